@@ -1,0 +1,1 @@
+//! The rules engine: the user's Lua behind [`crate::core::Rules`].
