@@ -6,7 +6,23 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level(pub u32);
 
+/// The names that Python's `logging` knows, with the aliases that it accepts in a configuration.
+const NAMES: [(&str, Level); 8] = [
+    ("CRITICAL", Level::CRITICAL),
+    ("FATAL", Level::CRITICAL),
+    ("ERROR", Level::ERROR),
+    ("WARNING", Level::WARNING),
+    ("WARN", Level::WARNING),
+    ("INFO", Level::INFO),
+    ("DEBUG", Level::DEBUG),
+    ("NOTSET", Level::NOTSET),
+];
+
 impl Level {
+    /// 0: a logger that has it takes its parent's level, a handler that has it takes every line.
+    pub const NOTSET: Level = Level(0);
+    /// 5: what a library's `log::trace!` becomes, as Python has no name below DEBUG.
+    pub const TRACE: Level = Level(5);
     /// 10
     pub const DEBUG: Level = Level(10);
     /// 20
@@ -17,11 +33,46 @@ impl Level {
     pub const ERROR: Level = Level(40);
     /// 50
     pub const CRITICAL: Level = Level(50);
+
+    /// The level of that name; case counts, as in Python.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Level> {
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, level)| *level)
+    }
+
+    /// Every name that [`Level::from_name`] knows.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, _)| *name)
+    }
+
+    /// The nearest level of the `log` crate, which ends at ERROR.
+    pub(super) fn facade(self) -> log::Level {
+        match self.0 {
+            0..10 => log::Level::Trace,
+            10..20 => log::Level::Debug,
+            20..30 => log::Level::Info,
+            30..40 => log::Level::Warn,
+            _ => log::Level::Error,
+        }
+    }
+}
+
+impl From<log::Level> for Level {
+    fn from(level: log::Level) -> Self {
+        match level {
+            log::Level::Trace => Level::TRACE,
+            log::Level::Debug => Level::DEBUG,
+            log::Level::Info => Level::INFO,
+            log::Level::Warn => Level::WARNING,
+            log::Level::Error => Level::ERROR,
+        }
+    }
 }
 
 impl fmt::Display for Level {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            Level::NOTSET => out.pad("NOTSET"),
             Level::DEBUG => out.pad("DEBUG"),
             Level::INFO => out.pad("INFO"),
             Level::WARNING => out.pad("WARNING"),
@@ -29,5 +80,26 @@ impl fmt::Display for Level {
             Level::CRITICAL => out.pad("CRITICAL"),
             Level(number) => out.pad(&format!("Level {number}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_pythons() {
+        assert_eq!(Level::from_name("WARN"), Some(Level::WARNING));
+        assert_eq!(Level::from_name("debug"), None);
+        assert_eq!(Level(5).to_string(), "Level 5");
+        assert_eq!(format!("{:<8}|", Level::INFO), "INFO    |");
+    }
+
+    #[test]
+    fn a_level_survives_the_facade_within_its_class() {
+        for level in [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARNING, Level::ERROR] {
+            assert_eq!(Level::from(level.facade()), level);
+        }
+        assert_eq!(Level(100).facade(), log::Level::Error);
     }
 }

@@ -1,8 +1,12 @@
 //! A named logger.
 
 use std::fmt::Display;
+use std::panic::Location;
 
-use super::Level;
+use jiff::Timestamp;
+
+use super::record::LogRecord;
+use super::{Level, active};
 
 /// Writes lines under one name (`[manager]`) to wherever the configuration sends them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,32 +27,59 @@ impl Logger {
         &self.name
     }
 
-    /// Writes one line, or several that stay together.
+    /// Whether a line of that level would be looked at by any handler; for text that is dear to make.
+    #[must_use]
+    pub fn enabled(&self, level: Level) -> bool {
+        active::enabled(&self.name, level)
+    }
+
+    /// Writes one line, or several that stay together. The text is made only if a handler may want it.
+    #[track_caller]
     pub fn log(&self, level: Level, text: impl Display) {
-        let _ = (level, text);
+        if !self.enabled(level) {
+            return;
+        }
+        let caller = Location::caller();
+        let record = LogRecord {
+            name: self.name.as_str().into(),
+            level,
+            created: Timestamp::now(),
+            message: text.to_string().into(),
+            source: Some((caller.file(), caller.line())),
+        };
+        if active::installed() {
+            record.with_facade(|facade| log::logger().log(facade));
+        } else {
+            active::early(&record);
+        }
     }
 
     /// Writes at level DEBUG.
+    #[track_caller]
     pub fn debug(&self, text: impl Display) {
         self.log(Level::DEBUG, text);
     }
 
     /// Writes at level INFO.
+    #[track_caller]
     pub fn info(&self, text: impl Display) {
         self.log(Level::INFO, text);
     }
 
     /// Writes at level WARNING.
+    #[track_caller]
     pub fn warning(&self, text: impl Display) {
         self.log(Level::WARNING, text);
     }
 
     /// Writes at level ERROR.
+    #[track_caller]
     pub fn error(&self, text: impl Display) {
         self.log(Level::ERROR, text);
     }
 
     /// Writes at level CRITICAL.
+    #[track_caller]
     pub fn critical(&self, text: impl Display) {
         self.log(Level::CRITICAL, text);
     }

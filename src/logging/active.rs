@@ -1,0 +1,78 @@
+//! The configuration in force: one for the process, swapped as a whole.
+
+use std::sync::{Arc, Once, PoisonError, RwLock};
+
+use log::Log;
+
+use super::console::{Console, Stream};
+use super::format::{Format, Style};
+use super::record::LogRecord;
+use super::tree::Tree;
+use super::{Level, Setup, attribute};
+
+static ACTIVE: RwLock<Option<Arc<Tree>>> = RwLock::new(None);
+
+/// How lines look before there is a configuration; the peer's own format.
+const EARLY: &str = "%(asctime)s %(levelname)s [%(name)s] %(message)s";
+
+/// Puts a configuration in force, in place of the one before: for the next line of every thread. A line
+/// that is being written goes where the old one sends it, whole.
+///
+/// The first call makes this the logger of the `log` crate; a program may not set another one.
+pub fn install(setup: Setup) {
+    static FIRST: Once = Once::new();
+    attribute::start_clock();
+    let tree = setup.into_tree();
+    let most_verbose = tree.lowest_level().facade().to_level_filter();
+    *ACTIVE.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tree));
+    FIRST.call_once(|| {
+        // An error means that the program broke the rule above; then its logger gets the lines.
+        let _ = log::set_logger(&Facade);
+    });
+    log::set_max_level(most_verbose);
+}
+
+/// The configuration in force.
+pub(super) fn tree() -> Option<Arc<Tree>> {
+    ACTIVE.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+pub(super) fn installed() -> bool {
+    ACTIVE.read().unwrap_or_else(PoisonError::into_inner).is_some()
+}
+
+/// Whether a line is to be made at all. Costs an atomic load where no logger is that verbose.
+pub(super) fn enabled(name: &str, level: Level) -> bool {
+    let most_verbose = log::max_level();
+    if most_verbose != log::LevelFilter::Off && level.facade() > most_verbose {
+        return false;
+    }
+    match &*ACTIVE.read().unwrap_or_else(PoisonError::into_inner) {
+        Some(tree) => tree.enabled(name, level),
+        None => level >= Level::WARNING,
+    }
+}
+
+/// Shows a line on stderr: there is no configuration yet.
+pub(super) fn early(record: &LogRecord<'_>) {
+    let format = Format::new(EARLY, Style::Percent, None, true).unwrap_or_default();
+    Console::new(Stream::Stderr, Arc::new(format), None).write(record);
+}
+
+/// What the `log` crate calls.
+struct Facade;
+
+impl Log for Facade {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        enabled(metadata.target(), metadata.level().into())
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let record = LogRecord::from_facade(record);
+        if let Some(tree) = tree().filter(|tree| tree.enabled(&record.name, record.level)) {
+            tree.handle(&record);
+        }
+    }
+
+    fn flush(&self) {}
+}

@@ -1,0 +1,97 @@
+//! `%(asctime)s`: a line's time in local time, worked out once a second.
+
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+
+/// Python's default, followed by a comma and milliseconds.
+const DEFAULT: &str = "%Y-%m-%d %H:%M:%S";
+
+/// A `datefmt`, or none, and the text of the second that was shown last.
+#[derive(Debug)]
+pub(super) struct Asctime {
+    format: String,
+    milliseconds: bool,
+    last: Mutex<(i64, String)>,
+}
+
+impl Asctime {
+    /// Errors: a directive that is not known, with the reason.
+    pub fn new(datefmt: &str) -> Result<Self, jiff::Error> {
+        let format = spell_out(datefmt);
+        let now = Timestamp::now().as_second();
+        let text = show(&format, now)?;
+        Ok(Self { format, milliseconds: false, last: Mutex::new((now, text)) })
+    }
+
+    /// The time as the format shows it.
+    pub fn text(&self, time: Timestamp) -> String {
+        let second = time.as_second();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0 != second {
+            // The format was tried when it was made; a time that it cannot show leaves a blank.
+            *last = (second, show(&self.format, second).unwrap_or_default());
+        }
+        if self.milliseconds {
+            format!("{},{:03}", last.1, time.subsec_millisecond())
+        } else {
+            last.1.clone()
+        }
+    }
+}
+
+impl Default for Asctime {
+    fn default() -> Self {
+        Self { format: DEFAULT.to_owned(), milliseconds: true, last: Mutex::new((i64::MIN, String::new())) }
+    }
+}
+
+fn show(format: &str, second: i64) -> Result<String, jiff::Error> {
+    let time = Timestamp::from_second(second)?.to_zoned_datetime(TimeZone::system());
+    strtime::format(format, &time)
+}
+
+/// The C locale's meaning of the directives that depend on the locale, which is what Python shows.
+fn spell_out(datefmt: &str) -> String {
+    let mut out = String::with_capacity(datefmt.len());
+    let mut letters = datefmt.chars();
+    while let Some(letter) = letters.next() {
+        if letter != '%' {
+            out.push(letter);
+            continue;
+        }
+        match letters.next() {
+            Some('c') => out.push_str("%a %b %e %H:%M:%S %Y"),
+            Some('x') => out.push_str("%m/%d/%y"),
+            Some('X') => out.push_str("%H:%M:%S"),
+            Some('r') => out.push_str("%I:%M:%S %p"),
+            Some('h') => out.push_str("%b"),
+            Some(other) => out.extend(['%', other]),
+            None => out.push_str("%%"),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_has_a_comma_and_milliseconds() {
+        let asctime = Asctime::default();
+        let time = Timestamp::from_millisecond(1_589_570_575_069).unwrap();
+        let local = time.to_zoned_datetime(TimeZone::system());
+        let expected = format!("{},069", strtime::format("%F %T", &local).unwrap());
+        assert_eq!(asctime.text(time), expected);
+        assert!(asctime.text(time + jiff::Span::new().milliseconds(931)).ends_with(",000"));
+    }
+
+    #[test]
+    fn an_unknown_directive_is_refused() {
+        assert!(Asctime::new("%H:%J").is_err());
+        assert!(Asctime::new("100%").is_ok());
+    }
+}

@@ -1,0 +1,135 @@
+//! The attributes of a line that a format can name, `%(levelname)s`.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+
+use super::asctime::Asctime;
+use super::record::LogRecord;
+use super::spec::{Field, Kind};
+
+/// When this process began to log, the zero of `relativeCreated`.
+static STARTED: LazyLock<Timestamp> = LazyLock::new(Timestamp::now);
+
+/// Starts the clock of `relativeCreated`.
+pub(super) fn start_clock() {
+    LazyLock::force(&STARTED);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attribute {
+    Asctime,
+    Created,
+    Filename,
+    FuncName,
+    LevelName,
+    LevelNo,
+    LineNo,
+    Message,
+    Module,
+    Msecs,
+    Name,
+    PathName,
+    Process,
+    ProcessName,
+    RelativeCreated,
+    Thread,
+    ThreadName,
+}
+
+/// Names as Python writes them; `logger_name` is what the peer's log aggregator adds.
+const NAMES: [(&str, Attribute); 19] = [
+    ("asctime", Attribute::Asctime),
+    ("created", Attribute::Created),
+    ("filename", Attribute::Filename),
+    ("funcName", Attribute::FuncName),
+    ("levelname", Attribute::LevelName),
+    ("levelno", Attribute::LevelNo),
+    ("lineno", Attribute::LineNo),
+    ("logger_name", Attribute::Name),
+    ("message", Attribute::Message),
+    ("module", Attribute::Module),
+    ("msecs", Attribute::Msecs),
+    ("msg", Attribute::Message),
+    ("name", Attribute::Name),
+    ("pathname", Attribute::PathName),
+    ("process", Attribute::Process),
+    ("processName", Attribute::ProcessName),
+    ("relativeCreated", Attribute::RelativeCreated),
+    ("thread", Attribute::Thread),
+    ("threadName", Attribute::ThreadName),
+];
+
+impl Attribute {
+    pub fn from_name(name: &str) -> Option<Attribute> {
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, attribute)| *attribute)
+    }
+
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, _)| *name)
+    }
+
+    pub fn kind(self) -> Kind {
+        match self {
+            Attribute::LevelNo | Attribute::LineNo | Attribute::Process | Attribute::Thread => Kind::Int,
+            Attribute::Created | Attribute::Msecs | Attribute::RelativeCreated => Kind::Float,
+            _ => Kind::Text,
+        }
+    }
+
+    /// The attribute of that line.
+    pub fn of<'r>(self, record: &'r LogRecord<'_>, asctime: &Asctime) -> Field<'r> {
+        let text = |text: &'r str| Field::Text(text.into());
+        match self {
+            Attribute::Asctime => Field::Text(asctime.text(record.created).into()),
+            Attribute::Created => Field::Float(seconds(record.created)),
+            Attribute::Filename => {
+                Field::Text(Path::new(path(record)).file_name().unwrap_or_default().to_string_lossy())
+            }
+            // Rust does not know the function that logs; this is what Python says when it does not.
+            Attribute::FuncName => text("(unknown function)"),
+            Attribute::LevelName => Field::Text(record.level.to_string().into()),
+            Attribute::LevelNo => Field::Int(record.level.0.into()),
+            Attribute::LineNo => Field::Int(record.source.map_or(0, |(_, line)| line.into())),
+            Attribute::Message => text(&record.message),
+            Attribute::Module => {
+                Field::Text(Path::new(path(record)).file_stem().unwrap_or_default().to_string_lossy())
+            }
+            Attribute::Msecs => Field::Float(milliseconds(record.created)),
+            Attribute::Name => text(&record.name),
+            Attribute::PathName => text(path(record)),
+            // On Linux the main thread's number is the process's.
+            Attribute::Process | Attribute::Thread => Field::Int(std::process::id().into()),
+            Attribute::ProcessName => text("MainProcess"),
+            Attribute::RelativeCreated => {
+                Field::Float((seconds(record.created) - seconds(*STARTED)) * 1000.0)
+            }
+            Attribute::ThreadName => Field::Text(thread_name()),
+        }
+    }
+}
+
+fn path<'r>(record: &LogRecord<'r>) -> &'r str {
+    record.source.map_or("(unknown file)", |(path, _)| path)
+}
+
+/// Seconds since 1970.
+#[allow(clippy::cast_precision_loss, reason = "microseconds since 1970 fit 53 bits until 2255")]
+fn seconds(time: Timestamp) -> f64 {
+    time.as_microsecond() as f64 / 1e6
+}
+
+/// The whole milliseconds since the last second, as a float as in Python.
+pub(super) fn milliseconds(time: Timestamp) -> f64 {
+    f64::from(time.subsec_millisecond())
+}
+
+fn thread_name<'r>() -> Cow<'r, str> {
+    match std::thread::current().name() {
+        None => "Thread".into(),
+        Some("main") => "MainThread".into(),
+        Some(name) => name.to_owned().into(),
+    }
+}

@@ -1,0 +1,124 @@
+//! A `StreamHandler`: `env_logger` writes to stdout or stderr with our format, and `RUST_LOG` narrows what it
+//! shows.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use log::{LevelFilter, Log};
+
+use super::format::Format;
+use super::output::{Complaint, write_whole};
+use super::record::LogRecord;
+
+/// Which of the process's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// A console.
+#[derive(Debug)]
+pub(super) struct Console {
+    logger: env_logger::Logger,
+}
+
+impl Console {
+    /// A console with that format; `narrow` is what `RUST_LOG` says, checked by [`narrowing`].
+    pub fn new(stream: Stream, format: Arc<Format>, narrow: Option<&str>) -> Self {
+        let mut builder = env_logger::Builder::new();
+        match narrow {
+            // `env_logger` alone shows nothing but errors; here the configuration decides.
+            None => builder.filter_level(LevelFilter::Trace),
+            Some(filters) => builder.parse_filters(filters),
+        };
+        builder.write_style(env_logger::WriteStyle::Never);
+        builder.target(env_logger::Target::Pipe(Box::new(WholeLines::new(stream))));
+        builder.format(move |out, record| {
+            let mut line = String::new();
+            format.render(&LogRecord::from_facade(record), &mut line);
+            line.push('\n');
+            out.write_all(line.as_bytes())
+        });
+        Self { logger: builder.build() }
+    }
+
+    /// Shows a line.
+    pub fn write(&self, record: &LogRecord<'_>) {
+        record.with_facade(|facade| self.logger.log(facade));
+    }
+}
+
+/// What is to be handed to [`Console::new`], from the value of `RUST_LOG`.
+///
+/// Errors: why it is ignored. An empty one says nothing.
+pub(super) fn narrowing(rust_log: Option<&std::ffi::OsStr>) -> Result<Option<String>, String> {
+    let Some(filters) = rust_log.filter(|filters| !filters.is_empty()) else { return Ok(None) };
+    let Some(filters) = filters.to_str() else { return Err("it is not UTF-8".into()) };
+    match env_filter::Builder::new().try_parse(filters) {
+        Ok(_) => Ok(Some(filters.to_owned())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Hands each buffer on in one piece. A stream that was closed takes no lines; that is no reason to panic,
+/// as `println!` does.
+struct WholeLines {
+    stream: Stream,
+    /// A descriptor of our own, so that nothing that buffers stands between.
+    file: io::Result<File>,
+    complaint: Complaint,
+}
+
+impl WholeLines {
+    fn new(stream: Stream) -> Self {
+        let (descriptor, name) = match stream {
+            Stream::Stdout => (io::stdout().as_fd().try_clone_to_owned(), "stdout"),
+            Stream::Stderr => (io::stderr().as_fd().try_clone_to_owned(), "stderr"),
+        };
+        Self { stream, file: descriptor.map(File::from), complaint: Complaint::new(name.to_owned()) }
+    }
+
+    fn complain(&mut self, error: &io::Error) {
+        // Complaining on stderr that stderr does not work helps nobody.
+        if self.stream == Stream::Stdout {
+            self.complaint.failed(error);
+        }
+    }
+}
+
+impl Write for WholeLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let written = match &self.file {
+            Ok(file) => write_whole(file, line).map_err(|unwritten| unwritten.error),
+            Err(error) => Err(error.kind().into()),
+        };
+        match written {
+            Ok(()) => self.complaint.worked(),
+            Err(error) => self.complain(&error),
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn rust_log_is_checked_before_it_narrows() {
+        assert_eq!(narrowing(None), Ok(None));
+        assert_eq!(narrowing(Some(OsStr::new(""))), Ok(None));
+        assert_eq!(narrowing(Some(OsStr::new("warn,sleep=debug"))), Ok(Some("warn,sleep=debug".into())));
+        assert!(narrowing(Some(OsStr::new("manager=loud"))).unwrap_err().contains("loud"));
+        assert!(narrowing(Some(OsStr::from_bytes(b"\xff"))).is_err());
+    }
+}

@@ -1,0 +1,231 @@
+//! A log file: appended to, followed when someone rotates it, rotated.
+//!
+//! It never creates folders and never stops the program: what cannot be written is complained of once.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::output::{Complaint, Unwritten, say, write_whole};
+
+/// When a file is rotated: Python's `maxBytes` and `backupCount`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Rotation {
+    /// Bytes at which a file is full; 0 means never.
+    pub max_bytes: u64,
+    /// How many old files are kept, `.1` being the newest; 0 keeps none and rotates nothing.
+    pub backup_count: u32,
+}
+
+/// What a log file does besides taking lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Behaviour {
+    /// Stays with the file that it opened (`FileHandler`).
+    Stay,
+    /// Opens the file anew when another one stands at its path (`WatchedFileHandler`).
+    Watch,
+    /// Watches and can be rotated (`RotatingFileHandler`).
+    Rotate(Rotation),
+}
+
+/// A log file.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    behaviour: Behaviour,
+    open: Option<Open>,
+    /// Whether the last line was cut short, so that the next must not go on in it.
+    torn: bool,
+    /// Whether lines go to a file that is no longer at the path.
+    astray: bool,
+    complaint: Complaint,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    identity: Identity,
+}
+
+/// Device and inode: a file's identity, whatever its name.
+type Identity = (u64, u64);
+
+impl LogFile {
+    /// A log file that is opened at its first line.
+    pub fn new(path: &Path, behaviour: Behaviour) -> Self {
+        let path = absolute(path);
+        let complaint = Complaint::new(path.display().to_string());
+        Self { path, behaviour, open: None, torn: false, astray: false, complaint }
+    }
+
+    /// Python's `baseFilename`.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is a `RotatingFileHandler`'s.
+    pub fn rotates(&self) -> bool {
+        matches!(self.behaviour, Behaviour::Rotate(_))
+    }
+
+    /// Opens it, and makes it if it is not there. Errors: those of the file system.
+    pub fn open(&mut self) -> io::Result<()> {
+        let file = OpenOptions::new().append(true).create(true).open(&self.path)?;
+        let identity = identity(&file.metadata()?);
+        self.open = Some(Open { file, identity });
+        Ok(())
+    }
+
+    /// Empties it, as mode `w` does. Errors: those of the file system.
+    pub fn empty(&mut self) -> io::Result<()> {
+        match &self.open {
+            // A device or a pipe has nothing to empty.
+            Some(open) if open.file.metadata()?.is_file() => open.file.set_len(0),
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends one line, which ends with its newline.
+    pub fn append(&mut self, line: &str) {
+        let written = self.follow().map_err(|error| Unwritten { error, torn: false });
+        match written.and_then(|()| self.rotate_if_full(line)).and_then(|()| self.write(line)) {
+            Ok(()) => {
+                self.torn = false;
+                self.complaint.worked();
+            }
+            Err(unwritten) => {
+                self.torn |= unwritten.torn;
+                self.complaint.failed(&unwritten.error);
+            }
+        }
+    }
+
+    fn write(&self, line: &str) -> Result<(), Unwritten> {
+        let Some(open) = &self.open else {
+            return Err(Unwritten { error: io::ErrorKind::NotFound.into(), torn: false });
+        };
+        if self.torn {
+            write_whole(&open.file, format!("\n{line}").as_bytes())
+        } else {
+            write_whole(&open.file, line.as_bytes())
+        }
+    }
+
+    /// Sees to it that the file at the path is the one that is open.
+    fn follow(&mut self) -> io::Result<()> {
+        let Some(open) = &self.open else { return self.open() };
+        if self.behaviour == Behaviour::Stay {
+            return Ok(());
+        }
+        let there = fs::metadata(&self.path).ok().map(|found| identity(&found));
+        if there == Some(open.identity) {
+            return Ok(());
+        }
+        match self.open() {
+            Ok(()) => {
+                (self.torn, self.astray) = (false, false);
+                Ok(())
+            }
+            // The rotated file still takes lines, which is better than losing them.
+            Err(error) if open_elsewhere(self.open.as_ref()) => {
+                if !std::mem::replace(&mut self.astray, true) {
+                    let path = self.path.display();
+                    say(&format!(
+                        "cannot open {path}: {error}; lines go on to the file that was moved away from there"
+                    ));
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Python's `shouldRollover`: length is counted in characters there, and an empty file is not rotated.
+    fn rotate_if_full(&mut self, line: &str) -> Result<(), Unwritten> {
+        let (Behaviour::Rotate(rotation), Some(open)) = (self.behaviour, &self.open) else { return Ok(()) };
+        if rotation.max_bytes == 0 {
+            return Ok(());
+        }
+        let rotated = match open.file.metadata() {
+            Ok(found) if found.is_file() && found.len() > 0 => {
+                let length = found.len() + line.chars().count() as u64;
+                if length >= rotation.max_bytes { self.roll_over() } else { Ok(()) }
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        rotated.map_err(|error| Unwritten { error, torn: false })
+    }
+
+    /// Python's `doRollover`: `.1` becomes `.2` and so on, the file becomes `.1`, and a new one is opened.
+    /// Errors: those of the file system; a file is open again in any case if it can be opened.
+    pub fn roll_over(&mut self) -> io::Result<()> {
+        let Behaviour::Rotate(rotation) = self.behaviour else { return Ok(()) };
+        let shifted = self.shift(rotation.backup_count);
+        self.torn = false;
+        self.open()?;
+        shifted
+    }
+
+    fn shift(&self, backup_count: u32) -> io::Result<()> {
+        if backup_count == 0 {
+            return Ok(());
+        }
+        for number in (1..backup_count).rev() {
+            rename_if_there(&self.backup(number), &self.backup(number + 1))?;
+        }
+        // The oldest goes even if there is no file to take its place, as in Python.
+        remove_if_there(&self.backup(1))?;
+        rename_if_there(&self.path, &self.backup(1))
+    }
+
+    fn backup(&self, number: u32) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{number}"));
+        name.into()
+    }
+}
+
+fn identity(metadata: &fs::Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Whether the open file still has a name somewhere.
+fn open_elsewhere(open: Option<&Open>) -> bool {
+    open.is_some_and(|open| open.file.metadata().is_ok_and(|found| found.nlink() > 0))
+}
+
+fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
+    ignore_missing(fs::rename(from, to))
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    ignore_missing(fs::remove_file(path))
+}
+
+fn ignore_missing(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Python's `os.path.abspath`: `.` and `..` are resolved in the text, not on the disk.
+fn absolute(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    // Without a current folder the path stays relative, and opening it says why it fails.
+    for part in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! A format of the configuration, taken apart once and filled in for each line.
+
+use super::asctime::Asctime;
+use super::attribute::Attribute;
+use super::record::LogRecord;
+use super::spec::{Kind, Spec};
+
+mod brace;
+mod dollar;
+mod percent;
+
+/// How a format's attributes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `%(name)s`
+    Percent,
+    /// `{name}`
+    Brace,
+    /// `${name}`
+    Dollar,
+}
+
+impl Style {
+    pub fn from_text(text: &str) -> Option<Style> {
+        match text {
+            "%" => Some(Style::Percent),
+            "{" => Some(Style::Brace),
+            "$" => Some(Style::Dollar),
+            _ => None,
+        }
+    }
+}
+
+/// A format, ready to be filled in.
+#[derive(Debug)]
+pub(super) struct Format {
+    pieces: Vec<Piece>,
+    asctime: Asctime,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Piece {
+    Text(String),
+    Field(Attribute, Spec),
+}
+
+/// Why a format is refused, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FormatError {
+    pub why: String,
+    pub remedy: String,
+}
+
+impl FormatError {
+    fn new(why: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { why: why.into(), remedy: remedy.into() }
+    }
+}
+
+impl Default for Format {
+    fn default() -> Self {
+        Self { pieces: vec![Piece::Field(Attribute::Message, Spec::PLAIN)], asctime: Asctime::default() }
+    }
+}
+
+impl Format {
+    /// Takes a format apart. `validate` asks for at least one attribute in it, as Python does.
+    pub fn new(text: &str, style: Style, datefmt: Option<&str>, validate: bool) -> Result<Self, FormatError> {
+        let pieces = match style {
+            _ if text.is_empty() => Ok(Format::default().pieces),
+            Style::Percent => percent::parse(text),
+            Style::Brace => brace::parse(text),
+            Style::Dollar => dollar::parse(text),
+        }?;
+        let named = pieces.iter().any(|piece| matches!(piece, Piece::Field(..)));
+        if validate && !named {
+            let example = match style {
+                Style::Percent => "%(message)s",
+                Style::Brace => "{message}",
+                Style::Dollar => "${message}",
+            };
+            return Err(FormatError::new("it shows nothing of the line", format!("write {example} in it")));
+        }
+        let asctime = match datefmt {
+            None | Some("") => Asctime::default(),
+            Some(datefmt) => Asctime::new(datefmt).map_err(|error| {
+                FormatError::new(
+                    format!("datefmt: {error}"),
+                    "use strftime's directives, as %Y-%m-%d %H:%M:%S",
+                )
+            })?,
+        };
+        Ok(Self { pieces, asctime })
+    }
+
+    /// Appends the line, without an end of line.
+    pub fn render(&self, record: &LogRecord<'_>, out: &mut String) {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Field(attribute, spec) => spec.render(&attribute.of(record, &self.asctime), out),
+            }
+        }
+    }
+}
+
+/// The piece that shows an attribute, if there is such an attribute and it can be shown so.
+fn field(name: &str, spec: Spec) -> Result<Piece, FormatError> {
+    let Some(attribute) = Attribute::from_name(name) else {
+        return Err(FormatError::new(
+            format!("a line has no attribute {name:?}"),
+            super::error::choose_from(name, Attribute::names()),
+        ));
+    };
+    if !spec.fits(attribute.kind()) {
+        let kind = match attribute.kind() {
+            Kind::Text => "text",
+            Kind::Int => "a whole number",
+            Kind::Float => "a number with a fraction",
+        };
+        return Err(FormatError::new(
+            format!("{name} is {kind}, and its conversion is for something else"),
+            "use s for text, d for whole numbers, f for times",
+        ));
+    }
+    Ok(Piece::Field(attribute, spec))
+}
+
+/// Collects the literal text between the fields.
+#[derive(Default)]
+struct Pieces {
+    pieces: Vec<Piece>,
+    text: String,
+}
+
+impl Pieces {
+    fn literal(&mut self, letter: char) {
+        self.text.push(letter);
+    }
+
+    fn field(&mut self, piece: Piece) {
+        self.flush();
+        self.pieces.push(piece);
+    }
+
+    fn flush(&mut self) {
+        if !self.text.is_empty() {
+            self.pieces.push(Piece::Text(std::mem::take(&mut self.text)));
+        }
+    }
+
+    fn finish(mut self) -> Vec<Piece> {
+        self.flush();
+        self.pieces
+    }
+}
+
+/// The decimal number at the front of `rest`, which moves past it; `None` where there is no digit.
+fn take_number(rest: &mut &str) -> Result<Option<usize>, FormatError> {
+    let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    let (digits, after) = rest.split_at(end);
+    if digits.is_empty() {
+        return Ok(None);
+    }
+    *rest = after;
+    match digits.parse() {
+        Ok(number) if number <= super::spec::LARGEST => Ok(Some(number)),
+        _ => Err(FormatError::new(
+            format!("{digits} is too wide"),
+            format!("stay below {}", super::spec::LARGEST),
+        )),
+    }
+}
+
+/// The letter at the front of `rest`, which moves past it.
+fn take_letter(rest: &mut &str) -> Option<char> {
+    let mut letters = rest.chars();
+    let letter = letters.next();
+    *rest = letters.as_str();
+    letter
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Writing to a descriptor so that a line stays whole, and saying once when it cannot be written.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, retry_on_intr};
+
+/// Writes everything, in a single `write` unless the kernel takes less; waits where the descriptor does
+/// not block. Errors: what `write` says, and how many bytes were taken before it.
+pub(super) fn write_whole(to: impl AsFd, mut bytes: &[u8]) -> Result<(), Unwritten> {
+    let whole = bytes.len();
+    while !bytes.is_empty() {
+        match retry_on_intr(|| rustix::io::write(&to, bytes)) {
+            Ok(0) => {
+                return Err(Unwritten { error: io::ErrorKind::WriteZero.into(), torn: bytes.len() < whole });
+            }
+            Ok(taken) => bytes = bytes.get(taken..).unwrap_or_default(),
+            Err(Errno::AGAIN) => {
+                let mut wait = [PollFd::new(&to, PollFlags::OUT)];
+                // An error of `poll` shows again in the next `write`.
+                let _ = retry_on_intr(|| poll(&mut wait, None));
+            }
+            Err(error) => return Err(Unwritten { error: error.into(), torn: bytes.len() < whole }),
+        }
+    }
+    Ok(())
+}
+
+/// A line that could not be written.
+#[derive(Debug)]
+pub(super) struct Unwritten {
+    pub error: io::Error,
+    /// Whether a part of it was.
+    pub torn: bool,
+}
+
+/// Keeps count of the lines that one place did not take, and complains on stderr at the first and when it
+/// works again. Logging itself must never stop a daemon.
+#[derive(Debug)]
+pub(super) struct Complaint {
+    place: String,
+    lost: u64,
+}
+
+impl Complaint {
+    pub fn new(place: String) -> Self {
+        Self { place, lost: 0 }
+    }
+
+    /// How many lines were lost since one was written.
+    #[cfg(test)]
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// A line was lost.
+    pub fn failed(&mut self, error: &io::Error) {
+        self.lost += 1;
+        if self.lost == 1 {
+            let remedy = match error.kind() {
+                io::ErrorKind::StorageFull => "free some space",
+                io::ErrorKind::NotFound => "create its folder",
+                io::ErrorKind::PermissionDenied => "correct its permissions",
+                _ => "logging goes on elsewhere",
+            };
+            say(&format!(
+                "cannot log to {}: {error}; lines are lost until it works again; {remedy}",
+                self.place
+            ));
+        }
+    }
+
+    /// A line was written.
+    pub fn worked(&mut self) {
+        if self.lost > 0 {
+            say(&format!("logging to {} works again; {} lines were lost", self.place, self.lost));
+            self.lost = 0;
+        }
+    }
+}
+
+/// Says something on stderr; where even that is closed, nobody can be told.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "nowcast: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_descriptor_that_does_not_block_still_gets_the_whole_line() {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        far.set_nonblocking(true).unwrap();
+        let line = "x".repeat(4_000_000);
+        let sent = line.clone();
+        let writer = std::thread::spawn(move || write_whole(&far, sent.as_bytes()).is_ok());
+        let mut got = String::new();
+        near.read_to_string(&mut got).unwrap();
+        assert!(writer.join().unwrap());
+        assert_eq!(got.len(), line.len());
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_with_its_reason() {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let failed = write_whole(&full, b"line\n").unwrap_err();
+        assert_eq!(failed.error.kind(), io::ErrorKind::StorageFull);
+        assert!(!failed.torn);
+    }
+}

@@ -1,0 +1,187 @@
+//! A logging dictionary, read and checked. Nothing is opened yet, so a wrong one changes nothing.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::Level;
+use super::console::Stream;
+use super::error::{SetupError, Warning, choose_from};
+use super::file::Behaviour;
+use super::format::{Format, Style};
+use super::section::Section;
+use super::tree::is_root;
+use crate::yaml::Value;
+
+mod handler;
+
+/// What a dictionary says.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub handlers: IndexMap<String, HandlerPlan>,
+    pub root: LoggerPlan,
+    pub loggers: IndexMap<String, LoggerPlan>,
+}
+
+#[derive(Debug)]
+pub(super) struct HandlerPlan {
+    /// The keys that lead to it, for errors.
+    pub place: String,
+    pub level: Level,
+    pub format: Arc<Format>,
+    pub target: Target,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    Stream(Stream),
+    File(FilePlan),
+    /// Takes lines and drops them.
+    Nothing,
+    /// Cannot be done yet: as if it were not there.
+    Skipped,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FilePlan {
+    pub filename: String,
+    pub behaviour: Behaviour,
+    /// Emptied when the configuration comes into force: mode `w`.
+    pub empty: bool,
+    /// Opened at the first line.
+    pub delay: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct LoggerPlan {
+    pub level: Level,
+    pub handlers: Vec<String>,
+    pub propagate: bool,
+}
+
+/// Known at the top of a dictionary; `publisher` and `aggregator` are the peer's.
+const KEYS: [&str; 10] = [
+    "version",
+    "disable_existing_loggers",
+    "incremental",
+    "formatters",
+    "filters",
+    "handlers",
+    "loggers",
+    "root",
+    "publisher",
+    "aggregator",
+];
+
+/// `qualname` belongs to Python's older `fileConfig`; here the logger's key is its name.
+const LOGGER_KEYS: [&str; 5] = ["level", "handlers", "propagate", "filters", "qualname"];
+
+const FORMATTER_KEYS: [&str; 8] =
+    ["format", "fmt", "datefmt", "style", "validate", "class", "()", "defaults"];
+
+/// Reads a dictionary. Errors: the first thing in it that cannot be meant.
+pub(super) fn read(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<Plan, SetupError> {
+    check_version(section)?;
+    section.warn_of_others(&KEYS, warnings);
+    if section.flag("incremental", false)? {
+        let text = "the whole section is used each time, so incremental is passed over";
+        warnings.push(Warning::new(section.place_of("incremental"), text));
+    }
+    let formats = formats(&section.section("formatters")?, warnings)?;
+    let handlers = handler::read_all(&section.section("handlers")?, &formats, warnings)?;
+    let mut root = LoggerPlan { level: Level::WARNING, handlers: Vec::new(), propagate: false };
+    let mut loggers = IndexMap::new();
+    for entry in section.section("loggers")?.sections() {
+        let (name, logger) = entry?;
+        if is_root(name) {
+            root = read_logger(&logger, &handlers, Level::WARNING, warnings)?;
+        } else {
+            loggers.insert(name.to_owned(), read_logger(&logger, &handlers, Level::NOTSET, warnings)?);
+        }
+    }
+    if section.get("root").is_some() {
+        root = read_logger(&section.section("root")?, &handlers, Level::WARNING, warnings)?;
+    }
+    Ok(Plan { handlers, root, loggers })
+}
+
+fn check_version(section: &Section<'_>) -> Result<(), SetupError> {
+    match section.get("version").map(Value::as_int) {
+        None | Some(Some(1)) => Ok(()),
+        Some(_) => Err(SetupError::new(
+            &section.place_of("version"),
+            "this version of logging dictionaries is not known",
+            "write version: 1",
+        )),
+    }
+}
+
+fn read_logger(
+    section: &Section<'_>,
+    handlers: &IndexMap<String, HandlerPlan>,
+    missing: Level,
+    warnings: &mut Vec<Warning>,
+) -> Result<LoggerPlan, SetupError> {
+    section.warn_of_others(&LOGGER_KEYS, warnings);
+    warn_of_filters(section, warnings);
+    let mut chosen: Vec<String> = Vec::new();
+    for name in section.names("handlers")? {
+        if !handlers.contains_key(name) {
+            return Err(SetupError::new(
+                &section.place_of("handlers"),
+                format!("there is no handler {name:?}"),
+                choose_from(name, handlers.keys().map(String::as_str)),
+            ));
+        }
+        if !chosen.iter().any(|known| known == name) {
+            chosen.push(name.to_owned());
+        }
+    }
+    Ok(LoggerPlan {
+        level: section.level("level")?.unwrap_or(missing),
+        handlers: chosen,
+        propagate: section.flag("propagate", true)?,
+    })
+}
+
+fn warn_of_filters(section: &Section<'_>, warnings: &mut Vec<Warning>) {
+    if section.get("filters").is_some() {
+        let text = "filters are not applied: every line passes them";
+        warnings.push(Warning::new(section.place_of("filters"), text));
+    }
+}
+
+fn formats(
+    section: &Section<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<IndexMap<String, Arc<Format>>, SetupError> {
+    section
+        .sections()
+        .map(|entry| entry.and_then(|(name, section)| Ok((name.to_owned(), format(&section, warnings)?))))
+        .collect()
+}
+
+fn format(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<Arc<Format>, SetupError> {
+    section.warn_of_others(&FORMATTER_KEYS, warnings);
+    for key in ["class", "()", "defaults"] {
+        if section.get(key).is_some_and(|class| class.as_str() != Some("logging.Formatter")) {
+            let text = "formatters of your own are Python code; the plain one takes its place";
+            warnings.push(Warning::new(section.place_of(key), text));
+        }
+    }
+    let style = match section.text("style")? {
+        None => Style::Percent,
+        Some(text) => Style::from_text(text).ok_or_else(|| {
+            let what = format!("there is no formatter style {text:?}");
+            SetupError::new(&section.place_of("style"), what, "write '%', '{' or '$'")
+        })?,
+    };
+    let key = if section.get("format").is_some() { "format" } else { "fmt" };
+    let text = section.text(key)?.unwrap_or_default();
+    let validate = section.flag("validate", true)?;
+    let format = Format::new(text, style, section.text("datefmt")?, validate).map_err(|error| {
+        SetupError::new(section.place(), format!("the format {text:?} is not valid"), error.remedy)
+            .because(error.why)
+    })?;
+    Ok(Arc::new(format))
+}

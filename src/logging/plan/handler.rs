@@ -1,0 +1,200 @@
+//! Handlers of a logging dictionary, by their Python class.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::{FilePlan, HandlerPlan, Target, warn_of_filters};
+use crate::logging::Level;
+use crate::logging::console::Stream;
+use crate::logging::error::{SetupError, Warning, choose_from, nearest};
+use crate::logging::file::{Behaviour, Rotation};
+use crate::logging::format::Format;
+use crate::logging::section::Section;
+
+const STREAM: &str = "logging.StreamHandler";
+const FILE: &str = "logging.FileHandler";
+const NOTHING: &str = "logging.NullHandler";
+const ROTATING: &str = "logging.handlers.RotatingFileHandler";
+const WATCHED: &str = "logging.handlers.WatchedFileHandler";
+const TIMED: &str = "logging.handlers.TimedRotatingFileHandler";
+
+/// The classes that work.
+const KNOWN: [&str; 6] = [STREAM, FILE, NOTHING, ROTATING, WATCHED, TIMED];
+
+/// Python's other classes and the peer's, which are passed over.
+const NOT_YET: [&str; 11] = [
+    "zmq.log.handlers.PUBHandler",
+    "logging.handlers.BufferingHandler",
+    "logging.handlers.DatagramHandler",
+    "logging.handlers.HTTPHandler",
+    "logging.handlers.MemoryHandler",
+    "logging.handlers.NTEventLogHandler",
+    "logging.handlers.QueueHandler",
+    "logging.handlers.SMTPHandler",
+    "logging.handlers.SocketHandler",
+    "logging.handlers.SysLogHandler",
+    "logging.Handler",
+];
+
+const COMMON_KEYS: [&str; 4] = ["class", "level", "formatter", "filters"];
+const FILE_KEYS: [&str; 5] = ["filename", "mode", "encoding", "errors", "delay"];
+const ROTATING_KEYS: [&str; 2] = ["maxBytes", "backupCount"];
+const TIMED_KEYS: [&str; 5] = ["backupCount", "when", "interval", "utc", "atTime"];
+
+pub(super) fn read_all(
+    section: &Section<'_>,
+    formats: &IndexMap<String, Arc<Format>>,
+    warnings: &mut Vec<Warning>,
+) -> Result<IndexMap<String, HandlerPlan>, SetupError> {
+    let mut handlers = IndexMap::new();
+    for entry in section.sections() {
+        let (name, handler) = entry?;
+        handlers.insert(name.to_owned(), read(&handler, formats, warnings)?);
+    }
+    Ok(handlers)
+}
+
+fn read(
+    section: &Section<'_>,
+    formats: &IndexMap<String, Arc<Format>>,
+    warnings: &mut Vec<Warning>,
+) -> Result<HandlerPlan, SetupError> {
+    let target = target(section, warnings)?;
+    if target != Target::Skipped {
+        warn_of_filters(section, warnings);
+    }
+    let format = match section.text("formatter")? {
+        None => Arc::new(Format::default()),
+        Some(name) => Arc::clone(formats.get(name).ok_or_else(|| {
+            let known = formats.keys().map(String::as_str);
+            let what = format!("there is no formatter {name:?}");
+            SetupError::new(&section.place_of("formatter"), what, choose_from(name, known))
+        })?),
+    };
+    Ok(HandlerPlan {
+        place: section.place().to_owned(),
+        level: section.level("level")?.unwrap_or(Level::NOTSET),
+        format,
+        target,
+    })
+}
+
+fn target(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<Target, SetupError> {
+    let class = match (section.text("class")?, section.get("()")) {
+        (Some(class), _) => class,
+        (None, Some(_)) => {
+            let text = "handlers made by your own Python code cannot be used here; this one is passed over";
+            warnings.push(Warning::new(section.place_of("()"), text));
+            return Ok(Target::Skipped);
+        }
+        (None, None) => {
+            let remedy = format!("write class: {STREAM} or {WATCHED}");
+            return Err(SetupError::new(section.place(), "this handler has no class", remedy));
+        }
+    };
+    let mut known =
+        |more: &[&[&str]]| section.warn_of_others(&[&COMMON_KEYS[..], &more.concat()].concat(), warnings);
+    match class {
+        STREAM => {
+            known(&[&["stream"]]);
+            stream(section).map(Target::Stream)
+        }
+        NOTHING => Ok(Target::Nothing),
+        FILE => {
+            known(&[&FILE_KEYS]);
+            file(section, Behaviour::Stay, warnings)
+        }
+        WATCHED => {
+            known(&[&FILE_KEYS]);
+            file(section, Behaviour::Watch, warnings)
+        }
+        TIMED => {
+            known(&[&FILE_KEYS, &TIMED_KEYS]);
+            let text = "rotation by time is not done here; the file is written to, and followed when another program rotates it";
+            warnings.push(Warning::new(section.place_of("class"), text));
+            file(section, Behaviour::Watch, warnings)
+        }
+        ROTATING => {
+            known(&[&FILE_KEYS, &ROTATING_KEYS]);
+            let backup_count = backup_count(section)?;
+            let rotation = Rotation { max_bytes: section.count("maxBytes")?, backup_count };
+            file(section, Behaviour::Rotate(rotation), warnings)
+        }
+        other => skip_if_possible(other, section, warnings),
+    }
+}
+
+fn backup_count(section: &Section<'_>) -> Result<u32, SetupError> {
+    // Each rotation tries every number.
+    const MOST: u32 = 10_000;
+    let count = u32::try_from(section.count("backupCount")?).ok().filter(|count| *count <= MOST);
+    count.ok_or_else(|| {
+        let remedy = format!("write {MOST} or less");
+        SetupError::new(&section.place_of("backupCount"), "nobody keeps so many old log files", remedy)
+    })
+}
+
+/// A class that Python may well have starts without it; one that is a slip of the pen does not.
+fn skip_if_possible(
+    class: &str,
+    section: &Section<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Target, SetupError> {
+    let place = section.place_of("class");
+    let third_party =
+        class.contains('.') && !class.starts_with("logging.") && nearest(class, KNOWN).is_none();
+    if NOT_YET.contains(&class) || third_party {
+        let text = format!("{class} cannot be used here yet; this handler is passed over");
+        warnings.push(Warning::new(place, text));
+        return Ok(Target::Skipped);
+    }
+    Err(SetupError::new(&place, format!("there is no handler class {class:?}"), choose_from(class, KNOWN)))
+}
+
+fn stream(section: &Section<'_>) -> Result<Stream, SetupError> {
+    match section.text("stream")? {
+        None | Some("ext://sys.stderr") => Ok(Stream::Stderr),
+        Some("ext://sys.stdout") => Ok(Stream::Stdout),
+        Some(other) => Err(SetupError::new(
+            &section.place_of("stream"),
+            format!("there is no stream {other:?}"),
+            "write ext://sys.stdout or ext://sys.stderr",
+        )),
+    }
+}
+
+fn file(
+    section: &Section<'_>,
+    behaviour: Behaviour,
+    warnings: &mut Vec<Warning>,
+) -> Result<Target, SetupError> {
+    let filename = section.text("filename")?.filter(|filename| !filename.is_empty()).ok_or_else(|| {
+        SetupError::new(
+            section.place(),
+            "this handler writes to a file but has no filename",
+            "write filename: and its path",
+        )
+    })?;
+    let empty = match section.text("mode")?.unwrap_or("a") {
+        "a" | "at" | "a+" => false,
+        "w" | "wt" | "w+" => true,
+        other => {
+            let what = format!("a log file cannot be opened in mode {other:?}");
+            return Err(SetupError::new(
+                &section.place_of("mode"),
+                what,
+                "write 'a' to append or 'w' to begin anew",
+            ));
+        }
+    };
+    // Python also appends where the size is limited: a run must not empty the log of the one before.
+    let limited = matches!(behaviour, Behaviour::Rotate(Rotation { max_bytes: 1.., .. }));
+    let encoding = section.text("encoding")?.unwrap_or("utf-8");
+    if !["utf-8", "utf8", "utf_8"].contains(&encoding.to_lowercase().as_str()) {
+        let text = format!("log files are written in utf-8, not in {encoding}");
+        warnings.push(Warning::new(section.place_of("encoding"), text));
+    }
+    let delay = section.flag("delay", false)?;
+    Ok(Target::File(FilePlan { filename: filename.to_owned(), behaviour, empty: empty && !limited, delay }))
+}

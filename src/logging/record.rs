@@ -1,0 +1,112 @@
+//! One line on its way to the handlers: what Python calls a `LogRecord`.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use log::kv::{self, Key, Value, VisitSource};
+
+use super::Level;
+
+/// The key under which a line carries Python's level number through the `log` crate.
+const LEVEL: &str = "level";
+/// The key under which a line carries the time at which it was made, in microseconds since 1970, so
+/// that every handler shows the same one.
+const CREATED: &str = "created";
+
+/// A line, with everything that a format can ask for.
+#[derive(Debug, Clone)]
+pub(super) struct LogRecord<'a> {
+    pub name: Cow<'a, str>,
+    pub level: Level,
+    pub created: Timestamp,
+    pub message: Cow<'a, str>,
+    /// The source file and line that logged it.
+    pub source: Option<(&'a str, u32)>,
+}
+
+impl<'a> LogRecord<'a> {
+    /// Reads a record of the `log` crate: one of ours with its numbers, or a library's.
+    pub fn from_facade(record: &'a log::Record<'a>) -> Self {
+        let numbers = record.key_values();
+        let number = |key| numbers.get(Key::from_str(key)).and_then(|value: Value<'_>| value.to_i64());
+        let level = number(LEVEL).and_then(|level| u32::try_from(level).ok()).map(Level);
+        let created = number(CREATED).and_then(|time| Timestamp::from_microsecond(time).ok());
+        Self {
+            name: dotted(record.target()),
+            level: level.unwrap_or_else(|| record.level().into()),
+            created: created.unwrap_or_else(Timestamp::now),
+            message: record.args().as_str().map_or_else(|| record.args().to_string().into(), Cow::from),
+            source: record.file().zip(record.line()),
+        }
+    }
+
+    /// Hands the record to `take` as one of the `log` crate, without losing anything.
+    pub fn with_facade(&self, take: impl FnOnce(&log::Record<'_>)) {
+        let numbers = Numbers { level: self.level, created: self.created };
+        take(
+            &log::Record::builder()
+                .args(format_args!("{}", self.message))
+                .level(self.level.facade())
+                .target(&self.name)
+                .file(self.source.map(|(file, _)| file))
+                .line(self.source.map(|(_, line)| line))
+                .key_values(&numbers)
+                .build(),
+        );
+    }
+}
+
+/// A library's target is a module path; as a logger's name it has dots.
+fn dotted(target: &str) -> Cow<'_, str> {
+    if target.contains("::") { target.replace("::", ".").into() } else { target.into() }
+}
+
+struct Numbers {
+    level: Level,
+    created: Timestamp,
+}
+
+impl kv::Source for Numbers {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
+        visitor.visit_pair(Key::from_str(LEVEL), Value::from(self.level.0))?;
+        visitor.visit_pair(Key::from_str(CREATED), Value::from(self.created.as_microsecond()))
+    }
+
+    fn get(&self, key: Key<'_>) -> Option<Value<'_>> {
+        match key.as_str() {
+            LEVEL => Some(Value::from(self.level.0)),
+            CREATED => Some(Value::from(self.created.as_microsecond())),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_survives_the_log_crate() {
+        let record = LogRecord {
+            name: "worker.sleep".into(),
+            level: Level(55),
+            created: Timestamp::from_microsecond(1_589_570_575_769_123).unwrap(),
+            message: "größer\n  zweite Zeile".into(),
+            source: Some(("src/worker.rs", 7)),
+        };
+        record.with_facade(|facade| {
+            assert_eq!(facade.level(), log::Level::Error);
+            let back = LogRecord::from_facade(facade);
+            assert_eq!(format!("{back:?}"), format!("{record:?}"));
+        });
+    }
+
+    #[test]
+    fn a_librarys_line_gets_pythons_level_and_a_dotted_name() {
+        let args = format_args!("hello");
+        let facade = log::Record::builder().args(args).level(log::Level::Trace).target("zmq::sys").build();
+        let record = LogRecord::from_facade(&facade);
+        assert_eq!((record.name.as_ref(), record.level), ("zmq.sys", Level::TRACE));
+        assert_eq!(record.message, "hello");
+    }
+}

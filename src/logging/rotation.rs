@@ -1,0 +1,70 @@
+//! Rotating the log files of the configuration in force, for the `rotate_logs` worker.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::active;
+use super::handler::Handler;
+
+/// rw-rw-r--: the group of the people who run the system may write, and web servers may read.
+const PERMISSIONS: u32 = 0o664;
+
+/// The logger whose files are rotated besides the root's.
+const CHECKLIST: &str = "checklist";
+
+/// What has just been done to a log file, by its absolute path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// It became `.1`; lines go to a new file from now on.
+    Rotated(&'a str),
+    /// The new file's permissions were set to rw-rw-r--.
+    PermissionsSet(&'a str),
+}
+
+/// A log file that could not be rotated.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot rotate the log file {}: {error}; check the permissions and the space of its folder", file.display())]
+pub struct RotateError {
+    /// The file.
+    pub file: PathBuf,
+    /// What the file system says.
+    #[source]
+    pub error: io::Error,
+}
+
+/// Rotates the file of every `RotatingFileHandler` of the root logger, then of the logger `checklist`, and
+/// returns their absolute paths. `done` is called after each step, so that what it logs is in the new file.
+///
+/// # Errors
+/// The first file that could not be rotated; those before it are, and logging goes on.
+pub fn rotate(mut done: impl FnMut(Step<'_>)) -> Result<Vec<String>, RotateError> {
+    let mut rotated = Vec::new();
+    for handler in handlers() {
+        let Some(mut file) = handler.rotating_file() else { continue };
+        let path = file.path().to_owned();
+        let failed = |error| RotateError { file: path.clone(), error };
+        file.roll_over().map_err(failed)?;
+        // `done` logs, perhaps to this very file.
+        drop(file);
+        let name = path.display().to_string();
+        done(Step::Rotated(&name));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(PERMISSIONS)).map_err(failed)?;
+        done(Step::PermissionsSet(&name));
+        rotated.push(name);
+    }
+    Ok(rotated)
+}
+
+/// Each handler once, even if both loggers have it.
+fn handlers() -> Vec<Arc<Handler>> {
+    let Some(tree) = active::tree() else { return Vec::new() };
+    let mut handlers = tree.root.handlers.clone();
+    for handler in tree.node(CHECKLIST).into_iter().flat_map(|node| &node.handlers) {
+        if !handlers.iter().any(|known| Arc::ptr_eq(known, handler)) {
+            handlers.push(Arc::clone(handler));
+        }
+    }
+    handlers
+}

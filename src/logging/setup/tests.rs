@@ -1,0 +1,270 @@
+//! What a `logging:` section comes down to, and what is said about one that is wrong.
+
+use super::*;
+use crate::yaml::Map;
+
+/// A `logging:` section from JSON, the part of YAML that needs no reader of ours.
+fn value(json: &str) -> Value {
+    convert(&serde_yaml::from_str(json).expect("the test's JSON is valid"))
+}
+
+fn convert(read: &serde_yaml::Value) -> Value {
+    match read {
+        serde_yaml::Value::Null => Value::Null,
+        serde_yaml::Value::Bool(flag) => Value::Bool(*flag),
+        serde_yaml::Value::Number(number) => Value::Int(number.as_i64().unwrap()),
+        serde_yaml::Value::String(text) => Value::from(text.as_str()),
+        serde_yaml::Value::Sequence(items) => items.iter().map(convert).collect::<Vec<_>>().into(),
+        serde_yaml::Value::Mapping(map) => {
+            map.iter().map(|(key, value)| (convert(key), convert(value))).collect::<Map>().into()
+        }
+        serde_yaml::Value::Tagged(_) => unreachable!("JSON has no tags"),
+    }
+}
+
+fn setup(json: &str, role: Role) -> Result<(Setup, Vec<String>), String> {
+    match Setup::with_rust_log(&value(json), role, None) {
+        Ok((setup, warnings)) => Ok((setup, warnings.iter().map(ToString::to_string).collect())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn levels(setup: &Setup, logger: &str) -> Vec<u32> {
+    setup.tree.node(logger).unwrap().handlers.iter().map(|handler| handler.level.0).collect()
+}
+
+const WORKER: Role = Role::Worker { debug: false };
+
+#[test]
+fn a_daemon_watches_what_a_worker_rotates() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = format!(
+        r#"{{"version": 1, "handlers": {{"file": {{"class": "logging.handlers.RotatingFileHandler",
+           "filename": "{}/log", "backupCount": 7}}}}, "root": {{"handlers": ["file", "file"]}}}}"#,
+        folder.path().display()
+    );
+    let rotates = |role| {
+        let (setup, warnings) = setup(&json, role).unwrap();
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(setup.tree.root.handlers.len(), 1, "a handler that is listed twice counts once");
+        setup.tree.root.handlers[0].rotating_file().is_some()
+    };
+    assert!(rotates(WORKER) && !rotates(Role::Daemon));
+}
+
+#[test]
+fn debug_shows_everything_on_the_console_and_silences_the_roots_other_handlers() {
+    let json = |console: &str| {
+        format!(
+            r#"{{"handlers": {{"console": {{"class": "logging.StreamHandler"{console}}},
+               "other": {{"class": "logging.NullHandler", "level": "INFO"}},
+               "checklist": {{"class": "logging.NullHandler", "level": "INFO"}}}},
+               "root": {{"handlers": ["other", "console"]}},
+               "loggers": {{"checklist": {{"handlers": ["checklist"]}}}}}}"#
+        )
+    };
+    let role = Role::Worker { debug: true };
+    let (with_level, _) = setup(&json(r#", "level": 90"#), role).unwrap();
+    assert_eq!((levels(&with_level, ""), levels(&with_level, "checklist")), (vec![90, 10], vec![20]));
+    let (without, _) = setup(&json(""), role).unwrap();
+    assert_eq!(levels(&without, "root"), [100, 10]);
+    let (_, warnings) = setup(r#"{"root": {"level": "DEBUG"}}"#, role).unwrap();
+    assert_eq!(
+        warnings,
+        [
+            "the root has no handler named console, so --debug has nothing to show lines on (logging: root: handlers)"
+        ]
+    );
+}
+
+#[test]
+fn lines_that_should_be_published_go_to_the_console() {
+    let publisher = |handlers: &str, listed: &str| {
+        let json = format!(
+            r#"{{"publisher": {{"version": 1, "handlers": {{{handlers}
+               "zmq_pub": {{"class": "zmq.log.handlers.PUBHandler", "level": "DEBUG"}}}},
+               "root": {{"level": "INFO", "handlers": [{listed}"zmq_pub"]}}}}, "aggregator": {{}}}}"#
+        );
+        let (setup, warnings) = setup(&json, Role::Daemon).unwrap();
+        assert!(setup.publishing);
+        assert_eq!(
+            warnings,
+            [
+                "zmq.log.handlers.PUBHandler cannot be used here yet; this handler is passed over \
+                 (logging: publisher: handlers: zmq_pub: class)",
+                "log messages are not published yet; they go to the console (logging: publisher)",
+            ]
+        );
+        levels(&setup, "root")
+    };
+    assert_eq!(publisher("", ""), [20], "a console of our own at the root's level");
+    assert_eq!(
+        publisher(r#""console": {"class": "logging.StreamHandler", "level": 100},"#, r#""console", "#),
+        [20]
+    );
+    assert_eq!(
+        publisher(r#""console": {"class": "logging.StreamHandler", "level": 40},"#, r#""console", "#),
+        [40]
+    );
+    assert_eq!(publisher(r#""console": {"class": "logging.StreamHandler", "level": 40},"#, ""), [20]);
+    let (aggregator_only, _) = setup(r#"{"aggregator": {"version": 1}}"#, Role::Daemon).unwrap();
+    assert_eq!(levels(&aggregator_only, "root"), [30]);
+}
+
+#[test]
+fn what_cannot_be_done_yet_is_passed_over() {
+    let (setup, warnings) = setup(
+        r#"{"version": 1, "disable_existing_loggers": false, "incremental": true, "colour": true,
+           "filters": {"f": {"name": "a"}},
+           "formatters": {"own": {"()": "mine.Formatter", "format": "%(message)s"}},
+           "handlers": {
+             "email": {"class": "logging.handlers.SMTPHandler", "mailhost": ["localhost", 25], "formatter": "own"},
+             "sentry": {"class": "sentry_sdk.integrations.logging.EventHandler"},
+             "factory": {"()": "mine.handler"},
+             "console": {"class": "logging.StreamHandler", "strem": "ext://sys.stdout", "filters": ["f"]}},
+           "loggers": {"a": {"qualname": "a", "handlers": ["email"], "propagate": 0}},
+           "root": {"handlers": ["sentry", "factory", "email", "console"]}}"#,
+        WORKER,
+    )
+    .unwrap();
+    assert_eq!((levels(&setup, "root"), levels(&setup, "a")), (vec![0], vec![]));
+    assert!(!setup.tree.node("a").unwrap().propagate && !setup.publishing);
+    assert_eq!(
+        warnings,
+        [
+            "colour means nothing here and is passed over (logging: colour)",
+            "the whole section is used each time, so incremental is passed over (logging: incremental)",
+            "formatters of your own are Python code; the plain one takes its place (logging: formatters: own: ())",
+            "logging.handlers.SMTPHandler cannot be used here yet; this handler is passed over \
+             (logging: handlers: email: class)",
+            "sentry_sdk.integrations.logging.EventHandler cannot be used here yet; this handler is passed over \
+             (logging: handlers: sentry: class)",
+            "handlers made by your own Python code cannot be used here; this one is passed over \
+             (logging: handlers: factory: ())",
+            "strem means nothing here and is passed over; did you mean stream? (logging: handlers: console: strem)",
+            "filters are not applied: every line passes them (logging: handlers: console: filters)",
+        ]
+    );
+}
+
+#[test]
+fn errors_say_what_where_why_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    let file = |filename: &str| {
+        format!(r#"{{"handlers": {{"info": {{"class": "logging.FileHandler", "filename": "{filename}"}}}}}}"#)
+    };
+    let handler = |text: &str| format!(r#"{{"handlers": {{"console": {text}}}}}"#);
+    let cases = [
+        (
+            "null".to_owned(),
+            "the configuration has no logging section (logging); write version: 1, handlers: and root: below it",
+        ),
+        ("[]".to_owned(), "this is a list, not a mapping (logging); write its keys below it, indented"),
+        (
+            r#"{"version": 2}"#.to_owned(),
+            "this version of logging dictionaries is not known (logging: version); write version: 1",
+        ),
+        (
+            file(&format!("{path}/none/log")),
+            &format!(
+                "cannot open the log file {path}/none/log (logging: handlers: info: filename): \
+                      No such file or directory (os error 2); create the folder {path}/none, or name another one"
+            ),
+        ),
+        (
+            file(&format!("{path}")),
+            &format!(
+                "cannot open the log file {path} (logging: handlers: info: filename): \
+                      Is a directory (os error 21); name a file in it"
+            ),
+        ),
+        (
+            file("/$(NOWCAST.ENV.NOWCAST_LOGS)/log"),
+            "cannot open the log file /$(NOWCAST.ENV.NOWCAST_LOGS)/log (logging: handlers: info: filename): \
+             No such file or directory (os error 2); set the environment variable NOWCAST_LOGS",
+        ),
+        (
+            handler(r#"{"class": "logging.StreamHandlr"}"#),
+            "there is no handler class \"logging.StreamHandlr\" (logging: handlers: console: class); did you mean \
+             logging.StreamHandler? Known: logging.StreamHandler, logging.FileHandler, logging.NullHandler, \
+             logging.handlers.RotatingFileHandler, logging.handlers.WatchedFileHandler, \
+             logging.handlers.TimedRotatingFileHandler",
+        ),
+        (
+            handler(r#"{"level": "INFO"}"#),
+            "this handler has no class (logging: handlers: console); \
+             write class: logging.StreamHandler or logging.handlers.WatchedFileHandler",
+        ),
+        (
+            handler(r#"{"class": "logging.StreamHandler", "level": "debug"}"#),
+            "there is no level \"debug\" (logging: handlers: console: level); did you mean DEBUG? \
+             Known: CRITICAL, FATAL, ERROR, WARNING, WARN, INFO, DEBUG, NOTSET",
+        ),
+        (
+            handler(r#"{"class": "logging.StreamHandler", "stream": "stdout"}"#),
+            "there is no stream \"stdout\" (logging: handlers: console: stream); \
+             write ext://sys.stdout or ext://sys.stderr",
+        ),
+        (
+            handler(r#"{"class": "logging.StreamHandler", "formatter": "simple"}"#),
+            "there is no formatter \"simple\" (logging: handlers: console: formatter); none is defined",
+        ),
+        (
+            r#"{"formatters": {"f": {"format": "%(nam)s"}}}"#.to_owned(),
+            "the format \"%(nam)s\" is not valid (logging: formatters: f): a line has no attribute \"nam\"; \
+             did you mean name? Known: asctime, created, filename, funcName, levelname, levelno, lineno, logger_name, \
+             message, module, msecs, msg, name, pathname, process, processName, relativeCreated, thread, threadName",
+        ),
+        (
+            r#"{"formatters": {"f": {"style": "?"}}}"#.to_owned(),
+            "there is no formatter style \"?\" (logging: formatters: f: style); write '%', '{' or '$'",
+        ),
+        (
+            r#"{"root": {"handlers": ["console"]}}"#.to_owned(),
+            "there is no handler \"console\" (logging: root: handlers); none is defined",
+        ),
+        (
+            r#"{"loggers": {"a": {"handlers": "console"}}}"#.to_owned(),
+            "this is text, not a list of names (logging: loggers: a: handlers); write it as [console]",
+        ),
+        (
+            r#"{"root": {"level": -1}}"#.to_owned(),
+            "there is no level -1 (logging: root: level); write 0 (all lines) to 100 (none)",
+        ),
+    ];
+    for (json, expected) in cases {
+        assert_eq!(setup(&json, WORKER).unwrap_err(), expected);
+    }
+}
+
+#[test]
+fn a_refused_section_empties_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    std::fs::write(&log, "kept\n").unwrap();
+    let json = |second: &str| {
+        format!(
+            r#"{{"handlers": {{"a": {{"class": "logging.FileHandler", "filename": "{}", "mode": "w"}},
+               "b": {{"class": "logging.FileHandler", "filename": "{second}"}}}}}}"#,
+            log.display()
+        )
+    };
+    assert!(setup(&json("/nonexistent/log"), WORKER).is_err());
+    let (setup, _) = setup(&json("/dev/null"), WORKER).unwrap();
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "kept\n", "not yet in force");
+    setup.into_tree();
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "");
+}
+
+#[test]
+fn an_invalid_rust_log_is_ignored_with_a_warning() {
+    let json = value(r#"{"handlers": {}}"#);
+    let (_, warnings) = Setup::with_rust_log(&json, WORKER, Some(OsStr::new("manager=loud"))).unwrap();
+    assert_eq!(
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "RUST_LOG is ignored: error parsing logger filter: invalid logging spec 'loud' (environment variable RUST_LOG)"
+        ]
+    );
+}
