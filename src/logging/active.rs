@@ -6,7 +6,7 @@ use log::Log;
 
 use super::console::{Console, Stream};
 use super::format::{Format, Style};
-use super::record::LogRecord;
+use super::record::{LogRecord, dotted};
 use super::tree::Tree;
 use super::{Level, Setup, attribute};
 
@@ -64,7 +64,7 @@ struct Facade;
 
 impl Log for Facade {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        enabled(metadata.target(), metadata.level().into())
+        enabled(&dotted(metadata.target()), metadata.level().into())
     }
 
     fn log(&self, record: &log::Record<'_>) {

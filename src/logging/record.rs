@@ -57,7 +57,7 @@ impl<'a> LogRecord<'a> {
 }
 
 /// A library's target is a module path; as a logger's name it has dots.
-fn dotted(target: &str) -> Cow<'_, str> {
+pub(super) fn dotted(target: &str) -> Cow<'_, str> {
     if target.contains("::") { target.replace("::", ".").into() } else { target.into() }
 }
 

@@ -82,7 +82,7 @@ fn compare(style: Style, symbol: &str, formats: &[String]) -> (usize, Vec<String
             (Err(_), None) => {}
             (Ok(ours), None) => disputed.push(format!("{format:?} is {ours:?} here, {theirs} there")),
             (Err(error), Some(theirs)) => {
-                disputed.push(format!("{format:?} is {theirs:?} there, {error:?} here"))
+                disputed.push(format!("{format:?} is {theirs:?} there, {error:?} here"));
             }
         }
     }
