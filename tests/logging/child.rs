@@ -2,6 +2,9 @@
 //! process, so each case needs its own.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -39,13 +42,28 @@ impl Script {
 
     /// The process, started in that folder.
     pub fn start(&self, folder: &Path, rust_log: Option<&str>) -> Child {
+        self.command(folder, rust_log).spawn().unwrap()
+    }
+
+    /// The process, with a stdout that breaks when the script begins.
+    pub fn start_with_breaking_stdout(&self, folder: &Path) -> Child {
+        let (near, far) = UnixStream::pair().unwrap();
+        let child = self.command(folder, None).stdout(OwnedFd::from(far)).spawn().unwrap();
+        let mut lines = BufReader::new(&near).lines();
+        assert!(lines.any(|line| line.unwrap().ends_with(BEGIN)));
+        // Closing a pipe would not do: another test's process may hold a copy of it for a moment.
+        near.shutdown(Shutdown::Both).unwrap();
+        child
+    }
+
+    fn command(&self, folder: &Path, rust_log: Option<&str>) -> Command {
         std::fs::write(folder.join("script.json"), self.json()).unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--ignored", "--exact", "--nocapture", "--test-threads=1", "child::follow_the_script"]);
         command.current_dir(folder).env_remove("RUST_LOG").env("RUST_BACKTRACE", "0");
         command.envs(rust_log.map(|filters| ("RUST_LOG", filters)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
+        command
     }
 
     /// Runs it to its end; what it wrote to stdout and stderr.
@@ -62,12 +80,6 @@ pub fn finish(output: Output) -> (String, String) {
     let stdout =
         stdout.split_once(&format!("{BEGIN}\n")).map(|(_, after)| after.to_owned()).unwrap_or(stdout);
     (stdout, stderr)
-}
-
-/// Waits until the script begins, and closes the reading end of the process's stdout.
-pub fn close_stdout(child: &mut Child) {
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().ends_with(BEGIN)));
 }
 
 /// A JSON string.

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::child::{Script, close_stdout, finish};
+use crate::child::{Script, finish};
 
 /// Everything to stdout and to the file `log`, as `LEVEL [name] message`.
 const BOTH: &str = r#"{"version": 1,
@@ -56,8 +56,7 @@ fn a_closed_console_stops_nothing() {
         .log("manager", 20, "one")
         .log("manager", 20, "two")
         .step("note", &[r#""survived""#, r#""yes""#]);
-    let mut child = script.start(folder.path(), None);
-    close_stdout(&mut child);
+    let mut child = script.start_with_breaking_stdout(folder.path());
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     let (_, stderr) = finish(child.wait_with_output().unwrap());
     assert_eq!(read(folder.path(), "survived"), "yes\n");

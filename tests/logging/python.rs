@@ -176,9 +176,9 @@ fn python(script: &Script, folder: &Path) -> (String, String) {
 }
 
 #[test]
-fn forty_configurations_log_as_python_does() {
+fn twenty_configurations_log_as_python_does() {
     let mut lines = 0;
-    for seed in 0..40 {
+    for seed in 0..20 {
         let script = Dice(seed * 7919 + 1).script();
         let (theirs, ours) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let theirs = trace(theirs.path(), python(&script, theirs.path()));
@@ -186,5 +186,5 @@ fn forty_configurations_log_as_python_does() {
         assert_eq!(ours, theirs, "seed {seed}: {}", script.json());
         lines += theirs.values().map(|text| text.lines().count()).sum::<usize>();
     }
-    assert!(lines > 2000, "only {lines} lines were compared");
+    assert!(lines > 1000, "only {lines} lines were compared");
 }
