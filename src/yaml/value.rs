@@ -197,6 +197,15 @@ impl From<i64> for Value {
     }
 }
 
+impl From<BigInt> for Value {
+    fn from(number: BigInt) -> Self {
+        match i64::try_from(&number) {
+            Ok(small) => Value::Int(small),
+            Err(_) => Value::BigInt(Arc::new(number)),
+        }
+    }
+}
+
 impl From<f64> for Value {
     fn from(number: f64) -> Self {
         Value::Float(number)
