@@ -23,8 +23,14 @@ fn check<T: std::fmt::Debug + Clone>(
     per_batch: usize,
     check: impl Fn(&mut PyYaml, &[T]) -> Result<(), String>,
 ) {
-    let times: u32 = std::env::var("NOWCAST_CASES").map_or(1, |times| times.parse().expect("NOWCAST_CASES is a number"));
-    let config = Config { cases: batches * times, failure_persistence: None, max_shrink_iters: 3000, ..Config::default() };
+    let times: u32 =
+        std::env::var("NOWCAST_CASES").map_or(1, |times| times.parse().expect("NOWCAST_CASES is a number"));
+    let config = Config {
+        cases: batches * times,
+        failure_persistence: None,
+        max_shrink_iters: 3000,
+        ..Config::default()
+    };
     let pyyaml = RefCell::new(PyYaml::start());
     let result = TestRunner::new(config).run(&vec(input, 1..=per_batch), |batch| {
         check(&mut pyyaml.borrow_mut(), &batch).map_err(TestCaseError::fail)
@@ -42,9 +48,17 @@ fn compare(text: &str, theirs: &Loaded) -> Result<(), String> {
     let agrees = match (&ours, theirs) {
         (Ok(ours), Loaded::Value(theirs)) => same(ours, theirs),
         (Err(_), Loaded::Refused(_) | Loaded::Unlike(_)) => true,
-        _ => false,
+        // PyYAML makes a value without looking at such a part: `!!null "\ud83d"`.
+        (Err(error), Loaded::Value(_)) => is_stated(error),
+        (Ok(_), _) => false,
     };
     if agrees { Ok(()) } else { Err(format!("{text:?}\n  ours: {ours:?}\ntheirs: {theirs:?}")) }
+}
+
+/// The refusals that `yaml`'s documentation states.
+fn is_stated(error: &yaml::ReadError) -> bool {
+    let text = error.to_string();
+    text.contains("half of a surrogate pair") || text.contains("would contain itself")
 }
 
 fn compare_texts(pyyaml: &mut PyYaml, texts: &[String]) -> Result<(), String> {
@@ -140,7 +154,10 @@ fn one_document_has_one_meaning() {
 
 #[test]
 fn one_scalar_has_one_type() {
-    let scalar = prop_oneof![pyyaml::values::text(), "[-+]?[0-9][0-9_]{0,3}[.:eEx]?[-+]?[0-9_]{0,4}([.:][0-9_]{0,3}){0,3}"];
+    let scalar = prop_oneof![
+        pyyaml::values::text(),
+        "[-+]?[0-9][0-9_]{0,3}[.:eEx]?[-+]?[0-9_]{0,4}([.:][0-9_]{0,3}){0,3}"
+    ];
     let tag = select(vec!["", "", "", "!!int ", "!!float ", "!!timestamp ", "!!bool "]);
     let text = (tag, scalar).prop_map(|(tag, text)| format!("{tag}{text}"));
     check(text.boxed(), 50, 200, compare_texts);
@@ -182,8 +199,7 @@ fn has_set(value: &Value) -> bool {
 
 fn kinds(keys: &[&Value]) -> usize {
     let kind = |value: &&Value| match value {
-        Value::Bool(_) | Value::Int(_) | Value::BigInt(_) => "number",
-        Value::Float(_) => "number",
+        Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Float(_) => "number",
         Value::DateTime(time) if time.offset.is_some() => "time with an offset",
         other => other.kind(),
     };
@@ -203,7 +219,7 @@ fn has_unsortable_set(value: &Value) -> bool {
 fn has_unordered(value: &Value) -> bool {
     let is_mixed = match value {
         Value::Map(map) => kinds(&map.keys().collect::<Vec<_>>()) > 1,
-        Value::Str(text) => text.chars().any(|character| !character.is_ascii()),
+        Value::Str(text) => !text.is_ascii(),
         other => has_set(other),
     };
     is_mixed || children(value).into_iter().any(has_unordered)

@@ -10,9 +10,13 @@ pub(super) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() / BYTES_PER_LINE * 77 + 80);
     for line in bytes.chunks(BYTES_PER_LINE) {
         for group in line.chunks(3) {
-            let bits = group.iter().zip([16, 8, 0]).fold(0_u32, |bits, (&byte, shift)| bits | u32::from(byte) << shift);
+            let bits = group
+                .iter()
+                .zip([16, 8, 0])
+                .fold(0_u32, |bits, (&byte, shift)| bits | u32::from(byte) << shift);
             for (place, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-                let character = if place > group.len() { b'=' } else { ALPHABET[(bits >> shift & 63) as usize] };
+                let character =
+                    if place > group.len() { b'=' } else { ALPHABET[(bits >> shift & 63) as usize] };
                 text.push(char::from(character));
             }
         }

@@ -22,8 +22,8 @@ pub fn to_serde(value: &Value) -> serde_yaml::Value {
         Value::Bytes(bytes) => serde_yaml::Value::Sequence(bytes.iter().map(|&byte| byte.into()).collect()),
         Value::List(items) => serde_yaml::Value::Sequence(items.iter().map(to_serde).collect()),
         Value::Set(set) => serde_yaml::Value::Sequence(set.iter().map(to_serde).collect()),
-        Value::Map(map) => {
-            serde_yaml::Value::Mapping(map.iter().map(|(key, value)| (to_serde(key), to_serde(value))).collect())
-        }
+        Value::Map(map) => serde_yaml::Value::Mapping(
+            map.iter().map(|(key, value)| (to_serde(key), to_serde(value))).collect(),
+        ),
     }
 }

@@ -7,8 +7,7 @@ pub(super) fn resolve(text: &str) -> Tag {
     let bytes = text.as_bytes();
     let Some(&first) = bytes.first() else { return Tag::Null };
     match first {
-        b'y' | b'Y' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' if is_bool(text) => Tag::Bool,
-        b'n' | b'N' if is_bool(text) => Tag::Bool,
+        b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' if is_bool(text) => Tag::Bool,
         b'n' | b'N' | b'~' if matches!(text, "~" | "null" | "Null" | "NULL") => Tag::Null,
         b'<' if text == "<<" => Tag::Merge,
         b'=' if text == "=" => Tag::Value,
@@ -20,8 +19,24 @@ pub(super) fn resolve(text: &str) -> Tag {
 fn is_bool(text: &str) -> bool {
     matches!(
         text,
-        "yes" | "Yes" | "YES" | "no" | "No" | "NO" | "on" | "On" | "ON" | "off" | "Off" | "OFF" | "true" | "True" | "TRUE"
-            | "false" | "False" | "FALSE"
+        "yes"
+            | "Yes"
+            | "YES"
+            | "no"
+            | "No"
+            | "NO"
+            | "on"
+            | "On"
+            | "ON"
+            | "off"
+            | "Off"
+            | "OFF"
+            | "true"
+            | "True"
+            | "TRUE"
+            | "false"
+            | "False"
+            | "FALSE"
     )
 }
 
@@ -90,14 +105,18 @@ fn is_float(text: &[u8]) -> bool {
 fn is_exponent_or_end(text: &[u8]) -> bool {
     match text {
         [] => true,
-        [b'e' | b'E', b'-' | b'+', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
+        [b'e' | b'E', b'-' | b'+', digits @ ..] => {
+            !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+        }
         _ => false,
     }
 }
 
 fn is_int(text: &[u8]) -> bool {
     match unsigned(text) {
-        [b'0', b'b', rest @ ..] => !rest.is_empty() && skip(rest, |byte| matches!(byte, b'0' | b'1' | b'_')).is_empty(),
+        [b'0', b'b', rest @ ..] => {
+            !rest.is_empty() && skip(rest, |byte| matches!(byte, b'0' | b'1' | b'_')).is_empty()
+        }
         [b'0', b'x', rest @ ..] => {
             !rest.is_empty() && skip(rest, |byte| byte.is_ascii_hexdigit() || byte == b'_').is_empty()
         }

@@ -20,7 +20,8 @@ pub fn encode(value: &Value) -> Json {
         Value::Bytes(bytes) => json!(["y", hex(bytes)]),
         Value::List(items) => json!(["l", items.iter().map(encode).collect::<Vec<Json>>()]),
         Value::Map(map) => {
-            let pairs: Vec<Json> = map.iter().map(|(key, value)| json!([encode(key), encode(value)])).collect();
+            let pairs: Vec<Json> =
+                map.iter().map(|(key, value)| json!([encode(key), encode(value)])).collect();
             json!(["m", pairs])
         }
         Value::Set(set) => json!(["e", set.iter().map(encode).collect::<Vec<Json>>()]),
@@ -73,7 +74,9 @@ fn bytes(hex: &str) -> Vec<u8> {
 /// Whether two values are the same, the order of mappings included; sets have none in Python.
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b)),
+        (Value::List(a), Value::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b))
+        }
         (Value::Map(a), Value::Map(b)) => {
             a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a.0, b.0) && same(a.1, b.1))
         }

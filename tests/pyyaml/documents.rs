@@ -8,14 +8,139 @@ use super::values::{TRICKY, text};
 
 /// Pieces of YAML that mean something to a scanner.
 const PIECES: &[&str] = &[
-    "a", "b", "1", "x y", "- ", "-", "? ", "?", ": ", ":", "a: ", "a:", "b: ", ", ", ",", "[", "]", "{", "}", "\n", "\n", "\n", "\n  ",
-    "\n ", "\n    ", " ", "  ", "\t", "#", " # c", "#c\n", "&x ", "&x", "*x", "*x ", "*x : ", "!!str ", "!!int ", "!!float ", "!!null ", "!!set ",
-    "!!omap ", "!!pairs ", "!!binary ", "!!timestamp ", "!!bool ", "!!map ", "!!seq ", "! ", "!<tag:yaml.org,2002:str> ", "!e!x ", "!x ", "!!python/tuple ",
-    "'", "\"", "''", "'a'", "\"a\"", "\"a\\\n b\"", "\"\\x41\"", "\"\\u263A\"", "\"\\ud83d\"", "\\", "\\n", "|\n", ">\n", "|-\n", ">+\n", "|2\n", ">1-\n", "|+1 # c\n", "|\n  a\n  b\n",
-    ">\n a\n b\n\n  c\n d\n", "---", "---\n", "--- ", "...", "...\n", "%YAML 1.1\n", "%YAML 1.2\n---\n", "%TAG !e! tag:yaml.org,2002:\n---\n", "%FOO bar\n", "<<: ", "<<: *x\n", "<<", "=: ",
-    "=", "~", "null", "\r\n", "\r", "\u{85}", "\u{2028}", "\u{2029}", "\u{FEFF}", "é", "😀", "%", "@", "`", "yes", "0x1F", "1:30", "2026-03-14",
-    "2026-03-14 05:15:00 +1", "0b1", "1.5", ".inf", "?a", ":a", "-a", "a:b", "a#b", "a #b", "key: value\n", "- item\n", "  - item\n", "? k\n: v\n", "[a, b]", "{a: b}",
-    "{a, b: c}", "[a: b, ? c : d]", "\u{7}", "\u{7F}", "\u{FFFF}", "\\\"", "\"a\n\n b\"", "'a\n\n b'", "a\n b", "a\n\n b", "!!set {a, b}", "!!omap [a: 1]", "!!binary YWJj",
+    "a",
+    "b",
+    "1",
+    "x y",
+    "- ",
+    "-",
+    "? ",
+    "?",
+    ": ",
+    ":",
+    "a: ",
+    "a:",
+    "b: ",
+    ", ",
+    ",",
+    "[",
+    "]",
+    "{",
+    "}",
+    "\n",
+    "\n",
+    "\n",
+    "\n  ",
+    "\n ",
+    "\n    ",
+    " ",
+    "  ",
+    "\t",
+    "#",
+    " # c",
+    "#c\n",
+    "&x ",
+    "&x",
+    "*x",
+    "*x ",
+    "*x : ",
+    "!!str ",
+    "!!int ",
+    "!!float ",
+    "!!null ",
+    "!!set ",
+    "!!omap ",
+    "!!pairs ",
+    "!!binary ",
+    "!!timestamp ",
+    "!!bool ",
+    "!!map ",
+    "!!seq ",
+    "! ",
+    "!<tag:yaml.org,2002:str> ",
+    "!e!x ",
+    "!x ",
+    "!!python/tuple ",
+    "'",
+    "\"",
+    "''",
+    "'a'",
+    "\"a\"",
+    "\"a\\\n b\"",
+    "\"\\x41\"",
+    "\"\\u263A\"",
+    "\"\\ud83d\"",
+    "\\",
+    "\\n",
+    "|\n",
+    ">\n",
+    "|-\n",
+    ">+\n",
+    "|2\n",
+    ">1-\n",
+    "|+1 # c\n",
+    "|\n  a\n  b\n",
+    ">\n a\n b\n\n  c\n d\n",
+    "---",
+    "---\n",
+    "--- ",
+    "...",
+    "...\n",
+    "%YAML 1.1\n",
+    "%YAML 1.2\n---\n",
+    "%TAG !e! tag:yaml.org,2002:\n---\n",
+    "%FOO bar\n",
+    "<<: ",
+    "<<: *x\n",
+    "<<",
+    "=: ",
+    "=",
+    "~",
+    "null",
+    "\r\n",
+    "\r",
+    "\u{85}",
+    "\u{2028}",
+    "\u{2029}",
+    "\u{FEFF}",
+    "é",
+    "😀",
+    "%",
+    "@",
+    "`",
+    "yes",
+    "0x1F",
+    "1:30",
+    "2026-03-14",
+    "2026-03-14 05:15:00 +1",
+    "0b1",
+    "1.5",
+    ".inf",
+    "?a",
+    ":a",
+    "-a",
+    "a:b",
+    "a#b",
+    "a #b",
+    "key: value\n",
+    "- item\n",
+    "  - item\n",
+    "? k\n: v\n",
+    "[a, b]",
+    "{a: b}",
+    "{a, b: c}",
+    "[a: b, ? c : d]",
+    "\u{7}",
+    "\u{7F}",
+    "\u{FFFF}",
+    "\\\"",
+    "\"a\n\n b\"",
+    "'a\n\n b'",
+    "a\n b",
+    "a\n\n b",
+    "!!set {a, b}",
+    "!!omap [a: 1]",
+    "!!binary YWJj",
 ];
 
 fn piece() -> impl Strategy<Value = String> {
@@ -99,22 +224,38 @@ fn flow(open: &str, items: &[Vec<String>], close: &str) -> Vec<String> {
 }
 
 fn flow_mapping(pairs: &[(String, Vec<String>)]) -> Vec<String> {
-    let pairs: Vec<String> = pairs.iter().map(|(key, lines)| format!("{}{}", key.replace('\n', " "), lines.join(" "))).collect();
+    let pairs: Vec<String> =
+        pairs.iter().map(|(key, lines)| format!("{}{}", key.replace('\n', " "), lines.join(" "))).collect();
     vec![format!("{{{}}}", pairs.join(", "))]
 }
 
 fn block_scalar(header: &str, lines: &[&str], indent: usize) -> Vec<String> {
-    let body = lines.iter().map(|line| if line.is_empty() { String::new() } else { format!("{}{line}", " ".repeat(indent)) });
+    let body = lines
+        .iter()
+        .map(|line| if line.is_empty() { String::new() } else { format!("{}{line}", " ".repeat(indent)) });
     std::iter::once(header.to_owned()).chain(body).collect()
 }
 
 /// A structured document, with line breaks of any kind, an optional start and end, and now and then a
 /// character too many or too few.
 pub fn document() -> BoxedStrategy<String> {
-    let start = select(vec!["", "", "", "", "---\n", "--- ", "%YAML 1.1\n---\n", "\u{FEFF}", "# c\n", "\n\n", "%TAG ! tag:yaml.org,2002:\n---\n"]);
+    let start = select(vec![
+        "",
+        "",
+        "",
+        "",
+        "---\n",
+        "--- ",
+        "%YAML 1.1\n---\n",
+        "\u{FEFF}",
+        "# c\n",
+        "\n\n",
+        "%TAG ! tag:yaml.org,2002:\n---\n",
+    ]);
     let end = select(vec!["", "\n", "\n", "\n...\n", "\n---\n", " # c", "\n# c\n", "\n\n"]);
     let line_break = select(vec!["\n", "\n", "\n", "\n", "\r\n", "\r", "\u{85}", "\u{2028}"]);
-    let edit = proptest::option::weighted(0.3, (any::<proptest::sample::Index>(), select(PIECES), any::<bool>()));
+    let edit =
+        proptest::option::weighted(0.3, (any::<proptest::sample::Index>(), select(PIECES), any::<bool>()));
     (start, block(), end, line_break, edit)
         .prop_map(|(start, lines, end, line_break, edit)| {
             let text = format!("{start}{}{end}", lines.join(line_break));

@@ -20,11 +20,17 @@ const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requireme
 /// If it cannot be made: there is no `python3`, or no package index in reach.
 pub fn venv() -> PathBuf {
     // Beside target/debug and target/release, for both.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the folder for temporary files is in target/");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .expect("the folder for temporary files is in target/");
     let folder = target.join("test-venv");
     let python = folder.join("bin/python");
     // The lock is let go when the file is closed, also when the process dies.
-    let lock = OpenOptions::new().create(true).append(true).open(target.join("test-venv.lock")).expect("a lock file");
+    let lock = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(target.join("test-venv.lock"))
+        .expect("a lock file");
     flock(&lock, FlockOperation::LockExclusive).expect("the lock on the virtual environment");
     let marker = folder.join("complete");
     let wanted = fingerprint();
@@ -35,7 +41,15 @@ pub fn venv() -> PathBuf {
         fs::remove_dir_all(&folder).expect("the folder of an earlier attempt can be removed");
     }
     run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]));
+    run(Command::new(&python).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+        REQUIREMENTS,
+    ]));
     fs::write(&marker, wanted).expect("the marker of a complete environment");
     python
 }

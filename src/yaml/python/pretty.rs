@@ -59,7 +59,9 @@ impl Printer {
         match value {
             Value::Map(map) => self.map(map, inner),
             Value::List(items) => self.items('[', items.iter(), ']', inner),
-            Value::Set(set) if !set.is_empty() => self.items('{', sorted_members(set).into_iter(), '}', inner),
+            Value::Set(set) if !set.is_empty() => {
+                self.items('{', sorted_members(set).into_iter(), '}', inner);
+            }
             Value::Str(text) => self.text(text, inner),
             Value::Bytes(bytes) => self.bytes(bytes, inner),
             _ => self.out.push_str(&repr_within(value, usize::MAX).unwrap_or_default()),

@@ -168,7 +168,8 @@ fn write_str(out: &mut String, text: &str) {
             }
             (_, code @ 0..=0xA0) => write!(out, "\\x{code:02x}"),
             (_, code) => {
-                let is_printable = unprintable().is_none_or(|class| !class.is_match(character.encode_utf8(&mut buffer)));
+                let is_printable =
+                    unprintable().is_none_or(|class| !class.is_match(character.encode_utf8(&mut buffer)));
                 match code {
                     _ if is_printable => write!(out, "{character}"),
                     0..=0xFF => write!(out, "\\x{code:02x}"),

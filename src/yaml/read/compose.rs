@@ -1,4 +1,4 @@
-//! Tokens become nodes: the grammar, tags and anchors.
+//! Tokens become nodes: documents, tags and anchors; [`collections`](super::collections) has the rest of the grammar.
 //!
 //! The document is kept small here already: depth, nodes and bytes are counted with aliases expanded, so
 //! that nothing after this can be surprised.
@@ -46,43 +46,47 @@ struct Complete {
 
 /// A node that was read, and how many collections stand inside one another in it.
 #[derive(Clone, Copy)]
-struct Composed {
-    node: NodeId,
-    height: usize,
+pub(super) struct Composed {
+    pub node: NodeId,
+    pub height: usize,
 }
 
 /// Tag and anchor in front of a node.
 #[derive(Default)]
-struct Properties<'a> {
+pub(super) struct Properties<'a> {
     /// The full name; `!` alone asks for the usual type.
     tag: Option<Cow<'a, str>>,
     anchor: Option<(&'a str, Mark)>,
     mark: Option<Mark>,
 }
 
+/// Reads what a collection holds, and how many collections stand inside one another in it.
+type ReadContent<'a> = fn(&mut Composer<'a>) -> Result<(Content<'a>, usize), ReadError>;
+
 /// Which blocks may begin where a node is expected.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+pub(super) enum Place {
     Flow,
     Block,
     /// A key or value of a block mapping: a list may begin at the mapping's own indentation.
     BlockEntry,
 }
 
-struct Composer<'a> {
-    scanner: Scanner<'a>,
+pub(super) struct Composer<'a> {
+    pub scanner: Scanner<'a>,
     nodes: Vec<Node<'a>>,
     /// The prefixes of `%TAG` directives.
     handles: HashMap<&'a str, Cow<'a, str>>,
     anchors: HashMap<&'a str, Anchor>,
-    size: Size,
+    pub size: Size,
     depth: usize,
 }
 
 impl<'a> Composer<'a> {
     fn document(&mut self) -> Result<Option<NodeId>, ReadError> {
-        let is_explicit =
-            self.next_is(|token| matches!(token, Token::Directive(_) | Token::DocumentStart | Token::StreamEnd))?;
+        let is_explicit = self.next_is(|token| {
+            matches!(token, Token::Directive(_) | Token::DocumentStart | Token::StreamEnd)
+        })?;
         if !is_explicit {
             let root = self.node(Place::Block)?;
             return self.end_of_document(root).map(Some);
@@ -92,17 +96,20 @@ impl<'a> Composer<'a> {
         }
         self.document_start()?;
         let is_empty = self.next_is(|token| {
-            matches!(token, Token::Directive(_) | Token::DocumentStart | Token::DocumentEnd | Token::StreamEnd)
+            matches!(
+                token,
+                Token::Directive(_) | Token::DocumentStart | Token::DocumentEnd | Token::StreamEnd
+            )
         })?;
         let root = if is_empty { self.empty()? } else { self.node(Place::Block)? };
         self.end_of_document(root).map(Some)
     }
 
-    fn next_is(&mut self, is_wanted: impl Fn(&Token<'a>) -> bool) -> Result<bool, ReadError> {
+    pub fn next_is(&mut self, is_wanted: impl Fn(&Token<'a>) -> bool) -> Result<bool, ReadError> {
         Ok(is_wanted(self.scanner.peek()?.0))
     }
 
-    fn take_if(&mut self, is_wanted: impl Fn(&Token<'a>) -> bool) -> Result<bool, ReadError> {
+    pub fn take_if(&mut self, is_wanted: impl Fn(&Token<'a>) -> bool) -> Result<bool, ReadError> {
         let is_there = self.next_is(is_wanted)?;
         if is_there {
             self.scanner.next()?;
@@ -115,7 +122,9 @@ impl<'a> Composer<'a> {
         let (token, mark) = self.scanner.next()?;
         match token {
             Token::DocumentStart => Ok(()),
-            other => Err(ReadError::new(mark, format!("expected '---' or the end, but found {}", other.name()))),
+            other => {
+                Err(ReadError::new(mark, format!("expected '---' or the end, but found {}", other.name())))
+            }
         }
     }
 
@@ -145,7 +154,9 @@ impl<'a> Composer<'a> {
                     return Err(ReadError::new(mark, "%YAML stands here a second time"));
                 }
                 Directive::Yaml { major } if major.trim_start_matches('0') != "1" => {
-                    return Err(ReadError::new(mark, format!("YAML {major} is not known")).because("only version 1"));
+                    return Err(
+                        ReadError::new(mark, format!("YAML {major} is not known")).because("only version 1")
+                    );
                 }
                 Directive::Yaml { .. } => has_version = true,
                 Directive::Tag { handle, prefix } => {
@@ -159,37 +170,38 @@ impl<'a> Composer<'a> {
         Ok(())
     }
 
-    fn node(&mut self, place: Place) -> Result<Composed, ReadError> {
+    pub fn node(&mut self, place: Place) -> Result<Composed, ReadError> {
         if self.next_is(|token| matches!(token, Token::Alias(_)))? {
             return self.alias();
         }
         let properties = self.properties()?;
-        let before = self.size;
-        if self.next_is(|token| matches!(token, Token::Scalar(_)))? {
-            return self.scalar(properties, before);
+        match self.collection_ahead(place, &properties)? {
+            Some((usual, read)) => self.collection(&properties, usual, read),
+            None => self.scalar(&properties),
         }
-        let (token, next_mark) = self.scanner.peek()?;
-        let mark = properties.mark.unwrap_or(next_mark);
-        match token {
-            Token::BlockEntry if place == Place::BlockEntry => {
-                self.collection(properties, mark, before, Tag::Sequence, Self::indentless_sequence)
-            }
-            Token::FlowSequenceStart => {
-                self.collection(properties, mark, before, Tag::Sequence, Self::flow_sequence)
-            }
-            Token::FlowMappingStart => self.collection(properties, mark, before, Tag::Mapping, Self::flow_mapping),
-            Token::BlockSequenceStart if place != Place::Flow => {
-                self.collection(properties, mark, before, Tag::Sequence, Self::block_sequence)
-            }
-            Token::BlockMappingStart if place != Place::Flow => {
-                self.collection(properties, mark, before, Tag::Mapping, Self::block_mapping)
-            }
-            _ if properties.mark.is_some() => self.scalar(properties, before),
+    }
+
+    /// Which collection begins at the next token, and what reads it; `None` for a scalar.
+    fn collection_ahead(
+        &mut self,
+        place: Place,
+        properties: &Properties<'a>,
+    ) -> Result<Option<(Tag, ReadContent<'a>)>, ReadError> {
+        let (token, mark) = self.scanner.peek()?;
+        let collection: (Tag, ReadContent<'a>) = match token {
+            Token::BlockEntry if place == Place::BlockEntry => (Tag::Sequence, Self::indentless_sequence),
+            Token::FlowSequenceStart => (Tag::Sequence, Self::flow_sequence),
+            Token::FlowMappingStart => (Tag::Mapping, Self::flow_mapping),
+            Token::BlockSequenceStart if place != Place::Flow => (Tag::Sequence, Self::block_sequence),
+            Token::BlockMappingStart if place != Place::Flow => (Tag::Mapping, Self::block_mapping),
+            Token::Scalar(_) => return Ok(None),
+            // Properties alone stand for an empty scalar.
+            _ if properties.mark.is_some() => return Ok(None),
             other => {
-                let what = format!("expected a value, but found {}", other.name());
-                Err(ReadError::new(next_mark, what))
+                return Err(ReadError::new(mark, format!("expected a value, but found {}", other.name())));
             }
-        }
+        };
+        Ok(Some(collection))
     }
 
     fn alias(&mut self) -> Result<Composed, ReadError> {
@@ -247,7 +259,9 @@ impl<'a> Composer<'a> {
         let Some((name, mark)) = properties.anchor else { return Ok(()) };
         match self.anchors.get(name) {
             None => Ok(()),
-            Some(first) => Err(ReadError::new(mark, format!("the anchor &{name} is already at {}", first.mark))),
+            Some(first) => {
+                Err(ReadError::new(mark, format!("the anchor &{name} is already at {}", first.mark)))
+            }
         }
     }
 
@@ -257,8 +271,8 @@ impl<'a> Composer<'a> {
     }
 
     /// A scalar, or the empty one after properties without a value.
-    fn scalar(&mut self, properties: Properties<'a>, before: Size) -> Result<Composed, ReadError> {
-        self.check_anchor(&properties)?;
+    fn scalar(&mut self, properties: &Properties<'a>) -> Result<Composed, ReadError> {
+        self.check_anchor(properties)?;
         let (_, next_mark) = self.scanner.peek()?;
         let mark = properties.mark.unwrap_or(next_mark);
         let (text, is_plain) = if self.next_is(|token| matches!(token, Token::Scalar(_)))? {
@@ -275,6 +289,7 @@ impl<'a> Composer<'a> {
             None if is_plain => resolve(&text),
             None => Tag::Str,
         };
+        let before = self.size;
         self.size.add_node(text.len(), self.depth, mark)?;
         let node = self.push(tag, Content::Scalar(text), mark, properties.anchor.is_some());
         if let Some((name, mark)) = properties.anchor {
@@ -285,209 +300,52 @@ impl<'a> Composer<'a> {
     }
 
     /// The value that is left out: null.
-    fn empty(&mut self) -> Result<Composed, ReadError> {
+    pub fn empty(&mut self) -> Result<Composed, ReadError> {
         let (_, mark) = self.scanner.peek()?;
         self.size.add_node(0, self.depth, mark)?;
         let node = self.push(Tag::Null, Content::Scalar(Cow::Borrowed("")), mark, false);
         Ok(Composed { node, height: 0 })
     }
 
-    fn collection(
+    pub fn collection(
         &mut self,
-        properties: Properties<'a>,
-        mark: Mark,
-        before: Size,
+        properties: &Properties<'a>,
         usual: Tag,
-        read: fn(&mut Self) -> Result<(Content<'a>, usize), ReadError>,
+        read: ReadContent<'a>,
     ) -> Result<Composed, ReadError> {
-        self.check_anchor(&properties)?;
-        check_depth(self.depth + 1, mark)?;
+        let before = self.size;
+        let node = self.open(properties, usual)?;
+        let (content, height) = read(self)?;
+        let complete = Complete { size: self.size.since(before), depth: self.depth - 1, height: height + 1 };
+        self.close(properties, node, content, complete);
+        Ok(Composed { node, height: complete.height })
+    }
+
+    /// Makes the node of a collection, still empty.
+    fn open(&mut self, properties: &Properties<'a>, usual: Tag) -> Result<NodeId, ReadError> {
+        self.check_anchor(properties)?;
+        let (_, next_mark) = self.scanner.peek()?;
+        let mark = properties.mark.unwrap_or(next_mark);
         self.size.add_node(0, self.depth, mark)?;
+        self.depth += 1;
+        check_depth(self.depth, mark)?;
         let tag = match properties.tag.as_deref() {
             None | Some("!") => usual,
             Some(tag) => Tag::from_uri(tag),
         };
-        let is_shared = properties.anchor.is_some();
-        let node = self.push(tag, Content::Sequence(Vec::new()), mark, is_shared);
+        let node = self.push(tag, Content::Sequence(Vec::new()), mark, properties.anchor.is_some());
         if let Some((name, mark)) = properties.anchor {
             self.anchors.insert(name, Anchor { node, mark, complete: None });
         }
-        self.depth += 1;
-        let (content, height) = read(self)?;
+        Ok(node)
+    }
+
+    fn close(&mut self, properties: &Properties<'a>, node: NodeId, content: Content<'a>, complete: Complete) {
         self.depth -= 1;
-        let height = height + 1;
-        // The node was pushed above.
+        // The node was pushed when the collection was opened.
         self.nodes[node].content = content;
         if let Some(anchor) = properties.anchor.and_then(|(name, _)| self.anchors.get_mut(name)) {
-            anchor.complete = Some(Complete { size: self.size.since(before), depth: self.depth, height });
+            anchor.complete = Some(complete);
         }
-        Ok(Composed { node, height })
-    }
-
-    fn block_sequence(&mut self) -> Result<(Content<'a>, usize), ReadError> {
-        let (_, start) = self.scanner.next()?;
-        let mut items = Items::default();
-        while self.take_if(|token| matches!(token, Token::BlockEntry))? {
-            let is_empty = self.next_is(|token| matches!(token, Token::BlockEntry | Token::BlockEnd))?;
-            items.push(if is_empty { self.empty()? } else { self.node(Place::Block)? });
-        }
-        self.block_end("list", start)?;
-        Ok(items.finish())
-    }
-
-    /// A list at the indentation of the mapping that it is a value of.
-    fn indentless_sequence(&mut self) -> Result<(Content<'a>, usize), ReadError> {
-        let mut items = Items::default();
-        while self.take_if(|token| matches!(token, Token::BlockEntry))? {
-            let is_empty = self.next_is(|token| {
-                matches!(token, Token::BlockEntry | Token::Key | Token::Value | Token::BlockEnd)
-            })?;
-            items.push(if is_empty { self.empty()? } else { self.node(Place::Block)? });
-        }
-        Ok(items.finish())
-    }
-
-    fn block_end(&mut self, what: &str, start: Mark) -> Result<(), ReadError> {
-        let (token, mark) = self.scanner.next()?;
-        if matches!(token, Token::BlockEnd) {
-            return Ok(());
-        }
-        let what = format!("expected the end of the {what} that begins at {start}, but found {}", token.name());
-        Err(ReadError::new(mark, what).because("check the indentation"))
-    }
-
-    fn block_mapping(&mut self) -> Result<(Content<'a>, usize), ReadError> {
-        let (_, start) = self.scanner.next()?;
-        let mut pairs = Pairs::default();
-        while self.take_if(|token| matches!(token, Token::Key))? {
-            let key = self.block_entry()?;
-            let has_value = self.take_if(|token| matches!(token, Token::Value))?;
-            let value = if has_value { self.block_entry()? } else { self.empty()? };
-            pairs.push(key, value);
-        }
-        // `: value` without a key makes the same tokens as a missing key in PyYAML: refused here.
-        self.block_end("mapping", start)?;
-        Ok(pairs.finish())
-    }
-
-    fn block_entry(&mut self) -> Result<Composed, ReadError> {
-        if self.next_is(|token| matches!(token, Token::Key | Token::Value | Token::BlockEnd))? {
-            self.empty()
-        } else {
-            self.node(Place::BlockEntry)
-        }
-    }
-
-    fn flow_sequence(&mut self) -> Result<(Content<'a>, usize), ReadError> {
-        let (_, start) = self.scanner.next()?;
-        let mut items = Items::default();
-        loop {
-            if self.take_if(|token| matches!(token, Token::FlowSequenceEnd))? {
-                return Ok(items.finish());
-            }
-            if !items.ids.is_empty() {
-                self.flow_entry("list", "']'", start)?;
-            }
-            if self.next_is(|token| matches!(token, Token::Key))? {
-                let (_, mark) = self.scanner.peek()?;
-                let pair = self.collection(Properties::default(), mark, self.size, Tag::Mapping, Self::flow_pair)?;
-                items.push(pair);
-            } else if !self.next_is(|token| matches!(token, Token::FlowSequenceEnd))? {
-                items.push(self.node(Place::Flow)?);
-            }
-        }
-    }
-
-    /// `[key: value]`: a mapping of one pair.
-    fn flow_pair(&mut self) -> Result<(Content<'a>, usize), ReadError> {
-        self.scanner.next()?;
-        let mut pairs = Pairs::default();
-        let key = self.flow_part(|token| {
-            matches!(token, Token::Value | Token::FlowEntry | Token::FlowSequenceEnd)
-        })?;
-        let value = if self.take_if(|token| matches!(token, Token::Value))? {
-            self.flow_part(|token| matches!(token, Token::FlowEntry | Token::FlowSequenceEnd))?
-        } else {
-            self.empty()?
-        };
-        pairs.push(key, value);
-        Ok(pairs.finish())
-    }
-
-    fn flow_part(&mut self, is_end: impl Fn(&Token<'a>) -> bool) -> Result<Composed, ReadError> {
-        if self.next_is(is_end)? { self.empty() } else { self.node(Place::Flow) }
-    }
-
-    fn flow_entry(&mut self, what: &str, end: &str, start: Mark) -> Result<(), ReadError> {
-        let (token, mark) = self.scanner.next()?;
-        if matches!(token, Token::FlowEntry) {
-            return Ok(());
-        }
-        let what = format!("expected ',' or {end} in the {what} that begins at {start}, but found {}", token.name());
-        Err(ReadError::new(mark, what))
-    }
-
-    fn flow_mapping(&mut self) -> Result<(Content<'a>, usize), ReadError> {
-        let (_, start) = self.scanner.next()?;
-        let mut pairs = Pairs::default();
-        loop {
-            if self.take_if(|token| matches!(token, Token::FlowMappingEnd))? {
-                return Ok(pairs.finish());
-            }
-            if !pairs.ids.is_empty() {
-                self.flow_entry("mapping", "'}'", start)?;
-            }
-            if self.take_if(|token| matches!(token, Token::Key))? {
-                let key = self.flow_part(|token| {
-                    matches!(token, Token::Value | Token::FlowEntry | Token::FlowMappingEnd)
-                })?;
-                let value = if self.take_if(|token| matches!(token, Token::Value))? {
-                    self.flow_part(|token| matches!(token, Token::FlowEntry | Token::FlowMappingEnd))?
-                } else {
-                    self.empty()?
-                };
-                pairs.push(key, value);
-            } else if !self.next_is(|token| matches!(token, Token::FlowMappingEnd))? {
-                let key = self.node(Place::Flow)?;
-                let value = self.empty()?;
-                pairs.push(key, value);
-            }
-        }
-    }
-}
-
-/// The items of a list as they come.
-#[derive(Default)]
-struct Items {
-    ids: Vec<NodeId>,
-    height: usize,
-}
-
-impl Items {
-    fn push(&mut self, item: Composed) {
-        self.ids.push(item.node);
-        self.height = self.height.max(item.height);
-    }
-
-    fn finish<'a>(self) -> (Content<'a>, usize) {
-        (Content::Sequence(self.ids), self.height)
-    }
-}
-
-/// The pairs of a mapping as they come.
-#[derive(Default)]
-struct Pairs {
-    ids: Vec<(NodeId, NodeId)>,
-    height: usize,
-}
-
-impl Pairs {
-    fn push(&mut self, key: Composed, value: Composed) {
-        self.ids.push((key.node, value.node));
-        self.height = self.height.max(key.height).max(value.height);
-    }
-
-    fn finish<'a>(self) -> (Content<'a>, usize) {
-        (Content::Mapping(self.ids), self.height)
     }
 }

@@ -8,8 +8,8 @@ use super::merge::flatten;
 use super::node::{Content, Document, NodeId, Tag};
 use super::number::{float, integer};
 use super::timestamp::Parts;
-use crate::yaml::value::{Set, Value};
 use crate::yaml::base64;
+use crate::yaml::value::{Set, Value};
 
 /// The value of a document; `Null` for none. Merge keys are worked into the document's mappings.
 pub(super) fn construct(document: &mut Document<'_>) -> Result<Value, ReadError> {

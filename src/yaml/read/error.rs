@@ -18,31 +18,50 @@ impl fmt::Display for Mark {
 }
 
 /// Why a text could not be read.
+// Boxed, as every step of the reader returns it: that keeps the frames of nested collections small.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadError {
-    /// Where in the text.
-    pub mark: Mark,
-    /// What is wrong there.
-    pub what: String,
-    /// Why it is wrong or what to write instead, where there is something to add.
-    pub why: Option<String>,
+pub struct ReadError(Box<Reason>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Reason {
+    mark: Mark,
+    what: String,
+    why: Option<String>,
 }
 
 impl ReadError {
     pub(super) fn new(mark: Mark, what: impl Into<String>) -> Self {
-        Self { mark, what: what.into(), why: None }
+        Self(Box::new(Reason { mark, what: what.into(), why: None }))
     }
 
     pub(super) fn because(mut self, why: impl Into<String>) -> Self {
-        self.why = Some(why.into());
+        self.0.why = Some(why.into());
         self
+    }
+
+    /// Where in the text.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.0.mark
+    }
+
+    /// What is wrong there.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.0.what
+    }
+
+    /// Why it is wrong or what to write instead, where there is something to add.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        self.0.why.as_deref()
     }
 }
 
 impl fmt::Display for ReadError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: {}", self.mark, self.what)?;
-        match &self.why {
+        write!(out, "{}: {}", self.mark(), self.what())?;
+        match self.why() {
             Some(why) => write!(out, " ({why})"),
             None => Ok(()),
         }

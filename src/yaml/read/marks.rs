@@ -22,7 +22,8 @@ struct Child {
 impl Marks {
     pub(super) fn new(document: &Document<'_>) -> Self {
         let collections = document.nodes.iter().enumerate();
-        let nodes = collections.filter_map(|(id, node)| Some((id, children(document, &node.content)?))).collect();
+        let nodes =
+            collections.filter_map(|(id, node)| Some((id, children(document, &node.content)?))).collect();
         Self { nodes, root: document.root }
     }
 
@@ -59,13 +60,17 @@ fn children(document: &Document<'_>, content: &Content<'_>) -> Option<Vec<Child>
             };
             Some(items.iter().enumerate().map(child).collect())
         }
-        Content::Mapping(pairs) => Some(pairs.iter().filter_map(|&(key, node)| pair(document, key, node)).collect()),
+        Content::Mapping(pairs) => {
+            Some(pairs.iter().filter_map(|&(key, node)| pair(document, key, node)).collect())
+        }
     }
 }
 
 fn pair(document: &Document<'_>, key: NodeId, node: NodeId) -> Option<Child> {
     match &document.nodes[key].content {
-        Content::Scalar(text) => Some(Child { key: text.as_ref().into(), mark: document.nodes[key].mark, node }),
+        Content::Scalar(text) => {
+            Some(Child { key: text.as_ref().into(), mark: document.nodes[key].mark, node })
+        }
         _ => None,
     }
 }

@@ -14,7 +14,10 @@ pub(super) fn flatten(document: &mut Document<'_>, id: NodeId) -> Result<(), Rea
     Ok(())
 }
 
-fn merged(document: &mut Document<'_>, pairs: &[(NodeId, NodeId)]) -> Result<Vec<(NodeId, NodeId)>, ReadError> {
+fn merged(
+    document: &mut Document<'_>,
+    pairs: &[(NodeId, NodeId)],
+) -> Result<Vec<(NodeId, NodeId)>, ReadError> {
     let mut flat = Vec::new();
     let mut own = Vec::new();
     for &(key, value) in pairs {

@@ -3,6 +3,7 @@
 //!
 //! No document may cost more than the [`limits`] say, whatever it holds.
 
+mod collections;
 mod compose;
 mod construct;
 mod error;

@@ -61,7 +61,9 @@ fn python_int(text: &str, base: u32) -> Option<BigInt> {
     let is_negative = text.starts_with('-');
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let digits = match (base, digits.as_bytes()) {
-        (2, [b'0', b'b' | b'B', ..]) | (8, [b'0', b'o' | b'O', ..]) | (16, [b'0', b'x' | b'X', ..]) => &digits[2..],
+        (2, [b'0', b'b' | b'B', ..]) | (8, [b'0', b'o' | b'O', ..]) | (16, [b'0', b'x' | b'X', ..]) => {
+            &digits[2..]
+        }
         _ => digits,
     };
     if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {

@@ -86,7 +86,9 @@ impl<'a> Reader<'a> {
         match self.text.as_bytes().get(self.position + bytes) {
             None => '\0',
             Some(&byte) if byte.is_ascii() => char::from(byte),
-            Some(_) => self.text.get(self.position + bytes..).and_then(|rest| rest.chars().next()).unwrap_or('\0'),
+            Some(_) => {
+                self.text.get(self.position + bytes..).and_then(|rest| rest.chars().next()).unwrap_or('\0')
+            }
         }
     }
 

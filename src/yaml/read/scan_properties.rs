@@ -173,7 +173,8 @@ fn uri_escapes(scanner: &mut Scanner<'_>) -> Result<String, ReadError> {
     let mut bytes = Vec::new();
     while scanner.reader.peek() == '%' {
         scanner.reader.advance();
-        let digits = scanner.reader.rest().get(..2).filter(|pair| pair.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let digits =
+            scanner.reader.rest().get(..2).filter(|pair| pair.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let Some(byte) = digits.and_then(|pair| u8::from_str_radix(pair, 16).ok()) else {
             return Err(unexpected(scanner, "two hexadecimal digits after '%'", "a tag"));
         };

@@ -20,7 +20,7 @@ fn push_folded(text: &mut String, first: char, others: &str) {
 }
 
 /// A scalar without quotes.
-pub(super) fn plain<'a>(scanner: &mut Scanner<'a>) -> Result<Token<'a>, ReadError> {
+pub(super) fn plain<'a>(scanner: &mut Scanner<'a>) -> Token<'a> {
     let mut text = Cow::Borrowed("");
     let mut spaces = Cow::Borrowed("");
     while scanner.reader.peek() != '#' {
@@ -36,7 +36,7 @@ pub(super) fn plain<'a>(scanner: &mut Scanner<'a>) -> Result<Token<'a>, ReadErro
             break;
         }
     }
-    Ok(Token::Scalar(ScalarToken { text, is_plain: true }))
+    Token::Scalar(ScalarToken { text, is_plain: true })
 }
 
 /// The characters up to a blank, a `:` that ends a key, or a bracket or comma that belongs to a flow.
@@ -113,7 +113,11 @@ pub(super) fn quoted<'a>(scanner: &mut Scanner<'a>) -> Result<Token<'a>, ReadErr
 }
 
 /// Everything up to a blank or the closing quote.
-fn quoted_run<'a>(scanner: &mut Scanner<'a>, is_double: bool, text: &mut Cow<'a, str>) -> Result<(), ReadError> {
+fn quoted_run<'a>(
+    scanner: &mut Scanner<'a>,
+    is_double: bool,
+    text: &mut Cow<'a, str>,
+) -> Result<(), ReadError> {
     loop {
         *text += scanner.reader.take_until(|byte| matches!(byte, b'\'' | b'"' | b'\\' | b' ' | b'\t'));
         match scanner.reader.peek() {
@@ -128,7 +132,11 @@ fn quoted_run<'a>(scanner: &mut Scanner<'a>, is_double: bool, text: &mut Cow<'a,
     }
 }
 
-fn quoted_spaces<'a>(scanner: &mut Scanner<'a>, text: &mut Cow<'a, str>, start: Mark) -> Result<(), ReadError> {
+fn quoted_spaces<'a>(
+    scanner: &mut Scanner<'a>,
+    text: &mut Cow<'a, str>,
+    start: Mark,
+) -> Result<(), ReadError> {
     let blanks = scanner.reader.skip_blanks();
     if let Some(first) = scanner.reader.line_break() {
         let others = quoted_breaks(scanner, start)?;
@@ -191,7 +199,11 @@ fn escape<'a>(scanner: &mut Scanner<'a>, text: &mut Cow<'a, str>) -> Result<(), 
     Ok(())
 }
 
-fn hexadecimal_escape(scanner: &mut Scanner<'_>, text: &mut Cow<'_, str>, start: Mark) -> Result<(), ReadError> {
+fn hexadecimal_escape(
+    scanner: &mut Scanner<'_>,
+    text: &mut Cow<'_, str>,
+    start: Mark,
+) -> Result<(), ReadError> {
     let length = match scanner.reader.peek() {
         'x' => 2,
         'u' => 4,

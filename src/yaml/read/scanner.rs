@@ -104,7 +104,9 @@ impl<'a> Scanner<'a> {
             '!' => self.fetch_named(scan_properties::tag),
             '|' | '>' if in_block => self.fetch_block_scalar(),
             '\'' | '"' => self.fetch_named(scan_scalars::quoted),
-            _ if self.is_plain_start(character) => self.fetch_named(scan_scalars::plain),
+            _ if self.is_plain_start(character) => {
+                self.fetch_named(|scanner| Ok(scan_scalars::plain(scanner)))
+            }
             _ => Err(self.error(format!("{} cannot begin a value here", shown(character)))),
         }
     }
@@ -121,7 +123,8 @@ impl<'a> Scanner<'a> {
         match character {
             '-' => !self.is_indicator(),
             '?' | ':' => self.flow_level == 0 && !self.is_indicator(),
-            ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => false,
+            ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@'
+            | '`' => false,
             _ => !is_blank_or_end(character),
         }
     }
@@ -180,7 +183,11 @@ impl<'a> Scanner<'a> {
     }
 
     fn take_key(&mut self) -> Option<SimpleKey> {
-        if self.keys.back().is_some_and(|key| key.level == self.flow_level) { self.keys.pop_back() } else { None }
+        if self.keys.back().is_some_and(|key| key.level == self.flow_level) {
+            self.keys.pop_back()
+        } else {
+            None
+        }
     }
 
     fn remove_key(&mut self) -> Result<(), ReadError> {

@@ -43,7 +43,7 @@ fn expect(text: &mut &str, prefix: char) -> Option<()> {
     Some(())
 }
 
-fn skip_blanks<'a>(text: &'a str) -> &'a str {
+fn skip_blanks(text: &str) -> &str {
     text.trim_start_matches([' ', '\t'])
 }
 
@@ -104,7 +104,11 @@ fn fraction(text: &mut &str) -> i32 {
     let length = rest.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = rest.split_at(length);
     *text = rest;
-    digits.bytes().chain(std::iter::repeat(b'0')).take(6).fold(0, |sum, digit| sum * 10 + i32::from(digit - b'0'))
+    digits
+        .bytes()
+        .chain(std::iter::repeat(b'0'))
+        .take(6)
+        .fold(0, |sum, digit| sum * 10 + i32::from(digit - b'0'))
 }
 
 fn offset(text: &mut &str) -> Option<i32> {

@@ -9,8 +9,6 @@ pub(super) struct Analysis {
     pub allows_plain: bool,
     /// Whether it can stand in single quotes.
     pub allows_single_quoted: bool,
-    /// Whether it can stand as a block.
-    pub allows_block: bool,
 }
 
 fn is_blank_or_end(byte: Option<u8>) -> bool {
@@ -21,16 +19,11 @@ fn is_blank_or_end(byte: Option<u8>) -> bool {
 pub(super) fn analyze(text: &str) -> Analysis {
     let bytes = text.as_bytes();
     let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
-        return Analysis {
-            is_multiline: false,
-            allows_plain: true,
-            allows_single_quoted: true,
-            allows_block: false,
-        };
+        return Analysis { is_multiline: false, allows_plain: true, allows_single_quoted: true };
     };
     if !bytes.iter().all(|byte| matches!(byte, b'\n' | b' '..=b'~')) {
         let is_multiline = text.contains(['\n', '\u{85}', '\u{2028}', '\u{2029}']);
-        return Analysis { is_multiline, allows_plain: false, allows_single_quoted: false, allows_block: false };
+        return Analysis { is_multiline, allows_plain: false, allows_single_quoted: false };
     }
     let is_multiline = bytes.contains(&b'\n');
     let has_edge = matches!(first, b' ' | b'\n') || matches!(last, b' ' | b'\n');
@@ -40,7 +33,6 @@ pub(super) fn analyze(text: &str) -> Analysis {
         is_multiline,
         allows_plain: !is_multiline && !has_edge && !has_indicators(bytes, first),
         allows_single_quoted: !space_after_break && !space_before_break,
-        allows_block: last != b' ' && !space_before_break,
     }
 }
 
@@ -50,8 +42,8 @@ fn has_indicators(bytes: &[u8], first: u8) -> bool {
         return true;
     }
     let begins_with_indicator = match first {
-        b'#' | b',' | b'[' | b']' | b'{' | b'}' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\'' | b'"' | b'%' | b'@'
-        | b'`' => true,
+        b'#' | b',' | b'[' | b']' | b'{' | b'}' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\'' | b'"' | b'%'
+        | b'@' | b'`' => true,
         b'?' | b':' | b'-' => is_blank_or_end(bytes.get(1).copied()),
         _ => false,
     };

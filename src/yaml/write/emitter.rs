@@ -159,7 +159,7 @@ impl Emitter {
         if scalar.tag != "!!str" {
             self.indicator(scalar.tag, true);
         }
-        if scalar.is_block && analysis.allows_block && !is_key {
+        if scalar.is_block && !scalar.text.is_empty() && !is_key {
             self.literal(&scalar.text, indent);
         } else if !scalar.is_block && analysis.allows_single_quoted {
             self.single_quoted(&scalar.text, indent, is_key);

@@ -82,7 +82,9 @@ fn integer(value: &Value) -> BigInt {
 fn compare_float(float: f64, integer: &BigInt) -> Ordering {
     match BigInt::from_f64(float) {
         // The fraction decides where the whole parts are equal.
-        Some(whole) => whole.cmp(integer).then_with(|| float.fract().partial_cmp(&0.0).unwrap_or(Ordering::Equal)),
+        Some(whole) => {
+            whole.cmp(integer).then_with(|| float.fract().partial_cmp(&0.0).unwrap_or(Ordering::Equal))
+        }
         None if float == f64::NEG_INFINITY => Ordering::Less,
         None => Ordering::Greater,
     }

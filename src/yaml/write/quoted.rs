@@ -43,7 +43,8 @@ impl Emitter {
                 b'\n' => character == '\n',
                 _ => !matches!(character, ' ' | '\n'),
             };
-            let (run, after) = rest.split_at(rest.find(|character| !belongs(character)).unwrap_or(rest.len()));
+            let (run, after) =
+                rest.split_at(rest.find(|character| !belongs(character)).unwrap_or(rest.len()));
             let is_inside = rest.len() < text.len() && !after.is_empty();
             match first {
                 b' ' if run.len() == 1 && self.column > WIDTH && !is_key && is_inside => self.indent(indent),
