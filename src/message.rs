@@ -1,6 +1,8 @@
-//! [`Message`]: the one thing that travels between workers and the manager.
+//! [`Message`]: the one thing that travels between workers and the manager, and its YAML on the wire.
 
-use crate::yaml::Value;
+use std::fmt;
+
+use crate::yaml::{self, Keys, ReadError, Value};
 
 /// What a worker tells the manager, and what the manager answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,4 +13,127 @@ pub struct Message {
     pub r#type: String,
     /// What goes into the checklist; [`Value::Null`] for nothing.
     pub payload: Value,
+    /// The sender's own number for the message, so that one sent twice is known; only our workers send it.
+    pub id: Option<String>,
+    /// The run that sends it; only our workers send it.
+    pub run: Option<String>,
+}
+
+impl Message {
+    /// A message without `id` and `run`.
+    pub fn new(source: impl Into<String>, r#type: impl Into<String>, payload: Value) -> Self {
+        Self { source: source.into(), r#type: r#type.into(), payload, id: None, run: None }
+    }
+
+    /// Reads a message as it comes from the wire. Keys that are unknown are ignored, and so are an `id` and a
+    /// `run` that are no text: they may be somebody else's.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not YAML in UTF-8, or the YAML is no message.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let value =
+            yaml::read_bytes(bytes).map_err(|error| DecodeError::new(Fault::NotYaml(error), &Value::Null))?;
+        let fail = |fault| DecodeError::new(fault, &value);
+        if value.is_null() {
+            return Err(fail(Fault::Empty));
+        }
+        if value.as_map().is_none() {
+            return Err(fail(Fault::NotMapping(value.kind())));
+        }
+        let text = |key| match value.get(key) {
+            None => Err(fail(Fault::Missing(key))),
+            Some(Value::Str(text)) => Ok(text.to_string()),
+            Some(other) => Err(fail(Fault::NotText { key, kind: other.kind() })),
+        };
+        Ok(Self {
+            source: text("source")?,
+            r#type: text("type")?,
+            payload: value.get("payload").cloned().ok_or_else(|| fail(Fault::Missing("payload")))?,
+            id: optional_text(&value, "id"),
+            run: optional_text(&value, "run"),
+        })
+    }
+
+    /// The message as it goes onto the wire: what `yaml.dump` makes of the mapping, keys sorted throughout.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut pairs = vec![
+            ("payload", self.payload.clone()),
+            ("source", self.source.as_str().into()),
+            ("type", self.r#type.as_str().into()),
+        ];
+        pairs.extend(self.id.as_deref().map(|id| ("id", id.into())));
+        pairs.extend(self.run.as_deref().map(|run| ("run", run.into())));
+        yaml::write(&pairs.into_iter().collect(), Keys::Sorted)
+    }
+}
+
+fn optional_text(value: &Value, key: &str) -> Option<String> {
+    value.get(key).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Why bytes are no message, with what could be read of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeError {
+    /// What is wrong.
+    pub fault: Fault,
+    /// The worker that sent it, if that could be read.
+    pub worker: Option<String>,
+    /// The type of the message, if that could be read.
+    pub message_type: Option<String>,
+}
+
+/// What is wrong with a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not YAML.
+    NotYaml(ReadError),
+    /// Nothing was sent, or null.
+    Empty,
+    /// It is something else than a mapping.
+    NotMapping(&'static str),
+    /// A key is missing.
+    Missing(&'static str),
+    /// The value of a key is no text.
+    NotText {
+        /// The key.
+        key: &'static str,
+        /// What its value is.
+        kind: &'static str,
+    },
+}
+
+impl DecodeError {
+    fn new(fault: Fault, value: &Value) -> Self {
+        Self { fault, worker: optional_text(value, "source"), message_type: optional_text(value, "type") }
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.worker, &self.message_type) {
+            (Some(worker), Some(r#type)) => write!(out, "message of type {type:?} from {worker:?}: ")?,
+            (Some(worker), None) => write!(out, "message from {worker:?}: ")?,
+            (None, Some(r#type)) => write!(out, "message of type {type:?}: ")?,
+            (None, None) => write!(out, "message: ")?,
+        }
+        match &self.fault {
+            Fault::NotYaml(error) => write!(out, "not YAML: {error}")?,
+            Fault::Empty => write!(out, "it is empty")?,
+            Fault::NotMapping(kind) => write!(out, "it is {kind}, not a mapping")?,
+            Fault::Missing(key) => write!(out, "the key {key} is missing")?,
+            Fault::NotText { key, kind } => write!(out, "{key} is {kind}, not text")?,
+        }
+        write!(out, "; a message is a YAML mapping with source and type as text and payload")
+    }
+}
+
+impl std::error::Error for DecodeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.fault {
+            Fault::NotYaml(error) => Some(error),
+            _ => None,
+        }
+    }
 }

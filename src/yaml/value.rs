@@ -1,4 +1,4 @@
-//! [`Value`]: what a YAML document holds, with PyYAML's types and the order that was written.
+//! [`Value`]: what a YAML document holds, with `PyYAML`'s types and the order that was written.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub type Map = IndexMap<Value, Value>;
 /// A set in insertion order.
 pub type Set = IndexSet<Value>;
 
-/// A date with a time of day: PyYAML's `datetime.datetime`, to the microsecond.
+/// A date with a time of day: `PyYAML`'s `datetime.datetime`, to the microsecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DateTime {
     /// The date and the time of day as they were written.
@@ -194,6 +194,15 @@ impl From<bool> for Value {
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
         Value::Int(number)
+    }
+}
+
+impl From<BigInt> for Value {
+    fn from(number: BigInt) -> Self {
+        match i64::try_from(&number) {
+            Ok(small) => Value::Int(small),
+            Err(_) => Value::BigInt(Arc::new(number)),
+        }
     }
 }
 

@@ -1,0 +1,7 @@
+//! Values as Python prints them: `repr` and `pprint.pformat`, for log lines that match the peer's.
+
+mod pretty;
+mod repr;
+
+pub use pretty::pformat;
+pub use repr::{repr, repr_value};

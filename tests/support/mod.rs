@@ -1,0 +1,6 @@
+//! What the tests that start other programs share.
+
+// Each test file uses what it needs.
+#![allow(dead_code)]
+
+pub mod python;
