@@ -115,10 +115,11 @@ impl Engine {
             let result = Err(RuleError::NoFunction { function, module: self.module.clone() });
             return (RuleCall { log: Vec::new(), result }, IsClean(true));
         };
-        let returned = vm.call(&rule, message, config, checklist, now);
+        let read = |values| answer::read(&function, values);
+        let returned = vm.call(&rule, (message, config, checklist), now, read);
         let is_clean = IsClean(!matches!(&returned, Err(error) if error.limit.is_some()));
         let result = match returned {
-            Ok(values) => answer::read(&function, values).map_err(|text| self.with_place(&function, text)),
+            Ok(answer) => answer.map_err(|text| self.with_place(&function, text)),
             Err(error) => Err(self.describe(&function, vm, &error)),
         };
         (RuleCall { log: vm.take_log(), result: result.map_err(RuleError::Failed) }, is_clean)

@@ -252,7 +252,7 @@ impl<'a, E> Matcher<'a, E> {
         let (start, length) = match self.captures.get(index).map(|open| (open.start, open.state)) {
             Some((start, State::Closed(length))) => (start, length),
             Some((_, State::Position)) => return Ok(None),
-            _ => return malformed(&format!("invalid capture index %{} in pattern", char::from(digit))),
+            _ => return malformed(&format!("invalid capture index %{}", char::from(digit))),
         };
         self.count(length)?;
         let text = self.text;

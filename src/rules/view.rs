@@ -1,7 +1,7 @@
 //! What a rule sees of the message, the configuration and the checklist: tables that cannot be
 //! written and that are converted only where the rule looks.
 
-use mlua::{AnyUserData, Lua, MetaMethod, UserData, UserDataMethods, Value as LuaValue};
+use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, UserData, UserDataMethods, Value as LuaValue};
 
 use super::error::fail;
 use super::moment::Moment;
@@ -109,7 +109,7 @@ impl View {
     }
 
     /// The key and value at a place, counted from 0; `nil` behind the last.
-    fn entry(&self, lua: &Lua, place: usize) -> mlua::Result<(LuaValue, LuaValue)> {
+    fn entry(&self, lua: &Lua, place: usize) -> mlua::Result<MultiValue> {
         let found = match &self.0 {
             Value::List(items) => match items.get(place) {
                 Some(value) => Some((LuaValue::Integer(lua_index(place)), item(lua, value)?)),
@@ -125,7 +125,10 @@ impl View {
             },
             _ => None,
         };
-        Ok(found.unwrap_or((LuaValue::Nil, LuaValue::Nil)))
+        Ok(match found {
+            Some((key, value)) => MultiValue::from_iter([key, value]),
+            None => MultiValue::from_iter([LuaValue::Nil]),
+        })
     }
 
     /// The place of a key, counted from 0.
@@ -197,7 +200,7 @@ pub(super) fn refuse_write(lua: &Lua, what: &str) -> mlua::Error {
 }
 
 /// `next(view, key)`.
-pub(super) fn next(lua: &Lua, view: &View, key: &LuaValue) -> mlua::Result<(LuaValue, LuaValue)> {
+pub(super) fn next(lua: &Lua, view: &View, key: &LuaValue) -> mlua::Result<MultiValue> {
     if key.is_nil() {
         return view.entry(lua, 0);
     }
@@ -208,6 +211,6 @@ pub(super) fn next(lua: &Lua, view: &View, key: &LuaValue) -> mlua::Result<(LuaV
 }
 
 /// The entry at a place counted from 1, for `pairs`.
-pub(super) fn entry(lua: &Lua, view: &View, place: usize) -> mlua::Result<(LuaValue, LuaValue)> {
+pub(super) fn entry(lua: &Lua, view: &View, place: usize) -> mlua::Result<MultiValue> {
     view.entry(lua, place.saturating_sub(1))
 }

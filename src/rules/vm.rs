@@ -143,37 +143,35 @@ impl Vm {
         self.globals.raw_get(name).ok()
     }
 
-    /// Calls a rule.
-    pub(super) fn call(
+    /// Calls a rule and reads what it returned while its views can still be looked at.
+    pub(super) fn call<T>(
         &self,
         function: &Function,
-        message: &Message,
-        config: &Value,
-        checklist: &Value,
+        (message, config, checklist): (&Message, &Value, &Value),
         now: &ZonedDateTime,
-    ) -> Result<MultiValue, CallError> {
+        read: impl FnOnce(MultiValue) -> T,
+    ) -> Result<T, CallError> {
         self.host.start(Some(now.clone()), Some(message.clone()));
-        self.run(function, message, config, checklist).map_err(|error| self.error(&error))
-    }
-
-    fn run(
-        &self,
-        function: &Function,
-        message: &Message,
-        config: &Value,
-        checklist: &Value,
-    ) -> mlua::Result<MultiValue> {
-        let entries = [
+        let message: Value = [
             ("source", Value::from(message.source.as_str())),
             ("type", Value::from(message.r#type.as_str())),
             ("payload", message.payload.clone()),
-        ];
-        let message: Value = entries.into_iter().collect();
-        let views = [&message, config, checklist].map(|value| view::root(&self.lua, value));
-        let [message, config, checklist] = views;
+        ]
+        .into_iter()
+        .collect();
+        self.run(function, [&message, config, checklist], read).map_err(|error| self.error(&error))
+    }
+
+    fn run<T>(
+        &self,
+        function: &Function,
+        arguments: [&Value; 3],
+        read: impl FnOnce(MultiValue) -> T,
+    ) -> mlua::Result<T> {
+        let [message, config, checklist] = arguments.map(|value| view::root(&self.lua, value));
         let (message, config, checklist) = (message?, config?, checklist?);
         let run: Function = self.shared.raw_get("run")?;
-        let result = run.call((function, &message, &config, &checklist));
+        let result = run.call((function, &message, &config, &checklist)).map(read);
         // Garbage would hold on to the snapshot, and the core's next change would have to copy it.
         for view in [message, config, checklist] {
             AnyUserData::destroy(&view)?;
