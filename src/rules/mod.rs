@@ -1,1 +1,37 @@
 //! The rules engine: the user's Lua behind [`crate::core::Rules`].
+//!
+//! From the outside in: [`locate`] finds the file, [`Reloader`] keeps its rules in force while it is
+//! edited, [`Engine`] calls them. Inside, `vm` builds the sandbox from `lua/*.lua` and the functions
+//! of `api`; `view`, `moment` and `launch` are the objects that rules handle; `budget` and `pattern`
+//! hold every call to its [`Limits`].
+//!
+//! Rules reach nothing but what they are given: no file, no clock, no network, no other process, and
+//! no memory of the message before.
+
+mod answer;
+mod api;
+mod budget;
+mod clock;
+mod date;
+mod engine;
+mod error;
+mod host;
+mod launch;
+mod limits;
+mod locate;
+mod moment;
+mod path;
+mod pattern;
+mod reload;
+mod source;
+mod suggest;
+mod text;
+mod view;
+mod vm;
+
+pub use engine::Engine;
+pub use error::LoadError;
+pub use limits::{Limits, Options};
+pub use locate::{LocateError, locate};
+pub use reload::{Reload, Reloader};
+pub use vm::RuleFunction;

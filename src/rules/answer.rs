@@ -1,0 +1,109 @@
+//! What a rule returned, checked: a list of workers to launch and perhaps a race set.
+
+use mlua::{MultiValue, Value as LuaValue};
+
+use super::launch::{Launch, kind_name, list};
+use super::view::View;
+use crate::core::{NextWorker, RuleAnswer};
+use crate::yaml::Value;
+
+/// Reads what `function` returned.
+pub(super) fn read(function: &str, returned: MultiValue) -> Result<RuleAnswer, String> {
+    let mut values = returned.into_iter();
+    let (first, second, third) = (values.next(), values.next(), values.next());
+    if third.is_some_and(|value| !value.is_nil()) {
+        return Err(format!(
+            "{function} returned more than two values; return a list of workers to launch, and a second list of \
+             names if they must wait for one another"
+        ));
+    }
+    let next_workers = match first {
+        None | Some(LuaValue::Nil) => {
+            return Err(format!("{function} returned nothing; return {{}} to launch nothing"));
+        }
+        Some(value) => launches(function, &value)?,
+    };
+    let must_finish = match second {
+        None | Some(LuaValue::Nil) => None,
+        Some(value) => Some(names(function, &value)?),
+    };
+    Ok(RuleAnswer { next_workers, must_finish })
+}
+
+fn launches(function: &str, value: &LuaValue) -> Result<Vec<NextWorker>, String> {
+    let what = format!("the list that {function} returned");
+    let table = match value {
+        LuaValue::Table(table) => table,
+        LuaValue::UserData(object) if object.is::<Launch>() => {
+            return Err(format!("{function} returned a single NextWorker; put it into a list: return {{ … }}"));
+        }
+        other => {
+            return Err(format!("{function} returned {}; return a list of NextWorkers", kind_name(other)));
+        }
+    };
+    let items = list(table, &what)?;
+    let is_pair = items.len() == 2 && items.iter().all(|item| matches!(item, LuaValue::Table(_)));
+    if is_pair {
+        return Err(format!(
+            "{function} returned one list that holds two; return them as two values: return {{ … }}, {{ … }}"
+        ));
+    }
+    let launch = |(index, item): (usize, &LuaValue)| {
+        let launch = item.as_userdata().and_then(|object| object.borrow::<Launch>().ok());
+        launch.map(|launch| launch.0.clone()).ok_or_else(|| {
+            format!("{what} has {} at place {}; every item must be a NextWorker", described(item), index + 1)
+        })
+    };
+    items.iter().enumerate().map(launch).collect()
+}
+
+/// The race set: a list of names, or a table `{ name = true }`, each name once.
+fn names(function: &str, value: &LuaValue) -> Result<Vec<String>, String> {
+    let what = format!("the second value that {function} returned");
+    let names: Vec<String> = match value {
+        LuaValue::Table(table) if table.raw_len() == 0 => {
+            let mut names = Vec::new();
+            for pair in table.pairs::<LuaValue, LuaValue>() {
+                let (key, member) = pair.map_err(|error| format!("{what}: {error}"))?;
+                match (&key, member) {
+                    (LuaValue::String(name), LuaValue::Boolean(true)) => names.push(name.to_string_lossy()),
+                    (LuaValue::String(_), _) => {
+                        return Err(format!("{what} must be a list of worker names, or a table {{ name = true }}"));
+                    }
+                    _ => return Err(format!("{what} has {} as a name; names are text", described(&key))),
+                }
+            }
+            // A table has no order of its own.
+            names.sort();
+            names
+        }
+        LuaValue::Table(table) => {
+            let name = |(index, item): (usize, &LuaValue)| match item {
+                LuaValue::String(name) => Ok(name.to_string_lossy()),
+                other => Err(format!("{what} has {} at place {}; names are text", described(other), index + 1)),
+            };
+            list(table, &what)?.iter().enumerate().map(name).collect::<Result<_, _>>()?
+        }
+        LuaValue::UserData(object) => match object.borrow::<View>().ok().map(|view| view.value().clone()) {
+            Some(Value::List(items)) => items.iter().map(|item| view_name(&what, item)).collect::<Result<_, _>>()?,
+            Some(Value::Set(items)) => items.iter().map(|item| view_name(&what, item)).collect::<Result<_, _>>()?,
+            _ => return Err(format!("{what} must be a list of worker names, got {}", described(value))),
+        },
+        other => return Err(format!("{what} must be a list of worker names, got {}", described(other))),
+    };
+    let unique: indexmap::IndexSet<String> = names.into_iter().collect();
+    Ok(unique.into_iter().collect())
+}
+
+fn view_name(what: &str, item: &Value) -> Result<String, String> {
+    item.as_str().map(str::to_owned).ok_or_else(|| format!("{what} has {} in it; names are text", item.kind()))
+}
+
+/// A value in an error: short texts as they are, others by their kind.
+fn described(value: &LuaValue) -> String {
+    match value {
+        LuaValue::String(text) if text.as_bytes().len() <= 60 => format!("the text {:?}", text.to_string_lossy()),
+        LuaValue::Integer(number) => format!("the number {number}"),
+        other => kind_name(other).to_owned(),
+    }
+}

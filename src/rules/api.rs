@@ -1,0 +1,247 @@
+//! The functions that the engine's own Lua calls in Rust, in one table.
+
+use std::rc::Rc;
+
+use mlua::{Function, Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
+
+use super::budget::Limit;
+use super::error::{self, fail};
+use super::host::Host;
+use super::moment::Moment;
+use super::suggest::missing_key;
+use super::view::{self, View};
+use super::{clock, date, launch, path, text};
+use crate::logging::Level;
+
+/// The table `host` of `lua/*.lua`.
+pub(super) fn table(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.raw_set("null", LuaValue::NULL)?;
+    table.raw_set("longest_text", host.options.limits.text)?;
+    errors(lua, &table, host)?;
+    values(lua, &table)?;
+    strings(lua, &table, host)?;
+    launches(lua, &table, host)?;
+    calls(lua, &table, host)?;
+    Ok(table)
+}
+
+fn errors(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
+    let function = lua.create_function(|lua, text: LuaString| -> mlua::Result<()> {
+        Err(fail(lua, text.to_string_lossy()))
+    })?;
+    table.raw_set("fail", function)?;
+
+    // An error as a rule that catches it sees it; past a limit nothing can be caught.
+    let budget = Rc::clone(&host.budget);
+    let function = lua.create_function(move |lua, value: LuaValue| {
+        let is_memory = match &value {
+            LuaValue::Error(error) => error::is_out_of_memory(error),
+            LuaValue::String(text) => text.as_bytes() == b"not enough memory",
+            _ => false,
+        };
+        if is_memory {
+            budget.pass(lua, Limit::Memory);
+        }
+        budget.check()?;
+        Ok(match value {
+            LuaValue::Error(error) => LuaValue::String(lua.create_string(error::text(&error))?),
+            other => other,
+        })
+    })?;
+    table.raw_set("caught", function)?;
+
+    let function = lua.create_function(|lua, text: LuaString| lua.traceback(Some(&text.to_string_lossy()), 1))?;
+    table.raw_set("with_traceback", function)?;
+
+    let function = lua.create_function(|lua, what: String| -> mlua::Result<()> {
+        Err(view::refuse_write(lua, &format!(" ({what})")))
+    })?;
+    table.raw_set("refuse_write", function)?;
+
+    let limit = host.options.limits.text;
+    let function = lua.create_function(move |lua, (what, bytes): (String, f64)| -> mlua::Result<()> {
+        let limit = super::budget::bytes(limit);
+        Err(fail(lua, format!("{what}: a text of {bytes:.0} bytes is longer than the limit of {limit}")))
+    })?;
+    table.raw_set("too_long", function)
+}
+
+fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
+    let function = lua.create_function(|_, value: LuaValue| {
+        Ok(match &value {
+            LuaValue::LightUserData(_) => "null",
+            LuaValue::Error(_) => "error",
+            LuaValue::UserData(object) if object.is::<View>() => "table",
+            LuaValue::UserData(object) if object.is::<Moment>() => "date",
+            LuaValue::UserData(object) if object.is::<launch::Launch>() => "NextWorker",
+            other => other.type_name(),
+        })
+    })?;
+    table.raw_set("kind", function)?;
+
+    let function = lua.create_function(|_, value: LuaValue| Ok(launch::kind_name(&value)))?;
+    table.raw_set("kind_name", function)?;
+
+    let function = lua.create_function(|_, value: LuaValue| {
+        Ok(match &value {
+            LuaValue::LightUserData(_) => "null".to_owned(),
+            LuaValue::Error(error) => error::text(error),
+            LuaValue::UserData(object) => match (object.borrow::<Moment>(), object.borrow::<launch::Launch>()) {
+                (Ok(moment), _) => moment.iso(),
+                (_, Ok(launch)) => launch.0.to_string(),
+                _ => "table".to_owned(),
+            },
+            other => other.type_name().to_owned(),
+        })
+    })?;
+    table.raw_set("text_of", function)?;
+
+    let function = lua.create_function(|_, name: LuaString| Ok(is_name(&name.as_bytes())))?;
+    table.raw_set("is_name", function)?;
+
+    let function = lua.create_function(|lua, (view, key): (mlua::UserDataRef<View>, LuaValue)| {
+        view::next(lua, &view, &key)
+    })?;
+    table.raw_set("view_next", function)?;
+    let function = lua.create_function(|lua, (view, place): (mlua::UserDataRef<View>, usize)| {
+        view::entry(lua, &view, place)
+    })?;
+    table.raw_set("view_entry", function)?;
+
+    let function = lua.create_function(|_, (keys, count, written): (Vec<LuaValue>, usize, LuaValue)| {
+        let texts: Vec<String> = keys.iter().map(key_text).collect();
+        let written = written.as_string().map(LuaString::to_string_lossy);
+        Ok(missing_key(&texts, count, written.as_deref()))
+    })?;
+    table.raw_set("suggest", function)
+}
+
+/// Whether a key can be written without quotes.
+fn is_name(name: &[u8]) -> bool {
+    name.first().is_some_and(|byte| !byte.is_ascii_digit())
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+}
+
+/// A key in a list of keys.
+fn key_text(key: &LuaValue) -> String {
+    match key {
+        LuaValue::String(text) => text.to_string_lossy(),
+        LuaValue::Integer(number) => number.to_string(),
+        LuaValue::Number(number) => format!("{number:?}"),
+        LuaValue::Boolean(flag) => flag.to_string(),
+        LuaValue::UserData(object) => match object.borrow::<Moment>() {
+            Ok(moment) => moment.iso(),
+            Err(_) => launch::kind_name(key).to_owned(),
+        },
+        other => launch::kind_name(other).to_owned(),
+    }
+}
+
+fn strings(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
+    let budget = Rc::clone(&host.budget);
+    table.raw_set("find", lua.create_function(move |lua, args| text::find(lua, &budget, args))?)?;
+    let budget = Rc::clone(&host.budget);
+    table.raw_set("match", lua.create_function(move |lua, args| text::match_(lua, &budget, args))?)?;
+    let budget = Rc::clone(&host.budget);
+    table.raw_set("match_from", lua.create_function(move |lua, args| text::match_from(lua, &budget, args))?)?;
+    table.raw_set("start_of", lua.create_function(text::start_of)?)?;
+    for what in ["startswith", "endswith"] {
+        let budget = Rc::clone(&host.budget);
+        let function = lua.create_function(move |lua, args| text::starts_or_ends(lua, &budget, what, args))?;
+        table.raw_set(what, function)?;
+    }
+    let budget = Rc::clone(&host.budget);
+    table.raw_set("split", lua.create_function(move |lua, args| text::split(lua, &budget, args))?)?;
+    let budget = Rc::clone(&host.budget);
+    table.raw_set("strip", lua.create_function(move |lua, args| text::strip(lua, &budget, args))?)?;
+
+    let paths = lua.create_table()?;
+    for (what, function) in
+        [("name", path::name as fn(&str) -> String), ("stem", path::stem), ("parent", path::parent)]
+    {
+        let function = lua.create_function(move |lua, value: LuaValue| {
+            path_text(lua, what, &value).map(|text| function(&text))
+        })?;
+        paths.raw_set(what, function)?;
+    }
+    let join = lua.create_function(|lua, parts: Variadic<LuaValue>| {
+        let parts = parts.iter().map(|part| path_text(lua, "join", part)).collect::<mlua::Result<Vec<String>>>()?;
+        Ok(path::join(parts.iter().map(String::as_str)))
+    })?;
+    paths.raw_set("join", join)?;
+    table.raw_set("path", paths)
+}
+
+fn path_text(lua: &Lua, what: &str, value: &LuaValue) -> mlua::Result<String> {
+    match value {
+        LuaValue::String(text) => match text.to_str() {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(fail(lua, format!("path.{what}: the path is not UTF-8"))),
+        },
+        other => {
+            let kind = launch::kind_name(other);
+            Err(fail(lua, format!("path.{what}: a path must be text, got {kind}")))
+        }
+    }
+}
+
+fn launches(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
+    table.raw_set("launch", lua.create_function(launch::launch)?)?;
+    let package = host.options.package.clone();
+    let function = lua.create_function(move |lua, args| launch::qualified(lua, package.as_deref(), args))?;
+    table.raw_set("qualified", function)
+}
+
+fn calls(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
+    let shared = Rc::clone(host);
+    let function = lua.create_function(move |_, (level, text): (u32, LuaString)| {
+        shared.log(Level(level), &text.to_string_lossy());
+        Ok(())
+    })?;
+    table.raw_set("log", function)?;
+
+    let function = lua.create_function(|lua, (text, format): (LuaValue, LuaValue)| date::date(lua, &text, &format))?;
+    table.raw_set("date", function)?;
+    let shared = Rc::clone(host);
+    let function = lua.create_function(move |lua, ()| Ok(Moment::from_zoned(&now(lua, &shared, "now")?)))?;
+    table.raw_set("now", function)?;
+    let shared = Rc::clone(host);
+    let function = lua.create_function(move |lua, ()| {
+        let now = now(lua, &shared, "math.random")?;
+        Ok(shared.take_seed(&now).unzip())
+    })?;
+    table.raw_set("seed", function)
+}
+
+/// The time of the message.
+fn now(lua: &Lua, host: &Host, what: &str) -> mlua::Result<jiff::ZonedDateTime> {
+    let now = host.now.borrow().clone();
+    now.ok_or_else(|| fail(lua, format!("{what}: there is no message yet; call it inside a rule")))
+}
+
+/// The library `os`: the time of the message.
+pub(super) fn os(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
+    let os = lua.create_table()?;
+    let shared = Rc::clone(host);
+    let time: Function = lua.create_function(move |lua, table: LuaValue| {
+        clock::time(lua, &now(lua, &shared, "os.time")?, &table)
+    })?;
+    os.raw_set("time", time)?;
+    let shared = Rc::clone(host);
+    let date = lua.create_function(move |lua, arguments: MultiValue| {
+        let mut arguments = arguments.into_iter();
+        let format = match arguments.next() {
+            None | Some(LuaValue::Nil) => None,
+            Some(LuaValue::String(format)) => Some(format.to_string_lossy()),
+            Some(_) => return Err(fail(lua, "os.date: the format must be text")),
+        };
+        let time = match arguments.next() {
+            None => None,
+            Some(value) => lua.coerce_integer(value)?,
+        };
+        clock::date(lua, &now(lua, &shared, "os.date")?, format.as_deref(), time)
+    })?;
+    os.raw_set("date", date)?;
+    Ok(os)
+}

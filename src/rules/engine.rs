@@ -1,0 +1,156 @@
+//! [`Engine`]: the rules, ready to be called.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+use jiff::ZonedDateTime;
+
+use super::answer;
+use super::error::{self, LoadError};
+use super::limits::Options;
+use super::source::Sources;
+use super::vm::{CallError, RuleFunction, Vm};
+use crate::core::{LogLine, RuleCall, RuleError, Rules};
+use crate::message::Message;
+use crate::yaml::Value;
+
+/// The rules of one moment, loaded and checked. It never changes; see
+/// [`Reloader`](super::Reloader) for rules that follow their file.
+pub struct Engine {
+    module: String,
+    options: Options,
+    sources: Rc<Sources>,
+    functions: Vec<RuleFunction>,
+    hash: String,
+    log: Vec<LogLine>,
+    /// Empty after a call that went past a limit: the next one gets a new machine.
+    vm: RefCell<Option<Vm>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Engine").field("module", &self.module).field("hash", &self.hash).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Compiles the rules in `path` in a new virtual machine and runs them once, within the limits
+    /// of a call. `module` is their name in the configuration.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no text, has a syntax error, or fails while it is run.
+    pub fn load(path: &Path, module: &str, options: &Options) -> Result<Self, LoadError> {
+        Self::from_sources(Rc::new(Sources::new(path)), module, options)
+    }
+
+    pub(super) fn from_sources(sources: Rc<Sources>, module: &str, options: &Options) -> Result<Self, LoadError> {
+        let vm = Vm::load(options, &sources)?;
+        Ok(Self {
+            module: module.to_owned(),
+            options: options.clone(),
+            functions: vm.functions(),
+            hash: sources.hash(),
+            log: vm.take_log(),
+            sources,
+            vm: RefCell::new(Some(vm)),
+        })
+    }
+
+    /// The `after_…` functions, by file and line.
+    #[must_use]
+    pub fn functions(&self) -> &[RuleFunction] {
+        &self.functions
+    }
+
+    /// SHA-256 of the rules' files, in hexadecimal.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The rules file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.sources.main()
+    }
+
+    /// What the rules logged while they were loaded.
+    #[must_use]
+    pub fn log(&self) -> &[LogLine] {
+        &self.log
+    }
+
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// The rule's error as one text: what and where, and how the rules came there.
+    fn describe(&self, function: &str, vm: &Vm, error: &CallError) -> String {
+        let mut traceback = error.traceback.clone();
+        for known in &self.functions {
+            traceback = traceback.replace(&format!("<{}:{}>", known.chunk, known.line), &format!("'{}'", known.name));
+        }
+        let text = match error.limit {
+            Some(limit) => {
+                let place = traceback.lines().next().and_then(error::place);
+                let place = place.map(|(chunk, line, _)| format!("{chunk}:{line}: ")).unwrap_or_default();
+                format!("{place}{function} {}", vm.describe(limit))
+            }
+            None => error.text.clone(),
+        };
+        if traceback.is_empty() { text } else { format!("{text}\nstack traceback:\n  {}", traceback.replace('\n', "\n  ")) }
+    }
+
+    fn call(
+        &self,
+        vm: &Vm,
+        function: String,
+        message: &Message,
+        config: &Value,
+        checklist: &Value,
+        now: &ZonedDateTime,
+    ) -> (RuleCall, IsClean) {
+        let Some(rule) = vm.function(&function) else {
+            let result = Err(RuleError::NoFunction { function, module: self.module.clone() });
+            return (RuleCall { log: Vec::new(), result }, IsClean(true));
+        };
+        let read = |values| answer::read(&function, values);
+        let returned = vm.call(&rule, (message, config, checklist), now, read);
+        let is_clean = IsClean(!matches!(&returned, Err(error) if error.limit.is_some()));
+        let result = match returned {
+            Ok(answer) => answer.map_err(|text| self.with_place(&function, text)),
+            Err(error) => Err(self.describe(&function, vm, &error)),
+        };
+        (RuleCall { log: vm.take_log(), result: result.map_err(RuleError::Failed) }, is_clean)
+    }
+
+    /// The text behind the place where the function is defined.
+    fn with_place(&self, function: &str, text: String) -> String {
+        match self.functions.iter().find(|known| known.name == function) {
+            Some(known) => format!("{}:{}: {text}", known.chunk, known.line),
+            None => text,
+        }
+    }
+}
+
+/// Whether the virtual machine may serve the next call.
+struct IsClean(bool);
+
+impl Rules for Engine {
+    fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+        let function = format!("after_{}", message.source);
+        let vm = match self.vm.take().map_or_else(|| Vm::load(&self.options, &self.sources), Ok) {
+            Ok(vm) => vm,
+            Err(error) => {
+                let text = format!("the rules could not be loaded again after a limit was passed: {error}");
+                return RuleCall { log: Vec::new(), result: Err(RuleError::Failed(text)) };
+            }
+        };
+        let (call, IsClean(is_clean)) = self.call(&vm, function, message, config, checklist, now);
+        if is_clean {
+            self.vm.replace(Some(vm));
+        }
+        call
+    }
+}

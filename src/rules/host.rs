@@ -1,0 +1,106 @@
+//! What one virtual machine shares with the functions that Lua calls: the budget, the clock and the
+//! log of the running call.
+
+use std::cell::{Cell, RefCell};
+use std::hash::{Hash, Hasher};
+use std::rc::Rc;
+
+use jiff::ZonedDateTime;
+
+use super::budget::Budget;
+use super::limits::Options;
+use crate::core::LogLine;
+use crate::logging::Level;
+use crate::message::Message;
+
+/// The state of the running call.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) budget: Rc<Budget>,
+    pub(super) options: Options,
+    /// The time of the message; `None` while the rules are loaded.
+    pub(super) now: RefCell<Option<ZonedDateTime>>,
+    /// The message, which `math.random` starts from, until the call has used it.
+    seed: RefCell<Option<Message>>,
+    log: RefCell<Vec<LogLine>>,
+    log_bytes: Cell<usize>,
+    log_is_full: Cell<bool>,
+}
+
+impl Host {
+    pub(super) fn new(options: Options) -> Self {
+        Self {
+            budget: Rc::new(Budget::new(options.limits.clone())),
+            options,
+            now: RefCell::new(None),
+            seed: RefCell::default(),
+            log: RefCell::default(),
+            log_bytes: Cell::new(0),
+            log_is_full: Cell::new(false),
+        }
+    }
+
+    /// Begins a call: a full budget, an empty log.
+    pub(super) fn start(&self, now: Option<ZonedDateTime>, message: Option<Message>) {
+        self.budget.start();
+        *self.now.borrow_mut() = now;
+        *self.seed.borrow_mut() = message;
+        self.log.borrow_mut().clear();
+        self.log_bytes.set(0);
+        self.log_is_full.set(false);
+    }
+
+    /// Keeps a line for the log; past the limits a last line says that the rest is left out.
+    pub(super) fn log(&self, level: Level, text: &str) {
+        if self.log_is_full.get() {
+            return;
+        }
+        let limits = &self.options.limits;
+        let mut log = self.log.borrow_mut();
+        let bytes = self.log_bytes.get().saturating_add(text.len());
+        if log.len() >= limits.log_lines || bytes > limits.log_bytes {
+            let text = format!(
+                "the rule logged more than {} lines or {}: the rest is left out",
+                limits.log_lines,
+                super::budget::bytes(limits.log_bytes)
+            );
+            log.push(LogLine { level: Level::WARNING, text });
+            self.log_is_full.set(true);
+            return;
+        }
+        self.log_bytes.set(bytes);
+        log.push(LogLine { level, text: text.to_owned() });
+    }
+
+    /// What `math.random` starts from, the first time that a call asks.
+    pub(super) fn take_seed(&self, now: &ZonedDateTime) -> Option<(i64, i64)> {
+        let message = self.seed.borrow_mut().take()?;
+        let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+        message.source.hash(&mut hasher);
+        message.r#type.hash(&mut hasher);
+        message.payload.hash(&mut hasher);
+        let first = hasher.finish().cast_signed();
+        now.timestamp().as_nanosecond().hash(&mut hasher);
+        Some((first, hasher.finish().cast_signed()))
+    }
+
+    /// Takes what the call logged.
+    pub(super) fn take_log(&self) -> Vec<LogLine> {
+        std::mem::take(&mut self.log.borrow_mut())
+    }
+}
+
+/// FNV-1a, 64 bits: the standard library promises no hash that stays the same over its versions.
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

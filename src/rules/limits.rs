@@ -1,0 +1,46 @@
+//! What one call of a rule may cost, and what else the engine has to be told.
+
+use std::time::Duration;
+
+/// What a call of a rule, or loading the rules, may cost. Past a limit the call fails; the manager
+/// goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Time on the clock. Checked every [`CHECK_EVERY`](super::budget::CHECK_EVERY) instructions.
+    pub time: Duration,
+    /// Instructions of the Lua virtual machine.
+    pub instructions: u64,
+    /// Bytes that the whole Lua virtual machine may hold, the compiled rules included.
+    pub memory: usize,
+    /// Bytes of the longest string that a library function makes (`string.rep`, `table.concat` …).
+    pub text: usize,
+    /// Lines that a call may log; what comes after is left out, and the log says so.
+    pub log_lines: usize,
+    /// Bytes that a call may log.
+    pub log_bytes: usize,
+}
+
+impl Default for Limits {
+    /// 2 s, 50 million instructions, 256 MB; 16 MB a string; 1,000 lines and 1 MB of log. A rule of
+    /// the production systems that this was built for takes some hundred instructions.
+    fn default() -> Self {
+        Self {
+            time: Duration::from_secs(2),
+            instructions: 50_000_000,
+            memory: 256 << 20,
+            text: 16 << 20,
+            log_lines: 1_000,
+            log_bytes: 1 << 20,
+        }
+    }
+}
+
+/// How the engine treats the rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// What a call may cost.
+    pub limits: Limits,
+    /// What `worker("name")` puts before a name that has no dot: with `nowcast.workers` it launches
+    /// `nowcast.workers.name`. `None`: the bare name.
+    pub package: Option<String>,
+}

@@ -1,0 +1,152 @@
+-- What makes rules short: launching workers, walking through the checklist, dates and paths.
+local host, raw, base = ...
+
+local raw_get, raw_select, raw_type = raw.rawget, raw.select, raw.type
+local fail, show, launch = host.fail, host.show, host.launch
+
+local api = {}
+
+function api.NextWorker(module, args, opts)
+  return launch("NextWorker", module, args, opts)
+end
+
+--- The arguments of `worker`: every one must be there.
+local function arguments(what, ...)
+  local list = { ... }
+  for i = 1, raw_select("#", ...) do
+    if list[i] == nil then
+      fail(what .. ": argument " .. i .. " after the worker's name is nil; is a name misspelt, or the checklist incomplete?")
+    end
+  end
+  return list
+end
+
+function api.worker(name, ...)
+  return launch("worker", host.qualified("worker", name), arguments("worker", ...))
+end
+
+function api.worker_on(computer, name, ...)
+  if raw_type(computer) ~= "string" then
+    fail("worker_on: the host must be text, got " .. host.kind_name(computer))
+  end
+  return launch("worker_on", host.qualified("worker_on", name), arguments("worker_on", ...), { host = computer })
+end
+
+function api.add(list, ...)
+  host.writable(list, "add")
+  for i = 1, raw_select("#", ...) do
+    local value = raw_select(i, ...)
+    if value == nil then
+      fail("add: value " .. i .. " is nil")
+    end
+    list[#list + 1] = value
+  end
+  return list
+end
+
+function api.keys(t)
+  host.readable(t, "keys")
+  local list, n = {}, 0
+  for key in base.pairs(t) do
+    n = n + 1
+    list[n] = key
+  end
+  return list
+end
+
+--- "the keys there are …", with the one that was probably meant.
+local function what_is_there(t, key)
+  local texts, n = {}, 0
+  for there in base.pairs(t) do
+    n = n + 1
+    if n <= 200 then
+      texts[n] = there
+    end
+  end
+  return host.suggest(texts, n, key)
+end
+
+function api.need(t, ...)
+  local steps = raw_select("#", ...)
+  local path = ""
+  if steps == 0 then
+    fail("need: expected a table and at least one key")
+  end
+  for i = 1, steps do
+    local key = raw_select(i, ...)
+    if key == nil then
+      fail("need: key " .. i .. " is nil")
+    end
+    local here = i == 1 and "" or " under " .. path
+    if base.type(t) ~= "table" then
+      if i == 1 then
+        fail("need: a table was expected, got " .. host.kind_name(t))
+      end
+      fail("need: there is no key " .. show(key) .. here .. ", which is " .. host.kind_name(t))
+    end
+    local value = t[key]
+    if value == nil then
+      fail("need: there is no key " .. show(key) .. here .. what_is_there(t, key))
+    end
+    t, path = value, path .. (i == 1 and "" or ".") .. (raw_type(key) == "string" and host.is_name(key) and key or "[" .. show(key) .. "]")
+  end
+  return t
+end
+
+api.date = host.date
+api.now = host.now
+api.null = host.null
+api.path = host.path
+api.log = base.log
+
+--- Modules of the rules' own folder, run once, while the rules are loaded.
+local loaded, loading = {}, {}
+
+function api.require(name)
+  if raw_type(name) ~= "string" then
+    fail("require: the name must be text, got " .. host.kind_name(name))
+  end
+  local result = raw_get(loaded, name)
+  if result ~= nil then
+    return result
+  elseif loading[name] then
+    fail('require: "' .. name .. '" requires itself')
+  end
+  local chunk = host.read_module(name)
+  loading[name] = true
+  result = chunk(name)
+  loading[name] = nil
+  loaded[name] = result == nil and true or result
+  return loaded[name]
+end
+
+local seed, random = host.seed, raw.math.random
+
+-- Random numbers start from the message, so that a replay draws the same ones.
+local function seeded()
+  local first, second = seed()
+  if first then
+    raw.math.randomseed(first, second)
+  end
+end
+
+local math = {}
+for name, value in raw.next, raw.math do
+  math[name] = value
+end
+
+function math.random(...)
+  seeded()
+  return random(...)
+end
+
+function math.randomseed(...)
+  if raw_select("#", ...) == 0 then
+    fail("math.randomseed: give a number; the message seeds math.random by itself")
+  end
+  seeded()
+  raw.math.randomseed(...)
+end
+api.math = math
+
+return api

@@ -1,0 +1,421 @@
+-- The base library as rules see it: safe to run, the same at every run, and at home with the
+-- read-only views of the checklist. Nothing here may call back into Lua from C without a hook.
+local host, raw = ...
+
+local raw_error, raw_get, raw_getmetatable, raw_next, raw_pcall = raw.error, raw.rawget, raw.getmetatable, raw.next, raw.pcall
+local raw_select, raw_set, raw_setmetatable, raw_sort, raw_tostring, raw_type =
+  raw.select, raw.rawset, raw.setmetatable, raw.table.sort, raw.tostring, raw.type
+local fail, caught, kind_of = host.fail, host.caught, host.kind
+
+local base = {}
+
+-- Tables that nobody may write to: libraries and the globals themselves.
+local locked = raw_setmetatable({}, { __mode = "k" })
+
+--- A read-only stand-in for `contents`.
+function host.lock(contents, what)
+  local proxy = {}
+  locked[proxy] = what
+  return raw_setmetatable(proxy, {
+    __index = contents,
+    __newindex = function(_, key)
+      fail(what .. " cannot be changed (key " .. host.show(key) .. ")")
+    end,
+    __metatable = false,
+  })
+end
+host.locked = locked
+
+function base.type(...)
+  if raw_select("#", ...) == 0 then
+    fail("type: a value was expected")
+  end
+  local value = ...
+  local kind = raw_type(value)
+  if kind == "userdata" then
+    return kind_of(value)
+  end
+  return kind
+end
+
+function base.tostring(value)
+  local kind = raw_type(value)
+  if kind == "table" then
+    local meta = raw_getmetatable(value)
+    if raw_type(meta) == "table" then
+      if raw_get(meta, "__tostring") ~= nil then
+        return raw_tostring(value)
+      end
+      local name = raw_get(meta, "__name")
+      return raw_type(name) == "string" and name or "table"
+    end
+    return "table"
+  elseif kind == "function" or kind == "thread" then
+    return kind
+  elseif kind == "userdata" then
+    return host.text_of(value)
+  end
+  return raw_tostring(value)
+end
+local tostring = base.tostring
+
+local function is_view(value)
+  return raw_type(value) == "userdata" and kind_of(value) == "table"
+end
+host.is_view = is_view
+
+--- Fails unless a rule may write to `t`.
+local function writable(t, what)
+  if raw_type(t) ~= "table" then
+    if is_view(t) then
+      host.refuse_write(what)
+    end
+    fail(what .. ": a table was expected, got " .. base.type(t))
+  end
+  if locked[t] then
+    fail(locked[t] .. " cannot be changed")
+  end
+end
+host.writable = writable
+
+--- Fails unless `t` can be read as a list.
+function host.readable(t, what)
+  if raw_type(t) ~= "table" and not is_view(t) then
+    fail(what .. ": a table was expected, got " .. base.type(t))
+  end
+end
+
+-- The order of a table's keys: numbers, texts, false and true, dates.
+local rank = { number = 1, string = 2, boolean = 3, userdata = 4 }
+
+local function before(a, b)
+  local rank_a, rank_b = rank[raw_type(a)], rank[raw_type(b)]
+  if rank_a ~= rank_b then
+    return rank_a < rank_b
+  elseif rank_a == 3 then
+    return b and not a
+  elseif rank_a == 4 then
+    return host.text_of(a) < host.text_of(b)
+  end
+  return a < b
+end
+
+--- The keys of a plain table in a fixed order, and how many. Lua's own order changes from run to
+--- run, so a replay could not be exact.
+local function ordered_keys(t)
+  local keys, n, is_list, unordered = {}, 0, true, nil
+  local key = raw_next(t)
+  while key ~= nil do
+    n = n + 1
+    keys[n] = key
+    if key ~= n then
+      is_list = false
+      local kind = raw_type(key)
+      if not rank[kind] or (kind == "userdata" and kind_of(key) == "table") then
+        unordered = kind
+      end
+    end
+    key = raw_next(t, key)
+  end
+  if unordered and n > 1 then
+    fail("a table whose keys are tables, functions or coroutines has no fixed order; use texts or numbers as keys")
+  end
+  if not is_list and n > 1 then
+    raw_sort(keys, before)
+  end
+  return keys, n
+end
+
+-- What `next` was last asked to walk through: table -> its keys, in order, and the place of each.
+local walks = raw_setmetatable({}, { __mode = "k" })
+
+function base.next(t, key)
+  if raw_type(t) ~= "table" then
+    host.readable(t, "next")
+    return host.view_next(t, key)
+  end
+  local walk = walks[t]
+  if key == nil then
+    if raw_next(t) == nil then
+      return nil
+    end
+    local keys, n = ordered_keys(t)
+    walk = { keys = keys, n = n, place = {} }
+    for i = 1, n do
+      walk.place[keys[i]] = i
+    end
+    walks[t] = walk
+  elseif not walk or not walk.place[key] then
+    fail("next: the key " .. host.show(key) .. " is not in the table")
+  end
+  for i = (key == nil and 0 or walk.place[key]) + 1, walk.n do
+    local value = raw_get(t, walk.keys[i])
+    if value ~= nil then
+      return walk.keys[i], value
+    end
+  end
+  return nil
+end
+
+function base.pairs(t)
+  local i = 0
+  if raw_type(t) ~= "table" then
+    host.readable(t, "pairs")
+    local view_entry = host.view_entry
+    return function()
+      i = i + 1
+      return view_entry(t, i)
+    end, t, nil
+  end
+  local meta = raw_getmetatable(t)
+  if raw_type(meta) == "table" and raw_get(meta, "__pairs") ~= nil then
+    return raw.pairs(t)
+  end
+  local keys, n = ordered_keys(t)
+  return function()
+    while i < n do
+      i = i + 1
+      local value = raw_get(t, keys[i])
+      if value ~= nil then
+        return keys[i], value
+      end
+    end
+    return nil
+  end, t, nil
+end
+local pairs = base.pairs
+
+function base.ipairs(t)
+  host.readable(t, "ipairs")
+  return raw.ipairs(t)
+end
+
+function base.rawget(t, key)
+  if is_view(t) then
+    return t[key]
+  end
+  return raw_get(t, key)
+end
+
+function base.rawlen(t)
+  if is_view(t) then
+    return #t
+  end
+  return raw.rawlen(t)
+end
+
+function base.rawequal(a, b)
+  if is_view(a) and is_view(b) then
+    return a == b
+  end
+  return raw.rawequal(a, b)
+end
+
+function base.rawset(t, key, value)
+  writable(t, "rawset")
+  return raw_set(t, key, value)
+end
+
+function base.setmetatable(t, meta)
+  writable(t, "setmetatable")
+  if raw_type(meta) == "table" then
+    if raw_get(meta, "__gc") ~= nil then
+      fail("setmetatable: __gc is not available in rules")
+    elseif raw_get(meta, "__mode") ~= nil then
+      fail("setmetatable: weak tables (__mode) are not available in rules")
+    end
+  end
+  return raw_setmetatable(t, meta)
+end
+
+base.getmetatable = raw_getmetatable
+base.assert = raw.assert
+base.error = raw.error
+base.select = raw.select
+base.tonumber = raw.tonumber
+
+-- Errors that come back from a protected call: a passed limit goes on its way, an error of the
+-- engine's becomes text.
+local function settle(ok, ...)
+  if ok then
+    return true, ...
+  end
+  return false, caught((...))
+end
+
+function base.pcall(f, ...)
+  return settle(raw_pcall(f, ...))
+end
+
+-- Lua runs a message handler without any hook when the error came from one, so ours runs after.
+local function handle(handler, ok, ...)
+  if ok then
+    return true, ...
+  end
+  return false, handler(caught((...)))
+end
+
+function base.xpcall(f, handler, ...)
+  if raw_type(handler) ~= "function" then
+    fail("xpcall: a function was expected as the handler, got " .. base.type(handler))
+  end
+  return handle(handler, raw_pcall(f, ...))
+end
+
+local raw_coroutine = raw.coroutine
+local coroutine = {
+  create = raw_coroutine.create,
+  isyieldable = raw_coroutine.isyieldable,
+  running = raw_coroutine.running,
+  status = raw_coroutine.status,
+  yield = raw_coroutine.yield,
+}
+
+function coroutine.resume(co, ...)
+  return settle(raw_coroutine.resume(co, ...))
+end
+
+function coroutine.close(co)
+  return settle(raw_coroutine.close(co))
+end
+
+local function unwrap(co, ok, ...)
+  if ok then
+    return ...
+  end
+  local err = caught((...))
+  if raw_coroutine.status(co) == "suspended" then
+    coroutine.close(co)
+  end
+  raw_error(err, 0)
+end
+
+function coroutine.wrap(f)
+  local co = raw_coroutine.create(f)
+  return function(...)
+    return unwrap(co, raw_coroutine.resume(co, ...))
+  end
+end
+base.coroutine = coroutine
+
+-- Longest text that `load` compiles: no hook runs in the compiler.
+local longest_chunk = 1 << 20
+
+function base.load(chunk, name, mode, ...)
+  if raw_type(chunk) == "function" then
+    local pieces, bytes = {}, 0
+    for i = 1, raw.math.maxinteger do
+      local piece = chunk()
+      if piece == nil or piece == "" then
+        break
+      elseif raw_type(piece) ~= "string" then
+        fail("load: the function must return text, got " .. base.type(piece))
+      end
+      bytes = bytes + #piece
+      if bytes > longest_chunk then
+        break
+      end
+      pieces[i] = piece
+    end
+    if bytes > longest_chunk then
+      return nil, "load: more than 1 MB of text"
+    end
+    chunk = raw.table.concat(pieces)
+  elseif raw_type(chunk) ~= "string" then
+    fail("load: text was expected, got " .. base.type(chunk))
+  elseif #chunk > longest_chunk then
+    return nil, "load: more than 1 MB of text"
+  end
+  if name ~= nil and raw_type(name) ~= "string" then
+    fail("load: the name must be text, got " .. base.type(name))
+  end
+  local env = host.environment
+  if raw_select("#", ...) > 0 then
+    env = ...
+  end
+  -- Text only, whatever the mode says: compiled code can break the virtual machine.
+  return raw.load(chunk, name or "=load", "t", env)
+end
+
+local format = raw.string.format
+
+--- A value as a log line or an error message shows it: tables with their contents, in order.
+local function show(value, depth)
+  local kind = base.type(value)
+  if kind == "string" then
+    if #value > 200 then
+      value = raw.string.sub(value, 1, 200) .. "…"
+    end
+    return format("%q", value)
+  elseif kind ~= "table" or (raw_type(value) == "table" and raw_getmetatable(value) ~= nil) then
+    return tostring(value)
+  elseif depth >= 4 then
+    return "{…}"
+  end
+  local parts, place = {}, 1
+  for key, item in pairs(value) do
+    if #parts >= 50 then
+      parts[#parts + 1] = "…"
+      break
+    end
+    if key == place then
+      parts[#parts + 1] = show(item, depth + 1)
+      place = place + 1
+    elseif raw_type(key) == "string" and host.is_name(key) then
+      parts[#parts + 1] = key .. " = " .. show(item, depth + 1)
+    else
+      parts[#parts + 1] = "[" .. show(key, depth + 1) .. "] = " .. show(item, depth + 1)
+    end
+  end
+  return "{" .. raw.table.concat(parts, ", ") .. "}"
+end
+
+function host.show(value)
+  return show(value, 0)
+end
+
+--- The arguments of `print` and `log.info` as one line.
+local function line(...)
+  local parts = {}
+  for i = 1, raw_select("#", ...) do
+    local value = raw_select(i, ...)
+    parts[i] = base.type(value) == "table" and host.show(value) or tostring(value)
+  end
+  return raw.table.concat(parts, " ")
+end
+
+base.log = {}
+for level, number in raw_next, { debug = 10, info = 20, warning = 30, error = 40, critical = 50 } do
+  base.log[level] = function(...)
+    host.log(number, line(...))
+  end
+end
+base.print = base.log.info
+
+-- Runs a rule; an error comes back with the traceback of where it was raised.
+local function explain(err)
+  local kind = raw_type(err)
+  if kind == "userdata" and kind_of(err) == "error" then
+    return err
+  elseif kind ~= "string" then
+    local ok, text = raw_pcall(kind == "table" and raw_getmetatable(err) and tostring or host.show, err)
+    err = ok and text or "an error object that cannot be shown"
+    if kind == "nil" then
+      err = "nil was raised as an error"
+    end
+  end
+  return host.with_traceback(err)
+end
+
+local function finish(ok, ...)
+  if ok then
+    return ...
+  end
+  raw_error(caught((...)), 0)
+end
+
+function host.run(f, ...)
+  return finish(raw.xpcall(f, explain, ...))
+end
+
+return base

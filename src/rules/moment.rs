@@ -1,0 +1,159 @@
+//! A date of the rules: reading, writing, shifting and comparing it. Knows nothing of Lua.
+
+use std::cmp::Ordering;
+
+use jiff::civil::{Date, DateTime};
+use jiff::fmt::strtime;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Span, ZonedDateTime};
+
+use crate::yaml;
+
+/// The longest text that is read as a date or as a date's format, in bytes.
+const LONGEST_TEXT: usize = 1_000;
+
+/// A date, or a date with a time of day, in a time zone or in none.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Moment {
+    civil: DateTime,
+    has_time: bool,
+    zone: Option<TimeZone>,
+}
+
+impl Moment {
+    pub(super) fn from_date(date: Date) -> Self {
+        Self { civil: date.at(0, 0, 0, 0), has_time: false, zone: None }
+    }
+
+    pub(super) fn from_yaml(time: yaml::DateTime) -> Self {
+        let zone = time.offset.and_then(|seconds| Offset::from_seconds(seconds).ok()).map(TimeZone::fixed);
+        Self { civil: time.civil, has_time: true, zone }
+    }
+
+    pub(super) fn from_zoned(now: &ZonedDateTime) -> Self {
+        Self { civil: now.datetime(), has_time: true, zone: Some(now.time_zone().clone()) }
+    }
+
+    pub(super) fn civil(&self) -> DateTime {
+        self.civil
+    }
+
+    /// As the key that it may be in a mapping.
+    pub(super) fn to_yaml(&self) -> yaml::Value {
+        if !self.has_time {
+            return yaml::Value::Date(self.civil.date());
+        }
+        let offset = self.zoned().map(|zoned| zoned.offset().seconds());
+        yaml::Value::DateTime(yaml::DateTime { civil: self.civil, offset })
+    }
+
+    pub(super) fn zoned(&self) -> Option<ZonedDateTime> {
+        self.zone.clone().and_then(|zone| self.civil.to_zoned_datetime(zone).ok())
+    }
+
+    /// ISO 8601: `2026-03-14`, `2026-03-14T05:15:00`, `2026-03-14T05:15:00-07:00`.
+    pub(super) fn iso(&self) -> String {
+        if !self.has_time {
+            return self.civil.date().to_string();
+        }
+        match self.zoned() {
+            Some(zoned) => format!("{}{}", zoned.datetime(), zoned.strftime("%:z")),
+            None => self.civil.to_string(),
+        }
+    }
+
+    /// Reads ISO text: a date, or a date with a time and perhaps an offset.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.len() > LONGEST_TEXT {
+            return Err(format!("a text of {} bytes is no date", text.len()));
+        }
+        if text.len() <= 10
+            && let Ok(date) = text.parse::<Date>()
+        {
+            return Ok(Self::from_date(date));
+        }
+        let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M"];
+        for format in formats {
+            for zone in ["", "%:z", "%z", " %:z", "Z"] {
+                if let Ok(parsed) = strtime::parse(format!("{format}{zone}"), text)
+                    && let Ok(civil) = parsed.to_datetime()
+                {
+                    let offset = if zone == "Z" { Some(Offset::UTC) } else { parsed.offset() };
+                    return Ok(Self { civil, has_time: true, zone: offset.map(TimeZone::fixed) });
+                }
+            }
+        }
+        Err(format!(
+            "{text:?} is no date; write it as 2026-03-14 or 2026-03-14T05:15:00, or give its format: \
+             date(text, \"%d/%m/%Y\")"
+        ))
+    }
+
+    /// Reads text as `strptime` does.
+    pub(super) fn parse_as(text: &str, format: &str) -> Result<Self, String> {
+        check_format(format)?;
+        if text.len() > LONGEST_TEXT {
+            return Err(format!("a text of {} bytes is no date", text.len()));
+        }
+        let parsed = strtime::parse(format, text).map_err(|error| format!("{text:?} is not {format:?}: {error}"))?;
+        let date = parsed.to_date().map_err(|error| format!("{text:?} read as {format:?} is no date: {error}"))?;
+        let zone = parsed.offset().map(TimeZone::fixed);
+        Ok(match (parsed.hour(), parsed.to_time()) {
+            (Some(_), Ok(time)) => Self { civil: date.to_datetime(time), has_time: true, zone },
+            _ => Self::from_date(date),
+        })
+    }
+
+    pub(super) fn format(&self, format: &str) -> Result<String, String> {
+        check_format(format)?;
+        let formatted = match self.zoned() {
+            Some(zoned) => strtime::format(format, &zoned),
+            None => strtime::format(format, self.civil),
+        };
+        formatted.map_err(|error| format!("{format:?}: {error}"))
+    }
+
+    /// This date moved by calendar units: a month later than January 31st is the last of February.
+    pub(super) fn shift(&self, span: Span, with_time: bool) -> Result<Self, String> {
+        let has_time = self.has_time || with_time;
+        let shifted = match self.zoned() {
+            Some(zoned) => zoned.checked_add(span).map(|zoned| zoned.datetime()),
+            None => self.civil.checked_add(span),
+        };
+        let civil = shifted.map_err(|error| format!("{} cannot be shifted that far: {error}", self.iso()))?;
+        Ok(Self { civil, has_time, zone: self.zone.clone() })
+    }
+
+    /// On the time line if both have a zone, else as the calendar has it.
+    pub(super) fn since(&self, other: &Moment) -> SignedDuration {
+        match (self.zoned(), other.zoned()) {
+            (Some(this), Some(other)) => this.duration_since(&other),
+            _ => self.civil.duration_since(other.civil),
+        }
+    }
+
+    pub(super) fn compare(&self, other: &Moment) -> Ordering {
+        self.since(other).cmp(&SignedDuration::ZERO)
+    }
+}
+
+/// Refuses what is no `strftime` format, above all the tokens of Python's arrow.
+pub(super) fn check_format(format: &str) -> Result<(), String> {
+    if format.len() > LONGEST_TEXT {
+        return Err(format!("a format of {} bytes is too long", format.len()));
+    }
+    if !format.contains('%') && ["YY", "MM", "DD", "HH"].iter().any(|token| format.contains(token)) {
+        let tokens = [
+            ("YYYY", "%Y"), ("YY", "%y"), ("MMMM", "%B"), ("MMM", "%b"), ("MM", "%m"), ("DDDD", "%j"), ("DD", "%d"),
+            ("HH", "%H"), ("mm", "%M"), ("ss", "%S"), ("ZZ", "%:z"),
+        ];
+        let meant = tokens.iter().fold(format.to_owned(), |format, (token, code)| format.replace(token, code));
+        return Err(format!("{format:?} is a format of arrow's; write {meant:?}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "moment_tests.rs"]
+mod tests;

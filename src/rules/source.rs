@@ -1,0 +1,239 @@
+//! The files of the rules: read once, kept as they were read, and watched for changes.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Write;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest, Sha256};
+
+use super::error::LoadError;
+
+/// The largest file of rules, in bytes: the Lua compiler runs without a limit on time.
+const LARGEST_FILE: u64 = 1 << 20;
+/// A file changed this short a time before it was read may change again under the same time stamp:
+/// file systems count time in steps of some milliseconds.
+const STAMP_STEP: Duration = Duration::from_millis(100);
+
+/// What tells that a file may have changed, without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: SystemTime,
+    size: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        Self { modified, size: metadata.len(), inode: metadata.ino() }
+    }
+}
+
+/// A file of the rules as it was read; without text if it could not be.
+#[derive(Debug)]
+struct SourceFile {
+    path: PathBuf,
+    text: Option<String>,
+    stamp: Option<Stamp>,
+    /// Whether the stamp alone tells that the text is still the same.
+    is_settled: Cell<bool>,
+}
+
+/// The rules file and what it requires.
+#[derive(Debug)]
+pub(super) struct Sources {
+    main: PathBuf,
+    files: RefCell<Vec<SourceFile>>,
+}
+
+impl Sources {
+    pub(super) fn new(main: &Path) -> Self {
+        Self { main: main.to_owned(), files: RefCell::default() }
+    }
+
+    /// The rules file itself.
+    pub(super) fn main(&self) -> &Path {
+        &self.main
+    }
+
+    /// The folder that `require` looks in.
+    fn folder(&self) -> &Path {
+        self.main.parent().unwrap_or(Path::new(""))
+    }
+
+    /// What Lua calls a file in its messages: its path inside the rules' folder.
+    pub(super) fn chunk_name(&self, path: &Path) -> String {
+        path.strip_prefix(self.folder()).unwrap_or(path).display().to_string()
+    }
+
+    /// The file that Lua calls so.
+    pub(super) fn file_of(&self, chunk: &str) -> Option<PathBuf> {
+        let files = self.files.borrow();
+        files.iter().find(|file| self.chunk_name(&file.path) == chunk).map(|file| file.path.clone())
+    }
+
+    /// The file of a module that is required: `rivers.fraser` is `rivers/fraser.lua` in the rules'
+    /// folder, and nothing outside of it can be named.
+    pub(super) fn module(&self, name: &str) -> Result<PathBuf, String> {
+        let is_part = |part: &str| {
+            !part.is_empty() && part.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_' || sign == '-')
+        };
+        if !name.split('.').all(is_part) {
+            return Err(format!(
+                "require: {name:?} is no module's name; write letters, digits and _, with dots between folders"
+            ));
+        }
+        Ok(self.folder().join(name.replace('.', "/")).with_extension("lua"))
+    }
+
+    /// The text of a file, read from disk the first time only: a virtual machine that is built anew
+    /// runs the rules that were checked, whatever the disk holds by then.
+    pub(super) fn text(&self, path: &Path) -> Result<String, LoadError> {
+        if let Some(file) = self.files.borrow().iter().find(|file| file.path == path)
+            && let Some(text) = &file.text
+        {
+            return Ok(text.clone());
+        }
+        let (stamp, text) = read(path);
+        let settled = stamp.is_some_and(is_settled);
+        self.files.borrow_mut().push(SourceFile {
+            path: path.to_owned(),
+            text: text.as_ref().ok().cloned(),
+            stamp,
+            is_settled: Cell::new(settled),
+        });
+        text
+    }
+
+    /// Whether a file is not what it was when it was read: one `stat` for each file.
+    pub(super) fn have_changed(&self) -> bool {
+        self.files.borrow().iter().any(|file| {
+            let stamp = std::fs::metadata(&file.path).ok().map(|metadata| Stamp::of(&metadata));
+            if stamp != file.stamp {
+                return true;
+            }
+            if stamp.is_none() || file.is_settled.get() {
+                return false;
+            }
+            let (stamp, text) = read(&file.path);
+            file.is_settled.set(stamp.is_some_and(is_settled));
+            text.ok() != file.text
+        })
+    }
+
+    /// Keeps the texts but takes the stamps that the files have now.
+    pub(super) fn take_stamps_of(&self, other: &Sources) {
+        let mut files = self.files.borrow_mut();
+        for theirs in other.files.borrow().iter() {
+            if let Some(file) = files.iter_mut().find(|file| file.path == theirs.path) {
+                file.stamp = theirs.stamp;
+                file.is_settled.set(theirs.is_settled.get());
+            }
+        }
+    }
+
+    /// SHA-256 of the names and texts of all files, in hexadecimal.
+    pub(super) fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        for file in self.files.borrow().iter() {
+            let name = self.chunk_name(&file.path);
+            let text = file.text.as_deref().unwrap_or_default();
+            for part in [name.as_str(), text] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
+        hash.finalize().iter().fold(String::new(), |mut hex, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}
+
+/// Whether a file with this stamp, read now, cannot change without its stamp telling.
+fn is_settled(stamp: Stamp) -> bool {
+    SystemTime::now().duration_since(stamp.modified).is_ok_and(|age| age > STAMP_STEP)
+}
+
+fn read(path: &Path) -> (Option<Stamp>, Result<String, LoadError>) {
+    let error = |line, reason: String| LoadError { file: path.to_owned(), line, reason };
+    let unreadable = |cause: std::io::Error| error(None, format!("cannot read the file: {cause}"));
+    let mut file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(cause) => {
+            let stamp = std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
+            return (stamp, Err(unreadable(cause)));
+        }
+    };
+    // The stamp first: a write between the two then shows as a change.
+    let stamp = match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Some(Stamp::of(&metadata)),
+        Ok(metadata) => {
+            return (Some(Stamp::of(&metadata)), Err(error(None, "is not a file of text".to_owned())));
+        }
+        Err(cause) => return (None, Err(unreadable(cause))),
+    };
+    let mut bytes = Vec::new();
+    if let Err(cause) = file.by_ref().take(LARGEST_FILE + 1).read_to_end(&mut bytes) {
+        return (stamp, Err(unreadable(cause)));
+    }
+    (stamp, as_text(bytes).map_err(|(line, reason)| error(line, reason)))
+}
+
+fn as_text(bytes: Vec<u8>) -> Result<String, (Option<usize>, String)> {
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err((None, "is larger than 1 MB; split it and require the parts".to_owned()));
+    }
+    if bytes.starts_with(b"\x1bLua") {
+        return Err((None, "is compiled Lua; the rules must be text".to_owned()));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
+        (Some(line), "is not UTF-8; save the file in that encoding".to_owned())
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    // A first line `#!…` stays as a comment, so that the numbers of the lines are right.
+    Ok(if text.starts_with('#') { format!("--{text}") } else { text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_refused_with_the_line() {
+        assert_eq!(as_text(b"\x1bLuaS".to_vec()).unwrap_err().1, "is compiled Lua; the rules must be text");
+        assert_eq!(as_text(b"a\nb\xff".to_vec()).unwrap_err().0, Some(2));
+        assert_eq!(as_text("\u{feff}x = 1".into()).unwrap(), "x = 1");
+        assert_eq!(as_text("#!/usr/bin/lua\nx = 1".into()).unwrap(), "--#!/usr/bin/lua\nx = 1");
+        assert!(as_text(vec![b' '; (1 << 20) + 1]).unwrap_err().1.contains("larger than 1 MB"));
+    }
+
+    #[test]
+    fn a_module_s_name_cannot_leave_the_folder() {
+        let sources = Sources::new(Path::new("/etc/rules/next_workers.lua"));
+        assert_eq!(sources.module("a.b_c").unwrap(), Path::new("/etc/rules/a/b_c.lua"));
+        for name in ["", ".", "..", "../x", "/x", "a..b", "a/b", "a.", "x\0"] {
+            assert!(sources.module(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_edit_of_the_same_size_within_the_step_of_the_clock_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.lua");
+        std::fs::write(&path, "x = 1").unwrap();
+        let sources = Sources::new(&path);
+        sources.text(&path).unwrap();
+        assert!(!sources.have_changed());
+        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+        std::fs::write(&path, "x = 2").unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        assert!(sources.have_changed());
+    }
+}

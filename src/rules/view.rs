@@ -1,0 +1,216 @@
+//! What a rule sees of the message, the configuration and the checklist: tables that cannot be
+//! written and that are converted only where the rule looks.
+
+use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, UserData, UserDataMethods, Value as LuaValue};
+
+use super::error::fail;
+use super::moment::Moment;
+use crate::yaml::{Map, Value};
+
+/// A list, a mapping or a set, shared with the snapshot that the rule was given.
+pub(super) struct View(Value);
+
+/// A value as a rule sees it. Null is `nil`; in a list, where `nil` would end it, see [`item`].
+///
+/// An integer beyond 64 bits is text with all its digits; bytes are a Lua string.
+pub(super) fn to_lua(lua: &Lua, value: &Value) -> mlua::Result<LuaValue> {
+    Ok(match value {
+        Value::Null => LuaValue::Nil,
+        Value::Bool(flag) => LuaValue::Boolean(*flag),
+        Value::Int(number) => LuaValue::Integer(*number),
+        Value::BigInt(number) => LuaValue::String(lua.create_string(number.to_string())?),
+        Value::Float(number) => LuaValue::Number(*number),
+        Value::Str(text) => LuaValue::String(lua.create_string(&**text)?),
+        Value::Bytes(bytes) => LuaValue::String(lua.create_string(bytes)?),
+        Value::Date(date) => LuaValue::UserData(lua.create_userdata(Moment::from_date(*date))?),
+        Value::DateTime(time) => LuaValue::UserData(lua.create_userdata(Moment::from_yaml(*time))?),
+        Value::List(_) | Value::Map(_) | Value::Set(_) => {
+            LuaValue::UserData(lua.create_userdata(View(value.clone()))?)
+        }
+    })
+}
+
+/// A value as an argument of a rule: a view in any case, an empty one if there is nothing to see.
+pub(super) fn root(lua: &Lua, value: &Value) -> mlua::Result<AnyUserData> {
+    let value = match value {
+        Value::List(_) | Value::Map(_) | Value::Set(_) => value.clone(),
+        _ => Value::from(Map::new()),
+    };
+    lua.create_userdata(View(value))
+}
+
+/// The same for an item of a list, or a key: null is the value `null`.
+fn item(lua: &Lua, value: &Value) -> mlua::Result<LuaValue> {
+    if value.is_null() { Ok(LuaValue::NULL) } else { to_lua(lua, value) }
+}
+
+/// The keys that a Lua value may stand for, the likeliest first: to Lua `1` and `1.0` are one key.
+fn keys(key: &LuaValue) -> [Option<Value>; 2] {
+    match key {
+        LuaValue::Boolean(flag) => [Some(Value::Bool(*flag)), None],
+        #[allow(clippy::cast_precision_loss, reason = "beyond 2^53 no float equals the integer")]
+        LuaValue::Integer(number) => [Some(Value::Int(*number)), Some(Value::Float(*number as f64))],
+        #[allow(clippy::cast_possible_truncation, reason = "compared with what it came from")]
+        LuaValue::Number(number) => {
+            let whole = *number as i64;
+            #[allow(clippy::cast_precision_loss, clippy::float_cmp, reason = "exact equality is meant")]
+            let is_whole = whole as f64 == *number;
+            [Some(Value::Float(*number)), is_whole.then_some(Value::Int(whole))]
+        }
+        LuaValue::String(text) => match text.to_str() {
+            Ok(text) => [Some(Value::from(&*text)), None],
+            Err(_) => [Some(Value::Bytes(text.as_bytes().as_ref().into())), None],
+        },
+        LuaValue::LightUserData(_) => [Some(Value::Null), None],
+        LuaValue::UserData(object) => match object.borrow::<Moment>() {
+            Ok(moment) => [Some(moment.to_yaml()), None],
+            Err(_) => [object.borrow::<View>().ok().map(|view| view.0.clone()), None],
+        },
+        _ => [None, None],
+    }
+}
+
+impl View {
+    fn len(&self) -> usize {
+        match &self.0 {
+            Value::List(items) => items.len(),
+            Value::Set(members) => members.len(),
+            // As with Lua's tables, `#` counts 1, 2, 3 … and stops at the first that is missing.
+            Value::Map(map) => (1..).take_while(|place| map.contains_key(&Value::Int(*place))).count(),
+            _ => 0,
+        }
+    }
+
+    fn index(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<LuaValue> {
+        if let (Value::List(items), LuaValue::Integer(place)) = (&self.0, key) {
+            let place = usize::try_from(*place).ok().and_then(|place| place.checked_sub(1));
+            return place.and_then(|place| items.get(place)).map_or(Ok(LuaValue::Nil), |value| item(lua, value));
+        }
+        for key in keys(key).into_iter().flatten() {
+            match &self.0 {
+                Value::Map(map) => {
+                    if let Some(value) = map.get(&key) {
+                        return to_lua(lua, value);
+                    }
+                }
+                Value::Set(members) if members.contains(&key) => return Ok(LuaValue::Boolean(true)),
+                Value::List(items) => {
+                    if let Value::Int(place) = key {
+                        let place = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
+                        if let Some(value) = place.and_then(|place| items.get(place)) {
+                            return item(lua, value);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(LuaValue::Nil)
+    }
+
+    /// The key and value at a place, counted from 0; `nil` behind the last.
+    fn entry(&self, lua: &Lua, place: usize) -> mlua::Result<MultiValue> {
+        let found = match &self.0 {
+            Value::List(items) => match items.get(place) {
+                Some(value) => Some((LuaValue::Integer(lua_index(place)), item(lua, value)?)),
+                None => None,
+            },
+            Value::Map(map) => match map.get_index(place) {
+                Some((key, value)) => Some((item(lua, key)?, to_lua(lua, value)?)),
+                None => None,
+            },
+            Value::Set(members) => match members.get_index(place) {
+                Some(key) => Some((item(lua, key)?, LuaValue::Boolean(true))),
+                None => None,
+            },
+            _ => None,
+        };
+        Ok(match found {
+            Some((key, value)) => MultiValue::from_iter([key, value]),
+            None => MultiValue::from_iter([LuaValue::Nil]),
+        })
+    }
+
+    /// The place of a key, counted from 0.
+    fn place(&self, key: &LuaValue) -> Option<usize> {
+        keys(key).into_iter().flatten().find_map(|key| match (&self.0, key) {
+            (Value::Map(map), key) => map.get_index_of(&key),
+            (Value::Set(members), key) => members.get_index_of(&key),
+            (Value::List(items), Value::Int(place)) => {
+                usize::try_from(place).ok()?.checked_sub(1).filter(|place| *place < items.len())
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether both look at the same node of the tree.
+    fn is_same(&self, other: &View) -> bool {
+        use std::sync::Arc;
+        match (&self.0, &other.0) {
+            (Value::List(a), Value::List(b)) => Arc::ptr_eq(a, b),
+            (Value::Map(a), Value::Map(b)) => Arc::ptr_eq(a, b),
+            (Value::Set(a), Value::Set(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
+    /// What the rule looks at.
+    pub(super) fn value(&self) -> &Value {
+        &self.0
+    }
+}
+
+fn lua_index(place: usize) -> i64 {
+    i64::try_from(place).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+impl UserData for View {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_meta_method(MetaMethod::Index, |lua, view, key: LuaValue| view.index(lua, &key));
+        methods.add_meta_method(MetaMethod::Len, |_, view, ()| Ok(view.len()));
+        methods.add_meta_method(MetaMethod::Eq, |_, view, other: LuaValue| {
+            let other = other.as_userdata().map(AnyUserData::borrow::<View>);
+            Ok(matches!(other, Some(Ok(other)) if view.is_same(&other)))
+        });
+        methods.add_meta_method(
+            MetaMethod::NewIndex,
+            |lua, _, (key, _): (LuaValue, LuaValue)| -> mlua::Result<()> {
+                let key = key.as_string().map(|key| format!(" (key {:?})", key.to_string_lossy()));
+                Err(refuse_write(lua, &key.unwrap_or_default()))
+            },
+        );
+        methods.add_meta_method(MetaMethod::ToString, |_, _, ()| Ok("table"));
+    }
+
+    fn add_fields<F: mlua::UserDataFields<Self>>(fields: &mut F) {
+        // What Lua's own errors call it: "attempt to call a table value".
+        fields.add_meta_field("__name", "table");
+    }
+}
+
+/// The error for whoever writes to a view.
+pub(super) fn refuse_write(lua: &Lua, what: &str) -> mlua::Error {
+    fail(
+        lua,
+        format!(
+            "the message, the configuration and the checklist are read-only{what}: copy what you need into a local \
+             table; the checklist changes by the payload of a worker's message"
+        ),
+    )
+}
+
+/// `next(view, key)`.
+pub(super) fn next(lua: &Lua, view: &View, key: &LuaValue) -> mlua::Result<MultiValue> {
+    if key.is_nil() {
+        return view.entry(lua, 0);
+    }
+    match view.place(key) {
+        Some(place) => view.entry(lua, place + 1),
+        None => Err(fail(lua, "next: that key is not in the table")),
+    }
+}
+
+/// The entry at a place counted from 1, for `pairs`.
+pub(super) fn entry(lua: &Lua, view: &View, place: usize) -> mlua::Result<MultiValue> {
+    view.entry(lua, place.saturating_sub(1))
+}

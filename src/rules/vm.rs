@@ -1,0 +1,244 @@
+//! One Lua virtual machine with the rules loaded: the sandbox, and a call into it.
+
+use std::rc::Rc;
+
+use jiff::ZonedDateTime;
+use mlua::{AnyUserData, Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value as LuaValue};
+
+use super::api;
+use super::budget::{self, Limit};
+use super::error::{self, LoadError};
+use super::host::Host;
+use super::limits::Options;
+use super::source::Sources;
+use super::view;
+use crate::core::LogLine;
+use crate::message::Message;
+use crate::yaml::Value;
+
+/// The engine's own Lua, in the order that it is run.
+const BASE: &str = include_str!("lua/base.lua");
+const TABLE: &str = include_str!("lua/table.lua");
+const STRING: &str = include_str!("lua/string.lua");
+const API: &str = include_str!("lua/api.lua");
+const ENVIRONMENT: &str = include_str!("lua/environment.lua");
+
+/// A virtual machine that holds the rules.
+pub(super) struct Vm {
+    lua: Lua,
+    host: Rc<Host>,
+    /// The engine's functions that Lua shares with Rust.
+    shared: Table,
+    /// What the rules see as their globals, which they cannot write once loaded.
+    environment: Table,
+    /// What the rules defined.
+    globals: Table,
+}
+
+/// An `after_…` function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleFunction {
+    /// `after_` and a worker's name.
+    pub name: String,
+    /// What Lua's messages call its file: the path inside the folder of the rules.
+    pub chunk: String,
+    /// The line where it starts.
+    pub line: usize,
+}
+
+/// How a call went wrong.
+pub(super) struct CallError {
+    pub(super) text: String,
+    pub(super) traceback: String,
+    /// The limit that it went past; the virtual machine is not to be used again.
+    pub(super) limit: Option<Limit>,
+}
+
+impl Vm {
+    /// A new virtual machine that has run the rules once.
+    pub(super) fn load(options: &Options, sources: &Rc<Sources>) -> Result<Self, LoadError> {
+        let main = sources.main().to_owned();
+        let text = sources.text(&main)?;
+        let unable = |error: mlua::Error| LoadError {
+            file: main.clone(),
+            line: None,
+            reason: format!("the rules engine cannot start: {}", error::text(&error)),
+        };
+        let vm = Self::empty(options, sources).map_err(unable)?;
+        vm.host.start(None, None);
+        let chunk = vm.lua.load(text).set_name(format!("={}", sources.chunk_name(&main)));
+        let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).set_environment(vm.environment.clone());
+        let loaded = chunk.into_function().map_err(|error| vm.error(&error)).and_then(|chunk| {
+            let run: Function = vm.shared.raw_get("run").map_err(|error| vm.error(&error))?;
+            run.call::<MultiValue>(chunk).map_err(|error| vm.error(&error))
+        });
+        match loaded {
+            Ok(_) => {
+                vm.shared.raw_set("frozen", true).map_err(unable)?;
+                Ok(vm)
+            }
+            Err(error) => Err(load_error(sources, &error)),
+        }
+    }
+
+    /// A virtual machine with the sandbox and no rules.
+    fn empty(options: &Options, sources: &Rc<Sources>) -> mlua::Result<Self> {
+        let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
+        // Lua's own `pcall` lets a coroutine yield; no function of the engine's panics.
+        let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
+        lua.set_memory_limit(options.limits.memory)?;
+        let host = Rc::new(Host::new(options.clone()));
+        host.start(None, None);
+        budget::install(&lua, &host.budget)?;
+        super::date::install(&lua)?;
+
+        let raw = lua.create_table()?;
+        for pair in lua.globals().pairs::<LuaValue, LuaValue>() {
+            let (name, value) = pair?;
+            raw.raw_set(name, value)?;
+        }
+        let shared = api::table(&lua, &host)?;
+        if let Some(metatable) = lua.type_metatable::<LuaString>() {
+            shared.raw_set("string_metatable", metatable)?;
+        }
+        let own = |text: &str| {
+            let chunk = lua.load(text).set_name(format!("={}", error::OWN_CHUNK));
+            chunk.set_environment(lua.create_table()?).into_function()
+        };
+        let base: Table = own(BASE)?.call((&shared, &raw))?;
+        shared.raw_set("tostring", base.raw_get::<Function>("tostring")?)?;
+        let libraries = lua.create_table()?;
+        libraries.raw_set("table", own(TABLE)?.call::<Table>((&shared, &raw))?)?;
+        libraries.raw_set("string", own(STRING)?.call::<Table>((&shared, &raw))?)?;
+        libraries.raw_set("utf8", raw.raw_get::<Table>("utf8")?)?;
+        libraries.raw_set("os", api::os(&lua, &host)?)?;
+        let functions: Table = own(API)?.call((&shared, &raw, &base))?;
+        let (environment, globals) =
+            own(ENVIRONMENT)?.call::<(Table, Table)>((&shared, &raw, base, libraries, functions))?;
+        shared.raw_set("read_module", read_module(&lua, &environment, &shared, sources)?)?;
+        // Nobody reaches this table, but what is not there cannot be reached at all.
+        lua.globals().clear()?;
+        Ok(Self { lua, host, shared, environment, globals })
+    }
+
+    /// The `after_…` functions, by file and line.
+    pub(super) fn functions(&self) -> Vec<RuleFunction> {
+        let mut functions: Vec<RuleFunction> = self
+            .globals
+            .pairs::<LuaString, Function>()
+            .flatten()
+            .filter_map(|(name, function)| {
+                let name = name.to_str().ok().filter(|name| name.starts_with("after_"))?.to_owned();
+                let info = function.info();
+                let chunk = info.short_src.unwrap_or_default();
+                Some(RuleFunction { name, chunk, line: info.line_defined.unwrap_or_default() })
+            })
+            .collect();
+        functions.sort_by(|a, b| (&a.chunk, a.line, &a.name).cmp(&(&b.chunk, b.line, &b.name)));
+        functions
+    }
+
+    /// The function that the rules define under this name.
+    pub(super) fn function(&self, name: &str) -> Option<Function> {
+        self.globals.raw_get(name).ok()
+    }
+
+    /// Calls a rule and reads what it returned while its views can still be looked at.
+    pub(super) fn call<T>(
+        &self,
+        function: &Function,
+        (message, config, checklist): (&Message, &Value, &Value),
+        now: &ZonedDateTime,
+        read: impl FnOnce(MultiValue) -> T,
+    ) -> Result<T, CallError> {
+        self.host.start(Some(now.clone()), Some(message.clone()));
+        let message: Value = [
+            ("source", Value::from(message.source.as_str())),
+            ("type", Value::from(message.r#type.as_str())),
+            ("payload", message.payload.clone()),
+        ]
+        .into_iter()
+        .collect();
+        self.run(function, [&message, config, checklist], read).map_err(|error| self.error(&error))
+    }
+
+    fn run<T>(
+        &self,
+        function: &Function,
+        arguments: [&Value; 3],
+        read: impl FnOnce(MultiValue) -> T,
+    ) -> mlua::Result<T> {
+        let [message, config, checklist] = arguments.map(|value| view::root(&self.lua, value));
+        let (message, config, checklist) = (message?, config?, checklist?);
+        let run: Function = self.shared.raw_get("run")?;
+        let result = run.call((function, &message, &config, &checklist)).map(read);
+        // Garbage would hold on to the snapshot, and the core's next change would have to copy it.
+        for view in [message, config, checklist] {
+            AnyUserData::destroy(&view)?;
+        }
+        result
+    }
+
+    /// Takes what the call logged.
+    pub(super) fn take_log(&self) -> Vec<LogLine> {
+        self.host.take_log()
+    }
+
+    /// The text of a limit, for the person who reads why the rule failed.
+    pub(super) fn describe(&self, limit: Limit) -> String {
+        self.host.budget.describe(limit)
+    }
+
+    fn error(&self, error: &mlua::Error) -> CallError {
+        let budget = &self.host.budget;
+        let limit = budget.passed().or_else(|| error::is_out_of_memory(error).then_some(Limit::Memory));
+        let (text, mut traceback) = error::parts(error);
+        if limit.is_some() {
+            let of_the_limit = error::traceback_of_the_rules(&budget.traceback());
+            if !of_the_limit.is_empty() {
+                traceback = of_the_limit;
+            }
+        }
+        CallError { text, traceback, limit }
+    }
+}
+
+/// `read_module(name)`: a module of the rules' folder, compiled.
+fn read_module(lua: &Lua, environment: &Table, shared: &Table, sources: &Rc<Sources>) -> mlua::Result<Function> {
+    let (environment, shared, sources) = (environment.clone(), shared.clone(), Rc::clone(sources));
+    lua.create_function(move |lua, name: String| {
+        if shared.raw_get::<Option<bool>>("frozen")? == Some(true) {
+            return Err(error::fail(
+                lua,
+                format!("require: {name:?} was not loaded with the rules; require it at the top of the file"),
+            ));
+        }
+        let path = sources.module(&name).map_err(|text| error::fail(lua, text))?;
+        let text = sources.text(&path).map_err(|error| error::fail(lua, format!("require: {error}")))?;
+        let chunk = lua.load(text).set_name(format!("={}", sources.chunk_name(&path)));
+        let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).set_environment(environment.clone());
+        // A syntax error names its own file and line, which say more than the line of the `require`.
+        chunk.into_function().map_err(|error| mlua::Error::runtime(error::text(&error)))
+    })
+}
+
+/// An error while the rules were loaded, with the file and line at its start taken apart.
+fn load_error(sources: &Sources, error: &CallError) -> LoadError {
+    let first_line = error.traceback.lines().next().unwrap_or_default();
+    let place = error::place(if error.limit.is_some() { first_line } else { &error.text });
+    let (file, line) = match place.and_then(|(chunk, line, _)| Some((sources.file_of(chunk)?, line))) {
+        Some((file, line)) => (file, Some(line)),
+        None => (sources.main().to_owned(), None),
+    };
+    let reason = match (error.limit, place) {
+        (Some(_), _) => format!("loading the rules {}", limit_text(&error.text)),
+        (None, Some((_, _, reason))) if line.is_some() => reason.to_owned(),
+        _ => error.text.clone(),
+    };
+    LoadError { file, line, reason }
+}
+
+/// What the budget said, without a place before it.
+fn limit_text(text: &str) -> &str {
+    error::place(text).map_or(text, |(_, _, rest)| rest)
+}
