@@ -1,1 +1,7 @@
-fn main() {}
+//! `nowcast`: the command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nowcast::cli::run()
+}

@@ -78,8 +78,7 @@ impl Nowcast {
     }
 
     fn call(&self, source: &str) -> RuleCall {
-        let message =
-            Message { source: source.into(), r#type: "success".into(), payload: self.payload.clone() };
+        let message = Message::new(source, "success", self.payload.clone());
         self.engine.after(&message, &self.config, &self.checklist, &now())
     }
 
@@ -155,7 +154,7 @@ mod answers {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("rules/next_workers.lua");
         let engine = Engine::load(&path, "next_workers", &Options::default()).unwrap();
         let next = |source: &str, r#type: &str| {
-            let message = Message { source: source.into(), r#type: r#type.into(), payload: Value::Null };
+            let message = Message::new(source, r#type, Value::Null);
             let call = engine.after(&message, &Value::Null, &Value::Null, &now());
             call.result.unwrap().next_workers
         };
@@ -227,7 +226,10 @@ mod answers {
             ("return nil", "after_sleep returned nothing; return {} to launch nothing"),
             ("return 5", "after_sleep returned an integer; return a list of NextWorkers"),
             ("return checklist", "after_sleep returned a table; return a list of NextWorkers"),
-            ("return worker('a')", "after_sleep returned a single NextWorker; put it into a list: return { … }"),
+            (
+                "return worker('a')",
+                "after_sleep returned a single NextWorker; put it into a list: return { … }",
+            ),
             (
                 "return { worker('a'), 'b' }",
                 "the list that after_sleep returned has the text \"b\" at place 2; every item must be a NextWorker",
@@ -366,10 +368,16 @@ mod views {
 
     #[test]
     fn they_look_like_tables() {
-        assert_eq!(print("type(checklist), type(msg), type(config), type(checklist.items)"), "table table table table");
+        assert_eq!(
+            print("type(checklist), type(msg), type(config), type(checklist.items)"),
+            "table table table table"
+        );
         assert_eq!(print("tostring(checklist), math.type(checklist)"), "table nil");
         assert_eq!(print("msg.source, msg.type, msg.payload"), "sleep success nil");
-        assert_eq!(print("checklist.zebra, math.type(checklist.zebra), math.type(checklist.apple)"), "1 integer float");
+        assert_eq!(
+            print("checklist.zebra, math.type(checklist.zebra), math.type(checklist.apple)"),
+            "1 integer float"
+        );
         assert_eq!(print("checklist.nothing, checklist.missing, checklist.yes"), "nil nil true");
         assert_eq!(print("checklist.run.date, type(checklist.run.hour)"), "2026-03-14 string");
         assert_eq!(print("checklist['run']['hour'] == '00'"), "true");
@@ -381,8 +389,14 @@ mod views {
 
     #[test]
     fn lists_count_from_one_and_keep_their_nulls() {
-        assert_eq!(print("#checklist.items, checklist.items[1], checklist.items[0], checklist.items[4]"), "3 a nil nil");
-        assert_eq!(print("checklist.items[2], checklist.items[2] == null, type(null), null == nil"), "null true null false");
+        assert_eq!(
+            print("#checklist.items, checklist.items[1], checklist.items[0], checklist.items[4]"),
+            "3 a nil nil"
+        );
+        assert_eq!(
+            print("checklist.items[2], checklist.items[2] == null, type(null), null == nil"),
+            "null true null false"
+        );
         assert_eq!(print("checklist.items[3.0], checklist.items['1']"), "3 nil");
         assert_eq!(said("for i, v in ipairs(checklist.items) do print(i, v) end"), ["1 a", "2 null", "3 3"]);
         assert_eq!(said("for i, v in pairs(checklist.items) do print(i, v) end"), ["1 a", "2 null", "3 3"]);
@@ -395,16 +409,28 @@ mod views {
     fn pairs_and_next_follow_the_order_that_was_written() {
         let order = "zebra apple nothing yes run items day names bytes big";
         assert_eq!(print("table.concat(keys(checklist), ' ')"), order);
-        assert_eq!(said("local k = next(checklist) while k do print(k) k = next(checklist, k) end").join(" "), order);
+        assert_eq!(
+            said("local k = next(checklist) while k do print(k) k = next(checklist, k) end").join(" "),
+            order
+        );
         assert_eq!(print("next(checklist)"), "zebra 1");
-        assert_eq!(said("for k, v in pairs(checklist.run) do print(k, v) end"), ["date 2026-03-14", "hour 00"]);
-        assert_eq!(said("for k, v in next, checklist.run do print(k, v) end"), ["date 2026-03-14", "hour 00"]);
+        assert_eq!(
+            said("for k, v in pairs(checklist.run) do print(k, v) end"),
+            ["date 2026-03-14", "hour 00"]
+        );
+        assert_eq!(
+            said("for k, v in next, checklist.run do print(k, v) end"),
+            ["date 2026-03-14", "hour 00"]
+        );
         assert_eq!(print("next(checklist.run, 'hour')"), "nil");
     }
 
     #[test]
     fn sets_iterate_as_members_and_index_as_true() {
-        assert_eq!(said("for member, flag in pairs(checklist.names) do print(member, flag) end"), ["x true", "y true"]);
+        assert_eq!(
+            said("for member, flag in pairs(checklist.names) do print(member, flag) end"),
+            ["x true", "y true"]
+        );
         assert_eq!(print("checklist.names.x, checklist.names.z, #checklist.names"), "true nil 2");
     }
 
@@ -423,7 +449,10 @@ mod views {
         ];
         let checklist: Value = entries.into_iter().map(|(key, text)| (key, Value::from(text))).collect();
         let print = |expression: &str| {
-            Nowcast::rule(&format!("print({expression}) return {{}}")).checklist(checklist.clone()).said().remove(0)
+            Nowcast::rule(&format!("print({expression}) return {{}}"))
+                .checklist(checklist.clone())
+                .said()
+                .remove(0)
         };
         assert_eq!(print("checklist[1], checklist[1.0], checklist[2], checklist[2.5]"), "one one two half");
         assert_eq!(print("checklist[false], checklist[true], checklist[null]"), "no nil null");
@@ -434,7 +463,10 @@ mod views {
 
     #[test]
     fn dates_are_date_objects() {
-        assert_eq!(print("type(checklist.day), checklist.day, checklist.day.year, checklist.day.month"), "date 2026-03-14 2026 3");
+        assert_eq!(
+            print("type(checklist.day), checklist.day, checklist.day.year, checklist.day.month"),
+            "date 2026-03-14 2026 3"
+        );
         assert_eq!(print("checklist.day == date('2026-03-14')"), "true");
     }
 
@@ -454,7 +486,10 @@ mod views {
         for body in writes {
             let nowcast = Nowcast::rule(body).checklist(forecast());
             let reason = nowcast.reason();
-            assert!(reason.starts_with("the message, the configuration and the checklist are read-only"), "{body}: {reason}");
+            assert!(
+                reason.starts_with("the message, the configuration and the checklist are read-only"),
+                "{body}: {reason}"
+            );
             assert!(reason.contains("copy what you need into a local table"), "{reason}");
             assert!(nowcast.error().starts_with("next_workers.lua:3: "), "{}", nowcast.error());
         }
@@ -463,7 +498,10 @@ mod views {
     #[test]
     fn library_functions_take_them() {
         assert_eq!(print("table.concat(checklist.run.list or { 'a', 2 }, '-')"), "a-2");
-        assert_eq!(print("rawget(checklist, 'zebra'), rawlen(checklist.items), rawequal(checklist, checklist)"), "1 3 true");
+        assert_eq!(
+            print("rawget(checklist, 'zebra'), rawlen(checklist.items), rawequal(checklist, checklist)"),
+            "1 3 true"
+        );
         assert_eq!(print("string.format('%s %s', checklist, checklist.day)"), "table 2026-03-14");
         assert_eq!(print("('zebra apple'):gsub('%w+', checklist)"), "1 2.0 2");
         assert_eq!(print("checklist.run"), r#"{date = "2026-03-14", hour = "00"}"#);
@@ -472,8 +510,11 @@ mod views {
 
     #[test]
     fn a_list_of_texts_is_joined() {
-        let nowcast = Nowcast::rule("print(table.concat(msg.payload, ',', 2)) return {}")
-            .payload(list([Value::from("a"), Value::from("b"), Value::Int(3)]));
+        let nowcast = Nowcast::rule("print(table.concat(msg.payload, ',', 2)) return {}").payload(list([
+            Value::from("a"),
+            Value::from("b"),
+            Value::Int(3),
+        ]));
         assert_eq!(nowcast.said(), ["b,3"]);
         let reason = Nowcast::rule("return table.concat(checklist.items)").checklist(forecast()).reason();
         assert_eq!(reason, "table.concat: item 2 is null; only texts and numbers can be joined");
@@ -490,8 +531,14 @@ mod views {
 
     #[test]
     fn errors_about_them_speak_of_tables() {
-        assert_eq!(Nowcast::rule("return checklist()").reason(), "attempt to call a table value (local 'checklist')");
-        assert_eq!(Nowcast::rule("return checklist.a.b").reason(), "attempt to index a nil value (field 'a')");
+        assert_eq!(
+            Nowcast::rule("return checklist()").reason(),
+            "attempt to call a table value (local 'checklist')"
+        );
+        assert_eq!(
+            Nowcast::rule("return checklist.a.b").reason(),
+            "attempt to index a nil value (field 'a')"
+        );
         let reason = Nowcast::rule("return 'x' .. checklist").reason();
         assert_eq!(reason, "attempt to concatenate a table value (local 'checklist')");
     }
@@ -500,7 +547,8 @@ mod views {
     fn yaml_types_that_are_not_used_elsewhere_stay_reachable() {
         // The list of types is closed: a new one must be given its place in the views.
         let kinds = [Value::Null, Value::Bool(true), Value::Int(1), Value::Float(1.5), Value::from("x")];
-        let nowcast = Nowcast::rule("for i = 1, 5 do print(msg.payload[i]) end return {}").payload(list(kinds));
+        let nowcast =
+            Nowcast::rule("for i = 1, 5 do print(msg.payload[i]) end return {}").payload(list(kinds));
         assert_eq!(nowcast.said(), ["null", "true", "1", "1.5", "x"]);
         let _ = yaml::Value::Null;
     }

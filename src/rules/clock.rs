@@ -26,7 +26,9 @@ pub(super) fn time(lua: &Lua, now: &ZonedDateTime, table: &LuaValue) -> mlua::Re
     let (hour, minute, second) = (field("hour", Some(12))?, field("min", Some(0))?, field("sec", Some(0))?);
     let civil = i16::try_from(year).ok().and_then(|year| DateTime::new(year, 1, 1, 0, 0, 0, 0).ok());
     // As C does, so that month 13 is next January.
-    let span = jiff::Span::new().try_months(month.saturating_sub(1)).and_then(|span| span.try_days(day.saturating_sub(1)));
+    let span = jiff::Span::new()
+        .try_months(month.saturating_sub(1))
+        .and_then(|span| span.try_days(day.saturating_sub(1)));
     let span = span.and_then(|span| span.try_hours(hour)).and_then(|span| span.try_minutes(minute));
     let span = span.and_then(|span| span.try_seconds(second));
     let moment = civil.zip(span.ok()).and_then(|(civil, span)| civil.checked_add(span).ok());
@@ -47,7 +49,9 @@ pub(super) fn date(
         None => (format, now.time_zone().clone()),
     };
     let stamp = match time {
-        Some(seconds) => Timestamp::from_second(seconds).map_err(|error| fail(lua, format!("os.date: {error}")))?,
+        Some(seconds) => {
+            Timestamp::from_second(seconds).map_err(|error| fail(lua, format!("os.date: {error}")))?
+        }
         None => now.timestamp(),
     };
     let zoned = stamp.to_zoned_datetime(zone);

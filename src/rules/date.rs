@@ -92,7 +92,8 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
 }
 
 fn this_date(lua: &Lua, value: &LuaValue, method: &str) -> mlua::Result<Moment> {
-    as_date(value).ok_or_else(|| fail(lua, format!("{method}: write a colon, as in d:{method}(…), where d is a date")))
+    as_date(value)
+        .ok_or_else(|| fail(lua, format!("{method}: write a colon, as in d:{method}(…), where d is a date")))
 }
 
 /// Two dates of a comparison or a subtraction.
@@ -101,7 +102,10 @@ fn both(lua: &Lua, a: &LuaValue, b: &LuaValue) -> mlua::Result<(Moment, Moment)>
         (Some(a), Some(b)) => Ok((a, b)),
         (first, _) => {
             let other = kind_name(if first.is_none() { a } else { b });
-            Err(fail(lua, format!("a date can only be compared with a date, not with {other}; use date(text)")))
+            Err(fail(
+                lua,
+                format!("a date can only be compared with a date, not with {other}; use date(text)"),
+            ))
         }
     }
 }
@@ -125,7 +129,8 @@ impl UserData for Moment {
                 "weekday" => LuaValue::Integer(civil.weekday().to_monday_one_offset().into()),
                 "shift" | "format" => {
                     let methods = lua.app_data_ref::<Methods>();
-                    let method = methods.map(|all| if key == "shift" { all.shift.clone() } else { all.format.clone() });
+                    let method = methods
+                        .map(|all| if key == "shift" { all.shift.clone() } else { all.format.clone() });
                     method.map_or(LuaValue::Nil, LuaValue::Function)
                 }
                 other => {
@@ -134,16 +139,21 @@ impl UserData for Moment {
                 }
             })
         });
-        methods.add_meta_method(MetaMethod::NewIndex, |lua, _, (_, _): (LuaValue, LuaValue)| -> mlua::Result<()> {
-            Err(fail(lua, "a date cannot be changed; d:shift{ days = 1 } gives a new one"))
-        });
+        methods.add_meta_method(
+            MetaMethod::NewIndex,
+            |lua, _, (_, _): (LuaValue, LuaValue)| -> mlua::Result<()> {
+                Err(fail(lua, "a date cannot be changed; d:shift{ days = 1 } gives a new one"))
+            },
+        );
         methods.add_meta_method(MetaMethod::ToString, |_, moment, ()| Ok(moment.iso()));
         methods.add_meta_function(MetaMethod::Concat, |lua, (a, b): (LuaValue, LuaValue)| {
             let text = |value: &LuaValue| match value {
                 LuaValue::UserData(object) => object.borrow::<Moment>().ok().map(|moment| moment.iso()),
                 LuaValue::String(text) => Some(text.to_string_lossy()),
                 LuaValue::Integer(number) => Some(number.to_string()),
-                LuaValue::Number(_) => lua.coerce_string(value.clone()).ok().flatten().map(|text| text.to_string_lossy()),
+                LuaValue::Number(_) => {
+                    lua.coerce_string(value.clone()).ok().flatten().map(|text| text.to_string_lossy())
+                }
                 _ => None,
             };
             match (text(&a), text(&b)) {

@@ -30,7 +30,10 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Engine").field("module", &self.module).field("hash", &self.hash).finish_non_exhaustive()
+        out.debug_struct("Engine")
+            .field("module", &self.module)
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,7 +47,11 @@ impl Engine {
         Self::from_sources(Rc::new(Sources::new(path)), module, options)
     }
 
-    pub(super) fn from_sources(sources: Rc<Sources>, module: &str, options: &Options) -> Result<Self, LoadError> {
+    pub(super) fn from_sources(
+        sources: Rc<Sources>,
+        module: &str,
+        options: &Options,
+    ) -> Result<Self, LoadError> {
         let vm = Vm::load(options, &sources)?;
         Ok(Self {
             module: module.to_owned(),
@@ -75,6 +82,11 @@ impl Engine {
         self.sources.main()
     }
 
+    /// Whether both have the same rules and treat them alike.
+    pub(super) fn is_same(&self, other: &Engine) -> bool {
+        (&self.hash, &self.module, &self.options) == (&other.hash, &other.module, &other.options)
+    }
+
     /// What the rules logged while they were loaded.
     #[must_use]
     pub fn log(&self) -> &[LogLine] {
@@ -89,7 +101,8 @@ impl Engine {
     fn describe(&self, function: &str, vm: &Vm, error: &CallError) -> String {
         let mut traceback = error.traceback.clone();
         for known in &self.functions {
-            traceback = traceback.replace(&format!("<{}:{}>", known.chunk, known.line), &format!("'{}'", known.name));
+            traceback =
+                traceback.replace(&format!("<{}:{}>", known.chunk, known.line), &format!("'{}'", known.name));
         }
         let text = match error.limit {
             Some(limit) => {
@@ -99,7 +112,11 @@ impl Engine {
             }
             None => error.text.clone(),
         };
-        if traceback.is_empty() { text } else { format!("{text}\nstack traceback:\n  {}", traceback.replace('\n', "\n  ")) }
+        if traceback.is_empty() {
+            text
+        } else {
+            format!("{text}\nstack traceback:\n  {}", traceback.replace('\n', "\n  "))
+        }
     }
 
     fn call(

@@ -103,7 +103,9 @@ fn is_of_the_rules(line: &str) -> bool {
 
 /// An error raised in the engine's own code gets the place in the rules that led there.
 fn place_of_the_rules(text: String, traceback: &[&str]) -> String {
-    let Some(rest) = text.strip_prefix(OWN_CHUNK).and_then(|rest| rest.strip_prefix(':')) else { return text };
+    let Some(rest) = text.strip_prefix(OWN_CHUNK).and_then(|rest| rest.strip_prefix(':')) else {
+        return text;
+    };
     let message = rest.split_once(": ").map_or(rest, |(_, message)| message);
     match traceback.first().and_then(|line| line.split_once(": in ")) {
         Some((place, _)) => format!("{place}: {message}"),
@@ -135,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_load_error_reads_file_line_reason() {
-        let error = LoadError { file: "rules/a.lua".into(), line: Some(3), reason: "unexpected symbol".into() };
+        let error =
+            LoadError { file: "rules/a.lua".into(), line: Some(3), reason: "unexpected symbol".into() };
         assert_eq!(error.to_string(), "rules/a.lua:3: unexpected symbol");
         let error = LoadError { line: None, ..error };
         assert_eq!(error.to_string(), "rules/a.lua: unexpected symbol");

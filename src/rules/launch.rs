@@ -28,7 +28,9 @@ impl UserData for Launch {
                 "module" => Ok(LuaValue::String(lua.create_string(&launch.0.module)?)),
                 "host" => Ok(LuaValue::String(lua.create_string(&launch.0.host)?)),
                 "args" => Ok(LuaValue::Table(lua.create_sequence_from(launch.0.args.clone())?)),
-                other => Err(fail(lua, format!("a NextWorker has no {other:?}; it has module, args and host"))),
+                other => {
+                    Err(fail(lua, format!("a NextWorker has no {other:?}; it has module, args and host")))
+                }
             }
         });
         methods.add_meta_method(
@@ -118,7 +120,9 @@ pub(super) fn list(table: &Table, what: &str) -> Result<Vec<LuaValue>, String> {
     items.sort_by_key(|(place, _)| *place);
     for (expected, (place, _)) in (1..).zip(&items) {
         if *place != expected {
-            return Err(format!("{what}[{expected}] is nil; is a name misspelt, or the checklist incomplete?"));
+            return Err(format!(
+                "{what}[{expected}] is nil; is a name misspelt, or the checklist incomplete?"
+            ));
         }
     }
     Ok(items.into_iter().map(|(_, value)| value).collect())
@@ -156,7 +160,11 @@ fn yaml_argument((index, value): (usize, &Value)) -> Result<String, String> {
 
 /// No command line can carry a zero byte.
 fn plain(place: usize, text: &str) -> Result<String, String> {
-    if text.contains('\0') { Err(format!("args[{place}] has a zero byte in it")) } else { Ok(text.to_owned()) }
+    if text.contains('\0') {
+        Err(format!("args[{place}] has a zero byte in it"))
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 fn float(place: usize, number: f64) -> String {
@@ -177,13 +185,17 @@ fn host(lua: &Lua, what: &str, opts: &LuaValue) -> mlua::Result<String> {
         LuaValue::Table(opts) => opts,
         other => {
             let kind = kind_name(other);
-            return Err(fail(lua, format!("{what}: the options must be a table, as in {{ host = \"…\" }}, got {kind}")));
+            return Err(fail(
+                lua,
+                format!("{what}: the options must be a table, as in {{ host = \"…\" }}, got {kind}"),
+            ));
         }
     };
     let mut unknown: Vec<String> = Vec::new();
     for pair in opts.pairs::<LuaValue, LuaValue>() {
         let (key, value) = pair?;
-        let key = key.as_string().map_or_else(|| kind_name(&key).to_owned(), mlua::LuaString::to_string_lossy);
+        let key =
+            key.as_string().map_or_else(|| kind_name(&key).to_owned(), mlua::LuaString::to_string_lossy);
         if key == "host" {
             host = name(lua, what, "the host", &value)?;
         } else {
@@ -194,9 +206,10 @@ fn host(lua: &Lua, what: &str, opts: &LuaValue) -> mlua::Result<String> {
     unknown.sort();
     match unknown.first() {
         None => Ok(host),
-        Some(key) if KNOWN.contains(&key.as_str()) => {
-            Err(fail(lua, format!("{what}: the option {key:?} is not supported in this version; only host is")))
-        }
+        Some(key) if KNOWN.contains(&key.as_str()) => Err(fail(
+            lua,
+            format!("{what}: the option {key:?} is not supported in this version; only host is"),
+        )),
         Some(key) => {
             let hint = did_you_mean(key, KNOWN.into_iter());
             let hint = hint.unwrap_or_else(|| format!("; the options are {}", KNOWN.join(", ")));

@@ -33,5 +33,5 @@ pub use engine::Engine;
 pub use error::LoadError;
 pub use limits::{Limits, Options};
 pub use locate::{LocateError, locate};
-pub use reload::{Reload, Reloader};
+pub use reload::{Reload, Reloader, RuleSet};
 pub use vm::RuleFunction;

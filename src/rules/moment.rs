@@ -96,8 +96,10 @@ impl Moment {
         if text.len() > LONGEST_TEXT {
             return Err(format!("a text of {} bytes is no date", text.len()));
         }
-        let parsed = strtime::parse(format, text).map_err(|error| format!("{text:?} is not {format:?}: {error}"))?;
-        let date = parsed.to_date().map_err(|error| format!("{text:?} read as {format:?} is no date: {error}"))?;
+        let parsed =
+            strtime::parse(format, text).map_err(|error| format!("{text:?} is not {format:?}: {error}"))?;
+        let date =
+            parsed.to_date().map_err(|error| format!("{text:?} read as {format:?} is no date: {error}"))?;
         let zone = parsed.offset().map(TimeZone::fixed);
         Ok(match (parsed.hour(), parsed.to_time()) {
             (Some(_), Ok(time)) => Self { civil: date.to_datetime(time), has_time: true, zone },
@@ -145,10 +147,20 @@ pub(super) fn check_format(format: &str) -> Result<(), String> {
     }
     if !format.contains('%') && ["YY", "MM", "DD", "HH"].iter().any(|token| format.contains(token)) {
         let tokens = [
-            ("YYYY", "%Y"), ("YY", "%y"), ("MMMM", "%B"), ("MMM", "%b"), ("MM", "%m"), ("DDDD", "%j"), ("DD", "%d"),
-            ("HH", "%H"), ("mm", "%M"), ("ss", "%S"), ("ZZ", "%:z"),
+            ("YYYY", "%Y"),
+            ("YY", "%y"),
+            ("MMMM", "%B"),
+            ("MMM", "%b"),
+            ("MM", "%m"),
+            ("DDDD", "%j"),
+            ("DD", "%d"),
+            ("HH", "%H"),
+            ("mm", "%M"),
+            ("ss", "%S"),
+            ("ZZ", "%:z"),
         ];
-        let meant = tokens.iter().fold(format.to_owned(), |format, (token, code)| format.replace(token, code));
+        let meant =
+            tokens.iter().fold(format.to_owned(), |format, (token, code)| format.replace(token, code));
         return Err(format!("{format:?} is a format of arrow's; write {meant:?}"));
     }
     Ok(())

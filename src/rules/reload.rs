@@ -3,10 +3,30 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use jiff::ZonedDateTime;
+
 use super::engine::Engine;
 use super::error::LoadError;
 use super::limits::Options;
+use super::locate::locate;
 use super::source::Sources;
+use crate::core::{RuleCall, RuleError, Rules};
+use crate::message::Message;
+use crate::yaml::Value;
+
+/// Which rules a manager has, and what they must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSet {
+    /// The configuration file, beside which the rules are looked for.
+    pub config_file: PathBuf,
+    /// `next workers module`: the name of the rules.
+    pub module: String,
+    /// How the engine treats them.
+    pub options: Options,
+    /// The registered workers. New rules must not lose the function of one of them, because a file
+    /// that is half written looks just so.
+    pub workers: Vec<String>,
+}
 
 /// What a look at the files led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,17 +38,16 @@ pub enum Reload {
     /// The rules of the files are in force: new ones, or those of before after a refused edit was
     /// taken back.
     Loaded,
-    /// The files hold rules that cannot be used; the rules of before stay in force.
+    /// The files hold rules that cannot be used; the rules of before stay in force, if there are any.
     Refused(LoadError),
 }
 
-/// Holds the rules in force and replaces them when their files change.
+/// Holds the rules in force and replaces them when their files change. It can be without any, when
+/// those that the manager started with are broken: then every call fails with the reason.
 #[derive(Debug)]
 pub struct Reloader {
-    path: PathBuf,
-    module: String,
-    options: Options,
-    engine: Engine,
+    rule_set: RuleSet,
+    engine: Option<Engine>,
     generation: u64,
     refused: Option<Refused>,
 }
@@ -36,27 +55,33 @@ pub struct Reloader {
 /// An edit that is not in force.
 #[derive(Debug)]
 struct Refused {
-    sources: Rc<Sources>,
+    /// `None` if there was no file.
+    sources: Option<Rc<Sources>>,
     error: LoadError,
 }
 
 impl Reloader {
-    /// Loads the rules for the first time; they are generation 1.
-    ///
-    /// # Errors
-    /// As [`Engine::load`].
-    pub fn start(path: &Path, module: &str, options: Options) -> Result<Self, LoadError> {
-        let engine = Engine::load(path, module, &options)?;
-        Ok(Self { path: path.to_owned(), module: module.to_owned(), options, engine, generation: 1, refused: None })
-    }
-
-    /// The rules in force.
+    /// Loads the rules for the first time.
     #[must_use]
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    pub fn start(rule_set: RuleSet) -> (Self, Reload) {
+        let mut reloader = Self { rule_set, engine: None, generation: 0, refused: None };
+        let outcome = reloader.force();
+        (reloader, outcome)
     }
 
-    /// How many different rules have been in force, counted from 1.
+    /// Which rules these are.
+    #[must_use]
+    pub fn rule_set(&self) -> &RuleSet {
+        &self.rule_set
+    }
+
+    /// The rules in force, if there are any.
+    #[must_use]
+    pub fn engine(&self) -> Option<&Engine> {
+        self.engine.as_ref()
+    }
+
+    /// How many different rules have been in force so far.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
@@ -68,91 +93,102 @@ impl Reloader {
         self.refused.as_ref().map(|refused| &refused.error)
     }
 
-    /// Loads the files again if one has changed. Costs one `stat` for each file if none has.
-    ///
-    /// `registered` are the names of the registered workers: new rules must not lose an `after_…`
-    /// function of theirs, because a file that is half written looks just so. The same error is told
-    /// once.
-    pub fn check_now<'a>(&mut self, registered: impl IntoIterator<Item = &'a str>) -> Reload {
-        let latest = self.refused.as_ref().map_or(self.engine.sources(), |refused| &refused.sources);
-        if !latest.have_changed() {
+    /// Loads the files again if one has changed. Costs one `stat` for each file if none has. The same
+    /// error is told once.
+    pub fn check_now(&mut self) -> Reload {
+        let latest = match (&self.refused, &self.engine) {
+            (Some(refused), _) => refused.sources.as_deref(),
+            (None, Some(engine)) => Some(engine.sources()),
+            (None, None) => None,
+        };
+        if latest.is_some_and(|sources| !sources.have_changed()) {
             return Reload::Unchanged;
         }
         let told = self.refused.as_ref().map(|refused| refused.error.clone());
-        match self.load(registered) {
+        match self.load() {
             Reload::Refused(error) if told.as_ref() == Some(&error) => Reload::Unchanged,
             outcome => outcome,
         }
     }
 
     /// Loads the files again, changed or not, as on SIGHUP; an error is told in any case.
-    pub fn force<'a>(&mut self, registered: impl IntoIterator<Item = &'a str>) -> Reload {
-        match self.load(registered) {
+    pub fn force(&mut self) -> Reload {
+        match self.load() {
             Reload::Unchanged => Reload::Loaded,
             outcome => outcome,
         }
     }
 
-    /// The name or the place of the rules changed in the configuration: loads them from there.
-    ///
-    /// # Errors
-    /// As [`Engine::load`]; the rules of before stay in force.
-    pub fn move_to(&mut self, path: &Path, module: &str, options: Options) -> Result<(), LoadError> {
-        let engine = Engine::load(path, module, &options)?;
-        if engine.hash() != self.engine.hash() {
-            self.generation += 1;
-        }
-        (self.path, self.module, self.options) = (path.to_owned(), module.to_owned(), options);
-        self.engine = engine;
-        self.refused = None;
-        Ok(())
+    /// The configuration was read again: loads the rules that it names now.
+    pub fn follow(&mut self, rule_set: RuleSet) -> Reload {
+        self.rule_set = rule_set;
+        self.force()
     }
 
-    fn load<'a>(&mut self, registered: impl IntoIterator<Item = &'a str>) -> Reload {
-        let sources = Rc::new(Sources::new(&self.path));
-        let loaded = Engine::from_sources(Rc::clone(&sources), &self.module, &self.options);
-        match loaded.and_then(|engine| self.check_complete(engine, registered)) {
-            Ok(engine) if engine.hash() == self.engine.hash() => {
-                self.engine.sources().take_stamps_of(engine.sources());
-                if self.refused.take().is_some() { Reload::Loaded } else { Reload::Unchanged }
+    fn load(&mut self) -> Reload {
+        let RuleSet { config_file, module, options, .. } = &self.rule_set;
+        let path = match locate(config_file, module) {
+            Ok(path) => path,
+            Err(error) => {
+                let error = LoadError { file: config_file.clone(), line: None, reason: error.to_string() };
+                return self.refuse(None, error);
             }
-            Ok(engine) => {
-                self.engine = engine;
+        };
+        let sources = Rc::new(Sources::new(&path));
+        let loaded = Engine::from_sources(Rc::clone(&sources), module, options);
+        match loaded.and_then(|engine| self.check_complete(engine, &path)) {
+            Ok(engine) => self.accept(engine),
+            Err(error) => self.refuse(Some(sources), error),
+        }
+    }
+
+    fn accept(&mut self, engine: Engine) -> Reload {
+        let was_refused = self.refused.take().is_some();
+        match &self.engine {
+            Some(current) if current.is_same(&engine) => {
+                current.sources().take_stamps_of(engine.sources());
+                if was_refused { Reload::Loaded } else { Reload::Unchanged }
+            }
+            _ => {
+                self.engine = Some(engine);
                 self.generation += 1;
-                self.refused = None;
                 Reload::Loaded
             }
-            Err(error) => {
-                self.refused = Some(Refused { sources, error: error.clone() });
-                Reload::Refused(error)
-            }
         }
+    }
+
+    fn refuse(&mut self, sources: Option<Rc<Sources>>, error: LoadError) -> Reload {
+        self.refused = Some(Refused { sources, error: error.clone() });
+        Reload::Refused(error)
     }
 
     /// Refuses new rules that lost the function of a registered worker.
-    fn check_complete<'a>(
-        &self,
-        engine: Engine,
-        registered: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Engine, LoadError> {
+    fn check_complete(&self, engine: Engine, path: &Path) -> Result<Engine, LoadError> {
         let has = |engine: &Engine, name: &str| engine.functions().iter().any(|known| known.name == name);
-        let lost: Vec<String> = registered
-            .into_iter()
-            .map(|worker| format!("after_{worker}"))
-            .filter(|name| has(&self.engine, name) && !has(&engine, name))
-            .collect();
-        match lost.first() {
-            None => Ok(engine),
-            Some(first) => Err(LoadError {
-                file: self.path.clone(),
-                line: None,
-                reason: format!(
-                    "{} gone, though registered workers need {}: is the file half written? To drop the rule on \
-                     purpose, write function {first}() return {{}} end",
-                    if lost.len() == 1 { format!("{first} is") } else { format!("{} are", lost.join(", ")) },
-                    if lost.len() == 1 { "it" } else { "them" },
-                ),
-            }),
+        let had = |name: &str| self.engine.as_ref().is_some_and(|current| has(current, name));
+        let functions = self.rule_set.workers.iter().map(|worker| format!("after_{worker}"));
+        let lost: Vec<String> = functions.filter(|name| had(name) && !has(&engine, name)).collect();
+        let Some(first) = lost.first() else { return Ok(engine) };
+        let reason = format!(
+            "{} gone, though registered workers need {}: is the file half written? To drop the rule on purpose, \
+             write function {first}() return {{}} end",
+            if lost.len() == 1 { format!("{first} is") } else { format!("{} are", lost.join(", ")) },
+            if lost.len() == 1 { "it" } else { "them" },
+        );
+        Err(LoadError { file: path.to_owned(), line: None, reason })
+    }
+}
+
+impl Rules for Reloader {
+    fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+        match (&self.engine, &self.refused) {
+            (Some(engine), _) => engine.after(message, config, checklist, now),
+            (None, refused) => {
+                let reason =
+                    refused.as_ref().map_or_else(String::new, |refused| format!(": {}", refused.error));
+                let text = format!("there are no rules in force{reason}");
+                RuleCall { log: Vec::new(), result: Err(RuleError::Failed(text)) }
+            }
         }
     }
 }

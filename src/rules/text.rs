@@ -18,7 +18,12 @@ fn start(lua: &Lua, text: &[u8], init: &LuaValue) -> mlua::Result<usize> {
         LuaValue::Nil => 1,
         other => match lua.coerce_integer(other.clone())? {
             Some(place) => place,
-            None => return Err(fail(lua, format!("the place to start at must be an integer, got {}", kind_name(other)))),
+            None => {
+                return Err(fail(
+                    lua,
+                    format!("the place to start at must be an integer, got {}", kind_name(other)),
+                ));
+            }
         },
     };
     let length = i64::try_from(text.len()).unwrap_or(i64::MAX);
@@ -89,7 +94,9 @@ pub(super) fn find(
     if is_plain || !pattern.iter().any(|byte| b"^$*+?.([%-".contains(byte)) {
         budget.charge(lua, (text.len() - from) as u64 / BYTES_PER_STEP)?;
         return match memchr::memmem::find(&text[from..], &pattern) {
-            Some(place) => (number(from + place + 1), number(from + place + pattern.len())).into_lua_multi(lua),
+            Some(place) => {
+                (number(from + place + 1), number(from + place + pattern.len())).into_lua_multi(lua)
+            }
             None => Ok(MultiValue::from_vec(vec![LuaValue::Nil])),
         };
     }

@@ -204,7 +204,12 @@ impl Vm {
 }
 
 /// `read_module(name)`: a module of the rules' folder, compiled.
-fn read_module(lua: &Lua, environment: &Table, shared: &Table, sources: &Rc<Sources>) -> mlua::Result<Function> {
+fn read_module(
+    lua: &Lua,
+    environment: &Table,
+    shared: &Table,
+    sources: &Rc<Sources>,
+) -> mlua::Result<Function> {
     let (environment, shared, sources) = (environment.clone(), shared.clone(), Rc::clone(sources));
     lua.create_function(move |lua, name: String| {
         if shared.raw_get::<Option<bool>>("frozen")? == Some(true) {

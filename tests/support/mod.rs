@@ -4,3 +4,5 @@
 #![allow(dead_code)]
 
 pub mod python;
+pub mod system;
+pub mod wait;

@@ -1,0 +1,119 @@
+//! How fast the whole is: `cargo bench --bench speed`.
+//!
+//! Prints figures, fails on nothing: what a figure means depends on the machine.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::ZonedDateTime;
+use nowcast::core::checklist::Checklist;
+use nowcast::core::{Event, RequestId, State, decide};
+use nowcast::yaml::{Map, Value};
+use nowcast::{config, rules};
+use support::system::{System, system};
+
+fn main() {
+    // `cargo test --benches` only wants to know that it builds and starts.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    for entries in [20, 100_000] {
+        decide_and_rules(entries);
+    }
+    daemons();
+    round_trips();
+    hops();
+}
+
+const RULES: &str = "function after_sleep(msg, config, checklist)
+    if msg.type == 'success' and checklist.sleepyhead['sleep time'] == 5 then return { NextWorker('awaken') } end
+    return {}
+end";
+
+/// One message from its bytes to its effects, with a checklist of so many entries of 50 bytes.
+fn decide_and_rules(entries: i64) {
+    let system = system().rules(RULES).prepare();
+    let (config, _) = config::load(&system.config()).expect("a good configuration");
+    let file = rules::locate(&system.config(), "next_workers").expect("the rules are there");
+    let engine = rules::Engine::load(&file, "next_workers", &rules::Options::default()).expect("good rules");
+    let large: Map = (0..entries)
+        .map(|number| {
+            (Value::from(format!("entry {number}")), Value::from("about fifty bytes of text in each of them"))
+        })
+        .collect();
+    let mut checklist = Checklist::default();
+    checklist.update(&Value::from("sleepyhead"), large.into());
+    let mut state = State::new(Arc::new(config), checklist);
+    let body = b"payload: {sleep time: 5}\nsource: sleep\ntype: success\n";
+    let now = ZonedDateTime::now();
+    let count = 20_000;
+    let start = Instant::now();
+    for number in 0..count {
+        let request = Event::Request { request: RequestId(number), body: body.to_vec() };
+        assert!(decide(&mut state, request, &engine, &now).len() > 3);
+    }
+    let each = start.elapsed() / u32::try_from(count).unwrap_or(u32::MAX);
+    println!("decide and rules, checklist of {entries} entries: {each:?} a message");
+}
+
+fn daemons() {
+    let mut system = system().prepare();
+    let start = Instant::now();
+    system.start_broker();
+    println!("broker ready after {:?} (looked at every 5 ms)", start.elapsed());
+    let start = Instant::now();
+    system.start_manager(&[]);
+    println!("manager ready after {:?} (looked at every 5 ms)", start.elapsed());
+    for _ in 0..1_000 {
+        system.works();
+    }
+    for daemon in ["broker", "manager"] {
+        println!("{daemon} resident after 1,000 messages: {} kB", resident(&system, daemon));
+    }
+}
+
+fn resident(system: &System, daemon: &str) -> u64 {
+    let status = fs::read_to_string(Path::new("/proc").join(system.id(daemon).to_string()).join("status"));
+    let status = status.unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
+
+fn round_trips() {
+    let system = system().start();
+    for in_flight in [1, 64, 512] {
+        let sockets: Vec<_> = (0..in_flight).map(|_| system.connect()).collect();
+        let body = "{source: sleep, type: success, payload: {sleep time: 5}}";
+        let mut count = 0_u32;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(3) {
+            for socket in &sockets {
+                socket.send(body, 0).expect("sent");
+            }
+            for socket in &sockets {
+                system.receive(socket);
+                count += 1;
+            }
+        }
+        println!("{in_flight} in flight: {:.0} acks/s", f64::from(count) / start.elapsed().as_secs_f64());
+    }
+}
+
+/// A worker ends and the next one of the chain ends: the time of one hop.
+fn hops() {
+    let system = system().rules("function after_awaken() return { NextWorker('awaken') } end").start();
+    system.run_worker(&["awaken", "nowcast.yaml"]);
+    let hops = 200;
+    system.wait_for_log_count("manager", "[awaken] awoke", 10);
+    let start = Instant::now();
+    system.wait_for_log_count("manager", "[awaken] awoke", 10 + hops);
+    println!("hop from awaken to awaken: {:?}", start.elapsed() / u32::try_from(hops).unwrap_or(u32::MAX));
+    system.write_rules("function after_awaken() return {} end\nfunction after_sleep() return {} end\nfunction after_keyless() return {} end\nfunction after_clear_checklist() return {} end\nfunction after_rotate_logs() return {} end");
+    let count = system.log("manager").matches("[awaken] running").count();
+    system.wait_for_log_count("manager", "[awaken] shutting down", count);
+}

@@ -1,0 +1,62 @@
+//! What the daemons' commands have in common: configuration, logging, first lines.
+
+use std::fmt::Display;
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::{ConfigFile, USAGE};
+use crate::config::{self, Config, Problem, Severity};
+use crate::logging::{self, Logger, Role};
+use crate::supervise;
+
+/// The command line of a daemon.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// End when the process of this number, which started this one, does
+    #[arg(long, value_name = "PID", hide = true)]
+    pub end_with: Option<u32>,
+}
+
+/// Reads the configuration, sets up logging and says so, as the peer's daemons do. A configuration
+/// that cannot be used is written to standard error and is the end: the exit status says so.
+pub(super) fn set_up(args: &Args, log: &Logger) -> Result<Config, ExitCode> {
+    let fail = |error: &dyn Display| {
+        eprintln!("{error}");
+        ExitCode::from(USAGE)
+    };
+    if let Some(parent) = args.end_with {
+        supervise::end_with_parent(parent).map_err(|error| fail(&error))?;
+    }
+    let (config, problems) = config::load(&args.config.file).map_err(|error| fail(&error))?;
+    start_logging(&config, &problems, log).map_err(|error| fail(&error))?;
+    Ok(config)
+}
+
+/// SIGHUP: the same with what the file holds now. If that cannot be used, the old configuration
+/// stays in force, and the log says why.
+pub(super) fn read_again(file: &Path, log: &Logger) -> Option<Config> {
+    let refuse = |error: &dyn Display| {
+        log.critical(format_args!("the new configuration is refused, the old one stays:\n{error}"));
+    };
+    let (config, problems) = config::load(file).map_err(|error| refuse(&error)).ok()?;
+    start_logging(&config, &problems, log).map_err(|error| refuse(&error)).ok()?;
+    Some(config)
+}
+
+fn start_logging(config: &Config, problems: &[Problem], log: &Logger) -> Result<(), logging::SetupError> {
+    let (setup, warnings) = logging::Setup::from_value(&config.logging, Role::Daemon)?;
+    logging::install(setup);
+    log.info(format_args!("running in process {}", std::process::id()));
+    log.info(format_args!("read config from {}", config.file.display()));
+    log.info("writing logging messages to local file system");
+    for warning in warnings {
+        log.warning(warning);
+    }
+    for problem in problems.iter().filter(|problem| problem.severity == Severity::Warning) {
+        log.warning(problem);
+    }
+    Ok(())
+}

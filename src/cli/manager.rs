@@ -1,0 +1,83 @@
+//! `nowcast manager`
+
+use std::process::ExitCode;
+
+use super::daemon;
+use crate::core::{Command, Event, NextWorker};
+use crate::launch::argv::LOCALHOST;
+use crate::logging::Logger;
+use crate::manager::{Manager, NAME, Options};
+use crate::net::Signals;
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(flatten)]
+    daemon: daemon::Args,
+    /// Don't load the checklist left by a manager that ran before
+    #[arg(long)]
+    ignore_checklist: bool,
+    #[command(flatten)]
+    task: Task,
+}
+
+/// What makes a manager do one thing and end.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Task {
+    /// Launch this worker at the start; its arguments go into the same quotes: 'sleep --sleep-time 1'
+    #[arg(long, value_name = "WORKER", value_parser = check_worker)]
+    launch: Vec<String>,
+    /// End when no run is open, no join waits and nothing is due: status 1 if anything crashed
+    #[arg(long, requires = "launch")]
+    exit_when_idle: bool,
+}
+
+impl Task {
+    /// The options again, to hand them on: the launches, and whether to end.
+    pub(super) fn to_options(&self) -> (Vec<String>, Vec<String>) {
+        let launches = self.launch.iter().flat_map(|worker| ["--launch".to_owned(), worker.clone()]);
+        let exit = self.exit_when_idle.then(|| "--exit-when-idle".to_owned());
+        (launches.collect(), exit.into_iter().collect())
+    }
+
+    fn launches(&self) -> Vec<Event> {
+        let workers = self.launch.iter().filter_map(|text| worker(text).ok());
+        workers.map(|worker| Event::Command(Command::Launch(worker))).collect()
+    }
+}
+
+fn check_worker(text: &str) -> Result<String, &'static str> {
+    worker(text).map(|_| text.to_owned())
+}
+
+fn worker(text: &str) -> Result<NextWorker, &'static str> {
+    let mut words = shlex::split(text).ok_or("a quote is not closed")?.into_iter();
+    let module = words.next().ok_or("the name of a worker is missing")?;
+    Ok(NextWorker { module, args: words.collect(), host: LOCALHOST.to_owned() })
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let log = Logger::new(NAME);
+    let config = match daemon::set_up(&args.daemon, &log) {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    let file = config.file.clone();
+    let options =
+        Options { ignore_checklist: args.ignore_checklist, exit_when_idle: args.task.exit_when_idle };
+    let launches = args.task.launches();
+    let work = || -> anyhow::Result<u8> {
+        let mut signals = Signals::install()?;
+        let mut manager = Manager::start(config, options, std::env::current_exe()?, log.clone())?;
+        Ok(manager.run(launches, &mut signals, &mut || daemon::read_again(&file, &log))?)
+    };
+    work().map_or_else(
+        |error| {
+            log.critical(format_args!("{error:#}"));
+            log.critical("shutting down");
+            ExitCode::FAILURE
+        },
+        ExitCode::from,
+    )
+}

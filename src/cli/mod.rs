@@ -1,0 +1,72 @@
+//! The command line: one file for each command. Only this module knows all others.
+
+mod broker;
+mod config;
+mod daemon;
+mod manager;
+mod up;
+mod worker;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit status of a command that could not do its work because of how it was called or configured,
+/// clap's own for a wrong command line.
+const USAGE: u8 = 2;
+
+#[derive(Debug, Parser)]
+#[command(name = "nowcast", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit status: 0 when all went well, 1 when something failed, 2 when the command line or \
+                          the configuration cannot be used.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole system: message broker and manager, started again when they die
+    Up(up::Args),
+    /// Run the message broker
+    Broker(daemon::Args),
+    /// Run the manager
+    Manager(manager::Args),
+    /// Run a built-in worker
+    Worker(worker::Args),
+    /// Look at the configuration
+    Config(config::Args),
+}
+
+/// The configuration file of a command.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+struct ConfigFile {
+    /// nowcast's configuration file
+    #[arg(value_name = "CONFIG", env = "NOWCAST_YAML", default_value = "nowcast.yaml")]
+    file: PathBuf,
+}
+
+/// Parses the command line and does what it says.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Cli::parse().command {
+        Command::Up(args) => up::run(&args),
+        Command::Broker(args) => broker::run(&args),
+        Command::Manager(args) => manager::run(&args),
+        Command::Worker(args) => worker::run(&args),
+        Command::Config(args) => config::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,386 @@
+//! From the text of `nowcast.yaml` to a [`Config`], gathering every problem on the way.
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
+
+use super::checked::{Config, Host, RegisteredWorker, Registry, WorkerCommand, Zmq};
+use super::environment::{self, Lookup};
+use super::problem::{ConfigError, Problem, Severity};
+use super::raw::{RawRegistry, RawRun, RawWorker, RawZmq};
+use crate::yaml::{self, Marks, ReadError, Value};
+
+/// The section that both systems name in a message registry beside the message types.
+const CHECKLIST_KEY: &str = "checklist key";
+
+/// What the manager answers, with the words that go into the workers' logs when a registry lacks them.
+const MANAGER_MESSAGES: [(&str, &str); 5] = [
+    ("ack", "message acknowledged"),
+    ("checklist cleared", "system checklist cleared"),
+    ("unregistered worker", "ERROR - message received from unregistered worker"),
+    ("unregistered message type", "ERROR - unregistered message type received from worker"),
+    ("no after_worker function", "ERROR - after_worker function not found in next_workers module"),
+];
+
+/// Reads and checks the configuration file, with the process's environment.
+///
+/// The problems that come with a usable configuration are warnings and notes.
+///
+/// # Errors
+/// When the file cannot be read, is not YAML, or has at least one error in it.
+pub fn load(file: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
+    load_with(file, &|name| std::env::var(name).ok())
+}
+
+/// Reads and checks the configuration file; `lookup` answers for the environment.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(file: &Path, lookup: Lookup) -> Result<(Config, Vec<Problem>), ConfigError> {
+    let text = std::fs::read(file).map_err(|error| {
+        ConfigError::whole_file(file, None, format!("the configuration file cannot be read: {error}"))
+    })?;
+    parse(file, &text, lookup)
+}
+
+/// Checks the text of a configuration file; `lookup` answers for the environment.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Problem>), ConfigError> {
+    let text = std::str::from_utf8(text).map_err(|error| {
+        let line = text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        ConfigError::whole_file(file, Some(line), "the file is not UTF-8 text".to_owned())
+    })?;
+    let (value, marks) = yaml::read_marked(text)
+        .map_err(|error| ConfigError::whole_file(file, Some(error.mark().line), not_yaml(&error)))?;
+    let mut check = Check { file, marks, lookup, problems: Vec::new() };
+    let config = check.config(&value);
+    check.problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
+    match config {
+        Some(config) if check.problems.iter().all(|problem| problem.severity < Severity::Error) => {
+            Ok((config, check.problems))
+        }
+        _ => Err(ConfigError { problems: check.problems }),
+    }
+}
+
+/// One check under way: each method answers `None` after it has noted an error.
+struct Check<'a> {
+    file: &'a Path,
+    marks: Marks,
+    lookup: Lookup<'a>,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn config(&mut self, value: &Value) -> Option<Config> {
+        if value.as_map().is_none() {
+            let text = format!("the file must hold a mapping of sections, but it holds {}", value.kind());
+            self.report(Severity::Error, &[], text);
+            return None;
+        }
+        let checklist_file = self.required_text(value, "checklist file").and_then(|text| {
+            let text = self.replace_variables("checklist file", &text)?;
+            Some(PathBuf::from(text))
+        });
+        let python = match value.get("python") {
+            None => Some(None),
+            Some(_) => self
+                .required_text(value, "python")
+                .and_then(|text| self.replace_variables("python", &text))
+                .map(Some),
+        };
+        let zmq = self.zmq(value);
+        let registry = self.registry(value);
+        let commands = self.commands(value, registry.as_ref());
+        let hosts = self.hosts(value);
+        let logging = self
+            .section(value, "logging")
+            .map(|section| environment::replace_in_logging(section, self.lookup));
+        let (checklist_file, python, logging) = (checklist_file?, python?, logging?);
+        let substituted = self.substituted(value, &checklist_file, python.as_deref(), &logging);
+        Some(Config {
+            file: self.file.to_owned(),
+            value: substituted,
+            checklist_file,
+            python,
+            zmq: zmq?,
+            registry: registry?,
+            commands: commands?,
+            hosts: hosts?,
+            logging,
+        })
+    }
+
+    /// The document as the rules see it: the same, with the variables replaced.
+    fn substituted(
+        &self,
+        value: &Value,
+        checklist_file: &Path,
+        python: Option<&str>,
+        logging: &Value,
+    ) -> Value {
+        let mut map = value.as_map().cloned().unwrap_or_default();
+        let mut put = |key: &str, new: Value| {
+            if let Some(slot) = map.get_mut(&Value::from(key)) {
+                *slot = new;
+            }
+        };
+        put("checklist file", checklist_file.to_string_lossy().as_ref().into());
+        if let Some(python) = python {
+            put("python", python.into());
+        }
+        put("logging", logging.clone());
+        map.into()
+    }
+
+    fn zmq(&mut self, value: &Value) -> Option<Zmq> {
+        let section = self.section(value, "zmq")?;
+        let raw: RawZmq = self.decode(section, &["zmq"])?;
+        for (name, port) in [("manager", raw.ports.manager), ("workers", raw.ports.workers)] {
+            if port == 0 {
+                let text = "must be a port number from 1 to 65535, not 0".to_owned();
+                self.report(Severity::Error, &["zmq", "ports", name], text);
+            }
+        }
+        if raw.ports.manager == raw.ports.workers {
+            let text = format!("manager and workers need a port each, but both have {}", raw.ports.workers);
+            self.report(Severity::Error, &["zmq", "ports", "workers"], text);
+        }
+        Some(Zmq {
+            host: raw.host,
+            bind: raw.bind,
+            manager_port: raw.ports.manager,
+            workers_port: raw.ports.workers,
+        })
+    }
+
+    fn registry(&mut self, value: &Value) -> Option<Registry> {
+        const NAME: &str = "message registry";
+        let section = self.section(value, NAME)?;
+        let raw: Option<RawRegistry> = self.decode(section, &[NAME]);
+        let manager = self.manager_messages(section);
+        let Some(workers) = section.get("workers") else {
+            let text = "the section `workers` is missing: it lists each worker with its message types";
+            self.report(Severity::Error, &[NAME], text.to_owned());
+            return None;
+        };
+        let Some(workers) = workers.as_map() else {
+            let text = format!("must be a mapping of worker names, not {}", workers.kind());
+            self.report(Severity::Error, &[NAME, "workers"], text);
+            return None;
+        };
+        let mut registered = IndexMap::new();
+        for (name, messages) in workers {
+            let Some(name) = name.as_str() else {
+                let text = format!("a worker's name must be text, not {}; put it in quotes", name.kind());
+                self.report(Severity::Error, &[NAME, "workers"], text);
+                continue;
+            };
+            if let Some(worker) = self.registered_worker(name, messages) {
+                registered.insert(name.to_owned(), worker);
+            }
+        }
+        let raw = raw?;
+        Some(Registry {
+            manager,
+            next_workers_module: raw.next_workers_module,
+            workers_package: raw.workers_package,
+            workers: registered,
+        })
+    }
+
+    /// The manager's messages; what a registry lacks is filled in, since without the words a worker
+    /// of the peer's fails on the reply.
+    fn manager_messages(&mut self, section: &Value) -> IndexMap<String, String> {
+        let path = ["message registry", "manager"];
+        let given = section.get("manager");
+        if let Some(wrong) = given.filter(|value| value.as_map().is_none()) {
+            let text = format!("must be a mapping of message types, not {}", wrong.kind());
+            self.report(Severity::Error, &path, text);
+        }
+        let mut messages: IndexMap<String, String> =
+            given.and_then(Value::as_map).map(words).unwrap_or_default();
+        for (name, meaning) in MANAGER_MESSAGES {
+            if !messages.contains_key(name) {
+                let text = format!("the message type `{name}` is missing; add `{name}: {meaning}`");
+                self.report(Severity::Warning, &path, text);
+                messages.insert(name.to_owned(), meaning.to_owned());
+            }
+        }
+        messages
+    }
+
+    fn registered_worker(&mut self, name: &str, messages: &Value) -> Option<RegisteredWorker> {
+        let path = ["message registry", "workers", name];
+        let Some(messages) = messages.as_map() else {
+            let text = format!(
+                "must be a mapping of message types and their meaning (`success: {name} succeeded`), not {}",
+                messages.kind()
+            );
+            self.report(Severity::Error, &path, text);
+            return None;
+        };
+        let checklist_key = messages.get(&Value::from(CHECKLIST_KEY)).cloned();
+        let mut messages = words(messages);
+        messages.shift_remove(CHECKLIST_KEY);
+        if let Some(close) = closest(CHECKLIST_KEY, messages.keys())
+            && checklist_key.is_none()
+        {
+            let text = format!("`{close}` is taken for a message type; did you mean `{CHECKLIST_KEY}`?");
+            self.report(Severity::Warning, &[path[0], path[1], name, &close], text);
+        }
+        if !messages.contains_key("crash") {
+            let text = "has no message type `crash`, so a crash of this worker cannot be reported; add \
+                        `crash:` with its meaning"
+                .to_owned();
+            self.report(Severity::Warning, &path, text);
+        }
+        Some(RegisteredWorker { checklist_key, messages })
+    }
+
+    fn commands(
+        &mut self,
+        value: &Value,
+        registry: Option<&Registry>,
+    ) -> Option<IndexMap<String, WorkerCommand>> {
+        let Some(section) = value.get("workers") else { return Some(IndexMap::new()) };
+        let raw: IndexMap<String, RawWorker> = self.decode(section, &["workers"])?;
+        let mut commands = IndexMap::new();
+        for (name, worker) in raw {
+            if let Some(registry) = registry.filter(|registry| !registry.workers.contains_key(&name)) {
+                let close = closest(&name, registry.workers.keys());
+                let text = format!(
+                    "no worker of that name is in the message registry{}; its messages would be refused",
+                    did_you_mean(close.as_deref())
+                );
+                self.report(Severity::Warning, &["workers", &name], text);
+            }
+            match worker.command {
+                Some(command) if command.is_empty() => {
+                    let text = "must name a program: `command: [/path/to/program, --option]`".to_owned();
+                    self.report(Severity::Error, &["workers", &name, "command"], text);
+                }
+                Some(command) => {
+                    commands.insert(name, WorkerCommand(command));
+                }
+                None => {}
+            }
+        }
+        Some(commands)
+    }
+
+    fn hosts(&mut self, value: &Value) -> Option<IndexMap<String, Host>> {
+        let Some(section) = value.get("run") else { return Some(IndexMap::new()) };
+        let raw: Option<RawRun> = self.decode(section, &["run"])?;
+        let hosts = raw.unwrap_or_default().enabled_hosts.unwrap_or_default();
+        let host = |(name, raw): (String, Option<super::raw::RawHost>)| {
+            let raw = raw.unwrap_or_default();
+            (name, Host { envvars: raw.envvars, python: raw.python, config_file: raw.config_file })
+        };
+        Some(hosts.into_iter().map(host).collect())
+    }
+
+    /// A required top-level section or setting.
+    fn section<'v>(&mut self, value: &'v Value, name: &str) -> Option<&'v Value> {
+        let found = value.get(name).filter(|section| !section.is_null());
+        if found.is_none() {
+            let close =
+                closest(name, value.as_map().into_iter().flatten().filter_map(|(key, _)| key.as_str()));
+            let line = close.as_deref().and_then(|close| self.marks.line_of(&[close]));
+            let at = line.map(|line| format!(" (line {line})")).unwrap_or_default();
+            let text = format!("`{name}` is missing{}{at}", did_you_mean(close.as_deref()));
+            self.report(Severity::Error, &[], text);
+        }
+        found
+    }
+
+    fn required_text(&mut self, value: &Value, name: &str) -> Option<String> {
+        let found = self.section(value, name)?;
+        let text = found.as_str().map(str::to_owned);
+        if text.is_none() {
+            self.report(Severity::Error, &[name], format!("must be text, not {}", found.kind()));
+        }
+        text
+    }
+
+    fn replace_variables(&mut self, key: &str, text: &str) -> Option<String> {
+        environment::replace(text, self.lookup)
+            .map_err(|name| {
+                let text = format!(
+                    "the environment variable {name} is not set; set it before the start \
+                     (`export {name}=…`)"
+                );
+                self.report(Severity::Error, &[key], text);
+            })
+            .ok()
+    }
+
+    /// Decodes a section with serde, and turns its error into a problem with line and remedy.
+    fn decode<T: DeserializeOwned>(&mut self, section: &Value, path: &[&str]) -> Option<T> {
+        let error = match serde_path_to_error::deserialize(yaml::to_serde(section)) {
+            Ok(decoded) => return Some(decoded),
+            Err(error) => error,
+        };
+        let inner: Vec<String> =
+            error.path().iter().map(|segment| segment.to_string()).filter(|segment| segment != "?").collect();
+        let mut full: Vec<&str> = path.to_vec();
+        full.extend(inner.iter().map(String::as_str));
+        self.report(Severity::Error, &full, reworded(&error.inner().to_string()));
+        None
+    }
+
+    fn report(&mut self, severity: Severity, path: &[&str], text: String) {
+        // A key that is not there has no line; the nearest section around it has.
+        let line = (1..=path.len()).rev().find_map(|length| self.marks.line_of(&path[..length]));
+        let key = path.join(": ");
+        self.problems.push(Problem { severity, file: self.file.to_owned(), line, key, text });
+    }
+}
+
+/// Message types and their meaning as text: the registry's values may be of any type, and Python
+/// formats them into the log line.
+fn words(messages: &yaml::Map) -> IndexMap<String, String> {
+    messages.iter().map(|(name, meaning)| (as_text(name), as_text(meaning))).collect()
+}
+
+fn as_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| yaml::python::repr_value(value), str::to_owned)
+}
+
+fn not_yaml(error: &ReadError) -> String {
+    let why = error.why().map(|why| format!(" ({why})")).unwrap_or_default();
+    format!("not valid YAML: {}, column {}{why}", error.what(), error.mark().column)
+}
+
+/// serde's words, made to read as ours.
+fn reworded(text: &str) -> String {
+    let quoted: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
+    match (text.split(' ').next(), quoted.split_first()) {
+        (Some("missing"), Some((name, _))) => format!("`{name}` is missing"),
+        (Some("unknown"), Some((name, known))) => {
+            let close = closest(name, known.iter().copied());
+            let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            format!("there is no setting `{name}` here{}; known: {known}", did_you_mean(close.as_deref()))
+        }
+        _ => text.replace("invalid type: ", "wrong type: ").replace("invalid value: ", "wrong value: "),
+    }
+}
+
+fn did_you_mean(close: Option<&str>) -> String {
+    close.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default()
+}
+
+/// The known name that is most like the one that was written, if one is.
+fn closest<T: AsRef<str>>(name: &str, known: impl IntoIterator<Item = T>) -> Option<String> {
+    /// Below this likeness (0 to 1) a suggestion confuses more than it helps.
+    const ALIKE: f64 = 0.85;
+    known
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(name, known.as_ref()), known))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known.as_ref().to_owned())
+}

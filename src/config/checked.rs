@@ -1,0 +1,100 @@
+//! The configuration that the rest of the program sees: complete and consistent.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+
+use crate::yaml::Value;
+
+/// A checked `nowcast.yaml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file as it was named on the command line, since that is what the peer's log shows and
+    /// what launched workers are given.
+    pub file: PathBuf,
+    /// The whole document with environment variables replaced: what the rules see.
+    pub value: Value,
+    /// `checklist file`
+    pub checklist_file: PathBuf,
+    /// `python`: the interpreter that runs workers written in Python.
+    pub python: Option<String>,
+    /// `zmq`
+    pub zmq: Zmq,
+    /// `message registry`
+    pub registry: Registry,
+    /// `workers: NAME: command`
+    pub commands: IndexMap<String, WorkerCommand>,
+    /// `run: enabled hosts`
+    pub hosts: IndexMap<String, Host>,
+    /// `logging`, a Python logging dictionary.
+    pub logging: Value,
+}
+
+/// Where the messages go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zmq {
+    /// The broker's host, to which manager and workers connect.
+    pub host: String,
+    /// The address that the broker binds to, where the configuration gives one.
+    pub bind: Option<String>,
+    /// The broker's port for the manager.
+    pub manager_port: u16,
+    /// The broker's port for workers.
+    pub workers_port: u16,
+}
+
+impl Zmq {
+    /// The address that the broker binds to: loopback when `host` is loopback, so that a laptop's
+    /// system is not open to the network; all interfaces otherwise; `zmq: bind` wins.
+    #[must_use]
+    pub fn bind_address(&self) -> &str {
+        match &self.bind {
+            Some(address) => address,
+            None if self.is_loopback() => "127.0.0.1",
+            None => "*",
+        }
+    }
+
+    fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
+/// `message registry`: who may say what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registry {
+    /// The manager's message types and their meaning.
+    pub manager: IndexMap<String, String>,
+    /// `next workers module`: the name of the rules.
+    pub next_workers_module: String,
+    /// `workers package`: what the rules' `worker("name")` puts in front of a name.
+    pub workers_package: Option<String>,
+    /// Every worker that may send messages.
+    pub workers: IndexMap<String, RegisteredWorker>,
+}
+
+/// One worker of the message registry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RegisteredWorker {
+    /// `checklist key`: where its payloads go in the checklist.
+    pub checklist_key: Option<Value>,
+    /// Its message types and their meaning.
+    pub messages: IndexMap<String, String>,
+}
+
+/// `workers: NAME: command`: the program that is the worker, its arguments after it. `{config}` and
+/// `{worker}` are replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerCommand(pub Vec<String>);
+
+/// `run: enabled hosts: HOST`. All three are needed to launch a worker there, but only then.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Host {
+    /// A file of the host's that its shell sources first.
+    pub envvars: Option<String>,
+    /// The host's Python interpreter.
+    pub python: Option<String>,
+    /// The configuration file's path on the host.
+    pub config_file: Option<String>,
+}

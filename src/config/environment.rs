@@ -1,0 +1,92 @@
+//! `$(NOWCAST.ENV.NAME)`: environment variables in the configuration.
+
+use std::sync::{Arc, LazyLock};
+
+use regex::Regex;
+
+use crate::yaml::Value;
+
+/// The peer's pattern. It swallows the word characters after the parenthesis too, and so do we:
+/// `$(NOWCAST.ENV.HOME)x/y` is `$HOME/y` in both systems.
+static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
+    // The pattern is a constant that the tests compile.
+    #[allow(clippy::expect_used)]
+    Regex::new(r"\$\(NOWCAST\.ENV\.(\w*)\)\w*").expect("a valid pattern")
+});
+
+/// Looks up an environment variable; tests give one of their own.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The text with every variable replaced, or the name of the first one that is not set.
+pub fn replace(text: &str, lookup: Lookup) -> Result<String, String> {
+    let mut result = String::with_capacity(text.len());
+    let mut end = 0;
+    for found in VARIABLE.captures_iter(text) {
+        let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else { continue };
+        let value = lookup(name.as_str()).ok_or_else(|| name.as_str().to_owned())?;
+        result.push_str(&text[end..whole.start()]);
+        result.push_str(&value);
+        end = whole.end();
+    }
+    result.push_str(&text[end..]);
+    Ok(result)
+}
+
+/// The `logging` section with variables replaced in each handler's `filename`, and nowhere else. A
+/// name that holds an unset variable stays as it is written, as with the peer.
+pub fn replace_in_logging(logging: &Value, lookup: Lookup) -> Value {
+    let mut section = logging.clone();
+    if logging.get("handlers").is_some() {
+        edit(&mut section, "handlers", &mut |handlers| replace_in_handlers(handlers, lookup));
+        return section;
+    }
+    for part in ["aggregator", "publisher"] {
+        edit(&mut section, part, &mut |dictionary| {
+            edit(dictionary, "handlers", &mut |handlers| replace_in_handlers(handlers, lookup));
+        });
+    }
+    section
+}
+
+fn replace_in_handlers(handlers: &mut Value, lookup: Lookup) {
+    let Value::Map(map) = handlers else { return };
+    for handler in Arc::make_mut(map).values_mut() {
+        edit(handler, "filename", &mut |filename| {
+            if let Some(Ok(replaced)) = filename.as_str().map(|text| replace(text, lookup)) {
+                *filename = replaced.into();
+            }
+        });
+    }
+}
+
+/// Changes the value under a key of a mapping, if it is there.
+fn edit(mapping: &mut Value, key: &str, change: &mut dyn FnMut(&mut Value)) {
+    if let Value::Map(map) = mapping
+        && let Some(value) = Arc::make_mut(map).get_mut(&Value::from(key))
+    {
+        change(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lookup(name: &str) -> Option<String> {
+        (name == "LOGS").then(|| "/var/log".to_owned())
+    }
+
+    #[test]
+    fn every_variable_is_replaced_and_swallows_the_word_behind_it() {
+        assert_eq!(
+            replace("$(NOWCAST.ENV.LOGS)x/a:$(NOWCAST.ENV.LOGS)", &lookup),
+            Ok("/var/log/a:/var/log".into())
+        );
+        assert_eq!(replace("$HOME/$(OTHER.ENV.LOGS)", &lookup), Ok("$HOME/$(OTHER.ENV.LOGS)".into()));
+    }
+
+    #[test]
+    fn an_unset_variable_is_named() {
+        assert_eq!(replace("$(NOWCAST.ENV.LOGS)/$(NOWCAST.ENV.NOPE)", &lookup), Err("NOPE".into()));
+    }
+}

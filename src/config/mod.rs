@@ -1,0 +1,16 @@
+//! The configuration: `nowcast.yaml` read raw, then checked.
+//!
+//! One file serves the peer and us. Sections that we own are checked strictly; sections that belong
+//! to the users' workers and rules pass through untouched and in order, in [`Config::value`].
+//! Nothing here logs or writes: problems are returned for the caller to show.
+
+mod check;
+mod checked;
+mod environment;
+mod problem;
+mod raw;
+
+pub use check::{load, load_with, parse};
+pub use checked::{Config, Host, RegisteredWorker, Registry, WorkerCommand, Zmq};
+pub use environment::Lookup;
+pub use problem::{ConfigError, Problem, Severity};

@@ -1,0 +1,53 @@
+//! The sections of `nowcast.yaml` that we read, as they are written there.
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+/// `zmq:`
+#[derive(Debug, Deserialize)]
+pub(super) struct RawZmq {
+    pub host: String,
+    /// Ours: the address that the broker binds to.
+    pub bind: Option<String>,
+    pub ports: RawPorts,
+}
+
+/// `zmq: ports:`; its `logging` is read by whoever publishes log messages.
+#[derive(Debug, Deserialize)]
+pub(super) struct RawPorts {
+    pub manager: u16,
+    pub workers: u16,
+}
+
+/// `message registry:` but for the workers, whose keys may be anything.
+#[derive(Debug, Deserialize)]
+pub(super) struct RawRegistry {
+    #[serde(rename = "next workers module")]
+    pub next_workers_module: String,
+    /// Ours: what `worker("name")` in a rule puts in front of the name.
+    #[serde(rename = "workers package")]
+    pub workers_package: Option<String>,
+}
+
+/// `workers: NAME:`, a section of ours.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWorker {
+    pub command: Option<Vec<String>>,
+}
+
+/// `run:`, of which only the hosts matter here; the rest belongs to the users' workers.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawRun {
+    #[serde(rename = "enabled hosts", default)]
+    pub enabled_hosts: Option<IndexMap<String, Option<RawHost>>>,
+}
+
+/// `run: enabled hosts: HOST:`
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawHost {
+    pub envvars: Option<String>,
+    pub python: Option<String>,
+    #[serde(rename = "config file")]
+    pub config_file: Option<String>,
+}

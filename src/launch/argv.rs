@@ -1,0 +1,108 @@
+//! The command line that starts a worker. Pure: it starts nothing.
+
+use std::path::Path;
+
+use crate::config::{Config, Host, WorkerCommand};
+use crate::core::NextWorker;
+use crate::worker;
+
+/// The host on which the manager runs.
+pub const LOCALHOST: &str = "localhost";
+
+/// Why a worker cannot be launched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LaunchError {
+    /// The host is not in the configuration.
+    #[error("the host {host} is not in `run: enabled hosts:`; it has: {known}")]
+    UnknownHost {
+        /// The host that the rule named.
+        host: String,
+        /// The hosts that there are.
+        known: String,
+    },
+    /// The host lacks what a launch there needs.
+    #[error("the host {host} has no `{key}:` in `run: enabled hosts: {host}:`")]
+    HostLacks {
+        /// The host.
+        host: String,
+        /// What it lacks.
+        key: &'static str,
+    },
+    /// The worker is a Python module and there is no Python.
+    #[error(
+        "{module} is no built-in worker, so it is taken for a Python module, but the configuration has no \
+         `python:`; add it, or give the worker a command in `workers: {name}: command:`"
+    )]
+    NoPython {
+        /// The module.
+        module: String,
+        /// The worker's name.
+        name: String,
+    },
+}
+
+/// The command line for a worker: the first of its own command in the configuration, a built-in
+/// worker (`program` is our own binary), and a Python module as the peer starts it. On another host it
+/// is always what the peer runs there, by ssh.
+///
+/// # Errors
+/// When the configuration lacks something that this launch needs.
+pub fn argv(worker: &NextWorker, config: &Config, program: &Path) -> Result<Vec<String>, LaunchError> {
+    let file = config.file.to_string_lossy().into_owned();
+    let mut argv = if worker.host != LOCALHOST {
+        on_host(worker, config)?
+    } else if let Some(command) = config.commands.get(worker.name()) {
+        own_command(command, worker, &file)
+    } else if let Some(name) = worker::built_in(&worker.module) {
+        vec![program.to_string_lossy().into_owned(), "worker".to_owned(), name.to_owned(), file]
+    } else {
+        let python = config.python.clone().ok_or_else(|| LaunchError::NoPython {
+            module: worker.module.clone(),
+            name: worker.name().to_owned(),
+        })?;
+        vec![python, "-m".to_owned(), worker.module.clone(), file]
+    };
+    argv.extend(worker.args.iter().cloned());
+    Ok(argv)
+}
+
+fn own_command(command: &WorkerCommand, worker: &NextWorker, file: &str) -> Vec<String> {
+    let fill = |word: &String| word.replace("{config}", file).replace("{worker}", worker.name());
+    command.0.iter().map(fill).collect()
+}
+
+/// The peer's command line, word for word: the host's shell joins them, so `;` ends the `source`.
+fn on_host(worker: &NextWorker, config: &Config) -> Result<Vec<String>, LaunchError> {
+    let name = &worker.host;
+    let host = config.hosts.get(name).ok_or_else(|| LaunchError::UnknownHost {
+        host: name.clone(),
+        known: if config.hosts.is_empty() { "none".to_owned() } else { keys(config) },
+    })?;
+    let need = |setting: &Option<String>, key| {
+        setting.clone().ok_or_else(|| LaunchError::HostLacks { host: name.clone(), key })
+    };
+    let Host { envvars, python, config_file } = host;
+    Ok(vec![
+        "ssh".to_owned(),
+        name.clone(),
+        "source".to_owned(),
+        need(envvars, "envvars")?,
+        ";".to_owned(),
+        need(python, "python")?,
+        "-m".to_owned(),
+        python_module(&worker.module),
+        need(config_file, "config file")?,
+    ])
+}
+
+fn keys(config: &Config) -> String {
+    config.hosts.keys().cloned().collect::<Vec<_>>().join(", ")
+}
+
+/// The module that a host's Python runs; a built-in worker by its bare name is the peer's there.
+fn python_module(module: &str) -> String {
+    match worker::built_in(module) {
+        Some(name) => format!("{}{name}", worker::PEER_PACKAGE),
+        None => module.to_owned(),
+    }
+}

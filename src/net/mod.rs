@@ -1,0 +1,12 @@
+//! The network: ZeroMQ sockets, the worker's client, and the signals that a loop waits for beside them.
+//!
+//! Nothing here decides anything or looks into a message.
+
+pub mod client;
+pub mod envelope;
+pub mod signals;
+pub mod socket;
+
+pub use client::{Client, ClientError};
+pub use envelope::{Envelope, Ticket};
+pub use signals::Signals;

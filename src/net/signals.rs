@@ -1,0 +1,59 @@
+//! Signals as something that a loop can wait for beside its sockets.
+
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::{flag, low_level::pipe};
+
+use crate::core::Signal;
+
+/// SIGHUP, SIGINT and SIGTERM. A flag for each says which came, a pipe wakes the loop.
+#[derive(Debug)]
+pub struct Signals {
+    pipe: UnixStream,
+    flags: Vec<(Signal, Arc<AtomicBool>)>,
+}
+
+impl Signals {
+    /// Takes the three signals over for this process.
+    ///
+    /// # Errors
+    /// When the operating system has no descriptors left.
+    pub fn install() -> io::Result<Self> {
+        let (read, write) = UnixStream::pair()?;
+        read.set_nonblocking(true)?;
+        write.set_nonblocking(true)?;
+        let mut flags = Vec::new();
+        let signals = [(SIGHUP, Signal::Hangup), (SIGINT, Signal::Interrupt), (SIGTERM, Signal::Terminate)];
+        for (number, signal) in signals {
+            let flag = Arc::new(AtomicBool::new(false));
+            // The flag comes first, so that it is up when the pipe wakes the loop.
+            flag::register(number, Arc::clone(&flag))?;
+            pipe::register(number, write.try_clone()?)?;
+            flags.push((signal, flag));
+        }
+        Ok(Self { pipe: read, flags })
+    }
+
+    /// The signals that came since the last call, each at most once.
+    pub fn take(&mut self) -> Vec<Signal> {
+        // Emptied before the flags are read: a signal in between wakes the loop once more.
+        let mut bytes = [0; 64];
+        while matches!(self.pipe.read(&mut bytes), Ok(count) if count == bytes.len()) {}
+        self.flags
+            .iter()
+            .filter(|(_, flag)| flag.swap(false, Ordering::SeqCst))
+            .map(|(signal, _)| *signal)
+            .collect()
+    }
+}
+
+impl AsRawFd for Signals {
+    fn as_raw_fd(&self) -> RawFd {
+        self.pipe.as_raw_fd()
+    }
+}

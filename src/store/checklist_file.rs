@@ -1,0 +1,265 @@
+//! The checklist file: the peer's YAML file, always whole.
+//!
+//! It is written to a temporary file beside it and renamed, so a reader and a crash find either the
+//! old one or the new one.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::yaml::{self, Keys, Map, Value};
+
+/// Bytes above which the file is written beside the loop instead of in it.
+const LARGE: usize = 1_000_000;
+
+/// How long after a change the writing of a large file begins at the latest.
+const DELAY: Duration = Duration::from_millis(250);
+
+/// How long after a failed write the next one is tried.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The checklist file of one manager.
+#[derive(Debug)]
+pub struct ChecklistFile {
+    path: PathBuf,
+    last_size: usize,
+    writer: Option<Writer>,
+    due: Option<Instant>,
+    failing: bool,
+}
+
+/// A change in whether the file can be written.
+#[derive(Debug)]
+pub enum Writing {
+    /// It cannot any more; it is tried again every second.
+    Failed(io::Error),
+    /// It can again.
+    Recovered,
+}
+
+/// Why no checklist could be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is no such file.
+    #[error("there is no file {}", .0.display())]
+    Missing(PathBuf),
+    /// It is there and cannot be read at all.
+    #[error("{} cannot be read: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// What it holds is no checklist; it was set aside.
+    #[error("{} is not a checklist: {problem}; it is kept as {}", path.display(), kept.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// Where it is now.
+        kept: PathBuf,
+    },
+}
+
+impl ChecklistFile {
+    /// The file at that path, which need not exist.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, last_size: 0, writer: None, due: None, failing: false }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads it. A file that holds no checklist is set aside under another name, for a person to
+    /// look at, so that the next write does not destroy it.
+    ///
+    /// # Errors
+    /// When there is no checklist to be had from it.
+    pub fn load(&mut self) -> Result<Map, LoadError> {
+        let bytes = fs::read(&self.path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => LoadError::Missing(self.path.clone()),
+            _ => LoadError::Unreadable { path: self.path.clone(), error },
+        })?;
+        self.last_size = bytes.len();
+        let problem = match yaml::read_bytes(&bytes) {
+            Ok(Value::Map(map)) => return Ok((*map).clone()),
+            Ok(Value::Null) => "it is empty".to_owned(),
+            Ok(other) => format!("it holds {}", other.kind()),
+            Err(error) => error.to_string(),
+        };
+        let kept =
+            self.set_aside().map_err(|error| LoadError::Unreadable { path: self.path.clone(), error })?;
+        Err(LoadError::Damaged { path: self.path.clone(), problem, kept })
+    }
+
+    /// Renames the file to the first free name with a number behind it.
+    fn set_aside(&self) -> io::Result<PathBuf> {
+        for number in 1.. {
+            let kept = with_suffix(&self.path, &format!(".damaged-{number}"));
+            if !kept.try_exists()? {
+                fs::rename(&self.path, &kept)?;
+                return Ok(kept);
+            }
+        }
+        unreachable!("the numbers do not end")
+    }
+
+    /// Notes that the checklist changed at `now`. The file is written by the next
+    /// [`ChecklistFile::tick`]; a large one a little later, so that many changes make one write.
+    pub fn changed(&mut self, now: Instant) {
+        let delay = if self.is_large() { DELAY } else { Duration::ZERO };
+        self.due.get_or_insert(now + delay);
+    }
+
+    /// When the next [`ChecklistFile::tick`] has something to do.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Writes the file if that is due; a large one in a thread of its own. Says when writing began to
+    /// fail or works again.
+    pub fn tick(&mut self, checklist: impl FnOnce() -> Value, now: Instant) -> Option<Writing> {
+        let mut result = self.last_result();
+        if self.due.is_some_and(|due| due <= now) {
+            self.due = None;
+            result = if self.is_large() {
+                self.hand_over(checklist(), now).err().map(Err).or(result)
+            } else {
+                Some(replace(&self.path, &checklist()))
+            };
+        }
+        self.note(result?, now)
+    }
+
+    /// Writes what is not written yet, now.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn flush(&mut self, checklist: impl FnOnce() -> Value) -> io::Result<()> {
+        let mut result = self.writer.take().map_or(Ok(()), Writer::finish);
+        if self.due.take().is_some() || result.is_err() {
+            result = replace(&self.path, &checklist()).map(|size| self.last_size = size);
+        }
+        result
+    }
+
+    fn is_large(&self) -> bool {
+        self.last_size > LARGE
+    }
+
+    fn note(&mut self, result: io::Result<usize>, now: Instant) -> Option<Writing> {
+        let failed_before = std::mem::replace(&mut self.failing, result.is_err());
+        match result {
+            Ok(size) => {
+                self.last_size = size;
+                failed_before.then_some(Writing::Recovered)
+            }
+            Err(error) => {
+                self.due.get_or_insert(now + RETRY);
+                (!failed_before).then_some(Writing::Failed(error))
+            }
+        }
+    }
+
+    fn hand_over(&mut self, checklist: Value, now: Instant) -> io::Result<()> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(Writer::start(self.path.clone())?),
+        };
+        if !writer.offer(checklist) {
+            // Still busy with the one before; it takes the newest at the next tick.
+            self.due = Some(now + DELAY);
+        }
+        Ok(())
+    }
+
+    fn last_result(&mut self) -> Option<io::Result<usize>> {
+        self.writer.as_ref().and_then(|writer| writer.results.try_iter().last())
+    }
+}
+
+/// The thread that writes large checklists.
+#[derive(Debug)]
+struct Writer {
+    work: SyncSender<Value>,
+    results: Receiver<io::Result<usize>>,
+    thread: JoinHandle<()>,
+}
+
+impl Writer {
+    fn start(path: PathBuf) -> io::Result<Self> {
+        // One checklist waits at the most: a newer one makes an older one pointless.
+        let (work, checklists) = mpsc::sync_channel::<Value>(1);
+        let (report, results) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("checklist".to_owned()).spawn(move || {
+            for checklist in checklists {
+                // The manager may be gone; then nobody asks for the result.
+                let _ = report.send(replace(&path, &checklist));
+            }
+        })?;
+        Ok(Self { work, results, thread })
+    }
+
+    fn offer(&mut self, checklist: Value) -> bool {
+        !matches!(self.work.try_send(checklist), Err(TrySendError::Full(_)))
+    }
+
+    fn finish(self) -> io::Result<()> {
+        drop(self.work);
+        if self.thread.join().is_err() {
+            return Err(io::Error::other("the thread that writes the checklist file panicked"));
+        }
+        self.results.into_iter().last().map_or(Ok(()), |result| result.map(|_| ()))
+    }
+}
+
+/// Writes the checklist to a temporary file and renames it over `path`, keeping mode and group: web
+/// servers read it. Answers its size in bytes. No fsync: what must survive a power cut is kept
+/// elsewhere.
+fn replace(path: &Path, checklist: &Value) -> io::Result<usize> {
+    let text = yaml::write(checklist, Keys::AsGiven);
+    // A link stays a link: the file that it names is replaced.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let temporary = with_suffix(path, ".new");
+    let explain = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let write = || -> io::Result<()> {
+        let mut file = create(&temporary, fs::metadata(path).ok().as_ref())?;
+        file.write_all(text.as_bytes())?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(explain)?;
+    Ok(text.len())
+}
+
+fn create(temporary: &Path, before: Option<&fs::Metadata>) -> io::Result<File> {
+    // What a killed manager left there may belong to anybody and have any mode.
+    match fs::remove_file(temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mode = before.map_or(0o666, |before| before.permissions().mode() & 0o7777);
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
+    if let Some(before) = before {
+        // The group is kept where this user may do that; it is no reason not to write.
+        let _ = fchown(&file, None, Some(before.gid()));
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
+    Ok(file)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -1,0 +1,32 @@
+//! `awaken`: does nothing at all. The example of a worker that another one's success launches.
+
+use super::{Context, Worker, WorkerError};
+use crate::logging::Logger;
+use crate::yaml::Value;
+
+/// The worker's name in the message registry.
+pub const NAME: &str = "awaken";
+
+/// Reports that it awoke.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Awaken {}
+
+impl Worker for Awaken {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn work(&self, _context: &mut Context) -> Result<Value, WorkerError> {
+        Ok([("awoke", true)].into_iter().collect())
+    }
+
+    fn success(&self, log: &Logger) -> &'static str {
+        log.info("awoke");
+        "success"
+    }
+
+    fn failure(&self, log: &Logger) -> &'static str {
+        log.critical("failed to awaken");
+        "failure"
+    }
+}

@@ -1,0 +1,262 @@
+//! What every worker has in common: set up, work, tell the manager, end.
+//!
+//! The lines that it logs and their order are the peer's.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::config::{self, Config};
+use crate::core::Signal;
+use crate::logging::{self, Logger, Role};
+use crate::message::Message;
+use crate::net::{Client, ClientError};
+use crate::yaml::Value;
+
+/// How long a worker waits for a reply before it says so in its log, and again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The command line that every worker has.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub struct Common {
+    /// nowcast's configuration file
+    #[arg(value_name = "CONFIG", env = "NOWCAST_YAML", default_value = "nowcast.yaml")]
+    pub config: PathBuf,
+    /// log to the console and send nothing to the manager
+    #[arg(long)]
+    pub debug: bool,
+}
+
+/// A worker's own part.
+pub trait Worker {
+    /// Its name in the message registry and in the log.
+    fn name(&self) -> &'static str;
+
+    /// Does the job. The answer becomes the payload of the message that reports success.
+    ///
+    /// # Errors
+    /// When the job failed in a way that was to be expected; anything else is a crash.
+    fn work(&self, context: &mut Context) -> Result<Value, WorkerError>;
+
+    /// Logs the success and names its message type.
+    fn success(&self, log: &Logger) -> &'static str;
+
+    /// Logs the failure and names its message type.
+    fn failure(&self, log: &Logger) -> &'static str;
+}
+
+/// Why a job failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct WorkerError {
+    reason: String,
+}
+
+impl WorkerError {
+    /// A failure with its reason, for the log.
+    #[must_use]
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+/// What a worker works with.
+pub struct Context {
+    name: &'static str,
+    config: Arc<Config>,
+    log: Logger,
+    /// `None` with `--debug`.
+    client: Option<Client>,
+}
+
+/// Runs a worker from its command line to its end.
+///
+/// The exit status is 0 once the manager knows how the work ended, be it a failure or a crash: then
+/// the rules decide what follows. It is 2 when the configuration cannot be used, and 1 when the
+/// manager could not be told.
+#[must_use]
+pub fn run(worker: &dyn Worker, common: &Common) -> ExitCode {
+    let (config, warnings) = match config::load(&common.config) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    drop(warnings);
+    let log = Logger::new(worker.name());
+    let mut context = match set_up(worker.name(), Arc::new(config), log.clone(), common.debug) {
+        Ok(context) => context,
+        Err(error) => {
+            log.critical(format_args!("{error:#}"));
+            return ExitCode::from(2);
+        }
+    };
+    let told = report(worker, &mut context);
+    if let Err(error) = &told {
+        log.error(error);
+    }
+    log.debug("shutting down");
+    ExitCode::from(u8::from(told.is_err()))
+}
+
+fn set_up(name: &'static str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::Result<Context> {
+    let (setup, warnings) = logging::Setup::from_value(&config.logging, Role::Worker { debug })?;
+    logging::install(setup);
+    log.info(format_args!("running in process {}", std::process::id()));
+    log.info(format_args!("read config from {}", config.file.display()));
+    if !debug {
+        log.info("writing log messages to local file system");
+    }
+    for warning in warnings {
+        log.warning(warning);
+    }
+    end_on_signals(log.clone())?;
+    let client = if debug {
+        log.debug("**debug mode** no connection to manager");
+        None
+    } else {
+        let client = Client::connect(&config.zmq)?;
+        log.info(format_args!("connected to {} port {}", config.zmq.host, config.zmq.workers_port));
+        Some(client)
+    };
+    Ok(Context { name, config, log, client })
+}
+
+/// SIGINT and SIGTERM end a worker at any point, without a message to the manager, as the peer's do.
+fn end_on_signals(log: Logger) -> std::io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        if let Some(number) = signals.forever().next() {
+            let signal = if number == SIGINT { Signal::Interrupt } else { Signal::Terminate };
+            log.info(signal.log_text());
+            std::process::exit(0);
+        }
+    })?;
+    Ok(())
+}
+
+/// Does the work and tells the manager how it ended.
+fn report(worker: &dyn Worker, context: &mut Context) -> Result<(), WorkerError> {
+    let log = context.log();
+    let worked = panic::catch_unwind(AssertUnwindSafe(|| worker.work(context)));
+    let (r#type, payload) = match worked {
+        Ok(Ok(payload)) => (worker.success(&log), payload),
+        Ok(Err(error)) => {
+            log.error(&error);
+            (worker.failure(&log), Value::Null)
+        }
+        Err(cause) => {
+            let cause: &(dyn std::any::Any + Send) = cause.as_ref();
+            let text = cause
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| cause.downcast_ref::<&str>().copied())
+                .unwrap_or("a panic without a text");
+            log.critical(format_args!("unhandled exception:\n{text}"));
+            ("crash", Value::Null)
+        }
+    };
+    context.tell_manager(r#type, payload).map(|_| ())
+}
+
+impl Context {
+    /// The worker's log.
+    #[must_use]
+    pub fn log(&self) -> Logger {
+        self.log.clone()
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Sends a message to the manager and answers its reply; `None` with `--debug`, when nothing is
+    /// sent.
+    ///
+    /// # Errors
+    /// When the message registry does not have the message or the reply, or the wire fails.
+    pub fn tell_manager(&self, r#type: &str, payload: Value) -> Result<Option<Message>, WorkerError> {
+        let words = self.words(r#type)?;
+        let Some(client) = &self.client else {
+            self.log.debug(format_args!(
+                "**debug mode** message that would have been sent to manager: ({} {words})",
+                r#type
+            ));
+            return Ok(None);
+        };
+        let message = Message::new(self.name, r#type, payload);
+        let reply =
+            self.exchange(client, &message, words).map_err(|error| WorkerError::new(error.to_string()))?;
+        let words = self.config.registry.manager.get(&reply.r#type).ok_or_else(|| {
+            let file = self.config.file.display();
+            WorkerError::new(format!(
+                "message type not found for manager in {file} message registry: {}",
+                reply.r#type
+            ))
+        })?;
+        self.log.debug(format_args!("received message from {}: ({}) {words}", reply.source, reply.r#type));
+        Ok(Some(reply))
+    }
+
+    fn exchange(&self, client: &Client, message: &Message, words: &str) -> Result<Message, ClientError> {
+        client.send(message)?;
+        self.log.debug(format_args!("sent message: ({}) {words}", message.r#type));
+        client.receive(PATIENCE, &mut |rounds| {
+            self.log.warning(still_waiting(
+                PATIENCE * rounds,
+                &self.config.zmq.host,
+                self.config.zmq.workers_port,
+            ));
+        })
+    }
+
+    /// What the registry says that a message of this worker's means.
+    fn words(&self, r#type: &str) -> Result<&str, WorkerError> {
+        let (name, file) = (self.name, file_of(&self.config));
+        let worker = self.config.registry.workers.get(name).ok_or_else(|| {
+            WorkerError::new(format!("worker not found in {} message registry: {name}", file.display()))
+        })?;
+        worker.messages.get(r#type).map(String::as_str).ok_or_else(|| {
+            WorkerError::new(format!(
+                "message type not found for {name} worker in {} message registry: {}",
+                file.display(),
+                r#type
+            ))
+        })
+    }
+}
+
+fn file_of(config: &Config) -> &Path {
+    &config.file
+}
+
+fn still_waiting(waited: Duration, host: &str, port: u16) -> String {
+    let minutes = waited.as_secs() / 60;
+    let unit = if minutes == 1 { "minute" } else { "minutes" };
+    format!(
+        "no reply from the manager for {minutes} {unit}; still waiting. Are the message broker ({host} port {port}) \
+         and the manager running?"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_waiting_line_counts_minutes() {
+        assert_eq!(PATIENCE, Duration::from_secs(60));
+        assert!(
+            still_waiting(PATIENCE, "localhost", 4344).starts_with("no reply from the manager for 1 minute;")
+        );
+        assert!(still_waiting(PATIENCE * 3, "localhost", 4344).contains("for 3 minutes; still waiting"));
+    }
+}

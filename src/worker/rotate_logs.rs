@@ -1,0 +1,42 @@
+//! `rotate_logs`: begins new log files. Run at the end of a forecast cycle.
+
+use super::{Context, Worker, WorkerError};
+use crate::logging::{self, Logger, Step};
+use crate::yaml::Value;
+
+/// The worker's name in the message registry.
+pub const NAME: &str = "rotate_logs";
+
+/// Rolls every `RotatingFileHandler` of the root logger and of the logger `checklist` over.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RotateLogs {}
+
+impl Worker for RotateLogs {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn work(&self, context: &mut Context) -> Result<Value, WorkerError> {
+        let log = context.log();
+        log.info("rotating log files");
+        let files = logging::rotate(|step| match step {
+            Step::Rotated(file) => log.info(format_args!("log file rotated: {file}")),
+            Step::PermissionsSet(file) => {
+                log.debug(format_args!("new {file} log file permissions set to rw-rw-r--"));
+            }
+        })
+        .map_err(|error| WorkerError::new(error.to_string()))?;
+        let files: Vec<Value> = files.into_iter().map(Value::from).collect();
+        Ok([("log files", Value::from(files))].into_iter().collect())
+    }
+
+    fn success(&self, log: &Logger) -> &'static str {
+        log.info("log files rotated");
+        "success"
+    }
+
+    fn failure(&self, log: &Logger) -> &'static str {
+        log.critical("failed to rotate log files");
+        "failure"
+    }
+}

@@ -1,0 +1,39 @@
+//! `sleep`: does nothing for a while. The example with which a new system is tried.
+
+use std::time::Duration;
+
+use super::{Context, Worker, WorkerError};
+use crate::logging::Logger;
+use crate::yaml::Value;
+
+/// The worker's name in the message registry.
+pub const NAME: &str = "sleep";
+
+/// Sleeps for a number of seconds.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Sleep {
+    /// number of seconds to sleep for
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub sleep_time: u32,
+}
+
+impl Worker for Sleep {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn work(&self, _context: &mut Context) -> Result<Value, WorkerError> {
+        std::thread::sleep(Duration::from_secs(self.sleep_time.into()));
+        Ok([("sleep time", i64::from(self.sleep_time))].into_iter().collect())
+    }
+
+    fn success(&self, log: &Logger) -> &'static str {
+        log.info(format_args!("slept for {} seconds", self.sleep_time));
+        "success"
+    }
+
+    fn failure(&self, log: &Logger) -> &'static str {
+        log.critical(format_args!("failed to sleep for {} seconds", self.sleep_time));
+        "failure"
+    }
+}

@@ -1,0 +1,385 @@
+//! A nowcast system in a folder of its own: real broker, real manager, real workers.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use nowcast::message::Message;
+use nowcast::yaml::{self, Value};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::wait::{DEADLINE, wait_for};
+
+/// The binary under test.
+pub const NOWCAST: &str = env!("CARGO_BIN_EXE_nowcast");
+
+/// The workers that a test system knows, unless a test says otherwise.
+const WORKERS: &str = "
+    sleep: {checklist key: sleepyhead, success: sleep worker slept well, failure: sleep worker slept badly, crash: sleep worker crashed, need: sleep worker needs}
+    awaken: {checklist key: sleepyhead, success: awaken worker awoke, failure: awaken overslept, crash: awaken worker crashed}
+    clear_checklist: {success: cleared, failure: not cleared, crash: clear_checklist worker crashed, clear checklist: clear nowcast checklist}
+    rotate_logs: {checklist key: logs, success: log files rotated, failure: log file rotation failed, crash: rotate_logs worker crashed}
+    keyless: {success: it went well, crash: it crashed}
+";
+
+/// A system that is being described and not yet running.
+pub struct Builder {
+    folder: TempDir,
+    rules: String,
+    workers: String,
+    more: String,
+    python: String,
+    ports: Option<(u16, u16)>,
+    environment: Vec<(String, String)>,
+}
+
+/// Describes a system with rules that launch nothing.
+pub fn system() -> Builder {
+    Builder {
+        folder: tempfile::Builder::new().prefix("nowcast-").tempdir().expect("a temporary folder"),
+        rules: "function after_sleep() return {} end\nfunction after_awaken() return {} end\n\
+                function after_clear_checklist() return {} end\nfunction after_rotate_logs() return {} end\n\
+                function after_keyless() return {} end\n"
+            .to_owned(),
+        workers: WORKERS.to_owned(),
+        more: String::new(),
+        python: "/usr/bin/python3".to_owned(),
+        ports: None,
+        environment: Vec::new(),
+    }
+}
+
+impl Builder {
+    /// Rules that stand behind the default ones and so replace them.
+    pub fn rules(mut self, lua: &str) -> Self {
+        self.rules.push_str(lua);
+        self
+    }
+
+    /// Only these rules.
+    pub fn only_rules(mut self, lua: &str) -> Self {
+        lua.clone_into(&mut self.rules);
+        self
+    }
+
+    /// More workers for the message registry, as YAML with four spaces in front.
+    pub fn worker(mut self, yaml: &str) -> Self {
+        let _ = writeln!(self.workers, "    {yaml}");
+        self
+    }
+
+    /// More sections at the top level.
+    pub fn section(mut self, yaml: &str) -> Self {
+        let _ = writeln!(self.more, "{yaml}");
+        self
+    }
+
+    /// The Python that runs workers.
+    pub fn python(mut self, python: &Path) -> Self {
+        self.python = python.display().to_string();
+        self
+    }
+
+    /// An environment variable for the daemons and what they launch.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A file in the system's folder.
+    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, content).expect("a file");
+        self
+    }
+
+    /// Writes configuration and rules, and starts nothing.
+    pub fn prepare(self) -> System {
+        let (manager_port, workers_port) = self.ports.unwrap_or_else(free_ports);
+        let system = System {
+            folder: self.folder,
+            manager_port,
+            workers_port,
+            workers: self.workers,
+            more: self.more,
+            python: self.python,
+            environment: self.environment,
+            daemons: Vec::new(),
+            context: zmq::Context::new(),
+        };
+        system.write_config();
+        system.write_rules(&self.rules);
+        system
+    }
+
+    /// Starts broker and manager and waits until they are ready.
+    pub fn start(self) -> System {
+        let mut system = self.prepare();
+        system.start_broker();
+        system.start_manager(&[]);
+        system
+    }
+}
+
+/// A system in its folder. Its daemons end with it.
+pub struct System {
+    folder: TempDir,
+    pub manager_port: u16,
+    pub workers_port: u16,
+    workers: String,
+    pub more: String,
+    python: String,
+    environment: Vec<(String, String)>,
+    daemons: Vec<(String, Child)>,
+    pub context: zmq::Context,
+}
+
+impl System {
+    /// A path in the system's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.path("nowcast.yaml")
+    }
+
+    /// Writes the configuration from what the test said.
+    pub fn write_config(&self) {
+        let logs = self.folder.path().display();
+        let text = format!(
+            "checklist file: {logs}/checklist.yaml
+python: {python}
+logging:
+  version: 1
+  formatters:
+    simple: {{format: '%(asctime)s %(levelname)s [%(name)s] %(message)s'}}
+  handlers:
+    console: {{class: logging.StreamHandler, level: DEBUG, formatter: simple, stream: ext://sys.stdout}}
+    nowcast_log: {{class: logging.handlers.RotatingFileHandler, level: DEBUG, formatter: simple, filename: {logs}/nowcast.log, backupCount: 3}}
+    checklist_log: {{class: logging.handlers.RotatingFileHandler, level: INFO, formatter: simple, filename: {logs}/checklist.log, backupCount: 3}}
+  loggers:
+    checklist: {{level: INFO, propagate: false, handlers: [checklist_log]}}
+  root: {{level: DEBUG, handlers: [console, nowcast_log]}}
+zmq:
+  host: localhost
+  ports: {{manager: {manager}, workers: {workers_port}}}
+message registry:
+  manager:
+    ack: message acknowledged
+    checklist cleared: system checklist cleared
+    unregistered worker: ERROR - message received from unregistered worker
+    unregistered message type: ERROR - unregistered message type received from worker
+    no after_worker function: ERROR - after_worker function not found in next_workers module
+  next workers module: next_workers
+  workers:{workers}
+{more}",
+            python = self.python,
+            manager = self.manager_port,
+            workers_port = self.workers_port,
+            workers = self.workers,
+            more = self.more,
+        );
+        fs::write(self.config(), text).expect("the configuration is written");
+    }
+
+    /// Sets an environment variable for what is started from now on.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Has another Python run the workers.
+    pub fn set_python(&mut self, python: &str) {
+        python.clone_into(&mut self.python);
+        self.write_config();
+    }
+
+    /// Writes the rules as an editor does: a new file in the place of the old one.
+    pub fn write_rules(&self, lua: &str) {
+        let rules = self.path("rules/next_workers.lua");
+        fs::create_dir_all(self.path("rules")).expect("a folder");
+        fs::write(self.path("rules/next_workers.lua.new"), lua).expect("the rules are written");
+        fs::rename(self.path("rules/next_workers.lua.new"), rules).expect("the rules are in place");
+    }
+
+    /// A command of ours in the system's folder, with its environment.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(NOWCAST);
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        for (name, value) in &self.environment {
+            command.env(name, value);
+        }
+        command.env_remove("NOWCAST_YAML").env_remove("RUST_LOG");
+        command
+    }
+
+    /// Starts any program of the system under a name. What it writes goes to `NAME.out`.
+    pub fn spawn(&mut self, name: &str, mut command: Command) -> u32 {
+        let out = File::options().create(true).append(true).open(self.path(&format!("{name}.out")));
+        let out = out.expect("a file for the output");
+        let errors = out.try_clone().expect("a second handle");
+        let child = command.stdout(out).stderr(errors).spawn().expect("the program starts");
+        let id = child.id();
+        self.daemons.push((name.to_owned(), child));
+        id
+    }
+
+    /// Starts a broker and waits until its ports are bound.
+    pub fn start_broker(&mut self) {
+        let before = self.log("broker").matches("manager socket bound").count();
+        let command = self.command(&["broker", "nowcast.yaml"]);
+        self.spawn("broker", command);
+        self.wait_for_log_count("broker", "manager socket bound", before + 1);
+    }
+
+    /// Starts a manager and waits until it listens.
+    pub fn start_manager(&mut self, options: &[&str]) {
+        let before = self.log("manager").matches("listening...").count();
+        let command = self.command(&[&["manager", "nowcast.yaml"], options].concat());
+        self.spawn("manager", command);
+        self.wait_for_log_count("manager", "listening...", before + 1);
+    }
+
+    /// Runs one of our workers to its end.
+    pub fn run_worker(&self, arguments: &[&str]) -> String {
+        let output = self.command(&[&["worker"], arguments].concat()).output().expect("the worker runs");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    /// What a program has written so far.
+    pub fn log(&self, name: &str) -> String {
+        let bytes = fs::read(self.path(&format!("{name}.out"))).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until a program has written a text.
+    pub fn wait_for_log(&self, name: &str, text: &str) {
+        self.wait_for_log_count(name, text, 1);
+    }
+
+    /// Waits until a program has written a text so many times.
+    pub fn wait_for_log_count(&self, name: &str, text: &str, count: usize) {
+        self.wait_for(&format!("{count} × {text:?} from {name}"), || {
+            (self.log(name).matches(text).count() >= count).then_some(())
+        });
+    }
+
+    /// Waits for any condition; what the system wrote is shown if it does not come.
+    pub fn wait_for<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> T {
+        wait_for(what, ask, || self.describe())
+    }
+
+    /// Everything that helps to understand a failed test.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        for entry in fs::read_dir(self.folder.path()).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let _ = writeln!(text, "== {}", path.display());
+            if path.extension().is_some_and(|extension| extension == "out" || extension == "yaml") {
+                let content = fs::read(&path).unwrap_or_default();
+                let start = content.len().saturating_sub(20_000);
+                text.push_str(&String::from_utf8_lossy(&content[start..]));
+            }
+        }
+        text
+    }
+
+    /// A socket as a worker has one.
+    pub fn connect(&self) -> zmq::Socket {
+        let socket = self.context.socket(zmq::REQ).expect("a socket");
+        socket
+            .set_rcvtimeo(i32::try_from(DEADLINE.as_millis()).expect("a small number"))
+            .expect("a time-out");
+        socket.set_linger(0).expect("an option");
+        socket.connect(&format!("tcp://127.0.0.1:{}", self.workers_port)).expect("a connection");
+        socket
+    }
+
+    /// Sends bytes as a worker would and answers the reply.
+    pub fn send_raw(&self, body: impl AsRef<[u8]>) -> Message {
+        let socket = self.connect();
+        socket.send(body.as_ref(), 0).expect("sent");
+        self.receive(&socket)
+    }
+
+    /// The reply that a socket waits for.
+    pub fn receive(&self, socket: &zmq::Socket) -> Message {
+        match socket.recv_bytes(0) {
+            Ok(reply) => Message::decode(&reply).expect("a reply is a message"),
+            Err(error) => panic!("no reply: {error}\n{}", self.describe()),
+        }
+    }
+
+    /// Speaks for a worker; answers the type of the reply.
+    pub fn send(&self, source: &str, r#type: &str, payload: &str) -> String {
+        self.send_raw(format!("{{source: {source}, type: {}, payload: {payload}}}", quoted(r#type))).r#type
+    }
+
+    /// One good message: whatever came before it, the system works.
+    pub fn works(&self) {
+        assert_eq!(self.send("keyless", "success", "null"), "ack", "{}", self.describe());
+    }
+
+    /// The checklist as the file has it.
+    pub fn checklist(&self) -> Value {
+        let bytes = fs::read(self.path("checklist.yaml")).unwrap_or_default();
+        yaml::read_bytes(&bytes).expect("the checklist file is YAML")
+    }
+
+    /// Waits until the checklist file holds that.
+    pub fn wait_for_checklist(&self, yaml: &str) {
+        let expected = yaml::read(yaml).expect("the expected checklist is YAML");
+        self.wait_for(&format!("the checklist {yaml}"), || (self.checklist() == expected).then_some(()));
+    }
+
+    /// The process of a program of the system.
+    pub fn id(&self, name: &str) -> u32 {
+        self.daemons.iter().rev().find(|(daemon, _)| daemon == name).expect("a daemon").1.id()
+    }
+
+    /// Sends a signal to a program of the system.
+    pub fn signal(&self, name: &str, signal: Signal) {
+        kill_process(pid(self.id(name)), signal).expect("it takes the signal");
+    }
+
+    /// Waits until a program has ended.
+    pub fn wait_for_end(&mut self, name: &str) -> ExitStatus {
+        let at = self.daemons.iter().rposition(|(daemon, _)| daemon == name).expect("a daemon");
+        let (_, mut child) = self.daemons.remove(at);
+        let text = format!("the end of {name}");
+        wait_for(&text, || child.try_wait().expect("it can be waited for"), || self.describe())
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        for (_, child) in &mut self.daemons {
+            let _ = kill_process(pid(child.id()), Signal::TERM);
+        }
+        for (_, child) in &mut self.daemons {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A process's number as the operating system's calls take it.
+pub fn pid(number: u32) -> Pid {
+    Pid::from_raw(i32::try_from(number).expect("a small number")).expect("not 0")
+}
+
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
+
+/// Two ports that nobody uses, picked by the kernel.
+pub fn free_ports() -> (u16, u16) {
+    let listeners = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
+    let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
+    (port(&listeners[0]), port(&listeners[1]))
+}

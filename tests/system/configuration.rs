@@ -1,0 +1,152 @@
+//! `nowcast config check`, and what a daemon says to a configuration that it cannot use.
+
+use std::fs;
+
+use crate::support::system::system;
+
+/// Changes the good configuration and checks it: output and exit status.
+fn check(change: impl FnOnce(String) -> String) -> (String, Option<i32>) {
+    let system = system().prepare();
+    let text = fs::read_to_string(system.config()).expect("the configuration");
+    fs::write(system.config(), change(text)).expect("written");
+    let output = system.command(&["config", "check"]).output().expect("it runs");
+    (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+}
+
+#[test]
+fn a_good_one_is_fine() {
+    let (text, status) = check(|config| config);
+    assert_eq!((text.as_str(), status), ("nowcast.yaml is fine: 5 workers registered\n", Some(0)));
+}
+
+#[test]
+fn every_error_has_file_line_key_and_remedy() {
+    for (from, to, expected) in [
+        (
+            "checklist file:",
+            "checklist_file:",
+            "error: nowcast.yaml: `checklist file` is missing; did you mean `checklist_file`? (line 1)",
+        ),
+        ("  ports:", "  portz:", "error: nowcast.yaml, line 15, zmq: `ports` is missing"),
+        (
+            "{manager: ",
+            "{manager: many, x: ",
+            "error: nowcast.yaml, line 17, zmq: ports: manager: wrong type: string \"many\", expected u16",
+        ),
+        ("  next workers module: next_workers\n", "", "message registry: `next workers module` is missing"),
+        (
+            "next workers module: next_workers",
+            "next workers module: nowhere",
+            "message registry: next workers module",
+        ),
+        (
+            "    keyless: {success: it went well, crash: it crashed}",
+            "    keyless: yes",
+            "message registry: workers: keyless: must be a mapping of message types",
+        ),
+        ("zmq:", "zmq: [", "not valid YAML"),
+        (
+            "python: ",
+            "python: $(NOWCAST.ENV.NO_SUCH_VARIABLE)",
+            "error: nowcast.yaml, line 2, python: the environment variable NO_SUCH_VARIABLE is not set",
+        ),
+        (
+            "checklist file: ",
+            "checklist file: $(NOWCAST.ENV.NO_SUCH_VARIABLE)",
+            "error: nowcast.yaml, line 1, checklist file: the environment variable NO_SUCH_VARIABLE is not set",
+        ),
+        (
+            "zmq:",
+            "workers: {sleep: {comand: [x]}}\nzmq:",
+            "workers: sleep: there is no setting `comand` here; did you mean `command`?; known: `command`",
+        ),
+        ("zmq:", "workers: {sleep: {command: []}}\nzmq:", "workers: sleep: command: must name a program"),
+        ("  root: {level: DEBUG", "  root: {level: LOUD", "LOUD"),
+    ] {
+        let (text, status) = check(|config| {
+            assert!(config.contains(from), "{from}");
+            config.replace(from, to)
+        });
+        assert!(text.contains(expected), "{from} -> {to}: expected {expected:?}\n{text}");
+        assert_eq!(status, Some(2), "{text}");
+    }
+}
+
+#[test]
+fn several_errors_are_told_at_once() {
+    let (text, _) =
+        check(|config| config.replace("checklist file:", "checklist_file:").replace("  ports:", "  portz:"));
+    assert!(text.contains("checklist file") && text.contains("zmq: `ports` is missing"), "{text}");
+}
+
+#[test]
+fn a_missing_file_is_said() {
+    let system = system().prepare();
+    let output = system.command(&["config", "check", "nowhere.yaml"]).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains(
+            "error: nowhere.yaml: the configuration file cannot be read: No such file or directory"
+        ),
+        "{text}"
+    );
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_daemon_that_cannot_use_its_configuration_says_why_and_ends_with_status_2() {
+    let system = system().prepare();
+    fs::write(system.config(), "zmq: [").expect("written");
+    for daemon in ["broker", "manager", "up"] {
+        let output = system.command(&[daemon]).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("nowcast.yaml, line 1: not valid YAML"), "{daemon}: {text}");
+        assert_eq!(output.status.code(), Some(2), "{daemon}: {text}");
+    }
+}
+
+#[test]
+fn the_users_sections_reach_the_rules_untouched_and_in_order() {
+    let system = system()
+        .section("weather: {zebra: '00', apple: 1_000, mango: [12:30, null, yes]}")
+        .rules(
+            "function after_keyless(msg, config)
+               log.info(table.concat(keys(config.weather), ' '), config.weather.apple, config.weather.mango[1], config.weather.zebra, config.weather.mango[3])
+               return {}
+             end",
+        )
+        .start();
+    system.works();
+    system.wait_for_log("manager", "INFO [manager] zebra apple mango 1000 750 00 true");
+}
+
+#[test]
+fn nowcast_yaml_names_the_configuration() {
+    let system = system().prepare();
+    fs::rename(system.config(), system.path("other.yaml")).expect("renamed");
+    let output =
+        system.command(&["config", "check"]).env("NOWCAST_YAML", "other.yaml").output().expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "other.yaml is fine: 5 workers registered\n");
+}
+
+#[test]
+fn the_broker_binds_loopback_only_when_its_host_is_loopback() {
+    let mut system = system().start();
+    let out = fs::read_to_string("/proc/net/tcp").expect("the open ports");
+    let line = |port: u16| {
+        out.lines()
+            .find(|line| line.contains(&format!(":{port:04X} ")) && line.contains(" 0A "))
+            .map(str::to_owned)
+    };
+    let bound = line(system.workers_port).expect("a listening port");
+    assert!(bound.contains("0100007F:"), "{bound}");
+    system.signal("broker", rustix::process::Signal::TERM);
+    system.wait_for_end("broker");
+    let text = fs::read_to_string(system.config()).expect("the configuration");
+    fs::write(system.config(), text.replace("  host: localhost", "  host: localhost\n  bind: 0.0.0.0"))
+        .expect("written");
+    system.start_broker();
+    let out = fs::read_to_string("/proc/net/tcp").expect("the open ports");
+    let port = format!("00000000:{:04X} ", system.workers_port);
+    assert!(out.contains(&port), "{out}");
+}

@@ -1,0 +1,17 @@
+//! The real binaries, put together to whole systems, with real counterparts.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_checklists;
+mod bad_messages;
+mod bad_rules;
+mod configuration;
+mod joins;
+mod launches;
+mod peers;
+mod reload;
+mod signals;
+mod supervisor;
+mod toy_system;
+mod workers;

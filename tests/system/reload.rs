@@ -1,0 +1,53 @@
+//! Rules are edited while the system runs.
+
+use rustix::process::Signal;
+
+use crate::support::system::system;
+
+fn says(text: &str) -> String {
+    format!(
+        "function after_keyless() log.info('{text}') return {{}} end\nfunction after_sleep() return {{}} end\n"
+    )
+}
+
+#[test]
+fn an_edit_saved_before_a_message_is_in_force_for_it() {
+    let system = system().only_rules(&says("round 0")).start();
+    for round in 0..20 {
+        let text = format!("round {round}");
+        system.write_rules(&says(&text));
+        system.works();
+        system.wait_for_log("manager", &format!("INFO [manager] {text}"));
+    }
+}
+
+#[test]
+fn a_bad_edit_keeps_the_last_good_rules() {
+    let system = system().only_rules(&says("good")).start();
+    for (bad, reason) in [
+        ("function after_keyless( return", "next_workers.lua:1"),
+        ("error('no')", "next_workers.lua:1"),
+        ("while true do end", "limit"),
+        ("-- half written", "after_keyless"),
+    ] {
+        let before = system.log("manager").matches("INFO [manager] good").count();
+        system.write_rules(bad);
+        system.works();
+        system.wait_for_log_count("manager", "INFO [manager] good", before + 1);
+        system.wait_for_log("manager", reason);
+    }
+    system.write_rules(&says("better"));
+    system.works();
+    system.wait_for_log("manager", "INFO [manager] better");
+}
+
+#[test]
+fn sighup_reloads_rules_and_configuration_and_loses_nothing() {
+    let system = system().only_rules(&says("one")).start();
+    system.write_rules(&says("two"));
+    system.signal("manager", Signal::HUP);
+    system.wait_for_log("manager", "INFO [manager] hangup signal (SIGHUP) received; reloading configuration");
+    system.wait_for_log_count("manager", "next workers module loaded from next_workers", 2);
+    system.works();
+    system.wait_for_log("manager", "INFO [manager] two");
+}

@@ -1,0 +1,155 @@
+//! What signals do to the daemons.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::support::system::{System, free_ports, system};
+
+fn ends_cleanly(daemon: &str, signal: Signal, line: &str) {
+    let mut system = system().start();
+    system.works();
+    system.signal(daemon, signal);
+    assert_eq!(system.wait_for_end(daemon).code(), Some(0), "{}", system.describe());
+    assert!(system.log(daemon).contains(line), "{}", system.describe());
+}
+
+#[test]
+fn sigint_ends_a_daemon_with_status_0() {
+    let line = "interrupt signal (SIGINT or Ctrl-C) received; shutting down";
+    ends_cleanly("manager", Signal::INT, line);
+    ends_cleanly("broker", Signal::INT, line);
+}
+
+#[test]
+fn sigterm_ends_a_daemon_with_status_0() {
+    let line = "termination signal (SIGTERM) received; shutting down";
+    ends_cleanly("manager", Signal::TERM, line);
+    ends_cleanly("broker", Signal::TERM, line);
+}
+
+#[test]
+fn requests_wait_while_the_manager_is_away() {
+    let mut system = system().prepare();
+    system.start_broker();
+    let socket = system.connect();
+    socket.send("{source: keyless, type: success, payload: null}", 0).expect("sent");
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&socket).r#type, "ack");
+    system.signal("manager", Signal::TERM);
+    system.wait_for_end("manager");
+    let again = system.connect();
+    again.send("{source: keyless, type: success, payload: null}", 0).expect("sent");
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&again).r#type, "ack");
+}
+
+#[test]
+fn a_broker_that_is_told_to_end_brings_the_open_replies_back_first() {
+    // The rule is busy for a while, so that the broker's end falls into the time of the open request.
+    let slow = "function after_keyless() log.info('begun') for i = 1, 3e7 do end return {} end";
+    let mut system = system().rules(slow).start();
+    let socket = system.connect();
+    socket.send("{source: keyless, type: success, payload: null}", 0).expect("sent");
+    system.wait_for_log("manager", "received message from keyless");
+    let other = system.connect();
+    other.send("{source: keyless, type: success, payload: null}", 0).expect("sent");
+    system.signal("broker", Signal::TERM);
+    assert_eq!(system.receive(&socket).r#type, "ack");
+    assert_eq!(system.wait_for_end("broker").code(), Some(0));
+}
+
+#[test]
+fn a_broker_with_requests_nobody_answers_ends_at_the_second_signal() {
+    let mut system = system().prepare();
+    system.start_broker();
+    let socket = system.connect();
+    socket.send("{source: keyless, type: success, payload: null}", 0).expect("sent");
+    // The broker has the request once a manager that never answers has it.
+    let manager = system.context.socket(zmq::REP).expect("a socket");
+    manager.connect(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("a connection");
+    manager.recv_bytes(0).expect("the request");
+    system.signal("broker", Signal::TERM);
+    system.wait_for_log("broker", "waiting up to 10 s for replies: 1");
+    system.signal("broker", Signal::TERM);
+    assert_eq!(system.wait_for_end("broker").code(), Some(0));
+    assert!(system.log("broker").contains("ended with unanswered requests: 1"));
+}
+
+fn move_to_new_ports(system: &mut System) -> (u16, u16) {
+    let old = (system.manager_port, system.workers_port);
+    (system.manager_port, system.workers_port) = free_ports();
+    system.write_config();
+    old
+}
+
+#[test]
+fn sighup_adds_new_ports_and_keeps_the_old_ones() {
+    let mut system = system().start();
+    let (old_manager, old_workers) = move_to_new_ports(&mut system);
+    for daemon in ["broker", "manager"] {
+        system.signal(daemon, Signal::HUP);
+        system.wait_for_log(daemon, "hangup signal (SIGHUP) received; reloading configuration");
+    }
+    system.wait_for_log("broker", &format!("worker socket bound to port {}", system.workers_port));
+    system.wait_for_log("manager", &format!("connected to localhost port {}", system.manager_port));
+    system.works();
+    assert_ne!(old_manager, system.manager_port);
+    system.workers_port = old_workers;
+    system.works();
+}
+
+#[test]
+fn sighup_with_a_bad_configuration_changes_nothing() {
+    let system = system().start();
+    fs::write(system.config(), "zmq: [").expect("written");
+    for daemon in ["broker", "manager"] {
+        system.signal(daemon, Signal::HUP);
+        system.wait_for_log(daemon, "the new configuration is refused, the old one stays");
+    }
+    system.works();
+}
+
+#[test]
+fn sighup_reads_the_registry_again() {
+    let mut system = system().start();
+    assert_eq!(system.send("late", "success", "null"), "unregistered worker");
+    system.more = String::new();
+    let text = fs::read_to_string(system.config()).expect("the configuration");
+    fs::write(
+        system.config(),
+        text.replace("    keyless:", "    late: {success: yes, crash: no}\n    keyless:"),
+    )
+    .expect("written");
+    system.signal("manager", Signal::HUP);
+    system.wait_for_log_count("manager", "listening...", 2);
+    system.wait_for("the new registry", || {
+        (system.send("late", "success", "null") != "unregistered worker").then_some(())
+    });
+}
+
+#[test]
+fn no_request_is_lost_over_many_reloads() {
+    let system = system().start();
+    let sockets: Vec<_> = (0..50).map(|_| system.connect()).collect();
+    for (number, socket) in sockets.iter().enumerate() {
+        socket.send("{source: keyless, type: success, payload: null}", 0).expect("sent");
+        let daemon = if number % 2 == 0 { "manager" } else { "broker" };
+        system.signal(daemon, Signal::HUP);
+    }
+    for socket in &sockets {
+        assert_eq!(system.receive(socket).r#type, "ack");
+    }
+}
+
+#[test]
+fn sighup_reads_an_edited_checklist_file() {
+    let system = system().worker("reader: {need: needs}").start();
+    system.send("sleep", "success", "{sleep time: 5}");
+    system.wait_for_checklist("{sleepyhead: {sleep time: 5}}");
+    fs::write(system.path("checklist.yaml"), "sleepyhead: {sleep time: 6}\n").expect("edited");
+    system.signal("manager", Signal::HUP);
+    system.wait_for_log("manager", "checklist read from");
+    let reply = system.send_raw("{source: reader, type: need, payload: sleepyhead}");
+    assert_eq!(reply.payload.get("sleep time").and_then(nowcast::yaml::Value::as_int), Some(6));
+}
