@@ -94,9 +94,9 @@ fn wrong_return_values() {
     for (value, log) in [
         ("return", "nothing"),
         ("return nil", "nothing"),
-        ("return 7", "7"),
+        ("return 7", "after_sleep returned an integer"),
         ("return { 'awaken' }", "awaken"),
-        ("return { NextWorker('awaken'), 7 }", "7"),
+        ("return { NextWorker('awaken'), 7 }", "at place 2"),
         ("return {}, 7", "7"),
     ] {
         costs_one_message(&format!("function after_sleep() {value} end"), &[log]);

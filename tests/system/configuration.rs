@@ -27,11 +27,11 @@ fn every_error_has_file_line_key_and_remedy() {
             "checklist_file:",
             "error: nowcast.yaml: `checklist file` is missing; did you mean `checklist_file`? (line 1)",
         ),
-        ("  ports:", "  portz:", "error: nowcast.yaml, line 15, zmq: `ports` is missing"),
+        ("  ports:", "  portz:", "error: nowcast.yaml, line 14, zmq: `ports` is missing"),
         (
             "{manager: ",
             "{manager: many, x: ",
-            "error: nowcast.yaml, line 17, zmq: ports: manager: wrong type: string \"many\", expected u16",
+            "error: nowcast.yaml, line 16, zmq: ports: manager: wrong type: string \"many\", expected u16",
         ),
         ("  next workers module: next_workers\n", "", "message registry: `next workers module` is missing"),
         (
