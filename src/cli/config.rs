@@ -35,7 +35,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let mut status = ExitCode::SUCCESS;
     match Setup::from_value(&config.logging, Role::Daemon) {
         Ok((_, warnings)) => {
-            warnings.iter().for_each(|warning| println!("warning: {}: {warning}", file.display()))
+            for warning in warnings {
+                println!("warning: {}: {warning}", file.display());
+            }
         }
         Err(error) => {
             println!("error: {}: {error}", file.display());

@@ -100,7 +100,7 @@ impl Check<'_> {
             .section(value, "logging")
             .map(|section| environment::replace_in_logging(section, self.lookup));
         let (checklist_file, python, logging) = (checklist_file?, python?, logging?);
-        let substituted = self.substituted(value, &checklist_file, python.as_deref(), &logging);
+        let substituted = substituted(value, &checklist_file, python.as_deref(), &logging);
         Some(Config {
             file: self.file.to_owned(),
             value: substituted,
@@ -112,28 +112,6 @@ impl Check<'_> {
             hosts: hosts?,
             logging,
         })
-    }
-
-    /// The document as the rules see it: the same, with the variables replaced.
-    fn substituted(
-        &self,
-        value: &Value,
-        checklist_file: &Path,
-        python: Option<&str>,
-        logging: &Value,
-    ) -> Value {
-        let mut map = value.as_map().cloned().unwrap_or_default();
-        let mut put = |key: &str, new: Value| {
-            if let Some(slot) = map.get_mut(&Value::from(key)) {
-                *slot = new;
-            }
-        };
-        put("checklist file", checklist_file.to_string_lossy().as_ref().into());
-        if let Some(python) = python {
-            put("python", python.into());
-        }
-        put("logging", logging.clone());
-        map.into()
     }
 
     fn zmq(&mut self, value: &Value) -> Option<Zmq> {
@@ -325,7 +303,7 @@ impl Check<'_> {
             Err(error) => error,
         };
         let inner: Vec<String> =
-            error.path().iter().map(|segment| segment.to_string()).filter(|segment| segment != "?").collect();
+            error.path().iter().map(ToString::to_string).filter(|segment| segment != "?").collect();
         let mut full: Vec<&str> = path.to_vec();
         full.extend(inner.iter().map(String::as_str));
         self.report(Severity::Error, &full, reworded(&error.inner().to_string()));
@@ -338,6 +316,22 @@ impl Check<'_> {
         let key = path.join(": ");
         self.problems.push(Problem { severity, file: self.file.to_owned(), line, key, text });
     }
+}
+
+/// The document as the rules see it: the same, with the variables replaced.
+fn substituted(value: &Value, checklist_file: &Path, python: Option<&str>, logging: &Value) -> Value {
+    let mut map = value.as_map().cloned().unwrap_or_default();
+    let mut put = |key: &str, new: Value| {
+        if let Some(slot) = map.get_mut(&Value::from(key)) {
+            *slot = new;
+        }
+    };
+    put("checklist file", checklist_file.to_string_lossy().as_ref().into());
+    if let Some(python) = python {
+        put("python", python.into());
+    }
+    put("logging", logging.clone());
+    map.into()
 }
 
 /// Message types and their meaning as text: the registry's values may be of any type, and Python

@@ -62,7 +62,6 @@ struct Refused {
 
 impl Reloader {
     /// Loads the rules for the first time.
-    #[must_use]
     pub fn start(rule_set: RuleSet) -> (Self, Reload) {
         let mut reloader = Self { rule_set, engine: None, generation: 0, refused: None };
         let outcome = reloader.force();

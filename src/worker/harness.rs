@@ -187,8 +187,7 @@ impl Context {
         let words = self.words(r#type)?;
         let Some(client) = &self.client else {
             self.log.debug(format_args!(
-                "**debug mode** message that would have been sent to manager: ({} {words})",
-                r#type
+                "**debug mode** message that would have been sent to manager: ({type} {words})"
             ));
             return Ok(None);
         };
