@@ -35,7 +35,9 @@ fn launches(function: &str, value: &LuaValue) -> Result<Vec<NextWorker>, String>
     let table = match value {
         LuaValue::Table(table) => table,
         LuaValue::UserData(object) if object.is::<Launch>() => {
-            return Err(format!("{function} returned a single NextWorker; put it into a list: return {{ … }}"));
+            return Err(format!(
+                "{function} returned a single NextWorker; put it into a list: return {{ … }}"
+            ));
         }
         other => {
             return Err(format!("{function} returned {}; return a list of NextWorkers", kind_name(other)));
@@ -68,7 +70,9 @@ fn names(function: &str, value: &LuaValue) -> Result<Vec<String>, String> {
                 match (&key, member) {
                     (LuaValue::String(name), LuaValue::Boolean(true)) => names.push(name.to_string_lossy()),
                     (LuaValue::String(_), _) => {
-                        return Err(format!("{what} must be a list of worker names, or a table {{ name = true }}"));
+                        return Err(format!(
+                            "{what} must be a list of worker names, or a table {{ name = true }}"
+                        ));
                     }
                     _ => return Err(format!("{what} has {} as a name; names are text", described(&key))),
                 }
@@ -80,13 +84,19 @@ fn names(function: &str, value: &LuaValue) -> Result<Vec<String>, String> {
         LuaValue::Table(table) => {
             let name = |(index, item): (usize, &LuaValue)| match item {
                 LuaValue::String(name) => Ok(name.to_string_lossy()),
-                other => Err(format!("{what} has {} at place {}; names are text", described(other), index + 1)),
+                other => {
+                    Err(format!("{what} has {} at place {}; names are text", described(other), index + 1))
+                }
             };
             list(table, &what)?.iter().enumerate().map(name).collect::<Result<_, _>>()?
         }
         LuaValue::UserData(object) => match object.borrow::<View>().ok().map(|view| view.value().clone()) {
-            Some(Value::List(items)) => items.iter().map(|item| view_name(&what, item)).collect::<Result<_, _>>()?,
-            Some(Value::Set(items)) => items.iter().map(|item| view_name(&what, item)).collect::<Result<_, _>>()?,
+            Some(Value::List(items)) => {
+                items.iter().map(|item| view_name(&what, item)).collect::<Result<_, _>>()?
+            }
+            Some(Value::Set(items)) => {
+                items.iter().map(|item| view_name(&what, item)).collect::<Result<_, _>>()?
+            }
             _ => return Err(format!("{what} must be a list of worker names, got {}", described(value))),
         },
         other => return Err(format!("{what} must be a list of worker names, got {}", described(other))),
@@ -96,13 +106,17 @@ fn names(function: &str, value: &LuaValue) -> Result<Vec<String>, String> {
 }
 
 fn view_name(what: &str, item: &Value) -> Result<String, String> {
-    item.as_str().map(str::to_owned).ok_or_else(|| format!("{what} has {} in it; names are text", item.kind()))
+    item.as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| format!("{what} has {} in it; names are text", item.kind()))
 }
 
 /// A value in an error: short texts as they are, others by their kind.
 fn described(value: &LuaValue) -> String {
     match value {
-        LuaValue::String(text) if text.as_bytes().len() <= 60 => format!("the text {:?}", text.to_string_lossy()),
+        LuaValue::String(text) if text.as_bytes().len() <= 60 => {
+            format!("the text {:?}", text.to_string_lossy())
+        }
         LuaValue::Integer(number) => format!("the number {number}"),
         other => kind_name(other).to_owned(),
     }

@@ -46,13 +46,25 @@ fn errors(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
         budget.check()?;
         Ok(match value {
             LuaValue::Error(error) => LuaValue::String(lua.create_string(error::text(&error))?),
+            LuaValue::String(text) => {
+                match text.to_str().ok().and_then(|text| error::without_own_place(&text)) {
+                    Some(message) => LuaValue::String(lua.create_string(message)?),
+                    None => LuaValue::String(text),
+                }
+            }
             other => other,
         })
     })?;
     table.raw_set("caught", function)?;
 
-    let function = lua.create_function(|lua, text: LuaString| lua.traceback(Some(&text.to_string_lossy()), 1))?;
-    table.raw_set("with_traceback", function)?;
+    let function = lua.create_function(|lua, ()| lua.traceback(None, 1))?;
+    table.raw_set("traceback", function)?;
+
+    let function =
+        lua.create_function(|_, (text, traceback): (LuaString, LuaString)| -> mlua::Result<()> {
+            Err(error::raise(&text.to_string_lossy(), &traceback.to_string_lossy()))
+        })?;
+    table.raw_set("raise", function)?;
 
     let function = lua.create_function(|lua, what: String| -> mlua::Result<()> {
         Err(view::refuse_write(lua, &format!(" ({what})")))
@@ -87,11 +99,13 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
         Ok(match &value {
             LuaValue::LightUserData(_) => "null".to_owned(),
             LuaValue::Error(error) => error::text(error),
-            LuaValue::UserData(object) => match (object.borrow::<Moment>(), object.borrow::<launch::Launch>()) {
-                (Ok(moment), _) => moment.iso(),
-                (_, Ok(launch)) => launch.0.to_string(),
-                _ => "table".to_owned(),
-            },
+            LuaValue::UserData(object) => {
+                match (object.borrow::<Moment>(), object.borrow::<launch::Launch>()) {
+                    (Ok(moment), _) => moment.iso(),
+                    (_, Ok(launch)) => launch.0.to_string(),
+                    _ => "table".to_owned(),
+                }
+            }
             other => other.type_name().to_owned(),
         })
     })?;
@@ -108,6 +122,9 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
         view::entry(lua, &view, place)
     })?;
     table.raw_set("view_entry", function)?;
+    let function =
+        lua.create_function(|_, (view, key): (mlua::UserDataRef<View>, LuaValue)| Ok(view.has(&key)))?;
+    table.raw_set("view_has", function)?;
 
     let function = lua.create_function(|_, (keys, count, written): (Vec<LuaValue>, usize, LuaValue)| {
         let texts: Vec<String> = keys.iter().map(key_text).collect();
@@ -144,11 +161,13 @@ fn strings(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
     let budget = Rc::clone(&host.budget);
     table.raw_set("match", lua.create_function(move |lua, args| text::match_(lua, &budget, args))?)?;
     let budget = Rc::clone(&host.budget);
-    table.raw_set("match_from", lua.create_function(move |lua, args| text::match_from(lua, &budget, args))?)?;
+    table
+        .raw_set("match_from", lua.create_function(move |lua, args| text::match_from(lua, &budget, args))?)?;
     table.raw_set("start_of", lua.create_function(text::start_of)?)?;
     for what in ["startswith", "endswith"] {
         let budget = Rc::clone(&host.budget);
-        let function = lua.create_function(move |lua, args| text::starts_or_ends(lua, &budget, what, args))?;
+        let function =
+            lua.create_function(move |lua, args| text::starts_or_ends(lua, &budget, what, args))?;
         table.raw_set(what, function)?;
     }
     let budget = Rc::clone(&host.budget);
@@ -166,7 +185,8 @@ fn strings(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
         paths.raw_set(what, function)?;
     }
     let join = lua.create_function(|lua, parts: Variadic<LuaValue>| {
-        let parts = parts.iter().map(|part| path_text(lua, "join", part)).collect::<mlua::Result<Vec<String>>>()?;
+        let parts =
+            parts.iter().map(|part| path_text(lua, "join", part)).collect::<mlua::Result<Vec<String>>>()?;
         Ok(path::join(parts.iter().map(String::as_str)))
     })?;
     paths.raw_set("join", join)?;
@@ -187,7 +207,8 @@ fn path_text(lua: &Lua, what: &str, value: &LuaValue) -> mlua::Result<String> {
 }
 
 fn launches(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
-    table.raw_set("launch", lua.create_function(launch::launch)?)?;
+    let shared = Rc::clone(host);
+    table.raw_set("launch", lua.create_function(move |lua, args| launch::launch(lua, &shared, args))?)?;
     let package = host.options.package.clone();
     let function = lua.create_function(move |lua, args| launch::qualified(lua, package.as_deref(), args))?;
     table.raw_set("qualified", function)
@@ -201,7 +222,8 @@ fn calls(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
     })?;
     table.raw_set("log", function)?;
 
-    let function = lua.create_function(|lua, (text, format): (LuaValue, LuaValue)| date::date(lua, &text, &format))?;
+    let function =
+        lua.create_function(|lua, (text, format): (LuaValue, LuaValue)| date::date(lua, &text, &format))?;
     table.raw_set("date", function)?;
     let shared = Rc::clone(host);
     let function = lua.create_function(move |lua, ()| Ok(Moment::from_zoned(&now(lua, &shared, "now")?)))?;

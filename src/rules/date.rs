@@ -2,12 +2,11 @@
 
 use std::cmp::Ordering;
 
-use jiff::Span;
 use mlua::{Lua, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as LuaValue};
 
 use super::error::fail;
 use super::launch::kind_name;
-use super::moment::Moment;
+use super::moment::{Moment, Shift};
 
 /// The units that `shift` knows.
 const UNITS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "minutes", "seconds"];
@@ -17,35 +16,24 @@ fn shift(lua: &Lua, moment: &Moment, by: &LuaValue) -> mlua::Result<Moment> {
     let LuaValue::Table(by) = by else {
         return Err(fail(lua, "shift: write the units in braces, as in d:shift{ days = -1 }"));
     };
-    let mut span = Span::new();
-    let mut with_time = false;
+    let mut shift = Shift::default();
     for pair in by.pairs::<LuaValue, LuaValue>() {
         let (unit, amount) = pair?;
         let unit = unit.as_string().map(mlua::LuaString::to_string_lossy).unwrap_or_default();
+        if !UNITS.contains(&unit.as_str()) {
+            let hint = super::suggest::did_you_mean(&unit, UNITS.iter().copied())
+                .unwrap_or_else(|| format!("; the units are {}", UNITS.join(", ")));
+            return Err(fail(lua, format!("shift: there is no unit {unit:?}{hint}")));
+        }
         let count = match amount {
             LuaValue::Integer(count) => count,
             #[allow(clippy::cast_possible_truncation, reason = "only whole numbers in range pass the guard")]
             LuaValue::Number(count) if count.fract() == 0.0 && count.abs() < 1e15 => count as i64,
             _ => return Err(fail(lua, format!("shift: {unit} must be a whole number"))),
         };
-        let extended = match unit.as_str() {
-            "years" => span.try_years(count),
-            "months" => span.try_months(count),
-            "weeks" => span.try_weeks(count),
-            "days" => span.try_days(count),
-            "hours" => span.try_hours(count),
-            "minutes" => span.try_minutes(count),
-            "seconds" => span.try_seconds(count),
-            other => {
-                let hint = super::suggest::did_you_mean(other, UNITS.iter().copied())
-                    .unwrap_or_else(|| format!("; the units are {}", UNITS.join(", ")));
-                return Err(fail(lua, format!("shift: there is no unit {other:?}{hint}")));
-            }
-        };
-        with_time |= matches!(unit.as_str(), "hours" | "minutes" | "seconds");
-        span = extended.map_err(|error| fail(lua, format!("shift: {error}")))?;
+        shift.add(&unit, count).ok_or_else(|| fail(lua, format!("shift: {count} {unit} are too many")))?;
     }
-    moment.shift(span, with_time).map_err(|text| fail(lua, format!("shift: {text}")))
+    moment.shift(shift).map_err(|text| fail(lua, format!("shift: {text}")))
 }
 
 /// `date(text[, format])`.
@@ -92,7 +80,8 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
 }
 
 fn this_date(lua: &Lua, value: &LuaValue, method: &str) -> mlua::Result<Moment> {
-    as_date(value).ok_or_else(|| fail(lua, format!("{method}: write a colon, as in d:{method}(…), where d is a date")))
+    as_date(value)
+        .ok_or_else(|| fail(lua, format!("{method}: write a colon, as in d:{method}(…), where d is a date")))
 }
 
 /// Two dates of a comparison or a subtraction.
@@ -101,7 +90,10 @@ fn both(lua: &Lua, a: &LuaValue, b: &LuaValue) -> mlua::Result<(Moment, Moment)>
         (Some(a), Some(b)) => Ok((a, b)),
         (first, _) => {
             let other = kind_name(if first.is_none() { a } else { b });
-            Err(fail(lua, format!("a date can only be compared with a date, not with {other}; use date(text)")))
+            Err(fail(
+                lua,
+                format!("a date can only be compared with a date, not with {other}; use date(text)"),
+            ))
         }
     }
 }
@@ -125,7 +117,8 @@ impl UserData for Moment {
                 "weekday" => LuaValue::Integer(civil.weekday().to_monday_one_offset().into()),
                 "shift" | "format" => {
                     let methods = lua.app_data_ref::<Methods>();
-                    let method = methods.map(|all| if key == "shift" { all.shift.clone() } else { all.format.clone() });
+                    let method = methods
+                        .map(|all| if key == "shift" { all.shift.clone() } else { all.format.clone() });
                     method.map_or(LuaValue::Nil, LuaValue::Function)
                 }
                 other => {
@@ -134,16 +127,21 @@ impl UserData for Moment {
                 }
             })
         });
-        methods.add_meta_method(MetaMethod::NewIndex, |lua, _, (_, _): (LuaValue, LuaValue)| -> mlua::Result<()> {
-            Err(fail(lua, "a date cannot be changed; d:shift{ days = 1 } gives a new one"))
-        });
+        methods.add_meta_method(
+            MetaMethod::NewIndex,
+            |lua, _, (_, _): (LuaValue, LuaValue)| -> mlua::Result<()> {
+                Err(fail(lua, "a date cannot be changed; d:shift{ days = 1 } gives a new one"))
+            },
+        );
         methods.add_meta_method(MetaMethod::ToString, |_, moment, ()| Ok(moment.iso()));
         methods.add_meta_function(MetaMethod::Concat, |lua, (a, b): (LuaValue, LuaValue)| {
             let text = |value: &LuaValue| match value {
                 LuaValue::UserData(object) => object.borrow::<Moment>().ok().map(|moment| moment.iso()),
                 LuaValue::String(text) => Some(text.to_string_lossy()),
                 LuaValue::Integer(number) => Some(number.to_string()),
-                LuaValue::Number(_) => lua.coerce_string(value.clone()).ok().flatten().map(|text| text.to_string_lossy()),
+                LuaValue::Number(_) => {
+                    lua.coerce_string(value.clone()).ok().flatten().map(|text| text.to_string_lossy())
+                }
                 _ => None,
             };
             match (text(&a), text(&b)) {

@@ -30,7 +30,10 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Engine").field("module", &self.module).field("hash", &self.hash).finish_non_exhaustive()
+        out.debug_struct("Engine")
+            .field("module", &self.module)
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,7 +47,11 @@ impl Engine {
         Self::from_sources(Rc::new(Sources::new(path)), module, options)
     }
 
-    pub(super) fn from_sources(sources: Rc<Sources>, module: &str, options: &Options) -> Result<Self, LoadError> {
+    pub(super) fn from_sources(
+        sources: Rc<Sources>,
+        module: &str,
+        options: &Options,
+    ) -> Result<Self, LoadError> {
         let vm = Vm::load(options, &sources)?;
         Ok(Self {
             module: module.to_owned(),
@@ -89,17 +96,26 @@ impl Engine {
     fn describe(&self, function: &str, vm: &Vm, error: &CallError) -> String {
         let mut traceback = error.traceback.clone();
         for known in &self.functions {
-            traceback = traceback.replace(&format!("<{}:{}>", known.chunk, known.line), &format!("'{}'", known.name));
+            traceback =
+                traceback.replace(&format!("<{}:{}>", known.chunk, known.line), &format!("'{}'", known.name));
         }
         let text = match error.limit {
-            Some(limit) => {
-                let place = traceback.lines().next().and_then(error::place);
-                let place = place.map(|(chunk, line, _)| format!("{chunk}:{line}: ")).unwrap_or_default();
-                format!("{place}{function} {}", vm.describe(limit))
-            }
+            Some(limit) => format!("{function} {}", vm.describe(limit)),
             None => error.text.clone(),
         };
-        if traceback.is_empty() { text } else { format!("{text}\nstack traceback:\n  {}", traceback.replace('\n', "\n  ")) }
+        let has_place =
+            error::place(&text).is_some_and(|(chunk, _, _)| self.sources.file_of(chunk).is_some());
+        let text = match traceback.lines().next().and_then(error::place) {
+            _ if has_place => text,
+            Some((chunk, line, _)) => format!("{chunk}:{line}: {text}"),
+            // A tail call, `return need(…)`, leaves no trace of its line.
+            None => self.with_place(function, text),
+        };
+        if traceback.is_empty() {
+            text
+        } else {
+            format!("{text}\nstack traceback:\n  {}", traceback.replace('\n', "\n  "))
+        }
     }
 
     fn call(

@@ -3,6 +3,7 @@
 use mlua::{Lua, MetaMethod, Table, UserData, UserDataFields, UserDataMethods, Value as LuaValue};
 
 use super::error::fail;
+use super::host::Host;
 use super::moment::Moment;
 use super::suggest::did_you_mean;
 use super::view::View;
@@ -11,6 +12,9 @@ use crate::yaml::Value;
 
 /// The options of a launch.
 const KNOWN: [&str; 7] = ["host", "delay", "at", "timeout", "retries", "retry_delay", "env"];
+
+/// The longest list that is read, in items: arguments, launches, names.
+const LONGEST_LIST: usize = 10_000;
 
 /// A launch as Lua holds it.
 #[derive(Debug, Clone)]
@@ -28,7 +32,9 @@ impl UserData for Launch {
                 "module" => Ok(LuaValue::String(lua.create_string(&launch.0.module)?)),
                 "host" => Ok(LuaValue::String(lua.create_string(&launch.0.host)?)),
                 "args" => Ok(LuaValue::Table(lua.create_sequence_from(launch.0.args.clone())?)),
-                other => Err(fail(lua, format!("a NextWorker has no {other:?}; it has module, args and host"))),
+                other => {
+                    Err(fail(lua, format!("a NextWorker has no {other:?}; it has module, args and host")))
+                }
             }
         });
         methods.add_meta_method(
@@ -47,11 +53,17 @@ impl UserData for Launch {
 /// Makes a launch for the function `what`, with all that can be wrong in it said.
 pub(super) fn launch(
     lua: &Lua,
+    call: &Host,
     (what, module, args, opts): (String, LuaValue, LuaValue, LuaValue),
 ) -> mlua::Result<Launch> {
     let module = name(lua, &what, "the worker's module", &module)?;
     let args = arguments(&args).map_err(|text| fail(lua, format!("{what}({module:?}): {text}")))?;
     let host = host(lua, &what, &opts)?;
+    let bytes = module.len() + host.len() + args.iter().map(String::len).sum::<usize>();
+    if !call.hold(bytes) {
+        let limit = super::budget::bytes(call.options.limits.text);
+        return Err(fail(lua, format!("{what}: the launches of this rule hold more than {limit} of text")));
+    }
     Ok(Launch(NextWorker { module, args, host }))
 }
 
@@ -105,8 +117,11 @@ fn not_a_list(value: &LuaValue) -> String {
 /// The items of a table that must be a list without holes; `what` it is called in errors.
 pub(super) fn list(table: &Table, what: &str) -> Result<Vec<LuaValue>, String> {
     let mut items: Vec<(i64, LuaValue)> = Vec::new();
-    let mut iteration = table.pairs::<LuaValue, LuaValue>();
-    while let Some(Ok((key, value))) = iteration.next() {
+    for pair in table.pairs::<LuaValue, LuaValue>() {
+        let (key, value) = pair.map_err(|error| format!("{what}: {error}"))?;
+        if items.len() >= LONGEST_LIST {
+            return Err(format!("{what} has more than {LONGEST_LIST} items"));
+        }
         match key {
             LuaValue::Integer(place) if place >= 1 => items.push((place, value)),
             LuaValue::String(key) => {
@@ -118,7 +133,9 @@ pub(super) fn list(table: &Table, what: &str) -> Result<Vec<LuaValue>, String> {
     items.sort_by_key(|(place, _)| *place);
     for (expected, (place, _)) in (1..).zip(&items) {
         if *place != expected {
-            return Err(format!("{what}[{expected}] is nil; is a name misspelt, or the checklist incomplete?"));
+            return Err(format!(
+                "{what}[{expected}] is nil; is a name misspelt, or the checklist incomplete?"
+            ));
         }
     }
     Ok(items.into_iter().map(|(_, value)| value).collect())
@@ -156,7 +173,11 @@ fn yaml_argument((index, value): (usize, &Value)) -> Result<String, String> {
 
 /// No command line can carry a zero byte.
 fn plain(place: usize, text: &str) -> Result<String, String> {
-    if text.contains('\0') { Err(format!("args[{place}] has a zero byte in it")) } else { Ok(text.to_owned()) }
+    if text.contains('\0') {
+        Err(format!("args[{place}] has a zero byte in it"))
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 fn float(place: usize, number: f64) -> String {
@@ -177,13 +198,17 @@ fn host(lua: &Lua, what: &str, opts: &LuaValue) -> mlua::Result<String> {
         LuaValue::Table(opts) => opts,
         other => {
             let kind = kind_name(other);
-            return Err(fail(lua, format!("{what}: the options must be a table, as in {{ host = \"…\" }}, got {kind}")));
+            return Err(fail(
+                lua,
+                format!("{what}: the options must be a table, as in {{ host = \"…\" }}, got {kind}"),
+            ));
         }
     };
     let mut unknown: Vec<String> = Vec::new();
     for pair in opts.pairs::<LuaValue, LuaValue>() {
         let (key, value) = pair?;
-        let key = key.as_string().map_or_else(|| kind_name(&key).to_owned(), mlua::LuaString::to_string_lossy);
+        let key =
+            key.as_string().map_or_else(|| kind_name(&key).to_owned(), mlua::LuaString::to_string_lossy);
         if key == "host" {
             host = name(lua, what, "the host", &value)?;
         } else {
@@ -194,9 +219,10 @@ fn host(lua: &Lua, what: &str, opts: &LuaValue) -> mlua::Result<String> {
     unknown.sort();
     match unknown.first() {
         None => Ok(host),
-        Some(key) if KNOWN.contains(&key.as_str()) => {
-            Err(fail(lua, format!("{what}: the option {key:?} is not supported in this version; only host is")))
-        }
+        Some(key) if KNOWN.contains(&key.as_str()) => Err(fail(
+            lua,
+            format!("{what}: the option {key:?} is not supported in this version; only host is"),
+        )),
         Some(key) => {
             let hint = did_you_mean(key, KNOWN.into_iter());
             let hint = hint.unwrap_or_else(|| format!("; the options are {}", KNOWN.join(", ")));

@@ -73,6 +73,9 @@ mod tests {
         assert_eq!(locate(&config, "mine.lua").unwrap(), path);
         assert_eq!(locate(&config, "./mine.lua").unwrap(), folder.path().join("./mine.lua"));
         assert_eq!(locate(&config, path.to_str().unwrap()).unwrap(), path);
-        assert_eq!(locate(&config, "other/mine.lua").unwrap_err().looked, [folder.path().join("other/mine.lua")]);
+        assert_eq!(
+            locate(&config, "other/mine.lua").unwrap_err().looked,
+            [folder.path().join("other/mine.lua")]
+        );
     }
 }

@@ -81,7 +81,11 @@ mod tests {
             ("..", "..", "..", "."),
         ];
         for (path, name_, stem_, parent_) in cases {
-            assert_eq!((name(path), stem(path), parent(path)), (name_.into(), stem_.into(), parent_.into()), "{path:?}");
+            assert_eq!(
+                (name(path), stem(path), parent(path)),
+                (name_.into(), stem_.into(), parent_.into()),
+                "{path:?}"
+            );
         }
     }
 

@@ -47,7 +47,14 @@ impl Reloader {
     /// As [`Engine::load`].
     pub fn start(path: &Path, module: &str, options: Options) -> Result<Self, LoadError> {
         let engine = Engine::load(path, module, &options)?;
-        Ok(Self { path: path.to_owned(), module: module.to_owned(), options, engine, generation: 1, refused: None })
+        Ok(Self {
+            path: path.to_owned(),
+            module: module.to_owned(),
+            options,
+            engine,
+            generation: 1,
+            refused: None,
+        })
     }
 
     /// The rules in force.

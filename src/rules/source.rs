@@ -79,7 +79,8 @@ impl Sources {
     /// folder, and nothing outside of it can be named.
     pub(super) fn module(&self, name: &str) -> Result<PathBuf, String> {
         let is_part = |part: &str| {
-            !part.is_empty() && part.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_' || sign == '-')
+            !part.is_empty()
+                && part.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_' || sign == '-')
         };
         if !name.split('.').all(is_part) {
             return Err(format!(

@@ -22,7 +22,8 @@ pub(super) fn missing_key(keys: &[String], count: usize, written: Option<&str>) 
     }
     let hint = written.and_then(|written| did_you_mean(written, keys.iter().map(String::as_str)));
     let listed: Vec<&str> = keys.iter().take(MOST_LISTED).map(String::as_str).collect();
-    let more = if count > listed.len() { format!(" and {} more", count - listed.len()) } else { String::new() };
+    let more =
+        if count > listed.len() { format!(" and {} more", count - listed.len()) } else { String::new() };
     format!("{}; the keys there are: {}{more}", hint.unwrap_or_default(), listed.join(", "))
 }
 
@@ -32,8 +33,14 @@ mod tests {
 
     #[test]
     fn a_close_name_is_suggested_and_a_far_one_is_not() {
-        assert_eq!(did_you_mean("hots", ["host", "delay"].into_iter()), Some("; did you mean \"host\"?".into()));
-        assert_eq!(did_you_mean("nemo run", ["NEMO run"].into_iter()), Some("; did you mean \"NEMO run\"?".into()));
+        assert_eq!(
+            did_you_mean("hots", ["host", "delay"].into_iter()),
+            Some("; did you mean \"host\"?".into())
+        );
+        assert_eq!(
+            did_you_mean("nemo run", ["NEMO run"].into_iter()),
+            Some("; did you mean \"NEMO run\"?".into())
+        );
         assert_eq!(did_you_mean("colour", ["host", "delay"].into_iter()), None);
     }
 

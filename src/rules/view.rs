@@ -84,7 +84,9 @@ impl View {
     fn index(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<LuaValue> {
         if let (Value::List(items), LuaValue::Integer(place)) = (&self.0, key) {
             let place = usize::try_from(*place).ok().and_then(|place| place.checked_sub(1));
-            return place.and_then(|place| items.get(place)).map_or(Ok(LuaValue::Nil), |value| item(lua, value));
+            return place
+                .and_then(|place| items.get(place))
+                .map_or(Ok(LuaValue::Nil), |value| item(lua, value));
         }
         for key in keys(key).into_iter().flatten() {
             match &self.0 {
@@ -141,6 +143,11 @@ impl View {
             }
             _ => None,
         })
+    }
+
+    /// Whether there is such a key, be its value null or not.
+    pub(super) fn has(&self, key: &LuaValue) -> bool {
+        self.place(key).is_some()
     }
 
     /// Whether both look at the same node of the tree.
