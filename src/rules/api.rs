@@ -46,14 +46,25 @@ fn errors(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
         budget.check()?;
         Ok(match value {
             LuaValue::Error(error) => LuaValue::String(lua.create_string(error::text(&error))?),
+            LuaValue::String(text) => {
+                match text.to_str().ok().and_then(|text| error::without_own_place(&text)) {
+                    Some(message) => LuaValue::String(lua.create_string(message)?),
+                    None => LuaValue::String(text),
+                }
+            }
             other => other,
         })
     })?;
     table.raw_set("caught", function)?;
 
+    let function = lua.create_function(|lua, ()| lua.traceback(None, 1))?;
+    table.raw_set("traceback", function)?;
+
     let function =
-        lua.create_function(|lua, text: LuaString| lua.traceback(Some(&text.to_string_lossy()), 1))?;
-    table.raw_set("with_traceback", function)?;
+        lua.create_function(|_, (text, traceback): (LuaString, LuaString)| -> mlua::Result<()> {
+            Err(error::raise(&text.to_string_lossy(), &traceback.to_string_lossy()))
+        })?;
+    table.raw_set("raise", function)?;
 
     let function = lua.create_function(|lua, what: String| -> mlua::Result<()> {
         Err(view::refuse_write(lua, &format!(" ({what})")))
@@ -111,6 +122,9 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
         view::entry(lua, &view, place)
     })?;
     table.raw_set("view_entry", function)?;
+    let function =
+        lua.create_function(|_, (view, key): (mlua::UserDataRef<View>, LuaValue)| Ok(view.has(&key)))?;
+    table.raw_set("view_has", function)?;
 
     let function = lua.create_function(|_, (keys, count, written): (Vec<LuaValue>, usize, LuaValue)| {
         let texts: Vec<String> = keys.iter().map(key_text).collect();
@@ -193,7 +207,8 @@ fn path_text(lua: &Lua, what: &str, value: &LuaValue) -> mlua::Result<String> {
 }
 
 fn launches(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
-    table.raw_set("launch", lua.create_function(launch::launch)?)?;
+    let shared = Rc::clone(host);
+    table.raw_set("launch", lua.create_function(move |lua, args| launch::launch(lua, &shared, args))?)?;
     let package = host.options.package.clone();
     let function = lua.create_function(move |lua, args| launch::qualified(lua, package.as_deref(), args))?;
     table.raw_set("qualified", function)

@@ -4,6 +4,7 @@
 //! written in Lua (`lua/*.lua`), bounded by its own arithmetic, or charges its steps here.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -14,6 +15,12 @@ use super::limits::Limits;
 /// Instructions between two looks at the clock. Small, because a single instruction can join two
 /// strings of 100 MB.
 pub const CHECK_EVERY: u32 = 250;
+
+/// Bytes that the engine may use beyond the memory limit to end a call that went past it.
+const ROOM_TO_END: usize = 8 << 20;
+/// How often a coroutine may be resumed after it was stopped: a resumer that has not been stopped
+/// itself has at most `CHECK_EVERY` instructions left.
+const MOST_STOPS: u32 = 1_000;
 
 /// A limit that a call went past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +38,8 @@ pub(super) struct Budget {
     left: Cell<u64>,
     passed: Cell<Option<Limit>>,
     traceback: RefCell<String>,
+    /// How often each coroutine was stopped.
+    stopped: RefCell<HashMap<usize, u32>>,
 }
 
 impl Budget {
@@ -41,6 +50,7 @@ impl Budget {
             left: Cell::new(0),
             passed: Cell::new(None),
             traceback: RefCell::default(),
+            stopped: RefCell::default(),
         }
     }
 
@@ -50,6 +60,7 @@ impl Budget {
         self.left.set(self.limits.instructions);
         self.passed.set(None);
         self.traceback.borrow_mut().clear();
+        self.stopped.borrow_mut().clear();
     }
 
     /// The limit that the call went past, if any.
@@ -76,15 +87,31 @@ impl Budget {
         self.check()
     }
 
-    /// Notes that the call went past a limit; from now on every instruction fails.
+    /// Notes that the call went past a limit: it is not to go on.
     pub(super) fn pass(&self, lua: &Lua, limit: Limit) {
         if self.passed.get().is_some() {
             return;
         }
         self.passed.set(Some(limit));
+        // The engine itself needs some room to end the call; the machine is thrown away after it.
+        let _ = lua.set_memory_limit(self.limits.memory.saturating_add(ROOM_TO_END));
         if let Ok(traceback) = lua.traceback(None, 0) {
             *self.traceback.borrow_mut() = traceback.to_string_lossy();
         }
+    }
+
+    /// Stops the running coroutine, from inside the hook: it yields and is never resumed to any
+    /// effect, so no `pcall` and no `__close` of the rules' sees an error.
+    ///
+    /// An error would not do: mlua drops the registers of the function that the hook interrupted
+    /// before it raises one, and with them calls pending `__close` methods, without a hook.
+    /// Only where Lua cannot yield, in the engine's own code below a function of C, is there no
+    /// other way; that is noticed by a yield that has no effect.
+    fn stop(&self, lua: &Lua) -> mlua::Result<VmState> {
+        let mut stopped = self.stopped.borrow_mut();
+        let times = stopped.entry(lua.current_thread().to_pointer() as usize).or_default();
+        *times += 1;
+        if *times > MOST_STOPS { self.check().map(|()| VmState::Yield) } else { Ok(VmState::Yield) }
     }
 
     /// Fails if the call is past a limit.
@@ -112,18 +139,18 @@ impl Budget {
 
 /// Sets the hook that holds every Lua function to the budget, also in coroutines: those inherit it.
 pub(super) fn install(lua: &Lua, budget: &Rc<Budget>) -> mlua::Result<()> {
+    hook(lua, budget, CHECK_EVERY)
+}
+
+fn hook(lua: &Lua, budget: &Rc<Budget>, every: u32) -> mlua::Result<()> {
     let budget = Rc::clone(budget);
-    lua.set_global_hook(HookTriggers::new().every_nth_instruction(CHECK_EVERY), move |lua, _| {
-        let was_within = budget.passed().is_none();
-        let result = budget.charge(lua, u64::from(CHECK_EVERY));
-        if was_within && result.is_err() {
-            // A loop around `pcall` would otherwise have the interval's instructions after each error.
-            let budget = Rc::clone(&budget);
-            lua.set_hook(HookTriggers::new().every_nth_instruction(1), move |_, _| {
-                budget.check().map(|()| VmState::Continue)
-            })?;
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(every), move |lua, _| {
+        if budget.charge(lua, u64::from(every)).is_ok() {
+            return Ok(VmState::Continue);
         }
-        result.map(|()| VmState::Continue)
+        // From here on, this coroutine does not get beyond a single instruction, whoever resumes it.
+        hook(lua, &budget, 1)?;
+        budget.stop(lua)
     })
 }
 

@@ -1,13 +1,13 @@
 //! What `os.date` and `os.time` answer: the time of the message, never the computer's.
 
-use jiff::civil::DateTime;
+use jiff::civil::Date;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use mlua::{Lua, Table, Value as LuaValue};
 
 use super::error::fail;
-use super::moment::check_format;
+use super::moment::{Moment, Shift, check_format};
 
 /// `os.time([table])`: seconds since 1970.
 pub(super) fn time(lua: &Lua, now: &ZonedDateTime, table: &LuaValue) -> mlua::Result<i64> {
@@ -24,15 +24,19 @@ pub(super) fn time(lua: &Lua, now: &ZonedDateTime, table: &LuaValue) -> mlua::Re
     };
     let (year, month, day) = (field("year", None)?, field("month", None)?, field("day", None)?);
     let (hour, minute, second) = (field("hour", Some(12))?, field("min", Some(0))?, field("sec", Some(0))?);
-    let civil = i16::try_from(year).ok().and_then(|year| DateTime::new(year, 1, 1, 0, 0, 0, 0).ok());
+    let start = i16::try_from(year).ok().and_then(|year| Date::new(year, 1, 1).ok());
     // As C does, so that month 13 is next January.
-    let span = jiff::Span::new()
-        .try_months(month.saturating_sub(1))
-        .and_then(|span| span.try_days(day.saturating_sub(1)));
-    let span = span.and_then(|span| span.try_hours(hour)).and_then(|span| span.try_minutes(minute));
-    let span = span.and_then(|span| span.try_seconds(second));
-    let moment = civil.zip(span.ok()).and_then(|(civil, span)| civil.checked_add(span).ok());
-    let zoned = moment.and_then(|civil| civil.to_zoned_datetime(now.time_zone().clone()).ok());
+    let mut shift = Shift::default();
+    let units = [
+        ("months", month.saturating_sub(1)),
+        ("days", day.saturating_sub(1)),
+        ("hours", hour),
+        ("minutes", minute),
+        ("seconds", second),
+    ];
+    let is_possible = units.iter().all(|(unit, count)| shift.add(unit, *count).is_some());
+    let moment = start.filter(|_| is_possible).and_then(|start| Moment::from_date(start).shift(shift).ok());
+    let zoned = moment.and_then(|moment| moment.civil().to_zoned_datetime(now.time_zone().clone()).ok());
     zoned.map(|zoned| zoned.timestamp().as_second()).ok_or_else(|| fail(lua, "os.time: that is no date"))
 }
 

@@ -2,12 +2,11 @@
 
 use std::cmp::Ordering;
 
-use jiff::Span;
 use mlua::{Lua, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as LuaValue};
 
 use super::error::fail;
 use super::launch::kind_name;
-use super::moment::Moment;
+use super::moment::{Moment, Shift};
 
 /// The units that `shift` knows.
 const UNITS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "minutes", "seconds"];
@@ -17,35 +16,24 @@ fn shift(lua: &Lua, moment: &Moment, by: &LuaValue) -> mlua::Result<Moment> {
     let LuaValue::Table(by) = by else {
         return Err(fail(lua, "shift: write the units in braces, as in d:shift{ days = -1 }"));
     };
-    let mut span = Span::new();
-    let mut with_time = false;
+    let mut shift = Shift::default();
     for pair in by.pairs::<LuaValue, LuaValue>() {
         let (unit, amount) = pair?;
         let unit = unit.as_string().map(mlua::LuaString::to_string_lossy).unwrap_or_default();
+        if !UNITS.contains(&unit.as_str()) {
+            let hint = super::suggest::did_you_mean(&unit, UNITS.iter().copied())
+                .unwrap_or_else(|| format!("; the units are {}", UNITS.join(", ")));
+            return Err(fail(lua, format!("shift: there is no unit {unit:?}{hint}")));
+        }
         let count = match amount {
             LuaValue::Integer(count) => count,
             #[allow(clippy::cast_possible_truncation, reason = "only whole numbers in range pass the guard")]
             LuaValue::Number(count) if count.fract() == 0.0 && count.abs() < 1e15 => count as i64,
             _ => return Err(fail(lua, format!("shift: {unit} must be a whole number"))),
         };
-        let extended = match unit.as_str() {
-            "years" => span.try_years(count),
-            "months" => span.try_months(count),
-            "weeks" => span.try_weeks(count),
-            "days" => span.try_days(count),
-            "hours" => span.try_hours(count),
-            "minutes" => span.try_minutes(count),
-            "seconds" => span.try_seconds(count),
-            other => {
-                let hint = super::suggest::did_you_mean(other, UNITS.iter().copied())
-                    .unwrap_or_else(|| format!("; the units are {}", UNITS.join(", ")));
-                return Err(fail(lua, format!("shift: there is no unit {other:?}{hint}")));
-            }
-        };
-        with_time |= matches!(unit.as_str(), "hours" | "minutes" | "seconds");
-        span = extended.map_err(|error| fail(lua, format!("shift: {error}")))?;
+        shift.add(&unit, count).ok_or_else(|| fail(lua, format!("shift: {count} {unit} are too many")))?;
     }
-    moment.shift(span, with_time).map_err(|text| fail(lua, format!("shift: {text}")))
+    moment.shift(shift).map_err(|text| fail(lua, format!("shift: {text}")))
 }
 
 /// `date(text[, format])`.

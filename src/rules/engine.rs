@@ -105,12 +105,16 @@ impl Engine {
                 traceback.replace(&format!("<{}:{}>", known.chunk, known.line), &format!("'{}'", known.name));
         }
         let text = match error.limit {
-            Some(limit) => {
-                let place = traceback.lines().next().and_then(error::place);
-                let place = place.map(|(chunk, line, _)| format!("{chunk}:{line}: ")).unwrap_or_default();
-                format!("{place}{function} {}", vm.describe(limit))
-            }
+            Some(limit) => format!("{function} {}", vm.describe(limit)),
             None => error.text.clone(),
+        };
+        let has_place =
+            error::place(&text).is_some_and(|(chunk, _, _)| self.sources.file_of(chunk).is_some());
+        let text = match traceback.lines().next().and_then(error::place) {
+            _ if has_place => text,
+            Some((chunk, line, _)) => format!("{chunk}:{line}: {text}"),
+            // A tail call, `return need(…)`, leaves no trace of its line.
+            None => self.with_place(function, text),
         };
         if traceback.is_empty() {
             text

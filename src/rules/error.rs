@@ -42,6 +42,20 @@ fn caller(lua: &Lua) -> Option<(String, usize)> {
     None
 }
 
+/// The longest message that an error keeps, in bytes: it goes into the log and the journal.
+const LONGEST_TEXT: usize = 10_000;
+
+/// An error with a traceback that was taken where it was raised first.
+pub(super) fn raise(text: &str, traceback: &str) -> Error {
+    let cut = text.floor_char_boundary(LONGEST_TEXT);
+    let more = if cut < text.len() { "…" } else { "" };
+    let traceback = traceback.strip_prefix(TRACEBACK.trim_start()).unwrap_or(traceback);
+    Error::runtime(format!("{}{more}{TRACEBACK}{traceback}", &text[..cut]))
+}
+
+/// What stands between Lua's message and its traceback.
+const TRACEBACK: &str = "\nstack traceback:";
+
 /// The text of an error, without its traceback.
 pub(super) fn text(error: &Error) -> String {
     parts(error).0
@@ -80,7 +94,7 @@ fn raw_parts(error: &Error) -> (String, String) {
 
 /// Splits what Lua gives as one text.
 fn split(text: &str) -> (String, String) {
-    let mut parts = text.split("\nstack traceback:");
+    let mut parts = text.split(TRACEBACK);
     let message = parts.next().unwrap_or_default().to_owned();
     (message, parts.next().unwrap_or_default().to_owned())
 }
@@ -103,14 +117,21 @@ fn is_of_the_rules(line: &str) -> bool {
 
 /// An error raised in the engine's own code gets the place in the rules that led there.
 fn place_of_the_rules(text: String, traceback: &[&str]) -> String {
-    let Some(rest) = text.strip_prefix(OWN_CHUNK).and_then(|rest| rest.strip_prefix(':')) else {
-        return text;
-    };
-    let message = rest.split_once(": ").map_or(rest, |(_, message)| message);
+    let Some(message) = without_own_place(&text) else { return text };
     match traceback.first().and_then(|line| line.split_once(": in ")) {
         Some((place, _)) => format!("{place}: {message}"),
-        None => message.to_owned(),
+        None => message,
     }
+}
+
+/// The message of an error that a function of Lua's raised below the engine's own code, without the
+/// place in that code; `None` for other errors.
+pub(super) fn without_own_place(text: &str) -> Option<String> {
+    let rest = text.strip_prefix(OWN_CHUNK)?.strip_prefix(':')?;
+    let (line, message) = rest.split_once(": ")?;
+    line.parse::<usize>().ok()?;
+    // What the engine's code calls Lua's own functions.
+    Some(message.replacen("'raw_", "'", 1))
 }
 
 /// The chunk and line at the start of a Lua message, and the rest.

@@ -23,6 +23,8 @@ pub(super) struct Host {
     /// The message, which `math.random` starts from, until the call has used it.
     seed: RefCell<Option<Message>>,
     log: RefCell<Vec<LogLine>>,
+    /// Bytes of text that the call's launches hold outside of the Lua machine.
+    held: Cell<usize>,
     log_bytes: Cell<usize>,
     log_is_full: Cell<bool>,
 }
@@ -35,6 +37,7 @@ impl Host {
             now: RefCell::new(None),
             seed: RefCell::default(),
             log: RefCell::default(),
+            held: Cell::new(0),
             log_bytes: Cell::new(0),
             log_is_full: Cell::new(false),
         }
@@ -46,8 +49,16 @@ impl Host {
         *self.now.borrow_mut() = now;
         *self.seed.borrow_mut() = message;
         self.log.borrow_mut().clear();
+        self.held.set(0);
         self.log_bytes.set(0);
         self.log_is_full.set(false);
+    }
+
+    /// Counts text that is held outside of the Lua machine; whether it is still within the limit.
+    pub(super) fn hold(&self, bytes: usize) -> bool {
+        let held = self.held.get().saturating_add(bytes);
+        self.held.set(held);
+        held <= self.options.limits.text
     }
 
     /// Keeps a line for the log; past the limits a last line says that the rest is left out.

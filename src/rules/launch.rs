@@ -3,6 +3,7 @@
 use mlua::{Lua, MetaMethod, Table, UserData, UserDataFields, UserDataMethods, Value as LuaValue};
 
 use super::error::fail;
+use super::host::Host;
 use super::moment::Moment;
 use super::suggest::did_you_mean;
 use super::view::View;
@@ -11,6 +12,9 @@ use crate::yaml::Value;
 
 /// The options of a launch.
 const KNOWN: [&str; 7] = ["host", "delay", "at", "timeout", "retries", "retry_delay", "env"];
+
+/// The longest list that is read, in items: arguments, launches, names.
+const LONGEST_LIST: usize = 10_000;
 
 /// A launch as Lua holds it.
 #[derive(Debug, Clone)]
@@ -49,11 +53,17 @@ impl UserData for Launch {
 /// Makes a launch for the function `what`, with all that can be wrong in it said.
 pub(super) fn launch(
     lua: &Lua,
+    call: &Host,
     (what, module, args, opts): (String, LuaValue, LuaValue, LuaValue),
 ) -> mlua::Result<Launch> {
     let module = name(lua, &what, "the worker's module", &module)?;
     let args = arguments(&args).map_err(|text| fail(lua, format!("{what}({module:?}): {text}")))?;
     let host = host(lua, &what, &opts)?;
+    let bytes = module.len() + host.len() + args.iter().map(String::len).sum::<usize>();
+    if !call.hold(bytes) {
+        let limit = super::budget::bytes(call.options.limits.text);
+        return Err(fail(lua, format!("{what}: the launches of this rule hold more than {limit} of text")));
+    }
     Ok(Launch(NextWorker { module, args, host }))
 }
 
@@ -107,8 +117,11 @@ fn not_a_list(value: &LuaValue) -> String {
 /// The items of a table that must be a list without holes; `what` it is called in errors.
 pub(super) fn list(table: &Table, what: &str) -> Result<Vec<LuaValue>, String> {
     let mut items: Vec<(i64, LuaValue)> = Vec::new();
-    let mut iteration = table.pairs::<LuaValue, LuaValue>();
-    while let Some(Ok((key, value))) = iteration.next() {
+    for pair in table.pairs::<LuaValue, LuaValue>() {
+        let (key, value) = pair.map_err(|error| format!("{what}: {error}"))?;
+        if items.len() >= LONGEST_LIST {
+            return Err(format!("{what} has more than {LONGEST_LIST} items"));
+        }
         match key {
             LuaValue::Integer(place) if place >= 1 => items.push((place, value)),
             LuaValue::String(key) => {

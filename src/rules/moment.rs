@@ -20,6 +20,33 @@ pub(super) struct Moment {
     zone: Option<TimeZone>,
 }
 
+/// How far to move a date.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Shift {
+    pub(super) months: i64,
+    pub(super) days: i64,
+    /// `None` keeps a date without a time of day one.
+    pub(super) seconds: Option<i64>,
+}
+
+impl Shift {
+    /// Adds so many of a unit; `None` if there is no such unit or it is too many.
+    pub(super) fn add(&mut self, unit: &str, count: i64) -> Option<()> {
+        let (field, factor) = match unit {
+            "years" => (&mut self.months, 12),
+            "months" => (&mut self.months, 1),
+            "weeks" => (&mut self.days, 7),
+            "days" => (&mut self.days, 1),
+            "hours" => (self.seconds.get_or_insert(0), 3_600),
+            "minutes" => (self.seconds.get_or_insert(0), 60),
+            "seconds" => (self.seconds.get_or_insert(0), 1),
+            _ => return None,
+        };
+        *field = field.checked_add(count.checked_mul(factor)?)?;
+        Some(())
+    }
+}
+
 impl Moment {
     pub(super) fn from_date(date: Date) -> Self {
         Self { civil: date.at(0, 0, 0, 0), has_time: false, zone: None }
@@ -116,15 +143,23 @@ impl Moment {
         formatted.map_err(|error| format!("{format:?}: {error}"))
     }
 
-    /// This date moved by calendar units: a month later than January 31st is the last of February.
-    pub(super) fn shift(&self, span: Span, with_time: bool) -> Result<Self, String> {
-        let has_time = self.has_time || with_time;
-        let shifted = match self.zoned() {
-            Some(zoned) => zoned.checked_add(span).map(|zoned| zoned.datetime()),
-            None => self.civil.checked_add(span),
+    /// This date moved by calendar units, the largest first: a month later than January 31st is the
+    /// last of February.
+    pub(super) fn shift(&self, by: Shift) -> Result<Self, String> {
+        let too_far = |error: jiff::Error| format!("{} cannot be shifted that far: {error}", self.iso());
+        let mut civil = self.civil;
+        // One after the other: a span of jiff's has a single sign.
+        for span in [Span::new().try_months(by.months), Span::new().try_days(by.days)] {
+            civil = span.and_then(|span| civil.checked_add(span)).map_err(too_far)?;
+        }
+        let moved = Self { civil, has_time: self.has_time || by.seconds.is_some(), zone: self.zone.clone() };
+        let Some(seconds) = by.seconds else { return Ok(moved) };
+        let seconds = SignedDuration::from_secs(seconds);
+        let civil = match moved.zoned() {
+            Some(zoned) => zoned.checked_add(seconds).map(|zoned| zoned.datetime()),
+            None => civil.checked_add(seconds),
         };
-        let civil = shifted.map_err(|error| format!("{} cannot be shifted that far: {error}", self.iso()))?;
-        Ok(Self { civil, has_time, zone: self.zone.clone() })
+        Ok(Self { civil: civil.map_err(too_far)?, ..moved })
     }
 
     /// On the time line if both have a zone, else as the calendar has it.

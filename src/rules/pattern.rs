@@ -370,6 +370,8 @@ fn in_class(byte: u8, class: u8) -> bool {
         b'u' => byte.is_ascii_uppercase(),
         b'w' => byte.is_ascii_alphanumeric(),
         b'x' => byte.is_ascii_hexdigit(),
+        // Gone from the manual, still in Lua.
+        b'z' => byte == 0,
         _ => return class == byte,
     };
     member != class.is_ascii_uppercase()

@@ -1,7 +1,7 @@
 //! The string functions that are written in Rust: pattern matching within the budget, and what
 //! Python's strings have and Lua's have not.
 
-use mlua::{IntoLuaMulti, Lua, LuaString, MultiValue, Value as LuaValue, Variadic};
+use mlua::{IntoLuaMulti, Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
 
 use super::budget::Budget;
 use super::error::fail;
@@ -198,7 +198,7 @@ pub(super) fn split(
     lua: &Lua,
     budget: &Budget,
     (text, separator, most): (LuaValue, LuaValue, LuaValue),
-) -> mlua::Result<Vec<String>> {
+) -> mlua::Result<Table> {
     let text = utf8(lua, "split", &text)?;
     budget.charge(lua, text.len() as u64)?;
     let most = match lua.coerce_integer(most.clone())? {
@@ -207,29 +207,38 @@ pub(super) fn split(
         None => return Err(fail(lua, "split: the greatest number of splits must be an integer")),
     };
     if separator.is_nil() {
-        return Ok(split_at_spaces(&text, most));
+        return lua.create_sequence_from(Words { rest: text.trim_start_matches(is_space), left: most });
     }
     let separator = utf8(lua, "split", &separator)?;
     if separator.is_empty() {
         return Err(fail(lua, "split: the separator is empty"));
     }
     let pieces = most.map_or(usize::MAX, |most| most.saturating_add(1));
-    Ok(text.splitn(pieces, &separator).map(str::to_owned).collect())
+    lua.create_sequence_from(text.splitn(pieces, &separator))
 }
 
-fn split_at_spaces(text: &str, most: Option<usize>) -> Vec<String> {
-    let mut pieces = Vec::new();
-    let mut rest = text.trim_start_matches(is_space);
-    while !rest.is_empty() {
-        if most.is_some_and(|most| pieces.len() >= most) {
-            pieces.push(rest.trim_end_matches(is_space).to_owned());
-            break;
+/// The pieces of a text between runs of white space; after so many splits, the rest.
+struct Words<'a> {
+    rest: &'a str,
+    left: Option<usize>,
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if self.rest.is_empty() {
+            return None;
         }
-        let end = rest.find(is_space).unwrap_or(rest.len());
-        pieces.push(rest[..end].to_owned());
-        rest = rest[end..].trim_start_matches(is_space);
+        let end = if self.left == Some(0) { None } else { self.rest.find(is_space) };
+        self.left = self.left.map(|left| left.saturating_sub(1));
+        let (word, rest) = match end {
+            Some(end) => self.rest.split_at(end),
+            None => (self.rest.trim_end_matches(is_space), ""),
+        };
+        self.rest = rest.trim_start_matches(is_space);
+        Some(word)
     }
-    pieces
 }
 
 /// `s:strip([signs])`, as Python's.
@@ -250,9 +259,13 @@ mod tests {
 
     #[test]
     fn splitting_at_spaces_is_python_s() {
-        assert_eq!(split_at_spaces("  a  b\tc \n", None), ["a", "b", "c"]);
-        assert_eq!(split_at_spaces("  a  b  c  ", Some(1)), ["a", "b  c"]);
-        assert_eq!(split_at_spaces("  a ", Some(0)), ["a"]);
-        assert!(split_at_spaces("   ", None).is_empty());
+        let words = |text: &'static str, left| {
+            Words { rest: text.trim_start_matches(is_space), left }.collect::<Vec<&str>>()
+        };
+        assert_eq!(words("  a  b\tc \n", None), ["a", "b", "c"]);
+        assert_eq!(words("  a  b  c  ", Some(1)), ["a", "b  c"]);
+        assert_eq!(words("  a ", Some(0)), ["a"]);
+        assert_eq!(words("a b", Some(5)), ["a", "b"]);
+        assert!(words("   ", None).is_empty());
     }
 }

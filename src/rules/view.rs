@@ -145,6 +145,11 @@ impl View {
         })
     }
 
+    /// Whether there is such a key, be its value null or not.
+    pub(super) fn has(&self, key: &LuaValue) -> bool {
+        self.place(key).is_some()
+    }
+
     /// Whether both look at the same node of the tree.
     fn is_same(&self, other: &View) -> bool {
         use std::sync::Arc;

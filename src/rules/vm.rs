@@ -1,9 +1,14 @@
 //! One Lua virtual machine with the rules loaded: the sandbox, and a call into it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use jiff::ZonedDateTime;
-use mlua::{AnyUserData, Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value as LuaValue};
+use mlua::thread::ThreadStatus;
+use mlua::{
+    AnyUserData, Function, IntoLuaMulti, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Thread,
+    Value as LuaValue,
+};
 
 use super::api;
 use super::budget::{self, Limit};
@@ -33,6 +38,8 @@ pub(super) struct Vm {
     environment: Table,
     /// What the rules defined.
     globals: Table,
+    /// The coroutine of the last call, if it ended well: cheaper than a new one.
+    thread: Cell<Option<Thread>>,
 }
 
 /// An `after_…` function.
@@ -68,10 +75,10 @@ impl Vm {
         vm.host.start(None, None);
         let chunk = vm.lua.load(text).set_name(format!("={}", sources.chunk_name(&main)));
         let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).set_environment(vm.environment.clone());
-        let loaded = chunk.into_function().map_err(|error| vm.error(&error)).and_then(|chunk| {
-            let run: Function = vm.shared.raw_get("run").map_err(|error| vm.error(&error))?;
-            run.call::<MultiValue>(chunk).map_err(|error| vm.error(&error))
-        });
+        let loaded = chunk
+            .into_function()
+            .map_err(|error| vm.error(&error))
+            .and_then(|chunk| vm.run(chunk).map_err(|error| vm.error(&error)));
         match loaded {
             Ok(_) => {
                 vm.shared.raw_set("frozen", true).map_err(unable)?;
@@ -84,8 +91,8 @@ impl Vm {
     /// A virtual machine with the sandbox and no rules.
     fn empty(options: &Options, sources: &Rc<Sources>) -> mlua::Result<Self> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
-        // Lua's own `pcall` lets a coroutine yield; no function of the engine's panics.
-        let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
+        // The default keeps Lua's own `pcall`, which a coroutine can yield across.
+        let lua = Lua::new_with(libraries, LuaOptions::default())?;
         lua.set_memory_limit(options.limits.memory)?;
         let host = Rc::new(Host::new(options.clone()));
         host.start(None, None);
@@ -118,7 +125,7 @@ impl Vm {
         shared.raw_set("read_module", read_module(&lua, &environment, &shared, sources)?)?;
         // Nobody reaches this table, but what is not there cannot be reached at all.
         lua.globals().clear()?;
-        Ok(Self { lua, host, shared, environment, globals })
+        Ok(Self { lua, host, shared, environment, globals, thread: Cell::new(None) })
     }
 
     /// The `after_…` functions, by file and line.
@@ -159,10 +166,10 @@ impl Vm {
         ]
         .into_iter()
         .collect();
-        self.run(function, [&message, config, checklist], read).map_err(|error| self.error(&error))
+        self.run_rule(function, [&message, config, checklist], read).map_err(|error| self.error(&error))
     }
 
-    fn run<T>(
+    fn run_rule<T>(
         &self,
         function: &Function,
         arguments: [&Value; 3],
@@ -170,13 +177,30 @@ impl Vm {
     ) -> mlua::Result<T> {
         let [message, config, checklist] = arguments.map(|value| view::root(&self.lua, value));
         let (message, config, checklist) = (message?, config?, checklist?);
-        let run: Function = self.shared.raw_get("run")?;
-        let result = run.call((function, &message, &config, &checklist)).map(read);
+        let result = self.run((function, &message, &config, &checklist)).map(read);
         // Garbage would hold on to the snapshot, and the core's next change would have to copy it.
         for view in [message, config, checklist] {
             AnyUserData::destroy(&view)?;
         }
         result
+    }
+
+    /// Runs a function in a coroutine, from which the budget's hook can get out by a yield.
+    fn run(&self, function_and_arguments: impl IntoLuaMulti) -> mlua::Result<MultiValue> {
+        let run: Function = self.shared.raw_get("run")?;
+        let thread = match self.thread.take() {
+            Some(thread) => {
+                thread.reset(run)?;
+                thread
+            }
+            None => self.lua.create_thread(run)?,
+        };
+        let returned = thread.resume(function_and_arguments);
+        self.host.budget.check()?;
+        if thread.status() == ThreadStatus::Finished {
+            self.thread.set(Some(thread));
+        }
+        returned
     }
 
     /// Takes what the call logged.

@@ -85,7 +85,9 @@ function api.need(t, ...)
       fail("need: there is no key " .. show(key) .. here .. ", which is " .. host.kind_name(t))
     end
     local value = t[key]
-    if value == nil then
+    if value == nil and host.is_view(t) and host.view_has(t, key) then
+      fail("need: the key " .. show(key) .. here .. " is null")
+    elseif value == nil then
       fail("need: there is no key " .. show(key) .. here .. what_is_there(t, key))
     end
     t, path = value, path .. (i == 1 and "" or ".") .. (raw_type(key) == "string" and host.is_name(key) and key or "[" .. show(key) .. "]")

@@ -1,5 +1,8 @@
 -- The base library as rules see it: safe to run, the same at every run, and at home with the
--- read-only views of the checklist. Nothing here may call back into Lua from C without a hook.
+-- read-only views of the checklist.
+--
+-- No function of C may call a function of the rules: where C stands in between, a call that goes past
+-- a limit cannot be stopped by a yield (see budget.rs). So what calls back is written in Lua here.
 local host, raw = ...
 
 local raw_error, raw_get, raw_getmetatable, raw_next, raw_pcall = raw.error, raw.rawget, raw.getmetatable, raw.next, raw.pcall
@@ -43,8 +46,13 @@ function base.tostring(value)
   if kind == "table" then
     local meta = raw_getmetatable(value)
     if raw_type(meta) == "table" then
-      if raw_get(meta, "__tostring") ~= nil then
-        return raw_tostring(value)
+      local method = raw_get(meta, "__tostring")
+      if method ~= nil then
+        local text = method(value)
+        if raw_type(text) ~= "string" then
+          fail("'__tostring' must return a string")
+        end
+        return text
       end
       local name = raw_get(meta, "__name")
       return raw_type(name) == "string" and name or "table"
@@ -168,8 +176,10 @@ function base.pairs(t)
     end, t, nil
   end
   local meta = raw_getmetatable(t)
-  if raw_type(meta) == "table" and raw_get(meta, "__pairs") ~= nil then
-    return raw.pairs(t)
+  local method = raw_type(meta) == "table" and raw_get(meta, "__pairs")
+  if method then
+    local step, state, first = method(t)
+    return step, state, first
   end
   local keys, n = ordered_keys(t)
   return function()
@@ -185,9 +195,17 @@ function base.pairs(t)
 end
 local pairs = base.pairs
 
+local function next_item(t, i)
+  i = i + 1
+  local value = t[i]
+  if value ~= nil then
+    return i, value
+  end
+end
+
 function base.ipairs(t)
   host.readable(t, "ipairs")
-  return raw.ipairs(t)
+  return next_item, t, 0
 end
 
 function base.rawget(t, key)
@@ -224,6 +242,9 @@ function base.setmetatable(t, meta)
     elseif raw_get(meta, "__mode") ~= nil then
       fail("setmetatable: weak tables (__mode) are not available in rules")
     end
+  end
+  if meta ~= nil and raw_type(meta) ~= "table" then
+    fail("setmetatable: the metatable must be a table or nil, got " .. base.type(meta))
   end
   return raw_setmetatable(t, meta)
 end
@@ -262,38 +283,46 @@ function base.xpcall(f, handler, ...)
   return handle(handler, raw_pcall(f, ...))
 end
 
+-- There is no `coroutine.close`: it runs `__close` methods below C, where nothing could stop them.
 local raw_coroutine = raw.coroutine
 local coroutine = {
   create = raw_coroutine.create,
-  isyieldable = raw_coroutine.isyieldable,
-  running = raw_coroutine.running,
   status = raw_coroutine.status,
-  yield = raw_coroutine.yield,
 }
+-- The coroutine that the engine runs the rule in; to the rule it is the main one.
+local main
+
+function coroutine.running()
+  local co = raw_coroutine.running()
+  return co, co == main
+end
+
+function coroutine.isyieldable()
+  return raw_coroutine.running() ~= main and raw_coroutine.isyieldable()
+end
+
+function coroutine.yield(...)
+  if raw_coroutine.running() == main then
+    fail("attempt to yield from outside a coroutine")
+  end
+  return raw_coroutine.yield(...)
+end
 
 function coroutine.resume(co, ...)
   return settle(raw_coroutine.resume(co, ...))
 end
 
-function coroutine.close(co)
-  return settle(raw_coroutine.close(co))
-end
-
-local function unwrap(co, ok, ...)
+local function unwrap(ok, ...)
   if ok then
     return ...
   end
-  local err = caught((...))
-  if raw_coroutine.status(co) == "suspended" then
-    coroutine.close(co)
-  end
-  raw_error(err, 0)
+  raw_error(caught((...)), 0)
 end
 
 function coroutine.wrap(f)
   local co = raw_coroutine.create(f)
   return function(...)
-    return unwrap(co, raw_coroutine.resume(co, ...))
+    return unwrap(raw_coroutine.resume(co, ...))
   end
 end
 base.coroutine = coroutine
@@ -392,29 +421,36 @@ for level, number in raw_next, { debug = 10, info = 20, warning = 30, error = 40
 end
 base.print = base.log.info
 
--- Runs a rule; an error comes back with the traceback of where it was raised.
+-- An error on its way out of a rule, with the traceback of where it was raised.
 local function explain(err)
-  local kind = raw_type(err)
-  if kind == "userdata" and kind_of(err) == "error" then
-    return err
-  elseif kind ~= "string" then
-    local ok, text = raw_pcall(kind == "table" and raw_getmetatable(err) and tostring or host.show, err)
-    err = ok and text or "an error object that cannot be shown"
-    if kind == "nil" then
-      err = "nil was raised as an error"
-    end
-  end
-  return host.with_traceback(err)
+  return { err = err, traceback = host.traceback() }
 end
 
 local function finish(ok, ...)
   if ok then
     return ...
   end
-  raw_error(caught((...)), 0)
+  local explained = ...
+  if raw_type(explained) ~= "table" then
+    -- Out of memory, or of stack in the handler: Lua's own message.
+    raw_error(caught(explained), 0)
+  end
+  local err = explained.err
+  if raw_type(err) ~= "string" then
+    err = caught(err)
+  end
+  local kind = raw_type(err)
+  if kind == "nil" then
+    err = "nil was raised as an error"
+  elseif kind ~= "string" then
+    local shown, text = raw_pcall(kind == "table" and raw_getmetatable(err) and tostring or host.show, err)
+    err = shown and text or "an error object that cannot be shown"
+  end
+  host.raise(err, explained.traceback)
 end
 
 function host.run(f, ...)
+  main = raw_coroutine.running()
   return finish(raw.xpcall(f, explain, ...))
 end
 

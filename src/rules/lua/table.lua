@@ -132,16 +132,45 @@ local function ascending(a, b)
   return a < b
 end
 
+--- Merges the sorted halves [first, middle) and [middle, stop) of `from` into `to`.
+local function merge(from, to, first, middle, stop, comes_before)
+  local left, right = first, middle
+  for i = first, stop - 1 do
+    if left < middle and (right >= stop or not comes_before(from[right], from[left])) then
+      to[i] = from[left]
+      left = left + 1
+    else
+      to[i] = from[right]
+      right = right + 1
+    end
+  end
+end
+
+-- A merge sort: unlike C's it can be stopped, keeps equal items in order and survives any order.
 function library.sort(t, comes_before)
   writable(t, "table.sort")
   if comes_before ~= nil and raw_type(comes_before) ~= "function" then
     fail("table.sort: the order must be a function, got " .. host.show(comes_before))
   end
-  -- A function of C as the order would be called without a hook.
-  local order = comes_before and function(a, b)
-    return comes_before(a, b)
-  end or ascending
-  raw.table.sort(t, order)
+  comes_before = comes_before or ascending
+  local n = #t
+  local from, to = {}, {}
+  for i = 1, n do
+    from[i] = t[i]
+  end
+  local width = 1
+  while width < n do
+    for first = 1, n, 2 * width do
+      local middle = first + width <= n and first + width or n + 1
+      local stop = middle + width <= n and middle + width or n + 1
+      merge(from, to, first, middle, stop, comes_before)
+    end
+    from, to = to, from
+    width = 2 * width
+  end
+  for i = 1, n do
+    t[i] = from[i]
+  end
 end
 
 return library

@@ -1,0 +1,150 @@
+//! The rules engine through its public interface: what rules see, what they may return, how their
+//! errors read, and that no rule can do harm.
+
+use std::time::Duration;
+
+use jiff::ZonedDateTime;
+use nowcast::core::{NextWorker, RuleAnswer, RuleCall, RuleError, Rules};
+use nowcast::message::Message;
+use nowcast::rules::{Engine, Limits, LoadError, Options};
+use nowcast::yaml::{Map, Value};
+
+mod answers;
+mod hostile;
+mod library;
+mod views;
+
+/// A rules file in a folder of its own, loaded.
+struct Nowcast {
+    _folder: tempfile::TempDir,
+    engine: Engine,
+    config: Value,
+    checklist: Value,
+    payload: Value,
+}
+
+fn limits() -> Limits {
+    Limits {
+        // Long enough for a slow machine that does something else; the hostile loops reach the
+        // instruction limit first.
+        time: Duration::from_secs(20),
+        instructions: 3_000_000,
+        memory: 24 << 20,
+        text: 1 << 20,
+        log_lines: 20,
+        log_bytes: 10_000,
+    }
+}
+
+fn load(rules: &str, options: &Options) -> Result<(tempfile::TempDir, Engine), LoadError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("next_workers.lua");
+    std::fs::write(&path, rules).unwrap();
+    Engine::load(&path, "next_workers", options).map(|engine| (folder, engine))
+}
+
+fn now() -> ZonedDateTime {
+    "2026-03-14T05:15:30-07:00[America/Vancouver]".parse().unwrap()
+}
+
+impl Nowcast {
+    fn with(rules: &str, options: &Options) -> Self {
+        let (folder, engine) = load(rules, options).unwrap_or_else(|error| panic!("{error}"));
+        Self {
+            _folder: folder,
+            engine,
+            config: Map::new().into(),
+            checklist: Map::new().into(),
+            payload: Value::Null,
+        }
+    }
+
+    fn new(rules: &str) -> Self {
+        Self::with(rules, &Options { limits: limits(), package: None })
+    }
+
+    /// Rules whose `after_sleep` is this body.
+    fn rule(body: &str) -> Self {
+        Self::new(&format!(
+            "function after_good() return {{ NextWorker(\"fine\") }} end\nfunction after_sleep(msg, config, checklist)\n{body}\nend"
+        ))
+    }
+
+    fn checklist(mut self, checklist: Value) -> Self {
+        self.checklist = checklist;
+        self
+    }
+
+    fn payload(mut self, payload: Value) -> Self {
+        self.payload = payload;
+        self
+    }
+
+    fn call(&self, source: &str) -> RuleCall {
+        let message = Message::new(source, "success", self.payload.clone());
+        self.engine.after(&message, &self.config, &self.checklist, &now())
+    }
+
+    fn answer(&self) -> RuleAnswer {
+        self.call("sleep").result.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// What the rule logged, each value of one `log.info(…)` in a line.
+    fn said(&self) -> Vec<String> {
+        let call = self.call("sleep");
+        if let Err(error) = &call.result {
+            panic!("{error}");
+        }
+        call.log.into_iter().map(|line| line.text).collect()
+    }
+
+    fn error(&self) -> String {
+        match self.call("sleep").result {
+            Err(RuleError::Failed(text)) => text,
+            other => panic!("no error but {other:?}"),
+        }
+    }
+
+    /// The first line of the error, without its place.
+    fn reason(&self) -> String {
+        let error = self.error();
+        let line = error.lines().next().unwrap_or_default();
+        line.splitn(3, ':').nth(2).unwrap_or(line).trim().to_owned()
+    }
+
+    /// A good rule of the same file still works.
+    fn expect_well(&self) {
+        let answer = self.call("good").result.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(answer.next_workers, [worker("fine", &[])]);
+    }
+}
+
+fn worker(module: &str, args: &[&str]) -> NextWorker {
+    NextWorker {
+        module: module.into(),
+        args: args.iter().map(ToString::to_string).collect(),
+        host: "localhost".into(),
+    }
+}
+
+fn list(items: impl IntoIterator<Item = Value>) -> Value {
+    items.into_iter().collect::<Vec<Value>>().into()
+}
+
+fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    entries.into_iter().collect()
+}
+
+/// The log of a rule with this body.
+fn said(body: &str) -> Vec<String> {
+    Nowcast::rule(&format!("{body}\nreturn {{}}")).said()
+}
+
+/// The one line that the rule prints.
+fn print(expression: &str) -> String {
+    said(&format!("print({expression})")).remove(0)
+}
+
+fn reason(body: &str) -> String {
+    Nowcast::rule(body).reason()
+}
