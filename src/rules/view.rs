@@ -1,14 +1,62 @@
 //! What a rule sees of the message, the configuration and the checklist: tables that cannot be
 //! written and that are converted only where the rule looks.
 
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
 use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, UserData, UserDataMethods, Value as LuaValue};
 
 use super::error::fail;
 use super::moment::Moment;
 use crate::yaml::{Map, Value};
 
-/// A list, a mapping or a set, shared with the snapshot that the rule was given.
-pub(super) struct View(Value);
+/// A list, a mapping or a set, shared with the snapshot that the rule was given; null once the call is
+/// over.
+pub(super) struct View(Rc<RefCell<Value>>);
+
+/// The views of the call that runs.
+#[derive(Default)]
+struct Views {
+    open: RefCell<Vec<Weak<RefCell<Value>>>>,
+}
+
+/// How many views are remembered before those that are garbage already are forgotten.
+const FORGET_ABOVE: usize = 1_000;
+
+impl Views {
+    fn add(&self, value: Value) -> View {
+        let value = Rc::new(RefCell::new(value));
+        let mut open = self.open.borrow_mut();
+        if open.len() == open.capacity() && open.len() > FORGET_ABOVE {
+            open.retain(|view| view.strong_count() > 0);
+        }
+        open.push(Rc::downgrade(&value));
+        View(value)
+    }
+}
+
+/// Ends every view of the call. Garbage would hold on to the snapshot, and the core's next change would
+/// have to copy it.
+pub(super) fn release(lua: &Lua) {
+    if let Some(views) = lua.app_data_ref::<Views>() {
+        for view in views.open.take().iter().filter_map(Weak::upgrade) {
+            view.replace(Value::Null);
+        }
+    }
+}
+
+fn create(lua: &Lua, value: Value) -> mlua::Result<AnyUserData> {
+    let view = match lua.app_data_ref::<Views>() {
+        Some(views) => views.add(value),
+        None => {
+            let views = Views::default();
+            let view = views.add(value);
+            lua.set_app_data(views);
+            view
+        }
+    };
+    lua.create_userdata(view)
+}
 
 /// A value as a rule sees it. Null is `nil`; in a list, where `nil` would end it, see [`item`].
 ///
@@ -24,9 +72,7 @@ pub(super) fn to_lua(lua: &Lua, value: &Value) -> mlua::Result<LuaValue> {
         Value::Bytes(bytes) => LuaValue::String(lua.create_string(bytes)?),
         Value::Date(date) => LuaValue::UserData(lua.create_userdata(Moment::from_date(*date))?),
         Value::DateTime(time) => LuaValue::UserData(lua.create_userdata(Moment::from_yaml(*time))?),
-        Value::List(_) | Value::Map(_) | Value::Set(_) => {
-            LuaValue::UserData(lua.create_userdata(View(value.clone()))?)
-        }
+        Value::List(_) | Value::Map(_) | Value::Set(_) => LuaValue::UserData(create(lua, value.clone())?),
     })
 }
 
@@ -36,7 +82,7 @@ pub(super) fn root(lua: &Lua, value: &Value) -> mlua::Result<AnyUserData> {
         Value::List(_) | Value::Map(_) | Value::Set(_) => value.clone(),
         _ => Value::from(Map::new()),
     };
-    lua.create_userdata(View(value))
+    create(lua, value)
 }
 
 /// The same for an item of a list, or a key: null is the value `null`.
@@ -64,7 +110,7 @@ fn keys(key: &LuaValue) -> [Option<Value>; 2] {
         LuaValue::LightUserData(_) => [Some(Value::Null), None],
         LuaValue::UserData(object) => match object.borrow::<Moment>() {
             Ok(moment) => [Some(moment.to_yaml()), None],
-            Err(_) => [object.borrow::<View>().ok().map(|view| view.0.clone()), None],
+            Err(_) => [object.borrow::<View>().ok().map(|view| view.value()), None],
         },
         _ => [None, None],
     }
@@ -72,7 +118,7 @@ fn keys(key: &LuaValue) -> [Option<Value>; 2] {
 
 impl View {
     fn len(&self) -> usize {
-        match &self.0 {
+        match &self.value() {
             Value::List(items) => items.len(),
             Value::Set(members) => members.len(),
             // As with Lua's tables, `#` counts 1, 2, 3 … and stops at the first that is missing.
@@ -82,14 +128,15 @@ impl View {
     }
 
     fn index(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<LuaValue> {
-        if let (Value::List(items), LuaValue::Integer(place)) = (&self.0, key) {
+        let value = self.of_this_call(lua)?;
+        if let (Value::List(items), LuaValue::Integer(place)) = (&value, key) {
             let place = usize::try_from(*place).ok().and_then(|place| place.checked_sub(1));
             return place
                 .and_then(|place| items.get(place))
                 .map_or(Ok(LuaValue::Nil), |value| item(lua, value));
         }
         for key in keys(key).into_iter().flatten() {
-            match &self.0 {
+            match &value {
                 Value::Map(map) => {
                     if let Some(value) = map.get(&key) {
                         return to_lua(lua, value);
@@ -112,7 +159,8 @@ impl View {
 
     /// The key and value at a place, counted from 0; `nil` behind the last.
     fn entry(&self, lua: &Lua, place: usize) -> mlua::Result<MultiValue> {
-        let found = match &self.0 {
+        let value = self.of_this_call(lua)?;
+        let found = match &value {
             Value::List(items) => match items.get(place) {
                 Some(value) => Some((LuaValue::Integer(lua_index(place)), item(lua, value)?)),
                 None => None,
@@ -135,7 +183,8 @@ impl View {
 
     /// The place of a key, counted from 0.
     fn place(&self, key: &LuaValue) -> Option<usize> {
-        keys(key).into_iter().flatten().find_map(|key| match (&self.0, key) {
+        let value = self.value();
+        keys(key).into_iter().flatten().find_map(|key| match (&value, key) {
             (Value::Map(map), key) => map.get_index_of(&key),
             (Value::Set(members), key) => members.get_index_of(&key),
             (Value::List(items), Value::Int(place)) => {
@@ -153,7 +202,7 @@ impl View {
     /// Whether both look at the same node of the tree.
     fn is_same(&self, other: &View) -> bool {
         use std::sync::Arc;
-        match (&self.0, &other.0) {
+        match (&self.value(), &other.value()) {
             (Value::List(a), Value::List(b)) => Arc::ptr_eq(a, b),
             (Value::Map(a), Value::Map(b)) => Arc::ptr_eq(a, b),
             (Value::Set(a), Value::Set(b)) => Arc::ptr_eq(a, b),
@@ -161,9 +210,20 @@ impl View {
         }
     }
 
+    fn of_this_call(&self, lua: &Lua) -> mlua::Result<Value> {
+        let value = self.value();
+        if value.is_null() {
+            return Err(fail(
+                lua,
+                "this belongs to an earlier message; a rule sees what it is called with, and nothing of before",
+            ));
+        }
+        Ok(value)
+    }
+
     /// What the rule looks at.
-    pub(super) fn value(&self) -> &Value {
-        &self.0
+    pub(super) fn value(&self) -> Value {
+        self.0.borrow().clone()
     }
 }
 
