@@ -51,6 +51,15 @@ fn errors_say_where_what_and_why() {
 }
 
 #[test]
+fn errors_stay_short() {
+    for text in
+        [format!("!{} a", "x".repeat(1 << 20)), format!("*{}", "x".repeat(1 << 20)), "9".repeat(1 << 20)]
+    {
+        assert!(refused(&text).len() < 500);
+    }
+}
+
+#[test]
 fn python_objects_are_refused() {
     for text in
         ["!!python/object/apply:os.system ['true']", "!!python/name:os.system ''", "- !!python/tuple [1]"]

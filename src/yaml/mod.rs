@@ -5,7 +5,8 @@
 //!
 //! The reader is our own from the first character on. Parsers that follow YAML 1.2 differ from `PyYAML` in
 //! what begins a token, ends a line or makes a key, so that the same text would be another value, or none,
-//! on the other side of the wire; the tests hold every step against the real `PyYAML`.
+//! on the other side of the wire. The rules are those of `PyYAML` 6.0.3 (MIT licence), read from its source,
+//! and the tests hold every step against the real one.
 //!
 //! # Where it differs from `PyYAML`
 //!

@@ -203,6 +203,13 @@ fn float() -> impl Strategy<Value = f64> {
             f64::NAN,
         ]),
         any::<f64>(),
+        // Halfway between two shortest texts.
+        ((1_u32 << 18)..(1 << 21), any::<u32>(), select(vec![4.0, 8.0])).prop_map(|(high, low, divisor)| {
+            (f64::from(high) * 4_294_967_296.0 + f64::from(low)) / divisor
+        }),
+        // Around the places where an exponent begins.
+        (1.0..10.0_f64, select(vec![1e-6, 1e-5, 1e-4, 1e15, 1e16]))
+            .prop_map(|(digits, scale)| digits * scale),
         -1000.0..1000.0_f64,
     ]
 }

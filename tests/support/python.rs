@@ -33,7 +33,7 @@ pub fn venv() -> PathBuf {
         .expect("a lock file");
     flock(&lock, FlockOperation::LockExclusive).expect("the lock on the virtual environment");
     let marker = folder.join("complete");
-    let wanted = fingerprint();
+    let wanted = fingerprint(&folder);
     if fs::read_to_string(&marker).is_ok_and(|found| found == wanted) && python.exists() {
         return python;
     }
@@ -55,9 +55,10 @@ pub fn venv() -> PathBuf {
 }
 
 /// What the environment is made from: the packages and the place.
-fn fingerprint() -> String {
+fn fingerprint(folder: &Path) -> String {
     let mut hasher = DefaultHasher::new();
     fs::read_to_string(REQUIREMENTS).expect("the list of packages").hash(&mut hasher);
+    folder.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 

@@ -1,4 +1,5 @@
-//! Tokens become nodes: documents, tags and anchors; [`collections`](super::collections) has the rest of the grammar.
+//! Tokens become nodes: documents, tags and anchors; the rest of the grammar is in
+//! [`collections`](super::collections).
 //!
 //! The document is kept small here already: depth, nodes and bytes are counted with aliases expanded, so
 //! that nothing after this can be surprised.

@@ -17,6 +17,9 @@ impl fmt::Display for Mark {
     }
 }
 
+/// Characters of each part of an error message.
+const LONGEST_TEXT: usize = 200;
+
 /// Why a text could not be read.
 // Boxed, as every step of the reader returns it: that keeps the frames of nested collections small.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +34,11 @@ struct Reason {
 
 impl ReadError {
     pub(super) fn new(mark: Mark, what: impl Into<String>) -> Self {
-        Self(Box::new(Reason { mark, what: what.into(), why: None }))
+        Self(Box::new(Reason { mark, what: shortened(what.into()), why: None }))
     }
 
     pub(super) fn because(mut self, why: impl Into<String>) -> Self {
-        self.0.why = Some(why.into());
+        self.0.why = Some(shortened(why.into()));
         self
     }
 
@@ -69,6 +72,15 @@ impl fmt::Display for ReadError {
 }
 
 impl std::error::Error for ReadError {}
+
+/// Keeps a name of a megabyte out of the log.
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
 
 /// A character as an error message shows it.
 pub(super) fn shown(character: char) -> String {

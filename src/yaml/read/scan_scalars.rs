@@ -290,8 +290,8 @@ fn block_header(scanner: &mut Scanner<'_>) -> Result<(Chomping, Option<usize>), 
             next if is_break_or_end(next) => break,
             _ => {
                 return Err(scanner
-                    .error("the first line of a block scalar is '|' or '>', then '+' or '-', then a digit from 1 to 9")
-                    .because("only one of each"));
+                    .error("after '|' or '>' come '+' or '-' and a digit from 1 to 9 only")
+                    .because("each once at most; the text begins on the next line"));
             }
         }
         scanner.reader.advance();

@@ -70,17 +70,24 @@ impl<'v> Scalar<'v> {
     }
 }
 
-/// The digits of Python's `repr` of a finite float: the shortest that read back the same.
+/// Python's `repr` of a finite float: the shortest digits that read back the same, and of two that are as
+/// near the even one. Rust's own `Display` takes the greater.
 pub(in crate::yaml) fn float_digits(number: f64) -> String {
-    let scientific = format!("{number:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..16).contains(&exponent) {
-        let plain = number.to_string();
-        return if plain.contains('.') { plain } else { plain + ".0" };
+    let mut buffer = ryu::Buffer::new();
+    let text = buffer.format_finite(number);
+    if let Some((mantissa, exponent)) = text.split_once('e') {
+        let sign = if exponent.starts_with('-') { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:0>2}", exponent.trim_start_matches('-'));
     }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
+    // Python takes an exponent one digit earlier than ryu.
+    match text.split_once("0.0000") {
+        Some((sign, digits)) if number.abs() < 1e-4 => {
+            let (first, rest) = digits.split_at(digits.len().min(1));
+            let point = if rest.is_empty() { "" } else { "." };
+            format!("{sign}{first}{point}{rest}e-05")
+        }
+        _ => text.to_owned(),
+    }
 }
 
 fn float_text(number: f64) -> String {
