@@ -58,7 +58,7 @@ fn every_error_has_file_line_key_and_remedy() {
         (
             "zmq:",
             "workers: {sleep: {comand: [x]}}\nzmq:",
-            "workers: sleep: there is no setting `comand` here; did you mean `command`?; known: `command`",
+            "workers: sleep: comand: there is no setting `comand` here; did you mean `command`?; known: `command`",
         ),
         ("zmq:", "workers: {sleep: {command: []}}\nzmq:", "workers: sleep: command: must name a program"),
         ("  root: {level: DEBUG", "  root: {level: LOUD", "LOUD"),

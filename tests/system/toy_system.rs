@@ -90,6 +90,7 @@ fn daemons_end_when_up_is_killed() {
     let mut system = repository_system();
     let command = system.command(&["up"]);
     system.spawn("up", command);
+    system.wait_for_log("up", "manager socket bound");
     system.wait_for_log("up", "listening...");
     system.signal("up", Signal::KILL);
     system.wait_for_end("up");
