@@ -76,7 +76,10 @@ impl View {
             Value::List(items) => items.len(),
             Value::Set(members) => members.len(),
             // As with Lua's tables, `#` counts 1, 2, 3 … and stops at the first that is missing.
-            Value::Map(map) => (1..).take_while(|place| map.contains_key(&Value::Int(*place))).count(),
+            Value::Map(map) => {
+                let is_there = |place: &usize| map.contains_key(&Value::Int(lua_index(*place)));
+                (0..map.len()).take_while(is_there).count()
+            }
             _ => 0,
         }
     }

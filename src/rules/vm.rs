@@ -23,6 +23,8 @@ use crate::yaml::Value;
 
 /// The engine's own Lua, in the order that it is run.
 const BASE: &str = include_str!("lua/base.lua");
+const SHOW: &str = include_str!("lua/show.lua");
+const CALL: &str = include_str!("lua/call.lua");
 const TABLE: &str = include_str!("lua/table.lua");
 const STRING: &str = include_str!("lua/string.lua");
 const API: &str = include_str!("lua/api.lua");
@@ -114,6 +116,8 @@ impl Vm {
         };
         let base: Table = own(BASE)?.call((&shared, &raw))?;
         shared.raw_set("tostring", base.raw_get::<Function>("tostring")?)?;
+        own(SHOW)?.call::<()>((&shared, &raw, &base))?;
+        own(CALL)?.call::<()>((&shared, &raw, &base))?;
         let libraries = lua.create_table()?;
         libraries.raw_set("table", own(TABLE)?.call::<Table>((&shared, &raw))?)?;
         libraries.raw_set("string", own(STRING)?.call::<Table>((&shared, &raw))?)?;
