@@ -131,7 +131,7 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
     })?;
     table.raw_set("view_entry", function)?;
     let function =
-        lua.create_function(|_, (view, key): (mlua::UserDataRef<View>, LuaValue)| Ok(view.has(&key)))?;
+        lua.create_function(|lua, (view, key): (mlua::UserDataRef<View>, LuaValue)| view.has(lua, &key))?;
     table.raw_set("view_has", function)?;
 
     let function = lua.create_function(|_, (keys, count, written): (Vec<LuaValue>, usize, LuaValue)| {

@@ -6,8 +6,7 @@ use std::rc::Rc;
 use jiff::ZonedDateTime;
 use mlua::thread::ThreadStatus;
 use mlua::{
-    AnyUserData, Function, IntoLuaMulti, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Thread,
-    Value as LuaValue,
+    Function, IntoLuaMulti, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Thread, Value as LuaValue,
 };
 
 use super::api;
@@ -179,13 +178,11 @@ impl Vm {
         arguments: [&Value; 3],
         read: impl FnOnce(MultiValue) -> T,
     ) -> mlua::Result<T> {
-        let [message, config, checklist] = arguments.map(|value| view::root(&self.lua, value));
+        let [message, config, checklist] =
+            arguments.map(|value| view::root(&self.lua, &self.host.snapshot, value));
         let (message, config, checklist) = (message?, config?, checklist?);
         let result = self.run((function, &message, &config, &checklist)).map(read);
-        // Garbage would hold on to the snapshot, and the core's next change would have to copy it.
-        for view in [message, config, checklist] {
-            AnyUserData::destroy(&view)?;
-        }
+        self.host.snapshot.end();
         result
     }
 

@@ -181,7 +181,11 @@ fn a_view_kept_from_an_earlier_message_cannot_be_used() {
         "local kept\nfunction after_sleep(msg)\n  local before = kept\n  kept = msg\n  return { worker(before and before.type or 'first') }\nend",
     );
     assert_eq!(nowcast.answer().next_workers[0].module, "first");
-    assert!(nowcast.error().contains("destructed"), "{}", nowcast.error());
+    assert_eq!(
+        nowcast.reason(),
+        "this table belongs to an earlier message, and a rule keeps nothing for the next one: what it needs must be in \
+         the checklist"
+    );
 }
 
 #[test]

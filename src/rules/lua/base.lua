@@ -5,10 +5,10 @@
 -- a limit cannot be stopped by a yield (see budget.rs). So what calls back is written in Lua here.
 local host, raw = ...
 
-local raw_error, raw_get, raw_getmetatable, raw_next, raw_pcall = raw.error, raw.rawget, raw.getmetatable, raw.next, raw.pcall
+local raw_get, raw_getmetatable, raw_next = raw.rawget, raw.getmetatable, raw.next
 local raw_select, raw_set, raw_setmetatable, raw_sort, raw_tostring, raw_type =
   raw.select, raw.rawset, raw.setmetatable, raw.table.sort, raw.tostring, raw.type
-local fail, caught, kind_of = host.fail, host.caught, host.kind
+local fail, kind_of = host.fail, host.kind
 
 local base = {}
 
