@@ -49,14 +49,20 @@ impl Host {
 
     /// Begins a call: a full budget, an empty log.
     pub(super) fn start(&self, now: Option<ZonedDateTime>, message: Option<Message>) {
+        self.end();
         self.budget.start();
-        self.snapshot.end();
         *self.now.borrow_mut() = now;
         *self.seed.borrow_mut() = message;
         self.log.borrow_mut().clear();
         self.held.set(0);
         self.log_bytes.set(0);
         self.log_is_full.set(false);
+    }
+
+    /// Lets go of the message and of all that the call looked at.
+    pub(super) fn end(&self) {
+        self.snapshot.end();
+        self.seed.take();
     }
 
     /// Counts text that is held outside of the Lua machine; whether it is still within the limit.

@@ -182,7 +182,7 @@ impl Vm {
             arguments.map(|value| view::root(&self.lua, &self.host.snapshot, value));
         let (message, config, checklist) = (message?, config?, checklist?);
         let result = self.run((function, &message, &config, &checklist)).map(read);
-        self.host.snapshot.end();
+        self.host.end();
         result
     }
 
