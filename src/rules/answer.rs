@@ -90,7 +90,7 @@ fn names(function: &str, value: &LuaValue) -> Result<Vec<String>, String> {
             };
             list(table, &what)?.iter().enumerate().map(name).collect::<Result<_, _>>()?
         }
-        LuaValue::UserData(object) => match object.borrow::<View>().ok().map(|view| view.value()) {
+        LuaValue::UserData(object) => match object.borrow::<View>().ok().and_then(|view| view.value().ok()) {
             Some(Value::List(items)) => {
                 items.iter().map(|item| view_name(&what, item)).collect::<Result<_, _>>()?
             }

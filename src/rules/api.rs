@@ -13,6 +13,9 @@ use super::view::{self, View};
 use super::{clock, date, launch, path, text};
 use crate::logging::Level;
 
+/// The longest path that Linux takes, in bytes (`PATH_MAX`).
+const LONGEST_PATH: usize = 4096;
+
 /// The table `host` of `lua/*.lua`.
 pub(super) fn table(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
@@ -71,6 +74,11 @@ fn errors(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
     })?;
     table.raw_set("refuse_write", function)?;
 
+    let budget = Rc::clone(&host.budget);
+    let function =
+        lua.create_function(move |lua, bytes: u64| budget.charge(lua, bytes / text::BYTES_PER_STEP))?;
+    table.raw_set("charge", function)?;
+
     let limit = host.options.limits.text;
     let function = lua.create_function(move |lua, (what, bytes): (String, f64)| -> mlua::Result<()> {
         let limit = super::budget::bytes(limit);
@@ -123,7 +131,7 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
     })?;
     table.raw_set("view_entry", function)?;
     let function =
-        lua.create_function(|_, (view, key): (mlua::UserDataRef<View>, LuaValue)| Ok(view.has(&key)))?;
+        lua.create_function(|lua, (view, key): (mlua::UserDataRef<View>, LuaValue)| view.has(lua, &key))?;
     table.raw_set("view_has", function)?;
 
     let function = lua.create_function(|_, (keys, count, written): (Vec<LuaValue>, usize, LuaValue)| {
@@ -196,6 +204,9 @@ fn strings(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
 fn path_text(lua: &Lua, what: &str, value: &LuaValue) -> mlua::Result<String> {
     match value {
         LuaValue::String(text) => match text.to_str() {
+            Ok(text) if text.len() > LONGEST_PATH => {
+                Err(fail(lua, format!("path.{what}: a path of {} bytes is too long", text.len())))
+            }
             Ok(text) => Ok(text.to_owned()),
             Err(_) => Err(fail(lua, format!("path.{what}: the path is not UTF-8"))),
         },

@@ -14,7 +14,7 @@ use super::limits::Limits;
 
 /// Instructions between two looks at the clock. Small, because a single instruction can join two
 /// strings of 100 MB.
-pub const CHECK_EVERY: u32 = 250;
+pub(super) const CHECK_EVERY: u32 = 250;
 
 /// Bytes that the engine may use beyond the memory limit to end a call that went past it.
 const ROOM_TO_END: usize = 8 << 20;

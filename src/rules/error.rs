@@ -47,7 +47,7 @@ const LONGEST_TEXT: usize = 10_000;
 
 /// An error with a traceback that was taken where it was raised first.
 pub(super) fn raise(text: &str, traceback: &str) -> Error {
-    let cut = text.floor_char_boundary(LONGEST_TEXT);
+    let cut = (0..=LONGEST_TEXT.min(text.len())).rev().find(|cut| text.is_char_boundary(*cut)).unwrap_or(0);
     let more = if cut < text.len() { "…" } else { "" };
     let traceback = traceback.strip_prefix(TRACEBACK.trim_start()).unwrap_or(traceback);
     Error::runtime(format!("{}{more}{TRACEBACK}{traceback}", &text[..cut]))

@@ -9,6 +9,7 @@ use jiff::ZonedDateTime;
 
 use super::budget::Budget;
 use super::limits::Options;
+use super::snapshot::Snapshot;
 use crate::core::LogLine;
 use crate::logging::Level;
 use crate::message::Message;
@@ -18,6 +19,8 @@ use crate::message::Message;
 pub(super) struct Host {
     pub(super) budget: Rc<Budget>,
     pub(super) options: Options,
+    /// What the views of the call look at.
+    pub(super) snapshot: Rc<Snapshot>,
     /// The time of the message; `None` while the rules are loaded.
     pub(super) now: RefCell<Option<ZonedDateTime>>,
     /// The message, which `math.random` starts from, until the call has used it.
@@ -34,6 +37,7 @@ impl Host {
         Self {
             budget: Rc::new(Budget::new(options.limits.clone())),
             options,
+            snapshot: Rc::default(),
             now: RefCell::new(None),
             seed: RefCell::default(),
             log: RefCell::default(),
@@ -45,6 +49,7 @@ impl Host {
 
     /// Begins a call: a full budget, an empty log.
     pub(super) fn start(&self, now: Option<ZonedDateTime>, message: Option<Message>) {
+        self.end();
         self.budget.start();
         *self.now.borrow_mut() = now;
         *self.seed.borrow_mut() = message;
@@ -52,6 +57,12 @@ impl Host {
         self.held.set(0);
         self.log_bytes.set(0);
         self.log_is_full.set(false);
+    }
+
+    /// Lets go of the message and of all that the call looked at.
+    pub(super) fn end(&self) {
+        self.snapshot.end();
+        self.seed.take();
     }
 
     /// Counts text that is held outside of the Lua machine; whether it is still within the limit.

@@ -100,7 +100,7 @@ fn arguments(args: &LuaValue) -> Result<Vec<String>, String> {
         LuaValue::Nil => Ok(Vec::new()),
         LuaValue::Table(table) => list(table, "args")?.iter().enumerate().map(argument).collect(),
         LuaValue::UserData(object) => match object.borrow::<View>() {
-            Ok(view) => match &view.value() {
+            Ok(view) => match view.value()? {
                 Value::List(items) => items.iter().enumerate().map(yaml_argument).collect(),
                 other => Err(format!("args must be a list, got {}", other.kind())),
             },

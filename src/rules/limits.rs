@@ -6,7 +6,8 @@ use std::time::Duration;
 /// goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Time on the clock. Checked every [`CHECK_EVERY`](super::budget::CHECK_EVERY) instructions.
+    /// Time on the clock. It is looked at every 250 instructions, so a rule that joins texts of many
+    /// megabytes can take a second longer.
     pub time: Duration,
     /// Instructions of the Lua virtual machine.
     pub instructions: u64,

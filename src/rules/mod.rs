@@ -1,12 +1,13 @@
 //! The rules engine: the user's Lua behind [`crate::core::Rules`].
 //!
-//! From the outside in: [`locate`] finds the file, [`Reloader`] keeps its rules in force while it is
+//! From the outside in: [`locate()`] finds the file, [`Reloader`] keeps its rules in force while it is
 //! edited, [`Engine`] calls them. Inside, `vm` builds the sandbox from `lua/*.lua` and the functions
 //! of `api`; `view`, `moment` and `launch` are the objects that rules handle; `budget` and `pattern`
 //! hold every call to its [`Limits`].
 //!
-//! Rules reach nothing but what they are given: no file, no clock, no network, no other process, and
-//! no memory of the message before.
+//! Rules reach nothing but what they are given: no file, no clock, no network, no other process. They
+//! are to keep nothing from one message to the next: globals are frozen and views end with their
+//! call; only a local variable outside of the functions is beyond the engine's reach.
 
 mod answer;
 mod api;
@@ -23,6 +24,7 @@ mod moment;
 mod path;
 mod pattern;
 mod reload;
+mod snapshot;
 mod source;
 mod suggest;
 mod text;

@@ -15,22 +15,25 @@ fn ours(text: &[u8], pattern: &[u8], from: usize) -> Result<Option<Match>, Strin
     })
 }
 
+fn place(number: i64) -> usize {
+    usize::try_from(number).unwrap()
+}
+
 /// What Lua's own `string.find` answers, in our form.
 fn real(lua: &Lua, text: &[u8], pattern: &[u8], from: usize) -> Result<Option<Match>, String> {
     let find: mlua::Function = lua.load("return string.find").eval().unwrap();
-    let arguments =
-        (lua.create_string(text).unwrap(), lua.create_string(pattern).unwrap(), from as i64 + 1, false);
+    let arguments = (lua.create_string(text).unwrap(), lua.create_string(pattern).unwrap(), from + 1, false);
     let answer: MultiValue = find.call(arguments).map_err(|error| error.to_string())?;
     let mut values = answer.into_iter();
     let (Some(Value::Integer(first)), Some(Value::Integer(last))) = (values.next(), values.next()) else {
         return Ok(None);
     };
-    let (start, end) = (first as usize - 1, last as usize);
+    let (start, end) = (place(first) - 1, place(last));
     let rest: Vec<Value> = values.collect();
     let captures = rest
         .into_iter()
         .map(|value| match value {
-            Value::Integer(place) => Capture::Position(place as usize),
+            Value::Integer(at) => Capture::Position(place(at)),
             Value::String(text) => {
                 // Where the text was caught is not told, only what: compared by content below.
                 Capture::Text(0, text.as_bytes().len())
@@ -63,7 +66,7 @@ fn compare(lua: &Lua, text: &[u8], pattern: &[u8], from: usize) {
                 .iter()
                 .map(|capture| match *capture {
                     Capture::Text(start, end) => Capture::Text(0, end - start),
-                    position => position,
+                    position @ Capture::Position(_) => position,
                 })
                 .collect();
             assert_eq!(lengths, theirs.captures, "{shown}");

@@ -194,7 +194,7 @@ fn as_text(bytes: Vec<u8>) -> Result<String, (Option<usize>, String)> {
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
+        let line = error.as_bytes()[..valid].split(|byte| *byte == b'\n').count();
         (Some(line), "is not UTF-8; save the file in that encoding".to_owned())
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

@@ -9,7 +9,7 @@ use super::launch::kind_name;
 use super::pattern::{Capture, Matcher, PatternError};
 
 /// Bytes that a search or a copy goes through in the time of about one instruction.
-const BYTES_PER_STEP: u64 = 32;
+pub(super) const BYTES_PER_STEP: u64 = 32;
 
 /// The place, counted from 0, that the optional third argument of `find` and its like means; one
 /// past the text's end if it is further out.

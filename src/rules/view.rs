@@ -1,93 +1,65 @@
 //! What a rule sees of the message, the configuration and the checklist: tables that cannot be
 //! written and that are converted only where the rule looks.
 
-use std::cell::RefCell;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, UserData, UserDataMethods, Value as LuaValue};
 
 use super::error::fail;
 use super::moment::Moment;
+use super::snapshot::{Handle, Snapshot};
 use crate::yaml::{Map, Value};
 
-/// A list, a mapping or a set, shared with the snapshot that the rule was given; null once the call is
-/// over.
-pub(super) struct View(Rc<RefCell<Value>>);
-
-/// The views of the call that runs.
-#[derive(Default)]
-struct Views {
-    open: RefCell<Vec<Weak<RefCell<Value>>>>,
+/// A list, a mapping or a set of the snapshot that the rule was given.
+pub(super) struct View {
+    snapshot: Rc<Snapshot>,
+    handle: Handle,
 }
 
-/// How many views are remembered before those that are garbage already are forgotten.
-const FORGET_ABOVE: usize = 1_000;
-
-impl Views {
-    fn add(&self, value: Value) -> View {
-        let value = Rc::new(RefCell::new(value));
-        let mut open = self.open.borrow_mut();
-        if open.len() == open.capacity() && open.len() > FORGET_ABOVE {
-            open.retain(|view| view.strong_count() > 0);
-        }
-        open.push(Rc::downgrade(&value));
-        View(value)
+impl Drop for View {
+    fn drop(&mut self) {
+        self.snapshot.release(&self.handle);
     }
 }
 
-/// Ends every view of the call. Garbage would hold on to the snapshot, and the core's next change would
-/// have to copy it.
-pub(super) fn release(lua: &Lua) {
-    if let Some(views) = lua.app_data_ref::<Views>() {
-        for view in views.open.take().iter().filter_map(Weak::upgrade) {
-            view.replace(Value::Null);
-        }
-    }
-}
-
-fn create(lua: &Lua, value: Value) -> mlua::Result<AnyUserData> {
-    let view = match lua.app_data_ref::<Views>() {
-        Some(views) => views.add(value),
-        None => {
-            let views = Views::default();
-            let view = views.add(value);
-            lua.set_app_data(views);
-            view
-        }
-    };
-    lua.create_userdata(view)
-}
+/// The longest integer that becomes text, in bits: the time that it takes grows with the square.
+const LONGEST_INTEGER: u64 = 100_000;
 
 /// A value as a rule sees it. Null is `nil`; in a list, where `nil` would end it, see [`item`].
 ///
 /// An integer beyond 64 bits is text with all its digits; bytes are a Lua string.
-pub(super) fn to_lua(lua: &Lua, value: &Value) -> mlua::Result<LuaValue> {
+fn to_lua(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value) -> mlua::Result<LuaValue> {
     Ok(match value {
         Value::Null => LuaValue::Nil,
         Value::Bool(flag) => LuaValue::Boolean(*flag),
         Value::Int(number) => LuaValue::Integer(*number),
+        Value::BigInt(number) if number.bits() > LONGEST_INTEGER => {
+            return Err(fail(lua, format!("an integer of {} bits is too long for a rule", number.bits())));
+        }
         Value::BigInt(number) => LuaValue::String(lua.create_string(number.to_string())?),
         Value::Float(number) => LuaValue::Number(*number),
         Value::Str(text) => LuaValue::String(lua.create_string(&**text)?),
         Value::Bytes(bytes) => LuaValue::String(lua.create_string(bytes)?),
         Value::Date(date) => LuaValue::UserData(lua.create_userdata(Moment::from_date(*date))?),
         Value::DateTime(time) => LuaValue::UserData(lua.create_userdata(Moment::from_yaml(*time))?),
-        Value::List(_) | Value::Map(_) | Value::Set(_) => LuaValue::UserData(create(lua, value.clone())?),
+        Value::List(_) | Value::Map(_) | Value::Set(_) => {
+            LuaValue::UserData(lua.create_userdata(View::new(snapshot, value.clone()))?)
+        }
     })
 }
 
 /// A value as an argument of a rule: a view in any case, an empty one if there is nothing to see.
-pub(super) fn root(lua: &Lua, value: &Value) -> mlua::Result<AnyUserData> {
+pub(super) fn root(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value) -> mlua::Result<AnyUserData> {
     let value = match value {
         Value::List(_) | Value::Map(_) | Value::Set(_) => value.clone(),
         _ => Value::from(Map::new()),
     };
-    create(lua, value)
+    lua.create_userdata(View::new(snapshot, value))
 }
 
 /// The same for an item of a list, or a key: null is the value `null`.
-fn item(lua: &Lua, value: &Value) -> mlua::Result<LuaValue> {
-    if value.is_null() { Ok(LuaValue::NULL) } else { to_lua(lua, value) }
+fn item(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value) -> mlua::Result<LuaValue> {
+    if value.is_null() { Ok(LuaValue::NULL) } else { to_lua(lua, snapshot, value) }
 }
 
 /// The keys that a Lua value may stand for, the likeliest first: to Lua `1` and `1.0` are one key.
@@ -110,36 +82,57 @@ fn keys(key: &LuaValue) -> [Option<Value>; 2] {
         LuaValue::LightUserData(_) => [Some(Value::Null), None],
         LuaValue::UserData(object) => match object.borrow::<Moment>() {
             Ok(moment) => [Some(moment.to_yaml()), None],
-            Err(_) => [object.borrow::<View>().ok().map(|view| view.value()), None],
+            Err(_) => [None, None],
         },
         _ => [None, None],
     }
 }
 
 impl View {
-    fn len(&self) -> usize {
-        match &self.value() {
+    fn new(snapshot: &Rc<Snapshot>, value: Value) -> Self {
+        Self { snapshot: Rc::clone(snapshot), handle: snapshot.keep(value) }
+    }
+
+    /// What the rule looks at.
+    ///
+    /// A clone, which costs a counter: garbage that Lua collects meanwhile changes the snapshot.
+    pub(super) fn value(&self) -> Result<Value, &'static str> {
+        self.snapshot.get(&self.handle).ok_or(
+            "this table belongs to an earlier message, and a rule keeps nothing for the next one: what it needs \
+             must be in the checklist",
+        )
+    }
+
+    fn seen(&self, lua: &Lua) -> mlua::Result<Value> {
+        self.value().map_err(|text| fail(lua, text))
+    }
+
+    fn len(&self, lua: &Lua) -> mlua::Result<usize> {
+        Ok(match &self.seen(lua)? {
             Value::List(items) => items.len(),
             Value::Set(members) => members.len(),
             // As with Lua's tables, `#` counts 1, 2, 3 … and stops at the first that is missing.
-            Value::Map(map) => (1..).take_while(|place| map.contains_key(&Value::Int(*place))).count(),
+            Value::Map(map) => {
+                let is_there = |place: &usize| map.contains_key(&Value::Int(lua_index(*place)));
+                (0..map.len()).take_while(is_there).count()
+            }
             _ => 0,
-        }
+        })
     }
 
     fn index(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<LuaValue> {
-        let value = self.of_this_call(lua)?;
-        if let (Value::List(items), LuaValue::Integer(place)) = (&value, key) {
+        let seen = self.seen(lua)?;
+        if let (Value::List(items), LuaValue::Integer(place)) = (&seen, key) {
             let place = usize::try_from(*place).ok().and_then(|place| place.checked_sub(1));
             return place
                 .and_then(|place| items.get(place))
-                .map_or(Ok(LuaValue::Nil), |value| item(lua, value));
+                .map_or(Ok(LuaValue::Nil), |value| item(lua, &self.snapshot, value));
         }
         for key in keys(key).into_iter().flatten() {
-            match &value {
+            match &seen {
                 Value::Map(map) => {
                     if let Some(value) = map.get(&key) {
-                        return to_lua(lua, value);
+                        return to_lua(lua, &self.snapshot, value);
                     }
                 }
                 Value::Set(members) if members.contains(&key) => return Ok(LuaValue::Boolean(true)),
@@ -147,7 +140,7 @@ impl View {
                     if let Value::Int(place) = key {
                         let place = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
                         if let Some(value) = place.and_then(|place| items.get(place)) {
-                            return item(lua, value);
+                            return item(lua, &self.snapshot, value);
                         }
                     }
                 }
@@ -159,18 +152,19 @@ impl View {
 
     /// The key and value at a place, counted from 0; `nil` behind the last.
     fn entry(&self, lua: &Lua, place: usize) -> mlua::Result<MultiValue> {
-        let value = self.of_this_call(lua)?;
-        let found = match &value {
+        let found = match &self.seen(lua)? {
             Value::List(items) => match items.get(place) {
-                Some(value) => Some((LuaValue::Integer(lua_index(place)), item(lua, value)?)),
+                Some(value) => Some((LuaValue::Integer(lua_index(place)), item(lua, &self.snapshot, value)?)),
                 None => None,
             },
             Value::Map(map) => match map.get_index(place) {
-                Some((key, value)) => Some((item(lua, key)?, to_lua(lua, value)?)),
+                Some((key, value)) => {
+                    Some((item(lua, &self.snapshot, key)?, to_lua(lua, &self.snapshot, value)?))
+                }
                 None => None,
             },
             Value::Set(members) => match members.get_index(place) {
-                Some(key) => Some((item(lua, key)?, LuaValue::Boolean(true))),
+                Some(key) => Some((item(lua, &self.snapshot, key)?, LuaValue::Boolean(true))),
                 None => None,
             },
             _ => None,
@@ -182,48 +176,32 @@ impl View {
     }
 
     /// The place of a key, counted from 0.
-    fn place(&self, key: &LuaValue) -> Option<usize> {
-        let value = self.value();
-        keys(key).into_iter().flatten().find_map(|key| match (&value, key) {
+    fn place(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<Option<usize>> {
+        let seen = self.seen(lua)?;
+        Ok(keys(key).into_iter().flatten().find_map(|key| match (&seen, key) {
             (Value::Map(map), key) => map.get_index_of(&key),
             (Value::Set(members), key) => members.get_index_of(&key),
             (Value::List(items), Value::Int(place)) => {
                 usize::try_from(place).ok()?.checked_sub(1).filter(|place| *place < items.len())
             }
             _ => None,
-        })
+        }))
     }
 
     /// Whether there is such a key, be its value null or not.
-    pub(super) fn has(&self, key: &LuaValue) -> bool {
-        self.place(key).is_some()
+    pub(super) fn has(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<bool> {
+        Ok(self.place(lua, key)?.is_some())
     }
 
     /// Whether both look at the same node of the tree.
     fn is_same(&self, other: &View) -> bool {
         use std::sync::Arc;
-        match (&self.value(), &other.value()) {
-            (Value::List(a), Value::List(b)) => Arc::ptr_eq(a, b),
-            (Value::Map(a), Value::Map(b)) => Arc::ptr_eq(a, b),
-            (Value::Set(a), Value::Set(b)) => Arc::ptr_eq(a, b),
+        match (self.value(), other.value()) {
+            (Ok(Value::List(a)), Ok(Value::List(b))) => Arc::ptr_eq(&a, &b),
+            (Ok(Value::Map(a)), Ok(Value::Map(b))) => Arc::ptr_eq(&a, &b),
+            (Ok(Value::Set(a)), Ok(Value::Set(b))) => Arc::ptr_eq(&a, &b),
             _ => false,
         }
-    }
-
-    fn of_this_call(&self, lua: &Lua) -> mlua::Result<Value> {
-        let value = self.value();
-        if value.is_null() {
-            return Err(fail(
-                lua,
-                "this belongs to an earlier message; a rule sees what it is called with, and nothing of before",
-            ));
-        }
-        Ok(value)
-    }
-
-    /// What the rule looks at.
-    pub(super) fn value(&self) -> Value {
-        self.0.borrow().clone()
     }
 }
 
@@ -234,7 +212,7 @@ fn lua_index(place: usize) -> i64 {
 impl UserData for View {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::Index, |lua, view, key: LuaValue| view.index(lua, &key));
-        methods.add_meta_method(MetaMethod::Len, |_, view, ()| Ok(view.len()));
+        methods.add_meta_method(MetaMethod::Len, |lua, view, ()| view.len(lua));
         methods.add_meta_method(MetaMethod::Eq, |_, view, other: LuaValue| {
             let other = other.as_userdata().map(AnyUserData::borrow::<View>);
             Ok(matches!(other, Some(Ok(other)) if view.is_same(&other)))
@@ -271,7 +249,7 @@ pub(super) fn next(lua: &Lua, view: &View, key: &LuaValue) -> mlua::Result<Multi
     if key.is_nil() {
         return view.entry(lua, 0);
     }
-    match view.place(key) {
+    match view.place(lua, key)? {
         Some(place) => view.entry(lua, place + 1),
         None => Err(fail(lua, "next: that key is not in the table")),
     }

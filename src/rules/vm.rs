@@ -22,6 +22,8 @@ use crate::yaml::Value;
 
 /// The engine's own Lua, in the order that it is run.
 const BASE: &str = include_str!("lua/base.lua");
+const SHOW: &str = include_str!("lua/show.lua");
+const CALL: &str = include_str!("lua/call.lua");
 const TABLE: &str = include_str!("lua/table.lua");
 const STRING: &str = include_str!("lua/string.lua");
 const API: &str = include_str!("lua/api.lua");
@@ -113,6 +115,8 @@ impl Vm {
         };
         let base: Table = own(BASE)?.call((&shared, &raw))?;
         shared.raw_set("tostring", base.raw_get::<Function>("tostring")?)?;
+        own(SHOW)?.call::<()>((&shared, &raw, &base))?;
+        own(CALL)?.call::<()>((&shared, &raw, &base))?;
         let libraries = lua.create_table()?;
         libraries.raw_set("table", own(TABLE)?.call::<Table>((&shared, &raw))?)?;
         libraries.raw_set("string", own(STRING)?.call::<Table>((&shared, &raw))?)?;
@@ -174,10 +178,11 @@ impl Vm {
         arguments: [&Value; 3],
         read: impl FnOnce(MultiValue) -> T,
     ) -> mlua::Result<T> {
-        let [message, config, checklist] = arguments.map(|value| view::root(&self.lua, value));
+        let [message, config, checklist] =
+            arguments.map(|value| view::root(&self.lua, &self.host.snapshot, value));
         let (message, config, checklist) = (message?, config?, checklist?);
-        let result = self.run((function, message, config, checklist)).map(read);
-        view::release(&self.lua);
+        let result = self.run((function, &message, &config, &checklist)).map(read);
+        self.host.end();
         result
     }
 

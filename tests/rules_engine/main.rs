@@ -12,6 +12,8 @@ use nowcast::yaml::{Map, Value};
 mod answers;
 mod hostile;
 mod library;
+mod repeatable;
+mod sandbox;
 mod views;
 
 /// A rules file in a folder of its own, loaded.

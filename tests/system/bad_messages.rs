@@ -1,5 +1,7 @@
 //! Whatever is sent, there is a reply, and the next good message works.
 
+use std::fmt::Write;
+
 use nowcast::yaml::Value;
 
 use crate::support::system::system;
@@ -75,7 +77,8 @@ fn an_alias_bomb() {
         "source: sleep\ntype: success\npayload:\n  a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let item = format!("*a{}, ", level - 1);
-        bomb += &format!("  a{level}: &a{level} [{}]\n", item.repeat(9).trim_end_matches(", "));
+        let items = item.repeat(9);
+        let _ = writeln!(bomb, "  a{level}: &a{level} [{}]", items.trim_end_matches(", "));
     }
     refused(bomb, REFUSED, "message refused");
 }

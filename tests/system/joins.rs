@@ -9,8 +9,7 @@ fn start(rules: &str) -> System {
     for worker in WORKERS {
         builder = builder.worker(&format!("{worker}: {{success: yes, failure: no, crash: crashed}}"));
     }
-    let default: String =
-        WORKERS.iter().map(|worker| format!("function after_{worker}() return {{}} end\n")).collect();
+    let default = WORKERS.map(|worker| format!("function after_{worker}() return {{}} end\n")).concat();
     // Launched workers end at once and say nothing, so that only the test speaks.
     let commands = WORKERS.map(|worker| format!("{worker}: {{command: ['true']}}")).join(", ");
     builder.section(&format!("workers: {{{commands}}}")).rules(&(default + rules)).start()

@@ -10,13 +10,9 @@ local library = {
   byte = raw.string.byte,
   char = raw.string.char,
   len = raw.string.len,
-  lower = raw.string.lower,
   pack = raw.string.pack,
   packsize = raw.string.packsize,
-  reverse = raw.string.reverse,
-  sub = raw.string.sub,
   unpack = raw.string.unpack,
-  upper = raw.string.upper,
   startswith = host.startswith,
   endswith = host.endswith,
   split = host.split,
@@ -31,6 +27,17 @@ local function text(value, what)
     return raw.tostring(value)
   end
   fail(what .. " must be text, got " .. host.kind_name(value))
+end
+
+-- These go through the whole text in C; a long one counts as the instructions that it is worth.
+for _, name in raw.ipairs({ "lower", "reverse", "sub", "upper" }) do
+  local own = raw.string[name]
+  library[name] = function(s, ...)
+    if raw_type(s) == "string" and #s > 4096 then
+      host.charge(#s)
+    end
+    return own(s, ...)
+  end
 end
 
 function library.rep(s, count, separator)

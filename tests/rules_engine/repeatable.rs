@@ -1,0 +1,135 @@
+//! What keeps every run of a rule the same, and how rules are loaded.
+
+use super::*;
+
+#[test]
+fn the_clock_is_the_message_s() {
+    assert_eq!(
+        print("os.time(), os.date('%Y-%m-%d %H:%M:%S'), os.date('!%H')"),
+        "1773490530 2026-03-14 05:15:30 12"
+    );
+    assert_eq!(
+        print("os.date('*t').hour, os.date('*t').wday, os.date('*t').yday, os.date('*t').isdst"),
+        "5 7 73 true"
+    );
+    assert_eq!(
+        print("os.time{ year = 2026, month = 3, day = 14, hour = 5, min = 15, sec = 30 }"),
+        "1773490530"
+    );
+    assert_eq!(print("os.date('%Y-%m-%d', 0)"), "1969-12-31");
+    assert_eq!(
+        print("os.time{ year = 2026, month = 15, day = 0 } == os.time{ year = 2027, month = 2, day = 28 }"),
+        "true"
+    );
+}
+
+#[test]
+fn random_numbers_depend_on_the_message_alone() {
+    let body = "print(math.random(1000000), math.random(1000000)) return {}";
+    let first = Nowcast::rule(body);
+    let numbers = first.said();
+    assert_eq!(first.said(), numbers, "the same message, the same machine");
+    assert_eq!(Nowcast::rule(body).said(), numbers, "the same message, another machine");
+    assert_ne!(Nowcast::rule(body).payload(Value::Int(1)).said(), numbers, "another message");
+    assert_ne!(numbers[0].split(' ').next(), numbers[0].split(' ').nth(1));
+    assert_eq!(
+        print(
+            "(function() math.randomseed(7) local a = math.random(1e6 | 0) math.randomseed(7) return a == math.random(1e6 | 0) end)()"
+        ),
+        "true"
+    );
+    assert!(reason("math.randomseed()").starts_with("math.randomseed: give a number"));
+}
+
+#[test]
+fn tables_have_a_fixed_order() {
+    let body = "local t = {} for i = 1, 200 do t['key' .. i * 7 % 200] = i end t[3] = 1 t[1.5] = 2 t[true] = 3 t[false] = 4
+                local s = {} for k in pairs(t) do s[#s + 1] = tostring(k) end print(table.concat(s, ' '))
+                s = {} for k in next, t do s[#s + 1] = tostring(k) end print(table.concat(s, ' ')) return {}";
+    let first = Nowcast::rule(body).said();
+    assert_eq!(first[0], first[1]);
+    assert!(first[0].starts_with("1.5 3 key0 key1 key10 key100 "), "{}", first[0]);
+    assert!(first[0].ends_with(" key99 false true"), "{}", first[0]);
+    for _ in 0..5 {
+        assert_eq!(Nowcast::rule(body).said(), first);
+    }
+    assert_eq!(
+        reason("for _ in pairs({ [{}] = 1, [print] = 2 }) do end"),
+        "a table whose keys are tables, functions or coroutines has no fixed order; use texts or numbers as keys"
+    );
+    assert_eq!(
+        said("for k, v in pairs({ [date('2026-03-15')] = 1, [date('2026-03-14')] = 2 }) do print(k, v) end"),
+        ["2026-03-14 2", "2026-03-15 1"]
+    );
+}
+
+#[test]
+fn entries_may_be_cleared_while_they_are_walked() {
+    assert_eq!(
+        said(
+            "local t = { a = 1, b = 2, c = 3 } for k in pairs(t) do print(k) t[k] = nil t.c = nil end print(next(t))"
+        ),
+        ["a", "b", "nil"]
+    );
+    assert_eq!(
+        said(
+            "local t = { a = 1, b = 2 } local k = next(t) while k do t[k] = nil print(k) k = next(t, k) end"
+        ),
+        ["a", "b"]
+    );
+    assert_eq!(reason("next({}, 'x')"), "next: the key \"x\" is not in the table");
+}
+
+#[test]
+fn nothing_shows_an_address() {
+    assert_eq!(
+        print(
+            "tostring({}), tostring(print), tostring(coroutine.create(print)), string.format('%s|%s', {}, print), NextWorker('a', { 'b' })"
+        ),
+        "table function thread table|function NextWorker(module='a', args=['b'], host='localhost')"
+    );
+}
+
+#[test]
+fn a_global_is_set_while_loading_and_never_after() {
+    let rules = "limit = 3\nfunction after_sleep()\n  print(limit)\n  limit = limit + 1\nend";
+    assert_eq!(
+        Nowcast::new(rules).reason(),
+        "the global \"limit\" cannot be set while a rule runs: write 'local' before it, and keep what the next rule needs \
+         in the checklist"
+    );
+}
+
+#[test]
+fn rules_may_log_while_they_are_loaded() {
+    let nowcast = Nowcast::new("log.info('hello')");
+    assert_eq!(nowcast.engine.log().len(), 1);
+}
+
+#[test]
+fn rules_may_be_split_over_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("next_workers.lua");
+    std::fs::create_dir(folder.path().join("rivers")).unwrap();
+    std::fs::write(&path, "local rivers = require('rivers.list')\nrequire('rivers.list')\nfunction after_sleep() return { worker(rivers[1]) } end").unwrap();
+    std::fs::write(
+        folder.path().join("rivers/list.lua"),
+        "function after_rivers() error('x') end\nreturn { 'fraser' }",
+    )
+    .unwrap();
+    let engine = Engine::load(&path, "next_workers", &Options::default()).unwrap();
+    let call = |source: &str| {
+        let message = Message::new(source, "success", Value::Null);
+        engine.after(&message, &Value::Null, &Value::Null, &now()).result
+    };
+    assert_eq!(call("sleep").unwrap().next_workers, [worker("fraser", &[])]);
+    assert!(call("rivers").unwrap_err().to_string().starts_with("rivers/list.lua:1: x"));
+
+    std::fs::write(folder.path().join("rivers/list.lua"), "return {\n  'fraser' 'x'\n}").unwrap();
+    let error = Engine::load(&path, "next_workers", &Options::default()).unwrap_err();
+    assert_eq!(error.file, folder.path().join("rivers/list.lua"));
+    assert_eq!(error.line, Some(2));
+    std::fs::write(folder.path().join("rivers/list.lua"), "return require('rivers.list')").unwrap();
+    let error = Engine::load(&path, "next_workers", &Options::default()).unwrap_err();
+    assert_eq!(error.reason, "require: \"rivers.list\" requires itself");
+}
