@@ -168,10 +168,11 @@ impl Broker {
     fn hand_over(&mut self) -> zmq::Result<()> {
         while let Some((ticket, mut frames)) = self.waiting.pop_front() {
             frames.insert(0, ticket.to_frame());
-            if !socket::send(&self.manager, &frames)? {
+            let sent = socket::send(&self.manager, &frames);
+            if !matches!(sent, Ok(true)) {
                 frames.remove(0);
                 self.waiting.push_front((ticket, frames));
-                break;
+                return sent.map(|_| ());
             }
             self.open.insert(ticket);
         }

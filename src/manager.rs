@@ -157,7 +157,7 @@ impl Manager {
             }
             events = performed.events;
             if performed.reload {
-                events.extend(self.reload(read_again)?);
+                events.extend(self.reload(read_again));
             }
         }
         Ok(None)
@@ -204,8 +204,8 @@ impl Manager {
 
     /// SIGHUP: everything is read again, without letting go of the broker. A configuration that
     /// cannot be used is refused, and the old one stays.
-    fn reload(&mut self, read_again: ReadAgain) -> Result<Option<Event>, ManagerError> {
-        let Some(config) = read_again() else { return Ok(None) };
+    fn reload(&mut self, read_again: ReadAgain) -> Option<Event> {
+        let config = read_again()?;
         self.write_pending_checklist();
         let config = Arc::new(config);
         if config.checklist_file != self.performer.checklist_file.path() {
@@ -213,9 +213,13 @@ impl Manager {
         }
         let loaded = self.rules.follow(rule_set(&config));
         self.tell(loaded);
-        self.connect(&config.zmq)?;
+        if let Err(error) = self.connect(&config.zmq) {
+            let host = &config.zmq.host;
+            self.log
+                .critical(format_args!("cannot connect to {host}: {error}; the connection of before stays"));
+        }
         let checklist = self.read_checklist();
-        Ok(Some(Event::Reloaded { config, checklist }))
+        Some(Event::Reloaded { config, checklist })
     }
 
     /// Connects to where the configuration says. Connections that it no longer names are kept until

@@ -123,6 +123,13 @@ impl Check<'_> {
                 self.report(Severity::Error, &["zmq", "ports", name], text);
             }
         }
+        let bind = raw.bind.as_ref().filter(|address| *address != "*");
+        for (name, address) in [("host", Some(&raw.host)), ("bind", bind)] {
+            if address.is_some_and(|address| !is_address(address)) {
+                let text = "must be the name or the number of a host, with nothing around it".to_owned();
+                self.report(Severity::Error, &["zmq", name], text);
+            }
+        }
         if raw.ports.manager == raw.ports.workers {
             let text = format!("manager and workers need a port each, but both have {}", raw.ports.workers);
             self.report(Severity::Error, &["zmq", "ports", "workers"], text);
@@ -316,6 +323,12 @@ impl Check<'_> {
         let key = path.join(": ");
         self.problems.push(Problem { severity, file: self.file.to_owned(), line, key, text });
     }
+}
+
+/// Whether ZeroMQ can make something of it. Whether such a host exists shows when it is used.
+fn is_address(text: &str) -> bool {
+    let sign = |sign: char| sign.is_alphanumeric() || ".-_:[]%".contains(sign);
+    !text.is_empty() && text.chars().all(sign)
 }
 
 /// The document as the rules see it: the same, with the variables replaced.

@@ -32,8 +32,9 @@ pub fn send<F: AsRef<[u8]>>(socket: &Socket, frames: &[F]) -> zmq::Result<bool> 
     for (number, frame) in frames.iter().enumerate() {
         let more = if number + 1 < frames.len() { SNDMORE } else { 0 };
         match retry(|| socket.send(frame.as_ref(), DONTWAIT | more)) {
-            // Only the first frame can be refused: ZeroMQ takes a message whole.
-            Err(zmq::Error::EAGAIN) if number == 0 => return Ok(false),
+            // A later frame is refused too when the peer goes away in the middle: ZeroMQ then takes
+            // the earlier ones back, and nothing of the message was sent.
+            Err(zmq::Error::EAGAIN) => return Ok(false),
             result => result?,
         }
     }

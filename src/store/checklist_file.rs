@@ -86,7 +86,7 @@ impl ChecklistFile {
     /// # Errors
     /// When there is no checklist to be had from it.
     pub fn load(&mut self) -> Result<Map, LoadError> {
-        let bytes = fs::read(&self.path).map_err(|error| match error.kind() {
+        let bytes = read_regular(&self.path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => LoadError::Missing(self.path.clone()),
             _ => LoadError::Unreadable { path: self.path.clone(), error },
         })?;
@@ -230,7 +230,7 @@ impl Writer {
 fn replace(path: &Path, checklist: &Value) -> io::Result<usize> {
     let text = yaml::write(checklist, Keys::AsGiven);
     // A link stays a link: the file that it names is replaced.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = &target(path);
     let temporary = with_suffix(path, ".new");
     let explain = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let write = || -> io::Result<()> {
@@ -256,6 +256,23 @@ fn create(temporary: &Path, before: Option<&fs::Metadata>) -> io::Result<File> {
         file.set_permissions(Permissions::from_mode(mode))?;
     }
     Ok(file)
+}
+
+/// Reads a file, but not a pipe or a device, at which the manager would wait for ever.
+fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    if fs::metadata(path)?.is_file() {
+        fs::read(path)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
+}
+
+/// The file that a link names, also when it is not there yet.
+fn target(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| match fs::read_link(path) {
+        Ok(named) => path.parent().unwrap_or(Path::new("")).join(named),
+        Err(_) => path.to_owned(),
+    })
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -96,3 +96,26 @@ fn a_folder_that_cannot_be_written_is_said_and_tried_again() {
     system.wait_for_log("manager", "the checklist file could be written again");
     system.wait_for_checklist("{sleepyhead: {sleep time: 5}}");
 }
+
+#[test]
+fn a_pipe_in_its_place_does_not_stop_the_manager() {
+    let mut system = system().prepare();
+    let made = std::process::Command::new("mkfifo").arg(system.path("checklist.yaml")).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    system.start_broker();
+    system.start_manager(&[]);
+    system.wait_for_log("manager", "it is not a regular file");
+    system.works();
+}
+
+#[test]
+fn a_link_to_a_file_that_is_not_there_yet_stays_a_link() {
+    let mut system = system().prepare();
+    std::os::unix::fs::symlink("later.yaml", system.path("checklist.yaml")).expect("a link");
+    system.start_broker();
+    system.start_manager(&[]);
+    system.send("sleep", "success", "{sleep time: 5}");
+    system.wait_for_checklist("{sleepyhead: {sleep time: 5}}");
+    assert!(fs::symlink_metadata(system.path("checklist.yaml")).expect("the link").is_symlink());
+    assert!(system.path("later.yaml").is_file());
+}

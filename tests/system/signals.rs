@@ -153,3 +153,21 @@ fn sighup_reads_an_edited_checklist_file() {
     let reply = system.send_raw("{source: reader, type: need, payload: sleepyhead}");
     assert_eq!(reply.payload.get("sleep time").and_then(nowcast::yaml::Value::as_int), Some(6));
 }
+
+#[test]
+fn killing_the_manager_under_traffic_does_not_end_the_broker() {
+    let mut system = system().start();
+    let client = system.context.socket(zmq::DEALER).expect("a socket");
+    client.connect(&format!("tcp://127.0.0.1:{}", system.workers_port)).expect("a connection");
+    for _ in 0..20 {
+        for _ in 0..2_000 {
+            let frames = ["", "{source: keyless, type: success, payload: null}"];
+            client.send_multipart(frames, 0).expect("sent");
+        }
+        system.signal("manager", Signal::KILL);
+        system.wait_for_end("manager");
+        system.start_manager(&[]);
+    }
+    system.works();
+    assert!(!system.log("broker").contains("CRITICAL"), "{}", system.describe());
+}
