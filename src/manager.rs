@@ -133,7 +133,7 @@ impl Manager {
                 let reload = self.rules.check_now();
                 self.tell(reload);
             }
-            if let Some(status) = self.handle(events, read_again)? {
+            if let Some(status) = self.handle(events, read_again) {
                 self.end();
                 return Ok(status);
             }
@@ -145,7 +145,7 @@ impl Manager {
     }
 
     /// Decides a batch of events, performs what follows, and what follows from that.
-    fn handle(&mut self, mut events: Vec<Event>, read_again: ReadAgain) -> Result<Option<u8>, ManagerError> {
+    fn handle(&mut self, mut events: Vec<Event>, read_again: ReadAgain) -> Option<u8> {
         while !events.is_empty() {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
@@ -153,14 +153,14 @@ impl Manager {
             }
             let performed: Performed = self.performer.perform(effects, &self.state);
             if performed.stop.is_some() {
-                return Ok(performed.stop);
+                return performed.stop;
             }
             events = performed.events;
             if performed.reload {
                 events.extend(self.reload(read_again));
             }
         }
-        Ok(None)
+        None
     }
 
     /// Waits for whatever comes first. Requests come before the ends of runs: a worker ends after
