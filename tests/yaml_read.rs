@@ -244,3 +244,14 @@ fn sections_become_types() -> Result<(), ReadError> {
     assert_eq!((section.command.len(), section.limit), (2, Some(3)));
     Ok(())
 }
+
+/// A checklist grows by many messages, each within the limits, and must be read again all the same.
+#[test]
+fn a_file_of_our_own_may_be_larger_than_a_message() {
+    let text = "- 1\n".repeat(nowcast::yaml::limits::MAX_NODES + 1);
+    assert!(nowcast::yaml::read_bytes(text.as_bytes()).is_err());
+    let read = nowcast::yaml::read_own(text.as_bytes()).expect("it is read");
+    assert_eq!(read.as_list().map(<[_]>::len), Some(nowcast::yaml::limits::MAX_NODES + 1));
+    let bomb = "[&a [x, x, x, x, x, x, x, x, x, x], ".to_owned() + &"*a, ".repeat(1_000_000) + "]";
+    assert!(nowcast::yaml::read_own(bomb.as_bytes()).is_err(), "aliases do not get round it");
+}

@@ -91,7 +91,7 @@ impl ChecklistFile {
             _ => LoadError::Unreadable { path: self.path.clone(), error },
         })?;
         self.last_size = bytes.len();
-        let problem = match yaml::read_bytes(&bytes) {
+        let problem = match yaml::read_own(&bytes) {
             Ok(Value::Map(map)) => return Ok((*map).clone()),
             Ok(Value::Null) => "it is empty".to_owned(),
             Ok(other) => format!("it holds {}", other.kind()),

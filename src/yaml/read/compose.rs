@@ -16,13 +16,14 @@ use super::token::{Directive, TagToken, Token};
 use crate::yaml::resolve::resolve;
 
 /// Reads the one document of a text.
-pub(super) fn compose(text: &str) -> Result<Document<'_>, ReadError> {
+pub(super) fn compose(text: &str, limit: Size) -> Result<Document<'_>, ReadError> {
     let mut composer = Composer {
         scanner: Scanner::new(text)?,
         nodes: Vec::new(),
         handles: HashMap::new(),
         anchors: HashMap::new(),
         size: Size::default(),
+        limit,
         depth: 0,
     };
     let root = composer.document()?;
@@ -80,6 +81,7 @@ pub(super) struct Composer<'a> {
     handles: HashMap<&'a str, Cow<'a, str>>,
     anchors: HashMap<&'a str, Anchor>,
     pub size: Size,
+    limit: Size,
     depth: usize,
 }
 
@@ -218,7 +220,7 @@ impl<'a> Composer<'a> {
             return Err(ReadError::new(mark, format!("the value of *{name} would contain itself")));
         };
         check_depth(self.depth + target.height, mark)?;
-        self.size.add_alias(target.size, self.depth.saturating_sub(target.depth), mark)?;
+        self.size.add_alias(target.size, self.depth.saturating_sub(target.depth), self.limit, mark)?;
         Ok(Composed { node: anchor.node, height: target.height })
     }
 
@@ -291,7 +293,7 @@ impl<'a> Composer<'a> {
             None => Tag::Str,
         };
         let before = self.size;
-        self.size.add_node(text.len(), self.depth, mark)?;
+        self.size.add_node(text.len(), self.depth, self.limit, mark)?;
         let node = self.push(tag, Content::Scalar(text), mark, properties.anchor.is_some());
         if let Some((name, mark)) = properties.anchor {
             let complete = Complete { size: self.size.since(before), depth: self.depth, height: 0 };
@@ -303,7 +305,7 @@ impl<'a> Composer<'a> {
     /// The value that is left out: null.
     pub fn empty(&mut self) -> Result<Composed, ReadError> {
         let (_, mark) = self.scanner.peek()?;
-        self.size.add_node(0, self.depth, mark)?;
+        self.size.add_node(0, self.depth, self.limit, mark)?;
         let node = self.push(Tag::Null, Content::Scalar(Cow::Borrowed("")), mark, false);
         Ok(Composed { node, height: 0 })
     }
@@ -327,7 +329,7 @@ impl<'a> Composer<'a> {
         self.check_anchor(properties)?;
         let (_, next_mark) = self.scanner.peek()?;
         let mark = properties.mark.unwrap_or(next_mark);
-        self.size.add_node(0, self.depth, mark)?;
+        self.size.add_node(0, self.depth, self.limit, mark)?;
         self.depth += 1;
         check_depth(self.depth, mark)?;
         let tag = match properties.tag.as_deref() {

@@ -27,16 +27,38 @@ pub(super) struct Size {
 }
 
 impl Size {
+    /// What a document from a stranger may amount to.
+    pub const LIMIT: Size = Size { nodes: MAX_NODES, bytes: MAX_BYTES };
+
+    /// What a document of ours may amount to: as much as its own text can hold, but no more by aliases.
+    pub fn limit_of_own(text: &str) -> Size {
+        // Flow style on one line can grow by indentation when it is written in block style.
+        let bytes = text.len().saturating_mul(2 * MAX_DEPTH);
+        Size { nodes: MAX_NODES.max(text.len()), bytes: MAX_BYTES.max(bytes) }
+    }
+
     /// Counts one more node.
-    pub fn add_node(&mut self, text_bytes: usize, depth: usize, mark: Mark) -> Result<(), ReadError> {
+    pub fn add_node(
+        &mut self,
+        text_bytes: usize,
+        depth: usize,
+        limit: Size,
+        mark: Mark,
+    ) -> Result<(), ReadError> {
         // "- ", two spaces for each level above, the text and its line break.
-        self.add(Size { nodes: 1, bytes: 3 + 2 * depth + text_bytes }, mark)
+        self.add(Size { nodes: 1, bytes: 3 + 2 * depth + text_bytes }, limit, mark)
     }
 
     /// Counts the target of an alias again; it stands `deeper` levels below where it was first written.
-    pub fn add_alias(&mut self, target: Size, deeper: usize, mark: Mark) -> Result<(), ReadError> {
+    pub fn add_alias(
+        &mut self,
+        target: Size,
+        deeper: usize,
+        limit: Size,
+        mark: Mark,
+    ) -> Result<(), ReadError> {
         let indentation = target.nodes.saturating_mul(2 * deeper);
-        self.add(Size { nodes: target.nodes, bytes: target.bytes.saturating_add(indentation) }, mark)
+        self.add(Size { nodes: target.nodes, bytes: target.bytes.saturating_add(indentation) }, limit, mark)
     }
 
     /// What was counted since `earlier`.
@@ -44,15 +66,16 @@ impl Size {
         Size { nodes: self.nodes - earlier.nodes, bytes: self.bytes - earlier.bytes }
     }
 
-    fn add(&mut self, more: Size, mark: Mark) -> Result<(), ReadError> {
+    fn add(&mut self, more: Size, limit: Size, mark: Mark) -> Result<(), ReadError> {
         self.nodes = self.nodes.saturating_add(more.nodes);
         self.bytes = self.bytes.saturating_add(more.bytes);
-        if self.nodes > MAX_NODES {
-            let what = format!("the document has more than {MAX_NODES} values");
+        if self.nodes > limit.nodes {
+            let what = format!("the document has more than {} values", limit.nodes);
             return Err(ReadError::new(mark, what).because("each use of an alias counts in full"));
         }
-        if self.bytes > MAX_BYTES {
-            let what = format!("the document is larger than {} MiB when it is written out", MAX_BYTES >> 20);
+        if self.bytes > limit.bytes {
+            let what =
+                format!("the document is larger than {} MiB when it is written out", limit.bytes >> 20);
             return Err(ReadError::new(mark, what).because("each use of an alias counts in full"));
         }
         Ok(())

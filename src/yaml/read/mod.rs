@@ -23,6 +23,8 @@ mod token;
 pub use error::{Mark, ReadError};
 pub use marks::Marks;
 
+use limits::Size;
+
 use super::Value;
 
 /// Reads a text as `PyYAML`'s `yaml.safe_load` does. A text without a document is null.
@@ -32,7 +34,7 @@ use super::Value;
 /// If the text is not YAML, holds several documents, uses a tag that `safe_load` refuses, or goes past one
 /// of the [`limits`].
 pub fn read(text: &str) -> Result<Value, ReadError> {
-    construct::construct(&mut compose::compose(text)?)
+    construct::construct(&mut compose::compose(text, Size::LIMIT)?)
 }
 
 /// Reads UTF-8; see [`read`].
@@ -44,13 +46,24 @@ pub fn read_bytes(bytes: &[u8]) -> Result<Value, ReadError> {
     read(utf8(bytes)?)
 }
 
+/// Reads UTF-8 that this program wrote, or a person beside it: such a file may be as large as it is, so
+/// that what was written can be read again; see [`read`].
+///
+/// # Errors
+///
+/// Those of [`read_bytes`].
+pub fn read_own(bytes: &[u8]) -> Result<Value, ReadError> {
+    let text = utf8(bytes)?;
+    construct::construct(&mut compose::compose(text, Size::limit_of_own(text))?)
+}
+
 /// Reads a text and remembers where its keys stand; see [`read`].
 ///
 /// # Errors
 ///
 /// Those of [`read`].
 pub fn read_marked(text: &str) -> Result<(Value, Marks), ReadError> {
-    let mut document = compose::compose(text)?;
+    let mut document = compose::compose(text, Size::LIMIT)?;
     let value = construct::construct(&mut document)?;
     let marks = Marks::new(&document);
     Ok((value, marks))
