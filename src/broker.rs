@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use zmq::{Context, POLLIN, POLLOUT, PollItem, Socket, SocketType};
 
-use crate::config::{Config, Zmq};
+use crate::config::{ReadAgain, Zmq};
 use crate::core::Signal;
 use crate::logging::Logger;
 use crate::net::socket::{self, Frames};
@@ -48,10 +48,6 @@ pub enum BrokerError {
     #[error("ZMQError: {0}")]
     Zmq(#[from] zmq::Error),
 }
-
-/// What SIGHUP does: reads the configuration again and sets up logging from it; `None` when the new
-/// one is refused and the old one stays.
-pub type Reload<'a> = &'a mut dyn FnMut() -> Option<Config>;
 
 /// A broker with its ports bound.
 pub struct Broker {
@@ -107,7 +103,11 @@ impl Broker {
             [("worker", zmq.workers_port, &self.workers), ("manager", zmq.manager_port, &self.manager)];
         for (whose, port, socket) in ports {
             let endpoint = format!("tcp://{}:{port}", zmq.bind_address());
-            if !self.bound.contains(&endpoint) {
+            let other = self.bound.iter().find(|bound| bound.ends_with(&format!(":{port}")));
+            if let Some(other) = other.filter(|other| **other != endpoint) {
+                self.log
+                    .warning(format_args!("port {port} stays bound as {other}; {endpoint} takes a restart"));
+            } else if other.is_none() {
                 socket.bind(&endpoint).map_err(|error| BrokerError::Bind {
                     endpoint: endpoint.clone(),
                     port,
@@ -124,13 +124,13 @@ impl Broker {
     ///
     /// # Errors
     /// When ZeroMQ fails.
-    pub fn run(&mut self, signals: &mut Signals, reload: Reload) -> Result<(), BrokerError> {
+    pub fn run(&mut self, signals: &mut Signals, read_again: ReadAgain) -> Result<(), BrokerError> {
         loop {
             self.wait(signals, true, -1)?;
             for signal in signals.take() {
                 self.log.info(signal.log_text());
                 match signal {
-                    Signal::Hangup => self.reload(reload),
+                    Signal::Hangup => self.reload(read_again),
                     Signal::Interrupt | Signal::Terminate => return self.drain(signals),
                 }
             }
@@ -195,8 +195,8 @@ impl Broker {
         Ok(())
     }
 
-    fn reload(&mut self, reload: Reload) {
-        let Some(config) = reload() else { return };
+    fn reload(&mut self, read_again: ReadAgain) {
+        let Some(config) = read_again() else { return };
         if let Err(error) = self.bind_ports(&config.zmq) {
             self.log.error(format_args!("{error}. The ports that were bound before stay as they are"));
         }
@@ -212,7 +212,7 @@ impl Broker {
         while !(self.open.is_empty() && self.waiting.is_empty()) {
             let left = end.saturating_duration_since(Instant::now());
             let timeout = i64::try_from(left.as_millis()).unwrap_or(0);
-            if timeout == 0 || !signals.take().is_empty() {
+            if timeout == 0 || signals.take().iter().any(|signal| signal.ends()) {
                 let count = self.open.len() + self.waiting.len();
                 self.log.warning(format_args!("ended with unanswered requests: {count}"));
                 break;

@@ -1,22 +1,35 @@
-//! The map of `nowcast`, in reading order: follow a message from the worker that sends it to what
-//! comes of it.
+//! The map of `nowcast`: follow a message from the worker that sends it to what comes of it.
+//!
+//! 1. [`message`]: what travels, a source, a type and a payload
+//! 2. [`worker`]: who sends it; the harness and the built-in workers
+//! 3. [`net`]: how it travels; sockets, envelopes, signals, the worker's client
+//! 4. [`broker`]: who carries it to the manager and its reply back
+//! 5. [`manager`]: who receives it; waits, decides, performs
+//! 6. [`core`]: what it means; events to effects, pure
+//! 7. [`rules`]: what the user's Lua makes of it
+//! 8. [`perform`]: what comes of it; the one executor of effects
+//! 9. [`launch`]: workers as command lines and processes
+//! 10. [`store`]: what is kept on disk
+//!
+//! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`yaml`] (values exactly as
+//! `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries), [`supervise`]
+//! (`nowcast up`) and [`cli`] (the command line).
 //!
 //! [`core`] decides and imports nothing that could reach the world; only [`perform`] carries out
 //! what it decides; only [`cli`] knows every other module. `tests/tidy.rs` holds these lines.
 
-pub mod broker; // who carries it: from workers to the manager and back
-pub mod core; // what it means: events to effects, pure
-pub mod launch; // workers as commands and processes
-pub mod manager; // who receives it: wait, decide, perform
-pub mod message; // what travels: source, type, payload
-pub mod net; // how it travels: sockets, envelopes, the worker's client
-pub mod perform; // what comes of it: the one executor of effects
-pub mod rules; // what the user's Lua makes of it
-pub mod store;
-pub mod worker; // who sends it: the harness and the built-in workers // what is kept on disk
-
+pub mod broker;
 pub mod cli;
-pub mod config; // nowcast.yaml, read raw, then checked
-pub mod logging; // Python's logging dictionaries
-pub mod supervise; // `nowcast up`
-pub mod yaml; // values, exactly as PyYAML reads and writes them // the command line
+pub mod config;
+pub mod core;
+pub mod launch;
+pub mod logging;
+pub mod manager;
+pub mod message;
+pub mod net;
+pub mod perform;
+pub mod rules;
+pub mod store;
+pub mod supervise;
+pub mod worker;
+pub mod yaml;

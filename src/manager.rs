@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use jiff::ZonedDateTime;
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
-use crate::config::{Config, Zmq};
+use crate::config::{Config, ReadAgain, Zmq};
 use crate::core::checklist::Checklist;
-use crate::core::{Effect, Event, RequestId, State, decide};
+use crate::core::{Effect, Event, RequestId, State, decide, end_if_idle};
 use crate::launch::Children;
 use crate::logging::Logger;
 use crate::net::{Signals, envelope, socket};
 use crate::perform::{Performed, Performer};
 use crate::rules::{Engine, Options as EngineOptions, Reload, Reloader, RuleSet};
-use crate::store::{ChecklistFile, LoadError};
+use crate::store::ChecklistFile;
 use crate::yaml::{Map, Value, python};
 
 /// The name under which the manager logs and answers: the peer's.
@@ -53,10 +53,6 @@ pub struct Options {
     /// End by itself when no run is open and no join waits.
     pub exit_when_idle: bool,
 }
-
-/// What SIGHUP does first: reads the configuration again and sets up logging from it; `None` when the
-/// new one is refused and the old one stays.
-pub type ReadAgain<'a> = &'a mut dyn FnMut() -> Option<Config>;
 
 /// A manager, connected to its broker.
 pub struct Manager {
@@ -124,6 +120,19 @@ impl Manager {
         signals: &mut Signals,
         read_again: ReadAgain,
     ) -> Result<u8, ManagerError> {
+        let result = self.work(first, signals, read_again);
+        if let Err(error) = self.write_pending_checklist() {
+            self.log.critical(format_args!("the checklist file could not be written: {error}"));
+        }
+        result
+    }
+
+    fn work(
+        &mut self,
+        first: Vec<Event>,
+        signals: &mut Signals,
+        read_again: ReadAgain,
+    ) -> Result<u8, ManagerError> {
         let mut events = first;
         self.log.debug("listening...");
         loop {
@@ -134,7 +143,7 @@ impl Manager {
                 self.tell(reload);
             }
             if let Some(status) = self.handle(events, read_again) {
-                self.end();
+                self.answer_the_rest(read_again)?;
                 return Ok(status);
             }
             if heard {
@@ -144,23 +153,35 @@ impl Manager {
         }
     }
 
-    /// Decides a batch of events, performs what follows, and what follows from that.
+    /// Decides a batch of events, performs what follows, and what follows from that. The exit status if
+    /// that is the end.
     fn handle(&mut self, mut events: Vec<Event>, read_again: ReadAgain) -> Option<u8> {
+        let mut stop = None;
         while !events.is_empty() {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
                 effects.extend(decide(&mut self.state, event, &self.rules, &ZonedDateTime::now()));
             }
+            effects.extend(end_if_idle(&self.state));
             let performed: Performed = self.performer.perform(effects, &self.state);
-            if performed.stop.is_some() {
-                return performed.stop;
-            }
+            stop = stop.or(performed.stop);
             events = performed.events;
             if performed.reload {
                 events.extend(self.reload(read_again));
             }
         }
-        None
+        stop
+    }
+
+    /// The requests that wait in this process already would be lost with it.
+    fn answer_the_rest(&mut self, read_again: ReadAgain) -> Result<(), ManagerError> {
+        loop {
+            let requests = self.receive()?;
+            if requests.is_empty() {
+                return Ok(());
+            }
+            self.handle(requests, read_again);
+        }
     }
 
     /// Waits for whatever comes first. Requests come before the ends of runs: a worker ends after
@@ -206,7 +227,7 @@ impl Manager {
     /// cannot be used is refused, and the old one stays.
     fn reload(&mut self, read_again: ReadAgain) -> Option<Event> {
         let config = read_again()?;
-        self.write_pending_checklist();
+        let written = self.write_pending_checklist();
         let config = Arc::new(config);
         if config.checklist_file != self.performer.checklist_file.path() {
             self.performer.checklist_file = ChecklistFile::new(config.checklist_file.clone());
@@ -218,7 +239,17 @@ impl Manager {
             self.log
                 .critical(format_args!("cannot connect to {host}: {error}; the connection of before stays"));
         }
-        let checklist = self.read_checklist();
+        let checklist = match written {
+            Ok(()) => self.read_checklist(),
+            // The file is older than the memory.
+            Err(error) => {
+                self.log.critical(format_args!(
+                    "the checklist file is not read, for it cannot be written: {error}"
+                ));
+                None
+            }
+        };
+        self.log.debug("listening...");
         Some(Event::Reloaded { config, checklist })
     }
 
@@ -282,27 +313,20 @@ impl Manager {
             }
             Err(error) => {
                 self.log.warning(format_args!("checklist load failed:\n{error}"));
-                let kept = matches!(error, LoadError::Missing(_)) || self.state.checklist.is_empty();
-                self.log.warning(if kept {
-                    "running with empty checklist"
+                if self.state.checklist.is_empty() {
+                    self.log.warning("running with empty checklist");
                 } else {
-                    "running with the checklist in memory"
-                });
-                matches!(error, LoadError::Missing(_)).then(Map::new)
+                    self.log.warning("running with the checklist in memory, and writing it");
+                    self.performer.checklist_file.changed(Instant::now());
+                }
+                None
             }
         }
     }
 
-    fn write_pending_checklist(&mut self) {
+    fn write_pending_checklist(&mut self) -> std::io::Result<()> {
         let checklist = self.state.checklist.to_value();
-        if let Err(error) = self.performer.checklist_file.flush(|| checklist) {
-            self.log.critical(format_args!("the checklist file could not be written: {error}"));
-        }
-    }
-
-    /// Leaves nothing unwritten. Runs go on without the manager.
-    fn end(&mut self) {
-        self.write_pending_checklist();
+        self.performer.checklist_file.flush(|| checklist, Instant::now())
     }
 }
 

@@ -8,7 +8,7 @@ use nowcast::config;
 use nowcast::core::checklist::Checklist;
 use nowcast::core::{
     Command, Effect, Ending, Event, NextWorker, RequestId, RuleAnswer, RuleCall, RuleError, Rules, RunId,
-    Signal, State, decide,
+    Signal, State, decide, end_if_idle,
 };
 use nowcast::logging::Level;
 use nowcast::message::Message;
@@ -51,7 +51,9 @@ fn manager<F: Fn(&Message, &Value) -> Result<RuleAnswer, RuleError>>(rules: F) -
 
 impl<R: Rules> Manager<R> {
     fn happens(&mut self, event: Event) -> Vec<Effect> {
-        decide(&mut self.state, event, &self.rules, &ZonedDateTime::now())
+        let mut effects = decide(&mut self.state, event, &self.rules, &ZonedDateTime::now());
+        effects.extend(end_if_idle(&self.state));
+        effects
     }
 
     /// A worker's message; answers what was replied, launched, and done besides.

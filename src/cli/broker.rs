@@ -6,19 +6,17 @@ use std::process::ExitCode;
 use super::{USAGE, daemon};
 use crate::broker::{Broker, BrokerError, NAME};
 use crate::logging::Logger;
-use crate::net::Signals;
 
 pub(super) fn run(args: &daemon::Args) -> ExitCode {
     let log = Logger::new(NAME);
-    let config = match daemon::set_up(args, &log) {
-        Ok(config) => config,
+    let (config, mut signals) = match daemon::set_up(args, &log) {
+        Ok(ready) => ready,
         Err(status) => return status,
     };
     let file = config.file.clone();
     // The standard library seeds every hasher from the operating system's random numbers.
     let epoch = RandomState::new().hash_one(std::process::id());
-    let work = || -> anyhow::Result<()> {
-        let mut signals = Signals::install()?;
+    let mut work = || -> anyhow::Result<()> {
         let mut broker = Broker::bind(&config.zmq, epoch, log.clone())?;
         broker.run(&mut signals, &mut || daemon::read_again(&file, &log))?;
         Ok(())

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::{ConfigFile, USAGE};
 use crate::config::{self, Config, Problem, Severity};
 use crate::logging::{self, Logger, Role};
+use crate::net::Signals;
 use crate::supervise;
 
 /// The command line of a daemon.
@@ -22,17 +23,20 @@ pub(super) struct Args {
 
 /// Reads the configuration, sets up logging and says so, as the peer's daemons do. A configuration
 /// that cannot be used is written to standard error and is the end: the exit status says so.
-pub(super) fn set_up(args: &Args, log: &Logger) -> Result<Config, ExitCode> {
+///
+/// Signals are taken over first: one that comes during the start is obeyed as soon as it can be.
+pub(super) fn set_up(args: &Args, log: &Logger) -> Result<(Config, Signals), ExitCode> {
     let fail = |error: &dyn Display| {
         eprintln!("{error}");
         ExitCode::from(USAGE)
     };
+    let signals = Signals::install().map_err(|error| fail(&error))?;
     if let Some(parent) = args.end_with {
         supervise::end_with_parent(parent).map_err(|error| fail(&error))?;
     }
     let (config, problems) = config::load(&args.config.file).map_err(|error| fail(&error))?;
     start_logging(&config, &problems, log).map_err(|error| fail(&error))?;
-    Ok(config)
+    Ok((config, signals))
 }
 
 /// SIGHUP: the same with what the file holds now. If that cannot be used, the old configuration

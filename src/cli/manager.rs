@@ -7,7 +7,6 @@ use crate::core::{Command, Event, NextWorker};
 use crate::launch::argv::LOCALHOST;
 use crate::logging::Logger;
 use crate::manager::{Manager, NAME, Options};
-use crate::net::Signals;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -59,8 +58,8 @@ fn worker(text: &str) -> Result<NextWorker, &'static str> {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     let log = Logger::new(NAME);
-    let config = match daemon::set_up(&args.daemon, &log) {
-        Ok(config) => config,
+    let (config, mut signals) = match daemon::set_up(&args.daemon, &log) {
+        Ok(ready) => ready,
         Err(status) => return status,
     };
     let file = config.file.clone();
@@ -68,7 +67,6 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Options { ignore_checklist: args.ignore_checklist, exit_when_idle: args.task.exit_when_idle };
     let launches = args.task.launches();
     let work = || -> anyhow::Result<u8> {
-        let mut signals = Signals::install()?;
         let mut manager = Manager::start(config, options, std::env::current_exe()?, log.clone())?;
         Ok(manager.run(launches, &mut signals, &mut || daemon::read_again(&file, &log))?)
     };

@@ -40,6 +40,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn supervise(args: &Args) -> anyhow::Result<u8> {
+    let mut signals = Signals::install()?;
     let file = &args.config.file;
     let environment = defaults(file)?;
     let lookup = |name: &str| {
@@ -49,7 +50,6 @@ fn supervise(args: &Args) -> anyhow::Result<u8> {
     let (config, _) = config::load_with(file, &lookup)?;
     let (setup, _) = Setup::from_value(&config.logging, Role::Daemon)?;
     logging::install(setup);
-    let mut signals = Signals::install()?;
     let supervisor = Supervisor::start(daemons(args)?, environment, Logger::new(NAME))?;
     Ok(supervisor.run(&mut signals)?)
 }

@@ -126,7 +126,8 @@ impl Check<'_> {
         let bind = raw.bind.as_ref().filter(|address| *address != "*");
         for (name, address) in [("host", Some(&raw.host)), ("bind", bind)] {
             if address.is_some_and(|address| !is_address(address)) {
-                let text = "must be the name or the number of a host, with nothing around it".to_owned();
+                let text =
+                    "must be the name or the IPv4 address of a host, with nothing around it".to_owned();
                 self.report(Severity::Error, &["zmq", name], text);
             }
         }
@@ -327,7 +328,7 @@ impl Check<'_> {
 
 /// Whether ZeroMQ can make something of it. Whether such a host exists shows when it is used.
 fn is_address(text: &str) -> bool {
-    let sign = |sign: char| sign.is_alphanumeric() || ".-_:[]%".contains(sign);
+    let sign = |sign: char| sign.is_alphanumeric() || ".-_".contains(sign);
     !text.is_empty() && text.chars().all(sign)
 }
 

@@ -1,6 +1,6 @@
 //! The configuration that the rest of the program sees: complete and consistent.
 
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
@@ -51,13 +51,10 @@ impl Zmq {
     pub fn bind_address(&self) -> &str {
         match &self.bind {
             Some(address) => address,
-            None if self.is_loopback() => "127.0.0.1",
+            None if self.host == "localhost" => "127.0.0.1",
+            None if self.host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback()) => &self.host,
             None => "*",
         }
-    }
-
-    fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 

@@ -14,3 +14,7 @@ pub use check::{load, load_with, parse};
 pub use checked::{Config, Host, RegisteredWorker, Registry, WorkerCommand, Zmq};
 pub use environment::Lookup;
 pub use problem::{ConfigError, Problem, Severity};
+
+/// What SIGHUP does first in a daemon: reads the configuration again and sets up logging from it; `None`
+/// when the new one is refused and the old one stays.
+pub type ReadAgain<'a> = &'a mut dyn FnMut() -> Option<Config>;

@@ -43,11 +43,17 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, now: &ZonedDat
             }
         }
     }
-    if state.exit_when_idle && state.is_idle() {
-        effects.push(Effect::log(Level::INFO, "nothing left to do; shutting down"));
-        effects.push(Effect::Stop { status: u8::from(state.trouble) });
-    }
     effects
+}
+
+/// What follows from a whole batch of events: a manager that is to end when nothing is left to do, ends.
+#[must_use]
+pub fn end_if_idle(state: &State) -> Vec<Effect> {
+    if !(state.exit_when_idle && state.is_idle()) {
+        return Vec::new();
+    }
+    let text = "nothing left to do; shutting down";
+    vec![Effect::log(Level::INFO, text), Effect::Stop { status: u8::from(state.trouble) }]
 }
 
 /// A worker's message: registered? then to the checklist and the rules. Every request gets a reply.
@@ -179,6 +185,7 @@ fn ask_rules(
 fn follow(state: &mut State, worker: &str, answer: RuleAnswer, effects: &mut Vec<Effect>) {
     if let Some(must_finish) = answer.must_finish.filter(|names| !names.is_empty()) {
         if let Some(parked) = state.joins.open(worker, must_finish.clone()) {
+            state.trouble = true;
             let text = format!(
                 "the join of {worker} was opened again before {} had finished; parked, not launched: {}",
                 parked.must_finish.join(", "),

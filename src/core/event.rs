@@ -84,7 +84,13 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// The peer's words for it in the log; `doing` is what the process does about it.
+    /// Whether it is to end the process.
+    #[must_use]
+    pub fn ends(self) -> bool {
+        self != Signal::Hangup
+    }
+
+    /// The peer's words for it in the log.
     #[must_use]
     pub fn log_text(self) -> &'static str {
         match self {

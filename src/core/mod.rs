@@ -11,7 +11,7 @@ pub mod joins;
 pub mod rules;
 pub mod state;
 
-pub use decide::decide;
+pub use decide::{decide, end_if_idle};
 pub use effect::Effect;
 pub use event::{Command, Ending, Event, RequestId, RunId, Signal};
 pub use rules::{LogLine, NextWorker, RuleAnswer, RuleCall, RuleError, Rules};

@@ -113,18 +113,6 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         }
     }
 
-    /// How many have not been reaped.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.children.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.children.is_empty()
-    }
-
     /// Whether a child of that name runs.
     #[must_use]
     pub fn contains(&self, key: &Key) -> bool {

@@ -49,8 +49,8 @@ impl Client {
     /// # Errors
     /// When ZeroMQ fails.
     pub fn send(&self, message: &Message) -> Result<(), ClientError> {
-        self.socket.send(message.encode().as_bytes(), 0)?;
-        Ok(())
+        let text = message.encode();
+        Ok(socket::retry(|| self.socket.send(text.as_bytes(), 0))?)
     }
 
     /// Waits for the reply without limit. After each `patience` without one, `still_waiting` is
@@ -64,16 +64,15 @@ impl Client {
         still_waiting: &mut dyn FnMut(u32),
     ) -> Result<Message, ClientError> {
         let timeout = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
-        for rounds in 0.. {
-            if rounds > 0 {
-                still_waiting(rounds);
-            }
+        let mut rounds = 0;
+        loop {
             let mut items = [self.socket.as_poll_item(POLLIN)];
             socket::poll(&mut items, timeout)?;
             if let Some(frames) = socket::receive(&self.socket)? {
                 return Ok(Message::decode(&frames.concat())?);
             }
+            rounds += 1;
+            still_waiting(rounds);
         }
-        unreachable!("the loop ends with a reply or an error")
     }
 }

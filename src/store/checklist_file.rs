@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,10 @@ pub struct ChecklistFile {
     path: PathBuf,
     last_size: usize,
     writer: Option<Writer>,
+    /// When the next write is due.
     due: Option<Instant>,
+    /// When to ask the thread again how its write ended; `None` while it has nothing to do.
+    ask: Option<Instant>,
     failing: bool,
 }
 
@@ -47,12 +50,14 @@ pub enum LoadError {
     /// There is no such file.
     #[error("there is no file {}", .0.display())]
     Missing(PathBuf),
-    /// It is there and cannot be read at all.
-    #[error("{} cannot be read: {error}", path.display())]
-    Unreadable {
+    /// What it holds is no checklist, and it could not be set aside.
+    #[error("{} is not a checklist: {problem}; and it cannot be renamed: {error}", path.display())]
+    Stuck {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// What is wrong with it.
+        problem: String,
+        /// Why it stays where it is.
         error: io::Error,
     },
     /// What it holds is no checklist; it was set aside.
@@ -71,7 +76,7 @@ impl ChecklistFile {
     /// The file at that path, which need not exist.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path, last_size: 0, writer: None, due: None, failing: false }
+        Self { path, last_size: 0, writer: None, due: None, ask: None, failing: false }
     }
 
     /// Where it is.
@@ -86,32 +91,37 @@ impl ChecklistFile {
     /// # Errors
     /// When there is no checklist to be had from it.
     pub fn load(&mut self) -> Result<Map, LoadError> {
-        let bytes = read_regular(&self.path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => LoadError::Missing(self.path.clone()),
-            _ => LoadError::Unreadable { path: self.path.clone(), error },
-        })?;
-        self.last_size = bytes.len();
-        let problem = match yaml::read_own(&bytes) {
-            Ok(Value::Map(map)) => return Ok((*map).clone()),
-            Ok(Value::Null) => "it is empty".to_owned(),
-            Ok(other) => format!("it holds {}", other.kind()),
+        let problem = match read_regular(&self.path) {
+            Ok(bytes) => {
+                self.last_size = bytes.len();
+                match yaml::read_own(&bytes) {
+                    Ok(Value::Map(map)) => return Ok((*map).clone()),
+                    Ok(Value::Null) => "it is empty".to_owned(),
+                    Ok(other) => format!("it holds {}", other.kind()),
+                    Err(error) => error.to_string(),
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(LoadError::Missing(self.path.clone()));
+            }
             Err(error) => error.to_string(),
         };
-        let kept =
-            self.set_aside().map_err(|error| LoadError::Unreadable { path: self.path.clone(), error })?;
-        Err(LoadError::Damaged { path: self.path.clone(), problem, kept })
+        match self.set_aside() {
+            Ok(kept) => Err(LoadError::Damaged { path: self.path.clone(), problem, kept }),
+            Err(error) => Err(LoadError::Stuck { path: self.path.clone(), problem, error }),
+        }
     }
 
     /// Renames the file to the first free name with a number behind it.
     fn set_aside(&self) -> io::Result<PathBuf> {
-        for number in 1.. {
-            let kept = with_suffix(&self.path, &format!(".damaged-{number}"));
+        let names = (1..=10_000).map(|number| with_suffix(&self.path, &format!(".damaged-{number}")));
+        for kept in names {
             if !kept.try_exists()? {
                 fs::rename(&self.path, &kept)?;
                 return Ok(kept);
             }
         }
-        unreachable!("the numbers do not end")
+        Err(io::Error::other("ten thousand damaged ones are there already"))
     }
 
     /// Notes that the checklist changed at `now`. The file is written by the next
@@ -124,34 +134,46 @@ impl ChecklistFile {
     /// When the next [`ChecklistFile::tick`] has something to do.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        self.due
+        self.due.into_iter().chain(self.ask).min()
     }
 
-    /// Writes the file if that is due; a large one in a thread of its own. Says when writing began to
-    /// fail or works again.
+    /// Writes the file if that is due; a large one in a thread of its own, one write at a time. Says when
+    /// writing began to fail or works again.
     pub fn tick(&mut self, checklist: impl FnOnce() -> Value, now: Instant) -> Option<Writing> {
-        let mut result = self.last_result();
+        let mut result = self.result_of_thread(now);
         if self.due.is_some_and(|due| due <= now) {
-            self.due = None;
-            result = if self.is_large() {
-                self.hand_over(checklist(), now).err().map(Err).or(result)
+            if self.ask.is_some() {
+                self.due = self.ask;
             } else {
-                Some(replace(&self.path, &checklist()))
-            };
+                self.due = None;
+                result = if self.is_large() {
+                    self.hand_over(checklist(), now).err().map(Err).or(result)
+                } else {
+                    Some(replace(&self.path, &checklist()))
+                };
+            }
         }
         self.note(result?, now)
     }
 
-    /// Writes what is not written yet, now.
+    /// Writes what is not written yet, now. What fails stays due.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn flush(&mut self, checklist: impl FnOnce() -> Value) -> io::Result<()> {
-        let mut result = self.writer.take().map_or(Ok(()), Writer::finish);
-        if self.due.take().is_some() || result.is_err() {
-            result = replace(&self.path, &checklist()).map(|size| self.last_size = size);
+    pub fn flush(&mut self, checklist: impl FnOnce() -> Value, now: Instant) -> io::Result<()> {
+        self.ask = None;
+        let result = self.writer.take().map_or(Ok(()), Writer::finish);
+        if self.due.take().is_none() && result.is_ok() {
+            return Ok(());
         }
-        result
+        match replace(&self.path, &checklist()) {
+            Ok(size) => self.last_size = size,
+            Err(error) => {
+                self.due = Some(now + RETRY);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     fn is_large(&self) -> bool {
@@ -177,30 +199,31 @@ impl ChecklistFile {
             Some(writer) => writer,
             none => none.insert(Writer::start(self.path.clone())?),
         };
-        if !writer.offer(checklist) {
-            // Still busy with the one before; it takes the newest at the next tick.
-            self.due = Some(now + DELAY);
-        }
+        writer.work.send(checklist).map_err(|_| io::Error::other("the thread that writes it has ended"))?;
+        self.ask = Some(now + DELAY);
         Ok(())
     }
 
-    fn last_result(&mut self) -> Option<io::Result<usize>> {
-        self.writer.as_ref().and_then(|writer| writer.results.try_iter().last())
+    /// How the thread's write ended, if it has.
+    fn result_of_thread(&mut self, now: Instant) -> Option<io::Result<usize>> {
+        self.ask?;
+        let result = self.writer.as_ref().and_then(|writer| writer.results.try_recv().ok());
+        self.ask = if result.is_none() { Some(now + DELAY) } else { None };
+        result
     }
 }
 
 /// The thread that writes large checklists.
 #[derive(Debug)]
 struct Writer {
-    work: SyncSender<Value>,
+    work: Sender<Value>,
     results: Receiver<io::Result<usize>>,
     thread: JoinHandle<()>,
 }
 
 impl Writer {
     fn start(path: PathBuf) -> io::Result<Self> {
-        // One checklist waits at the most: a newer one makes an older one pointless.
-        let (work, checklists) = mpsc::sync_channel::<Value>(1);
+        let (work, checklists) = mpsc::channel::<Value>();
         let (report, results) = mpsc::channel();
         let thread = std::thread::Builder::new().name("checklist".to_owned()).spawn(move || {
             for checklist in checklists {
@@ -209,10 +232,6 @@ impl Writer {
             }
         })?;
         Ok(Self { work, results, thread })
-    }
-
-    fn offer(&mut self, checklist: Value) -> bool {
-        !matches!(self.work.try_send(checklist), Err(TrySendError::Full(_)))
     }
 
     fn finish(self) -> io::Result<()> {

@@ -108,10 +108,18 @@ impl Supervisor {
             if supervised.due.is_some_and(|due| due <= now) {
                 let argv =
                     if supervised.starts == 0 { &supervised.daemon.first } else { &supervised.daemon.again };
-                self.children.start(index, argv, &self.environment)?;
                 supervised.due = None;
                 supervised.started = now;
                 supervised.starts += 1;
+                match self.children.start(index, argv, &self.environment) {
+                    Ok(()) => {}
+                    Err(error) if supervised.starts == 1 => return Err(error),
+                    // Short of memory or processes, perhaps; better in a while.
+                    Err(error) => {
+                        self.log.error(format_args!("{} cannot be started: {error}", supervised.daemon.name));
+                        supervised.due = Some(now + LONGEST_PAUSE);
+                    }
+                }
             }
         }
         Ok(())
@@ -122,7 +130,14 @@ impl Supervisor {
         let supervised = self.daemons.get_mut(index)?;
         let name = supervised.daemon.name;
         if supervised.daemon.is_last {
-            return Some(u8::from(!ending.is_success()));
+            if !ending.is_success() {
+                self.log.error(format_args!("{name} {ending}"));
+            }
+            return Some(match ending {
+                Ending::Status(0) => 0,
+                Ending::Status(CANNOT_START) => 2,
+                _ => 1,
+            });
         }
         if ending == Ending::Status(CANNOT_START) && supervised.starts == 1 {
             self.log
@@ -148,7 +163,7 @@ impl Supervisor {
             while self.children.contains(&index) {
                 self.wait(signals, Some(end))?;
                 self.children.reap()?;
-                if !signals.take().is_empty() || Instant::now() >= end {
+                if signals.take().iter().any(|signal| signal.ends()) || Instant::now() >= end {
                     self.signal_all(Kill::KILL);
                 }
             }

@@ -3,7 +3,7 @@
 //! The lines that it logs and their order are the peer's.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,14 +81,13 @@ pub struct Context {
 /// manager could not be told.
 #[must_use]
 pub fn run(worker: &dyn Worker, common: &Common) -> ExitCode {
-    let (config, warnings) = match config::load(&common.config) {
+    let (config, _) = match config::load(&common.config) {
         Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::from(2);
         }
     };
-    drop(warnings);
     let log = Logger::new(worker.name());
     let mut context = match set_up(worker.name(), Arc::new(config), log.clone(), common.debug) {
         Ok(context) => context,
@@ -219,7 +218,7 @@ impl Context {
 
     /// What the registry says that a message of this worker's means.
     fn words(&self, r#type: &str) -> Result<&str, WorkerError> {
-        let (name, file) = (self.name, file_of(&self.config));
+        let (name, file) = (self.name, &self.config.file);
         let worker = self.config.registry.workers.get(name).ok_or_else(|| {
             WorkerError::new(format!("worker not found in {} message registry: {name}", file.display()))
         })?;
@@ -231,10 +230,6 @@ impl Context {
             ))
         })
     }
-}
-
-fn file_of(config: &Config) -> &Path {
-    &config.file
 }
 
 fn still_waiting(waited: Duration, host: &str, port: u16) -> String {

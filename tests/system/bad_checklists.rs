@@ -86,8 +86,7 @@ fn its_mode_and_a_link_to_it_are_kept() {
 #[test]
 fn a_folder_that_cannot_be_written_is_said_and_tried_again() {
     let mut system = system().prepare();
-    fs::create_dir(system.path("checklist.yaml.new")).expect("something in the way");
-    fs::write(system.path("checklist.yaml.new/x"), "").expect("something in the way");
+    block_writing(&system);
     system.start_broker();
     system.start_manager(&[]);
     assert_eq!(system.send("sleep", "success", "{sleep time: 5}"), "ack");
@@ -118,4 +117,95 @@ fn a_link_to_a_file_that_is_not_there_yet_stays_a_link() {
     system.wait_for_checklist("{sleepyhead: {sleep time: 5}}");
     assert!(fs::symlink_metadata(system.path("checklist.yaml")).expect("the link").is_symlink());
     assert!(system.path("later.yaml").is_file());
+}
+
+/// Puts something in the way of every write of the checklist file.
+fn block_writing(system: &System) {
+    fs::create_dir(system.path("checklist.yaml.new")).expect("something in the way");
+    fs::write(system.path("checklist.yaml.new/x"), "").expect("something in the way");
+}
+
+fn needs(system: &System, key: &str) -> nowcast::yaml::Value {
+    system.send_raw(format!("{{source: sleep, type: need, payload: {key}}}")).payload
+}
+
+#[test]
+fn a_reload_does_not_go_back_to_a_file_that_could_not_be_written() {
+    let system = system().start();
+    system.send("sleep", "success", "{first: 1}");
+    system.wait_for_checklist("{sleepyhead: {first: 1}}");
+    block_writing(&system);
+    system.send("sleep", "success", "{second: 2}");
+    system.signal("manager", rustix::process::Signal::HUP);
+    system.wait_for_log("manager", "the checklist file is not read, for it cannot be written");
+    assert!(needs(&system, "sleepyhead").get("second").is_some(), "{}", system.describe());
+    fs::remove_dir_all(system.path("checklist.yaml.new")).expect("the way is free");
+    system.wait_for_checklist("{sleepyhead: {first: 1, second: 2}}");
+}
+
+#[test]
+fn a_reload_without_a_file_keeps_the_checklist_in_memory_and_writes_it() {
+    let system = system().start();
+    system.send("sleep", "success", "{sleep time: 5}");
+    system.wait_for_checklist("{sleepyhead: {sleep time: 5}}");
+    fs::remove_file(system.path("checklist.yaml")).expect("deleted");
+    system.signal("manager", rustix::process::Signal::HUP);
+    system.wait_for_log("manager", "running with the checklist in memory, and writing it");
+    system.wait_for("the file", || system.path("checklist.yaml").is_file().then_some(()));
+    system.wait_for_checklist("{sleepyhead: {sleep time: 5}}");
+}
+
+#[test]
+fn a_large_checklist_that_is_cleared_and_grows_again_is_whole() {
+    let system = system().start();
+    let text = "x".repeat(1_500_000);
+    for round in 0..3 {
+        assert_eq!(system.send("sleep", "success", &format!("{{text: {text}}}")), "ack");
+        assert_eq!(system.send("clear_checklist", "clear checklist", "null"), "checklist cleared");
+        for number in 0..20 {
+            assert_eq!(system.send("sleep", "success", &format!("{{'{number}': {round}}}")), "ack");
+        }
+    }
+    let expected = (0..20).map(|number| format!("'{number}': 2")).collect::<Vec<_>>().join(", ");
+    system.wait_for_checklist(&format!("{{sleepyhead: {{{expected}}}}}"));
+    assert!(!system.log("manager").contains("CRITICAL"), "{}", system.describe());
+}
+
+#[test]
+fn a_large_checklist_that_cannot_be_written_is_said_and_tried_again() {
+    let system = system().start();
+    let text = "x".repeat(1_500_000);
+    system.send("sleep", "success", &format!("{{text: {text}}}"));
+    system.wait_for("the large file", || system.checklist().get("sleepyhead").map(|_| ()));
+    block_writing(&system);
+    system.send("sleep", "success", "{more: 1}");
+    system.wait_for_log("manager", "CRITICAL [manager] the checklist file cannot be written");
+    fs::remove_dir_all(system.path("checklist.yaml.new")).expect("the way is free");
+    system.wait_for_log("manager", "the checklist file could be written again");
+    assert!(system.checklist().get("sleepyhead").is_some_and(|entry| entry.get("more").is_some()));
+}
+
+/// A full disk: nothing stops, and the file is written when there is room. Mounting needs root.
+#[cfg(feature = "system-tests")]
+#[test]
+fn a_full_disk_is_said_and_the_checklist_is_written_when_there_is_room() {
+    use std::process::Command;
+    let mut system = system().prepare();
+    let disk = system.path("disk");
+    fs::create_dir(&disk).expect("a folder");
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&disk).status();
+    assert!(mounted.is_ok_and(|status| status.success()), "a small disk");
+    let unmount = || Command::new("umount").args(["-l"]).arg(&disk).status();
+    std::os::unix::fs::symlink(disk.join("checklist.yaml"), system.path("checklist.yaml")).expect("a link");
+    fs::write(disk.join("filler"), vec![0; 60_000]).expect("a full disk");
+    system.start_broker();
+    system.start_manager(&[]);
+    let text = "x".repeat(20_000);
+    assert_eq!(system.send("sleep", "success", &format!("{{text: {text}}}")), "ack");
+    system.wait_for_log("manager", "CRITICAL [manager] the checklist file cannot be written");
+    system.works();
+    fs::remove_file(disk.join("filler")).expect("room");
+    system.wait_for_log("manager", "the checklist file could be written again");
+    assert!(system.checklist().get("sleepyhead").is_some());
+    assert!(unmount().is_ok_and(|status| status.success()));
 }

@@ -45,11 +45,15 @@ fn every_error_has_file_line_key_and_remedy() {
             "message registry: workers: keyless: must be a mapping of message types",
         ),
         ("zmq:", "zmq: [", "not valid YAML"),
-        ("host: localhost", "host: 'a b'", "line 15, zmq: host: must be the name or the number of a host"),
+        (
+            "host: localhost",
+            "host: 'a b'",
+            "line 15, zmq: host: must be the name or the IPv4 address of a host",
+        ),
         (
             "host: localhost",
             "host: localhost\n  bind: ''",
-            "zmq: bind: must be the name or the number of a host",
+            "zmq: bind: must be the name or the IPv4 address of a host",
         ),
         (
             "python: ",

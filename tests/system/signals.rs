@@ -122,7 +122,6 @@ fn sighup_reads_the_registry_again() {
     )
     .expect("written");
     system.signal("manager", Signal::HUP);
-    system.wait_for_log_count("manager", "listening...", 2);
     system.wait_for("the new registry", || {
         (system.send("late", "success", "null") != "unregistered worker").then_some(())
     });
@@ -170,4 +169,47 @@ fn killing_the_manager_under_traffic_does_not_end_the_broker() {
     }
     system.works();
     assert!(!system.log("broker").contains("CRITICAL"), "{}", system.describe());
+}
+
+/// How long a process has computed, in ticks of 10 ms.
+fn ticks(process: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let behind_name = stat.rsplit(')').next().unwrap_or_default();
+    behind_name.split_whitespace().nth(11).and_then(|ticks| ticks.parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn a_manager_that_is_told_to_end_answers_what_it_has_taken() {
+    let slow = "function after_sleep() for i = 1, 3e7 do end return {} end";
+    let mut system = system().rules(slow).start();
+    let sockets: Vec<_> = (0..20).map(|_| system.connect()).collect();
+    let before = ticks(system.id("manager"));
+    for (number, socket) in sockets.iter().enumerate() {
+        let source = if number == 0 { "sleep" } else { "keyless" };
+        socket.send(&format!("{{source: {source}, type: success, payload: null}}"), 0).expect("sent");
+    }
+    // The slow rule runs, and the other requests arrive meanwhile.
+    system.wait_for("the slow rule", || (ticks(system.id("manager")) > before + 10).then_some(()));
+    system.signal("manager", Signal::TERM);
+    for socket in &sockets {
+        assert_eq!(system.receive(socket).r#type, "ack");
+    }
+    assert_eq!(system.wait_for_end("manager").code(), Some(0));
+}
+
+#[test]
+fn sighup_during_the_drain_does_not_cut_it_short() {
+    let mut system = system().prepare();
+    system.start_broker();
+    let socket = system.connect();
+    socket.send("{source: keyless, type: success, payload: null}", 0).expect("sent");
+    let manager = system.context.socket(zmq::REP).expect("a socket");
+    manager.connect(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("a connection");
+    manager.recv_bytes(0).expect("the request");
+    system.signal("broker", Signal::TERM);
+    system.wait_for_log("broker", "waiting up to 10 s for replies: 1");
+    system.signal("broker", Signal::HUP);
+    manager.send("{source: manager, type: ack, payload: null}", 0).expect("answered");
+    assert_eq!(system.receive(&socket).r#type, "ack");
+    assert_eq!(system.wait_for_end("broker").code(), Some(0));
 }
