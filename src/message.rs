@@ -13,9 +13,9 @@ pub struct Message {
     pub r#type: String,
     /// What goes into the checklist; [`Value::Null`] for nothing.
     pub payload: Value,
-    /// The sender's own number for the message, so that one sent twice is known; only our workers send it.
+    /// The sender's own name for the message, by which one that is sent twice is known. Plain workers send none.
     pub id: Option<String>,
-    /// The run that sends it; only our workers send it.
+    /// The run that sends it. Plain workers send none.
     pub run: Option<String>,
 }
 

@@ -108,6 +108,8 @@ pub enum Ending {
     Status(i32),
     /// That signal killed it.
     Killed(i32),
+    /// It ended, and nobody can say how.
+    Unknown,
 }
 
 impl Ending {
@@ -123,6 +125,7 @@ impl fmt::Display for Ending {
         match self {
             Ending::Status(status) => write!(out, "ended with status {status}"),
             Ending::Killed(signal) => write!(out, "was killed by signal {signal}"),
+            Ending::Unknown => write!(out, "ended, and the operating system does not say how"),
         }
     }
 }

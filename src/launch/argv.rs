@@ -42,8 +42,8 @@ pub enum LaunchError {
 }
 
 /// The command line for a worker: the first of its own command in the configuration, a built-in
-/// worker (`program` is our own binary), and a Python module as the peer starts it. On another host it
-/// is always what the peer runs there, by ssh.
+/// worker (`program` is our own binary), and a Python module as the peer starts it. On another host,
+/// which it reaches by ssh as the peer does, a built-in worker is the peer's.
 ///
 /// # Errors
 /// When the configuration lacks something that this launch needs.
@@ -82,17 +82,16 @@ fn on_host(worker: &NextWorker, config: &Config) -> Result<Vec<String>, LaunchEr
         setting.clone().ok_or_else(|| LaunchError::HostLacks { host: name.clone(), key })
     };
     let Host { envvars, python, config_file } = host;
-    Ok(vec![
-        "ssh".to_owned(),
-        name.clone(),
-        "source".to_owned(),
-        need(envvars, "envvars")?,
-        ";".to_owned(),
-        need(python, "python")?,
-        "-m".to_owned(),
-        python_module(&worker.module),
-        need(config_file, "config file")?,
-    ])
+    let envvars = need(envvars, "envvars")?;
+    let mut argv = vec!["ssh".to_owned(), name.clone(), "source".to_owned(), envvars, ";".to_owned()];
+    let file = need(config_file, "config file")?;
+    match config.commands.get(worker.name()) {
+        Some(command) => argv.extend(own_command(command, worker, &file)),
+        None => {
+            argv.extend([need(python, "python")?, "-m".to_owned(), python_module(&worker.module), file]);
+        }
+    }
+    Ok(argv)
 }
 
 fn keys(config: &Config) -> String {
@@ -104,5 +103,49 @@ fn python_module(module: &str) -> String {
     match worker::built_in(module) {
         Some(name) => format!("{}{name}", worker::PEER_PACKAGE),
         None => module.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "
+checklist file: checklist.yaml
+python: /env/bin/python
+logging: {version: 1}
+zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
+message registry: {next workers module: next_workers, workers: {}}
+workers: {run_model: {command: [run, '{config}']}}
+run: {enabled hosts: {robot: {envvars: env.sh, python: py, config file: there.yaml}}}
+";
+
+    fn words(module: &str, host: &str) -> String {
+        let (config, _) = crate::config::parse(Path::new("here.yaml"), CONFIG.as_bytes(), &|_| None).unwrap();
+        let args = vec!["-x".to_owned()];
+        let worker = NextWorker { module: module.to_owned(), args, host: host.to_owned() };
+        argv(&worker, &config, Path::new("nowcast")).unwrap().join(" ")
+    }
+
+    #[test]
+    fn a_command_of_its_own_wins_here_and_there() {
+        assert_eq!(words("nowcast.workers.run_model", "localhost"), "run here.yaml -x");
+        assert_eq!(words("run_model", "robot"), "ssh robot source env.sh ; run there.yaml -x");
+    }
+
+    #[test]
+    fn a_built_in_worker_is_ours_here_and_the_peers_there() {
+        assert_eq!(words("sleep", "localhost"), "nowcast worker sleep here.yaml -x");
+        let there = "ssh robot source env.sh ; py -m nemo_nowcast.workers.sleep there.yaml -x";
+        assert_eq!(words("sleep", "robot"), there);
+        assert_eq!(words("nemo_nowcast.workers.sleep", "robot"), there);
+    }
+
+    #[test]
+    fn anything_else_is_a_python_module() {
+        assert_eq!(
+            words("nowcast.workers.sleep", "localhost"),
+            "/env/bin/python -m nowcast.workers.sleep here.yaml -x"
+        );
     }
 }

@@ -35,8 +35,9 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         Ok(Self { epoll, children: HashMap::new(), last: 0 })
     }
 
-    /// Starts a process with these environment variables beside our own, in a process
-    /// group of its own, so that a Ctrl-C in the terminal does not reach it. It writes to where this process writes, and reads nothing.
+    /// Starts a process with these environment variables beside our own, in a process group of its own, so
+    /// that a Ctrl-C in the terminal does not reach it. It writes to where this process writes, and reads
+    /// nothing.
     ///
     /// # Errors
     /// When the program cannot be started; the text names it.
@@ -96,9 +97,11 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
             }
             for event in &events {
                 let Some((key, mut child, pidfd)) = self.children.remove(&event.data.u64()) else { continue };
-                // Taken out before it is closed: a closed descriptor's number may be given away.
-                epoll::delete(&self.epoll, &pidfd)?;
-                ended.push((key, ending(child.wait()?)));
+                // Taken out before it is closed: a closed descriptor's number may be given away. One that
+                // is out already is as well.
+                let _ = epoll::delete(&self.epoll, &pidfd);
+                // Somebody else may have reaped it: the end is known, if not how.
+                ended.push((key, child.wait().map_or(Ending::Unknown, ending)));
             }
         }
     }

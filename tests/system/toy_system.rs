@@ -111,3 +111,30 @@ fn a_port_in_use_is_said_and_is_the_end() {
     assert!(text.contains(&format!("cannot bind tcp://127.0.0.1:{port}")), "{text}");
     assert_eq!(output.status.code(), Some(2), "{text}");
 }
+
+#[test]
+fn a_failing_rule_makes_the_status_1_and_several_workers_may_be_launched() {
+    let system = repository_system();
+    system.write_rules("function after_sleep() error('not today') end function after_awaken() return {} end");
+    let output = system
+        .command(&["up", "--launch", "sleep --sleep-time 0", "--launch", "awaken", "--exit-when-idle"])
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("not today") && text.contains("INFO [awaken] awoke"), "{text}");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+}
+
+#[test]
+fn up_passes_a_hangup_on_and_ends_at_an_interrupt() {
+    let mut system = repository_system();
+    let command = system.command(&["up"]);
+    system.spawn("up", command);
+    system.wait_for_log("up", "manager socket bound");
+    system.wait_for_log("up", "listening...");
+    system.signal("up", Signal::HUP);
+    system.wait_for_log_count("up", "hangup signal (SIGHUP) received; reloading configuration", 2);
+    system.wait_for_log_count("up", "next workers module loaded", 2);
+    system.signal("up", Signal::INT);
+    assert_eq!(system.wait_for_end("up").code(), Some(0), "{}", system.describe());
+}
