@@ -158,10 +158,11 @@ fn killing_the_manager_under_traffic_does_not_end_the_broker() {
     let mut system = system().start();
     let client = system.context.socket(zmq::DEALER).expect("a socket");
     client.connect(&format!("tcp://127.0.0.1:{}", system.workers_port)).expect("a connection");
+    client.set_sndtimeo(10_000).expect("a time-out");
     for _ in 0..20 {
         for _ in 0..2_000 {
             let frames = ["", "{source: keyless, type: success, payload: null}"];
-            client.send_multipart(frames, 0).expect("sent");
+            client.send_multipart(frames, 0).expect("the broker takes it");
         }
         system.signal("manager", Signal::KILL);
         system.wait_for_end("manager");
