@@ -159,6 +159,7 @@ fn killing_the_manager_under_traffic_does_not_end_the_broker() {
     let client = system.context.socket(zmq::DEALER).expect("a socket");
     client.connect(&format!("tcp://127.0.0.1:{}", system.workers_port)).expect("a connection");
     client.set_sndtimeo(10_000).expect("a time-out");
+    client.set_linger(0).expect("an option");
     for _ in 0..20 {
         for _ in 0..2_000 {
             let frames = ["", "{source: keyless, type: success, payload: null}"];
