@@ -185,6 +185,20 @@ fn a_large_checklist_that_cannot_be_written_is_said_and_tried_again() {
     assert!(system.checklist().get("sleepyhead").is_some_and(|entry| entry.get("more").is_some()));
 }
 
+/// Web servers read the file by its group. Giving a file to another group needs root.
+#[cfg(feature = "system-tests")]
+#[test]
+fn its_group_is_kept() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let mut system = system().file("checklist.yaml", "a: 1\n").prepare();
+    chown(system.path("checklist.yaml"), None, Some(33)).expect("another group");
+    system.start_broker();
+    system.start_manager(&[]);
+    system.send("sleep", "success", "{sleep time: 5}");
+    system.wait_for_checklist("{a: 1, sleepyhead: {sleep time: 5}}");
+    assert_eq!(fs::metadata(system.path("checklist.yaml")).expect("the file").gid(), 33);
+}
+
 /// A full disk: nothing stops, and the file is written when there is room. Mounting needs root.
 #[cfg(feature = "system-tests")]
 #[test]

@@ -138,3 +138,58 @@ fn up_passes_a_hangup_on_and_ends_at_an_interrupt() {
     system.signal("up", Signal::INT);
     assert_eq!(system.wait_for_end("up").code(), Some(0), "{}", system.describe());
 }
+
+/// The README's second section: `up` in one terminal, a worker and an edited rule in another.
+#[test]
+fn an_edit_takes_hold_while_up_runs() {
+    let mut system = repository_system();
+    let command = system.command(&["up"]);
+    system.spawn("up", command);
+    system.wait_for_log("up", "listening...");
+    let logs = system.path("logs").display().to_string();
+    system.set_env("NOWCAST_LOGS", &logs);
+    system.set_env("NOWCAST_ENV", "/usr");
+    let log = system.run_worker(&["sleep", "--sleep-time", "0"]);
+    assert!(log.contains("received message from manager: (ack) message acknowledged"), "{log}");
+    system.wait_for_log("up", "INFO [rotate_logs] log files rotated");
+    let rules = std::fs::read_to_string(system.path("rules/next_workers.lua")).expect("the rules");
+    let edited = rules.replace("NextWorker(\"awaken\")", "NextWorker(\"clear_checklist\")");
+    assert_ne!(rules, edited);
+    system.write_rules(&edited);
+    system.run_worker(&["sleep", "--sleep-time", "0"]);
+    system.wait_for_log("up", "INFO [clear_checklist] nowcast system checklist cleared");
+}
+
+#[test]
+fn up_has_defaults_for_the_environment_of_daemons_and_workers() {
+    let system = repository_system();
+    let config = std::fs::read_to_string(system.config()).expect("the configuration");
+    let show =
+        "workers: {sleep: {command: [sh, -c, 'echo \"seen: $NOWCAST_LOGS $NOWCAST_ENV $NOWCAST_YAML\"']}}\n";
+    std::fs::write(system.config(), format!("{show}{config}")).expect("written");
+    let output = system
+        .command(&["up", "--launch", "sleep", "--exit-when-idle"])
+        .env("VIRTUAL_ENV", "/my/environment")
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let folder = system.path("").canonicalize().expect("the folder");
+    let folder = folder.display();
+    assert!(text.contains(&format!("seen: {folder}/logs /my/environment {folder}/nowcast.yaml")), "{text}");
+}
+
+#[test]
+fn the_pause_before_a_restart_grows() {
+    let mut system = repository_system();
+    let command = system.command(&["up"]);
+    system.spawn("up", command);
+    for (round, pause) in ["0.25", "0.5", "1"].into_iter().enumerate() {
+        system.wait_for_log_count("up", "listening...", round + 1);
+        let log = system.log("up");
+        let line =
+            log.lines().rfind(|line| line.contains("[manager] running in process ")).expect("its process");
+        let number = line.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a number");
+        rustix::process::kill_process(crate::support::system::pid(number), Signal::KILL).expect("killed");
+        system.wait_for_log("up", &format!("manager was killed by signal 9; started again in {pause} s"));
+    }
+}
