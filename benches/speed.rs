@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use jiff::ZonedDateTime;
 use nowcast::core::checklist::Checklist;
-use nowcast::core::{Event, RequestId, State, decide};
+use nowcast::core::{Event, Request, RequestId, State, decide};
+use nowcast::message::Message;
 use nowcast::yaml::{Map, Value};
 use nowcast::{config, rules};
 use support::system::{System, system};
@@ -54,7 +55,13 @@ fn decide_and_rules(entries: i64) {
     let count = 20_000;
     let start = Instant::now();
     for number in 0..count {
-        let request = Event::Request { request: RequestId(number), body: body.to_vec() };
+        let request = Event::Request(Request {
+            request: RequestId(number),
+            ticket: None,
+            body: body.to_vec(),
+            message: Message::decode(body),
+            is_poison: false,
+        });
         assert!(decide(&mut state, request, &engine, &now).len() > 3);
     }
     let each = start.elapsed() / u32::try_from(count).unwrap_or(u32::MAX);

@@ -13,7 +13,7 @@ use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use crate::config::{Config, ReadAgain, Zmq};
 use crate::core::checklist::Checklist;
-use crate::core::{Effect, Event, RequestId, State, decide, end_if_idle};
+use crate::core::{Effect, Event, Request, RequestId, State, decide, end_if_idle};
 use crate::launch::Children;
 use crate::logging::Logger;
 use crate::net::{Signals, envelope, socket};
@@ -136,7 +136,7 @@ impl Manager {
         let mut events = first;
         self.log.debug("listening...");
         loop {
-            let heard = events.iter().any(|event| matches!(event, Event::Request { .. }));
+            let heard = events.iter().any(|event| matches!(event, Event::Request(_)));
             if heard {
                 // An edit saved before a message arrives is in force for it.
                 let reload = self.rules.check_now();
@@ -218,7 +218,8 @@ impl Manager {
             self.last_request += 1;
             let request = RequestId(self.last_request);
             self.performer.envelopes.insert(request, envelope);
-            events.push(Event::Request { request, body });
+            let message = crate::message::Message::decode(&body);
+            events.push(Event::Request(Request { request, ticket: None, body, message, is_poison: false }));
         }
         Ok(events)
     }
@@ -250,7 +251,8 @@ impl Manager {
             }
         };
         self.log.debug("listening...");
-        Some(Event::Reloaded { config, checklist })
+        let _ = checklist;
+        Some(Event::Reloaded { config })
     }
 
     /// Connects to where the configuration says. Connections that it no longer names are kept until

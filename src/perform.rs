@@ -59,7 +59,8 @@ impl Performer {
                 Effect::LogChecklist(checklist) => self.log_checklist(&checklist),
                 Effect::Reply { request, message } => self.reply(request, &message),
                 Effect::WriteChecklist => self.checklist_file.changed(Instant::now()),
-                Effect::Launch { run, worker } => launches.push((run, worker)),
+                Effect::Launch { run, worker, .. } => launches.push((run, worker)),
+                Effect::Journal(_) | Effect::Answer { .. } | Effect::EndRun(_) => {}
                 Effect::Reload => performed.reload = true,
                 Effect::Stop { status } => performed.stop = Some(status),
             }
@@ -67,7 +68,9 @@ impl Performer {
         performed.events.extend(self.write_checklist(state));
         for (run, worker) in launches {
             if let Err(reason) = self.launch(run, &worker, state) {
-                performed.events.push(Event::LaunchFailed { run, reason });
+                performed
+                    .events
+                    .push(Event::RunEnded { run, ending: crate::core::Ending::NotStarted(reason) });
             }
         }
         performed

@@ -7,8 +7,8 @@ use jiff::ZonedDateTime;
 use nowcast::config;
 use nowcast::core::checklist::Checklist;
 use nowcast::core::{
-    Command, Effect, Ending, Event, NextWorker, RequestId, RuleAnswer, RuleCall, RuleError, Rules, RunId,
-    Signal, State, decide, end_if_idle,
+    Command, Effect, Ending, Event, JoinRequest, NextWorker, Request, RequestId, RuleAnswer, RuleCall,
+    RuleError, Rules, RunId, Signal, State, Wanted, decide, end_if_idle,
 };
 use nowcast::logging::Level;
 use nowcast::message::Message;
@@ -33,7 +33,7 @@ struct Fake<F>(F);
 
 impl<F: Fn(&Message, &Value) -> Result<RuleAnswer, RuleError>> Rules for Fake<F> {
     fn after(&self, message: &Message, _config: &Value, checklist: &Value, _now: &ZonedDateTime) -> RuleCall {
-        RuleCall { log: Vec::new(), result: (self.0)(message, checklist) }
+        RuleCall::new((self.0)(message, checklist))
     }
 }
 
@@ -56,12 +56,20 @@ impl<R: Rules> Manager<R> {
         effects
     }
 
+    fn only_run(&self) -> RunId {
+        assert_eq!(self.state.runs.len(), 1);
+        *self.state.runs.keys().next().expect("a run")
+    }
+
     /// A worker's message; answers what was replied, launched, and done besides.
     fn hears(&mut self, source: &str, r#type: &str, payload: &str) -> Heard {
         self.requests += 1;
         let request = RequestId(self.requests);
         let message = Message::new(source, r#type, yaml::read(payload).expect("YAML"));
-        let effects = self.happens(Event::Request { request, body: message.encode().into_bytes() });
+        let body = message.encode().into_bytes();
+        let message = Ok(message);
+        let effects =
+            self.happens(Event::Request(Request { request, ticket: None, body, message, is_poison: false }));
         let mut heard = Heard::default();
         for effect in effects {
             match effect {
@@ -71,6 +79,7 @@ impl<R: Rules> Manager<R> {
                     heard.replies.push(message.r#type);
                 }
                 Effect::Launch { worker, .. } => heard.launched.push(worker.module),
+                Effect::Journal(_) => {}
                 other => heard.others.push(other),
             }
         }
@@ -88,13 +97,14 @@ struct Heard {
 }
 
 fn launch(names: &[&str]) -> RuleAnswer {
-    let worker =
-        |name: &&str| NextWorker { module: (*name).into(), args: Vec::new(), host: "localhost".into() };
-    RuleAnswer { next_workers: names.iter().map(worker).collect(), must_finish: None }
+    let worker = |name: &&str| NextWorker::new(*name, Vec::new());
+    RuleAnswer { next_workers: names.iter().map(worker).collect(), join: None }
 }
 
 fn join(names: &[&str], must_finish: &[&str]) -> RuleAnswer {
-    RuleAnswer { must_finish: Some(must_finish.iter().map(|name| (*name).into()).collect()), ..launch(names) }
+    let wanted = |name: &&str| Wanted { worker: (*name).into(), r#type: None, count: 1 };
+    let wait_for = must_finish.iter().map(wanted).collect();
+    RuleAnswer { join: Some(JoinRequest { wait_for, ..JoinRequest::default() }), ..launch(names) }
 }
 
 #[test]
@@ -214,10 +224,15 @@ fn status_after(r#type: &str, ending: Ending) -> Option<u8> {
     let mut manager = manager(|_, _| Ok(RuleAnswer::default()));
     manager.state.exit_when_idle = true;
     let worker = launch(&["weather"]).next_workers.remove(0);
-    let effects = manager.happens(Event::Command(Command::Launch(worker)));
+    let effects = manager.happens(Event::Command {
+        call: None,
+        user: "ana".to_owned(),
+        command: Command::Launch { worker, again: None },
+        checklist_then: None,
+    });
     assert_eq!(stop_of(&effects), None, "a run is open");
     assert!(manager.hears("weather", r#type, "null").others.is_empty(), "the run is still open");
-    stop_of(&manager.happens(Event::RunEnded { run: RunId(1), ending }))
+    stop_of(&manager.happens(Event::RunEnded { run: manager.only_run(), ending }))
 }
 
 #[test]
@@ -256,7 +271,10 @@ fn a_launch_that_fails_is_said_and_closed() {
     let mut manager = manager(|_, _| Ok(launch(&["upload"])));
     manager.hears("weather", "success", "null");
     assert!(!manager.state.is_idle());
-    let effects = manager.happens(Event::LaunchFailed { run: RunId(1), reason: "no such program".into() });
+    let effects = manager.happens(Event::RunEnded {
+        run: manager.only_run(),
+        ending: Ending::NotStarted("no such program".into()),
+    });
     let text = "could not launch NextWorker(module='upload', args=[], host='localhost'): no such program";
     assert_eq!(effects, [Effect::log(Level::CRITICAL, text)]);
     assert!(manager.state.is_idle());

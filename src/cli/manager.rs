@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use super::daemon;
 use crate::core::{Command, Event, NextWorker};
-use crate::launch::argv::LOCALHOST;
 use crate::logging::Logger;
 use crate::manager::{Manager, NAME, Options};
 
@@ -42,7 +41,14 @@ impl Task {
 
     fn launches(&self) -> Vec<Event> {
         let workers = self.launch.iter().filter_map(|text| worker(text).ok());
-        workers.map(|worker| Event::Command(Command::Launch(worker))).collect()
+        workers
+            .map(|worker| Event::Command {
+                call: None,
+                user: "command line".to_owned(),
+                command: Command::Launch { worker, again: None },
+                checklist_then: None,
+            })
+            .collect()
     }
 }
 
@@ -53,7 +59,7 @@ fn check_worker(text: &str) -> Result<String, &'static str> {
 fn worker(text: &str) -> Result<NextWorker, &'static str> {
     let mut words = shlex::split(text).ok_or("a quote is not closed")?.into_iter();
     let module = words.next().ok_or("the name of a worker is missing")?;
-    Ok(NextWorker { module, args: words.collect(), host: LOCALHOST.to_owned() })
+    Ok(NextWorker::new(module, words.collect()))
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {

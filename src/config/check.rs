@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
-use super::checked::{Config, Host, RegisteredWorker, Registry, WorkerCommand, Zmq};
+use super::checked::{Config, Host, RegisteredWorker, Registry, Zmq};
 use super::environment::{self, Lookup};
 use super::problem::{ConfigError, Problem, Severity};
-use super::raw::{RawRegistry, RawRun, RawWorker, RawZmq};
+use super::raw::{RawRegistry, RawRun, RawZmq};
 use crate::yaml::{self, Marks, ReadError, Value};
 
 /// The section that both systems name in a message registry beside the message types.
@@ -67,7 +67,7 @@ pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Pr
 }
 
 /// One check under way: each method answers `None` after it has noted an error.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     file: &'a Path,
     marks: Marks,
     lookup: Lookup<'a>,
@@ -94,12 +94,13 @@ impl Check<'_> {
         };
         let zmq = self.zmq(value);
         let registry = self.registry(value);
-        let commands = self.commands(value, registry.as_ref());
+        let workers = self.workers(value, registry.as_ref());
         let hosts = self.hosts(value);
         let logging = self
             .section(value, "logging")
             .map(|section| environment::replace_in_logging(section, self.lookup));
         let (checklist_file, python, logging) = (checklist_file?, python?, logging?);
+        let journal = self.journal(value, &checklist_file);
         let substituted = substituted(value, &checklist_file, python.as_deref(), &logging);
         Some(Config {
             file: self.file.to_owned(),
@@ -108,7 +109,8 @@ impl Check<'_> {
             python,
             zmq: zmq?,
             registry: registry?,
-            commands: commands?,
+            workers: workers?,
+            journal: journal?,
             hosts: hosts?,
             logging,
         })
@@ -227,37 +229,6 @@ impl Check<'_> {
         Some(RegisteredWorker { checklist_key, messages })
     }
 
-    fn commands(
-        &mut self,
-        value: &Value,
-        registry: Option<&Registry>,
-    ) -> Option<IndexMap<String, WorkerCommand>> {
-        let Some(section) = value.get("workers") else { return Some(IndexMap::new()) };
-        let raw: IndexMap<String, RawWorker> = self.decode(section, &["workers"])?;
-        let mut commands = IndexMap::new();
-        for (name, worker) in raw {
-            if let Some(registry) = registry.filter(|registry| !registry.workers.contains_key(&name)) {
-                let close = closest(&name, registry.workers.keys());
-                let text = format!(
-                    "no worker of that name is in the message registry{}; its messages would be refused",
-                    did_you_mean(close.as_deref())
-                );
-                self.report(Severity::Warning, &["workers", &name], text);
-            }
-            match worker.command {
-                Some(command) if command.is_empty() => {
-                    let text = "must name a program: `command: [/path/to/program, --option]`".to_owned();
-                    self.report(Severity::Error, &["workers", &name, "command"], text);
-                }
-                Some(command) => {
-                    commands.insert(name, WorkerCommand(command));
-                }
-                None => {}
-            }
-        }
-        Some(commands)
-    }
-
     fn hosts(&mut self, value: &Value) -> Option<IndexMap<String, Host>> {
         let Some(section) = value.get("run") else { return Some(IndexMap::new()) };
         let raw: Option<RawRun> = self.decode(section, &["run"])?;
@@ -270,7 +241,7 @@ impl Check<'_> {
     }
 
     /// A required top-level section or setting.
-    fn section<'v>(&mut self, value: &'v Value, name: &str) -> Option<&'v Value> {
+    pub(super) fn section<'v>(&mut self, value: &'v Value, name: &str) -> Option<&'v Value> {
         let found = value.get(name).filter(|section| !section.is_null());
         if found.is_none() {
             let close =
@@ -292,7 +263,7 @@ impl Check<'_> {
         text
     }
 
-    fn replace_variables(&mut self, key: &str, text: &str) -> Option<String> {
+    pub(super) fn replace_variables(&mut self, key: &str, text: &str) -> Option<String> {
         environment::replace(text, self.lookup)
             .map_err(|name| {
                 let text = format!(
@@ -305,7 +276,7 @@ impl Check<'_> {
     }
 
     /// Decodes a section with serde, and turns its error into a problem with line and remedy.
-    fn decode<T: DeserializeOwned>(&mut self, section: &Value, path: &[&str]) -> Option<T> {
+    pub(super) fn decode<T: DeserializeOwned>(&mut self, section: &Value, path: &[&str]) -> Option<T> {
         let error = match serde_path_to_error::deserialize(yaml::to_serde(section)) {
             Ok(decoded) => return Some(decoded),
             Err(error) => error,
@@ -318,7 +289,7 @@ impl Check<'_> {
         None
     }
 
-    fn report(&mut self, severity: Severity, path: &[&str], text: String) {
+    pub(super) fn report(&mut self, severity: Severity, path: &[&str], text: String) {
         // A key that is not there has no line; the nearest section around it has.
         let line = (1..=path.len()).rev().find_map(|length| self.marks.line_of(&path[..length]));
         let key = path.join(": ");
@@ -377,12 +348,12 @@ fn reworded(text: &str) -> String {
     }
 }
 
-fn did_you_mean(close: Option<&str>) -> String {
+pub(super) fn did_you_mean(close: Option<&str>) -> String {
     close.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default()
 }
 
 /// The known name that is most like the one that was written, if one is.
-fn closest<T: AsRef<str>>(name: &str, known: impl IntoIterator<Item = T>) -> Option<String> {
+pub(super) fn closest<T: AsRef<str>>(name: &str, known: impl IntoIterator<Item = T>) -> Option<String> {
     /// Below this likeness (0 to 1) a suggestion confuses more than it helps.
     const ALIKE: f64 = 0.85;
     known

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
+use jiff::SignedDuration;
 
 use crate::yaml::Value;
 
@@ -23,8 +24,10 @@ pub struct Config {
     pub zmq: Zmq,
     /// `message registry`
     pub registry: Registry,
-    /// `workers: NAME: command`
-    pub commands: IndexMap<String, WorkerCommand>,
+    /// `workers`
+    pub workers: IndexMap<String, WorkerSettings>,
+    /// `journal`
+    pub journal: JournalSettings,
     /// `run: enabled hosts`
     pub hosts: IndexMap<String, Host>,
     /// `logging`, a Python logging dictionary.
@@ -80,10 +83,31 @@ pub struct RegisteredWorker {
     pub messages: IndexMap<String, String>,
 }
 
-/// `workers: NAME: command`: the program that is the worker, its arguments after it. `{config}` and
-/// `{worker}` are replaced.
+/// `workers: NAME`: how a worker is run. What a rule says of one launch goes before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkerSettings {
+    /// `command`: the program that is the worker, its arguments after it. `{config}`, `{worker}` and `{run}`
+    /// are replaced.
+    pub command: Option<Vec<String>>,
+    /// `max running`: how many of it run at once; more wait.
+    pub max_running: Option<u32>,
+    /// `timeout`: it is ended when it runs longer.
+    pub timeout: Option<SignedDuration>,
+    /// `retries`: how often it is launched again after it failed.
+    pub retries: Option<u32>,
+    /// `retry delay`: how long to wait before that.
+    pub retry_delay: Option<SignedDuration>,
+}
+
+/// `journal`: where the manager keeps what happened, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerCommand(pub Vec<String>);
+pub struct JournalSettings {
+    /// `folder`: the journal, the workers' output and the control socket are in it. Without it, the
+    /// checklist file's name with `.journal` in the place of its extension.
+    pub folder: PathBuf,
+    /// `keep`: what is older is removed; nothing is without it.
+    pub keep: Option<SignedDuration>,
+}
 
 /// `run: enabled hosts: HOST`. All three are needed to launch a worker there, but only then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,12 +6,14 @@
 
 mod check;
 mod checked;
+pub mod duration;
 mod environment;
+mod own;
 mod problem;
 mod raw;
 
 pub use check::{load, load_with, parse};
-pub use checked::{Config, Host, RegisteredWorker, Registry, WorkerCommand, Zmq};
+pub use checked::{Config, Host, JournalSettings, RegisteredWorker, Registry, WorkerSettings, Zmq};
 pub use environment::Lookup;
 pub use problem::{ConfigError, Problem, Severity};
 

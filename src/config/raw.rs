@@ -1,7 +1,11 @@
 //! The sections of `nowcast.yaml` that we read, as they are written there.
 
 use indexmap::IndexMap;
-use serde::Deserialize;
+use jiff::SignedDuration;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+use super::duration;
 
 /// `zmq:`
 #[derive(Debug, Deserialize)]
@@ -30,10 +34,35 @@ pub(super) struct RawRegistry {
 }
 
 /// `workers: NAME:`, a section of ours.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWorker {
     pub command: Option<Vec<String>>,
+    #[serde(rename = "max running")]
+    pub max_running: Option<u32>,
+    pub timeout: Option<RawSpan>,
+    pub retries: Option<u32>,
+    #[serde(rename = "retry delay")]
+    pub retry_delay: Option<RawSpan>,
+}
+
+/// `journal:`, a section of ours.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawJournal {
+    pub folder: Option<String>,
+    pub keep: Option<RawSpan>,
+}
+
+/// A span of time: `10m`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawSpan(pub SignedDuration);
+
+impl<'de> Deserialize<'de> for RawSpan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        duration::parse(&text).map(RawSpan).map_err(D::Error::custom)
+    }
 }
 
 /// `run:`, of which only the hosts matter here; the rest belongs to the users' workers.

@@ -10,15 +10,6 @@ pub struct Checklist {
     entries: Arc<Map>,
 }
 
-/// What [`Checklist::update`] did with the payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Update {
-    /// It was put in place or merged.
-    Done,
-    /// A mapping was replaced by something that is none; the peer's manager would have ended.
-    ReplacedMapping,
-}
-
 impl Checklist {
     /// A checklist with these entries.
     #[must_use]
@@ -54,13 +45,26 @@ impl Checklist {
         self.entries = Arc::default();
     }
 
+    /// Puts a value at a path of keys; mappings on the way are made where there are none.
+    pub fn set(&mut self, path: &[Value], value: Value) {
+        let Some((key, rest)) = path.split_first() else { return };
+        let slot = Arc::make_mut(&mut self.entries).entry(key.clone()).or_default();
+        set(slot, rest, value);
+    }
+
+    /// Whether [`Checklist::update`] would replace a mapping by something that is none.
+    #[must_use]
+    pub fn would_lose_mapping(&self, key: &Value, payload: &Value) -> bool {
+        self.get(key).and_then(Value::as_map).is_some() && payload.as_map().is_none()
+    }
+
     /// Puts a payload under a key as the peer does: a mapping is merged into a mapping, one level
     /// deep, and a set into a set; everything else replaces what was there.
-    pub fn update(&mut self, key: &Value, payload: Value) -> Update {
+    pub fn update(&mut self, key: &Value, payload: Value) {
         let entries = Arc::make_mut(&mut self.entries);
         let Some(entry) = entries.get_mut(key) else {
             entries.insert(key.clone(), payload);
-            return Update::Done;
+            return;
         };
         match (entry, payload) {
             (Value::Map(entry), Value::Map(payload)) => {
@@ -72,13 +76,21 @@ impl Checklist {
             (Value::Set(entry), Value::Set(payload)) => {
                 Arc::make_mut(entry).extend(payload.iter().cloned());
             }
-            (entry @ Value::Map(_), payload) => {
-                *entry = payload;
-                return Update::ReplacedMapping;
-            }
             (entry, payload) => *entry = payload,
         }
-        Update::Done
+    }
+}
+
+fn set(slot: &mut Value, path: &[Value], value: Value) {
+    let Some((key, rest)) = path.split_first() else {
+        *slot = value;
+        return;
+    };
+    if !matches!(slot, Value::Map(_)) {
+        *slot = Value::Map(Arc::default());
+    }
+    if let Value::Map(entries) = slot {
+        set(Arc::make_mut(entries).entry(key.clone()).or_default(), rest, value);
     }
 }
 
@@ -95,7 +107,7 @@ mod tests {
         let mut checklist = Checklist::default();
         let key = Value::from("weather");
         checklist.update(&key, map(&[("00", 1), ("06", 2)]));
-        assert_eq!(checklist.update(&key, map(&[("12", 3), ("00", 4)])), Update::Done);
+        checklist.update(&key, map(&[("12", 3), ("00", 4)]));
         let keys: Vec<_> = checklist.get(&key).and_then(Value::as_map).into_iter().flatten().collect();
         let expected = map(&[("00", 4), ("06", 2), ("12", 3)]);
         assert_eq!(keys, expected.as_map().into_iter().flatten().collect::<Vec<_>>());
@@ -106,8 +118,10 @@ mod tests {
         let mut checklist = Checklist::default();
         let key = Value::from("weather");
         checklist.update(&key, "text".into());
-        assert_eq!(checklist.update(&key, map(&[("00", 1)])), Update::Done);
-        assert_eq!(checklist.update(&key, "text".into()), Update::ReplacedMapping);
+        assert!(!checklist.would_lose_mapping(&key, &map(&[("00", 1)])));
+        checklist.update(&key, map(&[("00", 1)]));
+        assert!(checklist.would_lose_mapping(&key, &"text".into()));
+        checklist.update(&key, "text".into());
         assert_eq!(checklist.get(&key), Some(&Value::from("text")));
     }
 

@@ -1,17 +1,18 @@
-//! [`decide`]: from an event to its effects. The order of the peer's manager, step by step.
+//! [`decide`]: from an event to its effects.
+//!
+//! It changes the state by [`State::apply`] alone and keeps each change in the event's record.
 
-use jiff::ZonedDateTime;
+use jiff::{Timestamp, ZonedDateTime};
 
-use super::checklist::Update;
 use super::effect::Effect;
-use super::event::{Command, Ending, Event, RequestId, RunId, Signal};
-use super::joins::Join;
-use super::rules::{NextWorker, RuleAnswer, RuleError, Rules};
+use super::event::{Event, Recorded, RequestId, Signal};
+use super::record::{Change, Record, What};
+use super::rules::Rules;
+use super::run::Number;
 use super::state::State;
-use crate::config::RegisteredWorker;
 use crate::logging::Level;
 use crate::message::Message;
-use crate::yaml::{Value, python};
+use crate::yaml::{Map, Value};
 
 /// The name under which the manager speaks.
 pub const MANAGER: &str = "manager";
@@ -19,31 +20,35 @@ pub const MANAGER: &str = "manager";
 /// Decides what an event leads to. The state afterwards is as if the effects had been carried out;
 /// one that fails comes back as another event.
 pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, now: &ZonedDateTime) -> Vec<Effect> {
-    let mut effects = Vec::new();
+    let mut decision = Decision::new(state, rules, now);
     match event {
-        Event::Request { request, body } => {
-            handle_request(state, request, &body, rules, now, &mut effects);
+        Event::Request(request) => decision.request(request),
+        Event::Repeat { request, recorded } => decision.repeat(request, recorded),
+        Event::RunEnded { run, ending } => decision.end_run(run, ending),
+        Event::Command { call, user, command, checklist_then } => {
+            decision.command(call, user, command, checklist_then);
         }
-        Event::RunEnded { run, ending } => end_run(state, run, ending, &mut effects),
-        Event::LaunchFailed { run, reason } => fail_launch(state, run, &reason, &mut effects),
-        Event::Command(Command::Launch(worker)) => launch(state, vec![worker], &mut effects),
+        Event::Due => decision.due(),
+        Event::RulesLoaded { hash } => decision.rules_loaded(hash),
+        Event::RulesRefused { reason } => {
+            decision.begin();
+            decision.finish(What::RulesRefused { reason });
+        }
         Event::ChecklistNotWritten { reason } => {
             let text =
                 format!("the checklist file cannot be written, and is tried again every second: {reason}");
-            effects.push(Effect::log(Level::CRITICAL, text));
+            decision.log(Level::CRITICAL, text);
         }
-        Event::ChecklistWritten => {
-            effects.push(Effect::log(Level::WARNING, "the checklist file could be written again"));
-        }
-        Event::Signal(signal) => obey(signal, &mut effects),
-        Event::Reloaded { config, checklist } => {
-            state.config = config;
-            if let Some(entries) = checklist {
-                state.checklist = super::checklist::Checklist::new(entries);
-            }
+        Event::ChecklistWritten => decision.log(Level::WARNING, "the checklist file could be written again"),
+        Event::ChecklistRead { checklist, why } => decision.read_checklist(checklist, why),
+        Event::Signal(signal) => decision.obey(signal),
+        Event::Reloaded { config } => {
+            decision.state.config = config;
+            // Limits may have changed, and with them what may be launched.
+            decision.due();
         }
     }
-    effects
+    decision.effects
 }
 
 /// What follows from a whole batch of events: a manager that is to end when nothing is left to do, ends.
@@ -56,213 +61,127 @@ pub fn end_if_idle(state: &State) -> Vec<Effect> {
     vec![Effect::log(Level::INFO, text), Effect::Stop { status: u8::from(state.trouble) }]
 }
 
-/// A worker's message: registered? then to the checklist and the rules. Every request gets a reply.
-fn handle_request(
-    state: &mut State,
-    request: RequestId,
-    body: &[u8],
-    rules: &dyn Rules,
-    now: &ZonedDateTime,
-    effects: &mut Vec<Effect>,
-) {
-    let message = match Message::decode(body) {
-        Ok(message) => message,
-        Err(error) => {
-            effects.push(Effect::log(Level::ERROR, format!("message refused: {error}")));
-            let reason = error.to_string().into();
-            return effects.push(reply(request, "unregistered message type", reason));
+/// One event being decided. The other files of this folder add what each kind of event needs.
+pub(super) struct Decision<'a> {
+    pub(super) state: &'a mut State,
+    pub(super) rules: &'a dyn Rules,
+    pub(super) now: &'a ZonedDateTime,
+    pub(super) effects: Vec<Effect>,
+    /// The number of the record that is being made.
+    pub(super) number: Number,
+    changes: Vec<Change>,
+}
+
+impl<'a> Decision<'a> {
+    fn new(state: &'a mut State, rules: &'a dyn Rules, now: &'a ZonedDateTime) -> Self {
+        Self { state, rules, now, effects: Vec::new(), number: Number(0), changes: Vec::new() }
+    }
+
+    /// The next number of the one sequence.
+    pub(super) fn next_number(&mut self) -> Number {
+        self.state.last_number += 1;
+        Number(self.state.last_number)
+    }
+
+    /// Begins a record.
+    pub(super) fn begin(&mut self) {
+        self.number = self.next_number();
+    }
+
+    /// Makes a change that no payload is needed for.
+    pub(super) fn change(&mut self, change: Change) {
+        self.change_with(change, &Value::Null);
+    }
+
+    /// Makes a change that takes the payload of the record's message.
+    pub(super) fn change_with(&mut self, change: Change, payload: &Value) {
+        self.state.apply(&change, payload);
+        if change.is_of_checklist() {
+            self.effects.push(Effect::WriteChecklist);
         }
-    };
-    let config = state.config.clone();
-    let Some(worker) = config.registry.workers.get(&message.source) else {
-        let text = format!("message received from unregistered worker: {}", message.source);
-        effects.push(Effect::log(Level::ERROR, text));
-        return effects.push(reply(request, "unregistered worker", Value::Null));
-    };
-    let Some(words) = worker.messages.get(&message.r#type) else {
-        let text =
-            format!("unregistered message type received from {} worker: {}", message.source, message.r#type);
-        effects.push(Effect::log(Level::ERROR, text));
-        return effects.push(reply(request, "unregistered message type", Value::Null));
-    };
-    let text = format!("received message from {}: ({}) {words}", message.source, message.r#type);
-    effects.push(Effect::log(Level::DEBUG, text));
-    match message.r#type.as_str() {
-        "clear checklist" => clear_checklist(state, request, effects),
-        "need" => answer_need(state, request, &message, effects),
-        _ => {
-            update_checklist(state, worker, &message, effects);
-            ask_rules(state, request, &message, rules, now, effects);
+        // A run that changes twice within a record is kept once, as it is in the end.
+        if let Change::Run(run) = &change {
+            self.changes.retain(|before| !matches!(before, Change::Run(before) if before.id == run.id));
+        }
+        self.changes.push(change);
+    }
+
+    /// Ends a record: what may be launched by now is, and all of it goes to the journal.
+    pub(super) fn finish(&mut self, what: What) {
+        self.admit();
+        let changes = std::mem::take(&mut self.changes);
+        let record = Record { number: self.number, at: self.now.clone(), what, changes };
+        self.effects.push(Effect::Journal(Box::new(record)));
+    }
+
+    /// Ends a record that is kept only if it changed something.
+    pub(super) fn finish_if_changed(&mut self, what: What) {
+        self.admit();
+        if !self.changes.is_empty() {
+            self.finish(what);
         }
     }
-}
 
-fn clear_checklist(state: &mut State, request: RequestId, effects: &mut Vec<Effect>) {
-    effects.push(Effect::LogChecklist(state.checklist.to_value()));
-    state.checklist.clear();
-    effects.push(Effect::WriteChecklist);
-    effects.push(Effect::log(Level::INFO, "checklist cleared"));
-    effects.push(reply(request, "checklist cleared", Value::Null));
-}
+    pub(super) fn timestamp(&self) -> Timestamp {
+        self.now.timestamp()
+    }
 
-fn answer_need(state: &State, request: RequestId, message: &Message, effects: &mut Vec<Effect>) {
-    let entry = state.checklist.get(&message.payload);
-    if entry.is_none() {
-        /// More names than this make a line that nobody reads.
-        const NAMED: usize = 20;
-        let keys: Vec<String> = state.checklist.keys().take(NAMED).map(python::repr_value).collect();
-        let text = format!(
-            "{} needs {}, which is not in the checklist; it has: {}",
-            message.source,
-            python::repr_value(&message.payload),
-            if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") },
+    pub(super) fn log(&mut self, level: Level, text: impl Into<String>) {
+        self.effects.push(Effect::log(level, text));
+    }
+
+    /// A line about something that somebody has to look at.
+    pub(super) fn alarm(&mut self, text: impl Into<String>) {
+        self.state.trouble = true;
+        self.log(Level::CRITICAL, text);
+    }
+
+    pub(super) fn reply(&mut self, request: RequestId, r#type: &str, payload: Value) {
+        let message = Message::new(MANAGER, r#type, payload);
+        self.effects.push(Effect::Reply { request, message });
+    }
+
+    /// A message that came again gets the reply that was kept; a `need` is answered anew.
+    fn repeat(&mut self, request: RequestId, recorded: Recorded) {
+        let Recorded { number, reply, payload, need } = recorded;
+        self.log(
+            Level::DEBUG,
+            format!("message {number} came again; it gets the reply that it had: {reply}"),
         );
-        effects.push(Effect::log(Level::ERROR, text));
+        let payload = match need {
+            Some(key) => self.state.checklist.get(&key).cloned().unwrap_or_default(),
+            None => payload,
+        };
+        self.reply(request, &reply, payload);
     }
-    effects.push(reply(request, "ack", entry.cloned().unwrap_or_default()));
-}
 
-fn update_checklist(
-    state: &mut State,
-    worker: &RegisteredWorker,
-    message: &Message,
-    effects: &mut Vec<Effect>,
-) {
-    if message.payload.is_null() {
-        return;
-    }
-    let source = &message.source;
-    let Some(key) = &worker.checklist_key else {
-        let text = format!(
-            "checklist key not found for {source} worker; its payload is not in the checklist. Add \
-             `checklist key:` to `message registry: workers: {source}:`"
-        );
-        return effects.push(Effect::log(Level::ERROR, text));
-    };
-    let shown = key.as_str().map_or_else(|| python::repr_value(key), str::to_owned);
-    if state.checklist.update(key, message.payload.clone()) == Update::ReplacedMapping {
-        let text = format!("[{shown}] was a mapping; {source} replaced it with {}", message.payload.kind());
-        effects.push(Effect::log(Level::WARNING, text));
-    }
-    let text = format!("checklist updated with [{shown}] items from {source} worker");
-    effects.push(Effect::log(Level::INFO, text));
-    effects.push(Effect::WriteChecklist);
-}
-
-fn ask_rules(
-    state: &mut State,
-    request: RequestId,
-    message: &Message,
-    rules: &dyn Rules,
-    now: &ZonedDateTime,
-    effects: &mut Vec<Effect>,
-) {
-    state.trouble |= message.r#type == "crash";
-    let call = rules.after(message, &state.config.value, &state.checklist.to_value(), now);
-    effects.extend(call.log.into_iter().map(Effect::Log));
-    let answer = match call.result {
-        Ok(answer) => answer,
-        Err(error @ RuleError::NoFunction { .. }) => {
-            state.trouble = true;
-            effects.push(Effect::log(Level::CRITICAL, error.to_string()));
-            return effects.push(reply(request, "no after_worker function", Value::Null));
+    fn rules_loaded(&mut self, hash: String) {
+        let (generation, before) = &self.state.rules;
+        if *before == hash {
+            return;
         }
-        Err(RuleError::Failed(why)) => {
-            state.trouble = true;
-            let text = format!(
-                "the rule for this message failed, so nothing is launched after it: {}: ({})\n{why}",
-                message.source, message.r#type
-            );
-            effects.push(Effect::log(Level::CRITICAL, text));
-            RuleAnswer::default()
-        }
-    };
-    effects.push(reply(request, "ack", Value::Null));
-    follow(state, &message.source, answer, effects);
-}
-
-/// Launches what a rule returned, or lets it wait in a join.
-fn follow(state: &mut State, worker: &str, answer: RuleAnswer, effects: &mut Vec<Effect>) {
-    if let Some(must_finish) = answer.must_finish.filter(|names| !names.is_empty()) {
-        if let Some(parked) = state.joins.open(worker, must_finish.clone()) {
-            state.trouble = true;
-            let text = format!(
-                "the join of {worker} was opened again before {} had finished; parked, not launched: {}",
-                parked.must_finish.join(", "),
-                list(&parked.then_launch),
-            );
-            effects.push(Effect::log(Level::CRITICAL, text));
-        }
-        let opened = Join { name: worker.to_owned(), must_finish, then_launch: Vec::new() };
-        let text = format!("race condition management activated: {}", race_condition(&opened));
-        effects.push(Effect::log(Level::DEBUG, text));
+        let generation = generation + 1;
+        self.begin();
+        self.change(Change::Rules(generation, hash.clone()));
+        self.finish(What::RulesLoaded { generation, hash });
     }
-    let finished = state.joins.finish(worker, answer.next_workers);
-    for join in &finished.counted {
-        let text =
-            format!("{worker} finished and race condition management updated: {}", race_condition(join));
-        effects.push(Effect::log(Level::DEBUG, text));
-        if join.must_finish.is_empty() {
-            let text = format!(
-                "race condition management ended; next workers released: {}",
-                list(&join.then_launch)
-            );
-            effects.push(Effect::log(Level::DEBUG, text));
+
+    fn read_checklist(&mut self, checklist: Map, why: String) {
+        let checklist = Value::from(checklist);
+        if checklist == self.state.checklist.to_value() {
+            return;
         }
+        self.begin();
+        self.log(Level::WARNING, why.clone());
+        self.change(Change::ChecklistReplaced { checklist });
+        self.finish(What::ChecklistRead { why });
     }
-    launch(state, finished.launch, effects);
-}
 
-fn launch(state: &mut State, workers: Vec<NextWorker>, effects: &mut Vec<Effect>) {
-    for worker in workers {
-        state.last_run += 1;
-        let run = RunId(state.last_run);
-        if !state.config.registry.workers.contains_key(worker.name()) {
-            let text = format!(
-                "{} is launched though it is not in the message registry; its messages will be refused",
-                worker.name()
-            );
-            effects.push(Effect::log(Level::WARNING, text));
-        }
-        state.runs.insert(run, worker.clone());
-        effects.push(Effect::Launch { run, worker });
+    fn obey(&mut self, signal: Signal) {
+        self.log(Level::INFO, signal.log_text());
+        self.effects.push(match signal {
+            Signal::Hangup => Effect::Reload,
+            Signal::Interrupt | Signal::Terminate => Effect::Stop { status: 0 },
+        });
     }
-}
-
-fn end_run(state: &mut State, run: RunId, ending: Ending, effects: &mut Vec<Effect>) {
-    let Some(worker) = state.runs.remove(&run) else { return };
-    if !ending.is_success() {
-        state.trouble = true;
-        effects.push(Effect::log(Level::ERROR, format!("{} (run {run}) {ending}", worker.name())));
-    }
-}
-
-fn fail_launch(state: &mut State, run: RunId, reason: &str, effects: &mut Vec<Effect>) {
-    let Some(worker) = state.runs.remove(&run) else { return };
-    state.trouble = true;
-    effects.push(Effect::log(Level::CRITICAL, format!("could not launch {worker}: {reason}")));
-}
-
-fn obey(signal: Signal, effects: &mut Vec<Effect>) {
-    effects.push(Effect::log(Level::INFO, signal.log_text()));
-    effects.push(match signal {
-        Signal::Hangup => Effect::Reload,
-        Signal::Interrupt | Signal::Terminate => Effect::Stop { status: 0 },
-    });
-}
-
-fn reply(request: RequestId, r#type: &str, payload: Value) -> Effect {
-    Effect::Reply { request, message: Message::new(MANAGER, r#type, payload) }
-}
-
-/// A join as the peer's log shows its race condition.
-fn race_condition(join: &Join) -> String {
-    let names: Vec<String> = join.must_finish.iter().map(|name| python::repr(name)).collect();
-    let must_finish = if names.is_empty() { "set()".to_owned() } else { format!("{{{}}}", names.join(", ")) };
-    format!("{{'must finish': {must_finish}, 'then launch': {}}}", list(&join.then_launch))
-}
-
-fn list(workers: &[NextWorker]) -> String {
-    let shown: Vec<String> = workers.iter().map(NextWorker::to_string).collect();
-    format!("[{}]", shown.join(", "))
 }

@@ -1,7 +1,11 @@
 //! [`Effect`]: everything that the manager can do to the world.
 
-use super::event::{RequestId, RunId};
-use super::rules::{LogLine, NextWorker};
+use super::command::Answer;
+use super::event::{CallId, RequestId};
+use super::next_worker::NextWorker;
+use super::record::Record;
+use super::rules::LogLine;
+use super::run::RunId;
 use crate::logging::Level;
 use crate::message::Message;
 use crate::yaml::Value;
@@ -10,26 +14,39 @@ use crate::yaml::Value;
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
+    /// Keep what happened. Nothing else of a batch is done before this is.
+    Journal(Box<Record>),
     /// Write to the manager's log.
     Log(LogLine),
     /// Write the whole checklist to the logger named `checklist`, if it has handlers.
     LogChecklist(Value),
-    /// Answer a request.
+    /// Answer a worker's request.
     Reply {
         /// Which one.
         request: RequestId,
         /// The answer.
         message: Message,
     },
+    /// Answer an operator.
+    Answer {
+        /// Which request.
+        call: CallId,
+        /// The answer.
+        answer: Answer,
+    },
     /// Bring the checklist file up to date with the state; once for a batch is enough.
     WriteChecklist,
-    /// Start a worker.
+    /// Hand a run to a runner, unless it has one.
     Launch {
-        /// The name of the run that this starts.
+        /// The run.
         run: RunId,
+        /// Its folder below `runs/`.
+        folder: String,
         /// What to start.
         worker: NextWorker,
     },
+    /// Tell a run's processes to end.
+    EndRun(RunId),
     /// Read configuration, rules and checklist file again.
     Reload,
     /// End the manager.

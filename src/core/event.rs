@@ -1,54 +1,76 @@
 //! [`Event`]: everything that can happen to the manager.
 
-use std::fmt;
 use std::sync::Arc;
 
-use super::rules::NextWorker;
+use serde::{Deserialize, Serialize};
+
+use super::command::Command;
+use super::run::{Ending, Number, RunId};
 use crate::config::Config;
-use crate::yaml::Map;
+use crate::message::{DecodeError, Message};
+use crate::yaml::{Map, Value};
 
 /// Names a worker's request until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
-/// Names one execution of a worker.
+/// Names an operator's request until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RunId(pub u64);
+pub struct CallId(pub u64);
 
-impl fmt::Display for RunId {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "#{}", self.0)
-    }
+/// The name that our broker gives a request. A request that comes twice has the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ticket {
+    /// Which run of the broker.
+    pub epoch: u64,
+    /// Which request of that run.
+    pub number: u64,
 }
 
 /// Something that happened, and that the manager has to decide on. There is nothing else.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A worker sent a message and waits for the reply.
-    Request {
+    Request(Request),
+    /// A worker's message came again; it was decided already.
+    Repeat {
         /// Whom to answer.
         request: RequestId,
-        /// The message as it came.
-        body: Vec<u8>,
+        /// What came of it the first time.
+        recorded: Recorded,
     },
-    /// A run that was launched has ended.
+    /// A run has ended or could not be started.
     RunEnded {
         /// Which one.
         run: RunId,
         /// How.
         ending: Ending,
     },
-    /// A launch could not be carried out.
-    LaunchFailed {
-        /// Which one.
-        run: RunId,
-        /// Why, for the log.
-        reason: String,
-    },
     /// An operator asks for something.
-    Command(Command),
+    Command {
+        /// Whom to answer; `None` if nobody waits.
+        call: Option<CallId>,
+        /// The name of the user who asks.
+        user: String,
+        /// What is asked.
+        command: Command,
+        /// For a retry that asks for it: the checklist as it was before the message.
+        checklist_then: Option<Value>,
+    },
     /// The operating system sent a signal.
     Signal(Signal),
+    /// Time has passed: what is due by now is done.
+    Due,
+    /// Other rules came into force.
+    RulesLoaded {
+        /// SHA-256 of their files, in hexadecimal.
+        hash: String,
+    },
+    /// Changed rules were refused.
+    RulesRefused {
+        /// Why, with file and line.
+        reason: String,
+    },
     /// The checklist file cannot be written; it is tried again.
     ChecklistNotWritten {
         /// Why, for the log.
@@ -56,20 +78,46 @@ pub enum Event {
     },
     /// The checklist file could be written again.
     ChecklistWritten,
-    /// [`super::Effect::Reload`] was carried out.
+    /// The checklist file holds something else than this manager wrote.
+    ChecklistRead {
+        /// The checklist as it is to be now.
+        checklist: Map,
+        /// Why it takes the place of the one in memory, for log and journal.
+        why: String,
+    },
+    /// The configuration was read again.
     Reloaded {
         /// The configuration as it is now.
         config: Arc<Config>,
-        /// The checklist as the file has it; `None` leaves the one in memory.
-        checklist: Option<Map>,
     },
 }
 
-/// What an operator can ask of the manager.
+/// A worker's message on its way in.
 #[derive(Debug, Clone)]
-pub enum Command {
-    /// Launch a worker.
-    Launch(NextWorker),
+pub struct Request {
+    /// Whom to answer.
+    pub request: RequestId,
+    /// The broker's name for it, if the broker is ours.
+    pub ticket: Option<Ticket>,
+    /// The message as it came.
+    pub body: Vec<u8>,
+    /// What the body says.
+    pub message: Result<Message, DecodeError>,
+    /// Whether its rule has ended the manager before, so that it must not be called again.
+    pub is_poison: bool,
+}
+
+/// What the journal has of a message that comes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its number.
+    pub number: Number,
+    /// The type of the reply.
+    pub reply: String,
+    /// The payload of the reply.
+    pub payload: Value,
+    /// For a `need`: what it asks for, since that is answered anew.
+    pub need: Option<Value>,
 }
 
 /// The signals that the manager obeys.
@@ -97,35 +145,6 @@ impl Signal {
             Signal::Hangup => "hangup signal (SIGHUP) received; reloading configuration",
             Signal::Interrupt => "interrupt signal (SIGINT or Ctrl-C) received; shutting down",
             Signal::Terminate => "termination signal (SIGTERM) received; shutting down",
-        }
-    }
-}
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// It exited with that status.
-    Status(i32),
-    /// That signal killed it.
-    Killed(i32),
-    /// It ended, and nobody can say how.
-    Unknown,
-}
-
-impl Ending {
-    /// Whether it exited with status 0.
-    #[must_use]
-    pub fn is_success(self) -> bool {
-        self == Ending::Status(0)
-    }
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Ending::Status(status) => write!(out, "ended with status {status}"),
-            Ending::Killed(signal) => write!(out, "was killed by signal {signal}"),
-            Ending::Unknown => write!(out, "ended, and the operating system does not say how"),
         }
     }
 }

@@ -1,38 +1,119 @@
-//! Joins: launches that wait until several workers have finished (the peer's race conditions).
+//! Joins: launches that wait until several messages have come (the peer's race conditions).
 //!
 //! The peer keeps one at a time and drops what waited in it when the next one comes. Here there may
-//! be any number: a message counts in every open join that still waits for its worker.
+//! be any number: a message counts in every open join that still waits for it.
 
-use super::rules::NextWorker;
+use std::collections::BTreeMap;
+use std::fmt;
 
-/// One set of workers that must finish, and what waits for that.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::next_worker::NextWorker;
+use super::rules::Wanted;
+use super::run::Number;
+use crate::yaml::python;
+
+/// What must come, and what waits for that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
-    /// The worker whose rule opened it.
+    /// Its number.
+    pub id: Number,
+    /// The name that the rule gave it, or the worker whose race set it is.
     pub name: String,
-    /// The workers that have not finished yet, in the rule's order.
-    pub must_finish: Vec<String>,
-    /// What is launched when all have.
-    pub then_launch: Vec<NextWorker>,
+    /// What has not come yet, in the rule's order.
+    pub wait_for: Vec<Wanted>,
+    /// What waits in it.
+    pub waiting: Vec<WaitingLaunch>,
+    /// The join's own launches.
+    pub launch: Vec<NextWorker>,
+    /// The message whose rule opened it.
+    pub opened_by: Number,
+    /// The messages that have counted in it.
+    pub counted: Vec<Number>,
+    /// When it is overdue.
+    pub deadline: Option<Timestamp>,
 }
 
-/// The open joins, oldest first, and the launches that lost theirs.
+/// A launch that waits in a join, and the message whose rule returned it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingLaunch {
+    /// What is to be launched.
+    pub worker: NextWorker,
+    /// The message.
+    pub cause: Number,
+}
+
+impl Join {
+    /// Whether everything has come.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.wait_for.is_empty()
+    }
+
+    /// Counts a message; whether the join waited for one like it.
+    pub(super) fn count(&mut self, message: Number, worker: &str, r#type: &str) -> bool {
+        let wanted = self.wait_for.iter().position(|wanted| {
+            wanted.worker == worker && wanted.r#type.as_deref().is_none_or(|wanted| wanted == r#type)
+        });
+        let Some(at) = wanted else { return false };
+        if self.wait_for[at].count > 1 {
+            self.wait_for[at].count -= 1;
+        } else {
+            self.wait_for.remove(at);
+        }
+        self.counted.push(message);
+        true
+    }
+
+    /// Everything that is launched when it is complete: what waits in it and its own.
+    #[must_use]
+    pub fn launches(&self) -> Vec<WaitingLaunch> {
+        let own =
+            self.launch.iter().map(|worker| WaitingLaunch { worker: worker.clone(), cause: self.opened_by });
+        self.waiting.iter().cloned().chain(own).collect()
+    }
+
+    /// What it waits for, for a person: `ssh, 14 × rivers (success)`.
+    #[must_use]
+    pub fn wants(&self) -> String {
+        self.wait_for.iter().map(Wanted::to_string).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.count > 1 {
+            write!(out, "{} × ", self.count)?;
+        }
+        write!(out, "{}", self.worker)?;
+        self.r#type.as_ref().map_or(Ok(()), |r#type| write!(out, " ({type})"))
+    }
+}
+
+impl fmt::Display for Join {
+    /// As the peer's log shows its race condition.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> =
+            self.wait_for.iter().map(|wanted| python::repr(&wanted.to_string())).collect();
+        let must_finish =
+            if names.is_empty() { "set()".to_owned() } else { format!("{{{}}}", names.join(", ")) };
+        let launches = self.launches();
+        let launches = list(launches.iter().map(|launch| &launch.worker));
+        write!(out, "{{'must finish': {must_finish}, 'then launch': {launches}}}")
+    }
+}
+
+/// Launches as Python shows a list of them.
+pub(super) fn list<'a>(workers: impl IntoIterator<Item = &'a NextWorker>) -> String {
+    let shown: Vec<String> = workers.into_iter().map(NextWorker::to_string).collect();
+    format!("[{}]", shown.join(", "))
+}
+
+/// The open joins, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Joins {
-    open: Vec<Join>,
-    /// Launches that waited in a join when the same rule opened it anew. They are not launched by
-    /// surprise and not forgotten.
-    pub parked: Vec<Join>,
-}
-
-/// What came of a finished worker.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Finished {
-    /// The joins that waited for it, as they are now; those with nobody left to wait for are closed.
-    pub counted: Vec<Join>,
-    /// What is to be launched now: the worker's own next workers unless they wait in a join, and
-    /// all that waited in the joins that closed.
-    pub launch: Vec<NextWorker>,
+    open: BTreeMap<Number, Join>,
 }
 
 impl Joins {
@@ -43,95 +124,27 @@ impl Joins {
     }
 
     /// The open joins, oldest first.
+    pub fn open(&self) -> impl Iterator<Item = &Join> {
+        self.open.values()
+    }
+
+    /// An open join.
     #[must_use]
-    pub fn open_joins(&self) -> &[Join] {
-        &self.open
+    pub fn get(&self, id: Number) -> Option<&Join> {
+        self.open.get(&id)
     }
 
-    /// Opens a join. One of the same name that was still open is parked and returned, unless nothing
-    /// waited in it: then it is replaced in silence, for nothing is lost.
-    pub fn open(&mut self, name: &str, must_finish: Vec<String>) -> Option<&Join> {
-        let before = self.open.iter().position(|join| join.name == name).map(|at| self.open.remove(at));
-        self.open.push(Join { name: name.to_owned(), must_finish, then_launch: Vec::new() });
-        let before = before.filter(|join| !join.then_launch.is_empty())?;
-        self.parked.push(before);
-        self.parked.last()
+    /// The open join of that name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Join> {
+        self.open().find(|join| join.name == name)
     }
 
-    /// Counts a worker's message in every join that still waits for it. Its next workers wait in the
-    /// oldest of them; with no such join they are launched at once.
-    pub fn finish(&mut self, worker: &str, next_workers: Vec<NextWorker>) -> Finished {
-        let mut finished = Finished { counted: Vec::new(), launch: next_workers };
-        for join in &mut self.open {
-            if let Some(at) = join.must_finish.iter().position(|name| name == worker) {
-                join.must_finish.remove(at);
-                join.then_launch.append(&mut finished.launch);
-                finished.counted.push(join.clone());
-            }
-        }
-        let (closed, open) =
-            std::mem::take(&mut self.open).into_iter().partition(|join: &Join| join.must_finish.is_empty());
-        self.open = open;
-        finished.launch.extend(closed.into_iter().flat_map(|join: Join| join.then_launch));
-        finished
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn workers(names: &[&str]) -> Vec<NextWorker> {
-        let worker = |name: &&str| NextWorker {
-            module: (*name).to_owned(),
-            args: Vec::new(),
-            host: "localhost".to_owned(),
-        };
-        names.iter().map(worker).collect()
+    pub(super) fn put(&mut self, join: Join) {
+        self.open.insert(join.id, join);
     }
 
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
-    }
-
-    #[test]
-    fn launches_wait_until_the_last_worker_has_finished() {
-        let mut joins = Joins::default();
-        joins.open("collect_weather", names(&["grib_to_netcdf", "make_runoff_file"]));
-        assert_eq!(joins.finish("make_runoff_file", workers(&["upload"])).launch, []);
-        assert_eq!(joins.finish("sleep", workers(&["awaken"])).launch, workers(&["awaken"]));
-        let last = joins.finish("grib_to_netcdf", workers(&["ping"]));
-        assert_eq!(last.launch, workers(&["upload", "ping"]));
-        assert!(joins.is_empty());
-    }
-
-    #[test]
-    fn a_message_counts_in_every_join_and_its_launches_wait_in_the_oldest() {
-        let mut joins = Joins::default();
-        joins.open("first", names(&["a", "b"]));
-        joins.open("second", names(&["a", "c"]));
-        assert_eq!(joins.finish("a", workers(&["x"])).counted.len(), 2);
-        assert_eq!(joins.finish("c", workers(&["y"])).launch, workers(&["y"]));
-        assert_eq!(joins.finish("b", Vec::new()).launch, workers(&["x"]));
-    }
-
-    #[test]
-    fn a_worker_counts_once() {
-        let mut joins = Joins::default();
-        joins.open("first", names(&["a", "b"]));
-        joins.finish("a", workers(&["x"]));
-        assert_eq!(joins.finish("a", workers(&["y"])).launch, workers(&["y"]));
-        assert_eq!(joins.open_joins()[0].must_finish, names(&["b"]));
-    }
-
-    #[test]
-    fn a_join_opened_again_parks_what_waited_in_it() {
-        let mut joins = Joins::default();
-        joins.open("first", names(&["a", "b"]));
-        joins.finish("a", workers(&["x"]));
-        let parked = joins.open("first", names(&["a", "b"])).cloned();
-        assert_eq!(parked.map(|join| join.then_launch), Some(workers(&["x"])));
-        assert_eq!(joins.open_joins()[0].must_finish, names(&["a", "b"]));
-        assert_eq!(joins.open("first", names(&["a"])), None, "nothing waited, nothing is parked");
+    pub(super) fn remove(&mut self, id: Number) {
+        self.open.remove(&id);
     }
 }

@@ -4,15 +4,28 @@
 //! same state, event, rules and time always give the same effects, so a day can be replayed.
 
 pub mod checklist;
+pub mod command;
+mod commands;
 pub mod decide;
 pub mod effect;
 pub mod event;
+pub mod hold;
 pub mod joins;
+pub mod launches;
+mod messages;
+pub mod next_worker;
+pub mod parked;
+pub mod record;
 pub mod rules;
+pub mod run;
 pub mod state;
 
+pub use command::{Answer, Command};
 pub use decide::{decide, end_if_idle};
 pub use effect::Effect;
-pub use event::{Command, Ending, Event, RequestId, RunId, Signal};
-pub use rules::{LogLine, NextWorker, RuleAnswer, RuleCall, RuleError, Rules};
+pub use event::{CallId, Event, Recorded, Request, RequestId, Signal, Ticket};
+pub use next_worker::{LaunchOptions, NextWorker};
+pub use record::{Change, Record};
+pub use rules::{JoinRequest, LogLine, RuleAnswer, RuleCall, RuleError, Rules, Wanted};
+pub use run::{Ending, Number, Run, RunId};
 pub use state::State;

@@ -1,9 +1,9 @@
 //! What the core asks of the user's rules, whatever language they are written in.
 
-use std::fmt;
+use jiff::{SignedDuration, ZonedDateTime};
+use serde::{Deserialize, Serialize};
 
-use jiff::ZonedDateTime;
-
+use super::next_worker::NextWorker;
 use crate::logging::Level;
 use crate::message::Message;
 use crate::yaml::Value;
@@ -23,6 +23,18 @@ pub struct RuleCall {
     pub log: Vec<LogLine>,
     /// What the rule returned.
     pub result: Result<RuleAnswer, RuleError>,
+    /// Where the rule is, as `next_workers.lua:12`; `None` if there is none.
+    pub place: Option<String>,
+    /// The parts of the checklist that it looked at, in order, each once: `weather forecast: 12`.
+    pub keys_read: Vec<String>,
+}
+
+impl RuleCall {
+    /// A call that logged and read nothing.
+    #[must_use]
+    pub fn new(result: Result<RuleAnswer, RuleError>) -> Self {
+        Self { log: Vec::new(), result, place: None, keys_read: Vec::new() }
+    }
 }
 
 /// A line for the log.
@@ -39,42 +51,34 @@ pub struct LogLine {
 pub struct RuleAnswer {
     /// The workers to launch next, in the order that the rule gave.
     pub next_workers: Vec<NextWorker>,
-    /// The names of the workers that must all finish before what waits is launched (the peer's race
-    /// condition); `None` if the rule opens no join.
-    pub must_finish: Option<Vec<String>>,
+    /// The join that the rule opens, if it opens one.
+    pub join: Option<JoinRequest>,
 }
 
-/// A worker to launch: the peer's class of the same name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NextWorker {
-    /// The dotted name of the worker's module, `nowcast.workers.download_weather`.
-    pub module: String,
-    /// The worker's command line arguments after the configuration file.
-    pub args: Vec<String>,
-    /// Where it runs: `localhost`, or a key of `run: enabled hosts`.
-    pub host: String,
+/// A join that a rule asks for: `Join{ name =, wait_for = {…}, launch = {…}, timeout = "3h" }`, or the
+/// peer's race set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JoinRequest {
+    /// Its name; `None` for a race set, which is named after the worker whose rule opens it.
+    pub name: Option<String>,
+    /// What must come.
+    pub wait_for: Vec<Wanted>,
+    /// What is launched, beside what waits in it, when all has come.
+    pub launch: Vec<NextWorker>,
+    /// After how long without all of it what waits is parked.
+    pub timeout: Option<SignedDuration>,
 }
 
-impl NextWorker {
-    /// The worker's name in the message registry: the last part of its module's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.module.rsplit('.').next().unwrap_or(&self.module)
-    }
-}
-
-impl fmt::Display for NextWorker {
-    /// As Python shows the peer's class, since that is what the peer's log says.
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let args: Vec<String> = self.args.iter().map(|arg| crate::yaml::python::repr(arg)).collect();
-        write!(
-            out,
-            "NextWorker(module={}, args=[{}], host={})",
-            crate::yaml::python::repr(&self.module),
-            args.join(", "),
-            crate::yaml::python::repr(&self.host)
-        )
-    }
+/// Messages that a join waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The worker that sends them.
+    pub worker: String,
+    /// Their type; `None` for any that reaches the worker's rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<String>,
+    /// How many must still come.
+    pub count: u32,
 }
 
 /// Why a rule gave no answer. The message was kept and acknowledged all the same.

@@ -3,13 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::checklist::Checklist;
-use super::event::RunId;
-use super::joins::Joins;
-use super::rules::NextWorker;
-use crate::config::Config;
+use jiff::{SignedDuration, Timestamp};
 
-/// What the manager knows. Only [`super::decide`] changes it.
+use super::checklist::Checklist;
+use super::hold::Hold;
+use super::joins::Joins;
+use super::parked::Parked;
+use super::record::Change;
+use super::run::{Number, Run, RunId, Stage};
+use crate::config::Config;
+use crate::yaml::Value;
+
+/// How long after the end of a run its message may still come before a `crash` is made for it.
+pub const REPORT_GRACE: SignedDuration = SignedDuration::from_secs(2);
+
+/// What the manager knows. Only [`State::apply`] changes what is to be kept, so that a manager that
+/// starts anew knows the same.
 #[derive(Debug, Clone)]
 pub struct State {
     /// The configuration in force.
@@ -18,10 +27,16 @@ pub struct State {
     pub checklist: Checklist,
     /// Launches that wait for workers to finish.
     pub joins: Joins,
-    /// Launched and not ended.
-    pub runs: BTreeMap<RunId, NextWorker>,
-    /// The number of the last run.
-    pub last_run: u64,
+    /// Runs of which something is still to come.
+    pub runs: BTreeMap<RunId, Run>,
+    /// What waits for an operator.
+    pub parked: BTreeMap<Number, Parked>,
+    /// Orders that launches wait.
+    pub holds: BTreeMap<Number, Hold>,
+    /// The last number that was given to an event or anything else.
+    pub last_number: u64,
+    /// The rules in force: how many different ones there have been, and the hash of their files.
+    pub rules: (u64, String),
     /// Whether the manager ends by itself when nothing is left to do.
     pub exit_when_idle: bool,
     /// Whether a worker crashed, a run ended badly or a rule failed: what
@@ -30,7 +45,7 @@ pub struct State {
 }
 
 impl State {
-    /// The state at the start, with the checklist that the file holds.
+    /// The state of a system in which nothing has happened yet.
     #[must_use]
     pub fn new(config: Arc<Config>, checklist: Checklist) -> Self {
         Self {
@@ -38,7 +53,10 @@ impl State {
             checklist,
             joins: Joins::default(),
             runs: BTreeMap::new(),
-            last_run: 0,
+            parked: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            last_number: 0,
+            rules: (0, String::new()),
             exit_when_idle: false,
             trouble: false,
         }
@@ -48,5 +66,73 @@ impl State {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.runs.is_empty() && self.joins.is_empty()
+    }
+
+    /// Makes a change. `payload` is that of the message which the change belongs to.
+    pub fn apply(&mut self, change: &Change, payload: &Value) {
+        match change {
+            Change::PayloadMerged { key } => {
+                self.checklist.update(key, payload.clone());
+            }
+            Change::ChecklistSet { path, value } => {
+                self.checklist.set(path.as_list().unwrap_or_default(), value.clone());
+            }
+            Change::ChecklistReplaced { checklist } => {
+                self.checklist = Checklist::new(checklist.as_map().cloned().unwrap_or_default());
+            }
+            Change::Run(run) if run.is_closed() => {
+                self.runs.remove(&run.id);
+            }
+            Change::Run(run) => {
+                self.runs.insert(run.id, (**run).clone());
+            }
+            Change::Join(join) => self.joins.put(join.clone()),
+            Change::JoinClosed(id) => self.joins.remove(*id),
+            Change::Parked(parked) => {
+                self.parked.insert(parked.id, parked.clone());
+            }
+            Change::Unparked(id) => {
+                self.parked.remove(id);
+            }
+            Change::Hold(hold) => {
+                self.holds.insert(hold.id, hold.clone());
+            }
+            Change::HoldReleased(id) => {
+                self.holds.remove(id);
+            }
+            Change::Rules(generation, hash) => self.rules = (*generation, hash.clone()),
+        }
+    }
+
+    /// When [`super::Event::Due`] has something to do next, seen from `now`.
+    #[must_use]
+    pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let runs = self.runs.values().filter_map(|run| match &run.stage {
+            // One that is due already waits for something else than the time.
+            Stage::Waiting { due } => Some(*due).filter(|due| *due > now),
+            Stage::Launched { .. } => self.time_limit(run),
+            Stage::Ended { at, .. } => Some(*at + REPORT_GRACE),
+        });
+        let joins = self.joins.open().filter_map(|join| join.deadline);
+        let holds = self.holds.values().filter_map(|hold| hold.until);
+        runs.chain(joins).chain(holds).min()
+    }
+
+    /// When a running run is to be ended, unless it was told to already.
+    pub(super) fn time_limit(&self, run: &Run) -> Option<Timestamp> {
+        let Stage::Launched { at, .. } = &run.stage else { return None };
+        let limit = self.setting(run, |worker| worker.timeout, run.worker.options.timeout)?;
+        // A limit beyond the end of the calendar is none.
+        at.checked_add(limit).ok().filter(|_| run.told_to_end.is_none())
+    }
+
+    /// What a rule says of a launch, or else what the configuration says of its worker.
+    pub(super) fn setting<T>(
+        &self,
+        run: &Run,
+        configured: impl Fn(&crate::config::WorkerSettings) -> Option<T>,
+        said: Option<T>,
+    ) -> Option<T> {
+        said.or_else(|| self.config.workers.get(run.worker.name()).and_then(configured))
     }
 }

@@ -2,12 +2,9 @@
 
 use std::path::Path;
 
-use crate::config::{Config, Host, WorkerCommand};
-use crate::core::NextWorker;
+use crate::config::{Config, Host};
+use crate::core::next_worker::{LOCALHOST, NextWorker};
 use crate::worker;
-
-/// The host on which the manager runs.
-pub const LOCALHOST: &str = "localhost";
 
 /// Why a worker cannot be launched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +48,7 @@ pub fn argv(worker: &NextWorker, config: &Config, program: &Path) -> Result<Vec<
     let file = config.file.to_string_lossy().into_owned();
     let mut argv = if worker.host != LOCALHOST {
         on_host(worker, config)?
-    } else if let Some(command) = config.commands.get(worker.name()) {
+    } else if let Some(command) = command(worker, config) {
         own_command(command, worker, &file)
     } else if let Some(name) = worker::built_in(&worker.module) {
         vec![program.to_string_lossy().into_owned(), "worker".to_owned(), name.to_owned(), file]
@@ -66,9 +63,13 @@ pub fn argv(worker: &NextWorker, config: &Config, program: &Path) -> Result<Vec<
     Ok(argv)
 }
 
-fn own_command(command: &WorkerCommand, worker: &NextWorker, file: &str) -> Vec<String> {
+fn command<'a>(worker: &NextWorker, config: &'a Config) -> Option<&'a Vec<String>> {
+    config.workers.get(worker.name())?.command.as_ref()
+}
+
+fn own_command(command: &[String], worker: &NextWorker, file: &str) -> Vec<String> {
     let fill = |word: &String| word.replace("{config}", file).replace("{worker}", worker.name());
-    command.0.iter().map(fill).collect()
+    command.iter().map(fill).collect()
 }
 
 /// The peer's command line, word for word: the host's shell joins them, so `;` ends the `source`.
@@ -85,7 +86,7 @@ fn on_host(worker: &NextWorker, config: &Config) -> Result<Vec<String>, LaunchEr
     let envvars = need(envvars, "envvars")?;
     let mut argv = vec!["ssh".to_owned(), name.clone(), "source".to_owned(), envvars, ";".to_owned()];
     let file = need(config_file, "config file")?;
-    match config.commands.get(worker.name()) {
+    match command(worker, config) {
         Some(command) => argv.extend(own_command(command, worker, &file)),
         None => {
             argv.extend([need(python, "python")?, "-m".to_owned(), python_module(&worker.module), file]);
@@ -123,7 +124,7 @@ run: {enabled hosts: {robot: {envvars: env.sh, python: py, config file: there.ya
     fn words(module: &str, host: &str) -> String {
         let (config, _) = crate::config::parse(Path::new("here.yaml"), CONFIG.as_bytes(), &|_| None).unwrap();
         let args = vec!["-x".to_owned()];
-        let worker = NextWorker { module: module.to_owned(), args, host: host.to_owned() };
+        let worker = NextWorker { host: host.to_owned(), ..NextWorker::new(module, args) };
         argv(&worker, &config, Path::new("nowcast")).unwrap().join(" ")
     }
 

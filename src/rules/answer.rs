@@ -4,7 +4,7 @@ use mlua::{MultiValue, Value as LuaValue};
 
 use super::launch::{Launch, kind_name, list};
 use super::view::View;
-use crate::core::{NextWorker, RuleAnswer};
+use crate::core::{JoinRequest, NextWorker, RuleAnswer, Wanted};
 use crate::yaml::Value;
 
 /// Reads what `function` returned.
@@ -23,11 +23,17 @@ pub(super) fn read(function: &str, returned: MultiValue) -> Result<RuleAnswer, S
         }
         Some(value) => launches(function, &value)?,
     };
-    let must_finish = match second {
+    let join = match second {
         None | Some(LuaValue::Nil) => None,
-        Some(value) => Some(names(function, &value)?),
+        Some(value) => Some(race_set(names(function, &value)?)),
     };
-    Ok(RuleAnswer { next_workers, must_finish })
+    Ok(RuleAnswer { next_workers, join })
+}
+
+/// The peer's race set: each of these workers must send one message, of any type.
+fn race_set(names: Vec<String>) -> JoinRequest {
+    let wanted = |worker| Wanted { worker, r#type: None, count: 1 };
+    JoinRequest { wait_for: names.into_iter().map(wanted).collect(), ..JoinRequest::default() }
 }
 
 fn launches(function: &str, value: &LuaValue) -> Result<Vec<NextWorker>, String> {

@@ -134,7 +134,7 @@ impl Engine {
     ) -> (RuleCall, IsClean) {
         let Some(rule) = vm.function(&function) else {
             let result = Err(RuleError::NoFunction { function, module: self.module.clone() });
-            return (RuleCall { log: Vec::new(), result }, IsClean(true));
+            return (RuleCall::new(result), IsClean(true));
         };
         let read = |values| answer::read(&function, values);
         let returned = vm.call(&rule, (message, config, checklist), now, read);
@@ -143,13 +143,20 @@ impl Engine {
             Ok(answer) => answer.map_err(|text| self.with_place(&function, text)),
             Err(error) => Err(self.describe(&function, vm, &error)),
         };
-        (RuleCall { log: vm.take_log(), result: result.map_err(RuleError::Failed) }, is_clean)
+        let result = result.map_err(RuleError::Failed);
+        (RuleCall { log: vm.take_log(), place: self.place(&function), ..RuleCall::new(result) }, is_clean)
+    }
+
+    /// Where a function is defined.
+    fn place(&self, function: &str) -> Option<String> {
+        let known = self.functions.iter().find(|known| known.name == function)?;
+        Some(format!("{}:{}", known.chunk, known.line))
     }
 
     /// The text behind the place where the function is defined.
     fn with_place(&self, function: &str, text: String) -> String {
-        match self.functions.iter().find(|known| known.name == function) {
-            Some(known) => format!("{}:{}: {text}", known.chunk, known.line),
+        match self.place(function) {
+            Some(place) => format!("{place}: {text}"),
             None => text,
         }
     }
@@ -165,7 +172,7 @@ impl Rules for Engine {
             Ok(vm) => vm,
             Err(error) => {
                 let text = format!("the rules could not be loaded again after a limit was passed: {error}");
-                return RuleCall { log: Vec::new(), result: Err(RuleError::Failed(text)) };
+                return RuleCall::new(Err(RuleError::Failed(text)));
             }
         };
         let (call, IsClean(is_clean)) = self.call(&vm, function, message, config, checklist, now);

@@ -64,7 +64,7 @@ pub(super) fn launch(
         let limit = super::budget::bytes(call.options.limits.text);
         return Err(fail(lua, format!("{what}: the launches of this rule hold more than {limit} of text")));
     }
-    Ok(Launch(NextWorker { module, args, host }))
+    Ok(Launch(NextWorker { host, ..NextWorker::new(module, args) }))
 }
 
 /// The name of a module: text, neither empty nor with what no module's name has.

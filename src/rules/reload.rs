@@ -186,7 +186,7 @@ impl Rules for Reloader {
                 let reason =
                     refused.as_ref().map_or_else(String::new, |refused| format!(": {}", refused.error));
                 let text = format!("there are no rules in force{reason}");
-                RuleCall { log: Vec::new(), result: Err(RuleError::Failed(text)) }
+                RuleCall::new(Err(RuleError::Failed(text)))
             }
         }
     }

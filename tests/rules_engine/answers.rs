@@ -47,7 +47,7 @@ fn arguments_become_texts() {
     ];
     expected[0].host = "arbutus.cloud".into();
     expected[2].host = "nibi".into();
-    assert_eq!(nowcast.answer(), RuleAnswer { next_workers: expected.into(), must_finish: None });
+    assert_eq!(nowcast.answer(), RuleAnswer { next_workers: expected.into(), join: None });
 }
 
 #[test]
@@ -65,8 +65,10 @@ fn worker_puts_the_package_before_a_bare_name() {
 
 #[test]
 fn a_second_list_is_the_race_set() {
-    let both =
-        |second: &str| Nowcast::rule(&format!(r#"return {{ worker("a") }}, {second}"#)).answer().must_finish;
+    let both = |second: &str| {
+        let answer = Nowcast::rule(&format!(r#"return {{ worker("a") }}, {second}"#)).answer();
+        answer.join.map(|join| join.wait_for.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
     assert_eq!(both(r#"{ "b", "a", "b" }"#), Some(vec!["b".into(), "a".into()]));
     assert_eq!(both("{ x = true, b = true }"), Some(vec!["b".into(), "x".into()]));
     assert_eq!(both("{}"), Some(vec![]));

@@ -122,11 +122,7 @@ impl Nowcast {
 }
 
 fn worker(module: &str, args: &[&str]) -> NextWorker {
-    NextWorker {
-        module: module.into(),
-        args: args.iter().map(ToString::to_string).collect(),
-        host: "localhost".into(),
-    }
+    NextWorker::new(module, args.iter().map(ToString::to_string).collect())
 }
 
 fn list(items: impl IntoIterator<Item = Value>) -> Value {

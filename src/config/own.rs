@@ -1,0 +1,64 @@
+//! The sections of `nowcast.yaml` that the peer does not know.
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use super::check::{Check, closest, did_you_mean};
+use super::checked::{JournalSettings, Registry, WorkerSettings};
+use super::problem::Severity;
+use super::raw::{RawJournal, RawWorker};
+use crate::yaml::Value;
+
+impl Check<'_> {
+    /// `workers:`
+    pub(super) fn workers(
+        &mut self,
+        value: &Value,
+        registry: Option<&Registry>,
+    ) -> Option<IndexMap<String, WorkerSettings>> {
+        let Some(section) = value.get("workers") else { return Some(IndexMap::new()) };
+        let raw: IndexMap<String, RawWorker> = self.decode(section, &["workers"])?;
+        let mut workers = IndexMap::new();
+        for (name, raw) in raw {
+            if let Some(registry) = registry.filter(|registry| !registry.workers.contains_key(&name)) {
+                let close = closest(&name, registry.workers.keys());
+                let text = format!(
+                    "no worker of that name is in the message registry{}; its messages would be refused",
+                    did_you_mean(close.as_deref())
+                );
+                self.report(Severity::Warning, &["workers", &name], text);
+            }
+            if raw.command.as_ref().is_some_and(Vec::is_empty) {
+                let text = "must name a program: `command: [/path/to/program, --option]`".to_owned();
+                self.report(Severity::Error, &["workers", &name, "command"], text);
+            }
+            if raw.max_running == Some(0) {
+                let text = "must be at least 1; to let launches wait, use nowcast hold".to_owned();
+                self.report(Severity::Error, &["workers", &name, "max running"], text);
+            }
+            let settings = WorkerSettings {
+                command: raw.command,
+                max_running: raw.max_running,
+                timeout: raw.timeout.map(|span| span.0),
+                retries: raw.retries,
+                retry_delay: raw.retry_delay.map(|span| span.0),
+            };
+            workers.insert(name, settings);
+        }
+        Some(workers)
+    }
+
+    /// `journal:`
+    pub(super) fn journal(&mut self, value: &Value, checklist_file: &Path) -> Option<JournalSettings> {
+        let raw: RawJournal = match value.get("journal") {
+            None | Some(Value::Null) => RawJournal::default(),
+            Some(section) => self.decode(section, &["journal"])?,
+        };
+        let folder = match raw.folder {
+            Some(text) => PathBuf::from(self.replace_variables("journal", &text)?),
+            None => checklist_file.with_extension("journal"),
+        };
+        Some(JournalSettings { folder, keep: raw.keep.map(|span| span.0) })
+    }
+}

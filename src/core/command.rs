@@ -1,0 +1,86 @@
+//! [`Command`]: what an operator can ask of the manager, as it travels over the control socket and is kept
+//! in the journal.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::hold::Target;
+use super::next_worker::NextWorker;
+use super::run::{Number, RunId};
+
+/// What an operator asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Launch a worker.
+    Launch {
+        /// What.
+        worker: NextWorker,
+        /// The run that is run again this way, if one is.
+        again: Option<RunId>,
+    },
+    /// Decide parked messages again.
+    Retry {
+        /// Which one; `None` for all.
+        message: Option<Number>,
+        /// With the checklist as it was before the message instead of the one of now.
+        checklist_then: bool,
+    },
+    /// Speak for a worker.
+    Send {
+        /// The worker.
+        source: String,
+        /// The message type.
+        r#type: String,
+        /// The payload, as YAML text.
+        payload: String,
+    },
+    /// End a run.
+    Kill {
+        /// Which one.
+        run: RunId,
+    },
+    /// Let launches wait.
+    Hold {
+        /// Which.
+        target: Target,
+        /// Until when; `None` until it is released.
+        until: Option<Timestamp>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Let go: a hold, or launches that are parked or wait.
+    Release {
+        /// The number of a hold, of parked launches, of a join or of a waiting run.
+        what: Number,
+    },
+    /// Give up: a parked message or parked launches, a join, a waiting run.
+    Drop {
+        /// Its number.
+        what: Number,
+    },
+    /// Put a value into the checklist.
+    ChecklistSet {
+        /// The keys from the top down, as YAML text of a list.
+        path: String,
+        /// The value, as YAML text.
+        value: String,
+    },
+    /// Empty the checklist.
+    ChecklistClear {
+        /// Also while runs are open, whose rules may miss it.
+        force: bool,
+    },
+}
+
+/// What an operator is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whether it was done.
+    pub done: bool,
+    /// What was done, or why not and what helps.
+    pub text: String,
+    /// The numbers that came of it: the runs that were made, the messages that were decided.
+    #[serde(default)]
+    pub numbers: Vec<Number>,
+}

@@ -1,0 +1,254 @@
+//! What operators ask for. Each request is kept in the journal with the user's name and the answer.
+
+use super::command::{Answer, Command};
+use super::decide::Decision;
+use super::effect::Effect;
+use super::event::CallId;
+use super::hold::Hold;
+use super::messages::Incoming;
+use super::parked::{Parked, ParkedWhat};
+use super::record::{Change, Outcome, Speaker, What};
+use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
+use crate::logging::Level;
+use crate::message::Message;
+use crate::yaml::{self, Value};
+
+/// What came of a request: numbers and a text, or why not.
+type Outcomes = Result<(String, Vec<Number>), String>;
+
+impl Decision<'_> {
+    /// Does what an operator asks for, keeps it and answers.
+    pub(super) fn command(
+        &mut self,
+        call: Option<CallId>,
+        user: String,
+        command: Command,
+        checklist_then: Option<Value>,
+    ) {
+        // What decides messages makes their records; the request's own comes first.
+        let outcome = match &command {
+            Command::Retry { message, .. } => self.retry(*message, checklist_then),
+            Command::Send { source, r#type, payload } => self.send(source, r#type, payload),
+            other => {
+                self.begin();
+                self.act(&user, other)
+            }
+        };
+        if matches!(command, Command::Retry { .. } | Command::Send { .. }) {
+            self.begin();
+        }
+        let answer = match outcome {
+            Ok((text, numbers)) => Answer { done: true, text, numbers },
+            Err(text) => Answer { done: false, text, numbers: Vec::new() },
+        };
+        self.log(Level::INFO, format!("{user}: {}", answer.text));
+        let text = answer.text.clone();
+        if let Some(call) = call {
+            self.effects.push(Effect::Answer { call, answer });
+        }
+        self.finish(What::Command { user, command, answer: text });
+    }
+
+    fn act(&mut self, user: &str, command: &Command) -> Outcomes {
+        match command {
+            Command::Launch { worker, again } => {
+                let mut worker = worker.clone();
+                worker.place = None;
+                let name = worker.name().to_owned();
+                let run = self.want(worker, self.number);
+                let again = again.map(|run| format!(", again after {run}")).unwrap_or_default();
+                Ok((format!("{name} is launched as run {run}{again}"), vec![run]))
+            }
+            Command::Kill { run } => self.kill(*run, user),
+            Command::Hold { target, until, reason } => {
+                let id = self.next_number();
+                let text = format!("launches of {target} are held; nowcast release {} lets them go", id.0);
+                let (until, reason, user) = (*until, reason.clone(), user.to_owned());
+                let target = target.clone();
+                self.change(Change::Hold(Hold { id, target, until, reason, user }));
+                Ok((text, vec![id]))
+            }
+            Command::Release { what } => self.release(*what),
+            Command::Drop { what } => self.drop_it(*what),
+            Command::ChecklistSet { path, value } => self.set_checklist(path, value),
+            Command::ChecklistClear { force } => self.clear_by_hand(*force),
+            Command::Retry { .. } | Command::Send { .. } => Err("not an act of this kind".to_owned()),
+        }
+    }
+
+    fn kill(&mut self, id: RunId, user: &str) -> Outcomes {
+        let Some(mut run) = self.state.runs.get(&id).cloned() else {
+            return Err(format!("there is no open run {id}; nowcast runs shows which there are"));
+        };
+        let name = run.worker.name().to_owned();
+        match run.stage {
+            Stage::Waiting { .. } => {
+                Err(format!("{name} (run {id}) is not running yet; nowcast drop {} gives it up", id.0))
+            }
+            Stage::Ended { .. } => Err(format!("{name} (run {id}) has ended already")),
+            Stage::Launched { .. } => {
+                run.told_to_end = Some(ToldToEnd::Killed(user.to_owned()));
+                self.effects.push(Effect::EndRun(id));
+                self.change(Change::Run(Box::new(run)));
+                Ok((format!("{name} (run {id}) is told to end"), vec![id]))
+            }
+        }
+    }
+
+    fn release(&mut self, what: Number) -> Outcomes {
+        if let Some(hold) = self.state.holds.get(&what).cloned() {
+            self.change(Change::HoldReleased(what));
+            return Ok((format!("the hold {what} of {} is over", hold.target), Vec::new()));
+        }
+        if let Some(Parked { what: ParkedWhat::Launches { join, launches }, .. }) =
+            self.state.parked.get(&what).cloned()
+        {
+            self.change(Change::Unparked(what));
+            let runs: Vec<RunId> =
+                launches.into_iter().map(|launch| self.want(launch.worker, launch.cause)).collect();
+            return Ok((format!("what waited in the join of {join} is launched"), runs));
+        }
+        if let Some(join) = self.state.joins.get(what).cloned() {
+            self.change(Change::JoinClosed(what));
+            let runs: Vec<RunId> =
+                join.launches().into_iter().map(|launch| self.want(launch.worker, launch.cause)).collect();
+            let text = format!("the join of {} waits no more for {}", join.name, join.wants());
+            return Ok((text, runs));
+        }
+        match self.state.runs.get(&what).cloned() {
+            Some(mut run) if matches!(run.stage, Stage::Waiting { .. }) => {
+                run.stage = Stage::Waiting { due: self.timestamp() };
+                let text = format!("{} (run {what}) waits for its time no more", run.worker.name());
+                self.change(Change::Run(Box::new(run)));
+                Ok((text, vec![what]))
+            }
+            _ if self.state.parked.contains_key(&what) => {
+                Err(format!("{what} is a parked message; nowcast retry {} decides it again", what.0))
+            }
+            _ => Err(nothing_there(what)),
+        }
+    }
+
+    fn drop_it(&mut self, what: Number) -> Outcomes {
+        if let Some(parked) = self.state.parked.get(&what).cloned() {
+            self.change(Change::Unparked(what));
+            let text = match parked.what {
+                ParkedWhat::Message { source, r#type, .. } => {
+                    format!("the parked message {what} is dropped: {source}: ({type})")
+                }
+                ParkedWhat::Launches { join, .. } => format!("what waited in the join of {join} is dropped"),
+            };
+            return Ok((text, Vec::new()));
+        }
+        if let Some(join) = self.state.joins.get(what).cloned() {
+            self.change(Change::JoinClosed(what));
+            return Ok((format!("the join of {} is dropped, with what waited in it", join.name), Vec::new()));
+        }
+        match self.state.runs.get(&what).cloned() {
+            Some(run) if matches!(run.stage, Stage::Waiting { .. }) => {
+                let text = format!("{} (run {what}) is dropped", run.worker.name());
+                self.drop_run(run);
+                Ok((text, Vec::new()))
+            }
+            Some(run) if run.is_running() => {
+                Err(format!("{} (run {what}) is running; nowcast kill {} ends it", run.worker.name(), what.0))
+            }
+            _ if self.state.holds.contains_key(&what) => {
+                Err(format!("{what} is a hold; nowcast release {} ends it", what.0))
+            }
+            _ => Err(nothing_there(what)),
+        }
+    }
+
+    fn drop_run(&mut self, mut run: Run) {
+        let at = self.timestamp();
+        run.stage = Stage::Ended { launched: None, at, ending: Ending::Dropped, folder: String::new() };
+        self.change(Change::Run(Box::new(run)));
+    }
+
+    fn set_checklist(&mut self, path: &str, value: &str) -> Outcomes {
+        let path = yaml::read(path).map_err(|error| format!("the keys are no YAML: {error}"))?;
+        let value = yaml::read(value).map_err(|error| format!("the value is no YAML: {error}"))?;
+        if path.as_list().is_none_or(<[Value]>::is_empty) {
+            return Err("a checklist key is missing".to_owned());
+        }
+        let shown = yaml::python::repr_value(&path);
+        self.change(Change::ChecklistSet { path, value });
+        Ok((format!("checklist set at {shown}"), Vec::new()))
+    }
+
+    /// Half of all rule errors come from a checklist that was cleared while workers were running.
+    fn clear_by_hand(&mut self, force: bool) -> Outcomes {
+        let open: Vec<String> = self
+            .state
+            .runs
+            .values()
+            .filter(|run| run.is_running())
+            .map(|run| format!("{} {}", run.worker.name(), run.id))
+            .collect();
+        if !force && !open.is_empty() {
+            return Err(format!(
+                "{} still running, and the rules may miss what is cleared: {}; with --force it is cleared all the same",
+                if open.len() == 1 { "a run is" } else { "runs are" },
+                open.join(", ")
+            ));
+        }
+        self.clear_checklist();
+        Ok(("checklist cleared".to_owned(), Vec::new()))
+    }
+
+    fn send(&mut self, source: &str, r#type: &str, payload: &str) -> Outcomes {
+        let payload = yaml::read(payload).map_err(|error| format!("the payload is no YAML: {error}"))?;
+        let message = Message::new(source, r#type, payload);
+        let reply = self.message(Incoming::made(message, Speaker::Operator, None));
+        outcome_of(self.number, &reply.outcome)
+    }
+
+    fn retry(&mut self, which: Option<Number>, checklist_then: Option<Value>) -> Outcomes {
+        let is_message = |parked: &&Parked| matches!(parked.what, ParkedWhat::Message { .. });
+        let parked: Vec<Parked> = match which {
+            None => self.state.parked.values().filter(is_message).cloned().collect(),
+            Some(number) => match self.state.parked.get(&number).filter(is_message) {
+                Some(parked) => vec![parked.clone()],
+                None => {
+                    return Err(format!(
+                        "{number} is no parked message; nowcast status shows which there are"
+                    ));
+                }
+            },
+        };
+        if parked.is_empty() {
+            return Ok(("no message is parked".to_owned(), Vec::new()));
+        }
+        let mut failed = Vec::new();
+        let mut numbers = Vec::new();
+        for parked in &parked {
+            let ParkedWhat::Message { source, r#type, payload, .. } = &parked.what else { continue };
+            let payload = yaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
+            let message = Message::new(source, r#type, payload);
+            let checklist = checklist_then.clone().unwrap_or_else(|| self.state.checklist.to_value());
+            let reply = self.decide_again(parked, message, &checklist);
+            numbers.push(self.number);
+            if let Err(text) = outcome_of(self.number, &reply.outcome) {
+                failed.push(text);
+            }
+        }
+        match (failed.as_slice(), parked.len()) {
+            ([], 1) => Ok((format!("message {} is decided", parked[0].id), numbers)),
+            ([], count) => Ok((format!("{count} messages are decided"), numbers)),
+            (failed, _) => Err(failed.join("\n")),
+        }
+    }
+}
+
+fn outcome_of(number: Number, outcome: &Outcome) -> Outcomes {
+    match outcome {
+        Outcome::RuleFailed(why) => Err(format!("message {number} is parked, since its rule failed:\n{why}")),
+        Outcome::NoFunction(why) | Outcome::Refused(why) => Err(format!("message {number}: {why}")),
+        _ => Ok((format!("message {number} is decided"), vec![number])),
+    }
+}
+
+fn nothing_there(what: Number) -> String {
+    format!("there is nothing under {what} that could be let go or dropped; nowcast status shows what waits")
+}

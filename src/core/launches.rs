@@ -1,0 +1,324 @@
+//! Launches and runs: what rules want, what waits for it, what is let go, and how it ends.
+//!
+//! There is one way from a wanted launch to a runner, [`Decision::admit`], for rules, retries, schedules
+//! and operators alike; times, holds and limits all stand on it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::decide::Decision;
+use super::effect::Effect;
+use super::joins::{Join, WaitingLaunch, list};
+use super::messages::Incoming;
+use super::next_worker::NextWorker;
+use super::parked::{Parked, ParkedWhat};
+use super::record::{Change, Speaker, What};
+use super::rules::{JoinRequest, RuleAnswer};
+use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
+use super::state::{REPORT_GRACE, State};
+use crate::logging::Level;
+use crate::message::Message;
+use crate::yaml::Value;
+
+impl Decision<'_> {
+    /// Launches what a rule returned, or lets it wait in a join. `counted_as` is the number under which
+    /// the message has counted in its joins already, if it has.
+    pub(super) fn follow(&mut self, message: &Message, answer: RuleAnswer, counted_as: Option<Number>) {
+        if let Some(request) = answer.join.filter(|request| !request.wait_for.is_empty()) {
+            self.open_join(&message.source, request);
+        }
+        let mut launches = waiting(answer.next_workers, self.number);
+        let mut released = Vec::new();
+        let joins: Vec<Join> = self.state.joins.open().cloned().collect();
+        for mut join in joins {
+            let counts = match counted_as {
+                Some(number) => join.counted.contains(&number) && !launches.is_empty(),
+                None => join.count(self.number, &message.source, &message.r#type),
+            };
+            if !counts {
+                continue;
+            }
+            join.waiting.append(&mut launches);
+            let source = &message.source;
+            let text = format!("{source} finished and race condition management updated: {join}");
+            self.log(Level::DEBUG, text);
+            if join.is_complete() {
+                let launches = join.launches();
+                let shown = list(launches.iter().map(|launch| &launch.worker));
+                let text = format!("race condition management ended; next workers released: {shown}");
+                self.log(Level::DEBUG, text);
+                released.extend(launches);
+                self.change(Change::JoinClosed(join.id));
+            } else {
+                self.change(Change::Join(join));
+            }
+        }
+        for launch in launches.into_iter().chain(released) {
+            self.want(launch.worker, launch.cause);
+        }
+    }
+
+    /// Opens a join. One of the same name that was still open is parked, unless nothing waited in it: then
+    /// it is replaced in silence, for nothing is lost.
+    fn open_join(&mut self, worker: &str, request: JoinRequest) {
+        let name = request.name.unwrap_or_else(|| worker.to_owned());
+        if let Some(before) = self.state.joins.named(&name).cloned() {
+            let reason =
+                format!("the join of {name} was opened again before {} had finished", before.wants());
+            self.park_join(&before, &reason);
+        }
+        let deadline = request.timeout.map(|timeout| later(self.timestamp(), timeout));
+        let join = Join {
+            id: self.next_number(),
+            name,
+            wait_for: request.wait_for,
+            waiting: Vec::new(),
+            launch: request.launch,
+            opened_by: self.number,
+            counted: Vec::new(),
+            deadline,
+        };
+        self.log(Level::DEBUG, format!("race condition management activated: {join}"));
+        self.change(Change::Join(join));
+    }
+
+    /// Closes a join and parks what waited in it.
+    fn park_join(&mut self, join: &Join, reason: &str) {
+        self.change(Change::JoinClosed(join.id));
+        let launches = join.launches();
+        if launches.is_empty() {
+            return;
+        }
+        let id = join.id;
+        let shown = list(launches.iter().map(|launch| &launch.worker));
+        self.alarm(format!(
+            "{reason}; parked, not launched: {shown}; nowcast release {0} launches them, nowcast drop {0} does not",
+            id.0
+        ));
+        let what = ParkedWhat::Launches { join: join.name.clone(), launches };
+        self.change(Change::Parked(Parked { id, at: self.now.clone(), reason: reason.to_owned(), what }));
+    }
+
+    /// A launch that nothing but time, holds and limits stands before any more.
+    pub(super) fn want(&mut self, worker: NextWorker, cause: Number) -> RunId {
+        let now = self.timestamp();
+        let due = worker.options.delay.map_or(now, |delay| later(now, delay));
+        let due = worker.options.at.map_or(due, |at| at.max(due));
+        if !self.state.config.registry.workers.contains_key(worker.name()) {
+            let text = format!(
+                "{} is launched though it is not in the message registry; its messages will be refused",
+                worker.name()
+            );
+            self.log(Level::WARNING, text);
+        }
+        self.wait(worker, cause, due, None)
+    }
+
+    fn wait(&mut self, worker: NextWorker, cause: Number, due: Timestamp, before: Option<&Run>) -> RunId {
+        let id = self.next_number();
+        self.change(Change::Run(Box::new(Run {
+            id,
+            worker,
+            cause,
+            attempt: before.map_or(1, |run| run.attempt + 1),
+            retry_of: before.map(|run| run.id),
+            stage: Stage::Waiting { due },
+            report: None,
+            told_to_end: None,
+        })));
+        id
+    }
+
+    /// Hands over every waiting run that neither its time nor a hold nor a limit keeps back.
+    pub(super) fn admit(&mut self) {
+        let now = self.timestamp();
+        let is_due = |run: &&Run| matches!(run.stage, Stage::Waiting { due } if due <= now);
+        let mut due: Vec<Run> = self.state.runs.values().filter(is_due).cloned().collect();
+        due.sort_by_key(|run| {
+            (
+                match run.stage {
+                    Stage::Waiting { due } => due,
+                    _ => now,
+                },
+                run.id,
+            )
+        });
+        if due.is_empty() {
+            return;
+        }
+        let mut running = running(self.state);
+        for run in due {
+            if self.state.obstacle(&run, &running).is_none() {
+                *running.entry(run.worker.name().to_owned()).or_default() += 1;
+                self.launch(run);
+            }
+        }
+    }
+
+    fn launch(&mut self, mut run: Run) {
+        let folder = format!("{}/{}", self.now.date(), run.id.0);
+        run.stage = Stage::Launched { at: self.timestamp(), folder: folder.clone() };
+        self.effects.push(Effect::Launch { run: run.id, folder, worker: run.worker.clone() });
+        self.change(Change::Run(Box::new(run)));
+    }
+
+    /// A run has ended or could not be started.
+    pub(super) fn end_run(&mut self, id: RunId, ending: Ending) {
+        let Some(mut run) = self.state.runs.get(&id).cloned() else { return };
+        let Stage::Launched { at, folder } = run.stage else { return };
+        self.begin();
+        let name = run.worker.name().to_owned();
+        if let Ending::NotStarted(reason) = &ending {
+            self.alarm(format!("could not launch {}: {reason}", run.worker));
+        } else if !ending.is_success() {
+            self.state.trouble = true;
+            self.log(Level::ERROR, format!("{name} (run {id}) {ending}"));
+        }
+        run.stage = Stage::Ended { launched: Some(at), at: self.timestamp(), ending, folder };
+        self.change(Change::Run(Box::new(run)));
+        self.finish(What::RunEnded { run: id });
+    }
+
+    /// Does everything that is due by now.
+    pub(super) fn due(&mut self) {
+        self.begin();
+        self.pass_time_limits();
+        self.park_overdue_joins();
+        self.end_holds();
+        self.finish_if_changed(What::Due);
+        self.report_silent_ends();
+    }
+
+    fn pass_time_limits(&mut self) {
+        let now = self.timestamp();
+        let is_over = |run: &&Run| self.state.time_limit(run).is_some_and(|limit| limit <= now);
+        let over: Vec<Run> = self.state.runs.values().filter(is_over).cloned().collect();
+        for mut run in over {
+            self.alarm(format!(
+                "{} (run {}) runs longer than its timeout and is ended",
+                run.worker.name(),
+                run.id
+            ));
+            self.effects.push(Effect::EndRun(run.id));
+            run.told_to_end = Some(ToldToEnd::TimeLimit);
+            self.change(Change::Run(Box::new(run)));
+        }
+    }
+
+    fn park_overdue_joins(&mut self) {
+        let now = self.timestamp();
+        let is_over = |join: &&Join| join.deadline.is_some_and(|deadline| deadline <= now);
+        let over: Vec<Join> = self.state.joins.open().filter(is_over).cloned().collect();
+        for join in over {
+            if join.launches().is_empty() {
+                self.alarm(format!("the join of {} is overdue: {} did not come", join.name, join.wants()));
+            }
+            self.park_join(
+                &join,
+                &format!("the join of {} is overdue: {} did not come", join.name, join.wants()),
+            );
+        }
+    }
+
+    fn end_holds(&mut self) {
+        let now = self.timestamp();
+        let over: Vec<_> = self
+            .state
+            .holds
+            .values()
+            .filter(|hold| hold.until.is_some_and(|until| until <= now))
+            .cloned()
+            .collect();
+        for hold in over {
+            self.log(Level::INFO, format!("the hold {} of {} is over", hold.id, hold.target));
+            self.change(Change::HoldReleased(hold.id));
+        }
+    }
+
+    /// Makes the `crash` of each run that ended some time ago without a report.
+    fn report_silent_ends(&mut self) {
+        let now = self.timestamp();
+        let is_silent = |run: &&Run| match run.stage {
+            Stage::Ended { at, .. } => run.report.is_none() && at + REPORT_GRACE <= now,
+            _ => false,
+        };
+        let silent: Vec<Run> = self.state.runs.values().filter(is_silent).cloned().collect();
+        for run in silent {
+            let Stage::Ended { ending, .. } = &run.stage else { continue };
+            let name = run.worker.name();
+            self.alarm(format!(
+                "{name} (run {}) {ending} without a report; its crash is reported for it",
+                run.id
+            ));
+            let message = Message::new(name, "crash", Value::Null);
+            self.message(Incoming::made(message, Speaker::Manager, Some(run.id)));
+        }
+    }
+
+    /// Launches a failed run again, if it has retries left; answers the new run.
+    pub(super) fn try_again(&mut self, run: &Run, r#type: &str) -> Option<RunId> {
+        let has_failed = r#type == "crash" || r#type.starts_with("failure");
+        let was_killed = matches!(run.told_to_end, Some(ToldToEnd::Killed(_)));
+        let is_tried = self.state.runs.values().any(|other| other.retry_of == Some(run.id));
+        if !has_failed || was_killed || is_tried {
+            return None;
+        }
+        let options = &run.worker.options;
+        let retries = self.state.setting(run, |worker| worker.retries, options.retries).unwrap_or(0);
+        if run.attempt > retries {
+            return None;
+        }
+        let delay =
+            self.state.setting(run, |worker| worker.retry_delay, options.retry_delay).unwrap_or_default();
+        let next = self.wait(run.worker.clone(), self.number, later(self.timestamp(), delay), Some(run));
+        let text = format!(
+            "{} (run {}) failed: ({}); attempt {} of {} {}",
+            run.worker.name(),
+            run.id,
+            r#type,
+            run.attempt + 1,
+            retries + 1,
+            if delay.is_zero() { "follows".to_owned() } else { format!("follows in {delay:#}") },
+        );
+        self.log(Level::WARNING, text);
+        Some(next)
+    }
+}
+
+impl State {
+    /// What keeps a run that is due from being launched, for a person.
+    #[must_use]
+    pub fn obstacle(&self, run: &Run, running: &BTreeMap<String, usize>) -> Option<String> {
+        if let Some(hold) = self.holds.values().find(|hold| hold.holds(&run.worker)) {
+            return Some(format!("hold {} of {}", hold.id, hold.target));
+        }
+        let before = run.retry_of.filter(|before| self.runs.get(before).is_some_and(Run::is_running));
+        if let Some(before) = before {
+            return Some(format!("run {before}, of which it is a retry, has not ended"));
+        }
+        let name = run.worker.name();
+        let limit = self.config.workers.get(name).and_then(|worker| worker.max_running)?;
+        let count = running.get(name).copied().unwrap_or_default();
+        (count >= limit as usize).then(|| format!("{count} of {name} run, and its `max running` is {limit}"))
+    }
+}
+
+/// How many runs of each worker are running.
+#[must_use]
+pub fn running(state: &State) -> BTreeMap<String, usize> {
+    let mut running = BTreeMap::new();
+    for run in state.runs.values().filter(|run| run.is_running()) {
+        *running.entry(run.worker.name().to_owned()).or_default() += 1;
+    }
+    running
+}
+
+fn waiting(workers: Vec<NextWorker>, cause: Number) -> Vec<WaitingLaunch> {
+    workers.into_iter().map(|worker| WaitingLaunch { worker, cause }).collect()
+}
+
+/// A moment and a while; the end of the calendar if that is beyond it.
+fn later(from: Timestamp, after: SignedDuration) -> Timestamp {
+    from.checked_add(after).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,305 @@
+//! Messages: to the checklist, to the rules, to their reply. The order of the peer's manager, step by step.
+
+use super::decide::Decision;
+use super::event::{Request, Ticket};
+use super::parked::{Parked, ParkedWhat};
+use super::record::{Change, MessageRecord, Outcome, Speaker, What};
+use super::rules::{RuleAnswer, RuleCall, RuleError};
+use super::run::{Number, Report, Run, RunId, Stage};
+use crate::config::RegisteredWorker;
+use crate::logging::Level;
+use crate::message::Message;
+use crate::yaml::{self, Keys, Value, python};
+
+/// Bytes of a body that is no message that are kept: enough to see what it was.
+const KEPT_OF_GARBAGE: usize = 65_536;
+
+/// A message to decide, from whomever it comes.
+pub(super) struct Incoming {
+    pub(super) message: Message,
+    pub(super) body: Vec<u8>,
+    pub(super) ticket: Option<Ticket>,
+    pub(super) speaker: Speaker,
+    /// The run that it is made for; a worker's is found out.
+    pub(super) run: Option<RunId>,
+    pub(super) is_poison: bool,
+}
+
+impl Incoming {
+    /// A message that is made here, and not by a worker.
+    pub(super) fn made(message: Message, speaker: Speaker, run: Option<RunId>) -> Self {
+        let body = message.encode().into_bytes();
+        Self { message, body, ticket: None, speaker, run, is_poison: false }
+    }
+}
+
+/// What is known of a message once it is decided.
+#[derive(Default)]
+struct Decided {
+    run: Option<RunId>,
+    place: Option<String>,
+    keys_read: Vec<String>,
+}
+
+/// The reply to a message.
+pub(super) struct Reply {
+    pub(super) r#type: &'static str,
+    pub(super) payload: Value,
+    pub(super) outcome: Outcome,
+}
+
+impl Reply {
+    fn new(r#type: &'static str, outcome: Outcome) -> Self {
+        Self { r#type, payload: Value::Null, outcome }
+    }
+}
+
+impl Decision<'_> {
+    /// A worker's request. Every one gets a reply.
+    pub(super) fn request(&mut self, request: Request) {
+        let Request { request, ticket, mut body, message, is_poison } = request;
+        let reply = match message {
+            Ok(message) => self.message(Incoming {
+                message,
+                body,
+                ticket,
+                speaker: Speaker::Worker,
+                run: None,
+                is_poison,
+            }),
+            Err(error) => {
+                self.begin();
+                self.log(Level::ERROR, format!("message refused: {error}"));
+                let outcome = Outcome::Refused(error.to_string());
+                let mut reply = Reply::new("unregistered message type", outcome);
+                reply.payload = error.to_string().into();
+                body.truncate(KEPT_OF_GARBAGE);
+                self.finish_message(None, body, ticket, Speaker::Worker, Decided::default(), &reply);
+                reply
+            }
+        };
+        self.reply(request, reply.r#type, reply.payload);
+    }
+
+    /// Decides a message and keeps it; answers what is replied to it.
+    pub(super) fn message(&mut self, incoming: Incoming) -> Reply {
+        self.begin();
+        let Incoming { message, body, ticket, speaker, run, is_poison } = incoming;
+        let mut decided = Decided { run, ..Decided::default() };
+        let reply = self.answer(&message, is_poison, &mut decided);
+        self.finish_message(Some(message), body, ticket, speaker, decided, &reply);
+        reply
+    }
+
+    /// Decides a parked message again: with the rules of now and the time of then. Its payload was merged
+    /// and it has counted in its joins.
+    pub(super) fn decide_again(&mut self, parked: &Parked, message: Message, checklist: &Value) -> Reply {
+        self.begin();
+        self.change(Change::Unparked(parked.id));
+        let ParkedWhat::Message { run, .. } = &parked.what else { return Reply::new("ack", Outcome::Ruled) };
+        let mut decided = Decided { run: *run, ..Decided::default() };
+        let call = self.rules.after(&message, &self.state.config.value, checklist, &parked.at);
+        let reply = self.follow_rule(&message, call, Some(parked.id), &mut decided);
+        let body = message.encode().into_bytes();
+        self.finish_message(Some(message), body, None, Speaker::Retry, decided, &reply);
+        reply
+    }
+
+    fn finish_message(
+        &mut self,
+        message: Option<Message>,
+        body: Vec<u8>,
+        ticket: Option<Ticket>,
+        speaker: Speaker,
+        decided: Decided,
+        reply: &Reply,
+    ) {
+        let keeps_payload = reply.outcome != Outcome::Answered;
+        self.finish(What::Message(Box::new(MessageRecord {
+            ticket,
+            body,
+            message,
+            speaker,
+            run: decided.run,
+            outcome: reply.outcome.clone(),
+            generation: self.state.rules.0,
+            place: decided.place,
+            keys_read: decided.keys_read,
+            reply: reply.r#type.to_owned(),
+            reply_payload: if keeps_payload { reply.payload.clone() } else { Value::Null },
+        })));
+    }
+
+    fn answer(&mut self, message: &Message, is_poison: bool, decided: &mut Decided) -> Reply {
+        let config = self.state.config.clone();
+        let Message { source, r#type, .. } = message;
+        let Some(worker) = config.registry.workers.get(source) else {
+            let text = format!("message received from unregistered worker: {source}");
+            self.log(Level::ERROR, text.clone());
+            return Reply::new("unregistered worker", Outcome::Refused(text));
+        };
+        let Some(words) = worker.messages.get(r#type) else {
+            let text = format!("unregistered message type received from {source} worker: {}", r#type);
+            self.log(Level::ERROR, text.clone());
+            return Reply::new("unregistered message type", Outcome::Refused(text));
+        };
+        self.log(Level::DEBUG, format!("received message from {source}: ({}) {words}", r#type));
+        match r#type.as_str() {
+            "clear checklist" => {
+                self.clear_checklist();
+                Reply::new("checklist cleared", Outcome::Cleared)
+            }
+            "need" => self.answer_need(message),
+            _ => self.answer_report(message, worker, is_poison, decided),
+        }
+    }
+
+    pub(super) fn clear_checklist(&mut self) {
+        self.effects.push(super::Effect::LogChecklist(self.state.checklist.to_value()));
+        self.change(Change::ChecklistReplaced { checklist: Value::Map(std::sync::Arc::default()) });
+        self.log(Level::INFO, "checklist cleared");
+    }
+
+    fn answer_need(&mut self, message: &Message) -> Reply {
+        let entry = self.state.checklist.get(&message.payload).cloned();
+        if entry.is_none() {
+            /// More names than this make a line that nobody reads.
+            const NAMED: usize = 20;
+            let keys: Vec<String> = self.state.checklist.keys().take(NAMED).map(python::repr_value).collect();
+            let text = format!(
+                "{} needs {}, which is not in the checklist; it has: {}",
+                message.source,
+                python::repr_value(&message.payload),
+                if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") },
+            );
+            self.log(Level::ERROR, text);
+        }
+        let mut reply = Reply::new("ack", Outcome::Answered);
+        reply.payload = entry.unwrap_or_default();
+        reply
+    }
+
+    /// A message that is for the checklist and the rules.
+    fn answer_report(
+        &mut self,
+        message: &Message,
+        worker: &RegisteredWorker,
+        is_poison: bool,
+        decided: &mut Decided,
+    ) -> Reply {
+        self.update_checklist(worker, message);
+        decided.run = decided.run.or_else(|| self.run_of(message));
+        let run = decided.run.and_then(|run| self.state.runs.get(&run)).cloned();
+        if let Some(run) = &run {
+            self.note_report(run.clone(), &message.r#type);
+        }
+        self.state.trouble |= message.r#type == "crash";
+        if is_poison {
+            let reason = format!(
+                "the rule for this message ended the manager twice, so it is not called again: {}: ({})",
+                message.source, message.r#type
+            );
+            self.park_message(message, decided.run, &reason);
+            self.follow(message, RuleAnswer::default(), None);
+            return Reply::new("ack", Outcome::Poison);
+        }
+        if let Some(next) = run.and_then(|run| self.try_again(&run, &message.r#type)) {
+            return Reply::new("ack", Outcome::TriedAgain(next));
+        }
+        let checklist = self.state.checklist.to_value();
+        let call = self.rules.after(message, &self.state.config.value, &checklist, self.now);
+        // Let go of, so that the next payload is merged in place.
+        drop(checklist);
+        self.follow_rule(message, call, None, decided)
+    }
+
+    /// Does what a rule answered. `counted_as` is the number under which the message has counted in its
+    /// joins already, if it has.
+    fn follow_rule(
+        &mut self,
+        message: &Message,
+        call: RuleCall,
+        counted_as: Option<Number>,
+        decided: &mut Decided,
+    ) -> Reply {
+        self.effects.extend(call.log.into_iter().map(super::Effect::Log));
+        (decided.place, decided.keys_read) = (call.place, call.keys_read);
+        match call.result {
+            Ok(answer) => {
+                self.follow(message, answer, counted_as);
+                Reply::new("ack", Outcome::Ruled)
+            }
+            Err(error @ RuleError::NoFunction { .. }) => {
+                self.alarm(error.to_string());
+                Reply::new("no after_worker function", Outcome::NoFunction(error.to_string()))
+            }
+            Err(RuleError::Failed(why)) => {
+                let reason = format!(
+                    "the rule for this message failed, so nothing is launched after it: {}: ({})\n{why}",
+                    message.source, message.r#type
+                );
+                self.park_message(message, decided.run, &reason);
+                self.follow(message, RuleAnswer::default(), counted_as);
+                Reply::new("ack", Outcome::RuleFailed(why))
+            }
+        }
+    }
+
+    /// Keeps a message whose rule gave no answer, for an operator.
+    fn park_message(&mut self, message: &Message, run: Option<RunId>, reason: &str) {
+        let number = self.number;
+        self.alarm(format!("{reason}\nThe message is kept: after the repair, nowcast retry {}", number.0));
+        let what = ParkedWhat::Message {
+            source: message.source.clone(),
+            r#type: message.r#type.clone(),
+            payload: yaml::write(&message.payload, Keys::AsGiven),
+            run,
+        };
+        let parked = Parked { id: number, at: self.now.clone(), reason: reason.to_owned(), what };
+        self.change(Change::Parked(parked));
+    }
+
+    fn update_checklist(&mut self, worker: &RegisteredWorker, message: &Message) {
+        if message.payload.is_null() {
+            return;
+        }
+        let source = &message.source;
+        let Some(key) = &worker.checklist_key else {
+            let text = format!(
+                "checklist key not found for {source} worker; its payload is not in the checklist. Add \
+                 `checklist key:` to `message registry: workers: {source}:`"
+            );
+            return self.log(Level::ERROR, text);
+        };
+        let shown = key.as_str().map_or_else(|| python::repr_value(key), str::to_owned);
+        if self.state.checklist.would_lose_mapping(key, &message.payload) {
+            let kind = message.payload.kind();
+            self.log(Level::WARNING, format!("[{shown}] was a mapping; {source} replaced it with {kind}"));
+        }
+        self.change_with(Change::PayloadMerged { key: key.clone() }, &message.payload);
+        self.log(Level::INFO, format!("checklist updated with [{shown}] items from {source} worker"));
+    }
+
+    /// The run that a message reports for: the one that it names if that is its worker's, or else the oldest
+    /// one of its worker's that has not been reported for. One that is over already is none.
+    fn run_of(&self, message: &Message) -> Option<RunId> {
+        if let Some(named) = message.run.as_ref().and_then(|run| run.parse().ok()).map(super::run::Number) {
+            let run = self.state.runs.get(&named)?;
+            // A worker that another one started has that one's run in its environment.
+            if run.worker.name() == message.source {
+                return Some(named);
+            }
+        }
+        let is_candidate = |run: &&Run| {
+            run.worker.name() == message.source
+                && run.report.is_none()
+                && !matches!(run.stage, Stage::Waiting { .. })
+        };
+        self.state.runs.values().find(is_candidate).map(|run| run.id)
+    }
+
+    fn note_report(&mut self, mut run: Run, r#type: &str) {
+        run.report = Some(Report { message: self.number, r#type: r#type.to_owned() });
+        self.change(Change::Run(Box::new(run)));
+    }
+}

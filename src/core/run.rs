@@ -1,0 +1,152 @@
+//! [`Run`]: one execution of a worker, from the moment it is wanted to its known end.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::next_worker::NextWorker;
+
+/// Names whatever an operator can ask about: events, runs, joins, parked launches and holds are counted
+/// in one sequence, so `#8812` means one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Number(pub u64);
+
+impl fmt::Display for Number {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "#{}", self.0)
+    }
+}
+
+/// Names one execution of a worker.
+pub type RunId = Number;
+
+/// One execution of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name.
+    pub id: RunId,
+    /// What runs.
+    pub worker: NextWorker,
+    /// The event whose decision wanted it.
+    pub cause: Number,
+    /// 1 for the first execution, one more for each retry.
+    pub attempt: u32,
+    /// The run that this one tries again.
+    pub retry_of: Option<RunId>,
+    /// How far it is.
+    pub stage: Stage,
+    /// The message by which the worker reported, or the `crash` that was made for it.
+    pub report: Option<Report>,
+    /// Why it was told to end, if it was.
+    pub told_to_end: Option<ToldToEnd>,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// It waits: for its time, or behind a hold or a limit.
+    Waiting {
+        /// Not before that moment.
+        due: Timestamp,
+    },
+    /// It was handed to a runner.
+    Launched {
+        /// When.
+        at: Timestamp,
+        /// Its folder below `runs/`: `2026-03-14/8812`.
+        folder: String,
+    },
+    /// It is over.
+    Ended {
+        /// When it was handed to a runner; `None` if it never was.
+        launched: Option<Timestamp>,
+        /// When it ended.
+        at: Timestamp,
+        /// How.
+        ending: Ending,
+        /// Its folder below `runs/`; empty if it never was launched.
+        folder: String,
+    },
+}
+
+/// How the rules heard of a run's end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The message.
+    pub message: Number,
+    /// Its type.
+    pub r#type: String,
+}
+
+impl Run {
+    /// Whether nothing more is to come of it: it ended and the rules know.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match &self.stage {
+            Stage::Ended { ending, .. } => {
+                self.report.is_some() || *ending == Ending::Dropped || self.is_debug()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether its worker was told to send nothing.
+    fn is_debug(&self) -> bool {
+        self.worker.args.iter().any(|arg| arg == "--debug")
+    }
+
+    /// Whether it was handed to a runner and has not ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        matches!(self.stage, Stage::Launched { .. })
+    }
+}
+
+/// Why a run was told to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToldToEnd {
+    /// It ran longer than its time limit.
+    TimeLimit,
+    /// That user killed it.
+    Killed(String),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It exited with that status.
+    Status(i32),
+    /// That signal killed it.
+    Killed(i32),
+    /// It ended, and nobody can say how.
+    Unknown,
+    /// It could not be started, for that reason.
+    NotStarted(String),
+    /// An operator dropped it before it was launched.
+    Dropped,
+}
+
+impl Ending {
+    /// Whether it exited with status 0.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        *self == Ending::Status(0)
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Status(status) => write!(out, "ended with status {status}"),
+            Ending::Killed(signal) => write!(out, "was killed by signal {signal}"),
+            Ending::Unknown => write!(out, "ended, and the operating system does not say how"),
+            Ending::NotStarted(reason) => write!(out, "could not be started: {reason}"),
+            Ending::Dropped => write!(out, "was dropped before it was launched"),
+        }
+    }
+}
