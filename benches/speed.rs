@@ -60,7 +60,6 @@ fn decide_and_rules(entries: i64) {
             ticket: None,
             body: body.to_vec(),
             message: Message::decode(body),
-            is_poison: false,
         });
         assert!(decide(&mut state, request, &engine, &now).len() > 3);
     }

@@ -219,7 +219,7 @@ impl Manager {
             let request = RequestId(self.last_request);
             self.performer.envelopes.insert(request, envelope);
             let message = crate::message::Message::decode(&body);
-            events.push(Event::Request(Request { request, ticket: None, body, message, is_poison: false }));
+            events.push(Event::Request(Request { request, ticket: None, body, message }));
         }
         Ok(events)
     }

@@ -68,8 +68,7 @@ impl<R: Rules> Manager<R> {
         let message = Message::new(source, r#type, yaml::read(payload).expect("YAML"));
         let body = message.encode().into_bytes();
         let message = Ok(message);
-        let effects =
-            self.happens(Event::Request(Request { request, ticket: None, body, message, is_poison: false }));
+        let effects = self.happens(Event::Request(Request { request, ticket: None, body, message }));
         let mut heard = Heard::default();
         for effect in effects {
             match effect {

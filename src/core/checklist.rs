@@ -52,6 +52,13 @@ impl Checklist {
         set(slot, rest, value);
     }
 
+    /// What becomes of this checklist when somebody has turned `base`, an older one, into `edited`: the
+    /// same difference, and all else as it is.
+    #[must_use]
+    pub fn with_edit(&self, base: &Map, edited: &Map) -> Map {
+        merge(base, edited, &self.entries)
+    }
+
     /// Whether [`Checklist::update`] would replace a mapping by something that is none.
     #[must_use]
     pub fn would_lose_mapping(&self, key: &Value, payload: &Value) -> bool {
@@ -79,6 +86,24 @@ impl Checklist {
             (entry, payload) => *entry = payload,
         }
     }
+}
+
+fn merge(base: &Map, edited: &Map, current: &Map) -> Map {
+    let mut merged = current.clone();
+    merged.retain(|key, _| edited.contains_key(key) || !base.contains_key(key));
+    for (key, value) in edited {
+        match (base.get(key), value, merged.get(key)) {
+            (Some(before), ..) if before == value => {}
+            (Some(Value::Map(before)), Value::Map(edited), Some(Value::Map(current))) => {
+                let inner = merge(before, edited, current);
+                merged.insert(key.clone(), inner.into());
+            }
+            _ => {
+                merged.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    merged
 }
 
 fn set(slot: &mut Value, path: &[Value], value: Value) {
@@ -123,6 +148,26 @@ mod tests {
         assert!(checklist.would_lose_mapping(&key, &"text".into()));
         checklist.update(&key, "text".into());
         assert_eq!(checklist.get(&key), Some(&Value::from("text")));
+    }
+
+    #[test]
+    fn an_edit_of_an_older_checklist_changes_only_what_it_changed() {
+        let read = |text: &str| crate::yaml::read(text).unwrap().as_map().unwrap().clone();
+        let base = read("{weather: {'00': 1, '06': 2}, rivers: old, gone: 1}");
+        let edited = read("{weather: {'00': 5, '06': 2}, rivers: old, new: 7}");
+        let current = Checklist::new(read("{weather: {'00': 1, '06': 2, '12': 3}, rivers: newer, gone: 1}"));
+        let merged = current.with_edit(&base, &edited);
+        assert_eq!(merged, read("{weather: {'00': 5, '06': 2, '12': 3}, rivers: newer, new: 7}"));
+    }
+
+    #[test]
+    fn a_value_is_set_at_a_path() {
+        let mut checklist = Checklist::default();
+        checklist.set(&["weather".into(), "00".into()], 1.into());
+        checklist.set(&["weather".into(), "06".into()], 2.into());
+        assert_eq!(checklist.get(&"weather".into()), Some(&map(&[("00", 1), ("06", 2)])));
+        checklist.set(&["weather".into()], 3.into());
+        assert_eq!(checklist.get(&"weather".into()), Some(&3.into()));
     }
 
     #[test]

@@ -97,6 +97,7 @@ impl<'a> Decision<'a> {
     pub(super) fn change_with(&mut self, change: Change, payload: &Value) {
         self.state.apply(&change, payload);
         if change.is_of_checklist() {
+            self.state.checklist_event = self.number;
             self.effects.push(Effect::WriteChecklist);
         }
         // A run that changes twice within a record is kept once, as it is in the end.

@@ -103,8 +103,6 @@ pub struct Request {
     pub body: Vec<u8>,
     /// What the body says.
     pub message: Result<Message, DecodeError>,
-    /// Whether its rule has ended the manager before, so that it must not be called again.
-    pub is_poison: bool,
 }
 
 /// What the journal has of a message that comes again.

@@ -251,7 +251,8 @@ impl Decision<'_> {
                 "{name} (run {}) {ending} without a report; its crash is reported for it",
                 run.id
             ));
-            let message = Message::new(name, "crash", Value::Null);
+            let mut message = Message::new(name, "crash", Value::Null);
+            message.run = Some(run.id.0.to_string());
             self.message(Incoming::made(message, Speaker::Manager, Some(run.id)));
         }
     }

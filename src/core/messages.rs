@@ -22,14 +22,13 @@ pub(super) struct Incoming {
     pub(super) speaker: Speaker,
     /// The run that it is made for; a worker's is found out.
     pub(super) run: Option<RunId>,
-    pub(super) is_poison: bool,
 }
 
 impl Incoming {
     /// A message that is made here, and not by a worker.
     pub(super) fn made(message: Message, speaker: Speaker, run: Option<RunId>) -> Self {
         let body = message.encode().into_bytes();
-        Self { message, body, ticket: None, speaker, run, is_poison: false }
+        Self { message, body, ticket: None, speaker, run }
     }
 }
 
@@ -57,16 +56,11 @@ impl Reply {
 impl Decision<'_> {
     /// A worker's request. Every one gets a reply.
     pub(super) fn request(&mut self, request: Request) {
-        let Request { request, ticket, mut body, message, is_poison } = request;
+        let Request { request, ticket, mut body, message } = request;
         let reply = match message {
-            Ok(message) => self.message(Incoming {
-                message,
-                body,
-                ticket,
-                speaker: Speaker::Worker,
-                run: None,
-                is_poison,
-            }),
+            Ok(message) => {
+                self.message(Incoming { message, body, ticket, speaker: Speaker::Worker, run: None })
+            }
             Err(error) => {
                 self.begin();
                 self.log(Level::ERROR, format!("message refused: {error}"));
@@ -84,9 +78,9 @@ impl Decision<'_> {
     /// Decides a message and keeps it; answers what is replied to it.
     pub(super) fn message(&mut self, incoming: Incoming) -> Reply {
         self.begin();
-        let Incoming { message, body, ticket, speaker, run, is_poison } = incoming;
+        let Incoming { message, body, ticket, speaker, run } = incoming;
         let mut decided = Decided { run, ..Decided::default() };
-        let reply = self.answer(&message, is_poison, &mut decided);
+        let reply = self.answer(&message, &mut decided);
         self.finish_message(Some(message), body, ticket, speaker, decided, &reply);
         reply
     }
@@ -130,7 +124,7 @@ impl Decision<'_> {
         })));
     }
 
-    fn answer(&mut self, message: &Message, is_poison: bool, decided: &mut Decided) -> Reply {
+    fn answer(&mut self, message: &Message, decided: &mut Decided) -> Reply {
         let config = self.state.config.clone();
         let Message { source, r#type, .. } = message;
         let Some(worker) = config.registry.workers.get(source) else {
@@ -150,7 +144,7 @@ impl Decision<'_> {
                 Reply::new("checklist cleared", Outcome::Cleared)
             }
             "need" => self.answer_need(message),
-            _ => self.answer_report(message, worker, is_poison, decided),
+            _ => self.answer_report(message, worker, decided),
         }
     }
 
@@ -184,7 +178,6 @@ impl Decision<'_> {
         &mut self,
         message: &Message,
         worker: &RegisteredWorker,
-        is_poison: bool,
         decided: &mut Decided,
     ) -> Reply {
         self.update_checklist(worker, message);
@@ -194,15 +187,6 @@ impl Decision<'_> {
             self.note_report(run.clone(), &message.r#type);
         }
         self.state.trouble |= message.r#type == "crash";
-        if is_poison {
-            let reason = format!(
-                "the rule for this message ended the manager twice, so it is not called again: {}: ({})",
-                message.source, message.r#type
-            );
-            self.park_message(message, decided.run, &reason);
-            self.follow(message, RuleAnswer::default(), None);
-            return Reply::new("ack", Outcome::Poison);
-        }
         if let Some(next) = run.and_then(|run| self.try_again(&run, &message.r#type)) {
             return Reply::new("ack", Outcome::TriedAgain(next));
         }

@@ -128,8 +128,6 @@ pub enum Outcome {
     Cleared,
     /// Its run is tried again, so its rule was not called.
     TriedAgain(RunId),
-    /// Its rule ended the manager twice; it is parked and its rule was not called.
-    Poison,
 }
 
 /// One change of the state.

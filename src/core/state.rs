@@ -25,6 +25,8 @@ pub struct State {
     pub config: Arc<Config>,
     /// The state of the user's system.
     pub checklist: Checklist,
+    /// The last event that changed it.
+    pub checklist_event: Number,
     /// Launches that wait for workers to finish.
     pub joins: Joins,
     /// Runs of which something is still to come.
@@ -51,6 +53,7 @@ impl State {
         Self {
             config,
             checklist,
+            checklist_event: Number(0),
             joins: Joins::default(),
             runs: BTreeMap::new(),
             parked: BTreeMap::new(),

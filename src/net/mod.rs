@@ -3,10 +3,12 @@
 //! Nothing here decides anything or looks into a message.
 
 pub mod client;
+pub mod control;
 pub mod envelope;
 pub mod signals;
 pub mod socket;
 
 pub use client::{Client, ClientError};
+pub use control::{Call, CallError, Control};
 pub use envelope::{Envelope, Ticket};
 pub use signals::Signals;

@@ -11,6 +11,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::seal::Seal;
+use crate::core::Number;
 use crate::yaml::{self, Keys, Map, Value};
 
 /// Bytes above which the file is written beside the loop instead of in it.
@@ -33,6 +35,18 @@ pub struct ChecklistFile {
     /// When to ask the thread again how its write ended; `None` while it has nothing to do.
     ask: Option<Instant>,
     failing: bool,
+}
+
+/// The checklist as it was after an event.
+pub type Snapshot = (Number, Value);
+
+/// What the file holds.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The checklist.
+    pub entries: Map,
+    /// Its first line; `None` if somebody else than a manager of ours wrote it.
+    pub seal: Option<Seal>,
 }
 
 /// A change in whether the file can be written.
@@ -90,12 +104,14 @@ impl ChecklistFile {
     ///
     /// # Errors
     /// When there is no checklist to be had from it.
-    pub fn load(&mut self) -> Result<Map, LoadError> {
+    pub fn load(&mut self) -> Result<Loaded, LoadError> {
         let problem = match read_regular(&self.path) {
             Ok(bytes) => {
                 self.last_size = bytes.len();
                 match yaml::read_own(&bytes) {
-                    Ok(Value::Map(map)) => return Ok((*map).clone()),
+                    Ok(Value::Map(map)) => {
+                        return Ok(Loaded { entries: (*map).clone(), seal: Seal::read(&bytes) });
+                    }
                     Ok(Value::Null) => "it is empty".to_owned(),
                     Ok(other) => format!("it holds {}", other.kind()),
                     Err(error) => error.to_string(),
@@ -139,7 +155,7 @@ impl ChecklistFile {
 
     /// Writes the file if that is due; a large one in a thread of its own, one write at a time. Says when
     /// writing began to fail or works again.
-    pub fn tick(&mut self, checklist: impl FnOnce() -> Value, now: Instant) -> Option<Writing> {
+    pub fn tick(&mut self, checklist: impl FnOnce() -> Snapshot, now: Instant) -> Option<Writing> {
         let mut result = self.result_of_thread(now);
         if self.due.is_some_and(|due| due <= now) {
             if self.ask.is_some() {
@@ -160,7 +176,7 @@ impl ChecklistFile {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn flush(&mut self, checklist: impl FnOnce() -> Value, now: Instant) -> io::Result<()> {
+    pub fn flush(&mut self, checklist: impl FnOnce() -> Snapshot, now: Instant) -> io::Result<()> {
         self.ask = None;
         let result = self.writer.take().map_or(Ok(()), Writer::finish);
         if self.due.take().is_none() && result.is_ok() {
@@ -194,7 +210,7 @@ impl ChecklistFile {
         }
     }
 
-    fn hand_over(&mut self, checklist: Value, now: Instant) -> io::Result<()> {
+    fn hand_over(&mut self, checklist: Snapshot, now: Instant) -> io::Result<()> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => none.insert(Writer::start(self.path.clone())?),
@@ -216,14 +232,14 @@ impl ChecklistFile {
 /// The thread that writes large checklists.
 #[derive(Debug)]
 struct Writer {
-    work: Sender<Value>,
+    work: Sender<Snapshot>,
     results: Receiver<io::Result<usize>>,
     thread: JoinHandle<()>,
 }
 
 impl Writer {
     fn start(path: PathBuf) -> io::Result<Self> {
-        let (work, checklists) = mpsc::channel::<Value>();
+        let (work, checklists) = mpsc::channel::<Snapshot>();
         let (report, results) = mpsc::channel();
         let thread = std::thread::Builder::new().name("checklist".to_owned()).spawn(move || {
             for checklist in checklists {
@@ -246,8 +262,8 @@ impl Writer {
 /// Writes the checklist to a temporary file and renames it over `path`, keeping mode and group: web
 /// servers read it. Answers its size in bytes. No fsync: what must survive a power cut is kept
 /// elsewhere.
-fn replace(path: &Path, checklist: &Value) -> io::Result<usize> {
-    let text = yaml::write(checklist, Keys::AsGiven);
+fn replace(path: &Path, (event, checklist): &Snapshot) -> io::Result<usize> {
+    let text = Seal::put(*event, &yaml::write(checklist, Keys::AsGiven));
     // A link stays a link: the file that it names is replaced.
     let path = &target(path);
     let temporary = with_suffix(path, ".new");

@@ -1,5 +1,9 @@
 //! What the manager keeps on disk.
 
 pub mod checklist_file;
+pub mod poison_file;
+pub mod seal;
 
 pub use checklist_file::{ChecklistFile, LoadError};
+pub use poison_file::PoisonFile;
+pub use seal::Seal;
