@@ -24,7 +24,7 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, now: &ZonedDat
         Event::Request { request, body } => {
             handle_request(state, request, &body, rules, now, &mut effects);
         }
-        Event::RunEnded { run, ending } => end_run(state, run, ending, &mut effects),
+        Event::RunEnded { run, ending } => end_run(state, run, &ending, &mut effects),
         Event::LaunchFailed { run, reason } => fail_launch(state, run, &reason, &mut effects),
         Event::Command(Command::Launch(worker)) => launch(state, vec![worker], &mut effects),
         Event::ChecklistNotWritten { reason } => {
@@ -229,7 +229,7 @@ fn launch(state: &mut State, workers: Vec<NextWorker>, effects: &mut Vec<Effect>
     }
 }
 
-fn end_run(state: &mut State, run: RunId, ending: Ending, effects: &mut Vec<Effect>) {
+fn end_run(state: &mut State, run: RunId, ending: &Ending, effects: &mut Vec<Effect>) {
     let Some(worker) = state.runs.remove(&run) else { return };
     if !ending.is_success() {
         state.trouble = true;

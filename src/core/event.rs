@@ -102,7 +102,7 @@ impl Signal {
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// It exited with that status.
     Status(i32),
@@ -110,13 +110,15 @@ pub enum Ending {
     Killed(i32),
     /// It ended, and nobody can say how.
     Unknown,
+    /// It never began, for that reason.
+    NotStarted(String),
 }
 
 impl Ending {
     /// Whether it exited with status 0.
     #[must_use]
-    pub fn is_success(self) -> bool {
-        self == Ending::Status(0)
+    pub fn is_success(&self) -> bool {
+        *self == Ending::Status(0)
     }
 }
 
@@ -126,6 +128,7 @@ impl fmt::Display for Ending {
             Ending::Status(status) => write!(out, "ended with status {status}"),
             Ending::Killed(signal) => write!(out, "was killed by signal {signal}"),
             Ending::Unknown => write!(out, "ended, and the operating system does not say how"),
+            Ending::NotStarted(reason) => write!(out, "could not be started: {reason}"),
         }
     }
 }
