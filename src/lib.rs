@@ -13,7 +13,7 @@
 //!
 //! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`yaml`] (values exactly as
 //! `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries), [`supervise`]
-//! (`nowcast up`) and [`cli`] (the command line).
+//! (`nowcast up`), [`failpoint`] (where tests end a process) and [`cli`] (the command line).
 //!
 //! [`core`] decides and imports nothing that could reach the world; only [`perform`] carries out
 //! what it decides; only [`cli`] knows every other module. `tests/tidy.rs` holds these lines.
@@ -22,6 +22,7 @@ pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod failpoint;
 pub mod launch;
 pub mod logging;
 pub mod manager;

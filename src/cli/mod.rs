@@ -4,6 +4,7 @@ mod broker;
 mod config;
 mod daemon;
 mod manager;
+mod runner;
 mod up;
 mod worker;
 
@@ -11,6 +12,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::failpoint;
 
 /// Exit status of a command that could not do its work because of how it was called or configured,
 /// clap's own for a wrong command line.
@@ -36,6 +39,9 @@ enum Command {
     Manager(manager::Args),
     /// Run a built-in worker
     Worker(worker::Args),
+    /// Run one worker to its end for the manager
+    #[command(hide = true)]
+    Runner(runner::Args),
     /// Look at the configuration
     Config(config::Args),
 }
@@ -52,11 +58,13 @@ struct ConfigFile {
 /// Parses the command line and does what it says.
 #[must_use]
 pub fn run() -> ExitCode {
+    failpoint::set_up();
     match Cli::parse().command {
         Command::Up(args) => up::run(&args),
         Command::Broker(args) => broker::run(&args),
         Command::Manager(args) => manager::run(&args),
         Command::Worker(args) => worker::run(&args),
+        Command::Runner(args) => runner::run(&args),
         Command::Config(args) => config::run(&args),
     }
 }

@@ -83,7 +83,7 @@ impl Supervisor {
         loop {
             self.wait(signals, self.next_due())?;
             for (index, ending) in self.children.reap()? {
-                if let Some(status) = self.ended(index, ending) {
+                if let Some(status) = self.ended(index, &ending) {
                     self.stop(signals)?;
                     return Ok(status);
                 }
@@ -126,7 +126,7 @@ impl Supervisor {
     }
 
     /// A daemon ended: the exit status if that is the end of the system.
-    fn ended(&mut self, index: usize, ending: Ending) -> Option<u8> {
+    fn ended(&mut self, index: usize, ending: &Ending) -> Option<u8> {
         let supervised = self.daemons.get_mut(index)?;
         let name = supervised.daemon.name;
         if supervised.daemon.is_last {
@@ -139,7 +139,7 @@ impl Supervisor {
                 _ => 1,
             });
         }
-        if ending == Ending::Status(CANNOT_START) && supervised.starts == 1 {
+        if *ending == Ending::Status(CANNOT_START) && supervised.starts == 1 {
             self.log
                 .critical(format_args!("{name} cannot work, so nothing is started; its lines above say why"));
             return Some(2);

@@ -1,0 +1,48 @@
+//! `nowcast runner`
+
+use std::ffi::OsString;
+use std::path::{self, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::USAGE;
+use crate::launch::RunFolder;
+use crate::launch::runner::{self, Task};
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct Args {
+    /// The run's folder, made if need be
+    #[arg(long, value_name = "PATH")]
+    folder: PathBuf,
+    /// The run's number, which the worker finds in `NOWCAST_RUN_ID`
+    #[arg(long, value_name = "ID")]
+    run: String,
+    /// How long a worker may take to end after SIGTERM before it is killed
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    grace: u64,
+    /// The worker's command line
+    #[arg(last = true, required = true)]
+    argv: Vec<OsString>,
+}
+
+const EXIT_CODES: &str = "Exit status: 0 when the end of the run is on record in PATH/exit, 73 when the folder cannot \
+                          be written and nothing was started, 74 when the end of the run was lost, 75 when another \
+                          runner has the run.";
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let folder = match path::absolute(&args.folder) {
+        Ok(folder) => folder,
+        Err(error) => {
+            eprintln!("{}: {error}", args.folder.display());
+            return ExitCode::from(USAGE);
+        }
+    };
+    ExitCode::from(runner::run(&Task {
+        folder: RunFolder::new(folder, &args.run),
+        run: args.run.clone(),
+        argv: args.argv.clone(),
+        grace: Duration::from_secs(args.grace),
+    }))
+}

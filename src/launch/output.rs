@@ -1,0 +1,132 @@
+//! Copies what a worker writes to its `output.log` on to the standard output of its runner, so that
+//! `nowcast up` shows it. Best effort: the file has everything.
+//!
+//! It never holds anybody up: it is a thread of its own, so a reader who is stuck stops that thread only.
+
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify;
+
+/// How long the last copying may stand still before it is given up.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often the file is looked at when the operating system has no inotify instance left.
+const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+
+/// A copying under way.
+#[derive(Debug)]
+pub struct OutputCopy {
+    file: Arc<File>,
+    copied: Arc<AtomicU64>,
+    /// The file is copied up to here, in bytes, and no further.
+    limit: Arc<AtomicU64>,
+    /// Its closing wakes the thread when the limit is set.
+    wake: PipeWriter,
+    /// Closed when the thread has ended.
+    ended: Receiver<()>,
+}
+
+impl OutputCopy {
+    /// Begins to copy the file at `path`, from its end as it is now, to `to`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the operating system has no descriptors left.
+    pub fn start(path: &Path, to: OwnedFd) -> io::Result<Self> {
+        let file = Arc::new(File::open(path)?);
+        let begin = file.metadata()?.len();
+        let (woken, wake) = io::pipe()?;
+        let (sender, ended) = mpsc::channel();
+        let copied = Arc::new(AtomicU64::new(begin));
+        let limit = Arc::new(AtomicU64::new(u64::MAX));
+        let mut thread = Copier {
+            file: Arc::clone(&file),
+            to: File::from(to),
+            copied: Arc::clone(&copied),
+            limit: Arc::clone(&limit),
+            woken,
+            changes: watch(path).ok(),
+        };
+        thread::Builder::new().name("output".to_owned()).spawn(move || {
+            // A reader that is gone is no fault of the worker's.
+            let _ = thread.run();
+            drop(sender);
+        })?;
+        Ok(Self { file, copied, limit, wake, ended })
+    }
+
+    /// Copies what the file holds now, and ends; or gives up when nobody takes it.
+    pub fn finish(self) {
+        let end = self.file.metadata().map_or(0, |metadata| metadata.len());
+        self.limit.store(end, Ordering::SeqCst);
+        drop(self.wake);
+        let mut before = self.copied.load(Ordering::SeqCst);
+        while self.ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            let now = self.copied.load(Ordering::SeqCst);
+            if now == before {
+                return;
+            }
+            before = now;
+        }
+    }
+}
+
+fn watch(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let changes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+    inotify::add_watch(&changes, path, inotify::WatchFlags::MODIFY)?;
+    Ok(changes)
+}
+
+struct Copier {
+    file: Arc<File>,
+    to: File,
+    copied: Arc<AtomicU64>,
+    limit: Arc<AtomicU64>,
+    woken: PipeReader,
+    changes: Option<OwnedFd>,
+}
+
+impl Copier {
+    fn run(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            // Read before the file is: what was written before it was set is not missed.
+            let limit = self.limit.load(Ordering::SeqCst);
+            let at = self.copied.load(Ordering::SeqCst);
+            let most = usize::try_from(limit.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
+            let count = self.file.read_at(&mut buffer[..most], at)?;
+            if count > 0 {
+                self.to.write_all(&buffer[..count])?;
+                self.copied.fetch_add(count as u64, Ordering::SeqCst);
+            } else if limit < u64::MAX {
+                return Ok(());
+            } else {
+                self.wait()?;
+            }
+        }
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let mut waiting = vec![PollFd::new(&self.woken, PollFlags::IN)];
+        waiting.extend(self.changes.as_ref().map(|changes| PollFd::new(changes, PollFlags::IN)));
+        let timeout = if self.changes.is_some() { None } else { Some(&LOOK_AGAIN) };
+        match poll(&mut waiting, timeout) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(changes) = &self.changes {
+            // What changed is plain; the events are only taken away.
+            let _ = rustix::io::read(changes.as_fd(), &mut [0; 4096]);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! `nowcast runner`: one run from its claim to the record of its end.
+//!
+//! It needs no manager, and keeps going when whoever started it is gone. It never ends what a worker left
+//! running in the background, and never waits for whoever reads its output.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal as Kill, kill_process_group};
+use zmq::{POLLIN, PollItem};
+
+use super::children::Children;
+use super::output::OutputCopy;
+use super::process::{ProcessIdentity, RUN_FOLDER, RUN_ID};
+use super::run_folder::{ExitRecord, RunFolder};
+use crate::core::{Ending, Signal};
+use crate::failpoint;
+use crate::net::{Signals, socket};
+
+/// Exit status when the run's folder cannot be written, so that nothing was started: `EX_CANTCREAT` of
+/// sysexits.h.
+pub const CANNOT_CLAIM: u8 = 73;
+
+/// Exit status when the worker was started, and it could not be seen or written down how it ended:
+/// `EX_IOERR` of sysexits.h.
+pub const END_LOST: u8 = 74;
+
+/// Exit status when another runner has the run, or had: `EX_TEMPFAIL` of sysexits.h.
+pub const CLAIMED: u8 = 75;
+
+/// The pause before an end that could not be written down is written again.
+const WRITE_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a line for standard error is worth waiting for its reader.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a runner is to do.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// The run's folder, an absolute path.
+    pub folder: RunFolder,
+    /// The run, as the worker reads it from `NOWCAST_RUN_ID`.
+    pub run: String,
+    /// The worker's command line.
+    pub argv: Vec<OsString>,
+    /// How long a worker that is told to end may take before it is killed.
+    pub grace: Duration,
+}
+
+/// Carries it out and answers the exit status: 0 when it is written down how the run ended.
+#[must_use]
+pub fn run(task: &Task) -> u8 {
+    let folder = &task.folder;
+    let cannot_claim = |error: io::Error| {
+        let path = folder.path().display();
+        complain(&format!("the worker is not started: the run's folder {path} cannot be written: {error}"));
+        CANNOT_CLAIM
+    };
+    // Before the claim: from there on, a signal must not end the runner.
+    let signals = Signals::install();
+    failpoint::pass("runner: before claim");
+    let mut signals = match signals.and_then(|signals| Ok((signals, folder.claim()?))) {
+        Ok((signals, true)) => signals,
+        Ok((_, false)) => return CLAIMED,
+        Err(error) => return cannot_claim(error),
+    };
+    failpoint::pass("runner: claimed");
+    let mut copy = None;
+    let ending = match start(task, &mut copy) {
+        Ok((children, worker)) => match see_to_end(children, worker, &mut signals, task.grace) {
+            Ok(ending) => ending,
+            Err(error) => {
+                // Without a record, whoever reads the folder sees to the worker itself.
+                complain(&format!("run {}: the end of its worker cannot be seen: {error}", task.run));
+                return END_LOST;
+            }
+        },
+        Err(error) => Ending::NotStarted(error.to_string()),
+    };
+    failpoint::pass("runner: worker ended");
+    let status = record(task, &ExitRecord::now(&ending));
+    failpoint::pass("runner: exit written");
+    if let Some(copy) = copy {
+        copy.finish();
+    }
+    status
+}
+
+/// Starts the worker and writes down which process it is.
+fn start(task: &Task, copy: &mut Option<OutputCopy>) -> io::Result<(Children<()>, Pid)> {
+    let path = task.folder.output_log();
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    let errors = log.try_clone()?;
+    failpoint::pass("runner: output opened");
+    // Nobody may see the lines; the file has them.
+    *copy =
+        io::stdout().as_fd().try_clone_to_owned().and_then(|stdout| OutputCopy::start(&path, stdout)).ok();
+    let environment = [
+        (RUN_ID.to_owned(), task.run.clone().into()),
+        (RUN_FOLDER.to_owned(), task.folder.path().as_os_str().to_owned()),
+    ];
+    let mut children = Children::new()?;
+    let worker = children.start_writing_to((), &task.argv, &environment, log.into(), errors.into())?;
+    failpoint::pass("runner: worker started");
+    let written = ProcessIdentity::of(worker.as_raw_nonzero().get())
+        .and_then(|process| task.folder.write_process(&process));
+    if let Err(error) = written {
+        // It is needed only if this runner is killed, and the worker can be found without it.
+        complain(&format!("run {}: its worker's process cannot be written down: {error}", task.run));
+    }
+    failpoint::pass("runner: process written");
+    Ok((children, worker))
+}
+
+/// Waits for the worker's end. SIGTERM hands itself on to the worker's process group, which is killed after
+/// the grace or at a second SIGTERM; SIGINT and SIGHUP are for others.
+fn see_to_end(
+    mut children: Children<()>,
+    worker: Pid,
+    signals: &mut Signals,
+    grace: Duration,
+) -> io::Result<Ending> {
+    let mut told = false;
+    let mut kill_at: Option<Instant> = None;
+    loop {
+        if let Some(((), ending)) = children.reap()?.pop() {
+            return Ok(ending);
+        }
+        // The worker is not reaped yet, so the number is still that of its group. A group of which only
+        // zombies are left is no error.
+        if signals.take().contains(&Signal::Terminate) {
+            if told {
+                kill_at = Some(Instant::now());
+            } else {
+                told = true;
+                let _ = kill_process_group(worker, Kill::TERM);
+                // A grace too long for a clock is no end at all.
+                kill_at = Instant::now().checked_add(grace);
+            }
+        }
+        if kill_at.is_some_and(|at| at <= Instant::now()) {
+            let _ = kill_process_group(worker, Kill::KILL);
+            kill_at = None;
+        }
+        wait(&children, signals, kill_at)?;
+    }
+}
+
+fn wait(children: &Children<()>, signals: &Signals, until: Option<Instant>) -> io::Result<()> {
+    let timeout = until.map_or(-1, |until| {
+        let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        i64::try_from(left.as_millis()).unwrap_or(i64::MAX)
+    });
+    let mut items =
+        [PollItem::from_fd(children.as_raw_fd(), POLLIN), PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
+    socket::poll(&mut items, timeout).map_err(io::Error::other)?;
+    Ok(())
+}
+
+/// Writes down how the run ended, however long there is no room for that.
+fn record(task: &Task, exit: &ExitRecord) -> u8 {
+    let path = task.folder.path().display();
+    let mut tries = 0_u32;
+    loop {
+        match task.folder.write_exit(exit) {
+            Ok(()) => return 0,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                complain(&format!("run {}: how it ended is lost: {path} is gone", task.run));
+                return END_LOST;
+            }
+            Err(error) => {
+                if tries == 0 {
+                    let text = "cannot be written down, which is tried again every second; make room in";
+                    complain(&format!("run {}: how it ended {text} {path}: {error}", task.run));
+                }
+                tries = tries.saturating_add(1);
+                thread::sleep(WRITE_AGAIN);
+            }
+        }
+    }
+}
+
+/// A line on standard error, whose reader may be gone or stuck.
+fn complain(text: &str) {
+    let line = format!("nowcast runner: {text}\n");
+    let (sender, done) = mpsc::channel::<()>();
+    let write = move || {
+        let _ = io::stderr().write_all(line.as_bytes());
+        drop(sender);
+    };
+    if thread::Builder::new().spawn(write).is_ok() {
+        let _ = done.recv_timeout(PATIENCE);
+    }
+}
