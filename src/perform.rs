@@ -1,20 +1,23 @@
 //! Carries out effects: the only place where the manager touches the world.
 //!
-//! It decides nothing. An effect that fails comes back as an event.
+//! It decides nothing. An effect that fails comes back as an event. Nothing of a batch is done before
+//! its records are kept.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use zmq::Socket;
 
-use crate::core::{Effect, Event, NextWorker, RequestId, RunId, State};
-use crate::launch::{self, Children};
+use crate::core::{Effect, Ending, Event, NextWorker, Record, RequestId, Run, RunId, State};
+use crate::failpoint;
+use crate::launch::{self, Runs, Started};
 use crate::logging::{self, Logger};
 use crate::message::Message;
-use crate::net::{Envelope, socket};
-use crate::store::ChecklistFile;
+use crate::net::{Control, Envelope, socket};
 use crate::store::checklist_file::Writing;
+use crate::store::{ChecklistFile, Journal, JournalError};
 use crate::yaml::{Value, python};
 
 /// The logger that the checklist is written to before it is cleared.
@@ -26,10 +29,14 @@ pub struct Performer {
     pub socket: Socket,
     /// The ways back to the workers that wait for a reply.
     pub envelopes: HashMap<RequestId, Envelope>,
+    /// What is kept of everything that happens.
+    pub journal: Journal,
     /// The checklist on disk.
     pub checklist_file: ChecklistFile,
     /// The launched workers.
-    pub children: Children<RunId>,
+    pub runs: Runs<RunId>,
+    /// The operators' way in.
+    pub control: Control,
     /// The manager's log.
     pub log: Logger,
     /// Our own binary, which the built-in workers are part of.
@@ -47,38 +54,88 @@ pub struct Performed {
     pub stop: Option<u8>,
 }
 
+/// Parts a batch into what is to be kept first and what is to be done then.
+#[must_use]
+pub fn part(effects: Vec<Effect>) -> (Vec<Record>, Vec<Effect>) {
+    let (mut records, mut rest) = (Vec::new(), Vec::new());
+    for effect in effects {
+        match effect {
+            Effect::Journal(record) => records.push(*record),
+            other => rest.push(other),
+        }
+    }
+    (records, rest)
+}
+
 impl Performer {
-    /// Carries out a batch: replies first, then the checklist file, then launches, so that a launched
-    /// worker that reads the file finds its own world there.
+    /// Keeps a batch's records, in one commit.
+    ///
+    /// # Errors
+    /// When they are not kept; it can be tried again.
+    pub fn keep(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        failpoint::pass("manager: decided");
+        self.journal.commit(records)?;
+        failpoint::pass("manager: kept");
+        Ok(())
+    }
+
+    /// Carries out a batch whose records are kept: replies first, then the checklist file, then launches,
+    /// so that a launched worker that reads the file finds its own world there.
     pub fn perform(&mut self, effects: Vec<Effect>, state: &State) -> Performed {
         let mut performed = Performed::default();
         let mut launches = Vec::new();
+        let mut ends = Vec::new();
         for effect in effects {
             match effect {
+                // Kept before.
+                Effect::Journal(_) => {}
                 Effect::Log(line) => self.log.log(line.level, line.text),
                 Effect::LogChecklist(checklist) => self.log_checklist(&checklist),
                 Effect::Reply { request, message } => self.reply(request, &message),
+                Effect::Answer { call, answer } => self.control.answer(call, &answer),
                 Effect::WriteChecklist => self.checklist_file.changed(Instant::now()),
-                Effect::Launch { run, worker, .. } => launches.push((run, worker)),
-                Effect::Journal(_) | Effect::Answer { .. } | Effect::EndRun(_) => {}
+                Effect::Launch { run, folder, worker } => launches.push((run, folder, worker)),
+                Effect::EndRun(run) => ends.push(run),
                 Effect::Reload => performed.reload = true,
                 Effect::Stop { status } => performed.stop = Some(status),
             }
         }
+        failpoint::pass("manager: replied");
         performed.events.extend(self.write_checklist(state));
-        for (run, worker) in launches {
-            if let Err(reason) = self.launch(run, &worker, state) {
-                performed
-                    .events
-                    .push(Event::RunEnded { run, ending: crate::core::Ending::NotStarted(reason) });
-            }
+        failpoint::pass("manager: checklist written");
+        for (run, folder, worker) in launches {
+            self.log.info(format_args!("launching {worker}"));
+            performed.events.extend(self.launch(run, &folder, &worker, state));
+            failpoint::pass("manager: launched");
+        }
+        for run in ends {
+            self.runs.end(run);
         }
         performed
     }
 
+    /// Takes up the runs that a manager before handed over: those that have not begun are started, those that
+    /// run are watched, and those that have ended are told.
+    pub fn take_up<'a>(&mut self, runs: impl Iterator<Item = &'a Run>, state: &State) -> Vec<Event> {
+        let mut events = Vec::new();
+        for run in runs {
+            if let crate::core::run::Stage::Launched { folder, .. } = &run.stage {
+                events.extend(self.launch(run.id, folder, &run.worker, state));
+                if run.told_to_end.is_some() {
+                    self.runs.end(run.id);
+                }
+            }
+        }
+        events
+    }
+
     /// Writes the checklist file if that is due.
     pub fn write_checklist(&mut self, state: &State) -> Option<Event> {
-        let writing = self.checklist_file.tick(|| state.checklist.to_value(), Instant::now())?;
+        let snapshot = || (state.checklist_event, state.checklist.to_value());
+        let writing = self.checklist_file.tick(snapshot, Instant::now())?;
         Some(match writing {
             Writing::Failed(error) => Event::ChecklistNotWritten { reason: error.to_string() },
             Writing::Recovered => Event::ChecklistWritten,
@@ -92,10 +149,14 @@ impl Performer {
             Ok(true) => {}
             // The broker that brought the request is gone, and with it the way to the worker.
             Ok(false) | Err(zmq::Error::EHOSTUNREACH) => {
-                self.log.warning("a reply was lost: the message broker that waited for it is gone");
+                self.log.warning(
+                    "a reply did not go out: the message broker that waited for it is gone; it is kept for when the \
+                     message comes again",
+                );
             }
-            Err(error) => self.log.error(format_args!("a reply was lost: ZMQError: {error}")),
+            Err(error) => self.log.error(format_args!("a reply did not go out: ZMQError: {error}")),
         }
+        failpoint::pass("manager: one replied");
     }
 
     /// The peer writes the checklist once for each handler of the logger, at that handler's level.
@@ -111,11 +172,22 @@ impl Performer {
         }
     }
 
-    fn launch(&mut self, run: RunId, worker: &NextWorker, state: &State) -> Result<(), String> {
-        self.log.info(format_args!("launching {worker}"));
-        let argv = launch::argv(worker, &state.config, &self.program).map_err(|error| error.to_string())?;
+    /// Sees to it that a run is started once; its end, if that is known already.
+    fn launch(&mut self, run: RunId, folder: &str, worker: &NextWorker, state: &State) -> Option<Event> {
+        let argv = match launch::argv(worker, run, &state.config, &self.program) {
+            Ok(argv) => argv,
+            Err(error) => {
+                return Some(Event::RunEnded { run, ending: Ending::NotStarted(error.to_string()) });
+            }
+        };
         let words: Vec<String> = argv.iter().map(|word| python::repr(word)).collect();
         self.log.debug(format_args!("cmd = [{}]", words.join(", ")));
-        self.children.start(run, &argv, &[]).map_err(|error| error.to_string())
+        let environment: Vec<(String, OsString)> =
+            worker.options.env.iter().map(|(name, value)| (name.clone(), value.into())).collect();
+        match self.runs.start(run, folder, &argv, &environment) {
+            Ok(Started::Running) => None,
+            Ok(Started::Ended(ending)) => Some(Event::RunEnded { run, ending }),
+            Err(error) => Some(Event::RunEnded { run, ending: Ending::NotStarted(error.to_string()) }),
+        }
     }
 }

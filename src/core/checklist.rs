@@ -23,6 +23,12 @@ impl Checklist {
         Value::Map(Arc::clone(&self.entries))
     }
 
+    /// Its entries, in insertion order.
+    #[must_use]
+    pub fn entries(&self) -> &Map {
+        &self.entries
+    }
+
     /// The entry under a key.
     #[must_use]
     pub fn get(&self, key: &Value) -> Option<&Value> {

@@ -120,6 +120,9 @@ impl<'a> Decision<'a> {
         self.admit();
         if !self.changes.is_empty() {
             self.finish(what);
+        } else if self.number.0 == self.state.last_number {
+            // The number was not needed.
+            self.state.last_number -= 1;
         }
     }
 
@@ -173,7 +176,8 @@ impl<'a> Decision<'a> {
             return;
         }
         self.begin();
-        self.log(Level::WARNING, why.clone());
+        let is_first = self.state.checklist.is_empty();
+        self.log(if is_first { Level::INFO } else { Level::WARNING }, why.clone());
         self.change(Change::ChecklistReplaced { checklist });
         self.finish(What::ChecklistRead { why });
     }

@@ -93,6 +93,17 @@ impl Run {
         }
     }
 
+    /// Its folder below `runs/`, once it was handed to a runner.
+    #[must_use]
+    pub fn folder(&self) -> Option<&str> {
+        match &self.stage {
+            Stage::Waiting { .. } => None,
+            Stage::Launched { folder, .. } | Stage::Ended { folder, .. } => {
+                Some(folder.as_str()).filter(|folder| !folder.is_empty())
+            }
+        }
+    }
+
     /// Whether its worker was told to send nothing.
     fn is_debug(&self) -> bool {
         self.worker.args.iter().any(|arg| arg == "--debug")

@@ -107,12 +107,12 @@ impl State {
         }
     }
 
-    /// When [`super::Event::Due`] has something to do next, seen from `now`.
+    /// When [`super::Event::Due`] has something to do next, if everything that was due at `looked_at` is done.
     #[must_use]
-    pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn next_due(&self, looked_at: Timestamp) -> Option<Timestamp> {
         let runs = self.runs.values().filter_map(|run| match &run.stage {
-            // One that is due already waits for something else than the time.
-            Stage::Waiting { due } => Some(*due).filter(|due| *due > now),
+            // One that was due then waits for something else than the time.
+            Stage::Waiting { due } => Some(*due).filter(|due| *due > looked_at),
             Stage::Launched { .. } => self.time_limit(run),
             Stage::Ended { at, .. } => Some(*at + REPORT_GRACE),
         });

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::config::{Config, Host};
+use crate::core::RunId;
 use crate::core::next_worker::{LOCALHOST, NextWorker};
 use crate::worker;
 
@@ -44,12 +45,17 @@ pub enum LaunchError {
 ///
 /// # Errors
 /// When the configuration lacks something that this launch needs.
-pub fn argv(worker: &NextWorker, config: &Config, program: &Path) -> Result<Vec<String>, LaunchError> {
+pub fn argv(
+    worker: &NextWorker,
+    run: RunId,
+    config: &Config,
+    program: &Path,
+) -> Result<Vec<String>, LaunchError> {
     let file = config.file.to_string_lossy().into_owned();
     let mut argv = if worker.host != LOCALHOST {
-        on_host(worker, config)?
+        on_host(worker, run, config)?
     } else if let Some(command) = command(worker, config) {
-        own_command(command, worker, &file)
+        own_command(command, worker, run, &file)
     } else if let Some(name) = worker::built_in(&worker.module) {
         vec![program.to_string_lossy().into_owned(), "worker".to_owned(), name.to_owned(), file]
     } else {
@@ -67,13 +73,16 @@ fn command<'a>(worker: &NextWorker, config: &'a Config) -> Option<&'a Vec<String
     config.workers.get(worker.name())?.command.as_ref()
 }
 
-fn own_command(command: &[String], worker: &NextWorker, file: &str) -> Vec<String> {
-    let fill = |word: &String| word.replace("{config}", file).replace("{worker}", worker.name());
+fn own_command(command: &[String], worker: &NextWorker, run: RunId, file: &str) -> Vec<String> {
+    let run = run.0.to_string();
+    let fill = |word: &String| {
+        word.replace("{config}", file).replace("{worker}", worker.name()).replace("{run}", &run)
+    };
     command.iter().map(fill).collect()
 }
 
 /// The peer's command line, word for word: the host's shell joins them, so `;` ends the `source`.
-fn on_host(worker: &NextWorker, config: &Config) -> Result<Vec<String>, LaunchError> {
+fn on_host(worker: &NextWorker, run: RunId, config: &Config) -> Result<Vec<String>, LaunchError> {
     let name = &worker.host;
     let host = config.hosts.get(name).ok_or_else(|| LaunchError::UnknownHost {
         host: name.clone(),
@@ -87,7 +96,7 @@ fn on_host(worker: &NextWorker, config: &Config) -> Result<Vec<String>, LaunchEr
     let mut argv = vec!["ssh".to_owned(), name.clone(), "source".to_owned(), envvars, ";".to_owned()];
     let file = need(config_file, "config file")?;
     match command(worker, config) {
-        Some(command) => argv.extend(own_command(command, worker, &file)),
+        Some(command) => argv.extend(own_command(command, worker, run, &file)),
         None => {
             argv.extend([need(python, "python")?, "-m".to_owned(), python_module(&worker.module), file]);
         }
@@ -117,7 +126,7 @@ python: /env/bin/python
 logging: {version: 1}
 zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
 message registry: {next workers module: next_workers, workers: {}}
-workers: {run_model: {command: [run, '{config}']}}
+workers: {run_model: {command: [run, '{config}', '{run}']}}
 run: {enabled hosts: {robot: {envvars: env.sh, python: py, config file: there.yaml}}}
 ";
 
@@ -125,13 +134,13 @@ run: {enabled hosts: {robot: {envvars: env.sh, python: py, config file: there.ya
         let (config, _) = crate::config::parse(Path::new("here.yaml"), CONFIG.as_bytes(), &|_| None).unwrap();
         let args = vec!["-x".to_owned()];
         let worker = NextWorker { host: host.to_owned(), ..NextWorker::new(module, args) };
-        argv(&worker, &config, Path::new("nowcast")).unwrap().join(" ")
+        argv(&worker, crate::core::Number(7), &config, Path::new("nowcast")).unwrap().join(" ")
     }
 
     #[test]
     fn a_command_of_its_own_wins_here_and_there() {
-        assert_eq!(words("nowcast.workers.run_model", "localhost"), "run here.yaml -x");
-        assert_eq!(words("run_model", "robot"), "ssh robot source env.sh ; run there.yaml -x");
+        assert_eq!(words("nowcast.workers.run_model", "localhost"), "run here.yaml 7 -x");
+        assert_eq!(words("run_model", "robot"), "ssh robot source env.sh ; run there.yaml 7 -x");
     }
 
     #[test]

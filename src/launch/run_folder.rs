@@ -81,7 +81,8 @@ impl ExitRecord {
             Ending::Status(status) => record.status = Some(*status),
             Ending::Killed(signal) => record.signal = Some(*signal),
             Ending::NotStarted(reason) => record.not_started = Some(reason.clone()),
-            Ending::Unknown => {}
+            // A run that was dropped never had a folder.
+            Ending::Unknown | Ending::Dropped => {}
         }
         record
     }

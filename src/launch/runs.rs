@@ -84,6 +84,20 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         Ok(Self { program, root, watched: Children::new()?, open: HashMap::new(), log })
     }
 
+    /// Removes the folders of days before `date`, but for those of the runs in `open` (`2026-03-14/8812`);
+    /// answers what could not be removed.
+    pub fn remove_before(&self, date: jiff::civil::Date, open: &[&str]) -> Vec<io::Error> {
+        let mut errors = Vec::new();
+        for day in fs::read_dir(&self.root).into_iter().flatten().flatten() {
+            let name = day.file_name().to_string_lossy().into_owned();
+            let is_old = name.parse::<jiff::civil::Date>().is_ok_and(|day| day < date);
+            if is_old && !open.iter().any(|folder| folder.starts_with(&name)) {
+                errors.extend(fs::remove_dir_all(day.path()).err());
+            }
+        }
+        errors
+    }
+
     /// Sees to it that a run is started once, however often this is called and whichever manager calls it:
     /// if its folder (below the runs folder) says that it ended, that is answered; if it runs, its end is
     /// waited for; else a runner is started, with these environment variables beside our own. A run whose

@@ -1,6 +1,7 @@
 //! What stands in front of a message on the wire.
 
 use super::socket::Frames;
+use crate::core::Ticket;
 
 /// The frames in front of a message's body, up to and with the empty one: the way back to whoever
 /// sent it. A REP socket returns them untouched, and so do we.
@@ -15,18 +16,10 @@ pub fn open(mut frames: Frames) -> Option<(Envelope, Vec<u8>)> {
     Some((frames, body))
 }
 
-/// The frame that our broker puts in front of a request's envelope. The reply brings it back, and the
-/// broker knows which request it answers.
-///
-/// ZeroMQ numbers its peers from a start that is the same after every restart, so a late reply could
-/// reach the wrong worker; the epoch, drawn anew by each broker, keeps that from happening.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ticket {
-    /// Which run of the broker.
-    pub epoch: u64,
-    /// Which request of that run.
-    pub number: u64,
-}
+// The frame that our broker puts in front of a request's envelope. The reply brings it back, and the
+// broker knows which request it answers. ZeroMQ numbers its peers from a start that is the same after
+// every restart, so a late reply could reach the wrong worker; the epoch, drawn anew by each broker,
+// keeps that from happening.
 
 /// How the frame begins.
 const MAGIC: &[u8; 4] = b"NCB1";

@@ -8,7 +8,8 @@ pub mod envelope;
 pub mod signals;
 pub mod socket;
 
+pub use crate::core::Ticket;
 pub use client::{Client, ClientError};
 pub use control::{Call, CallError, Control};
-pub use envelope::{Envelope, Ticket};
+pub use envelope::Envelope;
 pub use signals::Signals;

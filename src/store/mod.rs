@@ -1,9 +1,11 @@
 //! What the manager keeps on disk.
 
 pub mod checklist_file;
+pub mod journal;
 pub mod poison_file;
 pub mod seal;
 
 pub use checklist_file::{ChecklistFile, LoadError};
+pub use journal::{Journal, JournalError};
 pub use poison_file::PoisonFile;
 pub use seal::Seal;

@@ -62,7 +62,7 @@ fn it_ends_with_status_1_when_something_crashed() {
         .expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("ERROR [manager] awaken (run #2) ended with status 2"), "{text}");
+    assert!(text.contains("ended with status 2 without a report; its crash is reported for it"), "{text}");
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! The checklist file against the journal: which of them is right, at the start and on SIGHUP.
+
+use std::time::Instant;
+
+use super::Manager;
+use crate::core::{Event, Number};
+use crate::store::checklist_file::Loaded;
+use crate::store::{JournalError, LoadError, Seal};
+use crate::yaml::{Map, Value, python};
+
+impl Manager {
+    /// Reads the checklist file. What is to take the place of the checklist in memory, if anything is.
+    pub(super) fn read_checklist(&mut self) -> Result<Option<Event>, JournalError> {
+        if self.options.ignore_checklist {
+            let why = "the checklist left by a manager that ran before is ignored".to_owned();
+            return Ok(Some(Event::ChecklistRead { checklist: Map::new(), why }));
+        }
+        let known = self.state.checklist_event;
+        match self.performer.checklist_file.load() {
+            Ok(Loaded { entries, seal }) => {
+                self.log.info(format_args!(
+                    "checklist read from {}",
+                    self.performer.checklist_file.path().display()
+                ));
+                let (checklist, why) = self.compare(entries, seal)?;
+                let shown = python::pformat(&Value::from(checklist.clone()));
+                self.log.info(format_args!("checklist:\n{shown}"));
+                if seal.is_none_or(|seal| seal.event != known || !seal.is_whole) {
+                    self.performer.checklist_file.changed(Instant::now());
+                }
+                Ok(Some(Event::ChecklistRead { checklist, why }))
+            }
+            Err(error) => {
+                self.log.warning(format_args!("checklist load failed:\n{error}"));
+                Ok(self.without_file(&error, known))
+            }
+        }
+    }
+
+    /// The checklist that file and journal make together, and why.
+    fn compare(&mut self, entries: Map, seal: Option<Seal>) -> Result<(Map, String), JournalError> {
+        let file = self.performer.checklist_file.path().display().to_string();
+        let current = &self.state.checklist;
+        Ok(match seal {
+            None => (
+                entries,
+                format!("{file} was not written by this system's manager, and is taken over as it is"),
+            ),
+            Some(seal) if seal.event > self.state.checklist_event => {
+                let why = format!(
+                    "{file} knows of event {}, which the journal does not have, and is taken over as it is",
+                    seal.event
+                );
+                (entries, why)
+            }
+            // The file is as it was written, if older perhaps: the journal knows more.
+            Some(seal) if seal.is_whole => (current.entries().clone(), String::new()),
+            Some(seal) => {
+                let base = self.performer.journal.checklist_after(seal.event)?;
+                let merged = current.with_edit(&base, &entries);
+                (
+                    merged,
+                    format!(
+                        "{file} was edited by hand after event {}: the changes are taken over",
+                        seal.event
+                    ),
+                )
+            }
+        })
+    }
+
+    /// There is no checklist to be had from the file.
+    fn without_file(&mut self, error: &LoadError, known: Number) -> Option<Event> {
+        if matches!(error, LoadError::Missing(_)) {
+            self.log.warning("running with empty checklist");
+            if known == Number(0) || self.state.checklist.is_empty() {
+                return None;
+            }
+            let why = format!(
+                "the checklist file is gone, so the checklist is empty; it is kept: nowcast checklist at {} \
+                 > {}, and SIGHUP to the manager, bring it back",
+                self.state.last_number,
+                self.performer.checklist_file.path().display()
+            );
+            return Some(Event::ChecklistRead { checklist: Map::new(), why });
+        }
+        if self.state.checklist.is_empty() {
+            self.log.warning("running with empty checklist");
+        } else {
+            self.log.warning("running with the checklist of the journal, and writing it");
+            self.performer.checklist_file.changed(Instant::now());
+        }
+        None
+    }
+}

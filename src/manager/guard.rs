@@ -1,0 +1,83 @@
+//! [`Guard`]: the rules as the manager calls them, so that none can end it more than twice.
+
+use std::cell::RefCell;
+use std::io;
+use std::path::Path;
+
+use jiff::ZonedDateTime;
+
+use super::watchdog::Watchdog;
+use crate::core::{RuleCall, RuleError, Rules};
+use crate::failpoint;
+use crate::logging::Logger;
+use crate::message::Message;
+use crate::rules::Reloader;
+use crate::store::PoisonFile;
+use crate::yaml::Value;
+
+/// The name of the poison file in the journal's folder.
+const POISON: &str = "poison";
+
+/// The rules, with each call noted in the poison file and under the watchdog's eye.
+#[derive(Debug)]
+pub struct Guard {
+    /// The rules in force.
+    pub reloader: Reloader,
+    poison: RefCell<PoisonFile>,
+    watchdog: RefCell<Watchdog>,
+    /// What the event being decided is called, if it has a name of its own.
+    key: RefCell<Option<String>>,
+    log: Logger,
+}
+
+impl Guard {
+    /// Guards the rules; `folder` is the journal's.
+    ///
+    /// # Errors
+    /// When the poison file cannot be opened or the operating system gives no thread.
+    pub fn new(reloader: Reloader, folder: &Path, log: Logger) -> io::Result<Self> {
+        let path = folder.join(POISON);
+        let poison = PoisonFile::open(&path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        let watchdog = RefCell::new(Watchdog::start(log.clone())?);
+        Ok(Self { reloader, poison: RefCell::new(poison), watchdog, key: RefCell::new(None), log })
+    }
+
+    /// Names the event that is decided next.
+    pub fn expect(&self, key: Option<String>) {
+        self.key.replace(key);
+    }
+
+    /// The name of a call: a request's own, or else the run that the message is made for. Two messages
+    /// must not have the same, or an innocent one could be parked.
+    fn key_of(&self, message: &Message, now: &ZonedDateTime) -> String {
+        let key = self.key.borrow().clone();
+        let run = || message.run.as_ref().map(|run| format!("run {run}"));
+        key.or_else(run).unwrap_or_else(|| format!("{} {}", message.source, now.timestamp()))
+    }
+
+    fn note(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.log.error(format_args!("the file {POISON} cannot be written: {error}"));
+        }
+    }
+}
+
+impl Rules for Guard {
+    fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+        let key = self.key_of(message, now);
+        if self.poison.borrow().is_poison(&key) {
+            self.note(self.poison.borrow_mut().end(&key));
+            let text =
+                "the manager ended twice while this rule was called, so it is not called again by itself";
+            return RuleCall::new(Err(RuleError::Failed(text.to_owned())));
+        }
+        self.note(self.poison.borrow().begin(&key));
+        self.watchdog.borrow_mut().begin();
+        failpoint::pass("manager: in a rule");
+        let call = self.reloader.after(message, config, checklist, now);
+        self.watchdog.borrow().end();
+        self.note(self.poison.borrow_mut().end(&key));
+        call
+    }
+}

@@ -1,0 +1,103 @@
+//! Keeping: a batch is in the journal before anything of it is done, and the journal is kept small.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use zmq::{POLLIN, PollItem};
+
+use super::{Manager, ManagerError};
+use crate::core::Record;
+use crate::net::{Signals, socket};
+use std::os::fd::AsRawFd;
+
+/// How long after a batch could not be kept it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How long nothing must have come for the house to be kept.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// How often what is too old is looked for.
+const PRUNE: Duration = Duration::from_secs(3_600);
+
+/// What is to be done when nothing else is.
+#[derive(Debug, Default)]
+pub(super) struct Housekeeping {
+    is_due: bool,
+    pruned: Option<Instant>,
+}
+
+impl Housekeeping {
+    /// How long the loop may wait before the house is kept.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.is_due.then_some(IDLE)
+    }
+}
+
+impl Manager {
+    /// Keeps a batch's records. While that fails nothing more is decided: it is tried again every
+    /// second. `false` if a signal ended that; nothing of the batch was done then, and the broker
+    /// still has its requests.
+    pub(super) fn keep(&mut self, records: &[Record], signals: &mut Signals) -> Result<bool, ManagerError> {
+        self.housekeeping.is_due |= !records.is_empty();
+        let Err(error) = self.performer.keep(records) else { return Ok(true) };
+        self.log.critical(format_args!(
+            "the journal cannot be written, so nothing is decided or answered until it can; it is tried again every \
+             second: {error}"
+        ));
+        loop {
+            let mut items = [PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
+            socket::poll(&mut items, i64::try_from(RETRY.as_millis()).unwrap_or(i64::MAX))?;
+            for signal in signals.take() {
+                self.log.info(signal.log_text());
+                if signal.ends() {
+                    self.log.critical(
+                        "ended with messages that could not be kept; their workers still wait for a reply",
+                    );
+                    return Ok(false);
+                }
+            }
+            if self.performer.keep(records).is_ok() {
+                self.log.warning("the journal could be written again");
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Keeps the journal small while nothing else is to be done.
+    pub(super) fn keep_house(&mut self) -> Result<(), ManagerError> {
+        if !self.housekeeping.is_due {
+            return Ok(());
+        }
+        let is_prune_due = self.housekeeping.pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE);
+        let keep = self.state.config.journal.keep.filter(|_| is_prune_due);
+        let before = keep.and_then(|keep| Timestamp::now().checked_sub(keep).ok());
+        let checklist = self.state.checklist.to_value();
+        match self.performer.journal.tidy(&checklist, self.state.checklist_event, before) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.housekeeping.is_due = false;
+                if let Some(before) = before {
+                    self.housekeeping.pruned = Some(Instant::now());
+                    self.remove_old_runs(before);
+                }
+            }
+            Err(error) => {
+                self.housekeeping.is_due = false;
+                self.log.error(format_args!("the journal could not be tidied: {error}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the folders of runs that are older than the journal.
+    fn remove_old_runs(&self, before: Timestamp) {
+        // A day more, whatever the time zone that the folder was named in.
+        let Ok(before) = before.checked_sub(SignedDuration::from_hours(48)) else { return };
+        let open = self.state.runs.values().filter_map(crate::core::Run::folder).collect::<Vec<_>>();
+        for error in
+            self.performer.runs.remove_before(before.to_zoned_datetime(jiff::tz::TimeZone::UTC).date(), &open)
+        {
+            self.log.error(format_args!("the folder of an old run cannot be removed: {error}"));
+        }
+    }
+}

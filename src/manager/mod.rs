@@ -1,0 +1,290 @@
+//! The manager: waits, decides, performs. The one loop in which everything comes together.
+//!
+//! It decides nothing itself ([`decide`] does) and touches nothing itself ([`Performer`] does).
+
+mod checklist;
+mod guard;
+mod keep;
+mod receive;
+mod reload;
+mod watchdog;
+
+use std::collections::HashMap;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::{Timestamp, ZonedDateTime};
+use zmq::{Context, POLLIN, PollItem, SocketType};
+
+use crate::config::{Config, ReadAgain};
+use crate::core::checklist::Checklist;
+use crate::core::{Effect, Event, State, decide, end_if_idle};
+use crate::launch::Runs;
+use crate::logging::Logger;
+use crate::net::{Control, Signals, socket};
+use crate::perform::{Performed, Performer, part};
+use crate::rules::Reloader;
+use crate::store::{ChecklistFile, Journal, JournalError};
+use crate::yaml::Value;
+use guard::Guard;
+use keep::Housekeeping;
+use receive::Held;
+
+/// The name under which the manager logs and answers: the peer's.
+pub const NAME: &str = crate::core::decide::MANAGER;
+
+/// Milliseconds that the last replies get to leave the process.
+const LINGER: i32 = 1_000;
+
+/// Milliseconds until the connection to the broker is tried again; doubled each time up to a second.
+const RECONNECT: i32 = 20;
+
+/// The longest that the loop waits for a moment of the clock, which somebody may set meanwhile.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The folder of the runs, in the journal's.
+pub const RUNS: &str = "runs";
+
+/// Why the manager had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum ManagerError {
+    /// ZeroMQ failed.
+    #[error("ZMQError: {0}")]
+    Zmq(#[from] zmq::Error),
+    /// The operating system refused something that nothing works without.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+    /// The journal cannot be used.
+    #[error("{0}")]
+    Journal(#[from] JournalError),
+}
+
+/// How a manager is started.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Start with an empty checklist, whatever the file holds, also on SIGHUP.
+    pub ignore_checklist: bool,
+    /// End by itself when no run is open and no join waits.
+    pub exit_when_idle: bool,
+}
+
+/// A manager, connected to its broker.
+pub struct Manager {
+    state: State,
+    rules: Guard,
+    performer: Performer,
+    options: Options,
+    log: Logger,
+    last_request: u64,
+    held: Held,
+    /// The moment up to which everything that is due was decided.
+    looked_at: Timestamp,
+    housekeeping: Housekeeping,
+    /// What is to be decided before anything else.
+    first: Vec<Event>,
+    endpoints: Vec<String>,
+    // Declared after the performer's socket, so that it is dropped after it.
+    _context: Context,
+}
+
+impl Manager {
+    /// Opens the journal, loads the rules, connects to the broker, which need not be there yet, and
+    /// takes up what a manager before has left.
+    ///
+    /// # Errors
+    /// When another manager has the journal, or it cannot be used, or ZeroMQ or the operating system refuses.
+    pub fn start(
+        config: Config,
+        options: Options,
+        program: PathBuf,
+        log: Logger,
+    ) -> Result<Self, ManagerError> {
+        let config = Arc::new(config);
+        let folder = config.journal.folder.clone();
+        let journal = Journal::open(&folder)?;
+        let state = recover(&journal, &config, &options)?;
+        let (rules, loaded) = Reloader::start(reload::rule_set(&config));
+        let context = Context::new();
+        let performer = Performer {
+            socket: context.socket(SocketType::ROUTER)?,
+            envelopes: HashMap::new(),
+            journal,
+            checklist_file: ChecklistFile::new(config.checklist_file.clone()),
+            runs: Runs::new(program.clone(), folder.join(RUNS))?,
+            control: Control::bind(&folder)?,
+            log: log.clone(),
+            program,
+        };
+        let mut manager = Self {
+            state,
+            rules: Guard::new(rules, &folder, log.clone())?,
+            performer,
+            options,
+            log,
+            last_request: 0,
+            held: Held::default(),
+            looked_at: Timestamp::now(),
+            housekeeping: Housekeeping::default(),
+            first: Vec::new(),
+            endpoints: Vec::new(),
+            _context: context,
+        };
+        let mut first = manager.tell(loaded);
+        manager.connect(&config.zmq)?;
+        first.extend(manager.read_checklist()?);
+        let runs: Vec<_> = manager.state.runs.values().cloned().collect();
+        first.extend(manager.performer.take_up(runs.iter(), &manager.state));
+        // What fell due while no manager was there.
+        first.push(Event::Due);
+        manager.first = first;
+        Ok(manager)
+    }
+
+    /// Works until a signal or an effect ends it; answers the exit status.
+    ///
+    /// # Errors
+    /// When ZeroMQ or the operating system fails.
+    pub fn run(
+        &mut self,
+        then: Vec<Event>,
+        signals: &mut Signals,
+        read_again: ReadAgain,
+    ) -> Result<u8, ManagerError> {
+        let result = self.work(then, signals, read_again);
+        if let Err(error) = self.write_pending_checklist() {
+            self.log.critical(format_args!("the checklist file could not be written: {error}"));
+        }
+        result
+    }
+
+    fn work(
+        &mut self,
+        then: Vec<Event>,
+        signals: &mut Signals,
+        read_again: ReadAgain,
+    ) -> Result<u8, ManagerError> {
+        let mut events = std::mem::take(&mut self.first);
+        events.extend(then);
+        let mut says_that_it_listens = true;
+        loop {
+            if let Some(status) = self.handle(events, signals, read_again)? {
+                self.answer_the_rest(signals, read_again)?;
+                return Ok(status);
+            }
+            if says_that_it_listens {
+                self.log.debug("listening...");
+            }
+            events = self.wait(signals)?;
+            says_that_it_listens = events.iter().any(|event| matches!(event, Event::Request(_)));
+            if says_that_it_listens {
+                // An edit saved before a message arrives is in force for it.
+                let reload = self.rules.reloader.check_now();
+                events.splice(0..0, self.tell(reload));
+            }
+        }
+    }
+
+    /// Decides a batch of events, keeps it, performs what follows, and what follows from that. The exit
+    /// status if that is the end.
+    fn handle(
+        &mut self,
+        mut events: Vec<Event>,
+        signals: &mut Signals,
+        read_again: ReadAgain,
+    ) -> Result<Option<u8>, ManagerError> {
+        let mut stop = None;
+        while !events.is_empty() {
+            let mut effects: Vec<Effect> = Vec::new();
+            for event in events {
+                self.rules.expect(receive::name_of(&event));
+                effects.extend(decide(&mut self.state, event, &self.rules, &ZonedDateTime::now()));
+            }
+            effects.extend(end_if_idle(&self.state));
+            let (records, effects) = part(effects);
+            if !self.keep(&records, signals)? {
+                return Ok(Some(1));
+            }
+            let performed: Performed = self.performer.perform(effects, &self.state);
+            stop = stop.or(performed.stop);
+            events = performed.events;
+            if performed.reload {
+                events.extend(self.reload(read_again));
+            }
+        }
+        Ok(stop)
+    }
+
+    /// The requests that wait in this process already would have to come again.
+    fn answer_the_rest(&mut self, signals: &mut Signals, read_again: ReadAgain) -> Result<(), ManagerError> {
+        loop {
+            let requests = self.receive()?;
+            if requests.is_empty() {
+                return Ok(());
+            }
+            self.handle(requests, signals, read_again)?;
+        }
+    }
+
+    /// Waits for whatever comes first. Requests come before the ends of runs: a worker ends after
+    /// its message, and so it is decided.
+    fn wait(&mut self, signals: &mut Signals) -> Result<Vec<Event>, ManagerError> {
+        let mut items = vec![
+            self.performer.socket.as_poll_item(POLLIN),
+            PollItem::from_fd(signals.as_raw_fd(), POLLIN),
+            PollItem::from_fd(self.performer.runs.as_raw_fd(), POLLIN),
+        ];
+        items.extend(self.performer.control.poll_items());
+        let timeout = i64::try_from(self.patience().as_millis()).unwrap_or(i64::MAX);
+        let count = socket::poll(&mut items, timeout)?;
+        drop(items);
+        if count == 0 {
+            self.keep_house()?;
+        }
+        let mut events = self.receive()?;
+        let ended = self.performer.runs.ended()?;
+        events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
+        events.extend(self.receive_calls()?);
+        events.extend(signals.take().into_iter().map(Event::Signal));
+        let now = Timestamp::now();
+        if self.state.next_due(self.looked_at).is_some_and(|due| due <= now) {
+            self.looked_at = now;
+            events.push(Event::Due);
+        }
+        events.extend(self.performer.write_checklist(&self.state));
+        Ok(events)
+    }
+
+    /// How long the loop may wait for something to come.
+    fn patience(&self) -> Duration {
+        if self.held.is_waiting() {
+            return Duration::ZERO;
+        }
+        let round_up = Duration::from_millis(1);
+        let file = self.performer.checklist_file.due();
+        let file = file.map(|due| due.saturating_duration_since(Instant::now()) + round_up);
+        let due = self.state.next_due(self.looked_at).map(|due| {
+            Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO) + round_up
+        });
+        file.into_iter().chain(due).chain(self.housekeeping.due()).fold(LONGEST_WAIT, Duration::min)
+    }
+
+    fn write_pending_checklist(&mut self) -> std::io::Result<()> {
+        let snapshot = (self.state.checklist_event, self.state.checklist.to_value());
+        self.performer.checklist_file.flush(|| snapshot, Instant::now())
+    }
+}
+
+/// The state as the journal has it.
+fn recover(journal: &Journal, config: &Arc<Config>, options: &Options) -> Result<State, JournalError> {
+    let recovered = journal.load()?;
+    let mut state = State::new(Arc::clone(config), Checklist::new(recovered.checklist));
+    for change in &recovered.changes {
+        state.apply(change, &Value::Null);
+    }
+    state.checklist_event = recovered.checklist_event;
+    state.last_number = recovered.last_number;
+    state.exit_when_idle = options.exit_when_idle;
+    Ok(state)
+}

@@ -1,0 +1,127 @@
+//! What comes in: workers' messages and operators' requests, each made an event.
+
+use std::collections::HashSet;
+
+use super::{Manager, ManagerError};
+use crate::core::{Command, Event, Request, RequestId, Ticket};
+use crate::message::{DecodeError, Message};
+use crate::net::{Envelope, envelope, socket};
+use crate::store::JournalError;
+
+/// Requests decided in one batch. More would let the first one wait too long for its reply.
+const BATCH: usize = 1_000;
+
+/// A message that came while one of the same name was in the batch: it waits until that is kept.
+#[derive(Debug, Default)]
+pub(super) struct Held(Option<Incoming>);
+
+impl Held {
+    /// Whether there is one.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// A request with all that can be said of it before it is decided.
+#[derive(Debug)]
+struct Incoming {
+    envelope: Envelope,
+    body: Vec<u8>,
+    ticket: Option<Ticket>,
+    message: Result<Message, DecodeError>,
+}
+
+impl Incoming {
+    fn new(envelope: Envelope, body: Vec<u8>) -> Self {
+        // The first frame is ZeroMQ's name for the broker; ours puts the ticket behind it.
+        let ticket = envelope.get(1).and_then(|frame| Ticket::from_frame(frame));
+        let message = Message::decode(&body);
+        Self { envelope, body, ticket, message }
+    }
+
+    /// The names by which a message that comes twice is known.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let ticket = self.ticket.map(|ticket| format!("ticket {}.{}", ticket.epoch, ticket.number));
+        ticket.into_iter().chain(self.source_and_id().map(|(source, id)| format!("{source} {id}")))
+    }
+
+    fn source_and_id(&self) -> Option<(&str, &str)> {
+        let message = self.message.as_ref().ok()?;
+        Some((&message.source, message.id.as_deref()?))
+    }
+}
+
+/// What an event is called in the poison file; `None` if it has no name of its own.
+pub(super) fn name_of(event: &Event) -> Option<String> {
+    let Event::Request(request) = event else { return None };
+    // A worker's own name for its message stays the same when another broker brings it.
+    let id = request.message.as_ref().ok().and_then(|message| message.id.clone());
+    id.or_else(|| request.ticket.map(|ticket| format!("{}.{}", ticket.epoch, ticket.number)))
+}
+
+impl Manager {
+    /// The workers' messages that have come. One that was decided already gets the reply that was kept.
+    pub(super) fn receive(&mut self) -> Result<Vec<Event>, ManagerError> {
+        let mut events = Vec::new();
+        let mut names: HashSet<String> = HashSet::new();
+        while events.len() < BATCH
+            && let Some(incoming) = self.next_incoming()?
+        {
+            if incoming.names().any(|name| names.contains(&name)) {
+                self.held = Held(Some(incoming));
+                break;
+            }
+            names.extend(incoming.names());
+            events.push(self.event(incoming)?);
+        }
+        Ok(events)
+    }
+
+    fn next_incoming(&mut self) -> zmq::Result<Option<Incoming>> {
+        if let Some(held) = self.held.0.take() {
+            return Ok(Some(held));
+        }
+        while let Some(frames) = socket::receive(&self.performer.socket)? {
+            match envelope::open(frames) {
+                Some((envelope, body)) => return Ok(Some(Incoming::new(envelope, body))),
+                None => {
+                    self.log
+                        .error("something that is not built like a request was dropped; no reply will come");
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn event(&mut self, incoming: Incoming) -> Result<Event, JournalError> {
+        let recorded = self.performer.journal.recorded(incoming.ticket, incoming.source_and_id())?;
+        let Incoming { envelope, body, ticket, message } = incoming;
+        self.last_request += 1;
+        let request = RequestId(self.last_request);
+        self.performer.envelopes.insert(request, envelope);
+        Ok(match recorded {
+            Some(recorded) => Event::Repeat { request, recorded },
+            None => Event::Request(Request { request, ticket, body, message }),
+        })
+    }
+
+    /// The operators' requests that have come.
+    pub(super) fn receive_calls(&mut self) -> Result<Vec<Event>, JournalError> {
+        let mut events = Vec::new();
+        for (id, call) in self.performer.control.receive() {
+            let checklist_then = match &call.command {
+                Command::Retry { message: Some(number), checklist_then: true } => {
+                    Some(self.performer.journal.checklist_after(*number)?.into())
+                }
+                _ => None,
+            };
+            events.push(Event::Command {
+                call: Some(id),
+                user: call.user,
+                command: call.command,
+                checklist_then,
+            });
+        }
+        Ok(events)
+    }
+}

@@ -1,0 +1,113 @@
+//! What a manager stands on, read anew: configuration, rules, checklist file, connection.
+
+use std::sync::Arc;
+
+use zmq::Socket;
+
+use super::{LINGER, Manager, RECONNECT};
+use crate::config::{Config, ReadAgain, Zmq};
+use crate::core::Event;
+use crate::rules::{Engine, Options as EngineOptions, Reload, RuleSet};
+use crate::store::ChecklistFile;
+
+impl Manager {
+    /// SIGHUP: everything is read again, without letting go of the broker. A configuration that
+    /// cannot be used is refused, and the old one stays.
+    pub(super) fn reload(&mut self, read_again: ReadAgain) -> Vec<Event> {
+        let Some(config) = read_again() else { return Vec::new() };
+        let written = self.write_pending_checklist();
+        let config = Arc::new(config);
+        if config.checklist_file != self.performer.checklist_file.path() {
+            self.performer.checklist_file = ChecklistFile::new(config.checklist_file.clone());
+        }
+        if config.journal.folder != self.state.config.journal.folder {
+            self.log.warning(format_args!(
+                "the journal stays in {}; {} takes a restart",
+                self.state.config.journal.folder.display(),
+                config.journal.folder.display()
+            ));
+        }
+        let loaded = self.rules.reloader.follow(rule_set(&config));
+        let mut events = self.tell(loaded);
+        if let Err(error) = self.connect(&config.zmq) {
+            let host = &config.zmq.host;
+            self.log
+                .critical(format_args!("cannot connect to {host}: {error}; the connection of before stays"));
+        }
+        match written {
+            Ok(()) => match self.read_checklist() {
+                Ok(event) => events.extend(event),
+                Err(error) => self.log.critical(format_args!("the checklist file is not read: {error}")),
+            },
+            // The file is older than the memory.
+            Err(error) => self
+                .log
+                .critical(format_args!("the checklist file is not read, for it cannot be written: {error}")),
+        }
+        self.log.debug("listening...");
+        events.push(Event::Reloaded { config });
+        events
+    }
+
+    /// Connects to where the configuration says. Connections that it no longer names are kept until
+    /// the manager ends: replies may still go there.
+    pub(super) fn connect(&mut self, zmq: &Zmq) -> zmq::Result<()> {
+        let socket: &Socket = &self.performer.socket;
+        if self.endpoints.is_empty() {
+            // A ROUTER drops what is over its limit in silence, so there is none; and it says when
+            // the broker that a reply is for is gone.
+            socket.set_sndhwm(0)?;
+            socket.set_rcvhwm(0)?;
+            socket.set_router_mandatory(true)?;
+            socket.set_linger(LINGER)?;
+            socket.set_reconnect_ivl(RECONNECT)?;
+            socket.set_reconnect_ivl_max(1_000)?;
+        }
+        let endpoint = format!("tcp://{}:{}", zmq.host, zmq.manager_port);
+        if !self.endpoints.contains(&endpoint) {
+            socket.connect(&endpoint)?;
+            self.endpoints.push(endpoint);
+        }
+        self.log.info(format_args!("connected to {} port {}", zmq.host, zmq.manager_port));
+        Ok(())
+    }
+
+    /// Says what came of a look at the rules' files.
+    pub(super) fn tell(&self, reload: Reload) -> Vec<Event> {
+        match reload {
+            Reload::Unchanged => Vec::new(),
+            Reload::Loaded => {
+                let engine = self.rules.reloader.engine();
+                for line in engine.into_iter().flat_map(Engine::log) {
+                    self.log.log(line.level, &line.text);
+                }
+                let module = &self.rules.reloader.rule_set().module;
+                self.log.info(format_args!("next workers module loaded from {module}"));
+                engine
+                    .map(|engine| Event::RulesLoaded { hash: engine.hash().to_owned() })
+                    .into_iter()
+                    .collect()
+            }
+            Reload::Refused(error) => {
+                let kept = if self.rules.reloader.engine().is_some() {
+                    "the rules of before stay in force"
+                } else {
+                    "there are none in force, so the rule of every message fails until this is repaired"
+                };
+                self.log.critical(format_args!("the rules cannot be used, {kept}:\n{error}"));
+                vec![Event::RulesRefused { reason: error.to_string() }]
+            }
+        }
+    }
+}
+
+/// The rules that a configuration names.
+pub(super) fn rule_set(config: &Config) -> RuleSet {
+    let registry = &config.registry;
+    RuleSet {
+        config_file: config.file.clone(),
+        module: registry.next_workers_module.clone(),
+        options: EngineOptions { package: registry.workers_package.clone(), ..EngineOptions::default() },
+        workers: registry.workers.keys().cloned().collect(),
+    }
+}
