@@ -81,6 +81,11 @@ impl Decision<'_> {
         let Incoming { message, body, ticket, speaker, run } = incoming;
         let mut decided = Decided { run, ..Decided::default() };
         let reply = self.answer(&message, &mut decided);
+        // The registry may refuse the crash that is made for a run; it is made once all the same.
+        let refused = run.filter(|_| matches!(reply.outcome, Outcome::Refused(_)));
+        if let Some(run) = refused.and_then(|run| self.state.runs.get(&run)).cloned() {
+            self.note_report(run, &message.r#type);
+        }
         self.finish_message(Some(message), body, ticket, speaker, decided, &reply);
         reply
     }

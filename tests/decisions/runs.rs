@@ -144,6 +144,21 @@ fn a_refused_message_is_no_report() {
 }
 
 #[test]
+fn a_crash_that_the_registry_refuses_is_made_once_too() {
+    for name in ["stranger", "mute"] {
+        let mut manager = quiet("{}");
+        let run = manager.wants(worker(name));
+        manager.ends(run, Ending::Status(0));
+        let heard = manager.passes(60);
+        let [record] = heard.messages()[..] else { panic!("one message: {heard:#?}") };
+        assert!(matches!(record.outcome, Outcome::Refused(_)));
+        assert_eq!(record.run, Some(run));
+        assert!(manager.state.is_idle());
+        assert!(manager.called().is_empty());
+    }
+}
+
+#[test]
 fn a_launch_that_fails_is_said_and_its_rule_hears_of_it() {
     let mut manager = quiet("{}");
     let run = manager.wants(worker("upload"));
