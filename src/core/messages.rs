@@ -276,7 +276,8 @@ impl Decision<'_> {
             let run = self.state.runs.get(&named)?;
             // A worker that another one started has that one's run in its environment.
             if run.worker.name() == message.source {
-                return Some(named);
+                // Nothing can come from one that was never launched: a journal before this one counted alike.
+                return Some(named).filter(|_| !matches!(run.stage, Stage::Waiting { .. }));
             }
         }
         let is_candidate = |run: &&Run| {

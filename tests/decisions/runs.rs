@@ -53,6 +53,16 @@ fn a_message_of_a_run_that_is_closed_is_decided_and_masks_no_other() {
 }
 
 #[test]
+fn a_run_that_waits_has_nothing_to_report() {
+    let mut manager = quiet("{}");
+    manager.holds(nowcast::core::hold::Target::All);
+    let run = manager.wants(worker("weather"));
+    assert_eq!(manager.hears("weather", "success", "null").messages()[0].run, None);
+    assert_eq!(manager.hears_of(run, "weather", "success").messages()[0].run, None);
+    assert!(manager.state.runs[&run].report.is_none());
+}
+
+#[test]
 fn a_run_is_closed_once_it_has_reported_and_ended_in_either_order() {
     let (mut manager, [first, second]) = two_runs();
     manager.hears_of(first, "weather", "success");
