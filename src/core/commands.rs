@@ -229,7 +229,7 @@ impl Decision<'_> {
             let checklist = checklist_then.clone().unwrap_or_else(|| self.state.checklist.to_value());
             let reply = self.decide_again(parked, message, &checklist);
             numbers.push(self.number);
-            if let Err(text) = outcome_of(self.number, &reply.outcome) {
+            if let Err(text) = outcome_of(parked.id, &reply.outcome) {
                 failed.push(text);
             }
         }

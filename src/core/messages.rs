@@ -5,7 +5,7 @@ use super::event::{Request, Ticket};
 use super::parked::{Parked, ParkedWhat};
 use super::record::{Change, MessageRecord, Outcome, Speaker, What};
 use super::rules::{RuleAnswer, RuleCall, RuleError};
-use super::run::{Number, Report, Run, RunId, Stage};
+use super::run::{Report, Run, RunId, Stage};
 use crate::config::RegisteredWorker;
 use crate::logging::Level;
 use crate::message::Message;
@@ -91,14 +91,19 @@ impl Decision<'_> {
     }
 
     /// Decides a parked message again: with the rules of now and the time of then. Its payload was merged
-    /// and it has counted in its joins.
+    /// and it has counted in its joins. If its rule fails again, it stays parked as it was.
     pub(super) fn decide_again(&mut self, parked: &Parked, message: Message, checklist: &Value) -> Reply {
         self.begin();
-        self.change(Change::Unparked(parked.id));
-        let ParkedWhat::Message { run, .. } = &parked.what else { return Reply::new("ack", Outcome::Ruled) };
-        let mut decided = Decided { run: *run, ..Decided::default() };
+        let run = match &parked.what {
+            ParkedWhat::Message { run, .. } => *run,
+            ParkedWhat::Launches { .. } => None,
+        };
+        let mut decided = Decided { run, ..Decided::default() };
         let call = self.rules.after(&message, &self.state.config.value, checklist, &parked.at);
-        let reply = self.follow_rule(&message, call, Some(parked.id), &mut decided);
+        let reply = self.follow_rule(&message, call, Some(parked), &mut decided);
+        if !matches!(reply.outcome, Outcome::RuleFailed(_)) {
+            self.change(Change::Unparked(parked.id));
+        }
         let body = message.encode().into_bytes();
         self.finish_message(Some(message), body, None, Speaker::Retry, decided, &reply);
         reply
@@ -202,15 +207,16 @@ impl Decision<'_> {
         self.follow_rule(message, call, None, decided)
     }
 
-    /// Does what a rule answered. `counted_as` is the number under which the message has counted in its
-    /// joins already, if it has.
+    /// Does what a rule answered. `parked` is the message as it was parked, if it was.
     fn follow_rule(
         &mut self,
         message: &Message,
         call: RuleCall,
-        counted_as: Option<Number>,
+        parked: Option<&Parked>,
         decided: &mut Decided,
     ) -> Reply {
+        // The number under which it has counted in its joins already.
+        let counted_as = parked.map(|parked| parked.id);
         self.effects.extend(call.log.into_iter().map(super::Effect::Log));
         (decided.place, decided.keys_read) = (call.place, call.keys_read);
         match call.result {
@@ -227,25 +233,26 @@ impl Decision<'_> {
                     "the rule for this message failed, so nothing is launched after it: {}: ({})\n{why}",
                     message.source, message.r#type
                 );
-                self.park_message(message, decided.run, &reason);
+                self.park_message(message, decided.run, &reason, parked);
                 self.follow(message, RuleAnswer::default(), counted_as);
                 Reply::new("ack", Outcome::RuleFailed(why))
             }
         }
     }
 
-    /// Keeps a message whose rule gave no answer, for an operator.
-    fn park_message(&mut self, message: &Message, run: Option<RunId>, reason: &str) {
-        let number = self.number;
-        self.alarm(format!("{reason}\nThe message is kept: after the repair, nowcast retry {}", number.0));
+    /// Keeps a message whose rule gave no answer, for an operator; one that was parked `before` under its own
+    /// number and time, by which its joins and the checklist of then are found.
+    fn park_message(&mut self, message: &Message, run: Option<RunId>, reason: &str, before: Option<&Parked>) {
+        let (id, at) = before.map_or((self.number, self.now), |before| (before.id, &before.at));
+        let at = at.clone();
+        self.alarm(format!("{reason}\nThe message is kept: after the repair, nowcast retry {}", id.0));
         let what = ParkedWhat::Message {
             source: message.source.clone(),
             r#type: message.r#type.clone(),
             payload: yaml::write(&message.payload, Keys::AsGiven),
             run,
         };
-        let parked = Parked { id: number, at: self.now.clone(), reason: reason.to_owned(), what };
-        self.change(Change::Parked(parked));
+        self.change(Change::Parked(Parked { id, at, reason: reason.to_owned(), what }));
     }
 
     fn update_checklist(&mut self, worker: &RegisteredWorker, message: &Message) {

@@ -65,6 +65,25 @@ fn its_payload_is_not_merged_twice() {
     assert_eq!(entry, Some(&Value::from("corrected")));
 }
 
+#[test]
+fn a_message_whose_rule_fails_again_stays_parked_as_it_was() {
+    let (mut manager, number) = parked("{'00': done}");
+    let then = manager.now.clone();
+    for _ in 0..2 {
+        manager.passes(3_600);
+        let (answer, heard) = manager.asks(retry(number));
+        assert!(!answer.done);
+        assert!(answer.text.contains(&format!("message {number} is parked")), "{}", answer.text);
+        assert!(heard.says("CRITICAL", &format!("nowcast retry {}", number.0)));
+        assert!(matches!(heard.messages()[0].outcome, Outcome::RuleFailed(_)));
+        assert_eq!(manager.state.parked.keys().collect::<Vec<_>>(), [&number]);
+    }
+    manager.calls();
+    manager.rules(|_, _| Ok(launch(&["upload"])));
+    assert_eq!(manager.asks(retry(number)).1.launched, ["upload"]);
+    assert_eq!(manager.calls()[0].now, then);
+}
+
 /// A manager with a join that waits for `rivers` and `ssh`, in which `rivers` counted and was parked.
 fn parked_in_a_join() -> (Story, Number) {
     let mut manager = story(|message, _| match message.source.as_str() {
@@ -75,6 +94,22 @@ fn parked_in_a_join() -> (Story, Number) {
     manager.hears("weather", "success", "null");
     let number = manager.hears("rivers", "success", "null").records[0].number;
     (manager, number)
+}
+
+#[test]
+fn its_launches_wait_in_the_join_in_which_it_had_counted() {
+    for failures in 0..3 {
+        let (mut manager, number) = parked_in_a_join();
+        for _ in 0..failures {
+            manager.asks(retry(number));
+        }
+        manager
+            .rules(|message, _| Ok(if message.source == "rivers" { launch(&["upload"]) } else { nothing() }));
+        assert!(manager.asks(retry(number)).1.launched.is_empty(), "after {failures} failures");
+        let waits_for = manager.state.joins.open().map(|join| join.wants()).collect::<Vec<_>>();
+        assert_eq!(waits_for, ["ssh"], "it does not count twice");
+        assert_eq!(manager.hears("ssh", "success", "null").launched, ["upload"]);
+    }
 }
 
 #[test]
