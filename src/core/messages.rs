@@ -91,7 +91,7 @@ impl Decision<'_> {
     }
 
     /// Decides a parked message again: with the rules of now and the time of then. Its payload was merged
-    /// and it has counted in its joins. If its rule fails again, it stays parked as it was.
+    /// and it has counted in its joins. Unless its rule gives an answer now, it stays parked as it was.
     pub(super) fn decide_again(&mut self, parked: &Parked, message: Message, checklist: &Value) -> Reply {
         self.begin();
         let run = match &parked.what {
@@ -101,7 +101,7 @@ impl Decision<'_> {
         let mut decided = Decided { run, ..Decided::default() };
         let call = self.rules.after(&message, &self.state.config.value, checklist, &parked.at);
         let reply = self.follow_rule(&message, call, Some(parked), &mut decided);
-        if !matches!(reply.outcome, Outcome::RuleFailed(_)) {
+        if reply.outcome == Outcome::Ruled {
             self.change(Change::Unparked(parked.id));
         }
         let body = message.encode().into_bytes();

@@ -84,6 +84,20 @@ fn a_message_whose_rule_fails_again_stays_parked_as_it_was() {
     assert_eq!(manager.calls()[0].now, then);
 }
 
+#[test]
+fn a_message_whose_function_is_gone_meanwhile_stays_parked() {
+    let (mut manager, number) = parked("null");
+    manager.rules(|_, _| {
+        Err(RuleError::NoFunction { function: "after_weather".into(), module: "next_workers".into() })
+    });
+    let (answer, heard) = manager.asks(retry(number));
+    assert!(!answer.done && answer.text.contains("could not find after_weather"));
+    assert!(matches!(heard.messages()[0].outcome, Outcome::NoFunction(_)));
+    assert!(manager.state.parked.contains_key(&number));
+    manager.rules(|_, _| Ok(launch(&["upload"])));
+    assert_eq!(manager.asks(retry(number)).1.launched, ["upload"]);
+}
+
 /// A manager with a join that waits for `rivers` and `ssh`, in which `rivers` counted and was parked.
 fn parked_in_a_join() -> (Story, Number) {
     let mut manager = story(|message, _| match message.source.as_str() {
