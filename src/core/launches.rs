@@ -33,6 +33,10 @@ impl Decision<'_> {
         let joins: Vec<Join> = self.state.joins.open().cloned().collect();
         for mut join in joins {
             let counts = match counted_as {
+                // Opened by its own rule just now.
+                Some(_) if join.opened_by == self.number => {
+                    join.count(self.number, &message.source, &message.r#type)
+                }
                 Some(number) => join.counted.contains(&number) && !launches.is_empty(),
                 None => join.count(self.number, &message.source, &message.r#type),
             };

@@ -136,6 +136,17 @@ fn its_launches_go_at_once_when_that_join_is_over() {
 }
 
 #[test]
+fn it_counts_in_a_join_that_its_own_rule_opens() {
+    let (mut manager, number) = parked("null");
+    manager.rules(|message, _| {
+        Ok(if message.source == "weather" { join(&["upload"], &["weather", "ssh"]) } else { nothing() })
+    });
+    assert!(manager.asks(retry(number)).1.launched.is_empty());
+    assert_eq!(manager.hears("ssh", "success", "null").launched, ["upload"]);
+    assert!(manager.state.joins.is_empty());
+}
+
+#[test]
 fn it_does_not_count_in_a_join_that_was_opened_after_it() {
     let (mut manager, number) = parked("null");
     manager.rules(|message, _| {
