@@ -25,11 +25,14 @@ impl Decision<'_> {
     /// Launches what a rule returned, or lets it wait in a join. `counted_as` is the number under which
     /// the message has counted in its joins already, if it has.
     pub(super) fn follow(&mut self, message: &Message, answer: RuleAnswer, counted_as: Option<Number>) {
-        if let Some(request) = answer.join.filter(|request| !request.wait_for.is_empty()) {
-            self.open_join(&message.source, request);
-        }
         let mut launches = waiting(answer.next_workers, self.number);
         let mut released = Vec::new();
+        match answer.join {
+            // It waits for nothing.
+            Some(request) if request.wait_for.is_empty() => released = waiting(request.launch, self.number),
+            Some(request) => self.open_join(&message.source, request),
+            None => {}
+        }
         let joins: Vec<Join> = self.state.joins.open().cloned().collect();
         for mut join in joins {
             let counts = match counted_as {

@@ -57,6 +57,13 @@ fn an_empty_set_is_no_join() {
 }
 
 #[test]
+fn a_join_that_waits_for_nothing_launches_its_own_at_once() {
+    let mut manager = story(|_, _| Ok(named("feeds", &[], &["upload"])));
+    assert_eq!(manager.hears("weather", "success", "null").launched, ["upload"]);
+    assert!(manager.state.joins.is_empty());
+}
+
+#[test]
 fn a_join_counts_messages_of_one_type() {
     let mut manager = story(|message, _| {
         Ok(match (message.source.as_str(), message.r#type.as_str()) {
