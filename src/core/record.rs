@@ -30,6 +30,7 @@ pub struct Record {
 
 /// What happened, as far as the journal keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // One for each event, and gone once it is kept.
 pub enum What {
     /// A message was decided: a worker's, one that was made for a run without a report, one that an
     /// operator sent.

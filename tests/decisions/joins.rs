@@ -1,5 +1,6 @@
 //! Joins: launches that wait until several messages have come.
 
+use nowcast::core::joins::Join;
 use nowcast::core::parked::ParkedWhat;
 use nowcast::core::{Command, Ending, JoinRequest, RuleAnswer, RuleError};
 
@@ -116,7 +117,7 @@ fn a_message_may_complete_one_join_and_open_another() {
     manager.hears("weather", "success", "null");
     let heard = manager.hears("ssh", "success", "null");
     assert_eq!(heard.launched, ["rivers", "upload"], "the oldest took what the rule returned");
-    assert_eq!(manager.state.joins.named("second").map(|join| join.wants()), Some("rivers".to_owned()));
+    assert_eq!(manager.state.joins.named("second").map(Join::wants), Some("rivers".to_owned()));
     assert_eq!(manager.hears("rivers", "success", "null").launched, ["mute"]);
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 /// Days that are tried unless `PROPTEST_CASES` says how many.
-const DAYS: u32 = 3_000;
+const DAYS: u32 = 2_000;
 
 fn days() -> Config {
     let said = Config::default();

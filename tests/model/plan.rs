@@ -191,5 +191,5 @@ fn step() -> impl Strategy<Value = Step> {
 pub type Day = (Vec<Rule>, usize, Vec<Step>);
 
 pub fn day() -> impl Strategy<Value = Day> {
-    (vec(rule(), 4), 0..CONFIGS.len(), vec(step(), 1..60))
+    (vec(rule(), 4), 0..CONFIGS.len(), vec(step(), 1..50))
 }

@@ -10,6 +10,7 @@ const GRACE: i64 = 2;
 
 /// Where a launch comes from, and where it is.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // A plain list of facts is what this is.
 pub struct Run {
     pub launch: Launch,
     pub due: i64,
@@ -136,6 +137,12 @@ impl Model {
         self.add_run(launch, due, None)
     }
 
+    pub fn want_all(&mut self, launches: Vec<Launch>) {
+        for launch in launches {
+            self.want(launch);
+        }
+    }
+
     fn add_run(&mut self, launch: Launch, due: i64, retry_of: Option<usize>) -> usize {
         let attempt = retry_of.map_or(1, |run| self.runs[run].attempt + 1);
         self.runs.push(Run {
@@ -214,7 +221,6 @@ impl Model {
             Rule::Fails => (Outcome::Failed, Vec::new(), None),
             Rule::Answers(launches, join) => (Outcome::Ruled, launches, join),
         };
-        let before: Vec<Vec<Wanted>> = (0..self.joins.len()).map(|join| self.remaining(join)).collect();
         self.messages.push(Message { worker, r#type, at: self.now, run, outcome, retries });
         let mut released = Vec::new();
         if let Some(asked) = join {
@@ -228,12 +234,12 @@ impl Model {
             .filter(|join| self.joins[*join].is_open)
             .filter(|join| match retries.filter(|_| self.joins[*join].opened_by != number) {
                 Some(first) => self.has_counted(*join, first),
-                None => before.get(*join) != Some(&self.remaining(*join)) && self.has_counted(*join, number),
+                None => self.has_counted(*join, number),
             })
             .collect();
         match counts.first() {
             Some(oldest) => self.joins[*oldest].waiting.extend(launches),
-            None => launches.into_iter().for_each(|launch| _ = self.want(launch)),
+            None => self.want_all(launches),
         }
         for join in 0..self.joins.len() {
             if self.joins[join].is_open && self.remaining(join).is_empty() {
@@ -241,7 +247,7 @@ impl Model {
                 released.extend(self.joins[join].launches());
             }
         }
-        released.into_iter().for_each(|launch| _ = self.want(launch));
+        self.want_all(released);
     }
 
     fn open(&mut self, message: usize, worker: usize, asked: Join) {
@@ -271,18 +277,18 @@ impl Model {
 
     /// What a join still waits for, counted anew over all messages since it was opened.
     pub fn remaining(&self, join: usize) -> Vec<Wanted> {
-        self.count(join, self.messages.len()).0
+        self.count(join).0
     }
 
     fn has_counted(&self, join: usize, message: usize) -> bool {
-        self.count(join, self.messages.len()).1.contains(&message)
+        self.count(join).1.contains(&message)
     }
 
-    fn count(&self, join: usize, until: usize) -> (Vec<Wanted>, Vec<usize>) {
+    fn count(&self, join: usize) -> (Vec<Wanted>, Vec<usize>) {
         let join = &self.joins[join];
         let mut left = join.asked.wait_for.clone();
         let mut counted = Vec::new();
-        for number in join.opened_by..until {
+        for number in join.opened_by..self.messages.len() {
             let message = &self.messages[number];
             let reached_its_rule = matches!(message.outcome, Outcome::Ruled | Outcome::Failed);
             let is_first = message.retries.is_none() || number == join.opened_by;

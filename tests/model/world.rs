@@ -52,10 +52,15 @@ message registry:
     text.push_str("workers:\n");
     for (name, (running, timeout, retries, delay)) in WORKERS.iter().zip(CONFIGS[number]) {
         let mut line = format!("  {name}: {{");
-        running.map(|value| write!(line, "max running: {value}, ").expect("a string"));
-        timeout.map(|value| write!(line, "timeout: {value}s, ").expect("a string"));
-        retries.map(|value| write!(line, "retries: {value}, ").expect("a string"));
-        delay.map(|value| write!(line, "retry delay: {value}s, ").expect("a string"));
+        let mut add = |key, value: Option<String>| {
+            if let Some(value) = value {
+                write!(line, "{key}: {value}, ").expect("a string");
+            }
+        };
+        add("max running", running.map(|count| count.to_string()));
+        add("timeout", timeout.map(|seconds| format!("{seconds}s")));
+        add("retries", retries.map(|count| count.to_string()));
+        add("retry delay", delay.map(|seconds| format!("{seconds}s")));
         text.push_str(line.trim_end_matches(", "));
         text.push_str("}\n");
     }
@@ -85,7 +90,7 @@ impl Rules for Table {
                 let own = join.as_ref().map_or(0, |join| join.launch.len());
                 *self.wanted.borrow_mut() += launches.len() + own;
                 let next_workers = launches.iter().map(next_worker).collect();
-                Ok(RuleAnswer { next_workers, join: join.map(join_request) })
+                Ok(RuleAnswer { next_workers, join: join.as_ref().map(join_request) })
             }
         })
     }
@@ -124,7 +129,7 @@ fn wanted(list: &[crate::plan::Wanted]) -> Vec<Wanted> {
         .collect()
 }
 
-fn join_request(join: Join) -> JoinRequest {
+fn join_request(join: &Join) -> JoinRequest {
     JoinRequest {
         name: join.name.map(|name| format!("join {name}")),
         wait_for: wanted(&join.wait_for),
@@ -331,7 +336,8 @@ impl World {
             Step::Rule { worker, rule } => {
                 self.model.rules[*worker] = rule.clone();
                 self.rules.rules[*worker] = rule.clone();
-                let done = self.decide(Event::RulesLoaded { hash: format!("{:?}", self.rules.rules) });
+                let hash = format!("rules after {}", self.state.last_number);
+                let done = self.decide(Event::RulesLoaded { hash });
                 self.model.admit();
                 self.compare(&done);
             }
@@ -396,13 +402,6 @@ impl World {
         self.compare(&done);
     }
 
-    fn number(&self, which: &Which, these: &[Number]) -> Number {
-        match which {
-            Which::Any(number) => Number(*number),
-            Which::OfThese(nth) => pick(these, *nth).unwrap_or_default(),
-        }
-    }
-
     /// Everything that an operator could name.
     fn things(&self) -> Vec<Number> {
         let model = &self.model;
@@ -427,10 +426,12 @@ impl World {
                 (Command::Launch { worker: next_worker(launch), again: None }, true)
             }
             Step::Kill(which) => {
-                let what = self.number(which, &self.things());
+                let what = number(which, &self.things());
                 let run = self.runs.iter().position(|run| *run == what);
                 let run = run.filter(|run| self.model.runs[*run].is_running());
-                run.into_iter().for_each(|run| self.model.kill(run));
+                if let Some(run) = run {
+                    self.model.kill(run);
+                }
                 (Command::Kill { run: what }, run.is_some())
             }
             Step::Hold { held, seconds } => {
@@ -440,11 +441,11 @@ impl World {
                 (Command::Hold { target, until: until.map(moment), reason: None }, true)
             }
             Step::Release(which) => {
-                let what = self.number(which, &self.things());
+                let what = number(which, &self.things());
                 (Command::Release { what }, self.release(what))
             }
             Step::Drop(which) => {
-                let what = self.number(which, &self.things());
+                let what = number(which, &self.things());
                 (Command::Drop { what }, self.drop_it(what))
             }
             Step::Retry(which) => return self.retry(which.as_ref()),
@@ -471,10 +472,10 @@ impl World {
             other => panic!("{other:?} is no command"),
         };
         self.model.admit();
-        self.ask(command, is_done);
+        self.ask(&command, is_done);
     }
 
-    fn ask(&mut self, command: Command, is_done: bool) {
+    fn ask(&mut self, command: &Command, is_done: bool) {
         let user = "ana".to_owned();
         let call = Some(CallId(1));
         let event =
@@ -483,7 +484,7 @@ impl World {
         assert_eq!(done.answers, [is_done], "{command:?}");
         let kept = &done.records.last().expect("a record").what;
         assert!(
-            matches!(kept, What::Command { user: who, command: what, .. } if *who == user && *what == command),
+            matches!(kept, What::Command { user: who, command: what, .. } if *who == user && what == command),
             "{kept:?}"
         );
         self.compare(&done);
@@ -498,12 +499,14 @@ impl World {
             let is_there = model.joins[join].is_open || model.joins[join].is_parked;
             if is_there {
                 (model.joins[join].is_open, model.joins[join].is_parked) = (false, false);
-                model.joins[join].launches().into_iter().for_each(|launch| _ = model.want(launch));
+                model.want_all(model.joins[join].launches());
             }
             return is_there;
         }
         let run = self.runs.iter().position(|run| *run == what).filter(|run| model.runs[*run].is_waiting());
-        run.into_iter().for_each(|run| model.runs[run].due = model.now);
+        if let Some(run) = run {
+            model.runs[run].due = model.now;
+        }
         run.is_some()
     }
 
@@ -523,14 +526,16 @@ impl World {
             return is_there;
         }
         let run = self.runs.iter().position(|run| *run == what).filter(|run| model.runs[*run].is_waiting());
-        run.into_iter().for_each(|run| model.runs[run].is_dropped = true);
+        if let Some(run) = run {
+            model.runs[run].is_dropped = true;
+        }
         self.dropped += usize::from(run.is_some());
         run.is_some()
     }
 
     fn retry(&mut self, which: Option<&Which>) {
         let parked: Vec<Number> = self.model.parked.iter().map(|message| self.messages[*message].0).collect();
-        let message = which.map(|which| self.number(which, &parked));
+        let message = which.map(|which| number(which, &parked));
         let mut chosen: Vec<usize> = self
             .model
             .parked
@@ -547,7 +552,7 @@ impl World {
         }
         let all_ruled = self.model.messages[before..].iter().all(|retried| retried.outcome == Outcome::Ruled);
         self.model.admit();
-        self.ask(Command::Retry { message, checklist_then: false }, all_ruled && !is_wrong);
+        self.ask(&Command::Retry { message, checklist_then: false }, all_ruled && !is_wrong);
     }
 
     /// Core and model did the same and know the same.
@@ -556,6 +561,13 @@ impl World {
         let numbers = |runs: &[usize]| runs.iter().map(|run| self.runs[*run]).collect::<Vec<_>>();
         assert_eq!(self.runs.len(), self.model.runs.len(), "as many runs are wanted");
         assert_eq!(done.launched, numbers(&expected.launched), "launches");
+        for (run, number) in expected.launched.iter().zip(&done.launched) {
+            assert_eq!(
+                self.state.runs[number].worker,
+                next_worker(&self.model.runs[*run].launch),
+                "{number}"
+            );
+        }
         assert_eq!(done.told, numbers(&expected.told), "runs that are told to end");
         let calls: Vec<Timestamp> = expected.called.into_iter().map(moment).collect();
         assert_eq!(self.rules.calls.take(), calls, "calls of rules");
@@ -623,7 +635,6 @@ impl World {
                 (real.attempt, real.retry_of),
                 (model.attempt, model.retry_of.map(|run| self.runs[run]))
             );
-            assert_eq!(real.worker, next_worker(&model.launch), "{number}");
         }
         assert_eq!(self.state.runs.len(), open);
     }
@@ -668,6 +679,13 @@ impl World {
             })
             .sum();
         assert_eq!(self.launched.len() + waiting + in_joins + parked + self.dropped, wanted);
+    }
+}
+
+fn number(which: &Which, these: &[Number]) -> Number {
+    match which {
+        Which::Any(number) => Number(*number),
+        Which::OfThese(nth) => pick(these, *nth).unwrap_or_default(),
     }
 }
 
