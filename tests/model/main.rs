@@ -1,8 +1,11 @@
 //! The core against a model: random days are decided by the core and by a plain reference that was written
 //! apart from it, and both must do and know the same after each event.
 
+mod compare;
+mod operate;
 mod plan;
 mod reference;
+mod translate;
 mod world;
 
 use proptest::prelude::*;
