@@ -118,6 +118,26 @@ fn a_worker_without_a_runner_is_told_too() {
 }
 
 #[test]
+fn a_runner_that_comes_first_is_told_what_the_late_one_was() {
+    let scene = Scene::new();
+    let slow = scene.program("echo late >> \"$HERE/late\"; until_file never; exec \"$NOWCAST\" \"$@\"");
+    let mut earlier = scene.runs_by(&slow);
+    scene.start(&mut earlier, STUBBORN);
+    scene.wait_for("the late one", || (!scene.read("late").is_empty()).then_some(()));
+    let mut later = scene.runs();
+    scene.start(&mut later, STUBBORN);
+    scene.wait_for_lines(1);
+    earlier.end(RUN);
+    scene.wait_for("the word's arrival", || {
+        assert_eq!(earlier.ended().expect("it says"), []);
+        (scene.lines() == 2).then_some(())
+    });
+    later.end(RUN);
+    assert_eq!(scene.end_of(&mut earlier), Ending::Killed(9));
+    assert_eq!(scene.end_of(&mut later), Ending::Killed(9));
+}
+
+#[test]
 fn a_run_that_is_told_to_end_before_its_claim_never_begins() {
     let scene = Scene::new();
     let program = scene.program("echo runner >> \"$HERE/lines\"; until_file go; exec \"$NOWCAST\" \"$@\"");
