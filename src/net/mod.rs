@@ -4,9 +4,11 @@
 
 pub mod client;
 pub mod envelope;
+pub mod monitor;
 pub mod signals;
 pub mod socket;
 
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, Delay};
 pub use envelope::{Envelope, Ticket};
+pub use monitor::Monitor;
 pub use signals::Signals;
