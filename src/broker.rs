@@ -29,6 +29,11 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Milliseconds that the last replies get to leave the process.
 const LINGER: i32 = 1_000;
 
+/// Connections that the operating system completes before they are accepted; it takes less if its own limit
+/// (`net.core.somaxconn`) is lower. With the 100 of ZeroMQ, some of a thousand workers that come at once wait
+/// for many seconds.
+const BACKLOG: i32 = 65_535;
+
 /// How many messages are moved in one direction before the other has its turn.
 const TURN: usize = 256;
 
@@ -79,6 +84,7 @@ impl Broker {
         workers.set_sndhwm(0)?;
         workers.set_rcvhwm(0)?;
         workers.set_linger(LINGER)?;
+        workers.set_backlog(BACKLOG)?;
         let manager = ManagerSocket::new(&context, epoch, LINGER)?;
         let mut broker = Self {
             workers,

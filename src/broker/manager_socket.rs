@@ -19,7 +19,7 @@ use crate::net::socket::{self, Frames};
 
 /// Milliseconds to wait for the event of a connection that can be written to already. It follows within
 /// microseconds.
-const EVENT_WAIT: i64 = 100;
+const EVENT_WAIT: i64 = 20;
 
 /// Milliseconds to wait for `libzmq`'s thread. It answers within microseconds.
 const THREAD_WAIT: i64 = 1_000;
@@ -100,27 +100,30 @@ impl ManagerSocket {
     /// was lost before.
     pub(super) fn has_changed(&mut self) -> zmq::Result<bool> {
         let mut lost = std::mem::take(&mut self.lost);
-        let mut changed = lost;
+        let mut made = false;
         while let Some(event) = self.monitor.next()? {
-            changed = true;
+            made |= event == SocketEvent::HANDSHAKE_SUCCEEDED;
             lost |= event == SocketEvent::DISCONNECTED;
         }
         if lost {
-            self.settle()?;
+            made |= self.settle()?;
         }
-        if changed {
-            self.away = !self.is_writable()?;
+        if made || lost {
+            // After a loss, whoever is there may have come this moment.
+            self.away = !made || !self.is_writable()?;
         }
-        Ok(changed)
+        Ok(made || lost)
     }
 
-    /// Waits until the connections whose loss was told are gone from the socket.
+    /// Waits until the connections whose loss was told are gone from the socket. Answers whether one was made
+    /// meanwhile.
     ///
     /// That takes a command from `libzmq`'s thread to this one, one back, and another one here. The thread
     /// takes commands in order, and its answer to the last one says that it has done all before it: the last one
     /// is to close an address, which only the thread can do, and of which it makes an event. A context has one such
     /// thread unless it is told otherwise.
-    fn settle(&mut self) -> zmq::Result<()> {
+    fn settle(&mut self) -> zmq::Result<bool> {
+        let mut made = false;
         for _ in 0..2 {
             let asked = socket::retry(|| self.socket.bind(&self.scratch))
                 .and_then(|()| socket::retry(|| self.socket.unbind(&self.scratch)));
@@ -133,12 +136,12 @@ impl ManagerSocket {
                 match self.monitor.next()? {
                     Some(SocketEvent::CLOSED) => break,
                     Some(SocketEvent::DISCONNECTED) => self.lost = true,
-                    // It is told of together with the loss.
-                    _ => {}
+                    _ => made = true,
                 }
             }
         }
-        self.is_writable().map(|_| ())
+        self.is_writable()?;
+        Ok(made)
     }
 
     /// Whether a manager is connected. Has the socket take the commands of `libzmq`'s thread.

@@ -10,6 +10,7 @@ mod configuration;
 mod joins;
 mod launches;
 mod peers;
+mod redelivery;
 mod reload;
 mod signals;
 mod supervisor;
