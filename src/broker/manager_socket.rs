@@ -22,7 +22,10 @@ use crate::net::socket::{self, Frames};
 const EVENT_WAIT: i64 = 20;
 
 /// Milliseconds to wait for `libzmq`'s thread. It answers within microseconds.
-const THREAD_WAIT: i64 = 1_000;
+const THREAD_WAIT: i64 = 200;
+
+/// How often that is waited for at most.
+const THREAD_WAITS: u32 = 25;
 
 /// Milliseconds in which that thread is taken to have done its part when it cannot be asked.
 const REST: i64 = 50;
@@ -132,11 +135,18 @@ impl ManagerSocket {
                 socket::poll(&mut [], REST)?;
                 continue;
             }
-            while socket::poll(&mut [self.monitor.as_poll_item()], THREAD_WAIT)? > 0 {
+            // A process that was stopped finds its time over before the thread has had any.
+            let mut waits = 0;
+            while waits < THREAD_WAITS {
+                if socket::poll(&mut [self.monitor.as_poll_item()], THREAD_WAIT)? == 0 {
+                    waits += 1;
+                    continue;
+                }
                 match self.monitor.next()? {
                     Some(SocketEvent::CLOSED) => break,
                     Some(SocketEvent::DISCONNECTED) => self.lost = true,
-                    _ => made = true,
+                    Some(_) => made = true,
+                    None => {}
                 }
             }
         }
