@@ -240,7 +240,7 @@ impl Day {
         let ticket = has_ticket.then_some(Ticket { epoch: u64::MAX - 7, number: self.requests });
         let message = Message::decode(&body);
         let request = RequestId(self.requests);
-        self.happens(Event::Request(Request { request, ticket, body, message, is_poison: false }));
+        self.happens(Event::Request(Request { request, ticket, body, message }));
     }
 
     /// A message of a worker, by a ticket.

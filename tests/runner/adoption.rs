@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use nowcast::core::{Ending, RunId};
+use nowcast::core::{Ending, Number};
 use nowcast::launch::{RunFolderState, Started};
 
 use crate::scene::{FOLDER, RUN, Scene, WAITS, end};
@@ -179,7 +179,7 @@ fn many_runs_at_once_end_each_for_itself() {
     let scene = Scene::new();
     let mut runs =
         nowcast::launch::Runs::new(crate::support::system::NOWCAST.into(), scene.path("runs")).expect("runs");
-    let mut open: Vec<_> = (1..=30).map(RunId).collect();
+    let mut open: Vec<_> = (1..=30).map(Number).collect();
     for run in &open {
         // As its worker sees it: without the sign in front of its number.
         let argv = Scene::script("exit $NOWCAST_RUN_ID");
@@ -193,5 +193,5 @@ fn many_runs_at_once_end_each_for_itself() {
         }
         open.is_empty().then_some(())
     });
-    assert_eq!(end(&mut runs, RunId(1)), None);
+    assert_eq!(end(&mut runs, Number(1)), None);
 }

@@ -12,6 +12,7 @@ mod joins;
 mod launches;
 mod operators;
 mod peers;
+mod redelivery;
 mod reload;
 mod signals;
 mod supervisor;
