@@ -268,15 +268,15 @@ impl Bench {
         let filter =
             EventFilter { worker: Some("worker_7".into()), limit: Some(20), ..EventFilter::default() };
         print("the last 20 messages of a worker", &|| {
-            assert_eq!(history.events(&filter).expect("readable").len(), 20)
+            assert_eq!(history.events(&filter).expect("readable").len(), 20);
         });
         let filter = RunFilter { worker: Some("worker_7".into()), limit: Some(20), ..RunFilter::default() };
         print("the last 20 runs of a worker", &|| {
-            assert_eq!(history.runs(&filter).expect("readable").len(), 20)
+            assert_eq!(history.runs(&filter).expect("readable").len(), 20);
         });
         let args = ["12".to_owned(), "2.5km".to_owned()];
         print("its usual duration", &|| {
-            assert!(history.usual_duration("worker_7", &args).expect("readable").is_some())
+            assert!(history.usual_duration("worker_7", &args).expect("readable").is_some());
         });
         print("the checklist of half-way", &|| {
             drop(history.checklist_before(Number(self.last_number / 2)).expect("known"));

@@ -34,7 +34,7 @@ fn commits_until_it_is_killed() {
     day.state = state_of(&recovered);
     let mut count = count(&recovered.checklist);
     loop {
-        for _ in 0..1 + count % 7 {
+        for _ in 0..=count % 7 {
             count += 1;
             day.message("weather", "success", &format!("{{count: {count}, rule: launch}}"));
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nowcast::store::journal::EventFilter;
 use nowcast::store::{History, Journal, JournalError};
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -153,7 +154,7 @@ proptest! {
         whole.iter_mut().skip(at).zip(bytes).for_each(|(byte, other)| *byte = other);
         fs::write(&file, whole).expect("damaged");
         let history = History::open(folder.path());
-        let _ = history.map(|history| (history.open_now(), history.checklist_now(), history.events(&Default::default())));
+        let _ = history.map(|history| (history.open_now(), history.checklist_now(), history.events(&EventFilter::default())));
         if let Ok(mut journal) = Journal::open(folder.path()) {
             let _ = journal.load();
             let kept = day.records.len();

@@ -74,35 +74,28 @@ pub(super) fn first_since(connection: &Connection, moment: Timestamp) -> rusqlit
 
 /// Events that what is open came from.
 fn needed(open: &[Change]) -> BTreeSet<i64> {
-    let mut needed = BTreeSet::new();
-    let mut need = |number: Number| needed.insert(number.0.cast_signed());
+    let mut needed = Vec::new();
     for change in open {
         match change {
             Change::Run(run) => {
-                need(run.cause);
-                run.report.iter().for_each(|report| {
-                    need(report.message);
-                });
+                needed.push(run.cause);
+                needed.extend(run.report.as_ref().map(|report| report.message));
             }
             Change::Join(join) => {
-                need(join.opened_by);
-                let causes = join.waiting.iter().map(|launch| launch.cause);
-                join.counted.iter().copied().chain(causes).for_each(|number| {
-                    need(number);
-                });
+                needed.push(join.opened_by);
+                needed.extend(&join.counted);
+                needed.extend(join.waiting.iter().map(|launch| launch.cause));
             }
             Change::Parked(parked) => {
-                need(parked.id);
+                needed.push(parked.id);
                 if let ParkedWhat::Launches { launches, .. } = &parked.what {
-                    launches.iter().for_each(|launch| {
-                        need(launch.cause);
-                    });
+                    needed.extend(launches.iter().map(|launch| launch.cause));
                 }
             }
             _ => {}
         }
     }
-    needed
+    needed.into_iter().map(|number| number.0.cast_signed()).collect()
 }
 
 struct Old {
