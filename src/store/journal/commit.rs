@@ -56,8 +56,8 @@ fn keep(batch: &Transaction<'_>, record: &Record, grown: &mut Grown) -> rusqlite
         grown.checklist_event = Some(record.number.0);
     }
     match message {
-        Some(message) => keep_message(batch, record, message, checklist, body.as_deref())?,
-        None => keep_other(batch, record, checklist)?,
+        Some(message) => keep_message(batch, record, message, checklist.as_deref(), body.as_deref())?,
+        None => keep_other(batch, record, checklist.as_deref())?,
     }
     record.changes.iter().try_for_each(|change| keep_change(batch, record.number, change))
 }
@@ -82,7 +82,7 @@ fn keep_message(
     batch: &Transaction<'_>,
     record: &Record,
     kept: &MessageRecord,
-    checklist: Option<String>,
+    checklist: Option<&str>,
     body: Option<&[u8]>,
 ) -> rusqlite::Result<()> {
     let message = kept.message.as_ref();
@@ -117,7 +117,7 @@ fn keep_message(
     Ok(())
 }
 
-fn keep_other(batch: &Transaction<'_>, record: &Record, checklist: Option<String>) -> rusqlite::Result<()> {
+fn keep_other(batch: &Transaction<'_>, record: &Record, checklist: Option<&str>) -> rusqlite::Result<()> {
     let number = record.number.0.cast_signed();
     let (mut run, mut generation, mut user, mut answer, mut detail) = (None, None, None, None, None);
     match &record.what {
