@@ -41,7 +41,7 @@ impl Common {
             Ok(config) => config,
             Err(status) => return status,
         };
-        match self.call(&config, command) {
+        match Self::call(&config, command) {
             Ok(answer) => self.show(&answer),
             Err(error) => {
                 eprintln!("{error}");
@@ -51,7 +51,7 @@ impl Common {
     }
 
     /// Asks the manager.
-    pub(super) fn call(&self, config: &Config, command: Command) -> Result<Answer, control::CallError> {
+    pub(super) fn call(config: &Config, command: Command) -> Result<Answer, control::CallError> {
         control::call(&config.journal.folder, &Call { user: user(), command })
     }
 

@@ -23,7 +23,7 @@ impl Decision<'_> {
         call: Option<CallId>,
         user: String,
         command: Command,
-        checklist_then: Option<Value>,
+        checklist_then: Option<&Value>,
     ) {
         // What decides messages makes their records; the request's own comes first.
         let outcome = match &command {
@@ -205,7 +205,7 @@ impl Decision<'_> {
         outcome_of(self.number, &reply.outcome)
     }
 
-    fn retry(&mut self, which: Option<Number>, checklist_then: Option<Value>) -> Outcomes {
+    fn retry(&mut self, which: Option<Number>, checklist_then: Option<&Value>) -> Outcomes {
         let is_message = |parked: &&Parked| matches!(parked.what, ParkedWhat::Message { .. });
         let parked: Vec<Parked> = match which {
             None => self.state.parked.values().filter(is_message).cloned().collect(),
@@ -227,7 +227,7 @@ impl Decision<'_> {
             let ParkedWhat::Message { source, r#type, payload, .. } = &parked.what else { continue };
             let payload = yaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
             let message = Message::new(source, r#type, payload);
-            let checklist = checklist_then.clone().unwrap_or_else(|| self.state.checklist.to_value());
+            let checklist = checklist_then.cloned().unwrap_or_else(|| self.state.checklist.to_value());
             let reply = self.decide_again(parked, message, &checklist);
             numbers.push(self.number);
             if let Err(text) = outcome_of(self.number, &reply.outcome) {

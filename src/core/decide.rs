@@ -26,7 +26,7 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, now: &ZonedDat
         Event::Repeat { request, recorded } => decision.repeat(request, recorded),
         Event::RunEnded { run, ending } => decision.end_run(run, ending),
         Event::Command { call, user, command, checklist_then } => {
-            decision.command(call, user, command, checklist_then);
+            decision.command(call, user, command, checklist_then.as_ref());
         }
         Event::Due => decision.due(),
         Event::RulesLoaded { hash } => decision.rules_loaded(hash),

@@ -133,11 +133,11 @@ impl Decision<'_> {
             return Reply::new("unregistered worker", Outcome::Refused(text));
         };
         let Some(words) = worker.messages.get(r#type) else {
-            let text = format!("unregistered message type received from {source} worker: {}", r#type);
+            let text = format!("unregistered message type received from {source} worker: {type}");
             self.log(Level::ERROR, text.clone());
             return Reply::new("unregistered message type", Outcome::Refused(text));
         };
-        self.log(Level::DEBUG, format!("received message from {source}: ({}) {words}", r#type));
+        self.log(Level::DEBUG, format!("received message from {source}: ({type}) {words}"));
         match r#type.as_str() {
             "clear checklist" => {
                 self.clear_checklist();

@@ -227,7 +227,7 @@ mod disks {
                 day.message(
                     "weather",
                     "success",
-                    &format!("{{n: {number}, rule: launch, text: {:0>900}}}", number),
+                    &format!("{{n: {number}, rule: launch, text: {number:0>900}}}"),
                 );
             }
             if let Err(error) = journal.commit(&day.records[kept..]) {

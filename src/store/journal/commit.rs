@@ -67,11 +67,12 @@ fn keep(batch: &Transaction<'_>, record: &Record, grown: &mut Grown) -> rusqlite
 fn body(message: &MessageRecord) -> Cow<'_, [u8]> {
     match &message.message {
         Some(made) if message.speaker != Speaker::Worker => {
-            let pairs: [(&str, Value); 3] = [
+            let mut pairs: Vec<(&str, Value)> = vec![
                 ("source", made.source.as_str().into()),
                 ("type", made.r#type.as_str().into()),
                 ("payload", made.payload.clone()),
             ];
+            pairs.extend(made.run.as_deref().map(|run| ("run", run.into())));
             Cow::Owned(yaml::write(&pairs.into_iter().collect(), Keys::AsGiven).into_bytes())
         }
         _ => Cow::Borrowed(&message.body),
