@@ -27,6 +27,7 @@ fn main() {
         decide_and_rules(entries);
     }
     daemons();
+    broker_alone();
     round_trips();
     hops();
 }
@@ -88,6 +89,45 @@ fn resident(system: &System, daemon: &str) -> u64 {
     let status = status.unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
+
+/// The broker between a client with so many requests open and a manager that returns each as it came.
+fn broker_alone() {
+    let mut system = system().prepare();
+    system.start_broker();
+    let manager = system.context.socket(zmq::ROUTER).expect("a socket");
+    manager.set_sndhwm(0).expect("an option");
+    manager.connect(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("a connection");
+    // It ends with the context.
+    std::thread::spawn(move || {
+        while let Ok(frames) = manager.recv_multipart(0) {
+            if manager.send_multipart(frames, 0).is_err() {
+                break;
+            }
+        }
+    });
+    let client = system.context.socket(zmq::DEALER).expect("a socket");
+    client.connect(&format!("tcp://127.0.0.1:{}", system.workers_port)).expect("a connection");
+    let request = ["", "payload: {sleep time: 5}\nsource: sleep\ntype: success\n"];
+    for in_flight in [1, 64, 512] {
+        for _ in 0..in_flight {
+            client.send_multipart(request, 0).expect("sent");
+        }
+        let mut count = 0_u32;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(3) {
+            client.recv_multipart(0).expect("a reply");
+            client.send_multipart(request, 0).expect("sent");
+            count += 1;
+        }
+        println!(
+            "broker alone, {in_flight} in flight: {:.0} acks/s",
+            f64::from(count) / start.elapsed().as_secs_f64()
+        );
+        for _ in 0..in_flight {
+            client.recv_multipart(0).expect("a reply");
+        }
+    }
 }
 
 fn round_trips() {

@@ -1,20 +1,24 @@
 //! The message broker: takes the workers' requests, hands them to the manager, and brings the
 //! replies back.
 //!
-//! It never looks inside a message. It remembers every request until it is answered, so that
-//! it can end without leaving a worker behind.
+//! It never looks inside a message. It keeps every request until it is answered, and sends it again to a
+//! manager that comes anew: what ZeroMQ had queued for one that died is lost.
 
-use std::collections::{BTreeSet, VecDeque};
+mod manager_socket;
+mod requests;
+
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use zmq::{Context, POLLIN, POLLOUT, PollItem, Socket, SocketType};
+use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
-use crate::config::{ReadAgain, Zmq};
+use self::manager_socket::ManagerSocket;
+use self::requests::Requests;
+use crate::config::{Config, ReadAgain, Zmq};
 use crate::core::Signal;
 use crate::logging::Logger;
-use crate::net::socket::{self, Frames};
-use crate::net::{Signals, Ticket};
+use crate::net::Signals;
+use crate::net::socket;
 
 /// The name under which the broker logs: the peer's.
 pub const NAME: &str = "message_broker";
@@ -24,6 +28,11 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Milliseconds that the last replies get to leave the process.
 const LINGER: i32 = 1_000;
+
+/// Connections that the operating system completes before they are accepted; it takes less if its own limit
+/// (`net.core.somaxconn`) is lower. With the 100 of ZeroMQ, some of a thousand workers that come at once wait
+/// for many seconds.
+const BACKLOG: i32 = 65_535;
 
 /// How many messages are moved in one direction before the other has its turn.
 const TURN: usize = 256;
@@ -52,14 +61,11 @@ pub enum BrokerError {
 /// A broker with its ports bound.
 pub struct Broker {
     workers: Socket,
-    manager: Socket,
+    manager: ManagerSocket,
     bound: Vec<String>,
-    epoch: u64,
-    last_number: u64,
-    /// Handed to the manager and not answered.
-    open: BTreeSet<Ticket>,
-    /// Not yet handed to the manager, because none is there.
-    waiting: VecDeque<(Ticket, Frames)>,
+    requests: Requests,
+    /// `broker: redeliver`
+    redeliver: bool,
     log: Logger,
     // Declared after the sockets, so that it is dropped after them.
     _context: Context,
@@ -70,49 +76,44 @@ impl Broker {
     ///
     /// # Errors
     /// When a port is in use or ZeroMQ fails.
-    pub fn bind(zmq: &Zmq, epoch: u64, log: Logger) -> Result<Self, BrokerError> {
+    pub fn bind(config: &Config, epoch: u64, log: Logger) -> Result<Self, BrokerError> {
         let context = Context::new();
         let workers = context.socket(SocketType::ROUTER)?;
-        let manager = context.socket(SocketType::DEALER)?;
-        // A ROUTER drops what is over its limit in silence, so there is none between broker and
-        // manager, nor for replies.
-        for socket in [&workers, &manager] {
-            socket.set_sndhwm(0)?;
-            socket.set_rcvhwm(0)?;
-            socket.set_linger(LINGER)?;
-        }
+        // A ROUTER drops what is over its limit in silence, so there is none for replies, nor between
+        // broker and manager.
+        workers.set_sndhwm(0)?;
+        workers.set_rcvhwm(0)?;
+        workers.set_linger(LINGER)?;
+        workers.set_backlog(BACKLOG)?;
+        let manager = ManagerSocket::new(&context, epoch, LINGER)?;
         let mut broker = Self {
             workers,
             manager,
             bound: Vec::new(),
-            epoch,
-            last_number: 0,
-            open: BTreeSet::new(),
-            waiting: VecDeque::new(),
+            requests: Requests::new(epoch),
+            redeliver: config.redeliver,
             log,
             _context: context,
         };
-        broker.bind_ports(zmq)?;
+        broker.bind_ports(&config.zmq)?;
         Ok(broker)
     }
 
     /// Binds what is not bound yet. Ports that a new configuration no longer names stay bound until
     /// the broker ends, for workers may still wait there.
     fn bind_ports(&mut self, zmq: &Zmq) -> Result<(), BrokerError> {
-        let ports =
-            [("worker", zmq.workers_port, &self.workers), ("manager", zmq.manager_port, &self.manager)];
-        for (whose, port, socket) in ports {
+        for (whose, port) in [("worker", zmq.workers_port), ("manager", zmq.manager_port)] {
             let endpoint = format!("tcp://{}:{port}", zmq.bind_address());
             let other = self.bound.iter().find(|bound| bound.ends_with(&format!(":{port}")));
             if let Some(other) = other.filter(|other| **other != endpoint) {
                 self.log
                     .warning(format_args!("port {port} stays bound as {other}; {endpoint} takes a restart"));
             } else if other.is_none() {
-                socket.bind(&endpoint).map_err(|error| BrokerError::Bind {
-                    endpoint: endpoint.clone(),
-                    port,
-                    error,
-                })?;
+                let bound = match whose {
+                    "worker" => self.workers.bind(&endpoint),
+                    _ => self.manager.bind(&endpoint),
+                };
+                bound.map_err(|error| BrokerError::Bind { endpoint: endpoint.clone(), port, error })?;
                 self.bound.push(endpoint);
             }
             self.log.info(format_args!("{whose} socket bound to port {port}"));
@@ -135,20 +136,18 @@ impl Broker {
                 }
             }
             self.take_requests()?;
-            self.hand_over()?;
-            self.return_replies()?;
+            self.carry()?;
         }
     }
 
-    /// Waits for a message in either direction or a signal.
+    /// Waits for a message in either direction, a manager that comes or goes, or a signal.
     fn wait(&self, signals: &Signals, requests: bool, timeout: i64) -> zmq::Result<()> {
-        // A DEALER without a manager is never writable, so nothing spins while none is there.
-        let manager = if self.waiting.is_empty() { POLLIN } else { POLLIN | POLLOUT };
-        let mut items =
-            vec![PollItem::from_fd(signals.as_raw_fd(), POLLIN), self.manager.as_poll_item(manager)];
+        let [manager, connections] = self.manager.as_poll_items(self.requests.unsent().is_some());
+        let mut items = vec![PollItem::from_fd(signals.as_raw_fd(), POLLIN), manager, connections];
         if requests {
             items.push(self.workers.as_poll_item(POLLIN));
         }
+        let timeout = if self.manager.has_news() { 0 } else { timeout };
         socket::poll(&mut items, timeout).map(|_| ())
     }
 
@@ -159,44 +158,65 @@ impl Broker {
                 self.log.warning("a client that is no REQ socket sent something; no reply will come");
                 continue;
             }
-            self.last_number += 1;
-            self.waiting.push_back((Ticket { epoch: self.epoch, number: self.last_number }, frames));
+            self.requests.keep(frames);
+        }
+        Ok(())
+    }
+
+    /// What is done for the requests that are kept, in this order: all that is open is to be sent again, before
+    /// anything new is, when the manager may have changed; then requests go there, and replies come back.
+    fn carry(&mut self) -> zmq::Result<()> {
+        if self.manager.has_changed()? {
+            self.begin_again()?;
+        }
+        self.hand_over()?;
+        self.return_replies(TURN)
+    }
+
+    /// A connection was made or lost. A lost one may have been any manager's, so this goes for each loss.
+    fn begin_again(&mut self) -> zmq::Result<()> {
+        // What was answered before the loss needs no second answer.
+        self.return_replies(usize::MAX)?;
+        if self.redeliver {
+            let count = self.requests.send_again();
+            if count > 0 {
+                self.log.info(format_args!(
+                    "a connection to the manager's port was made or lost; requests to send again: {count}"
+                ));
+            }
         }
         Ok(())
     }
 
     fn hand_over(&mut self) -> zmq::Result<()> {
-        while let Some((ticket, mut frames)) = self.waiting.pop_front() {
-            frames.insert(0, ticket.to_frame());
-            let sent = socket::send(&self.manager, &frames);
-            if !matches!(sent, Ok(true)) {
-                frames.remove(0);
-                self.waiting.push_front((ticket, frames));
-                return sent.map(|_| ());
+        if self.requests.unsent().is_none() || !self.manager.is_ready()? {
+            return Ok(());
+        }
+        for _ in 0..TURN {
+            let Some(request) = self.requests.unsent() else { break };
+            if !self.manager.send(request)? {
+                break;
             }
-            self.open.insert(ticket);
+            self.requests.sent();
         }
         Ok(())
     }
 
-    fn return_replies(&mut self) -> zmq::Result<()> {
-        for _ in 0..TURN {
-            let Some(mut frames) = socket::receive(&self.manager)? else { break };
-            let ticket = frames.first().and_then(|frame| Ticket::from_frame(frame));
-            // A reply whose ticket is not open answers a request of an earlier broker, or one that
-            // was answered already.
-            if !ticket.is_some_and(|ticket| self.open.remove(&ticket)) {
+    fn return_replies(&mut self, most: usize) -> zmq::Result<()> {
+        for _ in 0..most {
+            let Some(mut frames) = self.manager.receive()? else { break };
+            if self.requests.answered(&mut frames) {
+                socket::send(&self.workers, &frames)?;
+            } else {
                 self.log.debug("a reply to a request that is not open was dropped");
-                continue;
             }
-            frames.remove(0);
-            socket::send(&self.workers, &frames)?;
         }
         Ok(())
     }
 
     fn reload(&mut self, read_again: ReadAgain) {
         let Some(config) = read_again() else { return };
+        self.redeliver = config.redeliver;
         if let Err(error) = self.bind_ports(&config.zmq) {
             self.log.error(format_args!("{error}. The ports that were bound before stay as they are"));
         }
@@ -205,21 +225,20 @@ impl Broker {
     /// Brings the replies to the open requests back before it ends; a second signal ends it at once.
     fn drain(&mut self, signals: &mut Signals) -> Result<(), BrokerError> {
         let end = Instant::now() + DRAIN;
-        let count = self.open.len() + self.waiting.len();
-        if count > 0 {
+        if self.requests.len() > 0 {
+            let count = self.requests.len();
             self.log.info(format_args!("waiting up to {} s for replies: {count}", DRAIN.as_secs()));
         }
-        while !(self.open.is_empty() && self.waiting.is_empty()) {
+        while self.requests.len() > 0 {
             let left = end.saturating_duration_since(Instant::now());
             let timeout = i64::try_from(left.as_millis()).unwrap_or(0);
             if timeout == 0 || signals.take().iter().any(|signal| signal.ends()) {
-                let count = self.open.len() + self.waiting.len();
+                let count = self.requests.len();
                 self.log.warning(format_args!("ended with unanswered requests: {count}"));
                 break;
             }
             self.wait(signals, false, timeout)?;
-            self.hand_over()?;
-            self.return_replies()?;
+            self.carry()?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub(super) fn run(args: &daemon::Args) -> ExitCode {
     // The standard library seeds every hasher from the operating system's random numbers.
     let epoch = RandomState::new().hash_one(std::process::id());
     let mut work = || -> anyhow::Result<()> {
-        let mut broker = Broker::bind(&config.zmq, epoch, log.clone())?;
+        let mut broker = Broker::bind(&config, epoch, log.clone())?;
         broker.run(&mut signals, &mut || daemon::read_again(&file, &log))?;
         Ok(())
     };

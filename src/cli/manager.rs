@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::daemon;
+use super::{USAGE, daemon};
 use crate::core::{Command, Event, NextWorker};
 use crate::logging::Logger;
-use crate::manager::{Manager, NAME, Options};
+use crate::manager::{Manager, ManagerError, NAME, Options};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -80,7 +80,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
         |error| {
             log.critical(format_args!("{error:#}"));
             log.critical("shutting down");
-            ExitCode::FAILURE
+            // Without its journal a manager cannot work, however often it is started.
+            let cannot_start = matches!(error.downcast_ref(), Some(ManagerError::Journal(_)));
+            if cannot_start { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         },
         ExitCode::from,
     )

@@ -1,9 +1,13 @@
 //! The command line: one file for each command. Only this module knows all others.
 
+mod act;
 mod broker;
 mod config;
 mod daemon;
+mod environment;
+mod launch;
 mod manager;
+mod operate;
 mod runner;
 mod up;
 mod worker;
@@ -42,6 +46,18 @@ enum Command {
     /// Run one worker to its end for the manager
     #[command(hide = true)]
     Runner(runner::Args),
+    /// Launch a worker now, or when its time comes
+    Launch(launch::Args),
+    /// Decide a parked message again, after the repair
+    Retry(act::Retry),
+    /// End a run: TERM, and KILL if that does not do it
+    Kill(act::Kill),
+    /// Let launches wait; nothing is lost
+    Hold(act::Hold),
+    /// Let go: a hold, parked launches, a join, a run that waits
+    Release(act::What),
+    /// Give up: a parked message, parked launches, a join, a run that waits
+    Drop(act::What),
     /// Look at the configuration
     Config(config::Args),
 }
@@ -65,6 +81,12 @@ pub fn run() -> ExitCode {
         Command::Manager(args) => manager::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Runner(args) => runner::run(&args),
+        Command::Launch(args) => launch::run(&args),
+        Command::Retry(args) => args.run(),
+        Command::Kill(args) => args.run(),
+        Command::Hold(args) => args.run(),
+        Command::Release(args) => args.release(),
+        Command::Drop(args) => args.drop(),
         Command::Config(args) => config::run(&args),
     }
 }

@@ -1,5 +1,7 @@
 //! From the text of `nowcast.yaml` to a [`Config`], gathering every problem on the way.
 
+mod broker;
+
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -93,6 +95,7 @@ impl Check<'_> {
                 .map(Some),
         };
         let zmq = self.zmq(value);
+        let redeliver = self.redeliver(value);
         let registry = self.registry(value);
         let workers = self.workers(value, registry.as_ref());
         let hosts = self.hosts(value);
@@ -108,6 +111,7 @@ impl Check<'_> {
             checklist_file,
             python,
             zmq: zmq?,
+            redeliver: redeliver?,
             registry: registry?,
             workers: workers?,
             journal: journal?,

@@ -22,6 +22,8 @@ pub struct Config {
     pub python: Option<String>,
     /// `zmq`
     pub zmq: Zmq,
+    /// `broker: redeliver`: whether requests that a manager left unanswered are sent again to the next.
+    pub redeliver: bool,
     /// `message registry`
     pub registry: Registry,
     /// `workers`

@@ -23,6 +23,13 @@ pub(super) struct RawPorts {
     pub workers: u16,
 }
 
+/// `broker:`, a section of ours.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBroker {
+    pub redeliver: Option<bool>,
+}
+
 /// `message registry:` but for the workers, whose keys may be anything.
 #[derive(Debug, Deserialize)]
 pub(super) struct RawRegistry {

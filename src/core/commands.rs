@@ -62,7 +62,8 @@ impl Decision<'_> {
             Command::Kill { run } => self.kill(*run, user),
             Command::Hold { target, until, reason } => {
                 let id = self.next_number();
-                let text = format!("launches of {target} are held; nowcast release {} lets them go", id.0);
+                let text =
+                    format!("launches of {target} are held as {id}; nowcast release {} lets them go", id.0);
                 let (until, reason, user) = (*until, reason.clone(), user.to_owned());
                 let target = target.clone();
                 self.change(Change::Hold(Hold { id, target, until, reason, user }));

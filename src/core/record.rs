@@ -29,6 +29,8 @@ pub struct Record {
 }
 
 /// What happened, as far as the journal keeps it.
+// There is one for each event, and it moves twice: a box would cost more than the room.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant)] // One for each event, and gone once it is kept.
 pub enum What {

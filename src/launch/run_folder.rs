@@ -130,8 +130,15 @@ impl RunFolder {
     /// that not even a power cut makes a second start. Answers false if another process has it, or had.
     ///
     /// # Errors
-    /// When it cannot be written; then nobody has it.
+    /// When it cannot be written, so that nobody has it; the text names the folder.
     pub fn claim(&self) -> io::Result<bool> {
+        self.try_claim().map_err(|error| {
+            let text = format!("the run's folder {} cannot be written: {error}", self.path.display());
+            io::Error::new(error.kind(), text)
+        })
+    }
+
+    fn try_claim(&self) -> io::Result<bool> {
         fs::create_dir_all(&self.path)?;
         let new = self.write_new(CLAIM, &ProcessIdentity::of_self()?, true)?;
         failpoint::pass("runner: claim written");
@@ -258,12 +265,13 @@ impl RunFolder {
     fn write_new(&self, name: &str, content: &impl Serialize, sync: bool) -> io::Result<PathBuf> {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let number = LAST.fetch_add(1, Ordering::Relaxed);
-        // Numbers of processes come again, and a killed process may have left its file: that one is
-        // overwritten.
         let new = self.path.join(format!("{name}.{}.{number}.new", std::process::id()));
         let bytes = serde_json::to_vec(content)?;
         let write = || {
-            let mut file = File::create(&new)?;
+            // A killed process of the same number may have left its own, which may be the claim by now:
+            // it is not written over.
+            let _ = fs::remove_file(&new);
+            let mut file = File::create_new(&new)?;
             file.write_all(&bytes)?;
             if sync { file.sync_all() } else { Ok(()) }
         };

@@ -56,18 +56,19 @@ pub struct Task {
 #[must_use]
 pub fn run(task: &Task) -> u8 {
     let folder = &task.folder;
-    let cannot_claim = |error: io::Error| {
-        let path = folder.path().display();
-        complain(&format!("the worker is not started: the run's folder {path} cannot be written: {error}"));
-        CANNOT_CLAIM
+    let claim = || -> io::Result<Option<Signals>> {
+        // Before the claim: from there on, a signal must not end the runner.
+        let signals = Signals::install()?;
+        failpoint::pass("runner: before claim");
+        Ok(folder.claim()?.then_some(signals))
     };
-    // Before the claim: from there on, a signal must not end the runner.
-    let signals = Signals::install();
-    failpoint::pass("runner: before claim");
-    let mut signals = match signals.and_then(|signals| Ok((signals, folder.claim()?))) {
-        Ok((signals, true)) => signals,
-        Ok((_, false)) => return CLAIMED,
-        Err(error) => return cannot_claim(error),
+    let mut signals = match claim() {
+        Ok(Some(signals)) => signals,
+        Ok(None) => return CLAIMED,
+        Err(error) => {
+            complain(&format!("run {}: the worker is not started: {error}", task.run));
+            return CANNOT_CLAIM;
+        }
     };
     failpoint::pass("runner: claimed");
     let mut copy = None;

@@ -86,6 +86,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
 
     /// Removes the folders of days before `date`, but for those of the runs in `open` (`2026-03-14/8812`);
     /// answers what could not be removed.
+    #[must_use]
     pub fn remove_before(&self, date: jiff::civil::Date, open: &[&str]) -> Vec<io::Error> {
         let mut errors = Vec::new();
         for day in fs::read_dir(&self.root).into_iter().flatten().flatten() {
@@ -153,7 +154,12 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     /// Tells a run to end: SIGTERM for the worker and all in its process group, SIGKILL after the runner's
     /// grace or at the second call. A worker without a runner gets SIGKILL at the second call only.
     pub fn end(&mut self, run: Key) {
-        let Some(open) = self.open.get_mut(&run) else { return };
+        let Some(mut open) = self.open.remove(&run) else { return };
+        self.tell(run, &mut open);
+        self.open.insert(run, open);
+    }
+
+    fn tell(&self, run: Key, open: &mut OpenRun) {
         match &open.watching {
             Watching::OurRunner | Watching::Claimant => self.watched.signal(&run, Signal::TERM),
             Watching::Worker(worker) => {
@@ -199,7 +205,10 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
             return Some(Ending::Unknown);
         }
         match self.look(run, open) {
-            Ok(None) => return None,
+            Ok(None) => {
+                self.tell_again(run, open);
+                return None;
+            }
             Ok(Some(RunFolderState::Ended(ending))) => return Some(ending),
             Ok(Some(_)) => {}
             Err(error) => return Some(self.lost(run, &error)),
@@ -229,22 +238,32 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
 
     /// Claims a run itself, so that nobody ever starts it. `None` if somebody has just done so.
     fn give_up(&mut self, run: Key, open: &mut OpenRun, reason: String) -> Option<Ending> {
-        let path = open.folder.path().display();
-        let ending = match open.folder.claim() {
-            Ok(false) => {
-                return match self.look(run, open) {
-                    Ok(None) => None,
-                    Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
-                    Ok(Some(_)) => Some(self.lost(run, &"its claim is gone")),
-                    Err(error) => Some(self.lost(run, &error)),
-                };
+        match open.folder.claim() {
+            Ok(true) => {
+                let ending = Ending::NotStarted(reason);
+                // The claim alone keeps it from being started, if not from being told as unknown later.
+                let _ = open.folder.write_exit(&ExitRecord::now(&ending));
+                Some(ending)
             }
-            Err(error) => Ending::NotStarted(format!("{reason}; {path} cannot be written: {error}")),
-            Ok(true) => Ending::NotStarted(reason),
-        };
-        // The claim alone keeps it from being started, if not from being told as unknown later.
-        let _ = open.folder.write_exit(&ExitRecord::now(&ending));
-        Some(ending)
+            Err(error) => Some(Ending::NotStarted(format!("{reason}; {error}"))),
+            Ok(false) => match self.look(run, open) {
+                Ok(None) => {
+                    self.tell_again(run, open);
+                    None
+                }
+                Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
+                Ok(Some(_)) => Some(self.lost(run, &"its claim is gone")),
+                Err(error) => Some(self.lost(run, &error)),
+            },
+        }
+    }
+
+    /// Who sees to the run now may not know that it was told to end.
+    fn tell_again(&self, run: Key, open: &mut OpenRun) {
+        if open.told_to_end {
+            open.told_to_end = false;
+            self.tell(run, open);
+        }
     }
 
     fn start_runner(&mut self, run: Key, open: &mut OpenRun) -> io::Result<()> {

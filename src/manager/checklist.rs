@@ -56,8 +56,12 @@ impl Manager {
             // The file is as it was written, if older perhaps: the journal knows more.
             Some(seal) if seal.is_whole => (current.entries().clone(), String::new()),
             Some(seal) => {
-                let base = self.performer.journal.checklist_after(seal.event)?;
-                let merged = current.with_edit(&base, &entries);
+                let merged = match self.performer.journal.checklist_before(Number(seal.event.0 + 1)) {
+                    Ok(base) => current.with_edit(&base, &entries),
+                    // What it was edited from is too old to be known.
+                    Err(JournalError::Pruned(_)) => entries,
+                    Err(error) => return Err(error),
+                };
                 (
                     merged,
                     format!(

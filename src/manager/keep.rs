@@ -64,15 +64,15 @@ impl Manager {
     }
 
     /// Keeps the journal small while nothing else is to be done.
-    pub(super) fn keep_house(&mut self) -> Result<(), ManagerError> {
+    pub(super) fn keep_house(&mut self) {
         if !self.housekeeping.is_due {
-            return Ok(());
+            return;
         }
         let is_prune_due = self.housekeeping.pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE);
         let keep = self.state.config.journal.keep.filter(|_| is_prune_due);
         let before = keep.and_then(|keep| Timestamp::now().checked_sub(keep).ok());
         let checklist = self.state.checklist.to_value();
-        match self.performer.journal.tidy(&checklist, self.state.checklist_event, before) {
+        match self.performer.journal.tidy(&checklist, before) {
             Ok(true) => {}
             Ok(false) => {
                 self.housekeeping.is_due = false;
@@ -86,7 +86,6 @@ impl Manager {
                 self.log.error(format_args!("the journal could not be tidied: {error}"));
             }
         }
-        Ok(())
     }
 
     /// Removes the folders of runs that are older than the journal.

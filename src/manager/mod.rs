@@ -239,13 +239,13 @@ impl Manager {
         let timeout = i64::try_from(self.patience().as_millis()).unwrap_or(i64::MAX);
         let count = socket::poll(&mut items, timeout)?;
         drop(items);
-        if count == 0 {
-            self.keep_house()?;
+        if count == 0 || self.performer.journal.is_untidy() {
+            self.keep_house();
         }
         let mut events = self.receive()?;
         let ended = self.performer.runs.ended()?;
         events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
-        events.extend(self.receive_calls()?);
+        events.extend(self.receive_calls());
         events.extend(signals.take().into_iter().map(Event::Signal));
         let now = Timestamp::now();
         if self.state.next_due(self.looked_at).is_some_and(|due| due <= now) {

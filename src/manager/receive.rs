@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use super::{Manager, ManagerError};
-use crate::core::{Command, Event, Request, RequestId, Ticket};
+use crate::core::{Answer, Command, Event, Number, Request, RequestId, Ticket};
 use crate::message::{DecodeError, Message};
 use crate::net::{Envelope, envelope, socket};
 use crate::store::JournalError;
+use crate::yaml::Value;
 
 /// Requests decided in one batch. More would let the first one wait too long for its reply.
 const BATCH: usize = 1_000;
@@ -105,23 +106,29 @@ impl Manager {
         })
     }
 
-    /// The operators' requests that have come.
-    pub(super) fn receive_calls(&mut self) -> Result<Vec<Event>, JournalError> {
+    /// The operators' requests that have come. One for which the journal lacks what it needs is answered at once.
+    pub(super) fn receive_calls(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for (id, call) in self.performer.control.receive() {
-            let checklist_then = match &call.command {
-                Command::Retry { message: Some(number), checklist_then: true } => {
-                    Some(self.performer.journal.checklist_after(*number)?.into())
+            match self.checklist_then(&call.command) {
+                Ok(checklist_then) => events.push(Event::Command {
+                    call: Some(id),
+                    user: call.user,
+                    command: call.command,
+                    checklist_then,
+                }),
+                Err(error) => {
+                    let answer = Answer { done: false, text: error.to_string(), numbers: Vec::new() };
+                    self.performer.control.answer(id, &answer);
                 }
-                _ => None,
-            };
-            events.push(Event::Command {
-                call: Some(id),
-                user: call.user,
-                command: call.command,
-                checklist_then,
-            });
+            }
         }
-        Ok(events)
+        events
+    }
+
+    /// For a retry that asks for it, the checklist that the message's rule saw: its own payload is in it.
+    fn checklist_then(&self, command: &Command) -> Result<Option<Value>, JournalError> {
+        let Command::Retry { message: Some(number), checklist_then: true } = command else { return Ok(None) };
+        self.performer.journal.checklist_before(Number(number.0 + 1)).map(|entries| Some(entries.into()))
     }
 }

@@ -125,7 +125,7 @@ impl Control {
 impl Connection {
     /// The request once its line is complete.
     fn receive(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut bytes = [0; 65_536];
+        let mut bytes = [0; 8_192];
         loop {
             match self.stream.read(&mut bytes) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),

@@ -5,11 +5,13 @@
 pub mod client;
 pub mod control;
 pub mod envelope;
+pub mod monitor;
 pub mod signals;
 pub mod socket;
 
 pub use crate::core::Ticket;
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, Delay};
 pub use control::{Call, CallError, Control};
 pub use envelope::Envelope;
+pub use monitor::Monitor;
 pub use signals::Signals;

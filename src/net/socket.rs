@@ -50,7 +50,10 @@ pub fn poll(items: &mut [PollItem], timeout: i64) -> zmq::Result<i32> {
 }
 
 /// Calls again what a signal interrupted. The signal itself is found in [`super::Signals`].
-pub(super) fn retry<T>(mut call: impl FnMut() -> zmq::Result<T>) -> zmq::Result<T> {
+///
+/// # Errors
+/// Those of the call but for the interruption.
+pub fn retry<T>(mut call: impl FnMut() -> zmq::Result<T>) -> zmq::Result<T> {
     loop {
         match call() {
             Err(zmq::Error::EINTR) => {}

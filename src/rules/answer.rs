@@ -1,33 +1,56 @@
-//! What a rule returned, checked: a list of workers to launch and perhaps a race set.
+//! What a rule returned, checked: a list of workers to launch and perhaps what to wait for.
 
 use mlua::{MultiValue, Value as LuaValue};
 
-use super::launch::{Launch, kind_name, list};
+use super::host::Host;
+use super::items::list;
+use super::join::Join;
+use super::kind::{described, kind_name};
+use super::launch::{self, Launch};
 use super::view::View;
 use crate::core::{JoinRequest, NextWorker, RuleAnswer, Wanted};
 use crate::yaml::Value;
 
-/// Reads what `function` returned.
-pub(super) fn read(function: &str, returned: MultiValue) -> Result<RuleAnswer, String> {
+/// Reads what `function`, whose place is given, returned. Launches that were made behind tail calls have
+/// no place of their own; they get the function's.
+pub(super) fn read(
+    call: &Host,
+    function: &str,
+    place: Option<&str>,
+    returned: MultiValue,
+) -> Result<RuleAnswer, String> {
+    call.hold_answer_only();
     let mut values = returned.into_iter();
     let (first, second, third) = (values.next(), values.next(), values.next());
     if third.is_some_and(|value| !value.is_nil()) {
         return Err(format!(
             "{function} returned more than two values; return a list of workers to launch, and a second list of \
-             names if they must wait for one another"
+             names, or a Join, if they must wait for one another"
         ));
     }
-    let next_workers = match first {
+    let mut next_workers = match first {
         None | Some(LuaValue::Nil) => {
             return Err(format!("{function} returned nothing; return {{}} to launch nothing"));
         }
-        Some(value) => launches(function, &value)?,
+        Some(value) => launches(call, function, &value)?,
     };
-    let join = match second {
+    let mut join = match second {
         None | Some(LuaValue::Nil) => None,
-        Some(value) => Some(race_set(names(function, &value)?)),
+        Some(value) => Some(wait(call, function, &value)?),
     };
+    let own = join.iter_mut().flat_map(|join| &mut join.launch);
+    for worker in next_workers.iter_mut().chain(own).filter(|worker| worker.place.is_none()) {
+        worker.place = place.map(str::to_owned);
+    }
     Ok(RuleAnswer { next_workers, join })
+}
+
+/// What the second value says: a join, or the peer's race set.
+fn wait(call: &Host, function: &str, value: &LuaValue) -> Result<JoinRequest, String> {
+    if let Some(join) = value.as_userdata().and_then(|object| object.borrow::<Join>().ok()) {
+        return join.copy(call);
+    }
+    names(call, function, value).map(race_set)
 }
 
 /// The peer's race set: each of these workers must send one message, of any type.
@@ -36,13 +59,18 @@ fn race_set(names: Vec<String>) -> JoinRequest {
     JoinRequest { wait_for: names.into_iter().map(wanted).collect(), ..JoinRequest::default() }
 }
 
-fn launches(function: &str, value: &LuaValue) -> Result<Vec<NextWorker>, String> {
+fn launches(call: &Host, function: &str, value: &LuaValue) -> Result<Vec<NextWorker>, String> {
     let what = format!("the list that {function} returned");
     let table = match value {
         LuaValue::Table(table) => table,
         LuaValue::UserData(object) if object.is::<Launch>() => {
             return Err(format!(
                 "{function} returned a single NextWorker; put it into a list: return {{ … }}"
+            ));
+        }
+        LuaValue::UserData(object) if object.is::<Join>() => {
+            return Err(format!(
+                "{function} returned a Join without a list before it; return {{}}, Join{{ … }}"
             ));
         }
         other => {
@@ -56,17 +84,11 @@ fn launches(function: &str, value: &LuaValue) -> Result<Vec<NextWorker>, String>
             "{function} returned one list that holds two; return them as two values: return {{ … }}, {{ … }}"
         ));
     }
-    let launch = |(index, item): (usize, &LuaValue)| {
-        let launch = item.as_userdata().and_then(|object| object.borrow::<Launch>().ok());
-        launch.map(|launch| launch.0.clone()).ok_or_else(|| {
-            format!("{what} has {} at place {}; every item must be a NextWorker", described(item), index + 1)
-        })
-    };
-    items.iter().enumerate().map(launch).collect()
+    launch::launches(call, &what, &items)
 }
 
 /// The race set: a list of names, or a table `{ name = true }`, each name once.
-fn names(function: &str, value: &LuaValue) -> Result<Vec<String>, String> {
+fn names(call: &Host, function: &str, value: &LuaValue) -> Result<Vec<String>, String> {
     let what = format!("the second value that {function} returned");
     let names: Vec<String> = match value {
         LuaValue::Table(table) if table.raw_len() == 0 => {
@@ -74,7 +96,9 @@ fn names(function: &str, value: &LuaValue) -> Result<Vec<String>, String> {
             for pair in table.pairs::<LuaValue, LuaValue>() {
                 let (key, member) = pair.map_err(|error| format!("{what}: {error}"))?;
                 match (&key, member) {
-                    (LuaValue::String(name), LuaValue::Boolean(true)) => names.push(name.to_string_lossy()),
+                    (LuaValue::String(name), LuaValue::Boolean(true)) => {
+                        names.push(call.keep(&name.to_string_lossy())?);
+                    }
                     (LuaValue::String(_), _) => {
                         return Err(format!(
                             "{what} must be a list of worker names, or a table {{ name = true }}"
@@ -89,7 +113,10 @@ fn names(function: &str, value: &LuaValue) -> Result<Vec<String>, String> {
         }
         LuaValue::Table(table) => {
             let name = |(index, item): (usize, &LuaValue)| match item {
-                LuaValue::String(name) => Ok(name.to_string_lossy()),
+                LuaValue::String(name) => call.keep(&name.to_string_lossy()),
+                LuaValue::UserData(object) if object.is::<Join>() => Err(format!(
+                    "{what} is a list with a Join in it; return the Join without braces around it"
+                )),
                 other => {
                     Err(format!("{what} has {} at place {}; names are text", described(other), index + 1))
                 }
@@ -115,15 +142,4 @@ fn view_name(what: &str, item: &Value) -> Result<String, String> {
     item.as_str()
         .map(str::to_owned)
         .ok_or_else(|| format!("{what} has {} in it; names are text", item.kind()))
-}
-
-/// A value in an error: short texts as they are, others by their kind.
-fn described(value: &LuaValue) -> String {
-    match value {
-        LuaValue::String(text) if text.as_bytes().len() <= 60 => {
-            format!("the text {:?}", text.to_string_lossy())
-        }
-        LuaValue::Integer(number) => format!("the number {number}"),
-        other => kind_name(other).to_owned(),
-    }
 }

@@ -7,10 +7,11 @@ use mlua::{Function, Lua, LuaString, MultiValue, Table, Value as LuaValue, Varia
 use super::budget::Limit;
 use super::error::{self, fail};
 use super::host::Host;
+use super::kind::kind_name;
 use super::moment::Moment;
 use super::suggest::missing_key;
 use super::view::{self, View};
-use super::{clock, date, launch, path, text};
+use super::{clock, date, join, launch, path, text};
 use crate::logging::Level;
 
 /// The longest path that Linux takes, in bytes (`PATH_MAX`).
@@ -95,12 +96,13 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
             LuaValue::UserData(object) if object.is::<View>() => "table",
             LuaValue::UserData(object) if object.is::<Moment>() => "date",
             LuaValue::UserData(object) if object.is::<launch::Launch>() => "NextWorker",
+            LuaValue::UserData(object) if object.is::<join::Join>() => "Join",
             other => other.type_name(),
         })
     })?;
     table.raw_set("kind", function)?;
 
-    let function = lua.create_function(|_, value: LuaValue| Ok(launch::kind_name(&value)))?;
+    let function = lua.create_function(|_, value: LuaValue| Ok(kind_name(&value)))?;
     table.raw_set("kind_name", function)?;
 
     let function = lua.create_function(|_, value: LuaValue| {
@@ -108,10 +110,14 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
             LuaValue::LightUserData(_) => "null".to_owned(),
             LuaValue::Error(error) => error::text(error),
             LuaValue::UserData(object) => {
-                match (object.borrow::<Moment>(), object.borrow::<launch::Launch>()) {
-                    (Ok(moment), _) => moment.iso(),
-                    (_, Ok(launch)) => launch.0.to_string(),
-                    _ => "table".to_owned(),
+                if let Ok(moment) = object.borrow::<Moment>() {
+                    moment.iso()
+                } else if let Ok(launch) = object.borrow::<launch::Launch>() {
+                    launch.0.to_string()
+                } else if let Ok(join) = object.borrow::<join::Join>() {
+                    join.text()
+                } else {
+                    "table".to_owned()
                 }
             }
             other => other.type_name().to_owned(),
@@ -157,9 +163,9 @@ fn key_text(key: &LuaValue) -> String {
         LuaValue::Boolean(flag) => flag.to_string(),
         LuaValue::UserData(object) => match object.borrow::<Moment>() {
             Ok(moment) => moment.iso(),
-            Err(_) => launch::kind_name(key).to_owned(),
+            Err(_) => kind_name(key).to_owned(),
         },
-        other => launch::kind_name(other).to_owned(),
+        other => kind_name(other).to_owned(),
     }
 }
 
@@ -211,7 +217,7 @@ fn path_text(lua: &Lua, what: &str, value: &LuaValue) -> mlua::Result<String> {
             Err(_) => Err(fail(lua, format!("path.{what}: the path is not UTF-8"))),
         },
         other => {
-            let kind = launch::kind_name(other);
+            let kind = kind_name(other);
             Err(fail(lua, format!("path.{what}: a path must be text, got {kind}")))
         }
     }
@@ -220,8 +226,14 @@ fn path_text(lua: &Lua, what: &str, value: &LuaValue) -> mlua::Result<String> {
 fn launches(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
     let shared = Rc::clone(host);
     table.raw_set("launch", lua.create_function(move |lua, args| launch::launch(lua, &shared, args))?)?;
-    let package = host.options.package.clone();
-    let function = lua.create_function(move |lua, args| launch::qualified(lua, package.as_deref(), args))?;
+    let shared = Rc::clone(host);
+    let with = lua.create_function(move |lua, args| launch::with(lua, &shared, args))?;
+    lua.set_app_data(launch::With(with));
+    let shared = Rc::clone(host);
+    let function = lua.create_function(move |lua, spec: LuaValue| join::join(lua, &shared, &spec))?;
+    table.raw_set("join", function)?;
+    let shared = Rc::clone(host);
+    let function = lua.create_function(move |lua, args| launch::qualified(lua, &shared, args))?;
     table.raw_set("qualified", function)
 }
 

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use mlua::{Lua, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as LuaValue};
 
 use super::error::fail;
-use super::launch::kind_name;
+use super::kind::{kind_name, whole};
 use super::moment::{Moment, Shift};
 
 /// The units that `shift` knows.
@@ -25,11 +25,8 @@ fn shift(lua: &Lua, moment: &Moment, by: &LuaValue) -> mlua::Result<Moment> {
                 .unwrap_or_else(|| format!("; the units are {}", UNITS.join(", ")));
             return Err(fail(lua, format!("shift: there is no unit {unit:?}{hint}")));
         }
-        let count = match amount {
-            LuaValue::Integer(count) => count,
-            #[allow(clippy::cast_possible_truncation, reason = "only whole numbers in range pass the guard")]
-            LuaValue::Number(count) if count.fract() == 0.0 && count.abs() < 1e15 => count as i64,
-            _ => return Err(fail(lua, format!("shift: {unit} must be a whole number"))),
+        let Some(count) = whole(&amount) else {
+            return Err(fail(lua, format!("shift: {unit} must be a whole number")));
         };
         shift.add(&unit, count).ok_or_else(|| fail(lua, format!("shift: {count} {unit} are too many")))?;
     }

@@ -136,7 +136,8 @@ impl Engine {
             let result = Err(RuleError::NoFunction { function, module: self.module.clone() });
             return (RuleCall::new(result), IsClean(true));
         };
-        let read = |values| answer::read(&function, values);
+        let place = self.place(&function);
+        let read = |host: &_, values| answer::read(host, &function, place.as_deref(), values);
         let returned = vm.call(&rule, (message, config, checklist), now, read);
         let is_clean = IsClean(!matches!(&returned, Err(error) if error.limit.is_some()));
         let result = match returned {
@@ -144,7 +145,7 @@ impl Engine {
             Err(error) => Err(self.describe(&function, vm, &error)),
         };
         let result = result.map_err(RuleError::Failed);
-        (RuleCall { log: vm.take_log(), place: self.place(&function), ..RuleCall::new(result) }, is_clean)
+        (RuleCall { log: vm.take_log(), result, place, keys_read: vm.take_keys_read() }, is_clean)
     }
 
     /// Where a function is defined.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use mlua::{Error, Lua};
 
+use super::host::Host;
+
 /// What the engine's own Lua code is called; its lines are no use to the author of the rules.
 pub(super) const OWN_CHUNK: &str = "nowcast";
 
@@ -29,17 +31,32 @@ pub(super) fn fail(lua: &Lua, text: impl std::fmt::Display) -> Error {
 
 /// The file and line of the rules that run: the innermost function that is not the engine's.
 fn caller(lua: &Lua) -> Option<(String, usize)> {
-    // Beyond this depth nobody called the engine from the rules.
-    for level in 0..20 {
-        let place = lua.inspect_stack(level, |debug| {
-            let chunk = debug.source().short_src.unwrap_or_default().into_owned();
-            if chunk == OWN_CHUNK || chunk == "[C]" { None } else { Some((chunk, debug.current_line()?)) }
-        })?;
-        if place.is_some() {
-            return place;
+    innermost(lua, |debug| {
+        let source = debug.source();
+        let chunk = source.short_src.as_deref().unwrap_or_default();
+        if chunk == OWN_CHUNK || chunk == "[C]" {
+            None
+        } else {
+            Some((chunk.to_owned(), debug.current_line()?))
         }
-    }
-    None
+    })
+}
+
+/// Where the rules' files are being run, as `next_workers.lua:12`; text that they gave to `load` is
+/// none of them. `None` where no such function is on the stack: in a coroutine of the engine's
+/// functions, or behind tail calls.
+pub(super) fn place_in_the_rules(lua: &Lua, call: &Host) -> Option<String> {
+    innermost(lua, |debug| {
+        let source = debug.source();
+        let chunk = source.source.as_deref()?.strip_prefix('=')?;
+        if call.sources.has_chunk(chunk) { Some(format!("{chunk}:{}", debug.current_line()?)) } else { None }
+    })
+}
+
+/// What `look` finds first on the stack, from the innermost function on.
+fn innermost<T>(lua: &Lua, look: impl Fn(&mlua::debug::Debug) -> Option<T>) -> Option<T> {
+    // Beyond this depth nobody called the engine from the rules.
+    (0..20).map_while(|level| lua.inspect_stack(level, &look)).flatten().next()
 }
 
 /// The longest message that an error keeps, in bytes: it goes into the log and the journal.

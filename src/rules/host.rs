@@ -10,6 +10,7 @@ use jiff::ZonedDateTime;
 use super::budget::Budget;
 use super::limits::Options;
 use super::snapshot::Snapshot;
+use super::source::Sources;
 use crate::core::LogLine;
 use crate::logging::Level;
 use crate::message::Message;
@@ -19,6 +20,8 @@ use crate::message::Message;
 pub(super) struct Host {
     pub(super) budget: Rc<Budget>,
     pub(super) options: Options,
+    /// The files of the rules.
+    pub(super) sources: Rc<Sources>,
     /// What the views of the call look at.
     pub(super) snapshot: Rc<Snapshot>,
     /// The time of the message; `None` while the rules are loaded.
@@ -33,10 +36,11 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(options: Options, sources: Rc<Sources>) -> Self {
         Self {
             budget: Rc::new(Budget::new(options.limits.clone())),
             options,
+            sources,
             snapshot: Rc::default(),
             now: RefCell::new(None),
             seed: RefCell::default(),
@@ -65,11 +69,28 @@ impl Host {
         self.seed.take();
     }
 
-    /// Counts text that is held outside of the Lua machine; whether it is still within the limit.
-    pub(super) fn hold(&self, bytes: usize) -> bool {
+    /// Counts text that is held outside of the Lua machine.
+    ///
+    /// # Errors
+    /// The call holds more than it may.
+    pub(super) fn hold(&self, bytes: usize) -> Result<(), String> {
         let held = self.held.get().saturating_add(bytes);
         self.held.set(held);
-        held <= self.options.limits.text
+        let limit = self.options.limits.text;
+        if held <= limit {
+            return Ok(());
+        }
+        Err(format!("the launches of this rule hold more than {} of text", super::budget::bytes(limit)))
+    }
+
+    /// Copies text out of the Lua machine.
+    pub(super) fn keep(&self, text: &str) -> Result<String, String> {
+        self.hold(text.len()).map(|()| text.to_owned())
+    }
+
+    /// Counts anew: what the call returned takes the place of what it made.
+    pub(super) fn hold_answer_only(&self) {
+        self.held.set(0);
     }
 
     /// Keeps a line for the log; past the limits a last line says that the rest is left out.

@@ -1,24 +1,30 @@
 //! `NextWorker(module, args, opts)`: what a rule wants launched.
 
-use mlua::{Lua, MetaMethod, Table, UserData, UserDataFields, UserDataMethods, Value as LuaValue};
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use mlua::{
+    Function, Lua, LuaString, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as LuaValue,
+};
 
-use super::error::fail;
+use super::error::{fail, place_in_the_rules};
 use super::host::Host;
+use super::items::list;
+use super::kind::{described, kind_name};
 use super::moment::Moment;
-use super::suggest::did_you_mean;
+use super::options;
 use super::view::View;
-use crate::core::NextWorker;
+use crate::core::{LaunchOptions, NextWorker};
 use crate::yaml::Value;
-
-/// The options of a launch.
-const KNOWN: [&str; 7] = ["host", "delay", "at", "timeout", "retries", "retry_delay", "env"];
-
-/// The longest list that is read, in items: arguments, launches, names.
-const LONGEST_LIST: usize = 10_000;
 
 /// A launch as Lua holds it.
 #[derive(Debug, Clone)]
 pub(super) struct Launch(pub(super) NextWorker);
+
+/// `launch:with{ … }`, made once for a virtual machine.
+pub(super) struct With(pub(super) Function);
+
+/// What a rule can read of a launch.
+const FIELDS: &str = "module, args, host, delay, at, timeout, retries, retry_delay, env and with";
 
 impl UserData for Launch {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
@@ -27,81 +33,173 @@ impl UserData for Launch {
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::ToString, |_, launch, ()| Ok(launch.0.to_string()));
-        methods.add_meta_method(MetaMethod::Index, |lua, launch, key: LuaValue| {
-            match key.as_string().map(mlua::LuaString::to_string_lossy).unwrap_or_default().as_str() {
-                "module" => Ok(LuaValue::String(lua.create_string(&launch.0.module)?)),
-                "host" => Ok(LuaValue::String(lua.create_string(&launch.0.host)?)),
-                "args" => Ok(LuaValue::Table(lua.create_sequence_from(launch.0.args.clone())?)),
-                other => {
-                    Err(fail(lua, format!("a NextWorker has no {other:?}; it has module, args and host")))
-                }
-            }
-        });
+        methods.add_meta_method(MetaMethod::Index, |lua, launch, key: LuaValue| launch.field(lua, &key));
         methods.add_meta_method(
             MetaMethod::NewIndex,
             |lua, _, (_, _): (LuaValue, LuaValue)| -> mlua::Result<()> {
-                Err(fail(lua, "a NextWorker cannot be changed; make another one"))
+                Err(fail(
+                    lua,
+                    "a NextWorker cannot be changed; launch:with{ delay = \"10m\" } gives another one",
+                ))
             },
         );
         methods.add_meta_method(MetaMethod::Eq, |_, launch, other: LuaValue| {
             let other = other.as_userdata().and_then(|object| object.borrow::<Launch>().ok());
-            Ok(other.is_some_and(|other| other.0 == launch.0))
+            Ok(other.is_some_and(|other| is_same(&launch.0, &other.0)))
         });
     }
+}
+
+/// Whether both launch the same, wherever the rules made them.
+fn is_same(one: &NextWorker, other: &NextWorker) -> bool {
+    let NextWorker { module, args, host, options, place: _ } = one;
+    (module, args, host, options) == (&other.module, &other.args, &other.host, &other.options)
+}
+
+impl Launch {
+    fn field(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<LuaValue> {
+        let NextWorker { module, args, host, options, .. } = &self.0;
+        let key = key.as_string().map(LuaString::to_string_lossy).unwrap_or_default();
+        match key.as_str() {
+            "module" => lua.create_string(module).map(LuaValue::String),
+            "host" => lua.create_string(host).map(LuaValue::String),
+            "args" => lua.create_sequence_from(args.iter().map(String::as_str)).map(LuaValue::Table),
+            "with" => Ok(lua
+                .app_data_ref::<With>()
+                .map_or(LuaValue::Nil, |with| LuaValue::Function(with.0.clone()))),
+            "env" if options.env.is_empty() => Ok(LuaValue::Nil),
+            "env" => {
+                let variables = options.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                lua.create_table_from(variables).map(LuaValue::Table)
+            }
+            other => match scalar(lua, options, other)? {
+                Some(value) => Ok(value),
+                None => Err(fail(lua, format!("a NextWorker has no {other:?}; it has {FIELDS}"))),
+            },
+        }
+    }
+}
+
+/// An option that is a single value: spans in seconds, a moment as a date; `None` if there is none of
+/// that name.
+fn scalar(lua: &Lua, options: &LaunchOptions, name: &str) -> mlua::Result<Option<LuaValue>> {
+    #[allow(clippy::cast_precision_loss, reason = "spans are at most ten years")]
+    let span = |span: SignedDuration| {
+        if span.subsec_nanos() == 0 {
+            LuaValue::Integer(span.as_secs())
+        } else {
+            LuaValue::Number(span.as_secs_f64())
+        }
+    };
+    let value = match name {
+        "delay" => options.delay.map(span),
+        "timeout" => options.timeout.map(span),
+        "retry_delay" => options.retry_delay.map(span),
+        "retries" => options.retries.map(|count| LuaValue::Integer(count.into())),
+        "at" => match options.at {
+            Some(at) => {
+                let moment = Moment::from_zoned(&at.to_zoned_datetime(TimeZone::UTC));
+                Some(LuaValue::UserData(lua.create_userdata(moment)?))
+            }
+            None => None,
+        },
+        _ => return Ok(None),
+    };
+    Ok(Some(value.unwrap_or(LuaValue::Nil)))
 }
 
 /// Makes a launch for the function `what`, with all that can be wrong in it said.
 pub(super) fn launch(
     lua: &Lua,
     call: &Host,
-    (what, module, args, opts): (String, LuaValue, LuaValue, LuaValue),
+    (what, module, args, opts): (LuaString, LuaValue, LuaValue, LuaValue),
 ) -> mlua::Result<Launch> {
-    let module = name(lua, &what, "the worker's module", &module)?;
-    let args = arguments(&args).map_err(|text| fail(lua, format!("{what}({module:?}): {text}")))?;
-    let host = host(lua, &what, &opts)?;
-    let bytes = module.len() + host.len() + args.iter().map(String::len).sum::<usize>();
-    if !call.hold(bytes) {
-        let limit = super::budget::bytes(call.options.limits.text);
-        return Err(fail(lua, format!("{what}: the launches of this rule hold more than {limit} of text")));
+    let what = what.to_string_lossy();
+    let wrong = |text: String| fail(lua, format!("{what}: {text}"));
+    let module = name(call, "the worker's module", &module).map_err(wrong)?;
+    let args = arguments(call, &args).map_err(|text| fail(lua, format!("{what}({module:?}): {text}")))?;
+    let mut worker = NextWorker::new(module, args);
+    if !opts.is_nil() {
+        options::apply(lua, call, &mut worker, &opts).map_err(wrong)?;
     }
-    Ok(Launch(NextWorker { host, ..NextWorker::new(module, args) }))
+    worker.place = place_in_the_rules(lua, call);
+    Ok(Launch(worker))
 }
 
-/// The name of a module: text, neither empty nor with what no module's name has.
-fn name(lua: &Lua, what: &str, role: &str, value: &LuaValue) -> mlua::Result<String> {
+/// `launch:with{ delay = "10m" }`: the same launch with other options.
+pub(super) fn with(lua: &Lua, call: &Host, (launch, opts): (LuaValue, LuaValue)) -> mlua::Result<Launch> {
+    let launch = launch.as_userdata().and_then(|object| object.borrow::<Launch>().ok());
+    let Some(launch) = launch else {
+        return Err(fail(lua, "with: write a colon, as in worker(\"name\"):with{ delay = \"10m\" }"));
+    };
+    let mut worker = copy(call, &launch.0).map_err(|text| fail(lua, format!("with: {text}")))?;
+    options::apply(lua, call, &mut worker, &opts).map_err(|text| fail(lua, format!("with: {text}")))?;
+    Ok(Launch(worker))
+}
+
+/// A copy outside of the Lua machine, if there is still room for it.
+pub(super) fn copy(call: &Host, worker: &NextWorker) -> Result<NextWorker, String> {
+    let variables = worker.options.env.iter().map(|(name, value)| name.len() + value.len());
+    let texts = worker.args.iter().map(String::len).chain(variables);
+    call.hold(worker.module.len() + worker.host.len() + texts.sum::<usize>())?;
+    Ok(worker.clone())
+}
+
+/// The launches in a list of a rule's; `what` it is called in errors.
+pub(super) fn launches(call: &Host, what: &str, items: &[LuaValue]) -> Result<Vec<NextWorker>, String> {
+    let launch = |(index, item): (usize, &LuaValue)| {
+        let place = index + 1;
+        let object = item.as_userdata();
+        match object.and_then(|object| object.borrow::<Launch>().ok()) {
+            Some(launch) => copy(call, &launch.0),
+            None if object.is_some_and(mlua::AnyUserData::is::<super::join::Join>) => Err(format!(
+                "{what} has a Join at place {place}; a rule returns it behind its list: return {{ … }}, Join{{ … }}"
+            )),
+            None => {
+                let item = described(item);
+                Err(format!("{what} has {item} at place {place}; every item must be a NextWorker"))
+            }
+        }
+    };
+    items.iter().enumerate().map(launch).collect()
+}
+
+/// The name of a module or host: text, neither empty nor with what no name has.
+pub(super) fn name(call: &Host, role: &str, value: &LuaValue) -> Result<String, String> {
     let LuaValue::String(text) = value else {
-        return Err(fail(lua, format!("{what}: {role} must be text, got {}", kind_name(value))));
+        return Err(format!("{role} must be text, got {}", kind_name(value)));
     };
     match text.to_str() {
-        Ok(text) if text.is_empty() => Err(fail(lua, format!("{what}: {role} is empty"))),
+        Ok(text) if text.is_empty() => Err(format!("{role} is empty")),
         Ok(text) if text.contains(|sign: char| sign.is_whitespace() || sign.is_control()) => {
-            Err(fail(lua, format!("{what}: {role} is {:?}; a name has no spaces", &*text)))
+            Err(format!("{role} is {:?}; a name has no spaces", &*text))
         }
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err(fail(lua, format!("{what}: {role} is not UTF-8"))),
+        Ok(text) => call.keep(&text),
+        Err(_) => Err(format!("{role} is not UTF-8")),
     }
 }
 
 /// The full name for `worker(name)`: with the package from the configuration before it.
-pub(super) fn qualified(
-    lua: &Lua,
-    package: Option<&str>,
-    (what, value): (String, LuaValue),
-) -> mlua::Result<String> {
-    let name = name(lua, &what, "the worker's name", &value)?;
-    Ok(match package {
+pub(super) fn qualified(lua: &Lua, call: &Host, (what, value): (String, LuaValue)) -> mlua::Result<String> {
+    let name =
+        name(call, "the worker's name", &value).map_err(|text| fail(lua, format!("{what}: {text}")))?;
+    Ok(match &call.options.package {
         Some(package) if !name.contains('.') => format!("{package}.{name}"),
         _ => name,
     })
 }
 
-fn arguments(args: &LuaValue) -> Result<Vec<String>, String> {
+fn arguments(call: &Host, args: &LuaValue) -> Result<Vec<String>, String> {
     match args {
         LuaValue::Nil => Ok(Vec::new()),
-        LuaValue::Table(table) => list(table, "args")?.iter().enumerate().map(argument).collect(),
+        LuaValue::Table(table) => {
+            list(table, "args")?.iter().enumerate().map(|item| argument(call, item)).collect()
+        }
         LuaValue::UserData(object) => match object.borrow::<View>() {
             Ok(view) => match view.value()? {
-                Value::List(items) => items.iter().enumerate().map(yaml_argument).collect(),
+                Value::List(items) => {
+                    items.iter().enumerate().map(|item| yaml_argument(call, item)).collect()
+                }
                 other => Err(format!("args must be a list, got {}", other.kind())),
             },
             Err(_) => Err(not_a_list(args)),
@@ -114,38 +212,11 @@ fn not_a_list(value: &LuaValue) -> String {
     format!("args must be a list in braces, as in {{ \"--debug\" }}, got {}", kind_name(value))
 }
 
-/// The items of a table that must be a list without holes; `what` it is called in errors.
-pub(super) fn list(table: &Table, what: &str) -> Result<Vec<LuaValue>, String> {
-    let mut items: Vec<(i64, LuaValue)> = Vec::new();
-    for pair in table.pairs::<LuaValue, LuaValue>() {
-        let (key, value) = pair.map_err(|error| format!("{what}: {error}"))?;
-        if items.len() >= LONGEST_LIST {
-            return Err(format!("{what} has more than {LONGEST_LIST} items"));
-        }
-        match key {
-            LuaValue::Integer(place) if place >= 1 => items.push((place, value)),
-            LuaValue::String(key) => {
-                return Err(format!("{what} must be a list, but has the key {:?}", key.to_string_lossy()));
-            }
-            other => return Err(format!("{what} must be a list, but has {} as a key", kind_name(&other))),
-        }
-    }
-    items.sort_by_key(|(place, _)| *place);
-    for (expected, (place, _)) in (1..).zip(&items) {
-        if *place != expected {
-            return Err(format!(
-                "{what}[{expected}] is nil; is a name misspelt, or the checklist incomplete?"
-            ));
-        }
-    }
-    Ok(items.into_iter().map(|(_, value)| value).collect())
-}
-
-fn argument((index, value): (usize, &LuaValue)) -> Result<String, String> {
+fn argument(call: &Host, (index, value): (usize, &LuaValue)) -> Result<String, String> {
     let place = index + 1;
     match value {
         LuaValue::String(text) => match text.to_str() {
-            Ok(text) => plain(place, &text),
+            Ok(text) => plain(call, place, &text),
             Err(_) => Err(format!("args[{place}] is not UTF-8")),
         },
         LuaValue::Integer(number) => Ok(number.to_string()),
@@ -158,10 +229,10 @@ fn argument((index, value): (usize, &LuaValue)) -> Result<String, String> {
     }
 }
 
-fn yaml_argument((index, value): (usize, &Value)) -> Result<String, String> {
+fn yaml_argument(call: &Host, (index, value): (usize, &Value)) -> Result<String, String> {
     let place = index + 1;
     match value {
-        Value::Str(text) => plain(place, text),
+        Value::Str(text) => plain(call, place, text),
         Value::Int(number) => Ok(number.to_string()),
         Value::BigInt(number) => Ok(number.to_string()),
         Value::Float(number) => Err(float(place, *number)),
@@ -172,12 +243,8 @@ fn yaml_argument((index, value): (usize, &Value)) -> Result<String, String> {
 }
 
 /// No command line can carry a zero byte.
-fn plain(place: usize, text: &str) -> Result<String, String> {
-    if text.contains('\0') {
-        Err(format!("args[{place}] has a zero byte in it"))
-    } else {
-        Ok(text.to_owned())
-    }
+fn plain(call: &Host, place: usize, text: &str) -> Result<String, String> {
+    if text.contains('\0') { Err(format!("args[{place}] has a zero byte in it")) } else { call.keep(text) }
 }
 
 fn float(place: usize, number: f64) -> String {
@@ -189,63 +256,4 @@ fn float(place: usize, number: f64) -> String {
 
 fn wrong(place: usize, kind: &str) -> String {
     format!("args[{place}] is {kind}; an argument is text, an integer or a date")
-}
-
-fn host(lua: &Lua, what: &str, opts: &LuaValue) -> mlua::Result<String> {
-    let mut host = "localhost".to_owned();
-    let opts = match opts {
-        LuaValue::Nil => return Ok(host),
-        LuaValue::Table(opts) => opts,
-        other => {
-            let kind = kind_name(other);
-            return Err(fail(
-                lua,
-                format!("{what}: the options must be a table, as in {{ host = \"…\" }}, got {kind}"),
-            ));
-        }
-    };
-    let mut unknown: Vec<String> = Vec::new();
-    for pair in opts.pairs::<LuaValue, LuaValue>() {
-        let (key, value) = pair?;
-        let key =
-            key.as_string().map_or_else(|| kind_name(&key).to_owned(), mlua::LuaString::to_string_lossy);
-        if key == "host" {
-            host = name(lua, what, "the host", &value)?;
-        } else {
-            unknown.push(key);
-        }
-    }
-    // The table's own order changes from run to run, and the same rule must give the same error.
-    unknown.sort();
-    match unknown.first() {
-        None => Ok(host),
-        Some(key) if KNOWN.contains(&key.as_str()) => Err(fail(
-            lua,
-            format!("{what}: the option {key:?} is not supported in this version; only host is"),
-        )),
-        Some(key) => {
-            let hint = did_you_mean(key, KNOWN.into_iter());
-            let hint = hint.unwrap_or_else(|| format!("; the options are {}", KNOWN.join(", ")));
-            Err(fail(lua, format!("{what}: there is no option {key:?}{hint}")))
-        }
-    }
-}
-
-/// What an error calls a value: "a table", "text".
-pub(super) fn kind_name(value: &LuaValue) -> &'static str {
-    match value {
-        LuaValue::Nil => "nil",
-        LuaValue::Boolean(_) => "true or false",
-        LuaValue::LightUserData(_) => "null",
-        LuaValue::Integer(_) => "an integer",
-        LuaValue::Number(_) => "a number",
-        LuaValue::String(_) => "text",
-        LuaValue::Table(_) => "a table",
-        LuaValue::Function(_) => "a function",
-        LuaValue::Thread(_) => "a coroutine",
-        LuaValue::UserData(object) if object.is::<View>() => "a table",
-        LuaValue::UserData(object) if object.is::<Moment>() => "a date",
-        LuaValue::UserData(object) if object.is::<Launch>() => "a NextWorker",
-        _ => "an object",
-    }
 }

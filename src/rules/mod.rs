@@ -2,7 +2,7 @@
 //!
 //! From the outside in: [`locate()`] finds the file, [`Reloader`] keeps its rules in force while it is
 //! edited, [`Engine`] calls them. Inside, `vm` builds the sandbox from `lua/*.lua` and the functions
-//! of `api`; `view`, `moment` and `launch` are the objects that rules handle; `budget` and `pattern`
+//! of `api`; `view`, `moment`, `launch` and `join` are the objects that rules handle; `budget` and `pattern`
 //! hold every call to its [`Limits`].
 //!
 //! Rules reach nothing but what they are given: no file, no clock, no network, no other process. They
@@ -17,12 +17,17 @@ mod date;
 mod engine;
 mod error;
 mod host;
+mod items;
+mod join;
+mod kind;
 mod launch;
 mod limits;
 mod locate;
 mod moment;
+mod options;
 mod path;
 mod pattern;
+mod reads;
 mod reload;
 mod snapshot;
 mod source;

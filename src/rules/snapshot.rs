@@ -5,17 +5,30 @@
 
 use std::cell::{Cell, RefCell};
 
+use super::reads::{Found, Node, Reads};
 use crate::yaml::Value;
 
 /// More places than this are not kept for the next call.
 const KEPT_PLACES: usize = 1_000;
 
+/// Where a value stands in the checklist, if its reads are of interest.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Place {
+    /// Not in the checklist.
+    #[default]
+    Elsewhere,
+    At(Node),
+    /// Under a key of a part; noted only when it is looked into.
+    Below(Node, Value),
+}
+
 /// The values that the views of the running call look at.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     call: Cell<u64>,
-    values: RefCell<Vec<Value>>,
+    values: RefCell<Vec<(Value, Place)>>,
     free: RefCell<Vec<usize>>,
+    reads: RefCell<Reads>,
 }
 
 /// A value of one call's snapshot.
@@ -27,22 +40,79 @@ pub(super) struct Handle {
 
 impl Snapshot {
     /// Keeps a value until its handle is released or the call ends.
-    pub(super) fn keep(&self, value: Value) -> Handle {
+    pub(super) fn keep(&self, value: Value, place: Place) -> Handle {
         let mut values = self.values.borrow_mut();
         let call = self.call.get();
-        if let Some(place) = self.free.borrow_mut().pop()
-            && let Some(slot) = values.get_mut(place)
+        if let Some(free) = self.free.borrow_mut().pop()
+            && let Some(slot) = values.get_mut(free)
         {
-            *slot = value;
-            return Handle { call, place };
+            *slot = (value, place);
+            return Handle { call, place: free };
         }
-        values.push(value);
+        values.push((value, place));
         Handle { call, place: values.len() - 1 }
     }
 
     /// The value; `None` once its call has ended.
     pub(super) fn get(&self, handle: &Handle) -> Option<Value> {
-        if handle.call == self.call.get() { self.values.borrow().get(handle.place).cloned() } else { None }
+        if handle.call != self.call.get() {
+            return None;
+        }
+        self.values.borrow().get(handle.place).map(|(value, _)| value.clone())
+    }
+
+    /// The place of the checklist itself.
+    pub(super) fn checklist(&self) -> Place {
+        Place::At(self.reads.borrow_mut().root())
+    }
+
+    /// The part of the checklist that a value is; `None` for other values, and once enough is noted.
+    fn node(&self, handle: &Handle) -> Option<Node> {
+        let mut values = self.values.borrow_mut();
+        let (_, place) = values.get_mut(handle.place).filter(|_| handle.call == self.call.get())?;
+        let mut reads = self.reads.borrow_mut();
+        match place {
+            Place::Elsewhere => None,
+            _ if reads.is_full() => None,
+            Place::At(node) => Some(*node),
+            Place::Below(parent, key) => {
+                let node = reads.below(*parent, key);
+                *place = Place::At(node);
+                Some(node)
+            }
+        }
+    }
+
+    /// Notes a look at a key of `seen`; answers the place of what was found.
+    pub(super) fn look(&self, handle: &Handle, seen: &Value, key: &Value, found: Found) -> Place {
+        let Some(node) = self.node(handle) else { return Place::Elsewhere };
+        let mut reads = self.reads.borrow_mut();
+        // A list that was walked through says more than its numbers do.
+        if matches!(seen, Value::List(_)) && reads.is_walked(node) {
+            Place::Below(node, key.clone())
+        } else {
+            Place::At(reads.look(node, key, found))
+        }
+    }
+
+    /// Notes that a value was gone through or counted.
+    pub(super) fn walk(&self, handle: &Handle) {
+        if let Some(node) = self.node(handle) {
+            self.reads.borrow_mut().walk(node);
+        }
+    }
+
+    /// The place of an entry that is come by on a walk.
+    pub(super) fn below(&self, handle: &Handle, key: &Value) -> Place {
+        self.node(handle).map_or(Place::Elsewhere, |node| Place::Below(node, key.clone()))
+    }
+
+    /// Takes the parts of the checklist that the call has looked at.
+    pub(super) fn take_reads(&self) -> Vec<String> {
+        let mut reads = self.reads.borrow_mut();
+        let list = reads.list();
+        reads.clear();
+        list
     }
 
     /// Gives a handle's place to the next value.
@@ -50,7 +120,7 @@ impl Snapshot {
         if handle.call == self.call.get()
             && let Some(slot) = self.values.borrow_mut().get_mut(handle.place)
         {
-            *slot = Value::Null;
+            *slot = (Value::Null, Place::Elsewhere);
             self.free.borrow_mut().push(handle.place);
         }
     }
@@ -74,16 +144,17 @@ mod tests {
     #[test]
     fn values_go_with_their_call_and_places_are_used_again() {
         let snapshot = Snapshot::default();
-        let (one, two) = (snapshot.keep(Value::Int(1)), snapshot.keep(Value::Int(2)));
+        let keep = |number| snapshot.keep(Value::Int(number), Place::Elsewhere);
+        let (one, two) = (keep(1), keep(2));
         snapshot.release(&one);
-        let three = snapshot.keep(Value::Int(3));
+        let three = keep(3);
         assert_eq!(
             (three.place, snapshot.get(&three), snapshot.get(&two)),
             (0, Some(Value::Int(3)), Some(Value::Int(2)))
         );
         snapshot.end();
         assert_eq!((snapshot.get(&two), snapshot.get(&three)), (None, None));
-        let four = snapshot.keep(Value::Int(4));
+        let four = keep(4);
         snapshot.release(&two);
         assert_eq!(snapshot.get(&four), Some(Value::Int(4)), "an old handle frees nothing");
     }

@@ -36,6 +36,8 @@ impl Stamp {
 #[derive(Debug)]
 struct SourceFile {
     path: PathBuf,
+    /// What Lua calls it.
+    chunk: String,
     text: Option<String>,
     stamp: Option<Stamp>,
     /// Whether the stamp alone tells that the text is still the same.
@@ -72,7 +74,12 @@ impl Sources {
     /// The file that Lua calls so.
     pub(super) fn file_of(&self, chunk: &str) -> Option<PathBuf> {
         let files = self.files.borrow();
-        files.iter().find(|file| self.chunk_name(&file.path) == chunk).map(|file| file.path.clone())
+        files.iter().find(|file| file.chunk == chunk).map(|file| file.path.clone())
+    }
+
+    /// Whether Lua calls one of the files so.
+    pub(super) fn has_chunk(&self, chunk: &str) -> bool {
+        self.files.borrow().iter().any(|file| file.chunk == chunk)
     }
 
     /// The file of a module that is required: `rivers.fraser` is `rivers/fraser.lua` in the rules'
@@ -102,6 +109,7 @@ impl Sources {
         let settled = stamp.is_some_and(is_settled);
         self.files.borrow_mut().push(SourceFile {
             path: path.to_owned(),
+            chunk: self.chunk_name(path),
             text: text.as_ref().ok().cloned(),
             stamp,
             is_settled: Cell::new(settled),

@@ -2,13 +2,19 @@
 
 /// How alike two names must be, by Jaro and Winkler, to be suggested; found by trying.
 const ALIKE: f64 = 0.84;
+/// The longest names that are compared, in bytes: the time that it takes grows with the square.
+const LONGEST_NAME: usize = 100;
 /// As many keys as an error lists.
 const MOST_LISTED: usize = 20;
 
 /// `; did you mean "host"?` if one of the candidates is close to what was written.
 pub(super) fn did_you_mean<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    if written.len() > LONGEST_NAME {
+        return None;
+    }
     let lower = written.to_lowercase();
     candidates
+        .filter(|candidate| candidate.len() <= LONGEST_NAME)
         .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0))

@@ -5,7 +5,7 @@ use mlua::{IntoLuaMulti, Lua, LuaString, MultiValue, Table, Value as LuaValue, V
 
 use super::budget::Budget;
 use super::error::fail;
-use super::launch::kind_name;
+use super::kind::kind_name;
 use super::pattern::{Capture, Matcher, PatternError};
 
 /// Bytes that a search or a copy goes through in the time of about one instruction.

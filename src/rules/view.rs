@@ -7,7 +7,8 @@ use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, UserData, UserDataMethods, 
 
 use super::error::fail;
 use super::moment::Moment;
-use super::snapshot::{Handle, Snapshot};
+use super::reads::Found;
+use super::snapshot::{Handle, Place, Snapshot};
 use crate::yaml::{Map, Value};
 
 /// A list, a mapping or a set of the snapshot that the rule was given.
@@ -28,7 +29,7 @@ const LONGEST_INTEGER: u64 = 100_000;
 /// A value as a rule sees it. Null is `nil`; in a list, where `nil` would end it, see [`item`].
 ///
 /// An integer beyond 64 bits is text with all its digits; bytes are a Lua string.
-fn to_lua(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value) -> mlua::Result<LuaValue> {
+fn to_lua(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value, place: Place) -> mlua::Result<LuaValue> {
     Ok(match value {
         Value::Null => LuaValue::Nil,
         Value::Bool(flag) => LuaValue::Boolean(*flag),
@@ -43,23 +44,29 @@ fn to_lua(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value) -> mlua::Result<Lua
         Value::Date(date) => LuaValue::UserData(lua.create_userdata(Moment::from_date(*date))?),
         Value::DateTime(time) => LuaValue::UserData(lua.create_userdata(Moment::from_yaml(*time))?),
         Value::List(_) | Value::Map(_) | Value::Set(_) => {
-            LuaValue::UserData(lua.create_userdata(View::new(snapshot, value.clone()))?)
+            LuaValue::UserData(lua.create_userdata(View::new(snapshot, value.clone(), place))?)
         }
     })
 }
 
 /// A value as an argument of a rule: a view in any case, an empty one if there is nothing to see.
-pub(super) fn root(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value) -> mlua::Result<AnyUserData> {
+/// What a rule reads of the checklist, whose place is [`Snapshot::checklist`], is noted.
+pub(super) fn root(
+    lua: &Lua,
+    snapshot: &Rc<Snapshot>,
+    value: &Value,
+    place: Place,
+) -> mlua::Result<AnyUserData> {
     let value = match value {
         Value::List(_) | Value::Map(_) | Value::Set(_) => value.clone(),
         _ => Value::from(Map::new()),
     };
-    lua.create_userdata(View::new(snapshot, value))
+    lua.create_userdata(View::new(snapshot, value, place))
 }
 
 /// The same for an item of a list, or a key: null is the value `null`.
-fn item(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value) -> mlua::Result<LuaValue> {
-    if value.is_null() { Ok(LuaValue::NULL) } else { to_lua(lua, snapshot, value) }
+fn item(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value, place: Place) -> mlua::Result<LuaValue> {
+    if value.is_null() { Ok(LuaValue::NULL) } else { to_lua(lua, snapshot, value, place) }
 }
 
 /// The keys that a Lua value may stand for, the likeliest first: to Lua `1` and `1.0` are one key.
@@ -89,8 +96,8 @@ fn keys(key: &LuaValue) -> [Option<Value>; 2] {
 }
 
 impl View {
-    fn new(snapshot: &Rc<Snapshot>, value: Value) -> Self {
-        Self { snapshot: Rc::clone(snapshot), handle: snapshot.keep(value) }
+    fn new(snapshot: &Rc<Snapshot>, value: Value, place: Place) -> Self {
+        Self { snapshot: Rc::clone(snapshot), handle: snapshot.keep(value, place) }
     }
 
     /// What the rule looks at.
@@ -108,6 +115,7 @@ impl View {
     }
 
     fn len(&self, lua: &Lua) -> mlua::Result<usize> {
+        self.snapshot.walk(&self.handle);
         Ok(match &self.seen(lua)? {
             Value::List(items) => items.len(),
             Value::Set(members) => members.len(),
@@ -122,56 +130,88 @@ impl View {
 
     fn index(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<LuaValue> {
         let seen = self.seen(lua)?;
-        if let (Value::List(items), LuaValue::Integer(place)) = (&seen, key) {
-            let place = usize::try_from(*place).ok().and_then(|place| place.checked_sub(1));
-            return place
-                .and_then(|place| items.get(place))
-                .map_or(Ok(LuaValue::Nil), |value| item(lua, &self.snapshot, value));
+        let candidates = keys(key);
+        for key in candidates.iter().flatten() {
+            let found = match &seen {
+                Value::Map(map) => map.get(key),
+                Value::List(items) => list_item(items, key),
+                Value::Set(members) if members.contains(key) => {
+                    self.look(&seen, key, Found::Value);
+                    return Ok(LuaValue::Boolean(true));
+                }
+                _ => None,
+            };
+            let Some(value) = found else { continue };
+            let found = match value {
+                Value::List(_) | Value::Map(_) | Value::Set(_) => Found::Container,
+                _ => Found::Value,
+            };
+            let place = self.look(&seen, key, found);
+            return if matches!(seen, Value::List(_)) {
+                item(lua, &self.snapshot, value, place)
+            } else {
+                to_lua(lua, &self.snapshot, value, place)
+            };
         }
-        for key in keys(key).into_iter().flatten() {
-            match &seen {
-                Value::Map(map) => {
-                    if let Some(value) = map.get(&key) {
-                        return to_lua(lua, &self.snapshot, value);
-                    }
-                }
-                Value::Set(members) if members.contains(&key) => return Ok(LuaValue::Boolean(true)),
-                Value::List(items) => {
-                    if let Value::Int(place) = key {
-                        let place = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
-                        if let Some(value) = place.and_then(|place| items.get(place)) {
-                            return item(lua, &self.snapshot, value);
-                        }
-                    }
-                }
-                _ => {}
-            }
+        if let Some(key) = &candidates[0] {
+            self.look(&seen, key, Found::Nothing);
         }
         Ok(LuaValue::Nil)
     }
 
+    fn look(&self, seen: &Value, key: &Value, found: Found) -> Place {
+        self.snapshot.look(&self.handle, seen, key, found)
+    }
+
+    /// The keys and values, at most so many.
+    pub(super) fn entries(&self, lua: &Lua, most: usize) -> mlua::Result<Vec<(LuaValue, LuaValue)>> {
+        let mut entries = Vec::new();
+        while entries.len() < most
+            && let Some(entry) = self.at(lua, entries.len())?
+        {
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
     /// The key and value at a place, counted from 0; `nil` behind the last.
     fn entry(&self, lua: &Lua, place: usize) -> mlua::Result<MultiValue> {
-        let found = match &self.seen(lua)? {
+        Ok(match self.at(lua, place)? {
+            Some((key, value)) => MultiValue::from_iter([key, value]),
+            None => MultiValue::from_iter([LuaValue::Nil]),
+        })
+    }
+
+    fn at(&self, lua: &Lua, place: usize) -> mlua::Result<Option<(LuaValue, LuaValue)>> {
+        self.snapshot.walk(&self.handle);
+        let below = |key: &Value, value: &Value| match value {
+            Value::List(_) | Value::Map(_) | Value::Set(_) => self.snapshot.below(&self.handle, key),
+            _ => Place::Elsewhere,
+        };
+        Ok(match &self.seen(lua)? {
             Value::List(items) => match items.get(place) {
-                Some(value) => Some((LuaValue::Integer(lua_index(place)), item(lua, &self.snapshot, value)?)),
+                Some(value) => {
+                    let number = lua_index(place);
+                    let below = below(&Value::Int(number), value);
+                    Some((LuaValue::Integer(number), item(lua, &self.snapshot, value, below)?))
+                }
                 None => None,
             },
             Value::Map(map) => match map.get_index(place) {
                 Some((key, value)) => {
-                    Some((item(lua, &self.snapshot, key)?, to_lua(lua, &self.snapshot, value)?))
+                    let below = below(key, value);
+                    let key = item(lua, &self.snapshot, key, Place::Elsewhere)?;
+                    Some((key, to_lua(lua, &self.snapshot, value, below)?))
                 }
                 None => None,
             },
             Value::Set(members) => match members.get_index(place) {
-                Some(key) => Some((item(lua, &self.snapshot, key)?, LuaValue::Boolean(true))),
+                Some(key) => {
+                    Some((item(lua, &self.snapshot, key, Place::Elsewhere)?, LuaValue::Boolean(true)))
+                }
                 None => None,
             },
             _ => None,
-        };
-        Ok(match found {
-            Some((key, value)) => MultiValue::from_iter([key, value]),
-            None => MultiValue::from_iter([LuaValue::Nil]),
         })
     }
 
@@ -203,6 +243,12 @@ impl View {
             _ => false,
         }
     }
+}
+
+/// The item of a list under a key that counts from 1.
+fn list_item<'a>(items: &'a [Value], key: &Value) -> Option<&'a Value> {
+    let Value::Int(place) = key else { return None };
+    items.get(usize::try_from(*place).ok()?.checked_sub(1)?)
 }
 
 fn lua_index(place: usize) -> i64 {

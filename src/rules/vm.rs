@@ -14,6 +14,7 @@ use super::budget::{self, Limit};
 use super::error::{self, LoadError};
 use super::host::Host;
 use super::limits::Options;
+use super::snapshot::Place;
 use super::source::Sources;
 use super::view;
 use crate::core::LogLine;
@@ -95,7 +96,7 @@ impl Vm {
         // The default keeps Lua's own `pcall`, which a coroutine can yield across.
         let lua = Lua::new_with(libraries, LuaOptions::default())?;
         lua.set_memory_limit(options.limits.memory)?;
-        let host = Rc::new(Host::new(options.clone()));
+        let host = Rc::new(Host::new(options.clone(), Rc::clone(sources)));
         host.start(None, None);
         budget::install(&lua, &host.budget)?;
         super::date::install(&lua)?;
@@ -159,7 +160,7 @@ impl Vm {
         function: &Function,
         (message, config, checklist): (&Message, &Value, &Value),
         now: &ZonedDateTime,
-        read: impl FnOnce(MultiValue) -> T,
+        read: impl FnOnce(&Host, MultiValue) -> T,
     ) -> Result<T, CallError> {
         self.host.start(Some(now.clone()), Some(message.clone()));
         let message: Value = [
@@ -176,12 +177,15 @@ impl Vm {
         &self,
         function: &Function,
         arguments: [&Value; 3],
-        read: impl FnOnce(MultiValue) -> T,
+        read: impl FnOnce(&Host, MultiValue) -> T,
     ) -> mlua::Result<T> {
-        let [message, config, checklist] =
-            arguments.map(|value| view::root(&self.lua, &self.host.snapshot, value));
-        let (message, config, checklist) = (message?, config?, checklist?);
-        let result = self.run((function, &message, &config, &checklist)).map(read);
+        let [message, config, checklist] = arguments;
+        let snapshot = &self.host.snapshot;
+        let message = view::root(&self.lua, snapshot, message, Place::Elsewhere)?;
+        let config = view::root(&self.lua, snapshot, config, Place::Elsewhere)?;
+        let checklist = view::root(&self.lua, snapshot, checklist, snapshot.checklist())?;
+        let result = self.run((function, &message, &config, &checklist));
+        let result = result.map(|returned| read(&self.host, returned));
         self.host.end();
         result
     }
@@ -202,6 +206,11 @@ impl Vm {
             self.thread.set(Some(thread));
         }
         returned
+    }
+
+    /// Takes the parts of the checklist that the call looked at.
+    pub(super) fn take_keys_read(&self) -> Vec<String> {
+        self.host.snapshot.take_reads()
     }
 
     /// Takes what the call logged.

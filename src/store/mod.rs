@@ -6,6 +6,6 @@ pub mod poison_file;
 pub mod seal;
 
 pub use checklist_file::{ChecklistFile, LoadError};
-pub use journal::{Journal, JournalError};
+pub use journal::{History, Journal, JournalError};
 pub use poison_file::PoisonFile;
 pub use seal::Seal;

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Zmq};
 use crate::core::Signal;
 use crate::logging::{self, Logger, Role};
 use crate::message::Message;
-use crate::net::{Client, ClientError};
+use crate::net::{Client, ClientError, Delay};
 use crate::yaml::Value;
 
 /// How long a worker waits for a reply before it says so in its log, and again.
@@ -182,17 +182,17 @@ impl Context {
     ///
     /// # Errors
     /// When the message registry does not have the message or the reply, or the wire fails.
-    pub fn tell_manager(&self, r#type: &str, payload: Value) -> Result<Option<Message>, WorkerError> {
-        let words = self.words(r#type)?;
-        let Some(client) = &self.client else {
+    pub fn tell_manager(&mut self, r#type: &str, payload: Value) -> Result<Option<Message>, WorkerError> {
+        let words = self.words(r#type)?.to_owned();
+        let Some(client) = &mut self.client else {
             self.log.debug(format_args!(
                 "**debug mode** message that would have been sent to manager: ({type} {words})"
             ));
             return Ok(None);
         };
         let message = Message::new(self.name, r#type, payload);
-        let reply =
-            self.exchange(client, &message, words).map_err(|error| WorkerError::new(error.to_string()))?;
+        let reply = exchange(client, message, &words, &self.log, &self.config.zmq)
+            .map_err(|error| WorkerError::new(error.to_string()))?;
         let words = self.config.registry.manager.get(&reply.r#type).ok_or_else(|| {
             let file = self.config.file.display();
             WorkerError::new(format!(
@@ -202,18 +202,6 @@ impl Context {
         })?;
         self.log.debug(format_args!("received message from {}: ({}) {words}", reply.source, reply.r#type));
         Ok(Some(reply))
-    }
-
-    fn exchange(&self, client: &Client, message: &Message, words: &str) -> Result<Message, ClientError> {
-        client.send(message)?;
-        self.log.debug(format_args!("sent message: ({}) {words}", message.r#type));
-        client.receive(PATIENCE, &mut |rounds| {
-            self.log.warning(still_waiting(
-                PATIENCE * rounds,
-                &self.config.zmq.host,
-                self.config.zmq.workers_port,
-            ));
-        })
     }
 
     /// What the registry says that a message of this worker's means.
@@ -230,6 +218,26 @@ impl Context {
             ))
         })
     }
+}
+
+fn exchange(
+    client: &mut Client,
+    message: Message,
+    words: &str,
+    log: &Logger,
+    broker: &Zmq,
+) -> Result<Message, ClientError> {
+    let sent = format!("sent message: ({}) {words}", message.r#type);
+    client.send(message)?;
+    log.debug(sent);
+    let (host, port) = (&broker.host, broker.workers_port);
+    client.receive(PATIENCE, &mut |delay| match delay {
+        Delay::NoReply(rounds) => log.warning(still_waiting(PATIENCE * rounds, host, port)),
+        Delay::SentAgain => log.warning(format_args!(
+            "the connection to the message broker ({host} port {port}) was lost before the reply came; the message is \
+             sent again"
+        )),
+    })
 }
 
 fn still_waiting(waited: Duration, host: &str, port: u16) -> String {

@@ -11,7 +11,7 @@ fn the_seed_s_rules_lead_from_sleep_to_awaken_to_rotate_logs() {
     let next = |source: &str, r#type: &str| {
         let message = Message::new(source, r#type, Value::Null);
         let call = engine.after(&message, &Value::Null, &Value::Null, &now());
-        call.result.unwrap().next_workers
+        without_places(call.result.unwrap()).next_workers
     };
     assert_eq!(next("sleep", "success"), [worker("awaken", &[])]);
     assert_eq!(next("awaken", "success"), [worker("rotate_logs", &[])]);
@@ -114,7 +114,7 @@ fn a_wrong_answer_is_described() {
         (
             "return {}, {}, 1",
             "after_sleep returned more than two values; return a list of workers to launch, and a second list of \
-             names if they must wait for one another",
+             names, or a Join, if they must wait for one another",
         ),
     ];
     for (body, expected) in cases {
@@ -153,10 +153,6 @@ fn a_wrong_launch_is_described_where_it_stands() {
             "NextWorker(\"a\"): args[1] is a table; an argument is text, an integer or a date",
         ),
         ("NextWorker('a', { 'x\\0y' })", "NextWorker(\"a\"): args[1] has a zero byte in it"),
-        (
-            "NextWorker('a', {}, { delay = '10m' })",
-            "NextWorker: the option \"delay\" is not supported in this version; only host is",
-        ),
         (
             "NextWorker('a', {}, { hots = 'x' })",
             "NextWorker: there is no option \"hots\"; did you mean \"host\"?",

@@ -166,12 +166,25 @@ fn nested_coroutines_end_together() {
 fn launches_cannot_hold_endless_memory() {
     expect_failure(
         "local t = {} while true do t[#t + 1] = NextWorker('a', { ('x'):rep(100000) .. #t }) end",
-        "NextWorker: the launches of this rule hold more than 1 MB of text",
+        "NextWorker(\"a\"): the launches of this rule hold more than 1 MB of text",
     );
     expect_failure(
         "local t = {} for i = 1, 20000 do t[i] = 'x' end NextWorker('a', t)",
         "args has more than 10000 items",
     );
+    let held = "the launches of this rule hold more than 1 MB of text";
+    // A text that is used many times is copied many times.
+    let text = "local s, t = ('x'):rep(100000), {}";
+    for body in [
+        "for i = 1, 10000 do t[i] = s end NextWorker('a', t)",
+        "local w = NextWorker('a', { s }) for i = 1, 10000 do t[i] = w end return t",
+        "local w = NextWorker('a', { s }) for i = 1, 10000 do t[i] = w end Join{ name = 'j', wait_for = { 'a' }, launch = t }",
+        "local w = NextWorker('a', { s }) while true do w:with{ delay = 1 } end",
+        "for i = 1, 1000 do t['V' .. i] = s end NextWorker('a', {}, { env = t })",
+        "for i = 1, 10000 do t[i] = s end return {}, t",
+    ] {
+        expect_failure(&format!("{text} {body}"), held);
+    }
     expect_failure("error(('x'):rep(1000000))", "xxx…");
     let error = Nowcast::rule("error(('x'):rep(1000000))").error();
     assert!(error.len() < 11_000, "{} bytes", error.len());

@@ -10,8 +10,13 @@ use nowcast::rules::{Engine, Limits, LoadError, Options};
 use nowcast::yaml::{Map, Value};
 
 mod answers;
+mod documented;
 mod hostile;
+mod joins;
+mod keys_read;
 mod library;
+mod options;
+mod places;
 mod repeatable;
 mod sandbox;
 mod views;
@@ -87,8 +92,13 @@ impl Nowcast {
         self.engine.after(&message, &self.config, &self.checklist, &now())
     }
 
+    /// What `after_sleep` returned, without the places of its launches.
     fn answer(&self) -> RuleAnswer {
-        self.call("sleep").result.unwrap_or_else(|error| panic!("{error}"))
+        self.answer_of("sleep")
+    }
+
+    fn answer_of(&self, source: &str) -> RuleAnswer {
+        without_places(self.call(source).result.unwrap_or_else(|error| panic!("{error}")))
     }
 
     /// What the rule logged, each value of one `log.info(…)` in a line.
@@ -116,9 +126,15 @@ impl Nowcast {
 
     /// A good rule of the same file still works.
     fn expect_well(&self) {
-        let answer = self.call("good").result.unwrap_or_else(|error| panic!("{error}"));
+        let answer = self.answer_of("good");
         assert_eq!(answer.next_workers, [worker("fine", &[])]);
     }
+}
+
+fn without_places(mut answer: RuleAnswer) -> RuleAnswer {
+    let own = answer.join.iter_mut().flat_map(|join| &mut join.launch);
+    answer.next_workers.iter_mut().chain(own).for_each(|worker| worker.place = None);
+    answer
 }
 
 fn worker(module: &str, args: &[&str]) -> NextWorker {

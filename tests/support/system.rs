@@ -254,6 +254,20 @@ message registry:
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     }
 
+    /// An operator's command; its exit status and what it printed.
+    pub fn operation(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.command(arguments).output().expect("the command runs");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code(), text)
+    }
+
+    /// An operator's command that succeeds; what it printed.
+    pub fn operate(&self, arguments: &[&str]) -> String {
+        let (status, text) = self.operation(arguments);
+        assert_eq!(status, Some(0), "{arguments:?}: {text}\n{}", self.describe());
+        text
+    }
+
     /// What a program has written so far.
     pub fn log(&self, name: &str) -> String {
         let bytes = fs::read(self.path(&format!("{name}.out"))).unwrap_or_default();

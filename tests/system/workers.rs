@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nowcast::config::Zmq;
 use nowcast::message::Message;
-use nowcast::net::Client;
+use nowcast::net::{Client, Delay};
 use nowcast::yaml::Value;
 use rustix::process::Signal;
 
@@ -109,11 +109,12 @@ fn a_worker_that_waits_says_so_again_and_again() {
         manager_port: system.manager_port,
         workers_port: system.workers_port,
     };
-    let client = Client::connect(&zmq).expect("connected");
-    client.send(&Message::new("sleep", "success", Value::Null)).expect("sent");
+    let mut client = Client::connect(&zmq).expect("connected");
+    client.send(Message::new("sleep", "success", Value::Null)).expect("sent");
     let manager = system.context.socket(zmq::REP).expect("a socket");
     let mut rounds = Vec::new();
-    let reply = client.receive(Duration::from_millis(20), &mut |round| {
+    let reply = client.receive(Duration::from_millis(20), &mut |delay| {
+        let Delay::NoReply(round) = delay else { panic!("the connection was lost") };
         rounds.push(round);
         if round == 3 {
             manager.connect(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("connected");

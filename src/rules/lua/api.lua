@@ -16,6 +16,9 @@ local function arguments(what, ...)
   for i = 1, raw_select("#", ...) do
     if list[i] == nil then
       fail(what .. ": argument " .. i .. " after the worker's name is nil; is a name misspelt, or the checklist incomplete?")
+    elseif raw_type(list[i]) == "table" then
+      fail(what .. ": argument " .. i .. " after the worker's name is a table; options go behind the call, as in "
+        .. what .. '(…):with{ delay = "10m" }')
     end
   end
   return list
@@ -30,6 +33,10 @@ function api.worker_on(computer, name, ...)
     fail("worker_on: the host must be text, got " .. host.kind_name(computer))
   end
   return launch("worker_on", host.qualified("worker_on", name), arguments("worker_on", ...), { host = computer })
+end
+
+function api.Join(spec)
+  return host.join(spec)
 end
 
 function api.add(list, ...)

@@ -205,6 +205,10 @@ end
 
 function base.ipairs(t)
   host.readable(t, "ipairs")
+  if raw_type(t) ~= "table" then
+    -- Noted as one look at the whole list rather than as one at each item.
+    local _ = #t
+  end
   return next_item, t, 0
 end
 

@@ -1,0 +1,135 @@
+//! The requests that no reply has come to yet. It never decides when they are sent.
+
+use std::collections::BTreeMap;
+
+use crate::net::Ticket;
+use crate::net::socket::Frames;
+
+/// Every unanswered request, whole, in the order in which they came.
+///
+/// There is no limit: a request is kept until its reply comes, also when its worker has gone meanwhile,
+/// for the manager has to learn what the worker had to say.
+pub(super) struct Requests {
+    epoch: u64,
+    last: u64,
+    open: BTreeMap<u64, Frames>,
+    /// Those below were sent to the manager that is there now.
+    next: u64,
+}
+
+impl Requests {
+    /// None yet. `epoch` is a number that no earlier broker had.
+    pub(super) fn new(epoch: u64) -> Self {
+        Self { epoch, last: 0, open: BTreeMap::new(), next: 0 }
+    }
+
+    /// Keeps a request as a worker sent it, and puts a ticket in front.
+    pub(super) fn keep(&mut self, mut frames: Frames) {
+        self.last += 1;
+        frames.insert(0, Ticket { epoch: self.epoch, number: self.last }.to_frame());
+        self.open.insert(self.last, frames);
+    }
+
+    /// The first request that is still to be sent.
+    pub(super) fn unsent(&self) -> Option<&Frames> {
+        self.open.range(self.next..).next().map(|(_, frames)| frames)
+    }
+
+    /// The first request that was to be sent has been.
+    pub(super) fn sent(&mut self) {
+        if let Some((number, _)) = self.open.range(self.next..).next() {
+            self.next = number + 1;
+        }
+    }
+
+    /// All of them are to be sent, and so many for another time.
+    pub(super) fn send_again(&mut self) -> usize {
+        let count = self.open.range(..self.next).count();
+        self.next = 0;
+        count
+    }
+
+    /// Takes the ticket off a reply and answers whether its request was open. It is not when an earlier
+    /// broker had it, or when this is the second reply to a request that was sent twice.
+    pub(super) fn answered(&mut self, reply: &mut Frames) -> bool {
+        let ticket = reply.first().and_then(|frame| Ticket::from_frame(frame));
+        let open = ticket
+            .is_some_and(|ticket| ticket.epoch == self.epoch && self.open.remove(&ticket.number).is_some());
+        if open {
+            reply.remove(0);
+        }
+        open
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn three() -> Requests {
+        let mut requests = Requests::new(7);
+        for body in ["a", "b", "c"] {
+            requests.keep(vec![b"worker".to_vec(), Vec::new(), body.into()]);
+        }
+        requests
+    }
+
+    fn send(requests: &mut Requests) -> Option<Frames> {
+        let frames = requests.unsent().cloned();
+        requests.sent();
+        frames
+    }
+
+    fn bodies(requests: &mut Requests) -> String {
+        let bodies = std::iter::from_fn(|| send(requests).and_then(|mut frames| frames.pop()));
+        bodies.map(|body| String::from_utf8(body).expect("text")).collect()
+    }
+
+    #[test]
+    fn each_is_sent_once_and_in_order() {
+        let mut requests = three();
+        assert_eq!(bodies(&mut requests), "abc");
+        requests.keep(vec![b"d".to_vec()]);
+        assert_eq!(bodies(&mut requests), "d");
+        assert_eq!(requests.len(), 4);
+    }
+
+    #[test]
+    fn what_is_open_is_sent_again_before_anything_new() {
+        let mut requests = three();
+        send(&mut requests);
+        let mut second = send(&mut requests).expect("a request");
+        assert!(requests.answered(&mut second));
+        assert_eq!(requests.send_again(), 1);
+        requests.keep(vec![b"d".to_vec()]);
+        assert_eq!(bodies(&mut requests), "acd");
+    }
+
+    #[test]
+    fn a_request_is_answered_once_and_only_with_its_own_ticket() {
+        let mut requests = three();
+        let reply = send(&mut requests).expect("a request");
+        let mut first = reply.clone();
+        assert!(requests.answered(&mut first));
+        assert_eq!(first, reply[1..]);
+        assert!(!requests.answered(&mut reply.clone()));
+        let mut of_another_broker = vec![Ticket { epoch: 8, number: 2 }.to_frame()];
+        assert!(!requests.answered(&mut of_another_broker));
+        assert!(!requests.answered(&mut Vec::new()));
+        assert_eq!(requests.len(), 2);
+    }
+
+    #[test]
+    fn a_reply_to_a_request_that_is_to_be_sent_again_makes_that_needless() {
+        let mut requests = three();
+        let mut reply = send(&mut requests).expect("a request");
+        requests.send_again();
+        assert!(requests.answered(&mut reply));
+        assert_eq!(bodies(&mut requests), "bc");
+    }
+}

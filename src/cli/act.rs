@@ -1,0 +1,109 @@
+//! The operators' commands that are one request to the manager: `retry`, `kill`, `hold`, `release`, `drop`.
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::operate::{Common, moment, number};
+use crate::core::hold::Target;
+use crate::core::{Command, Number};
+
+/// `nowcast retry`
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Retry {
+    #[command(flatten)]
+    common: Common,
+    /// The number of a parked message
+    #[arg(value_parser = number, required_unless_present = "all", conflicts_with = "all")]
+    message: Option<Number>,
+    /// Every parked message
+    #[arg(long)]
+    all: bool,
+    /// The checklist that the rule sees: that of now, or that of then
+    #[arg(long, value_name = "WHEN", default_value = "now", value_parser = ["now", "then"], conflicts_with = "all")]
+    checklist: String,
+}
+
+impl Retry {
+    pub(super) fn run(&self) -> ExitCode {
+        let checklist_then = self.checklist == "then";
+        self.common.ask(Command::Retry { message: self.message, checklist_then })
+    }
+}
+
+/// `nowcast kill`
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Kill {
+    #[command(flatten)]
+    common: Common,
+    /// The number of a run
+    #[arg(value_parser = number)]
+    run: Number,
+}
+
+impl Kill {
+    pub(super) fn run(&self) -> ExitCode {
+        self.common.ask(Command::Kill { run: self.run })
+    }
+}
+
+/// `nowcast hold`
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Hold {
+    #[command(flatten)]
+    common: Common,
+    /// The launches of this worker
+    #[arg(long, group = "what")]
+    worker: Option<String>,
+    /// The launches on this host
+    #[arg(long, group = "what")]
+    host: Option<String>,
+    /// Every launch
+    #[arg(long, group = "what")]
+    all: bool,
+    /// When the hold ends by itself: 06:00, 2026-03-14 06:00, or 3h from now
+    #[arg(long, value_parser = moment)]
+    until: Option<Timestamp>,
+    /// Why, for the others
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+impl Hold {
+    pub(super) fn run(&self) -> ExitCode {
+        let target = match (&self.worker, &self.host, self.all) {
+            (Some(worker), ..) => Target::Worker(worker.clone()),
+            (_, Some(host), _) => Target::Host(host.clone()),
+            (None, None, true) => Target::All,
+            (None, None, false) => {
+                eprintln!("say what is to be held: --worker NAME, --host NAME or --all");
+                return ExitCode::from(super::USAGE);
+            }
+        };
+        self.common.ask(Command::Hold { target, until: self.until, reason: self.reason.clone() })
+    }
+}
+
+/// `nowcast release` and `nowcast drop`
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct What {
+    #[command(flatten)]
+    common: Common,
+    /// A number that nowcast status shows
+    #[arg(value_parser = number)]
+    what: Number,
+}
+
+impl What {
+    pub(super) fn release(&self) -> ExitCode {
+        self.common.ask(Command::Release { what: self.what })
+    }
+
+    pub(super) fn drop(&self) -> ExitCode {
+        self.common.ask(Command::Drop { what: self.what })
+    }
+}

@@ -1,0 +1,110 @@
+//! What the operators' commands have in common: the configuration, the way to the manager, the answer.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use jiff::{Timestamp, ZonedDateTime};
+
+use super::{USAGE, environment};
+use crate::config::{self, Config, duration};
+use crate::core::{Answer, Command, Number};
+use crate::net::{Call, control};
+
+/// The options that every operator's command has.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Common {
+    /// nowcast's configuration file
+    #[arg(short, long, value_name = "CONFIG", env = "NOWCAST_YAML", default_value = "nowcast.yaml")]
+    pub config: PathBuf,
+    /// Print JSON for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Common {
+    /// Reads the configuration; one that cannot be used is said, and is the end.
+    pub(super) fn load(&self) -> Result<Config, ExitCode> {
+        let lookup = environment::with_defaults(&self.config);
+        match config::load_with(&self.config, &lookup) {
+            Ok((config, _)) => Ok(config),
+            Err(error) => {
+                eprintln!("{error}");
+                Err(ExitCode::from(USAGE))
+            }
+        }
+    }
+
+    /// Asks the manager for something and shows its answer. The exit status is 0 if it was done.
+    pub(super) fn ask(&self, command: Command) -> ExitCode {
+        let config = match self.load() {
+            Ok(config) => config,
+            Err(status) => return status,
+        };
+        match Self::call(&config, command) {
+            Ok(answer) => self.show(&answer),
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    /// Asks the manager.
+    pub(super) fn call(config: &Config, command: Command) -> Result<Answer, control::CallError> {
+        control::call(&config.journal.folder, &Call { user: user(), command })
+    }
+
+    /// Prints an answer.
+    pub(super) fn show(&self, answer: &Answer) -> ExitCode {
+        if self.json {
+            // An answer is text and numbers, which JSON has.
+            println!("{}", serde_json::to_string(answer).unwrap_or_default());
+        } else if answer.done {
+            println!("{}", answer.text);
+        } else {
+            eprintln!("{}", answer.text);
+        }
+        if answer.done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// Who asks: the person behind `sudo`, or the user. Only the manager's own user and root can ask at all.
+fn user() -> String {
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
+/// A number as people write it: `8812` or `#8812`.
+pub(super) fn number(text: &str) -> Result<Number, String> {
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    digits.parse().map(Number).map_err(|_| format!("{text:?} is no number; nowcast status shows them"))
+}
+
+/// A moment as people write it: `2026-03-14 06:00`, `06:00` (the next one), or a span from now, `3h`.
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
+    let now = ZonedDateTime::now();
+    if let Ok(span) = duration::parse(text) {
+        return now.timestamp().checked_add(span).map_err(|error| error.to_string());
+    }
+    if let Ok(time) = text.parse::<jiff::civil::Time>() {
+        let at = |date: jiff::civil::Date| date.to_datetime(time).to_zoned_datetime(now.time_zone().clone());
+        let today = at(now.date()).map_err(|error| error.to_string())?;
+        let next = if today > now {
+            today
+        } else {
+            at(now.date().tomorrow().map_err(|e| e.to_string())?).map_err(|e| e.to_string())?
+        };
+        return Ok(next.timestamp());
+    }
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    let civil: jiff::civil::DateTime = text.parse().map_err(|_| {
+        format!("{text:?} is no moment; write it as 2026-03-14 06:00, 06:00 or, from now on, 3h")
+    })?;
+    let zoned = civil.to_zoned_datetime(now.time_zone().clone()).map_err(|error| error.to_string())?;
+    Ok(zoned.timestamp())
+}

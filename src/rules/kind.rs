@@ -1,0 +1,54 @@
+//! What errors call a Lua value.
+
+use mlua::Value as LuaValue;
+
+use super::join::Join;
+use super::launch::Launch;
+use super::moment::Moment;
+use super::view::View;
+
+/// The longest text that an error shows, in bytes.
+const LONGEST_SHOWN: usize = 60;
+
+/// The kind of a value: "a table", "text".
+pub(super) fn kind_name(value: &LuaValue) -> &'static str {
+    match value {
+        LuaValue::Nil => "nil",
+        LuaValue::Boolean(_) => "true or false",
+        LuaValue::LightUserData(_) => "null",
+        LuaValue::Integer(_) => "an integer",
+        LuaValue::Number(_) => "a number",
+        LuaValue::String(_) => "text",
+        LuaValue::Table(_) => "a table",
+        LuaValue::Function(_) => "a function",
+        LuaValue::Thread(_) => "a coroutine",
+        LuaValue::UserData(object) if object.is::<View>() => "a table",
+        LuaValue::UserData(object) if object.is::<Moment>() => "a date",
+        LuaValue::UserData(object) if object.is::<Launch>() => "a NextWorker",
+        LuaValue::UserData(object) if object.is::<Join>() => "a Join",
+        _ => "an object",
+    }
+}
+
+/// A value in an error: numbers and short texts as they are, others by their kind.
+pub(super) fn described(value: &LuaValue) -> String {
+    match value {
+        LuaValue::String(text) if text.as_bytes().len() <= LONGEST_SHOWN => {
+            format!("the text {:?}", text.to_string_lossy())
+        }
+        LuaValue::Integer(number) => format!("the number {number}"),
+        LuaValue::Number(number) => format!("the number {number:?}"),
+        LuaValue::Boolean(flag) => flag.to_string(),
+        other => kind_name(other).to_owned(),
+    }
+}
+
+/// The whole number that a Lua number stands for: to Lua `3` and `3.0` are one.
+pub(super) fn whole(value: &LuaValue) -> Option<i64> {
+    match value {
+        LuaValue::Integer(number) => Some(*number),
+        #[allow(clippy::cast_possible_truncation, reason = "only whole numbers in range pass the guard")]
+        LuaValue::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => Some(*number as i64),
+        _ => None,
+    }
+}

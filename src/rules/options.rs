@@ -1,0 +1,200 @@
+//! The options of a launch: `{ host = "…", delay = "10m", at = "05:15", … }`.
+//!
+//! Reads no clock: what a time of day means depends on the time of the message alone.
+
+use jiff::civil::Time;
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+use mlua::{Lua, Value as LuaValue};
+
+use super::host::Host;
+use super::items::{entries, known};
+use super::kind::{described, kind_name, whole};
+use super::launch::name;
+use super::moment::Moment;
+use crate::config::duration;
+use crate::core::NextWorker;
+
+const KNOWN: [&str; 7] = ["host", "delay", "at", "timeout", "retries", "retry_delay", "env"];
+
+/// More retries than this are a mistake.
+const MOST_RETRIES: i64 = 1_000;
+/// As many environment variables as one launch may set.
+const MOST_VARIABLES: usize = 1_000;
+/// The longest span of time: what lies further ahead is a mistake of units.
+const LONGEST_SPAN: SignedDuration = SignedDuration::from_hours(24 * 3_653);
+/// The longest text that may be a time or a span, in bytes.
+const LONGEST_TEXT: usize = 100;
+
+/// Sets what a rule says of a launch beside its module and arguments.
+pub(super) fn apply(
+    lua: &Lua,
+    call: &Host,
+    worker: &mut NextWorker,
+    options: &LuaValue,
+) -> Result<(), String> {
+    let Some(given) = entries(lua, options, "the table of options")? else {
+        let kind = kind_name(options);
+        return Err(format!("the options must be a table, as in {{ host = \"…\" }}, got {kind}"));
+    };
+    for (option, value) in known(given, "option", &KNOWN)? {
+        let options = &mut worker.options;
+        match option {
+            "host" => worker.host = name(call, "the host", &value)?,
+            "delay" => options.delay = Some(span(option, &value)?),
+            "at" => options.at = Some(at(call, &value)?),
+            "timeout" => options.timeout = Some(time_limit(option, &value)?),
+            "retries" => options.retries = Some(retries(&value)?),
+            "retry_delay" => options.retry_delay = Some(span(option, &value)?),
+            _ => options.env = env(lua, call, &value)?,
+        }
+    }
+    Ok(())
+}
+
+fn wrong(option: &str, value: &LuaValue, remedy: &str) -> String {
+    format!("the option {option} is {}; {remedy}", described(value))
+}
+
+/// A span of time: text as in the configuration, or a whole number of seconds.
+pub(super) fn span(option: &str, value: &LuaValue) -> Result<SignedDuration, String> {
+    let span = match value {
+        LuaValue::String(text) if text.as_bytes().len() <= LONGEST_TEXT => {
+            text.to_str().ok().and_then(|text| duration::parse(&text).ok())
+        }
+        other => whole(other).filter(|seconds| *seconds >= 0).map(SignedDuration::from_secs),
+    };
+    match span {
+        Some(span) if span <= LONGEST_SPAN => Ok(span),
+        Some(_) => Err(wrong(option, value, "more than ten years are a mistake")),
+        None => Err(wrong(
+            option,
+            value,
+            "write a span of time, as in \"10m\" or \"1h 30m\", or a whole number of seconds",
+        )),
+    }
+}
+
+/// A span after which something ends; none would end it before it began.
+pub(super) fn time_limit(option: &str, value: &LuaValue) -> Result<SignedDuration, String> {
+    let span = span(option, value)?;
+    if span.is_zero() { Err(wrong(option, value, "a timeout must be longer than nothing")) } else { Ok(span) }
+}
+
+fn retries(value: &LuaValue) -> Result<u32, String> {
+    let count = whole(value).filter(|count| (0..=MOST_RETRIES).contains(count));
+    count
+        .and_then(|count| u32::try_from(count).ok())
+        .ok_or_else(|| wrong("retries", value, &format!("write a whole number from 0 to {MOST_RETRIES}")))
+}
+
+fn at(call: &Host, value: &LuaValue) -> Result<Timestamp, String> {
+    let now = call.now.borrow();
+    let now = now.as_ref();
+    let remedy = "write a time of day as \"05:15\", a date and time as \"2026-03-14 05:15\", or a date object, as in \
+                  now():shift{ hours = 2 }";
+    let refuse = || wrong("at", value, remedy);
+    let moment = match value {
+        LuaValue::UserData(object) => object.borrow::<Moment>().map_err(|_| refuse())?.clone(),
+        LuaValue::String(text) if text.as_bytes().len() <= LONGEST_TEXT => {
+            let text = text.to_str().map_err(|_| refuse())?;
+            let text = text.trim();
+            if let Some(time) = time_of_day(text) {
+                return next(now.ok_or_else(no_message)?, time).ok_or_else(refuse);
+            }
+            Moment::parse(text).map_err(|_| refuse())?
+        }
+        _ => return Err(refuse()),
+    };
+    let zoned = match (moment.zoned(), now) {
+        (Some(zoned), _) => Some(zoned),
+        (None, Some(now)) => moment.civil().to_zoned_datetime(now.time_zone().clone()).ok(),
+        (None, None) => return Err(no_message()),
+    };
+    zoned.map(|zoned| zoned.timestamp()).ok_or_else(refuse)
+}
+
+fn no_message() -> String {
+    "the option at needs a message, whose time zone it is in; call it inside a rule".to_owned()
+}
+
+/// `05:15` or `05:15:30`.
+fn time_of_day(text: &str) -> Option<Time> {
+    let is_time = matches!(text.len(), 5 | 8)
+        && text.bytes().enumerate().all(
+            |(at, byte)| {
+                if at % 3 == 2 { byte == b':' } else { byte.is_ascii_digit() }
+            },
+        );
+    if is_time { text.parse().ok() } else { None }
+}
+
+/// The next moment after `now` at which a clock there says so. A time that a change of the clock
+/// leaves out is as much later as the clock jumps; of one that comes twice it is the first.
+fn next(now: &ZonedDateTime, time: Time) -> Option<Timestamp> {
+    let mut date = now.date();
+    // Two days are enough: today's may be over, and tomorrow's is to come.
+    for _ in 0..2 {
+        let moment = date.to_datetime(time).to_zoned_datetime(now.time_zone().clone()).ok()?.timestamp();
+        if moment > now.timestamp() {
+            return Some(moment);
+        }
+        date = date.tomorrow().ok()?;
+    }
+    None
+}
+
+/// Environment variables, sorted by name.
+fn env(lua: &Lua, call: &Host, value: &LuaValue) -> Result<Vec<(String, String)>, String> {
+    let Some(entries) = entries(lua, value, "env")? else {
+        return Err(wrong("env", value, "write a table of names and values, as in { NAME = \"value\" }"));
+    };
+    if entries.len() > MOST_VARIABLES {
+        return Err(format!("the option env has more than {MOST_VARIABLES} variables"));
+    }
+    let mut variables = Vec::with_capacity(entries.len());
+    let mut wrong = Vec::new();
+    for (name, value) in &entries {
+        match variable_name(call, name) {
+            Ok(name) => variables.push((name, value)),
+            Err(text) => wrong.push(text),
+        }
+    }
+    // The table's own order changes from run to run, and the same rule must give the same error.
+    if let Some(text) = wrong.into_iter().min() {
+        return Err(text);
+    }
+    variables.sort_by(|(a, _), (b, _)| a.cmp(b));
+    variables.into_iter().map(|(name, value)| variable(call, name, value)).collect()
+}
+
+fn variable_name(call: &Host, name: &LuaValue) -> Result<String, String> {
+    let wrong =
+        |remedy: &str| format!("the option env has {} as the name of a variable; {remedy}", described(name));
+    let LuaValue::String(text) = name else {
+        return Err(wrong("write a table of names and values, as in { NAME = \"value\" }"));
+    };
+    match text.to_str() {
+        Ok(text) if text.is_empty() || text.contains(['=', '\0']) => {
+            Err(wrong("a name is not empty and has neither = nor a zero byte"))
+        }
+        Ok(text) => call.keep(&text),
+        Err(_) => Err(wrong("a name is UTF-8")),
+    }
+}
+
+fn variable(call: &Host, name: String, value: &LuaValue) -> Result<(String, String), String> {
+    let wrong = |remedy: &str| {
+        let value = described(value);
+        format!("the option env: the variable {name:?} is {value}; {remedy}")
+    };
+    let value = match value {
+        LuaValue::Integer(number) => number.to_string(),
+        LuaValue::String(text) => match text.to_str() {
+            Ok(text) if text.contains('\0') => return Err(wrong("no variable can hold a zero byte")),
+            Ok(text) => call.keep(&text)?,
+            Err(_) => return Err(wrong("it must be UTF-8")),
+        },
+        _ => return Err(wrong("write text or an integer")),
+    };
+    Ok((name, value))
+}

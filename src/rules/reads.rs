@@ -1,0 +1,281 @@
+//! Which parts of the checklist a rule looked at, so that its decision can be explained.
+//!
+//! Kept small: a rule that reads more than [`MOST`] parts is told apart from one that reads fewer by a
+//! last line, and what it reads from there on costs nothing. Holds keys, never values.
+
+use crate::yaml::Value;
+
+/// As many parts as are listed.
+const MOST: usize = 50;
+/// The longest part, in characters.
+const LONGEST: usize = 200;
+/// The longest key that is kept, in bytes: no more of it is shown.
+const LONGEST_KEY: usize = 4 * LONGEST;
+
+/// A list, a mapping or a set of the checklist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Node(usize);
+
+/// What a look at a key found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A value that has no parts.
+    Value,
+    /// A list, a mapping or a set.
+    Container,
+    Nothing,
+}
+
+/// What a rule did with a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Nothing yet, or it passed through on its way to a part below.
+    Passed,
+    /// It took a container and has not looked into it.
+    Taken,
+    /// It read a value, or went through a container.
+    Read,
+    /// There was no such key.
+    Missing,
+}
+
+#[derive(Debug)]
+struct Part {
+    parent: usize,
+    key: Value,
+    look: Look,
+    /// Whether all of it was walked through.
+    is_walked: bool,
+    is_ordered: bool,
+    below: Vec<usize>,
+}
+
+/// The parts of the checklist that the running call looked at.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    /// The first is the checklist itself.
+    parts: Vec<Part>,
+    /// The parts in the order of the first look.
+    order: Vec<usize>,
+    /// How many of them are listed.
+    count: usize,
+    is_full: bool,
+}
+
+impl Reads {
+    pub(super) fn clear(&mut self) {
+        self.parts.clear();
+        self.order.clear();
+        self.count = 0;
+        self.is_full = false;
+    }
+
+    /// The checklist itself.
+    pub(super) fn root(&mut self) -> Node {
+        if self.parts.is_empty() {
+            self.add(0, &Value::Null);
+        }
+        Node(0)
+    }
+
+    /// Whether nothing more is listed.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    fn add(&mut self, parent: usize, key: &Value) -> usize {
+        let key = clipped(key);
+        self.parts.push(Part {
+            parent,
+            key,
+            look: Look::Passed,
+            is_walked: false,
+            is_ordered: false,
+            below: Vec::new(),
+        });
+        self.parts.len() - 1
+    }
+
+    /// The part under a key.
+    pub(super) fn below(&mut self, Node(parent): Node, key: &Value) -> Node {
+        let known =
+            self.parts[parent].below.iter().copied().find(|part| is_same(&self.parts[*part].key, key));
+        Node(known.unwrap_or_else(|| {
+            let part = self.add(parent, key);
+            self.parts[parent].below.push(part);
+            part
+        }))
+    }
+
+    /// Whether the rule has walked through a part, or counted it.
+    pub(super) fn is_walked(&self, node: Node) -> bool {
+        self.parts[node.0].is_walked
+    }
+
+    /// The rule looked up a key; answers its part.
+    pub(super) fn look(&mut self, container: Node, key: &Value, found: Found) -> Node {
+        let node = self.below(container, key);
+        self.pass(container);
+        self.mark(
+            node,
+            match found {
+                Found::Value => Look::Read,
+                Found::Container => Look::Taken,
+                Found::Nothing => Look::Missing,
+            },
+        );
+        node
+    }
+
+    /// The rule went through a container, or counted what is in it.
+    pub(super) fn walk(&mut self, node: Node) {
+        if self.is_full || self.parts[node.0].is_walked {
+            return;
+        }
+        self.parts[node.0].is_walked = true;
+        self.mark(node, Look::Read);
+    }
+
+    /// A container that the rule took was only a step to what is below.
+    fn pass(&mut self, Node(part): Node) {
+        if self.parts[part].look == Look::Taken {
+            self.parts[part].look = Look::Passed;
+            self.count -= 1;
+        }
+    }
+
+    fn mark(&mut self, Node(part): Node, look: Look) {
+        let is_step = !self.parts[part].below.is_empty();
+        match (self.parts[part].look, look) {
+            (Look::Passed, Look::Taken) if is_step => {}
+            (Look::Passed, _) if self.count == MOST => self.is_full = true,
+            (Look::Passed, _) => {
+                self.count += 1;
+                self.parts[part].look = look;
+                if !std::mem::replace(&mut self.parts[part].is_ordered, true) {
+                    self.order.push(part);
+                }
+            }
+            (Look::Taken, Look::Read) => self.parts[part].look = look,
+            _ => {}
+        }
+    }
+
+    /// The parts, in the order of the first look, each once: `weather forecast: 12`.
+    pub(super) fn list(&self) -> Vec<String> {
+        let mut texts: Vec<String> = Vec::with_capacity(self.count + 1);
+        for part in self.order.iter().filter(|part| self.parts[**part].look != Look::Passed) {
+            let text = self.text(*part);
+            // The text of `12` and the number, and long keys with one beginning, look the same.
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        if self.is_full {
+            texts.push("… and more".to_owned());
+        }
+        texts
+    }
+
+    fn text(&self, part: usize) -> String {
+        let missing = if self.parts[part].look == Look::Missing { " (missing)" } else { "" };
+        if part == 0 {
+            return "(the whole checklist)".to_owned();
+        }
+        let mut keys = Vec::new();
+        let mut at = part;
+        while at != 0 {
+            keys.push(key_text(&self.parts[at].key));
+            at = self.parts[at].parent;
+        }
+        keys.reverse();
+        let path = keys.join(": ");
+        match path.char_indices().nth(LONGEST) {
+            Some((end, _)) => format!("{}…{missing}", &path[..end]),
+            None => path + missing,
+        }
+    }
+}
+
+/// A key, or as much of a long text as is ever shown.
+fn clipped(key: &Value) -> Value {
+    match key {
+        Value::Str(text) if text.len() > LONGEST_KEY => Value::from(start(text)),
+        Value::Bytes(bytes) if bytes.len() > LONGEST_KEY => Value::Bytes(bytes[..LONGEST_KEY].into()),
+        other => other.clone(),
+    }
+}
+
+fn is_same(kept: &Value, key: &Value) -> bool {
+    match (kept, key) {
+        (Value::Str(kept), Value::Str(key)) => **kept == *start(key),
+        (Value::Bytes(kept), Value::Bytes(key)) => **kept == key[..key.len().min(LONGEST_KEY)],
+        _ => kept == key,
+    }
+}
+
+fn start(text: &str) -> &str {
+    let end = (0..=LONGEST_KEY.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
+}
+
+fn key_text(key: &Value) -> String {
+    match key {
+        Value::Str(text) => text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => format!("{number:?}"),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Date(date) => date.to_string(),
+        Value::DateTime(time) => time.civil.to_string(),
+        other => format!("({})", other.kind()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(reads: &mut Reads, keys: &[&str], found: Found) {
+        let mut node = reads.root();
+        for (at, key) in keys.iter().enumerate() {
+            let found = if at + 1 == keys.len() { found } else { Found::Container };
+            node = reads.look(node, &Value::from(*key), found);
+        }
+    }
+
+    #[test]
+    fn a_step_on_the_way_is_left_out() {
+        let mut reads = Reads::default();
+        look(&mut reads, &["a"], Found::Container);
+        assert_eq!(reads.list(), ["a"]);
+        look(&mut reads, &["a", "b"], Found::Value);
+        look(&mut reads, &["x"], Found::Nothing);
+        look(&mut reads, &["a", "b"], Found::Value);
+        look(&mut reads, &["a"], Found::Container);
+        assert_eq!(reads.list(), ["a: b", "x (missing)"]);
+        let node = reads.root();
+        let node = reads.below(node, &Value::from("a"));
+        reads.walk(node);
+        assert_eq!(reads.list(), ["a", "a: b", "x (missing)"], "going through it is more than a step");
+        reads.clear();
+        assert!(reads.list().is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut reads = Reads::default();
+        look(&mut reads, &[&"é".repeat(100_000)], Found::Nothing);
+        look(&mut reads, &[&"é".repeat(100_001)], Found::Nothing);
+        assert_eq!(reads.list(), [format!("{}… (missing)", "é".repeat(LONGEST))]);
+        assert!(matches!(&reads.parts[1].key, Value::Str(text) if text.len() <= LONGEST_KEY));
+        let mut number = 0;
+        while !reads.is_full() {
+            look(&mut reads, &["loop", &number.to_string()], Found::Value);
+            number += 1;
+        }
+        assert_eq!(number, 50);
+        let list = reads.list();
+        assert_eq!((list.len(), list[MOST].as_str()), (MOST + 1, "… and more"));
+        assert_eq!(list[1], "loop: 0");
+    }
+}

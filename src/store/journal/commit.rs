@@ -1,0 +1,233 @@
+//! Events into the database.
+
+use std::borrow::Cow;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::row::{self, json, speaker_name};
+use crate::core::record::{MessageRecord, Speaker, What};
+use crate::core::run::Stage;
+use crate::core::{Change, Ending, Number, Record, Run};
+use crate::yaml::{self, Keys, Value};
+
+/// By how much a commit made the way from the last snapshot longer.
+#[derive(Debug, Default)]
+pub(super) struct Grown {
+    pub(super) events: u64,
+    /// How many of them changed the checklist.
+    pub(super) changes: u64,
+    /// Bytes of those: their messages and values.
+    pub(super) bytes: u64,
+    /// The last one of them.
+    pub(super) checklist_event: Option<u64>,
+}
+
+/// Keeps events in one transaction. `uncertain` says that the one before failed and may still be there.
+pub(super) fn commit(
+    connection: &mut Connection,
+    records: &[Record],
+    uncertain: bool,
+) -> rusqlite::Result<Grown> {
+    let batch = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if let Some(first) = records.first().filter(|_| uncertain) {
+        batch.execute("DELETE FROM events WHERE number >= ?1", [first.number.0.cast_signed()])?;
+    }
+    let mut grown = Grown::default();
+    for record in records {
+        keep(&batch, record, &mut grown)?;
+    }
+    batch.commit()?;
+    Ok(grown)
+}
+
+fn keep(batch: &Transaction<'_>, record: &Record, grown: &mut Grown) -> rusqlite::Result<()> {
+    let of_checklist: Vec<&Change> =
+        record.changes.iter().filter(|change| change.is_of_checklist()).collect();
+    let checklist = if of_checklist.is_empty() { None } else { Some(json(&of_checklist)?) };
+    let message = match &record.what {
+        What::Message(message) => Some(&**message),
+        _ => None,
+    };
+    let body = message.map(body);
+    grown.events += 1;
+    if let Some(checklist) = &checklist {
+        grown.changes += 1;
+        grown.bytes += (checklist.len() + body.as_ref().map_or(0, |body| body.len())) as u64;
+        grown.checklist_event = Some(record.number.0);
+    }
+    match message {
+        Some(message) => keep_message(batch, record, message, checklist.as_deref(), body.as_deref())?,
+        None => keep_other(batch, record, checklist.as_deref())?,
+    }
+    record.changes.iter().try_for_each(|change| keep_change(batch, record.number, change))
+}
+
+/// What is kept of a message. One that was made here is written in the order that was given, since the
+/// order of its keys is that of the checklist; a worker's has it from the wire.
+fn body(message: &MessageRecord) -> Cow<'_, [u8]> {
+    match &message.message {
+        Some(made) if message.speaker != Speaker::Worker => {
+            let mut pairs: Vec<(&str, Value)> = vec![
+                ("source", made.source.as_str().into()),
+                ("type", made.r#type.as_str().into()),
+                ("payload", made.payload.clone()),
+            ];
+            pairs.extend(made.run.as_deref().map(|run| ("run", run.into())));
+            Cow::Owned(yaml::write(&pairs.into_iter().collect(), Keys::AsGiven).into_bytes())
+        }
+        _ => Cow::Borrowed(&message.body),
+    }
+}
+
+fn keep_message(
+    batch: &Transaction<'_>,
+    record: &Record,
+    kept: &MessageRecord,
+    checklist: Option<&str>,
+    body: Option<&[u8]>,
+) -> rusqlite::Result<()> {
+    let message = kept.message.as_ref();
+    let keys_read = if kept.keys_read.is_empty() { None } else { Some(json(&kept.keys_read)?) };
+    let reply_payload =
+        (!kept.reply_payload.is_null()).then(|| yaml::write(&kept.reply_payload, Keys::AsGiven));
+    batch
+        .prepare_cached(
+            "INSERT INTO events (number, at, kind, worker, type, speaker, ticket_epoch, ticket_number, message_id, run, outcome,
+                generation, place, keys_read, reply, reply_payload, checklist, body)
+             VALUES (?1, ?2, 'message', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        )?
+        .execute(params![
+            record.number.0.cast_signed(),
+            record.at.to_string(),
+            message.map(|message| &message.source),
+            message.map(|message| &message.r#type),
+            speaker_name(kept.speaker),
+            kept.ticket.map(|ticket| ticket.epoch.cast_signed()),
+            kept.ticket.map(|ticket| ticket.number.cast_signed()),
+            message.and_then(|message| message.id.as_ref()),
+            kept.run.map(|run| run.0.cast_signed()),
+            json(&kept.outcome)?,
+            kept.generation.cast_signed(),
+            kept.place,
+            keys_read,
+            kept.reply,
+            reply_payload,
+            checklist,
+            body,
+        ])?;
+    Ok(())
+}
+
+fn keep_other(batch: &Transaction<'_>, record: &Record, checklist: Option<&str>) -> rusqlite::Result<()> {
+    let number = record.number.0.cast_signed();
+    let (mut run, mut generation, mut user, mut answer, mut detail) = (None, None, None, None, None);
+    match &record.what {
+        // Kept by `keep_message`.
+        What::Message(_) | What::Due => {}
+        What::RunEnded { run: ended } => run = Some(ended.0.cast_signed()),
+        What::Command { user: asking, command, answer: answered } => {
+            (user, answer, detail) = (Some(asking), Some(answered), Some(json(command)?));
+        }
+        What::RulesLoaded { generation: loaded, hash } => {
+            (generation, detail) = (Some(loaded.cast_signed()), Some(hash.clone()));
+        }
+        What::RulesRefused { reason } => {
+            detail = Some(reason.clone());
+            batch.execute(
+                "INSERT INTO rules SELECT 0, '', 0, NULL, NULL WHERE NOT EXISTS (SELECT * FROM rules)",
+                [],
+            )?;
+            batch.execute(
+                "UPDATE rules SET refused = ?1, refused_by = ?2 WHERE generation = (SELECT max(generation) FROM rules)",
+                params![reason, number],
+            )?;
+        }
+        What::ChecklistRead { why } => detail = Some(why.clone()),
+    }
+    batch
+        .prepare_cached(
+            "INSERT INTO events (number, at, kind, run, generation, user, answer, detail, checklist)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            number,
+            record.at.to_string(),
+            row::kind(&record.what).name(),
+            run,
+            generation,
+            user,
+            answer,
+            detail,
+            checklist,
+        ])?;
+    Ok(())
+}
+
+fn keep_change(batch: &Transaction<'_>, by: Number, change: &Change) -> rusqlite::Result<()> {
+    match change {
+        // Within the event's row.
+        Change::PayloadMerged { .. } | Change::ChecklistSet { .. } | Change::ChecklistReplaced { .. } => {
+            Ok(())
+        }
+        Change::Run(run) => keep_run(batch, by, run),
+        Change::Join(join) => put(batch, PUT_JOIN, join.id, &json(join)?),
+        Change::JoinClosed(id) => close(batch, "UPDATE joins SET closed_by = ?2 WHERE id = ?1", *id, by),
+        Change::Parked(parked) => put(batch, PUT_PARKED, parked.id, &json(parked)?),
+        Change::Unparked(id) => close(batch, "UPDATE parked SET closed_by = ?2 WHERE id = ?1", *id, by),
+        Change::Hold(hold) => put(batch, PUT_HOLD, hold.id, &json(hold)?),
+        Change::HoldReleased(id) => close(batch, "UPDATE holds SET closed_by = ?2 WHERE id = ?1", *id, by),
+        Change::Rules(generation, hash) => {
+            batch.execute(
+                "INSERT OR REPLACE INTO rules (generation, hash, loaded_by) VALUES (?1, ?2, ?3)",
+                params![generation.cast_signed(), hash, by.0.cast_signed()],
+            )?;
+            Ok(())
+        }
+    }
+}
+
+const PUT_JOIN: &str =
+    "INSERT INTO joins (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2, closed_by = NULL";
+const PUT_PARKED: &str = "INSERT INTO parked (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2, closed_by = NULL";
+const PUT_HOLD: &str =
+    "INSERT INTO holds (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2, closed_by = NULL";
+
+fn put(batch: &Transaction<'_>, statement: &str, id: Number, body: &str) -> rusqlite::Result<()> {
+    batch.prepare_cached(statement)?.execute(params![id.0.cast_signed(), body])?;
+    Ok(())
+}
+
+fn close(batch: &Transaction<'_>, statement: &str, id: Number, by: Number) -> rusqlite::Result<()> {
+    batch.prepare_cached(statement)?.execute([id.0.cast_signed(), by.0.cast_signed()])?;
+    Ok(())
+}
+
+fn keep_run(batch: &Transaction<'_>, by: Number, run: &Run) -> rusqlite::Result<()> {
+    batch
+        .prepare_cached(
+            "INSERT INTO runs (id, worker, args, cause, changed_by, is_open, ended_well, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (id) DO UPDATE SET changed_by = ?5, is_open = ?6, ended_well = ?7, body = ?8",
+        )?
+        .execute(params![
+            run.id.0.cast_signed(),
+            run.worker.name(),
+            json(&run.worker.args)?,
+            run.cause.0.cast_signed(),
+            by.0.cast_signed(),
+            !run.is_closed(),
+            ended_well(run),
+            json(run)?,
+        ])?;
+    Ok(())
+}
+
+fn ended_well(run: &Run) -> Option<bool> {
+    let has_failed = |r#type: &str| r#type == "crash" || r#type.starts_with("failure");
+    match &run.stage {
+        Stage::Ended { ending, .. } if *ending != Ending::Dropped => {
+            Some(ending.is_success() && !run.report.as_ref().is_some_and(|report| has_failed(&report.r#type)))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,138 @@
+//! [`JournalError`]: why the journal cannot be opened, read or written, and what helps.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+use crate::core::Number;
+
+/// Why the journal cannot be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another manager has it.
+    #[error(
+        "another manager{} keeps the journal in {}, and two of them would decide each message twice. End that one first, or give this \
+         one a journal of its own by `journal: folder:` in its configuration",
+        .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default(), .folder.display()
+    )]
+    Locked {
+        /// The journal's folder.
+        folder: PathBuf,
+        /// The other's process id, if it could be read.
+        pid: Option<u32>,
+    },
+    /// A file or folder cannot be made or read.
+    #[error("the journal cannot be used: {}: {error}. See that the folder can be written and its disk has room", .file.display())]
+    Unusable {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// There is no journal.
+    #[error("there is no journal {}: no manager has run with this configuration yet", .file.display())]
+    None {
+        /// Where it would be.
+        file: PathBuf,
+    },
+    /// A newer version of the program made it.
+    #[error(
+        "{} has version {found}, and this program knows versions up to {known}: a newer nowcast has used it. \
+         Go on with that one, or move the journal's folder aside to begin anew", .file.display()
+    )]
+    Newer {
+        /// The database.
+        file: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The version of this program.
+        known: i64,
+    },
+    /// An older version of the program made it, and only the manager brings it up to date.
+    #[error(
+        "{} has version {found}, and this program reads version {known}: start the manager of this version once, \
+         which brings it up to date", .file.display()
+    )]
+    Older {
+        /// The database.
+        file: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The version of this program.
+        known: i64,
+    },
+    /// It is no journal, or no longer a whole one.
+    #[error(
+        "{} is damaged: {why}. Nothing was written to it. Restore the journal's folder from a backup, or move it aside \
+         to begin anew with the checklist file", .file.display()
+    )]
+    Damaged {
+        /// The database.
+        file: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// Events that were kept are not there any more.
+    #[error(
+        "{} ends with event #{has}, though event #{kept} was kept: its -wal file was removed, or an older copy was put there. \
+         Restore both files; to go on without the events that are missing, remove the file `lock` beside them \
+         (what they launched may then be launched again)", .file.display()
+    )]
+    Behind {
+        /// The database.
+        file: PathBuf,
+        /// Its last event.
+        has: u64,
+        /// The last event that was kept.
+        kept: u64,
+    },
+    /// The disk is full.
+    #[error("the disk is full: cannot {doing} in {}: {error}. It goes on as soon as there is room", .file.display())]
+    Full {
+        /// The database.
+        file: PathBuf,
+        /// What was to be done.
+        doing: &'static str,
+        /// What SQLite says.
+        error: rusqlite::Error,
+    },
+    /// The history before a moment was removed, as `journal: keep:` says.
+    #[error(
+        "the checklist at event {0} cannot be told any more: what is older than `journal: keep:` says was removed"
+    )]
+    Pruned(Number),
+    /// Anything else that went wrong in the database.
+    #[error("cannot {doing} in {}: {error}. See that the folder can be written, its disk works and no other program holds the database", .file.display())]
+    Database {
+        /// The database.
+        file: PathBuf,
+        /// What was to be done.
+        doing: &'static str,
+        /// What SQLite says.
+        error: rusqlite::Error,
+    },
+}
+
+impl JournalError {
+    /// What an error of SQLite means for a person.
+    pub(super) fn of(file: &Path, doing: &'static str, error: rusqlite::Error) -> Self {
+        let file = file.to_owned();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full { file, doing, error },
+            // Where the disk is full, SQLite calls some of what fails an input or output error.
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) if has_no_room(&file) => {
+                Self::Full { file, doing, error }
+            }
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                Self::Damaged { file, why: error.to_string() }
+            }
+            Some(_) => Self::Database { file, doing, error },
+            None => Self::Damaged { file, why: error.to_string() },
+        }
+    }
+}
+
+fn has_no_room(file: &Path) -> bool {
+    file.parent().and_then(|folder| rustix::fs::statvfs(folder).ok()).is_some_and(|disk| disk.f_bavail == 0)
+}

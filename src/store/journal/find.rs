@@ -1,0 +1,214 @@
+//! What can be asked of the history, and the queries for it.
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use serde::de::DeserializeOwned;
+
+use super::{load, prune, row};
+use crate::core::run::Stage;
+use crate::core::{Number, Record, Run};
+
+/// Which events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Messages of that worker only.
+    pub worker: Option<String>,
+    /// Messages of that type only.
+    pub r#type: Option<String>,
+    /// Events of that kind only.
+    pub kind: Option<EventKind>,
+    /// Not before that moment.
+    pub since: Option<Timestamp>,
+    /// Before that moment.
+    pub until: Option<Timestamp>,
+    /// The newest so many; all without it.
+    pub limit: Option<u32>,
+}
+
+/// What an event is: the variants of [`crate::core::record::What`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they stand at the variants of `What`")]
+pub enum EventKind {
+    Message,
+    RunEnded,
+    Due,
+    Command,
+    RulesLoaded,
+    RulesRefused,
+    ChecklistRead,
+}
+
+impl EventKind {
+    /// Its name in the database and in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            EventKind::Message => "message",
+            EventKind::RunEnded => "run_ended",
+            EventKind::Due => "due",
+            EventKind::Command => "command",
+            EventKind::RulesLoaded => "rules_loaded",
+            EventKind::RulesRefused => "rules_refused",
+            EventKind::ChecklistRead => "checklist_read",
+        }
+    }
+}
+
+/// Which runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Of that worker only.
+    pub worker: Option<String>,
+    /// How they stand.
+    pub state: RunState,
+    /// Not wanted before that moment.
+    pub since: Option<Timestamp>,
+    /// The newest so many; all without it.
+    pub limit: Option<u32>,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RunState {
+    /// However it does.
+    #[default]
+    Any,
+    /// Something is still to come of it.
+    Open,
+    /// It ended badly, could not be started, or reported a failure or a crash.
+    Failed,
+}
+
+/// Something that is open until it is closed, and stays in the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept<T> {
+    /// As it is, or was in the end.
+    pub what: T,
+    /// The event that closed it; `None` while it is open.
+    pub closed_by: Option<Number>,
+}
+
+/// Conditions of a query and what they compare with.
+#[derive(Default)]
+struct Conditions {
+    text: Vec<&'static str>,
+    values: Vec<SqlValue>,
+}
+
+impl Conditions {
+    fn add(&mut self, text: &'static str, value: Option<impl Into<SqlValue>>) {
+        if let Some(value) = value {
+            self.text.push(text);
+            self.values.push(value.into());
+        }
+    }
+
+    fn statement(&self, select: &str, order: &str, limit: Option<u32>) -> String {
+        let conditions =
+            if self.text.is_empty() { String::new() } else { format!(" WHERE {}", self.text.join(" AND ")) };
+        let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
+        format!("{select}{conditions} ORDER BY {order} DESC{limit}")
+    }
+}
+
+pub(super) fn events(connection: &Connection, filter: &EventFilter) -> rusqlite::Result<Vec<Record>> {
+    let number =
+        |moment: Option<Timestamp>| moment.map(|moment| prune::first_since(connection, moment)).transpose();
+    let mut conditions = Conditions::default();
+    conditions.add("worker = ?", filter.worker.clone());
+    conditions.add("type = ?", filter.r#type.clone());
+    conditions.add("kind = ?", filter.kind.map(|kind| kind.name().to_owned()));
+    conditions.add("number >= ?", number(filter.since)?);
+    conditions.add("number < ?", number(filter.until)?);
+    let select = format!("SELECT {} FROM events", row::EVENT);
+    let statement = conditions.statement(&select, "number", filter.limit);
+    connection
+        .prepare(&statement)?
+        .query_and_then(params_from_iter(conditions.values), row::record)?
+        .collect()
+}
+
+pub(super) fn event(connection: &Connection, number: Number) -> rusqlite::Result<Option<Record>> {
+    let select = format!("SELECT {} FROM events WHERE number = ?1", row::EVENT);
+    connection.query_row(&select, [number.0.cast_signed()], row::record).optional()
+}
+
+pub(super) fn last_event(connection: &Connection) -> rusqlite::Result<Option<Record>> {
+    event(connection, Number(load::last_event(connection)?))
+}
+
+pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> rusqlite::Result<Vec<Run>> {
+    let since = filter.since.map(|moment| prune::first_since(connection, moment)).transpose()?;
+    let mut conditions = Conditions::default();
+    conditions.add("worker = ?", filter.worker.clone());
+    conditions.add("id >= ?", since);
+    match filter.state {
+        RunState::Any => {}
+        RunState::Open => conditions.text.push("is_open = 1"),
+        RunState::Failed => conditions.text.push("ended_well = 0"),
+    }
+    let statement = conditions.statement("SELECT body FROM runs", "id", filter.limit);
+    connection.prepare(&statement)?.query_and_then(params_from_iter(conditions.values), load::body)?.collect()
+}
+
+pub(super) fn run(connection: &Connection, id: Number) -> rusqlite::Result<Option<Run>> {
+    connection.query_row("SELECT body FROM runs WHERE id = ?1", [id.0.cast_signed()], load::body).optional()
+}
+
+pub(super) fn runs_caused_by(connection: &Connection, event: Number) -> rusqlite::Result<Vec<Run>> {
+    connection
+        .prepare("SELECT body FROM runs WHERE cause = ?1 ORDER BY id")?
+        .query_and_then([event.0.cast_signed()], load::body)?
+        .collect()
+}
+
+/// What `joins`, `parked` or `holds` has under a number.
+pub(super) fn kept<T: DeserializeOwned>(
+    connection: &Connection,
+    table: &'static str,
+    id: Number,
+) -> rusqlite::Result<Option<Kept<T>>> {
+    connection
+        .query_row(
+            &format!("SELECT closed_by, body FROM {table} WHERE id = ?1"),
+            [id.0.cast_signed()],
+            |row| Ok(Kept { what: load::body(row)?, closed_by: row::optional_number(row, "closed_by")? }),
+        )
+        .optional()
+}
+
+pub(super) fn last_success(connection: &Connection, worker: &str) -> rusqlite::Result<Option<Run>> {
+    connection
+        .query_row(
+            "SELECT body FROM runs WHERE worker = ?1 AND ended_well = 1 ORDER BY id DESC LIMIT 1",
+            [worker],
+            load::body,
+        )
+        .optional()
+}
+
+/// How many of the last runs tell what is usual.
+const RUNS_FOR_USUAL: u32 = 20;
+
+pub(super) fn usual_duration(
+    connection: &Connection,
+    worker: &str,
+    args: &[String],
+) -> rusqlite::Result<Option<SignedDuration>> {
+    let runs: rusqlite::Result<Vec<Run>> = connection
+        .prepare_cached(
+            "SELECT body FROM runs WHERE worker = ?1 AND args = ?2 AND ended_well = 1 ORDER BY id DESC LIMIT ?3",
+        )?
+        .query_and_then(params![worker, row::json(&args)?, RUNS_FOR_USUAL], load::body)?
+        .collect();
+    let mut durations: Vec<SignedDuration> = runs?
+        .iter()
+        .filter_map(|run| match &run.stage {
+            Stage::Ended { launched: Some(launched), at, .. } => Some(at.duration_since(*launched)),
+            _ => None,
+        })
+        .collect();
+    durations.sort_unstable();
+    Ok(durations.get(durations.len() / 2).copied())
+}

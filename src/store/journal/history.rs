@@ -1,0 +1,278 @@
+//! [`History`]: the journal for everybody but its manager. It only reads, beside a running manager or without one, and
+//! keeps it from nothing.
+
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, ZonedDateTime};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::find::{self, EventFilter, Kept, RunFilter};
+use super::{DATABASE, Journal, JournalError, fold, load, row, schema};
+use crate::core::hold::Hold;
+use crate::core::joins::Join;
+use crate::core::parked::Parked;
+use crate::core::{Change, Number, Record, Run};
+use crate::yaml::Map;
+
+/// The journal, to be read.
+#[derive(Debug)]
+pub struct History {
+    connection: Connection,
+    file: PathBuf,
+}
+
+/// What stands under a number. A parked message has the number of its event, parked launches that of their join.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The event.
+    pub event: Option<Record>,
+    /// The run.
+    pub run: Option<Run>,
+    /// The join.
+    pub join: Option<Kept<Join>>,
+    /// What is or was parked.
+    pub parked: Option<Kept<Parked>>,
+    /// The hold.
+    pub hold: Option<Kept<Hold>>,
+}
+
+impl Found {
+    /// Whether nothing has that number.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Everything that is open at one moment, each kind in the order of its numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Open {
+    /// The runs of which something is still to come.
+    pub runs: Vec<Run>,
+    /// The joins that wait.
+    pub joins: Vec<Join>,
+    /// What waits for an operator.
+    pub parked: Vec<Parked>,
+    /// The holds.
+    pub holds: Vec<Hold>,
+    /// The rules; `None` if none were loaded or refused yet.
+    pub rules: Option<RulesInForce>,
+    /// The last event.
+    pub last_event: Option<Record>,
+}
+
+/// The rules in force, as the manager said last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulesInForce {
+    /// How many different rules have been in force; 0 if none have.
+    pub generation: u64,
+    /// SHA-256 of their files, in hexadecimal; empty if there are none.
+    pub hash: String,
+    /// The event that they came into force by.
+    pub loaded_by: Number,
+    /// When that was; `None` if there are no rules, or the event was removed since.
+    pub loaded_at: Option<ZonedDateTime>,
+    /// The last rules that were refused since: the event, and why.
+    pub refused: Option<(Number, String)>,
+}
+
+type Asked<T> = Result<T, JournalError>;
+
+impl History {
+    /// Opens the journal in a folder for reading.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, it cannot be read, is damaged, or is of another version of the program.
+    pub fn open(folder: &Path) -> Asked<Self> {
+        let file = folder.join(DATABASE);
+        Ok(Self { connection: schema::open_to_read(&file)?, file })
+    }
+
+    /// An event. Of its changes there are those of the checklist.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read or is damaged; so it is for all that follow.
+    pub fn event(&self, number: Number) -> Asked<Option<Record>> {
+        self.ask(|connection| find::event(connection, number))
+    }
+
+    /// Events, newest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn events(&self, filter: &EventFilter) -> Asked<Vec<Record>> {
+        self.ask(|connection| find::events(connection, filter))
+    }
+
+    /// A run.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn run(&self, id: Number) -> Asked<Option<Run>> {
+        self.ask(|connection| find::run(connection, id))
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn runs(&self, filter: &RunFilter) -> Asked<Vec<Run>> {
+        self.ask(|connection| find::runs(connection, filter))
+    }
+
+    /// The runs that an event wanted, also those that waited in a join first; oldest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn runs_caused_by(&self, event: Number) -> Asked<Vec<Run>> {
+        self.ask(|connection| find::runs_caused_by(connection, event))
+    }
+
+    /// The message by which a run reported, or the `crash` that was made for it.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn message_of_run(&self, run: &Run) -> Asked<Option<Record>> {
+        run.report.as_ref().map_or(Ok(None), |report| self.event(report.message))
+    }
+
+    /// A join, open or closed.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn join(&self, id: Number) -> Asked<Option<Kept<Join>>> {
+        self.ask(|connection| find::kept(connection, "joins", id))
+    }
+
+    /// Whatever stands under a number.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn what(&self, number: Number) -> Asked<Found> {
+        self.ask(|connection| {
+            Ok(Found {
+                event: find::event(connection, number)?,
+                run: find::run(connection, number)?,
+                join: find::kept(connection, "joins", number)?,
+                parked: find::kept(connection, "parked", number)?,
+                hold: find::kept(connection, "holds", number)?,
+            })
+        })
+    }
+
+    /// Everything that is open.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn open_now(&self) -> Asked<Open> {
+        self.ask(|connection| {
+            let mut open = Open {
+                rules: rules(connection)?,
+                last_event: find::last_event(connection)?,
+                ..Open::default()
+            };
+            for change in load::open(connection)? {
+                match change {
+                    Change::Run(run) => open.runs.push(*run),
+                    Change::Join(join) => open.joins.push(join),
+                    Change::Parked(parked) => open.parked.push(parked),
+                    Change::Hold(hold) => open.holds.push(hold),
+                    _ => {}
+                }
+            }
+            Ok(open)
+        })
+    }
+
+    /// The checklist after the last event.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn checklist_now(&self) -> Asked<Map> {
+        self.ask(|connection| fold::after(connection, Number(u64::MAX)))
+            .map(|folded| load::entries(&folded.unwrap_or_default().checklist))
+    }
+
+    /// The checklist before an event.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`]; and if what led to it was removed.
+    pub fn checklist_before(&self, number: Number) -> Asked<Map> {
+        self.ask(|connection| fold::before(connection, number)).and_then(|folded| known(folded, number))
+    }
+
+    /// How long a worker's run with these arguments takes: the median of its last 20 that ended well.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn usual_duration(&self, worker: &str, args: &[String]) -> Asked<Option<SignedDuration>> {
+        self.ask(|connection| find::usual_duration(connection, worker, args))
+    }
+
+    /// The last run of a worker that ended well and reported no failure.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn last_success(&self, worker: &str) -> Asked<Option<Run>> {
+        self.ask(|connection| find::last_success(connection, worker))
+    }
+
+    /// Asks within one transaction, so that all answers are of one moment.
+    fn ask<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Asked<T> {
+        self.connection
+            .unchecked_transaction()
+            .and_then(|moment| question(&moment))
+            .map_err(|error| JournalError::of(&self.file, "read the journal", error))
+    }
+}
+
+impl Journal {
+    /// The checklist before an event.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read or is damaged, or what led to that checklist was removed.
+    pub fn checklist_before(&self, number: Number) -> Result<Map, JournalError> {
+        fold::before(&self.connection, number)
+            .map_err(|error| self.wrap("read the checklist", error))
+            .and_then(|folded| known(folded, number))
+    }
+}
+
+fn known(folded: Option<fold::Folded>, number: Number) -> Asked<Map> {
+    folded.map(|folded| load::entries(&folded.checklist)).ok_or(JournalError::Pruned(number))
+}
+
+fn rules(connection: &Connection) -> rusqlite::Result<Option<RulesInForce>> {
+    connection
+        .query_row(
+            "SELECT rules.generation, hash, loaded_by, refused, refused_by, at
+             FROM rules LEFT JOIN events ON number = loaded_by ORDER BY rules.generation DESC LIMIT 1",
+            [],
+            |row| {
+                let loaded_at: Option<String> = row.get("at")?;
+                Ok(RulesInForce {
+                    generation: row.get::<_, i64>(0)?.cast_unsigned(),
+                    hash: row.get("hash")?,
+                    loaded_by: row::number(row, "loaded_by")?,
+                    loaded_at: loaded_at.map(|text| row::moment(&text)).transpose()?,
+                    refused: row::optional_number(row, "refused_by")?.zip(row.get("refused")?),
+                })
+            },
+        )
+        .optional()
+}

@@ -1,0 +1,147 @@
+//! What a manager that starts has to know, and the replies that were given.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::de::DeserializeOwned;
+
+use super::{Journal, JournalError, fold, row};
+use crate::core::checklist::Checklist;
+use crate::core::record::Outcome;
+use crate::core::{Change, Number, Recorded, Ticket};
+use crate::yaml::Map;
+
+/// Everything that a manager needs to go on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// What is open: runs, joins, what is parked or held, and the rules that were in force.
+    pub changes: Vec<Change>,
+    /// The checklist.
+    pub checklist: Map,
+    /// The last event that changed it; 0 if none did.
+    pub checklist_event: Number,
+    /// The highest number that was given to anything.
+    pub last_number: u64,
+}
+
+impl Journal {
+    /// Reads what is needed to go on.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read or is damaged.
+    pub fn load(&self) -> Result<Recovered, JournalError> {
+        load(&self.connection).map_err(|error| self.wrap("read what is open", error))
+    }
+
+    /// The reply that a message had, by the broker's ticket or by the worker's name and its own id of the message.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read or is damaged.
+    pub fn recorded(
+        &self,
+        ticket: Option<Ticket>,
+        source_and_id: Option<(&str, &str)>,
+    ) -> Result<Option<Recorded>, JournalError> {
+        recorded(&self.connection, ticket, source_and_id)
+            .map_err(|error| self.wrap("look for a message", error))
+    }
+}
+
+fn load(connection: &Connection) -> rusqlite::Result<Recovered> {
+    let mut changes = open(connection)?;
+    changes.extend(rules(connection)?);
+    let folded = fold::after(connection, Number(u64::MAX))?.unwrap_or_default();
+    Ok(Recovered {
+        changes,
+        checklist: entries(&folded.checklist),
+        checklist_event: Number(folded.changed_by),
+        last_number: last_number(connection)?,
+    })
+}
+
+/// The entries of a checklist.
+pub(super) fn entries(checklist: &Checklist) -> Map {
+    checklist.to_value().as_map().cloned().unwrap_or_default()
+}
+
+/// What is open, as changes that make it so.
+pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    let runs = "SELECT body FROM runs WHERE is_open = 1 ORDER BY id";
+    changes.extend(all(connection, runs)?.into_iter().map(Change::Run));
+    let joins = "SELECT body FROM joins WHERE closed_by IS NULL ORDER BY id";
+    changes.extend(all(connection, joins)?.into_iter().map(Change::Join));
+    let parked = "SELECT body FROM parked WHERE closed_by IS NULL ORDER BY id";
+    changes.extend(all(connection, parked)?.into_iter().map(Change::Parked));
+    let holds = "SELECT body FROM holds WHERE closed_by IS NULL ORDER BY id";
+    changes.extend(all(connection, holds)?.into_iter().map(Change::Hold));
+    Ok(changes)
+}
+
+fn all<T: DeserializeOwned>(connection: &Connection, statement: &str) -> rusqlite::Result<Vec<T>> {
+    connection.prepare_cached(statement)?.query_and_then([], body)?.collect()
+}
+
+/// What a row's body holds.
+pub(super) fn body<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
+    row::from_json(row.get_ref("body")?.as_str()?)
+}
+
+fn rules(connection: &Connection) -> rusqlite::Result<Option<Change>> {
+    connection
+        .query_row("SELECT generation, hash FROM rules ORDER BY generation DESC LIMIT 1", [], |row| {
+            Ok(Change::Rules(row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
+        })
+        .optional()
+}
+
+/// The last event; 0 if there is none.
+pub(super) fn last_event(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT coalesce(max(number), 0) FROM events", [], |row| {
+        row.get::<_, i64>(0).map(i64::cast_unsigned)
+    })
+}
+
+fn last_number(connection: &Connection) -> rusqlite::Result<u64> {
+    let mut last = last_event(connection)?;
+    for table in ["runs", "joins", "parked", "holds"] {
+        let statement = format!("SELECT coalesce(max(id), 0) FROM {table}");
+        last = last.max(connection.query_row(&statement, [], |row| row.get::<_, i64>(0))?.cast_unsigned());
+    }
+    Ok(last)
+}
+
+const REPLY: &str = "SELECT number, reply, reply_payload, outcome, body FROM events";
+
+fn recorded(
+    connection: &Connection,
+    ticket: Option<Ticket>,
+    source_and_id: Option<(&str, &str)>,
+) -> rusqlite::Result<Option<Recorded>> {
+    if let Some(ticket) = ticket {
+        let key = [ticket.epoch.cast_signed(), ticket.number.cast_signed()];
+        let found = connection
+            .prepare_cached(&format!("{REPLY} WHERE ticket_epoch = ?1 AND ticket_number = ?2"))?
+            .query_row(key, reply)
+            .optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    let Some((source, id)) = source_and_id else { return Ok(None) };
+    connection
+        .prepare_cached(&format!("{REPLY} WHERE message_id = ?1 AND worker = ?2"))?
+        .query_row([id, source], reply)
+        .optional()
+}
+
+fn reply(row: &Row<'_>) -> rusqlite::Result<Recorded> {
+    let is_need = row::from_json::<Outcome>(row.get_ref("outcome")?.as_str()?)? == Outcome::Answered;
+    let need = if is_need { Some(row::payload(row.get_ref("body")?.as_blob()?)?) } else { None };
+    Ok(Recorded {
+        number: row::number(row, "number")?,
+        reply: row.get("reply")?,
+        payload: row::yaml_or_null(row.get("reply_payload")?)?,
+        need,
+    })
+}

@@ -1,0 +1,114 @@
+//! The journal: what happened, what is open and how the checklist came to be, in an SQLite database.
+//!
+//! [`Journal`] is the manager's, which alone writes; [`History`] is everybody else's and reads beside it.
+//! What is committed is on the disk, for good: nothing of a batch is kept if not all of it is. The journal
+//! decides nothing, and it never overwrites a file that it cannot read.
+//!
+//! Each event is a row of `events` and is never changed. What is open (runs, joins, parked, held) has a row of
+//! its own as it is now, which stays, marked as over, when it is. The checklist is nowhere as a whole but
+//! in snapshots that are made now and then; the events after one lead to the checklist of any moment.
+
+mod commit;
+mod error;
+mod find;
+mod fold;
+mod history;
+mod load;
+mod lock;
+mod prune;
+mod row;
+mod schema;
+mod tidy;
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+pub use error::JournalError;
+pub use find::{EventFilter, EventKind, Kept, RunFilter, RunState};
+pub use history::{Found, History, Open, RulesInForce};
+pub use load::Recovered;
+
+use crate::core::{Number, Record};
+use lock::Lock;
+use tidy::Tail;
+
+/// The name of the database in the journal's folder.
+const DATABASE: &str = "journal.sqlite";
+
+/// The journal of one manager.
+#[derive(Debug)]
+pub struct Journal {
+    // Closed before the lock is let go.
+    connection: Connection,
+    lock: Lock,
+    file: PathBuf,
+    /// The last event that was kept.
+    last_event: u64,
+    /// A commit failed, and it is not sure that nothing of it was kept.
+    uncertain: bool,
+    tail: Tail,
+    /// Everything before that moment was removed.
+    pruned: Option<Timestamp>,
+}
+
+impl Journal {
+    /// Opens the journal in a folder, for this process alone; makes folder (mode 0700) and database if there
+    /// are none, and brings an older database up to date.
+    ///
+    /// # Errors
+    ///
+    /// If another manager has it, it cannot be made, read or written, it is damaged, it lacks events that
+    /// were kept, or a newer version of the program made it.
+    pub fn open(folder: &Path) -> Result<Self, JournalError> {
+        let unusable = |error| JournalError::Unusable { file: folder.to_owned(), error };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+        let (lock, noted) = Lock::take(folder)?;
+        let file = folder.join(DATABASE);
+        let connection = schema::open(&file)?;
+        let wrap = |error| JournalError::of(&file, "open the journal", error);
+        let last_event = load::last_event(&connection).map_err(wrap)?;
+        if noted > last_event {
+            return Err(JournalError::Behind { file, has: last_event, kept: noted });
+        }
+        let tail = Tail::measure(&connection).map_err(wrap)?;
+        lock.note(last_event);
+        Ok(Self { connection, lock, file, last_event, uncertain: false, tail, pruned: None })
+    }
+
+    /// Keeps events, all in one commit or none of them. When it answers, they are on the disk. After an error
+    /// it can be called again with the same ones.
+    ///
+    /// # Errors
+    ///
+    /// If the disk is full or the database cannot be written.
+    pub fn commit(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        let Some(last) = records.last() else { return Ok(()) };
+        match commit::commit(&mut self.connection, records, self.uncertain) {
+            Ok(grown) => {
+                self.uncertain = false;
+                self.last_event = last.number.0;
+                self.tail.grow(&grown);
+                self.lock.note(self.last_event);
+                Ok(())
+            }
+            Err(error) => {
+                self.uncertain = true;
+                Err(self.wrap("keep what happened", error))
+            }
+        }
+    }
+
+    /// The last event that changed the checklist; 0 if none did.
+    #[must_use]
+    pub fn checklist_event(&self) -> Number {
+        Number(self.tail.checklist_event)
+    }
+
+    fn wrap(&self, doing: &'static str, error: rusqlite::Error) -> JournalError {
+        JournalError::of(&self.file, doing, error)
+    }
+}

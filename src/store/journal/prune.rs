@@ -1,0 +1,136 @@
+//! Removing what is too old, in small steps, so that the checklist of every event that stays can still be told.
+//!
+//! Nothing is removed that something open came from.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::{fold, load, row};
+use crate::core::parked::ParkedWhat;
+use crate::core::{Change, Number};
+use crate::yaml::{self, Keys};
+
+/// Events or runs that one step removes: some milliseconds.
+const STEP: usize = 500;
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// The midnight (UTC) before a moment. Removing goes by whole days, since each time costs a snapshot.
+pub(super) fn midnight(moment: Timestamp) -> Timestamp {
+    Timestamp::from_second(moment.as_second().div_euclid(DAY) * DAY).unwrap_or(Timestamp::MIN)
+}
+
+/// A step; answers whether there is more to do.
+pub(super) fn step(connection: &mut Connection, before: Timestamp) -> rusqlite::Result<bool> {
+    let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // The last event stays: the numbers go on from it.
+    let first = first_since(&step, before)?.min(load::last_event(&step)?.cast_signed());
+    if first <= 1 {
+        return Ok(false);
+    }
+    let kept = needed(&load::open(&step)?);
+    let gone = old(&step, first, &kept)?;
+    if gone.events.is_empty() && gone.runs.is_empty() {
+        return Ok(false);
+    }
+    stand_on_snapshot(&step, first - 1)?;
+    for (statement, numbers) in [
+        ("DELETE FROM events WHERE number = ?1", &gone.events),
+        ("DELETE FROM runs WHERE id = ?1", &gone.runs),
+    ] {
+        let mut remove = step.prepare_cached(statement)?;
+        numbers.iter().try_for_each(|number| remove.execute([number]).map(|_| ()))?;
+    }
+    for table in ["joins", "parked", "holds"] {
+        step.execute(&format!("DELETE FROM {table} WHERE closed_by < ?1"), [first])?;
+    }
+    let has_more = gone.events.len() == STEP || gone.runs.len() == STEP;
+    step.commit()?;
+    Ok(has_more)
+}
+
+/// The number of the first event at or after a moment: events are in the order of time. One more than the last
+/// event if all are before it.
+pub(super) fn first_since(connection: &Connection, moment: Timestamp) -> rusqlite::Result<i64> {
+    let mut find = connection
+        .prepare_cached("SELECT number, at FROM events WHERE number >= ?1 ORDER BY number LIMIT 1")?;
+    let after_all = load::last_event(connection)?.cast_signed() + 1;
+    let (mut low, mut high) = (1, after_all);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let (number, at) =
+            find.query_row([middle], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        if row::moment(&at)?.timestamp() < moment {
+            low = number + 1;
+        } else {
+            high = middle;
+        }
+    }
+    // Between two events are numbers of runs and joins.
+    Ok(find.query_row([low], |row| row.get(0)).optional()?.unwrap_or(after_all))
+}
+
+/// Events that what is open came from.
+fn needed(open: &[Change]) -> BTreeSet<i64> {
+    let mut needed = Vec::new();
+    for change in open {
+        match change {
+            Change::Run(run) => {
+                needed.push(run.cause);
+                needed.extend(run.report.as_ref().map(|report| report.message));
+            }
+            Change::Join(join) => {
+                needed.push(join.opened_by);
+                needed.extend(&join.counted);
+                needed.extend(join.waiting.iter().map(|launch| launch.cause));
+            }
+            Change::Parked(parked) => {
+                needed.push(parked.id);
+                if let ParkedWhat::Launches { launches, .. } = &parked.what {
+                    needed.extend(launches.iter().map(|launch| launch.cause));
+                }
+            }
+            _ => {}
+        }
+    }
+    needed.into_iter().map(|number| number.0.cast_signed()).collect()
+}
+
+struct Old {
+    events: Vec<i64>,
+    runs: Vec<i64>,
+}
+
+/// Some of what is older than an event and not needed.
+fn old(connection: &Connection, first: i64, kept: &BTreeSet<i64>) -> rusqlite::Result<Old> {
+    let limit = i64::try_from(STEP + kept.len()).unwrap_or(i64::MAX);
+    let numbers = |statement: &str| -> rusqlite::Result<Vec<i64>> {
+        connection.prepare_cached(statement)?.query_map(params![first, limit], |row| row.get(0))?.collect()
+    };
+    let mut events = numbers("SELECT number FROM events WHERE number < ?1 ORDER BY number LIMIT ?2")?;
+    events.retain(|number| !kept.contains(number));
+    events.truncate(STEP);
+    // A run's number is above that of its cause, and below that of what changed it last.
+    let mut runs = numbers(
+        "SELECT id FROM runs WHERE id < ?1 AND changed_by < ?1 AND is_open = 0 ORDER BY id LIMIT ?2",
+    )?;
+    runs.truncate(STEP);
+    Ok(Old { events, runs })
+}
+
+/// Makes the snapshot that the events which stay begin with.
+fn stand_on_snapshot(connection: &Connection, event: i64) -> rusqlite::Result<()> {
+    let is_there = "SELECT 1 FROM snapshots WHERE event = ?1";
+    if connection.query_row(is_there, [event], |_| Ok(())).optional()?.is_none() {
+        let Some(folded) = fold::after(connection, Number(event.cast_unsigned()))? else { return Ok(()) };
+        let text = yaml::write(&folded.checklist.to_value(), Keys::AsGiven);
+        connection.execute(
+            "INSERT INTO snapshots (event, changed_by, checklist) VALUES (?1, ?2, ?3)",
+            params![event, folded.changed_by.cast_signed(), text],
+        )?;
+    }
+    connection.execute("DELETE FROM snapshots WHERE event < ?1", [event])?;
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! The database: how it is made, opened, and brought up to date.
+//!
+//! A database is made under another name and renamed when it is whole, so an empty file under its name is
+//! damage and never taken for a new one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::JournalError;
+
+/// What leads from each version to the next. They are never edited, only added to.
+const MIGRATIONS: [&str; 1] = [include_str!("version_1.sql")];
+
+/// The version that this program reads and writes.
+const VERSION: i64 = 1;
+
+/// Marks the database as a journal of nowcast: "nowc".
+const APPLICATION: i64 = 0x6e6f_7763;
+
+/// How long to wait for another program that has locked the database, such as a backup.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Statements that stay prepared.
+const STATEMENTS: usize = 64;
+
+/// Opens the database for its manager, made first if there is none.
+pub(super) fn open(file: &Path) -> Result<Connection, JournalError> {
+    let wrap = |error| JournalError::of(file, "open the journal", error);
+    if !file.try_exists().map_err(|error| unusable(file, error))? {
+        make(file)?;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(file, flags).map_err(wrap)?;
+    connection.busy_timeout(PATIENCE).map_err(wrap)?;
+    let version = version(&connection, file)?;
+    settle(&connection).map_err(wrap)?;
+    migrate(&mut connection, version).map_err(wrap)?;
+    Ok(connection)
+}
+
+/// Opens the database for reading, beside its manager or without one.
+pub(super) fn open_to_read(file: &Path) -> Result<Connection, JournalError> {
+    let wrap = |error| JournalError::of(file, "read the journal", error);
+    if !file.try_exists().map_err(|error| unusable(file, error))? {
+        return Err(JournalError::None { file: file.to_owned() });
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags).map_err(wrap)?;
+    connection.busy_timeout(PATIENCE).map_err(wrap)?;
+    // Folding the log into the database is the manager's.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(wrap)?;
+    let found = version(&connection, file)?;
+    if found < VERSION {
+        return Err(JournalError::Older { file: file.to_owned(), found, known: VERSION });
+    }
+    Ok(connection)
+}
+
+/// The version of a database that is a journal and not too new.
+fn version(connection: &Connection, file: &Path) -> Result<i64, JournalError> {
+    let wrap = |error| JournalError::of(file, "open the journal", error);
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(wrap);
+    if number("application_id")? != APPLICATION {
+        let why = if fs::metadata(file).is_ok_and(|metadata| metadata.len() == 0) {
+            "it is empty"
+        } else {
+            "it is a database, but no journal of nowcast"
+        };
+        return Err(JournalError::Damaged { file: file.to_owned(), why: why.to_owned() });
+    }
+    let found = number("user_version")?;
+    if found > VERSION {
+        return Err(JournalError::Newer { file: file.to_owned(), found, known: VERSION });
+    }
+    Ok(found)
+}
+
+fn make(file: &Path) -> Result<(), JournalError> {
+    if beside(file, "-wal").exists() {
+        let why = "it is missing, though its -wal file is there".to_owned();
+        return Err(JournalError::Damaged { file: file.to_owned(), why });
+    }
+    let new = beside(file, ".new");
+    for left in ["", "-wal", "-shm"] {
+        match fs::remove_file(beside(&new, left)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(&new, error)),
+            _ => {}
+        }
+    }
+    let options = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new);
+    options.map_err(|error| unusable(&new, error))?;
+    fill(&new).map_err(|error| JournalError::of(&new, "make the journal", error))?;
+    let put_in_place = || {
+        File::open(&new)?.sync_all()?;
+        fs::rename(&new, file)?;
+        File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    put_in_place().map_err(|error| unusable(file, error))
+}
+
+fn fill(file: &Path) -> rusqlite::Result<()> {
+    let mut connection = Connection::open(file)?;
+    settle(&connection)?;
+    migrate(&mut connection, 0)?;
+    connection.close().map_err(|(_, error)| error)
+}
+
+/// How the manager's connection works.
+fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    // Each commit waits for the disk.
+    connection.pragma_update(None, "synchronous", "full")?;
+    // Checkpoints come when the loop is idle: within a commit they would delay its replies.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    // In kB: the tree's inner pages of a million events stay in memory.
+    connection.pragma_update(None, "cache_size", -16_384)
+}
+
+fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
+    let done = usize::try_from(from).unwrap_or(0);
+    for (version, script) in (1_i64..).zip(MIGRATIONS).skip(done) {
+        let step = connection.transaction()?;
+        step.execute_batch(script)?;
+        step.pragma_update(None, "application_id", APPLICATION)?;
+        step.pragma_update(None, "user_version", version)?;
+        step.commit()?;
+    }
+    Ok(())
+}
+
+fn unusable(file: &Path, error: io::Error) -> JournalError {
+    JournalError::Unusable { file: file.to_owned(), error }
+}
+
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

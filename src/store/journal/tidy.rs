@@ -1,0 +1,141 @@
+//! Housekeeping between batches: the log into the database, snapshots of the checklist, and what is too old.
+//!
+//! None of it is needed for correctness; without it the log grows and a start takes longer.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::commit::Grown;
+use super::{Journal, JournalError, prune};
+use crate::yaml::{self, Keys, Value};
+
+/// Pages of log that an idle manager puts into the database: 1 MB, few enough to take a few milliseconds.
+const IDLE_LOG: i64 = 256;
+
+/// Pages of log at which a manager does it though it is busy: 16 MB.
+const BUSY_LOG: i64 = 4096;
+
+/// Changes of the checklist after which a snapshot is worth it, if they have as many bytes as the last snapshot.
+const CHANGES: u64 = 1_000;
+
+/// Changes after which there is one however large it is: a start makes them again at about 20 µs each.
+const MANY_CHANGES: u64 = 10_000;
+
+/// Events after which there is one: a start looks at each.
+const MANY_EVENTS: u64 = 50_000;
+
+/// What came after the last snapshot.
+#[derive(Debug)]
+pub(super) struct Tail {
+    events: u64,
+    changes: u64,
+    bytes: u64,
+    /// Bytes of the last snapshot.
+    snapshot: u64,
+    /// The last event that changed the checklist.
+    pub(super) checklist_event: u64,
+}
+
+impl Tail {
+    pub(super) fn measure(connection: &Connection) -> rusqlite::Result<Self> {
+        let snapshot =
+            "SELECT event, changed_by, length(checklist) FROM snapshots ORDER BY event DESC LIMIT 1";
+        let (event, changed_by, size) = connection.query_row(snapshot, [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?.cast_unsigned()))
+        })?;
+        // `length` does not read what it measures.
+        let after = "SELECT count(*), count(checklist), \
+            coalesce(sum(CASE WHEN checklist IS NOT NULL THEN length(checklist) + coalesce(length(body), 0) END), 0), \
+            max(CASE WHEN checklist IS NOT NULL THEN number END) FROM events WHERE number > ?1";
+        connection.query_row(after, [event], |row| {
+            let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            let last: Option<i64> = row.get(3)?;
+            Ok(Self {
+                events: count(0)?,
+                changes: count(1)?,
+                bytes: count(2)?,
+                snapshot: size,
+                checklist_event: last.unwrap_or(changed_by).cast_unsigned(),
+            })
+        })
+    }
+
+    pub(super) fn grow(&mut self, grown: &Grown) {
+        self.events += grown.events;
+        self.changes += grown.changes;
+        self.bytes += grown.bytes;
+        self.checklist_event = grown.checklist_event.unwrap_or(self.checklist_event);
+    }
+
+    fn wants_snapshot(&self) -> bool {
+        let is_worth_it = self.changes >= CHANGES && self.bytes >= self.snapshot;
+        is_worth_it || self.changes >= MANY_CHANGES || self.events >= MANY_EVENTS
+    }
+
+    /// Whether a start would take too long.
+    fn is_too_long(&self) -> bool {
+        self.changes >= 2 * MANY_CHANGES || self.events >= 2 * MANY_EVENTS
+    }
+}
+
+impl Journal {
+    /// Whether [`Journal::tidy`] is to be called though the manager is busy.
+    #[must_use]
+    pub fn is_untidy(&self) -> bool {
+        self.tail.is_too_long() || self.log_length() >= BUSY_LOG
+    }
+
+    /// Does a step of the housekeeping; to be called when there is nothing else to do, or when
+    /// [`Journal::is_untidy`] says so. Answers whether there is more to do.
+    ///
+    /// `checklist` is the one after everything that was committed. Events before `prune_before` are removed, by whole days
+    /// (UTC), but for those that something open came from.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read or written; nothing is lost by it.
+    pub fn tidy(&mut self, checklist: &Value, prune_before: Option<Timestamp>) -> Result<bool, JournalError> {
+        if self.tail.wants_snapshot() {
+            self.snapshot(checklist).map_err(|error| self.wrap("keep a snapshot of the checklist", error))?;
+            return Ok(true);
+        }
+        let before = prune_before.map(prune::midnight).filter(|before| self.pruned != Some(*before));
+        let has_more = match before {
+            Some(before) => prune::step(&mut self.connection, before)
+                .map_err(|error| self.wrap("remove what is older than `journal: keep:`", error))?,
+            None => false,
+        };
+        if !has_more {
+            self.pruned = before.or(self.pruned);
+        }
+        if self.log_length() >= IDLE_LOG {
+            self.checkpoint("passive").map_err(|error| self.wrap("put the log into the database", error))?;
+        }
+        Ok(has_more)
+    }
+
+    fn snapshot(&mut self, checklist: &Value) -> rusqlite::Result<()> {
+        let text = yaml::write(checklist, Keys::AsGiven);
+        self.connection.execute(
+            "INSERT OR REPLACE INTO snapshots (event, changed_by, checklist) VALUES (?1, ?2, ?3)",
+            params![self.last_event.cast_signed(), self.tail.checklist_event.cast_signed(), text],
+        )?;
+        let checklist_event = self.tail.checklist_event;
+        self.tail = Tail { events: 0, changes: 0, bytes: 0, snapshot: text.len() as u64, checklist_event };
+        Ok(())
+    }
+
+    /// Frames of the log that are not in the database yet; a frame is a page of 4096 bytes.
+    fn log_length(&self) -> i64 {
+        // Where that cannot be told, nothing can be done about it either; the next commit says why.
+        self.checkpoint("noop").unwrap_or(0)
+    }
+
+    /// Puts the log into the database as far as nobody reads what is in it; once all of it is there, it begins
+    /// anew. Answers how much is left.
+    fn checkpoint(&self, mode: &str) -> rusqlite::Result<i64> {
+        self.connection
+            .prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
+            .query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
+    }
+}

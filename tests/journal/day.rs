@@ -1,0 +1,288 @@
+//! A manager without a world: random events are decided by the core, and their records are to be kept.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, ZonedDateTime};
+use nowcast::config;
+use nowcast::core::checklist::Checklist;
+use nowcast::core::hold::Target;
+use nowcast::core::record::{Speaker, What};
+use nowcast::core::{
+    Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request, RequestId,
+    RuleAnswer, RuleCall, RuleError, Rules, State, Ticket, Wanted, decide,
+};
+use nowcast::message::Message;
+use nowcast::yaml::{self, Keys, Map, Value};
+use proptest::prelude::*;
+
+const CONFIG: &str = "
+checklist file: checklist.yaml
+logging: {version: 1}
+zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
+message registry:
+  manager: {ack: message acknowledged}
+  next workers module: next_workers
+  workers:
+    weather: {checklist key: weather forecast, success: downloaded, failure: failed, crash: crashed, need: needs, clear checklist: clear}
+    rivers: {checklist key: rivers, success: collected, crash: crashed}
+    ssh: {checklist key: {2026-03-14: [ssh]}, success: collected, crash: crashed}
+    upload: {success: uploaded, crash: crashed}
+workers:
+  rivers: {max running: 1, retries: 1, timeout: 1h}
+";
+
+const WORKERS: [&str; 4] = ["weather", "rivers", "ssh", "upload"];
+
+/// Something that happens on a random day.
+#[derive(Debug, Clone)]
+pub enum Step {
+    Message { worker: usize, r#type: usize, payload: usize, names: Names },
+    Garbage(Vec<u8>),
+    RunEnds { which: usize, status: i32 },
+    Hours(i64),
+    Launch(usize),
+    Send { worker: usize, payload: usize },
+    RetryAll,
+    Kill(usize),
+    Hold { worker: usize, hours: Option<i64> },
+    Release(usize),
+    Drop(usize),
+    Set { payload: usize },
+    Clear,
+    RulesLoaded(u8),
+    RulesRefused,
+    ChecklistRead { payload: usize },
+}
+
+/// How a message can be known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    None,
+    Ticket,
+    Id,
+}
+
+const TYPES: [&str; 6] = ["success", "success", "crash", "failure", "need", "clear checklist"];
+
+/// Payloads with all that YAML can hold; `rule` says what the rule makes of it.
+const PAYLOADS: [&str; 12] = [
+    "null",
+    "{z: 1, a: 2, rule: launch}",
+    "{rule: join, m: {y: 1, b: 2}}",
+    "{rule: fail, 2026-03-14: 12:30, '12': \"2026-03-14\"}",
+    "{rule: later, list: [1, 2.5, .nan, -.inf, ~, yes, 0o17]}",
+    "{rule: launch both, moment: 2026-03-14T04:40:12.5-07:00}",
+    "!!set {b, a}",
+    "!!set {c}",
+    "!!binary aGVsbG8=",
+    "weather forecast",
+    "[1, [2, {x: 99999999999999999999999}]]",
+    "{rule: debug, text: \"line\\n\\u2028 # no: comment\"}",
+];
+
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let names = prop_oneof![Just(Names::None), Just(Names::Ticket), Just(Names::Id)];
+    let step = prop_oneof![
+        12 => (0..5_usize, 0..TYPES.len(), 0..PAYLOADS.len(), names)
+            .prop_map(|(worker, r#type, payload, names)| Step::Message { worker, r#type, payload, names }),
+        1 => prop::collection::vec(any::<u8>(), 0..20).prop_map(Step::Garbage),
+        6 => (any::<usize>(), 0..2).prop_map(|(which, status)| Step::RunEnds { which, status }),
+        4 => (0..4_i64).prop_map(Step::Hours),
+        1 => (0..4_usize).prop_map(Step::Launch),
+        1 => (0..4_usize, 0..PAYLOADS.len()).prop_map(|(worker, payload)| Step::Send { worker, payload }),
+        1 => Just(Step::RetryAll),
+        1 => any::<usize>().prop_map(Step::Kill),
+        1 => (0..5_usize, prop::option::of(0..3_i64)).prop_map(|(worker, hours)| Step::Hold { worker, hours }),
+        2 => (1..60_usize).prop_map(Step::Release),
+        2 => (1..60_usize).prop_map(Step::Drop),
+        1 => (0..PAYLOADS.len()).prop_map(|payload| Step::Set { payload }),
+        1 => Just(Step::Clear),
+        1 => (0..3_u8).prop_map(Step::RulesLoaded),
+        1 => Just(Step::RulesRefused),
+        1 => (0..PAYLOADS.len()).prop_map(|payload| Step::ChecklistRead { payload }),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+struct FakeRules;
+
+impl Rules for FakeRules {
+    fn after(&self, message: &Message, _: &Value, _: &Value, _: &ZonedDateTime) -> RuleCall {
+        let launch = |names: &[&str]| RuleAnswer {
+            next_workers: names.iter().map(|name| NextWorker::new(*name, vec!["12".into()])).collect(),
+            join: None,
+        };
+        let rule = message.payload.get("rule").and_then(Value::as_str).unwrap_or_default();
+        let mut answer = match rule {
+            "launch" => launch(&["rivers"]),
+            "launch both" => launch(&["rivers", "package.ssh"]),
+            "later" => launch(&["ssh", "upload"]),
+            "join" | "debug" => launch(&["upload"]),
+            "fail" => return RuleCall::new(Err(RuleError::Failed("next_workers.lua:3: no".into()))),
+            _ => RuleAnswer::default(),
+        };
+        match rule {
+            "debug" => answer.next_workers[0].args.push("--debug".into()),
+            "later" => answer.next_workers[0].options.delay = Some(SignedDuration::from_hours(2)),
+            "join" => {
+                let wanted = |worker: &str, count| Wanted { worker: worker.into(), r#type: None, count };
+                answer.join = Some(JoinRequest {
+                    name: (message.source != "ssh").then(|| "all".into()),
+                    wait_for: vec![wanted("rivers", 2), wanted("ssh", 1)],
+                    launch: vec![NextWorker::new("upload", Vec::new())],
+                    timeout: (message.source == "rivers").then(|| SignedDuration::from_hours(3)),
+                });
+            }
+            _ => {}
+        }
+        let place = Some("next_workers.lua:12".to_owned());
+        let keys_read = vec!["weather forecast: 12".to_owned()];
+        RuleCall { place, keys_read, ..RuleCall::new(Ok(answer)) }
+    }
+}
+
+pub fn new_state() -> State {
+    let (config, _) =
+        config::parse(Path::new("nowcast.yaml"), CONFIG.as_bytes(), &|_| None).expect("a good one");
+    State::new(Arc::new(config), Checklist::default())
+}
+
+/// The manager of a day.
+pub struct Day {
+    pub state: State,
+    pub now: ZonedDateTime,
+    pub records: Vec<Record>,
+    /// The checklist before each event, as YAML text.
+    pub before: Vec<(Number, String)>,
+    requests: u64,
+}
+
+impl Day {
+    pub fn new() -> Self {
+        let now = "2026-03-14T04:40:12.123456789-07:00[America/Vancouver]".parse().expect("a moment");
+        Self { state: new_state(), now, records: Vec::new(), before: Vec::new(), requests: 0 }
+    }
+
+    /// A day of these steps.
+    pub fn of(steps: &[Step]) -> Self {
+        let mut day = Self::new();
+        for step in steps {
+            day.take(step);
+        }
+        day
+    }
+
+    pub fn take(&mut self, step: &Step) {
+        let payload = |which: usize| yaml::read(PAYLOADS[which]).expect("YAML");
+        let event = match step {
+            Step::Message { worker, r#type, payload: which, names } => {
+                // One more than there are: an unknown one.
+                let source = WORKERS.get(*worker).unwrap_or(&"stranger");
+                let mut message = Message::new(*source, TYPES[*r#type], payload(*which));
+                message.id = (*names == Names::Id).then(|| format!("id {}", self.requests));
+                return self.hear(message.encode().into_bytes(), *names == Names::Ticket);
+            }
+            Step::Garbage(bytes) => return self.hear(bytes.clone(), false),
+            Step::RunEnds { which, status } => {
+                let running: Vec<Number> =
+                    self.state.runs.values().filter(|run| run.is_running()).map(|run| run.id).collect();
+                let Some(run) = running.get(which % running.len().max(1)) else { return };
+                Event::RunEnded { run: *run, ending: Ending::Status(*status) }
+            }
+            Step::Hours(hours) => {
+                let passed = SignedDuration::from_hours(*hours) + SignedDuration::from_secs(3);
+                self.now = self.now.checked_add(passed).expect("a moment");
+                Event::Due
+            }
+            Step::Launch(worker) => command(Command::Launch {
+                worker: NextWorker::new(WORKERS[*worker], Vec::new()),
+                again: None,
+            }),
+            Step::Send { worker, payload } => command(Command::Send {
+                source: WORKERS[*worker].into(),
+                r#type: "success".into(),
+                payload: PAYLOADS[*payload].into(),
+            }),
+            Step::RetryAll => command(Command::Retry { message: None, checklist_then: false }),
+            Step::Kill(which) => {
+                let runs: Vec<Number> = self.state.runs.keys().copied().collect();
+                command(Command::Kill {
+                    run: runs.get(which % runs.len().max(1)).copied().unwrap_or_default(),
+                })
+            }
+            Step::Hold { worker, hours } => command(Command::Hold {
+                target: WORKERS.get(*worker).map_or(Target::All, |name| Target::Worker((*name).into())),
+                until: hours.map(|hours| self.now.timestamp() + SignedDuration::from_hours(hours)),
+                reason: Some("maintenance".into()),
+            }),
+            Step::Release(what) => command(Command::Release { what: Number(*what as u64) }),
+            Step::Drop(what) => command(Command::Drop { what: Number(*what as u64) }),
+            Step::Set { payload } => command(Command::ChecklistSet {
+                path: "[weather forecast, 2026-03-14]".into(),
+                value: PAYLOADS[*payload].into(),
+            }),
+            Step::Clear => command(Command::ChecklistClear { force: true }),
+            Step::RulesLoaded(which) => Event::RulesLoaded { hash: format!("hash {which}") },
+            Step::RulesRefused => Event::RulesRefused { reason: "next_workers.lua:7: no".into() },
+            Step::ChecklistRead { payload: which } => {
+                let checklist: Map = [(Value::from("edited"), payload(*which))].into_iter().collect();
+                Event::ChecklistRead { checklist, why: "somebody edited it".into() }
+            }
+        };
+        self.happens(event);
+    }
+
+    /// A request with these bytes.
+    pub fn hear(&mut self, body: Vec<u8>, has_ticket: bool) {
+        self.requests += 1;
+        let ticket = has_ticket.then_some(Ticket { epoch: u64::MAX - 7, number: self.requests });
+        let message = Message::decode(&body);
+        let request = RequestId(self.requests);
+        self.happens(Event::Request(Request { request, ticket, body, message }));
+    }
+
+    /// A message of a worker, by a ticket.
+    pub fn message(&mut self, source: &str, r#type: &str, payload: &str) {
+        let message = Message::new(source, r#type, yaml::read(payload).expect("YAML"));
+        self.hear(message.encode().into_bytes(), true);
+    }
+
+    pub fn happens(&mut self, event: Event) {
+        let mut before = Some(self.checklist());
+        for effect in decide(&mut self.state, event, &FakeRules, &self.now) {
+            if let Effect::Journal(record) = effect {
+                // What one event keeps after its first record is decided after that one.
+                if let Some(before) = before.take() {
+                    self.before.push((record.number, before));
+                }
+                self.records.push(*record);
+            }
+        }
+    }
+
+    pub fn checklist(&self) -> String {
+        yaml::write(&self.state.checklist.to_value(), Keys::AsGiven)
+    }
+}
+
+fn command(command: Command) -> Event {
+    Event::Command { call: None, user: "ana".into(), command, checklist_then: None }
+}
+
+/// What the history shows of a record: of its changes, those of the checklist. The bytes of a message that was made
+/// here are left out, since they are kept in the order that was given, not in that of the wire.
+pub fn shown(mut record: Record) -> Record {
+    record.changes.retain(Change::is_of_checklist);
+    if let What::Message(message) = &mut record.what
+        && message.speaker != Speaker::Worker
+    {
+        message.body.clear();
+    }
+    record
+}
+
+/// A checklist in the order of its keys.
+pub fn text(checklist: &Map) -> String {
+    yaml::write(&checklist.clone().into(), Keys::AsGiven)
+}

@@ -1,0 +1,133 @@
+//! What operators can do to a running system.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::process::Signal;
+
+use crate::support::system::{System, system};
+
+const RULES: &str = "
+function after_keyless(msg) return { NextWorker('awaken') } end
+function after_awaken(msg) log.info('the rule heard ' .. msg.type) return {} end
+";
+
+/// The first number in a text: `#17`.
+fn number(text: &str) -> String {
+    let after = text.split('#').nth(1).unwrap_or_else(|| panic!("a number in {text:?}"));
+    after.chars().take_while(char::is_ascii_digit).collect()
+}
+
+fn launches(system: &System) -> usize {
+    system.log("manager").matches("launching NextWorker").count()
+}
+
+#[test]
+fn a_worker_is_launched_with_its_arguments() {
+    let system = system().start();
+    let answer = system.operate(&["launch", "sleep", "--sleep-time", "0"]);
+    assert!(answer.starts_with("sleep is launched as run #"), "{answer}");
+    system.wait_for_log("manager", "INFO [sleep] slept for 0 seconds");
+}
+
+#[test]
+fn the_json_of_an_answer_has_its_numbers() {
+    let system = system().start();
+    let answer: serde_json::Value =
+        serde_json::from_str(&system.operate(&["launch", "--json", "awaken"])).expect("JSON");
+    assert_eq!(answer["done"], true);
+    assert_eq!(answer["numbers"].as_array().map(Vec::len), Some(1), "{answer}");
+}
+
+#[test]
+fn launches_wait_behind_a_hold_also_over_a_restart_and_go_when_it_is_released() {
+    let mut system = system().rules(RULES).start();
+    let hold = number(&system.operate(&["hold", "--worker", "awaken", "--reason", "maintenance"]));
+    system.works();
+    system.works();
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+    system.start_manager(&[]);
+    system.send("sleep", "success", "null");
+    assert_eq!(launches(&system), 0, "{}", system.describe());
+    system.operate(&["release", &hold]);
+    system.wait_for_log_count("manager", "the rule heard success", 2);
+    assert_eq!(launches(&system), 2);
+}
+
+#[test]
+fn a_hold_ends_at_its_time() {
+    let system = system().rules(RULES).start();
+    system.operate(&["hold", "--all", "--until", "1s"]);
+    system.works();
+    system.wait_for_log("manager", "of all is over");
+    system.wait_for_log("manager", "the rule heard success");
+}
+
+#[test]
+fn a_waiting_run_is_dropped() {
+    let system = system().rules(RULES).start();
+    let run = number(&system.operate(&["launch", "--delay", "1h", "awaken"]));
+    assert!(system.operate(&["drop", &run]).contains("is dropped"));
+    let (status, text) = system.operation(&["drop", &run]);
+    assert_eq!(status, Some(1));
+    assert!(text.contains("there is nothing under #"), "{text}");
+    assert_eq!(launches(&system), 0);
+}
+
+#[test]
+fn a_run_that_ignores_sigterm_is_killed_all_the_same() {
+    let script = "trap \"\" TERM; echo deaf > deaf; while :; do sleep 1; done";
+    let system = system()
+        .section(&format!("workers: {{awaken: {{command: [sh, -c, '{script}']}}}}"))
+        .rules(RULES)
+        .start();
+    let run = number(&system.operate(&["launch", "awaken"]));
+    system.wait_for("the run", || system.path("deaf").exists().then_some(()));
+    system.operate(&["kill", &run]);
+    // A second one skips the grace.
+    system.operate(&["kill", &run]);
+    system.wait_for_log("manager", "was killed by signal 9 without a report");
+    system.wait_for_log("manager", "the rule heard crash");
+}
+
+#[test]
+fn a_message_whose_rule_failed_is_decided_again_after_the_repair() {
+    let system = system().rules("function after_sleep(msg) error('not yet') end").start();
+    assert_eq!(system.send("sleep", "success", "{sleep time: 5}"), "ack");
+    let log = system.log("manager");
+    let parked = log.split("nowcast retry ").nth(1).and_then(|rest| rest.lines().next()).expect("a number");
+    let (status, text) = system.operation(&["retry", parked]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("not yet"), "{text}");
+    system.write_rules("function after_sleep(msg, config, checklist) return { NextWorker('awaken', { checklist.sleepyhead['sleep time'] }) } end\nfunction after_awaken() return {} end\nfunction after_keyless() return {} end\nfunction after_clear_checklist() return {} end\nfunction after_rotate_logs() return {} end");
+    system.works();
+    assert!(system.operate(&["retry", "--all"]).contains("is decided"));
+    system.wait_for_log("manager", "launching NextWorker(module='awaken', args=['5'], host='localhost')");
+    assert!(system.operate(&["retry", "--all"]).contains("no message is parked"));
+}
+
+#[test]
+fn without_a_manager_a_command_says_so() {
+    let system = system().prepare();
+    let (status, text) = system.operation(&["kill", "5"]);
+    assert_eq!(status, Some(1));
+    assert!(text.contains("Is it running?"), "{text}");
+}
+
+#[test]
+fn the_control_socket_is_for_the_managers_user_alone() {
+    let system = system().start();
+    let mode = fs::metadata(system.path("checklist.journal/control")).expect("a socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_second_manager_on_the_same_journal_names_the_first() {
+    let system = system().start();
+    let output = system.command(&["manager", "nowcast.yaml"]).output().expect("it runs");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains(&system.id("manager").to_string()), "{text}");
+    system.works();
+}
