@@ -32,7 +32,6 @@ pub struct Record {
 // There is one for each event, and it moves twice: a box would cost more than the room.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::large_enum_variant)] // One for each event, and gone once it is kept.
 pub enum What {
     /// A message was decided: a worker's, one that was made for a run without a report, one that an
     /// operator sent.
