@@ -157,11 +157,13 @@ fn what_became_of_a_join_a_parked_message_and_a_hold_is_still_known() {
     let kept = day.records.len();
     day.take(&Step::Release(usize::try_from(hold.0).expect("small")));
     day.take(&Step::RetryAll);
+    day.take(&Step::Drop(usize::try_from(parked.0).expect("small")));
     journal.commit(&day.records[kept..]).expect("kept");
     let hold = history.what(hold).expect("readable").hold.expect("known");
     assert_eq!(hold.closed_by, Some(day.records[kept].number));
     let parked = history.what(parked).expect("readable").parked.expect("known");
-    assert_eq!(parked.closed_by, Some(day.records[kept + 1].number));
+    // Its rule failed again, so the retry left it where it was.
+    assert_eq!(parked.closed_by, day.records.last().map(|record| record.number));
     assert_eq!(text(&history.checklist_now().expect("readable")), day.checklist());
 }
 
