@@ -180,13 +180,8 @@ impl Decision<'_> {
 
     /// Half of all rule errors come from a checklist that was cleared while workers were running.
     fn clear_by_hand(&mut self, force: bool) -> Outcomes {
-        let open: Vec<String> = self
-            .state
-            .runs
-            .values()
-            .filter(|run| run.is_running())
-            .map(|run| format!("{} {}", run.worker.name(), run.id))
-            .collect();
+        let open: Vec<String> =
+            self.state.runs.running().map(|run| format!("{} {}", run.worker.name(), run.id)).collect();
         if !force && !open.is_empty() {
             return Err(format!(
                 "{} still running, and the rules may miss what is cleared: {}; with --force it is cleared all the same",

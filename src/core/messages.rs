@@ -287,12 +287,7 @@ impl Decision<'_> {
                 return Some(named).filter(|_| !matches!(run.stage, Stage::Waiting { .. }));
             }
         }
-        let is_candidate = |run: &&Run| {
-            run.worker.name() == message.source
-                && run.report.is_none()
-                && !matches!(run.stage, Stage::Waiting { .. })
-        };
-        self.state.runs.values().find(is_candidate).map(|run| run.id)
+        self.state.runs.begun(&message.source).find(|run| run.report.is_none()).map(|run| run.id)
     }
 
     fn note_report(&mut self, mut run: Run, r#type: &str) {

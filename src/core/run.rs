@@ -104,6 +104,15 @@ impl Run {
         }
     }
 
+    /// When it ended, if it has.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        match self.stage {
+            Stage::Ended { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+
     /// Whether its worker was told to send nothing.
     fn is_debug(&self) -> bool {
         self.worker.args.iter().any(|arg| arg == "--debug")

@@ -243,12 +243,16 @@ impl Manager {
             self.keep_house();
         }
         let mut events = self.receive()?;
+        let more_waits = events.len() >= receive::BATCH || self.held.is_waiting();
         let ended = self.performer.runs.ended()?;
         events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
         events.extend(self.receive_calls());
         events.extend(signals.take().into_iter().map(Event::Signal));
         let now = Timestamp::now();
-        if self.state.next_due(self.looked_at).is_some_and(|due| due <= now) {
+        // The clock may have been set back.
+        self.looked_at = self.looked_at.min(now);
+        // A run is not reported as silent while its message may still wait in the socket.
+        if !more_waits && self.state.next_due(self.looked_at).is_some_and(|due| due <= now) {
             self.looked_at = now;
             events.push(Event::Due);
         }
@@ -286,5 +290,7 @@ fn recover(journal: &Journal, config: &Arc<Config>, options: &Options) -> Result
     state.checklist_event = recovered.checklist_event;
     state.last_number = recovered.last_number;
     state.exit_when_idle = options.exit_when_idle;
+    // The manager before may have refused some; the first that are loaded are noted in any case.
+    state.rules_refused = true;
     Ok(state)
 }
