@@ -28,6 +28,7 @@ use crate::perform::{Performed, Performer, part};
 use crate::rules::Reloader;
 use crate::store::{ChecklistFile, Journal, JournalError};
 use crate::yaml::Value;
+use checklist::When;
 use guard::Guard;
 use keep::Housekeeping;
 use receive::Held;
@@ -133,7 +134,7 @@ impl Manager {
         };
         let mut first = manager.tell(loaded);
         manager.connect(&config.zmq)?;
-        first.extend(manager.read_checklist()?);
+        first.extend(manager.read_checklist(When::Start)?);
         let runs: Vec<_> = manager.state.runs.values().cloned().collect();
         first.extend(manager.performer.take_up(runs.iter(), &manager.state));
         // What fell due while no manager was there.
