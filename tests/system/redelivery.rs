@@ -495,7 +495,7 @@ fn nothing_is_lost_over_fifty_deaths_of_the_manager_under_traffic() {
             for number in 0..(random >> 33) % 40 {
                 let request = manager.take(&system);
                 delivered.insert(request.body());
-                if (random >> (number % 60)) % 4 == 0 {
+                if (random >> (number % 60)).is_multiple_of(4) {
                     unanswered.insert(request.body());
                 } else {
                     manager.answer(request);
