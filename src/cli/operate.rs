@@ -5,18 +5,26 @@ use std::process::ExitCode;
 
 use jiff::{Timestamp, ZonedDateTime};
 
-use super::{USAGE, environment};
+use super::{USAGE, environment, print};
 use crate::config::{self, Config, duration};
 use crate::core::{Answer, Command, Number};
 use crate::net::{Call, control};
+
+/// Which system is meant.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Place {
+    /// nowcast's configuration file
+    #[arg(short, long, value_name = "CONFIG", env = "NOWCAST_YAML", default_value = "nowcast.yaml")]
+    pub config: PathBuf,
+}
 
 /// The options that every operator's command has.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct Common {
-    /// nowcast's configuration file
-    #[arg(short, long, value_name = "CONFIG", env = "NOWCAST_YAML", default_value = "nowcast.yaml")]
-    pub config: PathBuf,
+    #[command(flatten)]
+    pub place: Place,
     /// Print JSON for programs
     #[arg(long)]
     pub json: bool,
@@ -25,8 +33,8 @@ pub(super) struct Common {
 impl Common {
     /// Reads the configuration; one that cannot be used is said, and is the end.
     pub(super) fn load(&self) -> Result<Config, ExitCode> {
-        let lookup = environment::with_defaults(&self.config);
-        match config::load_with(&self.config, &lookup) {
+        let lookup = environment::with_defaults(&self.place.config);
+        match config::load_with(&self.place.config, &lookup) {
             Ok((config, _)) => Ok(config),
             Err(error) => {
                 eprintln!("{error}");
@@ -57,20 +65,20 @@ impl Common {
 
     /// Prints an answer.
     pub(super) fn show(&self, answer: &Answer) -> ExitCode {
-        if self.json {
-            // An answer is text and numbers, which JSON has.
-            println!("{}", serde_json::to_string(answer).unwrap_or_default());
+        let printed = if self.json {
+            print::json(answer)
         } else if answer.done {
-            println!("{}", answer.text);
+            print::text(&format!("{}\n", answer.text))
         } else {
-            eprintln!("{}", answer.text);
-        }
-        if answer.done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            eprintln!("{}", print::clean(&answer.text));
+            ExitCode::SUCCESS
+        };
+        if answer.done { printed } else { ExitCode::FAILURE }
     }
 }
 
 /// Who asks: the person behind `sudo`, or the user. Only the manager's own user and root can ask at all.
-fn user() -> String {
+pub(super) fn user() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
