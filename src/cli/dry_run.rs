@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::look::{self, Look};
 use super::print::{self, Json, plain, yaml_text};
 use super::view::{arguments, label};
+use crate::core::joins::Join;
 use crate::core::parked::ParkedWhat;
 use crate::core::record::{MessageRecord, Outcome, What};
 use crate::core::run::Stage;
-use crate::core::{Change, Command, Effect, Event, Record, decide};
+use crate::core::{Change, Command, Effect, Event, Record, State, decide};
 use crate::rules::{self, Engine, Options};
 use crate::yaml::Value;
 
@@ -76,6 +77,7 @@ fn plan(look: &Look, command: Command, user: String) -> anyhow::Result<Plan> {
     let engine = Engine::load(&path, module, &options)?;
     let mut state = look::state(config, &look.history.open_now()?, look.history.checklist_now()?);
     let event = Event::Command { call: None, user, command, checklist_then: None };
+    let open_before: Vec<Join> = state.joins.open().cloned().collect();
     let effects = decide(&mut state, event, &engine, &look.now);
     let mut plan = Plan {
         reply: String::new(),
@@ -91,7 +93,7 @@ fn plan(look: &Look, command: Command, user: String) -> anyhow::Result<Plan> {
     for effect in effects {
         match effect {
             Effect::Log(line) => plan.log.push(format!("{} {}", line.level, line.text)),
-            Effect::Journal(record) => plan.add(&record, &state),
+            Effect::Journal(record) => plan.add(&record, &state, &open_before),
             // What they do is in the records.
             _ => {}
         }
@@ -100,7 +102,7 @@ fn plan(look: &Look, command: Command, user: String) -> anyhow::Result<Plan> {
 }
 
 impl Plan {
-    fn add(&mut self, record: &Record, state: &crate::core::State) {
+    fn add(&mut self, record: &Record, state: &State, open_before: &[Join]) {
         let What::Message(message) = &record.what else { return };
         self.tell(message);
         let mut closed = Vec::new();
@@ -154,8 +156,12 @@ impl Plan {
                 _ => {}
             }
         }
-        for id in closed {
-            self.joins.push(JoinChange { name: id.to_string(), needs: String::new(), waiting: 0 });
+        for join in open_before.iter().filter(|join| closed.contains(&join.id)) {
+            // One that is opened again under its name is no longer waited for.
+            if state.joins.named(&join.name).is_none() {
+                let name = join.name.clone();
+                self.joins.push(JoinChange { name, needs: String::new(), waiting: 0 });
+            }
         }
     }
 

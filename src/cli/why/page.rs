@@ -14,7 +14,7 @@ use crate::core::joins::Join;
 use crate::core::parked::{Parked, ParkedWhat};
 use crate::core::record::{MessageRecord, Outcome, What};
 use crate::core::run::Stage;
-use crate::core::{Number, Record, Run};
+use crate::core::{Number, Record, Run, State};
 use crate::store::journal::Kept;
 use crate::yaml::Map;
 
@@ -51,13 +51,12 @@ impl Page {
         if let Some(join) = &found.join {
             return Self::of_join(join, found.parked.as_ref(), look);
         }
-        match &found.event {
-            Some(Record { what: What::Message(message), .. }) => {
-                let record = found.event.as_ref().unwrap_or_else(|| unreachable!("it was just matched"));
-                Self::of_message(record, message, found.parked.as_ref(), look)
-            }
-            Some(record) => Self::of_event(record, look),
-            None => bail!("there is nothing under {number}; nowcast runs and nowcast messages show numbers"),
+        let Some(record) = &found.event else {
+            bail!("there is nothing under {number}; nowcast runs and nowcast messages show numbers");
+        };
+        match &record.what {
+            What::Message(message) => Self::of_message(record, message, found.parked.as_ref(), look),
+            _ => Self::of_event(record, look),
         }
     }
 
@@ -80,7 +79,7 @@ impl Page {
         if matches!(run.stage, Stage::Waiting { .. }) {
             let state = look::state(&look.config, &look.history.open_now()?, Map::new());
             facts.extend(behind(run, &state).map(|behind| format!("it waits behind {behind}")));
-            help.push(format!("nowcast release {0} launches it now, nowcast drop {0} never", run.id.0));
+            help.push(help_for_waiting(run, &state, look));
         }
         if run.is_running() {
             if let Some(usual) = look.history.usual_duration(run.worker.name(), &run.worker.args)? {
@@ -273,6 +272,17 @@ impl Page {
         section(&mut text, "BECAUSE", &self.causes.to_lines(look));
         section(&mut text, "WHAT HELPS", &self.help);
         text
+    }
+}
+
+/// What helps a run that waits.
+pub(super) fn help_for_waiting(run: &Run, state: &State, look: &Look) -> String {
+    let drop = format!("nowcast drop {} gives it up", run.id.0);
+    let is_early = matches!(run.stage, Stage::Waiting { due } if due > look.now.timestamp());
+    match state.holds.values().find(|hold| hold.holds(&run.worker)) {
+        Some(hold) => format!("nowcast release {} ends the hold, {drop}", hold.id.0),
+        None if is_early => format!("nowcast release {} launches it now, {drop}", run.id.0),
+        None => drop,
     }
 }
 

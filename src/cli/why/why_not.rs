@@ -6,12 +6,13 @@ use std::path::Path;
 use anyhow::bail;
 use serde::Serialize;
 
-use super::page::{Page, outcome};
+use super::page::{Page, help_for_waiting, outcome};
 use super::section;
 use crate::cli::look::{self, Look};
 use crate::cli::status::{behind, needs};
 use crate::cli::times;
 use crate::cli::view::{MessageView, RunView, label};
+use crate::core::joins::Join;
 use crate::core::parked::ParkedWhat;
 use crate::core::record::{Outcome, What};
 use crate::core::run::Stage;
@@ -32,6 +33,8 @@ pub(super) struct WhyNot {
     pub worker: String,
     /// What stands before it now.
     pub before_it: Vec<Reason>,
+    /// The joins that wait for its message.
+    pub awaited_by: Vec<Reason>,
     /// What came since it was launched last and did not launch it.
     pub not_since: Vec<Reason>,
     /// Its latest run.
@@ -41,7 +44,7 @@ pub(super) struct WhyNot {
 /// One reason.
 #[derive(Debug, Serialize)]
 pub(super) struct Reason {
-    /// `running`, `waiting`, `join`, `parked`, `hold`, `rules`, `message` or `silence`.
+    /// `running`, `waiting`, `join`, `parked`, `hold`, `rules`, `awaited`, `message` or `silence`.
     pub kind: &'static str,
     pub number: Option<u64>,
     pub text: String,
@@ -81,6 +84,7 @@ impl WhyNot {
         Ok(Self {
             worker: name.to_owned(),
             before_it,
+            awaited_by: awaited_by(name, &open),
             not_since: not_since(name, &runs, last_cause, look)?,
             last: runs.first().map(|run| Page::of_run(run, look)).transpose()?,
         })
@@ -90,6 +94,7 @@ impl WhyNot {
         let mut text = format!("{}\n", self.worker);
         let lines = |reasons: &[Reason]| reasons.iter().map(Reason::line).collect::<Vec<_>>();
         section(&mut text, "STANDS BEFORE IT", &lines(&self.before_it));
+        section(&mut text, "AWAITED BY", &lines(&self.awaited_by));
         let heading = if self.last.is_some() { "NOT LAUNCHED SINCE" } else { "NOT LAUNCHED YET" };
         section(&mut text, heading, &lines(&self.not_since));
         match &self.last {
@@ -114,7 +119,7 @@ fn before_it(name: &str, open: &Open, look: &Look) -> Vec<Reason> {
         let what = format!("run {} of {} {fate}", run.id, view.label());
         reasons.push(if matches!(run.stage, Stage::Waiting { .. }) {
             let behind = behind(run, &state).map(|behind| format!(" behind {behind}")).unwrap_or_default();
-            let help = format!("nowcast release {0} or nowcast drop {0}", run.id.0);
+            let help = help_for_waiting(run, &state, look);
             Reason::new("waiting", Some(run.id), format!("{what}{behind}"), Some(help))
         } else {
             Reason::new("running", Some(run.id), what, Some(format!("nowcast tail -f {}", run.id.0)))
@@ -152,6 +157,15 @@ fn before_it(name: &str, open: &Open, look: &Look) -> Vec<Reason> {
         }
     }
     reasons
+}
+
+fn awaited_by(name: &str, open: &Open) -> Vec<Reason> {
+    let waits = |join: &&Join| join.wait_for.iter().any(|wanted| wanted.worker == name);
+    let reason = |join: &Join| {
+        let text = format!("the join {} of {} {}", join.id, join.name, needs(join));
+        Reason::new("awaited", Some(join.id), text, Some(format!("nowcast why {}", join.id.0)))
+    };
+    open.joins.iter().filter(waits).map(reason).collect()
 }
 
 fn refused(open: &Open) -> Option<Reason> {
