@@ -49,18 +49,13 @@ impl Common {
             Ok(config) => config,
             Err(status) => return status,
         };
-        match Self::call(&config, command) {
+        match control::call(&config.journal.folder, &Call { user: user(), command }) {
             Ok(answer) => self.show(&answer),
             Err(error) => {
                 eprintln!("{error}");
                 ExitCode::FAILURE
             }
         }
-    }
-
-    /// Asks the manager.
-    pub(super) fn call(config: &Config, command: Command) -> Result<Answer, control::CallError> {
-        control::call(&config.journal.folder, &Call { user: user(), command })
     }
 
     /// Prints an answer.

@@ -1,6 +1,6 @@
 //! [`Table`]: columns of plain text, aligned. It knows nothing of what stands in them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Rows of cells, and how far they are set in.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl fmt::Display for Table {
         for row in &self.rows {
             let mut line = " ".repeat(self.indent);
             for (cell, width) in row.iter().zip(&widths).filter(|(_, width)| **width > 0) {
-                line.push_str(&format!("{cell:<width$}  "));
+                let _ = write!(line, "{cell:<width$}  ");
             }
             writeln!(out, "{}", line.trim_end())?;
         }

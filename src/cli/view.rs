@@ -2,6 +2,7 @@
 //!
 //! The keys are documented in `docs/operating.md`; programs stand on them.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
@@ -98,10 +99,10 @@ impl RunView {
             (state, None) => state.to_owned(),
         };
         if let Some(why) = &self.told_to_end {
-            text.push_str(&format!(" ({why})"));
+            let _ = write!(text, " ({why})");
         }
         if let Some(report) = &self.report_type {
-            text.push_str(&format!(", reported ({report})"));
+            let _ = write!(text, ", reported ({report})");
         }
         text
     }

@@ -47,7 +47,8 @@ fn without_daemons_it_says_which_are_missing_and_shows_what_the_journal_has() {
     assert_eq!(code, Some(1));
     assert!(text.contains(" DOWN  daemons 0/2"), "{text}");
     assert!(
-        line(&text, "DAEMON  broker").contains("nowcast broker nowcast.yaml nobody listens on localhost port")
+        line(&text, "DAEMON  broker")
+            .contains("nowcast broker nowcast.yaml nobody listens on localhost port")
     );
     assert!(line(&text, "DAEMON  manager").contains("nowcast manager nowcast.yaml it is not running"));
     assert!(line(&text, "DUE").contains("awaken"), "{text}");

@@ -174,7 +174,7 @@ pub(super) fn of_parked(open: &Open) -> Vec<Attention> {
             ParkedWhat::Message { source, r#type, .. } => Attention {
                 kind: Kind::Message,
                 number,
-                about: format!("{source} ({})", r#type),
+                about: format!("{source} ({type})"),
                 since,
                 // Its first line says that the rule failed, the second where and why.
                 text: format!("rule failed: {}", parked.reason.lines().nth(1).unwrap_or(&parked.reason)),

@@ -1,5 +1,7 @@
 //! The status as text.
 
+use std::fmt::Write as _;
+
 use jiff::{SignedDuration, ZonedDateTime};
 
 use super::attention;
@@ -78,7 +80,7 @@ impl Status {
         for join in &self.joins {
             let mut text = attention::waits_for(&join.needs, join.launches);
             if let Some(deadline) = join.deadline {
-                text.push_str(&format!("; overdue at {}", times::minute(deadline, now)));
+                let _ = write!(text, "; overdue at {}", times::minute(deadline, now));
             }
             table.row(["JOIN".into(), format!("#{}", join.number), join.name.clone(), text]);
         }

@@ -1,5 +1,7 @@
 //! The chain of causes: from a run or message back to the first message or the operator who began it.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -186,7 +188,7 @@ fn event(record: &Record, look: &Look, steps: &mut Vec<Step>) -> anyhow::Result<
             let spoken = if spoken.is_empty() { String::new() } else { format!(", {spoken}") };
             let mut text = format!("message from {}{spoken}", view.label());
             if view.outcome != "ruled" {
-                text.push_str(&format!(": {}", view.outcome));
+                let _ = write!(text, ": {}", view.outcome);
             }
             steps.push(Step { kind: "message", number, time, text, detail: view.rule_text() });
             return behind_message(record, message, look, steps);
@@ -260,7 +262,7 @@ pub(super) fn asked(command: &Command) -> String {
         }
         Command::Retry { message: None, .. } => "nowcast retry --all".to_owned(),
         Command::Retry { message: Some(message), .. } => format!("nowcast retry {}", message.0),
-        Command::Send { source, r#type, .. } => format!("nowcast send {source} {:?}", r#type),
+        Command::Send { source, r#type, .. } => format!("nowcast send {source} {type:?}"),
         Command::Kill { run } => format!("nowcast kill {}", run.0),
         Command::Hold { target, .. } => format!("nowcast hold, {target}"),
         Command::Release { what } => format!("nowcast release {}", what.0),

@@ -4,6 +4,7 @@ mod causes;
 mod page;
 mod why_not;
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use super::operate::{self, Common};
@@ -21,15 +22,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    args.common.look(|look| match operate::number(&args.what) {
-        Ok(number) => {
+    args.common.look(|look| {
+        if let Ok(number) = operate::number(&args.what) {
             let page = Page::of(number, look)?;
-            Ok(if args.common.json { print::json(&page) } else { print::text(&page.to_text(look)) })
+            return Ok(if args.common.json { print::json(&page) } else { print::text(&page.to_text(look)) });
         }
-        Err(_) => {
-            let answer = WhyNot::of(&args.what, look)?;
-            Ok(if args.common.json { print::json(&answer) } else { print::text(&answer.to_text(look)) })
-        }
+        let answer = WhyNot::of(&args.what, look)?;
+        Ok(if args.common.json { print::json(&answer) } else { print::text(&answer.to_text(look)) })
     })
 }
 
@@ -41,6 +40,6 @@ fn section(text: &mut String, heading: &str, lines: &[String]) {
     text.push_str(heading);
     text.push('\n');
     for line in lines.iter().flat_map(|line| line.lines()) {
-        text.push_str(&format!("  {line}\n"));
+        let _ = writeln!(text, "  {line}");
     }
 }

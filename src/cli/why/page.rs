@@ -1,5 +1,7 @@
 //! [`Page`]: what there is to say of one number, and what led to it.
 
+use std::fmt::Write as _;
+
 use anyhow::bail;
 use serde::Serialize;
 
@@ -189,7 +191,9 @@ impl Page {
             ));
             match closed_by {
                 None => {
-                    help.push(format!("nowcast release {number} launches it, nowcast drop {number} does not"))
+                    help.push(format!(
+                        "nowcast release {number} launches it, nowcast drop {number} does not"
+                    ));
                 }
                 Some(by) => facts.push(format!("parked until {}", message_label(*by, look)?)),
             }
@@ -211,18 +215,14 @@ impl Page {
         facts.extend(what.reason.as_ref().map(|reason| format!("reason: {reason}")));
         facts.extend(what.until.map(|until| format!("until {}", times::second(until, &look.now))));
         let mut help = Vec::new();
-        match closed_by {
-            Some(by) => facts.push(format!("over with {}", message_label(*by, look)?)),
-            None => {
-                let open = look.history.open_now()?;
-                let waits = open.runs.iter().filter(|run| matches!(run.stage, Stage::Waiting { .. }));
-                facts.extend(
-                    waits
-                        .filter(|run| what.holds(&run.worker))
-                        .map(|run| format!("holds {} {}", run.id, label(&run.worker))),
-                );
-                help.push(format!("nowcast release {} ends it", what.id.0));
-            }
+        if let Some(by) = closed_by {
+            facts.push(format!("over with {}", message_label(*by, look)?));
+        } else {
+            let open = look.history.open_now()?;
+            let waits = open.runs.iter().filter(|run| matches!(run.stage, Stage::Waiting { .. }));
+            let held = waits.filter(|run| what.holds(&run.worker));
+            facts.extend(held.map(|run| format!("holds {} {}", run.id, label(&run.worker))));
+            help.push(format!("nowcast release {} ends it", what.id.0));
         }
         let made_in = look.history.event_until(what.id)?;
         Ok(Self {
@@ -267,7 +267,7 @@ impl Page {
         let mut text = String::new();
         section(&mut text, &self.title, &self.facts);
         if self.facts.is_empty() {
-            text.push_str(&format!("{}\n", self.title));
+            let _ = writeln!(text, "{}", self.title);
         }
         section(&mut text, "BECAUSE", &self.causes.to_lines(look));
         section(&mut text, "WHAT HELPS", &self.help);

@@ -1,6 +1,7 @@
 //! [`WhyNot`]: what stands before a worker, what might have launched it and did not, and its latest run.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::bail;
@@ -227,10 +228,10 @@ fn last_word(
     let mut text =
         format!("message {} {} at {}", record.number, view.label(), times::second(view.time, &look.now));
     if let Some(rule) = view.rule_text() {
-        text.push_str(&format!("; {rule}"));
+        let _ = write!(text, "; {rule}");
     }
     for line in outcome(record, look)? {
-        text.push_str(&format!("; {}", line.lines().next().unwrap_or_default()));
+        let _ = write!(text, "; {}", line.lines().next().unwrap_or_default());
     }
     let is_parked = look.history.what(record.number)?.parked.is_some_and(|parked| parked.closed_by.is_none());
     let help = if is_parked {

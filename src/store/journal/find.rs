@@ -175,7 +175,7 @@ pub(super) fn last_event(connection: &Connection) -> rusqlite::Result<Option<Rec
 }
 
 pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> rusqlite::Result<Vec<Run>> {
-    let since = filter.since.map(|moment| prune::first_since(connection, moment)).transpose()?;
+    let since = filter.since.map(|moment| first_run_since(connection, moment)).transpose()?;
     let mut conditions = Conditions::default();
     conditions.add("worker = ?", filter.worker.clone());
     conditions.add("id >= ?", since);
@@ -186,6 +186,13 @@ pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> rusqlite::Res
     }
     let statement = conditions.statement("SELECT body FROM runs", "id", filter.limit);
     connection.prepare(&statement)?.query_and_then(params_from_iter(conditions.values), load::body)?.collect()
+}
+
+/// The number from which on runs were wanted since a moment. Those of the last event have higher numbers than it.
+fn first_run_since(connection: &Connection, moment: Timestamp) -> rusqlite::Result<i64> {
+    let first = prune::first_since(connection, moment)?;
+    let is_past_all = first > load::last_event(connection)?.cast_signed();
+    Ok(if is_past_all { i64::MAX } else { first })
 }
 
 pub(super) fn run(connection: &Connection, id: Number) -> rusqlite::Result<Option<Run>> {
