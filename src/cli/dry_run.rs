@@ -214,6 +214,7 @@ impl Plan {
             });
         }
         lines.extend(self.parks.iter().map(|parked| format!("park       {parked}")));
+        lines.extend(self.log.iter().flat_map(|line| line.lines()).map(|line| format!("log        {line}")));
         if let Some(error) = &self.error {
             lines.extend(error.lines().map(|line| format!("error      {line}")));
         } else if self.launches.is_empty() && self.joins.is_empty() && self.parks.is_empty() {

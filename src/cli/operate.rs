@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use jiff::{Timestamp, ZonedDateTime};
 
-use super::{USAGE, environment, print};
+use super::{USAGE, environment, print, times};
 use crate::config::{self, Config, duration};
 use crate::core::{Answer, Command, Number};
 use crate::net::{Call, control};
@@ -88,26 +88,42 @@ pub(super) fn number(text: &str) -> Result<Number, String> {
 
 /// A moment as people write it: `2026-03-14 06:00`, `06:00` (the next one), or a span from now, `3h`.
 pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
-    let now = ZonedDateTime::now();
+    after(text, &ZonedDateTime::now())
+}
+
+fn after(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
     if let Ok(span) = duration::parse(text) {
         return now.timestamp().checked_add(span).map_err(|error| error.to_string());
     }
-    if let Ok(time) = text.parse::<jiff::civil::Time>() {
-        let at = |date: jiff::civil::Date| date.to_datetime(time).to_zoned_datetime(now.time_zone().clone());
-        let today = at(now.date()).map_err(|error| error.to_string())?;
-        let next = if today > now {
-            today
-        } else {
-            at(now.date().tomorrow().map_err(|e| e.to_string())?).map_err(|e| e.to_string())?
-        };
-        return Ok(next.timestamp());
+    let refuse = || format!("{text:?} is no moment; write it as 2026-03-14 06:00, 06:00 or, from now on, 3h");
+    times::written_moment(text, now).map_or_else(
+        || {
+            let time: jiff::civil::Time = text.parse().map_err(|_| refuse())?;
+            let today = times::on(now.date(), time, now).filter(|today| today > &now.timestamp());
+            let next = today.or_else(|| times::on(now.date().tomorrow().ok()?, time, now));
+            next.ok_or_else(refuse)
+        },
+        Ok,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_to_come_is_read_as_people_write_it() {
+        let now: ZonedDateTime = "2026-03-14T04:40:00-07:00[America/Vancouver]".parse().unwrap();
+        for (text, expected) in [
+            ("3h", "2026-03-14T14:40:00Z"),
+            ("06:00", "2026-03-14T13:00:00Z"),
+            ("04:00", "2026-03-15T11:00:00Z"),
+            ("2026-03-20 06:00", "2026-03-20T13:00:00Z"),
+            ("2026-03-20", "2026-03-20T07:00:00Z"),
+            ("2026-03-20T06:00:00Z", "2026-03-20T06:00:00Z"),
+        ] {
+            assert_eq!(after(text, &now), Ok(expected.parse().unwrap()), "{text}");
+        }
+        assert!(after("soon", &now).unwrap_err().contains("is no moment"));
     }
-    if let Ok(moment) = text.parse::<Timestamp>() {
-        return Ok(moment);
-    }
-    let civil: jiff::civil::DateTime = text.parse().map_err(|_| {
-        format!("{text:?} is no moment; write it as 2026-03-14 06:00, 06:00 or, from now on, 3h")
-    })?;
-    let zoned = civil.to_zoned_datetime(now.time_zone().clone()).map_err(|error| error.to_string())?;
-    Ok(zoned.timestamp())
 }

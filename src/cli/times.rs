@@ -1,6 +1,6 @@
 //! Times as people read and write them on the command line.
 
-use jiff::tz::TimeZone;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use crate::config::duration;
@@ -47,18 +47,26 @@ fn before(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
     if let Ok(span) = duration::parse(text) {
         return now.timestamp().checked_sub(span).map_err(|_| refuse());
     }
-    if let Ok(moment) = text.parse::<Timestamp>() {
+    if let Some(moment) = written_moment(text, now) {
         return Ok(moment);
     }
-    let zone = || -> TimeZone { now.time_zone().clone() };
-    if let Ok(time) = text.parse::<jiff::civil::Time>() {
-        let on = |date: jiff::civil::Date| date.to_datetime(time).to_zoned_datetime(zone()).ok();
-        let today = on(now.date()).filter(|today| today <= now);
-        let last = today.or_else(|| on(now.date().yesterday().ok()?)).ok_or_else(refuse)?;
-        return Ok(last.timestamp());
-    }
-    let civil: jiff::civil::DateTime = text.parse().map_err(|_| refuse())?;
-    civil.to_zoned_datetime(zone()).map(|zoned| zoned.timestamp()).map_err(|_| refuse())
+    let time: Time = text.parse().map_err(|_| refuse())?;
+    let today = on(now.date(), time, now).filter(|today| today <= &now.timestamp());
+    today.or_else(|| on(now.date().yesterday().ok()?, time, now)).ok_or_else(refuse)
+}
+
+/// A moment that is written with its date. It is looked for before a time of day, which jiff also reads from the
+/// end of one.
+pub(super) fn written_moment(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
+    let local = |civil: DateTime| civil.to_zoned_datetime(now.time_zone().clone()).ok();
+    let civil = || text.parse().ok().and_then(local).map(|local| local.timestamp());
+    text.parse().ok().or_else(civil)
+}
+
+/// A time of day on a date.
+pub(super) fn on(date: Date, time: Time, now: &ZonedDateTime) -> Option<Timestamp> {
+    let local = date.to_datetime(time).to_zoned_datetime(now.time_zone().clone()).ok()?;
+    Some(local.timestamp())
 }
 
 #[cfg(test)]

@@ -170,6 +170,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
         .rules(
             "function after_sleep(msg, config, checklist)
                if msg.type == 'failure' then error('oh no') end
+               log.info('the day is ' .. tostring(checklist.sleepyhead.day))
                return { NextWorker('awaken', { checklist.sleepyhead.day }) }, Join{ name = 'forcing', wait_for = { 'keyless' } }
              end",
         )
@@ -184,6 +185,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
         "checklist  sleepyhead:\n             day: 2026-03-14",
         "launch     awaken 2026-03-14 on localhost; it would wait: hold #",
         "join       forcing would need keyless; 0 would wait in it",
+        "log        INFO the day is 2026-03-14",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
@@ -242,4 +244,20 @@ fn without_a_journal_the_commands_say_so() {
         assert_eq!(status, Some(1), "{text}");
         assert!(text.contains("no manager has run with this configuration yet"), "{text}");
     }
+}
+
+#[test]
+fn a_dry_run_tells_of_a_join_that_would_be_complete() {
+    let system = system()
+        .rules(
+            "function after_sleep() return {}, Join{ name = 'forcing', wait_for = { 'keyless' }, launch = { NextWorker('awaken') } } end",
+        )
+        .start();
+    system.send("sleep", "success", "null");
+    let text = system.operate(&["send", "--dry-run", "keyless", "success"]);
+    assert!(text.contains("launch     awaken on localhost\njoin       forcing would be complete"), "{text}");
+    // Opened again, it is parked.
+    let text = system.operate(&["send", "--dry-run", "sleep", "success"]);
+    assert!(text.contains("park       awaken: the join of forcing was opened again"), "{text}");
+    assert!(!text.contains("complete"), "{text}");
 }

@@ -260,3 +260,59 @@ fn what_nobody_knows_is_said() {
     assert_eq!(status, Some(1));
     assert!(text.contains("registered are: sleep, awaken"), "{text}");
 }
+
+#[test]
+fn parked_launches_are_told_and_who_released_them() {
+    let system = system()
+        .rules(
+            "function after_keyless() return {}, Join{ name = 'forcing', wait_for = { 'sleep' }, launch = { NextWorker('awaken') } } end",
+        )
+        .start();
+    system.works();
+    system.works();
+    let answer = why(&system, "awaken");
+    let reasons = answer["before_it"].as_array().expect("a list");
+    let kinds_before: Vec<&Value> = reasons.iter().map(|reason| &reason["kind"]).collect();
+    assert_eq!(kinds_before, ["join", "parked"], "{answer}");
+    let parked = reasons[1]["number"].to_string();
+    in_order(
+        &system.operate(&["why", &parked]),
+        &["of forcing", "over with #", "what waited was parked at ", "opened again", "nowcast release "],
+    );
+    system.operate(&["release", &parked]);
+    wait_for_done(&system, "awaken");
+    let answer = why(&system, "awaken");
+    assert_eq!(kinds(&answer["last"]), ["command", "message", "event"], "{answer}");
+    assert!(system.operate(&["why", &parked]).contains(&format!("nowcast release {parked}")));
+}
+
+#[test]
+fn what_waits_for_its_time_or_behind_a_limit_says_so() {
+    let system = system().section("workers: {sleep: {max running: 1}}").start();
+    system.operate(&["launch", "sleep", "--sleep-time", "1000"]);
+    system.wait_for_log("manager", "launching NextWorker(module='sleep'");
+    system.operate(&["launch", "sleep"]);
+    system.operate(&["launch", "--delay", "1h", "awaken"]);
+    let text = system.operate(&["why", "sleep"]);
+    in_order(
+        &text,
+        &["of sleep --sleep-time 1000 is running for", "nowcast tail -f", "waits behind 1 of sleep run"],
+    );
+    let text = system.operate(&["why", "awaken"]);
+    in_order(&text, &["STANDS BEFORE IT", "waits until ", "launches it now, nowcast drop "]);
+    let runs: Value =
+        serde_json::from_str(&system.operate(&["runs", "--json", "--worker", "sleep"])).expect("JSON");
+    system.operate(&["drop", &runs[0]["number"].to_string()]);
+    system.operate(&["kill", &runs[1]["number"].to_string()]);
+}
+
+#[test]
+fn refused_rules_are_named_as_a_reason() {
+    let system = system().start();
+    system.write_rules("function after_keyless( end");
+    system.works();
+    let answer = why(&system, "awaken");
+    assert_eq!(answer["before_it"][0]["kind"], "rules", "{answer}");
+    let number = answer["before_it"][0]["number"].to_string();
+    assert!(system.operate(&["why", &number]).contains("next_workers.lua"), "{answer}");
+}

@@ -18,7 +18,7 @@ const NEAREST: usize = 14;
 const FIRST: usize = 6;
 
 /// Steps that are followed at all.
-const FOLLOWED: usize = 20_000;
+const FOLLOWED: usize = 4_000;
 
 /// The steps, the nearest first.
 #[derive(Debug, Default, Serialize)]

@@ -24,7 +24,7 @@ use crate::yaml::Map;
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Page {
     pub number: u64,
-    /// `run`, `message`, `join`, `launches`, `hold`, `command` or `event`.
+    /// `run`, `message`, `join`, `hold`, `command` or `event`.
     pub kind: &'static str,
     pub title: String,
     /// What happened to it, in words.
