@@ -91,7 +91,7 @@ impl Manager {
             let why = format!(
                 "the checklist file is gone, so the checklist is empty; the one of before is kept: nowcast checklist \
                  at {} > {}, and SIGHUP to the manager, bring it back",
-                self.state.last_number + 1,
+                self.state.last_number,
                 self.performer.checklist_file.path().display()
             );
             return Some(Event::ChecklistRead { checklist: Map::new(), why });

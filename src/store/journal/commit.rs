@@ -6,8 +6,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::row::{self, json, speaker_name};
 use crate::core::record::{MessageRecord, Speaker, What};
-use crate::core::run::Stage;
-use crate::core::{Change, Ending, Number, Record, Run};
+use crate::core::{Change, Number, Record, Run};
 use crate::yaml::{self, Keys, Value};
 
 /// By how much a commit made the way from the last snapshot longer.
@@ -216,18 +215,8 @@ fn keep_run(batch: &Transaction<'_>, by: Number, run: &Run) -> rusqlite::Result<
             run.cause.0.cast_signed(),
             by.0.cast_signed(),
             !run.is_closed(),
-            ended_well(run),
+            run.ended_well(),
             json(run)?,
         ])?;
     Ok(())
-}
-
-fn ended_well(run: &Run) -> Option<bool> {
-    let has_failed = |r#type: &str| r#type == "crash" || r#type.starts_with("failure");
-    match &run.stage {
-        Stage::Ended { ending, .. } if *ending != Ending::Dropped => {
-            Some(ending.is_success() && !run.report.as_ref().is_some_and(|report| has_failed(&report.r#type)))
-        }
-        _ => None,
-    }
 }
