@@ -65,6 +65,23 @@ fn every_error_has_file_line_key_and_remedy() {
             "checklist file: $(NOWCAST.ENV.NO_SUCH_VARIABLE)",
             "error: nowcast.yaml, line 1, checklist file: the environment variable NO_SUCH_VARIABLE is not set",
         ),
+        ("zmq:", "workers: {sleep: {max running: 0}}\nzmq:", "workers: sleep: max running: must be at least 1"),
+        (
+            "zmq:",
+            "workers: {sleep: {timeout: soon}}\nzmq:",
+            "workers: sleep: timeout: \"soon\" is no span of time; write it as 30s, 10m, 3h, 1h 30m or 90d",
+        ),
+        (
+            "zmq:",
+            "workers: {sleep: {retries: 1, retry delay: 5}}\nzmq:",
+            "workers: sleep: retry delay: wrong type: integer `5`, expected a string",
+        ),
+        ("zmq:", "journal: {keep: 2 years}\nzmq:", "journal: keep: \"2 years\" is no span of time"),
+        (
+            "zmq:",
+            "journal: {keeps: 90d}\nzmq:",
+            "there is no setting `keeps` here; did you mean `keep`?; known: `folder`, `keep`",
+        ),
         (
             "zmq:",
             "workers: {sleep: {comand: [x]}}\nzmq:",
