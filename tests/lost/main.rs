@@ -1,0 +1,7 @@
+//! Whatever is killed, cut off or filled up: nothing is lost and nothing is done twice.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod kills;
+mod load;
