@@ -10,7 +10,7 @@ use crate::store::JournalError;
 use crate::yaml::Value;
 
 /// Requests decided in one batch. More would let the first one wait too long for its reply.
-const BATCH: usize = 1_000;
+pub(super) const BATCH: usize = 1_000;
 
 /// A message that came while one of the same name was in the batch: it waits until that is kept.
 #[derive(Debug, Default)]
