@@ -56,9 +56,8 @@ fn replace_manager(times: u32, signal: Signal) {
     start_plain_workers(&mut system);
     for time in 0..times {
         let enough = acks(&system) + 1 + random.below(4);
-        system.wait_for(&format!("replies after {time} managers"), || {
-            (acks(&system) >= enough).then_some(())
-        });
+        system
+            .wait_for(&format!("replies after {time} managers"), || (acks(&system) >= enough).then_some(()));
         random.spin();
         replace(&mut system, "manager", signal);
     }

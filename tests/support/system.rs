@@ -418,9 +418,8 @@ fn is_of_run(number: u32, folder: &Path) -> bool {
     let arguments: Vec<&[u8]> = arguments.split(|byte| *byte == 0).collect();
     let is_runner = arguments.get(1).is_some_and(|word| *word == b"runner")
         && arguments.get(3).is_some_and(|path| path.starts_with(folder));
-    let has_run = |line: &[u8]| {
-        line.strip_prefix(b"NOWCAST_RUN_FOLDER=").is_some_and(|path| path.starts_with(folder))
-    };
+    let has_run =
+        |line: &[u8]| line.strip_prefix(b"NOWCAST_RUN_FOLDER=").is_some_and(|path| path.starts_with(folder));
     is_runner || of_process("environ").split(|byte| *byte == 0).any(has_run)
 }
 
