@@ -86,6 +86,9 @@ impl Performer {
     /// so that a launched worker that reads the file finds its own world there.
     pub fn perform(&mut self, effects: Vec<Effect>, state: &State) -> Performed {
         let mut performed = Performed::default();
+        if effects.is_empty() {
+            return performed;
+        }
         let mut launches = Vec::new();
         let mut ends = Vec::new();
         for effect in effects {
@@ -108,6 +111,7 @@ impl Performer {
         failpoint::pass("manager: checklist written");
         for (run, folder, worker) in launches {
             self.log.info(format_args!("launching {worker}"));
+            failpoint::pass("manager: launching");
             performed.events.extend(self.launch(run, &folder, &worker, state));
             failpoint::pass("manager: launched");
         }

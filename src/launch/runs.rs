@@ -20,6 +20,7 @@ use super::process::ProcessIdentity;
 use super::run_folder::{ExitRecord, Reading, RunFolder, RunFolderState};
 use super::runner;
 use crate::core::Ending;
+use crate::failpoint;
 use crate::logging::Logger;
 
 /// How often a runner that died before it had claimed its run is started again.
@@ -366,6 +367,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         argv.extend([open.folder.path().into(), word("--run"), number(run).into(), word("--")]);
         argv.extend(open.argv.iter().flatten().map(OsString::from));
         self.watched.start(run, &argv, &open.environment)?;
+        failpoint::pass("manager: runner started");
         open.starts += 1;
         open.watching = Watching::OurRunner;
         Ok(())

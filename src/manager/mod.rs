@@ -21,6 +21,7 @@ use zmq::{Context, POLLIN, PollItem, SocketType};
 use crate::config::{Config, ReadAgain};
 use crate::core::checklist::Checklist;
 use crate::core::{Effect, Event, Run, State, decide, end_if_idle};
+use crate::failpoint;
 use crate::launch::Runs;
 use crate::logging::Logger;
 use crate::net::{Control, Signals, socket};
@@ -223,6 +224,9 @@ impl Manager {
         read_again: ReadAgain,
     ) -> Result<Option<End>, ManagerError> {
         let mut stop = None;
+        if events.iter().any(|event| matches!(event, Event::Request(_))) {
+            failpoint::pass("manager: received");
+        }
         while !events.is_empty() {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {

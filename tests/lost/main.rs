@@ -3,5 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod failpoints;
 mod kills;
 mod load;
+mod poison;
+mod runs;
