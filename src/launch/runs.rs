@@ -106,6 +106,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
 
     /// Removes the folders of days before `date`, but for those of the runs in `open` (`2026-03-14/8812`);
     /// answers what could not be removed.
+    #[must_use]
     pub fn remove_before(&self, date: jiff::civil::Date, open: &[&str]) -> Vec<io::Error> {
         let mut errors = Vec::new();
         for day in fs::read_dir(&self.root).into_iter().flatten().flatten() {

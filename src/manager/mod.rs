@@ -285,7 +285,8 @@ impl Manager {
         if count == 0 || self.performer.journal.is_untidy() {
             self.keep_house();
         }
-        let mut events = self.receive()?;
+        let mut events = std::mem::take(&mut self.first);
+        events.extend(self.receive()?);
         // What still waits could be what something that is overdue waits for.
         let are_all = events.len() < receive::BATCH && !self.held.is_waiting();
         let ended = self.performer.runs.ended()?;
@@ -306,7 +307,7 @@ impl Manager {
 
     /// How long the loop may wait for something to come.
     fn patience(&self) -> Duration {
-        if self.held.is_waiting() {
+        if self.held.is_waiting() || !self.first.is_empty() {
             return Duration::ZERO;
         }
         let round_up = Duration::from_millis(1);

@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod checklist;
 mod failpoints;
+mod journal;
 mod kills;
 mod load;
 mod poison;
