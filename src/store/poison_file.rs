@@ -96,8 +96,9 @@ impl PoisonFile {
     }
 
     fn write_suspects(&mut self) -> io::Result<()> {
-        let mut text: String =
+        let lines: Vec<String> =
             self.suspects.iter().map(|(key, deaths)| format!("{key} {deaths}\n")).collect();
+        let mut text = lines.concat();
         // What was there before is written over: the file is never cut off, so this is one step.
         let missing = self.length.saturating_sub(LINE + text.len());
         text.push_str(&" ".repeat(missing));

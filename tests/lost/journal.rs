@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use nowcast::store::Journal;
+
 use crate::support::system::{System, system};
 
 /// A system whose journal is there, and whose manager has ended.
@@ -81,6 +83,30 @@ fn one_that_is_begun_anew_goes_on_with_the_checklist_file_and_starts_every_run()
     }
     let ticks = || fs::read_to_string(system.path("ticks")).unwrap_or_default();
     system.wait_for("every run", || (ticks().lines().count() == 10).then_some(()));
+}
+
+#[test]
+fn a_dead_managers_lock_that_another_process_still_holds_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // As a child between its start and its program: it has the lock, and the process in the note is dead.
+    let mut dead = std::process::Command::new("true").spawn().expect("a process");
+    dead.wait().expect("its end");
+    let lock = folder.path().join("lock");
+    fs::write(&lock, format!("process {:<10}\nlast event {:<20}\n", dead.id(), 0)).expect("a note");
+    let mut holder = std::process::Command::new("flock")
+        .arg(&lock)
+        .args(["sh", "-c", "echo held; read line"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("flock");
+    let mut held = [0; 5];
+    std::io::Read::read_exact(holder.stdout.as_mut().expect("a pipe"), &mut held).expect("it is held");
+    let path = folder.path().to_owned();
+    let opened = std::thread::spawn(move || Journal::open(&path).map(|_| ()));
+    drop(holder.stdin.take());
+    holder.wait().expect("its end");
+    opened.join().expect("no panic").expect("it is opened when the lock is free");
 }
 
 #[cfg(feature = "system-tests")]
