@@ -16,6 +16,7 @@ use self::manager_socket::ManagerSocket;
 use self::requests::Requests;
 use crate::config::{Config, ReadAgain, Zmq};
 use crate::core::Signal;
+use crate::failpoint;
 use crate::logging::Logger;
 use crate::net::Signals;
 use crate::net::socket;
@@ -159,6 +160,7 @@ impl Broker {
                 continue;
             }
             self.requests.keep(frames);
+            failpoint::pass("broker: request taken");
         }
         Ok(())
     }
@@ -198,6 +200,7 @@ impl Broker {
                 break;
             }
             self.requests.sent();
+            failpoint::pass("broker: request handed over");
         }
         Ok(())
     }
@@ -206,7 +209,9 @@ impl Broker {
         for _ in 0..most {
             let Some(mut frames) = self.manager.receive()? else { break };
             if self.requests.answered(&mut frames) {
+                failpoint::pass("broker: reply taken");
                 socket::send(&self.workers, &frames)?;
+                failpoint::pass("broker: reply sent");
             } else {
                 self.log.debug("a reply to a request that is not open was dropped");
             }

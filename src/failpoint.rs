@@ -21,6 +21,27 @@ pub const RUNNER: [&str; 10] = [
 /// How many of [`RUNNER`] stand before the worker's start.
 pub const RUNNER_BEFORE_START: usize = 5;
 
+/// The failpoints of the manager, in the order in which a message passes them that launches workers.
+pub const MANAGER: [&str; 13] = [
+    "manager: received",
+    "manager: in a rule",
+    "manager: decided",
+    "manager: committed",
+    "manager: kept",
+    "manager: one replied",
+    "manager: replied",
+    "manager: checklist file new",
+    "manager: checklist file renamed",
+    "manager: checklist written",
+    "manager: launching",
+    "manager: runner started",
+    "manager: launched",
+];
+
+/// The failpoints of the message broker, in the order in which a request passes them.
+pub const BROKER: [&str; 4] =
+    ["broker: request taken", "broker: request handed over", "broker: reply taken", "broker: reply sent"];
+
 /// Ends this process here if a test asked for it.
 #[cfg(feature = "failpoints")]
 pub fn pass(name: &str) {

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use zmq::Socket;
 
-use crate::core::{Effect, Ending, Event, NextWorker, Record, RequestId, Run, RunId, State};
+use crate::core::{Effect, Event, NextWorker, Record, RequestId, Run, RunId, State};
 use crate::failpoint;
 use crate::launch::{self, Runs, Started};
 use crate::logging::{self, Logger};
@@ -86,6 +86,9 @@ impl Performer {
     /// so that a launched worker that reads the file finds its own world there.
     pub fn perform(&mut self, effects: Vec<Effect>, state: &State) -> Performed {
         let mut performed = Performed::default();
+        if effects.is_empty() {
+            return performed;
+        }
         let mut launches = Vec::new();
         let mut ends = Vec::new();
         for effect in effects {
@@ -108,6 +111,7 @@ impl Performer {
         failpoint::pass("manager: checklist written");
         for (run, folder, worker) in launches {
             self.log.info(format_args!("launching {worker}"));
+            failpoint::pass("manager: launching");
             performed.events.extend(self.launch(run, &folder, &worker, state));
             failpoint::pass("manager: launched");
         }
@@ -174,20 +178,17 @@ impl Performer {
 
     /// Sees to it that a run is started once; its end, if that is known already.
     fn launch(&mut self, run: RunId, folder: &str, worker: &NextWorker, state: &State) -> Option<Event> {
-        let argv = match launch::argv(worker, run, &state.config, &self.program) {
-            Ok(argv) => argv,
-            Err(error) => {
-                return Some(Event::RunEnded { run, ending: Ending::NotStarted(error.to_string()) });
-            }
-        };
-        let words: Vec<String> = argv.iter().map(|word| python::repr(word)).collect();
-        self.log.debug(format_args!("cmd = [{}]", words.join(", ")));
+        // One that was started before goes on, whatever the configuration says now.
+        let argv = launch::argv(worker, run, &state.config, &self.program).map_err(|error| error.to_string());
+        if let Ok(argv) = &argv {
+            let words: Vec<String> = argv.iter().map(|word| python::repr(word)).collect();
+            self.log.debug(format_args!("cmd = [{}]", words.join(", ")));
+        }
         let environment: Vec<(String, OsString)> =
             worker.options.env.iter().map(|(name, value)| (name.clone(), value.into())).collect();
-        match self.runs.start(run, folder, &argv, &environment) {
-            Ok(Started::Running) => None,
-            Ok(Started::Ended(ending)) => Some(Event::RunEnded { run, ending }),
-            Err(error) => Some(Event::RunEnded { run, ending: Ending::NotStarted(error.to_string()) }),
+        match self.runs.start(run, folder, argv, &environment) {
+            Started::Running => None,
+            Started::Ended(ending) => Some(Event::RunEnded { run, ending }),
         }
     }
 }

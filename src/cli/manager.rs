@@ -73,16 +73,22 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Options { ignore_checklist: args.ignore_checklist, exit_when_idle: args.task.exit_when_idle };
     let launches = args.task.launches();
     let work = || -> anyhow::Result<u8> {
-        let mut manager = Manager::start(config, options, std::env::current_exe()?, log.clone())?;
+        let mut manager = match Manager::start(config, options, std::env::current_exe()?, log.clone()) {
+            // Without its journal a manager cannot work, however often it is started.
+            Err(error @ ManagerError::Journal(_)) => {
+                log.critical(format_args!("{error:#}"));
+                log.critical("shutting down");
+                return Ok(USAGE);
+            }
+            started => started?,
+        };
         Ok(manager.run(launches, &mut signals, &mut || daemon::read_again(&file, &log))?)
     };
     work().map_or_else(
         |error| {
             log.critical(format_args!("{error:#}"));
             log.critical("shutting down");
-            // Without its journal a manager cannot work, however often it is started.
-            let cannot_start = matches!(error.downcast_ref(), Some(ManagerError::Journal(_)));
-            if cannot_start { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+            ExitCode::FAILURE
         },
         ExitCode::from,
     )

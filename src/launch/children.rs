@@ -76,6 +76,8 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
             .split_first()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "an empty command"))?;
         let program = program.as_ref();
+        // So that a descriptor is left for the one that watches it.
+        let spare = self.epoll.try_clone()?;
         let mut child = Command::new(program)
             .args(args)
             .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -85,6 +87,7 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
             .process_group(0)
             .spawn()
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
+        drop(spare);
         match pid(&child).and_then(|pid| Ok((pid, self.add(pid)?))) {
             Ok((pid, pidfd)) => {
                 self.watched.insert(self.last, Watched { key, child: Some(child), pidfd });

@@ -11,6 +11,7 @@ use std::hash::Hash;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{self, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process_group};
 
@@ -19,10 +20,14 @@ use super::process::ProcessIdentity;
 use super::run_folder::{ExitRecord, Reading, RunFolder, RunFolderState};
 use super::runner;
 use crate::core::Ending;
+use crate::failpoint;
 use crate::logging::Logger;
 
 /// How often a runner that died before it had claimed its run is started again.
 const STARTS_AGAIN: u32 = 3;
+
+/// How long after a run could be neither started nor watched that is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// How often a state that changes while it is looked at is read again.
 const LOOKS: u32 = 10;
@@ -43,16 +48,21 @@ pub struct Runs<Key> {
     root: PathBuf,
     watched: Children<Key>,
     open: HashMap<Key, OpenRun>,
+    /// When those that nobody watches are tried again; `None` while there are none.
+    again: Option<Instant>,
     log: Logger,
 }
 
 #[derive(Debug)]
 struct OpenRun {
     folder: RunFolder,
-    argv: Vec<String>,
+    /// The worker's command line, or why there is none.
+    argv: Result<Vec<String>, String>,
     environment: Environment,
     /// How often a runner was started.
     starts: u32,
+    /// Some runner had the run, so its worker may have run.
+    claimed: bool,
     watching: Watching,
     told_to_end: bool,
 }
@@ -60,6 +70,8 @@ struct OpenRun {
 /// Whose end is waited for.
 #[derive(Debug)]
 enum Watching {
+    /// Nobody's: the operating system did not allow it. It is tried again.
+    Nobody,
     /// A runner that was started here. It may die before it has claimed the run.
     OurRunner,
     /// A runner that has the run, whoever started it.
@@ -81,7 +93,15 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
             io::Error::new(error.kind(), text)
         })?;
         let log = Logger::new("runs");
-        Ok(Self { program, root, watched: Children::new()?, open: HashMap::new(), log })
+        Ok(Self { program, root, watched: Children::new()?, open: HashMap::new(), again: None, log })
+    }
+
+    /// The highest number of a run that has a folder.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        let names = |folder| fs::read_dir(folder).into_iter().flatten().flatten();
+        let runs = names(self.root.clone()).flat_map(|day| names(day.path()));
+        runs.filter_map(|run| run.file_name().to_str()?.parse().ok()).max().unwrap_or(0)
     }
 
     /// Removes the folders of days before `date`, but for those of the runs in `open` (`2026-03-14/8812`);
@@ -102,35 +122,40 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     /// Sees to it that a run is started once, however often this is called and whichever manager calls it:
     /// if its folder (below the runs folder) says that it ended, that is answered; if it runs, its end is
     /// waited for; else a runner is started, with these environment variables beside our own. A run whose
-    /// key has a number sign in front (`#8812`) is known to its worker without.
+    /// key has a number sign in front (`#8812`) is known to its worker without. `argv` may be the reason
+    /// why there is no command line: then it is only not started.
     ///
-    /// # Errors
-    /// When the runner cannot be started or the folder cannot be read; then nothing is watched.
+    /// What the operating system does not allow now is tried again every second, as [`Runs::due`] says.
     pub fn start(
         &mut self,
         run: Key,
         folder: &str,
-        argv: &[String],
+        argv: Result<Vec<String>, String>,
         environment: &[(String, OsString)],
-    ) -> io::Result<Started> {
+    ) -> Started {
         if self.open.contains_key(&run) {
-            return Ok(Started::Running);
+            return Started::Running;
         }
         let mut open = OpenRun {
             folder: RunFolder::new(self.root.join(folder), number(run)),
-            argv: argv.to_vec(),
+            argv,
             environment: environment.to_vec(),
             starts: 0,
-            watching: Watching::Claimant,
+            claimed: false,
+            watching: Watching::Nobody,
             told_to_end: false,
         };
-        match self.look(run, &mut open)? {
-            Some(RunFolderState::Ended(ending)) => return Ok(Started::Ended(ending)),
-            Some(_) => self.start_runner(run, &mut open)?,
-            None => {}
+        if let Some(ending) = self.take_on(run, &mut open, None) {
+            return Started::Ended(ending);
         }
         self.open.insert(run, open);
-        Ok(Started::Running)
+        Started::Running
+    }
+
+    /// When [`Runs::ended`] has something to do though no process has ended.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.again
     }
 
     /// The runs that have ended since the last call.
@@ -148,7 +173,45 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
                 }
             }
         }
+        if self.again.is_some_and(|again| again <= Instant::now()) {
+            ended.extend(self.try_again());
+        }
         Ok(ended)
+    }
+
+    fn try_again(&mut self) -> Vec<(Key, Ending)> {
+        let is_left = |open: &OpenRun| matches!(open.watching, Watching::Nobody);
+        let left: Vec<Key> =
+            self.open.iter().filter(|(_, open)| is_left(open)).map(|(run, _)| *run).collect();
+        let mut ended = Vec::new();
+        for run in left {
+            let Some(mut open) = self.open.remove(&run) else { continue };
+            match self.take_on(run, &mut open, None) {
+                Some(ending) => ended.push((run, ending)),
+                None => {
+                    self.open.insert(run, open);
+                }
+            }
+        }
+        if self.open.values().any(is_left) {
+            self.again = Some(Instant::now() + AGAIN);
+        } else {
+            self.again = None;
+            self.log.warning("runs can be started and watched again");
+        }
+        ended
+    }
+
+    /// Nothing is known of a run that could not be looked at, and one that could not be started is not lost.
+    fn try_later(&mut self, run: Key, open: &mut OpenRun, error: &dyn Display) {
+        open.watching = Watching::Nobody;
+        if self.again.is_none() {
+            self.log.critical(format_args!(
+                "run {} cannot be started or watched, which is tried again every second, also for all others: {error}",
+                number(run)
+            ));
+            self.again = Some(Instant::now() + AGAIN);
+        }
     }
 
     /// Tells a run to end: SIGTERM for the worker and all in its process group, SIGKILL after the runner's
@@ -169,6 +232,8 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
                     let _ = kill_process_group(group, signal);
                 }
             }
+            // It is told when it is taken on.
+            Watching::Nobody => {}
         }
         open.told_to_end = true;
     }
@@ -186,6 +251,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
                 RunFolderState::Running { runner } => (runner, Watching::Claimant),
                 RunFolderState::Orphan { worker } => (worker.clone(), Watching::Worker(worker)),
             };
+            open.claimed = true;
             let Some(pid) = process.raw() else { continue };
             // If it ended just now, the folder says something else.
             if self.watched.watch(run, pid, || process.is_alive())? {
@@ -199,35 +265,62 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     /// The process that was watched has ended: how the run ended, or `None` if it goes on.
     fn go_on(&mut self, run: Key, open: &mut OpenRun, ending: &Ending) -> Option<Ending> {
         let orphan = matches!(open.watching, Watching::Worker(_));
-        let ours = matches!(open.watching, Watching::OurRunner);
         if orphan && open.folder.exit().is_none() {
             // Only its parent could have been told, and that was its runner.
             return Some(Ending::Unknown);
         }
+        open.claimed |=
+            [0, runner::END_LOST, runner::CLAIMED].map(i32::from).map(Ending::Status).contains(ending);
+        self.take_on(run, open, Some(ending))
+    }
+
+    /// Watches a run, or starts it if nobody has it; how it ended, if it has. `died` is how its runner ended
+    /// just now.
+    fn take_on(&mut self, run: Key, open: &mut OpenRun, died: Option<&Ending>) -> Option<Ending> {
         match self.look(run, open) {
             Ok(None) => {
                 self.tell_again(run, open);
-                return None;
+                None
             }
-            Ok(Some(RunFolderState::Ended(ending))) => return Some(ending),
-            Ok(Some(_)) => {}
-            Err(error) => return Some(self.lost(run, &error)),
+            Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
+            Ok(Some(_)) => self.begin(run, open, died),
+            Err(error) => {
+                self.try_later(run, open, &error);
+                None
+            }
         }
-        let had_it = [0, runner::END_LOST, runner::CLAIMED].map(|status| Ending::Status(status.into()));
-        if !ours || had_it.contains(ending) {
-            // It was claimed, so its worker may have run.
+    }
+
+    /// Starts a run that nobody has.
+    fn begin(&mut self, run: Key, open: &mut OpenRun, died: Option<&Ending>) -> Option<Ending> {
+        if open.claimed {
             return Some(self.lost(run, &format!("{} is gone", open.folder.path().display())));
         }
         if open.told_to_end {
             return self.give_up(run, open, "it was told to end before it began".to_owned());
         }
-        if open.starts > STARTS_AGAIN || *ending == Ending::Status(runner::CANNOT_CLAIM.into()) {
-            return self.give_up(run, open, format!("its runner {ending}"));
+        if let Err(reason) = &open.argv {
+            let reason = reason.clone();
+            return self.give_up(run, open, reason);
         }
-        self.log.warning(format_args!("run {}: its runner {ending}; started again", number(run)));
+        if let Some(ending) = died {
+            if *ending == Ending::Status(runner::CANNOT_CLAIM.into()) {
+                let text = format!("{} cannot be written", open.folder.path().display());
+                self.try_later(run, open, &text);
+                return None;
+            }
+            if open.starts > STARTS_AGAIN {
+                return self.give_up(run, open, format!("its runner {ending}"));
+            }
+            self.log.warning(format_args!("run {}: its runner {ending}; started again", number(run)));
+        }
         match self.start_runner(run, open) {
             Ok(()) => None,
-            Err(error) => self.give_up(run, open, format!("its runner {ending}, and then: {error}")),
+            Err(error) if is_for_good(&error) => self.give_up(run, open, error.to_string()),
+            Err(error) => {
+                self.try_later(run, open, &error);
+                None
+            }
         }
     }
 
@@ -253,7 +346,10 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
                 }
                 Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
                 Ok(Some(_)) => Some(self.lost(run, &"its claim is gone")),
-                Err(error) => Some(self.lost(run, &error)),
+                Err(error) => {
+                    self.try_later(run, open, &error);
+                    None
+                }
             },
         }
     }
@@ -270,8 +366,9 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         let word = OsString::from;
         let mut argv = vec![self.program.clone().into_os_string(), word("runner"), word("--folder")];
         argv.extend([open.folder.path().into(), word("--run"), number(run).into(), word("--")]);
-        argv.extend(open.argv.iter().map(OsString::from));
+        argv.extend(open.argv.iter().flatten().map(OsString::from));
         self.watched.start(run, &argv, &open.environment)?;
+        failpoint::pass("manager: runner started");
         open.starts += 1;
         open.watching = Watching::OurRunner;
         Ok(())
@@ -282,6 +379,11 @@ impl<Key> AsRawFd for Runs<Key> {
     fn as_raw_fd(&self) -> RawFd {
         self.watched.as_raw_fd()
     }
+}
+
+/// Whether the same command will never start: it holds a null byte, or is too long.
+fn is_for_good(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::ArgumentListTooLong)
 }
 
 fn number(run: impl Display) -> String {

@@ -49,11 +49,11 @@ impl Guard {
     }
 
     /// The name of a call: a request's own, or else the run that the message is made for. Two messages
-    /// must not have the same, or an innocent one could be parked.
-    fn key_of(&self, message: &Message, now: &ZonedDateTime) -> String {
+    /// must not have the same, or an innocent one could be parked. What an operator sends has none: it does not
+    /// come again by itself.
+    fn key_of(&self, message: &Message) -> Option<String> {
         let key = self.key.borrow().clone();
-        let run = || message.run.as_ref().map(|run| format!("run {run}"));
-        key.or_else(run).unwrap_or_else(|| format!("{} {}", message.source, now.timestamp()))
+        key.or_else(|| message.run.as_ref().map(|run| format!("run {run}")))
     }
 
     fn note(&self, result: io::Result<()>) {
@@ -65,19 +65,23 @@ impl Guard {
 
 impl Rules for Guard {
     fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
-        let key = self.key_of(message, now);
-        if self.poison.borrow().is_poison(&key) {
-            self.note(self.poison.borrow_mut().end(&key));
+        let key = self.key_of(message);
+        if key.as_ref().is_some_and(|key| self.poison.borrow().is_poison(key)) {
+            // It stays poison: that it is parked is not kept yet.
             let text =
                 "the manager ended twice while this rule was called, so it is not called again by itself";
             return RuleCall::new(Err(RuleError::Failed(text.to_owned())));
         }
-        self.note(self.poison.borrow().begin(&key));
+        if let Some(key) = &key {
+            self.note(self.poison.borrow().begin(key));
+        }
         self.watchdog.borrow_mut().begin();
         failpoint::pass("manager: in a rule");
         let call = self.reloader.after(message, config, checklist, now);
         self.watchdog.borrow().end();
-        self.note(self.poison.borrow_mut().end(&key));
+        if let Some(key) = &key {
+            self.note(self.poison.borrow_mut().end(key));
+        }
         call
     }
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use zmq::{POLLIN, PollItem};
 
 use super::{Manager, ManagerError};
-use crate::core::Record;
+use crate::core::{Event, Record};
 use crate::net::{Signals, socket};
 use std::os::fd::AsRawFd;
 
@@ -48,13 +48,14 @@ impl Manager {
             let mut items = [PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
             socket::poll(&mut items, i64::try_from(RETRY.as_millis()).unwrap_or(i64::MAX))?;
             for signal in signals.take() {
-                self.log.info(signal.log_text());
                 if signal.ends() {
+                    self.log.info(signal.log_text());
                     self.log.critical(
                         "ended with messages that could not be kept; their workers still wait for a reply",
                     );
                     return Ok(false);
                 }
+                self.first.push(Event::Signal(signal));
             }
             if self.performer.keep(records).is_ok() {
                 self.log.warning("the journal could be written again");

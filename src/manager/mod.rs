@@ -20,7 +20,8 @@ use zmq::{Context, POLLIN, PollItem, SocketType};
 
 use crate::config::{Config, ReadAgain};
 use crate::core::checklist::Checklist;
-use crate::core::{Effect, Event, State, decide, end_if_idle};
+use crate::core::{Effect, Event, Run, State, decide, end_if_idle};
+use crate::failpoint;
 use crate::launch::Runs;
 use crate::logging::Logger;
 use crate::net::{Control, Signals, socket};
@@ -48,6 +49,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The folder of the runs, in the journal's.
 pub const RUNS: &str = "runs";
 
+/// The name of a note in the journal's folder: which checklist file was once there.
+const CHECKLIST_NOTE: &str = "checklist-file";
+
+/// How long after its start a manager calls nothing overdue: what waits at the broker comes first.
+const SETTLING: Duration = Duration::from_secs(2);
+
 /// Why the manager had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum ManagerError {
@@ -71,6 +78,15 @@ pub struct Options {
     pub exit_when_idle: bool,
 }
 
+/// How the loop ends.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// With that exit status.
+    With(u8),
+    /// Told to, while the last batch could not be kept: nothing of it was done.
+    Unkept,
+}
+
 /// A manager, connected to its broker.
 pub struct Manager {
     state: State,
@@ -83,6 +99,8 @@ pub struct Manager {
     /// The moment up to which everything that is due was decided.
     looked_at: Timestamp,
     housekeeping: Housekeeping,
+    /// Nothing is due before that.
+    settled_at: Instant,
     /// What is to be decided before anything else.
     first: Vec<Event>,
     endpoints: Vec<String>,
@@ -91,8 +109,7 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Opens the journal, loads the rules, connects to the broker, which need not be there yet, and
-    /// takes up what a manager before has left.
+    /// Opens the journal, loads the rules and connects to the broker, which need not be there yet.
     ///
     /// # Errors
     /// When another manager has the journal, or it cannot be used, or ZeroMQ or the operating system refuses.
@@ -105,15 +122,18 @@ impl Manager {
         let config = Arc::new(config);
         let folder = config.journal.folder.clone();
         let journal = Journal::open(&folder)?;
-        let state = recover(&journal, &config, &options)?;
+        let mut state = recover(&journal, &config, &options)?;
         let (rules, loaded) = Reloader::start(reload::rule_set(&config));
+        let runs = Runs::new(program.clone(), folder.join(RUNS))?;
+        // A journal that was begun anew must not give a run a folder in which another one has ended.
+        state.last_number = state.last_number.max(runs.highest());
         let context = Context::new();
         let performer = Performer {
             socket: context.socket(SocketType::ROUTER)?,
             envelopes: HashMap::new(),
             journal,
-            checklist_file: ChecklistFile::new(config.checklist_file.clone()),
-            runs: Runs::new(program.clone(), folder.join(RUNS))?,
+            checklist_file: checklist_file(&config),
+            runs,
             control: Control::bind(&folder)?,
             log: log.clone(),
             program,
@@ -126,8 +146,10 @@ impl Manager {
             log,
             last_request: 0,
             held: Held::default(),
-            looked_at: Timestamp::now(),
+            // What fell due while no manager was there is still to be decided.
+            looked_at: Timestamp::MIN,
             housekeeping: Housekeeping::default(),
+            settled_at: Instant::now() + SETTLING,
             first: Vec::new(),
             endpoints: Vec::new(),
             _context: context,
@@ -135,10 +157,6 @@ impl Manager {
         let mut first = manager.tell(loaded);
         manager.connect(&config.zmq)?;
         first.extend(manager.read_checklist(When::Start)?);
-        let runs: Vec<_> = manager.state.runs.values().cloned().collect();
-        first.extend(manager.performer.take_up(runs.iter(), &manager.state));
-        // What fell due while no manager was there.
-        first.push(Event::Due);
         manager.first = first;
         Ok(manager)
     }
@@ -154,10 +172,14 @@ impl Manager {
         read_again: ReadAgain,
     ) -> Result<u8, ManagerError> {
         let result = self.work(then, signals, read_again);
+        if let Ok(End::Unkept) = result {
+            // Nothing of the batch goes into the checklist file.
+            return Ok(1);
+        }
         if let Err(error) = self.write_pending_checklist() {
             self.log.critical(format_args!("the checklist file could not be written: {error}"));
         }
-        result
+        result.map(|end| if let End::With(status) = end { status } else { 1 })
     }
 
     fn work(
@@ -165,14 +187,21 @@ impl Manager {
         then: Vec<Event>,
         signals: &mut Signals,
         read_again: ReadAgain,
-    ) -> Result<u8, ManagerError> {
-        let mut events = std::mem::take(&mut self.first);
-        events.extend(then);
+    ) -> Result<End, ManagerError> {
+        let left: Vec<Run> = self.state.runs.values().cloned().collect();
+        let mut first = std::mem::take(&mut self.first);
+        first.extend(then);
+        if let Some(end) = self.handle(first, signals, read_again)? {
+            return self.answer_the_rest(end, signals, read_again);
+        }
+        // What a manager before has left is taken up when the checklist file is as its runs were to find it.
+        // If that cannot be written, it stays due, and the next attempt says why.
+        let _ = self.write_pending_checklist();
+        let mut events = self.performer.take_up(left.iter(), &self.state);
         let mut says_that_it_listens = true;
         loop {
-            if let Some(status) = self.handle(events, signals, read_again)? {
-                self.answer_the_rest(signals, read_again)?;
-                return Ok(status);
+            if let Some(end) = self.handle(events, signals, read_again)? {
+                return self.answer_the_rest(end, signals, read_again);
             }
             if says_that_it_listens {
                 self.log.debug("listening...");
@@ -187,15 +216,18 @@ impl Manager {
         }
     }
 
-    /// Decides a batch of events, keeps it, performs what follows, and what follows from that. The exit
-    /// status if that is the end.
+    /// Decides a batch of events, keeps it, performs what follows, and what follows from that. How it
+    /// ends, if it does.
     fn handle(
         &mut self,
         mut events: Vec<Event>,
         signals: &mut Signals,
         read_again: ReadAgain,
-    ) -> Result<Option<u8>, ManagerError> {
+    ) -> Result<Option<End>, ManagerError> {
         let mut stop = None;
+        if events.iter().any(|event| matches!(event, Event::Request(_))) {
+            failpoint::pass("manager: received");
+        }
         while !events.is_empty() {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
@@ -205,7 +237,7 @@ impl Manager {
             effects.extend(end_if_idle(&self.state));
             let (records, effects) = part(effects);
             if !self.keep(&records, signals)? {
-                return Ok(Some(1));
+                return Ok(Some(End::Unkept));
             }
             let performed: Performed = self.performer.perform(effects, &self.state);
             stop = stop.or(performed.stop);
@@ -214,18 +246,29 @@ impl Manager {
                 events.extend(self.reload(read_again));
             }
         }
-        Ok(stop)
+        Ok(stop.map(End::With))
     }
 
-    /// The requests that wait in this process already would have to come again.
-    fn answer_the_rest(&mut self, signals: &mut Signals, read_again: ReadAgain) -> Result<(), ManagerError> {
-        loop {
+    /// The requests that wait in this process already would have to come again. Those that
+    /// come meanwhile are the next manager's, or this would never end under load. Not if the last batch could not
+    /// be kept: what was decided after it would stand on what never was.
+    fn answer_the_rest(
+        &mut self,
+        mut end: End,
+        signals: &mut Signals,
+        read_again: ReadAgain,
+    ) -> Result<End, ManagerError> {
+        while let End::With(_) = end {
             let requests = self.receive()?;
-            if requests.is_empty() {
-                return Ok(());
+            let are_all = requests.len() < receive::BATCH && !self.held.is_waiting();
+            if let Some(End::Unkept) = self.handle(requests, signals, read_again)? {
+                end = End::Unkept;
             }
-            self.handle(requests, signals, read_again)?;
+            if are_all {
+                break;
+            }
         }
+        Ok(end)
     }
 
     /// Waits for whatever comes first. Requests come before the ends of runs: a worker ends after
@@ -243,17 +286,19 @@ impl Manager {
         if count == 0 || self.performer.journal.is_untidy() {
             self.keep_house();
         }
-        let mut events = self.receive()?;
-        let more_waits = events.len() >= receive::BATCH || self.held.is_waiting();
+        let mut events = std::mem::take(&mut self.first);
+        events.extend(self.receive()?);
+        // What still waits could be what something that is overdue waits for.
+        let are_all = events.len() < receive::BATCH && !self.held.is_waiting();
         let ended = self.performer.runs.ended()?;
         events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
         events.extend(self.receive_calls());
         events.extend(signals.take().into_iter().map(Event::Signal));
         let now = Timestamp::now();
-        // The clock may have been set back.
+        // Somebody may have set the clock back.
         self.looked_at = self.looked_at.min(now);
-        // A run is not reported as silent while its message may still wait in the socket.
-        if !more_waits && self.state.next_due(self.looked_at).is_some_and(|due| due <= now) {
+        let is_due = self.state.next_due(self.looked_at).is_some_and(|due| due <= now);
+        if is_due && are_all && Instant::now() >= self.settled_at {
             self.looked_at = now;
             events.push(Event::Due);
         }
@@ -263,22 +308,35 @@ impl Manager {
 
     /// How long the loop may wait for something to come.
     fn patience(&self) -> Duration {
-        if self.held.is_waiting() {
+        if self.held.is_waiting() || !self.first.is_empty() {
             return Duration::ZERO;
         }
         let round_up = Duration::from_millis(1);
         let file = self.performer.checklist_file.due();
         let file = file.map(|due| due.saturating_duration_since(Instant::now()) + round_up);
         let due = self.state.next_due(self.looked_at).map(|due| {
-            Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO) + round_up
+            let left = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO);
+            left.max(self.settled_at.saturating_duration_since(Instant::now())) + round_up
         });
-        file.into_iter().chain(due).chain(self.housekeeping.due()).fold(LONGEST_WAIT, Duration::min)
+        let runs = self.performer.runs.due();
+        let runs = runs.map(|due| due.saturating_duration_since(Instant::now()) + round_up);
+        file.into_iter()
+            .chain(due)
+            .chain(runs)
+            .chain(self.housekeeping.due())
+            .fold(LONGEST_WAIT, Duration::min)
     }
 
     fn write_pending_checklist(&mut self) -> std::io::Result<()> {
         let snapshot = (self.state.checklist_event, self.state.checklist.to_value());
         self.performer.checklist_file.flush(|| snapshot, Instant::now())
     }
+}
+
+/// The checklist file of a configuration.
+fn checklist_file(config: &Config) -> ChecklistFile {
+    // The note stays where the journal is; it names the file, which may be another one after a reload.
+    ChecklistFile::new(config.checklist_file.clone(), config.journal.folder.join(CHECKLIST_NOTE))
 }
 
 /// The state as the journal has it.

@@ -9,7 +9,6 @@ use super::{LINGER, Manager, RECONNECT};
 use crate::config::{Config, ReadAgain, Zmq};
 use crate::core::Event;
 use crate::rules::{Engine, Options as EngineOptions, Reload, RuleSet};
-use crate::store::ChecklistFile;
 
 impl Manager {
     /// SIGHUP: everything is read again, without letting go of the broker. A configuration that
@@ -19,7 +18,7 @@ impl Manager {
         let written = self.write_pending_checklist();
         let config = Arc::new(config);
         if config.checklist_file != self.performer.checklist_file.path() {
-            self.performer.checklist_file = ChecklistFile::new(config.checklist_file.clone());
+            self.performer.checklist_file = super::checklist_file(&config);
         }
         if config.journal.folder != self.state.config.journal.folder {
             self.log.warning(format_args!(

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::seal::Seal;
 use crate::core::Number;
+use crate::failpoint;
 use crate::yaml::{self, Keys, Map, Value};
 
 /// Bytes above which the file is written beside the loop instead of in it.
@@ -28,6 +30,9 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct ChecklistFile {
     path: PathBuf,
+    /// A file that names this one once it was there.
+    note: PathBuf,
+    noted: bool,
     last_size: usize,
     writer: Option<Writer>,
     /// When the next write is due.
@@ -61,9 +66,12 @@ pub enum Writing {
 /// Why no checklist could be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// There is no such file.
+    /// There is no such file any more.
     #[error("there is no file {}", .0.display())]
     Missing(PathBuf),
+    /// There never was such a file.
+    #[error("there is no file {} yet", .0.display())]
+    NeverWritten(PathBuf),
     /// What it holds is no checklist, and it could not be set aside.
     #[error("{} is not a checklist: {problem}; and it cannot be renamed: {error}", path.display())]
     Stuck {
@@ -87,10 +95,23 @@ pub enum LoadError {
 }
 
 impl ChecklistFile {
-    /// The file at that path, which need not exist.
+    /// The file at that path, which need not exist. `note` is a file of the manager's own: it shows later
+    /// whether a file that is missing was removed, or a manager was killed before it could write the first one.
     #[must_use]
-    pub fn new(path: PathBuf) -> Self {
-        Self { path, last_size: 0, writer: None, due: None, ask: None, failing: false }
+    pub fn new(path: PathBuf, note: PathBuf) -> Self {
+        Self { path, note, noted: false, last_size: 0, writer: None, due: None, ask: None, failing: false }
+    }
+
+    /// The file was there.
+    fn take_note(&mut self) {
+        if !self.noted {
+            // Without the note, a file that is removed is written again.
+            self.noted = fs::write(&self.note, self.path.as_os_str().as_bytes()).is_ok();
+        }
+    }
+
+    fn is_noted(&self) -> bool {
+        fs::read(&self.note).is_ok_and(|noted| noted == self.path.as_os_str().as_bytes())
     }
 
     /// Where it is.
@@ -108,6 +129,7 @@ impl ChecklistFile {
         let problem = match read_regular(&self.path) {
             Ok(bytes) => {
                 self.last_size = bytes.len();
+                self.take_note();
                 match yaml::read_own(&bytes) {
                     Ok(Value::Map(map)) => {
                         return Ok(Loaded { entries: (*map).clone(), seal: Seal::read(&bytes) });
@@ -118,7 +140,8 @@ impl ChecklistFile {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(LoadError::Missing(self.path.clone()));
+                let kind = if self.is_noted() { LoadError::Missing } else { LoadError::NeverWritten };
+                return Err(kind(self.path.clone()));
             }
             Err(error) => error.to_string(),
         };
@@ -183,7 +206,10 @@ impl ChecklistFile {
             return Ok(());
         }
         match replace(&self.path, &checklist()) {
-            Ok(size) => self.last_size = size,
+            Ok(size) => {
+                self.last_size = size;
+                self.take_note();
+            }
             Err(error) => {
                 self.due = Some(now + RETRY);
                 return Err(error);
@@ -201,6 +227,7 @@ impl ChecklistFile {
         match result {
             Ok(size) => {
                 self.last_size = size;
+                self.take_note();
                 failed_before.then_some(Writing::Recovered)
             }
             Err(error) => {
@@ -271,7 +298,11 @@ fn replace(path: &Path, (event, checklist): &Snapshot) -> io::Result<usize> {
     let write = || -> io::Result<()> {
         let mut file = create(&temporary, fs::metadata(path).ok().as_ref())?;
         file.write_all(text.as_bytes())?;
-        fs::rename(&temporary, path)
+        drop(file);
+        failpoint::pass("manager: checklist file new");
+        fs::rename(&temporary, path)?;
+        failpoint::pass("manager: checklist file renamed");
+        Ok(())
     };
     write().map_err(explain)?;
     Ok(text.len())

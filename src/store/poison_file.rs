@@ -12,15 +12,22 @@ use std::path::Path;
 /// How often a message's rule may end the manager before it is not called any more.
 const DEATHS: u32 = 2;
 
-/// The length of the file: two lines, padded, so that one write replaces all of it.
-const LENGTH: usize = 512;
+/// The length of the first line, padded, so that one write replaces all of it.
+const LINE: usize = 256;
 
-/// The poison file of one manager.
+/// How many suspects are kept: more than a batch has messages.
+const SUSPECTS: usize = 2_000;
+
+/// The poison file of one manager: in the first line the message whose rule is being called, in the others
+/// those whose rules were being called when a manager ended.
 #[derive(Debug)]
 pub struct PoisonFile {
     file: File,
-    /// The message whose rule was being called when a manager ended, and how many managers in a row.
-    suspect: Option<(String, u32)>,
+    /// With how many managers in a row each has ended, oldest first. There may be several: one that is decided
+    /// well is still not kept when the next one of its batch ends the manager, and comes again.
+    suspects: Vec<(String, u32)>,
+    /// The length of the file.
+    length: usize,
 }
 
 impl PoisonFile {
@@ -31,18 +38,25 @@ impl PoisonFile {
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut text = Vec::new();
-        (&mut file).take(LENGTH as u64).read_to_end(&mut text)?;
-        let text = String::from_utf8_lossy(&text).into_owned();
+        (&mut file).take((LINE * SUSPECTS) as u64).read_to_end(&mut text)?;
+        let length = text.len();
+        let text = String::from_utf8_lossy(&text);
         let mut lines = text.lines().map(str::trim);
-        let current = lines.next().unwrap_or_default().to_owned();
-        let suspect = lines.next().and_then(|line| line.rsplit_once(' '));
-        let suspect = suspect.and_then(|(key, deaths)| Some((key.to_owned(), deaths.parse::<u32>().ok()?)));
-        let suspect = match (current, suspect) {
-            (current, suspect) if current.is_empty() => suspect,
-            (current, Some((key, deaths))) if key == current => Some((key, deaths.saturating_add(1))),
-            (current, _) => Some((current, 1)),
+        let current = lines.next().unwrap_or_default();
+        let suspect = |line: &str| {
+            let (key, deaths) = line.rsplit_once(' ')?;
+            Some((key.to_owned(), deaths.parse::<u32>().ok()?))
         };
-        let poison = Self { file, suspect };
+        let mut suspects: Vec<(String, u32)> = lines.filter_map(suspect).collect();
+        match suspects.iter_mut().find(|(key, _)| key == current) {
+            Some((_, deaths)) => *deaths = deaths.saturating_add(1),
+            None if current.is_empty() => {}
+            None => suspects.push((current.to_owned(), 1)),
+        }
+        let surplus = suspects.len().saturating_sub(SUSPECTS);
+        suspects.drain(..surplus);
+        let mut poison = Self { file, suspects, length };
+        poison.write_suspects()?;
         poison.write("")?;
         Ok(poison)
     }
@@ -50,7 +64,7 @@ impl PoisonFile {
     /// Whether the rule for this message has ended the manager too often.
     #[must_use]
     pub fn is_poison(&self, key: &str) -> bool {
-        self.suspect.as_ref().is_some_and(|(suspect, deaths)| suspect == key && *deaths >= DEATHS)
+        self.suspects.iter().any(|(suspect, deaths)| *suspect == line_of(key) && *deaths >= DEATHS)
     }
 
     /// The rule for a message is about to be called.
@@ -58,26 +72,49 @@ impl PoisonFile {
     /// # Errors
     /// When the file cannot be written.
     pub fn begin(&self, key: &str) -> io::Result<()> {
-        self.write(key)
+        self.write(&line_of(key))
     }
 
-    /// The call is over.
+    /// The call came back.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn end(&mut self, key: &str) -> io::Result<()> {
-        if self.suspect.as_ref().is_some_and(|(suspect, _)| suspect == key) {
-            self.suspect = None;
+        let key = line_of(key);
+        if self.suspects.iter().any(|(suspect, _)| *suspect == key) {
+            self.suspects.retain(|(suspect, _)| *suspect != key);
+            self.write_suspects()?;
         }
         self.write("")
     }
 
     fn write(&self, current: &str) -> io::Result<()> {
-        let (suspect, deaths) =
-            self.suspect.as_ref().map_or(("", 0), |(key, deaths)| (key.as_str(), *deaths));
-        let text = format!("{current}\n{suspect} {deaths}\n");
-        self.file.write_all_at(format!("{text:<LENGTH$}").as_bytes(), 0)
+        let mut line = vec![b' '; LINE];
+        line[..current.len()].copy_from_slice(current.as_bytes());
+        line[LINE - 1] = b'\n';
+        self.file.write_all_at(&line, 0)
     }
+
+    fn write_suspects(&mut self) -> io::Result<()> {
+        let lines: Vec<String> =
+            self.suspects.iter().map(|(key, deaths)| format!("{key} {deaths}\n")).collect();
+        let mut text = lines.concat();
+        // What was there before is written over: the file is never cut off, so this is one step.
+        let missing = self.length.saturating_sub(LINE + text.len());
+        text.push_str(&" ".repeat(missing));
+        self.file.write_all_at(text.as_bytes(), LINE as u64)?;
+        self.length = LINE + text.len();
+        Ok(())
+    }
+}
+
+/// A key as a line has room for it.
+fn line_of(key: &str) -> String {
+    let mut line: String = key.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    while line.len() >= LINE {
+        line.pop();
+    }
+    line.trim().to_owned()
 }
 
 #[cfg(test)]
@@ -115,6 +152,33 @@ mod tests {
         let third = PoisonFile::open(&path).unwrap();
         third.begin("b").unwrap();
         assert!(!PoisonFile::open(&path).unwrap().is_poison("b"));
+    }
+
+    #[test]
+    fn several_that_end_the_manager_in_turn_are_all_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("poison");
+        // Of one batch: what is decided before the next death comes again.
+        let managers = std::iter::from_fn(|| {
+            let mut poison = PoisonFile::open(&path).unwrap();
+            poison.begin("good").unwrap();
+            poison.end("good").unwrap();
+            let next = ["a", "b", "c"].into_iter().find(|key| !poison.is_poison(key))?;
+            poison.begin(next).unwrap();
+            Some(next)
+        });
+        assert_eq!(managers.take(100).collect::<String>(), "aabbcc");
+    }
+
+    #[test]
+    fn a_key_may_be_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("poison");
+        let key = format!(" a\nb{}", "\u{e9}".repeat(1_000));
+        for _ in 0..2 {
+            PoisonFile::open(&path).unwrap().begin(&key).unwrap();
+        }
+        assert!(PoisonFile::open(&path).unwrap().is_poison(&key));
     }
 
     #[test]

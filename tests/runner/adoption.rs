@@ -24,8 +24,8 @@ fn a_run_is_started_and_its_end_told_once() {
 fn a_run_that_cannot_be_started_says_why() {
     let scene = Scene::new();
     let mut runs = scene.runs();
-    let argv = ["/nowhere/run_model".to_owned()];
-    let started = runs.start(RUN, FOLDER, &argv, &[]).expect("a runner");
+    let argv = vec!["/nowhere/run_model".to_owned()];
+    let started = runs.start(RUN, FOLDER, Ok(argv), &[]);
     assert_eq!(started, Started::Running);
     let text = "could not be started: /nowhere/run_model: No such file or directory (os error 2)";
     assert_eq!(scene.end_of(&mut runs).to_string(), text);
@@ -183,7 +183,7 @@ fn many_runs_at_once_end_each_for_itself() {
     for run in &open {
         // As its worker sees it: without the sign in front of its number.
         let argv = Scene::script("exit $NOWCAST_RUN_ID");
-        let started = runs.start(*run, &format!("2026-03-14/{}", run.0), &argv, &[]).expect("started");
+        let started = runs.start(*run, &format!("2026-03-14/{}", run.0), Ok(argv.clone()), &[]);
         assert_eq!(started, Started::Running);
     }
     scene.wait_for("all ends", || {

@@ -97,12 +97,50 @@ fn a_number_that_is_none_is_nobody() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_read_is_an_error_and_no_start() {
+fn a_run_whose_folder_cannot_be_read_is_started_when_it_can() {
     let scene = Scene::new();
     let mut runs = scene.runs();
     scene.touch("runs/2026-03-14");
-    let error = runs.start(crate::scene::RUN, crate::scene::FOLDER, &Scene::script("exit 0"), &[]);
-    let text = error.expect_err("nothing to read").to_string();
-    assert!(text.contains("2026-03-14/8812/exit cannot be read: Not a directory"), "{text}");
+    assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::Running);
+    assert!(runs.due().is_some());
     assert_eq!(runs.ended().expect("it says"), []);
+    std::fs::remove_file(scene.path("runs/2026-03-14")).expect("removed");
+    assert_eq!(scene.end_of(&mut runs), Ending::Status(7));
+    assert_eq!((scene.lines(), runs.due()), (1, None));
+}
+
+#[test]
+fn a_run_whose_folder_cannot_be_made_is_started_when_it_can() {
+    let scene = Scene::new();
+    // Readable, but no place for a folder: nothing is there.
+    std::os::unix::fs::symlink(scene.path("nowhere"), scene.path("runs")).expect("a link");
+    std::fs::create_dir(scene.path("nowhere")).expect("a folder");
+    let mut runs = scene.runs();
+    std::fs::remove_dir(scene.path("nowhere")).expect("removed");
+    assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::Running);
+    scene.wait_for("the runner to give up", || {
+        assert_eq!(runs.ended().expect("it says"), []);
+        runs.due()
+    });
+    std::fs::create_dir(scene.path("nowhere")).expect("a folder");
+    assert_eq!(scene.end_of(&mut runs), Ending::Status(7));
+    assert_eq!((scene.lines(), runs.due()), (1, None));
+}
+
+#[test]
+fn a_run_that_has_no_command_any_more_goes_on_and_is_not_started_without_one() {
+    let scene = Scene::new();
+    let none = || Err("its host is gone".to_owned());
+    let mut earlier = scene.runs();
+    assert_eq!(scene.start(&mut earlier, crate::scene::WAITS), Started::Running);
+    scene.process("claim");
+    let mut later = scene.runs();
+    assert_eq!(later.start(crate::scene::RUN, crate::scene::FOLDER, none(), &[]), Started::Running);
+    scene.touch("go");
+    assert_eq!(scene.end_of(&mut later), Ending::Status(0));
+    let ending = Started::Ended(Ending::NotStarted("its host is gone".to_owned()));
+    assert_eq!(later.start(7, "2026-03-14/7", none(), &[]), ending);
+    // Nor by a later manager that has one.
+    let argv = Scene::script("echo started >> \"$HERE/lines\"");
+    assert_eq!(scene.runs().start(7, "2026-03-14/7", Ok(argv), &[]), ending);
 }

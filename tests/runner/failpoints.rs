@@ -63,7 +63,7 @@ fn the_manager_that_started_it_does_too() {
         let mut environment = scene.environment();
         environment.push(("FAILPOINTS".to_owned(), killed_there(point).into()));
         let argv = Scene::script("echo started >> \"$HERE/lines\"; exit 5");
-        let started = runs.start(RUN, FOLDER, &argv, &environment).expect("a runner");
+        let started = runs.start(RUN, FOLDER, Ok(argv), &environment);
         assert_eq!(started, Started::Running);
         let ending = scene.end_of(&mut runs);
         if UNCLAIMED.contains(&point) {

@@ -99,7 +99,7 @@ impl Scene {
     }
 
     pub fn start(&self, runs: &mut Runs<u64>, script: &str) -> Started {
-        runs.start(RUN, FOLDER, &Self::script(script), &self.environment()).expect("the folder can be read")
+        runs.start(RUN, FOLDER, Ok(Self::script(script)), &self.environment())
     }
 
     /// The end of the scene's run as that manager learns it.

@@ -17,7 +17,7 @@ fn speed_of_a_run_of_true() {
     let mut times: Vec<_> = (0..200)
         .map(|run| {
             let begin = Instant::now();
-            runs.start(run, &format!("2026-03-14/{run}"), &["true".to_owned()], &[]).expect("a runner");
+            runs.start(run, &format!("2026-03-14/{run}"), Ok(vec!["true".to_owned()]), &[]);
             loop {
                 let mut items = [zmq::PollItem::from_fd(runs.as_raw_fd(), zmq::POLLIN)];
                 zmq::poll(&mut items, -1).expect("it waits");

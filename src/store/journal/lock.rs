@@ -4,11 +4,22 @@
 //! and a database that is behind it has lost events.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Read;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 use super::error::JournalError;
+
+/// How long the lock of a dead manager is waited for. One that is killed while it starts a program leaves it to
+/// that program's process, which lets go of it when it becomes the program.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is tried meanwhile.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// Longer than the note ever is, in bytes.
+const NOTE: usize = 1_024;
 
 /// The lock of a journal. Let go when it is dropped or the process ends, however it does; the programs that the process
 /// starts do not inherit it.
@@ -24,21 +35,21 @@ impl Lock {
         let unusable = |error| JournalError::Unusable { file: path.clone(), error };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(&path).map_err(unusable)?;
-        let is_taken = match file.try_lock() {
-            Ok(()) => false,
-            Err(TryLockError::WouldBlock) => true,
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
-        };
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(unusable)?;
-        let text = String::from_utf8_lossy(&text);
-        let number = |name| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
-        if is_taken {
-            let pid = number("process").and_then(|pid| pid.try_into().ok());
-            return Err(JournalError::Locked { folder: folder.to_owned(), pid });
+        let file = options.open(&path).map_err(unusable)?;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(unusable(error)),
+            }
+            let pid = number(&file, "process").map_err(unusable)?.and_then(|pid| pid.try_into().ok());
+            if pid.is_none_or(is_alive) || Instant::now() >= until {
+                return Err(JournalError::Locked { folder: folder.to_owned(), pid });
+            }
+            thread::sleep(AGAIN);
         }
-        let noted = number("last event").unwrap_or_default();
+        let noted = number(&file, "last event").map_err(unusable)?.unwrap_or_default();
         let lock = Self { file };
         lock.write(noted).map_err(unusable)?;
         Ok((lock, noted))
@@ -50,8 +61,24 @@ impl Lock {
     }
 
     /// Always of the same length, so that it takes the place of the one before.
-    fn write(&self, last_event: u64) -> std::io::Result<()> {
+    fn write(&self, last_event: u64) -> io::Result<()> {
         let text = format!("process {:<10}\nlast event {last_event:<20}\n", std::process::id());
         self.file.write_all_at(text.as_bytes(), 0)
     }
+}
+
+/// A number of the note, if it can be read.
+fn number(file: &File, name: &str) -> io::Result<Option<u64>> {
+    let mut bytes = [0; NOTE];
+    let length = file.read_at(&mut bytes, 0)?;
+    let text = String::from_utf8_lossy(&bytes[..length]);
+    Ok(text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()))
+}
+
+/// Whether a process runs. One that nobody has waited for yet does not.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let stat = String::from_utf8_lossy(&stat);
+    // The program's name stands in parentheses and may contain some.
+    stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.trim_start().starts_with(['Z', 'X']))
 }

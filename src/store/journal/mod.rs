@@ -33,6 +33,7 @@ pub use history::{Found, History, Open, RulesInForce};
 pub use load::Recovered;
 
 use crate::core::{Number, Record};
+use crate::failpoint;
 use lock::Lock;
 use tidy::Tail;
 
@@ -92,6 +93,7 @@ impl Journal {
                 self.uncertain = false;
                 self.last_event = last.number.0;
                 self.tail.grow(&grown);
+                failpoint::pass("manager: committed");
                 self.lock.note(self.last_event);
                 Ok(())
             }

@@ -1,0 +1,195 @@
+//! The checklist file against the journal, when managers come and go.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::support::system::{System, system};
+
+fn kill_manager(system: &mut System) {
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+}
+
+/// A system with two keys in its checklist.
+fn start() -> System {
+    let system = system().start();
+    assert_eq!(system.send("sleep", "success", "{day: 12, hour: 4}"), "ack");
+    assert_eq!(system.send("rotate_logs", "success", "{files: [a]}"), "ack");
+    system.wait_for_checklist(BOTH);
+    system
+}
+
+const BOTH: &str = "{sleepyhead: {day: 12, hour: 4}, logs: {files: [a]}}";
+
+/// Changes the file as a person does with an editor.
+fn edit(system: &System, from: &str, to: &str) {
+    let text = fs::read_to_string(system.path("checklist.yaml")).expect("the file");
+    assert!(text.contains(from), "{text}");
+    fs::write(system.path("checklist.yaml"), text.replace(from, to)).expect("written");
+}
+
+/// Has the manager read everything again, and waits until it has.
+fn reload(system: &System) {
+    let before = system.log("manager").matches("reloading configuration").count();
+    system.signal("manager", Signal::HUP);
+    system.wait_for_log_count("manager", "reloading configuration", before + 1);
+    // Answered after that.
+    system.works();
+}
+
+/// What the manager knows, not the file.
+fn needs(system: &System, key: &str) -> String {
+    let reply = system.send_raw(format!("{{source: sleep, type: need, payload: {key}}}"));
+    let text = nowcast::yaml::write(&reply.payload, nowcast::yaml::Keys::AsGiven);
+    // What ends a document that is a single word.
+    text.trim_end_matches("...\n").to_owned()
+}
+
+/// The first line says which event the file knows of, and is right.
+fn expect_seal(system: &System) {
+    let text = fs::read(system.path("checklist.yaml")).expect("the file");
+    assert!(nowcast::store::Seal::read(&text).is_some_and(|seal| seal.is_whole), "{}", system.describe());
+}
+
+#[test]
+fn a_file_that_is_older_than_the_journal_is_written_anew() {
+    let mut system = start();
+    let older = fs::read(system.path("checklist.yaml")).expect("the file");
+    assert_eq!(system.send("sleep", "success", "{day: 13}"), "ack");
+    system.wait_for_checklist("{sleepyhead: {day: 13, hour: 4}, logs: {files: [a]}}");
+    kill_manager(&mut system);
+    // As a manager leaves it that is killed after its commit.
+    fs::write(system.path("checklist.yaml"), older).expect("written");
+    system.start_manager(&[]);
+    system.wait_for_checklist("{sleepyhead: {day: 13, hour: 4}, logs: {files: [a]}}");
+    expect_seal(&system);
+    assert!(!system.log("manager").contains("edited by hand"), "{}", system.describe());
+}
+
+#[test]
+fn an_edit_while_no_manager_is_there_is_taken_over_and_what_is_newer_is_kept() {
+    let mut system = start();
+    let older = fs::read(system.path("checklist.yaml")).expect("the file");
+    assert_eq!(system.send("sleep", "success", "{day: 13}"), "ack");
+    assert_eq!(system.send("keyless", "success", "null"), "ack");
+    kill_manager(&mut system);
+    fs::write(system.path("checklist.yaml"), older).expect("written");
+    edit(&system, "hour: 4", "hour: 5");
+    system.start_manager(&[]);
+    system.wait_for_log("manager", "WARNING [manager] ");
+    system.wait_for_log("manager", "was edited by hand after event");
+    system.wait_for_checklist("{sleepyhead: {day: 13, hour: 5}, logs: {files: [a]}}");
+    expect_seal(&system);
+    // It is in the journal, so a later manager knows it, too, and says nothing more.
+    kill_manager(&mut system);
+    system.start_manager(&[]);
+    assert_eq!(needs(&system, "sleepyhead"), "day: 13\nhour: 5\n");
+    assert_eq!(system.log("manager").matches("was edited by hand").count(), 1);
+}
+
+#[test]
+fn an_edit_while_the_manager_runs_is_taken_over_at_sighup() {
+    let system = start();
+    edit(&system, "files:\n", "added: true\n  files:\n");
+    reload(&system);
+    let with_edit = "{sleepyhead: {day: 12, hour: 4}, logs: {added: true, files: [a]}}";
+    system.wait_for_checklist(with_edit);
+    assert!(system.log("manager").contains("was edited by hand after event"), "{}", system.describe());
+    expect_seal(&system);
+    reload(&system);
+    assert_eq!(system.log("manager").matches("was edited by hand").count(), 1);
+}
+
+#[test]
+fn a_key_that_is_removed_by_hand_stays_removed() {
+    let mut system = start();
+    edit(&system, "logs:", "other:");
+    reload(&system);
+    system.wait_for_checklist("{sleepyhead: {day: 12, hour: 4}, other: {files: [a]}}");
+    kill_manager(&mut system);
+    system.start_manager(&[]);
+    assert_eq!(needs(&system, "logs"), "null\n");
+}
+
+#[test]
+fn a_file_that_the_peer_wrote_wins() {
+    let mut system = start();
+    kill_manager(&mut system);
+    fs::write(system.path("checklist.yaml"), "sleepyhead: {day: 14}\n").expect("written");
+    system.start_manager(&[]);
+    system.wait_for_log("manager", "was not written by this system's manager, and is taken over as it is");
+    assert_eq!(needs(&system, "sleepyhead"), "day: 14\n");
+    assert_eq!(needs(&system, "logs"), "null\n");
+    system.wait_for_checklist("{sleepyhead: {day: 14}}");
+    expect_seal(&system);
+}
+
+#[test]
+fn a_file_that_is_no_checklist_any_more_is_set_aside_and_the_journal_wins() {
+    for content in [&b""[..], b"\x00\xff\x80", b"sleepyhead: {day: 12", b"- a list\n", b"\n"] {
+        let mut system = start();
+        kill_manager(&mut system);
+        fs::write(system.path("checklist.yaml"), content).expect("written");
+        system.start_manager(&[]);
+        system.wait_for_checklist(BOTH);
+        expect_seal(&system);
+        let kept = fs::read(system.path("checklist.yaml.damaged-1")).expect("it is kept");
+        assert_eq!(kept, content);
+        system.wait_for_log("manager", "running with the checklist of the journal, and writing it");
+        fs::write(system.path("checklist.yaml"), content).expect("written");
+        reload(&system);
+        system.wait_for_checklist(BOTH);
+        assert_eq!(needs(&system, "logs"), "files:\n- a\n");
+    }
+}
+
+#[test]
+fn a_file_that_is_removed_empties_the_checklist_and_the_journal_keeps_it() {
+    let mut system = start();
+    kill_manager(&mut system);
+    fs::remove_file(system.path("checklist.yaml")).expect("removed");
+    system.start_manager(&[]);
+    let log = system.log("manager");
+    let hint = log.lines().find(|line| line.contains("the checklist file is gone")).expect("a line about it");
+    assert!(hint.contains("WARNING [manager]"), "{hint}");
+    assert!(hint.contains("nowcast checklist at "), "{hint}");
+    assert_eq!(needs(&system, "sleepyhead"), "null\n");
+    system.wait_for_checklist("{}");
+    let number =
+        hint.split("checklist at ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a number");
+    let number = number.trim_start_matches('#').parse::<u64>().expect("a number");
+    let history = nowcast::store::History::open(&system.path("checklist.journal")).expect("the journal");
+    let before = history.checklist_before(nowcast::core::Number(number + 1)).expect("the checklist");
+    assert_eq!(nowcast::yaml::Value::from(before), nowcast::yaml::read(BOTH).expect("YAML"));
+}
+
+#[test]
+fn a_manager_that_is_told_to_ignore_the_checklist_begins_with_an_empty_one_and_goes_on() {
+    let mut system = start();
+    kill_manager(&mut system);
+    system.start_manager(&["--ignore-checklist"]);
+    assert_eq!(needs(&system, "sleepyhead"), "null\n");
+    assert_eq!(system.send("sleep", "success", "{day: 15}"), "ack");
+    system.wait_for_checklist("{sleepyhead: {day: 15}}");
+    kill_manager(&mut system);
+    system.start_manager(&[]);
+    assert_eq!(needs(&system, "sleepyhead"), "day: 15\n");
+    assert_eq!(needs(&system, "logs"), "null\n");
+}
+
+#[test]
+fn a_file_of_another_name_that_is_not_there_yet_takes_the_checklist_over() {
+    let mut system = start();
+    kill_manager(&mut system);
+    let config = fs::read_to_string(system.config()).expect("the configuration");
+    let moved = config.replace("/checklist.yaml\n", "/moved.yaml\njournal: {folder: checklist.journal}\n");
+    assert_ne!(moved, config);
+    fs::write(system.config(), moved).expect("written");
+    system.start_manager(&[]);
+    assert_eq!(needs(&system, "logs"), "files:\n- a\n");
+    system.wait_for("the new file", || {
+        let text = fs::read(system.path("moved.yaml")).ok()?;
+        (nowcast::yaml::read_bytes(&text).ok()? == nowcast::yaml::read(BOTH).ok()?).then_some(())
+    });
+}

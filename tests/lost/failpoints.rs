@@ -1,0 +1,153 @@
+//! A manager that is killed between any two of its steps.
+#![cfg(feature = "failpoints")]
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+
+use nowcast::failpoint::{BROKER, MANAGER};
+use nowcast::store::History;
+use nowcast::store::journal::{EventFilter, EventKind};
+
+use crate::support::system::{Builder, System, system};
+
+/// A message that completes a join, opens another one and launches two workers; a third one goes with the join.
+const RULES: &str = "
+local function tick(name) return NextWorker('tick', { name, '--debug' }) end
+function after_tick() return {} end
+function after_sleep()
+  return {}, Join{ name = 'first', wait_for = { 'awaken' }, launch = { tick('three') } }
+end
+function after_awaken()
+  return { tick('one'), tick('two') }, Join{ name = 'second', wait_for = { 'keyless' }, launch = { tick('four') } }
+end
+";
+
+/// Each run writes down its name and the checklist as it finds it.
+const TICK: &str = "workers: {tick: {command: [sh, -c, 'grep -q \"day: 12\" checklist.yaml && echo \"$1\" >> ticks', tick]}}";
+
+pub fn with_ticks(builder: Builder) -> Builder {
+    builder.worker("tick: {success: it went well, crash: it crashed}").section(TICK)
+}
+
+/// Starts a manager that ends at a failpoint, without waiting for anything.
+pub fn start_failing_manager(system: &mut System, failpoint: &str) {
+    let mut command = system.command(&["manager", "nowcast.yaml"]);
+    command.env("FAILPOINTS", failpoint);
+    system.spawn("manager", command);
+}
+
+fn ticks(system: &System) -> Vec<String> {
+    let text = fs::read_to_string(system.path("ticks")).unwrap_or_default();
+    let mut ticks: Vec<String> = text.lines().map(str::to_owned).collect();
+    ticks.sort();
+    ticks
+}
+
+/// Sends one message to managers that die at failpoints, and to one that does not.
+fn dies_at(point: &str, failpoints: &[&str]) {
+    let mut system = with_ticks(system()).rules(RULES).start();
+    assert_eq!(system.send("sleep", "success", "null"), "ack");
+    system.signal("manager", rustix::process::Signal::TERM);
+    system.wait_for_end("manager");
+    let worker = system.connect();
+    worker.send("{source: awaken, type: success, payload: {day: 12}}", 0).expect("sent");
+    for failpoint in failpoints {
+        start_failing_manager(&mut system, failpoint);
+        let status = system.wait_for_end("manager");
+        assert_eq!(status.signal(), Some(9), "{point}: {status} {}", system.describe());
+    }
+    let at = |point| MANAGER.iter().position(|other| *other == point);
+    if at(point) >= at("manager: one replied") {
+        assert!(
+            system.log("manager").contains("received message from awaken"),
+            "{point}: not about the message"
+        );
+    }
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack", "{point}");
+    system.works();
+    system.wait_for(&format!("the runs after {point}"), || {
+        (ticks(&system) == ["four", "one", "three", "two"]).then_some(())
+    });
+    let history = History::open(&system.path("checklist.journal")).expect("the journal");
+    let open = system.wait_for(&format!("the end of the runs after {point}"), || {
+        let open = history.open_now().expect("what is open");
+        open.runs.is_empty().then_some(open)
+    });
+    assert!(open.parked.is_empty() && open.joins.is_empty(), "{point}: {open:?}");
+    let filter = EventFilter {
+        kind: Some(EventKind::Message),
+        worker: Some("awaken".into()),
+        ..EventFilter::default()
+    };
+    assert_eq!(history.events(&filter).expect("events").len(), 1, "{point}");
+    system.wait_for_checklist("{sleepyhead: {day: 12}}");
+    assert_eq!(ticks(&system).len(), 4, "{point}: {}", system.describe());
+}
+
+#[test]
+fn a_manager_that_dies_between_any_two_steps_loses_and_doubles_nothing() {
+    for point in MANAGER {
+        dies_at(point, &[&format!("{point}=return")]);
+    }
+}
+
+#[test]
+fn one_that_dies_there_the_second_time_does_neither() {
+    for point in ["manager: decided", "manager: kept", "manager: launching", "manager: launched"] {
+        dies_at(point, &[&format!("{point}=1*off->return")]);
+    }
+}
+
+#[test]
+fn managers_that_die_while_they_take_up_what_another_left_do_neither() {
+    dies_at(
+        "taking up",
+        &[
+            "manager: checklist written=return",
+            "manager: runner started=return",
+            "manager: runner started=1*off->return",
+        ],
+    );
+    dies_at("writing the file", &["manager: kept=return", "manager: checklist file new=return"]);
+}
+
+#[test]
+fn a_first_message_whose_manager_dies_before_there_is_a_checklist_file_is_not_lost() {
+    let mut system = system().prepare();
+    system.start_broker();
+    let worker = system.connect();
+    worker.send("{source: sleep, type: success, payload: {day: 12}}", 0).expect("sent");
+    start_failing_manager(&mut system, "manager: replied=return");
+    system.wait_for_end("manager");
+    assert!(!system.path("checklist.yaml").exists());
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    system.wait_for_checklist("{sleepyhead: {day: 12}}");
+    assert!(!system.log("manager").contains("is gone"), "{}", system.describe());
+}
+
+#[test]
+fn a_broker_that_dies_between_any_two_steps_loses_and_doubles_nothing_of_our_workers() {
+    for point in BROKER {
+        let mut system = system().prepare();
+        let mut broker = system.command(&["broker", "nowcast.yaml"]);
+        broker.env("FAILPOINTS", format!("{point}=return"));
+        system.spawn("broker", broker);
+        system.start_manager(&[]);
+        let worker = system.command(&["worker", "sleep", "nowcast.yaml", "--sleep-time", "0"]);
+        system.spawn("worker", worker);
+        let status = system.wait_for_end("broker");
+        assert_eq!(status.signal(), Some(9), "{point}: {status}");
+        system.start_broker();
+        assert!(system.wait_for_end("worker").success(), "{point}: {}", system.describe());
+        system.works();
+        let history = History::open(&system.path("checklist.journal")).expect("the journal");
+        let filter = EventFilter {
+            kind: Some(EventKind::Message),
+            worker: Some("sleep".into()),
+            ..EventFilter::default()
+        };
+        assert_eq!(history.events(&filter).expect("events").len(), 1, "{point}");
+    }
+}

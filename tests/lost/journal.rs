@@ -1,0 +1,236 @@
+//! A journal that cannot be read or written.
+
+use std::fs;
+
+use nowcast::store::Journal;
+
+use crate::support::system::{System, system};
+
+/// A system whose journal is there, and whose manager has ended.
+fn with_journal() -> System {
+    let mut system = system().start();
+    assert_eq!(system.send("sleep", "success", "{day: 12}"), "ack");
+    system.signal("manager", rustix::process::Signal::TERM);
+    assert!(system.wait_for_end("manager").success());
+    system
+}
+
+/// A manager does not start, and says this.
+fn expect_refusal(system: &System, texts: &[&str]) {
+    let (status, text) = system.operation(&["manager", "nowcast.yaml"]);
+    assert_eq!(status, Some(2), "{text}");
+    for expected in texts {
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+    assert!(text.contains("CRITICAL [manager]"), "{text}");
+}
+
+#[test]
+fn one_that_is_spoilt_is_refused_and_stays_as_it_is() {
+    let system = with_journal();
+    let file = system.path("checklist.journal/journal.sqlite");
+    let whole = fs::read(&file).expect("the database");
+    let half = whole.len() / 2;
+    let spoilt: [Vec<u8>; 5] = [
+        Vec::new(),
+        whole[..100].to_vec(),
+        whole[..half].to_vec(),
+        vec![0xa5; whole.len()],
+        [&whole[..4_096], &vec![0xa5; whole.len() - 4_096]].concat(),
+    ];
+    for (number, content) in spoilt.iter().enumerate() {
+        for name in ["journal.sqlite-wal", "journal.sqlite-shm"] {
+            let _ = fs::remove_file(system.path("checklist.journal").join(name));
+        }
+        fs::write(&file, content).expect("written");
+        expect_refusal(&system, &["journal.sqlite is damaged", "move it aside"]);
+        assert_eq!(fs::read(&file).expect("still there"), *content, "{number}");
+    }
+    fs::write(&file, whole).expect("restored");
+    let mut system = system;
+    system.start_manager(&[]);
+    assert_eq!(system.send("sleep", "success", "{day: 13}"), "ack");
+}
+
+#[test]
+fn one_that_is_begun_anew_goes_on_with_the_checklist_file_and_starts_every_run() {
+    let mut system = system()
+        .worker("tick: {success: it went well, crash: it crashed}")
+        .section("workers: {tick: {command: [sh, -c, 'echo \"$1\" >> ticks', tick]}}")
+        .rules(
+            "function after_sleep(msg) return { NextWorker('tick', { msg.payload.day, '--debug' }) } end
+                function after_tick() return {} end",
+        )
+        .start();
+    let ticks = || fs::read_to_string(system.path("ticks")).unwrap_or_default();
+    for day in 1..=5 {
+        assert_eq!(system.send("sleep", "success", &format!("{{day: {day}}}")), "ack");
+        system.wait_for("the run", || ticks().contains(&day.to_string()).then_some(()));
+    }
+    system.signal("manager", rustix::process::Signal::KILL);
+    system.wait_for_end("manager");
+    let folder = system.path("checklist.journal");
+    for entry in fs::read_dir(&folder).expect("the folder").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("journal.sqlite") || name == "lock" {
+            fs::rename(entry.path(), system.path(&format!("aside-{name}"))).expect("moved");
+        }
+    }
+    system.start_manager(&[]);
+    system.wait_for_checklist("{sleepyhead: {day: 5}}");
+    for day in 6..=10 {
+        assert_eq!(system.send("sleep", "success", &format!("{{day: {day}}}")), "ack");
+    }
+    let ticks = || fs::read_to_string(system.path("ticks")).unwrap_or_default();
+    system.wait_for("every run", || (ticks().lines().count() == 10).then_some(()));
+}
+
+#[test]
+fn a_dead_managers_lock_that_another_process_still_holds_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // As a child between its start and its program: it has the lock, and the process in the note is dead.
+    let mut dead = std::process::Command::new("true").spawn().expect("a process");
+    dead.wait().expect("its end");
+    let lock = folder.path().join("lock");
+    fs::write(&lock, format!("process {:<10}\nlast event {:<20}\n", dead.id(), 0)).expect("a note");
+    let mut holder = std::process::Command::new("flock")
+        .arg(&lock)
+        .args(["sh", "-c", "echo held; read line"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("flock");
+    let mut held = [0; 5];
+    std::io::Read::read_exact(holder.stdout.as_mut().expect("a pipe"), &mut held).expect("it is held");
+    let path = folder.path().to_owned();
+    let opened = std::thread::spawn(move || Journal::open(&path).map(|_| ()));
+    drop(holder.stdin.take());
+    holder.wait().expect("its end");
+    opened.join().expect("no panic").expect("it is opened when the lock is free");
+}
+
+#[cfg(feature = "system-tests")]
+mod mounted {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
+    use nowcast::store::History;
+    use nowcast::store::journal::{EventFilter, EventKind};
+
+    use crate::support::system::{System, system};
+
+    /// A small disk in memory. Mounting needs root.
+    struct Disk(PathBuf);
+
+    impl Disk {
+        fn mount(path: &Path, options: &str) -> Self {
+            fs::create_dir(path).expect("a folder");
+            let mounted =
+                Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(path).status();
+            assert!(mounted.is_ok_and(|status| status.success()), "a small disk");
+            Self(path.to_owned())
+        }
+    }
+
+    impl Drop for Disk {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        }
+    }
+
+    fn on_disk(options: &str) -> (Disk, System) {
+        let system = system().section("journal: {folder: disk/journal}").prepare();
+        (Disk::mount(&system.path("disk"), options), system)
+    }
+
+    #[test]
+    fn while_its_disk_is_full_nothing_is_acknowledged_and_then_everything_once() {
+        let (_disk, mut system) = on_disk("size=2m");
+        system.start_broker();
+        system.start_manager(&[]);
+        assert_eq!(system.send("sleep", "success", "{day: 1}"), "ack");
+        // As much as there is room for.
+        let filler = system.path("disk/filler");
+        let mut size = 2_000_000;
+        while size > 0 {
+            let mut content = fs::read(&filler).unwrap_or_default();
+            content.resize(content.len() + size, 0);
+            if fs::write(&filler, &content).is_err() {
+                content.truncate(content.len() - size);
+                fs::write(&filler, &content).expect("there was room for that");
+                size /= 2;
+            }
+        }
+        let text = "x".repeat(20_000);
+        let mut workers = Vec::new();
+        system.wait_for("the journal to be full", || {
+            let number = workers.len();
+            let worker = system.connect();
+            let message =
+                format!("{{source: awaken, type: success, payload: {{n: {number}, m{number}: {text}}}}}");
+            worker.send(&message, 0).expect("sent");
+            // Each waits for its reply or for the line that says why there is none.
+            system.wait_for("a reply or a line", || {
+                let full = system.log("manager").contains("the journal cannot be written");
+                (full || worker.poll(zmq::POLLIN, 0).expect("a poll") > 0).then_some(())
+            });
+            workers.push(worker);
+            system.log("manager").contains("CRITICAL [manager] the journal cannot be written").then_some(())
+        });
+        assert!(system.log("manager").contains("the disk is full"), "{}", system.describe());
+        let last = workers.len() - 1;
+        for number in workers.len()..workers.len() + 3 {
+            let worker = system.connect();
+            let message =
+                format!("{{source: awaken, type: success, payload: {{n: {number}, m{number}: x}}}}");
+            worker.send(&message, 0).expect("sent");
+            workers.push(worker);
+        }
+        assert!(workers[last..].iter().all(|worker| worker.poll(zmq::POLLIN, 0).expect("a poll") == 0));
+        // Not even a manager that is killed now loses any.
+        system.signal("manager", rustix::process::Signal::KILL);
+        system.wait_for_end("manager");
+        let command = system.command(&["manager", "nowcast.yaml"]);
+        system.spawn("manager", command);
+        system.wait_for_log_count("manager", "CRITICAL [manager] the journal cannot be written", 2);
+        fs::remove_file(&filler).expect("room");
+        system.wait_for_log("manager", "WARNING [manager] the journal could be written again");
+        for worker in &workers {
+            assert_eq!(system.receive(worker).r#type, "ack");
+        }
+        let count = system.log("manager").matches("CRITICAL [manager] the journal cannot be written").count();
+        assert_eq!(count, 2, "once for each manager");
+        let history = History::open(&system.path("disk/journal")).expect("the journal");
+        let filter = EventFilter {
+            kind: Some(EventKind::Message),
+            worker: Some("awaken".into()),
+            ..EventFilter::default()
+        };
+        assert_eq!(history.events(&filter).expect("events").len(), workers.len());
+        let checklist = system.checklist();
+        let entry = checklist.get("sleepyhead").expect("the entry");
+        for number in 0..workers.len() {
+            assert!(entry.get(&format!("m{number}")).is_some(), "{number}");
+        }
+    }
+
+    #[test]
+    fn in_a_folder_that_cannot_be_written_no_manager_starts() {
+        let (_disk, system) = on_disk("size=2m,ro");
+        super::expect_refusal(&system, &["disk/journal", "Read-only file system", "can be written"]);
+    }
+
+    #[test]
+    fn one_that_cannot_be_written_any_more_is_refused() {
+        let (_disk, mut system) = on_disk("size=2m");
+        system.start_broker();
+        system.start_manager(&[]);
+        assert_eq!(system.send("sleep", "success", "{day: 1}"), "ack");
+        system.signal("manager", rustix::process::Signal::TERM);
+        system.wait_for_end("manager");
+        let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(system.path("disk")).status();
+        assert!(remounted.is_ok_and(|status| status.success()));
+        super::expect_refusal(&system, &["disk/journal", "can be written"]);
+    }
+}

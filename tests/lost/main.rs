@@ -1,0 +1,12 @@
+//! Whatever is killed, cut off or filled up: nothing is lost and nothing is done twice.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod checklist;
+mod failpoints;
+mod journal;
+mod kills;
+mod load;
+mod poison;
+mod runs;

@@ -1,0 +1,163 @@
+//! Runs whose manager, runner or worker is killed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use nowcast::core::Run;
+use nowcast::launch::process::ProcessIdentity;
+use nowcast::store::History;
+use rustix::process::{Signal, kill_process};
+
+use crate::support::system::{System, system};
+
+/// A worker that goes on when a file appears.
+const WAITS: &str = "workers: {tick: {command: [sh, -c, 'echo \"$1\" >> begun; while [ ! -e go ]; do sleep 0.05; done; echo \"$1\" >> ticks; exit 3', tick]}}";
+
+const RULES: &str = "
+function after_keyless(msg)
+  local launches = {}
+  for number = 1, msg.payload do add(launches, NextWorker('tick', { tostring(number) })) end
+  return launches
+end
+function after_tick(msg) log.info('the rule heard ' .. msg.type) return {} end
+";
+
+fn start() -> System {
+    system().worker("tick: {success: it went well, crash: it crashed}").section(WAITS).rules(RULES).start()
+}
+
+fn replace_manager(system: &mut System) {
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+    let command = system.command(&["manager", "nowcast.yaml"]);
+    system.spawn("manager", command);
+}
+
+fn open_runs(system: &System) -> Vec<Run> {
+    let history = History::open(&system.path("checklist.journal")).expect("the journal");
+    history.open_now().expect("what is open").runs
+}
+
+fn wait_for_lines(system: &System, name: &str, count: usize) -> Vec<String> {
+    let lines = || fs::read_to_string(system.path(name)).unwrap_or_default();
+    system.wait_for(&format!("{count} lines in {name}"), || (lines().lines().count() >= count).then_some(()));
+    lines().lines().map(str::to_owned).collect()
+}
+
+/// A process that a file of the only open run names.
+fn process(system: &System, file: &str) -> ProcessIdentity {
+    let run = system.wait_for("the run", || open_runs(system).pop());
+    let folder = run.folder().expect("a folder").to_owned();
+    let path = PathBuf::from("checklist.journal/runs").join(folder).join(file);
+    system
+        .wait_for(file, || serde_json::from_slice(&fs::read(system.path(&path.to_string_lossy())).ok()?).ok())
+}
+
+fn kill(process: &ProcessIdentity) {
+    kill_process(process.raw().expect("a number"), Signal::KILL).expect("it is killed");
+}
+
+fn heard(system: &System) -> usize {
+    system.log("manager").matches("the rule heard").count()
+}
+
+#[test]
+fn twenty_two_runs_over_twenty_deaths_of_the_manager_happen_once_and_are_told_once() {
+    const RUNS: usize = 22;
+    let mut system = start();
+    assert_eq!(system.send("keyless", "success", "22"), "ack");
+    for number in 0..20 {
+        // Each time a little later in their lives.
+        wait_for_lines(&system, "begun", RUNS.min(2 * number));
+        replace_manager(&mut system);
+    }
+    fs::write(system.path("go"), "").expect("the word to go on");
+    replace_manager(&mut system);
+    wait_for_lines(&system, "ticks", 5);
+    replace_manager(&mut system);
+    for name in ["begun", "ticks"] {
+        let lines = wait_for_lines(&system, name, RUNS);
+        assert_eq!(lines.iter().collect::<BTreeSet<_>>().len(), RUNS, "{lines:?}");
+        assert_eq!(lines.len(), RUNS, "{lines:?}");
+    }
+    system.wait_for("their crashes to be heard", || open_runs(&system).is_empty().then_some(()));
+    system.wait_for_log_count("manager", "the rule heard crash", RUNS);
+    assert_eq!(system.send("keyless", "success", "0"), "ack");
+    assert_eq!(heard(&system), RUNS, "{}", system.describe());
+    let log = system.log("manager");
+    assert_eq!(log.matches("ended with status 3 without a report").count(), RUNS, "{log}");
+}
+
+#[test]
+fn a_worker_whose_runner_is_killed_is_watched_to_its_own_end() {
+    let mut system = start();
+    assert_eq!(system.send("keyless", "success", "1"), "ack");
+    wait_for_lines(&system, "begun", 1);
+    let (runner, worker) = (process(&system, "claim"), process(&system, "process"));
+    kill(&runner);
+    for _ in 0..2 {
+        assert_eq!(system.send("keyless", "success", "0"), "ack");
+        assert!(worker.is_alive());
+        assert_eq!((open_runs(&system).len(), heard(&system)), (1, 0), "{}", system.describe());
+        replace_manager(&mut system);
+    }
+    fs::write(system.path("go"), "").expect("the word to go on");
+    system.wait_for_log("manager", "the rule heard crash");
+    assert_eq!(system.send("keyless", "success", "0"), "ack");
+    assert_eq!(heard(&system), 1);
+    assert_eq!(wait_for_lines(&system, "ticks", 1).len(), 1);
+    assert_eq!(wait_for_lines(&system, "begun", 1).len(), 1);
+}
+
+#[test]
+fn a_run_of_which_all_is_killed_is_told_once() {
+    let mut system = start();
+    assert_eq!(system.send("keyless", "success", "1"), "ack");
+    wait_for_lines(&system, "begun", 1);
+    let (runner, worker) = (process(&system, "claim"), process(&system, "process"));
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+    kill(&runner);
+    kill(&worker);
+    system.start_manager(&[]);
+    system.wait_for_log("manager", "the rule heard crash");
+    replace_manager(&mut system);
+    assert_eq!(system.send("keyless", "success", "0"), "ack");
+    assert_eq!(heard(&system), 1);
+    assert_eq!(wait_for_lines(&system, "begun", 1).len(), 1);
+}
+
+#[test]
+fn a_run_that_cannot_be_started_now_is_started_as_soon_as_it_can() {
+    let system = start();
+    // A file in the place of the day's folder: no runner can make its own there.
+    let runs = system.path("checklist.journal/runs");
+    fs::remove_dir(&runs).expect("empty");
+    fs::write(&runs, "").expect("a file");
+    assert_eq!(system.send("keyless", "success", "3"), "ack");
+    system.wait_for_log("manager", "cannot be started or watched, which is tried again every second");
+    assert_eq!(system.send("keyless", "success", "0"), "ack");
+    fs::remove_file(&runs).expect("removed");
+    let begun = wait_for_lines(&system, "begun", 3);
+    system.wait_for_log("manager", "runs can be started and watched again");
+    assert_eq!(begun.iter().collect::<BTreeSet<_>>().len(), 3);
+    assert_eq!(system.log("manager").matches("tried again every second").count(), 1, "{}", system.describe());
+    assert_eq!(heard(&system), 0);
+}
+
+#[test]
+fn a_run_goes_on_though_the_configuration_has_no_command_for_it_any_more() {
+    let mut system = start();
+    assert_eq!(system.send("keyless", "success", "1"), "ack");
+    wait_for_lines(&system, "begun", 1);
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+    system.more = "workers: {}".to_owned();
+    system.set_python("''");
+    system.start_manager(&[]);
+    assert_eq!(system.send("keyless", "success", "0"), "ack");
+    assert_eq!((open_runs(&system).len(), heard(&system)), (1, 0), "{}", system.describe());
+    fs::write(system.path("go"), "").expect("the word to go on");
+    system.wait_for_log("manager", "ended with status 3 without a report");
+}
