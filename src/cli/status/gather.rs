@@ -13,7 +13,6 @@ use crate::config::Config;
 use crate::core::hold::Hold;
 use crate::core::joins::Join;
 use crate::core::run::Stage;
-use crate::core::{Run, State};
 use crate::store::journal::{History, JournalError, Open};
 use crate::yaml::Map;
 
@@ -131,7 +130,7 @@ impl Status {
         for run in &open.runs {
             let view = RunView::new(run, look);
             if matches!(run.stage, Stage::Waiting { .. }) {
-                self.waiting.push(WaitingRun { run: view, behind: behind(run, &state) });
+                self.waiting.push(WaitingRun { run: view, behind: state.obstacle(run) });
             } else {
                 let usual = look.history.usual_duration(run.worker.name(), &run.worker.args)?;
                 let usual_seconds = usual.map(|usual| usual.as_secs_f64());
@@ -141,11 +140,6 @@ impl Status {
         self.waiting.sort_by_key(|waiting| (waiting.run.due, waiting.run.number));
         Ok(())
     }
-}
-
-/// What stands before a run beside its time.
-pub(in crate::cli) fn behind(run: &Run, state: &State) -> Option<String> {
-    state.obstacle(run)
 }
 
 impl JoinView {

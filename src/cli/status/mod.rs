@@ -13,7 +13,6 @@ use jiff::ZonedDateTime;
 use super::operate::Common;
 use super::print;
 pub(super) use attention::needs;
-pub(super) use gather::behind;
 use gather::{Health, Status};
 
 /// How often `-w` looks.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::causes::{Causes, asked};
 use super::section;
 use crate::cli::look::{self, Look};
-use crate::cli::status::{behind, needs};
+use crate::cli::status::needs;
 use crate::cli::times;
 use crate::cli::view::{MessageView, RunView, label, spoken_by};
 use crate::core::hold::Hold;
@@ -80,7 +80,7 @@ impl Page {
         }
         if matches!(run.stage, Stage::Waiting { .. }) {
             let state = look::state(&look.config, &look.history.open_now()?, Map::new());
-            facts.extend(behind(run, &state).map(|behind| format!("it waits behind {behind}")));
+            facts.extend(state.obstacle(run).map(|behind| format!("it waits behind {behind}")));
             help.push(help_for_waiting(run, &state, look));
         }
         if run.is_running() {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::page::{Page, help_for_waiting, outcome};
 use super::section;
 use crate::cli::look::{self, Look};
-use crate::cli::status::{behind, needs};
+use crate::cli::status::needs;
 use crate::cli::times;
 use crate::cli::view::{MessageView, RunView, label};
 use crate::core::joins::Join;
@@ -119,7 +119,7 @@ fn before_it(name: &str, open: &Open, look: &Look) -> Vec<Reason> {
         let fate = view.fate(&look.now);
         let what = format!("run {} of {} {fate}", run.id, view.label());
         reasons.push(if matches!(run.stage, Stage::Waiting { .. }) {
-            let behind = behind(run, &state).map(|behind| format!(" behind {behind}")).unwrap_or_default();
+            let behind = state.obstacle(run).map(|behind| format!(" behind {behind}")).unwrap_or_default();
             let help = help_for_waiting(run, &state, look);
             Reason::new("waiting", Some(run.id), format!("{what}{behind}"), Some(help))
         } else {
