@@ -97,7 +97,8 @@ impl Manager {
             return Some(Event::ChecklistRead { checklist: Map::new(), why });
         }
         if is_known {
-            self.log.warning("running with the checklist in memory, and writing it");
+            let whose = if when == When::Start { "of the journal" } else { "in memory" };
+            self.log.warning(format_args!("running with the checklist {whose}, and writing it"));
             self.performer.checklist_file.changed(Instant::now());
         } else {
             self.log.warning("running with empty checklist");

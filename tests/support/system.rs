@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use nowcast::message::Message;
@@ -432,9 +433,23 @@ fn quoted(text: &str) -> String {
     format!("{text:?}")
 }
 
-/// Two ports that nobody uses, picked by the kernel.
+/// Two ports that nobody uses, picked by the kernel. No other test gets them while this process lives: what the
+/// kernel gave once and nobody has bound yet, it gives again.
 pub fn free_ports() -> (u16, u16) {
-    let listeners = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
-    let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
-    (port(&listeners[0]), port(&listeners[1]))
+    (free_port(), free_port())
+}
+
+fn free_port() -> u16 {
+    static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let folder = std::env::temp_dir().join("nowcast-test-ports");
+    fs::create_dir_all(&folder).expect("a folder for the ports' locks");
+    loop {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let lock = File::create(folder.join(port.to_string())).expect("a lock file");
+        if lock.try_lock().is_ok() {
+            HELD.lock().expect("nobody panics with it").push(lock);
+            return port;
+        }
+    }
 }

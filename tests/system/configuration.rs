@@ -65,7 +65,11 @@ fn every_error_has_file_line_key_and_remedy() {
             "checklist file: $(NOWCAST.ENV.NO_SUCH_VARIABLE)",
             "error: nowcast.yaml, line 1, checklist file: the environment variable NO_SUCH_VARIABLE is not set",
         ),
-        ("zmq:", "workers: {sleep: {max running: 0}}\nzmq:", "workers: sleep: max running: must be at least 1"),
+        (
+            "zmq:",
+            "workers: {sleep: {max running: 0}}\nzmq:",
+            "workers: sleep: max running: must be at least 1",
+        ),
         (
             "zmq:",
             "workers: {sleep: {timeout: soon}}\nzmq:",
