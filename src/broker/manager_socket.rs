@@ -121,13 +121,15 @@ impl ManagerSocket {
     /// Waits until the connections whose loss was told are gone from the socket. Answers whether one was made
     /// meanwhile.
     ///
-    /// That takes a command from `libzmq`'s thread to this one, one back, and another one here. The thread
-    /// takes commands in order, and its answer to the last one says that it has done all before it: the last one
-    /// is to close an address, which only the thread can do, and of which it makes an event. A context has one such
-    /// thread unless it is told otherwise.
+    /// The end of a connection asks `libzmq`'s thread for the end of its session, which asks for that of the
+    /// session's pipe, which this thread then takes note of. Each step is a command in the thread's queue, taken
+    /// in order; so a command is put behind each of them, three times, and waited for. It is to close an
+    /// address, which only that thread does, and of which it makes an event. A context has one such thread unless it is
+    /// told otherwise. (Tried: with two rounds, 20 of 320 runs of the tests of a stranger and of a second manager lost a
+    /// request for good; with three, none of 480.)
     fn settle(&mut self) -> zmq::Result<bool> {
         let mut made = false;
-        for _ in 0..2 {
+        for _ in 0..3 {
             let asked = socket::retry(|| self.socket.bind(&self.scratch))
                 .and_then(|()| socket::retry(|| self.socket.unbind(&self.scratch)));
             if asked.is_err() {

@@ -3,6 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::process::ExitCode;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::{USAGE, daemon};
 use crate::broker::{Broker, BrokerError, NAME};
 use crate::logging::Logger;
@@ -13,6 +15,7 @@ pub(super) fn run(args: &daemon::Args) -> ExitCode {
         Ok(ready) => ready,
         Err(status) => return status,
     };
+    allow_many_workers();
     let file = config.file.clone();
     // The standard library seeds every hasher from the operating system's random numbers.
     let epoch = RandomState::new().hash_one(std::process::id());
@@ -32,4 +35,11 @@ pub(super) fn run(args: &daemon::Args) -> ExitCode {
             }
         }
     }
+}
+
+/// Each worker that waits holds a descriptor; the usual limit of 1,024 is there for programs that use `select`.
+/// As many as the hard limit allows are taken. If that is refused, fewer workers can wait.
+fn allow_many_workers() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

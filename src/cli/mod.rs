@@ -2,14 +2,28 @@
 
 mod act;
 mod broker;
+mod checklist;
 mod config;
 mod daemon;
+mod dry_run;
 mod environment;
 mod launch;
+mod look;
 mod manager;
+mod messages;
 mod operate;
+mod print;
+mod rerun;
 mod runner;
+mod runs;
+mod send;
+mod status;
+mod table;
+mod tail;
+mod times;
 mod up;
+mod view;
+mod why;
 mod worker;
 
 use std::path::PathBuf;
@@ -46,8 +60,22 @@ enum Command {
     /// Run one worker to its end for the manager
     #[command(hide = true)]
     Runner(runner::Args),
+    /// What needs attention, what runs, what waits
+    Status(status::Args),
+    /// Why something ran, or why it did not, and what helps
+    Why(why::Args),
+    /// The runs of workers, the newest first
+    Runs(runs::Args),
+    /// The messages of workers and what was made of them, the newest first
+    Messages(messages::Args),
+    /// What a run wrote to its output
+    Tail(tail::Args),
     /// Launch a worker now, or when its time comes
     Launch(launch::Args),
+    /// Run a run again, with its arguments or others
+    Rerun(rerun::Args),
+    /// Speak for a worker
+    Send(send::Args),
     /// Decide a parked message again, after the repair
     Retry(act::Retry),
     /// End a run: TERM, and KILL if that does not do it
@@ -58,6 +86,8 @@ enum Command {
     Release(act::What),
     /// Give up: a parked message, parked launches, a join, a run that waits
     Drop(act::What),
+    /// Look at the checklist, now or at an earlier event, or change it
+    Checklist(checklist::Args),
     /// Look at the configuration
     Config(config::Args),
 }
@@ -81,6 +111,14 @@ pub fn run() -> ExitCode {
         Command::Manager(args) => manager::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Runner(args) => runner::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Why(args) => why::run(&args),
+        Command::Runs(args) => runs::run(&args),
+        Command::Messages(args) => messages::run(&args),
+        Command::Tail(args) => tail::run(&args),
+        Command::Rerun(args) => rerun::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Checklist(args) => checklist::run(&args),
         Command::Launch(args) => launch::run(&args),
         Command::Retry(args) => args.run(),
         Command::Kill(args) => args.run(),

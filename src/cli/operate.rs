@@ -5,18 +5,26 @@ use std::process::ExitCode;
 
 use jiff::{Timestamp, ZonedDateTime};
 
-use super::{USAGE, environment};
+use super::{USAGE, environment, print, times};
 use crate::config::{self, Config, duration};
 use crate::core::{Answer, Command, Number};
 use crate::net::{Call, control};
+
+/// Which system is meant.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Place {
+    /// nowcast's configuration file
+    #[arg(short, long, value_name = "CONFIG", env = "NOWCAST_YAML", default_value = "nowcast.yaml")]
+    pub config: PathBuf,
+}
 
 /// The options that every operator's command has.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct Common {
-    /// nowcast's configuration file
-    #[arg(short, long, value_name = "CONFIG", env = "NOWCAST_YAML", default_value = "nowcast.yaml")]
-    pub config: PathBuf,
+    #[command(flatten)]
+    pub place: Place,
     /// Print JSON for programs
     #[arg(long)]
     pub json: bool,
@@ -25,8 +33,8 @@ pub(super) struct Common {
 impl Common {
     /// Reads the configuration; one that cannot be used is said, and is the end.
     pub(super) fn load(&self) -> Result<Config, ExitCode> {
-        let lookup = environment::with_defaults(&self.config);
-        match config::load_with(&self.config, &lookup) {
+        let lookup = environment::with_defaults(&self.place.config);
+        match config::load_with(&self.place.config, &lookup) {
             Ok((config, _)) => Ok(config),
             Err(error) => {
                 eprintln!("{error}");
@@ -41,7 +49,7 @@ impl Common {
             Ok(config) => config,
             Err(status) => return status,
         };
-        match self.call(&config, command) {
+        match control::call(&config.journal.folder, &Call { user: user(), command }) {
             Ok(answer) => self.show(&answer),
             Err(error) => {
                 eprintln!("{error}");
@@ -50,27 +58,22 @@ impl Common {
         }
     }
 
-    /// Asks the manager.
-    pub(super) fn call(&self, config: &Config, command: Command) -> Result<Answer, control::CallError> {
-        control::call(&config.journal.folder, &Call { user: user(), command })
-    }
-
     /// Prints an answer.
     pub(super) fn show(&self, answer: &Answer) -> ExitCode {
-        if self.json {
-            // An answer is text and numbers, which JSON has.
-            println!("{}", serde_json::to_string(answer).unwrap_or_default());
+        let printed = if self.json {
+            print::json(answer)
         } else if answer.done {
-            println!("{}", answer.text);
+            print::text(&format!("{}\n", answer.text))
         } else {
-            eprintln!("{}", answer.text);
-        }
-        if answer.done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            eprintln!("{}", print::clean(&answer.text));
+            ExitCode::SUCCESS
+        };
+        if answer.done { printed } else { ExitCode::FAILURE }
     }
 }
 
 /// Who asks: the person behind `sudo`, or the user. Only the manager's own user and root can ask at all.
-fn user() -> String {
+pub(super) fn user() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
@@ -85,26 +88,42 @@ pub(super) fn number(text: &str) -> Result<Number, String> {
 
 /// A moment as people write it: `2026-03-14 06:00`, `06:00` (the next one), or a span from now, `3h`.
 pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
-    let now = ZonedDateTime::now();
+    after(text, &ZonedDateTime::now())
+}
+
+fn after(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
     if let Ok(span) = duration::parse(text) {
         return now.timestamp().checked_add(span).map_err(|error| error.to_string());
     }
-    if let Ok(time) = text.parse::<jiff::civil::Time>() {
-        let at = |date: jiff::civil::Date| date.to_datetime(time).to_zoned_datetime(now.time_zone().clone());
-        let today = at(now.date()).map_err(|error| error.to_string())?;
-        let next = if today > now {
-            today
-        } else {
-            at(now.date().tomorrow().map_err(|e| e.to_string())?).map_err(|e| e.to_string())?
-        };
-        return Ok(next.timestamp());
+    let refuse = || format!("{text:?} is no moment; write it as 2026-03-14 06:00, 06:00 or, from now on, 3h");
+    times::written_moment(text, now).map_or_else(
+        || {
+            let time: jiff::civil::Time = text.parse().map_err(|_| refuse())?;
+            let today = times::on(now.date(), time, now).filter(|today| today > &now.timestamp());
+            let next = today.or_else(|| times::on(now.date().tomorrow().ok()?, time, now));
+            next.ok_or_else(refuse)
+        },
+        Ok,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_to_come_is_read_as_people_write_it() {
+        let now: ZonedDateTime = "2026-03-14T04:40:00-07:00[America/Vancouver]".parse().unwrap();
+        for (text, expected) in [
+            ("3h", "2026-03-14T14:40:00Z"),
+            ("06:00", "2026-03-14T13:00:00Z"),
+            ("04:00", "2026-03-15T11:00:00Z"),
+            ("2026-03-20 06:00", "2026-03-20T13:00:00Z"),
+            ("2026-03-20", "2026-03-20T07:00:00Z"),
+            ("2026-03-20T06:00:00Z", "2026-03-20T06:00:00Z"),
+        ] {
+            assert_eq!(after(text, &now), Ok(expected.parse().unwrap()), "{text}");
+        }
+        assert!(after("soon", &now).unwrap_err().contains("is no moment"));
     }
-    if let Ok(moment) = text.parse::<Timestamp>() {
-        return Ok(moment);
-    }
-    let civil: jiff::civil::DateTime = text.parse().map_err(|_| {
-        format!("{text:?} is no moment; write it as 2026-03-14 06:00, 06:00 or, from now on, 3h")
-    })?;
-    let zoned = civil.to_zoned_datetime(now.time_zone().clone()).map_err(|error| error.to_string())?;
-    Ok(zoned.timestamp())
 }

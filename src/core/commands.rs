@@ -23,7 +23,7 @@ impl Decision<'_> {
         call: Option<CallId>,
         user: String,
         command: Command,
-        checklist_then: Option<Value>,
+        checklist_then: Option<&Value>,
     ) {
         // What decides messages makes their records; the request's own comes first.
         let outcome = match &command {
@@ -180,13 +180,8 @@ impl Decision<'_> {
 
     /// Half of all rule errors come from a checklist that was cleared while workers were running.
     fn clear_by_hand(&mut self, force: bool) -> Outcomes {
-        let open: Vec<String> = self
-            .state
-            .runs
-            .values()
-            .filter(|run| run.is_running())
-            .map(|run| format!("{} {}", run.worker.name(), run.id))
-            .collect();
+        let open: Vec<String> =
+            self.state.runs.running().map(|run| format!("{} {}", run.worker.name(), run.id)).collect();
         if !force && !open.is_empty() {
             return Err(format!(
                 "{} still running, and the rules may miss what is cleared: {}; with --force it is cleared all the same",
@@ -205,7 +200,7 @@ impl Decision<'_> {
         outcome_of(self.number, &reply.outcome)
     }
 
-    fn retry(&mut self, which: Option<Number>, checklist_then: Option<Value>) -> Outcomes {
+    fn retry(&mut self, which: Option<Number>, checklist_then: Option<&Value>) -> Outcomes {
         let is_message = |parked: &&Parked| matches!(parked.what, ParkedWhat::Message { .. });
         let parked: Vec<Parked> = match which {
             None => self.state.parked.values().filter(is_message).cloned().collect(),
@@ -227,10 +222,10 @@ impl Decision<'_> {
             let ParkedWhat::Message { source, r#type, payload, .. } = &parked.what else { continue };
             let payload = yaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
             let message = Message::new(source, r#type, payload);
-            let checklist = checklist_then.clone().unwrap_or_else(|| self.state.checklist.to_value());
+            let checklist = checklist_then.cloned().unwrap_or_else(|| self.state.checklist.to_value());
             let reply = self.decide_again(parked, message, &checklist);
             numbers.push(self.number);
-            if let Err(text) = outcome_of(self.number, &reply.outcome) {
+            if let Err(text) = outcome_of(parked.id, &reply.outcome) {
                 failed.push(text);
             }
         }

@@ -26,11 +26,12 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, now: &ZonedDat
         Event::Repeat { request, recorded } => decision.repeat(request, recorded),
         Event::RunEnded { run, ending } => decision.end_run(run, ending),
         Event::Command { call, user, command, checklist_then } => {
-            decision.command(call, user, command, checklist_then);
+            decision.command(call, user, command, checklist_then.as_ref());
         }
         Event::Due => decision.due(),
         Event::RulesLoaded { hash } => decision.rules_loaded(hash),
         Event::RulesRefused { reason } => {
+            decision.state.rules_refused = true;
             decision.begin();
             decision.finish(What::RulesRefused { reason });
         }
@@ -160,12 +161,13 @@ impl<'a> Decision<'a> {
     }
 
     fn rules_loaded(&mut self, hash: String) {
-        let (generation, before) = &self.state.rules;
-        if *before == hash {
+        let (generation, before) = self.state.rules.clone();
+        let was_refused = std::mem::take(&mut self.state.rules_refused);
+        if before == hash && !was_refused {
             return;
         }
-        let generation = generation + 1;
         self.begin();
+        let generation = if before == hash { generation } else { generation + 1 };
         self.change(Change::Rules(generation, hash.clone()));
         self.finish(What::RulesLoaded { generation, hash });
     }

@@ -51,19 +51,22 @@ impl Join {
         self.wait_for.is_empty()
     }
 
-    /// Counts a message; whether the join waited for one like it.
-    pub(super) fn count(&mut self, message: Number, worker: &str, r#type: &str) -> bool {
-        let wanted = self.wait_for.iter().position(|wanted| {
+    /// Which of what it waits for such a message would be.
+    pub(super) fn waits_for(&self, worker: &str, r#type: &str) -> Option<usize> {
+        self.wait_for.iter().position(|wanted| {
             wanted.worker == worker && wanted.r#type.as_deref().is_none_or(|wanted| wanted == r#type)
-        });
-        let Some(at) = wanted else { return false };
+        })
+    }
+
+    /// Counts a message that it waits for.
+    pub(super) fn count(&mut self, message: Number, worker: &str, r#type: &str) {
+        let Some(at) = self.waits_for(worker, r#type) else { return };
         if self.wait_for[at].count > 1 {
             self.wait_for[at].count -= 1;
         } else {
             self.wait_for.remove(at);
         }
         self.counted.push(message);
-        true
     }
 
     /// Everything that is launched when it is complete: what waits in it and its own.

@@ -3,8 +3,6 @@
 //! There is one way from a wanted launch to a runner, [`Decision::admit`], for rules, retries, schedules
 //! and operators alike; times, holds and limits all stand on it.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::decide::Decision;
@@ -25,19 +23,27 @@ impl Decision<'_> {
     /// Launches what a rule returned, or lets it wait in a join. `counted_as` is the number under which
     /// the message has counted in its joins already, if it has.
     pub(super) fn follow(&mut self, message: &Message, answer: RuleAnswer, counted_as: Option<Number>) {
-        if let Some(request) = answer.join.filter(|request| !request.wait_for.is_empty()) {
-            self.open_join(&message.source, request);
-        }
         let mut launches = waiting(answer.next_workers, self.number);
         let mut released = Vec::new();
-        let joins: Vec<Join> = self.state.joins.open().cloned().collect();
+        match answer.join {
+            // It waits for nothing.
+            Some(request) if request.wait_for.is_empty() => released = waiting(request.launch, self.number),
+            Some(request) => self.open_join(&message.source, request),
+            None => {}
+        }
+        let may_concern = |join: &&Join| match counted_as {
+            // One that its own rule opened just now is counted in like any other.
+            Some(number) if join.opened_by != self.number => join.counted.contains(&number),
+            _ => join.waits_for(&message.source, &message.r#type).is_some(),
+        };
+        let joins: Vec<Join> = self.state.joins.open().filter(may_concern).cloned().collect();
         for mut join in joins {
-            let counts = match counted_as {
-                Some(number) => join.counted.contains(&number) && !launches.is_empty(),
-                None => join.count(self.number, &message.source, &message.r#type),
-            };
-            if !counts {
+            let has_counted = counted_as.is_some() && join.opened_by != self.number;
+            if has_counted && launches.is_empty() {
                 continue;
+            }
+            if !has_counted {
+                join.count(self.number, &message.source, &message.r#type);
             }
             join.waiting.append(&mut launches);
             let source = &message.source;
@@ -133,25 +139,13 @@ impl Decision<'_> {
     /// Hands over every waiting run that neither its time nor a hold nor a limit keeps back.
     pub(super) fn admit(&mut self) {
         let now = self.timestamp();
-        let is_due = |run: &&Run| matches!(run.stage, Stage::Waiting { due } if due <= now);
-        let mut due: Vec<Run> = self.state.runs.values().filter(is_due).cloned().collect();
-        due.sort_by_key(|run| {
-            (
-                match run.stage {
-                    Stage::Waiting { due } => due,
-                    _ => now,
-                },
-                run.id,
-            )
-        });
-        if due.is_empty() {
-            return;
-        }
-        let mut running = running(self.state);
-        for run in due {
-            if self.state.obstacle(&run, &running).is_none() {
-                *running.entry(run.worker.name().to_owned()).or_default() += 1;
-                self.launch(run);
+        // One that goes may fill a limit, so each is looked at when its turn comes.
+        let due: Vec<RunId> = self.state.runs.due(now).map(|run| run.id).collect();
+        for id in due {
+            if let Some(run) = self.state.runs.get(&id)
+                && self.state.obstacle(run).is_none()
+            {
+                self.launch(run.clone());
             }
         }
     }
@@ -193,7 +187,7 @@ impl Decision<'_> {
     fn pass_time_limits(&mut self) {
         let now = self.timestamp();
         let is_over = |run: &&Run| self.state.time_limit(run).is_some_and(|limit| limit <= now);
-        let over: Vec<Run> = self.state.runs.values().filter(is_over).cloned().collect();
+        let over: Vec<Run> = self.state.runs.running().filter(is_over).cloned().collect();
         for mut run in over {
             self.alarm(format!(
                 "{} (run {}) runs longer than its timeout and is ended",
@@ -239,11 +233,9 @@ impl Decision<'_> {
     /// Makes the `crash` of each run that ended some time ago without a report.
     fn report_silent_ends(&mut self) {
         let now = self.timestamp();
-        let is_silent = |run: &&Run| match run.stage {
-            Stage::Ended { at, .. } => run.report.is_none() && at + REPORT_GRACE <= now,
-            _ => false,
-        };
-        let silent: Vec<Run> = self.state.runs.values().filter(is_silent).cloned().collect();
+        let is_silent =
+            |run: &&Run| run.report.is_none() && run.ended_at().is_some_and(|at| at + REPORT_GRACE <= now);
+        let silent: Vec<Run> = self.state.runs.ended().filter(is_silent).cloned().collect();
         for run in silent {
             let Stage::Ended { ending, .. } = &run.stage else { continue };
             let name = run.worker.name();
@@ -290,7 +282,7 @@ impl Decision<'_> {
 impl State {
     /// What keeps a run that is due from being launched, for a person.
     #[must_use]
-    pub fn obstacle(&self, run: &Run, running: &BTreeMap<String, usize>) -> Option<String> {
+    pub fn obstacle(&self, run: &Run) -> Option<String> {
         if let Some(hold) = self.holds.values().find(|hold| hold.holds(&run.worker)) {
             return Some(format!("hold {} of {}", hold.id, hold.target));
         }
@@ -300,19 +292,9 @@ impl State {
         }
         let name = run.worker.name();
         let limit = self.config.workers.get(name).and_then(|worker| worker.max_running)?;
-        let count = running.get(name).copied().unwrap_or_default();
+        let count = self.runs.begun(name).filter(|run| run.is_running()).count();
         (count >= limit as usize).then(|| format!("{count} of {name} run, and its `max running` is {limit}"))
     }
-}
-
-/// How many runs of each worker are running.
-#[must_use]
-pub fn running(state: &State) -> BTreeMap<String, usize> {
-    let mut running = BTreeMap::new();
-    for run in state.runs.values().filter(|run| run.is_running()) {
-        *running.entry(run.worker.name().to_owned()).or_default() += 1;
-    }
-    running
 }
 
 fn waiting(workers: Vec<NextWorker>, cause: Number) -> Vec<WaitingLaunch> {

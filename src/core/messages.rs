@@ -5,7 +5,7 @@ use super::event::{Request, Ticket};
 use super::parked::{Parked, ParkedWhat};
 use super::record::{Change, MessageRecord, Outcome, Speaker, What};
 use super::rules::{RuleAnswer, RuleCall, RuleError};
-use super::run::{Number, Report, Run, RunId, Stage};
+use super::run::{Report, Run, RunId, Stage};
 use crate::config::RegisteredWorker;
 use crate::logging::Level;
 use crate::message::Message;
@@ -81,19 +81,29 @@ impl Decision<'_> {
         let Incoming { message, body, ticket, speaker, run } = incoming;
         let mut decided = Decided { run, ..Decided::default() };
         let reply = self.answer(&message, &mut decided);
+        // The registry may refuse the crash that is made for a run; it is made once all the same.
+        let refused = run.filter(|_| matches!(reply.outcome, Outcome::Refused(_)));
+        if let Some(run) = refused.and_then(|run| self.state.runs.get(&run)).cloned() {
+            self.note_report(run, &message.r#type);
+        }
         self.finish_message(Some(message), body, ticket, speaker, decided, &reply);
         reply
     }
 
     /// Decides a parked message again: with the rules of now and the time of then. Its payload was merged
-    /// and it has counted in its joins.
+    /// and it has counted in its joins. Unless its rule gives an answer now, it stays parked as it was.
     pub(super) fn decide_again(&mut self, parked: &Parked, message: Message, checklist: &Value) -> Reply {
         self.begin();
-        self.change(Change::Unparked(parked.id));
-        let ParkedWhat::Message { run, .. } = &parked.what else { return Reply::new("ack", Outcome::Ruled) };
-        let mut decided = Decided { run: *run, ..Decided::default() };
+        let run = match &parked.what {
+            ParkedWhat::Message { run, .. } => *run,
+            ParkedWhat::Launches { .. } => None,
+        };
+        let mut decided = Decided { run, ..Decided::default() };
         let call = self.rules.after(&message, &self.state.config.value, checklist, &parked.at);
-        let reply = self.follow_rule(&message, call, Some(parked.id), &mut decided);
+        let reply = self.follow_rule(&message, call, Some(parked), &mut decided);
+        if reply.outcome == Outcome::Ruled {
+            self.change(Change::Unparked(parked.id));
+        }
         let body = message.encode().into_bytes();
         self.finish_message(Some(message), body, None, Speaker::Retry, decided, &reply);
         reply
@@ -133,11 +143,11 @@ impl Decision<'_> {
             return Reply::new("unregistered worker", Outcome::Refused(text));
         };
         let Some(words) = worker.messages.get(r#type) else {
-            let text = format!("unregistered message type received from {source} worker: {}", r#type);
+            let text = format!("unregistered message type received from {source} worker: {type}");
             self.log(Level::ERROR, text.clone());
             return Reply::new("unregistered message type", Outcome::Refused(text));
         };
-        self.log(Level::DEBUG, format!("received message from {source}: ({}) {words}", r#type));
+        self.log(Level::DEBUG, format!("received message from {source}: ({type}) {words}"));
         match r#type.as_str() {
             "clear checklist" => {
                 self.clear_checklist();
@@ -197,15 +207,16 @@ impl Decision<'_> {
         self.follow_rule(message, call, None, decided)
     }
 
-    /// Does what a rule answered. `counted_as` is the number under which the message has counted in its
-    /// joins already, if it has.
+    /// Does what a rule answered. `parked` is the message as it was parked, if it was.
     fn follow_rule(
         &mut self,
         message: &Message,
         call: RuleCall,
-        counted_as: Option<Number>,
+        parked: Option<&Parked>,
         decided: &mut Decided,
     ) -> Reply {
+        // The number under which it has counted in its joins already.
+        let counted_as = parked.map(|parked| parked.id);
         self.effects.extend(call.log.into_iter().map(super::Effect::Log));
         (decided.place, decided.keys_read) = (call.place, call.keys_read);
         match call.result {
@@ -222,25 +233,26 @@ impl Decision<'_> {
                     "the rule for this message failed, so nothing is launched after it: {}: ({})\n{why}",
                     message.source, message.r#type
                 );
-                self.park_message(message, decided.run, &reason);
+                self.park_message(message, decided.run, &reason, parked);
                 self.follow(message, RuleAnswer::default(), counted_as);
                 Reply::new("ack", Outcome::RuleFailed(why))
             }
         }
     }
 
-    /// Keeps a message whose rule gave no answer, for an operator.
-    fn park_message(&mut self, message: &Message, run: Option<RunId>, reason: &str) {
-        let number = self.number;
-        self.alarm(format!("{reason}\nThe message is kept: after the repair, nowcast retry {}", number.0));
+    /// Keeps a message whose rule gave no answer, for an operator; one that was parked `before` under its own
+    /// number and time, by which its joins and the checklist of then are found.
+    fn park_message(&mut self, message: &Message, run: Option<RunId>, reason: &str, before: Option<&Parked>) {
+        let (id, at) = before.map_or((self.number, self.now), |before| (before.id, &before.at));
+        let at = at.clone();
+        self.alarm(format!("{reason}\nThe message is kept: after the repair, nowcast retry {}", id.0));
         let what = ParkedWhat::Message {
             source: message.source.clone(),
             r#type: message.r#type.clone(),
             payload: yaml::write(&message.payload, Keys::AsGiven),
             run,
         };
-        let parked = Parked { id: number, at: self.now.clone(), reason: reason.to_owned(), what };
-        self.change(Change::Parked(parked));
+        self.change(Change::Parked(Parked { id, at, reason: reason.to_owned(), what }));
     }
 
     fn update_checklist(&mut self, worker: &RegisteredWorker, message: &Message) {
@@ -271,15 +283,11 @@ impl Decision<'_> {
             let run = self.state.runs.get(&named)?;
             // A worker that another one started has that one's run in its environment.
             if run.worker.name() == message.source {
-                return Some(named);
+                // Nothing can come from one that was never launched: a journal before this one counted alike.
+                return Some(named).filter(|_| !matches!(run.stage, Stage::Waiting { .. }));
             }
         }
-        let is_candidate = |run: &&Run| {
-            run.worker.name() == message.source
-                && run.report.is_none()
-                && !matches!(run.stage, Stage::Waiting { .. })
-        };
-        self.state.runs.values().find(is_candidate).map(|run| run.id)
+        self.state.runs.begun(&message.source).find(|run| run.report.is_none()).map(|run| run.id)
     }
 
     fn note_report(&mut self, mut run: Run, r#type: &str) {

@@ -18,6 +18,7 @@ pub mod parked;
 pub mod record;
 pub mod rules;
 pub mod run;
+pub mod runs;
 pub mod state;
 
 pub use command::{Answer, Command};

@@ -29,6 +29,8 @@ pub struct Record {
 }
 
 /// What happened, as far as the journal keeps it.
+// There is one for each event, and it moves twice: a box would cost more than the room.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// A message was decided: a worker's, one that was made for a run without a report, one that an

@@ -104,6 +104,28 @@ impl Run {
         }
     }
 
+    /// When it ended, if it has.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        match self.stage {
+            Stage::Ended { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether it ended with status 0 and reported no failure; `None` while that is open and for a dropped
+    /// one.
+    #[must_use]
+    pub fn ended_well(&self) -> Option<bool> {
+        let has_failed = |r#type: &str| r#type == "crash" || r#type.starts_with("failure");
+        match &self.stage {
+            Stage::Ended { ending, .. } if *ending != Ending::Dropped => Some(
+                ending.is_success() && !self.report.as_ref().is_some_and(|report| has_failed(&report.r#type)),
+            ),
+            _ => None,
+        }
+    }
+
     /// Whether its worker was told to send nothing.
     fn is_debug(&self) -> bool {
         self.worker.args.iter().any(|arg| arg == "--debug")

@@ -10,7 +10,8 @@ use super::hold::Hold;
 use super::joins::Joins;
 use super::parked::Parked;
 use super::record::Change;
-use super::run::{Number, Run, RunId, Stage};
+use super::run::{Number, Run, Stage};
+use super::runs::Runs;
 use crate::config::Config;
 use crate::yaml::Value;
 
@@ -30,7 +31,7 @@ pub struct State {
     /// Launches that wait for workers to finish.
     pub joins: Joins,
     /// Runs of which something is still to come.
-    pub runs: BTreeMap<RunId, Run>,
+    pub runs: Runs,
     /// What waits for an operator.
     pub parked: BTreeMap<Number, Parked>,
     /// Orders that launches wait.
@@ -39,6 +40,8 @@ pub struct State {
     pub last_number: u64,
     /// The rules in force: how many different ones there have been, and the hash of their files.
     pub rules: (u64, String),
+    /// Whether changed rules were refused since.
+    pub rules_refused: bool,
     /// Whether the manager ends by itself when nothing is left to do.
     pub exit_when_idle: bool,
     /// Whether a worker crashed, a run ended badly or a rule failed: what
@@ -55,11 +58,12 @@ impl State {
             checklist,
             checklist_event: Number(0),
             joins: Joins::default(),
-            runs: BTreeMap::new(),
+            runs: Runs::default(),
             parked: BTreeMap::new(),
             holds: BTreeMap::new(),
             last_number: 0,
             rules: (0, String::new()),
+            rules_refused: false,
             exit_when_idle: false,
             trouble: false,
         }
@@ -84,10 +88,10 @@ impl State {
                 self.checklist = Checklist::new(checklist.as_map().cloned().unwrap_or_default());
             }
             Change::Run(run) if run.is_closed() => {
-                self.runs.remove(&run.id);
+                self.runs.remove(run.id);
             }
             Change::Run(run) => {
-                self.runs.insert(run.id, (**run).clone());
+                self.runs.put((**run).clone());
             }
             Change::Join(join) => self.joins.put(join.clone()),
             Change::JoinClosed(id) => self.joins.remove(*id),
@@ -110,15 +114,13 @@ impl State {
     /// When [`super::Event::Due`] has something to do next, if everything that was due at `looked_at` is done.
     #[must_use]
     pub fn next_due(&self, looked_at: Timestamp) -> Option<Timestamp> {
-        let runs = self.runs.values().filter_map(|run| match &run.stage {
-            // One that was due then waits for something else than the time.
-            Stage::Waiting { due } => Some(*due).filter(|due| *due > looked_at),
-            Stage::Launched { .. } => self.time_limit(run),
-            Stage::Ended { at, .. } => Some(*at + REPORT_GRACE),
-        });
+        // One that was due then waits for something else than the time.
+        let waiting = self.runs.next_due(looked_at);
+        let running = self.runs.running().filter_map(|run| self.time_limit(run));
+        let ended = self.runs.ended().filter_map(Run::ended_at).map(|at| at + REPORT_GRACE);
         let joins = self.joins.open().filter_map(|join| join.deadline);
         let holds = self.holds.values().filter_map(|hold| hold.until);
-        runs.chain(joins).chain(holds).min()
+        running.chain(ended).chain(joins).chain(holds).chain(waiting).min()
     }
 
     /// When a running run is to be ended, unless it was told to already.

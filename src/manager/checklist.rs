@@ -8,9 +8,18 @@ use crate::store::checklist_file::Loaded;
 use crate::store::{JournalError, LoadError, Seal};
 use crate::yaml::{Map, Value, python};
 
+/// On which occasion the file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// The manager starts.
+    Start,
+    /// It runs and got a SIGHUP.
+    Hangup,
+}
+
 impl Manager {
     /// Reads the checklist file. What is to take the place of the checklist in memory, if anything is.
-    pub(super) fn read_checklist(&mut self) -> Result<Option<Event>, JournalError> {
+    pub(super) fn read_checklist(&mut self, when: When) -> Result<Option<Event>, JournalError> {
         if self.options.ignore_checklist {
             let why = "the checklist left by a manager that ran before is ignored".to_owned();
             return Ok(Some(Event::ChecklistRead { checklist: Map::new(), why }));
@@ -32,7 +41,7 @@ impl Manager {
             }
             Err(error) => {
                 self.log.warning(format_args!("checklist load failed:\n{error}"));
-                Ok(self.without_file(&error, known))
+                Ok(self.without_file(&error, when))
             }
         }
     }
@@ -74,25 +83,24 @@ impl Manager {
     }
 
     /// There is no checklist to be had from the file.
-    fn without_file(&mut self, error: &LoadError, known: Number) -> Option<Event> {
-        if matches!(error, LoadError::Missing(_)) {
+    fn without_file(&mut self, error: &LoadError, when: When) -> Option<Event> {
+        let is_known = !self.state.checklist.is_empty();
+        // Whoever removes the file of a manager that runs has not emptied its checklist; the peer's keeps it, too.
+        if when == When::Start && is_known && matches!(error, LoadError::Missing(_)) {
             self.log.warning("running with empty checklist");
-            if known == Number(0) || self.state.checklist.is_empty() {
-                return None;
-            }
             let why = format!(
-                "the checklist file is gone, so the checklist is empty; it is kept: nowcast checklist at {} \
-                 > {}, and SIGHUP to the manager, bring it back",
+                "the checklist file is gone, so the checklist is empty; the one of before is kept: nowcast checklist \
+                 at {} > {}, and SIGHUP to the manager, bring it back",
                 self.state.last_number,
                 self.performer.checklist_file.path().display()
             );
             return Some(Event::ChecklistRead { checklist: Map::new(), why });
         }
-        if self.state.checklist.is_empty() {
-            self.log.warning("running with empty checklist");
-        } else {
-            self.log.warning("running with the checklist of the journal, and writing it");
+        if is_known {
+            self.log.warning("running with the checklist in memory, and writing it");
             self.performer.checklist_file.changed(Instant::now());
+        } else {
+            self.log.warning("running with empty checklist");
         }
         None
     }

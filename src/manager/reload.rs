@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use zmq::Socket;
 
+use super::checklist::When;
 use super::{LINGER, Manager, RECONNECT};
 use crate::config::{Config, ReadAgain, Zmq};
 use crate::core::Event;
@@ -34,7 +35,7 @@ impl Manager {
                 .critical(format_args!("cannot connect to {host}: {error}; the connection of before stays"));
         }
         match written {
-            Ok(()) => match self.read_checklist() {
+            Ok(()) => match self.read_checklist(When::Hangup) {
                 Ok(event) => events.extend(event),
                 Err(error) => self.log.critical(format_args!("the checklist file is not read: {error}")),
             },

@@ -125,7 +125,7 @@ impl Control {
 impl Connection {
     /// The request once its line is complete.
     fn receive(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut bytes = [0; 65_536];
+        let mut bytes = [0; 8_192];
         loop {
             match self.stream.read(&mut bytes) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -187,6 +187,12 @@ pub fn call(folder: &Path, call: &Call) -> Result<Answer, CallError> {
     serde_json::from_slice(&answer).map_err(|_| no_answer(&"it ended before it answered"))
 }
 
+/// Whether a manager listens whose journal is in `folder`.
+#[must_use]
+pub fn is_served(folder: &Path) -> bool {
+    reachable(folder).and_then(|(_handle, short)| UnixStream::connect(short)).is_ok()
+}
+
 /// The socket's path, short whatever the folder is: a socket's address has room for 107 bytes. Good
 /// for as long as the handle lives.
 fn reachable(folder: &Path) -> io::Result<(OwnedFd, PathBuf)> {
@@ -224,6 +230,7 @@ mod tests {
         let mut control = Control::bind(&folder).unwrap();
         let mode = fs::metadata(folder.join(NAME)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        assert!(is_served(&folder));
         let asked = std::thread::spawn(move || call(&folder, &kill()));
         let calls = serve(&mut control);
         assert_eq!(calls[0].1.command, kill().command);
@@ -235,6 +242,7 @@ mod tests {
     #[test]
     fn without_a_manager_the_error_says_so() {
         let folder = tempfile::tempdir().unwrap();
+        assert!(!is_served(folder.path()));
         let error = call(folder.path(), &kill()).unwrap_err().to_string();
         assert!(error.contains("Is it running?"), "{error}");
     }

@@ -163,10 +163,18 @@ impl Reads {
 
     /// The parts, in the order of the first look, each once: `weather forecast: 12`.
     pub(super) fn list(&self) -> Vec<String> {
-        let listed = self.order.iter().filter(|part| self.parts[**part].look != Look::Passed);
-        let texts: indexmap::IndexSet<String> = listed.map(|part| self.text(*part)).collect();
-        let more = self.is_full.then(|| "… and more".to_owned());
-        texts.into_iter().chain(more).collect()
+        let mut texts: Vec<String> = Vec::with_capacity(self.count + 1);
+        for part in self.order.iter().filter(|part| self.parts[**part].look != Look::Passed) {
+            let text = self.text(*part);
+            // The text of `12` and the number, and long keys with one beginning, look the same.
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        if self.is_full {
+            texts.push("… and more".to_owned());
+        }
+        texts
     }
 
     fn text(&self, part: usize) -> String {

@@ -117,9 +117,8 @@ impl Rules for FakeRules {
         let mut answer = match rule {
             "launch" => launch(&["rivers"]),
             "launch both" => launch(&["rivers", "package.ssh"]),
-            "debug" => launch(&["upload"]),
             "later" => launch(&["ssh", "upload"]),
-            "join" => launch(&["upload"]),
+            "join" | "debug" => launch(&["upload"]),
             "fail" => return RuleCall::new(Err(RuleError::Failed("next_workers.lua:3: no".into()))),
             _ => RuleAnswer::default(),
         };

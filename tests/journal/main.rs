@@ -3,6 +3,7 @@
 mod day;
 mod durability;
 mod failures;
+mod fixture;
 mod histories;
 mod pruning;
 mod recovery;

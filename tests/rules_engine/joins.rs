@@ -164,6 +164,13 @@ fn a_wrong_join_is_described_where_it_stands() {
             "wait_for: a is the number 1.5; write how many messages, their type, or { type = \"success\", count = 3 }"
                 .into(),
         ),
+    ];
+    expect_reasons(&cases);
+}
+
+#[test]
+fn a_wrong_launch_or_timeout_of_a_join_is_described_where_it_stands() {
+    let cases = [
         (
             "Join{ name = 'j', wait_for = { 'a' }, launch = worker('b') }",
             "launch is a single NextWorker; put it into a list: launch = { … }".into(),
@@ -187,6 +194,10 @@ fn a_wrong_join_is_described_where_it_stands() {
                 .into(),
         ),
     ];
+    expect_reasons(&cases);
+}
+
+fn expect_reasons(cases: &[(&str, String)]) {
     for (expression, expected) in cases {
         let nowcast = Nowcast::rule(&format!("-- a line before\nreturn {{}}, ({expression})"));
         assert_eq!(nowcast.reason(), format!("Join: {expected}"), "{expression}");

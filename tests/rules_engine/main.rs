@@ -10,6 +10,7 @@ use nowcast::rules::{Engine, Limits, LoadError, Options};
 use nowcast::yaml::{Map, Value};
 
 mod answers;
+mod documented;
 mod hostile;
 mod joins;
 mod keys_read;

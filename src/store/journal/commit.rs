@@ -6,8 +6,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::row::{self, json, speaker_name};
 use crate::core::record::{MessageRecord, Speaker, What};
-use crate::core::run::Stage;
-use crate::core::{Change, Ending, Number, Record, Run};
+use crate::core::{Change, Number, Record, Run};
 use crate::yaml::{self, Keys, Value};
 
 /// By how much a commit made the way from the last snapshot longer.
@@ -56,8 +55,8 @@ fn keep(batch: &Transaction<'_>, record: &Record, grown: &mut Grown) -> rusqlite
         grown.checklist_event = Some(record.number.0);
     }
     match message {
-        Some(message) => keep_message(batch, record, message, checklist, body.as_deref())?,
-        None => keep_other(batch, record, checklist)?,
+        Some(message) => keep_message(batch, record, message, checklist.as_deref(), body.as_deref())?,
+        None => keep_other(batch, record, checklist.as_deref())?,
     }
     record.changes.iter().try_for_each(|change| keep_change(batch, record.number, change))
 }
@@ -67,11 +66,12 @@ fn keep(batch: &Transaction<'_>, record: &Record, grown: &mut Grown) -> rusqlite
 fn body(message: &MessageRecord) -> Cow<'_, [u8]> {
     match &message.message {
         Some(made) if message.speaker != Speaker::Worker => {
-            let pairs: [(&str, Value); 3] = [
+            let mut pairs: Vec<(&str, Value)> = vec![
                 ("source", made.source.as_str().into()),
                 ("type", made.r#type.as_str().into()),
                 ("payload", made.payload.clone()),
             ];
+            pairs.extend(made.run.as_deref().map(|run| ("run", run.into())));
             Cow::Owned(yaml::write(&pairs.into_iter().collect(), Keys::AsGiven).into_bytes())
         }
         _ => Cow::Borrowed(&message.body),
@@ -82,7 +82,7 @@ fn keep_message(
     batch: &Transaction<'_>,
     record: &Record,
     kept: &MessageRecord,
-    checklist: Option<String>,
+    checklist: Option<&str>,
     body: Option<&[u8]>,
 ) -> rusqlite::Result<()> {
     let message = kept.message.as_ref();
@@ -117,7 +117,7 @@ fn keep_message(
     Ok(())
 }
 
-fn keep_other(batch: &Transaction<'_>, record: &Record, checklist: Option<String>) -> rusqlite::Result<()> {
+fn keep_other(batch: &Transaction<'_>, record: &Record, checklist: Option<&str>) -> rusqlite::Result<()> {
     let number = record.number.0.cast_signed();
     let (mut run, mut generation, mut user, mut answer, mut detail) = (None, None, None, None, None);
     match &record.what {
@@ -215,18 +215,8 @@ fn keep_run(batch: &Transaction<'_>, by: Number, run: &Run) -> rusqlite::Result<
             run.cause.0.cast_signed(),
             by.0.cast_signed(),
             !run.is_closed(),
-            ended_well(run),
+            run.ended_well(),
             json(run)?,
         ])?;
     Ok(())
-}
-
-fn ended_well(run: &Run) -> Option<bool> {
-    let has_failed = |r#type: &str| r#type == "crash" || r#type.starts_with("failure");
-    match &run.stage {
-        Stage::Ended { ending, .. } if *ending != Ending::Dropped => {
-            Some(ending.is_success() && !run.report.as_ref().is_some_and(|report| has_failed(&report.r#type)))
-        }
-        _ => None,
-    }
 }

@@ -2,10 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::Value as SqlValue;
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
 use super::{load, prune, row};
+use crate::core::joins::Join;
+use crate::core::parked::Parked;
 use crate::core::run::Stage;
 use crate::core::{Number, Record, Run};
 
@@ -134,12 +136,46 @@ pub(super) fn event(connection: &Connection, number: Number) -> rusqlite::Result
     connection.query_row(&select, [number.0.cast_signed()], row::record).optional()
 }
 
+/// The last event up to a number: the one in which whatever has that number was made.
+pub(super) fn event_until(connection: &Connection, number: Number) -> rusqlite::Result<Option<Record>> {
+    let select = format!("SELECT {} FROM events WHERE number <= ?1 ORDER BY number DESC LIMIT 1", row::EVENT);
+    connection.query_row(&select, [number.0.cast_signed()], row::record).optional()
+}
+
+/// The first operator's command after an event.
+pub(super) fn command_after(connection: &Connection, event: Number) -> rusqlite::Result<Option<Record>> {
+    let select = format!(
+        "SELECT {} FROM events WHERE number > ?1 AND kind = 'command' ORDER BY number LIMIT 1",
+        row::EVENT
+    );
+    connection.query_row(&select, [event.0.cast_signed()], row::record).optional()
+}
+
+/// The joins that an event opened, counted in or closed.
+pub(super) fn joins_of(connection: &Connection, event: Number) -> rusqlite::Result<Vec<Kept<Join>>> {
+    connection
+        .prepare(
+            "SELECT closed_by, body FROM joins WHERE closed_by = ?1 OR body ->> '$.opened_by' = ?1
+             OR ?1 IN (SELECT value FROM json_each(body, '$.counted')) ORDER BY id",
+        )?
+        .query_and_then([event.0.cast_signed()], kept_row)?
+        .collect()
+}
+
+/// What an event took up again or dropped.
+pub(super) fn unparked_by(connection: &Connection, event: Number) -> rusqlite::Result<Vec<Parked>> {
+    connection
+        .prepare("SELECT body FROM parked WHERE closed_by = ?1 ORDER BY id")?
+        .query_and_then([event.0.cast_signed()], load::body)?
+        .collect()
+}
+
 pub(super) fn last_event(connection: &Connection) -> rusqlite::Result<Option<Record>> {
     event(connection, Number(load::last_event(connection)?))
 }
 
 pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> rusqlite::Result<Vec<Run>> {
-    let since = filter.since.map(|moment| prune::first_since(connection, moment)).transpose()?;
+    let since = filter.since.map(|moment| first_run_since(connection, moment)).transpose()?;
     let mut conditions = Conditions::default();
     conditions.add("worker = ?", filter.worker.clone());
     conditions.add("id >= ?", since);
@@ -150,6 +186,13 @@ pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> rusqlite::Res
     }
     let statement = conditions.statement("SELECT body FROM runs", "id", filter.limit);
     connection.prepare(&statement)?.query_and_then(params_from_iter(conditions.values), load::body)?.collect()
+}
+
+/// The number from which on runs were wanted since a moment. Those of the last event have higher numbers than it.
+fn first_run_since(connection: &Connection, moment: Timestamp) -> rusqlite::Result<i64> {
+    let first = prune::first_since(connection, moment)?;
+    let is_past_all = first > load::last_event(connection)?.cast_signed();
+    Ok(if is_past_all { i64::MAX } else { first })
 }
 
 pub(super) fn run(connection: &Connection, id: Number) -> rusqlite::Result<Option<Run>> {
@@ -173,9 +216,13 @@ pub(super) fn kept<T: DeserializeOwned>(
         .query_row(
             &format!("SELECT closed_by, body FROM {table} WHERE id = ?1"),
             [id.0.cast_signed()],
-            |row| Ok(Kept { what: load::body(row)?, closed_by: row::optional_number(row, "closed_by")? }),
+            kept_row,
         )
         .optional()
+}
+
+fn kept_row<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<Kept<T>> {
+    Ok(Kept { what: load::body(row)?, closed_by: row::optional_number(row, "closed_by")? })
 }
 
 pub(super) fn last_success(connection: &Connection, worker: &str) -> rusqlite::Result<Option<Run>> {

@@ -152,6 +152,43 @@ impl History {
         self.ask(|connection| find::kept(connection, "joins", id))
     }
 
+    /// The last event up to a number: the one in which whatever has that number was made.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn event_until(&self, number: Number) -> Asked<Option<Record>> {
+        self.ask(|connection| find::event_until(connection, number))
+    }
+
+    /// The first operator's command after an event. For a message that an operator sent or had decided again, it is
+    /// the command that did so.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn command_after(&self, event: Number) -> Asked<Option<Record>> {
+        self.ask(|connection| find::command_after(connection, event))
+    }
+
+    /// The joins that an event opened, counted in or closed; oldest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn joins_of(&self, event: Number) -> Asked<Vec<Kept<Join>>> {
+        self.ask(|connection| find::joins_of(connection, event))
+    }
+
+    /// What was parked until an event took it up again or dropped it.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn unparked_by(&self, event: Number) -> Asked<Vec<Parked>> {
+        self.ask(|connection| find::unparked_by(connection, event))
+    }
+
     /// Whatever stands under a number.
     ///
     /// # Errors

@@ -25,7 +25,8 @@ pub(super) fn midnight(moment: Timestamp) -> Timestamp {
 /// A step; answers whether there is more to do.
 pub(super) fn step(connection: &mut Connection, before: Timestamp) -> rusqlite::Result<bool> {
     let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let first = first_since(&step, before)?;
+    // The last event stays: the numbers go on from it.
+    let first = first_since(&step, before)?.min(load::last_event(&step)?.cast_signed());
     if first <= 1 {
         return Ok(false);
     }
@@ -55,7 +56,8 @@ pub(super) fn step(connection: &mut Connection, before: Timestamp) -> rusqlite::
 pub(super) fn first_since(connection: &Connection, moment: Timestamp) -> rusqlite::Result<i64> {
     let mut find = connection
         .prepare_cached("SELECT number, at FROM events WHERE number >= ?1 ORDER BY number LIMIT 1")?;
-    let (mut low, mut high) = (1, load::last_event(connection)?.cast_signed() + 1);
+    let after_all = load::last_event(connection)?.cast_signed() + 1;
+    let (mut low, mut high) = (1, after_all);
     while low < high {
         let middle = low + (high - low) / 2;
         let (number, at) =
@@ -66,40 +68,34 @@ pub(super) fn first_since(connection: &Connection, moment: Timestamp) -> rusqlit
             high = middle;
         }
     }
-    Ok(low)
+    // Between two events are numbers of runs and joins.
+    Ok(find.query_row([low], |row| row.get(0)).optional()?.unwrap_or(after_all))
 }
 
 /// Events that what is open came from.
 fn needed(open: &[Change]) -> BTreeSet<i64> {
-    let mut needed = BTreeSet::new();
-    let mut need = |number: Number| needed.insert(number.0.cast_signed());
+    let mut needed = Vec::new();
     for change in open {
         match change {
             Change::Run(run) => {
-                need(run.cause);
-                run.report.iter().for_each(|report| {
-                    need(report.message);
-                });
+                needed.push(run.cause);
+                needed.extend(run.report.as_ref().map(|report| report.message));
             }
             Change::Join(join) => {
-                need(join.opened_by);
-                let causes = join.waiting.iter().map(|launch| launch.cause);
-                join.counted.iter().copied().chain(causes).for_each(|number| {
-                    need(number);
-                });
+                needed.push(join.opened_by);
+                needed.extend(&join.counted);
+                needed.extend(join.waiting.iter().map(|launch| launch.cause));
             }
             Change::Parked(parked) => {
-                need(parked.id);
+                needed.push(parked.id);
                 if let ParkedWhat::Launches { launches, .. } = &parked.what {
-                    launches.iter().for_each(|launch| {
-                        need(launch.cause);
-                    });
+                    needed.extend(launches.iter().map(|launch| launch.cause));
                 }
             }
             _ => {}
         }
     }
-    needed
+    needed.into_iter().map(|number| number.0.cast_signed()).collect()
 }
 
 struct Old {

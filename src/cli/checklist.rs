@@ -1,0 +1,196 @@
+//! `nowcast checklist`: shows it from the journal, changes it through the manager.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::look::Look;
+use super::operate::{Common, number};
+use super::print::{self, Json, plain};
+use crate::core::{Command, Number};
+use crate::store::History;
+use crate::yaml::{self, Keys, Map, Value};
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Action {
+    /// All of it, as YAML
+    Show {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// One part of it: text as it is, all else as YAML
+    Get {
+        #[command(flatten)]
+        common: Common,
+        /// The keys from the top down; in a list, the place counted from 0
+        #[arg(required = true)]
+        keys: Vec<String>,
+    },
+    /// Put a value into it
+    Set {
+        #[command(flatten)]
+        common: Common,
+        /// The keys from the top down, and then the value as YAML
+        #[arg(required = true, num_args = 2.., value_names = ["KEY", "VALUE"])]
+        keys_and_value: Vec<String>,
+    },
+    /// Empty it
+    Clear {
+        #[command(flatten)]
+        common: Common,
+        /// Also while runs are open, whose rules may miss it
+        #[arg(long)]
+        force: bool,
+    },
+    /// All of it as it was after an event: a file that the manager reads
+    At {
+        #[command(flatten)]
+        common: Common,
+        /// The number of a message or another event
+        #[arg(value_parser = number)]
+        event: Number,
+    },
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    match &args.action {
+        Action::Show { common } => common.look(|look| Ok(all(common, look.history.checklist_now()?))),
+        Action::At { common, event } => common.look(|look| at(common, look, *event)),
+        Action::Get { common, keys } => common.look(|look| get(common, look, keys)),
+        Action::Set { common, keys_and_value } => set(common, keys_and_value),
+        Action::Clear { common, force } => clear(common, *force),
+    }
+}
+
+fn all(common: &Common, checklist: Map) -> ExitCode {
+    let checklist = Value::from(checklist);
+    if common.json {
+        return print::json(&Json(&checklist));
+    }
+    // Not cleaned: it is a file's content, and ASCII as it is.
+    print::status(print::write(yaml::write(&checklist, Keys::AsGiven).as_bytes()))
+}
+
+fn at(common: &Common, look: &Look, event: Number) -> anyhow::Result<ExitCode> {
+    let last = look.history.open_now()?.last_event.map(|event| event.number).unwrap_or_default();
+    if event > last && look.history.what(event)?.is_empty() {
+        anyhow::bail!("there is no event {event} yet; the last one is {last}");
+    }
+    // The change of the event itself belongs to it: its rule saw that.
+    Ok(all(common, look.history.checklist_before(Number(event.0.saturating_add(1)))?))
+}
+
+fn get(common: &Common, look: &Look, keys: &[String]) -> anyhow::Result<ExitCode> {
+    let mut value = Value::from(look.history.checklist_now()?);
+    for (depth, key) in keys.iter().enumerate() {
+        let Some(next) = step(&value, key).and_then(|key| child(&value, &key)) else {
+            let place = if depth == 0 { "the checklist".to_owned() } else { keys[..depth].join(": ") };
+            anyhow::bail!("{key:?} is not in {place}; there {}", there(&value));
+        };
+        value = next;
+    }
+    if common.json {
+        return Ok(print::json(&Json(&value)));
+    }
+    Ok(print::text(&format!("{}\n", plain(&value))))
+}
+
+/// What a key on the command line means in a value: the text if that is there, else what YAML reads in it.
+/// `None` if neither is there.
+fn step(value: &Value, key: &str) -> Option<Value> {
+    let read = yaml::read(key).unwrap_or_default();
+    [Value::from(key), read].into_iter().find(|key| child(value, key).is_some())
+}
+
+fn child(value: &Value, key: &Value) -> Option<Value> {
+    match value {
+        Value::Map(entries) => entries.get(key).cloned(),
+        Value::List(items) => key.as_int().and_then(|at| items.get(usize::try_from(at).ok()?)).cloned(),
+        _ => None,
+    }
+}
+
+/// What is there instead.
+fn there(value: &Value) -> String {
+    match value {
+        Value::Map(entries) if entries.is_empty() => "is nothing".to_owned(),
+        Value::Map(entries) => {
+            let keys: Vec<String> = entries.keys().map(plain).collect();
+            format!("are: {}", keys.join(", "))
+        }
+        Value::List(items) if items.is_empty() => "is an empty list".to_owned(),
+        Value::List(items) => format!("is a list: 0 to {}", items.len() - 1),
+        other => format!("is {}, which has no keys", other.kind()),
+    }
+}
+
+fn set(common: &Common, keys_and_value: &[String]) -> ExitCode {
+    // clap asks for two at least.
+    let Some((value, keys)) = keys_and_value.split_last() else { return ExitCode::from(super::USAGE) };
+    if let Err(error) = yaml::read(value) {
+        eprintln!("the value is no YAML: {error}");
+        return ExitCode::from(super::USAGE);
+    }
+    let mut path = Vec::new();
+    let prepared = common.look(|look| {
+        let mut place = Value::from(look.history.checklist_now()?);
+        for key in keys {
+            // A key that is new is text.
+            let key = step(&place, key).unwrap_or_else(|| key.as_str().into());
+            if place.as_list().is_some() {
+                anyhow::bail!("one item of a list cannot be set; set the whole list");
+            }
+            place = child(&place, &key).unwrap_or_default();
+            path.push(key);
+        }
+        Ok(ExitCode::SUCCESS)
+    });
+    if prepared != ExitCode::SUCCESS {
+        return prepared;
+    }
+    let path = yaml::write(&Value::from(path), Keys::AsGiven);
+    common.ask(Command::ChecklistSet { path, value: value.clone() })
+}
+
+fn clear(common: &Common, force: bool) -> ExitCode {
+    if force || !io::stdin().is_terminal() {
+        return common.ask(Command::ChecklistClear { force });
+    }
+    let config = match common.load() {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    // Without a journal the manager says what is open.
+    let open = History::open(&config.journal.folder).and_then(|history| history.open_now());
+    let running: Vec<String> = open
+        .map(|open| open.runs)
+        .unwrap_or_default()
+        .iter()
+        .filter(|run| run.is_running())
+        .map(|run| format!("{} {}", run.worker.name(), run.id))
+        .collect();
+    if running.is_empty() {
+        return common.ask(Command::ChecklistClear { force: false });
+    }
+    eprint!(
+        "These still run, and the rules may miss what is cleared: {}\nClear it all the same? [y/N] ",
+        running.join(", ")
+    );
+    let _ = io::stderr().flush();
+    let mut answer = String::new();
+    let is_yes = io::stdin().lock().read_line(&mut answer).is_ok()
+        && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+    if !is_yes {
+        eprintln!("not cleared");
+        return ExitCode::FAILURE;
+    }
+    common.ask(Command::ChecklistClear { force: true })
+}

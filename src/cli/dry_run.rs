@@ -1,0 +1,225 @@
+//! A command decided here, on a copy of what the manager knows, to say what it would do. Nothing is sent,
+//! launched or written.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::look::{self, Look};
+use super::print::{self, Json, plain, yaml_text};
+use super::view::{arguments, label};
+use crate::core::joins::Join;
+use crate::core::parked::ParkedWhat;
+use crate::core::record::{MessageRecord, Outcome, What};
+use crate::core::run::Stage;
+use crate::core::{Change, Command, Effect, Event, Record, State, decide};
+use crate::rules::{self, Engine, Options};
+use crate::yaml::Value;
+
+/// What the manager would do.
+#[derive(Debug, Serialize)]
+struct Plan {
+    reply: String,
+    rule: Option<String>,
+    keys_read: Vec<String>,
+    /// Why nothing is decided: the rule failed, the message was refused.
+    error: Option<String>,
+    log: Vec<String>,
+    checklist: Vec<ChecklistChange>,
+    launches: Vec<Launch>,
+    joins: Vec<JoinChange>,
+    /// What would be parked, in words.
+    parks: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ChecklistChange {
+    key: String,
+    /// What is there afterwards, as YAML text.
+    value: String,
+    #[serde(rename = "json")]
+    value_json: serde_json::Value,
+}
+
+#[derive(Debug, Serialize)]
+struct Launch {
+    worker: String,
+    module: String,
+    args: Vec<String>,
+    host: String,
+    /// Whether it would go at once; else something stands before it.
+    at_once: bool,
+    before_it: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct JoinChange {
+    name: String,
+    /// What it still needs; empty when it would be complete.
+    needs: String,
+    waiting: usize,
+}
+
+/// Decides a command that sends a message and prints what would come of it. The exit status is 1 if the
+/// message would not be decided.
+pub(super) fn show(look: &Look, command: Command, user: String, as_json: bool) -> anyhow::Result<ExitCode> {
+    let plan = plan(look, command, user)?;
+    let is_decided = plan.error.is_none();
+    let printed = if as_json { print::json(&plan) } else { print::text(&plan.to_text()) };
+    Ok(if is_decided { printed } else { ExitCode::FAILURE })
+}
+
+fn plan(look: &Look, command: Command, user: String) -> anyhow::Result<Plan> {
+    let config = &look.config;
+    let module = &config.registry.next_workers_module;
+    let path = rules::locate(&config.file, module)?;
+    let options = Options { package: config.registry.workers_package.clone(), ..Options::default() };
+    let engine = Engine::load(&path, module, &options)?;
+    let mut state = look::state(config, &look.history.open_now()?, look.history.checklist_now()?);
+    let event = Event::Command { call: None, user, command, checklist_then: None };
+    let open_before: Vec<Join> = state.joins.open().cloned().collect();
+    let effects = decide(&mut state, event, &engine, &look.now);
+    let mut plan = Plan {
+        reply: String::new(),
+        rule: None,
+        keys_read: Vec::new(),
+        error: None,
+        log: Vec::new(),
+        checklist: Vec::new(),
+        launches: Vec::new(),
+        joins: Vec::new(),
+        parks: Vec::new(),
+    };
+    for effect in effects {
+        match effect {
+            Effect::Log(line) => plan.log.push(format!("{} {}", line.level, line.text)),
+            Effect::Journal(record) => plan.add(&record, &state, &open_before),
+            // What they do is in the records.
+            _ => {}
+        }
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    fn add(&mut self, record: &Record, state: &State, open_before: &[Join]) {
+        let What::Message(message) = &record.what else { return };
+        self.tell(message);
+        let mut closed = Vec::new();
+        for change in &record.changes {
+            match change {
+                Change::PayloadMerged { key } => {
+                    self.changed(key, state.checklist.get(key).unwrap_or(&Value::Null));
+                }
+                Change::ChecklistReplaced { checklist } => self.changed(&Value::from("(all)"), checklist),
+                Change::Run(run)
+                    if run.cause == record.number || !matches!(run.stage, Stage::Waiting { .. }) =>
+                {
+                    let at_once = run.is_running();
+                    let before_it = match &run.stage {
+                        Stage::Waiting { due } if *due > record.at.timestamp() => {
+                            Some(format!("until {}", super::times::second(*due, &record.at)))
+                        }
+                        Stage::Waiting { .. } => state.obstacle(run),
+                        _ => None,
+                    };
+                    if at_once || matches!(run.stage, Stage::Waiting { .. }) {
+                        self.launches.push(Launch {
+                            worker: run.worker.name().to_owned(),
+                            module: run.worker.module.clone(),
+                            args: run.worker.args.clone(),
+                            host: run.worker.host.clone(),
+                            at_once,
+                            before_it,
+                        });
+                    }
+                }
+                Change::Join(join) => self.joins.push(JoinChange {
+                    name: join.name.clone(),
+                    needs: join.wants(),
+                    waiting: join.launches().len(),
+                }),
+                Change::JoinClosed(id) => closed.push(*id),
+                Change::Parked(parked) => {
+                    let what = match &parked.what {
+                        ParkedWhat::Message { .. } => "the message".to_owned(),
+                        ParkedWhat::Launches { launches, .. } => {
+                            let shown: Vec<String> =
+                                launches.iter().map(|launch| label(&launch.worker)).collect();
+                            shown.join(", ")
+                        }
+                    };
+                    let reason = parked.reason.lines().next().unwrap_or_default();
+                    self.parks.push(format!("{what}: {reason}"));
+                }
+                _ => {}
+            }
+        }
+        for join in open_before.iter().filter(|join| closed.contains(&join.id)) {
+            // One that is opened again under its name is no longer waited for.
+            if state.joins.named(&join.name).is_none() {
+                let name = join.name.clone();
+                self.joins.push(JoinChange { name, needs: String::new(), waiting: 0 });
+            }
+        }
+    }
+
+    fn tell(&mut self, message: &MessageRecord) {
+        self.reply.clone_from(&message.reply);
+        self.rule.clone_from(&message.place);
+        self.keys_read.clone_from(&message.keys_read);
+        self.error = match &message.outcome {
+            Outcome::RuleFailed(why) | Outcome::NoFunction(why) | Outcome::Refused(why) => Some(why.clone()),
+            _ => None,
+        };
+    }
+
+    fn changed(&mut self, key: &Value, value: &Value) {
+        self.checklist.push(ChecklistChange {
+            key: plain(key),
+            value: yaml_text(value),
+            value_json: serde_json::to_value(Json(value)).unwrap_or_default(),
+        });
+    }
+
+    fn to_text(&self) -> String {
+        let mut lines = vec!["Nothing was sent. The manager would do this now:".to_owned()];
+        lines.push(format!("reply      {}", self.reply));
+        if let Some(rule) = &self.rule {
+            let read =
+                if self.keys_read.is_empty() { "nothing".to_owned() } else { self.keys_read.join(", ") };
+            lines.push(format!("rule       {rule}; it reads {read}"));
+        }
+        for change in &self.checklist {
+            lines.push(format!("checklist  {}:", change.key));
+            lines.extend(change.value.lines().map(|line| format!("             {line}")));
+        }
+        for launch in &self.launches {
+            let args = arguments(&launch.args);
+            let waits = match (&launch.before_it, launch.at_once) {
+                (_, true) => String::new(),
+                (Some(why), _) => format!("; it would wait: {why}"),
+                (None, _) => "; it would wait".to_owned(),
+            };
+            let text = format!("launch     {} {args}", launch.worker);
+            lines.push(format!("{} on {}{waits}", text.trim_end(), launch.host));
+        }
+        for join in &self.joins {
+            lines.push(if join.needs.is_empty() {
+                format!("join       {} would be complete", join.name)
+            } else {
+                let name = &join.name;
+                format!("join       {name} would need {}; {} would wait in it", join.needs, join.waiting)
+            });
+        }
+        lines.extend(self.parks.iter().map(|parked| format!("park       {parked}")));
+        lines.extend(self.log.iter().flat_map(|line| line.lines()).map(|line| format!("log        {line}")));
+        if let Some(error) = &self.error {
+            lines.extend(error.lines().map(|line| format!("error      {line}")));
+        } else if self.launches.is_empty() && self.joins.is_empty() && self.parks.is_empty() {
+            lines.push("launch     nothing".to_owned());
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,100 @@
+//! `nowcast messages`
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::operate::Common;
+use super::table::Table;
+use super::view::{MessageView, spoken_by};
+use super::{print, times};
+use crate::core::Record;
+use crate::core::parked::ParkedWhat;
+use crate::core::record::{Speaker, What};
+use crate::store::journal::{EventFilter, EventKind};
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// From this worker only
+    #[arg(long)]
+    worker: Option<String>,
+    /// Of this type only
+    #[arg(long = "type", value_name = "TYPE")]
+    r#type: Option<String>,
+    /// Not older than that: 2d, 06:00, 2026-03-14
+    #[arg(long, value_parser = times::since)]
+    since: Option<Timestamp>,
+    /// How many, the newest first
+    #[arg(short, value_name = "COUNT", default_value_t = 20)]
+    number: u32,
+    /// Only those that are parked: their rule failed, and they wait for nowcast retry
+    #[arg(long)]
+    parked: bool,
+}
+
+impl Args {
+    fn records(&self, look: &super::look::Look) -> anyhow::Result<Vec<Record>> {
+        if !self.parked {
+            return Ok(look.history.events(&EventFilter {
+                worker: self.worker.clone(),
+                r#type: self.r#type.clone(),
+                kind: Some(EventKind::Message),
+                since: self.since,
+                until: None,
+                limit: Some(self.number),
+            })?);
+        }
+        let mut records = Vec::new();
+        for parked in look.history.open_now()?.parked.iter().rev() {
+            let ParkedWhat::Message { source, r#type, .. } = &parked.what else { continue };
+            let is_wanted = self.worker.as_ref().is_none_or(|worker| worker == source)
+                && self.r#type.as_ref().is_none_or(|wanted| wanted == r#type)
+                && self.since.is_none_or(|since| parked.at.timestamp() >= since);
+            if is_wanted && records.len() < self.number as usize {
+                records.extend(look.history.event(parked.id)?);
+            }
+        }
+        Ok(records)
+    }
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    args.common.look(|look| {
+        let mut messages = Vec::new();
+        for record in args.records(look)? {
+            if let What::Message(message) = &record.what {
+                messages.push(MessageView::new(&record, message, look)?);
+            }
+        }
+        if args.common.json {
+            return Ok(print::json(&messages));
+        }
+        if messages.is_empty() {
+            return Ok(print::text("no such message\n"));
+        }
+        let mut table =
+            Table::new(&["MESSAGE", "TIME", "WORKER", "TYPE", "RUN", "OUTCOME", "LAUNCHED", "NOTE"]);
+        for message in &messages {
+            let launched: Vec<String> = message.launched.iter().map(|run| format!("#{run}")).collect();
+            let note = match (message.reason_line(), message.speaker) {
+                (Some(reason), _) => reason.to_owned(),
+                (None, Speaker::Worker) => String::new(),
+                (None, speaker) => spoken_by(speaker).to_owned(),
+            };
+            table.row([
+                format!("#{}", message.number),
+                times::second(message.time, &look.now),
+                message.worker.clone().unwrap_or_default(),
+                message.r#type.clone().unwrap_or_default(),
+                message.run.map(|run| format!("#{run}")).unwrap_or_default(),
+                message.outcome.to_owned(),
+                launched.join(" "),
+                note,
+            ]);
+        }
+        Ok(print::text(&table.to_string()))
+    })
+}

@@ -1,0 +1,124 @@
+//! Writing to standard output: text for people, JSON for programs. A reader who has gone is no error.
+
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+
+use crate::yaml::{self, Keys, Value};
+
+/// Writes text for people.
+pub(super) fn text(text: &str) -> ExitCode {
+    status(write(clean(text).as_bytes()))
+}
+
+/// Writes one JSON document.
+pub(super) fn json(document: &impl Serialize) -> ExitCode {
+    match serde_json::to_string_pretty(document) {
+        Ok(text) => status(write(format!("{text}\n").as_bytes())),
+        Err(error) => {
+            eprintln!("this cannot be said in JSON: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes bytes as they are.
+///
+/// # Errors
+/// When they cannot be written, also because the reader has gone.
+pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// The exit status after writing; `| head` may have read enough.
+pub(super) fn status(written: io::Result<()>) -> ExitCode {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("standard output cannot be written: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Text without control characters: what came over the wire is not to steer a terminal.
+pub(super) fn clean(text: &str) -> String {
+    text.replace(|letter: char| letter.is_control() && letter != '\n' && letter != '\t', "\u{fffd}")
+}
+
+/// A YAML value as JSON. What JSON lacks is text there: dates as ISO has them, keys that are no text and
+/// all else as YAML writes them; sets are lists.
+pub(super) struct Json<'a>(pub &'a Value);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Null => serializer.serialize_unit(),
+            Value::Bool(flag) => serializer.serialize_bool(*flag),
+            Value::Int(number) => serializer.serialize_i64(*number),
+            Value::Float(number) if number.is_finite() => serializer.serialize_f64(*number),
+            Value::Str(text) => serializer.serialize_str(text),
+            Value::List(items) => sequence(items.iter(), serializer),
+            Value::Set(members) => sequence(members.iter(), serializer),
+            Value::Map(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for (key, value) in entries.iter() {
+                    map.serialize_entry(&plain(key), &Json(value))?;
+                }
+                map.end()
+            }
+            other => serializer.serialize_str(&plain(other)),
+        }
+    }
+}
+
+fn sequence<'a, S: Serializer>(
+    items: impl ExactSizeIterator<Item = &'a Value>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut sequence = serializer.serialize_seq(Some(items.len()))?;
+    for item in items {
+        sequence.serialize_element(&Json(item))?;
+    }
+    sequence.end()
+}
+
+/// A value for a line of its own: text as it is, all else as YAML.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::Str(text) => text.to_string(),
+        Value::DateTime(_) | Value::Date(_) => yaml_text(value).replacen(' ', "T", 1),
+        _ => yaml_text(value),
+    }
+}
+
+/// A value as YAML, without the mark that ends a document of one bare value.
+pub(super) fn yaml_text(value: &Value) -> String {
+    let text = yaml::write(value, Keys::AsGiven);
+    text.strip_suffix("...\n").unwrap_or(&text).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_json_lacks_is_text_in_the_order_given() {
+        let value = yaml::read(
+            "{z: 2026-03-14, a: .nan, 1: 2026-03-14 04:40:12, s: !!set {b}, t: \"2026\", b: !!binary aGk=}",
+        );
+        let text = serde_json::to_string(&Json(&value.unwrap())).unwrap();
+        let expected = "{\"z\":\"2026-03-14\",\"a\":\".nan\",\"1\":\"2026-03-14T04:40:12\",\"s\":[\"b\"],\"t\":\"2026\",\
+                        \"b\":\"!!binary |\\n  aGk=\"}";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_name_from_the_wire_does_not_steer_the_terminal() {
+        assert_eq!(clean("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\nc");
+    }
+}

@@ -1,0 +1,71 @@
+//! `nowcast runs`
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::operate::Common;
+use super::table::Table;
+use super::view::{RunView, arguments};
+use super::{print, times};
+use crate::store::journal::{RunFilter, RunState};
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// Of this worker only
+    #[arg(long)]
+    worker: Option<String>,
+    /// Only those of which something is still to come
+    #[arg(long, conflicts_with = "failed")]
+    open: bool,
+    /// Only those that failed
+    #[arg(long)]
+    failed: bool,
+    /// Not older than that: 2d, 06:00, 2026-03-14
+    #[arg(long, value_parser = times::since)]
+    since: Option<Timestamp>,
+    /// How many, the newest first
+    #[arg(short, value_name = "COUNT", default_value_t = 20)]
+    number: u32,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let state = match (args.open, args.failed) {
+        (true, _) => RunState::Open,
+        (_, true) => RunState::Failed,
+        _ => RunState::Any,
+    };
+    let filter =
+        RunFilter { worker: args.worker.clone(), state, since: args.since, limit: Some(args.number) };
+    args.common.look(|look| {
+        let runs = look.history.runs(&filter)?;
+        let runs: Vec<RunView> = runs.iter().map(|run| RunView::new(run, look)).collect();
+        if args.common.json {
+            return Ok(print::json(&runs));
+        }
+        if runs.is_empty() {
+            return Ok(print::text("no such run\n"));
+        }
+        let mut table = Table::new(&[
+            "RUN", "WORKER", "ARGS", "HOST", "STATE", "STARTED", "FOR", "ATTEMPT", "CAUSE", "ENDING",
+        ]);
+        for run in &runs {
+            table.row([
+                format!("#{}", run.number),
+                run.worker.clone(),
+                arguments(&run.args),
+                run.host.clone(),
+                run.state.to_owned(),
+                run.started.map(|at| times::second(at, &look.now)).unwrap_or_default(),
+                run.lasted().map(times::span).unwrap_or_default(),
+                run.attempt.to_string(),
+                format!("#{}", run.cause),
+                run.ending.clone().filter(|_| run.state != "done").unwrap_or_default(),
+            ]);
+        }
+        Ok(print::text(&table.to_string()))
+    })
+}

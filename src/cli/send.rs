@@ -1,0 +1,42 @@
+//! `nowcast send WORKER TYPE [PAYLOAD]`
+
+use std::process::ExitCode;
+
+use super::dry_run;
+use super::operate::{Common, user};
+use crate::core::Command;
+use crate::yaml;
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// Only say what the manager would do
+    #[arg(long)]
+    dry_run: bool,
+    /// The worker that is spoken for
+    worker: String,
+    /// The type of the message
+    #[arg(value_name = "TYPE")]
+    r#type: String,
+    /// The payload, as YAML
+    #[arg(default_value = "null")]
+    payload: String,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    if let Err(error) = yaml::read(&args.payload) {
+        eprintln!("the payload is no YAML: {error}");
+        return ExitCode::from(super::USAGE);
+    }
+    let command = Command::Send {
+        source: args.worker.clone(),
+        r#type: args.r#type.clone(),
+        payload: args.payload.clone(),
+    };
+    if !args.dry_run {
+        return args.common.ask(command);
+    }
+    args.common.look(|look| dry_run::show(look, command, user(), args.common.json))
+}

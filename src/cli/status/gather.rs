@@ -1,0 +1,182 @@
+//! [`Status`]: what there is to say. Its keys are those of the JSON; `docs/operating.md` has them.
+
+use std::path;
+
+use jiff::{Timestamp, ZonedDateTime};
+use serde::Serialize;
+
+use super::attention::{self, Attention};
+use super::daemons::Daemons;
+use crate::cli::look::{self, Look};
+use crate::cli::view::RunView;
+use crate::config::Config;
+use crate::core::hold::Hold;
+use crate::core::joins::Join;
+use crate::core::run::Stage;
+use crate::core::{Run, State};
+use crate::store::journal::{History, JournalError, Open};
+use crate::yaml::Map;
+
+/// How well the system is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum Health {
+    /// All daemons run and nothing needs attention.
+    Healthy,
+    /// Something needs attention.
+    Degraded,
+    /// A daemon does not run.
+    Down,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    /// The folder of the configuration file.
+    pub name: String,
+    pub state: Health,
+    pub time: Timestamp,
+    pub daemons: Daemons,
+    pub rules_generation: u64,
+    pub attention: Vec<Attention>,
+    pub running: Vec<Running>,
+    pub joins: Vec<JoinView>,
+    pub holds: Vec<HoldView>,
+    pub waiting: Vec<WaitingRun>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Running {
+    #[serde(flatten)]
+    pub run: RunView,
+    /// How long such a run usually takes.
+    pub usual_seconds: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct JoinView {
+    pub number: u64,
+    pub name: String,
+    pub needs: String,
+    /// How many launches wait in it.
+    pub launches: usize,
+    pub deadline: Option<Timestamp>,
+    pub opened_by: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct HoldView {
+    pub number: u64,
+    pub target: String,
+    pub until: Option<Timestamp>,
+    pub reason: Option<String>,
+    pub user: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct WaitingRun {
+    #[serde(flatten)]
+    pub run: RunView,
+    /// What stands before it beside its time.
+    pub behind: Option<String>,
+}
+
+impl Status {
+    /// Looks at everything.
+    pub(super) fn gather(config: &Config, now: &ZonedDateTime) -> Self {
+        let daemons = Daemons::look(config);
+        let mut status = Self {
+            name: name(config),
+            state: Health::Healthy,
+            time: now.timestamp(),
+            daemons,
+            rules_generation: 0,
+            attention: attention::of_daemons(daemons, config),
+            running: Vec::new(),
+            joins: Vec::new(),
+            holds: Vec::new(),
+            waiting: Vec::new(),
+        };
+        if let Err(error) = status.read_journal(config, now) {
+            status.attention.push(Attention::of_journal(&error));
+        }
+        status.state = match (daemons.running(), status.attention.is_empty()) {
+            (2, true) => Health::Healthy,
+            (2, false) => Health::Degraded,
+            _ => Health::Down,
+        };
+        status
+    }
+
+    fn read_journal(&mut self, config: &Config, now: &ZonedDateTime) -> Result<(), JournalError> {
+        let history = match History::open(&config.journal.folder) {
+            // It is said already that no manager runs.
+            Err(JournalError::None { .. }) => return Ok(()),
+            opened => opened?,
+        };
+        let look = Look { config: config.clone(), history, now: now.clone() };
+        let open = look.history.open_now()?;
+        self.rules_generation = open.rules.as_ref().map_or(0, |rules| rules.generation);
+        self.attention.extend(attention::of_rules(&open));
+        self.attention.extend(attention::of_failed_runs(&look, &open)?);
+        self.attention.extend(attention::of_parked(&open));
+        let (alarming, quiet) = attention::joins(&look, &open)?;
+        self.attention.extend(alarming);
+        self.joins = quiet.into_iter().map(JoinView::new).collect();
+        self.holds = open.holds.iter().map(HoldView::new).collect();
+        self.read_runs(&look, &open)
+    }
+
+    fn read_runs(&mut self, look: &Look, open: &Open) -> Result<(), JournalError> {
+        let state = look::state(&look.config, open, Map::new());
+        for run in &open.runs {
+            let view = RunView::new(run, look);
+            if matches!(run.stage, Stage::Waiting { .. }) {
+                self.waiting.push(WaitingRun { run: view, behind: behind(run, &state) });
+            } else {
+                let usual = look.history.usual_duration(run.worker.name(), &run.worker.args)?;
+                let usual_seconds = usual.map(|usual| usual.as_secs_f64());
+                self.running.push(Running { run: view, usual_seconds });
+            }
+        }
+        self.waiting.sort_by_key(|waiting| (waiting.run.due, waiting.run.number));
+        Ok(())
+    }
+}
+
+/// What stands before a run beside its time.
+pub(in crate::cli) fn behind(run: &Run, state: &State) -> Option<String> {
+    state.obstacle(run)
+}
+
+impl JoinView {
+    pub(super) fn new(join: &Join) -> Self {
+        Self {
+            number: join.id.0,
+            name: join.name.clone(),
+            needs: join.wants(),
+            launches: join.launches().len(),
+            deadline: join.deadline,
+            opened_by: join.opened_by.0,
+        }
+    }
+}
+
+impl HoldView {
+    fn new(hold: &Hold) -> Self {
+        Self {
+            number: hold.id.0,
+            target: hold.target.to_string(),
+            until: hold.until,
+            reason: hold.reason.clone(),
+            user: hold.user.clone(),
+        }
+    }
+}
+
+/// The folder of the configuration file; its own name if that has none.
+fn name(config: &Config) -> String {
+    let file = path::absolute(&config.file).unwrap_or_else(|_| config.file.clone());
+    let folder = file.parent().and_then(|folder| folder.file_name());
+    let name = folder.or_else(|| file.file_stem()).unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}

@@ -1,0 +1,113 @@
+//! The status as text.
+
+use std::fmt::Write as _;
+
+use jiff::{SignedDuration, ZonedDateTime};
+
+use super::attention;
+use super::gather::{Health, Status};
+use crate::cli::table::Table;
+use crate::cli::times;
+use crate::cli::view::arguments;
+
+impl Status {
+    pub(super) fn to_text(&self, now: &ZonedDateTime) -> String {
+        let state = match self.state {
+            Health::Healthy => "HEALTHY",
+            Health::Degraded => "DEGRADED",
+            Health::Down => "DOWN",
+        };
+        let mut text = format!(
+            "{}  {state}  daemons {}/2  rules generation {}           {}\n",
+            self.name,
+            self.daemons.running(),
+            self.rules_generation,
+            now.strftime("%H:%M")
+        );
+        for part in [self.attention(now), self.running(now), self.waiting(now)] {
+            text.push_str(&part);
+        }
+        text
+    }
+
+    fn attention(&self, now: &ZonedDateTime) -> String {
+        if self.attention.is_empty() {
+            return String::new();
+        }
+        let mut table = Table::indented(2);
+        for item in &self.attention {
+            table.row([
+                item.kind.heading().to_owned(),
+                item.number.map(|number| format!("#{number}")).unwrap_or_default(),
+                item.about.clone(),
+                item.since.map(|since| times::minute(since, now)).unwrap_or_default(),
+                item.help.clone().unwrap_or_default(),
+                // More would tear the table; `nowcast why` has all of it.
+                item.text.lines().next().unwrap_or_default().to_owned(),
+            ]);
+        }
+        format!("ATTENTION {}\n{table}", self.attention.len())
+    }
+
+    fn running(&self, now: &ZonedDateTime) -> String {
+        if self.running.is_empty() {
+            return "RUNNING nothing\n".to_owned();
+        }
+        let mut table = Table::new(&["RUNNING", "", "ARGS", "HOST", "FOR", "USUAL", ""]);
+        for running in &self.running {
+            let run = &running.run;
+            let usual = running.usual_seconds.map(SignedDuration::from_secs_f64);
+            table.row([
+                format!("  {}", run.worker),
+                format!("#{}", run.number),
+                arguments(&run.args),
+                run.host.clone(),
+                run.lasted().map(times::span).unwrap_or_default(),
+                usual.map(times::span).unwrap_or_default(),
+                match (run.state, &run.told_to_end) {
+                    ("running", None) => String::new(),
+                    ("running", Some(why)) => format!("is ending: {why}"),
+                    _ => format!("{}; its report is awaited", run.fate(now)),
+                },
+            ]);
+        }
+        table.to_string()
+    }
+
+    /// Joins, holds, and runs that wait for their time or behind something.
+    fn waiting(&self, now: &ZonedDateTime) -> String {
+        let mut table = Table::indented(0);
+        for join in &self.joins {
+            let mut text = attention::waits_for(&join.needs, join.launches);
+            if let Some(deadline) = join.deadline {
+                let _ = write!(text, "; overdue at {}", times::minute(deadline, now));
+            }
+            table.row(["JOIN".into(), format!("#{}", join.number), join.name.clone(), text]);
+        }
+        for hold in &self.holds {
+            let until = hold.until.map(|until| format!("until {}, ", times::minute(until, now)));
+            let reason = hold.reason.as_ref().map(|reason| format!(" ({reason})"));
+            let text = format!(
+                "{}by {}{}; nowcast release {} ends it",
+                until.unwrap_or_default(),
+                hold.user,
+                reason.unwrap_or_default(),
+                hold.number
+            );
+            table.row(["HOLD".into(), format!("#{}", hold.number), hold.target.clone(), text]);
+        }
+        for waiting in &self.waiting {
+            let due = waiting.run.due.filter(|due| *due > now.timestamp());
+            let (kind, text) = match (due, &waiting.behind) {
+                (Some(due), Some(behind)) => {
+                    ("DUE", format!("{}, blocked: {behind}", times::second(due, now)))
+                }
+                (Some(due), None) => ("DUE", times::second(due, now)),
+                (None, Some(behind)) => ("QUEUED", format!("behind {behind}")),
+                (None, None) => ("QUEUED", "for the manager".to_owned()),
+            };
+            table.row([kind.into(), format!("#{}", waiting.run.number), waiting.run.label(), text]);
+        }
+        table.to_string()
+    }
+}

@@ -1,0 +1,176 @@
+//! `nowcast tail WHAT`: what a run wrote to its output.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::look::Look;
+use super::operate::{self, Common};
+use super::print;
+use crate::core::Run;
+use crate::core::run::Stage;
+use crate::launch::{RunFolder, RunFolderState};
+use crate::store::journal::RunFilter;
+
+/// How often a followed run is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Bytes that are read at once.
+const STEP: u64 = 65_536;
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: operate::Place,
+    /// Go on until the run has ended
+    #[arg(short, long)]
+    follow: bool,
+    /// How many lines from the end
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
+    lines: usize,
+    /// The number of a run, or the name of a worker for its latest run
+    what: String,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let common = Common { place: args.place.clone(), json: false };
+    common.look(|look| match show(args, look) {
+        // The reader has read enough.
+        Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),
+        shown => shown.map(|()| ExitCode::SUCCESS),
+    })
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn show(args: &Args, look: &Look) -> anyhow::Result<()> {
+    let mut run = find(&args.what, look)?;
+    while matches!(run.stage, Stage::Waiting { .. }) {
+        if !args.follow {
+            anyhow::bail!("run {} waits to be launched; nowcast why {} says for what", run.id, run.id.0);
+        }
+        std::thread::sleep(LOOK_AGAIN);
+        run = find(&run.id.0.to_string(), look)?;
+    }
+    let folder = look
+        .run_folder(&run)
+        .with_context(|| format!("run {} was never launched: it has no output", run.id))?;
+    let path = folder.output_log();
+    let open = || File::open(&path);
+    let mut file = loop {
+        match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && args.follow && goes_on(&folder) => {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            opened => break opened.with_context(|| missing(&run, &path))?,
+        }
+    };
+    let start = start_of_last(&mut file, args.lines)?;
+    file.seek(SeekFrom::Start(start))?;
+    loop {
+        // Asked before the last reading, so that nothing is missed.
+        let goes_on = args.follow && goes_on(&folder);
+        copy(&mut file)?;
+        if !goes_on {
+            return Ok(());
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+fn missing(run: &Run, path: &Path) -> String {
+    format!("run {} has no output that could be read at {}", run.id, path.display())
+}
+
+/// A run by its number, or the latest of a worker.
+fn find(what: &str, look: &Look) -> anyhow::Result<Run> {
+    if let Ok(number) = operate::number(what) {
+        return look
+            .history
+            .run(number)?
+            .with_context(|| format!("there is no run {number}; nowcast runs shows which there are"));
+    }
+    let filter = RunFilter { worker: Some(what.to_owned()), limit: Some(1), ..RunFilter::default() };
+    look.history
+        .runs(&filter)?
+        .pop()
+        .with_context(|| format!("no run of {what} is known; nowcast why {what}"))
+}
+
+fn goes_on(folder: &RunFolder) -> bool {
+    !matches!(folder.state().map(|reading| reading.state), Ok(RunFolderState::Ended(_)) | Err(_))
+}
+
+/// Where the last so many lines begin.
+fn start_of_last(file: &mut File, lines: usize) -> io::Result<u64> {
+    let end = file.metadata()?.len();
+    let mut begin = end;
+    let mut found = 0;
+    let mut bytes = Vec::new();
+    while begin > 0 {
+        let from = begin.saturating_sub(STEP);
+        bytes.clear();
+        file.seek(SeekFrom::Start(from))?;
+        file.by_ref().take(begin - from).read_to_end(&mut bytes)?;
+        for (at, _) in bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
+            let line = from + at as u64 + 1;
+            // The end of the last line begins none.
+            found += usize::from(line < end);
+            if line < end && found >= lines || lines == 0 {
+                return Ok(if lines == 0 { end } else { line });
+            }
+        }
+        begin = from;
+    }
+    Ok(if lines == 0 { end } else { 0 })
+}
+
+fn copy(file: &mut File) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        if file.by_ref().take(STEP).read_to_end(&mut bytes)? == 0 {
+            return Ok(());
+        }
+        print::write(&bytes)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_found() {
+        for (text, lines, expected) in [
+            ("", 3, ""),
+            ("a\nb\nc\n", 2, "b\nc\n"),
+            ("a\nb\nc", 2, "b\nc"),
+            ("a\nb\n", 5, "a\nb\n"),
+            ("a\n\n\n", 1, "\n"),
+            ("a\nb\n", 0, ""),
+        ] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let start = start_of_last(&mut file, lines).unwrap();
+            assert_eq!(&text[usize::try_from(start).unwrap()..], expected, "{text:?} {lines}");
+        }
+    }
+
+    #[test]
+    fn lines_longer_than_a_step_are_found() {
+        let mut file = tempfile::tempfile().unwrap();
+        let long = "x".repeat(100_000);
+        write!(file, "first\n{long}\n{long}\n").unwrap();
+        assert_eq!(start_of_last(&mut file, 2).unwrap(), 6);
+    }
+}

@@ -1,0 +1,107 @@
+//! Times as people read and write them on the command line.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+
+use crate::config::duration;
+
+/// A span: `0:55`, `1:02:03`, `3d 04:00:00`.
+pub(super) fn span(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    let (days, hours, minutes, seconds) =
+        (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes}:{seconds:02}"),
+        (0, _) => format!("{hours}:{minutes:02}:{seconds:02}"),
+        _ => format!("{days}d {hours:02}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+/// A moment to the second, with its date if that is not today's.
+pub(super) fn second(moment: Timestamp, now: &ZonedDateTime) -> String {
+    written(moment, now, "%H:%M:%S")
+}
+
+/// A moment to the minute, with its date if that is not today's.
+pub(super) fn minute(moment: Timestamp, now: &ZonedDateTime) -> String {
+    written(moment, now, "%H:%M")
+}
+
+fn written(moment: Timestamp, now: &ZonedDateTime, time: &str) -> String {
+    let local = moment.to_zoned_datetime(now.time_zone().clone());
+    if local.date() == now.date() {
+        local.strftime(time).to_string()
+    } else {
+        local.strftime(&format!("%Y-%m-%d {time}")).to_string()
+    }
+}
+
+/// A moment in the past as people write it: `2d` (so long ago), `06:00` (the last one), `2026-03-14`,
+/// `2026-03-14 06:00`.
+pub(super) fn since(text: &str) -> Result<Timestamp, String> {
+    before(text, &ZonedDateTime::now())
+}
+
+fn before(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
+    let refuse = || format!("{text:?} is no moment; write it as 2d, 06:00, 2026-03-14 or 2026-03-14 06:00");
+    if let Ok(span) = duration::parse(text) {
+        return now.timestamp().checked_sub(span).map_err(|_| refuse());
+    }
+    if let Some(moment) = written_moment(text, now) {
+        return Ok(moment);
+    }
+    let time: Time = text.parse().map_err(|_| refuse())?;
+    let today = on(now.date(), time, now).filter(|today| today <= &now.timestamp());
+    today.or_else(|| on(now.date().yesterday().ok()?, time, now)).ok_or_else(refuse)
+}
+
+/// A moment that is written with its date. It is looked for before a time of day, which jiff also reads from the
+/// end of one.
+pub(super) fn written_moment(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
+    let local = |civil: DateTime| civil.to_zoned_datetime(now.time_zone().clone()).ok();
+    let civil = || text.parse().ok().and_then(local).map(|local| local.timestamp());
+    text.parse().ok().or_else(civil)
+}
+
+/// A time of day on a date.
+pub(super) fn on(date: Date, time: Time, now: &ZonedDateTime) -> Option<Timestamp> {
+    let local = date.to_datetime(time).to_zoned_datetime(now.time_zone().clone()).ok()?;
+    Some(local.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        for (seconds, text) in
+            [(-3, "0:00"), (55, "0:55"), (360, "6:00"), (3_723, "1:02:03"), (90_000, "1d 01:00:00")]
+        {
+            assert_eq!(span(SignedDuration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_moment_of_another_day_has_its_date() {
+        let now: ZonedDateTime = "2026-03-14T04:40:00-07:00[America/Vancouver]".parse().unwrap();
+        assert_eq!(minute("2026-03-14T10:46:12Z".parse().unwrap(), &now), "03:46");
+        assert_eq!(second("2026-03-13T10:46:12Z".parse().unwrap(), &now), "2026-03-13 03:46:12");
+    }
+
+    #[test]
+    fn a_moment_in_the_past_is_read_as_people_write_it() {
+        let now: ZonedDateTime = "2026-03-14T04:40:00-07:00[America/Vancouver]".parse().unwrap();
+        for (text, expected) in [
+            ("2d", "2026-03-12T11:40:00Z"),
+            ("04:00", "2026-03-14T11:00:00Z"),
+            ("06:00", "2026-03-13T13:00:00Z"),
+            ("2026-03-01", "2026-03-01T08:00:00Z"),
+            ("2026-03-01 06:00", "2026-03-01T14:00:00Z"),
+            ("2026-03-01T06:00:00Z", "2026-03-01T06:00:00Z"),
+        ] {
+            assert_eq!(before(text, &now), Ok(expected.parse().unwrap()), "{text}");
+        }
+        assert!(before("soon", &now).is_err());
+    }
+}

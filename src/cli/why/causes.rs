@@ -1,0 +1,276 @@
+//! The chain of causes: from a run or message back to the first message or the operator who began it.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::look::Look;
+use crate::cli::table::Table;
+use crate::cli::times;
+use crate::cli::view::{MessageView, RunView, label, spoken_by};
+use crate::core::record::{MessageRecord, Speaker, What};
+use crate::core::{Command, Number, Record, Run};
+
+/// Steps that are shown from what was asked about, and from the beginning; a worker that launches itself
+/// makes a chain without end.
+const NEAREST: usize = 14;
+const FIRST: usize = 6;
+
+/// Steps that are followed at all.
+const FOLLOWED: usize = 4_000;
+
+/// The steps, the nearest first.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Causes {
+    pub steps: Vec<Step>,
+    /// How many were left out in the middle.
+    pub left_out: usize,
+    /// After which step that was.
+    #[serde(skip)]
+    gap: usize,
+    /// Whether there are more than were followed.
+    pub is_cut: bool,
+}
+
+/// One cause.
+#[derive(Debug, Serialize)]
+pub(super) struct Step {
+    /// `run`, `message`, `join`, `command`, `event` or `gone`.
+    pub kind: &'static str,
+    pub number: u64,
+    pub time: Option<Timestamp>,
+    pub text: String,
+    /// The rule of a message.
+    pub detail: Option<String>,
+}
+
+/// Where the chain goes on.
+enum Next {
+    Event(Number),
+    Run(Number),
+    Ends,
+}
+
+impl Causes {
+    /// What led to a run.
+    pub(super) fn of_run(run: &Run, look: &Look) -> anyhow::Result<Self> {
+        let mut steps = Vec::new();
+        let next = behind_run(run, look, &mut steps)?;
+        Self::follow(next, steps, look)
+    }
+
+    /// What led to a message.
+    pub(super) fn of_message(record: &Record, look: &Look) -> anyhow::Result<Self> {
+        let What::Message(message) = &record.what else { return Ok(Self::default()) };
+        let mut steps = Vec::new();
+        let next = behind_message(record, message, look, &mut steps)?;
+        Self::follow(next, steps, look)
+    }
+
+    /// The event itself and what led to it.
+    pub(super) fn from_event(number: Number, look: &Look) -> anyhow::Result<Self> {
+        Self::follow(Next::Event(number), Vec::new(), look)
+    }
+
+    fn follow(mut next: Next, mut steps: Vec<Step>, look: &Look) -> anyhow::Result<Self> {
+        let mut is_cut = false;
+        loop {
+            if steps.len() >= FOLLOWED {
+                is_cut = true;
+                break;
+            }
+            next = match next {
+                Next::Ends => break,
+                Next::Run(number) => match look.history.run(number)? {
+                    None => gone(number, &mut steps),
+                    Some(run) => {
+                        let view = RunView::new(&run, look);
+                        let text = format!("run of {}: {}", view.label(), view.fate(&look.now));
+                        let time = view.started.or(view.due);
+                        steps.push(Step { kind: "run", number: number.0, time, text, detail: None });
+                        behind_run(&run, look, &mut steps)?
+                    }
+                },
+                Next::Event(number) => match look.history.event(number)? {
+                    None => gone(number, &mut steps),
+                    Some(record) => event(&record, look, &mut steps)?,
+                },
+            };
+        }
+        let left_out = steps.len().saturating_sub(NEAREST + FIRST);
+        if left_out > 0 {
+            steps.drain(NEAREST..NEAREST + left_out);
+        }
+        Ok(Self { steps, left_out, gap: NEAREST, is_cut })
+    }
+
+    /// For people: a step a line.
+    pub(super) fn to_lines(&self, look: &Look) -> Vec<String> {
+        let mut table = Table::indented(0);
+        let mut details = Vec::new();
+        for step in &self.steps {
+            let time = step.time.map(|time| times::second(time, &look.now)).unwrap_or_default();
+            table.row([format!("#{}", step.number), time, step.text.clone()]);
+            details.push(step.detail.clone());
+        }
+        let mut lines = Vec::new();
+        for (at, (line, detail)) in table.to_string().lines().zip(details).enumerate() {
+            if self.left_out > 0 && at == self.gap {
+                let more = if self.is_cut { "and more" } else { "more" };
+                lines.push(format!("… {} {more} …", self.left_out));
+            }
+            lines.push(line.to_owned());
+            lines.extend(detail.map(|detail| format!("    {detail}")));
+        }
+        lines
+    }
+}
+
+fn gone(number: Number, steps: &mut Vec<Step>) -> Next {
+    steps.push(Step {
+        kind: "gone",
+        number: number.0,
+        time: None,
+        text: "is older than the journal keeps (`journal: keep:`)".to_owned(),
+        detail: None,
+    });
+    Next::Ends
+}
+
+/// What stands between a run and the event whose decision wanted it, and that event.
+fn behind_run(run: &Run, look: &Look, steps: &mut Vec<Step>) -> anyhow::Result<Next> {
+    let made_in = look.history.event_until(run.id)?.filter(|event| event.number > run.cause);
+    if let Some(made_in) = made_in {
+        if let What::Command { .. } = &made_in.what {
+            command(&made_in, steps);
+        } else {
+            let waited_in = look.history.joins_of(made_in.number)?.into_iter().find(|join| {
+                join.closed_by == Some(made_in.number)
+                    && (join.what.opened_by == run.cause || join.what.counted.contains(&run.cause))
+            });
+            if let Some(join) = waited_in {
+                let last = describe(&made_in);
+                steps.push(Step {
+                    kind: "join",
+                    number: join.what.id.0,
+                    time: Some(made_in.at.timestamp()),
+                    text: format!(
+                        "waited in the join {} until {} {last} came",
+                        join.what.name, made_in.number
+                    ),
+                    detail: None,
+                });
+            }
+        }
+    }
+    Ok(Next::Event(run.cause))
+}
+
+/// A message in a few words.
+fn describe(record: &Record) -> String {
+    match &record.what {
+        What::Message(message) => match &message.message {
+            Some(said) => format!("{} ({})", said.source, said.r#type),
+            None => "a message".to_owned(),
+        },
+        _ => String::new(),
+    }
+}
+
+fn event(record: &Record, look: &Look, steps: &mut Vec<Step>) -> anyhow::Result<Next> {
+    let number = record.number.0;
+    let time = Some(record.at.timestamp());
+    let text = match &record.what {
+        What::Message(message) => {
+            let view = MessageView::new(record, message, look)?;
+            let spoken = spoken_by(message.speaker);
+            let spoken = if spoken.is_empty() { String::new() } else { format!(", {spoken}") };
+            let mut text = format!("message from {}{spoken}", view.label());
+            if view.outcome != "ruled" {
+                let _ = write!(text, ": {}", view.outcome);
+            }
+            steps.push(Step { kind: "message", number, time, text, detail: view.rule_text() });
+            return behind_message(record, message, look, steps);
+        }
+        What::Command { .. } => {
+            command(record, steps);
+            return Ok(Next::Ends);
+        }
+        What::RunEnded { run } => format!("the run {run} ended"),
+        What::Due => "its time came".to_owned(),
+        What::RulesLoaded { generation, .. } => format!("rules generation {generation} came into force"),
+        What::RulesRefused { reason } => format!("rules refused: {reason}"),
+        What::ChecklistRead { why } => format!("checklist read: {why}"),
+    };
+    steps.push(Step { kind: "event", number, time, text, detail: None });
+    Ok(Next::Ends)
+}
+
+fn behind_message(
+    record: &Record,
+    message: &MessageRecord,
+    look: &Look,
+    steps: &mut Vec<Step>,
+) -> anyhow::Result<Next> {
+    if matches!(message.speaker, Speaker::Operator | Speaker::Retry)
+        && let Some(asked) = look.history.command_after(record.number)?
+    {
+        command(&asked, steps);
+    }
+    let parked =
+        look.history.unparked_by(record.number)?.into_iter().find(|parked| parked.id < record.number);
+    Ok(match (message.speaker, parked, message.run) {
+        (Speaker::Operator, ..) => Next::Ends,
+        (Speaker::Retry, Some(parked), _) => Next::Event(parked.id),
+        (_, _, Some(run)) => Next::Run(run),
+        (_, _, None) => {
+            if let Some(said) = &message.message {
+                steps.push(Step {
+                    kind: "event",
+                    number: record.number.0,
+                    time: Some(record.at.timestamp()),
+                    text: format!(
+                        "{} was not launched by this manager: by hand, or by another program",
+                        said.source
+                    ),
+                    detail: None,
+                });
+            }
+            Next::Ends
+        }
+    })
+}
+
+fn command(record: &Record, steps: &mut Vec<Step>) {
+    let What::Command { user, command, answer } = &record.what else { return };
+    steps.push(Step {
+        kind: "command",
+        number: record.number.0,
+        time: Some(record.at.timestamp()),
+        text: format!("{user}: {}", asked(command)),
+        detail: Some(answer.lines().next().unwrap_or_default().to_owned()),
+    });
+}
+
+/// A command as its user would type it.
+pub(super) fn asked(command: &Command) -> String {
+    match command {
+        Command::Launch { worker, again: None } => format!("nowcast launch {}", label(worker)),
+        Command::Launch { worker, again: Some(run) } => {
+            format!("nowcast rerun {} ({})", run.0, label(worker))
+        }
+        Command::Retry { message: None, .. } => "nowcast retry --all".to_owned(),
+        Command::Retry { message: Some(message), .. } => format!("nowcast retry {}", message.0),
+        Command::Send { source, r#type, .. } => format!("nowcast send {source} {type:?}"),
+        Command::Kill { run } => format!("nowcast kill {}", run.0),
+        Command::Hold { target, .. } => format!("nowcast hold, {target}"),
+        Command::Release { what } => format!("nowcast release {}", what.0),
+        Command::Drop { what } => format!("nowcast drop {}", what.0),
+        Command::ChecklistSet { path, .. } => {
+            let path = path.split_whitespace().collect::<Vec<_>>().join(" ");
+            format!("nowcast checklist set {path}")
+        }
+        Command::ChecklistClear { .. } => "nowcast checklist clear".to_owned(),
+    }
+}

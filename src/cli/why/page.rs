@@ -1,0 +1,349 @@
+//! [`Page`]: what there is to say of one number, and what led to it.
+
+use std::fmt::Write as _;
+
+use anyhow::bail;
+use serde::Serialize;
+
+use super::causes::{Causes, asked};
+use super::section;
+use crate::cli::look::{self, Look};
+use crate::cli::status::{behind, needs};
+use crate::cli::times;
+use crate::cli::view::{MessageView, RunView, label, spoken_by};
+use crate::core::hold::Hold;
+use crate::core::joins::Join;
+use crate::core::parked::{Parked, ParkedWhat};
+use crate::core::record::{MessageRecord, Outcome, What};
+use crate::core::run::Stage;
+use crate::core::{Number, Record, Run, State};
+use crate::store::journal::Kept;
+use crate::yaml::Map;
+
+/// What there is to say of one number. Its keys are those of the JSON.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Page {
+    pub number: u64,
+    /// `run`, `message`, `join`, `hold`, `command` or `event`.
+    pub kind: &'static str,
+    pub title: String,
+    /// What happened to it, in words.
+    pub facts: Vec<String>,
+    pub run: Option<RunView>,
+    pub message: Option<MessageView>,
+    /// What led to it, the nearest first.
+    pub causes: Causes,
+    /// The commands that help.
+    pub help: Vec<String>,
+}
+
+impl Page {
+    /// The page of a number.
+    ///
+    /// # Errors
+    /// When nothing has it, or the journal cannot be read.
+    pub(super) fn of(number: Number, look: &Look) -> anyhow::Result<Self> {
+        let found = look.history.what(number)?;
+        if let Some(run) = &found.run {
+            return Self::of_run(run, look);
+        }
+        if let Some(hold) = &found.hold {
+            return Self::of_hold(hold, look);
+        }
+        if let Some(join) = &found.join {
+            return Self::of_join(join, found.parked.as_ref(), look);
+        }
+        let Some(record) = &found.event else {
+            bail!("there is nothing under {number}; nowcast runs and nowcast messages show numbers");
+        };
+        match &record.what {
+            What::Message(message) => Self::of_message(record, message, found.parked.as_ref(), look),
+            _ => Self::of_event(record, look),
+        }
+    }
+
+    /// The page of a run.
+    pub(super) fn of_run(run: &Run, look: &Look) -> anyhow::Result<Self> {
+        let view = RunView::new(run, look);
+        let now = &look.now;
+        let mut facts = Vec::new();
+        let mut help = Vec::new();
+        if let Some(started) = view.started {
+            facts.push(format!("launched at {}", times::second(started, now)));
+        }
+        facts.push(match view.ended {
+            Some(ended) => format!("{}, at {}", view.fate(now), times::second(ended, now)),
+            None => view.fate(now),
+        });
+        if let Some(before) = view.retry_of {
+            facts.push(format!("attempt {}, since #{before} failed", view.attempt));
+        }
+        if matches!(run.stage, Stage::Waiting { .. }) {
+            let state = look::state(&look.config, &look.history.open_now()?, Map::new());
+            facts.extend(behind(run, &state).map(|behind| format!("it waits behind {behind}")));
+            help.push(help_for_waiting(run, &state, look));
+        }
+        if run.is_running() {
+            if let Some(usual) = look.history.usual_duration(run.worker.name(), &run.worker.args)? {
+                facts.push(format!("usually it takes {}", times::span(usual)));
+            }
+            help.push(format!("nowcast kill {} ends it", run.id.0));
+        }
+        if let Some(record) = look.history.message_of_run(run)?
+            && let Some(message) = MessageView::of(&record, look)?
+        {
+            facts.push(format!("reported as #{} {}", message.number, message.label()));
+            facts.extend(outcome(&record, look)?);
+        }
+        if let Some(output) = &view.output {
+            facts.push(format!("output {}", output.display()));
+            help.push(format!("nowcast tail {} shows its output", run.id.0));
+        }
+        if run.ended_well() == Some(false) && run.is_closed() {
+            help.push(format!("nowcast rerun {} runs it again", run.id.0));
+        }
+        Ok(Self {
+            number: run.id.0,
+            kind: "run",
+            title: format!("run {} of {}", run.id, view.label()),
+            facts,
+            run: Some(view),
+            causes: Causes::of_run(run, look)?,
+            help,
+            ..Self::default()
+        })
+    }
+
+    fn of_message(
+        record: &Record,
+        message: &MessageRecord,
+        parked: Option<&Kept<Parked>>,
+        look: &Look,
+    ) -> anyhow::Result<Self> {
+        let view = MessageView::new(record, message, look)?;
+        let mut facts = vec![format!("came at {}", times::second(view.time, &look.now))];
+        let spoken = spoken_by(message.speaker);
+        if !spoken.is_empty() {
+            facts.push(spoken.to_owned());
+        }
+        facts.push(format!("it was answered with {:?}", view.reply));
+        facts.extend(view.payload.as_ref().filter(|payload| !payload.starts_with("null")).map(|payload| {
+            let shown: Vec<String> = payload.lines().map(|line| format!("  {line}")).collect();
+            format!("payload\n{}", shown.join("\n"))
+        }));
+        facts.extend(view.rule_text());
+        facts.extend(outcome(record, look)?);
+        let mut help = Vec::new();
+        match parked.map(|parked| parked.closed_by) {
+            Some(None) => {
+                facts.push("it is parked: its rule failed, so nothing is launched after it".to_owned());
+                help.push(format!(
+                    "repair the rule, then nowcast retry {0}; nowcast drop {0} gives it up",
+                    record.number.0
+                ));
+            }
+            Some(Some(by)) => facts.push(format!("it was parked until {by}")),
+            None => {}
+        }
+        Ok(Self {
+            number: record.number.0,
+            kind: "message",
+            title: format!("message {} from {}", record.number, view.label()),
+            facts,
+            message: Some(view),
+            causes: Causes::of_message(record, look)?,
+            help,
+            ..Self::default()
+        })
+    }
+
+    fn of_join(join: &Kept<Join>, parked: Option<&Kept<Parked>>, look: &Look) -> anyhow::Result<Self> {
+        let Kept { what, closed_by } = join;
+        let number = what.id.0;
+        let mut facts = Vec::new();
+        let mut help = Vec::new();
+        if closed_by.is_none() {
+            facts.push(needs(what));
+            for wanted in &what.wait_for {
+                help.push(format!("nowcast why {} says why that has not come", wanted.worker));
+            }
+            help.push(format!(
+                "nowcast release {number} launches at once what waits, nowcast drop {number} never"
+            ));
+        }
+        if let Some(deadline) = what.deadline {
+            facts.push(format!("overdue at {}", times::second(deadline, &look.now)));
+        }
+        for counted in &what.counted {
+            facts.push(format!("has {}", message_label(*counted, look)?));
+        }
+        for launch in what.launches() {
+            facts.push(format!("launch of {}, wanted by {}", label(&launch.worker), launch.cause));
+        }
+        if let Some(by) = closed_by {
+            facts.push(format!("over with {}", message_label(*by, look)?));
+        }
+        if let Some(Kept { what: parked, closed_by }) = parked {
+            facts.push(format!(
+                "what waited was parked at {}: {}",
+                times::second(parked.at.timestamp(), &look.now),
+                parked.reason
+            ));
+            match closed_by {
+                None => {
+                    help.push(format!(
+                        "nowcast release {number} launches it, nowcast drop {number} does not"
+                    ));
+                }
+                Some(by) => facts.push(format!("parked until {}", message_label(*by, look)?)),
+            }
+        }
+        Ok(Self {
+            number,
+            kind: "join",
+            title: format!("join {} of {}", what.id, what.name),
+            facts,
+            causes: Causes::from_event(what.opened_by, look)?,
+            help,
+            ..Self::default()
+        })
+    }
+
+    fn of_hold(hold: &Kept<Hold>, look: &Look) -> anyhow::Result<Self> {
+        let Kept { what, closed_by } = hold;
+        let mut facts = vec![format!("given by {}", what.user)];
+        facts.extend(what.reason.as_ref().map(|reason| format!("reason: {reason}")));
+        facts.extend(what.until.map(|until| format!("until {}", times::second(until, &look.now))));
+        let mut help = Vec::new();
+        if let Some(by) = closed_by {
+            facts.push(format!("over with {}", message_label(*by, look)?));
+        } else {
+            let open = look.history.open_now()?;
+            let waits = open.runs.iter().filter(|run| matches!(run.stage, Stage::Waiting { .. }));
+            let held = waits.filter(|run| what.holds(&run.worker));
+            facts.extend(held.map(|run| format!("holds {} {}", run.id, label(&run.worker))));
+            help.push(format!("nowcast release {} ends it", what.id.0));
+        }
+        let made_in = look.history.event_until(what.id)?;
+        Ok(Self {
+            number: what.id.0,
+            kind: "hold",
+            title: format!("hold {} of {}", what.id, what.target),
+            facts,
+            causes: made_in.map_or(Ok(Causes::default()), |event| Causes::from_event(event.number, look))?,
+            help,
+            ..Self::default()
+        })
+    }
+
+    fn of_event(record: &Record, look: &Look) -> anyhow::Result<Self> {
+        let mut facts = vec![format!("at {}", times::second(record.at.timestamp(), &look.now))];
+        let (kind, title) = match &record.what {
+            What::Command { user, command, answer } => {
+                facts.push(answer.clone());
+                ("command", format!("command {} of {user}: {}", record.number, asked(command)))
+            }
+            What::RunEnded { run } => ("event", format!("event {}: the end of run {run}", record.number)),
+            What::RulesLoaded { generation, hash } => {
+                facts.push(format!("their hash is {hash}"));
+                ("event", format!("event {}: rules generation {generation}", record.number))
+            }
+            What::RulesRefused { reason } => {
+                facts.push(reason.clone());
+                ("event", format!("event {}: rules were refused", record.number))
+            }
+            What::ChecklistRead { why } => {
+                facts.push(why.clone());
+                ("event", format!("event {}: the checklist was read from its file", record.number))
+            }
+            What::Due | What::Message(_) => ("event", format!("event {}: something was due", record.number)),
+        };
+        let runs = look.history.runs_caused_by(record.number)?;
+        facts.extend(runs.iter().map(|run| format!("launched {} {}", run.id, label(&run.worker))));
+        Ok(Self { number: record.number.0, kind, title, facts, ..Self::default() })
+    }
+
+    pub(super) fn to_text(&self, look: &Look) -> String {
+        let mut text = String::new();
+        section(&mut text, &self.title, &self.facts);
+        if self.facts.is_empty() {
+            let _ = writeln!(text, "{}", self.title);
+        }
+        section(&mut text, "BECAUSE", &self.causes.to_lines(look));
+        section(&mut text, "WHAT HELPS", &self.help);
+        text
+    }
+}
+
+/// What helps a run that waits.
+pub(super) fn help_for_waiting(run: &Run, state: &State, look: &Look) -> String {
+    let drop = format!("nowcast drop {} gives it up", run.id.0);
+    let is_early = matches!(run.stage, Stage::Waiting { due } if due > look.now.timestamp());
+    match state.holds.values().find(|hold| hold.holds(&run.worker)) {
+        Some(hold) => format!("nowcast release {} ends the hold, {drop}", hold.id.0),
+        None if is_early => format!("nowcast release {} launches it now, {drop}", run.id.0),
+        None => drop,
+    }
+}
+
+/// An event in a few words.
+fn message_label(number: Number, look: &Look) -> anyhow::Result<String> {
+    let record = look.history.event(number)?;
+    let text = match record.as_ref().map(|record| &record.what) {
+        Some(What::Message(message)) => message
+            .message
+            .as_ref()
+            .map_or_else(|| "a message".to_owned(), |said| format!("{} ({})", said.source, said.r#type)),
+        Some(What::Command { user, command, .. }) => format!("{user}: {}", asked(command)),
+        _ => String::new(),
+    };
+    Ok(format!("{number} {text}").trim_end().to_owned())
+}
+
+/// What came of a message.
+pub(super) fn outcome(record: &Record, look: &Look) -> anyhow::Result<Vec<String>> {
+    let What::Message(message) = &record.what else { return Ok(Vec::new()) };
+    let number = record.number;
+    let mut lines = Vec::new();
+    match &message.outcome {
+        Outcome::RuleFailed(why) => lines.push(format!("its rule failed: {why}")),
+        Outcome::NoFunction(why) => lines.push(format!("it has no rule: {why}")),
+        Outcome::Refused(why) => lines.push(format!("it was refused: {why}")),
+        Outcome::TriedAgain(run) => {
+            lines.push(format!("its run is tried again as {run}, so its rule was not called"));
+        }
+        Outcome::Cleared => lines.push("it cleared the checklist".to_owned()),
+        Outcome::Answered | Outcome::Ruled => {}
+    }
+    let runs = look.history.runs_caused_by(number)?;
+    lines.extend(runs.iter().map(|run| format!("it launched {} {}", run.id, label(&run.worker))));
+    let joins = look.history.joins_of(number)?;
+    for Kept { what: join, closed_by } in &joins {
+        let (id, name) = (join.id, &join.name);
+        if join.opened_by == number {
+            lines.push(format!("it opened the join {id} of {name}"));
+        }
+        // The message that completes a join is not in it any more.
+        if join.counted.contains(&number) || (*closed_by == Some(number) && join.opened_by != number) {
+            let completed = if *closed_by == Some(number) { ", which is over with that" } else { "" };
+            lines.push(format!("it counted in the join {id} of {name}{completed}"));
+        }
+        let waits = join.waiting.iter().filter(|launch| launch.cause == number && closed_by.is_none());
+        lines.extend(
+            waits.map(|launch| format!("{} waits in the join {id} of {name}", label(&launch.worker))),
+        );
+    }
+    let parked = look.history.open_now()?.parked;
+    for parked in &parked {
+        if let ParkedWhat::Launches { join, launches } = &parked.what {
+            let own = launches.iter().filter(|launch| launch.cause == number);
+            lines.extend(own.map(|launch| {
+                format!("{} is parked with the join {} of {join}", label(&launch.worker), parked.id)
+            }));
+        }
+    }
+    if message.outcome == Outcome::Ruled && lines.is_empty() {
+        lines.push("its rule returned nothing, so nothing was launched".to_owned());
+    }
+    Ok(lines)
+}

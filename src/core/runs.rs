@@ -1,0 +1,91 @@
+//! [`Runs`]: the open runs, found by what they wait for as fast among ten thousand as among ten.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+
+use jiff::Timestamp;
+
+use super::run::{Number, Run, RunId, Stage};
+
+/// The runs of which something is still to come. To be read it is a map of them, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Runs {
+    open: BTreeMap<RunId, Run>,
+    /// Those that wait, by their time.
+    waiting: BTreeSet<(Timestamp, RunId)>,
+    running: BTreeSet<RunId>,
+    ended: BTreeSet<RunId>,
+    /// Those that run or have ended, by their worker.
+    begun: BTreeMap<String, BTreeSet<RunId>>,
+}
+
+impl Deref for Runs {
+    type Target = BTreeMap<RunId, Run>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.open
+    }
+}
+
+impl Runs {
+    /// Those that run, oldest first.
+    pub fn running(&self) -> impl Iterator<Item = &Run> {
+        self.running.iter().filter_map(|id| self.open.get(id))
+    }
+
+    /// Those that have ended and whose rule is still to hear of it, oldest first.
+    pub fn ended(&self) -> impl Iterator<Item = &Run> {
+        self.ended.iter().filter_map(|id| self.open.get(id))
+    }
+
+    /// Those of a worker that run or have ended, oldest first.
+    pub fn begun(&self, worker: &str) -> impl Iterator<Item = &Run> {
+        self.begun.get(worker).into_iter().flatten().filter_map(|id| self.open.get(id))
+    }
+
+    /// Those that wait and whose time has come, in the order in which they are to go.
+    pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = &Run> {
+        let due = self.waiting.range(..=(now, Number(u64::MAX)));
+        due.filter_map(|(_, id)| self.open.get(id))
+    }
+
+    /// The next time after a moment at which the time of one that waits comes.
+    pub(super) fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
+        let from = std::ops::Bound::Excluded((after, Number(u64::MAX)));
+        self.waiting.range((from, std::ops::Bound::Unbounded)).next().map(|(due, _)| *due)
+    }
+
+    pub(super) fn put(&mut self, run: Run) {
+        self.remove(run.id);
+        match &run.stage {
+            Stage::Waiting { due } => {
+                self.waiting.insert((*due, run.id));
+            }
+            Stage::Launched { .. } => {
+                self.running.insert(run.id);
+            }
+            Stage::Ended { .. } => {
+                self.ended.insert(run.id);
+            }
+        }
+        if !matches!(run.stage, Stage::Waiting { .. }) {
+            self.begun.entry(run.worker.name().to_owned()).or_default().insert(run.id);
+        }
+        self.open.insert(run.id, run);
+    }
+
+    pub(super) fn remove(&mut self, id: RunId) {
+        let Some(run) = self.open.remove(&id) else { return };
+        if let Stage::Waiting { due } = run.stage {
+            self.waiting.remove(&(due, id));
+        }
+        self.running.remove(&id);
+        self.ended.remove(&id);
+        if let Some(begun) = self.begun.get_mut(run.worker.name()) {
+            begun.remove(&id);
+            if begun.is_empty() {
+                self.begun.remove(run.worker.name());
+            }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! A manager without a socket, a file or a process: what it hears, what it does, and a clock that the test turns.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+use nowcast::config;
+use nowcast::core::checklist::Checklist;
+use nowcast::core::hold::Target;
+use nowcast::core::record::{MessageRecord, What};
+use nowcast::core::rules::Wanted;
+use nowcast::core::{
+    Answer, CallId, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request,
+    RequestId, RuleAnswer, RuleCall, RuleError, Rules, RunId, State, decide, end_if_idle,
+};
+use nowcast::message::Message;
+use nowcast::yaml::{self, Value};
+
+const CONFIG: &str = "
+checklist file: checklist.yaml
+logging: {version: 1}
+zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
+message registry:
+  manager: {ack: message acknowledged}
+  next workers module: next_workers
+  workers:
+    weather:
+      checklist key: weather forecast
+      success: downloaded
+      failure: failed
+      failure 06: failed at six
+      crash: crashed
+      need: needs
+      clear checklist: clear
+    rivers: {checklist key: rivers, success: collected, failure: failed, crash: crashed}
+    ssh: {checklist key: ssh, success: collected, crash: crashed}
+    upload: {success: uploaded, failure: failed, crash: crashed}
+    mute: {success: done}
+";
+
+type Rule = Box<dyn Fn(&Message, &Value) -> Result<RuleAnswer, RuleError>>;
+
+/// One call of a rule.
+#[derive(Debug)]
+pub struct Called {
+    pub source: String,
+    pub r#type: String,
+    pub checklist: Value,
+    pub now: ZonedDateTime,
+}
+
+/// Rules that are a function of the test's.
+struct Fake {
+    rule: Rule,
+    calls: RefCell<Vec<Called>>,
+}
+
+impl Rules for Fake {
+    fn after(&self, message: &Message, _config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+        self.calls.borrow_mut().push(Called {
+            source: message.source.clone(),
+            r#type: message.r#type.clone(),
+            checklist: checklist.clone(),
+            now: now.clone(),
+        });
+        RuleCall::new((self.rule)(message, checklist))
+    }
+}
+
+pub struct Story {
+    pub state: State,
+    pub now: ZonedDateTime,
+    rules: Fake,
+    looked_at: Timestamp,
+    requests: u64,
+    /// What the journal's records make of nothing.
+    folded: State,
+}
+
+/// What came of something.
+#[derive(Debug, Default)]
+pub struct Heard {
+    pub replies: Vec<Message>,
+    /// The names of the workers that were launched.
+    pub launched: Vec<String>,
+    pub runs: Vec<RunId>,
+    pub told_to_end: Vec<RunId>,
+    pub log: Vec<String>,
+    pub records: Vec<Record>,
+    pub answers: Vec<Answer>,
+    pub others: Vec<Effect>,
+}
+
+impl Heard {
+    fn add(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Log(line) => self.log.push(format!("{} {}", line.level, line.text)),
+                Effect::Reply { message, .. } => self.replies.push(message),
+                Effect::Launch { run, worker, .. } => {
+                    self.launched.push(worker.name().to_owned());
+                    self.runs.push(run);
+                }
+                Effect::EndRun(run) => self.told_to_end.push(run),
+                Effect::Journal(record) => self.records.push(*record),
+                Effect::Answer { answer, .. } => self.answers.push(answer),
+                other => self.others.push(other),
+            }
+        }
+    }
+
+    pub fn reply(&self) -> &str {
+        &self.replies[0].r#type
+    }
+
+    /// The one run that was launched.
+    pub fn run(&self) -> RunId {
+        assert_eq!(self.runs.len(), 1, "one launch: {self:#?}");
+        self.runs[0]
+    }
+
+    /// The records of messages.
+    pub fn messages(&self) -> Vec<&MessageRecord> {
+        self.records
+            .iter()
+            .filter_map(|record| match &record.what {
+                What::Message(message) => Some(&**message),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Whether a line of that level has this in it.
+    pub fn says(&self, level: &str, text: &str) -> bool {
+        self.log.iter().any(|line| line.starts_with(level) && line.contains(text))
+    }
+}
+
+/// A manager with these rules.
+pub fn story(rule: impl Fn(&Message, &Value) -> Result<RuleAnswer, RuleError> + 'static) -> Story {
+    configured("{}", rule)
+}
+
+/// A manager with these rules and this in the section `workers:`.
+pub fn configured(
+    workers: &str,
+    rule: impl Fn(&Message, &Value) -> Result<RuleAnswer, RuleError> + 'static,
+) -> Story {
+    let now: ZonedDateTime = "2026-03-14T04:00:00-07:00[America/Vancouver]".parse().expect("a moment");
+    let state = State::new(config(workers), Checklist::default());
+    Story {
+        folded: state.clone(),
+        state,
+        looked_at: now.timestamp(),
+        now,
+        rules: Fake { rule: Box::new(rule), calls: RefCell::default() },
+        requests: 0,
+    }
+}
+
+/// A manager whose rules want nothing.
+pub fn quiet(workers: &str) -> Story {
+    configured(workers, |_, _| Ok(RuleAnswer::default()))
+}
+
+pub fn config(workers: &str) -> Arc<config::Config> {
+    let text = format!("{CONFIG}workers: {workers}\n");
+    let (config, _) =
+        config::parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| None).expect("a good one");
+    Arc::new(config)
+}
+
+impl Story {
+    /// Something happens now.
+    pub fn happens(&mut self, event: Event) -> Heard {
+        let mut effects = decide(&mut self.state, event, &self.rules, &self.now);
+        effects.extend(end_if_idle(&self.state));
+        let mut heard = Heard::default();
+        heard.add(effects);
+        self.fold(&heard.records);
+        heard
+    }
+
+    /// A worker's message.
+    pub fn hears(&mut self, source: &str, r#type: &str, payload: &str) -> Heard {
+        self.hears_message(Message::new(source, r#type, yaml::read(payload).expect("YAML")))
+    }
+
+    /// A worker's message without a payload that names its run.
+    pub fn hears_of(&mut self, run: RunId, source: &str, r#type: &str) -> Heard {
+        let mut message = Message::new(source, r#type, Value::Null);
+        message.run = Some(run.0.to_string());
+        self.hears_message(message)
+    }
+
+    fn hears_message(&mut self, message: Message) -> Heard {
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        let body = message.encode().into_bytes();
+        let heard =
+            self.happens(Event::Request(Request { request, ticket: None, body, message: Ok(message) }));
+        assert_eq!(heard.replies.len(), 1, "every request gets one reply");
+        assert_eq!(heard.messages().len(), 1, "every request makes one record of a message");
+        heard
+    }
+
+    pub fn ends(&mut self, run: RunId, ending: Ending) -> Heard {
+        self.happens(Event::RunEnded { run, ending })
+    }
+
+    /// An operator's request.
+    pub fn asks(&mut self, command: Command) -> (Answer, Heard) {
+        self.asks_with(command, None)
+    }
+
+    pub fn asks_with(&mut self, command: Command, checklist_then: Option<Value>) -> (Answer, Heard) {
+        let heard = self.happens(Event::Command {
+            call: Some(CallId(7)),
+            user: "ana".to_owned(),
+            command: command.clone(),
+            checklist_then,
+        });
+        let [answer] = heard.answers.as_slice() else { panic!("one answer: {heard:#?}") };
+        let answer = answer.clone();
+        let kept = heard.records.last().expect("a record");
+        let expected = What::Command { user: "ana".to_owned(), command, answer: answer.text.clone() };
+        assert_eq!(kept.what, expected, "a request is kept with its answer");
+        (answer, heard)
+    }
+
+    /// Asks for a launch, and answers its run.
+    pub fn wants(&mut self, worker: NextWorker) -> RunId {
+        let (answer, _) = self.asks(Command::Launch { worker, again: None });
+        assert_eq!(answer.numbers.len(), 1);
+        answer.numbers[0]
+    }
+
+    pub fn holds(&mut self, target: Target) -> Number {
+        let (answer, _) = self.asks(Command::Hold { target, until: None, reason: None });
+        answer.numbers[0]
+    }
+
+    /// Time passes. As the manager's loop does it, what is due is looked at when it is due.
+    pub fn passes(&mut self, seconds: i64) -> Heard {
+        let until = &self.now + SignedDuration::from_secs(seconds);
+        let mut heard = Heard::default();
+        let mut looks = 0;
+        while let Some(due) = self.state.next_due(self.looked_at).filter(|due| *due <= until.timestamp()) {
+            looks += 1;
+            assert!(looks < 100, "the manager would turn in circles at {due}");
+            let at = due.max(self.now.timestamp());
+            self.now = at.to_zoned_datetime(self.now.time_zone().clone());
+            self.looked_at = at;
+            let effects = decide(&mut self.state, Event::Due, &self.rules, &self.now);
+            let mut now = Heard::default();
+            now.add(effects);
+            self.fold(&now.records);
+            heard.launched.extend(now.launched);
+            heard.runs.extend(now.runs);
+            heard.told_to_end.extend(now.told_to_end);
+            heard.log.extend(now.log);
+            heard.records.extend(now.records);
+            heard.others.extend(now.others);
+        }
+        self.now = until;
+        heard
+    }
+
+    /// Other rules from now on.
+    pub fn rules(&mut self, rule: impl Fn(&Message, &Value) -> Result<RuleAnswer, RuleError> + 'static) {
+        self.rules.rule = Box::new(rule);
+    }
+
+    /// The rules' calls since this was asked the last time.
+    pub fn calls(&self) -> Vec<Called> {
+        self.rules.calls.take()
+    }
+
+    /// Which rules were called since this was asked the last time, as `weather success`.
+    pub fn called(&self) -> Vec<String> {
+        self.calls().iter().map(|call| format!("{} {}", call.source, call.r#type)).collect()
+    }
+
+    /// A manager that starts anew knows the same.
+    fn fold(&mut self, records: &[Record]) {
+        for record in records {
+            let payload = match &record.what {
+                What::Message(message) => message.message.as_ref().map(|message| message.payload.clone()),
+                _ => None,
+            };
+            for change in &record.changes {
+                self.folded.apply(change, &payload.clone().unwrap_or_default());
+            }
+        }
+        assert_eq!(self.folded.runs, self.state.runs);
+        assert_eq!(self.folded.joins, self.state.joins);
+        assert_eq!(self.folded.parked, self.state.parked);
+        assert_eq!(self.folded.holds, self.state.holds);
+        assert_eq!(self.folded.rules, self.state.rules);
+        assert_eq!(self.folded.checklist, self.state.checklist);
+    }
+}
+
+pub fn worker(name: &str) -> NextWorker {
+    NextWorker::new(format!("nowcast.workers.{name}"), Vec::new())
+}
+
+pub fn seconds(seconds: i64) -> SignedDuration {
+    SignedDuration::from_secs(seconds)
+}
+
+/// A launch that waits some seconds.
+pub fn delayed(name: &str, delay: i64) -> NextWorker {
+    let mut worker = worker(name);
+    worker.options.delay = Some(seconds(delay));
+    worker
+}
+
+pub fn launch(names: &[&str]) -> RuleAnswer {
+    launches(names.iter().map(|name| worker(name)).collect())
+}
+
+pub fn launches(next_workers: Vec<NextWorker>) -> RuleAnswer {
+    RuleAnswer { next_workers, join: None }
+}
+
+pub fn nothing() -> RuleAnswer {
+    RuleAnswer::default()
+}
+
+pub fn failed() -> RuleError {
+    RuleError::Failed("next_workers.lua:3: no".into())
+}
+
+/// `rivers`, `14 rivers` or `rivers: success`.
+pub fn wanted(text: &str) -> Wanted {
+    let (name, r#type) = text.split_once(": ").map_or((text, None), |(name, r#type)| (name, Some(r#type)));
+    let (count, name) =
+        name.split_once(' ').map_or((1, name), |(count, name)| (count.parse().expect("a count"), name));
+    Wanted { worker: name.into(), r#type: r#type.map(str::to_owned), count }
+}
+
+/// Launches and a race set.
+pub fn join(names: &[&str], must_finish: &[&str]) -> RuleAnswer {
+    let wait_for = must_finish.iter().map(|text| wanted(text)).collect();
+    RuleAnswer { join: Some(JoinRequest { wait_for, ..JoinRequest::default() }), ..launch(names) }
+}
+
+pub fn stop_of(heard: &Heard) -> Option<u8> {
+    heard.others.iter().find_map(|effect| match effect {
+        Effect::Stop { status } => Some(*status),
+        _ => None,
+    })
+}

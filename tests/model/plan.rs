@@ -1,0 +1,195 @@
+//! What can happen on a day, and random days.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+/// The workers by name. The registry has no `crash` for `d` and does not know `x`.
+pub const WORKERS: [&str; 5] = ["a", "b", "c", "d", "x"];
+
+/// The message types that are used; no worker has the last.
+pub const TYPES: [&str; 5] = ["success", "failure", "failure late", "crash", "sucess"];
+
+/// A worker's settings in the configuration: max running, timeout, retries, retry delay.
+pub type Settings = (Option<u32>, Option<i64>, Option<u32>, Option<i64>);
+
+const NONE: Settings = (None, None, None, None);
+
+/// The configurations that a manager can have: the settings of each worker.
+pub const CONFIGS: [[Settings; 5]; 3] = [
+    [NONE; 5],
+    [
+        (Some(1), Some(3), Some(1), None),
+        (Some(2), None, None, Some(4)),
+        NONE,
+        (None, None, Some(2), None),
+        (None, Some(2), Some(1), None),
+    ],
+    [
+        (Some(2), None, Some(2), Some(3)),
+        (Some(1), Some(5), Some(1), Some(1)),
+        (Some(1), None, None, None),
+        NONE,
+        NONE,
+    ],
+];
+
+/// A launch as a rule or an operator wants it; times in seconds, `at` since the day began.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Launch {
+    pub worker: usize,
+    pub is_far: bool,
+    pub is_debug: bool,
+    pub delay: Option<i64>,
+    pub at: Option<i64>,
+    pub timeout: Option<i64>,
+    pub retries: Option<u32>,
+    pub retry_delay: Option<i64>,
+}
+
+/// What must come: worker, type, how often.
+pub type Wanted = (usize, Option<usize>, u32);
+
+/// A join as a rule asks for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Join {
+    pub name: Option<usize>,
+    pub wait_for: Vec<Wanted>,
+    pub launch: Vec<Launch>,
+    pub timeout: Option<i64>,
+}
+
+/// What a worker's rule answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rule {
+    Answers(Vec<Launch>, Option<Join>),
+    Fails,
+    IsMissing,
+}
+
+/// What a hold holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Held {
+    All,
+    Worker(usize),
+    Far,
+}
+
+/// Something that an operator or a worker names: one of what is there, or any number.
+#[derive(Debug, Clone)]
+pub enum Which {
+    OfThese(usize),
+    Any(u64),
+}
+
+#[derive(Debug, Clone)]
+pub enum Step {
+    Message { worker: usize, r#type: usize, value: Option<i64>, run: Option<Which> },
+    Need { worker: usize },
+    ClearByWorker { worker: usize },
+    End { run: usize, status: i32 },
+    Pass { seconds: i64 },
+    Rule { worker: usize, rule: Rule },
+    Configure { config: usize },
+    Launch(Launch),
+    Kill(Which),
+    Hold { held: Held, seconds: Option<i64> },
+    Release(Which),
+    Drop(Which),
+    Retry(Option<Which>),
+    Send { worker: usize, r#type: usize, value: Option<i64> },
+    Set { worker: usize, value: i64 },
+    Clear { force: bool },
+}
+
+fn launch() -> impl Strategy<Value = Launch> {
+    (
+        0..5_usize,
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.1),
+        option::weighted(0.2, 0..6_i64),
+        option::weighted(0.1, 0..40_i64),
+        option::weighted(0.2, 0..6_i64),
+        option::weighted(0.2, 0..3_u32),
+        option::weighted(0.2, 0..5_i64),
+    )
+        .prop_map(|(worker, is_far, is_debug, delay, at, timeout, retries, retry_delay)| Launch {
+            worker,
+            is_far,
+            is_debug,
+            delay,
+            at,
+            timeout,
+            retries,
+            retry_delay,
+        })
+}
+
+fn join() -> impl Strategy<Value = Join> {
+    (
+        option::of(0..2_usize),
+        vec((0..4_usize, option::weighted(0.3, 0..4_usize), 1..3_u32), 0..4),
+        vec(launch(), 0..2),
+        option::weighted(0.3, 0..10_i64),
+    )
+        .prop_map(|(name, wait_for, launch, timeout)| Join { name, wait_for, launch, timeout })
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    prop_oneof![
+        8 => (vec(launch(), 0..3), option::weighted(0.5, join()))
+            .prop_map(|(launches, join)| Rule::Answers(launches, join)),
+        3 => Just(Rule::Fails),
+        1 => Just(Rule::IsMissing),
+    ]
+}
+
+fn which() -> impl Strategy<Value = Which> {
+    prop_oneof![6 => (0..100_usize).prop_map(Which::OfThese), 1 => (0..60_u64).prop_map(Which::Any)]
+}
+
+fn value() -> impl Strategy<Value = Option<i64>> {
+    option::of(0..9_i64)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let held = prop_oneof![
+        2 => Just(Held::All),
+        2 => (0..5_usize).prop_map(Held::Worker),
+        1 => Just(Held::Far),
+    ];
+    prop_oneof![
+        12 => (0..5_usize, 0..5_usize, value(), option::weighted(0.6, which()))
+            .prop_map(|(worker, r#type, value, run)| Step::Message { worker, r#type, value, run }),
+        // Most messages come from runs.
+        12 => (0..4_usize, value(), which()).prop_map(|(r#type, value, run)| Step::Message {
+            worker: usize::MAX,
+            r#type,
+            value,
+            run: Some(run)
+        }),
+        1 => (0..5_usize).prop_map(|worker| Step::Need { worker }),
+        1 => (0..5_usize).prop_map(|worker| Step::ClearByWorker { worker }),
+        10 => (0..100_usize, 0..2_i32).prop_map(|(run, status)| Step::End { run, status }),
+        8 => (0..5_i64).prop_map(|seconds| Step::Pass { seconds }),
+        6 => (0..4_usize, rule()).prop_map(|(worker, rule)| Step::Rule { worker, rule }),
+        1 => (0..CONFIGS.len()).prop_map(|config| Step::Configure { config }),
+        5 => launch().prop_map(Step::Launch),
+        2 => which().prop_map(Step::Kill),
+        2 => (held, option::of(0..8_i64)).prop_map(|(held, seconds)| Step::Hold { held, seconds }),
+        4 => which().prop_map(Step::Release),
+        2 => which().prop_map(Step::Drop),
+        3 => option::weighted(0.8, which()).prop_map(Step::Retry),
+        1 => (0..5_usize, 0..5_usize, value())
+            .prop_map(|(worker, r#type, value)| Step::Send { worker, r#type, value }),
+        1 => (0..4_usize, 0..9_i64).prop_map(|(worker, value)| Step::Set { worker, value }),
+        1 => prop::bool::ANY.prop_map(|force| Step::Clear { force }),
+    ]
+}
+
+/// A random day: the rules as it begins, and what happens.
+pub type Day = (Vec<Rule>, usize, Vec<Step>);
+
+pub fn day() -> impl Strategy<Value = Day> {
+    (vec(rule(), 4), 0..CONFIGS.len(), vec(step(), 1..50))
+}

@@ -1,0 +1,176 @@
+//! `nowcast status`: what needs attention comes first.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::system::{System, system};
+
+fn status(system: &System) -> Value {
+    let (_, text) = system.operation(&["status", "--json"]);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The kinds of what needs attention.
+fn attention(system: &System) -> Vec<String> {
+    let status = status(system);
+    let items = status["attention"].as_array().expect("a list");
+    items.iter().map(|item| item["kind"].as_str().expect("text").to_owned()).collect()
+}
+
+/// The line of the text that begins with a word.
+fn line(text: &str, word: &str) -> String {
+    let found = text.lines().find(|line| line.trim_start().starts_with(word));
+    found.unwrap_or_else(|| panic!("no {word} in\n{text}")).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_healthy_system_says_so_and_its_exit_status_too() {
+    let system = system().start();
+    let text = system.operate(&["status"]);
+    let name = system.path("").file_name().expect("a name").to_string_lossy().into_owned();
+    let first = line(&text, &name);
+    assert!(first.starts_with(&format!("{name} HEALTHY daemons 2/2 rules generation 1 ")), "{text}");
+    assert!(text.contains("RUNNING nothing"), "{text}");
+    assert!(!text.contains("ATTENTION"), "{text}");
+}
+
+#[test]
+fn without_daemons_it_says_which_are_missing_and_shows_what_the_journal_has() {
+    let mut system = system().start();
+    system.operate(&["launch", "--delay", "1h", "awaken"]);
+    for daemon in ["manager", "broker"] {
+        system.signal(daemon, rustix::process::Signal::TERM);
+        system.wait_for_end(daemon);
+    }
+    let (code, text) = system.operation(&["status"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains(" DOWN  daemons 0/2"), "{text}");
+    assert!(
+        line(&text, "DAEMON  broker")
+            .contains("nowcast broker nowcast.yaml nobody listens on localhost port")
+    );
+    assert!(line(&text, "DAEMON  manager").contains("nowcast manager nowcast.yaml it is not running"));
+    assert!(line(&text, "DUE").contains("awaken"), "{text}");
+}
+
+#[test]
+fn before_the_first_manager_it_is_down_and_no_error() {
+    let system = system().prepare();
+    let (code, text) = system.operation(&["status"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains(" DOWN  daemons 0/2"), "{text}");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_status_2() {
+    let system = system().section("workers: {awaken: {max runing: 1}}").prepare();
+    let (code, text) = system.operation(&["status"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("max runing"), "{text}");
+}
+
+#[test]
+fn what_runs_is_shown_with_its_arguments_and_what_is_usual() {
+    let system = system().start();
+    system.operate(&["launch", "awaken"]);
+    system.wait_for("the first run's report", || {
+        (system.operate(&["runs", "--worker", "awaken"]).contains("done")).then_some(())
+    });
+    system.operate(&["launch", "sleep", "--sleep-time", "1000"]);
+    system.wait_for_log("manager", "launching NextWorker(module='sleep'");
+    let text = system.operate(&["status"]);
+    assert!(line(&text, "RUNNING").starts_with("RUNNING ARGS HOST FOR"), "{text}");
+    assert!(line(&text, "sleep").contains("--sleep-time 1000 localhost 0:0"), "{text}");
+    let running = &status(&system)["running"];
+    assert_eq!(running[0]["args"], serde_json::json!(["--sleep-time", "1000"]));
+    assert_eq!(running[0]["state"], "running");
+    let number = running[0]["number"].to_string();
+    system.operate(&["kill", &number]);
+}
+
+#[test]
+fn a_failed_run_needs_attention_until_one_like_it_goes_well() {
+    let system = system()
+        .section("workers: {sleep: {command: [sh, -c, 'test -e ok']}, awaken: {command: ['false']}}")
+        .start();
+    // A worker that is told to report nothing is over at its end.
+    system.operate(&["launch", "sleep", "--debug"]);
+    system.wait_for("the failure", || (attention(&system) == ["failed"]).then_some(()));
+    let (code, text) = system.operation(&["status"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains(" DEGRADED  "), "{text}");
+    let failed = line(&text, "FAILED");
+    assert!(failed.contains("sleep --debug"), "{text}");
+    assert!(failed.contains("nowcast why "), "{text}");
+    std::fs::write(system.path("ok"), "").expect("a file");
+    let run = status(&system)["attention"][0]["number"].to_string();
+    system.operate(&["launch", "sleep", "--debug", "other"]);
+    system.wait_for("another run", || {
+        system.operate(&["runs", "--worker", "sleep"]).contains("done").then_some(())
+    });
+    assert_eq!(attention(&system), ["failed"], "other arguments make nothing good");
+    system.operate(&["rerun", &run]);
+    system.wait_for("the success", || attention(&system).is_empty().then_some(()));
+    assert_eq!(system.operation(&["status"]).0, Some(0));
+}
+
+#[test]
+fn what_is_parked_or_overdue_soon_or_refused_needs_attention() {
+    let system = system()
+        .worker("ssh: {success: yes, crash: no}")
+        .worker("rivers: {success: yes, crash: no}")
+        .rules(
+            "function after_sleep() error('not yet') end
+             function after_keyless() return {}, Join{ name = 'forcing', wait_for = { 'ssh' }, launch = { NextWorker('awaken') }, timeout = '10m' } end
+             function after_rivers() return {}, { 'ssh', 'rivers' } end",
+        )
+        .start();
+    system.send("sleep", "success", "null");
+    system.send("keyless", "success", "null");
+    system.send("rivers", "success", "null");
+    // The join that no rule of the message after this would count in.
+    let text = system.operation(&["status"]).1;
+    assert_eq!(attention(&system), ["message", "join"], "{text}");
+    assert!(line(&text, "MESSAGE").contains("sleep (success)"), "{text}");
+    assert!(line(&text, "MESSAGE").contains("nowcast retry "), "{text}");
+    assert!(line(&text, "MESSAGE").contains("not yet"), "{text}");
+    assert!(line(&text, "JOIN").contains("forcing"), "{text}");
+    assert!(line(&text, "JOIN").contains("needs ssh, 1 launch waits; overdue at"), "{text}");
+    let quiet = status(&system)["joins"].clone();
+    assert_eq!(quiet[0]["name"], "rivers", "{quiet}");
+    assert_eq!(quiet[0]["needs"], "ssh", "{quiet}");
+    // Opened again, the first one is parked.
+    system.send("keyless", "success", "null");
+    let text = system.operation(&["status"]).1;
+    assert!(line(&text, "LAUNCHES").contains("nowcast release "), "{text}");
+    system.write_rules("function after_sleep( end");
+    system.send("rivers", "success", "null");
+    let text = system.operation(&["status"]).1;
+    assert!(line(&text, "RULES").contains("next_workers.lua"), "{text}");
+    assert!(attention(&system).contains(&"rules".to_owned()));
+}
+
+#[test]
+fn holds_and_what_waits_behind_them_are_shown() {
+    let system = system().start();
+    system.operate(&["hold", "--worker", "awaken", "--until", "3h", "--reason", "maintenance"]);
+    system.operate(&["launch", "awaken"]);
+    system.operate(&["launch", "--delay", "1h", "sleep"]);
+    let text = system.operate(&["status"]);
+    let hold = line(&text, "HOLD");
+    assert!(hold.contains("worker awaken until "), "{text}");
+    assert!(hold.contains("(maintenance)"), "{text}");
+    assert!(line(&text, "QUEUED").contains("awaken behind hold #"), "{text}");
+    assert!(line(&text, "DUE").contains("sleep"), "{text}");
+}
+
+#[test]
+fn watching_shows_it_again_and_again() {
+    let mut system = system().start();
+    let command: Command = system.command(&["status", "-w"]);
+    system.spawn("watch", command);
+    system.wait_for_log_count("watch", "HEALTHY  daemons 2/2", 2);
+    system.signal("watch", rustix::process::Signal::INT);
+    system.wait_for_end("watch");
+}
