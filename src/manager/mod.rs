@@ -288,17 +288,17 @@ impl Manager {
         }
         let mut events = std::mem::take(&mut self.first);
         events.extend(self.receive()?);
-        // What still waits could be what something that is overdue waits for.
-        let are_all = events.len() < receive::BATCH && !self.held.is_waiting();
+        let more_waits = events.len() >= receive::BATCH || self.held.is_waiting();
         let ended = self.performer.runs.ended()?;
         events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
         events.extend(self.receive_calls());
         events.extend(signals.take().into_iter().map(Event::Signal));
         let now = Timestamp::now();
-        // Somebody may have set the clock back.
+        // The clock may have been set back.
         self.looked_at = self.looked_at.min(now);
+        // Nothing is called overdue or silent while what it waits for may still wait in the socket.
         let is_due = self.state.next_due(self.looked_at).is_some_and(|due| due <= now);
-        if is_due && are_all && Instant::now() >= self.settled_at {
+        if is_due && !more_waits && Instant::now() >= self.settled_at {
             self.looked_at = now;
             events.push(Event::Due);
         }

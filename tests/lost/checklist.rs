@@ -136,7 +136,7 @@ fn a_file_that_is_no_checklist_any_more_is_set_aside_and_the_journal_wins() {
         expect_seal(&system);
         let kept = fs::read(system.path("checklist.yaml.damaged-1")).expect("it is kept");
         assert_eq!(kept, content);
-        system.wait_for_log("manager", "running with the checklist of the journal, and writing it");
+        system.wait_for_log("manager", "running with the checklist in memory, and writing it");
         fs::write(system.path("checklist.yaml"), content).expect("written");
         reload(&system);
         system.wait_for_checklist(BOTH);

@@ -15,6 +15,9 @@ use super::error::JournalError;
 /// that program's process, which lets go of it when it becomes the program.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the lock of a living one is waited for, which may have let go of it in the same way.
+const PATIENCE_WITH_THE_LIVING: Duration = Duration::from_millis(250);
+
 /// How often it is tried meanwhile.
 const AGAIN: Duration = Duration::from_millis(10);
 
@@ -36,7 +39,7 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(unusable)?;
-        let until = Instant::now() + PATIENCE;
+        let start = Instant::now();
         loop {
             match file.try_lock() {
                 Ok(()) => break,
@@ -44,7 +47,8 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(unusable(error)),
             }
             let pid = number(&file, "process").map_err(unusable)?.and_then(|pid| pid.try_into().ok());
-            if pid.is_none_or(is_alive) || Instant::now() >= until {
+            let patience = if pid.is_none_or(is_alive) { PATIENCE_WITH_THE_LIVING } else { PATIENCE };
+            if start.elapsed() >= patience {
                 return Err(JournalError::Locked { folder: folder.to_owned(), pid });
             }
             thread::sleep(AGAIN);
