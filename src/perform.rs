@@ -107,6 +107,9 @@ impl Performer {
             }
         }
         failpoint::pass("manager: replied");
+        if !launches.is_empty() {
+            self.checklist_file.hurry(Instant::now());
+        }
         performed.events.extend(self.write_checklist(state));
         failpoint::pass("manager: checklist written");
         for (run, folder, worker) in launches {

@@ -20,6 +20,9 @@ use crate::yaml::{self, Keys, Map, Value};
 /// Bytes above which the file is written beside the loop instead of in it.
 const LARGE: usize = 1_000_000;
 
+/// How long a small file waits for more changes, unless somebody is about to read it.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// How long after a change the writing of a large file begins at the latest.
 const DELAY: Duration = Duration::from_millis(250);
 
@@ -163,11 +166,18 @@ impl ChecklistFile {
         Err(io::Error::other("ten thousand damaged ones are there already"))
     }
 
-    /// Notes that the checklist changed at `now`. The file is written by the next
-    /// [`ChecklistFile::tick`]; a large one a little later, so that many changes make one write.
+    /// Notes that the checklist changed at `now`. The file is written a little later, by
+    /// [`ChecklistFile::tick`], so that many changes make one write.
     pub fn changed(&mut self, now: Instant) {
-        let delay = if self.is_large() { DELAY } else { Duration::ZERO };
+        let delay = if self.is_large() { DELAY } else { GATHER };
         self.due.get_or_insert(now + delay);
+    }
+
+    /// Somebody is about to read the file: a small one is written by the next [`ChecklistFile::tick`].
+    pub fn hurry(&mut self, now: Instant) {
+        if !self.is_large() && !self.failing {
+            self.due = self.due.map(|due| due.min(now));
+        }
     }
 
     /// When the next [`ChecklistFile::tick`] has something to do.

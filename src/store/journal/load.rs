@@ -42,8 +42,25 @@ impl Journal {
         ticket: Option<Ticket>,
         source_and_id: Option<(&str, &str)>,
     ) -> Result<Option<Recorded>, JournalError> {
-        recorded(&self.connection, ticket, source_and_id)
+        self.may_have(ticket)
+            .and_then(|may_have| recorded(&self.connection, ticket.filter(|_| may_have), source_and_id))
             .map_err(|error| self.wrap("look for a message", error))
+    }
+
+    /// Whether a ticket is among those that were kept, as far as its number tells.
+    fn may_have(&self, ticket: Option<Ticket>) -> rusqlite::Result<bool> {
+        let Some(ticket) = ticket else { return Ok(false) };
+        let mut highest = self.highest.borrow_mut();
+        if let Some(highest) = highest.get(&ticket.epoch) {
+            return Ok(ticket.number <= *highest);
+        }
+        let found: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT max(ticket_number) FROM events WHERE ticket_epoch = ?1")?
+            .query_row([ticket.epoch.cast_signed()], |row| row.get(0))?;
+        let found = found.map_or(0, i64::cast_unsigned);
+        highest.insert(ticket.epoch, found);
+        Ok(ticket.number <= found)
     }
 }
 

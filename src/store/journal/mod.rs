@@ -20,6 +20,8 @@ mod row;
 mod schema;
 mod tidy;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,7 @@ pub use find::{EventFilter, EventKind, Kept, RunFilter, RunState};
 pub use history::{Found, History, Open, RulesInForce};
 pub use load::Recovered;
 
+use crate::core::record::What;
 use crate::core::{Number, Record};
 use crate::failpoint;
 use lock::Lock;
@@ -54,6 +57,8 @@ pub struct Journal {
     tail: Tail,
     /// Everything before that moment was removed.
     pruned: Option<Timestamp>,
+    /// The highest number that was kept of each epoch: what is above it need not be looked for.
+    highest: RefCell<HashMap<u64, u64>>,
 }
 
 impl Journal {
@@ -77,7 +82,16 @@ impl Journal {
         }
         let tail = Tail::measure(&connection).map_err(wrap)?;
         lock.note(last_event);
-        Ok(Self { connection, lock, file, last_event, uncertain: false, tail, pruned: None })
+        Ok(Self {
+            connection,
+            lock,
+            file,
+            last_event,
+            uncertain: false,
+            tail,
+            pruned: None,
+            highest: RefCell::default(),
+        })
     }
 
     /// Keeps events, all in one commit or none of them. When it answers, they are on the disk. After an error
@@ -93,6 +107,7 @@ impl Journal {
                 self.uncertain = false;
                 self.last_event = last.number.0;
                 self.tail.grow(&grown);
+                self.note_tickets(records);
                 failpoint::pass("manager: committed");
                 self.lock.note(self.last_event);
                 Ok(())
@@ -100,6 +115,19 @@ impl Journal {
             Err(error) => {
                 self.uncertain = true;
                 Err(self.wrap("keep what happened", error))
+            }
+        }
+    }
+
+    fn note_tickets(&self, records: &[Record]) {
+        let mut highest = self.highest.borrow_mut();
+        for record in records {
+            let What::Message(message) = &record.what else { continue };
+            // An epoch that was not asked for yet may have higher ones in the database.
+            if let Some(ticket) = message.ticket
+                && let Some(highest) = highest.get_mut(&ticket.epoch)
+            {
+                *highest = ticket.number.max(*highest);
             }
         }
     }
