@@ -282,6 +282,8 @@ impl Manager {
         items.extend(self.performer.control.poll_items());
         let timeout = i64::try_from(self.patience().as_millis()).unwrap_or(i64::MAX);
         let count = socket::poll(&mut items, timeout)?;
+        let has_signal = items[1].is_readable();
+        let has_call = items[3..].iter().any(PollItem::is_readable);
         drop(items);
         if count == 0 || self.performer.journal.is_untidy() {
             self.keep_house();
@@ -291,8 +293,12 @@ impl Manager {
         let more_waits = events.len() >= receive::BATCH || self.held.is_waiting();
         let ended = self.performer.runs.ended()?;
         events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
-        events.extend(self.receive_calls());
-        events.extend(signals.take().into_iter().map(Event::Signal));
+        if has_call {
+            events.extend(self.receive_calls());
+        }
+        if has_signal {
+            events.extend(signals.take().into_iter().map(Event::Signal));
+        }
         let now = Timestamp::now();
         // The clock may have been set back.
         self.looked_at = self.looked_at.min(now);

@@ -55,6 +55,8 @@ pub struct Journal {
     /// A commit failed, and it is not sure that nothing of it was kept.
     uncertain: bool,
     tail: Tail,
+    /// How many commits there were.
+    commits: u32,
     /// Everything before that moment was removed.
     pruned: Option<Timestamp>,
     /// The highest number that was kept of each epoch: what is above it need not be looked for.
@@ -89,6 +91,7 @@ impl Journal {
             last_event,
             uncertain: false,
             tail,
+            commits: 0,
             pruned: None,
             highest: RefCell::default(),
         })
@@ -108,6 +111,7 @@ impl Journal {
                 self.last_event = last.number.0;
                 self.tail.grow(&grown);
                 self.note_tickets(records);
+                self.commits = self.commits.wrapping_add(1);
                 failpoint::pass("manager: committed");
                 self.lock.note(self.last_event);
                 Ok(())

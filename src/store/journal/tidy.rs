@@ -12,8 +12,11 @@ use crate::yaml::{self, Keys, Value};
 /// Pages of log that an idle manager puts into the database: 1 MB, few enough to take a few milliseconds.
 const IDLE_LOG: i64 = 256;
 
-/// Pages of log at which a manager does it though it is busy: 16 MB.
-const BUSY_LOG: i64 = 4096;
+/// Pages of log at which a manager does it though it is busy: 4 MB, as many as SQLite itself takes.
+const BUSY_LOG: i64 = 1024;
+
+/// Commits after which a busy manager looks how long the log is.
+const LOOK: u32 = 64;
 
 /// Changes of the checklist after which a snapshot is worth it, if they have as many bytes as the last snapshot.
 const CHANGES: u64 = 1_000;
@@ -82,7 +85,7 @@ impl Journal {
     /// Whether [`Journal::tidy`] is to be called though the manager is busy.
     #[must_use]
     pub fn is_untidy(&self) -> bool {
-        self.tail.is_too_long() || self.log_length() >= BUSY_LOG
+        self.tail.is_too_long() || (self.commits.is_multiple_of(LOOK) && self.log_length() >= BUSY_LOG)
     }
 
     /// Does a step of the housekeeping; to be called when there is nothing else to do, or when

@@ -31,7 +31,6 @@ CREATE TABLE events (
     body BLOB
 ) STRICT;
 
-CREATE INDEX events_by_worker ON events (worker) WHERE worker IS NOT NULL;
 CREATE INDEX events_by_ticket ON events (ticket_epoch, ticket_number) WHERE ticket_epoch IS NOT NULL;
 CREATE INDEX events_by_message_id ON events (message_id, worker) WHERE message_id IS NOT NULL;
 
