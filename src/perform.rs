@@ -89,14 +89,13 @@ impl Performer {
         if effects.is_empty() {
             return performed;
         }
+        self.write_log(&effects);
         let mut launches = Vec::new();
         let mut ends = Vec::new();
         for effect in effects {
             match effect {
-                // Kept before.
-                Effect::Journal(_) => {}
-                Effect::Log(line) => self.log.log(line.level, line.text),
-                Effect::LogChecklist(checklist) => self.log_checklist(&checklist),
+                // Done before.
+                Effect::Journal(_) | Effect::Log(_) | Effect::LogChecklist(_) => {}
                 Effect::Reply { request, message } => self.reply(request, &message),
                 Effect::Answer { call, answer } => self.control.answer(call, &answer),
                 Effect::WriteChecklist => self.checklist_file.changed(Instant::now()),
@@ -164,6 +163,19 @@ impl Performer {
             Err(error) => self.log.error(format_args!("a reply did not go out: ZMQError: {error}")),
         }
         failpoint::pass("manager: one replied");
+    }
+
+    /// Writes the log lines of a batch, together.
+    fn write_log(&self, effects: &[Effect]) {
+        logging::gather(|| {
+            for effect in effects {
+                match effect {
+                    Effect::Log(line) => self.log.log(line.level, &line.text),
+                    Effect::LogChecklist(checklist) => self.log_checklist(checklist),
+                    _ => {}
+                }
+            }
+        });
     }
 
     /// The peer writes the checklist once for each handler of the logger, at that handler's level.

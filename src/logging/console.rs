@@ -4,12 +4,13 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use log::{LevelFilter, Log};
 
 use super::format::Format;
-use super::output::{Complaint, write_whole};
+use super::gather::is_gathering;
+use super::output::{Complaint, Held, write_whole};
 use super::record::LogRecord;
 
 /// Which of the process's streams.
@@ -23,7 +24,12 @@ pub(super) enum Stream {
 #[derive(Debug)]
 pub(super) struct Console {
     logger: env_logger::Logger,
+    lines: Lines,
 }
+
+/// What `env_logger` writes to; it does not give it back.
+#[derive(Debug, Clone)]
+struct Lines(Arc<Mutex<WholeLines>>);
 
 impl Console {
     /// A console with that format; `narrow` is what `RUST_LOG` says, checked by [`narrowing`].
@@ -35,19 +41,29 @@ impl Console {
             Some(filters) => builder.parse_filters(filters),
         };
         builder.write_style(env_logger::WriteStyle::Never);
-        builder.target(env_logger::Target::Pipe(Box::new(WholeLines::new(stream))));
+        let lines = Lines(Arc::new(Mutex::new(WholeLines::new(stream))));
+        builder.target(env_logger::Target::Pipe(Box::new(lines.clone())));
         builder.format(move |out, record| {
             let mut line = String::new();
             format.render(&LogRecord::from_facade(record), &mut line);
             line.push('\n');
             out.write_all(line.as_bytes())
         });
-        Self { logger: builder.build() }
+        Self { logger: builder.build(), lines }
     }
 
     /// Shows a line.
     pub fn write(&self, record: &LogRecord<'_>) {
         record.with_facade(|facade| self.logger.log(facade));
+    }
+
+    /// Shows what is held back.
+    pub fn write_held(&self) {
+        let mut lines = self.lines.get();
+        let held = std::mem::take(&mut lines.held);
+        if held.lines > 0 {
+            lines.show(&held.text, held.lines);
+        }
     }
 }
 
@@ -65,8 +81,10 @@ pub(super) fn narrowing(rust_log: Option<&std::ffi::OsStr>) -> Result<Option<Str
 
 /// Hands each buffer on in one piece. A stream that was closed takes no lines; that is no reason to panic,
 /// as `println!` does.
+#[derive(Debug)]
 struct WholeLines {
     stream: Stream,
+    held: Held,
     /// A descriptor of our own, so that nothing that buffers stands between.
     file: io::Result<File>,
     complaint: Complaint,
@@ -78,26 +96,47 @@ impl WholeLines {
             Stream::Stdout => (io::stdout().as_fd().try_clone_to_owned(), "stdout"),
             Stream::Stderr => (io::stderr().as_fd().try_clone_to_owned(), "stderr"),
         };
-        Self { stream, file: descriptor.map(File::from), complaint: Complaint::new(name.to_owned()) }
-    }
-
-    fn complain(&mut self, error: &io::Error) {
-        // Complaining on stderr that stderr does not work helps nobody.
-        if self.stream == Stream::Stdout {
-            self.complaint.failed(error);
+        Self {
+            stream,
+            held: Held::default(),
+            file: descriptor.map(File::from),
+            complaint: Complaint::new(name.to_owned()),
         }
     }
-}
 
-impl Write for WholeLines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+    fn show(&mut self, text: &[u8], lines: u64) {
         let written = match &self.file {
-            Ok(file) => write_whole(file, line).map_err(|unwritten| unwritten.error),
+            Ok(file) => write_whole(file, text).map_err(|unwritten| unwritten.error),
             Err(error) => Err(error.kind().into()),
         };
         match written {
             Ok(()) => self.complaint.worked(),
-            Err(error) => self.complain(&error),
+            Err(error) => self.complain(&error, lines),
+        }
+    }
+
+    fn complain(&mut self, error: &io::Error, lines: u64) {
+        // Complaining on stderr that stderr does not work helps nobody.
+        if self.stream == Stream::Stdout {
+            self.complaint.failed(error, lines);
+        }
+    }
+}
+
+impl Lines {
+    /// A thread that panicked while it wrote a line left at worst half a line.
+    fn get(&self) -> MutexGuard<'_, WholeLines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut lines = self.get();
+        if is_gathering() {
+            lines.held.hold(line);
+        } else {
+            lines.show(line, 1);
         }
         Ok(line.len())
     }

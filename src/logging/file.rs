@@ -7,7 +7,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::output::{Complaint, Unwritten, say, write_whole};
+use super::gather::is_gathering;
+use super::output::{Complaint, Held, Unwritten, say, write_whole};
 
 /// When a file is rotated: Python's `maxBytes` and `backupCount`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +40,7 @@ pub(super) struct LogFile {
     torn: bool,
     /// Whether lines go to a file that is no longer at the path.
     astray: bool,
+    held: Held,
     complaint: Complaint,
 }
 
@@ -56,7 +58,7 @@ impl LogFile {
     pub fn new(path: &Path, behaviour: Behaviour) -> Self {
         let path = absolute(path);
         let complaint = Complaint::new(path.display().to_string());
-        Self { path, behaviour, open: None, torn: false, astray: false, complaint }
+        Self { path, behaviour, open: None, torn: false, astray: false, held: Held::default(), complaint }
     }
 
     /// Python's `baseFilename`.
@@ -86,8 +88,25 @@ impl LogFile {
         }
     }
 
-    /// Appends one line, which ends with its newline.
+    /// Appends one line, which ends with its newline. One whose file may be full is not held back: where it is
+    /// rotated is counted by the line.
     pub fn append(&mut self, line: &str) {
+        if is_gathering() && !self.rotates() {
+            self.held.hold(line.as_bytes());
+        } else {
+            self.append_now(line, 1);
+        }
+    }
+
+    /// Appends what is held back.
+    pub fn write_held(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        if held.lines > 0 {
+            self.append_now(&String::from_utf8_lossy(&held.text), held.lines);
+        }
+    }
+
+    fn append_now(&mut self, line: &str, lines: u64) {
         let written = self.follow().map_err(|error| Unwritten { error, torn: false });
         match written.and_then(|()| self.rotate_if_full(line)).and_then(|()| self.write(line)) {
             Ok(()) => {
@@ -96,7 +115,7 @@ impl LogFile {
             }
             Err(unwritten) => {
                 self.torn |= unwritten.torn;
-                self.complaint.failed(&unwritten.error);
+                self.complaint.failed(&unwritten.error, lines);
             }
         }
     }

@@ -53,6 +53,15 @@ impl Handler {
         }
     }
 
+    /// Writes what is held back.
+    pub fn write_held(&self) {
+        match &self.sink {
+            Sink::Console(console) => console.write_held(),
+            Sink::File { file, .. } => locked(file).write_held(),
+            Sink::Nothing => {}
+        }
+    }
+
     /// Empties its file. Errors: those of the file system.
     pub fn empty(&self) -> io::Result<()> {
         match &self.sink {

@@ -11,6 +11,7 @@ mod console;
 mod error;
 mod file;
 mod format;
+mod gather;
 mod handler;
 pub mod level;
 pub mod logger;
@@ -25,6 +26,7 @@ mod tree;
 
 pub use active::install;
 pub use error::{SetupError, Warning};
+pub use gather::gather;
 pub use level::Level;
 pub use logger::Logger;
 pub use rotation::{RotateError, Step, rotate};

@@ -27,6 +27,20 @@ pub(super) fn write_whole(to: impl AsFd, mut bytes: &[u8]) -> Result<(), Unwritt
     Ok(())
 }
 
+/// Lines that are held back.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub text: Vec<u8>,
+    pub lines: u64,
+}
+
+impl Held {
+    pub fn hold(&mut self, line: &[u8]) {
+        self.text.extend_from_slice(line);
+        self.lines += 1;
+    }
+}
+
 /// A line that could not be written.
 #[derive(Debug)]
 pub(super) struct Unwritten {
@@ -54,10 +68,10 @@ impl Complaint {
         self.lost
     }
 
-    /// A line was lost.
-    pub fn failed(&mut self, error: &io::Error) {
-        self.lost += 1;
-        if self.lost == 1 {
+    /// So many lines were lost.
+    pub fn failed(&mut self, error: &io::Error, lines: u64) {
+        self.lost += lines;
+        if self.lost == lines {
             let remedy = match error.kind() {
                 io::ErrorKind::StorageFull => "free some space",
                 io::ErrorKind::NotFound => "create its folder",

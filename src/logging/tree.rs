@@ -63,6 +63,14 @@ impl Tree {
         }
     }
 
+    /// Writes what the handlers hold back.
+    pub fn write_held(&self) {
+        for node in std::iter::once(&self.root).chain(self.loggers.values()) {
+            node.handlers.iter().for_each(|handler| handler.write_held());
+        }
+        self.last_resort.write_held();
+    }
+
     /// The logger of that name, or none if the configuration does not name it.
     pub fn node(&self, name: &str) -> Option<&Node> {
         if is_root(name) { Some(&self.root) } else { self.loggers.get(name) }

@@ -21,7 +21,7 @@ use crate::yaml::{self, Keys, Map, Value};
 const LARGE: usize = 1_000_000;
 
 /// How long a small file waits for more changes, unless somebody is about to read it.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(20);
 
 /// How long after a change the writing of a large file begins at the latest.
 const DELAY: Duration = Duration::from_millis(250);
