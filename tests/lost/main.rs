@@ -8,5 +8,6 @@ mod failpoints;
 mod journal;
 mod kills;
 mod load;
+mod long;
 mod poison;
 mod runs;
