@@ -48,8 +48,10 @@ fn needs(system: &System, key: &str) -> String {
 
 /// The first line says which event the file knows of, and is right.
 fn expect_seal(system: &System) {
-    let text = fs::read(system.path("checklist.yaml")).expect("the file");
-    assert!(nowcast::store::Seal::read(&text).is_some_and(|seal| seal.is_whole), "{}", system.describe());
+    system.wait_for("a file that is as the manager wrote it", || {
+        let text = fs::read(system.path("checklist.yaml")).ok()?;
+        nowcast::store::Seal::read(&text).filter(|seal| seal.is_whole)
+    });
 }
 
 #[test]
@@ -136,7 +138,7 @@ fn a_file_that_is_no_checklist_any_more_is_set_aside_and_the_journal_wins() {
         expect_seal(&system);
         let kept = fs::read(system.path("checklist.yaml.damaged-1")).expect("it is kept");
         assert_eq!(kept, content);
-        system.wait_for_log("manager", "running with the checklist in memory, and writing it");
+        system.wait_for_log("manager", "running with the checklist of the journal, and writing it");
         fs::write(system.path("checklist.yaml"), content).expect("written");
         reload(&system);
         system.wait_for_checklist(BOTH);

@@ -208,11 +208,11 @@ mod mounted {
             ..EventFilter::default()
         };
         assert_eq!(history.events(&filter).expect("events").len(), workers.len());
-        let checklist = system.checklist();
-        let entry = checklist.get("sleepyhead").expect("the entry");
-        for number in 0..workers.len() {
-            assert!(entry.get(&format!("m{number}")).is_some(), "{number}");
-        }
+        system.wait_for("every payload in the checklist", || {
+            let checklist = system.checklist();
+            let entry = checklist.get("sleepyhead")?;
+            (0..workers.len()).all(|number| entry.get(&format!("m{number}")).is_some()).then_some(())
+        });
     }
 
     #[test]
