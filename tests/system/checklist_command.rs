@@ -132,8 +132,10 @@ fn the_checklist_of_then_is_a_file_that_the_manager_reads() {
     let messages: serde_json::Value =
         serde_json::from_str(&system.operate(&["messages", "--json"])).expect("JSON");
     let number = messages[0]["number"].to_string();
-    let before = system.checklist();
+    let before = "{sleepyhead: {'00': \"2026-03-14\", 1: 2026-03-14}}";
+    system.wait_for_checklist(before);
     system.send("sleep", "success", "{'00': later}");
+    system.wait_for_checklist("{sleepyhead: {'00': later, 1: 2026-03-14}}");
     let output = system.command(&["checklist", "at", &number]).output().expect("it runs");
     fs::write(system.path("checklist.yaml"), output.stdout).expect("written");
     system.signal("manager", Signal::HUP);
@@ -141,7 +143,7 @@ fn the_checklist_of_then_is_a_file_that_the_manager_reads() {
         let text = system.operate(&["checklist", "get", "sleepyhead", "00"]);
         (text == "2026-03-14\n").then_some(())
     });
-    assert_eq!(system.checklist(), before);
+    system.wait_for_checklist(before);
     let (status, text) = system.operation(&["checklist", "at", "9999"]);
     assert_eq!(status, Some(1));
     assert!(text.contains("there is no event #9999 yet"), "{text}");
