@@ -128,7 +128,7 @@ impl Broker {
     /// When ZeroMQ fails.
     pub fn run(&mut self, signals: &mut Signals, read_again: ReadAgain) -> Result<(), BrokerError> {
         loop {
-            self.wait(signals, true, -1)?;
+            self.wait(signals, -1)?;
             for signal in signals.take() {
                 self.log.info(signal.log_text());
                 match signal {
@@ -142,12 +142,10 @@ impl Broker {
     }
 
     /// Waits for a message in either direction, a manager that comes or goes, or a signal.
-    fn wait(&self, signals: &Signals, requests: bool, timeout: i64) -> zmq::Result<()> {
+    fn wait(&self, signals: &Signals, timeout: i64) -> zmq::Result<()> {
         let [manager, connections] = self.manager.as_poll_items(self.requests.unsent().is_some());
-        let mut items = vec![PollItem::from_fd(signals.as_raw_fd(), POLLIN), manager, connections];
-        if requests {
-            items.push(self.workers.as_poll_item(POLLIN));
-        }
+        let signals = PollItem::from_fd(signals.as_raw_fd(), POLLIN);
+        let mut items = [signals, manager, connections, self.workers.as_poll_item(POLLIN)];
         let timeout = if self.manager.has_news() { 0 } else { timeout };
         socket::poll(&mut items, timeout).map(|_| ())
     }
@@ -230,6 +228,8 @@ impl Broker {
     /// Brings the replies to the open requests back before it ends; a second signal ends it at once.
     fn drain(&mut self, signals: &mut Signals) -> Result<(), BrokerError> {
         let end = Instant::now() + DRAIN;
+        // What has arrived is taken on, and what comes meanwhile: plain workers do not send again.
+        self.take_requests()?;
         if self.requests.len() > 0 {
             let count = self.requests.len();
             self.log.info(format_args!("waiting up to {} s for replies: {count}", DRAIN.as_secs()));
@@ -242,7 +242,8 @@ impl Broker {
                 self.log.warning(format_args!("ended with unanswered requests: {count}"));
                 break;
             }
-            self.wait(signals, false, timeout)?;
+            self.wait(signals, timeout)?;
+            self.take_requests()?;
             self.carry()?;
         }
         Ok(())

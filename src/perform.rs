@@ -131,7 +131,7 @@ impl Performer {
             if let crate::core::run::Stage::Launched { folder, .. } = &run.stage {
                 events.extend(self.launch(run.id, folder, &run.worker, state));
                 if run.told_to_end.is_some() {
-                    self.runs.end(run.id);
+                    self.runs.end_once(run.id);
                 }
             }
         }

@@ -174,14 +174,13 @@ fn clear(common: &Common, force: bool) -> ExitCode {
         .map(|open| open.runs)
         .unwrap_or_default()
         .iter()
-        .filter(|run| run.is_running())
         .map(|run| format!("{} {}", run.worker.name(), run.id))
         .collect();
     if running.is_empty() {
         return common.ask(Command::ChecklistClear { force: false });
     }
     eprint!(
-        "These still run, and the rules may miss what is cleared: {}\nClear it all the same? [y/N] ",
+        "These are still open, and the rules may miss what is cleared: {}\nClear it all the same? [y/N] ",
         running.join(", ")
     );
     let _ = io::stderr().flush();

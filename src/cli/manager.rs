@@ -74,8 +74,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let launches = args.task.launches();
     let work = || -> anyhow::Result<u8> {
         let mut manager = match Manager::start(config, options, std::env::current_exe()?, log.clone()) {
-            // Without its journal a manager cannot work, however often it is started.
-            Err(error @ ManagerError::Journal(_)) => {
+            // Without its journal a manager cannot work, however often it is started; there may be room on the disk
+            // later.
+            Err(ManagerError::Journal(error)) if !error.is_full() => {
                 log.critical(format_args!("{error:#}"));
                 log.critical("shutting down");
                 return Ok(USAGE);

@@ -49,7 +49,7 @@ impl Common {
             Ok(config) => config,
             Err(status) => return status,
         };
-        match control::call(&config.journal.folder, &Call { user: user(), command }) {
+        match control::call(&config.journal.folder, &Call { user: user(), command: Some(command) }) {
             Ok(answer) => self.show(&answer),
             Err(error) => {
                 eprintln!("{error}");

@@ -20,7 +20,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID")]
     run: String,
     /// How long a worker may take to end after SIGTERM before it is killed
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = runner::GRACE.as_secs())]
     grace: u64,
     /// The worker's command line
     #[arg(last = true, required = true)]

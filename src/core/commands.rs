@@ -181,10 +181,10 @@ impl Decision<'_> {
     /// Half of all rule errors come from a checklist that was cleared while workers were running.
     fn clear_by_hand(&mut self, force: bool) -> Outcomes {
         let open: Vec<String> =
-            self.state.runs.running().map(|run| format!("{} {}", run.worker.name(), run.id)).collect();
+            self.state.runs.values().map(|run| format!("{} {}", run.worker.name(), run.id)).collect();
         if !force && !open.is_empty() {
             return Err(format!(
-                "{} still running, and the rules may miss what is cleared: {}; with --force it is cleared all the same",
+                "{} still open, and the rules may miss what is cleared: {}; with --force it is cleared all the same",
                 if open.len() == 1 { "a run is" } else { "runs are" },
                 open.join(", ")
             ));

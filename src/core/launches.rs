@@ -13,7 +13,7 @@ use super::next_worker::NextWorker;
 use super::parked::{Parked, ParkedWhat};
 use super::record::{Change, Speaker, What};
 use super::rules::{JoinRequest, RuleAnswer};
-use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
+use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd, is_failure};
 use super::state::{REPORT_GRACE, State};
 use crate::logging::Level;
 use crate::message::Message;
@@ -251,10 +251,9 @@ impl Decision<'_> {
 
     /// Launches a failed run again, if it has retries left; answers the new run.
     pub(super) fn try_again(&mut self, run: &Run, r#type: &str) -> Option<RunId> {
-        let has_failed = r#type == "crash" || r#type.starts_with("failure");
         let was_killed = matches!(run.told_to_end, Some(ToldToEnd::Killed(_)));
         let is_tried = self.state.runs.values().any(|other| other.retry_of == Some(run.id));
-        if !has_failed || was_killed || is_tried {
+        if !is_failure(r#type) || was_killed || is_tried {
             return None;
         }
         let options = &run.worker.options;

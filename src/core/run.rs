@@ -117,10 +117,9 @@ impl Run {
     /// one.
     #[must_use]
     pub fn ended_well(&self) -> Option<bool> {
-        let has_failed = |r#type: &str| r#type == "crash" || r#type.starts_with("failure");
         match &self.stage {
             Stage::Ended { ending, .. } if *ending != Ending::Dropped => Some(
-                ending.is_success() && !self.report.as_ref().is_some_and(|report| has_failed(&report.r#type)),
+                ending.is_success() && !self.report.as_ref().is_some_and(|report| is_failure(&report.r#type)),
             ),
             _ => None,
         }
@@ -170,6 +169,12 @@ impl Ending {
     pub fn is_success(&self) -> bool {
         *self == Ending::Status(0)
     }
+}
+
+/// Whether a message of that type says that its worker failed: `crash`, or one that begins with `failure`.
+#[must_use]
+pub fn is_failure(r#type: &str) -> bool {
+    r#type == "crash" || r#type.starts_with("failure")
 }
 
 impl fmt::Display for Ending {

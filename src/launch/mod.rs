@@ -2,6 +2,7 @@
 
 pub mod argv;
 pub mod children;
+pub mod old_runs;
 pub mod output;
 pub mod process;
 pub mod run_folder;

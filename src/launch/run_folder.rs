@@ -19,6 +19,7 @@ use crate::failpoint;
 const CLAIM: &str = "claim";
 const PROCESS: &str = "process";
 const EXIT: &str = "exit";
+const TOLD: &str = "told";
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
@@ -118,6 +119,17 @@ impl RunFolder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Notes that the runner was told to end. Without the note it is told twice at worst.
+    pub fn note_told(&self) {
+        let _ = fs::write(self.path.join(TOLD), "");
+    }
+
+    /// Whether that was noted.
+    #[must_use]
+    pub fn was_told(&self) -> bool {
+        self.path.join(TOLD).exists()
     }
 
     /// The file that the worker's output and errors go to.

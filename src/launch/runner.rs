@@ -30,6 +30,9 @@ pub const CANNOT_CLAIM: u8 = 73;
 /// `EX_IOERR` of sysexits.h.
 pub const END_LOST: u8 = 74;
 
+/// How long a worker may take to end after SIGTERM before it is killed.
+pub const GRACE: Duration = Duration::from_secs(10);
+
 /// Exit status when another runner has the run, or had: `EX_TEMPFAIL` of sysexits.h.
 pub const CLAIMED: u8 = 75;
 

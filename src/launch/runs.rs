@@ -10,7 +10,7 @@ use std::fs;
 use std::hash::Hash;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::path::{self, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process_group};
@@ -65,6 +65,8 @@ struct OpenRun {
     claimed: bool,
     watching: Watching,
     told_to_end: bool,
+    /// When a worker without a runner, which was told to end, is killed.
+    kill_at: Option<Instant>,
 }
 
 /// Whose end is waited for.
@@ -96,27 +98,10 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         Ok(Self { program, root, watched: Children::new()?, open: HashMap::new(), again: None, log })
     }
 
-    /// The highest number of a run that has a folder.
+    /// The folder that the runs' folders are in.
     #[must_use]
-    pub fn highest(&self) -> u64 {
-        let names = |folder| fs::read_dir(folder).into_iter().flatten().flatten();
-        let runs = names(self.root.clone()).flat_map(|day| names(day.path()));
-        runs.filter_map(|run| run.file_name().to_str()?.parse().ok()).max().unwrap_or(0)
-    }
-
-    /// Removes the folders of days before `date`, but for those of the runs in `open` (`2026-03-14/8812`);
-    /// answers what could not be removed.
-    #[must_use]
-    pub fn remove_before(&self, date: jiff::civil::Date, open: &[&str]) -> Vec<io::Error> {
-        let mut errors = Vec::new();
-        for day in fs::read_dir(&self.root).into_iter().flatten().flatten() {
-            let name = day.file_name().to_string_lossy().into_owned();
-            let is_old = name.parse::<jiff::civil::Date>().is_ok_and(|day| day < date);
-            if is_old && !open.iter().any(|folder| folder.starts_with(&name)) {
-                errors.extend(fs::remove_dir_all(day.path()).err());
-            }
-        }
-        errors
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Sees to it that a run is started once, however often this is called and whichever manager calls it:
@@ -144,6 +129,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
             claimed: false,
             watching: Watching::Nobody,
             told_to_end: false,
+            kill_at: None,
         };
         if let Some(ending) = self.take_on(run, &mut open, None) {
             return Started::Ended(ending);
@@ -173,9 +159,14 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
                 }
             }
         }
-        if self.again.is_some_and(|again| again <= Instant::now()) {
+        let now = Instant::now();
+        if self.again.is_some_and(|again| again <= now) {
             ended.extend(self.try_again());
         }
+        let is_over = |open: &OpenRun| open.kill_at.is_some_and(|kill_at| kill_at <= now);
+        let over: Vec<Key> =
+            self.open.iter().filter(|(_, open)| is_over(open)).map(|(run, _)| *run).collect();
+        over.into_iter().for_each(|run| self.end(run));
         Ok(ended)
     }
 
@@ -214,19 +205,33 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         }
     }
 
-    /// Tells a run to end: SIGTERM for the worker and all in its process group, SIGKILL after the runner's
-    /// grace or at the second call. A worker without a runner gets SIGKILL at the second call only.
+    /// Tells a run to end: SIGTERM for the worker and all in its process group, SIGKILL after a grace or at
+    /// the second call.
     pub fn end(&mut self, run: Key) {
         let Some(mut open) = self.open.remove(&run) else { return };
         self.tell(run, &mut open);
         self.open.insert(run, open);
     }
 
+    /// The same for a run that a manager before has told to end, perhaps: a runner that knows is not told
+    /// a second time, which would cut the grace short.
+    pub fn end_once(&mut self, run: Key) {
+        let Some(open) = self.open.get_mut(&run) else { return };
+        open.told_to_end = open.folder.was_told() && !matches!(open.watching, Watching::Worker(_));
+        if !open.told_to_end {
+            self.end(run);
+        }
+    }
+
     fn tell(&self, run: Key, open: &mut OpenRun) {
         match &open.watching {
-            Watching::OurRunner | Watching::Claimant => self.watched.signal(&run, Signal::TERM),
+            Watching::OurRunner | Watching::Claimant => {
+                self.watched.signal(&run, Signal::TERM);
+                open.folder.note_told();
+            }
             Watching::Worker(worker) => {
                 let signal = if open.told_to_end { Signal::KILL } else { Signal::TERM };
+                open.kill_at = (!open.told_to_end).then(|| Instant::now() + runner::GRACE);
                 // Alive, so the number is still that of its group.
                 if let Some(group) = worker.raw().filter(|_| worker.is_alive()) {
                     let _ = kill_process_group(group, signal);

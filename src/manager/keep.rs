@@ -7,6 +7,7 @@ use zmq::{POLLIN, PollItem};
 
 use super::{Manager, ManagerError};
 use crate::core::{Event, Record};
+use crate::launch::old_runs;
 use crate::net::{Signals, socket};
 use std::os::fd::AsRawFd;
 
@@ -44,9 +45,15 @@ impl Manager {
             "the journal cannot be written, so nothing is decided or answered until it can; it is tried again every \
              second: {error}"
         ));
+        let mut next = Instant::now() + RETRY;
         loop {
-            let mut items = [PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
-            socket::poll(&mut items, i64::try_from(RETRY.as_millis()).unwrap_or(i64::MAX))?;
+            let mut items = vec![PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
+            items.extend(self.performer.control.poll_items());
+            let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            socket::poll(&mut items, i64::try_from(left.as_millis()).unwrap_or(i64::MAX))?;
+            self.performer
+                .control
+                .refuse_all(&format!("nothing is done until the journal can be written: {error}"));
             for signal in signals.take() {
                 if signal.ends() {
                     self.log.info(signal.log_text());
@@ -57,9 +64,12 @@ impl Manager {
                 }
                 self.first.push(Event::Signal(signal));
             }
-            if self.performer.keep(records).is_ok() {
-                self.log.warning("the journal could be written again");
-                return Ok(true);
+            if Instant::now() >= next {
+                if self.performer.keep(records).is_ok() {
+                    self.log.warning("the journal could be written again");
+                    return Ok(true);
+                }
+                next = Instant::now() + RETRY;
             }
         }
     }
@@ -89,15 +99,21 @@ impl Manager {
         }
     }
 
-    /// Removes the folders of runs that are older than the journal.
+    /// Removes the folders of runs that are older than the journal, beside the loop: there may be thousands.
     fn remove_old_runs(&self, before: Timestamp) {
         // A day more, whatever the time zone that the folder was named in.
         let Ok(before) = before.checked_sub(SignedDuration::from_hours(48)) else { return };
-        let open = self.state.runs.values().filter_map(crate::core::Run::folder).collect::<Vec<_>>();
-        for error in
-            self.performer.runs.remove_before(before.to_zoned_datetime(jiff::tz::TimeZone::UTC).date(), &open)
-        {
-            self.log.error(format_args!("the folder of an old run cannot be removed: {error}"));
+        let date = before.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+        let open: Vec<String> =
+            self.state.runs.values().filter_map(crate::core::Run::folder).map(str::to_owned).collect();
+        let (root, log) = (self.performer.runs.root().to_owned(), self.log.clone());
+        let remove = move || {
+            for error in old_runs::remove_before(&root, date, &open) {
+                log.error(format_args!("the folder of an old run cannot be removed: {error}"));
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("old runs".to_owned()).spawn(remove) {
+            self.log.error(format_args!("the folders of old runs are not removed: {error}"));
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::config::{Config, ReadAgain};
 use crate::core::checklist::Checklist;
 use crate::core::{Effect, Event, Run, State, decide, end_if_idle};
 use crate::failpoint;
-use crate::launch::Runs;
+use crate::launch::{Runs, old_runs};
 use crate::logging::Logger;
 use crate::net::{Control, Signals, socket};
 use crate::perform::{Performed, Performer, part};
@@ -43,8 +43,8 @@ const LINGER: i32 = 1_000;
 /// Milliseconds until the connection to the broker is tried again; doubled each time up to a second.
 const RECONNECT: i32 = 20;
 
-/// The longest that the loop waits for a moment of the clock, which somebody may set meanwhile.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest that the loop waits: the rules may have changed, or somebody may have set the clock.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The folder of the runs, in the journal's.
 pub const RUNS: &str = "runs";
@@ -126,7 +126,10 @@ impl Manager {
         let (rules, loaded) = Reloader::start(reload::rule_set(&config));
         let runs = Runs::new(program.clone(), folder.join(RUNS))?;
         // A journal that was begun anew must not give a run a folder in which another one has ended.
-        state.last_number = state.last_number.max(runs.highest());
+        if state.last_number == 0 {
+            // A journal that is begun anew must not count runs that have folders already.
+            state.last_number = old_runs::highest(runs.root());
+        }
         let context = Context::new();
         let performer = Performer {
             socket: context.socket(SocketType::ROUTER)?,
@@ -208,11 +211,10 @@ impl Manager {
             }
             events = self.wait(signals)?;
             says_that_it_listens = events.iter().any(|event| matches!(event, Event::Request(_)));
-            if says_that_it_listens {
-                // An edit saved before a message arrives is in force for it.
-                let reload = self.rules.reloader.check_now();
-                events.splice(0..0, self.tell(reload));
-            }
+            // An edit saved before a message arrives, or an operator asks, is in force for it; and one that cannot be
+            // used is said soon, also when nothing happens.
+            let reload = self.rules.reloader.check_now();
+            events.splice(0..0, self.tell(reload));
         }
     }
 

@@ -110,13 +110,15 @@ impl Manager {
     pub(super) fn receive_calls(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for (id, call) in self.performer.control.receive() {
-            match self.checklist_then(&call.command) {
-                Ok(checklist_then) => events.push(Event::Command {
-                    call: Some(id),
-                    user: call.user,
-                    command: call.command,
-                    checklist_then,
-                }),
+            let Some(command) = call.command else {
+                let answer = Answer { done: true, text: "the manager works".to_owned(), numbers: Vec::new() };
+                self.performer.control.answer(id, &answer);
+                continue;
+            };
+            match self.checklist_then(&command) {
+                Ok(checklist_then) => {
+                    events.push(Event::Command { call: Some(id), user: call.user, command, checklist_then });
+                }
                 Err(error) => {
                     let answer = Answer { done: false, text: error.to_string(), numbers: Vec::new() };
                     self.performer.control.answer(id, &answer);

@@ -14,18 +14,21 @@ impl Manager {
     /// SIGHUP: everything is read again, without letting go of the broker. A configuration that
     /// cannot be used is refused, and the old one stays.
     pub(super) fn reload(&mut self, read_again: ReadAgain) -> Vec<Event> {
-        let Some(config) = read_again() else { return Vec::new() };
-        let written = self.write_pending_checklist();
-        let config = Arc::new(config);
-        if config.checklist_file != self.performer.checklist_file.path() {
-            self.performer.checklist_file = super::checklist_file(&config);
-        }
+        let Some(mut config) = read_again() else { return Vec::new() };
+        // A file that somebody has just changed is not written over: what is due is taken into what it says.
+        let is_edited = self.performer.checklist_file.is_edited();
+        let written = if is_edited { Ok(()) } else { self.write_pending_checklist() };
         if config.journal.folder != self.state.config.journal.folder {
             self.log.warning(format_args!(
                 "the journal stays in {}; {} takes a restart",
                 self.state.config.journal.folder.display(),
                 config.journal.folder.display()
             ));
+            config.journal = self.state.config.journal.clone();
+        }
+        let config = Arc::new(config);
+        if config.checklist_file != self.performer.checklist_file.path() {
+            self.performer.checklist_file = super::checklist_file(&config);
         }
         let loaded = self.rules.reloader.follow(rule_set(&config));
         let mut events = self.tell(loaded);

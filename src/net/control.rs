@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use zmq::{POLLIN, PollItem};
@@ -25,6 +25,15 @@ const LONGEST: usize = 16_000_000;
 /// How many operators can wait at once; more wait to be let in.
 const CONNECTIONS: usize = 64;
 
+/// How long nobody is let in after that failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest text of an answer, in bytes: it goes out in one piece or not at all.
+const LONGEST_ANSWER: usize = 64_000;
+
+/// How long the manager may take to say that it works.
+const WELL: Duration = Duration::from_secs(2);
+
 /// How long an operator's command waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,8 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Call {
     /// The user's name.
     pub user: String,
-    /// What is asked.
-    pub command: Command,
+    /// What is asked; nothing if only to know whether the manager works.
+    pub command: Option<Command>,
 }
 
 /// The manager's end.
@@ -43,6 +52,8 @@ pub struct Control {
     listener: UnixListener,
     connections: HashMap<CallId, Connection>,
     last: u64,
+    /// When the next operators are let in, after that failed.
+    again: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -66,7 +77,7 @@ impl Control {
         let listener = UnixListener::bind(path)?;
         fs::set_permissions(folder.join(NAME), fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, connections: HashMap::new(), last: 0 })
+        Ok(Self { listener, connections: HashMap::new(), last: 0, again: None })
     }
 
     /// What to wait for.
@@ -74,7 +85,7 @@ impl Control {
     pub fn poll_items(&self) -> Vec<PollItem<'static>> {
         let mut descriptors: Vec<RawFd> =
             self.connections.values().map(|connection| connection.stream.as_raw_fd()).collect();
-        if self.connections.len() < CONNECTIONS {
+        if self.connections.len() < CONNECTIONS && self.again.is_none_or(|again| again <= Instant::now()) {
             descriptors.push(self.listener.as_raw_fd());
         }
         descriptors.into_iter().map(|descriptor| PollItem::from_fd(descriptor, POLLIN)).collect()
@@ -82,14 +93,7 @@ impl Control {
 
     /// The requests that have come. What is none is answered at once.
     pub fn receive(&mut self) -> Vec<(CallId, Call)> {
-        while self.connections.len() < CONNECTIONS
-            && let Ok((stream, _)) = self.listener.accept()
-        {
-            if stream.set_nonblocking(true).is_ok() {
-                self.last += 1;
-                self.connections.insert(CallId(self.last), Connection { stream, received: Vec::new() });
-            }
-        }
+        self.let_in();
         let mut calls = Vec::new();
         let mut refused = Vec::new();
         self.connections.retain(|id, connection| match connection.receive() {
@@ -111,10 +115,41 @@ impl Control {
         calls
     }
 
+    fn let_in(&mut self) {
+        self.again = None;
+        while self.connections.len() < CONNECTIONS {
+            match self.listener.accept() {
+                Ok((stream, _)) if stream.set_nonblocking(true).is_ok() => {
+                    self.last += 1;
+                    self.connections.insert(CallId(self.last), Connection { stream, received: Vec::new() });
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    // No descriptors left, most likely: to ask at once again would be to ask without end.
+                    self.again = Some(Instant::now() + PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Answers every request that has come with why nothing is done.
+    pub fn refuse_all(&mut self, why: &str) {
+        for (id, _) in self.receive() {
+            self.answer(id, &Answer { done: false, text: why.to_owned(), numbers: Vec::new() });
+        }
+    }
+
     /// Answers a request. An operator who has gone, or does not read, misses it.
     pub fn answer(&mut self, id: CallId, answer: &Answer) {
         let Some(mut connection) = self.connections.remove(&id) else { return };
-        if let Ok(mut line) = serde_json::to_vec(answer) {
+        let mut answer = answer.clone();
+        if answer.text.len() > LONGEST_ANSWER {
+            answer.text.truncate(answer.text.floor_char_boundary(LONGEST_ANSWER));
+            answer.text.push_str("\n… and more, which the log has");
+        }
+        if let Ok(mut line) = serde_json::to_vec(&answer) {
             line.push(b'\n');
             // The journal has the answer, too.
             let _ = connection.stream.write_all(&line);
@@ -171,6 +206,10 @@ pub enum CallError {
 /// # Errors
 /// When it cannot be reached or does not answer.
 pub fn call(folder: &Path, call: &Call) -> Result<Answer, CallError> {
+    call_within(folder, call, PATIENCE)
+}
+
+fn call_within(folder: &Path, call: &Call, patience: Duration) -> Result<Answer, CallError> {
     let path = folder.join(NAME);
     let connect = || -> io::Result<UnixStream> {
         let (_handle, short) = reachable(folder)?;
@@ -180,17 +219,25 @@ pub fn call(folder: &Path, call: &Call) -> Result<Answer, CallError> {
     let no_answer = |error: &dyn std::fmt::Display| CallError::NoAnswer(error.to_string());
     let mut line = serde_json::to_vec(call).map_err(|error| no_answer(&error))?;
     line.push(b'\n');
-    stream.set_read_timeout(Some(PATIENCE)).map_err(|error| no_answer(&error))?;
+    stream.set_read_timeout(Some(patience)).map_err(|error| no_answer(&error))?;
     stream.write_all(&line).map_err(|error| no_answer(&error))?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(|error| no_answer(&error))?;
     serde_json::from_slice(&answer).map_err(|_| no_answer(&"it ended before it answered"))
 }
 
-/// Whether a manager listens whose journal is in `folder`.
+/// Whether a manager listens whose journal is in `folder`; and if it does nothing at the moment, why.
 #[must_use]
-pub fn is_served(folder: &Path) -> bool {
-    reachable(folder).and_then(|(_handle, short)| UnixStream::connect(short)).is_ok()
+pub fn is_served(folder: &Path) -> (bool, Option<String>) {
+    let listens = reachable(folder).and_then(|(_handle, short)| UnixStream::connect(short)).is_ok();
+    if !listens {
+        return (false, None);
+    }
+    match call_within(folder, &Call { user: String::new(), command: None }, WELL) {
+        Ok(answer) => (true, (!answer.done).then_some(answer.text)),
+        // It may be busy with a long batch.
+        Err(_) => (true, None),
+    }
 }
 
 /// The socket's path, short whatever the folder is: a socket's address has room for 107 bytes. Good
@@ -207,7 +254,7 @@ mod tests {
     use crate::core::Number;
 
     fn kill() -> Call {
-        Call { user: "ana".into(), command: Command::Kill { run: Number(7) } }
+        Call { user: "ana".into(), command: Some(Command::Kill { run: Number(7) }) }
     }
 
     /// Serves until one call has come.
@@ -230,7 +277,6 @@ mod tests {
         let mut control = Control::bind(&folder).unwrap();
         let mode = fs::metadata(folder.join(NAME)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(is_served(&folder));
         let asked = std::thread::spawn(move || call(&folder, &kill()));
         let calls = serve(&mut control);
         assert_eq!(calls[0].1.command, kill().command);
@@ -242,7 +288,7 @@ mod tests {
     #[test]
     fn without_a_manager_the_error_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(!is_served(folder.path()));
+        assert_eq!(is_served(folder.path()), (false, None));
         let error = call(folder.path(), &kill()).unwrap_err().to_string();
         assert!(error.contains("Is it running?"), "{error}");
     }

@@ -154,6 +154,12 @@ impl ChecklistFile {
         }
     }
 
+    /// Whether the file is there and is not as a manager wrote it.
+    #[must_use]
+    pub fn is_edited(&self) -> bool {
+        read_regular(&self.path).is_ok_and(|bytes| Seal::read(&bytes).is_none_or(|seal| !seal.is_whole))
+    }
+
     /// Renames the file to the first free name with a number behind it.
     fn set_aside(&self) -> io::Result<PathBuf> {
         let names = (1..=10_000).map(|number| with_suffix(&self.path, &format!(".damaged-{number}")));

@@ -187,6 +187,11 @@ mod mounted {
             worker.send(&message, 0).expect("sent");
             workers.push(worker);
         }
+        let (status, text) = system.operation(&["status"]);
+        assert_eq!(status, Some(1));
+        assert!(text.contains("nothing is done until the journal can be written"), "{text}");
+        let (status, text) = system.operation(&["launch", "awaken"]);
+        assert!(status == Some(1) && text.contains("the disk is full"), "{text}");
         assert!(workers[last..].iter().all(|worker| worker.poll(zmq::POLLIN, 0).expect("a poll") == 0));
         // Not even a manager that is killed now loses any.
         system.signal("manager", rustix::process::Signal::KILL);

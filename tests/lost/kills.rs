@@ -75,8 +75,8 @@ fn a_manager_that_is_told_to_end_under_plain_workers_loses_and_doubles_nothing()
     replace_manager(20, Signal::TERM);
 }
 
-/// Manager and broker under our own workers are replaced.
-fn replace_both(times: u32, signal: Signal) {
+/// Manager and broker under our own workers are replaced, so often each and in any order.
+fn replace_both(managers: usize, brokers: usize, signal: Signal) {
     let mut random = Random::new();
     let mut system = counting().start();
     let zmq = Zmq {
@@ -93,13 +93,15 @@ fn replace_both(times: u32, signal: Signal) {
                 scope.spawn(move || send_until(worker, zmq, stop, acks))
             })
             .collect();
-        for time in 0..times {
+        let mut left = vec!["manager"; managers];
+        left.extend(vec!["broker"; brokers]);
+        while !left.is_empty() {
             let enough = acks.load(Ordering::Relaxed) + 1 + random.below(4);
-            let what = format!("replies after {time} deaths");
+            let what = format!("replies with {} deaths to come", left.len());
             system.wait_for(&what, || (acks.load(Ordering::Relaxed) >= enough).then_some(()));
             random.spin();
-            let name = if random.below(2) == 0 { "manager" } else { "broker" };
-            replace(&mut system, name, signal);
+            let which = usize::try_from(random.below(left.len() as u64)).expect("a small number");
+            replace(&mut system, left.swap_remove(which), signal);
         }
         stop.store(true, Ordering::Relaxed);
         workers.into_iter().map(|worker| worker.join().expect("each got its replies")).collect::<Vec<_>>()
@@ -125,11 +127,11 @@ fn send_until(worker: usize, zmq: &Zmq, stop: &AtomicBool, acks: &AtomicU64) -> 
 }
 
 #[test]
-fn a_hundred_deaths_of_broker_and_manager_under_our_workers_lose_and_double_nothing() {
-    replace_both(100, Signal::KILL);
+fn two_hundred_deaths_of_the_manager_and_fifty_of_the_broker_under_our_workers_lose_and_double_nothing() {
+    replace_both(200, 50, Signal::KILL);
 }
 
 #[test]
 fn a_broker_and_a_manager_that_are_told_to_end_under_our_workers_lose_and_double_nothing() {
-    replace_both(20, Signal::TERM);
+    replace_both(10, 10, Signal::TERM);
 }

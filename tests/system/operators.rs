@@ -92,6 +92,25 @@ fn a_run_that_ignores_sigterm_is_killed_all_the_same() {
 }
 
 #[test]
+fn a_run_that_is_told_to_end_keeps_its_grace_when_another_manager_comes() {
+    let script =
+        "trap \"touch told; sleep 2; touch well; exit 0\" TERM; touch ready; while :; do sleep 0.05; done";
+    let mut system = system()
+        .section(&format!("workers: {{awaken: {{command: [sh, -c, '{script}']}}}}"))
+        .rules(RULES)
+        .start();
+    let run = number(&system.operate(&["launch", "awaken"]));
+    system.wait_for("the run", || system.path("ready").exists().then_some(()));
+    system.operate(&["kill", &run]);
+    system.wait_for("its being told", || system.path("told").exists().then_some(()));
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+    system.start_manager(&[]);
+    system.wait_for_log("manager", "ended with status 0 without a report");
+    assert!(system.path("well").exists(), "{}", system.describe());
+}
+
+#[test]
 fn a_message_whose_rule_failed_is_decided_again_after_the_repair() {
     let system = system().rules("function after_sleep(msg) error('not yet') end").start();
     assert_eq!(system.send("sleep", "success", "{sleep time: 5}"), "ack");
@@ -101,7 +120,6 @@ fn a_message_whose_rule_failed_is_decided_again_after_the_repair() {
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("not yet"), "{text}");
     system.write_rules("function after_sleep(msg, config, checklist) return { NextWorker('awaken', { checklist.sleepyhead['sleep time'] }) } end\nfunction after_awaken() return {} end\nfunction after_keyless() return {} end\nfunction after_clear_checklist() return {} end\nfunction after_rotate_logs() return {} end");
-    system.works();
     assert!(system.operate(&["retry", "--all"]).contains("is decided"));
     system.wait_for_log("manager", "launching NextWorker(module='awaken', args=['5'], host='localhost')");
     assert!(system.operate(&["retry", "--all"]).contains("no message is parked"));

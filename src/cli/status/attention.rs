@@ -84,7 +84,7 @@ impl Attention {
     }
 }
 
-pub(super) fn of_daemons(daemons: Daemons, config: &Config) -> Vec<Attention> {
+pub(super) fn of_daemons(daemons: &Daemons, config: &Config) -> Vec<Attention> {
     let down = |about: &str, text: String| Attention {
         kind: Kind::Daemon,
         number: None,
@@ -97,6 +97,16 @@ pub(super) fn of_daemons(daemons: Daemons, config: &Config) -> Vec<Attention> {
     if !daemons.broker {
         let text = format!("nobody listens on {} port {}", config.zmq.host, config.zmq.workers_port);
         found.push(down("broker", text));
+    }
+    if let Some(text) = daemons.stands_still.clone() {
+        found.push(Attention {
+            kind: Kind::Journal,
+            number: None,
+            about: String::new(),
+            since: None,
+            text,
+            help: None,
+        });
     }
     if !daemons.manager {
         found.push(down("manager", "it is not running: nothing is decided or launched".to_owned()));

@@ -12,25 +12,30 @@ use crate::net::control;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Which of the daemons are there.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Daemons {
     /// The broker's port for workers takes connections.
     pub broker: bool,
     /// The manager's control socket does.
     pub manager: bool,
+    /// Why the manager does nothing at the moment, if it does nothing.
+    #[serde(skip)]
+    pub stands_still: Option<String>,
 }
 
 impl Daemons {
     pub(super) fn look(config: &Config) -> Self {
         let address = (config.zmq.host.as_str(), config.zmq.workers_port);
         let mut addresses = address.to_socket_addrs().into_iter().flatten();
+        let (manager, stands_still) = control::is_served(&config.journal.folder);
         Self {
             broker: addresses.any(|address| TcpStream::connect_timeout(&address, PATIENCE).is_ok()),
-            manager: control::is_served(&config.journal.folder),
+            manager,
+            stands_still,
         }
     }
 
-    pub(super) fn running(self) -> usize {
+    pub(super) fn running(&self) -> usize {
         usize::from(self.broker) + usize::from(self.manager)
     }
 }

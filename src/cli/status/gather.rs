@@ -87,9 +87,9 @@ impl Status {
             name: name(config),
             state: Health::Healthy,
             time: now.timestamp(),
-            daemons,
             rules_generation: 0,
-            attention: attention::of_daemons(daemons, config),
+            attention: attention::of_daemons(&daemons, config),
+            daemons,
             running: Vec::new(),
             joins: Vec::new(),
             holds: Vec::new(),
@@ -98,7 +98,7 @@ impl Status {
         if let Err(error) = status.read_journal(config, now) {
             status.attention.push(Attention::of_journal(&error));
         }
-        status.state = match (daemons.running(), status.attention.is_empty()) {
+        status.state = match (status.daemons.running(), status.attention.is_empty()) {
             (2, true) => Health::Healthy,
             (2, false) => Health::Degraded,
             _ => Health::Down,

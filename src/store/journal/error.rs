@@ -115,6 +115,16 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// Whether it will work as soon as there is room on the disk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            Self::Unusable { error, .. } => error.kind() == io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
     /// What an error of SQLite means for a person.
     pub(super) fn of(file: &Path, doing: &'static str, error: rusqlite::Error) -> Self {
         let file = file.to_owned();
