@@ -166,7 +166,9 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         let is_over = |open: &OpenRun| open.kill_at.is_some_and(|kill_at| kill_at <= now);
         let over: Vec<Key> =
             self.open.iter().filter(|(_, open)| is_over(open)).map(|(run, _)| *run).collect();
-        over.into_iter().for_each(|run| self.end(run));
+        for run in over {
+            self.end(run);
+        }
         Ok(ended)
     }
 

@@ -146,7 +146,7 @@ impl Control {
         let Some(mut connection) = self.connections.remove(&id) else { return };
         let mut answer = answer.clone();
         if answer.text.len() > LONGEST_ANSWER {
-            answer.text.truncate(answer.text.floor_char_boundary(LONGEST_ANSWER));
+            answer.text = answer.text.chars().take(LONGEST_ANSWER / 4).collect();
             answer.text.push_str("\n… and more, which the log has");
         }
         if let Ok(mut line) = serde_json::to_vec(&answer) {
