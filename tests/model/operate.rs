@@ -70,7 +70,7 @@ impl World {
                 (Command::ChecklistSet { path, value: value.to_string() }, true)
             }
             Step::Clear { force } => {
-                let is_done = *force || (0..5).all(|worker| self.model.running(worker) == 0);
+                let is_done = *force || self.model.runs.iter().all(crate::reference::Run::is_closed);
                 if is_done {
                     self.model.checklist.clear();
                 }
