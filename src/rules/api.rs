@@ -244,6 +244,12 @@ fn calls(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
         Ok(())
     })?;
     table.raw_set("log", function)?;
+    let shared = Rc::clone(host);
+    let function = lua.create_function(move |_, is_loading| {
+        shared.set_loading(is_loading);
+        Ok(())
+    })?;
+    table.raw_set("set_loading", function)?;
 
     let function =
         lua.create_function(|lua, (text, format): (LuaValue, LuaValue)| date::date(lua, &text, &format))?;
@@ -261,8 +267,7 @@ fn calls(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
 
 /// The time of the message.
 fn now(lua: &Lua, host: &Host, what: &str) -> mlua::Result<jiff::ZonedDateTime> {
-    let now = host.now.borrow().clone();
-    now.ok_or_else(|| fail(lua, format!("{what}: there is no message yet; call it inside a rule")))
+    host.now().ok_or_else(|| fail(lua, format!("{what}: there is no message yet; call it inside a rule")))
 }
 
 /// The library `os`: the time of the message.

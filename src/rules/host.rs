@@ -25,9 +25,11 @@ pub(super) struct Host {
     /// What the views of the call look at.
     pub(super) snapshot: Rc<Snapshot>,
     /// The time of the message; `None` while the rules are loaded.
-    pub(super) now: RefCell<Option<ZonedDateTime>>,
+    now: RefCell<Option<ZonedDateTime>>,
     /// The message, which `math.random` starts from, until the call has used it.
     seed: RefCell<Option<Message>>,
+    /// Whether the files of the rules are being run, which know nothing of a message.
+    is_loading: Cell<bool>,
     log: RefCell<Vec<LogLine>>,
     /// Bytes of text that the call's launches hold outside of the Lua machine.
     held: Cell<usize>,
@@ -44,6 +46,7 @@ impl Host {
             snapshot: Rc::default(),
             now: RefCell::new(None),
             seed: RefCell::default(),
+            is_loading: Cell::new(false),
             log: RefCell::default(),
             held: Cell::new(0),
             log_bytes: Cell::new(0),
@@ -54,6 +57,7 @@ impl Host {
     /// Begins a call: a full budget, an empty log.
     pub(super) fn start(&self, now: Option<ZonedDateTime>, message: Option<Message>) {
         self.end();
+        self.is_loading.set(false);
         self.budget.start();
         *self.now.borrow_mut() = now;
         *self.seed.borrow_mut() = message;
@@ -93,9 +97,21 @@ impl Host {
         self.held.set(0);
     }
 
+    /// The files of the rules are run from now on, or not any more.
+    pub(super) fn set_loading(&self, is_loading: bool) {
+        self.is_loading.set(is_loading);
+    }
+
+    /// The time of the message, where rules may know it.
+    pub(super) fn now(&self) -> Option<ZonedDateTime> {
+        if self.is_loading.get() { None } else { self.now.borrow().clone() }
+    }
+
     /// Keeps a line for the log; past the limits a last line says that the rest is left out.
     pub(super) fn log(&self, level: Level, text: &str) {
-        if self.log_is_full.get() {
+        // What the files log is told when they are loaded first, not again for each message.
+        let is_told = self.is_loading.get() && self.now.borrow().is_some();
+        if is_told || self.log_is_full.get() {
             return;
         }
         let limits = &self.options.limits;

@@ -88,7 +88,7 @@ fn retries(value: &LuaValue) -> Result<u32, String> {
 }
 
 fn at(call: &Host, value: &LuaValue) -> Result<Timestamp, String> {
-    let now = call.now.borrow();
+    let now = call.now();
     let now = now.as_ref();
     let remedy = "write a time of day as \"05:15\", a date and time as \"2026-03-14 05:15\", or a date object, as in \
                   now():shift{ hours = 2 }";

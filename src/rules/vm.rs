@@ -40,6 +40,8 @@ pub(super) struct Vm {
     environment: Table,
     /// What the rules defined.
     globals: Table,
+    /// Runs the rules' files and then a function of theirs.
+    call_rule: Function,
     /// The coroutine of the last call, if it ended well: cheaper than a new one.
     thread: Cell<Option<Thread>>,
 }
@@ -80,14 +82,17 @@ impl Vm {
         let loaded = chunk
             .into_function()
             .map_err(|error| vm.error(&error))
-            .and_then(|chunk| vm.run(chunk).map_err(|error| vm.error(&error)));
+            .and_then(|chunk| vm.run_files(chunk).map_err(|error| vm.error(&error)));
         match loaded {
-            Ok(_) => {
-                vm.shared.raw_set("frozen", true).map_err(unable)?;
-                Ok(vm)
-            }
+            Ok(_) => Ok(vm),
             Err(error) => Err(load_error(sources, &error)),
         }
+    }
+
+    /// Runs the rules' files for the first time.
+    fn run_files(&self, main: Function) -> mlua::Result<MultiValue> {
+        self.shared.raw_set("main", main)?;
+        self.run(self.shared.raw_get::<Function>("load_rules")?)
     }
 
     /// A virtual machine with the sandbox and no rules.
@@ -129,16 +134,21 @@ impl Vm {
         shared.raw_set("read_module", read_module(&lua, &environment, &shared, sources)?)?;
         // Nobody reaches this table, but what is not there cannot be reached at all.
         lua.globals().clear()?;
-        Ok(Self { lua, host, shared, environment, globals, thread: Cell::new(None) })
+        let call_rule = shared.raw_get("call_rule")?;
+        Ok(Self { lua, host, shared, environment, globals, call_rule, thread: Cell::new(None) })
     }
 
     /// The `after_…` functions, by file and line.
     pub(super) fn functions(&self) -> Vec<RuleFunction> {
         let mut functions: Vec<RuleFunction> = self
             .globals
-            .pairs::<LuaString, Function>()
+            // As values: the iterator ends at the first entry that is of another type.
+            .pairs::<LuaValue, LuaValue>()
             .flatten()
-            .filter_map(|(name, function)| {
+            .filter_map(|(name, value)| {
+                let (LuaValue::String(name), LuaValue::Function(function)) = (name, value) else {
+                    return None;
+                };
                 let name = name.to_str().ok().filter(|name| name.starts_with("after_"))?.to_owned();
                 let info = function.info();
                 let chunk = info.short_src.unwrap_or_default();
@@ -149,15 +159,10 @@ impl Vm {
         functions
     }
 
-    /// The function that the rules define under this name.
-    pub(super) fn function(&self, name: &str) -> Option<Function> {
-        self.globals.raw_get(name).ok()
-    }
-
-    /// Calls a rule and reads what it returned while its views can still be looked at.
+    /// Calls a function of the rules that is there, and reads what it returned while its views can still be looked at.
     pub(super) fn call<T>(
         &self,
-        function: &Function,
+        function: &str,
         (message, config, checklist): (&Message, &Value, &Value),
         now: &ZonedDateTime,
         read: impl FnOnce(&Host, MultiValue) -> T,
@@ -175,7 +180,7 @@ impl Vm {
 
     fn run_rule<T>(
         &self,
-        function: &Function,
+        function: &str,
         arguments: [&Value; 3],
         read: impl FnOnce(&Host, MultiValue) -> T,
     ) -> mlua::Result<T> {
@@ -184,7 +189,7 @@ impl Vm {
         let message = view::root(&self.lua, snapshot, message, Place::Elsewhere)?;
         let config = view::root(&self.lua, snapshot, config, Place::Elsewhere)?;
         let checklist = view::root(&self.lua, snapshot, checklist, snapshot.checklist())?;
-        let result = self.run((function, &message, &config, &checklist));
+        let result = self.run((&self.call_rule, function, &message, &config, &checklist));
         let result = result.map(|returned| read(&self.host, returned));
         self.host.end();
         result

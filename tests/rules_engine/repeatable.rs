@@ -42,6 +42,44 @@ fn random_numbers_depend_on_the_message_alone() {
 }
 
 #[test]
+fn variables_keep_nothing_from_one_message_to_the_next() {
+    let nowcast = Nowcast::new(
+        "local count, kept, seen = 0, nil, {}
+        local resumed = coroutine.wrap(function() for i = 1, 9 do coroutine.yield(i) end end)
+        function after_sleep(msg)
+          count = count + 1
+          seen[#seen + 1] = msg
+          print(count, kept == nil, #seen, resumed())
+          kept = msg
+          return {}
+        end",
+    );
+    assert_eq!(nowcast.said(), ["1 true 1 1"]);
+    assert_eq!(nowcast.said(), ["1 true 1 1"]);
+}
+
+#[test]
+fn modules_keep_nothing_from_one_message_to_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = folder.path().join("next_workers.lua");
+    std::fs::write(folder.path().join("counter.lua"), "print('loaded') return { count = 0 }").unwrap();
+    std::fs::write(
+        &main,
+        "local counter = require('counter')
+        function after_sleep() counter.count = counter.count + 1 print(counter.count) return {} end",
+    )
+    .unwrap();
+    let engine = Engine::load(&main, "next_workers", &Options::default()).unwrap();
+    assert_eq!(engine.log()[0].text, "loaded");
+    for _ in 0..2 {
+        let message = Message::new("sleep", "success", Value::Null);
+        let call = engine.after(&message, &Map::new().into(), &Map::new().into(), &now());
+        // What the files log is told once.
+        assert_eq!(call.log.into_iter().map(|line| line.text).collect::<Vec<_>>(), ["1"]);
+    }
+}
+
+#[test]
 fn tables_have_a_fixed_order() {
     let body = "local t = {} for i = 1, 200 do t['key' .. i * 7 % 200] = i end t[3] = 1 t[1.5] = 2 t[true] = 3 t[false] = 4
                 local s = {} for k in pairs(t) do s[#s + 1] = tostring(k) end print(table.concat(s, ' '))
@@ -98,6 +136,13 @@ fn a_global_is_set_while_loading_and_never_after() {
         "the global \"limit\" cannot be set while a rule runs: write 'local' before it, and keep what the next rule needs \
          in the checklist"
     );
+}
+
+#[test]
+fn globals_of_other_kinds_hide_no_function() {
+    let constants: Vec<String> = (0..50).map(|number| format!("constant_{number} = {number}")).collect();
+    let nowcast = Nowcast::new(&format!("{}\nfunction after_sleep() return {{}} end", constants.join("\n")));
+    assert_eq!(nowcast.engine.functions().len(), 1);
 }
 
 #[test]

@@ -176,19 +176,6 @@ fn a_list_of_texts_is_joined() {
 }
 
 #[test]
-fn a_view_kept_from_an_earlier_message_cannot_be_used() {
-    let nowcast = Nowcast::new(
-        "local kept\nfunction after_sleep(msg)\n  local before = kept\n  kept = msg\n  return { worker(before and before.type or 'first') }\nend",
-    );
-    assert_eq!(nowcast.answer().next_workers[0].module, "first");
-    assert_eq!(
-        nowcast.reason(),
-        "this table belongs to an earlier message, and a rule keeps nothing for the next one: what it needs must be in \
-         the checklist"
-    );
-}
-
-#[test]
 fn errors_about_them_speak_of_tables() {
     assert_eq!(
         Nowcast::rule("return checklist()").reason(),

@@ -108,8 +108,12 @@ api.null = host.null
 api.path = host.path
 api.log = base.log
 
---- Modules of the rules' own folder, run once, while the rules are loaded.
-local loaded, loading = {}, {}
+--- Modules of the rules' own folder, run once each time that the rules are loaded, and compiled once.
+local compiled, loaded, loading = {}, {}, {}
+
+function host.forget_modules()
+  loaded, loading = {}, {}
+end
 
 function api.require(name)
   if raw_type(name) ~= "string" then
@@ -121,7 +125,11 @@ function api.require(name)
   elseif loading[name] then
     fail('require: "' .. name .. '" requires itself')
   end
-  local chunk = host.read_module(name)
+  local chunk = compiled[name]
+  if chunk == nil or host.frozen then
+    chunk = host.read_module(name)
+    compiled[name] = chunk
+  end
   loading[name] = true
   result = chunk(name)
   loading[name] = nil

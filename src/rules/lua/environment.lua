@@ -1,7 +1,7 @@
 -- Puts the parts together: what a rule finds under a global name.
 local host, raw, base, libraries, api = ...
 
-local raw_set, raw_setmetatable, raw_type = raw.rawset, raw.setmetatable, raw.type
+local raw_get, raw_next, raw_set, raw_setmetatable, raw_type = raw.rawget, raw.next, raw.rawset, raw.setmetatable, raw.type
 local lock = host.lock
 
 local names = {}
@@ -39,6 +39,26 @@ raw_setmetatable(environment, {
 })
 names._G = environment
 host.environment = environment
+
+--- Runs the rules' files, the main one first, in a world without anything of theirs.
+function host.load_rules()
+  for key in raw_next, globals do
+    globals[key] = nil
+  end
+  host.forget_modules()
+  host.frozen = false
+  host.set_loading(true)
+  host.main()
+  host.set_loading(false)
+  host.frozen = true
+end
+
+--- Calls a rule in a world of its own: its files run anew for each message, so that no variable of theirs
+--- keeps anything from one message to the next, and a message decided again is decided alike.
+function host.call_rule(name, ...)
+  host.load_rules()
+  return raw_get(globals, name)(...)
+end
 
 local strings = host.string_metatable
 strings.__index = libraries.string
