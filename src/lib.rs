@@ -10,6 +10,7 @@
 //! 8. [`perform`]: what comes of it; the one executor of effects
 //! 9. [`launch`]: workers as command lines and processes
 //! 10. [`store`]: what is kept on disk
+//! 11. [`trial`]: what rules would do, before they are in force
 //!
 //! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`yaml`] (values exactly as
 //! `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries), [`supervise`]
@@ -32,5 +33,6 @@ pub mod perform;
 pub mod rules;
 pub mod store;
 pub mod supervise;
+pub mod trial;
 pub mod worker;
 pub mod yaml;

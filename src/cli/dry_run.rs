@@ -13,7 +13,7 @@ use crate::core::parked::ParkedWhat;
 use crate::core::record::{MessageRecord, Outcome, What};
 use crate::core::run::Stage;
 use crate::core::{Change, Command, Effect, Event, Record, State, decide};
-use crate::rules::{self, Engine, Options};
+use crate::rules::RuleSet;
 use crate::yaml::Value;
 
 /// What the manager would do.
@@ -71,10 +71,7 @@ pub(super) fn show(look: &Look, command: Command, user: String, as_json: bool) -
 
 fn plan(look: &Look, command: Command, user: String) -> anyhow::Result<Plan> {
     let config = &look.config;
-    let module = &config.registry.next_workers_module;
-    let path = rules::locate(&config.file, module)?;
-    let options = Options { package: config.registry.workers_package.clone(), ..Options::default() };
-    let engine = Engine::load(&path, module, &options)?;
+    let engine = RuleSet::of(config).load(None)?;
     let mut state = look::state(config, &look.history.open_now()?, look.history.checklist_now()?);
     let event = Event::Command { call: None, user, command, checklist_then: None };
     let open_before: Vec<Join> = state.joins.open().cloned().collect();

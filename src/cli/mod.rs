@@ -14,6 +14,7 @@ mod messages;
 mod operate;
 mod print;
 mod rerun;
+mod rules;
 mod runner;
 mod runs;
 mod send;
@@ -88,6 +89,8 @@ enum Command {
     Drop(act::What),
     /// Look at the checklist, now or at an earlier event, or change it
     Checklist(checklist::Args),
+    /// Rules before they go live: try them, without a manager
+    Rules(rules::Args),
     /// Look at the configuration
     Config(config::Args),
 }
@@ -125,6 +128,7 @@ pub fn run() -> ExitCode {
         Command::Hold(args) => args.run(),
         Command::Release(args) => args.release(),
         Command::Drop(args) => args.drop(),
+        Command::Rules(args) => rules::run(&args),
         Command::Config(args) => config::run(&args),
     }
 }

@@ -7,7 +7,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use super::effect::Effect;
 use super::event::{Event, Recorded, RequestId, Signal};
 use super::record::{Change, Record, What};
-use super::rules::Rules;
+use super::rules::{RuleFile, Rules};
 use super::run::Number;
 use super::state::State;
 use crate::logging::Level;
@@ -29,7 +29,7 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, now: &ZonedDat
             decision.command(call, user, command, checklist_then.as_ref());
         }
         Event::Due => decision.due(),
-        Event::RulesLoaded { hash } => decision.rules_loaded(hash),
+        Event::RulesLoaded { hash, files } => decision.rules_loaded(hash, files),
         Event::RulesRefused { reason } => {
             decision.state.rules_refused = true;
             decision.begin();
@@ -160,7 +160,7 @@ impl<'a> Decision<'a> {
         self.reply(request, &reply, payload);
     }
 
-    fn rules_loaded(&mut self, hash: String) {
+    fn rules_loaded(&mut self, hash: String, files: Vec<RuleFile>) {
         let (generation, before) = self.state.rules.clone();
         let was_refused = std::mem::take(&mut self.state.rules_refused);
         if before == hash && !was_refused {
@@ -168,7 +168,7 @@ impl<'a> Decision<'a> {
         }
         self.begin();
         let generation = if before == hash { generation } else { generation + 1 };
-        self.change(Change::Rules(generation, hash.clone()));
+        self.change(Change::Rules(generation, hash.clone(), files));
         self.finish(What::RulesLoaded { generation, hash });
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
+use super::rules::RuleFile;
 use super::run::{Ending, Number, RunId};
 use crate::config::Config;
 use crate::message::{DecodeError, Message};
@@ -65,6 +66,8 @@ pub enum Event {
     RulesLoaded {
         /// SHA-256 of their files, in hexadecimal.
         hash: String,
+        /// The files, the main one first.
+        files: Vec<RuleFile>,
     },
     /// Changed rules were refused.
     RulesRefused {

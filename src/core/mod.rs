@@ -27,6 +27,6 @@ pub use effect::Effect;
 pub use event::{CallId, Event, Recorded, Request, RequestId, Signal, Ticket};
 pub use next_worker::{LaunchOptions, NextWorker};
 pub use record::{Change, Record};
-pub use rules::{JoinRequest, LogLine, RuleAnswer, RuleCall, RuleError, Rules, Wanted};
+pub use rules::{JoinRequest, LogLine, RuleAnswer, RuleCall, RuleError, RuleFile, Rules, Wanted};
 pub use run::{Ending, Number, Run, RunId};
 pub use state::State;

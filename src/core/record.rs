@@ -11,6 +11,7 @@ use super::event::Ticket;
 use super::hold::Hold;
 use super::joins::Join;
 use super::parked::Parked;
+use super::rules::RuleFile;
 use super::run::{Number, Run, RunId};
 use crate::message::Message;
 use crate::yaml::Value;
@@ -171,8 +172,8 @@ pub enum Change {
     Hold(Hold),
     /// A hold is over.
     HoldReleased(Number),
-    /// Other rules are in force: their generation and hash.
-    Rules(u64, String),
+    /// Other rules are in force: their generation and hash, and their files where these are to be kept.
+    Rules(u64, String, Vec<RuleFile>),
 }
 
 impl Change {

@@ -46,6 +46,15 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// A file of the rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleFile {
+    /// Its path inside the rules' folder.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
 /// What a rule returned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleAnswer {

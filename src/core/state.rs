@@ -107,7 +107,7 @@ impl State {
             Change::HoldReleased(id) => {
                 self.holds.remove(id);
             }
-            Change::Rules(generation, hash) => self.rules = (*generation, hash.clone()),
+            Change::Rules(generation, hash, _) => self.rules = (*generation, hash.clone()),
         }
     }
 

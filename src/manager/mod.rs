@@ -26,7 +26,7 @@ use crate::launch::{Runs, old_runs};
 use crate::logging::Logger;
 use crate::net::{Control, Signals, socket};
 use crate::perform::{Performed, Performer, part};
-use crate::rules::Reloader;
+use crate::rules::{Reloader, RuleSet};
 use crate::store::{ChecklistFile, Journal, JournalError};
 use crate::yaml::Value;
 use checklist::When;
@@ -123,7 +123,7 @@ impl Manager {
         let folder = config.journal.folder.clone();
         let journal = Journal::open(&folder)?;
         let mut state = recover(&journal, &config, &options)?;
-        let (rules, loaded) = Reloader::start(reload::rule_set(&config));
+        let (rules, loaded) = Reloader::start(RuleSet::of(&config));
         let runs = Runs::new(program.clone(), folder.join(RUNS))?;
         // A journal that was begun anew must not give a run a folder in which another one has ended.
         if state.last_number == 0 {

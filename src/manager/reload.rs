@@ -6,9 +6,9 @@ use zmq::Socket;
 
 use super::checklist::When;
 use super::{LINGER, Manager, RECONNECT};
-use crate::config::{Config, ReadAgain, Zmq};
+use crate::config::{ReadAgain, Zmq};
 use crate::core::Event;
-use crate::rules::{Engine, Options as EngineOptions, Reload, RuleSet};
+use crate::rules::{Engine, Reload, RuleSet};
 
 impl Manager {
     /// SIGHUP: everything is read again, without letting go of the broker. A configuration that
@@ -30,7 +30,7 @@ impl Manager {
         if config.checklist_file != self.performer.checklist_file.path() {
             self.performer.checklist_file = super::checklist_file(&config);
         }
-        let loaded = self.rules.reloader.follow(rule_set(&config));
+        let loaded = self.rules.reloader.follow(RuleSet::of(&config));
         let mut events = self.tell(loaded);
         if let Err(error) = self.connect(&config.zmq) {
             let host = &config.zmq.host;
@@ -87,7 +87,10 @@ impl Manager {
                 let module = &self.rules.reloader.rule_set().module;
                 self.log.info(format_args!("next workers module loaded from {module}"));
                 engine
-                    .map(|engine| Event::RulesLoaded { hash: engine.hash().to_owned() })
+                    .map(|engine| Event::RulesLoaded {
+                        hash: engine.hash().to_owned(),
+                        files: engine.files(),
+                    })
                     .into_iter()
                     .collect()
             }
@@ -101,16 +104,5 @@ impl Manager {
                 vec![Event::RulesRefused { reason: error.to_string() }]
             }
         }
-    }
-}
-
-/// The rules that a configuration names.
-pub(super) fn rule_set(config: &Config) -> RuleSet {
-    let registry = &config.registry;
-    RuleSet {
-        config_file: config.file.clone(),
-        module: registry.next_workers_module.clone(),
-        options: EngineOptions { package: registry.workers_package.clone(), ..EngineOptions::default() },
-        workers: registry.workers.keys().cloned().collect(),
     }
 }

@@ -11,7 +11,7 @@ use super::error::{self, LoadError};
 use super::limits::Options;
 use super::source::Sources;
 use super::vm::{CallError, RuleFunction, Vm};
-use crate::core::{LogLine, RuleCall, RuleError, Rules};
+use crate::core::{LogLine, RuleCall, RuleError, RuleFile, Rules};
 use crate::message::Message;
 use crate::yaml::Value;
 
@@ -47,6 +47,14 @@ impl Engine {
         Self::from_sources(Rc::new(Sources::new(path)), module, options)
     }
 
+    /// Rules that were kept, the main file first.
+    ///
+    /// # Errors
+    /// They need something that was not kept with them, or cannot be run any more.
+    pub fn of_files(files: &[RuleFile], module: &str, options: &Options) -> Result<Self, LoadError> {
+        Self::from_sources(Rc::new(Sources::kept(files)), module, options)
+    }
+
     pub(super) fn from_sources(
         sources: Rc<Sources>,
         module: &str,
@@ -74,6 +82,12 @@ impl Engine {
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The rules' files, the main one first.
+    #[must_use]
+    pub fn files(&self) -> Vec<RuleFile> {
+        self.sources.files()
     }
 
     /// The rules file.

@@ -10,6 +10,7 @@ use super::error::LoadError;
 use super::limits::Options;
 use super::locate::locate;
 use super::source::Sources;
+use crate::config::Config;
 use crate::core::{RuleCall, RuleError, Rules};
 use crate::message::Message;
 use crate::yaml::Value;
@@ -26,6 +27,42 @@ pub struct RuleSet {
     /// The registered workers. New rules must not lose the function of one of them, because a file
     /// that is half written looks just so.
     pub workers: Vec<String>,
+}
+
+impl RuleSet {
+    /// The rules that a configuration names.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let registry = &config.registry;
+        Self {
+            config_file: config.file.clone(),
+            module: registry.next_workers_module.clone(),
+            options: Options { package: registry.workers_package.clone(), ..Options::default() },
+            workers: registry.workers.keys().cloned().collect(),
+        }
+    }
+
+    /// Loads the rules, or edited ones as if they stood in their place.
+    ///
+    /// # Errors
+    /// There are none under that name, or they cannot be used.
+    pub fn load(&self, edited: Option<&Path>) -> Result<Engine, LoadError> {
+        let place = self.place()?;
+        let sources = edited.map_or_else(|| Sources::new(&place), |edited| Sources::edited(edited, &place));
+        Engine::from_sources(Rc::new(sources), &self.module, &self.options)
+    }
+
+    /// Where the rules are.
+    ///
+    /// # Errors
+    /// They are nowhere.
+    pub fn place(&self) -> Result<PathBuf, LoadError> {
+        locate(&self.config_file, &self.module).map_err(|error| LoadError {
+            file: self.config_file.clone(),
+            line: None,
+            reason: error.to_string(),
+        })
+    }
 }
 
 /// What a look at the files led to.
@@ -125,14 +162,11 @@ impl Reloader {
     }
 
     fn load(&mut self) -> Reload {
-        let RuleSet { config_file, module, options, .. } = &self.rule_set;
-        let path = match locate(config_file, module) {
+        let path = match self.rule_set.place() {
             Ok(path) => path,
-            Err(error) => {
-                let error = LoadError { file: config_file.clone(), line: None, reason: error.to_string() };
-                return self.refuse(None, error);
-            }
+            Err(error) => return self.refuse(None, error),
         };
+        let RuleSet { module, options, .. } = &self.rule_set;
         let sources = Rc::new(Sources::new(&path));
         let loaded = Engine::from_sources(Rc::clone(&sources), module, options);
         match loaded.and_then(|engine| self.check_complete(engine, &path)) {

@@ -1,4 +1,4 @@
-//! The files of the rules: read once, kept as they were read, and watched for changes.
+//! The files of the rules: read once, kept as they were read, and watched for changes. Nothing here runs them.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write;
@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest, Sha256};
 
 use super::error::LoadError;
+use crate::core::RuleFile;
 
 /// The largest file of rules, in bytes: the Lua compiler runs without a limit on time.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -48,12 +49,50 @@ struct SourceFile {
 #[derive(Debug)]
 pub(super) struct Sources {
     main: PathBuf,
+    /// The file in whose place the main one stands; itself, unless it is an edited copy.
+    place: PathBuf,
+    /// The folders that `require` looks in, the first one first.
+    folders: Vec<PathBuf>,
+    /// Whether files are read from the disk; else what is there is all there is.
+    reads: bool,
     files: RefCell<Vec<SourceFile>>,
 }
 
 impl Sources {
+    /// The rules in a file.
     pub(super) fn new(main: &Path) -> Self {
-        Self { main: main.to_owned(), files: RefCell::default() }
+        let folders = vec![folder(main)];
+        Self {
+            main: main.to_owned(),
+            place: main.to_owned(),
+            folders,
+            reads: true,
+            files: RefCell::default(),
+        }
+    }
+
+    /// Edited rules as if they stood in the place of those in force: what they require and is not beside
+    /// them is taken from there.
+    pub(super) fn edited(main: &Path, place: &Path) -> Self {
+        let mut sources = Self { place: place.to_owned(), ..Self::new(main) };
+        if folder(place) != folder(main) {
+            sources.folders.push(folder(place));
+        }
+        sources
+    }
+
+    /// Rules that were kept; the main file is the first.
+    pub(super) fn kept(files: &[RuleFile]) -> Self {
+        let main = PathBuf::from(files.first().map_or("", |file| &file.name));
+        let kept = files.iter().map(|file| SourceFile {
+            path: PathBuf::from(&file.name),
+            chunk: file.name.clone(),
+            text: Some(file.text.clone()),
+            stamp: None,
+            is_settled: Cell::new(true),
+        });
+        let files = RefCell::new(kept.collect());
+        Self { place: main.clone(), main, folders: vec![PathBuf::new()], reads: false, files }
     }
 
     /// The rules file itself.
@@ -61,14 +100,23 @@ impl Sources {
         &self.main
     }
 
-    /// The folder that `require` looks in.
-    fn folder(&self) -> &Path {
-        self.main.parent().unwrap_or(Path::new(""))
+    /// All files with their names inside the rules' folder, the main one first.
+    pub(super) fn files(&self) -> Vec<RuleFile> {
+        let file = |file: &SourceFile| RuleFile {
+            name: if file.path == self.main {
+                self.place.strip_prefix(folder(&self.place)).unwrap_or(&self.place).display().to_string()
+            } else {
+                file.chunk.clone()
+            },
+            text: file.text.clone().unwrap_or_default(),
+        };
+        self.files.borrow().iter().map(file).collect()
     }
 
     /// What Lua calls a file in its messages: its path inside the rules' folder.
     pub(super) fn chunk_name(&self, path: &Path) -> String {
-        path.strip_prefix(self.folder()).unwrap_or(path).display().to_string()
+        let inside = self.folders.iter().find_map(|folder| path.strip_prefix(folder).ok());
+        inside.unwrap_or(path).display().to_string()
     }
 
     /// The file that Lua calls so.
@@ -94,7 +142,10 @@ impl Sources {
                 "require: {name:?} is no module's name; write letters, digits and _, with dots between folders"
             ));
         }
-        Ok(self.folder().join(name.replace('.', "/")).with_extension("lua"))
+        let inside = PathBuf::from(name.replace('.', "/")).with_extension("lua");
+        let first = self.folders.iter().map(|folder| folder.join(&inside)).find(|path| path.exists());
+        // Without one, the error of reading it says where it should be.
+        Ok(first.unwrap_or_else(|| self.folders.last().map_or(inside.clone(), |last| last.join(&inside))))
     }
 
     /// The text of a file, read from disk the first time only: a virtual machine that is built anew
@@ -104,6 +155,10 @@ impl Sources {
             && let Some(text) = &file.text
         {
             return Ok(text.clone());
+        }
+        if !self.reads {
+            let reason = "was not kept with these rules".to_owned();
+            return Err(LoadError { file: path.to_owned(), line: None, reason });
         }
         let (stamp, text) = read(path);
         let settled = stamp.is_some_and(is_settled);
@@ -147,10 +202,8 @@ impl Sources {
     /// SHA-256 of the names and texts of all files, in hexadecimal.
     pub(super) fn hash(&self) -> String {
         let mut hash = Sha256::new();
-        for file in self.files.borrow().iter() {
-            let name = self.chunk_name(&file.path);
-            let text = file.text.as_deref().unwrap_or_default();
-            for part in [name.as_str(), text] {
+        for file in self.files() {
+            for part in [&file.name, &file.text] {
                 hash.update((part.len() as u64).to_le_bytes());
                 hash.update(part);
             }
@@ -161,6 +214,11 @@ impl Sources {
             hex
         })
     }
+}
+
+/// The folder that a file is in.
+fn folder(file: &Path) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).to_owned()
 }
 
 /// Whether a file with this stamp, read now, cannot change without its stamp telling.

@@ -163,9 +163,9 @@ fn a_message_that_comes_again_gets_its_reply_and_launches_nothing() {
 #[test]
 fn a_record_names_the_rules_that_were_in_force() {
     let mut manager = quiet("{}");
-    manager.happens(Event::RulesLoaded { hash: "one".into() });
-    assert!(manager.happens(Event::RulesLoaded { hash: "one".into() }).records.is_empty());
-    let loaded = manager.happens(Event::RulesLoaded { hash: "two".into() });
+    manager.happens(Event::RulesLoaded { hash: "one".into(), files: Vec::new() });
+    assert!(manager.happens(Event::RulesLoaded { hash: "one".into(), files: Vec::new() }).records.is_empty());
+    let loaded = manager.happens(Event::RulesLoaded { hash: "two".into(), files: Vec::new() });
     let [record] = &loaded.records[..] else { panic!("one record") };
     assert_eq!(record.what, What::RulesLoaded { generation: 2, hash: "two".into() });
     let refused = manager.happens(Event::RulesRefused { reason: "line 3".into() });

@@ -10,7 +10,7 @@ use nowcast::core::hold::Target;
 use nowcast::core::record::{Speaker, What};
 use nowcast::core::{
     Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request, RequestId,
-    RuleAnswer, RuleCall, RuleError, Rules, State, Ticket, Wanted, decide,
+    RuleAnswer, RuleCall, RuleError, RuleFile, Rules, State, Ticket, Wanted, decide,
 };
 use nowcast::message::Message;
 use nowcast::yaml::{self, Keys, Map, Value};
@@ -223,7 +223,11 @@ impl Day {
                 value: PAYLOADS[*payload].into(),
             }),
             Step::Clear => command(Command::ChecklistClear { force: true }),
-            Step::RulesLoaded(which) => Event::RulesLoaded { hash: format!("hash {which}") },
+            Step::RulesLoaded(which) => {
+                let name = |name: &str| RuleFile { name: name.into(), text: format!("-- {which}") };
+                let files = vec![name("next_workers.lua"), name("a/rivers.lua")];
+                Event::RulesLoaded { hash: format!("hash {which}"), files }
+            }
             Step::RulesRefused => Event::RulesRefused { reason: "next_workers.lua:7: no".into() },
             Step::ChecklistRead { payload: which } => {
                 let checklist: Map = [(Value::from("edited"), payload(*which))].into_iter().collect();

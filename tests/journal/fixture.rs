@@ -94,7 +94,11 @@ fn a_journal_of_version_1_is_understood() {
 #[test]
 fn the_history_of_version_1_is_understood() {
     let folder = copy();
+    let too_old = History::open(folder.path()).expect_err("readers change nothing").to_string();
+    assert!(too_old.contains("version 1"), "{too_old}");
+    drop(Journal::open(folder.path()).expect("brought up to date"));
     let history = History::open(folder.path()).expect("understood");
+    assert!(history.rule_files(1).expect("readable").is_empty(), "they were not kept then");
     let events = history.events(&EventFilter::default()).expect("readable");
     let numbers: Vec<u64> = events.iter().map(|record| record.number.0).collect();
     assert_eq!(numbers, [20, 19, 18, 17, 16, 14, 13, 10, 9, 7, 5, 2, 1]);

@@ -89,6 +89,23 @@ fn a_run_has_its_cause_its_message_and_its_usual_duration() {
 }
 
 #[test]
+fn the_files_of_each_generation_are_there() {
+    let mut day = Day::new();
+    for which in [2, 1, 2] {
+        day.take(&Step::RulesLoaded(which));
+    }
+    let Kept { history, .. } = kept(day);
+    let files = |generation| {
+        let files = history.rule_files(generation).expect("readable");
+        files.into_iter().map(|file| format!("{}: {}", file.name, file.text)).collect::<Vec<_>>()
+    };
+    assert_eq!(files(2), ["next_workers.lua: -- 1", "a/rivers.lua: -- 1"]);
+    assert_eq!(files(1), files(3));
+    assert_eq!(files(3)[0], "next_workers.lua: -- 2");
+    assert!(files(4).is_empty());
+}
+
+#[test]
 fn events_are_found_by_worker_type_kind_and_time() {
     let mut day = Day::new();
     day.message("weather", "success", "{rule: launch}");

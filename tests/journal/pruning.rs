@@ -36,6 +36,26 @@ fn prune(journal: &mut Journal, day: &Day, days: i64) {
 }
 
 #[test]
+fn the_files_of_old_rules_go_but_for_the_last_few() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut day = Day::new();
+    for number in 0..15 {
+        day.take(&Step::RulesLoaded(number));
+        day.message("weather", "success", "null");
+        day.take(&Step::Hours(24));
+    }
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    journal.commit(&day.records).expect("kept");
+    prune(&mut journal, &day, 1);
+    let history = History::open(folder.path()).expect("readable");
+    let is_there = |generation| !history.rule_files(generation).expect("readable").is_empty();
+    assert_eq!(
+        (1..=15).filter(|generation| is_there(*generation)).collect::<Vec<_>>(),
+        [6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
+    );
+}
+
+#[test]
 fn what_is_open_and_every_checklist_that_stays_can_still_be_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut day = forty_days();

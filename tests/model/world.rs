@@ -216,7 +216,7 @@ impl World {
                 self.model.rules[*worker] = rule.clone();
                 self.rules.rules[*worker] = rule.clone();
                 let hash = format!("rules after {}", self.state.last_number);
-                let done = self.decide(Event::RulesLoaded { hash });
+                let done = self.decide(Event::RulesLoaded { hash, files: Vec::new() });
                 self.model.admit();
                 self.compare(&done);
             }

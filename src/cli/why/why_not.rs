@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use anyhow::bail;
 use serde::Serialize;
@@ -17,8 +16,8 @@ use crate::core::joins::Join;
 use crate::core::parked::ParkedWhat;
 use crate::core::record::{Outcome, What};
 use crate::core::run::Stage;
-use crate::core::{NextWorker, Number, Run};
-use crate::rules::{self, Engine, Options};
+use crate::core::{NextWorker, Number, RuleFile, Run};
+use crate::rules::RuleSet;
 use crate::store::journal::{EventFilter, EventKind, Open, RunFilter};
 use crate::yaml::Map;
 
@@ -244,21 +243,14 @@ fn last_word(
 
 /// The workers whose rules name it. A worker that has never run has left no other trace.
 fn named_in_rules(name: &str, look: &Look) -> Vec<String> {
-    let config = &look.config;
-    let module = &config.registry.next_workers_module;
-    let Ok(path) = rules::locate(&config.file, module) else { return Vec::new() };
-    let options = Options { package: config.registry.workers_package.clone(), ..Options::default() };
-    let Ok(engine) = Engine::load(&path, module, &options) else { return Vec::new() };
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let chunks: BTreeSet<&str> = engine.functions().iter().map(|function| function.chunk.as_str()).collect();
+    let Ok(engine) = RuleSet::of(&look.config).load(None) else { return Vec::new() };
     let mut found = Vec::new();
-    for chunk in chunks {
-        let Ok(text) = std::fs::read_to_string(folder.join(chunk)) else { continue };
+    for RuleFile { name: chunk, text } in &engine.files() {
         for (at, _) in text.lines().enumerate().filter(|(_, line)| names(line, name)) {
             let function = engine
                 .functions()
                 .iter()
-                .filter(|function| function.chunk == chunk && function.line <= at + 1)
+                .filter(|function| function.chunk == *chunk && function.line <= at + 1)
                 .max_by_key(|function| function.line);
             found.extend(
                 function.and_then(|function| function.name.strip_prefix("after_")).map(str::to_owned),

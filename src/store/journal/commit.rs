@@ -175,12 +175,19 @@ fn keep_change(batch: &Transaction<'_>, by: Number, change: &Change) -> rusqlite
         Change::Unparked(id) => close(batch, "UPDATE parked SET closed_by = ?2 WHERE id = ?1", *id, by),
         Change::Hold(hold) => put(batch, PUT_HOLD, hold.id, &json(hold)?),
         Change::HoldReleased(id) => close(batch, "UPDATE holds SET closed_by = ?2 WHERE id = ?1", *id, by),
-        Change::Rules(generation, hash) => {
+        Change::Rules(generation, hash, files) => {
             batch.execute(
                 "INSERT OR REPLACE INTO rules (generation, hash, loaded_by) VALUES (?1, ?2, ?3)",
                 params![generation.cast_signed(), hash, by.0.cast_signed()],
             )?;
-            Ok(())
+            (0_i64..).zip(files).try_for_each(|(position, file)| {
+                batch
+                    .execute(
+                        "INSERT OR IGNORE INTO rule_files (hash, position, name, text) VALUES (?1, ?2, ?3, ?4)",
+                        params![hash, position, file.name, file.text],
+                    )
+                    .map(|_| ())
+            })
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{load, prune, row};
 use crate::core::joins::Join;
 use crate::core::parked::Parked;
 use crate::core::run::Stage;
-use crate::core::{Number, Record, Run};
+use crate::core::{Number, Record, RuleFile, Run};
 
 /// Which events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,6 +128,16 @@ pub(super) fn events(connection: &Connection, filter: &EventFilter) -> rusqlite:
     connection
         .prepare(&statement)?
         .query_and_then(params_from_iter(conditions.values), row::record)?
+        .collect()
+}
+
+pub(super) fn rule_files(connection: &Connection, generation: u64) -> rusqlite::Result<Vec<RuleFile>> {
+    connection
+        .prepare_cached(
+            "SELECT name, text FROM rule_files
+             WHERE hash = (SELECT hash FROM rules WHERE generation = ?1) ORDER BY position",
+        )?
+        .query_map([generation.cast_signed()], |row| Ok(RuleFile { name: row.get(0)?, text: row.get(1)? }))?
         .collect()
 }
 

@@ -11,7 +11,7 @@ use super::{DATABASE, Journal, JournalError, fold, load, row, schema};
 use crate::core::hold::Hold;
 use crate::core::joins::Join;
 use crate::core::parked::Parked;
-use crate::core::{Change, Number, Record, Run};
+use crate::core::{Change, Number, Record, RuleFile, Run};
 use crate::yaml::Map;
 
 /// The journal, to be read.
@@ -248,6 +248,15 @@ impl History {
     /// See [`History::event`]; and if what led to it was removed.
     pub fn checklist_before(&self, number: Number) -> Asked<Map> {
         self.ask(|connection| fold::before(connection, number)).and_then(|folded| known(folded, number))
+    }
+
+    /// The files of a generation of the rules, the main one first; none if they were not kept, or not any longer.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn rule_files(&self, generation: u64) -> Asked<Vec<RuleFile>> {
+        self.ask(|connection| find::rule_files(connection, generation))
     }
 
     /// How long a worker's run with these arguments takes: the median of its last 20 that ended well.

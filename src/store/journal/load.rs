@@ -107,7 +107,7 @@ pub(super) fn body<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
 fn rules(connection: &Connection) -> rusqlite::Result<Option<Change>> {
     connection
         .query_row("SELECT generation, hash FROM rules ORDER BY generation DESC LIMIT 1", [], |row| {
-            Ok(Change::Rules(row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
+            Ok(Change::Rules(row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?, Vec::new()))
         })
         .optional()
 }

@@ -15,6 +15,9 @@ use crate::yaml::{self, Keys};
 /// Events or runs that one step removes: some milliseconds.
 const STEP: usize = 500;
 
+/// Generations of rules whose files are kept however old they are.
+const KEPT_GENERATIONS: i64 = 10;
+
 const DAY: i64 = 24 * 60 * 60;
 
 /// The midnight (UTC) before a moment. Removing goes by whole days, since each time costs a snapshot.
@@ -46,9 +49,26 @@ pub(super) fn step(connection: &mut Connection, before: Timestamp) -> rusqlite::
     for table in ["joins", "parked", "holds"] {
         step.execute(&format!("DELETE FROM {table} WHERE closed_by < ?1"), [first])?;
     }
+    remove_rule_files(&step)?;
     let has_more = gone.events.len() == STEP || gone.runs.len() == STEP;
     step.commit()?;
     Ok(has_more)
+}
+
+/// Removes the files of rules that no kept message was decided by, but not those of the last few generations: they may
+/// be wanted back.
+fn remove_rule_files(connection: &Connection) -> rusqlite::Result<()> {
+    let first = "SELECT generation FROM events WHERE generation > 0 ORDER BY number LIMIT 1";
+    let Some(first) = connection.query_row(first, [], |row| row.get::<_, i64>(0)).optional()? else {
+        return Ok(());
+    };
+    connection.execute(
+        "DELETE FROM rule_files WHERE hash NOT IN (
+             SELECT hash FROM rules WHERE generation >= ?1
+                 OR generation > (SELECT max(generation) FROM rules) - ?2)",
+        [first, KEPT_GENERATIONS],
+    )?;
+    Ok(())
 }
 
 /// The number of the first event at or after a moment: events are in the order of time. One more than the last

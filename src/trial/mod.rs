@@ -1,0 +1,8 @@
+//! Rules on trial: what can be known of rules before they are in force.
+//!
+//! It runs rules as the manager would, on cases that are made up, recorded or told by the user's own tests,
+//! with the same engine and the same core. It never launches anything, never speaks to a manager and never
+//! writes to the journal.
+
+/// Calls of rules by a program: one case in, one answer out.
+pub mod eval;
