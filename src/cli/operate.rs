@@ -1,6 +1,6 @@
 //! What the operators' commands have in common: the configuration, the way to the manager, the answer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::{Timestamp, ZonedDateTime};
@@ -33,14 +33,7 @@ pub(super) struct Common {
 impl Common {
     /// Reads the configuration; one that cannot be used is said, and is the end.
     pub(super) fn load(&self) -> Result<Config, ExitCode> {
-        let lookup = environment::with_defaults(&self.place.config);
-        match config::load_with(&self.place.config, &lookup) {
-            Ok((config, _)) => Ok(config),
-            Err(error) => {
-                eprintln!("{error}");
-                Err(ExitCode::from(USAGE))
-            }
-        }
+        load(&self.place.config)
     }
 
     /// Asks the manager for something and shows its answer. The exit status is 0 if it was done.
@@ -69,6 +62,18 @@ impl Common {
             ExitCode::SUCCESS
         };
         if answer.done { printed } else { ExitCode::FAILURE }
+    }
+}
+
+/// Reads a configuration; one that cannot be used is said, and is the end.
+pub(super) fn load(file: &Path) -> Result<Config, ExitCode> {
+    let lookup = environment::with_defaults(file);
+    match config::load_with(file, &lookup) {
+        Ok((config, _)) => Ok(config),
+        Err(error) => {
+            eprintln!("{error}");
+            Err(ExitCode::from(USAGE))
+        }
     }
 }
 

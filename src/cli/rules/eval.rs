@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use crate::cli::operate::Common;
+use super::Which;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    common: Common,
+    which: Which,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let _ = &args.common;
+    let _ = args.which.load();
     ExitCode::SUCCESS
 }

@@ -2,9 +2,15 @@
 
 mod eval;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+
+use super::operate;
+use super::{ConfigFile, USAGE, print};
+use crate::config::Config;
+use crate::rules::{Engine, RuleSet};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,5 +27,30 @@ enum Command {
 pub(super) fn run(args: &Args) -> ExitCode {
     match &args.command {
         Command::Eval(args) => eval::run(args),
+    }
+}
+
+/// Which rules are meant.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+struct Which {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Edited rules, taken as if they stood in the place of those that the configuration names
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+}
+
+impl Which {
+    /// Reads the configuration and loads the rules; what cannot be used is said, and is the end.
+    fn load(&self) -> Result<(Config, Engine), ExitCode> {
+        let config = operate::load(&self.config.file)?;
+        match RuleSet::of(&config).load(self.rules.as_deref()) {
+            Ok(engine) => Ok((config, engine)),
+            Err(error) => {
+                eprintln!("{}", print::clean(&format!("the rules cannot be used:\n{error}")));
+                Err(ExitCode::from(USAGE))
+            }
+        }
     }
 }
