@@ -182,7 +182,20 @@ struct IsClean(bool);
 
 impl Rules for Engine {
     fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
-        let function = format!("after_{}", message.source);
+        self.call_function(format!("after_{}", message.source), message, config, checklist, now)
+    }
+}
+
+impl Engine {
+    /// Calls an `after_…` function by its name, as [`Rules::after`] does by the message's source.
+    pub fn call_function(
+        &self,
+        function: String,
+        message: &Message,
+        config: &Value,
+        checklist: &Value,
+        now: &ZonedDateTime,
+    ) -> RuleCall {
         let vm = match self.vm.take().map_or_else(|| Vm::load(&self.options, &self.sources), Ok) {
             Ok(vm) => vm,
             Err(error) => {

@@ -4,5 +4,7 @@
 //! with the same engine and the same core. It never launches anything, never speaks to a manager and never
 //! writes to the journal.
 
-/// Calls of rules by a program: one case in, one answer out.
 pub mod eval;
+pub mod json;
+pub mod live;
+pub mod show;

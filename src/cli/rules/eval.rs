@@ -1,16 +1,180 @@
-//! `nowcast rules eval`: rules called with cases.
+//! `nowcast rules eval`: rules called with one case from options, or with many from standard input.
 
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
-use super::Which;
+use anyhow::Context;
+use jiff::ZonedDateTime;
 
+use super::Which;
+use crate::cli::USAGE;
+use crate::cli::print;
+use crate::core::{RuleAnswer, RuleCall};
+use crate::rules::Engine;
+use crate::trial::eval::{self, Case, CaseAnswer, CaseMessage, Defaults};
+use crate::trial::json::JsonValue;
+use crate::trial::live;
+use crate::trial::show::launch;
+use crate::yaml::{self, Value};
+
+/// Bytes that are read at once.
+const READ_AT_ONCE: usize = 1 << 16;
+
+/// Without `--worker`, cases are read as lines of JSON from standard input, and each is answered with a line:
+/// {"function": …, "msg": {"source", "type", "payload"}, "config": …, "checklist": …, "now": …}
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     which: Which,
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+    /// The worker whose rule is called
+    #[arg(long, value_name = "NAME", requires = "type")]
+    worker: Option<String>,
+    /// The message type
+    #[arg(long, value_name = "TYPE", requires = "worker")]
+    r#type: Option<String>,
+    /// The payload, as YAML; @FILE reads it from a file
+    #[arg(long, value_name = "YAML", requires = "worker")]
+    payload: Option<String>,
+    /// The checklist, as YAML, instead of that of the running system; @FILE reads it from a file
+    #[arg(long, value_name = "YAML")]
+    checklist: Option<String>,
+    /// The time of the message, as in 2026-03-14T05:15, instead of the time of now
+    #[arg(long, value_name = "TIME")]
+    now: Option<String>,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let _ = args.which.load();
-    ExitCode::SUCCESS
+    let (config, engine) = match args.which.load() {
+        Ok(loaded) => loaded,
+        Err(status) => return status,
+    };
+    let done = args.defaults(&config).and_then(|defaults| match (&args.worker, &args.r#type) {
+        (Some(worker), Some(r#type)) => one(args, worker, r#type, &engine, &defaults),
+        _ if io::stdin().is_terminal() => {
+            anyhow::bail!("give --worker and --type, or cases as lines of JSON on standard input")
+        }
+        _ => many(&engine, &defaults),
+    });
+    done.unwrap_or_else(|error| {
+        eprintln!("{}", print::clean(&format!("{error:#}")));
+        ExitCode::from(USAGE)
+    })
+}
+
+impl Args {
+    fn defaults(&self, config: &crate::config::Config) -> anyhow::Result<Defaults> {
+        let now = ZonedDateTime::now();
+        let given = self.now.as_deref().map(|text| eval::moment(text, now.time_zone())).transpose();
+        let checklist = match &self.checklist {
+            None => live::checklist(config)?,
+            Some(given) => {
+                let checklist = read_yaml("checklist", given)?;
+                anyhow::ensure!(
+                    checklist.as_map().is_some(),
+                    "the checklist must be a mapping; --checklist @{given} reads a file"
+                );
+                checklist
+            }
+        };
+        let now = given.map_err(anyhow::Error::msg)?.unwrap_or(now);
+        Ok(Defaults { config: config.value.clone(), checklist, now })
+    }
+}
+
+/// YAML as it stands on the command line, or from a file.
+fn read_yaml(what: &str, given: &str) -> anyhow::Result<Value> {
+    let text = match given.strip_prefix('@') {
+        Some(file) => std::fs::read(file).with_context(|| format!("cannot read the {what} from {file}"))?,
+        None => given.as_bytes().to_vec(),
+    };
+    yaml::read_bytes(&text).with_context(|| format!("the {what} is no YAML"))
+}
+
+/// One case from the command line. The exit status is 1 if the rule failed.
+fn one(
+    args: &Args,
+    worker: &str,
+    r#type: &str,
+    engine: &Engine,
+    defaults: &Defaults,
+) -> anyhow::Result<ExitCode> {
+    let payload = args.payload.as_deref().map(|given| read_yaml("payload", given)).transpose()?;
+    let msg = CaseMessage {
+        source: Some(worker.to_owned()),
+        r#type: r#type.to_owned(),
+        payload: JsonValue(payload.unwrap_or_default()),
+    };
+    let call = Case { msg, ..Case::default() }.call(engine, defaults).map_err(anyhow::Error::msg)?;
+    let failed = call.result.is_err();
+    let printed = if args.json {
+        print::status(print::write(line(&CaseAnswer::from(call))?.as_bytes()))
+    } else {
+        print::text(&text(&call))
+    };
+    Ok(if failed { ExitCode::FAILURE } else { printed })
+}
+
+/// A line of JSON for each line of JSON, in order.
+fn many(engine: &Engine, defaults: &Defaults) -> anyhow::Result<ExitCode> {
+    let mut input = BufReader::with_capacity(READ_AT_ONCE, io::stdin().lock());
+    let mut output = BufWriter::new(io::stdout().lock());
+    let mut bytes = Vec::new();
+    loop {
+        // Whoever waits for an answer before the next case gets it.
+        let flushed = if input.buffer().is_empty() { output.flush() } else { Ok(()) };
+        if flushed.is_err() {
+            return Ok(print::status(flushed));
+        }
+        bytes.clear();
+        if input.read_until(b'\n', &mut bytes).context("cannot read standard input")? == 0 {
+            return Ok(print::status(output.flush()));
+        }
+        if bytes.trim_ascii().is_empty() {
+            continue;
+        }
+        let answer = match Case::read(&bytes) {
+            Ok(case) => case.answer(engine, defaults),
+            Err(error) => CaseAnswer::Failed { error },
+        };
+        if let Err(error) = output.write_all(line(&answer)?.as_bytes()) {
+            return Ok(print::status(Err(error)));
+        }
+    }
+}
+
+fn line(answer: &CaseAnswer) -> anyhow::Result<String> {
+    Ok(format!("{}\n", serde_json::to_string(answer)?))
+}
+
+/// What a call came to, for a person.
+fn text(call: &RuleCall) -> String {
+    let mut lines = Vec::new();
+    if let Some(place) = &call.place {
+        let read = if call.keys_read.is_empty() { "nothing".to_owned() } else { call.keys_read.join(", ") };
+        lines.push(format!("rule    {place}; it reads {read}"));
+    }
+    match &call.result {
+        Ok(RuleAnswer { next_workers, join }) => {
+            lines.extend(next_workers.iter().map(|worker| format!("launch  {}", launch(worker))));
+            if let Some(join) = join {
+                let whom: Vec<String> = join.wait_for.iter().map(ToString::to_string).collect();
+                let name = join.name.as_deref().map(|name| format!("{name} ")).unwrap_or_default();
+                lines.push(format!("join    {name}waits for {}", whom.join(", ")));
+                lines.extend(join.launch.iter().map(|worker| format!("  then  {}", launch(worker))));
+            } else if next_workers.is_empty() {
+                lines.push("launch  nothing".to_owned());
+            }
+        }
+        Err(error) => lines.extend(error.to_string().lines().map(|line| format!("error   {line}"))),
+    }
+    let logged = call
+        .log
+        .iter()
+        .flat_map(|line| line.text.lines().map(move |text| format!("log     {} {text}", line.level)));
+    lines.extend(logged);
+    lines.push(String::new());
+    lines.join("\n")
 }

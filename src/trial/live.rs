@@ -1,0 +1,51 @@
+//! The checklist of the running system, for trials. It only reads.
+
+use std::fs;
+use std::io;
+
+use crate::config::Config;
+use crate::store::{History, JournalError};
+use crate::yaml::{self, Map, Value};
+
+/// Why the checklist cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// The journal cannot be read.
+    #[error("the checklist cannot be read from the journal: {0}")]
+    Journal(#[from] JournalError),
+    /// The peer's checklist file cannot be read.
+    #[error("the checklist file {} cannot be read: {why}", file.display())]
+    File {
+        /// The file.
+        file: std::path::PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The checklist of now: the journal's, or that of the checklist file where there is no journal yet, or an
+/// empty one where there is neither.
+///
+/// # Errors
+/// What is there cannot be read.
+pub fn checklist(config: &Config) -> Result<Value, LiveError> {
+    match History::open(&config.journal.folder) {
+        Ok(history) => Ok(history.checklist_now()?.into()),
+        Err(JournalError::None { .. }) => of_file(config),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn of_file(config: &Config) -> Result<Value, LiveError> {
+    let file = &config.checklist_file;
+    let unreadable = |why: String| LiveError::File { file: file.clone(), why };
+    let bytes = match fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Map::new().into()),
+        read => read.map_err(|error| unreadable(error.to_string()))?,
+    };
+    match yaml::read_own(&bytes).map_err(|error| unreadable(error.to_string()))? {
+        Value::Null => Ok(Map::new().into()),
+        checklist @ Value::Map(_) => Ok(checklist),
+        _ => Err(unreadable("it is no mapping".to_owned())),
+    }
+}

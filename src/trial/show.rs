@@ -1,0 +1,58 @@
+//! Launches as a line of text for people.
+
+use crate::core::NextWorker;
+use crate::core::next_worker::LOCALHOST;
+
+/// `make_plots nowcast+ on arbutus (delay 10m, retries 3)`.
+#[must_use]
+pub fn launch(worker: &NextWorker) -> String {
+    let mut text = worker.name().to_owned();
+    if !worker.args.is_empty() {
+        let arguments = worker.args.iter().map(String::as_str);
+        text.push(' ');
+        text.push_str(&shlex::try_join(arguments).unwrap_or_else(|_| worker.args.join(" ")));
+    }
+    if worker.host != LOCALHOST {
+        text.push_str(" on ");
+        text.push_str(&worker.host);
+    }
+    let options = options(worker);
+    if options.is_empty() { text } else { format!("{text} ({})", options.join(", ")) }
+}
+
+fn options(worker: &NextWorker) -> Vec<String> {
+    let options = &worker.options;
+    let span = |name: &str, span: Option<jiff::SignedDuration>| span.map(|span| format!("{name} {span:#}"));
+    let mut shown: Vec<String> = [
+        span("delay", options.delay),
+        options.at.map(|at| format!("at {at}")),
+        span("timeout", options.timeout),
+        options.retries.map(|retries| format!("retries {retries}")),
+        span("retry_delay", options.retry_delay),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    shown.extend(options.env.iter().map(|(name, value)| format!("{name}={value}")));
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::next_worker::LaunchOptions;
+
+    #[test]
+    fn what_is_usual_is_not_said() {
+        let plain = NextWorker::new("nowcast.workers.make_plots", vec!["a b".into(), "--debug".into()]);
+        assert_eq!(launch(&plain), "make_plots 'a b' --debug");
+        let options = LaunchOptions {
+            delay: Some(jiff::SignedDuration::from_mins(10)),
+            retries: Some(3),
+            env: vec![("A".into(), "1".into())],
+            ..LaunchOptions::default()
+        };
+        let other = NextWorker { host: "arbutus".into(), options, ..NextWorker::new("x", Vec::new()) };
+        assert_eq!(launch(&other), "x on arbutus (delay 10m, retries 3, A=1)");
+    }
+}
