@@ -7,6 +7,7 @@ mod config;
 mod daemon;
 mod dry_run;
 mod environment;
+mod generate;
 mod launch;
 mod look;
 mod manager;
@@ -91,6 +92,8 @@ enum Command {
     Checklist(checklist::Args),
     /// Rules before they go live: try them, without a manager
     Rules(rules::Args),
+    /// Files for other programs
+    Generate(generate::Args),
     /// Look at the configuration
     Config(config::Args),
 }
@@ -129,6 +132,7 @@ pub fn run() -> ExitCode {
         Command::Release(args) => args.release(),
         Command::Drop(args) => args.drop(),
         Command::Rules(args) => rules::run(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Config(args) => config::run(&args),
     }
 }

@@ -11,7 +11,7 @@ use super::kind::kind_name;
 use super::moment::Moment;
 use super::suggest::missing_key;
 use super::view::{self, View};
-use super::{clock, date, join, launch, path, text};
+use super::{clock, date, join, launch, library, path, text};
 use crate::logging::Level;
 
 /// The longest path that Linux takes, in bytes (`PATH_MAX`).
@@ -22,6 +22,8 @@ pub(super) fn table(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set("null", LuaValue::NULL)?;
     table.raw_set("longest_text", host.options.limits.text)?;
+    let declared = library::names().map(|name| (name, true));
+    table.raw_set("declared", lua.create_table_from(declared)?)?;
     errors(lua, &table, host)?;
     values(lua, &table)?;
     strings(lua, &table, host)?;

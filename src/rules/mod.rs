@@ -21,6 +21,7 @@ mod items;
 mod join;
 mod kind;
 mod launch;
+pub mod library;
 mod limits;
 mod locate;
 mod moment;

@@ -149,7 +149,10 @@ end
 
 local math = {}
 for name, value in raw.next, raw.math do
-  math[name] = value
+  -- What Lua keeps for older versions' sake is left out.
+  if host.declared["math." .. name] then
+    math[name] = value
+  end
 end
 
 function math.random(...)

@@ -14,15 +14,39 @@ end
 for name, value in raw.next, libraries do
   names[name] = value
 end
-for name, value in raw.next, names do
-  if raw_type(value) == "table" then
-    names[name] = lock(value, "the library " .. name)
-  end
-end
 names._VERSION = "Lua 5.4"
 
 local globals = raw_setmetatable({}, { __index = names })
 local environment = {}
+names._G = environment
+
+-- What is there is what is declared, so that editors and `nowcast rules check` know it.
+local undeclared, declared = {}, host.declared
+local function there(name)
+  if declared[name] == nil then
+    undeclared[#undeclared + 1] = name
+  end
+  declared[name] = nil
+end
+for name, value in raw_next, names do
+  there(name)
+  if raw_type(value) == "table" and value ~= environment then
+    for member in raw_next, value do
+      there(name .. "." .. member)
+    end
+  end
+end
+local missing = raw_next(declared)
+if missing or #undeclared > 0 then
+  raw.error("names of rules that are not declared: " .. raw.table.concat(undeclared, " ") .. "; declared and not there: "
+    .. raw.tostring(missing), 0)
+end
+
+for name, value in raw_next, names do
+  if raw_type(value) == "table" and value ~= environment then
+    names[name] = lock(value, "the library " .. name)
+  end
+end
 host.locked[environment] = "the table of globals"
 raw_setmetatable(environment, {
   __index = globals,
@@ -37,7 +61,6 @@ raw_setmetatable(environment, {
   end,
   __metatable = false,
 })
-names._G = environment
 host.environment = environment
 
 --- Runs the rules' files, the main one first, in a world without anything of theirs.

@@ -1,0 +1,78 @@
+//! `nowcast generate`: files for other programs.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Subcommand;
+
+use super::{ConfigFile, USAGE, operate, print};
+use crate::rules::{RuleSet, library};
+
+/// Where the declarations go, inside the rules' folder.
+const TYPES_FILE: &str = ".types/nowcast.lua";
+
+/// The settings of the Lua language server, inside the rules' folder.
+const SERVER_FILE: &str = ".luarc.json";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Declarations of all that rules can call, for editors with a Lua language server
+    Types {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let What::Types { config } = &args.what;
+    let config = match operate::load(&config.file) {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    let written = RuleSet::of(&config).place().map_err(anyhow::Error::from).and_then(|place| {
+        let folder = place.parent().unwrap_or(Path::new(""));
+        types(folder).map(|text| print::text(&text))
+    });
+    written.unwrap_or_else(|error| {
+        eprintln!("{}", print::clean(&format!("{error:#}")));
+        ExitCode::from(USAGE)
+    })
+}
+
+/// Writes the declarations, and the settings unless there are others already.
+fn types(folder: &Path) -> anyhow::Result<String> {
+    let declarations = folder.join(TYPES_FILE);
+    write(&declarations, library::TYPES)?;
+    let settings = folder.join(SERVER_FILE);
+    let mut text = format!("{} written\n", declarations.display());
+    match fs::read_to_string(&settings) {
+        Ok(there) if there == library::SERVER => {}
+        Ok(_) => {
+            text += &format!(
+                "{} is left as it is; it needs \"workspace.library\": [\".types\"]\n",
+                settings.display()
+            );
+            return Ok(text);
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => write(&settings, library::SERVER)?,
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", settings.display())),
+    }
+    text += &format!("{} written\n", settings.display());
+    Ok(text)
+}
+
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(file, text))
+        .with_context(|| format!("cannot write {}", file.display()))
+}
