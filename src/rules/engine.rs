@@ -8,6 +8,7 @@ use jiff::ZonedDateTime;
 
 use super::answer;
 use super::error::{self, LoadError};
+use super::explain;
 use super::limits::Options;
 use super::source::Sources;
 use super::vm::{CallError, RuleFunction, Vm};
@@ -112,7 +113,7 @@ impl Engine {
     }
 
     /// The rule's error as one text: what and where, and how the rules came there.
-    fn describe(&self, function: &str, vm: &Vm, error: &CallError) -> String {
+    fn describe(&self, function: &str, message: &Message, vm: &Vm, error: &CallError) -> String {
         let mut traceback = error.traceback.clone();
         for known in &self.functions {
             traceback =
@@ -130,11 +131,19 @@ impl Engine {
             // A tail call, `return need(…)`, leaves no trace of its line.
             None => self.with_place(function, text),
         };
+        let text = self.explained(text, message, vm);
         if traceback.is_empty() {
             text
         } else {
             format!("{text}\nstack traceback:\n  {}", traceback.replace('\n', "\n  "))
         }
+    }
+
+    /// The text of an error with what stands beneath it.
+    fn explained(&self, text: String, message: &Message, vm: &Vm) -> String {
+        let line = error::place(&text).and_then(|(chunk, line, _)| self.sources.line(chunk, line));
+        let beneath = explain::beneath(&text, line, vm.take_missed().as_ref(), message);
+        text + &beneath
     }
 
     fn call(
@@ -155,8 +164,10 @@ impl Engine {
         let returned = vm.call(&function, (message, config, checklist), now, read);
         let is_clean = IsClean(!matches!(&returned, Err(error) if error.limit.is_some()));
         let result = match returned {
-            Ok(answer) => answer.map_err(|text| self.with_place(&function, text)),
-            Err(error) => Err(self.describe(&function, vm, &error)),
+            Ok(answer) => {
+                answer.map_err(|text| self.explained(self.with_place(&function, text), message, vm))
+            }
+            Err(error) => Err(self.describe(&function, message, vm, &error)),
         };
         let result = result.map_err(RuleError::Failed);
         (RuleCall { log: vm.take_log(), result, place, keys_read: vm.take_keys_read() }, is_clean)

@@ -12,7 +12,12 @@ pub(super) const OWN_CHUNK: &str = "nowcast";
 
 /// Why rules could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}: {reason}", file.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+#[error(
+    "{}{}: {reason}{}",
+    file.display(),
+    line.map(|line| format!(":{line}")).unwrap_or_default(),
+    shown.as_deref().map(|shown| format!("\n{shown}")).unwrap_or_default()
+)]
 pub struct LoadError {
     /// The file at fault.
     pub file: PathBuf,
@@ -20,6 +25,14 @@ pub struct LoadError {
     pub line: Option<usize>,
     /// What is wrong and what to do.
     pub reason: String,
+    /// The line itself, with its number.
+    pub shown: Option<String>,
+}
+
+impl LoadError {
+    pub(super) fn new(file: PathBuf, line: Option<usize>, reason: String) -> Self {
+        Self { file, line, reason, shown: None }
+    }
 }
 
 /// An error that a function of the engine's raises: the text behind the place in the rules that
@@ -175,9 +188,10 @@ mod tests {
 
     #[test]
     fn a_load_error_reads_file_line_reason() {
-        let error =
-            LoadError { file: "rules/a.lua".into(), line: Some(3), reason: "unexpected symbol".into() };
+        let error = LoadError::new("rules/a.lua".into(), Some(3), "unexpected symbol".into());
         assert_eq!(error.to_string(), "rules/a.lua:3: unexpected symbol");
+        let shown = LoadError { shown: Some("   3 | x = ".into()), ..error.clone() };
+        assert_eq!(shown.to_string(), "rules/a.lua:3: unexpected symbol\n   3 | x = ");
         let error = LoadError { line: None, ..error };
         assert_eq!(error.to_string(), "rules/a.lua: unexpected symbol");
     }

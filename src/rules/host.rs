@@ -57,6 +57,7 @@ impl Host {
     /// Begins a call: a full budget, an empty log.
     pub(super) fn start(&self, now: Option<ZonedDateTime>, message: Option<Message>) {
         self.end();
+        self.snapshot.take_missed();
         self.is_loading.set(false);
         self.budget.start();
         *self.now.borrow_mut() = now;

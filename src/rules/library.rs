@@ -45,8 +45,8 @@ fn declared(line: &str) -> Option<String> {
         None => line.split_once(" = ")?.0,
     };
     let is_name = name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_.".contains(letter));
-    // Methods of objects are no names; the text library goes by another name among language servers.
-    is_name.then(|| name.replacen("stringlib.", "string.", 1))
+    // Methods of objects are no names.
+    is_name.then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -56,10 +56,10 @@ mod tests {
     #[test]
     fn declarations_are_read() {
         assert_eq!(declared("function worker(name, ...) end").as_deref(), Some("worker"));
-        assert_eq!(declared("function stringlib.strip(s, letters) end").as_deref(), Some("string.strip"));
+        assert_eq!(declared("function string.strip(s, letters) end").as_deref(), Some("string.strip"));
         assert_eq!(declared("path = {}").as_deref(), Some("path"));
         assert_eq!(declared("function DateClass:shift(by) end"), None);
-        assert_eq!(declared("local stringlib = {}"), None);
+        assert_eq!(declared("local DateClass = {}"), None);
         assert_eq!(declared("---@field at Date? not before that"), None);
     }
 }

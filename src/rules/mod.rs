@@ -16,6 +16,7 @@ mod clock;
 mod date;
 mod engine;
 mod error;
+mod explain;
 mod host;
 mod items;
 mod join;

@@ -182,6 +182,11 @@ impl Reads {
         if part == 0 {
             return "(the whole checklist)".to_owned();
         }
+        self.path(Node(part)) + missing
+    }
+
+    /// The keys that lead to a part, `NEMO run: nowcast`; nothing for the checklist itself.
+    pub(super) fn path(&self, Node(part): Node) -> String {
         let mut keys = Vec::new();
         let mut at = part;
         while at != 0 {
@@ -191,8 +196,8 @@ impl Reads {
         keys.reverse();
         let path = keys.join(": ");
         match path.char_indices().nth(LONGEST) {
-            Some((end, _)) => format!("{}…{missing}", &path[..end]),
-            None => path + missing,
+            Some((end, _)) => format!("{}…", &path[..end]),
+            None => path,
         }
     }
 }
@@ -219,7 +224,8 @@ fn start(text: &str) -> &str {
     &text[..end.unwrap_or_default()]
 }
 
-fn key_text(key: &Value) -> String {
+/// A key as people write it, on one line.
+pub(super) fn key_text(key: &Value) -> String {
     match key {
         Value::Str(text) => text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect(),
         Value::Int(number) => number.to_string(),

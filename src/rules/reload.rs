@@ -57,11 +57,8 @@ impl RuleSet {
     /// # Errors
     /// They are nowhere.
     pub fn place(&self) -> Result<PathBuf, LoadError> {
-        locate(&self.config_file, &self.module).map_err(|error| LoadError {
-            file: self.config_file.clone(),
-            line: None,
-            reason: error.to_string(),
-        })
+        locate(&self.config_file, &self.module)
+            .map_err(|error| LoadError::new(self.config_file.clone(), None, error.to_string()))
     }
 }
 
@@ -208,7 +205,7 @@ impl Reloader {
             if lost.len() == 1 { format!("{first} is") } else { format!("{} are", lost.join(", ")) },
             if lost.len() == 1 { "it" } else { "them" },
         );
-        Err(LoadError { file: path.to_owned(), line: None, reason })
+        Err(LoadError::new(path.to_owned(), None, reason))
     }
 }
 

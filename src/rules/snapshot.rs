@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use super::explain::Missed;
 use super::reads::{Found, Node, Reads};
 use crate::yaml::Value;
 
@@ -29,6 +30,8 @@ pub(super) struct Snapshot {
     values: RefCell<Vec<(Value, Place)>>,
     free: RefCell<Vec<usize>>,
     reads: RefCell<Reads>,
+    /// The last look that found nothing.
+    missed: RefCell<Option<Missed>>,
 }
 
 /// A value of one call's snapshot.
@@ -93,6 +96,17 @@ impl Snapshot {
         } else {
             Place::At(reads.look(node, key, found))
         }
+    }
+
+    /// Notes a look that found nothing, or null.
+    pub(super) fn miss(&self, handle: &Handle, container: &Value, key: &Value) {
+        let path = self.node(handle).map(|node| self.reads.borrow().path(node));
+        *self.missed.borrow_mut() = Some(Missed { container: container.clone(), key: key.clone(), path });
+    }
+
+    /// Takes the last look that found nothing.
+    pub(super) fn take_missed(&self) -> Option<Missed> {
+        self.missed.take()
     }
 
     /// Notes that a value was gone through or counted.

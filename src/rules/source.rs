@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest, Sha256};
 
 use super::error::LoadError;
+use super::explain;
 use crate::core::RuleFile;
 
 /// The largest file of rules, in bytes: the Lua compiler runs without a limit on time.
@@ -125,6 +126,13 @@ impl Sources {
         files.iter().find(|file| file.chunk == chunk).map(|file| file.path.clone())
     }
 
+    /// A line of the file that Lua calls so, with its number.
+    pub(super) fn line(&self, chunk: &str, number: usize) -> Option<String> {
+        let files = self.files.borrow();
+        let file = files.iter().find(|file| file.chunk == chunk)?;
+        explain::line(file.text.as_deref()?, number)
+    }
+
     /// Whether Lua calls one of the files so.
     pub(super) fn has_chunk(&self, chunk: &str) -> bool {
         self.files.borrow().iter().any(|file| file.chunk == chunk)
@@ -158,7 +166,7 @@ impl Sources {
         }
         if !self.reads {
             let reason = "was not kept with these rules".to_owned();
-            return Err(LoadError { file: path.to_owned(), line: None, reason });
+            return Err(LoadError::new(path.to_owned(), None, reason));
         }
         let (stamp, text) = read(path);
         let settled = stamp.is_some_and(is_settled);
@@ -227,7 +235,7 @@ fn is_settled(stamp: Stamp) -> bool {
 }
 
 fn read(path: &Path) -> (Option<Stamp>, Result<String, LoadError>) {
-    let error = |line, reason: String| LoadError { file: path.to_owned(), line, reason };
+    let error = |line, reason: String| LoadError::new(path.to_owned(), line, reason);
     let unreadable = |cause: std::io::Error| error(None, format!("cannot read the file: {cause}"));
     let mut file = match std::fs::File::open(path) {
         Ok(file) => file,

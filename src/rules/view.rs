@@ -147,6 +147,9 @@ impl View {
                 _ => Found::Value,
             };
             let place = self.look(&seen, key, found);
+            if value.is_null() {
+                self.snapshot.miss(&self.handle, &seen, key);
+            }
             return if matches!(seen, Value::List(_)) {
                 item(lua, &self.snapshot, value, place)
             } else {
@@ -155,6 +158,7 @@ impl View {
         }
         if let Some(key) = &candidates[0] {
             self.look(&seen, key, Found::Nothing);
+            self.snapshot.miss(&self.handle, &seen, key);
         }
         Ok(LuaValue::Nil)
     }

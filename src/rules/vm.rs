@@ -12,6 +12,7 @@ use mlua::{
 use super::api;
 use super::budget::{self, Limit};
 use super::error::{self, LoadError};
+use super::explain::Missed;
 use super::host::Host;
 use super::limits::Options;
 use super::snapshot::Place;
@@ -70,10 +71,9 @@ impl Vm {
     pub(super) fn load(options: &Options, sources: &Rc<Sources>) -> Result<Self, LoadError> {
         let main = sources.main().to_owned();
         let text = sources.text(&main)?;
-        let unable = |error: mlua::Error| LoadError {
-            file: main.clone(),
-            line: None,
-            reason: format!("the rules engine cannot start: {}", error::text(&error)),
+        let unable = |error: mlua::Error| {
+            let reason = format!("the rules engine cannot start: {}", error::text(&error));
+            LoadError::new(main.clone(), None, reason)
         };
         let vm = Self::empty(options, sources).map_err(unable)?;
         vm.host.start(None, None);
@@ -218,6 +218,11 @@ impl Vm {
         self.host.snapshot.take_reads()
     }
 
+    /// Takes the last look of the call that found nothing.
+    pub(super) fn take_missed(&self) -> Option<Missed> {
+        self.host.snapshot.take_missed()
+    }
+
     /// Takes what the call logged.
     pub(super) fn take_log(&self) -> Vec<LogLine> {
         self.host.take_log()
@@ -279,7 +284,8 @@ fn load_error(sources: &Sources, error: &CallError) -> LoadError {
         (None, Some((_, _, reason))) if line.is_some() => reason.to_owned(),
         _ => error.text.clone(),
     };
-    LoadError { file, line, reason }
+    let shown = place.and_then(|(chunk, line, _)| sources.line(chunk, line));
+    LoadError { file, line, reason, shown }
 }
 
 /// What the budget said, without a place before it.

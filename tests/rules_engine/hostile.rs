@@ -46,7 +46,8 @@ fn the_clock_ends_a_loop_too() {
     let error = nowcast.error();
     assert_eq!(
         error,
-        "next_workers.lua:3: after_sleep ran longer than 30ms (the time limit of a rule)\nstack traceback:\n  \
+        "next_workers.lua:3: after_sleep ran longer than 30ms (the time limit of a rule)\n   3 |   while true do end\n     \
+         = the message was sleep (success)\nstack traceback:\n  \
          next_workers.lua:3: in function 'after_sleep'"
     );
     nowcast.expect_well();

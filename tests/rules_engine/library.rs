@@ -183,14 +183,15 @@ fn an_error_comes_with_its_traceback() {
     let rules = "local function helper(t)\n  return t.x.y\nend\nfunction after_sleep(msg, config, checklist)\n  local launches = helper(checklist)\n  return launches\nend";
     assert_eq!(
         Nowcast::new(rules).error(),
-        "next_workers.lua:2: attempt to index a nil value (field 'x')\nstack traceback:\n  next_workers.lua:2: in \
-         upvalue 'helper'\n  next_workers.lua:5: in function 'after_sleep'"
+        "next_workers.lua:2: attempt to index a nil value (field 'x')\n   2 |   return t.x.y\n     = the \
+         checklist has no \"x\"; the table is empty\n     = the message was sleep (success)\n\
+         stack traceback:\n  next_workers.lua:2: in upvalue 'helper'\n  next_workers.lua:5: in function 'after_sleep'"
     );
     let rules = "function after_sleep(msg, config, checklist)\n  local run = need(checklist, 'run')\n  return {}\nend";
     assert_eq!(
         Nowcast::new(rules).error(),
-        "next_workers.lua:2: need: there is no key \"run\"; the table is empty\nstack traceback:\n  \
-         next_workers.lua:2: in function 'after_sleep'"
+        "next_workers.lua:2: need: there is no key \"run\"; the table is empty\n   2 |   local run = \
+         need(checklist, 'run')\n     = the message was sleep (success)\nstack traceback:\n  next_workers.lua:2: in function 'after_sleep'"
     );
 }
 

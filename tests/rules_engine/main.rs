@@ -11,6 +11,7 @@ use nowcast::yaml::{Map, Value};
 
 mod answers;
 mod documented;
+mod explained;
 mod hostile;
 mod joins;
 mod keys_read;

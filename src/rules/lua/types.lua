@@ -200,28 +200,28 @@ function os.date(format, time) end
 function require(name) end
 
 ---@class stringlib
-local stringlib = {}
+string = {}
 
 --- Whether it begins with one of these.
 ---@param s string
 ---@param ... string
 ---@return boolean
-function stringlib.startswith(s, ...) end
+function string.startswith(s, ...) end
 
 --- Whether it ends with one of these.
 ---@param s string
 ---@param ... string
 ---@return boolean
-function stringlib.endswith(s, ...) end
+function string.endswith(s, ...) end
 
 --- The parts between separators, or between white space.
 ---@param s string
 ---@param separator string?
 ---@return string[]
-function stringlib.split(s, separator) end
+function string.split(s, separator) end
 
 --- Without these letters, or without white space, at both ends.
 ---@param s string
 ---@param letters string?
 ---@return string
-function stringlib.strip(s, letters) end
+function string.strip(s, letters) end

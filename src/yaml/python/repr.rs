@@ -26,6 +26,12 @@ pub fn repr_value(value: &Value) -> String {
     repr_within(value, usize::MAX).unwrap_or_default()
 }
 
+/// The same if it has no more than so many characters.
+#[must_use]
+pub fn repr_up_to(value: &Value, characters: usize) -> Option<String> {
+    repr_within(value, characters)
+}
+
 /// A value on one line; `None` as soon as it takes more characters than `width`.
 pub(super) fn repr_within(value: &Value, width: usize) -> Option<String> {
     let mut out = Line { text: String::new(), width };
