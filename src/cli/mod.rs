@@ -7,6 +7,7 @@ mod config;
 mod daemon;
 mod dry_run;
 mod environment;
+mod exec;
 mod generate;
 mod launch;
 mod look;
@@ -59,6 +60,8 @@ enum Command {
     Manager(manager::Args),
     /// Run a built-in worker
     Worker(worker::Args),
+    /// Run any command as a worker
+    Exec(exec::Args),
     /// Run one worker to its end for the manager
     #[command(hide = true)]
     Runner(runner::Args),
@@ -116,6 +119,7 @@ pub fn run() -> ExitCode {
         Command::Broker(args) => broker::run(&args),
         Command::Manager(args) => manager::run(&args),
         Command::Worker(args) => worker::run(&args),
+        Command::Exec(args) => exec::run(&args),
         Command::Runner(args) => runner::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Why(args) => why::run(&args),

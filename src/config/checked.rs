@@ -88,9 +88,14 @@ pub struct RegisteredWorker {
 /// `workers: NAME`: how a worker is run. What a rule says of one launch goes before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkerSettings {
-    /// `command`: the program that is the worker, its arguments after it. `{config}`, `{worker}` and `{run}`
-    /// are replaced.
+    /// `command`: the program that is the worker, its arguments after it. `{config}`, `{folder}` (the
+    /// configuration file's), `{worker}` and `{run}` are replaced.
     pub command: Option<Vec<String>>,
+    /// `exec`: a program that knows nothing of nowcast; `nowcast exec` reports for it. Its words are replaced as
+    /// those of `command` are.
+    pub exec: Option<Vec<String>>,
+    /// `failure status`: exit statuses of `exec` that are a failure and no crash.
+    pub failure_status: Vec<i32>,
     /// `max running`: how many of it run at once; more wait.
     pub max_running: Option<u32>,
     /// `timeout`: it is ended when it runs longer.

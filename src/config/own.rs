@@ -29,9 +29,18 @@ impl Check<'_> {
                 );
                 self.report(Severity::Warning, &["workers", &name], text);
             }
-            if raw.command.as_ref().is_some_and(Vec::is_empty) {
-                let text = "must name a program: `command: [/path/to/program, --option]`".to_owned();
-                self.report(Severity::Error, &["workers", &name, "command"], text);
+            for (key, command) in [("command", &raw.command), ("exec", &raw.exec)] {
+                if command.as_ref().is_some_and(Vec::is_empty) {
+                    let text = format!("must name a program: `{key}: [/path/to/program, --option]`");
+                    self.report(Severity::Error, &["workers", &name, key], text);
+                }
+            }
+            if raw.command.is_some() && raw.exec.is_some() {
+                let text =
+                    "has both `command:`, which reports to the manager itself, and `exec:`, which does not; \
+                            write one of them"
+                        .to_owned();
+                self.report(Severity::Error, &["workers", &name, "exec"], text);
             }
             if raw.max_running == Some(0) {
                 let text = "must be at least 1; to let launches wait, use nowcast hold".to_owned();
@@ -39,6 +48,8 @@ impl Check<'_> {
             }
             let settings = WorkerSettings {
                 command: raw.command,
+                exec: raw.exec,
+                failure_status: raw.failure_status,
                 max_running: raw.max_running,
                 timeout: raw.timeout.map(|span| span.0),
                 retries: raw.retries,

@@ -45,6 +45,9 @@ pub(super) struct RawRegistry {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWorker {
     pub command: Option<Vec<String>>,
+    pub exec: Option<Vec<String>>,
+    #[serde(rename = "failure status", default)]
+    pub failure_status: Vec<i32>,
     #[serde(rename = "max running")]
     pub max_running: Option<u32>,
     pub timeout: Option<RawSpan>,

@@ -54,8 +54,8 @@ pub fn argv(
     let file = config.file.to_string_lossy().into_owned();
     let mut argv = if worker.host != LOCALHOST {
         on_host(worker, run, config)?
-    } else if let Some(command) = command(worker, config) {
-        own_command(command, worker, run, &file)
+    } else if let Some(command) = own_command(worker, run, config, &file, &program.to_string_lossy()) {
+        command
     } else if let Some(name) = worker::built_in(&worker.module) {
         vec![program.to_string_lossy().into_owned(), "worker".to_owned(), name.to_owned(), file]
     } else {
@@ -69,16 +69,29 @@ pub fn argv(
     Ok(argv)
 }
 
-fn command<'a>(worker: &NextWorker, config: &'a Config) -> Option<&'a Vec<String>> {
-    config.workers.get(worker.name())?.command.as_ref()
-}
-
-fn own_command(command: &[String], worker: &NextWorker, run: RunId, file: &str) -> Vec<String> {
+/// What the configuration gives the worker as its command: `command` as it is, `exec` behind `nowcast exec`.
+fn own_command(
+    worker: &NextWorker,
+    run: RunId,
+    config: &Config,
+    file: &str,
+    nowcast: &str,
+) -> Option<Vec<String>> {
+    let name = worker.name();
+    let settings = config.workers.get(name)?;
     let run = run.0.to_string();
+    let folder = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.map_or(".".to_owned(), |folder| folder.to_string_lossy().into_owned());
     let fill = |word: &String| {
-        word.replace("{config}", file).replace("{worker}", worker.name()).replace("{run}", &run)
+        let word = word.replace("{config}", file).replace("{folder}", &folder);
+        word.replace("{worker}", name).replace("{run}", &run)
     };
-    command.iter().map(fill).collect()
+    if let Some(command) = &settings.command {
+        return Some(command.iter().map(fill).collect());
+    }
+    let command = settings.exec.as_ref()?;
+    let reporter = [nowcast, "exec", name, file, "--"].map(str::to_owned);
+    Some(reporter.into_iter().chain(command.iter().map(fill)).collect())
 }
 
 /// The peer's command line, word for word: the host's shell joins them, so `;` ends the `source`.
@@ -95,8 +108,8 @@ fn on_host(worker: &NextWorker, run: RunId, config: &Config) -> Result<Vec<Strin
     let envvars = need(envvars, "envvars")?;
     let mut argv = vec!["ssh".to_owned(), name.clone(), "source".to_owned(), envvars, ";".to_owned()];
     let file = need(config_file, "config file")?;
-    match command(worker, config) {
-        Some(command) => argv.extend(own_command(command, worker, run, &file)),
+    match own_command(worker, run, config, &file, "nowcast") {
+        Some(command) => argv.extend(command),
         None => {
             argv.extend([need(python, "python")?, "-m".to_owned(), python_module(&worker.module), file]);
         }
@@ -126,7 +139,7 @@ python: /env/bin/python
 logging: {version: 1}
 zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
 message registry: {next workers module: next_workers, workers: {}}
-workers: {run_model: {command: [run, '{config}', '{run}']}}
+workers: {run_model: {command: [run, '{config}', '{run}']}, plot: {exec: ['{folder}/plot.sh', '{worker}']}}
 run: {enabled hosts: {robot: {envvars: env.sh, python: py, config file: there.yaml}}}
 ";
 
@@ -141,6 +154,13 @@ run: {enabled hosts: {robot: {envvars: env.sh, python: py, config file: there.ya
     fn a_command_of_its_own_wins_here_and_there() {
         assert_eq!(words("nowcast.workers.run_model", "localhost"), "run here.yaml 7 -x");
         assert_eq!(words("run_model", "robot"), "ssh robot source env.sh ; run there.yaml 7 -x");
+    }
+
+    #[test]
+    fn what_knows_nothing_of_nowcast_is_reported_for() {
+        assert_eq!(words("plot", "localhost"), "nowcast exec plot here.yaml -- ./plot.sh plot -x");
+        let there = "ssh robot source env.sh ; nowcast exec plot there.yaml -- ./plot.sh plot -x";
+        assert_eq!(words("plot", "robot"), there);
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub const NAME: &str = "awaken";
 pub struct Awaken {}
 
 impl Worker for Awaken {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 
@@ -20,13 +20,13 @@ impl Worker for Awaken {
         Ok([("awoke", true)].into_iter().collect())
     }
 
-    fn success(&self, log: &Logger) -> &'static str {
+    fn success(&self, log: &Logger) -> String {
         log.info("awoke");
-        "success"
+        "success".to_owned()
     }
 
-    fn failure(&self, log: &Logger) -> &'static str {
+    fn failure(&self, log: &Logger) -> String {
         log.critical("failed to awaken");
-        "failure"
+        "failure".to_owned()
     }
 }

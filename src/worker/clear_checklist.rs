@@ -12,7 +12,7 @@ pub const NAME: &str = "clear_checklist";
 pub struct ClearChecklist {}
 
 impl Worker for ClearChecklist {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 
@@ -23,13 +23,13 @@ impl Worker for ClearChecklist {
         Ok(Value::Null)
     }
 
-    fn success(&self, log: &Logger) -> &'static str {
+    fn success(&self, log: &Logger) -> String {
         log.info("nowcast system checklist cleared");
-        "success"
+        "success".to_owned()
     }
 
-    fn failure(&self, log: &Logger) -> &'static str {
+    fn failure(&self, log: &Logger) -> String {
         log.critical("failed to clear nowcast system checklist");
-        "failure"
+        "failure".to_owned()
     }
 }

@@ -4,10 +4,13 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
+use std::process::{Child, ExitCode, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::config::{self, Config, Zmq};
@@ -35,7 +38,7 @@ pub struct Common {
 /// A worker's own part.
 pub trait Worker {
     /// Its name in the message registry and in the log.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// Does the job. The answer becomes the payload of the message that reports success.
     ///
@@ -44,10 +47,10 @@ pub trait Worker {
     fn work(&self, context: &mut Context) -> Result<Value, WorkerError>;
 
     /// Logs the success and names its message type.
-    fn success(&self, log: &Logger) -> &'static str;
+    fn success(&self, log: &Logger) -> String;
 
     /// Logs the failure and names its message type.
-    fn failure(&self, log: &Logger) -> &'static str;
+    fn failure(&self, log: &Logger) -> String;
 }
 
 /// Why a job failed.
@@ -55,23 +58,31 @@ pub trait Worker {
 #[error("{reason}")]
 pub struct WorkerError {
     reason: String,
+    is_crash: bool,
 }
 
 impl WorkerError {
     /// A failure with its reason, for the log.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into() }
+        Self { reason: reason.into(), is_crash: false }
+    }
+
+    /// An end that was not to be expected.
+    #[must_use]
+    pub fn crash(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_crash: true }
     }
 }
 
 /// What a worker works with.
 pub struct Context {
-    name: &'static str,
+    name: String,
     config: Arc<Config>,
     log: Logger,
     /// `None` with `--debug`.
     client: Option<Client>,
+    part: Part,
 }
 
 /// Runs a worker from its command line to its end.
@@ -104,7 +115,7 @@ pub fn run(worker: &dyn Worker, common: &Common) -> ExitCode {
     ExitCode::from(u8::from(told.is_err()))
 }
 
-fn set_up(name: &'static str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::Result<Context> {
+fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::Result<Context> {
     let (setup, warnings) = logging::Setup::from_value(&config.logging, Role::Worker { debug })?;
     logging::install(setup);
     log.info(format_args!("running in process {}", std::process::id()));
@@ -115,7 +126,8 @@ fn set_up(name: &'static str, config: Arc<Config>, log: Logger, debug: bool) -> 
     for warning in warnings {
         log.warning(warning);
     }
-    end_on_signals(log.clone())?;
+    let part = Part::default();
+    end_on_signals(log.clone(), part.clone())?;
     let client = if debug {
         log.debug("**debug mode** no connection to manager");
         None
@@ -124,17 +136,30 @@ fn set_up(name: &'static str, config: Arc<Config>, log: Logger, debug: bool) -> 
         log.info(format_args!("connected to {} port {}", config.zmq.host, config.zmq.workers_port));
         Some(client)
     };
-    Ok(Context { name, config, log, client })
+    Ok(Context { name: name.to_owned(), config, log, client, part })
 }
 
-/// SIGINT and SIGTERM end a worker at any point, without a message to the manager, as the peer's do.
-fn end_on_signals(log: Logger) -> std::io::Result<()> {
+/// Another process that does the worker's job, which a signal goes on to.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    process: Arc<Mutex<Option<Pid>>>,
+    is_told_to_end: Arc<AtomicBool>,
+}
+
+/// SIGINT and SIGTERM end a worker at any point, without a message to the manager, as the peer's do. If another
+/// process does the job, that one is told to end, and the worker ends after it.
+fn end_on_signals(log: Logger, part: Part) -> std::io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        if let Some(number) = signals.forever().next() {
+        for number in signals.forever() {
             let signal = if number == SIGINT { Signal::Interrupt } else { Signal::Terminate };
             log.info(signal.log_text());
-            std::process::exit(0);
+            part.is_told_to_end.store(true, Ordering::SeqCst);
+            match *part.process.lock().unwrap_or_else(PoisonError::into_inner) {
+                // One that has just ended needs no signal.
+                Some(process) => drop(kill_process(process, rustix::process::Signal::TERM)),
+                None => std::process::exit(0),
+            }
         }
     })?;
     Ok(())
@@ -146,6 +171,10 @@ fn report(worker: &dyn Worker, context: &mut Context) -> Result<(), WorkerError>
     let worked = panic::catch_unwind(AssertUnwindSafe(|| worker.work(context)));
     let (r#type, payload) = match worked {
         Ok(Ok(payload)) => (worker.success(&log), payload),
+        Ok(Err(error)) if error.is_crash => {
+            log.critical(&error);
+            ("crash".to_owned(), Value::Null)
+        }
         Ok(Err(error)) => {
             log.error(&error);
             (worker.failure(&log), Value::Null)
@@ -158,10 +187,10 @@ fn report(worker: &dyn Worker, context: &mut Context) -> Result<(), WorkerError>
                 .or_else(|| cause.downcast_ref::<&str>().copied())
                 .unwrap_or("a panic without a text");
             log.critical(format_args!("unhandled exception:\n{text}"));
-            ("crash", Value::Null)
+            ("crash".to_owned(), Value::Null)
         }
     };
-    context.tell_manager(r#type, payload).map(|_| ())
+    context.tell_manager(&r#type, payload).map(|_| ())
 }
 
 impl Context {
@@ -177,6 +206,31 @@ impl Context {
         &self.config
     }
 
+    /// Waits for a process that does the job, and hands signals on to it. `None` if one came: then this worker is
+    /// to end without a message.
+    ///
+    /// # Errors
+    /// When the operating system cannot tell how it ended.
+    pub fn wait_for(&self, mut child: Child) -> std::io::Result<Option<ExitStatus>> {
+        let id = Pid::from_child(&child);
+        let set = |process| *self.part.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
+        let is_told_to_end = || self.part.is_told_to_end.load(Ordering::SeqCst);
+        set(Some(id));
+        if is_told_to_end() {
+            child.kill()?;
+        }
+        // Its number is given to nobody else before it is reaped, and by then it is forgotten.
+        let end = || waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        while let Err(error) = end() {
+            if error != Errno::INTR {
+                return Err(error.into());
+            }
+        }
+        set(None);
+        let status = child.wait()?;
+        Ok((!is_told_to_end()).then_some(status))
+    }
+
     /// Sends a message to the manager and answers its reply; `None` with `--debug`, when nothing is
     /// sent.
     ///
@@ -190,7 +244,7 @@ impl Context {
             ));
             return Ok(None);
         };
-        let message = Message::new(self.name, r#type, payload);
+        let message = Message::new(self.name.as_str(), r#type, payload);
         let reply = exchange(client, message, &words, &self.log, &self.config.zmq)
             .map_err(|error| WorkerError::new(error.to_string()))?;
         let words = self.config.registry.manager.get(&reply.r#type).ok_or_else(|| {
@@ -206,7 +260,7 @@ impl Context {
 
     /// What the registry says that a message of this worker's means.
     fn words(&self, r#type: &str) -> Result<&str, WorkerError> {
-        let (name, file) = (self.name, &self.config.file);
+        let (name, file) = (self.name.as_str(), &self.config.file);
         let worker = self.config.registry.workers.get(name).ok_or_else(|| {
             WorkerError::new(format!("worker not found in {} message registry: {name}", file.display()))
         })?;

@@ -4,6 +4,7 @@
 
 pub mod awaken;
 pub mod clear_checklist;
+pub mod exec;
 pub mod harness;
 pub mod rotate_logs;
 pub mod sleep;

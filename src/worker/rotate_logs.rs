@@ -12,7 +12,7 @@ pub const NAME: &str = "rotate_logs";
 pub struct RotateLogs {}
 
 impl Worker for RotateLogs {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 
@@ -30,13 +30,13 @@ impl Worker for RotateLogs {
         Ok([("log files", Value::from(files))].into_iter().collect())
     }
 
-    fn success(&self, log: &Logger) -> &'static str {
+    fn success(&self, log: &Logger) -> String {
         log.info("log files rotated");
-        "success"
+        "success".to_owned()
     }
 
-    fn failure(&self, log: &Logger) -> &'static str {
+    fn failure(&self, log: &Logger) -> String {
         log.critical("failed to rotate log files");
-        "failure"
+        "failure".to_owned()
     }
 }

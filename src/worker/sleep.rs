@@ -18,7 +18,7 @@ pub struct Sleep {
 }
 
 impl Worker for Sleep {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 
@@ -27,13 +27,13 @@ impl Worker for Sleep {
         Ok([("sleep time", i64::from(self.sleep_time))].into_iter().collect())
     }
 
-    fn success(&self, log: &Logger) -> &'static str {
+    fn success(&self, log: &Logger) -> String {
         log.info(format_args!("slept for {} seconds", self.sleep_time));
-        "success"
+        "success".to_owned()
     }
 
-    fn failure(&self, log: &Logger) -> &'static str {
+    fn failure(&self, log: &Logger) -> String {
         log.critical(format_args!("failed to sleep for {} seconds", self.sleep_time));
-        "failure"
+        "failure".to_owned()
     }
 }

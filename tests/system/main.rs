@@ -9,6 +9,7 @@ mod bad_rules;
 mod checklist_command;
 mod configuration;
 mod ends;
+mod exec;
 mod history;
 mod joins;
 mod launches;

@@ -1,0 +1,113 @@
+//! `nowcast exec`: any command as a worker. Its exit status says how it went, and a file what there is to say.
+//!
+//! It looks into nothing that the command prints.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use super::{Context, Worker, WorkerError};
+use crate::logging::Logger;
+use crate::yaml::{self, Value};
+
+/// The environment variable that names the file for the payload, YAML or JSON.
+const PAYLOAD: &str = "NOWCAST_PAYLOAD";
+
+/// The environment variable that names the file for the message type, where it is another than `success` or `failure`.
+const TYPE: &str = "NOWCAST_TYPE";
+
+/// The largest payload, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// A command that does a worker's job.
+#[derive(Debug)]
+pub struct Exec {
+    name: String,
+    command: Vec<String>,
+    /// The message type that the command asked for.
+    r#type: RefCell<Option<String>>,
+}
+
+impl Exec {
+    /// `name` is the worker's in the message registry; `command` the program and its arguments.
+    #[must_use]
+    pub fn new(name: String, command: Vec<String>) -> Self {
+        Self { name, command, r#type: RefCell::default() }
+    }
+
+    fn r#type(&self, usual: &str) -> String {
+        self.r#type.borrow().clone().unwrap_or_else(|| usual.to_owned())
+    }
+}
+
+impl Worker for Exec {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn work(&self, context: &mut Context) -> Result<Value, WorkerError> {
+        let crash = |doing: &str, error: &io::Error| WorkerError::crash(format!("cannot {doing}: {error}"));
+        let [program, arguments @ ..] = self.command.as_slice() else {
+            return Err(WorkerError::crash("there is no command"));
+        };
+        let folder = tempfile::tempdir().map_err(|error| crash("make a folder for the payload", &error))?;
+        let (payload, r#type) = (folder.path().join("payload"), folder.path().join("type"));
+        let child = Command::new(program).args(arguments).env(PAYLOAD, &payload).env(TYPE, &r#type).spawn();
+        let child = child.map_err(|error| crash(&format!("start {program}"), &error))?;
+        let ended = context.wait_for(child).map_err(|error| crash(&format!("wait for {program}"), &error))?;
+        let Some(status) = ended else {
+            drop(folder);
+            std::process::exit(0);
+        };
+        *self.r#type.borrow_mut() = written(&r#type)?.map(|text| text.trim().to_owned());
+        let expected =
+            context.config().workers.get(&self.name).map(|settings| settings.failure_status.clone());
+        match status.code() {
+            Some(0) => Ok(payload_of(written(&payload)?)?),
+            Some(code) if expected.unwrap_or_default().contains(&code) => {
+                Err(WorkerError::new(format!("{program} ended with status {code}")))
+            }
+            Some(code) => Err(WorkerError::crash(format!("{program} ended with status {code}"))),
+            None => {
+                let signal = status.signal().unwrap_or_default();
+                Err(WorkerError::crash(format!("{program} was killed by signal {signal}")))
+            }
+        }
+    }
+
+    fn success(&self, log: &Logger) -> String {
+        log.info(format_args!("{} ended well", self.command.join(" ")));
+        self.r#type("success")
+    }
+
+    fn failure(&self, log: &Logger) -> String {
+        log.critical(format_args!("{} failed", self.command.join(" ")));
+        self.r#type("failure")
+    }
+}
+
+/// What the command wrote to a file, if it did.
+fn written(file: &std::path::Path) -> Result<Option<String>, WorkerError> {
+    let name = file.file_name().unwrap_or_default().display();
+    let unusable = |why: &dyn std::fmt::Display| {
+        WorkerError::crash(format!("the {name} that the command wrote cannot be used: {why}"))
+    };
+    let size = match fs::metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found.map_err(|error| unusable(&error))?.len(),
+    };
+    if size > LARGEST {
+        return Err(unusable(&format_args!("it has {size} bytes, and {LARGEST} is the most")));
+    }
+    let text = fs::read(file).map_err(|error| unusable(&error))?;
+    String::from_utf8(text).map(Some).map_err(|_| unusable(&"it is not UTF-8"))
+}
+
+fn payload_of(text: Option<String>) -> Result<Value, WorkerError> {
+    let Some(text) = text else { return Ok(Value::Null) };
+    yaml::read(&text).map_err(|error| {
+        WorkerError::crash(format!("the payload that the command wrote is neither YAML nor JSON: {error}"))
+    })
+}

@@ -1,0 +1,97 @@
+//! Any command as a worker: `nowcast exec`, and `exec:` in the configuration.
+
+use crate::support::system::{Builder, System, system};
+
+/// A worker `script` that runs a shell script.
+fn script(text: &str) -> Builder {
+    system()
+        .worker("script: {checklist key: what was scripted, success: it went well, success 12: it went well at 12, failure: it failed, crash: it crashed}")
+        .section("workers: {script: {exec: [sh, '{folder}/script.sh', '{worker}'], failure status: [3, 4]}}")
+        .rules("function after_script(msg) log.info('rule got ' .. msg.type) return {} end\n")
+        .file("script.sh", text)
+}
+
+/// Runs it and waits until its message has reached its rule; the type.
+fn run(text: &str) -> (System, String) {
+    let system = script(text).start();
+    system.operate(&["launch", "script", "--", "one", "two words"]);
+    let line = system.wait_for("the rule", || {
+        system
+            .log("manager")
+            .lines()
+            .find_map(|line| line.split_once("rule got ").map(|(_, rest)| rest.to_owned()))
+    });
+    (system, line)
+}
+
+#[test]
+fn it_reports_success_with_what_the_command_wrote() {
+    let (system, r#type) =
+        run("echo \"{\\\"arguments\\\": [\\\"$1\\\", \\\"$2\\\", \\\"$3\\\"]}\" > \"$NOWCAST_PAYLOAD\"");
+    assert_eq!(r#type, "success");
+    let kept = system.operate(&["checklist", "get", "what was scripted"]);
+    assert_eq!(kept, "arguments:\n- script\n- one\n- two words\n");
+    let runs = system.operate(&["runs"]);
+    assert!(runs.contains("done"), "{runs}");
+}
+
+#[test]
+fn the_command_can_name_the_message_type() {
+    assert_eq!(run("echo 'success 12' > \"$NOWCAST_TYPE\"").1, "success 12");
+}
+
+#[test]
+fn an_expected_status_is_a_failure_and_any_other_a_crash() {
+    assert_eq!(run("exit 4").1, "failure");
+    let (system, r#type) = run("echo some output; exit 1");
+    assert_eq!(r#type, "crash");
+    let output = system.operate(&["tail", "script"]);
+    assert!(output.contains("some output\n") && output.contains("sh ended with status 1"), "{output}");
+    assert_eq!(run("kill -9 $$").1, "crash");
+}
+
+#[test]
+fn what_the_command_wrote_wrong_is_a_crash_that_says_so() {
+    let (system, r#type) = run("echo '{a: [' > \"$NOWCAST_PAYLOAD\"");
+    assert_eq!(r#type, "crash");
+    let output = system.operate(&["tail", "script"]);
+    assert!(output.contains("the payload that the command wrote is neither YAML nor JSON"), "{output}");
+}
+
+#[test]
+fn a_program_that_is_not_there_is_a_crash() {
+    let system = script("").start();
+    let said = system.operation(&[
+        "exec",
+        "script",
+        system.config().to_str().expect("text"),
+        "--",
+        "/nowhere/program",
+    ]);
+    assert!(said.1.contains("cannot start /nowhere/program: No such file"), "{said:?}");
+    system.wait_for_log("manager", "rule got crash");
+}
+
+#[test]
+fn a_signal_goes_on_to_the_command_and_nothing_is_reported() {
+    let text = "trap 'echo cleaned up > cleaned; exit 0' TERM; echo > begun; while :; do sleep 0.05; done";
+    let system = script(text).start();
+    let place = |name: &str| system.path("").join(name);
+    let run = system.operate(&["launch", "script", "--json"]);
+    let run: serde_json::Value = serde_json::from_str(&run).expect("JSON");
+    let begun = || ["begun", "logs/begun"].iter().any(|name| place(name).exists()).then_some(());
+    system.wait_for("the script", begun);
+    system.operate(&["kill", &run["numbers"][0].to_string()]);
+    let cleaned = || ["cleaned", "logs/cleaned"].iter().any(|name| place(name).exists()).then_some(());
+    system.wait_for("the script's end", cleaned);
+    // The manager makes the crash of a run that was told to end and said nothing.
+    system.wait_for_log("manager", "rule got crash");
+}
+
+#[test]
+fn both_kinds_of_command_are_too_many() {
+    let system = system().section("workers: {sleep: {exec: [a], command: [b]}}").prepare();
+    let (status, text) = system.operation(&["config", "check"]);
+    assert_eq!(status, Some(2), "{text}");
+    assert!(text.contains("has both `command:`"), "{text}");
+}
