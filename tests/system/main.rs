@@ -9,6 +9,7 @@ mod bad_rules;
 mod checklist_command;
 mod configuration;
 mod ends;
+mod example;
 mod exec;
 mod history;
 mod joins;

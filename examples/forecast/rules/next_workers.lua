@@ -1,0 +1,118 @@
+-- What happens next, after each message of each worker.
+--
+-- A day: the weather forecasts of 00, 06, 12 and 18 hours come one after the other. The one of 06 starts the chain that
+-- makes a nowcast and a forecast: rivers and ocean boundary, forcing, the model's two runs, plots, archive, web pages.
+
+local day = require("day")
+
+function after_download_weather(msg, config, checklist)
+  local hour = msg.type:match("^success (%d+)$")
+  if not hour then
+    log.error("no weather forecast: " .. msg.type .. "; the chain goes on when the next one comes")
+    return {}
+  end
+  local launches = { worker("grid_weather", hour, day.of(now())) }
+  local following = day.hour_after(hour)
+  if following then
+    add(launches, worker("download_weather", following):with{ delay = config.schedule["weather every"] })
+  end
+  if hour == "00" then
+    return launches, Join{
+      name = "end of day",
+      wait_for = { grid_weather = "success 18", "publish_pages" },
+      launch = { worker("rotate_logs") },
+      timeout = "30h",
+    }
+  elseif hour == "06" then
+    local stations = need(config, "rivers", "stations")
+    for _, station in ipairs(stations) do
+      add(launches, worker("collect_river_data", station, day.of(now())))
+    end
+    add(launches, worker("download_boundary", day.of(now())))
+    return launches, Join{
+      name = "forcing",
+      wait_for = { grid_weather = "success 06", collect_river_data = #stations, "download_boundary" },
+      launch = { worker("make_forcing", day.of(now())) },
+      timeout = "3h",
+    }
+  end
+  return launches
+end
+
+-- Counted in the joins "forcing" and "end of day".
+function after_grid_weather(msg, config, checklist)
+  return {}
+end
+
+-- Counted in the join "forcing", whether the gauge answered or not.
+function after_collect_river_data(msg, config, checklist)
+  if msg.type ~= "success" then
+    log.warning("a river without data: " .. msg.type)
+  end
+  return {}
+end
+
+-- Counted in the join "forcing".
+function after_download_boundary(msg, config, checklist)
+  return {}
+end
+
+function after_make_forcing(msg, config, checklist)
+  if msg.type ~= "success" then
+    return {}
+  end
+  local rivers = #keys(checklist.rivers or {})
+  if rivers < need(config, "rivers", "enough") then
+    log.warning("only " .. rivers .. " rivers have data; the forcing has the climatology of the others")
+  end
+  return { worker("upload_forcing", need(config, "model", "host"), day.of(now())) }
+end
+
+function after_upload_forcing(msg, config, checklist)
+  if msg.type ~= "success" then
+    return {}
+  end
+  return { worker_on(config.model.host, "run_model", "nowcast", need(checklist, "forcing", "date")) }
+end
+
+function after_run_model(msg, config, checklist)
+  local run = msg.type:match("^success (%a+)$")
+  if not run then
+    log.critical("the model run ended with " .. msg.type .. "; no forecast today")
+    return {}
+  end
+  local date = need(checklist, "model runs", run, "date")
+  local launches = { worker("make_plots", run, date), worker("archive", run, date) }
+  if run == "nowcast" then
+    return add(launches, worker_on(config.model.host, "run_model", "forecast", date))
+  end
+  return launches, Join{
+    name = "web pages",
+    wait_for = { make_plots = "success forecast", archive = "success forecast" },
+    launch = { worker("publish_pages", date) },
+    timeout = "1h",
+  }
+end
+
+-- Counted in the join "web pages".
+function after_make_plots(msg, config, checklist)
+  return {}
+end
+
+-- Counted in the join "web pages".
+function after_archive(msg, config, checklist)
+  return {}
+end
+
+-- Counted in the join "end of day".
+function after_publish_pages(msg, config, checklist)
+  return {}
+end
+
+function after_rotate_logs(msg, config, checklist)
+  return { worker("clear_checklist") }
+end
+
+function after_clear_checklist(msg, config, checklist)
+  return {}
+end

@@ -1,0 +1,53 @@
+//! The worked example runs its day.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::system::{NOWCAST, free_ports};
+
+/// A copy of the example with ports of its own.
+fn copy_of_the_example() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/forecast");
+    let copied =
+        Command::new("cp").arg("-r").arg(example.join(".")).arg(folder.path()).status().expect("copied");
+    assert!(copied.success());
+    let file = folder.path().join("nowcast.yaml");
+    let text = fs::read_to_string(&file).expect("the configuration");
+    let (manager, workers) = free_ports();
+    let text = text.replace("manager: 4353", &format!("manager: {manager}"));
+    fs::write(&file, text.replace("workers: 4354", &format!("workers: {workers}"))).expect("written");
+    folder
+}
+
+fn nowcast(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(NOWCAST);
+    command.args(arguments).current_dir(folder).env_remove("NOWCAST_LOGS").env_remove("NOWCAST_YAML");
+    let output = command.output().expect("ended");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {text}");
+    text
+}
+
+#[test]
+fn a_whole_day_runs() {
+    let folder = copy_of_the_example();
+    nowcast(folder.path(), &["up", "--launch", "download_weather 00", "--exit-when-idle"]);
+    let page = fs::read_to_string(folder.path().join("results/web/index.html")).expect("the page");
+    assert_eq!(page, "<p>sea level 1.2 m\n<p>sea level 1.2 m\n");
+    let runs = nowcast(folder.path(), &["runs", "--json"]);
+    let runs: serde_json::Value = serde_json::from_str(&runs).expect("JSON");
+    let mut workers: Vec<&str> =
+        runs.as_array().expect("a list").iter().map(|run| run["worker"].as_str().expect("a name")).collect();
+    assert_eq!(workers.len(), 23, "{workers:?}");
+    workers.sort_unstable();
+    workers.dedup();
+    assert_eq!(workers.len(), 12, "{workers:?}");
+    // The gauge that does not answer is all that went wrong.
+    let failed = nowcast(folder.path(), &["runs", "--failed"]);
+    assert_eq!(failed.lines().count(), 2, "{failed}");
+    assert!(failed.contains("dogwood_falls"), "{failed}");
+    // Its last worker cleared the checklist.
+    assert_eq!(nowcast(folder.path(), &["checklist", "show"]), "{}\n");
+}
