@@ -36,7 +36,7 @@ fn a_whole_day_runs() {
     nowcast(folder.path(), &["up", "--launch", "download_weather 00", "--exit-when-idle"]);
     let page = fs::read_to_string(folder.path().join("results/web/index.html")).expect("the page");
     assert_eq!(page, "<p>sea level 1.2 m\n<p>sea level 1.2 m\n");
-    let runs = nowcast(folder.path(), &["runs", "--json"]);
+    let runs = nowcast(folder.path(), &["runs", "-n", "100", "--json"]);
     let runs: serde_json::Value = serde_json::from_str(&runs).expect("JSON");
     let mut workers: Vec<&str> =
         runs.as_array().expect("a list").iter().map(|run| run["worker"].as_str().expect("a name")).collect();
