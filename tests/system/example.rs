@@ -40,7 +40,7 @@ fn a_whole_day_runs() {
     let runs: serde_json::Value = serde_json::from_str(&runs).expect("JSON");
     let mut workers: Vec<&str> =
         runs.as_array().expect("a list").iter().map(|run| run["worker"].as_str().expect("a name")).collect();
-    assert_eq!(workers.len(), 23, "{workers:?}");
+    assert_eq!(workers.len(), 25, "{workers:?}");
     workers.sort_unstable();
     workers.dedup();
     assert_eq!(workers.len(), 12, "{workers:?}");
