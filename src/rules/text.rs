@@ -188,6 +188,12 @@ pub(super) fn starts_or_ends(
     Ok(false)
 }
 
+/// Pieces of a text between two looks at the budget.
+const CHARGED_AT_ONCE: usize = 1_000;
+
+/// What a piece costs, in instructions; measured.
+const STEPS_PER_PIECE: u64 = 10;
+
 /// What Python counts as white space.
 fn is_space(sign: char) -> bool {
     sign.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&sign)
@@ -207,14 +213,26 @@ pub(super) fn split(
         None => return Err(fail(lua, "split: the greatest number of splits must be an integer")),
     };
     if separator.is_nil() {
-        return lua.create_sequence_from(Words { rest: text.trim_start_matches(is_space), left: most });
+        return list(lua, budget, Words { rest: text.trim_start_matches(is_space), left: most });
     }
     let separator = utf8(lua, "split", &separator)?;
     if separator.is_empty() {
         return Err(fail(lua, "split: the separator is empty"));
     }
     let pieces = most.map_or(usize::MAX, |most| most.saturating_add(1));
-    lua.create_sequence_from(text.splitn(pieces, &separator))
+    list(lua, budget, text.splitn(pieces, &separator))
+}
+
+/// A list of texts; each costs what it is worth, for a long text can have millions of pieces.
+fn list<'a>(lua: &Lua, budget: &Budget, pieces: impl Iterator<Item = &'a str>) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    for (number, piece) in (1_usize..).zip(pieces) {
+        if number % CHARGED_AT_ONCE == 0 {
+            budget.charge(lua, STEPS_PER_PIECE * CHARGED_AT_ONCE as u64)?;
+        }
+        table.raw_push(piece)?;
+    }
+    Ok(table)
 }
 
 /// The pieces of a text between runs of white space; after so many splits, the rest.

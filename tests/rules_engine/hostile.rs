@@ -246,6 +246,12 @@ fn long_texts_are_refused_before_they_are_made() {
 }
 
 #[test]
+fn a_text_of_endless_pieces_is_not_split_to_the_end() {
+    expect_instruction_limit("return ('x'):rep(900000):split('x')");
+    expect_instruction_limit("return (' x'):rep(400000):split()");
+}
+
+#[test]
 fn patterns_that_would_take_hours_end() {
     expect_instruction_limit("return (('a'):rep(3000)):find('a*a*a*a*a*a*b')");
     expect_instruction_limit("return (('a'):rep(3000)):match('.-.-.-.-.-b$')");
