@@ -10,7 +10,7 @@ use super::answer;
 use super::error::{self, LoadError};
 use super::explain;
 use super::limits::Options;
-use super::source::Sources;
+use super::source::{RuleText, Sources};
 use super::vm::{CallError, RuleFunction, Vm};
 use crate::core::{LogLine, RuleCall, RuleError, RuleFile, Rules};
 use crate::message::Message;
@@ -23,6 +23,7 @@ pub struct Engine {
     options: Options,
     sources: Rc<Sources>,
     functions: Vec<RuleFunction>,
+    globals: Vec<String>,
     hash: String,
     log: Vec<LogLine>,
     /// Empty after a call that went past a limit: the next one gets a new machine.
@@ -66,6 +67,7 @@ impl Engine {
             module: module.to_owned(),
             options: options.clone(),
             functions: vm.functions(),
+            globals: vm.globals(),
             hash: sources.hash(),
             log: vm.take_log(),
             sources,
@@ -89,6 +91,24 @@ impl Engine {
     #[must_use]
     pub fn files(&self) -> Vec<RuleFile> {
         self.sources.files()
+    }
+
+    /// The rules' files as they were read, the main one first.
+    #[must_use]
+    pub fn texts(&self) -> Vec<RuleText> {
+        self.sources.texts()
+    }
+
+    /// The globals that the rules' files made when they ran, sorted.
+    #[must_use]
+    pub fn globals(&self) -> &[String] {
+        &self.globals
+    }
+
+    /// Whether the last call went past a limit of time, instructions or memory.
+    #[must_use]
+    pub fn was_stopped(&self) -> bool {
+        self.vm.borrow().is_none()
     }
 
     /// The rules file.

@@ -43,4 +43,6 @@ pub use error::LoadError;
 pub use limits::{Limits, Options};
 pub use locate::{LocateError, locate};
 pub use reload::{Reload, Reloader, RuleSet};
+pub use source::RuleText;
+pub(crate) use suggest::closest;
 pub use vm::RuleFunction;

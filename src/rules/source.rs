@@ -46,6 +46,17 @@ struct SourceFile {
     is_settled: Cell<bool>,
 }
 
+/// A file of the rules: where it is, what Lua calls it, what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleText {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// What Lua calls it in its messages: its path inside the rules' folder.
+    pub chunk: String,
+    /// What is in it.
+    pub text: String,
+}
+
 /// The rules file and what it requires.
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -112,6 +123,16 @@ impl Sources {
             text: file.text.clone().unwrap_or_default(),
         };
         self.files.borrow().iter().map(file).collect()
+    }
+
+    /// All files as they were read, the main one first.
+    pub(super) fn texts(&self) -> Vec<RuleText> {
+        let text = |file: &SourceFile| RuleText {
+            path: file.path.clone(),
+            chunk: file.chunk.clone(),
+            text: file.text.clone().unwrap_or_default(),
+        };
+        self.files.borrow().iter().map(text).collect()
     }
 
     /// What Lua calls a file in its messages: its path inside the rules' folder.

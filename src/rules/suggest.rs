@@ -7,8 +7,8 @@ const LONGEST_NAME: usize = 100;
 /// As many keys as an error lists.
 const MOST_LISTED: usize = 20;
 
-/// `; did you mean "host"?` if one of the candidates is close to what was written.
-pub(super) fn did_you_mean<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+/// The candidate that is most like what was written, if one is.
+pub(crate) fn closest<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > LONGEST_NAME {
         return None;
     }
@@ -18,7 +18,12 @@ pub(super) fn did_you_mean<'a>(written: &str, candidates: impl Iterator<Item = &
         .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| format!("; did you mean {candidate:?}?"))
+        .map(|(_, candidate)| candidate)
+}
+
+/// `; did you mean "host"?` if one of the candidates is close to what was written.
+pub(super) fn did_you_mean<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    closest(written, candidates).map(|candidate| format!("; did you mean {candidate:?}?"))
 }
 
 /// What to say about a key that is missing from a table of `count` keys, of which `keys` are some.

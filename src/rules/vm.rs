@@ -159,6 +159,14 @@ impl Vm {
         functions
     }
 
+    /// The names of the globals that the rules made, sorted.
+    pub(super) fn globals(&self) -> Vec<String> {
+        let names = self.globals.pairs::<LuaValue, LuaValue>().flatten();
+        let mut names: Vec<String> = names.filter_map(|(name, _)| Some(name.as_string()?.to_string_lossy())).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Calls a function of the rules that is there, and reads what it returned while its views can still be looked at.
     pub(super) fn call<T>(
         &self,

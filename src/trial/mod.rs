@@ -4,6 +4,7 @@
 //! with the same engine and the same core. It never launches anything, never speaks to a manager and never
 //! writes to the journal.
 
+pub mod check;
 pub mod eval;
 pub mod json;
 pub mod live;

@@ -1,5 +1,6 @@
 //! `nowcast rules`: the rules before they go live.
 
+mod check;
 mod eval;
 
 use std::path::PathBuf;
@@ -20,12 +21,15 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look for what is wrong in rules before they are in force
+    Check(check::Args),
     /// Call rules with cases and show what they answer
     Eval(eval::Args),
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
     match &args.command {
+        Command::Check(args) => check::run(args),
         Command::Eval(args) => eval::run(args),
     }
 }

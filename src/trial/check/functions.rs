@@ -1,0 +1,65 @@
+//! Registered workers and the `after_` functions of the rules: each must have the other.
+
+use super::places::Places;
+use super::problem::{Problem, Severity};
+use crate::config::{Config, RegisteredWorker};
+use crate::rules::{Engine, RuleFunction, closest};
+
+/// Message types that the manager answers itself: no rule sees them.
+pub(super) const ANSWERED_BY_THE_MANAGER: [&str; 2] = ["need", "clear checklist"];
+
+/// The types of a worker's messages that reach its rule.
+pub(super) fn types_for_rules(worker: &RegisteredWorker) -> impl Iterator<Item = &String> {
+    worker.messages.keys().filter(|r#type| !ANSWERED_BY_THE_MANAGER.contains(&r#type.as_str()))
+}
+
+/// Registered workers without a function.
+pub(super) fn missing(config: &Config, engine: &Engine, places: &Places) -> Vec<Problem> {
+    let of_nobody = || engine.functions().iter().filter(|function| !is_registered(config, function));
+    let mut problems = Vec::new();
+    for (worker, registered) in &config.registry.workers {
+        let name = format!("after_{worker}");
+        let has_function = engine.functions().iter().any(|function| function.name == name);
+        let Some(r#type) = types_for_rules(registered).next().filter(|_| !has_function) else { continue };
+        let what = format!("the registered worker `{worker}` has no function `{name}`");
+        let mut problem = places.whole(Severity::Error, "no function", what);
+        problem.notes.push(format!("its messages, `{}` for instance, would lead to nothing", r#type));
+        let others = of_nobody().map(|function| function.name.strip_prefix("after_").unwrap_or_default());
+        problem.notes.push(match closest(worker, others) {
+            Some(close) => format!("is it `after_{close}`, which belongs to no registered worker?"),
+            None => format!("add `function {name}(msg, config, checklist) return {{}} end`"),
+        });
+        problems.push(problem);
+    }
+    problems
+}
+
+/// Functions of workers that are not registered.
+pub(super) fn of_nobody(config: &Config, engine: &Engine, places: &Places) -> Vec<Problem> {
+    let workers = &config.registry.workers;
+    let without = |worker: &&String| {
+        let name = format!("after_{worker}");
+        !engine.functions().iter().any(|function| function.name == name)
+    };
+    let mut problems = Vec::new();
+    for function in engine.functions().iter().filter(|function| !is_registered(config, function)) {
+        let RuleFunction { name, chunk, line } = function;
+        let worker = name.strip_prefix("after_").unwrap_or(name);
+        let what = format!("`{name}` is never called: no worker `{worker}` is registered");
+        let kind = (Severity::Warning, "function of nobody");
+        let mut problem = places.at(kind, (chunk, *line), Some(name), what);
+        let close = closest(worker, workers.keys().filter(without).map(String::as_str))
+            .or_else(|| closest(worker, workers.keys().map(String::as_str)));
+        problem.notes.push(match close {
+            Some(close) => format!("did you mean `after_{close}`?"),
+            None => "add the worker under `message registry: workers:`, or remove the function".to_owned(),
+        });
+        problems.push(problem);
+    }
+    problems
+}
+
+fn is_registered(config: &Config, function: &RuleFunction) -> bool {
+    let worker = function.name.strip_prefix("after_").unwrap_or_default();
+    config.registry.workers.contains_key(worker)
+}

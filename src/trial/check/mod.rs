@@ -1,0 +1,122 @@
+//! What can be known to be wrong with rules before they are in force.
+//!
+//! First what their text tells: names, functions. Then what they do when they are called with everything that may
+//! come to them. It launches nothing and writes nothing.
+
+mod functions;
+mod names;
+mod places;
+mod problem;
+mod scope;
+
+use std::fmt::Write;
+
+pub use problem::{Problem, Severity};
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::rules::Engine;
+use places::Places;
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Everything that is wrong: what the text tells first, in the order of the files.
+    pub problems: Vec<Problem>,
+    /// How much was looked at.
+    #[serde(flatten)]
+    pub scope: Scope,
+}
+
+/// How much a check looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Scope {
+    /// The `after_` functions.
+    pub rules: usize,
+    /// The message types of registered workers that reach a rule.
+    pub message_types: usize,
+    /// How often rules were called; `None` if they were not to be.
+    pub calls: Option<usize>,
+    /// How many messages of the journal they were called with.
+    pub recorded_messages: usize,
+    /// Whether there was more to call than may be.
+    pub is_cut: bool,
+}
+
+impl Report {
+    /// Whether anything is wrong that makes rules fail.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.count(Severity::Error) > 0
+    }
+
+    /// How many problems there are of a severity.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == severity).count()
+    }
+
+    /// All of it for people, with a closing line.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for problem in &self.problems {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{problem}");
+        }
+        let scope = &self.scope;
+        let mut parts = vec![counted(scope.rules, "rule"), counted(scope.message_types, "message type")];
+        match scope.calls {
+            Some(calls) => {
+                parts.push(counted(calls, "call"));
+                parts.push(counted(scope.recorded_messages, "recorded message"));
+            }
+            None => parts.push("no calls".to_owned()),
+        }
+        let cut = if scope.is_cut { " (there was more to call; the rest was left out)" } else { "" };
+        let errors = counted(self.count(Severity::Error), "error");
+        let warnings = counted(self.count(Severity::Warning), "warning");
+        let _ = writeln!(text, "{}{cut}: {errors}, {warnings}", parts.join(", "));
+        text
+    }
+}
+
+/// `1,312 calls`, `1 call`.
+fn counted(count: usize, what: &str) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{grouped} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Checks rules. With `run` they are also called, with the running system's checklist and messages.
+#[must_use]
+pub fn check(config: &Config, engine: &Engine, run: bool) -> Report {
+    let places = Places::new(engine);
+    let mut problems = names::problems(engine, &places);
+    problems.extend(functions::missing(config, engine, &places));
+    problems.extend(functions::of_nobody(config, engine, &places));
+    let workers = &config.registry.workers;
+    let scope = Scope {
+        rules: engine.functions().len(),
+        message_types: workers.values().map(|worker| functions::types_for_rules(worker).count()).sum(),
+        ..Scope::default()
+    };
+    let _ = run;
+    Report { problems, scope }
+}
+
+/// What the text alone tells of rules that are in force: names that are not there, registered workers without
+/// a function. It costs a few milliseconds.
+#[must_use]
+pub fn at_a_glance(config: &Config, engine: &Engine) -> Vec<Problem> {
+    let places = Places::new(engine);
+    let mut problems = names::problems(engine, &places);
+    problems.extend(functions::missing(config, engine, &places));
+    problems
+}

@@ -1,0 +1,80 @@
+//! [`Places`]: the texts of the rules and the way from what Lua calls a place to where a person finds it.
+
+use std::path::PathBuf;
+
+use super::problem::{Problem, Severity};
+use super::scope::Name;
+use crate::rules::{Engine, RuleText};
+
+/// The files of the rules that are looked at.
+pub(super) struct Places {
+    pub(super) texts: Vec<RuleText>,
+    main: PathBuf,
+}
+
+impl Places {
+    pub(super) fn new(engine: &Engine) -> Self {
+        Self { texts: engine.texts(), main: engine.path().to_owned() }
+    }
+
+    fn text_of(&self, chunk: &str) -> Option<&RuleText> {
+        self.texts.iter().find(|text| text.chunk == chunk)
+    }
+
+    /// A problem of the rules as a whole.
+    pub(super) fn whole(&self, severity: Severity, kind: &'static str, what: String) -> Problem {
+        Problem {
+            severity,
+            kind,
+            file: self.main.clone(),
+            line: None,
+            column: None,
+            what,
+            notes: Vec::new(),
+            source: None,
+            width: 0,
+        }
+    }
+
+    /// A problem at a line of the file that Lua calls `chunk`; at a word in it, if it is there.
+    pub(super) fn at(
+        &self,
+        (severity, kind): (Severity, &'static str),
+        (chunk, line): (&str, usize),
+        word: Option<&str>,
+        what: String,
+    ) -> Problem {
+        let mut problem = self.whole(severity, kind, what);
+        let Some(text) = self.text_of(chunk) else { return problem };
+        problem.file.clone_from(&text.path);
+        problem.line = Some(line);
+        problem.source = line.checked_sub(1).and_then(|line| text.text.lines().nth(line)).map(str::to_owned);
+        if let (Some(source), Some(word)) = (&problem.source, word)
+            && let Some(at) = source.find(word)
+        {
+            problem.column = Some(source[..at].chars().count() + 1);
+            problem.width = word.chars().count();
+        }
+        problem
+    }
+
+    /// A problem with a name at its place in a file.
+    pub(super) fn name(
+        &self,
+        (severity, kind): (Severity, &'static str),
+        text: &RuleText,
+        name: &Name,
+        what: String,
+    ) -> Problem {
+        let mut problem = self.at((severity, kind), (&text.chunk, name.line), None, what);
+        problem.column = Some(name.column);
+        problem.width = name.text.chars().count();
+        problem
+    }
+}
+
+/// The file and line of a place as Lua writes it, `next_workers.lua:12`.
+pub(super) fn parse(place: &str) -> Option<(&str, usize)> {
+    let (chunk, line) = place.rsplit_once(':')?;
+    Some((chunk, line.parse().ok()?))
+}
