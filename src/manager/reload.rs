@@ -6,9 +6,10 @@ use zmq::Socket;
 
 use super::checklist::When;
 use super::{LINGER, Manager, RECONNECT};
-use crate::config::{ReadAgain, Zmq};
+use crate::config::{Config, ReadAgain, Zmq};
 use crate::core::Event;
 use crate::rules::{Engine, Reload, RuleSet};
+use crate::trial::check;
 
 impl Manager {
     /// SIGHUP: everything is read again, without letting go of the broker. A configuration that
@@ -31,7 +32,7 @@ impl Manager {
             self.performer.checklist_file = super::checklist_file(&config);
         }
         let loaded = self.rules.reloader.follow(RuleSet::of(&config));
-        let mut events = self.tell(loaded);
+        let mut events = self.tell(loaded, &config);
         if let Err(error) = self.connect(&config.zmq) {
             let host = &config.zmq.host;
             self.log
@@ -76,7 +77,7 @@ impl Manager {
     }
 
     /// Says what came of a look at the rules' files.
-    pub(super) fn tell(&self, reload: Reload) -> Vec<Event> {
+    pub(super) fn tell(&self, reload: Reload, config: &Config) -> Vec<Event> {
         match reload {
             Reload::Unchanged => Vec::new(),
             Reload::Loaded => {
@@ -86,6 +87,10 @@ impl Manager {
                 }
                 let module = &self.rules.reloader.rule_set().module;
                 self.log.info(format_args!("next workers module loaded from {module}"));
+                // Rules in force can be wrong where no message has led yet; that is no reason to refuse them.
+                for problem in engine.into_iter().flat_map(|engine| check::at_a_glance(config, engine)) {
+                    self.log.warning(problem.to_line());
+                }
                 engine
                     .map(|engine| Event::RulesLoaded {
                         hash: engine.hash().to_owned(),

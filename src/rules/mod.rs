@@ -42,6 +42,7 @@ pub use engine::Engine;
 pub use error::LoadError;
 pub use limits::{Limits, Options};
 pub use locate::{LocateError, locate};
+pub(crate) use reads::key_text;
 pub use reload::{Reload, Reloader, RuleSet};
 pub use source::RuleText;
 pub(crate) use suggest::closest;

@@ -225,7 +225,7 @@ fn start(text: &str) -> &str {
 }
 
 /// A key as people write it, on one line.
-pub(super) fn key_text(key: &Value) -> String {
+pub(crate) fn key_text(key: &Value) -> String {
     match key {
         Value::Str(text) => text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect(),
         Value::Int(number) => number.to_string(),

@@ -29,23 +29,31 @@ pub enum LiveError {
 /// # Errors
 /// What is there cannot be read.
 pub fn checklist(config: &Config) -> Result<Value, LiveError> {
+    Ok(checklist_if_any(config)?.unwrap_or_else(|| Map::new().into()))
+}
+
+/// The same; `None` where there is neither journal nor checklist file.
+///
+/// # Errors
+/// What is there cannot be read.
+pub fn checklist_if_any(config: &Config) -> Result<Option<Value>, LiveError> {
     match History::open(&config.journal.folder) {
-        Ok(history) => Ok(history.checklist_now()?.into()),
+        Ok(history) => Ok(Some(history.checklist_now()?.into())),
         Err(JournalError::None { .. }) => of_file(config),
         Err(error) => Err(error.into()),
     }
 }
 
-fn of_file(config: &Config) -> Result<Value, LiveError> {
+fn of_file(config: &Config) -> Result<Option<Value>, LiveError> {
     let file = &config.checklist_file;
     let unreadable = |why: String| LiveError::File { file: file.clone(), why };
     let bytes = match fs::read(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Map::new().into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         read => read.map_err(|error| unreadable(error.to_string()))?,
     };
     match yaml::read_own(&bytes).map_err(|error| unreadable(error.to_string()))? {
-        Value::Null => Ok(Map::new().into()),
-        checklist @ Value::Map(_) => Ok(checklist),
+        Value::Null => Ok(Some(Map::new().into())),
+        checklist @ Value::Map(_) => Ok(Some(checklist)),
         _ => Err(unreadable("it is no mapping".to_owned())),
     }
 }

@@ -3,20 +3,27 @@
 //! First what their text tells: names, functions. Then what they do when they are called with everything that may
 //! come to them. It launches nothing and writes nothing.
 
+pub(in crate::trial) mod cases;
 mod functions;
 mod names;
+mod outcomes;
 mod places;
 mod problem;
 mod scope;
+pub(in crate::trial) mod trace;
 
 use std::fmt::Write;
 
+use jiff::ZonedDateTime;
 pub use problem::{Problem, Severity};
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::rules::Engine;
+use cases::World;
+use outcomes::Outcomes;
 use places::Places;
+use trace::trace;
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -107,7 +114,23 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> Report {
         message_types: workers.values().map(|worker| functions::types_for_rules(worker).count()).sum(),
         ..Scope::default()
     };
-    let _ = run;
+    if !run {
+        return Report { problems, scope };
+    }
+    let world = World::of(config, ZonedDateTime::now());
+    for what in &world.unreadable {
+        let mut problem = places.whole(Severity::Warning, "not readable", what.clone());
+        problem.file.clone_from(&config.file);
+        problem.notes.push("so the rules were called with less than the running system has".to_owned());
+        problems.push(problem);
+    }
+    let mut outcomes = Outcomes::new(config, &places);
+    let traced =
+        trace(config, engine, &world, |case, call| outcomes.take(case, call, engine.was_stopped()));
+    problems.extend(outcomes.problems());
+    let recorded_messages = world.recorded_messages();
+    let scope =
+        Scope { calls: Some(traced.calls), is_cut: traced.is_cut, recorded_messages, ..scope };
     Report { problems, scope }
 }
 

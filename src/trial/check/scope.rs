@@ -16,7 +16,7 @@ use full_moon::tokenizer::{TokenReference, TokenType};
 /// The stack for a file of no length, in bytes.
 const STACK: usize = 16 << 20;
 /// The stack for each byte of a file: `1+1+1…` nests a level every two bytes.
-const STACK_PER_BYTE: usize = 2_048;
+const STACK_PER_BYTE: usize = 512;
 
 /// A name at its place.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,339 @@
+//! What rules are called with on trial: messages as they were recorded, and made-up ones.
+//!
+//! It only reads, and calls nothing.
+
+use std::collections::HashMap;
+
+use jiff::ZonedDateTime;
+
+use super::functions::types_for_rules;
+use crate::config::Config;
+use crate::core::Number;
+use crate::core::checklist::Checklist;
+use crate::core::record::{Outcome, Speaker, What};
+use crate::message::Message;
+use crate::rules::key_text;
+use crate::store::History;
+use crate::store::journal::{EventFilter, EventKind, JournalError};
+use crate::trial::live;
+use crate::yaml::{Map, Value};
+
+/// As many of the journal's last messages are looked through: half a year of a busy system.
+const MESSAGES: u32 = 20_000;
+/// As many recorded messages of each worker and type are cases.
+const OF_EACH_TYPE: usize = 3;
+/// As many keys are taken out of the checklist for each worker and type, one at a time.
+const MOST_REMOVED: usize = 100;
+
+/// A message of the journal.
+#[derive(Debug, Clone)]
+struct Recorded {
+    number: Number,
+    payload: Value,
+    /// The checklist before it; `None` if that is not known any longer.
+    before: Option<Map>,
+    at: ZonedDateTime,
+}
+
+/// What the running system has, as far as cases are made of it.
+#[derive(Debug)]
+pub(in crate::trial) struct World {
+    /// The checklist of now; `None` if there is neither journal nor checklist file.
+    live: Option<Map>,
+    recorded: HashMap<(String, String), Vec<Recorded>>,
+    now: ZonedDateTime,
+    /// What could not be read.
+    pub(in crate::trial) unreadable: Vec<String>,
+}
+
+/// Where a case's payload is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PayloadOf {
+    Recorded(Number),
+    Nobody,
+}
+
+/// Where a case's checklist is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum ChecklistOf {
+    Recorded,
+    Now,
+    Empty,
+    /// Without what is under these keys.
+    Without(String),
+}
+
+/// What a rule is called with.
+#[derive(Debug, Clone)]
+pub(in crate::trial) struct Case {
+    pub(in crate::trial) message: Message,
+    /// With the message's payload in it.
+    pub(in crate::trial) checklist: Value,
+    pub(in crate::trial) now: ZonedDateTime,
+    payload_of: PayloadOf,
+    checklist_of: ChecklistOf,
+}
+
+impl Case {
+    /// Whether the system really has all of this.
+    pub(in crate::trial) fn is_real(&self) -> bool {
+        matches!(self.payload_of, PayloadOf::Recorded(_))
+            && matches!(self.checklist_of, ChecklistOf::Recorded | ChecklistOf::Now)
+    }
+
+    /// How it is told.
+    pub(in crate::trial) fn text(&self) -> String {
+        let payload = match (self.payload_of, self.message.payload.is_null()) {
+            (PayloadOf::Recorded(number), _) => format!("the payload of message {number}"),
+            (PayloadOf::Nobody, true) => "no payload".to_owned(),
+            (PayloadOf::Nobody, false) => "an empty mapping as payload".to_owned(),
+        };
+        match (&self.checklist_of, self.payload_of) {
+            (ChecklistOf::Recorded, PayloadOf::Recorded(number)) => {
+                format!("it fails with message {number} as it was recorded")
+            }
+            (ChecklistOf::Recorded, PayloadOf::Nobody) => format!("it fails with {payload}"),
+            (ChecklistOf::Now, _) => format!("it fails with {payload} and the checklist of now"),
+            (ChecklistOf::Empty, _) => {
+                format!("it fails with {payload} when the checklist is empty, as after `clear checklist`")
+            }
+            (ChecklistOf::Without(keys), _) => format!(
+                "it fails with {payload} when the checklist lacks `{keys}`, as after `clear checklist`"
+            ),
+        }
+    }
+}
+
+impl World {
+    /// Reads what the running system has.
+    pub(in crate::trial) fn of(config: &Config, now: ZonedDateTime) -> Self {
+        let mut world = Self { live: None, recorded: HashMap::new(), now, unreadable: Vec::new() };
+        match live::checklist_if_any(config) {
+            Ok(checklist) => {
+                world.live = checklist.map(|checklist| checklist.as_map().cloned().unwrap_or_default());
+            }
+            Err(error) => world.unreadable.push(error.to_string()),
+        }
+        match History::open(&config.journal.folder) {
+            Ok(history) => {
+                if let Err(error) = world.read(config, &history) {
+                    world.unreadable.push(format!("the recorded messages cannot be read: {error}"));
+                }
+            }
+            Err(JournalError::None { .. }) => {}
+            Err(error) => world.unreadable.push(format!("the journal cannot be read: {error}")),
+        }
+        world.unreadable.dedup();
+        world
+    }
+
+    fn read(&mut self, config: &Config, history: &History) -> Result<(), JournalError> {
+        let filter = EventFilter {
+            kind: Some(EventKind::Message),
+            limit: Some(MESSAGES),
+            ..EventFilter::default()
+        };
+        for record in history.events(&filter)? {
+            let What::Message(decided) = record.what else { continue };
+            let Some(message) = decided.message.filter(|_| reached_a_rule(&decided.outcome)) else { continue };
+            let worker = config.registry.workers.get(&message.source);
+            let is_for_rules =
+                worker.is_some_and(|worker| types_for_rules(worker).any(|known| *known == message.r#type));
+            // One that was decided again came before.
+            if !is_for_rules || decided.speaker == Speaker::Retry {
+                continue;
+            }
+            let of_type = self.recorded.entry((message.source, message.r#type)).or_default();
+            if of_type.len() < OF_EACH_TYPE {
+                let before = match history.checklist_before(record.number) {
+                    Ok(before) => Some(before),
+                    Err(JournalError::Pruned(_)) => None,
+                    Err(error) => return Err(error),
+                };
+                let number = record.number;
+                of_type.push(Recorded { number, payload: message.payload, before, at: record.at });
+            }
+        }
+        Ok(())
+    }
+
+    /// How many messages of the journal are cases.
+    pub(in crate::trial) fn recorded_messages(&self) -> usize {
+        self.recorded.values().map(Vec::len).sum()
+    }
+
+    fn recorded(&self, worker: &str, r#type: &str) -> &[Recorded] {
+        self.recorded.get(&(worker.to_owned(), r#type.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    /// The payloads of a worker's messages of a type: those recorded, none, an empty mapping; each once.
+    fn payloads(&self, worker: &str, r#type: &str) -> Vec<(PayloadOf, Value)> {
+        let recorded = self.recorded(worker, r#type).iter();
+        let mut payloads: Vec<(PayloadOf, Value)> = Vec::new();
+        let recorded =
+            recorded.map(|recorded| (PayloadOf::Recorded(recorded.number), recorded.payload.clone()));
+        let made_up =
+            [Value::Null, Map::new().into()].into_iter().map(|payload| (PayloadOf::Nobody, payload));
+        for (of, payload) in recorded.chain(made_up) {
+            if !payloads.iter().any(|(_, known)| *known == payload) {
+                payloads.push((of, payload));
+            }
+        }
+        payloads
+    }
+
+    /// A worker's messages of a type as they were recorded, and with the checklist of now and an empty one.
+    pub(in crate::trial) fn cases(&self, config: &Config, worker: &str, r#type: &str) -> Vec<Case> {
+        let make = Maker { config, worker, r#type };
+        let mut cases = Vec::new();
+        for recorded in self.recorded(worker, r#type) {
+            if let Some(before) = &recorded.before {
+                let payload = (PayloadOf::Recorded(recorded.number), recorded.payload.clone());
+                cases.push(make.case(payload, (ChecklistOf::Recorded, before), &recorded.at));
+            }
+        }
+        let empty = Map::new();
+        let live = self.live.as_ref().map(|live| (ChecklistOf::Now, live));
+        for checklist in live.into_iter().chain([(ChecklistOf::Empty, &empty)]) {
+            for payload in self.payloads(worker, r#type) {
+                cases.push(make.case(payload, checklist.clone(), &self.now));
+            }
+        }
+        cases
+    }
+
+    /// The same without some of the keys that the rule read: each in turn, with what is under it, and what it is under.
+    pub(in crate::trial) fn cases_without(
+        &self,
+        config: &Config,
+        (worker, r#type): (&str, &str),
+        keys_read: &[String],
+    ) -> Vec<Case> {
+        let newest = || self.recorded(worker, r#type).iter().find_map(|recorded| recorded.before.as_ref());
+        let Some(base) = self.live.as_ref().filter(|live| !live.is_empty()).or_else(newest) else {
+            return Vec::new();
+        };
+        let mut paths: Vec<Vec<Value>> = Vec::new();
+        for path in keys_read.iter().filter_map(|text| path_of(base, text)) {
+            for length in 1..=path.len() {
+                let part = path[..length].to_vec();
+                if !paths.contains(&part) && paths.len() < MOST_REMOVED {
+                    paths.push(part);
+                }
+            }
+        }
+        let make = Maker { config, worker, r#type };
+        let mut cases = Vec::new();
+        for path in &paths {
+            let mut checklist = base.clone();
+            remove(&mut checklist, path);
+            let shown: Vec<String> = path.iter().map(key_text).collect();
+            for payload in self.payloads(worker, r#type) {
+                let of = ChecklistOf::Without(shown.join(": "));
+                cases.push(make.case(payload, (of, &checklist), &self.now));
+            }
+        }
+        cases
+    }
+}
+
+fn reached_a_rule(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Ruled | Outcome::RuleFailed(_) | Outcome::NoFunction(_) | Outcome::TriedAgain(_) => true,
+        Outcome::Refused(_) | Outcome::Answered | Outcome::Cleared => false,
+    }
+}
+
+/// Makes cases of one worker and type.
+#[derive(Clone, Copy)]
+struct Maker<'a> {
+    config: &'a Config,
+    worker: &'a str,
+    r#type: &'a str,
+}
+
+impl Maker<'_> {
+    /// The payload goes into the checklist first, as in the manager.
+    fn case(
+        self,
+        (payload_of, payload): (PayloadOf, Value),
+        (checklist_of, before): (ChecklistOf, &Map),
+        now: &ZonedDateTime,
+    ) -> Case {
+        let mut checklist = Checklist::new(before.clone());
+        let worker = self.config.registry.workers.get(self.worker);
+        if let Some(key) = worker.and_then(|worker| worker.checklist_key.as_ref())
+            && !payload.is_null()
+        {
+            checklist.update(key, payload.clone());
+        }
+        Case {
+            message: Message::new(self.worker, self.r#type, payload),
+            checklist: checklist.to_value(),
+            now: now.clone(),
+            payload_of,
+            checklist_of,
+        }
+    }
+}
+
+/// The keys that a text such as `NEMO run: nowcast` names in a checklist, as far as there are mappings.
+fn path_of(map: &Map, text: &str) -> Option<Vec<Value>> {
+    for (key, value) in map {
+        let Some(rest) = text.strip_prefix(&key_text(key)) else { continue };
+        if rest.is_empty() {
+            return Some(vec![key.clone()]);
+        }
+        let Some(rest) = rest.strip_prefix(": ") else { continue };
+        let below = match value {
+            Value::Map(below) => path_of(below, rest),
+            // What is in a list stands and falls with it.
+            Value::List(_) | Value::Set(_) => Some(Vec::new()),
+            _ => None,
+        };
+        if let Some(below) = below {
+            return Some([vec![key.clone()], below].concat());
+        }
+    }
+    None
+}
+
+fn remove(map: &mut Map, path: &[Value]) {
+    match path {
+        [] => {}
+        [key] => {
+            map.shift_remove(key);
+        }
+        [key, rest @ ..] => {
+            if let Some(Value::Map(below)) = map.get_mut(key) {
+                remove(std::sync::Arc::make_mut(below), rest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml;
+
+    #[test]
+    fn what_a_rule_read_is_found_again() {
+        let checklist =
+            yaml::read("{a: {b: {c: 1, 'd: e': 2}, 5: x}, 'a: b': {z: 1}, l: [{q: 1}]}").unwrap();
+        let map = checklist.as_map().unwrap();
+        let keys = |text: &str| {
+            path_of(map, text).map(|path| path.iter().map(key_text).collect::<Vec<_>>().join("|"))
+        };
+        assert_eq!(keys("a: b: c").as_deref(), Some("a|b|c"));
+        assert_eq!(keys("a: b: d: e").as_deref(), Some("a|b|d: e"));
+        assert_eq!(keys("a: 5").as_deref(), Some("a|5"));
+        assert_eq!(keys("a: b: z").as_deref(), Some("a: b|z"));
+        assert_eq!(keys("l: 1: q").as_deref(), Some("l"));
+        assert_eq!(keys("nothing (missing)"), None);
+        let mut without = map.clone();
+        remove(&mut without, &path_of(map, "a: b: c").unwrap());
+        let expected = yaml::read("{a: {b: {'d: e': 2}, 5: x}, 'a: b': {z: 1}, l: [{q: 1}]}").unwrap();
+        assert_eq!(Value::from(without), expected);
+    }
+}

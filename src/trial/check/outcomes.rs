@@ -1,0 +1,196 @@
+//! What calls of rules come to, as problems: rules that fail, and answers that cannot be followed.
+
+use indexmap::IndexMap;
+
+use super::cases::Case;
+use super::functions::{ANSWERED_BY_THE_MANAGER, types_for_rules};
+use super::places::{self, Places};
+use super::problem::{Problem, Severity};
+use crate::config::Config;
+use crate::core::next_worker::LOCALHOST;
+use crate::core::{JoinRequest, NextWorker, RuleAnswer, RuleCall, RuleError, Wanted};
+use crate::rules::closest;
+
+/// Gathers problems, each place and text once.
+pub(super) struct Outcomes<'a> {
+    config: &'a Config,
+    places: &'a Places,
+    found: IndexMap<(String, String), Problem>,
+}
+
+impl<'a> Outcomes<'a> {
+    pub(super) fn new(config: &'a Config, places: &'a Places) -> Self {
+        Self { config, places, found: IndexMap::new() }
+    }
+
+    /// The problems in the order of the files.
+    pub(super) fn problems(self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = self.found.into_values().collect();
+        let texts = &self.places.texts;
+        problems.sort_by_key(|problem| {
+            (texts.iter().position(|text| text.path == problem.file), problem.line, problem.column)
+        });
+        problems
+    }
+
+    /// Takes what came of a call; `was_stopped` if it went past a limit.
+    pub(super) fn take(&mut self, case: &Case, call: &RuleCall, was_stopped: bool) {
+        match &call.result {
+            Ok(answer) => self.answer(case, call, answer),
+            // Told by the text alone.
+            Err(RuleError::NoFunction { .. }) => {}
+            Err(RuleError::Failed(text)) => {
+                let severity =
+                    if case.is_real() || was_stopped { Severity::Error } else { Severity::Warning };
+                self.failure(severity, case, call, text);
+            }
+        }
+    }
+
+    fn put(&mut self, key: &str, problem: Problem) {
+        let place = problem.place();
+        let known = self.found.entry((place, key.to_owned())).or_insert_with(|| problem.clone());
+        // A case that the system really has says more than one that was made up.
+        if problem.severity < known.severity {
+            *known = problem;
+        }
+    }
+
+    fn failure(&mut self, severity: Severity, case: &Case, call: &RuleCall, text: &str) {
+        let mut lines = text.lines().take_while(|line| *line != "stack traceback:");
+        let first = lines.next().unwrap_or_default();
+        let of_rules = |place: &str| {
+            places::parse(place)
+                .filter(|(chunk, _)| self.places.texts.iter().any(|text| text.chunk == *chunk))
+                .map(|(chunk, line)| (chunk.to_owned(), line))
+        };
+        let split = first.split_once(": ").and_then(|(place, what)| Some((of_rules(place)?, what)));
+        let (place, what) = match split {
+            Some((place, what)) => (Some(place), what),
+            None => (call.place.as_deref().and_then(of_rules), first),
+        };
+        let mut problem = match &place {
+            Some((chunk, line)) => {
+                let word = quoted_name(what);
+                let kind = (severity, "rule fails");
+                self.places.at(kind, (chunk, *line), word, what.to_owned())
+            }
+            None => self.places.whole(severity, "rule fails", what.to_owned()),
+        };
+        for line in lines {
+            let is_source =
+                line.split_once(" | ").is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok());
+            if !is_source {
+                problem.notes.push(line.trim().trim_start_matches("= ").to_owned());
+            }
+        }
+        problem.notes.push(case.text());
+        // Behind it the keys are listed that there are.
+        let key = what.split(';').next().unwrap_or(what).to_owned();
+        self.put(&key, problem);
+    }
+
+    fn answer(&mut self, case: &Case, call: &RuleCall, answer: &RuleAnswer) {
+        let of_join = answer.join.iter().flat_map(|join| &join.launch);
+        for worker in answer.next_workers.iter().chain(of_join) {
+            self.launch(case, call, worker);
+        }
+        if let Some(join) = &answer.join {
+            self.join(case, call, join);
+        }
+    }
+
+    fn at_place(
+        &self,
+        kind: (Severity, &'static str),
+        place: Option<&str>,
+        word: &str,
+        what: String,
+    ) -> Problem {
+        match place.and_then(places::parse) {
+            Some(place) => self.places.at(kind, place, Some(word), what),
+            None => self.places.whole(kind.0, kind.1, what),
+        }
+    }
+
+    fn launch(&mut self, case: &Case, call: &RuleCall, worker: &NextWorker) {
+        let place = worker.place.as_deref().or(call.place.as_deref());
+        let (name, host) = (worker.name(), worker.host.as_str());
+        let by = format!("after {} ({})", case.message.source, case.message.r#type);
+        let workers = &self.config.registry.workers;
+        if !workers.contains_key(name) {
+            let what = format!("`{name}` is launched and not registered: its messages will be refused");
+            let kind = (Severity::Warning, "unregistered worker");
+            let mut problem = self.at_place(kind, place, name, what.clone());
+            problem.notes.push(match closest(name, workers.keys().map(String::as_str)) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None => "add it under `message registry: workers:`".to_owned(),
+            });
+            problem.notes.push(by.clone());
+            self.put(&what, problem);
+        }
+        if host != LOCALHOST && !self.config.hosts.contains_key(host) {
+            let what = format!("`{name}` is to be launched on `{host}`, which is no enabled host");
+            let mut problem =
+                self.at_place((Severity::Error, "unknown host"), place, host, what.clone());
+            problem.notes.push(match closest(host, self.config.hosts.keys().map(String::as_str)) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None => "add it under `run: enabled hosts:`".to_owned(),
+            });
+            problem.notes.push(by);
+            self.put(&what, problem);
+        }
+    }
+
+    fn join(&mut self, case: &Case, call: &RuleCall, join: &JoinRequest) {
+        for wanted in &join.wait_for {
+            let Some((what, note)) = self.never_comes(wanted) else { continue };
+            let kind = (Severity::Error, "join never complete");
+            // Where the join stands is not known: the line of its function is.
+            let mut problem = self.at_place(kind, call.place.as_deref(), "", what.clone());
+            problem.column = None;
+            problem.notes.push(note);
+            problem.notes.push(format!("after {} ({})", case.message.source, case.message.r#type));
+            self.put(&what, problem);
+        }
+    }
+
+    /// Why what a join waits for cannot come, and what to do.
+    fn never_comes(&self, wanted: &Wanted) -> Option<(String, String)> {
+        let workers = &self.config.registry.workers;
+        let name = &wanted.worker;
+        let Some(worker) = workers.get(name) else {
+            let what = format!("a join waits for `{name}`, which is not registered, and will never be complete");
+            let note = match closest(name, workers.keys().map(String::as_str)) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None => "add it under `message registry: workers:`".to_owned(),
+            };
+            return Some((what, note));
+        };
+        let r#type = wanted.r#type.as_ref()?;
+        let never = "and will never be complete";
+        if ANSWERED_BY_THE_MANAGER.contains(&r#type.as_str()) {
+            let what = format!("a join waits for `{name}` ({type}), which counts in no join, {never}");
+            return Some((what, "the manager answers that message itself; wait for another type".to_owned()));
+        }
+        if worker.messages.contains_key(r#type) {
+            return None;
+        }
+        let what = format!("a join waits for `{name}` ({type}), which is no message type of that worker, {never}");
+        let types: Vec<&str> = types_for_rules(worker).map(String::as_str).collect();
+        let note = match closest(r#type, types.iter().copied()) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => format!("it has {}", types.join(", ")),
+        };
+        Some((what, note))
+    }
+}
+
+/// The name that Lua speaks of: `attempt to call a nil value (field 'foo')`.
+fn quoted_name(text: &str) -> Option<&str> {
+    let (before, rest) = text.split_once(" '")?;
+    let is_name = ["(field", "(global", "(local", "(method", "(upvalue", "(constant"]
+        .iter()
+        .any(|kind| before.ends_with(kind));
+    rest.split_once("')").map(|(name, _)| name).filter(|name| is_name && *name != "?")
+}

@@ -1,0 +1,69 @@
+//! Rules called with all cases, one after the other, within bounds.
+
+use std::collections::BTreeSet;
+
+use super::cases::{Case, World};
+use super::functions::types_for_rules;
+use crate::config::Config;
+use crate::core::{RuleCall, Rules};
+use crate::rules::Engine;
+
+/// The most calls.
+pub(in crate::trial) const MOST_CALLS: usize = 20_000;
+
+/// How far a trace came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::trial) struct Traced {
+    pub(in crate::trial) calls: usize,
+    /// Whether there was more.
+    pub(in crate::trial) is_cut: bool,
+}
+
+/// Calls each rule with its cases and tells what came of each. A rule that went past a limit is not called again.
+pub(in crate::trial) fn trace(
+    config: &Config,
+    engine: &Engine,
+    world: &World,
+    mut tell: impl FnMut(&Case, &RuleCall),
+) -> Traced {
+    let mut traced = Traced::default();
+    let mut stopped = BTreeSet::new();
+    let has_function =
+        |worker: &str| engine.functions().iter().any(|function| function.name == format!("after_{worker}"));
+    let mut read = Vec::new();
+    let mut call_all = |worker: &String, cases: Vec<Case>, keys_read: &mut Vec<String>| {
+        for case in cases {
+            if stopped.contains(worker) {
+                return;
+            }
+            if traced.calls == MOST_CALLS {
+                traced.is_cut = true;
+                return;
+            }
+            traced.calls += 1;
+            let call = engine.after(&case.message, &config.value, &case.checklist, &case.now);
+            if engine.was_stopped() {
+                stopped.insert(worker.clone());
+            }
+            for key in &call.keys_read {
+                if !keys_read.contains(key) {
+                    keys_read.push(key.clone());
+                }
+            }
+            tell(&case, &call);
+        }
+    };
+    // What the system really has comes first for all of them, should there be too much.
+    for (worker, registered) in config.registry.workers.iter().filter(|(worker, _)| has_function(worker)) {
+        for r#type in types_for_rules(registered) {
+            let mut keys_read = Vec::new();
+            call_all(worker, world.cases(config, worker, r#type), &mut keys_read);
+            read.push((worker, r#type, keys_read));
+        }
+    }
+    for (worker, r#type, keys_read) in read {
+        let cases = world.cases_without(config, (worker, r#type), &keys_read);
+        call_all(worker, cases, &mut Vec::new());
+    }
+    traced
+}
