@@ -157,7 +157,7 @@ impl Manager {
             endpoints: Vec::new(),
             _context: context,
         };
-        let mut first = manager.tell(loaded);
+        let mut first = manager.tell(loaded, &manager.state.config);
         manager.connect(&config.zmq)?;
         first.extend(manager.read_checklist(When::Start)?);
         manager.first = first;
@@ -214,7 +214,7 @@ impl Manager {
             // An edit saved before a message arrives, or an operator asks, is in force for it; and one that cannot be
             // used is said soon, also when nothing happens.
             let reload = self.rules.reloader.check_now();
-            events.splice(0..0, self.tell(reload));
+            events.splice(0..0, self.tell(reload, &self.state.config));
         }
     }
 

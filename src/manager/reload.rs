@@ -9,7 +9,7 @@ use super::{LINGER, Manager, RECONNECT};
 use crate::config::{Config, ReadAgain, Zmq};
 use crate::core::Event;
 use crate::rules::{Engine, Reload, RuleSet};
-use crate::trial::check;
+use crate::trial::check::{self, Problem};
 
 impl Manager {
     /// SIGHUP: everything is read again, without letting go of the broker. A configuration that
@@ -76,6 +76,18 @@ impl Manager {
         Ok(())
     }
 
+    fn tell_problems(&self, problems: &[Problem]) {
+        /// More lines than this nobody reads.
+        const MOST: usize = 20;
+        for problem in problems.iter().take(MOST) {
+            self.log.warning(problem.to_line());
+        }
+        if problems.len() > MOST {
+            let more = problems.len() - MOST;
+            self.log.warning(format_args!("{more} more problems in the rules: nowcast rules check shows them"));
+        }
+    }
+
     /// Says what came of a look at the rules' files.
     pub(super) fn tell(&self, reload: Reload, config: &Config) -> Vec<Event> {
         match reload {
@@ -88,8 +100,8 @@ impl Manager {
                 let module = &self.rules.reloader.rule_set().module;
                 self.log.info(format_args!("next workers module loaded from {module}"));
                 // Rules in force can be wrong where no message has led yet; that is no reason to refuse them.
-                for problem in engine.into_iter().flat_map(|engine| check::at_a_glance(config, engine)) {
-                    self.log.warning(problem.to_line());
+                if let Some(engine) = engine {
+                    self.tell_problems(&check::at_a_glance(config, engine));
                 }
                 engine
                     .map(|engine| Event::RulesLoaded {

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod eval;
+pub mod graph;
 pub mod json;
 pub mod live;
 pub mod show;

@@ -2,6 +2,7 @@
 
 mod check;
 mod eval;
+mod graph;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,12 +26,15 @@ enum Command {
     Check(check::Args),
     /// Call rules with cases and show what they answer
     Eval(eval::Args),
+    /// Show who launches whom
+    Graph(graph::Args),
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
     match &args.command {
         Command::Check(args) => check::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Graph(args) => graph::run(args),
     }
 }
 

@@ -1,0 +1,104 @@
+//! Who launches whom: found by calling the rules with everything that may come, and from what has happened.
+//!
+//! It draws what it finds and judges nothing; that is [`super::check`]'s job.
+
+mod dot;
+mod gather;
+mod mermaid;
+mod text;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+pub use gather::{GraphError, graph};
+
+/// Workers and what leads from one to another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Graph {
+    /// The workers, in the order of the message registry, others behind.
+    pub workers: Vec<Node>,
+    /// What leads from one to another, in the order of the workers.
+    pub edges: Vec<Edge>,
+    /// The joins that rules open.
+    pub joins: Vec<JoinNode>,
+    /// Whether there is a history to count in.
+    pub has_history: bool,
+}
+
+/// A worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Whether it is in the message registry.
+    pub is_registered: bool,
+    /// How often it was launched by an operator.
+    pub by_hand: u64,
+}
+
+/// A worker launches another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Edge {
+    /// Whose messages lead there.
+    pub from: String,
+    /// What is launched.
+    pub to: String,
+    /// The message types that lead there.
+    pub types: IndexMap<String, Seen>,
+    /// The joins in which the launch waits.
+    pub joins: Vec<String>,
+}
+
+/// How a launch after a message type is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// Whether a rule returned it when it was called.
+    pub by_rules: bool,
+    /// How often it happened.
+    pub runs: u64,
+}
+
+/// A join.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JoinNode {
+    /// Its name.
+    pub name: String,
+    /// The workers whose rules open it.
+    pub opened_by: Vec<String>,
+    /// What it waits for, as `14 × rivers (success)`.
+    pub wait_for: Vec<String>,
+    /// The workers that it waits for.
+    pub workers: Vec<String>,
+}
+
+impl Edge {
+    /// How often it happened.
+    #[must_use]
+    pub fn runs(&self) -> u64 {
+        self.types.values().map(|seen| seen.runs).sum()
+    }
+
+    /// Whether rules returned it when they were called.
+    #[must_use]
+    pub fn is_by_rules(&self) -> bool {
+        self.types.values().any(|seen| seen.by_rules)
+    }
+
+    /// The types that lead there, `success 00, success 06`; those that only the history knows marked by `*`.
+    fn types_text(&self) -> String {
+        let mark = |seen: &Seen| if self.is_by_rules() && !seen.by_rules { "*" } else { "" };
+        let types: Vec<String> =
+            self.types.iter().map(|(name, seen)| format!("{name}{}", mark(seen))).collect();
+        types.join(", ")
+    }
+
+    /// How often it happened, or that it is known from one side only.
+    fn count_text(&self, has_history: bool) -> Option<String> {
+        match (self.runs(), self.is_by_rules()) {
+            (0, _) if has_history => Some("never happened".to_owned()),
+            (0, _) => None,
+            (runs, true) => Some(format!("×{runs}")),
+            (runs, false) => Some(format!("×{runs}, only in the history")),
+        }
+    }
+}
