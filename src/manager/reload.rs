@@ -84,7 +84,8 @@ impl Manager {
         }
         if problems.len() > MOST {
             let more = problems.len() - MOST;
-            self.log.warning(format_args!("{more} more problems in the rules: nowcast rules check shows them"));
+            self.log
+                .warning(format_args!("{more} more problems in the rules: nowcast rules check shows them"));
         }
     }
 

@@ -162,7 +162,8 @@ impl Vm {
     /// The names of the globals that the rules made, sorted.
     pub(super) fn globals(&self) -> Vec<String> {
         let names = self.globals.pairs::<LuaValue, LuaValue>().flatten();
-        let mut names: Vec<String> = names.filter_map(|(name, _)| Some(name.as_string()?.to_string_lossy())).collect();
+        let mut names: Vec<String> =
+            names.filter_map(|(name, _)| Some(name.as_string()?.to_string_lossy())).collect();
         names.sort_unstable();
         names
     }

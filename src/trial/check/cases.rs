@@ -128,14 +128,13 @@ impl World {
     }
 
     fn read(&mut self, config: &Config, history: &History) -> Result<(), JournalError> {
-        let filter = EventFilter {
-            kind: Some(EventKind::Message),
-            limit: Some(MESSAGES),
-            ..EventFilter::default()
-        };
+        let filter =
+            EventFilter { kind: Some(EventKind::Message), limit: Some(MESSAGES), ..EventFilter::default() };
         for record in history.events(&filter)? {
             let What::Message(decided) = record.what else { continue };
-            let Some(message) = decided.message.filter(|_| reached_a_rule(&decided.outcome)) else { continue };
+            let Some(message) = decided.message.filter(|_| reached_a_rule(&decided.outcome)) else {
+                continue;
+            };
             let worker = config.registry.workers.get(&message.source);
             let is_for_rules =
                 worker.is_some_and(|worker| types_for_rules(worker).any(|known| *known == message.r#type));
@@ -319,8 +318,7 @@ mod tests {
 
     #[test]
     fn what_a_rule_read_is_found_again() {
-        let checklist =
-            yaml::read("{a: {b: {c: 1, 'd: e': 2}, 5: x}, 'a: b': {z: 1}, l: [{q: 1}]}").unwrap();
+        let checklist = yaml::read("{a: {b: {c: 1, 'd: e': 2}, 5: x}, 'a: b': {z: 1}, l: [{q: 1}]}").unwrap();
         let map = checklist.as_map().unwrap();
         let keys = |text: &str| {
             path_of(map, text).map(|path| path.iter().map(key_text).collect::<Vec<_>>().join("|"))

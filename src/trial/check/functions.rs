@@ -23,7 +23,7 @@ pub(super) fn missing(config: &Config, engine: &Engine, places: &Places) -> Vec<
         let Some(r#type) = types_for_rules(registered).next().filter(|_| !has_function) else { continue };
         let what = format!("the registered worker `{worker}` has no function `{name}`");
         let mut problem = places.whole(Severity::Error, "no function", what);
-        problem.notes.push(format!("its messages, `{}` for instance, would lead to nothing", r#type));
+        problem.notes.push(format!("its messages, `{type}` for instance, would lead to nothing"));
         let others = of_nobody().map(|function| function.name.strip_prefix("after_").unwrap_or_default());
         problem.notes.push(match closest(worker, others) {
             Some(close) => format!("is it `after_{close}`, which belongs to no registered worker?"),

@@ -125,12 +125,10 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> Report {
         problems.push(problem);
     }
     let mut outcomes = Outcomes::new(config, &places);
-    let traced =
-        trace(config, engine, &world, |case, call| outcomes.take(case, call, engine.was_stopped()));
+    let traced = trace(config, engine, &world, |case, call| outcomes.take(case, call, engine.was_stopped()));
     problems.extend(outcomes.problems());
     let recorded_messages = world.recorded_messages();
-    let scope =
-        Scope { calls: Some(traced.calls), is_cut: traced.is_cut, recorded_messages, ..scope };
+    let scope = Scope { calls: Some(traced.calls), is_cut: traced.is_cut, recorded_messages, ..scope };
     Report { problems, scope }
 }
 

@@ -131,8 +131,7 @@ impl<'a> Outcomes<'a> {
         }
         if host != LOCALHOST && !self.config.hosts.contains_key(host) {
             let what = format!("`{name}` is to be launched on `{host}`, which is no enabled host");
-            let mut problem =
-                self.at_place((Severity::Error, "unknown host"), place, host, what.clone());
+            let mut problem = self.at_place((Severity::Error, "unknown host"), place, host, what.clone());
             problem.notes.push(match closest(host, self.config.hosts.keys().map(String::as_str)) {
                 Some(close) => format!("did you mean `{close}`?"),
                 None => "add it under `run: enabled hosts:`".to_owned(),
@@ -160,7 +159,8 @@ impl<'a> Outcomes<'a> {
         let workers = &self.config.registry.workers;
         let name = &wanted.worker;
         let Some(worker) = workers.get(name) else {
-            let what = format!("a join waits for `{name}`, which is not registered, and will never be complete");
+            let what =
+                format!("a join waits for `{name}`, which is not registered, and will never be complete");
             let note = match closest(name, workers.keys().map(String::as_str)) {
                 Some(close) => format!("did you mean `{close}`?"),
                 None => "add it under `message registry: workers:`".to_owned(),
@@ -176,7 +176,8 @@ impl<'a> Outcomes<'a> {
         if worker.messages.contains_key(r#type) {
             return None;
         }
-        let what = format!("a join waits for `{name}` ({type}), which is no message type of that worker, {never}");
+        let what =
+            format!("a join waits for `{name}` ({type}), which is no message type of that worker, {never}");
         let types: Vec<&str> = types_for_rules(worker).map(String::as_str).collect();
         let note = match closest(r#type, types.iter().copied()) {
             Some(close) => format!("did you mean `{close}`?"),

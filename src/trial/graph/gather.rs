@@ -1,11 +1,12 @@
 //! Where the graph is from: calls of the rules, and the causes of the journal's runs.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use indexmap::{IndexMap, IndexSet};
 use jiff::{Timestamp, ZonedDateTime};
 
-use super::{Edge, Graph, JoinNode, Node, Seen};
+use super::{Edge, Graph, JoinNode, Node, Seen, Unknown};
 use crate::config::Config;
 use crate::core::record::What;
 use crate::core::{JoinRequest, Number, Wanted};
@@ -48,6 +49,8 @@ struct Gathered {
     /// Launches that joins bring with them: from whose rule, to whom.
     joined: IndexMap<(String, String), IndexSet<String>>,
     joins: IndexMap<String, (IndexSet<String>, Vec<Wanted>)>,
+    /// Whether a rule ever answered a message type.
+    answered: IndexMap<String, IndexMap<String, bool>>,
     by_hand: HashMap<String, u64>,
     has_history: bool,
 }
@@ -56,8 +59,10 @@ impl Gathered {
     fn call_rules(&mut self, config: &Config, engine: &Engine) {
         let world = World::of(config, ZonedDateTime::now());
         trace(config, engine, &world, |case, call| {
-            let Ok(answer) = &call.result else { return };
             let (from, r#type) = (&case.message.source, &case.message.r#type);
+            let types = self.answered.entry(from.clone()).or_default();
+            *types.entry(r#type.clone()).or_default() |= call.result.is_ok();
+            let Ok(answer) = &call.result else { return };
             for worker in &answer.next_workers {
                 self.seen(from, worker.name(), r#type).by_rules = true;
             }
@@ -108,10 +113,11 @@ impl Gathered {
             if run.retry_of.is_some() {
                 continue;
             }
-            if !causes.contains_key(&run.cause) {
-                causes.insert(run.cause, history.event(run.cause)?.map(|event| event.what));
-            }
-            match causes.get(&run.cause).and_then(Option::as_ref) {
+            let cause = match causes.entry(run.cause) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(history.event(run.cause)?.map(|event| event.what)),
+            };
+            match cause {
                 Some(What::Message(message)) => {
                     if let Some(message) = &message.message {
                         self.seen(&message.source, run.worker.name(), &message.r#type).runs += 1;
@@ -163,7 +169,17 @@ impl Gathered {
             is_registered: registered.contains_key(*name),
             by_hand: self.by_hand.get(*name).copied().unwrap_or_default(),
         };
-        let joins = joins.collect();
-        Graph { workers: names.iter().map(node).collect(), edges, joins, has_history: self.has_history }
+        let unknown = self.answered.iter().filter_map(|(worker, types)| {
+            let types: Vec<String> =
+                types.iter().filter(|(_, answered)| !**answered).map(|(name, _)| name.clone()).collect();
+            (!types.is_empty()).then(|| Unknown { worker: worker.clone(), types })
+        });
+        Graph {
+            workers: names.iter().map(node).collect(),
+            edges,
+            joins: joins.collect(),
+            unknown: unknown.collect(),
+            has_history: self.has_history,
+        }
     }
 }

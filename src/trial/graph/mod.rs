@@ -21,6 +21,8 @@ pub struct Graph {
     pub edges: Vec<Edge>,
     /// The joins that rules open.
     pub joins: Vec<JoinNode>,
+    /// Messages of which nothing is known, because the rule failed whenever it was called with them.
+    pub unknown: Vec<Unknown>,
     /// Whether there is a history to count in.
     pub has_history: bool,
 }
@@ -34,6 +36,15 @@ pub struct Node {
     pub is_registered: bool,
     /// How often it was launched by an operator.
     pub by_hand: u64,
+}
+
+/// Messages whose rule failed with everything that it was called with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unknown {
+    /// The worker.
+    pub worker: String,
+    /// The message types.
+    pub types: Vec<String>,
 }
 
 /// A worker launches another one.

@@ -11,9 +11,8 @@ impl Graph {
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut tree = Tree { graph: self, told: BTreeSet::new(), text: String::new() };
-        let is_launched = |node: &&Node| {
-            self.edges.iter().any(|edge| edge.to == node.name && edge.from != node.name)
-        };
+        let is_launched =
+            |node: &&Node| self.edges.iter().any(|edge| edge.to == node.name && edge.from != node.name);
         for node in self.workers.iter().filter(|node| !is_launched(node)) {
             tree.root(node);
         }
@@ -26,8 +25,20 @@ impl Graph {
         for join in &self.joins {
             let opened_by = join.opened_by.join(", ");
             // Writing to a String cannot fail.
-            let _ =
-                writeln!(tree.text, "join {}: {opened_by} opens it; it waits for {}", join.name, join.wait_for.join(", "));
+            let _ = writeln!(
+                tree.text,
+                "join {}: {opened_by} opens it; it waits for {}",
+                join.name,
+                join.wait_for.join(", ")
+            );
+        }
+        for unknown in &self.unknown {
+            let _ = writeln!(
+                tree.text,
+                "what follows {} ({}) is not known: its rule fails with everything there is to call it with",
+                unknown.worker,
+                unknown.types.join(", ")
+            );
         }
         if self.edges.iter().any(|edge| edge.types_text().contains('*')) {
             tree.text.push_str("* only in the history\n");

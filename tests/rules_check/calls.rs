@@ -1,0 +1,166 @@
+//! What calls of the rules tell.
+
+use super::{OTHERS, check, with_rules};
+
+#[test]
+fn without_a_system_only_made_up_cases_exist() {
+    let rules = format!(
+        "function after_sleep(msg, config, checklist)\n  return {{ worker(\"awaken\", checklist.sleepyhead.time) }}\nend\n\
+         function after_awaken() return {{}} end\n{OTHERS}"
+    );
+    let (status, text) = check(&with_rules(&rules).prepare(), &[]);
+    let expected = r#"warning: attempt to index a nil value (field 'sleepyhead')
+ --> rules/next_workers.lua:2:39
+2 |   return { worker("awaken", checklist.sleepyhead.time) }
+  |                                       ^^^^^^^^^^
+  = the checklist has no "sleepyhead"; the table is empty
+  = the message was sleep (success)
+  = it fails with no payload when the checklist is empty, as after `clear checklist`
+
+"#;
+    assert!(text.contains(expected), "{text}");
+    assert_eq!(status, 0);
+}
+
+#[test]
+fn what_the_system_has_tells_more() {
+    let rules = format!(
+        r#"function after_sleep(msg, config, checklist)
+  if msg.type == "failure" then return {{}} end
+  return {{ worker("awaken", checklist.logs.file) }}
+end
+function after_awaken(msg) if msg.payload then return {{ worker("keyless", msg.payload.n + 1) }} end return {{}} end
+{OTHERS}"#
+    );
+    let system = with_rules(&rules).start();
+    assert_eq!(system.send("rotate_logs", "success", "{file: a.log, size: 3}"), "ack");
+    assert_eq!(system.send("sleep", "success", "{slept: 1}"), "ack");
+    let (status, text) = check(&system, &[]);
+    assert_eq!(status, 0, "{text}");
+    let lacks = "warning: attempt to index a nil value (field 'logs')\n --> rules/next_workers.lua:3:39\n";
+    assert!(text.contains(lacks), "{text}");
+    assert!(text.contains("= it fails with the payload of message #"), "{text}");
+    assert!(text.contains(" when the checklist is empty, as after `clear checklist`\n"), "{text}");
+    let file = "warning: worker: argument 1 after the worker's name is nil";
+    assert!(text.contains(file), "{text}");
+    assert!(text.contains(" when the checklist lacks `logs: file`, as after `clear checklist`\n"), "{text}");
+    assert!(text.contains(", 2 recorded messages: 0 errors, 3 warnings\n"), "{text}");
+
+    // What has come once can come again: now it is an error.
+    assert_eq!(system.send("awaken", "success", "{other: 1}"), "ack");
+    let (status, text) = check(&system, &[]);
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("error: attempt to perform arithmetic on a nil value (field 'n')\n"), "{text}");
+    assert!(text.contains("= the message was awaken (success), payload {'other': 1}\n"), "{text}");
+    assert!(text.contains(" as it was recorded\n"), "{text}");
+    assert!(text.contains(", 3 recorded messages: 1 error, 2 warnings\n"), "{text}");
+    assert_eq!(text, check(&system, &[]).1, "the same again");
+}
+
+#[test]
+fn the_checklist_file_stands_in_for_the_journal() {
+    let rules = format!(
+        "function after_sleep(msg, config, checklist) return {{ worker('awaken', need(checklist, 'logs', 'file')) }} end\n\
+         function after_awaken() return {{}} end\n{OTHERS}"
+    );
+    let system = with_rules(&rules).file("checklist.yaml", "logs: {file: a.log}\n").prepare();
+    let (_, text) = check(&system, &[]);
+    assert!(text.contains(r#"there is no key "logs""#), "{text}");
+    assert!(text.contains(r#"there is no key "file" under logs;"#), "{text}");
+    std::fs::write(system.path("checklist.yaml"), "[").expect("written");
+    let (status, text) = check(&system, &[]);
+    assert!(text.contains("warning: the checklist file "), "{text}");
+    assert!(text.contains("= so the rules were called with less than the running system has\n"), "{text}");
+    assert_eq!(status, 0);
+}
+
+#[test]
+fn launches_and_joins_that_lead_nowhere_are_found() {
+    let rules = format!(
+        r#"function after_sleep(msg)
+  return {{ worker("awakn"), worker_on("nibii", "awaken"), worker_on("localhost", "awaken") }}
+end
+function after_awaken(msg)
+  return {{}}, Join{{ name = "all", wait_for = {{ slep = 2, sleep = "succes", clear_checklist = "clear checklist" }} }}
+end
+{OTHERS}"#
+    );
+    let system =
+        with_rules(&rules).section("run: {enabled hosts: {nibi: {envvars: e, python: p, config file: c}}}");
+    let (status, text) = check(&system.prepare(), &[]);
+    let expected = r#"warning: `awakn` is launched and not registered: its messages will be refused
+ --> rules/next_workers.lua:2:20
+2 |   return { worker("awakn"), worker_on("nibii", "awaken"), worker_on("localhost", "awaken") }
+  |                    ^^^^^
+  = did you mean `awaken`?
+  = after sleep (success)
+
+error: `awaken` is to be launched on `nibii`, which is no enabled host
+ --> rules/next_workers.lua:2:40
+2 |   return { worker("awakn"), worker_on("nibii", "awaken"), worker_on("localhost", "awaken") }
+  |                                        ^^^^^
+  = did you mean `nibi`?
+  = after sleep (success)
+
+error: a join waits for `clear_checklist` (clear checklist), which counts in no join, and will never be complete
+ --> rules/next_workers.lua:4
+4 | function after_awaken(msg)
+  = the manager answers that message itself; wait for another type
+  = after awaken (success)
+
+error: a join waits for `sleep` (succes), which is no message type of that worker, and will never be complete
+ --> rules/next_workers.lua:4
+4 | function after_awaken(msg)
+  = did you mean `success`?
+  = after awaken (success)
+
+error: a join waits for `slep`, which is not registered, and will never be complete
+ --> rules/next_workers.lua:4
+4 | function after_awaken(msg)
+  = did you mean `sleep`?
+  = after awaken (success)
+
+5 rules, 14 message types, 28 calls, 0 recorded messages: 4 errors, 1 warning
+"#;
+    assert_eq!((status, text.as_str()), (1, expected));
+}
+
+#[test]
+fn rules_without_end_are_errors_and_the_check_ends() {
+    let rules = format!(
+        "function after_sleep() while true do end end\n\
+         function after_awaken() local t = {{}} while true do t = {{ t, ('x'):rep(15000000) .. #t }} end end\n{OTHERS}"
+    );
+    let (status, text) = check(&with_rules(&rules).prepare(), &[]);
+    // A slow machine may come to the limit of time first.
+    for rule in ["error: after_sleep ", "error: after_awaken "] {
+        let line = text.lines().find(|line| line.starts_with(rule)).expect(&text);
+        assert!(line.contains(" limit of "), "{text}");
+    }
+    assert!(text.contains(": 2 errors, 0 warnings\n"), "{text}");
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn the_number_of_calls_is_bounded() {
+    use std::fmt::Write;
+    let (mut rules, mut workers) = (String::new(), Vec::new());
+    for number in 0..120 {
+        let _ = writeln!(
+            rules,
+            "function after_w{number}(msg, config, checklist) for i = 1, 49 do local x = checklist['k' .. i] end return {{}} end"
+        );
+        workers.push(format!("w{number}: {{success: a, failure: b, crash: c}}"));
+    }
+    let mut system = with_rules(&format!(
+        "{rules}function after_sleep() return {{}} end\nfunction after_awaken() return {{}} end\n{OTHERS}"
+    ));
+    for worker in &workers {
+        system = system.worker(worker);
+    }
+    let keys: String = (1..50).map(|number| format!("k{number}: 1\n")).collect();
+    let (status, text) = check(&system.file("checklist.yaml", keys).prepare(), &[]);
+    let closing = ", 20,000 calls, 0 recorded messages (there was more to call; the rest was left out): 0 errors, 0 warnings\n";
+    assert!(text.ends_with(closing), "{text}");
+    assert_eq!(status, 0);
+}
