@@ -105,8 +105,10 @@ impl Decision<'_> {
     fn release(&mut self, what: Number) -> Outcomes {
         if let Some(hold) = self.state.holds.get(&what).cloned() {
             let now = self.timestamp();
-            let is_held = |run: &&Run| hold.holds(&run.worker);
-            let held: Vec<RunId> = self.state.runs.due(now).filter(is_held).map(|run| run.id).collect();
+            let is_held = |(_, run): &(Timestamp, &Run)| hold.holds(&run.worker);
+            let mut held: Vec<_> = self.state.runs.queues(now).flatten().filter(is_held).collect();
+            held.sort_by_key(|(due, run)| (*due, run.id));
+            let held: Vec<RunId> = held.into_iter().map(|(_, run)| run.id).collect();
             self.change(Change::HoldReleased(what));
             let waiting = self.still_waiting(&held);
             return Ok((format!("the hold {what} of {} is over{waiting}", hold.target), Vec::new()));

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::decide::Decision;
 use super::effect::Effect;
+use super::hold::Hold;
 use super::joins::{Join, WaitingLaunch, list};
 use super::messages::Incoming;
 use super::next_worker::NextWorker;
@@ -138,10 +139,8 @@ impl Decision<'_> {
 
     /// Hands over every waiting run that neither its time nor a hold nor a limit keeps back.
     pub(super) fn admit(&mut self) {
-        let now = self.timestamp();
-        // One that goes may fill a limit, so each is looked at when its turn comes.
-        let due: Vec<RunId> = self.state.runs.due(now).map(|run| run.id).collect();
-        for id in due {
+        for id in self.state.ready(self.timestamp()) {
+            // One that goes may fill the limit of its worker's on another host.
             if let Some(run) = self.state.runs.get(&id)
                 && self.state.obstacle(run).is_none()
             {
@@ -252,8 +251,8 @@ impl Decision<'_> {
     /// Launches a failed run again, if it has retries left; answers the new run.
     pub(super) fn try_again(&mut self, run: &Run, r#type: &str) -> Option<RunId> {
         let was_killed = matches!(run.told_to_end, Some(ToldToEnd::Killed(_)));
-        let is_tried = self.state.runs.values().any(|other| other.retry_of == Some(run.id));
-        if !is_failure(r#type) || was_killed || is_tried {
+        let is_tried = || self.state.runs.values().any(|other| other.retry_of == Some(run.id));
+        if !is_failure(r#type) || was_killed || is_tried() {
             return None;
         }
         let options = &run.worker.options;
@@ -282,17 +281,56 @@ impl State {
     /// What keeps a run that is due from being launched, for a person.
     #[must_use]
     pub fn obstacle(&self, run: &Run) -> Option<String> {
-        if let Some(hold) = self.holds.values().find(|hold| hold.holds(&run.worker)) {
+        if let Some(hold) = self.hold_of(run) {
             return Some(format!("hold {} of {}", hold.id, hold.target));
         }
-        let before = run.retry_of.filter(|before| self.runs.get(before).is_some_and(Run::is_running));
-        if let Some(before) = before {
+        if let Some(before) = self.unended_before(run) {
             return Some(format!("run {before}, of which it is a retry, has not ended"));
         }
-        let name = run.worker.name();
-        let limit = self.config.workers.get(name).and_then(|worker| worker.max_running)?;
-        let count = self.runs.begun(name).filter(|run| run.is_running()).count();
-        (count >= limit as usize).then(|| format!("{count} of {name} run, and its `max running` is {limit}"))
+        let (name, limit) = (run.worker.name(), self.max_running(run)?);
+        let count = self.count_running(name);
+        (count >= limit).then(|| format!("{count} of {name} run, and its `max running` is {limit}"))
+    }
+
+    /// The runs that may go now, in the order in which they are to go.
+    fn ready(&self, now: Timestamp) -> Vec<RunId> {
+        let mut ready: Vec<(Timestamp, RunId)> =
+            self.runs.queues(now).flat_map(|queue| self.ready_of(queue)).collect();
+        ready.sort_unstable();
+        ready.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Those of one worker on one host that may go now. A hold or a limit keeps all of them back, so that
+    /// thousands which wait for it need not be looked at.
+    fn ready_of<'a>(&self, queue: impl Iterator<Item = (Timestamp, &'a Run)>) -> Vec<(Timestamp, RunId)> {
+        let mut queue = queue.peekable();
+        let room = match queue.peek() {
+            Some((_, first)) if self.hold_of(first).is_none() => {
+                let limit = self.max_running(first).unwrap_or(usize::MAX);
+                limit.saturating_sub(self.count_running(first.worker.name()))
+            }
+            _ => 0,
+        };
+        let may_go = queue.filter(|(_, run)| self.unended_before(run).is_none());
+        may_go.take(room).map(|(due, run)| (due, run.id)).collect()
+    }
+
+    fn hold_of(&self, run: &Run) -> Option<&Hold> {
+        self.holds.values().find(|hold| hold.holds(&run.worker))
+    }
+
+    /// The run that this one tries again, if that has not ended.
+    fn unended_before(&self, run: &Run) -> Option<RunId> {
+        run.retry_of.filter(|before| self.runs.get(before).is_some_and(Run::is_running))
+    }
+
+    fn max_running(&self, run: &Run) -> Option<usize> {
+        let limit = self.config.workers.get(run.worker.name())?.max_running?;
+        usize::try_from(limit).ok()
+    }
+
+    fn count_running(&self, name: &str) -> usize {
+        self.runs.begun(name).filter(|run| run.is_running()).count()
     }
 }
 
@@ -303,4 +341,71 @@ fn waiting(workers: Vec<NextWorker>, cause: Number) -> Vec<WaitingLaunch> {
 /// A moment and a while; the end of the calendar if that is beyond it.
 fn later(from: Timestamp, after: SignedDuration) -> Timestamp {
     from.checked_add(after).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::core::checklist::Checklist;
+    use crate::core::hold::Target;
+
+    const CONFIG: &str = "
+checklist file: checklist.yaml
+logging: {version: 1}
+zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
+message registry:
+  manager: {ack: message acknowledged}
+  next workers module: next_workers
+  workers: {weather: {crash: crashed}}
+workers: {weather: {max running: 3}}
+";
+
+    /// A state in which thousands of two workers wait, on two hosts each.
+    fn crowded() -> State {
+        let parsed = crate::config::parse(Path::new("nowcast.yaml"), CONFIG.as_bytes(), &|_| None);
+        let mut state = State::new(Arc::new(parsed.unwrap().0), Checklist::default());
+        for id in 1..=4_000 {
+            let mut worker = NextWorker::new(if id % 2 == 0 { "weather" } else { "rivers" }, Vec::new());
+            if id % 4 > 1 {
+                worker.host = "robot.nibi".to_owned();
+            }
+            put(&mut state, id, worker, Stage::Waiting { due: Timestamp::UNIX_EPOCH });
+        }
+        state
+    }
+
+    fn put(state: &mut State, id: u64, worker: NextWorker, stage: Stage) {
+        let (cause, attempt, retry_of, report) = (Number(0), 1, None, None);
+        let run = Run { id: Number(id), worker, cause, attempt, retry_of, stage, report, told_to_end: None };
+        state.apply(&Change::Run(Box::new(run)), &Value::Null);
+    }
+
+    /// How many of the runs that wait are looked at to find those that may go, and how many those are.
+    fn looked_at(state: &State) -> (usize, usize) {
+        let (mut looked_at, mut ready) = (0, 0);
+        for queue in state.runs.queues(Timestamp::UNIX_EPOCH) {
+            ready += state.ready_of(queue.inspect(|_| looked_at += 1)).len();
+        }
+        (looked_at, ready)
+    }
+
+    #[test]
+    fn of_thousands_that_are_kept_back_one_for_each_worker_and_host_is_looked_at() {
+        let mut state = crowded();
+        // Three of weather on each host, and whatever else there is.
+        assert_eq!(looked_at(&state), (2_006, 2_006));
+        let at = Timestamp::UNIX_EPOCH;
+        for id in 5_001..=5_003 {
+            let stage = Stage::Launched { at, folder: String::new() };
+            put(&mut state, id, NextWorker::new("weather", Vec::new()), stage);
+        }
+        assert_eq!(looked_at(&state), (2_002, 2_000));
+        let (id, user) = (Number(6_000), String::new());
+        let hold = Hold { id, target: Target::All, until: None, reason: None, user };
+        state.apply(&Change::Hold(hold), &Value::Null);
+        assert_eq!(looked_at(&state), (4, 0));
+    }
 }
