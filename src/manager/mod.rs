@@ -19,7 +19,6 @@ use jiff::{Timestamp, ZonedDateTime};
 use zmq::{Context, POLLIN, PollItem, SocketType};
 
 use crate::config::{Config, ReadAgain};
-use crate::core::checklist::Checklist;
 use crate::core::{Effect, Event, Run, State, decide, end_if_idle};
 use crate::failpoint;
 use crate::launch::{Runs, old_runs};
@@ -28,7 +27,6 @@ use crate::net::{Control, Signals, socket};
 use crate::perform::{Performed, Performer, part};
 use crate::rules::Reloader;
 use crate::store::{ChecklistFile, Journal, JournalError};
-use crate::yaml::Value;
 use checklist::When;
 use guard::Guard;
 use keep::Housekeeping;
@@ -350,12 +348,9 @@ fn checklist_file(config: &Config) -> ChecklistFile {
 /// The state as the journal has it.
 fn recover(journal: &Journal, config: &Arc<Config>, options: &Options) -> Result<State, JournalError> {
     let recovered = journal.load()?;
-    let mut state = State::new(Arc::clone(config), Checklist::new(recovered.checklist));
-    for change in &recovered.changes {
-        state.apply(change, &Value::Null);
-    }
+    let (checklist, open) = (recovered.checklist, recovered.changes);
+    let mut state = State::recovered(Arc::clone(config), checklist, open, recovered.last_number);
     state.checklist_event = recovered.checklist_event;
-    state.last_number = recovered.last_number;
     state.exit_when_idle = options.exit_when_idle;
     // The manager before may have refused some; the first that are loaded are noted in any case.
     state.rules_refused = true;
