@@ -8,17 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 use super::decide::Decision;
 use super::effect::Effect;
 use super::hold::Hold;
-use super::joins::{Join, WaitingLaunch, list};
-use super::messages::Incoming;
+use super::joins::WaitingLaunch;
 use super::next_worker::NextWorker;
-use super::parked::{Parked, ParkedWhat};
-use super::record::{Change, Speaker, What};
-use super::rules::{JoinRequest, RuleAnswer};
+use super::record::{Change, What};
+use super::rules::RuleAnswer;
 use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd, is_failure};
-use super::state::{REPORT_GRACE, State};
+use super::state::State;
 use crate::logging::Level;
 use crate::message::Message;
-use crate::yaml::Value;
 
 impl Decision<'_> {
     /// Launches what a rule returned, or lets it wait in a join. `counted_as` is the number under which
@@ -32,79 +29,10 @@ impl Decision<'_> {
             Some(request) => self.open_join(&message.source, request),
             None => {}
         }
-        let may_concern = |join: &&Join| match counted_as {
-            // One that its own rule opened just now is counted in like any other.
-            Some(number) if join.opened_by != self.number => join.counted.contains(&number),
-            _ => join.waits_for(&message.source, &message.r#type).is_some(),
-        };
-        let joins: Vec<Join> = self.state.joins.open().filter(may_concern).cloned().collect();
-        for mut join in joins {
-            let has_counted = counted_as.is_some() && join.opened_by != self.number;
-            if has_counted && launches.is_empty() {
-                continue;
-            }
-            if !has_counted {
-                join.count(self.number, &message.source, &message.r#type);
-            }
-            join.waiting.append(&mut launches);
-            let source = &message.source;
-            let text = format!("{source} finished and race condition management updated: {join}");
-            self.log(Level::DEBUG, text);
-            if join.is_complete() {
-                let launches = join.launches();
-                let shown = list(launches.iter().map(|launch| &launch.worker));
-                let text = format!("race condition management ended; next workers released: {shown}");
-                self.log(Level::DEBUG, text);
-                released.extend(launches);
-                self.change(Change::JoinClosed(join.id));
-            } else {
-                self.change(Change::Join(join));
-            }
-        }
+        released.extend(self.count_in_joins(message, &mut launches, counted_as));
         for launch in launches.into_iter().chain(released) {
             self.want(launch.worker, launch.cause);
         }
-    }
-
-    /// Opens a join. One of the same name that was still open is parked, unless nothing waited in it: then
-    /// it is replaced in silence, for nothing is lost.
-    fn open_join(&mut self, worker: &str, request: JoinRequest) {
-        let name = request.name.unwrap_or_else(|| worker.to_owned());
-        if let Some(before) = self.state.joins.named(&name).cloned() {
-            let reason =
-                format!("the join of {name} was opened again before {} had finished", before.wants());
-            self.park_join(&before, &reason);
-        }
-        let deadline = request.timeout.map(|timeout| later(self.timestamp(), timeout));
-        let join = Join {
-            id: self.next_number(),
-            name,
-            wait_for: request.wait_for,
-            waiting: Vec::new(),
-            launch: request.launch,
-            opened_by: self.number,
-            counted: Vec::new(),
-            deadline,
-        };
-        self.log(Level::DEBUG, format!("race condition management activated: {join}"));
-        self.change(Change::Join(join));
-    }
-
-    /// Closes a join and parks what waited in it.
-    fn park_join(&mut self, join: &Join, reason: &str) {
-        self.change(Change::JoinClosed(join.id));
-        let launches = join.launches();
-        if launches.is_empty() {
-            return;
-        }
-        let id = join.id;
-        let shown = list(launches.iter().map(|launch| &launch.worker));
-        self.alarm(format!(
-            "{reason}; parked, not launched: {shown}; nowcast release {0} launches them, nowcast drop {0} does not",
-            id.0
-        ));
-        let what = ParkedWhat::Launches { join: join.name.clone(), launches };
-        self.change(Change::Parked(Parked { id, at: self.now.clone(), reason: reason.to_owned(), what }));
     }
 
     /// A launch that nothing but time, holds and limits stands before any more.
@@ -171,81 +99,6 @@ impl Decision<'_> {
         run.stage = Stage::Ended { launched: Some(at), at: self.timestamp(), ending, folder };
         self.change(Change::Run(Box::new(run)));
         self.finish(What::RunEnded { run: id });
-    }
-
-    /// Does everything that is due by now.
-    pub(super) fn due(&mut self) {
-        self.begin();
-        self.pass_time_limits();
-        self.park_overdue_joins();
-        self.end_holds();
-        self.finish_if_changed(What::Due);
-        self.report_silent_ends();
-    }
-
-    fn pass_time_limits(&mut self) {
-        let now = self.timestamp();
-        let is_over = |run: &&Run| self.state.time_limit(run).is_some_and(|limit| limit <= now);
-        let over: Vec<Run> = self.state.runs.running().filter(is_over).cloned().collect();
-        for mut run in over {
-            self.alarm(format!(
-                "{} (run {}) runs longer than its timeout and is ended",
-                run.worker.name(),
-                run.id
-            ));
-            self.effects.push(Effect::EndRun(run.id));
-            run.told_to_end = Some(ToldToEnd::TimeLimit);
-            self.change(Change::Run(Box::new(run)));
-        }
-    }
-
-    fn park_overdue_joins(&mut self) {
-        let now = self.timestamp();
-        let is_over = |join: &&Join| join.deadline.is_some_and(|deadline| deadline <= now);
-        let over: Vec<Join> = self.state.joins.open().filter(is_over).cloned().collect();
-        for join in over {
-            if join.launches().is_empty() {
-                self.alarm(format!("the join of {} is overdue: {} did not come", join.name, join.wants()));
-            }
-            self.park_join(
-                &join,
-                &format!("the join of {} is overdue: {} did not come", join.name, join.wants()),
-            );
-        }
-    }
-
-    fn end_holds(&mut self) {
-        let now = self.timestamp();
-        let over: Vec<_> = self
-            .state
-            .holds
-            .values()
-            .filter(|hold| hold.until.is_some_and(|until| until <= now))
-            .cloned()
-            .collect();
-        for hold in over {
-            self.log(Level::INFO, format!("the hold {} of {} is over", hold.id, hold.target));
-            self.change(Change::HoldReleased(hold.id));
-        }
-    }
-
-    /// Makes the `crash` of each run that ended some time ago without a report.
-    fn report_silent_ends(&mut self) {
-        let now = self.timestamp();
-        let is_silent =
-            |run: &&Run| run.report.is_none() && run.ended_at().is_some_and(|at| at + REPORT_GRACE <= now);
-        let silent: Vec<Run> = self.state.runs.ended().filter(is_silent).cloned().collect();
-        for run in silent {
-            let Stage::Ended { ending, .. } = &run.stage else { continue };
-            let name = run.worker.name();
-            self.alarm(format!(
-                "{name} (run {}) {ending} without a report; its crash is reported for it",
-                run.id
-            ));
-            let mut message = Message::new(name, "crash", Value::Null);
-            message.run = Some(run.id.0.to_string());
-            self.message(Incoming::made(message, Speaker::Manager, Some(run.id)));
-        }
     }
 
     /// Launches a failed run again, if it has retries left; answers the new run.
@@ -339,7 +192,7 @@ fn waiting(workers: Vec<NextWorker>, cause: Number) -> Vec<WaitingLaunch> {
 }
 
 /// A moment and a while; the end of the calendar if that is beyond it.
-fn later(from: Timestamp, after: SignedDuration) -> Timestamp {
+pub(super) fn later(from: Timestamp, after: SignedDuration) -> Timestamp {
     from.checked_add(after).unwrap_or(Timestamp::MAX)
 }
 
@@ -351,6 +204,7 @@ mod tests {
     use super::*;
     use crate::core::checklist::Checklist;
     use crate::core::hold::Target;
+    use crate::yaml::Value;
 
     const CONFIG: &str = "
 checklist file: checklist.yaml
