@@ -285,8 +285,9 @@ impl Manager {
         let has_signal = items[1].is_readable();
         let has_call = items[3..].iter().any(PollItem::is_readable);
         drop(items);
-        if count == 0 || self.performer.journal.is_untidy() {
-            self.keep_house();
+        let is_idle = count == 0 && self.first.is_empty() && !self.held.is_waiting();
+        if is_idle || self.performer.journal.is_untidy() {
+            self.keep_house(is_idle);
         }
         let mut events = std::mem::take(&mut self.first);
         events.extend(self.receive()?);
