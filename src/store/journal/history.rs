@@ -61,6 +61,18 @@ pub struct Open {
     pub last_event: Option<Record>,
 }
 
+impl Open {
+    /// The same as changes that make it so.
+    pub fn changes(&self) -> impl Iterator<Item = Change> {
+        let runs = self.runs.iter().cloned().map(|run| Change::Run(Box::new(run)));
+        let joins = self.joins.iter().cloned().map(Change::Join);
+        let parked = self.parked.iter().cloned().map(Change::Parked);
+        let holds = self.holds.iter().cloned().map(Change::Hold);
+        let rules = self.rules.iter().map(|rules| Change::Rules(rules.generation, rules.hash.clone()));
+        runs.chain(joins).chain(parked).chain(holds).chain(rules)
+    }
+}
+
 /// The rules in force, as the manager said last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulesInForce {
