@@ -68,7 +68,8 @@ impl Open {
         let joins = self.joins.iter().cloned().map(Change::Join);
         let parked = self.parked.iter().cloned().map(Change::Parked);
         let holds = self.holds.iter().cloned().map(Change::Hold);
-        let rules = self.rules.iter().map(|rules| Change::Rules(rules.generation, rules.hash.clone()));
+        let rules =
+            self.rules.iter().map(|rules| Change::Rules(rules.generation, rules.hash.clone(), Vec::new()));
         runs.chain(joins).chain(parked).chain(holds).chain(rules)
     }
 }
