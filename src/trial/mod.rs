@@ -8,3 +8,4 @@ pub mod eval;
 pub mod json;
 pub mod live;
 pub mod show;
+pub mod test;
