@@ -6,3 +6,5 @@
 
 /// Calls of rules by a program: one case in, one answer out.
 pub mod eval;
+/// The messages of the past through other rules.
+pub mod replay;

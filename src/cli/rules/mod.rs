@@ -1,6 +1,7 @@
 //! `nowcast rules`: the rules before they go live.
 
 mod eval;
+mod replay;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,11 +23,14 @@ pub(super) struct Args {
 enum Command {
     /// Call rules with cases and show what they answer
     Eval(eval::Args),
+    /// Put the messages of the past through rules and show what would be launched otherwise
+    Replay(replay::Args),
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
     match &args.command {
         Command::Eval(args) => eval::run(args),
+        Command::Replay(args) => replay::run(args),
     }
 }
 

@@ -111,7 +111,8 @@ impl History {
         let mut rows = statement.query([first, behind]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             let was_called = was_called(row).map_err(failed)?;
-            if !was_called && row.get_ref("checklist").map_err(failed)?.as_str_or_null().ok().flatten().is_none()
+            if !was_called
+                && row.get_ref("checklist").map_err(failed)?.as_str_or_null().ok().flatten().is_none()
             {
                 continue;
             }
@@ -198,7 +199,8 @@ impl Retries {
     ) -> rusqlite::Result<Result<Given, &'static str>> {
         const UNKNOWN: &str = "which parked message it decided again cannot be told any more";
         let Some(record) = find::command_after(connection, number)? else { return Ok(Err(UNKNOWN)) };
-        let What::Command { command: Command::Retry { message: asked, checklist_then }, .. } = record.what else {
+        let What::Command { command: Command::Retry { message: asked, checklist_then }, .. } = record.what
+        else {
             return Ok(Err(UNKNOWN));
         };
         if self.command != record.number {
@@ -233,9 +235,8 @@ impl Retries {
             )?
             .query_and_then(params![number.0.cast_signed()], load::body)?
             .collect::<rusqlite::Result<_>>()?;
-        let parked = candidates
-            .into_iter()
-            .find(|parked| !self.found.contains(&parked.id) && is_of(parked, message));
+        let parked =
+            candidates.into_iter().find(|parked| !self.found.contains(&parked.id) && is_of(parked, message));
         self.found.extend(parked.as_ref().map(|parked| parked.id));
         Ok(parked)
     }
