@@ -4,7 +4,11 @@
 //! with the same engine and the same core. It never launches anything, never speaks to a manager and never
 //! writes to the journal.
 
+/// Putting edited rules in force.
+pub mod deploy;
 /// Calls of rules by a program: one case in, one answer out.
 pub mod eval;
+/// A broker's recording, decided by rules on trial.
+pub mod recording;
 /// The messages of the past through other rules.
 pub mod replay;

@@ -47,14 +47,27 @@ fn a_day() -> System {
     system
 }
 
-/// A text with TIME for each time.
+/// A text with TIME for each `2026-03-14 05:15:03`.
 pub fn timeless(text: &str) -> String {
-    let mut lines = Vec::new();
-    for line in text.lines() {
-        let is_time = line.get(4..5) == Some("-") && line.get(13..14) == Some(":");
-        lines.push(if is_time { format!("TIME{}", &line[19..]) } else { line.to_owned() });
+    const SHAPE: &[u8] = b"0000-00-00 00:00:00";
+    let is_time = |bytes: &[u8]| {
+        let of_shape = |(byte, wanted): (&u8, &u8)| {
+            if *wanted == b'0' { byte.is_ascii_digit() } else { byte == wanted }
+        };
+        bytes.len() == SHAPE.len() && bytes.iter().zip(SHAPE).all(of_shape)
+    };
+    let mut out = String::new();
+    let mut rest = text.trim_end();
+    while let Some(letter) = rest.chars().next() {
+        if rest.as_bytes().get(..SHAPE.len()).is_some_and(is_time) {
+            out.push_str("TIME");
+            rest = &rest[SHAPE.len()..];
+        } else {
+            out.push(letter);
+            rest = &rest[letter.len_utf8()..];
+        }
     }
-    lines.join("\n")
+    out
 }
 
 #[test]

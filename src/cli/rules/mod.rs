@@ -1,5 +1,6 @@
 //! `nowcast rules`: the rules before they go live.
 
+mod deploy;
 mod eval;
 mod replay;
 
@@ -25,12 +26,15 @@ enum Command {
     Eval(eval::Args),
     /// Put the messages of the past through rules and show what would be launched otherwise
     Replay(replay::Args),
+    /// Put edited rules in force once they pass: they load, and no rule fails that did not
+    Deploy(deploy::Args),
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
     match &args.command {
         Command::Eval(args) => eval::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Deploy(args) => deploy::run(args),
     }
 }
 

@@ -1,9 +1,12 @@
-//! `nowcast rules replay`: the messages of the past through edited rules.
+//! `nowcast rules replay`: the messages of the past, or of a recording, through edited rules.
 
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
@@ -12,9 +15,11 @@ use super::Which;
 use crate::config::Config;
 use crate::rules::Engine;
 use crate::store::History;
-use crate::trial::replay::{self, Options, Report};
+use crate::trial::recording;
+use crate::trial::replay::{self, Options, Report, Summary};
+use crate::yaml::{self, Map};
 
-/// What an operator hears of it at the end of a terminal's line.
+/// What a terminal shows of a long replay.
 const BAR: &str = "replaying {wide_bar} {percent}%";
 
 /// How long it takes before there is a bar.
@@ -24,15 +29,24 @@ const SOON: Duration = Duration::from_secs(1);
 pub(super) struct Args {
     #[command(flatten)]
     which: Which,
-    /// Messages not older than that: 2d, 06:00, 2026-03-14
-    #[arg(long, value_parser = times::since, default_value = "7d")]
-    since: Timestamp,
+    /// Messages not older than that: 2d, 06:00, 2026-03-14; without it 7d
+    #[arg(long, value_parser = times::since, conflicts_with = "recording")]
+    since: Option<Timestamp>,
     /// Messages before that: 2d, 06:00, 2026-03-14
-    #[arg(long, value_parser = times::since)]
+    #[arg(long, value_parser = times::since, conflicts_with = "recording")]
     until: Option<Timestamp>,
     /// Messages of this worker only
     #[arg(long)]
     worker: Option<String>,
+    /// In the place of the journal a recording of nowcast broker --record
+    #[arg(long, value_name = "FILE")]
+    recording: Option<PathBuf>,
+    /// The checklist with which a recording begins, as YAML; empty without it
+    #[arg(long, value_name = "FILE", requires = "recording")]
+    checklist: Option<PathBuf>,
+    /// Let a recording begin with the checklist of now
+    #[arg(long, requires = "recording", conflicts_with = "checklist")]
+    live_checklist: bool,
     /// Show each difference, also where many are alike
     #[arg(long)]
     all: bool,
@@ -49,22 +63,58 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Ok(loaded) => loaded,
         Err(status) => return status,
     };
+    let done = match &args.recording {
+        Some(file) => recorded(args, file, &config, &engine),
+        None => past(args, &config, &engine),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("{}", print::clean(&format!("{error:#}")));
+        ExitCode::FAILURE
+    })
+}
+
+fn past(args: &Args, config: &Config, engine: &Engine) -> anyhow::Result<ExitCode> {
     let options = Options {
-        since: Some(args.since),
+        since: Some(args.since.map_or_else(default_since, Ok)?),
         until: Some(args.until.unwrap_or_else(Timestamp::now)),
         worker: args.worker.clone(),
         each: args.all,
     };
-    let report = match of_journal(&config, &engine, &options) {
-        Ok(report) => report,
-        Err(error) => {
-            eprintln!("{}", print::clean(&format!("{error:#}")));
-            return ExitCode::FAILURE;
-        }
-    };
+    let report = of_journal(config, engine, &options)?;
     let printed = if args.json { print::json(&report.document()) } else { print::text(&report.text()) };
-    let summary = &report.summary;
-    if summary.newly_fail > 0 || (args.exit_code && summary.differ > 0) { ExitCode::FAILURE } else { printed }
+    let Summary { newly_fail, differ, .. } = report.summary;
+    Ok(if newly_fail > 0 || (args.exit_code && differ > 0) { ExitCode::FAILURE } else { printed })
+}
+
+/// From when on, unless it is said.
+pub(super) fn default_since() -> anyhow::Result<Timestamp> {
+    times::since("7d").map_err(anyhow::Error::msg)
+}
+
+fn recorded(args: &Args, file: &Path, config: &Config, engine: &Engine) -> anyhow::Result<ExitCode> {
+    let checklist = match &args.checklist {
+        Some(file) => read_checklist(file)?,
+        None if args.live_checklist => History::open(&config.journal.folder)?.checklist_now()?,
+        None => Map::new(),
+    };
+    let options = recording::Options { checklist, each: args.all, worker: args.worker.clone() };
+    let unreadable = || format!("the recording {} cannot be read", file.display());
+    let open = File::open(file).with_context(unreadable)?;
+    let report =
+        recording::replay(BufReader::new(open), config, engine, &options).with_context(unreadable)?;
+    let printed = if args.json { print::json(&report.document()) } else { print::text(&report.text()) };
+    let is_bad = report.summary.fail > 0 || (args.exit_code && report.differs());
+    Ok(if is_bad { ExitCode::FAILURE } else { printed })
+}
+
+fn read_checklist(file: &Path) -> anyhow::Result<Map> {
+    let name = file.display();
+    let bytes = std::fs::read(file).with_context(|| format!("the checklist {name} cannot be read"))?;
+    let value = yaml::read_bytes(&bytes).with_context(|| format!("the checklist {name} is not YAML"))?;
+    let Some(entries) = value.as_map() else {
+        anyhow::bail!("{name} is no checklist: it holds {}, and not a mapping", value.kind());
+    };
+    Ok(entries.clone())
 }
 
 /// Replays the journal of a configuration; a terminal shows how far it is.

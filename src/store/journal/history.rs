@@ -259,6 +259,15 @@ impl History {
         self.ask(|connection| find::rule_files(connection, generation))
     }
 
+    /// The number of the last event; 0 if there is none.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn last_event(&self) -> Asked<Number> {
+        self.ask(load::last_event).map(Number)
+    }
+
     /// The rules in force; `None` if none were loaded or refused yet.
     ///
     /// # Errors
