@@ -55,7 +55,7 @@ fn main() {
         ("the same rules, called once", &engine, 0),
     ] {
         let start = Instant::now();
-        let report = replay(&history, &config, rules, &Options::default(), &mut |_, _| {}).expect("readable");
+        let report = replay(&history, &config, rules, &Options::default(), &|_, _| {}).expect("readable");
         print(what, report.summary.messages, start);
         assert!(report.summary.differ.abs_diff(differ) <= 1);
         assert_eq!(report.summary.not_reproducible, 0);

@@ -43,7 +43,7 @@ replay: passed
         - awaken one fraser (delay 10h)
         + awaken two fraser (delay 10h)
 
-    1 message of 7 days replayed: 1 differ, 0 would fail that did not, 0 would no longer fail, 0 not comparable
+    1 message of 7 days replayed: 1 differs, 0 would fail that did not, 0 would no longer fail, 0 not comparable
 
 --- rules/next_workers.lua (in force)
 +++ rules/next_workers.lua (new)

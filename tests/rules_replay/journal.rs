@@ -311,3 +311,81 @@ fn what_cannot_be_used_is_said_with_status_2_and_a_journal_that_is_not_there_wit
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("no manager has run with this configuration yet"), "{text}");
 }
+
+/// Launches say what their rule was given, so each answer of the rules of then can be held against the run that it led to.
+#[test]
+fn the_rules_of_then_are_given_what_they_were_given() {
+    let rules = "
+local function seen(checklist)
+  local parts = {}
+  for key, entry in pairs(checklist) do
+    for inner, value in pairs(entry) do add(parts, key .. '.' .. inner .. '=' .. tostring(value)) end
+  end
+  return table.concat(parts, ' ')
+end
+local function answer(msg, config, checklist)
+  return { NextWorker('rotate_logs', { seen(checklist), tostring(now()), math.random(1000000) }, { delay = '10h' }) }
+end
+after_sleep, after_awaken, after_keyless, after_clear_checklist = answer, answer, answer, answer
+";
+    let mut system = system().only_rules(rules).env("TZ", "America/Vancouver").start();
+    system.send("sleep", "success", "{b: '1', a: '2'}");
+    system.send_raw("{source: awaken, type: success, payload: {c: '3'}, id: mine, run: '77'}");
+    system.operate(&["checklist", "set", "sleepyhead", "d", "4"]);
+    system.send("sleep", "success", "{a: '5'}");
+    system.send("sleep", "need", "sleepyhead");
+    assert_eq!(system.send("clear_checklist", "clear checklist", "null"), "checklist cleared");
+    system.send("keyless", "success", "null");
+    system.operate(&["send", "awaken", "success", "{z: '1', y: 2026-03-14}"]);
+    std::fs::write(system.path("checklist.yaml"), "sleepyhead: {h: '9', 1: one}\n").expect("written");
+    system.signal("manager", rustix::process::Signal::HUP);
+    system.wait_for_log_count("manager", "hangup signal (SIGHUP) received", 1);
+    system.wait_for("the checklist of the file", || {
+        system.operate(&["checklist", "show"]).contains("h: '9'").then_some(())
+    });
+    system.send("sleep", "success", "{i: '10'}");
+    system.signal("manager", rustix::process::Signal::TERM);
+    system.wait_for_end("manager");
+    system.start_manager(&[]);
+    system.send("sleep", "success", "null");
+
+    std::fs::write(system.path("edited.lua"), rules.replace("'rotate_logs'", "'awaken'")).expect("written");
+    let replay = ["rules", "replay", "--rules", "edited.lua", "--all", "--json"];
+    let output = system.command(&replay).env("TZ", "UTC").output().expect("it runs");
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let runs: serde_json::Value = serde_json::from_str(&system.operate(&["runs", "--json"])).expect("JSON");
+    let differences = document["differences"].as_array().expect("a list");
+    assert_eq!(differences.len(), 7, "{document:#}");
+    for difference in differences {
+        let run = runs.as_array().and_then(|all| all.iter().find(|run| run["cause"] == difference["number"]));
+        let run = run.unwrap_or_else(|| panic!("a run of {difference:#}\n{runs:#}"));
+        assert_eq!(difference["removed"][0]["args"], run["args"], "{difference:#}");
+        let time = run["args"][1].as_str().expect("a time");
+        assert!(time.contains("-08:00") || time.contains("-07:00"), "{time}");
+    }
+    assert_eq!(document["summary"]["not_reproducible"], 0);
+}
+
+#[test]
+fn a_checklist_that_led_to_a_message_and_was_removed_is_said() {
+    let rules = "function after_sleep() error('it stays parked') end";
+    let mut system = system().only_rules(rules).prepare();
+    system.start_broker();
+    system.start_manager(&[]);
+    system.send("sleep", "success", "{a: 1}");
+    system.send("keyless", "success", "null");
+    system.signal("manager", rustix::process::Signal::TERM);
+    system.wait_for_end("manager");
+    // As after `journal: keep:`: only what something open came from is still there.
+    let file =
+        rusqlite::Connection::open(system.path("checklist.journal/journal.sqlite")).expect("the journal");
+    file.execute_batch("DELETE FROM snapshots; INSERT INTO snapshots VALUES (2, 2, 'sleepyhead: {a: 1}')")
+        .expect("done");
+    std::fs::write(system.path("edited.lua"), "function after_sleep() return {} end").expect("written");
+    let (_, text) = system.operation(&["rules", "replay", "--rules", "edited.lua"]);
+    assert!(
+        text.contains("1 not comparable: the events that led to its checklist were removed, as `journal: keep:` says: #2"),
+        "{text}"
+    );
+    assert!(text.contains("2 messages of 7 days replayed"), "{text}");
+}

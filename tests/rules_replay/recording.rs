@@ -101,7 +101,7 @@ rotate_logs was launched 2 times by the rules, and never reported in the recordi
 reported without being launched by the rules: sleep (3 times), keyless (3 times)
 TIME  #4  sleep need: the reply was ack {'sleep time': 5}, and would be ack {'awoke': True, 'sleep time': 5}
 TIME  #8  nobody success: the reply was ack, and would be unregistered worker
-9 messages from TIME to TIME decided: 2 would launch something, 1 would fail, 2 replies would be others";
+9 messages from TIME to TIME decided: 2 would launch something, 1 would fail, 2 replies would be different";
     assert_eq!(timeless(&text), expected);
     assert_eq!(status, Some(1));
 
@@ -128,7 +128,7 @@ fn beside_our_manager_the_replies_and_the_launches_are_those_that_were() {
         "    + awaken\n",
         "1 worker was launched by the rules as often as reported in the recording\n",
         "reported without being launched by the rules: sleep (once)\n",
-        "1 would launch something, 0 would fail, 0 replies would be others\n",
+        "1 would launch something, 0 would fail, 0 replies would be different\n",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }

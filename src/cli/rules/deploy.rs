@@ -20,7 +20,11 @@ use crate::trial::deploy::{Before, Candidate, Exchange, GateResult, Taken, gate,
 /// How long the manager gets to take new rules up: it looks every second.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+const EXIT_STATUS: &str = "Exit status: 0 when the rules are in force, or will be when a manager starts; 1 when they are not; 2 if \
+                           the configuration cannot be used.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS)]
 pub(super) struct Args {
     /// The edited rules: a copy of the file in force, anywhere
     #[arg(value_name = "EDITED", required_unless_present = "undo", conflicts_with = "undo")]
@@ -85,7 +89,7 @@ fn deploy(args: &Args, config: &Config, done: &mut Done) -> anyhow::Result<bool>
     let rule_set = RuleSet::of(config);
     let exchange = if let Some(edited) = &args.edited {
         let since = args.since.map_or_else(replay::default_since, Ok)?;
-        let (loaded, results) = gate(&Candidate { config, edited, since });
+        let (loaded, results) = gate(&Candidate { config, edited, since, progress: &replay::progress() });
         done.gate = results;
         for GateResult { name, passed, text } in &done.gate {
             say(&format!("{name}: {}\n{}\n", if *passed { "passed" } else { "not passed" }, indented(text)));
@@ -99,7 +103,7 @@ fn deploy(args: &Args, config: &Config, done: &mut Done) -> anyhow::Result<bool>
         Exchange::of_kept(&rule_set, &files)?
     };
     if exchange.is_empty() {
-        done.outcome = "the files hold these rules already; nothing was changed".to_owned();
+        "the files hold these rules already; nothing was changed".clone_into(&mut done.outcome);
         return Ok(true);
     }
     done.diff = exchange.diff();
@@ -112,7 +116,7 @@ fn deploy(args: &Args, config: &Config, done: &mut Done) -> anyhow::Result<bool>
         return Ok(false);
     }
     if !args.yes && !is_wanted()? {
-        done.outcome = "nothing was changed".to_owned();
+        "nothing was changed".clone_into(&mut done.outcome);
         return Ok(false);
     }
     put_in_force(config, &exchange, done)

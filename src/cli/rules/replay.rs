@@ -1,5 +1,6 @@
 //! `nowcast rules replay`: the messages of the past, or of a recording, through edited rules.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::config::Config;
 use crate::rules::Engine;
 use crate::store::History;
 use crate::trial::recording;
-use crate::trial::replay::{self, Options, Report, Summary};
+use crate::trial::replay::{self, Options, Summary};
 use crate::yaml::{self, Map};
 
 /// What a terminal shows of a long replay.
@@ -25,7 +26,12 @@ const BAR: &str = "replaying {wide_bar} {percent}%";
 /// How long it takes before there is a bar.
 const SOON: Duration = Duration::from_secs(1);
 
+const EXIT_STATUS: &str = "Exit status: 0 when the messages were replayed, also if some differ; 1 if a rule fails that did not, \
+                           with --exit-code if anything differs, or if journal or recording cannot be read; 2 if \
+                           configuration or rules cannot be used.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS)]
 pub(super) struct Args {
     #[command(flatten)]
     which: Which,
@@ -38,15 +44,8 @@ pub(super) struct Args {
     /// Messages of this worker only
     #[arg(long)]
     worker: Option<String>,
-    /// In the place of the journal a recording of nowcast broker --record
-    #[arg(long, value_name = "FILE")]
-    recording: Option<PathBuf>,
-    /// The checklist with which a recording begins, as YAML; empty without it
-    #[arg(long, value_name = "FILE", requires = "recording")]
-    checklist: Option<PathBuf>,
-    /// Let a recording begin with the checklist of now
-    #[arg(long, requires = "recording", conflicts_with = "checklist")]
-    live_checklist: bool,
+    #[command(flatten)]
+    recording: Recording,
     /// Show each difference, also where many are alike
     #[arg(long)]
     all: bool,
@@ -58,12 +57,27 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// A recording in the place of the journal.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Recording {
+    /// In the place of the journal a recording of nowcast broker --record
+    #[arg(id = "recording", long = "recording", value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The checklist with which a recording begins, as YAML; empty without it
+    #[arg(long, value_name = "FILE", requires = "recording")]
+    checklist: Option<PathBuf>,
+    /// Let a recording begin with the checklist of now
+    #[arg(long, requires = "recording", conflicts_with = "checklist")]
+    live_checklist: bool,
+}
+
 pub(super) fn run(args: &Args) -> ExitCode {
     let (config, engine) = match args.which.load() {
         Ok(loaded) => loaded,
         Err(status) => return status,
     };
-    let done = match &args.recording {
+    let done = match &args.recording.file {
         Some(file) => recorded(args, file, &config, &engine),
         None => past(args, &config, &engine),
     };
@@ -80,7 +94,8 @@ fn past(args: &Args, config: &Config, engine: &Engine) -> anyhow::Result<ExitCod
         worker: args.worker.clone(),
         each: args.all,
     };
-    let report = of_journal(config, engine, &options)?;
+    let history = History::open(&config.journal.folder)?;
+    let report = replay::replay(&history, config, engine, &options, &progress())?;
     let printed = if args.json { print::json(&report.document()) } else { print::text(&report.text()) };
     let Summary { newly_fail, differ, .. } = report.summary;
     Ok(if newly_fail > 0 || (args.exit_code && differ > 0) { ExitCode::FAILURE } else { printed })
@@ -92,9 +107,9 @@ pub(super) fn default_since() -> anyhow::Result<Timestamp> {
 }
 
 fn recorded(args: &Args, file: &Path, config: &Config, engine: &Engine) -> anyhow::Result<ExitCode> {
-    let checklist = match &args.checklist {
+    let checklist = match &args.recording.checklist {
         Some(file) => read_checklist(file)?,
-        None if args.live_checklist => History::open(&config.journal.folder)?.checklist_now()?,
+        None if args.recording.live_checklist => History::open(&config.journal.folder)?.checklist_now()?,
         None => Map::new(),
     };
     let options = recording::Options { checklist, each: args.all, worker: args.worker.clone() };
@@ -117,23 +132,29 @@ fn read_checklist(file: &Path) -> anyhow::Result<Map> {
     Ok(entries.clone())
 }
 
-/// Replays the journal of a configuration; a terminal shows how far it is.
-pub(super) fn of_journal(config: &Config, engine: &Engine, options: &Options) -> anyhow::Result<Report> {
-    let history = History::open(&config.journal.folder)?;
+/// A bar on a terminal that says how far a long replay is; it goes when this is dropped.
+pub(super) fn progress() -> impl Fn(u64, u64) {
+    let bar: OnceCell<Bar> = OnceCell::new();
     let start = Instant::now();
-    let mut bar: Option<ProgressBar> = None;
     let shows = io::stderr().is_terminal();
-    let report = replay::replay(&history, config, engine, options, &mut |done, all| {
-        if bar.is_none() && shows && start.elapsed() > SOON {
-            let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-            bar = Some(ProgressBar::new(all).with_style(style));
+    move |done, all| {
+        if shows && start.elapsed() > SOON {
+            bar.get_or_init(|| Bar::new(all)).0.set_position(done);
         }
-        if let Some(bar) = &bar {
-            bar.set_position(done);
-        }
-    });
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
     }
-    Ok(report?)
+}
+
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(all: u64) -> Self {
+        let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(ProgressBar::new(all).with_style(style))
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }

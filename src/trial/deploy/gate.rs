@@ -11,7 +11,6 @@ use crate::store::{History, JournalError};
 use crate::trial::replay::{self, Options};
 
 /// Rules that are to be put in force.
-#[derive(Debug)]
 pub struct Candidate<'a> {
     /// The configuration that names the rules in force.
     pub config: &'a Config,
@@ -19,6 +18,8 @@ pub struct Candidate<'a> {
     pub edited: &'a Path,
     /// From when on messages are replayed.
     pub since: Timestamp,
+    /// Told now and then how much of all is replayed.
+    pub progress: &'a dyn Fn(u64, u64),
 }
 
 /// What a step of the gate found.
@@ -39,7 +40,6 @@ type Step = fn(&Candidate<'_>, &Engine) -> GateResult;
 const STEPS: &[Step] = &[replay];
 
 /// Loads the rules and puts them through every step. Rules that cannot be loaded are put through none.
-#[must_use]
 pub fn gate(candidate: &Candidate<'_>) -> (Result<Engine, LoadError>, Vec<GateResult>) {
     let loaded = RuleSet::of(candidate.config).load(Some(candidate.edited));
     let (passed, text) = match &loaded {
@@ -65,7 +65,7 @@ fn replay(candidate: &Candidate<'_>, engine: &Engine) -> GateResult {
         ..Options::default()
     };
     let report = History::open(&candidate.config.journal.folder)
-        .and_then(|history| replay::replay(&history, candidate.config, engine, &options, &mut |_, _| {}));
+        .and_then(|history| replay::replay(&history, candidate.config, engine, &options, candidate.progress));
     let (passed, text) = match report {
         Ok(report) => (report.summary.newly_fail == 0, report.text()),
         Err(JournalError::None { .. }) => (true, "there is no journal yet, so nothing to replay".to_owned()),

@@ -59,10 +59,9 @@ pub fn wait(folder: &Path, hash: &str, before: Before, patience: Duration) -> Re
         if let Some(RulesInForce { generation, hash: of, refused, .. }) = rules {
             match refused {
                 Some((event, reason)) if event.0 > before.last_event => return Ok(Taken::Refused(reason)),
-                // An older refusal is still to be taken back.
-                Some(_) => {}
                 None if of == hash => return Ok(Taken::InForce(generation)),
-                None => {}
+                // Those of before; or an older refusal is still to be taken back.
+                _ => {}
             }
         }
         if Instant::now() >= end {

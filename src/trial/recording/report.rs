@@ -202,13 +202,17 @@ impl Report {
         let span = span.map(|(first, last)| format!(" from {} to {}", shown(first), shown(last)));
         let _ = writeln!(
             text,
-            "{} {}{} decided: {} would launch something, {} would fail, {} replies would be others",
+            "{} {}{} decided: {} would launch something, {} would fail, {} would be different",
             grouped(*messages),
             if *messages == 1 { "message" } else { "messages" },
             span.unwrap_or_default(),
             grouped(*answered),
             grouped(*fail),
-            grouped(*other_replies)
+            if *other_replies == 1 {
+                "1 reply".to_owned()
+            } else {
+                format!("{} replies", grouped(*other_replies))
+            }
         );
         text
     }

@@ -44,7 +44,7 @@ pub fn replay(
     config: &Config,
     on_trial: &Engine,
     options: &Options,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &dyn Fn(u64, u64),
 ) -> Result<Report, JournalError> {
     let rule_set = RuleSet::of(config);
     let mut replay = Replay {

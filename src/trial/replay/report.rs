@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use super::difference::Difference;
 
+/// Seconds in an hour.
+const HOUR: i64 = 3_600;
+
 /// How many examples are named.
 const EXAMPLES: usize = 5;
 
@@ -164,11 +167,12 @@ impl Report {
         let Summary { messages, differ, newly_fail, no_longer_fail, not_comparable, .. } = &self.summary;
         let _ = writeln!(
             text,
-            "{} {}{} replayed: {} differ, {} would fail that did not, {} would no longer fail, {} not comparable",
+            "{} {}{} replayed: {} {}, {} would fail that did not, {} would no longer fail, {} not comparable",
             grouped(*messages),
             if *messages == 1 { "message" } else { "messages" },
             self.span(),
             grouped(*differ),
+            if *differ == 1 { "differs" } else { "differ" },
             grouped(*newly_fail),
             grouped(*no_longer_fail),
             grouped(*not_comparable)
@@ -199,7 +203,6 @@ impl Report {
         let Summary { since: Some(since), until: Some(until), .. } = self.summary else {
             return String::new();
         };
-        const HOUR: i64 = 3_600;
         let seconds = until.duration_since(since).max(SignedDuration::ZERO).as_secs();
         let (count, unit) = match seconds {
             0..HOUR => ((seconds + 30) / 60, "minute"),
