@@ -204,3 +204,11 @@ fn a_file_that_cannot_be_opened_is_said_and_is_the_end() {
     assert_eq!(status, Some(2), "{text}");
     assert!(text.contains("cannot record to nowhere/recording.jsonl"), "{text}");
 }
+
+#[test]
+fn up_hands_the_recording_on_to_its_broker() {
+    let system = system().prepare();
+    let up = ["up", "--launch", "sleep --sleep-time 0", "--exit-when-idle", "--record", "recording.jsonl"];
+    system.operate(&up);
+    assert_eq!(exchanges(&system, 1).len(), 1);
+}

@@ -6,12 +6,12 @@
 use std::path::Path;
 
 use jiff::{Timestamp, ZonedDateTime};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{History, JournalError, find, fold, load, prune, row};
 use crate::core::checklist::Checklist;
 use crate::core::parked::{Parked, ParkedWhat};
-use crate::core::record::{MessageRecord, Speaker, What};
+use crate::core::record::{MessageRecord, Outcome, Speaker, What};
 use crate::core::{Command, Number, Record, RuleFile};
 use crate::message::Message;
 use crate::yaml::{self, Value};
@@ -103,19 +103,13 @@ impl History {
         };
         let mut retries = Retries::default();
         let statement = format!(
-            "SELECT {} FROM events WHERE number >= ?1 AND number < ?2
-             AND (kind = 'message' OR checklist IS NOT NULL) ORDER BY number",
+            "SELECT {} FROM events WHERE number >= ?1 AND number < ?2 AND (checklist IS NOT NULL OR {CALLED})
+             ORDER BY number",
             row::EVENT
         );
         let mut statement = moment.prepare(&statement).map_err(failed)?;
         let mut rows = statement.query([first, behind]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            let was_called = was_called(row).map_err(failed)?;
-            if !was_called
-                && row.get_ref("checklist").map_err(failed)?.as_str_or_null().ok().flatten().is_none()
-            {
-                continue;
-            }
             let Record { number, at, what, changes } = row::record(row).map_err(failed)?;
             let kept = match &what {
                 What::Message(kept) => Some(&**kept),
@@ -128,7 +122,7 @@ impl History {
                     fold::apply(&mut checklist, change, payload).map_err(failed)?;
                 }
             }
-            if let (true, Some(kept), Some(message)) = (was_called, kept, said) {
+            if let (Some(kept), Some(message)) = (kept.filter(|kept| reached_its_rule(kept)), said) {
                 let given = if number.0 < known_from {
                     Err(REMOVED)
                 } else if kept.speaker == Speaker::Retry {
@@ -175,10 +169,12 @@ fn begin(connection: &Connection, first: i64) -> rusqlite::Result<(Checklist, u6
     Ok((folded.checklist, earliest + 1))
 }
 
-/// Whether an event is a message that reached the rules, told from its outcome before anything else is read.
-fn was_called(row: &Row<'_>) -> rusqlite::Result<bool> {
-    let outcome = row.get_ref("outcome")?.as_str_or_null()?.unwrap_or_default();
-    Ok(["\"ruled\"", "{\"rule_failed\"", "{\"no_function\""].iter().any(|start| outcome.starts_with(start)))
+/// The outcomes of messages that reached their rule, as the database has them.
+const CALLED: &str =
+    r#"outcome = '"ruled"' OR outcome LIKE '{"rule_failed"%' OR outcome LIKE '{"no_function"%'"#;
+
+fn reached_its_rule(message: &MessageRecord) -> bool {
+    matches!(message.outcome, Outcome::Ruled | Outcome::RuleFailed(_) | Outcome::NoFunction(_))
 }
 
 /// What retries were given: the time of the message that was parked, and the checklist that was asked for.

@@ -174,11 +174,21 @@ impl Exchange {
                 return Err(DeployError::Changed(path.clone()));
             }
         }
-        for (done, Replacement { path, new, .. }) in self.files.iter().enumerate() {
+        let failed = |path: &Path, is_put_back| {
+            let file = path.to_owned();
+            move |error| DeployError::File { file, error, is_put_back }
+        };
+        // All are written before the first is exchanged: that takes no time in which a manager could look.
+        let mut written = Vec::new();
+        for Replacement { path, new, .. } in &self.files {
             failpoint::pass("deploy: before a file");
-            if let Err(error) = put(path, new) {
-                let put_back = done > 0 && self.put_back().is_ok();
-                return Err(DeployError::File { file: path.clone(), error, is_put_back: put_back });
+            written.push((path, Written::new(path, new).map_err(failed(path, false))?));
+        }
+        for (done, (path, file)) in written.into_iter().enumerate() {
+            failpoint::pass("deploy: before a rename");
+            if let Err(error) = file.put() {
+                let is_put_back = done > 0 && self.put_back().is_ok();
+                return Err(failed(path, is_put_back)(error));
             }
         }
         failpoint::pass("deploy: exchanged");
@@ -199,7 +209,9 @@ impl Exchange {
             |file: &Path, error| DeployError::File { file: file.to_owned(), error, is_put_back: false };
         for Replacement { path, old, .. } in self.files.iter().rev() {
             match old {
-                Some(old) => put(path, old).map_err(|error| failed(path, error))?,
+                Some(old) => {
+                    Written::new(path, old).and_then(Written::put).map_err(|error| failed(path, error))?;
+                }
                 None => match fs::remove_file(path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(path, error)),
                     _ => {}
@@ -223,21 +235,29 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Puts a whole file in the place of another: mode, group and a symbolic link to it stay.
-fn put(path: &Path, content: &[u8]) -> io::Result<()> {
-    let real = match fs::canonicalize(path) {
-        Ok(real) => real,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        Err(error) => return Err(error),
-    };
-    let folder = real.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let before = fs::metadata(&real).ok();
-    let name = real.file_name().unwrap_or_default().to_string_lossy();
-    let new = folder.join(format!(".{name}.{}.new", std::process::id()));
-    let write = || -> io::Result<()> {
+/// A whole file beside the one that it is to take the place of; removed if it does not.
+struct Written {
+    new: PathBuf,
+    real: PathBuf,
+}
+
+impl Written {
+    /// Writes it, with the mode and the group of the file at `path`. A symbolic link is followed, so that it stays one.
+    fn new(path: &Path, content: &[u8]) -> io::Result<Self> {
+        let real = match fs::canonicalize(path) {
+            Ok(real) => real,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+            Err(error) => return Err(error),
+        };
+        fs::create_dir_all(folder(&real))?;
+        let name = real.file_name().unwrap_or_default().to_string_lossy();
+        let new = folder(&real).join(format!(".{name}.{}.new", std::process::id()));
+        let before = fs::metadata(&real).ok();
         let mode = before.as_ref().map_or(MODE, |before| before.permissions().mode() & 0o7777);
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&new)?;
+        let written = Self { new, real };
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(mode);
+        let mut file = options.open(&written.new)?;
         if let Some(before) = &before {
             // Whoever may not give it away leaves it to their own group.
             let _ = fchown(&file, None, Some(before.gid()));
@@ -245,9 +265,24 @@ fn put(path: &Path, content: &[u8]) -> io::Result<()> {
         }
         file.write_all(content)?;
         file.sync_all()?;
-        failpoint::pass("deploy: before a rename");
-        fs::rename(&new, &real)?;
-        File::open(folder)?.sync_all()
-    };
-    write().inspect_err(|_| drop(fs::remove_file(&new)))
+        Ok(written)
+    }
+
+    /// Puts it in its place.
+    fn put(self) -> io::Result<()> {
+        fs::rename(&self.new, &self.real)?;
+        File::open(folder(&self.real))?.sync_all()
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        // After the rename there is none.
+        let _ = fs::remove_file(&self.new);
+    }
+}
+
+/// The folder that a file is in.
+fn folder(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
