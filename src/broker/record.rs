@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::ZonedDateTime;
@@ -94,7 +95,8 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Opens a file to write behind what is in it. A line that a killed broker left half stays a line of its own.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        // It holds what the journal holds, and like that is nobody else's.
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         let mut pending = Vec::new();
         if file.metadata()?.len() > 0 {
             let mut last = [0];

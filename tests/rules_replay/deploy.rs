@@ -143,6 +143,9 @@ fn without_a_terminal_it_takes_yes() {
     let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua"]);
     assert_eq!(status, Some(1), "{text}");
     assert!(text.ends_with("nothing was changed: there is no terminal to ask at, so say --yes\n"), "{text}");
+    let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--json"]);
+    let done: serde_json::Value = serde_json::from_str(&text).expect("one document");
+    assert_eq!((status, &done["deployed"]), (Some(1), &false.into()), "{text}");
     assert_eq!(in_force(&system), rules("one"));
 }
 

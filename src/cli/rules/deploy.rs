@@ -115,6 +115,9 @@ fn deploy(args: &Args, config: &Config, done: &mut Done) -> anyhow::Result<bool>
             format!("not passed: {}; nothing was changed. --force does it all the same", failed.join(", "));
         return Ok(false);
     }
+    if args.common.json && !args.yes {
+        anyhow::bail!("nothing was changed: JSON is for programs, which are not asked, so say --yes");
+    }
     if !args.yes && !is_wanted()? {
         "nothing was changed".clone_into(&mut done.outcome);
         return Ok(false);
