@@ -68,7 +68,7 @@ fn a_log_that_is_spoilt_is_missed_if_anything_was_only_there() {
     let spoilt: [Vec<u8>; 3] = [
         vec![0xa5; whole.len()],
         [&whole[..half], &vec![0xa5; whole.len() - half]].concat(),
-        [&vec![0xa5; 32], &whole[32..]].concat(),
+        [&[0xa5; 32], &whole[32..]].concat(),
     ];
     for content in spoilt {
         fs::write(&log, content).expect("written");
