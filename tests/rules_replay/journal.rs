@@ -337,6 +337,11 @@ after_sleep, after_awaken, after_keyless, after_clear_checklist = answer, answer
     assert_eq!(system.send("clear_checklist", "clear checklist", "null"), "checklist cleared");
     system.send("keyless", "success", "null");
     system.operate(&["send", "awaken", "success", "{z: '1', y: 2026-03-14}"]);
+    // What is still to be written would go over the edit.
+    system.wait_for("the checklist file", || {
+        let text = std::fs::read_to_string(system.path("checklist.yaml")).unwrap_or_default();
+        text.contains("z: '1'").then_some(())
+    });
     std::fs::write(system.path("checklist.yaml"), "sleepyhead: {h: '9', 1: one}\n").expect("written");
     system.signal("manager", rustix::process::Signal::HUP);
     system.wait_for_log_count("manager", "hangup signal (SIGHUP) received", 1);
