@@ -23,10 +23,11 @@ fn main() {
     println!("one SQLite commit of one row: {commit:?}");
     let echo = echo_with_commit();
     println!("echo through a proxy with such a commit, one at a time: {echo:.0}/s");
-    for (size, text) in [(1_000, "1 kB"), (5_000_000, "5 MB")] {
+    let in_flight = [1, 64, 512];
+    let [small, large] = [(1_000, "1 kB"), (5_000_000, "5 MB")].map(|(size, text)| {
         let system = system().start();
         fill_checklist(&system, size);
-        for in_flight in [1, 64, 512] {
+        in_flight.map(|in_flight| {
             let rate = acks(&system.context, system.workers_port, in_flight);
             let per_commit = rate * commit.as_secs_f64();
             println!(
@@ -35,7 +36,11 @@ fn main() {
             if in_flight == 1 {
                 println!("  {:.2} of the echo", rate / echo);
             }
-        }
+            rate
+        })
+    });
+    for ((in_flight, small), large) in in_flight.into_iter().zip(small).zip(large) {
+        println!("5 MB : 1 kB, {in_flight} in flight: {:.2}", large / small);
     }
 }
 

@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::yaml::{self, Keys, ReadError, Value};
 
+/// The environment variable that tells a worker its run, which it names under the key `run`.
+pub const RUN_ID: &str = "NOWCAST_RUN_ID";
+
 /// What a worker tells the manager, and what the manager answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {

@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use jiff::ZonedDateTime;
 
 use super::operate::Common;
 use super::print;
 use crate::config::Config;
-use crate::core::checklist::Checklist;
-use crate::core::{Change, State};
+use crate::core::State;
 use crate::launch::RunFolder;
 use crate::manager::RUNS;
 use crate::store::journal::{History, Open};
-use crate::yaml::{Map, Value};
+use crate::yaml::Map;
 
 /// One look at the journal.
 pub(super) struct Look {
@@ -54,23 +54,12 @@ impl Look {
 
 /// What a manager that started now would know.
 pub(super) fn state(config: &Config, open: &Open, checklist: Map) -> State {
-    let mut state = State::new(std::sync::Arc::new(config.clone()), Checklist::new(checklist));
-    let runs = open.runs.iter().cloned().map(|run| Change::Run(Box::new(run)));
-    let joins = open.joins.iter().cloned().map(Change::Join);
-    let parked = open.parked.iter().cloned().map(Change::Parked);
-    let holds = open.holds.iter().cloned().map(Change::Hold);
-    for change in runs.chain(joins).chain(parked).chain(holds) {
-        state.apply(&change, &Value::Null);
-    }
-    if let Some(rules) = &open.rules {
-        state.rules = (rules.generation, rules.hash.clone());
-    }
     let given = [
-        open.last_event.as_ref().map(|event| event.number.0),
-        state.runs.keys().next_back().map(|id| id.0),
-        state.holds.keys().next_back().map(|id| id.0),
-        state.joins.open().last().map(|join| join.id.0),
+        open.last_event.as_ref().map(|event| event.number),
+        open.runs.last().map(|run| run.id),
+        open.joins.last().map(|join| join.id),
+        open.holds.last().map(|hold| hold.id),
     ];
-    state.last_number = given.into_iter().flatten().max().unwrap_or_default();
-    state
+    let last_number = given.into_iter().flatten().max().unwrap_or_default().0;
+    State::recovered(Arc::new(config.clone()), checklist, open.changes(), last_number)
 }

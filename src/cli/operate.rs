@@ -67,14 +67,15 @@ impl Common {
 
 /// Reads a configuration; one that cannot be used is said, and is the end.
 pub(super) fn load(file: &Path) -> Result<Config, ExitCode> {
-    let lookup = environment::with_defaults(file);
-    match config::load_with(file, &lookup) {
-        Ok((config, _)) => Ok(config),
-        Err(error) => {
-            eprintln!("{error}");
-            Err(ExitCode::from(USAGE))
-        }
-    }
+    read(file).map_err(|error| {
+        eprintln!("{error}");
+        ExitCode::from(USAGE)
+    })
+}
+
+/// Reads a configuration.
+pub(super) fn read(file: &Path) -> Result<Config, config::ConfigError> {
+    config::load_with(file, &environment::with_defaults(file)).map(|(config, _)| config)
 }
 
 /// Who asks: the person behind `sudo`, or the user. Only the manager's own user and root can ask at all.

@@ -63,20 +63,21 @@ fn show(args: &Args, look: &Look) -> anyhow::Result<()> {
         .run_folder(&run)
         .with_context(|| format!("run {} was never launched: it has no output", run.id))?;
     let path = folder.output_log();
-    let open = || File::open(&path);
     let mut file = loop {
-        match open() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && args.follow && goes_on(&folder) => {
+        // Asked before the file is looked for, so that one made just before the end is found.
+        let goes_on = args.follow && goes_on(look, &run, &folder)?;
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && goes_on => {
                 std::thread::sleep(LOOK_AGAIN);
             }
-            opened => break opened.with_context(|| missing(&run, &path))?,
+            opened => break opened.with_context(|| missing(look, &run, &path))?,
         }
     };
     let start = start_of_last(&mut file, args.lines)?;
     file.seek(SeekFrom::Start(start))?;
     loop {
         // Asked before the last reading, so that nothing is missed.
-        let goes_on = args.follow && goes_on(&folder);
+        let goes_on = args.follow && folder.path().exists() && goes_on(look, &run, &folder)?;
         copy(&mut file)?;
         if !goes_on {
             return Ok(());
@@ -85,8 +86,12 @@ fn show(args: &Args, look: &Look) -> anyhow::Result<()> {
     }
 }
 
-fn missing(run: &Run, path: &Path) -> String {
-    format!("run {} has no output that could be read at {}", run.id, path.display())
+fn missing(look: &Look, run: &Run, path: &Path) -> String {
+    let text = format!("run {} has no output that could be read at {}", run.id, path.display());
+    match look.history.run(run.id).ok().flatten().map(|run| run.stage) {
+        Some(Stage::Ended { ending, .. }) => format!("{text}; it {ending}"),
+        _ => text,
+    }
 }
 
 /// A run by its number, or the latest of a worker.
@@ -104,8 +109,12 @@ fn find(what: &str, look: &Look) -> anyhow::Result<Run> {
         .with_context(|| format!("no run of {what} is known; nowcast why {what}"))
 }
 
-fn goes_on(folder: &RunFolder) -> bool {
-    !matches!(folder.state().map(|reading| reading.state), Ok(RunFolderState::Ended(_)) | Err(_))
+/// Whether more may come. The folder says first that a run has ended, and it says so without a manager; but only
+/// the journal knows that of one whose folder is gone or never was.
+fn goes_on(look: &Look, run: &Run, folder: &RunFolder) -> anyhow::Result<bool> {
+    let is_running = look.history.run(run.id)?.is_some_and(|run| run.is_running());
+    let reading = folder.state().map(|reading| reading.state);
+    Ok(is_running && !matches!(reading, Ok(RunFolderState::Ended(_)) | Err(_)))
 }
 
 /// Where the last so many lines begin.

@@ -1,7 +1,5 @@
 //! From the text of `nowcast.yaml` to a [`Config`], gathering every problem on the way.
 
-mod broker;
-
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::check::{Check, closest, did_you_mean};
 use super::checked::{JournalSettings, Registry, WorkerSettings};
 use super::problem::Severity;
-use super::raw::{RawJournal, RawWorker};
+use super::raw::{RawBroker, RawJournal, RawWorker};
 use crate::yaml::Value;
 
 impl Check<'_> {
@@ -71,5 +71,11 @@ impl Check<'_> {
             None => checklist_file.with_extension("journal"),
         };
         Some(JournalSettings { folder, keep: raw.keep.map(|span| span.0) })
+    }
+    /// `broker: redeliver`; true unless it is turned off.
+    pub(super) fn redeliver(&mut self, value: &Value) -> Option<bool> {
+        let Some(section) = value.get("broker") else { return Some(true) };
+        let raw: Option<RawBroker> = self.decode(section, &["broker"])?;
+        Some(raw.unwrap_or_default().redeliver.unwrap_or(true))
     }
 }

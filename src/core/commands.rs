@@ -1,5 +1,7 @@
 //! What operators ask for. Each request is kept in the journal with the user's name and the answer.
 
+use jiff::Timestamp;
+
 use super::command::{Answer, Command};
 use super::decide::Decision;
 use super::effect::Effect;
@@ -12,6 +14,9 @@ use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
 use crate::logging::Level;
 use crate::message::Message;
 use crate::yaml::{self, Value};
+
+/// Runs that an answer names one by one: more make a text that nobody reads.
+const NAMED: usize = 5;
 
 /// What came of a request: numbers and a text, or why not.
 type Outcomes = Result<(String, Vec<Number>), String>;
@@ -57,7 +62,8 @@ impl Decision<'_> {
                 let name = worker.name().to_owned();
                 let run = self.want(worker, self.number);
                 let again = again.map(|run| format!(", again after {run}")).unwrap_or_default();
-                Ok((format!("{name} is launched as run {run}{again}"), vec![run]))
+                let waits = self.waits(run);
+                Ok((format!("{name} is launched as run {run}{again}{waits}"), vec![run]))
             }
             Command::Kill { run } => self.kill(*run, user),
             Command::Hold { target, until, reason } => {
@@ -98,8 +104,14 @@ impl Decision<'_> {
 
     fn release(&mut self, what: Number) -> Outcomes {
         if let Some(hold) = self.state.holds.get(&what).cloned() {
+            let now = self.timestamp();
+            let is_held = |(_, run): &(Timestamp, &Run)| hold.holds(&run.worker);
+            let mut held: Vec<_> = self.state.runs.queues(now).flatten().filter(is_held).collect();
+            held.sort_by_key(|(due, run)| (*due, run.id));
+            let held: Vec<RunId> = held.into_iter().map(|(_, run)| run.id).collect();
             self.change(Change::HoldReleased(what));
-            return Ok((format!("the hold {what} of {} is over", hold.target), Vec::new()));
+            let waiting = self.still_waiting(&held);
+            return Ok((format!("the hold {what} of {} is over{waiting}", hold.target), Vec::new()));
         }
         if let Some(Parked { what: ParkedWhat::Launches { join, launches }, .. }) =
             self.state.parked.get(&what).cloned()
@@ -107,27 +119,68 @@ impl Decision<'_> {
             self.change(Change::Unparked(what));
             let runs: Vec<RunId> =
                 launches.into_iter().map(|launch| self.want(launch.worker, launch.cause)).collect();
-            return Ok((format!("what waited in the join of {join} is launched"), runs));
+            let waiting = self.still_waiting(&runs);
+            return Ok((format!("what waited in the join of {join} is launched{waiting}"), runs));
         }
         if let Some(join) = self.state.joins.get(what).cloned() {
             self.change(Change::JoinClosed(what));
             let runs: Vec<RunId> =
                 join.launches().into_iter().map(|launch| self.want(launch.worker, launch.cause)).collect();
-            let text = format!("the join of {} waits no more for {}", join.name, join.wants());
+            let waiting = self.still_waiting(&runs);
+            let text = format!("the join of {} waits no more for {}{waiting}", join.name, join.wants());
             return Ok((text, runs));
         }
         match self.state.runs.get(&what).cloned() {
             Some(mut run) if matches!(run.stage, Stage::Waiting { .. }) => {
                 run.stage = Stage::Waiting { due: self.timestamp() };
-                let text = format!("{} (run {what}) waits for its time no more", run.worker.name());
+                let name = run.worker.name().to_owned();
                 self.change(Change::Run(Box::new(run)));
-                Ok((text, vec![what]))
+                let waits = self.waits(what);
+                Ok((format!("{name} (run {what}) waits for its time no more{waits}"), vec![what]))
             }
             _ if self.state.parked.contains_key(&what) => {
                 Err(format!("{what} is a parked message; nowcast retry {} decides it again", what.0))
             }
             _ => Err(nothing_there(what)),
         }
+    }
+
+    /// What is to be added to the answer about a launch that does not go at once.
+    fn waits(&mut self, run: RunId) -> String {
+        self.admit();
+        self.waits_for(run).map(|what| format!("; it waits{what}")).unwrap_or_default()
+    }
+
+    /// What is to be added to the answer about launches that do not all go at once.
+    fn still_waiting(&mut self, runs: &[RunId]) -> String {
+        self.admit();
+        let waits = |id: &RunId| {
+            let name = self.state.runs.get(id)?.worker.name();
+            Some(format!("; {name} {id} waits{}", self.waits_for(*id)?))
+        };
+        let waiting: Vec<String> = runs.iter().filter_map(waits).collect();
+        let named: String = waiting.iter().take(NAMED).map(String::as_str).collect();
+        match waiting.len().saturating_sub(NAMED) {
+            0 => named,
+            more => format!("{named}; and {more} more: nowcast status shows them"),
+        }
+    }
+
+    /// What a run waits for, for a person; `None` for one that does not wait.
+    fn waits_for(&self, id: RunId) -> Option<String> {
+        let run = self.state.runs.get(&id)?;
+        let Stage::Waiting { due } = run.stage else { return None };
+        if due > self.timestamp() {
+            return Some(format!(" until {}", self.clock(due)));
+        }
+        Some(self.state.obstacle(run).map(|obstacle| format!(": {obstacle}")).unwrap_or_default())
+    }
+
+    /// A moment as the manager's clock shows it, with its date if that is not today's.
+    fn clock(&self, moment: Timestamp) -> String {
+        let local = moment.to_zoned_datetime(self.now.time_zone().clone());
+        let is_today = local.date() == self.now.date();
+        local.strftime(if is_today { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" }).to_string()
     }
 
     fn drop_it(&mut self, what: Number) -> Outcomes {

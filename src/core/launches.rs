@@ -7,17 +7,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::decide::Decision;
 use super::effect::Effect;
-use super::joins::{Join, WaitingLaunch, list};
-use super::messages::Incoming;
+use super::hold::Hold;
+use super::joins::WaitingLaunch;
 use super::next_worker::NextWorker;
-use super::parked::{Parked, ParkedWhat};
-use super::record::{Change, Speaker, What};
-use super::rules::{JoinRequest, RuleAnswer};
+use super::record::{Change, What};
+use super::rules::RuleAnswer;
 use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd, is_failure};
-use super::state::{REPORT_GRACE, State};
+use super::state::State;
 use crate::logging::Level;
 use crate::message::Message;
-use crate::yaml::Value;
 
 impl Decision<'_> {
     /// Launches what a rule returned, or lets it wait in a join. `counted_as` is the number under which
@@ -31,79 +29,10 @@ impl Decision<'_> {
             Some(request) => self.open_join(&message.source, request),
             None => {}
         }
-        let may_concern = |join: &&Join| match counted_as {
-            // One that its own rule opened just now is counted in like any other.
-            Some(number) if join.opened_by != self.number => join.counted.contains(&number),
-            _ => join.waits_for(&message.source, &message.r#type).is_some(),
-        };
-        let joins: Vec<Join> = self.state.joins.open().filter(may_concern).cloned().collect();
-        for mut join in joins {
-            let has_counted = counted_as.is_some() && join.opened_by != self.number;
-            if has_counted && launches.is_empty() {
-                continue;
-            }
-            if !has_counted {
-                join.count(self.number, &message.source, &message.r#type);
-            }
-            join.waiting.append(&mut launches);
-            let source = &message.source;
-            let text = format!("{source} finished and race condition management updated: {join}");
-            self.log(Level::DEBUG, text);
-            if join.is_complete() {
-                let launches = join.launches();
-                let shown = list(launches.iter().map(|launch| &launch.worker));
-                let text = format!("race condition management ended; next workers released: {shown}");
-                self.log(Level::DEBUG, text);
-                released.extend(launches);
-                self.change(Change::JoinClosed(join.id));
-            } else {
-                self.change(Change::Join(join));
-            }
-        }
+        released.extend(self.count_in_joins(message, &mut launches, counted_as));
         for launch in launches.into_iter().chain(released) {
             self.want(launch.worker, launch.cause);
         }
-    }
-
-    /// Opens a join. One of the same name that was still open is parked, unless nothing waited in it: then
-    /// it is replaced in silence, for nothing is lost.
-    fn open_join(&mut self, worker: &str, request: JoinRequest) {
-        let name = request.name.unwrap_or_else(|| worker.to_owned());
-        if let Some(before) = self.state.joins.named(&name).cloned() {
-            let reason =
-                format!("the join of {name} was opened again before {} had finished", before.wants());
-            self.park_join(&before, &reason);
-        }
-        let deadline = request.timeout.map(|timeout| later(self.timestamp(), timeout));
-        let join = Join {
-            id: self.next_number(),
-            name,
-            wait_for: request.wait_for,
-            waiting: Vec::new(),
-            launch: request.launch,
-            opened_by: self.number,
-            counted: Vec::new(),
-            deadline,
-        };
-        self.log(Level::DEBUG, format!("race condition management activated: {join}"));
-        self.change(Change::Join(join));
-    }
-
-    /// Closes a join and parks what waited in it.
-    fn park_join(&mut self, join: &Join, reason: &str) {
-        self.change(Change::JoinClosed(join.id));
-        let launches = join.launches();
-        if launches.is_empty() {
-            return;
-        }
-        let id = join.id;
-        let shown = list(launches.iter().map(|launch| &launch.worker));
-        self.alarm(format!(
-            "{reason}; parked, not launched: {shown}; nowcast release {0} launches them, nowcast drop {0} does not",
-            id.0
-        ));
-        let what = ParkedWhat::Launches { join: join.name.clone(), launches };
-        self.change(Change::Parked(Parked { id, at: self.now.clone(), reason: reason.to_owned(), what }));
     }
 
     /// A launch that nothing but time, holds and limits stands before any more.
@@ -138,10 +67,8 @@ impl Decision<'_> {
 
     /// Hands over every waiting run that neither its time nor a hold nor a limit keeps back.
     pub(super) fn admit(&mut self) {
-        let now = self.timestamp();
-        // One that goes may fill a limit, so each is looked at when its turn comes.
-        let due: Vec<RunId> = self.state.runs.due(now).map(|run| run.id).collect();
-        for id in due {
+        for id in self.state.ready(self.timestamp()) {
+            // One that goes may fill the limit of its worker's on another host.
             if let Some(run) = self.state.runs.get(&id)
                 && self.state.obstacle(run).is_none()
             {
@@ -174,86 +101,11 @@ impl Decision<'_> {
         self.finish(What::RunEnded { run: id });
     }
 
-    /// Does everything that is due by now.
-    pub(super) fn due(&mut self) {
-        self.begin();
-        self.pass_time_limits();
-        self.park_overdue_joins();
-        self.end_holds();
-        self.finish_if_changed(What::Due);
-        self.report_silent_ends();
-    }
-
-    fn pass_time_limits(&mut self) {
-        let now = self.timestamp();
-        let is_over = |run: &&Run| self.state.time_limit(run).is_some_and(|limit| limit <= now);
-        let over: Vec<Run> = self.state.runs.running().filter(is_over).cloned().collect();
-        for mut run in over {
-            self.alarm(format!(
-                "{} (run {}) runs longer than its timeout and is ended",
-                run.worker.name(),
-                run.id
-            ));
-            self.effects.push(Effect::EndRun(run.id));
-            run.told_to_end = Some(ToldToEnd::TimeLimit);
-            self.change(Change::Run(Box::new(run)));
-        }
-    }
-
-    fn park_overdue_joins(&mut self) {
-        let now = self.timestamp();
-        let is_over = |join: &&Join| join.deadline.is_some_and(|deadline| deadline <= now);
-        let over: Vec<Join> = self.state.joins.open().filter(is_over).cloned().collect();
-        for join in over {
-            if join.launches().is_empty() {
-                self.alarm(format!("the join of {} is overdue: {} did not come", join.name, join.wants()));
-            }
-            self.park_join(
-                &join,
-                &format!("the join of {} is overdue: {} did not come", join.name, join.wants()),
-            );
-        }
-    }
-
-    fn end_holds(&mut self) {
-        let now = self.timestamp();
-        let over: Vec<_> = self
-            .state
-            .holds
-            .values()
-            .filter(|hold| hold.until.is_some_and(|until| until <= now))
-            .cloned()
-            .collect();
-        for hold in over {
-            self.log(Level::INFO, format!("the hold {} of {} is over", hold.id, hold.target));
-            self.change(Change::HoldReleased(hold.id));
-        }
-    }
-
-    /// Makes the `crash` of each run that ended some time ago without a report.
-    fn report_silent_ends(&mut self) {
-        let now = self.timestamp();
-        let is_silent =
-            |run: &&Run| run.report.is_none() && run.ended_at().is_some_and(|at| at + REPORT_GRACE <= now);
-        let silent: Vec<Run> = self.state.runs.ended().filter(is_silent).cloned().collect();
-        for run in silent {
-            let Stage::Ended { ending, .. } = &run.stage else { continue };
-            let name = run.worker.name();
-            self.alarm(format!(
-                "{name} (run {}) {ending} without a report; its crash is reported for it",
-                run.id
-            ));
-            let mut message = Message::new(name, "crash", Value::Null);
-            message.run = Some(run.id.0.to_string());
-            self.message(Incoming::made(message, Speaker::Manager, Some(run.id)));
-        }
-    }
-
     /// Launches a failed run again, if it has retries left; answers the new run.
     pub(super) fn try_again(&mut self, run: &Run, r#type: &str) -> Option<RunId> {
         let was_killed = matches!(run.told_to_end, Some(ToldToEnd::Killed(_)));
-        let is_tried = self.state.runs.values().any(|other| other.retry_of == Some(run.id));
-        if !is_failure(r#type) || was_killed || is_tried {
+        let is_tried = || self.state.runs.values().any(|other| other.retry_of == Some(run.id));
+        if !is_failure(r#type) || was_killed || is_tried() {
             return None;
         }
         let options = &run.worker.options;
@@ -282,17 +134,56 @@ impl State {
     /// What keeps a run that is due from being launched, for a person.
     #[must_use]
     pub fn obstacle(&self, run: &Run) -> Option<String> {
-        if let Some(hold) = self.holds.values().find(|hold| hold.holds(&run.worker)) {
+        if let Some(hold) = self.hold_of(run) {
             return Some(format!("hold {} of {}", hold.id, hold.target));
         }
-        let before = run.retry_of.filter(|before| self.runs.get(before).is_some_and(Run::is_running));
-        if let Some(before) = before {
+        if let Some(before) = self.unended_before(run) {
             return Some(format!("run {before}, of which it is a retry, has not ended"));
         }
-        let name = run.worker.name();
-        let limit = self.config.workers.get(name).and_then(|worker| worker.max_running)?;
-        let count = self.runs.begun(name).filter(|run| run.is_running()).count();
-        (count >= limit as usize).then(|| format!("{count} of {name} run, and its `max running` is {limit}"))
+        let (name, limit) = (run.worker.name(), self.max_running(run)?);
+        let count = self.count_running(name);
+        (count >= limit).then(|| format!("{count} of {name} run, and its `max running` is {limit}"))
+    }
+
+    /// The runs that may go now, in the order in which they are to go.
+    fn ready(&self, now: Timestamp) -> Vec<RunId> {
+        let mut ready: Vec<(Timestamp, RunId)> =
+            self.runs.queues(now).flat_map(|queue| self.ready_of(queue)).collect();
+        ready.sort_unstable();
+        ready.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Those of one worker on one host that may go now. A hold or a limit keeps all of them back, so that
+    /// thousands which wait for it need not be looked at.
+    fn ready_of<'a>(&self, queue: impl Iterator<Item = (Timestamp, &'a Run)>) -> Vec<(Timestamp, RunId)> {
+        let mut queue = queue.peekable();
+        let room = match queue.peek() {
+            Some((_, first)) if self.hold_of(first).is_none() => {
+                let limit = self.max_running(first).unwrap_or(usize::MAX);
+                limit.saturating_sub(self.count_running(first.worker.name()))
+            }
+            _ => 0,
+        };
+        let may_go = queue.filter(|(_, run)| self.unended_before(run).is_none());
+        may_go.take(room).map(|(due, run)| (due, run.id)).collect()
+    }
+
+    fn hold_of(&self, run: &Run) -> Option<&Hold> {
+        self.holds.values().find(|hold| hold.holds(&run.worker))
+    }
+
+    /// The run that this one tries again, if that has not ended.
+    fn unended_before(&self, run: &Run) -> Option<RunId> {
+        run.retry_of.filter(|before| self.runs.get(before).is_some_and(Run::is_running))
+    }
+
+    fn max_running(&self, run: &Run) -> Option<usize> {
+        let limit = self.config.workers.get(run.worker.name())?.max_running?;
+        usize::try_from(limit).ok()
+    }
+
+    fn count_running(&self, name: &str) -> usize {
+        self.runs.begun(name).filter(|run| run.is_running()).count()
     }
 }
 
@@ -301,6 +192,74 @@ fn waiting(workers: Vec<NextWorker>, cause: Number) -> Vec<WaitingLaunch> {
 }
 
 /// A moment and a while; the end of the calendar if that is beyond it.
-fn later(from: Timestamp, after: SignedDuration) -> Timestamp {
+pub(super) fn later(from: Timestamp, after: SignedDuration) -> Timestamp {
     from.checked_add(after).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::core::checklist::Checklist;
+    use crate::core::hold::Target;
+    use crate::yaml::Value;
+
+    const CONFIG: &str = "
+checklist file: checklist.yaml
+logging: {version: 1}
+zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
+message registry:
+  manager: {ack: message acknowledged}
+  next workers module: next_workers
+  workers: {weather: {crash: crashed}}
+workers: {weather: {max running: 3}}
+";
+
+    /// A state in which thousands of two workers wait, on two hosts each.
+    fn crowded() -> State {
+        let parsed = crate::config::parse(Path::new("nowcast.yaml"), CONFIG.as_bytes(), &|_| None);
+        let mut state = State::new(Arc::new(parsed.unwrap().0), Checklist::default());
+        for id in 1..=4_000 {
+            let mut worker = NextWorker::new(if id % 2 == 0 { "weather" } else { "rivers" }, Vec::new());
+            if id % 4 > 1 {
+                worker.host = "robot.nibi".to_owned();
+            }
+            put(&mut state, id, worker, Stage::Waiting { due: Timestamp::UNIX_EPOCH });
+        }
+        state
+    }
+
+    fn put(state: &mut State, id: u64, worker: NextWorker, stage: Stage) {
+        let (cause, attempt, retry_of, report) = (Number(0), 1, None, None);
+        let run = Run { id: Number(id), worker, cause, attempt, retry_of, stage, report, told_to_end: None };
+        state.apply(&Change::Run(Box::new(run)), &Value::Null);
+    }
+
+    /// How many of the runs that wait are looked at to find those that may go, and how many those are.
+    fn looked_at(state: &State) -> (usize, usize) {
+        let (mut looked_at, mut ready) = (0, 0);
+        for queue in state.runs.queues(Timestamp::UNIX_EPOCH) {
+            ready += state.ready_of(queue.inspect(|_| looked_at += 1)).len();
+        }
+        (looked_at, ready)
+    }
+
+    #[test]
+    fn of_thousands_that_are_kept_back_one_for_each_worker_and_host_is_looked_at() {
+        let mut state = crowded();
+        // Three of weather on each host, and whatever else there is.
+        assert_eq!(looked_at(&state), (2_006, 2_006));
+        let at = Timestamp::UNIX_EPOCH;
+        for id in 5_001..=5_003 {
+            let stage = Stage::Launched { at, folder: String::new() };
+            put(&mut state, id, NextWorker::new("weather", Vec::new()), stage);
+        }
+        assert_eq!(looked_at(&state), (2_002, 2_000));
+        let (id, user) = (Number(6_000), String::new());
+        let hold = Hold { id, target: Target::All, until: None, reason: None, user };
+        state.apply(&Change::Hold(hold), &Value::Null);
+        assert_eq!(looked_at(&state), (4, 0));
+    }
 }

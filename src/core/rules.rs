@@ -66,7 +66,7 @@ pub struct RuleAnswer {
 
 /// A join that a rule asks for: `Join{ name =, wait_for = {…}, launch = {…}, timeout = "3h" }`, or the
 /// peer's race set.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinRequest {
     /// Its name; `None` for a race set, which is named after the worker whose rule opens it.
     pub name: Option<String>,

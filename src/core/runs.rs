@@ -1,7 +1,8 @@
 //! [`Runs`]: the open runs, found by what they wait for as fast among ten thousand as among ten.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Deref;
+use std::ops::{Bound, Deref};
 
 use jiff::Timestamp;
 
@@ -11,8 +12,8 @@ use super::run::{Number, Run, RunId, Stage};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Runs {
     open: BTreeMap<RunId, Run>,
-    /// Those that wait, by their time.
-    waiting: BTreeSet<(Timestamp, RunId)>,
+    /// Those that wait, in the queue of their worker and host.
+    waiting: BTreeMap<(String, String), BTreeSet<(Timestamp, RunId)>>,
     running: BTreeSet<RunId>,
     ended: BTreeSet<RunId>,
     /// Those that run or have ended, by their worker.
@@ -43,23 +44,27 @@ impl Runs {
         self.begun.get(worker).into_iter().flatten().filter_map(|id| self.open.get(id))
     }
 
-    /// Those that wait and whose time has come, in the order in which they are to go.
-    pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = &Run> {
-        let due = self.waiting.range(..=(now, Number(u64::MAX)));
-        due.filter_map(|(_, id)| self.open.get(id))
+    /// Those that wait and whose time has come, in one queue for each worker and host, in the order in which they
+    /// are to go.
+    pub(super) fn queues(
+        &self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = impl Iterator<Item = (Timestamp, &Run)>> {
+        let run = |(due, id): &(Timestamp, RunId)| Some((*due, self.open.get(id)?));
+        self.waiting.values().map(move |queue| queue.range(..=(now, Number(u64::MAX))).filter_map(run))
     }
 
     /// The next time after a moment at which the time of one that waits comes.
     pub(super) fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
-        let from = std::ops::Bound::Excluded((after, Number(u64::MAX)));
-        self.waiting.range((from, std::ops::Bound::Unbounded)).next().map(|(due, _)| *due)
+        let from = (Bound::Excluded((after, Number(u64::MAX))), Bound::Unbounded);
+        self.waiting.values().filter_map(|queue| queue.range(from).next()).map(|(due, _)| *due).min()
     }
 
     pub(super) fn put(&mut self, run: Run) {
         self.remove(run.id);
         match &run.stage {
             Stage::Waiting { due } => {
-                self.waiting.insert((*due, run.id));
+                self.waiting.entry(queue_of(&run)).or_default().insert((*due, run.id));
             }
             Stage::Launched { .. } => {
                 self.running.insert(run.id);
@@ -77,15 +82,29 @@ impl Runs {
     pub(super) fn remove(&mut self, id: RunId) {
         let Some(run) = self.open.remove(&id) else { return };
         if let Stage::Waiting { due } = run.stage {
-            self.waiting.remove(&(due, id));
+            remove(&mut self.waiting, &queue_of(&run), &(due, id));
         }
         self.running.remove(&id);
         self.ended.remove(&id);
-        if let Some(begun) = self.begun.get_mut(run.worker.name()) {
-            begun.remove(&id);
-            if begun.is_empty() {
-                self.begun.remove(run.worker.name());
-            }
+        remove(&mut self.begun, run.worker.name(), &id);
+    }
+}
+
+fn queue_of(run: &Run) -> (String, String) {
+    (run.worker.name().to_owned(), run.worker.host.clone())
+}
+
+/// Removes from one of several sets, and the set if that leaves it empty.
+fn remove<K, Q, V>(sets: &mut BTreeMap<K, BTreeSet<V>>, key: &Q, value: &V)
+where
+    K: Ord + Borrow<Q>,
+    Q: Ord + ?Sized,
+    V: Ord,
+{
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(value);
+        if set.is_empty() {
+            sets.remove(key);
         }
     }
 }

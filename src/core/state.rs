@@ -13,7 +13,7 @@ use super::record::Change;
 use super::run::{Number, Run, Stage};
 use super::runs::Runs;
 use crate::config::Config;
-use crate::yaml::Value;
+use crate::yaml::{Map, Value};
 
 /// How long after the end of a run its message may still come before a `crash` is made for it.
 pub const REPORT_GRACE: SignedDuration = SignedDuration::from_secs(2);
@@ -67,6 +67,23 @@ impl State {
             exit_when_idle: false,
             trouble: false,
         }
+    }
+
+    /// The state as the journal has it: its checklist, what is open as changes that make it so, and the last number
+    /// that was given.
+    #[must_use]
+    pub fn recovered(
+        config: Arc<Config>,
+        checklist: Map,
+        open: impl IntoIterator<Item = Change>,
+        last_number: u64,
+    ) -> Self {
+        let mut state = Self::new(config, Checklist::new(checklist));
+        for change in open {
+            state.apply(&change, &Value::Null);
+        }
+        state.last_number = last_number;
+        state
     }
 
     /// Whether no run is open and no join waits.

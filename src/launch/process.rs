@@ -11,8 +11,7 @@ use std::path::Path;
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
-/// The environment variable that tells a worker which run it is.
-pub const RUN_ID: &str = "NOWCAST_RUN_ID";
+use crate::message::RUN_ID;
 
 /// The environment variable that tells a worker its run's folder. Two systems on one machine may both have
 /// a run of that number.

@@ -16,10 +16,11 @@ use zmq::{POLLIN, PollItem};
 
 use super::children::Children;
 use super::output::OutputCopy;
-use super::process::{ProcessIdentity, RUN_FOLDER, RUN_ID};
+use super::process::{ProcessIdentity, RUN_FOLDER};
 use super::run_folder::{ExitRecord, RunFolder};
 use crate::core::{Ending, Signal};
 use crate::failpoint;
+use crate::message::RUN_ID;
 use crate::net::{Signals, socket};
 
 /// Exit status when the run's folder cannot be written, so that nothing was started: `EX_CANTCREAT` of

@@ -32,6 +32,12 @@ impl Housekeeping {
     pub(super) fn due(&self) -> Option<Duration> {
         self.is_due.then_some(IDLE)
     }
+
+    /// Before which moment the journal is to be pruned now, if it is: never while there is something else to do.
+    fn prune_before(&self, keep: Option<SignedDuration>, is_idle: bool, now: Timestamp) -> Option<Timestamp> {
+        let is_due = self.pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE);
+        keep.filter(|_| is_due && is_idle).and_then(|keep| now.checked_sub(keep).ok())
+    }
 }
 
 impl Manager {
@@ -74,17 +80,18 @@ impl Manager {
         }
     }
 
-    /// Keeps the journal small while nothing else is to be done.
-    pub(super) fn keep_house(&mut self) {
+    /// Keeps the journal small: all of it when nothing else is to be done, and what a start hangs on at any time.
+    pub(super) fn keep_house(&mut self, is_idle: bool) {
         if !self.housekeeping.is_due {
             return;
         }
-        let is_prune_due = self.housekeeping.pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE);
-        let keep = self.state.config.journal.keep.filter(|_| is_prune_due);
-        let before = keep.and_then(|keep| Timestamp::now().checked_sub(keep).ok());
+        let keep = self.state.config.journal.keep;
+        let before = self.housekeeping.prune_before(keep, is_idle, Timestamp::now());
         let checklist = self.state.checklist.to_value();
         match self.performer.journal.tidy(&checklist, before) {
             Ok(true) => {}
+            // The rest is done when there is time.
+            Ok(false) if !is_idle => {}
             Ok(false) => {
                 self.housekeeping.is_due = false;
                 if let Some(before) = before {
@@ -115,5 +122,23 @@ impl Manager {
         if let Err(error) = std::thread::Builder::new().name("old runs".to_owned()).spawn(remove) {
             self.log.error(format_args!("the folders of old runs are not removed: {error}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journal_is_pruned_in_idle_moments_once_an_hour_if_the_configuration_says_so() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let keep = Some(SignedDuration::from_secs(400_000));
+        let before = Timestamp::from_second(600_000).unwrap();
+        let mut housekeeping = Housekeeping { is_due: true, pruned: None };
+        assert_eq!(housekeeping.prune_before(keep, true, now), Some(before));
+        assert_eq!(housekeeping.prune_before(keep, false, now), None, "something else is to be done");
+        assert_eq!(housekeeping.prune_before(None, true, now), None, "everything is kept");
+        housekeeping.pruned = Some(Instant::now());
+        assert_eq!(housekeeping.prune_before(keep, true, now), None, "it was done just now");
     }
 }

@@ -19,7 +19,6 @@ use jiff::{Timestamp, ZonedDateTime};
 use zmq::{Context, POLLIN, PollItem, SocketType};
 
 use crate::config::{Config, ReadAgain};
-use crate::core::checklist::Checklist;
 use crate::core::{Effect, Event, Run, State, decide, end_if_idle};
 use crate::failpoint;
 use crate::launch::{Runs, old_runs};
@@ -28,7 +27,6 @@ use crate::net::{Control, Signals, socket};
 use crate::perform::{Performed, Performer, part};
 use crate::rules::{Reloader, RuleSet};
 use crate::store::{ChecklistFile, Journal, JournalError};
-use crate::yaml::Value;
 use checklist::When;
 use guard::Guard;
 use keep::Housekeeping;
@@ -287,8 +285,9 @@ impl Manager {
         let has_signal = items[1].is_readable();
         let has_call = items[3..].iter().any(PollItem::is_readable);
         drop(items);
-        if count == 0 || self.performer.journal.is_untidy() {
-            self.keep_house();
+        let is_idle = count == 0 && self.first.is_empty() && !self.held.is_waiting();
+        if is_idle || self.performer.journal.is_untidy() {
+            self.keep_house(is_idle);
         }
         let mut events = std::mem::take(&mut self.first);
         events.extend(self.receive()?);
@@ -350,12 +349,9 @@ fn checklist_file(config: &Config) -> ChecklistFile {
 /// The state as the journal has it.
 fn recover(journal: &Journal, config: &Arc<Config>, options: &Options) -> Result<State, JournalError> {
     let recovered = journal.load()?;
-    let mut state = State::new(Arc::clone(config), Checklist::new(recovered.checklist));
-    for change in &recovered.changes {
-        state.apply(change, &Value::Null);
-    }
+    let (checklist, open) = (recovered.checklist, recovered.changes);
+    let mut state = State::recovered(Arc::clone(config), checklist, open, recovered.last_number);
     state.checklist_event = recovered.checklist_event;
-    state.last_number = recovered.last_number;
     state.exit_when_idle = options.exit_when_idle;
     // The manager before may have refused some; the first that are loaded are noted in any case.
     state.rules_refused = true;

@@ -7,7 +7,7 @@ use zmq::{Context, POLLIN, SocketEvent, SocketType};
 
 use super::{Monitor, socket};
 use crate::config::Zmq;
-use crate::message::{DecodeError, Message};
+use crate::message::{DecodeError, Message, RUN_ID};
 
 /// Seconds of silence after which TCP probes a worker's connection: the peer's number, so that a
 /// firewall does not forget a connection whose worker waits.
@@ -15,9 +15,6 @@ const KEEPALIVE_IDLE: i32 = 900;
 
 /// Milliseconds until the connection to the broker is tried again; doubled each time up to a second.
 const RECONNECT: i32 = 50;
-
-/// The environment variable that names the run to which a worker belongs.
-const RUN: &str = "NOWCAST_RUN_ID";
 
 /// The way to the manager through the broker, for one message at a time.
 ///
@@ -72,7 +69,7 @@ impl Client {
         let context = Context::new();
         let address = format!("tcp://{}:{}", zmq.host, zmq.workers_port);
         let connection = Connection::new(&context, &address, 0)?;
-        let run = std::env::var(RUN).ok().filter(|run| !run.is_empty());
+        let run = std::env::var(RUN_ID).ok().filter(|run| !run.is_empty());
         Ok(Self { connection, address, connections: 0, run, open: None, context })
     }
 

@@ -4,10 +4,11 @@
 //! written in Lua (`lua/*.lua`), bounded by its own arithmetic, or charges its steps here.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Instant;
 
+use mlua::debug::{Debug, DebugEvent};
 use mlua::{HookTriggers, Lua, VmState};
 
 use super::limits::Limits;
@@ -30,6 +31,9 @@ pub(super) enum Limit {
     Memory,
 }
 
+/// Lines of files, by what Lua calls the file.
+pub(super) type Lines = BTreeMap<String, BTreeSet<usize>>;
+
 /// What a call has used of its limits.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -40,11 +44,14 @@ pub(super) struct Budget {
     traceback: RefCell<String>,
     /// How often each coroutine was stopped.
     stopped: RefCell<HashMap<usize, u32>>,
+    /// The lines that ran, of each file; `None` unless they are noted.
+    lines: Option<RefCell<Lines>>,
 }
 
 impl Budget {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, notes_lines: bool) -> Self {
         Self {
+            lines: notes_lines.then(RefCell::default),
             limits,
             deadline: Cell::new(None),
             left: Cell::new(0),
@@ -100,6 +107,22 @@ impl Budget {
         }
     }
 
+    /// Notes the line that is about to run.
+    fn note_line(&self, debug: &Debug) {
+        let (Some(lines), Some(line)) = (&self.lines, debug.current_line()) else { return };
+        let chunk = debug.source().short_src.unwrap_or_default();
+        let mut lines = lines.borrow_mut();
+        match lines.get_mut(&*chunk) {
+            Some(known) => drop(known.insert(line)),
+            None => drop(lines.insert(chunk.into_owned(), BTreeSet::from([line]))),
+        }
+    }
+
+    /// Takes the lines that ran.
+    pub(super) fn take_lines(&self) -> Lines {
+        self.lines.as_ref().map(RefCell::take).unwrap_or_default()
+    }
+
     /// Stops the running coroutine, from inside the hook: it yields and is never resumed to any
     /// effect, so no `pcall` and no `__close` of the rules' sees an error.
     ///
@@ -144,7 +167,13 @@ pub(super) fn install(lua: &Lua, budget: &Rc<Budget>) -> mlua::Result<()> {
 
 fn hook(lua: &Lua, budget: &Rc<Budget>, every: u32) -> mlua::Result<()> {
     let budget = Rc::clone(budget);
-    lua.set_global_hook(HookTriggers::new().every_nth_instruction(every), move |lua, _| {
+    let triggers = HookTriggers::new().every_nth_instruction(every);
+    let triggers = if budget.lines.is_some() { triggers.every_line() } else { triggers };
+    lua.set_global_hook(triggers, move |lua, debug| {
+        if debug.event() == DebugEvent::Line {
+            budget.note_line(debug);
+            return Ok(VmState::Continue);
+        }
         if budget.charge(lua, u64::from(every)).is_ok() {
             return Ok(VmState::Continue);
         }

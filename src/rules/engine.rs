@@ -1,15 +1,18 @@
 //! [`Engine`]: the rules, ready to be called.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 
 use jiff::ZonedDateTime;
 
 use super::answer;
+use super::budget::Lines;
 use super::error::{self, LoadError};
 use super::explain;
 use super::limits::Options;
+use super::lines;
 use super::source::{RuleText, Sources};
 use super::vm::{CallError, RuleFunction, Vm};
 use crate::core::{LogLine, RuleCall, RuleError, RuleFile, Rules};
@@ -26,6 +29,8 @@ pub struct Engine {
     globals: Vec<String>,
     hash: String,
     log: Vec<LogLine>,
+    /// The lines that ran, where they are noted.
+    lines: RefCell<Lines>,
     /// Empty after a call that went past a limit: the next one gets a new machine.
     vm: RefCell<Option<Vm>>,
 }
@@ -70,6 +75,7 @@ impl Engine {
             globals: vm.globals(),
             hash: sources.hash(),
             log: vm.take_log(),
+            lines: RefCell::new(vm.take_lines()),
             sources,
             vm: RefCell::new(Some(vm)),
         })
@@ -109,6 +115,23 @@ impl Engine {
     #[must_use]
     pub fn was_stopped(&self) -> bool {
         self.vm.borrow().is_none()
+    }
+
+    /// Of each file the lines that are code, and those of them that ran so far; nothing unless they are noted.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(String, BTreeSet<usize>, BTreeSet<usize>)> {
+        if !self.options.notes_lines {
+            return Vec::new();
+        }
+        let lua = mlua::Lua::new();
+        let ran = self.lines.borrow();
+        let file = |(chunk, text): (String, String)| {
+            let compiled = lua.load(&text).set_mode(mlua::chunk::ChunkMode::Text).into_function().ok()?;
+            let code = lines::of_code(&text, &compiled.dump(false))?;
+            let ran = ran.get(&chunk).map(|ran| ran & &code).unwrap_or_default();
+            Some((chunk, code, ran))
+        };
+        self.sources.chunks().into_iter().filter_map(file).collect()
     }
 
     /// The rules file.
@@ -235,6 +258,10 @@ impl Engine {
             }
         };
         let (call, IsClean(is_clean)) = self.call(&vm, function, message, config, checklist, now);
+        if self.options.notes_lines {
+            let mut lines = self.lines.borrow_mut();
+            vm.take_lines().into_iter().for_each(|(chunk, ran)| lines.entry(chunk).or_default().extend(ran));
+        }
         if is_clean {
             self.vm.replace(Some(vm));
         }

@@ -40,7 +40,7 @@ pub(super) struct Host {
 impl Host {
     pub(super) fn new(options: Options, sources: Rc<Sources>) -> Self {
         Self {
-            budget: Rc::new(Budget::new(options.limits.clone())),
+            budget: Rc::new(Budget::new(options.limits.clone(), options.notes_lines)),
             options,
             sources,
             snapshot: Rc::default(),

@@ -44,4 +44,6 @@ pub struct Options {
     /// What `worker("name")` puts before a name that has no dot: with `nowcast.workers` it launches
     /// `nowcast.workers.name`. `None`: the bare name.
     pub package: Option<String>,
+    /// Whether the lines that run are noted, which takes time.
+    pub notes_lines: bool,
 }

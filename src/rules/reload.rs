@@ -47,9 +47,21 @@ impl RuleSet {
     /// # Errors
     /// There are none under that name, or they cannot be used.
     pub fn load(&self, edited: Option<&Path>) -> Result<Engine, LoadError> {
+        self.load_with(edited, &self.options)
+    }
+
+    /// The same; the lines that run are noted.
+    ///
+    /// # Errors
+    /// As for [`RuleSet::load`].
+    pub fn load_noting_lines(&self, edited: Option<&Path>) -> Result<Engine, LoadError> {
+        self.load_with(edited, &Options { notes_lines: true, ..self.options.clone() })
+    }
+
+    fn load_with(&self, edited: Option<&Path>, options: &Options) -> Result<Engine, LoadError> {
         let place = self.place()?;
         let sources = edited.map_or_else(|| Sources::new(&place), |edited| Sources::edited(edited, &place));
-        Engine::from_sources(Rc::new(sources), &self.module, &self.options)
+        Engine::from_sources(Rc::new(sources), &self.module, options)
     }
 
     /// Where the rules are.

@@ -135,6 +135,12 @@ impl Sources {
         self.files.borrow().iter().map(text).collect()
     }
 
+    /// What Lua calls each file, and its text.
+    pub(super) fn chunks(&self) -> Vec<(String, String)> {
+        let files = self.files.borrow();
+        files.iter().map(|file| (file.chunk.clone(), file.text.clone().unwrap_or_default())).collect()
+    }
+
     /// What Lua calls a file in its messages: its path inside the rules' folder.
     pub(super) fn chunk_name(&self, path: &Path) -> String {
         let inside = self.folders.iter().find_map(|folder| path.strip_prefix(folder).ok());

@@ -29,7 +29,12 @@ const LONGEST_INTEGER: u64 = 100_000;
 /// A value as a rule sees it. Null is `nil`; in a list, where `nil` would end it, see [`item`].
 ///
 /// An integer beyond 64 bits is text with all its digits; bytes are a Lua string.
-fn to_lua(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value, place: Place) -> mlua::Result<LuaValue> {
+pub(super) fn to_lua(
+    lua: &Lua,
+    snapshot: &Rc<Snapshot>,
+    value: &Value,
+    place: Place,
+) -> mlua::Result<LuaValue> {
     Ok(match value {
         Value::Null => LuaValue::Nil,
         Value::Bool(flag) => LuaValue::Boolean(*flag),

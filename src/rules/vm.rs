@@ -6,15 +6,17 @@ use std::rc::Rc;
 use jiff::ZonedDateTime;
 use mlua::thread::ThreadStatus;
 use mlua::{
-    Function, IntoLuaMulti, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Thread, Value as LuaValue,
+    FromLuaMulti, Function, IntoLuaMulti, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Thread,
+    Value as LuaValue,
 };
 
 use super::api;
-use super::budget::{self, Limit};
+use super::budget::{self, Limit, Lines};
 use super::error::{self, LoadError};
 use super::explain::Missed;
 use super::host::Host;
 use super::limits::Options;
+use super::script::{self, Call};
 use super::snapshot::Place;
 use super::source::Sources;
 use super::view;
@@ -96,7 +98,7 @@ impl Vm {
     }
 
     /// A virtual machine with the sandbox and no rules.
-    fn empty(options: &Options, sources: &Rc<Sources>) -> mlua::Result<Self> {
+    pub(super) fn empty(options: &Options, sources: &Rc<Sources>) -> mlua::Result<Self> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
         // The default keeps Lua's own `pcall`, which a coroutine can yield across.
         let lua = Lua::new_with(libraries, LuaOptions::default())?;
@@ -121,6 +123,8 @@ impl Vm {
         };
         let base: Table = own(BASE)?.call((&shared, &raw))?;
         shared.raw_set("tostring", base.raw_get::<Function>("tostring")?)?;
+        shared.raw_set("raw", &raw)?;
+        shared.raw_set("base", &base)?;
         own(SHOW)?.call::<()>((&shared, &raw, &base))?;
         own(CALL)?.call::<()>((&shared, &raw, &base))?;
         let libraries = lua.create_table()?;
@@ -136,6 +140,38 @@ impl Vm {
         lua.globals().clear()?;
         let call_rule = shared.raw_get("call_rule")?;
         Ok(Self { lua, host, shared, environment, globals, call_rule, thread: Cell::new(None) })
+    }
+
+    /// Runs a part of the engine's own Lua that gives scripts their functions; answers what it returns.
+    pub(super) fn tell<T: FromLuaMulti>(
+        &self,
+        text: &str,
+        functions: Vec<(&'static str, Call)>,
+    ) -> mlua::Result<T> {
+        let table = self.lua.create_table()?;
+        for (name, call) in functions {
+            table.raw_set(name, script::function(&self.lua, Rc::clone(&self.host.snapshot), call)?)?;
+        }
+        let chunk = self.lua.load(text).set_name(format!("={}", error::OWN_CHUNK));
+        let chunk = chunk.set_environment(self.lua.create_table()?).into_function()?;
+        let (raw, base): (Table, Table) = (self.shared.raw_get("raw")?, self.shared.raw_get("base")?);
+        chunk.call((&self.shared, raw, base, table, &self.globals))
+    }
+
+    /// Runs a script, as rules are run when they are loaded.
+    pub(super) fn run_script(&self, sources: &Sources) -> Result<(), LoadError> {
+        let text = sources.text(sources.main())?;
+        let chunk = self.lua.load(text).set_name(format!("={}", sources.chunk_name(sources.main())));
+        let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).set_environment(self.environment.clone());
+        self.host.start(None, None);
+        let ran = chunk.into_function().and_then(|chunk| self.run(chunk));
+        ran.map(|_| ()).map_err(|error| load_error(sources, &self.error(&error)))
+    }
+
+    /// Calls a function with a full budget.
+    pub(super) fn call_script(&self, function: &Function, argument: usize) -> Result<(), CallError> {
+        self.host.start(None, None);
+        self.run((function, argument)).map(|_| ()).map_err(|error| self.error(&error))
     }
 
     /// The `after_…` functions, by file and line.
@@ -230,6 +266,11 @@ impl Vm {
     /// Takes the last look of the call that found nothing.
     pub(super) fn take_missed(&self) -> Option<Missed> {
         self.host.snapshot.take_missed()
+    }
+
+    /// Takes the lines that ran.
+    pub(super) fn take_lines(&self) -> Lines {
+        self.host.budget.take_lines()
     }
 
     /// Takes what the call logged.

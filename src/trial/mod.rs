@@ -5,8 +5,12 @@
 //! writes to the journal.
 
 pub mod check;
+pub mod deploy;
 pub mod eval;
 pub mod graph;
 pub mod json;
 pub mod live;
+pub mod recording;
+pub mod replay;
 pub mod show;
+pub mod test;

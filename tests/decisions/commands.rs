@@ -5,7 +5,7 @@ use nowcast::core::record::{Outcome, Speaker};
 use nowcast::core::{Command, Ending, Event, Number};
 use nowcast::yaml::{self, Value};
 
-use crate::story::{configured, delayed, join, launch, nothing, quiet, story, worker};
+use crate::story::{Story, configured, delayed, join, launch, nothing, quiet, story, worker};
 
 #[test]
 fn a_launch_says_its_run() {
@@ -17,6 +17,99 @@ fn a_launch_says_its_run() {
     let again = Some(Number(1));
     let (answer, heard) = manager.asks(Command::Launch { worker: worker("weather"), again });
     assert_eq!(answer.text, format!("weather is launched as run {}, again after #1", heard.run()));
+}
+
+#[test]
+fn a_launch_that_has_to_wait_says_for_what() {
+    let mut manager = configured("{weather: {max running: 1}}", |_, _| Ok(nothing()));
+    let text = |manager: &mut Story, worker, again| {
+        let (answer, heard) = manager.asks(Command::Launch { worker, again });
+        assert!(answer.done && heard.launched.is_empty());
+        answer.text.replace(&answer.numbers[0].to_string(), "ID")
+    };
+    // It is 04:00.
+    for (delay, expected) in [
+        (4_500, "05:15:00"),
+        (86_400, "2026-03-15 04:00:00"),
+        (72_000 - 1, "23:59:59"),
+        (72_000, "2026-03-15 00:00:00"),
+    ] {
+        let said = text(&mut manager, delayed("rivers", delay), None);
+        assert_eq!(said, format!("rivers is launched as run ID; it waits until {expected}"));
+    }
+    manager.wants(worker("weather"));
+    assert_eq!(
+        text(&mut manager, worker("weather"), None),
+        "weather is launched as run ID; it waits: 1 of weather run, and its `max running` is 1"
+    );
+    let hold = manager.holds(Target::All);
+    assert_eq!(
+        text(&mut manager, worker("ssh"), Some(Number(1))),
+        format!("ssh is launched as run ID, again after #1; it waits: hold {hold} of all")
+    );
+}
+
+#[test]
+fn a_release_says_what_waits_all_the_same() {
+    let mut manager = configured("{weather: {max running: 1}}", |_, _| Ok(nothing()));
+    let other = manager.holds(Target::Worker("rivers".into()));
+    let all = manager.holds(Target::All);
+    let runs = [worker("weather"), worker("weather"), worker("rivers"), delayed("ssh", 60)];
+    let runs = runs.map(|worker| manager.wants(worker));
+    let (answer, heard) = manager.asks(Command::Release { what: runs[3] });
+    assert_eq!(
+        (answer.text, heard.launched.len()),
+        (format!("ssh (run {}) waits for its time no more; it waits: hold {all} of all", runs[3]), 0)
+    );
+    let (answer, heard) = manager.asks(Command::Release { what: all });
+    assert_eq!(
+        answer.text,
+        format!(
+            "the hold {all} of all is over; weather {} waits: 1 of weather run, and its `max running` is 1; \
+             rivers {} waits: hold {other} of worker rivers",
+            runs[1], runs[2]
+        )
+    );
+    assert_eq!(heard.runs, [runs[0], runs[3]]);
+    let (answer, _) = manager.asks(Command::Release { what: other });
+    assert_eq!(answer.text, format!("the hold {other} of worker rivers is over"));
+}
+
+#[test]
+fn a_release_names_a_few_of_many_that_wait() {
+    let mut manager = configured("{weather: {max running: 1}}", |_, _| Ok(nothing()));
+    let hold = manager.holds(Target::All);
+    for _ in 0..9 {
+        manager.wants(worker("weather"));
+    }
+    let text = manager.asks(Command::Release { what: hold }).0.text;
+    assert_eq!(text.matches("; weather #").count(), 5, "{text}");
+    assert!(text.ends_with("; and 3 more: nowcast status shows them"), "{text}");
+}
+
+#[test]
+fn what_a_join_lets_go_says_what_it_waits_for() {
+    for is_parked in [false, true] {
+        let mut manager = story(|message, _| {
+            Ok(match message.source.as_str() {
+                "weather" => join(&[], &["rivers", "ssh"]),
+                _ => crate::story::launches(vec![worker("upload"), delayed("mute", 60)]),
+            })
+        });
+        manager.hears("weather", "success", "null");
+        manager.hears("rivers", "success", "null");
+        let what = manager.state.joins.named("weather").expect("open").id;
+        if is_parked {
+            manager.hears("weather", "success", "null");
+        }
+        let hold = manager.holds(Target::Worker("upload".into()));
+        let (answer, heard) = manager.asks(Command::Release { what });
+        let [upload, mute] = answer.numbers[..] else { panic!("two runs: {answer:?}") };
+        let waits = format!(
+            "; upload {upload} waits: hold {hold} of worker upload; mute {mute} waits until 04:01:00"
+        );
+        assert!(answer.text.ends_with(&waits) && heard.launched.is_empty(), "{}", answer.text);
+    }
 }
 
 #[test]

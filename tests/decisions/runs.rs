@@ -327,3 +327,30 @@ fn a_run_keeps_its_folder_from_launch_to_end() {
     assert_eq!(manager.state.runs[&run].folder(), Some(folder.as_str()));
     assert!(matches!(&manager.state.runs[&run].stage, Stage::Ended { launched: Some(_), .. }));
 }
+
+#[test]
+fn a_limit_counts_the_runs_on_all_hosts_and_the_oldest_go_first() {
+    let mut manager = configured("{weather: {max running: 2}}", |_, _| Ok(nothing()));
+    let hold = manager.holds(nowcast::core::hold::Target::All);
+    let wanted = ["localhost", "robot.nibi", "robot.nibi", "localhost", "localhost"].map(|host| {
+        let mut worker = worker("weather");
+        worker.host = host.to_owned();
+        manager.wants(worker)
+    });
+    let other = manager.wants(worker("rivers"));
+    let released = manager.asks(Command::Release { what: hold }).1.runs;
+    assert_eq!(released, [wanted[0], wanted[1], other]);
+    assert_eq!(manager.ends(wanted[1], Ending::Status(0)).runs, [wanted[2]]);
+    assert_eq!(manager.ends(wanted[0], Ending::Status(0)).runs, [wanted[3]]);
+}
+
+#[test]
+fn a_retry_that_waits_for_an_end_keeps_no_other_back() {
+    let mut manager = configured("{weather: {retries: 1, max running: 2}}", |_, _| Ok(nothing()));
+    let run = manager.wants(worker("weather"));
+    manager.hears_of(run, "weather", "failure");
+    let hold = manager.holds(nowcast::core::hold::Target::All);
+    let other = manager.wants(worker("weather"));
+    assert_eq!(manager.asks(Command::Release { what: hold }).1.runs, [other]);
+    assert_eq!(manager.ends(run, Ending::Status(1)).runs.len(), 1);
+}

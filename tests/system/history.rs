@@ -109,6 +109,40 @@ fn the_output_of_a_run_is_shown_and_followed_to_its_end() {
 }
 
 #[test]
+fn following_ends_when_the_journal_says_so_or_the_folder_is_gone() {
+    let script = "echo begun; while [ ! -e go ]; do sleep 0.05; done";
+    let mut system =
+        system().section(&format!("workers: {{awaken: {{command: [sh, -c, '{script}']}}}}")).start();
+    let follow = |system: &mut System, run: &str| {
+        let command = system.command(&["tail", "-f", run]);
+        system.spawn("tail", command);
+    };
+    system.operate(&["launch", "awaken"]);
+    let run = wait_for_runs(&system, "awaken", &["running"]).remove(0);
+    let number = run["number"].to_string();
+    let output = std::path::PathBuf::from(run["output"].as_str().expect("a path"));
+    let folder = output.parent().expect("a folder");
+    follow(&mut system, &number);
+    system.wait_for_log("tail", "begun");
+    std::fs::remove_dir_all(folder).expect("it can be removed");
+    assert!(system.wait_for_end("tail").success());
+    std::fs::write(system.path("go"), "").expect("the word to go on");
+    wait_for_runs(&system, "awaken", &["failed"]);
+    let (status, text) = system.operation(&["tail", "-f", &number]);
+    assert_eq!(status, Some(1));
+    assert!(text.contains(&format!("run #{number} has no output that could be read")), "{text}");
+    assert!(text.contains("it ended, and the operating system does not say how"), "{text}");
+
+    system.operate(&["hold", "--all"]);
+    system.operate(&["launch", "awaken"]);
+    let number = wait_for_runs(&system, "awaken", &["waiting", "failed"])[0]["number"].to_string();
+    follow(&mut system, &number);
+    system.operate(&["drop", &number]);
+    assert_eq!(system.wait_for_end("tail").code(), Some(1));
+    system.wait_for_log("tail", &format!("run #{number} was never launched"));
+}
+
+#[test]
 fn output_that_is_not_there_is_said_with_what_to_do() {
     let system = system().start();
     assert!(system.operation(&["tail", "awaken"]).1.contains("no run of awaken is known"));

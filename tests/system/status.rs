@@ -148,6 +148,7 @@ fn what_is_parked_or_overdue_soon_or_refused_needs_attention() {
     system.send("rivers", "success", "null");
     let text = system.operation(&["status"]).1;
     assert!(line(&text, "RULES").contains("next_workers.lua"), "{text}");
+    assert!(line(&text, "RULES").contains("nowcast rules check"), "{text}");
     assert!(attention(&system).contains(&"rules".to_owned()));
 }
 

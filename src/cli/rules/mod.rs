@@ -1,8 +1,11 @@
 //! `nowcast rules`: the rules before they go live.
 
 mod check;
+mod deploy;
 mod eval;
 mod graph;
+mod replay;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +31,12 @@ enum Command {
     Eval(eval::Args),
     /// Show who launches whom
     Graph(graph::Args),
+    /// Run the rules' own tests
+    Test(test::Args),
+    /// Put the messages of the past through rules and show what would be launched otherwise
+    Replay(replay::Args),
+    /// Put edited rules in force once they pass: they load, and no rule fails that did not
+    Deploy(deploy::Args),
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -35,6 +44,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Graph(args) => graph::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Deploy(args) => deploy::run(args),
     }
 }
 

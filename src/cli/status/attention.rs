@@ -128,7 +128,7 @@ pub(super) fn of_rules(open: &Open) -> Option<Attention> {
         about: "refused".to_owned(),
         since: None,
         text: format!("{kept}: {reason}"),
-        help: Some("repair the file; it is loaded as soon as it is saved".to_owned()),
+        help: Some("nowcast rules check; the repaired file is loaded as soon as it is saved".to_owned()),
     })
 }
 

@@ -7,9 +7,10 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use std::{fs, io, thread};
+use std::{io, thread};
 
 use super::error::JournalError;
+use crate::launch::process::ProcessIdentity;
 
 /// How long the lock of a dead manager is waited for. One that is killed while it starts a program leaves it to
 /// that program's process, which lets go of it when it becomes the program.
@@ -81,8 +82,6 @@ fn number(file: &File, name: &str) -> io::Result<Option<u64>> {
 
 /// Whether a process runs. One that nobody has waited for yet does not.
 fn is_alive(pid: u32) -> bool {
-    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let stat = String::from_utf8_lossy(&stat);
-    // The program's name stands in parentheses and may contain some.
-    stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.trim_start().starts_with(['Z', 'X']))
+    let process = i32::try_from(pid).map(ProcessIdentity::of);
+    process.is_ok_and(|process| process.is_ok_and(|process| process.is_alive()))
 }

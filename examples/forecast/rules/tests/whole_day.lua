@@ -1,0 +1,77 @@
+-- A whole day, from its first download to its end.
+
+local function ends()
+  return {
+    download_weather = function(run)
+      return { type = "success " .. run.args[1], after = "12m" }
+    end,
+    grid_weather = function(run)
+      return { type = "success " .. run.args[1], after = "4m" }
+    end,
+    collect_river_data = function(run)
+      return { payload = { [run.args[1]] = 100 }, after = "20s" }
+    end,
+    make_forcing = { payload = { date = "2026-03-14" }, after = "3m" },
+    run_model = function(run)
+      return { type = "success " .. run.args[1], payload = { [run.args[1]] = { date = run.args[2] } }, after = "90m" }
+    end,
+    make_plots = function(run)
+      return { type = "success " .. run.args[1] }
+    end,
+    archive = function(run)
+      return { type = "success " .. run.args[1] }
+    end,
+  }
+end
+
+describe("a whole day", function()
+  before_each(function()
+    at("2026-03-14 00:05")
+    config{ schedule = { ["weather every"] = "6h" } }
+  end)
+
+  it("ends with web pages and rotated logs", function()
+    local day = run_day{ start = { "download_weather 00" }, ends = ends() }
+    day:expect_order{
+      "download_weather 00",
+      "download_weather 06 (delay 6h)",
+      "make_forcing 2026-03-14",
+      "upload_forcing localhost 2026-03-14",
+      "run_model nowcast 2026-03-14",
+      "run_model forecast 2026-03-14",
+      "publish_pages 2026-03-14",
+      "grid_weather 18 2026-03-14",
+      "rotate_logs",
+      "clear_checklist",
+    }
+    day:expect_times("download_weather", 4)
+    day:expect_times("collect_river_data", 5)
+    expect_nothing_waits()
+  end)
+
+  it("goes on without the rivers that are silent", function()
+    local how = ends()
+    how.collect_river_data = { type = "failure", after = "1s" }
+    local day = run_day{ start = { "download_weather 00" }, ends = how }
+    day:expect_times("publish_pages", 1)
+  end)
+
+  it("tries a failed download again", function()
+    local how, attempts = ends(), 0
+    how.download_weather = function(run)
+      attempts = attempts + 1
+      return { type = attempts == 1 and "failure" or "success " .. run.args[1], after = "12m" }
+    end
+    local day = run_day{ start = { "download_weather 00" }, ends = how }
+    day:expect_times("download_weather", 5)
+    day:expect_times("publish_pages", 1)
+  end)
+
+  it("has no forecast when the model dies in silence", function()
+    local how = ends()
+    how.run_model = { exit = 1, after = "10m" }
+    local day = run_day{ start = { "download_weather 00" }, ends = how }
+    day:expect_times("run_model", 1)
+    day:expect_never("publish_pages")
+  end)
+end)

@@ -1,0 +1,131 @@
+//! `nowcast rules test`: the user's tests of the rules.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::Which;
+use crate::cli::{USAGE, operate, print};
+use crate::rules::RuleSet;
+use crate::trial::test::{self, Coverage, TestReport};
+
+/// What a first test looks like.
+const EXAMPLE: &str = "describe(\"after sleep\", function()
+  it(\"wakes up\", function()
+    message(\"sleep\", \"success\", { [\"sleep time\"] = 5 })
+    expect_launches{ \"awaken\" }
+  end)
+end)
+";
+
+/// The tests are the files rules/tests/*.lua.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    which: Which,
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+    /// Only tests whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Only this file of tests; may be given more than once
+    #[arg(long = "file", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Show lines of the rules and message types that no test exercises
+    #[arg(long)]
+    coverage: bool,
+    /// Fail if less of the rules' lines is exercised than that
+    #[arg(long, value_name = "PERCENT")]
+    min_coverage: Option<f64>,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    match report(args) {
+        Ok((report, texts)) => show(args, &report, &texts),
+        Err(error) => {
+            eprintln!("{}", print::clean(&format!("{error:#}")));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The report, and the texts of the rules' files, for the lines that are shown.
+fn report(args: &Args) -> anyhow::Result<(TestReport, Vec<(String, String)>)> {
+    let config = operate::read(&args.which.config.file)?;
+    let set = RuleSet::of(&config);
+    let place = set.place()?;
+    let edited = args.which.rules.as_deref();
+    let has_coverage = args.coverage || args.min_coverage.is_some();
+    let engine = if has_coverage { set.load_noting_lines(edited) } else { set.load(edited) };
+    let engine = engine.context("the rules cannot be used")?;
+    let texts = engine.files().into_iter().map(|file| (file.name, file.text)).collect();
+    let files = if args.files.is_empty() { test::files(&place)? } else { args.files.clone() };
+    if files.is_empty() {
+        let folder = place.with_file_name(test::FOLDER);
+        anyhow::bail!(
+            "there are no tests in {}; a first one, {0}/first.lua, could be:\n\n{EXAMPLE}",
+            folder.display()
+        );
+    }
+    let report = test::run(&Arc::new(config), engine, &place, &files, args.filter.as_deref())?;
+    anyhow::ensure!(
+        !report.tests.is_empty(),
+        "no test's name contains {:?}",
+        args.filter.as_deref().unwrap_or_default()
+    );
+    Ok((report, texts))
+}
+
+fn show(args: &Args, report: &TestReport, texts: &[(String, String)]) -> ExitCode {
+    let too_little = args
+        .min_coverage
+        .zip(report.coverage.as_ref())
+        .filter(|(least, coverage)| coverage.percent() < *least);
+    let printed = if args.json { print::json(report) } else { print::text(&text(report, texts)) };
+    if let Some((least, coverage)) = too_little {
+        eprintln!(
+            "{:.1} % of the rules' lines are exercised, and {least} % is the least",
+            coverage.percent()
+        );
+        return ExitCode::FAILURE;
+    }
+    if report.failed() > 0 { ExitCode::FAILURE } else { printed }
+}
+
+fn text(report: &TestReport, texts: &[(String, String)]) -> String {
+    let coverage = report.coverage.as_ref().map(|coverage| coverage_text(coverage, texts));
+    format!("{}{}\n{}\n", report.text(|_| true), coverage.unwrap_or_default(), report.summary())
+}
+
+fn coverage_text(coverage: &Coverage, texts: &[(String, String)]) -> String {
+    let mut text = String::from("\ncoverage\n");
+    for file in &coverage.files {
+        let _ = writeln!(
+            text,
+            "  {:5.1} %  {} ({} of {} lines)",
+            file.percent(),
+            file.file,
+            file.ran,
+            file.lines
+        );
+        let source = texts.iter().find(|(name, _)| *name == file.file).map_or("", |(_, text)| text.as_str());
+        for range in &file.missed {
+            for (number, line) in
+                (1_usize..).zip(source.lines()).skip(range.from - 1).take(range.to + 1 - range.from)
+            {
+                let _ = writeln!(text, "           {number:4} | {line}");
+            }
+        }
+    }
+    if !coverage.never_sent.is_empty() {
+        text += "  message types that no test sends:\n";
+        for (worker, r#type) in &coverage.never_sent {
+            let _ = writeln!(text, "           {worker} ({type})");
+        }
+    }
+    text
+}

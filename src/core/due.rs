@@ -1,0 +1,91 @@
+//! What is due: time limits, joins and holds whose time is over, and runs that ended in silence.
+//!
+//! A launch whose time has come is not here: [`Decision::admit`] finds it at the end of each event.
+
+use super::decide::Decision;
+use super::effect::Effect;
+use super::joins::Join;
+use super::messages::Incoming;
+use super::record::{Change, Speaker, What};
+use super::run::{Run, Stage, ToldToEnd};
+use super::state::REPORT_GRACE;
+use crate::logging::Level;
+use crate::message::Message;
+use crate::yaml::Value;
+
+impl Decision<'_> {
+    /// Does everything that is due by now.
+    pub(super) fn due(&mut self) {
+        self.begin();
+        self.pass_time_limits();
+        self.park_overdue_joins();
+        self.end_holds();
+        self.finish_if_changed(What::Due);
+        self.report_silent_ends();
+    }
+
+    fn pass_time_limits(&mut self) {
+        let now = self.timestamp();
+        let is_over = |run: &&Run| self.state.time_limit(run).is_some_and(|limit| limit <= now);
+        let over: Vec<Run> = self.state.runs.running().filter(is_over).cloned().collect();
+        for mut run in over {
+            self.alarm(format!(
+                "{} (run {}) runs longer than its timeout and is ended",
+                run.worker.name(),
+                run.id
+            ));
+            self.effects.push(Effect::EndRun(run.id));
+            run.told_to_end = Some(ToldToEnd::TimeLimit);
+            self.change(Change::Run(Box::new(run)));
+        }
+    }
+
+    fn park_overdue_joins(&mut self) {
+        let now = self.timestamp();
+        let is_over = |join: &&Join| join.deadline.is_some_and(|deadline| deadline <= now);
+        let over: Vec<Join> = self.state.joins.open().filter(is_over).cloned().collect();
+        for join in over {
+            if join.launches().is_empty() {
+                self.alarm(format!("the join of {} is overdue: {} did not come", join.name, join.wants()));
+            }
+            self.park_join(
+                &join,
+                &format!("the join of {} is overdue: {} did not come", join.name, join.wants()),
+            );
+        }
+    }
+
+    fn end_holds(&mut self) {
+        let now = self.timestamp();
+        let over: Vec<_> = self
+            .state
+            .holds
+            .values()
+            .filter(|hold| hold.until.is_some_and(|until| until <= now))
+            .cloned()
+            .collect();
+        for hold in over {
+            self.log(Level::INFO, format!("the hold {} of {} is over", hold.id, hold.target));
+            self.change(Change::HoldReleased(hold.id));
+        }
+    }
+
+    /// Makes the `crash` of each run that ended some time ago without a report.
+    fn report_silent_ends(&mut self) {
+        let now = self.timestamp();
+        let is_silent =
+            |run: &&Run| run.report.is_none() && run.ended_at().is_some_and(|at| at + REPORT_GRACE <= now);
+        let silent: Vec<Run> = self.state.runs.ended().filter(is_silent).cloned().collect();
+        for run in silent {
+            let Stage::Ended { ending, .. } = &run.stage else { continue };
+            let name = run.worker.name();
+            self.alarm(format!(
+                "{name} (run {}) {ending} without a report; its crash is reported for it",
+                run.id
+            ));
+            let mut message = Message::new(name, "crash", Value::Null);
+            message.run = Some(run.id.0.to_string());
+            self.message(Incoming::made(message, Speaker::Manager, Some(run.id)));
+        }
+    }
+}

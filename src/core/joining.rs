@@ -1,0 +1,98 @@
+//! What decisions do to joins: they are opened, messages count in them, and they close or are parked.
+//!
+//! What a join lets go of is launched like everything else; nothing here launches.
+
+use super::decide::Decision;
+use super::joins::{Join, WaitingLaunch, list};
+use super::launches::later;
+use super::parked::{Parked, ParkedWhat};
+use super::record::Change;
+use super::rules::JoinRequest;
+use super::run::Number;
+use crate::logging::Level;
+use crate::message::Message;
+
+impl Decision<'_> {
+    /// Opens a join. One of the same name that was still open is parked, unless nothing waited in it: then
+    /// it is replaced in silence, for nothing is lost.
+    pub(super) fn open_join(&mut self, worker: &str, request: JoinRequest) {
+        let name = request.name.unwrap_or_else(|| worker.to_owned());
+        if let Some(before) = self.state.joins.named(&name).cloned() {
+            let reason =
+                format!("the join of {name} was opened again before {} had finished", before.wants());
+            self.park_join(&before, &reason);
+        }
+        let deadline = request.timeout.map(|timeout| later(self.timestamp(), timeout));
+        let join = Join {
+            id: self.next_number(),
+            name,
+            wait_for: request.wait_for,
+            waiting: Vec::new(),
+            launch: request.launch,
+            opened_by: self.number,
+            counted: Vec::new(),
+            deadline,
+        };
+        self.log(Level::DEBUG, format!("race condition management activated: {join}"));
+        self.change(Change::Join(join));
+    }
+
+    /// Closes a join and parks what waited in it.
+    pub(super) fn park_join(&mut self, join: &Join, reason: &str) {
+        self.change(Change::JoinClosed(join.id));
+        let launches = join.launches();
+        if launches.is_empty() {
+            return;
+        }
+        let id = join.id;
+        let shown = list(launches.iter().map(|launch| &launch.worker));
+        self.alarm(format!(
+            "{reason}; parked, not launched: {shown}; nowcast release {0} launches them, nowcast drop {0} does not",
+            id.0
+        ));
+        let what = ParkedWhat::Launches { join: join.name.clone(), launches };
+        self.change(Change::Parked(Parked { id, at: self.now.clone(), reason: reason.to_owned(), what }));
+    }
+
+    /// Counts a message in the joins that wait for it, and lets its launches wait in the oldest of them. Answers
+    /// what the joins that are complete now let go. `counted_as` is the number under which it has counted already,
+    /// if it has.
+    pub(super) fn count_in_joins(
+        &mut self,
+        message: &Message,
+        launches: &mut Vec<WaitingLaunch>,
+        counted_as: Option<Number>,
+    ) -> Vec<WaitingLaunch> {
+        let mut released = Vec::new();
+        let may_concern = |join: &&Join| match counted_as {
+            // One that its own rule opened just now is counted in like any other.
+            Some(number) if join.opened_by != self.number => join.counted.contains(&number),
+            _ => join.waits_for(&message.source, &message.r#type).is_some(),
+        };
+        let joins: Vec<Join> = self.state.joins.open().filter(may_concern).cloned().collect();
+        for mut join in joins {
+            let has_counted = counted_as.is_some() && join.opened_by != self.number;
+            if has_counted && launches.is_empty() {
+                continue;
+            }
+            if !has_counted {
+                join.count(self.number, &message.source, &message.r#type);
+            }
+            join.waiting.append(launches);
+            let source = &message.source;
+            let text = format!("{source} finished and race condition management updated: {join}");
+            self.log(Level::DEBUG, text);
+            if join.is_complete() {
+                let launches = join.launches();
+                let shown = list(launches.iter().map(|launch| &launch.worker));
+                let text = format!("race condition management ended; next workers released: {shown}");
+                self.log(Level::DEBUG, text);
+                released.extend(launches);
+                self.change(Change::JoinClosed(join.id));
+            } else {
+                self.change(Change::Join(join));
+            }
+        }
+        released
+    }
+}

@@ -1,0 +1,115 @@
+//! What no test exercised: lines of the rules, and message types that were never sent.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::rules::Engine;
+
+/// What the tests exercised.
+#[derive(Debug, Clone, Serialize)]
+pub struct Coverage {
+    /// The rules' files.
+    pub files: Vec<FileCoverage>,
+    /// Registered message types that reach rules and that no test sent, with their workers.
+    pub never_sent: Vec<(String, String)>,
+}
+
+/// What the tests exercised of a file.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileCoverage {
+    /// Its name inside the rules' folder.
+    pub file: String,
+    /// How many of its lines are code.
+    pub lines: usize,
+    /// How many of them ran.
+    pub ran: usize,
+    /// Those that did not.
+    pub missed: Vec<Range>,
+}
+
+/// Lines that follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Range {
+    /// The first.
+    pub from: usize,
+    /// The last.
+    pub to: usize,
+}
+
+impl Coverage {
+    /// The part of all lines that ran, in percent; all if there are none.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        let sum = |count: fn(&FileCoverage) -> usize| self.files.iter().map(count).sum();
+        percent(sum(|file| file.ran), sum(|file| file.lines))
+    }
+}
+
+impl FileCoverage {
+    /// The part of its lines that ran, in percent.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        percent(self.ran, self.lines)
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "no rules have 2^52 lines")]
+fn percent(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 100.0 } else { 100.0 * part as f64 / whole as f64 }
+}
+
+/// What an engine's lines and the messages sent leave out; `None` if it notes no lines.
+pub(super) fn of(engine: &Engine, config: &Config, sent: &BTreeSet<(String, String)>) -> Option<Coverage> {
+    let lines = engine.lines();
+    if lines.is_empty() {
+        return None;
+    }
+    let files = lines.into_iter().map(|(file, code, ran)| FileCoverage {
+        file,
+        lines: code.len(),
+        ran: ran.len(),
+        missed: ranges(&code, &ran),
+    });
+    let registered = config.registry.workers.iter().flat_map(|(worker, registered)| {
+        registered.messages.keys().map(move |r#type| (worker.clone(), r#type.clone()))
+    });
+    let never_sent = registered.filter(|pair| reaches_rule(&pair.1) && !sent.contains(pair)).collect();
+    Some(Coverage { files: files.collect(), never_sent })
+}
+
+/// Whether a message of that type reaches its rule: the manager answers the others itself.
+fn reaches_rule(r#type: &str) -> bool {
+    !matches!(r#type, "need" | "clear checklist")
+}
+
+/// The lines of code that did not run; those between two of them that are no code are part of the range.
+fn ranges(code: &BTreeSet<usize>, ran: &BTreeSet<usize>) -> Vec<Range> {
+    let mut ranges: Vec<Range> = Vec::new();
+    let mut goes_on = false;
+    for line in code {
+        if ran.contains(line) {
+            goes_on = false;
+            continue;
+        }
+        match ranges.last_mut().filter(|_| goes_on) {
+            Some(range) => range.to = *line,
+            None => ranges.push(Range { from: *line, to: *line }),
+        }
+        goes_on = true;
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_did_not_run_are_put_together() {
+        let code = BTreeSet::from([1, 3, 4, 8, 9]);
+        let ranges = ranges(&code, &BTreeSet::from([1, 8]));
+        assert_eq!(ranges, [Range { from: 3, to: 4 }, Range { from: 9, to: 9 }]);
+    }
+}

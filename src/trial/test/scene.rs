@@ -1,0 +1,369 @@
+//! One test's world: the core with the real rules, a clock that the test turns, and workers that end as it says.
+//!
+//! Nothing here waits, and nothing is launched.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+
+use crate::config::Config;
+use crate::core::checklist::Checklist;
+use crate::core::record::What;
+use crate::core::run::Stage;
+use crate::core::{
+    Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Record, Request, RequestId, RuleCall,
+    Rules, RunId, State, decide,
+};
+use crate::message::Message;
+use crate::rules::Engine;
+use crate::trial::show;
+use crate::yaml::{Map, Value};
+
+/// As many events as a day may have: rules that launch one another without end never finish.
+const MOST_EVENTS: usize = 20_000;
+
+/// Message types that tests have sent, with their workers.
+pub type Sent = Rc<RefCell<std::collections::BTreeSet<(String, String)>>>;
+
+/// What came of the last message.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The worker and the message type.
+    pub message: (String, String),
+    /// Why its rule failed.
+    pub error: Option<String>,
+    /// What is launched now, or when its time comes: what waits in a join is not.
+    pub launches: Vec<NextWorker>,
+    /// The join that its rule opened.
+    pub join: Option<JoinRequest>,
+    /// What was logged.
+    pub log: Vec<String>,
+    /// Where the rule is.
+    pub place: Option<String>,
+}
+
+/// A run that began.
+#[derive(Debug, Clone)]
+pub struct Began {
+    /// Its number.
+    pub run: RunId,
+    /// What runs.
+    pub worker: NextWorker,
+    /// When.
+    pub at: ZonedDateTime,
+}
+
+/// How a run ends.
+#[derive(Debug, Clone)]
+pub struct HowItEnds {
+    /// After how long.
+    pub after: SignedDuration,
+    /// The message type that it reports; `None` for an end in silence.
+    pub r#type: Option<String>,
+    /// The payload that it reports.
+    pub payload: Value,
+    /// Its exit status.
+    pub status: i32,
+}
+
+/// What is to come.
+#[derive(Debug)]
+enum Coming {
+    Launch(NextWorker),
+    End(RunId, HowItEnds),
+    Killed(RunId),
+}
+
+/// A test's world.
+pub struct Scene {
+    state: State,
+    now: ZonedDateTime,
+    rules: Recorder,
+    looked_at: Timestamp,
+    coming: BTreeMap<(Timestamp, usize), Coming>,
+    /// Begun since they were asked for.
+    pub began: Vec<Began>,
+    /// All that began.
+    pub ran: Vec<Began>,
+    /// Errors of rules, and what was parked, in this world.
+    pub errors: Vec<String>,
+    /// The last message's outcome.
+    pub last: Outcome,
+    events: usize,
+    sent: Sent,
+}
+
+/// The engine, and what it answered last.
+struct Recorder {
+    engine: Rc<Engine>,
+    join: RefCell<Option<JoinRequest>>,
+    place: RefCell<Option<String>>,
+    config: RefCell<Option<Value>>,
+}
+
+impl Rules for Recorder {
+    fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+        let changed = self.config.borrow().clone();
+        let call = self.engine.after(message, changed.as_ref().unwrap_or(config), checklist, now);
+        *self.join.borrow_mut() = call.result.as_ref().ok().and_then(|answer| answer.join.clone());
+        self.place.borrow_mut().clone_from(&call.place);
+        call
+    }
+}
+
+impl Scene {
+    /// An empty checklist at a moment; nothing runs.
+    #[must_use]
+    pub fn new(config: &Arc<Config>, engine: &Rc<Engine>, now: ZonedDateTime, sent: &Sent) -> Self {
+        Self {
+            state: State::new(Arc::clone(config), Checklist::default()),
+            looked_at: now.timestamp(),
+            now,
+            rules: Recorder {
+                engine: Rc::clone(engine),
+                join: RefCell::default(),
+                place: RefCell::default(),
+                config: RefCell::default(),
+            },
+            coming: BTreeMap::new(),
+            began: Vec::new(),
+            ran: Vec::new(),
+            errors: Vec::new(),
+            last: Outcome::default(),
+            events: 0,
+            sent: Rc::clone(sent),
+        }
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> &ZonedDateTime {
+        &self.now
+    }
+
+    /// Turns the clock; what is due by then is not done.
+    pub fn set_now(&mut self, now: ZonedDateTime) {
+        self.looked_at = now.timestamp();
+        self.now = now;
+    }
+
+    /// The checklist.
+    #[must_use]
+    pub fn checklist(&self) -> Value {
+        self.state.checklist.to_value()
+    }
+
+    /// Puts another checklist in the place of this one.
+    pub fn set_checklist(&mut self, checklist: Map) {
+        self.state.checklist = Checklist::new(checklist);
+    }
+
+    /// The configuration as rules see it.
+    #[must_use]
+    pub fn config(&self) -> Value {
+        self.rules.config.borrow().clone().unwrap_or_else(|| self.state.config.value.clone())
+    }
+
+    /// Puts another configuration in the place of that which rules see.
+    pub fn set_config(&mut self, config: Value) {
+        *self.rules.config.borrow_mut() = Some(config);
+    }
+
+    /// The joins that are open, and what waits in each.
+    #[must_use]
+    pub fn open_joins(&self) -> Vec<(String, Vec<NextWorker>)> {
+        let joins = self.state.joins.open();
+        joins
+            .map(|join| {
+                let waiting = join.launches().into_iter().map(|launch| launch.worker).collect();
+                (format!("{} needs {}", join.name, join.wants()), waiting)
+            })
+            .collect()
+    }
+
+    /// A worker's message.
+    ///
+    /// # Errors
+    /// The message registry does not have it.
+    pub fn message(&mut self, source: &str, r#type: &str, payload: Value) -> Result<(), String> {
+        self.is_registered(source, r#type)?;
+        let message = Message::new(source, r#type, payload);
+        self.report(message)
+    }
+
+    fn report(&mut self, message: Message) -> Result<(), String> {
+        self.sent.borrow_mut().insert((message.source.clone(), message.r#type.clone()));
+        self.last =
+            Outcome { message: (message.source.clone(), message.r#type.clone()), ..Outcome::default() };
+        let request = RequestId(0);
+        let body = message.encode().into_bytes();
+        self.happens(Event::Request(Request { request, ticket: None, body, message: Ok(message) }))
+    }
+
+    /// Whether a worker may send such a message.
+    fn is_registered(&self, source: &str, r#type: &str) -> Result<(), String> {
+        let workers = &self.state.config.registry.workers;
+        let Some(worker) = workers.get(source) else {
+            return Err(format!(
+                "{source} is not in the message registry; the workers there are: {}",
+                names(workers.keys())
+            ));
+        };
+        if worker.messages.contains_key(r#type) {
+            return Ok(());
+        }
+        Err(format!(
+            "{source} has no message type {type:?} in the message registry; its types are: {}",
+            names(worker.messages.keys())
+        ))
+    }
+
+    /// Something happens, and what the manager does about it is done, as far as it concerns this world.
+    fn happens(&mut self, event: Event) -> Result<(), String> {
+        self.events += 1;
+        if self.events > MOST_EVENTS {
+            return Err(format!("more than {MOST_EVENTS} events: do rules launch one another without end?"));
+        }
+        self.rules.join.take();
+        self.rules.place.take();
+        for effect in decide(&mut self.state, event, &self.rules, &self.now) {
+            match effect {
+                Effect::Log(line) => self.last.log.push(line.text),
+                Effect::Journal(record) => self.note(&record),
+                Effect::Launch { run, worker, .. } => {
+                    let began = Began { run, worker, at: self.now.clone() };
+                    self.began.push(began.clone());
+                    self.ran.push(began);
+                }
+                Effect::EndRun(run) => {
+                    self.coming.retain(|_, coming| !matches!(coming, Coming::End(of, _) if *of == run));
+                    self.comes(self.now.timestamp(), Coming::Killed(run));
+                }
+                _ => {}
+            }
+        }
+        self.last.join = self.rules.join.take();
+        self.last.place = self.rules.place.take();
+        Ok(())
+    }
+
+    fn note(&mut self, record: &Record) {
+        let mut wanted = Vec::new();
+        for change in &record.changes {
+            match change {
+                // Numbers are given in order: a higher one was made by this event.
+                Change::Run(run) if run.id > record.number && run.retry_of.is_none() => wanted.push(run),
+                Change::Parked(parked) => self.errors.push(parked.reason.clone()),
+                _ => {}
+            }
+        }
+        wanted.sort_by_key(|run| run.id);
+        self.last.launches.extend(wanted.into_iter().map(|run| run.worker.clone()));
+        if let What::Message(message) = &record.what
+            && let crate::core::record::Outcome::RuleFailed(why)
+            | crate::core::record::Outcome::NoFunction(why) = &message.outcome
+        {
+            self.last.error = Some(why.clone());
+        }
+    }
+
+    fn comes(&mut self, at: Timestamp, what: Coming) {
+        let number = self.coming.len() + self.events + self.ran.len();
+        let number = (number..).find(|number| !self.coming.contains_key(&(at, *number))).unwrap_or(number);
+        self.coming.insert((at, number), what);
+    }
+
+    /// Launches a worker as an operator would, at a moment.
+    pub fn start(&mut self, worker: NextWorker, at: Timestamp) {
+        self.comes(at, Coming::Launch(worker));
+    }
+
+    /// Says how a run that began ends.
+    ///
+    /// # Errors
+    /// The message registry does not have its message.
+    pub fn ends(&mut self, run: RunId, how: HowItEnds) -> Result<(), String> {
+        let worker =
+            self.ran.iter().find(|began| began.run == run).map(|began| began.worker.name().to_owned());
+        if let (Some(worker), Some(r#type)) = (worker, &how.r#type) {
+            self.is_registered(&worker, r#type)?;
+        }
+        let at = self.now.timestamp().checked_add(how.after).unwrap_or(Timestamp::MAX);
+        self.comes(at, Coming::End(run, how));
+        Ok(())
+    }
+
+    /// Goes on to the next thing that happens; `false` if nothing does until a moment.
+    ///
+    /// # Errors
+    /// There is no end to it.
+    pub fn go_on(&mut self, until: Timestamp) -> Result<bool, String> {
+        let coming = self.coming.first_key_value().map(|((at, _), _)| *at);
+        let due = self.state.next_due(self.looked_at);
+        let Some(next) = coming.into_iter().chain(due).min().filter(|next| *next <= until) else {
+            return Ok(false);
+        };
+        let next = next.max(self.now.timestamp());
+        self.now = next.to_zoned_datetime(self.now.time_zone().clone());
+        if due.is_some_and(|due| due <= next)
+            && coming.is_none_or(|coming| coming > next || due <= Some(coming))
+        {
+            self.looked_at = next;
+            self.happens(Event::Due)?;
+            return Ok(true);
+        }
+        let Some((_, coming)) = self.coming.pop_first() else { return Ok(true) };
+        match coming {
+            Coming::Launch(worker) => {
+                let command = Command::Launch { worker, again: None };
+                let user = "the test".to_owned();
+                self.happens(Event::Command { call: None, user, command, checklist_then: None })?;
+            }
+            Coming::Killed(run) => self.happens(Event::RunEnded { run, ending: Ending::Killed(15) })?,
+            Coming::End(run, how) => {
+                let worker = self
+                    .ran
+                    .iter()
+                    .find(|began| began.run == run)
+                    .map(|began| began.worker.name().to_owned());
+                if let (Some(worker), Some(r#type)) = (worker, how.r#type) {
+                    let mut message = Message::new(worker, r#type, how.payload);
+                    message.run = Some(run.0.to_string());
+                    self.report(message)?;
+                }
+                self.happens(Event::RunEnded { run, ending: Ending::Status(how.status) })?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// The types that a worker may report, for a person.
+    #[must_use]
+    pub fn types_of(&self, worker: &str) -> Vec<String> {
+        self.state
+            .config
+            .registry
+            .workers
+            .get(worker)
+            .map_or_else(Vec::new, |worker| worker.messages.keys().cloned().collect())
+    }
+
+    /// What waits: joins, and runs for their time, for a person.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<String> {
+        let joins = self.open_joins().into_iter().map(|(join, waiting)| match waiting.len() {
+            0 => format!("the join of {join}"),
+            count => format!("the join of {join}, and {count} launches wait in it"),
+        });
+        let runs = self.state.runs.values().filter(|run| matches!(run.stage, Stage::Waiting { .. }));
+        let runs = runs.map(|run| format!("{} waits to be launched", show::launch(&run.worker)));
+        joins.chain(runs).collect()
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(String::as_str).collect::<Vec<_>>().join(", ")
+}
