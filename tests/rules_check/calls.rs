@@ -158,7 +158,7 @@ fn the_number_of_calls_is_bounded() {
     for worker in &workers {
         system = system.worker(worker);
     }
-    let keys: String = (1..50).map(|number| format!("k{number}: 1\n")).collect();
+    let keys = (1..50).map(|number| format!("k{number}: 1\n")).collect::<Vec<_>>().concat();
     let (status, text) = check(&system.file("checklist.yaml", keys).prepare(), &[]);
     let closing = ", 20,000 calls, 0 recorded messages (there was more to call; the rest was left out): 0 errors, 0 warnings\n";
     assert!(text.ends_with(closing), "{text}");

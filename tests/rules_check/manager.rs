@@ -25,7 +25,7 @@ fn problems_are_told_at_each_reload_and_refuse_nothing() {
     let before = system.log("manager").matches("there is no name").count();
     system.works();
     assert_eq!(before, system.log("manager").matches("there is no name").count());
-    let names: String = (0..30).map(|number| format!("unknown_{number},")).collect();
+    let names = (0..30).map(|number| format!("unknown_{number}")).collect::<Vec<_>>().join(", ");
     system.write_rules(&rules(&format!("function after_sleep(msg) local t = {{ {names} }} return {{}} end")));
     system.works();
     system.wait_for_log(

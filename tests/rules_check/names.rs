@@ -87,13 +87,13 @@ fn a_global_written_in_a_function_is_an_error() {
          function after_awaken() reslt = {{}} return reslt end\n{OTHERS}"
     );
     let (status, text) = check(&with_rules(&rules).prepare(), &["--no-run"]);
-    let expected = r#"error: the global `count` cannot be set while a rule runs
+    let expected = r"error: the global `count` cannot be set while a rule runs
  --> rules/next_workers.lua:3:3
 3 |   count = count + 1
   |   ^^^^^
   = write `local` before its first use, and keep what the next rule needs in the checklist
 
-"#;
+";
     assert!(text.starts_with(expected), "{text}");
     assert!(text.contains("error: the global `reslt` cannot be set"), "{text}");
     assert_eq!(status, 1);
@@ -105,7 +105,7 @@ fn workers_and_functions_must_fit() {
         "function after_slep() return {{}} end\nfunction after_awaken() return {{}} end\n{OTHERS}function after_unheard_of() end\n"
     );
     let (status, text) = check(&with_rules(&rules).prepare(), &[]);
-    let expected = r#"error: the registered worker `sleep` has no function `after_sleep`
+    let expected = r"error: the registered worker `sleep` has no function `after_sleep`
 --> rules/next_workers.lua
  = its messages, `success` for instance, would lead to nothing
  = is it `after_slep`, which belongs to no registered worker?
@@ -123,7 +123,7 @@ warning: `after_unheard_of` is never called: no worker `unheard_of` is registere
   = add the worker under `message registry: workers:`, or remove the function
 
 6 rules, 14 message types, 22 calls, 0 recorded messages: 1 error, 2 warnings
-"#;
+";
     assert_eq!((status, text.as_str()), (1, expected));
 }
 

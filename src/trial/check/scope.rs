@@ -13,6 +13,9 @@ use full_moon::ast::{
 };
 use full_moon::tokenizer::{TokenReference, TokenType};
 
+/// So many operators need no stack of their own: with the 200 levels to which Lua bounds all other nesting they took
+/// less than 2 MB of a main thread's 8. A new thread costs more than the whole file.
+const FEW_OPERATORS: usize = 2_000;
 /// The stack for a file of no length, in bytes.
 const STACK: usize = 16 << 20;
 /// The stack for each byte of a file: `1+1+1…` nests a level every two bytes.
@@ -46,6 +49,9 @@ pub(super) struct Globals {
 /// # Errors
 /// Why it could not be read.
 pub(super) fn globals(text: &str) -> Result<Globals, String> {
+    if operators(text) < FEW_OPERATORS {
+        return of_text(text);
+    }
     // The parser, and the end of its tree, go as deep as the text does.
     let stack = STACK + text.len().saturating_mul(STACK_PER_BYTE);
     thread::scope(|scope| {
@@ -56,6 +62,12 @@ pub(super) fn globals(text: &str) -> Result<Globals, String> {
             .map_err(|error| format!("no thread to read it with: {error}"))?;
         reader.join().map_err(|_| "the parser gave up".to_owned())?
     })
+}
+
+/// At least as many as there are binary operators, whose chains are the only thing that Lua nests without a bound.
+fn operators(text: &str) -> usize {
+    let signs = text.bytes().filter(|byte| b"+-*/%^~&|<>".contains(byte)).count();
+    ["..", "==", "and", "or"].iter().fold(signs, |sum, operator| sum + text.matches(operator).count())
 }
 
 fn of_text(text: &str) -> Result<Globals, String> {
@@ -323,5 +335,50 @@ fn member(index: &Index) -> Option<Name> {
             }
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(names: &[Name]) -> Vec<&str> {
+        names.iter().map(|name| name.text.as_str()).collect()
+    }
+
+    #[test]
+    fn a_name_is_local_from_its_statement_on_to_the_end_of_its_block() {
+        let found = globals(
+            "local a = a\ndo local b = a end\nreturn b, function(c, ...) return c, d end, { e = f, [g] = 1 }",
+        )
+        .unwrap();
+        assert_eq!(texts(&found.reads), ["a", "b", "d", "f", "g"]);
+        let found = globals("local function f() return f end local g = function() return g end").unwrap();
+        assert_eq!(texts(&found.reads), ["g"]);
+        let found = globals("repeat local done until done for i = i, 1 do x = i end for k in k do y = k end");
+        assert_eq!(texts(&found.unwrap().reads), ["i", "k"]);
+    }
+
+    #[test]
+    fn writes_are_told_apart_by_where_they_are() {
+        let found =
+            globals("a = 1\nif x then b, t.c = 1 end\nfunction d() e = 1 function f() end end").unwrap();
+        assert_eq!(texts(&found.defined), ["a", "b", "d"]);
+        assert_eq!(texts(&found.written_in_functions), ["e", "f"]);
+        assert_eq!(texts(&found.reads), ["x", "t"]);
+    }
+
+    #[test]
+    fn fields_that_are_read_are_told_with_their_global() {
+        let found =
+            globals("t.a = t.b.c\nlocal s s.d()\nt['e'](t[f])\nt.g.h = 1\nfunction u.v() end").unwrap();
+        let members: Vec<String> =
+            found.members.iter().map(|(name, member)| format!("{name}.{}", member.text)).collect();
+        assert_eq!(members, ["t.b", "t.e", "t.g"]);
+    }
+
+    #[test]
+    fn what_is_no_lua_is_said() {
+        assert!(globals("x = = 1").is_err());
     }
 }
