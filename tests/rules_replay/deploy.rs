@@ -12,7 +12,8 @@ fn rules(arg: &str) -> String {
 function after_sleep(msg, config, checklist)
   return {{ NextWorker('awaken', {{ '{arg}', rivers.name }}, {{ delay = '10h' }}) }}
 end
-function after_keyless() return {{}} end
+local function nothing() return {{}} end
+after_keyless, after_awaken, after_clear_checklist, after_rotate_logs = nothing, nothing, nothing, nothing
 "
     )
 }
@@ -36,7 +37,10 @@ fn rules_that_pass_are_in_force_and_undo_brings_those_of_before_back() {
     let text = timeless(&system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]));
     let expected = "\
 load: passed
-    2 rules in trial/edited.lua
+    5 rules in trial/edited.lua
+
+check: passed
+    5 rules, 14 message types, 57 calls, 1 recorded message: 0 errors, 0 warnings
 
 test: passed
     the rules have no tests
@@ -50,13 +54,14 @@ replay: passed
 
 --- rules/next_workers.lua (in force)
 +++ rules/next_workers.lua (new)
-@@ -1,5 +1,5 @@
+@@ -1,6 +1,6 @@
  local rivers = require('rivers')
  function after_sleep(msg, config, checklist)
 -  return { NextWorker('awaken', { 'one', rivers.name }, { delay = '10h' }) }
 +  return { NextWorker('awaken', { 'two', rivers.name }, { delay = '10h' }) }
  end
- function after_keyless() return {} end
+ local function nothing() return {} end
+ after_keyless, after_awaken, after_clear_checklist, after_rotate_logs = nothing, nothing, nothing, nothing
 
 the rules are in force as generation 2";
     assert_eq!(text, expected);
@@ -94,6 +99,24 @@ fn modules_beside_the_edited_file_go_with_it_and_undo_takes_them_back() {
 }
 
 #[test]
+fn errors_that_the_rules_in_force_have_as_well_stand_in_nobodys_way() {
+    let half = rules("one").replace("after_keyless, after_awaken", "after_awaken");
+    let edited = half.replace("'one'", "'two'");
+    let system = system()
+        .only_rules(&half)
+        .file("rules/rivers.lua", "return { name = 'fraser' }\n")
+        .file("trial/edited.lua", &edited)
+        .start();
+    let text = system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    assert!(
+        text.contains("check: passed\n    error: the registered worker `keyless` has no function"),
+        "{text}"
+    );
+    assert!(text.contains("\n    the rules in force have the same errors\n"), "{text}");
+    assert_eq!(in_force(&system), edited);
+}
+
+#[test]
 fn rules_that_fail_their_own_tests_are_not_put_in_force() {
     let system = a_system();
     fs::create_dir(system.path("rules/tests")).expect("a folder");
@@ -116,12 +139,13 @@ fn rules_that_fail_their_own_tests_are_not_put_in_force() {
 fn rules_that_fail_where_those_of_then_did_not_are_not_put_in_force() {
     let system = a_system();
     system.send("sleep", "success", "null");
-    fs::write(system.path("trial/edited.lua"), "function after_sleep() error('no') end\n").expect("written");
+    let fails = rules("two").replace("return { Next", "error('no') return { Next");
+    fs::write(system.path("trial/edited.lua"), fails).expect("written");
     let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--yes"]);
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("replay: not passed\n"), "{text}");
     assert!(
-        text.ends_with("not passed: replay; nothing was changed. --force does it all the same\n"),
+        text.ends_with("not passed: check, replay; nothing was changed. --force does it all the same\n"),
         "{text}"
     );
     assert_eq!(in_force(&system), rules("one"));
@@ -142,11 +166,12 @@ fn rules_that_fail_where_those_of_then_did_not_are_not_put_in_force() {
 #[test]
 fn rules_that_the_manager_refuses_are_put_back() {
     let system = a_system();
-    let edited = rules("two").replace("function after_keyless() return {} end", "");
+    let edited = rules("two").replace("after_keyless, after_awaken", "after_awaken");
     fs::write(system.path("trial/edited.lua"), edited).expect("written");
     fs::write(system.path("trial/rivers.lua"), "return { name = 'nile' }\n").expect("written");
-    let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--yes", "--force"]);
     assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("check: not passed\n"), "{text}");
     assert!(
         text.contains("the manager refused the rules, and the files of before were put back:\n"),
         "{text}"
@@ -226,7 +251,7 @@ fn mode_and_symbolic_links_stay_and_the_file_in_force_is_no_edit() {
     let (_, json) = system.operation(&["rules", "deploy", "trial/edited.lua", "--yes", "--json"]);
     let done: serde_json::Value = serde_json::from_str(&json).expect("one document");
     assert_eq!((&done["deployed"], &done["generation"]), (&true.into(), &2.into()), "{json}");
-    assert_eq!(done["gate"][2]["name"], "replay");
+    assert_eq!(done["gate"][3]["name"], "replay");
     assert!(fs::symlink_metadata(system.path("rules/next_workers.lua")).expect("a link").is_symlink());
     assert_eq!(fs::read_to_string(&real).expect("the rules"), rules("two"));
     assert_eq!(fs::metadata(&real).expect("the rules").permissions().mode() & 0o7777, 0o640);

@@ -57,6 +57,11 @@ impl Report {
         self.count(Severity::Error) > 0
     }
 
+    /// What makes rules fail.
+    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error)
+    }
+
     /// How many problems there are of a severity.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {

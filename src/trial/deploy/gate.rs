@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::rules::{Engine, LoadError, RuleSet};
 use crate::store::{History, JournalError};
+use crate::trial::check;
 use crate::trial::replay::{self, Options};
 use crate::trial::test::{self, TestError};
 
@@ -39,7 +40,7 @@ pub struct GateResult {
 type Step = fn(&Candidate<'_>, &Engine) -> GateResult;
 
 /// The steps after loading, in their order. Whatever else must be passed has its place here.
-const STEPS: &[Step] = &[tests, replay];
+const STEPS: &[Step] = &[check, tests, replay];
 
 /// Loads the rules and puts them through every step. Rules that cannot be loaded are put through none.
 pub fn gate(candidate: &Candidate<'_>) -> (Result<Engine, LoadError>, Vec<GateResult>) {
@@ -57,6 +58,22 @@ pub fn gate(candidate: &Candidate<'_>) -> (Result<Engine, LoadError>, Vec<GateRe
         results.extend(STEPS.iter().map(|step| step(candidate, engine)));
     }
     (loaded, results)
+}
+
+/// What can be known to be wrong: no error may be found that the rules in force do not have.
+fn check(candidate: &Candidate<'_>, engine: &Engine) -> GateResult {
+    let report = check::check(candidate.config, engine, true);
+    let mut text = report.to_text().trim_end().to_owned();
+    let mut passed = !report.has_errors();
+    // Rules in force that cannot be loaded have none that could be known.
+    if !passed && let Ok(in_force) = RuleSet::of(candidate.config).load(None) {
+        let known = check::check(candidate.config, &in_force, true);
+        passed = report.errors().all(|error| known.errors().any(|known| known.what == error.what));
+        if passed {
+            text += "\nthe rules in force have the same errors";
+        }
+    }
+    GateResult { name: "check", passed, text }
 }
 
 /// The rules' own tests: none may fail.
