@@ -13,6 +13,7 @@ use super::record::{Change, Outcome, Speaker, What};
 use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
 use crate::logging::Level;
 use crate::message::Message;
+use crate::yaml::limits::MAX_GIVEN_DEPTH;
 use crate::yaml::{self, Value};
 
 /// Runs that an answer names one by one: more make a text that nobody reads.
@@ -223,9 +224,10 @@ impl Decision<'_> {
     fn set_checklist(&mut self, path: &str, value: &str) -> Outcomes {
         let path = yaml::read(path).map_err(|error| format!("the keys are no YAML: {error}"))?;
         let value = yaml::read(value).map_err(|error| format!("the value is no YAML: {error}"))?;
-        if path.as_list().is_none_or(<[Value]>::is_empty) {
-            return Err("a checklist key is missing".to_owned());
-        }
+        let keys = path.as_list().filter(|keys| !keys.is_empty()).ok_or("a checklist key is missing")?;
+        // The checklist is a mapping, and so is what each key but the last leads to.
+        let deepest_key = keys.iter().zip(1..).map(|(key, level)| level + key.depth()).max();
+        check_depth("this checklist entry", deepest_key.unwrap_or_default().max(keys.len() + value.depth()))?;
         let shown = yaml::python::repr_value(&path);
         self.change(Change::ChecklistSet { path, value });
         Ok((format!("checklist set at {shown}"), Vec::new()))
@@ -248,6 +250,7 @@ impl Decision<'_> {
 
     fn send(&mut self, source: &str, r#type: &str, payload: &str) -> Outcomes {
         let payload = yaml::read(payload).map_err(|error| format!("the payload is no YAML: {error}"))?;
+        check_depth("the payload", payload.depth())?;
         let message = Message::new(source, r#type, payload);
         let reply = self.message(Incoming::made(message, Speaker::Operator, None));
         outcome_of(self.number, &reply.outcome)
@@ -288,6 +291,14 @@ impl Decision<'_> {
             (failed, _) => Err(failed.join("\n")),
         }
     }
+}
+
+/// Refuses what could be kept and not be read again.
+fn check_depth(what: &str, depth: usize) -> Result<(), String> {
+    if depth <= MAX_GIVEN_DEPTH {
+        return Ok(());
+    }
+    Err(format!("{what} is nested {depth} deep, and {MAX_GIVEN_DEPTH} is the most; nothing was changed"))
 }
 
 fn outcome_of(number: Number, outcome: &Outcome) -> Outcomes {
