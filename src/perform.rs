@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use zmq::Socket;
 
+use crate::core::record::What;
 use crate::core::{Effect, Event, NextWorker, Record, RequestId, Run, RunId, State};
 use crate::failpoint;
 use crate::launch::{self, Runs, Started};
@@ -79,6 +80,11 @@ impl Performer {
         failpoint::pass("manager: decided");
         self.journal.commit(records)?;
         failpoint::pass("manager: kept");
+        for record in records {
+            if let What::RunEnded { run } = record.what {
+                self.runs.forget(run);
+            }
+        }
         Ok(())
     }
 

@@ -19,6 +19,9 @@ pub(super) struct Args {
     /// The run's number, which the worker finds in `NOWCAST_RUN_ID`
     #[arg(long, value_name = "ID")]
     run: String,
+    /// A file that is made when the run is taken on, and stays when its folder is removed
+    #[arg(long, value_name = "FILE")]
+    mark: Option<PathBuf>,
     /// How long a worker may take to end after SIGTERM before it is killed
     #[arg(long, value_name = "SECONDS", default_value_t = runner::GRACE.as_secs())]
     grace: u64,
@@ -39,8 +42,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    let folder = RunFolder::new(folder, &args.run);
     ExitCode::from(runner::run(&Task {
-        folder: RunFolder::new(folder, &args.run),
+        folder: args.mark.iter().fold(folder, RunFolder::marked),
         run: args.run.clone(),
         argv: args.argv.clone(),
         grace: Duration::from_secs(args.grace),

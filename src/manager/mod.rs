@@ -128,6 +128,7 @@ impl Manager {
             // A journal that is begun anew must not count runs that have folders already.
             state.last_number = old_runs::highest(runs.root());
         }
+        runs.keep_only(state.runs.running().map(|run| run.id));
         let context = Context::new();
         let performer = Performer {
             socket: context.socket(SocketType::ROUTER)?,
