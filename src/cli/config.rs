@@ -1,10 +1,11 @@
 //! `nowcast config`
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{ConfigFile, USAGE};
+use super::{ConfigFile, USAGE, print};
 use crate::config::{self, Problem, Severity};
 use crate::logging::{Role, Setup};
 use crate::rules;
@@ -27,40 +28,44 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let (config, problems) = match config::load(file) {
         Ok(loaded) => loaded,
         Err(error) => {
-            show(&error.problems);
+            print::text(&lines_of(&error.problems));
             return ExitCode::from(USAGE);
         }
     };
-    show(&problems);
+    let mut text = lines_of(&problems);
     let mut status = ExitCode::SUCCESS;
     match Setup::from_value(&config.logging, Role::Daemon) {
         Ok((_, warnings)) => {
             for warning in warnings {
-                println!("warning: {}: {warning}", file.display());
+                let _ = writeln!(text, "warning: {}: {warning}", file.display());
             }
         }
         Err(error) => {
-            println!("error: {}: {error}", file.display());
+            let _ = writeln!(text, "error: {}: {error}", file.display());
             status = ExitCode::from(USAGE);
         }
     }
     if let Err(error) = rules::locate(file, &config.registry.next_workers_module) {
-        println!("error: {}, message registry: next workers module: {error}", file.display());
+        let file = file.display();
+        let _ = writeln!(text, "error: {file}, message registry: next workers module: {error}");
         status = ExitCode::from(USAGE);
     }
     if status == ExitCode::SUCCESS {
-        println!("{} is fine: {} workers registered", file.display(), config.registry.workers.len());
+        let count = config.registry.workers.len();
+        let _ = writeln!(text, "{} is fine: {count} workers registered", file.display());
     }
-    status
+    let printed = print::text(&text);
+    if status == ExitCode::SUCCESS { printed } else { status }
 }
 
-fn show(problems: &[Problem]) {
-    for problem in problems {
+fn lines_of(problems: &[Problem]) -> String {
+    let line = |problem: &Problem| {
         let severity = match problem.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        println!("{severity}: {problem}");
-    }
+        format!("{severity}: {problem}\n")
+    };
+    problems.iter().map(line).collect()
 }

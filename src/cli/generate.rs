@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         types(folder).map(|text| print::text(&text))
     });
     written.unwrap_or_else(|error| {
-        eprintln!("{}", print::clean(&format!("{error:#}")));
+        print::complain(&format!("{error:#}"));
         ExitCode::from(USAGE)
     })
 }

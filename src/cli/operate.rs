@@ -45,7 +45,7 @@ impl Common {
         match control::call(&config.journal.folder, &Call { user: user(), command: Some(command) }) {
             Ok(answer) => self.show(&answer),
             Err(error) => {
-                eprintln!("{error}");
+                print::complain(&error.to_string());
                 ExitCode::FAILURE
             }
         }
@@ -58,7 +58,7 @@ impl Common {
         } else if answer.done {
             print::text(&format!("{}\n", answer.text))
         } else {
-            eprintln!("{}", print::clean(&answer.text));
+            print::complain(&answer.text);
             ExitCode::SUCCESS
         };
         if answer.done { printed } else { ExitCode::FAILURE }
@@ -71,7 +71,7 @@ pub(super) fn load(file: &Path) -> Result<Config, ExitCode> {
     match config::load_with(file, &lookup) {
         Ok((config, _)) => Ok(config),
         Err(error) => {
-            eprintln!("{error}");
+            print::complain(&error.to_string());
             Err(ExitCode::from(USAGE))
         }
     }

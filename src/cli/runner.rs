@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::USAGE;
+use super::print;
 use crate::launch::RunFolder;
 use crate::launch::runner::{self, Task};
 
@@ -38,7 +39,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let folder = match path::absolute(&args.folder) {
         Ok(folder) => folder,
         Err(error) => {
-            eprintln!("{}: {error}", args.folder.display());
+            print::complain(&format!("{}: {error}", args.folder.display()));
             return ExitCode::from(USAGE);
         }
     };

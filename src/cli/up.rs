@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::manager::Task;
+use super::print;
 use super::{ConfigFile, USAGE, environment};
 use crate::config;
 use crate::logging::{self, Logger, Role, Setup};
@@ -31,7 +32,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match supervise(args) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            eprintln!("{error:#}");
+            print::complain(&format!("{error:#}"));
             ExitCode::from(USAGE)
         }
     }

@@ -20,6 +20,34 @@ fn a_good_one_is_fine() {
 }
 
 #[test]
+fn a_reader_that_has_gone_is_no_error() {
+    let system = system().prepare();
+    for file in ["nowcast.yaml", "nothing.yaml"] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = system.command(&["config", "check", file]);
+        let output = command.stdout(writer).stderr(std::process::Stdio::piped()).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(
+            (output.status.code(), text.as_str()),
+            (Some(if file == "nowcast.yaml" { 0 } else { 2 }), "")
+        );
+    }
+}
+
+#[test]
+fn one_that_has_become_a_pipe_is_refused_and_the_old_one_stays() {
+    let system = system().start();
+    let (config, pipe) = (system.config(), system.path("pipe"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    fs::rename(pipe, config).expect("in its place");
+    system.signal("manager", rustix::process::Signal::HUP);
+    system.wait_for_log("manager", "the new configuration is refused, the old one stays");
+    assert!(system.log("manager").contains("it is not a regular file"), "{}", system.describe());
+    system.works();
+}
+
+#[test]
 fn every_error_has_file_line_key_and_remedy() {
     for (from, to, expected) in [
         (
