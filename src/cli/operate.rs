@@ -8,7 +8,8 @@ use jiff::{Timestamp, ZonedDateTime};
 use super::{USAGE, environment, print, times};
 use crate::config::{self, Config, duration};
 use crate::core::{Answer, Command, Number};
-use crate::net::{Call, control};
+use crate::net::{Call, CallError, call};
+use crate::store::journal;
 
 /// Which system is meant.
 #[derive(Debug, Clone, clap::Args)]
@@ -42,10 +43,16 @@ impl Common {
             Ok(config) => config,
             Err(status) => return status,
         };
-        match control::call(&config.journal.folder, &Call { user: user(), command: Some(command) }) {
+        match call::call(&config.journal.folder, &Call { user: user(), command: Some(command) }) {
             Ok(answer) => self.show(&answer),
             Err(error) => {
-                print::complain(&error.to_string());
+                let holder = matches!(error, CallError::NoManager { .. })
+                    .then(|| journal::holder(&config.journal.folder))
+                    .flatten();
+                match holder {
+                    Some(process) => print::complain(&unreachable(process)),
+                    None => print::complain(&error.to_string()),
+                }
                 ExitCode::FAILURE
             }
         }
@@ -63,6 +70,14 @@ impl Common {
         };
         if answer.done { printed } else { ExitCode::FAILURE }
     }
+}
+
+/// Why a manager that is there cannot be asked.
+pub(super) fn unreachable(process: u64) -> String {
+    format!(
+        "the manager (process {process}) has the journal, but its control socket is gone: it makes it anew within a second, \
+         unless it is just starting or stuck; its log says more"
+    )
 }
 
 /// Reads a configuration; one that cannot be used is said, and is the end.

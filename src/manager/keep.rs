@@ -61,6 +61,7 @@ impl Manager {
             items.extend(self.performer.control.poll_items());
             let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
             socket::poll(&mut items, i64::try_from(left.as_millis()).unwrap_or(i64::MAX))?;
+            self.tidy_control();
             self.performer
                 .control
                 .refuse_all(&format!("nothing is done until the journal can be written: {error}"));

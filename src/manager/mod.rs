@@ -286,6 +286,7 @@ impl Manager {
         let has_signal = items[1].is_readable();
         let has_call = items[3..].iter().any(PollItem::is_readable);
         drop(items);
+        self.tidy_control();
         let is_idle = count == 0 && self.first.is_empty() && !self.held.is_waiting();
         if is_idle || self.performer.journal.is_untidy() {
             self.keep_house(is_idle);

@@ -55,6 +55,37 @@ fn without_daemons_it_says_which_are_missing_and_shows_what_the_journal_has() {
 }
 
 #[test]
+fn a_daemon_that_is_there_and_does_not_answer_is_named() {
+    let system = system().start();
+    for daemon in ["manager", "broker"] {
+        system.signal(daemon, rustix::process::Signal::STOP);
+        let (code, text) = system.operation(&["status"]);
+        system.signal(daemon, rustix::process::Signal::CONT);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains(" DEGRADED  daemons 1/2"), "{text}");
+        assert!(line(&text, &format!("DAEMON  {daemon}")).contains("it did not answer for 2 s"), "{text}");
+    }
+    assert!(system.operate(&["status"]).contains(" HEALTHY "));
+}
+
+#[test]
+fn a_manager_whose_socket_was_removed_is_none_that_is_dead_and_makes_it_anew() {
+    let system = system().start();
+    let socket = system.path("checklist.journal/control");
+    system.signal("manager", rustix::process::Signal::STOP);
+    std::fs::remove_file(&socket).expect("the socket");
+    let (code, text) = system.operation(&["status"]);
+    assert!(code == Some(1) && text.contains(" DEGRADED  daemons 1/2"), "{text}");
+    let expected = format!("the manager (process {}) has the journal", system.id("manager"));
+    assert!(text.contains(&expected), "{text}");
+    let (code, text) = system.operation(&["launch", "awaken"]);
+    assert!(code == Some(1) && text.contains(&expected) && text.contains("socket is gone"), "{text}");
+    system.signal("manager", rustix::process::Signal::CONT);
+    system.wait_for_log("manager", "WARNING [manager] the control socket was gone and is there again");
+    system.operate(&["launch", "awaken"]);
+}
+
+#[test]
 fn before_the_first_manager_it_is_down_and_no_error() {
     let system = system().prepare();
     let (code, text) = system.operation(&["status"]);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::daemons::Daemons;
+use super::daemons::{Daemon, Daemons};
 use crate::cli::look::Look;
 use crate::cli::view::{RunView, label};
 use crate::config::Config;
@@ -85,19 +85,18 @@ impl Attention {
 }
 
 pub(super) fn of_daemons(daemons: &Daemons, config: &Config) -> Vec<Attention> {
-    let down = |about: &str, text: String| Attention {
-        kind: Kind::Daemon,
-        number: None,
-        about: about.to_owned(),
-        since: None,
-        text,
-        help: Some(format!("nowcast {about} {}", config.file.display())),
+    let of_daemon = |about: &str, daemon: &Daemon, missing: String| {
+        let (text, help) = match daemon {
+            Daemon::Works => return None,
+            Daemon::Stuck(why) => (why.clone(), None),
+            Daemon::Missing => (missing, Some(format!("nowcast {about} {}", config.file.display()))),
+        };
+        let (kind, about) = (Kind::Daemon, about.to_owned());
+        Some(Attention { kind, number: None, about, since: None, text, help })
     };
+    let nobody = format!("nobody listens on {} port {}", config.zmq.host, config.zmq.workers_port);
     let mut found = Vec::new();
-    if !daemons.broker {
-        let text = format!("nobody listens on {} port {}", config.zmq.host, config.zmq.workers_port);
-        found.push(down("broker", text));
-    }
+    found.extend(of_daemon("broker", &daemons.broker, nobody));
     if let Some(text) = daemons.stands_still.clone() {
         found.push(Attention {
             kind: Kind::Journal,
@@ -108,9 +107,8 @@ pub(super) fn of_daemons(daemons: &Daemons, config: &Config) -> Vec<Attention> {
             help: None,
         });
     }
-    if !daemons.manager {
-        found.push(down("manager", "it is not running: nothing is decided or launched".to_owned()));
-    }
+    let stopped = "it is not running: nothing is decided or launched".to_owned();
+    found.extend(of_daemon("manager", &daemons.manager, stopped));
     found
 }
 

@@ -98,10 +98,10 @@ impl Status {
         if let Err(error) = status.read_journal(config, now) {
             status.attention.push(Attention::of_journal(&error));
         }
-        status.state = match (status.daemons.running(), status.attention.is_empty()) {
-            (2, true) => Health::Healthy,
-            (2, false) => Health::Degraded,
-            _ => Health::Down,
+        status.state = match (status.daemons.is_one_missing(), status.attention.is_empty()) {
+            (true, _) => Health::Down,
+            (false, false) => Health::Degraded,
+            (false, true) => Health::Healthy,
         };
         status
     }

@@ -131,6 +131,21 @@ fn number(file: &File, name: &str) -> io::Result<Option<u64>> {
     Ok(text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()))
 }
 
+/// The process that has the journal in a folder, or 0 if it has left no number; `None` if nobody has it.
+#[must_use]
+pub fn holder(folder: &Path) -> Option<u64> {
+    let is_held = |path: &Path| {
+        let tried = File::open(path).map(|file| file.try_lock_shared());
+        matches!(tried, Ok(Err(TryLockError::WouldBlock)))
+    };
+    let path = folder.join("lock");
+    if !is_held(folder) && !is_held(&path) {
+        return None;
+    }
+    let pid = File::open(path).and_then(|file| number(&file, "process")).ok().flatten();
+    Some(pid.unwrap_or_default())
+}
+
 /// Whether a process runs. One that nobody has waited for yet does not.
 fn is_alive(pid: u32) -> bool {
     let process = i32::try_from(pid).map(ProcessIdentity::of);

@@ -34,6 +34,7 @@ pub use error::JournalError;
 pub use find::{EventFilter, EventKind, Kept, RunFilter, RunState};
 pub use history::{Found, History, Open, RulesInForce};
 pub use load::Recovered;
+pub use lock::holder;
 
 use crate::core::record::What;
 use crate::core::{Number, Record};
