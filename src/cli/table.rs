@@ -8,6 +8,9 @@ const LONGEST: usize = 200;
 /// The same for the last one of a row, after which nothing has to be aligned.
 const LONGEST_LAST: usize = 2_000;
 
+/// The most rows of one kind that a page has.
+const MOST_ROWS: usize = 20;
+
 /// Rows of cells, and how far they are set in.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -25,6 +28,22 @@ impl Table {
     /// A table without headings whose rows are set in by that many blanks.
     pub(super) fn indented(indent: usize) -> Self {
         Self { rows: Vec::new(), indent }
+    }
+
+    /// Adds a row for each thing, but no more than people read; what is said of the others is answered.
+    pub(super) fn rows<T, const N: usize>(
+        &mut self,
+        things: &[T],
+        help: &str,
+        row: impl Fn(&T) -> [String; N],
+    ) -> String {
+        for thing in things.iter().take(MOST_ROWS) {
+            self.row(row(thing));
+        }
+        match things.len().saturating_sub(MOST_ROWS) {
+            0 => String::new(),
+            more => format!("  … and {more} more: {help}\n"),
+        }
     }
 
     /// Adds a row.

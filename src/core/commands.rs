@@ -235,13 +235,16 @@ impl Decision<'_> {
 
     /// Half of all rule errors come from a checklist that was cleared while workers were running.
     fn clear_by_hand(&mut self, force: bool) -> Outcomes {
-        let open: Vec<String> =
-            self.state.runs.values().map(|run| format!("{} {}", run.worker.name(), run.id)).collect();
-        if !force && !open.is_empty() {
+        let count = self.state.runs.len();
+        if !force && count > 0 {
+            let named = self.state.runs.values().take(NAMED);
+            let named: Vec<String> = named.map(|run| format!("{} {}", run.worker.name(), run.id)).collect();
+            let more = count - named.len();
             return Err(format!(
-                "{} still open, and the rules may miss what is cleared: {}; with --force it is cleared all the same",
-                if open.len() == 1 { "a run is" } else { "runs are" },
-                open.join(", ")
+                "{} still open, and the rules may miss what is cleared: {}{}; with --force it is cleared all the same",
+                if count == 1 { "a run is" } else { "runs are" },
+                named.join(", "),
+                if more > 0 { format!(" and {more} more") } else { String::new() },
             ));
         }
         self.clear_checklist();

@@ -9,7 +9,7 @@ mod receive;
 mod reload;
 mod watchdog;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -136,6 +136,7 @@ impl Manager {
             journal,
             checklist_file: checklist_file(&config),
             runs,
+            handovers: VecDeque::new(),
             control: Control::bind(&folder)?,
             log: log.clone(),
             program,
@@ -199,7 +200,8 @@ impl Manager {
         // What a manager before has left is taken up when the checklist file is as its runs were to find it.
         // If that cannot be written, it stays due, and the next attempt says why.
         let _ = self.write_pending_checklist();
-        let mut events = self.performer.take_up(left.iter(), &self.state);
+        self.performer.take_up(left.iter());
+        let mut events = Vec::new();
         let mut says_that_it_listens = true;
         loop {
             if let Some(end) = self.handle(events, signals, read_again)? {
@@ -287,12 +289,13 @@ impl Manager {
         let has_call = items[3..].iter().any(PollItem::is_readable);
         drop(items);
         self.tidy_control();
-        let is_idle = count == 0 && self.first.is_empty() && !self.held.is_waiting();
+        let is_idle = count == 0 && !self.has_work();
         if is_idle || self.performer.journal.is_untidy() {
             self.keep_house(is_idle);
         }
         let mut events = std::mem::take(&mut self.first);
         events.extend(self.receive()?);
+        events.extend(self.performer.hand_over(&self.state));
         let more_waits = events.len() >= receive::BATCH || self.held.is_waiting();
         let ended = self.performer.runs.ended()?;
         events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
@@ -315,9 +318,14 @@ impl Manager {
         Ok(events)
     }
 
+    /// Whether there is something to do though nothing comes.
+    fn has_work(&self) -> bool {
+        self.held.is_waiting() || !self.first.is_empty() || !self.performer.handovers.is_empty()
+    }
+
     /// How long the loop may wait for something to come.
     fn patience(&self) -> Duration {
-        if self.held.is_waiting() || !self.first.is_empty() {
+        if self.has_work() {
             return Duration::ZERO;
         }
         let round_up = Duration::from_millis(1);
