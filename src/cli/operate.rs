@@ -116,15 +116,12 @@ fn after(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
         return now.timestamp().checked_add(span).map_err(|error| error.to_string());
     }
     let refuse = || format!("{text:?} is no moment; write it as 2026-03-14 06:00, 06:00 or, from now on, 3h");
-    times::written_moment(text, now).map_or_else(
-        || {
-            let time: jiff::civil::Time = text.parse().map_err(|_| refuse())?;
-            let today = times::on(now.date(), time, now).filter(|today| today > &now.timestamp());
-            let next = today.or_else(|| times::on(now.date().tomorrow().ok()?, time, now));
-            next.ok_or_else(refuse)
-        },
-        Ok,
-    )
+    times::written_moment(text, now).unwrap_or_else(|| {
+        let time: jiff::civil::Time = text.parse().map_err(|_| refuse())?;
+        let today = times::on(now.date(), time, now).filter(|today| today > &now.timestamp());
+        let next = today.or_else(|| times::on(now.date().tomorrow().ok()?, time, now));
+        next.ok_or_else(refuse)
+    })
 }
 
 #[cfg(test)]
@@ -144,6 +141,7 @@ mod tests {
         ] {
             assert_eq!(after(text, &now), Ok(expected.parse().unwrap()), "{text}");
         }
+        assert!(after("9999-12-31", &now).unwrap_err().contains("is out of range"));
         assert!(after("soon", &now).unwrap_err().contains("is no moment"));
     }
 }

@@ -42,11 +42,11 @@ fn supervise(args: &Args) -> anyhow::Result<u8> {
     let mut signals = Signals::install()?;
     let file = &args.config.file;
     let environment = environment::defaults(file)?;
+    let (config, _) = config::load_with(file, &environment::lookup(environment.clone()))?;
     if let Some((_, logs)) = environment.iter().find(|(name, _)| name == "NOWCAST_LOGS") {
         let logs = Path::new(logs);
         fs::create_dir_all(logs).with_context(|| format!("the folder {} cannot be made", logs.display()))?;
     }
-    let (config, _) = config::load_with(file, &environment::lookup(environment.clone()))?;
     let (setup, _) = Setup::from_value(&config.logging, Role::Daemon)?;
     logging::install(setup);
     let supervisor = Supervisor::start(daemons(args)?, environment, Logger::new(NAME))?;

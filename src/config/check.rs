@@ -40,7 +40,13 @@ pub fn load(file: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
 /// As [`load`].
 pub fn load_with(file: &Path, lookup: Lookup) -> Result<(Config, Vec<Problem>), ConfigError> {
     let text = read_regular(file).map_err(|error| {
-        ConfigError::whole_file(file, None, format!("the configuration file cannot be read: {error}"))
+        let help = if error.kind() == std::io::ErrorKind::NotFound {
+            "; go to its folder, or say where it is: -c CONFIG (a daemon takes CONFIG alone), or the environment variable \
+             NOWCAST_YAML"
+        } else {
+            ""
+        };
+        ConfigError::whole_file(file, None, format!("the configuration file cannot be read: {error}{help}"))
     })?;
     parse(file, &text, lookup)
 }

@@ -6,8 +6,9 @@ use super::command::{Answer, Command};
 use super::decide::Decision;
 use super::effect::Effect;
 use super::event::CallId;
-use super::hold::Hold;
+use super::hold::{Hold, Target};
 use super::messages::Incoming;
+use super::next_worker::{LOCALHOST, name_problem};
 use super::parked::{Parked, ParkedWhat};
 use super::record::{Change, Outcome, Speaker, What};
 use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
@@ -61,16 +62,26 @@ impl Decision<'_> {
                 let mut worker = worker.clone();
                 worker.place = None;
                 let name = worker.name().to_owned();
+                let problem = name_problem("the worker's module", &worker.module);
+                problem.or_else(|| name_problem("the worker's name", &name)).map_or(Ok(()), Err)?;
+                self.check_host(&worker.host)?;
+                let stranger = self.stranger(&name, ": its messages will be refused");
                 let run = self.want(worker, self.number);
                 let again = again.map(|run| format!(", again after {run}")).unwrap_or_default();
                 let waits = self.waits(run);
-                Ok((format!("{name} is launched as run {run}{again}{waits}"), vec![run]))
+                Ok((format!("{name} is launched as run {run}{again}{waits}{stranger}"), vec![run]))
             }
             Command::Kill { run } => self.kill(*run, user),
             Command::Hold { target, until, reason } => {
+                let warning = self.check_target(target)?;
+                if let Some(until) = until.filter(|until| *until <= self.timestamp()) {
+                    return Err(format!("the hold would be over already: {} is past", self.clock(until)));
+                }
                 let id = self.next_number();
-                let text =
-                    format!("launches of {target} are held as {id}; nowcast release {} lets them go", id.0);
+                let release = id.0;
+                let text = format!(
+                    "launches of {target} are held as {id}; nowcast release {release} lets them go{warning}"
+                );
                 let (until, reason, user) = (*until, reason.clone(), user.to_owned());
                 let target = target.clone();
                 self.change(Change::Hold(Hold { id, target, until, reason, user }));
@@ -82,6 +93,36 @@ impl Decision<'_> {
             Command::ChecklistClear { force } => self.clear_by_hand(*force),
             Command::Retry { .. } | Command::Send { .. } => Err("not an act of this kind".to_owned()),
         }
+    }
+
+    /// Refuses what no launch can be of; a warning about what none is of yet.
+    fn check_target(&self, target: &Target) -> Result<String, String> {
+        match target {
+            Target::All => Ok(String::new()),
+            Target::Host(host) => self.check_host(host).map(|()| String::new()),
+            Target::Worker(name) => match name_problem("the worker's name", name) {
+                Some(problem) => Err(problem),
+                None => Ok(self.stranger(name, "")),
+            },
+        }
+    }
+
+    fn check_host(&self, host: &str) -> Result<(), String> {
+        let hosts = &self.state.config.hosts;
+        if host == LOCALHOST || hosts.contains_key(host) {
+            return Ok(());
+        }
+        let known: Vec<&str> = hosts.keys().map(String::as_str).chain([LOCALHOST]).collect();
+        Err(format!("the host {host:?} is not in `run: enabled hosts:`; there are: {}", known.join(", ")))
+    }
+
+    /// What is to be added to the answer about a worker that is not in the message registry.
+    fn stranger(&self, name: &str, so: &str) -> String {
+        let registry = &self.state.config.registry.workers;
+        if registry.contains_key(name) {
+            return String::new();
+        }
+        format!("; careful, no worker {name:?} is in the message registry{so}")
     }
 
     fn kill(&mut self, id: RunId, user: &str) -> Outcomes {

@@ -110,6 +110,17 @@ fn a_dead_managers_lock_that_another_process_still_holds_is_waited_for() {
 }
 
 #[test]
+fn where_the_poison_file_cannot_be_one_the_text_says_what_to_do() {
+    let system = system().prepare();
+    fs::create_dir_all(system.path("checklist.journal/poison")).expect("a folder");
+    let (status, text) = system.operation(&["manager", "nowcast.yaml"]);
+    assert_eq!(status, Some(1), "{text}");
+    let line = text.lines().find(|line| line.contains("poison")).expect("a line about it");
+    assert_eq!(line.matches("/poison").count(), 1, "{line}");
+    assert!(line.contains("see that it is a file that the manager can write, or remove it"), "{line}");
+}
+
+#[test]
 fn a_second_manager_is_refused_though_the_lock_file_is_gone() {
     let system = system().start();
     fs::remove_file(system.path("checklist.journal/lock")).expect("the lock");

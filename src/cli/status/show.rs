@@ -65,8 +65,8 @@ impl Status {
                 run.lasted().map(times::span).unwrap_or_default(),
                 usual.map(times::span).unwrap_or_default(),
                 match (run.state, &run.told_to_end) {
-                    ("running", None) => String::new(),
-                    ("running", Some(why)) => format!("is ending: {why}"),
+                    ("running", _) => String::new(),
+                    ("ending", Some(why)) => format!("ending: {why}"),
                     _ => format!("{}; its report is awaited", run.fate(now)),
                 },
             ]
