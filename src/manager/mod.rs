@@ -60,10 +60,10 @@ pub enum ManagerError {
     #[error("ZMQError: {0}")]
     Zmq(#[from] zmq::Error),
     /// The operating system refused something that nothing works without.
-    #[error("{0}")]
+    #[error(transparent)]
     System(#[from] std::io::Error),
     /// The journal cannot be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Journal(#[from] JournalError),
 }
 
