@@ -3,13 +3,15 @@
 //! It decides nothing. An effect that fails comes back as an event. Nothing of a batch is done before
 //! its records are kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use zmq::Socket;
 
+use crate::core::record::What;
+use crate::core::run::Stage;
 use crate::core::{Effect, Event, NextWorker, Record, RequestId, Run, RunId, State};
 use crate::failpoint;
 use crate::launch::{self, Runs, Started};
@@ -23,6 +25,19 @@ use crate::yaml::{Value, python};
 /// The logger that the checklist is written to before it is cleared.
 const CHECKLIST_LOGGER: &str = "checklist";
 
+/// Runs that are handed to their runners before the manager looks at all else: each takes a few milliseconds.
+const SLICE: usize = 20;
+
+/// A run that is to be handed to a runner, or has one, of which this manager is still to hear.
+#[derive(Debug)]
+pub struct Handover {
+    run: RunId,
+    folder: String,
+    worker: NextWorker,
+    /// A manager before has done it, or was about to.
+    is_taken_up: bool,
+}
+
 /// What carries out effects, with all that it needs for that.
 pub struct Performer {
     /// The connection to the broker.
@@ -35,6 +50,8 @@ pub struct Performer {
     pub checklist_file: ChecklistFile,
     /// The launched workers.
     pub runs: Runs<RunId>,
+    /// What is kept as launched and still to be handed over, in slices: thousands at once would keep everybody waiting.
+    pub handovers: VecDeque<Handover>,
     /// The operators' way in.
     pub control: Control,
     /// The manager's log.
@@ -79,6 +96,11 @@ impl Performer {
         failpoint::pass("manager: decided");
         self.journal.commit(records)?;
         failpoint::pass("manager: kept");
+        for record in records {
+            if let What::RunEnded { run } = record.what {
+                self.runs.forget(run);
+            }
+        }
         Ok(())
     }
 
@@ -90,7 +112,7 @@ impl Performer {
             return performed;
         }
         self.write_log(&effects);
-        let mut launches = Vec::new();
+        let has_launches = effects.iter().any(|effect| matches!(effect, Effect::Launch { .. }));
         let mut ends = Vec::new();
         for effect in effects {
             match effect {
@@ -99,40 +121,53 @@ impl Performer {
                 Effect::Reply { request, message } => self.reply(request, &message),
                 Effect::Answer { call, answer } => self.control.answer(call, &answer),
                 Effect::WriteChecklist => self.checklist_file.changed(Instant::now()),
-                Effect::Launch { run, folder, worker } => launches.push((run, folder, worker)),
+                Effect::Launch { run, folder, worker } => {
+                    self.handovers.push_back(Handover { run, folder, worker, is_taken_up: false });
+                }
                 Effect::EndRun(run) => ends.push(run),
                 Effect::Reload => performed.reload = true,
                 Effect::Stop { status } => performed.stop = Some(status),
             }
         }
         failpoint::pass("manager: replied");
-        if !launches.is_empty() {
+        if has_launches {
             self.checklist_file.hurry(Instant::now());
         }
         performed.events.extend(self.write_checklist(state));
         failpoint::pass("manager: checklist written");
-        for (run, folder, worker) in launches {
-            self.log.info(format_args!("launching {worker}"));
-            failpoint::pass("manager: launching");
-            performed.events.extend(self.launch(run, &folder, &worker, state));
-            failpoint::pass("manager: launched");
-        }
         for run in ends {
+            // One that waits for its turn begins now, to be told as any other.
+            let place = self.handovers.iter().position(|handover| handover.run == run);
+            if let Some(handover) = place.and_then(|place| self.handovers.remove(place)) {
+                performed.events.extend(self.launch(&handover, state));
+            }
             self.runs.end(run);
         }
+        performed.events.extend(self.hand_over(state));
         performed
     }
 
     /// Takes up the runs that a manager before handed over: those that have not begun are started, those that
     /// run are watched, and those that have ended are told.
-    pub fn take_up<'a>(&mut self, runs: impl Iterator<Item = &'a Run>, state: &State) -> Vec<Event> {
-        let mut events = Vec::new();
+    pub fn take_up<'a>(&mut self, runs: impl Iterator<Item = &'a Run>) {
         for run in runs {
-            if let crate::core::run::Stage::Launched { folder, .. } = &run.stage {
-                events.extend(self.launch(run.id, folder, &run.worker, state));
-                if run.told_to_end.is_some() {
-                    self.runs.end_once(run.id);
-                }
+            if let Stage::Launched { folder, .. } = &run.stage {
+                let (run, folder, worker) = (run.id, folder.clone(), run.worker.clone());
+                self.handovers.push_back(Handover { run, folder, worker, is_taken_up: true });
+            }
+        }
+    }
+
+    /// Hands the next runs to their runners; what is known of their ends already.
+    pub fn hand_over(&mut self, state: &State) -> Vec<Event> {
+        let mut events = Vec::new();
+        for _ in 0..SLICE {
+            let Some(handover) = self.handovers.pop_front() else { break };
+            events.extend(self.launch(&handover, state));
+            let run = handover.run;
+            // Nobody has told it under this manager.
+            if handover.is_taken_up && state.runs.get(&run).is_some_and(|run| run.told_to_end.is_some()) {
+                self.runs.end_once(run);
             }
         }
         events
@@ -192,18 +227,26 @@ impl Performer {
     }
 
     /// Sees to it that a run is started once; its end, if that is known already.
-    fn launch(&mut self, run: RunId, folder: &str, worker: &NextWorker, state: &State) -> Option<Event> {
+    fn launch(&mut self, handover: &Handover, state: &State) -> Option<Event> {
+        let Handover { run, folder, worker, is_taken_up } = handover;
+        if !is_taken_up {
+            self.log.info(format_args!("launching {worker}"));
+        }
+        failpoint::pass("manager: launching");
         // One that was started before goes on, whatever the configuration says now.
-        let argv = launch::argv(worker, run, &state.config, &self.program).map_err(|error| error.to_string());
+        let argv =
+            launch::argv(worker, *run, &state.config, &self.program).map_err(|error| error.to_string());
         if let Ok(argv) = &argv {
             let words: Vec<String> = argv.iter().map(|word| python::repr(word)).collect();
             self.log.debug(format_args!("cmd = [{}]", words.join(", ")));
         }
         let environment: Vec<(String, OsString)> =
             worker.options.env.iter().map(|(name, value)| (name.clone(), value.into())).collect();
-        match self.runs.start(run, folder, argv, &environment) {
+        let started = self.runs.start(*run, folder, argv, &environment);
+        failpoint::pass("manager: launched");
+        match started {
             Started::Running => None,
-            Started::Ended(ending) => Some(Event::RunEnded { run, ending }),
+            Started::Ended(ending) => Some(Event::RunEnded { run: *run, ending }),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::operate::{Common, moment, number};
+use super::print;
 use crate::core::hold::Target;
 use crate::core::{Command, Number};
 
@@ -79,7 +80,7 @@ impl Hold {
             (_, Some(host), _) => Target::Host(host.clone()),
             (None, None, true) => Target::All,
             (None, None, false) => {
-                eprintln!("say what is to be held: --worker NAME, --host NAME or --all");
+                print::complain("say what is to be held: --worker NAME, --host NAME or --all");
                 return ExitCode::from(super::USAGE);
             }
         };

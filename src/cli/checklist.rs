@@ -136,7 +136,7 @@ fn set(common: &Common, keys_and_value: &[String]) -> ExitCode {
     // clap asks for two at least.
     let Some((value, keys)) = keys_and_value.split_last() else { return ExitCode::from(super::USAGE) };
     if let Err(error) = yaml::read(value) {
-        eprintln!("the value is no YAML: {error}");
+        print::complain(&format!("the value is no YAML: {error}"));
         return ExitCode::from(super::USAGE);
     }
     let mut path = Vec::new();
@@ -179,16 +179,16 @@ fn clear(common: &Common, force: bool) -> ExitCode {
     if running.is_empty() {
         return common.ask(Command::ChecklistClear { force: false });
     }
-    eprint!(
+    let _ = write!(
+        io::stderr(),
         "These are still open, and the rules may miss what is cleared: {}\nClear it all the same? [y/N] ",
         running.join(", ")
     );
-    let _ = io::stderr().flush();
     let mut answer = String::new();
     let is_yes = io::stdin().lock().read_line(&mut answer).is_ok()
         && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
     if !is_yes {
-        eprintln!("not cleared");
+        print::complain("not cleared");
         return ExitCode::FAILURE;
     }
     common.ask(Command::ChecklistClear { force: true })

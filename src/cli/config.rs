@@ -1,13 +1,24 @@
 //! `nowcast config`
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use serde::Serialize;
+use tempfile::TempDir;
 
-use super::{ConfigFile, USAGE};
-use crate::config::{self, Problem, Severity};
+use super::operate::Common;
+use super::{USAGE, environment, print};
+use crate::config::{self, Config, Problem, Severity};
+use crate::launch::Environment;
 use crate::logging::{Role, Setup};
 use crate::rules;
+use crate::yaml::Value;
+
+/// The variable with the folder of the log files.
+const LOGS: &str = "NOWCAST_LOGS";
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -19,48 +30,136 @@ pub(super) struct Args {
 #[derive(Debug, Clone, Subcommand)]
 enum Action {
     /// Check the configuration file: every problem with its line and what to do about it
-    Check(ConfigFile),
+    Check {
+        /// nowcast's configuration file, as with -c
+        #[arg(value_name = "CONFIG", conflicts_with = "config")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+/// What a check found. Its keys are those of the JSON.
+#[derive(Debug, Serialize)]
+struct Report {
+    file: PathBuf,
+    /// Whether the daemons start with it.
+    is_usable: bool,
+    problems: Vec<Found>,
+    /// How many workers are registered.
+    workers: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct Found {
+    /// `error`, `warning` or `note`.
+    severity: &'static str,
+    line: Option<usize>,
+    key: String,
+    text: String,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let Action::Check(ConfigFile { file }) = &args.action;
-    let (config, problems) = match config::load(file) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            show(&error.problems);
-            return ExitCode::from(USAGE);
-        }
-    };
-    show(&problems);
-    let mut status = ExitCode::SUCCESS;
-    match Setup::from_value(&config.logging, Role::Daemon) {
-        Ok((_, warnings)) => {
-            for warning in warnings {
-                println!("warning: {}: {warning}", file.display());
-            }
-        }
-        Err(error) => {
-            println!("error: {}: {error}", file.display());
-            status = ExitCode::from(USAGE);
-        }
-    }
-    if let Err(error) = rules::locate(file, &config.registry.next_workers_module) {
-        println!("error: {}, message registry: next workers module: {error}", file.display());
-        status = ExitCode::from(USAGE);
-    }
-    if status == ExitCode::SUCCESS {
-        println!("{} is fine: {} workers registered", file.display(), config.registry.workers.len());
-    }
-    status
+    let Action::Check { file, common } = &args.action;
+    let report = Report::of(file.as_ref().unwrap_or(&common.place.config));
+    let printed = if common.json { print::json(&report) } else { print::text(&report.to_text()) };
+    if report.is_usable { printed } else { ExitCode::from(USAGE) }
 }
 
-fn show(problems: &[Problem]) {
-    for problem in problems {
+impl Report {
+    fn of(file: &Path) -> Self {
+        let defaults = environment::defaults(file).unwrap_or_default();
+        let lookup = environment::lookup(defaults.clone());
+        let asked_for = RefCell::new(BTreeSet::new());
+        let noting = |name: &str| {
+            asked_for.borrow_mut().insert(name.to_owned());
+            lookup(name)
+        };
+        let (config, problems) = match config::load_with(file, &noting) {
+            Ok((config, problems)) => (Some(config), problems),
+            Err(error) => (None, error.problems),
+        };
+        let mut report = Self {
+            file: file.to_owned(),
+            is_usable: config.is_some(),
+            problems: problems.into_iter().map(Found::new).collect(),
+            workers: config.as_ref().map(|config| config.registry.workers.len()),
+        };
+        if let Some(config) = &config {
+            // What nowcast up makes is not made here, but the log files are opened to see that they can be.
+            let stand_in = stand_in_for_logs(&defaults);
+            let logging = stand_in.as_ref().and_then(|logs| {
+                let logs = logs.path().to_str()?;
+                let lookup = |name: &str| if name == LOGS { Some(logs.to_owned()) } else { lookup(name) };
+                Some(config::load_with(file, &lookup).ok()?.0.logging)
+            });
+            report.check_logging(logging.as_ref().unwrap_or(&config.logging));
+            report.check_rules(config);
+        }
+        let asked_for = asked_for.into_inner();
+        for (name, value) in defaults.iter().filter(|(name, _)| asked_for.contains(name)) {
+            let text = format!(
+                "the environment variable {name} is not set; nowcast up and the operators' commands take {}, and a daemon that \
+                 is started alone needs it",
+                value.display()
+            );
+            report.add("note", "", text);
+        }
+        report
+    }
+
+    fn check_logging(&mut self, logging: &Value) {
+        match Setup::from_value(logging, Role::Daemon) {
+            Ok((_, warnings)) => {
+                for warning in warnings {
+                    self.add("warning", "", warning.to_string());
+                }
+            }
+            Err(error) => self.refuse("", error.to_string()),
+        }
+    }
+
+    fn check_rules(&mut self, config: &Config) {
+        if let Err(error) = rules::locate(&self.file, &config.registry.next_workers_module) {
+            self.refuse("message registry: next workers module", error.to_string());
+        }
+    }
+
+    fn refuse(&mut self, key: &str, text: String) {
+        self.is_usable = false;
+        self.add("error", key, text);
+    }
+
+    fn add(&mut self, severity: &'static str, key: &str, text: String) {
+        self.problems.push(Found { severity, line: None, key: key.to_owned(), text });
+    }
+
+    fn to_text(&self) -> String {
+        let file = self.file.display();
+        let line = |found: &Found| {
+            let line = found.line.map(|line| format!(", line {line}")).unwrap_or_default();
+            let key = if found.key.is_empty() { String::new() } else { format!(", {}", found.key) };
+            format!("{}: {file}{line}{key}: {}\n", found.severity, found.text)
+        };
+        let fine = self.workers.filter(|_| self.is_usable);
+        let fine = fine.map(|count| format!("{file} is fine: {count} workers registered\n"));
+        self.problems.iter().map(line).chain(fine).collect()
+    }
+}
+
+/// An empty folder, if that of the log files is one which nowcast up has still to make.
+fn stand_in_for_logs(defaults: &Environment) -> Option<TempDir> {
+    let (_, logs) = defaults.iter().find(|(name, _)| name == LOGS)?;
+    if Path::new(logs).exists() { None } else { tempfile::tempdir().ok() }
+}
+
+impl Found {
+    fn new(problem: Problem) -> Self {
         let severity = match problem.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        println!("{severity}: {problem}");
+        Self { severity, line: problem.line, key: problem.key, text: problem.text }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::print;
 use super::{ConfigFile, USAGE};
 use crate::config::{self, Config, Problem, Severity};
 use crate::logging::{self, Logger, Role};
@@ -27,7 +28,7 @@ pub(super) struct Args {
 /// Signals are taken over first: one that comes during the start is obeyed as soon as it can be.
 pub(super) fn set_up(args: &Args, log: &Logger) -> Result<(Config, Signals), ExitCode> {
     let fail = |error: &dyn Display| {
-        eprintln!("{error}");
+        print::complain(&error.to_string());
         ExitCode::from(USAGE)
     };
     let signals = Signals::install().map_err(|error| fail(&error))?;

@@ -1,5 +1,6 @@
 //! `nowcast generate`: files for other programs.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -43,7 +44,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         types(folder).map(|text| print::text(&text))
     });
     written.unwrap_or_else(|error| {
-        eprintln!("{}", print::clean(&format!("{error:#}")));
+        print::complain(&format!("{error:#}"));
         ExitCode::from(USAGE)
     })
 }
@@ -57,8 +58,9 @@ fn types(folder: &Path) -> anyhow::Result<String> {
     match fs::read_to_string(&settings) {
         Ok(there) if there == library::SERVER => {}
         Ok(_) => {
-            text += &format!(
-                "{} is left as it is; it needs \"workspace.library\": [\".types\"]\n",
+            let _ = writeln!(
+                text,
+                "{} is left as it is; it needs \"workspace.library\": [\".types\"]",
                 settings.display()
             );
             return Ok(text);
@@ -66,7 +68,7 @@ fn types(folder: &Path) -> anyhow::Result<String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => write(&settings, library::SERVER)?,
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", settings.display())),
     }
-    text += &format!("{} written\n", settings.display());
+    let _ = writeln!(text, "{} written", settings.display());
     Ok(text)
 }
 

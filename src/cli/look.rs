@@ -34,7 +34,7 @@ impl Common {
             .map_err(anyhow::Error::from)
             .and_then(|history| work(&Look { config, history, now: ZonedDateTime::now() }));
         done.unwrap_or_else(|error| {
-            eprintln!("{}", print::clean(&format!("{error:#}")));
+            print::complain(&format!("{error:#}"));
             ExitCode::FAILURE
         })
     }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::{USAGE, daemon};
+use crate::core::next_worker::name_problem;
 use crate::core::{Command, Event, NextWorker};
 use crate::logging::Logger;
 use crate::manager::{Manager, ManagerError, NAME, Options};
@@ -52,13 +53,14 @@ impl Task {
     }
 }
 
-fn check_worker(text: &str) -> Result<String, &'static str> {
+fn check_worker(text: &str) -> Result<String, String> {
     worker(text).map(|_| text.to_owned())
 }
 
-fn worker(text: &str) -> Result<NextWorker, &'static str> {
+fn worker(text: &str) -> Result<NextWorker, String> {
     let mut words = shlex::split(text).ok_or("a quote is not closed")?.into_iter();
     let module = words.next().ok_or("the name of a worker is missing")?;
+    name_problem("the worker's module", &module).map_or(Ok(()), Err)?;
     Ok(NextWorker::new(module, words.collect()))
 }
 

@@ -8,7 +8,8 @@ use jiff::{Timestamp, ZonedDateTime};
 use super::{USAGE, environment, print, times};
 use crate::config::{self, Config, duration};
 use crate::core::{Answer, Command, Number};
-use crate::net::{Call, control};
+use crate::net::{Call, CallError, call};
+use crate::store::journal;
 
 /// Which system is meant.
 #[derive(Debug, Clone, clap::Args)]
@@ -42,10 +43,16 @@ impl Common {
             Ok(config) => config,
             Err(status) => return status,
         };
-        match control::call(&config.journal.folder, &Call { user: user(), command: Some(command) }) {
+        match call::call(&config.journal.folder, &Call { user: user(), command: Some(command) }) {
             Ok(answer) => self.show(&answer),
             Err(error) => {
-                eprintln!("{error}");
+                let holder = matches!(error, CallError::NoManager { .. })
+                    .then(|| journal::holder(&config.journal.folder))
+                    .flatten();
+                match holder {
+                    Some(process) => print::complain(&unreachable(process)),
+                    None => print::complain(&error.to_string()),
+                }
                 ExitCode::FAILURE
             }
         }
@@ -58,17 +65,25 @@ impl Common {
         } else if answer.done {
             print::text(&format!("{}\n", answer.text))
         } else {
-            eprintln!("{}", print::clean(&answer.text));
+            print::complain(&answer.text);
             ExitCode::SUCCESS
         };
         if answer.done { printed } else { ExitCode::FAILURE }
     }
 }
 
+/// Why a manager that is there cannot be asked.
+pub(super) fn unreachable(process: u64) -> String {
+    format!(
+        "the manager (process {process}) has the journal, but its control socket is gone: it makes it anew within a second, \
+         unless it is just starting or stuck; its log says more"
+    )
+}
+
 /// Reads a configuration; one that cannot be used is said, and is the end.
 pub(super) fn load(file: &Path) -> Result<Config, ExitCode> {
     read(file).map_err(|error| {
-        eprintln!("{error}");
+        print::complain(&error.to_string());
         ExitCode::from(USAGE)
     })
 }
@@ -102,15 +117,12 @@ fn after(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
         return now.timestamp().checked_add(span).map_err(|error| error.to_string());
     }
     let refuse = || format!("{text:?} is no moment; write it as 2026-03-14 06:00, 06:00 or, from now on, 3h");
-    times::written_moment(text, now).map_or_else(
-        || {
-            let time: jiff::civil::Time = text.parse().map_err(|_| refuse())?;
-            let today = times::on(now.date(), time, now).filter(|today| today > &now.timestamp());
-            let next = today.or_else(|| times::on(now.date().tomorrow().ok()?, time, now));
-            next.ok_or_else(refuse)
-        },
-        Ok,
-    )
+    times::written_moment(text, now).unwrap_or_else(|| {
+        let time: jiff::civil::Time = text.parse().map_err(|_| refuse())?;
+        let today = times::on(now.date(), time, now).filter(|today| today > &now.timestamp());
+        let next = today.or_else(|| times::on(now.date().tomorrow().ok()?, time, now));
+        next.ok_or_else(refuse)
+    })
 }
 
 #[cfg(test)]
@@ -130,6 +142,7 @@ mod tests {
         ] {
             assert_eq!(after(text, &now), Ok(expected.parse().unwrap()), "{text}");
         }
+        assert!(after("9999-12-31", &now).unwrap_err().contains("is out of range"));
         assert!(after("soon", &now).unwrap_err().contains("is no moment"));
     }
 }

@@ -18,10 +18,15 @@ pub(super) fn json(document: &impl Serialize) -> ExitCode {
     match serde_json::to_string_pretty(document) {
         Ok(text) => status(write(format!("{text}\n").as_bytes())),
         Err(error) => {
-            eprintln!("this cannot be said in JSON: {error}");
+            complain(&format!("this cannot be said in JSON: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes to standard error why something was not done. There is nobody left to tell if that fails.
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", clean(text));
 }
 
 /// Writes bytes as they are.
@@ -38,7 +43,7 @@ pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
 pub(super) fn status(written: io::Result<()>) -> ExitCode {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            eprintln!("standard output cannot be written: {error}");
+            complain(&format!("standard output cannot be written: {error}"));
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,

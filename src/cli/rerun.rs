@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::operate::{Common, number};
+use super::print;
 use crate::core::{Command, NextWorker, Number};
 use crate::store::History;
 
@@ -30,7 +31,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match worker {
         Ok(worker) => args.common.ask(Command::Launch { worker, again: Some(args.run) }),
         Err(error) => {
-            eprintln!("{error:#}");
+            print::complain(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }

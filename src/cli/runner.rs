@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::USAGE;
+use super::print;
 use crate::launch::RunFolder;
 use crate::launch::runner::{self, Task};
 
@@ -19,6 +20,9 @@ pub(super) struct Args {
     /// The run's number, which the worker finds in `NOWCAST_RUN_ID`
     #[arg(long, value_name = "ID")]
     run: String,
+    /// A file that is made when the run is taken on, and stays when its folder is removed
+    #[arg(long, value_name = "FILE")]
+    mark: Option<PathBuf>,
     /// How long a worker may take to end after SIGTERM before it is killed
     #[arg(long, value_name = "SECONDS", default_value_t = runner::GRACE.as_secs())]
     grace: u64,
@@ -35,12 +39,13 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let folder = match path::absolute(&args.folder) {
         Ok(folder) => folder,
         Err(error) => {
-            eprintln!("{}: {error}", args.folder.display());
+            print::complain(&format!("{}: {error}", args.folder.display()));
             return ExitCode::from(USAGE);
         }
     };
+    let folder = RunFolder::new(folder, &args.run);
     ExitCode::from(runner::run(&Task {
-        folder: RunFolder::new(folder, &args.run),
+        folder: args.mark.iter().fold(folder, RunFolder::marked),
         run: args.run.clone(),
         argv: args.argv.clone(),
         grace: Duration::from_secs(args.grace),

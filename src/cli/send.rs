@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::dry_run;
 use super::operate::{Common, user};
+use super::print;
 use crate::core::Command;
 use crate::yaml;
 
@@ -27,7 +28,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     if let Err(error) = yaml::read(&args.payload) {
-        eprintln!("the payload is no YAML: {error}");
+        print::complain(&format!("the payload is no YAML: {error}"));
         return ExitCode::from(super::USAGE);
     }
     let command = Command::Send {

@@ -48,7 +48,7 @@ fn before(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
         return now.timestamp().checked_sub(span).map_err(|_| refuse());
     }
     if let Some(moment) = written_moment(text, now) {
-        return Ok(moment);
+        return moment;
     }
     let time: Time = text.parse().map_err(|_| refuse())?;
     let today = on(now.date(), time, now).filter(|today| today <= &now.timestamp());
@@ -56,11 +56,15 @@ fn before(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
 }
 
 /// A moment that is written with its date. It is looked for before a time of day, which jiff also reads from the
-/// end of one.
-pub(super) fn written_moment(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
-    let local = |civil: DateTime| civil.to_zoned_datetime(now.time_zone().clone()).ok();
-    let civil = || text.parse().ok().and_then(local).map(|local| local.timestamp());
-    text.parse().ok().or_else(civil)
+/// end of one. `None` for what has no date.
+pub(super) fn written_moment(text: &str, now: &ZonedDateTime) -> Option<Result<Timestamp, String>> {
+    if let Ok(moment) = text.parse() {
+        return Some(Ok(moment));
+    }
+    let civil: DateTime = text.parse().ok()?;
+    let local = civil.to_zoned_datetime(now.time_zone().clone());
+    let too_far = |_| format!("{text:?} is out of range: moments go from the year -9999 to 9999-12-30");
+    Some(local.map(|local| local.timestamp()).map_err(too_far))
 }
 
 /// A time of day on a date.
@@ -103,5 +107,8 @@ mod tests {
             assert_eq!(before(text, &now), Ok(expected.parse().unwrap()), "{text}");
         }
         assert!(before("soon", &now).is_err());
+        for text in ["9999-12-31", "9999-12-31 23:00"] {
+            assert!(before(text, &now).unwrap_err().contains("is out of range"), "{text}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::manager::Task;
+use super::print;
 use super::{ConfigFile, USAGE, environment};
 use crate::config;
 use crate::logging::{self, Logger, Role, Setup};
@@ -34,7 +35,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match supervise(args) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            eprintln!("{error:#}");
+            print::complain(&format!("{error:#}"));
             ExitCode::from(USAGE)
         }
     }
@@ -44,11 +45,11 @@ fn supervise(args: &Args) -> anyhow::Result<u8> {
     let mut signals = Signals::install()?;
     let file = &args.config.file;
     let environment = environment::defaults(file)?;
+    let (config, _) = config::load_with(file, &environment::lookup(environment.clone()))?;
     if let Some((_, logs)) = environment.iter().find(|(name, _)| name == "NOWCAST_LOGS") {
         let logs = Path::new(logs);
         fs::create_dir_all(logs).with_context(|| format!("the folder {} cannot be made", logs.display()))?;
     }
-    let (config, _) = config::load_with(file, &environment::lookup(environment.clone()))?;
     let (setup, _) = Setup::from_value(&config.logging, Role::Daemon)?;
     logging::install(setup);
     let supervisor = Supervisor::start(daemons(args)?, environment, Logger::new(NAME))?;

@@ -24,7 +24,7 @@ pub(super) struct RunView {
     pub module: String,
     pub args: Vec<String>,
     pub host: String,
-    /// `waiting`, `running`, `ended` (its report is awaited), `done`, `failed` or `dropped`.
+    /// `waiting`, `running`, `ending` (it was told to), `ended` (its report is awaited), `done`, `failed` or `dropped`.
     pub state: &'static str,
     /// How it ended, in words.
     pub ending: Option<String>,
@@ -94,7 +94,9 @@ impl RunView {
                 Some(due) if due > now.timestamp() => format!("waits until {}", times::second(due, now)),
                 _ => "waits".to_owned(),
             },
-            ("running", _) => format!("is running{}", lasted.unwrap_or_default().replace(" after", " for")),
+            ("running" | "ending", _) => {
+                format!("is running{}", lasted.unwrap_or_default().replace(" after", " for"))
+            }
             (_, Some(ending)) => format!("{ending}{}", lasted.unwrap_or_default()),
             (state, None) => state.to_owned(),
         };
@@ -111,6 +113,7 @@ impl RunView {
 fn state(run: &Run) -> &'static str {
     match (&run.stage, run.ended_well()) {
         (Stage::Waiting { .. }, _) => "waiting",
+        (Stage::Launched { .. }, _) if run.told_to_end.is_some() => "ending",
         (Stage::Launched { .. }, _) => "running",
         (_, None) => "dropped",
         _ if !run.is_closed() => "ended",

@@ -9,6 +9,7 @@ use super::checked::{Config, Host, RegisteredWorker, Registry, Zmq};
 use super::environment::{self, Lookup};
 use super::problem::{ConfigError, Problem, Severity};
 use super::raw::{RawRegistry, RawRun, RawZmq};
+use super::regular::read_regular;
 use crate::yaml::{self, Marks, ReadError, Value};
 
 /// The section that both systems name in a message registry beside the message types.
@@ -38,8 +39,14 @@ pub fn load(file: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn load_with(file: &Path, lookup: Lookup) -> Result<(Config, Vec<Problem>), ConfigError> {
-    let text = std::fs::read(file).map_err(|error| {
-        ConfigError::whole_file(file, None, format!("the configuration file cannot be read: {error}"))
+    let text = read_regular(file).map_err(|error| {
+        let help = if error.kind() == std::io::ErrorKind::NotFound {
+            "; go to its folder, or say where it is: -c CONFIG (a daemon takes CONFIG alone), or the environment variable \
+             NOWCAST_YAML"
+        } else {
+            ""
+        };
+        ConfigError::whole_file(file, None, format!("the configuration file cannot be read: {error}{help}"))
     })?;
     parse(file, &text, lookup)
 }

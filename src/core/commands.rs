@@ -6,13 +6,15 @@ use super::command::{Answer, Command};
 use super::decide::Decision;
 use super::effect::Effect;
 use super::event::CallId;
-use super::hold::Hold;
+use super::hold::{Hold, Target};
 use super::messages::Incoming;
+use super::next_worker::{LOCALHOST, name_problem};
 use super::parked::{Parked, ParkedWhat};
 use super::record::{Change, Outcome, Speaker, What};
 use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
 use crate::logging::Level;
 use crate::message::Message;
+use crate::yaml::limits::MAX_GIVEN_DEPTH;
 use crate::yaml::{self, Value};
 
 /// Runs that an answer names one by one: more make a text that nobody reads.
@@ -60,16 +62,26 @@ impl Decision<'_> {
                 let mut worker = worker.clone();
                 worker.place = None;
                 let name = worker.name().to_owned();
+                let problem = name_problem("the worker's module", &worker.module);
+                problem.or_else(|| name_problem("the worker's name", &name)).map_or(Ok(()), Err)?;
+                self.check_host(&worker.host)?;
+                let stranger = self.stranger(&name, ": its messages will be refused");
                 let run = self.want(worker, self.number);
                 let again = again.map(|run| format!(", again after {run}")).unwrap_or_default();
                 let waits = self.waits(run);
-                Ok((format!("{name} is launched as run {run}{again}{waits}"), vec![run]))
+                Ok((format!("{name} is launched as run {run}{again}{waits}{stranger}"), vec![run]))
             }
             Command::Kill { run } => self.kill(*run, user),
             Command::Hold { target, until, reason } => {
+                let warning = self.check_target(target)?;
+                if let Some(until) = until.filter(|until| *until <= self.timestamp()) {
+                    return Err(format!("the hold would be over already: {} is past", self.clock(until)));
+                }
                 let id = self.next_number();
-                let text =
-                    format!("launches of {target} are held as {id}; nowcast release {} lets them go", id.0);
+                let release = id.0;
+                let text = format!(
+                    "launches of {target} are held as {id}; nowcast release {release} lets them go{warning}"
+                );
                 let (until, reason, user) = (*until, reason.clone(), user.to_owned());
                 let target = target.clone();
                 self.change(Change::Hold(Hold { id, target, until, reason, user }));
@@ -81,6 +93,36 @@ impl Decision<'_> {
             Command::ChecklistClear { force } => self.clear_by_hand(*force),
             Command::Retry { .. } | Command::Send { .. } => Err("not an act of this kind".to_owned()),
         }
+    }
+
+    /// Refuses what no launch can be of; a warning about what none is of yet.
+    fn check_target(&self, target: &Target) -> Result<String, String> {
+        match target {
+            Target::All => Ok(String::new()),
+            Target::Host(host) => self.check_host(host).map(|()| String::new()),
+            Target::Worker(name) => match name_problem("the worker's name", name) {
+                Some(problem) => Err(problem),
+                None => Ok(self.stranger(name, "")),
+            },
+        }
+    }
+
+    fn check_host(&self, host: &str) -> Result<(), String> {
+        let hosts = &self.state.config.hosts;
+        if host == LOCALHOST || hosts.contains_key(host) {
+            return Ok(());
+        }
+        let known: Vec<&str> = hosts.keys().map(String::as_str).chain([LOCALHOST]).collect();
+        Err(format!("the host {host:?} is not in `run: enabled hosts:`; there are: {}", known.join(", ")))
+    }
+
+    /// What is to be added to the answer about a worker that is not in the message registry.
+    fn stranger(&self, name: &str, so: &str) -> String {
+        let registry = &self.state.config.registry.workers;
+        if registry.contains_key(name) {
+            return String::new();
+        }
+        format!("; careful, no worker {name:?} is in the message registry{so}")
     }
 
     fn kill(&mut self, id: RunId, user: &str) -> Outcomes {
@@ -223,9 +265,10 @@ impl Decision<'_> {
     fn set_checklist(&mut self, path: &str, value: &str) -> Outcomes {
         let path = yaml::read(path).map_err(|error| format!("the keys are no YAML: {error}"))?;
         let value = yaml::read(value).map_err(|error| format!("the value is no YAML: {error}"))?;
-        if path.as_list().is_none_or(<[Value]>::is_empty) {
-            return Err("a checklist key is missing".to_owned());
-        }
+        let keys = path.as_list().filter(|keys| !keys.is_empty()).ok_or("a checklist key is missing")?;
+        // The checklist is a mapping, and so is what each key but the last leads to.
+        let deepest_key = keys.iter().zip(1..).map(|(key, level)| level + key.depth()).max();
+        check_depth("this checklist entry", deepest_key.unwrap_or_default().max(keys.len() + value.depth()))?;
         let shown = yaml::python::repr_value(&path);
         self.change(Change::ChecklistSet { path, value });
         Ok((format!("checklist set at {shown}"), Vec::new()))
@@ -233,13 +276,16 @@ impl Decision<'_> {
 
     /// Half of all rule errors come from a checklist that was cleared while workers were running.
     fn clear_by_hand(&mut self, force: bool) -> Outcomes {
-        let open: Vec<String> =
-            self.state.runs.values().map(|run| format!("{} {}", run.worker.name(), run.id)).collect();
-        if !force && !open.is_empty() {
+        let count = self.state.runs.len();
+        if !force && count > 0 {
+            let named = self.state.runs.values().take(NAMED);
+            let named: Vec<String> = named.map(|run| format!("{} {}", run.worker.name(), run.id)).collect();
+            let more = count - named.len();
             return Err(format!(
-                "{} still open, and the rules may miss what is cleared: {}; with --force it is cleared all the same",
-                if open.len() == 1 { "a run is" } else { "runs are" },
-                open.join(", ")
+                "{} still open, and the rules may miss what is cleared: {}{}; with --force it is cleared all the same",
+                if count == 1 { "a run is" } else { "runs are" },
+                named.join(", "),
+                if more > 0 { format!(" and {more} more") } else { String::new() },
             ));
         }
         self.clear_checklist();
@@ -248,6 +294,7 @@ impl Decision<'_> {
 
     fn send(&mut self, source: &str, r#type: &str, payload: &str) -> Outcomes {
         let payload = yaml::read(payload).map_err(|error| format!("the payload is no YAML: {error}"))?;
+        check_depth("the payload", payload.depth())?;
         let message = Message::new(source, r#type, payload);
         let reply = self.message(Incoming::made(message, Speaker::Operator, None));
         outcome_of(self.number, &reply.outcome)
@@ -288,6 +335,14 @@ impl Decision<'_> {
             (failed, _) => Err(failed.join("\n")),
         }
     }
+}
+
+/// Refuses what could be kept and not be read again.
+fn check_depth(what: &str, depth: usize) -> Result<(), String> {
+    if depth <= MAX_GIVEN_DEPTH {
+        return Ok(());
+    }
+    Err(format!("{what} is nested {depth} deep, and {MAX_GIVEN_DEPTH} is the most; nothing was changed"))
 }
 
 fn outcome_of(number: Number, outcome: &Outcome) -> Outcomes {

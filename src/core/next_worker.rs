@@ -57,6 +57,16 @@ impl LaunchOptions {
     }
 }
 
+/// What is wrong with the name of a worker, its module or a host; the rules refuse the same.
+#[must_use]
+pub fn name_problem(role: &str, name: &str) -> Option<String> {
+    if name.is_empty() {
+        return Some(format!("{role} is empty"));
+    }
+    let is_bad = name.contains(|sign: char| sign.is_whitespace() || sign.is_control());
+    is_bad.then(|| format!("{role} is {name:?}; a name has no spaces"))
+}
+
 impl NextWorker {
     /// A launch on this host, at once and without options.
     #[must_use]

@@ -2,7 +2,9 @@
 
 pub mod argv;
 pub mod children;
+mod marks;
 pub mod old_runs;
+mod open_run;
 pub mod output;
 pub mod process;
 pub mod run_folder;

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -26,6 +27,8 @@ const TOLD: &str = "told";
 pub struct RunFolder {
     path: PathBuf,
     run: String,
+    /// A second name of the claim, which stays when the folder is removed.
+    mark: Option<PathBuf>,
 }
 
 /// What a run's folder says about it.
@@ -55,6 +58,14 @@ pub struct Reading {
     pub state: RunFolderState,
     /// For the log: which file is damaged, how, and what was made of it.
     pub trouble: Option<String>,
+    /// Somebody removed the folder of a run that was taken on.
+    pub is_gone: bool,
+}
+
+impl Reading {
+    fn of(state: RunFolderState) -> Self {
+        Self { state, trouble: None, is_gone: false }
+    }
 }
 
 /// The file `exit`. Without any of the three endings, it is not known how the worker ended.
@@ -112,7 +123,14 @@ impl RunFolder {
     /// The folder `path` of the run `run`, there or not.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, run: impl Into<String>) -> Self {
-        Self { path: path.into(), run: run.into() }
+        Self { path: path.into(), run: run.into(), mark: None }
+    }
+
+    /// The same with a file elsewhere that also shows that the run was taken on, so that one whose folder is
+    /// removed is not started again.
+    #[must_use]
+    pub fn marked(self, mark: impl Into<PathBuf>) -> Self {
+        Self { mark: Some(mark.into()), ..self }
     }
 
     /// Where it is.
@@ -121,15 +139,17 @@ impl RunFolder {
         &self.path
     }
 
-    /// Notes that the runner was told to end. Without the note it is told twice at worst.
+    /// Notes that the run was told to end, the first time. Without the note it is told twice at worst.
     pub fn note_told(&self) {
-        let _ = fs::write(self.path.join(TOLD), "");
+        let _ = File::create_new(self.path.join(TOLD));
     }
 
-    /// Whether that was noted.
+    /// How long ago it was told, if that was noted.
     #[must_use]
-    pub fn was_told(&self) -> bool {
-        self.path.join(TOLD).exists()
+    pub fn told_ago(&self) -> Option<Duration> {
+        let noted = fs::metadata(self.path.join(TOLD)).and_then(|note| note.modified()).ok()?;
+        // The clock may have been set back.
+        Some(noted.elapsed().unwrap_or_default())
     }
 
     /// The file that the worker's output and errors go to.
@@ -151,11 +171,17 @@ impl RunFolder {
     }
 
     fn try_claim(&self) -> io::Result<bool> {
+        if self.mark.as_ref().is_some_and(|mark| mark.exists()) {
+            return Ok(false);
+        }
         fs::create_dir_all(&self.path)?;
         let new = self.write_new(CLAIM, &ProcessIdentity::of_self()?, true)?;
         failpoint::pass("runner: claim written");
         let linked = fs::hard_link(&new, self.path.join(CLAIM));
         failpoint::pass("runner: claim linked");
+        if linked.is_ok() {
+            self.set_mark(&new);
+        }
         let _ = fs::remove_file(&new);
         match linked {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
@@ -169,6 +195,16 @@ impl RunFolder {
                 Ok(true)
             }
         }
+    }
+
+    /// Gives the claim its second name. Without it, the run is taken for one that nobody has if its folder is removed.
+    fn set_mark(&self, claim: &Path) {
+        let Some(mark) = &self.mark else { return };
+        if let Some(folder) = mark.parent() {
+            let _ = fs::create_dir_all(folder);
+        }
+        // The runs folder may be on another disk.
+        let _ = fs::hard_link(claim, mark).or_else(|_| fs::copy(claim, mark).map(|_| ()));
     }
 
     /// Writes down the worker's process.
@@ -210,17 +246,38 @@ impl RunFolder {
         if let Some(ended) = self.read_exit()? {
             return Ok(ended);
         }
-        let mut trouble = None;
-        let runner = match self.read::<ProcessIdentity>(CLAIM)? {
-            Content::Absent => return Ok(Reading { state: RunFolderState::Unclaimed, trouble }),
+        let (mut trouble, mut is_gone) = (None, false);
+        // Before the claim, which is older.
+        let mark = match &self.mark {
+            Some(mark) => Self::read_file(mark)?,
+            None => Content::Absent,
+        };
+        let claim = match self.read(CLAIM)? {
+            Content::Absent if matches!(mark, Content::Absent) => {
+                return Ok(Reading::of(RunFolderState::Unclaimed));
+            }
+            Content::Absent => {
+                is_gone = true;
+                let path = self.path.display();
+                trouble = Some(format!("{path} was removed, so its output and how it ends are lost"));
+                mark
+            }
+            claim => claim,
+        };
+        let runner: Option<ProcessIdentity> = match claim {
             Content::Whole(runner) => Some(runner),
             Content::Damaged(why) => {
                 trouble = Some(format!("{why}; the run is taken for claimed by a runner that is dead"));
                 None
             }
+            Content::Absent => None,
         };
         if let Some(runner) = runner.as_ref().filter(|runner| runner.is_alive()) {
-            return Ok(Reading { state: RunFolderState::Running { runner: runner.clone() }, trouble });
+            return Ok(Reading {
+                state: RunFolderState::Running { runner: runner.clone() },
+                trouble,
+                is_gone,
+            });
         }
         // It may have written that between the first look and its death.
         if let Some(ended) = self.read_exit()? {
@@ -237,25 +294,27 @@ impl RunFolder {
         };
         let state =
             worker.map_or(RunFolderState::Ended(Ending::Unknown), |worker| RunFolderState::Orphan { worker });
-        Ok(Reading { state, trouble })
+        Ok(Reading { state, trouble, is_gone })
     }
 
     fn read_exit(&self) -> io::Result<Option<Reading>> {
         Ok(match self.read::<ExitRecord>(EXIT)? {
             Content::Absent => None,
-            Content::Whole(record) => {
-                Some(Reading { state: RunFolderState::Ended(record.ending()), trouble: None })
-            }
+            Content::Whole(record) => Some(Reading::of(RunFolderState::Ended(record.ending()))),
             Content::Damaged(why) => Some(Reading {
                 state: RunFolderState::Ended(Ending::Unknown),
                 trouble: Some(format!("{why}; the run has ended, and how is lost")),
+                is_gone: false,
             }),
         })
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Content<T>> {
-        let path = self.path.join(name);
-        let bytes = match fs::read(&path) {
+        Self::read_file(&self.path.join(name))
+    }
+
+    fn read_file<T: DeserializeOwned>(path: &Path) -> io::Result<Content<T>> {
+        let bytes = match fs::read(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::Absent),
             Err(error) => {
                 return Err(io::Error::new(

@@ -13,15 +13,14 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::path::{self, Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process_group};
-
-use super::children::{Children, Environment};
-use super::process::ProcessIdentity;
+use super::children::Children;
+use super::marks::Marks;
+use super::open_run::{OpenRun, Watching};
 use super::run_folder::{ExitRecord, Reading, RunFolder, RunFolderState};
 use super::runner;
 use crate::core::Ending;
 use crate::failpoint;
-use crate::logging::Logger;
+use crate::logging::{Level, Logger};
 
 /// How often a runner that died before it had claimed its run is started again.
 const STARTS_AGAIN: u32 = 3;
@@ -46,40 +45,12 @@ pub enum Started {
 pub struct Runs<Key> {
     program: PathBuf,
     root: PathBuf,
+    marks: Marks,
     watched: Children<Key>,
     open: HashMap<Key, OpenRun>,
     /// When those that nobody watches are tried again; `None` while there are none.
     again: Option<Instant>,
     log: Logger,
-}
-
-#[derive(Debug)]
-struct OpenRun {
-    folder: RunFolder,
-    /// The worker's command line, or why there is none.
-    argv: Result<Vec<String>, String>,
-    environment: Environment,
-    /// How often a runner was started.
-    starts: u32,
-    /// Some runner had the run, so its worker may have run.
-    claimed: bool,
-    watching: Watching,
-    told_to_end: bool,
-    /// When a worker without a runner, which was told to end, is killed.
-    kill_at: Option<Instant>,
-}
-
-/// Whose end is waited for.
-#[derive(Debug)]
-enum Watching {
-    /// Nobody's: the operating system did not allow it. It is tried again.
-    Nobody,
-    /// A runner that was started here. It may die before it has claimed the run.
-    OurRunner,
-    /// A runner that has the run, whoever started it.
-    Claimant,
-    /// The worker, as its runner is dead.
-    Worker(ProcessIdentity),
 }
 
 impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
@@ -95,7 +66,8 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
             io::Error::new(error.kind(), text)
         })?;
         let log = Logger::new("runs");
-        Ok(Self { program, root, watched: Children::new()?, open: HashMap::new(), again: None, log })
+        let marks = Marks::beside(&root);
+        Ok(Self { program, root, marks, watched: Children::new()?, open: HashMap::new(), again: None, log })
     }
 
     /// The folder that the runs' folders are in.
@@ -121,21 +93,23 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         if self.open.contains_key(&run) {
             return Started::Running;
         }
-        let mut open = OpenRun {
-            folder: RunFolder::new(self.root.join(folder), number(run)),
-            argv,
-            environment: environment.to_vec(),
-            starts: 0,
-            claimed: false,
-            watching: Watching::Nobody,
-            told_to_end: false,
-            kill_at: None,
-        };
+        let folder = RunFolder::new(self.root.join(folder), number(run)).marked(self.marks.of(&number(run)));
+        let mut open = OpenRun::new(folder, argv, environment.to_vec());
         if let Some(ending) = self.take_on(run, &mut open, None) {
             return Started::Ended(ending);
         }
         self.open.insert(run, open);
         Started::Running
+    }
+
+    /// The end of a run is kept: nobody will ask for it to be started any more.
+    pub fn forget(&self, run: Key) {
+        self.marks.remove(&number(run));
+    }
+
+    /// Forgets what a manager before has left of runs that are not open.
+    pub fn keep_only(&self, open: impl IntoIterator<Item = Key>) {
+        self.marks.keep_only(&open.into_iter().map(number).collect());
     }
 
     /// When [`Runs::ended`] has something to do though no process has ended.
@@ -211,7 +185,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     /// the second call.
     pub fn end(&mut self, run: Key) {
         let Some(mut open) = self.open.remove(&run) else { return };
-        self.tell(run, &mut open);
+        open.tell(run, &self.watched);
         self.open.insert(run, open);
     }
 
@@ -219,39 +193,20 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     /// a second time, which would cut the grace short.
     pub fn end_once(&mut self, run: Key) {
         let Some(open) = self.open.get_mut(&run) else { return };
-        open.told_to_end = open.folder.was_told() && !matches!(open.watching, Watching::Worker(_));
+        open.told_to_end = open.folder.told_ago().is_some() && !matches!(open.watching, Watching::Worker(_));
         if !open.told_to_end {
             self.end(run);
         }
-    }
-
-    fn tell(&self, run: Key, open: &mut OpenRun) {
-        match &open.watching {
-            Watching::OurRunner | Watching::Claimant => {
-                self.watched.signal(&run, Signal::TERM);
-                open.folder.note_told();
-            }
-            Watching::Worker(worker) => {
-                let signal = if open.told_to_end { Signal::KILL } else { Signal::TERM };
-                open.kill_at = (!open.told_to_end).then(|| Instant::now() + runner::GRACE);
-                // Alive, so the number is still that of its group.
-                if let Some(group) = worker.raw().filter(|_| worker.is_alive()) {
-                    let _ = kill_process_group(group, signal);
-                }
-            }
-            // It is told when it is taken on.
-            Watching::Nobody => {}
-        }
-        open.told_to_end = true;
     }
 
     /// Reads a run's folder and watches the process that its end hangs on. Answers what the folder says
     /// when there is none: unclaimed or ended.
     fn look(&mut self, run: Key, open: &mut OpenRun) -> io::Result<Option<RunFolderState>> {
         for _ in 0..LOOKS {
-            let Reading { state, trouble } = open.folder.state()?;
+            let Reading { state, trouble, is_gone } = open.folder.state()?;
             if let Some(trouble) = trouble {
-                self.log.warning(format_args!("run {}: {trouble}", number(run)));
+                let level = if is_gone { Level::CRITICAL } else { Level::WARNING };
+                self.log.log(level, format_args!("run {}: {trouble}", number(run)));
             }
             let (process, watching) = match state {
                 RunFolderState::Unclaimed | RunFolderState::Ended(_) => return Ok(Some(state)),
@@ -365,14 +320,15 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     fn tell_again(&self, run: Key, open: &mut OpenRun) {
         if open.told_to_end {
             open.told_to_end = false;
-            self.tell(run, open);
+            open.tell(run, &self.watched);
         }
     }
 
     fn start_runner(&mut self, run: Key, open: &mut OpenRun) -> io::Result<()> {
         let word = OsString::from;
         let mut argv = vec![self.program.clone().into_os_string(), word("runner"), word("--folder")];
-        argv.extend([open.folder.path().into(), word("--run"), number(run).into(), word("--")]);
+        argv.extend([open.folder.path().into(), word("--run"), number(run).into()]);
+        argv.extend([word("--mark"), self.marks.of(&number(run)).into(), word("--")]);
         argv.extend(open.argv.iter().flatten().map(OsString::from));
         self.watched.start(run, &argv, &open.environment)?;
         failpoint::pass("manager: runner started");

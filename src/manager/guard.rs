@@ -37,8 +37,13 @@ impl Guard {
     /// When the poison file cannot be opened or the operating system gives no thread.
     pub fn new(reloader: Reloader, folder: &Path, log: Logger) -> io::Result<Self> {
         let path = folder.join(POISON);
-        let poison = PoisonFile::open(&path)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        let poison = PoisonFile::open(&path).map_err(|error| {
+            let text = format!(
+                "the file {} cannot be opened: {error}; see that it is a file that the manager can write, or remove it",
+                path.display()
+            );
+            io::Error::new(error.kind(), text)
+        })?;
         let watchdog = RefCell::new(Watchdog::start(log.clone())?);
         Ok(Self { reloader, poison: RefCell::new(poison), watchdog, key: RefCell::new(None), log })
     }

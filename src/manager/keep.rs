@@ -9,6 +9,7 @@ use super::{Manager, ManagerError};
 use crate::core::{Event, Record};
 use crate::launch::old_runs;
 use crate::net::{Signals, socket};
+use crate::store::JournalError;
 use std::os::fd::AsRawFd;
 
 /// How long after a batch could not be kept it is tried again.
@@ -47,6 +48,9 @@ impl Manager {
     pub(super) fn keep(&mut self, records: &[Record], signals: &mut Signals) -> Result<bool, ManagerError> {
         self.housekeeping.is_due |= !records.is_empty();
         let Err(error) = self.performer.keep(records) else { return Ok(true) };
+        if matches!(error, JournalError::Replaced { .. }) {
+            return Err(error.into());
+        }
         self.log.critical(format_args!(
             "the journal cannot be written, so nothing is decided or answered until it can; it is tried again every \
              second: {error}"
@@ -57,6 +61,7 @@ impl Manager {
             items.extend(self.performer.control.poll_items());
             let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
             socket::poll(&mut items, i64::try_from(left.as_millis()).unwrap_or(i64::MAX))?;
+            self.tidy_control();
             self.performer
                 .control
                 .refuse_all(&format!("nothing is done until the journal can be written: {error}"));
@@ -71,9 +76,13 @@ impl Manager {
                 self.first.push(Event::Signal(signal));
             }
             if Instant::now() >= next {
-                if self.performer.keep(records).is_ok() {
-                    self.log.warning("the journal could be written again");
-                    return Ok(true);
+                match self.performer.keep(records) {
+                    Ok(()) => {
+                        self.log.warning("the journal could be written again");
+                        return Ok(true);
+                    }
+                    Err(error @ JournalError::Replaced { .. }) => return Err(error.into()),
+                    Err(_) => {}
                 }
                 next = Instant::now() + RETRY;
             }

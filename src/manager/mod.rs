@@ -9,7 +9,7 @@ mod receive;
 mod reload;
 mod watchdog;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,10 +60,10 @@ pub enum ManagerError {
     #[error("ZMQError: {0}")]
     Zmq(#[from] zmq::Error),
     /// The operating system refused something that nothing works without.
-    #[error("{0}")]
+    #[error(transparent)]
     System(#[from] std::io::Error),
     /// The journal cannot be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Journal(#[from] JournalError),
 }
 
@@ -128,6 +128,7 @@ impl Manager {
             // A journal that is begun anew must not count runs that have folders already.
             state.last_number = old_runs::highest(runs.root());
         }
+        runs.keep_only(state.runs.running().map(|run| run.id));
         let context = Context::new();
         let performer = Performer {
             socket: context.socket(SocketType::ROUTER)?,
@@ -135,6 +136,7 @@ impl Manager {
             journal,
             checklist_file: checklist_file(&config),
             runs,
+            handovers: VecDeque::new(),
             control: Control::bind(&folder)?,
             log: log.clone(),
             program,
@@ -198,7 +200,8 @@ impl Manager {
         // What a manager before has left is taken up when the checklist file is as its runs were to find it.
         // If that cannot be written, it stays due, and the next attempt says why.
         let _ = self.write_pending_checklist();
-        let mut events = self.performer.take_up(left.iter(), &self.state);
+        self.performer.take_up(left.iter());
+        let mut events = Vec::new();
         let mut says_that_it_listens = true;
         loop {
             if let Some(end) = self.handle(events, signals, read_again)? {
@@ -285,12 +288,14 @@ impl Manager {
         let has_signal = items[1].is_readable();
         let has_call = items[3..].iter().any(PollItem::is_readable);
         drop(items);
-        let is_idle = count == 0 && self.first.is_empty() && !self.held.is_waiting();
+        self.tidy_control();
+        let is_idle = count == 0 && !self.has_work();
         if is_idle || self.performer.journal.is_untidy() {
             self.keep_house(is_idle);
         }
         let mut events = std::mem::take(&mut self.first);
         events.extend(self.receive()?);
+        events.extend(self.performer.hand_over(&self.state));
         let more_waits = events.len() >= receive::BATCH || self.held.is_waiting();
         let ended = self.performer.runs.ended()?;
         events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
@@ -313,9 +318,14 @@ impl Manager {
         Ok(events)
     }
 
+    /// Whether there is something to do though nothing comes.
+    fn has_work(&self) -> bool {
+        self.held.is_waiting() || !self.first.is_empty() || !self.performer.handovers.is_empty()
+    }
+
     /// How long the loop may wait for something to come.
     fn patience(&self) -> Duration {
-        if self.held.is_waiting() || !self.first.is_empty() {
+        if self.has_work() {
             return Duration::ZERO;
         }
         let round_up = Duration::from_millis(1);

@@ -128,6 +128,18 @@ impl Manager {
         events
     }
 
+    /// Sees that operators can get in.
+    pub(super) fn tidy_control(&mut self) {
+        match self.performer.control.tidy() {
+            None => {}
+            Some(Ok(())) => self.log.warning("the control socket was gone and is there again"),
+            Some(Err(error)) => self.log.critical(format_args!(
+                "the control socket is gone and cannot be made, so no operator gets in; it is tried again every second: \
+                 {error}"
+            )),
+        }
+    }
+
     /// For a retry that asks for it, the checklist that the message's rule saw: its own payload is in it.
     fn checklist_then(&self, command: &Command) -> Result<Option<Value>, JournalError> {
         let Command::Retry { message: Some(number), checklist_then: true } = command else { return Ok(None) };

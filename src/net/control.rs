@@ -1,23 +1,21 @@
-//! The control socket: operators' requests to the manager and its answers, a line of JSON each.
+//! The control socket, the manager's end: operators' requests and the manager's answers, a line of JSON each.
 //!
-//! It is a Unix socket that only the manager's own user can reach. Nothing here decides anything.
+//! It is a Unix socket that only the manager's own user can reach; [`super::call`] is the other end. Nothing here decides
+//! anything, and no connection may keep the others waiting.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use zmq::{POLLIN, PollItem};
 
-use crate::core::{Answer, CallId, Command};
-
-/// The socket's name in the journal's folder.
-const NAME: &str = "control";
+use super::call::{Call, NAME, reachable};
+use crate::core::{Answer, CallId};
 
 /// The longest request that is read, in bytes.
 const LONGEST: usize = 16_000_000;
@@ -31,25 +29,26 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The longest text of an answer, in bytes: it goes out in one piece or not at all.
 const LONGEST_ANSWER: usize = 64_000;
 
-/// How long the manager may take to say that it works.
-const WELL: Duration = Duration::from_secs(2);
+/// The most that is read of one connection before the manager looks at all else, in bytes.
+const TURN: usize = 1_000_000;
 
-/// How long an operator's command waits for the answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a connection may take to send its request. The commands send it at once.
+const SLOWEST: Duration = Duration::from_secs(5);
 
-/// What an operator's command sends.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Call {
-    /// The user's name.
-    pub user: String,
-    /// What is asked; nothing if only to know whether the manager works.
-    pub command: Option<Command>,
-}
+/// How often the socket is looked for, which somebody may have removed.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The manager's end.
 #[derive(Debug)]
 pub struct Control {
+    folder: PathBuf,
     listener: UnixListener,
+    /// Which file the socket is.
+    identity: (u64, u64),
+    /// When it was looked for.
+    looked: Instant,
+    /// It is not there, and cannot be made.
+    is_lost: bool,
     connections: HashMap<CallId, Connection>,
     last: u64,
     /// When the next operators are let in, after that failed.
@@ -59,7 +58,10 @@ pub struct Control {
 #[derive(Debug)]
 struct Connection {
     stream: UnixStream,
+    since: Instant,
     received: Vec<u8>,
+    /// Its request is whole.
+    has_asked: bool,
 }
 
 impl Control {
@@ -69,15 +71,45 @@ impl Control {
     /// # Errors
     /// When the socket cannot be made.
     pub fn bind(folder: &Path) -> io::Result<Self> {
-        let (_handle, path) = reachable(folder)?;
-        match fs::remove_file(folder.join(NAME)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let (listener, identity) = listen(folder)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            listener,
+            identity,
+            looked: Instant::now(),
+            is_lost: false,
+            connections: HashMap::new(),
+            last: 0,
+            again: None,
+        })
+    }
+
+    /// Sees, once a second, that operators can get in: makes a socket anew that somebody has removed, and lets go of
+    /// those who have connected and ask nothing. What there is to say of it: that the socket was made anew, or why it
+    /// cannot be.
+    pub fn tidy(&mut self) -> Option<io::Result<()>> {
+        if self.looked.elapsed() < LOOK {
+            return None;
         }
-        let listener = UnixListener::bind(path)?;
-        fs::set_permissions(folder.join(NAME), fs::Permissions::from_mode(0o600))?;
-        listener.set_nonblocking(true)?;
-        Ok(Self { listener, connections: HashMap::new(), last: 0, again: None })
+        self.looked = Instant::now();
+        self.connections.retain(|_, connection| connection.has_asked || connection.since.elapsed() < SLOWEST);
+        let path = self.folder.join(NAME);
+        if fs::symlink_metadata(path).is_ok_and(|found| identity(&found) == self.identity) {
+            self.is_lost = false;
+            return None;
+        }
+        match listen(&self.folder) {
+            Ok((listener, identity)) => {
+                (self.listener, self.identity, self.is_lost) = (listener, identity, false);
+                Some(Ok(()))
+            }
+            // It is said once.
+            Err(_) if self.is_lost => None,
+            Err(error) => {
+                self.is_lost = true;
+                Some(Err(error))
+            }
+        }
     }
 
     /// What to wait for.
@@ -121,7 +153,9 @@ impl Control {
             match self.listener.accept() {
                 Ok((stream, _)) if stream.set_nonblocking(true).is_ok() => {
                     self.last += 1;
-                    self.connections.insert(CallId(self.last), Connection { stream, received: Vec::new() });
+                    let (since, received) = (Instant::now(), Vec::new());
+                    let connection = Connection { stream, since, received, has_asked: false };
+                    self.connections.insert(CallId(self.last), connection);
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -160,98 +194,55 @@ impl Control {
 impl Connection {
     /// The request once its line is complete.
     fn receive(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut bytes = [0; 8_192];
-        loop {
-            match self.stream.read(&mut bytes) {
+        let mut bytes = [0; 16_384];
+        let mut turn = 0;
+        // What is left is read in the next turn of the loop.
+        while turn < TURN {
+            let count = match self.stream.read(&mut bytes) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => self.received.extend_from_slice(&bytes[..count]),
+                Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
+            };
+            turn += count;
+            let new = &bytes[..count];
+            if let Some(end) = memchr::memchr(b'\n', new) {
+                self.received.extend_from_slice(&new[..end]);
+                self.has_asked = true;
+                return Ok(Some(std::mem::take(&mut self.received)));
             }
+            self.received.extend_from_slice(new);
             if self.received.len() > LONGEST {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
-                self.received.truncate(end);
-                return Ok(Some(std::mem::take(&mut self.received)));
-            }
         }
+        Ok(None)
     }
 }
 
-/// Why the manager could not be asked.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// Nobody listens.
-    #[error(
-        "the manager cannot be reached at {}: {error}. Is it running? (nowcast up, or nowcast manager)",
-        path.display()
-    )]
-    NoManager {
-        /// The socket.
-        path: PathBuf,
-        /// What the operating system says.
-        error: io::Error,
-    },
-    /// The manager ended or does not answer.
-    #[error(
-        "the manager took the request and did not answer ({0}); nowcast status and its log say what came of it"
-    )]
-    NoAnswer(String),
-}
-
-/// Asks the manager whose journal is in `folder`.
-///
-/// # Errors
-/// When it cannot be reached or does not answer.
-pub fn call(folder: &Path, call: &Call) -> Result<Answer, CallError> {
-    call_within(folder, call, PATIENCE)
-}
-
-fn call_within(folder: &Path, call: &Call, patience: Duration) -> Result<Answer, CallError> {
-    let path = folder.join(NAME);
-    let connect = || -> io::Result<UnixStream> {
-        let (_handle, short) = reachable(folder)?;
-        UnixStream::connect(short)
-    };
-    let mut stream = connect().map_err(|error| CallError::NoManager { path, error })?;
-    let no_answer = |error: &dyn std::fmt::Display| CallError::NoAnswer(error.to_string());
-    let mut line = serde_json::to_vec(call).map_err(|error| no_answer(&error))?;
-    line.push(b'\n');
-    stream.set_read_timeout(Some(patience)).map_err(|error| no_answer(&error))?;
-    stream.write_all(&line).map_err(|error| no_answer(&error))?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).map_err(|error| no_answer(&error))?;
-    serde_json::from_slice(&answer).map_err(|_| no_answer(&"it ended before it answered"))
-}
-
-/// Whether a manager listens whose journal is in `folder`; and if it does nothing at the moment, why.
-#[must_use]
-pub fn is_served(folder: &Path) -> (bool, Option<String>) {
-    let listens = reachable(folder).and_then(|(_handle, short)| UnixStream::connect(short)).is_ok();
-    if !listens {
-        return (false, None);
+fn listen(folder: &Path) -> io::Result<(UnixListener, (u64, u64))> {
+    let (_handle, path) = reachable(folder)?;
+    let file = folder.join(NAME);
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
-    match call_within(folder, &Call { user: String::new(), command: None }, WELL) {
-        Ok(answer) => (true, (!answer.done).then_some(answer.text)),
-        // It may be busy with a long batch.
-        Err(_) => (true, None),
-    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    Ok((listener, identity(&fs::symlink_metadata(file)?)))
 }
 
-/// The socket's path, short whatever the folder is: a socket's address has room for 107 bytes. Good
-/// for as long as the handle lives.
-fn reachable(folder: &Path) -> io::Result<(OwnedFd, PathBuf)> {
-    let handle = OwnedFd::from(fs::File::open(folder)?);
-    let path = PathBuf::from(format!("/proc/self/fd/{}/{NAME}", handle.as_raw_fd()));
-    Ok((handle, path))
+fn identity(file: &fs::Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::call::{Service, call, service};
     use super::*;
-    use crate::core::Number;
+    use crate::core::{Command, Number};
 
     fn kill() -> Call {
         Call { user: "ana".into(), command: Some(Command::Kill { run: Number(7) }) }
@@ -288,7 +279,7 @@ mod tests {
     #[test]
     fn without_a_manager_the_error_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(is_served(folder.path()), (false, None));
+        assert_eq!(service(folder.path()), Service::None);
         let error = call(folder.path(), &kill()).unwrap_err().to_string();
         assert!(error.contains("Is it running?"), "{error}");
     }
@@ -309,5 +300,73 @@ mod tests {
         let mut text = String::new();
         garbage.read_to_string(&mut text).unwrap();
         assert!(text.contains("does not understand"), "{text}");
+    }
+
+    #[test]
+    fn a_socket_that_is_removed_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        let mut control = Control::bind(folder.path()).unwrap();
+        let look = |control: &mut Control| {
+            control.looked = Instant::now().checked_sub(LOOK).unwrap();
+            control.tidy().map(|made| made.is_ok())
+        };
+        assert_eq!(look(&mut control), None, "it is there");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(look(&mut control), Some(true));
+        UnixStream::connect(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(look(&mut control), Some(false));
+        assert_eq!(look(&mut control), None, "it is said once");
+        fs::remove_dir(&path).unwrap();
+        assert_eq!(look(&mut control), Some(true));
+    }
+
+    #[test]
+    fn those_who_ask_nothing_are_let_go_and_those_who_wait_for_an_answer_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut control = Control::bind(folder.path()).unwrap();
+        let connect = |text: &[u8]| {
+            let mut stream = UnixStream::connect(folder.path().join(NAME)).unwrap();
+            stream.write_all(text).unwrap();
+            stream
+        };
+        let _half: Vec<UnixStream> = (0..CONNECTIONS - 1).map(|_| connect(b"{\"user\":")).collect();
+        let _whole = connect(b"{\"user\": \"ana\", \"command\": null}\n");
+        assert_eq!(serve(&mut control).len(), 1);
+        let all = control.connections.len();
+        assert_eq!(all, CONNECTIONS);
+        for connection in control.connections.values_mut() {
+            connection.since = Instant::now().checked_sub(SLOWEST).unwrap();
+        }
+        control.looked = Instant::now().checked_sub(LOOK).unwrap();
+        control.tidy();
+        assert_eq!(control.connections.len(), 1);
+    }
+
+    #[test]
+    fn a_long_request_is_read_in_turns() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut control = Control::bind(folder.path()).unwrap();
+        let mut stream = UnixStream::connect(folder.path().join(NAME)).unwrap();
+        let user = "x".repeat(5 * TURN);
+        let line = format!("{{\"user\": \"{user}\", \"command\": null}}\n");
+        let writing = std::thread::spawn(move || stream.write_all(line.as_bytes()).map(|()| stream));
+        let (mut turns, mut before) = (0, 0);
+        let calls = loop {
+            let calls = control.receive();
+            if !calls.is_empty() {
+                break calls;
+            }
+            let read = control.connections.values().map(|connection| connection.received.len()).sum();
+            assert!(read - before < TURN + 16_384, "{before} and then {read}");
+            turns += usize::from(read > before);
+            before = read;
+            let mut items = control.poll_items();
+            super::super::socket::poll(&mut items, 10_000).unwrap();
+        };
+        assert!(turns >= 4 && calls[0].1.user == user);
+        writing.join().unwrap().unwrap();
     }
 }

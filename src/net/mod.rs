@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything or looks into a message.
 
+pub mod call;
 pub mod client;
 pub mod control;
 pub mod envelope;
@@ -10,8 +11,9 @@ pub mod signals;
 pub mod socket;
 
 pub use crate::core::Ticket;
+pub use call::{Call, CallError};
 pub use client::{Client, ClientError, Delay};
-pub use control::{Call, CallError, Control};
+pub use control::Control;
 pub use envelope::Envelope;
 pub use monitor::Monitor;
 pub use signals::Signals;

@@ -134,6 +134,9 @@ fn names(call: &Host, function: &str, value: &LuaValue) -> Result<Vec<String>, S
         },
         other => return Err(format!("{what} must be a list of worker names, got {}", described(other))),
     };
+    if names.iter().any(|name| name.trim().is_empty()) {
+        return Err(format!("{what} has an empty name in it, and no message of such a worker ever comes"));
+    }
     let unique: indexmap::IndexSet<String> = names.into_iter().collect();
     Ok(unique.into_iter().collect())
 }

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::seal::Seal;
+use crate::config::read_regular;
 use crate::core::Number;
 use crate::failpoint;
 use crate::yaml::{self, Keys, Map, Value};
@@ -341,14 +342,6 @@ fn create(temporary: &Path, before: Option<&fs::Metadata>) -> io::Result<File> {
 }
 
 /// Reads a file, but not a pipe or a device, at which the manager would wait for ever.
-fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
-    if fs::metadata(path)?.is_file() {
-        fs::read(path)
-    } else {
-        Err(io::Error::other("it is not a regular file"))
-    }
-}
-
 /// The file that a link names, also when it is not there yet.
 fn target(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| match fs::read_link(path) {

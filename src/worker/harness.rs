@@ -2,6 +2,7 @@
 //!
 //! The lines that it logs and their order are the peer's.
 
+use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::process::{Child, ExitCode, ExitStatus};
@@ -95,7 +96,7 @@ pub fn run(worker: &dyn Worker, common: &Common) -> ExitCode {
     let (config, _) = match config::load(&common.config) {
         Ok(loaded) => loaded,
         Err(error) => {
-            eprintln!("{error}");
+            let _ = writeln!(io::stderr(), "{error}");
             return ExitCode::from(2);
         }
     };

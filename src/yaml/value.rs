@@ -105,6 +105,18 @@ impl Value {
         matches!(self, Value::Null)
     }
 
+    /// How many collections stand within one another, those in keys too; 0 for a value that is none.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        let deepest = match self {
+            Value::List(items) => items.iter().map(Value::depth).max(),
+            Value::Set(members) => members.iter().map(Value::depth).max(),
+            Value::Map(entries) => entries.iter().map(|(key, value)| key.depth().max(value.depth())).max(),
+            _ => return 0,
+        };
+        1 + deepest.unwrap_or_default()
+    }
+
     /// What an error message calls this value: "a list", "text".
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -2,10 +2,10 @@
 
 use nowcast::core::hold::Target;
 use nowcast::core::record::{Outcome, Speaker};
-use nowcast::core::{Command, Ending, Event, Number};
+use nowcast::core::{Command, Ending, Event, NextWorker, Number};
 use nowcast::yaml::{self, Value};
 
-use crate::story::{Story, configured, delayed, join, launch, nothing, quiet, story, worker};
+use crate::story::{Story, configured, delayed, join, launch, nothing, quiet, seconds, story, worker};
 
 #[test]
 fn a_launch_says_its_run() {
@@ -113,9 +113,56 @@ fn what_a_join_lets_go_says_what_it_waits_for() {
 }
 
 #[test]
+fn a_launch_that_can_never_work_is_refused() {
+    let mut manager = quiet("{}");
+    for (module, text) in [
+        ("", "the worker's module is empty"),
+        ("a b", "the worker's module is \"a b\"; a name has no spaces"),
+        ("a\nb", "a name has no spaces"),
+        ("package.", "the worker's name is empty"),
+    ] {
+        let (answer, heard) =
+            manager.asks(Command::Launch { worker: NextWorker::new(module, Vec::new()), again: None });
+        assert!(!answer.done && heard.launched.is_empty());
+        assert!(answer.text.contains(text), "{module:?}: {}", answer.text);
+    }
+    let mut elsewhere = worker("weather");
+    elsewhere.host = "nosuch".to_owned();
+    let (answer, heard) = manager.asks(Command::Launch { worker: elsewhere, again: None });
+    assert!(!answer.done && heard.launched.is_empty());
+    assert_eq!(
+        answer.text,
+        "the host \"nosuch\" is not in `run: enabled hosts:`; there are: robot.nibi, localhost"
+    );
+}
+
+#[test]
+fn a_hold_of_what_cannot_be_held_is_refused_and_of_a_stranger_it_warns() {
+    let mut manager = quiet("{}");
+    let mut hold = |target: Target, until: i64| {
+        let until = Some(manager.now.timestamp() + seconds(until));
+        let (answer, _) = manager.asks(Command::Hold { target, until, reason: None });
+        assert_eq!(answer.done, !answer.numbers.is_empty());
+        answer.text
+    };
+    assert_eq!(hold(Target::All, 0), "the hold would be over already: 04:00:00 is past");
+    assert!(hold(Target::All, -86_400).contains("2026-03-13 04:00:00 is past"));
+    assert_eq!(hold(Target::Worker(String::new()), 60), "the worker's name is empty");
+    assert!(hold(Target::Host("nosuch".into()), 60).contains("is not in `run: enabled hosts:`"));
+    let warning = "careful, no worker \"nosuch\" is in the message registry";
+    assert!(hold(Target::Worker("nosuch".into()), 60).ends_with(warning));
+    for target in [Target::Worker("weather".into()), Target::Host("localhost".into()), Target::All] {
+        let text = hold(target, 60);
+        assert!(text.ends_with("lets them go"), "{text}");
+    }
+}
+
+#[test]
 fn a_launch_of_a_stranger_is_done_with_a_warning() {
     let mut manager = quiet("{}");
-    let (_, heard) = manager.asks(Command::Launch { worker: worker("stranger"), again: None });
+    let (answer, heard) = manager.asks(Command::Launch { worker: worker("stranger"), again: None });
+    let warning = "careful, no worker \"stranger\" is in the message registry: its messages will be refused";
+    assert!(answer.text.ends_with(warning), "{}", answer.text);
     assert_eq!(heard.launched, ["stranger"]);
     assert!(heard.says("WARNING", "stranger is launched though it is not in the message registry"));
 }

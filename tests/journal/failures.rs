@@ -103,6 +103,67 @@ fn a_journal_that_lost_its_log_is_refused_until_the_operator_agrees() {
 }
 
 #[test]
+fn without_its_lock_file_it_is_still_locked_and_the_file_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lock = folder.path().join("lock");
+    let mut day = Day::new();
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    for number in 0..3 {
+        fs::remove_file(&lock).expect("a lock");
+        let error = Journal::open(folder.path()).expect_err("the first one has it");
+        assert!(matches!(error, JournalError::Locked { .. }), "{error}");
+        let kept = day.records.len();
+        day.message("weather", "success", &format!("{{n: {number}}}"));
+        journal.commit(&day.records[kept..]).expect("kept");
+        let note = fs::read_to_string(&lock).expect("it is there again");
+        let last = day.records.last().expect("a record").number.0;
+        assert!(note.contains(&format!("last event {last} ")), "{note}");
+    }
+    drop(journal);
+    assert_recovers(&Journal::open(folder.path()).expect("free"), &day);
+}
+
+#[test]
+fn one_that_was_taken_away_takes_nothing_more() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let (folder, aside) = (parent.path().join("journal"), parent.path().join("aside"));
+    for what in ["", "journal.sqlite"] {
+        let mut day = Day::new();
+        let mut journal = Journal::open(&folder).expect("a new journal");
+        fs::rename(folder.join(what), &aside).expect("moved");
+        day.message("weather", "success", "{n: 1}");
+        let error = journal.commit(&day.records).expect_err("it would be lost");
+        assert!(matches!(error, JournalError::Replaced { .. }), "{error}");
+        assert!(error.to_string().contains("was moved, removed or replaced"), "{error}");
+        drop(journal);
+        let _ = fs::remove_dir_all(&folder);
+        let _ = fs::remove_dir_all(&aside).or_else(|_| fs::remove_file(&aside));
+    }
+}
+
+#[test]
+fn after_a_commit_that_may_have_been_kept_nothing_of_others_is_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut journal, mut day) = (Journal::open(folder.path()).expect("a new journal"), Day::new());
+    let other = Connection::open(folder.path().join("journal.sqlite")).expect("another program");
+    let execute = |statement: &str| other.execute_batch(statement).expect("done");
+    day.message("weather", "success", "{n: 1}");
+    execute("CREATE TRIGGER broken BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'broken'); END");
+    journal.commit(&day.records).expect_err("it cannot be kept");
+    execute("DROP TRIGGER broken");
+    let number = day.records[0].number.0;
+    execute(&format!(
+        "INSERT INTO events (number, at, kind) VALUES ({number}, '2026-03-14T04:00:00Z', 'due')"
+    ));
+    journal.commit(&day.records).expect_err("another one has the number");
+    let theirs: i64 = other.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).expect("counted");
+    assert_eq!(theirs, 1);
+    execute("DELETE FROM events");
+    journal.commit(&day.records).expect("kept");
+    assert_recovers(&journal, &day);
+}
+
+#[test]
 fn a_log_without_its_database_is_not_begun_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("journal.sqlite-wal"), b"something").expect("a file");

@@ -136,6 +136,41 @@ fn a_dead_managers_lock_that_another_process_still_holds_is_waited_for() {
     opened.join().expect("no panic").expect("it is opened when the lock is free");
 }
 
+#[test]
+fn where_the_poison_file_cannot_be_one_the_text_says_what_to_do() {
+    let system = system().prepare();
+    fs::create_dir_all(system.path("checklist.journal/poison")).expect("a folder");
+    let (status, text) = system.operation(&["manager", "nowcast.yaml"]);
+    assert_eq!(status, Some(1), "{text}");
+    let line = text.lines().find(|line| line.contains("poison")).expect("a line about it");
+    assert_eq!(line.matches("/poison").count(), 1, "{line}");
+    assert!(line.contains("see that it is a file that the manager can write, or remove it"), "{line}");
+}
+
+#[test]
+fn a_second_manager_is_refused_though_the_lock_file_is_gone() {
+    let system = system().start();
+    fs::remove_file(system.path("checklist.journal/lock")).expect("the lock");
+    expect_refusal(&system, &["another manager keeps the journal in"]);
+    system.works();
+    expect_refusal(&system, &[&format!("(process {})", system.id("manager"))]);
+}
+
+#[test]
+fn a_manager_whose_journal_is_taken_away_ends_and_acknowledges_nothing() {
+    let mut system = system().start();
+    let (folder, aside) = (system.path("checklist.journal"), system.path("aside"));
+    fs::rename(&folder, &aside).expect("moved");
+    let worker = system.connect();
+    worker.send("{source: sleep, type: success, payload: {day: 12}}", 0).expect("sent");
+    assert_eq!(system.wait_for_end("manager").code(), Some(1));
+    system.wait_for_log("manager", "was moved, removed or replaced while the manager ran");
+    fs::rename(&aside, &folder).expect("back");
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    system.wait_for_checklist("{sleepyhead: {day: 12}}");
+}
+
 #[cfg(feature = "system-tests")]
 mod mounted {
     use std::fs;

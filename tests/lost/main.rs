@@ -4,6 +4,7 @@
 mod support;
 
 mod checklist;
+mod deep;
 mod failpoints;
 mod journal;
 mod kills;

@@ -129,6 +129,22 @@ fn a_run_of_which_all_is_killed_is_told_once() {
 }
 
 #[test]
+fn a_run_whose_folder_is_removed_is_not_started_again_by_the_next_manager() {
+    let mut system = start();
+    system.send("keyless", "success", "1");
+    wait_for_lines(&system, "begun", 1);
+    fs::remove_dir_all(system.path("checklist.journal/runs")).expect("removed");
+    replace_manager(&mut system);
+    system.wait_for_log("manager", "CRITICAL [runs] run ");
+    assert!(system.log("manager").contains("was removed, so its output and how it ends are lost"));
+    fs::write(system.path("go"), "").expect("written");
+    system.wait_for("its crash", || (heard(&system) == 1).then_some(()));
+    assert_eq!(wait_for_lines(&system, "begun", 1).len(), 1);
+    assert_eq!(wait_for_lines(&system, "ticks", 1).len(), 1);
+    assert_eq!(fs::read_dir(system.path("checklist.journal/claims")).expect("a folder").count(), 0);
+}
+
+#[test]
 fn a_run_that_cannot_be_started_now_is_started_as_soon_as_it_can() {
     let system = start();
     // A file in the place of the day's folder: no runner can make its own there.

@@ -21,6 +21,7 @@ fn parsed(number: usize) -> Arc<Config> {
 checklist file: checklist.yaml
 logging: {version: 1}
 zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
+run: {enabled hosts: {far: }}
 message registry:
   manager: {ack: message acknowledged}
   next workers module: next_workers

@@ -76,6 +76,19 @@ fn a_second_list_is_the_race_set() {
 }
 
 #[test]
+fn a_worker_without_a_name_is_waited_for_by_nobody() {
+    for second in [r#"{ "" }"#, r#"{ "a", " " }"#, r#"{ [""] = true }"#] {
+        let text = Nowcast::rule(&format!(r#"return {{ worker("a") }}, {second}"#)).error();
+        assert!(
+            text.contains("the second value that after_sleep returned has an empty name in it"),
+            "{text}"
+        );
+    }
+    let text = Nowcast::rule(r#"return {}, Join{ name = "j", wait_for = { "" } }"#).error();
+    assert!(text.contains("a worker's name in wait_for is empty"), "{text}");
+}
+
+#[test]
 fn a_wrong_answer_is_described() {
     let cases = [
         ("", "after_sleep returned nothing; return {} to launch nothing"),

@@ -175,6 +175,46 @@ fn a_run_is_not_started_again_because_its_folder_is_gone() {
 }
 
 #[test]
+fn a_later_manager_does_not_start_a_run_whose_folder_is_gone() {
+    for is_over in [false, true] {
+        let scene = Scene::new();
+        scene.start(&mut scene.runs(), WAITS);
+        scene.wait_for_lines(1);
+        let runner = scene.process("claim");
+        fs::remove_dir_all(scene.path("runs")).expect("removed");
+        if is_over {
+            scene.touch("go");
+            scene.wait_for("its end", || (!runner.is_alive()).then_some(()));
+        }
+        let mut later = scene.runs();
+        let started = scene.start(&mut later, WAITS);
+        if is_over {
+            assert_eq!(started, Started::Ended(Ending::Unknown));
+        } else {
+            assert_eq!(started, Started::Running);
+            scene.touch("go");
+            assert_eq!(scene.end_of(&mut later), Ending::Unknown);
+        }
+        assert_eq!(scene.lines(), 1);
+        assert!(scene.path("claims/8812").exists());
+        later.forget(RUN);
+        assert!(!scene.path("claims/8812").exists());
+    }
+}
+
+#[test]
+fn what_is_left_of_runs_that_are_over_is_removed() {
+    let scene = Scene::new();
+    let mut runs = scene.runs();
+    scene.start(&mut runs, LINE);
+    scene.end_of(&mut runs);
+    scene.runs().keep_only([RUN]);
+    assert!(scene.path("claims/8812").exists());
+    scene.runs().keep_only([8, 88, 12]);
+    assert!(!scene.path("claims/8812").exists());
+}
+
+#[test]
 fn many_runs_at_once_end_each_for_itself() {
     let scene = Scene::new();
     let mut runs =

@@ -1,5 +1,8 @@
 //! A run that is told to end.
 
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
 use nowcast::core::Ending;
 use rustix::process::{Signal, kill_process};
 
@@ -115,6 +118,26 @@ fn a_worker_without_a_runner_is_told_too() {
     runs.end(RUN);
     assert_eq!(scene.end_of(&mut runs), Ending::Unknown);
     assert!(!worker.is_alive());
+}
+
+#[test]
+fn the_grace_of_a_worker_without_a_runner_does_not_begin_anew_with_each_manager() {
+    let scene = Scene::new();
+    let mut runs = scene.runs();
+    scene.start(&mut runs, STUBBORN);
+    scene.wait_for_lines(1);
+    let worker = scene.process("process");
+    scene.kill_runner();
+    scene.wait_for("the manager's notice", || runs.ended().expect("it says").is_empty().then_some(()));
+    runs.end(RUN);
+    scene.wait_for_lines(2);
+    let told = File::options().write(true).open(scene.run_path("told")).expect("a note");
+    told.set_modified(SystemTime::now() - Duration::from_secs(60)).expect("a minute ago");
+    let mut later = scene.runs();
+    scene.start(&mut later, STUBBORN);
+    later.end_once(RUN);
+    later.ended().expect("it says");
+    scene.wait_for("the worker's death", || (!worker.is_alive()).then_some(()));
 }
 
 #[test]

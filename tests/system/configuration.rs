@@ -20,6 +20,66 @@ fn a_good_one_is_fine() {
 }
 
 #[test]
+fn it_is_checked_with_what_the_other_commands_take_for_variables_that_are_not_set() {
+    let system = system().prepare();
+    let text = fs::read_to_string(system.config()).expect("the configuration");
+    let folder = system.path("").display().to_string();
+    let logs = format!("filename: {}", folder.trim_end_matches('/'));
+    fs::write(system.config(), text.replace(&logs, "filename: $(NOWCAST.ENV.NOWCAST_LOGS)"))
+        .expect("written");
+    let text = system.operate(&["config", "check"]);
+    assert!(text.contains("note: nowcast.yaml: the environment variable NOWCAST_LOGS is not set"), "{text}");
+    assert!(text.ends_with("nowcast.yaml is fine: 5 workers registered\n"), "{text}");
+    assert!(!system.path("logs").exists());
+    let config = system.config().display().to_string();
+    let text = system.operate(&["config", "check", "-c", &config, "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((report["is_usable"].as_bool(), report["workers"].as_u64()), (Some(true), Some(5)));
+    assert_eq!(report["problems"][0]["severity"], "note");
+}
+
+#[test]
+fn where_there_is_none_every_command_says_how_to_name_one_and_makes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for arguments in [&["status"][..], &["up"], &["config", "check"], &["manager"]] {
+        let mut command = system().prepare().command(arguments);
+        let output = command.current_dir(&folder).output().expect("it runs");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        assert!(text.contains("-c CONFIG") && text.contains("NOWCAST_YAML"), "{arguments:?}: {text}");
+        assert_eq!(fs::read_dir(&folder).expect("the folder").count(), 0, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_error() {
+    let system = system().prepare();
+    for file in ["nowcast.yaml", "nothing.yaml"] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = system.command(&["config", "check", file]);
+        let output = command.stdout(writer).stderr(std::process::Stdio::piped()).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(
+            (output.status.code(), text.as_str()),
+            (Some(if file == "nowcast.yaml" { 0 } else { 2 }), "")
+        );
+    }
+}
+
+#[test]
+fn one_that_has_become_a_pipe_is_refused_and_the_old_one_stays() {
+    let system = system().start();
+    let (config, pipe) = (system.config(), system.path("pipe"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    fs::rename(pipe, config).expect("in its place");
+    system.signal("manager", rustix::process::Signal::HUP);
+    system.wait_for_log("manager", "the new configuration is refused, the old one stays");
+    assert!(system.log("manager").contains("it is not a regular file"), "{}", system.describe());
+    system.works();
+}
+
+#[test]
 fn every_error_has_file_line_key_and_remedy() {
     for (from, to, expected) in [
         (

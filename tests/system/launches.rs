@@ -151,3 +151,33 @@ fn a_chain_of_workers_runs_to_its_end() {
     );
     system.works();
 }
+
+#[test]
+fn hundreds_that_are_released_at_once_do_not_keep_a_message_waiting() {
+    const COUNT: usize = 400;
+    let system = system()
+        .worker("tick: {success: it went well, crash: it crashed}")
+        .section("workers: {tick: {command: ['true']}}")
+        .rules(
+            "function after_sleep()
+               local launches = {}
+               for number = 1, 400 do add(launches, NextWorker('tick', { tostring(number), '--debug' })) end
+               return launches
+             end",
+        )
+        .start();
+    let hold = system.operate(&["hold", "--all", "--json"]);
+    let hold: serde_json::Value = serde_json::from_str(&hold).expect("JSON");
+    system.send("sleep", "success", "null");
+    let text = system.operate(&["status"]);
+    assert_eq!(text.matches("\nQUEUED").count(), 20, "{text}");
+    assert!(text.contains("… and 380 more: nowcast runs --open"), "{text}");
+    let worker = system.connect();
+    system.operate(&["release", &hold["numbers"][0].to_string()]);
+    worker.send("{source: keyless, type: success, payload: null}", 0).expect("sent");
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    let launched = || system.log("manager").matches("launching NextWorker(module='tick'").count();
+    assert!(launched() < COUNT, "the message had to wait for all of them");
+    system.wait_for("all of them", || (launched() == COUNT).then_some(()));
+    system.wait_for("their ends", || system.operate(&["status"]).contains("RUNNING nothing").then_some(()));
+}

@@ -55,6 +55,79 @@ fn without_daemons_it_says_which_are_missing_and_shows_what_the_journal_has() {
 }
 
 #[test]
+fn a_daemon_that_is_there_and_does_not_answer_is_named() {
+    let system = system().start();
+    for daemon in ["manager", "broker"] {
+        system.signal(daemon, rustix::process::Signal::STOP);
+        let (code, text) = system.operation(&["status"]);
+        system.signal(daemon, rustix::process::Signal::CONT);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains(" DEGRADED  daemons 1/2"), "{text}");
+        assert!(line(&text, &format!("DAEMON  {daemon}")).contains("it did not answer for 2 s"), "{text}");
+    }
+    assert!(system.operate(&["status"]).contains(" HEALTHY "));
+}
+
+#[test]
+fn a_manager_whose_socket_was_removed_is_none_that_is_dead_and_makes_it_anew() {
+    let system = system().start();
+    let socket = system.path("checklist.journal/control");
+    system.signal("manager", rustix::process::Signal::STOP);
+    std::fs::remove_file(&socket).expect("the socket");
+    let (code, text) = system.operation(&["status"]);
+    assert!(code == Some(1) && text.contains(" DEGRADED  daemons 1/2"), "{text}");
+    let expected = format!("the manager (process {}) has the journal", system.id("manager"));
+    assert!(text.contains(&expected), "{text}");
+    let (code, text) = system.operation(&["launch", "awaken"]);
+    assert!(code == Some(1) && text.contains(&expected) && text.contains("socket is gone"), "{text}");
+    system.signal("manager", rustix::process::Signal::CONT);
+    system.wait_for_log("manager", "WARNING [manager] the control socket was gone and is there again");
+    system.operate(&["launch", "awaken"]);
+}
+
+#[test]
+fn a_run_that_was_told_to_end_is_ending() {
+    let system = system()
+        .worker("deaf: {success: it went well, crash: it crashed}")
+        .section("workers: {deaf: {command: [sh, -c, 'trap \"\" TERM; touch ready; while [ -e ready ]; do sleep 0.05; done']}}")
+        .start();
+    system.operate(&["launch", "deaf"]);
+    system.wait_for("the worker", || system.path("ready").exists().then_some(()));
+    let runs = || -> Value { serde_json::from_str(&system.operate(&["runs", "--json"])).expect("JSON") };
+    system.operate(&["kill", &runs()[0]["number"].to_string()]);
+    assert_eq!(runs()[0]["state"], "ending");
+    let (_, text) = system.operation(&["status"]);
+    assert!(line(&text, "deaf").contains("ending: killed by "), "{text}");
+    std::fs::remove_file(system.path("ready")).expect("removed");
+}
+
+#[test]
+fn only_what_tries_a_failed_run_again_is_called_so() {
+    let system = system()
+        .worker("bad: {success: it went well, crash: it crashed}")
+        .section("workers: {bad: {command: ['false']}}")
+        .rules("function after_bad() return {} end")
+        .start();
+    system.operate(&["launch", "bad"]);
+    let failed = system.wait_for("its failure", || {
+        let runs: Value =
+            serde_json::from_str(&system.operate(&["runs", "--failed", "--json"])).expect("JSON");
+        runs[0]["number"].as_u64().filter(|_| attention(&system) == ["failed"])
+    });
+    let launched = |arguments: &[&str]| {
+        let answer = system.operate(arguments);
+        serde_json::from_str::<Value>(&answer).expect("JSON")["numbers"][0].to_string()
+    };
+    system.operate(&["hold", "--all"]);
+    launched(&["launch", "--json", "bad"]);
+    let text = system.operation(&["status"]).1;
+    assert!(!line(&text, "FAILED").contains("tried again"), "{text}");
+    let again = launched(&["rerun", "--json", &failed.to_string()]);
+    let text = system.operation(&["status"]).1;
+    assert!(line(&text, "FAILED").contains(&format!("tried again as #{again}")), "{text}");
+}
+
+#[test]
 fn before_the_first_manager_it_is_down_and_no_error() {
     let system = system().prepare();
     let (code, text) = system.operation(&["status"]);

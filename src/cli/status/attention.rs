@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::daemons::Daemons;
+use super::daemons::{Daemon, Daemons};
 use crate::cli::look::Look;
 use crate::cli::view::{RunView, label};
 use crate::config::Config;
-use crate::core::Run;
 use crate::core::joins::Join;
 use crate::core::parked::ParkedWhat;
+use crate::core::record::What;
 use crate::core::run::Stage;
+use crate::core::{Command, Run};
 use crate::store::journal::{JournalError, Open, RunFilter, RunState};
 
 /// How long a failed run is shown.
@@ -85,19 +86,18 @@ impl Attention {
 }
 
 pub(super) fn of_daemons(daemons: &Daemons, config: &Config) -> Vec<Attention> {
-    let down = |about: &str, text: String| Attention {
-        kind: Kind::Daemon,
-        number: None,
-        about: about.to_owned(),
-        since: None,
-        text,
-        help: Some(format!("nowcast {about} {}", config.file.display())),
+    let of_daemon = |about: &str, daemon: &Daemon, missing: String| {
+        let (text, help) = match daemon {
+            Daemon::Works => return None,
+            Daemon::Stuck(why) => (why.clone(), None),
+            Daemon::Missing => (missing, Some(format!("nowcast {about} {}", config.file.display()))),
+        };
+        let (kind, about) = (Kind::Daemon, about.to_owned());
+        Some(Attention { kind, number: None, about, since: None, text, help })
     };
+    let nobody = format!("nobody listens on {} port {}", config.zmq.host, config.zmq.workers_port);
     let mut found = Vec::new();
-    if !daemons.broker {
-        let text = format!("nobody listens on {} port {}", config.zmq.host, config.zmq.workers_port);
-        found.push(down("broker", text));
-    }
+    found.extend(of_daemon("broker", &daemons.broker, nobody));
     if let Some(text) = daemons.stands_still.clone() {
         found.push(Attention {
             kind: Kind::Journal,
@@ -108,9 +108,8 @@ pub(super) fn of_daemons(daemons: &Daemons, config: &Config) -> Vec<Attention> {
             help: None,
         });
     }
-    if !daemons.manager {
-        found.push(down("manager", "it is not running: nothing is decided or launched".to_owned()));
-    }
+    let stopped = "it is not running: nothing is decided or launched".to_owned();
+    found.extend(of_daemon("manager", &daemons.manager, stopped));
     found
 }
 
@@ -146,7 +145,7 @@ pub(super) fn of_failed_runs(look: &Look, open: &Open) -> Result<Vec<Attention>,
             continue;
         }
         let view = RunView::new(&run, look);
-        let again = open.runs.iter().find(|other| other.id > run.id && is_same(other, &run));
+        let again = try_again(look, open, &run)?;
         let again = again.map(|again| format!("; tried again as {}", again.id)).unwrap_or_default();
         found.push(Attention {
             kind: Kind::Failed,
@@ -158,6 +157,26 @@ pub(super) fn of_failed_runs(look: &Look, open: &Open) -> Result<Vec<Attention>,
         });
     }
     Ok(found)
+}
+
+/// The open run that tries a failed one again, as its retry or because somebody ran it again.
+fn try_again<'a>(look: &Look, open: &'a Open, failed: &Run) -> Result<Option<&'a Run>, JournalError> {
+    for run in open.runs.iter().filter(|run| run.id > failed.id) {
+        let is_retry = run.retry_of == Some(failed.id);
+        if is_retry || (is_same(run, failed) && is_rerun(look, run, failed)?) {
+            return Ok(Some(run));
+        }
+    }
+    Ok(None)
+}
+
+fn is_rerun(look: &Look, run: &Run, failed: &Run) -> Result<bool, JournalError> {
+    let cause = look.history.event(run.cause)?.map(|event| event.what);
+    let again = match cause {
+        Some(What::Command { command: Command::Launch { again, .. }, .. }) => again,
+        _ => None,
+    };
+    Ok(again == Some(failed.id))
 }
 
 fn is_same(one: &Run, other: &Run) -> bool {

@@ -1,23 +1,48 @@
 //! Whether the daemons answer.
 
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use crate::cli::operate;
 use crate::config::Config;
-use crate::net::control;
+use crate::net::call::{self, Service, WELL};
+use crate::store::journal;
 
 /// How long the broker may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How a daemon is found to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Daemon {
+    /// It answers.
+    Works,
+    /// It is there, and why it does not work.
+    Stuck(String),
+    /// It is not there.
+    Missing,
+}
+
+/// Programs only ask whether it answers; why not is under `attention`.
+impl Serialize for Daemon {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(self.answers())
+    }
+}
+
+impl Daemon {
+    pub(super) fn answers(&self) -> bool {
+        *self == Daemon::Works
+    }
+}
+
 /// Which of the daemons are there.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Daemons {
-    /// The broker's port for workers takes connections.
-    pub broker: bool,
-    /// The manager's control socket does.
-    pub manager: bool,
+    pub broker: Daemon,
+    pub manager: Daemon,
     /// Why the manager does nothing at the moment, if it does nothing.
     #[serde(skip)]
     pub stands_still: Option<String>,
@@ -25,17 +50,45 @@ pub(super) struct Daemons {
 
 impl Daemons {
     pub(super) fn look(config: &Config) -> Self {
-        let address = (config.zmq.host.as_str(), config.zmq.workers_port);
-        let mut addresses = address.to_socket_addrs().into_iter().flatten();
-        let (manager, stands_still) = control::is_served(&config.journal.folder);
-        Self {
-            broker: addresses.any(|address| TcpStream::connect_timeout(&address, PATIENCE).is_ok()),
-            manager,
-            stands_still,
-        }
+        let folder = &config.journal.folder;
+        let (manager, stands_still) = match call::service(folder) {
+            Service::Works => (Daemon::Works, None),
+            Service::Still(why) => (Daemon::Works, Some(why)),
+            Service::Silent => (Daemon::Stuck(silent("it is stopped, or busy with a long batch")), None),
+            Service::None => {
+                let stuck = journal::holder(folder).map(operate::unreachable).map(Daemon::Stuck);
+                (stuck.unwrap_or(Daemon::Missing), None)
+            }
+        };
+        Self { broker: broker(config), manager, stands_still }
+    }
+
+    fn each(&self) -> [&Daemon; 2] {
+        [&self.broker, &self.manager]
     }
 
     pub(super) fn running(&self) -> usize {
-        usize::from(self.broker) + usize::from(self.manager)
+        self.each().into_iter().filter(|daemon| daemon.answers()).count()
+    }
+
+    pub(super) fn is_one_missing(&self) -> bool {
+        self.each().contains(&&Daemon::Missing)
+    }
+}
+
+fn silent(why: &str) -> String {
+    format!("it did not answer for {} s: {why}", WELL.as_secs())
+}
+
+/// A broker greets whoever connects, but the operating system takes connections for one that is stopped, too.
+fn broker(config: &Config) -> Daemon {
+    let address = (config.zmq.host.as_str(), config.zmq.workers_port);
+    let addresses = address.to_socket_addrs().into_iter().flatten();
+    let connect = |address: SocketAddr| TcpStream::connect_timeout(&address, PATIENCE).ok();
+    let Some(mut stream) = addresses.into_iter().find_map(connect) else { return Daemon::Missing };
+    let greeted = stream.set_read_timeout(Some(WELL)).and_then(|()| stream.read_exact(&mut [0]));
+    match greeted {
+        Ok(()) => Daemon::Works,
+        Err(_) => Daemon::Stuck(silent("it is stopped, or something else has its port")),
     }
 }

@@ -1,5 +1,7 @@
 //! [`Status`]: what there is to say. Its keys are those of the JSON; `docs/operating.md` has them.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path;
 
 use jiff::{Timestamp, ZonedDateTime};
@@ -98,10 +100,10 @@ impl Status {
         if let Err(error) = status.read_journal(config, now) {
             status.attention.push(Attention::of_journal(&error));
         }
-        status.state = match (status.daemons.running(), status.attention.is_empty()) {
-            (2, true) => Health::Healthy,
-            (2, false) => Health::Degraded,
-            _ => Health::Down,
+        status.state = match (status.daemons.is_one_missing(), status.attention.is_empty()) {
+            (true, _) => Health::Down,
+            (false, false) => Health::Degraded,
+            (false, true) => Health::Healthy,
         };
         status
     }
@@ -127,13 +129,20 @@ impl Status {
 
     fn read_runs(&mut self, look: &Look, open: &Open) -> Result<(), JournalError> {
         let state = look::state(&look.config, open, Map::new());
+        // Thousands of the same may run.
+        let mut usual_of = HashMap::new();
         for run in &open.runs {
             let view = RunView::new(run, look);
             if matches!(run.stage, Stage::Waiting { .. }) {
                 self.waiting.push(WaitingRun { run: view, behind: state.obstacle(run) });
             } else {
-                let usual = look.history.usual_duration(run.worker.name(), &run.worker.args)?;
-                let usual_seconds = usual.map(|usual| usual.as_secs_f64());
+                let usual_seconds = match usual_of.entry((run.worker.name(), &run.worker.args)) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(new) => {
+                        let usual = look.history.usual_duration(run.worker.name(), &run.worker.args)?;
+                        *new.insert(usual.map(|usual| usual.as_secs_f64()))
+                    }
+                };
                 self.running.push(Running { run: view, usual_seconds });
             }
         }

@@ -35,8 +35,8 @@ impl Status {
             return String::new();
         }
         let mut table = Table::indented(2);
-        for item in &self.attention {
-            table.row([
+        let more = table.rows(&self.attention, "nowcast status --json", |item| {
+            [
                 item.kind.heading().to_owned(),
                 item.number.map(|number| format!("#{number}")).unwrap_or_default(),
                 item.about.clone(),
@@ -44,9 +44,9 @@ impl Status {
                 item.help.clone().unwrap_or_default(),
                 // More would tear the table; `nowcast why` has all of it.
                 item.text.lines().next().unwrap_or_default().to_owned(),
-            ]);
-        }
-        format!("ATTENTION {}\n{table}", self.attention.len())
+            ]
+        });
+        format!("ATTENTION {}\n{table}{more}", self.attention.len())
     }
 
     fn running(&self, now: &ZonedDateTime) -> String {
@@ -54,10 +54,10 @@ impl Status {
             return "RUNNING nothing\n".to_owned();
         }
         let mut table = Table::new(&["RUNNING", "", "ARGS", "HOST", "FOR", "USUAL", ""]);
-        for running in &self.running {
+        let more = table.rows(&self.running, "nowcast runs --open -n 100", |running| {
             let run = &running.run;
             let usual = running.usual_seconds.map(SignedDuration::from_secs_f64);
-            table.row([
+            [
                 format!("  {}", run.worker),
                 format!("#{}", run.number),
                 arguments(&run.args),
@@ -65,13 +65,13 @@ impl Status {
                 run.lasted().map(times::span).unwrap_or_default(),
                 usual.map(times::span).unwrap_or_default(),
                 match (run.state, &run.told_to_end) {
-                    ("running", None) => String::new(),
-                    ("running", Some(why)) => format!("is ending: {why}"),
+                    ("running", _) => String::new(),
+                    ("ending", Some(why)) => format!("ending: {why}"),
                     _ => format!("{}; its report is awaited", run.fate(now)),
                 },
-            ]);
-        }
-        table.to_string()
+            ]
+        });
+        format!("{table}{more}")
     }
 
     /// Joins, holds, and runs that wait for their time or behind something.
@@ -96,7 +96,7 @@ impl Status {
             );
             table.row(["HOLD".into(), format!("#{}", hold.number), hold.target.clone(), text]);
         }
-        for waiting in &self.waiting {
+        let more = table.rows(&self.waiting, "nowcast runs --open -n 100", |waiting| {
             let due = waiting.run.due.filter(|due| *due > now.timestamp());
             let (kind, text) = match (due, &waiting.behind) {
                 (Some(due), Some(behind)) => {
@@ -106,8 +106,8 @@ impl Status {
                 (None, Some(behind)) => ("QUEUED", format!("behind {behind}")),
                 (None, None) => ("QUEUED", "for the manager".to_owned()),
             };
-            table.row([kind.into(), format!("#{}", waiting.run.number), waiting.run.label(), text]);
-        }
-        table.to_string()
+            [kind.into(), format!("#{}", waiting.run.number), waiting.run.label(), text]
+        });
+        format!("{table}{more}")
     }
 }

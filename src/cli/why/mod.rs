@@ -32,6 +32,21 @@ pub(super) fn run(args: &Args) -> ExitCode {
     })
 }
 
+/// Of a long list the lines from its beginning and from its end that people are shown.
+const FIRST: usize = 20;
+const LAST: usize = 5;
+
+/// A list as people are shown it; JSON has all of it.
+fn few(lines: &[String]) -> Vec<String> {
+    match lines.len().checked_sub(FIRST + LAST).filter(|more| *more > 1) {
+        None => lines.to_vec(),
+        Some(more) => {
+            let more = format!("… and {more} more, which --json shows");
+            [&lines[..FIRST], &[more], &lines[lines.len() - LAST..]].concat()
+        }
+    }
+}
+
 /// A headline and lines below it, set in.
 fn section(text: &mut String, heading: &str, lines: &[String]) {
     if lines.is_empty() {
@@ -41,5 +56,17 @@ fn section(text: &mut String, heading: &str, lines: &[String]) {
     text.push('\n');
     for line in lines.iter().flat_map(|line| line.lines()) {
         let _ = writeln!(text, "  {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn of_a_long_list_the_middle_is_left_out() {
+        let lines = |count: usize| (1..=count).map(|number| number.to_string()).collect::<Vec<_>>();
+        assert_eq!(super::few(&lines(26)), lines(26));
+        let few = super::few(&lines(5_000));
+        assert_eq!(few.len(), 26);
+        assert_eq!(few[19..22], ["20", "… and 4975 more, which --json shows", "4996"]);
     }
 }

@@ -6,7 +6,7 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::causes::{Causes, asked};
-use super::section;
+use super::{few, section};
 use crate::cli::look::{self, Look};
 use crate::cli::status::needs;
 use crate::cli::times;
@@ -265,12 +265,12 @@ impl Page {
 
     pub(super) fn to_text(&self, look: &Look) -> String {
         let mut text = String::new();
-        section(&mut text, &self.title, &self.facts);
+        section(&mut text, &self.title, &few(&self.facts));
         if self.facts.is_empty() {
             let _ = writeln!(text, "{}", self.title);
         }
         section(&mut text, "BECAUSE", &self.causes.to_lines(look));
-        section(&mut text, "WHAT HELPS", &self.help);
+        section(&mut text, "WHAT HELPS", &few(&self.help));
         text
     }
 }

@@ -7,7 +7,7 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::page::{Page, help_for_waiting, outcome};
-use super::section;
+use super::{few, section};
 use crate::cli::look::{self, Look};
 use crate::cli::status::needs;
 use crate::cli::times;
@@ -92,7 +92,7 @@ impl WhyNot {
 
     pub(super) fn to_text(&self, look: &Look) -> String {
         let mut text = format!("{}\n", self.worker);
-        let lines = |reasons: &[Reason]| reasons.iter().map(Reason::line).collect::<Vec<_>>();
+        let lines = |reasons: &[Reason]| few(&reasons.iter().map(Reason::line).collect::<Vec<_>>());
         section(&mut text, "STANDS BEFORE IT", &lines(&self.before_it));
         section(&mut text, "AWAITED BY", &lines(&self.awaited_by));
         let heading = if self.last.is_some() { "NOT LAUNCHED SINCE" } else { "NOT LAUNCHED YET" };

@@ -28,8 +28,12 @@ pub(super) fn commit(
     uncertain: bool,
 ) -> rusqlite::Result<Grown> {
     let batch = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if let Some(first) = records.first().filter(|_| uncertain) {
-        batch.execute("DELETE FROM events WHERE number >= ?1", [first.number.0.cast_signed()])?;
+    for record in records.iter().filter(|_| uncertain) {
+        // Only what was written here: one of another moment is somebody else's.
+        batch.execute(
+            "DELETE FROM events WHERE number = ?1 AND at = ?2",
+            params![record.number.0.cast_signed(), record.at.to_string()],
+        )?;
     }
     let mut grown = Grown::default();
     for record in records {

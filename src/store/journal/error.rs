@@ -62,6 +62,15 @@ pub enum JournalError {
         /// The version of this program.
         known: i64,
     },
+    /// It was taken away while the manager ran.
+    #[error(
+        "{} was moved, removed or replaced while the manager ran, and what is kept there now would be lost. Nothing of the last messages \
+         was done, so they come again. Put it back, or see that no other manager runs there, and start the manager again", .file.display()
+    )]
+    Replaced {
+        /// What is not there any more.
+        file: PathBuf,
+    },
     /// It is no journal, or no longer a whole one.
     #[error(
         "{} is damaged: {why}. Nothing was written to it. Restore the journal's folder from a backup, or move it aside \

@@ -1,11 +1,14 @@
 //! [`Lock`]: one manager for each journal, and a note of how far it came.
 //!
+//! What is locked is the folder, which nobody removes by mistake while it is in use, and then the file `lock` with
+//! the note: managers of before knew that one alone. If the file is removed, it is made again.
+//!
 //! The note is written after each commit without waiting for the disk. So it is never ahead of the database,
 //! and a database that is behind it has lost events.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -29,7 +32,9 @@ const NOTE: usize = 1_024;
 /// starts do not inherit it.
 #[derive(Debug)]
 pub(super) struct Lock {
+    folder: File,
     file: File,
+    path: PathBuf,
 }
 
 impl Lock {
@@ -37,15 +42,17 @@ impl Lock {
     pub(super) fn take(folder: &Path) -> Result<(Self, u64), JournalError> {
         let path = folder.join("lock");
         let unusable = |error| JournalError::Unusable { file: path.clone(), error };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).map_err(unusable)?;
+        let handle = File::open(folder).map_err(unusable)?;
+        let file = open(&path).map_err(unusable)?;
         let start = Instant::now();
         loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(unusable(error)),
+            let is_free = match try_lock(&handle) {
+                // Some network disks lock no folders; the file alone has to do there.
+                Ok(true) | Err(_) => try_lock(&file).map_err(unusable)?,
+                Ok(false) => false,
+            };
+            if is_free {
+                break;
             }
             let pid = number(&file, "process").map_err(unusable)?.and_then(|pid| pid.try_into().ok());
             let patience = if pid.is_none_or(is_alive) { PATIENCE_WITH_THE_LIVING } else { PATIENCE };
@@ -55,9 +62,26 @@ impl Lock {
             thread::sleep(AGAIN);
         }
         let noted = number(&file, "last event").map_err(unusable)?.unwrap_or_default();
-        let lock = Self { file };
+        let lock = Self { folder: handle, file, path: path.clone() };
         lock.write(noted).map_err(unusable)?;
         Ok((lock, noted))
+    }
+
+    /// Sees that the folder is still where it was: in one that was put in its place there may be another manager.
+    /// The file in it is made again if need be.
+    pub(super) fn check(&mut self) -> Result<(), JournalError> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        if !is_at(&self.folder, folder) {
+            return Err(JournalError::Replaced { file: folder.to_owned() });
+        }
+        if !is_at(&self.file, &self.path)
+            && let Ok(file) = open(&self.path)
+            && try_lock(&file).is_ok_and(|locked| locked)
+        {
+            // The next note is written to it.
+            self.file = file;
+        }
+        Ok(())
     }
 
     /// Notes the last event that was kept. A note that cannot be written is an older note, which does no harm.
@@ -72,12 +96,54 @@ impl Lock {
     }
 }
 
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn try_lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether what is at a path is that file. Where it cannot be told, it is.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(file), Ok(found)) => identity(&file) == identity(&found),
+        (_, Err(error)) => error.kind() != io::ErrorKind::NotFound,
+        (Err(_), _) => true,
+    }
+}
+
+/// What makes a file the same one under whatever name: its disk and its number there.
+pub(super) fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
 /// A number of the note, if it can be read.
 fn number(file: &File, name: &str) -> io::Result<Option<u64>> {
     let mut bytes = [0; NOTE];
     let length = file.read_at(&mut bytes, 0)?;
     let text = String::from_utf8_lossy(&bytes[..length]);
     Ok(text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()))
+}
+
+/// The process that has the journal in a folder, or 0 if it has left no number; `None` if nobody has it.
+#[must_use]
+pub fn holder(folder: &Path) -> Option<u64> {
+    let is_held = |path: &Path| {
+        let tried = File::open(path).map(|file| file.try_lock_shared());
+        matches!(tried, Ok(Err(TryLockError::WouldBlock)))
+    };
+    let path = folder.join("lock");
+    if !is_held(folder) && !is_held(&path) {
+        return None;
+    }
+    let pid = File::open(path).and_then(|file| number(&file, "process")).ok().flatten();
+    Some(pid.unwrap_or_default())
 }
 
 /// Whether a process runs. One that nobody has waited for yet does not.

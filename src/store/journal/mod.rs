@@ -24,6 +24,7 @@ mod tidy;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,7 @@ pub use error::JournalError;
 pub use find::{EventFilter, EventKind, Kept, RunFilter, RunState};
 pub use history::{Found, History, Open, RulesInForce};
 pub use load::Recovered;
+pub use lock::holder;
 pub use stream::{Called, Given, Past, RulesThen};
 
 use crate::core::record::What;
@@ -52,6 +54,8 @@ pub struct Journal {
     connection: Connection,
     lock: Lock,
     file: PathBuf,
+    /// Which file that was when it was opened.
+    identity: (u64, u64),
     /// The last event that was kept.
     last_event: u64,
     /// A commit failed, and it is not sure that nothing of it was kept.
@@ -86,10 +90,12 @@ impl Journal {
         }
         let tail = Tail::measure(&connection).map_err(wrap)?;
         lock.note(last_event);
+        let identity = lock::identity(&fs::metadata(&file).map_err(unusable)?);
         Ok(Self {
             connection,
             lock,
             file,
+            identity,
             last_event,
             uncertain: false,
             tail,
@@ -104,9 +110,10 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// If the disk is full or the database cannot be written.
+    /// If the disk is full, the database cannot be written, or it is not where it was any more.
     pub fn commit(&mut self, records: &[Record]) -> Result<(), JournalError> {
         let Some(last) = records.last() else { return Ok(()) };
+        self.check()?;
         match commit::commit(&mut self.connection, records, self.uncertain) {
             Ok(grown) => {
                 self.uncertain = false;
@@ -123,6 +130,16 @@ impl Journal {
                 Err(self.wrap("keep what happened", error))
             }
         }
+    }
+
+    /// Sees that nobody took the journal away: what is written to a file without a name is lost.
+    fn check(&mut self) -> Result<(), JournalError> {
+        self.lock.check()?;
+        let is_there = match fs::metadata(&self.file) {
+            Ok(found) => lock::identity(&found) == self.identity,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        if is_there { Ok(()) } else { Err(JournalError::Replaced { file: self.file.clone() }) }
     }
 
     fn note_tickets(&self, records: &[Record]) {

@@ -9,6 +9,10 @@ use super::error::Mark;
 /// Collections inside one another, aliases followed. `PyYAML` 6.0.3 on `CPython` reads 494 and writes 330.
 pub const MAX_DEPTH: usize = 512;
 
+/// How deep what an operator hands in may be nested. It is kept and sent within others, as the payload of a message or
+/// under its keys in the checklist, and all of that has to be read again: so there is room below [`MAX_DEPTH`].
+pub const MAX_GIVEN_DEPTH: usize = MAX_DEPTH - 12;
+
 /// Nodes, aliases expanded.
 pub const MAX_NODES: usize = 5_000_000;
 

@@ -1,0 +1,43 @@
+//! Reading a file that a person keeps: never something that reading would wait for.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// The content of a regular file, or of the one that a link leads to.
+///
+/// # Errors
+/// When it cannot be read, or is something else: a pipe would keep its reader waiting for somebody to write.
+pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    // A pipe is opened at once, too, and then refused.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut content = Vec::new();
+    file.read_to_end(&mut content)?;
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_waited_for_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for other in [pipe.as_path(), folder.path(), Path::new("/dev/null")] {
+            let error = read_regular(other).unwrap_err();
+            assert!(error.to_string().contains("not a regular file"), "{error}");
+        }
+        let file = folder.path().join("file");
+        std::fs::write(&file, "text").unwrap();
+        assert_eq!(read_regular(&file).unwrap(), b"text");
+    }
+}

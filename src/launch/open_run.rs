@@ -1,0 +1,87 @@
+//! [`OpenRun`]: what is known of a run that has not ended, and how it is told to end.
+
+use std::fmt::Display;
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, kill_process_group};
+
+use super::children::{Children, Environment};
+use super::process::ProcessIdentity;
+use super::run_folder::RunFolder;
+use super::runner;
+
+/// A run that has not ended.
+#[derive(Debug)]
+pub(super) struct OpenRun {
+    pub(super) folder: RunFolder,
+    /// The worker's command line, or why there is none.
+    pub(super) argv: Result<Vec<String>, String>,
+    pub(super) environment: Environment,
+    /// How often a runner was started.
+    pub(super) starts: u32,
+    /// Some runner had the run, so its worker may have run.
+    pub(super) claimed: bool,
+    pub(super) watching: Watching,
+    pub(super) told_to_end: bool,
+    /// When a worker without a runner, which was told to end, is killed.
+    pub(super) kill_at: Option<Instant>,
+}
+
+/// Whose end is waited for.
+#[derive(Debug)]
+pub(super) enum Watching {
+    /// Nobody's: the operating system did not allow it. It is tried again.
+    Nobody,
+    /// A runner that was started here. It may die before it has claimed the run.
+    OurRunner,
+    /// A runner that has the run, whoever started it.
+    Claimant,
+    /// The worker, as its runner is dead.
+    Worker(ProcessIdentity),
+}
+
+impl OpenRun {
+    pub(super) fn new(
+        folder: RunFolder,
+        argv: Result<Vec<String>, String>,
+        environment: Environment,
+    ) -> Self {
+        let watching = Watching::Nobody;
+        Self {
+            folder,
+            argv,
+            environment,
+            starts: 0,
+            claimed: false,
+            watching,
+            told_to_end: false,
+            kill_at: None,
+        }
+    }
+
+    /// Tells it to end. A worker without a runner gets what is left of the grace that began when it was first told,
+    /// under another manager perhaps.
+    pub(super) fn tell<Key: Copy + Eq + Hash + Display>(&mut self, run: Key, watched: &Children<Key>) {
+        match &self.watching {
+            Watching::OurRunner | Watching::Claimant => {
+                watched.signal(&run, Signal::TERM);
+                self.folder.note_told();
+            }
+            Watching::Worker(worker) => {
+                let signal = if self.told_to_end { Signal::KILL } else { Signal::TERM };
+                self.folder.note_told();
+                let ago = self.folder.told_ago().unwrap_or(Duration::ZERO);
+                self.kill_at =
+                    (!self.told_to_end).then(|| Instant::now() + runner::GRACE.saturating_sub(ago));
+                // Alive, so the number is still that of its group.
+                if let Some(group) = worker.raw().filter(|_| worker.is_alive()) {
+                    let _ = kill_process_group(group, signal);
+                }
+            }
+            // It is told when it is taken on.
+            Watching::Nobody => {}
+        }
+        self.told_to_end = true;
+    }
+}
