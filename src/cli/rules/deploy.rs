@@ -12,9 +12,8 @@ use super::super::operate::Common;
 use super::super::{print, times};
 use super::replay;
 use crate::config::Config;
-use crate::net::control;
 use crate::rules::RuleSet;
-use crate::store::History;
+use crate::store::{History, journal};
 use crate::trial::deploy::{Before, Candidate, Exchange, GateResult, Taken, gate, wait};
 
 /// How long the manager gets to take new rules up: it looks every second.
@@ -127,7 +126,7 @@ fn deploy(args: &Args, config: &Config, done: &mut Done) -> anyhow::Result<bool>
 
 fn put_in_force(config: &Config, exchange: &Exchange, done: &mut Done) -> anyhow::Result<bool> {
     let folder = &config.journal.folder;
-    let (is_served, _) = control::is_served(folder);
+    let is_served = journal::holder(folder).is_some();
     let before = Before::look(folder)?;
     exchange.swap()?;
     done.deployed = true;
