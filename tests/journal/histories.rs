@@ -161,7 +161,7 @@ fn what_became_of_a_join_a_parked_message_and_a_hold_is_still_known() {
     let last = day.records.last().expect("some").number;
     day.message("weather", "success", "{rule: fail}");
     let parked = *day.state.parked.keys().next().expect("parked");
-    let Kept { history, mut journal, mut day, .. } = kept(day);
+    let Kept { history, mut journal, mut day, _folder } = kept(day);
 
     let found = history.what(join).expect("readable").join.expect("known");
     assert_eq!((found.what.id, found.closed_by), (join, Some(last)));
@@ -188,7 +188,7 @@ fn what_became_of_a_join_a_parked_message_and_a_hold_is_still_known() {
 fn the_rules_in_force_and_the_last_refusal_are_told() {
     let mut day = Day::new();
     day.take(&Step::RulesRefused);
-    let Kept { history, mut journal, mut day, .. } = kept(day);
+    let Kept { history, mut journal, mut day, _folder } = kept(day);
     let rules = || history.open_now().expect("readable").rules.expect("told");
     assert_eq!((rules().generation, rules().loaded_at), (0, None));
     assert_eq!(rules().refused, Some((day.records[0].number, "next_workers.lua:7: no".to_owned())));

@@ -31,8 +31,7 @@ fn it_reports_success_with_what_the_command_wrote() {
     assert_eq!(r#type, "success");
     let kept = system.operate(&["checklist", "get", "what was scripted"]);
     assert_eq!(kept, "arguments:\n- script\n- one\n- two words\n");
-    let runs = system.operate(&["runs"]);
-    assert!(runs.contains("done"), "{runs}");
+    system.wait_for("its end", || system.operate(&["runs"]).contains("done").then_some(()));
 }
 
 #[test]
