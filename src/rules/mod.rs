@@ -46,4 +46,5 @@ pub use limits::{Limits, Options};
 pub use locate::{LocateError, locate};
 pub use reload::{Reload, Reloader, RuleSet};
 pub use script::{Argument, Call, Script, TestFailure, Told};
+pub(crate) use suggest::did_you_mean;
 pub use vm::RuleFunction;

@@ -108,7 +108,13 @@ impl Script {
         };
         let is_broken = error.limit.is_some();
         let text = match error.limit {
-            Some(limit) => format!("the test {}", self.vm.describe(limit).replace("of a rule", "of a test")),
+            Some(limit) => format!(
+                "the test {}",
+                self.vm
+                    .describe(limit)
+                    .replace("of a rule", "of a test")
+                    .replace("of the rules", "of a test")
+            ),
             None => error.text,
         };
         let first = error.traceback.lines().next().and_then(error::place);

@@ -8,7 +8,7 @@ const LONGEST_NAME: usize = 100;
 const MOST_LISTED: usize = 20;
 
 /// `; did you mean "host"?` if one of the candidates is close to what was written.
-pub(super) fn did_you_mean<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     if written.len() > LONGEST_NAME {
         return None;
     }

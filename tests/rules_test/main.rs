@@ -124,11 +124,11 @@ fn failures_show_what_came() {
     for (body, expected) in [
         (
             "message('slep', 'success')",
-            "slep is not in the message registry; the workers there are: sleep, awaken",
+            "slep is not in the message registry; did you mean \"sleep\"?; the workers there are: sleep, awaken",
         ),
         (
             "message('sleep', 'succes')",
-            "sleep has no message type \"succes\" in the message registry; its types are: success",
+            "sleep has no message type \"succes\" in the message registry; did you mean \"success\"?; its types are: success",
         ),
         ("expect_launches{}", "there was no message yet; write message(…) before"),
         (
@@ -149,7 +149,7 @@ fn failures_show_what_came() {
         ),
         ("message('sleep', 'crash') expect_log('banana')", "nothing in the log contains \"banana\""),
         ("message('sleep', 'failure') expect_join{ 'awaken' }", "+ waits for keyless"),
-        ("checklist{ a = { b = 1 } } expect_checklist('a', 'b', 2)", "the checklist is otherwise:"),
+        ("checklist{ a = { b = 1 } } expect_checklist('a', 'b', 2)", "the checklist's a: b is not as expected (- expected, + came):"),
         ("checklist(5)", "checklist: write a table, or YAML text of a mapping"),
         ("at('soon')", "\"soon\" is no time; write it as"),
         ("message('sleep', 'failure') expect_nothing_waits()", "the join of sleep needs awaken, keyless"),

@@ -1,7 +1,11 @@
 //! The user's tests of their rules: files of Lua beside the rules, each test in a world of its own.
 
+mod arguments;
 mod coverage;
+mod day;
 mod diff;
+mod functions;
+mod line;
 mod scene;
 mod world;
 
@@ -130,7 +134,7 @@ fn run_file(
         Options { limits: limits(), package: config.registry.workers_package.clone(), ..Options::default() };
     let load = || {
         let world = Rc::new(RefCell::new(World::new(config, engine, sent)));
-        Script::load(file, place, &options, world::functions(&world))
+        Script::load(file, place, &options, functions::functions(&world))
     };
     let mut script = load()?;
     for number in 0..script.tests().len() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
-use crate::config::Config;
+use crate::config::{Config, RegisteredWorker};
 use crate::core::checklist::Checklist;
 use crate::core::record::What;
 use crate::core::{
@@ -17,7 +17,7 @@ use crate::core::{
     Rules, RunId, State, decide,
 };
 use crate::message::Message;
-use crate::rules::Engine;
+use crate::rules::{Engine, did_you_mean};
 use crate::trial::show;
 use crate::yaml::{Map, Value};
 
@@ -42,6 +42,8 @@ pub struct Outcome {
     pub log: Vec<String>,
     /// Where the rule is.
     pub place: Option<String>,
+    /// What the rule logged itself.
+    pub rule_log: Vec<String>,
 }
 
 /// A run that began.
@@ -72,7 +74,7 @@ pub struct HowItEnds {
 #[derive(Debug)]
 enum Coming {
     Launch(NextWorker),
-    End(RunId, HowItEnds),
+    End(RunId, String, HowItEnds),
     Killed(RunId),
 }
 
@@ -92,7 +94,6 @@ pub struct Scene {
     /// The last message's outcome.
     pub last: Outcome,
     events: usize,
-    sent: Sent,
 }
 
 /// The engine, and what it answered last.
@@ -100,7 +101,9 @@ struct Recorder {
     engine: Rc<Engine>,
     join: RefCell<Option<JoinRequest>>,
     place: RefCell<Option<String>>,
+    log: RefCell<Vec<String>>,
     config: RefCell<Option<Value>>,
+    sent: Sent,
 }
 
 impl Rules for Recorder {
@@ -109,6 +112,9 @@ impl Rules for Recorder {
         let call = self.engine.after(message, changed.as_ref().unwrap_or(config), checklist, now);
         *self.join.borrow_mut() = call.result.as_ref().ok().and_then(|answer| answer.join.clone());
         self.place.borrow_mut().clone_from(&call.place);
+        *self.log.borrow_mut() =
+            call.log.iter().map(|line| format!("{} {}", line.level, line.text)).collect();
+        self.sent.borrow_mut().insert((message.source.clone(), message.r#type.clone()));
         call
     }
 }
@@ -125,7 +131,9 @@ impl Scene {
                 engine: Rc::clone(engine),
                 join: RefCell::default(),
                 place: RefCell::default(),
+                log: RefCell::default(),
                 config: RefCell::default(),
+                sent: Rc::clone(sent),
             },
             coming: BTreeMap::new(),
             began: Vec::new(),
@@ -133,7 +141,6 @@ impl Scene {
             errors: Vec::new(),
             last: Outcome::default(),
             events: 0,
-            sent: Rc::clone(sent),
         }
     }
 
@@ -194,7 +201,6 @@ impl Scene {
     }
 
     fn report(&mut self, message: Message) -> Result<(), String> {
-        self.sent.borrow_mut().insert((message.source.clone(), message.r#type.clone()));
         self.last =
             Outcome { message: (message.source.clone(), message.r#type.clone()), ..Outcome::default() };
         let request = RequestId(0);
@@ -202,21 +208,31 @@ impl Scene {
         self.happens(Event::Request(Request { request, ticket: None, body, message: Ok(message) }))
     }
 
+    /// Whether a worker is in the message registry.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn is_worker(&self, worker: &str) -> Result<&RegisteredWorker, String> {
+        let workers = &self.state.config.registry.workers;
+        workers.get(worker).ok_or_else(|| {
+            format!(
+                "{worker} is not in the message registry{}; the workers there are: {}",
+                did_you_mean(worker, workers.keys().map(String::as_str)).unwrap_or_default(),
+                names(workers.keys())
+            )
+        })
+    }
+
     /// Whether a worker may send such a message.
     fn is_registered(&self, source: &str, r#type: &str) -> Result<(), String> {
-        let workers = &self.state.config.registry.workers;
-        let Some(worker) = workers.get(source) else {
-            return Err(format!(
-                "{source} is not in the message registry; the workers there are: {}",
-                names(workers.keys())
-            ));
-        };
-        if worker.messages.contains_key(r#type) {
+        let types = &self.is_worker(source)?.messages;
+        if types.contains_key(r#type) {
             return Ok(());
         }
         Err(format!(
-            "{source} has no message type {type:?} in the message registry; its types are: {}",
-            names(worker.messages.keys())
+            "{source} has no message type {type:?} in the message registry{}; its types are: {}",
+            did_you_mean(r#type, types.keys().map(String::as_str)).unwrap_or_default(),
+            names(types.keys())
         ))
     }
 
@@ -228,6 +244,7 @@ impl Scene {
         }
         self.rules.join.take();
         self.rules.place.take();
+        self.rules.log.take();
         for effect in decide(&mut self.state, event, &self.rules, &self.now) {
             match effect {
                 Effect::Log(line) => self.last.log.push(line.text),
@@ -238,7 +255,7 @@ impl Scene {
                     self.ran.push(began);
                 }
                 Effect::EndRun(run) => {
-                    self.coming.retain(|_, coming| !matches!(coming, Coming::End(of, _) if *of == run));
+                    self.coming.retain(|_, coming| !matches!(coming, Coming::End(of, ..) if *of == run));
                     self.comes(self.now.timestamp(), Coming::Killed(run));
                 }
                 _ => {}
@@ -246,6 +263,7 @@ impl Scene {
         }
         self.last.join = self.rules.join.take();
         self.last.place = self.rules.place.take();
+        self.last.rule_log = self.rules.log.take();
         Ok(())
     }
 
@@ -284,14 +302,12 @@ impl Scene {
     ///
     /// # Errors
     /// The message registry does not have its message.
-    pub fn ends(&mut self, run: RunId, how: HowItEnds) -> Result<(), String> {
-        let worker =
-            self.ran.iter().find(|began| began.run == run).map(|began| began.worker.name().to_owned());
-        if let (Some(worker), Some(r#type)) = (worker, &how.r#type) {
-            self.is_registered(&worker, r#type)?;
+    pub fn ends(&mut self, run: RunId, worker: &str, how: HowItEnds) -> Result<(), String> {
+        if let Some(r#type) = &how.r#type {
+            self.is_registered(worker, r#type)?;
         }
         let at = self.now.timestamp().checked_add(how.after).unwrap_or(Timestamp::MAX);
-        self.comes(at, Coming::End(run, how));
+        self.comes(at, Coming::End(run, worker.to_owned(), how));
         Ok(())
     }
 
@@ -322,13 +338,8 @@ impl Scene {
                 self.happens(Event::Command { call: None, user, command, checklist_then: None })?;
             }
             Coming::Killed(run) => self.happens(Event::RunEnded { run, ending: Ending::Killed(15) })?,
-            Coming::End(run, how) => {
-                let worker = self
-                    .ran
-                    .iter()
-                    .find(|began| began.run == run)
-                    .map(|began| began.worker.name().to_owned());
-                if let (Some(worker), Some(r#type)) = (worker, how.r#type) {
+            Coming::End(run, worker, how) => {
+                if let Some(r#type) = how.r#type {
                     let mut message = Message::new(worker, r#type, how.payload);
                     message.run = Some(run.0.to_string());
                     self.report(message)?;
