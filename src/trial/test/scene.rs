@@ -201,6 +201,8 @@ impl Scene {
     }
 
     fn report(&mut self, message: Message) -> Result<(), String> {
+        // Also if it does not reach its rule: a crash that is tried again does not.
+        self.rules.sent.borrow_mut().insert((message.source.clone(), message.r#type.clone()));
         self.last =
             Outcome { message: (message.source.clone(), message.r#type.clone()), ..Outcome::default() };
         let request = RequestId(0);
