@@ -5,14 +5,18 @@
 //! manager that comes anew: what ZeroMQ had queued for one that died is lost.
 
 mod manager_socket;
+pub mod record;
 mod requests;
 
+use std::io;
 use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use self::manager_socket::ManagerSocket;
+use self::record::Recorder;
 use self::requests::Requests;
 use crate::config::{Config, ReadAgain, Zmq};
 use crate::core::Signal;
@@ -35,6 +39,9 @@ const LINGER: i32 = 1_000;
 /// for many seconds.
 const BACKLOG: i32 = 65_535;
 
+/// Milliseconds without a message after which the recording is written.
+const RECORD_PAUSE: i64 = 50;
+
 /// How many messages are moved in one direction before the other has its turn.
 const TURN: usize = 256;
 
@@ -54,6 +61,14 @@ pub enum BrokerError {
         /// What ZeroMQ says.
         error: zmq::Error,
     },
+    /// The file for the recording cannot be opened.
+    #[error("cannot record to {}: {error}. Name a file in a folder that can be written", .file.display())]
+    Record {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// ZeroMQ failed.
     #[error("ZMQError: {0}")]
     Zmq(#[from] zmq::Error),
@@ -67,6 +82,7 @@ pub struct Broker {
     requests: Requests,
     /// `broker: redeliver`
     redeliver: bool,
+    recorder: Option<Recorder>,
     log: Logger,
     // Declared after the sockets, so that it is dropped after them.
     _context: Context,
@@ -93,11 +109,36 @@ impl Broker {
             bound: Vec::new(),
             requests: Requests::new(epoch),
             redeliver: config.redeliver,
+            recorder: None,
             log,
             _context: context,
         };
         broker.bind_ports(&config.zmq)?;
         Ok(broker)
+    }
+
+    /// Writes every request and its reply from now on to a file, behind what is in it.
+    ///
+    /// # Errors
+    /// When the file cannot be opened. One that cannot be written later is said, and the recording ends.
+    pub fn record(&mut self, file: &Path) -> Result<(), BrokerError> {
+        let refuse = |error| BrokerError::Record { file: file.to_owned(), error };
+        self.recorder = Some(Recorder::open(file).map_err(refuse)?);
+        self.log.info(format_args!("recording messages to {}", file.display()));
+        Ok(())
+    }
+
+    /// Does something with the recording, if there is one. It never costs more than itself.
+    fn recording(&mut self, act: impl FnOnce(&mut Recorder) -> io::Result<()>) {
+        let Some(recorder) = &mut self.recorder else { return };
+        if let Err(error) = act(recorder) {
+            self.log.error(format_args!(
+                "the recording {} cannot be written, so nothing is recorded any more: {error}. The broker goes on; \
+                 start it anew to record again",
+                recorder.path().display()
+            ));
+            self.recorder = None;
+        }
     }
 
     /// Binds what is not bound yet. Ports that a new configuration no longer names stay bound until
@@ -128,7 +169,11 @@ impl Broker {
     /// When ZeroMQ fails.
     pub fn run(&mut self, signals: &mut Signals, read_again: ReadAgain) -> Result<(), BrokerError> {
         loop {
-            self.wait(signals, -1)?;
+            let is_pending = self.recorder.as_ref().is_some_and(Recorder::is_pending);
+            let is_idle = self.wait(signals, if is_pending { RECORD_PAUSE } else { -1 })? == 0;
+            if is_idle {
+                self.recording(Recorder::flush);
+            }
             for signal in signals.take() {
                 self.log.info(signal.log_text());
                 match signal {
@@ -142,12 +187,13 @@ impl Broker {
     }
 
     /// Waits for a message in either direction, a manager that comes or goes, or a signal.
-    fn wait(&self, signals: &Signals, timeout: i64) -> zmq::Result<()> {
+    /// Answers how many of these came.
+    fn wait(&self, signals: &Signals, timeout: i64) -> zmq::Result<i32> {
         let [manager, connections] = self.manager.as_poll_items(self.requests.unsent().is_some());
         let signals = PollItem::from_fd(signals.as_raw_fd(), POLLIN);
         let mut items = [signals, manager, connections, self.workers.as_poll_item(POLLIN)];
         let timeout = if self.manager.has_news() { 0 } else { timeout };
-        socket::poll(&mut items, timeout).map(|_| ())
+        socket::poll(&mut items, timeout)
     }
 
     fn take_requests(&mut self) -> zmq::Result<()> {
@@ -206,10 +252,11 @@ impl Broker {
     fn return_replies(&mut self, most: usize) -> zmq::Result<()> {
         for _ in 0..most {
             let Some(mut frames) = self.manager.receive()? else { break };
-            if self.requests.answered(&mut frames) {
+            if let Some((number, request)) = self.requests.answered(&mut frames) {
                 failpoint::pass("broker: reply taken");
                 socket::send(&self.workers, &frames)?;
                 failpoint::pass("broker: reply sent");
+                self.recording(|recorder| recorder.note(number, request, &frames));
             } else {
                 self.log.debug("a reply to a request that is not open was dropped");
             }
@@ -246,6 +293,7 @@ impl Broker {
             self.take_requests()?;
             self.carry()?;
         }
+        self.recording(Recorder::flush);
         Ok(())
     }
 }

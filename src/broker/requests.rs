@@ -49,16 +49,14 @@ impl Requests {
         count
     }
 
-    /// Takes the ticket off a reply and answers whether its request was open. It is not when an earlier
-    /// broker had it, or when this is the second reply to a request that was sent twice.
-    pub(super) fn answered(&mut self, reply: &mut Frames) -> bool {
-        let ticket = reply.first().and_then(|frame| Ticket::from_frame(frame));
-        let open = ticket
-            .is_some_and(|ticket| ticket.epoch == self.epoch && self.open.remove(&ticket.number).is_some());
-        if open {
-            reply.remove(0);
-        }
-        open
+    /// Takes the ticket off a reply and answers its request and that one's number; `None` if that is not open: an
+    /// earlier broker had it, or this is the second reply to a request that was sent twice.
+    pub(super) fn answered(&mut self, reply: &mut Frames) -> Option<(u64, Frames)> {
+        let ticket = reply.first().and_then(|frame| Ticket::from_frame(frame))?;
+        let number = Some(ticket.number).filter(|_| ticket.epoch == self.epoch)?;
+        let request = self.open.remove(&number)?;
+        reply.remove(0);
+        Some((number, request))
     }
 
     /// How many there are.
@@ -104,7 +102,7 @@ mod tests {
         let mut requests = three();
         send(&mut requests);
         let mut second = send(&mut requests).expect("a request");
-        assert!(requests.answered(&mut second));
+        assert!(requests.answered(&mut second).is_some());
         assert_eq!(requests.send_again(), 1);
         requests.keep(vec![b"d".to_vec()]);
         assert_eq!(bodies(&mut requests), "acd");
@@ -115,12 +113,12 @@ mod tests {
         let mut requests = three();
         let reply = send(&mut requests).expect("a request");
         let mut first = reply.clone();
-        assert!(requests.answered(&mut first));
+        assert!(requests.answered(&mut first).is_some_and(|(number, _)| number == 1));
         assert_eq!(first, reply[1..]);
-        assert!(!requests.answered(&mut reply.clone()));
+        assert!(requests.answered(&mut reply.clone()).is_none());
         let mut of_another_broker = vec![Ticket { epoch: 8, number: 2 }.to_frame()];
-        assert!(!requests.answered(&mut of_another_broker));
-        assert!(!requests.answered(&mut Vec::new()));
+        assert!(requests.answered(&mut of_another_broker).is_none());
+        assert!(requests.answered(&mut Vec::new()).is_none());
         assert_eq!(requests.len(), 2);
     }
 
@@ -129,7 +127,7 @@ mod tests {
         let mut requests = three();
         let mut reply = send(&mut requests).expect("a request");
         requests.send_again();
-        assert!(requests.answered(&mut reply));
+        assert!(requests.answered(&mut reply).is_some());
         assert_eq!(bodies(&mut requests), "bc");
     }
 }

@@ -1,6 +1,7 @@
 //! `nowcast broker`
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -9,9 +10,19 @@ use super::{USAGE, daemon};
 use crate::broker::{Broker, BrokerError, NAME};
 use crate::logging::Logger;
 
-pub(super) fn run(args: &daemon::Args) -> ExitCode {
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(flatten)]
+    daemon: daemon::Args,
+    /// Write every message and its reply to this file, behind what is in it: a line of JSON each
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
     let log = Logger::new(NAME);
-    let (config, mut signals) = match daemon::set_up(args, &log) {
+    let (config, mut signals) = match daemon::set_up(&args.daemon, &log) {
         Ok(ready) => ready,
         Err(status) => return status,
     };
@@ -21,6 +32,9 @@ pub(super) fn run(args: &daemon::Args) -> ExitCode {
     let epoch = RandomState::new().hash_one(std::process::id());
     let mut work = || -> anyhow::Result<()> {
         let mut broker = Broker::bind(&config, epoch, log.clone())?;
+        if let Some(file) = &args.record {
+            broker.record(file)?;
+        }
         broker.run(&mut signals, &mut || daemon::read_again(&file, &log))?;
         Ok(())
     };
@@ -30,7 +44,7 @@ pub(super) fn run(args: &daemon::Args) -> ExitCode {
             log.critical(format_args!("{error:#}"));
             log.critical("shutting down");
             match error.downcast_ref() {
-                Some(BrokerError::Bind { .. }) => ExitCode::from(USAGE),
+                Some(BrokerError::Bind { .. } | BrokerError::Record { .. }) => ExitCode::from(USAGE),
                 _ => ExitCode::FAILURE,
             }
         }

@@ -55,7 +55,7 @@ enum Command {
     /// Run the whole system: message broker and manager, started again when they die
     Up(up::Args),
     /// Run the message broker
-    Broker(daemon::Args),
+    Broker(broker::Args),
     /// Run the manager
     Manager(manager::Args),
     /// Run a built-in worker

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -25,6 +25,9 @@ pub(super) struct Args {
     config: ConfigFile,
     #[command(flatten)]
     task: Task,
+    /// Have the broker write every message and its reply to this file, behind what is in it
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -64,7 +67,9 @@ fn daemons(args: &Args) -> anyhow::Result<Vec<Daemon>> {
     };
     // Launched once, not again after every restart.
     let (launch, exit) = args.task.to_options();
-    let broker = argv("broker", &[]);
+    let record = args.record.as_ref();
+    let record = record.map_or(Vec::new(), |file| vec!["--record".to_owned(), file.display().to_string()]);
+    let broker = argv("broker", &record);
     Ok(vec![
         Daemon { name: broker::NAME, first: broker.clone(), again: broker, is_last: false },
         Daemon {

@@ -46,11 +46,6 @@ impl Checklist {
         self.entries.is_empty()
     }
 
-    /// Removes every entry.
-    pub fn clear(&mut self) {
-        self.entries = Arc::default();
-    }
-
     /// Puts a value at a path of keys; mappings on the way are made where there are none.
     pub fn set(&mut self, path: &[Value], value: Value) {
         let Some((key, rest)) = path.split_first() else { return };

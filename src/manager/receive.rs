@@ -131,6 +131,9 @@ impl Manager {
     /// For a retry that asks for it, the checklist that the message's rule saw: its own payload is in it.
     fn checklist_then(&self, command: &Command) -> Result<Option<Value>, JournalError> {
         let Command::Retry { message: Some(number), checklist_then: true } = command else { return Ok(None) };
-        self.performer.journal.checklist_before(Number(number.0 + 1)).map(|entries| Some(entries.into()))
+        self.performer
+            .journal
+            .checklist_before(Number(number.0.saturating_add(1)))
+            .map(|entries| Some(entries.into()))
     }
 }

@@ -4,8 +4,11 @@
 //! with the same engine and the same core. It never launches anything, never speaks to a manager and never
 //! writes to the journal.
 
+pub mod deploy;
 pub mod eval;
 pub mod json;
 pub mod live;
+pub mod recording;
+pub mod replay;
 pub mod show;
 pub mod test;

@@ -6,7 +6,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const BYTES_PER_LINE: usize = 57;
 
 /// Lines of 76 characters, each with its line break.
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() / BYTES_PER_LINE * 77 + 80);
     for line in bytes.chunks(BYTES_PER_LINE) {
         for group in line.chunks(3) {
@@ -27,7 +27,7 @@ pub(super) fn encode(bytes: &[u8]) -> String {
 
 /// `base64.decodebytes`, which skips every character that does not belong; `None` if the last group is cut
 /// short.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let mut bits = 0_u32;
     let mut place = 0;

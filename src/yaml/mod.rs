@@ -18,7 +18,7 @@
 //! - sets keep the order in which they were written;
 //! - a mapping whose keys Python can sort only by chance, because one is NaN, is sorted with it last.
 
-mod base64;
+pub(crate) mod base64;
 mod bridge;
 pub mod python;
 mod read;

@@ -100,6 +100,35 @@ fn one_that_dies_there_the_second_time_does_neither() {
 }
 
 #[test]
+fn a_run_is_ended_whose_manager_dies_between_the_order_and_the_signal() {
+    for point in [
+        // The first batch that is kept says which rules are in force; nothing is to be done after it.
+        "manager: kept=1*off->return",
+        "manager: replied=return",
+        "manager: checklist written=return",
+    ] {
+        let mut system = system()
+            .section("workers: {awaken: {command: [sleep, '1000'], retries: 1}}")
+            .rules("function after_awaken(msg) log.info('the rule heard ' .. msg.type) return {} end")
+            .start();
+        system.operate(&["launch", "awaken"]);
+        let history = History::open(&system.path("checklist.journal")).expect("the journal");
+        let run = history.open_now().expect("what is open").runs.remove(0).id;
+        system.signal("manager", rustix::process::Signal::TERM);
+        system.wait_for_end("manager");
+        start_failing_manager(&mut system, point);
+        system.wait_for_log_count("manager", "listening...", 2);
+        system.operation(&["kill", &run.0.to_string()]);
+        assert_eq!(system.wait_for_end("manager").signal(), Some(9), "{point}: {}", system.describe());
+        assert!(!system.log("manager").contains("was killed by signal"), "{point}: {}", system.describe());
+        system.start_manager(&[]);
+        system.wait_for_log("manager", "was killed by signal 15 without a report");
+        system.wait_for_log("manager", "the rule heard crash");
+        assert!(history.open_now().expect("what is open").runs.is_empty(), "{point}: it is not tried again");
+    }
+}
+
+#[test]
 fn managers_that_die_while_they_take_up_what_another_left_do_neither() {
     dies_at(
         "taking up",

@@ -53,6 +53,33 @@ fn one_that_is_spoilt_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
+fn a_log_that_is_spoilt_is_missed_if_anything_was_only_there() {
+    let system = with_journal();
+    let log = system.path("checklist.journal/journal.sqlite-wal");
+    // The manager that ended put all of its own into the database.
+    fs::write(&log, [0xa5; 100]).expect("written");
+    let mut system = system;
+    system.start_manager(&[]);
+    assert_eq!(system.send("sleep", "success", "{day: 13}"), "ack");
+    system.signal("manager", rustix::process::Signal::KILL);
+    system.wait_for_end("manager");
+    let whole = fs::read(&log).expect("the log");
+    let half = whole.len() / 2;
+    let spoilt: [Vec<u8>; 3] = [
+        vec![0xa5; whole.len()],
+        [&whole[..half], &vec![0xa5; whole.len() - half]].concat(),
+        [&[0xa5; 32], &whole[32..]].concat(),
+    ];
+    for content in spoilt {
+        fs::write(&log, content).expect("written");
+        expect_refusal(
+            &system,
+            &["journal.sqlite ends with event #", "its -wal file was removed or is damaged"],
+        );
+    }
+}
+
+#[test]
 fn one_that_is_begun_anew_goes_on_with_the_checklist_file_and_starts_every_run() {
     let mut system = system()
         .worker("tick: {success: it went well, crash: it crashed}")

@@ -161,3 +161,36 @@ fn a_run_goes_on_though_the_configuration_has_no_command_for_it_any_more() {
     fs::write(system.path("go"), "").expect("the word to go on");
     system.wait_for_log("manager", "ended with status 3 without a report");
 }
+
+/// A worker that ignores SIGTERM is killed by an operator, and its runner dies before the grace is over.
+fn killed_without_its_runner(is_manager_replaced: bool) {
+    let script = "trap \"\" TERM; echo deaf >> begun; while :; do sleep 0.2; done";
+    let mut system = system()
+        .worker("tick: {success: it went well, crash: it crashed}")
+        .section(&format!("workers: {{tick: {{command: [sh, -c, '{script}']}}}}"))
+        .rules(RULES)
+        .start();
+    assert_eq!(system.send("keyless", "success", "1"), "ack");
+    wait_for_lines(&system, "begun", 1);
+    let (runner, worker) = (process(&system, "claim"), process(&system, "process"));
+    let run = open_runs(&system)[0].id.0.to_string();
+    system.operate(&["kill", &run]);
+    kill(&runner);
+    if is_manager_replaced {
+        replace_manager(&mut system);
+    }
+    system.wait_for("the worker's end", || (!worker.is_alive()).then_some(()));
+    system.wait_for_log("manager", "the rule heard crash");
+    assert_eq!(heard(&system), 1, "{}", system.describe());
+    assert_eq!(wait_for_lines(&system, "begun", 1).len(), 1);
+}
+
+#[test]
+fn a_deaf_worker_without_a_runner_is_killed_after_the_grace() {
+    killed_without_its_runner(false);
+}
+
+#[test]
+fn a_deaf_worker_without_a_runner_is_killed_by_another_manager_too() {
+    killed_without_its_runner(true);
+}

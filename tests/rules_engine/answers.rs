@@ -52,7 +52,7 @@ fn arguments_become_texts() {
 
 #[test]
 fn worker_puts_the_package_before_a_bare_name() {
-    let options = Options { limits: limits(), package: Some("nowcast.workers".into()) };
+    let options = Options { limits: limits(), package: Some("nowcast.workers".into()), ..Options::default() };
     let rules = r#"function after_sleep() return { worker("a"), worker("x.b"), worker_on("h", "c"), NextWorker("d") } end"#;
     let modules: Vec<String> = Nowcast::with(rules, &options)
         .answer()

@@ -40,6 +40,7 @@ fn the_clock_ends_a_loop_too() {
     let options = Options {
         limits: Limits { time: Duration::from_millis(30), instructions: u64::MAX, ..limits() },
         package: None,
+        ..Options::default()
     };
     let rules = "function after_good() return { NextWorker('fine') } end\nfunction after_sleep()\n  while true do end\nend";
     let nowcast = Nowcast::with(rules, &options);
@@ -266,7 +267,11 @@ fn patterns_that_would_take_hours_end() {
 
 #[test]
 fn endless_recursion_is_an_error() {
-    let roomy = Options { limits: Limits { memory: Limits::default().memory, ..limits() }, package: None };
+    let roomy = Options {
+        limits: Limits { memory: Limits::default().memory, ..limits() },
+        package: None,
+        ..Options::default()
+    };
     let body = "local function f() return 1 + f() end f()";
     let rules = format!(
         "function after_good() return {{ NextWorker('fine') }} end\nfunction after_sleep()\n{body}\nend"
@@ -320,7 +325,7 @@ fn an_error_called_not_enough_memory_is_no_way_around() {
 
 #[test]
 fn loading_is_held_to_the_budget() {
-    let options = Options { limits: limits(), package: None };
+    let options = Options { limits: limits(), package: None, ..Options::default() };
     let cases = [
         (
             "while true do end",

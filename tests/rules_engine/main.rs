@@ -68,7 +68,7 @@ impl Nowcast {
     }
 
     fn new(rules: &str) -> Self {
-        Self::with(rules, &Options { limits: limits(), package: None })
+        Self::with(rules, &Options { limits: limits(), package: None, ..Options::default() })
     }
 
     /// Rules whose `after_sleep` is this body.

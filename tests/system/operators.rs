@@ -126,6 +126,38 @@ fn a_message_whose_rule_failed_is_decided_again_after_the_repair() {
 }
 
 #[test]
+fn a_message_is_decided_again_with_the_checklist_of_then_or_of_now() {
+    let system = system().rules("function after_sleep(msg) error('not yet') end").start();
+    let send = |source: &str, payload: &str| assert_eq!(system.send(source, "success", payload), "ack");
+    send("awaken", "{day: 1, hour: 6}");
+    send("sleep", "{hour: 12}");
+    send("sleep", "{hour: 18}");
+    send("awaken", "{day: 2, hour: 0}");
+    let log = system.log("manager");
+    let parked: Vec<&str> =
+        log.split("nowcast retry ").skip(1).filter_map(|rest| rest.lines().next()).collect();
+    system.write_rules(
+        "function after_sleep(msg, config, checklist)
+           local now = checklist.sleepyhead
+           log.info('day ' .. now.day .. ' hour ' .. now.hour .. ', told ' .. msg.payload.hour)
+           return {}
+         end
+         function after_awaken() return {} end
+         function after_keyless() return {} end
+         function after_clear_checklist() return {} end
+         function after_rotate_logs() return {} end",
+    );
+    assert!(system.operate(&["retry", "--checklist", "then", parked[0]]).contains("is decided"));
+    system.wait_for_log("manager", "day 1 hour 12, told 12");
+    assert!(system.operate(&["retry", parked[1]]).contains("is decided"));
+    system.wait_for_log("manager", "day 2 hour 0, told 18");
+    system.wait_for_checklist("{sleepyhead: {day: 2, hour: 0}}");
+    let (status, text) = system.operation(&["retry", "--checklist", "then", "18446744073709551615"]);
+    assert_eq!(status, Some(1));
+    assert!(text.contains("is no parked message"), "{text}");
+}
+
+#[test]
 fn without_a_manager_a_command_says_so() {
     let system = system().prepare();
     let (status, text) = system.operation(&["kill", "5"]);

@@ -19,6 +19,57 @@ fn a_delayed_launch_waits_and_survives_the_manager() {
 }
 
 #[test]
+fn a_moment_a_time_limit_a_retry_and_the_time_out_of_a_join_survive_the_manager() {
+    let mut system = system()
+        .worker("late: {success: yes, crash: no}")
+        .worker("weak: {success: yes, crash: no}")
+        .section(
+            "workers:
+  late: {command: [sleep, '1000'], timeout: 3s}
+  weak: {command: [sh, -c, 'echo tried >> tries; exit 1'], retries: 1, retry delay: 3s}",
+        )
+        .rules(
+            "function after_awaken(msg) log.info('awaken: ' .. msg.type) return {} end
+             function after_late(msg) log.info('late: ' .. msg.type) return {} end
+             function after_weak(msg) log.info('weak: ' .. msg.type) return {} end
+             function after_keyless()
+               return {}, Join{ name = 'forcing', wait_for = { 'sleep' }, launch = { NextWorker('awaken') }, timeout = '3s' }
+             end",
+        )
+        .start();
+    system.operate(&["launch", "weak"]);
+    system.wait_for_log("manager", "attempt 2 of 2 follows in 3s");
+    system.operate(&["launch", "late"]);
+    assert_eq!(system.send("keyless", "success", "null"), "ack");
+    assert!(system.operate(&["launch", "--at", "3s", "awaken"]).contains("; it waits until "));
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+    system.start_manager(&[]);
+    for expected in [
+        "awaken: success",
+        "runs longer than its timeout and is ended",
+        "late: crash",
+        "weak: crash",
+        "the join of forcing is overdue: sleep did not come",
+    ] {
+        system.wait_for_log("manager", expected);
+    }
+    system.works();
+    let log = system.log("manager");
+    for once in [
+        "[manager] awaken: ",
+        "is ended",
+        "[manager] late: ",
+        "[manager] weak: ",
+        "CRITICAL [manager] the join of forcing is overdue",
+    ] {
+        assert_eq!(log.matches(once).count(), 1, "{once}: {log}");
+    }
+    let tries = std::fs::read_to_string(system.path("tries")).expect("two lines");
+    assert_eq!(tries.lines().count(), 2);
+}
+
+#[test]
 fn a_run_longer_than_its_timeout_is_ended_and_reported() {
     let system =
         system().section("workers: {awaken: {command: [sleep, '1000'], timeout: 1s}}").rules(NOTHING).start();

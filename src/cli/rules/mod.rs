@@ -1,6 +1,8 @@
 //! `nowcast rules`: the rules before they go live.
 
+mod deploy;
 mod eval;
+mod replay;
 mod test;
 
 use std::path::PathBuf;
@@ -25,12 +27,18 @@ enum Command {
     Eval(eval::Args),
     /// Run the rules' own tests
     Test(test::Args),
+    /// Put the messages of the past through rules and show what would be launched otherwise
+    Replay(replay::Args),
+    /// Put edited rules in force once they pass: they load, and no rule fails that did not
+    Deploy(deploy::Args),
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
     match &args.command {
         Command::Eval(args) => eval::run(args),
         Command::Test(args) => test::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Deploy(args) => deploy::run(args),
     }
 }
 

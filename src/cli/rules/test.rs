@@ -1,7 +1,7 @@
 //! `nowcast rules test`: the user's tests of the rules.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -97,26 +97,8 @@ fn show(args: &Args, report: &TestReport, texts: &[(String, String)]) -> ExitCod
 }
 
 fn text(report: &TestReport, texts: &[(String, String)]) -> String {
-    let mut text = String::new();
-    let mut before: Option<&Path> = None;
-    for test in &report.tests {
-        if before != Some(&test.file) {
-            // Writing to a String cannot fail; so it is below.
-            let _ = writeln!(text, "{}", test.file.display());
-        }
-        before = Some(&test.file);
-        let outcome = if test.error.is_some() { "FAILED" } else { "ok" };
-        let _ = writeln!(text, "  {outcome:6}  {}", test.name.join(" > "));
-        for line in test.error.iter().flat_map(|error| error.lines()) {
-            let _ = writeln!(text, "          {line}");
-        }
-    }
-    if let Some(coverage) = &report.coverage {
-        text += &coverage_text(coverage, texts);
-    }
-    let failed = report.failed();
-    let _ = writeln!(text, "\n{} passed, {failed} failed", report.tests.len() - failed);
-    text
+    let coverage = report.coverage.as_ref().map(|coverage| coverage_text(coverage, texts));
+    format!("{}{}\n{}\n", report.text(|_| true), coverage.unwrap_or_default(), report.summary())
 }
 
 fn coverage_text(coverage: &Coverage, texts: &[(String, String)]) -> String {

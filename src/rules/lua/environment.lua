@@ -1,7 +1,7 @@
 -- Puts the parts together: what a rule finds under a global name.
 local host, raw, base, libraries, api = ...
 
-local raw_get, raw_next, raw_set, raw_setmetatable, raw_type = raw.rawget, raw.next, raw.rawset, raw.setmetatable, raw.type
+local raw_get, raw_next, raw_setmetatable, raw_type = raw.rawget, raw.next, raw.setmetatable, raw.type
 local lock = host.lock
 
 local names = {}
@@ -57,7 +57,7 @@ raw_setmetatable(environment, {
           .. "and keep what the next rule needs in the checklist"
       )
     end
-    raw_set(globals, key, value)
+    globals[key] = value
   end,
   __metatable = false,
 })

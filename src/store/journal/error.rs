@@ -75,7 +75,7 @@ pub enum JournalError {
     },
     /// Events that were kept are not there any more.
     #[error(
-        "{} ends with event #{has}, though event #{kept} was kept: its -wal file was removed, or an older copy was put there. \
+        "{} ends with event #{has}, though event #{kept} was kept: its -wal file was removed or is damaged, or an older copy was put there. \
          Restore both files; to go on without the events that are missing, remove the file `lock` beside them \
          (what they launched may then be launched again)", .file.display()
     )]

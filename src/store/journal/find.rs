@@ -5,6 +5,7 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
+use super::stream::RulesThen;
 use super::{load, prune, row};
 use crate::core::joins::Join;
 use crate::core::parked::Parked;
@@ -139,6 +140,16 @@ pub(super) fn rule_files(connection: &Connection, generation: u64) -> rusqlite::
         )?
         .query_map([generation.cast_signed()], |row| Ok(RuleFile { name: row.get(0)?, text: row.get(1)? }))?
         .collect()
+}
+
+/// The rules of a generation.
+pub(super) fn rules_then(connection: &Connection, generation: u64) -> rusqlite::Result<Option<RulesThen>> {
+    let hash = connection
+        .prepare_cached("SELECT hash FROM rules WHERE generation = ?1")?
+        .query_row([generation.cast_signed()], |row| row.get(0))
+        .optional()?;
+    let Some(hash) = hash else { return Ok(None) };
+    Ok(Some(RulesThen { hash, files: rule_files(connection, generation)? }))
 }
 
 pub(super) fn event(connection: &Connection, number: Number) -> rusqlite::Result<Option<Record>> {

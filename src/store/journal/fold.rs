@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::row;
 use crate::core::checklist::Checklist;
 use crate::core::{Change, Number};
+use crate::yaml::Value;
 
 /// A checklist and how far it goes.
 #[derive(Debug, Default)]
@@ -43,16 +44,21 @@ pub(super) fn after(connection: &Connection, event: Number) -> rusqlite::Result<
         let changes: Vec<Change> = row::from_json(row.get_ref(1)?.as_str()?)?;
         let body = row.get_ref(2)?.as_bytes_or_null()?.unwrap_or_default();
         for change in changes {
-            apply(&mut folded.checklist, change, body)?;
+            apply(&mut folded.checklist, change, || row::payload(body))?;
         }
         folded.changed_by = row.get::<_, i64>(0)?.cast_unsigned();
     }
     Ok(Some(folded))
 }
 
-fn apply(checklist: &mut Checklist, change: Change, body: &[u8]) -> rusqlite::Result<()> {
+/// Makes a change; `payload` answers that of the event's message.
+pub(super) fn apply(
+    checklist: &mut Checklist,
+    change: Change,
+    payload: impl FnOnce() -> rusqlite::Result<Value>,
+) -> rusqlite::Result<()> {
     match change {
-        Change::PayloadMerged { key } => checklist.update(&key, row::payload(body)?),
+        Change::PayloadMerged { key } => checklist.update(&key, payload()?),
         Change::ChecklistSet { path, value } => checklist.set(path.as_list().unwrap_or_default(), value),
         Change::ChecklistReplaced { checklist: whole } => {
             *checklist = Checklist::new(whole.as_map().cloned().unwrap_or_default());

@@ -17,8 +17,8 @@ use crate::yaml::Map;
 /// The journal, to be read.
 #[derive(Debug)]
 pub struct History {
-    connection: Connection,
-    file: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) file: PathBuf,
 }
 
 /// What stands under a number. A parked message has the number of its event, parked launches that of their join.
@@ -270,6 +270,24 @@ impl History {
     /// See [`History::event`].
     pub fn rule_files(&self, generation: u64) -> Asked<Vec<RuleFile>> {
         self.ask(|connection| find::rule_files(connection, generation))
+    }
+
+    /// The number of the last event; 0 if there is none.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn last_event(&self) -> Asked<Number> {
+        self.ask(load::last_event).map(Number)
+    }
+
+    /// The rules in force; `None` if none were loaded or refused yet.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn rules_in_force(&self) -> Asked<Option<RulesInForce>> {
+        self.ask(rules)
     }
 
     /// How long a worker's run with these arguments takes: the median of its last 20 that ended well.

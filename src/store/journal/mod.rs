@@ -18,6 +18,7 @@ mod lock;
 mod prune;
 mod row;
 mod schema;
+mod stream;
 mod tidy;
 
 use std::cell::RefCell;
@@ -33,6 +34,7 @@ pub use error::JournalError;
 pub use find::{EventFilter, EventKind, Kept, RunFilter, RunState};
 pub use history::{Found, History, Open, RulesInForce};
 pub use load::Recovered;
+pub use stream::{Called, Given, Past, RulesThen};
 
 use crate::core::record::What;
 use crate::core::{Number, Record};

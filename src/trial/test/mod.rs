@@ -10,6 +10,7 @@ mod scene;
 mod world;
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ pub const FOLDER: &str = "tests";
 
 /// What one test, and the reading of one file, may take.
 fn limits() -> Limits {
-    Limits { time: Duration::from_secs(30), instructions: 500_000_000, ..Limits::default() }
+    Limits { time: Duration::from_secs(60), instructions: 500_000_000, ..Limits::default() }
 }
 
 /// One test and how it went.
@@ -54,6 +55,39 @@ pub struct TestReport {
 }
 
 impl TestReport {
+    /// The tests for people, file by file, of those that are `wanted`.
+    #[must_use]
+    pub fn text(&self, wanted: impl Fn(&Tested) -> bool) -> String {
+        let mut text = String::new();
+        let mut before: Option<&Path> = None;
+        for test in self.tests.iter().filter(|test| wanted(test)) {
+            if before != Some(&test.file) {
+                // Writing to a String cannot fail; so it is below.
+                let _ = writeln!(text, "{}", test.file.display());
+            }
+            before = Some(&test.file);
+            let outcome = if test.error.is_some() { "FAILED" } else { "ok" };
+            let _ = writeln!(text, "  {outcome:6}  {}", test.name.join(" > "));
+            for line in test.error.iter().flat_map(|error| error.lines()) {
+                let _ = writeln!(text, "          {line}");
+            }
+        }
+        text
+    }
+
+    /// Those that failed, and how many there are of both kinds.
+    #[must_use]
+    pub fn text_of_failures(&self) -> String {
+        format!("{}{}", self.text(|test| test.error.is_some()), self.summary())
+    }
+
+    /// `12 passed, 1 failed`
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let failed = self.failed();
+        format!("{} passed, {failed} failed", self.tests.len() - failed)
+    }
+
     /// How many failed.
     #[must_use]
     pub fn failed(&self) -> usize {

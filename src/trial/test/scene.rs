@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use crate::config::{Config, RegisteredWorker};
 use crate::core::checklist::Checklist;
 use crate::core::record::What;
+use crate::core::run::Stage;
 use crate::core::{
     Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Record, Request, RequestId, RuleCall,
     Rules, RunId, State, decide,
@@ -22,7 +23,7 @@ use crate::trial::show;
 use crate::yaml::{Map, Value};
 
 /// As many events as a day may have: rules that launch one another without end never finish.
-const MOST_EVENTS: usize = 100_000;
+const MOST_EVENTS: usize = 20_000;
 
 /// Message types that tests have sent, with their workers.
 pub type Sent = Rc<RefCell<std::collections::BTreeSet<(String, String)>>>;
@@ -363,14 +364,15 @@ impl Scene {
             .map_or_else(Vec::new, |worker| worker.messages.keys().cloned().collect())
     }
 
-    /// What waits: joins with launches in them, runs for their time, for a person.
+    /// What waits: joins, and runs for their time, for a person.
     #[must_use]
     pub fn waiting(&self) -> Vec<String> {
         let joins = self.open_joins().into_iter().map(|(join, waiting)| match waiting.len() {
             0 => format!("the join of {join}"),
             count => format!("the join of {join}, and {count} launches wait in it"),
         });
-        let runs = self.state.runs.values().map(|run| format!("{} has not ended", show::launch(&run.worker)));
+        let runs = self.state.runs.values().filter(|run| matches!(run.stage, Stage::Waiting { .. }));
+        let runs = runs.map(|run| format!("{} waits to be launched", show::launch(&run.worker)));
         joins.chain(runs).collect()
     }
 }

@@ -1,0 +1,177 @@
+//! The recording of a broker: every request with its reply and the time, a line of JSON each.
+//!
+//! It never looks into a message, never stops the broker, and never changes what was written before.
+
+use std::borrow::Cow;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::ZonedDateTime;
+use serde::{Deserialize, Serialize};
+
+use crate::net::{envelope, socket::Frames};
+use crate::yaml::base64;
+
+/// Bytes that are gathered before they are written though the broker is busy.
+const GATHERED: usize = 1 << 16;
+
+/// A request and its reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// When the reply passed: the message was decided just before.
+    pub at: ZonedDateTime,
+    /// Which request of its broker it was, from 1.
+    pub number: u64,
+    /// The request's body as it came.
+    pub request: Vec<u8>,
+    /// The reply's body.
+    pub reply: Vec<u8>,
+}
+
+/// A line of the file.
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    at: ZonedDateTime,
+    number: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    request: Option<Cow<'a, str>>,
+    /// In the place of `request` where that is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request_base64: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    reply: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reply_base64: Option<String>,
+}
+
+impl Exchange {
+    /// The line, with its end.
+    ///
+    /// # Errors
+    /// Never for what a broker writes; JSON has a word for all of it.
+    pub fn to_line(&self) -> io::Result<Vec<u8>> {
+        let (request, request_base64) = text_or_base64(&self.request);
+        let (reply, reply_base64) = text_or_base64(&self.reply);
+        let line =
+            Line { at: self.at.clone(), number: self.number, request, request_base64, reply, reply_base64 };
+        let mut line = serde_json::to_vec(&line)?;
+        line.push(b'\n');
+        Ok(line)
+    }
+
+    /// Reads a line; `None` if it is none of ours or was written half.
+    #[must_use]
+    pub fn from_line(line: &[u8]) -> Option<Self> {
+        let line: Line<'_> = serde_json::from_slice(line).ok()?;
+        Some(Self {
+            request: bytes(line.request, line.request_base64)?,
+            reply: bytes(line.reply, line.reply_base64)?,
+            at: line.at,
+            number: line.number,
+        })
+    }
+}
+
+fn text_or_base64(bytes: &[u8]) -> (Option<Cow<'_, str>>, Option<String>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (Some(Cow::Borrowed(text)), None),
+        Err(_) => (None, Some(base64::encode(bytes).replace('\n', ""))),
+    }
+}
+
+fn bytes(text: Option<Cow<'_, str>>, base64: Option<String>) -> Option<Vec<u8>> {
+    text.map(|text| text.into_owned().into_bytes()).or_else(|| base64::decode(&base64?))
+}
+
+/// The file that a broker writes.
+pub(super) struct Recorder {
+    path: PathBuf,
+    file: File,
+    pending: Vec<u8>,
+}
+
+impl Recorder {
+    /// Opens a file to write behind what is in it. A line that a killed broker left half stays a line of its own.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        // It holds what the journal holds, and like that is nobody else's.
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let mut pending = Vec::new();
+        if file.metadata()?.len() > 0 {
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                pending.push(b'\n');
+            }
+        }
+        Ok(Self { path: path.to_owned(), file, pending })
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether something is still to be written.
+    pub(super) fn is_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Takes an exchange in; it is written when there is enough of them, or with [`Self::flush`].
+    pub(super) fn note(&mut self, number: u64, request: Frames, reply: &Frames) -> io::Result<()> {
+        let body = |frames| envelope::open(frames).map(|(_, body)| body).unwrap_or_default();
+        let exchange =
+            Exchange { at: ZonedDateTime::now(), number, request: body(request), reply: body(reply.clone()) };
+        self.pending.extend(exchange.to_line()?);
+        if self.pending.len() >= GATHERED { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is pending.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.file.write_all(&self.pending)?;
+        self.pending.clear();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exchange_survives_its_line_whatever_its_bytes() {
+        let at: ZonedDateTime = "2026-03-14T05:15:03.25-07:00[America/Vancouver]".parse().unwrap();
+        for request in [&b"{source: sleep}\n"[..], b"\xff\x00\"", b"", "Gr\u{fc}\u{df}e \u{2028}".as_bytes()]
+        {
+            let exchange =
+                Exchange { at: at.clone(), number: 7, request: request.to_vec(), reply: b"ok".to_vec() };
+            let line = exchange.to_line().unwrap();
+            assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            assert_eq!(Exchange::from_line(&line), Some(exchange));
+            assert_eq!(Exchange::from_line(&line[..line.len() / 2]), None);
+        }
+        let line = Exchange { at, number: 7, request: b"a".to_vec(), reply: b"\xff".to_vec() };
+        assert_eq!(
+            String::from_utf8(line.to_line().unwrap()).unwrap(),
+            "{\"at\":\"2026-03-14T05:15:03.25-07:00[America/Vancouver]\",\"number\":7,\"request\":\"a\",\
+             \"reply_base64\":\"/w==\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_half_line_stays_a_line_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recording.jsonl");
+        std::fs::write(&path, "{\"at\":\"2026").unwrap();
+        let mut recorder = Recorder::open(&path).unwrap();
+        let frames = |body: &str| vec![b"worker".to_vec(), Vec::new(), body.into()];
+        recorder.note(1, frames("a"), &frames("b")).unwrap();
+        recorder.flush().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<Option<Exchange>> =
+            text.lines().map(|line| Exchange::from_line(line.as_bytes())).collect();
+        assert!(matches!(lines.as_slice(), [None, Some(exchange)] if exchange.request == b"a"), "{text}");
+    }
+}

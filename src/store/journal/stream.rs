@@ -1,0 +1,246 @@
+//! The calls of the rules, read again one after the other: each with what the rule was given.
+//!
+//! One pass in the order of events, the checklist folded on the way. It never holds more than one event, and
+//! never copies the checklist.
+
+use std::path::Path;
+
+use jiff::{Timestamp, ZonedDateTime};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{History, JournalError, find, fold, load, prune, row};
+use crate::core::checklist::Checklist;
+use crate::core::parked::{Parked, ParkedWhat};
+use crate::core::record::{MessageRecord, Outcome, Speaker, What};
+use crate::core::{Command, Number, Record, RuleFile};
+use crate::message::Message;
+use crate::yaml::{self, Value};
+
+/// A message that reached the rules.
+#[derive(Debug)]
+pub struct Called<'a> {
+    /// Its number.
+    pub number: Number,
+    /// When it was decided.
+    pub at: &'a ZonedDateTime,
+    /// What is known of it.
+    pub kept: &'a MessageRecord,
+    /// The message.
+    pub message: &'a Message,
+    /// What its rule was given beside it; else why that cannot be told any more.
+    pub given: Result<Given, &'static str>,
+}
+
+/// What a rule is given beside its message and the configuration.
+#[derive(Debug)]
+pub struct Given {
+    /// The checklist.
+    pub checklist: Value,
+    /// Its `now()`.
+    pub now: ZonedDateTime,
+}
+
+/// The journal at one moment, while calls are read.
+#[derive(Debug)]
+pub struct Past<'a> {
+    connection: &'a Connection,
+    file: &'a Path,
+    /// The numbers of events from the first to the one behind the last that are read.
+    pub numbers: std::ops::Range<u64>,
+}
+
+/// The rules of a generation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RulesThen {
+    /// SHA-256 of their files, in hexadecimal.
+    pub hash: String,
+    /// The files, the main one first; none if they were not kept, or not any longer.
+    pub files: Vec<RuleFile>,
+}
+
+impl Past<'_> {
+    /// The rules of a generation; `None` if the journal does not know it.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read or is damaged.
+    pub fn rules(&self, generation: u64) -> Result<Option<RulesThen>, JournalError> {
+        find::rules_then(self.connection, generation).map_err(|error| wrap(self.file, error))
+    }
+}
+
+fn wrap(file: &Path, error: rusqlite::Error) -> JournalError {
+    JournalError::of(file, "read the journal", error)
+}
+
+impl History {
+    /// Reads the calls of the rules from a moment on, or from the first one that is kept, before another; in
+    /// the order in which they were.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read or is damaged, and what `visit` answers.
+    pub fn calls(
+        &self,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+        visit: &mut dyn FnMut(&Past<'_>, &Called<'_>) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let failed = |error| wrap(&self.file, error);
+        // All of it is of one moment, so what is removed meanwhile is still there.
+        let moment = self.connection.unchecked_transaction().map_err(failed)?;
+        let number = |moment_of: Option<Timestamp>, otherwise: i64| {
+            moment_of.map_or(Ok(otherwise), |at| prune::first_since(&moment, at)).map_err(failed)
+        };
+        let end = load::last_event(&moment).map_err(failed)?.cast_signed() + 1;
+        let first = number(since, 1)?;
+        let behind = number(until, end)?.max(first);
+        let (mut checklist, known_from) = begin(&moment, first).map_err(failed)?;
+        let past = Past {
+            connection: &moment,
+            file: &self.file,
+            numbers: first.cast_unsigned()..behind.cast_unsigned(),
+        };
+        let mut retries = Retries::default();
+        let statement = format!(
+            "SELECT {} FROM events WHERE number >= ?1 AND number < ?2 AND (checklist IS NOT NULL OR {CALLED})
+             ORDER BY number",
+            row::EVENT
+        );
+        let mut statement = moment.prepare(&statement).map_err(failed)?;
+        let mut rows = statement.query([first, behind]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let Record { number, at, what, changes } = row::record(row).map_err(failed)?;
+            let kept = match &what {
+                What::Message(kept) => Some(&**kept),
+                _ => None,
+            };
+            let said = kept.and_then(|kept| kept.message.as_ref());
+            if number.0 >= known_from {
+                for change in changes {
+                    let payload = || Ok(said.map(|said| said.payload.clone()).unwrap_or_default());
+                    fold::apply(&mut checklist, change, payload).map_err(failed)?;
+                }
+            }
+            if let (Some(kept), Some(message)) = (kept.filter(|kept| reached_its_rule(kept)), said) {
+                let given = if number.0 < known_from {
+                    Err(REMOVED)
+                } else if kept.speaker == Speaker::Retry {
+                    retries.given(&moment, number, message, &checklist).map_err(failed)?
+                } else {
+                    Ok(Given { checklist: checklist.to_value(), now: at.clone() })
+                };
+                visit(&past, &Called { number, at: &at, kept, message, given })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last generation of the rules that is not the one in force now and whose files were kept: its number and
+    /// its files, the main one first.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read or is damaged.
+    pub fn rules_before(&self) -> Result<Option<(u64, Vec<RuleFile>)>, JournalError> {
+        let last = "SELECT generation FROM rules WHERE hash <>
+            (SELECT hash FROM rules ORDER BY generation DESC LIMIT 1)
+            AND hash IN (SELECT hash FROM rule_files) ORDER BY generation DESC LIMIT 1";
+        let found = self.connection.query_row(last, [], |row| row.get::<_, i64>(0)).optional();
+        let Some(generation) = found.map_err(|error| wrap(&self.file, error))? else { return Ok(None) };
+        let generation = generation.cast_unsigned();
+        self.rule_files(generation).map(|files| Some((generation, files)))
+    }
+}
+
+/// Why a checklist cannot be told.
+const REMOVED: &str = "the events that led to its checklist were removed, as `journal: keep:` says";
+
+/// The checklist before an event, and the number from which on checklists are known.
+fn begin(connection: &Connection, first: i64) -> rusqlite::Result<(Checklist, u64)> {
+    let number = Number(first.cast_unsigned());
+    if let Some(folded) = fold::before(connection, number)? {
+        return Ok((folded.checklist, number.0));
+    }
+    let earliest: i64 =
+        connection.query_row("SELECT coalesce(min(event), 0) FROM snapshots", [], |row| row.get(0))?;
+    let earliest = earliest.cast_unsigned();
+    let folded = fold::after(connection, Number(earliest))?.unwrap_or_default();
+    Ok((folded.checklist, earliest + 1))
+}
+
+/// The outcomes of messages that reached their rule, as the database has them.
+const CALLED: &str =
+    r#"outcome = '"ruled"' OR outcome LIKE '{"rule_failed"%' OR outcome LIKE '{"no_function"%'"#;
+
+fn reached_its_rule(message: &MessageRecord) -> bool {
+    matches!(message.outcome, Outcome::Ruled | Outcome::RuleFailed(_) | Outcome::NoFunction(_))
+}
+
+/// What retries were given: the time of the message that was parked, and the checklist that was asked for.
+#[derive(Default)]
+struct Retries {
+    /// The command that is being read, and the parked messages of it that were found.
+    command: Number,
+    found: Vec<Number>,
+}
+
+impl Retries {
+    fn given(
+        &mut self,
+        connection: &Connection,
+        number: Number,
+        message: &Message,
+        checklist: &Checklist,
+    ) -> rusqlite::Result<Result<Given, &'static str>> {
+        const UNKNOWN: &str = "which parked message it decided again cannot be told any more";
+        let Some(record) = find::command_after(connection, number)? else { return Ok(Err(UNKNOWN)) };
+        let What::Command { command: Command::Retry { message: asked, checklist_then }, .. } = record.what
+        else {
+            return Ok(Err(UNKNOWN));
+        };
+        if self.command != record.number {
+            *self = Self { command: record.number, found: Vec::new() };
+        }
+        let Some(parked) = self.parked(connection, number, message, asked)? else { return Ok(Err(UNKNOWN)) };
+        // As the manager does: of all parked messages at once each is decided with the checklist of now.
+        let checklist = match asked.filter(|_| checklist_then) {
+            None => checklist.to_value(),
+            // Its own payload is in what its rule saw.
+            Some(asked) => match fold::before(connection, Number(asked.0 + 1))? {
+                Some(folded) => folded.checklist.to_value(),
+                None => return Ok(Err(REMOVED)),
+            },
+        };
+        Ok(Ok(Given { checklist, now: parked.at }))
+    }
+
+    fn parked(
+        &mut self,
+        connection: &Connection,
+        number: Number,
+        message: &Message,
+        asked: Option<Number>,
+    ) -> rusqlite::Result<Option<Parked>> {
+        if let Some(asked) = asked {
+            return Ok(find::kept::<Parked>(connection, "parked", asked)?.map(|kept| kept.what));
+        }
+        let candidates: Vec<Parked> = connection
+            .prepare_cached(
+                "SELECT body FROM parked WHERE id < ?1 AND (closed_by IS NULL OR closed_by >= ?1) ORDER BY id",
+            )?
+            .query_and_then(params![number.0.cast_signed()], load::body)?
+            .collect::<rusqlite::Result<_>>()?;
+        let parked =
+            candidates.into_iter().find(|parked| !self.found.contains(&parked.id) && is_of(parked, message));
+        self.found.extend(parked.as_ref().map(|parked| parked.id));
+        Ok(parked)
+    }
+}
+
+/// Whether what was parked is that message.
+fn is_of(parked: &Parked, message: &Message) -> bool {
+    let ParkedWhat::Message { source, r#type, payload, .. } = &parked.what else { return false };
+    (source, r#type) == (&message.source, &message.r#type)
+        && yaml::read_own(payload.as_bytes()).is_ok_and(|payload| payload == message.payload)
+}

@@ -1,0 +1,94 @@
+//! The gate: what rules must pass before they are put in force.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::rules::{Engine, LoadError, RuleSet};
+use crate::store::{History, JournalError};
+use crate::trial::replay::{self, Options};
+use crate::trial::test::{self, TestError};
+
+/// Rules that are to be put in force.
+pub struct Candidate<'a> {
+    /// The configuration that names the rules in force.
+    pub config: &'a Config,
+    /// The edited file.
+    pub edited: &'a Path,
+    /// From when on messages are replayed.
+    pub since: Timestamp,
+    /// Told now and then how much of all is replayed.
+    pub progress: &'a dyn Fn(u64, u64),
+}
+
+/// What a step of the gate found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GateResult {
+    /// The step.
+    pub name: &'static str,
+    /// Whether the rules may be put in force.
+    pub passed: bool,
+    /// What it found, for people.
+    pub text: String,
+}
+
+/// A step: looks at rules that could be loaded.
+type Step = fn(&Candidate<'_>, &Engine) -> GateResult;
+
+/// The steps after loading, in their order. Whatever else must be passed has its place here.
+const STEPS: &[Step] = &[tests, replay];
+
+/// Loads the rules and puts them through every step. Rules that cannot be loaded are put through none.
+pub fn gate(candidate: &Candidate<'_>) -> (Result<Engine, LoadError>, Vec<GateResult>) {
+    let loaded = RuleSet::of(candidate.config).load(Some(candidate.edited));
+    let (passed, text) = match &loaded {
+        Ok(engine) => {
+            let count = engine.functions().len();
+            let rules = if count == 1 { "rule" } else { "rules" };
+            (true, format!("{count} {rules} in {}", candidate.edited.display()))
+        }
+        Err(error) => (false, error.to_string()),
+    };
+    let mut results = vec![GateResult { name: "load", passed, text }];
+    if let Ok(engine) = &loaded {
+        results.extend(STEPS.iter().map(|step| step(candidate, engine)));
+    }
+    (loaded, results)
+}
+
+/// The rules' own tests: none may fail.
+fn tests(candidate: &Candidate<'_>, _engine: &Engine) -> GateResult {
+    let set = RuleSet::of(candidate.config);
+    let ran = set.place().map_err(TestError::from).and_then(|place| {
+        let files = test::files(&place)?;
+        // The engine is theirs alone, since they share it.
+        let engine = set.load(Some(candidate.edited))?;
+        test::run(&Arc::new(candidate.config.clone()), engine, &place, &files, None)
+    });
+    let (passed, text) = match ran {
+        Ok(report) if report.tests.is_empty() => (true, "the rules have no tests".to_owned()),
+        Ok(report) => (report.failed() == 0, report.text_of_failures()),
+        Err(error) => (false, error.to_string()),
+    };
+    GateResult { name: "test", passed, text }
+}
+
+/// The messages of the past: no rule may fail that did not.
+fn replay(candidate: &Candidate<'_>, engine: &Engine) -> GateResult {
+    let options = Options {
+        since: Some(candidate.since),
+        until: Some(Timestamp::now().max(candidate.since)),
+        ..Options::default()
+    };
+    let report = History::open(&candidate.config.journal.folder)
+        .and_then(|history| replay::replay(&history, candidate.config, engine, &options, candidate.progress));
+    let (passed, text) = match report {
+        Ok(report) => (report.summary.newly_fail == 0, report.text()),
+        Err(JournalError::None { .. }) => (true, "there is no journal yet, so nothing to replay".to_owned()),
+        Err(error) => (false, error.to_string()),
+    };
+    GateResult { name: "replay", passed, text: text.trim_end().to_owned() }
+}

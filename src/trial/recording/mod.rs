@@ -1,0 +1,170 @@
+//! A broker's recording, decided by rules on trial.
+//!
+//! The messages go through the real core in their order, on a state of their own in which each launched worker ends
+//! when it has reported. Nothing is launched; what the rules would launch is held against who then reported.
+
+mod report;
+
+use std::cell::RefCell;
+use std::io::{self, BufRead};
+use std::sync::Arc;
+
+use jiff::{Timestamp, ZonedDateTime};
+
+use super::replay::{Answered, Asked, Difference};
+use crate::broker::record::Exchange;
+use crate::config::Config;
+use crate::core::checklist::Checklist;
+use crate::core::record::{Outcome, What};
+use crate::core::{Effect, Ending, Event, Request, RequestId, RuleCall, Rules, RunId, State, decide};
+use crate::message::Message;
+use crate::rules::Engine;
+use crate::yaml::{Map, Value};
+pub use report::{Report, Summary};
+
+/// How a recording is decided.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The checklist that it begins with.
+    pub checklist: Map,
+    /// Whether each answer stands for itself, and none are taken together.
+    pub each: bool,
+    /// Answers to messages of that worker only; all are decided.
+    pub worker: Option<String>,
+}
+
+/// Decides the messages of a recording with rules on trial. Lines that are none, as a killed broker leaves one half,
+/// are counted and passed over.
+///
+/// # Errors
+///
+/// If the recording cannot be read.
+pub fn replay(
+    mut recording: impl BufRead,
+    config: &Config,
+    on_trial: &Engine,
+    options: &Options,
+) -> io::Result<Report> {
+    let mut trial = Trial {
+        state: State::new(Arc::new(config.clone()), Checklist::new(options.checklist.clone())),
+        rules: Noting { rules: on_trial, last: RefCell::default() },
+        looked_at: Timestamp::MIN,
+        report: Report::new(options.each),
+    };
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if recording.read_until(b'\n', &mut line)? == 0 {
+            return Ok(trial.report);
+        }
+        match Exchange::from_line(&line) {
+            Some(exchange) => trial.decide(&exchange, options.worker.as_deref()),
+            None if line.trim_ascii().is_empty() => {}
+            None => trial.report.summary.unreadable += 1,
+        }
+    }
+}
+
+/// The rules, and what they answered last.
+struct Noting<'a> {
+    rules: &'a Engine,
+    last: RefCell<Option<Answered>>,
+}
+
+impl Rules for Noting<'_> {
+    fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+        let call = self.rules.after(message, config, checklist, now);
+        let copy = RuleCall { place: call.place.clone(), ..RuleCall::new(call.result.clone()) };
+        self.last.replace(Some(Answered::new(copy, &message.source)));
+        call
+    }
+}
+
+struct Trial<'a> {
+    state: State,
+    rules: Noting<'a>,
+    /// The moment up to which all that was due is done.
+    looked_at: Timestamp,
+    report: Report,
+}
+
+impl Trial<'_> {
+    fn decide(&mut self, exchange: &Exchange, shown: Option<&str>) {
+        let now = &exchange.at;
+        self.pass_time(now);
+        self.rules.last.replace(None);
+        // A run that it names was one of the manager's that was recorded.
+        let message = Message::decode(&exchange.request).map(|message| Message { run: None, ..message });
+        let said = message.as_ref().ok().cloned();
+        let request = Request {
+            request: RequestId(exchange.number),
+            ticket: None,
+            body: exchange.request.clone(),
+            message,
+        };
+        let effects = decide(&mut self.state, Event::Request(request), &self.rules, now);
+        self.report.summary.take(now);
+        let number = exchange.number;
+        let is_need = said.as_ref().is_some_and(|said| said.r#type == "need");
+        let (worker, r#type) = said.map_or_else(Default::default, |said| (said.source, said.r#type));
+        let asked = Asked { number, time: now, worker: &worker, r#type: &r#type };
+        for effect in &effects {
+            match effect {
+                Effect::Reply { message, .. } => {
+                    self.report.reply(asked, is_need, message, &exchange.reply);
+                }
+                Effect::Journal(record) => {
+                    if let What::Message(kept) = &record.what
+                        && !matches!(kept.outcome, Outcome::Refused(_) | Outcome::Answered | Outcome::Cleared)
+                    {
+                        self.report.reported(&worker);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.note_launches(&effects);
+        if let Some(answered) = self.rules.last.take() {
+            let nothing = Answered { place: answered.place.clone(), ..Answered::default() };
+            if let Some(answer) = Difference::between(asked, &nothing, &answered) {
+                self.report.answer(answer, shown.is_none_or(|shown| shown == worker));
+            }
+        }
+        self.end_reported(now);
+    }
+
+    /// Does what becomes due before a moment: launches that waited for their time, joins that are overdue.
+    fn pass_time(&mut self, now: &ZonedDateTime) {
+        while let Some(due) = self.state.next_due(self.looked_at).filter(|due| *due <= now.timestamp()) {
+            let at = due.max(self.looked_at);
+            let moment = at.to_zoned_datetime(now.time_zone().clone());
+            let effects = decide(&mut self.state, Event::Due, &self.rules, &moment);
+            self.note_launches(&effects);
+            if at == self.looked_at {
+                // Whatever is due still was so before; it waits for something else than the time.
+                break;
+            }
+            self.looked_at = at;
+        }
+        self.looked_at = self.looked_at.max(now.timestamp());
+    }
+
+    fn note_launches(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Launch { worker, .. } = effect {
+                self.report.launched(worker.name());
+            }
+        }
+    }
+
+    /// A worker that has reported ends, so that limits on how many run at once do not stand in the next one's way.
+    fn end_reported(&mut self, now: &ZonedDateTime) {
+        let over: Vec<RunId> =
+            self.state.runs.running().filter(|run| run.report.is_some()).map(|run| run.id).collect();
+        for run in over {
+            let event = Event::RunEnded { run, ending: Ending::Status(0) };
+            let effects = decide(&mut self.state, event, &self.rules, now);
+            self.note_launches(&effects);
+        }
+    }
+}

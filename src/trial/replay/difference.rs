@@ -1,0 +1,351 @@
+//! [`Difference`]: what two rules answer to one message, held against each other, and its words for people.
+
+use std::fmt::Write as _;
+
+use jiff::ZonedDateTime;
+use serde::Serialize;
+
+use crate::core::next_worker::LOCALHOST;
+use crate::core::{JoinRequest, LaunchOptions, NextWorker, RuleAnswer, RuleCall, Wanted};
+
+/// How a rule answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// Where it is, as `next_workers.lua:12`.
+    pub place: Option<String>,
+    /// What is launched, in its order.
+    pub launches: Vec<NextWorker>,
+    /// The join that it opens.
+    pub join: Option<Join>,
+    /// Why there is no answer.
+    pub error: Option<String>,
+}
+
+impl Answered {
+    /// What came of a call for a message of that worker's.
+    #[must_use]
+    pub fn new(call: RuleCall, worker: &str) -> Self {
+        let (answer, error) = match call.result {
+            Ok(answer) => (answer, None),
+            Err(error) => (RuleAnswer::default(), Some(error.to_string())),
+        };
+        Self {
+            place: call.place,
+            launches: answer.next_workers.into_iter().map(without_place).collect(),
+            join: answer.join.map(|join| Join::new(join, worker)),
+            error,
+        }
+    }
+
+    /// A rule that gave no answer.
+    #[must_use]
+    pub fn failed(error: &str) -> Self {
+        Self { error: Some(error.to_owned()), ..Self::default() }
+    }
+}
+
+/// A join that a rule opens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Join {
+    /// Its name; a race set's is that of the worker.
+    pub name: String,
+    /// What must come.
+    pub wait_for: Vec<Wanted>,
+    /// What is launched then, beside what waits in it.
+    pub launch: Vec<NextWorker>,
+    /// Seconds after which it is overdue.
+    pub timeout: Option<i64>,
+}
+
+impl Join {
+    fn new(request: JoinRequest, worker: &str) -> Self {
+        Self {
+            name: request.name.unwrap_or_else(|| worker.to_owned()),
+            wait_for: request.wait_for,
+            launch: request.launch.into_iter().map(without_place).collect(),
+            timeout: request.timeout.map(|timeout| timeout.as_secs()),
+        }
+    }
+}
+
+/// Where a launch stands in the rules says nothing of what it does.
+fn without_place(launch: NextWorker) -> NextWorker {
+    NextWorker { place: None, ..launch }
+}
+
+/// What differs between two answers to one message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The message.
+    pub number: u64,
+    /// Its time.
+    pub time: ZonedDateTime,
+    /// Who sent it.
+    pub worker: String,
+    /// Its type.
+    pub r#type: String,
+    /// Where the rule was.
+    pub rule_before: Option<String>,
+    /// Where it is.
+    pub rule_after: Option<String>,
+    /// Launches that are no more.
+    pub removed: Vec<NextWorker>,
+    /// Launches that were not.
+    pub added: Vec<NextWorker>,
+    /// The launches now, where they are those of before in another order; else nothing.
+    pub reordered: Vec<NextWorker>,
+    /// A join that is no more, or was another.
+    pub join_removed: Option<Join>,
+    /// A join that was not, or not so.
+    pub join_added: Option<Join>,
+    /// Why the rule gave no answer before, if that is no more so.
+    pub error_before: Option<String>,
+    /// Why it gives no answer now, if that was not so.
+    pub error_after: Option<String>,
+    /// Other messages that differ in the same way.
+    pub more: Vec<u64>,
+}
+
+/// The message that is answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its number.
+    pub number: u64,
+    /// Its time.
+    pub time: &'a ZonedDateTime,
+    /// Who sent it.
+    pub worker: &'a str,
+    /// Its type.
+    pub r#type: &'a str,
+}
+
+impl Difference {
+    /// Holds two answers against each other; `None` if they are alike. Where a launch stands in the rules is no
+    /// difference.
+    #[must_use]
+    pub fn between(asked: Asked<'_>, before: &Answered, after: &Answered) -> Option<Self> {
+        let is_same_error = match (&before.error, &after.error) {
+            (Some(before), Some(after)) => reason(before) == reason(after),
+            (before, after) => before == after,
+        };
+        let is_same_join = before.join == after.join;
+        if is_same_error && is_same_join && before.launches == after.launches {
+            return None;
+        }
+        let removed = without(&before.launches, &after.launches);
+        let added = without(&after.launches, &before.launches);
+        let is_reordered = removed.is_empty() && added.is_empty() && before.launches != after.launches;
+        Some(Self {
+            number: asked.number,
+            time: asked.time.clone(),
+            worker: asked.worker.to_owned(),
+            r#type: asked.r#type.to_owned(),
+            rule_before: before.place.clone(),
+            rule_after: after.place.clone(),
+            removed,
+            added,
+            reordered: if is_reordered { after.launches.clone() } else { Vec::new() },
+            join_removed: before.join.clone().filter(|_| !is_same_join),
+            join_added: after.join.clone().filter(|_| !is_same_join),
+            error_before: before.error.clone().filter(|_| !is_same_error),
+            error_after: after.error.clone().filter(|_| !is_same_error),
+            more: Vec::new(),
+        })
+    }
+
+    /// Whether the rule gives no answer now, though it did before.
+    #[must_use]
+    pub fn newly_fails(&self) -> bool {
+        self.error_after.is_some() && self.error_before.is_none()
+    }
+
+    /// Whether the rule gave no answer before, and does now.
+    #[must_use]
+    pub fn no_longer_fails(&self) -> bool {
+        self.error_before.is_some() && self.error_after.is_none()
+    }
+
+    /// The first line for people: when, which message, which rule.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        let time = self.time.strftime("%Y-%m-%d %H:%M:%S");
+        let mut text = format!("{time}  #{}  {} {}", self.number, self.worker, self.r#type);
+        match (&self.rule_before, &self.rule_after) {
+            (Some(before), Some(after)) if before != after => {
+                let _ = write!(text, "   {before} → {after}");
+            }
+            (Some(place), _) | (None, Some(place)) => {
+                let _ = write!(text, "   {place}");
+            }
+            (None, None) => {}
+        }
+        text
+    }
+
+    /// What differs, a line each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let zoned = |launch: &NextWorker| label(launch, &self.time);
+        let mut lines: Vec<String> = Vec::new();
+        lines.extend(self.removed.iter().map(|launch| format!("- {}", zoned(launch))));
+        lines.extend(self.added.iter().map(|launch| format!("+ {}", zoned(launch))));
+        if !self.reordered.is_empty() {
+            let order: Vec<String> = self.reordered.iter().map(zoned).collect();
+            lines.push(format!("~ the same launches in another order: {}", order.join(", ")));
+        }
+        for (sign, join) in [('-', &self.join_removed), ('+', &self.join_added)] {
+            lines.extend(join.as_ref().map(|join| format!("{sign} join {}", join_label(join, &self.time))));
+        }
+        lines.extend(self.error_before.as_ref().map(|error| format!("- error: {}", first_line(error))));
+        lines.extend(self.error_after.as_ref().map(|error| format!("! error: {}", first_line(error))));
+        lines
+    }
+
+    /// What two differences have in common that count as alike: the worker, the type, and what differs but for
+    /// dates.
+    #[must_use]
+    pub fn shape(&self) -> String {
+        format!("{} {}\n{}", self.worker, self.r#type, without_dates(&self.lines().join("\n")))
+    }
+}
+
+/// The launches of one list that the other lacks, each counted as often as it is there.
+fn without(these: &[NextWorker], those: &[NextWorker]) -> Vec<NextWorker> {
+    let mut rest: Vec<&NextWorker> = those.iter().collect();
+    let mut left = Vec::new();
+    for launch in these {
+        match rest.iter().position(|other| *other == launch) {
+            Some(at) => drop(rest.remove(at)),
+            None => left.push(launch.clone()),
+        }
+    }
+    left
+}
+
+/// What an error says, without the place where it was raised and the way there.
+fn reason(error: &str) -> &str {
+    let line = first_line(error);
+    let place = line
+        .split_once(": ")
+        .filter(|(place, _)| place.rsplit_once(':').is_some_and(|(_, number)| number.parse::<u32>().is_ok()));
+    place.map_or(line, |(_, reason)| reason)
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// The text with `…` for each date, `2026-03-14` or `20260314`, and each time behind one.
+fn without_dates(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(|letter: char| letter.is_ascii_digit()) {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let is_digital = |letter: char| letter.is_ascii_digit() || matches!(letter, '-' | ':' | 'T' | '.');
+        let end = from.find(|letter| !is_digital(letter)).unwrap_or(from.len());
+        let (word, after) = from.split_at(end);
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        let is_date = digits >= 8 || (word.contains(':') && out.ends_with("… "));
+        out.push_str(if is_date { "…" } else { word });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A launch for people: its worker, arguments, host and options.
+#[must_use]
+pub fn label(launch: &NextWorker, zone: &ZonedDateTime) -> String {
+    let args = &launch.args;
+    let shown = shlex::try_join(args.iter().map(String::as_str)).unwrap_or_else(|_| args.join(" "));
+    let mut text = launch.name().to_owned();
+    if !shown.is_empty() {
+        let _ = write!(text, " {shown}");
+    }
+    if launch.host != LOCALHOST {
+        let _ = write!(text, " on {}", launch.host);
+    }
+    let options = options(&launch.options, zone);
+    if !options.is_empty() {
+        let _ = write!(text, " ({})", options.join(", "));
+    }
+    text
+}
+
+fn options(options: &LaunchOptions, zone: &ZonedDateTime) -> Vec<String> {
+    let LaunchOptions { delay, at, timeout, retries, retry_delay, env } = options;
+    let at = at.map(|at| at.to_zoned_datetime(zone.time_zone().clone()));
+    let mut shown = Vec::new();
+    shown.extend(delay.map(|delay| format!("delay {delay:#}")));
+    shown.extend(at.map(|at| format!("at {}", at.strftime("%Y-%m-%d %H:%M:%S"))));
+    shown.extend(timeout.map(|timeout| format!("timeout {timeout:#}")));
+    shown.extend(retries.map(|retries| format!("retries {retries}")));
+    shown.extend(retry_delay.map(|delay| format!("retry_delay {delay:#}")));
+    shown.extend(env.iter().map(|(name, value)| format!("{name}={value}")));
+    shown
+}
+
+fn join_label(join: &Join, zone: &ZonedDateTime) -> String {
+    let wants: Vec<String> = join
+        .wait_for
+        .iter()
+        .map(|wanted| {
+            let count = if wanted.count > 1 { format!(" × {}", wanted.count) } else { String::new() };
+            let kind = wanted.r#type.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default();
+            format!("{}{kind}{count}", wanted.worker)
+        })
+        .collect();
+    let mut text = format!("{}: {}", join.name, wants.join(", "));
+    if !join.launch.is_empty() {
+        let launch: Vec<String> = join.launch.iter().map(|launch| label(launch, zone)).collect();
+        let _ = write!(text, "; then {}", launch.join(", "));
+    }
+    if let Some(timeout) = join.timeout {
+        let _ = write!(text, " (timeout {:#})", jiff::SignedDuration::from_secs(timeout));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(launches: &[(&str, &str)]) -> Answered {
+        let launch = |(name, arg): &(&str, &str)| NextWorker::new(*name, vec![(*arg).to_owned()]);
+        Answered { launches: launches.iter().map(launch).collect(), ..Answered::default() }
+    }
+
+    fn lines(before: &Answered, after: &Answered) -> Vec<String> {
+        let time = "2026-03-14T05:15:03-07:00[America/Vancouver]".parse().unwrap();
+        let asked = Asked { number: 1, time: &time, worker: "w", r#type: "success" };
+        Difference::between(asked, before, after).map(|difference| difference.lines()).unwrap_or_default()
+    }
+
+    #[test]
+    fn each_launch_counts_as_often_as_it_is_there_and_the_order_counts() {
+        let before = answered(&[("a", "1"), ("a", "1"), ("b", "2")]);
+        assert!(lines(&before, &before).is_empty());
+        assert_eq!(lines(&before, &answered(&[("a", "1"), ("b", "2")])), ["- a 1"]);
+        let other = answered(&[("b", "2"), ("a", "1"), ("a", "1")]);
+        assert_eq!(lines(&before, &other), ["~ the same launches in another order: b 2, a 1, a 1"]);
+    }
+
+    #[test]
+    fn an_error_that_only_moved_is_no_difference() {
+        let before = Answered::failed("next_workers.lua:3: no\nstack traceback:\n  next_workers.lua:3");
+        assert!(lines(&before, &Answered::failed("edited.lua:44: no\nstack traceback:\n  …")).is_empty());
+        let other = Answered::failed("edited.lua:44: not that");
+        assert_eq!(
+            lines(&before, &other),
+            ["- error: next_workers.lua:3: no", "! error: edited.lua:44: not that"]
+        );
+    }
+
+    #[test]
+    fn dates_make_no_other_shape() {
+        let shape = without_dates("+ a --run-date 2026-03-14 12 (at 2026-03-14 05:15:00, retries 3)");
+        assert_eq!(shape, "+ a --run-date … 12 (at … …, retries 3)");
+        assert_eq!(without_dates("20260314T05 forecast2"), "… forecast2");
+    }
+}

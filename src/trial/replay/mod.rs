@@ -1,0 +1,144 @@
+//! The messages of the past through other rules.
+//!
+//! Calls of rules are pure, so what the rules of then answered is had by calling them again with what they were
+//! given. The configuration is the one of now, for both. It reads the journal once, event by event, and never holds
+//! more of it.
+
+mod baseline;
+mod difference;
+mod report;
+
+use jiff::Timestamp;
+
+use self::baseline::{Baseline, Baselines};
+use crate::config::Config;
+use crate::core::Rules;
+use crate::core::record::Outcome;
+use crate::rules::{Engine, RuleSet};
+use crate::store::journal::{Called, Given, Past};
+use crate::store::{History, JournalError};
+pub use difference::{Answered, Asked, Difference, Join, label};
+pub use report::{Document, Report, Summary, grouped};
+
+/// What is replayed.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Messages from that moment on; from the first one that is kept without it.
+    pub since: Option<Timestamp>,
+    /// Messages before that moment.
+    pub until: Option<Timestamp>,
+    /// Messages of that worker only.
+    pub worker: Option<String>,
+    /// Whether each difference stands for itself, and none are taken together.
+    pub each: bool,
+}
+
+/// Puts the messages of the past through rules on trial, and holds their answers against those of the rules of then.
+/// `progress` is told now and then how much of all is done.
+///
+/// # Errors
+///
+/// If the journal cannot be read.
+pub fn replay(
+    history: &History,
+    config: &Config,
+    on_trial: &Engine,
+    options: &Options,
+    progress: &dyn Fn(u64, u64),
+) -> Result<Report, JournalError> {
+    let rule_set = RuleSet::of(config);
+    let mut replay = Replay {
+        config,
+        on_trial,
+        baselines: Baselines::new(&rule_set, on_trial.hash()),
+        report: Report::new(options.since, options.until, options.each),
+    };
+    history.calls(options.since, options.until, &mut |past, called| {
+        let numbers = &past.numbers;
+        progress(called.number.0 - numbers.start, numbers.end - numbers.start);
+        let is_asked = options.worker.as_ref().is_none_or(|worker| *worker == called.message.source);
+        if is_asked { replay.message(past, called) } else { Ok(()) }
+    })?;
+    Ok(replay.report)
+}
+
+struct Replay<'a> {
+    config: &'a Config,
+    on_trial: &'a Engine,
+    baselines: Baselines<'a>,
+    report: Report,
+}
+
+impl Replay<'_> {
+    fn message(&mut self, past: &Past<'_>, called: &Called<'_>) -> Result<(), JournalError> {
+        self.report.summary.messages += 1;
+        let number = called.number.0;
+        let given = match &called.given {
+            Ok(given) => given,
+            Err(reason) => {
+                self.report.cannot_compare(number, reason);
+                return Ok(());
+            }
+        };
+        let recorded = match &called.kept.outcome {
+            Outcome::RuleFailed(why) | Outcome::NoFunction(why) => Some(why.as_str()),
+            _ => None,
+        };
+        let was_called = called.kept.place.is_some() || matches!(called.kept.outcome, Outcome::NoFunction(_));
+        let before = match recorded {
+            // There were no rules, or the message had ended the manager twice.
+            Some(why) if !was_called => Answered::failed(why),
+            _ => match self.baselines.of(called.kept.generation, past)? {
+                Baseline::Rules(engine) => call(engine, self.config, called, given),
+                Baseline::OnTrial => {
+                    let answer = call(self.on_trial, self.config, called, given);
+                    self.report.summary.same_rules += 1;
+                    self.check(number, recorded, &answer);
+                    return Ok(());
+                }
+                Baseline::Gone(reason) => {
+                    self.report.cannot_compare(number, reason);
+                    self.only_errors(called, given, recorded);
+                    return Ok(());
+                }
+            },
+        };
+        self.check(number, recorded, &before);
+        let after = call(self.on_trial, self.config, called, given);
+        if let Some(difference) = Difference::between(asked(called), &before, &after) {
+            self.report.add(difference);
+        }
+        Ok(())
+    }
+
+    /// Whether the rules of then failed when they were called again if and only if they failed then.
+    fn check(&mut self, number: u64, recorded: Option<&str>, again: &Answered) {
+        if recorded.is_some() != again.error.is_some() {
+            self.report.cannot_reproduce(number, recorded, again.error.as_deref());
+        }
+    }
+
+    /// Of a message without the rules of then it is known at least whether they failed.
+    fn only_errors(&mut self, called: &Called<'_>, given: &Given, recorded: Option<&str>) {
+        let after = call(self.on_trial, self.config, called, given);
+        if recorded.is_some() == after.error.is_some() {
+            return;
+        }
+        let place = called.kept.place.clone();
+        let before = Answered { place, error: recorded.map(str::to_owned), ..Answered::default() };
+        let after = Answered { place: after.place, error: after.error, ..Answered::default() };
+        if let Some(difference) = Difference::between(asked(called), &before, &after) {
+            self.report.add(difference);
+        }
+    }
+}
+
+fn asked<'a>(called: &Called<'a>) -> Asked<'a> {
+    let worker = &called.message.source;
+    Asked { number: called.number.0, time: called.at, worker, r#type: &called.message.r#type }
+}
+
+fn call(engine: &Engine, config: &Config, called: &Called<'_>, given: &Given) -> Answered {
+    let call = engine.after(called.message, &config.value, &given.checklist, &given.now);
+    Answered::new(call, &called.message.source)
+}

@@ -1,0 +1,249 @@
+//! [`Report`]: what came of a replay, gathered while it goes on; its text and its JSON.
+//!
+//! It keeps one difference of each kind and the numbers of those that are like it, however many there are.
+
+use std::fmt::Write as _;
+
+use indexmap::IndexMap;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::difference::Difference;
+
+/// Seconds in an hour.
+const HOUR: i64 = 3_600;
+
+/// How many examples are named.
+const EXAMPLES: usize = 5;
+
+/// What came of a replay.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The counts.
+    pub summary: Summary,
+    /// Why messages could not be compared, and which.
+    not_comparable: IndexMap<String, Vec<u64>>,
+    not_reproducible: Vec<NotReproducible>,
+    differences: IndexMap<String, Difference>,
+    /// Whether each difference stands for itself.
+    each: bool,
+}
+
+/// The counts of a replay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Messages that were replayed.
+    pub messages: u64,
+    /// From when on.
+    pub since: Option<Timestamp>,
+    /// Before when.
+    pub until: Option<Timestamp>,
+    /// Messages that these very rules decided then, so that nothing can differ.
+    pub same_rules: u64,
+    /// Messages whose answers differ.
+    pub differ: u64,
+    /// Of these, those whose rule fails now and did not.
+    pub newly_fail: u64,
+    /// Of these, those whose rule failed and does not now.
+    pub no_longer_fail: u64,
+    /// Messages that could not be compared.
+    pub not_comparable: u64,
+    /// Messages to which the rules of then answer now otherwise than they did.
+    pub not_reproducible: u64,
+}
+
+/// A message to which the rules of then answer now otherwise than they did.
+#[derive(Debug, Clone, Serialize)]
+struct NotReproducible {
+    number: u64,
+    /// Why its rule failed then; `None` if it answered.
+    then: Option<String>,
+    /// Why it fails now; `None` if it answers.
+    now: Option<String>,
+}
+
+/// The JSON document.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    summary: &'a Summary,
+    differences: Vec<&'a Difference>,
+    not_comparable: Vec<Reason<'a>>,
+    /// The first few.
+    not_reproducible: &'a [NotReproducible],
+}
+
+#[derive(Debug, Serialize)]
+struct Reason<'a> {
+    reason: &'a str,
+    messages: &'a [u64],
+}
+
+impl Report {
+    /// An empty one; with `each` no differences are taken together.
+    #[must_use]
+    pub fn new(since: Option<Timestamp>, until: Option<Timestamp>, each: bool) -> Self {
+        let summary = Summary { since, until, ..Summary::default() };
+        Self { summary, each, ..Self::default() }
+    }
+
+    /// Counts a message that cannot be compared.
+    pub fn cannot_compare(&mut self, number: u64, reason: &str) {
+        self.summary.not_comparable += 1;
+        self.not_comparable.entry(reason.to_owned()).or_default().push(number);
+    }
+
+    /// Counts a message to which the rules of then answer now otherwise than they did.
+    pub fn cannot_reproduce(&mut self, number: u64, then: Option<&str>, now: Option<&str>) {
+        self.summary.not_reproducible += 1;
+        if self.not_reproducible.len() < EXAMPLES {
+            let owned = |text: Option<&str>| text.map(str::to_owned);
+            self.not_reproducible.push(NotReproducible { number, then: owned(then), now: owned(now) });
+        }
+    }
+
+    /// Takes a difference in.
+    pub fn add(&mut self, difference: Difference) {
+        self.summary.differ += 1;
+        self.summary.newly_fail += u64::from(difference.newly_fails());
+        self.summary.no_longer_fail += u64::from(difference.no_longer_fails());
+        let shape = if self.each { difference.number.to_string() } else { difference.shape() };
+        match self.differences.get_mut(&shape) {
+            Some(first) => first.more.push(difference.number),
+            None => drop(self.differences.insert(shape, difference)),
+        }
+    }
+
+    /// The differences, one of each kind.
+    pub fn differences(&self) -> impl Iterator<Item = &Difference> {
+        self.differences.values()
+    }
+
+    /// All of it for programs.
+    #[must_use]
+    pub fn document(&self) -> Document<'_> {
+        Document {
+            summary: &self.summary,
+            differences: self.differences.values().collect(),
+            not_comparable: self
+                .not_comparable
+                .iter()
+                .map(|(reason, messages)| Reason { reason, messages })
+                .collect(),
+            not_reproducible: &self.not_reproducible,
+        }
+    }
+
+    /// All of it for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = self.text_of_differences();
+        if self.summary.same_rules > 0 {
+            let count = grouped(self.summary.same_rules);
+            let were = if self.summary.same_rules == 1 { "was" } else { "were" };
+            let _ = writeln!(
+                text,
+                "{count} of them {were} decided by these very rules, so nothing can differ there"
+            );
+        }
+        for (reason, messages) in &self.not_comparable {
+            let count = grouped(messages.len() as u64);
+            let _ = writeln!(text, "{count} not comparable: {reason}: {}", numbers(messages));
+        }
+        if self.summary.not_reproducible > 0 {
+            let count = grouped(self.summary.not_reproducible);
+            let _ = writeln!(
+                text,
+                "{count} not reproducible: the rules of then, called again, answer otherwise than they did. Is the \
+                 configuration another one by now?"
+            );
+            for NotReproducible { number, then, now } in &self.not_reproducible {
+                let said = |error: &Option<String>| {
+                    let line = error.as_deref().map(|error| error.lines().next().unwrap_or_default());
+                    line.map_or_else(|| "an answer".to_owned(), |line| format!("the error {line}"))
+                };
+                let _ = writeln!(text, "    #{number}: then {}; now {}", said(then), said(now));
+            }
+        }
+        let Summary { messages, differ, newly_fail, no_longer_fail, not_comparable, .. } = &self.summary;
+        let _ = writeln!(
+            text,
+            "{} {}{} replayed: {} {}, {} would fail that did not, {} would no longer fail, {} not comparable",
+            grouped(*messages),
+            if *messages == 1 { "message" } else { "messages" },
+            self.span(),
+            grouped(*differ),
+            if *differ == 1 { "differs" } else { "differ" },
+            grouped(*newly_fail),
+            grouped(*no_longer_fail),
+            grouped(*not_comparable)
+        );
+        text
+    }
+
+    /// The differences for people, those that are alike as one.
+    #[must_use]
+    pub fn text_of_differences(&self) -> String {
+        let mut text = String::new();
+        for difference in self.differences.values() {
+            let _ = writeln!(text, "{}", difference.heading());
+            for line in difference.lines() {
+                let _ = writeln!(text, "    {line}");
+            }
+            if !difference.more.is_empty() {
+                let count = grouped(difference.more.len() as u64);
+                let _ = writeln!(text, "    and {count} more like it: {}", numbers(&difference.more));
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// " of 7 days"; nothing where the span is open.
+    fn span(&self) -> String {
+        let Summary { since: Some(since), until: Some(until), .. } = self.summary else {
+            return String::new();
+        };
+        let seconds = until.duration_since(since).max(SignedDuration::ZERO).as_secs();
+        let (count, unit) = match seconds {
+            0..HOUR => ((seconds + 30) / 60, "minute"),
+            HOUR..172_800 => ((seconds + HOUR / 2) / HOUR, "hour"),
+            _ => ((seconds + 12 * HOUR) / (24 * HOUR), "day"),
+        };
+        format!(" of {count} {unit}{}", if count == 1 { "" } else { "s" })
+    }
+}
+
+/// The first of some numbers: `#12, #15, …`.
+fn numbers(numbers: &[u64]) -> String {
+    let mut shown: Vec<String> = numbers.iter().take(EXAMPLES).map(|number| format!("#{number}")).collect();
+    if numbers.len() > EXAMPLES {
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
+}
+
+/// A count as people read it: `1,234`.
+#[must_use]
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let first = digits.len() % 3;
+    let mut text = digits[..first].to_owned();
+    for (at, digit) in digits[first..].chars().enumerate() {
+        if at % 3 == 0 && !text.is_empty() {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn counts_are_grouped() {
+        for (count, text) in [(0, "0"), (12, "12"), (123, "123"), (1_234, "1,234"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(super::grouped(count), text);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Edited rules put in force, refused, and taken back.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use crate::journal::timeless;
+use crate::support::system::{System, system};
+
+fn rules(arg: &str) -> String {
+    format!(
+        "local rivers = require('rivers')
+function after_sleep(msg, config, checklist)
+  return {{ NextWorker('awaken', {{ '{arg}', rivers.name }}, {{ delay = '10h' }}) }}
+end
+function after_keyless() return {{}} end
+"
+    )
+}
+
+fn a_system() -> System {
+    system()
+        .only_rules(&rules("one"))
+        .file("rules/rivers.lua", "return { name = 'fraser' }\n")
+        .file("trial/edited.lua", rules("two"))
+        .start()
+}
+
+fn in_force(system: &System) -> String {
+    fs::read_to_string(system.path("rules/next_workers.lua")).expect("the rules")
+}
+
+#[test]
+fn rules_that_pass_are_in_force_and_undo_brings_those_of_before_back() {
+    let system = a_system();
+    system.send("sleep", "success", "null");
+    let text = timeless(&system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]));
+    let expected = "\
+load: passed
+    2 rules in trial/edited.lua
+
+test: passed
+    the rules have no tests
+
+replay: passed
+    TIME  #2  sleep success   next_workers.lua:2 → edited.lua:2
+        - awaken one fraser (delay 10h)
+        + awaken two fraser (delay 10h)
+
+    1 message of 7 days replayed: 1 differs, 0 would fail that did not, 0 would no longer fail, 0 not comparable
+
+--- rules/next_workers.lua (in force)
++++ rules/next_workers.lua (new)
+@@ -1,5 +1,5 @@
+ local rivers = require('rivers')
+ function after_sleep(msg, config, checklist)
+-  return { NextWorker('awaken', { 'one', rivers.name }, { delay = '10h' }) }
++  return { NextWorker('awaken', { 'two', rivers.name }, { delay = '10h' }) }
+ end
+ function after_keyless() return {} end
+
+the rules are in force as generation 2";
+    assert_eq!(text, expected);
+    assert_eq!(in_force(&system), rules("two"));
+    let text = system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    assert!(text.ends_with("the files hold these rules already; nothing was changed\n"), "{text}");
+
+    let text = system.operate(&["rules", "deploy", "--undo", "--yes"]);
+    assert!(text.starts_with("the rules of generation 1:\n"), "{text}");
+    assert!(text.contains("-  return { NextWorker('awaken', { 'two', rivers.name }"), "{text}");
+    assert!(text.ends_with("the rules are in force as generation 3\n"), "{text}");
+    assert_eq!(in_force(&system), rules("one"));
+    let text = system.operate(&["rules", "replay"]);
+    assert!(text.contains("1 message of 7 days replayed: 0 differ"), "{text}");
+}
+
+#[test]
+fn modules_beside_the_edited_file_go_with_it_and_undo_takes_them_back() {
+    let system = a_system();
+    fs::write(system.path("trial/rivers.lua"), "return { name = require('deltas.nile') }\n")
+        .expect("written");
+    fs::create_dir(system.path("trial/deltas")).expect("a folder");
+    fs::write(system.path("trial/deltas/nile.lua"), "return 'nile'\n").expect("written");
+    system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    for name in ["rivers.lua", "deltas/nile.lua"] {
+        let read =
+            |folder: &str| fs::read_to_string(system.path(&format!("{folder}/{name}"))).expect("a module");
+        assert_eq!(read("rules"), read("trial"));
+    }
+    system.send("sleep", "success", "null");
+    let runs = system.operate(&["runs"]);
+    assert!(runs.contains("two nile"), "{runs}");
+    system.operate(&["rules", "deploy", "--undo", "--yes"]);
+    assert!(fs::read_to_string(system.path("rules/rivers.lua")).expect("a module").contains("fraser"));
+}
+
+#[test]
+fn rules_that_fail_their_own_tests_are_not_put_in_force() {
+    let system = a_system();
+    fs::create_dir(system.path("rules/tests")).expect("a folder");
+    let tests = "it('launches one', function() message('sleep', 'success') expect_launches{ 'awaken one fraser (delay 10h)' } end)";
+    fs::write(system.path("rules/tests/all.lua"), tests).expect("written");
+    let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(
+        text.contains("test: not passed\n") && text.contains("+ awaken two fraser (delay 10h)"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("not passed: test; nothing was changed. --force does it all the same\n"),
+        "{text}"
+    );
+    assert_eq!(in_force(&system), rules("one"));
+}
+
+#[test]
+fn rules_that_fail_where_those_of_then_did_not_are_not_put_in_force() {
+    let system = a_system();
+    system.send("sleep", "success", "null");
+    fs::write(system.path("trial/edited.lua"), "function after_sleep() error('no') end\n").expect("written");
+    let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("replay: not passed\n"), "{text}");
+    assert!(
+        text.ends_with("not passed: replay; nothing was changed. --force does it all the same\n"),
+        "{text}"
+    );
+    assert_eq!(in_force(&system), rules("one"));
+    fs::write(system.path("trial/edited.lua"), "function (").expect("written");
+    let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--yes", "--force"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("load: not passed\n    trial/edited.lua:1: "), "{text}");
+    assert_eq!(in_force(&system), rules("one"));
+    fs::write(
+        system.path("trial/edited.lua"),
+        rules("x").replace("return { Next", "error('x') return { Next"),
+    )
+    .expect("written");
+    let text = system.operate(&["rules", "deploy", "trial/edited.lua", "--yes", "--force"]);
+    assert!(text.ends_with("the rules are in force as generation 2\n"), "{text}");
+}
+
+#[test]
+fn rules_that_the_manager_refuses_are_put_back() {
+    let system = a_system();
+    let edited = rules("two").replace("function after_keyless() return {} end", "");
+    fs::write(system.path("trial/edited.lua"), edited).expect("written");
+    fs::write(system.path("trial/rivers.lua"), "return { name = 'nile' }\n").expect("written");
+    let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(
+        text.contains("the manager refused the rules, and the files of before were put back:\n"),
+        "{text}"
+    );
+    assert!(text.contains("after_keyless is gone"), "{text}");
+    assert_eq!(in_force(&system), rules("one"));
+    assert!(fs::read_to_string(system.path("rules/rivers.lua")).expect("a module").contains("fraser"));
+    system.wait_for("the old rules again", || {
+        (!system.operation(&["status"]).1.contains("after_keyless is gone")).then_some(())
+    });
+}
+
+#[test]
+fn without_a_terminal_it_takes_yes() {
+    let system = a_system();
+    let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.ends_with("nothing was changed: there is no terminal to ask at, so say --yes\n"), "{text}");
+    let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--json"]);
+    let done: serde_json::Value = serde_json::from_str(&text).expect("one document");
+    assert_eq!((status, &done["deployed"]), (Some(1), &false.into()), "{text}");
+    assert_eq!(in_force(&system), rules("one"));
+}
+
+#[test]
+fn a_terminal_is_asked() {
+    let system = a_system();
+    for (answer, is_changed) in [("n", false), ("y", true)] {
+        let mut command = system.command(&[]);
+        let nowcast = command.get_program().to_owned();
+        let deploy = format!("{} rules deploy trial/edited.lua", nowcast.to_string_lossy());
+        command = std::process::Command::new("script");
+        command
+            .args(["-qec", &deploy, "/dev/null"])
+            .current_dir(system.path(""))
+            .stdin(std::process::Stdio::piped());
+        command.stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().expect("script runs");
+        let mut input = child.stdin.take().expect("a pipe");
+        std::io::Write::write_all(&mut input, format!("{answer}\n").as_bytes()).expect("written");
+        let output = child.wait_with_output().expect("it ends");
+        drop(input);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("Put these rules in force? [y/N]"), "{text}");
+        assert_eq!(in_force(&system) == rules("two"), is_changed, "{text}");
+    }
+}
+
+#[test]
+fn without_a_manager_they_are_in_force_when_one_starts() {
+    let mut system =
+        system().only_rules(&rules("one")).file("rules/rivers.lua", "return { name = 1 }").prepare();
+    fs::create_dir(system.path("trial")).expect("a folder");
+    fs::write(system.path("trial/edited.lua"), rules("two")).expect("written");
+    let text = system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    assert!(text.contains("there is no journal yet, so nothing to replay"), "{text}");
+    assert!(text.ends_with("no manager runs; the rules are in force as soon as one is started\n"), "{text}");
+    let (status, text) = system.operation(&["rules", "deploy", "--undo", "--yes"]);
+    assert_eq!(status, Some(1), "{text}");
+    system.start_broker();
+    system.start_manager(&[]);
+    let (status, text) = system.operation(&["rules", "deploy", "--undo", "--yes"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("the journal has no rules from before those in force"), "{text}");
+}
+
+#[test]
+fn mode_and_symbolic_links_stay_and_the_file_in_force_is_no_edit() {
+    let system = a_system();
+    let real = system.path("shared.lua");
+    fs::rename(system.path("rules/next_workers.lua"), &real).expect("moved");
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).expect("a mode");
+    symlink("../shared.lua", system.path("rules/next_workers.lua")).expect("a link");
+    let (status, text) = system.operation(&["rules", "deploy", "shared.lua", "--yes"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("is the file in force itself"), "{text}");
+    let (_, json) = system.operation(&["rules", "deploy", "trial/edited.lua", "--yes", "--json"]);
+    let done: serde_json::Value = serde_json::from_str(&json).expect("one document");
+    assert_eq!((&done["deployed"], &done["generation"]), (&true.into(), &2.into()), "{json}");
+    assert_eq!(done["gate"][2]["name"], "replay");
+    assert!(fs::symlink_metadata(system.path("rules/next_workers.lua")).expect("a link").is_symlink());
+    assert_eq!(fs::read_to_string(&real).expect("the rules"), rules("two"));
+    assert_eq!(fs::metadata(&real).expect("the rules").permissions().mode() & 0o7777, 0o640);
+    let left: Vec<_> =
+        fs::read_dir(system.path("")).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".new")), "{left:?}");
+}
+
+/// Killed between any two steps, the main file is the old one or the new one.
+#[cfg(feature = "failpoints")]
+#[test]
+fn killed_in_the_middle_every_file_is_whole() {
+    for point in ["deploy: before a file", "deploy: before a rename", "deploy: exchanged"] {
+        for count in [1, 2] {
+            let system = a_system();
+            fs::write(system.path("trial/rivers.lua"), "return { name = 'nile' }\n").expect("written");
+            let mut command = system.command(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+            let on = if count == 1 { "return" } else { "1*off->return" };
+            command.env("FAILPOINTS", format!("{point}={on}"));
+            let output = command.output().expect("it runs");
+            let main = in_force(&system);
+            assert!(main == rules("one") || main == rules("two"), "{point} {count}: {main}\n{output:?}");
+            // Done again, it comes to its end.
+            system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+            assert_eq!(in_force(&system), rules("two"));
+        }
+    }
+}
