@@ -16,7 +16,7 @@ use super::moment::Moment;
 use super::snapshot::Place;
 use super::source::Sources;
 use super::view::{self, View};
-use super::vm::Vm;
+use super::vm::{CallError, Vm};
 use crate::core::{JoinRequest, NextWorker};
 use crate::yaml::{Map, Value};
 
@@ -52,6 +52,8 @@ pub struct Told {
 pub struct TestFailure {
     /// Why, with the place first and the line of the test beneath.
     pub text: String,
+    /// The line in the script's own file; `None` where it failed in a module.
+    pub line: Option<usize>,
     /// Whether it went past a limit, so that the script has to be loaded anew.
     pub is_broken: bool,
 }
@@ -102,10 +104,19 @@ impl Script {
     /// # Errors
     /// Why it failed.
     pub fn run(&self, test: usize) -> Result<(), TestFailure> {
-        let error = match self.vm.call_script(&self.run, test + 1) {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
+        let ran = self.vm.call_script(&self.run, test + 1);
+        let printed = self.vm.take_log();
+        let Err(error) = ran else { return Ok(()) };
+        let mut failure = self.failure(&error);
+        if !printed.is_empty() {
+            failure.text += "\n  the test printed:";
+            let lines = printed.iter().flat_map(|line| line.text.lines());
+            lines.for_each(|line| failure.text.extend(["\n    ", line]));
+        }
+        Err(failure)
+    }
+
+    fn failure(&self, error: &CallError) -> TestFailure {
         let is_broken = error.limit.is_some();
         let text = match error.limit {
             Some(limit) => format!(
@@ -115,7 +126,7 @@ impl Script {
                     .replace("of a rule", "of a test")
                     .replace("of the rules", "of a test")
             ),
-            None => error.text,
+            None => error.text.clone(),
         };
         let first = error.traceback.lines().next().and_then(error::place);
         let text = match (error::place(&text), first) {
@@ -123,12 +134,13 @@ impl Script {
             _ => text,
         };
         let Some((chunk, line, reason)) = error::place(&text) else {
-            return Err(TestFailure { text, is_broken });
+            return TestFailure { text, line: None, is_broken };
         };
         let shown = self.sources.line(chunk, line).map(|line| format!("\n{line}")).unwrap_or_default();
         let (first, rest) = reason.split_once('\n').unwrap_or((reason, ""));
         let rest = if rest.is_empty() { String::new() } else { format!("\n{rest}") };
-        Err(TestFailure { text: format!("{chunk}:{line}: {first}{shown}{rest}"), is_broken })
+        let own = (chunk == self.sources.chunk_name(self.sources.main())).then_some(line);
+        TestFailure { text: format!("{chunk}:{line}: {first}{shown}{rest}"), line: own, is_broken }
     }
 }
 

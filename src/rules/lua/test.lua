@@ -67,7 +67,7 @@ function globals.it(name, body)
 end
 
 for _, name in base.ipairs({
-  "at", "checklist", "config", "expect_error", "expect_checklist", "expect_log", "expect_equal", "expect_nothing_waits",
+  "at", "now", "checklist", "config", "expect_error", "expect_checklist", "expect_log", "expect_equal", "expect_nothing_waits",
 }) do
   local act = scene[name]
   globals[name] = function(...)

@@ -24,6 +24,7 @@ pub(super) fn functions(world: &Rc<RefCell<World>>) -> Vec<(&'static str, Call)>
         }),
         call("finish", |world, _| world.no_surprise().map(|()| Value::Null)),
         call("at", |world, given| world.set_time(first("at", given)?)),
+        call("now", |world, _| Ok(world.now())),
         call("checklist", |world, given| world.checklist(given.first())),
         call("checklist_now", |world, _| Ok(world.scene.checklist())),
         call("config", |world, given| world.configure(given.first())),

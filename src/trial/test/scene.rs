@@ -25,6 +25,9 @@ use crate::yaml::{Map, Value};
 /// As many events as a day may have: rules that launch one another without end never finish.
 const MOST_EVENTS: usize = 20_000;
 
+/// How many launches the error of a day without end shows.
+const LAST_SHOWN: usize = 5;
+
 /// Message types that tests have sent, with their workers.
 pub type Sent = Rc<RefCell<std::collections::BTreeSet<(String, String)>>>;
 
@@ -243,7 +246,13 @@ impl Scene {
     fn happens(&mut self, event: Event) -> Result<(), String> {
         self.events += 1;
         if self.events > MOST_EVENTS {
-            return Err(format!("more than {MOST_EVENTS} events: do rules launch one another without end?"));
+            let last = self.ran.iter().rev().take(LAST_SHOWN).map(|began| show::launch(&began.worker));
+            let last: Vec<String> = last.collect::<Vec<_>>().into_iter().rev().collect();
+            return Err(format!(
+                "more than {MOST_EVENTS} events: do rules launch one another without end? At {} the last launches were: {}",
+                self.now.strftime("%Y-%m-%d %H:%M:%S"),
+                last.join(", ")
+            ));
         }
         self.rules.join.take();
         self.rules.place.take();

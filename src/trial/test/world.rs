@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::core::JoinRequest;
 use crate::rules::{Argument, Engine};
 use crate::trial::{eval, show};
-use crate::yaml::{self, Keys, Map, Value};
+use crate::yaml::{self, DateTime, Keys, Map, Value};
 
 /// The moment at which a test begins that does not say one.
 const BEGIN: &str = "2026-03-14T05:00:00";
@@ -183,6 +183,12 @@ impl World {
         let text = text_of_time(time)?;
         self.scene.set_now(eval::moment(&text, &TimeZone::system())?);
         Ok(Value::Null)
+    }
+
+    /// The time, as rules see it.
+    pub(super) fn now(&self) -> Value {
+        let now = self.scene.now();
+        Value::DateTime(DateTime { civil: now.datetime(), offset: Some(now.offset().seconds()) })
     }
 
     pub(super) fn checklist(&mut self, given: Option<&Argument>) -> Answer {
