@@ -48,5 +48,5 @@ pub(crate) use reads::key_text;
 pub use reload::{Reload, Reloader, RuleSet};
 pub use script::{Argument, Call, Script, TestFailure, Told};
 pub use source::RuleText;
-pub(crate) use suggest::closest;
+pub(crate) use suggest::{closest, did_you_mean};
 pub use vm::RuleFunction;

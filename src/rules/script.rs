@@ -16,12 +16,15 @@ use super::moment::Moment;
 use super::snapshot::Place;
 use super::source::Sources;
 use super::view::{self, View};
-use super::vm::Vm;
+use super::vm::{CallError, Vm};
 use crate::core::{JoinRequest, NextWorker};
 use crate::yaml::{Map, Value};
 
 /// How the tests are told to Lua.
 const TEST: &str = include_str!("lua/test.lua");
+
+/// As many entries as a value may have that a table becomes, at all depths.
+const MOST_ENTRIES: usize = 1_000_000;
 
 /// As deep as a table may be that becomes a value.
 const DEEPEST: usize = 100;
@@ -52,6 +55,8 @@ pub struct Told {
 pub struct TestFailure {
     /// Why, with the place first and the line of the test beneath.
     pub text: String,
+    /// The line in the script's own file; `None` where it failed in a module.
+    pub line: Option<usize>,
     /// Whether it went past a limit, so that the script has to be loaded anew.
     pub is_broken: bool,
 }
@@ -102,14 +107,29 @@ impl Script {
     /// # Errors
     /// Why it failed.
     pub fn run(&self, test: usize) -> Result<(), TestFailure> {
-        let error = match self.vm.call_script(&self.run, test + 1) {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
+        let ran = self.vm.call_script(&self.run, test + 1);
+        let printed = self.vm.take_log();
+        let Err(error) = ran else { return Ok(()) };
+        let mut failure = self.failure(&error);
+        if !printed.is_empty() {
+            failure.text += "\n  the test printed:";
+            let lines = printed.iter().flat_map(|line| line.text.lines());
+            lines.for_each(|line| failure.text.extend(["\n    ", line]));
+        }
+        Err(failure)
+    }
+
+    fn failure(&self, error: &CallError) -> TestFailure {
         let is_broken = error.limit.is_some();
         let text = match error.limit {
-            Some(limit) => format!("the test {}", self.vm.describe(limit).replace("of a rule", "of a test")),
-            None => error.text,
+            Some(limit) => format!(
+                "the test {}",
+                self.vm
+                    .describe(limit)
+                    .replace("of a rule", "of a test")
+                    .replace("of the rules", "of a test")
+            ),
+            None => error.text.clone(),
         };
         let first = error.traceback.lines().next().and_then(error::place);
         let text = match (error::place(&text), first) {
@@ -117,12 +137,13 @@ impl Script {
             _ => text,
         };
         let Some((chunk, line, reason)) = error::place(&text) else {
-            return Err(TestFailure { text, is_broken });
+            return TestFailure { text, line: None, is_broken };
         };
         let shown = self.sources.line(chunk, line).map(|line| format!("\n{line}")).unwrap_or_default();
         let (first, rest) = reason.split_once('\n').unwrap_or((reason, ""));
         let rest = if rest.is_empty() { String::new() } else { format!("\n{rest}") };
-        Err(TestFailure { text: format!("{chunk}:{line}: {first}{shown}{rest}"), is_broken })
+        let own = (chunk == self.sources.chunk_name(self.sources.main())).then_some(line);
+        TestFailure { text: format!("{chunk}:{line}: {first}{shown}{rest}"), line: own, is_broken }
     }
 }
 
@@ -151,12 +172,16 @@ fn argument(value: &LuaValue, depth: usize) -> Result<Argument, String> {
             return Ok(Argument::Join(Box::new(join.0.clone())));
         }
     }
-    to_value(value, depth).map(Argument::Value)
+    let mut left = MOST_ENTRIES;
+    to_value(value, depth, &mut left).map(Argument::Value)
 }
 
 /// A Lua value as YAML has it. A table whose keys are 1, 2, 3 … is a list; the keys of any other are sorted, since Lua
 /// does not know the order in which they were written. An empty table is a mapping.
-fn to_value(value: &LuaValue, depth: usize) -> Result<Value, String> {
+fn to_value(value: &LuaValue, depth: usize, left: &mut usize) -> Result<Value, String> {
+    *left = left
+        .checked_sub(1)
+        .ok_or_else(|| format!("a table has more than {MOST_ENTRIES} entries at all depths"))?;
     if depth > DEEPEST {
         return Err("a table is nested too deep, or in itself".to_owned());
     }
@@ -178,16 +203,16 @@ fn to_value(value: &LuaValue, depth: usize) -> Result<Value, String> {
                 return Err(format!("{} is no value of a message or a checklist", kind_name(value)));
             }
         }
-        LuaValue::Table(table) => table_value(table, depth)?,
+        LuaValue::Table(table) => table_value(table, depth, left)?,
         _ => return Err(format!("{} is no value of a message or a checklist", kind_name(value))),
     })
 }
 
-fn table_value(table: &Table, depth: usize) -> Result<Value, String> {
+fn table_value(table: &Table, depth: usize, left: &mut usize) -> Result<Value, String> {
     let mut entries: Vec<(Value, Value)> = Vec::new();
     for pair in table.pairs::<LuaValue, LuaValue>() {
         let (key, value) = pair.map_err(|error| error.to_string())?;
-        entries.push((to_value(&key, depth + 1)?, to_value(&value, depth + 1)?));
+        entries.push((to_value(&key, depth + 1, left)?, to_value(&value, depth + 1, left)?));
     }
     let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
     let is_list = count > 0

@@ -22,7 +22,7 @@ pub(crate) fn closest<'a>(written: &str, candidates: impl Iterator<Item = &'a st
 }
 
 /// `; did you mean "host"?` if one of the candidates is close to what was written.
-pub(super) fn did_you_mean<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     closest(written, candidates).map(|candidate| format!("; did you mean {candidate:?}?"))
 }
 

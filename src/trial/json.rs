@@ -69,7 +69,7 @@ impl<'de> Visitor<'de> for AnyValue {
         }
         match map.get(&Value::from(SET)) {
             Some(Value::List(members)) if map.len() == 1 => {
-                Ok(Set::from_iter(members.iter().cloned()).into())
+                Ok(members.iter().cloned().collect::<Set>().into())
             }
             Some(_) => Err(A::Error::custom(format!("{SET:?} stands alone and holds a list of members"))),
             None => Ok(map.into()),

@@ -1,5 +1,8 @@
 //! `nowcast rules test`, by the real program: what tests can say, and how they fail.
 
+mod day;
+mod launches;
+mod output;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -124,11 +127,11 @@ fn failures_show_what_came() {
     for (body, expected) in [
         (
             "message('slep', 'success')",
-            "slep is not in the message registry; the workers there are: sleep, awaken",
+            "slep is not in the message registry; did you mean \"sleep\"?; the workers there are: sleep, awaken",
         ),
         (
             "message('sleep', 'succes')",
-            "sleep has no message type \"succes\" in the message registry; its types are: success",
+            "sleep has no message type \"succes\" in the message registry; did you mean \"success\"?; its types are: success",
         ),
         ("expect_launches{}", "there was no message yet; write message(…) before"),
         (
@@ -149,7 +152,10 @@ fn failures_show_what_came() {
         ),
         ("message('sleep', 'crash') expect_log('banana')", "nothing in the log contains \"banana\""),
         ("message('sleep', 'failure') expect_join{ 'awaken' }", "+ waits for keyless"),
-        ("checklist{ a = { b = 1 } } expect_checklist('a', 'b', 2)", "the checklist is otherwise:"),
+        (
+            "checklist{ a = { b = 1 } } expect_checklist('a', 'b', 2)",
+            "the checklist's a: b is not as expected (- expected, + came):",
+        ),
         ("checklist(5)", "checklist: write a table, or YAML text of a mapping"),
         ("at('soon')", "\"soon\" is no time; write it as"),
         ("message('sleep', 'failure') expect_nothing_waits()", "the join of sleep needs awaken, keyless"),
@@ -238,7 +244,10 @@ it('never ends', function() run_day{ start = { 'sleep' }, hours = 100000, ends =
     let (_, text) = system.operation(&["rules", "test"]);
     assert!(text.contains("ok      tries again\n"), "{text}");
     assert!(text.contains("of the day:") && text.contains("next_workers.lua:7: no luck"), "{text}");
-    assert!(text.contains("more than 20000 events: do rules launch one another without end?"), "{text}");
+    assert!(
+        text.contains("more than 20000 events: do rules launch one another without end? At 2026-03-"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -261,10 +270,11 @@ fn what_no_test_exercises_is_shown() {
     assert!(!coverage.contains("sleep crashed"), "{coverage}");
     assert!(coverage.contains("  100.0 %  names.lua (1 of 1 lines)\n"), "{coverage}");
     assert!(
-        coverage.contains("           sleep (failure)\n") && !coverage.contains("sleep (crash)"),
+        coverage.contains("           sleep: failure\n") && !coverage.contains("sleep: failure, crash"),
         "{coverage}"
     );
-    assert!(!coverage.contains("(need)") && !coverage.contains("(clear checklist)"), "{coverage}");
+    let never = coverage.split_once("that no test sends:\n").expect("types").1;
+    assert!(!never.contains("need") && !never.contains("clear checklist"), "{never}");
     let (status, text) = run(tests, &["--min-coverage", "95"]);
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains(" % of the rules' lines are exercised, and 95 % is the least\n"), "{text}");

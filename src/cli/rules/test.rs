@@ -12,15 +12,6 @@ use crate::cli::{USAGE, operate, print};
 use crate::rules::RuleSet;
 use crate::trial::test::{self, Coverage, TestReport};
 
-/// What a first test looks like.
-const EXAMPLE: &str = "describe(\"after sleep\", function()
-  it(\"wakes up\", function()
-    message(\"sleep\", \"success\", { [\"sleep time\"] = 5 })
-    expect_launches{ \"awaken\" }
-  end)
-end)
-";
-
 /// The tests are the files rules/tests/*.lua.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -66,31 +57,45 @@ fn report(args: &Args) -> anyhow::Result<(TestReport, Vec<(String, String)>)> {
     let files = if args.files.is_empty() { test::files(&place)? } else { args.files.clone() };
     if files.is_empty() {
         let folder = place.with_file_name(test::FOLDER);
+        let folder = folder.display();
+        let first = test::example(&config);
         anyhow::bail!(
-            "there are no tests in {}; a first one, {0}/first.lua, could be:\n\n{EXAMPLE}",
-            folder.display()
+            "there are no tests in {folder}; a first one, {folder}/first.lua, could be:\n\n{first}"
         );
     }
-    let report = test::run(&Arc::new(config), engine, &place, &files, args.filter.as_deref())?;
-    anyhow::ensure!(
-        !report.tests.is_empty(),
-        "no test's name contains {:?}",
-        args.filter.as_deref().unwrap_or_default()
-    );
+    let config = Arc::new(config);
+    let report = test::run(&config, engine, &place, &files, args.filter.as_deref())?;
+    match &args.filter {
+        Some(filter) if report.tests.is_empty() => anyhow::bail!("no test's name contains {filter:?}"),
+        None if report.tests.is_empty() => {
+            let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+            let first = test::example(&config);
+            anyhow::bail!("there are no tests in {}; a first one could be:\n\n{first}", files.join(", "));
+        }
+        _ => {}
+    }
     Ok((report, texts))
 }
 
+/// The report for programs.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    passed: usize,
+    failed: usize,
+    #[serde(flatten)]
+    report: &'a TestReport,
+}
+
 fn show(args: &Args, report: &TestReport, texts: &[(String, String)]) -> ExitCode {
-    let too_little = args
-        .min_coverage
-        .zip(report.coverage.as_ref())
-        .filter(|(least, coverage)| coverage.percent() < *least);
-    let printed = if args.json { print::json(report) } else { print::text(&text(report, texts)) };
+    let too_little =
+        args.min_coverage.zip(report.coverage.as_ref()).filter(|(least, coverage)| coverage.percent < *least);
+    let printed = if args.json {
+        print::json(&Document { passed: report.passed(), failed: report.failed(), report })
+    } else {
+        print::text(&text(report, texts))
+    };
     if let Some((least, coverage)) = too_little {
-        eprintln!(
-            "{:.1} % of the rules' lines are exercised, and {least} % is the least",
-            coverage.percent()
-        );
+        eprintln!("{:.1} % of the rules' lines are exercised, and {least} % is the least", coverage.percent);
         return ExitCode::FAILURE;
     }
     if report.failed() > 0 { ExitCode::FAILURE } else { printed }
@@ -104,14 +109,8 @@ fn text(report: &TestReport, texts: &[(String, String)]) -> String {
 fn coverage_text(coverage: &Coverage, texts: &[(String, String)]) -> String {
     let mut text = String::from("\ncoverage\n");
     for file in &coverage.files {
-        let _ = writeln!(
-            text,
-            "  {:5.1} %  {} ({} of {} lines)",
-            file.percent(),
-            file.file,
-            file.ran,
-            file.lines
-        );
+        let _ =
+            writeln!(text, "  {:5.1} %  {} ({} of {} lines)", file.percent, file.file, file.ran, file.lines);
         let source = texts.iter().find(|(name, _)| *name == file.file).map_or("", |(_, text)| text.as_str());
         for range in &file.missed {
             for (number, line) in
@@ -121,11 +120,13 @@ fn coverage_text(coverage: &Coverage, texts: &[(String, String)]) -> String {
             }
         }
     }
+    let _ = writeln!(text, "  {:5.1} %  in total", coverage.percent);
     if !coverage.never_sent.is_empty() {
         text += "  message types that no test sends:\n";
-        for (worker, r#type) in &coverage.never_sent {
-            let _ = writeln!(text, "           {worker} ({type})");
-        }
+    }
+    for of_worker in coverage.never_sent.chunk_by(|a, b| a.0 == b.0) {
+        let types: Vec<&str> = of_worker.iter().map(|(_, r#type)| r#type.as_str()).collect();
+        let _ = writeln!(text, "           {}: {}", of_worker[0].0, types.join(", "));
     }
     text
 }

@@ -14,8 +14,24 @@ local function check(what, value, kind)
   end
 end
 
+-- Tests are told first; then they run.
+local is_running = false
+
+local function telling(what)
+  if is_running then
+    fail(what .. ": tests are told beside one another; this one stands inside of a test")
+  end
+end
+
+local function running(what)
+  if not is_running then
+    fail(what .. ": nothing happens outside of a test; write it inside of it(\"…\", function() … end)")
+  end
+end
+
 --- A group of tests.
 function globals.describe(name, body)
+  telling("describe")
   check("describe", name, "string")
   check("describe " .. show(name), body, "function")
   names[#names + 1] = name
@@ -29,12 +45,14 @@ end
 
 --- What runs before each test that follows in the group.
 function globals.before_each(body)
+  telling("before_each")
   check("before_each", body, "function")
   befores[#befores + 1] = body
 end
 
 --- A test.
 function globals.it(name, body)
+  telling("it")
   check("it", name, "string")
   check("it " .. show(name), body, "function")
   local test = { body = body, before = {} }
@@ -49,17 +67,58 @@ function globals.it(name, body)
 end
 
 for _, name in base.ipairs({
-  "at", "checklist", "config", "expect_error", "expect_checklist", "expect_log", "expect_join", "expect_nothing_waits",
+  "at", "now", "checklist", "config", "expect_error", "expect_checklist", "expect_log", "expect_equal", "expect_nothing_waits",
 }) do
-  globals[name] = scene[name]
+  local act = scene[name]
+  globals[name] = function(...)
+    running(name)
+    return act(...)
+  end
+end
+
+--- A set of YAML's.
+globals.set = scene.set
+
+-- The keys of a table, as values.
+local function keys_of(given)
+  local keys = {}
+  for key in base.pairs(given) do
+    keys[key] = true
+  end
+  return keys
 end
 
 --- A worker's message: its worker, type and payload, or a table with them.
 function globals.message(source, kind, payload)
+  running("message")
   if raw_type(source) == "table" then
-    source, kind, payload = source.source or source[1], source.type or source[2], source.payload
+    scene.only_of_message(keys_of(source))
+    source, kind, payload = source.source, source.type, source.payload
   end
   return scene.message(source, kind, payload)
+end
+
+-- A launch of a test's: a table as { "make_plots", args = { "nowcast" }, host = "basin" } becomes what a rule makes of it.
+local function launch(what, item)
+  if raw_type(item) ~= "table" then
+    return item
+  end
+  local words = scene.words(item[1])
+  local args, options = {}, {}
+  for i = 2, #words do
+    args[#args + 1] = words[i]
+  end
+  for key, value in base.pairs(item) do
+    if key == "args" then
+      check(what .. ": args", value, "table")
+      for i = 1, #value do
+        args[#args + 1] = value[i]
+      end
+    elseif key ~= 1 then
+      options[key] = value
+    end
+  end
+  return globals.NextWorker(words[1], args, options)
 end
 
 -- Each launch of a list as a line.
@@ -67,19 +126,36 @@ local function lines(what, list)
   check(what, list, "table")
   local texts = {}
   for i = 1, #list do
-    texts[i] = scene.line(list[i])
+    texts[i] = scene.line(launch(what, list[i]))
   end
   return texts
 end
 
---- What the last message launched, in order: lines as "make_plots nowcast on basin (delay 10m)", or launches.
+--- What the last message launched, in order: lines as "make_plots nowcast on basin (delay 10m)", tables or launches.
 function globals.expect_launches(list)
+  running("expect_launches")
   return scene.expect_launches(lines("expect_launches", list))
 end
 
---- Two values are the same.
-function globals.expect_equal(got, expected)
-  return scene.expect_equal(got, expected)
+--- The join that the last message's rule opened. Of a table the keys that are there are compared.
+function globals.expect_join(join)
+  running("expect_join")
+  if raw_type(join) ~= "table" or join[1] ~= nil then
+    return scene.expect_join(join)
+  end
+  local keys, spec, launches = {}, {}, {}
+  for key, value in base.pairs(join) do
+    keys[#keys + 1] = key
+    if key == "launch" then
+      launches = lines("expect_join: launch", value)
+    else
+      spec[key] = value
+    end
+  end
+  -- A join has both; what the test does not say is not compared.
+  spec.name = spec.name or "…"
+  spec.wait_for = spec.wait_for or { "…" }
+  return scene.expect_join(globals.Join(spec), keys, launches)
 end
 
 local Day = {}
@@ -107,18 +183,29 @@ end
 
 --- A day from its first launches to its end: workers end as told, joins, delays, limits and retries are the manager's.
 function globals.run_day(day)
+  running("run_day")
   check("run_day", day, "table")
   check("run_day: start", day.start, "table")
-  for i = 1, #day.start do
-    local launch = day.start[i]
-    if raw_type(launch) == "table" then
-      scene.start(launch[1], launch.at)
-    else
-      scene.start(launch)
-    end
-  end
   local ends = day.ends or {}
-  local stop = scene.until_(day.hours)
+  check("run_day: ends", ends, "table")
+  local workers = {}
+  for worker in base.pairs(ends) do
+    check("run_day: ends: a worker", worker, "string")
+    workers[#workers + 1] = worker
+  end
+  local stop = scene.begin_day(keys_of(day), workers, day.hours)
+  for i = 1, #day.start do
+    local item, at = day.start[i], nil
+    if raw_type(item) == "table" then
+      local rest = {}
+      for key, value in base.pairs(item) do
+        rest[key] = value
+      end
+      at, rest.at = item.at, nil
+      item = launch("run_day: start", rest)
+    end
+    scene.start(item, at)
+  end
   repeat
     local began = scene.began()
     for i = 1, #began do
@@ -136,6 +223,7 @@ end
 --- Runs a test.
 local function run(number)
   local test = tests[number]
+  is_running = true
   scene.begin()
   for _, before in base.ipairs(test.before) do
     before()

@@ -10,6 +10,8 @@ use crate::rules::Engine;
 /// What the tests exercised.
 #[derive(Debug, Clone, Serialize)]
 pub struct Coverage {
+    /// The part of all lines that ran, in percent; 100 if there are none.
+    pub percent: f64,
     /// The rules' files.
     pub files: Vec<FileCoverage>,
     /// Registered message types that reach rules and that no test sent, with their workers.
@@ -21,6 +23,8 @@ pub struct Coverage {
 pub struct FileCoverage {
     /// Its name inside the rules' folder.
     pub file: String,
+    /// The part of its lines that ran, in percent; 100 if it has none.
+    pub percent: f64,
     /// How many of its lines are code.
     pub lines: usize,
     /// How many of them ran.
@@ -38,23 +42,6 @@ pub struct Range {
     pub to: usize,
 }
 
-impl Coverage {
-    /// The part of all lines that ran, in percent; all if there are none.
-    #[must_use]
-    pub fn percent(&self) -> f64 {
-        let sum = |count: fn(&FileCoverage) -> usize| self.files.iter().map(count).sum();
-        percent(sum(|file| file.ran), sum(|file| file.lines))
-    }
-}
-
-impl FileCoverage {
-    /// The part of its lines that ran, in percent.
-    #[must_use]
-    pub fn percent(&self) -> f64 {
-        percent(self.ran, self.lines)
-    }
-}
-
 #[allow(clippy::cast_precision_loss, reason = "no rules have 2^52 lines")]
 fn percent(part: usize, whole: usize) -> f64 {
     if whole == 0 { 100.0 } else { 100.0 * part as f64 / whole as f64 }
@@ -66,8 +53,10 @@ pub(super) fn of(engine: &Engine, config: &Config, sent: &BTreeSet<(String, Stri
     if lines.is_empty() {
         return None;
     }
+    let sum = |count: fn(&FileCoverage) -> usize, files: &[FileCoverage]| files.iter().map(count).sum();
     let files = lines.into_iter().map(|(file, code, ran)| FileCoverage {
         file,
+        percent: percent(ran.len(), code.len()),
         lines: code.len(),
         ran: ran.len(),
         missed: ranges(&code, &ran),
@@ -76,11 +65,13 @@ pub(super) fn of(engine: &Engine, config: &Config, sent: &BTreeSet<(String, Stri
         registered.messages.keys().map(move |r#type| (worker.clone(), r#type.clone()))
     });
     let never_sent = registered.filter(|pair| reaches_rule(&pair.1) && !sent.contains(pair)).collect();
-    Some(Coverage { files: files.collect(), never_sent })
+    let files: Vec<FileCoverage> = files.collect();
+    let percent = percent(sum(|file| file.ran, &files), sum(|file| file.lines, &files));
+    Some(Coverage { percent, files, never_sent })
 }
 
 /// Whether a message of that type reaches its rule: the manager answers the others itself.
-fn reaches_rule(r#type: &str) -> bool {
+pub(super) fn reaches_rule(r#type: &str) -> bool {
     !matches!(r#type, "need" | "clear checklist")
 }
 

@@ -1,7 +1,12 @@
-//! The user's tests of their rules: files of Lua beside the rules, each test in a world of its own.
+//! The user's tests of their rules: files of Lua beside the rules, each test in a world of its own. The Lua
+//! variables of a file are shared by its tests.
 
+mod arguments;
 mod coverage;
+mod day;
 mod diff;
+mod functions;
+mod line;
 mod scene;
 mod world;
 
@@ -39,6 +44,8 @@ pub struct Tested {
     pub name: Vec<String>,
     /// Why it failed.
     pub error: Option<String>,
+    /// The line of its file where it failed; `None` if it passed, or failed in a module.
+    pub line: Option<usize>,
 }
 
 /// How all tests went.
@@ -80,8 +87,13 @@ impl TestReport {
     /// `12 passed, 1 failed`
     #[must_use]
     pub fn summary(&self) -> String {
-        let failed = self.failed();
-        format!("{} passed, {failed} failed", self.tests.len() - failed)
+        format!("{} passed, {} failed", self.passed(), self.failed())
+    }
+
+    /// How many passed.
+    #[must_use]
+    pub fn passed(&self) -> usize {
+        self.tests.len() - self.failed()
     }
 
     /// How many failed.
@@ -129,6 +141,26 @@ pub fn files(rules: &Path) -> Result<Vec<PathBuf>, TestError> {
     Ok(files)
 }
 
+/// What a first test looks like, for the first worker whose message reaches a rule.
+#[must_use]
+pub fn example(config: &Config) -> String {
+    let types = config.registry.workers.iter().flat_map(|(worker, registered)| {
+        registered.messages.keys().map(move |r#type| (worker.as_str(), r#type.as_str()))
+    });
+    let mut types = types.filter(|(_, r#type)| coverage::reaches_rule(r#type));
+    let (worker, r#type) = types.next().unwrap_or(("sleep", "success"));
+    format!(
+        "describe(\"after {worker}\", function()
+  it(\"launches what is next\", function()
+    at(\"2026-03-14 05:15\")
+    message(\"{worker}\", \"{type}\")
+    expect_launches{{ \"make_plots nowcast\" }}
+  end)
+end)
+"
+    )
+}
+
 /// Runs the tests of these files whose names contain `filter`. `place` is the rules file that the configuration names.
 /// With an engine that notes its lines, the report has the coverage.
 ///
@@ -164,7 +196,7 @@ fn run_file(
         Options { limits: limits(), package: config.registry.workers_package.clone(), ..Options::default() };
     let load = || {
         let world = Rc::new(RefCell::new(World::new(config, engine, sent)));
-        Script::load(file, place, &options, world::functions(&world))
+        Script::load(file, place, &options, functions::functions(&world))
     };
     let mut script = load()?;
     for number in 0..script.tests().len() {
@@ -176,7 +208,8 @@ fn run_file(
         if error.as_ref().is_some_and(|error| error.is_broken) {
             script = load()?;
         }
-        tests.push(Tested { file: file.to_owned(), name, error: error.map(|error| error.text) });
+        let line = error.as_ref().and_then(|error| error.line);
+        tests.push(Tested { file: file.to_owned(), name, error: error.map(|error| error.text), line });
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
-use crate::config::Config;
+use crate::config::{Config, RegisteredWorker};
 use crate::core::checklist::Checklist;
 use crate::core::record::What;
 use crate::core::run::Stage;
@@ -18,12 +18,15 @@ use crate::core::{
     Rules, RunId, State, decide,
 };
 use crate::message::Message;
-use crate::rules::Engine;
+use crate::rules::{Engine, did_you_mean};
 use crate::trial::show;
 use crate::yaml::{Map, Value};
 
 /// As many events as a day may have: rules that launch one another without end never finish.
 const MOST_EVENTS: usize = 20_000;
+
+/// How many launches the error of a day without end shows.
+const LAST_SHOWN: usize = 5;
 
 /// Message types that tests have sent, with their workers.
 pub type Sent = Rc<RefCell<std::collections::BTreeSet<(String, String)>>>;
@@ -43,6 +46,8 @@ pub struct Outcome {
     pub log: Vec<String>,
     /// Where the rule is.
     pub place: Option<String>,
+    /// What the rule logged itself.
+    pub rule_log: Vec<String>,
 }
 
 /// A run that began.
@@ -73,7 +78,7 @@ pub struct HowItEnds {
 #[derive(Debug)]
 enum Coming {
     Launch(NextWorker),
-    End(RunId, HowItEnds),
+    End(RunId, String, HowItEnds),
     Killed(RunId),
 }
 
@@ -93,7 +98,8 @@ pub struct Scene {
     /// The last message's outcome.
     pub last: Outcome,
     events: usize,
-    sent: Sent,
+    /// How much was told to come, for the order of what comes at one moment.
+    told: usize,
 }
 
 /// The engine, and what it answered last.
@@ -101,7 +107,9 @@ struct Recorder {
     engine: Rc<Engine>,
     join: RefCell<Option<JoinRequest>>,
     place: RefCell<Option<String>>,
+    log: RefCell<Vec<String>>,
     config: RefCell<Option<Value>>,
+    sent: Sent,
 }
 
 impl Rules for Recorder {
@@ -110,6 +118,9 @@ impl Rules for Recorder {
         let call = self.engine.after(message, changed.as_ref().unwrap_or(config), checklist, now);
         *self.join.borrow_mut() = call.result.as_ref().ok().and_then(|answer| answer.join.clone());
         self.place.borrow_mut().clone_from(&call.place);
+        *self.log.borrow_mut() =
+            call.log.iter().map(|line| format!("{} {}", line.level, line.text)).collect();
+        self.sent.borrow_mut().insert((message.source.clone(), message.r#type.clone()));
         call
     }
 }
@@ -126,7 +137,9 @@ impl Scene {
                 engine: Rc::clone(engine),
                 join: RefCell::default(),
                 place: RefCell::default(),
+                log: RefCell::default(),
                 config: RefCell::default(),
+                sent: Rc::clone(sent),
             },
             coming: BTreeMap::new(),
             began: Vec::new(),
@@ -134,7 +147,7 @@ impl Scene {
             errors: Vec::new(),
             last: Outcome::default(),
             events: 0,
-            sent: Rc::clone(sent),
+            told: 0,
         }
     }
 
@@ -195,7 +208,8 @@ impl Scene {
     }
 
     fn report(&mut self, message: Message) -> Result<(), String> {
-        self.sent.borrow_mut().insert((message.source.clone(), message.r#type.clone()));
+        // Also if it does not reach its rule: a crash that is tried again does not.
+        self.rules.sent.borrow_mut().insert((message.source.clone(), message.r#type.clone()));
         self.last =
             Outcome { message: (message.source.clone(), message.r#type.clone()), ..Outcome::default() };
         let request = RequestId(0);
@@ -203,21 +217,31 @@ impl Scene {
         self.happens(Event::Request(Request { request, ticket: None, body, message: Ok(message) }))
     }
 
+    /// Whether a worker is in the message registry.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn is_worker(&self, worker: &str) -> Result<&RegisteredWorker, String> {
+        let workers = &self.state.config.registry.workers;
+        workers.get(worker).ok_or_else(|| {
+            format!(
+                "{worker} is not in the message registry{}; the workers there are: {}",
+                did_you_mean(worker, workers.keys().map(String::as_str)).unwrap_or_default(),
+                names(workers.keys())
+            )
+        })
+    }
+
     /// Whether a worker may send such a message.
     fn is_registered(&self, source: &str, r#type: &str) -> Result<(), String> {
-        let workers = &self.state.config.registry.workers;
-        let Some(worker) = workers.get(source) else {
-            return Err(format!(
-                "{source} is not in the message registry; the workers there are: {}",
-                names(workers.keys())
-            ));
-        };
-        if worker.messages.contains_key(r#type) {
+        let types = &self.is_worker(source)?.messages;
+        if types.contains_key(r#type) {
             return Ok(());
         }
         Err(format!(
-            "{source} has no message type {type:?} in the message registry; its types are: {}",
-            names(worker.messages.keys())
+            "{source} has no message type {type:?} in the message registry{}; its types are: {}",
+            did_you_mean(r#type, types.keys().map(String::as_str)).unwrap_or_default(),
+            names(types.keys())
         ))
     }
 
@@ -225,21 +249,31 @@ impl Scene {
     fn happens(&mut self, event: Event) -> Result<(), String> {
         self.events += 1;
         if self.events > MOST_EVENTS {
-            return Err(format!("more than {MOST_EVENTS} events: do rules launch one another without end?"));
+            let last = self.ran.iter().rev().take(LAST_SHOWN).map(|began| show::launch(&began.worker));
+            let last: Vec<String> = last.collect::<Vec<_>>().into_iter().rev().collect();
+            return Err(format!(
+                "more than {MOST_EVENTS} events: do rules launch one another without end? At {} the last launches were: {}",
+                self.now.strftime("%Y-%m-%d %H:%M:%S"),
+                last.join(", ")
+            ));
         }
         self.rules.join.take();
         self.rules.place.take();
+        self.rules.log.take();
         for effect in decide(&mut self.state, event, &self.rules, &self.now) {
             match effect {
                 Effect::Log(line) => self.last.log.push(line.text),
                 Effect::Journal(record) => self.note(&record),
                 Effect::Launch { run, worker, .. } => {
+                    if let Err(why) = self.is_worker(worker.name()) {
+                        self.errors.push(why);
+                    }
                     let began = Began { run, worker, at: self.now.clone() };
                     self.began.push(began.clone());
                     self.ran.push(began);
                 }
                 Effect::EndRun(run) => {
-                    self.coming.retain(|_, coming| !matches!(coming, Coming::End(of, _) if *of == run));
+                    self.coming.retain(|_, coming| !matches!(coming, Coming::End(of, ..) if *of == run));
                     self.comes(self.now.timestamp(), Coming::Killed(run));
                 }
                 _ => {}
@@ -247,6 +281,7 @@ impl Scene {
         }
         self.last.join = self.rules.join.take();
         self.last.place = self.rules.place.take();
+        self.last.rule_log = self.rules.log.take();
         Ok(())
     }
 
@@ -267,13 +302,22 @@ impl Scene {
             | crate::core::record::Outcome::NoFunction(why) = &message.outcome
         {
             self.last.error = Some(why.clone());
+            if matches!(message.outcome, crate::core::record::Outcome::NoFunction(_)) {
+                self.errors.push(why.clone());
+            }
         }
     }
 
     fn comes(&mut self, at: Timestamp, what: Coming) {
-        let number = self.coming.len() + self.events + self.ran.len();
-        let number = (number..).find(|number| !self.coming.contains_key(&(at, *number))).unwrap_or(number);
+        self.told += 1;
+        let number = self.told;
         self.coming.insert((at, number), what);
+    }
+
+    /// A day begins: what ran and failed before is not its own.
+    pub fn begin_day(&mut self) {
+        self.errors.clear();
+        self.ran.clear();
     }
 
     /// Launches a worker as an operator would, at a moment.
@@ -285,14 +329,12 @@ impl Scene {
     ///
     /// # Errors
     /// The message registry does not have its message.
-    pub fn ends(&mut self, run: RunId, how: HowItEnds) -> Result<(), String> {
-        let worker =
-            self.ran.iter().find(|began| began.run == run).map(|began| began.worker.name().to_owned());
-        if let (Some(worker), Some(r#type)) = (worker, &how.r#type) {
-            self.is_registered(&worker, r#type)?;
+    pub fn ends(&mut self, run: RunId, worker: &str, how: HowItEnds) -> Result<(), String> {
+        if let Some(r#type) = &how.r#type {
+            self.is_registered(worker, r#type)?;
         }
         let at = self.now.timestamp().checked_add(how.after).unwrap_or(Timestamp::MAX);
-        self.comes(at, Coming::End(run, how));
+        self.comes(at, Coming::End(run, worker.to_owned(), how));
         Ok(())
     }
 
@@ -323,13 +365,8 @@ impl Scene {
                 self.happens(Event::Command { call: None, user, command, checklist_then: None })?;
             }
             Coming::Killed(run) => self.happens(Event::RunEnded { run, ending: Ending::Killed(15) })?,
-            Coming::End(run, how) => {
-                let worker = self
-                    .ran
-                    .iter()
-                    .find(|began| began.run == run)
-                    .map(|began| began.worker.name().to_owned());
-                if let (Some(worker), Some(r#type)) = (worker, how.r#type) {
+            Coming::End(run, worker, how) => {
+                if let Some(r#type) = how.r#type {
                     let mut message = Message::new(worker, r#type, how.payload);
                     message.run = Some(run.0.to_string());
                     self.report(message)?;

@@ -1,38 +1,34 @@
-//! What tests call: each function of a test's Lua, on the [`Scene`] of the test that runs.
+//! What a test says and expects of one message after another, on the [`Scene`] of the test that runs.
+//!
+//! Its days are in `day`, its functions' names in `functions`.
 
-use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+use jiff::{Timestamp, ZonedDateTime};
 
+use super::arguments::{text_of_time, texts};
 use super::diff;
-use super::scene::{HowItEnds, Outcome, Scene, Sent};
-use crate::config::{Config, duration};
-use crate::core::{NextWorker, Number, RunId};
-use crate::rules::{Argument, Call, Engine};
+use super::scene::{Outcome, Scene, Sent};
+use crate::config::Config;
+use crate::core::JoinRequest;
+use crate::rules::{Argument, Engine};
 use crate::trial::{eval, show};
-use crate::yaml::{self, Keys, Map, Value};
+use crate::yaml::{self, DateTime, Keys, Map, Value};
 
 /// The moment at which a test begins that does not say one.
 const BEGIN: &str = "2026-03-14T05:00:00";
 
-/// How long a day is that does not say so, in hours.
-const HOURS: i64 = 24;
-
-/// How long a worker runs of which nothing is said.
-const USUAL: SignedDuration = SignedDuration::from_mins(1);
-
-type Answer = Result<Value, String>;
+pub(super) type Answer = Result<Value, String>;
 
 /// The world of the tests of one file.
 pub(super) struct World {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     engine: Rc<Engine>,
     sent: Sent,
-    scene: Scene,
+    pub(super) scene: Scene,
     /// Whether the last message's rule failed and the test has not said that it was to.
     is_surprising: bool,
 }
@@ -48,13 +44,13 @@ impl World {
         }
     }
 
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.scene = Scene::new(&self.config, &self.engine, beginning(), &self.sent);
         self.is_surprising = false;
     }
 
     /// A rule that failed unexpectedly fails the test.
-    fn no_surprise(&self) -> Result<(), String> {
+    pub(super) fn no_surprise(&self) -> Result<(), String> {
         match &self.scene.last.error {
             Some(error) if self.is_surprising => {
                 Err(format!("the rule failed, and no expect_error says that it was to:\n{}", indented(error)))
@@ -63,7 +59,7 @@ impl World {
         }
     }
 
-    fn message(&mut self, source: &str, r#type: &str, payload: Value) -> Answer {
+    pub(super) fn message(&mut self, source: &str, r#type: &str, payload: Value) -> Answer {
         self.no_surprise()?;
         self.scene.message(source, r#type, payload)?;
         self.is_surprising = self.scene.last.error.is_some();
@@ -80,58 +76,76 @@ impl World {
         }
     }
 
-    fn expect_launches(&self, expected: &[String]) -> Answer {
+    pub(super) fn expect_launches(&self, expected: &[String]) -> Answer {
         let last = self.last()?;
         let got: Vec<String> = last.launches.iter().map(show::launch).collect();
-        diff::lines("the launches are", expected, &got).map_err(|text| text + &self.about(last))
+        diff::lines("the launches are", expected, &got).map_err(|text| text + &Self::about(last))
     }
 
-    fn expect_join(&self, expected: Option<&Argument>) -> Answer {
+    /// The join that the rule opened: `Join{ … }` as a whole, the keys of a table alone, a list of workers, or nil for
+    /// none. For a table, the keys and the launches are given beside.
+    pub(super) fn expect_join(&self, given: &[Argument]) -> Answer {
         let last = self.last()?;
-        let shown = |join: &crate::core::JoinRequest| {
-            let mut lines: Vec<String> = join.name.iter().map(|name| format!("name {name}")).collect();
-            lines.extend(join.wait_for.iter().map(|wanted| format!("waits for {wanted}")));
-            lines.extend(join.launch.iter().map(|worker| format!("then {}", show::launch(worker))));
-            lines.extend(join.timeout.iter().map(|timeout| format!("timeout {timeout:#}")));
+        let mut got = last.join.as_ref().map(join_lines).unwrap_or_default();
+        let expected = match given.first() {
+            None | Some(Argument::Value(Value::Null)) => Vec::new(),
+            Some(Argument::Join(join)) => {
+                let mut expected = join_lines(join);
+                if let Some(keys @ Argument::Value(Value::List(_))) = given.get(1) {
+                    let keys = texts(Some(keys));
+                    let launches =
+                        texts(given.get(2)).into_iter().map(|launch| ("launch", format!("then {launch}")));
+                    expected.extend(launches);
+                    let is_said = |(key, _): &(&str, String)| keys.iter().any(|given| given == key);
+                    expected.retain(is_said);
+                    got.retain(is_said);
+                }
+                expected
+            }
+            Some(names @ Argument::Value(Value::List(_))) => {
+                got.retain(|(key, _)| *key == "wait_for");
+                texts(Some(names)).iter().map(|name| ("wait_for", format!("waits for {name}"))).collect()
+            }
+            _ => {
+                return Err("expect_join: write a table as { name = \"…\", wait_for = { … } }, a list of workers, or nil for \
+                            none"
+                    .to_owned());
+            }
+        };
+        let sorted = |lines: Vec<(&str, String)>| {
+            let mut lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
             lines.sort_unstable();
             lines
         };
-        let expected = match expected {
-            None | Some(Argument::Value(Value::Null)) => Vec::new(),
-            Some(Argument::Join(join)) => shown(join),
-            Some(Argument::Value(Value::List(names))) => {
-                let mut lines: Vec<String> =
-                    names.iter().filter_map(Value::as_str).map(|name| format!("waits for {name}")).collect();
-                lines.sort_unstable();
-                lines
-            }
-            _ => return Err("expect_join: write Join{ … }, a list of workers, or nil for none".to_owned()),
-        };
-        let got = last.join.as_ref().map(shown).unwrap_or_default();
-        diff::lines("the join is", &expected, &got).map_err(|text| text + &self.about(last))
+        diff::lines("the join is", &sorted(expected), &sorted(got)).map_err(|text| text + &Self::about(last))
     }
 
-    fn expect_error(&mut self, text: &str) -> Answer {
+    pub(super) fn expect_error(&mut self, text: &str) -> Answer {
         self.is_surprising = false;
         match &self.scene.last.error {
             Some(error) if error.contains(text) => Ok(Value::Null),
             Some(error) => Err(format!("the rule failed otherwise than with {text:?}:\n{}", indented(error))),
             None => Err(format!(
                 "the rule was to fail with {text:?}, and did not{}",
-                self.about(&self.scene.last)
+                Self::about(&self.scene.last)
             )),
         }
     }
 
-    fn expect_log(&self, text: &str) -> Answer {
+    pub(super) fn expect_log(&self, text: &str) -> Answer {
         let last = self.last()?;
         if last.log.iter().any(|line| line.contains(text)) {
             return Ok(Value::Null);
         }
-        Err(format!("nothing in the log contains {text:?}{}", self.about(last)))
+        Err(format!(
+            "nothing in the log contains {text:?}; what was logged:\n{}\n  after {} ({})",
+            if last.log.is_empty() { "    (nothing)".to_owned() } else { indented(&last.log.join("\n")) },
+            last.message.0,
+            last.message.1
+        ))
     }
 
-    fn expect_checklist(&self, path: &[Value], expected: &Value) -> Answer {
+    pub(super) fn expect_checklist(&self, path: &[Value], expected: &Value) -> Answer {
         self.no_surprise()?;
         let mut value = self.scene.checklist();
         for key in path {
@@ -144,29 +158,41 @@ impl World {
                 _ => Value::Null,
             };
         }
-        same(&value, expected).map_err(|text| format!("the checklist is otherwise:\n{text}"))
+        same(&value, expected).map_err(|text| {
+            let path = path.iter().map(key_text).collect::<Vec<_>>().join(": ");
+            format!("the checklist's {path} is not as expected (- expected, + came):\n{text}")
+        })
     }
 
-    /// Where the rule is and what was logged.
-    fn about(&self, last: &Outcome) -> String {
+    /// Where the rule is, what it logged and why it failed.
+    fn about(last: &Outcome) -> String {
         let (source, r#type) = &last.message;
-        let rule = last.place.as_ref().map(|place| format!(" by the rule in {place}")).unwrap_or_default();
-        let mut text = format!("\n  after {source} ({type}), decided{rule}");
-        // The manager's own lines are about what the expectation shows.
+        let rule =
+            last.place.as_ref().map(|place| format!(", decided by the rule in {place}")).unwrap_or_default();
+        let mut text = format!("\n  after {source} ({type}){rule}");
+        if !last.rule_log.is_empty() {
+            let _ = write!(text, "\n  its log:\n{}", indented(&last.rule_log.join("\n")));
+        }
         if let Some(error) = &last.error {
-            text += &format!("\n{}", indented(error));
+            let _ = write!(text, "\n{}", indented(error));
         }
         text
     }
 
-    fn set_time(&mut self, time: &Argument) -> Answer {
+    pub(super) fn set_time(&mut self, time: &Argument) -> Answer {
         self.no_surprise()?;
         let text = text_of_time(time)?;
         self.scene.set_now(eval::moment(&text, &TimeZone::system())?);
         Ok(Value::Null)
     }
 
-    fn checklist(&mut self, given: Option<&Argument>) -> Answer {
+    /// The time, as rules see it.
+    pub(super) fn now(&self) -> Value {
+        let now = self.scene.now();
+        Value::DateTime(DateTime { civil: now.datetime(), offset: Some(now.offset().seconds()) })
+    }
+
+    pub(super) fn checklist(&mut self, given: Option<&Argument>) -> Answer {
         match given {
             None => return Ok(self.scene.checklist()),
             Some(Argument::Value(Value::Map(map))) => self.scene.set_checklist((**map).clone()),
@@ -181,11 +207,11 @@ impl World {
         Ok(Value::Null)
     }
 
-    fn configure(&mut self, given: Option<&Argument>) -> Answer {
+    pub(super) fn configure(&mut self, given: Option<&Argument>) -> Answer {
         match given {
             None => return Ok(self.scene.config()),
             Some(Argument::Value(more @ Value::Map(_))) => {
-                self.scene.set_config(merged(&self.scene.config(), more))
+                self.scene.set_config(merged(&self.scene.config(), more));
             }
             Some(_) => {
                 return Err(
@@ -196,107 +222,7 @@ impl World {
         Ok(Value::Null)
     }
 
-    fn launch_of(&self, given: &Argument) -> Result<NextWorker, String> {
-        let text = match given {
-            Argument::Launch(worker) => return Ok((**worker).clone()),
-            Argument::Value(Value::Str(text)) => text,
-            _ => return Err("a launch is a line as \"make_plots nowcast\", or worker(…)".to_owned()),
-        };
-        let mut words = shlex::split(text)
-            .filter(|words| !words.is_empty())
-            .ok_or_else(|| format!("{text:?} is no launch"))?;
-        let host = match words.as_slice() {
-            [.., on, host] if on == "on" => Some(host.clone()),
-            _ => None,
-        };
-        words.truncate(words.len() - if host.is_some() { 2 } else { 0 });
-        let name = words.remove(0);
-        let package = self.config.registry.workers_package.as_ref().filter(|_| !name.contains('.'));
-        let module = package.map_or(name.clone(), |package| format!("{package}.{name}"));
-        let worker = NextWorker::new(module, words);
-        Ok(match host {
-            Some(host) => NextWorker { host, ..worker },
-            None => worker,
-        })
-    }
-
-    fn start(&mut self, given: &Argument, at: Option<&Argument>) -> Answer {
-        let worker = self.launch_of(given)?;
-        let now = self.scene.now().clone();
-        let at = match at {
-            None | Some(Argument::Value(Value::Null)) => now.timestamp(),
-            Some(at) => moment_of_day(&text_of_time(at)?, &now)?,
-        };
-        self.scene.start(worker, at);
-        Ok(Value::Null)
-    }
-
-    fn began(&mut self) -> Value {
-        let zone = self.scene.now().time_zone().clone();
-        let began = std::mem::take(&mut self.scene.began);
-        let began = began.into_iter().map(|began| -> Value {
-            let at = began.at.timestamp().to_zoned_datetime(zone.clone());
-            [
-                ("run", Value::Int(began.run.0.cast_signed())),
-                ("worker", began.worker.name().into()),
-                (
-                    "args",
-                    began.worker.args.iter().map(|arg| Value::from(arg.as_str())).collect::<Vec<_>>().into(),
-                ),
-                ("host", began.worker.host.as_str().into()),
-                ("at", at.strftime("%Y-%m-%d %H:%M:%S").to_string().into()),
-            ]
-            .into_iter()
-            .collect()
-        });
-        began.collect::<Vec<Value>>().into()
-    }
-
-    fn ends(&mut self, run: RunId, worker: &str, how: &Value) -> Answer {
-        let after = match how.get("after") {
-            None => USUAL,
-            Some(Value::Int(seconds)) => SignedDuration::from_secs(*seconds),
-            Some(Value::Str(text)) => duration::parse(text)?,
-            Some(_) => return Err(format!("ends: {worker}: `after` is a span as \"12m\"")),
-        };
-        let status = how.get("exit").and_then(Value::as_int);
-        let is_silent = status.is_some() && how.get("type").is_none();
-        let r#type = how.get("type").and_then(Value::as_str).map(str::to_owned);
-        let types = self.scene.types_of(worker);
-        let r#type = match r#type {
-            None if is_silent => None,
-            None if types.is_empty() || types.iter().any(|known| known == "success") => {
-                Some("success".to_owned()).filter(|_| !types.is_empty())
-            }
-            None => {
-                let types = types.join(", ");
-                return Err(format!(
-                    "run_day: how does {worker} end? Say so in `ends`; its types are: {types}"
-                ));
-            }
-            given => given,
-        };
-        let status = i32::try_from(status.unwrap_or(0)).unwrap_or(1);
-        let payload = how.get("payload").cloned().unwrap_or_default();
-        self.scene.ends(run, HowItEnds { after, r#type, payload, status })?;
-        Ok(Value::Null)
-    }
-
-    /// The next thing of a day; `false` at its end.
-    fn go_on(&mut self, until: Timestamp, may_fail: bool) -> Answer {
-        let goes_on = self.scene.go_on(until)?;
-        if !may_fail && let Some(error) = self.scene.errors.first() {
-            let at = self.scene.now().strftime("%Y-%m-%d %H:%M:%S");
-            return Err(format!("at {at} of the day:\n{}", indented(error)));
-        }
-        Ok(goes_on.into())
-    }
-
-    fn ran(&self) -> Value {
-        self.scene.ran.iter().map(|began| Value::from(show::launch(&began.worker))).collect::<Vec<_>>().into()
-    }
-
-    fn expect_nothing_waits(&self) -> Answer {
+    pub(super) fn expect_nothing_waits(&self) -> Answer {
         self.no_surprise()?;
         let waiting = self.scene.waiting();
         if waiting.is_empty() {
@@ -307,154 +233,20 @@ impl World {
     }
 }
 
-/// The functions of a world, by their names in `lua/test.lua`.
-pub(super) fn functions(world: &Rc<RefCell<World>>) -> Vec<(&'static str, Call)> {
-    let call = |name: &'static str, act: fn(&mut World, &[Argument]) -> Answer| -> (&'static str, Call) {
-        let world = Rc::clone(world);
-        (name, Box::new(move |arguments| act(&mut world.borrow_mut(), &arguments)))
-    };
-    vec![
-        call("begin", |world, _| {
-            world.begin();
-            Ok(Value::Null)
-        }),
-        call("finish", |world, _| world.no_surprise().map(|()| Value::Null)),
-        call("at", |world, given| world.set_time(first("at", given)?)),
-        call("checklist", |world, given| world.checklist(given.first())),
-        call("checklist_now", |world, _| Ok(world.scene.checklist())),
-        call("config", |world, given| world.configure(given.first())),
-        call("message", |world, given| {
-            let (source, r#type) =
-                (text("message: the worker", given.first())?, text("message: the type", given.get(1))?);
-            world.message(&source, &r#type, value("message: the payload", given.get(2))?)
-        }),
-        call("line", |_, given| match first("a launch", given)? {
-            Argument::Launch(worker) => Ok(show::launch(worker).into()),
-            Argument::Value(Value::Str(text)) => Ok(text.trim().into()),
-            _ => Err("a launch is a line as \"make_plots nowcast\", or worker(…)".to_owned()),
-        }),
-        call("expect_launches", |world, given| world.expect_launches(&texts(given.first()))),
-        call("expect_join", |world, given| world.expect_join(given.first())),
-        call("expect_error", |world, given| world.expect_error(&text("expect_error", given.first())?)),
-        call("expect_log", |world, given| world.expect_log(&text("expect_log", given.first())?)),
-        call("expect_checklist", |world, given| {
-            let values: Vec<Value> =
-                given.iter().map(|given| value("expect_checklist", Some(given))).collect::<Result<_, _>>()?;
-            let (expected, path) =
-                values.split_last().ok_or("expect_checklist: write the keys, and the value last")?;
-            world.expect_checklist(path, expected)
-        }),
-        call("expect_equal", |_, given| {
-            let value = |place| value("expect_equal", given.get(place));
-            same(&value(0)?, &value(1)?).map_err(|text| format!("the two differ:\n{text}"))
-        }),
-        call("expect_nothing_waits", |world, _| world.expect_nothing_waits()),
-        call("start", |world, given| world.start(first("start", given)?, given.get(1))),
-        call("until_", |world, given| {
-            let hours = match given.first() {
-                None | Some(Argument::Value(Value::Null)) => HOURS,
-                Some(Argument::Value(Value::Int(hours))) => *hours,
-                _ => return Err("run_day: `hours` is a whole number".to_owned()),
-            };
-            let end = world
-                .scene
-                .now()
-                .timestamp()
-                .checked_add(SignedDuration::from_hours(hours.clamp(0, 100_000)));
-            Ok(end.map_err(|error| error.to_string())?.as_second().into())
-        }),
-        call("began", |world, _| Ok(world.began())),
-        call("ends", |world, given| {
-            let Some(Argument::Value(Value::Int(run))) = given.first() else {
-                return Err("no run".to_owned());
-            };
-            let how = value("ends", given.get(2))?;
-            world.ends(Number(run.cast_unsigned()), &text("ends", given.get(1))?, &how)
-        }),
-        call("go_on", |world, given| {
-            let Some(Argument::Value(Value::Int(until))) = given.first() else {
-                return Err("no end".to_owned());
-            };
-            let until = Timestamp::from_second(*until).unwrap_or(Timestamp::MAX);
-            let may_fail = matches!(given.get(1), Some(Argument::Value(Value::Bool(true))));
-            world.go_on(until, may_fail)
-        }),
-        call("ran", |world, _| Ok(world.ran())),
-        call("errors", |world, _| {
-            Ok(world.scene.errors.iter().map(|error| Value::from(error.as_str())).collect::<Vec<_>>().into())
-        }),
-        call("expect_ran", |_, given| {
-            diff::lines("what ran is", &texts(given.get(1)), &texts(given.first()))
-        }),
-        call("expect_order", |_, given| diff::order(&texts(given.get(1)), &texts(given.first()))),
-        call("expect_times", |_, given| {
-            let worker = text("the worker", given.get(1))?;
-            let expected = value("the count", given.get(2))?.as_int().unwrap_or_default();
-            let ran = texts(given.first());
-            let times = ran.iter().filter(|line| line.split(' ').next() == Some(&worker)).count();
-            if i64::try_from(times) == Ok(expected) {
-                return Ok(Value::Null);
-            }
-            Err(format!(
-                "{worker} ran {times} times, and {expected} times were expected; what ran:\n{}",
-                indented(&ran.join("\n"))
-            ))
-        }),
-    ]
-}
-
 fn beginning() -> ZonedDateTime {
     // It is a moment as it is written.
     eval::moment(BEGIN, &TimeZone::system())
         .unwrap_or_else(|_| Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC))
 }
 
-fn first<'a>(what: &str, given: &'a [Argument]) -> Result<&'a Argument, String> {
-    given.first().ok_or_else(|| format!("{what}: something is missing"))
-}
-
-fn value(what: &str, given: Option<&Argument>) -> Result<Value, String> {
-    match given {
-        None => Ok(Value::Null),
-        Some(Argument::Value(value)) => Ok(value.clone()),
-        Some(_) => Err(format!("{what}: a value of YAML was expected")),
-    }
-}
-
-fn text(what: &str, given: Option<&Argument>) -> Result<String, String> {
-    match given {
-        Some(Argument::Value(Value::Str(text))) => Ok(text.to_string()),
-        _ => Err(format!("{what}: text was expected")),
-    }
-}
-
-fn texts(given: Option<&Argument>) -> Vec<String> {
-    match given {
-        Some(Argument::Value(Value::List(items))) => {
-            items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn text_of_time(given: &Argument) -> Result<String, String> {
-    match given {
-        Argument::Value(Value::Str(text)) => Ok(text.to_string()),
-        Argument::Value(Value::Date(date)) => Ok(date.to_string()),
-        Argument::Value(Value::DateTime(time)) => Ok(time.civil.to_string()),
-        _ => Err("a time is text as \"2026-03-14 05:15\", or a date".to_owned()),
-    }
-}
-
-/// A time of day on the day of `now`, or a whole moment.
-fn moment_of_day(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
-    if text.len() <= "05:15:00".len()
-        && let Ok(time) = text.parse::<Time>()
-    {
-        let moment = now.date().to_datetime(time).to_zoned_datetime(now.time_zone().clone());
-        return moment.map(|moment| moment.timestamp()).map_err(|error| error.to_string());
-    }
-    eval::moment(text, now.time_zone()).map(|moment| moment.timestamp())
+/// A join in lines, each with the key of `Join{ … }` that says it.
+fn join_lines(join: &JoinRequest) -> Vec<(&'static str, String)> {
+    let mut lines: Vec<(&str, String)> =
+        join.name.iter().map(|name| ("name", format!("name {name}"))).collect();
+    lines.extend(join.wait_for.iter().map(|wanted| ("wait_for", format!("waits for {wanted}"))));
+    lines.extend(join.launch.iter().map(|worker| ("launch", format!("then {}", show::launch(worker)))));
+    lines.extend(join.timeout.iter().map(|timeout| ("timeout", format!("timeout {timeout:#}"))));
+    lines
 }
 
 /// A mapping with what another says otherwise, at every depth.
@@ -468,13 +260,21 @@ fn merged(base: &Value, more: &Value) -> Value {
     map.into()
 }
 
-fn same(got: &Value, expected: &Value) -> Answer {
+/// A key as YAML has it, in one line.
+fn key_text(key: &Value) -> String {
+    key.as_str().map_or_else(
+        || yaml::write(key, Keys::Sorted).lines().next().unwrap_or_default().to_owned(),
+        str::to_owned,
+    )
+}
+
+pub(super) fn same(got: &Value, expected: &Value) -> Answer {
     let lines = |value: &Value| -> Vec<String> {
         yaml::write(value, Keys::Sorted).trim_end_matches("...\n").lines().map(str::to_owned).collect()
     };
     diff::lines("", &lines(expected), &lines(got))
 }
 
-fn indented(text: &str) -> String {
+pub(super) fn indented(text: &str) -> String {
     text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }
