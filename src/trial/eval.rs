@@ -31,6 +31,7 @@ pub struct Case {
 
 /// The message of a case.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CaseMessage {
     /// The worker that sends it; that of the function if it is left out.
     pub source: Option<String>,
@@ -235,6 +236,10 @@ pub fn moment(text: &str, zone: &TimeZone) -> Result<ZonedDateTime, String> {
         return Ok(zoned);
     }
     let pieces = Pieces::parse(text).map_err(|_| refuse())?;
+    // One with a zone that is unknown, or that its offset contradicts.
+    if pieces.time_zone_annotation().is_some() {
+        return Err(refuse());
+    }
     let civil = pieces.date().to_datetime(pieces.time().unwrap_or_default());
     let zone = pieces.to_numeric_offset().map_or_else(|| zone.clone(), TimeZone::fixed);
     civil.to_zoned_datetime(zone).map_err(|_| refuse())

@@ -9,6 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use super::{Context, Worker, WorkerError};
+use crate::core::run::is_failure;
 use crate::logging::Logger;
 use crate::yaml::{self, Value};
 
@@ -37,8 +38,11 @@ impl Exec {
         Self { name, command, r#type: RefCell::default() }
     }
 
-    fn r#type(&self, usual: &str) -> String {
-        self.r#type.borrow().clone().unwrap_or_else(|| usual.to_owned())
+    /// The type that the command asked for, if it fits how it ended: a command that names its type first and fails
+    /// later has failed.
+    fn r#type(&self, usual: &str, fits: impl Fn(&str) -> bool) -> String {
+        let asked = self.r#type.borrow().clone().filter(|asked| !asked.is_empty() && fits(asked));
+        asked.unwrap_or_else(|| usual.to_owned())
     }
 }
 
@@ -54,9 +58,9 @@ impl Worker for Exec {
         };
         let folder = tempfile::tempdir().map_err(|error| crash("make a folder for the payload", &error))?;
         let (payload, r#type) = (folder.path().join("payload"), folder.path().join("type"));
-        let child = Command::new(program).args(arguments).env(PAYLOAD, &payload).env(TYPE, &r#type).spawn();
-        let child = child.map_err(|error| crash(&format!("start {program}"), &error))?;
-        let ended = context.wait_for(child).map_err(|error| crash(&format!("wait for {program}"), &error))?;
+        let mut command = Command::new(program);
+        command.args(arguments).env(PAYLOAD, &payload).env(TYPE, &r#type);
+        let ended = context.run(&mut command).map_err(|error| crash(&format!("run {program}"), &error))?;
         let Some(status) = ended else {
             drop(folder);
             std::process::exit(0);
@@ -79,12 +83,12 @@ impl Worker for Exec {
 
     fn success(&self, log: &Logger) -> String {
         log.info(format_args!("{} ended well", self.command.join(" ")));
-        self.r#type("success")
+        self.r#type("success", |r#type| !is_failure(r#type))
     }
 
     fn failure(&self, log: &Logger) -> String {
         log.critical(format_args!("{} failed", self.command.join(" ")));
-        self.r#type("failure")
+        self.r#type("failure", is_failure)
     }
 }
 

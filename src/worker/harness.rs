@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
-use std::process::{Child, ExitCode, ExitStatus};
+use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::config::{self, Config, Zmq};
 use crate::core::Signal;
 use crate::logging::{self, Logger, Role};
-use crate::message::Message;
+use crate::message::{Message, RUN_ID};
 use crate::net::{Client, ClientError, Delay};
 use crate::yaml::Value;
 
@@ -157,6 +157,8 @@ fn end_on_signals(log: Logger, part: Part) -> std::io::Result<()> {
             log.info(signal.log_text());
             part.is_told_to_end.store(true, Ordering::SeqCst);
             match *part.process.lock().unwrap_or_else(PoisonError::into_inner) {
+                // A runner signals all of a run's processes; a second TERM may mean something else to them.
+                Some(_) if std::env::var_os(RUN_ID).is_some() => {}
                 // One that has just ended needs no signal.
                 Some(process) => drop(kill_process(process, rustix::process::Signal::TERM)),
                 None => std::process::exit(0),
@@ -207,19 +209,18 @@ impl Context {
         &self.config
     }
 
-    /// Waits for a process that does the job, and hands signals on to it. `None` if one came: then this worker is
-    /// to end without a message.
+    /// Starts a process that does the job, waits for it, and hands signals on to it. `None` if one came: then this
+    /// worker is to end without a message.
     ///
     /// # Errors
-    /// When the operating system cannot tell how it ended.
-    pub fn wait_for(&self, mut child: Child) -> std::io::Result<Option<ExitStatus>> {
+    /// When it cannot be started, or the operating system cannot tell how it ended.
+    pub fn run(&self, command: &mut Command) -> std::io::Result<Option<ExitStatus>> {
+        let process = || self.part.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut starting = process();
+        let mut child = command.spawn()?;
         let id = Pid::from_child(&child);
-        let set = |process| *self.part.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
-        let is_told_to_end = || self.part.is_told_to_end.load(Ordering::SeqCst);
-        set(Some(id));
-        if is_told_to_end() {
-            child.kill()?;
-        }
+        *starting = Some(id);
+        drop(starting);
         // Its number is given to nobody else before it is reaped, and by then it is forgotten.
         let end = || waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
         while let Err(error) = end() {
@@ -227,9 +228,9 @@ impl Context {
                 return Err(error.into());
             }
         }
-        set(None);
+        *process() = None;
         let status = child.wait()?;
-        Ok((!is_told_to_end()).then_some(status))
+        Ok((!self.part.is_told_to_end.load(Ordering::SeqCst)).then_some(status))
     }
 
     /// Sends a message to the manager and answers its reply; `None` with `--debug`, when nothing is

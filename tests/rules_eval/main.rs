@@ -189,9 +189,13 @@ fn what_cannot_be_read_is_said() {
         ),
         (
             &["--worker", "sleep", "--type", "success", "--checklist", "x.yaml"],
-            "--checklist @x.yaml reads a file",
+            "--checklist @FILE reads one from a file",
         ),
         (&["--worker", "sleep", "--type", "success", "--now", "soon"], "\"soon\" is no time"),
+        (
+            &["--worker", "sleep", "--type", "success", "--now", "2026-03-14T05:15[America/Vancover]"],
+            "is no time",
+        ),
         (&["nowhere.yaml"], "nowhere.yaml"),
     ] {
         let output = with(&system, arguments);

@@ -110,7 +110,7 @@ fn messages_checklist_time_and_configuration_are_the_test_s() {
     );
     // What waits in a join goes when it is complete.
     passes("message('sleep', 'failure') checklist{ sleepyhead = { name = 'x' } } message('awaken', 'success') expect_launches{}
-            message('keyless', 'success') expect_launches{ 'rotate_logs x' }")
+            message('keyless', 'success') expect_launches{ 'rotate_logs x' }");
 }
 
 #[test]

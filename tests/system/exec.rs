@@ -1,5 +1,7 @@
 //! Any command as a worker: `nowcast exec`, and `exec:` in the configuration.
 
+use std::io::{BufRead, BufReader};
+
 use crate::support::system::{Builder, System, system};
 
 /// A worker `script` that runs a shell script.
@@ -40,6 +42,13 @@ fn the_command_can_name_the_message_type() {
 }
 
 #[test]
+fn a_command_that_names_its_type_and_fails_then_has_failed() {
+    assert_eq!(run("echo 'success 12' > \"$NOWCAST_TYPE\"; exit 3").1, "failure");
+    assert_eq!(run("echo 'failure' > \"$NOWCAST_TYPE\"").1, "success");
+    assert_eq!(run(": > \"$NOWCAST_TYPE\"").1, "success");
+}
+
+#[test]
 fn an_expected_status_is_a_failure_and_any_other_a_crash() {
     assert_eq!(run("exit 4").1, "failure");
     let (system, r#type) = run("echo some output; exit 1");
@@ -67,7 +76,7 @@ fn a_program_that_is_not_there_is_a_crash() {
         "--",
         "/nowhere/program",
     ]);
-    assert!(said.1.contains("cannot start /nowhere/program: No such file"), "{said:?}");
+    assert!(said.1.contains("cannot run /nowhere/program: No such file"), "{said:?}");
     system.wait_for_log("manager", "rule got crash");
 }
 
@@ -85,6 +94,22 @@ fn a_signal_goes_on_to_the_command_and_nothing_is_reported() {
     system.wait_for("the script's end", cleaned);
     // The manager makes the crash of a run that was told to end and said nothing.
     system.wait_for_log("manager", "rule got crash");
+}
+
+#[test]
+fn without_a_runner_exec_hands_the_signal_on_itself() {
+    let system = script("").start();
+    let text = "trap 'echo cleaned up; exit 0' TERM; echo begun; while :; do sleep 0.05; done";
+    let mut command = system.command(&["exec", "script"]);
+    command.arg(system.config()).args(["--", "sh", "-c", text]).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("started");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == "begun"));
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("signalled");
+    assert!(lines.any(|line| line == "cleaned up"));
+    assert!(child.wait().expect("ended").success());
+    assert!(!system.log("manager").contains("rule got"), "nothing is reported");
 }
 
 #[test]

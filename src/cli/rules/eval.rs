@@ -74,7 +74,7 @@ impl Args {
                 let checklist = read_yaml("checklist", given)?;
                 anyhow::ensure!(
                     checklist.as_map().is_some(),
-                    "the checklist must be a mapping; --checklist @{given} reads a file"
+                    "the checklist must be a mapping; --checklist @FILE reads one from a file"
                 );
                 checklist
             }
