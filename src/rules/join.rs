@@ -4,7 +4,7 @@ use mlua::{Lua, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as 
 
 use super::error::fail;
 use super::host::Host;
-use super::items::{entries, known, list};
+use super::items::{Least, entries, known, list};
 use super::kind::{described, kind_name, whole};
 use super::launch::{Launch, copy, launches};
 use super::options::time_limit;
@@ -128,14 +128,15 @@ fn wait_for(lua: &Lua, call: &Host, value: &LuaValue) -> Result<Vec<Wanted>, Str
             described(value)
         ));
     };
-    let (mut listed, mut keyed) = (Vec::new(), Vec::new());
+    let (mut listed, mut keyed, mut wrong) = (Vec::new(), Vec::new(), Least::default());
     for (key, value) in entries {
         match key {
             LuaValue::Integer(place) => listed.push((place, value)),
             LuaValue::String(name) => keyed.push((name.as_bytes().to_vec(), name, value)),
-            other => return Err(format!("wait_for has {} as a key", kind_name(&other))),
+            other => wrong.add(format!("wait_for has {} as a key", kind_name(&other))),
         }
     }
+    wrong.check()?;
     listed.sort_by_key(|(place, _)| *place);
     keyed.sort_by(|(a, ..), (b, ..)| a.cmp(b));
     let mut wanted: Vec<Wanted> = Vec::with_capacity(listed.len() + keyed.len());
