@@ -258,6 +258,8 @@ impl Engine {
             }
         };
         let (call, IsClean(is_clean)) = self.call(&vm, function, message, config, checklist, now);
+        // It holds a part of the checklist, into which the next payload is merged in place only if nobody else does.
+        drop(vm.take_missed());
         if self.options.notes_lines {
             let mut lines = self.lines.borrow_mut();
             vm.take_lines().into_iter().for_each(|(chunk, ran)| lines.entry(chunk).or_default().extend(ran));
