@@ -106,7 +106,7 @@ fn at(call: &Host, value: &LuaValue) -> Result<Timestamp, String> {
         _ => return Err(refuse()),
     };
     let zoned = match (moment.zoned(), now) {
-        (Some(zoned), _) => Some(zoned),
+        (Some(zoned), _) => Some(zoned.clone()),
         (None, Some(now)) => moment.civil().to_zoned_datetime(now.time_zone().clone()).ok(),
         (None, None) => return Err(no_message()),
     };
