@@ -184,8 +184,10 @@ impl Engine {
 
     /// The text of an error with what stands beneath it.
     fn explained(&self, text: String, message: &Message, vm: &Vm) -> String {
-        let line = error::place(&text).and_then(|(chunk, line, _)| self.sources.line(chunk, line));
-        let beneath = explain::beneath(&text, line, vm.take_missed().as_ref(), message);
+        let place = error::place(&text);
+        let code = place.and_then(|(chunk, line, _)| Some((self.sources.text_of(chunk)?, line)));
+        let code = code.as_ref().map(|(text, line)| (text.as_str(), *line));
+        let beneath = explain::beneath(&text, code, vm.take_missed().as_ref(), message);
         text + &beneath
     }
 

@@ -28,6 +28,7 @@ mod lines;
 mod locate;
 mod moment;
 mod options;
+mod origin;
 mod path;
 mod pattern;
 mod reads;

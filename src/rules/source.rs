@@ -160,6 +160,12 @@ impl Sources {
         explain::line(file.text.as_deref()?, number)
     }
 
+    /// The text of the file that Lua calls so.
+    pub(super) fn text_of(&self, chunk: &str) -> Option<String> {
+        let files = self.files.borrow();
+        files.iter().find(|file| file.chunk == chunk)?.text.clone()
+    }
+
     /// Whether Lua calls one of the files so.
     pub(super) fn has_chunk(&self, chunk: &str) -> bool {
         self.files.borrow().iter().any(|file| file.chunk == chunk)
