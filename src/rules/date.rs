@@ -10,7 +10,7 @@ use super::kind::{kind_name, whole};
 use super::moment::{Moment, Shift};
 
 /// The units that `shift` knows.
-const UNITS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "minutes", "seconds"];
+pub(super) const UNITS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "minutes", "seconds"];
 
 /// `d:shift{ days = -1 }`.
 fn shift(lua: &Lua, moment: &Moment, by: &LuaValue) -> mlua::Result<Moment> {

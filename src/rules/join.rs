@@ -10,7 +10,11 @@ use super::launch::{Launch, copy, launches};
 use super::options::time_limit;
 use crate::core::{JoinRequest, NextWorker, Wanted};
 
-const KNOWN: [&str; 4] = ["name", "wait_for", "launch", "timeout"];
+/// In the order in which `lua/types.lua` declares them.
+pub(super) const KNOWN: [&str; 4] = ["name", "wait_for", "launch", "timeout"];
+
+/// What can be said of the messages of one worker.
+pub(super) const OF_WORKER: [&str; 2] = ["type", "count"];
 
 /// More messages of one worker than this are a mistake.
 const MOST_MESSAGES: i64 = 100_000;
@@ -188,7 +192,7 @@ fn messages(lua: &Lua, call: &Host, worker: &str, value: &LuaValue) -> Result<(O
         ));
     };
     let (mut r#type, mut number) = (None, 1);
-    for (key, value) in known(given, "key", &["type", "count"]).map_err(|text| format!("{worker}: {text}"))? {
+    for (key, value) in known(given, "key", &OF_WORKER).map_err(|text| format!("{worker}: {text}"))? {
         match key {
             "type" => r#type = Some(text(call, &role, &value)?),
             _ => number = count(worker, &value)?,

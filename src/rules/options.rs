@@ -14,7 +14,8 @@ use super::moment::Moment;
 use crate::config::duration;
 use crate::core::NextWorker;
 
-const KNOWN: [&str; 7] = ["host", "delay", "at", "timeout", "retries", "retry_delay", "env"];
+/// In the order in which `lua/types.lua` declares them.
+pub(super) const KNOWN: [&str; 7] = ["host", "delay", "at", "timeout", "retries", "retry_delay", "env"];
 
 /// More retries than this are a mistake.
 const MOST_RETRIES: i64 = 1_000;
