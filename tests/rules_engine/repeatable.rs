@@ -1,5 +1,7 @@
 //! What keeps every run of a rule the same, and how rules are loaded.
 
+use nowcast::core::LogLine;
+
 use super::*;
 
 #[test]
@@ -248,4 +250,26 @@ fn rules_may_be_split_over_files() {
     std::fs::write(folder.path().join("rivers/list.lua"), "return require('rivers.list')").unwrap();
     let error = Engine::load(&path, "next_workers", &Options::default()).unwrap_err();
     assert_eq!(error.reason, "require: \"rivers.list\" requires itself");
+}
+
+#[test]
+fn a_module_that_failed_fails_alike_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = folder.path().join("next_workers.lua");
+    std::fs::write(folder.path().join("broken.lua"), "error('no luck')").unwrap();
+    std::fs::write(
+        &main,
+        "for _ = 1, 2 do print(select(2, pcall(require, 'broken'))) end
+        local is_there = pcall(require, 'late')
+        function after_sleep() print(is_there) return {} end",
+    )
+    .unwrap();
+    let engine = Engine::load(&main, "next_workers", &Options::default()).unwrap();
+    let texts = |log: &[LogLine]| log.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(engine.log()), ["broken.lua:1: no luck", "broken.lua:1: no luck"]);
+    // A module that comes later belongs to other rules.
+    std::fs::write(folder.path().join("late.lua"), "return 1").unwrap();
+    let message = Message::new("sleep", "success", Value::Null);
+    let call = engine.after(&message, &Map::new().into(), &Map::new().into(), &now());
+    assert_eq!(texts(&call.log), ["false"]);
 }
