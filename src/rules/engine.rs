@@ -1,4 +1,6 @@
 //! [`Engine`]: the rules, ready to be called.
+//!
+//! It never reads a file again after it was loaded, and a call leaves nothing behind that another could see.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -19,7 +21,8 @@ use crate::core::{LogLine, RuleCall, RuleError, RuleFile, Rules};
 use crate::message::Message;
 use crate::yaml::Value;
 
-/// The rules of one moment, loaded and checked. It never changes; see
+/// The rules of one moment, loaded and checked. Its files and functions stay those that were read then; what changes is
+/// the machine, which is built anew after a limit was passed, and the lines that ran, where they are noted. See
 /// [`Reloader`](super::Reloader) for rules that follow their file.
 pub struct Engine {
     module: String,
