@@ -20,11 +20,15 @@ fn the_files_stand_beside_the_rules() {
     let system = system().prepare();
     let text = generate(&system);
     assert!(
-        text.contains("rules/.types/nowcast.lua written\n") && text.contains("rules/.luarc.json written\n"),
+        text.contains("rules/.types/nowcast.lua written\n")
+            && text.contains("rules/.types/nowcast_tests.lua written\n")
+            && text.contains("rules/.luarc.json written\n"),
         "{text}"
     );
     let types = fs::read_to_string(system.path("rules/.types/nowcast.lua")).expect("written");
     assert!(types.starts_with("---@meta\n"), "{types}");
+    let types = fs::read_to_string(system.path("rules/.types/nowcast_tests.lua")).expect("written");
+    assert_eq!(types, library::TEST_TYPES);
     let settings = fs::read_to_string(system.path("rules/.luarc.json")).expect("written");
     let settings: serde_json::Value = serde_json::from_str(&settings).expect("JSON");
     assert_eq!(settings["workspace.library"][0], ".types");
@@ -74,4 +78,52 @@ fn the_declared_fields_of_objects_are_there() {
         let known: BTreeSet<String> = known.replace(" and ", ", ").split(", ").map(str::to_owned).collect();
         assert_eq!(fields(class), known);
     }
+}
+
+/// The engine's own test finds what tests have and nobody declared; this, that what is declared works.
+#[test]
+fn tests_of_rules_have_what_is_declared_for_them() {
+    let functions =
+        library::TEST_TYPES.lines().filter_map(|line| line.strip_prefix("function ")?.split('(').next());
+    let (methods, functions): (Vec<&str>, Vec<&str>) = functions.partition(|name| name.contains(':'));
+    assert!(functions.len() > 10 && methods.len() > 3, "{functions:?} {methods:?}");
+    let checks: Vec<String> =
+        functions.iter().map(|name| format!("assert(type({name}) == 'function', '{name}')")).collect();
+    let of_day = methods.iter().filter_map(|method| method.strip_prefix("DayClass:"));
+    let fields = ["ran", "checklist", "errors"].into_iter().chain(of_day);
+    let fields: Vec<String> = fields.map(|name| format!("assert(day.{name} ~= nil, '{name}')")).collect();
+    let test = format!(
+        "{}\nit('has a day', function()\n  local day = run_day{{ start = {{ 'sleep' }} }}\n  {}\nend)",
+        checks.join("\n"),
+        fields.join("\n  ")
+    );
+    let system =
+        system().rules("function after_sleep() return {} end").file("rules/tests/all.lua", &test).prepare();
+    let output = system.operation(&["rules", "test"]);
+    assert_eq!(output.0, Some(0), "{}", output.1);
+}
+
+/// What the language server knows of Lua 5.4 and rules lack, as the manual has it.
+#[test]
+fn what_editors_complete_and_rules_lack_is_in_the_manual() {
+    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rules.md");
+    let manual = fs::read_to_string(manual).expect("there");
+    let lacking = ["collectgarbage", "dofile", "loadfile", "warn", "coroutine.close", "string.dump"];
+    for name in lacking {
+        assert!(manual.contains(&format!("`{name}`")), "{name}");
+    }
+    let system = system().prepare();
+    let is_marked = |name: &str| {
+        system.write_rules(&format!("function after_sleep()\n  print({name})\n  return {{}}\nend"));
+        let (_, text) = system.operation(&["rules", "check"]);
+        let error = match name.split_once('.') {
+            None => format!("error: there is no name `{name}`\n"),
+            Some((library, member)) => format!("error: `{library}` has no `{member}`\n"),
+        };
+        text.contains(&error)
+    };
+    for name in lacking {
+        assert!(is_marked(name), "{name}");
+    }
+    assert!(!is_marked("coroutine.wrap"));
 }

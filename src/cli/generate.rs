@@ -12,8 +12,9 @@ use clap::Subcommand;
 use super::{ConfigFile, USAGE, operate, print};
 use crate::rules::{RuleSet, library};
 
-/// Where the declarations go, inside the rules' folder.
-const TYPES_FILE: &str = ".types/nowcast.lua";
+/// Where the declarations go, inside the rules' folder: of what rules have, and of what their tests have beside.
+const TYPES_FILES: [(&str, &str); 2] =
+    [(".types/nowcast.lua", library::TYPES), (".types/nowcast_tests.lua", library::TEST_TYPES)];
 
 /// The settings of the Lua language server, inside the rules' folder.
 const SERVER_FILE: &str = ".luarc.json";
@@ -26,7 +27,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Declarations of all that rules can call, for editors with a Lua language server
+    /// Declarations of all that rules and their tests can call, for editors with a Lua language server
     Types {
         #[command(flatten)]
         config: ConfigFile,
@@ -51,10 +52,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 /// Writes the declarations, and the settings unless there are others already.
 fn types(folder: &Path) -> anyhow::Result<String> {
-    let declarations = folder.join(TYPES_FILE);
-    write(&declarations, library::TYPES)?;
+    let mut text = String::new();
+    for (name, declarations) in TYPES_FILES {
+        let file = folder.join(name);
+        write(&file, declarations)?;
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{} written", file.display());
+    }
     let settings = folder.join(SERVER_FILE);
-    let mut text = format!("{} written\n", declarations.display());
     match fs::read_to_string(&settings) {
         Ok(there) if there == library::SERVER => {}
         Ok(_) => {

@@ -3,7 +3,7 @@
 use mlua::{MultiValue, Value as LuaValue};
 
 use super::host::Host;
-use super::items::list;
+use super::items::{Least, list};
 use super::join::Join;
 use super::kind::{described, kind_name};
 use super::launch::{self, Launch};
@@ -92,21 +92,19 @@ fn names(call: &Host, function: &str, value: &LuaValue) -> Result<Vec<String>, S
     let what = format!("the second value that {function} returned");
     let names: Vec<String> = match value {
         LuaValue::Table(table) if table.raw_len() == 0 => {
-            let mut names = Vec::new();
+            let (mut names, mut wrong) = (Vec::new(), Least::default());
             for pair in table.pairs::<LuaValue, LuaValue>() {
                 let (key, member) = pair.map_err(|error| format!("{what}: {error}"))?;
                 match (&key, member) {
                     (LuaValue::String(name), LuaValue::Boolean(true)) => {
                         names.push(call.keep(&name.to_string_lossy())?);
                     }
-                    (LuaValue::String(_), _) => {
-                        return Err(format!(
-                            "{what} must be a list of worker names, or a table {{ name = true }}"
-                        ));
-                    }
-                    _ => return Err(format!("{what} has {} as a name; names are text", described(&key))),
+                    (LuaValue::String(_), _) => wrong
+                        .add(format!("{what} must be a list of worker names, or a table {{ name = true }}")),
+                    _ => wrong.add(format!("{what} has {} as a name; names are text", described(&key))),
                 }
             }
+            wrong.check()?;
             // A table has no order of its own.
             names.sort();
             names

@@ -5,32 +5,25 @@ use std::cmp::Ordering;
 use mlua::{Lua, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as LuaValue};
 
 use super::error::fail;
+use super::items::{entries, known};
 use super::kind::{kind_name, whole};
 use super::moment::{Moment, Shift};
 
 /// The units that `shift` knows.
-const UNITS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "minutes", "seconds"];
+pub(super) const UNITS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "minutes", "seconds"];
 
 /// `d:shift{ days = -1 }`.
 fn shift(lua: &Lua, moment: &Moment, by: &LuaValue) -> mlua::Result<Moment> {
-    let LuaValue::Table(by) = by else {
-        return Err(fail(lua, "shift: write the units in braces, as in d:shift{ days = -1 }"));
+    let wrong = |text: String| fail(lua, format!("shift: {text}"));
+    let Some(given) = entries(lua, by, "the table of units").map_err(wrong)? else {
+        return Err(wrong("write the units in braces, as in d:shift{ days = -1 }".to_owned()));
     };
     let mut shift = Shift::default();
-    for pair in by.pairs::<LuaValue, LuaValue>() {
-        let (unit, amount) = pair?;
-        let unit = unit.as_string().map(mlua::LuaString::to_string_lossy).unwrap_or_default();
-        if !UNITS.contains(&unit.as_str()) {
-            let hint = super::suggest::did_you_mean(&unit, UNITS.iter().copied())
-                .unwrap_or_else(|| format!("; the units are {}", UNITS.join(", ")));
-            return Err(fail(lua, format!("shift: there is no unit {unit:?}{hint}")));
-        }
-        let Some(count) = whole(&amount) else {
-            return Err(fail(lua, format!("shift: {unit} must be a whole number")));
-        };
-        shift.add(&unit, count).ok_or_else(|| fail(lua, format!("shift: {count} {unit} are too many")))?;
+    for (unit, amount) in known(given, "unit", &UNITS).map_err(wrong)? {
+        let count = whole(&amount).ok_or_else(|| wrong(format!("{unit} must be a whole number")))?;
+        shift.add(unit, count).ok_or_else(|| wrong(format!("{count} {unit} are too many")))?;
     }
-    moment.shift(shift).map_err(|text| fail(lua, format!("shift: {text}")))
+    moment.shift(shift).map_err(wrong)
 }
 
 /// `date(text[, format])`.

@@ -1,4 +1,6 @@
 //! [`Engine`]: the rules, ready to be called.
+//!
+//! It never reads a file again after it was loaded, and a call leaves nothing behind that another could see.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -19,7 +21,8 @@ use crate::core::{LogLine, RuleCall, RuleError, RuleFile, Rules};
 use crate::message::Message;
 use crate::yaml::Value;
 
-/// The rules of one moment, loaded and checked. It never changes; see
+/// The rules of one moment, loaded and checked. Its files and functions stay those that were read then; what changes is
+/// the machine, which is built anew after a limit was passed, and the lines that ran, where they are noted. See
 /// [`Reloader`](super::Reloader) for rules that follow their file.
 pub struct Engine {
     module: String,
@@ -184,8 +187,10 @@ impl Engine {
 
     /// The text of an error with what stands beneath it.
     fn explained(&self, text: String, message: &Message, vm: &Vm) -> String {
-        let line = error::place(&text).and_then(|(chunk, line, _)| self.sources.line(chunk, line));
-        let beneath = explain::beneath(&text, line, vm.take_missed().as_ref(), message);
+        let place = error::place(&text);
+        let code = place.and_then(|(chunk, line, _)| Some((self.sources.text_of(chunk)?, line)));
+        let code = code.as_ref().map(|(text, line)| (text.as_str(), *line));
+        let beneath = explain::beneath(&text, code, vm.take_missed().as_ref(), message);
         text + &beneath
     }
 
@@ -258,6 +263,8 @@ impl Engine {
             }
         };
         let (call, IsClean(is_clean)) = self.call(&vm, function, message, config, checklist, now);
+        // It holds a part of the checklist, into which the next payload is merged in place only if nobody else does.
+        drop(vm.take_missed());
         if self.options.notes_lines {
             let mut lines = self.lines.borrow_mut();
             vm.take_lines().into_iter().for_each(|(chunk, ran)| lines.entry(chunk).or_default().extend(ran));

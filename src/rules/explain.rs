@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::origin;
 use super::reads::key_text;
 use super::suggest::missing_key;
 use crate::message::Message;
@@ -24,18 +25,41 @@ pub(super) struct Missed {
     pub(super) path: Option<String>,
 }
 
+/// How likely it is that a key which was not there led to an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Likely {
+    Surely,
+    Perhaps,
+}
+
 impl Missed {
-    /// Whether Lua's words for a nil value are about this key.
-    fn is_meant(&self, text: &str) -> bool {
-        let is_of_nil =
-            text.contains("a nil value") || text.contains("with nil") || text.contains("(got nil)");
-        // Lua names the key where it is text; a variable may hold anything that was looked up before.
-        let named = text.split_once("(field '").and_then(|(_, rest)| rest.split_once("')"));
-        let is_key = |field: &str| match self.key.as_str() {
-            Some(key) => key == field || field == "?",
-            None => ["?", "integer index"].contains(&field),
-        };
-        is_of_nil && named.is_none_or(|(field, _)| is_key(field))
+    /// Whether an error is about a nil value that this key may have given, and how likely that is. Lua names a key where
+    /// it is text; a variable may hold anything, so there the rules' own text up to the line of the error must say it.
+    fn is_meant(&self, error: &str, code: Option<(&str, usize)>) -> Option<Likely> {
+        let is_of_nil = ["a nil value", "nil values", "compare nil", "with nil", "got nil"]
+            .iter()
+            .any(|words| error.contains(words));
+        if !is_of_nil {
+            return None;
+        }
+        let named = |kind: &str| Some(error.split_once(&format!("({kind} '"))?.1.split_once("')")?.0);
+        if named("global").is_some() {
+            return None;
+        }
+        if let Some(field) = named("field").or_else(|| named("method")) {
+            let is_key = match self.key.as_str() {
+                Some(key) => key == field || field == "?",
+                None => ["?", "integer index"].contains(&field),
+            };
+            return is_key.then_some(Likely::Surely);
+        }
+        let expression = code.and_then(|(text, line)| match named("local").or_else(|| named("upvalue")) {
+            Some(variable) => origin::of(variable, text, line),
+            None => text.lines().nth(line.checked_sub(1)?),
+        });
+        let key = key_text(&self.key);
+        let says_it = expression.is_some_and(|expression| origin::has_word(expression, &key));
+        Some(if says_it { Likely::Surely } else { Likely::Perhaps })
     }
 
     /// `the checklist has no "nowcast" under NEMO run; the keys there are: …`
@@ -75,20 +99,24 @@ pub(super) fn line(text: &str, number: usize) -> Option<String> {
     Some(format!("{number:>4} | {}{more}", shown.trim_end()))
 }
 
-/// What stands between an error and its traceback.
+/// What stands between an error and its traceback. `code` is the text of the file at fault, and the line in it.
 pub(super) fn beneath(
     error: &str,
-    line: Option<String>,
+    code: Option<(&str, usize)>,
     missed: Option<&Missed>,
     message: &Message,
 ) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    if let Some(line) = line {
+    if let Some(line) = code.and_then(|(text, number)| line(text, number)) {
         let _ = write!(text, "\n{line}");
     }
-    if let Some(missed) = missed.filter(|missed| missed.is_meant(error)) {
-        let _ = write!(text, "\n     = {}", missed.text());
+    if let Some((missed, likely)) = missed.and_then(|missed| Some((missed, missed.is_meant(error, code)?))) {
+        let before = match likely {
+            Likely::Surely => "",
+            Likely::Perhaps => "perhaps because of the last key looked for and not found: ",
+        };
+        let _ = write!(text, "\n     = {before}{}", missed.text());
     }
     let payload = match &message.payload {
         Value::Null => String::new(),

@@ -2,7 +2,6 @@
 //! log of the running call.
 
 use std::cell::{Cell, RefCell};
-use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use jiff::ZonedDateTime;
@@ -14,6 +13,7 @@ use super::source::Sources;
 use crate::core::LogLine;
 use crate::logging::Level;
 use crate::message::Message;
+use crate::yaml::{self, Keys};
 
 /// The state of the running call.
 #[derive(Debug)]
@@ -135,13 +135,16 @@ impl Host {
     /// What `math.random` starts from, the first time that a call asks.
     pub(super) fn take_seed(&self, now: &ZonedDateTime) -> Option<(i64, i64)> {
         let message = self.seed.borrow_mut().take()?;
-        let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
-        message.source.hash(&mut hasher);
-        message.r#type.hash(&mut hasher);
-        message.payload.hash(&mut hasher);
-        let first = hasher.finish().cast_signed();
-        now.timestamp().as_nanosecond().hash(&mut hasher);
-        Some((first, hasher.finish().cast_signed()))
+        let payload = yaml::write(&message.payload, Keys::AsGiven);
+        let mut hash = Fnv::new();
+        for part in [&message.source, &message.r#type, &payload] {
+            // The length keeps what stands in one part from counting as the next.
+            hash.add(&(part.len() as u64).to_le_bytes());
+            hash.add(part.as_bytes());
+        }
+        let first = hash.0.cast_signed();
+        hash.add(&now.timestamp().as_nanosecond().to_le_bytes());
+        Some((first, hash.0.cast_signed()))
     }
 
     /// Takes what the call logged.
@@ -150,17 +153,18 @@ impl Host {
     }
 }
 
-/// FNV-1a, 64 bits: the standard library promises no hash that stays the same over its versions.
+/// FNV-1a, 64 bits, of bytes alone: what a type's own `Hash` feeds to a hasher may change with the version of Rust, and
+/// leaves out what is in a mapping.
 struct Fnv(u64);
 
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
+impl Fnv {
+    fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }

@@ -13,22 +13,43 @@ use super::view::View;
 /// The longest list or table that is read, in items: arguments, launches, names.
 pub(super) const LONGEST_LIST: usize = 10_000;
 
+/// What is wrong in a table that is gone through in Lua's order, which changes from run to run: of all
+/// errors the least, so that the same rule gives the same error.
+#[derive(Default)]
+pub(super) struct Least(Option<String>);
+
+impl Least {
+    pub(super) fn add(&mut self, error: String) {
+        if self.0.as_ref().is_none_or(|least| error < *least) {
+            self.0 = Some(error);
+        }
+    }
+
+    /// # Errors
+    /// The least of what was added.
+    pub(super) fn check(self) -> Result<(), String> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
 /// The items of a table that must be a list without holes; `what` it is called in errors.
 pub(super) fn list(table: &Table, what: &str) -> Result<Vec<LuaValue>, String> {
     let mut items: Vec<(i64, LuaValue)> = Vec::new();
-    for pair in table.pairs::<LuaValue, LuaValue>() {
+    let mut wrong = Least::default();
+    for (count, pair) in table.pairs::<LuaValue, LuaValue>().enumerate() {
         let (key, value) = pair.map_err(|error| format!("{what}: {error}"))?;
-        if items.len() >= LONGEST_LIST {
+        if count >= LONGEST_LIST {
             return Err(too_many(what));
         }
         match key {
             LuaValue::Integer(place) if place >= 1 => items.push((place, value)),
             LuaValue::String(key) => {
-                return Err(format!("{what} must be a list, but has the key {:?}", key.to_string_lossy()));
+                wrong.add(format!("{what} must be a list, but has the key {:?}", key.to_string_lossy()));
             }
-            other => return Err(format!("{what} must be a list, but has {} as a key", kind_name(&other))),
+            other => wrong.add(format!("{what} must be a list, but has {} as a key", kind_name(&other))),
         }
     }
+    wrong.check()?;
     items.sort_by_key(|(place, _)| *place);
     for (expected, (place, _)) in (1..).zip(&items) {
         if *place != expected {

@@ -4,13 +4,17 @@ use mlua::{Lua, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as 
 
 use super::error::fail;
 use super::host::Host;
-use super::items::{entries, known, list};
+use super::items::{Least, entries, known, list};
 use super::kind::{described, kind_name, whole};
 use super::launch::{Launch, copy, launches};
 use super::options::time_limit;
 use crate::core::{JoinRequest, NextWorker, Wanted};
 
-const KNOWN: [&str; 4] = ["name", "wait_for", "launch", "timeout"];
+/// In the order in which `lua/types.lua` declares them.
+pub(super) const KNOWN: [&str; 4] = ["name", "wait_for", "launch", "timeout"];
+
+/// What can be said of the messages of one worker.
+pub(super) const OF_WORKER: [&str; 2] = ["type", "count"];
 
 /// More messages of one worker than this are a mistake.
 const MOST_MESSAGES: i64 = 100_000;
@@ -128,14 +132,15 @@ fn wait_for(lua: &Lua, call: &Host, value: &LuaValue) -> Result<Vec<Wanted>, Str
             described(value)
         ));
     };
-    let (mut listed, mut keyed) = (Vec::new(), Vec::new());
+    let (mut listed, mut keyed, mut wrong) = (Vec::new(), Vec::new(), Least::default());
     for (key, value) in entries {
         match key {
             LuaValue::Integer(place) => listed.push((place, value)),
             LuaValue::String(name) => keyed.push((name.as_bytes().to_vec(), name, value)),
-            other => return Err(format!("wait_for has {} as a key", kind_name(&other))),
+            other => wrong.add(format!("wait_for has {} as a key", kind_name(&other))),
         }
     }
+    wrong.check()?;
     listed.sort_by_key(|(place, _)| *place);
     keyed.sort_by(|(a, ..), (b, ..)| a.cmp(b));
     let mut wanted: Vec<Wanted> = Vec::with_capacity(listed.len() + keyed.len());
@@ -187,7 +192,7 @@ fn messages(lua: &Lua, call: &Host, worker: &str, value: &LuaValue) -> Result<(O
         ));
     };
     let (mut r#type, mut number) = (None, 1);
-    for (key, value) in known(given, "key", &["type", "count"]).map_err(|text| format!("{worker}: {text}"))? {
+    for (key, value) in known(given, "key", &OF_WORKER).map_err(|text| format!("{worker}: {text}"))? {
         match key {
             "type" => r#type = Some(text(call, &role, &value)?),
             _ => number = count(worker, &value)?,

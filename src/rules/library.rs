@@ -1,10 +1,14 @@
 //! The names that rules find: ours with their types and texts, as language servers read them, and Lua's own.
 //!
-//! A virtual machine that has another name than these, or lacks one, does not start. So what an editor
-//! shows is what there is. Nothing here runs rules.
+//! A virtual machine that has another name than these, or lacks one, does not start. What tables of options take, and what
+//! only tests of rules find, the engine does not build from here: tests hold that against what it knows. Nothing here
+//! runs rules.
 
 /// Our names: a Lua file of declarations alone, in the form of the Lua language server.
 pub const TYPES: &str = include_str!("lua/types.lua");
+
+/// The names that tests of rules have beside, in the same form.
+pub const TEST_TYPES: &str = include_str!("lua/test_types.lua");
 
 /// What language servers know of Lua 5.4 and rules have.
 const OF_LUA: &str = "_G _VERSION assert error getmetatable ipairs load next pairs pcall print rawequal rawget rawlen rawset \
@@ -51,7 +55,69 @@ fn declared(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+    use std::rc::Rc;
+
     use super::*;
+    use crate::rules::limits::Options;
+    use crate::rules::script::Call;
+    use crate::rules::source::Sources;
+    use crate::rules::vm::Vm;
+    use crate::rules::{date, join, options};
+    use crate::yaml::Value;
+
+    /// The fields of a declared class, in their order.
+    fn fields(class: &str) -> Vec<&'static str> {
+        let body = TYPES.split_once(&format!("---@class {class}\n")).unwrap().1;
+        let lines = body.lines().take_while(|line| line.starts_with("---"));
+        lines.filter_map(|line| line.strip_prefix("---@field ")?.split(' ').next()).collect()
+    }
+
+    #[test]
+    fn the_declared_options_are_those_that_are_taken() {
+        assert_eq!(fields("LaunchOptions"), options::KNOWN);
+        assert_eq!(fields("JoinOptions"), join::KNOWN);
+        let of_one_worker = TYPES.lines().find(|line| line.starts_with("---@field wait_for ")).unwrap();
+        assert!(
+            of_one_worker.contains(&format!(
+                "{{{}: string?, {}: integer?}}",
+                join::OF_WORKER[0],
+                join::OF_WORKER[1]
+            )),
+            "{of_one_worker}"
+        );
+    }
+
+    #[test]
+    fn the_declared_units_are_those_that_dates_shift_by() {
+        let units =
+            TYPES.lines().find_map(|line| line.strip_prefix("---@param by {")?.strip_suffix('}')).unwrap();
+        let units: Vec<&str> =
+            units.split(", ").map(|unit| unit.split_once(": integer?").unwrap().0).collect();
+        assert_eq!(units, date::UNITS);
+    }
+
+    #[test]
+    fn the_declared_names_of_tests_are_those_that_tests_have() {
+        let text = include_str!("lua/test.lua");
+        // Whatever name it takes from the caller is there.
+        let words: BTreeSet<&str> =
+            text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_').collect();
+        let function = |name| -> (&'static str, Call) { (name, Box::new(|_| Ok(Value::Null))) };
+        let vm = Vm::empty(&Options::default(), &Rc::new(Sources::new(Path::new("x.lua")))).unwrap();
+        let _: mlua::MultiValue = vm.tell(text, words.into_iter().map(function).collect()).unwrap();
+        let of_rules: BTreeSet<String> = names().collect();
+        let there: BTreeSet<String> =
+            vm.globals().into_iter().filter(|name| !of_rules.contains(name)).collect();
+        let declared: BTreeSet<String> = TEST_TYPES.lines().filter_map(declared).collect();
+        assert_eq!(declared, there);
+        let methods = |before| -> BTreeSet<&str> {
+            let lines = text.lines().chain(TEST_TYPES.lines());
+            lines.filter_map(|line| line.strip_prefix(before)?.split('(').next()).collect()
+        };
+        assert_eq!(methods("function DayClass:"), methods("function Day:"));
+    }
 
     #[test]
     fn declarations_are_read() {

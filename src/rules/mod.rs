@@ -6,8 +6,8 @@
 //! hold every call to its [`Limits`].
 //!
 //! Rules reach nothing but what they are given: no file, no clock, no network, no other process. They
-//! are to keep nothing from one message to the next: globals are frozen and views end with their
-//! call; only a local variable outside of the functions is beyond the engine's reach.
+//! keep nothing from one message to the next: their files run anew for each call, globals are frozen
+//! while a rule runs, and views end with their call. So an answer depends on the arguments alone.
 
 mod answer;
 mod api;
@@ -28,6 +28,7 @@ mod lines;
 mod locate;
 mod moment;
 mod options;
+mod origin;
 mod path;
 mod pattern;
 mod reads;

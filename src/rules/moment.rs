@@ -17,7 +17,9 @@ const LONGEST_TEXT: usize = 1_000;
 pub(super) struct Moment {
     civil: DateTime,
     has_time: bool,
-    zone: Option<TimeZone>,
+    /// The same on the time line. In the hour that comes twice in autumn, what a clock says and the zone would not tell
+    /// which of the two it is.
+    zoned: Option<ZonedDateTime>,
 }
 
 /// How far to move a date.
@@ -49,16 +51,24 @@ impl Shift {
 
 impl Moment {
     pub(super) fn from_date(date: Date) -> Self {
-        Self { civil: date.at(0, 0, 0, 0), has_time: false, zone: None }
+        Self { civil: date.at(0, 0, 0, 0), has_time: false, zoned: None }
+    }
+
+    /// What a clock says in a zone: of a time that comes twice the first, and as much later as the clock jumps where it
+    /// leaves the time out.
+    fn on_clock(civil: DateTime, zone: Option<TimeZone>) -> Self {
+        let zoned = zone.and_then(|zone| civil.to_zoned_datetime(zone).ok());
+        let civil = zoned.as_ref().map_or(civil, ZonedDateTime::datetime);
+        Self { civil, has_time: true, zoned }
     }
 
     pub(super) fn from_yaml(time: yaml::DateTime) -> Self {
         let zone = time.offset.and_then(|seconds| Offset::from_seconds(seconds).ok()).map(TimeZone::fixed);
-        Self { civil: time.civil, has_time: true, zone }
+        Self::on_clock(time.civil, zone)
     }
 
     pub(super) fn from_zoned(now: &ZonedDateTime) -> Self {
-        Self { civil: now.datetime(), has_time: true, zone: Some(now.time_zone().clone()) }
+        Self { civil: now.datetime(), has_time: true, zoned: Some(now.clone()) }
     }
 
     pub(super) fn civil(&self) -> DateTime {
@@ -70,12 +80,12 @@ impl Moment {
         if !self.has_time {
             return yaml::Value::Date(self.civil.date());
         }
-        let offset = self.zoned().map(|zoned| zoned.offset().seconds());
+        let offset = self.zoned.as_ref().map(|zoned| zoned.offset().seconds());
         yaml::Value::DateTime(yaml::DateTime { civil: self.civil, offset })
     }
 
-    pub(super) fn zoned(&self) -> Option<ZonedDateTime> {
-        self.zone.clone().and_then(|zone| self.civil.to_zoned_datetime(zone).ok())
+    pub(super) fn zoned(&self) -> Option<&ZonedDateTime> {
+        self.zoned.as_ref()
     }
 
     /// ISO 8601: `2026-03-14`, `2026-03-14T05:15:00`, `2026-03-14T05:15:00-07:00`.
@@ -83,7 +93,7 @@ impl Moment {
         if !self.has_time {
             return self.civil.date().to_string();
         }
-        match self.zoned() {
+        match &self.zoned {
             Some(zoned) => format!("{}{}", zoned.datetime(), zoned.strftime("%:z")),
             None => self.civil.to_string(),
         }
@@ -107,7 +117,7 @@ impl Moment {
                     && let Ok(civil) = parsed.to_datetime()
                 {
                     let offset = if zone == "Z" { Some(Offset::UTC) } else { parsed.offset() };
-                    return Ok(Self { civil, has_time: true, zone: offset.map(TimeZone::fixed) });
+                    return Ok(Self::on_clock(civil, offset.map(TimeZone::fixed)));
                 }
             }
         }
@@ -129,15 +139,15 @@ impl Moment {
             parsed.to_date().map_err(|error| format!("{text:?} read as {format:?} is no date: {error}"))?;
         let zone = parsed.offset().map(TimeZone::fixed);
         Ok(match (parsed.hour(), parsed.to_time()) {
-            (Some(_), Ok(time)) => Self { civil: date.to_datetime(time), has_time: true, zone },
+            (Some(_), Ok(time)) => Self::on_clock(date.to_datetime(time), zone),
             _ => Self::from_date(date),
         })
     }
 
     pub(super) fn format(&self, format: &str) -> Result<String, String> {
         check_format(format)?;
-        let formatted = match self.zoned() {
-            Some(zoned) => strtime::format(format, &zoned),
+        let formatted = match &self.zoned {
+            Some(zoned) => strtime::format(format, zoned),
             None => strtime::format(format, self.civil),
         };
         formatted.map_err(|error| format!("{format:?}: {error}"))
@@ -152,20 +162,24 @@ impl Moment {
         for span in [Span::new().try_months(by.months), Span::new().try_days(by.days)] {
             civil = span.and_then(|span| civil.checked_add(span)).map_err(too_far)?;
         }
-        let moved = Self { civil, has_time: self.has_time || by.seconds.is_some(), zone: self.zone.clone() };
+        let has_time = self.has_time || by.seconds.is_some();
+        let moved = match &self.zoned {
+            Some(zoned) if civil != self.civil => Self::on_clock(civil, Some(zoned.time_zone().clone())),
+            zoned => Self { civil, has_time, zoned: zoned.clone() },
+        };
         let Some(seconds) = by.seconds else { return Ok(moved) };
         let seconds = SignedDuration::from_secs(seconds);
-        let civil = match moved.zoned() {
-            Some(zoned) => zoned.checked_add(seconds).map(|zoned| zoned.datetime()),
-            None => civil.checked_add(seconds),
-        };
-        Ok(Self { civil: civil.map_err(too_far)?, ..moved })
+        match &moved.zoned {
+            Some(zoned) => zoned.checked_add(seconds).map(|zoned| Self::from_zoned(&zoned)),
+            None => civil.checked_add(seconds).map(|civil| Self { civil, ..moved }),
+        }
+        .map_err(too_far)
     }
 
     /// On the time line if both have a zone, else as the calendar has it.
     pub(super) fn since(&self, other: &Moment) -> SignedDuration {
-        match (self.zoned(), other.zoned()) {
-            (Some(this), Some(other)) => this.duration_since(&other),
+        match (&self.zoned, &other.zoned) {
+            (Some(this), Some(other)) => this.duration_since(other),
             _ => self.civil.duration_since(other.civil),
         }
     }

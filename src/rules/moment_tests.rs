@@ -68,3 +68,44 @@ fn an_hour_across_the_change_of_clocks_is_an_hour() {
     shift.add("hours", 2).unwrap();
     assert_eq!(Moment::from_zoned(&now).shift(shift).unwrap().iso(), "2026-03-08T04:30:00-07:00");
 }
+
+/// On November 1st 01:15 comes twice in Vancouver.
+#[test]
+fn the_hour_that_comes_twice_is_two_hours() {
+    let hour = |count: i64| {
+        let mut shift = Shift::default();
+        shift.add("hours", count).unwrap();
+        shift
+    };
+    let day = |count: i64| {
+        let mut shift = Shift::default();
+        shift.add("days", count).unwrap();
+        shift
+    };
+    let first: ZonedDateTime = "2026-11-01T01:15-07:00[America/Vancouver]".parse().unwrap();
+    let second: ZonedDateTime = "2026-11-01T01:15-08:00[America/Vancouver]".parse().unwrap();
+    let (one, two) = (Moment::from_zoned(&first), Moment::from_zoned(&second));
+    assert_eq!(
+        (one.iso(), two.iso()),
+        ("2026-11-01T01:15:00-07:00".into(), "2026-11-01T01:15:00-08:00".into())
+    );
+    assert_eq!(one.shift(hour(1)), Ok(two.clone()));
+    assert_eq!(two.shift(hour(-1)), Ok(one.clone()));
+    assert_eq!(two.since(&one), SignedDuration::from_hours(1));
+    assert_eq!(two.format("%z"), Ok("-0800".into()));
+    assert_eq!(
+        two.to_yaml(),
+        yaml::Value::DateTime(yaml::DateTime { civil: second.datetime(), offset: Some(-28_800) })
+    );
+    assert_eq!(two.shift(day(0)), Ok(two.clone()));
+    assert_eq!(two.shift(day(1)).unwrap().shift(day(-1)), Ok(one), "what the clock says is the first of two");
+}
+
+#[test]
+fn a_time_that_the_clock_leaves_out_is_one_that_there_is() {
+    let now: ZonedDateTime = "2026-03-07T02:30-08:00[America/Vancouver]".parse().unwrap();
+    let mut shift = Shift::default();
+    shift.add("days", 1).unwrap();
+    let moved = Moment::from_zoned(&now).shift(shift).unwrap();
+    assert_eq!((moved.iso(), moved.civil().hour()), ("2026-03-08T03:30:00-07:00".into(), 3));
+}

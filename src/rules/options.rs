@@ -14,7 +14,8 @@ use super::moment::Moment;
 use crate::config::duration;
 use crate::core::NextWorker;
 
-const KNOWN: [&str; 7] = ["host", "delay", "at", "timeout", "retries", "retry_delay", "env"];
+/// In the order in which `lua/types.lua` declares them.
+pub(super) const KNOWN: [&str; 7] = ["host", "delay", "at", "timeout", "retries", "retry_delay", "env"];
 
 /// More retries than this are a mistake.
 const MOST_RETRIES: i64 = 1_000;
@@ -106,7 +107,7 @@ fn at(call: &Host, value: &LuaValue) -> Result<Timestamp, String> {
         _ => return Err(refuse()),
     };
     let zoned = match (moment.zoned(), now) {
-        (Some(zoned), _) => Some(zoned),
+        (Some(zoned), _) => Some(zoned.clone()),
         (None, Some(now)) => moment.civil().to_zoned_datetime(now.time_zone().clone()).ok(),
         (None, None) => return Err(no_message()),
     };

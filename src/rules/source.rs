@@ -1,6 +1,7 @@
 //! The files of the rules: read once, kept as they were read, and watched for changes. Nothing here runs them.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -34,13 +35,13 @@ impl Stamp {
     }
 }
 
-/// A file of the rules as it was read; without text if it could not be.
+/// A file of the rules as it was read; the error if it could not be.
 #[derive(Debug)]
 struct SourceFile {
     path: PathBuf,
     /// What Lua calls it.
     chunk: String,
-    text: Option<String>,
+    text: Result<String, LoadError>,
     stamp: Option<Stamp>,
     /// Whether the stamp alone tells that the text is still the same.
     is_settled: Cell<bool>,
@@ -68,6 +69,8 @@ pub(super) struct Sources {
     /// Whether files are read from the disk; else what is there is all there is.
     reads: bool,
     files: RefCell<Vec<SourceFile>>,
+    /// The modules that were required, and where they are. What was found once stands, whatever the disk holds later.
+    modules: RefCell<BTreeMap<String, PathBuf>>,
 }
 
 impl Sources {
@@ -80,6 +83,7 @@ impl Sources {
             folders,
             reads: true,
             files: RefCell::default(),
+            modules: RefCell::default(),
         }
     }
 
@@ -99,12 +103,13 @@ impl Sources {
         let kept = files.iter().map(|file| SourceFile {
             path: PathBuf::from(&file.name),
             chunk: file.name.clone(),
-            text: Some(file.text.clone()),
+            text: Ok(file.text.clone()),
             stamp: None,
             is_settled: Cell::new(true),
         });
         let files = RefCell::new(kept.collect());
-        Self { place: main.clone(), main, folders: vec![PathBuf::new()], reads: false, files }
+        let modules = RefCell::default();
+        Self { place: main.clone(), main, folders: vec![PathBuf::new()], reads: false, files, modules }
     }
 
     /// The rules file itself.
@@ -157,7 +162,13 @@ impl Sources {
     pub(super) fn line(&self, chunk: &str, number: usize) -> Option<String> {
         let files = self.files.borrow();
         let file = files.iter().find(|file| file.chunk == chunk)?;
-        explain::line(file.text.as_deref()?, number)
+        explain::line(file.text.as_deref().ok()?, number)
+    }
+
+    /// The text of the file that Lua calls so.
+    pub(super) fn text_of(&self, chunk: &str) -> Option<String> {
+        let files = self.files.borrow();
+        files.iter().find(|file| file.chunk == chunk)?.text.clone().ok()
     }
 
     /// Whether Lua calls one of the files so.
@@ -177,19 +188,23 @@ impl Sources {
                 "require: {name:?} is no module's name; write letters, digits and _, with dots between folders"
             ));
         }
+        if let Some(path) = self.modules.borrow().get(name) {
+            return Ok(path.clone());
+        }
         let inside = PathBuf::from(name.replace('.', "/")).with_extension("lua");
         let first = self.folders.iter().map(|folder| folder.join(&inside)).find(|path| path.exists());
         // Without one, the error of reading it says where it should be.
-        Ok(first.unwrap_or_else(|| self.folders.last().map_or(inside.clone(), |last| last.join(&inside))))
+        let path =
+            first.unwrap_or_else(|| self.folders.last().map_or(inside.clone(), |last| last.join(&inside)));
+        self.modules.borrow_mut().insert(name.to_owned(), path.clone());
+        Ok(path)
     }
 
     /// The text of a file, read from disk the first time only: a virtual machine that is built anew
-    /// runs the rules that were checked, whatever the disk holds by then.
+    /// runs the rules that were checked, whatever the disk holds by then. What could not be read then cannot be later.
     pub(super) fn text(&self, path: &Path) -> Result<String, LoadError> {
-        if let Some(file) = self.files.borrow().iter().find(|file| file.path == path)
-            && let Some(text) = &file.text
-        {
-            return Ok(text.clone());
+        if let Some(file) = self.files.borrow().iter().find(|file| file.path == path) {
+            return file.text.clone();
         }
         if !self.reads {
             let reason = "was not kept with these rules".to_owned();
@@ -200,7 +215,7 @@ impl Sources {
         self.files.borrow_mut().push(SourceFile {
             path: path.to_owned(),
             chunk: self.chunk_name(path),
-            text: text.as_ref().ok().cloned(),
+            text: text.clone(),
             stamp,
             is_settled: Cell::new(settled),
         });
@@ -219,7 +234,7 @@ impl Sources {
             }
             let (stamp, text) = read(&file.path);
             file.is_settled.set(stamp.is_some_and(is_settled));
-            text.ok() != file.text
+            text.as_ref().ok() != file.text.as_ref().ok()
         })
     }
 
@@ -323,6 +338,25 @@ mod tests {
         for name in ["", ".", "..", "../x", "/x", "a..b", "a/b", "a.", "x\0"] {
             assert!(sources.module(name).is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn what_was_found_once_stands() {
+        let (edited, live) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let in_edited = |name: &str| edited.path().join(name);
+        let in_live = |name: &str| live.path().join(name);
+        std::fs::write(in_live("a.lua"), "return 1").unwrap();
+        let sources = Sources::edited(&in_edited("main.lua"), &in_live("main.lua"));
+        assert_eq!(sources.module("a").unwrap(), in_live("a.lua"));
+        let missing = sources.module("b").unwrap();
+        let error = sources.text(&missing).unwrap_err();
+        for name in ["a.lua", "b.lua"] {
+            std::fs::write(in_edited(name), "return 2").unwrap();
+            std::fs::write(in_live(name), "return 3").unwrap();
+        }
+        assert_eq!(sources.module("a").unwrap(), in_live("a.lua"));
+        assert_eq!((sources.module("b").unwrap(), sources.text(&missing)), (missing.clone(), Err(error)));
+        assert!(sources.have_changed());
     }
 
     #[test]

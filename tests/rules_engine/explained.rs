@@ -67,6 +67,31 @@ fn what_was_not_there_is_named() {
     }
 }
 
+/// A variable may hold anything that was looked for before, or nothing of it.
+#[test]
+fn what_is_only_likely_is_not_said_for_sure() {
+    let sure = "the checklist has no \"x\"; the keys there are: NEMO run, river files";
+    let perhaps = format!("perhaps because of the last key looked for and not found: {sure}");
+    for (rule, expected) in [
+        ("local x = checklist.x\nlocal y = 1\nreturn x.y", sure),
+        ("local each = checklist['x']\nreturn (function() return each.y end)()", sure),
+        ("if checklist.x < 3 then end", sure),
+        ("local optional = checklist.x local t = nil return t.y", &perhaps),
+        ("local optional = checklist.x\nlocal t = nil\nreturn t.y", &perhaps),
+        ("local t = nil local optional = checklist.x return t.y", &perhaps),
+        ("local optional = checklist.x\nlocal n = nil\nif n < 3 then end", &perhaps),
+        ("local optional = checklist.x\nmath.abs(nil)", &perhaps),
+        ("local optional = checklist.x\nstring.rep(nil, 3)", &perhaps),
+        ("local name = 'x' local t = checklist[name] return t.y", &perhaps),
+    ] {
+        assert_eq!(hint(rule).as_deref(), Some(expected), "{rule}: {}", error(rule));
+    }
+    // Neither a global nor a method is a key of the checklist.
+    for rule in ["local _ = checklist.x return nothing()", "local _ = checklist.x return ('a'):y()"] {
+        assert_eq!(hint(rule), None, "{rule}: {}", error(rule));
+    }
+}
+
 #[test]
 fn other_errors_are_not_explained_by_it() {
     for rule in [

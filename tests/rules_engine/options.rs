@@ -244,3 +244,12 @@ fn a_metatable_of_the_options_is_not_asked() {
     );
     hostile::expect_failure("need({ [('x'):rep(500000)] = 1 }, ('y'):rep(500000))", "need: there is no key");
 }
+
+/// On November 1st 01:15 comes twice in Vancouver: an hour later it is 01:15 again.
+#[test]
+fn an_hour_later_is_later_where_the_hour_comes_twice() {
+    assert_eq!(
+        at_of("2026-11-01T01:15-07:00[America/Vancouver]", "now():shift{ hours = 1 }"),
+        "2026-11-01T09:15:00Z"
+    );
+}

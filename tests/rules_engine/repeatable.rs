@@ -1,5 +1,7 @@
 //! What keeps every run of a rule the same, and how rules are loaded.
 
+use nowcast::core::LogLine;
+
 use super::*;
 
 #[test]
@@ -39,6 +41,23 @@ fn random_numbers_depend_on_the_message_alone() {
         "true"
     );
     assert!(reason("math.randomseed()").starts_with("math.randomseed: give a number"));
+}
+
+#[test]
+fn random_numbers_depend_on_all_of_the_message_and_on_no_version() {
+    let numbers = |payload: Value| {
+        let nowcast = Nowcast::rule("print(math.random(1000000), math.random(1000000)) return {}");
+        nowcast.payload(payload).said().remove(0)
+    };
+    // What a manager of yesterday drew: a replay with another version must draw the same.
+    assert_eq!(numbers(Value::Null), "692086 708970");
+    assert_eq!(numbers(map([("run", Value::from("nowcast")), ("day", Value::Int(14))])), "540882 142085");
+    // As many keys, other values.
+    assert_ne!(
+        numbers(map([("run", Value::from("nowcast"))])),
+        numbers(map([("run", Value::from("forecast"))]))
+    );
+    assert_ne!(numbers(map([("a", Value::Int(1))])), numbers(map([("b", Value::Int(1))])));
 }
 
 #[test]
@@ -99,6 +118,60 @@ fn tables_have_a_fixed_order() {
         said("for k, v in pairs({ [date('2026-03-15')] = 1, [date('2026-03-14')] = 2 }) do print(k, v) end"),
         ["2026-03-14 2", "2026-03-15 1"]
     );
+}
+
+#[test]
+fn keys_that_look_alike_have_no_order() {
+    for (one, text) in [
+        ("date('2026-03-14')", "2026-03-14"),
+        ("worker('a', 'b')", "NextWorker(module='a', args=['b'], host='localhost')"),
+    ] {
+        let expected = format!(
+            "a table with two keys that are both {text} has no fixed order; use texts or numbers as keys"
+        );
+        for walk in ["for _ in pairs(t) do end", "next(t)", "keys(t)"] {
+            assert_eq!(reason(&format!("local t = {{ [{one}] = 1, [{one}] = 2, x = 3 }} {walk}")), expected);
+        }
+    }
+}
+
+/// Lua goes through a table in another order at each start; an error may not show that.
+#[test]
+fn errors_are_the_same_at_every_run() {
+    for (body, expected) in [
+        (
+            "NextWorker('a', { x = 1, y = 2, z = 3, w = 4, [true] = 5 })",
+            "NextWorker(\"a\"): args must be a list, but has the key \"w\"",
+        ),
+        (
+            "NextWorker('a', { x = 1, y = 2, z = 3, w = 4, v = 5 })",
+            "NextWorker(\"a\"): args must be a list, but has the key \"v\"",
+        ),
+        (
+            "now():shift{ yaers = 1, dyas = 2, months = 'x', weeks = 1.5, horus = 4 }",
+            "shift: there is no unit \"dyas\"; did you mean \"days\"?",
+        ),
+        (
+            "now():shift{ years = 'a', months = 'b', weeks = 'c', days = 'd', hours = 'e' }",
+            "shift: days must be a whole number",
+        ),
+        (
+            "return {}, { [2.5] = true, [3.5] = true, [4.5] = true, [-1] = true, x = true }",
+            "the second value that after_sleep returned has the number -1 as a name; names are text",
+        ),
+        (
+            "return {}, { a = 1, b = true, [false] = true, [true] = true }",
+            "the second value that after_sleep returned has false as a name; names are text",
+        ),
+        (
+            "Join{ name = 'n', wait_for = { [true] = 1, [1.5] = 1, [now()] = 1, [print] = 1 } }",
+            "Join: wait_for has a date as a key",
+        ),
+    ] {
+        for _ in 0..10 {
+            assert_eq!(reason(body), expected, "{body}");
+        }
+    }
 }
 
 #[test]
@@ -177,4 +250,26 @@ fn rules_may_be_split_over_files() {
     std::fs::write(folder.path().join("rivers/list.lua"), "return require('rivers.list')").unwrap();
     let error = Engine::load(&path, "next_workers", &Options::default()).unwrap_err();
     assert_eq!(error.reason, "require: \"rivers.list\" requires itself");
+}
+
+#[test]
+fn a_module_that_failed_fails_alike_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = folder.path().join("next_workers.lua");
+    std::fs::write(folder.path().join("broken.lua"), "error('no luck')").unwrap();
+    std::fs::write(
+        &main,
+        "for _ = 1, 2 do print(select(2, pcall(require, 'broken'))) end
+        local is_there = pcall(require, 'late')
+        function after_sleep() print(is_there) return {} end",
+    )
+    .unwrap();
+    let engine = Engine::load(&main, "next_workers", &Options::default()).unwrap();
+    let texts = |log: &[LogLine]| log.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(engine.log()), ["broken.lua:1: no luck", "broken.lua:1: no luck"]);
+    // A module that comes later belongs to other rules.
+    std::fs::write(folder.path().join("late.lua"), "return 1").unwrap();
+    let message = Message::new("sleep", "success", Value::Null);
+    let call = engine.after(&message, &Map::new().into(), &Map::new().into(), &now());
+    assert_eq!(texts(&call.log), ["false"]);
 }

@@ -1,5 +1,7 @@
 //! What a rule sees of the message, the configuration and the checklist.
 
+use std::sync::Arc;
+
 use nowcast::yaml::{DateTime, Set};
 
 use super::*;
@@ -192,4 +194,19 @@ fn yaml_types_that_are_not_used_elsewhere_stay_reachable() {
     let kinds = [Value::Null, Value::Bool(true), Value::Int(1), Value::Float(1.5), Value::from("x")];
     let nowcast = Nowcast::rule("for i = 1, 5 do print(msg.payload[i]) end return {}").payload(list(kinds));
     assert_eq!(nowcast.said(), ["null", "true", "1", "1.5", "x"]);
+}
+
+/// The next payload is merged into the checklist in place only if nobody else holds a part of it.
+#[test]
+fn nothing_of_the_checklist_is_held_after_the_call() {
+    for rule in ["local _ = checklist.run.x return {}", "return checklist.run.x.y", "return checklist.run.x"]
+    {
+        let run = map([("id", Value::Int(1))]);
+        let nowcast = Nowcast::rule(rule).checklist(map([("run", run.clone())]));
+        nowcast.call("sleep");
+        let (Value::Map(checklist), Value::Map(run)) = (&nowcast.checklist, &run) else {
+            panic!("no mappings")
+        };
+        assert_eq!((Arc::strong_count(checklist), Arc::strong_count(run)), (1, 2), "{rule}");
+    }
 }

@@ -111,6 +111,13 @@ api.log = base.log
 --- Modules of the rules' own folder, run once each time that the rules are loaded, and compiled once.
 local compiled, loaded, loading = {}, {}, {}
 
+-- Ends a module's loading, be it by an error that the rules catch.
+local until_loaded = {
+  __close = function(this)
+    loading[this.name] = nil
+  end,
+}
+
 function host.forget_modules()
   loaded, loading = {}, {}
 end
@@ -131,8 +138,8 @@ function api.require(name)
     compiled[name] = chunk
   end
   loading[name] = true
+  local _ <close> = raw.setmetatable({ name = name }, until_loaded)
   result = chunk(name)
-  loading[name] = nil
   loaded[name] = result == nil and true or result
   return loaded[name]
 end

@@ -130,6 +130,12 @@ local function ordered_keys(t)
   end
   if not is_list and n > 1 then
     raw_sort(keys, before)
+    for i = 2, n do
+      local one, other = keys[i - 1], keys[i]
+      if raw_type(one) == "userdata" and raw_type(other) == "userdata" and host.text_of(one) == host.text_of(other) then
+        fail("a table with two keys that are both " .. host.text_of(one) .. " has no fixed order; use texts or numbers as keys")
+      end
+    end
   end
   return keys, n
 end
