@@ -20,7 +20,7 @@ use crate::trial::deploy::{Before, Candidate, Exchange, GateResult, Taken, gate,
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a manager that refused the rules may take to see that they are others by now.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 const EXIT_STATUS: &str = "Exit status: 0 when the rules are in force, or will be when a manager starts; 1 when they are not; 2 if \
                            the configuration cannot be used.";
