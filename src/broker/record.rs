@@ -5,10 +5,11 @@
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::ZonedDateTime;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::net::{envelope, socket::Frames};
@@ -96,7 +97,14 @@ impl Recorder {
     /// Opens a file to write behind what is in it. A line that a killed broker left half stays a line of its own.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         // It holds what the journal holds, and like that is nobody else's.
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let mut options = OpenOptions::new();
+        // A pipe is opened at once, too, and then refused: it would keep the broker waiting for its reader.
+        let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+        options.read(true).append(true).create(true).mode(0o600).custom_flags(flags);
+        let mut file = options.open(path)?;
+        if file.metadata()?.file_type().is_fifo() {
+            return Err(io::Error::other("it is a pipe"));
+        }
         let mut pending = Vec::new();
         if file.metadata()?.len() > 0 {
             let mut last = [0];

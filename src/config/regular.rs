@@ -12,6 +12,14 @@ use rustix::fs::OFlags;
 /// # Errors
 /// When it cannot be read, or is something else: a pipe would keep its reader waiting for somebody to write.
 pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    read_regular_up_to(path, u64::MAX)
+}
+
+/// The same of a file that may have so many bytes at most.
+///
+/// # Errors
+/// As for [`read_regular`], and when it has more.
+pub fn read_regular_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     // A pipe is opened at once, too, and then refused.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -19,7 +27,10 @@ pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut content = Vec::new();
-    file.read_to_end(&mut content)?;
+    file.by_ref().take(most.saturating_add(1)).read_to_end(&mut content)?;
+    if content.len() as u64 > most {
+        return Err(io::Error::other(format!("it has more than {most} bytes")));
+    }
     Ok(content)
 }
 

@@ -71,6 +71,8 @@ pub(super) struct Sources {
     files: RefCell<Vec<SourceFile>>,
     /// The modules that were required, and where they are. What was found once stands, whatever the disk holds later.
     modules: RefCell<BTreeMap<String, PathBuf>>,
+    /// Of how many files it is known whether one of them names `_ENV`, and whether one does.
+    environment: Cell<(usize, bool)>,
 }
 
 impl Sources {
@@ -84,6 +86,7 @@ impl Sources {
             reads: true,
             files: RefCell::default(),
             modules: RefCell::default(),
+            environment: Cell::default(),
         }
     }
 
@@ -108,8 +111,8 @@ impl Sources {
             is_settled: Cell::new(true),
         });
         let files = RefCell::new(kept.collect());
-        let modules = RefCell::default();
-        Self { place: main.clone(), main, folders: vec![PathBuf::new()], reads: false, files, modules }
+        let folders = vec![PathBuf::new()];
+        Self { place: main.clone(), folders, reads: false, files, ..Self::new(&main) }
     }
 
     /// The rules file itself.
@@ -156,6 +159,16 @@ impl Sources {
     pub(super) fn file_of(&self, chunk: &str) -> Option<PathBuf> {
         let files = self.files.borrow();
         files.iter().find(|file| file.chunk == chunk).map(|file| file.path.clone())
+    }
+
+    /// Whether one of the files that were read names `_ENV`.
+    pub(super) fn names_environment(&self) -> bool {
+        let files = self.files.borrow();
+        if self.environment.get().0 != files.len() {
+            let names = |file: &SourceFile| file.text.as_ref().is_ok_and(|text| text.contains("_ENV"));
+            self.environment.set((files.len(), files.iter().any(names)));
+        }
+        self.environment.get().1
     }
 
     /// A line of the file that Lua calls so, with its number.

@@ -33,6 +33,9 @@ const STRING: &str = include_str!("lua/string.lua");
 const API: &str = include_str!("lua/api.lua");
 const ENVIRONMENT: &str = include_str!("lua/environment.lua");
 
+/// Bytes of garbage that are worth collecting.
+const GARBAGE: usize = 4 << 20;
+
 /// A virtual machine that holds the rules.
 pub(super) struct Vm {
     lua: Lua,
@@ -45,6 +48,8 @@ pub(super) struct Vm {
     globals: Table,
     /// Runs the rules' files and then a function of theirs.
     call_rule: Function,
+    /// The bytes that the machine may use before its garbage is collected, between two calls.
+    collects_at: Cell<usize>,
     /// The coroutine of the last call, if it ended well: cheaper than a new one.
     thread: Cell<Option<Thread>>,
 }
@@ -136,10 +141,20 @@ impl Vm {
         let (environment, globals) =
             own(ENVIRONMENT)?.call::<(Table, Table)>((&shared, &raw, base, libraries, functions))?;
         shared.raw_set("read_module", read_module(&lua, &environment, &shared, sources)?)?;
+        shared.raw_set("with_its_environment", with_its_environment(&lua, &environment, sources)?)?;
         // Nobody reaches this table, but what is not there cannot be reached at all.
         lua.globals().clear()?;
         let call_rule = shared.raw_get("call_rule")?;
-        Ok(Self { lua, host, shared, environment, globals, call_rule, thread: Cell::new(None) })
+        Ok(Self {
+            lua,
+            host,
+            shared,
+            environment,
+            globals,
+            call_rule,
+            collects_at: Cell::new(GARBAGE),
+            thread: Cell::new(None),
+        })
     }
 
     /// Runs a part of the engine's own Lua that gives scripts their functions; answers what it returns.
@@ -165,6 +180,8 @@ impl Vm {
         let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).set_environment(self.environment.clone());
         self.host.start(None, None);
         let ran = chunk.into_function().and_then(|chunk| self.run(chunk));
+        // What a test sets is no other test's.
+        let ran = ran.and_then(|ran| self.shared.raw_set("frozen", true).map(|()| ran));
         ran.map(|_| ()).map_err(|error| load_error(sources, &self.error(&error)))
     }
 
@@ -213,6 +230,7 @@ impl Vm {
         read: impl FnOnce(&Host, MultiValue) -> T,
     ) -> Result<T, CallError> {
         self.host.start(Some(now.clone()), Some(message.clone()));
+        self.collect().map_err(|error| self.error(&error))?;
         let message: Value = [
             ("source", Value::from(message.source.as_str())),
             ("type", Value::from(message.r#type.as_str())),
@@ -234,10 +252,22 @@ impl Vm {
         let message = view::root(&self.lua, snapshot, message, Place::Elsewhere)?;
         let config = view::root(&self.lua, snapshot, config, Place::Elsewhere)?;
         let checklist = view::root(&self.lua, snapshot, checklist, snapshot.checklist())?;
+        // Weak tables would show when garbage is collected, so none is while a rule runs.
+        self.lua.gc_stop();
         let result = self.run((&self.call_rule, function, &message, &config, &checklist));
         let result = result.map(|returned| read(&self.host, returned));
+        self.lua.gc_restart();
         self.host.end();
         result
+    }
+
+    /// Collects garbage when there is enough of it.
+    fn collect(&self) -> mlua::Result<()> {
+        if self.lua.used_memory() >= self.collects_at.get() {
+            self.lua.gc_collect()?;
+            self.collects_at.set(self.lua.used_memory() * 2 + GARBAGE);
+        }
+        Ok(())
     }
 
     /// Runs a function in a coroutine, from which the budget's hook can get out by a yield.
@@ -318,6 +348,19 @@ fn read_module(
         let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).set_environment(environment.clone());
         // A syntax error names its own file and line, which say more than the line of the `require`.
         chunk.into_function().map_err(|error| mlua::Error::runtime(error::text(&error)))
+    })
+}
+
+/// `with_its_environment(chunk)`: a compiled file as it was before a rule assigned to `_ENV`, which would go on to the
+/// next message.
+fn with_its_environment(lua: &Lua, environment: &Table, sources: &Rc<Sources>) -> mlua::Result<Function> {
+    let (environment, sources) = (environment.clone(), Rc::clone(sources));
+    lua.create_function(move |_, chunk: Function| {
+        // No rule assigns to what its file does not name.
+        if sources.names_environment() {
+            chunk.set_environment(environment.clone())?;
+        }
+        Ok(chunk)
     })
 }
 

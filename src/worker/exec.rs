@@ -3,12 +3,12 @@
 //! It looks into nothing that the command prints.
 
 use std::cell::RefCell;
-use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use super::{Context, Worker, WorkerError};
+use crate::config;
 use crate::core::run::is_failure;
 use crate::logging::Logger;
 use crate::yaml::{self, Value};
@@ -98,14 +98,10 @@ fn written(file: &std::path::Path) -> Result<Option<String>, WorkerError> {
     let unusable = |why: &dyn std::fmt::Display| {
         WorkerError::crash(format!("the {name} that the command wrote cannot be used: {why}"))
     };
-    let size = match fs::metadata(file) {
+    let text = match config::read_regular_up_to(file, LARGEST) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        found => found.map_err(|error| unusable(&error))?.len(),
+        read => read.map_err(|error| unusable(&error))?,
     };
-    if size > LARGEST {
-        return Err(unusable(&format_args!("it has {size} bytes, and {LARGEST} is the most")));
-    }
-    let text = fs::read(file).map_err(|error| unusable(&error))?;
     String::from_utf8(text).map(Some).map_err(|_| unusable(&"it is not UTF-8"))
 }
 

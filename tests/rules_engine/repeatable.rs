@@ -273,3 +273,45 @@ fn a_module_that_failed_fails_alike_each_time() {
     let call = engine.after(&message, &Map::new().into(), &Map::new().into(), &now());
     assert_eq!(texts(&call.log), ["false"]);
 }
+
+#[test]
+fn an_assigned_environment_ends_with_its_message() {
+    let nowcast = Nowcast::new(
+        "function after_sleep()
+          local before = _ENV
+          local count = (before.count or 0) + 1
+          _ENV = before.setmetatable({ count = count }, { __index = before })
+          before.print(count)
+          return {}
+        end
+        function after_good() _ENV = nil return {} end",
+    );
+    nowcast.answer_of("good");
+    assert_eq!(nowcast.said(), ["1"]);
+    assert_eq!(nowcast.said(), ["1"]);
+}
+
+#[test]
+fn weak_tables_show_nothing_of_the_garbage_collection() {
+    let nowcast = Nowcast::rule(
+        "local meta = {} local t = setmetatable({}, meta) meta.__mode = 'v'
+        for i = 1, 3000 do t[i] = {} end
+        local alive = 0 for i = 1, 3000 do if t[i] then alive = alive + 1 end end
+        print(alive) return {}",
+    );
+    for _ in 0..200 {
+        assert_eq!(nowcast.said(), ["3000"]);
+    }
+}
+
+#[test]
+fn two_parts_of_one_content_are_equal_wherever_they_stand() {
+    let part = || map([("k", Value::Int(1))]);
+    let shared = part();
+    for checklist in [map([("a", shared.clone()), ("b", shared)]), map([("a", part()), ("b", part())])] {
+        let nowcast = Nowcast::rule(
+            "print(checklist.a == checklist.b, rawequal(checklist.a, checklist.b), checklist.a == checklist) return {}",
+        );
+        assert_eq!(nowcast.checklist(checklist).said(), ["true true false"]);
+    }
+}

@@ -203,6 +203,11 @@ fn a_file_that_cannot_be_opened_is_said_and_is_the_end() {
     let (status, text) = system.operation(&["broker", "nowcast.yaml", "--record", "nowhere/recording.jsonl"]);
     assert_eq!(status, Some(2), "{text}");
     assert!(text.contains("cannot record to nowhere/recording.jsonl"), "{text}");
+    let pipe = system.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("made").success());
+    let (status, text) = system.operation(&["broker", "nowcast.yaml", "--record", "pipe"]);
+    assert_eq!(status, Some(2), "{text}");
+    assert!(text.contains("cannot record to pipe: it is a pipe"), "{text}");
 }
 
 #[test]

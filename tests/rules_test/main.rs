@@ -345,3 +345,10 @@ fn what_the_documentation_names_is_there() {
         .expect("ended");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
+
+#[test]
+fn globals_of_one_test_are_no_other_s() {
+    let (status, text) = run("helper = 5 it('a', function() expect_equal(helper, 5) G = 1 end)", &[]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("the global \"G\" cannot be set"), "{text}");
+}

@@ -67,6 +67,19 @@ fn what_the_command_wrote_wrong_is_a_crash_that_says_so() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_the_payload_is_a_crash() {
+    for variable in ["NOWCAST_PAYLOAD", "NOWCAST_TYPE"] {
+        let (system, r#type) = run(&format!("mkfifo \"${variable}\""));
+        assert_eq!(r#type, "crash");
+        let output = system.operate(&["tail", "script"]);
+        assert!(
+            output.contains("that the command wrote cannot be used: it is not a regular file"),
+            "{output}"
+        );
+    }
+}
+
+#[test]
 fn a_program_that_is_not_there_is_a_crash() {
     let system = script("").start();
     let said = system.operation(&[

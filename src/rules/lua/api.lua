@@ -139,7 +139,7 @@ function api.require(name)
   end
   loading[name] = true
   local _ <close> = raw.setmetatable({ name = name }, until_loaded)
-  result = chunk(name)
+  result = host.with_its_environment(chunk)(name)
   loaded[name] = result == nil and true or result
   return loaded[name]
 end

@@ -71,7 +71,7 @@ function host.load_rules()
   host.forget_modules()
   host.frozen = false
   host.set_loading(true)
-  host.main()
+  host.with_its_environment(host.main)()
   host.set_loading(false)
   host.frozen = true
 end

@@ -117,3 +117,8 @@ function DayClass:expect_never(worker) end
 ---@param day DayPlan
 ---@return Day
 function run_day(day) end
+
+--- A set of YAML's: `set{ "a", "b" }`.
+---@param members any[]
+---@return any
+function set(members) end

@@ -132,16 +132,15 @@ impl Replay<'_> {
             again.launches.iter().chain(again.join.iter().flat_map(|join| &join.launch)).collect();
         for launched in past.launched_by(called.number)? {
             let launched = NextWorker { place: None, ..launched };
-            match returned.iter().position(|returned| **returned == launched) {
-                Some(place) => drop(returned.remove(place)),
-                None => {
-                    let then = format!("the launch {}", label(&launched, called.at));
-                    let now: Vec<String> = returned.iter().map(|launch| label(launch, called.at)).collect();
-                    let now = if now.is_empty() { "none like it".to_owned() } else { now.join(", ") };
-                    self.report.cannot_reproduce(number, then, now);
-                    break;
-                }
+            if let Some(place) = returned.iter().position(|returned| **returned == launched) {
+                returned.remove(place);
+                continue;
             }
+            let then = format!("the launch {}", label(&launched, called.at));
+            let now: Vec<String> = returned.iter().map(|launch| label(launch, called.at)).collect();
+            let now = if now.is_empty() { "none like it".to_owned() } else { now.join(", ") };
+            self.report.cannot_reproduce(number, then, now);
+            break;
         }
         Ok(())
     }

@@ -185,18 +185,6 @@ impl Scene {
         *self.rules.config.borrow_mut() = Some(config);
     }
 
-    /// The joins that are open, and what waits in each.
-    #[must_use]
-    pub fn open_joins(&self) -> Vec<(String, Vec<NextWorker>)> {
-        let joins = self.state.joins.open();
-        joins
-            .map(|join| {
-                let waiting = join.launches().into_iter().map(|launch| launch.worker).collect();
-                (format!("{} needs {}", join.name, join.wants()), waiting)
-            })
-            .collect()
-    }
-
     /// A worker's message.
     ///
     /// # Errors
@@ -391,9 +379,11 @@ impl Scene {
     /// What waits: joins, and runs for their time, for a person.
     #[must_use]
     pub fn waiting(&self) -> Vec<String> {
-        let joins = self.open_joins().into_iter().map(|(join, waiting)| match waiting.len() {
-            0 => format!("the join of {join}"),
-            count => format!("the join of {join}, and {count} launches wait in it"),
+        let joins = self.state.joins.open().map(|join| match join.launches().len() {
+            0 => format!("the join of {} needs {}", join.name, join.wants()),
+            count => {
+                format!("the join of {} needs {}, and {count} launches wait in it", join.name, join.wants())
+            }
         });
         let runs = self.state.runs.values().filter(|run| matches!(run.stage, Stage::Waiting { .. }));
         let runs = runs.map(|run| format!("{} waits to be launched", show::launch(&run.worker)));
