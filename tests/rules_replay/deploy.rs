@@ -79,19 +79,6 @@ the rules are in force as generation 2";
 }
 
 #[test]
-fn undo_takes_back_what_no_manager_has_seen_yet() {
-    let mut system = a_system();
-    system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
-    system.signal("manager", rustix::process::Signal::TERM);
-    system.wait_for_end("manager");
-    fs::write(system.path("trial/edited.lua"), rules("three")).expect("written");
-    system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
-    let text = system.operate(&["rules", "deploy", "--undo", "--yes"]);
-    assert!(text.starts_with("the rules of generation 2:\n"), "{text}");
-    assert_eq!(in_force(&system), rules("two"));
-}
-
-#[test]
 fn modules_beside_the_edited_file_go_with_it_and_undo_takes_them_back() {
     let system = a_system();
     fs::write(system.path("trial/rivers.lua"), "return { name = require('deltas.nile') }\n")

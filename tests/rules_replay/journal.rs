@@ -302,20 +302,6 @@ fn another_configuration_shows_as_not_reproducible() {
 }
 
 #[test]
-fn a_launch_that_was_another_one_shows_as_not_reproducible() {
-    let rules = "function after_sleep(msg, config) return { NextWorker('awaken', { config.extra.name }, { delay = '10h' }) } end";
-    let mut system = system().only_rules(rules).section("extra: {name: here}").start();
-    system.send("sleep", "success", "null");
-    "extra: {name: there}".clone_into(&mut system.more);
-    system.write_config();
-    let text = system.operate(&["rules", "replay"]);
-    assert!(
-        text.contains("    #2: then the launch awaken here (delay 10h); now awaken there (delay 10h)\n"),
-        "{text}"
-    );
-}
-
-#[test]
 fn what_cannot_be_used_is_said_with_status_2_and_a_journal_that_is_not_there_with_1() {
     let system = system().file("broken.lua", "function (").prepare();
     let (status, text) = system.operation(&["rules", "replay", "--rules", "broken.lua"]);

@@ -19,9 +19,6 @@ use crate::trial::deploy::{Before, Candidate, Exchange, GateResult, Taken, gate,
 /// How long the manager gets to take new rules up: it looks every second.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a manager that refused the rules may take to see that they are others by now.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
-
 const EXIT_STATUS: &str = "Exit status: 0 when the rules are in force, or will be when a manager starts; 1 when they are not; 2 if \
                            the configuration cannot be used.";
 
@@ -98,9 +95,7 @@ fn deploy(args: &Args, config: &Config, done: &mut Done) -> anyhow::Result<bool>
         }
         Exchange::of_edited(&rule_set, edited, &loaded?)?
     } else {
-        // Before those of the files: a manager may not have seen them yet. Files that hold no rules have no hash.
-        let hash = rule_set.load(None).map(|engine| engine.hash().to_owned()).unwrap_or_default();
-        let Some((generation, files)) = History::open(&config.journal.folder)?.rules_before(&hash)? else {
+        let Some((generation, files)) = History::open(&config.journal.folder)?.rules_before()? else {
             anyhow::bail!("the journal has no rules from before those in force");
         };
         say(&format!("the rules of generation {generation}:\n"));
@@ -139,13 +134,7 @@ fn put_in_force(config: &Config, exchange: &Exchange, done: &mut Done) -> anyhow
         "no manager runs; the rules are in force as soon as one is started".clone_into(&mut done.outcome);
         return Ok(true);
     }
-    let mut taken = wait(folder, exchange.hash(), before, PATIENCE)?;
-    if let Taken::Refused(_) = taken {
-        // It may have looked between two renames; then it looks again.
-        let again = wait(folder, exchange.hash(), Before::look(folder)?, LOOK_AGAIN)?;
-        taken = if matches!(again, Taken::NotYet) { taken } else { again };
-    }
-    match taken {
+    match wait(folder, exchange.hash(), before, PATIENCE)? {
         Taken::InForce(generation) => {
             done.generation = Some(generation);
             done.outcome = format!("the rules are in force as generation {generation}");

@@ -12,7 +12,7 @@ use super::{History, JournalError, find, fold, load, prune, row};
 use crate::core::checklist::Checklist;
 use crate::core::parked::{Parked, ParkedWhat};
 use crate::core::record::{MessageRecord, Outcome, Speaker, What};
-use crate::core::{Command, NextWorker, Number, Record, RuleFile};
+use crate::core::{Command, Number, Record, RuleFile};
 use crate::message::Message;
 use crate::yaml::{self, Value};
 
@@ -66,16 +66,6 @@ impl Past<'_> {
     /// If the database cannot be read or is damaged.
     pub fn rules(&self, generation: u64) -> Result<Option<RulesThen>, JournalError> {
         find::rules_then(self.connection, generation).map_err(|error| wrap(self.file, error))
-    }
-
-    /// What was launched because of a message, or waits for its time: retries are not there, nor what waits in a join.
-    ///
-    /// # Errors
-    ///
-    /// If the database cannot be read or is damaged.
-    pub fn launched_by(&self, message: Number) -> Result<Vec<NextWorker>, JournalError> {
-        let runs = find::runs_caused_by(self.connection, message).map_err(|error| wrap(self.file, error))?;
-        Ok(runs.into_iter().filter(|run| run.retry_of.is_none()).map(|run| run.worker).collect())
     }
 }
 
@@ -146,16 +136,17 @@ impl History {
         Ok(())
     }
 
-    /// The last generation of the rules that is not the one with this hash and whose files were kept: its number and
+    /// The last generation of the rules that is not the one in force now and whose files were kept: its number and
     /// its files, the main one first.
     ///
     /// # Errors
     ///
     /// If the database cannot be read or is damaged.
-    pub fn rules_before(&self, hash: &str) -> Result<Option<(u64, Vec<RuleFile>)>, JournalError> {
-        let last = "SELECT generation FROM rules WHERE hash <> ?1
+    pub fn rules_before(&self) -> Result<Option<(u64, Vec<RuleFile>)>, JournalError> {
+        let last = "SELECT generation FROM rules WHERE hash <>
+            (SELECT hash FROM rules ORDER BY generation DESC LIMIT 1)
             AND hash IN (SELECT hash FROM rule_files) ORDER BY generation DESC LIMIT 1";
-        let found = self.connection.query_row(last, [hash], |row| row.get::<_, i64>(0)).optional();
+        let found = self.connection.query_row(last, [], |row| row.get::<_, i64>(0)).optional();
         let Some(generation) = found.map_err(|error| wrap(&self.file, error))? else { return Ok(None) };
         let generation = generation.cast_unsigned();
         self.rule_files(generation).map(|files| Some((generation, files)))

@@ -184,16 +184,12 @@ impl Exchange {
             failpoint::pass("deploy: before a file");
             written.push((path, Written::new(path, new).map_err(failed(path, false))?));
         }
-        // The renames stand together: between two of them a manager could see new modules beside the old main file.
-        for (done, (path, file)) in written.iter().enumerate() {
+        for (done, (path, file)) in written.into_iter().enumerate() {
             failpoint::pass("deploy: before a rename");
             if let Err(error) = file.put() {
                 let is_put_back = done > 0 && self.put_back().is_ok();
                 return Err(failed(path, is_put_back)(error));
             }
-        }
-        for (path, file) in &written {
-            file.settle().map_err(failed(path, false))?;
         }
         failpoint::pass("deploy: exchanged");
         let is_same = self.rule_set.load(None).is_ok_and(|engine| engine.hash() == self.hash);
@@ -214,8 +210,7 @@ impl Exchange {
         for Replacement { path, old, .. } in self.files.iter().rev() {
             match old {
                 Some(old) => {
-                    let put = |file: Written| file.put().and_then(|()| file.settle());
-                    Written::new(path, old).and_then(put).map_err(|error| failed(path, error))?;
+                    Written::new(path, old).and_then(Written::put).map_err(|error| failed(path, error))?;
                 }
                 None => match fs::remove_file(path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(path, error)),
@@ -274,12 +269,8 @@ impl Written {
     }
 
     /// Puts it in its place.
-    fn put(&self) -> io::Result<()> {
-        fs::rename(&self.new, &self.real)
-    }
-
-    /// Has the disk know its place.
-    fn settle(&self) -> io::Result<()> {
+    fn put(self) -> io::Result<()> {
+        fs::rename(&self.new, &self.real)?;
         File::open(folder(&self.real))?.sync_all()
     }
 }

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use self::baseline::{Baseline, Baselines};
 use crate::config::Config;
+use crate::core::Rules;
 use crate::core::record::Outcome;
-use crate::core::{NextWorker, Rules};
 use crate::rules::{Engine, RuleSet};
 use crate::store::journal::{Called, Given, Past};
 use crate::store::{History, JournalError};
@@ -93,7 +93,8 @@ impl Replay<'_> {
                 Baseline::OnTrial => {
                     let answer = call(self.on_trial, self.config, called, given);
                     self.report.summary.same_rules += 1;
-                    return self.check(past, called, recorded, &answer);
+                    self.check(number, recorded, &answer);
+                    return Ok(());
                 }
                 Baseline::Gone(reason) => {
                     self.report.cannot_compare(number, reason);
@@ -102,7 +103,7 @@ impl Replay<'_> {
                 }
             },
         };
-        self.check(past, called, recorded, &before)?;
+        self.check(number, recorded, &before);
         let after = call(self.on_trial, self.config, called, given);
         if let Some(difference) = Difference::between(asked(called), &before, &after) {
             self.report.add(difference);
@@ -110,39 +111,11 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Whether the rules of then, called again, do what they did: fail if and only if they failed, and launch what was
-    /// launched. What waits in a join was not launched, so more may be returned than there are runs.
-    fn check(
-        &mut self,
-        past: &Past<'_>,
-        called: &Called<'_>,
-        recorded: Option<&str>,
-        again: &Answered,
-    ) -> Result<(), JournalError> {
-        let number = called.number.0;
+    /// Whether the rules of then failed when they were called again if and only if they failed then.
+    fn check(&mut self, number: u64, recorded: Option<&str>, again: &Answered) {
         if recorded.is_some() != again.error.is_some() {
-            let said = |error: Option<&str>| match error.and_then(|error| error.lines().next()) {
-                Some(line) => format!("the error {line}"),
-                None => "an answer".to_owned(),
-            };
-            self.report.cannot_reproduce(number, said(recorded), said(again.error.as_deref()));
-            return Ok(());
+            self.report.cannot_reproduce(number, recorded, again.error.as_deref());
         }
-        let mut returned: Vec<&NextWorker> =
-            again.launches.iter().chain(again.join.iter().flat_map(|join| &join.launch)).collect();
-        for launched in past.launched_by(called.number)? {
-            let launched = NextWorker { place: None, ..launched };
-            if let Some(place) = returned.iter().position(|returned| **returned == launched) {
-                returned.remove(place);
-                continue;
-            }
-            let then = format!("the launch {}", label(&launched, called.at));
-            let now: Vec<String> = returned.iter().map(|launch| label(launch, called.at)).collect();
-            let now = if now.is_empty() { "none like it".to_owned() } else { now.join(", ") };
-            self.report.cannot_reproduce(number, then, now);
-            break;
-        }
-        Ok(())
     }
 
     /// Of a message without the rules of then it is known at least whether they failed.
