@@ -239,6 +239,23 @@ fn without_a_manager_they_are_in_force_when_one_starts() {
 }
 
 #[test]
+fn what_was_deployed_without_a_manager_is_undone_by_one_step() {
+    let mut system = a_system();
+    system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    system.signal("manager", rustix::process::Signal::TERM);
+    system.wait_for_end("manager");
+    fs::write(system.path("trial/edited.lua"), rules("three")).expect("written");
+    system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    let text = system.operate(&["rules", "deploy", "--undo", "--yes"]);
+    assert!(text.starts_with("the rules of generation 2:\n"), "{text}");
+    assert_eq!(in_force(&system), rules("two"));
+    // Rules that are broken by hand are no step.
+    fs::write(system.path("rules/next_workers.lua"), "function (").expect("written");
+    system.operate(&["rules", "deploy", "--undo", "--yes"]);
+    assert_eq!(in_force(&system), rules("two"));
+}
+
+#[test]
 fn mode_and_symbolic_links_stay_and_the_file_in_force_is_no_edit() {
     let system = a_system();
     let real = system.path("shared.lua");

@@ -169,17 +169,16 @@ impl History {
         Ok(())
     }
 
-    /// The last generation of the rules that is not the one in force now and whose files were kept: its number and
-    /// its files, the main one first.
+    /// The last generation of the rules that has another hash than `now` and whose files were kept: its number and
+    /// its files, the main one first. `now` is that of the files, which may be newer than the last generation.
     ///
     /// # Errors
     ///
     /// If the database cannot be read or is damaged.
-    pub fn rules_before(&self) -> Result<Option<(u64, Vec<RuleFile>)>, JournalError> {
-        let last = "SELECT generation FROM rules WHERE hash <>
-            (SELECT hash FROM rules ORDER BY generation DESC LIMIT 1)
+    pub fn rules_before(&self, now: &str) -> Result<Option<(u64, Vec<RuleFile>)>, JournalError> {
+        let last = "SELECT generation FROM rules WHERE hash <> ?1
             AND hash IN (SELECT hash FROM rule_files) ORDER BY generation DESC LIMIT 1";
-        let found = self.connection.query_row(last, [], |row| row.get::<_, i64>(0)).optional();
+        let found = self.connection.query_row(last, [now], |row| row.get::<_, i64>(0)).optional();
         let Some(generation) = found.map_err(|error| wrap(&self.file, error))? else { return Ok(None) };
         let generation = generation.cast_unsigned();
         self.rule_files(generation).map(|files| Some((generation, files)))
