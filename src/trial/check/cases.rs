@@ -10,7 +10,7 @@ use super::functions::types_for_rules;
 use crate::config::Config;
 use crate::core::Number;
 use crate::core::checklist::Checklist;
-use crate::core::record::{Outcome, Speaker, What};
+use crate::core::record::{Speaker, What};
 use crate::message::Message;
 use crate::rules::key_text;
 use crate::store::History;
