@@ -133,6 +133,23 @@ pub enum Outcome {
     TriedAgain(RunId),
 }
 
+impl Outcome {
+    /// Whether it was for its worker's rule; also if that is missing, or waits for the last attempt of a run.
+    #[must_use]
+    pub fn is_for_a_rule(&self) -> bool {
+        match self {
+            Outcome::Ruled | Outcome::RuleFailed(_) | Outcome::NoFunction(_) | Outcome::TriedAgain(_) => true,
+            Outcome::Refused(_) | Outcome::Answered | Outcome::Cleared => false,
+        }
+    }
+
+    /// Whether its rule was called, or would have been if there were one.
+    #[must_use]
+    pub fn reached_its_rule(&self) -> bool {
+        self.is_for_a_rule() && !matches!(self, Outcome::TriedAgain(_))
+    }
+}
+
 /// One change of the state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -72,6 +72,23 @@ impl RuleSet {
         locate(&self.config_file, &self.module)
             .map_err(|error| LoadError::new(self.config_file.clone(), None, error.to_string()))
     }
+
+    /// Why new rules, which are in the file at `path`, do not follow those in force: they lost the function of a
+    /// registered worker.
+    #[must_use]
+    pub fn lost(&self, in_force: &Engine, new: &Engine, path: &Path) -> Option<LoadError> {
+        let has = |engine: &Engine, name: &str| engine.functions().iter().any(|known| known.name == name);
+        let functions = self.workers.iter().map(|worker| format!("after_{worker}"));
+        let lost: Vec<String> = functions.filter(|name| has(in_force, name) && !has(new, name)).collect();
+        let first = lost.first()?;
+        let reason = format!(
+            "{} gone, though registered workers need {}: is the file half written? To drop the rule on purpose, \
+             write function {first}() return {{}} end",
+            if lost.len() == 1 { format!("{first} is") } else { format!("{} are", lost.join(", ")) },
+            if lost.len() == 1 { "it" } else { "them" },
+        );
+        Some(LoadError::new(path.to_owned(), None, reason))
+    }
 }
 
 /// What a look at the files led to.
@@ -178,7 +195,11 @@ impl Reloader {
         let RuleSet { module, options, .. } = &self.rule_set;
         let sources = Rc::new(Sources::new(&path));
         let loaded = Engine::from_sources(Rc::clone(&sources), module, options);
-        match loaded.and_then(|engine| self.check_complete(engine, &path)) {
+        let complete = loaded.and_then(|engine| {
+            let lost = self.engine.as_ref().and_then(|current| self.rule_set.lost(current, &engine, &path));
+            lost.map_or(Ok(engine), Err)
+        });
+        match complete {
             Ok(engine) => self.accept(engine),
             Err(error) => self.refuse(Some(sources), error),
         }
@@ -202,22 +223,6 @@ impl Reloader {
     fn refuse(&mut self, sources: Option<Rc<Sources>>, error: LoadError) -> Reload {
         self.refused = Some(Refused { sources, error: error.clone() });
         Reload::Refused(error)
-    }
-
-    /// Refuses new rules that lost the function of a registered worker.
-    fn check_complete(&self, engine: Engine, path: &Path) -> Result<Engine, LoadError> {
-        let has = |engine: &Engine, name: &str| engine.functions().iter().any(|known| known.name == name);
-        let had = |name: &str| self.engine.as_ref().is_some_and(|current| has(current, name));
-        let functions = self.rule_set.workers.iter().map(|worker| format!("after_{worker}"));
-        let lost: Vec<String> = functions.filter(|name| had(name) && !has(&engine, name)).collect();
-        let Some(first) = lost.first() else { return Ok(engine) };
-        let reason = format!(
-            "{} gone, though registered workers need {}: is the file half written? To drop the rule on purpose, \
-             write function {first}() return {{}} end",
-            if lost.len() == 1 { format!("{first} is") } else { format!("{} are", lost.join(", ")) },
-            if lost.len() == 1 { "it" } else { "them" },
-        );
-        Err(LoadError::new(path.to_owned(), None, reason))
     }
 }
 

@@ -184,6 +184,44 @@ fn rules_that_the_manager_refuses_are_put_back() {
     });
 }
 
+/// The file has lost the rule already, so the check knows the error; the manager still has it.
+#[test]
+fn rules_that_the_manager_would_refuse_do_not_pass() {
+    let mut system = a_system();
+    let half = |arg: &str| rules(arg).replace("after_keyless, after_awaken", "after_awaken");
+    system.write_rules(&half("one"));
+    fs::write(system.path("trial/edited.lua"), half("two")).expect("written");
+    for is_served in [true, false] {
+        let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+        assert_eq!(status, Some(1), "{is_served}: {text}");
+        assert!(text.contains("load: not passed\n    trial/edited.lua: after_keyless is gone"), "{text}");
+        assert!(
+            text.ends_with("not passed: load; nothing was changed. --force does it all the same\n"),
+            "{text}"
+        );
+        assert_eq!(in_force(&system), half("one"));
+        if is_served {
+            system.signal("manager", rustix::process::Signal::TERM);
+            system.wait_for_end("manager");
+        }
+    }
+}
+
+#[test]
+fn where_nothing_could_be_compared_it_says_so() {
+    let system = a_system();
+    system.send("sleep", "success", "null");
+    let file =
+        rusqlite::Connection::open(system.path("checklist.journal/journal.sqlite")).expect("the journal");
+    file.execute("DELETE FROM rule_files", []).expect("as an older journal");
+    fs::write(system.path("rules/next_workers.lua"), rules("three")).expect("written");
+    let (_, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    assert!(
+        text.contains("    nothing could be compared, so the replay says nothing about what these rules"),
+        "{text}"
+    );
+}
+
 #[test]
 fn without_a_terminal_it_takes_yes() {
     let system = a_system();
@@ -236,6 +274,23 @@ fn without_a_manager_they_are_in_force_when_one_starts() {
     let (status, text) = system.operation(&["rules", "deploy", "--undo", "--yes"]);
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("the journal has no rules from before those in force"), "{text}");
+}
+
+#[test]
+fn what_was_deployed_without_a_manager_is_undone_by_one_step() {
+    let mut system = a_system();
+    system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    system.signal("manager", rustix::process::Signal::TERM);
+    system.wait_for_end("manager");
+    fs::write(system.path("trial/edited.lua"), rules("three")).expect("written");
+    system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+    let text = system.operate(&["rules", "deploy", "--undo", "--yes"]);
+    assert!(text.starts_with("the rules of generation 2:\n"), "{text}");
+    assert_eq!(in_force(&system), rules("two"));
+    // Rules that are broken by hand are no step.
+    fs::write(system.path("rules/next_workers.lua"), "function (").expect("written");
+    system.operate(&["rules", "deploy", "--undo", "--yes"]);
+    assert_eq!(in_force(&system), rules("two"));
 }
 
 #[test]

@@ -301,6 +301,76 @@ fn another_configuration_shows_as_not_reproducible() {
     assert!(text.contains("    #2: then an answer; now the error next_workers.lua:1: "), "{text}");
 }
 
+/// Both sides answer otherwise and alike: what the journal has tells.
+#[test]
+fn launches_and_joins_that_the_rules_of_then_would_not_want_any_more_are_not_reproducible() {
+    let rules = "function after_sleep(msg, config)
+  if msg.type == 'failure' then
+    return { NextWorker('awaken', {}, { delay = '10h' }) },
+      Join{ name = 'for ' .. config.extra.name, wait_for = { 'rotate_logs' }, launch = { NextWorker('keyless') } }
+  end
+  return { NextWorker('awaken', { config.extra.name }, { delay = '10h' }) }
+end";
+    let mut system = system().only_rules(rules).section("extra: {name: here}").start();
+    system.send("sleep", "success", "null");
+    system.send("sleep", "failure", "null");
+    let text = system.operate(&["rules", "replay", "--exit-code"]);
+    assert!(text.starts_with("2 of them were decided by these very rules"), "{text}");
+    "extra: {name: there}".clone_into(&mut system.more);
+    system.write_config();
+    let said = |text: &str| {
+        for line in [
+            "2 not reproducible: ",
+            "    #2: then awaken here (delay 10h); now awaken there (delay 10h)\n",
+            "    #4: then awaken (delay 10h), keyless, join for here for 1; now awaken (delay 10h), keyless, join for there for 1\n",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert!(!text.contains("nothing can differ"), "{text}");
+    };
+    said(&system.operate(&["rules", "replay"]));
+    std::fs::write(system.path("edited.lua"), format!("-- other\n{rules}")).expect("written");
+    let (status, text) = system.operation(&["rules", "replay", "--rules", "edited.lua", "--exit-code"]);
+    said(&text);
+    assert_eq!(status, Some(1), "{text}");
+}
+
+/// A launch that waits in a join, is parked with it, dropped, released or launched was wanted all the same.
+#[test]
+fn whatever_became_of_a_launch_it_is_reproducible() {
+    let rules = "function after_sleep(msg)
+  return { NextWorker('rotate_logs', {}, { delay = '10h' }) },
+    Join{ name = msg.payload, wait_for = { 'awaken', rotate_logs = 2 }, launch = { NextWorker('sleep', {}, { delay = '9h' }) }, timeout = '3h' }
+end
+function after_awaken() return { NextWorker('awaken', {}, { delay = '8h' }) } end
+function after_rotate_logs() return {} end";
+    let system = system().only_rules(rules).start();
+    let join = |name: &str| {
+        let joins: serde_json::Value =
+            serde_json::from_str(&system.operate(&["status", "--json"])).expect("JSON");
+        let all = joins["joins"].as_array().cloned().unwrap_or_default();
+        let found = all.iter().find(|join| join["name"] == name).cloned();
+        found.unwrap_or_else(|| panic!("{joins:#}"))["number"].to_string()
+    };
+    for (name, ending) in [("done", ""), ("released", "release"), ("dropped", "drop"), ("open", "")] {
+        assert_eq!(system.send("sleep", "success", name), "ack");
+        assert_eq!(system.send("awaken", "success", "null"), "ack");
+        match ending {
+            "" if name == "done" => {
+                system.send("rotate_logs", "success", "null");
+                system.send("rotate_logs", "success", "null");
+            }
+            "" => {}
+            ending => drop(system.operate(&[ending, &join(name)])),
+        }
+    }
+    // The join of the name that is open is parked by its like.
+    system.send("sleep", "success", "open");
+    let text = system.operate(&["rules", "replay"]);
+    assert!(text.starts_with("11 of them were decided by these very rules"), "{text}");
+    assert!(!text.contains("not reproducible"), "{text}");
+}
+
 #[test]
 fn what_cannot_be_used_is_said_with_status_2_and_a_journal_that_is_not_there_with_1() {
     let system = system().file("broken.lua", "function (").prepare();

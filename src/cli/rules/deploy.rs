@@ -95,7 +95,9 @@ fn deploy(args: &Args, config: &Config, done: &mut Done) -> anyhow::Result<bool>
         }
         Exchange::of_edited(&rule_set, edited, &loaded?)?
     } else {
-        let Some((generation, files)) = History::open(&config.journal.folder)?.rules_before()? else {
+        // Files that cannot be loaded were never in force.
+        let now = rule_set.load(None).map(|engine| engine.hash().to_owned()).unwrap_or_default();
+        let Some((generation, files)) = History::open(&config.journal.folder)?.rules_before(&now)? else {
             anyhow::bail!("the journal has no rules from before those in force");
         };
         say(&format!("the rules of generation {generation}:\n"));

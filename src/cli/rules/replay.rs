@@ -97,8 +97,12 @@ fn past(args: &Args, config: &Config, engine: &Engine) -> anyhow::Result<ExitCod
     let history = History::open(&config.journal.folder)?;
     let report = replay::replay(&history, config, engine, &options, &progress())?;
     let printed = if args.json { print::json(&report.document()) } else { print::text(&report.text()) };
-    let Summary { newly_fail, differ, .. } = report.summary;
-    Ok(if newly_fail > 0 || (args.exit_code && differ > 0) { ExitCode::FAILURE } else { printed })
+    let Summary { newly_fail, differ, not_reproducible, .. } = report.summary;
+    Ok(if newly_fail > 0 || (args.exit_code && differ + not_reproducible > 0) {
+        ExitCode::FAILURE
+    } else {
+        printed
+    })
 }
 
 /// From when on, unless it is said.

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use super::stream::RulesThen;
 use super::{load, prune, row};
-use crate::core::joins::Join;
-use crate::core::parked::Parked;
+use crate::core::joins::{Join, WaitingLaunch};
+use crate::core::parked::{Parked, ParkedWhat};
 use crate::core::run::Stage;
 use crate::core::{Number, Record, RuleFile, Run};
 
@@ -183,6 +183,35 @@ pub(super) fn joins_of(connection: &Connection, event: Number) -> rusqlite::Resu
         .collect()
 }
 
+/// The join that an event opened: its number is the next one that a join has.
+pub(super) fn join_opened_by(connection: &Connection, event: Number) -> rusqlite::Result<Option<Join>> {
+    let next: Option<Join> = connection
+        .prepare_cached("SELECT body FROM joins WHERE id > ?1 ORDER BY id LIMIT 1")?
+        .query_row([event.0.cast_signed()], load::body)
+        .optional()?;
+    Ok(next.filter(|join| join.opened_by == event))
+}
+
+/// Launches that a rule wanted and that became no run: they wait in a join, are parked, or were dropped from there.
+pub(super) fn never_let_go(connection: &Connection) -> rusqlite::Result<Vec<WaitingLaunch>> {
+    const JOINS: &str =
+        "SELECT joins.body FROM joins LEFT JOIN events ON number = closed_by WHERE closed_by IS NULL
+        OR CASE kind WHEN 'command' THEN detail ->> '$.command' END = 'drop'";
+    const PARKED: &str = "SELECT parked.body FROM parked LEFT JOIN events ON number = closed_by
+        WHERE parked.body ->> '$.what.launches' IS NOT NULL
+        AND (closed_by IS NULL OR CASE kind WHEN 'command' THEN detail ->> '$.command' END = 'drop')";
+    let mut launches = Vec::new();
+    for join in connection.prepare(JOINS)?.query_and_then([], load::body::<Join>)? {
+        launches.extend(join?.launches());
+    }
+    for parked in connection.prepare(PARKED)?.query_and_then([], load::body::<Parked>)? {
+        if let ParkedWhat::Launches { launches: waiting, .. } = parked?.what {
+            launches.extend(waiting);
+        }
+    }
+    Ok(launches)
+}
+
 /// What an event took up again or dropped.
 pub(super) fn unparked_by(connection: &Connection, event: Number) -> rusqlite::Result<Vec<Parked>> {
     connection
@@ -222,7 +251,7 @@ pub(super) fn run(connection: &Connection, id: Number) -> rusqlite::Result<Optio
 
 pub(super) fn runs_caused_by(connection: &Connection, event: Number) -> rusqlite::Result<Vec<Run>> {
     connection
-        .prepare("SELECT body FROM runs WHERE cause = ?1 ORDER BY id")?
+        .prepare_cached("SELECT body FROM runs WHERE cause = ?1 ORDER BY id")?
         .query_and_then([event.0.cast_signed()], load::body)?
         .collect()
 }

@@ -36,7 +36,7 @@ pub use find::{EventFilter, EventKind, Kept, RunFilter, RunState};
 pub use history::{Found, History, Open, RulesInForce};
 pub use load::Recovered;
 pub use lock::holder;
-pub use stream::{Called, Given, Past, RulesThen};
+pub use stream::{Called, Given, LedTo, Past, RulesThen};
 
 use crate::core::record::What;
 use crate::core::{Number, Record};

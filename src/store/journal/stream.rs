@@ -3,6 +3,7 @@
 //! One pass in the order of events, the checklist folded on the way. It never holds more than one event, and
 //! never copies the checklist.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use jiff::{Timestamp, ZonedDateTime};
@@ -10,9 +11,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{History, JournalError, find, fold, load, prune, row};
 use crate::core::checklist::Checklist;
+use crate::core::joins::Join;
 use crate::core::parked::{Parked, ParkedWhat};
-use crate::core::record::{MessageRecord, Outcome, Speaker, What};
-use crate::core::{Command, Number, Record, RuleFile};
+use crate::core::record::{MessageRecord, Speaker, What};
+use crate::core::{Command, NextWorker, Number, Record, RuleFile};
 use crate::message::Message;
 use crate::yaml::{self, Value};
 
@@ -45,8 +47,19 @@ pub struct Given {
 pub struct Past<'a> {
     connection: &'a Connection,
     file: &'a Path,
+    /// Launches that became no run, by the message whose rule wanted them.
+    never_let_go: HashMap<Number, Vec<NextWorker>>,
     /// The numbers of events from the first to the one behind the last that are read.
     pub numbers: std::ops::Range<u64>,
+}
+
+/// What a rule's answer to a message led to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LedTo {
+    /// What it wanted to be launched, at once or by the join that it opened, whatever became of it.
+    pub launches: Vec<NextWorker>,
+    /// The join that it opened, as it is now.
+    pub join: Option<Join>,
 }
 
 /// The rules of a generation.
@@ -66,6 +79,21 @@ impl Past<'_> {
     /// If the database cannot be read or is damaged.
     pub fn rules(&self, generation: u64) -> Result<Option<RulesThen>, JournalError> {
         find::rules_then(self.connection, generation).map_err(|error| wrap(self.file, error))
+    }
+
+    /// What the answer to a message led to.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read or is damaged.
+    pub fn led_to(&self, message: Number) -> Result<LedTo, JournalError> {
+        let failed = |error| wrap(self.file, error);
+        let runs = find::runs_caused_by(self.connection, message).map_err(failed)?;
+        let waiting = self.never_let_go.get(&message).into_iter().flatten().cloned();
+        Ok(LedTo {
+            launches: runs.into_iter().map(|run| run.worker).chain(waiting).collect(),
+            join: find::join_opened_by(self.connection, message).map_err(failed)?,
+        })
     }
 }
 
@@ -96,9 +124,14 @@ impl History {
         let first = number(since, 1)?;
         let behind = number(until, end)?.max(first);
         let (mut checklist, known_from) = begin(&moment, first).map_err(failed)?;
+        let mut never_let_go: HashMap<Number, Vec<NextWorker>> = HashMap::new();
+        for launch in find::never_let_go(&moment).map_err(failed)? {
+            never_let_go.entry(launch.cause).or_default().push(launch.worker);
+        }
         let past = Past {
             connection: &moment,
             file: &self.file,
+            never_let_go,
             numbers: first.cast_unsigned()..behind.cast_unsigned(),
         };
         let mut retries = Retries::default();
@@ -122,7 +155,7 @@ impl History {
                     fold::apply(&mut checklist, change, payload).map_err(failed)?;
                 }
             }
-            if let (Some(kept), Some(message)) = (kept.filter(|kept| reached_its_rule(kept)), said) {
+            if let (Some(kept), Some(message)) = (kept.filter(|kept| kept.outcome.reached_its_rule()), said) {
                 let given = if number.0 < known_from {
                     Err(REMOVED)
                 } else if kept.speaker == Speaker::Retry {
@@ -136,17 +169,16 @@ impl History {
         Ok(())
     }
 
-    /// The last generation of the rules that is not the one in force now and whose files were kept: its number and
-    /// its files, the main one first.
+    /// The last generation of the rules that has another hash than `now` and whose files were kept: its number and
+    /// its files, the main one first. `now` is that of the files, which may be newer than the last generation.
     ///
     /// # Errors
     ///
     /// If the database cannot be read or is damaged.
-    pub fn rules_before(&self) -> Result<Option<(u64, Vec<RuleFile>)>, JournalError> {
-        let last = "SELECT generation FROM rules WHERE hash <>
-            (SELECT hash FROM rules ORDER BY generation DESC LIMIT 1)
+    pub fn rules_before(&self, now: &str) -> Result<Option<(u64, Vec<RuleFile>)>, JournalError> {
+        let last = "SELECT generation FROM rules WHERE hash <> ?1
             AND hash IN (SELECT hash FROM rule_files) ORDER BY generation DESC LIMIT 1";
-        let found = self.connection.query_row(last, [], |row| row.get::<_, i64>(0)).optional();
+        let found = self.connection.query_row(last, [now], |row| row.get::<_, i64>(0)).optional();
         let Some(generation) = found.map_err(|error| wrap(&self.file, error))? else { return Ok(None) };
         let generation = generation.cast_unsigned();
         self.rule_files(generation).map(|files| Some((generation, files)))
@@ -172,10 +204,6 @@ fn begin(connection: &Connection, first: i64) -> rusqlite::Result<(Checklist, u6
 /// The outcomes of messages that reached their rule, as the database has them.
 const CALLED: &str =
     r#"outcome = '"ruled"' OR outcome LIKE '{"rule_failed"%' OR outcome LIKE '{"no_function"%'"#;
-
-fn reached_its_rule(message: &MessageRecord) -> bool {
-    matches!(message.outcome, Outcome::Ruled | Outcome::RuleFailed(_) | Outcome::NoFunction(_))
-}
 
 /// What retries were given: the time of the message that was parked, and the checklist that was asked for.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use super::functions::types_for_rules;
 use crate::config::Config;
 use crate::core::Number;
 use crate::core::checklist::Checklist;
-use crate::core::record::{Outcome, Speaker, What};
+use crate::core::record::{Speaker, What};
 use crate::message::Message;
 use crate::rules::key_text;
 use crate::store::History;
@@ -132,7 +132,7 @@ impl World {
             EventFilter { kind: Some(EventKind::Message), limit: Some(MESSAGES), ..EventFilter::default() };
         for record in history.events(&filter)? {
             let What::Message(decided) = record.what else { continue };
-            let Some(message) = decided.message.filter(|_| reached_a_rule(&decided.outcome)) else {
+            let Some(message) = decided.message.filter(|_| decided.outcome.is_for_a_rule()) else {
                 continue;
             };
             let worker = config.registry.workers.get(&message.source);
@@ -233,13 +233,6 @@ impl World {
             }
         }
         cases
-    }
-}
-
-fn reached_a_rule(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Ruled | Outcome::RuleFailed(_) | Outcome::NoFunction(_) | Outcome::TriedAgain(_) => true,
-        Outcome::Refused(_) | Outcome::Answered | Outcome::Cleared => false,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::rules::{Engine, LoadError, RuleSet};
 use crate::store::{History, JournalError};
 use crate::trial::check;
-use crate::trial::replay::{self, Options};
+use crate::trial::replay::{self, Options, Summary};
 use crate::trial::test::{self, TestError};
 
 /// Rules that are to be put in force.
@@ -44,20 +44,38 @@ const STEPS: &[Step] = &[check, tests, replay];
 
 /// Loads the rules and puts them through every step. Rules that cannot be loaded are put through none.
 pub fn gate(candidate: &Candidate<'_>) -> (Result<Engine, LoadError>, Vec<GateResult>) {
-    let loaded = RuleSet::of(candidate.config).load(Some(candidate.edited));
-    let (passed, text) = match &loaded {
-        Ok(engine) => {
+    let rule_set = RuleSet::of(candidate.config);
+    let loaded = rule_set.load(Some(candidate.edited));
+    let refused = match &loaded {
+        Ok(engine) => in_force(candidate.config, &rule_set)
+            .iter()
+            .find_map(|in_force| rule_set.lost(in_force, engine, candidate.edited)),
+        Err(error) => Some(error.clone()),
+    };
+    let text = match (&loaded, &refused) {
+        (Ok(engine), None) => {
             let count = engine.functions().len();
             let rules = if count == 1 { "rule" } else { "rules" };
-            (true, format!("{count} {rules} in {}", candidate.edited.display()))
+            format!("{count} {rules} in {}", candidate.edited.display())
         }
-        Err(error) => (false, error.to_string()),
+        (_, error) => error.as_ref().map(ToString::to_string).unwrap_or_default(),
     };
-    let mut results = vec![GateResult { name: "load", passed, text }];
+    let mut results = vec![GateResult { name: "load", passed: refused.is_none(), text }];
     if let Ok(engine) = &loaded {
         results.extend(STEPS.iter().map(|step| step(candidate, engine)));
     }
     (loaded, results)
+}
+
+/// The rules that a manager has, and those in the file: it may have refused them.
+fn in_force(config: &Config, rule_set: &RuleSet) -> Vec<Engine> {
+    let of_manager = || {
+        let history = History::open(&config.journal.folder).ok()?;
+        let generation = history.rules_in_force().ok()??.generation;
+        let files = history.rule_files(generation).ok().filter(|files| !files.is_empty())?;
+        Engine::of_files(&files, &rule_set.module, &rule_set.options).ok()
+    };
+    of_manager().into_iter().chain(rule_set.load(None)).collect()
 }
 
 /// What can be known to be wrong: no error may be found that the rules in force do not have.
@@ -93,6 +111,10 @@ fn tests(candidate: &Candidate<'_>, _engine: &Engine) -> GateResult {
     GateResult { name: "test", passed, text }
 }
 
+/// What a replay says that tells nothing.
+const NOTHING_COMPARED: &str =
+    "nothing could be compared, so the replay says nothing about what these rules would launch";
+
 /// The messages of the past: no rule may fail that did not.
 fn replay(candidate: &Candidate<'_>, engine: &Engine) -> GateResult {
     let options = Options {
@@ -103,7 +125,11 @@ fn replay(candidate: &Candidate<'_>, engine: &Engine) -> GateResult {
     let report = History::open(&candidate.config.journal.folder)
         .and_then(|history| replay::replay(&history, candidate.config, engine, &options, candidate.progress));
     let (passed, text) = match report {
-        Ok(report) => (report.summary.newly_fail == 0, report.text()),
+        Ok(report) => {
+            let Summary { messages, newly_fail, not_comparable, .. } = report.summary;
+            let nothing = if messages > 0 && messages == not_comparable { NOTHING_COMPARED } else { "" };
+            (newly_fail == 0, report.text() + nothing)
+        }
         Err(JournalError::None { .. }) => (true, "there is no journal yet, so nothing to replay".to_owned()),
         Err(error) => (false, error.to_string()),
     };

@@ -15,7 +15,7 @@ use super::replay::{Answered, Asked, Difference};
 use crate::broker::record::Exchange;
 use crate::config::Config;
 use crate::core::checklist::Checklist;
-use crate::core::record::{Outcome, What};
+use crate::core::record::What;
 use crate::core::{Effect, Ending, Event, Request, RequestId, RuleCall, Rules, RunId, State, decide};
 use crate::message::Message;
 use crate::rules::Engine;
@@ -115,7 +115,7 @@ impl Trial<'_> {
                 }
                 Effect::Journal(record) => {
                     if let What::Message(kept) = &record.what
-                        && !matches!(kept.outcome, Outcome::Refused(_) | Outcome::Answered | Outcome::Cleared)
+                        && kept.outcome.is_for_a_rule()
                     {
                         self.report.reported(&worker);
                     }

@@ -210,7 +210,7 @@ impl Difference {
 }
 
 /// The launches of one list that the other lacks, each counted as often as it is there.
-fn without(these: &[NextWorker], those: &[NextWorker]) -> Vec<NextWorker> {
+pub(super) fn without(these: &[NextWorker], those: &[NextWorker]) -> Vec<NextWorker> {
     let mut rest: Vec<&NextWorker> = those.iter().collect();
     let mut left = Vec::new();
     for launch in these {
@@ -231,7 +231,7 @@ fn reason(error: &str) -> &str {
     place.map_or(line, |(_, reason)| reason)
 }
 
-fn first_line(text: &str) -> &str {
+pub(super) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 

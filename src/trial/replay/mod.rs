@@ -1,12 +1,14 @@
 //! The messages of the past through other rules.
 //!
 //! Calls of rules are pure, so what the rules of then answered is had by calling them again with what they were
-//! given. The configuration is the one of now, for both. It reads the journal once, event by event, and never holds
+//! given. The configuration is the one of now, for both; so whether they still answer what they did is held against
+//! what the journal shows that came of it. It reads the journal once, event by event, and never holds
 //! more of it.
 
 mod baseline;
 mod difference;
 mod report;
+mod reproduced;
 
 use jiff::Timestamp;
 
@@ -17,6 +19,7 @@ use crate::core::record::Outcome;
 use crate::rules::{Engine, RuleSet};
 use crate::store::journal::{Called, Given, Past};
 use crate::store::{History, JournalError};
+use difference::first_line;
 pub use difference::{Answered, Asked, Difference, Join, label};
 pub use report::{Document, Report, Summary, grouped};
 
@@ -92,8 +95,8 @@ impl Replay<'_> {
                 Baseline::Rules(engine) => call(engine, self.config, called, given),
                 Baseline::OnTrial => {
                     let answer = call(self.on_trial, self.config, called, given);
-                    self.report.summary.same_rules += 1;
-                    self.check(number, recorded, &answer);
+                    let is_same = self.check(past, called, recorded, &answer)?;
+                    self.report.summary.same_rules += u64::from(is_same);
                     return Ok(());
                 }
                 Baseline::Gone(reason) => {
@@ -103,7 +106,9 @@ impl Replay<'_> {
                 }
             },
         };
-        self.check(number, recorded, &before);
+        if was_called || recorded.is_none() {
+            self.check(past, called, recorded, &before)?;
+        }
         let after = call(self.on_trial, self.config, called, given);
         if let Some(difference) = Difference::between(asked(called), &before, &after) {
             self.report.add(difference);
@@ -111,11 +116,26 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Whether the rules of then failed when they were called again if and only if they failed then.
-    fn check(&mut self, number: u64, recorded: Option<&str>, again: &Answered) {
-        if recorded.is_some() != again.error.is_some() {
-            self.report.cannot_reproduce(number, recorded, again.error.as_deref());
+    /// Whether the rules of then, called again, answer as they did.
+    fn check(
+        &mut self,
+        past: &Past<'_>,
+        called: &Called<'_>,
+        recorded: Option<&str>,
+        again: &Answered,
+    ) -> Result<bool, JournalError> {
+        let failed = |error: &str| format!("the error {}", first_line(error));
+        let mismatch = match (recorded, &again.error) {
+            (Some(_), Some(_)) => None,
+            (Some(then), None) => Some((failed(then), "an answer".to_owned())),
+            (None, Some(now)) => Some(("an answer".to_owned(), failed(now))),
+            (None, None) => reproduced::mismatch(&past.led_to(called.number)?, again, called.at),
+        };
+        let is_same = mismatch.is_none();
+        if let Some((then, now)) = mismatch {
+            self.report.cannot_reproduce(called.number.0, then, now);
         }
+        Ok(is_same)
     }
 
     /// Of a message without the rules of then it is known at least whether they failed.

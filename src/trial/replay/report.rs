@@ -56,10 +56,10 @@ pub struct Summary {
 #[derive(Debug, Clone, Serialize)]
 struct NotReproducible {
     number: u64,
-    /// Why its rule failed then; `None` if it answered.
-    then: Option<String>,
-    /// Why it fails now; `None` if it answers.
-    now: Option<String>,
+    /// What its rule answered then, for people.
+    then: String,
+    /// What it answers now.
+    now: String,
 }
 
 /// The JSON document.
@@ -93,11 +93,10 @@ impl Report {
     }
 
     /// Counts a message to which the rules of then answer now otherwise than they did.
-    pub fn cannot_reproduce(&mut self, number: u64, then: Option<&str>, now: Option<&str>) {
+    pub fn cannot_reproduce(&mut self, number: u64, then: String, now: String) {
         self.summary.not_reproducible += 1;
         if self.not_reproducible.len() < EXAMPLES {
-            let owned = |text: Option<&str>| text.map(str::to_owned);
-            self.not_reproducible.push(NotReproducible { number, then: owned(then), now: owned(now) });
+            self.not_reproducible.push(NotReproducible { number, then, now });
         }
     }
 
@@ -157,11 +156,7 @@ impl Report {
                  configuration another one by now?"
             );
             for NotReproducible { number, then, now } in &self.not_reproducible {
-                let said = |error: &Option<String>| {
-                    let line = error.as_deref().map(|error| error.lines().next().unwrap_or_default());
-                    line.map_or_else(|| "an answer".to_owned(), |line| format!("the error {line}"))
-                };
-                let _ = writeln!(text, "    #{number}: then {}; now {}", said(then), said(now));
+                let _ = writeln!(text, "    #{number}: then {then}; now {now}");
             }
         }
         let Summary { messages, differ, newly_fail, no_longer_fail, not_comparable, .. } = &self.summary;
