@@ -122,6 +122,19 @@ fn rooms_that_stand_below_do_not_look_up() {
     }
 }
 
+/// What rules would do is found out without a manager, and nothing is done on the way.
+#[test]
+fn trials_do_nothing() {
+    let not = ["crate::manager", "crate::perform", "crate::supervise", "crate::cli"];
+    let trial: Vec<_> = sources().into_iter().filter(|(path, _)| path.starts_with("trial")).collect();
+    assert!(!trial.is_empty(), "src/trial is another room by now");
+    for (path, text) in trial {
+        for import in imports(&text) {
+            assert!(!not.contains(&import.as_str()), "{} must not import {import}", path.display());
+        }
+    }
+}
+
 #[test]
 fn main_is_short_and_no_file_has_two_jobs() {
     for (path, text) in sources() {

@@ -3,6 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use nowcast::rules::{Options, RuleSet};
+use nowcast::trial::deploy::Exchange;
+
 use crate::journal::timeless;
 use crate::support::system::{System, system};
 
@@ -315,23 +318,69 @@ fn mode_and_symbolic_links_stay_and_the_file_in_force_is_no_edit() {
     assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".new")), "{left:?}");
 }
 
-/// Killed between any two steps, the main file is the old one or the new one.
+/// The main file became a folder, so it cannot be put back.
+#[test]
+fn what_cannot_be_put_back_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("trial")).expect("a folder");
+    for (name, text) in [
+        ("next_workers.lua", "local rivers = require('rivers')"),
+        ("rivers.lua", "return 1"),
+        ("trial/edited.lua", "local rivers = require('rivers') -- new"),
+        ("trial/rivers.lua", "return 2"),
+    ] {
+        fs::write(path(name), text).expect("written");
+    }
+    let rule_set = RuleSet {
+        config_file: path("nowcast.yaml"),
+        module: "next_workers".to_owned(),
+        options: Options::default(),
+        workers: Vec::new(),
+    };
+    let edited = path("trial/edited.lua");
+    let engine = rule_set.load(Some(&edited)).expect("rules");
+    let exchange = Exchange::of_edited(&rule_set, &edited, &engine).expect("an exchange");
+    exchange.swap().expect("exchanged");
+    fs::remove_file(path("next_workers.lua")).expect("removed");
+    fs::create_dir(path("next_workers.lua")).expect("a folder");
+    let text = exchange.put_back().expect_err("no file").to_string();
+    for part in
+        ["next_workers.lua: ", "could not be put back: ", "rivers.lua, ", "nowcast rules deploy --undo"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+/// Killed between any two steps, each file is the old one or the new one; done again, nothing is left over.
 #[cfg(feature = "failpoints")]
 #[test]
 fn killed_in_the_middle_every_file_is_whole() {
-    for point in ["deploy: before a file", "deploy: before a rename", "deploy: exchanged"] {
-        for count in [1, 2] {
-            let system = a_system();
-            fs::write(system.path("trial/rivers.lua"), "return { name = 'nile' }\n").expect("written");
-            let mut command = system.command(&["rules", "deploy", "trial/edited.lua", "--yes"]);
-            let on = if count == 1 { "return" } else { "1*off->return" };
-            command.env("FAILPOINTS", format!("{point}={on}"));
-            let output = command.output().expect("it runs");
-            let main = in_force(&system);
-            assert!(main == rules("one") || main == rules("two"), "{point} {count}: {main}\n{output:?}");
-            // Done again, it comes to its end.
-            system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
-            assert_eq!(in_force(&system), rules("two"));
-        }
+    use std::os::unix::process::ExitStatusExt;
+
+    let steps = [
+        ("deploy: before a file=return", "fraser", "one", 0),
+        ("deploy: before a file=1*off->return", "fraser", "one", 1),
+        ("deploy: before a rename=return", "fraser", "one", 2),
+        ("deploy: before a rename=1*off->return", "nile", "one", 1),
+        ("deploy: exchanged=return", "nile", "two", 0),
+    ];
+    for (point, river, arg, left) in steps {
+        let system = a_system();
+        fs::write(system.path("trial/rivers.lua"), "return { name = 'nile' }\n").expect("written");
+        let mut command = system.command(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+        let output = command.env("FAILPOINTS", point).output().expect("it runs");
+        assert_eq!(output.status.signal(), Some(9), "{point}: {output:?}");
+        assert_eq!(in_force(&system), rules(arg), "{point}");
+        let rivers = || fs::read_to_string(system.path("rules/rivers.lua")).expect("a module");
+        assert_eq!(rivers(), format!("return {{ name = '{river}' }}\n"), "{point}");
+        let names = || -> Vec<String> {
+            let entries = fs::read_dir(system.path("rules")).expect("the folder").flatten();
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(names().len(), 2 + left, "{point}: {:?}", names());
+        system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
+        assert_eq!((in_force(&system), rivers()), (rules("two"), "return { name = 'nile' }\n".to_owned()));
+        assert_eq!(names().len(), 2, "{point}: {:?}", names());
     }
 }

@@ -157,6 +157,43 @@ fn a_recording_begins_with_the_checklist_that_is_given() {
     assert!(text.contains("is no checklist"), "{text}");
 }
 
+/// A recording with those messages, so many seconds after its begin.
+fn recorded(system: &System, messages: &[(i64, &str)]) {
+    let begin: jiff::ZonedDateTime = "2026-03-14T05:15:03-07:00[America/Vancouver]".parse().expect("a time");
+    let lines: Vec<Vec<u8>> = (1..)
+        .zip(messages)
+        .map(|(number, (seconds, message))| {
+            let at = begin.checked_add(jiff::SignedDuration::from_secs(*seconds)).expect("a time");
+            let reply = b"{source: manager, type: ack, payload: null}".to_vec();
+            let request = message.as_bytes().to_vec();
+            Exchange { at, number, request, reply }.to_line().expect("a line")
+        })
+        .collect();
+    fs::write(system.path("recording.jsonl"), lines.concat()).expect("written");
+}
+
+#[test]
+fn what_was_sent_again_is_decided_once() {
+    let system = system().only_rules(RULES).prepare();
+    let message = "{source: sleep, type: success, payload: null, id: mine}";
+    let other = "{source: awaken, type: success, payload: null, id: mine}";
+    recorded(&system, &[(0, message), (1, other), (2, message)]);
+    let text = system.operate(&["rules", "replay", "--recording", "recording.jsonl"]);
+    assert!(text.contains("1 worker was launched by the rules as often as reported in"), "{text}");
+    assert!(text.contains("1 sent again, and decided once\n2 messages from "), "{text}");
+}
+
+/// The second run waits for the first, whose report was lost.
+#[test]
+fn a_run_that_never_reported_ends_at_its_time_limit() {
+    let section = "workers: {awaken: {max running: 1, timeout: 1m}}";
+    let system = system().only_rules(RULES).section(section).prepare();
+    let message = "{source: sleep, type: success, payload: null}";
+    recorded(&system, &[(0, message), (300, message)]);
+    let text = system.operate(&["rules", "replay", "--recording", "recording.jsonl"]);
+    assert!(text.contains("awaken was launched 2 times by the rules, and never reported"), "{text}");
+}
+
 #[test]
 fn a_broker_that_is_killed_leaves_a_recording_that_is_read_and_gone_on_with() {
     let mut system = system().start();

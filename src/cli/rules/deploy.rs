@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -136,14 +137,20 @@ fn put_in_force(config: &Config, exchange: &Exchange, done: &mut Done) -> anyhow
         "no manager runs; the rules are in force as soon as one is started".clone_into(&mut done.outcome);
         return Ok(true);
     }
-    match wait(folder, exchange.hash(), before, PATIENCE)? {
+    let taken = wait(folder, exchange.hash(), before, PATIENCE).context(
+        "the files are exchanged, but what the manager made of them cannot be read; nowcast status says what is in force, and \
+         nowcast rules deploy --undo brings the rules of before back",
+    )?;
+    match taken {
         Taken::InForce(generation) => {
             done.generation = Some(generation);
             done.outcome = format!("the rules are in force as generation {generation}");
             Ok(true)
         }
         Taken::Refused(reason) => {
-            exchange.put_back()?;
+            exchange.put_back().with_context(|| {
+                format!("the manager refused the rules:\n{reason}\nThe files of before are not back")
+            })?;
             done.deployed = false;
             done.outcome =
                 format!("the manager refused the rules, and the files of before were put back:\n{reason}");

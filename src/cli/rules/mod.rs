@@ -35,7 +35,7 @@ enum Command {
     Test(test::Args),
     /// Put the messages of the past through rules and show what would be launched otherwise
     Replay(replay::Args),
-    /// Put edited rules in force once they pass: they load, and no rule fails that did not
+    /// Put edited rules in force once they pass: they load, have no new errors, their tests pass, and no rule fails that did not
     Deploy(deploy::Args),
 }
 

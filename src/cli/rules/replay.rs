@@ -27,7 +27,7 @@ const BAR: &str = "replaying {wide_bar} {percent}%";
 const SOON: Duration = Duration::from_secs(1);
 
 const EXIT_STATUS: &str = "Exit status: 0 when the messages were replayed, also if some differ; 1 if a rule fails that did not, \
-                           with --exit-code if anything differs, or if journal or recording cannot be read; 2 if \
+                           with --exit-code if anything differs or is not reproducible, or if journal or recording cannot be read; 2 if \
                            configuration or rules cannot be used.";
 
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ pub(super) struct Args {
     /// Show each difference, also where many are alike
     #[arg(long)]
     all: bool,
-    /// Exit with status 1 if anything differs, not only if a rule fails that did not
+    /// Exit with status 1 if anything differs or is not reproducible, not only if a rule fails that did not
     #[arg(long)]
     exit_code: bool,
     /// Print JSON for programs

@@ -3,7 +3,7 @@
 //! One pass in the order of events, the checklist folded on the way. It never holds more than one event, and
 //! never copies the checklist.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 
 use jiff::{Timestamp, ZonedDateTime};
@@ -208,9 +208,18 @@ const CALLED: &str =
 /// What retries were given: the time of the message that was parked, and the checklist that was asked for.
 #[derive(Default)]
 struct Retries {
-    /// The command that is being read, and the parked messages of it that were found.
-    command: Number,
-    found: Vec<Number>,
+    /// The command whose messages are being read.
+    command: Option<Retry>,
+}
+
+/// A command, and the parked messages that it is about.
+struct Retry {
+    number: Number,
+    /// The one that was asked for; all without it.
+    asked: Option<Number>,
+    checklist_then: bool,
+    /// Those of which none of its messages was found yet, in their order; a command that is about all takes them in it.
+    parked: VecDeque<Parked>,
 }
 
 impl Retries {
@@ -222,17 +231,14 @@ impl Retries {
         checklist: &Checklist,
     ) -> rusqlite::Result<Result<Given, &'static str>> {
         const UNKNOWN: &str = "which parked message it decided again cannot be told any more";
-        let Some(record) = find::command_after(connection, number)? else { return Ok(Err(UNKNOWN)) };
-        let What::Command { command: Command::Retry { message: asked, checklist_then }, .. } = record.what
-        else {
-            return Ok(Err(UNKNOWN));
-        };
-        if self.command != record.number {
-            *self = Self { command: record.number, found: Vec::new() };
+        // The messages of a command stand before it, so it is the next one for each of them.
+        if self.command.as_ref().is_none_or(|command| command.number < number) {
+            self.command = Retry::after(connection, number)?;
         }
-        let Some(parked) = self.parked(connection, number, message, asked)? else { return Ok(Err(UNKNOWN)) };
+        let Some(command) = &mut self.command else { return Ok(Err(UNKNOWN)) };
+        let Some(parked) = command.take(message) else { return Ok(Err(UNKNOWN)) };
         // As the manager does: of all parked messages at once each is decided with the checklist of now.
-        let checklist = match asked.filter(|_| checklist_then) {
+        let checklist = match command.asked.filter(|_| command.checklist_then) {
             None => checklist.to_value(),
             // Its own payload is in what its rule saw.
             Some(asked) => match fold::before(connection, Number(asked.0 + 1))? {
@@ -242,27 +248,35 @@ impl Retries {
         };
         Ok(Ok(Given { checklist, now: parked.at }))
     }
+}
 
-    fn parked(
-        &mut self,
-        connection: &Connection,
-        number: Number,
-        message: &Message,
-        asked: Option<Number>,
-    ) -> rusqlite::Result<Option<Parked>> {
-        if let Some(asked) = asked {
-            return Ok(find::kept::<Parked>(connection, "parked", asked)?.map(|kept| kept.what));
+impl Retry {
+    /// The command of which an event is the first message.
+    fn after(connection: &Connection, first: Number) -> rusqlite::Result<Option<Self>> {
+        let Some(record) = find::command_after(connection, first)? else { return Ok(None) };
+        let What::Command { command: Command::Retry { message: asked, checklist_then }, .. } = record.what
+        else {
+            return Ok(None);
+        };
+        let parked = match asked {
+            Some(asked) => find::kept(connection, "parked", asked)?.map(|kept| kept.what).into_iter().collect(),
+            None => connection
+                .prepare_cached(
+                    "SELECT body FROM parked WHERE id < ?1 AND (closed_by IS NULL OR closed_by >= ?1) ORDER BY id",
+                )?
+                .query_and_then(params![first.0.cast_signed()], load::body)?
+                .collect::<rusqlite::Result<_>>()?,
+        };
+        Ok(Some(Self { number: record.number, asked, checklist_then, parked }))
+    }
+
+    /// The parked message that a message decided again. They come in one order, so it is near the front.
+    fn take(&mut self, message: &Message) -> Option<Parked> {
+        if self.asked.is_some() {
+            return self.parked.pop_front();
         }
-        let candidates: Vec<Parked> = connection
-            .prepare_cached(
-                "SELECT body FROM parked WHERE id < ?1 AND (closed_by IS NULL OR closed_by >= ?1) ORDER BY id",
-            )?
-            .query_and_then(params![number.0.cast_signed()], load::body)?
-            .collect::<rusqlite::Result<_>>()?;
-        let parked =
-            candidates.into_iter().find(|parked| !self.found.contains(&parked.id) && is_of(parked, message));
-        self.found.extend(parked.as_ref().map(|parked| parked.id));
-        Ok(parked)
+        let at = self.parked.iter().position(|parked| is_of(parked, message))?;
+        self.parked.remove(at)
     }
 }
 

@@ -3,11 +3,14 @@
 //! Each file is whole at any moment, the old one or the new one; the main file comes last. Whatever fails in the middle is
 //! put back as it was.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Component, Path, PathBuf};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use similar::TextDiff;
 
 use crate::core::RuleFile;
@@ -38,6 +41,21 @@ pub enum DeployError {
     /// The files are there, and are not the rules that were looked at.
     #[error("the files changed while they were exchanged, so those of before were put back")]
     Other,
+    /// A file cannot be written, and some are not those of before.
+    #[error(
+        "{}: {error}. Files of the new rules are in force now, and could not be put back: {}. When they can be written again, \
+         nowcast rules deploy --undo brings the rules of before back",
+        .file.display(),
+        .new.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    HalfDone {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+        /// Those that are not those of before.
+        new: Vec<PathBuf>,
+    },
     /// A file cannot be read or written.
     #[error("{}: {error}{}", .file.display(), if *.is_put_back { ". The files of before were put back" } else { "" })]
     File {
@@ -174,24 +192,27 @@ impl Exchange {
                 return Err(DeployError::Changed(path.clone()));
             }
         }
-        let failed = |path: &Path, is_put_back| {
-            let file = path.to_owned();
-            move |error| DeployError::File { file, error, is_put_back }
-        };
-        // All are written before the first is exchanged: that takes no time in which a manager could look.
+        // All are written before the first is exchanged, and the disk is waited for after the last: a manager that looks
+        // in between would see new modules beside the old main file.
         let mut written = Vec::new();
         for Replacement { path, new, .. } in &self.files {
             failpoint::pass("deploy: before a file");
-            written.push((path, Written::new(path, new).map_err(failed(path, false))?));
+            written.push((path, Written::new(path, new).map_err(|error| unreadable(path, error))?));
         }
-        for (done, (path, file)) in written.into_iter().enumerate() {
+        let mut folders = BTreeSet::new();
+        for (path, file) in written {
             failpoint::pass("deploy: before a rename");
+            folders.extend(Some(folder(&file.real).to_owned()));
             if let Err(error) = file.put() {
-                let is_put_back = done > 0 && self.put_back().is_ok();
-                return Err(failed(path, is_put_back)(error));
+                return Err(self.after_failure(path, error));
             }
         }
         failpoint::pass("deploy: exchanged");
+        for folder in folders {
+            if let Err(error) = sync(&folder) {
+                return Err(self.after_failure(&folder, error));
+            }
+        }
         let is_same = self.rule_set.load(None).is_ok_and(|engine| engine.hash() == self.hash);
         if is_same {
             return Ok(());
@@ -200,25 +221,50 @@ impl Exchange {
         Err(DeployError::Other)
     }
 
+    /// Puts back what was exchanged before something failed.
+    fn after_failure(&self, file: &Path, error: io::Error) -> DeployError {
+        let is_put_back = !self.new_files().is_empty();
+        match self.put_back() {
+            Ok(()) => DeployError::File { file: file.to_owned(), error, is_put_back },
+            Err(error) => error,
+        }
+    }
+
     /// Puts the files of before back, the main one first.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn put_back(&self) -> Result<(), DeployError> {
-        let failed =
-            |file: &Path, error| DeployError::File { file: file.to_owned(), error, is_put_back: false };
+        let failed = |file: &Path, error| DeployError::HalfDone {
+            file: file.to_owned(),
+            error,
+            new: self.new_files(),
+        };
+        let mut written = Vec::new();
         for Replacement { path, old, .. } in self.files.iter().rev() {
-            match old {
-                Some(old) => {
-                    Written::new(path, old).and_then(Written::put).map_err(|error| failed(path, error))?;
-                }
-                None => match fs::remove_file(path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(path, error)),
-                    _ => {}
-                },
+            let file = old.as_ref().map(|old| Written::new(path, old)).transpose();
+            written.push((path, file.map_err(|error| failed(path, error))?));
+        }
+        let mut folders = BTreeSet::new();
+        for (path, file) in written {
+            folders.extend(file.as_ref().map(|file| folder(&file.real).to_owned()));
+            let is_back = match file {
+                Some(file) => file.put(),
+                None => fs::remove_file(path),
+            };
+            match is_back {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(path, error)),
+                _ => {}
             }
         }
-        Ok(())
+        folders.into_iter().try_for_each(|folder| sync(&folder).map_err(|error| failed(&folder, error)))
+    }
+
+    /// The files that are not those of before.
+    #[must_use]
+    pub fn new_files(&self) -> Vec<PathBuf> {
+        let is_new = |file: &&Replacement| !read(&file.path).is_ok_and(|now| now == file.old);
+        self.files.iter().filter(is_new).map(|file| file.path.clone()).collect()
     }
 }
 
@@ -251,6 +297,7 @@ impl Written {
         };
         fs::create_dir_all(folder(&real))?;
         let name = real.file_name().unwrap_or_default().to_string_lossy();
+        remove_left(folder(&real), &name);
         let new = folder(&real).join(format!(".{name}.{}.new", std::process::id()));
         let before = fs::metadata(&real).ok();
         let mode = before.as_ref().map_or(MODE, |before| before.permissions().mode() & 0o7777);
@@ -268,10 +315,9 @@ impl Written {
         Ok(written)
     }
 
-    /// Puts it in its place.
+    /// Puts it in its place; the folder is still to be brought to the disk.
     fn put(self) -> io::Result<()> {
-        fs::rename(&self.new, &self.real)?;
-        File::open(folder(&self.real))?.sync_all()
+        fs::rename(&self.new, &self.real)
     }
 }
 
@@ -280,6 +326,27 @@ impl Drop for Written {
         // After the rename there is none.
         let _ = fs::remove_file(&self.new);
     }
+}
+
+/// Removes what a process that was killed left of a file. One that is at work keeps its own.
+fn remove_left(folder: &Path, name: &str) {
+    let process = |left: &str| {
+        let id = left.strip_prefix(&format!(".{name}."))?.strip_suffix(".new")?;
+        Pid::from_raw(id.parse().ok()?)
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if let Some(process) = entry.file_name().to_str().and_then(process)
+            && test_kill_process(process) == Err(Errno::SRCH)
+        {
+            // It stands in nobody's way.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Waits until the disk has the names in a folder.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// The folder that a file is in.

@@ -9,6 +9,9 @@ use crate::store::{History, JournalError};
 /// How often the journal is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long a refusal must stay: a manager looks at the files every second.
+const SECOND_LOOK: Duration = Duration::from_millis(2_500);
+
 /// The journal before the files were exchanged.
 #[derive(Debug, Clone, Copy)]
 pub struct Before {
@@ -49,24 +52,84 @@ impl Before {
 ///
 /// If the journal cannot be read.
 pub fn wait(folder: &Path, hash: &str, before: Before, patience: Duration) -> Result<Taken, JournalError> {
-    let end = Instant::now() + patience;
+    let look = || match History::open(folder) {
+        Ok(history) => history.rules_in_force(),
+        Err(JournalError::None { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let pause = || std::thread::sleep(LOOK);
+    wait_with(look, pause, &Patience { all: patience, after_refusal: SECOND_LOOK }, hash, before)
+}
+
+/// How long is waited.
+struct Patience {
+    all: Duration,
+    after_refusal: Duration,
+}
+
+/// A manager that looked while the files were exchanged may have refused what it saw of them; it looks again.
+fn wait_with(
+    mut look: impl FnMut() -> Result<Option<RulesInForce>, JournalError>,
+    pause: impl Fn(),
+    patience: &Patience,
+    hash: &str,
+    before: Before,
+) -> Result<Taken, JournalError> {
+    let mut end = Instant::now() + patience.all;
+    let mut is_refused = false;
     loop {
-        let rules = match History::open(folder) {
-            Ok(history) => history.rules_in_force()?,
-            Err(JournalError::None { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        if let Some(RulesInForce { generation, hash: of, refused, .. }) = rules {
+        let mut taken = Taken::NotYet;
+        if let Some(RulesInForce { generation, hash: of, refused, .. }) = look()? {
             match refused {
-                Some((event, reason)) if event.0 > before.last_event => return Ok(Taken::Refused(reason)),
+                Some((event, reason)) if event.0 > before.last_event => taken = Taken::Refused(reason),
                 None if of == hash => return Ok(Taken::InForce(generation)),
                 // Those of before; or an older refusal is still to be taken back.
                 _ => {}
             }
         }
-        if Instant::now() >= end {
-            return Ok(Taken::NotYet);
+        if matches!(taken, Taken::Refused(_)) && !is_refused {
+            is_refused = true;
+            end = Instant::now() + patience.after_refusal;
         }
-        std::thread::sleep(LOOK);
+        if Instant::now() >= end {
+            return Ok(taken);
+        }
+        pause();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Number;
+
+    const SOON: Patience = Patience { all: Duration::from_secs(60), after_refusal: Duration::from_secs(60) };
+    const NOW: Patience = Patience { all: Duration::from_secs(60), after_refusal: Duration::ZERO };
+
+    fn rules(generation: u64, hash: &str, refused: Option<u64>) -> RulesInForce {
+        RulesInForce {
+            generation,
+            hash: hash.to_owned(),
+            loaded_by: Number(1),
+            loaded_at: None,
+            refused: refused.map(|event| (Number(event), "half".to_owned())),
+        }
+    }
+
+    #[test]
+    fn a_refusal_in_the_middle_of_an_exchange_is_not_the_end() {
+        let mut looks = [rules(1, "old", None), rules(1, "old", Some(9)), rules(2, "new", None)].into_iter();
+        let taken = wait_with(|| Ok(looks.next()), || (), &SOON, "new", Before { last_event: 8 });
+        assert_eq!(taken.unwrap(), Taken::InForce(2));
+    }
+
+    #[test]
+    fn a_refusal_that_stays_is_one_and_an_older_one_is_none() {
+        let look = || Ok(Some(rules(1, "old", Some(9))));
+        let taken = wait_with(look, || (), &NOW, "new", Before { last_event: 8 });
+        assert_eq!(taken.unwrap(), Taken::Refused("half".to_owned()));
+        let never = Patience { all: Duration::ZERO, ..NOW };
+        let taken = wait_with(look, || (), &never, "new", Before { last_event: 9 });
+        assert_eq!(taken.unwrap(), Taken::NotYet);
     }
 }

@@ -1,15 +1,17 @@
 //! A broker's recording, decided by rules on trial.
 //!
 //! The messages go through the real core in their order, on a state of their own in which each launched worker ends
-//! when it has reported. Nothing is launched; what the rules would launch is held against who then reported.
+//! when it has reported, or at its time limit. Nothing is launched; what the rules would launch is held against who then reported.
 
 mod report;
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io::{self, BufRead};
 use std::sync::Arc;
 
 use jiff::{Timestamp, ZonedDateTime};
+use rustix::process::Signal;
 
 use super::replay::{Answered, Asked, Difference};
 use crate::broker::record::Exchange;
@@ -49,6 +51,9 @@ pub fn replay(
         state: State::new(Arc::new(config.clone()), Checklist::new(options.checklist.clone())),
         rules: Noting { rules: on_trial, last: RefCell::default() },
         looked_at: Timestamp::MIN,
+        next_due: None,
+        has_changed: true,
+        seen: HashSet::new(),
         report: Report::new(options.each),
     };
     let mut line = Vec::new();
@@ -85,6 +90,11 @@ struct Trial<'a> {
     rules: Noting<'a>,
     /// The moment up to which all that was due is done.
     looked_at: Timestamp,
+    /// When something becomes due next, unless what is open has changed since that was looked for.
+    next_due: Option<Timestamp>,
+    has_changed: bool,
+    /// The messages that had a sender's own name: with the source.
+    seen: HashSet<(String, String)>,
     report: Report,
 }
 
@@ -96,6 +106,13 @@ impl Trial<'_> {
         // A run that it names was one of the manager's that was recorded.
         let message = Message::decode(&exchange.request).map(|message| Message { run: None, ..message });
         let said = message.as_ref().ok().cloned();
+        if let Some(Message { source, id: Some(id), .. }) = &said
+            && !self.seen.insert((source.clone(), id.clone()))
+        {
+            // The manager answers it from its journal.
+            self.report.summary.repeated += 1;
+            return;
+        }
         let request = Request {
             request: RequestId(exchange.number),
             ticket: None,
@@ -108,6 +125,7 @@ impl Trial<'_> {
         let is_need = said.as_ref().is_some_and(|said| said.r#type == "need");
         let (worker, r#type) = said.map_or_else(Default::default, |said| (said.source, said.r#type));
         let asked = Asked { number, time: now, worker: &worker, r#type: &r#type };
+        let mut reported_for = None;
         for effect in &effects {
             match effect {
                 Effect::Reply { message, .. } => {
@@ -118,28 +136,35 @@ impl Trial<'_> {
                         && kept.outcome.is_for_a_rule()
                     {
                         self.report.reported(&worker);
+                        reported_for = kept.run;
                     }
                 }
                 _ => {}
             }
         }
-        self.note_launches(&effects);
+        self.follow(&effects, now);
         if let Some(answered) = self.rules.last.take() {
             let nothing = Answered { place: answered.place.clone(), ..Answered::default() };
             if let Some(answer) = Difference::between(asked, &nothing, &answered) {
                 self.report.answer(answer, shown.is_none_or(|shown| shown == worker));
             }
         }
-        self.end_reported(now);
+        // A worker that has reported ends, so that limits on how many run at once do not stand in the next one's way.
+        if let Some(run) = reported_for {
+            self.end(run, Ending::Status(0), now);
+        }
+        // Nobody takes them up again.
+        self.state.parked.clear();
     }
 
     /// Does what becomes due before a moment: launches that waited for their time, joins that are overdue.
     fn pass_time(&mut self, now: &ZonedDateTime) {
-        while let Some(due) = self.state.next_due(self.looked_at).filter(|due| *due <= now.timestamp()) {
+        while let Some(due) = self.next_due().filter(|due| *due <= now.timestamp()) {
             let at = due.max(self.looked_at);
             let moment = at.to_zoned_datetime(now.time_zone().clone());
             let effects = decide(&mut self.state, Event::Due, &self.rules, &moment);
-            self.note_launches(&effects);
+            self.follow(&effects, &moment);
+            self.has_changed = true;
             if at == self.looked_at {
                 // Whatever is due still was so before; it waits for something else than the time.
                 break;
@@ -149,22 +174,29 @@ impl Trial<'_> {
         self.looked_at = self.looked_at.max(now.timestamp());
     }
 
-    fn note_launches(&mut self, effects: &[Effect]) {
+    fn next_due(&mut self) -> Option<Timestamp> {
+        if std::mem::take(&mut self.has_changed) {
+            self.next_due = self.state.next_due(self.looked_at);
+        }
+        self.next_due
+    }
+
+    /// Takes in what effects do to runs: they are launched, and those that ran too long end.
+    fn follow(&mut self, effects: &[Effect], now: &ZonedDateTime) {
         for effect in effects {
-            if let Effect::Launch { worker, .. } = effect {
-                self.report.launched(worker.name());
+            match effect {
+                Effect::Launch { worker, .. } => self.report.launched(worker.name()),
+                Effect::EndRun(run) => self.end(*run, Ending::Killed(Signal::TERM.as_raw()), now),
+                Effect::Journal(record) => {
+                    self.has_changed |= record.changes.iter().any(|change| !change.is_of_checklist());
+                }
+                _ => {}
             }
         }
     }
 
-    /// A worker that has reported ends, so that limits on how many run at once do not stand in the next one's way.
-    fn end_reported(&mut self, now: &ZonedDateTime) {
-        let over: Vec<RunId> =
-            self.state.runs.running().filter(|run| run.report.is_some()).map(|run| run.id).collect();
-        for run in over {
-            let event = Event::RunEnded { run, ending: Ending::Status(0) };
-            let effects = decide(&mut self.state, event, &self.rules, now);
-            self.note_launches(&effects);
-        }
+    fn end(&mut self, run: RunId, ending: Ending, now: &ZonedDateTime) {
+        let effects = decide(&mut self.state, Event::RunEnded { run, ending }, &self.rules, now);
+        self.follow(&effects, now);
     }
 }

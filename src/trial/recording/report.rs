@@ -40,6 +40,8 @@ pub struct Summary {
     pub other_replies: u64,
     /// Workers that were not launched as often as they reported.
     pub other_launches: u64,
+    /// Messages that were sent again, which are decided once.
+    pub repeated: u64,
     /// Lines that could not be read.
     pub unreadable: u64,
 }
@@ -188,6 +190,10 @@ impl Report {
                 text,
                 "{time}  #{number}  {worker} {type}: the reply was {recorded}, and would be {now}{more}"
             );
+        }
+        if self.summary.repeated > 0 {
+            let count = grouped(self.summary.repeated);
+            let _ = writeln!(text, "{count} sent again, and decided once");
         }
         if self.summary.unreadable > 0 {
             let _ = writeln!(

@@ -186,16 +186,20 @@ impl Difference {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let zoned = |launch: &NextWorker| label(launch, &self.time);
+        let of_module = |launch: &NextWorker| label_as(&launch.module, launch, &self.time);
+        let (removed, added) = told_apart(&self.removed, &self.added, &[&zoned, &of_module, &in_full]);
         let mut lines: Vec<String> = Vec::new();
-        lines.extend(self.removed.iter().map(|launch| format!("- {}", zoned(launch))));
-        lines.extend(self.added.iter().map(|launch| format!("+ {}", zoned(launch))));
+        lines.extend(removed.iter().map(|launch| format!("- {launch}")));
+        lines.extend(added.iter().map(|launch| format!("+ {launch}")));
         if !self.reordered.is_empty() {
             let order: Vec<String> = self.reordered.iter().map(zoned).collect();
             lines.push(format!("~ the same launches in another order: {}", order.join(", ")));
         }
-        for (sign, join) in [('-', &self.join_removed), ('+', &self.join_added)] {
-            lines.extend(join.as_ref().map(|join| format!("{sign} join {}", join_label(join, &self.time))));
-        }
+        let zoned = |join: &Join| join_label(join, &self.time);
+        let (removed, added) =
+            told_apart(self.join_removed.as_slice(), self.join_added.as_slice(), &[&zoned, &in_full]);
+        lines.extend(removed.iter().map(|join| format!("- join {join}")));
+        lines.extend(added.iter().map(|join| format!("+ join {join}")));
         lines.extend(self.error_before.as_ref().map(|error| format!("- error: {}", first_line(error))));
         lines.extend(self.error_after.as_ref().map(|error| format!("! error: {}", first_line(error))));
         lines
@@ -207,6 +211,23 @@ impl Difference {
     pub fn shape(&self) -> String {
         format!("{} {}\n{}", self.worker, self.r#type, without_dates(&self.lines().join("\n")))
     }
+}
+
+/// What was and what is, in the first words that say no two of them alike; in the last ones if none do.
+fn told_apart<T>(before: &[T], after: &[T], words: &[&dyn Fn(&T) -> String]) -> (Vec<String>, Vec<String>) {
+    let mut told = (Vec::new(), Vec::new());
+    for words in words {
+        told = (before.iter().map(words).collect(), after.iter().map(words).collect());
+        if !told.0.iter().any(|line| told.1.contains(line)) {
+            break;
+        }
+    }
+    told
+}
+
+/// All of it, as the JSON document has it.
+fn in_full(what: &impl Serialize) -> String {
+    serde_json::to_string(what).unwrap_or_default()
 }
 
 /// The launches of one list that the other lacks, each counted as often as it is there.
@@ -257,9 +278,13 @@ fn without_dates(text: &str) -> String {
 /// A launch for people: its worker, arguments, host and options.
 #[must_use]
 pub fn label(launch: &NextWorker, zone: &ZonedDateTime) -> String {
+    label_as(launch.name(), launch, zone)
+}
+
+fn label_as(name: &str, launch: &NextWorker, zone: &ZonedDateTime) -> String {
     let args = &launch.args;
     let shown = shlex::try_join(args.iter().map(String::as_str)).unwrap_or_else(|_| args.join(" "));
-    let mut text = launch.name().to_owned();
+    let mut text = name.to_owned();
     if !shown.is_empty() {
         let _ = write!(text, " {shown}");
     }
@@ -329,6 +354,26 @@ mod tests {
         assert_eq!(lines(&before, &answered(&[("a", "1"), ("b", "2")])), ["- a 1"]);
         let other = answered(&[("b", "2"), ("a", "1"), ("a", "1")]);
         assert_eq!(lines(&before, &other), ["~ the same launches in another order: b 2, a 1, a 1"]);
+    }
+
+    #[test]
+    fn launches_that_look_alike_are_shown_in_full() {
+        let of = |module: &str, nanoseconds: i32| {
+            let delay = Some(jiff::SignedDuration::new(60, nanoseconds));
+            let options = LaunchOptions { delay, ..LaunchOptions::default() };
+            let launch = NextWorker { options, ..NextWorker::new(module, Vec::new()) };
+            let join = Join {
+                name: "j".to_owned(),
+                wait_for: Vec::new(),
+                launch: vec![launch.clone()],
+                timeout: None,
+            };
+            Answered { launches: vec![launch], join: Some(join), ..Answered::default() }
+        };
+        let shown = lines(&of("old.workers.a", 0), &of("new.workers.a", 0));
+        assert_eq!(shown[..2], ["- old.workers.a (delay 1m)", "+ new.workers.a (delay 1m)"]);
+        assert!(shown[2].starts_with("- join {") && shown[2].contains("old.workers.a"), "{shown:?}");
+        assert!(shown[3].starts_with("+ join {") && shown[3].contains("new.workers.a"), "{shown:?}");
     }
 
     #[test]
