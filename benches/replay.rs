@@ -58,7 +58,8 @@ fn main() {
         let report = replay(&history, &config, rules, &Options::default(), &|_, _| {}).expect("readable");
         print(what, report.summary.messages, start);
         assert!(report.summary.differ.abs_diff(differ) <= 1);
-        assert_eq!(report.summary.not_reproducible, 0);
+        // The journal that is measured has messages and no runs.
+        assert_eq!(report.summary.not_reproducible, report.summary.messages);
     }
 }
 
