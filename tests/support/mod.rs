@@ -1,8 +1,10 @@
 //! What the tests that start other programs share.
 
 // Each test file uses what it needs.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
+pub mod builder;
+pub mod ports;
 pub mod python;
 pub mod system;
 pub mod wait;

@@ -2,11 +2,9 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
 use std::time::Instant;
 
 use nowcast::message::Message;
@@ -14,119 +12,12 @@ use nowcast::yaml::{self, Value};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+pub use super::builder::{Builder, system};
+pub use super::ports::free_ports;
 use super::wait::{DEADLINE, wait_for};
 
 /// The binary under test.
 pub const NOWCAST: &str = env!("CARGO_BIN_EXE_nowcast");
-
-/// The workers that a test system knows, unless a test says otherwise.
-const WORKERS: &str = "
-    sleep: {checklist key: sleepyhead, success: sleep worker slept well, failure: sleep worker slept badly, crash: sleep worker crashed, need: sleep worker needs}
-    awaken: {checklist key: sleepyhead, success: awaken worker awoke, failure: awaken overslept, crash: awaken worker crashed}
-    clear_checklist: {success: cleared, failure: not cleared, crash: clear_checklist worker crashed, clear checklist: clear nowcast checklist}
-    rotate_logs: {checklist key: logs, success: log files rotated, failure: log file rotation failed, crash: rotate_logs worker crashed}
-    keyless: {success: it went well, crash: it crashed}
-";
-
-/// A system that is being described and not yet running.
-pub struct Builder {
-    folder: TempDir,
-    rules: String,
-    workers: String,
-    more: String,
-    python: String,
-    ports: Option<(u16, u16)>,
-    environment: Vec<(String, String)>,
-}
-
-/// Describes a system with rules that launch nothing.
-pub fn system() -> Builder {
-    Builder {
-        folder: tempfile::Builder::new().prefix("nowcast-").tempdir().expect("a temporary folder"),
-        rules: "function after_sleep() return {} end\nfunction after_awaken() return {} end\n\
-                function after_clear_checklist() return {} end\nfunction after_rotate_logs() return {} end\n\
-                function after_keyless() return {} end\n"
-            .to_owned(),
-        workers: WORKERS.to_owned(),
-        more: String::new(),
-        python: "/usr/bin/python3".to_owned(),
-        ports: None,
-        environment: Vec::new(),
-    }
-}
-
-impl Builder {
-    /// Rules that stand behind the default ones and so replace them.
-    pub fn rules(mut self, lua: &str) -> Self {
-        self.rules.push_str(lua);
-        self
-    }
-
-    /// Only these rules.
-    pub fn only_rules(mut self, lua: &str) -> Self {
-        lua.clone_into(&mut self.rules);
-        self
-    }
-
-    /// More workers for the message registry, as YAML with four spaces in front.
-    pub fn worker(mut self, yaml: &str) -> Self {
-        let _ = writeln!(self.workers, "    {yaml}");
-        self
-    }
-
-    /// More sections at the top level.
-    pub fn section(mut self, yaml: &str) -> Self {
-        let _ = writeln!(self.more, "{yaml}");
-        self
-    }
-
-    /// The Python that runs workers.
-    pub fn python(mut self, python: &Path) -> Self {
-        self.python = python.display().to_string();
-        self
-    }
-
-    /// An environment variable for the daemons and what they launch.
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// A file in the system's folder.
-    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
-        let path = self.folder.path().join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        fs::write(path, content).expect("a file");
-        self
-    }
-
-    /// Writes configuration and rules, and starts nothing.
-    pub fn prepare(self) -> System {
-        let (manager_port, workers_port) = self.ports.unwrap_or_else(free_ports);
-        let system = System {
-            folder: self.folder,
-            manager_port,
-            workers_port,
-            workers: self.workers,
-            more: self.more,
-            python: self.python,
-            environment: self.environment,
-            daemons: Vec::new(),
-            context: zmq::Context::new(),
-        };
-        system.write_config();
-        system.write_rules(&self.rules);
-        system
-    }
-
-    /// Starts broker and manager and waits until they are ready.
-    pub fn start(self) -> System {
-        let mut system = self.prepare();
-        system.start_broker();
-        system.start_manager(&[]);
-        system
-    }
-}
 
 /// A system in its folder. Its daemons end with it.
 pub struct System {
@@ -142,6 +33,28 @@ pub struct System {
 }
 
 impl System {
+    /// One that is written down by [`Builder`](super::builder::Builder) and not yet running.
+    pub(super) fn described(
+        folder: TempDir,
+        (manager_port, workers_port): (u16, u16),
+        workers: String,
+        more: String,
+        python: String,
+        environment: Vec<(String, String)>,
+    ) -> Self {
+        Self {
+            folder,
+            manager_port,
+            workers_port,
+            workers,
+            more,
+            python,
+            environment,
+            daemons: Vec::new(),
+            context: zmq::Context::new(),
+        }
+    }
+
     /// A path in the system's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -431,25 +344,4 @@ pub fn pid(number: u32) -> Pid {
 
 fn quoted(text: &str) -> String {
     format!("{text:?}")
-}
-
-/// Two ports that nobody uses, picked by the kernel. No other test gets them while this process lives: what the
-/// kernel gave once and nobody has bound yet, it gives again.
-pub fn free_ports() -> (u16, u16) {
-    (free_port(), free_port())
-}
-
-fn free_port() -> u16 {
-    static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
-    let folder = std::env::temp_dir().join("nowcast-test-ports");
-    fs::create_dir_all(&folder).expect("a folder for the ports' locks");
-    loop {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
-        let lock = File::create(folder.join(port.to_string())).expect("a lock file");
-        if lock.try_lock().is_ok() {
-            HELD.lock().expect("nobody panics with it").push(lock);
-            return port;
-        }
-    }
 }
