@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::error::LoadError;
 use super::limits::Options;
 use super::locate::locate;
-use super::source::Sources;
+use super::source::{RuleText, Sources};
 use crate::config::Config;
 use crate::core::{RuleCall, RuleError, Rules};
 use crate::message::Message;
@@ -59,9 +59,28 @@ impl RuleSet {
     }
 
     fn load_with(&self, edited: Option<&Path>, options: &Options) -> Result<Engine, LoadError> {
+        Engine::from_sources(Rc::new(self.sources(edited)?), &self.module, options)
+    }
+
+    fn sources(&self, edited: Option<&Path>) -> Result<Sources, LoadError> {
         let place = self.place()?;
-        let sources = edited.map_or_else(|| Sources::new(&place), |edited| Sources::edited(edited, &place));
-        Engine::from_sources(Rc::new(sources), &self.module, options)
+        Ok(edited.map_or_else(|| Sources::new(&place), |edited| Sources::edited(edited, &place)))
+    }
+
+    /// The text of the rules file, or of a module that it requires, whether it can be used or not.
+    ///
+    /// # Errors
+    /// There is no such file, or it is no text.
+    pub fn text(&self, edited: Option<&Path>, module: Option<&str>) -> Result<RuleText, LoadError> {
+        let sources = self.sources(edited)?;
+        let path = match module {
+            None => sources.main().to_owned(),
+            Some(name) => sources
+                .module(name)
+                .map_err(|reason| LoadError::new(sources.main().to_owned(), None, reason))?,
+        };
+        let text = sources.text(&path)?;
+        Ok(RuleText { chunk: sources.chunk_name(&path), path, text })
     }
 
     /// Where the rules are.

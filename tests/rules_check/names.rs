@@ -136,16 +136,68 @@ fn the_exit_status_tells_how_it_is() {
     assert_eq!(check(&warned, &[]).0, 0);
     assert_eq!(check(&warned, &["--strict"]).0, 1);
     warned.write_rules("function after_sleep(\nreturn return");
-    let (status, text) = check(&warned, &[]);
-    assert_eq!(status, 2);
-    assert!(text.contains("the rules cannot be used:\nrules/next_workers.lua:2: "), "{text}");
-    assert!(text.contains("   2 | return return"), "{text}");
-    warned.write_rules("require('helpers')");
-    std::fs::write(warned.path("rules/helpers.lua"), "x = = 1").expect("written");
-    let (status, text) = check(&warned, &[]);
-    assert_eq!(status, 2);
-    assert!(text.contains("helpers.lua:1: ") && text.contains("   1 | x = = 1"), "{text}");
+    assert_eq!(check(&warned, &[]).0, 1);
     assert_eq!(check(&warned, &["nowhere.yaml"]).0, 2);
+    assert_eq!(check(&warned, &["--rules", "nowhere.lua"]).0, 2);
+    std::fs::remove_file(warned.path("rules/next_workers.lua")).expect("removed");
+    let (status, text) = check(&warned, &[]);
+    assert_eq!(status, 2, "{text}");
+    assert!(text.starts_with("the rules cannot be used:\n"), "{text}");
+}
+
+#[test]
+fn syntax_errors_of_all_files_are_pointed_at() {
+    let rules = "local a, b = require('good'), require(\"bad\")\n-- require('unused')\nfunction after_sleep(msg)\n  return { worker('x') }}\nend\n";
+    let system = with_rules(rules)
+        .file("rules/good.lua", "return require 'worse'")
+        .file("rules/bad.lua", "x = = 1")
+        .file("rules/unused.lua", "x = = 1")
+        .file("rules/worse.lua", "return { 'open }")
+        .prepare();
+    let (status, text) = check(&system, &[]);
+    let expected = r"error: 'end' expected (to close 'function' at line 3) near '}'
+ --> rules/next_workers.lua:4:25
+4 |   return { worker('x') }}
+  |                         ^
+  = a manager refuses these rules and keeps those in force
+
+error: syntax error near `=`: expected values to set to
+ --> rules/bad.lua:1:3
+1 | x = = 1
+  |   ^
+
+error: syntax error: unclosed string
+ --> rules/worse.lua:1:10
+1 | return { 'open }
+  |          ^^^^^^^
+
+0 rules, 14 message types, no calls: 3 errors, 0 warnings
+";
+    assert_eq!((status, text.as_str()), (1, expected));
+    let output = system.command(&["rules", "check", "--json"]).output().expect("it runs");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let first = &report["problems"][0];
+    assert_eq!(
+        (&first["kind"], &first["line"], &first["column"]),
+        (&"cannot be loaded".into(), &4.into(), &25.into())
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn rules_that_fail_while_they_are_loaded_are_shown_with_their_line() {
+    let system = with_rules("local a = 1\nlocal b = requir('helpers')\n").prepare();
+    let (status, text) = check(&system, &[]);
+    let expected = r"error: attempt to call a nil value (global 'requir')
+ --> rules/next_workers.lua:2:11
+2 | local b = requir('helpers')
+  |           ^^^^^^
+  = did you mean `require`?
+  = a manager refuses these rules and keeps those in force
+
+0 rules, 14 message types, no calls: 1 error, 0 warnings
+";
+    assert_eq!((status, text.as_str()), (1, expected));
 }
 
 #[test]

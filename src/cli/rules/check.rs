@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use super::Which;
-use crate::cli::print;
-use crate::trial::check::check;
+use crate::cli::{USAGE, operate, print};
+use crate::rules::RuleSet;
+use crate::trial::check;
 
-/// The exit status is 1 if there are errors, and 2 if the rules cannot be loaded at all.
+/// The exit status is 1 if there are errors, and 2 if the configuration cannot be used or there are no rules.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -23,11 +24,20 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let (config, engine) = match args.which.load() {
-        Ok(loaded) => loaded,
+    let config = match operate::load(&args.which.config.file) {
+        Ok(config) => config,
         Err(status) => return status,
     };
-    let report = check(&config, &engine, !args.no_run);
+    let (set, edited) = (RuleSet::of(&config), args.which.rules.as_deref());
+    let report = match set.load(edited) {
+        Ok(engine) => check::check(&config, &engine, !args.no_run),
+        // Without a file there is nothing to check; a file that is no text has a line to show.
+        Err(error) if error.line.is_none() && set.text(edited, None).is_err() => {
+            print::complain(&format!("the rules cannot be used:\n{error}"));
+            return ExitCode::from(USAGE);
+        }
+        Err(error) => check::unloadable(&config, edited, &error),
+    };
     let printed = if args.json { print::json(&report) } else { print::text(&report.to_text()) };
     let is_refused = report.has_errors() || args.strict && !report.problems.is_empty();
     if is_refused { ExitCode::FAILURE } else { printed }

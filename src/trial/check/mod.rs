@@ -10,16 +10,18 @@ mod outcomes;
 mod places;
 mod problem;
 mod scope;
+mod syntax;
 pub(in crate::trial) mod trace;
 
 use std::fmt::Write;
+use std::path::Path;
 
 use jiff::ZonedDateTime;
 pub use problem::{Problem, Severity};
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::rules::Engine;
+use crate::rules::{Engine, LoadError, RuleSet};
 use cases::World;
 use outcomes::Outcomes;
 use places::Places;
@@ -113,12 +115,8 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> Report {
     let mut problems = names::problems(engine, &places);
     problems.extend(functions::missing(config, engine, &places));
     problems.extend(functions::of_nobody(config, engine, &places));
-    let workers = &config.registry.workers;
-    let scope = Scope {
-        rules: engine.functions().len(),
-        message_types: workers.values().map(|worker| functions::types_for_rules(worker).count()).sum(),
-        ..Scope::default()
-    };
+    let scope =
+        Scope { rules: engine.functions().len(), message_types: message_types(config), ..Scope::default() };
     if !run {
         return Report { problems, scope };
     }
@@ -135,6 +133,17 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> Report {
     let recorded_messages = world.recorded_messages();
     let scope = Scope { calls: Some(traced.calls), is_cut: traced.is_cut, recorded_messages, ..scope };
     Report { problems, scope }
+}
+
+/// Tells what is wrong with rules that cannot be loaded for this reason: all their files are read.
+#[must_use]
+pub fn unloadable(config: &Config, edited: Option<&Path>, error: &LoadError) -> Report {
+    let problems = syntax::problems(&RuleSet::of(config), edited, error);
+    Report { problems, scope: Scope { message_types: message_types(config), ..Scope::default() } }
+}
+
+fn message_types(config: &Config) -> usize {
+    config.registry.workers.values().map(|worker| functions::types_for_rules(worker).count()).sum()
 }
 
 /// What the text alone tells of rules that are in force: names that are not there, registered workers without

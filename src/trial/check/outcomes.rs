@@ -188,7 +188,7 @@ impl<'a> Outcomes<'a> {
 }
 
 /// The name that Lua speaks of: `attempt to call a nil value (field 'foo')`.
-fn quoted_name(text: &str) -> Option<&str> {
+pub(super) fn quoted_name(text: &str) -> Option<&str> {
     let (before, rest) = text.split_once(" '")?;
     let is_name = ["(field", "(global", "(local", "(method", "(upvalue", "(constant"]
         .iter()

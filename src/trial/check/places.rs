@@ -17,6 +17,11 @@ impl Places {
         Self { texts: engine.texts(), main: engine.path().to_owned() }
     }
 
+    /// The places in these texts.
+    pub(super) fn of(texts: Vec<RuleText>, main: PathBuf) -> Self {
+        Self { texts, main }
+    }
+
     fn text_of(&self, chunk: &str) -> Option<&RuleText> {
         self.texts.iter().find(|text| text.chunk == chunk)
     }
@@ -50,7 +55,7 @@ impl Places {
         problem.line = Some(line);
         problem.source = line.checked_sub(1).and_then(|line| text.text.lines().nth(line)).map(str::to_owned);
         if let (Some(source), Some(word)) = (&problem.source, word)
-            && let Some(at) = source.find(word)
+            && let Some(at) = find_word(source, word)
         {
             problem.column = Some(source[..at].chars().count() + 1);
             problem.width = word.chars().count();
@@ -73,8 +78,31 @@ impl Places {
     }
 }
 
+/// Where a word stands in a line, and not as a part of another one.
+fn find_word(line: &str, word: &str) -> Option<usize> {
+    let is_part = |sign: char| sign.is_alphanumeric() || sign == '_';
+    let mut places = line.match_indices(word).map(|(at, _)| at);
+    places.find(|at| {
+        let before = line[..*at].chars().next_back();
+        let after = line[at + word.len()..].chars().next();
+        !before.into_iter().chain(after).any(is_part)
+    })
+}
+
 /// The file and line of a place as Lua writes it, `next_workers.lua:12`.
 pub(super) fn parse(place: &str) -> Option<(&str, usize)> {
     let (chunk, line) = place.rsplit_once(':')?;
     Some((chunk, line.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_no_part_of_another() {
+        assert_eq!(find_word("worker_on(work) -- work", "work"), Some(10));
+        assert_eq!(find_word("é.x = x_y", "x"), Some(3));
+        assert_eq!(find_word("awaken", "wake"), None);
+    }
 }

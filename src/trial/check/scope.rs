@@ -49,8 +49,16 @@ pub(super) struct Globals {
 /// # Errors
 /// Why it could not be read.
 pub(super) fn globals(text: &str) -> Result<Globals, String> {
+    with_room(text, of_text)?
+}
+
+/// Reads a text on a stack that is large enough for it.
+///
+/// # Errors
+/// There is no such stack, or the parser gave up.
+pub(super) fn with_room<T: Send>(text: &str, read: fn(&str) -> T) -> Result<T, String> {
     if operators(text) < FEW_OPERATORS {
-        return of_text(text);
+        return Ok(read(text));
     }
     // The parser, and the end of its tree, go as deep as the text does.
     let stack = STACK + text.len().saturating_mul(STACK_PER_BYTE);
@@ -58,9 +66,9 @@ pub(super) fn globals(text: &str) -> Result<Globals, String> {
         let reader = thread::Builder::new()
             .name("rules check".to_owned())
             .stack_size(stack)
-            .spawn_scoped(scope, || of_text(text))
+            .spawn_scoped(scope, || read(text))
             .map_err(|error| format!("no thread to read it with: {error}"))?;
-        reader.join().map_err(|_| "the parser gave up".to_owned())?
+        reader.join().map_err(|_| "the parser gave up".to_owned())
     })
 }
 
