@@ -42,6 +42,29 @@ what follows clear_checklist (success, failure, crash) is not known: its rule fa
 }
 
 #[test]
+fn the_part_around_a_worker_is_what_leads_there_and_what_follows() {
+    let rules = format!(
+        "function after_sleep() return {{ worker('awaken'), worker('rotate_logs') }} end\n\
+         function after_awaken() return {{ worker('keyless') }} end\n{OTHERS}\
+         function after_keyless() return {{}}, Join{{ name = 'both', wait_for = {{ 'awaken' }} }} end\n"
+    );
+    let system = with_rules(&rules).prepare();
+    let expected = "sleep\n  awaken  after success, failure, crash\n    keyless  after success, failure, crash  in join both\n\
+                    join both: keyless opens it; it waits for awaken\n";
+    assert_eq!(graph(&system, &["--worker", "awaken"]), expected);
+    assert_eq!(graph(&system, &["--worker", "clear_checklist"]), "clear_checklist\n");
+    let svg = dot(&graph(&system, &["--worker", "awaken", "--format", "dot"]));
+    assert!(!svg.contains("rotate_logs") && svg.contains(">keyless<"), "{svg}");
+    let output = system.command(&["rules", "graph", "--worker", "awakn"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        said,
+        "no worker \"awakn\" is registered or launched by these rules; did you mean \"awaken\"?\n"
+    );
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn the_history_counts() {
     let rules = format!(
         "function after_sleep(msg)\n  if msg.payload and msg.payload.n == 1 then return {{ worker('keyless') }} end\n  return {{}}\nend\n\

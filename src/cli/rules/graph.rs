@@ -6,8 +6,9 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 
 use super::Which;
-use crate::cli::{print, times};
-use crate::trial::graph::graph;
+use crate::cli::{USAGE, print, times};
+use crate::rules::did_you_mean;
+use crate::trial::graph::{Graph, graph};
 
 /// The rules are called with everything that may come to them, and the journal is asked what happened.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,9 @@ pub(super) struct Args {
     /// Count what happened not longer ago than that: 2d, 06:00, 2026-03-14
     #[arg(long, value_parser = times::since, default_value = "30d")]
     since: Timestamp,
+    /// Only what leads to a worker and what follows from it
+    #[arg(long, value_name = "WORKER")]
+    worker: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,9 +46,19 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let graph = match graph(&config, &engine, Some(args.since)) {
         Ok(graph) => graph,
         Err(error) => {
-            eprintln!("{}", print::clean(&error.to_string()));
+            print::complain(&error.to_string());
             return ExitCode::FAILURE;
         }
+    };
+    let graph = match &args.worker {
+        None => graph,
+        Some(worker) => match around(graph, worker) {
+            Ok(graph) => graph,
+            Err(text) => {
+                print::complain(&text);
+                return ExitCode::from(USAGE);
+            }
+        },
     };
     match args.format {
         Format::Text => print::text(&graph.to_text()),
@@ -52,4 +66,13 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Format::Mermaid => print::text(&graph.to_mermaid()),
         Format::Json => print::json(&graph),
     }
+}
+
+/// The part around a worker, or what to say of one that is nowhere.
+fn around(graph: Graph, worker: &str) -> Result<Graph, String> {
+    let names: Vec<String> = graph.workers.iter().map(|node| node.name.clone()).collect();
+    graph.around(worker).ok_or_else(|| {
+        let hint = did_you_mean(worker, names.iter().map(String::as_str)).unwrap_or_default();
+        format!("no worker {worker:?} is registered or launched by these rules{hint}")
+    })
 }

@@ -7,7 +7,7 @@ mod gather;
 mod mermaid;
 mod text;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 
 pub use gather::{GraphError, graph};
@@ -80,6 +80,40 @@ pub struct JoinNode {
     pub wait_for: Vec<String>,
     /// The workers that it waits for.
     pub workers: Vec<String>,
+}
+
+impl Graph {
+    /// The part that leads to a worker and that follows from it; `None` if there is no such worker.
+    #[must_use]
+    pub fn around(mut self, worker: &str) -> Option<Self> {
+        let worker = self.workers.iter().find(|node| node.name == worker)?.name.clone();
+        let before = reached(&worker, |name| {
+            self.edges.iter().filter(|edge| edge.to == *name).map(|edge| &edge.from).collect()
+        });
+        let behind = reached(&worker, |name| {
+            self.edges.iter().filter(|edge| edge.from == *name).map(|edge| &edge.to).collect()
+        });
+        self.edges.retain(|edge| before.contains(&edge.to) || behind.contains(&edge.from));
+        let is_in = |name: &String| before.contains(name) || behind.contains(name);
+        self.workers.retain(|node| is_in(&node.name));
+        self.unknown.retain(|unknown| is_in(&unknown.worker));
+        let edges = &self.edges;
+        self.joins.retain(|join| {
+            join.workers.contains(&worker) || edges.iter().any(|edge| edge.joins.contains(&join.name))
+        });
+        Some(self)
+    }
+}
+
+/// A worker and all that can be come to from it.
+fn reached<'a>(worker: &str, next: impl Fn(&str) -> Vec<&'a String>) -> IndexSet<String> {
+    let mut reached = IndexSet::from([worker.to_owned()]);
+    let mut at = 0;
+    while let Some(name) = reached.get_index(at).cloned() {
+        reached.extend(next(&name).into_iter().cloned());
+        at += 1;
+    }
+    reached
 }
 
 impl Edge {
