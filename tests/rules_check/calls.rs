@@ -164,3 +164,85 @@ fn the_number_of_calls_is_bounded() {
     assert!(text.ends_with(closing), "{text}");
     assert_eq!(status, 0);
 }
+
+#[test]
+fn a_join_that_waits_for_itself_is_found() {
+    let rules = r#"
+function after_sleep()
+  return { worker("awaken") }, Join{ name = "all", wait_for = { "awaken", "keyless", rotate_logs = "success" }, launch = { worker("rotate_logs") } }
+end
+function after_awaken() return { worker("keyless") } end
+function after_keyless() return {} end
+function after_rotate_logs() return {} end
+function after_clear_checklist() return {}, { "clear_checklist" } end
+"#;
+    let (status, text) = check(&with_rules(rules).prepare(), &[]);
+    let expected = r"warning: the join `all` waits for `keyless`, which is launched only when that join is complete
+ --> rules/next_workers.lua:2
+2 | function after_sleep()
+  = it is launched after awaken (success, failure, crash), which counts in the join, so that the launch waits there
+  = launch it before the join is opened, or by a message that the join does not wait for
+  = after sleep (success)
+
+warning: the join `all` waits for `rotate_logs`, which is launched only when that join is complete
+ --> rules/next_workers.lua:2
+2 | function after_sleep()
+  = it is launched by the join itself
+  = launch it before the join is opened, or by a message that the join does not wait for
+  = after sleep (success)
+
+5 rules, 14 message types, 28 calls, 0 recorded messages: 0 errors, 2 warnings
+";
+    assert_eq!((status, text.as_str()), (0, expected));
+    let scheduled = "scheduled workers:\n  - nowcast.workers.rotate_logs: {every: day, at: '05:15'}\n  - keyless: {every: day, at: '05:15'}\n";
+    let (_, text) = check(&with_rules(rules).section(scheduled).prepare(), &[]);
+    assert!(text.ends_with(": 0 errors, 0 warnings\n"), "{text}");
+}
+
+#[test]
+fn options_that_come_to_nothing_are_found() {
+    let rules = format!(
+        r#"function after_sleep()
+  return {{ worker("awaken", {{}}, {{ retry_delay = "5m" }}), worker("keyless", {{}}, {{ retry_delay = "5m" }}),
+    NextWorker("awaken", {{}}, {{ at = "2999-01-01 05:15" }}), NextWorker("awaken", {{}}, {{ at = "1999-01-01 05:15", retry_delay = 1, retries = 1 }}) }}
+end
+function after_awaken() return {{}} end
+{OTHERS}"#
+    )
+    .replace(r#"worker("awaken", {}, "#, r#"NextWorker("awaken", {}, "#)
+    .replace(r#"worker("keyless", {}, "#, r#"NextWorker("keyless", {}, "#);
+    let system = with_rules(&rules).section("workers: {keyless: {command: ['true'], retries: 2}}");
+    let (status, text) = check(&system.prepare(), &[]);
+    let unused = "warning: `awaken` has a `retry_delay` and no `retries`: it is never launched again\n --> rules/next_workers.lua:2:";
+    assert!(text.contains(unused), "{text}");
+    assert!(text.contains("warning: `awaken` is to be launched at 2999-"), "{text}");
+    assert!(text.ends_with(": 0 errors, 2 warnings\n"), "{text}");
+    assert_eq!(status, 0);
+}
+
+#[test]
+fn what_fails_whatever_comes_is_an_error_without_a_system() {
+    let rules = format!(
+        r#"function after_sleep() local missing return missing() end
+function after_awaken() return {{ NextWorker("sleep", {{}}, {{ hots = "x" }}) }} end
+{OTHERS}"#
+    );
+    let (status, text) = check(&with_rules(&rules).prepare(), &[]);
+    assert!(text.contains("error: attempt to call a nil value (local 'missing')\n"), "{text}");
+    assert!(text.contains("there is no option \"hots\"; did you mean \"host\"?"), "{text}");
+    assert!(text.ends_with(": 2 errors, 0 warnings\n"), "{text}");
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn a_failure_without_payload_is_what_will_come() {
+    let rules = format!(
+        "function after_sleep(msg)\n  local time = msg.payload.time\n  return {{}}\nend\nfunction after_awaken() return {{}} end\n{OTHERS}"
+    );
+    let system = with_rules(&rules).file("checklist.yaml", "logs: {file: a.log}\n");
+    let (status, text) = check(&system.prepare(), &[]);
+    assert!(text.contains("error: attempt to index a nil value (field 'payload')\n"), "{text}");
+    assert!(text.contains("= it fails with no payload and the checklist of now\n"), "{text}");
+    assert!(text.ends_with(": 1 error, 0 warnings\n"), "{text}");
+    assert_eq!(status, 1);
+}

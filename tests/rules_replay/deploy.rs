@@ -43,7 +43,7 @@ load: passed
     5 rules in trial/edited.lua
 
 check: passed
-    5 rules, 14 message types, 57 calls, 1 recorded message: 0 errors, 0 warnings
+    5 rules, 14 message types, 29 calls, 1 recorded message: 0 errors, 0 warnings
 
 test: passed
     the rules have no tests

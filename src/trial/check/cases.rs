@@ -38,7 +38,7 @@ struct Recorded {
 /// What the running system has, as far as cases are made of it.
 #[derive(Debug)]
 pub(in crate::trial) struct World {
-    /// The checklist of now; `None` if there is neither journal nor checklist file.
+    /// The checklist of now; `None` if it is empty, or there is neither journal nor checklist file.
     live: Option<Map>,
     recorded: HashMap<(String, String), Vec<Recorded>>,
     now: ZonedDateTime,
@@ -75,10 +75,14 @@ pub(in crate::trial) struct Case {
 }
 
 impl Case {
-    /// Whether the system really has all of this.
+    /// Whether the system really has all of this, or will: workers that fail send no payload.
     pub(in crate::trial) fn is_real(&self) -> bool {
-        matches!(self.payload_of, PayloadOf::Recorded(_))
-            && matches!(self.checklist_of, ChecklistOf::Recorded | ChecklistOf::Now)
+        let is_failure = ["failure", "crash"].iter().any(|failed| self.message.r#type.starts_with(failed));
+        let is_payload_real = match self.payload_of {
+            PayloadOf::Recorded(_) => true,
+            PayloadOf::Nobody => self.message.payload.is_null() && is_failure,
+        };
+        is_payload_real && matches!(self.checklist_of, ChecklistOf::Recorded | ChecklistOf::Now)
     }
 
     /// How it is told.
@@ -110,7 +114,9 @@ impl World {
         let mut world = Self { live: None, recorded: HashMap::new(), now, unreadable: Vec::new() };
         match live::checklist_if_any(config) {
             Ok(checklist) => {
-                world.live = checklist.map(|checklist| checklist.as_map().cloned().unwrap_or_default());
+                // An empty one is a case anyway, and one in which not much is expected to go well.
+                let checklist = checklist.and_then(|checklist| checklist.as_map().cloned());
+                world.live = checklist.filter(|checklist| !checklist.is_empty());
             }
             Err(error) => world.unreadable.push(error.to_string()),
         }
@@ -209,7 +215,7 @@ impl World {
         keys_read: &[String],
     ) -> Vec<Case> {
         let newest = || self.recorded(worker, r#type).iter().find_map(|recorded| recorded.before.as_ref());
-        let Some(base) = self.live.as_ref().filter(|live| !live.is_empty()).or_else(newest) else {
+        let Some(base) = self.live.as_ref().or_else(newest) else {
             return Vec::new();
         };
         let mut paths: Vec<Vec<Value>> = Vec::new();

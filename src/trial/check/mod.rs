@@ -4,6 +4,7 @@
 //! come to them. It launches nothing and writes nothing.
 
 pub(in crate::trial) mod cases;
+mod circles;
 mod functions;
 mod names;
 mod outcomes;

@@ -1,8 +1,10 @@
 //! What calls of rules come to, as problems: rules that fail, and answers that cannot be followed.
 
 use indexmap::IndexMap;
+use jiff::SignedDuration;
 
 use super::cases::Case;
+use super::circles::Circles;
 use super::functions::{ANSWERED_BY_THE_MANAGER, types_for_rules};
 use super::places::{self, Places};
 use super::problem::{Problem, Severity};
@@ -11,21 +13,26 @@ use crate::core::next_worker::LOCALHOST;
 use crate::core::{JoinRequest, NextWorker, RuleAnswer, RuleCall, RuleError, Wanted};
 use crate::rules::closest;
 
+/// A launch further ahead is a mistake; spans of time that are longer are refused by the engine.
+const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 3_653);
+
 /// Gathers problems, each place and text once.
 pub(super) struct Outcomes<'a> {
     config: &'a Config,
     places: &'a Places,
     found: IndexMap<(String, String), Problem>,
+    circles: Circles,
 }
 
 impl<'a> Outcomes<'a> {
     pub(super) fn new(config: &'a Config, places: &'a Places) -> Self {
-        Self { config, places, found: IndexMap::new() }
+        Self { config, places, found: IndexMap::new(), circles: Circles::default() }
     }
 
     /// The problems in the order of the files.
     pub(super) fn problems(self) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = self.found.into_values().collect();
+        let circles = self.circles.problems(self.config, self.places);
+        let mut problems: Vec<Problem> = self.found.into_values().chain(circles).collect();
         let texts = &self.places.texts;
         problems.sort_by_key(|problem| {
             (texts.iter().position(|text| text.path == problem.file), problem.line, problem.column)
@@ -40,8 +47,8 @@ impl<'a> Outcomes<'a> {
             // Told by the text alone.
             Err(RuleError::NoFunction { .. }) => {}
             Err(RuleError::Failed(text)) => {
-                let severity =
-                    if case.is_real() || was_stopped { Severity::Error } else { Severity::Warning };
+                let is_error = case.is_real() || was_stopped || is_of_the_rule(text);
+                let severity = if is_error { Severity::Error } else { Severity::Warning };
                 self.failure(severity, case, call, text);
             }
         }
@@ -94,10 +101,12 @@ impl<'a> Outcomes<'a> {
         let of_join = answer.join.iter().flat_map(|join| &join.launch);
         for worker in answer.next_workers.iter().chain(of_join) {
             self.launch(case, call, worker);
+            self.options(case, call, worker);
         }
         if let Some(join) = &answer.join {
             self.join(case, call, join);
         }
+        self.circles.take(&case.message, call, answer);
     }
 
     fn at_place(
@@ -137,6 +146,32 @@ impl<'a> Outcomes<'a> {
                 None => "add it under `run: enabled hosts:`".to_owned(),
             });
             problem.notes.push(by);
+            self.put(&what, problem);
+        }
+    }
+
+    /// Options that come to nothing.
+    fn options(&mut self, case: &Case, call: &RuleCall, worker: &NextWorker) {
+        let place = worker.place.as_deref().or(call.place.as_deref());
+        let (name, options) = (worker.name(), &worker.options);
+        let configured = self.config.workers.get(name).and_then(|worker| worker.retries);
+        let mut found: Vec<(&str, String, &str)> = Vec::new();
+        if options.retry_delay.is_some() && options.retries.or(configured).unwrap_or(0) == 0 {
+            let what = format!("`{name}` has a `retry_delay` and no `retries`: it is never launched again");
+            found.push(("retry_delay", what, "add `retries = 3`, or leave `retry_delay` out"));
+        }
+        let latest = case.now.timestamp().checked_add(MOST_AHEAD).ok();
+        if let Some(at) = options.at
+            && latest.is_some_and(|latest| at > latest)
+        {
+            let what = format!("`{name}` is to be launched at {at}, more than ten years ahead");
+            found.push(("at", what, "look at the year"));
+        }
+        for (option, what, note) in found {
+            let kind = (Severity::Warning, "option without effect");
+            let mut problem = self.at_place(kind, place, option, what.clone());
+            problem.notes.push(note.to_owned());
+            problem.notes.push(format!("after {} ({})", case.message.source, case.message.r#type));
             self.put(&what, problem);
         }
     }
@@ -185,6 +220,15 @@ impl<'a> Outcomes<'a> {
         };
         Some((what, note))
     }
+}
+
+/// Whether an error is the rule's own, whatever it is called with: data holds no functions, and options are not named by it.
+/// A method may be missing because a value is of another kind than it will be.
+fn is_of_the_rule(text: &str) -> bool {
+    let first = text.lines().next().unwrap_or_default();
+    first.contains("attempt to call a nil value") && !first.contains("(method '")
+        || first.contains(": there is no option ")
+        || first.contains("Join: there is no key ")
 }
 
 /// The name that Lua speaks of: `attempt to call a nil value (field 'foo')`.

@@ -1,6 +1,7 @@
 //! Rules called with all cases, one after the other, within bounds.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::cases::{Case, World};
 use super::functions::types_for_rules;
@@ -10,6 +11,8 @@ use crate::rules::Engine;
 
 /// The most calls.
 pub(in crate::trial) const MOST_CALLS: usize = 20_000;
+/// The longest time for all calls together; a call that has begun is ended by its own limits.
+const MOST_TIME: Duration = Duration::from_secs(60);
 
 /// How far a trace came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,6 +29,7 @@ pub(in crate::trial) fn trace(
     world: &World,
     mut tell: impl FnMut(&Case, &RuleCall),
 ) -> Traced {
+    let begun = Instant::now();
     let mut traced = Traced::default();
     let mut stopped = BTreeSet::new();
     let has_function =
@@ -36,7 +40,7 @@ pub(in crate::trial) fn trace(
             if stopped.contains(worker) {
                 return;
             }
-            if traced.calls == MOST_CALLS {
+            if traced.calls == MOST_CALLS || begun.elapsed() > MOST_TIME {
                 traced.is_cut = true;
                 return;
             }

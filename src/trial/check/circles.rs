@@ -1,0 +1,155 @@
+//! Joins that wait for a worker which only launches that wait in the same join would start.
+//!
+//! It judges what rules were seen to answer. A worker that somebody starts by hand, or a schedule, is none of its business.
+
+use indexmap::IndexMap;
+
+use super::functions::types_for_rules;
+use super::places::{self, Places};
+use super::problem::{Problem, Severity};
+use crate::config::Config;
+use crate::core::{RuleAnswer, RuleCall, Wanted};
+use crate::message::Message;
+use crate::yaml::Value;
+
+/// Where a launch comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum By {
+    /// The rule of this worker's messages of this type.
+    Message { worker: String, r#type: String },
+    /// The join of this name, once it is complete.
+    Join(String),
+}
+
+/// A join that a rule opened.
+#[derive(Debug)]
+struct Opened {
+    name: String,
+    wait_for: Vec<Wanted>,
+    /// The message that opened it.
+    worker: String,
+    r#type: String,
+    /// Where its rule is.
+    place: Option<String>,
+}
+
+/// All launches and joins that were seen.
+#[derive(Debug, Default)]
+pub(super) struct Circles {
+    launches: Vec<(String, By)>,
+    opened: Vec<Opened>,
+}
+
+impl Circles {
+    /// Takes what a rule answered.
+    pub(super) fn take(&mut self, message: &Message, call: &RuleCall, answer: &RuleAnswer) {
+        let (worker, r#type) = (&message.source, &message.r#type);
+        for launched in &answer.next_workers {
+            self.launched(launched.name(), By::Message { worker: worker.clone(), r#type: r#type.clone() });
+        }
+        let Some(join) = &answer.join else { return };
+        let name = join.name.clone().unwrap_or_else(|| worker.clone());
+        for launched in &join.launch {
+            self.launched(launched.name(), By::Join(name.clone()));
+        }
+        let is_known = |opened: &Opened| {
+            (&opened.name, &opened.wait_for, &opened.worker, &opened.r#type)
+                == (&name, &join.wait_for, worker, r#type)
+        };
+        if !self.opened.iter().any(is_known) {
+            self.opened.push(Opened {
+                name,
+                wait_for: join.wait_for.clone(),
+                worker: worker.clone(),
+                r#type: r#type.clone(),
+                place: call.place.clone(),
+            });
+        }
+    }
+
+    fn launched(&mut self, worker: &str, by: By) {
+        let launch = (worker.to_owned(), by);
+        if !self.launches.contains(&launch) {
+            self.launches.push(launch);
+        }
+    }
+
+    /// The joins that wait for themselves, each with a text that is the same for the same problem.
+    pub(super) fn problems(&self, config: &Config, places: &Places) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = Vec::new();
+        for opened in &self.opened {
+            for wanted in &opened.wait_for {
+                let Some(by) = self.in_circle(opened, wanted, config) else { continue };
+                let what = format!(
+                    "the join `{}` waits for `{}`, which is launched only when that join is complete",
+                    opened.name, wanted.worker
+                );
+                if problems.iter().any(|problem| problem.what == what) {
+                    continue;
+                }
+                let kind = (Severity::Warning, "join waits for itself");
+                let mut problem = match opened.place.as_deref().and_then(places::parse) {
+                    Some(place) => places.at(kind, place, None, what),
+                    None => places.whole(kind.0, kind.1, what),
+                };
+                problem.notes.push(format!("it is launched {by}"));
+                let note =
+                    "launch it before the join is opened, or by a message that the join does not wait for";
+                problem.notes.push(note.to_owned());
+                problem.notes.push(format!("after {} ({})", opened.worker, opened.r#type));
+                problems.push(problem);
+            }
+        }
+        problems
+    }
+
+    /// How what a join waits for is launched, if that is in the join only.
+    fn in_circle(&self, opened: &Opened, wanted: &Wanted, config: &Config) -> Option<String> {
+        let is_by_its_opener = wanted.count == 1 && matches(wanted, &opened.worker, &opened.r#type);
+        let worker = config.registry.workers.get(&wanted.worker)?;
+        if is_by_its_opener
+            || is_scheduled(config, &wanted.worker)
+            || types_for_rules(worker).next().is_none()
+        {
+            return None;
+        }
+        let mut launches = self.launches.iter().filter(|(launched, _)| *launched == wanted.worker).peekable();
+        launches.peek()?;
+        let mut is_by_join = false;
+        let mut types: IndexMap<&str, Vec<&str>> = IndexMap::new();
+        for (_, by) in launches {
+            match by {
+                By::Join(name) if *name == opened.name => is_by_join = true,
+                // A message that counts in a join leaves its launches there.
+                By::Message { worker, r#type }
+                    if opened.wait_for.iter().any(|wanted| matches(wanted, worker, r#type)) =>
+                {
+                    types.entry(worker).or_default().push(r#type);
+                }
+                _ => return None,
+            }
+        }
+        let by_join = is_by_join.then(|| "by the join itself".to_owned());
+        let by_messages = types.iter().map(|(worker, types)| {
+            let types = types.join(", ");
+            format!("after {worker} ({types}), which counts in the join, so that the launch waits there")
+        });
+        Some(by_join.into_iter().chain(by_messages).collect::<Vec<_>>().join("; "))
+    }
+}
+
+fn matches(wanted: &Wanted, worker: &str, r#type: &str) -> bool {
+    wanted.worker == worker && wanted.r#type.as_deref().is_none_or(|wanted| wanted == r#type)
+}
+
+/// Whether a schedule launches a worker.
+fn is_scheduled(config: &Config, worker: &str) -> bool {
+    let scheduled = config.value.as_map().and_then(|map| map.get(&Value::from("scheduled workers")));
+    let Some(Value::List(items)) = scheduled else { return false };
+    items
+        .iter()
+        .filter_map(Value::as_map)
+        .flat_map(|item| item.keys())
+        .filter_map(Value::as_str)
+        .any(|module| module.rsplit('.').next() == Some(worker))
+}
