@@ -29,12 +29,20 @@ pub fn receive(socket: &Socket) -> zmq::Result<Option<Frames>> {
 /// When the socket is broken, or (`EHOSTUNREACH`, of a ROUTER that must know its peer) when the peer
 /// is not connected.
 pub fn send<F: AsRef<[u8]>>(socket: &Socket, frames: &[F]) -> zmq::Result<bool> {
-    for (number, frame) in frames.iter().enumerate() {
+    let send = |number: usize| {
         let more = if number + 1 < frames.len() { SNDMORE } else { 0 };
-        match retry(|| socket.send(frame.as_ref(), DONTWAIT | more)) {
-            // A later frame is refused too when the peer goes away in the middle: ZeroMQ then takes
-            // the earlier ones back, and nothing of the message was sent.
-            Err(zmq::Error::EAGAIN) => return Ok(false),
+        retry(|| socket.send(frames[number].as_ref(), DONTWAIT | more))
+    };
+    for number in 0..frames.len() {
+        match send(number) {
+            Err(zmq::Error::EAGAIN) => {
+                if number > 0 {
+                    // The peer went away in the middle. ZeroMQ has taken the earlier frames back, and drops what it
+                    // is given up to the next last frame: that must be this message's, or the next message is lost.
+                    (number + 1..frames.len()).try_for_each(send)?;
+                }
+                return Ok(false);
+            }
             result => result?,
         }
     }
@@ -59,5 +67,82 @@ pub fn retry<T>(mut call: impl FnMut() -> zmq::Result<T>) -> zmq::Result<T> {
             Err(zmq::Error::EINTR) => {}
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::time::{Duration, Instant};
+
+    use zmq::{Context, PollEvents, SocketEvent, SocketType};
+
+    use super::*;
+    use crate::net::Monitor;
+
+    /// A frame that does something when it is sent.
+    struct Frame<'a>(&'a str, Option<&'a dyn Fn()>);
+
+    impl AsRef<[u8]> for Frame<'_> {
+        fn as_ref(&self) -> &[u8] {
+            if let Some(act) = self.1 {
+                act();
+            }
+            self.0.as_bytes()
+        }
+    }
+
+    fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !is_so() {
+            assert!(Instant::now() < end, "waited in vain for {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_peer_that_goes_away_in_the_middle_of_a_message_costs_only_that_message() {
+        let context = Context::new();
+        let socket = context.socket(SocketType::DEALER).expect("a socket");
+        let monitor =
+            Monitor::start(&context, &socket, "test", &[SocketEvent::DISCONNECTED]).expect("a monitor");
+        socket.bind("tcp://127.0.0.1:*").expect("a port");
+        let endpoint = socket.get_last_endpoint().expect("an address").expect("text");
+        let can = |what| socket.get_events().expect("events").contains(what);
+        let comes = || {
+            let peer = context.socket(SocketType::DEALER).expect("a socket");
+            peer.connect(&endpoint).expect("a connection");
+            wait_until("a peer", || can(PollEvents::POLLOUT));
+            peer
+        };
+
+        // Whether the message is refused, or taken and dropped, is a matter of luck.
+        loop {
+            let first = Cell::new(Some(comes()));
+            let goes = || {
+                let Some(peer) = first.take() else { return };
+                // What has not been read yet keeps the connection's end from being noticed at once.
+                peer.send("unread", 0).expect("sent");
+                wait_until("a message", || can(PollEvents::POLLIN));
+                drop(peer);
+                wait_until("its end", || monitor.next().expect("an event").is_some());
+            };
+            // At one of these the socket notices.
+            let looks = || _ = can(PollEvents::POLLIN);
+            let rest = (0..1_000).map(|_| Frame("rest", Some(&looks)));
+            let frames: Vec<_> =
+                [Frame("first", None), Frame("second", Some(&goes))].into_iter().chain(rest).collect();
+            let is_sent = send(&socket, &frames).expect("no error");
+            assert!(receive(&socket).expect("no error").is_some());
+            wait_until("nobody", || !can(PollEvents::POLLOUT));
+            if !is_sent {
+                break;
+            }
+        }
+
+        let second = comes();
+        assert_eq!(send(&socket, &["next", "message"]), Ok(true));
+        second.set_rcvtimeo(30_000).expect("a time-out");
+        assert_eq!(second.recv_multipart(0), Ok(vec![b"next".to_vec(), b"message".to_vec()]));
     }
 }
