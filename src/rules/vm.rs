@@ -34,7 +34,7 @@ const API: &str = include_str!("lua/api.lua");
 const ENVIRONMENT: &str = include_str!("lua/environment.lua");
 
 /// Bytes of garbage that are worth collecting.
-const GARBAGE: usize = 4 << 20;
+const GARBAGE: usize = 1 << 20;
 
 /// A virtual machine that holds the rules.
 pub(super) struct Vm {
@@ -44,8 +44,6 @@ pub(super) struct Vm {
     shared: Table,
     /// What the rules see as their globals, which they cannot write once loaded.
     environment: Table,
-    /// What the rules defined.
-    globals: Table,
     /// Runs the rules' files and then a function of theirs.
     call_rule: Function,
     /// The bytes that the machine may use before its garbage is collected, between two calls.
@@ -91,7 +89,11 @@ impl Vm {
             .map_err(|error| vm.error(&error))
             .and_then(|chunk| vm.run_files(chunk).map_err(|error| vm.error(&error)));
         match loaded {
-            Ok(_) => Ok(vm),
+            Ok(_) => {
+                // Weak tables would show when garbage is collected, so none is while a rule runs.
+                vm.lua.gc_stop();
+                Ok(vm)
+            }
             Err(error) => Err(load_error(sources, &error)),
         }
     }
@@ -138,8 +140,7 @@ impl Vm {
         libraries.raw_set("utf8", raw.raw_get::<Table>("utf8")?)?;
         libraries.raw_set("os", api::os(&lua, &host)?)?;
         let functions: Table = own(API)?.call((&shared, &raw, &base))?;
-        let (environment, globals) =
-            own(ENVIRONMENT)?.call::<(Table, Table)>((&shared, &raw, base, libraries, functions))?;
+        let environment: Table = own(ENVIRONMENT)?.call((&shared, &raw, base, libraries, functions))?;
         shared.raw_set("read_module", read_module(&lua, &environment, &shared, sources)?)?;
         shared.raw_set("with_its_environment", with_its_environment(&lua, &environment, sources)?)?;
         // Nobody reaches this table, but what is not there cannot be reached at all.
@@ -150,7 +151,6 @@ impl Vm {
             host,
             shared,
             environment,
-            globals,
             call_rule,
             collects_at: Cell::new(GARBAGE),
             thread: Cell::new(None),
@@ -170,7 +170,7 @@ impl Vm {
         let chunk = self.lua.load(text).set_name(format!("={}", error::OWN_CHUNK));
         let chunk = chunk.set_environment(self.lua.create_table()?).into_function()?;
         let (raw, base): (Table, Table) = (self.shared.raw_get("raw")?, self.shared.raw_get("base")?);
-        chunk.call((&self.shared, raw, base, table, &self.globals))
+        chunk.call((&self.shared, raw, base, table, self.shared.raw_get::<Table>("globals")?))
     }
 
     /// Runs a script, as rules are run when they are loaded.
@@ -181,8 +181,8 @@ impl Vm {
         self.host.start(None, None);
         let ran = chunk.into_function().and_then(|chunk| self.run(chunk));
         // What a test sets is no other test's.
-        let ran = ran.and_then(|ran| self.shared.raw_set("frozen", true).map(|()| ran));
-        ran.map(|_| ()).map_err(|error| load_error(sources, &self.error(&error)))
+        let ran = ran.and_then(|_| self.shared.raw_get::<Function>("seal")?.call::<()>(()));
+        ran.map_err(|error| load_error(sources, &self.error(&error)))
     }
 
     /// Calls a function with a full budget.
@@ -194,10 +194,8 @@ impl Vm {
     /// The `after_…` functions, by file and line.
     pub(super) fn functions(&self) -> Vec<RuleFunction> {
         let mut functions: Vec<RuleFunction> = self
-            .globals
-            // As values: the iterator ends at the first entry that is of another type.
-            .pairs::<LuaValue, LuaValue>()
-            .flatten()
+            .defined()
+            .into_iter()
             .filter_map(|(name, value)| {
                 let (LuaValue::String(name), LuaValue::Function(function)) = (name, value) else {
                     return None;
@@ -212,9 +210,16 @@ impl Vm {
         functions
     }
 
+    /// The globals that the rules made when their files ran last.
+    fn defined(&self) -> Vec<(LuaValue, LuaValue)> {
+        let globals = self.shared.raw_get::<Table>("globals");
+        // As values: the iterator ends at the first entry that is of another type.
+        globals.map(|globals| globals.pairs().flatten().collect()).unwrap_or_default()
+    }
+
     /// The names of the globals that the rules made, sorted.
     pub(super) fn globals(&self) -> Vec<String> {
-        let names = self.globals.pairs::<LuaValue, LuaValue>().flatten();
+        let names = self.defined().into_iter();
         let mut names: Vec<String> =
             names.filter_map(|(name, _)| Some(name.as_string()?.to_string_lossy())).collect();
         names.sort_unstable();
@@ -252,11 +257,8 @@ impl Vm {
         let message = view::root(&self.lua, snapshot, message, Place::Elsewhere)?;
         let config = view::root(&self.lua, snapshot, config, Place::Elsewhere)?;
         let checklist = view::root(&self.lua, snapshot, checklist, snapshot.checklist())?;
-        // Weak tables would show when garbage is collected, so none is while a rule runs.
-        self.lua.gc_stop();
         let result = self.run((&self.call_rule, function, &message, &config, &checklist));
         let result = result.map(|returned| read(&self.host, returned));
-        self.lua.gc_restart();
         self.host.end();
         result
     }
@@ -265,7 +267,7 @@ impl Vm {
     fn collect(&self) -> mlua::Result<()> {
         if self.lua.used_memory() >= self.collects_at.get() {
             self.lua.gc_collect()?;
-            self.collects_at.set(self.lua.used_memory() * 2 + GARBAGE);
+            self.collects_at.set(self.lua.used_memory() + GARBAGE);
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Days that a real system made, through edited rules.
 
+use std::process::Command;
+
 use crate::support::system::{System, system};
 
 /// Launches wait, so nothing else happens and the numbers are always the same.
@@ -322,4 +324,25 @@ fn a_checklist_that_led_to_a_message_and_was_removed_is_said() {
         "{text}"
     );
     assert!(text.contains("2 messages of 7 days replayed"), "{text}");
+}
+
+/// On a terminal, and only there, a replay shows how far it is, and takes that away in the end.
+#[test]
+fn a_replay_shows_on_a_terminal_how_far_it_is() {
+    let system = a_day();
+    let arguments = ["rules", "replay", "--rules", "trial/edited.lua"];
+    let replay = system.command(&arguments);
+    let mut on_terminal = Command::new("script");
+    on_terminal.args(["--quiet", "--return", "--command"]);
+    on_terminal.arg(format!("{} {}", replay.get_program().display(), arguments.join(" "))).arg("/dev/null");
+    on_terminal.env("TERM", "xterm").envs(replay.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = on_terminal.current_dir(system.path(".")).output().expect("script is there");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let (bar, report) = shown.split_once("#2  sleep").expect("a report");
+    assert!(bar.contains("replaying") && bar.contains('%'), "{shown:?}");
+    assert!(bar.rfind("replaying") < bar.rfind("\u{1b}[2K"), "{shown:?}");
+    assert!(report.contains("7 messages of 7 days replayed"), "{shown:?}");
+
+    let (_, text) = system.operation(&arguments);
+    assert!(!text.contains("replaying"), "{text}");
 }

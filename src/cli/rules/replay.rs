@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,11 +19,8 @@ use crate::trial::recording;
 use crate::trial::replay::{self, Options, Summary};
 use crate::yaml::{self, Map};
 
-/// What a terminal shows of a long replay.
+/// What a terminal shows of a replay.
 const BAR: &str = "replaying {wide_bar} {percent}%";
-
-/// How long it takes before there is a bar.
-const SOON: Duration = Duration::from_secs(1);
 
 const EXIT_STATUS: &str = "Exit status: 0 when the messages were replayed, also if some differ; 1 if a rule fails that did not, \
                            with --exit-code if anything differs or is not reproducible, or if journal or recording cannot be read; 2 if \
@@ -136,13 +132,12 @@ fn read_checklist(file: &Path) -> anyhow::Result<Map> {
     Ok(entries.clone())
 }
 
-/// A bar on a terminal that says how far a long replay is; it goes when this is dropped.
+/// A bar on a terminal that says how far a replay is; it goes when this is dropped.
 pub(super) fn progress() -> impl Fn(u64, u64) {
     let bar: OnceCell<Bar> = OnceCell::new();
-    let start = Instant::now();
     let shows = io::stderr().is_terminal();
     move |done, all| {
-        if shows && start.elapsed() > SOON {
+        if shows {
             bar.get_or_init(|| Bar::new(all)).0.set_position(done);
         }
     }

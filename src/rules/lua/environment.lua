@@ -16,7 +16,10 @@ for name, value in raw.next, libraries do
 end
 names._VERSION = "Lua 5.4"
 
-local globals = raw_setmetatable({}, { __index = names })
+-- What the files set while they run stands in `environment` itself; then it is moved behind it, where nothing can
+-- be written.
+local behind = { __index = names }
+local globals = raw_setmetatable({}, behind)
 local environment = {}
 names._G = environment
 
@@ -48,32 +51,44 @@ for name, value in raw_next, names do
   end
 end
 host.locked[environment] = "the table of globals"
-raw_setmetatable(environment, {
-  __index = globals,
-  __newindex = function(_, key, value)
-    if host.frozen then
-      host.fail(
-        "the global " .. host.show(key) .. " cannot be set while a rule runs: write 'local' before it, "
-          .. "and keep what the next rule needs in the checklist"
-      )
-    end
+local function refuse(_, key)
+  host.fail(
+    "the global " .. host.show(key) .. " cannot be set while a rule runs: write 'local' before it, "
+      .. "and keep what the next rule needs in the checklist"
+  )
+end
+local access = { __index = globals, __metatable = false }
+raw_setmetatable(environment, access)
+host.environment, host.globals = environment, globals
+
+--- What is set from now on can be set.
+local function open()
+  for key in raw_next, environment do
+    environment[key] = nil
+  end
+  globals = raw_setmetatable({}, behind)
+  host.globals, access.__index, access.__newindex = globals, names, nil
+  host.frozen = false
+end
+
+--- Nothing can be set any more.
+function host.seal()
+  for key, value in raw_next, environment do
     globals[key] = value
-  end,
-  __metatable = false,
-})
-host.environment = environment
+    environment[key] = nil
+  end
+  access.__index, access.__newindex = globals, refuse
+  host.frozen = true
+end
 
 --- Runs the rules' files, the main one first, in a world without anything of theirs.
 function host.load_rules()
-  for key in raw_next, globals do
-    globals[key] = nil
-  end
+  open()
   host.forget_modules()
-  host.frozen = false
   host.set_loading(true)
   host.with_its_environment(host.main)()
   host.set_loading(false)
-  host.frozen = true
+  host.seal()
 end
 
 --- Calls a rule in a world of its own: its files run anew for each message, so that no variable of theirs
@@ -87,4 +102,4 @@ local strings = host.string_metatable
 strings.__index = libraries.string
 strings.__metatable = false
 
-return environment, globals
+return environment

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::core::Number;
 use crate::core::checklist::Checklist;
 use crate::core::record::{Speaker, What};
+use crate::core::run::is_failure;
 use crate::message::Message;
 use crate::rules::key_text;
 use crate::store::History;
@@ -77,10 +78,9 @@ pub(in crate::trial) struct Case {
 impl Case {
     /// Whether the system really has all of this, or will: workers that fail send no payload.
     pub(in crate::trial) fn is_real(&self) -> bool {
-        let is_failure = ["failure", "crash"].iter().any(|failed| self.message.r#type.starts_with(failed));
         let is_payload_real = match self.payload_of {
             PayloadOf::Recorded(_) => true,
-            PayloadOf::Nobody => self.message.payload.is_null() && is_failure,
+            PayloadOf::Nobody => self.message.payload.is_null() && is_failure(&self.message.r#type),
         };
         is_payload_real && matches!(self.checklist_of, ChecklistOf::Recorded | ChecklistOf::Now)
     }
