@@ -14,7 +14,7 @@
 //!
 //! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`yaml`] (values exactly as
 //! `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries), [`supervise`]
-//! (`nowcast up`), [`failpoint`] (where tests end a process) and [`cli`] (the command line).
+//! (`nowcast up`), [`scheduler`] (a clock that asks the manager), [`failpoint`] (where tests end a process) and [`cli`] (the command line).
 //!
 //! [`core`] decides and imports nothing that could reach the world; only [`perform`] carries out
 //! what it decides; only [`cli`] knows every other module. `tests/tidy.rs` holds these lines.
@@ -31,6 +31,7 @@ pub mod message;
 pub mod net;
 pub mod perform;
 pub mod rules;
+pub mod scheduler;
 pub mod store;
 pub mod supervise;
 pub mod trial;

@@ -237,8 +237,7 @@ impl Performer {
         let argv =
             launch::argv(worker, *run, &state.config, &self.program).map_err(|error| error.to_string());
         if let Ok(argv) = &argv {
-            let words: Vec<String> = argv.iter().map(|word| python::repr(word)).collect();
-            self.log.debug(format_args!("cmd = [{}]", words.join(", ")));
+            self.log.debug(format_args!("cmd = {}", python::repr_list(argv)));
         }
         let environment: Vec<(String, OsString)> =
             worker.options.env.iter().map(|(name, value)| (name.clone(), value.into())).collect();

@@ -19,6 +19,7 @@ mod rerun;
 mod rules;
 mod runner;
 mod runs;
+mod scheduler;
 mod send;
 mod status;
 mod table;
@@ -52,12 +53,14 @@ const EXIT_CODES: &str = "Exit status: 0 when all went well, 1 when something fa
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the whole system: message broker and manager, started again when they die
+    /// Run the whole system: every daemon that the configuration needs, started again when it dies
     Up(up::Args),
     /// Run the message broker
     Broker(broker::Args),
     /// Run the manager
     Manager(manager::Args),
+    /// Have workers launched when their time comes
+    Scheduler(scheduler::Args),
     /// Run a built-in worker
     Worker(worker::Args),
     /// Run any command as a worker
@@ -118,6 +121,7 @@ pub fn run() -> ExitCode {
         Command::Up(args) => up::run(&args),
         Command::Broker(args) => broker::run(&args),
         Command::Manager(args) => manager::run(&args),
+        Command::Scheduler(args) => scheduler::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Exec(args) => exec::run(&args),
         Command::Runner(args) => runner::run(&args),

@@ -10,11 +10,11 @@ use anyhow::Context;
 use super::manager::Task;
 use super::print;
 use super::{ConfigFile, USAGE, environment};
-use crate::config;
+use crate::config::{self, Config};
 use crate::logging::{self, Logger, Role, Setup};
 use crate::net::Signals;
 use crate::supervise::{Daemon, Supervisor};
-use crate::{broker, manager};
+use crate::{broker, manager, scheduler};
 
 /// The name under which it logs.
 const NAME: &str = "up";
@@ -52,11 +52,11 @@ fn supervise(args: &Args) -> anyhow::Result<u8> {
     }
     let (setup, _) = Setup::from_value(&config.logging, Role::Daemon)?;
     logging::install(setup);
-    let supervisor = Supervisor::start(daemons(args)?, environment, Logger::new(NAME))?;
+    let supervisor = Supervisor::start(daemons(args, &config)?, environment, Logger::new(NAME))?;
     Ok(supervisor.run(&mut signals)?)
 }
 
-fn daemons(args: &Args) -> anyhow::Result<Vec<Daemon>> {
+fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {
     let program = env::current_exe().context("the path of this program cannot be found out")?;
     let argv = |daemon: &str, task: &[String]| -> Vec<String> {
         let file = args.config.file.to_string_lossy().into_owned();
@@ -71,7 +71,7 @@ fn daemons(args: &Args) -> anyhow::Result<Vec<Daemon>> {
     let record = args.record.as_ref();
     let record = record.map_or(Vec::new(), |file| vec!["--record".to_owned(), file.display().to_string()]);
     let broker = argv("broker", &record);
-    Ok(vec![
+    let mut daemons = vec![
         Daemon { name: broker::NAME, first: broker.clone(), again: broker, is_last: false },
         Daemon {
             name: manager::NAME,
@@ -79,5 +79,11 @@ fn daemons(args: &Args) -> anyhow::Result<Vec<Daemon>> {
             again: argv("manager", &[]),
             is_last: !exit.is_empty(),
         },
-    ])
+    ];
+    if !config.scheduled.is_empty() {
+        let scheduler = argv("scheduler", &[]);
+        let (first, again) = (scheduler.clone(), scheduler);
+        daemons.push(Daemon { name: scheduler::NAME, first, again, is_last: false });
+    }
+    Ok(daemons)
 }

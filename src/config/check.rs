@@ -103,6 +103,7 @@ impl Check<'_> {
         let redeliver = self.redeliver(value);
         let registry = self.registry(value);
         let workers = self.workers(value, registry.as_ref());
+        let scheduled = self.scheduled_workers(value);
         let hosts = self.hosts(value);
         let logging = self
             .section(value, "logging")
@@ -119,6 +120,7 @@ impl Check<'_> {
             redeliver: redeliver?,
             registry: registry?,
             workers: workers?,
+            scheduled: scheduled?,
             journal: journal?,
             hosts: hosts?,
             logging,

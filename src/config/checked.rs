@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
+use super::schedule::ScheduledWorker;
 use crate::yaml::Value;
 
 /// A checked `nowcast.yaml`.
@@ -28,6 +29,8 @@ pub struct Config {
     pub registry: Registry,
     /// `workers`
     pub workers: IndexMap<String, WorkerSettings>,
+    /// `scheduled workers`
+    pub scheduled: Vec<ScheduledWorker>,
     /// `journal`
     pub journal: JournalSettings,
     /// `run: enabled hosts`

@@ -12,12 +12,16 @@ mod own;
 mod problem;
 mod raw;
 mod regular;
+mod schedule;
+mod times;
 
 pub use check::{load, load_with, parse};
 pub use checked::{Config, Host, JournalSettings, RegisteredWorker, Registry, WorkerSettings, Zmq};
 pub use environment::Lookup;
 pub use problem::{ConfigError, Problem, Severity};
 pub use regular::{read_regular, read_regular_up_to};
+pub use schedule::{CatchUp, ScheduledWorker};
+pub use times::Times;
 
 /// What SIGHUP does first in a daemon: reads the configuration again and sets up logging from it; `None`
 /// when the new one is refused and the old one stays.

@@ -19,6 +19,15 @@ pub enum Command {
         /// The run that is run again this way, if one is.
         again: Option<RunId>,
     },
+    /// Launch a worker whose time has come, unless it was launched for that time already.
+    LaunchScheduled {
+        /// What names it in the schedule.
+        item: String,
+        /// The time.
+        due: Timestamp,
+        /// What.
+        worker: NextWorker,
+    },
     /// Decide parked messages again.
     Retry {
         /// Which one; `None` for all.

@@ -8,7 +8,7 @@ use super::effect::Effect;
 use super::event::CallId;
 use super::hold::{Hold, Target};
 use super::messages::Incoming;
-use super::next_worker::{LOCALHOST, name_problem};
+use super::next_worker::{LOCALHOST, NextWorker, name_problem};
 use super::parked::{Parked, ParkedWhat};
 use super::record::{Change, Outcome, Speaker, What};
 use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
@@ -59,17 +59,17 @@ impl Decision<'_> {
     fn act(&mut self, user: &str, command: &Command) -> Outcomes {
         match command {
             Command::Launch { worker, again } => {
-                let mut worker = worker.clone();
-                worker.place = None;
-                let name = worker.name().to_owned();
-                let problem = name_problem("the worker's module", &worker.module);
-                problem.or_else(|| name_problem("the worker's name", &name)).map_or(Ok(()), Err)?;
-                self.check_host(&worker.host)?;
-                let stranger = self.stranger(&name, ": its messages will be refused");
-                let run = self.want(worker, self.number);
                 let again = again.map(|run| format!(", again after {run}")).unwrap_or_default();
-                let waits = self.waits(run);
-                Ok((format!("{name} is launched as run {run}{again}{waits}{stranger}"), vec![run]))
+                self.launch_asked(worker, &again)
+            }
+            Command::LaunchScheduled { item, due, worker } => {
+                if self.state.scheduled.get(item).is_some_and(|last| last >= due) {
+                    let due = self.clock(*due);
+                    return Ok((format!("{item} was launched for {due} or later already"), Vec::new()));
+                }
+                let launched = self.launch_asked(worker, &format!(", scheduled for {}", self.clock(*due)))?;
+                self.change(Change::Scheduled { item: item.clone(), due: *due });
+                Ok(launched)
             }
             Command::Kill { run } => self.kill(*run, user),
             Command::Hold { target, until, reason } => {
@@ -93,6 +93,19 @@ impl Decision<'_> {
             Command::ChecklistClear { force } => self.clear_by_hand(*force),
             Command::Retry { .. } | Command::Send { .. } => Err("not an act of this kind".to_owned()),
         }
+    }
+
+    /// Wants a run; `why` is added to the answer.
+    fn launch_asked(&mut self, worker: &NextWorker, why: &str) -> Outcomes {
+        let worker = NextWorker { place: None, ..worker.clone() };
+        let name = worker.name().to_owned();
+        let problem = name_problem("the worker's module", &worker.module);
+        problem.or_else(|| name_problem("the worker's name", &name)).map_or(Ok(()), Err)?;
+        self.check_host(&worker.host)?;
+        let stranger = self.stranger(&name, ": its messages will be refused");
+        let run = self.want(worker, self.number);
+        let waits = self.waits(run);
+        Ok((format!("{name} is launched as run {run}{why}{waits}{stranger}"), vec![run]))
     }
 
     /// Refuses what no launch can be of; a warning about what none is of yet.

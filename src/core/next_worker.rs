@@ -90,12 +90,11 @@ impl NextWorker {
 impl fmt::Display for NextWorker {
     /// As Python shows the peer's class, since that is what the peer's log says.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let args: Vec<String> = self.args.iter().map(|arg| python::repr(arg)).collect();
         write!(
             out,
-            "NextWorker(module={}, args=[{}], host={})",
+            "NextWorker(module={}, args={}, host={})",
             python::repr(&self.module),
-            args.join(", "),
+            python::repr_list(&self.args),
             python::repr(&self.host)
         )
     }

@@ -3,7 +3,7 @@
 //! The state is the fold of all changes: a decision changes it by [`super::State::apply`] alone, and
 //! a manager that starts anew applies what the journal has.
 
-use jiff::ZonedDateTime;
+use jiff::{Timestamp, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
@@ -189,6 +189,13 @@ pub enum Change {
     Hold(Hold),
     /// A hold is over.
     HoldReleased(Number),
+    /// A worker was launched for one of its times in the schedule.
+    Scheduled {
+        /// What names it in the schedule.
+        item: String,
+        /// The time.
+        due: Timestamp,
+    },
     /// Other rules are in force: their generation and hash, and their files where these are to be kept.
     Rules(u64, String, Vec<RuleFile>),
 }

@@ -36,6 +36,8 @@ pub struct State {
     pub parked: BTreeMap<Number, Parked>,
     /// Orders that launches wait.
     pub holds: BTreeMap<Number, Hold>,
+    /// The last of its times that each worker of the schedule was launched for.
+    pub scheduled: BTreeMap<String, Timestamp>,
     /// The last number that was given to an event or anything else.
     pub last_number: u64,
     /// The rules in force: how many different ones there have been, and the hash of their files.
@@ -61,6 +63,7 @@ impl State {
             runs: Runs::default(),
             parked: BTreeMap::new(),
             holds: BTreeMap::new(),
+            scheduled: BTreeMap::new(),
             last_number: 0,
             rules: (0, String::new()),
             rules_refused: false,
@@ -123,6 +126,9 @@ impl State {
             }
             Change::HoldReleased(id) => {
                 self.holds.remove(id);
+            }
+            Change::Scheduled { item, due } => {
+                self.scheduled.insert(item.clone(), *due);
             }
             Change::Rules(generation, hash, _) => self.rules = (*generation, hash.clone()),
         }

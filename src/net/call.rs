@@ -59,7 +59,11 @@ pub fn call(folder: &Path, call: &Call) -> Result<Answer, CallError> {
     call_within(folder, call, PATIENCE)
 }
 
-fn call_within(folder: &Path, call: &Call, patience: Duration) -> Result<Answer, CallError> {
+/// Asks with another patience. What it did not answer in time it may do all the same.
+///
+/// # Errors
+/// See [`call`].
+pub fn call_within(folder: &Path, call: &Call, patience: Duration) -> Result<Answer, CallError> {
     let mut stream =
         connect(folder).map_err(|error| CallError::NoManager { path: folder.join(NAME), error })?;
     let no_answer = |error: &dyn std::fmt::Display| CallError::NoAnswer(error.to_string());

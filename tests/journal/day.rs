@@ -42,6 +42,7 @@ pub enum Step {
     RunEnds { which: usize, status: i32 },
     Hours(i64),
     Launch(usize),
+    Schedule(usize),
     Send { worker: usize, payload: usize },
     RetryAll,
     Kill(usize),
@@ -90,6 +91,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (any::<usize>(), 0..2).prop_map(|(which, status)| Step::RunEnds { which, status }),
         4 => (0..4_i64).prop_map(Step::Hours),
         1 => (0..4_usize).prop_map(Step::Launch),
+        1 => (0..4_usize).prop_map(Step::Schedule),
         1 => (0..4_usize, 0..PAYLOADS.len()).prop_map(|(worker, payload)| Step::Send { worker, payload }),
         1 => Just(Step::RetryAll),
         1 => any::<usize>().prop_map(Step::Kill),
@@ -198,6 +200,11 @@ impl Day {
             Step::Launch(worker) => command(Command::Launch {
                 worker: NextWorker::new(WORKERS[*worker], Vec::new()),
                 again: None,
+            }),
+            Step::Schedule(worker) => command(Command::LaunchScheduled {
+                item: WORKERS[*worker].to_owned(),
+                due: self.now.timestamp(),
+                worker: NextWorker::new(WORKERS[*worker], Vec::new()),
             }),
             Step::Send { worker, payload } => command(Command::Send {
                 source: WORKERS[*worker].into(),

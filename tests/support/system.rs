@@ -258,6 +258,15 @@ message registry:
         assert_eq!(self.send("keyless", "success", "null"), "ack", "{}", self.describe());
     }
 
+    /// Starts the scheduler and waits until it follows its schedule.
+    pub fn start_scheduler(&mut self, options: &[&str]) {
+        let ready = self.log("scheduler").matches("scheduled workers: ").count() + 1;
+        let mut command = self.command(&["scheduler", "nowcast.yaml"]);
+        command.args(options);
+        self.spawn("scheduler", command);
+        self.wait_for_log_count("scheduler", "scheduled workers: ", ready);
+    }
+
     /// The checklist as the file has it.
     pub fn checklist(&self) -> Value {
         let bytes = fs::read(self.path("checklist.yaml")).unwrap_or_default();

@@ -20,6 +20,7 @@ mod peers;
 mod redelivery;
 mod reload;
 mod resending;
+mod scheduler;
 mod signals;
 mod status;
 mod supervisor;

@@ -260,6 +260,7 @@ pub(super) fn asked(command: &Command) -> String {
         Command::Launch { worker, again: Some(run) } => {
             format!("nowcast rerun {} ({})", run.0, label(worker))
         }
+        Command::LaunchScheduled { worker, .. } => format!("the schedule launched {}", label(worker)),
         Command::Retry { message: None, .. } => "nowcast retry --all".to_owned(),
         Command::Retry { message: Some(message), .. } => format!("nowcast retry {}", message.0),
         Command::Send { source, r#type, .. } => format!("nowcast send {source} {type:?}"),

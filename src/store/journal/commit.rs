@@ -179,6 +179,11 @@ fn keep_change(batch: &Transaction<'_>, by: Number, change: &Change) -> rusqlite
         Change::Unparked(id) => close(batch, "UPDATE parked SET closed_by = ?2 WHERE id = ?1", *id, by),
         Change::Hold(hold) => put(batch, PUT_HOLD, hold.id, &json(hold)?),
         Change::HoldReleased(id) => close(batch, "UPDATE holds SET closed_by = ?2 WHERE id = ?1", *id, by),
+        Change::Scheduled { item, due } => {
+            let put =
+                "INSERT INTO scheduled (item, due) VALUES (?1, ?2) ON CONFLICT (item) DO UPDATE SET due = ?2";
+            batch.prepare_cached(put)?.execute([item, &due.to_string()]).map(|_| ())
+        }
         Change::Rules(generation, hash, files) => {
             batch.execute(
                 "INSERT OR REPLACE INTO rules (generation, hash, loaded_by) VALUES (?1, ?2, ?3)",

@@ -1,9 +1,10 @@
 //! [`History`]: the journal for everybody but its manager. It only reads, beside a running manager or without one, and
 //! keeps it from nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use jiff::{SignedDuration, ZonedDateTime};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::find::{self, EventFilter, Kept, RunFilter};
@@ -55,6 +56,8 @@ pub struct Open {
     pub parked: Vec<Parked>,
     /// The holds.
     pub holds: Vec<Hold>,
+    /// The last of its times that each worker of the schedule was launched for.
+    pub scheduled: BTreeMap<String, Timestamp>,
     /// The rules; `None` if none were loaded or refused yet.
     pub rules: Option<RulesInForce>,
     /// The last event.
@@ -70,7 +73,9 @@ impl Open {
         let holds = self.holds.iter().cloned().map(Change::Hold);
         let rules =
             self.rules.iter().map(|rules| Change::Rules(rules.generation, rules.hash.clone(), Vec::new()));
-        runs.chain(joins).chain(parked).chain(holds).chain(rules)
+        let scheduled = self.scheduled.iter();
+        let scheduled = scheduled.map(|(item, due)| Change::Scheduled { item: item.clone(), due: *due });
+        runs.chain(joins).chain(parked).chain(holds).chain(scheduled).chain(rules)
     }
 }
 
@@ -237,6 +242,9 @@ impl History {
                     Change::Join(join) => open.joins.push(join),
                     Change::Parked(parked) => open.parked.push(parked),
                     Change::Hold(hold) => open.holds.push(hold),
+                    Change::Scheduled { item, due } => {
+                        open.scheduled.insert(item, due);
+                    }
                     _ => {}
                 }
             }

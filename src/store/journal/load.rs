@@ -1,5 +1,8 @@
 //! What a manager that starts has to know, and the replies that were given.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
@@ -92,7 +95,14 @@ pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<Change>> {
     changes.extend(all(connection, parked)?.into_iter().map(Change::Parked));
     let holds = "SELECT body FROM holds WHERE closed_by IS NULL ORDER BY id";
     changes.extend(all(connection, holds)?.into_iter().map(Change::Hold));
+    changes.extend(scheduled(connection)?.into_iter().map(|(item, due)| Change::Scheduled { item, due }));
     Ok(changes)
+}
+
+/// The last of its times that each worker of the schedule was launched for.
+pub(super) fn scheduled(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Timestamp>> {
+    let mut statement = connection.prepare_cached("SELECT item, due FROM scheduled ORDER BY item")?;
+    statement.query_map([], |row| Ok((row.get("item")?, row::time(row, "due")?)))?.collect()
 }
 
 fn all<T: DeserializeOwned>(connection: &Connection, statement: &str) -> rusqlite::Result<Vec<T>> {

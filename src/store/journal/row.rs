@@ -106,6 +106,10 @@ pub(super) fn moment(text: &str) -> rusqlite::Result<ZonedDateTime> {
     })
 }
 
+pub(super) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+    row.get_ref(column)?.as_str()?.parse().map_err(|error: jiff::Error| unreadable(error.to_string()))
+}
+
 pub(super) fn kind(what: &What) -> EventKind {
     match what {
         What::Message(_) => EventKind::Message,

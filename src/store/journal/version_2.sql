@@ -8,3 +8,11 @@ CREATE TABLE rule_files (
     text TEXT NOT NULL,
     PRIMARY KEY (hash, position)
 ) STRICT;
+
+-- Which of its times each scheduled worker was launched for last, so that each comes once.
+
+CREATE TABLE scheduled (
+    -- The worker with its arguments.
+    item TEXT NOT NULL PRIMARY KEY,
+    due TEXT NOT NULL
+) STRICT;

@@ -4,4 +4,4 @@ mod pretty;
 mod repr;
 
 pub use pretty::pformat;
-pub use repr::{repr, repr_up_to, repr_value};
+pub use repr::{repr, repr_list, repr_up_to, repr_value};

@@ -20,6 +20,13 @@ pub fn repr(text: &str) -> String {
     out
 }
 
+/// A list of strings as Python's `repr` shows it.
+#[must_use]
+pub fn repr_list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| repr(text)).collect();
+    format!("[{}]", texts.join(", "))
+}
+
 /// A value as Python's `repr` shows it, on one line. Mappings and sets are sorted, as `pprint` has them.
 #[must_use]
 pub fn repr_value(value: &Value) -> String {

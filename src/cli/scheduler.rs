@@ -1,0 +1,42 @@
+//! `nowcast scheduler`
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::daemon;
+use crate::logging::Logger;
+use crate::scheduler::{NAME, Scheduler};
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(flatten)]
+    daemon: daemon::Args,
+    /// Launch the workers here instead of asking the manager, also where ours has run: for one of `NEMO_Nowcast`
+    #[arg(long)]
+    alone: bool,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let log = Logger::new(NAME);
+    let (config, mut signals) = match daemon::set_up(&args.daemon, &log) {
+        Ok(ready) => ready,
+        Err(status) => return status,
+    };
+    let file = config.file.clone();
+    let mut work = || -> anyhow::Result<()> {
+        let program = std::env::current_exe().context("the path of this program cannot be found out")?;
+        let mut scheduler = Scheduler::new(config.clone(), args.alone, program, log.clone())?;
+        scheduler.run(&mut signals, &mut || daemon::read_again(&file, &log))?;
+        Ok(())
+    };
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log.critical(format_args!("{error:#}"));
+            log.critical("shutting down");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! `scheduled workers`: which worker is launched at which times of day. The peer's keys, and ours beside them.
+
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+use super::check::{Check, closest, did_you_mean};
+use super::problem::Severity;
+use super::times::Times;
+use crate::yaml::Value;
+
+/// The section's name.
+const NAME: &str = "scheduled workers";
+
+/// What an entry can have.
+const KEYS: [&str; 7] = ["every", "at", "cron", "cmd line opts", "host", "timezone", "catch up"];
+
+/// Days as cron counts them, Sunday first.
+const WEEK: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
+
+/// A worker that is launched when its time comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduledWorker {
+    /// The worker's module.
+    pub module: String,
+    /// `cmd line opts`: its arguments.
+    pub args: Vec<String>,
+    /// `host`: where it runs; on this one without it.
+    pub host: Option<String>,
+    /// `every` and `at`, or `cron`: when.
+    pub times: Times,
+    /// The same as it is written: `every day at 05:15`.
+    pub when: String,
+    /// `timezone`: where `times` is read off a clock.
+    pub zone: TimeZone,
+    /// `catch up`: what becomes of times that were missed.
+    pub catch_up: CatchUp,
+}
+
+/// What becomes of times at which nobody could launch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CatchUp {
+    /// They are lost, as with the peer; the log says which.
+    #[default]
+    None,
+    /// The last of them is launched.
+    Latest,
+    /// Each of them is launched, the oldest first.
+    All,
+}
+
+impl ScheduledWorker {
+    /// What names an entry from one start of the scheduler to the next: the worker, its arguments and its times.
+    #[must_use]
+    pub fn item(&self) -> String {
+        let host = self.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+        let words = [std::slice::from_ref(&self.module), &self.args].concat().join(" ");
+        format!("{words}{host} ({})", self.when)
+    }
+}
+
+/// An entry as it is written.
+#[derive(Debug, Deserialize)]
+struct RawScheduled {
+    every: Option<String>,
+    at: Option<String>,
+    cron: Option<String>,
+    #[serde(rename = "cmd line opts")]
+    options: Option<String>,
+    host: Option<String>,
+    timezone: Option<String>,
+    #[serde(rename = "catch up", default)]
+    catch_up: CatchUp,
+}
+
+impl Check<'_> {
+    /// `scheduled workers:`
+    pub(super) fn scheduled_workers(&mut self, value: &Value) -> Option<Vec<ScheduledWorker>> {
+        let section = match value.get(NAME) {
+            None | Some(Value::Null) => return Some(Vec::new()),
+            Some(section) => section,
+        };
+        let Some(entries) = section.as_list() else {
+            let text = format!(
+                "must be a list of workers (`- nowcast.workers.download_weather: {{every: day, at: '05:15'}}`), not {}",
+                section.kind()
+            );
+            self.report(Severity::Error, &[NAME], text);
+            return None;
+        };
+        let scheduled: Vec<Option<ScheduledWorker>> = entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| self.scheduled(&index.to_string(), entry))
+            .collect();
+        scheduled.into_iter().collect()
+    }
+
+    fn scheduled(&mut self, index: &str, entry: &Value) -> Option<ScheduledWorker> {
+        let pairs: Vec<_> = entry.as_map().into_iter().flatten().collect();
+        let [(Value::Str(module), settings)] = pairs.as_slice() else {
+            let text = "each entry must be one worker with its settings below it, indented: \
+                        `- nowcast.workers.download_weather: {every: day, at: '05:15'}`";
+            self.report(Severity::Error, &[NAME, index], text.to_owned());
+            return None;
+        };
+        let path = [NAME, index, module];
+        self.check_text(&path, settings)?;
+        let raw: RawScheduled = self.decode(settings, &path)?;
+        let refuse = |check: &mut Self, key: &str, text: String| {
+            check.report(Severity::Error, &[NAME, index, module, key], text);
+            None
+        };
+        let (key, when, pattern) = match (&raw.cron, &raw.every, &raw.at) {
+            (Some(cron), None, None) => ("cron", format!("cron {cron}"), Ok(cron.clone())),
+            (Some(_), _, _) => {
+                let text = "takes the place of `every` and `at`; write either of them".to_owned();
+                return refuse(self, "cron", text);
+            }
+            (None, Some(every), Some(at)) => ("every", format!("every {every} at {at}"), pattern(every, at)),
+            (None, _, _) => {
+                let text = "needs `every:` and `at:` (`every: day`, `at: '05:15'`), or `cron:` (`cron: '15 5 * * *'`)";
+                self.report(Severity::Error, &path, text.to_owned());
+                return None;
+            }
+        };
+        let times = match pattern.and_then(|pattern| Times::parse(&pattern)) {
+            Ok(times) => times,
+            Err(text) => return refuse(self, key, text),
+        };
+        let zone = match raw.timezone.as_deref().map(TimeZone::get).transpose() {
+            Ok(zone) => zone.unwrap_or_else(TimeZone::system),
+            Err(error) => {
+                let text = format!("there is no such time zone; write it as America/Vancouver: {error}");
+                return refuse(self, "timezone", text);
+            }
+        };
+        if module.contains(|sign: char| sign.is_whitespace() || sign.is_control()) || module.is_empty() {
+            self.report(Severity::Error, &path, "a worker's name has no spaces".to_owned());
+            return None;
+        }
+        let args = raw.options.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+        let module = module.to_string();
+        let zone_said = raw.timezone.map(|zone| format!(" {zone}")).unwrap_or_default();
+        let when = when + &zone_said;
+        Some(ScheduledWorker { module, args, host: raw.host, times, when, zone, catch_up: raw.catch_up })
+    }
+
+    /// Sees to it that the settings are texts, which YAML takes for numbers without quotes, and names strangers.
+    fn check_text(&mut self, path: &[&str; 3], settings: &Value) -> Option<()> {
+        let mut well = Some(());
+        for (key, value) in settings.as_map().into_iter().flatten() {
+            let Some(key) = key.as_str() else { continue };
+            let here = [path[0], path[1], path[2], key];
+            if !KEYS.contains(&key) {
+                let close = did_you_mean(closest(key, KEYS).as_deref());
+                self.report(Severity::Warning, &here, format!("means nothing here{close}"));
+            } else if value.as_str().is_none() {
+                let text = format!("must be text, not {}; put it in quotes, as in at: '05:15'", value.kind());
+                self.report(Severity::Error, &here, text);
+                well = None;
+            }
+        }
+        well
+    }
+}
+
+/// The peer's way to say when, as a pattern with seconds.
+fn pattern(every: &str, at: &str) -> Result<String, String> {
+    let unit = every.trim_end_matches('s');
+    let day = WEEK.iter().position(|day| *day == every);
+    let parts: Vec<Option<u8>> = at.split(':').map(two_digits).collect();
+    match (unit, day, parts.as_slice()) {
+        ("minute", _, [None, Some(second)]) if at.starts_with(':') => Ok(format!("{second} * * * * *")),
+        ("minute", ..) => Err(format!("a time in each minute is written as at: ':30', not {at:?}")),
+        ("hour", _, [None, Some(minute)]) if at.starts_with(':') => Ok(format!("0 {minute} * * * *")),
+        ("hour", _, [Some(minute), Some(second)]) => Ok(format!("{second} {minute} * * * *")),
+        ("hour", ..) => Err(format!("a time in each hour is written as at: ':15', not {at:?}")),
+        ("day", ..) | (_, Some(_), _) => {
+            let (hour, minute, second) = match parts.as_slice() {
+                [Some(hour), Some(minute)] => (hour, minute, &0),
+                [Some(hour), Some(minute), Some(second)] => (hour, minute, second),
+                _ => return Err(format!("a time of day is written as at: '05:15', not {at:?}")),
+            };
+            let day = day.map_or("*".to_owned(), |day| day.to_string());
+            Ok(format!("{second} {minute} {hour} * * {day}"))
+        }
+        _ => Err(format!("must be minute, hour, day or a day of the week (monday), not {every:?}")),
+    }
+}
+
+/// One or two digits as a number; `None` for anything else.
+fn two_digits(text: &str) -> Option<u8> {
+    (text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::ZonedDateTime;
+
+    /// The next times, as a clock there shows them.
+    fn next(times: &Times, after: &str, count: usize) -> Vec<String> {
+        let mut moment: ZonedDateTime = after.parse().unwrap();
+        let mut step = || {
+            moment = times.after(&moment).unwrap();
+            moment.strftime("%a %d %H:%M:%S%:z").to_string()
+        };
+        (0..count).map(|_| step()).collect()
+    }
+
+    #[test]
+    fn the_peers_ways_to_say_when_are_understood() {
+        let all = |every, at| {
+            next(
+                &Times::parse(&pattern(every, at).unwrap()).unwrap(),
+                "2026-03-14T05:15:00-07:00[America/Vancouver]",
+                2,
+            )
+        };
+        assert_eq!(all("day", "05:15"), ["Sun 15 05:15:00-07:00", "Mon 16 05:15:00-07:00"]);
+        assert_eq!(all("days", "5:15:30"), ["Sat 14 05:15:30-07:00", "Sun 15 05:15:30-07:00"]);
+        assert_eq!(all("monday", "16:00"), ["Mon 16 16:00:00-07:00", "Mon 23 16:00:00-07:00"]);
+        assert_eq!(all("sunday", "00:00"), ["Sun 15 00:00:00-07:00", "Sun 22 00:00:00-07:00"]);
+        assert_eq!(all("hour", ":20"), ["Sat 14 05:20:00-07:00", "Sat 14 06:20:00-07:00"]);
+        assert_eq!(all("hour", "20:05"), ["Sat 14 05:20:05-07:00", "Sat 14 06:20:05-07:00"]);
+        assert_eq!(all("minute", ":30"), ["Sat 14 05:15:30-07:00", "Sat 14 05:16:30-07:00"]);
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for (every, at) in [
+            ("day", "5"),
+            ("day", ":15"),
+            ("day", "25:00"),
+            ("hour", "05:75"),
+            ("minute", "30"),
+            ("week", "05:15"),
+        ] {
+            assert!(pattern(every, at).and_then(|pattern| Times::parse(&pattern)).is_err(), "{every} {at}");
+        }
+        for cron in ["", "* *", "61 * * * *", "0 0 30 2 *", "0 0 * * funday", "0 0 1 1 * * 2020"] {
+            assert!(Times::parse(cron).is_err(), "{cron}");
+        }
+        let never = Times::parse("0 0 30 2 *").unwrap_err();
+        assert!(never.contains("never comes"), "{never}");
+    }
+
+    #[test]
+    fn where_clocks_are_set_a_time_of_day_comes_once_each_day() {
+        let daily = Times::parse("30 2 * * *").unwrap();
+        // There is no 02:30 on the 8th.
+        assert_eq!(
+            next(&daily, "2026-03-07T12:00:00-08:00[America/Vancouver]", 2),
+            ["Sun 08 03:00:00-07:00", "Mon 09 02:30:00-07:00"]
+        );
+        // There are two 01:30 on 1 November.
+        let daily = Times::parse("30 1 * * *").unwrap();
+        assert_eq!(
+            next(&daily, "2026-11-01T00:00:00-07:00[America/Vancouver]", 2),
+            ["Sun 01 01:30:00-07:00", "Mon 02 01:30:00-08:00"]
+        );
+        let hourly = Times::parse("30 * * * *").unwrap();
+        assert_eq!(
+            next(&hourly, "2026-11-01T01:00:00-07:00[America/Vancouver]", 3),
+            ["Sun 01 01:30:00-07:00", "Sun 01 01:30:00-08:00", "Sun 01 02:30:00-08:00"]
+        );
+        assert_eq!(
+            next(&hourly, "2026-03-08T01:00:00-08:00[America/Vancouver]", 2),
+            ["Sun 08 01:30:00-08:00", "Sun 08 03:30:00-07:00"]
+        );
+    }
+}

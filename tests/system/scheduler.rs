@@ -1,0 +1,194 @@
+//! The scheduler: workers are launched when their time comes, each time once.
+
+use std::collections::BTreeMap;
+
+use nowcast::core::Command;
+use nowcast::core::record::What;
+use nowcast::store::History;
+use nowcast::store::journal::{EventFilter, EventKind};
+use rustix::process::Signal;
+
+use crate::support::system::{Builder, System, system};
+
+/// A worker for every second.
+fn each_second(settings: &str) -> Builder {
+    system()
+        .section("workers: {keyless: {command: [sh, -c, 'echo ran >> ran; exit 1']}}")
+        .section(&format!("scheduled workers:\n- keyless: {{cron: '* * * * * *'{settings}}}"))
+}
+
+/// The times for which the schedule launched, with the number of runs for each.
+fn launched(system: &System) -> BTreeMap<String, usize> {
+    let history = History::open(&system.path("checklist.journal")).expect("a journal");
+    let filter = EventFilter { kind: Some(EventKind::Command), ..EventFilter::default() };
+    let mut launched = BTreeMap::new();
+    for record in history.events(&filter).expect("readable") {
+        let What::Command { user, command: Command::LaunchScheduled { due, .. }, answer } = record.what
+        else {
+            continue;
+        };
+        assert_eq!(user, "scheduler");
+        *launched.entry(due.to_string()).or_default() += usize::from(answer.contains("is launched as run #"));
+    }
+    launched
+}
+
+#[test]
+fn each_time_is_launched_once_whoever_is_killed() {
+    let mut system = each_second(", catch up: all").start();
+    system.start_scheduler(&[]);
+    system.wait_for("launches", || (launched(&system).len() > 2).then_some(()));
+    for _ in 0..3 {
+        system.signal("scheduler", Signal::KILL);
+        system.wait_for_end("scheduler");
+        system.signal("manager", Signal::KILL);
+        system.wait_for_end("manager");
+        system.start_scheduler(&[]);
+        system.wait_for_log("scheduler", "is due and waits until the manager can be asked");
+        let before = launched(&system).len();
+        system.start_manager(&[]);
+        system.wait_for("launches", || (launched(&system).len() > before + 2).then_some(()));
+    }
+    let launched = launched(&system);
+    assert!(launched.values().all(|runs| *runs == 1), "{launched:?}");
+    // All of them, also those at which nobody was there.
+    let seconds: Vec<i64> =
+        launched.keys().map(|due| due.parse::<jiff::Timestamp>().expect("a time").as_second()).collect();
+    assert!(seconds.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{launched:?}");
+    let log = system.log("manager");
+    assert!(log.contains("scheduler: keyless is launched as run #"), "{log}");
+}
+
+#[test]
+fn a_manager_that_has_launched_for_a_time_does_not_launch_for_it_again() {
+    let mut system = system().start();
+    let worker = nowcast::core::NextWorker::new("sleep", vec!["--sleep-time".to_owned(), "0".to_owned()]);
+    let ask = |system: &System, due: &str| {
+        let due = due.parse().expect("a time");
+        let command =
+            Command::LaunchScheduled { item: "sleep (every day)".to_owned(), due, worker: worker.clone() };
+        let call = nowcast::net::Call { user: "scheduler".to_owned(), command: Some(command) };
+        let answer = nowcast::net::call::call(&system.path("checklist.journal"), &call).expect("an answer");
+        (answer.done, answer.numbers.len())
+    };
+    assert_eq!(ask(&system, "2026-03-14T05:15:00Z"), (true, 1));
+    assert_eq!(ask(&system, "2026-03-14T05:15:00Z"), (true, 0));
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+    system.start_manager(&[]);
+    assert_eq!(ask(&system, "2026-03-14T05:15:00Z"), (true, 0));
+    assert_eq!(ask(&system, "2026-03-14T05:14:00Z"), (true, 0));
+    assert_eq!(ask(&system, "2026-03-15T05:15:00Z"), (true, 1));
+}
+
+#[test]
+fn beside_a_manager_of_the_peers_it_launches_by_itself_with_the_peers_lines() {
+    let mut system = each_second(", cmd line opts: '12  --debug'").prepare();
+    system.start_scheduler(&[]);
+    system.wait_for("runs", || {
+        Some(std::fs::read_to_string(system.path("ran")).ok()?.lines().count() > 1).filter(|is| *is)
+    });
+    let log = system.log("scheduler");
+    for line in [
+        "INFO [scheduler] running in process ",
+        "INFO [scheduler] read config from nowcast.yaml",
+        "INFO [scheduler] writing logging messages to local file system",
+        "INFO [scheduler] launching NextWorker(module='keyless', args=['12', '--debug'], host='localhost')",
+        "DEBUG [scheduler] cmd = ['sh', '-c', 'echo ran >> ran; exit 1', '12', '--debug']",
+    ] {
+        assert!(log.contains(line), "{line}\n{log}");
+    }
+    system.signal("scheduler", Signal::TERM);
+    assert!(system.wait_for_end("scheduler").success());
+    assert!(system.log("scheduler").contains("termination signal (SIGTERM) received; shutting down"));
+}
+
+#[test]
+fn alone_it_leaves_our_manager_out() {
+    let mut system = each_second("").start();
+    system.start_scheduler(&["--alone"]);
+    system.wait_for_log("scheduler", "launching NextWorker(module='keyless'");
+    assert!(launched(&system).is_empty());
+}
+
+#[test]
+fn a_launch_that_is_refused_is_said_and_the_next_goes_on() {
+    let mut system = each_second(", host: nowhere").start();
+    system.start_scheduler(&[]);
+    system.wait_for_log_count("scheduler", "CRITICAL [scheduler] keyless on nowhere (cron * * * * * *) was not launched: the host \"nowhere\" is not in", 2);
+}
+
+#[test]
+fn an_edited_schedule_is_followed_after_a_hangup_and_a_bad_one_is_refused() {
+    let mut system = system().start();
+    system.start_scheduler(&[]);
+    let write = |text: &str| {
+        let config = std::fs::read_to_string(system.config()).expect("readable");
+        std::fs::write(system.config(), format!("{config}\n{text}")).expect("written");
+        system.signal("scheduler", Signal::HUP);
+    };
+    write("scheduled workers: [sleep: {every: dya, at: '05:15'}]");
+    system.wait_for_log("scheduler", "the new configuration is refused, the old one stays");
+    system.write_config();
+    write("scheduled workers: [sleep: {cron: '* * * * * *', cmd line opts: --sleep-time 0}]");
+    system.wait_for_log("manager", "launching NextWorker(module='sleep', args=['--sleep-time', '0']");
+}
+
+#[test]
+fn up_starts_it_where_there_is_a_schedule() {
+    let mut system = each_second("").prepare();
+    let up = system.command(&["up"]);
+    system.spawn("up", up);
+    system.wait_for_log("up", "[scheduler] keyless is launched as run #");
+}
+
+#[test]
+fn what_is_wrong_in_a_schedule_is_said_with_its_line() {
+    let system = system().prepare();
+    let config = std::fs::read_to_string(system.config()).expect("readable");
+    let line = config.lines().count() + 2;
+    for (entry, expected) in [
+        (
+            "{every: day, at: 16:15}",
+            "sleep: at: must be text, not an integer; put it in quotes, as in at: '05:15'",
+        ),
+        (
+            "{every: day}",
+            "sleep: needs `every:` and `at:` (`every: day`, `at: '05:15'`), or `cron:` (`cron: '15 5 * * *'`)",
+        ),
+        (
+            "{every: dya, at: '05:15'}",
+            "sleep: every: must be minute, hour, day or a day of the week (monday), not \"dya\"",
+        ),
+        ("{cron: '61 5 * * *'}", "sleep: cron: \"61 5 * * *\" is no time that comes: "),
+        ("{cron: '0 0 30 2 *'}", "sleep: cron: \"0 0 30 2 *\" never comes: no month has such a day"),
+        (
+            "{cron: '0 0 * * *', every: day}",
+            "sleep: cron: takes the place of `every` and `at`; write either of them",
+        ),
+        (
+            "{every: day, at: '05:15', timezone: America/Vancover}",
+            "sleep: timezone: there is no such time zone; write it as America/Vancouver: ",
+        ),
+        (
+            "{every: day, at: '05:15', catch up: some}",
+            "sleep: catch up: there is no setting `some` here; known: `none`, `latest`, `all`",
+        ),
+    ] {
+        std::fs::write(system.config(), format!("{config}\nscheduled workers:\n- sleep: {entry}\n"))
+            .expect("written");
+        let (status, text) = system.operation(&["config", "check"]);
+        assert_eq!(status, Some(2), "{text}");
+        assert!(
+            text.contains(&format!("line {}, scheduled workers: 0: {expected}", line + 1)),
+            "{entry}: {text}"
+        );
+    }
+    std::fs::write(
+        system.config(),
+        format!("{config}\nscheduled workers:\n- sleep: {{every: day, at: '05:15', cmd line opt: x}}\n"),
+    )
+    .expect("written");
+    let text = system.operate(&["config", "check"]);
+    assert!(text.contains("cmd line opt: means nothing here; did you mean `cmd line opts`?"), "{text}");
+}
