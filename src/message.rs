@@ -7,6 +7,12 @@ use crate::yaml::{self, Keys, ReadError, Value};
 /// The environment variable that tells a worker its run, which it names under the key `run`.
 pub const RUN_ID: &str = "NOWCAST_RUN_ID";
 
+/// The environment variable that tells a worker's script the worker's name, for `nowcast tell` and `need`.
+pub const WORKER: &str = "NOWCAST_WORKER";
+
+/// The environment variable that names the configuration file.
+pub const CONFIG: &str = "NOWCAST_YAML";
+
 /// What a worker tells the manager, and what the manager answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {

@@ -16,7 +16,7 @@ use crate::core::{Effect, Event, NextWorker, Record, RequestId, Run, RunId, Stat
 use crate::failpoint;
 use crate::launch::{self, Runs, Started};
 use crate::logging::{self, Logger};
-use crate::message::Message;
+use crate::message::{CONFIG, Message, WORKER};
 use crate::net::{Control, Envelope, socket};
 use crate::store::checklist_file::Writing;
 use crate::store::{ChecklistFile, Journal, JournalError};
@@ -239,8 +239,11 @@ impl Performer {
         if let Ok(argv) = &argv {
             self.log.debug(format_args!("cmd = {}", python::repr_list(argv)));
         }
-        let environment: Vec<(String, OsString)> =
-            worker.options.env.iter().map(|(name, value)| (name.clone(), value.into())).collect();
+        let config = &state.config.file;
+        let config = std::path::absolute(config).unwrap_or_else(|_| config.clone());
+        let mut environment: Vec<(String, OsString)> =
+            vec![(WORKER.to_owned(), worker.name().into()), (CONFIG.to_owned(), config.into())];
+        environment.extend(worker.options.env.iter().map(|(name, value)| (name.clone(), value.into())));
         let started = self.runs.start(*run, folder, argv, &environment);
         failpoint::pass("manager: launched");
         match started {

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::keys::{self, child, step};
 use super::look::Look;
 use super::operate::{Common, number};
-use super::print::{self, Json, plain};
+use super::print::{self, Json};
 use crate::core::{Command, Number};
 use crate::store::History;
 use crate::yaml::{self, Keys, Map, Value};
@@ -89,47 +90,9 @@ fn at(common: &Common, look: &Look, event: Number) -> anyhow::Result<ExitCode> {
 }
 
 fn get(common: &Common, look: &Look, keys: &[String]) -> anyhow::Result<ExitCode> {
-    let mut value = Value::from(look.history.checklist_now()?);
-    for (depth, key) in keys.iter().enumerate() {
-        let Some(next) = step(&value, key).and_then(|key| child(&value, &key)) else {
-            let place = if depth == 0 { "the checklist".to_owned() } else { keys[..depth].join(": ") };
-            anyhow::bail!("{key:?} is not in {place}; there {}", there(&value));
-        };
-        value = next;
-    }
-    if common.json {
-        return Ok(print::json(&Json(&value)));
-    }
-    Ok(print::text(&format!("{}\n", plain(&value))))
-}
-
-/// What a key on the command line means in a value: the text if that is there, else what YAML reads in it.
-/// `None` if neither is there.
-fn step(value: &Value, key: &str) -> Option<Value> {
-    let read = yaml::read(key).unwrap_or_default();
-    [Value::from(key), read].into_iter().find(|key| child(value, key).is_some())
-}
-
-fn child(value: &Value, key: &Value) -> Option<Value> {
-    match value {
-        Value::Map(entries) => entries.get(key).cloned(),
-        Value::List(items) => key.as_int().and_then(|at| items.get(usize::try_from(at).ok()?)).cloned(),
-        _ => None,
-    }
-}
-
-/// What is there instead.
-fn there(value: &Value) -> String {
-    match value {
-        Value::Map(entries) if entries.is_empty() => "is nothing".to_owned(),
-        Value::Map(entries) => {
-            let keys: Vec<String> = entries.keys().map(plain).collect();
-            format!("are: {}", keys.join(", "))
-        }
-        Value::List(items) if items.is_empty() => "is an empty list".to_owned(),
-        Value::List(items) => format!("is a list: 0 to {}", items.len() - 1),
-        other => format!("is {}, which has no keys", other.kind()),
-    }
+    let checklist = Value::from(look.history.checklist_now()?);
+    let value = keys::pick(&checklist, "the checklist", keys)?;
+    Ok(keys::show(&value, common.json))
 }
 
 fn set(common: &Common, keys_and_value: &[String]) -> ExitCode {

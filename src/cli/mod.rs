@@ -8,11 +8,14 @@ mod daemon;
 mod dry_run;
 mod environment;
 mod exec;
+mod fetch;
 mod generate;
+mod keys;
 mod launch;
 mod look;
 mod manager;
 mod messages;
+mod need;
 mod operate;
 mod print;
 mod rerun;
@@ -24,6 +27,7 @@ mod send;
 mod status;
 mod table;
 mod tail;
+mod tell;
 mod times;
 mod up;
 mod view;
@@ -65,6 +69,12 @@ enum Command {
     Worker(worker::Args),
     /// Run any command as a worker
     Exec(exec::Args),
+    /// Tell the manager something in a worker's name, from within its script
+    Tell(tell::Args),
+    /// Ask the manager for a part of the checklist, from within a worker's script
+    Need(need::Args),
+    /// Download a file, and try again while it is not there
+    Fetch(fetch::Args),
     /// Run one worker to its end for the manager
     #[command(hide = true)]
     Runner(runner::Args),
@@ -124,6 +134,9 @@ pub fn run() -> ExitCode {
         Command::Scheduler(args) => scheduler::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Exec(args) => exec::run(&args),
+        Command::Tell(args) => tell::run(&args),
+        Command::Need(args) => need::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
         Command::Runner(args) => runner::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Why(args) => why::run(&args),

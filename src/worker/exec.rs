@@ -11,6 +11,7 @@ use super::{Context, Worker, WorkerError};
 use crate::config;
 use crate::core::run::is_failure;
 use crate::logging::Logger;
+use crate::message::{CONFIG, WORKER};
 use crate::yaml::{self, Value};
 
 /// The environment variable that names the file for the payload, YAML or JSON.
@@ -18,6 +19,9 @@ const PAYLOAD: &str = "NOWCAST_PAYLOAD";
 
 /// The environment variable that names the file for the message type, where it is another than `success` or `failure`.
 const TYPE: &str = "NOWCAST_TYPE";
+
+/// The environment variable by which what runs within a worker with `--debug` sends nothing either.
+pub const DEBUG: &str = "NOWCAST_DEBUG";
 
 /// The largest payload, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -59,7 +63,12 @@ impl Worker for Exec {
         let folder = tempfile::tempdir().map_err(|error| crash("make a folder for the payload", &error))?;
         let (payload, r#type) = (folder.path().join("payload"), folder.path().join("type"));
         let mut command = Command::new(program);
-        command.args(arguments).env(PAYLOAD, &payload).env(TYPE, &r#type);
+        command.args(arguments).env(PAYLOAD, &payload).env(TYPE, &r#type).env(WORKER, &self.name);
+        let config = &context.config().file;
+        command.env(CONFIG, std::path::absolute(config).unwrap_or_else(|_| config.clone()));
+        if context.is_debug() {
+            command.env(DEBUG, "1");
+        }
         let ended = context.run(&mut command).map_err(|error| crash(&format!("run {program}"), &error))?;
         let Some(status) = ended else {
             drop(folder);

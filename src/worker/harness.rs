@@ -140,6 +140,18 @@ fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::
     Ok(Context { name: name.to_owned(), config, log, client, part })
 }
 
+/// Speaks in a worker's name beside the worker itself: it logs as the worker does and says nothing of a start.
+///
+/// # Errors
+/// When logging cannot be set up or ZeroMQ refuses the broker's address.
+pub fn speak_for(name: &str, config: Config, debug: bool) -> anyhow::Result<Context> {
+    let (setup, _) = logging::Setup::from_value(&config.logging, Role::Worker { debug })?;
+    logging::install(setup);
+    let client = if debug { None } else { Some(Client::connect(&config.zmq)?) };
+    let (name, config, log) = (name.to_owned(), Arc::new(config), Logger::new(name));
+    Ok(Context { name, config, log, client, part: Part::default() })
+}
+
 /// Another process that does the worker's job, which a signal goes on to.
 #[derive(Debug, Clone, Default)]
 struct Part {
@@ -207,6 +219,12 @@ impl Context {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether nothing is sent to the manager.
+    #[must_use]
+    pub fn is_debug(&self) -> bool {
+        self.client.is_none()
     }
 
     /// Starts a process that does the job, waits for it, and hands signals on to it. `None` if one came: then this

@@ -21,6 +21,7 @@ mod redelivery;
 mod reload;
 mod resending;
 mod scheduler;
+mod scripts;
 mod signals;
 mod status;
 mod supervisor;

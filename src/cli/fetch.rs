@@ -1,0 +1,65 @@
+//! `nowcast fetch URL FILE`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::{USAGE, print};
+use crate::config::duration;
+use crate::worker::fetch::{Fetch, FetchError, Pauses};
+
+/// A server's refusal is no end: what is not there yet may come. It is tried again after 2, 4, 8 … 256 seconds, for about
+/// an hour. The file appears when it is whole.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    /// What to download
+    url: String,
+    /// Where to store it
+    file: PathBuf,
+    /// A request header; may be given more than once
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// How long one try may take
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
+    timeout: Duration,
+    /// The pause before the second try; it is doubled each time
+    #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = span)]
+    pause: Duration,
+    /// The longest pause
+    #[arg(long, value_name = "SPAN", default_value = "256s", value_parser = span)]
+    longest_pause: Duration,
+    /// Give up when the pauses are longer than that together
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
+    give_up: Duration,
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    duration::parse(text).map(jiff::SignedDuration::unsigned_abs)
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a header is written as NAME: VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let pauses = Pauses { first: args.pause, longest: args.longest_pause, together: args.give_up };
+    let fetch = Fetch {
+        url: args.url.clone(),
+        file: args.file.clone(),
+        headers: args.headers.clone(),
+        timeout: args.timeout,
+        pauses,
+    };
+    match fetch.run(&mut |line| print::complain(&line)) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            print::complain(&error.to_string());
+            match error {
+                FetchError::Useless(_) => ExitCode::from(USAGE),
+                FetchError::GaveUp { .. } => ExitCode::FAILURE,
+            }
+        }
+    }
+}

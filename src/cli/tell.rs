@@ -1,0 +1,109 @@
+//! `nowcast tell TYPE [PAYLOAD]`
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use rustix::stdio::dup2_stdout;
+
+use super::{USAGE, print};
+use crate::config::{self, read_regular_up_to};
+use crate::message::{Message, WORKER};
+use crate::worker::exec::DEBUG;
+use crate::worker::{self, Context};
+use crate::yaml::{self, Value};
+
+/// The largest payload, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// The message reaches the worker's rule as one of the worker itself would; a worker may send as many as it likes. It waits
+/// for the reply.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(flatten)]
+    speaker: Speaker,
+    /// The message type, one of the worker's in the message registry
+    #[arg(value_name = "TYPE")]
+    r#type: String,
+    /// The payload, as YAML or JSON; @FILE reads it from a file
+    #[arg(default_value = "null")]
+    payload: String,
+}
+
+/// Who speaks, and to which system.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Speaker {
+    /// nowcast's configuration file
+    #[arg(short, long, value_name = "CONFIG", env = "NOWCAST_YAML", default_value = "nowcast.yaml")]
+    config: PathBuf,
+    /// The worker in whose name it is said; within a worker that is known
+    #[arg(long, value_name = "NAME", env = WORKER)]
+    worker: String,
+    /// Send nothing to the manager
+    #[arg(long, env = DEBUG, value_parser = clap::builder::FalseyValueParser::new())]
+    pub(super) debug: bool,
+}
+
+impl Speaker {
+    /// Sends a message and answers the payload of the reply; null with `--debug`, when nothing is sent.
+    pub(super) fn ask(&self, r#type: &str, payload: Value) -> Result<Value, ExitCode> {
+        // What is logged to standard output would stand in the answer.
+        let Ok(stdout) = io::stdout().as_fd().try_clone_to_owned() else { return Err(ExitCode::FAILURE) };
+        let _ = dup2_stdout(io::stderr());
+        let answer = self.exchange(r#type, payload);
+        let _ = dup2_stdout(stdout);
+        answer
+    }
+
+    fn exchange(&self, r#type: &str, payload: Value) -> Result<Value, ExitCode> {
+        let mut context = self.context().map_err(|error| {
+            print::complain(&format!("{error:#}"));
+            ExitCode::from(USAGE)
+        })?;
+        let refuse = |error: &str| {
+            print::complain(error);
+            ExitCode::FAILURE
+        };
+        let reply = context.tell_manager(r#type, payload).map_err(|error| refuse(&error.to_string()))?;
+        match reply {
+            None => Ok(Value::Null),
+            Some(Message { r#type, payload, .. }) if r#type == "ack" => Ok(payload),
+            Some(Message { r#type: reply, .. }) => {
+                Err(refuse(&format!("the manager refused the message of {}: {reply}", self.worker)))
+            }
+        }
+    }
+
+    fn context(&self) -> anyhow::Result<Context> {
+        let (config, _) = config::load(&self.config)?;
+        worker::speak_for(&self.worker, config, self.debug)
+    }
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    match payload(&args.payload) {
+        Ok(payload) => {
+            args.speaker.ask(&args.r#type, payload).map_or_else(|status| status, |_| ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            print::complain(&error);
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn payload(text: &str) -> Result<Value, String> {
+    let read = |text: &[u8]| yaml::read_bytes(text).map_err(|error| error.to_string());
+    match text.strip_prefix('@') {
+        None => {
+            read(text.as_bytes()).map_err(|error| format!("the payload is neither YAML nor JSON: {error}"))
+        }
+        Some(file) => read_regular_up_to(file.as_ref(), LARGEST)
+            .map_err(|error| error.to_string())
+            .and_then(|text| read(&text))
+            .map_err(|error| format!("the payload in {file} cannot be used: {error}")),
+    }
+}

@@ -1,0 +1,200 @@
+//! What a worker's script can ask and tell: `nowcast need`, `tell` and `fetch`.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::thread;
+
+use crate::support::system::{Builder, NOWCAST, System, system};
+
+const RULES: &str = "
+    function after_script(msg, config, checklist)
+      log.info('rule got ' .. msg.type)
+      return {}
+    end
+";
+
+/// A worker `script` that runs a shell script, in which `nowcast` is ours.
+fn script(settings: &str, text: &str) -> Builder {
+    let text = format!("nowcast() {{ '{NOWCAST}' \"$@\"; }}\n{text}\n");
+    system()
+        .worker("script: {checklist key: what was scripted, success: it went well, halfway: half of it is done, crash: it crashed, need: it needs}")
+        .section(&format!("workers: {{script: {settings}}}"))
+        .rules(RULES)
+        .file("script.sh", text)
+}
+
+const EXEC: &str = "{exec: [sh, '{folder}/script.sh']}";
+
+/// Launches it and waits until its last message has reached its rule.
+fn run(system: &System, last: &str) {
+    system.operate(&["launch", "script"]);
+    system.wait_for_log("manager", &format!("rule got {last}"));
+}
+
+#[test]
+fn a_script_asks_and_tells_without_a_library() {
+    let text = "
+        set -e
+        hours=$(nowcast need sleepyhead 'sleep time')
+        names=$(nowcast need --json sleepyhead names)
+        last=$(nowcast need sleepyhead names 1)
+        nothing=$(nowcast need --default nobody sleepyhead nothing)
+        none=$(nowcast need --default none gone)
+        nowcast tell halfway \"{hours: $hours, names: $names, last: $last, nothing: $nothing, none: $none}\"
+        echo '{\"done\": true}' > payload.json
+        nowcast tell halfway @payload.json
+    ";
+    let system = script(EXEC, text).start();
+    assert_eq!(system.send("sleep", "success", "{sleep time: 5, names: [a, \"07\"]}"), "ack");
+    run(&system, "success");
+    let kept = system.operate(&["checklist", "get", "what was scripted"]);
+    assert_eq!(kept, "hours: 5\nlast: 7\nnames:\n- a\n- '07'\nnone: none\nnothing: nobody\ndone: true\n");
+    assert_eq!(system.log("manager").matches("rule got halfway").count(), 2);
+}
+
+#[test]
+fn a_command_that_is_its_own_worker_reports_by_telling() {
+    let system = script("{command: [sh, '{folder}/script.sh']}", "nowcast tell success").start();
+    run(&system, "success");
+    system.wait_for("its end", || system.operate(&["runs"]).contains("done").then_some(()));
+    assert!(!system.log("manager").contains("without a report"), "{}", system.describe());
+}
+
+#[test]
+fn what_cannot_be_asked_or_told_says_why() {
+    let system = script(EXEC, "").start();
+    assert_eq!(system.send("sleep", "success", "{sleep time: 5}"), "ack");
+    for (arguments, status, text) in [
+        (&["need", "--worker", "script", "sleepy"][..], 1, "the checklist has nothing under \"sleepy\""),
+        (
+            &["need", "--worker", "script", "sleepyhead", "tme"],
+            1,
+            "\"tme\" is not in sleepyhead; there are: sleep time",
+        ),
+        (
+            &["need", "--worker", "keyless", "sleepyhead"],
+            1,
+            "message type not found for keyless worker in nowcast.yaml message registry: need",
+        ),
+        (
+            &["need", "--worker", "script", "--debug", "sleepyhead"],
+            1,
+            "with --debug nobody is asked for \"sleepyhead\"",
+        ),
+        (
+            &["tell", "--worker", "nobody", "success"],
+            1,
+            "worker not found in nowcast.yaml message registry: nobody",
+        ),
+        (
+            &["tell", "--worker", "script", "sucess"],
+            1,
+            "message type not found for script worker in nowcast.yaml message registry: sucess",
+        ),
+        (&["tell", "--worker", "script", "success", "{a: ["], 2, "the payload is neither YAML nor JSON: "),
+        (
+            &["tell", "--worker", "script", "success", "@nothing"],
+            2,
+            "the payload in nothing cannot be used: No such file",
+        ),
+        (&["tell", "success"], 2, "--worker <NAME>"),
+        (
+            &["tell", "--worker", "script", "-c", "nothing.yaml", "success"],
+            2,
+            "the configuration file cannot be read",
+        ),
+    ] {
+        let (found, shown) = system.operation(arguments);
+        assert_eq!(found, Some(status), "{arguments:?}: {shown}");
+        assert!(shown.contains(text), "{arguments:?}: {shown}");
+    }
+    assert!(!system.log("manager").contains("rule got"), "{}", system.describe());
+}
+
+#[test]
+fn within_a_worker_with_debug_nothing_is_told() {
+    let system = script(EXEC, "nowcast tell halfway && nowcast need --default 5 sleepyhead > seen").start();
+    let text = system.operate(&["exec", "script", "nowcast.yaml", "--debug", "--", "sh", "script.sh"]);
+    assert!(
+        text.contains("message that would have been sent to manager: (halfway half of it is done)"),
+        "{text}"
+    );
+    assert_eq!(std::fs::read_to_string(system.path("seen")).expect("the script ran"), "5\n");
+    assert!(!system.log("manager").contains("received message from script"), "{}", system.describe());
+}
+
+/// A server that answers one request after the other with these bytes; what it was asked comes from the receiver.
+fn server(answers: Vec<&'static str>) -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/weather.grib2", listener.local_addr().expect("an address"));
+    let (sender, asked) = mpsc::channel();
+    thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).expect("a request") > 0 {
+                request.push(byte[0]);
+            }
+            stream.write_all(answer.as_bytes()).expect("answered");
+            let _ = sender.send(String::from_utf8_lossy(&request).into_owned());
+        }
+    });
+    (url, asked)
+}
+
+const REFUSED: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const BROKEN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nhalf of it";
+const WHOLE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nall of it";
+
+#[test]
+fn a_file_is_downloaded_when_it_is_there_and_appears_whole() {
+    let (url, asked) = server(vec![REFUSED, BROKEN, "", WHOLE]);
+    let system = system().prepare();
+    let arguments = ["fetch", "--pause", "1ms", "--header", "X-Key: a: b", &url, "weather.grib2"];
+    let text = system.operate(&arguments);
+    for line in [
+        format!("received http status: 404 from {url}\nwaiting 0.001 seconds until retry 1\n"),
+        "waiting 0.002 seconds until retry 2\n".to_owned(),
+        "waiting 0.004 seconds until retry 3\n".to_owned(),
+    ] {
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
+    assert_eq!(std::fs::read_to_string(system.path("weather.grib2")).expect("a file"), "all of it");
+    let asked: Vec<String> = asked.iter().collect();
+    assert!(asked.iter().all(|request| request.to_lowercase().contains("x-key: a: b\r\n")), "{asked:?}");
+    let left: Vec<_> = std::fs::read_dir(system.path(".")).expect("the folder").flatten().collect();
+    assert!(!left.iter().any(|entry| entry.file_name().to_string_lossy().contains("fetch")), "{left:?}");
+}
+
+#[test]
+fn a_download_that_never_comes_is_given_up_and_leaves_what_was_there() {
+    let (url, _asked) = server(vec![BROKEN, REFUSED, REFUSED]);
+    let system = system().file("weather.grib2", "yesterday's").prepare();
+    let (status, text) =
+        system.operation(&["fetch", "--pause", "1ms", "--give-up", "3ms", &url, "weather.grib2"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(
+        text.ends_with(&format!(
+            "giving up; download from {url} failed 3 times, at last: http status: 404\n"
+        )),
+        "{text}"
+    );
+    assert_eq!(std::fs::read_to_string(system.path("weather.grib2")).expect("a file"), "yesterday's");
+}
+
+#[test]
+fn what_trying_again_cannot_mend_is_said_at_once() {
+    let system = system().prepare();
+    let (url, _asked) = server(vec![WHOLE]);
+    for (arguments, text) in [
+        (["fetch", "no address", "file"], "\"no address\" is no address; write it as https://host/path"),
+        (["fetch", &url, "nothing/file"], "nothing/file cannot be written: No such file"),
+        (["fetch", "--pause", "soon"], "\"soon\" is no span of time"),
+    ] {
+        let (status, shown) = system.operation(&arguments);
+        assert_eq!(status, Some(2), "{arguments:?}: {shown}");
+        assert!(shown.contains(text), "{arguments:?}: {shown}");
+    }
+}
