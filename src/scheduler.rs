@@ -5,8 +5,10 @@
 //! a manager of the peer's, which cannot be asked, it launches by itself, as the peer's scheduler does.
 
 mod due;
+mod presence;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
@@ -16,6 +18,7 @@ use jiff::Timestamp;
 use zmq::{POLLIN, PollItem};
 
 use self::due::Plan;
+pub use self::presence::runs;
 use crate::config::{Config, ReadAgain, ScheduledWorker};
 use crate::core::next_worker::LOCALHOST;
 use crate::core::{Command, NextWorker, Number, Signal};
@@ -48,6 +51,8 @@ pub struct Scheduler {
     /// Workers that it launched itself.
     workers: Children<()>,
     program: PathBuf,
+    /// What says that it runs.
+    presence: Option<File>,
     /// Whether it was said that the manager cannot be asked.
     complained: bool,
     log: Logger,
@@ -69,8 +74,16 @@ impl Scheduler {
     /// When the operating system has no descriptors left.
     pub fn new(config: Config, alone: bool, program: PathBuf, log: Logger) -> io::Result<Self> {
         let workers = Children::new()?;
-        let mut scheduler =
-            Self { config, plan: Plan::default(), alone, workers, program, complained: false, log };
+        let mut scheduler = Self {
+            config,
+            plan: Plan::default(),
+            alone,
+            workers,
+            program,
+            presence: None,
+            complained: false,
+            log,
+        };
         scheduler.follow();
         Ok(scheduler)
     }
@@ -94,6 +107,9 @@ impl Scheduler {
                 }
             }
             self.workers.reap()?;
+            if self.presence.is_none() {
+                self.presence = presence::announce(&self.config.journal.folder);
+            }
             let now = Timestamp::now();
             for missed in self.plan.look(now) {
                 self.log.warning(format_args!(

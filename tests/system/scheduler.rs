@@ -135,6 +135,28 @@ fn an_edited_schedule_is_followed_after_a_hangup_and_a_bad_one_is_refused() {
 }
 
 #[test]
+fn status_shows_what_is_next_and_misses_a_scheduler_that_does_not_run() {
+    let mut system = system()
+        .section("scheduled workers:\n- sleep: {every: hour, at: ':15', cmd line opts: --sleep-time 1}")
+        .start();
+    let (status, text) = system.operation(&["status"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("  DOWN  daemons 2/3  "), "{text}");
+    assert!(text.contains("DAEMON  scheduler  nowcast scheduler nowcast.yaml  it is not running: nothing is launched when its time comes"), "{text}");
+    system.start_scheduler(&[]);
+    let text = system.wait_for("a healthy system", || {
+        let (status, text) = system.operation(&["status"]);
+        (status == Some(0)).then_some(text)
+    });
+    assert!(text.contains("  HEALTHY  daemons 3/3  "), "{text}");
+    let due = text.lines().find(|line| line.starts_with("DUE")).expect("what is due");
+    assert!(due.contains("sleep --sleep-time 1 (every hour at :15)") && due.contains(":15:00"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&system.operate(&["status", "--json"])).expect("JSON");
+    assert_eq!(json["daemons"]["scheduler"], true);
+    assert_eq!(json["scheduled"][0]["item"], "sleep --sleep-time 1 (every hour at :15)");
+}
+
+#[test]
 fn up_starts_it_where_there_is_a_schedule() {
     let mut system = each_second("").prepare();
     let up = system.command(&["up"]);

@@ -110,6 +110,8 @@ pub(super) fn of_daemons(daemons: &Daemons, config: &Config) -> Vec<Attention> {
     }
     let stopped = "it is not running: nothing is decided or launched".to_owned();
     found.extend(of_daemon("manager", &daemons.manager, stopped));
+    let no_clock = "it is not running: nothing is launched when its time comes".to_owned();
+    found.extend(daemons.scheduler.as_ref().and_then(|daemon| of_daemon("scheduler", daemon, no_clock)));
     found
 }
 

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::cli::operate;
 use crate::config::Config;
 use crate::net::call::{self, Service, WELL};
+use crate::scheduler;
 use crate::store::journal;
 
 /// How long the broker may take to accept a connection.
@@ -43,6 +44,9 @@ impl Daemon {
 pub(super) struct Daemons {
     pub broker: Daemon,
     pub manager: Daemon,
+    /// `None` where nothing is scheduled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduler: Option<Daemon>,
     /// Why the manager does nothing at the moment, if it does nothing.
     #[serde(skip)]
     pub stands_still: Option<String>,
@@ -60,19 +64,26 @@ impl Daemons {
                 (stuck.unwrap_or(Daemon::Missing), None)
             }
         };
-        Self { broker: broker(config), manager, stands_still }
+        let is_there = || if scheduler::runs(folder) { Daemon::Works } else { Daemon::Missing };
+        let scheduler = (!config.scheduled.is_empty()).then(is_there);
+        Self { broker: broker(config), manager, scheduler, stands_still }
     }
 
-    fn each(&self) -> [&Daemon; 2] {
-        [&self.broker, &self.manager]
+    fn each(&self) -> impl Iterator<Item = &Daemon> {
+        [&self.broker, &self.manager].into_iter().chain(&self.scheduler)
+    }
+
+    /// How many there should be.
+    pub(super) fn all(&self) -> usize {
+        self.each().count()
     }
 
     pub(super) fn running(&self) -> usize {
-        self.each().into_iter().filter(|daemon| daemon.answers()).count()
+        self.each().filter(|daemon| daemon.answers()).count()
     }
 
     pub(super) fn is_one_missing(&self) -> bool {
-        self.each().contains(&&Daemon::Missing)
+        self.each().any(|daemon| *daemon == Daemon::Missing)
     }
 }
 

@@ -11,7 +11,7 @@ use super::attention::{self, Attention};
 use super::daemons::Daemons;
 use crate::cli::look::{self, Look};
 use crate::cli::view::RunView;
-use crate::config::Config;
+use crate::config::{Config, ScheduledWorker};
 use crate::core::hold::Hold;
 use crate::core::joins::Join;
 use crate::core::run::Stage;
@@ -43,6 +43,15 @@ pub(super) struct Status {
     pub joins: Vec<JoinView>,
     pub holds: Vec<HoldView>,
     pub waiting: Vec<WaitingRun>,
+    /// What the scheduler has launched next.
+    pub scheduled: Vec<Scheduled>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Scheduled {
+    /// The worker, its arguments, and its times.
+    pub item: String,
+    pub next: Timestamp,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,6 +90,17 @@ pub(super) struct WaitingRun {
     pub behind: Option<String>,
 }
 
+/// The next time of each scheduled worker, the soonest first.
+fn scheduled(config: &Config, now: &ZonedDateTime) -> Vec<Scheduled> {
+    let next = |entry: &ScheduledWorker| {
+        let there = now.timestamp().to_zoned_datetime(entry.zone.clone());
+        Some(Scheduled { item: entry.item(), next: entry.times.after(&there)?.timestamp() })
+    };
+    let mut scheduled: Vec<Scheduled> = config.scheduled.iter().filter_map(next).collect();
+    scheduled.sort_by_key(|scheduled| scheduled.next);
+    scheduled
+}
+
 impl Status {
     /// Looks at everything.
     pub(super) fn gather(config: &Config, now: &ZonedDateTime) -> Self {
@@ -96,6 +116,7 @@ impl Status {
             joins: Vec::new(),
             holds: Vec::new(),
             waiting: Vec::new(),
+            scheduled: scheduled(config, now),
         };
         if let Err(error) = status.read_journal(config, now) {
             status.attention.push(Attention::of_journal(&error));

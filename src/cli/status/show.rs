@@ -10,6 +10,12 @@ use crate::cli::table::Table;
 use crate::cli::times;
 use crate::cli::view::arguments;
 
+/// How far ahead the schedule is shown.
+const SOON: SignedDuration = SignedDuration::from_hours(12);
+
+/// How much of it is shown; `--json` has each entry.
+const MOST_SCHEDULED: usize = 10;
+
 impl Status {
     pub(super) fn to_text(&self, now: &ZonedDateTime) -> String {
         let state = match self.state {
@@ -18,9 +24,10 @@ impl Status {
             Health::Down => "DOWN",
         };
         let mut text = format!(
-            "{}  {state}  daemons {}/2  rules generation {}           {}\n",
+            "{}  {state}  daemons {}/{}  rules generation {}           {}\n",
             self.name,
             self.daemons.running(),
+            self.daemons.all(),
             self.rules_generation,
             now.strftime("%H:%M")
         );
@@ -95,6 +102,12 @@ impl Status {
                 hold.number
             );
             table.row(["HOLD".into(), format!("#{}", hold.number), hold.target.clone(), text]);
+        }
+        let soon: Vec<_> =
+            self.scheduled.iter().filter(|next| next.next.duration_since(now.timestamp()) <= SOON).collect();
+        for scheduled in soon.into_iter().take(MOST_SCHEDULED) {
+            let next = times::second(scheduled.next, now);
+            table.row(["DUE".into(), String::new(), scheduled.item.clone(), next]);
         }
         let more = table.rows(&self.waiting, "nowcast runs --open -n 100", |waiting| {
             let due = waiting.run.due.filter(|due| *due > now.timestamp());
