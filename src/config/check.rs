@@ -103,7 +103,7 @@ impl Check<'_> {
         let redeliver = self.redeliver(value);
         let registry = self.registry(value);
         let workers = self.workers(value, registry.as_ref());
-        let scheduled = self.scheduled_workers(value);
+        let scheduled = self.scheduled_workers(value, registry.as_ref());
         let hosts = self.hosts(value);
         let logging = self
             .section(value, "logging")

@@ -21,14 +21,7 @@ impl Check<'_> {
         let raw: IndexMap<String, RawWorker> = self.decode(section, &["workers"])?;
         let mut workers = IndexMap::new();
         for (name, raw) in raw {
-            if let Some(registry) = registry.filter(|registry| !registry.workers.contains_key(&name)) {
-                let close = closest(&name, registry.workers.keys());
-                let text = format!(
-                    "no worker of that name is in the message registry{}; its messages would be refused",
-                    did_you_mean(close.as_deref())
-                );
-                self.report(Severity::Warning, &["workers", &name], text);
-            }
+            self.expect_registered(registry, &name, &["workers", &name]);
             for (key, command) in [("command", &raw.command), ("exec", &raw.exec)] {
                 if command.as_ref().is_some_and(Vec::is_empty) {
                     let text = format!("must name a program: `{key}: [/path/to/program, --option]`");
@@ -58,6 +51,17 @@ impl Check<'_> {
             workers.insert(name, settings);
         }
         Some(workers)
+    }
+
+    /// Warns of a worker that the message registry does not have.
+    pub(super) fn expect_registered(&mut self, registry: Option<&Registry>, name: &str, path: &[&str]) {
+        let Some(registry) = registry.filter(|registry| !registry.workers.contains_key(name)) else { return };
+        let close = closest(name, registry.workers.keys());
+        let text = format!(
+            "no worker of that name is in the message registry{}; its messages would be refused",
+            did_you_mean(close.as_deref())
+        );
+        self.report(Severity::Warning, path, text);
     }
 
     /// `journal:`

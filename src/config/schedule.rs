@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::check::{Check, closest, did_you_mean};
+use super::checked::Registry;
 use super::problem::Severity;
 use super::times::Times;
 use crate::yaml::Value;
@@ -75,7 +76,11 @@ struct RawScheduled {
 
 impl Check<'_> {
     /// `scheduled workers:`
-    pub(super) fn scheduled_workers(&mut self, value: &Value) -> Option<Vec<ScheduledWorker>> {
+    pub(super) fn scheduled_workers(
+        &mut self,
+        value: &Value,
+        registry: Option<&Registry>,
+    ) -> Option<Vec<ScheduledWorker>> {
         let section = match value.get(NAME) {
             None | Some(Value::Null) => return Some(Vec::new()),
             Some(section) => section,
@@ -93,6 +98,11 @@ impl Check<'_> {
             .enumerate()
             .map(|(index, entry)| self.scheduled(&index.to_string(), entry))
             .collect();
+        for (index, scheduled) in scheduled.iter().enumerate() {
+            let Some(ScheduledWorker { module, .. }) = scheduled else { continue };
+            let name = module.rsplit('.').next().unwrap_or(module);
+            self.expect_registered(registry, name, &[NAME, &index.to_string(), module]);
+        }
         scheduled.into_iter().collect()
     }
 

@@ -213,4 +213,11 @@ fn what_is_wrong_in_a_schedule_is_said_with_its_line() {
     .expect("written");
     let text = system.operate(&["config", "check"]);
     assert!(text.contains("cmd line opt: means nothing here; did you mean `cmd line opts`?"), "{text}");
+    let entry = "a.keyles: {every: day, at: '05:15'}";
+    std::fs::write(system.config(), format!("{config}\nscheduled workers:\n- {entry}\n")).expect("written");
+    let text = system.operate(&["config", "check"]);
+    assert!(
+        text.contains("a.keyles: no worker of that name is in the message registry; did you mean `keyless`?"),
+        "{text}"
+    );
 }
