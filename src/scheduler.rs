@@ -208,13 +208,11 @@ impl Scheduler {
     }
 
     fn wait(&self, signals: &Signals, most: Duration) -> io::Result<()> {
-        // Rounded up, so that it wakes when the time has come and not just before.
-        let timeout = i64::try_from(most.as_micros().div_ceil(1_000)).unwrap_or(i64::MAX);
         let mut items = [
             PollItem::from_fd(signals.as_raw_fd(), POLLIN),
             PollItem::from_fd(self.workers.as_raw_fd(), POLLIN),
         ];
-        socket::poll(&mut items, timeout).map_err(io::Error::other)?;
+        socket::poll(&mut items, socket::milliseconds(most)).map_err(io::Error::other)?;
         Ok(())
     }
 }

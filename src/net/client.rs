@@ -151,10 +151,8 @@ impl Connection {
     }
 
     fn wait(&self, most: Duration) -> zmq::Result<()> {
-        // Rounded up, so that the end of the time is not awaited in a busy loop.
-        let timeout = i64::try_from(most.as_micros().div_ceil(1_000)).unwrap_or(i64::MAX);
         let mut items = [self.socket.as_poll_item(POLLIN), self.monitor.as_poll_item()];
-        socket::poll(&mut items, timeout).map(|_| ())
+        socket::poll(&mut items, socket::milliseconds(most)).map(|_| ())
     }
 
     /// Whether a connection that stood was lost since the last call. One that never came to stand has

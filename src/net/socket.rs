@@ -1,5 +1,7 @@
 //! Whole messages in and out of ZeroMQ sockets. A signal never makes a call fail.
 
+use std::time::Duration;
+
 use zmq::{DONTWAIT, PollItem, SNDMORE, Socket};
 
 /// The frames of one message.
@@ -57,6 +59,12 @@ pub fn poll(items: &mut [PollItem], timeout: i64) -> zmq::Result<i32> {
     retry(|| zmq::poll(items, timeout))
 }
 
+/// A span for [`poll`], rounded up, so that its end is not awaited in a busy loop.
+#[must_use]
+pub fn milliseconds(most: Duration) -> i64 {
+    i64::try_from(most.as_micros().div_ceil(1_000)).unwrap_or(i64::MAX)
+}
+
 /// Calls again what a signal interrupted. The signal itself is found in [`super::Signals`].
 ///
 /// # Errors
@@ -73,7 +81,7 @@ pub fn retry<T>(mut call: impl FnMut() -> zmq::Result<T>) -> zmq::Result<T> {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use zmq::{Context, PollEvents, SocketEvent, SocketType};
 
