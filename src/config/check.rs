@@ -103,6 +103,10 @@ impl Check<'_> {
         let redeliver = self.redeliver(value);
         let registry = self.registry(value);
         let workers = self.workers(value, registry.as_ref());
+        let log_ports = self.log_ports(value, registry.as_ref());
+        if let (Some(zmq), Some(ports)) = (&zmq, &log_ports) {
+            self.check_log_ports(zmq, ports);
+        }
         let hosts = self.hosts(value);
         let logging = self
             .section(value, "logging")
@@ -116,6 +120,7 @@ impl Check<'_> {
             checklist_file,
             python,
             zmq: zmq?,
+            log_ports: log_ports?,
             redeliver: redeliver?,
             registry: registry?,
             workers: workers?,
@@ -307,7 +312,7 @@ impl Check<'_> {
 }
 
 /// Whether ZeroMQ can make something of it. Whether such a host exists shows when it is used.
-fn is_address(text: &str) -> bool {
+pub(super) fn is_address(text: &str) -> bool {
     let sign = |sign: char| sign.is_alphanumeric() || ".-_".contains(sign);
     !text.is_empty() && text.chars().all(sign)
 }

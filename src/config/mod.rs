@@ -8,6 +8,7 @@ mod check;
 mod checked;
 pub mod duration;
 mod environment;
+mod log_ports;
 mod own;
 mod problem;
 mod raw;
@@ -16,6 +17,7 @@ mod regular;
 pub use check::{load, load_with, parse};
 pub use checked::{Config, Host, JournalSettings, RegisteredWorker, Registry, WorkerSettings, Zmq};
 pub use environment::Lookup;
+pub use log_ports::{LogPort, LogPorts};
 pub use problem::{ConfigError, Problem, Severity};
 pub use regular::{read_regular, read_regular_up_to};
 
