@@ -11,10 +11,10 @@ use super::manager::Task;
 use super::print;
 use super::{ConfigFile, USAGE, environment};
 use crate::config;
-use crate::logging::{self, Logger, Role, Setup};
+use crate::logging::{self, Logger, Publishing, Role, Setup};
 use crate::net::Signals;
 use crate::supervise::{Daemon, Supervisor};
-use crate::{broker, manager};
+use crate::{broker, log_aggregator, manager};
 
 /// The name under which it logs.
 const NAME: &str = "up";
@@ -50,13 +50,19 @@ fn supervise(args: &Args) -> anyhow::Result<u8> {
         let logs = Path::new(logs);
         fs::create_dir_all(logs).with_context(|| format!("the folder {} cannot be made", logs.display()))?;
     }
-    let (setup, _) = Setup::from_value(&config.logging, Role::Daemon)?;
+    let addresses = config.log_addresses_of_daemon(NAME);
+    let (setup, _) = if addresses.is_empty() {
+        Setup::from_value(&config.logging, Role::Daemon)?
+    } else {
+        Setup::publishing(&config.logging, Role::Daemon, &Publishing { name: NAME.to_owned(), addresses })?
+    };
     logging::install(setup);
-    let supervisor = Supervisor::start(daemons(args)?, environment, Logger::new(NAME))?;
+    let aggregates = config.logging.get("aggregator").is_some_and(|section| !section.is_null());
+    let supervisor = Supervisor::start(daemons(args, aggregates)?, environment, Logger::new(NAME))?;
     Ok(supervisor.run(&mut signals)?)
 }
 
-fn daemons(args: &Args) -> anyhow::Result<Vec<Daemon>> {
+fn daemons(args: &Args, aggregates: bool) -> anyhow::Result<Vec<Daemon>> {
     let program = env::current_exe().context("the path of this program cannot be found out")?;
     let argv = |daemon: &str, task: &[String]| -> Vec<String> {
         let file = args.config.file.to_string_lossy().into_owned();
@@ -71,7 +77,7 @@ fn daemons(args: &Args) -> anyhow::Result<Vec<Daemon>> {
     let record = args.record.as_ref();
     let record = record.map_or(Vec::new(), |file| vec!["--record".to_owned(), file.display().to_string()]);
     let broker = argv("broker", &record);
-    Ok(vec![
+    let mut daemons = vec![
         Daemon { name: broker::NAME, first: broker.clone(), again: broker, is_last: false },
         Daemon {
             name: manager::NAME,
@@ -79,5 +85,11 @@ fn daemons(args: &Args) -> anyhow::Result<Vec<Daemon>> {
             again: argv("manager", &[]),
             is_last: !exit.is_empty(),
         },
-    ])
+    ];
+    if aggregates {
+        // The last to end, so that it has the last lines of the others.
+        let argv = argv("log-aggregator", &[]);
+        daemons.push(Daemon { name: log_aggregator::NAME, first: argv.clone(), again: argv, is_last: false });
+    }
+    Ok(daemons)
 }

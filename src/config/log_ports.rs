@@ -72,7 +72,8 @@ impl Check<'_> {
         if !publishes && !aggregates {
             return Some(LogPorts::new());
         }
-        let section = value.get(PATH[0]).and_then(|zmq| zmq.get(PATH[1])).and_then(|ports| ports.get(PATH[2]));
+        let section =
+            value.get(PATH[0]).and_then(|zmq| zmq.get(PATH[1])).and_then(|ports| ports.get(PATH[2]));
         let Some(section) = section.filter(|section| !section.is_null()) else {
             let text = "is missing: log messages are published, and each program needs a port for that; write \
                         `message_broker: 4345`, `manager: 4346` and `workers: [4350, 4351, 4352]` below it";
@@ -135,9 +136,11 @@ impl Check<'_> {
 
     fn check_names(&mut self, all: &LogPorts, registry: Option<&Registry>) {
         for name in DAEMONS.iter().chain([&POOL]).filter(|name| !all.contains_key(**name)) {
-            let whose = if *name == POOL { "of workers without a port of their own" } else { "of that daemon" };
-            let text =
-                format!("`{name}` is missing, so the log messages {whose} go to the console and are not published");
+            let whose =
+                if *name == POOL { "of workers without a port of their own" } else { "of that daemon" };
+            let text = format!(
+                "`{name}` is missing, so the log messages {whose} go to the console and are not published"
+            );
             self.report(Severity::Warning, &PATH, text);
         }
         let Some(registry) = registry else { return };
@@ -158,7 +161,8 @@ impl Check<'_> {
         for (name, ports) in all {
             for LogPort { port, .. } in ports.iter().filter(|port| port.host.is_none()) {
                 if let Some((_, other)) = taken.iter().find(|(known, _)| known == port) {
-                    let text = format!("port {port} is also that of {other}; each program needs one of its own");
+                    let text =
+                        format!("port {port} is also that of {other}; each program needs one of its own");
                     let is_brokers = other.starts_with("zmq");
                     let severity = if is_brokers { Severity::Error } else { Severity::Warning };
                     self.report(severity, &[PATH[0], PATH[1], PATH[2], name], text);
@@ -182,8 +186,7 @@ fn has_hosts_that_differ(ports: &[LogPort]) -> bool {
 
 /// Errors: what is wrong with it and what to do.
 fn log_port(value: &Value) -> Result<LogPort, String> {
-    const REMEDY: &str =
-        "write a port number (4345), a port of another host in quotes ('host.example:4345'), or a list of them";
+    const REMEDY: &str = "write a port number (4345), a port of another host in quotes ('host.example:4345'), or a list of them";
     let number = |number: i64| {
         let port = u16::try_from(number).ok().filter(|port| *port != 0);
         port.ok_or_else(|| format!("must be a port number from 1 to 65535, not {number}"))
@@ -250,10 +253,7 @@ message registry:
         assert_eq!(here.log_addresses_of_daemon("message_broker"), ["tcp://127.0.0.1:5560"]);
         assert_eq!(here.log_addresses_of_daemon("manager"), ["tcp://127.0.0.1:5561"]);
         assert_eq!(here.log_addresses_of_daemon("scheduler"), <[&str; 0]>::default());
-        assert_eq!(
-            here.log_addresses_of_worker("sleep"),
-            ["tcp://127.0.0.1:5562", "tcp://127.0.0.1:5563"]
-        );
+        assert_eq!(here.log_addresses_of_worker("sleep"), ["tcp://127.0.0.1:5562", "tcp://127.0.0.1:5563"]);
         assert_eq!(here.log_addresses_of_worker("run_NEMO"), ["tcp://*:5556"]);
         let (net, _) = config("skookum.eos.ubc.ca", ports).unwrap();
         assert_eq!(net.log_addresses_of_daemon("message_broker"), ["tcp://*:5560"]);
@@ -283,7 +283,10 @@ message registry:
             ]
         );
         assert!(said("null")[0].contains("is missing: log messages are published"), "{:?}", said("null"));
-        assert!(said("{manager: 1, workers: 2}")[0].contains("`message_broker` is missing, so the log messages of that"));
+        assert!(
+            said("{manager: 1, workers: 2}")[0]
+                .contains("`message_broker` is missing, so the log messages of that")
+        );
         assert!(said("5560")[0].contains("must be a mapping of the programs"), "{:?}", said("5560"));
     }
 
@@ -301,7 +304,9 @@ message registry:
                      every host must have the same port numbers; messages from ports that a host does not have are lost"
                 ),
                 format!("{start}: run_NMEO: there is no program of that name; did you mean `run_NEMO`?"),
-                format!("{start}: workers: port 5561 is also that of manager; each program needs one of its own"),
+                format!(
+                    "{start}: workers: port 5561 is also that of manager; each program needs one of its own"
+                ),
             ]
         );
         let several_each = "{message_broker: 1, manager: 2, workers: 3, run_NEMO: ['a:1', 'a:2', 'b:2']}";
