@@ -92,11 +92,10 @@ impl Aggregator {
             for port in ports {
                 let (host, port) = (port.host.as_ref().unwrap_or(&config.zmq.host), port.port);
                 let endpoint = format!("tcp://{host}:{port}");
-                if !self.endpoints.contains(&endpoint) && !named.contains(&endpoint) {
-                    if let Err(error) = self.socket.connect(&endpoint) {
-                        self.log.error(format_args!("cannot subscribe to {host} port {port}: {error}"));
-                        continue;
-                    }
+                let is_known = self.endpoints.contains(&endpoint) || named.contains(&endpoint);
+                if let Err(error) = if is_known { Ok(()) } else { self.socket.connect(&endpoint) } {
+                    self.log.error(format_args!("cannot subscribe to {host} port {port}: {error}"));
+                    continue;
                 }
                 self.log
                     .info(format_args!("subscribed to {host} port {port} for all messages from {publisher}"));

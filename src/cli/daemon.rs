@@ -83,7 +83,9 @@ fn start_logging(
     logging::install(setup);
     log.info(format_args!("running in process {}", std::process::id()));
     log.info(format_args!("read config from {}", config.file.display()));
-    first_line.into_iter().for_each(|line| log.info(line));
+    if let Some(line) = first_line {
+        log.info(line);
+    }
     for warning in warnings {
         log.warning(warning);
     }

@@ -208,18 +208,17 @@ fn publisher(
         )
         .because(error)
     })?;
-    let destination = match publisher.address() {
-        Some(address) => Destination::Published(address),
-        None => {
-            let why = error.map(|error| format!(": {error}")).unwrap_or_default();
-            let text = format!(
-                "none of the ports for the log messages of {name} is free ({}){why}; they wait until one is, and what has \
-                 waited in vain is shown on stderr",
-                addresses.join(", ")
-            );
-            warnings.push(Warning::new(PORTS, text));
-            Destination::Elsewhere
-        }
+    let destination = if let Some(address) = publisher.address() {
+        Destination::Published(address)
+    } else {
+        let why = error.map(|error| format!(": {error}")).unwrap_or_default();
+        let text = format!(
+            "none of the ports for the log messages of {name} is free ({}){why}; they wait until one is, and what has \
+             waited in vain is shown on stderr",
+            addresses.join(", ")
+        );
+        warnings.push(Warning::new(PORTS, text));
+        Destination::Elsewhere
     };
     Ok((Some(publisher), destination))
 }

@@ -123,7 +123,9 @@ fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::
     logging::install(setup);
     log.info(format_args!("running in process {}", std::process::id()));
     log.info(format_args!("read config from {}", config.file.display()));
-    first_line.into_iter().for_each(|line| log.info(line));
+    if let Some(line) = first_line {
+        log.info(line);
+    }
     for warning in warnings {
         log.warning(warning);
     }
