@@ -13,8 +13,9 @@
 //! 11. [`trial`]: what rules would do, before they are in force
 //!
 //! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`yaml`] (values exactly as
-//! `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries), [`supervise`]
-//! (`nowcast up`), [`scheduler`] (a clock that asks the manager), [`failpoint`] (where tests end a process) and [`cli`] (the command line).
+//! `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries), [`log_aggregator`] (where the
+//! log messages of several hosts come together), [`scheduler`] (a clock that asks the manager), [`supervise`]
+//! (`nowcast up`), [`failpoint`] (where tests end a process) and [`cli`] (the command line).
 //!
 //! [`core`] decides and imports nothing that could reach the world; only [`perform`] carries out
 //! what it decides; only [`cli`] knows every other module. `tests/tidy.rs` holds these lines.
@@ -25,6 +26,7 @@ pub mod config;
 pub mod core;
 pub mod failpoint;
 pub mod launch;
+pub mod log_aggregator;
 pub mod logging;
 pub mod manager;
 pub mod message;

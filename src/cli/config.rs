@@ -15,7 +15,7 @@ use crate::config::{self, Config, Problem, Severity};
 use crate::launch::Environment;
 use crate::logging::{Role, Setup};
 use crate::rules;
-use crate::yaml::Value;
+use crate::yaml::{self, Marks, Value};
 
 /// The variable with the folder of the log files.
 const LOGS: &str = "NOWCAST_LOGS";
@@ -109,13 +109,31 @@ impl Report {
     }
 
     fn check_logging(&mut self, logging: &Value) {
-        match Setup::from_value(logging, Role::Daemon) {
-            Ok((_, warnings)) => {
-                for warning in warnings {
-                    self.add("warning", "", warning.to_string());
+        let aggregates = logging.get("aggregator").is_some_and(|section| !section.is_null());
+        for role in [Role::Daemon].into_iter().chain(aggregates.then_some(Role::Aggregator)) {
+            match Setup::from_value(logging, role) {
+                Ok((_, warnings)) => {
+                    for warning in warnings {
+                        self.add("warning", "", warning.to_string());
+                        self.point_to(warning.place());
+                    }
+                }
+                Err(error) => {
+                    self.refuse("", error.to_string());
+                    self.point_to(error.place());
                 }
             }
-            Err(error) => self.refuse("", error.to_string()),
+        }
+    }
+
+    /// Gives the last problem the line of the place that its text names, or of the nearest section around it.
+    fn point_to(&mut self, place: &str) {
+        let text = config::read_regular(&self.file).ok().and_then(|text| String::from_utf8(text).ok());
+        let marks = text.and_then(|text| Some(yaml::read_marked(&text).ok()?.1));
+        let keys: Vec<&str> = place.split(": ").collect();
+        let line = |marks: Marks| (1..=keys.len()).rev().find_map(|length| marks.line_of(&keys[..length]));
+        if let Some(found) = self.problems.last_mut() {
+            found.line = marks.and_then(line);
         }
     }
 

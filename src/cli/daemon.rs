@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::print;
 use super::{ConfigFile, USAGE};
 use crate::config::{self, Config, Problem, Severity};
-use crate::logging::{self, Logger, Role};
+use crate::logging::{self, Logger, Publishing, Role, Setup};
 use crate::net::Signals;
 use crate::supervise;
 
@@ -27,6 +27,15 @@ pub(super) struct Args {
 ///
 /// Signals are taken over first: one that comes during the start is obeyed as soon as it can be.
 pub(super) fn set_up(args: &Args, log: &Logger) -> Result<(Config, Signals), ExitCode> {
+    set_up_as(Role::Daemon, args, log)
+}
+
+/// The same for the log aggregator, which has its own part of the logging section.
+pub(super) fn set_up_aggregator(args: &Args, log: &Logger) -> Result<(Config, Signals), ExitCode> {
+    set_up_as(Role::Aggregator, args, log)
+}
+
+fn set_up_as(role: Role, args: &Args, log: &Logger) -> Result<(Config, Signals), ExitCode> {
     let fail = |error: &dyn Display| {
         print::complain(&error.to_string());
         ExitCode::from(USAGE)
@@ -36,27 +45,47 @@ pub(super) fn set_up(args: &Args, log: &Logger) -> Result<(Config, Signals), Exi
         supervise::end_with_parent(parent).map_err(|error| fail(&error))?;
     }
     let (config, problems) = config::load(&args.config.file).map_err(|error| fail(&error))?;
-    start_logging(&config, &problems, log).map_err(|error| fail(&error))?;
+    start_logging(role, &config, &problems, log).map_err(|error| fail(&error))?;
     Ok((config, signals))
 }
 
 /// SIGHUP: the same with what the file holds now. If that cannot be used, the old configuration
 /// stays in force, and the log says why.
 pub(super) fn read_again(file: &Path, log: &Logger) -> Option<Config> {
+    read_again_as(Role::Daemon, file, log)
+}
+
+/// The same for the log aggregator.
+pub(super) fn read_again_as_aggregator(file: &Path, log: &Logger) -> Option<Config> {
+    read_again_as(Role::Aggregator, file, log)
+}
+
+fn read_again_as(role: Role, file: &Path, log: &Logger) -> Option<Config> {
     let refuse = |error: &dyn Display| {
         log.critical(format_args!("the new configuration is refused, the old one stays:\n{error}"));
     };
     let (config, problems) = config::load(file).map_err(|error| refuse(&error)).ok()?;
-    start_logging(&config, &problems, log).map_err(|error| refuse(&error)).ok()?;
+    start_logging(role, &config, &problems, log).map_err(|error| refuse(&error)).ok()?;
     Some(config)
 }
 
-fn start_logging(config: &Config, problems: &[Problem], log: &Logger) -> Result<(), logging::SetupError> {
-    let (setup, warnings) = logging::Setup::from_value(&config.logging, Role::Daemon)?;
+fn start_logging(
+    role: Role,
+    config: &Config,
+    problems: &[Problem],
+    log: &Logger,
+) -> Result<(), logging::SetupError> {
+    let addresses = config.log_addresses_of_daemon(log.name());
+    let publishing = Publishing { name: log.name().to_owned(), addresses };
+    let (setup, warnings) = Setup::publishing(&config.logging, role, &publishing)?;
+    // The peer's aggregator does not say where its own lines go.
+    let first_line = setup.first_line("logging messages").filter(|_| role != Role::Aggregator);
     logging::install(setup);
     log.info(format_args!("running in process {}", std::process::id()));
     log.info(format_args!("read config from {}", config.file.display()));
-    log.info("writing logging messages to local file system");
+    if let Some(line) = first_line {
+        log.info(line);
+    }
     for warning in warnings {
         log.warning(warning);
     }

@@ -12,6 +12,7 @@ mod fetch;
 mod generate;
 mod keys;
 mod launch;
+mod log_aggregator;
 mod look;
 mod manager;
 mod messages;
@@ -39,7 +40,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::failpoint;
+use crate::{failpoint, logging};
 
 /// Exit status of a command that could not do its work because of how it was called or configured,
 /// clap's own for a wrong command line.
@@ -65,6 +66,8 @@ enum Command {
     Manager(manager::Args),
     /// Have workers launched when their time comes
     Scheduler(scheduler::Args),
+    /// Run the log aggregator: log what all other programs publish
+    LogAggregator(log_aggregator::Args),
     /// Run a built-in worker
     Worker(worker::Args),
     /// Run any command as a worker
@@ -127,11 +130,18 @@ struct ConfigFile {
 #[must_use]
 pub fn run() -> ExitCode {
     failpoint::set_up();
-    match Cli::parse().command {
+    let status = command(Cli::parse().command);
+    logging::finish();
+    status
+}
+
+fn command(command: Command) -> ExitCode {
+    match command {
         Command::Up(args) => up::run(&args),
         Command::Broker(args) => broker::run(&args),
         Command::Manager(args) => manager::run(&args),
         Command::Scheduler(args) => scheduler::run(&args),
+        Command::LogAggregator(args) => log_aggregator::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Exec(args) => exec::run(&args),
         Command::Tell(args) => tell::run(&args),

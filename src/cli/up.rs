@@ -11,10 +11,10 @@ use super::manager::Task;
 use super::print;
 use super::{ConfigFile, USAGE, environment};
 use crate::config::{self, Config};
-use crate::logging::{self, Logger, Role, Setup};
+use crate::logging::{self, Logger, Publishing, Role, Setup};
 use crate::net::Signals;
 use crate::supervise::{Daemon, Supervisor};
-use crate::{broker, manager, scheduler};
+use crate::{broker, log_aggregator, manager, scheduler};
 
 /// The name under which it logs.
 const NAME: &str = "up";
@@ -50,7 +50,12 @@ fn supervise(args: &Args) -> anyhow::Result<u8> {
         let logs = Path::new(logs);
         fs::create_dir_all(logs).with_context(|| format!("the folder {} cannot be made", logs.display()))?;
     }
-    let (setup, _) = Setup::from_value(&config.logging, Role::Daemon)?;
+    let addresses = config.log_addresses_of_daemon(NAME);
+    let (setup, _) = if addresses.is_empty() {
+        Setup::from_value(&config.logging, Role::Daemon)?
+    } else {
+        Setup::publishing(&config.logging, Role::Daemon, &Publishing { name: NAME.to_owned(), addresses })?
+    };
     logging::install(setup);
     let supervisor = Supervisor::start(daemons(args, &config)?, environment, Logger::new(NAME))?;
     Ok(supervisor.run(&mut signals)?)
@@ -80,10 +85,16 @@ fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {
             is_last: !exit.is_empty(),
         },
     ];
+    let mut more = |name, command| {
+        let argv = argv(command, &[]);
+        daemons.push(Daemon { name, first: argv.clone(), again: argv, is_last: false });
+    };
     if !config.scheduled.is_empty() {
-        let scheduler = argv("scheduler", &[]);
-        let (first, again) = (scheduler.clone(), scheduler);
-        daemons.push(Daemon { name: scheduler::NAME, first, again, is_last: false });
+        more(scheduler::NAME, "scheduler");
+    }
+    if config.logging.get("aggregator").is_some_and(|section| !section.is_null()) {
+        // The last to end, so that it has the last lines of the others.
+        more(log_aggregator::NAME, "log-aggregator");
     }
     Ok(daemons)
 }

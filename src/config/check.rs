@@ -104,6 +104,10 @@ impl Check<'_> {
         let registry = self.registry(value);
         let workers = self.workers(value, registry.as_ref());
         let scheduled = self.scheduled_workers(value, registry.as_ref());
+        let log_ports = self.log_ports(value, registry.as_ref());
+        if let (Some(zmq), Some(ports)) = (&zmq, &log_ports) {
+            self.check_log_ports(zmq, ports);
+        }
         let hosts = self.hosts(value);
         let logging = self
             .section(value, "logging")
@@ -117,6 +121,7 @@ impl Check<'_> {
             checklist_file,
             python,
             zmq: zmq?,
+            log_ports: log_ports?,
             redeliver: redeliver?,
             registry: registry?,
             workers: workers?,
@@ -309,7 +314,7 @@ impl Check<'_> {
 }
 
 /// Whether ZeroMQ can make something of it. Whether such a host exists shows when it is used.
-fn is_address(text: &str) -> bool {
+pub(super) fn is_address(text: &str) -> bool {
     let sign = |sign: char| sign.is_alphanumeric() || ".-_".contains(sign);
     !text.is_empty() && text.chars().all(sign)
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
+use super::log_ports::LogPorts;
 use super::schedule::ScheduledWorker;
 use crate::yaml::Value;
 
@@ -23,6 +24,8 @@ pub struct Config {
     pub python: Option<String>,
     /// `zmq`
     pub zmq: Zmq,
+    /// `zmq: ports: logging`
+    pub log_ports: LogPorts,
     /// `broker: redeliver`: whether requests that a manager left unanswered are sent again to the next.
     pub redeliver: bool,
     /// `message registry`

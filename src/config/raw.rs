@@ -16,7 +16,7 @@ pub(super) struct RawZmq {
     pub ports: RawPorts,
 }
 
-/// `zmq: ports:`; its `logging` is read by whoever publishes log messages.
+/// `zmq: ports:`; its `logging` is read in `log_ports`.
 #[derive(Debug, Deserialize)]
 pub(super) struct RawPorts {
     pub manager: u16,

@@ -32,6 +32,14 @@ pub fn install(setup: Setup) {
     log::set_max_level(most_verbose);
 }
 
+/// What a program does last: it waits until the lines that it publishes and mails have left. Lines of a program that
+/// has just begun wait up to half a second for somebody who listens, mails up to 5 s; without either it is nothing.
+pub fn finish() {
+    if let Some(tree) = tree() {
+        tree.finish();
+    }
+}
+
 /// The configuration in force.
 pub(super) fn tree() -> Option<Arc<Tree>> {
     ACTIVE.read().unwrap_or_else(PoisonError::into_inner).clone()

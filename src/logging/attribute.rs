@@ -27,6 +27,7 @@ pub(super) enum Attribute {
     LevelName,
     LevelNo,
     LineNo,
+    LoggerName,
     Message,
     Module,
     Msecs,
@@ -39,7 +40,7 @@ pub(super) enum Attribute {
     ThreadName,
 }
 
-/// Names as Python writes them; `logger_name` is what the peer's log aggregator adds.
+/// Names as Python writes them; `logger_name` is what a log aggregator adds: who published the line.
 const NAMES: [(&str, Attribute); 19] = [
     ("asctime", Attribute::Asctime),
     ("created", Attribute::Created),
@@ -48,7 +49,7 @@ const NAMES: [(&str, Attribute); 19] = [
     ("levelname", Attribute::LevelName),
     ("levelno", Attribute::LevelNo),
     ("lineno", Attribute::LineNo),
-    ("logger_name", Attribute::Name),
+    ("logger_name", Attribute::LoggerName),
     ("message", Attribute::Message),
     ("module", Attribute::Module),
     ("msecs", Attribute::Msecs),
@@ -93,6 +94,7 @@ impl Attribute {
             Attribute::LevelName => Field::Text(record.level.to_string().into()),
             Attribute::LevelNo => Field::Int(record.level.0.into()),
             Attribute::LineNo => Field::Int(record.source.map_or(0, |(_, line)| line.into())),
+            Attribute::LoggerName => text(record.publisher.as_ref().unwrap_or(&record.name)),
             Attribute::Message => text(&record.message),
             Attribute::Module => {
                 Field::Text(Path::new(path(record)).file_stem().unwrap_or_default().to_string_lossy())

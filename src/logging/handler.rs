@@ -7,6 +7,8 @@ use super::Level;
 use super::console::{Console, Stream};
 use super::file::LogFile;
 use super::format::Format;
+use super::mail::Mailer;
+use super::publisher::Publisher;
 use super::record::LogRecord;
 
 /// One handler of the configuration, ready to take lines.
@@ -20,6 +22,8 @@ pub(super) struct Handler {
 enum Sink {
     Console(Console),
     File { format: Arc<Format>, file: Mutex<LogFile> },
+    Mail { format: Arc<Format>, mailer: Mailer },
+    Publisher(Arc<Publisher>),
     Nothing,
 }
 
@@ -30,6 +34,14 @@ impl Handler {
 
     pub fn file(level: Level, format: Arc<Format>, file: LogFile) -> Self {
         Self { level, sink: Sink::File { format, file: Mutex::new(file) } }
+    }
+
+    pub fn mail(level: Level, format: Arc<Format>, mailer: Mailer) -> Self {
+        Self { level, sink: Sink::Mail { format, mailer } }
+    }
+
+    pub fn publisher(level: Level, publisher: Arc<Publisher>) -> Self {
+        Self { level, sink: Sink::Publisher(publisher) }
     }
 
     pub fn nothing(level: Level) -> Self {
@@ -49,6 +61,12 @@ impl Handler {
                 line.push('\n');
                 locked(file).append(&line);
             }
+            Sink::Mail { format, mailer } => {
+                let mut text = String::new();
+                format.render(record, &mut text);
+                mailer.send(text);
+            }
+            Sink::Publisher(publisher) => publisher.publish(record),
             Sink::Nothing => {}
         }
     }
@@ -58,7 +76,16 @@ impl Handler {
         match &self.sink {
             Sink::Console(console) => console.write_held(),
             Sink::File { file, .. } => locked(file).write_held(),
-            Sink::Nothing => {}
+            Sink::Mail { .. } | Sink::Publisher(_) | Sink::Nothing => {}
+        }
+    }
+
+    /// Waits for a moment until what others send for it has left.
+    pub fn finish(&self) {
+        match &self.sink {
+            Sink::Mail { mailer, .. } => mailer.finish(),
+            Sink::Publisher(publisher) => publisher.finish(),
+            Sink::Console(_) | Sink::File { .. } | Sink::Nothing => {}
         }
     }
 

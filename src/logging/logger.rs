@@ -42,15 +42,26 @@ impl Logger {
         let caller = Location::caller();
         let record = LogRecord {
             name: self.name.as_str().into(),
+            publisher: None,
             level,
             created: Timestamp::now(),
             message: text.to_string().into(),
             source: Some((caller.file(), caller.line())),
         };
-        if active::installed() {
-            record.with_facade(|facade| log::logger().log(facade));
-        } else {
-            active::early(&record);
+        write(&record);
+    }
+
+    /// Writes a line that another program published: formats have that program's name as `logger_name`.
+    pub fn relay(&self, publisher: &str, level: Level, text: &str) {
+        if self.enabled(level) {
+            write(&LogRecord {
+                name: self.name.as_str().into(),
+                publisher: Some(publisher.into()),
+                level,
+                created: Timestamp::now(),
+                message: text.into(),
+                source: None,
+            });
         }
     }
 
@@ -82,5 +93,13 @@ impl Logger {
     #[track_caller]
     pub fn critical(&self, text: impl Display) {
         self.log(Level::CRITICAL, text);
+    }
+}
+
+fn write(record: &LogRecord<'_>) {
+    if active::installed() {
+        record.with_facade(|facade| log::logger().log(facade));
+    } else {
+        active::early(record);
     }
 }

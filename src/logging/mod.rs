@@ -15,8 +15,10 @@ mod gather;
 mod handler;
 pub mod level;
 pub mod logger;
+mod mail;
 mod output;
 mod plan;
+mod publisher;
 mod record;
 mod rotation;
 mod section;
@@ -24,13 +26,13 @@ mod setup;
 mod spec;
 mod tree;
 
-pub use active::install;
+pub use active::{finish, install};
 pub use error::{SetupError, Warning};
 pub use gather::gather;
 pub use level::Level;
 pub use logger::Logger;
 pub use rotation::{RotateError, Step, rotate};
-pub use setup::{Role, Setup};
+pub use setup::{Publishing, Role, Setup};
 
 /// The levels of the handlers that the configuration in force gives to that logger itself, not to its
 /// ancestors. The peer writes its checklist to the logger `checklist` once for each, at that level.

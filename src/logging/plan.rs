@@ -9,11 +9,13 @@ use super::console::Stream;
 use super::error::{SetupError, Warning, choose_from};
 use super::file::Behaviour;
 use super::format::{Format, Style};
+use super::mail::MailPlan;
 use super::section::Section;
 use super::tree::is_root;
 use crate::yaml::Value;
 
 mod handler;
+mod mail;
 
 /// What a dictionary says.
 #[derive(Debug)]
@@ -36,9 +38,12 @@ pub(super) struct HandlerPlan {
 pub(super) enum Target {
     Stream(Stream),
     File(FilePlan),
+    Mail(Box<MailPlan>),
+    /// The port of this program's own.
+    Publisher,
     /// Takes lines and drops them.
     Nothing,
-    /// Cannot be done yet: as if it were not there.
+    /// Cannot be done: as if it were not there.
     Skipped,
 }
 
@@ -73,8 +78,9 @@ const KEYS: [&str; 10] = [
     "aggregator",
 ];
 
-/// `qualname` belongs to Python's older `fileConfig`; here the logger's key is its name.
-const LOGGER_KEYS: [&str; 5] = ["level", "handlers", "propagate", "filters", "qualname"];
+/// `qualname` and `formatter` belong to Python's older `fileConfig` and to handlers; here Python passes them over, and
+/// the peer's users write them.
+const LOGGER_KEYS: [&str; 6] = ["level", "handlers", "propagate", "filters", "qualname", "formatter"];
 
 const FORMATTER_KEYS: [&str; 8] =
     ["format", "fmt", "datefmt", "style", "validate", "class", "()", "defaults"];

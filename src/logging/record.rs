@@ -12,11 +12,15 @@ const LEVEL: &str = "level";
 /// The key under which a line carries the time at which it was made, in microseconds since 1970, so
 /// that every handler shows the same one.
 const CREATED: &str = "created";
+/// The key under which a line that another program published carries that program's name.
+const PUBLISHER: &str = "publisher";
 
 /// A line, with everything that a format can ask for.
 #[derive(Debug, Clone)]
 pub(super) struct LogRecord<'a> {
     pub name: Cow<'a, str>,
+    /// The program that published it, if another one did.
+    pub publisher: Option<Cow<'a, str>>,
     pub level: Level,
     pub created: Timestamp,
     pub message: Cow<'a, str>,
@@ -33,6 +37,9 @@ impl<'a> LogRecord<'a> {
         let created = number(CREATED).and_then(|time| Timestamp::from_microsecond(time).ok());
         Self {
             name: dotted(record.target()),
+            publisher: numbers.get(Key::from_str(PUBLISHER)).map(|name: Value<'a>| {
+                name.to_borrowed_str().map_or_else(|| name.to_string().into(), Cow::from)
+            }),
             level: level.unwrap_or_else(|| record.level().into()),
             created: created.unwrap_or_else(Timestamp::now),
             message: record.args().as_str().map_or_else(|| record.args().to_string().into(), Cow::from),
@@ -40,9 +47,22 @@ impl<'a> LogRecord<'a> {
         }
     }
 
+    /// The same, for a thread that looks at it later. It no longer knows its source file.
+    pub fn kept(&self) -> LogRecord<'static> {
+        LogRecord {
+            name: self.name.clone().into_owned().into(),
+            publisher: self.publisher.clone().map(|name| name.into_owned().into()),
+            level: self.level,
+            created: self.created,
+            message: self.message.clone().into_owned().into(),
+            source: None,
+        }
+    }
+
     /// Hands the record to `take` as one of the `log` crate, without losing anything.
     pub fn with_facade(&self, take: impl FnOnce(&log::Record<'_>)) {
-        let numbers = Numbers { level: self.level, created: self.created };
+        let numbers =
+            Numbers { level: self.level, created: self.created, publisher: self.publisher.as_deref() };
         take(
             &log::Record::builder()
                 .args(format_args!("{}", self.message))
@@ -61,21 +81,27 @@ pub(super) fn dotted(target: &str) -> Cow<'_, str> {
     if target.contains("::") { target.replace("::", ".").into() } else { target.into() }
 }
 
-struct Numbers {
+struct Numbers<'a> {
     level: Level,
     created: Timestamp,
+    publisher: Option<&'a str>,
 }
 
-impl kv::Source for Numbers {
+impl kv::Source for Numbers<'_> {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         visitor.visit_pair(Key::from_str(LEVEL), Value::from(self.level.0))?;
-        visitor.visit_pair(Key::from_str(CREATED), Value::from(self.created.as_microsecond()))
+        visitor.visit_pair(Key::from_str(CREATED), Value::from(self.created.as_microsecond()))?;
+        match self.publisher {
+            Some(publisher) => visitor.visit_pair(Key::from_str(PUBLISHER), Value::from(publisher)),
+            None => Ok(()),
+        }
     }
 
     fn get(&self, key: Key<'_>) -> Option<Value<'_>> {
         match key.as_str() {
             LEVEL => Some(Value::from(self.level.0)),
             CREATED => Some(Value::from(self.created.as_microsecond())),
+            PUBLISHER => self.publisher.map(Value::from),
             _ => None,
         }
     }
@@ -89,6 +115,7 @@ mod tests {
     fn a_record_survives_the_log_crate() {
         let record = LogRecord {
             name: "worker.sleep".into(),
+            publisher: Some("sleep".into()),
             level: Level(55),
             created: Timestamp::from_microsecond(1_589_570_575_769_123).unwrap(),
             message: "größer\n  zweite Zeile".into(),

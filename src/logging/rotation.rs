@@ -1,12 +1,13 @@
-//! Rotating the log files of the configuration in force, for the `rotate_logs` worker.
+//! Rotating the log files of the configuration in force, or those of a log aggregator, for the `rotate_logs` worker.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::active;
 use super::handler::Handler;
+use super::tree::Tree;
+use super::{Setup, active};
 
 /// rw-rw-r--: the group of the people who run the system may write, and web servers may read.
 const PERMISSIONS: u32 = 0o664;
@@ -35,15 +36,23 @@ pub struct RotateError {
 }
 
 /// Rotates the file of every `RotatingFileHandler` of the root logger, then of the logger `checklist`, and
-/// returns their absolute paths. `done` is called after each step, so that what it logs is in the new file.
+/// returns their absolute paths. With an aggregator, whose setup is made for [`super::Role::Rotator`], the root logger
+/// is its, and `checklist` is that of the configuration in force and its own, too. `done` is called after each step, so that what it logs is in the new file.
 ///
 /// # Errors
 /// The first file that could not be rotated; those before it are, and logging goes on.
-pub fn rotate(mut done: impl FnMut(Step<'_>)) -> Result<Vec<String>, RotateError> {
+pub fn rotate(
+    aggregator: Option<&Setup>,
+    mut done: impl FnMut(Step<'_>),
+) -> Result<Vec<String>, RotateError> {
     let mut rotated = Vec::new();
-    for handler in handlers() {
+    for handler in handlers(aggregator.map(|setup| &setup.tree)) {
         let Some(mut file) = handler.rotating_file() else { continue };
         let path = file.path().to_owned();
+        // Two handlers of a file are one file.
+        if rotated.iter().any(|known| Path::new(known) == path) {
+            continue;
+        }
         let failed = |error| RotateError { file: path.clone(), error };
         file.roll_over().map_err(failed)?;
         // `done` logs, perhaps to this very file.
@@ -57,11 +66,14 @@ pub fn rotate(mut done: impl FnMut(Step<'_>)) -> Result<Vec<String>, RotateError
     Ok(rotated)
 }
 
-/// Each handler once, even if both loggers have it.
-fn handlers() -> Vec<Arc<Handler>> {
-    let Some(tree) = active::tree() else { return Vec::new() };
-    let mut handlers = tree.root.handlers.clone();
-    for handler in tree.node(CHECKLIST).into_iter().flat_map(|node| &node.handlers) {
+/// Each handler once, even if several loggers have it.
+fn handlers(aggregator: Option<&Tree>) -> Vec<Arc<Handler>> {
+    let active = active::tree();
+    let active = active.as_deref();
+    let root = aggregator.or(active).map(|tree| &tree.root);
+    let checklists = [active, aggregator].into_iter().flatten().filter_map(|tree| tree.node(CHECKLIST));
+    let mut handlers: Vec<Arc<Handler>> = Vec::new();
+    for handler in root.into_iter().chain(checklists).flat_map(|node| &node.handlers) {
         if !handlers.iter().any(|known| Arc::ptr_eq(known, handler)) {
             handlers.push(Arc::clone(handler));
         }

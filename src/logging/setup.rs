@@ -12,8 +12,10 @@ use super::error::{SetupError, Warning};
 use super::file::{Behaviour, LogFile};
 use super::format::{Format, Style};
 use super::handler::Handler;
+use super::mail::Mailer;
 use super::output::say;
 use super::plan::{self, FilePlan, HandlerPlan, LoggerPlan, Plan, Target};
+use super::publisher::Publisher;
 use super::section::Section;
 use super::tree::{Node, Tree};
 use crate::yaml::Value;
@@ -23,6 +25,10 @@ use crate::yaml::Value;
 pub enum Role {
     /// Message broker, manager and the like: rotating files are only watched, because a worker rotates them.
     Daemon,
+    /// The log aggregator: a daemon with its own part of a distributed configuration.
+    Aggregator,
+    /// Whoever rotates the aggregator's files.
+    Rotator,
     /// A worker.
     Worker {
         /// With `--debug` the root's handler `console` shows everything from DEBUG and the root's other
@@ -31,15 +37,39 @@ pub enum Role {
     },
 }
 
+/// How a program publishes its lines, if its configuration asks for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publishing {
+    /// The program's name, the first part of the topic.
+    pub name: String,
+    /// What it can bind, `tcp://*:5560`, in this order.
+    pub addresses: Vec<String>,
+}
+
+/// Where the lines go, for the line that says so at the start.
+#[derive(Debug, PartialEq, Eq)]
+enum Destination {
+    Local,
+    Published(String),
+    /// A warning says where.
+    Elsewhere,
+}
+
 /// A checked configuration whose files are open; [`super::install`] puts it in force.
 #[derive(Debug)]
 pub struct Setup {
-    /// Whether the section asks for lines to be published (`publisher:`), which is not done yet.
-    pub publishing: bool,
-    tree: Tree,
+    destination: Destination,
+    pub(super) tree: Tree,
     /// Handlers of mode `w`: their files are emptied when the configuration comes into force.
     to_empty: Vec<Arc<Handler>>,
 }
+
+/// The parts of a distributed configuration.
+const PUBLISHER: &str = "publisher";
+const AGGREGATOR: &str = "aggregator";
+
+/// Where the configuration has the ports.
+const PORTS: &str = "zmq: ports: logging";
 
 /// The name of the handler that `--debug` is about.
 const CONSOLE: &str = "console";
@@ -52,30 +82,48 @@ const SILENT: Level = Level(100);
 
 impl Setup {
     /// Reads the `logging:` section, with environment variables already replaced, and opens its files.
-    /// What is in force stays in force.
+    /// What is in force stays in force. Nothing is published: such lines go to the console.
     ///
     /// # Errors
     /// The first thing that cannot be meant, or a file that cannot be opened.
     pub fn from_value(section: &Value, role: Role) -> Result<(Setup, Vec<Warning>), SetupError> {
-        Self::with_rust_log(section, role, std::env::var_os("RUST_LOG").as_deref())
+        Self::with_rust_log(section, role, None, std::env::var_os("RUST_LOG").as_deref())
+    }
+
+    /// The same for a program that publishes its lines where the section asks for that. Its port is bound; if all are
+    /// in use, that is a warning, and they are tried again and again.
+    ///
+    /// # Errors
+    /// As for [`Self::from_value`], and when the operating system has nothing left.
+    pub fn publishing(
+        section: &Value,
+        role: Role,
+        publishing: &Publishing,
+    ) -> Result<(Setup, Vec<Warning>), SetupError> {
+        Self::with_rust_log(section, role, Some(publishing), std::env::var_os("RUST_LOG").as_deref())
     }
 
     fn with_rust_log(
         section: &Value,
         role: Role,
+        publishing: Option<&Publishing>,
         rust_log: Option<&OsStr>,
     ) -> Result<(Setup, Vec<Warning>), SetupError> {
         let mut warnings = Vec::new();
         let section = whole_section(section)?;
-        let publishing = ["publisher", "aggregator"].iter().any(|key| section.get(key).is_some());
-        let section = if publishing { section.section("publisher")? } else { section };
+        let is_distributed = [PUBLISHER, AGGREGATOR].iter().any(|key| section.get(key).is_some());
+        let part = match role {
+            Role::Aggregator | Role::Rotator => Some(AGGREGATOR),
+            _ => is_distributed.then_some(PUBLISHER),
+        };
+        let section = match part {
+            None => section,
+            Some(part) if section.get(part).is_some() => section.section(part)?,
+            Some(part) => return Err(lacks(&section, part)),
+        };
         let mut plan = plan::read(&section, &mut warnings)?;
         play(&mut plan, role);
-        if publishing {
-            let text = "log messages are not published yet; they go to the console";
-            warnings.push(Warning::new(section.place(), text));
-            show_on_console(&mut plan);
-        }
+        let (publisher, destination) = publisher(&mut plan, &section, publishing, &mut warnings)?;
         if role == (Role::Worker { debug: true }) && !plan.root.handlers.iter().any(|name| name == CONSOLE) {
             let text = "the root has no handler named console, so --debug has nothing to show lines on";
             warnings.push(Warning::new(section.place_of("root: handlers"), text));
@@ -85,7 +133,19 @@ impl Setup {
                 .push(Warning::new("environment variable RUST_LOG", format!("RUST_LOG is ignored: {why}")));
             None
         });
-        Ok((build(&plan, publishing, narrow.as_deref())?, warnings))
+        let (tree, to_empty) = build(&plan, publisher.as_ref(), narrow.as_deref())?;
+        Ok((Setup { destination, tree, to_empty }, warnings))
+    }
+
+    /// The line at a program's start that says where its lines go, with what the peer calls them there. None where a
+    /// warning says it.
+    #[must_use]
+    pub fn first_line(&self, lines: &str) -> Option<String> {
+        match &self.destination {
+            Destination::Local => Some(format!("writing {lines} to local file system")),
+            Destination::Published(address) => Some(format!("publishing {lines} to {address}")),
+            Destination::Elsewhere => None,
+        }
     }
 
     /// The loggers, with the files of mode `w` emptied.
@@ -108,9 +168,64 @@ fn whole_section(section: &Value) -> Result<Section<'_>, SetupError> {
     Section::new(PLACE.to_owned(), section)
 }
 
+fn lacks(section: &Section<'_>, part: &str) -> SetupError {
+    let what = format!("the section has no {part}");
+    let remedy = "write a logging dictionary there, with version: 1, handlers: and root:";
+    SetupError::new(&section.place_of(part), what, remedy)
+}
+
+/// The publisher that the handlers want, if they want one, and what is to be said of it.
+fn publisher(
+    plan: &mut Plan,
+    section: &Section<'_>,
+    publishing: Option<&Publishing>,
+    warnings: &mut Vec<Warning>,
+) -> Result<(Option<Arc<Publisher>>, Destination), SetupError> {
+    let is_publisher = |handler: &&mut HandlerPlan| handler.target == Target::Publisher;
+    if !plan.handlers.values_mut().any(|handler| is_publisher(&handler)) {
+        return Ok((None, Destination::Local));
+    }
+    let Some(Publishing { name, addresses }) =
+        publishing.filter(|publishing| !publishing.addresses.is_empty())
+    else {
+        if let Some(Publishing { name, .. }) = publishing {
+            let text = format!(
+                "there is no port for {name}, so its log messages are not published; they go to the console"
+            );
+            warnings.push(Warning::new(PORTS, text));
+        }
+        for handler in plan.handlers.values_mut().filter(is_publisher) {
+            handler.target = Target::Skipped;
+        }
+        show_on_console(plan, section.place());
+        return Ok((None, Destination::Elsewhere));
+    };
+    let (publisher, error) = Publisher::obtain(name, addresses).map_err(|error| {
+        SetupError::new(
+            section.place(),
+            "log messages cannot be published",
+            "end other programs, and try again",
+        )
+        .because(error)
+    })?;
+    let destination = if let Some(address) = publisher.address() {
+        Destination::Published(address)
+    } else {
+        let why = error.map(|error| format!(": {error}")).unwrap_or_default();
+        let text = format!(
+            "none of the ports for the log messages of {name} is free ({}){why}; they wait until one is, and what has \
+             waited in vain is shown on stderr",
+            addresses.join(", ")
+        );
+        warnings.push(Warning::new(PORTS, text));
+        Destination::Elsewhere
+    };
+    Ok((Some(publisher), destination))
+}
+
 /// Lines that should have been published must not vanish: unless the root has a handler that shows them,
 /// or if its console is turned off, the console shows what the root lets through.
-fn show_on_console(plan: &mut Plan) {
+fn show_on_console(plan: &mut Plan, place: &str) {
     let of_root = |name: &str| plan.root.handlers.iter().any(|handler| handler == name);
     let shows = |handler: &HandlerPlan| {
         handler.level < SILENT && matches!(handler.target, Target::Stream(_) | Target::File(_))
@@ -131,7 +246,7 @@ fn show_on_console(plan: &mut Plan) {
         handler.level = level;
         name.clone()
     } else {
-        plan.handlers.insert(CONSOLE.to_owned(), new_console(level));
+        plan.handlers.insert(CONSOLE.to_owned(), new_console(place, level));
         CONSOLE.to_owned()
     };
     if !plan.root.handlers.contains(&name) {
@@ -139,9 +254,9 @@ fn show_on_console(plan: &mut Plan) {
     }
 }
 
-fn new_console(level: Level) -> HandlerPlan {
+fn new_console(place: &str, level: Level) -> HandlerPlan {
     HandlerPlan {
-        place: "logging: publisher".to_owned(),
+        place: place.to_owned(),
         level,
         format: Arc::new(Format::new(CONSOLE_FORMAT, Style::Percent, None, true).unwrap_or_default()),
         target: Target::Stream(Stream::Stdout),
@@ -151,9 +266,9 @@ fn new_console(level: Level) -> HandlerPlan {
 /// What the role changes.
 fn play(plan: &mut Plan, role: Role) {
     match role {
-        Role::Worker { debug: false } => {}
+        Role::Worker { debug: false } | Role::Rotator => {}
         Role::Worker { debug: true } => debug(plan),
-        Role::Daemon => {
+        Role::Daemon | Role::Aggregator => {
             for handler in plan.handlers.values_mut() {
                 if let Target::File(FilePlan { behaviour: behaviour @ Behaviour::Rotate(_), .. }) =
                     &mut handler.target
@@ -169,6 +284,10 @@ fn debug(plan: &mut Plan) {
     // The peer silences the others with the console's level, which its users set above DEBUG.
     let console = plan.handlers.get(CONSOLE).map(|console| console.level);
     let silent = console.filter(|level| *level != Level::NOTSET).unwrap_or(SILENT);
+    // It binds no port, which the worker that it stands for may need.
+    for handler in plan.handlers.values_mut().filter(|handler| handler.target == Target::Publisher) {
+        handler.target = Target::Nothing;
+    }
     for name in &plan.root.handlers {
         if let Some(handler) = plan.handlers.get_mut(name) {
             handler.level = if name == CONSOLE { Level::DEBUG } else { silent };
@@ -176,13 +295,24 @@ fn debug(plan: &mut Plan) {
     }
 }
 
-fn build(plan: &Plan, publishing: bool, narrow: Option<&str>) -> Result<Setup, SetupError> {
+fn build(
+    plan: &Plan,
+    publisher: Option<&Arc<Publisher>>,
+    narrow: Option<&str>,
+) -> Result<(Tree, Vec<Arc<Handler>>), SetupError> {
     let mut handlers: HashMap<&str, Arc<Handler>> = HashMap::new();
     let mut to_empty = Vec::new();
     for (name, planned) in &plan.handlers {
         let format = Arc::clone(&planned.format);
         let handler = match &planned.target {
             Target::Skipped => continue,
+            Target::Publisher => match publisher {
+                Some(publisher) => Arc::new(Handler::publisher(planned.level, Arc::clone(publisher))),
+                None => continue,
+            },
+            Target::Mail(mail) => {
+                Arc::new(Handler::mail(planned.level, format, Mailer::new(mail.as_ref().clone())))
+            }
             Target::Nothing => Arc::new(Handler::nothing(planned.level)),
             Target::Stream(stream) => Arc::new(Handler::console(planned.level, *stream, format, narrow)),
             Target::File(file) => Arc::new(Handler::file(planned.level, format, open(&planned.place, file)?)),
@@ -198,7 +328,7 @@ fn build(plan: &Plan, publishing: bool, narrow: Option<&str>) -> Result<Setup, S
         propagate: logger.propagate,
     };
     let loggers = plan.loggers.iter().map(|(name, logger)| (name.clone(), node(logger))).collect();
-    Ok(Setup { publishing, tree: Tree::new(node(&plan.root), loggers), to_empty })
+    Ok((Tree::new(node(&plan.root), loggers), to_empty))
 }
 
 fn open(place: &str, plan: &FilePlan) -> Result<LogFile, SetupError> {

@@ -65,10 +65,18 @@ impl Tree {
 
     /// Writes what the handlers hold back.
     pub fn write_held(&self) {
-        for node in std::iter::once(&self.root).chain(self.loggers.values()) {
-            node.handlers.iter().for_each(|handler| handler.write_held());
-        }
+        self.handlers().for_each(Handler::write_held);
         self.last_resort.write_held();
+    }
+
+    /// Waits for a moment until what others send for the handlers has left.
+    pub fn finish(&self) {
+        self.handlers().for_each(Handler::finish);
+    }
+
+    fn handlers(&self) -> impl Iterator<Item = &Handler> {
+        let nodes = std::iter::once(&self.root).chain(self.loggers.values());
+        nodes.flat_map(|node| &node.handlers).map(AsRef::as_ref)
     }
 
     /// The logger of that name, or none if the configuration does not name it.

@@ -10,7 +10,7 @@ use std::process::Command;
 use super::{Context, Worker, WorkerError};
 use crate::config;
 use crate::core::run::is_failure;
-use crate::logging::Logger;
+use crate::logging::{self, Logger};
 use crate::message::{CONFIG, WORKER};
 use crate::yaml::{self, Value};
 
@@ -72,6 +72,7 @@ impl Worker for Exec {
         let ended = context.run(&mut command).map_err(|error| crash(&format!("run {program}"), &error))?;
         let Some(status) = ended else {
             drop(folder);
+            logging::finish();
             std::process::exit(0);
         };
         *self.r#type.borrow_mut() = written(&r#type)?.map(|text| text.trim().to_owned());

@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::config::{self, Config, Zmq};
 use crate::core::Signal;
-use crate::logging::{self, Logger, Role};
+use crate::logging::{self, Logger, Publishing, Role, Setup};
 use crate::message::{Message, RUN_ID};
 use crate::net::{Client, ClientError, Delay};
 use crate::yaml::Value;
@@ -117,12 +117,14 @@ pub fn run(worker: &dyn Worker, common: &Common) -> ExitCode {
 }
 
 fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::Result<Context> {
-    let (setup, warnings) = logging::Setup::from_value(&config.logging, Role::Worker { debug })?;
+    let publishing = Publishing { name: name.to_owned(), addresses: config.log_addresses_of_worker(name) };
+    let (setup, warnings) = Setup::publishing(&config.logging, Role::Worker { debug }, &publishing)?;
+    let first_line = setup.first_line("log messages").filter(|_| !debug);
     logging::install(setup);
     log.info(format_args!("running in process {}", std::process::id()));
     log.info(format_args!("read config from {}", config.file.display()));
-    if !debug {
-        log.info("writing log messages to local file system");
+    if let Some(line) = first_line {
+        log.info(line);
     }
     for warning in warnings {
         log.warning(warning);
@@ -173,7 +175,10 @@ fn end_on_signals(log: Logger, part: Part) -> std::io::Result<()> {
                 Some(_) if std::env::var_os(RUN_ID).is_some() => {}
                 // One that has just ended needs no signal.
                 Some(process) => drop(kill_process(process, rustix::process::Signal::TERM)),
-                None => std::process::exit(0),
+                None => {
+                    logging::finish();
+                    std::process::exit(0)
+                }
             }
         }
     })?;

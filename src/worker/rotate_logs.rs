@@ -1,13 +1,14 @@
 //! `rotate_logs`: begins new log files. Run at the end of a forecast cycle.
 
 use super::{Context, Worker, WorkerError};
-use crate::logging::{self, Logger, Step};
+use crate::logging::{self, Logger, Role, Setup, Step};
 use crate::yaml::Value;
 
 /// The worker's name in the message registry.
 pub const NAME: &str = "rotate_logs";
 
-/// Rolls every `RotatingFileHandler` of the root logger and of the logger `checklist` over.
+/// Rolls every `RotatingFileHandler` of the root logger and of the logger `checklist` over; where log messages are
+/// published, the root logger is the log aggregator's.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RotateLogs {}
 
@@ -19,7 +20,14 @@ impl Worker for RotateLogs {
     fn work(&self, context: &mut Context) -> Result<Value, WorkerError> {
         let log = context.log();
         log.info("rotating log files");
-        let files = logging::rotate(|step| match step {
+        let logging = &context.config().logging;
+        let aggregator = logging.get("aggregator").filter(|section| !section.is_null());
+        let aggregator = aggregator
+            .map(|_| Setup::from_value(logging, Role::Rotator))
+            .transpose()
+            .map_err(|error| WorkerError::new(error.to_string()))?
+            .map(|(setup, _)| setup);
+        let files = logging::rotate(aggregator.as_ref(), |step| match step {
             Step::Rotated(file) => log.info(format_args!("log file rotated: {file}")),
             Step::PermissionsSet(file) => {
                 log.debug(format_args!("new {file} log file permissions set to rw-rw-r--"));

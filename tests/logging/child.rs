@@ -203,7 +203,7 @@ fn swap_under_way(one: &Value, other: &Value, swaps: u32) {
 /// What the `rotate_logs` worker does.
 fn rotate() {
     let logger = Logger::new("rotate_logs");
-    let files = logging::rotate(|step| match step {
+    let files = logging::rotate(None, |step| match step {
         Step::Rotated(file) => logger.info(format!("log file rotated: {file}")),
         Step::PermissionsSet(file) => {
             logger.debug(format!("new {file} log file permissions set to rw-rw-r--"));

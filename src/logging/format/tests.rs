@@ -31,6 +31,7 @@ sys.stdout.buffer.write("\x1e".join(out).encode())
 fn record() -> LogRecord<'static> {
     LogRecord {
         name: "worker.größe".into(),
+        publisher: None,
         level: Level::WARNING,
         created: Timestamp::from_microsecond(1_589_570_575_769_123).unwrap(),
         message: "eins\n zwei 'ü' \"\u{1f30a}".into(),

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{FilePlan, HandlerPlan, Target, warn_of_filters};
+use super::{FilePlan, HandlerPlan, Target, mail, warn_of_filters};
 use crate::logging::Level;
 use crate::logging::console::Stream;
 use crate::logging::error::{SetupError, Warning, choose_from, nearest};
 use crate::logging::file::{Behaviour, Rotation};
 use crate::logging::format::Format;
 use crate::logging::section::Section;
+use crate::yaml::Value;
 
 const STREAM: &str = "logging.StreamHandler";
 const FILE: &str = "logging.FileHandler";
@@ -18,28 +19,30 @@ const NOTHING: &str = "logging.NullHandler";
 const ROTATING: &str = "logging.handlers.RotatingFileHandler";
 const WATCHED: &str = "logging.handlers.WatchedFileHandler";
 const TIMED: &str = "logging.handlers.TimedRotatingFileHandler";
+const MAIL: &str = "logging.handlers.SMTPHandler";
+const PUBLISHER: &str = "zmq.log.handlers.PUBHandler";
 
 /// The classes that work.
-const KNOWN: [&str; 6] = [STREAM, FILE, NOTHING, ROTATING, WATCHED, TIMED];
+const KNOWN: [&str; 8] = [STREAM, FILE, NOTHING, ROTATING, WATCHED, TIMED, MAIL, PUBLISHER];
 
-/// Python's other classes and the peer's, which are passed over.
-const NOT_YET: [&str; 11] = [
-    "zmq.log.handlers.PUBHandler",
+/// Python's other classes, which are passed over.
+const NOT_YET: [&str; 9] = [
     "logging.handlers.BufferingHandler",
     "logging.handlers.DatagramHandler",
     "logging.handlers.HTTPHandler",
     "logging.handlers.MemoryHandler",
     "logging.handlers.NTEventLogHandler",
     "logging.handlers.QueueHandler",
-    "logging.handlers.SMTPHandler",
     "logging.handlers.SocketHandler",
     "logging.handlers.SysLogHandler",
     "logging.Handler",
 ];
 
-const COMMON_KEYS: [&str; 4] = ["class", "level", "formatter", "filters"];
+const COMMON_KEYS: [&str; 5] = ["class", "()", "level", "formatter", "filters"];
 const FILE_KEYS: [&str; 5] = ["filename", "mode", "encoding", "errors", "delay"];
 const ROTATING_KEYS: [&str; 2] = ["maxBytes", "backupCount"];
+/// pyzmq's. The peer sets them all itself: the port from `zmq: ports: logging`, the topic from the program's name.
+const PUBLISHER_KEYS: [&str; 3] = ["interface_or_socket", "context", "root_topic"];
 const TIMED_KEYS: [&str; 5] = ["backupCount", "when", "interval", "utc", "atTime"];
 
 pub(super) fn read_all(
@@ -81,7 +84,10 @@ fn read(
 }
 
 fn target(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<Target, SetupError> {
-    let class = match (section.text("class")?, section.get("()")) {
+    // Python also makes a handler of a class that stands under `()`, and both can begin with ext://.
+    let written = section.get("()").and_then(Value::as_str).map(without_prefix);
+    let factory = written.filter(|class| KNOWN.contains(class));
+    let class = match (factory.or(section.text("class")?.map(without_prefix)), section.get("()")) {
         (Some(class), _) => class,
         (None, Some(_)) => {
             let text = "handlers made by your own Python code cannot be used here; this one is passed over";
@@ -121,8 +127,20 @@ fn target(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<Target, 
             let rotation = Rotation { max_bytes: section.count("maxBytes")?, backup_count };
             file(section, Behaviour::Rotate(rotation), warnings)
         }
+        MAIL => {
+            known(&[&mail::KEYS]);
+            mail::read(section, warnings).map(|plan| Target::Mail(Box::new(plan)))
+        }
+        PUBLISHER => {
+            known(&[&PUBLISHER_KEYS]);
+            Ok(Target::Publisher)
+        }
         other => skip_if_possible(other, section, warnings),
     }
+}
+
+fn without_prefix(class: &str) -> &str {
+    class.strip_prefix("ext://").unwrap_or(class)
 }
 
 fn backup_count(section: &Section<'_>) -> Result<u32, SetupError> {

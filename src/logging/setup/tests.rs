@@ -23,7 +23,7 @@ fn convert(read: &serde_yaml::Value) -> Value {
 }
 
 fn setup(json: &str, role: Role) -> Result<(Setup, Vec<String>), String> {
-    match Setup::with_rust_log(&value(json), role, None) {
+    match Setup::with_rust_log(&value(json), role, None, None) {
         Ok((setup, warnings)) => Ok((setup, warnings.iter().map(ToString::to_string).collect())),
         Err(error) => Err(error.to_string()),
     }
@@ -77,38 +77,130 @@ fn debug_shows_everything_on_the_console_and_silences_the_roots_other_handlers()
     );
 }
 
+const PUBLISHER: &str =
+    r#""zmq_pub": {"class": "zmq.log.handlers.PUBHandler", "level": "DEBUG", "formatter": "f"}"#;
+
+fn publisher(handlers: &str, listed: &str) -> String {
+    format!(
+        r#"{{"publisher": {{"version": 1, "formatters": {{"f": {{"format": "%(message)s"}}}},
+           "handlers": {{{handlers}{PUBLISHER}}},
+           "root": {{"level": "INFO", "propagate": false, "handlers": [{listed}"zmq_pub"]}}}},
+           "aggregator": {{"root": {{"level": "DEBUG"}}}}}}"#
+    )
+}
+
 #[test]
-fn lines_that_should_be_published_go_to_the_console() {
-    let publisher = |handlers: &str, listed: &str| {
-        let json = format!(
-            r#"{{"publisher": {{"version": 1, "handlers": {{{handlers}
-               "zmq_pub": {{"class": "zmq.log.handlers.PUBHandler", "level": "DEBUG"}}}},
-               "root": {{"level": "INFO", "handlers": [{listed}"zmq_pub"]}}}}, "aggregator": {{}}}}"#
-        );
-        let (setup, warnings) = setup(&json, Role::Daemon).unwrap();
-        assert!(setup.publishing);
+fn lines_that_should_be_published_and_have_no_port_go_to_the_console() {
+    let levels = |handlers: &str, listed: &str| {
+        let nowhere = Publishing { name: "scheduler".to_owned(), addresses: Vec::new() };
+        let json = value(&publisher(handlers, listed));
+        let (setup, warnings) = Setup::with_rust_log(&json, Role::Daemon, Some(&nowhere), None).unwrap();
+        assert_eq!(setup.first_line("log messages"), None);
         assert_eq!(
-            warnings,
+            warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
             [
-                "zmq.log.handlers.PUBHandler cannot be used here yet; this handler is passed over \
-                 (logging: publisher: handlers: zmq_pub: class)",
-                "log messages are not published yet; they go to the console (logging: publisher)",
+                "there is no port for scheduler, so its log messages are not published; they go to the console \
+              (zmq: ports: logging)"
             ]
         );
         levels(&setup, "root")
     };
-    assert_eq!(publisher("", ""), [20], "a console of our own at the root's level");
+    assert_eq!(levels("", ""), [20], "a console of our own at the root's level");
     assert_eq!(
-        publisher(r#""console": {"class": "logging.StreamHandler", "level": 100},"#, r#""console", "#),
+        levels(r#""console": {"class": "logging.StreamHandler", "level": 100},"#, r#""console", "#),
         [20]
     );
     assert_eq!(
-        publisher(r#""console": {"class": "logging.StreamHandler", "level": 40},"#, r#""console", "#),
+        levels(r#""console": {"class": "logging.StreamHandler", "level": 40},"#, r#""console", "#),
         [40]
     );
-    assert_eq!(publisher(r#""console": {"class": "logging.StreamHandler", "level": 40},"#, ""), [20]);
-    let (aggregator_only, _) = setup(r#"{"aggregator": {"version": 1}}"#, Role::Daemon).unwrap();
-    assert_eq!(levels(&aggregator_only, "root"), [30]);
+    assert_eq!(levels(r#""console": {"class": "logging.StreamHandler", "level": 40},"#, ""), [20]);
+    let (_, warnings) = setup(&publisher("", ""), Role::Daemon).unwrap();
+    assert_eq!(warnings, Vec::<String>::new(), "who publishes nothing needs no port");
+}
+
+#[test]
+fn each_role_has_its_part_of_a_distributed_configuration() {
+    let (aggregator, _) = setup(&publisher("", ""), Role::Aggregator).unwrap();
+    assert_eq!((aggregator.tree.root.level, aggregator.destination), (Level::DEBUG, Destination::Local));
+    let debug = Role::Worker { debug: true };
+    let (worker, _) = setup(&publisher("", ""), debug).unwrap();
+    assert_eq!((levels(&worker, "root"), worker.destination), (vec![100], Destination::Local));
+    let lacks = |json: &str, role| setup(json, role).unwrap_err();
+    assert_eq!(
+        lacks(r#"{"aggregator": {"version": 1}}"#, WORKER),
+        "the section has no publisher (logging: publisher); \
+         write a logging dictionary there, with version: 1, handlers: and root:"
+    );
+    assert!(lacks(r#"{"handlers": {}}"#, Role::Aggregator).starts_with("the section has no aggregator"));
+    assert_eq!(
+        lacks(r#"{"publisher": {"handlers": {"p": {"class": "zmq.log.handlers.PubHandler"}}}}"#, WORKER)
+            .split_once("; did you mean").map(|(what, _)| what.to_owned()),
+        Some("there is no handler class \"zmq.log.handlers.PubHandler\" (logging: publisher: handlers: p: class)".to_owned())
+    );
+}
+
+#[test]
+fn a_class_can_stand_where_python_has_factories_and_behind_ext() {
+    let (setup, warnings) = setup(
+        r#"{"publisher": {"handlers": {"p": {"()": "zmq.log.handlers.PUBHandler", "root_topic": "x"},
+            "c": {"class": "ext://logging.StreamHandler"}}, "root": {"handlers": ["p", "c"]}}}"#,
+        WORKER,
+    )
+    .unwrap();
+    assert_eq!((levels(&setup, "root"), warnings), (vec![0], Vec::new()));
+}
+
+#[test]
+fn a_mail_handler_is_checked() {
+    let mail = |keys: &str| {
+        let json =
+            format!(r#"{{"handlers": {{"email": {{"class": "logging.handlers.SMTPHandler"{keys}}}}}}}"#);
+        match setup(&json, WORKER) {
+            Ok((_, warnings)) => warnings.join("\n"),
+            Err(error) => error,
+        }
+    };
+    let with = |more: &str| {
+        mail(&format!(
+            r#", "mailhost": "localhost", "fromaddr": "a@b.example", "toaddrs": ["c@localhost"], "subject": "s"{more}"#
+        ))
+    };
+    assert_eq!(with(""), "");
+    assert_eq!(with(r#", "credentials": ["u", "p"], "secure": [], "timeout": 2"#), "");
+    assert_eq!(
+        with(r#", "secure": []"#),
+        "without credentials the connection is not encrypted (logging: handlers: email: secure)"
+    );
+    let key = "(logging: handlers: email";
+    for (keys, expected) in [
+        ("", format!("this handler sends mail but has no mailhost {key}); write mailhost: localhost")),
+        (
+            r#", "mailhost": ["localhost"]"#,
+            format!(
+                "this is no mail server {key}: mailhost); write mailhost: localhost, or with its port [localhost, 25]"
+            ),
+        ),
+        (
+            r#", "mailhost": "localhost", "fromaddr": "nobody""#,
+            format!("\"nobody\" is no mail address {key}: fromaddr): "),
+        ),
+        (
+            r#", "mailhost": ["localhost", 0], "fromaddr": "Nowcast <a@b.example>", "toaddrs": []"#,
+            format!(
+                "this handler sends mail but has no toaddrs {key}); write toaddrs: [someone@host.example]"
+            ),
+        ),
+        (
+            r#", "mailhost": "localhost", "fromaddr": "a@b.example", "toaddrs": "c@d.example""#,
+            format!("this handler sends mail but has no subject {key}); write subject: 'CRITICAL message'"),
+        ),
+    ] {
+        let said = mail(keys);
+        assert!(said.starts_with(&expected), "{said}");
+    }
+    assert!(with(r#", "credentials": ["u"]"#).contains("these are not two texts"));
+    assert!(with(r#", "timeout": 0"#).contains("this is no time-out"));
 }
 
 #[test]
@@ -118,7 +210,7 @@ fn what_cannot_be_done_yet_is_passed_over() {
            "filters": {"f": {"name": "a"}},
            "formatters": {"own": {"()": "mine.Formatter", "format": "%(message)s"}},
            "handlers": {
-             "email": {"class": "logging.handlers.SMTPHandler", "mailhost": ["localhost", 25], "formatter": "own"},
+             "email": {"class": "logging.handlers.HTTPHandler", "formatter": "own"},
              "sentry": {"class": "sentry_sdk.integrations.logging.EventHandler"},
              "factory": {"()": "mine.handler"},
              "console": {"class": "logging.StreamHandler", "strem": "ext://sys.stdout", "filters": ["f"]}},
@@ -128,14 +220,14 @@ fn what_cannot_be_done_yet_is_passed_over() {
     )
     .unwrap();
     assert_eq!((levels(&setup, "root"), levels(&setup, "a")), (vec![0], vec![]));
-    assert!(!setup.tree.node("a").unwrap().propagate && !setup.publishing);
+    assert!(!setup.tree.node("a").unwrap().propagate);
     assert_eq!(
         warnings,
         [
             "colour means nothing here and is passed over (logging: colour)",
             "the whole section is used each time, so incremental is passed over (logging: incremental)",
             "formatters of your own are Python code; the plain one takes its place (logging: formatters: own: ())",
-            "logging.handlers.SMTPHandler cannot be used here yet; this handler is passed over \
+            "logging.handlers.HTTPHandler cannot be used here yet; this handler is passed over \
              (logging: handlers: email: class)",
             "sentry_sdk.integrations.logging.EventHandler cannot be used here yet; this handler is passed over \
              (logging: handlers: sentry: class)",
@@ -189,7 +281,7 @@ fn errors_say_what_where_why_and_what_to_do() {
             "there is no handler class \"logging.StreamHandlr\" (logging: handlers: console: class); did you mean \
              logging.StreamHandler? Known: logging.StreamHandler, logging.FileHandler, logging.NullHandler, \
              logging.handlers.RotatingFileHandler, logging.handlers.WatchedFileHandler, \
-             logging.handlers.TimedRotatingFileHandler",
+             logging.handlers.TimedRotatingFileHandler, logging.handlers.SMTPHandler, zmq.log.handlers.PUBHandler",
         ),
         (
             handler(r#"{"level": "INFO"}"#),
@@ -260,7 +352,7 @@ fn a_refused_section_empties_no_file() {
 #[test]
 fn an_invalid_rust_log_is_ignored_with_a_warning() {
     let json = value(r#"{"handlers": {}}"#);
-    let (_, warnings) = Setup::with_rust_log(&json, WORKER, Some(OsStr::new("manager=loud"))).unwrap();
+    let (_, warnings) = Setup::with_rust_log(&json, WORKER, None, Some(OsStr::new("manager=loud"))).unwrap();
     assert_eq!(
         warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         [

@@ -1,0 +1,35 @@
+//! `nowcast log-aggregator`
+
+use std::process::ExitCode;
+
+use super::daemon;
+use crate::log_aggregator::{Aggregator, NAME};
+use crate::logging::Logger;
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(flatten)]
+    daemon: daemon::Args,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let log = Logger::new(NAME);
+    let (config, mut signals) = match daemon::set_up_aggregator(&args.daemon, &log) {
+        Ok(ready) => ready,
+        Err(status) => return status,
+    };
+    let file = config.file.clone();
+    let mut work = || {
+        let mut aggregator = Aggregator::subscribe(&config, log.clone())?;
+        aggregator.run(&mut signals, &mut || daemon::read_again_as_aggregator(&file, &log))
+    };
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err::<_, zmq::Error>(error) => {
+            log.critical(format_args!("ZMQError: {error}"));
+            log.critical("shutting down");
+            ExitCode::FAILURE
+        }
+    }
+}

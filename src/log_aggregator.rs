@@ -1,0 +1,229 @@
+//! The log aggregator: takes the log messages that other programs publish, on any host, and logs them here.
+//!
+//! It never answers, and nothing that arrives can stop it: what is no log message is counted and passed over.
+
+use std::os::fd::AsRawFd;
+
+use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
+
+use crate::config::{Config, ReadAgain};
+use crate::core::Signal;
+use crate::logging::{self, Level, Logger};
+use crate::net::{Signals, socket};
+
+/// The name under which it logs: the peer's.
+pub const NAME: &str = "log_aggregator";
+
+/// Messages that are logged with one `write` to each file, and between two looks at the signals.
+const TURN: usize = 256;
+
+/// Bytes of a frame; who sends more is disconnected.
+const LARGEST: i64 = 64 << 20;
+
+/// Seconds of silence, and the number and distance of unanswered probes, after which a publisher's host is taken
+/// for lost and connected to anew.
+const KEEPALIVE: (i32, i32, i32) = (60, 3, 20);
+
+/// Milliseconds without a message after which nothing more is under way, when it is told to end.
+const QUIET: i64 = 100;
+
+/// How many messages it still takes then.
+const LAST: usize = 100_000;
+
+/// The log aggregator with its subscriptions.
+pub struct Aggregator {
+    socket: Socket,
+    /// What it is connected to.
+    endpoints: Vec<String>,
+    garbage: u64,
+    log: Logger,
+    // Declared after the socket, so that it is dropped after it.
+    _context: Context,
+}
+
+impl Aggregator {
+    /// Subscribes to everybody who publishes.
+    ///
+    /// # Errors
+    /// When ZeroMQ fails. A host that cannot be reached is no error: it is tried until it can.
+    pub fn subscribe(config: &Config, log: Logger) -> zmq::Result<Self> {
+        let context = Context::new();
+        let socket = context.socket(SocketType::SUB)?;
+        socket.set_subscribe(b"")?;
+        socket.set_maxmsgsize(LARGEST)?;
+        let (idle, count, interval) = KEEPALIVE;
+        socket.set_tcp_keepalive(1)?;
+        socket.set_tcp_keepalive_idle(idle)?;
+        socket.set_tcp_keepalive_cnt(count)?;
+        socket.set_tcp_keepalive_intvl(interval)?;
+        let mut aggregator = Self { socket, endpoints: Vec::new(), garbage: 0, log, _context: context };
+        aggregator.connect(config);
+        Ok(aggregator)
+    }
+
+    /// Logs what is published until a signal ends it.
+    ///
+    /// # Errors
+    /// When ZeroMQ fails.
+    pub fn run(&mut self, signals: &mut Signals, read_again: ReadAgain) -> zmq::Result<()> {
+        loop {
+            let mut items =
+                [self.socket.as_poll_item(POLLIN), PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
+            socket::poll(&mut items, -1)?;
+            for signal in signals.take() {
+                self.log.info(signal.log_text());
+                match signal {
+                    Signal::Hangup => {
+                        if let Some(config) = read_again() {
+                            self.connect(&config);
+                        }
+                    }
+                    Signal::Interrupt | Signal::Terminate => return self.take_last(),
+                }
+            }
+            self.take()?;
+        }
+    }
+
+    /// Connects to what the configuration names, and lets go of what it no longer names.
+    fn connect(&mut self, config: &Config) {
+        let mut named = Vec::new();
+        for (publisher, ports) in &config.log_ports {
+            for port in ports {
+                let (host, port) = (port.host.as_ref().unwrap_or(&config.zmq.host), port.port);
+                let endpoint = format!("tcp://{host}:{port}");
+                let is_known = self.endpoints.contains(&endpoint) || named.contains(&endpoint);
+                if let Err(error) = if is_known { Ok(()) } else { self.socket.connect(&endpoint) } {
+                    self.log.error(format_args!("cannot subscribe to {host} port {port}: {error}"));
+                    continue;
+                }
+                self.log
+                    .info(format_args!("subscribed to {host} port {port} for all messages from {publisher}"));
+                named.push(endpoint);
+            }
+        }
+        for endpoint in self.endpoints.iter().filter(|endpoint| !named.contains(endpoint)) {
+            if let Err(error) = self.socket.disconnect(endpoint) {
+                self.log.error(format_args!("cannot let go of {endpoint}: {error}"));
+            }
+        }
+        self.endpoints = named;
+    }
+
+    /// Logs what has arrived, up to [`TURN`] messages; how many there were.
+    fn take(&mut self) -> zmq::Result<usize> {
+        let mut received = Vec::new();
+        while received.len() < TURN {
+            let Some(frames) = socket::receive(&self.socket)? else { break };
+            received.push(frames);
+        }
+        let mut garbage = 0;
+        logging::gather(|| {
+            for frames in &received {
+                match published(frames) {
+                    Some(line) => self.log.relay(&line.publisher, line.level, &line.text),
+                    None => garbage += 1,
+                }
+            }
+        });
+        if garbage > 0 {
+            self.count_garbage(garbage);
+        }
+        Ok(received.len())
+    }
+
+    /// Says so at the first one and at 10, 100, 1,000 …
+    fn count_garbage(&mut self, more: u64) {
+        let digits = |count: u64| count.checked_ilog10();
+        if digits(self.garbage) != digits(self.garbage + more) {
+            let count = self.garbage + more;
+            self.log.warning(format_args!(
+                "what somebody publishes is no log message and is passed over; so far: {count}. A log message is a \
+                 topic as NAME.LEVEL, and a text"
+            ));
+        }
+        self.garbage += more;
+    }
+
+    /// Those who publish end, too, and their last lines may be under way.
+    fn take_last(&mut self) -> zmq::Result<()> {
+        let mut taken = 0;
+        while taken < LAST && socket::poll(&mut [self.socket.as_poll_item(POLLIN)], QUIET)? > 0 {
+            taken += self.take()?;
+        }
+        Ok(())
+    }
+}
+
+/// A log message.
+#[derive(Debug, PartialEq, Eq)]
+struct Line {
+    publisher: String,
+    level: Level,
+    text: String,
+}
+
+/// The log message in these frames, if there is one.
+///
+/// pyzmq cuts a text at its first `::` and puts what is before it behind the topic; that is made good.
+fn published(frames: &[Vec<u8>]) -> Option<Line> {
+    let [topic, text] = frames else { return None };
+    let topic = std::str::from_utf8(topic).ok()?;
+    let text = String::from_utf8_lossy(text);
+    // Names can have dots, and what is behind the level anything.
+    let (at, level) = topic.match_indices('.').find_map(|(at, _)| {
+        let name = topic[at + 1..].split('.').next()?;
+        Some(at).zip(Level::from_name(name).filter(|level| *level > Level::NOTSET))
+    })?;
+    let (publisher, rest) = topic.split_at(at);
+    if publisher.is_empty() || publisher.chars().any(char::is_control) {
+        return None;
+    }
+    let cut = rest[1..].split_once('.').map(|(_, cut)| cut);
+    let text = match cut {
+        None => text,
+        Some(cut) => format!("{cut}::{text}").into(),
+    };
+    Some(Line { publisher: publisher.to_owned(), level, text: stripped(&text).to_owned() })
+}
+
+/// Python's `strip`, which takes four control characters for space, too.
+fn stripped(text: &str) -> &str {
+    text.trim_matches(|letter: char| letter.is_whitespace() || ('\x1c'..='\x1f').contains(&letter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(topic: &[u8], text: &[u8]) -> Option<(String, u32, String)> {
+        let line = published(&[topic.to_vec(), text.to_vec()])?;
+        Some((line.publisher, line.level.0, line.text))
+    }
+
+    #[test]
+    fn a_log_message_has_a_name_a_level_and_a_text() {
+        let of = |name: &str, level, text: &str| Some((name.to_owned(), level, text.to_owned()));
+        assert_eq!(line(b"manager.INFO", b" listening...\n"), of("manager", 20, "listening..."));
+        assert_eq!(
+            line(b"nowcast.workers.sleep.WARN", b"a\nb\x1f\n"),
+            of("nowcast.workers.sleep", 30, "a\nb")
+        );
+        assert_eq!(line(b"sleep.CRITICAL.core.x", b"decide\n"), of("sleep", 50, "core.x::decide"));
+        assert_eq!(line(b"sleep.INFO", b"\xff\n"), of("sleep", 20, "\u{fffd}"));
+        assert_eq!(line(b"INFO.sleep.DEBUG", b""), of("INFO.sleep", 10, ""));
+    }
+
+    #[test]
+    fn everything_else_is_none() {
+        for topic in
+            ["", ".", "INFO", ".INFO", "sleep", "sleep.info", "sleep.NOTSET", "a\nb.INFO", "sleep.Level 15"]
+        {
+            assert_eq!(line(topic.as_bytes(), b"text"), None, "{topic:?}");
+        }
+        assert_eq!(line(b"\xff.INFO", b"text"), None);
+        for count in [0, 1, 3, 1000] {
+            assert_eq!(published(&vec![b"sleep.INFO".to_vec(); count]), None);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Distributed logging: what programs publish, and the aggregator that logs it, beside the real pyzmq and a real mail
+//! server.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod aggregator;
+mod mail;
+mod publishers;
+mod scene;
+mod whole_system;
