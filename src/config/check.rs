@@ -103,6 +103,8 @@ impl Check<'_> {
         let redeliver = self.redeliver(value);
         let registry = self.registry(value);
         let workers = self.workers(value, registry.as_ref());
+        let notifications = self.notifications(value, registry.as_ref());
+        let expect = self.expect(value, registry.as_ref());
         let hosts = self.hosts(value);
         let logging = self
             .section(value, "logging")
@@ -120,6 +122,8 @@ impl Check<'_> {
             registry: registry?,
             workers: workers?,
             journal: journal?,
+            notifications: notifications?,
+            expect: expect?,
             hosts: hosts?,
             logging,
         })
@@ -284,6 +288,16 @@ impl Check<'_> {
             .ok()
     }
 
+    /// The text with every variable replaced, or the name of the first one that is not set.
+    pub(super) fn replace(&self, text: &str) -> Result<String, String> {
+        environment::replace(text, self.lookup)
+    }
+
+    /// An environment variable.
+    pub(super) fn environment(&self, name: &str) -> Option<String> {
+        (self.lookup)(name)
+    }
+
     /// Decodes a section with serde, and turns its error into a problem with line and remedy.
     pub(super) fn decode<T: DeserializeOwned>(&mut self, section: &Value, path: &[&str]) -> Option<T> {
         let error = match serde_path_to_error::deserialize(yaml::to_serde(section)) {
@@ -334,7 +348,7 @@ fn words(messages: &yaml::Map) -> IndexMap<String, String> {
     messages.iter().map(|(name, meaning)| (as_text(name), as_text(meaning))).collect()
 }
 
-fn as_text(value: &Value) -> String {
+pub(super) fn as_text(value: &Value) -> String {
     value.as_str().map_or_else(|| yaml::python::repr_value(value), str::to_owned)
 }
 

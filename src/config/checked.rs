@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
+use super::expect::Expectation;
+use super::notify::Notifications;
 use crate::yaml::Value;
 
 /// A checked `nowcast.yaml`.
@@ -30,6 +32,10 @@ pub struct Config {
     pub workers: IndexMap<String, WorkerSettings>,
     /// `journal`
     pub journal: JournalSettings,
+    /// `slack notifications` and `notifications`
+    pub notifications: Notifications,
+    /// `expect`
+    pub expect: Vec<Expectation>,
     /// `run: enabled hosts`
     pub hosts: IndexMap<String, Host>,
     /// `logging`, a Python logging dictionary.

@@ -8,6 +8,9 @@ mod check;
 mod checked;
 pub mod duration;
 mod environment;
+mod expect;
+mod names;
+pub mod notify;
 mod own;
 mod problem;
 mod raw;
@@ -16,6 +19,8 @@ mod regular;
 pub use check::{load, load_with, parse};
 pub use checked::{Config, Host, JournalSettings, RegisteredWorker, Registry, WorkerSettings, Zmq};
 pub use environment::Lookup;
+pub use expect::Expectation;
+pub use notify::{Alarm, Notifications};
 pub use problem::{ConfigError, Problem, Severity};
 pub use regular::{read_regular, read_regular_up_to};
 

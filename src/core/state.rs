@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::checklist::Checklist;
+use super::expected::AllExpected;
 use super::hold::Hold;
 use super::joins::Joins;
 use super::parked::Parked;
@@ -36,6 +37,8 @@ pub struct State {
     pub parked: BTreeMap<Number, Parked>,
     /// Orders that launches wait.
     pub holds: BTreeMap<Number, Hold>,
+    /// What must have come before a time of day.
+    pub expected: AllExpected,
     /// The last number that was given to an event or anything else.
     pub last_number: u64,
     /// The rules in force: how many different ones there have been, and the hash of their files.
@@ -61,6 +64,7 @@ impl State {
             runs: Runs::default(),
             parked: BTreeMap::new(),
             holds: BTreeMap::new(),
+            expected: AllExpected::new(),
             last_number: 0,
             rules: (0, String::new()),
             rules_refused: false,
@@ -124,6 +128,13 @@ impl State {
             Change::HoldReleased(id) => {
                 self.holds.remove(id);
             }
+            Change::Expected(expected) => {
+                let key = (expected.worker.clone(), expected.r#type.clone());
+                self.expected.insert(key, expected.clone());
+            }
+            Change::ExpectedNoMore(worker, r#type) => {
+                self.expected.remove(&(worker.clone(), r#type.clone()));
+            }
             Change::Rules(generation, hash, _) => self.rules = (*generation, hash.clone()),
         }
     }
@@ -137,7 +148,8 @@ impl State {
         let ended = self.runs.ended().filter_map(Run::ended_at).map(|at| at + REPORT_GRACE);
         let joins = self.joins.open().filter_map(|join| join.deadline);
         let holds = self.holds.values().filter_map(|hold| hold.until);
-        running.chain(ended).chain(joins).chain(holds).chain(waiting).min()
+        let expected = self.next_expected();
+        running.chain(ended).chain(joins).chain(holds).chain(waiting).chain(expected).min()
     }
 
     /// When a running run is to be ended, unless it was told to already.

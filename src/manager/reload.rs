@@ -35,20 +35,20 @@ impl Manager {
         let mut events = self.tell(loaded, &config);
         if let Err(error) = self.connect(&config.zmq) {
             let host = &config.zmq.host;
-            self.log
-                .critical(format_args!("cannot connect to {host}: {error}; the connection of before stays"));
+            self.trouble(format!("cannot connect to {host}: {error}; the connection of before stays"));
         }
         match written {
             Ok(()) => match self.read_checklist(When::Hangup) {
                 Ok(event) => events.extend(event),
-                Err(error) => self.log.critical(format_args!("the checklist file is not read: {error}")),
+                Err(error) => self.trouble(format!("the checklist file is not read: {error}")),
             },
             // The file is older than the memory.
-            Err(error) => self
-                .log
-                .critical(format_args!("the checklist file is not read, for it cannot be written: {error}")),
+            Err(error) => {
+                self.trouble(format!("the checklist file is not read, for it cannot be written: {error}"));
+            }
         }
         self.log.debug("listening...");
+        self.performer.notifier.configure(&config.notifications);
         events.push(Event::Reloaded { config });
         events
     }

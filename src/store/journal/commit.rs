@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::row::{self, json, speaker_name};
+use crate::core::expected::Expected;
 use crate::core::record::{MessageRecord, Speaker, What};
 use crate::core::{Change, Number, Record, Run};
 use crate::yaml::{self, Keys, Value};
@@ -179,6 +180,17 @@ fn keep_change(batch: &Transaction<'_>, by: Number, change: &Change) -> rusqlite
         Change::Unparked(id) => close(batch, "UPDATE parked SET closed_by = ?2 WHERE id = ?1", *id, by),
         Change::Hold(hold) => put(batch, PUT_HOLD, hold.id, &json(hold)?),
         Change::HoldReleased(id) => close(batch, "UPDATE holds SET closed_by = ?2 WHERE id = ?1", *id, by),
+        Change::Expected(expected) => {
+            let Expected { worker, r#type, .. } = expected;
+            batch
+                .prepare_cached("INSERT OR REPLACE INTO expected (worker, type, body) VALUES (?1, ?2, ?3)")?
+                .execute(params![worker, r#type, json(expected)?])?;
+            Ok(())
+        }
+        Change::ExpectedNoMore(worker, r#type) => {
+            batch.execute("DELETE FROM expected WHERE worker = ?1 AND type = ?2", [worker, r#type])?;
+            Ok(())
+        }
         Change::Rules(generation, hash, files) => {
             batch.execute(
                 "INSERT OR REPLACE INTO rules (generation, hash, loaded_by) VALUES (?1, ?2, ?3)",

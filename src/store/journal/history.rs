@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::find::{self, EventFilter, Kept, RunFilter};
 use super::{DATABASE, Journal, JournalError, fold, load, row, schema};
+use crate::core::expected::Expected;
 use crate::core::hold::Hold;
 use crate::core::joins::Join;
 use crate::core::parked::Parked;
@@ -55,6 +56,8 @@ pub struct Open {
     pub parked: Vec<Parked>,
     /// The holds.
     pub holds: Vec<Hold>,
+    /// What must have come before a time of day.
+    pub expected: Vec<Expected>,
     /// The rules; `None` if none were loaded or refused yet.
     pub rules: Option<RulesInForce>,
     /// The last event.
@@ -70,7 +73,8 @@ impl Open {
         let holds = self.holds.iter().cloned().map(Change::Hold);
         let rules =
             self.rules.iter().map(|rules| Change::Rules(rules.generation, rules.hash.clone(), Vec::new()));
-        runs.chain(joins).chain(parked).chain(holds).chain(rules)
+        let expected = self.expected.iter().cloned().map(Change::Expected);
+        runs.chain(joins).chain(parked).chain(holds).chain(expected).chain(rules)
     }
 }
 
@@ -237,6 +241,7 @@ impl History {
                     Change::Join(join) => open.joins.push(join),
                     Change::Parked(parked) => open.parked.push(parked),
                     Change::Hold(hold) => open.holds.push(hold),
+                    Change::Expected(expected) => open.expected.push(expected),
                     _ => {}
                 }
             }

@@ -1,0 +1,22 @@
+//! What the manager itself cannot do. It is said at once, past the journal: that may be what does not work.
+
+use jiff::ZonedDateTime;
+
+use super::Manager;
+use crate::config::Alarm;
+use crate::core::{Notice, Number};
+
+impl Manager {
+    /// Logs it, and tells whoever wants to know of trouble.
+    pub(super) fn trouble(&self, text: String) {
+        self.log.critical(&text);
+        self.performer.notifier.notify(&Notice {
+            number: Number(0),
+            at: ZonedDateTime::now(),
+            alarm: Some(Alarm::Trouble),
+            worker: String::new(),
+            message: None,
+            text,
+        });
+    }
+}
