@@ -49,9 +49,10 @@ impl Expected {
         Self { worker, r#type, noticed_since: now, came: None, judged: now, late: None }
     }
 
-    /// Whether the last message came in a deadline's window.
+    /// Whether a message has come since a deadline's window began. One that came after the deadline and before it was
+    /// judged will do: it may have waited for a manager that was not there.
     pub(super) fn is_met(&self, deadline: &Deadline) -> bool {
-        self.came.is_some_and(|came| deadline.since <= came && came < deadline.at.timestamp())
+        self.came.is_some_and(|came| deadline.since <= came)
     }
 
     /// The next deadline that is to be judged.

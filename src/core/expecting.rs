@@ -18,17 +18,6 @@ impl Decision<'_> {
         let key = (source.clone(), r#type.clone());
         let known = self.state.expected.get(&key).cloned();
         let mut expected = known.unwrap_or_else(|| Expected::new(source, r#type, now));
-        // A deadline that passed while no manager was there: the message may have waited since before.
-        if let Some(passed) = self.state.last_deadline(&expected, now) {
-            let text = format!(
-                "{source}: ({type}) was expected by {} and has come; the manager was not there at that time",
-                passed.at.strftime("%Y-%m-%d %H:%M")
-            );
-            if !expected.is_met(&passed) {
-                self.log(Level::INFO, text);
-            }
-            expected.judged = passed.at.timestamp();
-        }
         if let Some(by) = expected.late.take() {
             let late = now.duration_since(by.timestamp());
             let minutes = late.as_mins();

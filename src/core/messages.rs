@@ -2,6 +2,7 @@
 
 use super::decide::Decision;
 use super::event::{Request, Ticket};
+use super::notice::in_words;
 use super::parked::{Parked, ParkedWhat};
 use super::record::{Change, MessageRecord, Outcome, Speaker, What};
 use super::rules::{RuleAnswer, RuleCall, RuleError};
@@ -84,8 +85,7 @@ impl Decision<'_> {
         // The registry may refuse the crash that is made for a run; it is made once all the same.
         let refused = run.filter(|_| matches!(reply.outcome, Outcome::Refused(_)));
         if let Some(run) = refused.and_then(|run| self.state.runs.get(&run)).cloned() {
-            let text = format!("{}: crash (run {}), and the registry does not know that type", message.source, run.id);
-            self.notify(Some(Alarm::Crash), &message.source, None, text);
+            self.notify(Some(Alarm::Crash), &message.source, None, in_words(&message, Some(&run)));
             self.note_report(run, &message.r#type);
         }
         self.finish_message(Some(message), body, ticket, speaker, decided, &reply);

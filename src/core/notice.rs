@@ -65,15 +65,7 @@ impl Decision<'_> {
             "crash" => Some(Alarm::Crash),
             other => is_failure(other).then_some(Alarm::Failure),
         };
-        let mut text = format!("{source}: {type}");
-        if let Some(run) = run.filter(|_| alarm.is_some()) {
-            text.push_str(&format!(" (run {})", run.id));
-            if let Stage::Ended { ending, .. } = &run.stage
-                && !ending.is_success()
-            {
-                text.push_str(&format!(", which {ending}"));
-            }
-        }
+        let text = in_words(message, run.filter(|_| alarm.is_some()));
         let said = Said { r#type: r#type.clone(), payload: payload.clone() };
         self.notify(alarm, source, Some(said), text);
     }
@@ -85,5 +77,17 @@ impl Decision<'_> {
         }
         let (number, at, worker) = (self.number, self.now.clone(), worker.to_owned());
         self.effects.push(Effect::Notify(Box::new(Notice { number, at, alarm, worker, message, text })));
+    }
+}
+
+/// A message in words, and how the run ended that it reports for.
+pub(super) fn in_words(message: &Message, run: Option<&Run>) -> String {
+    let said = format!("{}: {}", message.source, message.r#type);
+    let Some(run) = run else { return said };
+    match &run.stage {
+        Stage::Ended { ending, .. } if !ending.is_success() => {
+            format!("{said} (run {}), which {ending}", run.id)
+        }
+        _ => format!("{said} (run {})", run.id),
     }
 }
