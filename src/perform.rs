@@ -149,7 +149,9 @@ impl Performer {
             self.runs.end(run);
         }
         performed.events.extend(self.hand_over(state));
-        notices.iter().for_each(|notice| self.notifier.notify(notice));
+        for notice in notices {
+            self.notifier.notify(&notice);
+        }
         performed
     }
 

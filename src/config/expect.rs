@@ -79,7 +79,12 @@ impl Check<'_> {
         expected.into_iter().collect()
     }
 
-    fn expectation(&mut self, place: usize, item: &Value, registry: Option<&Registry>) -> Option<Expectation> {
+    fn expectation(
+        &mut self,
+        place: usize,
+        item: &Value,
+        registry: Option<&Registry>,
+    ) -> Option<Expectation> {
         let place = place.to_string();
         let path = [EXPECT, place.as_str()];
         // PyYAML reads a bare 12:30 as a number to the base of sixty.
@@ -108,7 +113,13 @@ impl Check<'_> {
         Some(Expectation { worker: raw.worker, r#type, by: by?, since: since?, days: days?, zone: zone? })
     }
 
-    fn registered(&mut self, path: &[&str; 2], worker: &str, r#type: &str, registry: &Registry) -> Option<()> {
+    fn registered(
+        &mut self,
+        path: &[&str; 2],
+        worker: &str,
+        r#type: &str,
+        registry: &Registry,
+    ) -> Option<()> {
         let Some(known) = registry.workers.get(worker) else {
             let text = format!("{}; nothing would ever come", unknown_worker(worker, registry));
             self.report(Severity::Error, &[path[0], path[1], "worker"], text);
@@ -147,7 +158,8 @@ impl Check<'_> {
         let Some(Names(names)) = names else { return Some(WEEKDAYS.map(|(_, day)| day).into()) };
         let at = [path[0], path[1], "days"];
         if names.is_empty() {
-            let text = "names no day, so nothing would be expected; write `days: [monday, tuesday]`".to_owned();
+            let text =
+                "names no day, so nothing would be expected; write `days: [monday, tuesday]`".to_owned();
             self.report(Severity::Error, &at, text);
             return None;
         }

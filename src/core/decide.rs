@@ -34,7 +34,12 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, now: &ZonedDat
         Event::RulesRefused { reason } => {
             decision.state.rules_refused = true;
             decision.begin();
-            decision.notify(Some(Alarm::RefusedRules), "", None, format!("changed rules are refused: {reason}"));
+            decision.notify(
+                Some(Alarm::RefusedRules),
+                "",
+                None,
+                format!("changed rules are refused: {reason}"),
+            );
             decision.finish(What::RulesRefused { reason });
         }
         Event::ChecklistNotWritten { reason } => {

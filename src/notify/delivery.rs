@@ -1,5 +1,6 @@
 //! [`Delivery`]: a notice as one target is told it.
 
+use std::fmt::Write;
 use std::time::Instant;
 
 use uuid::Uuid;
@@ -48,7 +49,7 @@ impl Delivery {
         let mut text = format!("{}: {}", notice.worker, said.r#type);
         for (name, url) in [("Log", &slack.log_url), ("Checklist", &slack.checklist_url)] {
             if let Some(url) = url {
-                text.push_str(&format!("\n{name}: {url}"));
+                let _ = write!(text, "\n{name}: {url}");
             }
         }
         let body = format!("{{\"text\": \"{}\"}}", ascii(&escaped(&text)));
@@ -58,10 +59,8 @@ impl Delivery {
     /// What a target is told of a notice, if it wants to know.
     pub(super) fn to_target(target: &Target, notice: &Notice) -> Option<Self> {
         let is_alarm = notice.alarm.is_some_and(|alarm| target.of.alarms.contains(&alarm));
-        let is_message = notice
-            .message
-            .as_ref()
-            .is_some_and(|said| target.of.wants_message(&notice.worker, &said.r#type));
+        let is_message =
+            notice.message.as_ref().is_some_and(|said| target.of.wants_message(&notice.worker, &said.r#type));
         if !is_alarm && !is_message {
             return None;
         }
@@ -120,7 +119,7 @@ fn ascii(json: &str) -> String {
             text.push(letter);
         } else {
             for unit in letter.encode_utf16(&mut [0; 2]) {
-                text.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(text, "\\u{unit:04x}");
             }
         }
     }
@@ -194,7 +193,10 @@ mod tests {
             assert_eq!(told.is_some(), is_told, "{of:?}");
         }
         let late = Notice { alarm: Some(Alarm::Late), message: None, ..notice() };
-        assert!(Delivery::to_target(&webhook(all_messages(), "", false), &late).is_none(), "it is no message");
+        assert!(
+            Delivery::to_target(&webhook(all_messages(), "", false), &late).is_none(),
+            "it is no message"
+        );
         assert!(Delivery::to_target(&webhook(of_alarm(Alarm::Late), "", false), &late).is_some());
     }
 
@@ -203,7 +205,8 @@ mod tests {
         let mut long = notice();
         long.text = "é".repeat(5_000);
         long.message.as_mut().unwrap().payload = "x".repeat(5_000).into();
-        let body = Delivery::to_target(&webhook(all_messages(), "{text}|{payload}", false), &long).unwrap().body;
+        let body =
+            Delivery::to_target(&webhook(all_messages(), "{text}|{payload}", false), &long).unwrap().body;
         let (text, payload) = body.split_once('|').unwrap();
         assert_eq!(text.chars().count(), 4_001);
         assert_eq!(payload, "more than 4000 characters; nowcast why 8812 shows them");
@@ -219,7 +222,9 @@ mod tests {
             log_url: Some("https://x.ca/é\"😀.log".to_owned()),
             checklist_url: Some("https://x.ca/c.yaml".to_owned()),
         };
-        let body = |slack: &Slack, notice: &Notice| Delivery::to_slack(&channel, slack, notice).map(|told| told.body);
+        let body = |slack: &Slack, notice: &Notice| {
+            Delivery::to_slack(&channel, slack, notice).map(|told| told.body)
+        };
         assert_eq!(
             body(&slack, &notice()).unwrap(),
             r#"{"text": "ssh: failure\nLog: https://x.ca/\u00e9\"\ud83d\ude00.log\nChecklist: https://x.ca/c.yaml"}"#

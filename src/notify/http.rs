@@ -35,6 +35,8 @@ pub(super) fn sender(request: &Request) -> Send {
         .timeout_connect(Some(CONNECT))
         .timeout_global(Some(ATTEMPT))
         .http_status_as_error(false)
+        // Hours may lie between two: the other side has closed the connection by then.
+        .max_idle_connections(0)
         .user_agent(concat!("nowcast/", env!("CARGO_PKG_VERSION")))
         .tls_config(
             ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build(),
@@ -72,5 +74,9 @@ fn attempt(agent: &Agent, request: &Request, delivery: &Delivery) -> Result<(), 
     let said = said.trim().lines().next().map(|line| format!(": {line}")).unwrap_or_default();
     // Request Timeout, Too Early, Too Many Requests.
     let is_final = !status.is_server_error() && !matches!(status.as_u16(), 408 | 425 | 429);
-    Err(Failure { text: format!("the server answers {status}{said}"), is_final, wait: wait.map(Duration::from_secs) })
+    Err(Failure {
+        text: format!("the server answers {status}{said}"),
+        is_final,
+        wait: wait.map(Duration::from_secs),
+    })
 }

@@ -166,7 +166,9 @@ impl Lane {
         drop(queue);
         if left > 0 && !self.shared.is_heartbeat {
             let name = &self.shared.name;
-            self.shared.log.warning(format_args!("{left} notifications to {name} were not sent before the end"));
+            self.shared
+                .log
+                .warning(format_args!("{left} notifications to {name} were not sent before the end"));
         }
     }
 }
@@ -180,12 +182,13 @@ impl Shared {
             let dropped = std::mem::take(&mut queue.dropped);
             if !self.is_heartbeat {
                 let name = &self.name;
-                self.log.warning(format_args!("{dropped} notifications to {name} were dropped; there is room again"));
+                self.log.warning(format_args!(
+                    "{dropped} notifications to {name} were dropped; there is room again"
+                ));
             }
         }
         let has_to_wait = |queue: &mut Queue| queue.waiting.is_empty() && !queue.is_closed;
-        let mut queue =
-            self.changed.wait_while(queue, has_to_wait).unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.changed.wait_while(queue, has_to_wait).unwrap_or_else(PoisonError::into_inner);
         if queue.end.is_some_and(|end| end <= Instant::now()) {
             return None;
         }
@@ -197,8 +200,12 @@ impl Shared {
     /// Tries until it is sent or given up.
     fn deliver(&self, delivery: &Delivery, pace: Pace, send: &mut Send, is_failing: &mut bool) {
         let name = &self.name;
+        let give_up = |text: &str| {
+            self.log.error(format_args!("a notification to {name} is given up ({}): {text}", delivery.about));
+        };
         let mut pause = pace.first;
         loop {
+            let is_last = self.lock().end.is_some();
             let Err(failure) = send(delivery) else {
                 if std::mem::take(is_failing) {
                     self.log.info(format_args!("notifications to {name} go out again"));
@@ -206,34 +213,135 @@ impl Shared {
                 return;
             };
             let Failure { text, is_final, wait } = failure;
-            let is_old = delivery.since.elapsed() >= pace.give_up;
-            if is_final || is_old {
-                if !self.is_heartbeat || !std::mem::replace(is_failing, true) {
-                    self.log.error(format_args!("a notification to {name} is given up ({}): {text}", delivery.about));
+            let was_failing = std::mem::replace(is_failing, true);
+            if is_final || is_last || delivery.since.elapsed() >= pace.give_up {
+                if !self.is_heartbeat || !was_failing {
+                    give_up(&text);
                 }
                 return;
             }
-            if !std::mem::replace(is_failing, true) {
-                self.log.warning(format_args!("notifications to {name} do not go out, and are tried again: {text}"));
+            if !was_failing {
+                self.log.warning(format_args!(
+                    "notifications to {name} do not go out, and are tried again: {text}"
+                ));
             }
-            let wait = wait.unwrap_or(pause).min(pace.longest);
+            self.rest(wait.unwrap_or(pause).min(pace.longest));
             pause = (pause * 2).min(pace.longest);
-            if self.rest(wait) {
-                // That was the last chance.
-                self.log.error(format_args!("a notification to {name} is given up ({}): {text}", delivery.about));
-                return;
+            if self.is_over() {
+                return give_up(&text);
             }
         }
     }
 
-    /// Pauses; cut short when the manager ends. Whether there is to be no further attempt: the end had begun before.
-    fn rest(&self, pause: Duration) -> bool {
-        let queue = self.lock();
-        if queue.end.is_some() {
-            return true;
-        }
-        let queue = self.changed.wait_timeout_while(queue, pause, |queue| queue.end.is_none());
+    /// Pauses; cut short when the manager ends.
+    fn rest(&self, pause: Duration) {
+        let queue = self.changed.wait_timeout_while(self.lock(), pause, |queue| queue.end.is_none());
         drop(queue.unwrap_or_else(PoisonError::into_inner));
-        false
+    }
+
+    /// Whether the moment has come after which nothing more is tried.
+    fn is_over(&self) -> bool {
+        self.lock().end.is_some_and(|end| end <= Instant::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    /// Longer than any test.
+    const NEVER: Duration = Duration::from_secs(3_600);
+
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    fn delivery(body: &str) -> Delivery {
+        Delivery { body: body.to_owned(), ..Delivery::beat() }
+    }
+
+    fn push(lane: &Lane, bodies: &[&str]) {
+        for body in bodies {
+            lane.push(delivery(body));
+        }
+    }
+
+    /// A lane whose attempts come out of the channel and end as the list says; after it they go well.
+    fn lane(pace: Pace, most: usize, ends: Vec<Failure>) -> (Lane, Receiver<String>) {
+        let (attempts, made) = channel();
+        let mut ends = ends.into_iter();
+        let send: Send = Box::new(move |delivery| {
+            attempts.send(delivery.body.clone()).unwrap();
+            ends.next().map_or(Ok(()), Err)
+        });
+        (Lane::open("test", pace, most, false, send, Logger::new("test")).unwrap(), made)
+    }
+
+    fn failure(wait: Option<Duration>) -> Failure {
+        Failure { text: "no".to_owned(), is_final: false, wait }
+    }
+
+    fn next(made: &Receiver<String>) -> String {
+        made.recv_timeout(DEADLINE).unwrap()
+    }
+
+    /// All attempts until the lane has nothing to do any more.
+    fn rest(lane: &Lane, made: &Receiver<String>) -> Vec<String> {
+        lane.close();
+        made.iter().collect()
+    }
+
+    #[test]
+    fn the_order_is_kept_and_nothing_is_sent_again_once_it_was_taken() {
+        let pace = Pace { first: Duration::ZERO, longest: Duration::ZERO, give_up: NEVER };
+        let (lane, made) = lane(pace, 10, vec![failure(None), failure(None)]);
+        push(&lane, &["a", "b", "c"]);
+        assert_eq!(rest(&lane, &made), ["a", "a", "a", "b", "c"]);
+    }
+
+    #[test]
+    fn what_is_too_old_is_given_up_after_one_more_attempt() {
+        let pace = Pace { first: NEVER, longest: NEVER, give_up: Duration::ZERO };
+        let (lane, made) = lane(pace, 10, vec![failure(None), failure(None)]);
+        push(&lane, &["a", "b", "c"]);
+        assert_eq!(rest(&lane, &made), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn the_other_side_says_how_long_the_pause_is_to_be() {
+        let pace = Pace { first: NEVER, longest: NEVER, give_up: NEVER };
+        let (lane, made) = lane(pace, 10, vec![failure(Some(Duration::ZERO))]);
+        lane.push(delivery("a"));
+        assert_eq!(rest(&lane, &made), ["a", "a"]);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_dropped() {
+        let pace = Pace { first: NEVER, longest: NEVER, give_up: NEVER };
+        let (lane, made) = lane(pace, 2, vec![failure(None)]);
+        lane.push(delivery("a"));
+        // It is under way, and a pause follows that only the end cuts short.
+        assert_eq!(next(&made), "a");
+        push(&lane, &["b", "c", "d"]);
+        lane.hurry(Instant::now() + DEADLINE);
+        assert_eq!(made.iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert!(lane.is_done());
+    }
+
+    #[test]
+    fn at_the_end_each_gets_one_attempt_and_none_after_its_moment() {
+        let pace = Pace { first: NEVER, longest: NEVER, give_up: NEVER };
+        let (lane, made) = lane(pace, 10, vec![failure(None); 5]);
+        push(&lane, &["a", "b", "c"]);
+        assert_eq!(next(&made), "a");
+        lane.hurry(Instant::now() + DEADLINE);
+        assert_eq!(made.iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        let (lane, made) = self::lane(pace, 10, vec![failure(None); 5]);
+        push(&lane, &["a", "b"]);
+        assert_eq!(next(&made), "a");
+        let now = Instant::now();
+        lane.hurry(now);
+        lane.end(now);
+        assert!(!made.iter().any(|body| body == "b"));
     }
 }

@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) fn sender(email: &Email) -> Send {
     let email = email.clone();
     Box::new(move |delivery| {
-        let failed = |error: &dyn std::error::Error, is_final| Failure { text: chain(error), is_final, wait: None };
+        let failed =
+            |error: &dyn std::error::Error, is_final| Failure { text: chain(error), is_final, wait: None };
         let mail = mail(&email, delivery).map_err(|error| failed(&error, true))?;
         let transport = transport(&email).map_err(|error| failed(&error, true))?;
         transport.send(&mail).map(|_| ()).map_err(|error| failed(&error, error.is_permanent()))
@@ -43,14 +44,15 @@ fn transport(email: &Email) -> Result<SmtpTransport, lettre::transport::smtp::Er
     let parameters = || TlsParameters::new(email.server.clone());
     let tls = match email.security {
         Security::None => Tls::None,
-        Security::Opportunistic => Tls::Opportunistic(parameters()?),
+        // Whoever could show a false certificate could as well show no TLS at all.
+        Security::Opportunistic => Tls::Opportunistic(
+            TlsParameters::builder(email.server.clone()).dangerous_accept_invalid_certs(true).build()?,
+        ),
         Security::StartTls => Tls::Required(parameters()?),
         Security::Tls => Tls::Wrapper(parameters()?),
     };
-    let mut builder = SmtpTransport::builder_dangerous(&email.server)
-        .port(email.port)
-        .timeout(Some(PATIENCE))
-        .tls(tls);
+    let mut builder =
+        SmtpTransport::builder_dangerous(&email.server).port(email.port).timeout(Some(PATIENCE)).tls(tls);
     if let Some((user, password)) = &email.login {
         builder = builder.credentials(Credentials::new(user.0.clone(), password.0.clone()));
     }

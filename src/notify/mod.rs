@@ -106,7 +106,8 @@ impl Notifier {
                 self.lines.push(Line { served, lane, beat, is_retired: false });
             }
             Err(error) => {
-                self.log.error(format_args!("notifications to {name} are off: no thread is to be had: {error}"));
+                self.log
+                    .error(format_args!("notifications to {name} are off: no thread is to be had: {error}"));
             }
         }
     }
@@ -128,7 +129,9 @@ impl Notifier {
     /// The manager's loop is alive: sends the heartbeats that are due.
     pub fn beat(&mut self) {
         for line in self.lines.iter_mut().filter(|line| !line.is_retired) {
-            let Served::Target(Target { way: Way::Heartbeat { every, .. }, .. }) = &line.served else { continue };
+            let Served::Target(Target { way: Way::Heartbeat { every, .. }, .. }) = &line.served else {
+                continue;
+            };
             let now = Instant::now();
             if line.beat.is_some_and(|due| due <= now) {
                 line.beat = now.checked_add(Duration::try_from(*every).unwrap_or(Duration::MAX));

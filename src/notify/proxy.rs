@@ -44,9 +44,15 @@ mod tests {
         assert_eq!(chosen("https://x.ca/a", &both[..1]), None);
         let all = ("all_proxy", "every:1080");
         assert_eq!(chosen("https://x.ca/a", &[both[0], all]).as_deref(), Some("every"));
-        for (no_proxy, is_excepted) in
-            [("", false), ("*", true), ("x.ca", true), ("a, .x.ca", true), ("ca", true), ("y.ca", false), (".a", false)]
-        {
+        for (no_proxy, is_excepted) in [
+            ("", false),
+            ("*", true),
+            ("x.ca", true),
+            ("a, .x.ca", true),
+            ("ca", true),
+            ("y.ca", false),
+            (".a", false),
+        ] {
             let found = chosen("http://x.ca/a", &[both[0], ("no_proxy", no_proxy)]);
             assert_eq!(found.is_none(), is_excepted, "{no_proxy:?}");
         }

@@ -34,21 +34,28 @@ fn what_does_not_come_is_said_once_and_what_comes_after_all_is_told() {
     assert!(lates(&manager.passes(DAY)).is_empty());
     assert_eq!(
         lates(&manager.passes(2 * 3_600)),
-        ["CRITICAL rivers: (success) is late: it was expected by 2026-03-15 06:00 PDT; none has come since it is expected"]
+        [
+            "CRITICAL rivers: (success) is late: it was expected by 2026-03-15 06:00 PDT; none has come since it is expected"
+        ]
     );
     assert!(manager.state.trouble);
     let heard = manager.passes(5 * 60);
     assert!(heard.log.is_empty() && heard.records.is_empty(), "{heard:#?}");
     let heard = manager.hears("rivers", "success", "null");
     assert!(
-        heard.says("INFO", "rivers: (success) was expected by 2026-03-15 06:00 and has come after all, 0 h 05 min late"),
+        heard.says(
+            "INFO",
+            "rivers: (success) was expected by 2026-03-15 06:00 and has come after all, 0 h 05 min late"
+        ),
         "{heard:#?}"
     );
     let heard = manager.hears("rivers", "success", "null");
     assert!(!heard.log.iter().any(|line| line.contains("after all")), "{heard:#?}");
     assert_eq!(
         lates(&manager.passes(DAY)),
-        ["CRITICAL rivers: (success) is late: it was expected by 2026-03-16 06:00 PDT; the last one came 2026-03-15 06:05"]
+        [
+            "CRITICAL rivers: (success) is late: it was expected by 2026-03-16 06:00 PDT; the last one came 2026-03-15 06:05"
+        ]
     );
 }
 
@@ -83,7 +90,8 @@ fn only_the_days_that_are_named_count() {
 
 #[test]
 fn a_window_can_begin_on_the_day_before() {
-    let mut manager = expecting("[{worker: rivers, by: '00:30', since: '18:00', timezone: America/Vancouver}]");
+    let mut manager =
+        expecting("[{worker: rivers, by: '00:30', since: '18:00', timezone: America/Vancouver}]");
     at(&mut manager, "2026-03-14T17:30:00-07:00[America/Vancouver]");
     manager.hears("rivers", "success", "null");
     assert_eq!(lates(&manager.passes(8 * 3_600)).len(), 1, "it came before its window");
@@ -125,7 +133,8 @@ fn another_configuration_says_nothing_twice() {
     let mut manager = expecting(RIVERS);
     manager.passes(DAY);
     assert_eq!(lates(&manager.passes(3 * 3_600)).len(), 1, "it is seven on the 15th");
-    let mut configure = |expect: &str| manager.happens(Event::Reloaded { config: config(&format!("{{}}\n{expect}")) });
+    let mut configure =
+        |expect: &str| manager.happens(Event::Reloaded { config: config(&format!("{{}}\n{expect}")) });
     let heard = configure(&format!("expect: {RIVERS}"));
     assert!(heard.log.is_empty() && heard.records.is_empty(), "{heard:#?}");
     // A later time of the same day is another one; an earlier one has passed.
@@ -154,7 +163,8 @@ fn a_manager_that_was_away_for_days_tells_of_the_last_and_of_none_that_has_come_
 
 #[test]
 fn a_retry_by_an_operator_is_no_message_that_came() {
-    let mut manager = crate::story::configured(&format!("{{}}\nexpect: {RIVERS}"), |_, _| Err(crate::story::failed()));
+    let mut manager =
+        crate::story::configured(&format!("{{}}\nexpect: {RIVERS}"), |_, _| Err(crate::story::failed()));
     let heard = manager.hears("rivers", "success", "null");
     let came = manager.state.expected.values().next().expect("noticed").came;
     assert!(came.is_some(), "{heard:#?}");

@@ -87,7 +87,11 @@ fn whatever_is_critical_is_an_alarm() {
     let alarms = |heard: &Heard| notices(heard).iter().filter_map(|notice| notice.alarm).collect::<Vec<_>>();
     assert_eq!(alarms(&manager.hears("weather", "success", "null")), [Alarm::Parked]);
     manager.hears("rivers", "success", "null");
-    assert_eq!(alarms(&manager.hears("rivers", "success", "null")), [Alarm::Parked], "its join was opened again");
+    assert_eq!(
+        alarms(&manager.hears("rivers", "success", "null")),
+        [Alarm::Parked],
+        "its join was opened again"
+    );
     let run = manager.wants(worker("weather"));
     assert_eq!(alarms(&manager.passes(60)), [Alarm::Timeout]);
     manager.ends(run, Ending::Status(0));
@@ -105,7 +109,9 @@ fn whatever_is_critical_is_an_alarm() {
 
 #[test]
 fn an_overdue_join_and_a_late_message_are_told() {
-    let told = format!("{TOLD}\nexpect: [{{worker: ssh, by: '05:00', since: '04:30', timezone: America/Vancouver}}]");
+    let told = format!(
+        "{TOLD}\nexpect: [{{worker: ssh, by: '05:00', since: '04:30', timezone: America/Vancouver}}]"
+    );
     let mut manager = configured(&told, |message: &Message, _| {
         let mut answer = launch(&[]);
         if message.source == "rivers" {

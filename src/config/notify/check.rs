@@ -163,8 +163,7 @@ impl Check<'_> {
                 refuse(self, "workers", unknown_worker(name, registry));
             }
         }
-        let is_meant =
-            |name: &String| wanted.workers.as_ref().is_none_or(|workers| workers.contains(name));
+        let is_meant = |name: &String| wanted.workers.as_ref().is_none_or(|workers| workers.contains(name));
         let meant: Vec<&str> = registry
             .workers
             .iter()
@@ -175,7 +174,9 @@ impl Check<'_> {
         for name in wanted.types.iter().flatten().filter(|_| is_good) {
             if !meant.contains(&name.as_str()) {
                 let close = did_you_mean(closest(name, meant.iter().copied()).as_deref());
-                let text = format!("none of these workers has the message type `{name}` in the message registry{close}");
+                let text = format!(
+                    "none of these workers has the message type `{name}` in the message registry{close}"
+                );
                 self.report(Severity::Error, &[path, &["types"]].concat(), text);
                 return None;
             }
@@ -238,7 +239,9 @@ impl Check<'_> {
     fn mailbox(&mut self, path: &[&str], key: &str, text: &str) -> Option<Mailbox> {
         let parsed = text.parse();
         if parsed.is_err() {
-            let text = format!("{text:?} is no e-mail address; write name@example.org or \"Name <name@example.org>\"");
+            let text = format!(
+                "{text:?} is no e-mail address; write name@example.org or \"Name <name@example.org>\""
+            );
             self.report(Severity::Error, &[path, &[key]].concat(), text);
         }
         parsed.ok()
@@ -271,7 +274,8 @@ impl Check<'_> {
             let fits = |value: &Secret| HeaderValue::from_str(&value.0).is_ok();
             if name.parse::<HeaderName>().is_err() || !value.as_ref().is_none_or(fits) {
                 is_good = false;
-                let text = "is no header of HTTP: a name of letters, digits and hyphens, and one line of text";
+                let text =
+                    "is no header of HTTP: a name of letters, digits and hyphens, and one line of text";
                 self.report(Severity::Error, &[path, &["headers", name]].concat(), text.to_owned());
             }
             kept.push((name.clone(), value));
