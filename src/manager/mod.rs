@@ -184,6 +184,9 @@ impl Manager {
         {
             self.trouble(format!("the checklist file could not be written: {error}"));
         }
+        if let Err(error) = &result {
+            self.tell_of_trouble(format!("the manager ends: {error}"));
+        }
         self.performer.notifier.finish(LAST_CHANCE);
         result.map(|end| if let End::With(status) = end { status } else { 1 })
     }

@@ -15,7 +15,11 @@ impl Manager {
     /// SIGHUP: everything is read again, without letting go of the broker. A configuration that
     /// cannot be used is refused, and the old one stays.
     pub(super) fn reload(&mut self, read_again: ReadAgain) -> Vec<Event> {
-        let Some(mut config) = read_again() else { return Vec::new() };
+        let Some(mut config) = read_again() else {
+            let text = "the new configuration is refused, the old one stays; the log says why";
+            self.tell_of_trouble(text.to_owned());
+            return Vec::new();
+        };
         // A file that somebody has just changed is not written over: what is due is taken into what it says.
         let is_edited = self.performer.checklist_file.is_edited();
         let written = if is_edited { Ok(()) } else { self.write_pending_checklist() };

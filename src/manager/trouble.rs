@@ -10,6 +10,11 @@ impl Manager {
     /// Logs it, and tells whoever wants to know of trouble.
     pub(super) fn trouble(&self, text: String) {
         self.log.critical(&text);
+        self.tell_of_trouble(text);
+    }
+
+    /// Tells only; the log has it already.
+    pub(super) fn tell_of_trouble(&self, text: String) {
         self.performer.notifier.notify(&Notice {
             number: Number(0),
             at: ZonedDateTime::now(),

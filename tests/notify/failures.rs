@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use crate::servers::{Server, Silent};
+use crate::support::ports::free_ports;
 use crate::support::system::{System, system};
 
 fn target(url: &str) -> String {
@@ -15,8 +16,12 @@ fn started(targets: &str) -> System {
 
 #[test]
 fn workers_are_answered_while_a_webhook_hangs_and_other_targets_are_told() {
-    let (silent, server) = (Silent::listen(), Server::web());
-    let hangs = format!("  hangs: {{url: 'http://127.0.0.1:{}/', workers: all}}\n", silent.port);
+    let (silent, silent_mail, server) = (Silent::listen(), Silent::listen(), Server::web());
+    let hangs = format!(
+        "  hangs: {{url: 'http://127.0.0.1:{}/', workers: all}}
+  mail hangs: {{to: a@x.ca, from: b@x.ca, server: 127.0.0.1, port: {}, workers: all}}\n",
+        silent.port, silent_mail.port
+    );
     let system = started(&format!("{hangs}{}", target(&server.url("/"))));
     system.works();
     system.wait_for("the request that hangs", || (silent.connections() > 0).then_some(()));
@@ -26,7 +31,9 @@ fn workers_are_answered_while_a_webhook_hangs_and_other_targets_are_told() {
     assert_eq!(system.operation(&["status"]).0, Some(0), "{}", system.describe());
     server.wait_for(21, || system.describe());
     // Each request has a limit, and then it is tried again.
-    system.wait_for("the second attempt", || (silent.connections() > 1).then_some(()));
+    system.wait_for("the second attempts", || {
+        (silent.connections() > 1 && silent_mail.connections() > 1).then_some(())
+    });
     system.wait_for_log(
         "manager",
         "WARNING [manager] notifications to hangs do not go out, and are tried again: timeout",
@@ -57,9 +64,7 @@ fn it_is_tried_again_until_it_is_taken_and_never_after() {
 
 #[test]
 fn a_server_that_is_not_there_yet_is_waited_for() {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    drop(listener);
+    let (port, _) = free_ports();
     let system = started(&target(&format!("http://127.0.0.1:{port}/")));
     system.works();
     system.wait_for_log("manager", "notifications to t do not go out, and are tried again: ");

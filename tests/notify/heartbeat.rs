@@ -1,6 +1,7 @@
 //! Heartbeats beat as long as the manager's loop does.
 
 use rusqlite::Connection;
+use rustix::process::Signal;
 
 use crate::servers::Server;
 use crate::support::system::system;
@@ -36,6 +37,14 @@ fn a_loop_that_stands_still_stops_the_heartbeat_and_tells_of_the_trouble() {
     assert_eq!(system.receive(&socket).r#type, "ack");
     let before = heart.kept().len();
     heart.wait_for(before + 2, || system.describe());
+    // A configuration that is refused is trouble, too.
+    on_call.answer(200);
+    std::fs::write(system.config(), "- no\n").expect("written");
+    system.signal("manager", Signal::HUP);
+    let is_told = || {
+        on_call.bodies().iter().any(|body| body.contains("the new configuration is refused")).then_some(())
+    };
+    system.wait_for("the trouble", is_told);
 }
 
 #[test]

@@ -106,11 +106,17 @@ fn a_new_configuration_is_followed_at_once() {
         system.works();
         (!new.kept().is_empty()).then_some(())
     });
-    system.more = String::new();
+    let is_of_the_message = |body: &String| body == r#"{"text": "keyless: success"}"#;
+    assert!(old.bodies().iter().chain(&new.bodies()).all(is_of_the_message));
+    system.more = target(&old).replace("workers", "wrokers");
     system.write_config();
     system.signal("manager", Signal::HUP);
-    system.wait_for_log_count("manager", "read config from", 3);
-    assert!(old.bodies().iter().chain(&new.bodies()).all(|body| body == r#"{"text": "keyless: success"}"#));
+    system.wait_for_log("manager", "the new configuration is refused, the old one stays");
+    let before = new.kept().len();
+    system.works();
+    // The old one stays, and it asks for messages only.
+    new.wait_for(before + 1, || system.describe());
+    assert!(new.bodies().iter().all(is_of_the_message));
 }
 
 #[test]
