@@ -10,7 +10,8 @@
 //! 8. [`perform`]: what comes of it; the one executor of effects
 //! 9. [`launch`]: workers as command lines and processes
 //! 10. [`store`]: what is kept on disk
-//! 11. [`trial`]: what rules would do, before they are in force
+//! 11. [`notify`]: who is told outside
+//! 12. [`trial`]: what rules would do, before they are in force
 //!
 //! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`yaml`] (values exactly as
 //! `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries), [`log_aggregator`] (where the
@@ -31,6 +32,7 @@ pub mod logging;
 pub mod manager;
 pub mod message;
 pub mod net;
+pub mod notify;
 pub mod perform;
 pub mod rules;
 pub mod scheduler;

@@ -18,6 +18,7 @@ use crate::launch::{self, Runs, Started};
 use crate::logging::{self, Logger};
 use crate::message::{CONFIG, Message, WORKER};
 use crate::net::{Control, Envelope, socket};
+use crate::notify::Notifier;
 use crate::store::checklist_file::Writing;
 use crate::store::{ChecklistFile, Journal, JournalError};
 use crate::yaml::{Value, python};
@@ -52,6 +53,8 @@ pub struct Performer {
     pub runs: Runs<RunId>,
     /// What is kept as launched and still to be handed over, in slices: thousands at once would keep everybody waiting.
     pub handovers: VecDeque<Handover>,
+    /// The way to whoever is told outside.
+    pub notifier: Notifier,
     /// The operators' way in.
     pub control: Control,
     /// The manager's log.
@@ -105,7 +108,7 @@ impl Performer {
     }
 
     /// Carries out a batch whose records are kept: replies first, then the checklist file, then launches,
-    /// so that a launched worker that reads the file finds its own world there.
+    /// so that a launched worker that reads the file finds its own world there, and notifications last.
     pub fn perform(&mut self, effects: Vec<Effect>, state: &State) -> Performed {
         let mut performed = Performed::default();
         if effects.is_empty() {
@@ -114,6 +117,7 @@ impl Performer {
         self.write_log(&effects);
         let has_launches = effects.iter().any(|effect| matches!(effect, Effect::Launch { .. }));
         let mut ends = Vec::new();
+        let mut notices = Vec::new();
         for effect in effects {
             match effect {
                 // Done before.
@@ -125,6 +129,7 @@ impl Performer {
                     self.handovers.push_back(Handover { run, folder, worker, is_taken_up: false });
                 }
                 Effect::EndRun(run) => ends.push(run),
+                Effect::Notify(notice) => notices.push(notice),
                 Effect::Reload => performed.reload = true,
                 Effect::Stop { status } => performed.stop = Some(status),
             }
@@ -144,6 +149,9 @@ impl Performer {
             self.runs.end(run);
         }
         performed.events.extend(self.hand_over(state));
+        for notice in notices {
+            self.notifier.notify(&notice);
+        }
         performed
     }
 

@@ -108,6 +108,8 @@ impl Check<'_> {
         if let (Some(zmq), Some(ports)) = (&zmq, &log_ports) {
             self.check_log_ports(zmq, ports);
         }
+        let notifications = self.notifications(value, registry.as_ref());
+        let expect = self.expect(value, registry.as_ref());
         let hosts = self.hosts(value);
         let logging = self
             .section(value, "logging")
@@ -127,6 +129,8 @@ impl Check<'_> {
             workers: workers?,
             scheduled: scheduled?,
             journal: journal?,
+            notifications: notifications?,
+            expect: expect?,
             hosts: hosts?,
             logging,
         })
@@ -291,6 +295,16 @@ impl Check<'_> {
             .ok()
     }
 
+    /// The text with every variable replaced, or the name of the first one that is not set.
+    pub(super) fn replace(&self, text: &str) -> Result<String, String> {
+        environment::replace(text, self.lookup)
+    }
+
+    /// An environment variable.
+    pub(super) fn environment(&self, name: &str) -> Option<String> {
+        (self.lookup)(name)
+    }
+
     /// Decodes a section with serde, and turns its error into a problem with line and remedy.
     pub(super) fn decode<T: DeserializeOwned>(&mut self, section: &Value, path: &[&str]) -> Option<T> {
         let error = match serde_path_to_error::deserialize(yaml::to_serde(section)) {
@@ -341,7 +355,7 @@ fn words(messages: &yaml::Map) -> IndexMap<String, String> {
     messages.iter().map(|(name, meaning)| (as_text(name), as_text(meaning))).collect()
 }
 
-fn as_text(value: &Value) -> String {
+pub(super) fn as_text(value: &Value) -> String {
     value.as_str().map_or_else(|| yaml::python::repr_value(value), str::to_owned)
 }
 

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
+use super::expect::Expectation;
 use super::log_ports::LogPorts;
+use super::notify::Notifications;
 use super::schedule::ScheduledWorker;
 use crate::yaml::Value;
 
@@ -36,6 +38,10 @@ pub struct Config {
     pub scheduled: Vec<ScheduledWorker>,
     /// `journal`
     pub journal: JournalSettings,
+    /// `slack notifications` and `notifications`
+    pub notifications: Notifications,
+    /// `expect`
+    pub expect: Vec<Expectation>,
     /// `run: enabled hosts`
     pub hosts: IndexMap<String, Host>,
     /// `logging`, a Python logging dictionary.

@@ -10,6 +10,7 @@ use super::record::{Change, Record, What};
 use super::rules::{RuleFile, Rules};
 use super::run::Number;
 use super::state::State;
+use crate::config::Alarm;
 use crate::logging::Level;
 use crate::message::Message;
 use crate::yaml::{Map, Value};
@@ -33,12 +34,19 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, now: &ZonedDat
         Event::RulesRefused { reason } => {
             decision.state.rules_refused = true;
             decision.begin();
+            decision.notify(
+                Some(Alarm::RefusedRules),
+                "",
+                None,
+                format!("changed rules are refused: {reason}"),
+            );
             decision.finish(What::RulesRefused { reason });
         }
         Event::ChecklistNotWritten { reason } => {
             let text =
                 format!("the checklist file cannot be written, and is tried again every second: {reason}");
-            decision.log(Level::CRITICAL, text);
+            decision.log(Level::CRITICAL, text.clone());
+            decision.notify(Some(Alarm::Trouble), "", None, text);
         }
         Event::ChecklistWritten => decision.log(Level::WARNING, "the checklist file could be written again"),
         Event::ChecklistRead { checklist, why } => decision.read_checklist(checklist, why),
@@ -133,12 +141,6 @@ impl<'a> Decision<'a> {
 
     pub(super) fn log(&mut self, level: Level, text: impl Into<String>) {
         self.effects.push(Effect::log(level, text));
-    }
-
-    /// A line about something that somebody has to look at.
-    pub(super) fn alarm(&mut self, text: impl Into<String>) {
-        self.state.trouble = true;
-        self.log(Level::CRITICAL, text);
     }
 
     pub(super) fn reply(&mut self, request: RequestId, r#type: &str, payload: Value) {

@@ -9,6 +9,7 @@ use super::messages::Incoming;
 use super::record::{Change, Speaker, What};
 use super::run::{Run, Stage, ToldToEnd};
 use super::state::REPORT_GRACE;
+use crate::config::Alarm;
 use crate::logging::Level;
 use crate::message::Message;
 use crate::yaml::Value;
@@ -20,6 +21,7 @@ impl Decision<'_> {
         self.pass_time_limits();
         self.park_overdue_joins();
         self.end_holds();
+        self.judge_deadlines();
         self.finish_if_changed(What::Due);
         self.report_silent_ends();
     }
@@ -29,11 +31,9 @@ impl Decision<'_> {
         let is_over = |run: &&Run| self.state.time_limit(run).is_some_and(|limit| limit <= now);
         let over: Vec<Run> = self.state.runs.running().filter(is_over).cloned().collect();
         for mut run in over {
-            self.alarm(format!(
-                "{} (run {}) runs longer than its timeout and is ended",
-                run.worker.name(),
-                run.id
-            ));
+            let name = run.worker.name();
+            let text = format!("{name} (run {}) runs longer than its timeout and is ended", run.id);
+            self.alarm(Alarm::Timeout, name, text);
             self.effects.push(Effect::EndRun(run.id));
             run.told_to_end = Some(ToldToEnd::TimeLimit);
             self.change(Change::Run(Box::new(run)));
@@ -45,13 +45,11 @@ impl Decision<'_> {
         let is_over = |join: &&Join| join.deadline.is_some_and(|deadline| deadline <= now);
         let over: Vec<Join> = self.state.joins.open().filter(is_over).cloned().collect();
         for join in over {
+            let reason = format!("the join of {} is overdue: {} did not come", join.name, join.wants());
             if join.launches().is_empty() {
-                self.alarm(format!("the join of {} is overdue: {} did not come", join.name, join.wants()));
+                self.alarm(Alarm::OverdueJoin, "", reason.clone());
             }
-            self.park_join(
-                &join,
-                &format!("the join of {} is overdue: {} did not come", join.name, join.wants()),
-            );
+            self.park_join(&join, Alarm::OverdueJoin, &reason);
         }
     }
 
@@ -79,7 +77,8 @@ impl Decision<'_> {
         for run in silent {
             let Stage::Ended { ending, .. } = &run.stage else { continue };
             let name = run.worker.name();
-            self.alarm(format!(
+            // The notice is that of the message.
+            self.log_alarm(format!(
                 "{name} (run {}) {ending} without a report; its crash is reported for it",
                 run.id
             ));

@@ -3,6 +3,7 @@
 use super::command::Answer;
 use super::event::{CallId, RequestId};
 use super::next_worker::NextWorker;
+use super::notice::Notice;
 use super::record::Record;
 use super::rules::LogLine;
 use super::run::RunId;
@@ -47,6 +48,8 @@ pub enum Effect {
     },
     /// Tell a run's processes to end.
     EndRun(RunId),
+    /// Tell whoever wants to know outside; after all else.
+    Notify(Box<Notice>),
     /// Read configuration, rules and checklist file again.
     Reload,
     /// End the manager.

@@ -9,6 +9,7 @@ use super::parked::{Parked, ParkedWhat};
 use super::record::Change;
 use super::rules::JoinRequest;
 use super::run::Number;
+use crate::config::Alarm;
 use crate::logging::Level;
 use crate::message::Message;
 
@@ -20,7 +21,7 @@ impl Decision<'_> {
         if let Some(before) = self.state.joins.named(&name).cloned() {
             let reason =
                 format!("the join of {name} was opened again before {} had finished", before.wants());
-            self.park_join(&before, &reason);
+            self.park_join(&before, Alarm::Parked, &reason);
         }
         let deadline = request.timeout.map(|timeout| later(self.timestamp(), timeout));
         let join = Join {
@@ -37,8 +38,8 @@ impl Decision<'_> {
         self.change(Change::Join(join));
     }
 
-    /// Closes a join and parks what waited in it.
-    pub(super) fn park_join(&mut self, join: &Join, reason: &str) {
+    /// Closes a join and parks what waited in it, with that alarm.
+    pub(super) fn park_join(&mut self, join: &Join, alarm: Alarm, reason: &str) {
         self.change(Change::JoinClosed(join.id));
         let launches = join.launches();
         if launches.is_empty() {
@@ -46,10 +47,11 @@ impl Decision<'_> {
         }
         let id = join.id;
         let shown = list(launches.iter().map(|launch| &launch.worker));
-        self.alarm(format!(
+        let text = format!(
             "{reason}; parked, not launched: {shown}; nowcast release {0} launches them, nowcast drop {0} does not",
             id.0
-        ));
+        );
+        self.alarm(alarm, "", text);
         let what = ParkedWhat::Launches { join: join.name.clone(), launches };
         self.change(Change::Parked(Parked { id, at: self.now.clone(), reason: reason.to_owned(), what }));
     }

@@ -14,6 +14,7 @@ use super::record::{Change, What};
 use super::rules::RuleAnswer;
 use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd, is_failure};
 use super::state::State;
+use crate::config::Alarm;
 use crate::logging::Level;
 use crate::message::Message;
 
@@ -91,7 +92,7 @@ impl Decision<'_> {
         self.begin();
         let name = run.worker.name().to_owned();
         if let Ending::NotStarted(reason) = &ending {
-            self.alarm(format!("could not launch {}: {reason}", run.worker));
+            self.alarm(Alarm::NotLaunched, &name, format!("could not launch {}: {reason}", run.worker));
         } else if !ending.is_success() {
             self.state.trouble = true;
             self.log(Level::ERROR, format!("{name} (run {id}) {ending}"));

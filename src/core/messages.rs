@@ -2,11 +2,12 @@
 
 use super::decide::Decision;
 use super::event::{Request, Ticket};
+use super::notice::in_words;
 use super::parked::{Parked, ParkedWhat};
 use super::record::{Change, MessageRecord, Outcome, Speaker, What};
 use super::rules::{RuleAnswer, RuleCall, RuleError};
 use super::run::{Report, Run, RunId, Stage};
-use crate::config::RegisteredWorker;
+use crate::config::{Alarm, RegisteredWorker};
 use crate::logging::Level;
 use crate::message::Message;
 use crate::yaml::{self, Keys, Value, python};
@@ -84,6 +85,7 @@ impl Decision<'_> {
         // The registry may refuse the crash that is made for a run; it is made once all the same.
         let refused = run.filter(|_| matches!(reply.outcome, Outcome::Refused(_)));
         if let Some(run) = refused.and_then(|run| self.state.runs.get(&run)).cloned() {
+            self.notify(Some(Alarm::Crash), &message.source, None, in_words(&message, Some(&run)));
             self.note_report(run, &message.r#type);
         }
         self.finish_message(Some(message), body, ticket, speaker, decided, &reply);
@@ -197,6 +199,8 @@ impl Decision<'_> {
             self.note_report(run.clone(), &message.r#type);
         }
         self.state.trouble |= message.r#type == "crash";
+        self.notice_expected(message);
+        self.notify_of_message(message, run.as_ref());
         if let Some(next) = run.and_then(|run| self.try_again(&run, &message.r#type)) {
             return Reply::new("ack", Outcome::TriedAgain(next));
         }
@@ -225,7 +229,7 @@ impl Decision<'_> {
                 Reply::new("ack", Outcome::Ruled)
             }
             Err(error @ RuleError::NoFunction { .. }) => {
-                self.alarm(error.to_string());
+                self.alarm(Alarm::Parked, &message.source, error.to_string());
                 Reply::new("no after_worker function", Outcome::NoFunction(error.to_string()))
             }
             Err(RuleError::Failed(why)) => {
@@ -245,7 +249,8 @@ impl Decision<'_> {
     fn park_message(&mut self, message: &Message, run: Option<RunId>, reason: &str, before: Option<&Parked>) {
         let (id, at) = before.map_or((self.number, self.now), |before| (before.id, &before.at));
         let at = at.clone();
-        self.alarm(format!("{reason}\nThe message is kept: after the repair, nowcast retry {}", id.0));
+        let text = format!("{reason}\nThe message is kept: after the repair, nowcast retry {}", id.0);
+        self.alarm(Alarm::Parked, &message.source, text);
         let what = ParkedWhat::Message {
             source: message.source.clone(),
             r#type: message.r#type.clone(),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::Command;
 use super::event::Ticket;
+use super::expected::Expected;
 use super::hold::Hold;
 use super::joins::Join;
 use super::parked::Parked;
@@ -196,6 +197,10 @@ pub enum Change {
         /// The time.
         due: Timestamp,
     },
+    /// A kind of message is expected, or what is known of one is now so.
+    Expected(Expected),
+    /// Messages of that worker and type are not expected any more.
+    ExpectedNoMore(String, String),
     /// Other rules are in force: their generation and hash, and their files where these are to be kept.
     Rules(u64, String, Vec<RuleFile>),
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::checklist::Checklist;
+use super::expected::AllExpected;
 use super::hold::Hold;
 use super::joins::Joins;
 use super::parked::Parked;
@@ -38,6 +39,8 @@ pub struct State {
     pub holds: BTreeMap<Number, Hold>,
     /// The last of its times that each worker of the schedule was launched for.
     pub scheduled: BTreeMap<String, Timestamp>,
+    /// What must have come before a time of day.
+    pub expected: AllExpected,
     /// The last number that was given to an event or anything else.
     pub last_number: u64,
     /// The rules in force: how many different ones there have been, and the hash of their files.
@@ -64,6 +67,7 @@ impl State {
             parked: BTreeMap::new(),
             holds: BTreeMap::new(),
             scheduled: BTreeMap::new(),
+            expected: AllExpected::new(),
             last_number: 0,
             rules: (0, String::new()),
             rules_refused: false,
@@ -130,6 +134,13 @@ impl State {
             Change::Scheduled { item, due } => {
                 self.scheduled.insert(item.clone(), *due);
             }
+            Change::Expected(expected) => {
+                let key = (expected.worker.clone(), expected.r#type.clone());
+                self.expected.insert(key, expected.clone());
+            }
+            Change::ExpectedNoMore(worker, r#type) => {
+                self.expected.remove(&(worker.clone(), r#type.clone()));
+            }
             Change::Rules(generation, hash, _) => self.rules = (*generation, hash.clone()),
         }
     }
@@ -143,7 +154,8 @@ impl State {
         let ended = self.runs.ended().filter_map(Run::ended_at).map(|at| at + REPORT_GRACE);
         let joins = self.joins.open().filter_map(|join| join.deadline);
         let holds = self.holds.values().filter_map(|hold| hold.until);
-        running.chain(ended).chain(joins).chain(holds).chain(waiting).min()
+        let expected = self.next_expected();
+        running.chain(ended).chain(joins).chain(holds).chain(waiting).chain(expected).min()
     }
 
     /// When a running run is to be ended, unless it was told to already.

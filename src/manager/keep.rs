@@ -51,7 +51,7 @@ impl Manager {
         if matches!(error, JournalError::Replaced { .. }) {
             return Err(error.into());
         }
-        self.log.critical(format_args!(
+        self.trouble(format!(
             "the journal cannot be written, so nothing is decided or answered until it can; it is tried again every \
              second: {error}"
         ));

@@ -7,6 +7,7 @@ mod guard;
 mod keep;
 mod receive;
 mod reload;
+mod trouble;
 mod watchdog;
 
 use std::collections::{HashMap, VecDeque};
@@ -24,6 +25,7 @@ use crate::failpoint;
 use crate::launch::{Runs, old_runs};
 use crate::logging::Logger;
 use crate::net::{Control, Signals, socket};
+use crate::notify::{LAST_CHANCE, Notifier};
 use crate::perform::{Performed, Performer, part};
 use crate::rules::{Reloader, RuleSet};
 use crate::store::{ChecklistFile, Journal, JournalError};
@@ -137,6 +139,7 @@ impl Manager {
             checklist_file: checklist_file(&config),
             runs,
             handovers: VecDeque::new(),
+            notifier: Notifier::start(&config.notifications, log.clone()),
             control: Control::bind(&folder)?,
             log: log.clone(),
             program,
@@ -175,13 +178,16 @@ impl Manager {
         read_again: ReadAgain,
     ) -> Result<u8, ManagerError> {
         let result = self.work(then, signals, read_again);
-        if let Ok(End::Unkept) = result {
-            // Nothing of the batch goes into the checklist file.
-            return Ok(1);
+        // After a batch that could not be kept nothing of it goes into the checklist file.
+        if !matches!(result, Ok(End::Unkept))
+            && let Err(error) = self.write_pending_checklist()
+        {
+            self.trouble(format!("the checklist file could not be written: {error}"));
         }
-        if let Err(error) = self.write_pending_checklist() {
-            self.log.critical(format_args!("the checklist file could not be written: {error}"));
+        if let Err(error) = &result {
+            self.tell_of_trouble(format!("the manager ends: {error}"));
         }
+        self.performer.notifier.finish(LAST_CHANCE);
         result.map(|end| if let End::With(status) = end { status } else { 1 })
     }
 
@@ -289,6 +295,7 @@ impl Manager {
         let has_call = items[3..].iter().any(PollItem::is_readable);
         drop(items);
         self.tidy_control();
+        self.performer.notifier.beat();
         let is_idle = count == 0 && !self.has_work();
         if is_idle || self.performer.journal.is_untidy() {
             self.keep_house(is_idle);

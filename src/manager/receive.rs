@@ -133,7 +133,7 @@ impl Manager {
         match self.performer.control.tidy() {
             None => {}
             Some(Ok(())) => self.log.warning("the control socket was gone and is there again"),
-            Some(Err(error)) => self.log.critical(format_args!(
+            Some(Err(error)) => self.trouble(format!(
                 "the control socket is gone and cannot be made, so no operator gets in; it is tried again every second: \
                  {error}"
             )),

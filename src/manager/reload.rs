@@ -15,7 +15,11 @@ impl Manager {
     /// SIGHUP: everything is read again, without letting go of the broker. A configuration that
     /// cannot be used is refused, and the old one stays.
     pub(super) fn reload(&mut self, read_again: ReadAgain) -> Vec<Event> {
-        let Some(mut config) = read_again() else { return Vec::new() };
+        let Some(mut config) = read_again() else {
+            let text = "the new configuration is refused, the old one stays; the log says why";
+            self.tell_of_trouble(text.to_owned());
+            return Vec::new();
+        };
         // A file that somebody has just changed is not written over: what is due is taken into what it says.
         let is_edited = self.performer.checklist_file.is_edited();
         let written = if is_edited { Ok(()) } else { self.write_pending_checklist() };
@@ -35,20 +39,20 @@ impl Manager {
         let mut events = self.tell(loaded, &config);
         if let Err(error) = self.connect(&config.zmq) {
             let host = &config.zmq.host;
-            self.log
-                .critical(format_args!("cannot connect to {host}: {error}; the connection of before stays"));
+            self.trouble(format!("cannot connect to {host}: {error}; the connection of before stays"));
         }
         match written {
             Ok(()) => match self.read_checklist(When::Hangup) {
                 Ok(event) => events.extend(event),
-                Err(error) => self.log.critical(format_args!("the checklist file is not read: {error}")),
+                Err(error) => self.trouble(format!("the checklist file is not read: {error}")),
             },
             // The file is older than the memory.
-            Err(error) => self
-                .log
-                .critical(format_args!("the checklist file is not read, for it cannot be written: {error}")),
+            Err(error) => {
+                self.trouble(format!("the checklist file is not read, for it cannot be written: {error}"));
+            }
         }
         self.log.debug("listening...");
+        self.performer.notifier.configure(&config.notifications);
         events.push(Event::Reloaded { config });
         events
     }

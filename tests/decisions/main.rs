@@ -1,9 +1,11 @@
 //! The core's decisions, without a socket, a file or a process: events in, effects out.
 
 mod commands;
+mod expected;
 mod holds;
 mod joins;
 mod messages;
+mod notices;
 mod parked;
 mod runs;
 mod story;

@@ -298,6 +298,7 @@ impl Story {
         assert_eq!(self.folded.joins, self.state.joins);
         assert_eq!(self.folded.parked, self.state.parked);
         assert_eq!(self.folded.holds, self.state.holds);
+        assert_eq!(self.folded.expected, self.state.expected);
         assert_eq!(self.folded.rules, self.state.rules);
         assert_eq!(self.folded.checklist, self.state.checklist);
     }

@@ -30,6 +30,10 @@ message registry:
     upload: {success: uploaded, crash: crashed}
 workers:
   rivers: {max running: 1, retries: 1, timeout: 1h}
+expect:
+- {worker: rivers, by: '09:00', since: '05:00', timezone: America/Vancouver}
+- {worker: weather, type: failure, by: '06:30', timezone: America/Vancouver}
+- {worker: weather, type: failure, by: '03:15', since: '20:00', days: [sunday], timezone: America/Vancouver}
 ";
 
 const WORKERS: [&str; 4] = ["weather", "rivers", "ssh", "upload"];

@@ -29,6 +29,7 @@ pub fn assert_recovers(journal: &Journal, day: &Day) {
     assert_eq!(state.parked, day.state.parked);
     assert_eq!(state.holds, day.state.holds);
     assert_eq!(state.scheduled, day.state.scheduled);
+    assert_eq!(state.expected, day.state.expected);
     assert_eq!(state.rules, day.state.rules);
     assert_eq!(text(&recovered.checklist), day.checklist());
     let changed = day.records.iter().rfind(|record| record.changes.iter().any(Change::is_of_checklist));
@@ -79,6 +80,7 @@ proptest! {
         prop_assert_eq!(open.parked, day.state.parked.values().cloned().collect::<Vec<_>>());
         prop_assert_eq!(&open.scheduled, &day.state.scheduled);
         prop_assert_eq!(open.holds, day.state.holds.values().cloned().collect::<Vec<_>>());
+        prop_assert_eq!(open.expected, day.state.expected.values().cloned().collect::<Vec<_>>());
         prop_assert_eq!(open.last_event.map(shown), day.records.last().cloned().map(shown));
         prop_assert_eq!(text(&history.checklist_now().expect("readable")), day.checklist());
         let newest_first = history.events(&EventFilter::default()).expect("readable");

@@ -10,8 +10,8 @@ use nowcast::core::run::Stage;
 use nowcast::core::{NextWorker, Number};
 use nowcast::yaml::Value;
 
-use crate::plan::WORKERS;
-use crate::reference::Outcome;
+use crate::plan::{TYPES, WORKERS};
+use crate::reference::{Expected, Outcome};
 use crate::translate::{moment, next_worker, wanted};
 use crate::world::{Effects, World};
 
@@ -32,6 +32,17 @@ impl World {
         assert_eq!(done.told, numbers(&expected.told), "runs that are told to end");
         let calls: Vec<Timestamp> = expected.called.into_iter().map(moment).collect();
         assert_eq!(self.rules.calls.take(), calls, "calls of rules");
+        let late: Vec<String> = expected.late.iter().map(|(worker, _)| WORKERS[*worker].to_owned()).collect();
+        assert_eq!(done.late, late, "what is late is told once");
+        let late = |one: &Expected| (WORKERS[one.worker], TYPES[one.r#type], one.late.map(moment));
+        let late: Vec<_> = self.model.expected.iter().map(late).collect();
+        let real: Vec<_> = self
+            .state
+            .expected
+            .values()
+            .map(|one| (&*one.worker, &*one.r#type, one.late.as_ref().map(jiff::ZonedDateTime::timestamp)))
+            .collect();
+        assert_eq!(real, late);
         self.compare_messages();
         self.compare_runs();
         self.compare_joins();

@@ -80,11 +80,26 @@ pub struct Hold {
     pub is_over: bool,
 }
 
+/// What is known of a worker's messages of one type that must come in time.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected {
+    pub worker: usize,
+    pub r#type: usize,
+    /// Since when they are noticed.
+    pub since: i64,
+    /// Every time up to that one was judged.
+    pub judged: i64,
+    /// The last time by which none had come, until one does.
+    pub late: Option<i64>,
+}
+
 /// What was done by one event.
 #[derive(Debug, Default, PartialEq)]
 pub struct Done {
     pub launched: Vec<usize>,
     pub told: Vec<usize>,
+    /// The workers of messages that are late, and by when they were expected.
+    pub late: Vec<(usize, i64)>,
     /// The times that the rules were shown.
     pub called: Vec<i64>,
 }

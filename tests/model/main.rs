@@ -2,6 +2,7 @@
 //! apart from it, and both must do and know the same after each event.
 
 mod compare;
+mod expected;
 mod facts;
 mod operate;
 mod plan;

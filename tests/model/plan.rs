@@ -34,6 +34,16 @@ pub const CONFIGS: [[Settings; 5]; 3] = [
     ],
 ];
 
+/// What a configuration expects: worker, type, since and by in seconds after the day began.
+pub type Expectation = (usize, usize, i64, i64);
+
+/// What each of the configurations expects.
+pub const EXPECTED: [&[Expectation]; 3] = [
+    &[(0, 0, 2, 4), (0, 0, 5, 9), (1, 3, 1, 6)],
+    &[],
+    &[(0, 0, 1, 7), (1, 3, 3, 8), (2, 1, 2, 3), (2, 1, 9, 14)],
+];
+
 /// A launch as a rule or an operator wants it; times in seconds, `at` since the day began.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Launch {

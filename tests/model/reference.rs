@@ -3,7 +3,7 @@
 //!
 //! It shares no code with the core and must not look at its state.
 
-pub use crate::facts::{Done, Hold, Message, OpenJoin, Outcome, Run};
+pub use crate::facts::{Done, Expected, Hold, Message, OpenJoin, Outcome, Run};
 use crate::plan::{CONFIGS, Held, Join, Launch, Rule, TYPES, Wanted};
 
 /// Seconds after which a silent end is a crash.
@@ -22,7 +22,8 @@ pub struct Model {
     pub parked: Vec<usize>,
     /// Worker and value, in the order of the keys.
     pub checklist: Vec<(usize, i64)>,
-    done: Done,
+    pub expected: Vec<Expected>,
+    pub(crate) done: Done,
 }
 
 impl Model {
@@ -37,6 +38,7 @@ impl Model {
             holds: Vec::new(),
             parked: Vec::new(),
             checklist: Vec::new(),
+            expected: Vec::new(),
             done: Done::default(),
         }
     }
@@ -96,6 +98,7 @@ impl Model {
         if let Some(value) = value {
             self.set(worker, value);
         }
+        self.notice(worker, r#type);
         let run = self.run_of(worker, run);
         if let Some(run) = run {
             let is_retried = self.is_retried(run, r#type);
@@ -304,6 +307,7 @@ impl Model {
         for hold in &mut self.holds {
             hold.is_over |= hold.until.is_some_and(|until| until <= self.now);
         }
+        self.judge();
         self.admit();
         let is_silent = |run: &Run| {
             run.ended.is_some_and(|ended| ended + GRACE <= self.now) && !run.is_reported && !run.is_closed()

@@ -11,7 +11,7 @@ use nowcast::core::{JoinRequest, LaunchOptions, NextWorker, RuleAnswer, RuleCall
 use nowcast::message::Message;
 use nowcast::yaml::Value;
 
-use crate::plan::{CONFIGS, Held, Join, Launch, Rule, TYPES, WORKERS};
+use crate::plan::{CONFIGS, EXPECTED, Held, Join, Launch, Rule, TYPES, WORKERS};
 
 pub static PARSED: LazyLock<Vec<Arc<Config>>> = LazyLock::new(|| (0..CONFIGS.len()).map(parsed).collect());
 
@@ -50,6 +50,15 @@ message registry:
         add("retry delay", delay.map(|seconds| format!("{seconds}s")));
         text.push_str(line.trim_end_matches(", "));
         text.push_str("}\n");
+    }
+    text.push_str("notifications: {t: {url: 'http://localhost/', alarms: all}}\nexpect:\n");
+    for (worker, r#type, since, by) in EXPECTED[number] {
+        let (worker, r#type) = (WORKERS[*worker], TYPES[*r#type]);
+        writeln!(
+            text,
+            "- {{worker: {worker}, type: {type}, since: '11:00:{since:02}', by: '11:00:{by:02}', timezone: UTC}}"
+        )
+        .expect("a string");
     }
     let (config, _) =
         config::parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| None).expect("a good configuration");

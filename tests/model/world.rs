@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use nowcast::config::Alarm;
 use nowcast::core::checklist::Checklist;
 use nowcast::core::record::{MessageRecord, Speaker, What};
 use nowcast::core::{Change, Effect, Ending, Event, Number, Record, Request, RequestId, State, decide};
@@ -46,6 +47,8 @@ pub struct Effects {
     pub replies: Vec<RequestId>,
     pub answers: Vec<bool>,
     pub records: Vec<Record>,
+    /// The workers of notices that something is late.
+    pub late: Vec<String>,
 }
 
 /// Lives a day; panics where core and model part.
@@ -94,6 +97,7 @@ fn assert_same(folded: &State, state: &State) {
     assert_eq!(folded.joins, state.joins);
     assert_eq!(folded.parked, state.parked);
     assert_eq!(folded.holds, state.holds);
+    assert_eq!(folded.expected, state.expected);
     assert_eq!(folded.rules, state.rules);
     assert_eq!(folded.checklist, state.checklist);
 }
@@ -118,6 +122,11 @@ impl World {
                 Effect::Answer { answer, .. } => done.answers.push(answer.done),
                 Effect::Journal(record) => done.records.push(*record),
                 Effect::Stop { .. } | Effect::Reload => panic!("nobody asked for that"),
+                Effect::Notify(notice) => {
+                    if notice.alarm == Some(Alarm::Late) {
+                        done.late.push(notice.worker);
+                    }
+                }
                 Effect::Log(_) | Effect::LogChecklist(_) | Effect::WriteChecklist => {}
             }
         }

@@ -9,6 +9,7 @@ use super::daemons::{Daemon, Daemons};
 use crate::cli::look::Look;
 use crate::cli::view::{RunView, label};
 use crate::config::Config;
+use crate::core::expected::Expected;
 use crate::core::joins::Join;
 use crate::core::parked::ParkedWhat;
 use crate::core::record::What;
@@ -56,6 +57,8 @@ pub(in crate::cli) enum Kind {
     Launches,
     /// A join that is soon overdue, or waits for something that nobody is about to do.
     Join,
+    /// A message that should have come by now.
+    Late,
 }
 
 impl Kind {
@@ -68,6 +71,7 @@ impl Kind {
             Kind::Message => "MESSAGE",
             Kind::Launches => "LAUNCHES",
             Kind::Join => "JOIN",
+            Kind::Late => "LATE",
         }
     }
 }
@@ -222,6 +226,28 @@ pub(super) fn of_parked(open: &Open) -> Vec<Attention> {
         }
     };
     open.parked.iter().map(attention).collect()
+}
+
+/// Expected messages that have not come.
+pub(super) fn of_late(look: &Look, open: &Open) -> Vec<Attention> {
+    let is_expected = |expected: &&Expected| {
+        look.config.expect.iter().any(|one| one.worker == expected.worker && one.r#type == expected.r#type)
+    };
+    let attention = |expected: &Expected| {
+        let late = expected.late.as_ref()?;
+        let last = expected.came.map_or_else(String::new, |came| {
+            format!("; the last one came {}", crate::cli::times::minute(came, &look.now))
+        });
+        Some(Attention {
+            kind: Kind::Late,
+            number: None,
+            about: format!("{} ({})", expected.worker, expected.r#type),
+            since: Some(late.timestamp()),
+            text: format!("expected by {}{last}", late.strftime("%Y-%m-%d %H:%M %Z")),
+            help: Some(format!("nowcast why {}", expected.worker)),
+        })
+    };
+    open.expected.iter().filter(is_expected).filter_map(attention).collect()
 }
 
 /// The open joins: those that need attention, and the others.

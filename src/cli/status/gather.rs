@@ -143,6 +143,7 @@ impl Status {
         self.attention.extend(attention::of_parked(&open));
         let (alarming, quiet) = attention::joins(&look, &open)?;
         self.attention.extend(alarming);
+        self.attention.extend(attention::of_late(&look, &open));
         self.joins = quiet.into_iter().map(JoinView::new).collect();
         self.holds = open.holds.iter().map(HoldView::new).collect();
         self.read_runs(&look, &open)

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::row::{self, json, speaker_name};
+use crate::core::expected::Expected;
 use crate::core::record::{MessageRecord, Speaker, What};
 use crate::core::{Change, Number, Record, Run};
 use crate::yaml::{self, Keys, Value};
@@ -183,6 +184,17 @@ fn keep_change(batch: &Transaction<'_>, by: Number, change: &Change) -> rusqlite
             let put =
                 "INSERT INTO scheduled (item, due) VALUES (?1, ?2) ON CONFLICT (item) DO UPDATE SET due = ?2";
             batch.prepare_cached(put)?.execute([item, &due.to_string()]).map(|_| ())
+        }
+        Change::Expected(expected) => {
+            let Expected { worker, r#type, .. } = expected;
+            batch
+                .prepare_cached("INSERT OR REPLACE INTO expected (worker, type, body) VALUES (?1, ?2, ?3)")?
+                .execute(params![worker, r#type, json(expected)?])?;
+            Ok(())
+        }
+        Change::ExpectedNoMore(worker, r#type) => {
+            batch.execute("DELETE FROM expected WHERE worker = ?1 AND type = ?2", [worker, r#type])?;
+            Ok(())
         }
         Change::Rules(generation, hash, files) => {
             batch.execute(

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::find::{self, EventFilter, Kept, RunFilter};
 use super::{DATABASE, Journal, JournalError, fold, load, row, schema};
+use crate::core::expected::Expected;
 use crate::core::hold::Hold;
 use crate::core::joins::Join;
 use crate::core::parked::Parked;
@@ -58,6 +59,8 @@ pub struct Open {
     pub holds: Vec<Hold>,
     /// The last of its times that each worker of the schedule was launched for.
     pub scheduled: BTreeMap<String, Timestamp>,
+    /// What must have come before a time of day.
+    pub expected: Vec<Expected>,
     /// The rules; `None` if none were loaded or refused yet.
     pub rules: Option<RulesInForce>,
     /// The last event.
@@ -75,7 +78,8 @@ impl Open {
             self.rules.iter().map(|rules| Change::Rules(rules.generation, rules.hash.clone(), Vec::new()));
         let scheduled = self.scheduled.iter();
         let scheduled = scheduled.map(|(item, due)| Change::Scheduled { item: item.clone(), due: *due });
-        runs.chain(joins).chain(parked).chain(holds).chain(scheduled).chain(rules)
+        let expected = self.expected.iter().cloned().map(Change::Expected);
+        runs.chain(joins).chain(parked).chain(holds).chain(scheduled).chain(expected).chain(rules)
     }
 }
 
@@ -245,6 +249,7 @@ impl History {
                     Change::Scheduled { item, due } => {
                         open.scheduled.insert(item, due);
                     }
+                    Change::Expected(expected) => open.expected.push(expected),
                     _ => {}
                 }
             }

@@ -15,7 +15,7 @@ use crate::yaml::Map;
 /// Everything that a manager needs to go on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// What is open: runs, joins, what is parked or held, and the rules that were in force.
+    /// What is open: runs, joins, what is parked, held or expected, and the rules that were in force.
     pub changes: Vec<Change>,
     /// The checklist.
     pub checklist: Map,
@@ -96,6 +96,8 @@ pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<Change>> {
     let holds = "SELECT body FROM holds WHERE closed_by IS NULL ORDER BY id";
     changes.extend(all(connection, holds)?.into_iter().map(Change::Hold));
     changes.extend(scheduled(connection)?.into_iter().map(|(item, due)| Change::Scheduled { item, due }));
+    let expected = "SELECT body FROM expected ORDER BY worker, type";
+    changes.extend(all(connection, expected)?.into_iter().map(Change::Expected));
     Ok(changes)
 }
 

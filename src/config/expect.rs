@@ -1,0 +1,203 @@
+//! `expect:`, a section of ours: messages that must have come before a time of day.
+
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+use super::check::{Check, closest, did_you_mean};
+use super::checked::Registry;
+use super::names::Names;
+use super::notify::unknown_worker;
+use super::problem::Severity;
+use crate::yaml::Value;
+
+/// The section.
+const EXPECT: &str = "expect";
+
+/// The message type that is expected when none is named.
+const SUCCESS: &str = "success";
+
+/// Messages that are not for a rule, and so are never noticed.
+const NOT_FOR_RULES: [&str; 2] = ["need", "clear checklist"];
+
+const WEEKDAYS: [(&str, Weekday); 7] = [
+    ("monday", Weekday::Monday),
+    ("tuesday", Weekday::Tuesday),
+    ("wednesday", Weekday::Wednesday),
+    ("thursday", Weekday::Thursday),
+    ("friday", Weekday::Friday),
+    ("saturday", Weekday::Saturday),
+    ("sunday", Weekday::Sunday),
+];
+
+/// A message that must have come before a time of day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expectation {
+    /// `worker`
+    pub worker: String,
+    /// `type`
+    pub r#type: String,
+    /// `by`: it is late from then on.
+    pub by: Time,
+    /// `since`: a message counts from then on; of the day before if that is not before `by`.
+    pub since: Time,
+    /// `days`: on which days it must come.
+    pub days: Vec<Weekday>,
+    /// `timezone`; that of this machine if it is not given.
+    pub zone: TimeZone,
+}
+
+/// `expect:`, one of its items.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawExpectation {
+    worker: String,
+    r#type: Option<String>,
+    by: String,
+    since: Option<String>,
+    days: Option<Names>,
+    timezone: Option<String>,
+}
+
+impl Check<'_> {
+    /// `expect:`
+    pub(super) fn expect(&mut self, value: &Value, registry: Option<&Registry>) -> Option<Vec<Expectation>> {
+        let section = match value.get(EXPECT) {
+            None | Some(Value::Null) => return Some(Vec::new()),
+            Some(section) => section,
+        };
+        let Some(items) = section.as_list() else {
+            let text = format!(
+                "must be a list of messages (`- {{worker: NAME, by: '06:30'}}`), not {}",
+                section.kind()
+            );
+            self.report(Severity::Error, &[EXPECT], text);
+            return None;
+        };
+        let expected: Vec<_> =
+            items.iter().enumerate().map(|(place, item)| self.expectation(place, item, registry)).collect();
+        expected.into_iter().collect()
+    }
+
+    fn expectation(
+        &mut self,
+        place: usize,
+        item: &Value,
+        registry: Option<&Registry>,
+    ) -> Option<Expectation> {
+        let place = place.to_string();
+        let path = [EXPECT, place.as_str()];
+        // PyYAML reads a bare 12:30 as a number to the base of sixty.
+        for key in ["by", "since"] {
+            if let Some(Value::Int(number)) = item.get(key) {
+                let text = format!(
+                    "{number} is no time of day; a time stands in quotes: `{key}: '{}'`",
+                    sixties(*number)
+                );
+                self.report(Severity::Error, &[path[0], path[1], key], text);
+                return None;
+            }
+        }
+        let raw: RawExpectation = self.decode(item, &path)?;
+        let by = self.time(&path, "by", &raw.by);
+        let since = raw.since.map_or(Some(Time::midnight()), |since| self.time(&path, "since", &since));
+        let days = self.days(&path, raw.days);
+        let zone = match &raw.timezone {
+            None => Some(TimeZone::system()),
+            Some(name) => self.zone(&path, name),
+        };
+        let r#type = raw.r#type.unwrap_or_else(|| SUCCESS.to_owned());
+        if let Some(registry) = registry {
+            self.registered(&path, &raw.worker, &r#type, registry)?;
+        }
+        Some(Expectation { worker: raw.worker, r#type, by: by?, since: since?, days: days?, zone: zone? })
+    }
+
+    fn registered(
+        &mut self,
+        path: &[&str; 2],
+        worker: &str,
+        r#type: &str,
+        registry: &Registry,
+    ) -> Option<()> {
+        let Some(known) = registry.workers.get(worker) else {
+            let text = format!("{}; nothing would ever come", unknown_worker(worker, registry));
+            self.report(Severity::Error, &[path[0], path[1], "worker"], text);
+            return None;
+        };
+        let at = [path[0], path[1], "type"];
+        if !known.messages.contains_key(r#type) {
+            let close = did_you_mean(closest(r#type, known.messages.keys()).as_deref());
+            let types: Vec<&str> = known.messages.keys().map(String::as_str).collect();
+            let text = format!(
+                "{worker} has no message type `{type}` in the message registry{close}; its types are: `{}`",
+                types.join("`, `")
+            );
+            self.report(Severity::Error, &at, text);
+            return None;
+        }
+        if NOT_FOR_RULES.contains(&r#type) {
+            let text = format!("`{type}` is no report of a worker; name a success or a failure");
+            self.report(Severity::Error, &at, text);
+            return None;
+        }
+        Some(())
+    }
+
+    fn time(&mut self, path: &[&str; 2], key: &str, text: &str) -> Option<Time> {
+        let is_time = text.len() >= 5 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+        let time: Option<Time> = text.parse().ok().filter(|_| is_time);
+        if time.is_none() {
+            let text = format!("{text:?} is no time of day; write it as '06:30', from '00:00' to '23:59'");
+            self.report(Severity::Error, &[path[0], path[1], key], text);
+        }
+        time
+    }
+
+    fn days(&mut self, path: &[&str; 2], names: Option<Names>) -> Option<Vec<Weekday>> {
+        let Some(Names(names)) = names else { return Some(WEEKDAYS.map(|(_, day)| day).into()) };
+        let at = [path[0], path[1], "days"];
+        if names.is_empty() {
+            let text =
+                "names no day, so nothing would be expected; write `days: [monday, tuesday]`".to_owned();
+            self.report(Severity::Error, &at, text);
+            return None;
+        }
+        let mut days = Vec::new();
+        for name in names {
+            let Some((_, day)) = WEEKDAYS.into_iter().find(|(known, _)| *known == name.to_lowercase()) else {
+                let close = did_you_mean(closest(&name, WEEKDAYS.map(|(known, _)| known)).as_deref());
+                let known = WEEKDAYS.map(|(known, _)| known).join(", ");
+                let text = format!("there is no day `{name}`{close}; known: {known}");
+                self.report(Severity::Error, &at, text);
+                return None;
+            };
+            days.push(day);
+        }
+        Some(days)
+    }
+
+    fn zone(&mut self, path: &[&str; 2], name: &str) -> Option<TimeZone> {
+        let zone = TimeZone::get(name);
+        if zone.is_err() {
+            let close = closest(name, jiff::tz::db().available().map(|known| known.to_string()));
+            let text = format!(
+                "this machine knows no time zone `{name}`{}; write it as America/Vancouver or UTC",
+                did_you_mean(close.as_deref())
+            );
+            self.report(Severity::Error, &[path[0], path[1], "timezone"], text);
+        }
+        zone.ok()
+    }
+}
+
+/// A number to the base of sixty as it was written.
+fn sixties(number: i64) -> String {
+    /// Minutes of a day: what is above them was written with seconds.
+    const MINUTES: i64 = 24 * 60;
+    if number < MINUTES {
+        format!("{:02}:{:02}", number / 60, number % 60)
+    } else {
+        format!("{:02}:{:02}:{:02}", number / 3_600, number / 60 % 60, number % 60)
+    }
+}

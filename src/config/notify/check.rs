@@ -1,0 +1,359 @@
+//! `notifications:`, checked.
+
+use lettre::message::Mailbox;
+use ureq::http::{HeaderName, HeaderValue, Uri};
+
+use super::raw::{RawEmail, RawHeartbeat, RawWebhook};
+use super::{Alarm, Email, Field, Notifications, Request, Secret, Security, Target, Template, Wanted, Way};
+use crate::config::check::{Check, closest, did_you_mean};
+use crate::config::checked::Registry;
+use crate::config::names::Names;
+use crate::config::problem::Severity;
+use crate::yaml::Value;
+
+/// The section.
+const NOTIFICATIONS: &str = "notifications";
+
+/// The methods of a request.
+const METHODS: [&str; 5] = ["POST", "GET", "PUT", "PATCH", "HEAD"];
+
+/// What stands for every name.
+const ALL: &str = "all";
+
+/// What a webhook is sent without `body:`: Slack, Mattermost and others understand it.
+const WEBHOOK_BODY: &str = r#"{"text": "{text}"}"#;
+
+/// An e-mail's subject without `subject:`.
+const SUBJECT: &str = "nowcast: {text}";
+
+/// An e-mail's body without `body:`.
+const EMAIL_BODY: &str = "{text}\n\n{time}\nnowcast why {number}\n";
+
+/// Where the mail servers' ports are when the configuration does not say: RFC 6409 and RFC 8314.
+const SUBMISSION: u16 = 587;
+const SUBMISSION_TLS: u16 = 465;
+const SMTP: u16 = 25;
+
+impl Check<'_> {
+    /// `slack notifications:` and `notifications:`
+    pub(in crate::config) fn notifications(
+        &mut self,
+        value: &Value,
+        registry: Option<&Registry>,
+    ) -> Option<Notifications> {
+        let slack = self.slack(value);
+        let section = match value.get(NOTIFICATIONS) {
+            None | Some(Value::Null) => return Some(Notifications { slack, targets: Vec::new() }),
+            Some(section) => section,
+        };
+        let named: Vec<(String, Vec<String>, &Value)> = match section {
+            Value::Map(targets) => targets
+                .iter()
+                .map(|(name, target)| {
+                    let name = super::super::check::as_text(name);
+                    (name.clone(), vec![name], target)
+                })
+                .collect(),
+            Value::List(targets) => targets
+                .iter()
+                .enumerate()
+                .map(|(place, target)| {
+                    let name = target.get("name").and_then(Value::as_str).map(str::to_owned);
+                    (name.unwrap_or_else(|| format!("number {}", place + 1)), vec![place.to_string()], target)
+                })
+                .collect(),
+            other => {
+                let text = format!("must be a mapping or a list of targets, not {}", other.kind());
+                self.report(Severity::Error, &[NOTIFICATIONS], text);
+                return None;
+            }
+        };
+        let mut targets = Vec::new();
+        for (name, path, target) in named {
+            let path: Vec<&str> =
+                std::iter::once(NOTIFICATIONS).chain(path.iter().map(String::as_str)).collect();
+            targets.extend(self.target(name, &path, target, registry));
+        }
+        Some(Notifications { slack, targets })
+    }
+
+    /// One target; `None` also for one that lacks an environment variable.
+    fn target(
+        &mut self,
+        name: String,
+        path: &[&str],
+        value: &Value,
+        registry: Option<&Registry>,
+    ) -> Option<Target> {
+        let has = |key: &str| value.get(key).is_some();
+        if value.as_map().is_none() {
+            let text = format!("must be a mapping with `url:` or `to:`, not {}", value.kind());
+            self.report(Severity::Error, path, text);
+            return None;
+        }
+        if has("every") {
+            let raw: RawHeartbeat = self.decode(value, path)?;
+            if raw.every.0.as_secs() < 1 {
+                let text = "must be at least 1s: `every: 5m`".to_owned();
+                self.report(Severity::Error, &[path, &["every"]].concat(), text);
+            }
+            let request = self.request(path, &raw.url, raw.method.as_deref(), "GET", &raw.headers)?;
+            let way = Way::Heartbeat { request, every: raw.every.0 };
+            return Some(Target { name, of: Wanted::default(), way });
+        }
+        if has("to") || has("from") || has("server") {
+            let raw: RawEmail = self.decode(value, path)?;
+            let of = self.wanted(path, [&raw.workers, &raw.types, &raw.alarms], registry);
+            let email = self.email(path, raw);
+            return Some(Target { name, of: of?, way: Way::Email(Box::new(email?)) });
+        }
+        let raw: RawWebhook = self.decode(value, path)?;
+        let of = self.wanted(path, [&raw.workers, &raw.types, &raw.alarms], registry);
+        let request = self.request(path, &raw.url, raw.method.as_deref(), "POST", &raw.headers);
+        let body = self.template(path, "body", raw.body.as_deref().unwrap_or(WEBHOOK_BODY));
+        let mut request = request?;
+        let body = body?;
+        let is_json = self.is_json(path, &mut request, &body)?;
+        Some(Target { name, of: of?, way: Way::Webhook { request, body, is_json } })
+    }
+
+    /// Of what a target is told.
+    fn wanted(
+        &mut self,
+        path: &[&str],
+        [workers, types, alarms]: [&Option<Names>; 3],
+        registry: Option<&Registry>,
+    ) -> Option<Wanted> {
+        let is_all = |names: &Names| names.0 == [ALL];
+        let mut is_good = true;
+        let mut refuse = |check: &mut Self, key: &str, text: String| {
+            check.report(Severity::Error, &[path, &[key]].concat(), text);
+            is_good = false;
+        };
+        if workers.is_none() && types.is_none() && alarms.is_none() {
+            let text = "does not say of what to tell; add `alarms: all`, or `workers: […]` and `types: […]` for messages";
+            self.report(Severity::Error, path, text.to_owned());
+            return None;
+        }
+        let of = |names: &Option<Names>| {
+            names.as_ref().filter(|names| !is_all(names)).map(|names| names.0.clone())
+        };
+        let mut wanted = Wanted {
+            workers: of(workers),
+            types: of(types),
+            messages: workers.is_some() || types.is_some(),
+            alarms: Vec::new(),
+        };
+        for name in alarms.iter().flat_map(|names| &names.0) {
+            match Alarm::ALL.into_iter().find(|alarm| alarm.name() == name) {
+                Some(alarm) => wanted.alarms.push(alarm),
+                None if name == ALL => wanted.alarms.extend(Alarm::ALL),
+                None => {
+                    let known = Alarm::ALL.map(Alarm::name);
+                    let close = did_you_mean(closest(name, known).as_deref());
+                    let known = known.join("`, `");
+                    let text = format!("there is no alarm `{name}`{close}; known: `{known}`, and `{ALL}`");
+                    refuse(self, "alarms", text);
+                }
+            }
+        }
+        let Some(registry) = registry else { return is_good.then_some(wanted) };
+        for name in wanted.workers.iter().flatten() {
+            if !registry.workers.contains_key(name) {
+                refuse(self, "workers", unknown_worker(name, registry));
+            }
+        }
+        let is_meant = |name: &String| wanted.workers.as_ref().is_none_or(|workers| workers.contains(name));
+        let meant: Vec<&str> = registry
+            .workers
+            .iter()
+            .filter(|(name, _)| is_meant(name))
+            .flat_map(|(_, worker)| worker.messages.keys())
+            .map(String::as_str)
+            .collect();
+        for name in wanted.types.iter().flatten().filter(|_| is_good) {
+            if !meant.contains(&name.as_str()) {
+                let close = did_you_mean(closest(name, meant.iter().copied()).as_deref());
+                let text = format!(
+                    "none of these workers has the message type `{name}` in the message registry{close}"
+                );
+                self.report(Severity::Error, &[path, &["types"]].concat(), text);
+                return None;
+            }
+        }
+        is_good.then_some(wanted)
+    }
+
+    fn email(&mut self, path: &[&str], raw: RawEmail) -> Option<Email> {
+        let mut to = Vec::new();
+        for address in &raw.to.0 {
+            to.push(self.mailbox(path, "to", address)?);
+        }
+        if to.is_empty() {
+            let text = "names nobody; write `to: name@example.org`".to_owned();
+            self.report(Severity::Error, &[path, &["to"]].concat(), text);
+            return None;
+        }
+        let from = self.mailbox(path, "from", &raw.from)?;
+        let security = match raw.security.as_deref() {
+            None => None,
+            Some("none") => Some(Security::None),
+            Some("starttls") => Some(Security::StartTls),
+            Some("tls") => Some(Security::Tls),
+            Some(other) => {
+                let close = did_you_mean(closest(other, ["none", "starttls", "tls"]).as_deref());
+                let text = format!("there is no security `{other}`{close}; known: `starttls`, `tls`, `none`");
+                self.report(Severity::Error, &[path, &["security"]].concat(), text);
+                return None;
+            }
+        };
+        let has_login = raw.user.is_some();
+        let port = raw.port.unwrap_or(match security {
+            Some(Security::Tls) => SUBMISSION_TLS,
+            _ if has_login => SUBMISSION,
+            _ => SMTP,
+        });
+        // A password never goes over the net as it is, unless somebody says so.
+        let security = security.unwrap_or(match port {
+            SUBMISSION_TLS => Security::Tls,
+            _ if has_login => Security::StartTls,
+            _ => Security::Opportunistic,
+        });
+        let login = match (raw.user, raw.password) {
+            (Some(user), Some(password)) => {
+                let user = self.secret(path, "user", &user);
+                Some((user?, self.secret(path, "password", &password)?))
+            }
+            (None, None) => None,
+            _ => {
+                let text = "`user` and `password` belong together; one of them is missing".to_owned();
+                self.report(Severity::Error, path, text);
+                return None;
+            }
+        };
+        let subject = self.template(path, "subject", raw.subject.as_deref().unwrap_or(SUBJECT))?;
+        let body = self.template(path, "body", raw.body.as_deref().unwrap_or(EMAIL_BODY))?;
+        Some(Email { to, from, server: raw.server, port, security, login, subject, body })
+    }
+
+    fn mailbox(&mut self, path: &[&str], key: &str, text: &str) -> Option<Mailbox> {
+        let parsed = text.parse();
+        if parsed.is_err() {
+            let text = format!(
+                "{text:?} is no e-mail address; write name@example.org or \"Name <name@example.org>\""
+            );
+            self.report(Severity::Error, &[path, &[key]].concat(), text);
+        }
+        parsed.ok()
+    }
+
+    fn request<'h>(
+        &mut self,
+        path: &[&str],
+        url: &str,
+        method: Option<&str>,
+        default: &str,
+        headers: impl IntoIterator<Item = (&'h String, &'h String)>,
+    ) -> Option<Request> {
+        let method = method.unwrap_or(default).to_uppercase();
+        let mut is_good = METHODS.contains(&method.as_str());
+        if !is_good {
+            let text = format!("there is no method `{method}` here; known: {}", METHODS.join(", "));
+            self.report(Severity::Error, &[path, &["method"]].concat(), text);
+        }
+        let url = self.secret(path, "url", url);
+        if let Some(Secret(url)) = &url
+            && let Err(why) = url_problem(url)
+        {
+            is_good = false;
+            self.report(Severity::Error, &[path, &["url"]].concat(), format!("is no URL: {why}"));
+        }
+        let mut kept = Vec::new();
+        for (name, text) in headers {
+            let value = self.secret(path, "headers", text);
+            let fits = |value: &Secret| HeaderValue::from_str(&value.0).is_ok();
+            if name.parse::<HeaderName>().is_err() || !value.as_ref().is_none_or(fits) {
+                is_good = false;
+                let text =
+                    "is no header of HTTP: a name of letters, digits and hyphens, and one line of text";
+                self.report(Severity::Error, &[path, &["headers", name]].concat(), text.to_owned());
+            }
+            kept.push((name.clone(), value));
+        }
+        let headers = kept.into_iter().map(|(name, value)| Some((name, value?))).collect::<Option<_>>();
+        Some(Request { method, url: url?, headers: headers? }).filter(|_| is_good)
+    }
+
+    /// A text whose variables are replaced. Without one of them the target is left out: a worker on another host
+    /// may read the same file, and needs no secrets for that.
+    fn secret(&mut self, path: &[&str], key: &str, text: &str) -> Option<Secret> {
+        match self.replace(text) {
+            Ok(text) => Some(Secret(text)),
+            Err(name) => {
+                let text = format!(
+                    "the environment variable {name} is not set, so nothing is sent there; set it before the start \
+                     (`export {name}=…`)"
+                );
+                self.report(Severity::Warning, &[path, &[key]].concat(), text);
+                None
+            }
+        }
+    }
+
+    fn template(&mut self, path: &[&str], key: &str, text: &str) -> Option<Template> {
+        Template::parse(text)
+            .map_err(|name| {
+                let known = Field::ALL.map(|(_, name)| name);
+                let close = closest(&name, known);
+                let text = format!(
+                    "there is no placeholder `{{{name}}}`{}; known: {{{}}}",
+                    did_you_mean(close.map(|close| format!("{{{close}}}")).as_deref()),
+                    known.join("}, {")
+                );
+                self.report(Severity::Error, &[path, &[key]].concat(), text);
+            })
+            .ok()
+    }
+
+    /// Whether a body is JSON: its content type says so, or there is none and it reads as JSON. A content type is
+    /// added where there is none.
+    fn is_json(&mut self, path: &[&str], request: &mut Request, body: &Template) -> Option<bool> {
+        // Digits are good within a text and without.
+        let sample = body.render(|_| "0".to_owned());
+        let read: Result<serde_json::Value, _> = serde_json::from_str(&sample);
+        let given = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        match (given.map(|(_, value)| value.0.to_lowercase()), read) {
+            (Some(given), Err(error)) if given.contains("json") => {
+                let text = format!("is no JSON, though the content type says so: {error}");
+                self.report(Severity::Error, &[path, &["body"]].concat(), text);
+                None
+            }
+            (Some(given), _) => Some(given.contains("json")),
+            (None, read) => {
+                let is_json = read.is_ok_and(|value| value.is_object() || value.is_array());
+                let content_type = if is_json { "application/json" } else { "text/plain; charset=utf-8" };
+                let header = ("Content-Type".to_owned(), Secret(content_type.to_owned()));
+                request.headers.push(header);
+                Some(is_json)
+            }
+        }
+    }
+}
+
+/// What is said of a worker that is not registered.
+pub(in crate::config) fn unknown_worker(name: &str, registry: &Registry) -> String {
+    let close = did_you_mean(closest(name, registry.workers.keys()).as_deref());
+    format!("no worker `{name}` is in the message registry{close}")
+}
+
+/// What is wrong with a URL, without the URL itself: it may be secret.
+pub(super) fn url_problem(url: &str) -> Result<(), String> {
+    let url: Uri = url.parse().map_err(|error| format!("{error}; write https://example.org/path"))?;
+    if !matches!(url.scheme_str(), Some("http" | "https")) {
+        return Err("it must begin with http:// or https://".to_owned());
+    }
+    if url.host().is_none_or(str::is_empty) {
+        return Err("it lacks a host; write https://example.org/path".to_owned());
+    }
+    Ok(())
+}

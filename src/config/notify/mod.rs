@@ -1,0 +1,148 @@
+//! What is told to the outside: `slack notifications:`, a section of the peer's, and `notifications:`, one of ours.
+//!
+//! What stands in the environment is secret: it is in no `Debug` output, and not in what rules see.
+
+mod alarm;
+mod check;
+mod raw;
+mod slack;
+mod template;
+
+use std::fmt;
+
+use jiff::SignedDuration;
+
+pub use alarm::Alarm;
+pub(super) use check::unknown_worker;
+pub use slack::{Slack, SlackChannel, SlackWorkers};
+pub use template::{Field, Template};
+
+/// Everybody who is to be told something.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Notifications {
+    /// `slack notifications`
+    pub slack: Option<Slack>,
+    /// `notifications`, in the order of the file. Those that lack an environment variable are left out.
+    pub targets: Vec<Target>,
+}
+
+impl Notifications {
+    /// Whether nobody is to be told anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slack.is_none() && self.targets.is_empty()
+    }
+}
+
+/// `notifications: NAME`: whom to tell, of what, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// Of what; nothing for a heartbeat.
+    pub of: Wanted,
+    /// How.
+    pub way: Way,
+}
+
+/// Of what a target is told: of messages, of alarms, or both.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// `workers`: whose messages; `None` for everybody's.
+    pub workers: Option<Vec<String>>,
+    /// `types`: which messages of those; `None` for each.
+    pub types: Option<Vec<String>>,
+    /// Whether messages are wanted at all: `workers`, `types` or both are there.
+    pub messages: bool,
+    /// `alarms`
+    pub alarms: Vec<Alarm>,
+}
+
+impl Wanted {
+    /// Whether such a message is wanted.
+    #[must_use]
+    pub fn wants_message(&self, worker: &str, r#type: &str) -> bool {
+        let is_in = |list: &Option<Vec<String>>, name: &str| {
+            list.as_ref().is_none_or(|list| list.iter().any(|wanted| wanted == name))
+        };
+        self.messages && is_in(&self.workers, worker) && is_in(&self.types, r#type)
+    }
+}
+
+/// How a target is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Way {
+    /// A request to a web server for each notification.
+    Webhook {
+        /// The request.
+        request: Request,
+        /// `body`
+        body: Template,
+        /// Whether the body is JSON, so that what is put into it is escaped.
+        is_json: bool,
+    },
+    /// An e-mail for each notification.
+    Email(Box<Email>),
+    /// A request to a web server every so often, as long as the manager's loop is alive.
+    Heartbeat {
+        /// The request; it has no body.
+        request: Request,
+        /// `every`
+        every: SignedDuration,
+    },
+}
+
+/// A request to a web server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `method`
+    pub method: String,
+    /// `url`
+    pub url: Secret,
+    /// `headers`
+    pub headers: Vec<(String, Secret)>,
+}
+
+/// How an e-mail is sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Email {
+    /// `to`
+    pub to: Vec<lettre::message::Mailbox>,
+    /// `from`
+    pub from: lettre::message::Mailbox,
+    /// `server`: the name of the mail server.
+    pub server: String,
+    /// `port`
+    pub port: u16,
+    /// `security`
+    pub security: Security,
+    /// `user` and `password`
+    pub login: Option<(Secret, Secret)>,
+    /// `subject`
+    pub subject: Template,
+    /// `body`
+    pub body: Template,
+}
+
+/// How the connection to a mail server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// Not at all.
+    None,
+    /// By STARTTLS if the server has it.
+    Opportunistic,
+    /// By STARTTLS.
+    StartTls,
+    /// By TLS from the first byte.
+    Tls,
+}
+
+/// A text that must not appear in logs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("…")
+    }
+}

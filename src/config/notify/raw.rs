@@ -1,0 +1,57 @@
+//! `notifications:` as it is written.
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+use crate::config::names::Names;
+use crate::config::raw::RawSpan;
+
+/// A webhook.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWebhook {
+    pub url: String,
+    pub method: Option<String>,
+    #[serde(default)]
+    pub headers: IndexMap<String, String>,
+    pub body: Option<String>,
+    pub workers: Option<Names>,
+    pub types: Option<Names>,
+    pub alarms: Option<Names>,
+    // Only in a list.
+    #[serde(rename = "name")]
+    pub _name: Option<String>,
+}
+
+/// An e-mail.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEmail {
+    pub to: Names,
+    pub from: String,
+    pub server: String,
+    pub port: Option<u16>,
+    pub security: Option<String>,
+    pub user: Option<String>,
+    pub password: Option<String>,
+    pub subject: Option<String>,
+    pub body: Option<String>,
+    pub workers: Option<Names>,
+    pub types: Option<Names>,
+    pub alarms: Option<Names>,
+    #[serde(rename = "name")]
+    pub _name: Option<String>,
+}
+
+/// A heartbeat.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHeartbeat {
+    pub url: String,
+    pub every: RawSpan,
+    pub method: Option<String>,
+    #[serde(default)]
+    pub headers: IndexMap<String, String>,
+    #[serde(rename = "name")]
+    pub _name: Option<String>,
+}

@@ -1,0 +1,114 @@
+//! `slack notifications:`, the peer's section: read as the peer reads it.
+
+use super::Secret;
+use crate::config::check::Check;
+use crate::config::problem::Severity;
+use crate::yaml::{Value, python};
+
+/// The section.
+const SLACK: &str = "slack notifications";
+
+/// What the key of a channel begins with.
+const CHANNEL: &str = "SLACK";
+
+/// `slack notifications`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Slack {
+    /// Its channels, in the order of the file.
+    pub channels: Vec<SlackChannel>,
+    /// `website log url`
+    pub log_url: Option<String>,
+    /// `website checklist url`
+    pub checklist_url: Option<String>,
+}
+
+/// One channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlackChannel {
+    /// The environment variable that holds the webhook's URL.
+    pub variable: String,
+    /// What it holds; `None` if it is not set.
+    pub url: Option<Secret>,
+    /// Whose messages go there.
+    pub workers: SlackWorkers,
+}
+
+/// The workers of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SlackWorkers {
+    /// A list of names.
+    List(Vec<String>),
+    /// A text: Python finds each name in it that is a part of it.
+    Text(String),
+}
+
+impl SlackChannel {
+    /// Whether the messages of that worker go there.
+    #[must_use]
+    pub fn has(&self, worker: &str) -> bool {
+        match &self.workers {
+            SlackWorkers::List(names) => names.iter().any(|name| name == worker),
+            SlackWorkers::Text(text) => text.contains(worker),
+        }
+    }
+}
+
+impl Check<'_> {
+    /// `slack notifications:`
+    pub(super) fn slack(&mut self, value: &Value) -> Option<Slack> {
+        let section = value.get(SLACK).filter(|section| !section.is_null())?;
+        let Some(entries) = section.as_map() else {
+            let text = format!(
+                "must be a mapping of environment variables (`SLACK_…`) and lists of workers, not {}",
+                section.kind()
+            );
+            self.report(Severity::Error, &[SLACK], text);
+            return None;
+        };
+        // The peer formats whatever is there into the text.
+        let url = |key: &str| {
+            let url = section.get(key)?;
+            Some(url.as_str().map_or_else(|| python::repr_value(url), str::to_owned))
+        };
+        let channels = entries.iter().filter_map(|(key, workers)| {
+            let variable = key.as_str().filter(|key| key.starts_with(CHANNEL))?;
+            Some(self.channel(variable, workers))
+        });
+        let channels = channels.collect();
+        Some(Slack { channels, log_url: url("website log url"), checklist_url: url("website checklist url") })
+    }
+
+    fn channel(&mut self, variable: &str, workers: &Value) -> SlackChannel {
+        let url = self.environment(variable);
+        let path = [SLACK, variable];
+        match &url {
+            None => self.report(
+                Severity::Note,
+                &path,
+                format!(
+                    "the environment variable {variable} is not set, so no messages go there (`export {variable}=…`)"
+                ),
+            ),
+            Some(url) => {
+                if let Err(why) = super::check::url_problem(url) {
+                    let text =
+                        format!("what the environment variable {variable} holds is no URL: {why}");
+                    self.report(Severity::Warning, &path, text);
+                }
+            }
+        }
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let workers = match workers {
+            Value::Str(text) => SlackWorkers::Text(text.to_string()),
+            Value::List(names) => SlackWorkers::List(names.iter().filter_map(text).collect()),
+            Value::Set(names) => SlackWorkers::List(names.iter().filter_map(text).collect()),
+            Value::Map(names) => SlackWorkers::List(names.keys().filter_map(text).collect()),
+            other => {
+                let text = format!("must be a list of workers, not {}", other.kind());
+                self.report(Severity::Warning, &path, text);
+                SlackWorkers::List(Vec::new())
+            }
+        };
+        SlackChannel { variable: variable.to_owned(), url: url.map(Secret), workers }
+    }
+}

@@ -1,0 +1,117 @@
+//! [`Template`]: a text with `{placeholders}`.
+//!
+//! Only a lower-case word in braces is one: the braces of JSON stay what they are.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// What looks like a placeholder.
+static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
+    // The pattern is a constant that the tests compile.
+    #[allow(clippy::expect_used)]
+    Regex::new(r"\{([a-z_]+)\}").expect("a valid pattern")
+});
+
+/// What a placeholder stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// `{worker}`: the worker; empty if it is about none.
+    Worker,
+    /// `{type}`: the message type; empty if it is about no message.
+    Type,
+    /// `{payload}`: the message's payload, as Python shows it.
+    Payload,
+    /// `{alarm}`: the kind of alarm; empty for a message that is none.
+    Alarm,
+    /// `{time}`: when, with the offset from UTC.
+    Time,
+    /// `{number}`: the number by which `nowcast why` knows it.
+    Number,
+    /// `{text}`: what happened, in words.
+    Text,
+}
+
+impl Field {
+    /// All of them with their names.
+    pub const ALL: [(Field, &str); 7] = [
+        (Field::Worker, "worker"),
+        (Field::Type, "type"),
+        (Field::Payload, "payload"),
+        (Field::Alarm, "alarm"),
+        (Field::Time, "time"),
+        (Field::Number, "number"),
+        (Field::Text, "text"),
+    ];
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Field(Field),
+}
+
+/// A text with placeholders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Template {
+    pieces: Vec<Piece>,
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// The name of a placeholder that there is not.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut end = 0;
+        for found in PLACEHOLDER.captures_iter(text) {
+            let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else { continue };
+            let field = Field::ALL.into_iter().find(|(_, known)| *known == name.as_str());
+            let (field, _) = field.ok_or_else(|| name.as_str().to_owned())?;
+            pieces.push(Piece::Text(text[end..whole.start()].to_owned()));
+            pieces.push(Piece::Field(field));
+            end = whole.end();
+        }
+        pieces.push(Piece::Text(text[end..].to_owned()));
+        Ok(Self { pieces })
+    }
+
+    /// The text with what `fill` puts in the places of the placeholders.
+    #[must_use]
+    pub fn render(&self, fill: impl Fn(Field) -> String) -> String {
+        let text = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Field(field) => fill(*field),
+        };
+        self.pieces.iter().map(text).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(field: Field) -> String {
+        let (_, name) = Field::ALL.into_iter().find(|(known, _)| *known == field).unwrap();
+        name.to_uppercase()
+    }
+
+    #[test]
+    fn placeholders_are_replaced_and_other_braces_stay() {
+        for (template, expected) in [
+            ("", ""),
+            ("{worker}: {type}", "WORKER: TYPE"),
+            (r#"{"text": "{text}", "n": {number}, "o": {}}"#, r#"{"text": "TEXT", "n": NUMBER, "o": {}}"#),
+            ("{{worker}} { worker } {Worker}", "{WORKER} { worker } {Worker}"),
+            ("{payload}{alarm}{time}", "PAYLOADALARMTIME"),
+        ] {
+            assert_eq!(Template::parse(template).unwrap().render(name), expected);
+        }
+    }
+
+    #[test]
+    fn one_that_is_not_known_is_named() {
+        assert_eq!(Template::parse("{worker} {tpye}"), Err("tpye".to_owned()));
+    }
+}

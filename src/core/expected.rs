@@ -1,0 +1,123 @@
+//! [`Expected`]: which messages must have come before a time of day, when they came last, and when they are late.
+//!
+//! A day's *deadline* is the moment at which that day's time of day comes in the expectation's zone, its *window* what
+//! lies before it. When the clocks skip that time, it comes as much later as they skip; when they
+//! show it twice, it is the first.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan, ZonedDateTime};
+use serde::{Deserialize, Serialize};
+
+use super::state::State;
+use crate::config::Expectation;
+
+/// Days that are looked at for the next deadline: more than a week, since a clock change or the first
+/// window may take one of them.
+const DAYS: i8 = 16;
+
+/// What is known of one kind of message that is expected. There may be several times of day for one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// The worker.
+    pub worker: String,
+    /// The message type.
+    pub r#type: String,
+    /// Since when such messages are noticed. A window that began by then is not judged.
+    pub noticed_since: Timestamp,
+    /// When the last one came.
+    pub came: Option<Timestamp>,
+    /// Every deadline up to then was judged.
+    pub judged: Timestamp,
+    /// The last deadline that passed without one, until one comes.
+    pub late: Option<ZonedDateTime>,
+}
+
+/// What is expected, by worker and message type.
+pub type AllExpected = BTreeMap<(String, String), Expected>;
+
+/// A deadline and the beginning of its window.
+pub(super) struct Deadline {
+    pub(super) at: ZonedDateTime,
+    since: Timestamp,
+}
+
+impl Expected {
+    pub(super) fn new(worker: &str, r#type: &str, now: Timestamp) -> Self {
+        let (worker, r#type) = (worker.to_owned(), r#type.to_owned());
+        Self { worker, r#type, noticed_since: now, came: None, judged: now, late: None }
+    }
+
+    /// Whether a message has come since a deadline's window began. One that came after the deadline and before it was
+    /// judged will do: it may have waited for a manager that was not there.
+    pub(super) fn is_met(&self, deadline: &Deadline) -> bool {
+        self.came.is_some_and(|came| deadline.since <= came)
+    }
+
+    /// The next deadline that is to be judged.
+    fn next(&self, expectation: &Expectation) -> Option<Timestamp> {
+        let first = self.judged.to_zoned_datetime(expectation.zone.clone()).date().yesterday().ok()?;
+        self.deadlines(expectation, (0..DAYS).filter_map(|days| first.checked_add(days.days()).ok()))
+            .map(|deadline| deadline.at.timestamp())
+            .next()
+    }
+
+    /// The last deadline that is to be judged and has come by now.
+    fn last(&self, expectation: &Expectation, now: Timestamp) -> Option<Deadline> {
+        let last = now.to_zoned_datetime(expectation.zone.clone()).date().tomorrow().ok()?;
+        self.deadlines(expectation, (0..DAYS).filter_map(|days| last.checked_sub(days.days()).ok()))
+            .find(|deadline| deadline.at.timestamp() <= now)
+    }
+
+    /// The deadlines of these days that are to be judged.
+    fn deadlines(
+        &self,
+        expectation: &Expectation,
+        dates: impl Iterator<Item = Date>,
+    ) -> impl Iterator<Item = Deadline> {
+        dates
+            .filter(|date| expectation.days.contains(&date.weekday()))
+            .filter_map(|date| deadline(expectation, date))
+            .filter(|deadline| deadline.at.timestamp() > self.judged && deadline.since > self.noticed_since)
+    }
+}
+
+/// The deadline of a day.
+fn deadline(expectation: &Expectation, date: Date) -> Option<Deadline> {
+    let Expectation { by, since, zone, .. } = expectation;
+    let begin = if since < by { date } else { date.yesterday().ok()? };
+    let moment = |date: Date, time| date.to_datetime(time).to_zoned_datetime(zone.clone()).ok();
+    Some(Deadline { at: moment(date, *by)?, since: moment(begin, *since)?.timestamp() })
+}
+
+impl State {
+    /// The kinds of messages that the configuration expects.
+    pub(super) fn kinds_expected(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.config.expect.iter().map(|one| (one.worker.as_str(), one.r#type.as_str()))
+    }
+
+    /// Whether such a message is expected.
+    pub(super) fn is_expected(&self, worker: &str, r#type: &str) -> bool {
+        self.kinds_expected().any(|kind| kind == (worker, r#type))
+    }
+
+    /// When the next deadline is to be judged; the beginning of time if the configuration expects something else
+    /// than is known.
+    pub(super) fn next_expected(&self) -> Option<Timestamp> {
+        let known = |worker: &str, r#type: &str| self.expected.get(&(worker.to_owned(), r#type.to_owned()));
+        let is_new = self.kinds_expected().any(|(worker, r#type)| known(worker, r#type).is_none());
+        let is_gone = self.expected.keys().any(|(worker, r#type)| !self.is_expected(worker, r#type));
+        if is_new || is_gone {
+            return Some(Timestamp::MIN);
+        }
+        self.config.expect.iter().filter_map(|one| known(&one.worker, &one.r#type)?.next(one)).min()
+    }
+
+    /// The last deadline of a kind of message that is to be judged and has come by now.
+    pub(super) fn last_deadline(&self, expected: &Expected, now: Timestamp) -> Option<Deadline> {
+        let of_kind = |one: &&Expectation| one.worker == expected.worker && one.r#type == expected.r#type;
+        let deadlines = self.config.expect.iter().filter(of_kind).filter_map(|one| expected.last(one, now));
+        deadlines.max_by_key(|deadline| deadline.at.timestamp())
+    }
+}

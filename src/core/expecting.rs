@@ -1,0 +1,88 @@
+//! What decisions do to what is expected: messages are noticed, deadlines are judged, what is late is said once.
+
+use super::decide::Decision;
+use super::expected::Expected;
+use super::record::Change;
+use crate::config::Alarm;
+use crate::logging::Level;
+use crate::message::Message;
+
+impl Decision<'_> {
+    /// Notices a message that may be expected.
+    pub(super) fn notice_expected(&mut self, message: &Message) {
+        let Message { source, r#type, .. } = message;
+        if !self.state.is_expected(source, r#type) {
+            return;
+        }
+        let now = self.timestamp();
+        let key = (source.clone(), r#type.clone());
+        let known = self.state.expected.get(&key).cloned();
+        let mut expected = known.unwrap_or_else(|| Expected::new(source, r#type, now));
+        if let Some(by) = expected.late.take() {
+            let late = now.duration_since(by.timestamp());
+            let minutes = late.as_mins();
+            self.log(
+                Level::INFO,
+                format!(
+                    "{source}: ({type}) was expected by {} and has come after all, {} h {:02} min late",
+                    by.strftime("%Y-%m-%d %H:%M"),
+                    minutes / 60,
+                    minutes % 60
+                ),
+            );
+        }
+        expected.came = Some(now);
+        self.change(Change::Expected(expected));
+    }
+
+    /// Brings what is known into line with what the configuration expects.
+    fn follow_configuration(&mut self) {
+        let now = self.timestamp();
+        let gone: Vec<_> = self
+            .state
+            .expected
+            .keys()
+            .filter(|(worker, r#type)| !self.state.is_expected(worker, r#type))
+            .cloned()
+            .collect();
+        for (worker, r#type) in gone {
+            self.change(Change::ExpectedNoMore(worker, r#type));
+        }
+        let kinds = self.state.kinds_expected();
+        let new: Vec<_> = kinds
+            .map(|(worker, r#type)| (worker.to_owned(), r#type.to_owned()))
+            .filter(|kind| !self.state.expected.contains_key(kind))
+            .collect();
+        for (worker, r#type) in new {
+            self.change(Change::Expected(Expected::new(&worker, &r#type, now)));
+        }
+    }
+
+    /// Judges the deadlines that have passed. After a manager was away for days, it is the last one of each kind.
+    pub(super) fn judge_deadlines(&mut self) {
+        self.follow_configuration();
+        let now = self.timestamp();
+        let all: Vec<Expected> = self.state.expected.values().cloned().collect();
+        for mut expected in all {
+            let Some(deadline) = self.state.last_deadline(&expected, now) else { continue };
+            expected.judged = deadline.at.timestamp();
+            if !expected.is_met(&deadline) {
+                let Expected { worker, r#type, .. } = &expected;
+                let last = expected.came.map_or_else(
+                    || "none has come since it is expected".to_owned(),
+                    |came| {
+                        let came = came.to_zoned_datetime(deadline.at.time_zone().clone());
+                        format!("the last one came {}", came.strftime("%Y-%m-%d %H:%M"))
+                    },
+                );
+                let text = format!(
+                    "{worker}: ({type}) is late: it was expected by {}; {last}",
+                    deadline.at.strftime("%Y-%m-%d %H:%M %Z")
+                );
+                self.alarm(Alarm::Late, &worker.clone(), text);
+                expected.late = Some(deadline.at);
+            }
+            self.change(Change::Expected(expected));
+        }
+    }
+}

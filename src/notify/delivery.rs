@@ -1,0 +1,237 @@
+//! [`Delivery`]: a notice as one target is told it.
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use crate::config::notify::{Field, Slack, SlackChannel, Target, Template, Way};
+use crate::core::Notice;
+use crate::yaml::python;
+
+/// Characters of a payload or a text that are told: more is for the journal.
+const LONGEST: usize = 4_000;
+
+/// Characters of a subject.
+const LONGEST_SUBJECT: usize = 150;
+
+/// What one target is to be told.
+#[derive(Debug, Clone)]
+pub(super) struct Delivery {
+    /// What it is about, for the log.
+    pub about: String,
+    /// The same in each attempt.
+    pub id: Uuid,
+    /// Of an e-mail.
+    pub subject: String,
+    pub body: String,
+    /// Since when it waits.
+    pub since: Instant,
+}
+
+impl Delivery {
+    fn new(about: &str, subject: String, body: String) -> Self {
+        let about = about.lines().next().unwrap_or_default().to_owned();
+        Self { about, id: Uuid::now_v7(), subject, body, since: Instant::now() }
+    }
+
+    /// A beat of a heartbeat.
+    pub(super) fn beat() -> Self {
+        Self::new("heartbeat", String::new(), String::new())
+    }
+
+    /// The peer's message to a Slack channel, if the channel wants this notice.
+    pub(super) fn to_slack(channel: &SlackChannel, slack: &Slack, notice: &Notice) -> Option<Self> {
+        let said = notice.message.as_ref()?;
+        if !channel.has(&notice.worker) {
+            return None;
+        }
+        let mut text = format!("{}: {}", notice.worker, said.r#type);
+        for (name, url) in [("Log", &slack.log_url), ("Checklist", &slack.checklist_url)] {
+            if let Some(url) = url {
+                let _ = write!(text, "\n{name}: {url}");
+            }
+        }
+        let body = format!("{{\"text\": \"{}\"}}", ascii(&escaped(&text)));
+        Some(Self::new(&text, String::new(), body))
+    }
+
+    /// What a target is told of a notice, if it wants to know.
+    pub(super) fn to_target(target: &Target, notice: &Notice) -> Option<Self> {
+        let is_alarm = notice.alarm.is_some_and(|alarm| target.of.alarms.contains(&alarm));
+        let is_message =
+            notice.message.as_ref().is_some_and(|said| target.of.wants_message(&notice.worker, &said.r#type));
+        if !is_alarm && !is_message {
+            return None;
+        }
+        let fill = |template: &Template, escape: &dyn Fn(String) -> String| {
+            template.render(|field| escape(value(field, notice)))
+        };
+        let (subject, body) = match &target.way {
+            Way::Webhook { body, is_json: true, .. } => (String::new(), fill(body, &|text| escaped(&text))),
+            Way::Webhook { body, .. } => (String::new(), fill(body, &|text| text)),
+            Way::Email(email) => {
+                let subject = fill(&email.subject, &|text| text);
+                let subject = subject.lines().next().unwrap_or_default();
+                (up_to(subject, LONGEST_SUBJECT), fill(&email.body, &|text| text))
+            }
+            Way::Heartbeat { .. } => return None,
+        };
+        Some(Self::new(&notice.text, subject, body))
+    }
+}
+
+/// What a placeholder stands for.
+fn value(field: Field, notice: &Notice) -> String {
+    match field {
+        Field::Worker => notice.worker.clone(),
+        Field::Type => notice.message.as_ref().map(|said| said.r#type.clone()).unwrap_or_default(),
+        Field::Payload => notice.message.as_ref().map_or_else(String::new, |said| {
+            python::repr_up_to(&said.payload, LONGEST).unwrap_or_else(|| {
+                format!("more than {LONGEST} characters; nowcast why {} shows them", notice.number.0)
+            })
+        }),
+        Field::Alarm => notice.alarm.map(|alarm| alarm.name().to_owned()).unwrap_or_default(),
+        Field::Time => notice.at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        Field::Number => notice.number.0.to_string(),
+        Field::Text => up_to(&notice.text, LONGEST),
+    }
+}
+
+fn up_to(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// A text as it stands between the quotes of a JSON string.
+fn escaped(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// JSON as Python's `json.dumps` writes it: in ASCII.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter.is_ascii() {
+            text.push(letter);
+        } else {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ZonedDateTime;
+
+    use super::*;
+    use crate::config::Alarm;
+    use crate::config::notify::{Request, Secret, SlackWorkers, Wanted};
+    use crate::core::Number;
+    use crate::core::notice::Said;
+
+    fn notice() -> Notice {
+        Notice {
+            number: Number(8812),
+            at: "2026-03-14T04:40:12.5-07:00[America/Vancouver]".parse::<ZonedDateTime>().unwrap(),
+            alarm: Some(Alarm::Failure),
+            worker: "ssh".to_owned(),
+            message: Some(Said {
+                r#type: "failure".to_owned(),
+                payload: crate::yaml::read("{\"a\": \"it's \\\"so\\\"\"}").unwrap(),
+            }),
+            text: "ssh: failure\n\"no\"".to_owned(),
+        }
+    }
+
+    fn webhook(of: Wanted, body: &str, is_json: bool) -> Target {
+        let url = Secret("http://localhost/".to_owned());
+        let request = Request { method: "POST".to_owned(), url, headers: Vec::new() };
+        let body = Template::parse(body).unwrap();
+        Target { name: "t".to_owned(), of, way: Way::Webhook { request, body, is_json } }
+    }
+
+    fn all_messages() -> Wanted {
+        Wanted { messages: true, ..Wanted::default() }
+    }
+
+    #[test]
+    fn placeholders_are_filled_and_escaped_for_json() {
+        let body = r#"{"w": "{worker}", "t": "{type}", "p": "{payload}", "a": "{alarm}", "at": "{time}", "n": {number}, "x": "{text}"}"#;
+        let json = Delivery::to_target(&webhook(all_messages(), body, true), &notice()).unwrap().body;
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let expected = serde_json::json!({
+            "w": "ssh", "t": "failure", "p": r#"{'a': 'it\'s "so"'}"#, "a": "failure",
+            "at": "2026-03-14T04:40:12-07:00", "n": 8812, "x": "ssh: failure\n\"no\"",
+        });
+        assert_eq!(read, expected);
+        let plain = Delivery::to_target(&webhook(all_messages(), "{text}", false), &notice()).unwrap().body;
+        assert_eq!(plain, "ssh: failure\n\"no\"");
+    }
+
+    #[test]
+    fn a_target_is_told_what_it_asks_for_and_that_once() {
+        let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        let of_alarm = |alarm| Wanted { alarms: vec![alarm], ..Wanted::default() };
+        for (of, is_told) in [
+            (all_messages(), true),
+            (Wanted { workers: list(&["ssh"]), ..all_messages() }, true),
+            (Wanted { workers: list(&["rivers"]), ..all_messages() }, false),
+            (Wanted { types: list(&["failure"]), ..all_messages() }, true),
+            (Wanted { types: list(&["success"]), ..all_messages() }, false),
+            (Wanted { types: list(&["success"]), alarms: vec![Alarm::Failure], ..all_messages() }, true),
+            (of_alarm(Alarm::Failure), true),
+            (of_alarm(Alarm::Crash), false),
+        ] {
+            let told = Delivery::to_target(&webhook(of.clone(), "{text}", false), &notice());
+            assert_eq!(told.is_some(), is_told, "{of:?}");
+        }
+        let late = Notice { alarm: Some(Alarm::Late), message: None, ..notice() };
+        assert!(
+            Delivery::to_target(&webhook(all_messages(), "", false), &late).is_none(),
+            "it is no message"
+        );
+        assert!(Delivery::to_target(&webhook(of_alarm(Alarm::Late), "", false), &late).is_some());
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let mut long = notice();
+        long.text = "é".repeat(5_000);
+        long.message.as_mut().unwrap().payload = "x".repeat(5_000).into();
+        let body =
+            Delivery::to_target(&webhook(all_messages(), "{text}|{payload}", false), &long).unwrap().body;
+        let (text, payload) = body.split_once('|').unwrap();
+        assert_eq!(text.chars().count(), 4_001);
+        assert_eq!(payload, "more than 4000 characters; nowcast why 8812 shows them");
+    }
+
+    /// What the peer's `requests.post(url, json={"text": …})` put on the wire, recorded.
+    #[test]
+    fn slack_gets_the_peers_bytes() {
+        let workers = SlackWorkers::List(vec!["ssh".to_owned()]);
+        let channel = SlackChannel { variable: "SLACK_A".to_owned(), url: None, workers };
+        let slack = Slack {
+            channels: Vec::new(),
+            log_url: Some("https://x.ca/é\"😀.log".to_owned()),
+            checklist_url: Some("https://x.ca/c.yaml".to_owned()),
+        };
+        let body = |slack: &Slack, notice: &Notice| {
+            Delivery::to_slack(&channel, slack, notice).map(|told| told.body)
+        };
+        assert_eq!(
+            body(&slack, &notice()).unwrap(),
+            r#"{"text": "ssh: failure\nLog: https://x.ca/\u00e9\"\ud83d\ude00.log\nChecklist: https://x.ca/c.yaml"}"#
+        );
+        assert_eq!(body(&Slack::default(), &notice()).unwrap(), r#"{"text": "ssh: failure"}"#);
+        let other = Notice { worker: "rivers".to_owned(), ..notice() };
+        assert_eq!(body(&slack, &other), None);
+        assert_eq!(body(&slack, &Notice { message: None, ..notice() }), None);
+    }
+}

@@ -1,0 +1,82 @@
+//! Requests to web servers. Neither URLs nor headers get into a failure's text: they may be secret.
+
+use std::io::Read;
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::Uri;
+
+use super::delivery::Delivery;
+use super::lane::{Failure, Send};
+use super::proxy;
+use crate::config::notify::{Request, Secret, SlackChannel};
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// Bytes of a refusal that are shown.
+const SHOWN: u64 = 200;
+
+/// Sends to a Slack channel.
+pub(super) fn slack(channel: &SlackChannel) -> Send {
+    let json = ("Content-Type".to_owned(), Secret("application/json".to_owned()));
+    let url = channel.url.clone().unwrap_or_else(|| Secret(String::new()));
+    sender(&Request { method: "POST".to_owned(), url, headers: vec![json] })
+}
+
+/// Makes a request for each delivery.
+pub(super) fn sender(request: &Request) -> Send {
+    let request = request.clone();
+    let proxy = request.url.0.parse().ok().and_then(|url: Uri| proxy::from_environment(&url));
+    let config = Agent::config_builder()
+        .timeout_connect(Some(CONNECT))
+        .timeout_global(Some(ATTEMPT))
+        .http_status_as_error(false)
+        // Hours may lie between two: the other side has closed the connection by then.
+        .max_idle_connections(0)
+        .user_agent(concat!("nowcast/", env!("CARGO_PKG_VERSION")))
+        .tls_config(
+            ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build(),
+        )
+        .proxy(proxy)
+        .build();
+    let agent = Agent::new_with_config(config);
+    Box::new(move |delivery| attempt(&agent, &request, delivery))
+}
+
+fn attempt(agent: &Agent, request: &Request, delivery: &Delivery) -> Result<(), Failure> {
+    let Request { method, url, headers } = request;
+    let mut built = ureq::http::Request::builder().method(method.as_str()).uri(&url.0);
+    for (name, value) in headers {
+        built = built.header(name, &value.0);
+    }
+    let failed = |error: &dyn std::fmt::Display, is_final| {
+        let text = error.to_string().replace(&url.0, "the URL");
+        Failure { text, is_final, wait: None }
+    };
+    let answer = if delivery.body.is_empty() || matches!(method.as_str(), "GET" | "HEAD") {
+        agent.run(built.body(()).map_err(|error| failed(&error, true))?)
+    } else {
+        agent.run(built.body(delivery.body.as_str()).map_err(|error| failed(&error, true))?)
+    };
+    let mut answer = answer.map_err(|error| failed(&error, matches!(error, ureq::Error::BadUri(_))))?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+    let mut said = Vec::new();
+    let _ = answer.body_mut().as_reader().take(SHOWN).read_to_end(&mut said);
+    let said = String::from_utf8_lossy(&said);
+    let said = said.trim().lines().next().map(|line| format!(": {line}")).unwrap_or_default();
+    // Request Timeout, Too Early, Too Many Requests.
+    let is_final = !status.is_server_error() && !matches!(status.as_u16(), 408 | 425 | 429);
+    Err(Failure {
+        text: format!("the server answers {status}{said}"),
+        is_final,
+        wait: wait.map(Duration::from_secs),
+    })
+}

@@ -1,0 +1,347 @@
+//! [`Lane`]: the queue of one target and the thread that empties it. Whoever pushes never waits.
+//!
+//! The order is kept: what is tried again keeps back what came after it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::delivery::Delivery;
+use crate::logging::Logger;
+
+/// Why something was not sent.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    /// For a person; without secrets.
+    pub text: String,
+    /// Whether another attempt would end in the same way.
+    pub is_final: bool,
+    /// How long the other side asks to be left alone.
+    pub wait: Option<Duration>,
+}
+
+/// Makes one attempt.
+pub(super) type Send = Box<dyn FnMut(&Delivery) -> Result<(), Failure> + std::marker::Send>;
+
+/// How often it is tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// The pause after the first failure; each one after it is twice as long.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// What has waited so long is given up after one more attempt.
+    pub give_up: Duration,
+}
+
+impl Pace {
+    pub(super) const NORMAL: Pace = Pace {
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(300),
+        give_up: Duration::from_secs(3_600),
+    };
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Delivery>,
+    /// Something is under way that is not in the queue any more.
+    is_busy: bool,
+    /// What could not wait, since the last time that there was room.
+    dropped: u64,
+    /// Nothing more comes.
+    is_closed: bool,
+    /// The manager ends: no pauses any more, and nothing after that moment.
+    end: Option<Instant>,
+    /// The thread has ended.
+    is_done: bool,
+}
+
+struct Shared {
+    name: String,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    log: Logger,
+    /// It is told once when it fails and once when it works again.
+    is_heartbeat: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Whoever panicked left it whole: no change of it is in two steps.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A queue and its thread.
+pub(super) struct Lane {
+    shared: Arc<Shared>,
+    most: usize,
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Lane({})", self.shared.name)
+    }
+}
+
+impl Lane {
+    /// Opens a queue for so many and starts its thread.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub(super) fn open(
+        name: &str,
+        pace: Pace,
+        most: usize,
+        is_heartbeat: bool,
+        mut send: Send,
+        log: Logger,
+    ) -> io::Result<Self> {
+        let (name, queue, changed) = (name.to_owned(), Mutex::default(), Condvar::new());
+        let shared = Arc::new(Shared { name, queue, changed, log, is_heartbeat });
+        let of_thread = Arc::clone(&shared);
+        thread::Builder::new().name("notify".to_owned()).spawn(move || {
+            let mut is_failing = false;
+            while let Some(delivery) = of_thread.next() {
+                of_thread.deliver(&delivery, pace, &mut send, &mut is_failing);
+            }
+            of_thread.lock().is_done = true;
+            of_thread.changed.notify_all();
+        })?;
+        Ok(Self { shared, most })
+    }
+
+    /// Lets something wait for its turn, or drops it when too much waits already.
+    pub(super) fn push(&self, delivery: Delivery) {
+        let mut queue = self.shared.lock();
+        if queue.waiting.len() < self.most {
+            queue.waiting.push_back(delivery);
+            self.shared.changed.notify_all();
+            return;
+        }
+        queue.dropped += 1;
+        let is_first = queue.dropped == 1;
+        drop(queue);
+        if is_first && !self.shared.is_heartbeat {
+            self.shared.log.warning(format_args!(
+                "{} notifications wait for {}: what comes now is dropped until these have gone",
+                self.most, self.shared.name
+            ));
+        }
+    }
+
+    /// Nothing more comes; what waits is sent in its time.
+    pub(super) fn close(&self) {
+        self.shared.lock().is_closed = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Whether it was closed and all is sent or given up.
+    pub(super) fn is_done(&self) -> bool {
+        self.shared.lock().is_done
+    }
+
+    /// The manager ends at that moment: what waits is tried once more, at once.
+    pub(super) fn hurry(&self, until: Instant) {
+        let mut queue = self.shared.lock();
+        queue.is_closed = true;
+        queue.end = Some(until);
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until all is sent or given up, or that moment has come.
+    pub(super) fn end(self, until: Instant) {
+        let left = until.saturating_duration_since(Instant::now());
+        let queue = self.shared.lock();
+        let (queue, _) = self
+            .shared
+            .changed
+            .wait_timeout_while(queue, left, |queue| !queue.is_done)
+            .unwrap_or_else(PoisonError::into_inner);
+        let left = queue.waiting.len() + usize::from(queue.is_busy);
+        drop(queue);
+        if left > 0 && !self.shared.is_heartbeat {
+            let name = &self.shared.name;
+            self.shared
+                .log
+                .warning(format_args!("{left} notifications to {name} were not sent before the end"));
+        }
+    }
+}
+
+impl Shared {
+    /// What is next; `None` when nothing more comes, or the end has.
+    fn next(&self) -> Option<Delivery> {
+        let mut queue = self.lock();
+        queue.is_busy = false;
+        if queue.waiting.is_empty() && queue.dropped > 0 {
+            let dropped = std::mem::take(&mut queue.dropped);
+            if !self.is_heartbeat {
+                let name = &self.name;
+                self.log.warning(format_args!(
+                    "{dropped} notifications to {name} were dropped; there is room again"
+                ));
+            }
+        }
+        let has_to_wait = |queue: &mut Queue| queue.waiting.is_empty() && !queue.is_closed;
+        let mut queue = self.changed.wait_while(queue, has_to_wait).unwrap_or_else(PoisonError::into_inner);
+        if queue.end.is_some_and(|end| end <= Instant::now()) {
+            return None;
+        }
+        let next = queue.waiting.pop_front();
+        queue.is_busy = next.is_some();
+        next
+    }
+
+    /// Tries until it is sent or given up.
+    fn deliver(&self, delivery: &Delivery, pace: Pace, send: &mut Send, is_failing: &mut bool) {
+        let name = &self.name;
+        let give_up = |text: &str| {
+            self.log.error(format_args!("a notification to {name} is given up ({}): {text}", delivery.about));
+        };
+        let mut pause = pace.first;
+        loop {
+            let is_last = self.lock().end.is_some();
+            let Err(failure) = send(delivery) else {
+                if std::mem::take(is_failing) {
+                    self.log.info(format_args!("notifications to {name} go out again"));
+                }
+                return;
+            };
+            let Failure { text, is_final, wait } = failure;
+            let was_failing = std::mem::replace(is_failing, true);
+            if is_final || is_last || delivery.since.elapsed() >= pace.give_up {
+                if !self.is_heartbeat || !was_failing {
+                    give_up(&text);
+                }
+                return;
+            }
+            if !was_failing {
+                self.log.warning(format_args!(
+                    "notifications to {name} do not go out, and are tried again: {text}"
+                ));
+            }
+            self.rest(wait.unwrap_or(pause).min(pace.longest));
+            pause = (pause * 2).min(pace.longest);
+            if self.is_over() {
+                return give_up(&text);
+            }
+        }
+    }
+
+    /// Pauses; cut short when the manager ends.
+    fn rest(&self, pause: Duration) {
+        let queue = self.changed.wait_timeout_while(self.lock(), pause, |queue| queue.end.is_none());
+        drop(queue.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether the moment has come after which nothing more is tried.
+    fn is_over(&self) -> bool {
+        self.lock().end.is_some_and(|end| end <= Instant::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    /// Longer than any test.
+    const NEVER: Duration = Duration::from_secs(3_600);
+
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    fn delivery(body: &str) -> Delivery {
+        Delivery { body: body.to_owned(), ..Delivery::beat() }
+    }
+
+    fn push(lane: &Lane, bodies: &[&str]) {
+        for body in bodies {
+            lane.push(delivery(body));
+        }
+    }
+
+    /// A lane whose attempts come out of the channel and end as the list says; after it they go well.
+    fn lane(pace: Pace, most: usize, ends: Vec<Failure>) -> (Lane, Receiver<String>) {
+        let (attempts, made) = channel();
+        let mut ends = ends.into_iter();
+        let send: Send = Box::new(move |delivery| {
+            attempts.send(delivery.body.clone()).unwrap();
+            ends.next().map_or(Ok(()), Err)
+        });
+        (Lane::open("test", pace, most, false, send, Logger::new("test")).unwrap(), made)
+    }
+
+    fn failure(wait: Option<Duration>) -> Failure {
+        Failure { text: "no".to_owned(), is_final: false, wait }
+    }
+
+    fn next(made: &Receiver<String>) -> String {
+        made.recv_timeout(DEADLINE).unwrap()
+    }
+
+    /// All attempts until the lane has nothing to do any more.
+    fn rest(lane: &Lane, made: &Receiver<String>) -> Vec<String> {
+        lane.close();
+        made.iter().collect()
+    }
+
+    #[test]
+    fn the_order_is_kept_and_nothing_is_sent_again_once_it_was_taken() {
+        let pace = Pace { first: Duration::ZERO, longest: Duration::ZERO, give_up: NEVER };
+        let (lane, made) = lane(pace, 10, vec![failure(None), failure(None)]);
+        push(&lane, &["a", "b", "c"]);
+        assert_eq!(rest(&lane, &made), ["a", "a", "a", "b", "c"]);
+    }
+
+    #[test]
+    fn what_is_too_old_is_given_up_after_one_more_attempt() {
+        let pace = Pace { first: NEVER, longest: NEVER, give_up: Duration::ZERO };
+        let (lane, made) = lane(pace, 10, vec![failure(None), failure(None)]);
+        push(&lane, &["a", "b", "c"]);
+        assert_eq!(rest(&lane, &made), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn the_other_side_says_how_long_the_pause_is_to_be() {
+        let pace = Pace { first: NEVER, longest: NEVER, give_up: NEVER };
+        let (lane, made) = lane(pace, 10, vec![failure(Some(Duration::ZERO))]);
+        lane.push(delivery("a"));
+        assert_eq!(rest(&lane, &made), ["a", "a"]);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_dropped() {
+        let pace = Pace { first: NEVER, longest: NEVER, give_up: NEVER };
+        let (lane, made) = lane(pace, 2, vec![failure(None)]);
+        lane.push(delivery("a"));
+        // It is under way, and a pause follows that only the end cuts short.
+        assert_eq!(next(&made), "a");
+        push(&lane, &["b", "c", "d"]);
+        lane.hurry(Instant::now() + DEADLINE);
+        assert_eq!(made.iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert!(lane.is_done());
+    }
+
+    #[test]
+    fn at_the_end_each_gets_one_attempt_and_none_after_its_moment() {
+        let pace = Pace { first: NEVER, longest: NEVER, give_up: NEVER };
+        let (lane, made) = lane(pace, 10, vec![failure(None); 5]);
+        push(&lane, &["a", "b", "c"]);
+        assert_eq!(next(&made), "a");
+        lane.hurry(Instant::now() + DEADLINE);
+        assert_eq!(made.iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        let (lane, made) = self::lane(pace, 10, vec![failure(None); 5]);
+        push(&lane, &["a", "b"]);
+        assert_eq!(next(&made), "a");
+        let now = Instant::now();
+        lane.hurry(now);
+        lane.end(now);
+        assert!(!made.iter().any(|body| body == "b"));
+    }
+}

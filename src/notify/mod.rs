@@ -1,0 +1,153 @@
+//! Notifications: webhooks, e-mails and heartbeats, each target with a thread and a queue of its own.
+//!
+//! Whoever tells something never waits for the outside: a queue that is full drops what comes, a target that hangs keeps
+//! nobody but itself waiting. Nothing here decides what is worth telling, and what waits is in memory alone.
+
+mod delivery;
+mod http;
+mod lane;
+mod mail;
+mod proxy;
+
+use std::time::{Duration, Instant};
+
+use crate::config::Notifications;
+use crate::config::notify::{Slack, SlackChannel, Target, Way};
+use crate::core::Notice;
+use crate::logging::Logger;
+use delivery::Delivery;
+use lane::{Lane, Pace};
+
+/// How long what waits may take at the end of the manager.
+pub const LAST_CHANCE: Duration = Duration::from_secs(3);
+
+/// How many notifications may wait for one target.
+const MOST: usize = 200;
+
+/// What a queue serves.
+#[derive(Debug, Clone, PartialEq)]
+enum Served {
+    Slack(SlackChannel),
+    Target(Target),
+}
+
+#[derive(Debug)]
+struct Line {
+    served: Served,
+    lane: Lane,
+    /// When the next beat is due, of a heartbeat.
+    beat: Option<Instant>,
+    /// Of a configuration of before: what waits is still sent.
+    is_retired: bool,
+}
+
+/// Tells the outside.
+#[derive(Debug)]
+pub struct Notifier {
+    log: Logger,
+    slack: Option<Slack>,
+    lines: Vec<Line>,
+}
+
+impl Notifier {
+    /// A notifier for these targets.
+    #[must_use]
+    pub fn start(notifications: &Notifications, log: Logger) -> Self {
+        let mut notifier = Self { log, slack: None, lines: Vec::new() };
+        notifier.configure(notifications);
+        notifier
+    }
+
+    /// Serves these targets from now on. One that is as it was before keeps what waits for it; what waits for one that
+    /// is not there any more is still sent.
+    pub fn configure(&mut self, notifications: &Notifications) {
+        self.slack.clone_from(&notifications.slack);
+        self.lines.retain(|line| !line.is_retired || !line.lane.is_done());
+        let channels = notifications.slack.iter().flat_map(|slack| &slack.channels);
+        let channels = channels.filter(|channel| channel.url.is_some()).cloned().map(Served::Slack);
+        let wanted: Vec<Served> =
+            channels.chain(notifications.targets.iter().cloned().map(Served::Target)).collect();
+        for line in self.lines.iter_mut().filter(|line| !line.is_retired) {
+            if !wanted.contains(&line.served) {
+                line.is_retired = true;
+                line.lane.close();
+            }
+        }
+        for served in wanted {
+            if self.lines.iter().all(|line| line.is_retired || line.served != served) {
+                self.open(served);
+            }
+        }
+    }
+
+    fn open(&mut self, served: Served) {
+        let (name, pace, most) = match &served {
+            Served::Slack(channel) => (channel.variable.clone(), Pace::NORMAL, MOST),
+            Served::Target(target) => match &target.way {
+                // The next beat is better than an old one.
+                Way::Heartbeat { every, .. } => {
+                    let give_up = Duration::try_from(*every).unwrap_or(Pace::NORMAL.give_up);
+                    (target.name.clone(), Pace { give_up, ..Pace::NORMAL }, 1)
+                }
+                _ => (target.name.clone(), Pace::NORMAL, MOST),
+            },
+        };
+        let send = match &served {
+            Served::Slack(channel) => http::slack(channel),
+            Served::Target(target) => match &target.way {
+                Way::Webhook { request, .. } | Way::Heartbeat { request, .. } => http::sender(request),
+                Way::Email(email) => mail::sender(email),
+            },
+        };
+        let is_heartbeat = matches!(&served, Served::Target(Target { way: Way::Heartbeat { .. }, .. }));
+        match Lane::open(&name, pace, most, is_heartbeat, send, self.log.clone()) {
+            Ok(lane) => {
+                let beat = is_heartbeat.then(Instant::now);
+                self.lines.push(Line { served, lane, beat, is_retired: false });
+            }
+            Err(error) => {
+                self.log
+                    .error(format_args!("notifications to {name} are off: no thread is to be had: {error}"));
+            }
+        }
+    }
+
+    /// Tells those who want to know of it.
+    pub fn notify(&self, notice: &Notice) {
+        for line in self.lines.iter().filter(|line| !line.is_retired) {
+            let delivery = match (&line.served, &self.slack) {
+                (Served::Slack(channel), Some(slack)) => Delivery::to_slack(channel, slack, notice),
+                (Served::Slack(_), None) => None,
+                (Served::Target(target), _) => Delivery::to_target(target, notice),
+            };
+            if let Some(delivery) = delivery {
+                line.lane.push(delivery);
+            }
+        }
+    }
+
+    /// The manager's loop is alive: sends the heartbeats that are due.
+    pub fn beat(&mut self) {
+        for line in self.lines.iter_mut().filter(|line| !line.is_retired) {
+            let Served::Target(Target { way: Way::Heartbeat { every, .. }, .. }) = &line.served else {
+                continue;
+            };
+            let now = Instant::now();
+            if line.beat.is_some_and(|due| due <= now) {
+                line.beat = now.checked_add(Duration::try_from(*every).unwrap_or(Duration::MAX));
+                line.lane.push(Delivery::beat());
+            }
+        }
+    }
+
+    /// The end: what waits gets one more attempt, and all of them together so much time.
+    pub fn finish(&mut self, patience: Duration) {
+        let until = Instant::now() + patience;
+        for line in &self.lines {
+            line.lane.hurry(until);
+        }
+        for line in self.lines.drain(..) {
+            line.lane.end(until);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What happens when the other side does not do its part: everything else goes on.
+
+use std::net::TcpListener;
+
+use crate::servers::{Server, Silent};
+use crate::support::ports::free_ports;
+use crate::support::system::{System, system};
+
+fn target(url: &str) -> String {
+    format!("  t: {{url: '{url}', body: '{{type}} {{number}}', workers: all}}\n")
+}
+
+fn started(targets: &str) -> System {
+    system().section(&format!("notifications:\n{targets}")).start()
+}
+
+#[test]
+fn workers_are_answered_while_a_webhook_hangs_and_other_targets_are_told() {
+    let (silent, silent_mail, server) = (Silent::listen(), Silent::listen(), Server::web());
+    let hangs = format!(
+        "  hangs: {{url: 'http://127.0.0.1:{}/', workers: all}}
+  mail hangs: {{to: a@x.ca, from: b@x.ca, server: 127.0.0.1, port: {}, workers: all}}\n",
+        silent.port, silent_mail.port
+    );
+    let system = started(&format!("{hangs}{}", target(&server.url("/"))));
+    system.works();
+    system.wait_for("the request that hangs", || (silent.connections() > 0).then_some(()));
+    for _ in 0..20 {
+        system.works();
+    }
+    assert_eq!(system.operation(&["status"]).0, Some(0), "{}", system.describe());
+    server.wait_for(21, || system.describe());
+    // Each request has a limit, and then it is tried again.
+    system.wait_for("the second attempts", || {
+        (silent.connections() > 1 && silent_mail.connections() > 1).then_some(())
+    });
+    system.wait_for_log(
+        "manager",
+        "WARNING [manager] notifications to hangs do not go out, and are tried again: timeout",
+    );
+}
+
+#[test]
+fn it_is_tried_again_until_it_is_taken_and_never_after() {
+    let server = Server::web();
+    server.answer(503);
+    let system = started(&target(&server.url("/")));
+    system.works();
+    server.wait_for(2, || system.describe());
+    server.answer(200);
+    system.wait_for_log("manager", "INFO [manager] notifications to t go out again");
+    system.works();
+    system.wait_for("the next one", || {
+        let kept = server.kept();
+        (kept.last().expect("some")["body"] != kept[0]["body"]).then_some(())
+    });
+    let kept = server.kept();
+    let taken: Vec<_> = kept.iter().filter(|kept| kept["status"] == 200).map(|kept| &kept["body"]).collect();
+    assert_eq!(taken.len(), 2, "{kept:#?}");
+    assert_ne!(taken[0], taken[1]);
+    let log = system.log("manager");
+    assert_eq!(log.matches("do not go out, and are tried again: the server answers 503 Service Unavailable: the server's own words").count(), 1);
+}
+
+#[test]
+fn a_server_that_is_not_there_yet_is_waited_for() {
+    let (port, _) = free_ports();
+    let system = started(&target(&format!("http://127.0.0.1:{port}/")));
+    system.works();
+    system.wait_for_log("manager", "notifications to t do not go out, and are tried again: ");
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("still free");
+    let (connection, _) = listener.accept().expect("the next attempt");
+    drop(connection);
+    // Closed without an answer: another one.
+    listener.accept().expect("another attempt");
+}
+
+#[test]
+fn what_is_refused_for_good_is_given_up_without_the_secret_url() {
+    let server = Server::web();
+    server.answer(404);
+    let system = started(&target(&server.url("/T0KEN")));
+    system.works();
+    system.wait_for_log(
+        "manager",
+        "ERROR [manager] a notification to t is given up (keyless: success): the server answers 404 Not Found: the server's own words",
+    );
+    server.answer(200);
+    system.works();
+    server.wait_for(2, || system.describe());
+    assert_eq!(server.kept().len(), 2);
+    assert!(!system.log("manager").contains("T0KEN"), "{}", system.describe());
+}
+
+#[test]
+fn too_many_are_dropped_and_that_is_said_once() {
+    let silent = Silent::listen();
+    let system = started(&target(&format!("http://127.0.0.1:{}/", silent.port)));
+    system.works();
+    system.wait_for("the request that hangs", || (silent.connections() > 0).then_some(()));
+    for _ in 0..250 {
+        system.works();
+    }
+    let log = system.log("manager");
+    let said =
+        "WARNING [manager] 200 notifications wait for t: what comes now is dropped until these have gone";
+    assert_eq!(log.matches(said).count(), 1, "{log}");
+    assert_eq!(log.matches("WARNING [manager] 200").count(), 1);
+}
