@@ -150,6 +150,7 @@ fn garbage_is_counted_and_passed_over() {
     socket.set_rcvtimeo(30_000).expect("a time-out");
     start_aggregator(&mut system);
     assert_eq!(socket.recv_bytes(0).expect("a subscription"), b"\x01");
+    let (zeros, ones) = (vec![0; 100_000], vec![255; 100_000]);
     let garbage: [&[&[u8]]; 11] = [
         &[b""],
         &[b"sleep.INFO"],
@@ -161,7 +162,7 @@ fn garbage_is_counted_and_passed_over() {
         &[b"sleep.INFO", b"x", b"y"],
         &[b"a\nb.INFO", b"x"],
         &[b"INFO", b"x"],
-        &[&[0; 100_000], &[255; 100_000]],
+        &[&zeros, &ones],
     ];
     for frames in garbage {
         socket.send_multipart(frames, 0).expect("sent");
