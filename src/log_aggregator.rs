@@ -3,6 +3,7 @@
 //! It never answers, and nothing that arrives can stop it: what is no log message is counted and passed over.
 
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
@@ -27,8 +28,8 @@ const KEEPALIVE: (i32, i32, i32) = (60, 3, 20);
 /// Milliseconds without a message after which nothing more is under way, when it is told to end.
 const QUIET: i64 = 100;
 
-/// How many messages it still takes then.
-const LAST: usize = 100_000;
+/// How long it goes on taking messages then at most.
+const LAST: Duration = Duration::from_secs(2);
 
 /// The log aggregator with its subscriptions.
 pub struct Aggregator {
@@ -110,8 +111,8 @@ impl Aggregator {
         self.endpoints = named;
     }
 
-    /// Logs what has arrived, up to [`TURN`] messages; how many there were.
-    fn take(&mut self) -> zmq::Result<usize> {
+    /// Logs what has arrived, up to [`TURN`] messages.
+    fn take(&mut self) -> zmq::Result<()> {
         let mut received = Vec::new();
         while received.len() < TURN {
             let Some(frames) = socket::receive(&self.socket)? else { break };
@@ -129,7 +130,7 @@ impl Aggregator {
         if garbage > 0 {
             self.count_garbage(garbage);
         }
-        Ok(received.len())
+        Ok(())
     }
 
     /// Says so at the first one and at 10, 100, 1,000 …
@@ -147,9 +148,9 @@ impl Aggregator {
 
     /// Those who publish end, too, and their last lines may be under way.
     fn take_last(&mut self) -> zmq::Result<()> {
-        let mut taken = 0;
-        while taken < LAST && socket::poll(&mut [self.socket.as_poll_item(POLLIN)], QUIET)? > 0 {
-            taken += self.take()?;
+        let end = Instant::now() + LAST;
+        while Instant::now() < end && socket::poll(&mut [self.socket.as_poll_item(POLLIN)], QUIET)? > 0 {
+            self.take()?;
         }
         Ok(())
     }

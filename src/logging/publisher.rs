@@ -37,8 +37,9 @@ const MOST_WAITING: usize = 4 << 20;
 /// What a line costs besides its text, about.
 const OVERHEAD: usize = 200;
 
-/// The publisher of this process, so that a configuration that is read again keeps its port.
-static CURRENT: Mutex<Weak<Publisher>> = Mutex::new(Weak::new());
+/// The publishers of this process, so that a configuration that is read again keeps its port: one, or two while one
+/// configuration takes the place of another.
+static ALL: Mutex<Vec<Weak<Publisher>>> = Mutex::new(Vec::new());
 
 /// Publishes lines under one name.
 #[derive(Debug)]
@@ -74,16 +75,15 @@ impl Publisher {
     /// # Errors
     /// When ZeroMQ or the operating system have nothing left.
     pub fn obtain(topic: &str, addresses: &[String]) -> io::Result<(Arc<Self>, Option<zmq::Error>)> {
-        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(publisher) = current.upgrade()
-            && publisher.topic == topic
-            && publisher.serves(addresses)
-        {
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|publisher| publisher.strong_count() > 0);
+        let serves = |publisher: &Arc<Self>| publisher.topic == topic && publisher.serves(addresses);
+        if let Some(publisher) = all.iter().filter_map(Weak::upgrade).find(serves) {
             return Ok((publisher, None));
         }
         let (publisher, error) = Self::start(topic, addresses)?;
         let publisher = Arc::new(publisher);
-        *current = Arc::downgrade(&publisher);
+        all.push(Arc::downgrade(&publisher));
         Ok((publisher, error))
     }
 
@@ -239,7 +239,12 @@ impl Thread {
         let Self { shared, socket, context, .. } = self;
         drop(socket);
         drop(context);
-        shared.lock().has_ended = true;
+        let late = {
+            let mut lines = shared.lock();
+            lines.has_ended = true;
+            std::mem::take(&mut lines.waiting)
+        };
+        late.iter().for_each(active::early);
         shared.has_ended.notify_all();
     }
 
@@ -319,7 +324,7 @@ impl Thread {
                 Some(address) => {
                     format!("nobody has taken log lines from {address}; is the log aggregator running?")
                 }
-                None => format!("none of the ports for log lines is free: {}", self.addresses.join(", ")),
+                None => format!("none of the ports for log lines is free: {}.", self.addresses.join(", ")),
             };
             say(&format!("{why} They are shown here:"));
         }

@@ -1,6 +1,8 @@
 //! The log aggregator beside the real pyzmq.
 
 use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -150,6 +152,7 @@ fn garbage_is_counted_and_passed_over() {
     socket.set_rcvtimeo(30_000).expect("a time-out");
     start_aggregator(&mut system);
     assert_eq!(socket.recv_bytes(0).expect("a subscription"), b"\x01");
+    let (zeros, ones) = (vec![0; 100_000], vec![255; 100_000]);
     let garbage: [&[&[u8]]; 11] = [
         &[b""],
         &[b"sleep.INFO"],
@@ -161,7 +164,7 @@ fn garbage_is_counted_and_passed_over() {
         &[b"sleep.INFO", b"x", b"y"],
         &[b"a\nb.INFO", b"x"],
         &[b"INFO", b"x"],
-        &[&[0; 100_000], &[255; 100_000]],
+        &[&zeros, &ones],
     ];
     for frames in garbage {
         socket.send_multipart(frames, 0).expect("sent");
@@ -173,6 +176,27 @@ fn garbage_is_counted_and_passed_over() {
     assert!(warnings <= 2, "{}", system.log("aggregator"));
     system.signal("aggregator", Signal::TERM);
     assert_eq!(system.wait_for_end("aggregator").code(), Some(0));
+}
+
+#[test]
+fn it_ends_though_somebody_goes_on_publishing() {
+    let (mut system, ports) = distributed("", 1);
+    let socket = system.context.socket(zmq::PUB).expect("a socket");
+    socket.bind(&format!("tcp://127.0.0.1:{}", ports.pool[0])).expect("the port");
+    start_aggregator(&mut system);
+    let test = Arc::new(());
+    let still = Arc::clone(&test);
+    let chatter = std::thread::spawn(move || {
+        while Arc::strong_count(&still) > 1 {
+            socket.send_multipart(["chatter.DEBUG", "on and on"], 0).expect("sent");
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    });
+    system.wait_for_log("aggregator", "DEBUG|log_aggregator|chatter|on and on");
+    system.signal("aggregator", Signal::TERM);
+    assert_eq!(system.wait_for_end("aggregator").code(), Some(0));
+    drop(test);
+    chatter.join().expect("it went on to the end");
 }
 
 #[test]

@@ -11,7 +11,10 @@ use crate::support::system::{System, system};
 
 /// A real SMTP server: each mail as a JSON list.
 const SERVER: &str = r#"
-import asyncio, email, email.policy, json, sys
+import asyncio, email, email.policy, json, logging, sys, warnings
+# A client that goes away is no news here.
+warnings.simplefilter("ignore")
+logging.getLogger("mail").setLevel(100)
 from aiosmtpd.smtp import SMTP, AuthResult
 
 class Handler:
@@ -27,7 +30,14 @@ def authenticator(server, session, envelope, mechanism, data):
     return AuthResult(success=data.password == b"secret", handled=False, auth_data=data)
 
 async def main():
-    make = lambda: SMTP(Handler(), authenticator=authenticator, auth_require_tls=False)
+    tls = None
+    if len(sys.argv) > 2:
+        import ssl, trustme
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(sys.argv[2])
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("localhost").configure_cert(tls)
+    make = lambda: SMTP(Handler(), authenticator=authenticator, auth_require_tls=bool(tls), tls_context=tls)
     await asyncio.get_running_loop().create_server(make, "127.0.0.1", int(sys.argv[1]))
     print("ready")
     await asyncio.Event().wait()
@@ -36,7 +46,11 @@ asyncio.run(main())
 "#;
 
 fn server(port: u16) -> Python {
-    let mut python = Python::start(SERVER, &[port.to_string()]);
+    started(&[port.to_string()])
+}
+
+fn started(arguments: &[String]) -> Python {
+    let mut python = Python::start(SERVER, arguments);
     assert_eq!(python.line(), "ready");
     python
 }
@@ -104,6 +118,24 @@ fn a_line_is_the_mail_that_pythons_handler_sends() {
     // Address lists are the same with and without a space.
     theirs[2]["To"] = theirs[2]["To"].as_str().expect("a header").replace(",o", ", o").into();
     assert_eq!(ours, theirs);
+}
+
+#[test]
+fn with_secure_it_is_encrypted_and_a_certificate_that_nobody_vouches_for_is_refused() {
+    let (port, _) = free_ports();
+    let folder = tempfile::tempdir().expect("a folder");
+    let authority = folder.path().join("authority.pem").display().to_string();
+    let mut server = started(&[port.to_string(), authority.clone()]);
+    let mut system = with_mail("CRITICAL", port, ", credentials: [nowcast, secret], secure: []");
+    let text = fs::read_to_string(system.config()).expect("a configuration");
+    fs::write(system.config(), text.replace("mailhost: [127.0.0.1,", "mailhost: [localhost,"))
+        .expect("written");
+    let (_, stderr) = crash(&system);
+    assert!(stderr.contains("certificate") && stderr.lines().count() == 1, "{stderr}");
+    system.set_env("SSL_CERT_FILE", &authority);
+    assert_eq!(crash(&system).1, "");
+    let mail = server.line();
+    assert!(mail.contains("sh ended with status 7") && mail.contains("\"nowcast\"]"), "{mail}");
 }
 
 #[test]

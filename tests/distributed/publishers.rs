@@ -4,7 +4,8 @@ use std::net::TcpListener;
 
 use rustix::process::Signal;
 
-use crate::scene::{Subscriber, console_lines, distributed, frames_of_pubhandler};
+use crate::scene::{Subscriber, console_lines, distributed, frames_of_pubhandler, write_logging};
+use crate::support::ports::free_ports;
 
 #[test]
 fn a_daemon_publishes_the_frames_that_pyzmqs_handler_makes() {
@@ -24,6 +25,27 @@ fn a_daemon_publishes_the_frames_that_pyzmqs_handler_makes() {
     let lines = console_lines(&console, "message_broker");
     assert_eq!(published, frames_of_pubhandler("message_broker", &lines), "{console}");
     assert_eq!(published[0][0], "message_broker.INFO");
+}
+
+#[test]
+fn a_port_that_changes_is_bound_anew_and_the_old_one_is_free() {
+    let (mut system, ports) = distributed("", 1);
+    system.start_broker();
+    let mut subscriber = Subscriber::connect(&[ports.broker]);
+    subscriber.until("manager socket bound");
+    let mut moved = ports.clone();
+    moved.broker = free_ports().0;
+    write_logging(&system, &moved, &format!("{:?}", moved.pool), "");
+    let mut new_subscriber = Subscriber::connect(&[moved.broker]);
+    system.signal("broker", Signal::HUP);
+    // The old port has what came before it was exchanged, the new one all later lines.
+    subscriber.until("hangup signal (SIGHUP) received; reloading configuration");
+    let published = new_subscriber.until("publishing logging messages");
+    assert_eq!(
+        published[0],
+        ["message_broker.INFO", &format!("running in process {}\n", system.id("broker"))]
+    );
+    system.wait_for("the old port", || TcpListener::bind(("127.0.0.1", ports.broker)).ok());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use nowcast::logging::{self, Level, Logger, Role, Setup, Step};
+use nowcast::logging::{self, Level, Logger, Publishing, Role, Setup, Step};
 use nowcast::yaml::{Map, Value};
 
 /// Ends what the test harness prints before the script begins.
@@ -128,6 +128,8 @@ fn take(word: &str, arguments: &[Value]) {
         "log" => Logger::new(string(0)).log(Level(number(1)), string(2)),
         "library" => log::warn!(target: "some::library", "{}", string(0)),
         "wait" => assert_eq!(std::io::stdin().lines().next().unwrap().unwrap(), "go"),
+        "publish" => publish(string(0), string(1)),
+        "finish" => logging::finish(),
         "many" => write_many(string(0), number(1)),
         "swap" => swap_under_way(&arguments[0], &arguments[1], number(2)),
         "rotate" => rotate(),
@@ -147,6 +149,18 @@ fn install(role: &str, config: &Value) {
         Ok((setup, _)) => logging::install(setup),
         Err(error) => note("refused", &error.to_string()),
     }
+}
+
+/// Publishes everything under a name at an address, and shows nothing.
+fn publish(name: &str, address: &str) {
+    let json = r#"{"publisher": {"handlers": {"zmq_pub": {"class": "zmq.log.handlers.PUBHandler"}},
+                   "root": {"level": "DEBUG", "handlers": ["zmq_pub"]}}}"#;
+    let publishing = Publishing { name: name.to_owned(), addresses: vec![address.to_owned()] };
+    let config = value(&serde_yaml::from_str(json).unwrap());
+    let (setup, warnings) = Setup::publishing(&config, Role::Daemon, &publishing).unwrap();
+    assert_eq!(warnings, []);
+    assert_eq!(setup.first_line("lines"), Some(format!("publishing lines to {address}")));
+    logging::install(setup);
 }
 
 fn note(file: &str, text: &str) {

@@ -3,4 +3,5 @@
 
 mod child;
 mod processes;
+mod publishing;
 mod python;
