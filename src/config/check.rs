@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
-use super::checked::{Config, Host, RegisteredWorker, Registry, Zmq};
+use super::checked::{Config, Host, Launcher, RegisteredWorker, Registry, Zmq};
 use super::environment::{self, Lookup};
 use super::problem::{ConfigError, Problem, Severity};
 use super::raw::{RawRegistry, RawRun, RawZmq};
@@ -103,7 +103,7 @@ impl Check<'_> {
         let redeliver = self.redeliver(value);
         let registry = self.registry(value);
         let workers = self.workers(value, registry.as_ref());
-        let hosts = self.hosts(value);
+        let hosts = self.hosts(value).and_then(|hosts| self.launchers(value, hosts));
         let logging = self
             .section(value, "logging")
             .map(|section| environment::replace_in_logging(section, self.lookup));
@@ -244,7 +244,8 @@ impl Check<'_> {
         let hosts = raw.unwrap_or_default().enabled_hosts.unwrap_or_default();
         let host = |(name, raw): (String, Option<super::raw::RawHost>)| {
             let raw = raw.unwrap_or_default();
-            (name, Host { envvars: raw.envvars, python: raw.python, config_file: raw.config_file })
+            let launcher = Launcher::Ssh;
+            (name, Host { envvars: raw.envvars, python: raw.python, config_file: raw.config_file, launcher })
         };
         Some(hosts.into_iter().map(host).collect())
     }

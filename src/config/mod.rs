@@ -8,13 +8,17 @@ mod check;
 mod checked;
 pub mod duration;
 mod environment;
+pub mod hosts;
 mod own;
 mod problem;
 mod raw;
 mod regular;
 
 pub use check::{load, load_with, parse};
-pub use checked::{Config, Host, JournalSettings, RegisteredWorker, Registry, WorkerSettings, Zmq};
+pub use checked::{
+    Config, Host, JournalSettings, Launcher, RegisteredWorker, Registry, SlurmSettings, TemplateSettings, WorkerSettings,
+    Zmq,
+};
 pub use environment::Lookup;
 pub use problem::{ConfigError, Problem, Severity};
 pub use regular::{read_regular, read_regular_up_to};

@@ -104,7 +104,7 @@ fn on_host(worker: &NextWorker, run: RunId, config: &Config) -> Result<Vec<Strin
     let need = |setting: &Option<String>, key| {
         setting.clone().ok_or_else(|| LaunchError::HostLacks { host: name.clone(), key })
     };
-    let Host { envvars, python, config_file } = host;
+    let Host { envvars, python, config_file, .. } = host;
     let envvars = need(envvars, "envvars")?;
     let mut argv = vec!["ssh".to_owned(), name.clone(), "source".to_owned(), envvars, ";".to_owned()];
     let file = need(config_file, "config file")?;
