@@ -53,8 +53,7 @@ impl RunView {
             Stage::Ended { launched, at, ending, .. } => (None, *launched, Some(*at), Some(ending)),
         };
         let until = ended.unwrap_or_else(|| look.now.timestamp());
-        let contact =
-            look.run_folder(run).filter(|_| run.is_running()).and_then(|folder| folder.contact());
+        let contact = look.run_folder(run).filter(|_| run.is_running()).and_then(|folder| folder.contact());
         Self {
             number: run.id.0,
             worker: run.worker.name().to_owned(),

@@ -122,8 +122,13 @@ impl Check<'_> {
                 refuse(self, key, text);
             }
         }
-        if raw.launch_command.as_ref().is_some_and(|words| !words.iter().any(|word| word.contains("{command}"))) {
-            let text = "has no {command}, the worker's command line, so that no worker would be started".to_owned();
+        if raw
+            .launch_command
+            .as_ref()
+            .is_some_and(|words| !words.iter().any(|word| word.contains("{command}")))
+        {
+            let text =
+                "has no {command}, the worker's command line, so that no worker would be started".to_owned();
             refuse(self, "launch command", text);
         }
         if !is_sound {
@@ -211,7 +216,10 @@ run: {enabled hosts: {robot.nibi: {envvars: env.sh, shared storage: true}}}
         refused("a: {launch command: []}", "must name a program");
         refused("a: {launch command: [x]}", "has no {command}");
         refused("a: {launch command: [x, '{comand}', '{command}']}", "did you mean `{command}`?");
-        refused("a: {launch command: [x, '{command}'], alive command: [x, '{signal}']}", "{signal} is replaced");
+        refused(
+            "a: {launch command: [x, '{command}'], alive command: [x, '{signal}']}",
+            "{signal} is replaced",
+        );
         refused("localhost: {launcher: slurm}", "is this machine");
     }
 

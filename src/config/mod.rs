@@ -16,8 +16,8 @@ mod regular;
 
 pub use check::{load, load_with, parse};
 pub use checked::{
-    Config, Host, JournalSettings, Launcher, RegisteredWorker, Registry, SlurmSettings, TemplateSettings, WorkerSettings,
-    Zmq,
+    Config, Host, JournalSettings, Launcher, RegisteredWorker, Registry, SlurmSettings, TemplateSettings,
+    WorkerSettings, Zmq,
 };
 pub use environment::Lookup;
 pub use problem::{ConfigError, Problem, Severity};

@@ -125,7 +125,8 @@ fn job(said: &str) -> Answer {
         "REQUEUE_FED",
     ];
     let mut words = said.split_whitespace();
-    let (state, status) = (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse::<i32>().ok()));
+    let (state, status) =
+        (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse::<i32>().ok()));
     if OPEN.contains(&state) || state == "SPECIAL_EXIT" || state == "RESV_DEL_HOLD" {
         return Answer::There(state.to_owned());
     }
@@ -205,7 +206,8 @@ mod tests {
     #[test]
     fn a_host_answers_or_it_does_not() {
         let ssh = on_host(LauncherKind::Ssh, &[SSH_LOST]);
-        let read = |on_host: &OnHost, status, output| answer(on_host, &Ending::Status(status), output, "no route\n");
+        let read =
+            |on_host: &OnHost, status, output| answer(on_host, &Ending::Status(status), output, "no route\n");
         assert_eq!(read(&ssh, 0, "module loaded\nnowcast: gone\n"), Answer::Gone(None));
         assert_eq!(read(&ssh, 0, "\nnowcast: there 7 8\n"), Answer::There("process 7 8".to_owned()));
         for (status, output) in [(0, ""), (255, ""), (127, "sh: not found"), (0, "gone")] {

@@ -98,7 +98,8 @@ impl<'a> Follow<'a> {
             is_silent: false,
         };
         if launcher.is_none() {
-            follow.ended = Some(("its runner and its launching command are dead".to_owned(), Timestamp::now(), None));
+            follow.ended =
+                Some(("its runner and its launching command are dead".to_owned(), Timestamp::now(), None));
         }
         follow
     }
@@ -227,9 +228,11 @@ impl<'a> Follow<'a> {
         let (is_there, said) = match said {
             Answer::Gone(Some(ending)) => return Some(ending),
             Answer::Gone(None) => {
-                let lost = || Ending::OnHost(format!(
-                    "contact with {host} was lost ({why}), and nothing of it is there any more"
-                ));
+                let lost = || {
+                    Ending::OnHost(format!(
+                        "contact with {host} was lost ({why}), and nothing of it is there any more"
+                    ))
+                };
                 return Some(otherwise.unwrap_or_else(lost));
             }
             Answer::There(said) => (true, said),

@@ -1,7 +1,7 @@
 //! Launching workers: what command a worker is, and its life as a process.
 
-pub mod argv;
 pub mod answer;
+pub mod argv;
 pub mod children;
 mod contact;
 mod far_folder;

@@ -93,7 +93,9 @@ pub fn machine() -> String {
 
 /// A word as a shell takes it.
 pub(super) fn quoted(word: &str) -> String {
-    if !word.is_empty() && word.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./=:,+@%".contains(letter)) {
+    if !word.is_empty()
+        && word.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./=:,+@%".contains(letter))
+    {
         return word.to_owned();
     }
     // In single quotes everything is itself but the quote.

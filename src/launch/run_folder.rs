@@ -97,13 +97,8 @@ impl ExitRecord {
     /// For what ended just now.
     #[must_use]
     pub fn now(ending: &Ending) -> Self {
-        let mut record = Self {
-            status: None,
-            signal: None,
-            on_host: None,
-            not_started: None,
-            ended: Timestamp::now(),
-        };
+        let mut record =
+            Self { status: None, signal: None, on_host: None, not_started: None, ended: Timestamp::now() };
         match ending {
             Ending::Status(status) => record.status = Some(*status),
             Ending::Killed(signal) => record.signal = Some(*signal),

@@ -134,9 +134,7 @@ fn go_on(task: &Task, signals: &mut Signals) -> io::Result<Ending> {
     let launcher = task.folder.launcher();
     let watched = launcher.and_then(|launcher| Some((launcher.raw()?, launcher)));
     let launcher = match watched {
-        Some((pid, launcher)) => {
-            children.watch(Process::Worker, pid, || launcher.is_alive())?.then_some(pid)
-        }
+        Some((pid, launcher)) => children.watch(Process::Worker, pid, || launcher.is_alive())?.then_some(pid),
         None => None,
     };
     if launcher.is_none() && on_host.ask.is_none() {
@@ -169,7 +167,8 @@ fn start(task: &Task, copy: &mut Option<OutputCopy>) -> io::Result<(Children<Pro
         environment.push((RUN_MARK.to_owned(), task.mark_on_host().into()));
     }
     let mut children = Children::new()?;
-    let worker = children.start_writing_to(Process::Worker, &task.argv, &environment, log.into(), errors.into())?;
+    let worker =
+        children.start_writing_to(Process::Worker, &task.argv, &environment, log.into(), errors.into())?;
     failpoint::pass("runner: worker started");
     let written = ProcessIdentity::of(worker.as_raw_nonzero().get())
         .and_then(|process| task.folder.write_process(&process));

@@ -38,8 +38,10 @@ pub(super) fn command(launching: &Launching, settings: &SlurmSettings) -> Result
         Some(host) => {
             // The host does not see the run's folder: the output is kept there, and comes back at the end.
             let output = format!(".{name}.out");
-            let script =
-                format!("{} ; status=$? ; cat {output} ; rm -f {output} ; exit $status", line(sbatch(&output)));
+            let script = format!(
+                "{} ; status=$? ; cat {output} ; rm -f {output} ; exit $status",
+                line(sbatch(&output))
+            );
             let argv = words(&["ssh", host, "sh", "-c"]).into_iter().chain([super::on_host::quoted(&script)]);
             (argv.collect(), Box::new(|order| over_ssh(host, [line(order)])))
         }

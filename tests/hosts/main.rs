@@ -1,0 +1,14 @@
+//! Workers on other hosts: the real ssh and sshd, the real Slurm, and templates.
+
+#[cfg(feature = "system-tests")]
+mod contact;
+#[cfg(feature = "system-tests")]
+mod ends;
+#[cfg(feature = "system-tests")]
+mod launches;
+#[cfg(feature = "system-tests")]
+mod scene;
+#[cfg(feature = "system-tests")]
+mod sshd;
+#[path = "../support/mod.rs"]
+mod support;
