@@ -110,8 +110,8 @@ impl Check<'_> {
                 refuse(self, key, format!("must name a program: `{key}: [/path/to/program, --option]`"));
             }
             let is_known =
-                |name: &&str| !PLACEHOLDERS.contains(name) && !(*name == SIGNAL && key == "kill command");
-            for name in words.iter().flat_map(|word| placeholders(word)).filter(is_known) {
+                |name: &str| PLACEHOLDERS.contains(&name) || (name == SIGNAL && key == "kill command");
+            for name in words.iter().flat_map(|word| placeholders(word)).filter(|name| !is_known(name)) {
                 let close = closest(name, PLACEHOLDERS);
                 let known = PLACEHOLDERS.map(|name| format!("{{{name}}}")).join(", ");
                 let close = close.map(|close| format!("{{{close}}}"));

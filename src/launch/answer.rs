@@ -1,5 +1,9 @@
 //! What a host's words mean: how a launching command ended, and what came of a question. Pure: it asks nobody.
 
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use super::children;
 use super::on_host::{LauncherKind, OnHost};
 use crate::core::Ending;
 
@@ -91,8 +95,8 @@ pub fn answer(on_host: &OnHost, ending: &Ending, output: &str, errors: &str) -> 
     };
     if on_host.launcher == LauncherKind::Ssh {
         // Whatever the environment file writes.
-        let said = output.lines().filter_map(|line| line.strip_prefix("nowcast: "));
-        return match said.last().map(|said| said.trim().split_once(' ').unwrap_or((said.trim(), ""))) {
+        let said = output.lines().rev().find_map(|line| line.strip_prefix("nowcast: "));
+        return match said.map(|said| said.split_once(' ').unwrap_or((said, ""))) {
             Some(("gone", _)) => Answer::Gone(None),
             Some(("there", processes)) => Answer::There(format!("process {processes}")),
             _ => nothing(),
@@ -132,8 +136,7 @@ fn job(said: &str) -> Answer {
     }
     Answer::Gone(Some(match (state, status) {
         ("COMPLETED", _) => Ending::Status(0),
-        ("FAILED", Some(status)) if status & 0x7f == 0 => Ending::Status(status >> 8),
-        ("FAILED", Some(status)) => Ending::Killed(status & 0x7f),
+        ("FAILED", Some(status)) => children::ending(ExitStatus::from_raw(status)),
         _ => Ending::OnHost(format!("Slurm says that its job is {state}")),
     }))
 }
@@ -181,12 +184,13 @@ mod tests {
     #[test]
     fn sbatch_says_whether_it_submitted_anything() {
         let slurm = on_host(LauncherKind::Slurm, &[]);
-        let verdict = |output| verdict(&slurm, &Ending::Status(1), output);
+        let verdict = |output: &str| verdict(&slurm, &Ending::Status(1), output);
         let down = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)";
         assert_eq!(verdict(down), Verdict::NeverBegan(down.to_owned()));
         let ask = Verdict::Ask { otherwise: Some(Ending::Status(1)) };
         assert_eq!(verdict("Submitted batch job 3\n"), ask);
-        assert_eq!(verdict(&format!("Submitted batch job 3\n{down}")), ask);
+        let then_down = format!("Submitted batch job 3\n{down}");
+        assert_eq!(verdict(&then_down), ask);
         let late = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation";
         assert_eq!(verdict(late), ask);
     }

@@ -109,12 +109,11 @@ impl Launching<'_> {
     /// The worker's words for a host with files of its own.
     pub(super) fn words_there(&self) -> Result<Vec<String>, LaunchError> {
         let file = self.need(self.host.config_file.as_ref(), "config file")?;
-        let mut words = match self.own_command(&file, "nowcast") {
-            Some(command) => command,
-            None => {
-                let python = self.need(self.host.python.as_ref(), "python")?;
-                vec![python, "-m".to_owned(), python_module(&self.worker.module), file]
-            }
+        let mut words = if let Some(command) = self.own_command(&file, "nowcast") {
+            command
+        } else {
+            let python = self.need(self.host.python.as_ref(), "python")?;
+            vec![python, "-m".to_owned(), python_module(&self.worker.module), file]
         };
         words.extend(self.worker.args.iter().cloned());
         Ok(words)
@@ -182,7 +181,11 @@ logging: {version: 1}
 zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
 message registry: {next workers module: next_workers, workers: {}}
 workers: {run_model: {command: [run, '{config}', '{run}']}, plot: {exec: ['{folder}/plot.sh', '{worker}']}}
-run: {enabled hosts: {robot: {envvars: env.sh, python: py, config file: there.yaml}}}
+run: {enabled hosts: {robot: {envvars: env.sh, python: py, config file: there.yaml}, head: {python: py, config file: there.yaml}}}
+hosts:
+  queue: {launcher: slurm, submit host: localhost, options: [--partition=main, --output=mine]}
+  head: {launcher: slurm}
+  pod: {launch command: [run, '--name={name}', '{{', sh, -c, '{command}'], kill command: [end, '{host}', '{run}', '{signal}'], alive command: [ask, '{worker} {config} {folder} {output}']}
 ";
 
     fn launch(module: &str, host: &str) -> LaunchCommand {
@@ -224,5 +227,77 @@ run: {enabled hosts: {robot: {envvars: env.sh, python: py, config file: there.ya
             words("nowcast.workers.sleep", "localhost"),
             "/env/bin/python -m nowcast.workers.sleep here.yaml -x"
         );
+    }
+
+    #[test]
+    fn ssh_asks_with_the_words_that_the_hosts_shell_expands_once_more() {
+        let on_host = launch("run_model", "robot").on_host.unwrap();
+        let ask = on_host.ask.unwrap();
+        assert_eq!(ask[..6], ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "robot"]);
+        assert_eq!(ask[6..11], ["source", "env.sh", ";", "sh", "-c"]);
+        let rest =
+            ["nowcast-ask", "0", "'source env.sh ; run there.yaml 7 -x'", "run", "there.yaml", "7", "-x"];
+        assert_eq!(ask[12..], rest);
+        assert_eq!(on_host.kill.unwrap()[12..14], ["nowcast-ask", "KILL"]);
+        let terminate = launch("nowcast.workers.weather", "robot").on_host.unwrap().terminate.unwrap();
+        let words = ["-m", "nowcast.workers.weather", "there.yaml", "-x"];
+        assert_eq!(terminate[13], "TERM");
+        assert_eq!(terminate[15..], words);
+    }
+
+    #[test]
+    fn slurm_gets_a_job_with_the_runs_name_and_what_it_wrote_is_found() {
+        let LaunchCommand { argv, on_host } = launch("sleep", "queue");
+        let name = argv.iter().find_map(|word| word.strip_prefix("--job-name=")).unwrap().to_owned();
+        assert!(name.starts_with("nowcast-7-"), "{name}");
+        let expected = [
+            "sbatch",
+            "--output=/journal/runs/2026-03-14/7/output.log",
+            "--open-mode=append",
+            "--partition=main",
+            "--output=mine",
+            "--wait",
+            &format!("--job-name={name}"),
+            "--wrap=nowcast worker sleep here.yaml -x",
+        ];
+        assert_eq!(argv, expected);
+        let on_host = on_host.unwrap();
+        assert_eq!(on_host.terminate.unwrap(), ["scancel".to_owned(), format!("--name={name}")]);
+        assert!(on_host.lost_status.is_empty());
+        assert_eq!(on_host.ask.unwrap()[..2], ["squeue", "--noheader"]);
+    }
+
+    #[test]
+    fn slurm_on_another_host_is_spoken_to_by_ssh() {
+        let LaunchCommand { argv, on_host } = launch("sleep", "head");
+        assert_eq!(argv[..4], ["ssh", "head", "sh", "-c"]);
+        let script = shlex::split(&argv[4]).unwrap().remove(0);
+        let words = shlex::split(&script).unwrap();
+        assert_eq!(words[..2], ["sbatch".to_owned(), format!("--output=.{}.out", name_of(&words))]);
+        assert!(
+            words.contains(&"--wrap=py -m nemo_nowcast.workers.sleep there.yaml -x".to_owned()),
+            "{words:?}"
+        );
+        let ask = on_host.unwrap().ask.unwrap();
+        assert_eq!(ask[..6], ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "head"]);
+        assert_eq!(shlex::split(&ask[6]).unwrap()[0], "squeue");
+    }
+
+    fn name_of(words: &[String]) -> String {
+        words.iter().find_map(|word| word.strip_prefix("--job-name=")).unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_template_is_filled_once() {
+        let LaunchCommand { argv, on_host } = launch("run_model", "pod");
+        let name = argv[1].strip_prefix("--name=").unwrap();
+        assert!(name.starts_with("nowcast-7-"), "{name}");
+        assert_eq!(argv[2..], ["{{", "sh", "-c", "run here.yaml 7 -x"]);
+        let on_host = on_host.unwrap();
+        assert_eq!(on_host.terminate.unwrap(), ["end", "pod", "7", "TERM"]);
+        assert_eq!(on_host.kill.unwrap(), ["end", "pod", "7", "KILL"]);
+        let asked = "run_model here.yaml . /journal/runs/2026-03-14/7/output.log";
+        assert_eq!(on_host.ask.unwrap(), ["ask", asked]);
+        assert_eq!(on_host.lost_status, [255]);
     }
 }

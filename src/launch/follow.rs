@@ -105,7 +105,7 @@ impl<'a> Follow<'a> {
     }
 
     /// Follows it to its end.
-    pub(super) fn to_end(mut self, signals: &mut Signals) -> io::Result<Ending> {
+    pub(super) fn see_to_end(mut self, signals: &mut Signals) -> io::Result<Ending> {
         // Told under the runner before.
         if let Some(ago) = self.task.folder.told_ago().filter(|_| self.task.take_over) {
             self.tell(self.task.grace.saturating_sub(ago));
@@ -277,7 +277,7 @@ impl<'a> Follow<'a> {
         }
         let ask = self.ended.as_ref().map(|_| Call::Ask);
         let wanted = if self.asks_first { ask.or(self.order) } else { self.order.or(ask) };
-        let Some(call) = wanted.filter(|_| self.next <= now) else { return None };
+        let call = wanted.filter(|_| self.next <= now)?;
         match self.begin(call) {
             Ok(calling) => self.calling = Some(calling),
             Err(error) => {

@@ -104,7 +104,7 @@ pub fn run(task: &Task) -> u8 {
     } else {
         match start(task, &mut copy) {
             Ok((children, worker)) => match &task.on_host {
-                Some(on_host) => Follow::new(task, on_host, children, Some(worker)).to_end(&mut signals),
+                Some(on_host) => Follow::new(task, on_host, children, Some(worker)).see_to_end(&mut signals),
                 None => see_to_end(children, worker, &mut signals, task.grace),
             },
             Err(error) => Ok(Ending::NotStarted(error.to_string())),
@@ -140,7 +140,7 @@ fn go_on(task: &Task, signals: &mut Signals) -> io::Result<Ending> {
     if launcher.is_none() && on_host.ask.is_none() {
         return Ok(Ending::Unknown);
     }
-    Follow::new(task, &on_host, children, launcher).to_end(signals)
+    Follow::new(task, &on_host, children, launcher).see_to_end(signals)
 }
 
 /// Starts the worker and writes down which process it is.

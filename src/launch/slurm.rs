@@ -3,7 +3,7 @@
 //! A job is known by its name, which is unique, so that it can be asked for when nobody knows its number any more.
 
 use super::argv::{LaunchError, Launching};
-use super::on_host::{LaunchCommand, LauncherKind, OnHost, line, over_ssh, worker_line};
+use super::on_host::{LaunchCommand, LauncherKind, OnHost, line, over_ssh, quoted, worker_line};
 use crate::config::SlurmSettings;
 use crate::config::hosts::SSH_LOST;
 
@@ -33,8 +33,8 @@ pub(super) fn command(launching: &Launching, settings: &SlurmSettings) -> Result
         let first = words(&["sbatch", &output, "--open-mode=append"]);
         first.into_iter().chain(settings.options.iter().cloned()).chain(ours.clone()).collect::<Vec<_>>()
     };
-    let (argv, there): (Vec<String>, Box<dyn Fn(Vec<String>) -> Vec<String>>) = match &settings.submit_host {
-        None => (sbatch(&launching.place.output()), Box::new(|order| order)),
+    let argv = match &settings.submit_host {
+        None => sbatch(&launching.place.output()),
         Some(host) => {
             // The host does not see the run's folder: the output is kept there, and comes back at the end.
             let output = format!(".{name}.out");
@@ -42,9 +42,12 @@ pub(super) fn command(launching: &Launching, settings: &SlurmSettings) -> Result
                 "{} ; status=$? ; cat {output} ; rm -f {output} ; exit $status",
                 line(sbatch(&output))
             );
-            let argv = words(&["ssh", host, "sh", "-c"]).into_iter().chain([super::on_host::quoted(&script)]);
-            (argv.collect(), Box::new(|order| over_ssh(host, [line(order)])))
+            words(&["ssh", host, "sh", "-c", &quoted(&script)])
         }
+    };
+    let there = |order: Vec<String>| match &settings.submit_host {
+        None => order,
+        Some(host) => over_ssh(host, [line(order)]),
     };
     Ok(LaunchCommand {
         argv,

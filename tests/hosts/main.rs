@@ -9,6 +9,8 @@ mod launches;
 #[cfg(feature = "system-tests")]
 mod scene;
 #[cfg(feature = "system-tests")]
+mod slurm;
+#[cfg(feature = "system-tests")]
 mod sshd;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,5 +1,6 @@
 //! A system whose workers run on another host, and what tests ask of it.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -69,16 +70,15 @@ impl Scene {
             system.workers_port
         );
         fs::write(system.path("env.sh"), environment).expect("written");
-        let hosts: String = ["robot", "locked", "nowhere"]
-            .iter()
-            .map(|host| {
-                format!(
-                    "    {host}: {{envvars: {0}/env.sh, python: {1}, config file: $FAR_FOLDER/nowcast.yaml}}\n",
-                    here.display(),
-                    python.display()
-                )
-            })
-            .collect();
+        let mut hosts = String::new();
+        for host in ["robot", "locked", "nowhere"] {
+            let _ = writeln!(
+                hosts,
+                "    {host}: {{envvars: {0}/env.sh, python: {1}, config file: $FAR_FOLDER/nowcast.yaml}}",
+                here.display(),
+                python.display()
+            );
+        }
         system.more = format!("run:\n  enabled hosts:\n{hosts}{more}\n");
         system.write_config();
         system.start_broker();
@@ -116,7 +116,8 @@ impl Scene {
     pub fn run(&self, run: &str) -> Value {
         let runs: Value = serde_json::from_str(&self.system.operate(&["runs", "--json"])).expect("JSON");
         let runs = runs.as_array().expect("a list").clone();
-        runs.into_iter().find(|found| found["number"].to_string() == run).unwrap_or_default()
+        let number = run.parse::<u64>().ok();
+        runs.into_iter().find(|found| found["number"].as_u64() == number).unwrap_or_default()
     }
 
     /// Waits until a run is in a state; the run.

@@ -64,6 +64,15 @@ impl Sshd {
         sshd
     }
 
+    /// Sets an environment variable for those who log in from now on.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.down();
+        let path = self.path("sshd_config");
+        let text = fs::read_to_string(&path).expect("the configuration");
+        fs::write(path, format!("{text}SetEnv {name}={value}\n")).expect("written");
+        self.up();
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
