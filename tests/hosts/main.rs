@@ -14,3 +14,4 @@ mod slurm;
 mod sshd;
 #[path = "../support/mod.rs"]
 mod support;
+mod templates;
