@@ -5,7 +5,7 @@
 //! says that nothing of the run is there, the worker has reported, or an operator gives it up.
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -253,8 +253,15 @@ impl<'a> Follow<'a> {
         if !self.is_lost {
             self.is_lost = true;
             complain(&format!("run {}: {contact}", self.task.run));
+            self.note(&contact);
         }
         None
+    }
+
+    /// A line for those who read the run's output.
+    fn note(&self, contact: &Contact) {
+        let log = File::options().append(true).open(self.task.folder.output_log());
+        let _ = log.and_then(|mut log| writeln!(log, "nowcast runner: {contact}"));
     }
 
     /// Of a host that does not answer, nothing more is asked once the worker has reported.
@@ -311,8 +318,8 @@ impl<'a> Follow<'a> {
     }
 }
 
-fn text(mut file: File) -> io::Result<String> {
+fn text(file: File) -> io::Result<String> {
     let mut bytes = Vec::new();
-    file.by_ref().take(OUTPUT_END).read_to_end(&mut bytes)?;
+    file.take(OUTPUT_END).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

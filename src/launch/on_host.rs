@@ -92,7 +92,8 @@ pub fn machine() -> String {
 }
 
 /// A word as a shell takes it.
-pub(super) fn quoted(word: &str) -> String {
+#[must_use]
+pub fn quoted(word: &str) -> String {
     if !word.is_empty()
         && word.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./=:,+@%".contains(letter))
     {
@@ -121,7 +122,8 @@ pub(super) fn worker_line(words: &[String], envvars: Option<&str>) -> String {
 
 /// A question or an order over ssh: it never asks for a password and does not wait long for a connection. The
 /// words stand for the host's shell.
-pub(super) fn over_ssh(host: &str, words: impl IntoIterator<Item = String>) -> Vec<String> {
+#[must_use]
+pub fn over_ssh(host: &str, words: impl IntoIterator<Item = String>) -> Vec<String> {
     let ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", host].map(str::to_owned);
     ssh.into_iter().chain(words).collect()
 }

@@ -17,6 +17,8 @@ fn a_killed_client_is_no_death_of_the_worker() {
     assert!(status.contains("CONTACT") && status.contains("contact with robot is lost"), "{status}");
     let why = scene.system.operate(&["why", &run]);
     assert!(why.contains("contact with robot is lost") && why.contains("nowcast kill"), "{why}");
+    let output = scene.system.operate(&["tail", &run]);
+    assert!(output.contains("nowcast runner: contact with robot is lost"), "{output}");
     assert_eq!(scene.heard(), 0);
     scene.go("one", "0 report");
     let found = scene.wait_for_state(&run, "done");

@@ -2,6 +2,9 @@
 
 #[cfg(feature = "system-tests")]
 mod contact;
+mod doctor;
+#[cfg(feature = "system-tests")]
+mod doctor_hosts;
 #[cfg(feature = "system-tests")]
 mod ends;
 #[cfg(feature = "system-tests")]

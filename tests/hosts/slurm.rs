@@ -319,6 +319,33 @@ fn without_its_controller_nothing_is_started_and_all_else_goes_on() {
 }
 
 #[test]
+fn a_controller_that_comes_back_knows_how_the_job_ended() {
+    let mut scene = Scene::here("");
+    let run = scene.launch("it");
+    scene.wait_for_job(&run);
+    scene.cluster.stop("slurmctld");
+    scene.go("3");
+    scene.system.works();
+    scene.cluster.spawn("slurmctld", &["-D"]);
+    assert_eq!(scene.wait_for_end(&run), "ended with status 3");
+    scene.heard("crash");
+}
+
+#[test]
+fn a_job_that_still_waits_for_its_turn_is_ended() {
+    let scene = Scene::here("");
+    let first = scene.launch("first");
+    scene.wait_for_job(&first);
+    let second = scene.launch("second");
+    scene.wait_for("a waiting job", || scene.jobs().contains("PENDING").then_some(()));
+    scene.system.operate(&["kill", &second]);
+    assert_eq!(scene.wait_for_end(&second), "ended on its host: Slurm says that its job is CANCELLED");
+    assert_eq!(scene.run(&first)["state"], "running");
+    scene.go("0");
+    scene.wait_for_end(&first);
+}
+
+#[test]
 fn over_ssh_the_job_is_the_hosts() {
     let mut sshd = Sshd::start(true);
     let hosts = "run: {enabled hosts: {queue: {python: python3, config file: HERE/nowcast.yaml}}}\n\

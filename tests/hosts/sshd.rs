@@ -49,7 +49,7 @@ impl Sshd {
             path("known_hosts")
         );
         let client = format!(
-            "Host nowhere\nHostName nowhere.invalid\nHost locked\nIdentityFile {}\nHost robot\nIdentityFile {}\n\
+            "Host nowhere\nHostName nowhere.invalid\nHost locked\nIdentityFile {}\nHost robot bare\nIdentityFile {}\n\
              Host *\n{common}",
             path("strange_key"),
             path("user_key")

@@ -1,5 +1,6 @@
 //! Launching by commands of the user's own, with a small stand-in for a queue.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -44,7 +45,7 @@ impl Scene {
             .file("queue.sh", QUEUE)
             .file("job.sh", JOB)
             .prepare();
-        system.more.push_str(&format!("hosts: {{queue: {{{launch}{more}}}}}"));
+        let _ = writeln!(system.more, "hosts: {{queue: {{{launch}{more}}}}}");
         system.write_config();
         system.start_broker();
         system.start_manager(&[]);
