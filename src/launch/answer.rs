@@ -53,7 +53,9 @@ const DENIED: &str = ": Permission denied (";
 /// What the end of the launching command says. `output` is the end of what it and the worker wrote.
 #[must_use]
 pub fn verdict(on_host: &OnHost, ending: &Ending, output: &str) -> Verdict {
-    if on_host.ask.is_none() || ending.is_success() {
+    // `sbatch` also ends with status 0 when its job was cancelled before its turn came.
+    let is_sure = ending.is_success() && on_host.launcher != LauncherKind::Slurm;
+    if on_host.ask.is_none() || is_sure {
         return Verdict::Ended(ending.clone());
     }
     let Ending::Status(status) = *ending else {
@@ -191,6 +193,8 @@ mod tests {
         assert_eq!(verdict("Submitted batch job 3\n"), ask);
         let then_down = format!("Submitted batch job 3\n{down}");
         assert_eq!(verdict(&then_down), ask);
+        let good = super::verdict(&slurm, &Ending::Status(0), "Submitted batch job 3");
+        assert_eq!(good, Verdict::Ask { otherwise: Some(Ending::Status(0)) });
         let late = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation";
         assert_eq!(verdict(late), ask);
     }

@@ -100,7 +100,8 @@ impl Cluster {
     fn stop(&mut self, name: &str) {
         let at = self.daemons.iter().position(|(daemon, _)| *daemon == name).expect("a daemon");
         let (_, mut daemon) = self.daemons.remove(at);
-        daemon.kill().expect("it is killed");
+        let process = crate::support::system::pid(daemon.id());
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("it is told");
         daemon.wait().expect("it ends");
     }
 
@@ -324,9 +325,11 @@ fn a_controller_that_comes_back_knows_how_the_job_ended() {
     let run = scene.launch("it");
     scene.wait_for_job(&run);
     scene.cluster.stop("slurmctld");
-    scene.go("3");
     scene.system.works();
+    assert_eq!(scene.run(&run)["state"], "running");
     scene.cluster.spawn("slurmctld", &["-D"]);
+    scene.wait_for("the job's state", || scene.jobs().contains("RUNNING").then_some(()));
+    scene.go("3");
     assert_eq!(scene.wait_for_end(&run), "ended with status 3");
     scene.heard("crash");
 }
