@@ -12,9 +12,10 @@ use zmq::Socket;
 
 use crate::core::record::What;
 use crate::core::run::Stage;
-use crate::core::{Effect, Event, NextWorker, Record, RequestId, Run, RunId, State};
+use crate::core::{Change, Effect, Event, NextWorker, Record, RequestId, Run, RunId, State};
 use crate::failpoint;
-use crate::launch::{self, Runs, Started};
+use crate::launch::on_host::machine;
+use crate::launch::{self, Place, Runs, Started};
 use crate::logging::{self, Logger};
 use crate::message::{CONFIG, Message, WORKER};
 use crate::net::{Control, Envelope, socket};
@@ -103,6 +104,14 @@ impl Performer {
             if let What::RunEnded { run } = record.what {
                 self.runs.forget(run);
             }
+            for change in &record.changes {
+                if let Change::Run(run) = change
+                    && run.is_running()
+                    && run.report.is_some()
+                {
+                    self.runs.reported(run.id);
+                }
+            }
         }
         Ok(())
     }
@@ -174,8 +183,12 @@ impl Performer {
             events.extend(self.launch(&handover, state));
             let run = handover.run;
             // Nobody has told it under this manager.
-            if handover.is_taken_up && state.runs.get(&run).is_some_and(|run| run.told_to_end.is_some()) {
+            let known = state.runs.get(&run).filter(|_| handover.is_taken_up);
+            if known.is_some_and(|run| run.told_to_end.is_some()) {
                 self.runs.end_once(run);
+            }
+            if known.is_some_and(|run| run.report.is_some()) {
+                self.runs.reported(run);
             }
         }
         events
@@ -242,17 +255,18 @@ impl Performer {
         }
         failpoint::pass("manager: launching");
         // One that was started before goes on, whatever the configuration says now.
-        let argv =
-            launch::argv(worker, *run, &state.config, &self.program).map_err(|error| error.to_string());
-        if let Ok(argv) = &argv {
-            self.log.debug(format_args!("cmd = {}", python::repr_list(argv)));
+        let place = Place { folder: &self.runs.root().join(folder), machine: &machine() };
+        let command = launch::command(worker, *run, &state.config, &self.program, place);
+        if let Ok(command) = &command {
+            self.log.debug(format_args!("cmd = {}", python::repr_list(&command.argv)));
         }
         let config = &state.config.file;
         let config = std::path::absolute(config).unwrap_or_else(|_| config.clone());
         let mut environment: Vec<(String, OsString)> =
             vec![(WORKER.to_owned(), worker.name().into()), (CONFIG.to_owned(), config.into())];
         environment.extend(worker.options.env.iter().map(|(name, value)| (name.clone(), value.into())));
-        let started = self.runs.start(*run, folder, argv, &environment);
+        let command = command.map_err(|error| error.to_string());
+        let started = self.runs.start(*run, folder, command, &environment);
         failpoint::pass("manager: launched");
         match started {
             Started::Running => None,

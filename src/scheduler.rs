@@ -22,7 +22,8 @@ pub use self::presence::runs;
 use crate::config::{Config, ReadAgain, ScheduledWorker};
 use crate::core::next_worker::LOCALHOST;
 use crate::core::{Command, NextWorker, Number, Signal};
-use crate::launch::{self, Children};
+use crate::launch::on_host::machine;
+use crate::launch::{self, Children, Place};
 use crate::logging::Logger;
 use crate::net::call::{Call, CallError, call_within};
 use crate::net::{Signals, socket};
@@ -191,11 +192,13 @@ impl Scheduler {
     /// time.
     fn launch(&mut self, worker: &NextWorker) {
         self.log.info(format_args!("launching {worker}"));
-        let started = launch::argv(worker, Number(0), &self.config, &self.program)
+        // It is no run of a manager's, so its number is nobody's.
+        let place = Place { folder: &self.config.journal.folder, machine: &machine() };
+        let started = launch::command(worker, Number(0), &self.config, &self.program, place)
             .map_err(|error| error.to_string())
-            .and_then(|argv| {
-                self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
-                self.workers.start((), &argv, &[]).map_err(|error| error.to_string())
+            .and_then(|command| {
+                self.log.debug(format_args!("cmd = {}", python::repr_list(&command.argv)));
+                self.workers.start((), &command.argv, &[]).map_err(|error| error.to_string())
             });
         if let Err(error) = started {
             self.log.critical(format_args!("{} was not launched: {error}", worker.name()));

@@ -5,6 +5,7 @@ mod broker;
 mod checklist;
 mod config;
 mod daemon;
+mod doctor;
 mod dry_run;
 mod environment;
 mod exec;
@@ -115,6 +116,8 @@ enum Command {
     Generate(generate::Args),
     /// Look at the configuration
     Config(config::Args),
+    /// Whether everything that the system needs is there, here and on the hosts, and what to do where it is not
+    Doctor(doctor::Args),
 }
 
 /// The configuration file of a command.
@@ -165,6 +168,7 @@ fn command(command: Command) -> ExitCode {
         Command::Rules(args) => rules::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::USAGE;
 use super::print;
-use crate::launch::RunFolder;
 use crate::launch::runner::{self, Task};
+use crate::launch::{OnHost, RunFolder};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -26,14 +26,24 @@ pub(super) struct Args {
     /// How long a worker may take to end after SIGTERM before it is killed
     #[arg(long, value_name = "SECONDS", default_value_t = runner::GRACE.as_secs())]
     grace: u64,
-    /// The worker's command line
-    #[arg(last = true, required = true)]
+    /// How a worker on another host is asked for and ended there, as JSON
+    #[arg(long, value_name = "JSON", value_parser = on_host)]
+    host: Option<OnHost>,
+    /// Go on with a run on another host whose runner is dead
+    #[arg(long, conflicts_with_all = ["host", "argv"])]
+    take_over: bool,
+    /// The command line that is started here
+    #[arg(last = true, required_unless_present = "take_over")]
     argv: Vec<OsString>,
 }
 
 const EXIT_CODES: &str = "Exit status: 0 when the end of the run is on record in PATH/exit, 73 when the folder cannot \
                           be written and nothing was started, 74 when the end of the run was lost, 75 when another \
                           runner has the run.";
+
+fn on_host(text: &str) -> Result<OnHost, serde_json::Error> {
+    serde_json::from_str(text)
+}
 
 pub(super) fn run(args: &Args) -> ExitCode {
     let folder = match path::absolute(&args.folder) {
@@ -48,6 +58,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
         folder: args.mark.iter().fold(folder, RunFolder::marked),
         run: args.run.clone(),
         argv: args.argv.clone(),
+        on_host: args.host.clone(),
+        take_over: args.take_over,
         grace: Duration::from_secs(args.grace),
     }))
 }

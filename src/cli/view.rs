@@ -24,11 +24,13 @@ pub(super) struct RunView {
     pub module: String,
     pub args: Vec<String>,
     pub host: String,
-    /// `waiting`, `running`, `ending` (it was told to), `ended` (its report is awaited), `done`, `failed` or `dropped`.
+    /// `waiting`, `running`, `contact lost` (with its host), `ending` (it was told to), `ended` (its report is awaited), `done`, `failed` or `dropped`.
     pub state: &'static str,
     /// How it ended, in words.
     pub ending: Option<String>,
     pub told_to_end: Option<String>,
+    /// What is known since contact with its host was lost.
+    pub contact: Option<String>,
     pub attempt: u32,
     pub retry_of: Option<u64>,
     /// The event that wanted it.
@@ -51,13 +53,18 @@ impl RunView {
             Stage::Ended { launched, at, ending, .. } => (None, *launched, Some(*at), Some(ending)),
         };
         let until = ended.unwrap_or_else(|| look.now.timestamp());
+        let contact = look.run_folder(run).filter(|_| run.is_running()).and_then(|folder| folder.contact());
         Self {
             number: run.id.0,
             worker: run.worker.name().to_owned(),
             module: run.worker.module.clone(),
             args: run.worker.args.clone(),
             host: run.worker.host.clone(),
-            state: state(run),
+            state: match state(run) {
+                "running" if contact.is_some() => "contact lost",
+                state => state,
+            },
+            contact: contact.map(|contact| contact.to_string()),
             ending: ending.map(Ending::to_string),
             told_to_end: run.told_to_end.as_ref().map(|told| match told {
                 ToldToEnd::TimeLimit => "it ran longer than its timeout".to_owned(),
@@ -94,7 +101,7 @@ impl RunView {
                 Some(due) if due > now.timestamp() => format!("waits until {}", times::second(due, now)),
                 _ => "waits".to_owned(),
             },
-            ("running" | "ending", _) => {
+            ("running" | "contact lost" | "ending", _) => {
                 format!("is running{}", lasted.unwrap_or_default().replace(" after", " for"))
             }
             (_, Some(ending)) => format!("{ending}{}", lasted.unwrap_or_default()),
@@ -102,6 +109,9 @@ impl RunView {
         };
         if let Some(why) = &self.told_to_end {
             let _ = write!(text, " ({why})");
+        }
+        if let Some(contact) = &self.contact {
+            let _ = write!(text, "; {contact}");
         }
         if let Some(report) = &self.report_type {
             let _ = write!(text, ", reported ({report})");

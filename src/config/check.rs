@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
-use super::checked::{Config, Host, RegisteredWorker, Registry, Zmq};
+use super::checked::{Config, Host, Launcher, RegisteredWorker, Registry, Zmq};
 use super::environment::{self, Lookup};
 use super::problem::{ConfigError, Problem, Severity};
 use super::raw::{RawRegistry, RawRun, RawZmq};
@@ -110,7 +110,7 @@ impl Check<'_> {
         }
         let notifications = self.notifications(value, registry.as_ref());
         let expect = self.expect(value, registry.as_ref());
-        let hosts = self.hosts(value);
+        let hosts = self.hosts(value).and_then(|hosts| self.launchers(value, hosts));
         let logging = self
             .section(value, "logging")
             .map(|section| environment::replace_in_logging(section, self.lookup));
@@ -255,7 +255,8 @@ impl Check<'_> {
         let hosts = raw.unwrap_or_default().enabled_hosts.unwrap_or_default();
         let host = |(name, raw): (String, Option<super::raw::RawHost>)| {
             let raw = raw.unwrap_or_default();
-            (name, Host { envvars: raw.envvars, python: raw.python, config_file: raw.config_file })
+            let launcher = Launcher::Ssh;
+            (name, Host { envvars: raw.envvars, python: raw.python, config_file: raw.config_file, launcher })
         };
         Some(hosts.into_iter().map(host).collect())
     }

@@ -42,7 +42,7 @@ pub struct Config {
     pub notifications: Notifications,
     /// `expect`
     pub expect: Vec<Expectation>,
-    /// `run: enabled hosts`
+    /// `run: enabled hosts` and `hosts`
     pub hosts: IndexMap<String, Host>,
     /// `logging`, a Python logging dictionary.
     pub logging: Value,
@@ -128,7 +128,8 @@ pub struct JournalSettings {
     pub keep: Option<SignedDuration>,
 }
 
-/// `run: enabled hosts: HOST`. All three are needed to launch a worker there, but only then.
+/// `run: enabled hosts: HOST` and `hosts: HOST`. ssh needs all of the first three to launch a worker there, but
+/// only then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Host {
     /// A file of the host's that its shell sources first.
@@ -137,4 +138,41 @@ pub struct Host {
     pub python: Option<String>,
     /// The configuration file's path on the host.
     pub config_file: Option<String>,
+    /// How workers are launched there.
+    pub launcher: Launcher,
+}
+
+/// `hosts: HOST`: how workers are launched there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Launcher {
+    /// By ssh, with the peer's command line.
+    #[default]
+    Ssh,
+    /// As a job of Slurm's.
+    Slurm(SlurmSettings),
+    /// By commands of the user's own.
+    Template(TemplateSettings),
+}
+
+/// `launcher: slurm`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SlurmSettings {
+    /// `submit host`: where `sbatch` is called, by ssh; `None` for this machine.
+    pub submit_host: Option<String>,
+    /// `options`: more words for `sbatch`.
+    pub options: Vec<String>,
+}
+
+/// Commands of the user's own, with placeholders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TemplateSettings {
+    /// `launch command`: runs the worker, and ends when it does.
+    pub launch: Vec<String>,
+    /// `kill command`: ends what was launched.
+    pub kill: Option<Vec<String>>,
+    /// `alive command`: with status 0 it says something if what was launched is there, and nothing if not. With
+    /// another status it says nothing of that.
+    pub alive: Option<Vec<String>>,
+    /// `lost status`: with these, the launch command does not say how the worker ended.
+    pub lost_status: Vec<i32>,
 }

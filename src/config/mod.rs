@@ -9,6 +9,7 @@ mod checked;
 pub mod duration;
 mod environment;
 mod expect;
+pub mod hosts;
 mod log_ports;
 mod names;
 pub mod notify;
@@ -20,7 +21,10 @@ mod schedule;
 mod times;
 
 pub use check::{load, load_with, parse};
-pub use checked::{Config, Host, JournalSettings, RegisteredWorker, Registry, WorkerSettings, Zmq};
+pub use checked::{
+    Config, Host, JournalSettings, Launcher, RegisteredWorker, Registry, SlurmSettings, TemplateSettings,
+    WorkerSettings, Zmq,
+};
 pub use environment::Lookup;
 pub use expect::Expectation;
 pub use log_ports::{LogPort, LogPorts};

@@ -93,6 +93,9 @@ impl Decision<'_> {
         let name = run.worker.name().to_owned();
         if let Ending::NotStarted(reason) = &ending {
             self.alarm(Alarm::NotLaunched, &name, format!("could not launch {}: {reason}", run.worker));
+        } else if matches!(ending, Ending::OnHost(_)) && run.report.is_some() {
+            // Its report says whether that is trouble.
+            self.log(Level::WARNING, format!("{name} (run {id}) {ending}"));
         } else if !ending.is_success() {
             self.state.trouble = true;
             self.log(Level::ERROR, format!("{name} (run {id}) {ending}"));

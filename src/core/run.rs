@@ -113,14 +113,16 @@ impl Run {
         }
     }
 
-    /// Whether it ended with status 0 and reported no failure; `None` while that is open and for a dropped
-    /// one.
+    /// Whether it ended with status 0, or on a host that gives no status after it had reported, and reported no
+    /// failure; `None` while that is open and for a dropped one.
     #[must_use]
     pub fn ended_well(&self) -> Option<bool> {
         match &self.stage {
-            Stage::Ended { ending, .. } if *ending != Ending::Dropped => Some(
-                ending.is_success() && !self.report.as_ref().is_some_and(|report| is_failure(&report.r#type)),
-            ),
+            Stage::Ended { ending, .. } if *ending != Ending::Dropped => {
+                let has_failed = self.report.as_ref().map(|report| is_failure(&report.r#type));
+                let is_known_by_report = matches!(ending, Ending::OnHost(_)) && has_failed == Some(false);
+                Some(is_known_by_report || ending.is_success() && has_failed != Some(true))
+            }
             _ => None,
         }
     }
@@ -157,6 +159,8 @@ pub enum Ending {
     Killed(i32),
     /// It ended, and nobody can say how.
     Unknown,
+    /// It ended on another host, which gives no status but says that.
+    OnHost(String),
     /// It could not be started, for that reason.
     NotStarted(String),
     /// An operator dropped it before it was launched.
@@ -183,6 +187,7 @@ impl fmt::Display for Ending {
             Ending::Status(status) => write!(out, "ended with status {status}"),
             Ending::Killed(signal) => write!(out, "was killed by signal {signal}"),
             Ending::Unknown => write!(out, "ended, and the operating system does not say how"),
+            Ending::OnHost(said) => write!(out, "ended on its host: {said}"),
             Ending::NotStarted(reason) => write!(out, "could not be started: {reason}"),
             Ending::Dropped => write!(out, "was dropped before it was launched"),
         }

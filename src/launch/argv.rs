@@ -1,8 +1,10 @@
-//! The command line that starts a worker. Pure: it starts nothing.
+//! Which command line is a worker, and which commands launch it. Pure: it starts nothing.
 
 use std::path::Path;
 
-use crate::config::{Config, Host};
+use super::on_host::{LaunchCommand, Place};
+use super::{slurm, ssh, template};
+use crate::config::{Config, Host, Launcher};
 use crate::core::RunId;
 use crate::core::next_worker::{LOCALHOST, NextWorker};
 use crate::worker;
@@ -11,7 +13,7 @@ use crate::worker;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LaunchError {
     /// The host is not in the configuration.
-    #[error("the host {host} is not in `run: enabled hosts:`; it has: {known}")]
+    #[error("the host {host} is not in `run: enabled hosts:` or `hosts:`; there are: {known}")]
     UnknownHost {
         /// The host that the rule named.
         host: String,
@@ -39,82 +41,121 @@ pub enum LaunchError {
     },
 }
 
-/// The command line for a worker: the first of its own command in the configuration, a built-in
-/// worker (`program` is our own binary), and a Python module as the peer starts it. On another host,
-/// which it reaches by ssh as the peer does, a built-in worker is the peer's.
+/// The commands for a run of a worker. Its own command line is the first of its command in the configuration, a built-in
+/// worker (`program` is our own binary), and a Python module as the peer starts it. On another host, which it
+/// reaches by ssh as the peer does unless the configuration says otherwise, a built-in worker is the peer's.
 ///
 /// # Errors
 /// When the configuration lacks something that this launch needs.
-pub fn argv(
+pub fn command(
     worker: &NextWorker,
     run: RunId,
     config: &Config,
     program: &Path,
-) -> Result<Vec<String>, LaunchError> {
-    let file = config.file.to_string_lossy().into_owned();
-    let mut argv = if worker.host != LOCALHOST {
-        on_host(worker, run, config)?
-    } else if let Some(command) = own_command(worker, run, config, &file, &program.to_string_lossy()) {
-        command
-    } else if let Some(name) = worker::built_in(&worker.module) {
-        vec![program.to_string_lossy().into_owned(), "worker".to_owned(), name.to_owned(), file]
-    } else {
-        let python = config.python.clone().ok_or_else(|| LaunchError::NoPython {
-            module: worker.module.clone(),
-            name: worker.name().to_owned(),
-        })?;
-        vec![python, "-m".to_owned(), worker.module.clone(), file]
-    };
-    argv.extend(worker.args.iter().cloned());
-    Ok(argv)
-}
-
-/// What the configuration gives the worker as its command: `command` as it is, `exec` behind `nowcast exec`.
-fn own_command(
-    worker: &NextWorker,
-    run: RunId,
-    config: &Config,
-    file: &str,
-    nowcast: &str,
-) -> Option<Vec<String>> {
-    let name = worker.name();
-    let settings = config.workers.get(name)?;
-    let run = run.0.to_string();
-    let folder = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.map_or(".".to_owned(), |folder| folder.to_string_lossy().into_owned());
-    let fill = |word: &String| {
-        let word = word.replace("{config}", file).replace("{folder}", &folder);
-        word.replace("{worker}", name).replace("{run}", &run)
-    };
-    if let Some(command) = &settings.command {
-        return Some(command.iter().map(fill).collect());
-    }
-    let command = settings.exec.as_ref()?;
-    let reporter = [nowcast, "exec", name, file, "--"].map(str::to_owned);
-    Some(reporter.into_iter().chain(command.iter().map(fill)).collect())
-}
-
-/// The peer's command line, word for word: the host's shell joins them, so `;` ends the `source`.
-fn on_host(worker: &NextWorker, run: RunId, config: &Config) -> Result<Vec<String>, LaunchError> {
-    let name = &worker.host;
-    let host = config.hosts.get(name).ok_or_else(|| LaunchError::UnknownHost {
-        host: name.clone(),
+    place: Place,
+) -> Result<LaunchCommand, LaunchError> {
+    let here = Host::default();
+    let host = if worker.host == LOCALHOST { Some(&here) } else { config.hosts.get(&worker.host) };
+    let host = host.ok_or_else(|| LaunchError::UnknownHost {
+        host: worker.host.clone(),
         known: if config.hosts.is_empty() { "none".to_owned() } else { keys(config) },
     })?;
-    let need = |setting: &Option<String>, key| {
-        setting.clone().ok_or_else(|| LaunchError::HostLacks { host: name.clone(), key })
-    };
-    let Host { envvars, python, config_file } = host;
-    let envvars = need(envvars, "envvars")?;
-    let mut argv = vec!["ssh".to_owned(), name.clone(), "source".to_owned(), envvars, ";".to_owned()];
-    let file = need(config_file, "config file")?;
-    match own_command(worker, run, config, &file, "nowcast") {
-        Some(command) => argv.extend(command),
-        None => {
-            argv.extend([need(python, "python")?, "-m".to_owned(), python_module(&worker.module), file]);
-        }
+    let launching = Launching { worker, run, config, program, place, host };
+    if worker.host == LOCALHOST {
+        return launching.words_here().map(LaunchCommand::from);
     }
-    Ok(argv)
+    match &host.launcher {
+        Launcher::Ssh => ssh::command(&launching),
+        Launcher::Slurm(settings) => slurm::command(&launching, settings),
+        Launcher::Template(settings) => template::command(&launching, settings),
+    }
+}
+
+/// A launch, and what its commands are made from.
+pub(super) struct Launching<'a> {
+    pub(super) worker: &'a NextWorker,
+    pub(super) run: RunId,
+    config: &'a Config,
+    program: &'a Path,
+    pub(super) place: Place<'a>,
+    pub(super) host: &'a Host,
+}
+
+impl Launching<'_> {
+    /// The worker's words for a machine that has this one's files, or for this machine itself.
+    pub(super) fn words_here(&self) -> Result<Vec<String>, LaunchError> {
+        let (worker, file) = (self.worker, self.file_here());
+        let program = self.program.to_string_lossy();
+        let mut words = if let Some(command) = self.own_command(&file, &program) {
+            command
+        } else if let Some(name) = worker::built_in(&worker.module).filter(|_| self.host.python.is_none()) {
+            vec![program.into_owned(), "worker".to_owned(), name.to_owned(), file]
+        } else {
+            let python = self.host.python.as_ref().or(self.config.python.as_ref());
+            let python = python.cloned().ok_or_else(|| LaunchError::NoPython {
+                module: worker.module.clone(),
+                name: worker.name().to_owned(),
+            })?;
+            let module = match &self.host.python {
+                Some(_) => python_module(&worker.module),
+                None => worker.module.clone(),
+            };
+            vec![python, "-m".to_owned(), module, file]
+        };
+        words.extend(worker.args.iter().cloned());
+        Ok(words)
+    }
+
+    /// The worker's words for a host with files of its own.
+    pub(super) fn words_there(&self) -> Result<Vec<String>, LaunchError> {
+        let file = self.need(self.host.config_file.as_ref(), "config file")?;
+        let mut words = if let Some(command) = self.own_command(&file, "nowcast") {
+            command
+        } else {
+            let python = self.need(self.host.python.as_ref(), "python")?;
+            vec![python, "-m".to_owned(), python_module(&self.worker.module), file]
+        };
+        words.extend(self.worker.args.iter().cloned());
+        Ok(words)
+    }
+
+    /// The configuration file for a machine that has this one's files.
+    pub(super) fn file_here(&self) -> String {
+        let file = self.host.config_file.clone();
+        file.unwrap_or_else(|| self.config.file.to_string_lossy().into_owned())
+    }
+
+    pub(super) fn job_name(&self) -> String {
+        self.place.job_name(self.run)
+    }
+
+    /// What the host must have for this launch.
+    pub(super) fn need(&self, setting: Option<&String>, key: &'static str) -> Result<String, LaunchError> {
+        setting.cloned().ok_or_else(|| LaunchError::HostLacks { host: self.worker.host.clone(), key })
+    }
+
+    /// What the configuration gives the worker as its command: `command` as it is, `exec` behind `nowcast exec`.
+    fn own_command(&self, file: &str, nowcast: &str) -> Option<Vec<String>> {
+        let name = self.worker.name();
+        let settings = self.config.workers.get(name)?;
+        let (run, folder) = (self.run.0.to_string(), folder_of(file));
+        let fill = |word: &String| {
+            let word = word.replace("{config}", file).replace("{folder}", &folder);
+            word.replace("{worker}", name).replace("{run}", &run)
+        };
+        if let Some(command) = &settings.command {
+            return Some(command.iter().map(fill).collect());
+        }
+        let command = settings.exec.as_ref()?;
+        let reporter = [nowcast, "exec", name, file, "--"].map(str::to_owned);
+        Some(reporter.into_iter().chain(command.iter().map(fill)).collect())
+    }
+}
+
+/// The folder of a configuration file.
+pub(super) fn folder_of(file: &str) -> String {
+    let folder = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or(".".to_owned(), |folder| folder.to_string_lossy().into_owned())
 }
 
 fn keys(config: &Config) -> String {
@@ -140,14 +181,23 @@ logging: {version: 1}
 zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
 message registry: {next workers module: next_workers, workers: {}}
 workers: {run_model: {command: [run, '{config}', '{run}']}, plot: {exec: ['{folder}/plot.sh', '{worker}']}}
-run: {enabled hosts: {robot: {envvars: env.sh, python: py, config file: there.yaml}}}
+run: {enabled hosts: {robot: {envvars: env.sh, python: py, config file: there.yaml}, head: {python: py, config file: there.yaml}}}
+hosts:
+  queue: {launcher: slurm, submit host: localhost, options: [--partition=main, --output=mine]}
+  head: {launcher: slurm}
+  pod: {launch command: [run, '--name={name}', '{{', sh, -c, '{command}'], kill command: [end, '{host}', '{run}', '{signal}'], alive command: [ask, '{worker} {config} {folder} {output}']}
 ";
 
-    fn words(module: &str, host: &str) -> String {
+    fn launch(module: &str, host: &str) -> LaunchCommand {
         let (config, _) = crate::config::parse(Path::new("here.yaml"), CONFIG.as_bytes(), &|_| None).unwrap();
         let args = vec!["-x".to_owned()];
         let worker = NextWorker { host: host.to_owned(), ..NextWorker::new(module, args) };
-        argv(&worker, crate::core::Number(7), &config, Path::new("nowcast")).unwrap().join(" ")
+        let place = Place { folder: Path::new("/journal/runs/2026-03-14/7"), machine: "salish" };
+        command(&worker, crate::core::Number(7), &config, Path::new("nowcast"), place).unwrap()
+    }
+
+    fn words(module: &str, host: &str) -> String {
+        launch(module, host).argv.join(" ")
     }
 
     #[test]
@@ -177,5 +227,77 @@ run: {enabled hosts: {robot: {envvars: env.sh, python: py, config file: there.ya
             words("nowcast.workers.sleep", "localhost"),
             "/env/bin/python -m nowcast.workers.sleep here.yaml -x"
         );
+    }
+
+    #[test]
+    fn ssh_asks_with_the_words_that_the_hosts_shell_expands_once_more() {
+        let on_host = launch("run_model", "robot").on_host.unwrap();
+        let ask = on_host.ask.unwrap();
+        assert_eq!(ask[..6], ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "robot"]);
+        assert_eq!(ask[6..11], ["source", "env.sh", ";", "sh", "-c"]);
+        let rest =
+            ["nowcast-ask", "0", "'source env.sh ; run there.yaml 7 -x'", "run", "there.yaml", "7", "-x"];
+        assert_eq!(ask[12..], rest);
+        assert_eq!(on_host.kill.unwrap()[12..14], ["nowcast-ask", "KILL"]);
+        let terminate = launch("nowcast.workers.weather", "robot").on_host.unwrap().terminate.unwrap();
+        let words = ["-m", "nowcast.workers.weather", "there.yaml", "-x"];
+        assert_eq!(terminate[13], "TERM");
+        assert_eq!(terminate[15..], words);
+    }
+
+    #[test]
+    fn slurm_gets_a_job_with_the_runs_name_and_what_it_wrote_is_found() {
+        let LaunchCommand { argv, on_host } = launch("sleep", "queue");
+        let name = argv.iter().find_map(|word| word.strip_prefix("--job-name=")).unwrap().to_owned();
+        assert!(name.starts_with("nowcast-7-"), "{name}");
+        let expected = [
+            "sbatch",
+            "--output=/journal/runs/2026-03-14/7/output.log",
+            "--open-mode=append",
+            "--partition=main",
+            "--output=mine",
+            "--wait",
+            &format!("--job-name={name}"),
+            "--wrap=nowcast worker sleep here.yaml -x",
+        ];
+        assert_eq!(argv, expected);
+        let on_host = on_host.unwrap();
+        assert_eq!(on_host.terminate.unwrap(), ["scancel".to_owned(), format!("--name={name}")]);
+        assert!(on_host.lost_status.is_empty());
+        assert_eq!(on_host.ask.unwrap()[..2], ["squeue", "--noheader"]);
+    }
+
+    #[test]
+    fn slurm_on_another_host_is_spoken_to_by_ssh() {
+        let LaunchCommand { argv, on_host } = launch("sleep", "head");
+        assert_eq!(argv[..4], ["ssh", "head", "sh", "-c"]);
+        let script = shlex::split(&argv[4]).unwrap().remove(0);
+        let words = shlex::split(&script).unwrap();
+        assert_eq!(words[..2], ["sbatch".to_owned(), format!("--output=.{}.out", name_of(&words))]);
+        assert!(
+            words.contains(&"--wrap=py -m nemo_nowcast.workers.sleep there.yaml -x".to_owned()),
+            "{words:?}"
+        );
+        let ask = on_host.unwrap().ask.unwrap();
+        assert_eq!(ask[..6], ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "head"]);
+        assert_eq!(shlex::split(&ask[6]).unwrap()[0], "squeue");
+    }
+
+    fn name_of(words: &[String]) -> String {
+        words.iter().find_map(|word| word.strip_prefix("--job-name=")).unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_template_is_filled_once() {
+        let LaunchCommand { argv, on_host } = launch("run_model", "pod");
+        let name = argv[1].strip_prefix("--name=").unwrap();
+        assert!(name.starts_with("nowcast-7-"), "{name}");
+        assert_eq!(argv[2..], ["{{", "sh", "-c", "run here.yaml 7 -x"]);
+        let on_host = on_host.unwrap();
+        assert_eq!(on_host.terminate.unwrap(), ["end", "pod", "7", "TERM"]);
+        assert_eq!(on_host.kill.unwrap(), ["end", "pod", "7", "KILL"]);
+        let asked = "run_model here.yaml . /journal/runs/2026-03-14/7/output.log";
+        assert_eq!(on_host.ask.unwrap(), ["ask", asked]);
+        assert_eq!(on_host.lost_status, [255]);
     }
 }

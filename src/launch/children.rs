@@ -191,7 +191,7 @@ fn pid(child: &Child) -> io::Result<Pid> {
         .ok_or_else(|| io::Error::other("the operating system gave a process no valid number"))
 }
 
-fn ending(status: ExitStatus) -> Ending {
+pub(super) fn ending(status: ExitStatus) -> Ending {
     match (status.code(), status.signal()) {
         (Some(code), _) => Ending::Status(code),
         (None, signal) => Ending::Killed(signal.unwrap_or_default()),

@@ -1,17 +1,27 @@
 //! Launching workers: what command a worker is, and its life as a process.
 
+pub mod answer;
 pub mod argv;
 pub mod children;
+mod contact;
+mod far_folder;
+mod follow;
 mod marks;
 pub mod old_runs;
+pub mod on_host;
 mod open_run;
 pub mod output;
 pub mod process;
 pub mod run_folder;
 pub mod runner;
 pub mod runs;
+mod slurm;
+mod ssh;
+mod template;
 
-pub use argv::{LaunchError, argv};
+pub use argv::{LaunchError, command};
 pub use children::{Children, Environment};
+pub use contact::Contact;
+pub use on_host::{LaunchCommand, OnHost, Place};
 pub use run_folder::{RunFolder, RunFolderState};
 pub use runs::{Runs, Started};

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, kill_process_group};
 
 use super::children::{Children, Environment};
+use super::on_host::LaunchCommand;
 use super::process::ProcessIdentity;
 use super::run_folder::RunFolder;
 use super::runner;
@@ -15,8 +16,8 @@ use super::runner;
 #[derive(Debug)]
 pub(super) struct OpenRun {
     pub(super) folder: RunFolder,
-    /// The worker's command line, or why there is none.
-    pub(super) argv: Result<Vec<String>, String>,
+    /// The commands for it, or why there are none.
+    pub(super) command: Result<LaunchCommand, String>,
     pub(super) environment: Environment,
     /// How often a runner was started.
     pub(super) starts: u32,
@@ -44,13 +45,13 @@ pub(super) enum Watching {
 impl OpenRun {
     pub(super) fn new(
         folder: RunFolder,
-        argv: Result<Vec<String>, String>,
+        command: Result<LaunchCommand, String>,
         environment: Environment,
     ) -> Self {
         let watching = Watching::Nobody;
         Self {
             folder,
-            argv,
+            command,
             environment,
             starts: 0,
             claimed: false,

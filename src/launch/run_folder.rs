@@ -17,10 +17,13 @@ use super::process::{ProcessIdentity, find_worker};
 use crate::core::Ending;
 use crate::failpoint;
 
-const CLAIM: &str = "claim";
-const PROCESS: &str = "process";
+pub(super) const CLAIM: &str = "claim";
+pub(super) const PROCESS: &str = "process";
 const EXIT: &str = "exit";
 const TOLD: &str = "told";
+
+/// The file that the worker's output and errors go to.
+pub(super) const OUTPUT: &str = "output.log";
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
@@ -46,6 +49,9 @@ pub enum RunFolderState {
         /// Its worker.
         worker: ProcessIdentity,
     },
+    /// Its runner is dead, and its worker was launched on another host, which is to be asked: another runner has to
+    /// take it over.
+    LeftOnHost,
     /// It ended. [`Ending::Unknown`] also stands for a run whose runner was killed after the claim and
     /// before the start: whether there ever was a worker cannot be told, so it is not started again.
     Ended(Ending),
@@ -68,7 +74,7 @@ impl Reading {
     }
 }
 
-/// The file `exit`. Without any of the three endings, it is not known how the worker ended.
+/// The file `exit`. Without any of the endings, it is not known how the worker ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitRecord {
     /// The worker's exit status.
@@ -77,6 +83,9 @@ pub struct ExitRecord {
     /// The signal that killed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
+    /// What its host says, which gives no status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_host: Option<String>,
     /// Why it was never started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_started: Option<String>,
@@ -88,11 +97,13 @@ impl ExitRecord {
     /// For what ended just now.
     #[must_use]
     pub fn now(ending: &Ending) -> Self {
-        let mut record = Self { status: None, signal: None, not_started: None, ended: Timestamp::now() };
+        let mut record =
+            Self { status: None, signal: None, on_host: None, not_started: None, ended: Timestamp::now() };
         match ending {
             Ending::Status(status) => record.status = Some(*status),
             Ending::Killed(signal) => record.signal = Some(*signal),
             Ending::NotStarted(reason) => record.not_started = Some(reason.clone()),
+            Ending::OnHost(said) => record.on_host = Some(said.clone()),
             // A run that was dropped never had a folder.
             Ending::Unknown | Ending::Dropped => {}
         }
@@ -106,13 +117,14 @@ impl ExitRecord {
             Self { not_started: Some(reason), .. } => Ending::NotStarted(reason.clone()),
             Self { status: Some(status), .. } => Ending::Status(*status),
             Self { signal: Some(signal), .. } => Ending::Killed(*signal),
+            Self { on_host: Some(said), .. } => Ending::OnHost(said.clone()),
             _ => Ending::Unknown,
         }
     }
 }
 
 /// What a file holds.
-enum Content<T> {
+pub(super) enum Content<T> {
     Absent,
     Whole(T),
     /// And why.
@@ -139,6 +151,10 @@ impl RunFolder {
         &self.path
     }
 
+    pub(super) fn run(&self) -> &str {
+        &self.run
+    }
+
     /// Notes that the run was told to end, the first time. Without the note it is told twice at worst.
     pub fn note_told(&self) {
         let _ = File::create_new(self.path.join(TOLD));
@@ -155,7 +171,7 @@ impl RunFolder {
     /// The file that the worker's output and errors go to.
     #[must_use]
     pub fn output_log(&self) -> PathBuf {
-        self.path.join("output.log")
+        self.path.join(OUTPUT)
     }
 
     /// Takes the run on for this process, making the folder if need be. It is on disk when this comes back, so
@@ -292,8 +308,11 @@ impl RunFolder {
                 find()
             }
         };
-        let state =
-            worker.map_or(RunFolderState::Ended(Ending::Unknown), |worker| RunFolderState::Orphan { worker });
+        let state = match worker {
+            _ if self.host().is_some() => RunFolderState::LeftOnHost,
+            Some(worker) => RunFolderState::Orphan { worker },
+            None => RunFolderState::Ended(Ending::Unknown),
+        };
         Ok(Reading { state, trouble, is_gone })
     }
 
@@ -309,7 +328,7 @@ impl RunFolder {
         })
     }
 
-    fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Content<T>> {
+    pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Content<T>> {
         Self::read_file(&self.path.join(name))
     }
 
@@ -333,7 +352,7 @@ impl RunFolder {
 
     /// Writes a file under a name that no other process or call uses, and answers that; nothing is left of
     /// one that could not be written.
-    fn write_new(&self, name: &str, content: &impl Serialize, sync: bool) -> io::Result<PathBuf> {
+    pub(super) fn write_new(&self, name: &str, content: &impl Serialize, sync: bool) -> io::Result<PathBuf> {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         let new = self.path.join(format!("{name}.{}.{number}.new", std::process::id()));

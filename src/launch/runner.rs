@@ -15,6 +15,8 @@ use rustix::process::{Pid, Signal as Kill, kill_process_group};
 use zmq::{POLLIN, PollItem};
 
 use super::children::Children;
+use super::follow::Follow;
+use super::on_host::{OnHost, RUN_MARK, machine};
 use super::output::OutputCopy;
 use super::process::{ProcessIdentity, RUN_FOLDER};
 use super::run_folder::{ExitRecord, RunFolder};
@@ -50,10 +52,30 @@ pub struct Task {
     pub folder: RunFolder,
     /// The run, as the worker reads it from `NOWCAST_RUN_ID`.
     pub run: String,
-    /// The worker's command line.
+    /// The command line that is started here: the worker's, or what launches it on another host.
     pub argv: Vec<OsString>,
+    /// For a worker that runs on another host.
+    pub on_host: Option<OnHost>,
+    /// A runner before had the run on another host, and is dead.
+    pub take_over: bool,
     /// How long a worker that is told to end may take before it is killed.
     pub grace: Duration,
+}
+
+impl Task {
+    /// By what a run's processes on its host are known.
+    pub(super) fn mark_on_host(&self) -> String {
+        format!("{}:{}", machine(), self.folder.path().display())
+    }
+}
+
+/// A process of a runner's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Process {
+    /// The worker, or what launches it on another host.
+    Worker,
+    /// A question for the other host, or an order.
+    Call,
 }
 
 /// Carries it out and answers the exit status: 0 when it is written down how the run ended.
@@ -64,7 +86,8 @@ pub fn run(task: &Task) -> u8 {
         // Before the claim: from there on, a signal must not end the runner.
         let signals = Signals::install()?;
         failpoint::pass("runner: before claim");
-        Ok(folder.claim()?.then_some(signals))
+        let is_ours = if task.take_over { folder.take_over()? } else { folder.claim()? };
+        Ok(is_ours.then_some(signals))
     };
     let mut signals = match claim() {
         Ok(Some(signals)) => signals,
@@ -76,16 +99,24 @@ pub fn run(task: &Task) -> u8 {
     };
     failpoint::pass("runner: claimed");
     let mut copy = None;
-    let ending = match start(task, &mut copy) {
-        Ok((children, worker)) => match see_to_end(children, worker, &mut signals, task.grace) {
-            Ok(ending) => ending,
-            Err(error) => {
-                // Without a record, whoever reads the folder sees to the worker itself.
-                complain(&format!("run {}: the end of its worker cannot be seen: {error}", task.run));
-                return END_LOST;
-            }
-        },
-        Err(error) => Ending::NotStarted(error.to_string()),
+    let ended = if task.take_over {
+        go_on(task, &mut signals)
+    } else {
+        match start(task, &mut copy) {
+            Ok((children, worker)) => match &task.on_host {
+                Some(on_host) => Follow::new(task, on_host, children, Some(worker)).see_to_end(&mut signals),
+                None => see_to_end(children, worker, &mut signals, task.grace),
+            },
+            Err(error) => Ok(Ending::NotStarted(error.to_string())),
+        }
+    };
+    let ending = match ended {
+        Ok(ending) => ending,
+        Err(error) => {
+            // Without a record, whoever reads the folder sees to the worker itself.
+            complain(&format!("run {}: the end of its worker cannot be seen: {error}", task.run));
+            return END_LOST;
+        }
     };
     failpoint::pass("runner: worker ended");
     let status = record(task, &ExitRecord::now(&ending));
@@ -96,8 +127,27 @@ pub fn run(task: &Task) -> u8 {
     status
 }
 
+/// Goes on with a run on another host whose runner is dead.
+fn go_on(task: &Task, signals: &mut Signals) -> io::Result<Ending> {
+    let Some(on_host) = task.folder.host() else { return Ok(Ending::Unknown) };
+    let mut children = Children::new()?;
+    let launcher = task.folder.launcher();
+    let watched = launcher.and_then(|launcher| Some((launcher.raw()?, launcher)));
+    let launcher = match watched {
+        Some((pid, launcher)) => children.watch(Process::Worker, pid, || launcher.is_alive())?.then_some(pid),
+        None => None,
+    };
+    if launcher.is_none() && on_host.ask.is_none() {
+        return Ok(Ending::Unknown);
+    }
+    Follow::new(task, &on_host, children, launcher).see_to_end(signals)
+}
+
 /// Starts the worker and writes down which process it is.
-fn start(task: &Task, copy: &mut Option<OutputCopy>) -> io::Result<(Children<()>, Pid)> {
+fn start(task: &Task, copy: &mut Option<OutputCopy>) -> io::Result<(Children<Process>, Pid)> {
+    if let Some(on_host) = &task.on_host {
+        task.folder.write_host(on_host)?;
+    }
     let path = task.folder.output_log();
     let log = File::options()
         .create(true)
@@ -109,12 +159,16 @@ fn start(task: &Task, copy: &mut Option<OutputCopy>) -> io::Result<(Children<()>
     // Nobody may see the lines; the file has them.
     *copy =
         io::stdout().as_fd().try_clone_to_owned().and_then(|stdout| OutputCopy::start(&path, stdout)).ok();
-    let environment = [
+    let mut environment = vec![
         (RUN_ID.to_owned(), task.run.clone().into()),
         (RUN_FOLDER.to_owned(), task.folder.path().as_os_str().to_owned()),
     ];
+    if task.on_host.is_some() {
+        environment.push((RUN_MARK.to_owned(), task.mark_on_host().into()));
+    }
     let mut children = Children::new()?;
-    let worker = children.start_writing_to((), &task.argv, &environment, log.into(), errors.into())?;
+    let worker =
+        children.start_writing_to(Process::Worker, &task.argv, &environment, log.into(), errors.into())?;
     failpoint::pass("runner: worker started");
     let written = ProcessIdentity::of(worker.as_raw_nonzero().get())
         .and_then(|process| task.folder.write_process(&process));
@@ -129,7 +183,7 @@ fn start(task: &Task, copy: &mut Option<OutputCopy>) -> io::Result<(Children<()>
 /// Waits for the worker's end. SIGTERM hands itself on to the worker's process group, which is killed after
 /// the grace or at a second SIGTERM; SIGINT and SIGHUP are for others.
 fn see_to_end(
-    mut children: Children<()>,
+    mut children: Children<Process>,
     worker: Pid,
     signals: &mut Signals,
     grace: Duration,
@@ -137,7 +191,7 @@ fn see_to_end(
     let mut told = false;
     let mut kill_at: Option<Instant> = None;
     loop {
-        if let Some(((), ending)) = children.reap()?.pop() {
+        if let Some((_, ending)) = children.reap()?.pop() {
             return Ok(ending);
         }
         // The worker is not reaped yet, so the number is still that of its group. A group of which only
@@ -160,7 +214,11 @@ fn see_to_end(
     }
 }
 
-fn wait(children: &Children<()>, signals: &Signals, until: Option<Instant>) -> io::Result<()> {
+pub(super) fn wait(
+    children: &Children<Process>,
+    signals: &Signals,
+    until: Option<Instant>,
+) -> io::Result<()> {
     let timeout = until.map_or(-1, |until| {
         let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         i64::try_from(left.as_millis()).unwrap_or(i64::MAX)
@@ -195,7 +253,7 @@ fn record(task: &Task, exit: &ExitRecord) -> u8 {
 }
 
 /// A line on standard error, whose reader may be gone or stuck.
-fn complain(text: &str) {
+pub(super) fn complain(text: &str) {
     let line = format!("nowcast runner: {text}\n");
     let (sender, done) = mpsc::channel::<()>();
     let write = move || {

@@ -13,8 +13,11 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::path::{self, Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use super::children::Children;
 use super::marks::Marks;
+use super::on_host::LaunchCommand;
 use super::open_run::{OpenRun, Watching};
 use super::run_folder::{ExitRecord, Reading, RunFolder, RunFolderState};
 use super::runner;
@@ -79,7 +82,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     /// Sees to it that a run is started once, however often this is called and whichever manager calls it:
     /// if its folder (below the runs folder) says that it ended, that is answered; if it runs, its end is
     /// waited for; else a runner is started, with these environment variables beside our own. A run whose
-    /// key has a number sign in front (`#8812`) is known to its worker without. `argv` may be the reason
+    /// key has a number sign in front (`#8812`) is known to its worker without. `command` may be the reason
     /// why there is no command line: then it is only not started.
     ///
     /// What the operating system does not allow now is tried again every second, as [`Runs::due`] says.
@@ -87,14 +90,14 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         &mut self,
         run: Key,
         folder: &str,
-        argv: Result<Vec<String>, String>,
+        command: Result<impl Into<LaunchCommand>, String>,
         environment: &[(String, OsString)],
     ) -> Started {
         if self.open.contains_key(&run) {
             return Started::Running;
         }
         let folder = RunFolder::new(self.root.join(folder), number(run)).marked(self.marks.of(&number(run)));
-        let mut open = OpenRun::new(folder, argv, environment.to_vec());
+        let mut open = OpenRun::new(folder, command.map(Into::into), environment.to_vec());
         if let Some(ending) = self.take_on(run, &mut open, None) {
             return Started::Ended(ending);
         }
@@ -200,7 +203,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     }
 
     /// Reads a run's folder and watches the process that its end hangs on. Answers what the folder says
-    /// when there is none: unclaimed or ended.
+    /// when there is none.
     fn look(&mut self, run: Key, open: &mut OpenRun) -> io::Result<Option<RunFolderState>> {
         for _ in 0..LOOKS {
             let Reading { state, trouble, is_gone } = open.folder.state()?;
@@ -209,7 +212,9 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
                 self.log.log(level, format_args!("run {}: {trouble}", number(run)));
             }
             let (process, watching) = match state {
-                RunFolderState::Unclaimed | RunFolderState::Ended(_) => return Ok(Some(state)),
+                RunFolderState::Unclaimed | RunFolderState::LeftOnHost | RunFolderState::Ended(_) => {
+                    return Ok(Some(state));
+                }
                 RunFolderState::Running { runner } => (runner, Watching::Claimant),
                 RunFolderState::Orphan { worker } => (worker.clone(), Watching::Worker(worker)),
             };
@@ -245,11 +250,40 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
                 None
             }
             Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
+            Ok(Some(RunFolderState::LeftOnHost)) => {
+                self.take_over(run, open, died);
+                None
+            }
             Ok(Some(_)) => self.begin(run, open, died),
             Err(error) => {
                 self.try_later(run, open, &error);
                 None
             }
+        }
+    }
+
+    /// Has another runner see to a run on another host: only the host can say whether it goes on.
+    fn take_over(&mut self, run: Key, open: &mut OpenRun, died: Option<&Ending>) {
+        open.claimed = true;
+        if open.told_to_end {
+            // The new one reads that there.
+            open.folder.note_told();
+        }
+        if died.is_some() && open.starts > STARTS_AGAIN {
+            self.try_later(run, open, &"its runners end at once");
+        } else if let Err(error) = self.start_runner(run, open, true) {
+            self.try_later(run, open, &error);
+        }
+    }
+
+    /// The worker of a run has reported: whoever asks a host that does not answer for it need not any more.
+    pub fn reported(&self, run: Key) {
+        if let Some(open) = self.open.get(&run)
+            && open.folder.host().is_some()
+        {
+            open.folder.note_reported();
+            // For a runner, SIGHUP is a reason to look.
+            self.watched.signal(&run, Signal::HUP);
         }
     }
 
@@ -261,7 +295,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         if open.told_to_end {
             return self.give_up(run, open, "it was told to end before it began".to_owned());
         }
-        if let Err(reason) = &open.argv {
+        if let Err(reason) = &open.command {
             let reason = reason.clone();
             return self.give_up(run, open, reason);
         }
@@ -276,7 +310,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
             }
             self.log.warning(format_args!("run {}: its runner {ending}; started again", number(run)));
         }
-        match self.start_runner(run, open) {
+        match self.start_runner(run, open, false) {
             Ok(()) => None,
             Err(error) if is_for_good(&error) => self.give_up(run, open, error.to_string()),
             Err(error) => {
@@ -307,6 +341,10 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
                     None
                 }
                 Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
+                Ok(Some(RunFolderState::LeftOnHost)) => {
+                    self.take_over(run, open, None);
+                    None
+                }
                 Ok(Some(_)) => Some(self.lost(run, &"its claim is gone")),
                 Err(error) => {
                     self.try_later(run, open, &error);
@@ -324,12 +362,20 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         }
     }
 
-    fn start_runner(&mut self, run: Key, open: &mut OpenRun) -> io::Result<()> {
+    fn start_runner(&mut self, run: Key, open: &mut OpenRun, take_over: bool) -> io::Result<()> {
         let word = OsString::from;
         let mut argv = vec![self.program.clone().into_os_string(), word("runner"), word("--folder")];
         argv.extend([open.folder.path().into(), word("--run"), number(run).into()]);
-        argv.extend([word("--mark"), self.marks.of(&number(run)).into(), word("--")]);
-        argv.extend(open.argv.iter().flatten().map(OsString::from));
+        argv.extend([word("--mark"), self.marks.of(&number(run)).into()]);
+        if take_over {
+            argv.push(word("--take-over"));
+        } else if let Ok(command) = &open.command {
+            if let Some(on_host) = &command.on_host {
+                argv.extend([word("--host"), serde_json::to_string(on_host)?.into()]);
+            }
+            argv.push(word("--"));
+            argv.extend(command.argv.iter().map(OsString::from));
+        }
         self.watched.start(run, &argv, &open.environment)?;
         failpoint::pass("manager: runner started");
         open.starts += 1;

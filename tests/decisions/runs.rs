@@ -2,7 +2,7 @@
 
 use nowcast::core::record::{Outcome, Speaker};
 use nowcast::core::run::{Stage, ToldToEnd};
-use nowcast::core::{Command, Ending, Number};
+use nowcast::core::{Change, Command, Ending, Number};
 
 use crate::story::{Story, configured, launch, nothing, quiet, seconds, story, worker};
 
@@ -353,4 +353,30 @@ fn a_retry_that_waits_for_an_end_keeps_no_other_back() {
     let other = manager.wants(worker("weather"));
     assert_eq!(manager.asks(Command::Release { what: hold }).1.runs, [other]);
     assert_eq!(manager.ends(run, Ending::Status(1)).runs.len(), 1);
+}
+
+#[test]
+fn on_a_host_that_gives_no_status_the_report_says_how_it_went() {
+    let gone = || Ending::OnHost("contact was lost, and it is not there any more".to_owned());
+    let ended_well = |heard: &crate::story::Heard, id: Number| {
+        let mut changes = heard.records.iter().flat_map(|record| &record.changes).rev();
+        changes.find_map(|change| match change {
+            Change::Run(run) if run.id == id => Some(run.ended_well()),
+            _ => None,
+        })
+    };
+    let (mut manager, [reported, failed]) = two_runs();
+    let silent = manager.wants(worker("weather"));
+    manager.hears_of(reported, "weather", "success");
+    let heard = manager.ends(reported, gone());
+    assert_eq!(ended_well(&heard, reported), Some(Some(true)));
+    assert!(!manager.state.trouble);
+    manager.hears_of(failed, "weather", "failure");
+    let heard = manager.ends(failed, gone());
+    assert_eq!(ended_well(&heard, failed), Some(Some(false)));
+    manager.ends(silent, gone());
+    assert!(manager.state.trouble);
+    let heard = manager.passes(3);
+    assert_eq!(heard.messages()[0].run, Some(silent));
+    assert_eq!(ended_well(&heard, silent), Some(Some(false)));
 }

@@ -130,7 +130,7 @@ fn a_run_whose_folder_cannot_be_made_is_started_when_it_can() {
 #[test]
 fn a_run_that_has_no_command_any_more_goes_on_and_is_not_started_without_one() {
     let scene = Scene::new();
-    let none = || Err("its host is gone".to_owned());
+    let none = || Err::<Vec<String>, _>("its host is gone".to_owned());
     let mut earlier = scene.runs();
     assert_eq!(scene.start(&mut earlier, crate::scene::WAITS), Started::Running);
     scene.process("claim");

@@ -10,7 +10,8 @@ pub fn free_ports() -> (u16, u16) {
     (free_port(), free_port())
 }
 
-fn free_port() -> u16 {
+/// One of them.
+pub fn free_port() -> u16 {
     static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
     let folder = std::env::temp_dir().join("nowcast-test-ports");
     fs::create_dir_all(&folder).expect("a folder for the ports' locks");

@@ -51,6 +51,8 @@ pub(in crate::cli) enum Kind {
     Rules,
     /// A run failed and none like it has gone well since.
     Failed,
+    /// Contact with the host of a run is lost.
+    Contact,
     /// A message whose rule failed.
     Message,
     /// Launches whose join was overdue or opened again.
@@ -68,6 +70,7 @@ impl Kind {
             Kind::Journal => "JOURNAL",
             Kind::Rules => "RULES",
             Kind::Failed => "FAILED",
+            Kind::Contact => "CONTACT",
             Kind::Message => "MESSAGE",
             Kind::Launches => "LAUNCHES",
             Kind::Join => "JOIN",
@@ -199,6 +202,22 @@ fn is_made_good(look: &Look, failed: &Run) -> Result<bool, JournalError> {
     let runs = look.history.runs(&RunFilter { worker, limit: Some(LOOKED_AT), ..RunFilter::default() })?;
     let later = runs.iter().take_while(|run| run.id > failed.id);
     Ok(later.filter(|run| is_same(run, failed)).any(|run| run.ended_well() == Some(true)))
+}
+
+/// Runs on a host with which contact is lost.
+pub(super) fn of_contact(look: &Look, open: &Open) -> Vec<Attention> {
+    let attention = |run: &Run| {
+        let contact = look.run_folder(run)?.contact()?;
+        Some(Attention {
+            kind: Kind::Contact,
+            number: Some(run.id.0),
+            about: label(&run.worker),
+            since: Some(contact.since),
+            text: contact.to_string(),
+            help: Some(format!("nowcast why {}", run.id.0)),
+        })
+    };
+    open.runs.iter().filter(|run| run.is_running()).filter_map(attention).collect()
 }
 
 pub(super) fn of_parked(open: &Open) -> Vec<Attention> {

@@ -140,6 +140,7 @@ impl Status {
         self.rules_generation = open.rules.as_ref().map_or(0, |rules| rules.generation);
         self.attention.extend(attention::of_rules(&open));
         self.attention.extend(attention::of_failed_runs(&look, &open)?);
+        self.attention.extend(attention::of_contact(&look, &open));
         self.attention.extend(attention::of_parked(&open));
         let (alarming, quiet) = attention::joins(&look, &open)?;
         self.attention.extend(alarming);

@@ -73,6 +73,7 @@ impl Status {
                 usual.map(times::span).unwrap_or_default(),
                 match (run.state, &run.told_to_end) {
                     ("running", _) => String::new(),
+                    ("contact lost", _) => "contact lost".to_owned(),
                     ("ending", Some(why)) => format!("ending: {why}"),
                     _ => format!("{}; its report is awaited", run.fate(now)),
                 },

@@ -87,7 +87,9 @@ impl Page {
             if let Some(usual) = look.history.usual_duration(run.worker.name(), &run.worker.args)? {
                 facts.push(format!("usually it takes {}", times::span(usual)));
             }
-            help.push(format!("nowcast kill {} ends it", run.id.0));
+            let twice = "; once more gives it up when the host does not answer";
+            let twice = view.contact.as_ref().map(|_| twice).unwrap_or_default();
+            help.push(format!("nowcast kill {} ends it{twice}", run.id.0));
         }
         if let Some(record) = look.history.message_of_run(run)?
             && let Some(message) = MessageView::of(&record, look)?

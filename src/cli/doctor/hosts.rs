@@ -1,0 +1,172 @@
+//! What is checked on each host that workers are launched on; all hosts at once.
+
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::probe::{self, Answer};
+use super::{Check, bounded};
+use crate::config::{Config, Host, Launcher};
+use crate::launch::on_host::{over_ssh, quoted};
+
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Clocks that differ by more make rules and schedules of two hosts disagree, in seconds.
+const CLOCK_DIFFERENCE: i64 = 5;
+
+/// The checks of all hosts, in the configuration's order.
+pub(super) fn checks(config: &Config) -> Vec<Check> {
+    thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for (name, host) in &config.hosts {
+            threads.push((name, scope.spawn(move || of_host(name, host, config))));
+        }
+        let mut checks = Vec::new();
+        for (name, thread) in threads {
+            // A panic there would be a bug; the other hosts' results are worth having.
+            checks.extend(thread.join().unwrap_or_default().into_iter().map(|check| check.on(name)));
+        }
+        checks
+    })
+}
+
+fn of_host(name: &str, host: &Host, config: &Config) -> Vec<Check> {
+    match &host.launcher {
+        Launcher::Ssh => over_the_way(name, name, host, config),
+        Launcher::Slurm(settings) => {
+            let mut checks = match &settings.submit_host {
+                None => Vec::new(),
+                Some(submit_host) => over_the_way(name, submit_host, host, config),
+            };
+            if checks.len() != 1 {
+                checks.push(slurm(settings.submit_host.as_deref()));
+            }
+            checks
+        }
+        Launcher::Template(settings) => {
+            let program = settings.launch.first().cloned().unwrap_or_default();
+            let words = ["sh", "-c", "command -v \"$1\"", "nowcast-doctor", &program].map(str::to_owned);
+            vec![match bounded::run(&words, PATIENCE) {
+                Ok(path) => Check::ok("launch command", path.trim()),
+                Err(_) => Check::failed(
+                    "launch command",
+                    format!("there is no program {program}"),
+                    "install it, or write its whole path in `launch command:`",
+                ),
+            }]
+        }
+    }
+}
+
+/// A host that is reached by ssh. One check alone if it is not reached.
+fn over_the_way(name: &str, ssh: &str, host: &Host, config: &Config) -> Vec<Check> {
+    let begin = Timestamp::now();
+    if let Err(why) = bounded::run(&over_ssh(ssh, ["true".to_owned()]), PATIENCE) {
+        let help = format!(
+            "ssh -o BatchMode=yes {ssh} true must work without a password: see to key, agent and network"
+        );
+        return vec![Check::failed("ssh", why, help)];
+    }
+    let took = Timestamp::now().duration_since(begin).as_millis();
+    let mut checks = vec![Check::ok("ssh", format!("{ssh} is reached in {took} ms"))];
+    let missing = [("envvars", &host.envvars), ("python", &host.python), ("config file", &host.config_file)];
+    let missing: Vec<&str> =
+        missing.into_iter().filter(|(_, set)| set.is_none()).map(|(key, _)| key).collect();
+    let needs_all = host.launcher == Launcher::Ssh;
+    if needs_all && !missing.is_empty() {
+        let text = format!("`run: enabled hosts: {name}:` has no {}", missing.join(", "));
+        checks.push(Check::warning(
+            "configuration",
+            text,
+            "nothing can be launched there; add them if something is to be",
+        ));
+        return checks;
+    }
+    let text = |setting: &Option<String>| setting.clone().unwrap_or_else(|| "''".to_owned());
+    // As for a launch, the host's shell expands the words.
+    let mut words: Vec<String> = Vec::new();
+    if let Some(envvars) = &host.envvars {
+        words.extend(["source".to_owned(), envvars.clone(), ";".to_owned()]);
+    }
+    words.extend(["sh".to_owned(), "-c".to_owned(), quoted(probe::SCRIPT), "nowcast-doctor".to_owned()]);
+    words.extend([&host.envvars, &host.python, &host.config_file].map(text));
+    words.extend([config.zmq.host.clone(), config.zmq.workers_port.to_string()]);
+    let begin = Timestamp::now();
+    // The last command of the script may fail: what was said counts.
+    words.extend([";".to_owned(), "true".to_owned()]);
+    match bounded::run(&over_ssh(ssh, words), PATIENCE) {
+        Err(why) => checks.push(Check::failed("shell", why, format!("see what `ssh {ssh}` says"))),
+        Ok(output) => {
+            let middle = begin.as_second().midpoint(Timestamp::now().as_second());
+            checks.extend(found(&Answer::read(&output), host, config, middle));
+        }
+    }
+    checks
+}
+
+/// What a host's answer means. `now` is our clock in the middle between question and answer.
+fn found(answer: &Answer, host: &Host, config: &Config, now: i64) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if let Some(envvars) = &host.envvars {
+        checks.push(if answer.has_environment {
+            Check::ok("environment file", format!("{envvars} can be read"))
+        } else {
+            let help = "see to the file, or to `envvars:` in `run: enabled hosts:`";
+            Check::failed("environment file", format!("{envvars} cannot be read"), help)
+        });
+    }
+    if let Some(python) = &host.python {
+        checks.push(match &answer.python {
+            Some(version) if answer.has_packages => {
+                Check::ok("python", format!("{version}, with PyYAML and pyzmq"))
+            }
+            Some(version) => {
+                let help = "workers of NEMO_Nowcast's kind need PyYAML and pyzmq: install them there";
+                Check::warning("python", format!("{version}, without PyYAML or pyzmq"), help)
+            }
+            None => Check::failed(
+                "python",
+                format!("{python} does not run"),
+                "see to `python:` in `run: enabled hosts:`",
+            ),
+        });
+    }
+    if let Some(path) = &host.config_file {
+        checks.push(probe::registry(&config.value, &answer.file, path));
+    }
+    let broker = format!("{}:{}", config.zmq.host, config.zmq.workers_port);
+    checks.push(if answer.reaches_broker {
+        Check::ok("broker's port", format!("{broker} is reached from there"))
+    } else {
+        let help = "see that the broker runs, that `zmq: host:` is its name for that host, and that the port is open for it";
+        Check::failed("broker's port", format!("{broker} is not reached from there"), help)
+    });
+    checks.push(match answer.clock.map(|clock| clock - now) {
+        Some(difference) if difference.abs() <= CLOCK_DIFFERENCE => Check::ok("clock", "as ours"),
+        Some(difference) => {
+            let help = "keep the clocks right with chrony or systemd-timesyncd";
+            Check::warning(
+                "clock",
+                format!("{} s {}", difference.abs(), if difference > 0 { "ahead" } else { "behind" }),
+                help,
+            )
+        }
+        None => Check::warning("clock", "the host does not say its time", "see what `date +%s` says there"),
+    });
+    checks
+}
+
+/// Whether Slurm answers.
+fn slurm(submit_host: Option<&str>) -> Check {
+    let words = ["squeue", "--noheader", "--name=nowcast-doctor"].map(str::to_owned);
+    let argv = match submit_host {
+        None => words.to_vec(),
+        Some(host) => over_ssh(host, words),
+    };
+    match bounded::run(&argv, PATIENCE) {
+        Ok(_) => Check::ok("slurm", "it answers"),
+        Err(why) => Check::failed("slurm", why, "see that squeue works there: slurmctld, munge, SLURM_CONF"),
+    }
+}

@@ -1,0 +1,158 @@
+//! What is checked on this machine.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
+use rustix::fs::{Access, access, statvfs};
+
+use super::{Check, bounded, ports};
+use crate::config::{Config, Problem, Severity};
+use crate::rules::{Reload, Reloader, RuleSet};
+use crate::store::journal::History;
+use crate::yaml::Value;
+
+/// Below this the journal soon cannot be written, in bytes.
+const TOO_LITTLE: u64 = 100 * 1024 * 1024;
+
+/// Below this somebody should make room.
+const LITTLE: u64 = 1024 * 1024 * 1024;
+
+/// How long Python may take to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is known of the configuration by now.
+pub(super) fn configuration(config: &Config, problems: &[Problem]) -> Check {
+    let warnings: Vec<String> = problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Warning)
+        .map(ToString::to_string)
+        .collect();
+    if warnings.is_empty() {
+        let workers = config.registry.workers.len();
+        return Check::ok("configuration", format!("{}, {workers} workers", config.file.display()));
+    }
+    Check::warning("configuration", warnings.join("; "), "nowcast config check says more")
+}
+
+/// All others.
+pub(super) fn checks(config: &Config) -> Vec<Check> {
+    let mut checks = vec![rules(config)];
+    checks.extend(folders(config));
+    checks.push(space(&config.journal.folder));
+    checks.extend(ports::checks(&config.zmq));
+    checks.extend(python(config));
+    checks.push(clock(config));
+    checks
+}
+
+fn rules(config: &Config) -> Check {
+    let module = &config.registry.next_workers_module;
+    match Reloader::start(RuleSet::of(config)).1 {
+        Reload::Refused(error) => {
+            Check::failed("rules", error.to_string(), "repair them; nowcast rules check says more")
+        }
+        Reload::Loaded | Reload::Unchanged => Check::ok("rules", format!("{module} can be loaded")),
+    }
+}
+
+/// The folders in which daemons write.
+fn folders(config: &Config) -> Vec<Check> {
+    let journal = &config.journal.folder;
+    let mut checks = vec![if journal.exists() && !journal.is_dir() {
+        let text = format!("{} is no folder", journal.display());
+        Check::failed("journal", text, "move it away, or give another one in `journal: folder:`")
+    } else {
+        writable("journal", journal)
+    }];
+    checks.push(writable("checklist file", &config.checklist_file));
+    checks.extend(log_files(&config.logging).iter().map(|file| writable("log file", file)));
+    checks
+}
+
+/// Whether a file or folder, or that in which it is to be made, can be written.
+fn writable(check: &str, path: &Path) -> Check {
+    let place = existing(path);
+    let right = if place.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
+    match access(&place, right) {
+        Ok(()) => Check::ok(check, format!("{} can be written", path.display())),
+        Err(error) => {
+            let text = format!("{} cannot be written: {}: {error}", path.display(), place.display());
+            let help = format!("give the daemons' user the right to write {}", place.display());
+            Check::failed(check, text, help)
+        }
+    }
+}
+
+/// The files of the logging section's handlers.
+fn log_files(logging: &Value) -> Vec<PathBuf> {
+    let handlers = logging.get("handlers").and_then(Value::as_map);
+    let files = handlers.into_iter().flatten().filter_map(|(_, handler)| handler.get("filename")?.as_str());
+    files.map(PathBuf::from).collect()
+}
+
+/// The path, or the next one above it that is there.
+fn existing(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.ancestors().find(|path| path.exists()).unwrap_or(&path).to_owned()
+}
+
+fn space(folder: &Path) -> Check {
+    let folder = existing(folder);
+    let help = format!("make room on the disk of {}", folder.display());
+    match statvfs(&folder) {
+        Err(error) => Check::failed("disk space", format!("{}: {error}", folder.display()), help),
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let text = format!("{} MB are free for the journal", free / 1024 / 1024);
+            match free {
+                0..TOO_LITTLE => Check::failed("disk space", text, help),
+                TOO_LITTLE..LITTLE => Check::warning("disk space", text, help),
+                LITTLE.. => Check::ok("disk space", text),
+            }
+        }
+    }
+}
+
+fn python(config: &Config) -> Vec<Check> {
+    let Some(python) = &config.python else { return Vec::new() };
+    let ask = |words: &[&str]| {
+        let argv: Vec<String> =
+            std::iter::once(python.as_str()).chain(words.iter().copied()).map(str::to_owned).collect();
+        bounded::run(&argv, PATIENCE)
+    };
+    let version = match ask(&["-c", "import sys; print(sys.version.split()[0])"]) {
+        Ok(version) => Check::ok("python", format!("{python} is Python {}", version.trim())),
+        Err(why) => {
+            let help = "see that `python:` in the configuration names an interpreter that runs";
+            return vec![Check::failed("python", why, help)];
+        }
+    };
+    let packages = match ask(&["-c", "import yaml, zmq"]) {
+        Ok(_) => Check::ok("python packages", "PyYAML and pyzmq are there"),
+        Err(why) => {
+            let help = "workers of NEMO_Nowcast's kind need PyYAML and pyzmq: install them there";
+            Check::warning("python packages", why, help)
+        }
+    };
+    vec![version, packages]
+}
+
+/// Schedules and rules stand on the clock and the time zone.
+fn clock(config: &Config) -> Check {
+    let now = Timestamp::now();
+    let zone = TimeZone::system();
+    let text = ZonedDateTime::new(now, zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string();
+    let last =
+        History::open(&config.journal.folder).ok().and_then(|history| history.open_now().ok()?.last_event);
+    if let Some(last) = last.filter(|last| last.at.timestamp() > now) {
+        let text = format!("it is {text}, but the journal's last event was at {}", last.at);
+        return Check::failed("clock", text, "set the clock; keep it right with chrony or systemd-timesyncd");
+    }
+    if zone.is_unknown() {
+        let help = "set it with timedatectl set-timezone, or in the variable TZ";
+        return Check::warning("clock", format!("{text}; the time zone is not known"), help);
+    }
+    Check::ok("clock", text)
+}

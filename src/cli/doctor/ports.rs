@@ -1,0 +1,79 @@
+//! The broker's ports on this machine.
+
+use std::io::{ErrorKind, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use super::Check;
+use crate::config::Zmq;
+
+/// How long a connection may take, and the greeting after it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether the ports are free, or a broker has them.
+pub(super) fn checks(zmq: &Zmq) -> Vec<Check> {
+    [("port for workers", zmq.workers_port), ("port for the manager", zmq.manager_port)]
+        .map(|(check, port)| port_check(check, zmq, port))
+        .into()
+}
+
+fn port_check(check: &str, zmq: &Zmq, port: u16) -> Check {
+    let name = format!("{}:{port}", zmq.host);
+    let addresses: Vec<SocketAddr> = match (zmq.host.as_str(), port).to_socket_addrs() {
+        Ok(addresses) => addresses.collect(),
+        Err(error) => {
+            let help = "see that `zmq: host:` names the broker's host";
+            return Check::failed(check, format!("{name}: {error}"), help);
+        }
+    };
+    match greeting(&addresses) {
+        Greeting::Zmq => return Check::ok(check, format!("a message broker listens on {name}")),
+        Greeting::Silence => {
+            let help = format!(
+                "see who has the port (ss -ltnp 'sport = :{port}'): a stopped broker, or another program"
+            );
+            return Check::failed(
+                check,
+                format!("{name} is taken by something that is no message broker"),
+                help,
+            );
+        }
+        Greeting::Nobody => {}
+    }
+    let address = if zmq.bind_address() == "*" { "0.0.0.0" } else { zmq.bind_address() };
+    let is_here = addresses.iter().any(|address| TcpListener::bind((address.ip(), 0)).is_ok());
+    match TcpListener::bind((address, port)) {
+        _ if !is_here => {
+            let help = format!(
+                "start it there: nowcast broker; the port must be open for {}",
+                crate::launch::on_host::machine()
+            );
+            Check::failed(check, format!("nobody listens on {name}, another machine"), help)
+        }
+        Ok(_) => Check::ok(check, format!("{name} is free; no message broker runs")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            let help = format!("see who has the port: ss -ltnp 'sport = :{port}'");
+            Check::failed(check, format!("{name} is taken"), help)
+        }
+        Err(error) => {
+            Check::failed(check, format!("{address}:{port} cannot be bound: {error}"), "see `zmq: bind:`")
+        }
+    }
+}
+
+enum Greeting {
+    /// As ZeroMQ greets.
+    Zmq,
+    /// Or not at all.
+    Silence,
+    Nobody,
+}
+
+/// ZeroMQ greets with 0xFF: ZMTP 3.1, "The greeting".
+fn greeting(addresses: &[SocketAddr]) -> Greeting {
+    let connect = |address: &SocketAddr| TcpStream::connect_timeout(address, PATIENCE).ok();
+    let Some(mut stream) = addresses.iter().find_map(connect) else { return Greeting::Nobody };
+    let mut first = [0];
+    let read = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.read_exact(&mut first));
+    if read.is_ok() && first == [0xff] { Greeting::Zmq } else { Greeting::Silence }
+}

@@ -1,0 +1,129 @@
+//! What a host is asked for by a doctor, and what its answer means. Pure: it asks nobody.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+
+use super::Check;
+use crate::yaml::{self, Keys, Value};
+
+/// The line after which the configuration file stands.
+const FILE: &str = "nowcast: file";
+
+/// Looks at a host: environment file, Python, configuration file, clock, and whether the broker's port can be reached.
+/// It gets their paths and the broker's address, which the host's shell has expanded. It has no line ends, exclamation
+/// marks and single quotes, so that every shell hands it on in single quotes.
+pub(super) const SCRIPT: &str = r#"say() { printf "\nnowcast: %s\n" "$*"; }; say clock $(date +%s); test -r "$1" && say environment readable; version=$("$2" -V 2>&1) && say python $version; "$2" -c "import yaml, zmq" 2>/dev/null && say packages there; if timeout 5 bash -c ": </dev/tcp/$4/$5" 2>/dev/null; then say port open; fi; say file; cat "$3" 2>/dev/null"#;
+
+/// What the host said.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Answer {
+    pub(super) has_environment: bool,
+    pub(super) python: Option<String>,
+    pub(super) has_packages: bool,
+    pub(super) reaches_broker: bool,
+    /// Seconds since 1970 by its clock.
+    pub(super) clock: Option<i64>,
+    /// Its configuration file.
+    pub(super) file: String,
+}
+
+impl Answer {
+    pub(super) fn read(output: &str) -> Self {
+        let (lines, file) = output.split_once(&format!("{FILE}\n")).unwrap_or((output, ""));
+        let mut answer = Self { file: file.to_owned(), ..Self::default() };
+        for line in lines.lines().filter_map(|line| line.strip_prefix("nowcast: ")) {
+            match line.split_once(' ').unwrap_or((line, "")) {
+                ("clock", seconds) => answer.clock = seconds.parse().ok(),
+                ("environment", _) => answer.has_environment = true,
+                ("python", version) => answer.python = Some(version.to_owned()),
+                ("packages", _) => answer.has_packages = true,
+                ("port", _) => answer.reaches_broker = true,
+                _ => {}
+            }
+        }
+        answer
+    }
+}
+
+/// Whether a host's configuration knows the same messages as ours.
+pub(super) fn registry(ours: &Value, theirs: &str, path: &str) -> Check {
+    const CHECK: &str = "message registry";
+    let help = |what: &str| format!("{what} {path} on the host: copy it from here");
+    if theirs.trim().is_empty() {
+        return Check::failed(CHECK, format!("{path} cannot be read, or is empty"), help("see to"));
+    }
+    let theirs = match yaml::read(theirs) {
+        Ok(value) => value,
+        Err(error) => return Check::failed(CHECK, format!("{path} is no YAML: {error}"), help("repair")),
+    };
+    let section = |config: &Value| config.get(CHECK).cloned().unwrap_or_default();
+    let (ours, theirs) = (section(ours), section(&theirs));
+    let (our_hash, their_hash) = (hash(&ours), hash(&theirs));
+    if our_hash == their_hash {
+        return Check::ok(CHECK, format!("{path} has the same ({our_hash})"));
+    }
+    let other = differing(&ours, &theirs);
+    let other = if other.is_empty() { "the manager's part".to_owned() } else { other.join(", ") };
+    let text = format!("{path} has another ({their_hash} there, {our_hash} here): {other}");
+    Check::warning(CHECK, text, help("bring up to date"))
+}
+
+/// The first digits of the hash of a section, whatever the order of its keys.
+fn hash(section: &Value) -> String {
+    let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(yaml::write(section, Keys::Sorted)));
+    format!("{a:02x}{b:02x}{c:02x}{d:02x}")
+}
+
+/// The workers that are not the same in two registries.
+fn differing(ours: &Value, theirs: &Value) -> Vec<String> {
+    let worker =
+        |registry: &Value, name: &str| registry.get("workers").and_then(|workers| workers.get(name)).cloned();
+    let names = |registry: &Value| -> BTreeSet<String> {
+        let workers = registry.get("workers").and_then(Value::as_map);
+        workers.into_iter().flatten().filter_map(|(name, _)| Some(name.as_str()?.to_owned())).collect()
+    };
+    let all = names(ours).into_iter().chain(names(theirs)).collect::<BTreeSet<_>>();
+    let is_other = |name: &String| match (worker(ours, name), worker(theirs, name)) {
+        (Some(ours), Some(theirs)) => hash(&ours) != hash(&theirs),
+        _ => true,
+    };
+    all.into_iter().filter(is_other).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn every_shell_hands_the_script_on() {
+        assert!(!SCRIPT.contains(['\n', '!', '\'']));
+    }
+
+    #[test]
+    fn an_answer_is_read_through_whatever_else_is_written() {
+        let text = "welcome\nnowcast: clock 17\n\nnowcast: python Python 3.12.1\nnowcast: port open\n\nnowcast: file\na: 1\nb: 2\n";
+        let expected = Answer {
+            python: Some("Python 3.12.1".to_owned()),
+            reaches_broker: true,
+            clock: Some(17),
+            file: "a: 1\nb: 2\n".to_owned(),
+            ..Answer::default()
+        };
+        assert_eq!(Answer::read(text), expected);
+        assert_eq!(Answer::read(""), Answer::default());
+    }
+
+    #[test]
+    fn registries_are_the_same_in_any_order() {
+        let ours = yaml::read("message registry: {workers: {a: {x: 1, y: 2}, b: {}}}").unwrap();
+        let state = |theirs: &str| registry(&ours, theirs, "there.yaml");
+        assert_eq!(state("message registry: {workers: {b: {}, a: {y: 2, x: 1}}}").state, State::Ok);
+        let other = state("message registry: {workers: {b: {}, a: {x: 3, y: 2}, c: {}}}");
+        assert_eq!(other.state, State::Warning);
+        assert!(other.text.ends_with(": a, c"), "{}", other.text);
+        assert_eq!(state("").state, State::Failed);
+        assert_eq!(state("{").state, State::Failed);
+    }
+}

@@ -1,0 +1,242 @@
+//! What a host's words mean: how a launching command ended, and what came of a question. Pure: it asks nobody.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use super::children;
+use super::on_host::{LauncherKind, OnHost};
+use crate::core::Ending;
+
+/// What the end of the launching command says of the worker's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// How it ended.
+    Ended(Ending),
+    /// That it never began, and why.
+    NeverBegan(String),
+    /// Nothing: the host is to be asked. `otherwise` is how it ended if the host knows nothing of it; without that,
+    /// nobody knows.
+    Ask {
+        /// The launching command's own end.
+        otherwise: Option<Ending>,
+    },
+}
+
+/// What a host says of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It is there, in the host's words.
+    There(String),
+    /// It is not there; how it ended, if the host knows.
+    Gone(Option<Ending>),
+    /// Nothing, and why.
+    Nothing(String),
+}
+
+/// How ssh's last line begins when it never reached a shell on the host. When it loses one later, it says something
+/// else (`client_loop: …`, `Connection to … closed by remote host.`, `Timeout, server … not responding.`). What it may
+/// say in both cases (`Connection closed by …`) is not here: then the host is asked.
+const NEVER_REACHED: [&str; 8] = [
+    "ssh: connect to host ",
+    "ssh: Could not resolve hostname ",
+    "Host key verification failed.",
+    "kex_exchange_identification: ",
+    "ssh_exchange_identification: ",
+    "banner exchange: ",
+    "Connection timed out during banner exchange",
+    "Unable to negotiate with ",
+];
+
+/// The same in the middle of a line: `me@robot.nibi: Permission denied (publickey).`
+const DENIED: &str = ": Permission denied (";
+
+/// What the end of the launching command says. `output` is the end of what it and the worker wrote.
+#[must_use]
+pub fn verdict(on_host: &OnHost, ending: &Ending, output: &str) -> Verdict {
+    // `sbatch` also ends with status 0 when its job was cancelled before its turn came.
+    let is_sure = ending.is_success() && on_host.launcher != LauncherKind::Slurm;
+    if on_host.ask.is_none() || is_sure {
+        return Verdict::Ended(ending.clone());
+    }
+    let Ending::Status(status) = *ending else {
+        // It was killed, or somebody else was told its end.
+        return Verdict::Ask { otherwise: None };
+    };
+    let is_lost = on_host.lost_status.contains(&status);
+    let last = last_line(output);
+    match on_host.launcher {
+        LauncherKind::Ssh | LauncherKind::Slurm if is_lost && is_never_reached(last) => {
+            Verdict::NeverBegan(format!("{} was not reached: {last}", on_host.host))
+        }
+        LauncherKind::Slurm if is_never_submitted(output, last) => Verdict::NeverBegan(last.to_owned()),
+        LauncherKind::Ssh if !is_lost => Verdict::Ended(ending.clone()),
+        _ => Verdict::Ask { otherwise: Some(ending.clone()).filter(|_| !is_lost) },
+    }
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default()
+}
+
+fn is_never_reached(last: &str) -> bool {
+    NEVER_REACHED.iter().any(|begin| last.starts_with(begin)) || last.contains(DENIED)
+}
+
+/// Whether `sbatch` says that it submitted nothing. After a time-out it does not know.
+fn is_never_submitted(output: &str, last: &str) -> bool {
+    let is_sbatch = last.starts_with("sbatch: error: ") || last.starts_with("sbatch: fatal: ");
+    is_sbatch && !output.contains("Submitted batch job ") && !last.contains("timed out")
+}
+
+/// What came of a question: how the command that asked ended, and what it wrote.
+#[must_use]
+pub fn answer(on_host: &OnHost, ending: &Ending, output: &str, errors: &str) -> Answer {
+    let nothing = || {
+        let last = last_line(errors);
+        Answer::Nothing(if last.is_empty() { format!("the question {ending}") } else { last.to_owned() })
+    };
+    if on_host.launcher == LauncherKind::Ssh {
+        // Whatever the environment file writes.
+        let said = output.lines().rev().find_map(|line| line.strip_prefix("nowcast: "));
+        return match said.map(|said| said.split_once(' ').unwrap_or((said, ""))) {
+            Some(("gone", _)) => Answer::Gone(None),
+            Some(("there", processes)) => Answer::There(format!("process {processes}")),
+            _ => nothing(),
+        };
+    }
+    let said = last_line(output);
+    match (ending.is_success(), said, on_host.launcher) {
+        (false, ..) => nothing(),
+        (true, "", _) => Answer::Gone(None),
+        (true, _, LauncherKind::Slurm) => job(said),
+        (true, ..) => Answer::There(said.to_owned()),
+    }
+}
+
+/// What `squeue` says of a job: its state and its exit status as wait(2) has it.
+fn job(said: &str) -> Answer {
+    /// A job that may run, or run again: squeue(1), JOB STATE CODES.
+    const OPEN: [&str; 12] = [
+        "PENDING",
+        "CONFIGURING",
+        "RUNNING",
+        "SUSPENDED",
+        "COMPLETING",
+        "STAGE_OUT",
+        "SIGNALING",
+        "STOPPED",
+        "RESIZING",
+        "REQUEUED",
+        "REQUEUE_HOLD",
+        "REQUEUE_FED",
+    ];
+    let mut words = said.split_whitespace();
+    let (state, status) =
+        (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse::<i32>().ok()));
+    if OPEN.contains(&state) || state == "SPECIAL_EXIT" || state == "RESV_DEL_HOLD" {
+        return Answer::There(state.to_owned());
+    }
+    Answer::Gone(Some(match (state, status) {
+        ("COMPLETED", _) => Ending::Status(0),
+        ("FAILED", Some(status)) => children::ending(ExitStatus::from_raw(status)),
+        _ => Ending::OnHost(format!("Slurm says that its job is {state}")),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::hosts::SSH_LOST;
+
+    fn on_host(launcher: LauncherKind, lost_status: &[i32]) -> OnHost {
+        let ask = Some(vec!["ask".to_owned()]);
+        let (host, lost_status) = ("robot".to_owned(), lost_status.to_vec());
+        OnHost { host, launcher, lost_status, ask, terminate: None, kill: None }
+    }
+
+    #[test]
+    fn a_status_of_ssh_is_the_workers_but_for_its_own() {
+        let ssh = on_host(LauncherKind::Ssh, &[SSH_LOST]);
+        let verdict = |ending, output| verdict(&ssh, &ending, output);
+        for ending in [Ending::Status(0), Ending::Status(1), Ending::Status(254)] {
+            assert_eq!(verdict(ending.clone(), "ssh: connect to host x"), Verdict::Ended(ending));
+        }
+        for ending in [Ending::Status(255), Ending::Killed(9), Ending::Unknown] {
+            assert_eq!(verdict(ending, "it goes well\n"), Verdict::Ask { otherwise: None });
+        }
+        for text in [
+            "client_loop: send disconnect: Broken pipe\r\n",
+            "Connection to robot closed by remote host.",
+            "Timeout, server robot not responding.",
+            "Connection closed by 127.0.0.1 port 22\r\n",
+            "ssh: connect to host x port 22: Connection refused\nthen it went on",
+        ] {
+            assert_eq!(verdict(Ending::Status(255), text), Verdict::Ask { otherwise: None }, "{text}");
+        }
+        for text in [
+            "ssh: connect to host robot port 22: Connection refused\r\n",
+            "Warning: x\nssh: Could not resolve hostname robot: Name or service not known\r\n",
+            "me@robot: Permission denied (publickey,password).\r\n",
+        ] {
+            let never = verdict(Ending::Status(255), text);
+            assert!(matches!(never, Verdict::NeverBegan(why) if why.starts_with("robot was not")), "{text}");
+        }
+    }
+
+    #[test]
+    fn sbatch_says_whether_it_submitted_anything() {
+        let slurm = on_host(LauncherKind::Slurm, &[]);
+        let verdict = |output: &str| verdict(&slurm, &Ending::Status(1), output);
+        let down = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)";
+        assert_eq!(verdict(down), Verdict::NeverBegan(down.to_owned()));
+        let ask = Verdict::Ask { otherwise: Some(Ending::Status(1)) };
+        assert_eq!(verdict("Submitted batch job 3\n"), ask);
+        let then_down = format!("Submitted batch job 3\n{down}");
+        assert_eq!(verdict(&then_down), ask);
+        let good = super::verdict(&slurm, &Ending::Status(0), "Submitted batch job 3");
+        assert_eq!(good, Verdict::Ask { otherwise: Some(Ending::Status(0)) });
+        let late = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation";
+        assert_eq!(verdict(late), ask);
+    }
+
+    #[test]
+    fn a_template_is_asked_for_after_each_bad_end() {
+        let template = on_host(LauncherKind::Template, &[7]);
+        let verdict = |status| verdict(&template, &Ending::Status(status), "");
+        assert_eq!(verdict(0), Verdict::Ended(Ending::Status(0)));
+        assert_eq!(verdict(1), Verdict::Ask { otherwise: Some(Ending::Status(1)) });
+        assert_eq!(verdict(7), Verdict::Ask { otherwise: None });
+        let mute = OnHost { ask: None, ..template };
+        let ended = super::verdict(&mute, &Ending::Status(7), "");
+        assert_eq!(ended, Verdict::Ended(Ending::Status(7)));
+    }
+
+    #[test]
+    fn a_host_answers_or_it_does_not() {
+        let ssh = on_host(LauncherKind::Ssh, &[SSH_LOST]);
+        let read =
+            |on_host: &OnHost, status, output| answer(on_host, &Ending::Status(status), output, "no route\n");
+        assert_eq!(read(&ssh, 0, "module loaded\nnowcast: gone\n"), Answer::Gone(None));
+        assert_eq!(read(&ssh, 0, "\nnowcast: there 7 8\n"), Answer::There("process 7 8".to_owned()));
+        for (status, output) in [(0, ""), (255, ""), (127, "sh: not found"), (0, "gone")] {
+            assert_eq!(read(&ssh, status, output), Answer::Nothing("no route".to_owned()));
+        }
+        let template = on_host(LauncherKind::Template, &[]);
+        assert_eq!(read(&template, 0, " \n"), Answer::Gone(None));
+        assert_eq!(read(&template, 0, "pod/x\n"), Answer::There("pod/x".to_owned()));
+        assert_eq!(read(&template, 1, ""), Answer::Nothing("no route".to_owned()));
+    }
+
+    #[test]
+    fn slurm_says_how_a_job_ended() {
+        let slurm = on_host(LauncherKind::Slurm, &[]);
+        let read = |output: &str| answer(&slurm, &Ending::Status(0), output, "");
+        assert_eq!(read(""), Answer::Gone(None));
+        assert_eq!(read("PENDING   0  \n"), Answer::There("PENDING".to_owned()));
+        assert_eq!(read("COMPLETED  0"), Answer::Gone(Some(Ending::Status(0))));
+        assert_eq!(read("FAILED     768"), Answer::Gone(Some(Ending::Status(3))));
+        assert_eq!(read("FAILED     11"), Answer::Gone(Some(Ending::Killed(11))));
+        let text = "Slurm says that its job is TIMEOUT".to_owned();
+        assert_eq!(read("TIMEOUT    0"), Answer::Gone(Some(Ending::OnHost(text))));
+    }
+}

@@ -1,0 +1,92 @@
+//! The files of a run on another host, beside those that every run has: how it is asked for, whether contact is
+//! lost, whether it reported.
+
+use std::fs::{self, File};
+use std::io;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::contact::Contact;
+use super::on_host::OnHost;
+use super::process::{ProcessIdentity, find_worker};
+use super::run_folder::{CLAIM, Content, PROCESS, RunFolder, RunFolderState};
+
+const HOST: &str = "host";
+const CONTACT: &str = "contact";
+const REPORTED: &str = "reported";
+const TAKE_OVER: &str = "take-over";
+
+impl RunFolder {
+    /// Writes down how the host is asked for the run, before it is launched there.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_host(&self, on_host: &OnHost) -> io::Result<()> {
+        let new = self.write_new(HOST, on_host, true)?;
+        fs::rename(new, self.path().join(HOST))
+    }
+
+    /// How the host is asked for the run, if it was launched elsewhere.
+    #[must_use]
+    pub fn host(&self) -> Option<OnHost> {
+        self.read_whole(HOST)
+    }
+
+    /// Writes down that contact is lost, for those who look. Nothing else hangs on it.
+    pub fn write_contact(&self, contact: &Contact) {
+        if let Ok(new) = self.write_new(CONTACT, contact, false) {
+            let _ = fs::rename(new, self.path().join(CONTACT));
+        }
+    }
+
+    /// What is known since contact was lost, if it was and the run goes on.
+    #[must_use]
+    pub fn contact(&self) -> Option<Contact> {
+        self.read_whole(CONTACT).filter(|_| self.exit().is_none())
+    }
+
+    /// What launched it on the host, if that lives.
+    #[must_use]
+    pub fn launcher(&self) -> Option<ProcessIdentity> {
+        match self.read(PROCESS) {
+            Ok(Content::Whole(launcher)) => Some(launcher).filter(ProcessIdentity::is_alive),
+            _ => find_worker(self.run(), self.path(), 0),
+        }
+    }
+
+    /// Notes that the worker has reported: nobody needs to ask the host any more once contact is lost.
+    pub fn note_reported(&self) {
+        let _ = File::create_new(self.path().join(REPORTED));
+    }
+
+    /// Whether that was noted.
+    #[must_use]
+    pub fn is_reported(&self) -> bool {
+        self.path().join(REPORTED).exists()
+    }
+
+    /// Takes the run over from a runner that is dead. Answers false if somebody else sees to it, or has.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub fn take_over(&self) -> io::Result<bool> {
+        // Let go when the file is closed, also when the process dies; until then, no other takes it over as well.
+        let lock = File::create(self.path().join(TAKE_OVER))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(false);
+        }
+        if !matches!(self.state()?.state, RunFolderState::LeftOnHost) {
+            return Ok(false);
+        }
+        let new = self.write_new(CLAIM, &ProcessIdentity::of_self()?, true)?;
+        fs::rename(new, self.path().join(CLAIM))?;
+        Ok(true)
+    }
+
+    fn read_whole<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+        match self.read(name) {
+            Ok(Content::Whole(value)) => Some(value),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The commands of `launcher: slurm`. Pure: it starts nothing.
+//!
+//! A job is known by its name, which is unique, so that it can be asked for when nobody knows its number any more.
+
+use super::argv::{LaunchError, Launching};
+use super::on_host::{LaunchCommand, LauncherKind, OnHost, line, over_ssh, quoted, worker_line};
+use crate::config::SlurmSettings;
+use crate::config::hosts::SSH_LOST;
+
+/// What is asked of `squeue`: a job's state, and its exit status as wait(2) has it.
+const FORMAT: &str = "--Format=State:30,exit_code:20";
+
+pub(super) fn command(launching: &Launching, settings: &SlurmSettings) -> Result<LaunchCommand, LaunchError> {
+    let words = match &settings.submit_host {
+        None => launching.words_here()?,
+        Some(_) => launching.words_there()?,
+    };
+    let name = launching.job_name();
+    let job = format!("--name={name}");
+    // Behind the user's, and so in force: nothing works without them.
+    let ours = [
+        "--wait".to_owned(),
+        format!("--job-name={name}"),
+        format!("--wrap={}", worker_line(&words, launching.host.envvars.as_deref())),
+    ];
+    let words = |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
+    let ask = words(&["squeue", "--noheader", "--states=all", &job, FORMAT]);
+    let terminate = words(&["scancel", &job]);
+    let kill = words(&["scancel", "--signal=KILL", "--full", &job]);
+    let sbatch = |output: &str| {
+        // A percent sign begins a pattern in the names of output files.
+        let output = format!("--output={}", output.replace('%', "%%"));
+        let first = words(&["sbatch", &output, "--open-mode=append"]);
+        first.into_iter().chain(settings.options.iter().cloned()).chain(ours.clone()).collect::<Vec<_>>()
+    };
+    let argv = match &settings.submit_host {
+        None => sbatch(&launching.place.output()),
+        Some(host) => {
+            // The host does not see the run's folder: the output is kept there, and comes back at the end.
+            let output = format!(".{name}.out");
+            let script = format!(
+                "{} ; status=$? ; cat {output} ; rm -f {output} ; exit $status",
+                line(sbatch(&output))
+            );
+            words(&["ssh", host, "sh", "-c", &quoted(&script)])
+        }
+    };
+    let there = |order: Vec<String>| match &settings.submit_host {
+        None => order,
+        Some(host) => over_ssh(host, [line(order)]),
+    };
+    Ok(LaunchCommand {
+        argv,
+        on_host: Some(OnHost {
+            host: launching.worker.host.clone(),
+            launcher: LauncherKind::Slurm,
+            lost_status: settings.submit_host.iter().map(|_| SSH_LOST).collect(),
+            ask: Some(there(ask)),
+            terminate: Some(there(terminate)),
+            kill: Some(there(kill)),
+        }),
+    })
+}

@@ -1,0 +1,59 @@
+//! The commands of `launcher: ssh`. Pure: it starts nothing.
+//!
+//! The worker's command line is the peer's, word for word, so nothing can be added to it by which the process
+//! could be found again. It is found by its words, which the host's shell makes of the same line once more,
+//! and by [`RUN_MARK`](super::on_host::RUN_MARK) where that comes through.
+
+use super::argv::{LaunchError, Launching};
+use super::on_host::{LaunchCommand, LauncherKind, OnHost, over_ssh, quoted};
+use crate::config::hosts::SSH_LOST;
+
+/// Looks for the process among all of a Linux host's and sends it a signal; 0 only looks. It gets the signal, the line
+/// that the host's shell was given (a shell that stays until the worker's end, or still reads the environment
+/// file, is the run as well), and the worker's words.
+///
+/// The words are those of a process if they are its last ones. In front of them may stand an interpreter, and
+/// the path of the first. Among processes with the same words the mark decides: another run's mark excludes. One
+/// without a mark counts as there, so that nothing is started twice; but where marks come through, which the
+/// script sees by its own, it is not ended.
+///
+/// It has no line ends, exclamation marks and single quotes, so that every shell hands it on in single quotes.
+const SCRIPT: &str = r#"signal=$1; line=$2; shift 2; mine=$LC_NOWCAST_RUN; nl=$(printf "\n."); nl=${nl%.}; first=${1##*/}; key=$first; case $first in -m) key=$2;; esac; shift; want=$first; for word in "$@"; do want="$want$nl$word"; done; found=; for file in $(grep -slFe "$key" /proc/[0-9]*/cmdline); do dir=${file%/cmdline}; words=$(tr "\000" "\n" 2>/dev/null <$file); case "$words" in *nowcast-ask*) continue;; esac; case "$nl$words" in *"$nl$want"|*"/$want"|*"$nl$line") ;; *) continue;; esac; its=$(tr "\000" "\n" 2>/dev/null <$dir/environ | sed -n s/^LC_NOWCAST_RUN=//p); case "$its" in "$mine") ;; "") case $signal in 0) ;; *) continue;; esac;; *) continue;; esac; found="$found ${dir#/proc/}"; case $signal in 0) ;; *) group=$(sed "s/.*) . [0-9]* \([0-9]*\) .*/\1/" $dir/stat 2>/dev/null); kill -s $signal -- -$group 2>/dev/null;; esac; done; case $found in "") printf "\nnowcast: gone\n";; *) printf "\nnowcast: there$found\n";; esac"#;
+
+/// The peer's command line, word for word: the host's shell joins them, so `;` ends the `source`.
+pub(super) fn command(launching: &Launching) -> Result<LaunchCommand, LaunchError> {
+    let envvars = launching.need(launching.host.envvars.as_ref(), "envvars")?;
+    let words = launching.words_there()?;
+    let host = &launching.worker.host;
+    let source = ["source".to_owned(), envvars, ";".to_owned()];
+    let on_host: Vec<String> = source.iter().chain(&words).cloned().collect();
+    // `python` may be another program's name for it.
+    let is_python = words.get(1).is_some_and(|word| word == "-m");
+    let looked_for = if is_python { &words[1..] } else { &words[..] };
+    let script = |signal: &str| {
+        let script = ["sh", "-c", &quoted(SCRIPT), "nowcast-ask", signal, &quoted(&on_host.join(" "))];
+        let script = script.map(str::to_owned);
+        over_ssh(host, source.iter().cloned().chain(script).chain(looked_for.iter().cloned()))
+    };
+    Ok(LaunchCommand {
+        argv: ["ssh".to_owned(), host.clone()].into_iter().chain(on_host.iter().cloned()).collect(),
+        on_host: Some(OnHost {
+            host: host.clone(),
+            launcher: LauncherKind::Ssh,
+            lost_status: vec![SSH_LOST],
+            ask: Some(script("0")),
+            terminate: Some(script("TERM")),
+            kill: Some(script("KILL")),
+        }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shell_hands_the_script_on() {
+        assert!(!SCRIPT.contains(['\n', '!', '\'']));
+    }
+}

@@ -1,0 +1,54 @@
+//! The commands of a `launch command:` of the user's own. Pure: it starts nothing.
+
+use super::argv::{LaunchError, Launching};
+use super::on_host::{LaunchCommand, LauncherKind, OnHost, worker_line};
+use crate::config::TemplateSettings;
+
+pub(super) fn command(
+    launching: &Launching,
+    settings: &TemplateSettings,
+) -> Result<LaunchCommand, LaunchError> {
+    let file = launching.file_here();
+    let values = [
+        ("{command}", worker_line(&launching.words_here()?, launching.host.envvars.as_deref())),
+        ("{host}", launching.worker.host.clone()),
+        ("{run}", launching.run.0.to_string()),
+        ("{worker}", launching.worker.name().to_owned()),
+        ("{name}", launching.job_name()),
+        ("{folder}", super::argv::folder_of(&file)),
+        ("{output}", launching.place.output()),
+        ("{config}", file),
+    ];
+    let fill = |words: &[String], signal: &str| -> Vec<String> {
+        let values = values.iter().map(|(name, value)| (*name, value.as_str())).chain([("{signal}", signal)]);
+        let values: Vec<(&str, &str)> = values.collect();
+        words.iter().map(|word| filled(word, &values)).collect()
+    };
+    let kill = |signal| settings.kill.as_ref().map(|words| fill(words, signal));
+    Ok(LaunchCommand {
+        argv: fill(&settings.launch, ""),
+        on_host: Some(OnHost {
+            host: launching.worker.host.clone(),
+            launcher: LauncherKind::Template,
+            lost_status: settings.lost_status.clone(),
+            ask: settings.alive.as_ref().map(|words| fill(words, "")),
+            terminate: kill("TERM"),
+            kill: kill("KILL"),
+        }),
+    })
+}
+
+/// A word with its placeholders replaced, and what was put in left as it is.
+fn filled(word: &str, values: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    let mut rest = word;
+    while let Some(at) = rest.find('{') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let (name, value) =
+            values.iter().find(|(name, _)| rest.starts_with(name)).copied().unwrap_or(("{", "{"));
+        text.push_str(value);
+        rest = &rest[name.len()..];
+    }
+    text + rest
+}

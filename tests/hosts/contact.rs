@@ -1,0 +1,115 @@
+//! Contact is lost: no crash is made and nothing is started again until the host says that the run is not there.
+
+use crate::scene::Scene;
+use rustix::process::{Signal, kill_process};
+
+#[test]
+fn a_killed_client_is_no_death_of_the_worker() {
+    let scene = Scene::start(true);
+    let run = scene.launch("one");
+    Scene::kill(scene.launcher(&run));
+    let found = scene.wait_for_state(&run, "contact lost");
+    let text = found["contact"].as_str().unwrap_or_default();
+    assert!(text.contains("contact with robot is lost (ssh was killed by signal 9)"), "{text}");
+    assert!(text.contains("it says that the run is still there (process "), "{text}");
+    // It needs attention.
+    let (_, status) = scene.system.operation(&["status"]);
+    assert!(status.contains("CONTACT") && status.contains("contact with robot is lost"), "{status}");
+    let why = scene.system.operate(&["why", &run]);
+    assert!(why.contains("contact with robot is lost") && why.contains("nowcast kill"), "{why}");
+    let output = scene.system.operate(&["tail", &run]);
+    assert!(output.contains("nowcast runner: contact with robot is lost"), "{output}");
+    assert_eq!(scene.heard(), 0);
+    scene.go("one", "0 report");
+    let found = scene.wait_for_state(&run, "done");
+    let expected = "ended on its host: contact with robot was lost (ssh was killed by signal 9), and nothing of it is \
+                    there any more";
+    assert_eq!(found["ending"], expected);
+    scene.expect_one("success");
+    assert_eq!(scene.starts(), 1);
+}
+
+#[test]
+fn a_cut_connection_is_asked_about_until_the_worker_is_gone() {
+    // Without marks: it is found by its words.
+    let scene = Scene::start(false);
+    let run = scene.launch("one");
+    let worker = scene.wait_for_worker("one");
+    scene.sshd.cut();
+    scene.wait_for_contact(&run, "the run is still there");
+    assert_eq!(scene.heard(), 0);
+    Scene::kill(worker);
+    let found = scene.wait_for_state(&run, "failed");
+    let ending = found["ending"].as_str().unwrap_or_default();
+    assert!(ending.contains("contact with robot was lost (ssh ended with status 255)"), "{ending}");
+    scene.expect_one("crash");
+    assert_eq!(scene.starts(), 1);
+}
+
+#[test]
+fn a_host_that_is_down_is_asked_again_until_it_is_back() {
+    let mut scene = Scene::start(true);
+    let run = scene.launch("one");
+    scene.sshd.down();
+    scene.wait_for_contact(&run, "it gives no answer (ssh: connect to host 127.0.0.1");
+    // Over a restart of the manager.
+    scene.system.signal("manager", Signal::KILL);
+    scene.system.wait_for_end("manager");
+    scene.system.start_manager(&[]);
+    scene.wait_for_contact(&run, "it gives no answer");
+    assert_eq!(scene.heard(), 0);
+    scene.sshd.up();
+    scene.wait_for_contact(&run, "the run is still there");
+    scene.go("one", "0 report");
+    scene.wait_for_state(&run, "done");
+    scene.expect_one("success");
+    assert_eq!(scene.starts(), 1);
+}
+
+#[test]
+fn a_report_ends_the_question_to_a_host_that_is_down() {
+    let mut scene = Scene::start(true);
+    let run = scene.launch("one");
+    scene.sshd.down();
+    scene.wait_for_contact(&run, "it gives no answer");
+    scene.go("one", "0 report stay");
+    let found = scene.wait_for_state(&run, "done");
+    let expected = "ended on its host: contact with robot was lost, and the worker has reported";
+    assert_eq!(found["ending"], expected);
+    scene.expect_one("success");
+    Scene::kill(scene.wait_for_worker("one"));
+}
+
+#[test]
+fn a_runner_that_is_killed_is_replaced_by_one_that_asks_the_host() {
+    let scene = Scene::start(true);
+    let run = scene.launch("one");
+    let before = scene.process(&run, "claim");
+    Scene::kill(before);
+    let after = scene
+        .wait_for("another runner", || Some(scene.process(&run, "claim")).filter(|runner| *runner != before));
+    // Together with what launched it.
+    Scene::kill(after);
+    Scene::kill(scene.launcher(&run));
+    scene.wait_for_contact(&run, "the run is still there");
+    assert_eq!((scene.heard(), scene.starts()), (0, 1));
+    scene.go("one", "0 report");
+    scene.wait_for_state(&run, "done");
+    scene.expect_one("success");
+}
+
+#[test]
+fn the_deaths_of_all_on_this_machine_make_no_crash() {
+    let mut scene = Scene::start(true);
+    let run = scene.launch("one");
+    scene.system.signal("manager", Signal::KILL);
+    scene.system.wait_for_end("manager");
+    kill_process(scene.process(&run, "claim"), Signal::KILL).expect("killed");
+    kill_process(scene.launcher(&run), Signal::KILL).expect("killed");
+    scene.system.start_manager(&[]);
+    scene.wait_for_contact(&run, "the run is still there");
+    assert_eq!((scene.heard(), scene.starts()), (0, 1));
+    Scene::kill(scene.wait_for_worker("one"));
+    scene.wait_for_state(&run, "failed");
+    scene.expect_one("crash");
+}

@@ -1,0 +1,197 @@
+//! A system whose workers run on another host, and what tests ask of it.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::sshd::Sshd;
+use crate::support::python;
+use crate::support::system::{System, pid, system};
+
+/// A worker on the host: writes down its process, waits for a file `NAME.go`, reports if that says so, and ends with the
+/// status that it says.
+const WORKER: &str = r#"
+import os, signal, sys, time, yaml, zmq
+config, name = sys.argv[1], sys.argv[2]
+if "stubborn" in name:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.chdir(os.environ["FAR_FOLDER"])
+with open("starts", "a") as file:
+    file.write(f"{name}\n")
+with open(f"{name}.pid.new", "w") as file:
+    file.write(str(os.getpid()))
+os.rename(f"{name}.pid.new", f"{name}.pid")
+print(f"{name} works", flush=True)
+while not os.path.exists(f"{name}.go"):
+    if not os.path.exists(config):
+        sys.exit()
+    time.sleep(0.02)
+words = open(f"{name}.go").read().split()
+if "report" in words:
+    socket = zmq.Context().socket(zmq.REQ)
+    socket.connect("tcp://localhost:" + os.environ["FAR_PORT"])
+    socket.send_string(yaml.dump({"source": "far", "type": "success", "payload": None}))
+    socket.recv_string()
+    open(f"{name}.reported", "w").close()
+if "stay" in words:
+    time.sleep(1000)
+sys.exit(int(words[0]))
+"#;
+
+const RULES: &str = "function after_far(msg) log.info('the rule heard ' .. msg.type) return {} end";
+
+pub struct Scene {
+    pub system: System,
+    pub sshd: Sshd,
+}
+
+impl Scene {
+    pub fn start(marks: bool) -> Self {
+        Self::with(marks, "")
+    }
+
+    /// With more sections in the configuration.
+    pub fn with(marks: bool, more: &str) -> Self {
+        let sshd = Sshd::start(marks);
+        let mut system = system()
+            .worker("far: {success: it went well, failure: it did not, crash: it crashed}")
+            .rules(RULES)
+            .env("PATH", &sshd.search_path())
+            .file("far/far.py", WORKER)
+            .prepare();
+        let (python, here) = (python::venv(), system.path("."));
+        let here = here.canonicalize().expect("a folder");
+        // The environment file says something, as some do, and has what the others expand.
+        let environment = format!(
+            "echo modules loaded\nexport PYTHONPATH={0}/far FAR_FOLDER={0} FAR_PORT={1}\n",
+            here.display(),
+            system.workers_port
+        );
+        fs::write(system.path("env.sh"), environment).expect("written");
+        let mut hosts = String::new();
+        for host in ["robot", "locked", "nowhere"] {
+            let _ = writeln!(
+                hosts,
+                "    {host}: {{envvars: {0}/env.sh, python: {1}, config file: $FAR_FOLDER/nowcast.yaml}}",
+                here.display(),
+                python.display()
+            );
+        }
+        system.more = format!("run:\n  enabled hosts:\n{hosts}{more}\n");
+        system.write_config();
+        system.start_broker();
+        system.start_manager(&[]);
+        Self { system, sshd }
+    }
+
+    /// Launches a worker on the host and waits until it is there; the run's number.
+    pub fn launch(&self, name: &str) -> String {
+        let run = self.launch_on("robot", name);
+        self.wait_for_worker(name);
+        run
+    }
+
+    pub fn launch_on(&self, host: &str, name: &str) -> String {
+        let text = self.system.operate(&["launch", "--json", "--host", host, "far", name]);
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        answer["numbers"][0].to_string()
+    }
+
+    pub fn wait_for_worker(&self, name: &str) -> Pid {
+        let path = self.system.path(&format!("{name}.pid"));
+        let text = self.wait_for(&format!("the worker {name}"), || fs::read_to_string(&path).ok());
+        pid(text.parse().expect("a number"))
+    }
+
+    /// Lets a worker go on: `0 report` and the like.
+    pub fn go(&self, name: &str, words: &str) {
+        let path = self.system.path(&format!("{name}.go"));
+        fs::write(path.with_extension("new"), words).expect("written");
+        fs::rename(path.with_extension("new"), path).expect("in place");
+    }
+
+    /// A run as `nowcast runs --json` has it.
+    pub fn run(&self, run: &str) -> Value {
+        let runs: Value = serde_json::from_str(&self.system.operate(&["runs", "--json"])).expect("JSON");
+        let runs = runs.as_array().expect("a list").clone();
+        let number = run.parse::<u64>().ok();
+        runs.into_iter().find(|found| found["number"].as_u64() == number).unwrap_or_default()
+    }
+
+    /// Waits until a run is in a state; the run.
+    pub fn wait_for_state(&self, run: &str, state: &str) -> Value {
+        self.wait_for(&format!("run {run} {state}"), || {
+            let found = self.run(run);
+            (found["state"] == state).then_some(found)
+        })
+    }
+
+    /// Waits until contact with a run's host is lost and the host has said that.
+    pub fn wait_for_contact(&self, run: &str, said: &str) {
+        self.wait_for(&format!("contact lost: {said}"), || {
+            self.run(run)["contact"].as_str().is_some_and(|contact| contact.contains(said)).then_some(())
+        });
+    }
+
+    /// The local process of a run: ssh.
+    pub fn launcher(&self, run: &str) -> Pid {
+        self.process(run, "process")
+    }
+
+    /// A process that a file in the run's folder names.
+    pub fn process(&self, run: &str, file: &str) -> Pid {
+        let path = self.run_path(run, file);
+        let process: Value = self.wait_for(file, || serde_json::from_slice(&fs::read(&path).ok()?).ok());
+        pid(u32::try_from(process["pid"].as_u64().expect("a number")).expect("a small number"))
+    }
+
+    pub fn run_path(&self, run: &str, file: &str) -> std::path::PathBuf {
+        let output = self.run(run)["output"].as_str().expect("a path").to_owned();
+        std::path::Path::new(&output).with_file_name(file)
+    }
+
+    /// What the run wrote.
+    pub fn output(&self, run: &str) -> String {
+        fs::read_to_string(self.run_path(run, "output.log")).unwrap_or_default()
+    }
+
+    pub fn kill(process: Pid) {
+        kill_process(process, Signal::KILL).expect("it is killed");
+    }
+
+    pub fn is_alive(process: Pid) -> bool {
+        let path = format!("/proc/{}/stat", process.as_raw_nonzero());
+        fs::read_to_string(path).is_ok_and(|stat| !stat.contains(") Z "))
+    }
+
+    pub fn wait_for_death(&self, process: Pid) {
+        self.wait_for("the end of the remote process", || (!Self::is_alive(process)).then_some(()));
+    }
+
+    /// That the rule heard of one end, that one, and of no other.
+    pub fn expect_one(&self, r#type: &str) {
+        self.system.wait_for_log("manager", &format!("the rule heard {type}"));
+        self.system.works();
+        assert_eq!(self.heard(), 1, "{}", self.describe());
+    }
+
+    /// How many messages the rule heard.
+    pub fn heard(&self) -> usize {
+        self.system.log("manager").matches("the rule heard").count()
+    }
+
+    /// How often workers were started on the host.
+    pub fn starts(&self) -> usize {
+        fs::read_to_string(self.system.path("starts")).unwrap_or_default().lines().count()
+    }
+
+    pub fn wait_for<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> T {
+        crate::support::wait::wait_for(what, ask, || self.describe())
+    }
+
+    pub fn describe(&self) -> String {
+        format!("{}\n== sshd\n{}", self.system.describe(), self.sshd.describe())
+    }
+}
