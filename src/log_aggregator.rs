@@ -21,6 +21,11 @@ const TURN: usize = 256;
 /// Bytes of a frame; who sends more is disconnected.
 const LARGEST: i64 = 64 << 20;
 
+/// The threads of ZeroMQ's that connect, as bits: one for the hosts of publishers elsewhere, whose names may have to wait
+/// for a name server, and one that never waits for them.
+const HERE: u64 = 1;
+const ELSEWHERE: u64 = 2;
+
 /// Seconds of silence, and the number and distance of unanswered probes, after which a publisher's host is taken
 /// for lost and connected to anew.
 const KEEPALIVE: (i32, i32, i32) = (60, 3, 20);
@@ -49,6 +54,7 @@ impl Aggregator {
     /// When ZeroMQ fails. A host that cannot be reached is no error: it is tried until it can.
     pub fn subscribe(config: &Config, log: Logger) -> zmq::Result<Self> {
         let context = Context::new();
+        context.set_io_threads(2)?;
         let socket = context.socket(SocketType::SUB)?;
         socket.set_subscribe(b"")?;
         socket.set_maxmsgsize(LARGEST)?;
@@ -94,7 +100,10 @@ impl Aggregator {
                 let (host, port) = (port.host.as_ref().unwrap_or(&config.zmq.host), port.port);
                 let endpoint = format!("tcp://{host}:{port}");
                 let is_known = self.endpoints.contains(&endpoint) || named.contains(&endpoint);
-                if let Err(error) = if is_known { Ok(()) } else { self.socket.connect(&endpoint) } {
+                let thread = if *host == config.zmq.host { HERE } else { ELSEWHERE };
+                let connect =
+                    || self.socket.set_affinity(thread).and_then(|()| self.socket.connect(&endpoint));
+                if let Err(error) = if is_known { Ok(()) } else { connect() } {
                     self.log.error(format_args!("cannot subscribe to {host} port {port}: {error}"));
                     continue;
                 }

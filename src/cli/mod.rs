@@ -59,7 +59,7 @@ const EXIT_CODES: &str = "Exit status: 0 when all went well, 1 when something fa
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the whole system: every daemon that the configuration needs, started again when it dies
+    /// Run the whole system: every daemon that the configuration asks for, started again when it dies
     Up(up::Args),
     /// Run the message broker
     Broker(broker::Args),

@@ -33,7 +33,7 @@ pub fn install(setup: Setup) {
 }
 
 /// What a program does last: it waits until the lines that it publishes and mails have left. Lines of a program that
-/// has just begun wait up to half a second for somebody who listens, mails up to 5 s; without either it is nothing.
+/// has just begun wait up to a second for somebody who listens, mails up to 5 s; without either it is nothing.
 pub fn finish() {
     if let Some(tree) = tree() {
         tree.finish();

@@ -19,8 +19,9 @@ use super::{Level, Logger, active};
 use crate::net::socket;
 
 /// How long after it has bound its port a program that ends waits for somebody who listens: one that has
-/// failed to connect tries again every 100 to 200 ms. The peer waits for 250 ms at each start.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// failed to connect tries again every 100 to 200 ms, and the machine may be busy. The peer waits for 250 ms at each
+/// start.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a port is tried again that was in use.
 const PAUSE: Duration = Duration::from_millis(250);
