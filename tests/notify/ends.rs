@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::servers::{Server, Silent};
+use crate::support::servers::{Server, Silent};
 use crate::support::system::system;
 
 #[test]

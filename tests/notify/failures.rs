@@ -2,8 +2,8 @@
 
 use std::net::TcpListener;
 
-use crate::servers::{Server, Silent};
 use crate::support::ports::free_ports;
+use crate::support::servers::{Server, Silent};
 use crate::support::system::{System, system};
 
 fn target(url: &str) -> String {

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use rustix::process::Signal;
 
-use crate::servers::Server;
+use crate::support::servers::Server;
 use crate::support::system::system;
 
 #[test]

@@ -7,7 +7,7 @@ use nowcast::core::{Change, Number, Record};
 use nowcast::store::Journal;
 use rustix::process::Signal;
 
-use crate::servers::Server;
+use crate::support::servers::Server;
 use crate::support::system::system;
 
 #[test]

@@ -1,6 +1,6 @@
 //! E-mails, to a real mail server.
 
-use crate::servers::{Certificate, Server};
+use crate::support::servers::{Certificate, Server};
 use crate::support::system::system;
 
 #[test]

@@ -9,6 +9,5 @@ mod failures;
 mod heartbeat;
 mod late;
 mod mail;
-mod servers;
 mod slack;
 mod webhook;

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::servers::Server;
 use crate::support::python;
+use crate::support::servers::Server;
 use crate::support::system::system;
 
 const SECTION: &str = "slack notifications:

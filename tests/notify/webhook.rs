@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use rustix::process::Signal;
 
-use crate::servers::{Certificate, Server};
+use crate::support::servers::{Certificate, Server};
 use crate::support::system::system;
 
 #[test]

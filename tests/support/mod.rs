@@ -7,5 +7,6 @@ pub mod builder;
 pub mod packages;
 pub mod ports;
 pub mod python;
+pub mod servers;
 pub mod system;
 pub mod wait;

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::python;
-use crate::support::wait::wait_for;
+use super::python;
+use super::wait::wait_for;
 
 /// A server of the tests' in Python.
 pub struct Server {
@@ -50,7 +50,7 @@ impl Server {
     ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("status"), "200").expect("written");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/notify").join(script);
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support").join(script);
         let mut command = Command::new(python);
         command.arg(script).arg(folder.path()).stdin(Stdio::null());
         if let Some(certificate) = certificate {
