@@ -3,6 +3,7 @@
 //! It never answers, and nothing that arrives can stop it: what is no log message is counted and passed over.
 
 use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
@@ -11,6 +12,7 @@ use crate::config::{Config, ReadAgain};
 use crate::core::Signal;
 use crate::logging::{self, Level, Logger};
 use crate::net::{Signals, socket};
+use crate::store::Presence;
 
 /// The name under which it logs: the peer's.
 pub const NAME: &str = "log_aggregator";
@@ -30,6 +32,9 @@ const ELSEWHERE: u64 = 2;
 /// for lost and connected to anew.
 const KEEPALIVE: (i32, i32, i32) = (60, 3, 20);
 
+/// Milliseconds after which the journal's folder is looked for again.
+const FOLDER_PAUSE: i64 = 1_000;
+
 /// Milliseconds without a message after which nothing more is under way, when it is told to end.
 const QUIET: i64 = 100;
 
@@ -42,6 +47,9 @@ pub struct Aggregator {
     /// What it is connected to.
     endpoints: Vec<String>,
     garbage: u64,
+    presence: Presence,
+    /// The journal's folder.
+    journal: PathBuf,
     log: Logger,
     // Declared after the socket, so that it is dropped after it.
     _context: Context,
@@ -63,7 +71,15 @@ impl Aggregator {
         socket.set_tcp_keepalive_idle(idle)?;
         socket.set_tcp_keepalive_cnt(count)?;
         socket.set_tcp_keepalive_intvl(interval)?;
-        let mut aggregator = Self { socket, endpoints: Vec::new(), garbage: 0, log, _context: context };
+        let mut aggregator = Self {
+            socket,
+            endpoints: Vec::new(),
+            garbage: 0,
+            presence: Presence::of(NAME),
+            journal: config.journal.folder.clone(),
+            log,
+            _context: context,
+        };
         aggregator.connect(config);
         Ok(aggregator)
     }
@@ -76,7 +92,9 @@ impl Aggregator {
         loop {
             let mut items =
                 [self.socket.as_poll_item(POLLIN), PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
-            socket::poll(&mut items, -1)?;
+            // The manager may make its folder later.
+            let timeout = if self.presence.announce(&self.journal) { -1 } else { FOLDER_PAUSE };
+            socket::poll(&mut items, timeout)?;
             for signal in signals.take() {
                 self.log.info(signal.log_text());
                 match signal {

@@ -5,10 +5,8 @@
 //! a manager of the peer's, which cannot be asked, it launches by itself, as the peer's scheduler does.
 
 mod due;
-mod presence;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
@@ -18,7 +16,6 @@ use jiff::Timestamp;
 use zmq::{POLLIN, PollItem};
 
 use self::due::Plan;
-pub use self::presence::runs;
 use crate::config::{Config, ReadAgain, ScheduledWorker};
 use crate::core::next_worker::LOCALHOST;
 use crate::core::{Command, NextWorker, Number, Signal};
@@ -27,8 +24,8 @@ use crate::launch::{self, Children, Place};
 use crate::logging::Logger;
 use crate::net::call::{Call, CallError, call_within};
 use crate::net::{Signals, socket};
-use crate::store::History;
 use crate::store::journal::JournalError;
+use crate::store::{History, Presence};
 use crate::yaml::python;
 
 /// The name under which it logs: the peer's.
@@ -53,7 +50,7 @@ pub struct Scheduler {
     workers: Children<()>,
     program: PathBuf,
     /// What says that it runs.
-    presence: Option<File>,
+    presence: Presence,
     /// Whether it was said that the manager cannot be asked.
     complained: bool,
     log: Logger,
@@ -81,7 +78,7 @@ impl Scheduler {
             alone,
             workers,
             program,
-            presence: None,
+            presence: Presence::of(NAME),
             complained: false,
             log,
         };
@@ -108,9 +105,7 @@ impl Scheduler {
                 }
             }
             self.workers.reap()?;
-            if self.presence.is_none() {
-                self.presence = presence::announce(&self.config.journal.folder);
-            }
+            self.presence.announce(&self.config.journal.folder);
             let now = Timestamp::now();
             for missed in self.plan.look(now) {
                 self.log.warning(format_args!(

@@ -92,7 +92,7 @@ fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {
     if !config.scheduled.is_empty() {
         more(scheduler::NAME, "scheduler");
     }
-    if config.logging.get("aggregator").is_some_and(|section| !section.is_null()) {
+    if config.aggregates_logs() {
         // The last to end, so that it has the last lines of the others.
         more(log_aggregator::NAME, "log-aggregator");
     }

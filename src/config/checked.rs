@@ -48,6 +48,14 @@ pub struct Config {
     pub logging: Value,
 }
 
+impl Config {
+    /// Whether log messages are published, and an aggregator writes them down.
+    #[must_use]
+    pub fn aggregates_logs(&self) -> bool {
+        self.logging.get("aggregator").is_some_and(|section| !section.is_null())
+    }
+}
+
 /// Where the messages go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zmq {

@@ -3,9 +3,11 @@
 pub mod checklist_file;
 pub mod journal;
 pub mod poison_file;
+pub mod presence;
 pub mod seal;
 
 pub use checklist_file::{ChecklistFile, LoadError};
 pub use journal::{History, Journal, JournalError};
 pub use poison_file::PoisonFile;
+pub use presence::Presence;
 pub use seal::Seal;

@@ -118,6 +118,10 @@ pub(super) fn of_daemons(daemons: &Daemons, config: &Config) -> Vec<Attention> {
     let stopped = "it is not running: nothing is decided or launched".to_owned();
     found.extend(of_daemon("manager", &daemons.manager, stopped));
     let no_clock = "it is not running: nothing is launched when its time comes".to_owned();
+    let no_log = "it is not running: what is published is not written down".to_owned();
+    found.extend(
+        daemons.log_aggregator.as_ref().and_then(|daemon| of_daemon("log-aggregator", daemon, no_log)),
+    );
     found.extend(daemons.scheduler.as_ref().and_then(|daemon| of_daemon("scheduler", daemon, no_clock)));
     found
 }

@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 use crate::cli::operate;
 use crate::config::Config;
 use crate::net::call::{self, Service, WELL};
-use crate::scheduler;
-use crate::store::journal;
+use crate::store::{Presence, journal};
+use crate::{log_aggregator, scheduler};
 
 /// How long the broker may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -47,6 +47,9 @@ pub(super) struct Daemons {
     /// `None` where nothing is scheduled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduler: Option<Daemon>,
+    /// `None` where log messages are not published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_aggregator: Option<Daemon>,
     /// Why the manager does nothing at the moment, if it does nothing.
     #[serde(skip)]
     pub stands_still: Option<String>,
@@ -64,13 +67,17 @@ impl Daemons {
                 (stuck.unwrap_or(Daemon::Missing), None)
             }
         };
-        let is_there = || if scheduler::runs(folder) { Daemon::Works } else { Daemon::Missing };
-        let scheduler = (!config.scheduled.is_empty()).then(is_there);
-        Self { broker: broker(config), manager, scheduler, stands_still }
+        let look = |is_wanted: bool, name| {
+            let is_there = || Presence::is_announced(name, folder);
+            is_wanted.then(|| if is_there() { Daemon::Works } else { Daemon::Missing })
+        };
+        let scheduler = look(!config.scheduled.is_empty(), scheduler::NAME);
+        let log_aggregator = look(config.aggregates_logs(), log_aggregator::NAME);
+        Self { broker: broker(config), manager, scheduler, log_aggregator, stands_still }
     }
 
     fn each(&self) -> impl Iterator<Item = &Daemon> {
-        [&self.broker, &self.manager].into_iter().chain(&self.scheduler)
+        [&self.broker, &self.manager].into_iter().chain(&self.scheduler).chain(&self.log_aggregator)
     }
 
     /// How many there should be.
