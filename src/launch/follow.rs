@@ -29,6 +29,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a question or an order may take before it is given up: the environment file may load modules.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// So many times what launched it may end before it is gone there, without anybody being told: Slurm still tidies up after
+/// a job (`COMPLETING`) when `sbatch` has ended.
+const STRAGGLING: u32 = 4;
+
 /// How much of the output's end is looked at for what the launching command itself said.
 const OUTPUT_END: u64 = 64 * 1024;
 
@@ -71,6 +75,8 @@ pub(super) struct Follow<'a> {
     is_lost: bool,
     /// The host did not answer the last time.
     is_silent: bool,
+    /// How often the host said that it is still there.
+    still_there: u32,
 }
 
 impl<'a> Follow<'a> {
@@ -96,6 +102,7 @@ impl<'a> Follow<'a> {
             asks_first: false,
             is_lost: false,
             is_silent: false,
+            still_there: 0,
         };
         if launcher.is_none() {
             follow.ended =
@@ -213,7 +220,7 @@ impl<'a> Follow<'a> {
             }
             return Ok(None);
         }
-        Ok(self.heard(said))
+        Ok(self.heard(call, said))
     }
 
     fn call_later(&mut self) {
@@ -222,7 +229,7 @@ impl<'a> Follow<'a> {
     }
 
     /// What follows from an answer.
-    fn heard(&mut self, said: Answer) -> Option<Ending> {
+    fn heard(&mut self, call: Call, said: Answer) -> Option<Ending> {
         let (why, since, otherwise) = self.ended.clone()?;
         let host = &self.on_host.host;
         let (is_there, said) = match said {
@@ -238,7 +245,7 @@ impl<'a> Follow<'a> {
             Answer::There(said) => (true, said),
             Answer::Nothing(said) => (false, said),
         };
-        if self.told > 1 && !is_there {
+        if self.told > 1 && !is_there && call == Call::Ask {
             return Some(Ending::OnHost(format!(
                 "it was told to end twice, and {host} does not answer ({said}); it may still run there"
             )));
@@ -247,9 +254,13 @@ impl<'a> Follow<'a> {
             // It outlived the order, or came to life after it.
             self.order = self.on_host.kill.as_ref().map(|_| Call::Kill);
         }
+        self.is_silent = !is_there;
+        self.still_there += u32::from(is_there);
+        if otherwise.is_some() && is_there && self.still_there < STRAGGLING {
+            return None;
+        }
         let contact = Contact { host: host.clone(), since, why, asked: Timestamp::now(), is_there, said };
         self.task.folder.write_contact(&contact);
-        self.is_silent = !is_there;
         if !self.is_lost {
             self.is_lost = true;
             complain(&format!("run {}: {contact}", self.task.run));
@@ -289,7 +300,7 @@ impl<'a> Follow<'a> {
             Ok(calling) => self.calling = Some(calling),
             Err(error) => {
                 self.call_later();
-                return self.heard(Answer::Nothing(error.to_string()));
+                return self.heard(call, Answer::Nothing(error.to_string()));
             }
         }
         None

@@ -5,6 +5,7 @@ pub mod argv;
 pub mod children;
 mod contact;
 mod far_folder;
+mod far_runs;
 mod follow;
 mod marks;
 pub mod old_runs;

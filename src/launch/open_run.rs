@@ -25,6 +25,8 @@ pub(super) struct OpenRun {
     pub(super) claimed: bool,
     pub(super) watching: Watching,
     pub(super) told_to_end: bool,
+    /// It was said that contact with its host is lost.
+    pub(super) lost_contact: bool,
     /// When a worker without a runner, which was told to end, is killed.
     pub(super) kill_at: Option<Instant>,
 }
@@ -57,6 +59,7 @@ impl OpenRun {
             claimed: false,
             watching,
             told_to_end: false,
+            lost_contact: false,
             kill_at: None,
         }
     }

@@ -13,8 +13,6 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::path::{self, Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
-
 use super::children::Children;
 use super::marks::Marks;
 use super::on_host::LaunchCommand;
@@ -26,7 +24,7 @@ use crate::failpoint;
 use crate::logging::{Level, Logger};
 
 /// How often a runner that died before it had claimed its run is started again.
-const STARTS_AGAIN: u32 = 3;
+pub(super) const STARTS_AGAIN: u32 = 3;
 
 /// How long after a run could be neither started nor watched that is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -49,11 +47,13 @@ pub struct Runs<Key> {
     program: PathBuf,
     root: PathBuf,
     marks: Marks,
-    watched: Children<Key>,
-    open: HashMap<Key, OpenRun>,
+    pub(super) watched: Children<Key>,
+    pub(super) open: HashMap<Key, OpenRun>,
     /// When those that nobody watches are tried again; `None` while there are none.
     again: Option<Instant>,
-    log: Logger,
+    /// When runs on other hosts were looked at last.
+    pub(super) looked_at: Option<Instant>,
+    pub(super) log: Logger,
 }
 
 impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
@@ -70,7 +70,16 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         })?;
         let log = Logger::new("runs");
         let marks = Marks::beside(&root);
-        Ok(Self { program, root, marks, watched: Children::new()?, open: HashMap::new(), again: None, log })
+        Ok(Self {
+            program,
+            root,
+            marks,
+            watched: Children::new()?,
+            open: HashMap::new(),
+            again: None,
+            looked_at: None,
+            log,
+        })
     }
 
     /// The folder that the runs' folders are in.
@@ -146,6 +155,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         for run in over {
             self.end(run);
         }
+        self.say_lost_contacts(now);
         Ok(ended)
     }
 
@@ -173,7 +183,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     }
 
     /// Nothing is known of a run that could not be looked at, and one that could not be started is not lost.
-    fn try_later(&mut self, run: Key, open: &mut OpenRun, error: &dyn Display) {
+    pub(super) fn try_later(&mut self, run: Key, open: &mut OpenRun, error: &dyn Display) {
         open.watching = Watching::Nobody;
         if self.again.is_none() {
             self.log.critical(format_args!(
@@ -262,31 +272,6 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         }
     }
 
-    /// Has another runner see to a run on another host: only the host can say whether it goes on.
-    fn take_over(&mut self, run: Key, open: &mut OpenRun, died: Option<&Ending>) {
-        open.claimed = true;
-        if open.told_to_end {
-            // The new one reads that there.
-            open.folder.note_told();
-        }
-        if died.is_some() && open.starts > STARTS_AGAIN {
-            self.try_later(run, open, &"its runners end at once");
-        } else if let Err(error) = self.start_runner(run, open, true) {
-            self.try_later(run, open, &error);
-        }
-    }
-
-    /// The worker of a run has reported: whoever asks a host that does not answer for it need not any more.
-    pub fn reported(&self, run: Key) {
-        if let Some(open) = self.open.get(&run)
-            && open.folder.host().is_some()
-        {
-            open.folder.note_reported();
-            // For a runner, SIGHUP is a reason to look.
-            self.watched.signal(&run, Signal::HUP);
-        }
-    }
-
     /// Starts a run that nobody has.
     fn begin(&mut self, run: Key, open: &mut OpenRun, died: Option<&Ending>) -> Option<Ending> {
         if open.claimed {
@@ -362,7 +347,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         }
     }
 
-    fn start_runner(&mut self, run: Key, open: &mut OpenRun, take_over: bool) -> io::Result<()> {
+    pub(super) fn start_runner(&mut self, run: Key, open: &mut OpenRun, take_over: bool) -> io::Result<()> {
         let word = OsString::from;
         let mut argv = vec![self.program.clone().into_os_string(), word("runner"), word("--folder")];
         argv.extend([open.folder.path().into(), word("--run"), number(run).into()]);
@@ -395,6 +380,6 @@ fn is_for_good(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::ArgumentListTooLong)
 }
 
-fn number(run: impl Display) -> String {
+pub(super) fn number(run: impl Display) -> String {
     run.to_string().trim_start_matches('#').to_owned()
 }

@@ -14,6 +14,8 @@ fn a_killed_client_is_no_death_of_the_worker() {
     assert!(text.contains("it says that the run is still there (process "), "{text}");
     // It needs attention.
     let (_, status) = scene.system.operation(&["status"]);
+    let line = format!("CRITICAL [runs] run {run}: contact with robot is lost (ssh was killed by signal 9)");
+    scene.system.wait_for_log("manager", &line);
     assert!(status.contains("CONTACT") && status.contains("contact with robot is lost"), "{status}");
     let why = scene.system.operate(&["why", &run]);
     assert!(why.contains("contact with robot is lost") && why.contains("nowcast kill"), "{why}");

@@ -132,7 +132,10 @@ fn an_unknown_host_does_not_stop_the_others() {
         )
         .start();
     assert_eq!(system.send("sleep", "success", "null"), "ack");
-    system.wait_for_log("manager", "the host nowhere is not in `run: enabled hosts:`; it has: none");
+    system.wait_for_log(
+        "manager",
+        "the host nowhere is not in `run: enabled hosts:` or `hosts:`; there are: none",
+    );
     system.wait_for_log("manager", "[awaken] awoke");
     system.works();
 }
