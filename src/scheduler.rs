@@ -34,7 +34,7 @@ pub const NAME: &str = "scheduler";
 /// How long the manager may take for an answer; then it is asked again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The pause before a manager that could not be asked is asked again.
+/// The pause before a manager that could not be asked is asked again, or its folder is looked for.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The longest pause: a clock that is set is noticed after it.
@@ -105,7 +105,7 @@ impl Scheduler {
                 }
             }
             self.workers.reap()?;
-            self.presence.announce(&self.config.journal.folder);
+            let is_announced = self.presence.announce(&self.config.journal.folder);
             let now = Timestamp::now();
             for missed in self.plan.look(now) {
                 self.log.warning(format_args!(
@@ -117,7 +117,8 @@ impl Scheduler {
                 ));
             }
             let is_asked = self.launch_due();
-            self.wait(signals, if is_asked { self.until_next(Timestamp::now()) } else { ASK_AGAIN })?;
+            let pause = self.until_next(Timestamp::now());
+            self.wait(signals, if is_asked && is_announced { pause } else { pause.min(ASK_AGAIN) })?;
         }
     }
 

@@ -159,11 +159,11 @@ fn a_production_system_runs_with_its_configuration_as_it_is() {
     );
 
     // What is next, and that all daemons are there.
-    let status: Value = serde_json::from_str(&system.operation(&["status", "--json"]).1).expect("JSON");
-    assert_eq!(
-        status["daemons"],
-        json!({"broker": true, "manager": true, "scheduler": true, "log_aggregator": true})
-    );
+    let all = json!({"broker": true, "manager": true, "scheduler": true, "log_aggregator": true});
+    let status = system.wait_for("all daemons", || {
+        let status: Value = serde_json::from_str(&system.operation(&["status", "--json"]).1).expect("JSON");
+        (status["daemons"] == all).then_some(status)
+    });
     let scheduled = status["scheduled"].as_array().expect("a list");
     assert!(
         scheduled.iter().any(|next| next["item"] == "nowcast.workers.rotate_logs (every monday at 06:30)"),

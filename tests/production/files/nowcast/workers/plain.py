@@ -15,7 +15,8 @@ def publish(config, name, context):
     ports = config["zmq"]["ports"]["logging"]
     addresses = ports.get(name, ports["workers"])
     addresses = addresses if isinstance(addresses, list) else [addresses]
-    socket = context.socket(zmq.PUB)
+    # A PUB that can be asked whether somebody listens.
+    socket = context.socket(zmq.XPUB)
     for address in addresses:
         try:
             socket.bind(f"tcp://*:{str(address).rpartition(':')[2]}")
@@ -43,9 +44,8 @@ def main(name, work):
         socket.send_string(yaml.dump({"source": name, "type": kind, "payload": payload}))
         return yaml.safe_load(socket.recv_string())
 
-    # The aggregator connects some time after the bind; that is the same for all who publish.
-    monitor = published.get_monitor_socket()
-    monitor.poll(10_000)
+    # The aggregator comes some time after the bind.
+    published.poll(10_000)
     logger.info(f"{name} works with {sys.argv[2:]}")
     kind, payload = work(config, tell, sys.argv[2:])
     reply = tell(kind, payload)
