@@ -7,7 +7,7 @@ use super::effect::Effect;
 use super::joins::Join;
 use super::messages::Incoming;
 use super::record::{Change, Speaker, What};
-use super::run::{Run, Stage, ToldToEnd};
+use super::run::{Ending, Run, Stage, ToldToEnd};
 use super::state::REPORT_GRACE;
 use crate::config::Alarm;
 use crate::logging::Level;
@@ -77,11 +77,10 @@ impl Decision<'_> {
         for run in silent {
             let Stage::Ended { ending, .. } = &run.stage else { continue };
             let name = run.worker.name();
+            // The reason of a start that failed may be long, and says that nobody can have reported.
+            let silent = if matches!(ending, Ending::NotStarted(_)) { "" } else { " without a report" };
             // The notice is that of the message.
-            self.log_alarm(format!(
-                "{name} (run {}) {ending} without a report; its crash is reported for it",
-                run.id
-            ));
+            self.log_alarm(format!("{name} (run {}) {ending}{silent}; its crash is reported for it", run.id));
             let mut message = Message::new(name, "crash", Value::Null);
             message.run = Some(run.id.0.to_string());
             self.message(Incoming::made(message, Speaker::Manager, Some(run.id)));

@@ -39,7 +39,7 @@ function NextWorkerClass:with(options) end
 
 --- When and how a launch runs. A span is text, `"10m"` or `"1h 30m"`, or a whole number of seconds.
 ---@class LaunchOptions
----@field host string? a host of `run: enabled hosts:`
+---@field host string? a host of `run: enabled hosts:` or `hosts:`
 ---@field delay string|integer? how long to wait before it is launched
 ---@field at string|Date? not before that: `"05:15"`, `"2026-03-14 05:15"` or a date
 ---@field timeout string|integer? it is ended when it runs longer
@@ -94,7 +94,7 @@ function NextWorker(module, args, options) end
 ---@return NextWorker
 function worker(name, ...) end
 
---- A worker to launch on a host of `run: enabled hosts:`.
+--- A worker to launch on a host of `run: enabled hosts:` or `hosts:`.
 ---@param host string
 ---@param name string
 ---@param ... string|integer|Date

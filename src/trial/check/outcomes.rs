@@ -143,7 +143,7 @@ impl<'a> Outcomes<'a> {
             let mut problem = self.at_place((Severity::Error, "unknown host"), place, host, what.clone());
             problem.notes.push(match closest(host, self.config.hosts.keys().map(String::as_str)) {
                 Some(close) => format!("did you mean `{close}`?"),
-                None => "add it under `run: enabled hosts:`".to_owned(),
+                None => "add it under `run: enabled hosts:` or `hosts:`".to_owned(),
             });
             problem.notes.push(by);
             self.put(&what, problem);
