@@ -1,8 +1,8 @@
 //! The scheduler: has workers launched when their time comes.
 //!
-//! It is a clock and keeps nothing. It asks the manager for each launch, by the worker's name in the schedule and the
-//! time; the manager keeps both and launches once, so that whoever of them dies, each time comes once. Beside
-//! a manager of the peer's, which cannot be asked, it launches by itself, as the peer's scheduler does.
+//! It is a clock and keeps nothing. It asks the manager for each launch, by the entry of the schedule and the time; the
+//! manager keeps both and launches once, so that whoever of them dies, each time comes once. Beside a manager of
+//! the peer's, which cannot be asked, it launches by itself, as the peer's scheduler does.
 
 mod due;
 
@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use zmq::{POLLIN, PollItem};
 
 use self::due::Plan;
@@ -43,9 +44,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A scheduler with its schedule.
 pub struct Scheduler {
     config: Config,
-    plan: Plan,
-    /// Whether it launches by itself, whatever manager there is.
-    alone: bool,
+    /// `None` until it is known what the manager has launched.
+    plan: Option<Plan>,
+    /// Who launches; `None` until that is known.
+    launcher: Option<Launcher>,
     /// Workers that it launched itself.
     workers: Children<()>,
     program: PathBuf,
@@ -57,32 +59,39 @@ pub struct Scheduler {
 }
 
 /// Who launches.
-enum Launcher {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Launcher {
     /// Our manager, be it that it does not run at the moment.
     Manager,
     /// This process: there is no manager of ours.
     Itself,
 }
 
+/// Why an entry could not be launched yet.
+#[derive(Debug, thiserror::Error)]
+enum Delay {
+    #[error(transparent)]
+    NotAsked(#[from] CallError),
+    #[error("{0}")]
+    Undecided(String),
+}
+
 impl Scheduler {
-    /// Takes up the schedule of a configuration. `alone` has it launch by itself, also beside our manager; `program` is
+    /// Takes up the schedule of a configuration. Without a `launcher` it is the manager if it has a journal; `program` is
     /// our own binary.
     ///
     /// # Errors
     /// When the operating system has no descriptors left.
-    pub fn new(config: Config, alone: bool, program: PathBuf, log: Logger) -> io::Result<Self> {
-        let workers = Children::new()?;
-        let mut scheduler = Self {
-            config,
-            plan: Plan::default(),
-            alone,
-            workers,
-            program,
-            presence: Presence::of(NAME),
-            complained: false,
-            log,
-        };
-        scheduler.follow();
+    pub fn new(
+        config: Config,
+        launcher: Option<Launcher>,
+        program: PathBuf,
+        log: Logger,
+    ) -> io::Result<Self> {
+        let (workers, presence) = (Children::new()?, Presence::of(NAME));
+        let mut scheduler =
+            Self { config, plan: None, launcher, workers, program, presence, complained: false, log };
+        scheduler.make_plan();
         Ok(scheduler)
     }
 
@@ -98,7 +107,9 @@ impl Scheduler {
                     Signal::Hangup => {
                         if let Some(config) = read_again() {
                             self.config = config;
-                            self.follow();
+                            let scheduled = &self.config.scheduled;
+                            self.plan.iter_mut().for_each(|plan| plan.follow(scheduled, Timestamp::now()));
+                            self.say_what_is_scheduled();
                         }
                     }
                     Signal::Interrupt | Signal::Terminate => return Ok(()),
@@ -106,41 +117,62 @@ impl Scheduler {
             }
             self.workers.reap()?;
             let is_announced = self.presence.announce(&self.config.journal.folder);
-            let now = Timestamp::now();
-            for missed in self.plan.look(now) {
-                self.log.warning(format_args!(
-                    "{} was not launched for {} of its times, the last one {}: nobody was there; `catch up: latest` \
-                     or `all` in its entry launches it after all",
-                    missed.item,
-                    missed.count,
-                    missed.last.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S")
-                ));
-            }
+            let is_ready = self.plan.is_some() || self.make_plan();
+            self.look();
             let is_asked = self.launch_due();
             let pause = self.until_next(Timestamp::now());
-            self.wait(signals, if is_asked && is_announced { pause } else { pause.min(ASK_AGAIN) })?;
+            let is_well = is_ready && is_asked && is_announced;
+            self.wait(signals, if is_well { pause } else { pause.min(ASK_AGAIN) })?;
         }
     }
 
-    /// Follows the schedule of the configuration, from where the one before and the journal are.
-    fn follow(&mut self) {
+    /// Makes the plan, from what the manager has launched so far; false while that cannot be known.
+    fn make_plan(&mut self) -> bool {
         let launched = match History::open(&self.config.journal.folder).and_then(|history| history.open_now())
         {
+            _ if self.launcher == Some(Launcher::Itself) => BTreeMap::new(),
             Ok(open) => open.scheduled,
             Err(JournalError::None { .. }) => BTreeMap::new(),
             Err(error) => {
-                self.log.warning(format_args!("which times were missed is not known: {error}"));
-                BTreeMap::new()
+                self.complain(&format!("nothing is launched until it is known what was: {error}"));
+                return false;
             }
         };
-        let before = std::mem::take(&mut self.plan);
-        self.plan = Plan::new(&self.config.scheduled, &launched, before, Timestamp::now());
+        self.complained = false;
+        self.plan = Some(Plan::new(&self.config.scheduled, &launched, Timestamp::now()));
+        self.say_what_is_scheduled();
+        true
+    }
+
+    fn say_what_is_scheduled(&self) {
         self.log.debug(format_args!("scheduled workers: {}", self.config.scheduled.len()));
+    }
+
+    /// Says something once, until all is well again.
+    fn complain(&mut self, text: &str) {
+        if !std::mem::replace(&mut self.complained, true) {
+            self.log.error(text);
+        }
+    }
+
+    /// Takes up what has become due, and says what was missed.
+    fn look(&mut self) {
+        let Some(plan) = &mut self.plan else { return };
+        for missed in plan.look(Timestamp::now()) {
+            let last = missed.last.to_zoned_datetime(TimeZone::system());
+            self.log.warning(format_args!(
+                "{} was not launched for {} of its times, the last one {}: nobody was there; `catch up: latest` or \
+                 `all` in its entry launches it after all",
+                missed.item,
+                missed.count,
+                last.strftime("%Y-%m-%d %H:%M:%S")
+            ));
+        }
     }
 
     /// Has everything launched that is due. False when the manager could not be asked: then it is tried again.
     fn launch_due(&mut self) -> bool {
-        while let Some((scheduled, due)) = self.plan.first() {
+        while let Some((scheduled, due)) = self.plan.as_ref().and_then(Plan::first) {
             let scheduled = scheduled.clone();
             let launched = match self.launcher() {
                 Launcher::Manager => self.ask(&scheduled, due),
@@ -150,32 +182,44 @@ impl Scheduler {
                 }
             };
             if let Err(error) = launched {
-                if !std::mem::replace(&mut self.complained, true) {
-                    self.log.error(format_args!(
-                        "{} is due and waits until the manager can be asked: {error}",
-                        scheduled.item()
-                    ));
-                }
+                let item = scheduled.item();
+                self.complain(&format!("{item} is due and waits until the manager can be asked: {error}"));
                 return false;
             }
             self.complained = false;
-            self.plan.done();
+            self.plan.iter_mut().for_each(Plan::done);
         }
         true
     }
 
-    fn launcher(&self) -> Launcher {
+    fn launcher(&mut self) -> Launcher {
+        if let Some(launcher) = self.launcher {
+            return launcher;
+        }
         // A journal is our manager's; without one it has never run.
-        let has_none =
-            || matches!(History::open(&self.config.journal.folder), Err(JournalError::None { .. }));
-        if self.alone || has_none() { Launcher::Itself } else { Launcher::Manager }
+        // It stays so, also while the disk is away.
+        let opened = History::open(&self.config.journal.folder);
+        let launcher = if let Err(JournalError::None { file }) = opened {
+            self.log.info(format_args!(
+                "there is no journal {}, so workers are launched here, as beside a manager of NEMO_Nowcast",
+                file.display()
+            ));
+            Launcher::Itself
+        } else {
+            Launcher::Manager
+        };
+        self.launcher = Some(launcher);
+        launcher
     }
 
     /// Asks the manager for a launch, and logs its answer.
-    fn ask(&self, scheduled: &ScheduledWorker, due: Timestamp) -> Result<(), CallError> {
+    fn ask(&self, scheduled: &ScheduledWorker, due: Timestamp) -> Result<(), Delay> {
         let command = Command::LaunchScheduled { item: scheduled.item(), due, worker: worker(scheduled) };
         let call = Call { user: NAME.to_owned(), command: Some(command) };
         let answer = call_within(&self.config.journal.folder, &call, PATIENCE)?;
+        if answer.is_undecided {
+            return Err(Delay::Undecided(answer.text));
+        }
         if answer.done {
             self.log.info(answer.text);
         } else {
@@ -202,7 +246,7 @@ impl Scheduler {
     }
 
     fn until_next(&self, now: Timestamp) -> Duration {
-        let until = self.plan.next().map(|next| next.duration_since(now));
+        let until = self.plan.as_ref().and_then(Plan::next).map(|next| next.duration_since(now));
         until.map_or(LONGEST_PAUSE, |until| Duration::try_from(until).unwrap_or_default()).min(LONGEST_PAUSE)
     }
 

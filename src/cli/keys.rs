@@ -26,8 +26,8 @@ pub(super) fn show(value: &Value, json: bool) -> ExitCode {
 /// What a key on the command line means in a value: the text if that is there, else what YAML reads in it.
 /// `None` if neither is there.
 pub(super) fn step(value: &Value, key: &str) -> Option<Value> {
-    let read = yaml::read(key).unwrap_or_default();
-    [Value::from(key), read].into_iter().find(|key| child(value, key).is_some())
+    let read = yaml::read(key).ok();
+    [Some(Value::from(key)), read].into_iter().flatten().find(|key| child(value, key).is_some())
 }
 
 pub(super) fn child(value: &Value, key: &Value) -> Option<Value> {

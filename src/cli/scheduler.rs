@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::daemon;
 use crate::logging::Logger;
-use crate::scheduler::{NAME, Scheduler};
+use crate::scheduler::{Launcher, NAME, Scheduler};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -16,6 +16,9 @@ pub(super) struct Args {
     /// Launch the workers here instead of asking the manager, also where ours has run: for one of `NEMO_Nowcast`
     #[arg(long)]
     alone: bool,
+    /// Ask the manager, also where there is no journal yet
+    #[arg(long, hide = true, conflicts_with = "alone")]
+    with_manager: bool,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -27,7 +30,12 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let file = config.file.clone();
     let mut work = || -> anyhow::Result<()> {
         let program = std::env::current_exe().context("the path of this program cannot be found out")?;
-        let mut scheduler = Scheduler::new(config.clone(), args.alone, program, log.clone())?;
+        let launcher = match (args.alone, args.with_manager) {
+            (true, _) => Some(Launcher::Itself),
+            (false, true) => Some(Launcher::Manager),
+            (false, false) => None,
+        };
+        let mut scheduler = Scheduler::new(config.clone(), launcher, program, log.clone())?;
         scheduler.run(&mut signals, &mut || daemon::read_again(&file, &log))?;
         Ok(())
     };

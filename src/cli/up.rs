@@ -85,16 +85,16 @@ fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {
             is_last: !exit.is_empty(),
         },
     ];
-    let mut more = |name, command| {
-        let argv = argv(command, &[]);
+    let mut more = |name, command, task: &[String]| {
+        let argv = argv(command, task);
         daemons.push(Daemon { name, first: argv.clone(), again: argv, is_last: false });
     };
     if !config.scheduled.is_empty() {
-        more(scheduler::NAME, "scheduler");
+        more(scheduler::NAME, "scheduler", &["--with-manager".to_owned()]);
     }
     if config.aggregates_logs() {
         // The last to end, so that it has the last lines of the others.
-        more(log_aggregator::NAME, "log-aggregator");
+        more(log_aggregator::NAME, "log-aggregator", &[]);
     }
     Ok(daemons)
 }

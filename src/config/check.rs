@@ -10,7 +10,8 @@ use super::environment::{self, Lookup};
 use super::problem::{ConfigError, Problem, Severity};
 use super::raw::{RawRegistry, RawRun, RawZmq};
 use super::regular::read_regular;
-use crate::yaml::{self, Marks, ReadError, Value};
+use super::words::{closest, did_you_mean, not_yaml, reworded};
+use crate::yaml::{self, Marks, Value};
 
 /// The section that both systems name in a message registry beside the message types.
 const CHECKLIST_KEY: &str = "checklist key";
@@ -111,6 +112,9 @@ impl Check<'_> {
         let notifications = self.notifications(value, registry.as_ref());
         let expect = self.expect(value, registry.as_ref());
         let hosts = self.hosts(value).and_then(|hosts| self.launchers(value, hosts));
+        if let (Some(scheduled), Some(hosts)) = (&scheduled, &hosts) {
+            self.check_scheduled_hosts(scheduled, hosts);
+        }
         let logging = self
             .section(value, "logging")
             .map(|section| environment::replace_in_logging(section, self.lookup));
@@ -358,39 +362,4 @@ fn words(messages: &yaml::Map) -> IndexMap<String, String> {
 
 pub(super) fn as_text(value: &Value) -> String {
     value.as_str().map_or_else(|| yaml::python::repr_value(value), str::to_owned)
-}
-
-fn not_yaml(error: &ReadError) -> String {
-    let why = error.why().map(|why| format!(" ({why})")).unwrap_or_default();
-    format!("not valid YAML: {}, column {}{why}", error.what(), error.mark().column)
-}
-
-/// serde's words, made to read as ours.
-fn reworded(text: &str) -> String {
-    let quoted: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
-    match (text.split(' ').next(), quoted.split_first()) {
-        (Some("missing"), Some((name, _))) => format!("`{name}` is missing"),
-        (Some("unknown"), Some((name, known))) => {
-            let close = closest(name, known.iter().copied());
-            let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            format!("there is no setting `{name}` here{}; known: {known}", did_you_mean(close.as_deref()))
-        }
-        _ => text.replace("invalid type: ", "wrong type: ").replace("invalid value: ", "wrong value: "),
-    }
-}
-
-pub(super) fn did_you_mean(close: Option<&str>) -> String {
-    close.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default()
-}
-
-/// The known name that is most like the one that was written, if one is.
-pub(super) fn closest<T: AsRef<str>>(name: &str, known: impl IntoIterator<Item = T>) -> Option<String> {
-    /// Below this likeness (0 to 1) a suggestion confuses more than it helps.
-    const ALIKE: f64 = 0.85;
-    known
-        .into_iter()
-        .map(|known| (strsim::jaro_winkler(name, known.as_ref()), known))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known.as_ref().to_owned())
 }

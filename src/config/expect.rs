@@ -4,11 +4,12 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::check::{Check, closest, did_you_mean};
+use super::check::Check;
 use super::checked::Registry;
 use super::names::Names;
 use super::notify::unknown_worker;
 use super::problem::Severity;
+use super::words::{closest, did_you_mean};
 use crate::yaml::Value;
 
 /// The section.
@@ -177,7 +178,8 @@ impl Check<'_> {
         Some(days)
     }
 
-    fn zone(&mut self, path: &[&str; 2], name: &str) -> Option<TimeZone> {
+    /// The time zone of an entry.
+    pub(super) fn zone(&mut self, path: &[&str], name: &str) -> Option<TimeZone> {
         let zone = TimeZone::get(name);
         if zone.is_err() {
             let close = closest(name, jiff::tz::db().available().map(|known| known.to_string()));
@@ -185,7 +187,7 @@ impl Check<'_> {
                 "this machine knows no time zone `{name}`{}; write it as America/Vancouver or UTC",
                 did_you_mean(close.as_deref())
             );
-            self.report(Severity::Error, &[path[0], path[1], "timezone"], text);
+            self.report(Severity::Error, &[path, &["timezone"]].concat(), text);
         }
         zone.ok()
     }

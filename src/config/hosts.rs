@@ -3,9 +3,10 @@
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use super::check::{Check, closest, did_you_mean};
+use super::check::Check;
 use super::checked::{Host, Launcher, SlurmSettings, TemplateSettings};
 use super::problem::Severity;
+use super::words::{closest, did_you_mean};
 use crate::yaml::Value;
 
 /// The section's name.

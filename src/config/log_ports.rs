@@ -5,9 +5,10 @@
 use indexmap::IndexMap;
 
 use super::Config;
-use super::check::{Check, closest, did_you_mean, is_address};
+use super::check::{Check, is_address};
 use super::checked::{Registry, Zmq};
 use super::problem::Severity;
+use super::words::{closest, did_you_mean};
 use crate::yaml::Value;
 
 /// The ports that workers without one of their own share.

@@ -19,6 +19,7 @@ mod raw;
 mod regular;
 mod schedule;
 mod times;
+mod words;
 
 pub use check::{load, load_with, parse};
 pub use checked::{

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-use super::check::{Check, closest, did_you_mean};
+use super::check::Check;
 use super::checked::{JournalSettings, Registry, WorkerSettings};
 use super::problem::Severity;
 use super::raw::{RawBroker, RawJournal, RawWorker};
+use super::words::{closest, did_you_mean};
 use crate::yaml::Value;
 
 impl Check<'_> {

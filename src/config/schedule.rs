@@ -1,12 +1,14 @@
 //! `scheduled workers`: which worker is launched at which times of day. The peer's keys, and ours beside them.
 
+use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::check::{Check, closest, did_you_mean};
-use super::checked::Registry;
+use super::check::Check;
+use super::checked::{Host, Registry};
 use super::problem::Severity;
 use super::times::Times;
+use super::words::{closest, did_you_mean};
 use crate::yaml::Value;
 
 /// The section's name.
@@ -103,7 +105,32 @@ impl Check<'_> {
             let name = module.rsplit('.').next().unwrap_or(module);
             self.expect_registered(registry, name, &[NAME, &index.to_string(), module]);
         }
+        let items: Vec<Option<String>> =
+            scheduled.iter().map(|entry| entry.as_ref().map(ScheduledWorker::item)).collect();
+        for (index, entry) in scheduled.iter().enumerate() {
+            let Some(entry) = entry.as_ref().filter(|_| items[..index].contains(&items[index])) else {
+                continue;
+            };
+            let text = "stands twice with the same times; it is launched once for each of them".to_owned();
+            self.report(Severity::Warning, &[NAME, &index.to_string(), &entry.module], text);
+        }
         scheduled.into_iter().collect()
+    }
+
+    /// Warns of hosts that are none: the launch would be refused when its time has come.
+    pub(super) fn check_scheduled_hosts(
+        &mut self,
+        scheduled: &[ScheduledWorker],
+        hosts: &IndexMap<String, Host>,
+    ) {
+        for (index, entry) in scheduled.iter().enumerate() {
+            let unknown = |host: &&String| *host != "localhost" && !hosts.contains_key(*host);
+            let Some(host) = entry.host.as_ref().filter(unknown) else { continue };
+            let known: Vec<&str> = hosts.keys().map(String::as_str).chain(["localhost"]).collect();
+            let close = did_you_mean(closest(host, &known).as_deref());
+            let text = format!("there is no host `{host}`{close}; known: {}", known.join(", "));
+            self.report(Severity::Warning, &[NAME, &index.to_string(), &entry.module, "host"], text);
+        }
     }
 
     fn scheduled(&mut self, index: &str, entry: &Value) -> Option<ScheduledWorker> {
@@ -138,12 +165,9 @@ impl Check<'_> {
             Ok(times) => times,
             Err(text) => return refuse(self, key, text),
         };
-        let zone = match raw.timezone.as_deref().map(TimeZone::get).transpose() {
-            Ok(zone) => zone.unwrap_or_else(TimeZone::system),
-            Err(error) => {
-                let text = format!("there is no such time zone; write it as America/Vancouver: {error}");
-                return refuse(self, "timezone", text);
-            }
+        let zone = match &raw.timezone {
+            None => TimeZone::system(),
+            Some(name) => self.zone(&path, name)?,
         };
         if module.contains(|sign: char| sign.is_whitespace() || sign.is_control()) || module.is_empty() {
             self.report(Severity::Error, &path, "a worker's name has no spaces".to_owned());
@@ -193,6 +217,11 @@ fn pattern(every: &str, at: &str) -> Result<String, String> {
                 _ => return Err(format!("a time of day is written as at: '05:15', not {at:?}")),
             };
             let day = day.map_or("*".to_owned(), |day| day.to_string());
+            if *hour > 23 || *minute > 59 || *second > 59 {
+                return Err(format!(
+                    "{at:?} is no time of day; write it as '05:15', from '00:00' to '23:59'"
+                ));
+            }
             Ok(format!("{second} {minute} {hour} * * {day}"))
         }
         _ => Err(format!("must be minute, hour, day or a day of the week (monday), not {every:?}")),

@@ -1,7 +1,7 @@
 //! [`Command`]: what an operator can ask of the manager, as it travels over the control socket and is kept
 //! in the journal.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::hold::Target;
@@ -82,6 +82,16 @@ pub enum Command {
     },
 }
 
+/// How far ahead of the clock a time may be that was kept: clocks that were wrong are set back by less.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
+
+/// Whether a time for which something was launched cannot have come: a clock that was wrong then must not keep the
+/// schedule back until it comes.
+#[must_use]
+pub fn is_ahead(launched_for: Timestamp, now: Timestamp) -> bool {
+    launched_for.duration_since(now) > AHEAD
+}
+
 /// What an operator is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -92,4 +102,21 @@ pub struct Answer {
     /// The numbers that came of it: the runs that were made, the messages that were decided.
     #[serde(default)]
     pub numbers: Vec<Number>,
+    /// Nothing was decided: the manager stands still, and may do it when it is asked again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_undecided: bool,
+}
+
+impl Answer {
+    /// It was done.
+    #[must_use]
+    pub fn done(text: impl Into<String>, numbers: Vec<Number>) -> Self {
+        Self { done: true, text: text.into(), numbers, is_undecided: false }
+    }
+
+    /// It was not done, and why.
+    #[must_use]
+    pub fn refused(text: impl Into<String>) -> Self {
+        Self { done: false, text: text.into(), numbers: Vec::new(), is_undecided: false }
+    }
 }

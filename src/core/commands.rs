@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::command::{Answer, Command};
+use super::command::{Answer, Command, is_ahead};
 use super::decide::Decision;
 use super::effect::Effect;
 use super::event::CallId;
@@ -45,8 +45,8 @@ impl Decision<'_> {
             self.begin();
         }
         let answer = match outcome {
-            Ok((text, numbers)) => Answer { done: true, text, numbers },
-            Err(text) => Answer { done: false, text, numbers: Vec::new() },
+            Ok((text, numbers)) => Answer::done(text, numbers),
+            Err(text) => Answer::refused(text),
         };
         self.log(Level::INFO, format!("{user}: {}", answer.text));
         let text = answer.text.clone();
@@ -63,7 +63,8 @@ impl Decision<'_> {
                 self.launch_asked(worker, &again)
             }
             Command::LaunchScheduled { item, due, worker } => {
-                if self.state.scheduled.get(item).is_some_and(|last| last >= due) {
+                let last = self.state.scheduled.get(item).filter(|last| !is_ahead(**last, self.timestamp()));
+                if last.is_some_and(|last| last >= due) {
                     let due = self.clock(*due);
                     return Ok((format!("{item} was launched for {due} or later already"), Vec::new()));
                 }
@@ -126,7 +127,10 @@ impl Decision<'_> {
             return Ok(());
         }
         let known: Vec<&str> = hosts.keys().map(String::as_str).chain([LOCALHOST]).collect();
-        Err(format!("the host {host:?} is not in `run: enabled hosts:` or `hosts:`; there are: {}", known.join(", ")))
+        Err(format!(
+            "the host {host:?} is not in `run: enabled hosts:` or `hosts:`; there are: {}",
+            known.join(", ")
+        ))
     }
 
     /// What is to be added to the answer about a worker that is not in the message registry.

@@ -67,6 +67,9 @@ pub(super) fn early(record: &LogRecord<'_>) {
     Console::new(Stream::Stderr, Arc::new(format), None).write(record);
 }
 
+/// What libraries may say: a root at DEBUG, as most configurations have it, means the system's own programs.
+const OF_LIBRARIES: log::Level = log::Level::Warn;
+
 /// What the `log` crate calls.
 struct Facade;
 
@@ -76,6 +79,10 @@ impl Log for Facade {
     }
 
     fn log(&self, record: &log::Record<'_>) {
+        // A library's macros say where they stand, our loggers do not.
+        if record.module_path().is_some() && record.level() > OF_LIBRARIES {
+            return;
+        }
         let record = LogRecord::from_facade(record);
         if let Some(tree) = tree().filter(|tree| tree.enabled(&record.name, record.level)) {
             tree.handle(&record);

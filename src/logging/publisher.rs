@@ -93,6 +93,7 @@ impl Publisher {
         // It is a PUB that also tells who subscribes.
         let socket = context.socket(SocketType::XPUB)?;
         socket.set_sndhwm(QUEUE)?;
+        socket.set_maxmsgsize(LARGEST_SUBSCRIPTION)?;
         socket.set_linger(LINGER)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let shared = Arc::new(Shared { lines: Mutex::default(), wake, has_ended: Condvar::new() });
@@ -193,6 +194,12 @@ fn has_topic(level: Level) -> bool {
 fn frames(topic: &str, record: &LogRecord<'_>) -> [String; 2] {
     [format!("{topic}.{}", record.level), format!("{}\n", record.message)]
 }
+
+/// Bytes of a subscription; who sends more is disconnected.
+const LARGEST_SUBSCRIPTION: i64 = 4_096;
+
+/// Different subscriptions that are told apart; nobody has so many.
+const MOST_SUBSCRIPTIONS: usize = 1_000;
 
 /// What has the socket.
 struct Thread {
@@ -298,8 +305,14 @@ impl Thread {
 
     /// A first byte of 1 begins a subscription, 0 ends it.
     fn note_subscription(&mut self, frames: &[Vec<u8>]) {
+        // Somebody who wants other programs' lines does not listen to these.
+        let ours = format!("{}.", self.topic);
+        let is_for_us =
+            |topic: &[u8]| ours.as_bytes().starts_with(topic) || topic.starts_with(ours.as_bytes());
         match frames.first().and_then(|frame| frame.split_first()) {
-            Some((1, topic)) => _ = self.subscriptions.insert(topic.to_vec()),
+            Some((1, topic)) if is_for_us(topic) && self.subscriptions.len() < MOST_SUBSCRIPTIONS => {
+                self.subscriptions.insert(topic.to_vec());
+            }
             Some((0, topic)) => _ = self.subscriptions.remove(topic),
             _ => {}
         }

@@ -111,7 +111,7 @@ impl Manager {
         let mut events = Vec::new();
         for (id, call) in self.performer.control.receive() {
             let Some(command) = call.command else {
-                let answer = Answer { done: true, text: "the manager works".to_owned(), numbers: Vec::new() };
+                let answer = Answer::done("the manager works", Vec::new());
                 self.performer.control.answer(id, &answer);
                 continue;
             };
@@ -120,7 +120,7 @@ impl Manager {
                     events.push(Event::Command { call: Some(id), user: call.user, command, checklist_then });
                 }
                 Err(error) => {
-                    let answer = Answer { done: false, text: error.to_string(), numbers: Vec::new() };
+                    let answer = Answer::refused(error.to_string());
                     self.performer.control.answer(id, &answer);
                 }
             }

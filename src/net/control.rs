@@ -141,7 +141,7 @@ impl Control {
         });
         for (id, why) in refused {
             let text = format!("the manager does not understand this; is it of another version? {why}");
-            self.answer(id, &Answer { done: false, text, numbers: Vec::new() });
+            self.answer(id, &Answer::refused(text));
         }
         calls.sort_by_key(|(id, _)| *id);
         calls
@@ -171,7 +171,7 @@ impl Control {
     /// Answers every request that has come with why nothing is done.
     pub fn refuse_all(&mut self, why: &str) {
         for (id, _) in self.receive() {
-            self.answer(id, &Answer { done: false, text: why.to_owned(), numbers: Vec::new() });
+            self.answer(id, &Answer { is_undecided: true, ..Answer::refused(why) });
         }
     }
 
@@ -271,7 +271,7 @@ mod tests {
         let asked = std::thread::spawn(move || call(&folder, &kill()));
         let calls = serve(&mut control);
         assert_eq!(calls[0].1.command, kill().command);
-        let answer = Answer { done: true, text: "told to end".into(), numbers: vec![Number(7)] };
+        let answer = Answer::done("told to end", vec![Number(7)]);
         control.answer(calls[0].0, &answer);
         assert_eq!(asked.join().unwrap().unwrap(), answer);
     }
@@ -295,7 +295,7 @@ mod tests {
         let path = folder.path().to_owned();
         let asked = std::thread::spawn(move || call(&path, &kill()));
         let calls = serve(&mut control);
-        control.answer(calls[0].0, &Answer { done: true, text: String::new(), numbers: Vec::new() });
+        control.answer(calls[0].0, &Answer::done("", Vec::new()));
         assert!(asked.join().unwrap().unwrap().done);
         let mut text = String::new();
         garbage.read_to_string(&mut text).unwrap();

@@ -218,6 +218,10 @@ impl Shared {
                 if !self.is_heartbeat || !was_failing {
                     give_up(&text);
                 }
+                if is_last {
+                    // The others would fail as well; how many there are is said.
+                    self.lock().end = Some(Instant::now());
+                }
                 return;
             }
             if !was_failing {

@@ -1,13 +1,17 @@
 //! Which times of the schedule are due. It reads no clock and launches nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{CatchUp, ScheduledWorker};
+use crate::core::command::is_ahead;
 
-/// A time that is longer past was missed: the peer looks once in a minute.
+/// A time that is longer past when it is first looked at was missed: the peer looks once in a minute.
 const LATE: SignedDuration = SignedDuration::from_mins(1);
+
+/// A time that has waited longer for the manager was missed, too.
+const WAITED: SignedDuration = SignedDuration::from_hours(1);
 
 /// What was missed before that is not caught up: who comes back after a month does not want it.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(31 * 24);
@@ -23,8 +27,8 @@ struct Entry {
     scheduled: ScheduledWorker,
     /// Its times up to here have been looked at.
     seen: Timestamp,
-    /// The times for which it is still to be launched.
-    due: VecDeque<Timestamp>,
+    /// The times for which it is still to be launched, in their order.
+    due: Vec<Timestamp>,
 }
 
 /// Times that nobody will launch for.
@@ -39,24 +43,32 @@ pub(super) struct Missed {
 }
 
 impl Plan {
-    /// The plan for a schedule. An entry that `before` has goes on from there, any other from its last launch that the
-    /// manager knows of, or else from now on.
+    /// The plan for a schedule at the start: each entry goes on from the last launch that the manager knows of, or
+    /// begins now.
     pub(super) fn new(
         scheduled: &[ScheduledWorker],
         launched: &BTreeMap<String, Timestamp>,
-        before: Self,
         now: Timestamp,
     ) -> Self {
-        let mut before: Vec<Entry> = before.entries;
         let entry = |scheduled: &ScheduledWorker| {
-            let known = before.iter().position(|entry| entry.scheduled.item() == scheduled.item());
-            let (seen, due) = match known.map(|at| before.swap_remove(at)) {
-                Some(entry) => (entry.seen, entry.due),
-                None => (launched.get(&scheduled.item()).copied().unwrap_or(now), VecDeque::new()),
-            };
-            Entry { scheduled: scheduled.clone(), seen, due }
+            let last = launched.get(&scheduled.item()).filter(|last| !is_ahead(**last, now));
+            Entry { scheduled: scheduled.clone(), seen: last.copied().unwrap_or(now), due: Vec::new() }
         };
         Self { entries: scheduled.iter().map(entry).collect() }
+    }
+
+    /// Follows another schedule: what stands in both goes on, and what is new begins now.
+    pub(super) fn follow(&mut self, scheduled: &[ScheduledWorker], now: Timestamp) {
+        let mut before = std::mem::take(&mut self.entries);
+        let entry = |scheduled: &ScheduledWorker| {
+            let known = before.iter().position(|entry| entry.scheduled.item() == scheduled.item());
+            let (seen, due) = known.map_or((now, Vec::new()), |at| {
+                let entry = before.swap_remove(at);
+                (entry.seen, entry.due)
+            });
+            Entry { scheduled: scheduled.clone(), seen, due }
+        };
+        self.entries = scheduled.iter().map(entry).collect();
     }
 
     /// Takes up what has become due by now; answers what was missed.
@@ -66,19 +78,16 @@ impl Plan {
 
     /// The time that is due and the longest past, with its worker.
     pub(super) fn first(&self) -> Option<(&ScheduledWorker, Timestamp)> {
-        let due = |entry: &'_ Entry| entry.due.front().copied();
-        let first =
-            self.entries.iter().filter(|entry| due(entry).is_some()).min_by_key(|entry| due(entry))?;
-        Some((&first.scheduled, due(first)?))
+        let first = self.entries.iter().filter_map(|entry| Some((*entry.due.first()?, entry)));
+        first.min_by_key(|(due, _)| *due).map(|(due, entry)| (&entry.scheduled, due))
     }
 
     /// What [`Plan::first`] answered is done.
     pub(super) fn done(&mut self) {
-        let due = |entry: &Entry| entry.due.front().copied();
-        let first =
-            self.entries.iter_mut().filter(|entry| due(entry).is_some()).min_by_key(|entry| due(entry));
+        let due = |entry: &&mut Entry| entry.due.first().copied();
+        let first = self.entries.iter_mut().filter(|entry| !entry.due.is_empty()).min_by_key(due);
         if let Some(entry) = first {
-            entry.due.pop_front();
+            entry.due.remove(0);
         }
     }
 
@@ -95,27 +104,31 @@ impl Entry {
     }
 
     fn look(&mut self, now: Timestamp) -> Option<Missed> {
-        let mut missed = VecDeque::new();
+        if is_ahead(self.seen, now) {
+            self.seen = now;
+        }
+        let waits = std::mem::take(&mut self.due);
+        let (mut missed, mut due): (Vec<_>, Vec<_>) =
+            waits.into_iter().partition(|time| now.duration_since(*time) > WAITED);
         let mut at = self.seen.max(now.checked_sub(FORGOTTEN).unwrap_or(self.seen));
         while let Some(time) = self.after(at).filter(|time| *time <= now) {
-            let is_missed = now.duration_since(time) > LATE;
-            if is_missed { &mut missed } else { &mut self.due }.push_back(time);
+            if now.duration_since(time) > LATE { &mut missed } else { &mut due }.push(time);
             at = time;
         }
         // A clock that was set back brings nothing a second time.
         self.seen = self.seen.max(now);
-        let last = *missed.back()?;
-        let count = missed.len();
+        missed.sort_unstable();
+        let (last, count) = (missed.last().copied(), missed.len());
         let kept = match self.scheduled.catch_up {
             CatchUp::All => count,
-            CatchUp::Latest => 1,
+            CatchUp::Latest => count.min(1),
             CatchUp::None => 0,
         };
-        for time in missed.into_iter().rev().take(kept) {
-            self.due.push_front(time);
-        }
+        due.extend_from_slice(&missed[count - kept..]);
+        due.sort_unstable();
+        self.due = due;
         let item = self.scheduled.item();
-        (kept < count).then_some(Missed { item, last, count: count - kept })
+        (kept < count).then_some(Missed { item, last: last?, count: count - kept })
     }
 }
 
@@ -158,7 +171,7 @@ scheduled workers:
 
     #[test]
     fn each_time_is_due_once_when_it_has_come() {
-        let mut plan = Plan::new(&hourly("none"), &BTreeMap::new(), Plan::default(), at("05:00:00"));
+        let mut plan = Plan::new(&hourly("none"), &BTreeMap::new(), at("05:00:00"));
         assert_eq!(plan.next(), Some(at("05:15:00")));
         assert!(plan.look(at("05:14:59")).is_empty());
         assert!(drain(&mut plan).is_empty());
@@ -177,7 +190,7 @@ scheduled workers:
             |scheduled: &[ScheduledWorker]| BTreeMap::from([(scheduled[0].item(), at("05:15:00"))]);
         let caught_up = |how| {
             let scheduled = hourly(how);
-            let mut plan = Plan::new(&scheduled, &launched(&scheduled), Plan::default(), at("08:15:10"));
+            let mut plan = Plan::new(&scheduled, &launched(&scheduled), at("08:15:10"));
             let missed =
                 plan.look(at("08:15:10")).into_iter().map(|missed| (missed.last, missed.count)).collect();
             (drain(&mut plan), missed)
@@ -193,7 +206,7 @@ scheduled workers:
 
     #[test]
     fn a_worker_that_was_never_launched_has_missed_nothing() {
-        let mut plan = Plan::new(&hourly("all"), &BTreeMap::new(), Plan::default(), at("08:00:00"));
+        let mut plan = Plan::new(&hourly("all"), &BTreeMap::new(), at("08:00:00"));
         assert!(plan.look(at("08:00:00")).is_empty());
         assert!(drain(&mut plan).is_empty());
     }
@@ -203,7 +216,7 @@ scheduled workers:
         let scheduled = hourly("all");
         let launched =
             BTreeMap::from([(scheduled[0].item(), "2020-01-01T00:15:00Z".parse().expect("a time"))]);
-        let mut plan = Plan::new(&scheduled, &launched, Plan::default(), at("08:00:00"));
+        let mut plan = Plan::new(&scheduled, &launched, at("08:00:00"));
         plan.look(at("08:00:00"));
         assert_eq!(drain(&mut plan).len(), 31 * 24);
     }
@@ -213,13 +226,43 @@ scheduled workers:
         let both = schedule(
             "- b: {every: day, at: '05:20', timezone: UTC, catch up: all}\n- a: {cron: '15 5 * * *', timezone: UTC, catch up: all}",
         );
-        let mut plan = Plan::new(&both, &BTreeMap::new(), Plan::default(), at("05:00:00"));
+        let mut plan = Plan::new(&both, &BTreeMap::new(), at("05:00:00"));
         plan.look(at("05:30:00"));
         assert_eq!(plan.first().map(|(worker, _)| worker.module.as_str()), Some("a"));
-        let mut plan = Plan::new(&both[..1], &BTreeMap::new(), plan, at("05:31:00"));
+        plan.follow(&both[..1], at("05:31:00"));
         assert_eq!(drain(&mut plan), ["b 05:20"]);
-        let mut plan = Plan::new(&both, &BTreeMap::new(), plan, at("05:32:00"));
+        plan.follow(&both, at("05:32:00"));
         plan.look(at("05:33:00"));
         assert!(drain(&mut plan).is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_the_manager_keeps_its_order_and_is_missed_after_an_hour() {
+        let waiting = |how, until: &[&str]| {
+            let mut plan = Plan::new(&hourly(how), &BTreeMap::new(), at("05:00:00"));
+            plan.look(at("05:15:10"));
+            // Nobody looks for some minutes: 06:15 is missed, and 05:15 has waited.
+            let missed: usize =
+                until.iter().flat_map(|now| plan.look(at(now))).map(|missed| missed.count).sum();
+            (drain(&mut plan), missed)
+        };
+        let due = |times: &[&str]| times.iter().map(|time| format!("a {time}")).collect::<Vec<_>>();
+        assert_eq!(waiting("all", &["06:17:00"]), (due(&["05:15", "06:15"]), 0));
+        assert_eq!(waiting("latest", &["06:17:00"]), (due(&["06:15"]), 1));
+        assert_eq!(waiting("none", &["06:17:00"]), (due(&[]), 2));
+        assert_eq!(waiting("none", &["05:50:00"]), (due(&["05:15"]), 0));
+        assert_eq!(waiting("latest", &["06:15:10", "07:15:10", "08:15:10"]), (due(&["07:15", "08:15"]), 2));
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_does_not_keep_the_schedule_back() {
+        let scheduled = hourly("all");
+        let launched =
+            BTreeMap::from([(scheduled[0].item(), "2031-01-01T00:15:00Z".parse().expect("a time"))]);
+        let mut plan = Plan::new(&scheduled, &launched, at("08:00:00"));
+        plan.look("2031-01-01T01:00:00Z".parse().expect("a time"));
+        drain(&mut plan);
+        plan.look(at("08:00:00"));
+        assert_eq!(plan.next(), Some(at("08:15:00")));
     }
 }

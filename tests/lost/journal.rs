@@ -174,6 +174,7 @@ fn a_manager_whose_journal_is_taken_away_ends_and_acknowledges_nothing() {
 #[cfg(feature = "system-tests")]
 mod mounted {
     use std::fs;
+    use std::io::Write;
     use std::path::{Path, PathBuf};
     use std::process::Command;
 
@@ -280,6 +281,36 @@ mod mounted {
             let entry = checklist.get("sleepyhead")?;
             (0..workers.len()).all(|number| entry.get(&format!("m{number}")).is_some()).then_some(())
         });
+    }
+
+    /// What is scheduled meanwhile waits, and is launched when there is room.
+    #[test]
+    fn while_its_disk_is_full_the_schedule_waits() {
+        let system = system()
+            .section("journal: {folder: disk/journal}")
+            .section("workers: {keyless: {command: ['true']}}")
+            .section("scheduled workers: [keyless: {cron: '* * * * * *'}]")
+            .prepare();
+        let (_disk, mut system) = (Disk::mount(&system.path("disk"), "size=2m"), system);
+        system.start_broker();
+        system.start_manager(&[]);
+        let filler = system.path("disk/filler");
+        let mut file = fs::File::create(&filler).expect("a file");
+        while file.write_all(&[0; 512]).is_ok() {}
+        // Open, it would keep its room.
+        drop(file);
+        let worker = system.connect();
+        let text = "x".repeat(200_000);
+        worker.send(&format!("{{source: awaken, type: success, payload: {text}}}"), 0).expect("sent");
+        system.wait_for_log("manager", "CRITICAL [manager] the journal cannot be written");
+        system.start_scheduler(&[]);
+        let waits = "ERROR [scheduler] keyless (cron * * * * * *) is due and waits until the manager can be asked: nothing is \
+                     done until the journal can be written";
+        system.wait_for_log("scheduler", waits);
+        fs::remove_file(&filler).expect("room");
+        system.wait_for_log_count("scheduler", "INFO [scheduler] keyless is launched as run #", 3);
+        let log = system.log("scheduler");
+        assert!(!log.contains("was not launched"), "{log}");
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn every_error_has_file_line_key_and_remedy() {
         (
             "zmq:",
             "workers: {sleep: {retries: 1, retry delay: 5}}\nzmq:",
-            "workers: sleep: retry delay: wrong type: integer `5`, expected a string",
+            "workers: sleep: retry delay: wrong type: integer `5`, expected a text",
         ),
         ("zmq:", "journal: {keep: 2 years}\nzmq:", "journal: keep: \"2 years\" is no span of time"),
         (

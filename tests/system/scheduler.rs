@@ -112,6 +112,25 @@ fn alone_it_leaves_our_manager_out() {
 }
 
 #[test]
+fn one_that_launches_by_itself_has_missed_nothing_that_the_journal_knows_of() {
+    let mut system = system()
+        .section("workers: {keyless: {command: ['true']}}")
+        .section("scheduled workers:\n- keyless: {every: minute, at: ':30', catch up: all}")
+        .start();
+    let yesterday = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24);
+    let worker = nowcast::core::NextWorker::new("keyless", Vec::new());
+    let item = "keyless (every minute at :30)".to_owned();
+    let command = Command::LaunchScheduled { item, due: yesterday, worker };
+    let call = nowcast::net::Call { user: "scheduler".to_owned(), command: Some(command) };
+    assert!(nowcast::net::call::call(&system.path("checklist.journal"), &call).expect("an answer").done);
+    system.start_scheduler(&["--alone"]);
+    system.signal("scheduler", Signal::TERM);
+    system.wait_for_end("scheduler");
+    // At most the one time that came meanwhile.
+    assert!(system.log("scheduler").matches("launching NextWorker").count() <= 1, "{}", system.describe());
+}
+
+#[test]
 fn a_launch_that_is_refused_is_said_and_the_next_goes_on() {
     let mut system = each_second(", host: nowhere").start();
     system.start_scheduler(&[]);
@@ -190,7 +209,7 @@ fn what_is_wrong_in_a_schedule_is_said_with_its_line() {
         ),
         (
             "{every: day, at: '05:15', timezone: America/Vancover}",
-            "sleep: timezone: there is no such time zone; write it as America/Vancouver: ",
+            "sleep: timezone: this machine knows no time zone `America/Vancover`; did you mean `America/Vancouver`?",
         ),
         (
             "{every: day, at: '05:15', catch up: some}",
@@ -213,6 +232,15 @@ fn what_is_wrong_in_a_schedule_is_said_with_its_line() {
     .expect("written");
     let text = system.operate(&["config", "check"]);
     assert!(text.contains("cmd line opt: means nothing here; did you mean `cmd line opts`?"), "{text}");
+    let twice = "sleep: {every: day, at: '05:15', host: nowhere}";
+    std::fs::write(system.config(), format!("{config}\nscheduled workers:\n- {twice}\n- {twice}\n"))
+        .expect("written");
+    let text = system.operate(&["config", "check"]);
+    assert!(text.contains("0: sleep: host: there is no host `nowhere`; known: localhost"), "{text}");
+    assert!(
+        text.contains("1: sleep: stands twice with the same times; it is launched once for each of them"),
+        "{text}"
+    );
     let entry = "a.keyles: {every: day, at: '05:15'}";
     std::fs::write(system.config(), format!("{config}\nscheduled workers:\n- {entry}\n")).expect("written");
     let text = system.operate(&["config", "check"]);

@@ -5,10 +5,11 @@ use ureq::http::{HeaderName, HeaderValue, Uri};
 
 use super::raw::{RawEmail, RawHeartbeat, RawWebhook};
 use super::{Alarm, Email, Field, Notifications, Request, Secret, Security, Target, Template, Wanted, Way};
-use crate::config::check::{Check, closest, did_you_mean};
+use crate::config::check::Check;
 use crate::config::checked::Registry;
 use crate::config::names::Names;
 use crate::config::problem::Severity;
+use crate::config::words::{closest, did_you_mean};
 use crate::yaml::Value;
 
 /// The section.
