@@ -12,6 +12,7 @@ use super::next_worker::{LOCALHOST, NextWorker, name_problem};
 use super::parked::{Parked, ParkedWhat};
 use super::record::{Change, Outcome, Speaker, What};
 use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
+use crate::config::Alarm;
 use crate::logging::Level;
 use crate::message::Message;
 use crate::yaml::limits::MAX_GIVEN_DEPTH;
@@ -68,7 +69,12 @@ impl Decision<'_> {
                     let due = self.clock(*due);
                     return Ok((format!("{item} was launched for {due} or later already"), Vec::new()));
                 }
-                let launched = self.launch_asked(worker, &format!(", scheduled for {}", self.clock(*due)))?;
+                let why = format!(", scheduled for {}", self.clock(*due));
+                let launched = self.launch_asked(worker, &why).inspect_err(|reason| {
+                    // Nobody waits for this answer.
+                    let text = format!("{item} is not launched{why}: {reason}");
+                    self.alarm(Alarm::NotLaunched, worker.name(), text);
+                })?;
                 self.change(Change::Scheduled { item: item.clone(), due: *due });
                 Ok(launched)
             }

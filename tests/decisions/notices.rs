@@ -2,7 +2,7 @@
 
 use jiff::ZonedDateTime;
 use nowcast::config::Alarm;
-use nowcast::core::{Effect, Ending, Event, Notice};
+use nowcast::core::{Command, Effect, Ending, Event, Notice};
 use nowcast::message::Message;
 use nowcast::yaml::Value;
 
@@ -139,4 +139,31 @@ fn a_slack_channel_without_its_variable_is_said_where_the_peer_says_it() {
     assert_eq!(notices(&heard).len(), 1);
     let now: &ZonedDateTime = &notices(&heard)[0].at;
     assert_eq!(now, &manager.now);
+}
+
+/// Nobody waits for the answer to the scheduler.
+#[test]
+fn a_scheduled_launch_that_is_refused_is_told() {
+    let mut manager = told();
+    let due = manager.now.timestamp();
+    let mut ask = |host: &str| {
+        let mut worker = worker("weather");
+        host.clone_into(&mut worker.host);
+        manager.asks(Command::LaunchScheduled {
+            item: "weather (every day at 05:15)".to_owned(),
+            due,
+            worker,
+        })
+    };
+    let (answer, heard) = ask("nowhere");
+    assert!(!answer.done);
+    let (alarm, worker, text) = only(&heard);
+    assert_eq!((alarm, worker), (Some(Alarm::NotLaunched), "weather"));
+    assert!(text.starts_with("weather (every day at 05:15) is not launched, scheduled for "), "{text}");
+    // The time is not used up.
+    let (answer, heard) = ask("localhost");
+    assert!(answer.done && answer.numbers.len() == 1, "{answer:?}");
+    assert!(notices(&heard).is_empty());
+    let (answer, _) = ask("localhost");
+    assert!(answer.done && answer.numbers.is_empty(), "{answer:?}");
 }
