@@ -4,7 +4,6 @@
 //! its records are kept.
 
 use std::collections::{HashMap, VecDeque};
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -15,7 +14,7 @@ use crate::core::run::Stage;
 use crate::core::{Change, Effect, Event, NextWorker, Record, RequestId, Run, RunId, State};
 use crate::failpoint;
 use crate::launch::on_host::machine;
-use crate::launch::{self, Place, Runs, Started};
+use crate::launch::{self, Environment, Place, Runs, Started};
 use crate::logging::{self, Logger};
 use crate::message::{CONFIG, Message, WORKER};
 use crate::net::{Control, Envelope, socket};
@@ -260,11 +259,7 @@ impl Performer {
         if let Ok(command) = &command {
             self.log.debug(format_args!("cmd = {}", python::repr_list(&command.argv)));
         }
-        let config = &state.config.file;
-        let config = std::path::absolute(config).unwrap_or_else(|_| config.clone());
-        let mut environment: Vec<(String, OsString)> =
-            vec![(WORKER.to_owned(), worker.name().into()), (CONFIG.to_owned(), config.into())];
-        environment.extend(worker.options.env.iter().map(|(name, value)| (name.clone(), value.into())));
+        let environment = self.environment(worker, state);
         let command = command.map_err(|error| error.to_string());
         let started = self.runs.start(*run, folder, command, &environment);
         failpoint::pass("manager: launched");
@@ -272,5 +267,20 @@ impl Performer {
             Started::Running => None,
             Started::Ended(ending) => Some(Event::RunEnded { run: *run, ending }),
         }
+    }
+
+    /// What a worker finds in its environment beside the manager's: its name, the configuration, us on the path, and
+    /// what its rule says.
+    fn environment(&self, worker: &NextWorker, state: &State) -> Environment {
+        let config = &state.config.file;
+        let config = std::path::absolute(config).unwrap_or_else(|_| config.clone());
+        let mut environment =
+            vec![(WORKER.to_owned(), worker.name().into()), (CONFIG.to_owned(), config.into())];
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::env::split_paths(&path).chain(self.program.parent().map(PathBuf::from));
+        // Behind all others: it is only for scripts that find no `nowcast` elsewhere.
+        environment.extend(std::env::join_paths(folders).ok().map(|path| ("PATH".to_owned(), path)));
+        environment.extend(worker.options.env.iter().map(|(name, value)| (name.clone(), value.into())));
+        environment
     }
 }

@@ -14,9 +14,8 @@ const RULES: &str = "
     end
 ";
 
-/// A worker `script` that runs a shell script, in which `nowcast` is ours.
+/// A worker `script` that runs a shell script. It finds `nowcast` though it is not on the daemons' path.
 fn script(settings: &str, text: &str) -> Builder {
-    let text = format!("nowcast() {{ '{NOWCAST}' \"$@\"; }}\n{text}\n");
     system()
         .worker("script: {checklist key: what was scripted, success: it went well, halfway: half of it is done, crash: it crashed, need: it needs}")
         .section(&format!("workers: {{script: {settings}}}"))
@@ -114,7 +113,8 @@ fn what_cannot_be_asked_or_told_says_why() {
 
 #[test]
 fn within_a_worker_with_debug_nothing_is_told() {
-    let system = script(EXEC, "nowcast tell halfway && nowcast need --default 5 sleepyhead > seen").start();
+    let text = format!("'{NOWCAST}' tell halfway && '{NOWCAST}' need --default 5 sleepyhead > seen");
+    let system = script(EXEC, &text).start();
     let text = system.operate(&["exec", "script", "nowcast.yaml", "--debug", "--", "sh", "script.sh"]);
     assert!(
         text.contains("message that would have been sent to manager: (halfway half of it is done)"),
