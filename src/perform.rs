@@ -10,7 +10,7 @@ use std::time::Instant;
 use zmq::Socket;
 
 use crate::core::record::What;
-use crate::core::run::Stage;
+use crate::core::run::{Report, Stage};
 use crate::core::{Change, Effect, Event, NextWorker, Record, RequestId, Run, RunId, State};
 use crate::failpoint;
 use crate::launch::on_host::machine;
@@ -106,7 +106,7 @@ impl Performer {
             for change in &record.changes {
                 if let Change::Run(run) = change
                     && run.is_running()
-                    && run.report.is_some()
+                    && run.report.as_ref().is_some_and(Report::is_last)
                 {
                     self.runs.reported(run.id);
                 }
@@ -186,7 +186,7 @@ impl Performer {
             if known.is_some_and(|run| run.told_to_end.is_some()) {
                 self.runs.end_once(run);
             }
-            if known.is_some_and(|run| run.report.is_some()) {
+            if known.is_some_and(|run| run.report.as_ref().is_some_and(Report::is_last)) {
                 self.runs.reported(run);
             }
         }

@@ -93,7 +93,7 @@ impl Report {
                 let lookup = |name: &str| if name == LOGS { Some(logs.to_owned()) } else { lookup(name) };
                 Some(config::load_with(file, &lookup).ok()?.0.logging)
             });
-            report.check_logging(logging.as_ref().unwrap_or(&config.logging));
+            report.check_logging(logging.as_ref().unwrap_or(&config.logging), config.aggregates_logs());
             report.check_rules(config);
         }
         let asked_for = asked_for.into_inner();
@@ -108,8 +108,7 @@ impl Report {
         report
     }
 
-    fn check_logging(&mut self, logging: &Value) {
-        let aggregates = logging.get("aggregator").is_some_and(|section| !section.is_null());
+    fn check_logging(&mut self, logging: &Value, aggregates: bool) {
         for role in [Role::Daemon].into_iter().chain(aggregates.then_some(Role::Aggregator)) {
             match Setup::from_value(logging, role) {
                 Ok((_, warnings)) => {

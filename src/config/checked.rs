@@ -52,8 +52,13 @@ impl Config {
     /// Whether log messages are published, and an aggregator writes them down.
     #[must_use]
     pub fn aggregates_logs(&self) -> bool {
-        self.logging.get("aggregator").is_some_and(|section| !section.is_null())
+        has_logging_part(&self.logging, "aggregator")
     }
+}
+
+/// Whether the section `logging` has that part.
+pub(super) fn has_logging_part(logging: &Value, part: &str) -> bool {
+    logging.get(part).is_some_and(|part| !part.is_null())
 }
 
 /// Where the messages go.

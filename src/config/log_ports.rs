@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::Config;
 use super::check::{Check, is_address};
-use super::checked::{Registry, Zmq};
+use super::checked::{Registry, Zmq, has_logging_part};
 use super::problem::Severity;
 use super::words::{closest, did_you_mean};
 use crate::yaml::Value;
@@ -66,9 +66,7 @@ impl Config {
 impl Check<'_> {
     /// `zmq: ports: logging`
     pub(super) fn log_ports(&mut self, value: &Value, registry: Option<&Registry>) -> Option<LogPorts> {
-        let asks = |part| {
-            value.get("logging").and_then(|logging| logging.get(part)).is_some_and(|part| !part.is_null())
-        };
+        let asks = |part| value.get("logging").is_some_and(|logging| has_logging_part(logging, part));
         let (publishes, aggregates) = (asks("publisher"), asks("aggregator"));
         if !publishes && !aggregates {
             return Some(LogPorts::new());

@@ -81,6 +81,14 @@ pub struct Report {
     pub r#type: String,
 }
 
+impl Report {
+    /// Whether it says how the worker ended; a worker may send others on its way (`halfway`).
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.r#type.starts_with("success") || is_failure(&self.r#type)
+    }
+}
+
 impl Run {
     /// Whether nothing more is to come of it: it ended and the rules know.
     #[must_use]

@@ -50,9 +50,20 @@ const NEVER_REACHED: [&str; 8] = [
 /// The same in the middle of a line: `me@robot.nibi: Permission denied (publickey).`
 const DENIED: &str = ": Permission denied (";
 
-/// What the end of the launching command says. `output` is the end of what it and the worker wrote.
+/// What the launching command and the worker wrote.
+#[derive(Debug, Clone, Copy)]
+pub struct Output<'a> {
+    /// How it begins.
+    pub begin: &'a str,
+    /// How it ends.
+    pub end: &'a str,
+    /// Whether `end` is all of it.
+    pub is_whole: bool,
+}
+
+/// What the end of the launching command says.
 #[must_use]
-pub fn verdict(on_host: &OnHost, ending: &Ending, output: &str) -> Verdict {
+pub fn verdict(on_host: &OnHost, ending: &Ending, output: &Output) -> Verdict {
     // `sbatch` also ends with status 0 when its job was cancelled before its turn came.
     let is_sure = ending.is_success() && on_host.launcher != LauncherKind::Slurm;
     if on_host.ask.is_none() || is_sure {
@@ -63,9 +74,9 @@ pub fn verdict(on_host: &OnHost, ending: &Ending, output: &str) -> Verdict {
         return Verdict::Ask { otherwise: None };
     };
     let is_lost = on_host.lost_status.contains(&status);
-    let last = last_line(output);
+    let last = last_line(output.end);
     match on_host.launcher {
-        LauncherKind::Ssh | LauncherKind::Slurm if is_lost && is_never_reached(last) => {
+        LauncherKind::Ssh | LauncherKind::Slurm if is_lost && is_never_reached(output, last) => {
             Verdict::NeverBegan(format!("{} was not reached: {last}", on_host.host))
         }
         LauncherKind::Slurm if is_never_submitted(output, last) => Verdict::NeverBegan(last.to_owned()),
@@ -78,14 +89,18 @@ fn last_line(text: &str) -> &str {
     text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default()
 }
 
-fn is_never_reached(last: &str) -> bool {
-    NEVER_REACHED.iter().any(|begin| last.starts_with(begin)) || last.contains(DENIED)
+/// Whether ssh says that it did not come to a shell. A worker may call ssh itself and show the same words; but what it
+/// writes beside them ends its lines without the carriage return that ssh's own have.
+fn is_never_reached(output: &Output, last: &str) -> bool {
+    let is_said = NEVER_REACHED.iter().any(|begin| last.starts_with(begin)) || last.contains(DENIED);
+    is_said && output.is_whole && output.end.split_terminator('\n').all(|line| line.ends_with('\r'))
 }
 
 /// Whether `sbatch` says that it submitted nothing. After a time-out it does not know.
-fn is_never_submitted(output: &str, last: &str) -> bool {
+fn is_never_submitted(output: &Output, last: &str) -> bool {
     let is_sbatch = last.starts_with("sbatch: error: ") || last.starts_with("sbatch: fatal: ");
-    is_sbatch && !output.contains("Submitted batch job ") && !last.contains("timed out")
+    let is_submitted = [output.begin, output.end].iter().any(|text| text.contains("Submitted batch job "));
+    is_sbatch && !is_submitted && !last.contains("timed out")
 }
 
 /// What came of a question: how the command that asked ended, and what it wrote.
@@ -154,10 +169,14 @@ mod tests {
         OnHost { host, launcher, lost_status, ask, terminate: None, kill: None }
     }
 
+    fn whole(text: &str) -> Output<'_> {
+        Output { begin: text, end: text, is_whole: true }
+    }
+
     #[test]
     fn a_status_of_ssh_is_the_workers_but_for_its_own() {
         let ssh = on_host(LauncherKind::Ssh, &[SSH_LOST]);
-        let verdict = |ending, output| verdict(&ssh, &ending, output);
+        let verdict = |ending, output| verdict(&ssh, &ending, &whole(output));
         for ending in [Ending::Status(0), Ending::Status(1), Ending::Status(254)] {
             assert_eq!(verdict(ending.clone(), "ssh: connect to host x"), Verdict::Ended(ending));
         }
@@ -170,30 +189,37 @@ mod tests {
             "Timeout, server robot not responding.",
             "Connection closed by 127.0.0.1 port 22\r\n",
             "ssh: connect to host x port 22: Connection refused\nthen it went on",
+            "it copies the results\nssh: connect to host x port 22: Connection refused\r\n",
+            "it copies the results\nme@x: Permission denied (publickey).\r\n",
         ] {
             assert_eq!(verdict(Ending::Status(255), text), Verdict::Ask { otherwise: None }, "{text}");
         }
         for text in [
             "ssh: connect to host robot port 22: Connection refused\r\n",
-            "Warning: x\nssh: Could not resolve hostname robot: Name or service not known\r\n",
+            "Warning: x\r\nssh: Could not resolve hostname robot: Name or service not known\r\n",
             "me@robot: Permission denied (publickey,password).\r\n",
         ] {
             let never = verdict(Ending::Status(255), text);
             assert!(matches!(never, Verdict::NeverBegan(why) if why.starts_with("robot was not")), "{text}");
+            let cut = Output { is_whole: false, ..whole(text) };
+            let asked = super::verdict(&ssh, &Ending::Status(255), &cut);
+            assert_eq!(asked, Verdict::Ask { otherwise: None });
         }
     }
 
     #[test]
     fn sbatch_says_whether_it_submitted_anything() {
         let slurm = on_host(LauncherKind::Slurm, &[]);
-        let verdict = |output: &str| verdict(&slurm, &Ending::Status(1), output);
+        let verdict = |output: &str| verdict(&slurm, &Ending::Status(1), &whole(output));
         let down = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)";
         assert_eq!(verdict(down), Verdict::NeverBegan(down.to_owned()));
         let ask = Verdict::Ask { otherwise: Some(Ending::Status(1)) };
         assert_eq!(verdict("Submitted batch job 3\n"), ask);
         let then_down = format!("Submitted batch job 3\n{down}");
         assert_eq!(verdict(&then_down), ask);
-        let good = super::verdict(&slurm, &Ending::Status(0), "Submitted batch job 3");
+        let long = Output { begin: "Submitted batch job 3\nit works", end: down, is_whole: false };
+        assert_eq!(super::verdict(&slurm, &Ending::Status(1), &long), ask);
+        let good = super::verdict(&slurm, &Ending::Status(0), &whole("Submitted batch job 3"));
         assert_eq!(good, Verdict::Ask { otherwise: Some(Ending::Status(0)) });
         let late = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation";
         assert_eq!(verdict(late), ask);
@@ -202,12 +228,12 @@ mod tests {
     #[test]
     fn a_template_is_asked_for_after_each_bad_end() {
         let template = on_host(LauncherKind::Template, &[7]);
-        let verdict = |status| verdict(&template, &Ending::Status(status), "");
+        let verdict = |status| verdict(&template, &Ending::Status(status), &whole(""));
         assert_eq!(verdict(0), Verdict::Ended(Ending::Status(0)));
         assert_eq!(verdict(1), Verdict::Ask { otherwise: Some(Ending::Status(1)) });
         assert_eq!(verdict(7), Verdict::Ask { otherwise: None });
         let mute = OnHost { ask: None, ..template };
-        let ended = super::verdict(&mute, &Ending::Status(7), "");
+        let ended = super::verdict(&mute, &Ending::Status(7), &whole(""));
         assert_eq!(ended, Verdict::Ended(Ending::Status(7)));
     }
 

@@ -54,7 +54,7 @@ impl RunFolder {
         }
     }
 
-    /// Notes that the worker has reported: nobody needs to ask the host any more once contact is lost.
+    /// Notes that the worker has reported how it ended: nobody needs to ask the host any more once contact is lost.
     pub fn note_reported(&self) {
         let _ = File::create_new(self.path().join(REPORTED));
     }

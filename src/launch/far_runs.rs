@@ -28,10 +28,10 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         }
     }
 
-    /// The worker of a run has reported: whoever asks a host that does not answer for it need not any more.
+    /// The worker of a run has reported how it ended: whoever asks a host that does not answer for it need not any more.
     pub fn reported(&self, run: Key) {
         if let Some(open) = self.open.get(&run)
-            && open.folder.host().is_some()
+            && open.is_on_host
         {
             open.folder.note_reported();
             // For a runner, SIGHUP is a reason to look.
@@ -46,8 +46,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         }
         self.looked_at = Some(now);
         for (run, open) in &mut self.open {
-            let is_on_host = open.command.as_ref().is_ok_and(|command| command.on_host.is_some());
-            if !is_on_host || open.lost_contact {
+            if !open.is_on_host || open.lost_contact {
                 continue;
             }
             if let Some(contact) = open.folder.contact() {

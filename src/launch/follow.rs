@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal as Kill, kill_process_group};
 
-use super::answer::{Answer, Verdict, answer, verdict};
+use super::answer::{Answer, Output, Verdict, answer, verdict};
 use super::children::Children;
 use super::contact::Contact;
 use super::on_host::{OnHost, RUN_MARK};
@@ -32,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// So many times what launched it may end before it is gone there, without anybody being told: Slurm still tidies up after
 /// a job (`COMPLETING`) when `sbatch` has ended.
 const STRAGGLING: u32 = 4;
+
+/// How much of the output's begin is looked at for what `sbatch` said first, in bytes.
+const OUTPUT_BEGIN: u64 = 1024;
 
 /// How much of the output's end is looked at for what the launching command itself said.
 const OUTPUT_END: u64 = 64 * 1024;
@@ -172,7 +175,10 @@ impl<'a> Follow<'a> {
 
     fn launcher_ended(&mut self, ending: &Ending) -> Option<Ending> {
         self.launcher = None;
-        match verdict(self.on_host, ending, &self.output_end()) {
+        // What cannot be read may be anything.
+        let (begin, end, is_whole) = self.output().unwrap_or_default();
+        let output = Output { begin: &begin, end: &end, is_whole };
+        match verdict(self.on_host, ending, &output) {
             Verdict::Ended(ending) => return Some(ending),
             Verdict::NeverBegan(why) => return Some(Ending::NotStarted(why)),
             Verdict::Ask { otherwise } => {
@@ -190,15 +196,13 @@ impl<'a> Follow<'a> {
         None
     }
 
-    /// The end of the output, where the launching command's own words are.
-    fn output_end(&self) -> String {
-        let read = || -> io::Result<String> {
-            let mut file = File::open(self.task.folder.output_log())?;
-            let length = file.metadata()?.len();
-            file.seek(io::SeekFrom::Start(length.saturating_sub(OUTPUT_END)))?;
-            text(file)
-        };
-        read().unwrap_or_default()
+    /// The begin and the end of the output, where the launching command's own words are, and whether that is all.
+    fn output(&self) -> io::Result<(String, String, bool)> {
+        let mut file = File::open(self.task.folder.output_log())?;
+        let begin = text((&file).take(OUTPUT_BEGIN))?;
+        let before = file.metadata()?.len().saturating_sub(OUTPUT_END);
+        file.seek(io::SeekFrom::Start(before))?;
+        Ok((begin, text(file)?, before == 0))
     }
 
     /// A call has ended; how the run did, if that is known now.
@@ -329,7 +333,7 @@ impl<'a> Follow<'a> {
     }
 }
 
-fn text(file: File) -> io::Result<String> {
+fn text(file: impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.take(OUTPUT_END).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

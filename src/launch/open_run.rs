@@ -25,6 +25,8 @@ pub(super) struct OpenRun {
     pub(super) claimed: bool,
     pub(super) watching: Watching,
     pub(super) told_to_end: bool,
+    /// It runs on another host, or did under an earlier configuration.
+    pub(super) is_on_host: bool,
     /// It was said that contact with its host is lost.
     pub(super) lost_contact: bool,
     /// When a worker without a runner, which was told to end, is killed.
@@ -51,6 +53,9 @@ impl OpenRun {
         environment: Environment,
     ) -> Self {
         let watching = Watching::Nobody;
+        // Its host may have left the configuration since it was launched.
+        let is_on_host =
+            command.as_ref().map_or_else(|_| folder.host().is_some(), |command| command.on_host.is_some());
         Self {
             folder,
             command,
@@ -59,6 +64,7 @@ impl OpenRun {
             claimed: false,
             watching,
             told_to_end: false,
+            is_on_host,
             lost_contact: false,
             kill_at: None,
         }
@@ -87,5 +93,35 @@ impl OpenRun {
             Watching::Nobody => {}
         }
         self.told_to_end = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::on_host::{LauncherKind, OnHost};
+
+    #[test]
+    fn a_run_stays_on_its_host_when_that_leaves_the_configuration() {
+        let place = tempfile::tempdir().expect("a folder");
+        let is_on_host = |name: &str, command: Result<LaunchCommand, String>| {
+            let folder = RunFolder::new(place.path().join(name), name.to_owned());
+            OpenRun::new(folder, command, Environment::default()).is_on_host
+        };
+        let on_host = OnHost {
+            host: "robot".to_owned(),
+            launcher: LauncherKind::Ssh,
+            lost_status: vec![255],
+            ask: None,
+            terminate: None,
+            kill: None,
+        };
+        let far = place.path().join("far");
+        std::fs::create_dir(&far).expect("a folder");
+        RunFolder::new(far, "far".to_owned()).write_host(&on_host).expect("written");
+        let no_host = || Err("there is no such host".to_owned());
+        assert!(is_on_host("far", no_host()) && !is_on_host("here", no_host()));
+        let command = LaunchCommand { argv: Vec::new(), on_host: Some(on_host) };
+        assert!(is_on_host("new", Ok(command)) && !is_on_host("here", Ok(Vec::new().into())));
     }
 }

@@ -219,10 +219,8 @@ pub(super) fn wait(
     signals: &Signals,
     until: Option<Instant>,
 ) -> io::Result<()> {
-    let timeout = until.map_or(-1, |until| {
-        let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        i64::try_from(left.as_millis()).unwrap_or(i64::MAX)
-    });
+    let timeout =
+        until.map_or(-1, |until| socket::milliseconds(until.saturating_duration_since(Instant::now())));
     let mut items =
         [PollItem::from_fd(children.as_raw_fd(), POLLIN), PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
     socket::poll(&mut items, timeout).map_err(io::Error::other)?;

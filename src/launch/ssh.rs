@@ -17,8 +17,10 @@ use crate::config::hosts::SSH_LOST;
 /// without a mark counts as there, so that nothing is started twice; but where marks come through, which the
 /// script sees by its own, it is not ended.
 ///
+/// Among the processes it must find itself, by the same ways as any other: where it cannot look, it says nothing.
+///
 /// It has no line ends, exclamation marks and single quotes, so that every shell hands it on in single quotes.
-const SCRIPT: &str = r#"signal=$1; line=$2; shift 2; mine=$LC_NOWCAST_RUN; nl=$(printf "\n."); nl=${nl%.}; first=${1##*/}; key=$first; case $first in -m) key=$2;; esac; shift; want=$first; for word in "$@"; do want="$want$nl$word"; done; found=; for file in $(grep -slFe "$key" /proc/[0-9]*/cmdline); do dir=${file%/cmdline}; words=$(tr "\000" "\n" 2>/dev/null <$file); case "$words" in *nowcast-ask*) continue;; esac; case "$nl$words" in *"$nl$want"|*"/$want"|*"$nl$line") ;; *) continue;; esac; its=$(tr "\000" "\n" 2>/dev/null <$dir/environ | sed -n s/^LC_NOWCAST_RUN=//p); case "$its" in "$mine") ;; "") case $signal in 0) ;; *) continue;; esac;; *) continue;; esac; found="$found ${dir#/proc/}"; case $signal in 0) ;; *) group=$(sed "s/.*) . [0-9]* \([0-9]*\) .*/\1/" $dir/stat 2>/dev/null); kill -s $signal -- -$group 2>/dev/null;; esac; done; case $found in "") printf "\nnowcast: gone\n";; *) printf "\nnowcast: there$found\n";; esac"#;
+const SCRIPT: &str = r#"signal=$1; line=$2; shift 2; mine=$LC_NOWCAST_RUN; nl=$(printf "\n."); nl=${nl%.}; first=${1##*/}; key=$first; case $first in -m) key=$2;; esac; shift; want=$first; for word in "$@"; do want="$want$nl$word"; done; found=; self=; for file in $(grep -slFe "$key" /proc/[0-9]*/cmdline); do dir=${file%/cmdline}; words=$(tr "\000" "\n" 2>/dev/null <$file); case "$words" in *nowcast-ask*) case $dir in /proc/$$) self=$(printf "%s\n" "$words" | sed -n s/^nowcast-ask$/self/p);; esac; continue;; esac; case "$nl$words" in *"$nl$want"|*"/$want"|*"$nl$line") ;; *) continue;; esac; its=$(tr "\000" "\n" 2>/dev/null <$dir/environ | sed -n s/^LC_NOWCAST_RUN=//p); case "$its" in "$mine") ;; "") case $signal in 0) ;; *) continue;; esac;; *) continue;; esac; found="$found ${dir#/proc/}"; case $signal in 0) ;; *) group=$(sed "s/.*) . [0-9]* \([0-9]*\) .*/\1/" $dir/stat 2>/dev/null); kill -s $signal -- -$group 2>/dev/null;; esac; done; case $self in "") echo "the processes cannot be looked at: grep, tr, sed or /proc is missing" >&2; exit 1;; esac; case $found in "") printf "\nnowcast: gone\n";; *) printf "\nnowcast: there$found\n";; esac"#;
 
 /// The peer's command line, word for word: the host's shell joins them, so `;` ends the `source`.
 pub(super) fn command(launching: &Launching) -> Result<LaunchCommand, LaunchError> {
@@ -50,10 +52,64 @@ pub(super) fn command(launching: &Launching) -> Result<LaunchCommand, LaunchErro
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
     use super::*;
+    use crate::launch::answer::{Answer, answer};
+    use crate::launch::children::ending;
+    use crate::launch::on_host::RUN_MARK;
 
     #[test]
     fn every_shell_hands_the_script_on() {
         assert!(!SCRIPT.contains(['\n', '!', '\'']));
+    }
+
+    /// What comes of the question for a `sleep` of so long, with these programs only.
+    fn ask(shell: &str, seconds: &str, programs: &[&str]) -> Answer {
+        let folder = tempfile::tempdir().expect("a folder");
+        for program in programs {
+            let path = std::env::split_paths(&std::env::var_os("PATH").expect("a path"))
+                .map(|path| path.join(program))
+                .find(|path| path.exists());
+            symlink(path.expect("it is there"), folder.path().join(program)).expect("a link");
+        }
+        let line = format!("source env.sh ; sleep {seconds}");
+        let asked = Command::new(shell)
+            .args(["-c", SCRIPT, "nowcast-ask", "0", &line, "sleep", seconds])
+            .env("PATH", folder.path())
+            .env_remove(RUN_MARK)
+            .output()
+            .expect("a shell");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        let on_host = OnHost {
+            host: "robot".to_owned(),
+            launcher: LauncherKind::Ssh,
+            lost_status: vec![SSH_LOST],
+            ask: None,
+            terminate: None,
+            kill: None,
+        };
+        answer(&on_host, &ending(asked.status), &text(asked.stdout), &text(asked.stderr))
+    }
+
+    #[test]
+    fn where_it_cannot_look_it_knows_nothing() {
+        const ALL: [&str; 3] = ["grep", "tr", "sed"];
+        let mut there =
+            Command::new("sleep").arg("86399.25").env_remove(RUN_MARK).spawn().expect("a process");
+        for shell in ["/bin/sh", "/bin/bash"] {
+            for seconds in ["86399.25", "86399.75"] {
+                for programs in [&ALL[..0], &ALL[..1], &ALL[..2], &ALL[1..]] {
+                    let nothing = ask(shell, seconds, programs);
+                    let why = "the processes cannot be looked at: grep, tr, sed or /proc is missing";
+                    assert_eq!(nothing, Answer::Nothing(why.to_owned()), "{shell} {programs:?}");
+                }
+            }
+            assert_eq!(ask(shell, "86399.25", &ALL), Answer::There(format!("process {}", there.id())));
+            assert_eq!(ask(shell, "86399.75", &ALL), Answer::Gone(None));
+        }
+        there.kill().expect("killed");
+        there.wait().expect("ended");
     }
 }

@@ -289,10 +289,8 @@ impl Thread {
     }
 
     fn wait(&self, until: Option<Instant>) -> zmq::Result<()> {
-        let timeout = until.map_or(-1, |until| {
-            let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-            i64::try_from(left.as_millis()).unwrap_or(i64::MAX)
-        });
+        let timeout =
+            until.map_or(-1, |until| socket::milliseconds(until.saturating_duration_since(Instant::now())));
         let mut items = [
             self.socket.as_poll_item(POLLIN),
             PollItem::from_fd(self.shared.wake.as_fd().as_raw_fd(), POLLIN),

@@ -59,8 +59,8 @@ impl Manager {
         loop {
             let mut items = vec![PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
             items.extend(self.performer.control.poll_items());
-            let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-            socket::poll(&mut items, i64::try_from(left.as_millis()).unwrap_or(i64::MAX))?;
+            let left = next.saturating_duration_since(Instant::now());
+            socket::poll(&mut items, socket::milliseconds(left))?;
             self.tidy_control();
             self.performer
                 .control

@@ -289,7 +289,7 @@ impl Manager {
             PollItem::from_fd(self.performer.runs.as_raw_fd(), POLLIN),
         ];
         items.extend(self.performer.control.poll_items());
-        let timeout = i64::try_from(self.patience().as_millis()).unwrap_or(i64::MAX);
+        let timeout = socket::milliseconds(self.patience());
         let count = socket::poll(&mut items, timeout)?;
         let has_signal = items[1].is_readable();
         let has_call = items[3..].iter().any(PollItem::is_readable);
@@ -335,15 +335,14 @@ impl Manager {
         if self.has_work() {
             return Duration::ZERO;
         }
-        let round_up = Duration::from_millis(1);
         let file = self.performer.checklist_file.due();
-        let file = file.map(|due| due.saturating_duration_since(Instant::now()) + round_up);
+        let file = file.map(|due| due.saturating_duration_since(Instant::now()));
         let due = self.state.next_due(self.looked_at).map(|due| {
             let left = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO);
-            left.max(self.settled_at.saturating_duration_since(Instant::now())) + round_up
+            left.max(self.settled_at.saturating_duration_since(Instant::now()))
         });
         let runs = self.performer.runs.due();
-        let runs = runs.map(|due| due.saturating_duration_since(Instant::now()) + round_up);
+        let runs = runs.map(|due| due.saturating_duration_since(Instant::now()));
         file.into_iter()
             .chain(due)
             .chain(runs)

@@ -20,10 +20,10 @@ impl Worker for RotateLogs {
     fn work(&self, context: &mut Context) -> Result<Value, WorkerError> {
         let log = context.log();
         log.info("rotating log files");
-        let logging = &context.config().logging;
-        let aggregator = logging.get("aggregator").filter(|section| !section.is_null());
-        let aggregator = aggregator
-            .map(|_| Setup::from_value(logging, Role::Rotator))
+        let config = context.config();
+        let aggregator = config
+            .aggregates_logs()
+            .then(|| Setup::from_value(&config.logging, Role::Rotator))
             .transpose()
             .map_err(|error| WorkerError::new(error.to_string()))?
             .map(|(setup, _)| setup);

@@ -83,6 +83,22 @@ fn a_report_ends_the_question_to_a_host_that_is_down() {
 }
 
 #[test]
+fn a_message_on_the_way_does_not_end_the_question() {
+    let mut scene = Scene::start(true);
+    let run = scene.launch("one");
+    scene.sshd.down();
+    scene.wait_for_contact(&run, "it gives no answer");
+    scene.go("one", "0 halfway stay");
+    scene.wait_for("its message", || Some(()).filter(|()| scene.heard() == 1));
+    scene.sshd.up();
+    scene.wait_for_contact(&run, "the run is still there");
+    let worker = scene.wait_for_worker("one");
+    assert!(Scene::is_alive(worker));
+    Scene::kill(worker);
+    scene.wait_for_state(&run, "done");
+}
+
+#[test]
 fn a_runner_that_is_killed_is_replaced_by_one_that_asks_the_host() {
     let scene = Scene::start(true);
     let run = scene.launch("one");

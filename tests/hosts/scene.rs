@@ -10,7 +10,7 @@ use crate::sshd::Sshd;
 use crate::support::python;
 use crate::support::system::{System, pid, system};
 
-/// A worker on the host: writes down its process, waits for a file `NAME.go`, reports if that says so, and ends with the
+/// A worker on the host: writes down its process, waits for a file `NAME.go`, sends a message on its way and reports if that says so, and ends with the
 /// status that it says.
 const WORKER: &str = r#"
 import os, signal, sys, time, yaml, zmq
@@ -29,10 +29,10 @@ while not os.path.exists(f"{name}.go"):
         sys.exit()
     time.sleep(0.02)
 words = open(f"{name}.go").read().split()
-if "report" in words:
+for type in [type for word, type in (("halfway", "halfway"), ("report", "success")) if word in words]:
     socket = zmq.Context().socket(zmq.REQ)
     socket.connect("tcp://localhost:" + os.environ["FAR_PORT"])
-    socket.send_string(yaml.dump({"source": "far", "type": "success", "payload": None}))
+    socket.send_string(yaml.dump({"source": "far", "type": type, "payload": None}))
     socket.recv_string()
     open(f"{name}.reported", "w").close()
 if "stay" in words:
@@ -56,7 +56,9 @@ impl Scene {
     pub fn with(marks: bool, more: &str) -> Self {
         let sshd = Sshd::start(marks);
         let mut system = system()
-            .worker("far: {success: it went well, failure: it did not, crash: it crashed}")
+            .worker(
+                "far: {success: it went well, halfway: it goes well, failure: it did not, crash: it crashed}",
+            )
             .rules(RULES)
             .env("PATH", &sshd.search_path())
             .file("far/far.py", WORKER)

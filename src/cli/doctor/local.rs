@@ -1,5 +1,6 @@
 //! What is checked on this machine.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -85,10 +86,11 @@ fn writable(check: &str, path: &Path) -> Check {
     }
 }
 
-/// The files of the logging section's handlers.
-fn log_files(logging: &Value) -> Vec<PathBuf> {
-    let handlers = logging.get("handlers").and_then(Value::as_map);
-    let files = handlers.into_iter().flatten().filter_map(|(_, handler)| handler.get("filename")?.as_str());
+/// The files of the logging section's handlers, also where it has parts for those that publish and for the log aggregator.
+fn log_files(logging: &Value) -> BTreeSet<PathBuf> {
+    let parts = [Some(logging), logging.get("publisher"), logging.get("aggregator")];
+    let handlers = parts.into_iter().flatten().filter_map(|part| part.get("handlers")?.as_map());
+    let files = handlers.flatten().filter_map(|(_, handler)| handler.get("filename")?.as_str());
     files.map(PathBuf::from).collect()
 }
 
@@ -155,4 +157,23 @@ fn clock(config: &Config) -> Check {
         return Check::warning("clock", format!("{text}; the time zone is not known"), help);
     }
     Check::ok("clock", text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_log_file_is_looked_at_once_wherever_it_stands() {
+        let files = |text: &str| Vec::from_iter(log_files(&crate::yaml::read(text).unwrap()));
+        let handlers = |file| format!("handlers: {{console: {{class: x}}, text: {{filename: {file}}}}}");
+        let paths = |files: &[&str]| files.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(files(&handlers("/a")), paths(&["/a"]));
+        let (publisher, aggregator) = (handlers("/b"), handlers("/c"));
+        let parts = format!("{{publisher: {{{publisher}}}, aggregator: {{{aggregator}}}}}");
+        assert_eq!(files(&parts), paths(&["/b", "/c"]));
+        let same = format!("{{publisher: {{{publisher}}}, aggregator: {{{publisher}}}}}");
+        assert_eq!(files(&same), paths(&["/b"]));
+        assert_eq!(files("null"), paths(&[]));
+    }
 }

@@ -10,15 +10,14 @@ use std::thread;
 use std::time::Duration;
 
 use super::Check;
-use crate::config::Config;
-use crate::yaml::Value;
+use crate::config::{Config, LogPort, LogPorts};
 
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A check for each host that `zmq: ports: logging:` names.
+/// A check for each host that `zmq: ports: logging:` names, if log messages are published at all.
 pub(super) fn checks(config: &Config) -> Vec<Check> {
-    let hosts = addresses(&config.value);
+    let hosts = addresses(&config.log_ports);
     thread::scope(|scope| {
         let look = |(host, ports): (String, BTreeSet<u16>)| scope.spawn(move || of_host(&host, &ports));
         let threads: Vec<_> = hosts.into_iter().map(look).collect();
@@ -26,16 +25,12 @@ pub(super) fn checks(config: &Config) -> Vec<Check> {
     })
 }
 
-/// The ports by their hosts.
-fn addresses(config: &Value) -> BTreeMap<String, BTreeSet<u16>> {
-    let section = ["zmq", "ports", "logging"].iter().try_fold(config, |value, key| value.get(key));
+/// The ports on other hosts, by these.
+fn addresses(log_ports: &LogPorts) -> BTreeMap<String, BTreeSet<u16>> {
     let mut hosts: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
-    for (_, ports) in section.and_then(Value::as_map).into_iter().flatten() {
-        let ports = ports.as_list().unwrap_or(std::slice::from_ref(ports));
-        for (host, port) in ports.iter().filter_map(|port| port.as_str()?.split_once(':')) {
-            if let Ok(port) = port.parse() {
-                hosts.entry(host.to_owned()).or_default().insert(port);
-            }
+    for LogPort { host, port } in log_ports.values().flatten() {
+        if let Some(host) = host {
+            hosts.entry(host.clone()).or_default().insert(*port);
         }
     }
     hosts
@@ -79,11 +74,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_on_other_hosts_are_those_with_a_host_before_them() {
-        let text = "zmq: {ports: {logging: {manager: 5561, a: 'one:1', b: ['one:2', 'two:3', 4, 'two:x']}}}";
-        let found = addresses(&crate::yaml::read(text).unwrap());
+    fn ports_on_other_hosts_are_those_with_a_host() {
+        let port = |host: Option<&str>, port| LogPort { host: host.map(str::to_owned), port };
+        let own = vec![port(None, 5561)];
+        let others =
+            vec![port(Some("one"), 1), port(Some("one"), 2), port(Some("two"), 3), port(Some("one"), 1)];
+        let found = addresses(&[("manager".to_owned(), own), ("run_NEMO".to_owned(), others)].into());
         let expected = [("one".to_owned(), [1, 2].into()), ("two".to_owned(), [3].into())].into();
         assert_eq!(found, expected);
-        assert!(addresses(&Value::Null).is_empty());
     }
 }
