@@ -126,7 +126,10 @@ impl Decision<'_> {
             return Ok(());
         }
         let known: Vec<&str> = hosts.keys().map(String::as_str).chain([LOCALHOST]).collect();
-        Err(format!("the host {host:?} is not in `run: enabled hosts:` or `hosts:`; there are: {}", known.join(", ")))
+        Err(format!(
+            "the host {host:?} is not in `run: enabled hosts:` or `hosts:`; there are: {}",
+            known.join(", ")
+        ))
     }
 
     /// What is to be added to the answer about a worker that is not in the message registry.
