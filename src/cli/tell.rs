@@ -51,8 +51,15 @@ impl Speaker {
     /// Sends a message and answers the payload of the reply; null with `--debug`, when nothing is sent.
     pub(super) fn ask(&self, r#type: &str, payload: Value) -> Result<Value, ExitCode> {
         // What is logged to standard output would stand in the answer.
-        let Ok(stdout) = io::stdout().as_fd().try_clone_to_owned() else { return Err(ExitCode::FAILURE) };
-        let _ = dup2_stdout(io::stderr());
+        let is_mixed = |error: io::Error| {
+            print::complain(&format!(
+                "the answer cannot be kept apart from what is logged to standard output: {error}; if too many files are \
+                 open, raise the limit (`ulimit -n`) and try again"
+            ));
+            ExitCode::FAILURE
+        };
+        let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(is_mixed)?;
+        dup2_stdout(io::stderr()).map_err(|error| is_mixed(error.into()))?;
         let answer = self.exchange(r#type, payload);
         let _ = dup2_stdout(stdout);
         answer

@@ -1,5 +1,6 @@
-//! [`Notice`]: something that somebody outside may want to know. Whether anybody does, and how they are told, is not
-//! decided here.
+//! [`Notice`]: something that somebody outside may want to know. None is made when the configuration names nobody. Who
+//! of those that it names wants to know, and how they are told, is not decided here; of Slack's channels without a URL
+//! it only writes the log's line, as the peer does.
 
 use jiff::ZonedDateTime;
 

@@ -203,8 +203,9 @@ fn publisher(
     let (publisher, error) = Publisher::obtain(name, addresses).map_err(|error| {
         SetupError::new(
             section.place(),
-            "log messages cannot be published",
-            "end other programs, and try again",
+            "log messages cannot be published; a file descriptor, a thread or memory was not to be had",
+            "raise this user's limit (`ulimit -n` for descriptors, `ulimit -u` for threads), or end programs of this user \
+             that have many of them, and start again",
         )
         .because(error)
     })?;

@@ -198,3 +198,17 @@ fn what_trying_again_cannot_mend_is_said_at_once() {
         assert!(shown.contains(text), "{arguments:?}: {shown}");
     }
 }
+
+#[test]
+fn where_the_answer_cannot_be_kept_apart_from_the_log_that_is_said() {
+    let system = system().prepare();
+    // Four descriptors may be open, and all four are.
+    let output = std::process::Command::new("sh")
+        .args(["-c", "exec 3</dev/null <&-; ulimit -n 4; exec \"$0\" tell --worker keyless success", NOWCAST])
+        .current_dir(system.path("."))
+        .output()
+        .expect("the shell runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("Too many open files") && text.contains("ulimit -n"), "{text}");
+}

@@ -26,7 +26,7 @@ const PUBLISHER: &str = "zmq.log.handlers.PUBHandler";
 const KNOWN: [&str; 8] = [STREAM, FILE, NOTHING, ROTATING, WATCHED, TIMED, MAIL, PUBLISHER];
 
 /// Python's other classes, which are passed over.
-const NOT_YET: [&str; 9] = [
+const NEVER: [&str; 9] = [
     "logging.handlers.BufferingHandler",
     "logging.handlers.DatagramHandler",
     "logging.handlers.HTTPHandler",
@@ -162,8 +162,8 @@ fn skip_if_possible(
     let place = section.place_of("class");
     let third_party =
         class.contains('.') && !class.starts_with("logging.") && nearest(class, KNOWN).is_none();
-    if NOT_YET.contains(&class) || third_party {
-        let text = format!("{class} cannot be used here yet; this handler is passed over");
+    if NEVER.contains(&class) || third_party {
+        let text = format!("{class} cannot be used here; this handler is passed over");
         warnings.push(Warning::new(place, text));
         return Ok(Target::Skipped);
     }
