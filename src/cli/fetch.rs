@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ureq::http::{HeaderName, HeaderValue};
+
 use super::{USAGE, print};
 use crate::config::duration;
 use crate::worker::fetch::{Fetch, FetchError, Pauses};
@@ -30,17 +32,28 @@ pub(super) struct Args {
     #[arg(long, value_name = "SPAN", default_value = "256s", value_parser = span)]
     longest_pause: Duration,
     /// Give up when the pauses are longer than that together
-    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = any_span)]
     give_up: Duration,
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+fn any_span(text: &str) -> Result<Duration, String> {
     duration::parse(text).map(jiff::SignedDuration::unsigned_abs)
+}
+
+/// A span that is longer than nothing.
+fn span(text: &str) -> Result<Duration, String> {
+    let span = any_span(text)?;
+    if span.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(span) }
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("a header is written as NAME: VALUE")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
+    let (name, value) = (name.trim(), value.trim());
+    name.parse::<HeaderName>().map_err(|_| {
+        format!("{name:?} is no name of a header; it has letters, digits and hyphens, but no spaces")
+    })?;
+    HeaderValue::from_str(value).map_err(|_| format!("the value of {name} is not one line of text"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::open_run::OpenRun;
+use super::open_run::{OpenRun, Place};
 use super::runs::{Runs, STARTS_AGAIN, number};
 use crate::core::Ending;
 
@@ -31,7 +31,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     /// The worker of a run has reported how it ended: whoever asks a host that does not answer for it need not any more.
     pub fn reported(&self, run: Key) {
         if let Some(open) = self.open.get(&run)
-            && open.is_on_host
+            && open.place != Place::Here
         {
             open.folder.note_reported();
             // For a runner, SIGHUP is a reason to look.
@@ -46,11 +46,11 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         }
         self.looked_at = Some(now);
         for (run, open) in &mut self.open {
-            if !open.is_on_host || open.lost_contact {
+            if open.place != Place::OnHost {
                 continue;
             }
             if let Some(contact) = open.folder.contact() {
-                open.lost_contact = true;
+                open.place = Place::OutOfContact;
                 self.log.critical(format_args!("run {}: {contact}", number(*run)));
             }
         }

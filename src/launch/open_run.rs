@@ -25,12 +25,20 @@ pub(super) struct OpenRun {
     pub(super) claimed: bool,
     pub(super) watching: Watching,
     pub(super) told_to_end: bool,
-    /// It runs on another host, or did under an earlier configuration.
-    pub(super) is_on_host: bool,
-    /// It was said that contact with its host is lost.
-    pub(super) lost_contact: bool,
+    pub(super) place: Place,
     /// When a worker without a runner, which was told to end, is killed.
     pub(super) kill_at: Option<Instant>,
+}
+
+/// Where it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On this machine.
+    Here,
+    /// On another host.
+    OnHost,
+    /// There, and it was said that contact with it is lost.
+    OutOfContact,
 }
 
 /// Whose end is waited for.
@@ -64,8 +72,7 @@ impl OpenRun {
             claimed: false,
             watching,
             told_to_end: false,
-            is_on_host,
-            lost_contact: false,
+            place: if is_on_host { Place::OnHost } else { Place::Here },
             kill_at: None,
         }
     }
@@ -106,7 +113,7 @@ mod tests {
         let place = tempfile::tempdir().expect("a folder");
         let is_on_host = |name: &str, command: Result<LaunchCommand, String>| {
             let folder = RunFolder::new(place.path().join(name), name.to_owned());
-            OpenRun::new(folder, command, Environment::default()).is_on_host
+            OpenRun::new(folder, command, Environment::default()).place == Place::OnHost
         };
         let on_host = OnHost {
             host: "robot".to_owned(),

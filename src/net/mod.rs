@@ -1,4 +1,5 @@
-//! The network: ZeroMQ sockets, the worker's client, and the signals that a loop waits for beside them.
+//! The network: ZeroMQ sockets, the worker's client, and the signals that a loop waits for beside them; and what the rooms
+//! that speak with web servers have in common.
 //!
 //! Nothing here decides anything or looks into a message.
 
@@ -6,7 +7,9 @@ pub mod call;
 pub mod client;
 pub mod control;
 pub mod envelope;
+pub mod http;
 pub mod monitor;
+pub mod proxy;
 pub mod signals;
 pub mod socket;
 

@@ -8,8 +8,9 @@ use ureq::http::Uri;
 
 use super::delivery::Delivery;
 use super::lane::{Failure, Send};
-use super::proxy;
 use crate::config::notify::{Request, Secret, SlackChannel};
+use crate::logging::Logger;
+use crate::net::{http, proxy};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -21,27 +22,30 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 const SHOWN: u64 = 200;
 
 /// Sends to a Slack channel.
-pub(super) fn slack(channel: &SlackChannel) -> Send {
+pub(super) fn slack(channel: &SlackChannel, name: &str, log: &Logger) -> Send {
     let json = ("Content-Type".to_owned(), Secret("application/json".to_owned()));
     let url = channel.url.clone().unwrap_or_else(|| Secret(String::new()));
-    sender(&Request { method: "POST".to_owned(), url, headers: vec![json] })
+    sender(&Request { method: "POST".to_owned(), url, headers: vec![json] }, name, log)
 }
 
-/// Makes a request for each delivery.
-pub(super) fn sender(request: &Request) -> Send {
+/// Makes a request for each delivery to the target of that name.
+pub(super) fn sender(request: &Request, name: &str, log: &Logger) -> Send {
     let request = request.clone();
-    let proxy = request.url.0.parse().ok().and_then(|url: Uri| proxy::from_environment(&url));
-    let config = Agent::config_builder()
+    let proxy = request.url.0.parse().map_or(Ok(None), |url: Uri| proxy::from_environment(&url));
+    let proxy = proxy.unwrap_or_else(|error| {
+        // An alarm that may arrive is better than none.
+        log.warning(format_args!("notifications to {name} go without a proxy: {error}"));
+        None
+    });
+    let config = http::settings(proxy)
         .timeout_connect(Some(CONNECT))
         .timeout_global(Some(ATTEMPT))
         .http_status_as_error(false)
+        // What is sent elsewhere would lose its body on the way, and take its secrets to somebody else.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
         // Hours may lie between two: the other side has closed the connection by then.
         .max_idle_connections(0)
-        .user_agent(concat!("nowcast/", env!("CARGO_PKG_VERSION")))
-        .tls_config(
-            ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build(),
-        )
-        .proxy(proxy)
         .build();
     let agent = Agent::new_with_config(config);
     Box::new(move |delivery| attempt(&agent, &request, delivery))
@@ -74,6 +78,11 @@ fn attempt(agent: &Agent, request: &Request, delivery: &Delivery) -> Result<(), 
     let said = said.trim().lines().next().map(|line| format!(": {line}")).unwrap_or_default();
     // Request Timeout, Too Early, Too Many Requests.
     let is_final = !status.is_server_error() && !matches!(status.as_u16(), 408 | 425 | 429);
+    let said = if status.is_redirection() {
+        "; it has another address now, which belongs into the configuration".to_owned()
+    } else {
+        said
+    };
     Err(Failure {
         text: format!("the server answers {status}{said}"),
         is_final,

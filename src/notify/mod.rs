@@ -7,7 +7,6 @@ mod delivery;
 mod http;
 mod lane;
 mod mail;
-mod proxy;
 
 use std::time::{Duration, Instant};
 
@@ -93,9 +92,11 @@ impl Notifier {
             },
         };
         let send = match &served {
-            Served::Slack(channel) => http::slack(channel),
+            Served::Slack(channel) => http::slack(channel, &name, &self.log),
             Served::Target(target) => match &target.way {
-                Way::Webhook { request, .. } | Way::Heartbeat { request, .. } => http::sender(request),
+                Way::Webhook { request, .. } | Way::Heartbeat { request, .. } => {
+                    http::sender(request, &name, &self.log)
+                }
                 Way::Email(email) => mail::sender(email),
             },
         };

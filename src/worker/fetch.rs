@@ -1,6 +1,6 @@
 //! A download for a worker: with the patience of the peer's `get_web_data`, and never half a file under its name.
 
-use std::fs::Permissions;
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::http::Uri;
+
+use crate::config::notify::url_problem;
+use crate::net::{http, proxy};
 
 /// How long a server may take to take the connection and to begin its answer.
 const BEGIN: Duration = Duration::from_secs(60);
@@ -76,11 +79,12 @@ impl Fetch {
     /// what is not there yet may come. Answers how many bytes came.
     ///
     /// # Errors
-    /// When the address is none, the file cannot be written, or patience is at its end.
+    /// When the address is none, the environment's proxy or a header cannot be used, the file cannot be written, or patience
+    /// is at its end.
     pub fn run(&self, say: &mut dyn FnMut(String)) -> Result<u64, FetchError> {
-        let agent: Agent = Agent::config_builder()
-            .user_agent(concat!("nowcast/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+        let url = self.address()?;
+        let proxy = proxy::from_environment(&url).map_err(|error| FetchError::Useless(error.to_string()))?;
+        let agent: Agent = http::settings(proxy)
             .timeout_connect(Some(BEGIN))
             .timeout_recv_response(Some(BEGIN))
             .timeout_global(Some(self.timeout))
@@ -90,7 +94,7 @@ impl Fetch {
         let mut tries = 0;
         loop {
             tries += 1;
-            let last = match self.once(&agent)? {
+            let last = match self.once(&agent, &url)? {
                 Ok(bytes) => return Ok(bytes),
                 Err(reason) => reason,
             };
@@ -103,30 +107,43 @@ impl Fetch {
         }
     }
 
+    fn address(&self) -> Result<Uri, FetchError> {
+        let refuse =
+            || FetchError::Useless(format!("{:?} is no address; write it as https://host/path", self.url));
+        url_problem(&self.url).map_err(|_| refuse())?;
+        self.url.parse().map_err(|_| refuse())
+    }
+
     /// One try: the bytes, or why there are none yet.
-    fn once(&self, agent: &Agent) -> Result<Result<u64, String>, FetchError> {
-        let request = self
-            .headers
-            .iter()
-            .fold(agent.get(&self.url), |request, (name, value)| request.header(name, value));
+    fn once(&self, agent: &Agent, url: &Uri) -> Result<Result<u64, String>, FetchError> {
+        let request =
+            self.headers.iter().fold(agent.get(url), |request, (name, value)| request.header(name, value));
         let mut answer = match request.call() {
             Ok(answer) => answer,
-            Err(ureq::Error::BadUri(_) | ureq::Error::Http(_)) => {
-                let url = &self.url;
-                return Err(FetchError::Useless(format!(
-                    "{url:?} is no address; write it as https://host/path"
-                )));
+            Err(ureq::Error::Http(error)) => {
+                let text = format!("the request to {url} with these headers cannot be made: {error}");
+                return Err(FetchError::Useless(text));
             }
             Err(error) => return Ok(Err(error.to_string())),
         };
-        let folder =
-            self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // A part, or word that nothing has changed, is not the file.
+        if answer.status() != ureq::http::StatusCode::OK {
+            return Ok(Err(format!("http status: {}", answer.status().as_u16())));
+        }
+        // What a link stands for is replaced, and not the link.
+        let file = fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone());
+        let before = fs::metadata(&file).ok();
+        if before.as_ref().is_some_and(|before| !before.is_file()) {
+            return Err(FetchError::Useless(format!("{} is no regular file", self.file.display())));
+        }
+        let mode = before.map_or(0o666, |before| before.permissions().mode());
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let unwritable = |error: &io::Error| {
             FetchError::Useless(format!("{} cannot be written: {error}", self.file.display()))
         };
         let mut part = tempfile::Builder::new()
             .prefix(".nowcast-fetch-")
-            .permissions(Permissions::from_mode(0o666))
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(folder)
             .map_err(|error| unwritable(&error))?;
         let mut body = answer.body_mut().as_reader();
@@ -143,7 +160,7 @@ impl Fetch {
                 Err(error) => return Ok(Err(error.to_string())),
             }
         }
-        part.persist(&self.file).map_err(|error| unwritable(&error.error))?;
+        part.persist(&file).map_err(|error| unwritable(&error.error))?;
         Ok(Ok(bytes))
     }
 }

@@ -1,9 +1,10 @@
 //! What happens when the other side does not do its part: everything else goes on.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use crate::support::ports::free_ports;
-use crate::support::servers::{Server, Silent};
+use crate::support::servers::{Server, Silent, endless};
 use crate::support::system::{System, system};
 
 fn target(url: &str) -> String {
@@ -90,6 +91,52 @@ fn what_is_refused_for_good_is_given_up_without_the_secret_url() {
     server.wait_for(2, || system.describe());
     assert_eq!(server.kept().len(), 2);
     assert!(!system.log("manager").contains("T0KEN"), "{}", system.describe());
+}
+
+#[test]
+fn an_answer_that_never_ends_is_not_listened_to() {
+    static MUCH: [u8; 1 << 20] = [b'x'; 1 << 20];
+    let refusal = "HTTP/1.1 404 Not Found\r\n\r\n";
+    let much = endless(refusal, &MUCH, Duration::ZERO);
+    let drop_by_drop = endless(refusal, b"y", Duration::from_millis(200));
+    let no_head = endless("HTTP/1.1 200 OK\r\nX-Key: ", &MUCH, Duration::ZERO);
+    let circle =
+        endless("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", b"", Duration::ZERO);
+    let targets = [("much", much), ("drops", drop_by_drop), ("no-head", no_head), ("circle", circle)];
+    let targets =
+        targets.map(|(name, url)| format!("  {name}: {{url: '{url}', method: GET, workers: all}}\n"));
+    let targets = targets.concat();
+    let system = started(&targets);
+    system.works();
+    let refused = |name: &str, said: &str| {
+        let text = format!(
+            "a notification to {name} is given up (keyless: success): the server answers 404 Not Found: "
+        );
+        system.wait_for_log("manager", &format!("{text}{said}"));
+    };
+    refused("much", &format!("{}\n", "x".repeat(200)));
+    refused("drops", "yyy");
+    for why in [
+        "notifications to no-head do not go out, and are tried again: response header is too big",
+        "a notification to circle is given up (keyless: success): the server answers 302 Found; it has another address now, \
+         which belongs into the configuration",
+    ] {
+        system.wait_for_log("manager", why);
+    }
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_said_and_passed_over() {
+    let server = Server::web();
+    let system = system()
+        .env("http_proxy", "socks5://ana:secret@127.0.0.1")
+        .section(&format!("notifications:\n{}", target(&server.url("/"))))
+        .start();
+    system.works();
+    server.wait_for(1, || system.describe());
+    let log = system.log("manager");
+    assert!(log.contains("WARNING [manager] notifications to t go without a proxy: "), "{log}");
+    assert!(log.contains("variable http_proxy names a SOCKS proxy") && !log.contains("secret"), "{log}");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The other side: real servers that keep what they are sent, and one that never answers.
 
 use std::fs;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -150,4 +152,24 @@ impl Silent {
     pub fn connections(&self) -> usize {
         self.connections.lock().expect("nobody panics with it").len()
     }
+}
+
+/// The URL of a server that answers each request with a head and then goes on with a text until the other side hangs up.
+pub fn endless(head: &str, text: &'static [u8], pause: Duration) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    let head = head.to_owned();
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let head = head.clone();
+            std::thread::spawn(move || {
+                let mut is_open = connection.write_all(head.as_bytes()).is_ok();
+                while is_open {
+                    std::thread::sleep(pause);
+                    is_open = connection.write_all(text).is_ok();
+                }
+            });
+        }
+    });
+    url
 }

@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
+use crate::support::servers::endless;
 use crate::support::system::{Builder, NOWCAST, System, system};
 
 const RULES: &str = "
@@ -185,18 +187,85 @@ fn a_download_that_never_comes_is_given_up_and_leaves_what_was_there() {
 }
 
 #[test]
+fn what_is_no_file_is_not_stored() {
+    let nothing_new = "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n";
+    let part = "HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\nConnection: close\r\n\r\npart";
+    let (url, _asked) = server(vec![nothing_new, part, WHOLE]);
+    let system = system().file("real.grib2", "yesterday's").prepare();
+    std::os::unix::fs::symlink("real.grib2", system.path("link")).expect("a link");
+    let text = system.operate(&["fetch", "--pause", "1ms", &url, "link"]);
+    assert!(
+        text.contains("received http status: 304") && text.contains("received http status: 206"),
+        "{text}"
+    );
+    assert!(std::fs::symlink_metadata(system.path("link")).expect("a link").is_symlink());
+    assert_eq!(std::fs::read_to_string(system.path("real.grib2")).expect("a file"), "all of it");
+    let (url, _asked) = server(vec![WHOLE]);
+    let (status, text) = system.operation(&["fetch", &url, "/dev/null"]);
+    assert_eq!((status, text.as_str()), (Some(2), "/dev/null is no regular file\n"));
+}
+
+#[test]
 fn what_trying_again_cannot_mend_is_said_at_once() {
     let system = system().prepare();
     let (url, _asked) = server(vec![WHOLE]);
     for (arguments, text) in [
+        (["fetch", "http://127.0.0.1:99999/x", "file"], "is no address; write it as https://host/path"),
+        (["fetch", "--pause", "0s"], "it must be longer than nothing"),
         (["fetch", "no address", "file"], "\"no address\" is no address; write it as https://host/path"),
         (["fetch", &url, "nothing/file"], "nothing/file cannot be written: No such file"),
+        (["fetch", "ftp://host/path", "file"], "\"ftp://host/path\" is no address; "),
         (["fetch", "--pause", "soon"], "\"soon\" is no span of time"),
+        (["fetch", "--header=na me: x", &url], "\"na me\" is no name of a header"),
+        (["fetch", "--header=name: x\ny", &url], "the value of name is not one line of text"),
     ] {
         let (status, shown) = system.operation(&arguments);
         assert_eq!(status, Some(2), "{arguments:?}: {shown}");
         assert!(shown.contains(text), "{arguments:?}: {shown}");
     }
+}
+
+#[test]
+fn a_download_takes_the_proxy_of_its_scheme() {
+    let nowhere = "http://127.0.0.1:1";
+    let (proxy, asked) = server(vec![REFUSED]);
+    let system = system()
+        .env("ALL_PROXY", nowhere)
+        .env("https_proxy", "")
+        .env("HTTPS_PROXY", "socks5://ana:secret@127.0.0.1")
+        .env("http_proxy", proxy.trim_end_matches("/weather.grib2"))
+        .env("no_proxy", "127.0.0.1")
+        .prepare();
+    let patience = ["--pause", "1ms", "--give-up", "1ms"];
+    let fetch = |url: &str| system.operation(&[&["fetch"], &patience[..], &[url, "file"]].concat());
+    assert_eq!(fetch("http://host.invalid/file").0, Some(1));
+    let asked = asked.recv_timeout(Duration::from_secs(60)).expect("the proxy is asked");
+    assert!(asked.starts_with("CONNECT host.invalid:80 "), "{asked}");
+    let (url, _asked) = server(vec![WHOLE]);
+    assert_eq!(fetch(&url).0, Some(0), "no_proxy excepts it");
+    let (status, text) = fetch("https://host.invalid/file");
+    assert_eq!(status, Some(2), "{text}");
+    assert!(text.contains("variable HTTPS_PROXY names a SOCKS proxy") && !text.contains("secret"), "{text}");
+}
+
+#[test]
+fn a_download_that_would_never_end_does() {
+    let system = system().prepare();
+    let fetch =
+        |url: &str| system.operation(&["fetch", "--timeout", "500ms", "--give-up", "0s", url, "file"]);
+    let circle =
+        "HTTP/1.1 302 Found\r\nLocation: /weather.grib2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let (url, _asked) = server(vec![circle; 11]);
+    let (status, text) = system.operation(&["fetch", "--give-up", "0s", &url, "file"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.ends_with("at last: too many redirects\n"), "{text}");
+    for (status_line, why) in [("200 OK", "timeout: global"), ("404 Not Found", "http status: 404")] {
+        let url = endless(&format!("HTTP/1.1 {status_line}\r\n\r\n"), b"x", Duration::from_millis(1));
+        let (status, text) = fetch(&url);
+        assert_eq!(status, Some(1), "{text}");
+        assert!(text.ends_with(&format!("at last: {why}\n")), "{text}");
+    }
+    assert!(!system.path("file").exists());
 }
 
 #[test]

@@ -14,6 +14,7 @@ use jiff::SignedDuration;
 
 pub use alarm::Alarm;
 pub(super) use check::unknown_worker;
+pub use check::url_problem;
 pub use slack::{Slack, SlackChannel, SlackWorkers};
 pub use template::{Field, Template};
 
