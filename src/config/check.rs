@@ -10,7 +10,8 @@ use super::environment::{self, Lookup};
 use super::problem::{ConfigError, Problem, Severity};
 use super::raw::{RawRegistry, RawRun, RawZmq};
 use super::regular::read_regular;
-use super::words::{closest, did_you_mean, not_yaml, reworded};
+use super::words::{not_yaml, reworded};
+use crate::suggest::closest;
 use crate::yaml::{self, Marks, Value};
 
 /// The section that both systems name in a message registry beside the message types.
@@ -242,7 +243,7 @@ impl Check<'_> {
             && checklist_key.is_none()
         {
             let text = format!("`{close}` is taken for a message type; did you mean `{CHECKLIST_KEY}`?");
-            self.report(Severity::Warning, &[path[0], path[1], name, &close], text);
+            self.report(Severity::Warning, &[path[0], path[1], name, close], text);
         }
         if !messages.contains_key("crash") {
             let text = "has no message type `crash`, so a crash of this worker cannot be reported; add \
@@ -271,9 +272,10 @@ impl Check<'_> {
         if found.is_none() {
             let close =
                 closest(name, value.as_map().into_iter().flatten().filter_map(|(key, _)| key.as_str()));
-            let line = close.as_deref().and_then(|close| self.marks.line_of(&[close]));
+            let line = close.and_then(|close| self.marks.line_of(&[close]));
             let at = line.map(|line| format!(" (line {line})")).unwrap_or_default();
-            let text = format!("`{name}` is missing{}{at}", did_you_mean(close.as_deref()));
+            let close = close.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default();
+            let text = format!("`{name}` is missing{close}{at}");
             self.report(Severity::Error, &[], text);
         }
         found

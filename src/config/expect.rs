@@ -9,7 +9,7 @@ use super::checked::Registry;
 use super::names::Names;
 use super::notify::unknown_worker;
 use super::problem::Severity;
-use super::words::{closest, did_you_mean};
+use crate::suggest::did_you_mean;
 use crate::yaml::Value;
 
 /// The section.
@@ -128,7 +128,7 @@ impl Check<'_> {
         };
         let at = [path[0], path[1], "type"];
         if !known.messages.contains_key(r#type) {
-            let close = did_you_mean(closest(r#type, known.messages.keys()).as_deref());
+            let close = did_you_mean(r#type, known.messages.keys());
             let types: Vec<&str> = known.messages.keys().map(String::as_str).collect();
             let text = format!(
                 "{worker} has no message type `{type}` in the message registry{close}; its types are: `{}`",
@@ -167,7 +167,7 @@ impl Check<'_> {
         let mut days = Vec::new();
         for name in names {
             let Some((_, day)) = WEEKDAYS.into_iter().find(|(known, _)| *known == name.to_lowercase()) else {
-                let close = did_you_mean(closest(&name, WEEKDAYS.map(|(known, _)| known)).as_deref());
+                let close = did_you_mean(&name, WEEKDAYS.map(|(known, _)| known));
                 let known = WEEKDAYS.map(|(known, _)| known).join(", ");
                 let text = format!("there is no day `{name}`{close}; known: {known}");
                 self.report(Severity::Error, &at, text);
@@ -182,10 +182,10 @@ impl Check<'_> {
     pub(super) fn zone(&mut self, path: &[&str], name: &str) -> Option<TimeZone> {
         let zone = TimeZone::get(name);
         if zone.is_err() {
-            let close = closest(name, jiff::tz::db().available().map(|known| known.to_string()));
+            let known = jiff::tz::db().available().map(|known| known.to_string());
+            let close = did_you_mean(name, known);
             let text = format!(
-                "this machine knows no time zone `{name}`{}; write it as America/Vancouver or UTC",
-                did_you_mean(close.as_deref())
+                "this machine knows no time zone `{name}`{close}; write it as America/Vancouver or UTC"
             );
             self.report(Severity::Error, &[path, &["timezone"]].concat(), text);
         }

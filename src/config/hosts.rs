@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::check::Check;
 use super::checked::{Host, Launcher, SlurmSettings, TemplateSettings};
 use super::problem::Severity;
-use super::words::{closest, did_you_mean};
+use crate::suggest;
 use crate::yaml::Value;
 
 /// The section's name.
@@ -64,10 +64,9 @@ impl Check<'_> {
                 continue;
             }
             if !hosts.contains_key(&host)
-                && let Some(close) = closest(&host, hosts.keys())
+                && let Some(question) = suggest::question(&host, hosts.keys())
             {
-                let text =
-                    format!("is no host of `run: enabled hosts:`{}", did_you_mean(Some(close.as_str())));
+                let text = format!("is no host of `run: enabled hosts:`; {question}");
                 self.report(Severity::Warning, &[NAME, &host], text);
             }
             let launcher = self.launcher(&host, raw.unwrap_or_default());
@@ -113,12 +112,12 @@ impl Check<'_> {
             let is_known =
                 |name: &str| PLACEHOLDERS.contains(&name) || (name == SIGNAL && key == "kill command");
             for name in words.iter().flat_map(|word| placeholders(word)).filter(|name| !is_known(name)) {
-                let close = closest(name, PLACEHOLDERS);
-                let known = PLACEHOLDERS.map(|name| format!("{{{name}}}")).join(", ");
-                let close = close.map(|close| format!("{{{close}}}"));
+                let known = PLACEHOLDERS.map(|name| format!("{{{name}}}"));
+                let name = format!("{{{name}}}");
                 let text = format!(
-                    "{{{name}}} is replaced by nothing here{}; there are: {known}, and {{{SIGNAL}}} in a kill command",
-                    did_you_mean(close.as_deref())
+                    "{name} is replaced by nothing here{}; there are: {}, and {{{SIGNAL}}} in a kill command",
+                    suggest::did_you_mean(&name, &known),
+                    known.join(", ")
                 );
                 refuse(self, key, text);
             }

@@ -8,7 +8,7 @@ use super::Config;
 use super::check::{Check, is_address};
 use super::checked::{Registry, Zmq, has_logging_part};
 use super::problem::Severity;
-use super::words::{closest, did_you_mean};
+use crate::suggest;
 use crate::yaml::Value;
 
 /// The ports that workers without one of their own share.
@@ -146,8 +146,8 @@ impl Check<'_> {
         let known: Vec<&str> = registry.workers.keys().map(String::as_str).collect();
         let known: Vec<&str> = [&DAEMONS[..], &OTHER_DAEMONS, &[POOL], &known].concat();
         for name in all.keys().filter(|name| !known.contains(&name.as_str())) {
-            if let Some(close) = closest(name, &known) {
-                let text = format!("there is no program of that name{}", did_you_mean(Some(&close)));
+            if let Some(question) = suggest::question(name, &known) {
+                let text = format!("there is no program of that name; {question}");
                 self.report(Severity::Warning, &[PATH[0], PATH[1], PATH[2], name], text);
             }
         }

@@ -8,7 +8,7 @@ use super::check::Check;
 use super::checked::{JournalSettings, Registry, WorkerSettings};
 use super::problem::Severity;
 use super::raw::{RawBroker, RawJournal, RawWorker};
-use super::words::{closest, did_you_mean};
+use crate::suggest::did_you_mean;
 use crate::yaml::Value;
 
 impl Check<'_> {
@@ -57,10 +57,9 @@ impl Check<'_> {
     /// Warns of a worker that the message registry does not have.
     pub(super) fn expect_registered(&mut self, registry: Option<&Registry>, name: &str, path: &[&str]) {
         let Some(registry) = registry.filter(|registry| !registry.workers.contains_key(name)) else { return };
-        let close = closest(name, registry.workers.keys());
         let text = format!(
             "no worker of that name is in the message registry{}; its messages would be refused",
-            did_you_mean(close.as_deref())
+            did_you_mean(name, registry.workers.keys())
         );
         self.report(Severity::Warning, path, text);
     }

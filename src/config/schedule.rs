@@ -8,7 +8,7 @@ use super::check::Check;
 use super::checked::{Host, Registry};
 use super::problem::Severity;
 use super::times::Times;
-use super::words::{closest, did_you_mean};
+use crate::suggest::did_you_mean;
 use crate::yaml::Value;
 
 /// The section's name.
@@ -127,7 +127,7 @@ impl Check<'_> {
             let unknown = |host: &&String| *host != "localhost" && !hosts.contains_key(*host);
             let Some(host) = entry.host.as_ref().filter(unknown) else { continue };
             let known: Vec<&str> = hosts.keys().map(String::as_str).chain(["localhost"]).collect();
-            let close = did_you_mean(closest(host, &known).as_deref());
+            let close = did_you_mean(host, &known);
             let text = format!("there is no host `{host}`{close}; known: {}", known.join(", "));
             self.report(Severity::Warning, &[NAME, &index.to_string(), &entry.module, "host"], text);
         }
@@ -187,7 +187,7 @@ impl Check<'_> {
             let Some(key) = key.as_str() else { continue };
             let here = [path[0], path[1], path[2], key];
             if !KEYS.contains(&key) {
-                let close = did_you_mean(closest(key, KEYS).as_deref());
+                let close = did_you_mean(key, KEYS);
                 self.report(Severity::Warning, &here, format!("means nothing here{close}"));
             } else if value.as_str().is_none() {
                 let text = format!("must be text, not {}; put it in quotes, as in at: '05:15'", value.kind());

@@ -1,5 +1,6 @@
 //! Words for a person: what a reader or serde says of a mistake, and what was meant.
 
+use crate::suggest::did_you_mean;
 use crate::yaml::ReadError;
 
 /// A document that is no YAML.
@@ -23,9 +24,9 @@ pub(super) fn reworded(text: &str) -> String {
     match (text.split(' ').next(), quoted.split_first()) {
         (Some("missing"), Some((name, _))) => format!("`{name}` is missing"),
         (Some("unknown"), Some((name, known))) => {
-            let close = closest(name, known.iter().copied());
+            let close = did_you_mean(name, known);
             let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            format!("there is no setting `{name}` here{}; known: {known}", did_you_mean(close.as_deref()))
+            format!("there is no setting `{name}` here{close}; known: {known}")
         }
         _ => {
             // What comes behind is the name of a type of ours.
@@ -36,20 +37,4 @@ pub(super) fn reworded(text: &str) -> String {
             IN_OUR_WORDS.iter().fold(text, |text, (theirs, ours)| text.replace(theirs, ours))
         }
     }
-}
-
-pub(super) fn did_you_mean(close: Option<&str>) -> String {
-    close.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default()
-}
-
-/// The known name that is most like the one that was written, if one is.
-pub(super) fn closest<T: AsRef<str>>(name: &str, known: impl IntoIterator<Item = T>) -> Option<String> {
-    /// Below this likeness (0 to 1) a suggestion confuses more than it helps.
-    const ALIKE: f64 = 0.85;
-    known
-        .into_iter()
-        .map(|known| (strsim::jaro_winkler(name, known.as_ref()), known))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known.as_ref().to_owned())
 }

@@ -3,9 +3,9 @@
 
 use std::fmt::Write;
 
+use super::missing_key::missing_key;
 use super::origin;
 use super::reads::key_text;
-use super::suggest::missing_key;
 use crate::message::Message;
 use crate::yaml::{Map, Value, python};
 

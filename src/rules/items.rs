@@ -7,8 +7,8 @@ use mlua::{Lua, LuaString, Table, Value as LuaValue};
 
 use super::error;
 use super::kind::kind_name;
-use super::suggest::did_you_mean;
 use super::view::View;
+use crate::suggest;
 
 /// The longest list or table that is read, in items: arguments, launches, names.
 pub(super) const LONGEST_LIST: usize = 10_000;
@@ -97,9 +97,9 @@ pub(super) fn known(
         }
     }
     if let Some(key) = unknown.iter().min() {
-        let hint = did_you_mean(key, known.iter().copied());
-        let hint = hint.unwrap_or_else(|| format!("; the {noun}s are {}", known.join(", ")));
-        return Err(format!("there is no {noun} {key:?}{hint}"));
+        let hint = suggest::question(key, known);
+        let hint = hint.unwrap_or_else(|| format!("the {noun}s are {}", known.join(", ")));
+        return Err(format!("there is no {noun} {key:?}; {hint}"));
     }
     found.sort_by_key(|(key, _)| *key);
     Ok(found)

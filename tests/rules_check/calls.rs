@@ -229,7 +229,7 @@ function after_awaken() return {{ NextWorker("sleep", {{}}, {{ hots = "x" }}) }}
     );
     let (status, text) = check(&with_rules(&rules).prepare(), &[]);
     assert!(text.contains("error: attempt to call a nil value (local 'missing')\n"), "{text}");
-    assert!(text.contains("there is no option \"hots\"; did you mean \"host\"?"), "{text}");
+    assert!(text.contains("there is no option \"hots\"; did you mean `host`?"), "{text}");
     assert!(text.ends_with(": 2 errors, 0 warnings\n"), "{text}");
     assert_eq!(status, 1);
 }

@@ -59,7 +59,7 @@ fn the_part_around_a_worker_is_what_leads_there_and_what_follows() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(
         said,
-        "no worker \"awakn\" is registered or launched by these rules; did you mean \"awaken\"?\n"
+        "no worker \"awakn\" is registered or launched by these rules; did you mean `awaken`?\n"
     );
     assert_eq!(output.status.code(), Some(2));
 }

@@ -168,7 +168,7 @@ fn a_wrong_launch_is_described_where_it_stands() {
         ("NextWorker('a', { 'x\\0y' })", "NextWorker(\"a\"): args[1] has a zero byte in it"),
         (
             "NextWorker('a', {}, { hots = 'x' })",
-            "NextWorker: there is no option \"hots\"; did you mean \"host\"?",
+            "NextWorker: there is no option \"hots\"; did you mean `host`?",
         ),
         (
             "NextWorker('a', {}, { q = 1 })",

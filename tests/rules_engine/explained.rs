@@ -30,7 +30,7 @@ fn it_shows_line_key_and_message() {
         nowcast.error(),
         "next_workers.lua:3: attempt to index a nil value (field 'nowcst')
    3 |     return { worker(\"a\", checklist[\"NEMO run\"].nowcst[\"run date\"]) }
-     = the checklist has no \"nowcst\" under NEMO run; did you mean \"nowcast\"?; the keys there are: nowcast, nowcast+
+     = the checklist has no \"nowcst\" under NEMO run; did you mean `nowcast`?; the keys there are: nowcast, nowcast+
      = the message was sleep (success), payload {'run date': '2026-03-14'}
 stack traceback:
   next_workers.lua:3: in function 'after_sleep'"

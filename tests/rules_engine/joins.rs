@@ -99,7 +99,7 @@ fn a_wrong_join_is_described_where_it_stands() {
         ),
         (
             "Join{ name = 'j', waitfor = { 'a' } }",
-            "there is no key \"waitfor\"; did you mean \"wait_for\"?".into(),
+            "there is no key \"waitfor\"; did you mean `wait_for`?".into(),
         ),
         (
             "Join{ name = 'j', [1] = 'x' }",
@@ -148,7 +148,7 @@ fn a_wrong_join_is_described_where_it_stands() {
         ),
         (
             "Join{ name = 'j', wait_for = { a = { typ = 'x' } } }",
-            "a: there is no key \"typ\"; did you mean \"type\"?".into(),
+            "a: there is no key \"typ\"; did you mean `type`?".into(),
         ),
         ("Join{ name = 'j', wait_for = { a = '' } }", "the type of a in wait_for is empty".into()),
         (

@@ -20,7 +20,7 @@ fn need_names_the_missing_key_and_those_that_are_there() {
     );
     assert_eq!(
         reason("need(checklist, 'nemo run')"),
-        "need: there is no key \"nemo run\"; did you mean \"NEMO run\"?; the keys there are: NEMO run, weather, nothing"
+        "need: there is no key \"nemo run\"; did you mean `NEMO run`?; the keys there are: NEMO run, weather, nothing"
     );
     assert_eq!(
         reason("need(checklist, 'weather', 'x')"),
@@ -272,7 +272,7 @@ fn wrong_dates_say_what_to_write() {
         reason("date('14/03/2026')"),
         "date: \"14/03/2026\" is no date; write it as 2026-03-14 or 2026-03-14T05:15:00, or give its format: date(text, \"%d/%m/%Y\")"
     );
-    assert_eq!(reason("now():shift{ day = 1 }"), "shift: there is no unit \"day\"; did you mean \"days\"?");
+    assert_eq!(reason("now():shift{ day = 1 }"), "shift: there is no unit \"day\"; did you mean `days`?");
     assert_eq!(reason("now():shift{ days = 1.5 }"), "shift: days must be a whole number");
     assert_eq!(reason("now():shift(1)"), "shift: write the units in braces, as in d:shift{ days = -1 }");
     assert_eq!(

@@ -153,7 +153,7 @@ fn a_wrong_value_is_told_with_how_to_write_it() {
             "env = { A = 'x\\0' }",
             "the option env: the variable \"A\" is the text \"x\\0\"; no variable can hold a zero byte".into(),
         ),
-        ("dealy = '10m'", "there is no option \"dealy\"; did you mean \"delay\"?".into()),
+        ("dealy = '10m'", "there is no option \"dealy\"; did you mean `delay`?".into()),
         ("host = ''", "the host is empty".into()),
     ];
     for (written, expected) in cases {

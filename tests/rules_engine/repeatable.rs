@@ -149,7 +149,7 @@ fn errors_are_the_same_at_every_run() {
         ),
         (
             "now():shift{ yaers = 1, dyas = 2, months = 'x', weeks = 1.5, horus = 4 }",
-            "shift: there is no unit \"dyas\"; did you mean \"days\"?",
+            "shift: there is no unit \"dyas\"; did you mean `days`?",
         ),
         (
             "now():shift{ years = 'a', months = 'b', weeks = 'c', days = 'd', hours = 'e' }",

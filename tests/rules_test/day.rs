@@ -33,19 +33,19 @@ fn what_is_misspelt_is_said() {
     for (fields, expected) in [
         (
             "start = {}, endz = {}",
-            "run_day: there is no \"endz\" here; did you mean \"ends\"?; the keys are: start, ends, hours, errors_expected",
+            "run_day: there is no \"endz\" here; did you mean `ends`?; the keys are: start, ends, hours, errors_expected",
         ),
         (
             "start = {}, ends = { slep = {} }",
-            "run_day: ends: slep is not in the message registry; did you mean \"sleep\"?; the workers there are: ",
+            "run_day: ends: slep is not in the message registry; did you mean `sleep`?; the workers there are: ",
         ),
         (
             "start = { 'sleep' }, ends = { sleep = { typ = 'success' } }",
-            "run_day: ends: sleep: there is no \"typ\" here; did you mean \"type\"?; the keys are: type, payload, after, exit",
+            "run_day: ends: sleep: there is no \"typ\" here; did you mean `type`?; the keys are: type, payload, after, exit",
         ),
         (
             "start = { 'sleep' }, ends = { sleep = { type = 'sucess' } }",
-            "run_day: ends: sleep has no message type \"sucess\" in the message registry; did you mean \"success\"?",
+            "run_day: ends: sleep has no message type \"sucess\" in the message registry; did you mean `success`?",
         ),
         (
             "start = { 'sleep' }, ends = { sleep = 'success' }",
@@ -70,7 +70,7 @@ fn what_ran_is_counted_and_compared() {
     for (then, expected) in [
         ("day:expect_times('awaken', 2)", "awaken ran once, not 2 times as expected; what ran:"),
         ("day:expect_never('sleep')", "sleep ran once, not never as expected; what ran:"),
-        ("day:expect_never('slep')", "slep is not in the message registry; did you mean \"sleep\"?"),
+        ("day:expect_never('slep')", "slep is not in the message registry; did you mean `sleep`?"),
         ("day:expect_ran{ 'awaken', 'sleep' }", "what ran is not as expected (- expected, + came):"),
     ] {
         let (status, text) = day("start = { 'sleep' }", then);

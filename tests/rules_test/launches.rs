@@ -44,7 +44,7 @@ fn launches_that_cannot_be_are_said() {
         ("' '", "\"\" names no worker; a launch is a line as"),
         ("\"awaken 'x\"", "\"awaken 'x\": a quote is not closed"),
         ("{ args = { 'x' } }", "a launch: the worker: text was expected"),
-        ("{ 'awaken', delya = '10m' }", "did you mean \"delay\"?"),
+        ("{ 'awaken', delya = '10m' }", "did you mean `delay`?"),
         ("{ 'awaken (delay 1h)' }", "\"(delay 1h)\": write the options as keys of the table"),
         ("{ 'awaken', args = 'x' }", "expect_launches: args: table was expected, got text"),
     ] {
@@ -86,5 +86,5 @@ end
     let (_, text) = outcome("expect_join(nil)");
     assert!(text.contains("              + name forcing\n              + then rotate_logs x\n"), "{text}");
     let (_, text) = outcome("expect_join{ waitfor = { 'awaken' } }");
-    assert!(text.contains("did you mean \"wait_for\"?"), "{text}");
+    assert!(text.contains("did you mean `wait_for`?"), "{text}");
 }

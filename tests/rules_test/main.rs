@@ -127,11 +127,11 @@ fn failures_show_what_came() {
     for (body, expected) in [
         (
             "message('slep', 'success')",
-            "slep is not in the message registry; did you mean \"sleep\"?; the workers there are: sleep, awaken",
+            "slep is not in the message registry; did you mean `sleep`?; the workers there are: sleep, awaken",
         ),
         (
             "message('sleep', 'succes')",
-            "sleep has no message type \"succes\" in the message registry; did you mean \"success\"?; its types are: success",
+            "sleep has no message type \"succes\" in the message registry; did you mean `success`?; its types are: success",
         ),
         ("expect_launches{}", "there was no message yet; write message(…) before"),
         (

@@ -50,7 +50,7 @@ fn what_stands_in_the_wrong_place_is_said() {
     let text = failure("message{ source = 'sleep', typ = 'success' }");
     assert!(
         text.contains(
-            "message: there is no \"typ\" here; did you mean \"type\"?; the keys are: source, type, payload"
+            "message: there is no \"typ\" here; did you mean `type`?; the keys are: source, type, payload"
         ),
         "{text}"
     );

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Which;
 use crate::cli::{USAGE, print, times};
-use crate::rules::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::trial::graph::{Graph, graph};
 
 /// The rules are called with everything that may come to them, and the journal is asked what happened.
@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 fn around(graph: Graph, worker: &str) -> Result<Graph, String> {
     let names: Vec<String> = graph.workers.iter().map(|node| node.name.clone()).collect();
     graph.around(worker).ok_or_else(|| {
-        let hint = did_you_mean(worker, names.iter().map(String::as_str)).unwrap_or_default();
+        let hint = did_you_mean(worker, &names);
         format!("no worker {worker:?} is registered or launched by these rules{hint}")
     })
 }

@@ -9,7 +9,7 @@ use crate::config::check::Check;
 use crate::config::checked::Registry;
 use crate::config::names::Names;
 use crate::config::problem::Severity;
-use crate::config::words::{closest, did_you_mean};
+use crate::suggest::did_you_mean;
 use crate::yaml::Value;
 
 /// The section.
@@ -151,7 +151,7 @@ impl Check<'_> {
                 None if name == ALL => wanted.alarms.extend(Alarm::ALL),
                 None => {
                     let known = Alarm::ALL.map(Alarm::name);
-                    let close = did_you_mean(closest(name, known).as_deref());
+                    let close = did_you_mean(name, known);
                     let known = known.join("`, `");
                     let text = format!("there is no alarm `{name}`{close}; known: `{known}`, and `{ALL}`");
                     refuse(self, "alarms", text);
@@ -174,7 +174,7 @@ impl Check<'_> {
             .collect();
         for name in wanted.types.iter().flatten().filter(|_| is_good) {
             if !meant.contains(&name.as_str()) {
-                let close = did_you_mean(closest(name, meant.iter().copied()).as_deref());
+                let close = did_you_mean(name, &meant);
                 let text = format!(
                     "none of these workers has the message type `{name}` in the message registry{close}"
                 );
@@ -202,7 +202,7 @@ impl Check<'_> {
             Some("starttls") => Some(Security::StartTls),
             Some("tls") => Some(Security::Tls),
             Some(other) => {
-                let close = did_you_mean(closest(other, ["none", "starttls", "tls"]).as_deref());
+                let close = did_you_mean(other, ["none", "starttls", "tls"]);
                 let text = format!("there is no security `{other}`{close}; known: `starttls`, `tls`, `none`");
                 self.report(Severity::Error, &[path, &["security"]].concat(), text);
                 return None;
@@ -304,12 +304,12 @@ impl Check<'_> {
     fn template(&mut self, path: &[&str], key: &str, text: &str) -> Option<Template> {
         Template::parse(text)
             .map_err(|name| {
-                let known = Field::ALL.map(|(_, name)| name);
-                let close = closest(&name, known);
+                let known = Field::ALL.map(|(_, name)| format!("{{{name}}}"));
+                let name = format!("{{{name}}}");
                 let text = format!(
-                    "there is no placeholder `{{{name}}}`{}; known: {{{}}}",
-                    did_you_mean(close.map(|close| format!("{{{close}}}")).as_deref()),
-                    known.join("}, {")
+                    "there is no placeholder `{name}`{}; known: {}",
+                    did_you_mean(&name, &known),
+                    known.join(", ")
                 );
                 self.report(Severity::Error, &[path, &[key]].concat(), text);
             })
@@ -343,7 +343,7 @@ impl Check<'_> {
 
 /// What is said of a worker that is not registered.
 pub(in crate::config) fn unknown_worker(name: &str, registry: &Registry) -> String {
-    let close = did_you_mean(closest(name, registry.workers.keys()).as_deref());
+    let close = did_you_mean(name, registry.workers.keys());
     format!("no worker `{name}` is in the message registry{close}")
 }
 

@@ -3,7 +3,8 @@
 use super::places::Places;
 use super::problem::{Problem, Severity};
 use crate::config::{Config, RegisteredWorker};
-use crate::rules::{Engine, RuleFunction, closest};
+use crate::rules::{Engine, RuleFunction};
+use crate::suggest::closest;
 
 /// Message types that the manager answers itself: no rule sees them.
 pub(super) const ANSWERED_BY_THE_MANAGER: [&str; 2] = ["need", "clear checklist"];
@@ -48,8 +49,8 @@ pub(super) fn of_nobody(config: &Config, engine: &Engine, places: &Places) -> Ve
         let what = format!("`{name}` is never called: no worker `{worker}` is registered");
         let kind = (Severity::Warning, "function of nobody");
         let mut problem = places.at(kind, (chunk, *line), Some(name), what);
-        let close = closest(worker, workers.keys().filter(without).map(String::as_str))
-            .or_else(|| closest(worker, workers.keys().map(String::as_str)));
+        let close =
+            closest(worker, workers.keys().filter(without)).or_else(|| closest(worker, workers.keys()));
         problem.notes.push(match close {
             Some(close) => format!("did you mean `after_{close}`?"),
             None => "add the worker under `message registry: workers:`, or remove the function".to_owned(),

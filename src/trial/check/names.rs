@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::places::Places;
 use super::problem::{Problem, Severity};
 use super::scope::{self, Globals};
-use crate::rules::{Engine, closest, library};
+use crate::rules::{Engine, library};
+use crate::suggest::{closest, question};
 
 /// What people who know other languages, or all of Lua, look for, and what stands in its place.
 const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
@@ -64,7 +65,7 @@ pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<Problem> {
             }
             let what = format!("`{library}` has no `{}`", member.text);
             let mut problem = places.name((Severity::Error, "unknown name"), text, member, what);
-            let close = closest(&member.text, members.iter().map(String::as_str));
+            let close = closest(&member.text, members);
             problem.notes.push(match close {
                 Some(close) => format!("did you mean `{library}.{close}`?"),
                 None => format!("it has {}", members.join(", ")),
@@ -135,8 +136,8 @@ impl Known {
         let mut all: Vec<&str> =
             self.engine.iter().chain(&self.of_rules).chain(&self.defined).map(String::as_str).collect();
         all.sort_unstable();
-        if let Some(close) = closest(name, all.into_iter()) {
-            return format!("did you mean `{close}`?");
+        if let Some(question) = question(name, all) {
+            return question;
         }
         let mut holders: Vec<String> = self
             .libraries

@@ -11,7 +11,7 @@ use super::problem::{Problem, Severity};
 use crate::config::Config;
 use crate::core::next_worker::LOCALHOST;
 use crate::core::{JoinRequest, NextWorker, RuleAnswer, RuleCall, RuleError, Wanted};
-use crate::rules::closest;
+use crate::suggest::question;
 
 /// A launch further ahead is a mistake; spans of time that are longer are refused by the engine.
 const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 3_653);
@@ -131,20 +131,20 @@ impl<'a> Outcomes<'a> {
             let what = format!("`{name}` is launched and not registered: its messages will be refused");
             let kind = (Severity::Warning, "unregistered worker");
             let mut problem = self.at_place(kind, place, name, what.clone());
-            problem.notes.push(match closest(name, workers.keys().map(String::as_str)) {
-                Some(close) => format!("did you mean `{close}`?"),
-                None => "add it under `message registry: workers:`".to_owned(),
-            });
+            problem.notes.push(
+                question(name, workers.keys())
+                    .unwrap_or_else(|| "add it under `message registry: workers:`".to_owned()),
+            );
             problem.notes.push(by.clone());
             self.put(&what, problem);
         }
         if host != LOCALHOST && !self.config.hosts.contains_key(host) {
             let what = format!("`{name}` is to be launched on `{host}`, which is no enabled host");
             let mut problem = self.at_place((Severity::Error, "unknown host"), place, host, what.clone());
-            problem.notes.push(match closest(host, self.config.hosts.keys().map(String::as_str)) {
-                Some(close) => format!("did you mean `{close}`?"),
-                None => "add it under `run: enabled hosts:` or `hosts:`".to_owned(),
-            });
+            problem.notes.push(
+                question(host, self.config.hosts.keys())
+                    .unwrap_or_else(|| "add it under `run: enabled hosts:` or `hosts:`".to_owned()),
+            );
             problem.notes.push(by);
             self.put(&what, problem);
         }
@@ -196,10 +196,8 @@ impl<'a> Outcomes<'a> {
         let Some(worker) = workers.get(name) else {
             let what =
                 format!("a join waits for `{name}`, which is not registered, and will never be complete");
-            let note = match closest(name, workers.keys().map(String::as_str)) {
-                Some(close) => format!("did you mean `{close}`?"),
-                None => "add it under `message registry: workers:`".to_owned(),
-            };
+            let note = question(name, workers.keys())
+                .unwrap_or_else(|| "add it under `message registry: workers:`".to_owned());
             return Some((what, note));
         };
         let r#type = wanted.r#type.as_ref()?;
@@ -214,10 +212,7 @@ impl<'a> Outcomes<'a> {
         let what =
             format!("a join waits for `{name}` ({type}), which is no message type of that worker, {never}");
         let types: Vec<&str> = types_for_rules(worker).map(String::as_str).collect();
-        let note = match closest(r#type, types.iter().copied()) {
-            Some(close) => format!("did you mean `{close}`?"),
-            None => format!("it has {}", types.join(", ")),
-        };
+        let note = question(r#type, &types).unwrap_or_else(|| format!("it has {}", types.join(", ")));
         Some((what, note))
     }
 }

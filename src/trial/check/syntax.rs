@@ -13,7 +13,8 @@ use super::outcomes::quoted_name;
 use super::places::Places;
 use super::problem::{Problem, Severity};
 use super::scope;
-use crate::rules::{LoadError, RuleSet, RuleText, closest, library};
+use crate::rules::{LoadError, RuleSet, RuleText, library};
+use crate::suggest::question;
 
 /// A module that is required by its name.
 static REQUIRED: LazyLock<Regex> = LazyLock::new(|| {
@@ -67,10 +68,9 @@ fn of_load(error: &LoadError, places: &Places) -> Problem {
     problem.line = error.line;
     problem.notes.extend(lines.map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
     if let Some(name) = global(&problem.what)
-        && let names = library::names().collect::<Vec<_>>()
-        && let Some(close) = closest(name, names.iter().map(String::as_str))
+        && let Some(question) = question(name, library::names())
     {
-        problem.notes.push(format!("did you mean `{close}`?"));
+        problem.notes.push(question);
     }
     problem.notes.push("a manager refuses these rules and keeps those in force".to_owned());
     problem

@@ -3,7 +3,8 @@
 use jiff::civil::Time;
 use jiff::{Timestamp, ZonedDateTime};
 
-use crate::rules::{Argument, did_you_mean};
+use crate::rules::Argument;
+use crate::suggest::did_you_mean;
 use crate::trial::eval;
 use crate::yaml::Value;
 
@@ -69,6 +70,6 @@ pub(super) fn only(what: &str, given: &Value, known: &[&str]) -> Result<(), Stri
     let known_to = |key: &Value| key.as_str().is_some_and(|key| known.contains(&key));
     let Some(other) = map.keys().find(|key| !known_to(key)) else { return Ok(()) };
     let written = other.as_str().map_or_else(|| format!("{other:?}"), str::to_owned);
-    let hint = did_you_mean(&written, known.iter().copied()).unwrap_or_default();
+    let hint = did_you_mean(&written, known);
     Err(format!("{what}: there is no {written:?} here{hint}; the keys are: {}", known.join(", ")))
 }

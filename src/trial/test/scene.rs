@@ -18,7 +18,8 @@ use crate::core::{
     Rules, RunId, State, decide,
 };
 use crate::message::Message;
-use crate::rules::{Engine, did_you_mean};
+use crate::rules::Engine;
+use crate::suggest::did_you_mean;
 use crate::trial::show;
 use crate::yaml::{Map, Value};
 
@@ -214,7 +215,7 @@ impl Scene {
         workers.get(worker).ok_or_else(|| {
             format!(
                 "{worker} is not in the message registry{}; the workers there are: {}",
-                did_you_mean(worker, workers.keys().map(String::as_str)).unwrap_or_default(),
+                did_you_mean(worker, workers.keys()),
                 names(workers.keys())
             )
         })
@@ -228,7 +229,7 @@ impl Scene {
         }
         Err(format!(
             "{source} has no message type {type:?} in the message registry{}; its types are: {}",
-            did_you_mean(r#type, types.keys().map(String::as_str)).unwrap_or_default(),
+            did_you_mean(r#type, types.keys()),
             names(types.keys())
         ))
     }
