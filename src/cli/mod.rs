@@ -39,7 +39,7 @@ mod worker;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{failpoint, logging};
 
@@ -129,6 +129,12 @@ struct ConfigFile {
     file: PathBuf,
 }
 
+/// Return the definition of the command line: every command with its options and help.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// Parses the command line and does what it says.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -174,10 +180,8 @@ fn command(command: Command) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     #[test]
     fn the_command_line_is_sound() {
-        super::Cli::command().debug_assert();
+        super::definition().debug_assert();
     }
 }
