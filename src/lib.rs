@@ -16,12 +16,13 @@
 //! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`yaml`] (values exactly as
 //! `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries), [`log_aggregator`] (where the
 //! log messages of several hosts come together), [`scheduler`] (a clock that asks the manager), [`supervise`]
-//! (`nowcast up`), [`failpoint`] (where tests end a process), [`suggest`] ("did you mean …?") and [`cli`] (the command line).
+//! (`nowcast up`), [`failpoint`] (where tests end a process), [`suggest`] ("did you mean …?"), [`causes`] (an error with its causes) and [`cli`] (the command line).
 //!
 //! [`core`] decides and imports nothing that could reach the world; only [`perform`] carries out
 //! what it decides; only [`cli`] knows every other module. `tests/tidy.rs` holds these lines.
 
 pub mod broker;
+pub mod causes;
 pub mod cli;
 pub mod config;
 pub mod core;

@@ -41,8 +41,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match work() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log.critical(format_args!("{error:#}"));
-            log.critical("shutting down");
+            daemon::give_up(&log, error.as_ref());
             match error.downcast_ref() {
                 Some(BrokerError::Bind { .. } | BrokerError::Record { .. }) => ExitCode::from(USAGE),
                 _ => ExitCode::FAILURE,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::print;
 use super::{ConfigFile, USAGE};
+use crate::causes::with_causes;
 use crate::config::{self, Config, Problem, Severity};
 use crate::logging::{self, Logger, Publishing, Role, Setup};
 use crate::net::Signals;
@@ -93,4 +94,10 @@ fn start_logging(
         log.warning(problem);
     }
     Ok(())
+}
+
+/// Log why a daemon ends before anybody asked it to.
+pub(super) fn give_up(log: &Logger, error: &dyn std::error::Error) {
+    log.critical(with_causes(error));
+    log.critical("shutting down");
 }

@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         types(folder).map(|text| print::text(&text))
     });
     written.unwrap_or_else(|error| {
-        print::complain(&format!("{error:#}"));
+        print::error(error.as_ref());
         ExitCode::from(USAGE)
     })
 }

@@ -34,7 +34,7 @@ impl Common {
             .map_err(anyhow::Error::from)
             .and_then(|history| work(&Look { config, history, now: ZonedDateTime::now() }));
         done.unwrap_or_else(|error| {
-            print::complain(&format!("{error:#}"));
+            print::error(error.as_ref());
             ExitCode::FAILURE
         })
     }

@@ -79,8 +79,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             // Without its journal a manager cannot work, however often it is started; there may be room on the disk
             // later.
             Err(ManagerError::Journal(error)) if !error.is_full() => {
-                log.critical(format_args!("{error:#}"));
-                log.critical("shutting down");
+                daemon::give_up(&log, &error);
                 return Ok(USAGE);
             }
             started => started?,
@@ -89,8 +88,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     };
     work().map_or_else(
         |error| {
-            log.critical(format_args!("{error:#}"));
-            log.critical("shutting down");
+            daemon::give_up(&log, error.as_ref());
             ExitCode::FAILURE
         },
         ExitCode::from,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use crate::causes::with_causes;
 use crate::yaml::{self, Keys, Value};
 
 /// Writes text for people.
@@ -27,6 +28,11 @@ pub(super) fn json(document: &impl Serialize) -> ExitCode {
 /// Writes to standard error why something was not done. There is nobody left to tell if that fails.
 pub(super) fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{}", clean(text));
+}
+
+/// Write an error and its causes to standard error.
+pub(super) fn error(error: &dyn std::error::Error) {
+    complain(&with_causes(error));
 }
 
 /// Writes bytes as they are.

@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match worker {
         Ok(worker) => args.common.ask(Command::Launch { worker, again: Some(args.run) }),
         Err(error) => {
-            print::complain(&format!("{error:#}"));
+            print::error(error.as_ref());
             ExitCode::FAILURE
         }
     }

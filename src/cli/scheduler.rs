@@ -42,8 +42,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match work() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log.critical(format_args!("{error:#}"));
-            log.critical("shutting down");
+            daemon::give_up(&log, error.as_ref());
             ExitCode::FAILURE
         }
     }

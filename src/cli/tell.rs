@@ -67,7 +67,7 @@ impl Speaker {
 
     fn exchange(&self, r#type: &str, payload: Value) -> Result<Value, ExitCode> {
         let mut context = self.context().map_err(|error| {
-            print::complain(&format!("{error:#}"));
+            print::error(error.as_ref());
             ExitCode::from(USAGE)
         })?;
         let refuse = |error: &str| {

@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match supervise(args) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            print::complain(&format!("{error:#}"));
+            print::error(error.as_ref());
             ExitCode::from(USAGE)
         }
     }

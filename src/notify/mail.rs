@@ -10,6 +10,7 @@ use lettre::{Message, SmtpTransport, Transport};
 
 use super::delivery::Delivery;
 use super::lane::{Failure, Send};
+use crate::causes::with_causes;
 use crate::config::notify::{Email, Security};
 
 /// How long the mail server may take for each of its answers.
@@ -19,8 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) fn sender(email: &Email) -> Send {
     let email = email.clone();
     Box::new(move |delivery| {
-        let failed =
-            |error: &dyn std::error::Error, is_final| Failure { text: chain(error), is_final, wait: None };
+        let failed = |error: &dyn std::error::Error, is_final| Failure {
+            text: with_causes(error),
+            is_final,
+            wait: None,
+        };
         let mail = mail(&email, delivery).map_err(|error| failed(&error, true))?;
         let transport = transport(&email).map_err(|error| failed(&error, true))?;
         transport.send(&mail).map(|_| ()).map_err(|error| failed(&error, error.is_permanent()))
@@ -57,18 +61,4 @@ fn transport(email: &Email) -> Result<SmtpTransport, lettre::transport::smtp::Er
         builder = builder.credentials(Credentials::new(user.0.clone(), password.0.clone()));
     }
     Ok(builder.build())
-}
-
-/// An error with what it came from.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        source = error.source();
-    }
-    text
 }

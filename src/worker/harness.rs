@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::causes::with_causes;
 use crate::config::{self, Config, Zmq};
 use crate::core::Signal;
 use crate::logging::{self, Logger, Publishing, Role, Setup};
@@ -104,7 +105,7 @@ pub fn run(worker: &dyn Worker, common: &Common) -> ExitCode {
     let mut context = match set_up(worker.name(), Arc::new(config), log.clone(), common.debug) {
         Ok(context) => context,
         Err(error) => {
-            log.critical(format_args!("{error:#}"));
+            log.critical(with_causes(error.as_ref()));
             return ExitCode::from(2);
         }
     };

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::super::operate::Common;
 use super::super::{print, times};
 use super::replay;
+use crate::causes::with_causes;
 use crate::config::Config;
 use crate::rules::RuleSet;
 use crate::store::{History, journal};
@@ -65,7 +66,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     };
     let mut done = Done::default();
     let is_well = deploy(args, &config, &mut done).unwrap_or_else(|error| {
-        done.outcome = format!("{error:#}");
+        done.outcome = with_causes(error.as_ref());
         false
     });
     let printed = if args.common.json {
@@ -73,7 +74,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     } else if is_well {
         print::text(&format!("{}\n", done.outcome))
     } else {
-        eprintln!("{}", print::clean(&done.outcome));
+        print::complain(&done.outcome);
         ExitCode::FAILURE
     };
     if is_well { printed } else { ExitCode::FAILURE }

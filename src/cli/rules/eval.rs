@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         _ => many(&engine, &defaults),
     });
     done.unwrap_or_else(|error| {
-        eprintln!("{}", print::clean(&format!("{error:#}")));
+        print::error(error.as_ref());
         ExitCode::from(USAGE)
     })
 }

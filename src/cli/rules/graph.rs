@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let graph = match graph(&config, &engine, Some(args.since)) {
         Ok(graph) => graph,
         Err(error) => {
-            print::complain(&error.to_string());
+            print::error(&error);
             return ExitCode::FAILURE;
         }
     };

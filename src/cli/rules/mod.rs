@@ -68,7 +68,7 @@ impl Which {
         match RuleSet::of(&config).load(self.rules.as_deref()) {
             Ok(engine) => Ok((config, engine)),
             Err(error) => {
-                eprintln!("{}", print::clean(&format!("the rules cannot be used:\n{error}")));
+                print::complain(&format!("the rules cannot be used:\n{error}"));
                 Err(ExitCode::from(USAGE))
             }
         }

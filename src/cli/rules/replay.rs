@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         None => past(args, &config, &engine),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("{}", print::clean(&format!("{error:#}")));
+        print::error(error.as_ref());
         ExitCode::FAILURE
     })
 }

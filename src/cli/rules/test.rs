@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match report(args) {
         Ok((report, texts)) => show(args, &report, &texts),
         Err(error) => {
-            eprintln!("{}", print::clean(&format!("{error:#}")));
+            print::error(error.as_ref());
             ExitCode::from(USAGE)
         }
     }
