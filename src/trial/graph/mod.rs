@@ -3,9 +3,11 @@
 //! It draws what it finds and judges nothing; that is [`super::check`]'s job.
 
 mod dot;
+mod drawing;
 mod gather;
 mod mermaid;
 mod text;
+mod tree;
 
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
@@ -131,10 +133,20 @@ impl Edge {
 
     /// The types that lead there, `success 00, success 06`; those that only the history knows marked by `*`.
     fn types_text(&self) -> String {
-        let mark = |seen: &Seen| if self.is_by_rules() && !seen.by_rules { "*" } else { "" };
+        let mark = |seen: &Seen| if self.is_marked(seen) { "*" } else { "" };
         let types: Vec<String> =
             self.types.iter().map(|(name, seen)| format!("{name}{}", mark(seen))).collect();
         types.join(", ")
+    }
+
+    /// Whether one of its types is marked.
+    fn has_marks(&self) -> bool {
+        self.types.values().any(|seen| self.is_marked(seen))
+    }
+
+    /// Whether only the history knows a type of an edge that the rules know, too.
+    fn is_marked(&self, seen: &Seen) -> bool {
+        self.is_by_rules() && !seen.by_rules
     }
 
     /// How often it happened, or that it is known from one side only.

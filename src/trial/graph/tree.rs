@@ -1,0 +1,69 @@
+//! The graph as a tree: each worker with what it launches, the launches of a worker told once.
+
+use std::collections::BTreeSet;
+
+use super::{Edge, Graph, Node};
+
+/// A line of the tree.
+pub(super) struct Branch<'a> {
+    /// How many launches lead here from the root.
+    pub depth: usize,
+    /// The launch that leads here, or the worker at which a tree begins.
+    pub step: Step<'a>,
+    /// Whether the worker's launches stand further up.
+    pub is_told_above: bool,
+}
+
+pub(super) enum Step<'a> {
+    Root(&'a Node),
+    Launch { edge: &'a Edge, node: Option<&'a Node> },
+}
+
+impl Graph {
+    /// Return the lines of the tree. It begins with the workers that no other launches.
+    pub(super) fn tree(&self) -> Vec<Branch<'_>> {
+        let mut walk = Walk { graph: self, told: BTreeSet::new(), branches: Vec::new() };
+        let is_launched =
+            |node: &&Node| self.edges.iter().any(|edge| edge.to == node.name && edge.from != node.name);
+        for node in self.workers.iter().filter(|node| !is_launched(node)) {
+            walk.root(node);
+        }
+        // What is left is launched in circles only.
+        for node in &self.workers {
+            if !walk.told.contains(node.name.as_str()) {
+                walk.root(node);
+            }
+        }
+        walk.branches
+    }
+}
+
+struct Walk<'a> {
+    graph: &'a Graph,
+    told: BTreeSet<&'a str>,
+    branches: Vec<Branch<'a>>,
+}
+
+impl<'a> Walk<'a> {
+    /// Add a worker and what follows from it, all the way down. A stack of its own: a chain may be long.
+    fn root(&mut self, root: &'a Node) {
+        self.branches.push(Branch { depth: 0, step: Step::Root(root), is_told_above: false });
+        self.told.insert(&root.name);
+        let graph = self.graph;
+        let mut open: Vec<(usize, &'a Edge)> = launches_of(graph, &root.name).map(|edge| (1, edge)).collect();
+        while let Some((depth, edge)) = open.pop() {
+            let node = graph.workers.iter().find(|node| node.name == edge.to);
+            let is_new = self.told.insert(&edge.to);
+            if is_new {
+                open.extend(launches_of(graph, &edge.to).map(|edge| (depth + 1, edge)));
+            }
+            let is_told_above = !is_new && launches_of(graph, &edge.to).next().is_some();
+            self.branches.push(Branch { depth, step: Step::Launch { edge, node }, is_told_above });
+        }
+    }
+}
+
+/// Return what a worker launches, the last first.
+fn launches_of<'a>(graph: &'a Graph, worker: &str) -> impl Iterator<Item = &'a Edge> {
+    graph.edges.iter().rev().filter(move |edge| edge.from == worker)
+}
