@@ -12,6 +12,7 @@
 //! 10. [`store`]: what is kept on disk
 //! 11. [`notify`]: who is told outside
 //! 12. [`trial`]: what rules would do, before they are in force
+//! 13. `view`: what every surface shows of it all
 //!
 //! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`yaml`] (values exactly as
 //! `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries), [`log_aggregator`] (where the
@@ -41,5 +42,6 @@ pub mod store;
 pub mod suggest;
 pub mod supervise;
 pub mod trial;
+mod view;
 pub mod worker;
 pub mod yaml;

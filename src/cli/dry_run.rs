@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::look::{self, Look};
 use super::print::{self, Json, plain, yaml_text};
-use super::view::{arguments, label};
 use crate::core::joins::Join;
 use crate::core::parked::ParkedWhat;
 use crate::core::record::{MessageRecord, Outcome, What};
 use crate::core::run::Stage;
 use crate::core::{Change, Command, Effect, Event, Record, State, decide};
 use crate::rules::RuleSet;
+use crate::view::entries::{arguments, label};
 use crate::yaml::Value;
 
 /// What the manager would do.

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use super::operate::Common;
 use super::table::Table;
-use super::view::{MessageView, spoken_by};
 use super::{print, times};
 use crate::core::Record;
 use crate::core::parked::ParkedWhat;
 use crate::core::record::{Speaker, What};
 use crate::store::journal::{EventFilter, EventKind};
+use crate::view::entries::{MessageView, spoken_by};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

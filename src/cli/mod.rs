@@ -32,7 +32,6 @@ mod tail;
 mod tell;
 mod times;
 mod up;
-mod view;
 mod why;
 mod worker;
 

@@ -10,6 +10,7 @@ use crate::config::{self, Config, duration};
 use crate::core::{Answer, Command, Number};
 use crate::net::{Call, CallError, call};
 use crate::store::journal;
+use crate::view::daemons::unreachable;
 
 /// Which system is meant.
 #[derive(Debug, Clone, clap::Args)]
@@ -70,14 +71,6 @@ impl Common {
         };
         if answer.done { printed } else { ExitCode::FAILURE }
     }
-}
-
-/// Why a manager that is there cannot be asked.
-pub(super) fn unreachable(process: u64) -> String {
-    format!(
-        "the manager (process {process}) has the journal, but its control socket is gone: it makes it anew within a second, \
-         unless it is just starting or stuck; its log says more"
-    )
 }
 
 /// Reads a configuration; one that cannot be used is said, and is the end.

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::operate::Common;
 use super::table::Table;
-use super::view::{RunView, arguments};
 use super::{print, times};
 use crate::store::journal::{RunFilter, RunState};
+use crate::view::entries::{RunView, arguments};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

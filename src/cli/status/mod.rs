@@ -1,8 +1,5 @@
 //! `nowcast status`: what needs attention, what runs, what waits. It works beside a manager and without one.
 
-mod attention;
-mod daemons;
-mod gather;
 mod show;
 
 use std::process::ExitCode;
@@ -12,8 +9,8 @@ use jiff::ZonedDateTime;
 
 use super::operate::Common;
 use super::print;
-pub(super) use attention::needs;
-use gather::{Health, Status};
+pub(super) use crate::view::attention::needs;
+use crate::view::system::{Health, Status};
 
 /// How often `-w` looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

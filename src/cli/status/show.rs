@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, ZonedDateTime};
 
-use super::attention;
-use super::gather::{Health, Status};
 use crate::cli::table::Table;
 use crate::cli::times;
-use crate::cli::view::arguments;
+use crate::view::attention;
+use crate::view::entries::arguments;
+use crate::view::system::{Health, Status};
 
 /// How far ahead the schedule is shown.
 const SOON: SignedDuration = SignedDuration::from_hours(12);

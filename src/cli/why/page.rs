@@ -10,7 +10,6 @@ use super::{few, section};
 use crate::cli::look::{self, Look};
 use crate::cli::status::needs;
 use crate::cli::times;
-use crate::cli::view::{MessageView, RunView, label, spoken_by};
 use crate::core::hold::Hold;
 use crate::core::joins::Join;
 use crate::core::parked::{Parked, ParkedWhat};
@@ -18,6 +17,7 @@ use crate::core::record::{MessageRecord, Outcome, What};
 use crate::core::run::Stage;
 use crate::core::{Number, Record, Run, State};
 use crate::store::journal::Kept;
+use crate::view::entries::{MessageView, RunView, label, spoken_by};
 use crate::yaml::Map;
 
 /// What there is to say of one number. Its keys are those of the JSON.

@@ -11,7 +11,6 @@ use super::{few, section};
 use crate::cli::look::{self, Look};
 use crate::cli::status::needs;
 use crate::cli::times;
-use crate::cli::view::{MessageView, RunView, label};
 use crate::core::joins::Join;
 use crate::core::parked::ParkedWhat;
 use crate::core::record::{Outcome, What};
@@ -19,6 +18,7 @@ use crate::core::run::Stage;
 use crate::core::{NextWorker, Number, RuleFile, Run};
 use crate::rules::RuleSet;
 use crate::store::journal::{EventFilter, EventKind, Open, RunFilter};
+use crate::view::entries::{MessageView, RunView, label};
 use crate::yaml::Map;
 
 /// Runs of the worker that tell which rules launch it.

@@ -6,8 +6,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::daemons::{Daemon, Daemons};
-use crate::cli::look::Look;
-use crate::cli::view::{RunView, label};
 use crate::config::Config;
 use crate::core::expected::Expected;
 use crate::core::joins::Join;
@@ -16,6 +14,8 @@ use crate::core::record::What;
 use crate::core::run::Stage;
 use crate::core::{Command, Run};
 use crate::store::journal::{JournalError, Open, RunFilter, RunState};
+use crate::view::entries::{RunView, label};
+use crate::view::look::Look;
 
 /// How long a failed run is shown.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
@@ -28,7 +28,7 @@ const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 /// What somebody has to look at.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::cli) struct Attention {
+pub struct Attention {
     pub kind: Kind,
     pub number: Option<u64>,
     /// The worker, join or file that it is about.
@@ -42,7 +42,7 @@ pub(in crate::cli) struct Attention {
 /// What it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::cli) enum Kind {
+pub enum Kind {
     /// A daemon does not run.
     Daemon,
     /// The journal cannot be read.
@@ -64,7 +64,7 @@ pub(in crate::cli) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn heading(self) -> &'static str {
+    pub fn heading(self) -> &'static str {
         match self {
             Kind::Daemon => "DAEMON",
             Kind::Journal => "JOURNAL",
@@ -80,7 +80,7 @@ impl Kind {
 }
 
 impl Attention {
-    pub(super) fn of_journal(error: &JournalError) -> Self {
+    pub fn of_journal(error: &JournalError) -> Self {
         Self {
             kind: Kind::Journal,
             number: None,
@@ -92,7 +92,7 @@ impl Attention {
     }
 }
 
-pub(super) fn of_daemons(daemons: &Daemons, config: &Config) -> Vec<Attention> {
+pub fn of_daemons(daemons: &Daemons, config: &Config) -> Vec<Attention> {
     let of_daemon = |about: &str, daemon: &Daemon, missing: String| {
         let (text, help) = match daemon {
             Daemon::Works => return None,
@@ -126,7 +126,7 @@ pub(super) fn of_daemons(daemons: &Daemons, config: &Config) -> Vec<Attention> {
     found
 }
 
-pub(super) fn of_rules(open: &Open) -> Option<Attention> {
+pub fn of_rules(open: &Open) -> Option<Attention> {
     let rules = open.rules.as_ref()?;
     let (number, reason) = rules.refused.as_ref()?;
     let kept = if rules.generation == 0 {
@@ -145,7 +145,7 @@ pub(super) fn of_rules(open: &Open) -> Option<Attention> {
 }
 
 /// Runs that failed lately, the last of each worker with the same arguments, unless one went well since.
-pub(super) fn of_failed_runs(look: &Look, open: &Open) -> Result<Vec<Attention>, JournalError> {
+pub fn of_failed_runs(look: &Look, open: &Open) -> Result<Vec<Attention>, JournalError> {
     // Wanted long before they ended, perhaps.
     let since = look.now.timestamp().checked_sub(LATELY * 7).ok();
     let failed = look.history.runs(&RunFilter { state: RunState::Failed, since, ..RunFilter::default() })?;
@@ -209,7 +209,7 @@ fn is_made_good(look: &Look, failed: &Run) -> Result<bool, JournalError> {
 }
 
 /// Runs on a host with which contact is lost.
-pub(super) fn of_contact(look: &Look, open: &Open) -> Vec<Attention> {
+pub fn of_contact(look: &Look, open: &Open) -> Vec<Attention> {
     let attention = |run: &Run| {
         let contact = look.run_folder(run)?.contact()?;
         Some(Attention {
@@ -224,7 +224,7 @@ pub(super) fn of_contact(look: &Look, open: &Open) -> Vec<Attention> {
     open.runs.iter().filter(|run| run.is_running()).filter_map(attention).collect()
 }
 
-pub(super) fn of_parked(open: &Open) -> Vec<Attention> {
+pub fn of_parked(open: &Open) -> Vec<Attention> {
     let attention = |parked: &crate::core::parked::Parked| {
         let since = Some(parked.at.timestamp());
         let number = Some(parked.id.0);
@@ -252,14 +252,14 @@ pub(super) fn of_parked(open: &Open) -> Vec<Attention> {
 }
 
 /// Expected messages that have not come.
-pub(super) fn of_late(look: &Look, open: &Open) -> Vec<Attention> {
+pub fn of_late(look: &Look, open: &Open) -> Vec<Attention> {
     let is_expected = |expected: &&Expected| {
         look.config.expect.iter().any(|one| one.worker == expected.worker && one.r#type == expected.r#type)
     };
     let attention = |expected: &Expected| {
         let late = expected.late.as_ref()?;
         let last = expected.came.map_or_else(String::new, |came| {
-            format!("; the last one came {}", crate::cli::times::minute(came, &look.now))
+            format!("; the last one came {}", crate::view::times::minute(came, &look.now))
         });
         Some(Attention {
             kind: Kind::Late,
@@ -274,10 +274,7 @@ pub(super) fn of_late(look: &Look, open: &Open) -> Vec<Attention> {
 }
 
 /// The open joins: those that need attention, and the others.
-pub(super) fn joins<'a>(
-    look: &Look,
-    open: &'a Open,
-) -> Result<(Vec<Attention>, Vec<&'a Join>), JournalError> {
+pub fn joins<'a>(look: &Look, open: &'a Open) -> Result<(Vec<Attention>, Vec<&'a Join>), JournalError> {
     let now = look.now.timestamp();
     let mut alarming = Vec::new();
     let mut quiet = Vec::new();
@@ -293,7 +290,7 @@ pub(super) fn joins<'a>(
         }
         let overdue = join
             .deadline
-            .map(|deadline| format!("; overdue at {}", crate::cli::times::minute(deadline, &look.now)));
+            .map(|deadline| format!("; overdue at {}", crate::view::times::minute(deadline, &look.now)));
         alarming.push(Attention {
             kind: Kind::Join,
             number: Some(join.id.0),
@@ -307,12 +304,12 @@ pub(super) fn joins<'a>(
 }
 
 /// What a join needs and how many launches wait in it.
-pub(in crate::cli) fn needs(join: &Join) -> String {
+pub fn needs(join: &Join) -> String {
     waits_for(&join.wants(), join.launches().len())
 }
 
 /// The same of a join that is known by its parts.
-pub(super) fn waits_for(needs: &str, launches: usize) -> String {
+pub fn waits_for(needs: &str, launches: usize) -> String {
     match launches {
         0 => format!("needs {needs}"),
         1 => format!("needs {needs}, 1 launch waits"),

@@ -18,7 +18,7 @@ use crate::yaml::{self, Keys};
 
 /// A run.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct RunView {
+pub struct RunView {
     pub number: u64,
     pub worker: String,
     pub module: String,
@@ -46,7 +46,7 @@ pub(super) struct RunView {
 }
 
 impl RunView {
-    pub(super) fn new(run: &Run, look: &Look) -> Self {
+    pub fn new(run: &Run, look: &Look) -> Self {
         let (due, started, ended, ending) = match &run.stage {
             Stage::Waiting { due } => (Some(*due), None, None, None),
             Stage::Launched { at, .. } => (None, Some(*at), None, None),
@@ -84,17 +84,17 @@ impl RunView {
     }
 
     /// How long it ran, or runs.
-    pub(super) fn lasted(&self) -> Option<SignedDuration> {
+    pub fn lasted(&self) -> Option<SignedDuration> {
         self.seconds.map(SignedDuration::from_secs_f64)
     }
 
     /// Its worker and arguments.
-    pub(super) fn label(&self) -> String {
+    pub fn label(&self) -> String {
         labelled(&self.worker, &self.args, &self.host)
     }
 
     /// How it stands or ended, for a person.
-    pub(super) fn fate(&self, now: &ZonedDateTime) -> String {
+    pub fn fate(&self, now: &ZonedDateTime) -> String {
         let lasted = self.lasted().map(|lasted| format!(" after {}", times::span(lasted)));
         let mut text = match (self.state, &self.ending) {
             ("waiting", _) => match self.due {
@@ -133,7 +133,7 @@ fn state(run: &Run) -> &'static str {
 }
 
 /// A worker with its arguments and, if that is another one, its host.
-pub(super) fn label(worker: &NextWorker) -> String {
+pub fn label(worker: &NextWorker) -> String {
     labelled(worker.name(), &worker.args, &worker.host)
 }
 
@@ -151,13 +151,13 @@ fn labelled(name: &str, args: &[String], host: &str) -> String {
 }
 
 /// Arguments as a shell would read them.
-pub(super) fn arguments(args: &[String]) -> String {
+pub fn arguments(args: &[String]) -> String {
     shlex::try_join(args.iter().map(String::as_str)).unwrap_or_else(|_| args.join(" "))
 }
 
 /// A message.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct MessageView {
+pub struct MessageView {
     pub number: u64,
     pub time: Timestamp,
     pub worker: Option<String>,
@@ -182,7 +182,7 @@ pub(super) struct MessageView {
 }
 
 impl MessageView {
-    pub(super) fn new(record: &Record, message: &MessageRecord, look: &Look) -> anyhow::Result<Self> {
+    pub fn new(record: &Record, message: &MessageRecord, look: &Look) -> anyhow::Result<Self> {
         let (outcome, reason) = match &message.outcome {
             Outcome::Ruled => ("ruled", None),
             Outcome::RuleFailed(why) => ("rule failed", Some(why.clone())),
@@ -213,7 +213,7 @@ impl MessageView {
     }
 
     /// The message of a record, if it is one.
-    pub(super) fn of(record: &Record, look: &Look) -> anyhow::Result<Option<Self>> {
+    pub fn of(record: &Record, look: &Look) -> anyhow::Result<Option<Self>> {
         match &record.what {
             What::Message(message) => Self::new(record, message, look).map(Some),
             _ => Ok(None),
@@ -221,7 +221,7 @@ impl MessageView {
     }
 
     /// Who says what.
-    pub(super) fn label(&self) -> String {
+    pub fn label(&self) -> String {
         match (&self.worker, &self.r#type) {
             (Some(worker), Some(r#type)) => format!("{worker} ({type})"),
             _ => "something that is no message".to_owned(),
@@ -229,7 +229,7 @@ impl MessageView {
     }
 
     /// Which rule was called and what it looked at.
-    pub(super) fn rule_text(&self) -> Option<String> {
+    pub fn rule_text(&self) -> Option<String> {
         let place = self.rule.as_ref()?;
         let read = if self.keys_read.is_empty() {
             "it read nothing of the checklist".to_owned()
@@ -240,13 +240,13 @@ impl MessageView {
     }
 
     /// The first line of the reason.
-    pub(super) fn reason_line(&self) -> Option<&str> {
+    pub fn reason_line(&self) -> Option<&str> {
         self.reason.as_deref().and_then(|reason| reason.lines().next())
     }
 }
 
 /// Who speaks in a message, if it is not the worker of its own accord.
-pub(super) fn spoken_by(speaker: Speaker) -> &'static str {
+pub fn spoken_by(speaker: Speaker) -> &'static str {
     match speaker {
         Speaker::Worker => "",
         Speaker::Manager => "made by the manager, since the run ended without a report",

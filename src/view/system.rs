@@ -9,19 +9,19 @@ use serde::Serialize;
 
 use super::attention::{self, Attention};
 use super::daemons::Daemons;
-use crate::cli::look::{self, Look};
-use crate::cli::view::RunView;
 use crate::config::{Config, ScheduledWorker};
 use crate::core::hold::Hold;
 use crate::core::joins::Join;
 use crate::core::run::Stage;
 use crate::store::journal::{History, JournalError, Open};
+use crate::view::entries::RunView;
+use crate::view::look::{self, Look};
 use crate::yaml::Map;
 
 /// How well the system is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum Health {
+pub enum Health {
     /// All daemons run and nothing needs attention.
     Healthy,
     /// Something needs attention.
@@ -31,7 +31,7 @@ pub(super) enum Health {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Status {
+pub struct Status {
     /// The folder of the configuration file.
     pub name: String,
     pub state: Health,
@@ -48,14 +48,14 @@ pub(super) struct Status {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Scheduled {
+pub struct Scheduled {
     /// The worker, its arguments, and its times.
     pub item: String,
     pub next: Timestamp,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Running {
+pub struct Running {
     #[serde(flatten)]
     pub run: RunView,
     /// How long such a run usually takes.
@@ -63,7 +63,7 @@ pub(super) struct Running {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct JoinView {
+pub struct JoinView {
     pub number: u64,
     pub name: String,
     pub needs: String,
@@ -74,7 +74,7 @@ pub(super) struct JoinView {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct HoldView {
+pub struct HoldView {
     pub number: u64,
     pub target: String,
     pub until: Option<Timestamp>,
@@ -83,7 +83,7 @@ pub(super) struct HoldView {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct WaitingRun {
+pub struct WaitingRun {
     #[serde(flatten)]
     pub run: RunView,
     /// What stands before it beside its time.
@@ -103,7 +103,7 @@ fn scheduled(config: &Config, now: &ZonedDateTime) -> Vec<Scheduled> {
 
 impl Status {
     /// Looks at everything.
-    pub(super) fn gather(config: &Config, now: &ZonedDateTime) -> Self {
+    pub fn gather(config: &Config, now: &ZonedDateTime) -> Self {
         let daemons = Daemons::look(config);
         let mut status = Self {
             name: name(config),
@@ -175,7 +175,7 @@ impl Status {
 }
 
 impl JoinView {
-    pub(super) fn new(join: &Join) -> Self {
+    pub fn new(join: &Join) -> Self {
         Self {
             number: join.id.0,
             name: join.name.clone(),

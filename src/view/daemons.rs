@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::cli::operate;
 use crate::config::Config;
 use crate::net::call::{self, Service, WELL};
 use crate::store::{Presence, journal};
@@ -17,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a daemon is found to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Daemon {
+pub enum Daemon {
     /// It answers.
     Works,
     /// It is there, and why it does not work.
@@ -34,14 +33,14 @@ impl Serialize for Daemon {
 }
 
 impl Daemon {
-    pub(super) fn answers(&self) -> bool {
+    pub fn answers(&self) -> bool {
         *self == Daemon::Works
     }
 }
 
 /// Which of the daemons are there.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Daemons {
+pub struct Daemons {
     pub broker: Daemon,
     pub manager: Daemon,
     /// `None` where nothing is scheduled.
@@ -56,14 +55,14 @@ pub(super) struct Daemons {
 }
 
 impl Daemons {
-    pub(super) fn look(config: &Config) -> Self {
+    pub fn look(config: &Config) -> Self {
         let folder = &config.journal.folder;
         let (manager, stands_still) = match call::service(folder) {
             Service::Works => (Daemon::Works, None),
             Service::Still(why) => (Daemon::Works, Some(why)),
             Service::Silent => (Daemon::Stuck(silent("it is stopped, or busy with a long batch")), None),
             Service::None => {
-                let stuck = journal::holder(folder).map(operate::unreachable).map(Daemon::Stuck);
+                let stuck = journal::holder(folder).map(unreachable).map(Daemon::Stuck);
                 (stuck.unwrap_or(Daemon::Missing), None)
             }
         };
@@ -81,17 +80,25 @@ impl Daemons {
     }
 
     /// How many there should be.
-    pub(super) fn all(&self) -> usize {
+    pub fn all(&self) -> usize {
         self.each().count()
     }
 
-    pub(super) fn running(&self) -> usize {
+    pub fn running(&self) -> usize {
         self.each().filter(|daemon| daemon.answers()).count()
     }
 
-    pub(super) fn is_one_missing(&self) -> bool {
+    pub fn is_one_missing(&self) -> bool {
         self.each().any(|daemon| *daemon == Daemon::Missing)
     }
+}
+
+/// Why a manager that is there cannot be asked.
+pub fn unreachable(process: u64) -> String {
+    format!(
+        "the manager (process {process}) has the journal, but its control socket is gone: it makes it anew within a second, \
+         unless it is just starting or stuck; its log says more"
+    )
 }
 
 fn silent(why: &str) -> String {
