@@ -3,4 +3,12 @@
 //! `INSTA_UPDATE=always cargo test --test texts` writes the snapshots; read their diff before committing it.
 
 mod help;
+mod listings;
 mod program;
+mod recorded;
+mod scenes;
+mod status;
+mod why;
+
+#[path = "../support/ports.rs"]
+mod ports;

@@ -1,6 +1,8 @@
 //! Runs the program and keeps what it prints.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -19,18 +21,39 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Return what a command printed and its exit status, below the command line itself.
-pub fn transcript(mut command: Command) -> String {
-    let output = command.output().expect("the command runs");
+/// Return what a command prints and its exit status, below the command line itself. `meanwhile` is called again and
+/// again until the command has ended.
+pub fn transcript_while(mut command: Command, mut meanwhile: impl FnMut()) -> String {
+    let mut captured = [(); 2].map(|()| tempfile::tempfile().expect("a file"));
+    let [stdout, stderr] = captured.each_ref().map(|file| file.try_clone().expect("a second handle"));
+    let mut child = command.stdout(stdout).stderr(stderr).spawn().expect("the program starts");
+    let status = loop {
+        match child.try_wait().expect("it can be waited for") {
+            Some(status) => break status,
+            None => meanwhile(),
+        }
+    };
+    let [stdout, stderr] = captured.each_mut().map(content);
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
     let words = shlex::try_join(arguments.iter().map(AsRef::as_ref)).expect("no NUL");
-    let mut text = format!("$ nowcast {words}\n{}", String::from_utf8_lossy(&output.stdout));
-    for line in String::from_utf8_lossy(&output.stderr).lines() {
+    let mut text = format!("$ nowcast {words}\n{stdout}");
+    for line in stderr.lines() {
         let _ = writeln!(text, "stderr: {line}");
     }
-    if !output.status.success() {
-        let _ = writeln!(text, "{}", output.status);
+    if !status.success() {
+        let _ = writeln!(text, "{status}");
     }
+    text
+}
+
+/// The same of a command that needs nothing done meanwhile.
+pub fn transcript(command: Command) -> String {
+    transcript_while(command, || std::thread::sleep(std::time::Duration::from_millis(1)))
+}
+
+fn content(file: &mut File) -> String {
+    let mut text = String::new();
+    file.rewind().and_then(|()| file.read_to_string(&mut text)).expect("UTF-8");
     text
 }
 

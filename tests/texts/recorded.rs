@@ -1,0 +1,352 @@
+//! A system whose daemons are played by the test: the pure core decides with real Lua rules, the real journal keeps it,
+//! and the real commands read that journal and ask this manager.
+//!
+//! The day is always the same for those who look. The test's time zone makes the current minute noon, and
+//! [`Recorded::run`] writes moments as if it were noon of 14 March 2026.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime, civil};
+use nowcast::config;
+use nowcast::core::checklist::Checklist;
+use nowcast::core::{
+    CallId, Command, Effect, Ending, Event, NextWorker, Number, Record, Request, RequestId, RunId, State,
+    decide,
+};
+use nowcast::launch::RunFolder;
+use nowcast::message::Message;
+use nowcast::net::{Call, Control};
+use nowcast::rules::{Engine, RuleSet};
+use nowcast::store::{Journal, Presence};
+use nowcast::yaml;
+use regex::{Captures, Regex};
+use tempfile::TempDir;
+
+use crate::ports::free_ports;
+use crate::program::{command, transcript_while};
+
+/// Seconds after the recorded noon within which the commands are run.
+const LATEST: i64 = 300;
+
+/// The day on which it all happens, for those who look.
+const NOON: civil::DateTime = civil::date(2026, 3, 14).at(12, 0, 0, 0);
+
+const CONFIG: &str = include_str!("recorded/nowcast.yaml");
+const RULES: &str = include_str!("recorded/next_workers.lua");
+
+/// What stands in for the daemons that run.
+struct Daemons {
+    control: Control,
+    _broker: zmq::Socket,
+    _scheduler: Presence,
+}
+
+pub struct Recorded {
+    folder: TempDir,
+    ports: (u16, u16),
+    /// When it is noon.
+    noon: Timestamp,
+    zone: TimeZone,
+    now: ZonedDateTime,
+    looked_at: Timestamp,
+    state: State,
+    rules: Engine,
+    /// `None` once the manager has ended.
+    journal: Option<Journal>,
+    daemons: Option<Daemons>,
+    requests: u64,
+    /// Our own log lines, with their levels.
+    pub log: Vec<String>,
+    folders: Vec<(RunId, String)>,
+    /// The runs that were launched, with their workers' names.
+    pub launched: Vec<(RunId, String)>,
+}
+
+impl Recorded {
+    /// A manager that has just started, three days before noon.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("forecast");
+        fs::create_dir_all(root.join("rules")).expect("a folder");
+        let now = Timestamp::now();
+        let noon = Timestamp::from_second(now.as_second() / 60 * 60).expect("this minute");
+        let ports = free_ports();
+        let utc = noon.to_zoned_datetime(TimeZone::UTC);
+        let by = |minutes| {
+            utc.checked_sub(SignedDuration::from_mins(minutes))
+                .expect("earlier")
+                .strftime("%H:%M")
+                .to_string()
+        };
+        let config = CONFIG
+            .replace("ROOT", &root.display().to_string())
+            .replace("MANAGER_PORT", &ports.0.to_string())
+            .replace("WORKERS_PORT", &ports.1.to_string())
+            .replace("HALF_PAST_ELEVEN", &by(30));
+        fs::write(root.join("nowcast.yaml"), config).expect("the configuration");
+        fs::write(root.join("rules/next_workers.lua"), RULES).expect("the rules");
+        let (config, _) = config::load(&root.join("nowcast.yaml")).expect("a good configuration");
+        let rules = RuleSet::of(&config).load(None).expect("good rules");
+        let seconds = noon.as_second().rem_euclid(86_400);
+        let zone = TimeZone::fixed(
+            Offset::from_seconds(43_200 - i32::try_from(seconds).expect("of a day")).expect("half a day"),
+        );
+        let start = noon - SignedDuration::from_hours(72);
+        let journal = Journal::open(&config.journal.folder).expect("a new journal");
+        let mut system = Self {
+            folder,
+            ports,
+            noon,
+            now: start.to_zoned_datetime(zone.clone()),
+            zone,
+            looked_at: start,
+            state: State::new(Arc::new(config), Checklist::default()),
+            rules,
+            journal: Some(journal),
+            daemons: None,
+            requests: 0,
+            log: Vec::new(),
+            folders: Vec::new(),
+            launched: Vec::new(),
+        };
+        let loaded = Event::RulesLoaded { hash: system.rules.hash().to_owned(), files: system.rules.files() };
+        system.happens(loaded);
+        system.happens(Event::Due);
+        system
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.folder.path().join("forecast")
+    }
+
+    /// It becomes that time of today (`11:30`), or of an earlier day (`-1 11:30`); what is due until then is done.
+    pub fn at(&mut self, time: &str) -> &mut Self {
+        let (days, time) =
+            time.split_once(' ').map_or((0, time), |(days, time)| (days.parse().expect("days"), time));
+        let time: civil::Time = time.parse().expect("a time of day");
+        let after_noon =
+            time.duration_since(civil::time(12, 0, 0, 0)) + SignedDuration::from_hours(24 * days);
+        let until = self.noon + after_noon;
+        assert!(until >= self.now.timestamp(), "time does not go back");
+        while let Some(due) = self.state.next_due(self.looked_at).filter(|due| *due <= until) {
+            let at = due.max(self.now.timestamp());
+            self.now = at.to_zoned_datetime(self.zone.clone());
+            self.looked_at = at;
+            self.happens(Event::Due);
+        }
+        self.now = until.to_zoned_datetime(self.zone.clone());
+        self
+    }
+
+    /// A worker's message, from the oldest of its runs that has not reported.
+    pub fn says(&mut self, source: &str, r#type: &str, payload: &str) -> &mut Self {
+        let message = Message::new(source, r#type, yaml::read(payload).expect("YAML"));
+        self.hears(message.encode().as_bytes())
+    }
+
+    /// Bytes that come over the wire.
+    pub fn hears(&mut self, body: &[u8]) -> &mut Self {
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        let message = Message::decode(body);
+        self.happens(Event::Request(Request { request, ticket: None, body: body.to_vec(), message }));
+        self
+    }
+
+    /// The latest run of a worker.
+    pub fn run_of(&self, worker: &str) -> RunId {
+        self.launched.iter().rfind(|(_, name)| name == worker).expect("a run of it").0
+    }
+
+    /// The latest launch of a worker that is pending.
+    pub fn pending_run_of(&self, worker: &str) -> RunId {
+        let is_it = |run: &&nowcast::core::Run| run.worker.name() == worker && !run.is_running();
+        self.state.runs.values().rfind(is_it).expect("a pending launch of it").id
+    }
+
+    /// The join that was opened last.
+    pub fn open_join(&self) -> Number {
+        self.state.joins.open().last().expect("an open join").id
+    }
+
+    /// What was parked last.
+    pub fn parked(&self) -> Number {
+        *self.state.parked.keys().next_back().expect("something parked")
+    }
+
+    /// The hold that was given last.
+    pub fn hold(&self) -> Number {
+        *self.state.holds.keys().next_back().expect("a hold")
+    }
+
+    /// The latest run of a worker ends.
+    pub fn ends(&mut self, worker: &str, ending: Ending) -> &mut Self {
+        let run = self.run_of(worker);
+        self.happens(Event::RunEnded { run, ending });
+        self
+    }
+
+    /// A worker reports and ends with status 0.
+    pub fn finishes(&mut self, worker: &str, r#type: &str, payload: &str) -> &mut Self {
+        self.says(worker, r#type, payload).ends(worker, Ending::Status(0))
+    }
+
+    /// What the operator `ana` asks for.
+    pub fn asks(&mut self, command: Command) -> &mut Self {
+        self.happens(Event::Command { call: None, user: "ana".into(), command, checklist_then: None });
+        self
+    }
+
+    pub fn launches(&mut self, worker: &str, arguments: &[&str]) -> &mut Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let worker = NextWorker::new(format!("nowcast.workers.{worker}"), arguments);
+        self.asks(Command::Launch { worker, again: None })
+    }
+
+    pub fn moment(&self, time: &str) -> Timestamp {
+        let time: civil::Time = time.parse().expect("a time of day");
+        self.noon + time.duration_since(civil::time(12, 0, 0, 0))
+    }
+
+    /// The last number that was given to anything.
+    pub fn last_number(&self) -> u64 {
+        self.state.last_number
+    }
+
+    /// The folder of a run that was launched.
+    pub fn run_folder(&self, run: RunId) -> RunFolder {
+        let (_, folder) =
+            self.folders.iter().find(|(launched, _)| *launched == run).expect("it was launched");
+        RunFolder::new(self.root().join("checklist.journal/runs").join(folder), run.0.to_string())
+    }
+
+    pub fn happens(&mut self, event: Event) -> Option<nowcast::core::Answer> {
+        let mut records: Vec<Record> = Vec::new();
+        let mut given = None;
+        for effect in decide(&mut self.state, event, &self.rules, &self.now) {
+            match effect {
+                Effect::Journal(record) => records.push(*record),
+                Effect::Log(line) => self.log.push(format!("{} {}", line.level, line.text)),
+                Effect::Launch { run, folder, worker } => {
+                    let path = self.root().join("checklist.journal/runs").join(&folder);
+                    fs::create_dir_all(&path).expect("a run's folder");
+                    fs::write(path.join("output.log"), format!("{} starts\n", worker.name()))
+                        .expect("its output");
+                    self.folders.push((run, folder));
+                    self.launched.push((run, worker.name().to_owned()));
+                }
+                Effect::Answer { answer, .. } => given = Some(answer),
+                _ => {}
+            }
+        }
+        self.journal.as_mut().expect("a manager").commit(&records).expect("kept");
+        given
+    }
+
+    /// All daemons run.
+    pub fn with_daemons(&mut self) -> &mut Self {
+        let journal = self.root().join("checklist.journal");
+        let broker = zmq::Context::new().socket(zmq::ROUTER).expect("a socket");
+        broker.bind(&format!("tcp://127.0.0.1:{}", self.ports.1)).expect("bound");
+        let mut scheduler = Presence::of(nowcast::scheduler::NAME);
+        assert!(scheduler.announce(&journal));
+        let control = Control::bind(&journal).expect("bound");
+        self.daemons = Some(Daemons { control, _broker: broker, _scheduler: scheduler });
+        self
+    }
+
+    /// The manager lets go of its journal.
+    pub fn without_manager(&mut self) -> &mut Self {
+        self.journal = None;
+        self
+    }
+
+    /// Run a command beside this system at noon and return its transcript.
+    pub fn run(&mut self, arguments: &[&str]) -> String {
+        let offset = self.noon.as_second().rem_euclid(86_400) - 43_200;
+        let (sign, offset) = (if offset < 0 { '-' } else { '+' }, offset.abs());
+        let mut command = command(&self.root(), arguments);
+        command
+            .env("TZ", format!("FIX{sign}{:02}:{:02}:{:02}", offset / 3_600, offset / 60 % 60, offset % 60));
+        let text = transcript_while(command, || self.serve());
+        assert!(
+            Timestamp::now() < self.noon + SignedDuration::from_secs(LATEST),
+            "the commands took too long"
+        );
+        self.normalised(&text)
+    }
+
+    /// Answers the operators' commands that have come.
+    fn serve(&mut self) {
+        let Some(mut daemons) = self.daemons.take() else {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            return;
+        };
+        let mut items = daemons.control.poll_items();
+        zmq::poll(&mut items, 2).expect("polled");
+        for (call, Call { user, command }) in daemons.control.receive() {
+            let answer = match command {
+                None => nowcast::core::Answer::done("the manager works", Vec::new()),
+                Some(command) => self.answer(call, user, command),
+            };
+            daemons.control.answer(call, &answer);
+        }
+        self.daemons = Some(daemons);
+    }
+
+    fn answer(&mut self, call: CallId, user: String, command: Command) -> nowcast::core::Answer {
+        let checklist_then = match &command {
+            Command::Retry { message: Some(number), checklist_then: true } => {
+                let journal = self.journal.as_ref().expect("a manager");
+                Some(journal.checklist_before(Number(number.0 + 1)).expect("known").into())
+            }
+            _ => None,
+        };
+        let event = Event::Command { call: Some(call), user, command, checklist_then };
+        self.happens(event).expect("each is answered")
+    }
+
+    /// Write moments, folders and ports as if they were always the same, in the same width.
+    fn normalised(&self, text: &str) -> String {
+        let text = text.replace(&self.folder.path().display().to_string(), "/srv");
+        let text = [(self.ports.0, "43430"), (self.ports.1, "43440")]
+            .iter()
+            .fold(text, |text, (port, placeholder)| text.replace(&port.to_string(), placeholder));
+        normalised(&text, self.noon, &self.zone)
+    }
+}
+
+fn replaced(text: &str, pattern: &str, with: impl Fn(&Captures) -> String) -> String {
+    Regex::new(pattern).expect("a pattern").replace_all(text, with).into_owned()
+}
+
+fn normalised(text: &str, noon: Timestamp, zone: &TimeZone) -> String {
+    let there = NOON.to_zoned_datetime(TimeZone::UTC).expect("a moment");
+    let shift = there.timestamp().duration_since(noon);
+    let shifted = |moment: Timestamp| moment + shift;
+    // The moment at which the command was run has fractions; nothing else has.
+    let text = replaced(text, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", |found| {
+        let moment: Timestamp = found[0].parse().expect("a moment");
+        if found.get(1).is_some() { there.timestamp().to_string() } else { shifted(moment).to_string() }
+    });
+    let text = replaced(&text, r"(\d{4}-\d\d-\d\d \d\d:\d\d) UTC", |found| {
+        let civil: civil::DateTime = found[1].replace(' ', "T").parse().expect("a moment");
+        let moment = civil.to_zoned_datetime(TimeZone::UTC).expect("a moment").timestamp();
+        shifted(moment).to_zoned_datetime(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC").to_string()
+    });
+    let today = noon.to_zoned_datetime(zone.clone()).date();
+    let text = replaced(&text, r"\b\d{4}-\d\d-\d\d\b", |found| {
+        let date: civil::Date = found[0].parse().expect("a date");
+        let is_near = date.duration_since(today).abs() <= SignedDuration::from_hours(24 * 10);
+        let days = date.duration_since(today);
+        if is_near { (NOON.date() + days).to_string() } else { found[0].to_owned() }
+    });
+    // A running run was launched 17 minutes ago, and some more since noon.
+    let text =
+        replaced(&text, r"(^|[^\d:])(17|18|19|20|21|22):\d\d\b", |found| format!("{}17:00", &found[1]));
+    let text = replaced(&text, r#""seconds": \d+\.\d{2,}"#, |_| r#""seconds": 1020.0"#.to_owned());
+    replaced(&text, r"(?m)^(forecast  .* )12:0[0-5]$", |found| format!("{}12:00", &found[1]))
+}

@@ -1,0 +1,228 @@
+//! Situations that an operator meets.
+
+use jiff::SignedDuration;
+use nowcast::core::hold::Target;
+use nowcast::core::{Command, Ending, Event, NextWorker};
+use nowcast::launch::Contact;
+
+use crate::recorded::Recorded;
+
+/// Yesterday everything went well, and today nothing has happened yet but what is expected.
+pub fn fine() -> Recorded {
+    let mut system = Recorded::new();
+    system
+        .at("-1 06:00")
+        .launches("download_weather", &["00"])
+        .at("-1 06:05")
+        .finishes("download_weather", "success 00", "{'00': GRIB/20190930/00}")
+        .at("-1 06:20")
+        .finishes("make_ssh_files", "success", "null")
+        .at("-1 06:30")
+        .finishes("collect_rivers", "success", "{Fraser: 812.5, Skagit: 210}")
+        .at("-1 06:40")
+        .finishes("make_plots", "success", "null")
+        .at("-1 07:10")
+        .finishes("make_forcing", "success", "null")
+        .at("-1 08:00")
+        .finishes("make_plots", "success", "null")
+        .at("-1 10:40")
+        .finishes("run_nemo", "success", "{forecast: 2019-10-01}")
+        .at("-1 10:50")
+        .finishes("make_plots", "success", "null")
+        .at("08:00")
+        .launches("collect_rivers", &[])
+        .at("08:10")
+        .finishes("collect_rivers", "success", "{Fraser: 790}")
+        .at("08:20")
+        .finishes("make_plots", "success", "null");
+    system
+}
+
+/// Runs failed: one reported it, one was killed in silence, one could not be started, and one is tried again.
+pub fn failed_runs() -> Recorded {
+    let mut system = fine();
+    system
+        .at("09:00")
+        .launches("download_weather", &["12"])
+        .at("09:04")
+        .says("download_weather", "failure", "null")
+        .ends("download_weather", Ending::Status(1))
+        .at("09:30")
+        .launches("run_nemo", &["hindcast"])
+        .at("10:15")
+        .ends("run_nemo", Ending::Killed(9))
+        .at("10:30")
+        .launches("make_ssh_files", &["nowcast"])
+        .ends("make_ssh_files", Ending::NotStarted("python3: No such file or directory (os error 2)".into()))
+        .at("11:40")
+        .launches("make_plots", &["forecast", "2019-10-01"])
+        .at("11:50")
+        .says("make_plots", "failure", "null")
+        .ends("make_plots", Ending::Status(2));
+    system
+}
+
+/// A rule failed for one message; for another there is none, others were refused.
+pub fn bad_messages() -> Recorded {
+    let mut system = fine();
+    system
+        .at("08:30")
+        .asks(Command::ChecklistClear { force: false })
+        .at("09:00")
+        .launches("collect_rivers", &[])
+        .at("09:10")
+        .finishes("collect_rivers", "success", "{Skagit: 190}")
+        .at("09:20")
+        .says("clear_checklist", "success", "null")
+        .at("09:21")
+        .says("stranger", "success", "null")
+        .at("09:22")
+        .says("make_plots", "halfway", "null")
+        .at("09:23")
+        .hears(b"]")
+        .at("09:24")
+        .says("download_weather", "need", "NEMO run");
+    system
+}
+
+/// Launches wait in a join, and others in one that nobody is about to complete.
+pub fn open_joins() -> Recorded {
+    let mut system = fine();
+    system
+        .at("11:43")
+        .launches("download_weather", &["00"])
+        .finishes("download_weather", "success 00", "null")
+        .finishes("make_ssh_files", "success", "null");
+    system
+}
+
+/// The same when nobody is about to complete it: an operator has dropped the launch that it waits for.
+pub fn stuck_join() -> Recorded {
+    let mut system = fine();
+    let target = Target::Worker("collect_rivers".into());
+    system
+        .at("09:00")
+        .asks(Command::Hold { target, until: None, reason: None })
+        .at("09:10")
+        .launches("download_weather", &["00"])
+        .finishes("download_weather", "success 00", "null")
+        .at("09:20")
+        .finishes("make_ssh_files", "success", "null");
+    let what = system.pending_run_of("collect_rivers");
+    system.at("09:25").asks(Command::Drop { what });
+    system
+}
+
+/// A join was overdue.
+pub fn parked_launches() -> Recorded {
+    let mut system = fine();
+    system
+        .at("08:30")
+        .launches("download_weather", &["00"])
+        .finishes("download_weather", "success 00", "null")
+        .at("08:40")
+        .finishes("collect_rivers", "success", "{Fraser: 805}")
+        .at("11:45")
+        .ends("make_ssh_files", Ending::Status(0))
+        .at("11:50");
+    system
+}
+
+/// Launches wait: held, for their time, for another of the same worker.
+pub fn pending_launches() -> Recorded {
+    let mut system = fine();
+    let until = Some(system.moment("16:00"));
+    system
+        .at("10:00")
+        .asks(Command::Hold {
+            target: Target::Host("nibi".into()),
+            until: None,
+            reason: Some("maintenance".into()),
+        })
+        .asks(Command::Hold { target: Target::Worker("make_ssh_files".into()), until, reason: None })
+        .at("11:30")
+        .launches("make_forcing", &[])
+        .at("11:43")
+        .finishes("make_forcing", "success", "null")
+        .launches("make_ssh_files", &["forecast2"])
+        .launches("make_plots", &["forecast", "2019-10-01"])
+        .launches("make_plots", &["surface currents"]);
+    system
+}
+
+/// Runs: as usual, told to end, ended and silent, on a host that cannot be reached.
+pub fn running() -> Recorded {
+    let mut system = fine();
+    system
+        .at("11:43")
+        .launches("make_forcing", &[])
+        .launches("run_nemo", &["forecast"])
+        .launches("collect_rivers", &[])
+        .launches("make_plots", &["forecast", "2019-10-01"]);
+    let run = system.run_of("collect_rivers");
+    system.asks(Command::Kill { run });
+    let since = system.moment("11:50");
+    let contact = Contact {
+        host: "nibi".into(),
+        since,
+        why: "ended with status 255".into(),
+        asked: since + SignedDuration::from_mins(5),
+        is_there: false,
+        said: "ssh: connect to host nibi port 22: No route to host".into(),
+    };
+    system.run_folder(system.run_of("run_nemo")).write_contact(&contact);
+    system.at("12:00").ends("make_plots", Ending::Status(0));
+    system
+}
+
+/// An edit of the rules was refused.
+pub fn refused_rules() -> Recorded {
+    let mut system = fine();
+    let reason =
+        "rules/next_workers.lua:17: syntax error: 'end' expected (to close 'function' at line 12) near <eof>";
+    system.at("11:00").happens(Event::RulesRefused { reason: reason.into() });
+    system
+}
+
+/// What is expected by half past eleven has not come.
+pub fn late() -> Recorded {
+    let mut system = Recorded::new();
+    system.at("-1 10:00").launches("collect_rivers", &[]).at("-1 10:05").finishes(
+        "collect_rivers",
+        "success",
+        "{Fraser: 805}",
+    );
+    system.at("-1 10:15").finishes("make_plots", "success", "null");
+    system.at("12:00");
+    system
+}
+
+/// Operators have intervened in everything.
+pub fn operated() -> Recorded {
+    let mut system = fine();
+    system
+        .at("09:00")
+        .asks(Command::ChecklistSet { path: "[rivers, Fraser]".into(), value: "801.5".into() })
+        .asks(Command::Send {
+            source: "make_forcing".into(),
+            r#type: "success".into(),
+            payload: "null".into(),
+        });
+    let item = "nowcast.workers.clear_checklist (every day at 09:05)".to_owned();
+    let due = system.moment("09:05");
+    let worker = NextWorker::new("nowcast.workers.clear_checklist", Vec::new());
+    system.at("09:05").asks(Command::LaunchScheduled { item, due, worker });
+    system.says("clear_checklist", "clear checklist", "null").finishes("clear_checklist", "success", "null");
+    let run = system.run_of("run_nemo");
+    system
+        .at("09:30")
+        .asks(Command::Kill { run })
+        .at("09:31")
+        .ends("run_nemo", Ending::Killed(15))
+        .at("09:50")
+        .finishes("make_plots", "success", "null")
+        .at("11:43");
+    let worker = NextWorker::new("nowcast.workers.run_nemo", vec!["forecast2".into()]);
+    system.asks(Command::Launch { worker, again: Some(run) });
+    system
+}

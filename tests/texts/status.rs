@@ -1,0 +1,70 @@
+//! `nowcast status`, as text and as JSON, in each situation.
+
+use crate::program::assert_snapshot;
+use crate::recorded::Recorded;
+use crate::scenes;
+
+#[track_caller]
+fn assert_status(name: &str, mut system: Recorded) {
+    system.at("12:00").with_daemons();
+    assert_snapshot(&format!("status_{name}"), &system.run(&["status"]));
+    assert_snapshot(&format!("status_{name}_json"), &system.run(&["status", "--json"]));
+}
+
+#[test]
+fn nothing_is_wrong() {
+    assert_status("fine", scenes::fine());
+}
+
+#[test]
+fn runs_failed() {
+    assert_status("failed_runs", scenes::failed_runs());
+}
+
+#[test]
+fn a_message_is_parked() {
+    assert_status("parked_message", scenes::bad_messages());
+}
+
+#[test]
+fn joins_are_open() {
+    assert_status("open_joins", scenes::open_joins());
+}
+
+#[test]
+fn a_join_is_stuck() {
+    assert_status("stuck_join", scenes::stuck_join());
+}
+
+#[test]
+fn launches_are_parked() {
+    assert_status("parked_launches", scenes::parked_launches());
+}
+
+#[test]
+fn launches_are_pending() {
+    assert_status("pending_launches", scenes::pending_launches());
+}
+
+#[test]
+fn workers_run() {
+    assert_status("running", scenes::running());
+}
+
+#[test]
+fn rules_are_refused() {
+    assert_status("refused_rules", scenes::refused_rules());
+}
+
+#[test]
+fn a_message_is_late() {
+    assert_status("late", scenes::late());
+}
+
+#[test]
+fn daemons_are_down() {
+    let mut system = scenes::pending_launches();
+    system.at("12:00").without_manager();
+    assert_snapshot("status_down", &system.run(&["status"]));
+    assert_snapshot("status_down_json", &system.run(&["status", "--json"]));
+}
