@@ -10,7 +10,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use super::operate::Common;
-use super::{USAGE, environment, print};
+use super::{USAGE, environment, print, requirements};
 use crate::config::{self, Config, Problem, Severity};
 use crate::launch::Environment;
 use crate::logging::{Role, Setup};
@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let Action::Check { file, common } = &args.action;
     let report = Report::of(file.as_ref().unwrap_or(&common.place.config));
     let printed = if common.json { print::json(&report) } else { print::text(&report.to_text()) };
-    if report.is_usable { printed } else { ExitCode::from(USAGE) }
+    if report.has_errors() { ExitCode::from(USAGE) } else { printed }
 }
 
 impl Report {
@@ -95,6 +95,7 @@ impl Report {
             });
             report.check_logging(logging.as_ref().unwrap_or(&config.logging), config.aggregates_logs());
             report.check_rules(config);
+            report.check_requirements(config);
         }
         let asked_for = asked_for.into_inner();
         for (name, value) in defaults.iter().filter(|(name, _)| asked_for.contains(name)) {
@@ -142,6 +143,19 @@ impl Report {
         }
     }
 
+    fn check_requirements(&mut self, config: &Config) {
+        for missing in requirements::missing(config) {
+            let place = if missing.is_certain { "" } else { " (only if it is launched on this machine)" };
+            self.add("warning", &missing.key, format!("{}{place}", missing.text));
+            self.point_to(&missing.key);
+        }
+    }
+
+    /// Whether the check fails.
+    fn has_errors(&self) -> bool {
+        self.problems.iter().any(|found| found.severity == "error")
+    }
+
     fn refuse(&mut self, key: &str, text: String) {
         self.is_usable = false;
         self.add("error", key, text);
@@ -158,7 +172,7 @@ impl Report {
             let key = if found.key.is_empty() { String::new() } else { format!(", {}", found.key) };
             format!("{}: {file}{line}{key}: {}\n", found.severity, found.text)
         };
-        let fine = self.workers.filter(|_| self.is_usable);
+        let fine = self.workers.filter(|_| !self.has_errors());
         let fine = fine.map(|count| format!("{file} is fine: {count} workers registered\n"));
         self.problems.iter().map(line).chain(fine).collect()
     }
@@ -173,7 +187,7 @@ fn stand_in_for_logs(defaults: &Environment) -> Option<TempDir> {
 impl Found {
     fn new(problem: Problem) -> Self {
         let severity = match problem.severity {
-            Severity::Error => "error",
+            Severity::Error | Severity::Mistake => "error",
             Severity::Warning => "warning",
             Severity::Note => "note",
         };

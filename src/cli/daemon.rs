@@ -90,7 +90,7 @@ fn start_logging(
     for warning in warnings {
         log.warning(warning);
     }
-    for problem in problems.iter().filter(|problem| problem.severity == Severity::Warning) {
+    for problem in problems.iter().filter(|problem| problem.severity >= Severity::Warning) {
         log.warning(problem);
     }
     Ok(())

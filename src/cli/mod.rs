@@ -1,6 +1,7 @@
 //! The command line: one file for each command. Only this module knows all others.
 
 mod act;
+mod bounded;
 mod broker;
 mod checklist;
 mod config;
@@ -20,6 +21,7 @@ mod messages;
 mod need;
 mod operate;
 mod print;
+mod requirements;
 mod rerun;
 mod rules;
 mod runner;

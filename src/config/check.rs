@@ -78,7 +78,7 @@ pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Pr
 /// One check under way: each method answers `None` after it has noted an error.
 pub(super) struct Check<'a> {
     file: &'a Path,
-    marks: Marks,
+    pub(super) marks: Marks,
     lookup: Lookup<'a>,
     problems: Vec<Problem>,
 }
@@ -90,6 +90,8 @@ impl Check<'_> {
             self.report(Severity::Error, &[], text);
             return None;
         }
+        self.repeated_keys();
+        self.unknown_sections(value);
         let checklist_file = self.required_text(value, "checklist file").and_then(|text| {
             let text = self.replace_variables("checklist file", &text)?;
             Some(PathBuf::from(text))

@@ -18,6 +18,7 @@ mod problem;
 mod raw;
 mod regular;
 mod schedule;
+mod sections;
 mod times;
 mod words;
 

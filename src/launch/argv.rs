@@ -5,8 +5,8 @@ use std::path::Path;
 use super::on_host::{LaunchCommand, Place};
 use super::{slurm, ssh, template};
 use crate::config::{Config, Host, Launcher};
-use crate::core::RunId;
 use crate::core::next_worker::{LOCALHOST, NextWorker};
+use crate::core::{Number, RunId};
 use crate::worker;
 
 /// Why a worker cannot be launched.
@@ -138,11 +138,7 @@ impl Launching<'_> {
     fn own_command(&self, file: &str, nowcast: &str) -> Option<Vec<String>> {
         let name = self.worker.name();
         let settings = self.config.workers.get(name)?;
-        let (run, folder) = (self.run.0.to_string(), folder_of(file));
-        let fill = |word: &String| {
-            let word = word.replace("{config}", file).replace("{folder}", &folder);
-            word.replace("{worker}", name).replace("{run}", &run)
-        };
+        let fill = |word: &String| filled(word, file, name, self.run);
         if let Some(command) = &settings.command {
             return Some(command.iter().map(fill).collect());
         }
@@ -150,6 +146,20 @@ impl Launching<'_> {
         let reporter = [nowcast, "exec", name, file, "--"].map(str::to_owned);
         Some(reporter.into_iter().chain(command.iter().map(fill)).collect())
     }
+}
+
+/// Return the program that a worker's `command:` or `exec:` names, as it is started on this machine.
+#[must_use]
+pub fn own_program(config: &Config, worker: &str) -> Option<String> {
+    let settings = config.workers.get(worker)?;
+    let program = settings.command.as_ref().or(settings.exec.as_ref())?.first()?;
+    Some(filled(program, &config.file.to_string_lossy(), worker, Number(0)))
+}
+
+/// A word of a worker's command with its placeholders replaced.
+fn filled(word: &str, file: &str, worker: &str, run: RunId) -> String {
+    let word = word.replace("{config}", file).replace("{folder}", &folder_of(file));
+    word.replace("{worker}", worker).replace("{run}", &run.0.to_string())
 }
 
 /// The folder of a configuration file.

@@ -20,7 +20,7 @@ mod slurm;
 mod ssh;
 mod template;
 
-pub use argv::{LaunchError, command};
+pub use argv::{LaunchError, command, own_program};
 pub use children::{Children, Environment};
 pub use contact::Contact;
 pub use on_host::{LaunchCommand, OnHost, Place};

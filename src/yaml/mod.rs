@@ -27,6 +27,6 @@ pub mod value;
 mod write;
 
 pub use bridge::to_serde;
-pub use read::{Mark, Marks, ReadError, limits, read, read_bytes, read_marked, read_own};
+pub use read::{Mark, Marks, ReadError, RepeatedKey, limits, read, read_bytes, read_marked, read_own};
 pub use value::{Date, DateTime, Map, Set, Value};
 pub use write::{Keys, write};

@@ -88,3 +88,17 @@ fn a_template_without_its_program_is_found_out() {
     let (state, text) = of(&checks, "bad: launch command");
     assert_eq!((state, text), ("failed", "there is no program no-such-queue"));
 }
+
+#[test]
+fn a_program_or_a_module_that_is_not_there_is_a_failure() {
+    let section = "workers: {keyless: {exec: [no-such-program]}}\nscheduled workers:\n  \
+                   - no_such_package.other: {every: day, at: '05:15'}\nweather: 1\nweather: 2\n";
+    let system = system().python(&python::venv()).section(section).prepare();
+    let (status, checks) = doctor(&system, &[]);
+    assert_eq!(status, Some(1));
+    let failed =
+        |text: &str| checks.iter().any(|(_, state, found)| state == "failed" && found.contains(text));
+    assert!(failed("workers: keyless: exec: cannot run `no-such-program`"), "{checks:?}");
+    assert!(failed("finds no module `no_such_package.other`"), "{checks:?}");
+    assert!(failed("weather: this key stands 2 times"), "{checks:?}");
+}

@@ -241,3 +241,91 @@ fn the_broker_binds_loopback_only_when_its_host_is_loopback() {
     let port = format!("00000000:{:04X} ", system.workers_port);
     assert!(out.contains(&port), "{out}");
 }
+
+/// The worker `get_obs` with a setting of its own.
+fn with_worker(config: &str, settings: &str) -> String {
+    let config = config
+        .replace("    keyless:", "    get_obs: {success: it went well, crash: it crashed}\n    keyless:");
+    config.replace("zmq:", &format!("workers: {{get_obs: {settings}}}\nzmq:"))
+}
+
+#[test]
+fn a_misspelt_section_is_a_warning_and_others_are_for_the_rules() {
+    for (section, known) in [("scheduled worker", "scheduled workers"), ("notification", "notifications")] {
+        let (text, status) = check(|config| format!("{config}\n{section}: []\n"));
+        let expected = format!("{section}: unknown section, left to the rules; did you mean `{known}`?");
+        assert!(text.contains("warning: nowcast.yaml, line ") && text.contains(&expected), "{text}");
+        assert_eq!(status, Some(0), "{text}");
+    }
+    let (text, status) = check(|config| format!("{config}\nrun types: {{}}\nweather: {{}}\nrivers: {{}}\n"));
+    assert_eq!((text.as_str(), status), ("nowcast.yaml is fine: 5 workers registered\n", Some(0)));
+}
+
+#[test]
+fn a_repeated_key_fails_the_check_with_all_its_lines() {
+    let (text, status) = check(|config| {
+        format!("workers: {{sleep: {{retries: 1}}}}\n{config}\nweather:\n  a: 1\n  a: 2\nworkers: {{}}\n")
+    });
+    assert_eq!(status, Some(2), "{text}");
+    let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 2, "{text}");
+    assert!(errors[0].contains(", workers: this key stands 2 times, in lines 1, "), "{text}");
+    assert!(errors[1].contains(", weather: a: this key stands 2 times, in lines "), "{text}");
+    assert!(!text.contains("is fine"), "{text}");
+}
+
+#[test]
+fn daemons_start_with_a_repeated_key_and_log_it() {
+    let mut system = system().prepare();
+    let text = fs::read_to_string(system.config()).expect("the configuration");
+    fs::write(system.config(), format!("{text}\nweather: 1\nweather: 2\n")).expect("written");
+    system.start_broker();
+    system.start_manager(&[]);
+    system.wait_for_log("manager", "WARNING");
+    assert!(
+        system.log("manager").contains("weather: this key stands 2 times, in lines "),
+        "{}",
+        system.describe()
+    );
+    system.works();
+}
+
+#[test]
+fn a_program_that_is_not_there_is_a_warning() {
+    for (settings, key, why) in [
+        ("{exec: [no-such-program, x]}", "exec", "it is in no folder of PATH"),
+        ("{command: [/no/such/program]}", "command", "there is no such program"),
+        ("{exec: ['{folder}/bin/none']}", "exec", "there is no such program"),
+    ] {
+        let (text, status) = check(|config| with_worker(&config, settings));
+        let expected = format!(", workers: get_obs: {key}: cannot run `");
+        assert!(text.contains("warning: nowcast.yaml, line ") && text.contains(&expected), "{text}");
+        assert!(text.contains(why), "{text}");
+        assert_eq!(status, Some(0), "{text}");
+    }
+    for settings in ["{exec: [sh, -c, 'true']}", "{command: [/bin/sh]}"] {
+        let (text, _) = check(|config| with_worker(&config, settings));
+        assert_eq!(text, "nowcast.yaml is fine: 6 workers registered\n");
+    }
+    let hosts = "hosts: {far: {launch command: [sh, -c, '{command}']}}\n";
+    let (text, _) = check(|config| with_worker(&config, "{exec: [no-such-program]}") + "\n" + hosts);
+    assert!(text.contains("or correct the name (only if it is launched on this machine)"), "{text}");
+}
+
+#[test]
+fn a_python_module_that_is_not_there_is_a_warning() {
+    let schedule = "scheduled workers:\n  - no_such_package.workers.keyless: {every: day, at: '05:15'}\n  \
+                    - json.decoder: {every: day, at: '05:15'}\n";
+    let (text, status) = check(|config| format!("{config}\n{schedule}"));
+    assert_eq!(status, Some(0), "{text}");
+    let expected =
+        "`/usr/bin/python3` finds no module `no_such_package.workers.keyless`; install its package there";
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("finds no module")).collect();
+    assert!(
+        matches!(lines[..], [line] if line.contains(expected) && line.starts_with("warning: ")),
+        "{text}"
+    );
+    let there = schedule.replace("{every: day,", "{host: far, every: day,");
+    let (text, _) = check(|config| format!("{config}\n{there}"));
+    assert!(!text.contains("finds no module"), "{text}");
+}

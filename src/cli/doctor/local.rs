@@ -9,6 +9,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use rustix::fs::{Access, access, statvfs};
 
 use super::{Check, bounded, ports};
+use crate::cli::requirements;
 use crate::config::{Config, Problem, Severity};
 use crate::rules::{Reload, Reloader, RuleSet};
 use crate::store::journal::History;
@@ -27,14 +28,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) fn configuration(config: &Config, problems: &[Problem]) -> Check {
     let warnings: Vec<String> = problems
         .iter()
-        .filter(|problem| problem.severity == Severity::Warning)
+        .filter(|problem| problem.severity >= Severity::Warning)
         .map(ToString::to_string)
         .collect();
     if warnings.is_empty() {
         let workers = config.registry.workers.len();
         return Check::ok("configuration", format!("{}, {workers} workers", config.file.display()));
     }
-    Check::warning("configuration", warnings.join("; "), "nowcast config check says more")
+    let (text, help) = (warnings.join("; "), "nowcast config check says more");
+    if problems.iter().any(|problem| problem.severity > Severity::Warning) {
+        return Check::failed("configuration", text, help);
+    }
+    Check::warning("configuration", text, help)
 }
 
 /// All others.
@@ -44,6 +49,7 @@ pub(super) fn checks(config: &Config) -> Vec<Check> {
     checks.push(space(&config.journal.folder));
     checks.extend(ports::checks(&config.zmq));
     checks.extend(python(config));
+    checks.extend(requirements(config));
     checks.push(clock(config));
     checks
 }
@@ -139,6 +145,28 @@ fn python(config: &Config) -> Vec<Check> {
         }
     };
     vec![version, packages]
+}
+
+/// The programs and Python modules of workers.
+fn requirements(config: &Config) -> Vec<Check> {
+    let mut missing = requirements::missing(config);
+    // A Python that does not run has a check of its own.
+    missing.retain(|missing| missing.key != "python");
+    if missing.is_empty() {
+        return vec![Check::ok(
+            "workers",
+            "their programs and modules are there, as far as the configuration names them",
+        )];
+    }
+    let check = |missing: requirements::Missing| {
+        let text = format!("{}: {}", missing.key, missing.text);
+        if missing.is_certain {
+            Check::failed("workers", text, "its launches would fail on this machine")
+        } else {
+            Check::warning("workers", text, "needed only if the worker is launched on this machine")
+        }
+    };
+    missing.into_iter().map(check).collect()
 }
 
 /// Schedules and rules stand on the clock and the time zone.

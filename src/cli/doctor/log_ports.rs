@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::thread;
 use std::time::Duration;
+
+use indexmap::IndexMap;
 
 use super::Check;
 use crate::config::{Config, LogPort, LogPorts};
@@ -37,36 +39,53 @@ fn addresses(log_ports: &LogPorts) -> BTreeMap<String, BTreeSet<u16>> {
 }
 
 fn of_host(host: &str, ports: &BTreeSet<u16>) -> Check {
+    let help = "open them for this machine, or the log aggregator gets nothing from there";
+    // Port 0: only the addresses matter, and they are the same for all ports.
+    let addresses: Vec<IpAddr> = match (host, 0).to_socket_addrs() {
+        Ok(addresses) => addresses.map(|address| address.ip()).collect(),
+        Err(error) => {
+            let help = "see that `zmq: ports: logging:` names the host as DNS does";
+            return Check::warning("log ports", error.to_string(), help).on(host);
+        }
+    };
     let tried: Vec<(u16, Result<(), String>)> = thread::scope(|scope| {
+        let addresses = &addresses;
         let threads: Vec<_> =
-            ports.iter().map(|port| (*port, scope.spawn(move || reach(host, *port)))).collect();
+            ports.iter().map(|port| (*port, scope.spawn(move || reach(addresses, *port)))).collect();
         let result = |(port, thread): (u16, thread::ScopedJoinHandle<_>)| {
             (port, thread.join().unwrap_or_else(|_| Err("not tried".to_owned())))
         };
         threads.into_iter().map(result).collect()
     });
-    let bad: Vec<String> = tried
-        .iter()
-        .filter_map(|(port, result)| Some(format!("{port}: {}", result.as_ref().err()?)))
-        .collect();
-    let check = if bad.is_empty() {
-        Check::ok("log ports", format!("{} ports can be reached from here", ports.len()))
-    } else {
-        let help = "open them for this machine, or the log aggregator gets nothing from there";
-        Check::warning("log ports", bad.join("; "), help)
+    let check = match grouped(tried) {
+        None => Check::ok("log ports", format!("{} ports can be reached from here", ports.len())),
+        Some(text) => Check::warning("log ports", text, help),
     };
     check.on(host)
 }
 
-fn reach(host: &str, port: u16) -> Result<(), String> {
+fn reach(addresses: &[IpAddr], port: u16) -> Result<(), String> {
     let mut last = io::Error::from(ErrorKind::NotFound);
-    for address in (host, port).to_socket_addrs().map_err(|error| error.to_string())? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
+    for address in addresses {
+        match TcpStream::connect_timeout(&SocketAddr::new(*address, port), PATIENCE) {
             Err(error) if error.kind() != ErrorKind::ConnectionRefused => last = error,
             _ => return Ok(()),
         }
     }
     Err(last.to_string())
+}
+
+/// Return the ports that cannot be reached, each error with all of its ports; `None` if there are none.
+fn grouped(tried: Vec<(u16, Result<(), String>)>) -> Option<String> {
+    let mut errors: IndexMap<String, Vec<String>> = IndexMap::new();
+    for (port, result) in tried {
+        if let Err(error) = result {
+            errors.entry(error).or_default().push(port.to_string());
+        }
+    }
+    let texts: Vec<String> =
+        errors.iter().map(|(error, ports)| format!("{}: {error}", ports.join(", "))).collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
 }
 
 #[cfg(test)]
@@ -82,5 +101,19 @@ mod tests {
         let found = addresses(&[("manager".to_owned(), own), ("run_NEMO".to_owned(), others)].into());
         let expected = [("one".to_owned(), [1, 2].into()), ("two".to_owned(), [3].into())].into();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_error_is_told_once_with_all_of_its_ports() {
+        let slow = || Err("timed out".to_owned());
+        let tried = vec![(1, slow()), (2, Ok(())), (3, slow()), (4, Err("no route".to_owned()))];
+        assert_eq!(grouped(tried).as_deref(), Some("1, 3: timed out; 4: no route"));
+        assert_eq!(grouped(vec![(1, Ok(()))]), None);
+    }
+
+    #[test]
+    fn a_host_that_is_unknown_is_told_once() {
+        let check = of_host("no-such-host.invalid", &(1..=30).collect());
+        assert_eq!(check.text.matches("lookup").count(), 1, "{}", check.text);
     }
 }

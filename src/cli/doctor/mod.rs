@@ -1,6 +1,5 @@
 //! `nowcast doctor`: whether everything that a system needs is there, and what to do where it is not.
 
-mod bounded;
 mod hosts;
 mod local;
 mod log_ports;
@@ -14,7 +13,7 @@ use serde::Serialize;
 
 use super::operate::Common;
 use super::table::Table;
-use super::{environment, print};
+use super::{bounded, environment, print};
 use crate::config;
 
 #[derive(Debug, Clone, clap::Args)]

@@ -1,7 +1,7 @@
 //! The broker's ports on this machine.
 
 use std::io::{ErrorKind, Read};
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::Check;
@@ -12,20 +12,23 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether the ports are free, or a broker has them.
 pub(super) fn checks(zmq: &Zmq) -> Vec<Check> {
+    // Port 0: only the addresses matter, and they are the same for both ports.
+    let addresses: Vec<IpAddr> = match (zmq.host.as_str(), 0).to_socket_addrs() {
+        Ok(addresses) => addresses.map(|address| address.ip()).collect(),
+        Err(error) => {
+            let help = "see that `zmq: host:` names the broker's host";
+            return vec![Check::failed("broker's host", format!("{}: {error}", zmq.host), help)];
+        }
+    };
     [("port for workers", zmq.workers_port), ("port for the manager", zmq.manager_port)]
-        .map(|(check, port)| port_check(check, zmq, port))
+        .map(|(check, port)| port_check(check, zmq, &addresses, port))
         .into()
 }
 
-fn port_check(check: &str, zmq: &Zmq, port: u16) -> Check {
+fn port_check(check: &str, zmq: &Zmq, addresses: &[IpAddr], port: u16) -> Check {
     let name = format!("{}:{port}", zmq.host);
-    let addresses: Vec<SocketAddr> = match (zmq.host.as_str(), port).to_socket_addrs() {
-        Ok(addresses) => addresses.collect(),
-        Err(error) => {
-            let help = "see that `zmq: host:` names the broker's host";
-            return Check::failed(check, format!("{name}: {error}"), help);
-        }
-    };
+    let addresses: Vec<SocketAddr> =
+        addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
     match greeting(&addresses) {
         Greeting::Zmq => return Check::ok(check, format!("a message broker listens on {name}")),
         Greeting::Silence => {

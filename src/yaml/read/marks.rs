@@ -1,15 +1,18 @@
 //! [`Marks`]: where in the text each key stands, for error messages about a configuration.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use indexmap::IndexMap;
 
 use super::error::Mark;
-use super::node::{Content, Document, NodeId};
+use super::node::{Content, Document, NodeId, Tag};
 
 /// Where the keys of a text stand.
 #[derive(Debug, Clone, Default)]
 pub struct Marks {
     nodes: HashMap<NodeId, Vec<Child>>,
     root: Option<NodeId>,
+    repeated: Vec<RepeatedKey>,
 }
 
 #[derive(Debug, Clone)]
@@ -20,11 +23,12 @@ struct Child {
 }
 
 impl Marks {
-    pub(super) fn new(document: &Document<'_>) -> Self {
+    /// `repeated` is what [`repeated_keys`] found before merges were worked into the document.
+    pub(super) fn new(document: &Document<'_>, repeated: Vec<RepeatedKey>) -> Self {
         let collections = document.nodes.iter().enumerate();
         let nodes =
             collections.filter_map(|(id, node)| Some((id, children(document, &node.content)?))).collect();
-        Self { nodes, root: document.root }
+        Self { nodes, root: document.root, repeated }
     }
 
     /// Where the key at the end of a path stands; an item of a list goes by its index. The last one, if a
@@ -47,6 +51,58 @@ impl Marks {
     pub fn line_of(&self, path: &[&str]) -> Option<usize> {
         self.mark_of(path).map(|mark| mark.line)
     }
+
+    /// Return every key that a mapping has more than once, in the order of the text. A merge, `<<`, may be repeated.
+    #[must_use]
+    pub fn repeated_keys(&self) -> &[RepeatedKey] {
+        &self.repeated
+    }
+}
+
+/// A key that one mapping has more than once. Only the last of its values is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepeatedKey {
+    /// The keys that lead to it, and the key itself.
+    pub path: Vec<String>,
+    /// Each line where it stands.
+    pub lines: Vec<usize>,
+}
+
+/// Return the keys that a mapping has more than once, in the order of the text.
+pub(super) fn repeated_keys(document: &Document<'_>) -> Vec<RepeatedKey> {
+    let mut repeated = Vec::new();
+    let mut seen = HashSet::new();
+    let mut open: Vec<(NodeId, Vec<String>)> =
+        document.root.map(|root| (root, Vec::new())).into_iter().collect();
+    while let Some((node, path)) = open.pop() {
+        // An alias leads to the same node again.
+        if !seen.insert(node) {
+            continue;
+        }
+        let below = |key: &str| path.iter().cloned().chain([key.to_owned()]).collect::<Vec<_>>();
+        match &document.nodes[node].content {
+            Content::Scalar(_) => {}
+            Content::Sequence(items) => {
+                open.extend(items.iter().enumerate().map(|(index, &item)| (item, below(&index.to_string()))));
+            }
+            Content::Mapping(pairs) => {
+                // `1` and `"1"` are two keys.
+                let mut lines: IndexMap<(&str, &Tag), Vec<usize>> = IndexMap::new();
+                for &(key, value) in pairs {
+                    let key = &document.nodes[key];
+                    let Content::Scalar(text) = &key.content else { continue };
+                    open.push((value, below(text)));
+                    if key.tag != Tag::Merge {
+                        lines.entry((text, &key.tag)).or_default().push(key.mark.line);
+                    }
+                }
+                let more = lines.into_iter().filter(|(_, lines)| lines.len() > 1);
+                repeated.extend(more.map(|((key, _), lines)| RepeatedKey { path: below(key), lines }));
+            }
+        }
+    }
+    repeated.sort_by(|a, b| (&a.lines, &a.path).cmp(&(&b.lines, &b.path)));
+    repeated
 }
 
 fn children(document: &Document<'_>, content: &Content<'_>) -> Option<Vec<Child>> {
@@ -72,5 +128,31 @@ fn pair(document: &Document<'_>, key: NodeId, node: NodeId) -> Option<Child> {
             Some(Child { key: text.as_ref().into(), mark: document.nodes[key].mark, node })
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_marked;
+
+    #[test]
+    fn a_repeated_key_is_found_with_all_its_lines() {
+        let text = "a: 1\nb:\n  - {c: 1, c: 2}\n  - c: 3\na: 2\nb: 3\na: 4\n";
+        let found: Vec<(String, Vec<usize>)> = read_marked(text)
+            .unwrap()
+            .1
+            .repeated_keys()
+            .iter()
+            .map(|key| (key.path.join(": "), key.lines.clone()))
+            .collect();
+        let expected = [("a", vec![1, 5, 7]), ("b", vec![2, 6]), ("b: 0: c", vec![3, 3])]
+            .map(|(key, lines)| (key.to_owned(), lines));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn merges_and_keys_of_other_types_are_not_repeated() {
+        let text = "a: &a {x: 1}\nb: &b {y: 1}\nc: {<<: *a, <<: *b, x: 2, 1: int, '1': text}\nd: [*a, *a]\n";
+        assert_eq!(read_marked(text).unwrap().1.repeated_keys(), []);
     }
 }

@@ -21,7 +21,7 @@ pub(super) mod timestamp;
 mod token;
 
 pub use error::{Mark, ReadError};
-pub use marks::Marks;
+pub use marks::{Marks, RepeatedKey};
 
 use limits::Size;
 
@@ -64,8 +64,9 @@ pub fn read_own(bytes: &[u8]) -> Result<Value, ReadError> {
 /// Those of [`read`].
 pub fn read_marked(text: &str) -> Result<(Value, Marks), ReadError> {
     let mut document = compose::compose(text, Size::LIMIT)?;
+    let repeated = marks::repeated_keys(&document);
     let value = construct::construct(&mut document)?;
-    let marks = Marks::new(&document);
+    let marks = Marks::new(&document, repeated);
     Ok((value, marks))
 }
 

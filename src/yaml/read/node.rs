@@ -31,7 +31,7 @@ pub(super) struct Document<'a> {
 }
 
 /// The type of a node: the tags `tag:yaml.org,2002:…` that `PyYAML` knows, and all others.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::yaml) enum Tag {
     Null,
     Bool,

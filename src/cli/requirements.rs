@@ -1,0 +1,155 @@
+//! Whether the programs and Python modules that the configuration's workers need are on this machine.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{Access, access};
+
+use super::bounded;
+use crate::config::Config;
+use crate::core::next_worker::LOCALHOST;
+use crate::launch;
+use crate::worker;
+
+/// How long Python may look for all modules together.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Prints each of its arguments that Python cannot import. A package that fails while Python looks into it cannot be
+/// imported either.
+const FIND_MODULES: &str = "
+import importlib.util, sys
+for name in sys.argv[1:]:
+    try:
+        found = importlib.util.find_spec(name) is not None
+    except Exception:
+        found = False
+    if not found:
+        print('missing:', name)
+";
+
+/// Something that a worker needs and that is not there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    /// The keys that lead to what names it: `workers: get_obs: exec`.
+    pub key: String,
+    /// What is missing, and what to do.
+    pub text: String,
+    /// Whether the worker is launched on this machine for certain: it is on the schedule without a host, or there are no
+    /// other hosts.
+    pub is_certain: bool,
+}
+
+/// Return everything that is missing: programs, then Python modules.
+pub(super) fn missing(config: &Config) -> Vec<Missing> {
+    let mut missing = programs(config);
+    missing.extend(modules(config));
+    missing
+}
+
+fn programs(config: &Config) -> Vec<Missing> {
+    let mut missing = Vec::new();
+    for (worker, settings) in &config.workers {
+        let Some(program) = launch::own_program(config, worker).filter(|program| !is_found(program)) else {
+            continue;
+        };
+        let key = if settings.command.is_some() { "command" } else { "exec" };
+        let why =
+            if program.contains('/') { "there is no such program" } else { "it is in no folder of PATH" };
+        missing.push(Missing {
+            key: format!("workers: {worker}: {key}"),
+            text: format!(
+                "cannot run `{program}`: {why}; install it, make it executable, or correct the name"
+            ),
+            is_certain: config.hosts.is_empty() || is_scheduled_here(config, worker),
+        });
+    }
+    missing
+}
+
+fn is_scheduled_here(config: &Config, worker: &str) -> bool {
+    let mut scheduled = config.scheduled.iter();
+    scheduled.any(|entry| is_here(entry.host.as_deref()) && entry.module.rsplit('.').next() == Some(worker))
+}
+
+fn is_here(host: Option<&str>) -> bool {
+    host.is_none_or(|host| host == LOCALHOST)
+}
+
+/// Whether a launch would find the program: by its path, or in PATH if its name has no slash.
+fn is_found(program: &str) -> bool {
+    let is_program = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    if program.contains('/') {
+        return is_program(Path::new(program));
+    }
+    // Without PATH the C library looks there.
+    let path = env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+    env::split_paths(&path).any(|folder| is_program(&folder.join(program)))
+}
+
+/// Asks the configured Python for all modules in one process. One that does not run finds none, and is told once.
+fn modules(config: &Config) -> Vec<Missing> {
+    let Some(python) = &config.python else { return Vec::new() };
+    let modules = modules_here(config);
+    if modules.is_empty() {
+        return Vec::new();
+    }
+    let question = [python, "-c", FIND_MODULES].map(str::to_owned).into_iter();
+    let argv: Vec<String> = question.chain(modules.keys().cloned()).collect();
+    let output = match bounded::run(&argv, TIMEOUT) {
+        Ok(output) => output,
+        Err(why) => {
+            let text = format!("cannot run `{python}`, which {} Python workers need: {why}", modules.len());
+            return vec![Missing { key: "python".to_owned(), text, is_certain: true }];
+        }
+    };
+    let missing = output.lines().filter_map(|line| line.strip_prefix("missing: "));
+    missing
+        .filter_map(|module| Some((module, modules.get(module)?)))
+        .map(|(module, (key, is_certain))| Missing {
+            key: key.clone(),
+            text: format!(
+                "`{python}` finds no module `{module}`; install its package there, or correct the name"
+            ),
+            is_certain: *is_certain,
+        })
+        .collect()
+}
+
+/// The Python modules that the configuration names, with the keys that name them and whether they are launched here:
+/// those on the schedule, and, where there is no other host, the registered ones of the workers' package. The rules name
+/// others.
+fn modules_here(config: &Config) -> BTreeMap<String, (String, bool)> {
+    let mut modules = BTreeMap::new();
+    if let Some(package) = config.registry.workers_package.as_ref().filter(|_| config.hosts.is_empty()) {
+        for worker in config.registry.workers.keys().filter(|worker| worker::built_in(worker).is_none()) {
+            let key = format!("message registry: workers: {worker}");
+            modules.insert(format!("{package}.{worker}"), (key, false));
+        }
+    }
+    for (index, entry) in config.scheduled.iter().enumerate() {
+        if is_here(entry.host.as_deref()) {
+            let key = format!("scheduled workers: {index}: {}", entry.module);
+            modules.insert(entry.module.clone(), (key, true));
+        }
+    }
+    modules.retain(|module, _| {
+        let name = module.rsplit('.').next().unwrap_or(module);
+        worker::built_in(module).is_none() && launch::own_program(config, name).is_none()
+    });
+    modules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_as_a_launch_finds_it() {
+        assert!(is_found("sh") && is_found("/bin/sh"));
+        assert!(!is_found("no-such-program") && !is_found("/no/such/program"));
+        assert!(!is_found("/bin"), "a folder is not a program");
+        assert!(!is_found("/etc/passwd"), "a file must be executable");
+    }
+}

@@ -1,0 +1,56 @@
+//! What is wrong with the keys of the file as a whole: misspelt sections and keys that stand twice.
+
+use super::check::Check;
+use super::problem::Severity;
+use crate::suggest::question;
+use crate::yaml::Value;
+
+/// The sections and settings at the top of the file that `NEMO_Nowcast` or we read. All others belong to the rules and the
+/// users' workers.
+const KNOWN: [&str; 14] = [
+    "broker",
+    "checklist file",
+    "expect",
+    "hosts",
+    "journal",
+    "logging",
+    "message registry",
+    "notifications",
+    "python",
+    "run",
+    "scheduled workers",
+    "slack notifications",
+    "workers",
+    "zmq",
+];
+
+/// Without these the file cannot be used, and the error about that names the misspelt one.
+const REQUIRED: [&str; 4] = ["checklist file", "logging", "message registry", "zmq"];
+
+impl Check<'_> {
+    /// Warns of sections that nobody reads because their names are nearly those of others.
+    pub(super) fn unknown_sections(&mut self, value: &Value) {
+        let is_told = |known: &&str| REQUIRED.contains(known) && value.get(known).is_none_or(Value::is_null);
+        let candidates: Vec<&str> = KNOWN.into_iter().filter(|known| !is_told(known)).collect();
+        for (key, _) in value.as_map().into_iter().flatten() {
+            let Some(name) = key.as_str().filter(|name| !KNOWN.contains(name)) else { continue };
+            if let Some(question) = question(name, &candidates) {
+                let text = format!("unknown section, left to the rules; {question}");
+                self.report(Severity::Warning, &[name], text);
+            }
+        }
+    }
+
+    /// Notes each key that a mapping has more than once: `PyYAML` takes the last one in silence, and so do we.
+    pub(super) fn repeated_keys(&mut self) {
+        for repeated in self.marks.repeated_keys().to_vec() {
+            let lines = repeated.lines.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+            let times = repeated.lines.len();
+            let text = format!(
+                "this key stands {times} times, in lines {lines}; only the last one is read: merge them, or remove the others"
+            );
+            let path: Vec<&str> = repeated.path.iter().map(String::as_str).collect();
+            self.report(Severity::Mistake, &path, text);
+        }
+    }
+}
