@@ -2,10 +2,13 @@
 //!
 //! `INSTA_UPDATE=always cargo test --test texts` writes the snapshots; read their diff before committing it.
 
+mod errors;
 mod help;
 mod listings;
+mod operators;
 mod program;
 mod recorded;
+mod rules;
 mod scenes;
 mod status;
 mod why;

@@ -56,6 +56,8 @@ pub struct Recorded {
     rules: Engine,
     /// `None` once the manager has ended.
     journal: Option<Journal>,
+    /// What is not in the journal yet. Nobody looks before [`Recorded::run`].
+    uncommitted: Vec<Record>,
     daemons: Option<Daemons>,
     requests: u64,
     /// Our own log lines, with their levels.
@@ -106,6 +108,7 @@ impl Recorded {
             state: State::new(Arc::new(config), Checklist::default()),
             rules,
             journal: Some(journal),
+            uncommitted: Vec::new(),
             daemons: None,
             requests: 0,
             log: Vec::new(),
@@ -224,11 +227,10 @@ impl Recorded {
     }
 
     pub fn happens(&mut self, event: Event) -> Option<nowcast::core::Answer> {
-        let mut records: Vec<Record> = Vec::new();
         let mut given = None;
         for effect in decide(&mut self.state, event, &self.rules, &self.now) {
             match effect {
-                Effect::Journal(record) => records.push(*record),
+                Effect::Journal(record) => self.uncommitted.push(*record),
                 Effect::Log(line) => self.log.push(format!("{} {}", line.level, line.text)),
                 Effect::Launch { run, folder, worker } => {
                     let path = self.root().join("checklist.journal/runs").join(&folder);
@@ -242,8 +244,13 @@ impl Recorded {
                 _ => {}
             }
         }
-        self.journal.as_mut().expect("a manager").commit(&records).expect("kept");
         given
+    }
+
+    fn commit(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.commit(&std::mem::take(&mut self.uncommitted)).expect("kept");
+        }
     }
 
     /// All daemons run.
@@ -260,12 +267,14 @@ impl Recorded {
 
     /// The manager lets go of its journal.
     pub fn without_manager(&mut self) -> &mut Self {
+        self.commit();
         self.journal = None;
         self
     }
 
     /// Run a command beside this system at noon and return its transcript.
     pub fn run(&mut self, arguments: &[&str]) -> String {
+        self.commit();
         let offset = self.noon.as_second().rem_euclid(86_400) - 43_200;
         let (sign, offset) = (if offset < 0 { '-' } else { '+' }, offset.abs());
         let mut command = command(&self.root(), arguments);
@@ -306,7 +315,9 @@ impl Recorded {
             _ => None,
         };
         let event = Event::Command { call: Some(call), user, command, checklist_then };
-        self.happens(event).expect("each is answered")
+        let answer = self.happens(event).expect("each is answered");
+        self.commit();
+        answer
     }
 
     /// Write moments, folders and ports as if they were always the same, in the same width.
@@ -327,10 +338,19 @@ fn normalised(text: &str, noon: Timestamp, zone: &TimeZone) -> String {
     let there = NOON.to_zoned_datetime(TimeZone::UTC).expect("a moment");
     let shift = there.timestamp().duration_since(noon);
     let shifted = |moment: Timestamp| moment + shift;
-    // The moment at which the command was run has fractions; nothing else has.
+    // What is counted from the moment at which the command was run has fractions; nothing else has.
     let text = replaced(text, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", |found| {
-        let moment: Timestamp = found[0].parse().expect("a moment");
-        if found.get(1).is_some() { there.timestamp().to_string() } else { shifted(moment).to_string() }
+        let moment = shifted(found[0].parse().expect("a moment"));
+        let hour = Timestamp::from_second(moment.as_second() / 3_600 * 3_600).expect("that hour");
+        if found.get(1).is_some() { hour } else { moment }.to_string()
+    });
+    let text = replaced(&text, r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)[-+]\d\d:\d\d\[[-+]\d\d:\d\d\]", |found| {
+        let civil: civil::DateTime = found[1].parse().expect("a moment");
+        let moment = civil.to_zoned_datetime(zone.clone()).expect("a moment").timestamp();
+        shifted(moment)
+            .to_zoned_datetime(TimeZone::UTC)
+            .strftime("%Y-%m-%dT%H:%M:%S+00:00[+00:00]")
+            .to_string()
     });
     let text = replaced(&text, r"(\d{4}-\d\d-\d\d \d\d:\d\d) UTC", |found| {
         let civil: civil::DateTime = found[1].replace(' ', "T").parse().expect("a moment");
