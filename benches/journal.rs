@@ -13,7 +13,7 @@ use nowcast::core::{Change, Ending, NextWorker, Number, Record, Run, Ticket};
 use nowcast::message::Message;
 use nowcast::store::journal::{EventFilter, RunFilter};
 use nowcast::store::{History, Journal};
-use nowcast::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 use rusqlite::Connection;
 
 fn main() {

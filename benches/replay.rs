@@ -15,7 +15,7 @@ use nowcast::message::Message;
 use nowcast::rules::{Engine, RuleSet};
 use nowcast::store::{History, Journal};
 use nowcast::trial::replay::{Options, replay};
-use nowcast::yaml::Value;
+use pyyaml::Value;
 
 /// As many rules as a production system has.
 const WORKERS: u64 = 41;

@@ -9,7 +9,7 @@ use jiff::ZonedDateTime;
 use nowcast::core::Rules;
 use nowcast::message::Message;
 use nowcast::rules::{Engine, Options, Reloader, RuleSet};
-use nowcast::yaml::Value;
+use pyyaml::Value;
 
 const RULES: &str = r#"
 function after_empty()

@@ -15,8 +15,8 @@ use nowcast::core::checklist::Checklist;
 use nowcast::core::run::Stage;
 use nowcast::core::{Change, Ending, Event, Request, RequestId, Run, State, decide};
 use nowcast::message::Message;
-use nowcast::yaml::{Map, Value};
 use nowcast::{config, rules};
+use pyyaml::{Map, Value};
 use support::system::{System, system};
 
 fn main() {

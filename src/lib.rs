@@ -14,7 +14,7 @@
 //! 12. [`trial`]: what rules would do, before they are in force
 //! 13. `view`: what every surface shows of it all
 //!
-//! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`yaml`] (values exactly as
+//! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`pyyaml`] (a crate: values exactly as
 //! `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries), [`log_aggregator`] (where the
 //! log messages of several hosts come together), [`scheduler`] (a clock that asks the manager), [`supervise`]
 //! (`nowcast up`), [`failpoint`] (where tests end a process), [`suggest`] ("did you mean …?"), [`causes`] (an error with its causes) and [`cli`] (the command line).
@@ -44,4 +44,3 @@ pub mod supervise;
 pub mod trial;
 mod view;
 pub mod worker;
-pub mod yaml;

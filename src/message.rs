@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::yaml::{self, Keys, ReadError, Value};
+use pyyaml::{Keys, ReadError, Value};
 
 /// The environment variable that tells a worker its run, which it names under the key `run`.
 pub const RUN_ID: &str = "NOWCAST_RUN_ID";
@@ -41,8 +41,8 @@ impl Message {
     ///
     /// If the bytes are not YAML in UTF-8, or the YAML is no message.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let value =
-            yaml::read_bytes(bytes).map_err(|error| DecodeError::new(Fault::NotYaml(error), &Value::Null))?;
+        let value = pyyaml::read_bytes(bytes)
+            .map_err(|error| DecodeError::new(Fault::NotYaml(error), &Value::Null))?;
         let fail = |fault| DecodeError::new(fault, &value);
         if value.is_null() {
             return Err(fail(Fault::Empty));
@@ -74,7 +74,7 @@ impl Message {
         ];
         pairs.extend(self.id.as_deref().map(|id| ("id", id.into())));
         pairs.extend(self.run.as_deref().map(|run| ("run", run.into())));
-        yaml::write(&pairs.into_iter().collect(), Keys::Sorted)
+        pyyaml::write(&pairs.into_iter().collect(), Keys::Sorted)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::net::{Control, Envelope, socket};
 use crate::notify::Notifier;
 use crate::store::checklist_file::Writing;
 use crate::store::{ChecklistFile, Journal, JournalError};
-use crate::yaml::{Value, python};
+use pyyaml::{Value, python};
 
 /// The logger that the checklist is written to before it is cleared.
 const CHECKLIST_LOGGER: &str = "checklist";

@@ -27,7 +27,7 @@ use crate::net::call::{Call, CallError, call_within};
 use crate::net::{Signals, socket};
 use crate::store::journal::JournalError;
 use crate::store::{History, Presence};
-use crate::yaml::python;
+use pyyaml::python;
 
 /// The name under which it logs: the peer's.
 pub const NAME: &str = "scheduler";

@@ -1,7 +1,7 @@
 //! Messages on the wire.
 
 use nowcast::message::{DecodeError, Message};
-use nowcast::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 
 fn refused(bytes: &[u8]) -> DecodeError {
     Message::decode(bytes).expect_err("this is no message")

@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::net::{envelope, socket::Frames};
-use crate::yaml::base64;
+use pyyaml::base64;
 
 /// Bytes that are gathered before they are written though the broker is busy.
 const GATHERED: usize = 1 << 16;

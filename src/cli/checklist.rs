@@ -11,7 +11,7 @@ use super::operate::{Common, number};
 use super::print::{self, Json};
 use crate::core::{Command, Number};
 use crate::store::History;
-use crate::yaml::{self, Keys, Map, Value};
+use pyyaml::{Keys, Map, Value};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -77,7 +77,7 @@ fn all(common: &Common, checklist: Map) -> ExitCode {
         return print::json(&Json(&checklist));
     }
     // Not cleaned: it is a file's content, and ASCII as it is.
-    print::status(print::write(yaml::write(&checklist, Keys::AsGiven).as_bytes()))
+    print::status(print::write(pyyaml::write(&checklist, Keys::AsGiven).as_bytes()))
 }
 
 fn at(common: &Common, look: &Look, event: Number) -> anyhow::Result<ExitCode> {
@@ -98,7 +98,7 @@ fn get(common: &Common, look: &Look, keys: &[String]) -> anyhow::Result<ExitCode
 fn set(common: &Common, keys_and_value: &[String]) -> ExitCode {
     // clap asks for two at least.
     let Some((value, keys)) = keys_and_value.split_last() else { return ExitCode::from(super::USAGE) };
-    if let Err(error) = yaml::read(value) {
+    if let Err(error) = pyyaml::read(value) {
         print::complain(&format!("the value is no YAML: {error}"));
         return ExitCode::from(super::USAGE);
     }
@@ -119,7 +119,7 @@ fn set(common: &Common, keys_and_value: &[String]) -> ExitCode {
     if prepared != ExitCode::SUCCESS {
         return prepared;
     }
-    let path = yaml::write(&Value::from(path), Keys::AsGiven);
+    let path = pyyaml::write(&Value::from(path), Keys::AsGiven);
     common.ask(Command::ChecklistSet { path, value: value.clone() })
 }
 

@@ -15,7 +15,7 @@ use crate::config::{self, Config, Problem, Severity};
 use crate::launch::Environment;
 use crate::logging::{Role, Setup};
 use crate::rules;
-use crate::yaml::{self, Marks, Value};
+use pyyaml::{Marks, Value};
 
 /// The variable with the folder of the log files.
 const LOGS: &str = "NOWCAST_LOGS";
@@ -129,7 +129,7 @@ impl Report {
     /// Gives the last problem the line of the place that its text names, or of the nearest section around it.
     fn point_to(&mut self, place: &str) {
         let text = config::read_regular(&self.file).ok().and_then(|text| String::from_utf8(text).ok());
-        let marks = text.and_then(|text| Some(yaml::read_marked(&text).ok()?.1));
+        let marks = text.and_then(|text| Some(pyyaml::read_marked(&text).ok()?.1));
         let keys: Vec<&str> = place.split(": ").collect();
         let line = |marks: Marks| (1..=keys.len()).rev().find_map(|length| marks.line_of(&keys[..length]));
         if let Some(found) = self.problems.last_mut() {

@@ -14,7 +14,7 @@ use crate::core::run::Stage;
 use crate::core::{Change, Command, Effect, Event, Record, State, decide};
 use crate::rules::RuleSet;
 use crate::view::entries::{arguments, label};
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// What the manager would do.
 #[derive(Debug, Serialize)]

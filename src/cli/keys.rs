@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::print::{self, Json, plain};
-use crate::yaml::{self, Value};
+use pyyaml::Value;
 
 /// What is under the keys, from the top down; an error names what is there instead. `whole` is what the value is called.
 pub(super) fn pick(value: &Value, whole: &str, keys: &[String]) -> anyhow::Result<Value> {
@@ -26,7 +26,7 @@ pub(super) fn show(value: &Value, json: bool) -> ExitCode {
 /// What a key on the command line means in a value: the text if that is there, else what YAML reads in it.
 /// `None` if neither is there.
 pub(super) fn step(value: &Value, key: &str) -> Option<Value> {
-    let read = yaml::read(key).ok();
+    let read = pyyaml::read(key).ok();
     [Some(Value::from(key)), read].into_iter().flatten().find(|key| child(value, key).is_some())
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::keys;
 use super::print;
 use super::tell::Speaker;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// Prints text as it is, and all else as YAML.
 #[derive(Debug, Clone, clap::Args)]

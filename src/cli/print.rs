@@ -7,7 +7,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use crate::causes::with_causes;
-use crate::yaml::{self, Keys, Value};
+use pyyaml::{Keys, Value};
 
 /// Writes text for people.
 pub(super) fn text(text: &str) -> ExitCode {
@@ -109,7 +109,7 @@ pub(super) fn plain(value: &Value) -> String {
 
 /// A value as YAML, without the mark that ends a document of one bare value.
 pub(super) fn yaml_text(value: &Value) -> String {
-    let text = yaml::write(value, Keys::AsGiven);
+    let text = pyyaml::write(value, Keys::AsGiven);
     text.strip_suffix("...\n").unwrap_or(&text).trim_end().to_owned()
 }
 
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_json_lacks_is_text_in_the_order_given() {
-        let value = yaml::read(
+        let value = pyyaml::read(
             "{z: 2026-03-14, a: .nan, 1: 2026-03-14 04:40:12, s: !!set {b}, t: \"2026\", b: !!binary aGk=}",
         );
         let text = serde_json::to_string(&Json(&value.unwrap())).unwrap();

@@ -6,7 +6,6 @@ use super::dry_run;
 use super::operate::{Common, user};
 use super::print;
 use crate::core::Command;
-use crate::yaml;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -27,7 +26,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    if let Err(error) = yaml::read(&args.payload) {
+    if let Err(error) = pyyaml::read(&args.payload) {
         print::complain(&format!("the payload is no YAML: {error}"));
         return ExitCode::from(super::USAGE);
     }

@@ -12,7 +12,7 @@ use crate::config::{self, read_regular_up_to};
 use crate::message::{Message, WORKER};
 use crate::worker::exec::DEBUG;
 use crate::worker::{self, Context};
-use crate::yaml::{self, Value};
+use pyyaml::Value;
 
 /// The largest payload, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -103,7 +103,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn payload(text: &str) -> Result<Value, String> {
-    let read = |text: &[u8]| yaml::read_bytes(text).map_err(|error| error.to_string());
+    let read = |text: &[u8]| pyyaml::read_bytes(text).map_err(|error| error.to_string());
     match text.strip_prefix('@') {
         None => {
             read(text.as_bytes()).map_err(|error| format!("the payload is neither YAML nor JSON: {error}"))

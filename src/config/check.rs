@@ -12,7 +12,7 @@ use super::raw::{RawRegistry, RawRun, RawZmq};
 use super::regular::read_regular;
 use super::words::{not_yaml, reworded};
 use crate::suggest::closest;
-use crate::yaml::{self, Marks, Value};
+use pyyaml::{Marks, Value};
 
 /// The section that both systems name in a message registry beside the message types.
 const CHECKLIST_KEY: &str = "checklist key";
@@ -62,7 +62,7 @@ pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Pr
         let line = text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         ConfigError::whole_file(file, Some(line), "the file is not UTF-8 text".to_owned())
     })?;
-    let (value, marks) = yaml::read_marked(text)
+    let (value, marks) = pyyaml::read_marked(text)
         .map_err(|error| ConfigError::whole_file(file, Some(error.mark().line), not_yaml(&error)))?;
     let mut check = Check { file, marks, lookup, problems: Vec::new() };
     let config = check.config(&value);
@@ -316,7 +316,7 @@ impl Check<'_> {
 
     /// Decodes a section with serde, and turns its error into a problem with line and remedy.
     pub(super) fn decode<T: DeserializeOwned>(&mut self, section: &Value, path: &[&str]) -> Option<T> {
-        let error = match serde_path_to_error::deserialize(yaml::to_serde(section)) {
+        let error = match serde_path_to_error::deserialize(super::serde_value::to_serde(section)) {
             Ok(decoded) => return Some(decoded),
             Err(error) => error,
         };
@@ -360,10 +360,10 @@ fn substituted(value: &Value, checklist_file: &Path, python: Option<&str>, loggi
 
 /// Message types and their meaning as text: the registry's values may be of any type, and Python
 /// formats them into the log line.
-fn words(messages: &yaml::Map) -> IndexMap<String, String> {
+fn words(messages: &pyyaml::Map) -> IndexMap<String, String> {
     messages.iter().map(|(name, meaning)| (as_text(name), as_text(meaning))).collect()
 }
 
 pub(super) fn as_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| yaml::python::repr_value(value), str::to_owned)
+    value.as_str().map_or_else(|| pyyaml::python::repr_value(value), str::to_owned)
 }

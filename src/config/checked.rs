@@ -10,7 +10,7 @@ use super::expect::Expectation;
 use super::log_ports::LogPorts;
 use super::notify::Notifications;
 use super::schedule::ScheduledWorker;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// A checked `nowcast.yaml`.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The peer's pattern. It swallows the word characters after the parenthesis too, and so do we:
 /// `$(NOWCAST.ENV.HOME)x/y` is `$HOME/y` in both systems.

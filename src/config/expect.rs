@@ -10,7 +10,7 @@ use super::names::Names;
 use super::notify::unknown_worker;
 use super::problem::Severity;
 use crate::suggest::did_you_mean;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The section.
 const EXPECT: &str = "expect";

@@ -7,7 +7,7 @@ use super::check::Check;
 use super::checked::{Host, Launcher, SlurmSettings, TemplateSettings};
 use super::problem::Severity;
 use crate::suggest;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The section's name.
 const NAME: &str = "hosts";

@@ -9,7 +9,7 @@ use super::check::{Check, is_address};
 use super::checked::{Registry, Zmq, has_logging_part};
 use super::problem::Severity;
 use crate::suggest;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The ports that workers without one of their own share.
 const POOL: &str = "workers";

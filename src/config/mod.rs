@@ -19,6 +19,7 @@ mod raw;
 mod regular;
 mod schedule;
 mod sections;
+mod serde_value;
 mod times;
 mod words;
 

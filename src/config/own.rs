@@ -9,7 +9,7 @@ use super::checked::{JournalSettings, Registry, WorkerSettings};
 use super::problem::Severity;
 use super::raw::{RawBroker, RawJournal, RawWorker};
 use crate::suggest::did_you_mean;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 impl Check<'_> {
     /// `workers:`

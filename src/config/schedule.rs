@@ -9,7 +9,7 @@ use super::checked::{Host, Registry};
 use super::problem::Severity;
 use super::times::Times;
 use crate::suggest::did_you_mean;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The section's name.
 const NAME: &str = "scheduled workers";

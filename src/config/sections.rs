@@ -3,7 +3,7 @@
 use super::check::Check;
 use super::problem::Severity;
 use crate::suggest::question;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The sections and settings at the top of the file that `NEMO_Nowcast` or we read. All others belong to the rules and the
 /// users' workers.

@@ -1,7 +1,7 @@
 //! Words for a person: what a reader or serde says of a mistake, and what was meant.
 
 use crate::suggest::did_you_mean;
-use crate::yaml::ReadError;
+use pyyaml::ReadError;
 
 /// A document that is no YAML.
 pub(super) fn not_yaml(error: &ReadError) -> String {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 
 /// The checklist. A snapshot of it is free, since its values are shared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn an_edit_of_an_older_checklist_changes_only_what_it_changed() {
-        let read = |text: &str| crate::yaml::read(text).unwrap().as_map().unwrap().clone();
+        let read = |text: &str| pyyaml::read(text).unwrap().as_map().unwrap().clone();
         let base = read("{weather: {'00': 1, '06': 2}, rivers: old, gone: 1}");
         let edited = read("{weather: {'00': 5, '06': 2}, rivers: old, new: 7}");
         let current = Checklist::new(read("{weather: {'00': 1, '06': 2, '12': 3}, rivers: newer, gone: 1}"));

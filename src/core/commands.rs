@@ -15,8 +15,8 @@ use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
 use crate::config::Alarm;
 use crate::logging::Level;
 use crate::message::Message;
-use crate::yaml::limits::MAX_GIVEN_DEPTH;
-use crate::yaml::{self, Value};
+use pyyaml::Value;
+use pyyaml::limits::MAX_GIVEN_DEPTH;
 
 /// Runs that an answer names one by one: more make a text that nobody reads.
 const NAMED: usize = 5;
@@ -286,13 +286,13 @@ impl Decision<'_> {
     }
 
     fn set_checklist(&mut self, path: &str, value: &str) -> Outcomes {
-        let path = yaml::read(path).map_err(|error| format!("the keys are no YAML: {error}"))?;
-        let value = yaml::read(value).map_err(|error| format!("the value is no YAML: {error}"))?;
+        let path = pyyaml::read(path).map_err(|error| format!("the keys are no YAML: {error}"))?;
+        let value = pyyaml::read(value).map_err(|error| format!("the value is no YAML: {error}"))?;
         let keys = path.as_list().filter(|keys| !keys.is_empty()).ok_or("a checklist key is missing")?;
         // The checklist is a mapping, and so is what each key but the last leads to.
         let deepest_key = keys.iter().zip(1..).map(|(key, level)| level + key.depth()).max();
         check_depth("this checklist entry", deepest_key.unwrap_or_default().max(keys.len() + value.depth()))?;
-        let shown = yaml::python::repr_value(&path);
+        let shown = pyyaml::python::repr_value(&path);
         self.change(Change::ChecklistSet { path, value });
         Ok((format!("checklist set at {shown}"), Vec::new()))
     }
@@ -316,7 +316,7 @@ impl Decision<'_> {
     }
 
     fn send(&mut self, source: &str, r#type: &str, payload: &str) -> Outcomes {
-        let payload = yaml::read(payload).map_err(|error| format!("the payload is no YAML: {error}"))?;
+        let payload = pyyaml::read(payload).map_err(|error| format!("the payload is no YAML: {error}"))?;
         check_depth("the payload", payload.depth())?;
         let message = Message::new(source, r#type, payload);
         let reply = self.message(Incoming::made(message, Speaker::Operator, None));
@@ -343,7 +343,7 @@ impl Decision<'_> {
         let mut numbers = Vec::new();
         for parked in &parked {
             let ParkedWhat::Message { source, r#type, payload, .. } = &parked.what else { continue };
-            let payload = yaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
+            let payload = pyyaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
             let message = Message::new(source, r#type, payload);
             let checklist = checklist_then.cloned().unwrap_or_else(|| self.state.checklist.to_value());
             let reply = self.decide_again(parked, message, &checklist);

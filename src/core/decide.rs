@@ -13,7 +13,7 @@ use super::state::State;
 use crate::config::Alarm;
 use crate::logging::Level;
 use crate::message::Message;
-use crate::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 
 /// The name under which the manager speaks.
 pub const MANAGER: &str = "manager";

@@ -12,7 +12,7 @@ use super::state::REPORT_GRACE;
 use crate::config::Alarm;
 use crate::logging::Level;
 use crate::message::Message;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 impl Decision<'_> {
     /// Does everything that is due by now.

@@ -9,7 +9,7 @@ use super::rules::LogLine;
 use super::run::RunId;
 use crate::logging::Level;
 use crate::message::Message;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// Something to be done, and that only `perform` does. There is nothing else.
 #[must_use]

@@ -9,7 +9,7 @@ use super::rules::RuleFile;
 use super::run::{Ending, Number, RunId};
 use crate::config::Config;
 use crate::message::{DecodeError, Message};
-use crate::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 
 /// Names a worker's request until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

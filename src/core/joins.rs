@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::next_worker::NextWorker;
 use super::rules::Wanted;
 use super::run::Number;
-use crate::yaml::python;
+use pyyaml::python;
 
 /// What must come, and what waits for that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

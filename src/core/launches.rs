@@ -208,7 +208,7 @@ mod tests {
     use super::*;
     use crate::core::checklist::Checklist;
     use crate::core::hold::Target;
-    use crate::yaml::Value;
+    use pyyaml::Value;
 
     const CONFIG: &str = "
 checklist file: checklist.yaml

@@ -10,7 +10,7 @@ use super::run::{Report, Run, RunId, Stage};
 use crate::config::{Alarm, RegisteredWorker};
 use crate::logging::Level;
 use crate::message::Message;
-use crate::yaml::{self, Keys, Value, python};
+use pyyaml::{Keys, Value, python};
 
 /// Bytes of a body that is no message that are kept: enough to see what it was.
 const KEPT_OF_GARBAGE: usize = 65_536;
@@ -254,7 +254,7 @@ impl Decision<'_> {
         let what = ParkedWhat::Message {
             source: message.source.clone(),
             r#type: message.r#type.clone(),
-            payload: yaml::write(&message.payload, Keys::AsGiven),
+            payload: pyyaml::write(&message.payload, Keys::AsGiven),
             run,
         };
         self.change(Change::Parked(Parked { id, at, reason: reason.to_owned(), what }));

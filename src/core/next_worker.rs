@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::yaml::python;
+use pyyaml::python;
 
 /// The host on which the manager runs.
 pub const LOCALHOST: &str = "localhost";

@@ -10,7 +10,7 @@ use super::run::{Number, Run, Stage, is_failure};
 use crate::config::Alarm;
 use crate::logging::Level;
 use crate::message::Message;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]

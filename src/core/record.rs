@@ -15,7 +15,7 @@ use super::parked::Parked;
 use super::rules::RuleFile;
 use super::run::{Number, Run, RunId};
 use crate::message::Message;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// One event, as the journal keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,14 +221,14 @@ mod as_yaml {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use crate::yaml::{self, Keys, Value};
+    use pyyaml::{Keys, Value};
 
     pub(super) fn serialize<S: Serializer>(value: &Value, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&yaml::write(value, Keys::AsGiven))
+        serializer.serialize_str(&pyyaml::write(value, Keys::AsGiven))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        yaml::read_own(text.as_bytes()).map_err(D::Error::custom)
+        pyyaml::read_own(text.as_bytes()).map_err(D::Error::custom)
     }
 }

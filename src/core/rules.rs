@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::next_worker::NextWorker;
 use crate::logging::Level;
 use crate::message::Message;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The user's rules: which workers run after a message.
 pub trait Rules {

@@ -14,7 +14,7 @@ use super::record::Change;
 use super::run::{Number, Run, Stage};
 use super::runs::Runs;
 use crate::config::Config;
-use crate::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 
 /// How long after the end of a run its message may still come before a `crash` is made for it.
 pub const REPORT_GRACE: SignedDuration = SignedDuration::from_secs(2);

@@ -12,7 +12,7 @@ use super::format::{Format, Style};
 use super::mail::MailPlan;
 use super::section::Section;
 use super::tree::is_root;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 mod handler;
 mod mail;

@@ -2,7 +2,7 @@
 
 use super::Level;
 use super::error::{SetupError, Warning, choose_from, nearest};
-use crate::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 
 /// A mapping and the keys that lead to it. `null` counts as an empty mapping, as a key without a value is.
 #[derive(Debug, Clone)]

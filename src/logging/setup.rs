@@ -18,7 +18,7 @@ use super::plan::{self, FilePlan, HandlerPlan, LoggerPlan, Plan, Target};
 use super::publisher::Publisher;
 use super::section::Section;
 use super::tree::{Node, Tree};
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// Who logs; it changes what some handlers mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

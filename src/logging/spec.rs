@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::yaml::python;
+use pyyaml::python;
 
 /// Widths and precisions beyond this are mistakes: they would fill the disk with blanks.
 pub(super) const LARGEST: usize = 1000;

@@ -6,7 +6,7 @@ use super::Manager;
 use crate::core::{Event, Number};
 use crate::store::checklist_file::Loaded;
 use crate::store::{JournalError, LoadError, Seal};
-use crate::yaml::{Map, Value, python};
+use pyyaml::{Map, Value, python};
 
 /// On which occasion the file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::logging::Logger;
 use crate::message::Message;
 use crate::rules::Reloader;
 use crate::store::PoisonFile;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The name of the poison file in the journal's folder.
 const POISON: &str = "poison";

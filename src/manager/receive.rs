@@ -7,7 +7,7 @@ use crate::core::{Answer, Command, Event, Number, Request, RequestId, Ticket};
 use crate::message::{DecodeError, Message};
 use crate::net::{Envelope, envelope, socket};
 use crate::store::JournalError;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// Requests decided in one batch. More would let the first one wait too long for its reply.
 pub(super) const BATCH: usize = 1_000;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::config::notify::{Field, Slack, SlackChannel, Target, Template, Way};
 use crate::core::Notice;
-use crate::yaml::python;
+use pyyaml::python;
 
 /// Characters of a payload or a text that are told: more is for the journal.
 const LONGEST: usize = 4_000;
@@ -144,7 +144,7 @@ mod tests {
             worker: "ssh".to_owned(),
             message: Some(Said {
                 r#type: "failure".to_owned(),
-                payload: crate::yaml::read("{\"a\": \"it's \\\"so\\\"\"}").unwrap(),
+                payload: pyyaml::read("{\"a\": \"it's \\\"so\\\"\"}").unwrap(),
             }),
             text: "ssh: failure\n\"no\"".to_owned(),
         }

@@ -9,7 +9,7 @@ use super::kind::{described, kind_name};
 use super::launch::{self, Launch};
 use super::view::View;
 use crate::core::{JoinRequest, NextWorker, RuleAnswer, Wanted};
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// Reads what `function`, whose place is given, returned. Launches that were made behind tail calls have
 /// no place of their own; they get the function's.

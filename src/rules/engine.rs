@@ -19,7 +19,7 @@ use super::source::{RuleText, Sources};
 use super::vm::{CallError, RuleFunction, Vm};
 use crate::core::{LogLine, RuleCall, RuleError, RuleFile, Rules};
 use crate::message::Message;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The rules of one moment, loaded and checked. Its files and functions stay those that were read then; what changes is
 /// the machine, which is built anew after a limit was passed, and the lines that ran, where they are noted. See

@@ -7,7 +7,7 @@ use super::missing_key::missing_key;
 use super::origin;
 use super::reads::key_text;
 use crate::message::Message;
-use crate::yaml::{Map, Value, python};
+use pyyaml::{Map, Value, python};
 
 /// The longest line of the rules that is shown, in characters.
 const LONGEST_LINE: usize = 160;

@@ -13,7 +13,7 @@ use super::source::Sources;
 use crate::core::LogLine;
 use crate::logging::Level;
 use crate::message::Message;
-use crate::yaml::{self, Keys};
+use pyyaml::Keys;
 
 /// The state of the running call.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl Host {
     /// What `math.random` starts from, the first time that a call asks.
     pub(super) fn take_seed(&self, now: &ZonedDateTime) -> Option<(i64, i64)> {
         let message = self.seed.borrow_mut().take()?;
-        let payload = yaml::write(&message.payload, Keys::AsGiven);
+        let payload = pyyaml::write(&message.payload, Keys::AsGiven);
         let mut hash = Fnv::new();
         for part in [&message.source, &message.r#type, &payload] {
             // The length keeps what stands in one part from counting as the next.

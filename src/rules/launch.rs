@@ -14,7 +14,7 @@ use super::moment::Moment;
 use super::options;
 use super::view::View;
 use crate::core::{LaunchOptions, NextWorker};
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// A launch as Lua holds it.
 #[derive(Debug, Clone)]

@@ -65,7 +65,7 @@ mod tests {
     use crate::rules::source::Sources;
     use crate::rules::vm::Vm;
     use crate::rules::{date, join, options};
-    use crate::yaml::Value;
+    use pyyaml::Value;
 
     /// The fields of a declared class, in their order.
     fn fields(class: &str) -> Vec<&'static str> {

@@ -7,8 +7,6 @@ use jiff::fmt::strtime;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Span, ZonedDateTime};
 
-use crate::yaml;
-
 /// The longest text that is read as a date or as a date's format, in bytes.
 const LONGEST_TEXT: usize = 1_000;
 
@@ -62,7 +60,7 @@ impl Moment {
         Self { civil, has_time: true, zoned }
     }
 
-    pub(super) fn from_yaml(time: yaml::DateTime) -> Self {
+    pub(super) fn from_yaml(time: pyyaml::DateTime) -> Self {
         let zone = time.offset.and_then(|seconds| Offset::from_seconds(seconds).ok()).map(TimeZone::fixed);
         Self::on_clock(time.civil, zone)
     }
@@ -76,12 +74,12 @@ impl Moment {
     }
 
     /// As the key that it may be in a mapping.
-    pub(super) fn to_yaml(&self) -> yaml::Value {
+    pub(super) fn to_yaml(&self) -> pyyaml::Value {
         if !self.has_time {
-            return yaml::Value::Date(self.civil.date());
+            return pyyaml::Value::Date(self.civil.date());
         }
         let offset = self.zoned.as_ref().map(|zoned| zoned.offset().seconds());
-        yaml::Value::DateTime(yaml::DateTime { civil: self.civil, offset })
+        pyyaml::Value::DateTime(pyyaml::DateTime { civil: self.civil, offset })
     }
 
     pub(super) fn zoned(&self) -> Option<&ZonedDateTime> {

@@ -95,7 +95,7 @@ fn the_hour_that_comes_twice_is_two_hours() {
     assert_eq!(two.format("%z"), Ok("-0800".into()));
     assert_eq!(
         two.to_yaml(),
-        yaml::Value::DateTime(yaml::DateTime { civil: second.datetime(), offset: Some(-28_800) })
+        pyyaml::Value::DateTime(pyyaml::DateTime { civil: second.datetime(), offset: Some(-28_800) })
     );
     assert_eq!(two.shift(day(0)), Ok(two.clone()));
     assert_eq!(two.shift(day(1)).unwrap().shift(day(-1)), Ok(one), "what the clock says is the first of two");

@@ -3,7 +3,7 @@
 //! Kept small: a rule that reads more than [`MOST`] parts is told apart from one that reads fewer by a
 //! last line, and what it reads from there on costs nothing. Holds keys, never values.
 
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// As many parts as are listed.
 const MOST: usize = 50;

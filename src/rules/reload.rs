@@ -13,7 +13,7 @@ use super::source::{RuleText, Sources};
 use crate::config::Config;
 use crate::core::{RuleCall, RuleError, Rules};
 use crate::message::Message;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// Which rules a manager has, and what they must have.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 use crate::core::{RuleError, Rules};
 use crate::message::Message;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 struct Edited {
     folder: tempfile::TempDir,

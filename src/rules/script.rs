@@ -18,7 +18,7 @@ use super::source::Sources;
 use super::view::{self, View};
 use super::vm::{CallError, Vm};
 use crate::core::{JoinRequest, NextWorker};
-use crate::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 
 /// How the tests are told to Lua.
 const TEST: &str = include_str!("lua/test.lua");

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 
 use super::explain::Missed;
 use super::reads::{Found, Node, Reads};
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// More places than this are not kept for the next call.
 const KEPT_PLACES: usize = 1_000;

@@ -9,7 +9,7 @@ use super::error::fail;
 use super::moment::Moment;
 use super::reads::Found;
 use super::snapshot::{Handle, Place, Snapshot};
-use crate::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 
 /// A list, a mapping or a set of the snapshot that the rule was given.
 pub(super) struct View {

@@ -22,7 +22,7 @@ use super::source::Sources;
 use super::view;
 use crate::core::LogLine;
 use crate::message::Message;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The engine's own Lua, in the order that it is run.
 const BASE: &str = include_str!("lua/base.lua");

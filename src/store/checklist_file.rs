@@ -16,7 +16,7 @@ use super::seal::Seal;
 use crate::config::read_regular;
 use crate::core::Number;
 use crate::failpoint;
-use crate::yaml::{self, Keys, Map, Value};
+use pyyaml::{Keys, Map, Value};
 
 /// Bytes above which the file is written beside the loop instead of in it.
 const LARGE: usize = 1_000_000;
@@ -134,7 +134,7 @@ impl ChecklistFile {
             Ok(bytes) => {
                 self.last_size = bytes.len();
                 self.take_note();
-                match yaml::read_own(&bytes) {
+                match pyyaml::read_own(&bytes) {
                     Ok(Value::Map(map)) => {
                         return Ok(Loaded { entries: (*map).clone(), seal: Seal::read(&bytes) });
                     }
@@ -307,7 +307,7 @@ impl Writer {
 /// servers read it. Answers its size in bytes. No fsync: what must survive a power cut is kept
 /// elsewhere.
 fn replace(path: &Path, (event, checklist): &Snapshot) -> io::Result<usize> {
-    let text = Seal::put(*event, &yaml::write(checklist, Keys::AsGiven));
+    let text = Seal::put(*event, &pyyaml::write(checklist, Keys::AsGiven));
     // A link stays a link: the file that it names is replaced.
     let path = &target(path);
     let temporary = with_suffix(path, ".new");

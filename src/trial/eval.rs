@@ -11,7 +11,7 @@ use super::json::JsonValue;
 use crate::core::{JoinRequest, NextWorker, RuleAnswer, RuleCall, Wanted};
 use crate::message::Message;
 use crate::rules::Engine;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// What a rule is called with. What is left out is that of the running system.
 #[derive(Debug, Default, Deserialize)]

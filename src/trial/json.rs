@@ -6,7 +6,7 @@ use std::fmt;
 use num_bigint::BigInt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::yaml::{Map, Set, Value};
+use pyyaml::{Map, Set, Value};
 
 /// The one key of a mapping that stands for a set.
 const SET: &str = "__set__";
@@ -80,7 +80,6 @@ impl<'de> Visitor<'de> for AnyValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::yaml;
 
     fn read(text: &str) -> Result<Value, String> {
         serde_json::from_str(text).map(|JsonValue(value)| value).map_err(|error| error.to_string())
@@ -92,7 +91,7 @@ mod tests {
             r#"{"z": 1, "a": [1.5, true, null, "2026-03-14", 18446744073709551615], "s": {"__set__": ["b", "a"]}}"#,
         );
         let expected =
-            yaml::read("{z: 1, a: [1.5, true, null, '2026-03-14', 18446744073709551615], s: !!set {b, a}}");
+            pyyaml::read("{z: 1, a: [1.5, true, null, '2026-03-14', 18446744073709551615], s: !!set {b, a}}");
         let value = value.unwrap();
         assert_eq!(value, expected.unwrap());
         let keys: Vec<_> = value.as_map().unwrap().keys().map(|key| key.as_str().unwrap()).collect();

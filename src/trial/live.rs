@@ -5,7 +5,7 @@ use std::io;
 
 use crate::config::Config;
 use crate::store::{History, JournalError};
-use crate::yaml::{self, Map, Value};
+use pyyaml::{Map, Value};
 
 /// Why the checklist cannot be told.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ fn of_file(config: &Config) -> Result<Option<Value>, LiveError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         read => read.map_err(|error| unreadable(error.to_string()))?,
     };
-    match yaml::read_own(&bytes).map_err(|error| unreadable(error.to_string()))? {
+    match pyyaml::read_own(&bytes).map_err(|error| unreadable(error.to_string()))? {
         Value::Null => Ok(Some(Map::new().into())),
         checklist @ Value::Map(_) => Ok(Some(checklist)),
         _ => Err(unreadable("it is no mapping".to_owned())),

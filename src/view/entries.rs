@@ -14,7 +14,7 @@ use crate::core::next_worker::LOCALHOST;
 use crate::core::record::{MessageRecord, Outcome, Speaker, What};
 use crate::core::run::{Stage, ToldToEnd};
 use crate::core::{Ending, NextWorker, Record, Run};
-use crate::yaml::{self, Keys};
+use pyyaml::Keys;
 
 /// A run.
 #[derive(Debug, Clone, Serialize)]
@@ -199,7 +199,7 @@ impl MessageView {
             time: record.at.timestamp(),
             worker: said.map(|said| said.source.clone()),
             r#type: said.map(|said| said.r#type.clone()),
-            payload: said.map(|said| yaml::write(&said.payload, Keys::AsGiven)),
+            payload: said.map(|said| pyyaml::write(&said.payload, Keys::AsGiven)),
             speaker: message.speaker,
             run: message.run.map(|run| run.0),
             outcome,

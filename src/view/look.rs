@@ -10,7 +10,7 @@ use crate::core::State;
 use crate::launch::RunFolder;
 use crate::manager::RUNS;
 use crate::store::journal::{History, Open};
-use crate::yaml::Map;
+use pyyaml::Map;
 
 /// One look at the journal.
 pub struct Look {

@@ -16,7 +16,7 @@ use crate::core::run::Stage;
 use crate::store::journal::{History, JournalError, Open};
 use crate::view::entries::RunView;
 use crate::view::look::{self, Look};
-use crate::yaml::Map;
+use pyyaml::Map;
 
 /// How well the system is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -2,7 +2,7 @@
 
 use super::{Context, Worker, WorkerError};
 use crate::logging::Logger;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The worker's name in the message registry.
 pub const NAME: &str = "clear_checklist";

@@ -12,7 +12,7 @@ use crate::config;
 use crate::core::run::is_failure;
 use crate::logging::{self, Logger};
 use crate::message::{CONFIG, WORKER};
-use crate::yaml::{self, Value};
+use pyyaml::Value;
 
 /// The environment variable that names the file for the payload, YAML or JSON.
 const PAYLOAD: &str = "NOWCAST_PAYLOAD";
@@ -117,7 +117,7 @@ fn written(file: &std::path::Path) -> Result<Option<String>, WorkerError> {
 
 fn payload_of(text: Option<String>) -> Result<Value, WorkerError> {
     let Some(text) = text else { return Ok(Value::Null) };
-    yaml::read(&text).map_err(|error| {
+    pyyaml::read(&text).map_err(|error| {
         WorkerError::crash(format!("the payload that the command wrote is neither YAML nor JSON: {error}"))
     })
 }

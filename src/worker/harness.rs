@@ -20,7 +20,7 @@ use crate::core::Signal;
 use crate::logging::{self, Logger, Publishing, Role, Setup};
 use crate::message::{Message, RUN_ID};
 use crate::net::{Client, ClientError, Delay};
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// How long a worker waits for a reply before it says so in its log, and again.
 const PATIENCE: Duration = Duration::from_secs(60);

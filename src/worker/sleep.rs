@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Context, Worker, WorkerError};
 use crate::logging::Logger;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The worker's name in the message registry.
 pub const NAME: &str = "sleep";

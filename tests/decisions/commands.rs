@@ -3,7 +3,7 @@
 use nowcast::core::hold::Target;
 use nowcast::core::record::{Outcome, Speaker};
 use nowcast::core::{Command, Ending, Event, NextWorker, Number};
-use nowcast::yaml::{self, Value};
+use pyyaml::Value;
 
 use crate::story::{Story, configured, delayed, join, launch, nothing, quiet, seconds, story, worker};
 
@@ -287,7 +287,7 @@ fn a_checklist_value_is_set() {
     assert_eq!(manager.state.checklist_event, heard.records[0].number);
     assert_eq!(
         manager.state.checklist.to_value(),
-        yaml::read("{weather forecast: {'00': {a: 1}}}").expect("YAML")
+        pyyaml::read("{weather forecast: {'00': {a: 1}}}").expect("YAML")
     );
     for (path, value) in [("[]", "1"), ("rivers", "1"), ("[", "1"), ("[rivers]", "{")] {
         let (answer, heard) = manager.asks(set(path, value));

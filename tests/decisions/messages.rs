@@ -3,7 +3,7 @@
 use nowcast::core::record::{Outcome, Speaker, What};
 use nowcast::core::{Effect, Event, Number, Recorded, Request, RequestId, RuleError};
 use nowcast::message::Message;
-use nowcast::yaml::Value;
+use pyyaml::Value;
 
 use crate::story::{failed, launch, nothing, quiet, stop_of, story};
 

@@ -4,7 +4,7 @@ use jiff::ZonedDateTime;
 use nowcast::config::Alarm;
 use nowcast::core::{Command, Effect, Ending, Event, Notice};
 use nowcast::message::Message;
-use nowcast::yaml::Value;
+use pyyaml::Value;
 
 use crate::story::{Heard, Story, configured, failed, join, launch, nothing, quiet, worker};
 

@@ -3,7 +3,7 @@
 use nowcast::core::joins::Join;
 use nowcast::core::record::{Outcome, Speaker};
 use nowcast::core::{Command, JoinRequest, Number, RuleAnswer, RuleError};
-use nowcast::yaml::{self, Value};
+use pyyaml::Value;
 
 use crate::story::{Story, failed, join, launch, nothing, story, wanted, worker};
 
@@ -44,7 +44,7 @@ fn a_parked_message_is_decided_with_the_rules_of_now_and_the_time_of_then() {
 fn the_checklist_of_then_is_used_if_asked_for() {
     let (mut manager, number) = parked("{'00': done}");
     manager.rules(|_, _| Ok(nothing()));
-    let then = yaml::read("{rivers: then}").expect("YAML");
+    let then = pyyaml::read("{rivers: then}").expect("YAML");
     let command = Command::Retry { message: Some(number), checklist_then: true };
     manager.asks_with(command, Some(then.clone()));
     assert_eq!(manager.calls()[0].checklist, then);

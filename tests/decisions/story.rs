@@ -15,7 +15,7 @@ use nowcast::core::{
     RequestId, RuleAnswer, RuleCall, RuleError, Rules, RunId, State, decide, end_if_idle,
 };
 use nowcast::message::Message;
-use nowcast::yaml::{self, Value};
+use pyyaml::Value;
 
 const CONFIG: &str = "
 checklist file: checklist.yaml
@@ -185,7 +185,7 @@ impl Story {
 
     /// A worker's message.
     pub fn hears(&mut self, source: &str, r#type: &str, payload: &str) -> Heard {
-        self.hears_message(Message::new(source, r#type, yaml::read(payload).expect("YAML")))
+        self.hears_message(Message::new(source, r#type, pyyaml::read(payload).expect("YAML")))
     }
 
     /// A worker's message without a payload that names its run.

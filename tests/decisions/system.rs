@@ -3,7 +3,6 @@
 use nowcast::core::record::What;
 use nowcast::core::{Effect, Ending, Event, Signal};
 use nowcast::logging::Level;
-use nowcast::yaml;
 
 use crate::story::{Heard, delayed, failed, join, launch, quiet, stop_of, story, worker};
 
@@ -89,7 +88,7 @@ fn a_file_that_cannot_be_written_is_said_and_nothing_else() {
 #[test]
 fn a_checklist_that_was_edited_is_taken_over_and_kept() {
     let mut manager = quiet("{}");
-    let read = |text: &str| yaml::read(text).expect("YAML").as_map().expect("a mapping").clone();
+    let read = |text: &str| pyyaml::read(text).expect("YAML").as_map().expect("a mapping").clone();
     let event = |text: &str| Event::ChecklistRead { checklist: read(text), why: "edited".into() };
     let heard = manager.happens(event("{rivers: 1}"));
     assert_eq!(heard.records[0].what, What::ChecklistRead { why: "edited".into() });

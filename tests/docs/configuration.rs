@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use nowcast::yaml::{self, Keys, Map, Value};
+use pyyaml::{Keys, Map, Value};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -13,12 +13,12 @@ use super::blocks::{Block, of_kind};
 
 /// The configuration that the parts belong to.
 pub fn base() -> Value {
-    yaml::read(include_str!("nowcast.yaml")).expect("the base configuration is YAML")
+    pyyaml::read(include_str!("nowcast.yaml")).expect("the base configuration is YAML")
 }
 
 /// Write a configuration into a folder.
 pub fn write(folder: &Path, config: &Value) {
-    fs::write(folder.join("nowcast.yaml"), yaml::write(config, Keys::AsGiven))
+    fs::write(folder.join("nowcast.yaml"), pyyaml::write(config, Keys::AsGiven))
         .expect("the configuration is written");
 }
 
@@ -37,7 +37,7 @@ fn merge(into: &mut Value, part: &Value) {
 
 /// The base configuration with a block in it.
 fn with(block: &Block) -> Value {
-    let part = yaml::read(&block.text).unwrap_or_else(|error| panic!("{block}: {error}"));
+    let part = pyyaml::read(&block.text).unwrap_or_else(|error| panic!("{block}: {error}"));
     assert!(part.as_map().is_some_and(|part| !part.is_empty()), "{block} is not a part of a configuration");
     let mut whole = base();
     // The two forms of this section exclude each other.

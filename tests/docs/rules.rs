@@ -33,9 +33,9 @@ fn nowcast(folder: &Path, arguments: &[&str], input: &str) -> (Option<i32>, Stri
 fn registry() -> Vec<(String, Vec<String>)> {
     let base = base();
     let workers = base.get("message registry").and_then(|registry| registry.get("workers"));
-    let workers = workers.and_then(nowcast::yaml::Value::as_map).expect("workers are registered");
-    let text = |value: &nowcast::yaml::Value| value.as_str().expect("a name").to_owned();
-    let types = |entry: &nowcast::yaml::Value| {
+    let workers = workers.and_then(pyyaml::Value::as_map).expect("workers are registered");
+    let text = |value: &pyyaml::Value| value.as_str().expect("a name").to_owned();
+    let types = |entry: &pyyaml::Value| {
         let keys = entry.as_map().expect("a worker's entry").keys().map(text);
         keys.filter(|key| key != "checklist key").collect()
     };

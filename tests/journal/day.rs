@@ -13,8 +13,8 @@ use nowcast::core::{
     RuleAnswer, RuleCall, RuleError, RuleFile, Rules, State, Ticket, Wanted, decide,
 };
 use nowcast::message::Message;
-use nowcast::yaml::{self, Keys, Map, Value};
 use proptest::prelude::*;
+use pyyaml::{Keys, Map, Value};
 
 const CONFIG: &str = "
 checklist file: checklist.yaml
@@ -180,7 +180,7 @@ impl Day {
     }
 
     pub fn take(&mut self, step: &Step) {
-        let payload = |which: usize| yaml::read(PAYLOADS[which]).expect("YAML");
+        let payload = |which: usize| pyyaml::read(PAYLOADS[which]).expect("YAML");
         let event = match step {
             Step::Message { worker, r#type, payload: which, names } => {
                 // One more than there are: an unknown one.
@@ -259,7 +259,7 @@ impl Day {
 
     /// A message of a worker, by a ticket.
     pub fn message(&mut self, source: &str, r#type: &str, payload: &str) {
-        let message = Message::new(source, r#type, yaml::read(payload).expect("YAML"));
+        let message = Message::new(source, r#type, pyyaml::read(payload).expect("YAML"));
         self.hear(message.encode().into_bytes(), true);
     }
 
@@ -277,7 +277,7 @@ impl Day {
     }
 
     pub fn checklist(&self) -> String {
-        yaml::write(&self.state.checklist.to_value(), Keys::AsGiven)
+        pyyaml::write(&self.state.checklist.to_value(), Keys::AsGiven)
     }
 }
 
@@ -299,5 +299,5 @@ pub fn shown(mut record: Record) -> Record {
 
 /// A checklist in the order of its keys.
 pub fn text(checklist: &Map) -> String {
-    yaml::write(&checklist.clone().into(), Keys::AsGiven)
+    pyyaml::write(&checklist.clone().into(), Keys::AsGiven)
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use nowcast::core::Number;
 use nowcast::store::{History, Journal, JournalError};
-use nowcast::yaml::Value;
+use pyyaml::Value;
 
 use crate::day::Day;
 use crate::recovery::{assert_recovers, state_of};
@@ -46,7 +46,7 @@ fn commits_until_it_is_killed() {
     }
 }
 
-fn count(checklist: &nowcast::yaml::Map) -> i64 {
+fn count(checklist: &pyyaml::Map) -> i64 {
     let entry = checklist.get(&Value::from("weather forecast"));
     entry.and_then(|entry| entry.get("count")).and_then(Value::as_int).unwrap_or_default()
 }

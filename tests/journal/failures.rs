@@ -234,7 +234,7 @@ mod disks {
     use std::process::Command;
 
     use nowcast::store::{History, Journal, JournalError};
-    use nowcast::yaml::Value;
+    use pyyaml::Value;
 
     use crate::day::Day;
     use crate::recovery::assert_recovers;

@@ -11,7 +11,7 @@ use nowcast::core::record::{Outcome, Speaker, What};
 use nowcast::core::{Change, Number, Ticket};
 use nowcast::store::journal::EventFilter;
 use nowcast::store::{History, Journal};
-use nowcast::yaml::Value;
+use pyyaml::Value;
 
 use crate::day::{Day, Step, text};
 use crate::recovery::state_of;

@@ -4,8 +4,8 @@ use nowcast::core::record::{Outcome, What};
 use nowcast::core::{Change, State};
 use nowcast::store::journal::{EventFilter, Recovered};
 use nowcast::store::{History, Journal};
-use nowcast::yaml::Value;
 use proptest::prelude::*;
+use pyyaml::Value;
 
 use crate::day::{Day, new_state, shown, steps, text};
 

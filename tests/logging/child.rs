@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nowcast::logging::{self, Level, Logger, Publishing, Role, Setup, Step};
-use nowcast::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 
 /// Ends what the test harness prints before the script begins.
 const BEGIN: &str = "-- script begins --";

@@ -41,7 +41,7 @@ fn reload(system: &System) {
 /// What the manager knows, not the file.
 fn needs(system: &System, key: &str) -> String {
     let reply = system.send_raw(format!("{{source: sleep, type: need, payload: {key}}}"));
-    let text = nowcast::yaml::write(&reply.payload, nowcast::yaml::Keys::AsGiven);
+    let text = pyyaml::write(&reply.payload, pyyaml::Keys::AsGiven);
     // What ends a document that is a single word.
     text.trim_end_matches("...\n").to_owned()
 }
@@ -163,7 +163,7 @@ fn a_file_that_is_removed_empties_the_checklist_and_the_journal_keeps_it() {
     let number = number.trim_start_matches('#').parse::<u64>().expect("a number");
     let history = nowcast::store::History::open(&system.path("checklist.journal")).expect("the journal");
     let before = history.checklist_before(nowcast::core::Number(number + 1)).expect("the checklist");
-    assert_eq!(nowcast::yaml::Value::from(before), nowcast::yaml::read(BOTH).expect("YAML"));
+    assert_eq!(pyyaml::Value::from(before), pyyaml::read(BOTH).expect("YAML"));
 }
 
 #[test]
@@ -192,6 +192,6 @@ fn a_file_of_another_name_that_is_not_there_yet_takes_the_checklist_over() {
     assert_eq!(needs(&system, "logs"), "files:\n- a\n");
     system.wait_for("the new file", || {
         let text = fs::read(system.path("moved.yaml")).ok()?;
-        (nowcast::yaml::read_bytes(&text).ok()? == nowcast::yaml::read(BOTH).ok()?).then_some(())
+        (pyyaml::read_bytes(&text).ok()? == pyyaml::read(BOTH).ok()?).then_some(())
     });
 }

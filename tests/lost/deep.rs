@@ -20,7 +20,7 @@ fn starts_again(system: &mut System) {
     system.start_manager(&[]);
     system.wait_for("the checklist file", || system.path("checklist.yaml").exists().then_some(()));
     assert_eq!(system.operate(&["checklist", "show"]), known);
-    let read = nowcast::yaml::write(&system.checklist(), nowcast::yaml::Keys::AsGiven);
+    let read = pyyaml::write(&system.checklist(), pyyaml::Keys::AsGiven);
     assert!(read == known, "the file is another one");
     system.works();
 }

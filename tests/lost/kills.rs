@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use nowcast::config::Zmq;
 use nowcast::message::Message;
 use nowcast::net::{Client, Delay};
-use nowcast::yaml;
 use rustix::process::Signal;
 
 use crate::load::{PLAIN, Random, WORKERS, acks, counting, expect_all_once};
@@ -114,7 +113,7 @@ fn send_until(worker: usize, zmq: &Zmq, stop: &AtomicBool, acks: &AtomicU64) -> 
     let mut client = Client::connect(zmq).expect("a connection");
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
-        let payload = yaml::read(&format!("{{n: {number}, m{number}: true}}")).expect("YAML");
+        let payload = pyyaml::read(&format!("{{n: {number}, m{number}: true}}")).expect("YAML");
         client.send(Message::new(format!("w{worker}"), "success", payload)).expect("sent");
         let reply = client.receive(DEADLINE, &mut |delay| {
             assert!(delay == Delay::SentAgain, "no reply to message {number} of w{worker}");

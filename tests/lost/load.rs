@@ -149,7 +149,7 @@ fn messages_once<Numbers: Iterator<Item = u64>>(
         let What::Message(kept_message) = record.what else { continue };
         let message = kept_message.message.expect("a message");
         let worker = message.source.strip_prefix('w').and_then(|worker| worker.parse::<usize>().ok());
-        let number = message.payload.get("n").and_then(nowcast::yaml::Value::as_int);
+        let number = message.payload.get("n").and_then(pyyaml::Value::as_int);
         let (Some(worker), Some(number)) = (worker, number) else { panic!("{message:?}") };
         kept[worker].push(number.to_string().parse().expect("a number"));
     }

@@ -8,7 +8,7 @@ use nowcast::core::parked::ParkedWhat;
 use nowcast::core::record::{MessageRecord, Outcome as Real};
 use nowcast::core::run::Stage;
 use nowcast::core::{NextWorker, Number};
-use nowcast::yaml::Value;
+use pyyaml::Value;
 
 use crate::plan::{TYPES, WORKERS};
 use crate::reference::{Expected, Outcome};

@@ -9,7 +9,7 @@ use nowcast::config::{self, Config};
 use nowcast::core::hold::Target;
 use nowcast::core::{JoinRequest, LaunchOptions, NextWorker, RuleAnswer, RuleCall, RuleError, Rules, Wanted};
 use nowcast::message::Message;
-use nowcast::yaml::Value;
+use pyyaml::Value;
 
 use crate::plan::{CONFIGS, EXPECTED, Held, Join, Launch, Rule, TYPES, WORKERS};
 

@@ -9,7 +9,7 @@ use nowcast::core::checklist::Checklist;
 use nowcast::core::record::{MessageRecord, Speaker, What};
 use nowcast::core::{Change, Effect, Ending, Event, Number, Record, Request, RequestId, State, decide};
 use nowcast::message::Message;
-use nowcast::yaml::Value;
+use pyyaml::Value;
 
 use crate::plan::{Day, Step, TYPES, WORKERS, Which};
 use crate::reference::{Model, NamedRun, Outcome};

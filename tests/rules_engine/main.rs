@@ -7,7 +7,7 @@ use jiff::ZonedDateTime;
 use nowcast::core::{NextWorker, RuleAnswer, RuleCall, RuleError, Rules};
 use nowcast::message::Message;
 use nowcast::rules::{Engine, Limits, LoadError, Options};
-use nowcast::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 
 mod answers;
 mod documented;

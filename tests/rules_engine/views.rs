@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nowcast::yaml::{DateTime, Set};
+use pyyaml::{DateTime, Set};
 
 use super::*;
 

@@ -6,7 +6,8 @@
 pub mod builder;
 pub mod packages;
 pub mod ports;
-pub mod python;
 pub mod servers;
 pub mod system;
 pub mod wait;
+
+pub use test_venv as python;

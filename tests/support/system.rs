@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use nowcast::message::Message;
-use nowcast::yaml::{self, Value};
+use pyyaml::Value;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -270,12 +270,12 @@ message registry:
     /// The checklist as the file has it.
     pub fn checklist(&self) -> Value {
         let bytes = fs::read(self.path("checklist.yaml")).unwrap_or_default();
-        yaml::read_bytes(&bytes).expect("the checklist file is YAML")
+        pyyaml::read_bytes(&bytes).expect("the checklist file is YAML")
     }
 
     /// Waits until the checklist file holds that.
     pub fn wait_for_checklist(&self, yaml: &str) {
-        let expected = yaml::read(yaml).expect("the expected checklist is YAML");
+        let expected = pyyaml::read(yaml).expect("the expected checklist is YAML");
         self.wait_for(&format!("the checklist {yaml}"), || (self.checklist() == expected).then_some(()));
     }
 

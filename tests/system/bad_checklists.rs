@@ -125,7 +125,7 @@ fn block_writing(system: &System) {
     fs::write(system.path("checklist.yaml.new/x"), "").expect("something in the way");
 }
 
-fn needs(system: &System, key: &str) -> nowcast::yaml::Value {
+fn needs(system: &System, key: &str) -> pyyaml::Value {
     system.send_raw(format!("{{source: sleep, type: need, payload: {key}}}")).payload
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use nowcast::yaml::Value;
+use pyyaml::Value;
 
 use crate::support::system::system;
 

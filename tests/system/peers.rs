@@ -3,8 +3,6 @@
 
 use std::process::Command;
 
-use nowcast::yaml;
-
 use crate::support::python;
 use crate::support::system::{System, system};
 
@@ -161,6 +159,6 @@ for socket in sockets:
 "#;
     let output = script(many, &[&system.workers_port.to_string()]).output().expect("Python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let count = || system.checklist().get("sleepyhead").and_then(yaml::Value::as_map).map(yaml::Map::len);
+    let count = || system.checklist().get("sleepyhead").and_then(pyyaml::Value::as_map).map(pyyaml::Map::len);
     system.wait_for("the whole checklist", || (count() == Some(100)).then_some(()));
 }

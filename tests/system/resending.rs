@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nowcast::message::Message;
 use nowcast::net::{Client, Delay};
-use nowcast::yaml::Value;
+use pyyaml::Value;
 
 use super::redelivery::{Manager, Request, with_broker};
 use crate::support::system::system;

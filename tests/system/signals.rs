@@ -168,7 +168,7 @@ fn sighup_reads_an_edited_checklist_file() {
     system.signal("manager", Signal::HUP);
     system.wait_for_log("manager", "checklist read from");
     let reply = system.send_raw("{source: reader, type: need, payload: sleepyhead}");
-    assert_eq!(reply.payload.get("sleep time").and_then(nowcast::yaml::Value::as_int), Some(6));
+    assert_eq!(reply.payload.get("sleep time").and_then(pyyaml::Value::as_int), Some(6));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nowcast::config::Zmq;
 use nowcast::message::Message;
 use nowcast::net::{Client, Delay};
-use nowcast::yaml::Value;
+use pyyaml::Value;
 use rustix::process::Signal;
 
 use crate::support::system::system;

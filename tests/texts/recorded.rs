@@ -21,7 +21,6 @@ use nowcast::message::Message;
 use nowcast::net::{Call, Control};
 use nowcast::rules::{Engine, RuleSet};
 use nowcast::store::{Journal, Presence};
-use nowcast::yaml;
 use regex::{Captures, Regex};
 use tempfile::TempDir;
 
@@ -146,7 +145,7 @@ impl Recorded {
 
     /// A worker's message, from the oldest of its runs that has not reported.
     pub fn says(&mut self, source: &str, r#type: &str, payload: &str) -> &mut Self {
-        let message = Message::new(source, r#type, yaml::read(payload).expect("YAML"));
+        let message = Message::new(source, r#type, pyyaml::read(payload).expect("YAML"));
         self.hears(message.encode().as_bytes())
     }
 

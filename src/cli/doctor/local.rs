@@ -13,7 +13,7 @@ use crate::cli::requirements;
 use crate::config::{Config, Problem, Severity};
 use crate::rules::{Reload, Reloader, RuleSet};
 use crate::store::journal::History;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// Below this the journal soon cannot be written, in bytes.
 const TOO_LITTLE: u64 = 100 * 1024 * 1024;
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn each_log_file_is_looked_at_once_wherever_it_stands() {
-        let files = |text: &str| Vec::from_iter(log_files(&crate::yaml::read(text).unwrap()));
+        let files = |text: &str| Vec::from_iter(log_files(&pyyaml::read(text).unwrap()));
         let handlers = |file| format!("handlers: {{console: {{class: x}}, text: {{filename: {file}}}}}");
         let paths = |files: &[&str]| files.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(files(&handlers("/a")), paths(&["/a"]));

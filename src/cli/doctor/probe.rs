@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use super::Check;
-use crate::yaml::{self, Keys, Value};
+use pyyaml::{Keys, Value};
 
 /// The line after which the configuration file stands.
 const FILE: &str = "nowcast: file";
@@ -53,7 +53,7 @@ pub(super) fn registry(ours: &Value, theirs: &str, path: &str) -> Check {
     if theirs.trim().is_empty() {
         return Check::failed(CHECK, format!("{path} cannot be read, or is empty"), help("see to"));
     }
-    let theirs = match yaml::read(theirs) {
+    let theirs = match pyyaml::read(theirs) {
         Ok(value) => value,
         Err(error) => return Check::failed(CHECK, format!("{path} is no YAML: {error}"), help("repair")),
     };
@@ -71,7 +71,7 @@ pub(super) fn registry(ours: &Value, theirs: &str, path: &str) -> Check {
 
 /// The first digits of the hash of a section, whatever the order of its keys.
 fn hash(section: &Value) -> String {
-    let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(yaml::write(section, Keys::Sorted)));
+    let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(pyyaml::write(section, Keys::Sorted)));
     format!("{a:02x}{b:02x}{c:02x}{d:02x}")
 }
 
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn registries_are_the_same_in_any_order() {
-        let ours = yaml::read("message registry: {workers: {a: {x: 1, y: 2}, b: {}}}").unwrap();
+        let ours = pyyaml::read("message registry: {workers: {a: {x: 1, y: 2}, b: {}}}").unwrap();
         let state = |theirs: &str| registry(&ours, theirs, "there.yaml");
         assert_eq!(state("message registry: {workers: {b: {}, a: {y: 2, x: 1}}}").state, State::Ok);
         let other = state("message registry: {workers: {b: {}, a: {x: 3, y: 2}, c: {}}}");

@@ -15,7 +15,7 @@ use crate::trial::eval::{self, Case, CaseAnswer, CaseMessage, Defaults};
 use crate::trial::json::JsonValue;
 use crate::trial::live;
 use crate::trial::show::launch;
-use crate::yaml::{self, Value};
+use pyyaml::Value;
 
 /// Bytes that are read at once.
 const READ_AT_ONCE: usize = 1 << 16;
@@ -90,7 +90,7 @@ fn read_yaml(what: &str, given: &str) -> anyhow::Result<Value> {
         Some(file) => std::fs::read(file).with_context(|| format!("cannot read the {what} from {file}"))?,
         None => given.as_bytes().to_vec(),
     };
-    yaml::read_bytes(&text).with_context(|| format!("the {what} is no YAML"))
+    pyyaml::read_bytes(&text).with_context(|| format!("the {what} is no YAML"))
 }
 
 /// One case from the command line. The exit status is 1 if the rule failed.

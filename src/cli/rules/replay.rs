@@ -17,7 +17,7 @@ use crate::rules::Engine;
 use crate::store::History;
 use crate::trial::recording;
 use crate::trial::replay::{self, Options, Summary};
-use crate::yaml::{self, Map};
+use pyyaml::Map;
 
 /// What a terminal shows of a replay.
 const BAR: &str = "replaying {wide_bar} {percent}%";
@@ -125,7 +125,7 @@ fn recorded(args: &Args, file: &Path, config: &Config, engine: &Engine) -> anyho
 fn read_checklist(file: &Path) -> anyhow::Result<Map> {
     let name = file.display();
     let bytes = std::fs::read(file).with_context(|| format!("the checklist {name} cannot be read"))?;
-    let value = yaml::read_bytes(&bytes).with_context(|| format!("the checklist {name} is not YAML"))?;
+    let value = pyyaml::read_bytes(&bytes).with_context(|| format!("the checklist {name} is not YAML"))?;
     let Some(entries) = value.as_map() else {
         anyhow::bail!("{name} is no checklist: it holds {}, and not a mapping", value.kind());
     };

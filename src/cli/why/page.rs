@@ -18,7 +18,7 @@ use crate::core::run::Stage;
 use crate::core::{Number, Record, Run, State};
 use crate::store::journal::Kept;
 use crate::view::entries::{MessageView, RunView, label, spoken_by};
-use crate::yaml::Map;
+use pyyaml::Map;
 
 /// What there is to say of one number. Its keys are those of the JSON.
 #[derive(Debug, Default, Serialize)]

@@ -19,7 +19,7 @@ use crate::core::{NextWorker, Number, RuleFile, Run};
 use crate::rules::RuleSet;
 use crate::store::journal::{EventFilter, EventKind, Open, RunFilter};
 use crate::view::entries::{MessageView, RunView, label};
-use crate::yaml::Map;
+use pyyaml::Map;
 
 /// Runs of the worker that tell which rules launch it.
 const RUNS_THAT_TELL: u32 = 50;

@@ -10,7 +10,7 @@ use crate::config::checked::Registry;
 use crate::config::names::Names;
 use crate::config::problem::Severity;
 use crate::suggest::did_you_mean;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The section.
 const NOTIFICATIONS: &str = "notifications";

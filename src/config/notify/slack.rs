@@ -3,7 +3,7 @@
 use super::Secret;
 use crate::config::check::Check;
 use crate::config::problem::Severity;
-use crate::yaml::{Value, python};
+use pyyaml::{Value, python};
 
 /// The section.
 const SLACK: &str = "slack notifications";

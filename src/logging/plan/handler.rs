@@ -11,7 +11,7 @@ use crate::logging::error::{SetupError, Warning, choose_from, nearest};
 use crate::logging::file::{Behaviour, Rotation};
 use crate::logging::format::Format;
 use crate::logging::section::Section;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 const STREAM: &str = "logging.StreamHandler";
 const FILE: &str = "logging.FileHandler";

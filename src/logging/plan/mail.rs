@@ -7,7 +7,7 @@ use lettre::message::Mailbox;
 use crate::logging::error::{SetupError, Warning};
 use crate::logging::mail::{Login, MailPlan};
 use crate::logging::section::Section;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// Its own keys, as Python has them.
 pub(super) const KEYS: [&str; 7] =

@@ -1,7 +1,7 @@
 //! What a `logging:` section comes down to, and what is said about one that is wrong.
 
 use super::*;
-use crate::yaml::Map;
+use pyyaml::Map;
 
 /// A `logging:` section from JSON, the part of YAML that needs no reader of ours.
 fn value(json: &str) -> Value {

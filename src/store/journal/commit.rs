@@ -8,7 +8,7 @@ use super::row::{self, json, speaker_name};
 use crate::core::expected::Expected;
 use crate::core::record::{MessageRecord, Speaker, What};
 use crate::core::{Change, Number, Record, Run};
-use crate::yaml::{self, Keys, Value};
+use pyyaml::{Keys, Value};
 
 /// By how much a commit made the way from the last snapshot longer.
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ fn body(message: &MessageRecord) -> Cow<'_, [u8]> {
                 ("payload", made.payload.clone()),
             ];
             pairs.extend(made.run.as_deref().map(|run| ("run", run.into())));
-            Cow::Owned(yaml::write(&pairs.into_iter().collect(), Keys::AsGiven).into_bytes())
+            Cow::Owned(pyyaml::write(&pairs.into_iter().collect(), Keys::AsGiven).into_bytes())
         }
         _ => Cow::Borrowed(&message.body),
     }
@@ -93,7 +93,7 @@ fn keep_message(
     let message = kept.message.as_ref();
     let keys_read = if kept.keys_read.is_empty() { None } else { Some(json(&kept.keys_read)?) };
     let reply_payload =
-        (!kept.reply_payload.is_null()).then(|| yaml::write(&kept.reply_payload, Keys::AsGiven));
+        (!kept.reply_payload.is_null()).then(|| pyyaml::write(&kept.reply_payload, Keys::AsGiven));
     batch
         .prepare_cached(
             "INSERT INTO events (number, at, kind, worker, type, speaker, ticket_epoch, ticket_number, message_id, run, outcome,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::row;
 use crate::core::checklist::Checklist;
 use crate::core::{Change, Number};
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// A checklist and how far it goes.
 #[derive(Debug, Default)]

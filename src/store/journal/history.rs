@@ -14,7 +14,7 @@ use crate::core::hold::Hold;
 use crate::core::joins::Join;
 use crate::core::parked::Parked;
 use crate::core::{Change, Number, Record, RuleFile, Run};
-use crate::yaml::Map;
+use pyyaml::Map;
 
 /// The journal, to be read.
 #[derive(Debug)]

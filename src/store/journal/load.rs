@@ -10,7 +10,7 @@ use super::{Journal, JournalError, fold, row};
 use crate::core::checklist::Checklist;
 use crate::core::record::Outcome;
 use crate::core::{Change, Number, Recorded, Ticket};
-use crate::yaml::Map;
+use pyyaml::Map;
 
 /// Everything that a manager needs to go on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::{fold, load, row};
 use crate::core::parked::ParkedWhat;
 use crate::core::{Change, Number};
-use crate::yaml::{self, Keys};
+use pyyaml::Keys;
 
 /// Events or runs that one step removes: some milliseconds.
 const STEP: usize = 500;
@@ -145,7 +145,7 @@ fn stand_on_snapshot(connection: &Connection, event: i64) -> rusqlite::Result<()
     let is_there = "SELECT 1 FROM snapshots WHERE event = ?1";
     if connection.query_row(is_there, [event], |_| Ok(())).optional()?.is_none() {
         let Some(folded) = fold::after(connection, Number(event.cast_unsigned()))? else { return Ok(()) };
-        let text = yaml::write(&folded.checklist.to_value(), Keys::AsGiven);
+        let text = pyyaml::write(&folded.checklist.to_value(), Keys::AsGiven);
         connection.execute(
             "INSERT INTO snapshots (event, changed_by, checklist) VALUES (?1, ?2, ?3)",
             params![event, folded.changed_by.cast_signed(), text],

@@ -13,7 +13,7 @@ use super::find::EventKind;
 use crate::core::record::{MessageRecord, Speaker, What};
 use crate::core::{Change, Number, Record, Ticket};
 use crate::message::Message;
-use crate::yaml::{self, Value};
+use pyyaml::Value;
 
 /// The columns that [`record`] reads, in its order.
 pub(super) const EVENT: &str = "number, at, kind, worker, type, speaker, ticket_epoch, ticket_number, message_id, run, outcome, \
@@ -57,7 +57,7 @@ fn message(row: &Row<'_>) -> rusqlite::Result<MessageRecord> {
     let ticket = integer("ticket_epoch")?.zip(integer("ticket_number")?);
     let message = match (text("worker")?, text("type")?) {
         (Some(source), Some(r#type)) => {
-            let whole = yaml::read_own(&body).map_err(unreadable)?;
+            let whole = pyyaml::read_own(&body).map_err(unreadable)?;
             let run = whole.get("run").and_then(Value::as_str).map(str::to_owned);
             let payload = whole.get("payload").cloned().unwrap_or_default();
             Some(Message { source, r#type, payload, id: text("message_id")?, run })
@@ -82,12 +82,12 @@ fn message(row: &Row<'_>) -> rusqlite::Result<MessageRecord> {
 
 /// The value that a column holds as YAML; null for an empty column.
 pub(super) fn yaml_or_null(text: Option<String>) -> rusqlite::Result<Value> {
-    text.map_or(Ok(Value::Null), |text| yaml::read_own(text.as_bytes()).map_err(unreadable))
+    text.map_or(Ok(Value::Null), |text| pyyaml::read_own(text.as_bytes()).map_err(unreadable))
 }
 
 /// The payload of a message's body.
 pub(super) fn payload(body: &[u8]) -> rusqlite::Result<Value> {
-    Ok(yaml::read_own(body).map_err(unreadable)?.get("payload").cloned().unwrap_or_default())
+    Ok(pyyaml::read_own(body).map_err(unreadable)?.get("payload").cloned().unwrap_or_default())
 }
 
 pub(super) fn number(row: &Row<'_>, column: &str) -> rusqlite::Result<Number> {

@@ -16,7 +16,7 @@ use crate::core::parked::{Parked, ParkedWhat};
 use crate::core::record::{MessageRecord, Speaker, What};
 use crate::core::{Command, NextWorker, Number, Record, RuleFile};
 use crate::message::Message;
-use crate::yaml::{self, Value};
+use pyyaml::Value;
 
 /// A message that reached the rules.
 #[derive(Debug)]
@@ -284,5 +284,5 @@ impl Retry {
 fn is_of(parked: &Parked, message: &Message) -> bool {
     let ParkedWhat::Message { source, r#type, payload, .. } = &parked.what else { return false };
     (source, r#type) == (&message.source, &message.r#type)
-        && yaml::read_own(payload.as_bytes()).is_ok_and(|payload| payload == message.payload)
+        && pyyaml::read_own(payload.as_bytes()).is_ok_and(|payload| payload == message.payload)
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::commit::Grown;
 use super::{Journal, JournalError, prune};
-use crate::yaml::{self, Keys, Value};
+use pyyaml::{Keys, Value};
 
 /// Pages of log that an idle manager puts into the database: 1 MB, few enough to take a few milliseconds.
 const IDLE_LOG: i64 = 256;
@@ -118,7 +118,7 @@ impl Journal {
     }
 
     fn snapshot(&mut self, checklist: &Value) -> rusqlite::Result<()> {
-        let text = yaml::write(checklist, Keys::AsGiven);
+        let text = pyyaml::write(checklist, Keys::AsGiven);
         self.connection.execute(
             "INSERT OR REPLACE INTO snapshots (event, changed_by, checklist) VALUES (?1, ?2, ?3)",
             params![self.last_event.cast_signed(), self.tail.checklist_event.cast_signed(), text],

@@ -17,7 +17,7 @@ use crate::rules::key_text;
 use crate::store::History;
 use crate::store::journal::{EventFilter, EventKind, JournalError};
 use crate::trial::live;
-use crate::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 
 /// As many of the journal's last messages are looked through: half a year of a busy system.
 const MESSAGES: u32 = 20_000;
@@ -313,11 +313,11 @@ fn remove(map: &mut Map, path: &[Value]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::yaml;
 
     #[test]
     fn what_a_rule_read_is_found_again() {
-        let checklist = yaml::read("{a: {b: {c: 1, 'd: e': 2}, 5: x}, 'a: b': {z: 1}, l: [{q: 1}]}").unwrap();
+        let checklist =
+            pyyaml::read("{a: {b: {c: 1, 'd: e': 2}, 5: x}, 'a: b': {z: 1}, l: [{q: 1}]}").unwrap();
         let map = checklist.as_map().unwrap();
         let keys = |text: &str| {
             path_of(map, text).map(|path| path.iter().map(key_text).collect::<Vec<_>>().join("|"))
@@ -330,7 +330,7 @@ mod tests {
         assert_eq!(keys("nothing (missing)"), None);
         let mut without = map.clone();
         remove(&mut without, &path_of(map, "a: b: c").unwrap());
-        let expected = yaml::read("{a: {b: {'d: e': 2}, 5: x}, 'a: b': {z: 1}, l: [{q: 1}]}").unwrap();
+        let expected = pyyaml::read("{a: {b: {'d: e': 2}, 5: x}, 'a: b': {z: 1}, l: [{q: 1}]}").unwrap();
         assert_eq!(Value::from(without), expected);
     }
 }

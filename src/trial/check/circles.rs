@@ -10,7 +10,7 @@ use super::problem::{Problem, Severity};
 use crate::config::Config;
 use crate::core::{RuleAnswer, RuleCall, Wanted};
 use crate::message::Message;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// Where a launch comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use crate::core::record::What;
 use crate::core::{Effect, Ending, Event, Request, RequestId, RuleCall, Rules, RunId, State, decide};
 use crate::message::Message;
 use crate::rules::Engine;
-use crate::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 pub use report::{Report, Summary};
 
 /// How a recording is decided.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::message::Message;
 use crate::trial::replay::{Asked, Difference, Report as Answers, grouped};
-use crate::yaml::{Value, python};
+use pyyaml::{Value, python};
 
 /// How much of a payload is shown.
 const SHOWN: usize = 60;

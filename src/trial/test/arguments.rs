@@ -6,7 +6,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use crate::rules::Argument;
 use crate::suggest::did_you_mean;
 use crate::trial::eval;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// The first argument, which must be there.
 pub(super) fn first<'a>(what: &str, given: &'a [Argument]) -> Result<&'a Argument, String> {

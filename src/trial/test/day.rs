@@ -10,7 +10,7 @@ use crate::config::duration;
 use crate::core::{Number, RunId};
 use crate::rules::Argument;
 use crate::trial::show;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 /// How long a day is that does not say so, in hours.
 const HOURS: i64 = 24;

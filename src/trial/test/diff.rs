@@ -1,6 +1,6 @@
 //! What was expected and what came, line by line.
 
-use crate::yaml::Value;
+use pyyaml::Value;
 
 type Answer = Result<Value, String>;
 

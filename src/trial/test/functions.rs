@@ -9,7 +9,7 @@ use super::diff;
 use super::line;
 use super::world::{Answer, World, same};
 use crate::rules::{Argument, Call};
-use crate::yaml::{Set, Value};
+use pyyaml::{Set, Value};
 
 /// The functions of a world.
 pub(super) fn functions(world: &Rc<RefCell<World>>) -> Vec<(&'static str, Call)> {

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::core::NextWorker;
 use crate::rules::Argument;
 use crate::trial::show;
-use crate::yaml::Value;
+use pyyaml::Value;
 
 const WRITE: &str = "a launch is a line as \"make_plots nowcast\", a table as { \"make_plots\", args = { \"nowcast\" } }, or worker(…)";
 

@@ -21,7 +21,7 @@ use crate::message::Message;
 use crate::rules::Engine;
 use crate::suggest::did_you_mean;
 use crate::trial::show;
-use crate::yaml::{Map, Value};
+use pyyaml::{Map, Value};
 
 /// As many events as a day may have: rules that launch one another without end never finish.
 const MOST_EVENTS: usize = 20_000;

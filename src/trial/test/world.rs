@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::core::JoinRequest;
 use crate::rules::{Argument, Engine};
 use crate::trial::{eval, show};
-use crate::yaml::{self, DateTime, Keys, Map, Value};
+use pyyaml::{DateTime, Keys, Map, Value};
 
 /// The moment at which a test begins that does not say one.
 const BEGIN: &str = "2026-03-14T05:00:00";
@@ -197,7 +197,7 @@ impl World {
             None => return Ok(self.scene.checklist()),
             Some(Argument::Value(Value::Map(map))) => self.scene.set_checklist((**map).clone()),
             Some(Argument::Value(Value::Str(text))) => {
-                match yaml::read(text).map_err(|error| error.to_string())? {
+                match pyyaml::read(text).map_err(|error| error.to_string())? {
                     Value::Map(map) => self.scene.set_checklist((*map).clone()),
                     _ => return Err("checklist: the YAML is no mapping".to_owned()),
                 }
@@ -263,14 +263,14 @@ fn merged(base: &Value, more: &Value) -> Value {
 /// A key as YAML has it, in one line.
 fn key_text(key: &Value) -> String {
     key.as_str().map_or_else(
-        || yaml::write(key, Keys::Sorted).lines().next().unwrap_or_default().to_owned(),
+        || pyyaml::write(key, Keys::Sorted).lines().next().unwrap_or_default().to_owned(),
         str::to_owned,
     )
 }
 
 pub(super) fn same(got: &Value, expected: &Value) -> Answer {
     let lines = |value: &Value| -> Vec<String> {
-        yaml::write(value, Keys::Sorted).trim_end_matches("...\n").lines().map(str::to_owned).collect()
+        pyyaml::write(value, Keys::Sorted).trim_end_matches("...\n").lines().map(str::to_owned).collect()
     };
     diff::lines("", &lines(expected), &lines(got))
 }

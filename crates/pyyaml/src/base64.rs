@@ -1,0 +1,71 @@
+//! Base64 as Python's `base64` module writes and reads it for `!!binary`.
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Bytes on a line: `base64.encodebytes` breaks after 76 characters.
+const BYTES_PER_LINE: usize = 57;
+
+/// Lines of 76 characters, each with its line break.
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() / BYTES_PER_LINE * 77 + 80);
+    for line in bytes.chunks(BYTES_PER_LINE) {
+        for group in line.chunks(3) {
+            let bits = group
+                .iter()
+                .zip([16, 8, 0])
+                .fold(0_u32, |bits, (&byte, shift)| bits | u32::from(byte) << shift);
+            for (place, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+                let character =
+                    if place > group.len() { b'=' } else { ALPHABET[(bits >> shift & 63) as usize] };
+                text.push(char::from(character));
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// `base64.decodebytes`, which skips every character that does not belong; `None` if the last group is cut
+/// short.
+#[must_use]
+pub fn decode(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let mut bits = 0_u32;
+    let mut place = 0;
+    let mut padding = 0;
+    for character in text.bytes() {
+        if character == b'=' {
+            if place >= 2 {
+                padding += 1;
+                if place + padding >= 4 {
+                    return Some(bytes);
+                }
+            }
+            continue;
+        }
+        let Some(sextet) = sextet(character) else { continue };
+        padding = 0;
+        bits = bits << 6 | u32::from(sextet);
+        place = (place + 1) % 4;
+        let byte = match place {
+            1 => continue,
+            2 => bits >> 4,
+            3 => bits >> 2,
+            _ => bits,
+        };
+        bytes.push((byte & 0xFF) as u8);
+    }
+    (place == 0).then_some(bytes)
+}
+
+fn sextet(character: u8) -> Option<u8> {
+    Some(match character {
+        b'A'..=b'Z' => character - b'A',
+        b'a'..=b'z' => character - b'a' + 26,
+        b'0'..=b'9' => character - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    })
+}

@@ -1,0 +1,66 @@
+//! [`Keys`]: a mapping under construction, in which keys are equal when Python says so.
+
+use std::collections::HashMap;
+
+use num_bigint::BigInt;
+use num_traits::FromPrimitive;
+
+use crate::value::{DateTime, Map, Value};
+
+/// A mapping under construction. As in a Python `dict`, the last value of a key wins, the first place and
+/// the first spelling stay: `{1: a, 1.0: b}` is `{1: b}`.
+pub(super) struct Keys {
+    map: Map,
+    /// Keys that could equal one of another spelling, as they stand in the map.
+    stored: HashMap<Canonical, Value>,
+}
+
+/// What Python compares of a key that has several spellings.
+#[derive(PartialEq, Eq, Hash)]
+enum Canonical {
+    Integer(BigInt),
+    /// The bits of a number that is no integer.
+    Fraction(u64),
+    /// Microseconds on the clock of UTC.
+    Instant(i64),
+}
+
+impl Keys {
+    pub fn with_capacity(length: usize) -> Self {
+        Self { map: Map::with_capacity(length), stored: HashMap::new() }
+    }
+
+    pub fn insert(&mut self, key: Value, value: Value) {
+        let key = match canonical(&key) {
+            None => key,
+            Some(canonical) => self.stored.entry(canonical).or_insert(key).clone(),
+        };
+        self.map.insert(key, value);
+    }
+
+    pub fn into_map(self) -> Map {
+        self.map
+    }
+}
+
+fn canonical(key: &Value) -> Option<Canonical> {
+    Some(match key {
+        Value::Bool(flag) => Canonical::Integer(BigInt::from(i64::from(*flag))),
+        Value::Int(number) => Canonical::Integer(BigInt::from(*number)),
+        Value::BigInt(number) => Canonical::Integer(BigInt::clone(number)),
+        Value::Float(number) if number.fract() == 0.0 => Canonical::Integer(BigInt::from_f64(*number)?),
+        Value::Float(number) => Canonical::Fraction(number.to_bits()),
+        Value::DateTime(time) => Canonical::Instant(instant(time)?),
+        _ => return None,
+    })
+}
+
+/// Microseconds on the clock of UTC since 1970; `None` for a time without an offset. It fits: Python's
+/// calendar ends with the year 9999.
+pub(crate) fn instant(time: &DateTime) -> Option<i64> {
+    let offset = i64::from(time.offset?);
+    let days = i64::from(time.civil.date().since(jiff::civil::date(1970, 1, 1)).ok()?.get_days());
+    let clock = time.civil.time();
+    let seconds = i64::from(clock.hour()) * 3600 + i64::from(clock.minute()) * 60 + i64::from(clock.second());
+    Some((days * 86_400 + seconds - offset) * 1_000_000 + i64::from(clock.subsec_nanosecond()) / 1000)
+}

@@ -1,0 +1,105 @@
+//! Integers and floats as Python makes them out of YAML's digits.
+
+use num_bigint::BigInt;
+use num_traits::ToPrimitive;
+
+use super::limits::MAX_DIGITS;
+use crate::Value;
+
+/// Python's `str.isspace` among the characters that `int()` and `float()` strip.
+fn is_python_space(character: char) -> bool {
+    character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)
+}
+
+/// The text without underscores, and its sign taken off once.
+fn prepare(text: &str) -> Option<(String, bool)> {
+    let digits = text.replace('_', "");
+    let is_negative = digits.starts_with('-');
+    let unsigned = digits.strip_prefix(['-', '+']).unwrap_or(&digits).to_owned();
+    (!digits.is_empty()).then_some((unsigned, is_negative))
+}
+
+/// An integer; `None` if Python would not take it for one.
+pub(super) fn integer(text: &str) -> Option<Value> {
+    if let Some(number) = short_decimal(text) {
+        return Some(Value::Int(number));
+    }
+    let (text, is_negative) = prepare(text)?;
+    if text.len() > MAX_DIGITS {
+        return None;
+    }
+    let number = if text == "0" {
+        BigInt::ZERO
+    } else if let Some(digits) = text.strip_prefix("0b") {
+        python_int(digits, 2)?
+    } else if let Some(digits) = text.strip_prefix("0x") {
+        python_int(digits, 16)?
+    } else if text.starts_with('0') {
+        python_int(&text, 8)?
+    } else if text.contains(':') {
+        sexagesimal(&text)?
+    } else {
+        python_int(&text, 10)?
+    };
+    Some(Value::from(if is_negative { -number } else { number }))
+}
+
+/// The usual case, fast.
+fn short_decimal(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_decimal = matches!(digits.as_bytes(), [b'1'..=b'9', ..]) && digits.len() < 19;
+    if is_decimal { text.parse().ok() } else { None }
+}
+
+fn sexagesimal(text: &str) -> Option<BigInt> {
+    text.split(':').try_fold(BigInt::ZERO, |sum, part| Some(sum * 60 + python_int(part, 10)?))
+}
+
+/// Python's `int(text, base)`.
+fn python_int(text: &str, base: u32) -> Option<BigInt> {
+    let text = text.trim_matches(is_python_space);
+    let is_negative = text.starts_with('-');
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let digits = match (base, digits.as_bytes()) {
+        (2, [b'0', b'b' | b'B', ..]) | (8, [b'0', b'o' | b'O', ..]) | (16, [b'0', b'x' | b'X', ..]) => {
+            &digits[2..]
+        }
+        _ => digits,
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let number = BigInt::parse_bytes(digits.as_bytes(), base)?;
+    Some(if is_negative { -number } else { number })
+}
+
+/// A float; `None` if Python would not take it for one.
+pub(super) fn float(text: &str) -> Option<f64> {
+    let (text, is_negative) = prepare(text)?;
+    let text = text.to_lowercase();
+    let number = match text.as_str() {
+        ".inf" => f64::INFINITY,
+        ".nan" => return Some(f64::NAN),
+        _ if text.contains(':') => sexagesimal_float(&text)?,
+        _ => python_float(&text)?,
+    };
+    Some(if is_negative { -number } else { number })
+}
+
+/// Python's `float(text)`: Rust reads the same notations.
+fn python_float(text: &str) -> Option<f64> {
+    text.trim_matches(is_python_space).parse().ok()
+}
+
+/// Python adds from the last part on, each times an exact power of 60, and refuses a power that is no
+/// float.
+fn sexagesimal_float(text: &str) -> Option<f64> {
+    let mut sum = 0.0;
+    let mut base = BigInt::from(1);
+    for part in text.rsplit(':') {
+        let weight = base.to_f64().filter(|weight| weight.is_finite())?;
+        sum += python_float(part)? * weight;
+        base *= 60;
+    }
+    Some(sum)
+}
