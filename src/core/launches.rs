@@ -1,6 +1,6 @@
 //! Launches and runs: what rules want, what waits for it, what is let go, and how it ends.
 //!
-//! There is one way from a wanted launch to a runner, [`Decision::admit`], for rules, retries, schedules
+//! There is one way from a wanted launch to a runner, `Decision::admit`, for rules, retries, schedules
 //! and operators alike; times, holds and limits all stand on it.
 
 use jiff::{SignedDuration, Timestamp};

@@ -1,6 +1,6 @@
 //! The manager: waits, decides, performs. The one loop in which everything comes together.
 //!
-//! It decides nothing itself ([`decide`] does) and touches nothing itself ([`Performer`] does).
+//! It decides nothing itself ([`decide()`] does) and touches nothing itself ([`Performer`] does).
 
 mod checklist;
 mod guard;
