@@ -49,4 +49,5 @@ pub(crate) use reads::key_text;
 pub use reload::{Reload, Reloader, RuleSet};
 pub use script::{Argument, Call, Script, TestFailure, Told};
 pub use source::RuleText;
+pub(crate) use text::matches as matches_pattern;
 pub use vm::RuleFunction;

@@ -55,6 +55,20 @@ fn matched(
     })
 }
 
+/// Return whether a pattern matches somewhere in a text; `None` if it is malformed or takes too long.
+pub(crate) fn matches(text: &str, pattern: &str) -> Option<bool> {
+    // More than any rule's pattern needs for the name of a message type.
+    const MOST_STEPS: u64 = 1_000_000;
+    let taken = std::cell::Cell::new(0);
+    let tick = |steps| {
+        taken.set(taken.get() + steps);
+        if taken.get() > MOST_STEPS { Err(()) } else { Ok(()) }
+    };
+    let (pattern, anchored) = pattern.strip_prefix('^').map_or((pattern, false), |rest| (rest, true));
+    let mut matcher = Matcher::new(text.as_bytes(), pattern.as_bytes(), &tick);
+    Some(matcher.find(0, None, anchored).ok()?.is_some())
+}
+
 fn push_captures(lua: &Lua, text: &[u8], captures: &[Capture], into: &mut MultiValue) -> mlua::Result<()> {
     for capture in captures {
         into.push_back(match *capture {

@@ -7,6 +7,7 @@ mod calls;
 mod graph;
 mod manager;
 mod names;
+mod types;
 
 use support::system::{Builder, System, system};
 

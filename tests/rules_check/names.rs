@@ -8,7 +8,7 @@ fn names_that_are_not_there_are_pointed_at() {
     let rules = format!(
         r#"local helpers = require("helpers")
 function after_sleep(msg, config, checklist)
-	if msg.type == "never" then return {{ NextWokrer("awaken", {{ "é", None }}) }} end
+	if msg.type == "crash" then return {{ NextWokrer("awaken", {{ "é", None }}) }} end
   log.inform("slept") local stem = path["nam"](msg.type)
   return {{}}
 end
@@ -20,13 +20,13 @@ function after_awaken(msg) local n <const> = 1 goto done ::done:: return helpers
     let (status, text) = check(&system.prepare(), &["--no-run"]);
     let expected = r#"error: there is no name `NextWokrer`
  --> rules/next_workers.lua:3:39
-3 |     if msg.type == "never" then return { NextWokrer("awaken", { "é", None }) } end
+3 |     if msg.type == "crash" then return { NextWokrer("awaken", { "é", None }) } end
   |                                          ^^^^^^^^^^
   = did you mean `NextWorker`?
 
 error: there is no name `None`
  --> rules/next_workers.lua:3:67
-3 |     if msg.type == "never" then return { NextWokrer("awaken", { "é", None }) } end
+3 |     if msg.type == "crash" then return { NextWokrer("awaken", { "é", None }) } end
   |                                                                      ^^^^
   = Lua's word is `nil`
 

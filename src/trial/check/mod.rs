@@ -13,6 +13,8 @@ mod problem;
 mod scope;
 mod syntax;
 pub(in crate::trial) mod trace;
+mod type_tests;
+mod types;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -116,6 +118,7 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> Report {
     let mut problems = names::problems(engine, &places);
     problems.extend(functions::missing(config, engine, &places));
     problems.extend(functions::of_nobody(config, engine, &places));
+    problems.extend(types::problems(config, &places));
     let scope =
         Scope { rules: engine.functions().len(), message_types: message_types(config), ..Scope::default() };
     if !run {

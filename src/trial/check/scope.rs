@@ -97,7 +97,8 @@ struct Walk {
     functions: usize,
 }
 
-fn name(token: &TokenReference) -> Name {
+/// The text of a token at its place.
+pub(super) fn name(token: &TokenReference) -> Name {
     let start = token.token().start_position();
     Name { text: token.token().to_string(), line: start.line(), column: start.character() }
 }
@@ -330,7 +331,7 @@ enum Last {
 }
 
 /// The field that `.name` or `["name"]` is.
-fn member(index: &Index) -> Option<Name> {
+pub(super) fn member(index: &Index) -> Option<Name> {
     match index {
         Index::Dot { name: token, .. } => Some(name(token)),
         Index::Brackets { expression, .. } => {

@@ -1,0 +1,59 @@
+//! Message types that rules compare with and that no message of the worker has.
+
+use std::collections::HashSet;
+
+use super::functions::types_for_rules;
+use super::places::Places;
+use super::problem::{Problem, Severity};
+use super::type_tests::{self, TestKind, TypeTest};
+use crate::config::Config;
+use crate::rules;
+use crate::suggest::question;
+
+/// Return a problem for each test of a message's type that no message of the worker passes, in the order of the files.
+pub(super) fn problems(config: &Config, places: &Places) -> Vec<Problem> {
+    // What cannot be read is said by the check of names.
+    let found: Vec<_> =
+        places.texts.iter().filter_map(|text| Some((text, type_tests::find(&text.text).ok()?))).collect();
+    let used: HashSet<&String> = found.iter().flat_map(|(_, found)| &found.used).collect();
+    let mut problems = Vec::new();
+    for (text, test) in
+        found.iter().flat_map(|(text, found)| found.tests.iter().map(move |test| (text, test)))
+    {
+        let Some(worker) = config.registry.workers.get(&test.worker) else { continue };
+        let types: Vec<&str> = types_for_rules(worker).map(String::as_str).collect();
+        // Such a function may get the messages of other workers, too.
+        if used.contains(&format!("after_{}", test.worker)) || types.iter().any(|r#type| fits(test, r#type)) {
+            continue;
+        }
+        let kind = (Severity::Warning, "unknown message type");
+        let mut problem = places.name(kind, text, &test.place, what(test));
+        let close = question(&test.literal, &types).filter(|_| test.kind == TestKind::Equal);
+        problem.notes.push(close.unwrap_or_else(|| format!("it has {}", types.join(", "))));
+        problems.push(problem);
+    }
+    problems
+}
+
+fn what(TypeTest { worker, literal, kind, .. }: &TypeTest) -> String {
+    let fits = match kind {
+        TestKind::Equal => return format!("`{worker}` sends no message of type `{literal}` to this rule"),
+        TestKind::StartsWith => "starts with",
+        TestKind::EndsWith => "ends with",
+        TestKind::Contains => "contains",
+        TestKind::Pattern => "matches",
+    };
+    format!("no message type of `{worker}` {fits} `{literal}`")
+}
+
+/// Whether a message of a type passes the test; true where that cannot be said.
+fn fits(test: &TypeTest, r#type: &str) -> bool {
+    let literal = test.literal.as_str();
+    match test.kind {
+        TestKind::Equal => r#type == literal,
+        TestKind::StartsWith => r#type.starts_with(literal),
+        TestKind::EndsWith => r#type.ends_with(literal),
+        TestKind::Contains => r#type.contains(literal),
+        TestKind::Pattern => rules::matches_pattern(r#type, literal).unwrap_or(true),
+    }
+}
