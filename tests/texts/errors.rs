@@ -90,7 +90,8 @@ fn configurations_with_mistakes() {
         .replace("ROOT", "/srv")
         .replace("MANAGER_PORT", "4343")
         .replace("WORKERS_PORT", "4344")
-        .replace("HALF_PAST_ELEVEN", "11:30");
+        .replace("HALF_PAST_ELEVEN", "11:30")
+        .replace("NOON", "12:00");
     write("next_workers.lua", include_str!("recorded/next_workers.lua"));
     write("good.yaml", &good);
     // The mistakes of bad.yaml that show only when nothing graver is wrong.
@@ -125,7 +126,8 @@ fn without_a_journal() {
         .replace("ROOT", &folder.path().display().to_string())
         .replace("MANAGER_PORT", "4343")
         .replace("WORKERS_PORT", "4344")
-        .replace("HALF_PAST_ELEVEN", "11:30");
+        .replace("HALF_PAST_ELEVEN", "11:30")
+        .replace("NOON", "12:00");
     fs::write(folder.path().join("nowcast.yaml"), good).expect("written");
     let commands: &[&[&str]] = &[
         &["why", "1"],
@@ -145,18 +147,20 @@ fn without_a_journal() {
 #[test]
 fn without_a_manager() {
     let mut system = scenes::failed_runs();
+    let run = system.run_of("run_nemo").0.to_string();
+    let pending = system.pending_run_of("make_plots").0.to_string();
     system.at("12:00").without_manager();
     let commands: &[&[&str]] = &[
         &["launch", "make_plots"],
         &["launch", "make_plots", "--json"],
-        &["rerun", "44"],
+        &["rerun", &run],
         &["rerun", "1000"],
         &["send", "make_plots", "success"],
         &["retry", "--all"],
-        &["kill", "44"],
+        &["kill", &run],
         &["hold", "--all"],
-        &["release", "55"],
-        &["drop", "55"],
+        &["release", &pending],
+        &["drop", &pending],
         &["checklist", "set", "rivers", "Fraser", "1"],
         &["checklist", "clear"],
     ];

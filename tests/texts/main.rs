@@ -5,6 +5,7 @@
 mod errors;
 mod help;
 mod listings;
+mod logs;
 mod operators;
 mod program;
 mod recorded;

@@ -59,8 +59,8 @@ pub struct Recorded {
     uncommitted: Vec<Record>,
     daemons: Option<Daemons>,
     requests: u64,
-    /// Our own log lines, with their levels.
-    pub log: Vec<String>,
+    /// The log, each line with its time and level.
+    log: Vec<String>,
     folders: Vec<(RunId, String)>,
     /// The runs that were launched, with their workers' names.
     pub launched: Vec<(RunId, String)>,
@@ -86,7 +86,8 @@ impl Recorded {
             .replace("ROOT", &root.display().to_string())
             .replace("MANAGER_PORT", &ports.0.to_string())
             .replace("WORKERS_PORT", &ports.1.to_string())
-            .replace("HALF_PAST_ELEVEN", &by(30));
+            .replace("HALF_PAST_ELEVEN", &by(30))
+            .replace("NOON", &by(0));
         fs::write(root.join("nowcast.yaml"), config).expect("the configuration");
         fs::write(root.join("rules/next_workers.lua"), RULES).expect("the rules");
         let (config, _) = config::load(&root.join("nowcast.yaml")).expect("a good configuration");
@@ -230,7 +231,9 @@ impl Recorded {
         for effect in decide(&mut self.state, event, &self.rules, &self.now) {
             match effect {
                 Effect::Journal(record) => self.uncommitted.push(*record),
-                Effect::Log(line) => self.log.push(format!("{} {}", line.level, line.text)),
+                Effect::Log(line) => {
+                    self.log.push(format!("{} {} {}", self.now.strftime("%H:%M:%S"), line.level, line.text))
+                }
                 Effect::Launch { run, folder, worker } => {
                     let path = self.root().join("checklist.journal/runs").join(&folder);
                     fs::create_dir_all(&path).expect("a run's folder");
@@ -319,6 +322,23 @@ impl Recorded {
         answer
     }
 
+    pub fn log_lines(&self) -> usize {
+        self.log.len()
+    }
+
+    /// The log from a line on, as if it were always the same day.
+    pub fn log_from(&self, first: usize) -> String {
+        // Deadlines are said in the zone of what is expected.
+        let text =
+            replaced(&self.log[first..].join("\n"), r"(by|came) (\d{4}-\d\d-\d\d \d\d:\d\d)", |found| {
+                let civil: civil::DateTime = found[2].replace(' ', "T").parse().expect("a moment");
+                let moment = civil.to_zoned_datetime(TimeZone::UTC).expect("a moment");
+                let moment = moment.with_time_zone(self.zone.clone());
+                format!("{} {}", &found[1], moment.strftime("%Y-%m-%d %H:%M"))
+            });
+        dates_normalised(&text, self.noon, &self.zone)
+    }
+
     /// Write moments, folders and ports as if they were always the same, in the same width.
     fn normalised(&self, text: &str) -> String {
         let text = text.replace(&self.folder.path().display().to_string(), "/srv");
@@ -356,16 +376,21 @@ fn normalised(text: &str, noon: Timestamp, zone: &TimeZone) -> String {
         let moment = civil.to_zoned_datetime(TimeZone::UTC).expect("a moment").timestamp();
         shifted(moment).to_zoned_datetime(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC").to_string()
     });
-    let today = noon.to_zoned_datetime(zone.clone()).date();
-    let text = replaced(&text, r"\b\d{4}-\d\d-\d\d\b", |found| {
-        let date: civil::Date = found[0].parse().expect("a date");
-        let is_near = date.duration_since(today).abs() <= SignedDuration::from_hours(24 * 10);
-        let days = date.duration_since(today);
-        if is_near { (NOON.date() + days).to_string() } else { found[0].to_owned() }
-    });
+    let text = dates_normalised(&text, noon, zone);
     // A running run was launched 17 minutes ago, and some more since noon.
     let text =
         replaced(&text, r"(^|[^\d:])(17|18|19|20|21|22):\d\d\b", |found| format!("{}17:00", &found[1]));
     let text = replaced(&text, r#""seconds": \d+\.\d{2,}"#, |_| r#""seconds": 1020.0"#.to_owned());
     replaced(&text, r"(?m)^(forecast  .* )12:0[0-5]$", |found| format!("{}12:00", &found[1]))
+}
+
+/// Write dates as if it were always the same day.
+fn dates_normalised(text: &str, noon: Timestamp, zone: &TimeZone) -> String {
+    let today = noon.to_zoned_datetime(zone.clone()).date();
+    replaced(text, r"\b\d{4}-\d\d-\d\d\b", |found| {
+        let date: civil::Date = found[0].parse().expect("a date");
+        let is_near = date.duration_since(today).abs() <= SignedDuration::from_hours(24 * 10);
+        let days = date.duration_since(today);
+        if is_near { (NOON.date() + days).to_string() } else { found[0].to_owned() }
+    })
 }
