@@ -4,7 +4,7 @@ use nowcast::core::hold::Target;
 use nowcast::core::{
     Command, Ending, Event, NextWorker, Number, Recorded as RecordedReply, RequestId, Signal,
 };
-use nowcast::yaml::{self, Value};
+use pyyaml::Value;
 
 use crate::program::assert_snapshot;
 use crate::recorded::Recorded;
@@ -93,7 +93,7 @@ fn endings() {
 #[test]
 fn the_checklist() {
     let mut system = scenes::fine();
-    let edited = yaml::read("{rivers: {Fraser: 1}}").expect("YAML").as_map().expect("a mapping").clone();
+    let edited = pyyaml::read("{rivers: {Fraser: 1}}").expect("YAML").as_map().expect("a mapping").clone();
     system
         .at("09:00")
         .says("collect_rivers", "success", "a text")
