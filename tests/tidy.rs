@@ -1,5 +1,8 @@
 //! The rules of the house: who may import what, and how long a file may be.
 
+#[path = "tidy/words.rs"]
+mod words;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

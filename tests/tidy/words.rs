@@ -1,0 +1,138 @@
+//! Words that our own prose avoids, each with the one to use: one standard term for each concept.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+/// What is scanned: files, and folders with all Markdown and Rust files below them. In Rust files only comments and string
+/// literals count. Add a folder here when its texts are rewritten.
+const COVERED: [&str; 4] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs"];
+
+/// A pattern, and what to write instead. Case does not matter, and code between backticks is not scanned.
+const AVOIDED: [(&str, &str); 24] = [
+    (r"\banew\b", "again"),
+    (r"\b(whoever|somebody|nobody)\b", "name the subject: the operator, a worker, the manager"),
+    (r"(^|[^e]) is no [a-z]+", "is not a …, or: invalid …"),
+    (r"\bare none\b", "are invalid, or: there are no …"),
+    (r"\bof (before|then|now)\b", "previous, historical or current"),
+    (r"\bhow often\b", "how many times"),
+    (r"\ball the same\b", "in any case, still"),
+    (r"\bfor good\b", "permanently, or: in production"),
+    (r"\bfor ever\b", "forever"),
+    (r"\bpeer('s|s)?\b", "NEMO_Nowcast, or the name of the program"),
+    (r"\bfar_[a-z]+", "remote_…"),
+    (r"\bobstacle", "blocked by"),
+    (r"\bstands? before (it|them)\b", "blocked by"),
+    (r"\btold to (end|stop)\b", "stop requested"),
+    (r"\bpatience\b", "timeout"),
+    (r"\btime-outs?\b", "timeout"),
+    (r"\blets? (it |them )?go\b", "release"),
+    (r"\blets? launches wait\b", "pause launches, hold"),
+    (r"\bgives? (it|them|the run) up\b", "discard, abandon"),
+    (r"\btakes? (it|them) up again\b", "adopt"),
+    (r"\bin silence\b", "silently"),
+    (r"\bin earnest\b", "really, in production"),
+    (r"\bkeeps? house\b", "prune"),
+    (r"\bwhat (comes|came|becomes) of\b", "the result of, the outcome"),
+];
+
+/// The texts of a file that people read, each with its line.
+fn texts(path: &Path, content: &str) -> Vec<(usize, String)> {
+    let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+    let mut is_block = false;
+    let mut texts = Vec::new();
+    for (number, line) in content.lines().enumerate() {
+        if !is_rust && line.trim_start().starts_with("```") {
+            is_block = !is_block;
+            continue;
+        }
+        let text = if is_rust { comments_and_strings(line) } else { line.to_owned() };
+        if !is_block {
+            texts.push((number + 1, without_code(&text)));
+        }
+    }
+    texts
+}
+
+/// The comment and the string literals of a line of Rust. A literal over several lines is read as its first line only.
+fn comments_and_strings(line: &str) -> String {
+    let mut found = String::new();
+    let (mut is_string, mut previous) = (false, ' ');
+    for (at, letter) in line.char_indices() {
+        if !is_string && line[at..].starts_with("//") {
+            found.push_str(&line[at..]);
+            break;
+        }
+        if letter == '"' && previous != '\\' && previous != '\'' {
+            is_string = !is_string;
+            found.push(' ');
+        } else if is_string {
+            found.push(letter);
+        }
+        previous = letter;
+    }
+    found
+}
+
+fn without_code(text: &str) -> String {
+    text.split('`').step_by(2).collect::<Vec<_>>().join("`")
+}
+
+fn files(root: &Path, covered: &str) -> Vec<PathBuf> {
+    let path = root.join(covered);
+    if !path.is_dir() {
+        return vec![path];
+    }
+    let entries = fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let wanted = |path: &PathBuf| {
+        path.is_dir() || path.extension().is_some_and(|extension| extension == "md" || extension == "rs")
+    };
+    let below = |path: PathBuf| path.strip_prefix(root).expect("below the root").display().to_string();
+    entries.filter(wanted).flat_map(|path| files(root, &below(path))).collect()
+}
+
+/// Each avoided word in a text: its line, the line's text and the advice.
+fn avoided(path: &Path, content: &str) -> Vec<String> {
+    let patterns = AVOIDED.map(|(pattern, instead)| {
+        (Regex::new(&format!("(?i){pattern}")).expect("a regular expression"), instead)
+    });
+    let mut found = Vec::new();
+    for (line, text) in texts(path, content) {
+        for (pattern, instead) in &patterns {
+            if let Some(words) = pattern.find(&text) {
+                let words = words.as_str().trim();
+                found.push(format!(
+                    "{}:{line}: {words:?}; write: {instead}\n    {}",
+                    path.display(),
+                    text.trim()
+                ));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn prose_uses_standard_terms() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for path in COVERED.iter().flat_map(|covered| files(root, covered)) {
+        let content = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        found.extend(avoided(path.strip_prefix(root).expect("below the root"), &content));
+    }
+    assert!(found.is_empty(), "words to avoid:\n{}", found.join("\n"));
+}
+
+#[test]
+fn words_are_found_in_prose_comments_and_strings_only() {
+    let markdown = |text| avoided(Path::new("a.md"), text).len();
+    assert_eq!(markdown("It is started anew."), 1);
+    assert_eq!(markdown("It is no worker, and there is no reason."), 1);
+    assert_eq!(markdown("There is no reason."), 0);
+    assert_eq!(markdown("`anew` is a word.\n```text\nanew\n```\n"), 0);
+    let rust = |text| avoided(Path::new("a.rs"), text).len();
+    assert_eq!(rust("let peer = 1; // the peer's"), 1);
+    assert_eq!(rust("let peer = \"patience\";"), 1);
+    assert_eq!(rust("let peer = patience('\"');"), 0);
+}
