@@ -2,6 +2,7 @@
 //!
 //! `INSTA_UPDATE=always cargo test --test texts` writes the snapshots; read their diff before committing it.
 
+mod contract;
 mod errors;
 mod help;
 mod listings;
@@ -14,5 +15,5 @@ mod scenes;
 mod status;
 mod why;
 
-#[path = "../support/ports.rs"]
-mod ports;
+#[path = "../support/mod.rs"]
+mod support;

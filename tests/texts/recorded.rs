@@ -24,8 +24,8 @@ use nowcast::store::{Journal, Presence};
 use regex::{Captures, Regex};
 use tempfile::TempDir;
 
-use crate::ports::free_ports;
 use crate::program::{command, transcript_while};
+use crate::support::ports::free_ports;
 
 /// Seconds after the recorded noon within which the commands are run.
 const LATEST: i64 = 300;
