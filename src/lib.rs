@@ -14,10 +14,12 @@
 //! 12. [`trial`]: what rules would do, before they are in force
 //! 13. `view`: what every surface shows of it all
 //!
-//! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`pyyaml`] (a crate: values exactly as
-//! `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries), [`log_aggregator`] (where the
-//! log messages of several hosts come together), [`scheduler`] (a clock that asks the manager), [`supervise`]
-//! (`nowcast up`), [`failpoint`] (where tests end a process), [`suggest`] ("did you mean …?"), [`causes`] (an error with its causes) and [`cli`] (the command line).
+//! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`pyyaml`] (a crate: values
+//! exactly as `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries),
+//! [`log_aggregator`] (where the log messages of several hosts come together), [`scheduler`] (a clock that
+//! asks the manager), [`supervise`] (`nowcast up`), [`failpoint`] (where tests end a process), [`process`]
+//! (which process is meant, whatever becomes of its number), [`suggest`] ("did you mean …?"), [`causes`]
+//! (an error with its causes) and [`cli`] (the command line).
 //!
 //! [`core`] decides and imports nothing that could reach the world; only [`perform`] carries out
 //! what it decides; only [`cli`] knows every other module. `tests/tidy.rs` holds these lines.
@@ -36,6 +38,7 @@ pub mod message;
 pub mod net;
 pub mod notify;
 pub mod perform;
+pub mod process;
 pub mod rules;
 pub mod scheduler;
 pub mod store;

@@ -160,3 +160,11 @@ fn every_module_says_what_it_is_for() {
         assert!(text.starts_with("//!"), "{} begins without a word about itself", path.display());
     }
 }
+
+/// What is kept on disk is kept for those who launch, not the other way round.
+#[test]
+fn the_store_does_not_know_of_launches() {
+    for (path, text) in sources().into_iter().filter(|(path, _)| path.starts_with("store")) {
+        assert!(!imports(&text).contains(&"crate::launch".to_owned()), "{} imports launch", path.display());
+    }
+}

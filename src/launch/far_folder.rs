@@ -8,8 +8,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::contact::Contact;
 use super::on_host::OnHost;
-use super::process::{ProcessIdentity, find_worker};
 use super::run_folder::{CLAIM, Content, PROCESS, RunFolder, RunFolderState};
+use crate::process::{ProcessIdentity, find_worker};
 
 const HOST: &str = "host";
 const CONTACT: &str = "contact";

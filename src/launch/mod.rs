@@ -12,7 +12,6 @@ pub mod old_runs;
 pub mod on_host;
 mod open_run;
 pub mod output;
-pub mod process;
 pub mod run_folder;
 pub mod runner;
 pub mod runs;

@@ -8,9 +8,9 @@ use rustix::process::{Signal, kill_process_group};
 
 use super::children::{Children, Environment};
 use super::on_host::LaunchCommand;
-use super::process::ProcessIdentity;
 use super::run_folder::RunFolder;
 use super::runner;
+use crate::process::ProcessIdentity;
 
 /// A run that has not ended.
 #[derive(Debug)]

@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::process::{ProcessIdentity, find_worker};
 use crate::core::Ending;
 use crate::failpoint;
+use crate::process::{ProcessIdentity, find_worker};
 
 pub(super) const CLAIM: &str = "claim";
 pub(super) const PROCESS: &str = "process";

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use nowcast::core::Run;
-use nowcast::launch::process::ProcessIdentity;
+use nowcast::process::ProcessIdentity;
 use nowcast::store::History;
 use rustix::process::{Signal, kill_process};
 

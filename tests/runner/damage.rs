@@ -3,8 +3,8 @@
 use std::fs;
 
 use nowcast::core::Ending;
-use nowcast::launch::process::ProcessIdentity;
 use nowcast::launch::{RunFolderState, Started};
+use nowcast::process::ProcessIdentity;
 
 use crate::scene::Scene;
 

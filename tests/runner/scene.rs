@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use nowcast::core::Ending;
-use nowcast::launch::process::ProcessIdentity;
 use nowcast::launch::{RunFolder, RunFolderState, Runs, Started};
+use nowcast::process::ProcessIdentity;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 

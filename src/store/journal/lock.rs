@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use super::error::JournalError;
-use crate::launch::process::ProcessIdentity;
+use crate::process::ProcessIdentity;
 
 /// How long the lock of a dead manager is waited for. One that is killed while it starts a program leaves it to
 /// that program's process, which lets go of it when it becomes the program.
