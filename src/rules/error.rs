@@ -5,8 +5,6 @@ use std::path::PathBuf;
 
 use mlua::{Error, Lua};
 
-use super::host::Host;
-
 /// What the engine's own Lua code is called; its lines are no use to the author of the rules.
 pub(super) const OWN_CHUNK: &str = "nowcast";
 
@@ -56,13 +54,13 @@ fn caller(lua: &Lua) -> Option<(String, usize)> {
 }
 
 /// Where the rules' files are being run, as `next_workers.lua:12`; text that they gave to `load` is
-/// none of them. `None` where no such function is on the stack: in a coroutine of the engine's
+/// none of them; `is_of_rules` knows the names of the files. `None` where no such function is on the stack: in a coroutine of the engine's
 /// functions, or behind tail calls.
-pub(super) fn place_in_the_rules(lua: &Lua, call: &Host) -> Option<String> {
+pub(super) fn place_in_the_rules(lua: &Lua, is_of_rules: impl Fn(&str) -> bool) -> Option<String> {
     innermost(lua, |debug| {
         let source = debug.source();
         let chunk = source.source.as_deref()?.strip_prefix('=')?;
-        if call.sources.has_chunk(chunk) { Some(format!("{chunk}:{}", debug.current_line()?)) } else { None }
+        if is_of_rules(chunk) { Some(format!("{chunk}:{}", debug.current_line()?)) } else { None }
     })
 }
 

@@ -122,7 +122,7 @@ pub(super) fn launch(
     if !opts.is_nil() {
         options::apply(lua, call, &mut worker, &opts).map_err(wrong)?;
     }
-    worker.place = place_in_the_rules(lua, call);
+    worker.place = place_in_the_rules(lua, |chunk| call.sources.has_chunk(chunk));
     Ok(Launch(worker))
 }
 
