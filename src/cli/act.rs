@@ -1,4 +1,4 @@
-//! The operators' commands that are one request to the manager: `retry`, `kill`, `hold`, `release`, `drop`.
+//! The operators' commands that are one request to the manager: `retry`, `kill`, `hold`, `release`, `discard`.
 
 use std::process::ExitCode;
 
@@ -88,7 +88,7 @@ impl Hold {
     }
 }
 
-/// `nowcast release` and `nowcast drop`
+/// `nowcast release` and `nowcast discard`
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct What {
@@ -104,7 +104,7 @@ impl What {
         self.common.ask(Command::Release { what: self.what })
     }
 
-    pub(super) fn drop(&self) -> ExitCode {
-        self.common.ask(Command::Drop { what: self.what })
+    pub(super) fn discard(&self) -> ExitCode {
+        self.common.ask(Command::Discard { what: self.what })
     }
 }

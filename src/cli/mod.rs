@@ -107,8 +107,8 @@ enum Command {
     Hold(act::Hold),
     /// Let go: a hold, parked launches, a join, a run that waits
     Release(act::What),
-    /// Give up: a parked message, parked launches, a join, a run that waits
-    Drop(act::What),
+    /// Discard a parked message, parked or pending launches, or a join
+    Discard(act::What),
     /// Look at the checklist, now or at an earlier event, or change it
     Checklist(checklist::Args),
     /// Rules before they go live: try them, without a manager
@@ -171,7 +171,7 @@ fn command(command: Command) -> ExitCode {
         Command::Kill(args) => args.run(),
         Command::Hold(args) => args.run(),
         Command::Release(args) => args.release(),
-        Command::Drop(args) => args.drop(),
+        Command::Discard(args) => args.discard(),
         Command::Rules(args) => rules::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Config(args) => config::run(&args),

@@ -63,8 +63,10 @@ pub enum Command {
         /// The number of a hold, of parked launches, of a join or of a waiting run.
         what: Number,
     },
-    /// Give up: a parked message or parked launches, a join, a waiting run.
-    Drop {
+    /// Discard a parked message, parked launches, a join or a pending launch.
+    // The name in journals that exist.
+    #[serde(rename = "drop")]
+    Discard {
         /// Its number.
         what: Number,
     },

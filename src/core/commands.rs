@@ -95,7 +95,7 @@ impl Decision<'_> {
                 Ok((text, vec![id]))
             }
             Command::Release { what } => self.release(*what),
-            Command::Drop { what } => self.drop_it(*what),
+            Command::Discard { what } => self.discard(*what),
             Command::ChecklistSet { path, value } => self.set_checklist(path, value),
             Command::ChecklistClear { force } => self.clear_by_hand(*force),
             Command::Retry { .. } | Command::Send { .. } => Err("not an act of this kind".to_owned()),
@@ -155,7 +155,7 @@ impl Decision<'_> {
         let name = run.worker.name().to_owned();
         match run.stage {
             Stage::Waiting { .. } => {
-                Err(format!("{name} (run {id}) is not running yet; nowcast drop {} gives it up", id.0))
+                Err(format!("{name} (run {id}) is not running yet; nowcast discard {} discards it", id.0))
             }
             Stage::Ended { .. } => Err(format!("{name} (run {id}) has ended already")),
             Stage::Launched { .. } => {
@@ -248,25 +248,30 @@ impl Decision<'_> {
         local.strftime(if is_today { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" }).to_string()
     }
 
-    fn drop_it(&mut self, what: Number) -> Outcomes {
+    fn discard(&mut self, what: Number) -> Outcomes {
         if let Some(parked) = self.state.parked.get(&what).cloned() {
             self.change(Change::Unparked(what));
             let text = match parked.what {
                 ParkedWhat::Message { source, r#type, .. } => {
-                    format!("the parked message {what} is dropped: {source}: ({type})")
+                    format!("the parked message {what} is discarded: {source}: ({type})")
                 }
-                ParkedWhat::Launches { join, .. } => format!("what waited in the join of {join} is dropped"),
+                ParkedWhat::Launches { join, .. } => {
+                    format!("what waited in the join of {join} is discarded")
+                }
             };
             return Ok((text, Vec::new()));
         }
         if let Some(join) = self.state.joins.get(what).cloned() {
             self.change(Change::JoinClosed(what));
-            return Ok((format!("the join of {} is dropped, with what waited in it", join.name), Vec::new()));
+            return Ok((
+                format!("the join of {} is discarded, with what waited in it", join.name),
+                Vec::new(),
+            ));
         }
         match self.state.runs.get(&what).cloned() {
             Some(run) if matches!(run.stage, Stage::Waiting { .. }) => {
-                let text = format!("{} (run {what}) is dropped", run.worker.name());
-                self.drop_run(run);
+                let text = format!("{} (run {what}) is discarded", run.worker.name());
+                self.discard_run(run);
                 Ok((text, Vec::new()))
             }
             Some(run) if run.is_running() => {
@@ -279,9 +284,9 @@ impl Decision<'_> {
         }
     }
 
-    fn drop_run(&mut self, mut run: Run) {
+    fn discard_run(&mut self, mut run: Run) {
         let at = self.timestamp();
-        run.stage = Stage::Ended { launched: None, at, ending: Ending::Dropped, folder: String::new() };
+        run.stage = Stage::Ended { launched: None, at, ending: Ending::Discarded, folder: String::new() };
         self.change(Change::Run(Box::new(run)));
     }
 
@@ -377,5 +382,5 @@ fn outcome_of(number: Number, outcome: &Outcome) -> Outcomes {
 }
 
 fn nothing_there(what: Number) -> String {
-    format!("there is nothing under {what} that could be let go or dropped; nowcast status shows what waits")
+    format!("{what} cannot be released or discarded; nowcast status shows what waits")
 }

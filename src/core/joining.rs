@@ -48,7 +48,7 @@ impl Decision<'_> {
         let id = join.id;
         let shown = list(launches.iter().map(|launch| &launch.worker));
         let text = format!(
-            "{reason}; parked, not launched: {shown}; nowcast release {0} launches them, nowcast drop {0} does not",
+            "{reason}; parked, not launched: {shown}; nowcast release {0} launches them, nowcast discard {0} does not",
             id.0
         );
         self.alarm(alarm, "", text);

@@ -34,7 +34,7 @@ pub enum ParkedWhat {
         /// The run that it reported for.
         run: Option<Number>,
     },
-    /// Launches that waited in a join: `nowcast release` launches them, `nowcast drop` does not.
+    /// Launches that waited in a join: `nowcast release` launches them, `nowcast discard` does not.
     Launches {
         /// The join's name.
         join: String,

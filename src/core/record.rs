@@ -184,7 +184,7 @@ pub enum Change {
     JoinClosed(Number),
     /// A message or launches were parked.
     Parked(Parked),
-    /// Something parked was taken up again or dropped.
+    /// Something parked was taken up again or discarded.
     Unparked(Number),
     /// Launches are held.
     Hold(Hold),

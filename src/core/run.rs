@@ -95,7 +95,7 @@ impl Run {
     pub fn is_closed(&self) -> bool {
         match &self.stage {
             Stage::Ended { ending, .. } => {
-                self.report.is_some() || *ending == Ending::Dropped || self.is_debug()
+                self.report.is_some() || *ending == Ending::Discarded || self.is_debug()
             }
             _ => false,
         }
@@ -122,11 +122,11 @@ impl Run {
     }
 
     /// Whether it ended with status 0, or on a host that gives no status after it had reported, and reported no
-    /// failure; `None` while that is open and for a dropped one.
+    /// failure; `None` while that is open and for a discarded one.
     #[must_use]
     pub fn ended_well(&self) -> Option<bool> {
         match &self.stage {
-            Stage::Ended { ending, .. } if *ending != Ending::Dropped => {
+            Stage::Ended { ending, .. } if *ending != Ending::Discarded => {
                 let has_failed = self.report.as_ref().map(|report| is_failure(&report.r#type));
                 let is_known_by_report = matches!(ending, Ending::OnHost(_)) && has_failed == Some(false);
                 Some(is_known_by_report || ending.is_success() && has_failed != Some(true))
@@ -171,8 +171,10 @@ pub enum Ending {
     OnHost(String),
     /// It could not be started, for that reason.
     NotStarted(String),
-    /// An operator dropped it before it was launched.
-    Dropped,
+    /// An operator discarded it before it was launched.
+    // The name in journals that exist.
+    #[serde(rename = "dropped")]
+    Discarded,
 }
 
 impl Ending {
@@ -197,7 +199,7 @@ impl fmt::Display for Ending {
             Ending::Unknown => write!(out, "ended, and the operating system does not say how"),
             Ending::OnHost(said) => write!(out, "ended on its host: {said}"),
             Ending::NotStarted(reason) => write!(out, "could not be started: {reason}"),
-            Ending::Dropped => write!(out, "was dropped before it was launched"),
+            Ending::Discarded => write!(out, "was discarded before it was launched"),
         }
     }
 }

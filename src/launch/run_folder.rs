@@ -104,8 +104,8 @@ impl ExitRecord {
             Ending::Killed(signal) => record.signal = Some(*signal),
             Ending::NotStarted(reason) => record.not_started = Some(reason.clone()),
             Ending::OnHost(said) => record.on_host = Some(said.clone()),
-            // A run that was dropped never had a folder.
-            Ending::Unknown | Ending::Dropped => {}
+            // A run that was discarded never had a folder.
+            Ending::Unknown | Ending::Discarded => {}
         }
         record
     }

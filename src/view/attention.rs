@@ -244,7 +244,7 @@ pub fn of_parked(open: &Open) -> Vec<Attention> {
                 about: join.clone(),
                 since,
                 text: format!("{}; {} not launched", parked.reason, launches.len()),
-                help: Some(format!("nowcast release {0} or nowcast drop {0}", parked.id.0)),
+                help: Some(format!("nowcast release {0} or nowcast discard {0}", parked.id.0)),
             },
         }
     };

@@ -24,7 +24,7 @@ pub struct RunView {
     pub module: String,
     pub args: Vec<String>,
     pub host: String,
-    /// `waiting`, `running`, `contact lost` (with its host), `ending` (it was told to), `ended` (its report is awaited), `done`, `failed` or `dropped`.
+    /// `waiting`, `running`, `contact lost` (with its host), `ending` (it was told to), `ended` (its report is awaited), `done`, `failed` or `discarded`.
     pub state: &'static str,
     /// How it ended, in words.
     pub ending: Option<String>,
@@ -125,7 +125,7 @@ fn state(run: &Run) -> &'static str {
         (Stage::Waiting { .. }, _) => "waiting",
         (Stage::Launched { .. }, _) if run.told_to_end.is_some() => "ending",
         (Stage::Launched { .. }, _) => "running",
-        (_, None) => "dropped",
+        (_, None) => "discarded",
         _ if !run.is_closed() => "ended",
         (_, Some(true)) => "done",
         (_, Some(false)) => "failed",

@@ -188,7 +188,7 @@ fn what_is_not_running_cannot_be_killed() {
     let (answer, heard) = manager.asks(Command::Kill { run: waits });
     assert_eq!(
         answer.text,
-        format!("weather (run {waits}) is not running yet; nowcast drop {} gives it up", waits.0)
+        format!("weather (run {waits}) is not running yet; nowcast discard {} discards it", waits.0)
     );
     assert!(heard.told_to_end.is_empty());
     let ended = manager.wants(worker("rivers"));
@@ -204,20 +204,20 @@ fn wrong_numbers_are_answered_with_what_helps() {
     let wrong = Number(99);
     for command in [
         Command::Release { what: wrong },
-        Command::Drop { what: wrong },
+        Command::Discard { what: wrong },
         Command::Retry { message: Some(wrong), checklist_then: false },
     ] {
         let answer = manager.asks(command).0;
         assert!(!answer.done && answer.text.contains("#99") && answer.text.contains("nowcast status"));
     }
     let run = manager.wants(worker("weather"));
-    let answer = manager.asks(Command::Drop { what: run }).0;
+    let answer = manager.asks(Command::Discard { what: run }).0;
     assert!(!answer.done && answer.text.ends_with(&format!("is running; nowcast kill {} ends it", run.0)));
     assert!(!manager.asks(Command::Release { what: run }).0.done);
     manager.ends(run, Ending::Status(0));
-    assert!(!manager.asks(Command::Drop { what: run }).0.done);
+    assert!(!manager.asks(Command::Discard { what: run }).0.done);
     let hold = manager.holds(Target::All);
-    let answer = manager.asks(Command::Drop { what: hold }).0;
+    let answer = manager.asks(Command::Discard { what: hold }).0;
     assert_eq!(answer.text, format!("{hold} is a hold; nowcast release {} ends it", hold.0));
 }
 
@@ -228,8 +228,8 @@ fn a_waiting_run_is_let_go_before_its_time_or_dropped() {
     let (answer, heard) = manager.asks(Command::Release { what: runs[0] });
     assert!(answer.done);
     assert_eq!(heard.runs, [runs[0]]);
-    let (answer, _) = manager.asks(Command::Drop { what: runs[1] });
-    assert_eq!(answer.text, format!("rivers (run {}) is dropped", runs[1]));
+    let (answer, _) = manager.asks(Command::Discard { what: runs[1] });
+    assert_eq!(answer.text, format!("rivers (run {}) is discarded", runs[1]));
     assert!(manager.passes(3_600).launched.is_empty());
     assert!(manager.called().is_empty());
 }
@@ -248,7 +248,7 @@ fn an_open_join_is_let_go_or_dropped() {
         manager.hears("rivers", "success", "null");
         let what = manager.state.joins.named("weather").expect("open").id;
         let (answer, heard) =
-            manager.asks(if is_released { Command::Release { what } } else { Command::Drop { what } });
+            manager.asks(if is_released { Command::Release { what } } else { Command::Discard { what } });
         assert!(answer.done && answer.text.contains("the join of weather"));
         assert_eq!(heard.launched.len(), usize::from(is_released));
         assert!(manager.state.joins.is_empty() && manager.state.parked.is_empty());
@@ -310,7 +310,7 @@ fn the_checklist_is_not_cleared_under_open_runs() {
     manager.ends(run, Ending::Status(0));
     assert!(!manager.asks(Command::ChecklistClear { force: false }).0.done, "nobody has reported for it");
     manager.hears("ssh", "success", "null");
-    manager.asks(Command::Drop { what: waits });
+    manager.asks(Command::Discard { what: waits });
     assert!(manager.asks(Command::ChecklistClear { force: false }).0.done);
 }
 

@@ -223,8 +223,8 @@ fn a_join_that_is_opened_again_parks_what_waited_in_it() {
     let ids: Vec<_> = manager.state.joins.open().map(|join| join.id).collect();
     assert_eq!(ids.len(), 1);
     assert!(ids[0] > before && manager.state.parked.contains_key(&before));
-    let (answer, heard) = manager.asks(Command::Drop { what: before });
-    assert_eq!(answer.text, "what waited in the join of weather is dropped");
+    let (answer, heard) = manager.asks(Command::Discard { what: before });
+    assert_eq!(answer.text, "what waited in the join of weather is discarded");
     assert!(heard.launched.is_empty() && manager.state.parked.is_empty());
 }
 

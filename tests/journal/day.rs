@@ -228,7 +228,7 @@ impl Day {
                 reason: Some("maintenance".into()),
             }),
             Step::Release(what) => command(Command::Release { what: Number(*what as u64) }),
-            Step::Drop(what) => command(Command::Drop { what: Number(*what as u64) }),
+            Step::Drop(what) => command(Command::Discard { what: Number(*what as u64) }),
             Step::Set { payload } => command(Command::ChecklistSet {
                 path: "[weather forecast, 2026-03-14]".into(),
                 value: PAYLOADS[*payload].into(),

@@ -53,7 +53,7 @@ impl World {
             }
             Step::Drop(which) => {
                 let what = number(which, &self.things());
-                (Command::Drop { what }, self.drop_it(what))
+                (Command::Discard { what }, self.drop_it(what))
             }
             Step::Retry(which) => return self.retry(which.as_ref()),
             Step::Send { worker, r#type, value } => {

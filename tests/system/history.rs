@@ -137,7 +137,7 @@ fn following_ends_when_the_journal_says_so_or_the_folder_is_gone() {
     system.operate(&["launch", "awaken"]);
     let number = wait_for_runs(&system, "awaken", &["waiting", "failed"])[0]["number"].to_string();
     follow(&mut system, &number);
-    system.operate(&["drop", &number]);
+    system.operate(&["discard", &number]);
     assert_eq!(system.wait_for_end("tail").code(), Some(1));
     system.wait_for_log("tail", &format!("run #{number} was never launched"));
 }

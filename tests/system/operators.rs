@@ -68,8 +68,8 @@ fn a_hold_ends_at_its_time() {
 fn a_waiting_run_is_dropped() {
     let system = system().rules(RULES).start();
     let run = number(&system.operate(&["launch", "--delay", "1h", "awaken"]));
-    assert!(system.operate(&["drop", &run]).contains("is dropped"));
-    let (status, text) = system.operation(&["drop", &run]);
+    assert!(system.operate(&["discard", &run]).contains("is discarded"));
+    let (status, text) = system.operation(&["discard", &run]);
     assert_eq!(status, Some(1));
     assert!(text.contains("there is nothing under #"), "{text}");
     assert_eq!(launches(&system), 0);

@@ -299,10 +299,10 @@ fn what_waits_for_its_time_or_behind_a_limit_says_so() {
         &["of sleep --sleep-time 1000 is running for", "nowcast tail -f", "waits behind 1 of sleep run"],
     );
     let text = system.operate(&["why", "awaken"]);
-    in_order(&text, &["STANDS BEFORE IT", "waits until ", "launches it now, nowcast drop "]);
+    in_order(&text, &["STANDS BEFORE IT", "waits until ", "launches it now, nowcast discard "]);
     let runs: Value =
         serde_json::from_str(&system.operate(&["runs", "--json", "--worker", "sleep"])).expect("JSON");
-    system.operate(&["drop", &runs[0]["number"].to_string()]);
+    system.operate(&["discard", &runs[0]["number"].to_string()]);
     system.operate(&["kill", &runs[1]["number"].to_string()]);
 }
 

@@ -109,7 +109,7 @@ pub fn stuck_join() -> Recorded {
         .at("09:20")
         .finishes("make_ssh_files", "success", "null");
     let what = system.pending_run_of("collect_rivers");
-    system.at("09:25").asks(Command::Drop { what });
+    system.at("09:25").asks(Command::Discard { what });
     system
 }
 

@@ -267,7 +267,7 @@ pub(super) fn asked(command: &Command) -> String {
         Command::Kill { run } => format!("nowcast kill {}", run.0),
         Command::Hold { target, .. } => format!("nowcast hold, {target}"),
         Command::Release { what } => format!("nowcast release {}", what.0),
-        Command::Drop { what } => format!("nowcast drop {}", what.0),
+        Command::Discard { what } => format!("nowcast discard {}", what.0),
         Command::ChecklistSet { path, .. } => {
             let path = path.split_whitespace().collect::<Vec<_>>().join(" ");
             format!("nowcast checklist set {path}")

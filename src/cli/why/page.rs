@@ -140,7 +140,7 @@ impl Page {
             Some(None) => {
                 facts.push("it is parked: its rule failed, so nothing is launched after it".to_owned());
                 help.push(format!(
-                    "repair the rule, then nowcast retry {0}; nowcast drop {0} gives it up",
+                    "repair the rule, then nowcast retry {0}; nowcast discard {0} discards it",
                     record.number.0
                 ));
             }
@@ -170,7 +170,7 @@ impl Page {
                 help.push(format!("nowcast why {} says why that has not come", wanted.worker));
             }
             help.push(format!(
-                "nowcast release {number} launches at once what waits, nowcast drop {number} never"
+                "nowcast release {number} launches at once what waits, nowcast discard {number} never"
             ));
         }
         if let Some(deadline) = what.deadline {
@@ -194,7 +194,7 @@ impl Page {
             match closed_by {
                 None => {
                     help.push(format!(
-                        "nowcast release {number} launches it, nowcast drop {number} does not"
+                        "nowcast release {number} launches it, nowcast discard {number} does not"
                     ));
                 }
                 Some(by) => facts.push(format!("parked until {}", message_label(*by, look)?)),
@@ -279,12 +279,12 @@ impl Page {
 
 /// What helps a run that waits.
 pub(super) fn help_for_waiting(run: &Run, state: &State, look: &Look) -> String {
-    let drop = format!("nowcast drop {} gives it up", run.id.0);
+    let discard = format!("nowcast discard {} discards it", run.id.0);
     let is_early = matches!(run.stage, Stage::Waiting { due } if due > look.now.timestamp());
     match state.holds.values().find(|hold| hold.holds(&run.worker)) {
-        Some(hold) => format!("nowcast release {} ends the hold, {drop}", hold.id.0),
-        None if is_early => format!("nowcast release {} launches it now, {drop}", run.id.0),
-        None => drop,
+        Some(hold) => format!("nowcast release {} ends the hold, {discard}", hold.id.0),
+        None if is_early => format!("nowcast release {} launches it now, {discard}", run.id.0),
+        None => discard,
     }
 }
 

@@ -144,7 +144,7 @@ fn before_it(name: &str, open: &Open, look: &Look) -> Vec<Reason> {
         let ParkedWhat::Launches { launches, .. } = &parked.what else { continue };
         for launch in launches.iter().filter(|launch| is_it(&launch.worker)) {
             let text = format!("{} is parked as {}: {}", label(&launch.worker), parked.id, parked.reason);
-            let help = format!("nowcast release {0} or nowcast drop {0}", parked.id.0);
+            let help = format!("nowcast release {0} or nowcast discard {0}", parked.id.0);
             reasons.push(Reason::new("parked", Some(parked.id), text, Some(help)));
         }
     }

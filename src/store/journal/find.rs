@@ -192,7 +192,7 @@ pub(super) fn join_opened_by(connection: &Connection, event: Number) -> rusqlite
     Ok(next.filter(|join| join.opened_by == event))
 }
 
-/// Launches that a rule wanted and that became no run: they wait in a join, are parked, or were dropped from there.
+/// Launches that a rule wanted and that became no run: they wait in a join, are parked, or were discarded from there.
 pub(super) fn never_let_go(connection: &Connection) -> rusqlite::Result<Vec<WaitingLaunch>> {
     const JOINS: &str =
         "SELECT joins.body FROM joins LEFT JOIN events ON number = closed_by WHERE closed_by IS NULL
@@ -212,7 +212,7 @@ pub(super) fn never_let_go(connection: &Connection) -> rusqlite::Result<Vec<Wait
     Ok(launches)
 }
 
-/// What an event took up again or dropped.
+/// What an event took up again or discarded.
 pub(super) fn unparked_by(connection: &Connection, event: Number) -> rusqlite::Result<Vec<Parked>> {
     connection
         .prepare("SELECT body FROM parked WHERE closed_by = ?1 ORDER BY id")?

@@ -202,7 +202,7 @@ impl History {
         self.ask(|connection| find::joins_of(connection, event))
     }
 
-    /// What was parked until an event took it up again or dropped it.
+    /// What was parked until an event took it up again or discarded it.
     ///
     /// # Errors
     ///
