@@ -78,7 +78,7 @@ fn decide_and_rules(entries: i64) {
 /// A run that is over and of which nothing is to come.
 fn dropped(run: &Run) -> Run {
     let at = jiff::Timestamp::UNIX_EPOCH;
-    let stage = Stage::Ended { launched: None, at, ending: Ending::Dropped, folder: String::new() };
+    let stage = Stage::Ended { launched: None, at, ending: Ending::Discarded, folder: String::new() };
     Run { stage, ..run.clone() }
 }
 

@@ -10,7 +10,7 @@ use nowcast::rules::library;
 use support::system::{System, system};
 
 fn generate(system: &System) -> String {
-    let output = system.command(&["generate", "types"]).arg(system.config()).output().expect("ended");
+    let output = system.command(&["generate", "types", "-c"]).arg(system.config()).output().expect("ended");
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).expect("text")
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::operate::{Common, moment, number};
+use super::operate::{Common, message_number, moment, number, run_number};
 use super::print;
 use crate::core::hold::Target;
 use crate::core::{Command, Number};
@@ -15,13 +15,13 @@ use crate::core::{Command, Number};
 pub(super) struct Retry {
     #[command(flatten)]
     common: Common,
-    /// The number of a parked message
-    #[arg(value_parser = number, required_unless_present = "all", conflicts_with = "all")]
+    /// Number of a parked message
+    #[arg(value_parser = message_number, required_unless_present = "all", conflicts_with = "all")]
     message: Option<Number>,
-    /// Every parked message
+    /// Retry every parked message
     #[arg(long)]
     all: bool,
-    /// The checklist that the rule sees: that of now, or that of then
+    /// Checklist that the rule sees: the current one, or the one before the message
     #[arg(long, value_name = "WHEN", default_value = "now", value_parser = ["now", "then"], conflicts_with = "all")]
     checklist: String,
 }
@@ -39,8 +39,8 @@ impl Retry {
 pub(super) struct Kill {
     #[command(flatten)]
     common: Common,
-    /// The number of a run
-    #[arg(value_parser = number)]
+    /// Number of the run
+    #[arg(value_parser = run_number)]
     run: Number,
 }
 
@@ -56,19 +56,19 @@ impl Kill {
 pub(super) struct Hold {
     #[command(flatten)]
     common: Common,
-    /// The launches of this worker
+    /// Pause launches of this worker
     #[arg(long, group = "what")]
     worker: Option<String>,
-    /// The launches on this host
+    /// Pause launches on this host
     #[arg(long, group = "what")]
     host: Option<String>,
-    /// Every launch
+    /// Pause every launch
     #[arg(long, group = "what")]
     all: bool,
-    /// When the hold ends by itself: 06:00, 2026-03-14 06:00, or 3h from now
+    /// End the hold at this time: 06:00, 2026-03-14 06:00, or 3h from now
     #[arg(long, value_parser = moment)]
     until: Option<Timestamp>,
-    /// Why, for the others
+    /// Reason, shown by status
     #[arg(long)]
     reason: Option<String>,
 }
@@ -94,7 +94,7 @@ impl Hold {
 pub(super) struct What {
     #[command(flatten)]
     common: Common,
-    /// A number that nowcast status shows
+    /// Number shown by "nowcast status"
     #[arg(value_parser = number)]
     what: Number,
 }

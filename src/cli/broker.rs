@@ -15,7 +15,7 @@ use crate::logging::Logger;
 pub(super) struct Args {
     #[command(flatten)]
     daemon: daemon::Args,
-    /// Write every message and its reply to this file, behind what is in it: a line of JSON each
+    /// Append every message and its reply to this file, one line of JSON each
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }

@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::keys::{self, child, step};
 use super::look::Look;
-use super::operate::{Common, number};
+use super::operate::{Common, message_number};
 use super::print::{self, Json};
 use crate::core::{Command, Number};
 use crate::store::History;
@@ -22,41 +22,41 @@ pub(super) struct Args {
 
 #[derive(Debug, Clone, Subcommand)]
 enum Action {
-    /// All of it, as YAML
+    /// Print the checklist as YAML
     Show {
         #[command(flatten)]
         common: Common,
     },
-    /// One part of it: text as it is, all else as YAML
+    /// Print a part of the checklist: a text as it is, other values as YAML
     Get {
         #[command(flatten)]
         common: Common,
-        /// The keys from the top down; in a list, the place counted from 0
+        /// Keys from the top down; for a list, an index from 0
         #[arg(required = true)]
         keys: Vec<String>,
     },
-    /// Put a value into it
+    /// Set a value in the checklist
     Set {
         #[command(flatten)]
         common: Common,
-        /// The keys from the top down, and then the value as YAML
+        /// Keys from the top down, then the value as YAML
         #[arg(required = true, num_args = 2.., value_names = ["KEY", "VALUE"])]
         keys_and_value: Vec<String>,
     },
-    /// Empty it
+    /// Clear the checklist
     Clear {
         #[command(flatten)]
         common: Common,
-        /// Also while runs are open, whose rules may miss it
+        /// Clear also while runs are open whose rules may need the checklist
         #[arg(long)]
         force: bool,
     },
-    /// All of it as it was after an event: a file that the manager reads
+    /// Print the checklist as it was after an event, in the form of the checklist file
     At {
         #[command(flatten)]
         common: Common,
-        /// The number of a message or another event
-        #[arg(value_parser = number)]
+        /// Number of a message or another event
+        #[arg(value_parser = message_number)]
         event: Number,
     },
 }

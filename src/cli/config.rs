@@ -9,7 +9,7 @@ use clap::Subcommand;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::operate::Common;
+use super::config_file::ConfigArgument;
 use super::{USAGE, environment, print, requirements};
 use crate::config::{self, Config, Problem, Severity};
 use crate::launch::Environment;
@@ -29,13 +29,13 @@ pub(super) struct Args {
 
 #[derive(Debug, Clone, Subcommand)]
 enum Action {
-    /// Check the configuration file: every problem with its line and what to do about it
+    /// Check the configuration file; list every problem with its line and its remedy
     Check {
-        /// nowcast's configuration file, as with -c
-        #[arg(value_name = "CONFIG", conflicts_with = "config")]
-        file: Option<PathBuf>,
         #[command(flatten)]
-        common: Common,
+        config: ConfigArgument,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -60,9 +60,9 @@ struct Found {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let Action::Check { file, common } = &args.action;
-    let report = Report::of(file.as_ref().unwrap_or(&common.place.config));
-    let printed = if common.json { print::json(&report) } else { print::text(&report.to_text()) };
+    let Action::Check { config, json } = &args.action;
+    let report = Report::of(&config.path());
+    let printed = if *json { print::json(&report) } else { print::text(&report.to_text()) };
     if report.has_errors() { ExitCode::from(USAGE) } else { printed }
 }
 

@@ -4,8 +4,9 @@ use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::USAGE;
+use super::config_file::ConfigArgument;
 use super::print;
-use super::{ConfigFile, USAGE};
 use crate::causes::with_causes;
 use crate::config::{self, Config, Problem, Severity};
 use crate::logging::{self, Logger, Publishing, Role, Setup};
@@ -17,7 +18,7 @@ use crate::supervise;
 #[group(skip)]
 pub(super) struct Args {
     #[command(flatten)]
-    pub config: ConfigFile,
+    pub config: ConfigArgument,
     /// End when the process of this number, which started this one, does
     #[arg(long, value_name = "PID", hide = true)]
     pub end_with: Option<u32>,
@@ -45,7 +46,7 @@ fn set_up_as(role: Role, args: &Args, log: &Logger) -> Result<(Config, Signals),
     if let Some(parent) = args.end_with {
         supervise::end_with_parent(parent).map_err(|error| fail(&error))?;
     }
-    let (config, problems) = config::load(&args.config.file).map_err(|error| fail(&error))?;
+    let (config, problems) = config::load(&args.config.path()).map_err(|error| fail(&error))?;
     start_logging(role, &config, &problems, log).map_err(|error| fail(&error))?;
     Ok((config, signals))
 }

@@ -2,24 +2,28 @@
 
 use std::process::ExitCode;
 
+use super::worker::Common;
 use crate::worker::exec::Exec;
-use crate::worker::{self, Common};
 
-/// The command's exit status tells how it went: 0 is a success, a status of `workers: NAME: failure status:` a failure,
-/// everything else a crash. It can write the payload, YAML or JSON, to the file named in `NOWCAST_PAYLOAD`, and a message
-/// type other than success or failure to the one named in `NOWCAST_TYPE`.
+/// Printed behind the options.
+const NOTES: &str = "Exit status 0 of the command is a success, a status of workers: NAME: failure status: a failure, \
+    any other a crash. The command can write a payload, YAML or JSON, to the file named in \
+    NOWCAST_PAYLOAD, and a message type other than success or failure to the file named in \
+    NOWCAST_TYPE.";
+
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
+#[command(after_help = NOTES)]
 pub(super) struct Args {
-    /// The worker's name in the message registry
+    /// Name of the worker in the message registry
     name: String,
     #[command(flatten)]
     common: Common,
-    /// The command and its arguments
+    /// Command and its arguments
     #[arg(last = true, required = true)]
     command: Vec<String>,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    worker::run(&Exec::new(args.name.clone(), args.command.clone()), &args.common)
+    args.common.run(&Exec::new(args.name.clone(), args.command.clone()))
 }

@@ -10,28 +10,31 @@ use super::{USAGE, print};
 use crate::config::duration;
 use crate::worker::fetch::{Fetch, FetchError, Pauses};
 
-/// A server's refusal is no end: what is not there yet may come. It is tried again after 2, 4, 8 … 256 seconds, for about
-/// an hour. The file appears when it is whole.
+/// Printed behind the options.
+const NOTES: &str = "A refused request is repeated after 2, 4, 8 … 256 seconds, for about an hour: the file may not \
+    be there yet. The file appears under its name once it is complete.";
+
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
+#[command(after_help = NOTES)]
 pub(super) struct Args {
-    /// What to download
+    /// URL to download
     url: String,
-    /// Where to store it
+    /// File to write
     file: PathBuf,
-    /// A request header; may be given more than once
+    /// Request header; repeatable
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
-    /// How long one try may take
+    /// Time limit of one attempt
     #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
     timeout: Duration,
-    /// The pause before the second try; it is doubled each time
+    /// Pause before the second attempt; doubled each time
     #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = span)]
     pause: Duration,
-    /// The longest pause
+    /// Longest pause
     #[arg(long, value_name = "SPAN", default_value = "256s", value_parser = span)]
     longest_pause: Duration,
-    /// Give up when the pauses are longer than that together
+    /// Stop when the pauses together exceed this
     #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = any_span)]
     give_up: Duration,
 }

@@ -1,15 +1,16 @@
 //! `nowcast generate`: files for other programs.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
+use serde::Serialize;
 
-use super::{ConfigFile, USAGE, operate, print};
+use super::operate::Common;
+use super::{USAGE, print};
 use crate::rules::{RuleSet, library};
 
 /// Where the declarations go, inside the rules' folder: of what rules have, and of what their tests have beside.
@@ -27,22 +28,22 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Declarations of all that rules and their tests can call, for editors with a Lua language server
+    /// Write declarations of everything that rules and their tests can call, for editors with a Lua language server
     Types {
         #[command(flatten)]
-        config: ConfigFile,
+        common: Common,
     },
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let What::Types { config } = &args.what;
-    let config = match operate::load(&config.file) {
+    let What::Types { common } = &args.what;
+    let config = match common.load() {
         Ok(config) => config,
         Err(status) => return status,
     };
     let written = RuleSet::of(&config).place().map_err(anyhow::Error::from).and_then(|place| {
-        let folder = place.parent().unwrap_or(Path::new(""));
-        types(folder).map(|text| print::text(&text))
+        let files = types(place.parent().unwrap_or(Path::new("")))?;
+        Ok(if common.json { print::json(&files) } else { print::text(&files.to_text()) })
     });
     written.unwrap_or_else(|error| {
         print::error(error.as_ref());
@@ -50,31 +51,44 @@ pub(super) fn run(args: &Args) -> ExitCode {
     })
 }
 
+/// The files of one call. Its keys are those of the JSON.
+#[derive(Debug, Default, Serialize)]
+struct Files {
+    written: Vec<PathBuf>,
+    /// Settings of the user's own, not touched.
+    kept: Vec<PathBuf>,
+}
+
+impl Files {
+    fn to_text(&self) -> String {
+        let written = self.written.iter().map(|file| format!("{} written\n", file.display()));
+        let kept = self.kept.iter().map(|file| {
+            format!("{} is left as it is; it needs \"workspace.library\": [\".types\"]\n", file.display())
+        });
+        written.chain(kept).collect()
+    }
+}
+
 /// Writes the declarations, and the settings unless there are others already.
-fn types(folder: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
+fn types(folder: &Path) -> anyhow::Result<Files> {
+    let mut files = Files::default();
     for (name, declarations) in TYPES_FILES {
         let file = folder.join(name);
         write(&file, declarations)?;
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{} written", file.display());
+        files.written.push(file);
     }
     let settings = folder.join(SERVER_FILE);
     match fs::read_to_string(&settings) {
         Ok(there) if there == library::SERVER => {}
         Ok(_) => {
-            let _ = writeln!(
-                text,
-                "{} is left as it is; it needs \"workspace.library\": [\".types\"]",
-                settings.display()
-            );
-            return Ok(text);
+            files.kept.push(settings);
+            return Ok(files);
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => write(&settings, library::SERVER)?,
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", settings.display())),
     }
-    let _ = writeln!(text, "{} written", settings.display());
-    Ok(text)
+    files.written.push(settings);
+    Ok(files)
 }
 
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {

@@ -3,41 +3,56 @@
 use std::process::ExitCode;
 
 use super::operate::{self, Common};
+use super::{print, words};
 use crate::config::duration;
 use crate::core::next_worker::LOCALHOST;
 use crate::core::{Command, LaunchOptions, NextWorker};
+use crate::suggest::did_you_mean;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
+#[command(override_usage = "nowcast launch [OPTIONS] <WORKER> [ARGS]...")]
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// Where it runs: a host of `run: enabled hosts:`
+    /// Launch on this host of `run: enabled hosts:`
     #[arg(long, default_value = LOCALHOST)]
     host: String,
-    /// How long to wait before: 10m
+    /// Wait this long before the launch: 10m
     #[arg(long, value_parser = duration::parse)]
     delay: Option<jiff::SignedDuration>,
-    /// Not before that moment: 05:15, or 2026-03-14 05:15
+    /// Launch not before this time: 05:15, or 2026-03-14 05:15
     #[arg(long, value_parser = operate::moment)]
     at: Option<jiff::Timestamp>,
-    /// The worker: its name if it is built in, or the dotted name of its module
-    worker: String,
-    /// Its arguments after the configuration file
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<String>,
+    /// Allow a worker that is not in the message registry; its messages are refused
+    #[arg(long)]
+    unregistered: bool,
+    /// Name of the worker or dotted name of its module, then its own arguments and options
+    #[arg(required = true, num_args = 1.., value_names = ["WORKER", "ARGS"], trailing_var_arg = true, allow_hyphen_values = true)]
+    worker: Vec<String>,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let config = match args.common.load() {
-        Ok(config) => config,
-        Err(status) => return status,
-    };
+    launch(args).unwrap_or_else(|status| status)
+}
+
+fn launch(args: &Args) -> Result<ExitCode, ExitCode> {
+    let (name, worker_args) = words::split("launch", &args.worker)?;
+    let config = args.common.load()?;
     let options = LaunchOptions { delay: args.delay, at: args.at, ..LaunchOptions::default() };
-    let module = qualified(&args.worker, &config);
+    let module = qualified(name, &config);
     let worker =
-        NextWorker { host: args.host.clone(), options, ..NextWorker::new(module, args.args.clone()) };
-    args.common.ask(Command::Launch { worker, again: None })
+        NextWorker { host: args.host.clone(), options, ..NextWorker::new(module, worker_args.to_vec()) };
+    let registered = &config.registry.workers;
+    if !args.unregistered && !registered.contains_key(worker.name()) {
+        print::complain(&format!(
+            "worker {:?} is not in the message registry{}; --unregistered launches it",
+            worker.name(),
+            did_you_mean(worker.name(), registered.keys())
+        ));
+        return Err(ExitCode::FAILURE);
+    }
+    Ok(args.common.ask(Command::Launch { worker, again: None }))
 }
 
 /// The worker's module: a name of the registry that is neither built in nor has a command of its own gets

@@ -6,7 +6,8 @@ use jiff::ZonedDateTime;
 
 use super::operate::Common;
 use super::print;
-use crate::store::journal::History;
+use crate::store::journal::{EventFilter, History, RunFilter};
+use crate::suggest::did_you_mean;
 pub(super) use crate::view::look::{Look, state};
 
 impl Common {
@@ -25,4 +26,17 @@ impl Common {
             ExitCode::FAILURE
         })
     }
+}
+
+/// Refuse a worker that neither the message registry nor the journal knows.
+pub(super) fn check_worker(name: &str, look: &Look) -> anyhow::Result<()> {
+    let worker = Some(name.to_owned());
+    let runs = RunFilter { worker: worker.clone(), limit: Some(1), ..RunFilter::default() };
+    let messages = EventFilter { worker, limit: Some(1), ..EventFilter::default() };
+    let registered = &look.config.registry.workers;
+    let is_known = registered.contains_key(name)
+        || !look.history.runs(&runs)?.is_empty()
+        || !look.history.events(&messages)?.is_empty();
+    anyhow::ensure!(is_known, "no such worker: {name:?}{}", did_you_mean(name, registered.keys()));
+    Ok(())
 }

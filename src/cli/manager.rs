@@ -13,7 +13,7 @@ use crate::manager::{Manager, ManagerError, NAME, Options};
 pub(super) struct Args {
     #[command(flatten)]
     daemon: daemon::Args,
-    /// Don't load the checklist left by a manager that ran before
+    /// Start with an empty checklist
     #[arg(long)]
     ignore_checklist: bool,
     #[command(flatten)]
@@ -24,10 +24,10 @@ pub(super) struct Args {
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct Task {
-    /// Launch this worker at the start; its arguments go into the same quotes: 'sleep --sleep-time 1'
+    /// Launch this worker at the start, with arguments inside the quotes: 'sleep --sleep-time 1'
     #[arg(long, value_name = "WORKER", value_parser = check_worker)]
     launch: Vec<String>,
-    /// End when no run is open, no join waits and nothing is due: status 1 if anything crashed
+    /// Exit when nothing runs, waits or is due; the exit status is 1 if anything crashed
     #[arg(long, requires = "launch")]
     exit_when_idle: bool,
 }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::operate::Common;
+use super::look::check_worker;
+use super::operate::{Common, count};
 use super::table::Table;
 use super::{print, times};
 use crate::core::Record;
@@ -18,19 +19,19 @@ use crate::view::entries::{MessageView, spoken_by};
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// From this worker only
+    /// List only messages from this worker
     #[arg(long)]
     worker: Option<String>,
-    /// Of this type only
+    /// List only messages of this type
     #[arg(long = "type", value_name = "TYPE")]
     r#type: Option<String>,
-    /// Not older than that: 2d, 06:00, 2026-03-14
+    /// List only messages since: 2d, 06:00, 2026-03-14
     #[arg(long, value_parser = times::since)]
     since: Option<Timestamp>,
-    /// How many, the newest first
-    #[arg(short, value_name = "COUNT", default_value_t = 20)]
+    /// Maximum number of entries, newest first
+    #[arg(short, value_name = "COUNT", default_value_t = 20, value_parser = count)]
     number: u32,
-    /// Only those that are parked: their rule failed, and they wait for nowcast retry
+    /// List only parked messages: their rule failed, and they wait for "nowcast retry"
     #[arg(long)]
     parked: bool,
 }
@@ -63,6 +64,7 @@ impl Args {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     args.common.look(|look| {
+        args.worker.as_deref().map_or(Ok(()), |worker| check_worker(worker, look))?;
         let mut messages = Vec::new();
         for record in args.records(look)? {
             if let What::Message(message) = &record.what {
@@ -73,7 +75,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             return Ok(print::json(&messages));
         }
         if messages.is_empty() {
-            return Ok(print::text("no such message\n"));
+            return Ok(print::text("no matching messages\n"));
         }
         let mut table =
             Table::new(&["MESSAGE", "TIME", "WORKER", "TYPE", "RUN", "OUTCOME", "LAUNCHED", "NOTE"]);

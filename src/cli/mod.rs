@@ -5,6 +5,7 @@ mod bounded;
 mod broker;
 mod checklist;
 mod config;
+mod config_file;
 mod daemon;
 mod doctor;
 mod dry_run;
@@ -12,6 +13,7 @@ mod environment;
 mod exec;
 mod fetch;
 mod generate;
+mod help;
 mod keys;
 mod launch;
 mod log_aggregator;
@@ -35,12 +37,13 @@ mod tell;
 mod times;
 mod up;
 mod why;
+mod words;
 mod worker;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{failpoint, logging};
 
@@ -55,94 +58,108 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit status: 0 when all went well, 1 when something failed, 2 when the command line or \
-                          the configuration cannot be used.";
+const EXIT_CODES: &str = "\
+Run \"nowcast COMMAND --help\" for the options of a command.
+
+Exit status: 0 on success, 1 on failure, 2 if the command line or the configuration is invalid.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the whole system: every daemon that the configuration asks for, started again when it dies
+    /// Run the whole system; restart daemons that exit
     Up(up::Args),
     /// Run the message broker
     Broker(broker::Args),
     /// Run the manager
     Manager(manager::Args),
-    /// Have workers launched when their time comes
+    /// Run the scheduler: request launches when they are due
     Scheduler(scheduler::Args),
-    /// Run the log aggregator: log what all other programs publish
+    /// Run the log aggregator: collect the logs of all programs
     LogAggregator(log_aggregator::Args),
     /// Run a built-in worker
     Worker(worker::Args),
     /// Run any command as a worker
     Exec(exec::Args),
-    /// Tell the manager something in a worker's name, from within its script
+    /// Send a message to the manager from a worker's script
     Tell(tell::Args),
-    /// Ask the manager for a part of the checklist, from within a worker's script
+    /// Print a part of the checklist from a worker's script
     Need(need::Args),
-    /// Download a file, and try again while it is not there
+    /// Download a file; retry until it is available
     Fetch(fetch::Args),
-    /// Run one worker to its end for the manager
+    /// Run one worker for the manager until it exits
     #[command(hide = true)]
     Runner(runner::Args),
-    /// What needs attention, what runs, what waits
+    /// Show what needs attention, what runs and what waits
     Status(status::Args),
-    /// Why something ran, or why it did not, and what helps
+    /// Explain why a worker ran or did not run, and what to do
     Why(why::Args),
-    /// The runs of workers, the newest first
+    /// List runs, newest first
     Runs(runs::Args),
-    /// The messages of workers and what was made of them, the newest first
+    /// List messages and their outcomes, newest first
     Messages(messages::Args),
-    /// What a run wrote to its output
+    /// Print the end of the output of a run
     Tail(tail::Args),
-    /// Launch a worker now, or when its time comes
+    /// Launch a worker, now or later
     Launch(launch::Args),
-    /// Run a run again, with its arguments or others
+    /// Launch the worker of a run again
     Rerun(rerun::Args),
-    /// Speak for a worker
+    /// Send a message on behalf of a worker
     Send(send::Args),
-    /// Decide a parked message again, after the repair
+    /// Decide parked messages again after fixing their rule
     Retry(act::Retry),
-    /// End a run: TERM, and KILL if that does not do it
+    /// Stop a run: send SIGTERM, then SIGKILL
     Kill(act::Kill),
-    /// Let launches wait; nothing is lost
+    /// Pause launches of a worker, on a host, or all
     Hold(act::Hold),
-    /// Let go: a hold, parked launches, a join, a run that waits
+    /// End a hold, or launch what is parked or pending
     Release(act::What),
     /// Discard a parked message, parked or pending launches, or a join
     Discard(act::What),
-    /// Look at the checklist, now or at an earlier event, or change it
+    /// Show or change the checklist
     Checklist(checklist::Args),
-    /// Rules before they go live: try them, without a manager
+    /// Check, test, replay and deploy rules
     Rules(rules::Args),
-    /// Files for other programs
+    /// Generate files for editors
     Generate(generate::Args),
-    /// Look at the configuration
+    /// Check the configuration
     Config(config::Args),
-    /// Whether everything that the system needs is there, here and on the hosts, and what to do where it is not
+    /// Check that everything the system needs is available
     Doctor(doctor::Args),
-}
-
-/// The configuration file of a command.
-#[derive(Debug, Clone, clap::Args)]
-#[group(skip)]
-struct ConfigFile {
-    /// nowcast's configuration file
-    #[arg(value_name = "CONFIG", env = "NOWCAST_YAML", default_value = "nowcast.yaml")]
-    file: PathBuf,
 }
 
 /// Return the definition of the command line: every command with its options and help.
 #[must_use]
 pub fn definition() -> clap::Command {
-    Cli::command()
+    help::grouped(Cli::command())
 }
 
 /// Parses the command line and does what it says.
 #[must_use]
 pub fn run() -> ExitCode {
     failpoint::set_up();
-    let status = command(Cli::parse().command);
+    let cli = definition().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let status = match cli {
+        Ok(cli) => command(cli.command),
+        Err(error) => without_hidden(error).exit(),
+    };
     logging::finish();
     status
+}
+
+/// Take hidden commands out of "a similar subcommand exists".
+fn without_hidden(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::Strings(names)) = error.get(ContextKind::SuggestedSubcommand) else {
+        return error;
+    };
+    let definition = definition();
+    let is_visible =
+        |name: &String| definition.find_subcommand(name).is_none_or(|command| !command.is_hide_set());
+    let names: Vec<String> = names.iter().filter(|name| is_visible(name)).cloned().collect();
+    if names.is_empty() {
+        error.remove(ContextKind::SuggestedSubcommand);
+    } else {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
+    }
+    error
 }
 
 fn command(command: Command) -> ExitCode {
@@ -181,8 +198,95 @@ fn command(command: Command) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    /// Commands that print no results.
+    const NO_RESULTS: [&str; 13] = [
+        "up",
+        "broker",
+        "manager",
+        "scheduler",
+        "log-aggregator",
+        "worker sleep",
+        "worker awaken",
+        "worker clear_checklist",
+        "worker rotate_logs",
+        "exec",
+        "tell",
+        "fetch",
+        "runner",
+    ];
+
+    /// Commands that read no configuration.
+    const NO_CONFIG: [&str; 2] = ["fetch", "runner"];
+
+    /// Commands that take the configuration file as their first argument, too.
+    const CONFIG_ARGUMENT: [&str; 11] = [
+        "up",
+        "broker",
+        "manager",
+        "scheduler",
+        "log-aggregator",
+        "worker sleep",
+        "worker awaken",
+        "worker clear_checklist",
+        "worker rotate_logs",
+        "exec",
+        "config check",
+    ];
+
+    /// Return every command without subcommands, with its full name.
+    fn commands() -> Vec<(String, clap::Command)> {
+        fn visit(name: &str, command: &clap::Command, found: &mut Vec<(String, clap::Command)>) {
+            if !command.has_subcommands() {
+                found.push((name.to_owned(), command.clone()));
+            }
+            for command in command.get_subcommands() {
+                visit(format!("{name} {}", command.get_name()).trim_start(), command, found);
+            }
+        }
+        let mut found = Vec::new();
+        visit("", &super::definition(), &mut found);
+        found
+    }
+
+    /// Return the names of the commands that have an argument of this kind.
+    fn commands_with(has: impl Fn(&clap::Arg) -> bool) -> BTreeSet<String> {
+        let commands = commands().into_iter();
+        commands.filter(|(_, command)| command.get_arguments().any(&has)).map(|(name, _)| name).collect()
+    }
+
+    fn all_but(names: &[&str]) -> BTreeSet<String> {
+        commands().into_iter().map(|(name, _)| name).filter(|name| !names.contains(&name.as_str())).collect()
+    }
+
     #[test]
     fn the_command_line_is_sound() {
         super::definition().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_prints_results_takes_json() {
+        assert_eq!(commands_with(|arg| arg.get_long() == Some("json")), all_but(&NO_RESULTS));
+    }
+
+    #[test]
+    fn every_command_that_reads_the_configuration_takes_config() {
+        let has_config = |arg: &clap::Arg| arg.get_long() == Some("config") && arg.get_short() == Some('c');
+        assert_eq!(commands_with(has_config), all_but(&NO_CONFIG));
+    }
+
+    #[test]
+    fn the_configuration_is_an_argument_only_where_it_is_one_in_nemo_nowcast() {
+        let is_config = |arg: &clap::Arg| arg.is_positional() && arg.get_id() == "argument";
+        assert_eq!(commands_with(is_config), CONFIG_ARGUMENT.map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_hidden_command_is_not_suggested() {
+        let error = super::definition().try_get_matches_from(["nowcast", "runnr"]).unwrap_err();
+        assert!(error.to_string().contains("'runner'"), "clap suggests it: {error}");
+        let text = super::without_hidden(error).to_string();
+        assert!(!text.contains("'runner'"), "{text}");
     }
 }

@@ -7,19 +7,22 @@ use super::print;
 use super::tell::Speaker;
 use pyyaml::Value;
 
-/// Prints text as it is, and all else as YAML.
+/// Printed behind the options.
+const NOTES: &str = "A text is printed as it is, other values as YAML.";
+
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
+#[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
     speaker: Speaker,
-    /// What is printed if the checklist has nothing there; without it, that is an error
+    /// Print this if the checklist has no such key, instead of failing
     #[arg(long, value_name = "TEXT")]
     default: Option<String>,
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// The keys from the top of the checklist down; in a list, the place counted from 0
+    /// Keys of the checklist from the top down; for a list, an index from 0
     #[arg(value_name = "KEY", required = true)]
     keys: Vec<String>,
 }

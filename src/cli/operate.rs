@@ -1,10 +1,12 @@
 //! What the operators' commands have in common: the configuration, the way to the manager, the answer.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use jiff::{Timestamp, ZonedDateTime};
+use uzers::{get_current_uid, get_user_by_uid};
 
+use super::config_file::ConfigFile;
 use super::{USAGE, environment, print, times};
 use crate::config::{self, Config, duration};
 use crate::core::{Answer, Command, Number};
@@ -12,22 +14,13 @@ use crate::net::{Call, CallError, call};
 use crate::store::journal;
 use crate::view::daemons::unreachable;
 
-/// Which system is meant.
-#[derive(Debug, Clone, clap::Args)]
-#[group(skip)]
-pub(super) struct Place {
-    /// nowcast's configuration file
-    #[arg(short, long, value_name = "CONFIG", env = "NOWCAST_YAML", default_value = "nowcast.yaml")]
-    pub config: PathBuf,
-}
-
 /// The options that every operator's command has.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct Common {
     #[command(flatten)]
-    pub place: Place,
-    /// Print JSON for programs
+    pub config: ConfigFile,
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -35,7 +28,7 @@ pub(super) struct Common {
 impl Common {
     /// Reads the configuration; one that cannot be used is said, and is the end.
     pub(super) fn load(&self) -> Result<Config, ExitCode> {
-        load(&self.place.config)
+        load(&self.config.path())
     }
 
     /// Asks the manager for something and shows its answer. The exit status is 0 if it was done.
@@ -86,18 +79,41 @@ pub(super) fn read(file: &Path) -> Result<Config, config::ConfigError> {
     config::load_with(file, &environment::with_defaults(file)).map(|(config, _)| config)
 }
 
-/// Who asks: the person behind `sudo`, or the user. Only the manager's own user and root can ask at all.
+/// Return the operator's name: of the person behind `sudo`, or of the user. Only the manager's own user and root can ask at all.
 pub(super) fn user() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
-        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+        .or_else(|| Some(get_user_by_uid(get_current_uid())?.name().to_string_lossy().into_owned()))
+        .unwrap_or_else(|| format!("uid {}", get_current_uid()))
 }
 
-/// A number as people write it: `8812` or `#8812`.
+/// Read a number as people write it: `8812` or `#8812`.
 pub(super) fn number(text: &str) -> Result<Number, String> {
+    numbered(text, "number", "nowcast status")
+}
+
+/// Read the number of a run.
+pub(super) fn run_number(text: &str) -> Result<Number, String> {
+    numbered(text, "run number", "nowcast runs")
+}
+
+/// Read the number of a message or another event.
+pub(super) fn message_number(text: &str) -> Result<Number, String> {
+    numbered(text, "message number", "nowcast messages")
+}
+
+fn numbered(text: &str, what: &str, command: &str) -> Result<Number, String> {
     let digits = text.strip_prefix('#').unwrap_or(text);
-    digits.parse().map(Number).map_err(|_| format!("{text:?} is no number; nowcast status shows them"))
+    digits
+        .parse()
+        .map(Number)
+        .map_err(|_| format!("invalid {what} {text:?}; use a number shown by \"{command}\""))
+}
+
+/// Read how many entries to show.
+pub(super) fn count(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("use a whole number from 0 to {}", u32::MAX))
 }
 
 /// A moment as people write it: `2026-03-14 06:00`, `06:00` (the next one), or a span from now, `3h`.

@@ -2,44 +2,45 @@
 
 use std::process::ExitCode;
 
-use super::operate::{Common, number};
-use super::print;
+use super::operate::{Common, run_number};
+use super::{USAGE, print, words};
 use crate::core::{Command, NextWorker, Number};
 use crate::store::History;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
+#[command(override_usage = "nowcast rerun [OPTIONS] <RUN> [ARGS]...")]
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// The number of a run
-    #[arg(value_parser = number)]
-    run: Number,
-    /// Other arguments than it had
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<String>,
+    /// Number of the run, then arguments for the worker instead of those it had
+    #[arg(required = true, num_args = 1.., value_names = ["RUN", "ARGS"], trailing_var_arg = true, allow_hyphen_values = true)]
+    run: Vec<String>,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let config = match args.common.load() {
-        Ok(config) => config,
-        Err(status) => return status,
-    };
+    rerun(args).unwrap_or_else(|status| status)
+}
+
+fn rerun(args: &Args) -> Result<ExitCode, ExitCode> {
+    let (run, worker_args) = words::split("rerun", &args.run)?;
+    let run = run_number(run).map_err(|error| {
+        print::complain(&error);
+        ExitCode::from(USAGE)
+    })?;
+    let config = args.common.load()?;
     let worker = History::open(&config.journal.folder)
         .map_err(anyhow::Error::from)
-        .and_then(|history| worker(&history, args));
-    match worker {
-        Ok(worker) => args.common.ask(Command::Launch { worker, again: Some(args.run) }),
-        Err(error) => {
+        .and_then(|history| worker(&history, run, worker_args))
+        .map_err(|error| {
             print::error(error.as_ref());
             ExitCode::FAILURE
-        }
-    }
+        })?;
+    Ok(args.common.ask(Command::Launch { worker, again: Some(run) }))
 }
 
 /// What is to be launched: as the run was, but at once.
-fn worker(history: &History, args: &Args) -> anyhow::Result<NextWorker> {
-    let number = args.run;
+fn worker(history: &History, number: Number, args: &[String]) -> anyhow::Result<NextWorker> {
     let Some(run) = history.run(number)? else {
         anyhow::bail!("there is no run {number}; nowcast runs shows which there are");
     };
@@ -52,8 +53,8 @@ fn worker(history: &History, args: &Args) -> anyhow::Result<NextWorker> {
     }
     let mut worker = run.worker;
     (worker.options.delay, worker.options.at, worker.place) = (None, None, None);
-    if !args.args.is_empty() {
-        worker.args.clone_from(&args.args);
+    if !args.is_empty() {
+        worker.args = args.to_vec();
     }
     Ok(worker)
 }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::operate::Common;
+use super::look::check_worker;
+use super::operate::{Common, count};
 use super::table::Table;
 use super::{print, times};
 use crate::store::journal::{RunFilter, RunState};
@@ -15,20 +16,20 @@ use crate::view::entries::{RunView, arguments};
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// Of this worker only
+    /// List only runs of this worker
     #[arg(long)]
     worker: Option<String>,
-    /// Only those of which something is still to come
+    /// List only runs that are not over
     #[arg(long, conflicts_with = "failed")]
     open: bool,
-    /// Only those that failed
+    /// List only failed runs
     #[arg(long)]
     failed: bool,
-    /// Not older than that: 2d, 06:00, 2026-03-14
+    /// List only runs since: 2d, 06:00, 2026-03-14
     #[arg(long, value_parser = times::since)]
     since: Option<Timestamp>,
-    /// How many, the newest first
-    #[arg(short, value_name = "COUNT", default_value_t = 20)]
+    /// Maximum number of entries, newest first
+    #[arg(short, value_name = "COUNT", default_value_t = 20, value_parser = count)]
     number: u32,
 }
 
@@ -41,13 +42,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let filter =
         RunFilter { worker: args.worker.clone(), state, since: args.since, limit: Some(args.number) };
     args.common.look(|look| {
+        args.worker.as_deref().map_or(Ok(()), |worker| check_worker(worker, look))?;
         let runs = look.history.runs(&filter)?;
         let runs: Vec<RunView> = runs.iter().map(|run| RunView::new(run, look)).collect();
         if args.common.json {
             return Ok(print::json(&runs));
         }
         if runs.is_empty() {
-            return Ok(print::text("no such run\n"));
+            return Ok(print::text("no matching runs\n"));
         }
         let mut table = Table::new(&[
             "RUN", "WORKER", "ARGS", "HOST", "STATE", "STARTED", "FOR", "ATTEMPT", "CAUSE", "ENDING",

@@ -13,7 +13,7 @@ use crate::scheduler::{Launcher, NAME, Scheduler};
 pub(super) struct Args {
     #[command(flatten)]
     daemon: daemon::Args,
-    /// Launch the workers here instead of asking the manager, also where ours has run: for one of `NEMO_Nowcast`
+    /// Launch workers without the manager, for use with the manager of `NEMO_Nowcast`
     #[arg(long)]
     alone: bool,
     /// Ask the manager, also where there is no journal yet

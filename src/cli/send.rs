@@ -12,15 +12,15 @@ use crate::core::Command;
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// Only say what the manager would do
+    /// Only show what the manager would do
     #[arg(long)]
     dry_run: bool,
-    /// The worker that is spoken for
+    /// Worker that the message is from
     worker: String,
-    /// The type of the message
+    /// Message type
     #[arg(value_name = "TYPE")]
     r#type: String,
-    /// The payload, as YAML
+    /// Payload as YAML
     #[arg(default_value = "null")]
     payload: String,
 }

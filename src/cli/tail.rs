@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use serde::Serialize;
 
-use super::look::Look;
+use super::look::{Look, check_worker};
 use super::operate::{self, Common};
 use super::print;
 use crate::core::Run;
@@ -26,23 +27,31 @@ const STEP: u64 = 65_536;
 #[group(skip)]
 pub(super) struct Args {
     #[command(flatten)]
-    place: operate::Place,
-    /// Go on until the run has ended
-    #[arg(short, long)]
+    common: Common,
+    /// Follow the output until the run has ended
+    #[arg(short, long, conflicts_with = "json")]
     follow: bool,
-    /// How many lines from the end
+    /// Number of lines from the end
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
     lines: usize,
-    /// The number of a run, or the name of a worker for its latest run
+    /// Number of a run, or name of a worker for its latest run
     what: String,
 }
 
+/// The end of an output. Its keys are those of the JSON.
+#[derive(Debug, Serialize)]
+struct Tail<'a> {
+    run: u64,
+    worker: String,
+    file: &'a Path,
+    lines: Vec<&'a str>,
+}
+
 pub(super) fn run(args: &Args) -> ExitCode {
-    let common = Common { place: args.place.clone(), json: false };
-    common.look(|look| match show(args, look) {
+    args.common.look(|look| match show(args, look) {
         // The reader has read enough.
         Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),
-        shown => shown.map(|()| ExitCode::SUCCESS),
+        shown => shown,
     })
 }
 
@@ -50,7 +59,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn show(args: &Args, look: &Look) -> anyhow::Result<()> {
+fn show(args: &Args, look: &Look) -> anyhow::Result<ExitCode> {
     let mut run = find(&args.what, look)?;
     while matches!(run.stage, Stage::Waiting { .. }) {
         if !args.follow {
@@ -75,12 +84,20 @@ fn show(args: &Args, look: &Look) -> anyhow::Result<()> {
     };
     let start = start_of_last(&mut file, args.lines)?;
     file.seek(SeekFrom::Start(start))?;
+    if args.common.json {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let (run, worker) = (run.id.0, run.worker.name().to_owned());
+        let tail = Tail { run, worker, file: &path, lines: text.lines().collect() };
+        return Ok(print::json(&tail));
+    }
     loop {
         // Asked before the last reading, so that nothing is missed.
         let goes_on = args.follow && folder.path().exists() && goes_on(look, &run, &folder)?;
         copy(&mut file)?;
         if !goes_on {
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         std::thread::sleep(LOOK_AGAIN);
     }
@@ -102,11 +119,12 @@ fn find(what: &str, look: &Look) -> anyhow::Result<Run> {
             .run(number)?
             .with_context(|| format!("there is no run {number}; nowcast runs shows which there are"));
     }
+    check_worker(what, look)?;
     let filter = RunFilter { worker: Some(what.to_owned()), limit: Some(1), ..RunFilter::default() };
     look.history
         .runs(&filter)?
         .pop()
-        .with_context(|| format!("no run of {what} is known; nowcast why {what}"))
+        .with_context(|| format!("worker {what:?} has no run yet; \"nowcast why {what}\" says why"))
 }
 
 /// Whether more may come. The folder says first that a run has ended, and it says so without a manager; but only

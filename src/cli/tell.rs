@@ -2,11 +2,11 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::stdio::dup2_stdout;
 
+use super::config_file::ConfigFile;
 use super::{USAGE, print};
 use crate::config::{self, read_regular_up_to};
 use crate::message::{Message, WORKER};
@@ -17,17 +17,20 @@ use pyyaml::Value;
 /// The largest payload, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// The message reaches the worker's rule as one of the worker itself would; a worker may send as many as it likes. It waits
-/// for the reply.
+/// Printed behind the options.
+const NOTES: &str = "The worker's rule gets the message as if the worker had sent it. A worker may send any number of \
+    messages. The command returns when the manager has replied.";
+
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
+#[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
     speaker: Speaker,
-    /// The message type, one of the worker's in the message registry
+    /// Message type of the worker in the message registry
     #[arg(value_name = "TYPE")]
     r#type: String,
-    /// The payload, as YAML or JSON; @FILE reads it from a file
+    /// Payload as YAML or JSON; @FILE reads it from a file
     #[arg(default_value = "null")]
     payload: String,
 }
@@ -36,10 +39,9 @@ pub(super) struct Args {
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct Speaker {
-    /// nowcast's configuration file
-    #[arg(short, long, value_name = "CONFIG", env = "NOWCAST_YAML", default_value = "nowcast.yaml")]
-    config: PathBuf,
-    /// The worker in whose name it is said; within a worker that is known
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Worker that the message is from; set in a worker's script
     #[arg(long, value_name = "NAME", env = WORKER)]
     worker: String,
     /// Send nothing to the manager
@@ -85,7 +87,7 @@ impl Speaker {
     }
 
     fn context(&self) -> anyhow::Result<Context> {
-        let (config, _) = config::load(&self.config)?;
+        let (config, _) = config::load(&self.config.path())?;
         worker::speak_for(&self.worker, config, self.debug)
     }
 }

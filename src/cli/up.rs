@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use super::config_file::ConfigArgument;
 use super::manager::Task;
 use super::print;
-use super::{ConfigFile, USAGE, environment};
+use super::{USAGE, environment};
 use crate::config::{self, Config};
 use crate::logging::{self, Logger, Publishing, Role, Setup};
 use crate::net::Signals;
@@ -23,10 +24,10 @@ const NAME: &str = "up";
 #[group(skip)]
 pub(super) struct Args {
     #[command(flatten)]
-    config: ConfigFile,
+    config: ConfigArgument,
     #[command(flatten)]
     task: Task,
-    /// Have the broker write every message and its reply to this file, behind what is in it
+    /// Append every message and its reply to this file, one line of JSON each
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }
@@ -43,7 +44,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn supervise(args: &Args) -> anyhow::Result<u8> {
     let mut signals = Signals::install()?;
-    let file = &args.config.file;
+    let file = &args.config.path();
     let environment = environment::defaults(file)?;
     let (config, _) = config::load_with(file, &environment::lookup(environment.clone()))?;
     if let Some((_, logs)) = environment.iter().find(|(name, _)| name == "NOWCAST_LOGS") {
@@ -64,7 +65,7 @@ fn supervise(args: &Args) -> anyhow::Result<u8> {
 fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {
     let program = env::current_exe().context("the path of this program cannot be found out")?;
     let argv = |daemon: &str, task: &[String]| -> Vec<String> {
-        let file = args.config.file.to_string_lossy().into_owned();
+        let file = args.config.path().to_string_lossy().into_owned();
         let parent = std::process::id().to_string();
         let mut argv = vec![program.to_string_lossy().into_owned(), daemon.to_owned(), file];
         argv.extend(["--end-with".to_owned(), parent]);

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::worker::{self, Common, Worker, awaken, clear_checklist, rotate_logs, sleep};
+use super::config_file::ConfigArgument;
+use crate::worker::{self, Worker, awaken, clear_checklist, rotate_logs, sleep};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -16,10 +17,31 @@ pub(super) struct Args {
 #[derive(Debug, Clone, Subcommand)]
 #[command(rename_all = "snake_case")]
 enum BuiltIn {
+    /// Sleep for a number of seconds
     Sleep(With<sleep::Sleep>),
+    /// Report success at once
     Awaken(With<awaken::Awaken>),
+    /// Write the checklist to its log and clear it
     ClearChecklist(With<clear_checklist::ClearChecklist>),
+    /// Roll the log files over
     RotateLogs(With<rotate_logs::RotateLogs>),
+}
+
+/// The options that every worker has.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Common {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Log to the console and send nothing to the manager
+    #[arg(long)]
+    debug: bool,
+}
+
+impl Common {
+    pub(super) fn run(&self, worker: &dyn Worker) -> ExitCode {
+        worker::run(worker, &self.config.path(), self.debug)
+    }
 }
 
 /// A worker's own options and those that all have.
@@ -34,7 +56,7 @@ struct With<W: clap::Args> {
 
 impl<W: clap::Args + Worker> With<W> {
     fn run(&self) -> ExitCode {
-        worker::run(&self.worker, &self.common)
+        self.common.run(&self.worker)
     }
 }
 

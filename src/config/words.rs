@@ -10,12 +10,16 @@ pub(super) fn not_yaml(error: &ReadError) -> String {
 }
 
 /// What serde calls things, and what they are called here.
-const IN_OUR_WORDS: [(&str, &str); 5] = [
+const IN_OUR_WORDS: [(&str, &str); 9] = [
     ("invalid type: ", "wrong type: "),
     ("invalid value: ", "wrong value: "),
     ("expected a map", "expected a mapping (`key: value`)"),
     ("expected a sequence", "expected a list (`[one, two]`)"),
     ("expected a string", "expected a text"),
+    ("expected u16", "expected a whole number from 0 to 65535"),
+    ("expected u32", "expected a whole number, 0 or more"),
+    ("expected u64", "expected a whole number, 0 or more"),
+    ("expected i32", "expected a whole number"),
 ];
 
 /// serde's words, made to read as ours.

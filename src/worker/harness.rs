@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,18 +24,6 @@ use pyyaml::Value;
 
 /// How long a worker waits for a reply before it says so in its log, and again.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The command line that every worker has.
-#[derive(Debug, Clone, clap::Args)]
-#[group(skip)]
-pub struct Common {
-    /// nowcast's configuration file
-    #[arg(value_name = "CONFIG", env = "NOWCAST_YAML", default_value = "nowcast.yaml")]
-    pub config: PathBuf,
-    /// log to the console and send nothing to the manager
-    #[arg(long)]
-    pub debug: bool,
-}
 
 /// A worker's own part.
 pub trait Worker {
@@ -87,14 +75,14 @@ pub struct Context {
     part: Part,
 }
 
-/// Runs a worker from its command line to its end.
+/// Run a worker to its end; with `debug` it logs to the console and sends nothing to the manager.
 ///
 /// The exit status is 0 once the manager knows how the work ended, be it a failure or a crash: then
 /// the rules decide what follows. It is 2 when the configuration cannot be used, and 1 when the
 /// manager could not be told.
 #[must_use]
-pub fn run(worker: &dyn Worker, common: &Common) -> ExitCode {
-    let (config, _) = match config::load(&common.config) {
+pub fn run(worker: &dyn Worker, config_file: &Path, debug: bool) -> ExitCode {
+    let (config, _) = match config::load(config_file) {
         Ok(loaded) => loaded,
         Err(error) => {
             let _ = writeln!(io::stderr(), "{error}");
@@ -102,7 +90,7 @@ pub fn run(worker: &dyn Worker, common: &Common) -> ExitCode {
         }
     };
     let log = Logger::new(worker.name());
-    let mut context = match set_up(worker.name(), Arc::new(config), log.clone(), common.debug) {
+    let mut context = match set_up(worker.name(), Arc::new(config), log.clone(), debug) {
         Ok(context) => context,
         Err(error) => {
             log.critical(with_causes(error.as_ref()));

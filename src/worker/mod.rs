@@ -10,7 +10,7 @@ pub mod harness;
 pub mod rotate_logs;
 pub mod sleep;
 
-pub use harness::{Common, Context, Worker, WorkerError, run, speak_for};
+pub use harness::{Context, Worker, WorkerError, run, speak_for};
 
 /// Where the peer keeps its own workers; ours take their place under these names too.
 pub const PEER_PACKAGE: &str = "nemo_nowcast.workers.";

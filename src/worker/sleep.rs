@@ -12,7 +12,7 @@ pub const NAME: &str = "sleep";
 /// Sleeps for a number of seconds.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Sleep {
-    /// number of seconds to sleep for
+    /// Number of seconds to sleep
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub sleep_time: u32,
 }

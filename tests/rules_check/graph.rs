@@ -90,7 +90,7 @@ fn the_history_counts() {
     assert!(text.contains("sleep\n  keyless  after success  ×2, only in the history\n"), "{text}");
     let text = graph(&system, &["--since", "2100-01-01"]);
     assert!(!text.contains("×2"), "{text}");
-    let json: serde_json::Value = serde_json::from_str(&graph(&system, &["--format", "json"])).expect("JSON");
+    let json: serde_json::Value = serde_json::from_str(&graph(&system, &["--json"])).expect("JSON");
     let seen = serde_json::json!([{
         "from": "sleep", "to": "keyless", "types": {"success": {"by_rules": false, "runs": 2}}, "joins": []
     }]);

@@ -111,7 +111,7 @@ fn the_same_differences_are_taken_together_and_a_worker_can_be_picked() {
         assert_eq!(system.send("sleep", "success", "{sleep time: 5}"), "ack");
     }
     system.works();
-    let replay = ["rules", "replay", "nowcast.yaml", "--rules", "edited.lua", "--worker", "sleep"];
+    let replay = ["rules", "replay", "-c", "nowcast.yaml", "--rules", "edited.lua", "--worker", "sleep"];
     let text = system.operate(&replay);
     let expected = "\
 TIME  #2  sleep success   next_workers.lua:1 → edited.lua:1

@@ -65,7 +65,7 @@ function after_rotate_logs() return {} end";
         let found = all.iter().find(|join| join["name"] == name).cloned();
         found.unwrap_or_else(|| panic!("{joins:#}"))["number"].to_string()
     };
-    for (name, ending) in [("done", ""), ("released", "release"), ("dropped", "drop"), ("open", "")] {
+    for (name, ending) in [("done", ""), ("released", "release"), ("discarded", "discard"), ("open", "")] {
         assert_eq!(system.send("sleep", "success", name), "ack");
         assert_eq!(system.send("awaken", "success", "null"), "ack");
         match ending {

@@ -309,7 +309,7 @@ fn files_that_cannot_be_used_are_said() {
 fn the_worked_example_is_covered_completely() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/forecast/nowcast.yaml");
     let output = std::process::Command::new(support::system::NOWCAST)
-        .args(["rules", "test", example, "--min-coverage", "100", "--json"])
+        .args(["rules", "test", "-c", example, "--min-coverage", "100", "--json"])
         .output()
         .expect("ended");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
@@ -339,7 +339,7 @@ fn what_the_documentation_names_is_there() {
     std::fs::write(file.path(), example.replace("(delay 6h)", "(delay 2s)")).expect("written");
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/forecast/nowcast.yaml");
     let output = std::process::Command::new(support::system::NOWCAST)
-        .args(["rules", "test", config, "--file"])
+        .args(["rules", "test", "-c", config, "--file"])
         .arg(file.path())
         .output()
         .expect("ended");

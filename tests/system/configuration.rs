@@ -91,7 +91,7 @@ fn every_error_has_file_line_key_and_remedy() {
         (
             "{manager: ",
             "{manager: many, x: ",
-            "error: nowcast.yaml, line 16, zmq: ports: manager: wrong type: string \"many\", expected u16",
+            "error: nowcast.yaml, line 16, zmq: ports: manager: wrong type: string \"many\", expected a whole number from 0 to 65535",
         ),
         ("  next workers module: next_workers\n", "", "message registry: `next workers module` is missing"),
         (

@@ -16,7 +16,7 @@ fn script(text: &str) -> Builder {
 /// Runs it and waits until its message has reached its rule; the type.
 fn run(text: &str) -> (System, String) {
     let system = script(text).start();
-    system.operate(&["launch", "script", "--", "one", "two words"]);
+    system.operate(&["launch", "script", "one", "two words"]);
     let line = system.wait_for("the rule", || {
         system
             .log("manager")
@@ -98,7 +98,7 @@ fn a_signal_goes_on_to_the_command_and_nothing_is_reported() {
     let text = "trap 'echo cleaned up > cleaned; exit 0' TERM; echo > begun; while :; do sleep 0.05; done";
     let system = script(text).start();
     let place = |name: &str| system.path("").join(name);
-    let run = system.operate(&["launch", "script", "--json"]);
+    let run = system.operate(&["launch", "--json", "script"]);
     let run: serde_json::Value = serde_json::from_str(&run).expect("JSON");
     let begun = || ["begun", "logs/begun"].iter().any(|name| place(name).exists()).then_some(());
     system.wait_for("the script", begun);

@@ -26,7 +26,7 @@ fn wait_for_runs(system: &System, worker: &str, states: &[&str]) -> Vec<Value> {
 #[test]
 fn runs_are_listed_newest_first_and_can_be_chosen() {
     let system = system().section("workers: {sleep: {command: ['false']}}").start();
-    assert_eq!(system.operate(&["runs"]), "no such run\n");
+    assert_eq!(system.operate(&["runs"]), "no matching runs\n");
     system.operate(&["launch", "awaken"]);
     wait_for_runs(&system, "awaken", &["done"]);
     system.operate(&["launch", "sleep", "--debug", "a b"]);
@@ -46,9 +46,9 @@ fn runs_are_listed_newest_first_and_can_be_chosen() {
     assert!(system.operate(&["runs", "--failed"]).contains("sleep"));
     assert!(!system.operate(&["runs", "--failed"]).contains("awaken"));
     assert!(system.operate(&["runs", "--open"]).contains("waiting"));
-    assert_eq!(system.operate(&["runs", "--open", "--worker", "sleep"]), "no such run\n");
+    assert_eq!(system.operate(&["runs", "--open", "--worker", "sleep"]), "no matching runs\n");
     assert_eq!(system.operate(&["runs", "--since", "2d"]).lines().count(), 4);
-    assert_eq!(system.operate(&["runs", "--since", "2999-01-01"]), "no such run\n");
+    assert_eq!(system.operate(&["runs", "--since", "2999-01-01"]), "no matching runs\n");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn messages_are_listed_with_what_was_made_of_them() {
     let parked = system.operate(&["messages", "--parked"]);
     assert_eq!(parked.lines().count(), 2, "{parked}");
     assert!(parked.contains("next_workers.lua:6: not yet"), "{parked}");
-    assert_eq!(system.operate(&["messages", "--parked", "--worker", "awaken"]), "no such message\n");
+    assert_eq!(system.operate(&["messages", "--parked", "--worker", "awaken"]), "no matching messages\n");
     assert_eq!(system.operate(&["messages", "--worker", "awaken", "--type", "success"]).lines().count(), 2);
     assert_eq!(system.operate(&["messages", "-n", "2"]).lines().count(), 3);
 }
@@ -145,7 +145,7 @@ fn following_ends_when_the_journal_says_so_or_the_folder_is_gone() {
 #[test]
 fn output_that_is_not_there_is_said_with_what_to_do() {
     let system = system().start();
-    assert!(system.operation(&["tail", "awaken"]).1.contains("no run of awaken is known"));
+    assert!(system.operation(&["tail", "awaken"]).1.contains("worker \"awaken\" has no run yet"));
     assert!(system.operation(&["tail", "77"]).1.contains("there is no run #77"));
     system.operate(&["launch", "--delay", "1h", "awaken"]);
     let (status, text) = system.operation(&["tail", "awaken"]);

@@ -7,6 +7,7 @@ mod bad_checklists;
 mod bad_messages;
 mod bad_rules;
 mod checklist_command;
+mod command_line;
 mod configuration;
 mod crowds;
 mod ends;

@@ -65,13 +65,13 @@ fn a_hold_ends_at_its_time() {
 }
 
 #[test]
-fn a_waiting_run_is_dropped() {
+fn a_pending_launch_is_discarded() {
     let system = system().rules(RULES).start();
     let run = number(&system.operate(&["launch", "--delay", "1h", "awaken"]));
     assert!(system.operate(&["discard", &run]).contains("is discarded"));
     let (status, text) = system.operation(&["discard", &run]);
     assert_eq!(status, Some(1));
-    assert!(text.contains("there is nothing under #"), "{text}");
+    assert!(text.contains("cannot be released or discarded"), "{text}");
     assert_eq!(launches(&system), 0);
 }
 

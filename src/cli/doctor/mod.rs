@@ -22,7 +22,7 @@ use crate::config;
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// Look at the hosts that workers are launched on, too
+    /// Check the hosts of workers, too
     #[arg(long)]
     hosts: bool,
 }
@@ -73,7 +73,7 @@ impl Check {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let file = &args.common.place.config;
+    let file = &args.common.config.path();
     let mut checks = Vec::new();
     match config::load_with(file, &environment::with_defaults(file)) {
         Err(error) => {

@@ -3,28 +3,29 @@
 use std::process::ExitCode;
 
 use super::Which;
-use crate::cli::{USAGE, operate, print};
+use crate::cli::{USAGE, print};
 use crate::rules::RuleSet;
 use crate::trial::check;
 
-/// The exit status is 1 if there are errors, and 2 if the configuration cannot be used or there are no rules.
+/// Printed behind the options.
+const NOTES: &str = "The exit status is 1 if there are errors, 2 if the configuration is invalid or there are no \
+    rules.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
     which: Which,
-    /// Print JSON for programs
-    #[arg(long)]
-    json: bool,
-    /// Only read the rules; call none of them
+    /// Read the rules without calling them
     #[arg(long)]
     no_run: bool,
-    /// Take warnings for errors
+    /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let config = match operate::load(&args.which.config.file) {
+    let config = match args.which.common.load() {
         Ok(config) => config,
         Err(status) => return status,
     };
@@ -38,7 +39,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         }
         Err(error) => check::unloadable(&config, edited, &error),
     };
-    let printed = if args.json { print::json(&report) } else { print::text(&report.to_text()) };
+    let printed = if args.which.common.json { print::json(&report) } else { print::text(&report.to_text()) };
     let is_refused = report.has_errors() || args.strict && !report.problems.is_empty();
     if is_refused { ExitCode::FAILURE } else { printed }
 }

@@ -21,27 +21,26 @@ use crate::trial::deploy::{Before, Candidate, Exchange, GateResult, Taken, gate,
 /// How long the manager gets to take new rules up: it looks every second.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const EXIT_STATUS: &str = "Exit status: 0 when the rules are in force, or will be when a manager starts; 1 when they are not; 2 if \
-                           the configuration cannot be used.";
+const EXIT_STATUS: &str = "Exit status: 0 if the rules are in force or will be when a manager starts, 1 if not, 2 if the configuration is invalid.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(super) struct Args {
-    /// The edited rules: a copy of the file in force, anywhere
+    /// Edited copy of the rules file, in any folder
     #[arg(value_name = "EDITED", required_unless_present = "undo", conflicts_with = "undo")]
     edited: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
-    /// Replay messages not older than that: 2d, 06:00, 2026-03-14; without it 7d
+    /// Replay messages since: 2d, 06:00, 2026-03-14 [default: 7d]
     #[arg(long, value_parser = times::since)]
     since: Option<Timestamp>,
-    /// Don't ask
+    /// Deploy without asking
     #[arg(long)]
     yes: bool,
-    /// Also if the rules do not pass
+    /// Deploy even if the rules do not pass
     #[arg(long, conflicts_with = "undo")]
     force: bool,
-    /// Bring the rules before those in force back
+    /// Restore the previous rules
     #[arg(long)]
     undo: bool,
 }

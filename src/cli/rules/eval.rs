@@ -20,28 +20,29 @@ use pyyaml::Value;
 /// Bytes that are read at once.
 const READ_AT_ONCE: usize = 1 << 16;
 
-/// Without `--worker`, cases are read as lines of JSON from standard input, and each is answered with a line:
-/// {"function": …, "msg": {"source", "type", "payload"}, "config": …, "checklist": …, "now": …}
+/// Printed behind the options.
+const NOTES: &str = "Without --worker, read cases from standard input, one JSON object a line, and print one JSON \
+    object for each:\n{\"function\": …, \"msg\": {\"source\", \"type\", \"payload\"}, \
+    \"config\": …, \"checklist\": …, \"now\": …}";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
     which: Which,
-    /// Print JSON for programs
-    #[arg(long)]
-    json: bool,
-    /// The worker whose rule is called
+    /// Worker whose rule is called
     #[arg(long, value_name = "NAME", requires = "type")]
     worker: Option<String>,
-    /// The message type
+    /// Message type
     #[arg(long, value_name = "TYPE", requires = "worker")]
     r#type: Option<String>,
-    /// The payload, as YAML; @FILE reads it from a file
+    /// Payload as YAML; @FILE reads it from a file
     #[arg(long, value_name = "YAML", requires = "worker")]
     payload: Option<String>,
-    /// The checklist, as YAML, instead of that of the running system; @FILE reads it from a file
+    /// Checklist as YAML [default: that of the running system]; @FILE reads it from a file
     #[arg(long, value_name = "YAML")]
     checklist: Option<String>,
-    /// The time of the message, as in 2026-03-14T05:15, instead of the time of now
+    /// Time of the message, as 2026-03-14T05:15 [default: the current time]
     #[arg(long, value_name = "TIME")]
     now: Option<String>,
 }
@@ -109,7 +110,7 @@ fn one(
     };
     let call = Case { msg, ..Case::default() }.call(engine, defaults).map_err(anyhow::Error::msg)?;
     let failed = call.result.is_err();
-    let printed = if args.json {
+    let printed = if args.which.common.json {
         print::status(print::write(line(&CaseAnswer::from(call))?.as_bytes()))
     } else {
         print::text(&text(&call))

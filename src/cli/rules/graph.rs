@@ -10,32 +10,33 @@ use crate::cli::{USAGE, print, times};
 use crate::suggest::did_you_mean;
 use crate::trial::graph::{Graph, graph};
 
-/// The rules are called with everything that may come to them, and the journal is asked what happened.
+/// Printed behind the options.
+const NOTES: &str = "The rules are called with every possible message; the counts are from the journal.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
     which: Which,
-    /// The form
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    /// Output format for people and drawing programs
+    #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "json")]
     format: Format,
-    /// Count what happened not longer ago than that: 2d, 06:00, 2026-03-14
+    /// Count launches since: 2d, 06:00, 2026-03-14
     #[arg(long, value_parser = times::since, default_value = "30d")]
     since: Timestamp,
-    /// Only what leads to a worker and what follows from it
+    /// Show only what leads to a worker and what follows from it
     #[arg(long, value_name = "WORKER")]
     worker: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// An indented tree
+    /// Indented tree
     Text,
-    /// For Graphviz: | dot -Tsvg
+    /// Graphviz: | dot -Tsvg
     Dot,
-    /// For web pages that draw Mermaid
+    /// Mermaid
     Mermaid,
-    /// For programs
-    Json,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -60,11 +61,13 @@ pub(super) fn run(args: &Args) -> ExitCode {
             }
         },
     };
+    if args.which.common.json {
+        return print::json(&graph);
+    }
     match args.format {
         Format::Text => print::text(&graph.to_text()),
         Format::Dot => print::text(&graph.to_dot()),
         Format::Mermaid => print::text(&graph.to_mermaid()),
-        Format::Json => print::json(&graph),
     }
 }
 

@@ -12,8 +12,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::operate;
-use super::{ConfigFile, USAGE, print};
+use super::operate::Common;
+use super::{USAGE, print};
 use crate::config::Config;
 use crate::rules::{Engine, RuleSet};
 
@@ -25,17 +25,17 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Look for what is wrong in rules before they are in force
+    /// Find errors in rules before they are in force
     Check(check::Args),
-    /// Call rules with cases and show what they answer
+    /// Call rules with given messages and show their results
     Eval(eval::Args),
-    /// Show who launches whom
+    /// Show which worker launches which
     Graph(graph::Args),
-    /// Run the rules' own tests
+    /// Run the tests of the rules
     Test(test::Args),
-    /// Put the messages of the past through rules and show what would be launched otherwise
+    /// Replay past messages with edited rules and show which launches differ
     Replay(replay::Args),
-    /// Put edited rules in force once they pass: they load, have no new errors, their tests pass, and no rule fails that did not
+    /// Deploy edited rules if they load, have no new errors, pass their tests and fail in no new case
     Deploy(deploy::Args),
 }
 
@@ -55,8 +55,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 #[group(skip)]
 struct Which {
     #[command(flatten)]
-    config: ConfigFile,
-    /// Edited rules, taken as if they stood in the place of those that the configuration names
+    common: Common,
+    /// Edited rules, used instead of those that the configuration names
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
 }
@@ -64,7 +64,7 @@ struct Which {
 impl Which {
     /// Reads the configuration and loads the rules; what cannot be used is said, and is the end.
     fn load(&self) -> Result<(Config, Engine), ExitCode> {
-        let config = operate::load(&self.config.file)?;
+        let config = self.common.load()?;
         match RuleSet::of(&config).load(self.rules.as_deref()) {
             Ok(engine) => Ok((config, engine)),
             Err(error) => {

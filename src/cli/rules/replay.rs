@@ -22,48 +22,44 @@ use pyyaml::Map;
 /// What a terminal shows of a replay.
 const BAR: &str = "replaying {wide_bar} {percent}%";
 
-const EXIT_STATUS: &str = "Exit status: 0 when the messages were replayed, also if some differ; 1 if a rule fails that did not, \
-                           with --exit-code if anything differs or is not reproducible, or if journal or recording cannot be read; 2 if \
-                           configuration or rules cannot be used.";
+const EXIT_STATUS: &str = "Exit status: 0 if the messages were replayed, even if some differ; 1 if a rule fails that did not fail before, \
+    if the journal or the recording cannot be read, or, with --exit-code, if anything differs; 2 if the configuration or the rules are invalid.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(super) struct Args {
     #[command(flatten)]
     which: Which,
-    /// Messages not older than that: 2d, 06:00, 2026-03-14; without it 7d
+    /// Replay messages since: 2d, 06:00, 2026-03-14 [default: 7d]
     #[arg(long, value_parser = times::since, conflicts_with = "recording")]
     since: Option<Timestamp>,
-    /// Messages before that: 2d, 06:00, 2026-03-14
+    /// Replay messages until: 2d, 06:00, 2026-03-14
     #[arg(long, value_parser = times::since, conflicts_with = "recording")]
     until: Option<Timestamp>,
-    /// Messages of this worker only
+    /// Replay only messages of this worker
     #[arg(long)]
     worker: Option<String>,
     #[command(flatten)]
     recording: Recording,
-    /// Show each difference, also where many are alike
+    /// Show every difference instead of grouping similar ones
     #[arg(long)]
     all: bool,
-    /// Exit with status 1 if anything differs or is not reproducible, not only if a rule fails that did not
+    /// Exit with status 1 if anything differs or is not reproducible
     #[arg(long)]
     exit_code: bool,
-    /// Print JSON for programs
-    #[arg(long)]
-    json: bool,
 }
 
 /// A recording in the place of the journal.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 struct Recording {
-    /// In the place of the journal a recording of nowcast broker --record
+    /// Replay a recording of "nowcast broker --record" instead of the journal
     #[arg(id = "recording", long = "recording", value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The checklist with which a recording begins, as YAML; empty without it
+    /// Initial checklist of the recording, as YAML [default: empty]
     #[arg(long, value_name = "FILE", requires = "recording")]
     checklist: Option<PathBuf>,
-    /// Let a recording begin with the checklist of now
+    /// Use the current checklist as the initial checklist of the recording
     #[arg(long, requires = "recording", conflicts_with = "checklist")]
     live_checklist: bool,
 }
@@ -92,7 +88,8 @@ fn past(args: &Args, config: &Config, engine: &Engine) -> anyhow::Result<ExitCod
     };
     let history = History::open(&config.journal.folder)?;
     let report = replay::replay(&history, config, engine, &options, &progress())?;
-    let printed = if args.json { print::json(&report.document()) } else { print::text(&report.text()) };
+    let printed =
+        if args.which.common.json { print::json(&report.document()) } else { print::text(&report.text()) };
     let Summary { newly_fail, differ, not_reproducible, .. } = report.summary;
     Ok(if newly_fail > 0 || (args.exit_code && differ + not_reproducible > 0) {
         ExitCode::FAILURE
@@ -117,7 +114,8 @@ fn recorded(args: &Args, file: &Path, config: &Config, engine: &Engine) -> anyho
     let open = File::open(file).with_context(unreadable)?;
     let report =
         recording::replay(BufReader::new(open), config, engine, &options).with_context(unreadable)?;
-    let printed = if args.json { print::json(&report.document()) } else { print::text(&report.text()) };
+    let printed =
+        if args.which.common.json { print::json(&report.document()) } else { print::text(&report.text()) };
     let is_bad = report.summary.fail > 0 || (args.exit_code && report.differs());
     Ok(if is_bad { ExitCode::FAILURE } else { printed })
 }

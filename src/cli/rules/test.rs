@@ -12,24 +12,24 @@ use crate::cli::{USAGE, operate, print};
 use crate::rules::RuleSet;
 use crate::trial::test::{self, Coverage, TestReport};
 
-/// The tests are the files rules/tests/*.lua.
+/// Printed behind the options.
+const NOTES: &str = "The tests are in the files rules/tests/*.lua.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
     which: Which,
-    /// Print JSON for programs
-    #[arg(long)]
-    json: bool,
-    /// Only tests whose name contains this
+    /// Run only tests whose name contains this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Only this file of tests; may be given more than once
+    /// Run only the tests in this file; repeatable
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Show lines of the rules and message types that no test exercises
+    /// Show lines of the rules and message types that no test covers
     #[arg(long)]
     coverage: bool,
-    /// Fail if less of the rules' lines is exercised than that
+    /// Fail if tests cover less of the rules' lines
     #[arg(long, value_name = "PERCENT")]
     min_coverage: Option<f64>,
 }
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 /// The report, and the texts of the rules' files, for the lines that are shown.
 fn report(args: &Args) -> anyhow::Result<(TestReport, Vec<(String, String)>)> {
-    let config = operate::read(&args.which.config.file)?;
+    let config = operate::read(&args.which.common.config.path())?;
     let set = RuleSet::of(&config);
     let place = set.place()?;
     let edited = args.which.rules.as_deref();
@@ -89,7 +89,7 @@ struct Document<'a> {
 fn show(args: &Args, report: &TestReport, texts: &[(String, String)]) -> ExitCode {
     let too_little =
         args.min_coverage.zip(report.coverage.as_ref()).filter(|(least, coverage)| coverage.percent < *least);
-    let printed = if args.json {
+    let printed = if args.which.common.json {
         print::json(&Document { passed: report.passed(), failed: report.failed(), report })
     } else {
         print::text(&text(report, texts))

@@ -16,7 +16,7 @@ use crate::view::system::{Health, Status};
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 const EXIT_CODES: &str = "Exit status: 0 when the system is healthy, 1 when it is degraded or down, 2 when the configuration \
-                          cannot be used.";
+                          is invalid.";
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -24,7 +24,7 @@ const EXIT_CODES: &str = "Exit status: 0 when the system is healthy, 1 when it i
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// Show it anew each second until Ctrl-C
+    /// Refresh every second until Ctrl-C
     #[arg(short, long, conflicts_with = "json")]
     watch: bool,
 }

@@ -17,7 +17,7 @@ use why_not::WhyNot;
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// A number that nowcast shows (8812), or the name of a worker
+    /// Number of a run, message or another event, or name of a worker
     what: String,
 }
 
