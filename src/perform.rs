@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use zmq::Socket;
 
+use crate::config::defaults::defaults;
 use crate::core::record::What;
 use crate::core::run::{Report, Stage};
 use crate::core::{Change, Effect, Event, NextWorker, Record, RequestId, Run, RunId, State};
@@ -16,7 +17,7 @@ use crate::failpoint;
 use crate::launch::on_host::machine;
 use crate::launch::{self, Environment, Place, Runs, Started};
 use crate::logging::{self, Logger};
-use crate::message::{CONFIG, Message, WORKER};
+use crate::message::{Message, WORKER};
 use crate::net::{Control, Envelope, socket};
 use crate::notify::Notifier;
 use crate::store::checklist_file::Writing;
@@ -272,10 +273,9 @@ impl Performer {
     /// What a worker finds in its environment beside the manager's: its name, the configuration, us on the path, and
     /// what its rule says.
     fn environment(&self, worker: &NextWorker, state: &State) -> Environment {
-        let config = &state.config.file;
-        let config = std::path::absolute(config).unwrap_or_else(|_| config.clone());
-        let mut environment =
-            vec![(WORKER.to_owned(), worker.name().into()), (CONFIG.to_owned(), config.into())];
+        let mut environment = vec![(WORKER.to_owned(), worker.name().into())];
+        // The configuration file, and what it asks for and is not set: the worker reads the same file.
+        environment.extend(defaults(&state.config.file));
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::env::split_paths(&path).chain(self.program.parent().map(PathBuf::from));
         // Behind all others: it is only for scripts that find no `nowcast` elsewhere.

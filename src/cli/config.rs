@@ -10,15 +10,12 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use super::config_file::ConfigArgument;
-use super::{USAGE, environment, print, requirements};
+use super::{USAGE, print, requirements};
+use crate::config::defaults::{self, LOGS, Variables};
 use crate::config::{self, Config, Problem, Severity};
-use crate::launch::Environment;
 use crate::logging::{Role, Setup};
 use crate::rules;
 use pyyaml::{Marks, Value};
-
-/// The variable with the folder of the log files.
-const LOGS: &str = "NOWCAST_LOGS";
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -68,8 +65,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 impl Report {
     fn of(file: &Path) -> Self {
-        let defaults = environment::defaults(file).unwrap_or_default();
-        let lookup = environment::lookup(defaults.clone());
+        let defaults = defaults::defaults(file);
+        let lookup = defaults::lookup(defaults.clone());
         let asked_for = RefCell::new(BTreeSet::new());
         let noting = |name: &str| {
             asked_for.borrow_mut().insert(name.to_owned());
@@ -99,11 +96,8 @@ impl Report {
         }
         let asked_for = asked_for.into_inner();
         for (name, value) in defaults.iter().filter(|(name, _)| asked_for.contains(name)) {
-            let text = format!(
-                "the environment variable {name} is not set; nowcast up and the operators' commands take {}, and a daemon that \
-                 is started alone needs it",
-                value.display()
-            );
+            let text =
+                format!("the environment variable {name} is not set; the default is {}", value.display());
             report.add("note", "", text);
         }
         report
@@ -179,7 +173,7 @@ impl Report {
 }
 
 /// An empty folder, if that of the log files is one which nowcast up has still to make.
-fn stand_in_for_logs(defaults: &Environment) -> Option<TempDir> {
+fn stand_in_for_logs(defaults: &Variables) -> Option<TempDir> {
     let (_, logs) = defaults.iter().find(|(name, _)| name == LOGS)?;
     if Path::new(logs).exists() { None } else { tempfile::tempdir().ok() }
 }

@@ -47,6 +47,7 @@ fn set_up_as(role: Role, args: &Args, log: &Logger) -> Result<(Config, Signals),
         supervise::end_with_parent(parent).map_err(|error| fail(&error))?;
     }
     let (config, problems) = config::load(&args.config.path()).map_err(|error| fail(&error))?;
+    config.make_default_log_folder().map_err(|error| fail(&error))?;
     start_logging(role, &config, &problems, log).map_err(|error| fail(&error))?;
     Ok((config, signals))
 }

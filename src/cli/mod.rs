@@ -9,7 +9,6 @@ mod config_file;
 mod daemon;
 mod doctor;
 mod dry_run;
-mod environment;
 mod exec;
 mod fetch;
 mod generate;

@@ -7,7 +7,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use uzers::{get_current_uid, get_user_by_uid};
 
 use super::config_file::ConfigFile;
-use super::{USAGE, environment, print, times};
+use super::{USAGE, print, times};
 use crate::config::{self, Config, duration};
 use crate::core::{Answer, Command, Number};
 use crate::net::{Call, CallError, call};
@@ -76,7 +76,7 @@ pub(super) fn load(file: &Path) -> Result<Config, ExitCode> {
 
 /// Reads a configuration.
 pub(super) fn read(file: &Path) -> Result<Config, config::ConfigError> {
-    config::load_with(file, &environment::with_defaults(file)).map(|(config, _)| config)
+    config::load(file).map(|(config, _)| config)
 }
 
 /// Return the operator's name: of the person behind `sudo`, or of the user. Only the manager's own user and root can ask at all.

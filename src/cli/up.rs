@@ -1,20 +1,19 @@
 //! `nowcast up`
 
 use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
+use super::USAGE;
 use super::config_file::ConfigArgument;
 use super::manager::Task;
 use super::print;
-use super::{USAGE, environment};
-use crate::config::{self, Config};
+use crate::config::{self, Config, defaults};
 use crate::logging::{self, Logger, Publishing, Role, Setup};
 use crate::net::Signals;
-use crate::supervise::{Daemon, Supervisor};
+use crate::supervise::{Daemon, Supervisor, Terminal};
 use crate::{broker, log_aggregator, manager, scheduler};
 
 /// The name under which it logs.
@@ -43,14 +42,12 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn supervise(args: &Args) -> anyhow::Result<u8> {
+    let terminal = Terminal::at_start();
     let mut signals = Signals::install()?;
     let file = &args.config.path();
-    let environment = environment::defaults(file)?;
-    let (config, _) = config::load_with(file, &environment::lookup(environment.clone()))?;
-    if let Some((_, logs)) = environment.iter().find(|(name, _)| name == "NOWCAST_LOGS") {
-        let logs = Path::new(logs);
-        fs::create_dir_all(logs).with_context(|| format!("the folder {} cannot be made", logs.display()))?;
-    }
+    let environment = defaults::defaults(file);
+    let (config, _) = config::load(file)?;
+    config.make_default_log_folder()?;
     let addresses = config.log_addresses_of_daemon(NAME);
     let (setup, _) = if addresses.is_empty() {
         Setup::from_value(&config.logging, Role::Daemon)?
@@ -59,7 +56,7 @@ fn supervise(args: &Args) -> anyhow::Result<u8> {
     };
     logging::install(setup);
     let supervisor = Supervisor::start(daemons(args, &config)?, environment, Logger::new(NAME))?;
-    Ok(supervisor.run(&mut signals)?)
+    Ok(supervisor.run(&mut signals, terminal)?)
 }
 
 fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {

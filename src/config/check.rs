@@ -1,11 +1,13 @@
 //! From the text of `nowcast.yaml` to a [`Config`], gathering every problem on the way.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
 use super::checked::{Config, Host, Launcher, RegisteredWorker, Registry, Zmq};
+use super::defaults;
 use super::environment::{self, Lookup};
 use super::problem::{ConfigError, Problem, Severity};
 use super::raw::{RawRegistry, RawRun, RawZmq};
@@ -26,14 +28,23 @@ const MANAGER_MESSAGES: [(&str, &str); 5] = [
     ("no after_worker function", "ERROR - after_worker function not found in next_workers module"),
 ];
 
-/// Reads and checks the configuration file, with the process's environment.
+/// Reads and checks the configuration file, with the process's environment and the [`defaults`].
 ///
 /// The problems that come with a usable configuration are warnings and notes.
 ///
 /// # Errors
 /// When the file cannot be read, is not YAML, or has at least one error in it.
 pub fn load(file: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
-    load_with(file, &|name| std::env::var(name).ok())
+    let lookup = defaults::with_defaults(file);
+    let needs_logs = Cell::new(false);
+    let noting = |name: &str| {
+        needs_logs.set(needs_logs.get() || name == defaults::LOGS);
+        lookup(name)
+    };
+    let (mut config, problems) = load_with(file, &noting)?;
+    let is_default = needs_logs.get() && std::env::var_os(defaults::LOGS).is_none();
+    config.default_log_folder = lookup(defaults::LOGS).filter(|_| is_default).map(PathBuf::from);
+    Ok((config, problems))
 }
 
 /// Reads and checks the configuration file; `lookup` answers for the environment.
@@ -125,6 +136,7 @@ impl Check<'_> {
         let journal = self.journal(value, &checklist_file);
         let substituted = substituted(value, &checklist_file, python.as_deref(), &logging);
         Some(Config {
+            default_log_folder: None,
             file: self.file.to_owned(),
             value: substituted,
             checklist_file,

@@ -18,6 +18,8 @@ pub struct Config {
     /// The file as it was named on the command line, since that is what the peer's log shows and
     /// what launched workers are given.
     pub file: PathBuf,
+    /// The folder of the log files if the configuration asks for `NOWCAST_LOGS` and that is not set.
+    pub default_log_folder: Option<PathBuf>,
     /// The whole document with environment variables replaced: what the rules see.
     pub value: Value,
     /// `checklist file`
@@ -49,6 +51,17 @@ pub struct Config {
 }
 
 impl Config {
+    /// Make the folder of the log files if it is the default one, which nobody has made by hand.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make_default_log_folder(&self) -> std::io::Result<()> {
+        let Some(folder) = &self.default_log_folder else { return Ok(()) };
+        std::fs::create_dir_all(folder).map_err(|error| {
+            std::io::Error::new(error.kind(), format!("cannot make the folder {}: {error}", folder.display()))
+        })
+    }
+
     /// Whether log messages are published, and an aggregator writes them down.
     #[must_use]
     pub fn aggregates_logs(&self) -> bool {

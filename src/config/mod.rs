@@ -2,10 +2,11 @@
 //!
 //! One file serves the peer and us. Sections that we own are checked strictly; sections that belong
 //! to the users' workers and rules pass through untouched and in order, in [`Config::value`].
-//! Nothing here logs or writes: problems are returned for the caller to show.
+//! Nothing here logs: problems are returned for the caller to show. Only [`Config::make_default_log_folder`] writes.
 
 mod check;
 mod checked;
+pub mod defaults;
 pub mod duration;
 mod environment;
 mod expect;

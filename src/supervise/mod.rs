@@ -2,6 +2,8 @@
 //!
 //! It knows nothing of messages, and does not touch the workers: they belong to the manager.
 
+mod terminal;
+
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -13,6 +15,8 @@ use crate::core::{Ending, Signal};
 use crate::launch::{Children, Environment};
 use crate::logging::Logger;
 use crate::net::{Signals, socket};
+
+pub use terminal::Terminal;
 
 /// The exit status of a daemon that cannot work at all, say because its port is in use. There is no
 /// sense in starting it over and over at the first start, when a person is watching.
@@ -75,11 +79,12 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Keeps them running until a signal ends it or the system has finished; answers the exit status.
+    /// Keeps them running until a signal ends it or the system has finished; answers the exit status. SIGHUP is a reload
+    /// unless it says that the terminal was closed.
     ///
     /// # Errors
     /// When the operating system refuses what nothing works without.
-    pub fn run(mut self, signals: &mut Signals) -> io::Result<u8> {
+    pub fn run(mut self, signals: &mut Signals, terminal: Terminal) -> io::Result<u8> {
         loop {
             self.wait(signals, self.next_due())?;
             for (index, ending) in self.children.reap()? {
@@ -90,6 +95,11 @@ impl Supervisor {
             }
             for signal in signals.take() {
                 match signal {
+                    Signal::Hangup if terminal.is_gone() => {
+                        self.log.info("terminal closed; shutting down...");
+                        self.stop(signals)?;
+                        return Ok(0);
+                    }
                     Signal::Hangup => self.signal_all(Kill::HUP),
                     Signal::Interrupt | Signal::Terminate => {
                         self.log.info(signal.log_text());

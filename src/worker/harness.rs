@@ -106,6 +106,7 @@ pub fn run(worker: &dyn Worker, config_file: &Path, debug: bool) -> ExitCode {
 }
 
 fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::Result<Context> {
+    config.make_default_log_folder()?;
     let publishing = Publishing { name: name.to_owned(), addresses: config.log_addresses_of_worker(name) };
     let (setup, warnings) = Setup::publishing(&config.logging, Role::Worker { debug }, &publishing)?;
     let first_line = setup.first_line("log messages").filter(|_| !debug);
@@ -136,6 +137,7 @@ fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::
 /// # Errors
 /// When logging cannot be set up or ZeroMQ refuses the broker's address.
 pub fn speak_for(name: &str, config: Config, debug: bool) -> anyhow::Result<Context> {
+    config.make_default_log_folder()?;
     let (setup, _) = logging::Setup::from_value(&config.logging, Role::Worker { debug })?;
     logging::install(setup);
     let client = if debug { None } else { Some(Client::connect(&config.zmq)?) };

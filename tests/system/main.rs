@@ -26,6 +26,7 @@ mod scripts;
 mod signals;
 mod status;
 mod supervisor;
+mod terminal;
 mod timers;
 mod toy_system;
 mod why;

@@ -193,3 +193,35 @@ fn the_pause_before_a_restart_grows() {
         system.wait_for_log("up", &format!("manager was killed by signal 9; started again in {pause} s"));
     }
 }
+
+#[test]
+fn the_commands_that_status_advises_start_the_daemons_with_the_same_defaults_as_up() {
+    let mut system = repository_system();
+    let config = std::fs::read_to_string(system.config()).expect("the configuration");
+    let show = "workers: {sleep: {command: [sh, -c, 'echo \"seen: $NOWCAST_LOGS $NOWCAST_ENV\"']}}\n";
+    std::fs::write(system.config(), format!("{show}{config}")).expect("written");
+    system.set_env("VIRTUAL_ENV", "/my/environment");
+    let status: serde_json::Value =
+        serde_json::from_str(&system.operation(&["status", "--json"]).1).expect("JSON");
+    let advised: Vec<String> = status["attention"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|attention| attention["help"].as_str()?.strip_prefix("nowcast ").map(str::to_owned))
+        .collect();
+    assert_eq!(advised.len(), 2, "{advised:?}");
+    for advice in advised {
+        let words: Vec<&str> = advice.split(' ').collect();
+        let command = system.command(&words);
+        system.spawn(words[0], command);
+    }
+    system.wait_for_log("broker", "manager socket bound");
+    system.wait_for_log("manager", "listening...");
+    system.operate(&["launch", "sleep", "--debug"]);
+    let folder = system.path("").canonicalize().expect("the folder");
+    let expected = format!("seen: {}/logs /my/environment\n", folder.display());
+    system.wait_for("the worker's environment", || {
+        (system.operation(&["tail", "sleep"]).1 == expected).then_some(())
+    });
+    assert!(folder.join("logs/nowcast.log").exists());
+}

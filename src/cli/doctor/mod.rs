@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::operate::Common;
 use super::table::Table;
-use super::{bounded, environment, print};
+use super::{bounded, print};
 use crate::config;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -75,7 +75,7 @@ impl Check {
 pub(super) fn run(args: &Args) -> ExitCode {
     let file = &args.common.config.path();
     let mut checks = Vec::new();
-    match config::load_with(file, &environment::with_defaults(file)) {
+    match config::load(file) {
         Err(error) => {
             let help = "repair it; nowcast config check says more";
             checks.push(Check::failed("configuration", error.to_string(), help));

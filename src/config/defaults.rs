@@ -1,37 +1,41 @@
-//! The environment variables that a configuration usually asks for, where they are not set.
+//! Defaults of the environment variables that a configuration usually asks for, the same for every command.
 //!
-//! So a system can be tried with nothing but its folder, and the operators' commands find what `nowcast up`
-//! found.
+//! So a system can be tried with nothing but its folder, and daemons, workers and operators find the same files
+//! however they are started.
 
 use std::env;
 use std::ffi::OsString;
 use std::path::{self, Path, PathBuf};
 
-use crate::launch::Environment;
+/// Environment variables with their values.
+pub type Variables = Vec<(String, OsString)>;
+
+/// The variable with the folder of the log files.
+pub const LOGS: &str = "NOWCAST_LOGS";
 
 /// What is not set: logs go beside the configuration file, and the environment is the one whose Python is
 /// in use.
-pub(super) fn defaults(file: &Path) -> std::io::Result<Environment> {
-    let file = path::absolute(file)?;
+#[must_use]
+pub fn defaults(file: &Path) -> Variables {
+    let file = path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let mut environment = Vec::new();
-    if env::var_os("NOWCAST_LOGS").is_none() {
-        environment.push(("NOWCAST_LOGS".to_owned(), file.with_file_name("logs").into_os_string()));
+    if env::var_os(LOGS).is_none() {
+        environment.push((LOGS.to_owned(), file.with_file_name("logs").into_os_string()));
     }
     if env::var_os("NOWCAST_ENV").is_none() {
         environment.push(("NOWCAST_ENV".to_owned(), python_environment()));
     }
     environment.push(("NOWCAST_YAML".to_owned(), file.into_os_string()));
-    Ok(environment)
+    environment
 }
 
 /// The environment with the defaults, for reading a configuration.
-pub(super) fn with_defaults(file: &Path) -> impl Fn(&str) -> Option<String> {
-    // Without the current folder's name there are no defaults, and the configuration says what it lacks.
-    lookup(defaults(file).unwrap_or_default())
+pub fn with_defaults(file: &Path) -> impl Fn(&str) -> Option<String> {
+    lookup(defaults(file))
 }
 
 /// The environment with these defaults.
-pub(super) fn lookup(defaults: Environment) -> impl Fn(&str) -> Option<String> {
+pub fn lookup(defaults: Variables) -> impl Fn(&str) -> Option<String> {
     move |name| {
         let default = || defaults.iter().find(|(default, _)| default == name).map(|(_, value)| value.clone());
         env::var_os(name).or_else(default).and_then(|value| value.into_string().ok())
