@@ -160,7 +160,7 @@ fn without_a_manager() {
         &["kill", &run],
         &["hold", "--all"],
         &["release", &pending],
-        &["drop", &pending],
+        &["discard", &pending],
         &["checklist", "set", "rivers", "Fraser", "1"],
         &["checklist", "clear"],
     ];

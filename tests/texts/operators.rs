@@ -67,19 +67,28 @@ fn release_and_drop_pending_and_parked_launches() {
     let pending = system.pending_run_of("make_ssh_files").0.to_string();
     let running = system.run_of("make_plots").0.to_string();
     let hold = system.hold().0.to_string();
-    let commands: &[&[&str]] =
-        &[&["drop", &pending], &["drop", &pending], &["drop", &running], &["drop", &hold], &["drop", "1000"]];
-    assert_answers("drop", system, commands);
+    let commands: &[&[&str]] = &[
+        &["discard", &pending],
+        &["discard", &pending],
+        &["discard", &running],
+        &["discard", &hold],
+        &["discard", "1000"],
+    ];
+    assert_answers("discard", system, commands);
 
     let system = scenes::parked_launches();
     let parked = system.parked().0.to_string();
     assert_answers("release_parked", system, &[&["release", &parked], &["release", &parked]]);
-    assert_answers("drop_parked", scenes::parked_launches(), &[&["drop", &parked], &["drop", &parked]]);
+    assert_answers(
+        "discard_parked",
+        scenes::parked_launches(),
+        &[&["discard", &parked], &["discard", &parked]],
+    );
 
     let system = scenes::open_joins();
     let join = system.open_join().0.to_string();
     assert_answers("release_join", system, &[&["release", &join]]);
-    assert_answers("drop_join", scenes::open_joins(), &[&["drop", &join]]);
+    assert_answers("discard_join", scenes::open_joins(), &[&["discard", &join]]);
 }
 
 #[test]
@@ -121,7 +130,7 @@ fn send_and_retry() {
         ],
     );
     let system = scenes::bad_messages();
-    assert_answers("drop_message", system, &[&["drop", &parked], &["release", &parked]]);
+    assert_answers("discard_message", system, &[&["discard", &parked], &["release", &parked]]);
 }
 
 #[test]

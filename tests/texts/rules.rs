@@ -42,7 +42,7 @@ fn graph() {
             &["rules", "graph", "--worker", "mak_forcing"],
             &["rules", "graph", "--format", "dot"],
             &["rules", "graph", "--format", "mermaid"],
-            &["rules", "graph", "--format", "json", "--worker", "make_forcing"],
+            &["rules", "graph", "--json", "--worker", "make_forcing"],
             &["rules", "graph", "--format", "svg"],
         ],
     );
