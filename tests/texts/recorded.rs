@@ -232,7 +232,7 @@ impl Recorded {
             match effect {
                 Effect::Journal(record) => self.uncommitted.push(*record),
                 Effect::Log(line) => {
-                    self.log.push(format!("{} {} {}", self.now.strftime("%H:%M:%S"), line.level, line.text))
+                    self.log.push(format!("{} {} {}", self.now.strftime("%H:%M:%S"), line.level, line.text));
                 }
                 Effect::Launch { run, folder, worker } => {
                     let path = self.root().join("checklist.journal/runs").join(&folder);
