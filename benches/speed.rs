@@ -51,9 +51,9 @@ fn decide_and_rules(entries: i64) {
         .collect();
     let mut checklist = Checklist::default();
     checklist.update(&Value::from("sleepyhead"), large.into());
-    let mut state = State::new(Arc::new(config), checklist);
+    let mut state = State::new(Arc::new(config.policy()), checklist);
     let body = b"payload: {sleep time: 5}\nsource: sleep\ntype: success\n";
-    let now = ZonedDateTime::now();
+    let now = ZonedDateTime::now().into();
     let count = 20_000;
     let start = Instant::now();
     for number in 0..count {

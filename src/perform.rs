@@ -5,14 +5,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use zmq::Socket;
 
 use crate::config::defaults::defaults;
+use crate::config::Config;
 use crate::core::record::What;
 use crate::core::run::{Report, Stage};
-use crate::core::{Change, Effect, Event, NextWorker, Record, RequestId, Run, RunId, State};
+use crate::core::{Change, Effect, Event, Level, LogLine, NextWorker, Record, RequestId, Run, RunId, State};
 use crate::failpoint;
 use crate::launch::on_host::machine;
 use crate::launch::{self, Environment, Place, Runs, Started};
@@ -42,6 +44,8 @@ pub struct Handover {
 
 /// What carries out effects, with all that it needs for that.
 pub struct Performer {
+    /// The configuration in force.
+    pub config: Arc<Config>,
     /// The connection to the broker.
     pub socket: Socket,
     /// The ways back to the workers that wait for a reply.
@@ -86,6 +90,18 @@ pub fn part(effects: Vec<Effect>) -> (Vec<Record>, Vec<Effect>) {
         }
     }
     (records, rest)
+}
+
+/// Writes a line of the core's or of a rule's to a logger.
+pub fn log_line(log: &Logger, line: &LogLine) {
+    let level = match line.level {
+        Level::Debug => logging::Level::DEBUG,
+        Level::Info => logging::Level::INFO,
+        Level::Warning => logging::Level::WARNING,
+        Level::Error => logging::Level::ERROR,
+        Level::Critical => logging::Level::CRITICAL,
+    };
+    log.log(level, &line.text);
 }
 
 impl Performer {
@@ -153,7 +169,7 @@ impl Performer {
             // One that waits for its turn begins now, to be told as any other.
             let place = self.handovers.iter().position(|handover| handover.run == run);
             if let Some(handover) = place.and_then(|place| self.handovers.remove(place)) {
-                performed.events.extend(self.launch(&handover, state));
+                performed.events.extend(self.launch(&handover));
             }
             self.runs.end(run);
         }
@@ -180,7 +196,7 @@ impl Performer {
         let mut events = Vec::new();
         for _ in 0..SLICE {
             let Some(handover) = self.handovers.pop_front() else { break };
-            events.extend(self.launch(&handover, state));
+            events.extend(self.launch(&handover));
             let run = handover.run;
             // Nobody has told it under this manager.
             let known = state.runs.get(&run).filter(|_| handover.is_taken_up);
@@ -226,7 +242,7 @@ impl Performer {
         logging::gather(|| {
             for effect in effects {
                 match effect {
-                    Effect::Log(line) => self.log.log(line.level, &line.text),
+                    Effect::Log(line) => log_line(&self.log, &line),
                     Effect::LogChecklist(checklist) => self.log_checklist(checklist),
                     _ => {}
                 }
@@ -248,7 +264,7 @@ impl Performer {
     }
 
     /// Sees to it that a run is started once; its end, if that is known already.
-    fn launch(&mut self, handover: &Handover, state: &State) -> Option<Event> {
+    fn launch(&mut self, handover: &Handover) -> Option<Event> {
         let Handover { run, folder, worker, is_taken_up } = handover;
         if !is_taken_up {
             self.log.info(format_args!("launching {worker}"));
@@ -256,11 +272,11 @@ impl Performer {
         failpoint::pass("manager: launching");
         // One that was started before goes on, whatever the configuration says now.
         let place = Place { folder: &self.runs.root().join(folder), machine: &machine() };
-        let command = launch::command(worker, *run, &state.config, &self.program, place);
+        let command = launch::command(worker, *run, &self.config, &self.program, place);
         if let Ok(command) = &command {
             self.log.debug(format_args!("cmd = {}", python::repr_list(&command.argv)));
         }
-        let environment = self.environment(worker, state);
+        let environment = self.environment(worker);
         let command = command.map_err(|error| error.to_string());
         let started = self.runs.start(*run, folder, command, &environment);
         failpoint::pass("manager: launched");
@@ -272,10 +288,10 @@ impl Performer {
 
     /// What a worker finds in its environment beside the manager's: its name, the configuration, us on the path, and
     /// what its rule says.
-    fn environment(&self, worker: &NextWorker, state: &State) -> Environment {
+    fn environment(&self, worker: &NextWorker) -> Environment {
         let mut environment = vec![(WORKER.to_owned(), worker.name().into())];
         // The configuration file, and what it asks for and is not set: the worker reads the same file.
-        environment.extend(defaults(&state.config.file));
+        environment.extend(defaults(&self.config.file));
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::env::split_paths(&path).chain(self.program.parent().map(PathBuf::from));
         // Behind all others: it is only for scripts that find no `nowcast` elsewhere.

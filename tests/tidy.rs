@@ -60,10 +60,9 @@ fn the_core_is_pure() {
         "super",
         "crate",
         "serde",
+        "indexmap",
         "jiff", // `jiff` for its types: the core reads no clock
-        "crate::config",
         "crate::core",
-        "crate::logging",
         "crate::message",
         "pyyaml",
         "",

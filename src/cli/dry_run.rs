@@ -75,7 +75,7 @@ fn plan(look: &Look, command: Command, user: String) -> anyhow::Result<Plan> {
     let mut state = look::state(config, &look.history.open_now()?, look.history.checklist_now()?);
     let event = Event::Command { call: None, user, command, checklist_then: None };
     let open_before: Vec<Join> = state.joins.open().cloned().collect();
-    let effects = decide(&mut state, event, &engine, &look.now);
+    let effects = decide(&mut state, event, &engine, &look.now.clone().into());
     let mut plan = Plan {
         reply: String::new(),
         rule: None,

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
-use super::checked::{Config, Host, Launcher, RegisteredWorker, Registry, Zmq};
+use super::checked::{Config, Host, Launcher, Registry, Zmq};
 use super::defaults;
 use super::environment::{self, Lookup};
 use super::problem::{ConfigError, Problem, Severity};
 use super::raw::{RawRegistry, RawRun, RawZmq};
 use super::regular::read_regular;
 use super::words::{not_yaml, reworded};
+use crate::core::RegisteredWorker;
 use crate::suggest::closest;
 use pyyaml::{Marks, Value};
 

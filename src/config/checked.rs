@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
-use super::expect::Expectation;
 use super::log_ports::LogPorts;
 use super::notify::Notifications;
 use super::schedule::ScheduledWorker;
+use crate::core::{Expectation, Limits, Policy, RegisteredWorker};
 use pyyaml::Value;
 
 /// A checked `nowcast.yaml`.
@@ -51,6 +51,22 @@ pub struct Config {
 }
 
 impl Config {
+    /// The part that decisions depend on.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        let channels = self.notifications.slack.iter().flat_map(|slack| &slack.channels);
+        let unset = channels.filter(|channel| channel.url.is_none());
+        Policy {
+            config: self.value.clone(),
+            registered: self.registry.workers.clone(),
+            limits: self.workers.iter().map(|(name, worker)| (name.clone(), worker.limits)).collect(),
+            hosts: self.hosts.keys().cloned().collect(),
+            expectations: self.expect.clone(),
+            has_notification_targets: !self.notifications.is_empty(),
+            unset_slack_variables: unset.map(|channel| channel.variable.clone()).collect(),
+        }
+    }
+
     /// Make the folder of the log files if it is the default one, which nobody has made by hand.
     ///
     /// # Errors
@@ -114,15 +130,6 @@ pub struct Registry {
     pub workers: IndexMap<String, RegisteredWorker>,
 }
 
-/// One worker of the message registry.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RegisteredWorker {
-    /// `checklist key`: where its payloads go in the checklist.
-    pub checklist_key: Option<Value>,
-    /// Its message types and their meaning.
-    pub messages: IndexMap<String, String>,
-}
-
 /// `workers: NAME`: how a worker is run. What a rule says of one launch goes before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkerSettings {
@@ -134,14 +141,8 @@ pub struct WorkerSettings {
     pub exec: Option<Vec<String>>,
     /// `failure status`: exit statuses of `exec` that are a failure and no crash.
     pub failure_status: Vec<i32>,
-    /// `max running`: how many of it run at once; more wait.
-    pub max_running: Option<u32>,
-    /// `timeout`: it is ended when it runs longer.
-    pub timeout: Option<SignedDuration>,
-    /// `retries`: how often it is launched again after it failed.
-    pub retries: Option<u32>,
-    /// `retry delay`: how long to wait before that.
-    pub retry_delay: Option<SignedDuration>,
+    /// `max running`, `timeout`, `retries`, `retry delay`
+    pub limits: Limits,
 }
 
 /// `journal`: where the manager keeps what happened, and for how long.

@@ -9,6 +9,7 @@ use super::checked::Registry;
 use super::names::Names;
 use super::notify::unknown_worker;
 use super::problem::Severity;
+use crate::core::Expectation;
 use crate::suggest::did_you_mean;
 use pyyaml::Value;
 
@@ -30,23 +31,6 @@ const WEEKDAYS: [(&str, Weekday); 7] = [
     ("saturday", Weekday::Saturday),
     ("sunday", Weekday::Sunday),
 ];
-
-/// A message that must have come before a time of day.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Expectation {
-    /// `worker`
-    pub worker: String,
-    /// `type`
-    pub r#type: String,
-    /// `by`: it is late from then on.
-    pub by: Time,
-    /// `since`: a message counts from then on; of the day before if that is not before `by`.
-    pub since: Time,
-    /// `days`: on which days it must come.
-    pub days: Vec<Weekday>,
-    /// `timezone`; that of this machine if it is not given.
-    pub zone: TimeZone,
-}
 
 /// `expect:`, one of its items.
 #[derive(Debug, Deserialize)]

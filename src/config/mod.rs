@@ -26,13 +26,11 @@ mod words;
 
 pub use check::{load, load_with, parse};
 pub use checked::{
-    Config, Host, JournalSettings, Launcher, RegisteredWorker, Registry, SlurmSettings, TemplateSettings,
-    WorkerSettings, Zmq,
+    Config, Host, JournalSettings, Launcher, Registry, SlurmSettings, TemplateSettings, WorkerSettings, Zmq,
 };
 pub use environment::Lookup;
-pub use expect::Expectation;
 pub use log_ports::{LogPort, LogPorts};
-pub use notify::{Alarm, Notifications};
+pub use notify::Notifications;
 pub use problem::{ConfigError, Problem, Severity};
 pub use regular::{read_regular, read_regular_up_to};
 pub use schedule::{CatchUp, ScheduledWorker};

@@ -8,6 +8,7 @@ use super::check::Check;
 use super::checked::{JournalSettings, Registry, WorkerSettings};
 use super::problem::Severity;
 use super::raw::{RawBroker, RawJournal, RawWorker};
+use crate::core::Limits;
 use crate::suggest::did_you_mean;
 use pyyaml::Value;
 
@@ -44,10 +45,12 @@ impl Check<'_> {
                 command: raw.command,
                 exec: raw.exec,
                 failure_status: raw.failure_status,
-                max_running: raw.max_running,
-                timeout: raw.timeout.map(|span| span.0),
-                retries: raw.retries,
-                retry_delay: raw.retry_delay.map(|span| span.0),
+                limits: Limits {
+                    max_running: raw.max_running,
+                    timeout: raw.timeout.map(|span| span.0),
+                    retries: raw.retries,
+                    retry_delay: raw.retry_delay.map(|span| span.0),
+                },
             };
             workers.insert(name, settings);
         }

@@ -2,18 +2,18 @@
 
 use jiff::Timestamp;
 
+use super::alarm::Alarm;
 use super::command::{Answer, Command, is_ahead};
 use super::decide::Decision;
 use super::effect::Effect;
 use super::event::CallId;
 use super::hold::{Hold, Target};
+use super::level::Level;
 use super::messages::Incoming;
 use super::next_worker::{LOCALHOST, NextWorker, name_problem};
 use super::parked::{Parked, ParkedWhat};
 use super::record::{Change, Outcome, Speaker, What};
 use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
-use crate::config::Alarm;
-use crate::logging::Level;
 use crate::message::Message;
 use pyyaml::Value;
 use pyyaml::limits::MAX_GIVEN_DEPTH;
@@ -49,7 +49,7 @@ impl Decision<'_> {
             Ok((text, numbers)) => Answer::done(text, numbers),
             Err(text) => Answer::refused(text),
         };
-        self.log(Level::INFO, format!("{user}: {}", answer.text));
+        self.log(Level::Info, format!("{user}: {}", answer.text));
         let text = answer.text.clone();
         if let Some(call) = call {
             self.effects.push(Effect::Answer { call, answer });
@@ -128,11 +128,11 @@ impl Decision<'_> {
     }
 
     fn check_host(&self, host: &str) -> Result<(), String> {
-        let hosts = &self.state.config.hosts;
-        if host == LOCALHOST || hosts.contains_key(host) {
+        let policy = &self.state.policy;
+        if policy.knows_host(host) {
             return Ok(());
         }
-        let known: Vec<&str> = hosts.keys().map(String::as_str).chain([LOCALHOST]).collect();
+        let known: Vec<&str> = policy.hosts.iter().map(String::as_str).chain([LOCALHOST]).collect();
         Err(format!(
             "the host {host:?} is not in `run: enabled hosts:` or `hosts:`; there are: {}",
             known.join(", ")
@@ -141,8 +141,8 @@ impl Decision<'_> {
 
     /// What is to be added to the answer about a worker that is not in the message registry.
     fn stranger(&self, name: &str, so: &str) -> String {
-        let registry = &self.state.config.registry.workers;
-        if registry.contains_key(name) {
+        let registered = &self.state.policy.registered;
+        if registered.contains_key(name) {
             return String::new();
         }
         format!("; careful, no worker {name:?} is in the message registry{so}")
@@ -243,8 +243,8 @@ impl Decision<'_> {
 
     /// A moment as the manager's clock shows it, with its date if that is not today's.
     fn clock(&self, moment: Timestamp) -> String {
-        let local = moment.to_zoned_datetime(self.now.time_zone().clone());
-        let is_today = local.date() == self.now.date();
+        let local = moment.to_zoned_datetime(self.time.wall.time_zone().clone());
+        let is_today = local.date() == self.time.wall.date();
         local.strftime(if is_today { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" }).to_string()
     }
 

@@ -2,16 +2,17 @@
 //!
 //! It changes the state by [`State::apply`] alone and keeps each change in the event's record.
 
-use jiff::{Timestamp, ZonedDateTime};
+use jiff::Timestamp;
 
+use super::alarm::Alarm;
+use super::decision_time::DecisionTime;
 use super::effect::Effect;
 use super::event::{Event, Recorded, RequestId, Signal};
+use super::level::Level;
 use super::record::{Change, Record, What};
 use super::rules::{RuleFile, Rules};
 use super::run::Number;
 use super::state::State;
-use crate::config::Alarm;
-use crate::logging::Level;
 use crate::message::Message;
 use pyyaml::{Map, Value};
 
@@ -20,8 +21,8 @@ pub const MANAGER: &str = "manager";
 
 /// Decides what an event leads to. The state afterwards is as if the effects had been carried out;
 /// one that fails comes back as another event.
-pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, now: &ZonedDateTime) -> Vec<Effect> {
-    let mut decision = Decision::new(state, rules, now);
+pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &DecisionTime) -> Vec<Effect> {
+    let mut decision = Decision::new(state, rules, time);
     match event {
         Event::Request(request) => decision.request(request),
         Event::Repeat { request, recorded } => decision.repeat(request, recorded),
@@ -45,14 +46,14 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, now: &ZonedDat
         Event::ChecklistNotWritten { reason } => {
             let text =
                 format!("the checklist file cannot be written, and is tried again every second: {reason}");
-            decision.log(Level::CRITICAL, text.clone());
+            decision.log(Level::Critical, text.clone());
             decision.notify(Some(Alarm::Trouble), "", None, text);
         }
-        Event::ChecklistWritten => decision.log(Level::WARNING, "the checklist file could be written again"),
+        Event::ChecklistWritten => decision.log(Level::Warning, "the checklist file could be written again"),
         Event::ChecklistRead { checklist, why } => decision.read_checklist(checklist, why),
         Event::Signal(signal) => decision.obey(signal),
-        Event::Reloaded { config } => {
-            decision.state.config = config;
+        Event::Reloaded { policy } => {
+            decision.state.policy = policy;
             // Limits may have changed, and with them what may be launched.
             decision.due();
         }
@@ -67,14 +68,14 @@ pub fn end_if_idle(state: &State) -> Vec<Effect> {
         return Vec::new();
     }
     let text = "nothing left to do; shutting down";
-    vec![Effect::log(Level::INFO, text), Effect::Stop { status: u8::from(state.trouble) }]
+    vec![Effect::log(Level::Info, text), Effect::Stop { status: u8::from(state.trouble) }]
 }
 
 /// One event being decided. The other files of this folder add what each kind of event needs.
 pub(super) struct Decision<'a> {
     pub(super) state: &'a mut State,
     pub(super) rules: &'a dyn Rules,
-    pub(super) now: &'a ZonedDateTime,
+    pub(super) time: &'a DecisionTime,
     pub(super) effects: Vec<Effect>,
     /// The number of the record that is being made.
     pub(super) number: Number,
@@ -82,8 +83,8 @@ pub(super) struct Decision<'a> {
 }
 
 impl<'a> Decision<'a> {
-    fn new(state: &'a mut State, rules: &'a dyn Rules, now: &'a ZonedDateTime) -> Self {
-        Self { state, rules, now, effects: Vec::new(), number: Number(0), changes: Vec::new() }
+    fn new(state: &'a mut State, rules: &'a dyn Rules, time: &'a DecisionTime) -> Self {
+        Self { state, rules, time, effects: Vec::new(), number: Number(0), changes: Vec::new() }
     }
 
     /// The next number of the one sequence.
@@ -120,7 +121,7 @@ impl<'a> Decision<'a> {
     pub(super) fn finish(&mut self, what: What) {
         self.admit();
         let changes = std::mem::take(&mut self.changes);
-        let record = Record { number: self.number, at: self.now.clone(), what, changes };
+        let record = Record { number: self.number, at: self.time.wall.clone(), what, changes };
         self.effects.push(Effect::Journal(Box::new(record)));
     }
 
@@ -136,7 +137,7 @@ impl<'a> Decision<'a> {
     }
 
     pub(super) fn timestamp(&self) -> Timestamp {
-        self.now.timestamp()
+        self.time.wall.timestamp()
     }
 
     pub(super) fn log(&mut self, level: Level, text: impl Into<String>) {
@@ -152,7 +153,7 @@ impl<'a> Decision<'a> {
     fn repeat(&mut self, request: RequestId, recorded: Recorded) {
         let Recorded { number, reply, payload, need } = recorded;
         self.log(
-            Level::DEBUG,
+            Level::Debug,
             format!("message {number} came again; it gets the reply that it had: {reply}"),
         );
         let payload = match need {
@@ -181,13 +182,13 @@ impl<'a> Decision<'a> {
         }
         self.begin();
         let is_first = self.state.checklist.is_empty();
-        self.log(if is_first { Level::INFO } else { Level::WARNING }, why.clone());
+        self.log(if is_first { Level::Info } else { Level::Warning }, why.clone());
         self.change(Change::ChecklistReplaced { checklist });
         self.finish(What::ChecklistRead { why });
     }
 
     fn obey(&mut self, signal: Signal) {
-        self.log(Level::INFO, signal.log_text());
+        self.log(Level::Info, signal.log_text());
         self.effects.push(match signal {
             Signal::Hangup => Effect::Reload,
             Signal::Interrupt | Signal::Terminate => Effect::Stop { status: 0 },

@@ -2,15 +2,15 @@
 //!
 //! A launch whose time has come is not here: [`Decision::admit`] finds it at the end of each event.
 
+use super::alarm::Alarm;
 use super::decide::Decision;
 use super::effect::Effect;
 use super::joins::Join;
+use super::level::Level;
 use super::messages::Incoming;
 use super::record::{Change, Speaker, What};
 use super::run::{Ending, Run, Stage, ToldToEnd};
 use super::state::REPORT_GRACE;
-use crate::config::Alarm;
-use crate::logging::Level;
 use crate::message::Message;
 use pyyaml::Value;
 
@@ -63,7 +63,7 @@ impl Decision<'_> {
             .cloned()
             .collect();
         for hold in over {
-            self.log(Level::INFO, format!("the hold {} of {} is over", hold.id, hold.target));
+            self.log(Level::Info, format!("the hold {} of {} is over", hold.id, hold.target));
             self.change(Change::HoldReleased(hold.id));
         }
     }

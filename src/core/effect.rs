@@ -2,12 +2,12 @@
 
 use super::command::Answer;
 use super::event::{CallId, RequestId};
+use super::level::Level;
 use super::next_worker::NextWorker;
 use super::notice::Notice;
 use super::record::Record;
 use super::rules::LogLine;
 use super::run::RunId;
-use crate::logging::Level;
 use crate::message::Message;
 use pyyaml::Value;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
+use super::policy::Policy;
 use super::rules::RuleFile;
 use super::run::{Ending, Number, RunId};
-use crate::config::Config;
 use crate::message::{DecodeError, Message};
 use pyyaml::{Map, Value};
 
@@ -90,8 +90,8 @@ pub enum Event {
     },
     /// The configuration was read again.
     Reloaded {
-        /// The configuration as it is now.
-        config: Arc<Config>,
+        /// What decisions depend on from now on.
+        policy: Arc<Policy>,
     },
 }
 

@@ -10,8 +10,8 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
+use super::policy::Expectation;
 use super::state::State;
-use crate::config::Expectation;
 
 /// Days that are looked at for the next deadline: more than a week, since a clock change or the first
 /// window may take one of them.
@@ -94,7 +94,7 @@ fn deadline(expectation: &Expectation, date: Date) -> Option<Deadline> {
 impl State {
     /// The kinds of messages that the configuration expects.
     pub(super) fn kinds_expected(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.config.expect.iter().map(|one| (one.worker.as_str(), one.r#type.as_str()))
+        self.policy.expectations.iter().map(|one| (one.worker.as_str(), one.r#type.as_str()))
     }
 
     /// Whether such a message is expected.
@@ -111,13 +111,14 @@ impl State {
         if is_new || is_gone {
             return Some(Timestamp::MIN);
         }
-        self.config.expect.iter().filter_map(|one| known(&one.worker, &one.r#type)?.next(one)).min()
+        self.policy.expectations.iter().filter_map(|one| known(&one.worker, &one.r#type)?.next(one)).min()
     }
 
     /// The last deadline of a kind of message that is to be judged and has come by now.
     pub(super) fn last_deadline(&self, expected: &Expected, now: Timestamp) -> Option<Deadline> {
         let of_kind = |one: &&Expectation| one.worker == expected.worker && one.r#type == expected.r#type;
-        let deadlines = self.config.expect.iter().filter(of_kind).filter_map(|one| expected.last(one, now));
+        let deadlines =
+            self.policy.expectations.iter().filter(of_kind).filter_map(|one| expected.last(one, now));
         deadlines.max_by_key(|deadline| deadline.at.timestamp())
     }
 }

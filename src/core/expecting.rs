@@ -1,10 +1,10 @@
 //! What decisions do to what is expected: messages are noticed, deadlines are judged, what is late is said once.
 
+use super::alarm::Alarm;
 use super::decide::Decision;
 use super::expected::Expected;
+use super::level::Level;
 use super::record::Change;
-use crate::config::Alarm;
-use crate::logging::Level;
 use crate::message::Message;
 
 impl Decision<'_> {
@@ -22,7 +22,7 @@ impl Decision<'_> {
             let late = now.duration_since(by.timestamp());
             let minutes = late.as_mins();
             self.log(
-                Level::INFO,
+                Level::Info,
                 format!(
                     "{source}: ({type}) was expected by {} and has come after all, {} h {:02} min late",
                     by.strftime("%Y-%m-%d %H:%M"),

@@ -2,15 +2,15 @@
 //!
 //! What a join lets go of is launched like everything else; nothing here launches.
 
+use super::alarm::Alarm;
 use super::decide::Decision;
 use super::joins::{Join, WaitingLaunch, list};
 use super::launches::later;
+use super::level::Level;
 use super::parked::{Parked, ParkedWhat};
 use super::record::Change;
 use super::rules::JoinRequest;
 use super::run::Number;
-use crate::config::Alarm;
-use crate::logging::Level;
 use crate::message::Message;
 
 impl Decision<'_> {
@@ -34,7 +34,7 @@ impl Decision<'_> {
             counted: Vec::new(),
             deadline,
         };
-        self.log(Level::DEBUG, format!("race condition management activated: {join}"));
+        self.log(Level::Debug, format!("race condition management activated: {join}"));
         self.change(Change::Join(join));
     }
 
@@ -53,7 +53,12 @@ impl Decision<'_> {
         );
         self.alarm(alarm, "", text);
         let what = ParkedWhat::Launches { join: join.name.clone(), launches };
-        self.change(Change::Parked(Parked { id, at: self.now.clone(), reason: reason.to_owned(), what }));
+        self.change(Change::Parked(Parked {
+            id,
+            at: self.time.wall.clone(),
+            reason: reason.to_owned(),
+            what,
+        }));
     }
 
     /// Counts a message in the joins that wait for it, and lets its launches wait in the oldest of them. Answers
@@ -83,12 +88,12 @@ impl Decision<'_> {
             join.waiting.append(launches);
             let source = &message.source;
             let text = format!("{source} finished and race condition management updated: {join}");
-            self.log(Level::DEBUG, text);
+            self.log(Level::Debug, text);
             if join.is_complete() {
                 let launches = join.launches();
                 let shown = list(launches.iter().map(|launch| &launch.worker));
                 let text = format!("race condition management ended; next workers released: {shown}");
-                self.log(Level::DEBUG, text);
+                self.log(Level::Debug, text);
                 released.extend(launches);
                 self.change(Change::JoinClosed(join.id));
             } else {

@@ -5,17 +5,17 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::alarm::Alarm;
 use super::decide::Decision;
 use super::effect::Effect;
 use super::hold::Hold;
 use super::joins::WaitingLaunch;
+use super::level::Level;
 use super::next_worker::NextWorker;
 use super::record::{Change, What};
 use super::rules::RuleAnswer;
 use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd, is_failure};
 use super::state::State;
-use crate::config::Alarm;
-use crate::logging::Level;
 use crate::message::Message;
 
 impl Decision<'_> {
@@ -41,12 +41,12 @@ impl Decision<'_> {
         let now = self.timestamp();
         let due = worker.options.delay.map_or(now, |delay| later(now, delay));
         let due = worker.options.at.map_or(due, |at| at.max(due));
-        if !self.state.config.registry.workers.contains_key(worker.name()) {
+        if !self.state.policy.registered.contains_key(worker.name()) {
             let text = format!(
                 "{} is launched though it is not in the message registry; its messages will be refused",
                 worker.name()
             );
-            self.log(Level::WARNING, text);
+            self.log(Level::Warning, text);
         }
         self.wait(worker, cause, due, None)
     }
@@ -79,7 +79,7 @@ impl Decision<'_> {
     }
 
     fn launch(&mut self, mut run: Run) {
-        let folder = format!("{}/{}", self.now.date(), run.id.0);
+        let folder = format!("{}/{}", self.time.wall.date(), run.id.0);
         run.stage = Stage::Launched { at: self.timestamp(), folder: folder.clone() };
         self.effects.push(Effect::Launch { run: run.id, folder, worker: run.worker.clone() });
         self.change(Change::Run(Box::new(run)));
@@ -95,10 +95,10 @@ impl Decision<'_> {
             self.alarm(Alarm::NotLaunched, &name, format!("could not launch {}: {reason}", run.worker));
         } else if matches!(ending, Ending::OnHost(_)) && run.report.is_some() {
             // Its report says whether that is trouble.
-            self.log(Level::WARNING, format!("{name} (run {id}) {ending}"));
+            self.log(Level::Warning, format!("{name} (run {id}) {ending}"));
         } else if !ending.is_success() {
             self.state.trouble = true;
-            self.log(Level::ERROR, format!("{name} (run {id}) {ending}"));
+            self.log(Level::Error, format!("{name} (run {id}) {ending}"));
         }
         run.stage = Stage::Ended { launched: Some(at), at: self.timestamp(), ending, folder };
         self.change(Change::Run(Box::new(run)));
@@ -129,7 +129,7 @@ impl Decision<'_> {
             retries + 1,
             if delay.is_zero() { "follows".to_owned() } else { format!("follows in {delay:#}") },
         );
-        self.log(Level::WARNING, text);
+        self.log(Level::Warning, text);
         Some(next)
     }
 }
@@ -182,7 +182,7 @@ impl State {
     }
 
     fn max_running(&self, run: &Run) -> Option<usize> {
-        let limit = self.config.workers.get(run.worker.name())?.max_running?;
+        let limit = self.policy.limits.get(run.worker.name())?.max_running?;
         usize::try_from(limit).ok()
     }
 
@@ -202,29 +202,19 @@ pub(super) fn later(from: Timestamp, after: SignedDuration) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::Arc;
 
     use super::*;
     use crate::core::checklist::Checklist;
     use crate::core::hold::Target;
+    use crate::core::policy::{Limits, Policy};
     use pyyaml::Value;
-
-    const CONFIG: &str = "
-checklist file: checklist.yaml
-logging: {version: 1}
-zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
-message registry:
-  manager: {ack: message acknowledged}
-  next workers module: next_workers
-  workers: {weather: {crash: crashed}}
-workers: {weather: {max running: 3}}
-";
 
     /// A state in which thousands of two workers wait, on two hosts each.
     fn crowded() -> State {
-        let parsed = crate::config::parse(Path::new("nowcast.yaml"), CONFIG.as_bytes(), &|_| None);
-        let mut state = State::new(Arc::new(parsed.unwrap().0), Checklist::default());
+        let limits = Limits { max_running: Some(3), ..Limits::default() };
+        let policy = Policy { limits: [("weather".to_owned(), limits)].into(), ..Policy::default() };
+        let mut state = State::new(Arc::new(policy), Checklist::default());
         for id in 1..=4_000 {
             let mut worker = NextWorker::new(if id % 2 == 0 { "weather" } else { "rivers" }, Vec::new());
             if id % 4 > 1 {

@@ -1,14 +1,15 @@
 //! Messages: to the checklist, to the rules, to their reply. The order of the peer's manager, step by step.
 
+use super::alarm::Alarm;
 use super::decide::Decision;
 use super::event::{Request, Ticket};
+use super::level::Level;
 use super::notice::in_words;
 use super::parked::{Parked, ParkedWhat};
+use super::policy::RegisteredWorker;
 use super::record::{Change, MessageRecord, Outcome, Speaker, What};
 use super::rules::{RuleAnswer, RuleCall, RuleError};
 use super::run::{Report, Run, RunId, Stage};
-use crate::config::{Alarm, RegisteredWorker};
-use crate::logging::Level;
 use crate::message::Message;
 use pyyaml::{Keys, Value, python};
 
@@ -64,7 +65,7 @@ impl Decision<'_> {
             }
             Err(error) => {
                 self.begin();
-                self.log(Level::ERROR, format!("message refused: {error}"));
+                self.log(Level::Error, format!("message refused: {error}"));
                 let outcome = Outcome::Refused(error.to_string());
                 let mut reply = Reply::new("unregistered message type", outcome);
                 reply.payload = error.to_string().into();
@@ -101,7 +102,7 @@ impl Decision<'_> {
             ParkedWhat::Launches { .. } => None,
         };
         let mut decided = Decided { run, ..Decided::default() };
-        let call = self.rules.after(&message, &self.state.config.value, checklist, &parked.at);
+        let call = self.rules.after(&message, &self.state.policy.config, checklist, &parked.at);
         let reply = self.follow_rule(&message, call, Some(parked), &mut decided);
         if reply.outcome == Outcome::Ruled {
             self.change(Change::Unparked(parked.id));
@@ -137,19 +138,19 @@ impl Decision<'_> {
     }
 
     fn answer(&mut self, message: &Message, decided: &mut Decided) -> Reply {
-        let config = self.state.config.clone();
+        let policy = self.state.policy.clone();
         let Message { source, r#type, .. } = message;
-        let Some(worker) = config.registry.workers.get(source) else {
+        let Some(worker) = policy.registered.get(source) else {
             let text = format!("message received from unregistered worker: {source}");
-            self.log(Level::ERROR, text.clone());
+            self.log(Level::Error, text.clone());
             return Reply::new("unregistered worker", Outcome::Refused(text));
         };
         let Some(words) = worker.messages.get(r#type) else {
             let text = format!("unregistered message type received from {source} worker: {type}");
-            self.log(Level::ERROR, text.clone());
+            self.log(Level::Error, text.clone());
             return Reply::new("unregistered message type", Outcome::Refused(text));
         };
-        self.log(Level::DEBUG, format!("received message from {source}: ({type}) {words}"));
+        self.log(Level::Debug, format!("received message from {source}: ({type}) {words}"));
         match r#type.as_str() {
             "clear checklist" => {
                 self.clear_checklist();
@@ -163,7 +164,7 @@ impl Decision<'_> {
     pub(super) fn clear_checklist(&mut self) {
         self.effects.push(super::Effect::LogChecklist(self.state.checklist.to_value()));
         self.change(Change::ChecklistReplaced { checklist: Value::Map(std::sync::Arc::default()) });
-        self.log(Level::INFO, "checklist cleared");
+        self.log(Level::Info, "checklist cleared");
     }
 
     fn answer_need(&mut self, message: &Message) -> Reply {
@@ -178,7 +179,7 @@ impl Decision<'_> {
                 python::repr_value(&message.payload),
                 if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") },
             );
-            self.log(Level::ERROR, text);
+            self.log(Level::Error, text);
         }
         let mut reply = Reply::new("ack", Outcome::Answered);
         reply.payload = entry.unwrap_or_default();
@@ -205,7 +206,7 @@ impl Decision<'_> {
             return Reply::new("ack", Outcome::TriedAgain(next));
         }
         let checklist = self.state.checklist.to_value();
-        let call = self.rules.after(message, &self.state.config.value, &checklist, self.now);
+        let call = self.rules.after(message, &self.state.policy.config, &checklist, &self.time.wall);
         // Let go of, so that the next payload is merged in place.
         drop(checklist);
         self.follow_rule(message, call, None, decided)
@@ -247,7 +248,7 @@ impl Decision<'_> {
     /// Keeps a message whose rule gave no answer, for an operator; one that was parked `before` under its own
     /// number and time, by which its joins and the checklist of then are found.
     fn park_message(&mut self, message: &Message, run: Option<RunId>, reason: &str, before: Option<&Parked>) {
-        let (id, at) = before.map_or((self.number, self.now), |before| (before.id, &before.at));
+        let (id, at) = before.map_or((self.number, &self.time.wall), |before| (before.id, &before.at));
         let at = at.clone();
         let text = format!("{reason}\nThe message is kept: after the repair, nowcast retry {}", id.0);
         self.alarm(Alarm::Parked, &message.source, text);
@@ -270,15 +271,15 @@ impl Decision<'_> {
                 "checklist key not found for {source} worker; its payload is not in the checklist. Add \
                  `checklist key:` to `message registry: workers: {source}:`"
             );
-            return self.log(Level::ERROR, text);
+            return self.log(Level::Error, text);
         };
         let shown = key.as_str().map_or_else(|| python::repr_value(key), str::to_owned);
         if self.state.checklist.would_lose_mapping(key, &message.payload) {
             let kind = message.payload.kind();
-            self.log(Level::WARNING, format!("[{shown}] was a mapping; {source} replaced it with {kind}"));
+            self.log(Level::Warning, format!("[{shown}] was a mapping; {source} replaced it with {kind}"));
         }
         self.change_with(Change::PayloadMerged { key: key.clone() }, &message.payload);
-        self.log(Level::INFO, format!("checklist updated with [{shown}] items from {source} worker"));
+        self.log(Level::Info, format!("checklist updated with [{shown}] items from {source} worker"));
     }
 
     /// The run that a message reports for: the one that it names if that is its worker's, or else the oldest

@@ -3,10 +3,12 @@
 //! Pure: nothing here opens a socket, a file or a process, reads a clock or makes a random number. The
 //! same state, event, rules and time always give the same effects, so a day can be replayed.
 
+pub mod alarm;
 pub mod checklist;
 pub mod command;
 mod commands;
 pub mod decide;
+pub mod decision_time;
 mod due;
 pub mod effect;
 pub mod event;
@@ -16,22 +18,28 @@ pub mod hold;
 mod joining;
 pub mod joins;
 pub mod launches;
+pub mod level;
 mod messages;
 pub mod next_worker;
 pub mod notice;
 pub mod parked;
+pub mod policy;
 pub mod record;
 pub mod rules;
 pub mod run;
 pub mod runs;
 pub mod state;
 
+pub use alarm::Alarm;
 pub use command::{Answer, Command};
 pub use decide::{decide, end_if_idle};
+pub use decision_time::DecisionTime;
 pub use effect::Effect;
 pub use event::{CallId, Event, Recorded, Request, RequestId, Signal, Ticket};
+pub use level::Level;
 pub use next_worker::{LaunchOptions, NextWorker};
 pub use notice::Notice;
+pub use policy::{Expectation, Limits, Policy, RegisteredWorker};
 pub use record::{Change, Record};
 pub use rules::{JoinRequest, LogLine, RuleAnswer, RuleCall, RuleError, RuleFile, Rules, Wanted};
 pub use run::{Ending, Number, Run, RunId};

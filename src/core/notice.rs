@@ -4,11 +4,11 @@
 
 use jiff::ZonedDateTime;
 
+use super::alarm::Alarm;
 use super::decide::Decision;
 use super::effect::Effect;
+use super::level::Level;
 use super::run::{Number, Run, Stage, is_failure};
-use crate::config::Alarm;
-use crate::logging::Level;
 use crate::message::Message;
 use pyyaml::Value;
 
@@ -50,17 +50,15 @@ impl Decision<'_> {
     /// Only the line: the notice is another's.
     pub(super) fn log_alarm(&mut self, text: impl Into<String>) {
         self.state.trouble = true;
-        self.log(Level::CRITICAL, text);
+        self.log(Level::Critical, text);
     }
 
     /// The notice of a message that reached its checklist and its rule. `run` is the one that it reports for.
     pub(super) fn notify_of_message(&mut self, message: &Message, run: Option<&Run>) {
         let Message { source, r#type, payload, .. } = message;
-        for channel in self.state.config.notifications.slack.iter().flat_map(|slack| &slack.channels) {
-            if channel.url.is_none() {
-                let text = format!("slack notification environment variable not found: {}", channel.variable);
-                self.effects.push(Effect::log(Level::DEBUG, text));
-            }
+        for variable in &self.state.policy.unset_slack_variables {
+            let text = format!("slack notification environment variable not found: {variable}");
+            self.effects.push(Effect::log(Level::Debug, text));
         }
         let alarm = match r#type.as_str() {
             "crash" => Some(Alarm::Crash),
@@ -73,10 +71,10 @@ impl Decision<'_> {
 
     /// A notice, if there is anybody to be told.
     pub(super) fn notify(&mut self, alarm: Option<Alarm>, worker: &str, message: Option<Said>, text: String) {
-        if self.state.config.notifications.is_empty() {
+        if !self.state.policy.has_notification_targets {
             return;
         }
-        let (number, at, worker) = (self.number, self.now.clone(), worker.to_owned());
+        let (number, at, worker) = (self.number, self.time.wall.clone(), worker.to_owned());
         self.effects.push(Effect::Notify(Box::new(Notice { number, at, alarm, worker, message, text })));
     }
 }

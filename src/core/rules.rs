@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
+use super::level::Level;
 use super::next_worker::NextWorker;
-use crate::logging::Level;
 use crate::message::Message;
 use pyyaml::Value;
 

@@ -10,10 +10,10 @@ use super::expected::AllExpected;
 use super::hold::Hold;
 use super::joins::Joins;
 use super::parked::Parked;
+use super::policy::{Limits, Policy};
 use super::record::Change;
 use super::run::{Number, Run, Stage};
 use super::runs::Runs;
-use crate::config::Config;
 use pyyaml::{Map, Value};
 
 /// How long after the end of a run its message may still come before a `crash` is made for it.
@@ -23,8 +23,8 @@ pub const REPORT_GRACE: SignedDuration = SignedDuration::from_secs(2);
 /// starts anew knows the same.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// The configuration in force.
-    pub config: Arc<Config>,
+    /// The part of the configuration in force that decisions depend on.
+    pub policy: Arc<Policy>,
     /// The state of the user's system.
     pub checklist: Checklist,
     /// The last event that changed it.
@@ -57,9 +57,9 @@ pub struct State {
 impl State {
     /// The state of a system in which nothing has happened yet.
     #[must_use]
-    pub fn new(config: Arc<Config>, checklist: Checklist) -> Self {
+    pub fn new(policy: Arc<Policy>, checklist: Checklist) -> Self {
         Self {
-            config,
+            policy,
             checklist,
             checklist_event: Number(0),
             joins: Joins::default(),
@@ -80,12 +80,12 @@ impl State {
     /// that was given.
     #[must_use]
     pub fn recovered(
-        config: Arc<Config>,
+        policy: Arc<Policy>,
         checklist: Map,
         open: impl IntoIterator<Item = Change>,
         last_number: u64,
     ) -> Self {
-        let mut state = Self::new(config, Checklist::new(checklist));
+        let mut state = Self::new(policy, Checklist::new(checklist));
         for change in open {
             state.apply(&change, &Value::Null);
         }
@@ -170,9 +170,9 @@ impl State {
     pub(super) fn setting<T>(
         &self,
         run: &Run,
-        configured: impl Fn(&crate::config::WorkerSettings) -> Option<T>,
+        configured: impl Fn(&Limits) -> Option<T>,
         said: Option<T>,
     ) -> Option<T> {
-        said.or_else(|| self.config.workers.get(run.worker.name()).and_then(configured))
+        said.or_else(|| self.policy.limits.get(run.worker.name()).and_then(configured))
     }
 }

@@ -94,7 +94,7 @@ impl Manager {
         if !self.housekeeping.is_due {
             return;
         }
-        let keep = self.state.config.journal.keep;
+        let keep = self.performer.config.journal.keep;
         let before = self.housekeeping.prune_before(keep, is_idle, Timestamp::now());
         let checklist = self.state.checklist.to_value();
         match self.performer.journal.tidy(&checklist, before) {

@@ -133,6 +133,7 @@ impl Manager {
         runs.keep_only(state.runs.running().map(|run| run.id));
         let context = Context::new();
         let performer = Performer {
+            config: Arc::clone(&config),
             socket: context.socket(SocketType::ROUTER)?,
             envelopes: HashMap::new(),
             journal,
@@ -160,7 +161,7 @@ impl Manager {
             endpoints: Vec::new(),
             _context: context,
         };
-        let mut first = manager.tell(loaded, &manager.state.config);
+        let mut first = manager.tell(loaded, &config);
         manager.connect(&config.zmq)?;
         first.extend(manager.read_checklist(When::Start)?);
         manager.first = first;
@@ -221,7 +222,7 @@ impl Manager {
             // An edit saved before a message arrives, or an operator asks, is in force for it; and one that cannot be
             // used is said soon, also when nothing happens.
             let reload = self.rules.reloader.check_now();
-            events.splice(0..0, self.tell(reload, &self.state.config));
+            events.splice(0..0, self.tell(reload, &self.performer.config));
         }
     }
 
@@ -241,7 +242,7 @@ impl Manager {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
                 self.rules.expect(receive::name_of(&event));
-                effects.extend(decide(&mut self.state, event, &self.rules, &ZonedDateTime::now()));
+                effects.extend(decide(&mut self.state, event, &self.rules, &ZonedDateTime::now().into()));
             }
             effects.extend(end_if_idle(&self.state));
             let (records, effects) = part(effects);
@@ -363,10 +364,10 @@ fn checklist_file(config: &Config) -> ChecklistFile {
 }
 
 /// The state as the journal has it.
-fn recover(journal: &Journal, config: &Arc<Config>, options: &Options) -> Result<State, JournalError> {
+fn recover(journal: &Journal, config: &Config, options: &Options) -> Result<State, JournalError> {
     let recovered = journal.load()?;
     let (checklist, open) = (recovered.checklist, recovered.changes);
-    let mut state = State::recovered(Arc::clone(config), checklist, open, recovered.last_number);
+    let mut state = State::recovered(Arc::new(config.policy()), checklist, open, recovered.last_number);
     state.checklist_event = recovered.checklist_event;
     state.exit_when_idle = options.exit_when_idle;
     // The manager before may have refused some; the first that are loaded are noted in any case.

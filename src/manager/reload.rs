@@ -8,6 +8,7 @@ use super::checklist::When;
 use super::{LINGER, Manager, RECONNECT};
 use crate::config::{Config, ReadAgain, Zmq};
 use crate::core::Event;
+use crate::perform::log_line;
 use crate::rules::{Engine, Reload, RuleSet};
 use crate::trial::check::{self, Problem};
 
@@ -23,13 +24,13 @@ impl Manager {
         // A file that somebody has just changed is not written over: what is due is taken into what it says.
         let is_edited = self.performer.checklist_file.is_edited();
         let written = if is_edited { Ok(()) } else { self.write_pending_checklist() };
-        if config.journal.folder != self.state.config.journal.folder {
+        if config.journal.folder != self.performer.config.journal.folder {
             self.log.warning(format_args!(
                 "the journal stays in {}; {} takes a restart",
-                self.state.config.journal.folder.display(),
+                self.performer.config.journal.folder.display(),
                 config.journal.folder.display()
             ));
-            config.journal = self.state.config.journal.clone();
+            config.journal = self.performer.config.journal.clone();
         }
         let config = Arc::new(config);
         if config.checklist_file != self.performer.checklist_file.path() {
@@ -53,7 +54,8 @@ impl Manager {
         }
         self.log.debug("listening...");
         self.performer.notifier.configure(&config.notifications);
-        events.push(Event::Reloaded { config });
+        events.push(Event::Reloaded { policy: Arc::new(config.policy()) });
+        self.performer.config = config;
         events
     }
 
@@ -100,7 +102,7 @@ impl Manager {
             Reload::Loaded => {
                 let engine = self.rules.reloader.engine();
                 for line in engine.into_iter().flat_map(Engine::log) {
-                    self.log.log(line.level, &line.text);
+                    log_line(&self.log, line);
                 }
                 let module = &self.rules.reloader.rule_set().module;
                 self.log.info(format_args!("next workers module loaded from {module}"));

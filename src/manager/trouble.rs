@@ -3,7 +3,7 @@
 use jiff::ZonedDateTime;
 
 use super::Manager;
-use crate::config::Alarm;
+use crate::core::Alarm;
 use crate::core::{Notice, Number};
 
 impl Manager {

@@ -131,8 +131,8 @@ mod tests {
     use jiff::ZonedDateTime;
 
     use super::*;
-    use crate::config::Alarm;
     use crate::config::notify::{Request, Secret, SlackWorkers, Wanted};
+    use crate::core::Alarm;
     use crate::core::Number;
     use crate::core::notice::Said;
 

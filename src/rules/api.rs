@@ -12,7 +12,7 @@ use super::missing_key::missing_key;
 use super::moment::Moment;
 use super::view::{self, View};
 use super::{clock, date, join, launch, library, path, text};
-use crate::logging::Level;
+use crate::core::Level;
 
 /// The longest path that Linux takes, in bytes (`PATH_MAX`).
 const LONGEST_PATH: usize = 4096;
@@ -241,8 +241,15 @@ fn launches(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
 
 fn calls(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
     let shared = Rc::clone(host);
-    let function = lua.create_function(move |_, (level, text): (u32, LuaString)| {
-        shared.log(Level(level), &text.to_string_lossy());
+    let function = lua.create_function(move |_, (level, text): (String, LuaString)| {
+        let level = match level.as_str() {
+            "debug" => Level::Debug,
+            "warning" => Level::Warning,
+            "error" => Level::Error,
+            "critical" => Level::Critical,
+            _ => Level::Info,
+        };
+        shared.log(level, &text.to_string_lossy());
         Ok(())
     })?;
     table.raw_set("log", function)?;

@@ -10,8 +10,8 @@ use super::budget::Budget;
 use super::limits::Options;
 use super::snapshot::Snapshot;
 use super::source::Sources;
+use crate::core::Level;
 use crate::core::LogLine;
-use crate::logging::Level;
 use crate::message::Message;
 use pyyaml::Keys;
 
@@ -124,7 +124,7 @@ impl Host {
                 limits.log_lines,
                 super::budget::bytes(limits.log_bytes)
             );
-            log.push(LogLine { level: Level::WARNING, text });
+            log.push(LogLine { level: Level::Warning, text });
             self.log_is_full.set(true);
             return;
         }

@@ -40,5 +40,5 @@ pub fn state(config: &Config, open: &Open, checklist: Map) -> State {
         open.holds.last().map(|hold| hold.id),
     ];
     let last_number = given.into_iter().flatten().max().unwrap_or_default().0;
-    State::recovered(Arc::new(config.clone()), checklist, open.changes(), last_number)
+    State::recovered(Arc::new(config.policy()), checklist, open.changes(), last_number)
 }

@@ -134,7 +134,7 @@ fn another_configuration_says_nothing_twice() {
     manager.passes(DAY);
     assert_eq!(lates(&manager.passes(3 * 3_600)).len(), 1, "it is seven on the 15th");
     let mut configure =
-        |expect: &str| manager.happens(Event::Reloaded { config: config(&format!("{{}}\n{expect}")) });
+        |expect: &str| manager.happens(Event::Reloaded { policy: config(&format!("{{}}\n{expect}")) });
     let heard = configure(&format!("expect: {RIVERS}"));
     assert!(heard.log.is_empty() && heard.records.is_empty(), "{heard:#?}");
     // A later time of the same day is another one; an earlier one has passed.
@@ -142,7 +142,7 @@ fn another_configuration_says_nothing_twice() {
     assert!(lates(&heard).is_empty());
     configure("expect: [{worker: rivers, by: '08:00', timezone: America/Vancouver}]");
     assert_eq!(lates(&manager.passes(3_600)).len(), 1);
-    manager.happens(Event::Reloaded { config: config("{}") });
+    manager.happens(Event::Reloaded { policy: config("{}") });
     assert!(manager.state.expected.is_empty());
     assert!(lates(&manager.passes(2 * DAY)).is_empty());
 }

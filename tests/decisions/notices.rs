@@ -1,7 +1,7 @@
 //! What is told outside: each message once, and whatever somebody has to look at.
 
 use jiff::ZonedDateTime;
-use nowcast::config::Alarm;
+use nowcast::core::Alarm;
 use nowcast::core::{Command, Effect, Ending, Event, Notice};
 use nowcast::message::Message;
 use pyyaml::Value;

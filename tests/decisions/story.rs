@@ -165,17 +165,17 @@ pub fn quiet(workers: &str) -> Story {
     configured(workers, |_, _| Ok(RuleAnswer::default()))
 }
 
-pub fn config(workers: &str) -> Arc<config::Config> {
+pub fn config(workers: &str) -> Arc<nowcast::core::Policy> {
     let text = format!("{CONFIG}workers: {workers}\n");
     let (config, _) =
         config::parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| None).expect("a good one");
-    Arc::new(config)
+    Arc::new(config.policy())
 }
 
 impl Story {
     /// Something happens now.
     pub fn happens(&mut self, event: Event) -> Heard {
-        let mut effects = decide(&mut self.state, event, &self.rules, &self.now);
+        let mut effects = decide(&mut self.state, event, &self.rules, &self.now.clone().into());
         effects.extend(end_if_idle(&self.state));
         let mut heard = Heard::default();
         heard.add(effects);
@@ -253,7 +253,7 @@ impl Story {
             let at = due.max(self.now.timestamp());
             self.now = at.to_zoned_datetime(self.now.time_zone().clone());
             self.looked_at = at;
-            let effects = decide(&mut self.state, Event::Due, &self.rules, &self.now);
+            let effects = decide(&mut self.state, Event::Due, &self.rules, &self.now.clone().into());
             let mut now = Heard::default();
             now.add(effects);
             self.fold(&now.records);

@@ -1,8 +1,8 @@
 //! The manager itself: signals, files, and when it ends.
 
+use nowcast::core::Level;
 use nowcast::core::record::What;
 use nowcast::core::{Effect, Ending, Event, Signal};
-use nowcast::logging::Level;
 
 use crate::story::{Heard, delayed, failed, join, launch, quiet, stop_of, story, worker};
 
@@ -80,7 +80,7 @@ fn signals_reload_or_end() {
 fn a_file_that_cannot_be_written_is_said_and_nothing_else() {
     let mut manager = quiet("{}");
     let heard = manager.happens(Event::ChecklistNotWritten { reason: "disk full".into() });
-    assert!(heard.says(&Level::CRITICAL.to_string(), "disk full"));
+    assert!(heard.says(&Level::Critical.to_string(), "disk full"));
     assert!(heard.records.is_empty());
     assert!(manager.happens(Event::ChecklistWritten).says("WARNING", "written again"));
 }

@@ -89,7 +89,7 @@ fn another_configuration_changes_limits_at_once() {
     let run = manager.wants(worker("upload"));
     let waits = manager.wants(worker("upload"));
     manager.passes(3_600);
-    let event = Event::Reloaded { config: config("{upload: {max running: 2, timeout: 30m}}") };
+    let event = Event::Reloaded { policy: config("{upload: {max running: 2, timeout: 30m}}") };
     let heard = manager.happens(event);
     assert_eq!((heard.runs, heard.told_to_end), (vec![waits], vec![run]));
 }

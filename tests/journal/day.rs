@@ -151,7 +151,7 @@ impl Rules for FakeRules {
 pub fn new_state() -> State {
     let (config, _) =
         config::parse(Path::new("nowcast.yaml"), CONFIG.as_bytes(), &|_| None).expect("a good one");
-    State::new(Arc::new(config), Checklist::default())
+    State::new(Arc::new(config.policy()), Checklist::default())
 }
 
 /// The manager of a day.
@@ -265,7 +265,7 @@ impl Day {
 
     pub fn happens(&mut self, event: Event) {
         let mut before = Some(self.checklist());
-        for effect in decide(&mut self.state, event, &FakeRules, &self.now) {
+        for effect in decide(&mut self.state, event, &FakeRules, &self.now.clone().into()) {
             if let Effect::Journal(record) = effect {
                 // What one event keeps after its first record is decided after that one.
                 if let Some(before) = before.take() {

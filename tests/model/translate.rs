@@ -5,17 +5,19 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
-use nowcast::config::{self, Config};
+use nowcast::config;
 use nowcast::core::hold::Target;
-use nowcast::core::{JoinRequest, LaunchOptions, NextWorker, RuleAnswer, RuleCall, RuleError, Rules, Wanted};
+use nowcast::core::{
+    JoinRequest, LaunchOptions, NextWorker, Policy, RuleAnswer, RuleCall, RuleError, Rules, Wanted,
+};
 use nowcast::message::Message;
 use pyyaml::Value;
 
 use crate::plan::{CONFIGS, EXPECTED, Held, Join, Launch, Rule, TYPES, WORKERS};
 
-pub static PARSED: LazyLock<Vec<Arc<Config>>> = LazyLock::new(|| (0..CONFIGS.len()).map(parsed).collect());
+pub static PARSED: LazyLock<Vec<Arc<Policy>>> = LazyLock::new(|| (0..CONFIGS.len()).map(parsed).collect());
 
-fn parsed(number: usize) -> Arc<Config> {
+fn parsed(number: usize) -> Arc<Policy> {
     use std::fmt::Write;
     let mut text = "
 checklist file: checklist.yaml
@@ -62,7 +64,7 @@ message registry:
     }
     let (config, _) =
         config::parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| None).expect("a good configuration");
-    Arc::new(config)
+    Arc::new(config.policy())
 }
 
 /// The rules that the model has too.

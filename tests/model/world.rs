@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use nowcast::config::Alarm;
+use nowcast::core::Alarm;
 use nowcast::core::checklist::Checklist;
 use nowcast::core::record::{MessageRecord, Speaker, What};
 use nowcast::core::{Change, Effect, Ending, Event, Number, Record, Request, RequestId, State, decide};
@@ -110,7 +110,7 @@ impl World {
     pub fn decide(&mut self, event: Event) -> Effects {
         let now = self.now().to_zoned_datetime(TimeZone::UTC);
         let mut done = Effects::default();
-        for effect in decide(&mut self.state, event, &self.rules, &now) {
+        for effect in decide(&mut self.state, event, &self.rules, &now.into()) {
             match effect {
                 Effect::Launch { run, worker, .. } => {
                     assert!(self.launched.insert(run), "{run} is launched twice");
@@ -232,7 +232,7 @@ impl World {
             Step::Configure { config } => {
                 self.model.config = *config;
                 self.model.due();
-                let done = self.decide(Event::Reloaded { config: PARSED[*config].clone() });
+                let done = self.decide(Event::Reloaded { policy: PARSED[*config].clone() });
                 self.compare(&done);
             }
             command => self.command(command),

@@ -1,6 +1,6 @@
 //! The functions that make rules short, and their errors.
 
-use nowcast::logging::Level;
+use nowcast::core::Level;
 
 use super::*;
 
@@ -301,12 +301,12 @@ fn log_lines_carry_their_level_and_their_values() {
     assert_eq!(
         lines,
         [
-            (Level::DEBUG, "a"),
-            (Level::INFO, "b 1 true nil"),
-            (Level::WARNING, "{x = 1}"),
-            (Level::ERROR, "é"),
-            (Level::CRITICAL, ""),
-            (Level::INFO, "f"),
+            (Level::Debug, "a"),
+            (Level::Info, "b 1 true nil"),
+            (Level::Warning, "{x = 1}"),
+            (Level::Error, "é"),
+            (Level::Critical, ""),
+            (Level::Info, "f"),
         ]
     );
     let call = Nowcast::rule("log.info('before') error('x')").call("sleep");

@@ -105,7 +105,7 @@ impl Recorded {
             now: start.to_zoned_datetime(zone.clone()),
             zone,
             looked_at: start,
-            state: State::new(Arc::new(config), Checklist::default()),
+            state: State::new(Arc::new(config.policy()), Checklist::default()),
             rules,
             journal: Some(journal),
             uncommitted: Vec::new(),
@@ -228,7 +228,7 @@ impl Recorded {
 
     pub fn happens(&mut self, event: Event) -> Option<nowcast::core::Answer> {
         let mut given = None;
-        for effect in decide(&mut self.state, event, &self.rules, &self.now) {
+        for effect in decide(&mut self.state, event, &self.rules, &self.now.clone().into()) {
             match effect {
                 Effect::Journal(record) => self.uncommitted.push(*record),
                 Effect::Log(line) => {

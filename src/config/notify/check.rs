@@ -4,11 +4,12 @@ use lettre::message::Mailbox;
 use ureq::http::{HeaderName, HeaderValue, Uri};
 
 use super::raw::{RawEmail, RawHeartbeat, RawWebhook};
-use super::{Alarm, Email, Field, Notifications, Request, Secret, Security, Target, Template, Wanted, Way};
+use super::{Email, Field, Notifications, Request, Secret, Security, Target, Template, Wanted, Way};
 use crate::config::check::Check;
 use crate::config::checked::Registry;
 use crate::config::names::Names;
 use crate::config::problem::Severity;
+use crate::core::Alarm;
 use crate::suggest::did_you_mean;
 use pyyaml::Value;
 

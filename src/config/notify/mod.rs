@@ -2,7 +2,6 @@
 //!
 //! What stands in the environment is secret: it is in no `Debug` output, and not in what rules see.
 
-mod alarm;
 mod check;
 mod raw;
 mod slack;
@@ -12,7 +11,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-pub use alarm::Alarm;
+use crate::core::Alarm;
 pub(super) use check::unknown_worker;
 pub use check::url_problem;
 pub use slack::{Slack, SlackChannel, SlackWorkers};

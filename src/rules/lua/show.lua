@@ -52,9 +52,9 @@ local function line(...)
 end
 
 base.log = {}
-for level, number in raw.next, { debug = 10, info = 20, warning = 30, error = 40, critical = 50 } do
+for _, level in raw.next, { "debug", "info", "warning", "error", "critical" } do
   base.log[level] = function(...)
-    host.log(number, line(...))
+    host.log(level, line(...))
   end
 end
 base.print = base.log.info

@@ -2,7 +2,8 @@
 
 use super::places::Places;
 use super::problem::{Problem, Severity};
-use crate::config::{Config, RegisteredWorker};
+use crate::config::Config;
+use crate::core::RegisteredWorker;
 use crate::rules::{Engine, RuleFunction};
 use crate::suggest::closest;
 

@@ -154,7 +154,7 @@ impl<'a> Outcomes<'a> {
     fn options(&mut self, case: &Case, call: &RuleCall, worker: &NextWorker) {
         let place = worker.place.as_deref().or(call.place.as_deref());
         let (name, options) = (worker.name(), &worker.options);
-        let configured = self.config.workers.get(name).and_then(|worker| worker.retries);
+        let configured = self.config.workers.get(name).and_then(|worker| worker.limits.retries);
         let mut found: Vec<(&str, String, &str)> = Vec::new();
         if options.retry_delay.is_some() && options.retries.or(configured).unwrap_or(0) == 0 {
             let what = format!("`{name}` has a `retry_delay` and no `retries`: it is never launched again");

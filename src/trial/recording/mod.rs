@@ -48,7 +48,7 @@ pub fn replay(
     options: &Options,
 ) -> io::Result<Report> {
     let mut trial = Trial {
-        state: State::new(Arc::new(config.clone()), Checklist::new(options.checklist.clone())),
+        state: State::new(Arc::new(config.policy()), Checklist::new(options.checklist.clone())),
         rules: Noting { rules: on_trial, last: RefCell::default() },
         looked_at: Timestamp::MIN,
         next_due: None,
@@ -119,7 +119,7 @@ impl Trial<'_> {
             body: exchange.request.clone(),
             message,
         };
-        let effects = decide(&mut self.state, Event::Request(request), &self.rules, now);
+        let effects = decide(&mut self.state, Event::Request(request), &self.rules, &now.clone().into());
         self.report.summary.take(now);
         let number = exchange.number;
         let is_need = said.as_ref().is_some_and(|said| said.r#type == "need");
@@ -162,7 +162,7 @@ impl Trial<'_> {
         while let Some(due) = self.next_due().filter(|due| *due <= now.timestamp()) {
             let at = due.max(self.looked_at);
             let moment = at.to_zoned_datetime(now.time_zone().clone());
-            let effects = decide(&mut self.state, Event::Due, &self.rules, &moment);
+            let effects = decide(&mut self.state, Event::Due, &self.rules, &moment.clone().into());
             self.follow(&effects, &moment);
             self.has_changed = true;
             if at == self.looked_at {
@@ -196,7 +196,8 @@ impl Trial<'_> {
     }
 
     fn end(&mut self, run: RunId, ending: Ending, now: &ZonedDateTime) {
-        let effects = decide(&mut self.state, Event::RunEnded { run, ending }, &self.rules, now);
+        let effects =
+            decide(&mut self.state, Event::RunEnded { run, ending }, &self.rules, &now.clone().into());
         self.follow(&effects, now);
     }
 }

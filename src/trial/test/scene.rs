@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
-use crate::config::{Config, RegisteredWorker};
+use crate::config::Config;
+use crate::core::RegisteredWorker;
 use crate::core::checklist::Checklist;
 use crate::core::record::What;
 use crate::core::run::Stage;
@@ -131,7 +132,7 @@ impl Scene {
     #[must_use]
     pub fn new(config: &Arc<Config>, engine: &Rc<Engine>, now: ZonedDateTime, sent: &Sent) -> Self {
         Self {
-            state: State::new(Arc::clone(config), Checklist::default()),
+            state: State::new(Arc::new(config.policy()), Checklist::default()),
             looked_at: now.timestamp(),
             now,
             rules: Recorder {
@@ -178,7 +179,7 @@ impl Scene {
     /// The configuration as rules see it.
     #[must_use]
     pub fn config(&self) -> Value {
-        self.rules.config.borrow().clone().unwrap_or_else(|| self.state.config.value.clone())
+        self.rules.config.borrow().clone().unwrap_or_else(|| self.state.policy.config.clone())
     }
 
     /// Puts another configuration in the place of that which rules see.
@@ -211,7 +212,7 @@ impl Scene {
     /// # Errors
     /// It is not.
     pub fn is_worker(&self, worker: &str) -> Result<&RegisteredWorker, String> {
-        let workers = &self.state.config.registry.workers;
+        let workers = &self.state.policy.registered;
         workers.get(worker).ok_or_else(|| {
             format!(
                 "{worker} is not in the message registry{}; the workers there are: {}",
@@ -249,7 +250,7 @@ impl Scene {
         self.rules.join.take();
         self.rules.place.take();
         self.rules.log.take();
-        for effect in decide(&mut self.state, event, &self.rules, &self.now) {
+        for effect in decide(&mut self.state, event, &self.rules, &self.now.clone().into()) {
             match effect {
                 Effect::Log(line) => self.last.log.push(line.text),
                 Effect::Journal(record) => self.note(&record),
@@ -370,9 +371,8 @@ impl Scene {
     #[must_use]
     pub fn types_of(&self, worker: &str) -> Vec<String> {
         self.state
-            .config
-            .registry
-            .workers
+            .policy
+            .registered
             .get(worker)
             .map_or_else(Vec::new, |worker| worker.messages.keys().cloned().collect())
     }

@@ -1,0 +1,75 @@
+//! [`Policy`]: the part of the configuration that decisions depend on.
+
+use indexmap::IndexMap;
+use jiff::SignedDuration;
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use pyyaml::Value;
+
+use super::next_worker::LOCALHOST;
+
+/// What decisions depend on, beside the state and the rules.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Policy {
+    /// The whole configuration, as rules see it.
+    pub config: Value,
+    /// The workers of the message registry.
+    pub registered: IndexMap<String, RegisteredWorker>,
+    /// Limits on the runs of a worker, by its name.
+    pub limits: IndexMap<String, Limits>,
+    /// The hosts on which workers can be launched, beside this machine.
+    pub hosts: Vec<String>,
+    /// Messages that must have come before a time of day.
+    pub expectations: Vec<Expectation>,
+    /// Whether there is any target for notifications.
+    pub has_notification_targets: bool,
+    /// The environment variables of Slack channels that are not set.
+    pub unset_slack_variables: Vec<String>,
+}
+
+impl Policy {
+    /// Whether workers can be launched on that host.
+    #[must_use]
+    pub fn knows_host(&self, host: &str) -> bool {
+        host == LOCALHOST || self.hosts.iter().any(|known| known == host)
+    }
+}
+
+/// One worker of the message registry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RegisteredWorker {
+    /// `checklist key`: where its payloads go in the checklist.
+    pub checklist_key: Option<Value>,
+    /// Its message types and their meaning.
+    pub messages: IndexMap<String, String>,
+}
+
+/// Limits on the runs of a worker. An option of a launch takes precedence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `max running`: how many of its runs there may be at once; further launches are pending.
+    pub max_running: Option<u32>,
+    /// `timeout`: how long a run may take before it is stopped.
+    pub timeout: Option<SignedDuration>,
+    /// `retries`: how many times a failed run is launched again.
+    pub retries: Option<u32>,
+    /// `retry delay`: how long to wait before each retry.
+    pub retry_delay: Option<SignedDuration>,
+}
+
+/// A message that must have come before a time of day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expectation {
+    /// `worker`
+    pub worker: String,
+    /// `type`
+    pub r#type: String,
+    /// `by`: the message is late from then on.
+    pub by: Time,
+    /// `since`: a message counts from then on; of the previous day if that is not before `by`.
+    pub since: Time,
+    /// `days`: the days on which it must come.
+    pub days: Vec<Weekday>,
+    /// `timezone`
+    pub zone: TimeZone,
+}
