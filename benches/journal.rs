@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::ZonedDateTime;
-use nowcast::core::checklist::Checklist;
-use nowcast::core::record::{MessageRecord, Outcome, Speaker, What};
-use nowcast::core::run::{Report, Stage};
-use nowcast::core::{Change, Ending, NextWorker, Number, Record, Run, Ticket};
-use nowcast::message::Message;
 use nowcast::store::journal::{EventFilter, RunFilter};
 use nowcast::store::{History, Journal};
+use nowcast_core::checklist::Checklist;
+use nowcast_core::message::Message;
+use nowcast_core::record::{MessageRecord, Outcome, Speaker, What};
+use nowcast_core::run::{Report, Stage};
+use nowcast_core::{Change, Ending, NextWorker, Number, Record, Run, Ticket};
 use pyyaml::{Map, Value};
 use rusqlite::Connection;
 

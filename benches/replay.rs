@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, ZonedDateTime};
 use nowcast::config::{self, Config};
-use nowcast::core::record::{MessageRecord, Outcome, Speaker, What};
-use nowcast::core::{Change, Number, Record, Ticket};
-use nowcast::message::Message;
 use nowcast::rules::{Engine, RuleSet};
 use nowcast::store::{History, Journal};
 use nowcast::trial::replay::{Options, replay};
+use nowcast_core::message::Message;
+use nowcast_core::record::{MessageRecord, Outcome, Speaker, What};
+use nowcast_core::{Change, Number, Record, Ticket};
 use pyyaml::Value;
 
 /// As many rules as a production system has.

@@ -6,9 +6,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use jiff::ZonedDateTime;
-use nowcast::core::Rules;
-use nowcast::message::Message;
 use nowcast::rules::{Engine, Options, Reloader, RuleSet};
+use nowcast_core::Rules;
+use nowcast_core::message::Message;
 use pyyaml::Value;
 
 const RULES: &str = r#"

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::ZonedDateTime;
-use nowcast::core::checklist::Checklist;
-use nowcast::core::run::Stage;
-use nowcast::core::{Change, Ending, Event, Request, RequestId, Run, State, decide};
-use nowcast::message::Message;
 use nowcast::{config, rules};
+use nowcast_core::checklist::Checklist;
+use nowcast_core::message::Message;
+use nowcast_core::run::Stage;
+use nowcast_core::{Change, Ending, Event, Request, RequestId, Run, State, decide};
 use pyyaml::{Map, Value};
 use support::system::{System, system};
 

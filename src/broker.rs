@@ -19,11 +19,11 @@ use self::manager_socket::ManagerSocket;
 use self::record::Recorder;
 use self::requests::Requests;
 use crate::config::{Config, ReadAgain, Zmq};
-use crate::core::Signal;
 use crate::failpoint;
 use crate::logging::Logger;
-use crate::net::Signals;
 use crate::net::socket;
+use crate::signals::Signals;
+use nowcast_core::Signal;
 
 /// The name under which the broker logs: the peer's.
 pub const NAME: &str = "message_broker";

@@ -1,11 +1,11 @@
 //! The map of `nowcast`: follow a message from the worker that sends it to what comes of it.
 //!
-//! 1. [`message`]: what travels, a source, a type and a payload
+//! 1. [`nowcast_core::message`]: what travels, a source, a type and a payload
 //! 2. [`worker`]: who sends it; the harness and the built-in workers
 //! 3. [`net`]: how it travels; sockets, envelopes, signals, the worker's client
 //! 4. [`broker`]: who carries it to the manager and its reply back
 //! 5. [`manager`]: who receives it; waits, decides, performs
-//! 6. [`core`]: what it means; events to effects, pure
+//! 6. [`nowcast_core`]: what it means; events to effects, pure
 //! 7. [`rules`]: what the user's Lua makes of it
 //! 8. [`perform`]: what comes of it; the one executor of effects
 //! 9. [`launch`]: workers as command lines and processes
@@ -28,19 +28,19 @@ pub mod broker;
 pub mod causes;
 pub mod cli;
 pub mod config;
-pub mod core;
+pub mod control;
 pub mod failpoint;
 pub mod launch;
 pub mod log_aggregator;
 pub mod logging;
 pub mod manager;
-pub mod message;
 pub mod net;
 pub mod notify;
 pub mod perform;
 pub mod process;
 pub mod rules;
 pub mod scheduler;
+pub mod signals;
 pub mod store;
 pub mod suggest;
 pub mod supervise;

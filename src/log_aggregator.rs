@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use crate::config::{Config, ReadAgain};
-use crate::core::Signal;
 use crate::logging::{self, Level, Logger};
-use crate::net::{Signals, socket};
+use crate::net::socket;
+use crate::signals::Signals;
 use crate::store::Presence;
+use nowcast_core::Signal;
 
 /// The name under which it logs: the peer's.
 pub const NAME: &str = "log_aggregator";

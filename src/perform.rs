@@ -10,20 +10,21 @@ use std::time::Instant;
 
 use zmq::Socket;
 
-use crate::config::defaults::defaults;
 use crate::config::Config;
-use crate::core::record::What;
-use crate::core::run::{Report, Stage};
-use crate::core::{Change, Effect, Event, Level, LogLine, NextWorker, Record, RequestId, Run, RunId, State};
+use crate::config::defaults::defaults;
+use crate::control::Control;
 use crate::failpoint;
 use crate::launch::on_host::machine;
 use crate::launch::{self, Environment, Place, Runs, Started};
 use crate::logging::{self, Logger};
-use crate::message::{Message, WORKER};
-use crate::net::{Control, Envelope, socket};
+use crate::net::{Envelope, socket};
 use crate::notify::Notifier;
 use crate::store::checklist_file::Writing;
 use crate::store::{ChecklistFile, Journal, JournalError};
+use nowcast_core::message::{Message, WORKER};
+use nowcast_core::record::What;
+use nowcast_core::run::{Report, Stage};
+use nowcast_core::{Change, Effect, Event, Level, LogLine, NextWorker, Record, RequestId, Run, RunId, State};
 use pyyaml::{Value, python};
 
 /// The logger that the checklist is written to before it is cleared.

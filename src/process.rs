@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::message::RUN_ID;
+use nowcast_core::message::RUN_ID;
 
 /// The environment variable that tells a worker its run's folder. Two systems on one machine may both have
 /// a run of that number.

@@ -18,15 +18,16 @@ use zmq::{POLLIN, PollItem};
 
 use self::due::Plan;
 use crate::config::{Config, ReadAgain, ScheduledWorker};
-use crate::core::next_worker::LOCALHOST;
-use crate::core::{Command, NextWorker, Number, Signal};
+use crate::control::call::{Call, CallError, call_within};
 use crate::launch::on_host::machine;
 use crate::launch::{self, Children, Place};
 use crate::logging::Logger;
-use crate::net::call::{Call, CallError, call_within};
-use crate::net::{Signals, socket};
+use crate::net::socket;
+use crate::signals::Signals;
 use crate::store::journal::JournalError;
 use crate::store::{History, Presence};
+use nowcast_core::next_worker::LOCALHOST;
+use nowcast_core::{Command, NextWorker, Number, Signal};
 use pyyaml::python;
 
 /// The name under which it logs: the peer's.

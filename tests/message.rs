@@ -1,6 +1,6 @@
 //! Messages on the wire.
 
-use nowcast::message::{DecodeError, Message};
+use nowcast_core::message::{DecodeError, Message};
 use pyyaml::{Map, Value};
 
 fn refused(bytes: &[u8]) -> DecodeError {

@@ -62,8 +62,8 @@ fn the_core_is_pure() {
         "serde",
         "indexmap",
         "jiff", // `jiff` for its types: the core reads no clock
-        "crate::core",
-        "crate::message",
+        "nowcast_core",
+        "nowcast_core::message",
         "pyyaml",
         "",
     ];

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::net::Ticket;
 use crate::net::socket::Frames;
+use nowcast_core::Ticket;
 
 /// Every unanswered request, whole, in the order in which they came.
 ///

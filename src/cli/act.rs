@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::operate::{Common, message_number, moment, number, run_number};
 use super::print;
-use crate::core::hold::Target;
-use crate::core::{Command, Number};
+use nowcast_core::hold::Target;
+use nowcast_core::{Command, Number};
 
 /// `nowcast retry`
 #[derive(Debug, Clone, clap::Args)]

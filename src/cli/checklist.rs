@@ -9,8 +9,8 @@ use super::keys::{self, child, step};
 use super::look::Look;
 use super::operate::{Common, message_number};
 use super::print::{self, Json};
-use crate::core::{Command, Number};
 use crate::store::History;
+use nowcast_core::{Command, Number};
 use pyyaml::{Keys, Map, Value};
 
 #[derive(Debug, Clone, clap::Args)]

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use crate::message::CONFIG;
+use nowcast_core::message::CONFIG;
 
 /// The configuration file if neither the command line nor the environment names one.
 const DEFAULT: &str = "nowcast.yaml";

@@ -10,7 +10,7 @@ use super::print;
 use crate::causes::with_causes;
 use crate::config::{self, Config, Problem, Severity};
 use crate::logging::{self, Logger, Publishing, Role, Setup};
-use crate::net::Signals;
+use crate::signals::Signals;
 use crate::supervise;
 
 /// The command line of a daemon.

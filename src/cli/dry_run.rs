@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::look::{self, Look};
 use super::print::{self, Json, plain, yaml_text};
-use crate::core::joins::Join;
-use crate::core::parked::ParkedWhat;
-use crate::core::record::{MessageRecord, Outcome, What};
-use crate::core::run::Stage;
-use crate::core::{Change, Command, Effect, Event, Record, State, decide};
 use crate::rules::RuleSet;
 use crate::view::entries::{arguments, label};
+use nowcast_core::joins::Join;
+use nowcast_core::parked::ParkedWhat;
+use nowcast_core::record::{MessageRecord, Outcome, What};
+use nowcast_core::run::Stage;
+use nowcast_core::{Change, Command, Effect, Event, Record, State, decide};
 use pyyaml::Value;
 
 /// What the manager would do.

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use super::operate::{self, Common};
 use super::{print, words};
 use crate::config::duration;
-use crate::core::next_worker::LOCALHOST;
-use crate::core::{Command, LaunchOptions, NextWorker};
 use crate::suggest::did_you_mean;
+use nowcast_core::next_worker::LOCALHOST;
+use nowcast_core::{Command, LaunchOptions, NextWorker};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

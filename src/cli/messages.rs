@@ -8,11 +8,11 @@ use super::look::check_worker;
 use super::operate::{Common, count};
 use super::table::Table;
 use super::{print, times};
-use crate::core::Record;
-use crate::core::parked::ParkedWhat;
-use crate::core::record::{Speaker, What};
 use crate::store::journal::{EventFilter, EventKind};
 use crate::view::entries::{MessageView, spoken_by};
+use nowcast_core::Record;
+use nowcast_core::parked::ParkedWhat;
+use nowcast_core::record::{Speaker, What};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

@@ -9,10 +9,10 @@ use uzers::{get_current_uid, get_user_by_uid};
 use super::config_file::ConfigFile;
 use super::{USAGE, print, times};
 use crate::config::{self, Config, duration};
-use crate::core::{Answer, Command, Number};
-use crate::net::{Call, CallError, call};
+use crate::control::{Call, CallError, call};
 use crate::store::journal;
 use crate::view::daemons::unreachable;
+use nowcast_core::{Answer, Command, Number};
 
 /// The options that every operator's command has.
 #[derive(Debug, Clone, clap::Args)]

@@ -9,9 +9,9 @@ use rustix::fs::{Access, access};
 
 use super::bounded;
 use crate::config::Config;
-use crate::core::next_worker::LOCALHOST;
 use crate::launch;
 use crate::worker;
+use nowcast_core::next_worker::LOCALHOST;
 
 /// How long Python may look for all modules together.
 const TIMEOUT: Duration = Duration::from_secs(20);

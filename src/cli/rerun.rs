@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use super::operate::{Common, run_number};
 use super::{USAGE, print, words};
-use crate::core::{Command, NextWorker, Number};
 use crate::store::History;
+use nowcast_core::{Command, NextWorker, Number};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::dry_run;
 use super::operate::{Common, user};
 use super::print;
-use crate::core::Command;
+use nowcast_core::Command;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

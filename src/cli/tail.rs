@@ -12,10 +12,10 @@ use serde::Serialize;
 use super::look::{Look, check_worker};
 use super::operate::{self, Common};
 use super::print;
-use crate::core::Run;
-use crate::core::run::Stage;
 use crate::launch::{RunFolder, RunFolderState};
 use crate::store::journal::RunFilter;
+use nowcast_core::Run;
+use nowcast_core::run::Stage;
 
 /// How often a followed run is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);

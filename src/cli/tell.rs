@@ -9,9 +9,9 @@ use rustix::stdio::dup2_stdout;
 use super::config_file::ConfigFile;
 use super::{USAGE, print};
 use crate::config::{self, read_regular_up_to};
-use crate::message::{Message, WORKER};
 use crate::worker::exec::DEBUG;
 use crate::worker::{self, Context};
+use nowcast_core::message::{Message, WORKER};
 use pyyaml::Value;
 
 /// The largest payload, in bytes.

@@ -12,7 +12,7 @@ use super::manager::Task;
 use super::print;
 use crate::config::{self, Config, defaults};
 use crate::logging::{self, Logger, Publishing, Role, Setup};
-use crate::net::Signals;
+use crate::signals::Signals;
 use crate::supervise::{Daemon, Supervisor, Terminal};
 use crate::{broker, log_aggregator, manager, scheduler};
 

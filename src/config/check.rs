@@ -13,8 +13,8 @@ use super::problem::{ConfigError, Problem, Severity};
 use super::raw::{RawRegistry, RawRun, RawZmq};
 use super::regular::read_regular;
 use super::words::{not_yaml, reworded};
-use crate::core::RegisteredWorker;
 use crate::suggest::closest;
+use nowcast_core::RegisteredWorker;
 use pyyaml::{Marks, Value};
 
 /// The section that both systems name in a message registry beside the message types.

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::log_ports::LogPorts;
 use super::notify::Notifications;
 use super::schedule::ScheduledWorker;
-use crate::core::{Expectation, Limits, Policy, RegisteredWorker};
+use nowcast_core::{Expectation, Limits, Policy, RegisteredWorker};
 use pyyaml::Value;
 
 /// A checked `nowcast.yaml`.

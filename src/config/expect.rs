@@ -9,8 +9,8 @@ use super::checked::Registry;
 use super::names::Names;
 use super::notify::unknown_worker;
 use super::problem::Severity;
-use crate::core::Expectation;
 use crate::suggest::did_you_mean;
+use nowcast_core::Expectation;
 use pyyaml::Value;
 
 /// The section.

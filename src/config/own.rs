@@ -8,8 +8,8 @@ use super::check::Check;
 use super::checked::{JournalSettings, Registry, WorkerSettings};
 use super::problem::Severity;
 use super::raw::{RawBroker, RawJournal, RawWorker};
-use crate::core::Limits;
 use crate::suggest::did_you_mean;
+use nowcast_core::Limits;
 use pyyaml::Value;
 
 impl Check<'_> {

@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 
 use super::children;
 use super::on_host::{LauncherKind, OnHost};
-use crate::core::Ending;
+use nowcast_core::Ending;
 
 /// What the end of the launching command says of the worker's.
 #[derive(Debug, Clone, PartialEq, Eq)]

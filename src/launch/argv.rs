@@ -5,9 +5,9 @@ use std::path::Path;
 use super::on_host::{LaunchCommand, Place};
 use super::{slurm, ssh, template};
 use crate::config::{Config, Host, Launcher};
-use crate::core::next_worker::{LOCALHOST, NextWorker};
-use crate::core::{Number, RunId};
 use crate::worker;
+use nowcast_core::next_worker::{LOCALHOST, NextWorker};
+use nowcast_core::{Number, RunId};
 
 /// Why a worker cannot be launched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -203,7 +203,7 @@ hosts:
         let args = vec!["-x".to_owned()];
         let worker = NextWorker { host: host.to_owned(), ..NextWorker::new(module, args) };
         let place = Place { folder: Path::new("/journal/runs/2026-03-14/7"), machine: "salish" };
-        command(&worker, crate::core::Number(7), &config, Path::new("nowcast"), place).unwrap()
+        command(&worker, nowcast_core::Number(7), &config, Path::new("nowcast"), place).unwrap()
     }
 
     fn words(module: &str, host: &str) -> String {

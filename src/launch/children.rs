@@ -13,7 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use rustix::event::epoll;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::core::Ending;
+use nowcast_core::Ending;
 
 /// Environment variables that a child gets beside its parent's.
 pub type Environment = Vec<(String, OsString)>;

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use super::open_run::{OpenRun, Place};
 use super::runs::{Runs, STARTS_AGAIN, number};
-use crate::core::Ending;
+use nowcast_core::Ending;
 
 /// How often is looked for contacts that were lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

@@ -17,8 +17,8 @@ use super::children::Children;
 use super::contact::Contact;
 use super::on_host::{OnHost, RUN_MARK};
 use super::runner::{self, Process, Task, complain};
-use crate::core::{Ending, Signal};
-use crate::net::Signals;
+use crate::signals::Signals;
+use nowcast_core::{Ending, Signal};
 
 /// The pause after the first question; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

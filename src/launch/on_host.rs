@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::core::RunId;
+use nowcast_core::RunId;
 
 /// The environment variable by which a process on a host is known as a run's. Debian's ssh hands on `LC_*`, and its
 /// sshd takes them, so it comes through with the peer's command line in many places; where it does not, the
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_job_has_a_name_that_another_systems_run_has_not() {
         let name = |folder: &str, machine: &str| {
-            Place { folder: Path::new(folder), machine }.job_name(crate::core::Number(7))
+            Place { folder: Path::new(folder), machine }.job_name(nowcast_core::Number(7))
         };
         let one = name("/a/runs/2026-03-14/7", "salish");
         assert!(one.starts_with("nowcast-7-") && one.len() == 16, "{one}");

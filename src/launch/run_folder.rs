@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::core::Ending;
 use crate::failpoint;
 use crate::process::{ProcessIdentity, find_worker};
+use nowcast_core::Ending;
 
 pub(super) const CLAIM: &str = "claim";
 pub(super) const PROCESS: &str = "process";

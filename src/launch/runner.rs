@@ -19,11 +19,12 @@ use super::follow::Follow;
 use super::on_host::{OnHost, RUN_MARK, machine};
 use super::output::OutputCopy;
 use super::run_folder::{ExitRecord, RunFolder};
-use crate::core::{Ending, Signal};
 use crate::failpoint;
-use crate::message::RUN_ID;
-use crate::net::{Signals, socket};
+use crate::net::socket;
 use crate::process::{ProcessIdentity, RUN_FOLDER};
+use crate::signals::Signals;
+use nowcast_core::message::RUN_ID;
+use nowcast_core::{Ending, Signal};
 
 /// Exit status when the run's folder cannot be written, so that nothing was started: `EX_CANTCREAT` of
 /// sysexits.h.

@@ -19,9 +19,9 @@ use super::on_host::LaunchCommand;
 use super::open_run::{OpenRun, Watching};
 use super::run_folder::{ExitRecord, Reading, RunFolder, RunFolderState};
 use super::runner;
-use crate::core::Ending;
 use crate::failpoint;
 use crate::logging::{Level, Logger};
+use nowcast_core::Ending;
 
 /// How often a runner that died before it had claimed its run is started again.
 pub(super) const STARTS_AGAIN: u32 = 3;

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::Manager;
-use crate::core::{Event, Number};
 use crate::store::checklist_file::Loaded;
 use crate::store::{JournalError, LoadError, Seal};
+use nowcast_core::{Event, Number};
 use pyyaml::{Map, Value, python};
 
 /// On which occasion the file is read.

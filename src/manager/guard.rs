@@ -7,12 +7,12 @@ use std::path::Path;
 use jiff::ZonedDateTime;
 
 use super::watchdog::Watchdog;
-use crate::core::{RuleCall, RuleError, Rules};
 use crate::failpoint;
 use crate::logging::Logger;
-use crate::message::Message;
 use crate::rules::Reloader;
 use crate::store::PoisonFile;
+use nowcast_core::message::Message;
+use nowcast_core::{RuleCall, RuleError, Rules};
 use pyyaml::Value;
 
 /// The name of the poison file in the journal's folder.

@@ -6,10 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use zmq::{POLLIN, PollItem};
 
 use super::{Manager, ManagerError};
-use crate::core::{Event, Record};
 use crate::launch::old_runs;
-use crate::net::{Signals, socket};
+use crate::net::socket;
+use crate::signals::Signals;
 use crate::store::JournalError;
+use nowcast_core::{Event, Record};
 use std::os::fd::AsRawFd;
 
 /// How long after a batch could not be kept it is tried again.
@@ -121,7 +122,7 @@ impl Manager {
         let Ok(before) = before.checked_sub(SignedDuration::from_hours(48)) else { return };
         let date = before.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
         let open: Vec<String> =
-            self.state.runs.values().filter_map(crate::core::Run::folder).map(str::to_owned).collect();
+            self.state.runs.values().filter_map(nowcast_core::Run::folder).map(str::to_owned).collect();
         let (root, log) = (self.performer.runs.root().to_owned(), self.log.clone());
         let remove = move || {
             for error in old_runs::remove_before(&root, date, &open) {

@@ -20,22 +20,24 @@ use jiff::{Timestamp, ZonedDateTime};
 use zmq::{Context, POLLIN, PollItem, SocketType};
 
 use crate::config::{Config, ReadAgain};
-use crate::core::{Effect, Event, Run, State, decide, end_if_idle};
+use crate::control::Control;
 use crate::failpoint;
 use crate::launch::{Runs, old_runs};
 use crate::logging::Logger;
-use crate::net::{Control, Signals, socket};
+use crate::net::socket;
 use crate::notify::{LAST_CHANCE, Notifier};
 use crate::perform::{Performed, Performer, part};
 use crate::rules::{Reloader, RuleSet};
+use crate::signals::Signals;
 use crate::store::{ChecklistFile, Journal, JournalError};
 use checklist::When;
 use guard::Guard;
 use keep::Housekeeping;
+use nowcast_core::{Effect, Event, Run, State, decide, end_if_idle};
 use receive::Held;
 
 /// The name under which the manager logs and answers: the peer's.
-pub const NAME: &str = crate::core::decide::MANAGER;
+pub const NAME: &str = nowcast_core::decide::MANAGER;
 
 /// Milliseconds that the last replies get to leave the process.
 const LINGER: i32 = 1_000;

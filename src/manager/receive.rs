@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::{Manager, ManagerError};
-use crate::core::{Answer, Command, Event, Number, Request, RequestId, Ticket};
-use crate::message::{DecodeError, Message};
 use crate::net::{Envelope, envelope, socket};
 use crate::store::JournalError;
+use nowcast_core::message::{DecodeError, Message};
+use nowcast_core::{Answer, Command, Event, Number, Request, RequestId, Ticket};
 use pyyaml::Value;
 
 /// Requests decided in one batch. More would let the first one wait too long for its reply.

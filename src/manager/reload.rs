@@ -7,10 +7,10 @@ use zmq::Socket;
 use super::checklist::When;
 use super::{LINGER, Manager, RECONNECT};
 use crate::config::{Config, ReadAgain, Zmq};
-use crate::core::Event;
 use crate::perform::log_line;
 use crate::rules::{Engine, Reload, RuleSet};
 use crate::trial::check::{self, Problem};
+use nowcast_core::Event;
 
 impl Manager {
     /// SIGHUP: everything is read again, without letting go of the broker. A configuration that

@@ -3,8 +3,8 @@
 use jiff::ZonedDateTime;
 
 use super::Manager;
-use crate::core::Alarm;
-use crate::core::{Notice, Number};
+use nowcast_core::Alarm;
+use nowcast_core::{Notice, Number};
 
 impl Manager {
     /// Logs it, and tells whoever wants to know of trouble.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use crate::config::notify::{Field, Slack, SlackChannel, Target, Template, Way};
-use crate::core::Notice;
+use nowcast_core::Notice;
 use pyyaml::python;
 
 /// Characters of a payload or a text that are told: more is for the journal.
@@ -132,9 +132,9 @@ mod tests {
 
     use super::*;
     use crate::config::notify::{Request, Secret, SlackWorkers, Wanted};
-    use crate::core::Alarm;
-    use crate::core::Number;
-    use crate::core::notice::Said;
+    use nowcast_core::Alarm;
+    use nowcast_core::Number;
+    use nowcast_core::notice::Said;
 
     fn notice() -> Notice {
         Notice {

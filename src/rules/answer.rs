@@ -8,7 +8,7 @@ use super::join::Join;
 use super::kind::{described, kind_name};
 use super::launch::{self, Launch};
 use super::view::View;
-use crate::core::{JoinRequest, NextWorker, RuleAnswer, Wanted};
+use nowcast_core::{JoinRequest, NextWorker, RuleAnswer, Wanted};
 use pyyaml::Value;
 
 /// Reads what `function`, whose place is given, returned. Launches that were made behind tail calls have

@@ -12,7 +12,7 @@ use super::missing_key::missing_key;
 use super::moment::Moment;
 use super::view::{self, View};
 use super::{clock, date, join, launch, library, path, text};
-use crate::core::Level;
+use nowcast_core::Level;
 
 /// The longest path that Linux takes, in bytes (`PATH_MAX`).
 const LONGEST_PATH: usize = 4096;

@@ -17,8 +17,8 @@ use super::limits::Options;
 use super::lines;
 use super::source::{RuleText, Sources};
 use super::vm::{CallError, RuleFunction, Vm};
-use crate::core::{LogLine, RuleCall, RuleError, RuleFile, Rules};
-use crate::message::Message;
+use nowcast_core::message::Message;
+use nowcast_core::{LogLine, RuleCall, RuleError, RuleFile, Rules};
 use pyyaml::Value;
 
 /// The rules of one moment, loaded and checked. Its files and functions stay those that were read then; what changes is

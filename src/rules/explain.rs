@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::missing_key::missing_key;
 use super::origin;
 use super::reads::key_text;
-use crate::message::Message;
+use nowcast_core::message::Message;
 use pyyaml::{Map, Value, python};
 
 /// The longest line of the rules that is shown, in characters.

@@ -10,9 +10,9 @@ use super::budget::Budget;
 use super::limits::Options;
 use super::snapshot::Snapshot;
 use super::source::Sources;
-use crate::core::Level;
-use crate::core::LogLine;
-use crate::message::Message;
+use nowcast_core::Level;
+use nowcast_core::LogLine;
+use nowcast_core::message::Message;
 use pyyaml::Keys;
 
 /// The state of the running call.

@@ -8,7 +8,7 @@ use super::items::{Least, entries, known, list};
 use super::kind::{described, kind_name, whole};
 use super::launch::{Launch, copy, launches};
 use super::options::time_limit;
-use crate::core::{JoinRequest, NextWorker, Wanted};
+use nowcast_core::{JoinRequest, NextWorker, Wanted};
 
 /// In the order in which `lua/types.lua` declares them.
 pub(super) const KNOWN: [&str; 4] = ["name", "wait_for", "launch", "timeout"];

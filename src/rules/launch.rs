@@ -13,7 +13,7 @@ use super::kind::{described, kind_name};
 use super::moment::Moment;
 use super::options;
 use super::view::View;
-use crate::core::{LaunchOptions, NextWorker};
+use nowcast_core::{LaunchOptions, NextWorker};
 use pyyaml::Value;
 
 /// A launch as Lua holds it.

@@ -1,4 +1,4 @@
-//! The rules engine: the user's Lua behind [`crate::core::Rules`].
+//! The rules engine: the user's Lua behind [`nowcast_core::Rules`].
 //!
 //! From the outside in: [`locate()`] finds the file, [`Reloader`] keeps its rules in force while it is
 //! edited, [`Engine`] calls them. Inside, `vm` builds the sandbox from `lua/*.lua` and the functions

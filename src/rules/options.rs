@@ -12,7 +12,7 @@ use super::kind::{described, kind_name, whole};
 use super::launch::name;
 use super::moment::Moment;
 use crate::config::duration;
-use crate::core::NextWorker;
+use nowcast_core::NextWorker;
 
 /// In the order in which `lua/types.lua` declares them.
 pub(super) const KNOWN: [&str; 7] = ["host", "delay", "at", "timeout", "retries", "retry_delay", "env"];

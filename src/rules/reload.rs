@@ -11,8 +11,8 @@ use super::limits::Options;
 use super::locate::locate;
 use super::source::{RuleText, Sources};
 use crate::config::Config;
-use crate::core::{RuleCall, RuleError, Rules};
-use crate::message::Message;
+use nowcast_core::message::Message;
+use nowcast_core::{RuleCall, RuleError, Rules};
 use pyyaml::Value;
 
 /// Which rules a manager has, and what they must have.

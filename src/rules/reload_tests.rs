@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::*;
-use crate::core::{RuleError, Rules};
-use crate::message::Message;
+use nowcast_core::message::Message;
+use nowcast_core::{RuleError, Rules};
 use pyyaml::Value;
 
 struct Edited {

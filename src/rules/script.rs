@@ -17,7 +17,7 @@ use super::snapshot::Place;
 use super::source::Sources;
 use super::view::{self, View};
 use super::vm::{CallError, Vm};
-use crate::core::{JoinRequest, NextWorker};
+use nowcast_core::{JoinRequest, NextWorker};
 use pyyaml::{Map, Value};
 
 /// How the tests are told to Lua.

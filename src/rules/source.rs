@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::LoadError;
 use super::explain;
-use crate::core::RuleFile;
+use nowcast_core::RuleFile;
 
 /// The largest file of rules, in bytes: the Lua compiler runs without a limit on time.
 const LARGEST_FILE: u64 = 1 << 20;

@@ -20,8 +20,8 @@ use super::script::{self, Call};
 use super::snapshot::Place;
 use super::source::Sources;
 use super::view;
-use crate::core::LogLine;
-use crate::message::Message;
+use nowcast_core::LogLine;
+use nowcast_core::message::Message;
 use pyyaml::Value;
 
 /// The engine's own Lua, in the order that it is run.

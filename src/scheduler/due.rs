@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{CatchUp, ScheduledWorker};
-use crate::core::command::is_ahead;
+use nowcast_core::command::is_ahead;
 
 /// A time that is longer past when it is first looked at was missed: the peer looks once in a minute.
 const LATE: SignedDuration = SignedDuration::from_mins(1);

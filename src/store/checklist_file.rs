@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use super::seal::Seal;
 use crate::config::read_regular;
-use crate::core::Number;
 use crate::failpoint;
+use nowcast_core::Number;
 use pyyaml::{Keys, Map, Value};
 
 /// Bytes above which the file is written beside the loop instead of in it.

@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::core::Number;
+use nowcast_core::Number;
 
 /// What the first line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal as Kill;
 use zmq::{POLLIN, PollItem};
 
-use crate::core::{Ending, Signal};
 use crate::launch::{Children, Environment};
 use crate::logging::Logger;
-use crate::net::{Signals, socket};
+use crate::net::socket;
+use crate::signals::Signals;
+use nowcast_core::{Ending, Signal};
 
 pub use terminal::Terminal;
 

@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
 use super::json::JsonValue;
-use crate::core::{JoinRequest, NextWorker, RuleAnswer, RuleCall, Wanted};
-use crate::message::Message;
 use crate::rules::Engine;
+use nowcast_core::message::Message;
+use nowcast_core::{JoinRequest, NextWorker, RuleAnswer, RuleCall, Wanted};
 use pyyaml::Value;
 
 /// What a rule is called with. What is left out is that of the running system.

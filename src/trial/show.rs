@@ -1,7 +1,7 @@
 //! Launches as a line of text for people.
 
-use crate::core::NextWorker;
-use crate::core::next_worker::LOCALHOST;
+use nowcast_core::NextWorker;
+use nowcast_core::next_worker::LOCALHOST;
 
 /// `make_plots nowcast+ on arbutus (delay 10m, retries 3)`.
 #[must_use]
@@ -40,7 +40,7 @@ fn options(worker: &NextWorker) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::next_worker::LaunchOptions;
+    use nowcast_core::next_worker::LaunchOptions;
 
     #[test]
     fn what_is_usual_is_not_said() {

@@ -7,15 +7,15 @@ use serde::Serialize;
 
 use super::daemons::{Daemon, Daemons};
 use crate::config::Config;
-use crate::core::expected::Expected;
-use crate::core::joins::Join;
-use crate::core::parked::ParkedWhat;
-use crate::core::record::What;
-use crate::core::run::Stage;
-use crate::core::{Command, Run};
 use crate::store::journal::{JournalError, Open, RunFilter, RunState};
 use crate::view::entries::{RunView, label};
 use crate::view::look::Look;
+use nowcast_core::expected::Expected;
+use nowcast_core::joins::Join;
+use nowcast_core::parked::ParkedWhat;
+use nowcast_core::record::What;
+use nowcast_core::run::Stage;
+use nowcast_core::{Command, Run};
 
 /// How long a failed run is shown.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
@@ -225,7 +225,7 @@ pub fn of_contact(look: &Look, open: &Open) -> Vec<Attention> {
 }
 
 pub fn of_parked(open: &Open) -> Vec<Attention> {
-    let attention = |parked: &crate::core::parked::Parked| {
+    let attention = |parked: &nowcast_core::parked::Parked| {
         let since = Some(parked.at.timestamp());
         let number = Some(parked.id.0);
         match &parked.what {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::config::Config;
-use crate::net::call::{self, Service, WELL};
+use crate::control::call::{self, Service, WELL};
 use crate::store::{Presence, journal};
 use crate::{log_aggregator, scheduler};
 

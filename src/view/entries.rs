@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::look::Look;
 use super::times;
-use crate::core::next_worker::LOCALHOST;
-use crate::core::record::{MessageRecord, Outcome, Speaker, What};
-use crate::core::run::{Stage, ToldToEnd};
-use crate::core::{Ending, NextWorker, Record, Run};
+use nowcast_core::next_worker::LOCALHOST;
+use nowcast_core::record::{MessageRecord, Outcome, Speaker, What};
+use nowcast_core::run::{Stage, ToldToEnd};
+use nowcast_core::{Ending, NextWorker, Record, Run};
 use pyyaml::Keys;
 
 /// A run.

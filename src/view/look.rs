@@ -6,10 +6,10 @@ use std::sync::Arc;
 use jiff::ZonedDateTime;
 
 use crate::config::Config;
-use crate::core::State;
 use crate::launch::RunFolder;
 use crate::manager::RUNS;
 use crate::store::journal::{History, Open};
+use nowcast_core::State;
 use pyyaml::Map;
 
 /// One look at the journal.
@@ -21,7 +21,7 @@ pub struct Look {
 
 impl Look {
     /// The files of a run that was launched.
-    pub fn run_folder(&self, run: &crate::core::Run) -> Option<RunFolder> {
+    pub fn run_folder(&self, run: &nowcast_core::Run) -> Option<RunFolder> {
         Some(RunFolder::new(self.runs().join(run.folder()?), run.id.0.to_string()))
     }
 

@@ -10,12 +10,12 @@ use serde::Serialize;
 use super::attention::{self, Attention};
 use super::daemons::Daemons;
 use crate::config::{Config, ScheduledWorker};
-use crate::core::hold::Hold;
-use crate::core::joins::Join;
-use crate::core::run::Stage;
 use crate::store::journal::{History, JournalError, Open};
 use crate::view::entries::RunView;
 use crate::view::look::{self, Look};
+use nowcast_core::hold::Hold;
+use nowcast_core::joins::Join;
+use nowcast_core::run::Stage;
 use pyyaml::Map;
 
 /// How well the system is.

@@ -9,9 +9,9 @@ use std::process::Command;
 
 use super::{Context, Worker, WorkerError};
 use crate::config;
-use crate::core::run::is_failure;
 use crate::logging::{self, Logger};
-use crate::message::{CONFIG, WORKER};
+use nowcast_core::message::{CONFIG, WORKER};
+use nowcast_core::run::is_failure;
 use pyyaml::Value;
 
 /// The environment variable that names the file for the payload, YAML or JSON.

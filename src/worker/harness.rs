@@ -16,10 +16,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::causes::with_causes;
 use crate::config::{self, Config, Zmq};
-use crate::core::Signal;
 use crate::logging::{self, Logger, Publishing, Role, Setup};
-use crate::message::{Message, RUN_ID};
-use crate::net::{Client, ClientError, Delay};
+use crate::worker::client::{Client, ClientError, Delay};
+use nowcast_core::Signal;
+use nowcast_core::message::{Message, RUN_ID};
 use pyyaml::Value;
 
 /// How long a worker waits for a reply before it says so in its log, and again.

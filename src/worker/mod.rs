@@ -4,6 +4,7 @@
 
 pub mod awaken;
 pub mod clear_checklist;
+pub mod client;
 pub mod exec;
 pub mod fetch;
 pub mod harness;

@@ -1,8 +1,8 @@
 //! Operators' commands: each is done or says why not, is answered and kept.
 
-use nowcast::core::hold::Target;
-use nowcast::core::record::{Outcome, Speaker};
-use nowcast::core::{Command, Ending, Event, NextWorker, Number};
+use nowcast_core::hold::Target;
+use nowcast_core::record::{Outcome, Speaker};
+use nowcast_core::{Command, Ending, Event, NextWorker, Number};
 use pyyaml::Value;
 
 use crate::story::{Story, configured, delayed, join, launch, nothing, quiet, seconds, story, worker};
@@ -236,7 +236,7 @@ fn a_waiting_run_is_let_go_before_its_time_or_dropped() {
 
 #[test]
 fn an_open_join_is_let_go_or_dropped() {
-    let rule = |message: &nowcast::message::Message, _: &Value| {
+    let rule = |message: &nowcast_core::message::Message, _: &Value| {
         Ok(match message.source.as_str() {
             "weather" => join(&[], &["rivers", "ssh"]),
             _ => launch(&["upload"]),
@@ -283,7 +283,7 @@ fn a_checklist_value_is_set() {
     let set = |path: &str, value: &str| Command::ChecklistSet { path: path.into(), value: value.into() };
     let (answer, heard) = manager.asks(set("[weather forecast, '00']", "{a: 1}"));
     assert_eq!(answer.text, "checklist set at ['weather forecast', '00']");
-    assert_eq!(heard.others, [nowcast::core::Effect::WriteChecklist]);
+    assert_eq!(heard.others, [nowcast_core::Effect::WriteChecklist]);
     assert_eq!(manager.state.checklist_event, heard.records[0].number);
     assert_eq!(
         manager.state.checklist.to_value(),

@@ -1,7 +1,7 @@
 //! Messages that must have come before a time of day: said once for each day, whatever happens in between.
 
 use jiff::ZonedDateTime;
-use nowcast::core::Event;
+use nowcast_core::Event;
 
 use crate::story::{Heard, Story, config, quiet};
 
@@ -169,6 +169,6 @@ fn a_retry_by_an_operator_is_no_message_that_came() {
     let came = manager.state.expected.values().next().expect("noticed").came;
     assert!(came.is_some(), "{heard:#?}");
     manager.passes(60);
-    manager.asks(nowcast::core::Command::Retry { message: None, checklist_then: false });
+    manager.asks(nowcast_core::Command::Retry { message: None, checklist_then: false });
     assert_eq!(manager.state.expected.values().next().expect("noticed").came, came);
 }

@@ -1,7 +1,7 @@
 //! Holds: what an operator keeps back waits, in order, until it is let go.
 
-use nowcast::core::hold::Target;
-use nowcast::core::{Command, Ending, Number};
+use nowcast_core::hold::Target;
+use nowcast_core::{Command, Ending, Number};
 
 use crate::story::{configured, delayed, launch, nothing, quiet, story, worker};
 

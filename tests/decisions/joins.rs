@@ -1,8 +1,8 @@
 //! Joins: launches that wait until several messages have come.
 
-use nowcast::core::joins::Join;
-use nowcast::core::parked::ParkedWhat;
-use nowcast::core::{Command, Ending, JoinRequest, RuleAnswer, RuleError};
+use nowcast_core::joins::Join;
+use nowcast_core::parked::ParkedWhat;
+use nowcast_core::{Command, Ending, JoinRequest, RuleAnswer, RuleError};
 
 use crate::story::{configured, failed, join, launch, nothing, quiet, seconds, story, wanted, worker};
 

@@ -1,8 +1,8 @@
 //! What is made of a message: checklist, rule, reply, record.
 
-use nowcast::core::record::{Outcome, Speaker, What};
-use nowcast::core::{Effect, Event, Number, Recorded, Request, RequestId, RuleError};
-use nowcast::message::Message;
+use nowcast_core::message::Message;
+use nowcast_core::record::{Outcome, Speaker, What};
+use nowcast_core::{Effect, Event, Number, Recorded, Request, RequestId, RuleError};
 use pyyaml::Value;
 
 use crate::story::{failed, launch, nothing, quiet, stop_of, story};

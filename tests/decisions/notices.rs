@@ -1,9 +1,9 @@
 //! What is told outside: each message once, and whatever somebody has to look at.
 
 use jiff::ZonedDateTime;
-use nowcast::core::Alarm;
-use nowcast::core::{Command, Effect, Ending, Event, Notice};
-use nowcast::message::Message;
+use nowcast_core::Alarm;
+use nowcast_core::message::Message;
+use nowcast_core::{Command, Effect, Ending, Event, Notice};
 use pyyaml::Value;
 
 use crate::story::{Heard, Story, configured, failed, join, launch, nothing, quiet, worker};

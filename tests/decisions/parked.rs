@@ -1,8 +1,8 @@
 //! Parked messages: decided again after the repair, or dropped.
 
-use nowcast::core::joins::Join;
-use nowcast::core::record::{Outcome, Speaker};
-use nowcast::core::{Command, JoinRequest, Number, RuleAnswer, RuleError};
+use nowcast_core::joins::Join;
+use nowcast_core::record::{Outcome, Speaker};
+use nowcast_core::{Command, JoinRequest, Number, RuleAnswer, RuleError};
 use pyyaml::Value;
 
 use crate::story::{Story, failed, join, launch, nothing, story, wanted, worker};

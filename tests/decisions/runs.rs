@@ -1,8 +1,8 @@
 //! Runs: which message reports for which, what is made of a silent end, and when one is tried again.
 
-use nowcast::core::record::{Outcome, Speaker};
-use nowcast::core::run::{Stage, ToldToEnd};
-use nowcast::core::{Change, Command, Ending, Number};
+use nowcast_core::record::{Outcome, Speaker};
+use nowcast_core::run::{Stage, ToldToEnd};
+use nowcast_core::{Change, Command, Ending, Number};
 
 use crate::story::{Story, configured, launch, nothing, quiet, seconds, story, worker};
 
@@ -55,7 +55,7 @@ fn a_message_of_a_run_that_is_closed_is_decided_and_masks_no_other() {
 #[test]
 fn a_run_that_waits_has_nothing_to_report() {
     let mut manager = quiet("{}");
-    manager.holds(nowcast::core::hold::Target::All);
+    manager.holds(nowcast_core::hold::Target::All);
     let run = manager.wants(worker("weather"));
     assert_eq!(manager.hears("weather", "success", "null").messages()[0].run, None);
     assert_eq!(manager.hears_of(run, "weather", "success").messages()[0].run, None);
@@ -331,7 +331,7 @@ fn a_run_keeps_its_folder_from_launch_to_end() {
 #[test]
 fn a_limit_counts_the_runs_on_all_hosts_and_the_oldest_go_first() {
     let mut manager = configured("{weather: {max running: 2}}", |_, _| Ok(nothing()));
-    let hold = manager.holds(nowcast::core::hold::Target::All);
+    let hold = manager.holds(nowcast_core::hold::Target::All);
     let wanted = ["localhost", "robot.nibi", "robot.nibi", "localhost", "localhost"].map(|host| {
         let mut worker = worker("weather");
         worker.host = host.to_owned();
@@ -349,7 +349,7 @@ fn a_retry_that_waits_for_an_end_keeps_no_other_back() {
     let mut manager = configured("{weather: {retries: 1, max running: 2}}", |_, _| Ok(nothing()));
     let run = manager.wants(worker("weather"));
     manager.hears_of(run, "weather", "failure");
-    let hold = manager.holds(nowcast::core::hold::Target::All);
+    let hold = manager.holds(nowcast_core::hold::Target::All);
     let other = manager.wants(worker("weather"));
     assert_eq!(manager.asks(Command::Release { what: hold }).1.runs, [other]);
     assert_eq!(manager.ends(run, Ending::Status(1)).runs.len(), 1);

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use nowcast::config;
-use nowcast::core::checklist::Checklist;
-use nowcast::core::hold::Target;
-use nowcast::core::record::{MessageRecord, What};
-use nowcast::core::rules::Wanted;
-use nowcast::core::{
+use nowcast_core::checklist::Checklist;
+use nowcast_core::hold::Target;
+use nowcast_core::message::Message;
+use nowcast_core::record::{MessageRecord, What};
+use nowcast_core::rules::Wanted;
+use nowcast_core::{
     Answer, CallId, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request,
     RequestId, RuleAnswer, RuleCall, RuleError, Rules, RunId, State, decide, end_if_idle,
 };
-use nowcast::message::Message;
 use pyyaml::Value;
 
 const CONFIG: &str = "
@@ -165,7 +165,7 @@ pub fn quiet(workers: &str) -> Story {
     configured(workers, |_, _| Ok(RuleAnswer::default()))
 }
 
-pub fn config(workers: &str) -> Arc<nowcast::core::Policy> {
+pub fn config(workers: &str) -> Arc<nowcast_core::Policy> {
     let text = format!("{CONFIG}workers: {workers}\n");
     let (config, _) =
         config::parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| None).expect("a good one");

@@ -1,8 +1,8 @@
 //! The manager itself: signals, files, and when it ends.
 
-use nowcast::core::Level;
-use nowcast::core::record::What;
-use nowcast::core::{Effect, Ending, Event, Signal};
+use nowcast_core::Level;
+use nowcast_core::record::What;
+use nowcast_core::{Effect, Ending, Event, Signal};
 
 use crate::story::{Heard, delayed, failed, join, launch, quiet, stop_of, story, worker};
 

@@ -1,7 +1,7 @@
 //! Times: nothing is launched before its own, and the manager knows when to look again.
 
 use jiff::Timestamp;
-use nowcast::core::{Command, Event};
+use nowcast_core::{Command, Event};
 
 use crate::story::{config, configured, delayed, join, launches, quiet, seconds, story, worker};
 

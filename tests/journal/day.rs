@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, ZonedDateTime};
 use nowcast::config;
-use nowcast::core::checklist::Checklist;
-use nowcast::core::hold::Target;
-use nowcast::core::record::{Speaker, What};
-use nowcast::core::{
+use nowcast_core::checklist::Checklist;
+use nowcast_core::hold::Target;
+use nowcast_core::message::Message;
+use nowcast_core::record::{Speaker, What};
+use nowcast_core::{
     Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request, RequestId,
     RuleAnswer, RuleCall, RuleError, RuleFile, Rules, State, Ticket, Wanted, decide,
 };
-use nowcast::message::Message;
 use proptest::prelude::*;
 use pyyaml::{Keys, Map, Value};
 

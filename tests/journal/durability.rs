@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use nowcast::core::Number;
 use nowcast::store::{History, Journal, JournalError};
+use nowcast_core::Number;
 use pyyaml::Value;
 
 use crate::day::Day;

@@ -7,10 +7,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nowcast::core::record::{Outcome, Speaker, What};
-use nowcast::core::{Change, Number, Ticket};
 use nowcast::store::journal::EventFilter;
 use nowcast::store::{History, Journal};
+use nowcast_core::record::{Outcome, Speaker, What};
+use nowcast_core::{Change, Number, Ticket};
 use pyyaml::Value;
 
 use crate::day::{Day, Step, text};

@@ -1,10 +1,10 @@
 //! What operators ask of the history.
 
 use jiff::SignedDuration;
-use nowcast::core::record::What;
-use nowcast::core::{Ending, Event, Number, Run};
 use nowcast::store::journal::{EventFilter, EventKind, RunFilter, RunState};
 use nowcast::store::{History, Journal};
+use nowcast_core::record::What;
+use nowcast_core::{Ending, Event, Number, Run};
 
 use crate::day::{Day, Step, text};
 
@@ -119,7 +119,7 @@ fn events_are_found_by_worker_type_kind_and_time() {
     day.take(&Step::Set { payload: 1 });
     let Kept { history, .. } = kept(day);
     let kinds = |filter: EventFilter| -> Vec<String> {
-        let name = |record: nowcast::core::Record| match record.what {
+        let name = |record: nowcast_core::Record| match record.what {
             What::Message(kept) => kept
                 .message
                 .map_or_else(String::new, |message| format!("{} {}", message.source, message.r#type)),

@@ -1,10 +1,10 @@
 //! Removing what is too old takes nothing that is still needed.
 
 use jiff::SignedDuration;
-use nowcast::core::record::What;
-use nowcast::core::{Change, Ending, Event, Number};
 use nowcast::store::journal::{EventFilter, RunFilter};
 use nowcast::store::{History, Journal, JournalError};
+use nowcast_core::record::What;
+use nowcast_core::{Change, Ending, Event, Number};
 
 use crate::day::{Day, Step, text};
 use crate::recovery::assert_recovers;

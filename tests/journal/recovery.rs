@@ -1,9 +1,9 @@
 //! A manager that starts anew knows what the one before knew.
 
-use nowcast::core::record::{Outcome, What};
-use nowcast::core::{Change, State};
 use nowcast::store::journal::{EventFilter, Recovered};
 use nowcast::store::{History, Journal};
+use nowcast_core::record::{Outcome, What};
+use nowcast_core::{Change, State};
 use proptest::prelude::*;
 use pyyaml::Value;
 
@@ -12,7 +12,7 @@ use crate::day::{Day, new_state, shown, steps, text};
 /// The state of a manager that starts with what the journal has.
 pub fn state_of(recovered: &Recovered) -> State {
     let mut state = new_state();
-    state.checklist = nowcast::core::checklist::Checklist::new(recovered.checklist.clone());
+    state.checklist = nowcast_core::checklist::Checklist::new(recovered.checklist.clone());
     state.last_number = recovered.last_number;
     for change in &recovered.changes {
         state.apply(change, &Value::Null);
@@ -109,7 +109,7 @@ proptest! {
             let asks = kept.message.as_ref().filter(|_| kept.outcome == Outcome::Answered);
             prop_assert_eq!(recorded.need.as_ref(), asks.map(|message| &message.payload));
         }
-        let unknown = nowcast::core::Ticket { epoch: 1, number: 1 };
+        let unknown = nowcast_core::Ticket { epoch: 1, number: 1 };
         prop_assert_eq!(journal.recorded(Some(unknown), Some(("weather", "no id"))).expect("readable"), None);
     }
 }

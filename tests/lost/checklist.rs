@@ -162,7 +162,7 @@ fn a_file_that_is_removed_empties_the_checklist_and_the_journal_keeps_it() {
         hint.split("checklist at ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a number");
     let number = number.trim_start_matches('#').parse::<u64>().expect("a number");
     let history = nowcast::store::History::open(&system.path("checklist.journal")).expect("the journal");
-    let before = history.checklist_before(nowcast::core::Number(number + 1)).expect("the checklist");
+    let before = history.checklist_before(nowcast_core::Number(number + 1)).expect("the checklist");
     assert_eq!(pyyaml::Value::from(before), pyyaml::read(BOTH).expect("YAML"));
 }
 

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nowcast::config::Zmq;
-use nowcast::message::Message;
-use nowcast::net::{Client, Delay};
+use nowcast::worker::client::{Client, Delay};
+use nowcast_core::message::Message;
 use rustix::process::Signal;
 
 use crate::load::{PLAIN, Random, WORKERS, acks, counting, expect_all_once};

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nowcast::core::record::What;
 use nowcast::store::History;
 use nowcast::store::journal::{EventFilter, EventKind};
+use nowcast_core::record::What;
 
 use crate::support::system::{Builder, System, system};
 

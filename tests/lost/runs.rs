@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use nowcast::core::Run;
 use nowcast::process::ProcessIdentity;
 use nowcast::store::History;
+use nowcast_core::Run;
 use rustix::process::{Signal, kill_process};
 
 use crate::support::system::{System, system};

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use nowcast::core::joins::WaitingLaunch;
-use nowcast::core::parked::ParkedWhat;
-use nowcast::core::record::{MessageRecord, Outcome as Real};
-use nowcast::core::run::Stage;
-use nowcast::core::{NextWorker, Number};
+use nowcast_core::joins::WaitingLaunch;
+use nowcast_core::parked::ParkedWhat;
+use nowcast_core::record::{MessageRecord, Outcome as Real};
+use nowcast_core::run::Stage;
+use nowcast_core::{NextWorker, Number};
 use pyyaml::Value;
 
 use crate::plan::{TYPES, WORKERS};

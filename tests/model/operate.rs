@@ -1,7 +1,7 @@
 //! Operators' commands, for core and model.
 
-use nowcast::core::record::What;
-use nowcast::core::{CallId, Command, Event, Number};
+use nowcast_core::record::What;
+use nowcast_core::{CallId, Command, Event, Number};
 
 use crate::plan::{Step, TYPES, WORKERS, Which};
 use crate::reference::{Hold, Outcome};

@@ -6,11 +6,11 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use nowcast::config;
-use nowcast::core::hold::Target;
-use nowcast::core::{
+use nowcast_core::hold::Target;
+use nowcast_core::message::Message;
+use nowcast_core::{
     JoinRequest, LaunchOptions, NextWorker, Policy, RuleAnswer, RuleCall, RuleError, Rules, Wanted,
 };
-use nowcast::message::Message;
 use pyyaml::Value;
 
 use crate::plan::{CONFIGS, EXPECTED, Held, Join, Launch, Rule, TYPES, WORKERS};

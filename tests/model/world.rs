@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use nowcast::core::Alarm;
-use nowcast::core::checklist::Checklist;
-use nowcast::core::record::{MessageRecord, Speaker, What};
-use nowcast::core::{Change, Effect, Ending, Event, Number, Record, Request, RequestId, State, decide};
-use nowcast::message::Message;
+use nowcast_core::Alarm;
+use nowcast_core::checklist::Checklist;
+use nowcast_core::message::Message;
+use nowcast_core::record::{MessageRecord, Speaker, What};
+use nowcast_core::{Change, Effect, Ending, Event, Number, Record, Request, RequestId, State, decide};
 use pyyaml::Value;
 
 use crate::plan::{Day, Step, TYPES, WORKERS, Which};

@@ -1,10 +1,10 @@
 //! `expect:` over the death of managers.
 
 use jiff::{SignedDuration, ToSpan, ZonedDateTime};
-use nowcast::core::expected::Expected;
-use nowcast::core::record::What;
-use nowcast::core::{Change, Number, Record};
 use nowcast::store::Journal;
+use nowcast_core::expected::Expected;
+use nowcast_core::record::What;
+use nowcast_core::{Change, Number, Record};
 use rustix::process::Signal;
 
 use crate::support::servers::Server;

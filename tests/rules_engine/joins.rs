@@ -1,7 +1,7 @@
 //! `Join{ … }`: what a rule may wait for, and what it is told when that is none.
 
 use jiff::SignedDuration;
-use nowcast::core::{JoinRequest, Wanted};
+use nowcast_core::{JoinRequest, Wanted};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! The functions that make rules short, and their errors.
 
-use nowcast::core::Level;
+use nowcast_core::Level;
 
 use super::*;
 

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use jiff::ZonedDateTime;
-use nowcast::core::{NextWorker, RuleAnswer, RuleCall, RuleError, Rules};
-use nowcast::message::Message;
 use nowcast::rules::{Engine, Limits, LoadError, Options};
+use nowcast_core::message::Message;
+use nowcast_core::{NextWorker, RuleAnswer, RuleCall, RuleError, Rules};
 use pyyaml::{Map, Value};
 
 mod answers;

@@ -1,7 +1,7 @@
 //! The options of a launch: when, how long, how often, with which environment.
 
 use jiff::{SignedDuration, Timestamp};
-use nowcast::core::LaunchOptions;
+use nowcast_core::LaunchOptions;
 
 use super::*;
 

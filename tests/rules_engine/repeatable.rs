@@ -1,6 +1,6 @@
 //! What keeps every run of a rule the same, and how rules are loaded.
 
-use nowcast::core::LogLine;
+use nowcast_core::LogLine;
 
 use super::*;
 

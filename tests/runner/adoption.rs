@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use nowcast::core::{Ending, Number};
 use nowcast::launch::{RunFolderState, Started};
+use nowcast_core::{Ending, Number};
 
 use crate::scene::{FOLDER, RUN, Scene, WAITS, end};
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::Stdio;
 
-use nowcast::core::Ending;
 use nowcast::launch::runner::{CANNOT_CLAIM, CLAIMED};
+use nowcast_core::Ending;
 
 use crate::scene::Scene;
 

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use nowcast::core::Ending;
 use nowcast::launch::{RunFolderState, Started};
 use nowcast::process::ProcessIdentity;
+use nowcast_core::Ending;
 
 use crate::scene::Scene;
 

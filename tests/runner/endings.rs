@@ -1,6 +1,6 @@
 //! How a worker ended, and in what world it lived.
 
-use nowcast::core::Ending;
+use nowcast_core::Ending;
 
 use crate::scene::{RUN, Scene};
 

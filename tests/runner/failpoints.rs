@@ -1,9 +1,9 @@
 //! A runner that is killed between any two of its steps.
 #![cfg(feature = "failpoints")]
 
-use nowcast::core::Ending;
 use nowcast::failpoint::{RUNNER, RUNNER_BEFORE_START};
 use nowcast::launch::{RunFolderState, Started};
+use nowcast_core::Ending;
 
 use crate::scene::{FOLDER, RUN, Scene, WAITS};
 

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use nowcast::core::Ending;
+use nowcast_core::Ending;
 
 use crate::scene::Scene;
 

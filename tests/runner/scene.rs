@@ -7,9 +7,9 @@ use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use nowcast::core::Ending;
 use nowcast::launch::{RunFolder, RunFolderState, Runs, Started};
 use nowcast::process::ProcessIdentity;
+use nowcast_core::Ending;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 

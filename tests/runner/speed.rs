@@ -3,8 +3,8 @@
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-use nowcast::core::Ending;
 use nowcast::launch::Runs;
+use nowcast_core::Ending;
 
 use crate::scene::{Scene, end};
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
-use nowcast::core::Ending;
+use nowcast_core::Ending;
 use rustix::process::{Signal, kill_process};
 
 use crate::scene::{RUN, Scene, pid};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
-use nowcast::message::Message;
+use nowcast_core::message::Message;
 use pyyaml::Value;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;

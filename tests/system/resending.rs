@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use nowcast::message::Message;
-use nowcast::net::{Client, Delay};
+use nowcast::worker::client::{Client, Delay};
+use nowcast_core::message::Message;
 use pyyaml::Value;
 
 use super::redelivery::{Manager, Request, with_broker};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use nowcast::core::Command;
-use nowcast::core::record::What;
 use nowcast::store::History;
 use nowcast::store::journal::{EventFilter, EventKind};
+use nowcast_core::Command;
+use nowcast_core::record::What;
 use rustix::process::Signal;
 
 use crate::support::system::{Builder, System, system};
@@ -62,13 +62,14 @@ fn each_time_is_launched_once_whoever_is_killed() {
 #[test]
 fn a_manager_that_has_launched_for_a_time_does_not_launch_for_it_again() {
     let mut system = system().start();
-    let worker = nowcast::core::NextWorker::new("sleep", vec!["--sleep-time".to_owned(), "0".to_owned()]);
+    let worker = nowcast_core::NextWorker::new("sleep", vec!["--sleep-time".to_owned(), "0".to_owned()]);
     let ask = |system: &System, due: &str| {
         let due = due.parse().expect("a time");
         let command =
             Command::LaunchScheduled { item: "sleep (every day)".to_owned(), due, worker: worker.clone() };
-        let call = nowcast::net::Call { user: "scheduler".to_owned(), command: Some(command) };
-        let answer = nowcast::net::call::call(&system.path("checklist.journal"), &call).expect("an answer");
+        let call = nowcast::control::Call { user: "scheduler".to_owned(), command: Some(command) };
+        let answer =
+            nowcast::control::call::call(&system.path("checklist.journal"), &call).expect("an answer");
         (answer.done, answer.numbers.len())
     };
     assert_eq!(ask(&system, "2026-03-14T05:15:00Z"), (true, 1));
@@ -118,11 +119,11 @@ fn one_that_launches_by_itself_has_missed_nothing_that_the_journal_knows_of() {
         .section("scheduled workers:\n- keyless: {every: minute, at: ':30', catch up: all}")
         .start();
     let yesterday = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24);
-    let worker = nowcast::core::NextWorker::new("keyless", Vec::new());
+    let worker = nowcast_core::NextWorker::new("keyless", Vec::new());
     let item = "keyless (every minute at :30)".to_owned();
     let command = Command::LaunchScheduled { item, due: yesterday, worker };
-    let call = nowcast::net::Call { user: "scheduler".to_owned(), command: Some(command) };
-    assert!(nowcast::net::call::call(&system.path("checklist.journal"), &call).expect("an answer").done);
+    let call = nowcast::control::Call { user: "scheduler".to_owned(), command: Some(command) };
+    assert!(nowcast::control::call::call(&system.path("checklist.journal"), &call).expect("an answer").done);
     system.start_scheduler(&["--alone"]);
     system.signal("scheduler", Signal::TERM);
     system.wait_for_end("scheduler");

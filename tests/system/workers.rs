@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use nowcast::config::Zmq;
-use nowcast::message::Message;
-use nowcast::net::{Client, Delay};
+use nowcast::worker::client::{Client, Delay};
+use nowcast_core::message::Message;
 use pyyaml::Value;
 use rustix::process::Signal;
 

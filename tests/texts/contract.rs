@@ -4,8 +4,8 @@
 //! elsewhere: frozen journals in `tests/journal/fixture.rs`, messages in `tests/message.rs`, systems in Python in
 //! `tests/system/peers.rs`.
 
-use nowcast::core::Ticket;
-use nowcast::message::Message;
+use nowcast_core::Ticket;
+use nowcast_core::message::Message;
 use pyyaml::Value;
 use regex::Regex;
 

@@ -1,7 +1,7 @@
 //! What the manager's decisions write to its log, NEMO_Nowcast's lines and our own, in each situation.
 
-use nowcast::core::hold::Target;
-use nowcast::core::{
+use nowcast_core::hold::Target;
+use nowcast_core::{
     Command, Ending, Event, NextWorker, Number, Recorded as RecordedReply, RequestId, Signal,
 };
 use pyyaml::Value;

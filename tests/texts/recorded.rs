@@ -11,16 +11,16 @@ use std::sync::Arc;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ZonedDateTime, civil};
 use nowcast::config;
-use nowcast::core::checklist::Checklist;
-use nowcast::core::{
+use nowcast::control::{Call, Control};
+use nowcast::launch::RunFolder;
+use nowcast::rules::{Engine, RuleSet};
+use nowcast::store::{Journal, Presence};
+use nowcast_core::checklist::Checklist;
+use nowcast_core::message::Message;
+use nowcast_core::{
     CallId, Command, Effect, Ending, Event, NextWorker, Number, Record, Request, RequestId, RunId, State,
     decide,
 };
-use nowcast::launch::RunFolder;
-use nowcast::message::Message;
-use nowcast::net::{Call, Control};
-use nowcast::rules::{Engine, RuleSet};
-use nowcast::store::{Journal, Presence};
 use regex::{Captures, Regex};
 use tempfile::TempDir;
 
@@ -166,7 +166,7 @@ impl Recorded {
 
     /// The latest launch of a worker that is pending.
     pub fn pending_run_of(&self, worker: &str) -> RunId {
-        let is_it = |run: &&nowcast::core::Run| run.worker.name() == worker && !run.is_running();
+        let is_it = |run: &&nowcast_core::Run| run.worker.name() == worker && !run.is_running();
         self.state.runs.values().rfind(is_it).expect("a pending launch of it").id
     }
 
@@ -226,7 +226,7 @@ impl Recorded {
         RunFolder::new(self.root().join("checklist.journal/runs").join(folder), run.0.to_string())
     }
 
-    pub fn happens(&mut self, event: Event) -> Option<nowcast::core::Answer> {
+    pub fn happens(&mut self, event: Event) -> Option<nowcast_core::Answer> {
         let mut given = None;
         for effect in decide(&mut self.state, event, &self.rules, &self.now.clone().into()) {
             match effect {
@@ -300,7 +300,7 @@ impl Recorded {
         zmq::poll(&mut items, 2).expect("polled");
         for (call, Call { user, command }) in daemons.control.receive() {
             let answer = match command {
-                None => nowcast::core::Answer::done("the manager works", Vec::new()),
+                None => nowcast_core::Answer::done("the manager works", Vec::new()),
                 Some(command) => self.answer(call, user, command),
             };
             daemons.control.answer(call, &answer);
@@ -308,7 +308,7 @@ impl Recorded {
         self.daemons = Some(daemons);
     }
 
-    fn answer(&mut self, call: CallId, user: String, command: Command) -> nowcast::core::Answer {
+    fn answer(&mut self, call: CallId, user: String, command: Command) -> nowcast_core::Answer {
         let checklist_then = match &command {
             Command::Retry { message: Some(number), checklist_then: true } => {
                 let journal = self.journal.as_ref().expect("a manager");

@@ -1,9 +1,9 @@
 //! Situations that an operator meets.
 
 use jiff::SignedDuration;
-use nowcast::core::hold::Target;
-use nowcast::core::{Command, Ending, Event, NextWorker};
 use nowcast::launch::Contact;
+use nowcast_core::hold::Target;
+use nowcast_core::{Command, Ending, Event, NextWorker};
 
 use crate::recorded::Recorded;
 

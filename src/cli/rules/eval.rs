@@ -9,12 +9,12 @@ use jiff::ZonedDateTime;
 use super::Which;
 use crate::cli::USAGE;
 use crate::cli::print;
-use crate::core::{RuleAnswer, RuleCall};
 use crate::rules::Engine;
 use crate::trial::eval::{self, Case, CaseAnswer, CaseMessage, Defaults};
 use crate::trial::json::JsonValue;
 use crate::trial::live;
 use crate::trial::show::launch;
+use nowcast_core::{RuleAnswer, RuleCall};
 use pyyaml::Value;
 
 /// Bytes that are read at once.

@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::cli::look::Look;
 use crate::cli::table::Table;
 use crate::cli::times;
-use crate::core::record::{MessageRecord, Speaker, What};
-use crate::core::{Command, Number, Record, Run};
 use crate::view::entries::{MessageView, RunView, label, spoken_by};
+use nowcast_core::record::{MessageRecord, Speaker, What};
+use nowcast_core::{Command, Number, Record, Run};
 
 /// Steps that are shown from what was asked about, and from the beginning; a worker that launches itself
 /// makes a chain without end.

@@ -10,14 +10,14 @@ use super::{few, section};
 use crate::cli::look::{self, Look};
 use crate::cli::status::needs;
 use crate::cli::times;
-use crate::core::hold::Hold;
-use crate::core::joins::Join;
-use crate::core::parked::{Parked, ParkedWhat};
-use crate::core::record::{MessageRecord, Outcome, What};
-use crate::core::run::Stage;
-use crate::core::{Number, Record, Run, State};
 use crate::store::journal::Kept;
 use crate::view::entries::{MessageView, RunView, label, spoken_by};
+use nowcast_core::hold::Hold;
+use nowcast_core::joins::Join;
+use nowcast_core::parked::{Parked, ParkedWhat};
+use nowcast_core::record::{MessageRecord, Outcome, What};
+use nowcast_core::run::Stage;
+use nowcast_core::{Number, Record, Run, State};
 use pyyaml::Map;
 
 /// What there is to say of one number. Its keys are those of the JSON.

@@ -11,14 +11,14 @@ use super::{few, section};
 use crate::cli::look::{self, Look};
 use crate::cli::status::needs;
 use crate::cli::times;
-use crate::core::joins::Join;
-use crate::core::parked::ParkedWhat;
-use crate::core::record::{Outcome, What};
-use crate::core::run::Stage;
-use crate::core::{NextWorker, Number, RuleFile, Run};
 use crate::rules::RuleSet;
 use crate::store::journal::{EventFilter, EventKind, Open, RunFilter};
 use crate::view::entries::{MessageView, RunView, label};
+use nowcast_core::joins::Join;
+use nowcast_core::parked::ParkedWhat;
+use nowcast_core::record::{Outcome, What};
+use nowcast_core::run::Stage;
+use nowcast_core::{NextWorker, Number, RuleFile, Run};
 use pyyaml::Map;
 
 /// Runs of the worker that tell which rules launch it.

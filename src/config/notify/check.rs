@@ -9,8 +9,8 @@ use crate::config::check::Check;
 use crate::config::checked::Registry;
 use crate::config::names::Names;
 use crate::config::problem::Severity;
-use crate::core::Alarm;
 use crate::suggest::did_you_mean;
+use nowcast_core::Alarm;
 use pyyaml::Value;
 
 /// The section.

@@ -11,9 +11,9 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-use crate::core::Alarm;
 pub(super) use check::unknown_worker;
 pub use check::url_problem;
+use nowcast_core::Alarm;
 pub use slack::{Slack, SlackChannel, SlackWorkers};
 pub use template::{Field, Template};
 

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::row::{self, json, speaker_name};
-use crate::core::expected::Expected;
-use crate::core::record::{MessageRecord, Speaker, What};
-use crate::core::{Change, Number, Record, Run};
+use nowcast_core::expected::Expected;
+use nowcast_core::record::{MessageRecord, Speaker, What};
+use nowcast_core::{Change, Number, Record, Run};
 use pyyaml::{Keys, Value};
 
 /// By how much a commit made the way from the last snapshot longer.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use crate::core::Number;
+use nowcast_core::Number;
 
 /// Why the journal cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]

@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 
 use super::stream::RulesThen;
 use super::{load, prune, row};
-use crate::core::joins::{Join, WaitingLaunch};
-use crate::core::parked::{Parked, ParkedWhat};
-use crate::core::run::Stage;
-use crate::core::{Number, Record, RuleFile, Run};
+use nowcast_core::joins::{Join, WaitingLaunch};
+use nowcast_core::parked::{Parked, ParkedWhat};
+use nowcast_core::run::Stage;
+use nowcast_core::{Number, Record, RuleFile, Run};
 
 /// Which events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct EventFilter {
     pub limit: Option<u32>,
 }
 
-/// What an event is: the variants of [`crate::core::record::What`].
+/// What an event is: the variants of [`nowcast_core::record::What`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they stand at the variants of `What`")]
 pub enum EventKind {

@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::row;
-use crate::core::checklist::Checklist;
-use crate::core::{Change, Number};
+use nowcast_core::checklist::Checklist;
+use nowcast_core::{Change, Number};
 use pyyaml::Value;
 
 /// A checklist and how far it goes.

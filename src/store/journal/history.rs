@@ -9,11 +9,11 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::find::{self, EventFilter, Kept, RunFilter};
 use super::{DATABASE, Journal, JournalError, fold, load, row, schema};
-use crate::core::expected::Expected;
-use crate::core::hold::Hold;
-use crate::core::joins::Join;
-use crate::core::parked::Parked;
-use crate::core::{Change, Number, Record, RuleFile, Run};
+use nowcast_core::expected::Expected;
+use nowcast_core::hold::Hold;
+use nowcast_core::joins::Join;
+use nowcast_core::parked::Parked;
+use nowcast_core::{Change, Number, Record, RuleFile, Run};
 use pyyaml::Map;
 
 /// The journal, to be read.

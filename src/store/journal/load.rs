@@ -7,9 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
 use super::{Journal, JournalError, fold, row};
-use crate::core::checklist::Checklist;
-use crate::core::record::Outcome;
-use crate::core::{Change, Number, Recorded, Ticket};
+use nowcast_core::checklist::Checklist;
+use nowcast_core::record::Outcome;
+use nowcast_core::{Change, Number, Recorded, Ticket};
 use pyyaml::Map;
 
 /// Everything that a manager needs to go on.

@@ -38,10 +38,10 @@ pub use load::Recovered;
 pub use lock::holder;
 pub use stream::{Called, Given, LedTo, Past, RulesThen};
 
-use crate::core::record::What;
-use crate::core::{Number, Record};
 use crate::failpoint;
 use lock::Lock;
+use nowcast_core::record::What;
+use nowcast_core::{Number, Record};
 use tidy::Tail;
 
 /// The name of the database in the journal's folder.

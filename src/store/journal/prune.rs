@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{fold, load, row};
-use crate::core::parked::ParkedWhat;
-use crate::core::{Change, Number};
+use nowcast_core::parked::ParkedWhat;
+use nowcast_core::{Change, Number};
 use pyyaml::Keys;
 
 /// Events or runs that one step removes: some milliseconds.

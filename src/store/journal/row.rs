@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::find::EventKind;
-use crate::core::record::{MessageRecord, Speaker, What};
-use crate::core::{Change, Number, Record, Ticket};
-use crate::message::Message;
+use nowcast_core::message::Message;
+use nowcast_core::record::{MessageRecord, Speaker, What};
+use nowcast_core::{Change, Number, Record, Ticket};
 use pyyaml::Value;
 
 /// The columns that [`record`] reads, in its order.

@@ -10,12 +10,12 @@ use jiff::{Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{History, JournalError, find, fold, load, prune, row};
-use crate::core::checklist::Checklist;
-use crate::core::joins::Join;
-use crate::core::parked::{Parked, ParkedWhat};
-use crate::core::record::{MessageRecord, Speaker, What};
-use crate::core::{Command, NextWorker, Number, Record, RuleFile};
-use crate::message::Message;
+use nowcast_core::checklist::Checklist;
+use nowcast_core::joins::Join;
+use nowcast_core::message::Message;
+use nowcast_core::parked::{Parked, ParkedWhat};
+use nowcast_core::record::{MessageRecord, Speaker, What};
+use nowcast_core::{Command, NextWorker, Number, Record, RuleFile};
 use pyyaml::Value;
 
 /// A message that reached the rules.

@@ -8,15 +8,15 @@ use jiff::ZonedDateTime;
 
 use super::functions::types_for_rules;
 use crate::config::Config;
-use crate::core::Number;
-use crate::core::checklist::Checklist;
-use crate::core::record::{Speaker, What};
-use crate::core::run::is_failure;
-use crate::message::Message;
 use crate::rules::key_text;
 use crate::store::History;
 use crate::store::journal::{EventFilter, EventKind, JournalError};
 use crate::trial::live;
+use nowcast_core::Number;
+use nowcast_core::checklist::Checklist;
+use nowcast_core::message::Message;
+use nowcast_core::record::{Speaker, What};
+use nowcast_core::run::is_failure;
 use pyyaml::{Map, Value};
 
 /// As many of the journal's last messages are looked through: half a year of a busy system.

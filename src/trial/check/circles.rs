@@ -8,8 +8,8 @@ use super::functions::types_for_rules;
 use super::places::{self, Places};
 use super::problem::{Problem, Severity};
 use crate::config::Config;
-use crate::core::{RuleAnswer, RuleCall, Wanted};
-use crate::message::Message;
+use nowcast_core::message::Message;
+use nowcast_core::{RuleAnswer, RuleCall, Wanted};
 use pyyaml::Value;
 
 /// Where a launch comes from.

@@ -3,9 +3,9 @@
 use super::places::Places;
 use super::problem::{Problem, Severity};
 use crate::config::Config;
-use crate::core::RegisteredWorker;
 use crate::rules::{Engine, RuleFunction};
 use crate::suggest::closest;
+use nowcast_core::RegisteredWorker;
 
 /// Message types that the manager answers itself: no rule sees them.
 pub(super) const ANSWERED_BY_THE_MANAGER: [&str; 2] = ["need", "clear checklist"];

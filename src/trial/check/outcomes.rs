@@ -9,9 +9,9 @@ use super::functions::{ANSWERED_BY_THE_MANAGER, types_for_rules};
 use super::places::{self, Places};
 use super::problem::{Problem, Severity};
 use crate::config::Config;
-use crate::core::next_worker::LOCALHOST;
-use crate::core::{JoinRequest, NextWorker, RuleAnswer, RuleCall, RuleError, Wanted};
 use crate::suggest::question;
+use nowcast_core::next_worker::LOCALHOST;
+use nowcast_core::{JoinRequest, NextWorker, RuleAnswer, RuleCall, RuleError, Wanted};
 
 /// A launch further ahead is a mistake; spans of time that are longer are refused by the engine.
 const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 3_653);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::cases::{Case, World};
 use super::functions::types_for_rules;
 use crate::config::Config;
-use crate::core::{RuleCall, Rules};
 use crate::rules::Engine;
+use nowcast_core::{RuleCall, Rules};
 
 /// The most calls.
 pub(in crate::trial) const MOST_CALLS: usize = 20_000;

@@ -13,9 +13,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use similar::TextDiff;
 
-use crate::core::RuleFile;
 use crate::failpoint;
 use crate::rules::{Engine, LoadError, RuleSet};
+use nowcast_core::RuleFile;
 
 /// The mode of a file that was not there before.
 const MODE: u32 = 0o644;

@@ -101,7 +101,7 @@ fn wait_with(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::Number;
+    use nowcast_core::Number;
 
     const SOON: Patience = Patience { all: Duration::from_secs(60), after_refusal: Duration::from_secs(60) };
     const NOW: Patience = Patience { all: Duration::from_secs(60), after_refusal: Duration::ZERO };

@@ -8,13 +8,13 @@ use jiff::{Timestamp, ZonedDateTime};
 
 use super::{Edge, Graph, JoinNode, Node, Seen, Unknown};
 use crate::config::Config;
-use crate::core::record::What;
-use crate::core::{JoinRequest, Number, Wanted};
 use crate::rules::Engine;
 use crate::store::History;
 use crate::store::journal::{JournalError, RunFilter};
 use crate::trial::check::cases::World;
 use crate::trial::check::trace::trace;
+use nowcast_core::record::What;
+use nowcast_core::{JoinRequest, Number, Wanted};
 
 /// As many of the journal's last runs are looked at.
 const MOST_RUNS: u32 = 100_000;

@@ -16,11 +16,11 @@ use rustix::process::Signal;
 use super::replay::{Answered, Asked, Difference};
 use crate::broker::record::Exchange;
 use crate::config::Config;
-use crate::core::checklist::Checklist;
-use crate::core::record::What;
-use crate::core::{Effect, Ending, Event, Request, RequestId, RuleCall, Rules, RunId, State, decide};
-use crate::message::Message;
 use crate::rules::Engine;
+use nowcast_core::checklist::Checklist;
+use nowcast_core::message::Message;
+use nowcast_core::record::What;
+use nowcast_core::{Effect, Ending, Event, Request, RequestId, RuleCall, Rules, RunId, State, decide};
 use pyyaml::{Map, Value};
 pub use report::{Report, Summary};
 

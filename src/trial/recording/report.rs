@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use jiff::ZonedDateTime;
 use serde::Serialize;
 
-use crate::message::Message;
 use crate::trial::replay::{Asked, Difference, Report as Answers, grouped};
+use nowcast_core::message::Message;
 use pyyaml::{Value, python};
 
 /// How much of a payload is shown.

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use jiff::ZonedDateTime;
 use serde::Serialize;
 
-use crate::core::next_worker::LOCALHOST;
-use crate::core::{JoinRequest, LaunchOptions, NextWorker, RuleAnswer, RuleCall, Wanted};
+use nowcast_core::next_worker::LOCALHOST;
+use nowcast_core::{JoinRequest, LaunchOptions, NextWorker, RuleAnswer, RuleCall, Wanted};
 
 /// How a rule answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -14,13 +14,13 @@ use jiff::Timestamp;
 
 use self::baseline::{Baseline, Baselines};
 use crate::config::Config;
-use crate::core::Rules;
-use crate::core::record::Outcome;
 use crate::rules::{Engine, RuleSet};
 use crate::store::journal::{Called, Given, Past};
 use crate::store::{History, JournalError};
 use difference::first_line;
 pub use difference::{Answered, Asked, Difference, Join, label};
+use nowcast_core::Rules;
+use nowcast_core::record::Outcome;
 pub use report::{Document, Report, Summary, grouped};
 
 /// What is replayed.

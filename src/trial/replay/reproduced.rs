@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use super::difference::{Answered, label, without};
-use crate::core::NextWorker;
-use crate::core::joins::Join;
 use crate::store::journal::LedTo;
+use nowcast_core::NextWorker;
+use nowcast_core::joins::Join;
 
 /// `None` if an answer leads to what the one of then led to; else what that was and what it is now, for people.
 pub(super) fn mismatch(then: &LedTo, again: &Answered, at: &ZonedDateTime) -> Option<(String, String)> {

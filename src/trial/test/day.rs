@@ -7,9 +7,9 @@ use super::line;
 use super::scene::HowItEnds;
 use super::world::{Answer, World, indented};
 use crate::config::duration;
-use crate::core::{Number, RunId};
 use crate::rules::Argument;
 use crate::trial::show;
+use nowcast_core::{Number, RunId};
 use pyyaml::Value;
 
 /// How long a day is that does not say so, in hours.

@@ -1,9 +1,9 @@
 //! Launches as tests write them: `make_plots nowcast on basin (delay 10m)`.
 
 use crate::config::Config;
-use crate::core::NextWorker;
 use crate::rules::Argument;
 use crate::trial::show;
+use nowcast_core::NextWorker;
 use pyyaml::Value;
 
 const WRITE: &str = "a launch is a line as \"make_plots nowcast\", a table as { \"make_plots\", args = { \"nowcast\" } }, or worker(…)";

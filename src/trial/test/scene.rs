@@ -10,18 +10,18 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use crate::config::Config;
-use crate::core::RegisteredWorker;
-use crate::core::checklist::Checklist;
-use crate::core::record::What;
-use crate::core::run::Stage;
-use crate::core::{
-    Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Record, Request, RequestId, RuleCall,
-    Rules, RunId, State, decide,
-};
-use crate::message::Message;
 use crate::rules::Engine;
 use crate::suggest::did_you_mean;
 use crate::trial::show;
+use nowcast_core::RegisteredWorker;
+use nowcast_core::checklist::Checklist;
+use nowcast_core::message::Message;
+use nowcast_core::record::What;
+use nowcast_core::run::Stage;
+use nowcast_core::{
+    Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Record, Request, RequestId, RuleCall,
+    Rules, RunId, State, decide,
+};
 use pyyaml::{Map, Value};
 
 /// As many events as a day may have: rules that launch one another without end never finish.
@@ -288,11 +288,11 @@ impl Scene {
         wanted.sort_by_key(|run| run.id);
         self.last.launches.extend(wanted.into_iter().map(|run| run.worker.clone()));
         if let What::Message(message) = &record.what
-            && let crate::core::record::Outcome::RuleFailed(why)
-            | crate::core::record::Outcome::NoFunction(why) = &message.outcome
+            && let nowcast_core::record::Outcome::RuleFailed(why)
+            | nowcast_core::record::Outcome::NoFunction(why) = &message.outcome
         {
             self.last.error = Some(why.clone());
-            if matches!(message.outcome, crate::core::record::Outcome::NoFunction(_)) {
+            if matches!(message.outcome, nowcast_core::record::Outcome::NoFunction(_)) {
                 self.errors.push(why.clone());
             }
         }

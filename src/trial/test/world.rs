@@ -13,9 +13,9 @@ use super::arguments::{text_of_time, texts};
 use super::diff;
 use super::scene::{Outcome, Scene, Sent};
 use crate::config::Config;
-use crate::core::JoinRequest;
 use crate::rules::{Argument, Engine};
 use crate::trial::{eval, show};
+use nowcast_core::JoinRequest;
 use pyyaml::{DateTime, Keys, Map, Value};
 
 /// The moment at which a test begins that does not say one.

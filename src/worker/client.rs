@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 use zmq::{Context, POLLIN, SocketEvent, SocketType};
 
-use super::{Monitor, socket};
 use crate::config::Zmq;
-use crate::message::{DecodeError, Message, RUN_ID};
+use crate::net::{Monitor, socket};
+use nowcast_core::message::{DecodeError, Message, RUN_ID};
 
 /// Seconds of silence after which TCP probes a worker's connection: the peer's number, so that a
 /// firewall does not forget a connection whose worker waits.

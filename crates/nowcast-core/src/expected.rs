@@ -10,8 +10,8 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
-use super::policy::Expectation;
-use super::state::State;
+use crate::policy::Expectation;
+use crate::state::State;
 
 /// Days that are looked at for the next deadline: more than a week, since a clock change or the first
 /// window may take one of them.

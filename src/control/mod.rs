@@ -1,7 +1,9 @@
 //! The control socket, the manager's end: operators' requests and the manager's answers, a line of JSON each.
 //!
-//! It is a Unix socket that only the manager's own user can reach; [`super::call`] is the other end. Nothing here decides
+//! It is a Unix socket that only the manager's own user can reach; [`call`] is the other end. Nothing here decides
 //! anything, and no connection may keep the others waiting.
+
+pub mod call;
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use zmq::{POLLIN, PollItem};
 
-use super::call::{Call, NAME, reachable};
-use crate::core::{Answer, CallId};
+pub use call::{Call, CallError};
+use call::{NAME, reachable};
+use nowcast_core::{Answer, CallId};
 
 /// The longest request that is read, in bytes.
 const LONGEST: usize = 16_000_000;
@@ -240,9 +243,9 @@ fn identity(file: &fs::Metadata) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::call::{Service, call, service};
+    use super::call::{Service, call, service};
     use super::*;
-    use crate::core::{Command, Number};
+    use nowcast_core::{Command, Number};
 
     fn kill() -> Call {
         Call { user: "ana".into(), command: Some(Command::Kill { run: Number(7) }) }
@@ -252,7 +255,7 @@ mod tests {
     fn serve(control: &mut Control) -> Vec<(CallId, Call)> {
         loop {
             let mut items = control.poll_items();
-            super::super::socket::poll(&mut items, 10_000).unwrap();
+            crate::net::socket::poll(&mut items, 10_000).unwrap();
             let calls = control.receive();
             if !calls.is_empty() {
                 return calls;
@@ -364,7 +367,7 @@ mod tests {
             turns += usize::from(read > before);
             before = read;
             let mut items = control.poll_items();
-            super::super::socket::poll(&mut items, 10_000).unwrap();
+            crate::net::socket::poll(&mut items, 10_000).unwrap();
         };
         assert!(turns >= 4 && calls[0].1.user == user);
         writing.join().unwrap().unwrap();

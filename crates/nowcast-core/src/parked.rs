@@ -3,8 +3,8 @@
 use jiff::ZonedDateTime;
 use serde::{Deserialize, Serialize};
 
-use super::joins::WaitingLaunch;
-use super::run::Number;
+use crate::joins::WaitingLaunch;
+use crate::run::Number;
 
 /// Something that waits for an operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::{Answer, Command};
+use nowcast_core::{Answer, Command};
 
 /// The socket's name in the journal's folder.
 pub(super) const NAME: &str = "control";

@@ -6,7 +6,7 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use pyyaml::Value;
 
-use super::next_worker::LOCALHOST;
+use crate::next_worker::LOCALHOST;
 
 /// What decisions depend on, beside the state and the rules.
 #[derive(Debug, Clone, Default, PartialEq)]

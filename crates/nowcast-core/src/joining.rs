@@ -2,16 +2,16 @@
 //!
 //! What a join lets go of is launched like everything else; nothing here launches.
 
-use super::alarm::Alarm;
-use super::decide::Decision;
-use super::joins::{Join, WaitingLaunch, list};
-use super::launches::later;
-use super::level::Level;
-use super::parked::{Parked, ParkedWhat};
-use super::record::Change;
-use super::rules::JoinRequest;
-use super::run::Number;
+use crate::alarm::Alarm;
+use crate::decide::Decision;
+use crate::joins::{Join, WaitingLaunch, list};
+use crate::launches::later;
+use crate::level::Level;
 use crate::message::Message;
+use crate::parked::{Parked, ParkedWhat};
+use crate::record::Change;
+use crate::rules::JoinRequest;
+use crate::run::Number;
 
 impl Decision<'_> {
     /// Opens a join. One of the same name that was still open is parked, unless nothing waited in it: then

@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
-use super::level::Level;
-use super::next_worker::NextWorker;
+use crate::level::Level;
 use crate::message::Message;
+use crate::next_worker::NextWorker;
 use pyyaml::Value;
 
 /// The user's rules: which workers run after a message.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level::pipe};
 
-use crate::core::Signal;
+use nowcast_core::Signal;
 
 /// SIGHUP, SIGINT and SIGTERM. A flag for each says which came, a pipe wakes the loop.
 #[derive(Debug)]

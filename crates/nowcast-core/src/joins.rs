@@ -9,9 +9,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::next_worker::NextWorker;
-use super::rules::Wanted;
-use super::run::Number;
+use crate::next_worker::NextWorker;
+use crate::rules::Wanted;
+use crate::run::Number;
 use pyyaml::python;
 
 /// What must come, and what waits for that.

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::next_worker::NextWorker;
+use crate::next_worker::NextWorker;
 
 /// Names whatever an operator can ask about: events, runs, joins, parked launches and holds are counted
 /// in one sequence, so `#8812` means one thing.

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::next_worker::NextWorker;
-use super::run::Number;
+use crate::next_worker::NextWorker;
+use crate::run::Number;
 
 /// An order that launches wait. Nothing is lost: they go when it is released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,16 +4,16 @@
 
 use jiff::Timestamp;
 
-use super::alarm::Alarm;
-use super::decision_time::DecisionTime;
-use super::effect::Effect;
-use super::event::{Event, Recorded, RequestId, Signal};
-use super::level::Level;
-use super::record::{Change, Record, What};
-use super::rules::{RuleFile, Rules};
-use super::run::Number;
-use super::state::State;
+use crate::alarm::Alarm;
+use crate::decision_time::DecisionTime;
+use crate::effect::Effect;
+use crate::event::{Event, Recorded, RequestId, Signal};
+use crate::level::Level;
 use crate::message::Message;
+use crate::record::{Change, Record, What};
+use crate::rules::{RuleFile, Rules};
+use crate::run::Number;
+use crate::state::State;
 use pyyaml::{Map, Value};
 
 /// The name under which the manager speaks.

@@ -1,11 +1,11 @@
 //! What decisions do to what is expected: messages are noticed, deadlines are judged, what is late is said once.
 
-use super::alarm::Alarm;
-use super::decide::Decision;
-use super::expected::Expected;
-use super::level::Level;
-use super::record::Change;
+use crate::alarm::Alarm;
+use crate::decide::Decision;
+use crate::expected::Expected;
+use crate::level::Level;
 use crate::message::Message;
+use crate::record::Change;
 
 impl Decision<'_> {
     /// Notices a message that may be expected.

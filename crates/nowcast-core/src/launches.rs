@@ -5,18 +5,18 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::alarm::Alarm;
-use super::decide::Decision;
-use super::effect::Effect;
-use super::hold::Hold;
-use super::joins::WaitingLaunch;
-use super::level::Level;
-use super::next_worker::NextWorker;
-use super::record::{Change, What};
-use super::rules::RuleAnswer;
-use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd, is_failure};
-use super::state::State;
+use crate::alarm::Alarm;
+use crate::decide::Decision;
+use crate::effect::Effect;
+use crate::hold::Hold;
+use crate::joins::WaitingLaunch;
+use crate::level::Level;
 use crate::message::Message;
+use crate::next_worker::NextWorker;
+use crate::record::{Change, What};
+use crate::rules::RuleAnswer;
+use crate::run::{Ending, Number, Run, RunId, Stage, ToldToEnd, is_failure};
+use crate::state::State;
 
 impl Decision<'_> {
     /// Launches what a rule returned, or lets it wait in a join. `counted_as` is the number under which
@@ -205,9 +205,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::core::checklist::Checklist;
-    use crate::core::hold::Target;
-    use crate::core::policy::{Limits, Policy};
+    use crate::checklist::Checklist;
+    use crate::hold::Target;
+    use crate::policy::{Limits, Policy};
     use pyyaml::Value;
 
     /// A state in which thousands of two workers wait, on two hosts each.

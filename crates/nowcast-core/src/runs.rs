@@ -6,7 +6,7 @@ use std::ops::{Bound, Deref};
 
 use jiff::Timestamp;
 
-use super::run::{Number, Run, RunId, Stage};
+use crate::run::{Number, Run, RunId, Stage};
 
 /// The runs of which something is still to come. To be read it is a map of them, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

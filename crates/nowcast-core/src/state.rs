@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::checklist::Checklist;
-use super::expected::AllExpected;
-use super::hold::Hold;
-use super::joins::Joins;
-use super::parked::Parked;
-use super::policy::{Limits, Policy};
-use super::record::Change;
-use super::run::{Number, Run, Stage};
-use super::runs::Runs;
+use crate::checklist::Checklist;
+use crate::expected::AllExpected;
+use crate::hold::Hold;
+use crate::joins::Joins;
+use crate::parked::Parked;
+use crate::policy::{Limits, Policy};
+use crate::record::Change;
+use crate::run::{Number, Run, Stage};
+use crate::runs::Runs;
 use pyyaml::{Map, Value};
 
 /// How long after the end of a run its message may still come before a `crash` is made for it.

@@ -6,15 +6,15 @@
 use jiff::{Timestamp, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
-use super::command::Command;
-use super::event::Ticket;
-use super::expected::Expected;
-use super::hold::Hold;
-use super::joins::Join;
-use super::parked::Parked;
-use super::rules::RuleFile;
-use super::run::{Number, Run, RunId};
+use crate::command::Command;
+use crate::expected::Expected;
+use crate::hold::Hold;
+use crate::joins::Join;
 use crate::message::Message;
+use crate::parked::Parked;
+use crate::rules::RuleFile;
+use crate::run::{Number, Run, RunId};
+use crate::ticket::Ticket;
 use pyyaml::Value;
 
 /// One event, as the journal keeps it.

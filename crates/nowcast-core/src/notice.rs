@@ -4,12 +4,12 @@
 
 use jiff::ZonedDateTime;
 
-use super::alarm::Alarm;
-use super::decide::Decision;
-use super::effect::Effect;
-use super::level::Level;
-use super::run::{Number, Run, Stage, is_failure};
+use crate::alarm::Alarm;
+use crate::decide::Decision;
+use crate::effect::Effect;
+use crate::level::Level;
 use crate::message::Message;
+use crate::run::{Number, Run, Stage, is_failure};
 use pyyaml::Value;
 
 /// Something that happened.

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::command::Command;
-use super::policy::Policy;
-use super::rules::RuleFile;
-use super::run::{Ending, Number, RunId};
+use crate::command::Command;
 use crate::message::{DecodeError, Message};
+use crate::policy::Policy;
+use crate::rules::RuleFile;
+use crate::run::{Ending, Number, RunId};
+use crate::ticket::Ticket;
 use pyyaml::{Map, Value};
 
 /// Names a worker's request until it is answered.
@@ -18,15 +17,6 @@ pub struct RequestId(pub u64);
 /// Names an operator's request until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
-
-/// The name that our broker gives a request. A request that comes twice has the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Ticket {
-    /// Which run of the broker.
-    pub epoch: u64,
-    /// Which request of that run.
-    pub number: u64,
-}
 
 /// Something that happened, and that the manager has to decide on. There is nothing else.
 #[derive(Debug, Clone)]

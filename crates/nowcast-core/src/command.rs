@@ -4,9 +4,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::hold::Target;
-use super::next_worker::NextWorker;
-use super::run::{Number, RunId};
+use crate::hold::Target;
+use crate::next_worker::NextWorker;
+use crate::run::{Number, RunId};
 
 /// What an operator asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

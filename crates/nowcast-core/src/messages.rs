@@ -1,16 +1,17 @@
 //! Messages: to the checklist, to the rules, to their reply. The order of the peer's manager, step by step.
 
-use super::alarm::Alarm;
-use super::decide::Decision;
-use super::event::{Request, Ticket};
-use super::level::Level;
-use super::notice::in_words;
-use super::parked::{Parked, ParkedWhat};
-use super::policy::RegisteredWorker;
-use super::record::{Change, MessageRecord, Outcome, Speaker, What};
-use super::rules::{RuleAnswer, RuleCall, RuleError};
-use super::run::{Report, Run, RunId, Stage};
+use crate::alarm::Alarm;
+use crate::decide::Decision;
+use crate::event::Request;
+use crate::level::Level;
 use crate::message::Message;
+use crate::notice::in_words;
+use crate::parked::{Parked, ParkedWhat};
+use crate::policy::RegisteredWorker;
+use crate::record::{Change, MessageRecord, Outcome, Speaker, What};
+use crate::rules::{RuleAnswer, RuleCall, RuleError};
+use crate::run::{Report, Run, RunId, Stage};
+use crate::ticket::Ticket;
 use pyyaml::{Keys, Value, python};
 
 /// Bytes of a body that is no message that are kept: enough to see what it was.

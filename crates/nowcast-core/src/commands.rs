@@ -2,19 +2,19 @@
 
 use jiff::Timestamp;
 
-use super::alarm::Alarm;
-use super::command::{Answer, Command, is_ahead};
-use super::decide::Decision;
-use super::effect::Effect;
-use super::event::CallId;
-use super::hold::{Hold, Target};
-use super::level::Level;
-use super::messages::Incoming;
-use super::next_worker::{LOCALHOST, NextWorker, name_problem};
-use super::parked::{Parked, ParkedWhat};
-use super::record::{Change, Outcome, Speaker, What};
-use super::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
+use crate::alarm::Alarm;
+use crate::command::{Answer, Command, is_ahead};
+use crate::decide::Decision;
+use crate::effect::Effect;
+use crate::event::CallId;
+use crate::hold::{Hold, Target};
+use crate::level::Level;
 use crate::message::Message;
+use crate::messages::Incoming;
+use crate::next_worker::{LOCALHOST, NextWorker, name_problem};
+use crate::parked::{Parked, ParkedWhat};
+use crate::record::{Change, Outcome, Speaker, What};
+use crate::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
 use pyyaml::Value;
 use pyyaml::limits::MAX_GIVEN_DEPTH;
 

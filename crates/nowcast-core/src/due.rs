@@ -2,16 +2,16 @@
 //!
 //! A launch whose time has come is not here: [`Decision::admit`] finds it at the end of each event.
 
-use super::alarm::Alarm;
-use super::decide::Decision;
-use super::effect::Effect;
-use super::joins::Join;
-use super::level::Level;
-use super::messages::Incoming;
-use super::record::{Change, Speaker, What};
-use super::run::{Ending, Run, Stage, ToldToEnd};
-use super::state::REPORT_GRACE;
+use crate::alarm::Alarm;
+use crate::decide::Decision;
+use crate::effect::Effect;
+use crate::joins::Join;
+use crate::level::Level;
 use crate::message::Message;
+use crate::messages::Incoming;
+use crate::record::{Change, Speaker, What};
+use crate::run::{Ending, Run, Stage, ToldToEnd};
+use crate::state::REPORT_GRACE;
 use pyyaml::Value;
 
 impl Decision<'_> {

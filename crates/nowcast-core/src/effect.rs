@@ -1,14 +1,14 @@
 //! [`Effect`]: everything that the manager can do to the world.
 
-use super::command::Answer;
-use super::event::{CallId, RequestId};
-use super::level::Level;
-use super::next_worker::NextWorker;
-use super::notice::Notice;
-use super::record::Record;
-use super::rules::LogLine;
-use super::run::RunId;
+use crate::command::Answer;
+use crate::event::{CallId, RequestId};
+use crate::level::Level;
 use crate::message::Message;
+use crate::next_worker::NextWorker;
+use crate::notice::Notice;
+use crate::record::Record;
+use crate::rules::LogLine;
+use crate::run::RunId;
 use pyyaml::Value;
 
 /// Something to be done, and that only `perform` does. There is nothing else.
