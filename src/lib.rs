@@ -21,7 +21,7 @@
 //! (which process is meant, whatever becomes of its number), [`suggest`] ("did you mean …?"), [`causes`]
 //! (an error with its causes) and [`cli`] (the command line).
 //!
-//! [`core`] decides and imports nothing that could reach the world; only [`perform`] carries out
+//! [`nowcast_core`] decides and imports nothing that could reach the world; only [`perform`] carries out
 //! what it decides; only [`cli`] knows every other module. `tests/tidy.rs` holds these lines.
 
 pub mod broker;
