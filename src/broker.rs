@@ -5,6 +5,7 @@
 //! manager that comes anew: what ZeroMQ had queued for one that died is lost.
 
 mod manager_socket;
+mod presence;
 pub mod record;
 mod requests;
 
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use self::manager_socket::ManagerSocket;
+use self::presence::ConnectionNote;
+pub use self::presence::ManagerConnection;
 use self::record::Recorder;
 use self::requests::Requests;
 use crate::config::{Config, ReadAgain, Zmq};
@@ -83,6 +86,9 @@ pub struct Broker {
     /// `broker: redeliver`
     redeliver: bool,
     recorder: Option<Recorder>,
+    /// The journal's folder, for the note whether a manager is connected.
+    journal: PathBuf,
+    connection: ConnectionNote,
     log: Logger,
     // Declared after the sockets, so that it is dropped after them.
     _context: Context,
@@ -110,6 +116,8 @@ impl Broker {
             requests: Requests::new(epoch),
             redeliver: config.redeliver,
             recorder: None,
+            journal: config.journal.folder.clone(),
+            connection: ConnectionNote::new(),
             log,
             _context: context,
         };
@@ -168,6 +176,7 @@ impl Broker {
     /// # Errors
     /// When ZeroMQ fails.
     pub fn run(&mut self, signals: &mut Signals, read_again: ReadAgain) -> Result<(), BrokerError> {
+        self.note_connection()?;
         loop {
             let is_pending = self.recorder.as_ref().is_some_and(Recorder::is_pending);
             let is_idle = self.wait(signals, if is_pending { RECORD_PAUSE } else { -1 })? == 0;
@@ -214,9 +223,17 @@ impl Broker {
     fn carry(&mut self) -> zmq::Result<()> {
         if self.manager.has_changed()? {
             self.begin_again()?;
+            self.note_connection()?;
         }
         self.hand_over()?;
         self.return_replies(TURN)
+    }
+
+    /// Notes for those who look whether a manager is connected.
+    fn note_connection(&mut self) -> zmq::Result<()> {
+        let connected = self.manager.is_connected()?;
+        self.connection.write(&self.journal, connected);
+        Ok(())
     }
 
     /// A connection was made or lost. A lost one may have been any manager's, so this goes for each loss.

@@ -76,7 +76,7 @@ impl ManagerSocket {
     /// Sends a request if a manager is there.
     pub(super) fn send(&mut self, frames: &Frames) -> zmq::Result<bool> {
         let sent = socket::send(&self.socket, frames)?;
-        self.away = !sent && !self.is_writable()?;
+        self.away = !sent && !self.is_connected()?;
         Ok(sent)
     }
 
@@ -86,7 +86,7 @@ impl ManagerSocket {
         if !self.away {
             return Ok(true);
         }
-        if self.is_writable()? {
+        if self.is_connected()? {
             socket::poll(&mut [self.monitor.as_poll_item()], EVENT_WAIT)?;
             self.away = false;
         }
@@ -113,7 +113,7 @@ impl ManagerSocket {
         }
         if made || lost {
             // After a loss, whoever is there may have come this moment.
-            self.away = !made || !self.is_writable()?;
+            self.away = !made || !self.is_connected()?;
         }
         Ok(made || lost)
     }
@@ -152,12 +152,12 @@ impl ManagerSocket {
                 }
             }
         }
-        self.is_writable()?;
+        self.is_connected()?;
         Ok(made)
     }
 
     /// Whether a manager is connected. Has the socket take the commands of `libzmq`'s thread.
-    fn is_writable(&self) -> zmq::Result<bool> {
+    pub(super) fn is_connected(&self) -> zmq::Result<bool> {
         Ok(socket::retry(|| self.socket.get_events())?.contains(zmq::PollEvents::POLLOUT))
     }
 }

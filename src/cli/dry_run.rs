@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::look::{self, Look};
 use super::print::{self, Json, plain, yaml_text};
 use crate::rules::RuleSet;
-use crate::view::entries::{arguments, label};
+use crate::view::run::{arguments, label};
 use nowcast_core::joins::Join;
 use nowcast_core::parked::ParkedWhat;
 use nowcast_core::record::{MessageRecord, Outcome, What};

@@ -9,7 +9,7 @@ use super::operate::{Common, count};
 use super::table::Table;
 use super::{print, times};
 use crate::store::journal::{EventFilter, EventKind};
-use crate::view::entries::{MessageView, spoken_by};
+use crate::view::message::{MessageView, spoken_by};
 use nowcast_core::Record;
 use nowcast_core::parked::ParkedWhat;
 use nowcast_core::record::{Speaker, What};
@@ -92,11 +92,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 message.worker.clone().unwrap_or_default(),
                 message.r#type.clone().unwrap_or_default(),
                 message.run.map(|run| format!("#{run}")).unwrap_or_default(),
-                message.outcome.to_owned(),
+                message.outcome.word().to_owned(),
                 launched.join(" "),
                 note,
             ]);
         }
-        Ok(print::text(&table.to_string()))
+        Ok(print::table(&table))
     })
 }

@@ -31,6 +31,11 @@ impl Common {
         load(&self.config.path())
     }
 
+    /// Reads the configuration.
+    pub(super) fn read(&self) -> Result<Config, config::ConfigError> {
+        read(&self.config.path())
+    }
+
     /// Asks the manager for something and shows its answer. The exit status is 0 if it was done.
     pub(super) fn ask(&self, command: Command) -> ExitCode {
         let config = match self.load() {

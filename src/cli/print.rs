@@ -6,12 +6,29 @@ use std::process::ExitCode;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use super::table::Table;
+use super::terminal::Terminal;
 use crate::causes::with_causes;
 use pyyaml::{Keys, Value};
 
 /// Writes text for people.
 pub(super) fn text(text: &str) -> ExitCode {
     status(write(clean(text).as_bytes()))
+}
+
+/// Writes lines that are laid out already, colours included.
+pub(super) fn lines(lines: &[String]) -> ExitCode {
+    status(write(lines.iter().flat_map(|line| [line, "\n"]).collect::<String>().as_bytes()))
+}
+
+/// Writes a table as standard output can show it.
+pub(super) fn table(table: &Table) -> ExitCode {
+    lines(&table.lines(&Terminal::of_stdout()))
+}
+
+/// Writes text for people, its lines broken between words where the terminal ends.
+pub(super) fn page(text: &str) -> ExitCode {
+    status(write(Terminal::of_stdout().wrap_page(text).as_bytes()))
 }
 
 /// Writes one JSON document.

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 
 use super::look::check_worker;
 use super::operate::{Common, count};
-use super::table::Table;
+use super::states::state_cell;
+use super::table::{Cell, Table};
 use super::{print, times};
 use crate::store::journal::{RunFilter, RunState};
-use crate::view::entries::{RunView, arguments};
+use crate::view::run::{RunStatus, RunView, arguments};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -52,22 +53,23 @@ pub(super) fn run(args: &Args) -> ExitCode {
             return Ok(print::text("no matching runs\n"));
         }
         let mut table = Table::new(&[
-            "RUN", "WORKER", "ARGS", "HOST", "STATE", "STARTED", "FOR", "ATTEMPT", "CAUSE", "ENDING",
+            "RUN", "STATE", "WORKER", "ARGS", "STARTED", "FOR", "ENDING", "HOST", "ATTEMPT", "CAUSE",
         ]);
         for run in &runs {
+            let ending = run.ending.clone().filter(|_| run.state != RunStatus::Succeeded);
             table.row([
-                format!("#{}", run.number),
-                run.worker.clone(),
-                arguments(&run.args),
-                run.host.clone(),
-                run.state.to_owned(),
-                run.started.map(|at| times::second(at, &look.now)).unwrap_or_default(),
-                run.lasted().map(times::span).unwrap_or_default(),
-                run.attempt.to_string(),
-                format!("#{}", run.cause),
-                run.ending.clone().filter(|_| run.state != "done").unwrap_or_default(),
+                format!("#{}", run.number).into(),
+                state_cell(run.state),
+                run.worker.clone().into(),
+                arguments(&run.args).into(),
+                run.started.map(|at| times::second(at, &look.now)).unwrap_or_default().into(),
+                run.lasted().map(times::span).unwrap_or_default().into(),
+                ending.unwrap_or_default().into(),
+                run.host.clone().into(),
+                run.attempt.to_string().into(),
+                Cell::from(format!("#{}", run.cause)),
             ]);
         }
-        Ok(print::text(&table.to_string()))
+        Ok(print::table(&table))
     })
 }

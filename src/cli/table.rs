@@ -1,8 +1,12 @@
-//! [`Table`]: columns of plain text, aligned, each row one line. It knows nothing of what stands in them.
+//! [`Table`]: aligned columns, each row one line, fitted to a terminal. It knows nothing of what stands in them.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
-/// The longest cell, in characters; what is longer is cut. JSON has all of it.
+use unicode_width::UnicodeWidthStr;
+
+use super::terminal::{Terminal, Tone};
+
+/// The longest cell, in letters; what is longer is cut. JSON has all of it.
 const LONGEST: usize = 200;
 
 /// The same for the last one of a row, after which nothing has to be aligned.
@@ -11,17 +15,48 @@ const LONGEST_LAST: usize = 2_000;
 /// The most rows of one kind that a page has.
 const MOST_ROWS: usize = 20;
 
+/// To this width a column may be cut before the last one is dropped.
+const NARROWEST_COLUMN: usize = 16;
+
+/// Blanks between columns.
+const GAP: usize = 2;
+
+/// A cell: text and how it looks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+impl Cell {
+    pub(super) fn new(text: impl Into<String>, tone: Tone) -> Self {
+        Self { text: text.into(), tone }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self { text, tone: Tone::Plain }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
 /// Rows of cells, and how far they are set in.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    rows: Vec<Vec<String>>,
+    rows: Vec<Vec<Cell>>,
     indent: usize,
 }
 
 impl Table {
     /// A table under these headings.
     pub(super) fn new(headings: &[&str]) -> Self {
-        let headings = headings.iter().map(|heading| (*heading).to_owned()).collect();
+        let headings = headings.iter().map(|heading| Cell::new(*heading, Tone::Strong)).collect();
         Self { rows: vec![headings], indent: 0 }
     }
 
@@ -30,29 +65,112 @@ impl Table {
         Self { rows: Vec::new(), indent }
     }
 
-    /// Adds a row for each thing, but no more than people read; what is said of the others is answered.
-    pub(super) fn rows<T, const N: usize>(
+    /// Adds a row for each thing, but no more than people read. Returns the line that stands for the others.
+    pub(super) fn rows<T, C: Into<Cell>, const N: usize>(
         &mut self,
         things: &[T],
         help: &str,
-        row: impl Fn(&T) -> [String; N],
-    ) -> String {
+        row: impl Fn(&T) -> [C; N],
+    ) -> Option<String> {
         for thing in things.iter().take(MOST_ROWS) {
             self.row(row(thing));
         }
-        match things.len().saturating_sub(MOST_ROWS) {
-            0 => String::new(),
-            more => format!("  … and {more} more: {help}\n"),
-        }
+        rest(things.len(), help)
     }
 
     /// Adds a row.
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        let fit = |(place, cell): (usize, String)| {
-            fitted(&cell, if place + 1 == N { LONGEST_LAST } else { LONGEST })
+    pub(super) fn row<C: Into<Cell>, const N: usize>(&mut self, cells: [C; N]) {
+        let fit = |(place, cell): (usize, C)| {
+            let Cell { text, tone } = cell.into();
+            Cell { text: fitted(&text, if place + 1 == N { LONGEST_LAST } else { LONGEST }), tone }
         };
         self.rows.push(cells.into_iter().enumerate().map(fit).collect());
     }
+
+    /// Adds a row of as many cells as there are.
+    pub(super) fn add(&mut self, cells: Vec<Cell>) {
+        self.rows
+            .push(cells.into_iter().map(|cell| Cell { text: fitted(&cell.text, LONGEST), ..cell }).collect());
+    }
+
+    /// Its lines on a terminal. What does not fit is first cut, the widest column first; then columns are dropped from
+    /// the right.
+    pub(super) fn lines(&self, terminal: &Terminal) -> Vec<String> {
+        let shown: Vec<Vec<Cell>> = self
+            .rows
+            .iter()
+            .map(|row| {
+                let show = |cell: &Cell| Cell { text: terminal.letters(&cell.text), tone: cell.tone };
+                row.iter().map(show).collect()
+            })
+            .collect();
+        let columns = shown.iter().map(Vec::len).max().unwrap_or_default();
+        let widest = |column: usize| {
+            let cells = shown.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.text.width()).max().unwrap_or_default()
+        };
+        let mut widths: Vec<usize> = (0..columns).map(widest).collect();
+        if let Some(width) = terminal.width {
+            fit(&mut widths, width.saturating_sub(self.indent));
+        }
+        shown.iter().map(|row| self.line(row, &widths, terminal)).collect()
+    }
+
+    fn line(&self, row: &[Cell], widths: &[usize], terminal: &Terminal) -> String {
+        let mut line = " ".repeat(self.indent);
+        let mut blanks = 0;
+        // A column in which nothing stands takes no room.
+        for (cell, width) in row.iter().zip(widths).filter(|(_, width)| **width > 0) {
+            let text = terminal.cut(&cell.text, *width);
+            let used = text.width();
+            if used > 0 {
+                line.push_str(&" ".repeat(blanks));
+                line.push_str(&terminal.paint(&text, cell.tone));
+                blanks = 0;
+            }
+            blanks += width - used + GAP;
+        }
+        line
+    }
+
+    /// The same as one text.
+    pub(super) fn render(&self, terminal: &Terminal) -> String {
+        self.lines(terminal).into_iter().map(|line| line + "\n").collect()
+    }
+}
+
+/// Makes columns fit a width; a dropped one has the width 0.
+fn fit(widths: &mut [usize], room: usize) {
+    for kept in (1..=widths.len()).rev() {
+        widths[kept..].fill(0);
+        if let Some(cut) = cut_to(&widths[..kept], room) {
+            widths[..kept].copy_from_slice(&cut);
+            return;
+        }
+    }
+    if let Some(only) = widths.first_mut() {
+        *only = room.min(*only);
+    }
+}
+
+/// The widths after the widest were cut, if they fit then.
+fn cut_to(widths: &[usize], room: usize) -> Option<Vec<usize>> {
+    let gaps = GAP * widths.iter().filter(|width| **width > 0).count().saturating_sub(1);
+    let mut widths = widths.to_vec();
+    loop {
+        let over = (widths.iter().sum::<usize>() + gaps).saturating_sub(room);
+        if over == 0 {
+            return Some(widths);
+        }
+        let widest = widths.iter_mut().max().filter(|width| **width > NARROWEST_COLUMN)?;
+        *widest = widest.saturating_sub(over).max(NARROWEST_COLUMN);
+    }
+}
+
+/// The line that stands for what is more than people read.
+pub(super) fn rest(all: usize, help: &str) -> Option<String> {
+    let more = all.checked_sub(MOST_ROWS).filter(|more| *more > 0)?;
+    Some(format!("  … and {more} more: {help}"))
 }
 
 /// A cell's text on one line and no longer than that.
@@ -66,21 +184,7 @@ fn fitted(text: &str, longest: usize) -> String {
 
 impl fmt::Display for Table {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
-        let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
-        };
-        // A column in which nothing stands takes no room.
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        for row in &self.rows {
-            let mut line = " ".repeat(self.indent);
-            for (cell, width) in row.iter().zip(&widths).filter(|(_, width)| **width > 0) {
-                let _ = write!(line, "{cell:<width$}  ");
-            }
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
+        write!(out, "{}", self.render(&Terminal::plain()))
     }
 }
 
@@ -88,11 +192,15 @@ impl fmt::Display for Table {
 mod tests {
     use super::*;
 
+    fn terminal(width: usize) -> Terminal {
+        Terminal { width: Some(width), ..Terminal::plain() }
+    }
+
     #[test]
     fn columns_are_aligned_and_empty_ones_left_out() {
         let mut table = Table::new(&["A", "", "LONG"]);
-        table.row(["größer".into(), String::new(), "x".into()]);
-        table.row(["y".into(), String::new(), String::new()]);
+        table.row(["größer", "", "x"]);
+        table.row(["y", "", ""]);
         assert_eq!(table.to_string(), "A       LONG\ngrößer  x\ny\n");
     }
 
@@ -102,5 +210,26 @@ mod tests {
         table.row(["ö".repeat(70_000), "two\nlines".into(), "x".repeat(70_000)]);
         let text = table.to_string();
         assert_eq!(text, format!("{}…  two lines  {}…\n", "ö".repeat(200), "x".repeat(2_000)));
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_the_widest_column_and_then_drops_the_last() {
+        let mut table = Table::new(&["RUN", "WORKER", "ENDING"]);
+        table.row(["#8812", "collect_NeahBay_ssh_of_today", "ended with status 1"]);
+        assert_eq!(table.lines(&terminal(80))[1], "#8812  collect_NeahBay_ssh_of_today  ended with status 1");
+        assert_eq!(table.lines(&terminal(50))[1], "#8812  collect_NeahBay_ssh_o…  ended with status 1");
+        assert_eq!(table.lines(&terminal(26)), ["RUN    WORKER", "#8812  collect_NeahBay_ss…"]);
+        for width in 1..80 {
+            assert!(table.lines(&terminal(width)).iter().all(|line| line.width() <= width), "{width}");
+        }
+    }
+
+    #[test]
+    fn colours_take_no_room() {
+        let mut table = Table::indented(0);
+        table.row([Cell::new("a", Tone::Bad), Cell::new("b", Tone::Plain)]);
+        table.row(["ccc", "d"]);
+        let colour = Terminal { colour: true, ..terminal(80) };
+        assert_eq!(table.lines(&colour), ["\u{1b}[31ma\u{1b}[0m    b", "ccc  d"]);
     }
 }

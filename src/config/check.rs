@@ -1,5 +1,6 @@
 //! From the text of `nowcast.yaml` to a [`Config`], gathering every problem on the way.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
@@ -344,8 +345,16 @@ impl Check<'_> {
     pub(super) fn report(&mut self, severity: Severity, path: &[&str], text: String) {
         // A key that is not there has no line; the nearest section around it has.
         let line = (1..=path.len()).rev().find_map(|length| self.marks.line_of(&path[..length]));
-        let key = path.join(": ");
+        let key = path.iter().map(|key| counted(key)).collect::<Vec<_>>().join(": ");
         self.problems.push(Problem { severity, file: self.file.to_owned(), line, key, text });
+    }
+}
+
+/// A key as people know it: the entries of a list are counted from 1.
+fn counted(key: &str) -> Cow<'_, str> {
+    match key.parse::<usize>() {
+        Ok(index) => Cow::Owned(format!("entry {}", index + 1)),
+        Err(_) => Cow::Borrowed(key),
     }
 }
 

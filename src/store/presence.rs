@@ -1,8 +1,9 @@
 //! [`Presence`]: how daemons without a socket let others see that they run: each holds a locked file in the journal's
 //! folder, and lets go of it with its end, however that comes.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// What says that a daemon runs.
@@ -24,14 +25,35 @@ impl Presence {
     /// folder yet, or another such daemon runs.
     pub fn announce(&mut self, journal: &Path) -> bool {
         let lock = || {
-            let options =
-                OpenOptions::new().create(true).append(true).mode(0o600).open(journal.join(self.name));
+            let options = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .mode(0o600)
+                .open(journal.join(self.name));
             let file = options.ok()?;
             file.try_lock().ok()?;
             Some(file)
         };
         self.file = self.file.take().or_else(lock);
         self.file.is_some()
+    }
+
+    /// Writes a line about the daemon into its file, once it is announced.
+    ///
+    /// # Errors
+    /// When the disk is full, or the operating system refuses.
+    pub fn note(&self, line: &str) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.set_len(0)?;
+        file.write_all_at(line.as_bytes(), 0)
+    }
+
+    /// What a daemon that runs has noted last; nothing of one that is gone.
+    #[must_use]
+    pub fn noted(name: &str, journal: &Path) -> Option<String> {
+        let line = fs::read_to_string(journal.join(name)).ok()?;
+        Self::is_announced(name, journal).then_some(line)
     }
 
     /// Whether such a daemon runs for the manager whose journal is in that folder.

@@ -1,318 +1,282 @@
-//! What somebody has to look at, and the command that helps.
-
-use std::collections::BTreeSet;
+//! [`Attention`]: what an operator has to look at, why, and the commands that help.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::daemons::{Daemon, Daemons};
+use super::daemons::{DaemonState, DaemonView, Daemons};
+use super::failures::of_failed_runs;
+use super::hint::Hint;
+use super::look::Look;
+use super::run::label;
 use crate::config::Config;
-use crate::store::journal::{JournalError, Open, RunFilter, RunState};
-use crate::view::entries::{RunView, label};
-use crate::view::look::Look;
+use crate::store::journal::{JournalError, Open};
+use nowcast_core::Run;
 use nowcast_core::expected::Expected;
 use nowcast_core::joins::Join;
-use nowcast_core::parked::ParkedWhat;
-use nowcast_core::record::What;
-use nowcast_core::run::Stage;
-use nowcast_core::{Command, Run};
+use nowcast_core::parked::{Parked, ParkedWhat};
 
-/// How long a failed run is shown.
-const LATELY: SignedDuration = SignedDuration::from_hours(24);
-
-/// How long before it is overdue a join is shown here.
+/// How long before its deadline a join is shown here.
 const SOON_OVERDUE: SignedDuration = SignedDuration::from_mins(15);
 
-/// How long a join may wait for something that nobody is about to do.
+/// How long a join may wait for workers of which none is pending or running.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
-/// What somebody has to look at.
+/// What an operator has to look at. Its keys are those of the JSON.
 #[derive(Debug, Clone, Serialize)]
 pub struct Attention {
-    pub kind: Kind,
+    pub kind: AttentionKind,
+    /// The run, message, parked launches or join, the latest of those that are grouped.
     pub number: Option<u64>,
-    /// The worker, join or file that it is about.
-    pub about: String,
+    /// Every one that is grouped here, the latest first.
+    pub numbers: Vec<u64>,
+    /// The worker, join or daemon concerned.
+    pub subject: String,
     pub since: Option<Timestamp>,
-    pub text: String,
-    /// The command that helps.
-    pub help: Option<String>,
+    /// Why, in one line.
+    pub reason: String,
+    /// The whole text behind the reason, if there is more: a traceback.
+    pub detail: Option<String>,
+    /// The deadline that passed or comes near.
+    pub due: Option<Timestamp>,
+    /// When the last message of the kind that is late came.
+    pub last_received: Option<Timestamp>,
+    /// The open run that tries a failed one again.
+    pub retried_by: Option<u64>,
+    /// Whether an operator has seen it.
+    pub acknowledged: bool,
+    /// The commands that help, the most useful first.
+    #[serde(rename = "try")]
+    pub hints: Vec<Hint>,
 }
 
-/// What it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// The kinds, in the order in which they are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A daemon does not run.
+pub enum AttentionKind {
+    /// A daemon does not run or does not respond.
     Daemon,
-    /// The journal cannot be read.
+    /// The journal cannot be read or written.
     Journal,
     /// Changed rules were refused, or there are none.
     Rules,
-    /// A run failed and none like it has gone well since.
+    /// A run failed or crashed, and none like it has succeeded since.
     Failed,
+    /// A parked message: its rule failed.
+    Message,
+    /// Parked launches: their join was overdue or opened again.
+    Launches,
     /// Contact with the host of a run is lost.
     Contact,
-    /// A message whose rule failed.
-    Message,
-    /// Launches whose join was overdue or opened again.
-    Launches,
-    /// A join that is soon overdue, or waits for something that nobody is about to do.
-    Join,
-    /// A message that should have come by now.
+    /// A message that is expected has not come in time.
     Late,
+    /// A message that is expected will probably not come in time.
+    #[expect(dead_code, reason = "made from the forecast, which does not exist yet")]
+    AtRisk,
+    /// A run takes much longer than usual.
+    #[expect(dead_code, reason = "made from the history of durations, which is not kept yet")]
+    Slow,
+    /// A join that is soon overdue, or stuck.
+    Join,
 }
 
-impl Kind {
-    pub fn heading(self) -> &'static str {
+impl AttentionKind {
+    /// The word for people.
+    pub fn word(self) -> &'static str {
         match self {
-            Kind::Daemon => "DAEMON",
-            Kind::Journal => "JOURNAL",
-            Kind::Rules => "RULES",
-            Kind::Failed => "FAILED",
-            Kind::Contact => "CONTACT",
-            Kind::Message => "MESSAGE",
-            Kind::Launches => "LAUNCHES",
-            Kind::Join => "JOIN",
-            Kind::Late => "LATE",
+            AttentionKind::Daemon => "DAEMON",
+            AttentionKind::Journal => "JOURNAL",
+            AttentionKind::Rules => "RULES",
+            AttentionKind::Failed => "FAILED",
+            AttentionKind::Message => "MESSAGE",
+            AttentionKind::Launches => "LAUNCHES",
+            AttentionKind::Contact => "CONTACT",
+            AttentionKind::Late => "LATE",
+            AttentionKind::AtRisk => "AT RISK",
+            AttentionKind::Slow => "SLOW",
+            AttentionKind::Join => "JOIN",
         }
     }
 }
 
 impl Attention {
-    pub fn of_journal(error: &JournalError) -> Self {
+    pub(super) fn new(kind: AttentionKind, subject: impl Into<String>, reason: impl Into<String>) -> Self {
+        let whole: String = reason.into();
+        let (reason, detail) = match whole.split_once('\n') {
+            Some((first, _)) => (first.trim_end().to_owned(), Some(whole)),
+            None => (whole, None),
+        };
         Self {
-            kind: Kind::Journal,
+            kind,
             number: None,
-            about: String::new(),
+            numbers: Vec::new(),
+            subject: subject.into(),
             since: None,
-            text: error.to_string(),
-            help: None,
+            reason,
+            detail,
+            due: None,
+            last_received: None,
+            retried_by: None,
+            acknowledged: false,
+            hints: Vec::new(),
         }
     }
-}
 
-pub fn of_daemons(daemons: &Daemons, config: &Config) -> Vec<Attention> {
-    let of_daemon = |about: &str, daemon: &Daemon, missing: String| {
-        let (text, help) = match daemon {
-            Daemon::Works => return None,
-            Daemon::Stuck(why) => (why.clone(), None),
-            Daemon::Missing => (missing, Some(format!("nowcast {about} {}", config.file.display()))),
-        };
-        let (kind, about) = (Kind::Daemon, about.to_owned());
-        Some(Attention { kind, number: None, about, since: None, text, help })
-    };
-    let nobody = format!("nobody listens on {} port {}", config.zmq.host, config.zmq.workers_port);
-    let mut found = Vec::new();
-    found.extend(of_daemon("broker", &daemons.broker, nobody));
-    if let Some(text) = daemons.stands_still.clone() {
-        found.push(Attention {
-            kind: Kind::Journal,
-            number: None,
-            about: String::new(),
-            since: None,
-            text,
-            help: None,
-        });
+    /// The same for what has a number.
+    fn numbered(self, number: u64) -> Self {
+        Self { number: Some(number), numbers: vec![number], ..self }
     }
-    let stopped = "it is not running: nothing is decided or launched".to_owned();
-    found.extend(of_daemon("manager", &daemons.manager, stopped));
-    let no_clock = "it is not running: nothing is launched when its time comes".to_owned();
-    let no_log = "it is not running: what is published is not written down".to_owned();
-    found.extend(
-        daemons.log_aggregator.as_ref().and_then(|daemon| of_daemon("log-aggregator", daemon, no_log)),
-    );
-    found.extend(daemons.scheduler.as_ref().and_then(|daemon| of_daemon("scheduler", daemon, no_clock)));
-    found
+
+    pub(super) fn of_journal(error: &JournalError) -> Self {
+        Self::new(AttentionKind::Journal, "", error.to_string())
+    }
 }
 
-pub fn of_rules(open: &Open) -> Option<Attention> {
+/// What the daemons need, and a manager that waits. `has_journal`: a manager of ours has worked here.
+pub(super) fn of_daemons(daemons: &Daemons, config: &Config, has_journal: bool) -> Vec<Attention> {
+    let mut items: Vec<Attention> =
+        daemons.all.iter().filter_map(|daemon| of_daemon(daemon, config, has_journal)).collect();
+    items.extend(daemons.stalled.clone().map(|why| Attention::new(AttentionKind::Journal, "", why)));
+    items
+}
+
+fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<Attention> {
+    let hints = match daemon.state {
+        DaemonState::Running => return None,
+        // Nobody misses a manager of ours where there has never been one.
+        DaemonState::Replaced if !has_journal => return None,
+        DaemonState::Replaced => {
+            // A second manager would share the messages with the one that is there.
+            let command = format!("ss -tnp 'dport = :{}'", config.zmq.manager_port);
+            vec![Hint::with_effect(command, "shows which process that is, on its host")]
+        }
+        DaemonState::NotResponding => Vec::new(),
+        DaemonState::NotRunning => {
+            vec![Hint::new(format!("nowcast {} {}", daemon.name, config.file.display()))]
+        }
+    };
+    let reason = daemon.reason.clone().unwrap_or_default();
+    Some(Attention { hints, ..Attention::new(AttentionKind::Daemon, daemon.name, reason) })
+}
+
+/// Everything that the journal has to say, in no order.
+pub(super) fn of_journal(look: &Look, open: &Open) -> Result<Vec<Attention>, JournalError> {
+    let mut items = of_failed_runs(look, open)?;
+    items.extend(of_rules(open));
+    items.extend(open.parked.iter().map(of_parked));
+    items.extend(of_contact(look, open));
+    items.extend(of_late(look, open));
+    for join in &open.joins {
+        items.extend(of_join(join, look, open)?);
+    }
+    Ok(items)
+}
+
+fn of_rules(open: &Open) -> Option<Attention> {
     let rules = open.rules.as_ref()?;
     let (number, reason) = rules.refused.as_ref()?;
-    let kept = if rules.generation == 0 {
-        "there are none in force, so every rule fails"
+    let in_force = if rules.generation == 0 {
+        "no rules are in force, so every rule fails"
     } else {
-        "those of before stay in force"
+        "the previous rules stay in force"
     };
+    let text = format!("{in_force}: {reason}");
+    let hint = Hint::with_effect(
+        "nowcast rules check",
+        "shows every mistake; the repaired file is loaded as soon as it is saved",
+    );
     Some(Attention {
-        kind: Kind::Rules,
-        number: Some(number.0),
-        about: "refused".to_owned(),
-        since: None,
-        text: format!("{kept}: {reason}"),
-        help: Some("nowcast rules check; the repaired file is loaded as soon as it is saved".to_owned()),
+        hints: vec![hint],
+        ..Attention::new(AttentionKind::Rules, "refused", text).numbered(number.0)
     })
 }
 
-/// Runs that failed lately, the last of each worker with the same arguments, unless one went well since.
-pub fn of_failed_runs(look: &Look, open: &Open) -> Result<Vec<Attention>, JournalError> {
-    // Wanted long before they ended, perhaps.
-    let since = look.now.timestamp().checked_sub(LATELY * 7).ok();
-    let failed = look.history.runs(&RunFilter { state: RunState::Failed, since, ..RunFilter::default() })?;
-    let mut seen = BTreeSet::new();
-    let mut found = Vec::new();
-    for run in failed {
-        let Stage::Ended { at, .. } = run.stage else { continue };
-        let is_first = seen.insert(label(&run.worker));
-        if !is_first || look.now.timestamp().duration_since(at) > LATELY || is_made_good(look, &run)? {
-            continue;
-        }
-        let view = RunView::new(&run, look);
-        let again = try_again(look, open, &run)?;
-        let again = again.map(|again| format!("; tried again as {}", again.id)).unwrap_or_default();
-        found.push(Attention {
-            kind: Kind::Failed,
-            number: Some(run.id.0),
-            about: label(&run.worker),
-            since: Some(at),
-            text: format!("{}{again}", view.fate(&look.now)),
-            help: Some(format!("nowcast why {}", run.id.0)),
-        });
-    }
-    Ok(found)
-}
-
-/// The open run that tries a failed one again, as its retry or because somebody ran it again.
-fn try_again<'a>(look: &Look, open: &'a Open, failed: &Run) -> Result<Option<&'a Run>, JournalError> {
-    for run in open.runs.iter().filter(|run| run.id > failed.id) {
-        let is_retry = run.retry_of == Some(failed.id);
-        if is_retry || (is_same(run, failed) && is_rerun(look, run, failed)?) {
-            return Ok(Some(run));
-        }
-    }
-    Ok(None)
-}
-
-fn is_rerun(look: &Look, run: &Run, failed: &Run) -> Result<bool, JournalError> {
-    let cause = look.history.event(run.cause)?.map(|event| event.what);
-    let again = match cause {
-        Some(What::Command { command: Command::Launch { again, .. }, .. }) => again,
-        _ => None,
-    };
-    Ok(again == Some(failed.id))
-}
-
-fn is_same(one: &Run, other: &Run) -> bool {
-    one.worker.name() == other.worker.name()
-        && one.worker.args == other.worker.args
-        && one.worker.host == other.worker.host
-}
-
-/// Whether a later run of the same worker with the same arguments went well.
-fn is_made_good(look: &Look, failed: &Run) -> Result<bool, JournalError> {
-    /// Runs of one worker that are looked at.
-    const LOOKED_AT: u32 = 500;
-    let worker = Some(failed.worker.name().to_owned());
-    let runs = look.history.runs(&RunFilter { worker, limit: Some(LOOKED_AT), ..RunFilter::default() })?;
-    let later = runs.iter().take_while(|run| run.id > failed.id);
-    Ok(later.filter(|run| is_same(run, failed)).any(|run| run.ended_well() == Some(true)))
-}
-
 /// Runs on a host with which contact is lost.
-pub fn of_contact(look: &Look, open: &Open) -> Vec<Attention> {
-    let attention = |run: &Run| {
+fn of_contact(look: &Look, open: &Open) -> Vec<Attention> {
+    let item = |run: &Run| {
         let contact = look.run_folder(run)?.contact()?;
         Some(Attention {
-            kind: Kind::Contact,
-            number: Some(run.id.0),
-            about: label(&run.worker),
             since: Some(contact.since),
-            text: contact.to_string(),
-            help: Some(format!("nowcast why {}", run.id.0)),
+            hints: vec![Hint::new(format!("nowcast why {}", run.id.0))],
+            ..Attention::new(AttentionKind::Contact, label(&run.worker), contact.to_string())
+                .numbered(run.id.0)
         })
     };
-    open.runs.iter().filter(|run| run.is_running()).filter_map(attention).collect()
+    open.runs.iter().filter(|run| run.is_running()).filter_map(item).collect()
 }
 
-pub fn of_parked(open: &Open) -> Vec<Attention> {
-    let attention = |parked: &nowcast_core::parked::Parked| {
-        let since = Some(parked.at.timestamp());
-        let number = Some(parked.id.0);
-        match &parked.what {
-            ParkedWhat::Message { source, r#type, .. } => Attention {
-                kind: Kind::Message,
-                number,
-                about: format!("{source} ({type})"),
-                since,
-                // Its first line says that the rule failed, the second where and why.
-                text: format!("rule failed: {}", parked.reason.lines().nth(1).unwrap_or(&parked.reason)),
-                help: Some(format!("repair the rule, then nowcast retry {}", parked.id.0)),
-            },
-            ParkedWhat::Launches { join, launches } => Attention {
-                kind: Kind::Launches,
-                number,
-                about: join.clone(),
-                since,
-                text: format!("{}; {} not launched", parked.reason, launches.len()),
-                help: Some(format!("nowcast release {0} or nowcast discard {0}", parked.id.0)),
-            },
-        }
+fn of_parked(parked: &Parked) -> Attention {
+    let number = parked.id.0;
+    let (item, hints) = match &parked.what {
+        ParkedWhat::Message { source, r#type, .. } => (
+            Attention::new(
+                AttentionKind::Message,
+                format!("{source} ({type})"),
+                format!("rule failed: {}", parked.reason),
+            ),
+            vec![Hint::with_effect(format!("nowcast retry {number}"), "when the rule is repaired")],
+        ),
+        ParkedWhat::Launches { join, launches } => (
+            Attention::new(
+                AttentionKind::Launches,
+                join.clone(),
+                format!("{}; not launched: {}", parked.reason, launches.len()),
+            ),
+            vec![
+                Hint::new(format!("nowcast release {number}")),
+                Hint::new(format!("nowcast discard {number}")),
+            ],
+        ),
     };
-    open.parked.iter().map(attention).collect()
+    Attention { since: Some(parked.at.timestamp()), hints, ..item.numbered(number) }
 }
 
 /// Expected messages that have not come.
-pub fn of_late(look: &Look, open: &Open) -> Vec<Attention> {
+fn of_late(look: &Look, open: &Open) -> Vec<Attention> {
     let is_expected = |expected: &&Expected| {
         look.config.expect.iter().any(|one| one.worker == expected.worker && one.r#type == expected.r#type)
     };
-    let attention = |expected: &Expected| {
+    let item = |expected: &Expected| {
         let late = expected.late.as_ref()?;
-        let last = expected.came.map_or_else(String::new, |came| {
-            format!("; the last one came {}", crate::view::times::minute(came, &look.now))
-        });
+        let subject = format!("{} ({})", expected.worker, expected.r#type);
+        let reason = format!("expected by {}", late.strftime("%Y-%m-%d %H:%M %Z"));
         Some(Attention {
-            kind: Kind::Late,
-            number: None,
-            about: format!("{} ({})", expected.worker, expected.r#type),
             since: Some(late.timestamp()),
-            text: format!("expected by {}{last}", late.strftime("%Y-%m-%d %H:%M %Z")),
-            help: Some(format!("nowcast why {}", expected.worker)),
+            due: Some(late.timestamp()),
+            last_received: expected.came,
+            hints: vec![Hint::new(format!("nowcast why {}", expected.worker))],
+            ..Attention::new(AttentionKind::Late, subject, reason)
         })
     };
-    open.expected.iter().filter(is_expected).filter_map(attention).collect()
+    open.expected.iter().filter(is_expected).filter_map(item).collect()
 }
 
-/// The open joins: those that need attention, and the others.
-pub fn joins<'a>(look: &Look, open: &'a Open) -> Result<(Vec<Attention>, Vec<&'a Join>), JournalError> {
+/// A join that is soon overdue, or waits for workers of which none is pending or running.
+fn of_join(join: &Join, look: &Look, open: &Open) -> Result<Option<Attention>, JournalError> {
     let now = look.now.timestamp();
-    let mut alarming = Vec::new();
-    let mut quiet = Vec::new();
-    for join in &open.joins {
-        let opened = look.history.event(join.opened_by)?.map(|event| event.at.timestamp());
-        let is_soon = join.deadline.is_some_and(|deadline| deadline.duration_since(now) <= SOON_OVERDUE);
-        let is_under_way = |worker: &str| open.runs.iter().any(|run| run.worker.name() == worker);
-        let is_stuck = opened.is_none_or(|opened| now.duration_since(opened) >= STUCK_AFTER)
-            && !join.wait_for.iter().any(|wanted| is_under_way(&wanted.worker));
-        if !is_soon && !is_stuck {
-            quiet.push(join);
-            continue;
-        }
-        let overdue = join
-            .deadline
-            .map(|deadline| format!("; overdue at {}", crate::view::times::minute(deadline, &look.now)));
-        alarming.push(Attention {
-            kind: Kind::Join,
-            number: Some(join.id.0),
-            about: join.name.clone(),
-            since: opened,
-            text: format!("{}{}", needs(join), overdue.unwrap_or_default()),
-            help: Some(format!("nowcast why {}", join.id.0)),
-        });
-    }
-    Ok((alarming, quiet))
+    let opened = look.history.event(join.opened_by)?.map(|event| event.at.timestamp());
+    let is_soon = join.deadline.is_some_and(|deadline| deadline.duration_since(now) <= SOON_OVERDUE);
+    let is_open = |worker: &str| open.runs.iter().any(|run| run.worker.name() == worker);
+    let is_stuck = opened.is_none_or(|opened| now.duration_since(opened) >= STUCK_AFTER)
+        && !join.wait_for.iter().any(|wanted| is_open(&wanted.worker));
+    let item = Attention {
+        since: opened,
+        due: join.deadline,
+        hints: vec![Hint::new(format!("nowcast why {}", join.id.0))],
+        ..Attention::new(AttentionKind::Join, join.name.clone(), requirements(join)).numbered(join.id.0)
+    };
+    Ok((is_soon || is_stuck).then_some(item))
 }
 
-/// What a join needs and how many launches wait in it.
-pub fn needs(join: &Join) -> String {
-    waits_for(&join.wants(), join.launches().len())
+/// What a join still requires and how many launches wait in it.
+pub fn requirements(join: &Join) -> String {
+    waiting_for(&join.wants(), join.launches().len())
 }
 
 /// The same of a join that is known by its parts.
-pub fn waits_for(needs: &str, launches: usize) -> String {
+pub fn waiting_for(requires: &str, launches: usize) -> String {
     match launches {
-        0 => format!("needs {needs}"),
-        1 => format!("needs {needs}, 1 launch waits"),
-        _ => format!("needs {needs}, {launches} launches wait"),
+        0 => format!("needs {requires}"),
+        1 => format!("needs {requires}, 1 launch waits"),
+        _ => format!("needs {requires}, {launches} launches wait"),
     }
 }

@@ -1,95 +1,124 @@
-//! Whether the daemons answer.
+//! [`Daemons`]: whether the daemons run and respond.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use crate::broker::ManagerConnection;
 use crate::config::Config;
 use crate::control::call::{self, Service, WELL};
 use crate::store::{Presence, journal};
 use crate::{log_aggregator, scheduler};
 
 /// How long the broker may take to accept a connection.
-const PATIENCE: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How a daemon is found to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Daemon {
-    /// It answers.
-    Works,
-    /// It is there, and why it does not work.
-    Stuck(String),
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DaemonState {
+    /// It responds.
+    Running,
+    /// It is there and does not respond.
+    NotResponding,
     /// It is not there.
-    Missing,
+    NotRunning,
+    /// Another program is connected to the broker in its place.
+    Replaced,
 }
 
-/// Programs only ask whether it answers; why not is under `attention`.
-impl Serialize for Daemon {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bool(self.answers())
+/// A daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DaemonView {
+    /// The command that starts it, which is also its name: `log-aggregator`.
+    pub name: &'static str,
+    pub state: DaemonState,
+    /// Why it is not simply running.
+    pub reason: Option<String>,
+}
+
+impl DaemonView {
+    fn new(name: &'static str, state: DaemonState, reason: impl Into<String>) -> Self {
+        Self { name, state, reason: Some(reason.into()) }
+    }
+
+    fn running(name: &'static str) -> Self {
+        Self { name, state: DaemonState::Running, reason: None }
+    }
+
+    /// Whether its work is done, by itself or by another program.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, DaemonState::Running | DaemonState::Replaced)
     }
 }
 
-impl Daemon {
-    pub fn answers(&self) -> bool {
-        *self == Daemon::Works
-    }
-}
-
-/// Which of the daemons are there.
+/// The daemons that the configuration asks for.
 #[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
 pub struct Daemons {
-    pub broker: Daemon,
-    pub manager: Daemon,
-    /// `None` where nothing is scheduled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheduler: Option<Daemon>,
-    /// `None` where log messages are not published.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub log_aggregator: Option<Daemon>,
+    pub all: Vec<DaemonView>,
     /// Why the manager does nothing at the moment, if it does nothing.
     #[serde(skip)]
-    pub stands_still: Option<String>,
+    pub stalled: Option<String>,
 }
 
 impl Daemons {
     pub fn look(config: &Config) -> Self {
         let folder = &config.journal.folder;
-        let (manager, stands_still) = match call::service(folder) {
-            Service::Works => (Daemon::Works, None),
-            Service::Still(why) => (Daemon::Works, Some(why)),
-            Service::Silent => (Daemon::Stuck(silent("it is stopped, or busy with a long batch")), None),
-            Service::None => {
-                let stuck = journal::holder(folder).map(unreachable).map(Daemon::Stuck);
-                (stuck.unwrap_or(Daemon::Missing), None)
+        let (manager, stalled) = manager(config);
+        let announced = |name: &str, command: &'static str, otherwise: &str| {
+            if Presence::is_announced(name, folder) {
+                DaemonView::running(command)
+            } else {
+                DaemonView::new(command, DaemonState::NotRunning, otherwise)
             }
         };
-        let look = |is_wanted: bool, name| {
-            let is_there = || Presence::is_announced(name, folder);
-            is_wanted.then(|| if is_there() { Daemon::Works } else { Daemon::Missing })
-        };
-        let scheduler = look(!config.scheduled.is_empty(), scheduler::NAME);
-        let log_aggregator = look(config.aggregates_logs(), log_aggregator::NAME);
-        Self { broker: broker(config), manager, scheduler, log_aggregator, stands_still }
+        let mut all = vec![broker(config), manager];
+        if config.aggregates_logs() {
+            let otherwise = "it is not running: published log messages are not written";
+            all.push(announced(log_aggregator::NAME, "log-aggregator", otherwise));
+        }
+        if !config.scheduled.is_empty() {
+            let otherwise = "it is not running: scheduled workers are not launched";
+            all.push(announced(scheduler::NAME, "scheduler", otherwise));
+        }
+        Self { all, stalled }
     }
 
-    fn each(&self) -> impl Iterator<Item = &Daemon> {
-        [&self.broker, &self.manager].into_iter().chain(&self.scheduler).chain(&self.log_aggregator)
+    /// How many of them are up.
+    pub fn up(&self) -> usize {
+        self.all.iter().filter(|daemon| daemon.is_up()).count()
     }
 
-    /// How many there should be.
-    pub fn all(&self) -> usize {
-        self.each().count()
-    }
-
-    pub fn running(&self) -> usize {
-        self.each().filter(|daemon| daemon.answers()).count()
-    }
-
+    /// Whether one of them does not run.
     pub fn is_one_missing(&self) -> bool {
-        self.each().any(|daemon| *daemon == Daemon::Missing)
+        self.all.iter().any(|daemon| daemon.state == DaemonState::NotRunning)
+    }
+}
+
+/// The manager, and why it does nothing at the moment.
+fn manager(config: &Config) -> (DaemonView, Option<String>) {
+    const NAME: &str = "manager";
+    let folder = &config.journal.folder;
+    let not_responding = |why: &str| (DaemonView::new(NAME, DaemonState::NotResponding, why), None);
+    match call::service(folder) {
+        Service::Works => (DaemonView::running(NAME), None),
+        Service::Still(why) => (DaemonView::running(NAME), Some(why)),
+        Service::Silent => not_responding(&silent("it is stopped, or busy with a long batch")),
+        Service::None => match journal::holder(folder) {
+            Some(process) => not_responding(&unreachable(process)),
+            None if ManagerConnection::read(folder) == Some(ManagerConnection { connected: true }) => {
+                let why = "another manager is connected to the broker and decides the messages; its runs are not in this \
+                           journal";
+                (DaemonView::new(NAME, DaemonState::Replaced, why), None)
+            }
+            None => {
+                let why = "it is not running: nothing is decided or launched";
+                (DaemonView::new(NAME, DaemonState::NotRunning, why), None)
+            }
+        },
     }
 }
 
@@ -106,14 +135,19 @@ fn silent(why: &str) -> String {
 }
 
 /// A broker greets whoever connects, but the operating system takes connections for one that is stopped, too.
-fn broker(config: &Config) -> Daemon {
+fn broker(config: &Config) -> DaemonView {
+    const NAME: &str = "broker";
     let address = (config.zmq.host.as_str(), config.zmq.workers_port);
     let addresses = address.to_socket_addrs().into_iter().flatten();
-    let connect = |address: SocketAddr| TcpStream::connect_timeout(&address, PATIENCE).ok();
-    let Some(mut stream) = addresses.into_iter().find_map(connect) else { return Daemon::Missing };
+    let connect = |address: SocketAddr| TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).ok();
+    let Some(mut stream) = addresses.into_iter().find_map(connect) else {
+        let why = format!("it is not running: nothing listens on {} port {}", address.0, address.1);
+        return DaemonView::new(NAME, DaemonState::NotRunning, why);
+    };
     let greeted = stream.set_read_timeout(Some(WELL)).and_then(|()| stream.read_exact(&mut [0]));
-    match greeted {
-        Ok(()) => Daemon::Works,
-        Err(_) => Daemon::Stuck(silent("it is stopped, or something else has its port")),
+    if greeted.is_ok() {
+        return DaemonView::running(NAME);
     }
+    let why = silent("it is stopped, or something else has its port");
+    DaemonView::new(NAME, DaemonState::NotResponding, why)
 }

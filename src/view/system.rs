@@ -1,24 +1,25 @@
-//! [`Status`]: what there is to say. Its keys are those of the JSON; `docs/operating.md` has them.
+//! [`SystemView`]: the whole system at one moment. Its keys are those of the JSON; `docs/operating.md` has them.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::path;
 
 use jiff::{Timestamp, ZonedDateTime};
 use serde::Serialize;
 
-use super::attention::{self, Attention};
+use super::attention::{self, Attention, AttentionKind};
 use super::daemons::Daemons;
+use super::look::{self, Look};
+use super::run::RunView;
 use crate::config::{Config, ScheduledWorker};
 use crate::store::journal::{History, JournalError, Open};
-use crate::view::entries::RunView;
-use crate::view::look::{self, Look};
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::run::Stage;
 use pyyaml::Map;
 
-/// How well the system is.
+/// Whether the system needs somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Health {
@@ -30,49 +31,100 @@ pub enum Health {
     Down,
 }
 
+impl Health {
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Health::Healthy => "HEALTHY",
+            Health::Degraded => "DEGRADED",
+            Health::Down => "DOWN",
+        }
+    }
+}
+
+/// The system.
 #[derive(Debug, Serialize)]
-pub struct Status {
+pub struct SystemView {
     /// The folder of the configuration file.
     pub name: String,
     pub state: Health,
     pub time: Timestamp,
     pub daemons: Daemons,
     pub rules_generation: u64,
+    /// The most urgent kind first.
     pub attention: Vec<Attention>,
-    pub running: Vec<Running>,
+    pub running: Vec<RunningView>,
+    pub pending: Vec<PendingView>,
+    /// The joins that need no attention.
     pub joins: Vec<JoinView>,
     pub holds: Vec<HoldView>,
-    pub waiting: Vec<WaitingRun>,
-    /// What the scheduler has launched next.
-    pub scheduled: Vec<Scheduled>,
+    /// What the scheduler launches next, the soonest first.
+    pub schedule: Vec<ScheduledView>,
 }
 
+/// The next launch of an entry of the schedule.
 #[derive(Debug, Serialize)]
-pub struct Scheduled {
-    /// The worker, its arguments, and its times.
+pub struct ScheduledView {
+    pub worker: String,
+    pub args: Vec<String>,
+    /// The entry as a whole, with its times.
     pub item: String,
     pub next: Timestamp,
 }
 
+/// A run whose process runs or whose report is awaited.
 #[derive(Debug, Serialize)]
-pub struct Running {
+pub struct RunningView {
     #[serde(flatten)]
     pub run: RunView,
     /// How long such a run usually takes.
     pub usual_seconds: Option<f64>,
 }
 
+/// A pending launch.
+#[derive(Debug, Serialize)]
+pub struct PendingView {
+    #[serde(flatten)]
+    pub run: RunView,
+    /// What keeps it back besides its time.
+    pub blocked_by: Option<String>,
+}
+
+/// A join.
 #[derive(Debug, Serialize)]
 pub struct JoinView {
     pub number: u64,
     pub name: String,
-    pub needs: String,
+    /// What has not come yet.
+    pub requires: Vec<RequiredView>,
+    /// The messages that have counted in it.
+    pub received: Vec<u64>,
     /// How many launches wait in it.
     pub launches: usize,
     pub deadline: Option<Timestamp>,
     pub opened_by: u64,
 }
 
+/// Messages that a join waits for.
+#[derive(Debug, Serialize)]
+pub struct RequiredView {
+    pub worker: String,
+    pub r#type: Option<String>,
+    /// How many of them.
+    pub count: u64,
+}
+
+impl fmt::Display for RequiredView {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.count > 1 {
+            write!(out, "{} × ", self.count)?;
+        }
+        write!(out, "{}", self.worker)?;
+        self.r#type.as_ref().map_or(Ok(()), |r#type| write!(out, " ({type})"))
+    }
+}
+
+/// A hold.
 #[derive(Debug, Serialize)]
 pub struct HoldView {
     pub number: u64,
@@ -82,70 +134,59 @@ pub struct HoldView {
     pub user: String,
 }
 
-#[derive(Debug, Serialize)]
-pub struct WaitingRun {
-    #[serde(flatten)]
-    pub run: RunView,
-    /// What stands before it beside its time.
-    pub behind: Option<String>,
-}
-
-/// The next time of each scheduled worker, the soonest first.
-fn scheduled(config: &Config, now: &ZonedDateTime) -> Vec<Scheduled> {
-    let next = |entry: &ScheduledWorker| {
-        let there = now.timestamp().to_zoned_datetime(entry.zone.clone());
-        Some(Scheduled { item: entry.item(), next: entry.times.after(&there)?.timestamp() })
-    };
-    let mut scheduled: Vec<Scheduled> = config.scheduled.iter().filter_map(next).collect();
-    scheduled.sort_by_key(|scheduled| scheduled.next);
-    scheduled
-}
-
-impl Status {
+impl SystemView {
     /// Looks at everything.
     pub fn gather(config: &Config, now: &ZonedDateTime) -> Self {
         let daemons = Daemons::look(config);
-        let mut status = Self {
+        let mut view = Self {
             name: name(config),
             state: Health::Healthy,
             time: now.timestamp(),
             rules_generation: 0,
-            attention: attention::of_daemons(&daemons, config),
+            attention: Vec::new(),
             daemons,
             running: Vec::new(),
             joins: Vec::new(),
             holds: Vec::new(),
-            waiting: Vec::new(),
-            scheduled: scheduled(config, now),
+            pending: Vec::new(),
+            schedule: schedule(config, now),
         };
-        if let Err(error) = status.read_journal(config, now) {
-            status.attention.push(Attention::of_journal(&error));
+        let journal = match History::open(&config.journal.folder) {
+            Err(JournalError::None { .. }) => None,
+            opened => Some(opened),
+        };
+        view.attention = attention::of_daemons(&view.daemons, config, journal.is_some());
+        if let Some(Err(error)) = journal.map(|opened| view.read_journal(opened?, config, now)) {
+            view.attention.push(Attention::of_journal(&error));
         }
-        status.state = match (status.daemons.is_one_missing(), status.attention.is_empty()) {
+        // The sort is stable: within a kind the order stays.
+        view.attention.sort_by_key(|item| item.kind);
+        view.state = match (view.daemons.is_one_missing(), view.attention.is_empty()) {
             (true, _) => Health::Down,
             (false, false) => Health::Degraded,
             (false, true) => Health::Healthy,
         };
-        status
+        view
     }
 
-    fn read_journal(&mut self, config: &Config, now: &ZonedDateTime) -> Result<(), JournalError> {
-        let history = match History::open(&config.journal.folder) {
-            // It is said already that no manager runs.
-            Err(JournalError::None { .. }) => return Ok(()),
-            opened => opened?,
-        };
+    fn read_journal(
+        &mut self,
+        history: History,
+        config: &Config,
+        now: &ZonedDateTime,
+    ) -> Result<(), JournalError> {
         let look = Look { config: config.clone(), history, now: now.clone() };
         let open = look.history.open_now()?;
         self.rules_generation = open.rules.as_ref().map_or(0, |rules| rules.generation);
-        self.attention.extend(attention::of_rules(&open));
-        self.attention.extend(attention::of_failed_runs(&look, &open)?);
-        self.attention.extend(attention::of_contact(&look, &open));
-        self.attention.extend(attention::of_parked(&open));
-        let (alarming, quiet) = attention::joins(&look, &open)?;
-        self.attention.extend(alarming);
-        self.attention.extend(attention::of_late(&look, &open));
-        self.joins = quiet.into_iter().map(JoinView::new).collect();
+        let items = attention::of_journal(&look, &open)?;
+        let shown: HashSet<u64> = items
+            .iter()
+            .filter(|item| item.kind == AttentionKind::Join)
+            .filter_map(|item| item.number)
+            .collect();
+        self.attention.extend(items);
+        let quiet = open.joins.iter().filter(|join| !shown.contains(&join.id.0));
+        self.joins = quiet.map(JoinView::new).collect();
         self.holds = open.holds.iter().map(HoldView::new).collect();
         self.read_runs(&look, &open)
     }
@@ -157,7 +198,7 @@ impl Status {
         for run in &open.runs {
             let view = RunView::new(run, look);
             if matches!(run.stage, Stage::Waiting { .. }) {
-                self.waiting.push(WaitingRun { run: view, behind: state.obstacle(run) });
+                self.pending.push(PendingView { run: view, blocked_by: state.obstacle(run) });
             } else {
                 let usual_seconds = match usual_of.entry((run.worker.name(), &run.worker.args)) {
                     Entry::Occupied(known) => *known.get(),
@@ -166,20 +207,26 @@ impl Status {
                         *new.insert(usual.map(|usual| usual.as_secs_f64()))
                     }
                 };
-                self.running.push(Running { run: view, usual_seconds });
+                self.running.push(RunningView { run: view, usual_seconds });
             }
         }
-        self.waiting.sort_by_key(|waiting| (waiting.run.due, waiting.run.number));
+        self.pending.sort_by_key(|pending| (pending.run.due, pending.run.number));
         Ok(())
     }
 }
 
 impl JoinView {
-    pub fn new(join: &Join) -> Self {
+    fn new(join: &Join) -> Self {
+        let requires = join.wait_for.iter().map(|wanted| RequiredView {
+            worker: wanted.worker.clone(),
+            r#type: wanted.r#type.clone(),
+            count: u64::from(wanted.count),
+        });
         Self {
             number: join.id.0,
             name: join.name.clone(),
-            needs: join.wants(),
+            requires: requires.collect(),
+            received: join.counted.iter().map(|number| number.0).collect(),
             launches: join.launches().len(),
             deadline: join.deadline,
             opened_by: join.opened_by.0,
@@ -197,6 +244,22 @@ impl HoldView {
             user: hold.user.clone(),
         }
     }
+}
+
+/// The next time of each scheduled worker, the soonest first.
+fn schedule(config: &Config, now: &ZonedDateTime) -> Vec<ScheduledView> {
+    let next = |entry: &ScheduledWorker| {
+        let there = now.timestamp().to_zoned_datetime(entry.zone.clone());
+        Some(ScheduledView {
+            worker: entry.module.rsplit('.').next().unwrap_or(&entry.module).to_owned(),
+            args: entry.args.clone(),
+            item: entry.item(),
+            next: entry.times.after(&there)?.timestamp(),
+        })
+    };
+    let mut schedule: Vec<ScheduledView> = config.scheduled.iter().filter_map(next).collect();
+    schedule.sort_by_key(|scheduled| scheduled.next);
+    schedule
 }
 
 /// The folder of the configuration file; its own name if that has none.

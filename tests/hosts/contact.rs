@@ -8,7 +8,7 @@ fn a_killed_client_is_no_death_of_the_worker() {
     let scene = Scene::start(true);
     let run = scene.launch("one");
     Scene::kill(scene.launcher(&run));
-    let found = scene.wait_for_state(&run, "contact lost");
+    let found = scene.wait_for_state(&run, "contact_lost");
     let text = found["contact"].as_str().unwrap_or_default();
     assert!(text.contains("contact with robot is lost (ssh was killed by signal 9)"), "{text}");
     assert!(text.contains("it says that the run is still there (process "), "{text}");
@@ -23,7 +23,7 @@ fn a_killed_client_is_no_death_of_the_worker() {
     assert!(output.contains("nowcast runner: contact with robot is lost"), "{output}");
     assert_eq!(scene.heard(), 0);
     scene.go("one", "0 report");
-    let found = scene.wait_for_state(&run, "done");
+    let found = scene.wait_for_state(&run, "succeeded");
     let expected = "ended on its host: contact with robot was lost (ssh was killed by signal 9), and nothing of it is \
                     there any more";
     assert_eq!(found["ending"], expected);
@@ -41,7 +41,7 @@ fn a_cut_connection_is_asked_about_until_the_worker_is_gone() {
     scene.wait_for_contact(&run, "the run is still there");
     assert_eq!(scene.heard(), 0);
     Scene::kill(worker);
-    let found = scene.wait_for_state(&run, "failed");
+    let found = scene.wait_for_state(&run, "crashed");
     let ending = found["ending"].as_str().unwrap_or_default();
     assert!(ending.contains("contact with robot was lost (ssh ended with status 255)"), "{ending}");
     scene.expect_one("crash");
@@ -63,7 +63,7 @@ fn a_host_that_is_down_is_asked_again_until_it_is_back() {
     scene.sshd.up();
     scene.wait_for_contact(&run, "the run is still there");
     scene.go("one", "0 report");
-    scene.wait_for_state(&run, "done");
+    scene.wait_for_state(&run, "succeeded");
     scene.expect_one("success");
     assert_eq!(scene.starts(), 1);
 }
@@ -75,7 +75,7 @@ fn a_report_ends_the_question_to_a_host_that_is_down() {
     scene.sshd.down();
     scene.wait_for_contact(&run, "it gives no answer");
     scene.go("one", "0 report stay");
-    let found = scene.wait_for_state(&run, "done");
+    let found = scene.wait_for_state(&run, "succeeded");
     let expected = "ended on its host: contact with robot was lost, and the worker has reported";
     assert_eq!(found["ending"], expected);
     scene.expect_one("success");
@@ -95,7 +95,7 @@ fn a_message_on_the_way_does_not_end_the_question() {
     let worker = scene.wait_for_worker("one");
     assert!(Scene::is_alive(worker));
     Scene::kill(worker);
-    scene.wait_for_state(&run, "done");
+    scene.wait_for_state(&run, "succeeded");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_runner_that_is_killed_is_replaced_by_one_that_asks_the_host() {
     scene.wait_for_contact(&run, "the run is still there");
     assert_eq!((scene.heard(), scene.starts()), (0, 1));
     scene.go("one", "0 report");
-    scene.wait_for_state(&run, "done");
+    scene.wait_for_state(&run, "succeeded");
     scene.expect_one("success");
 }
 
@@ -128,6 +128,6 @@ fn the_deaths_of_all_on_this_machine_make_no_crash() {
     scene.wait_for_contact(&run, "the run is still there");
     assert_eq!((scene.heard(), scene.starts()), (0, 1));
     Scene::kill(scene.wait_for_worker("one"));
-    scene.wait_for_state(&run, "failed");
+    scene.wait_for_state(&run, "crashed");
     scene.expect_one("crash");
 }

@@ -10,7 +10,7 @@ fn kill_ends_the_remote_process_with_or_without_marks() {
         let worker = scene.wait_for_worker("one");
         scene.system.operate(&["kill", &run]);
         scene.wait_for_death(worker);
-        scene.wait_for_state(&run, "failed");
+        scene.wait_for_state(&run, "crashed");
         scene.expect_one("crash");
     }
 }
@@ -21,10 +21,10 @@ fn one_that_does_not_want_to_end_is_killed_by_a_second_command() {
     let run = scene.launch("stubborn");
     let worker = scene.wait_for_worker("stubborn");
     scene.system.operate(&["kill", &run]);
-    scene.wait_for_state(&run, "ending");
+    scene.wait_for_state(&run, "stopping");
     scene.system.operate(&["kill", &run]);
     scene.wait_for_death(worker);
-    scene.wait_for_state(&run, "failed");
+    scene.wait_for_state(&run, "crashed");
 }
 
 #[test]
@@ -34,8 +34,8 @@ fn a_timeout_ends_the_remote_process() {
     let worker = scene.wait_for_worker("stubborn");
     // After the grace.
     scene.wait_for_death(worker);
-    let found = scene.wait_for_state(&run, "failed");
-    assert_eq!(found["told_to_end"], "it ran longer than its timeout");
+    let found = scene.wait_for_state(&run, "crashed");
+    assert_eq!(found["stop_requested"]["by"], "timeout");
     scene.expect_one("crash");
 }
 
@@ -49,13 +49,13 @@ fn of_two_with_the_same_words_only_the_one_that_is_meant_ends() {
     let other = scene.wait_for_worker("one");
     scene.system.operate(&["kill", &second]);
     scene.wait_for_death(other);
-    scene.wait_for_state(&second, "failed");
+    scene.wait_for_state(&second, "crashed");
     assert!(Scene::is_alive(worker));
     // And only that is asked for.
     Scene::kill(scene.launcher(&first));
     scene.wait_for_contact(&first, "the run is still there");
     scene.go("one", "0 report");
-    scene.wait_for_state(&first, "done");
+    scene.wait_for_state(&first, "succeeded");
 }
 
 #[test]
@@ -66,11 +66,11 @@ fn with_contact_lost_it_ends_as_soon_as_the_host_is_back() {
     scene.sshd.down();
     scene.wait_for_contact(&run, "it gives no answer");
     scene.system.operate(&["kill", &run]);
-    scene.wait_for_state(&run, "ending");
+    scene.wait_for_state(&run, "stopping");
     assert!(Scene::is_alive(worker));
     scene.sshd.up();
     scene.wait_for_death(worker);
-    scene.wait_for_state(&run, "failed");
+    scene.wait_for_state(&run, "crashed");
     scene.expect_one("crash");
 }
 
@@ -81,9 +81,9 @@ fn with_the_host_down_a_second_kill_gives_the_run_up() {
     scene.sshd.down();
     scene.wait_for_contact(&run, "it gives no answer");
     scene.system.operate(&["kill", &run]);
-    scene.wait_for_state(&run, "ending");
+    scene.wait_for_state(&run, "stopping");
     scene.system.operate(&["kill", &run]);
-    let found = scene.wait_for_state(&run, "failed");
+    let found = scene.wait_for_state(&run, "crashed");
     let ending = found["ending"].as_str().unwrap_or_default();
     assert!(ending.contains("told to end twice, and robot does not answer"), "{ending}");
     Scene::kill(scene.wait_for_worker("one"));

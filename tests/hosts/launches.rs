@@ -9,14 +9,14 @@ fn a_worker_runs_on_the_host_and_its_output_and_status_come_back() {
     let scene = Scene::start(true);
     let run = scene.launch("one");
     scene.go("one", "0 report");
-    let found = scene.wait_for_state(&run, "done");
+    let found = scene.wait_for_state(&run, "succeeded");
     assert_eq!(found["ending"], "ended with status 0");
     let output = scene.output(&run);
     assert!(output.ends_with("modules loaded\none works\n"), "{output}");
     scene.expect_one("success");
     let run = scene.launch("two");
     scene.go("two", "3");
-    assert_eq!(scene.wait_for_state(&run, "failed")["ending"], "ended with status 3");
+    assert_eq!(scene.wait_for_state(&run, "crashed")["ending"], "ended with status 3");
     scene.system.wait_for_log("manager", "the rule heard crash");
     assert!(!scene.run_path(&run, "contact").exists());
 }
@@ -29,12 +29,12 @@ fn one_that_never_reached_the_host_is_not_started_and_its_crash_is_made() {
         ("locked", "Permission denied (publickey"),
     ] {
         let run = scene.launch_on(host, host);
-        let ending = scene.wait_for_state(&run, "failed")["ending"].as_str().unwrap_or_default().to_owned();
+        let ending = scene.wait_for_state(&run, "crashed")["ending"].as_str().unwrap_or_default().to_owned();
         assert!(ending.starts_with("could not be started") && ending.contains(why), "{ending}");
     }
     scene.sshd.down();
     let run = scene.launch_on("robot", "three");
-    let ending = scene.wait_for_state(&run, "failed")["ending"].as_str().unwrap_or_default().to_owned();
+    let ending = scene.wait_for_state(&run, "crashed")["ending"].as_str().unwrap_or_default().to_owned();
     assert!(ending.contains("robot was not reached: ssh: connect to host 127.0.0.1 port"), "{ending}");
     scene.system.wait_for_log_count("manager", "the rule heard crash", 3);
     scene.system.wait_for_log("manager", "CRITICAL [manager] could not launch NextWorker(module='far'");
@@ -50,7 +50,7 @@ fn what_a_host_lacks_is_an_error_when_something_is_launched_there() {
     let scene = Scene::with(true, "    bare: {shared storage: true}");
     scene.system.works();
     let run = scene.launch_on("bare", "one");
-    let ending = scene.wait_for_state(&run, "failed")["ending"].as_str().unwrap_or_default().to_owned();
+    let ending = scene.wait_for_state(&run, "crashed")["ending"].as_str().unwrap_or_default().to_owned();
     assert!(ending.contains("the host bare has no `envvars:` in `run: enabled hosts: bare:`"), "{ending}");
     assert!(fs::read_to_string(scene.system.path("starts")).is_err());
     scene.expect_one("crash");

@@ -189,7 +189,7 @@ impl Scene {
     fn wait_for_end(&self, run: &str) -> String {
         self.wait_for("the run's end", || {
             let found = self.run(run);
-            ["done", "failed"]
+            ["succeeded", "failed", "crashed"]
                 .contains(&found["state"].as_str()?)
                 .then(|| found["ending"].as_str().unwrap_or_default().to_owned())
         })
@@ -284,7 +284,7 @@ fn a_timeout_ends_a_job_that_does_not_want_to() {
     let run = scene.launch("stubborn");
     scene.wait_for_job(&run);
     scene.wait_for_end(&run);
-    assert_eq!(scene.run(&run)["told_to_end"], "it ran longer than its timeout");
+    assert_eq!(scene.run(&run)["stop_requested"]["by"], "timeout");
     scene.wait_for("no job", || scene.jobs().contains("CANCELLED").then_some(()));
 }
 
@@ -298,7 +298,7 @@ fn a_client_that_is_killed_is_no_end_of_the_job() {
     let number = u32::try_from(process["pid"].as_u64().expect("a number")).expect("small");
     rustix::process::kill_process(crate::support::system::pid(number), rustix::process::Signal::KILL)
         .expect("killed");
-    scene.wait_for("contact lost", || (scene.run(&run)["state"] == "contact lost").then_some(()));
+    scene.wait_for("contact lost", || (scene.run(&run)["state"] == "contact_lost").then_some(()));
     scene.go("3");
     assert_eq!(scene.wait_for_end(&run), "ended with status 3");
     scene.heard("crash");

@@ -122,7 +122,7 @@ fn a_worker_is_launched_by_the_users_command_and_its_status_is_known() {
     let run = scene.launch();
     scene.wait_for_job();
     scene.go("3");
-    assert_eq!(scene.wait_for_state(&run, "failed"), "ended with status 3");
+    assert_eq!(scene.wait_for_state(&run, "crashed"), "ended with status 3");
     let output = fs::read_to_string(scene.folder(&run).join("output.log")).expect("the output");
     assert_eq!(output, "the job works\n");
     scene.expect_one("crash");
@@ -144,7 +144,7 @@ fn what_is_still_there_is_asked_for_also_while_nobody_answers() {
         scene.run(&run)["contact"].as_str()?.contains("the run is still there (nowcast-").then_some(())
     });
     scene.go("0");
-    let ending = scene.wait_for_state(&run, "failed");
+    let ending = scene.wait_for_state(&run, "crashed");
     assert!(ending.contains("contact with queue was lost (sh was killed by signal 9)"), "{ending}");
     scene.expect_one("crash");
 }
@@ -158,7 +158,7 @@ fn the_kill_command_ends_it() {
     scene.wait_for("the job's end", || (!PathBuf::from(format!("/proc/{job}")).exists()).then_some(()));
     // The stand-in's own client waits for a status that never comes, until the grace is over.
     scene.0.operate(&["kill", &run]);
-    scene.wait_for_state(&run, "failed");
+    scene.wait_for_state(&run, "crashed");
     scene.expect_one("crash");
 }
 
@@ -168,7 +168,7 @@ fn without_the_other_commands_the_launch_command_is_all_there_is() {
     let run = scene.launch();
     let job = scene.wait_for_job();
     scene.kill_launcher(&run);
-    assert_eq!(scene.wait_for_state(&run, "failed"), "was killed by signal 9");
+    assert_eq!(scene.wait_for_state(&run, "crashed"), "was killed by signal 9");
     scene.expect_one("crash");
     kill_process(pid(job), Signal::KILL).expect("killed");
 }

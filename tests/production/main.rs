@@ -80,8 +80,9 @@ fn a_production_system_runs_with_its_configuration_as_it_is() {
     let log = || fs::read_to_string(system.path("nowcast.debug.log")).unwrap_or_default();
     system.wait_for("the end of the day", || {
         let runs: Value = serde_json::from_str(&system.operation(&["runs", "--json"]).1).ok()?;
-        let done =
-            |name: &str| runs.as_array()?.iter().find(|run| run["worker"] == name && run["state"] == "done");
+        let done = |name: &str| {
+            runs.as_array()?.iter().find(|run| run["worker"] == name && run["state"] == "succeeded")
+        };
         done("clear_checklist").map(|_| ())
     });
 
@@ -159,12 +160,15 @@ fn a_production_system_runs_with_its_configuration_as_it_is() {
     );
 
     // What is next, and that all daemons are there.
-    let all = json!({"broker": true, "manager": true, "scheduler": true, "log_aggregator": true});
+    let all = ["broker", "manager", "log-aggregator", "scheduler"];
     let status = system.wait_for("all daemons", || {
         let status: Value = serde_json::from_str(&system.operation(&["status", "--json"]).1).expect("JSON");
-        (status["daemons"] == all).then_some(status)
+        let running = |daemon: &&Value| daemon["state"] == "running";
+        let daemons = status["daemons"].as_array().expect("a list");
+        let names: Vec<&Value> = daemons.iter().filter(running).map(|daemon| &daemon["name"]).collect();
+        (names == all).then_some(status)
     });
-    let scheduled = status["scheduled"].as_array().expect("a list");
+    let scheduled = status["schedule"].as_array().expect("a list");
     assert!(
         scheduled.iter().any(|next| next["item"] == "nowcast.workers.rotate_logs (every monday at 06:30)"),
         "{status}"

@@ -128,9 +128,10 @@ message registry:
         let mut command = Command::new(NOWCAST);
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         // Whoever runs the tests may have a system of their own.
-        for name in ["NOWCAST_YAML", "NOWCAST_LOGS", "NOWCAST_ENV", "RUST_LOG"] {
+        for name in ["NOWCAST_YAML", "NOWCAST_LOGS", "NOWCAST_ENV", "RUST_LOG", "LC_ALL", "LC_CTYPE"] {
             command.env_remove(name);
         }
+        command.env("LANG", "C.UTF-8");
         for (name, value) in &self.environment {
             command.env(name, value);
         }

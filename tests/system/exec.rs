@@ -33,7 +33,7 @@ fn it_reports_success_with_what_the_command_wrote() {
     assert_eq!(r#type, "success");
     let kept = system.operate(&["checklist", "get", "what was scripted"]);
     assert_eq!(kept, "arguments:\n- script\n- one\n- two words\n");
-    system.wait_for("its end", || system.operate(&["runs"]).contains("done").then_some(()));
+    system.wait_for("its end", || system.operate(&["runs"]).contains("succeeded").then_some(()));
 }
 
 #[test]

@@ -28,24 +28,27 @@ fn runs_are_listed_newest_first_and_can_be_chosen() {
     let system = system().section("workers: {sleep: {command: ['false']}}").start();
     assert_eq!(system.operate(&["runs"]), "no matching runs\n");
     system.operate(&["launch", "awaken"]);
-    wait_for_runs(&system, "awaken", &["done"]);
+    wait_for_runs(&system, "awaken", &["succeeded"]);
     system.operate(&["launch", "sleep", "--debug", "a b"]);
-    wait_for_runs(&system, "sleep", &["failed"]);
+    wait_for_runs(&system, "sleep", &["crashed"]);
     system.operate(&["launch", "--delay", "1h", "awaken"]);
     let text = system.operate(&["runs"]);
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(
         lines[0],
-        ["RUN", "WORKER", "ARGS", "HOST", "STATE", "STARTED", "FOR", "ATTEMPT", "CAUSE", "ENDING"]
+        ["RUN", "STATE", "WORKER", "ARGS", "STARTED", "FOR", "ENDING", "HOST", "ATTEMPT", "CAUSE"]
     );
-    assert_eq!(lines[1][1..4], ["awaken", "localhost", "waiting"], "{text}");
+    assert_eq!(lines[1][1..4], ["◔", "pending", "awaken"], "{text}");
     assert!(text.lines().nth(2).is_some_and(|line| line.contains("--debug 'a b'")), "{text}");
-    assert!(text.lines().nth(2).is_some_and(|line| line.ends_with("ended with status 1")), "{text}");
-    assert_eq!(lines[3][1..4], ["awaken", "localhost", "done"], "{text}");
+    assert!(
+        text.lines().nth(2).is_some_and(|line| line.contains("ended with status 1  localhost")),
+        "{text}"
+    );
+    assert_eq!(lines[3][1..4], ["✔", "succeeded", "awaken"], "{text}");
     assert_eq!(system.operate(&["runs", "-n", "1"]).lines().count(), 2);
     assert!(system.operate(&["runs", "--failed"]).contains("sleep"));
     assert!(!system.operate(&["runs", "--failed"]).contains("awaken"));
-    assert!(system.operate(&["runs", "--open"]).contains("waiting"));
+    assert!(system.operate(&["runs", "--open"]).contains("pending"));
     assert_eq!(system.operate(&["runs", "--open", "--worker", "sleep"]), "no matching runs\n");
     assert_eq!(system.operate(&["runs", "--since", "2d"]).lines().count(), 4);
     assert_eq!(system.operate(&["runs", "--since", "2999-01-01"]), "no matching runs\n");
@@ -57,7 +60,7 @@ fn messages_are_listed_with_what_was_made_of_them() {
         .rules("function after_sleep() error('not yet') end function after_keyless() return { NextWorker('awaken') } end")
         .start();
     system.works();
-    wait_for_runs(&system, "awaken", &["done"]);
+    wait_for_runs(&system, "awaken", &["succeeded"]);
     system.send("sleep", "success", "{1: 2026-03-14}");
     system.send("nobody", "success", "null");
     system.send_raw("no message");
@@ -68,7 +71,7 @@ fn messages_are_listed_with_what_was_made_of_them() {
         .iter()
         .map(|message| message["outcome"].as_str().expect("text"))
         .collect();
-    assert_eq!(outcomes, ["refused", "refused", "rule failed", "ruled", "ruled"]);
+    assert_eq!(outcomes, ["refused", "refused", "rule_failed", "ruled", "ruled"]);
     assert_eq!(messages[2]["payload"], "1: 2026-03-14\n");
     assert_eq!(messages[3]["run"], messages[4]["launched"][0]);
     assert_eq!(messages[4]["rule"], "next_workers.lua:6");
@@ -127,7 +130,7 @@ fn following_ends_when_the_journal_says_so_or_the_folder_is_gone() {
     std::fs::remove_dir_all(folder).expect("it can be removed");
     assert!(system.wait_for_end("tail").success());
     std::fs::write(system.path("go"), "").expect("the word to go on");
-    wait_for_runs(&system, "awaken", &["failed"]);
+    wait_for_runs(&system, "awaken", &["crashed"]);
     let (status, text) = system.operation(&["tail", "-f", &number]);
     assert_eq!(status, Some(1));
     assert!(text.contains(&format!("run #{number} has no output that could be read")), "{text}");
@@ -135,7 +138,7 @@ fn following_ends_when_the_journal_says_so_or_the_folder_is_gone() {
 
     system.operate(&["hold", "--all"]);
     system.operate(&["launch", "awaken"]);
-    let number = wait_for_runs(&system, "awaken", &["waiting", "failed"])[0]["number"].to_string();
+    let number = wait_for_runs(&system, "awaken", &["pending", "crashed"])[0]["number"].to_string();
     follow(&mut system, &number);
     system.operate(&["discard", &number]);
     assert_eq!(system.wait_for_end("tail").code(), Some(1));
@@ -157,13 +160,13 @@ fn output_that_is_not_there_is_said_with_what_to_do() {
 fn a_run_is_run_again_with_its_arguments_or_others() {
     let system = system().section("workers: {awaken: {command: ['true']}}").start();
     system.operate(&["launch", "awaken", "--debug", "a b"]);
-    let first = wait_for_runs(&system, "awaken", &["done"])[0]["number"].to_string();
+    let first = wait_for_runs(&system, "awaken", &["succeeded"])[0]["number"].to_string();
     let answer = system.operate(&["rerun", &first]);
     assert!(answer.contains(&format!("again after #{first}")), "{answer}");
-    let again = wait_for_runs(&system, "awaken", &["done", "done"]);
+    let again = wait_for_runs(&system, "awaken", &["succeeded", "succeeded"]);
     assert_eq!(again[0]["args"], serde_json::json!(["--debug", "a b"]));
     system.operate(&["rerun", &first, "--debug", "c"]);
-    let other = wait_for_runs(&system, "awaken", &["done", "done", "done"]);
+    let other = wait_for_runs(&system, "awaken", &["succeeded", "succeeded", "succeeded"]);
     assert_eq!(other[0]["args"], serde_json::json!(["--debug", "c"]));
     assert!(system.operate(&["why", "awaken"]).contains(&format!("nowcast rerun {first}")));
     let (status, text) = system.operation(&["rerun", "4711"]);

@@ -22,6 +22,7 @@ mod redelivery;
 mod reload;
 mod resending;
 mod scheduler;
+mod screens;
 mod scripts;
 mod signals;
 mod status;

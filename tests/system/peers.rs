@@ -162,3 +162,42 @@ for socket in sockets:
     let count = || system.checklist().get("sleepyhead").and_then(pyyaml::Value::as_map).map(pyyaml::Map::len);
     system.wait_for("the whole checklist", || (count() == Some(100)).then_some(()));
 }
+
+#[test]
+fn a_manager_of_another_program_is_shown_and_none_is_started_beside_it() {
+    let mut system = system().prepare();
+    system.start_broker();
+    let port = system.manager_port.to_string();
+    let status = |system: &System| system.operation(&["status"]);
+    assert!(status(&system).1.contains("nowcast manager nowcast.yaml"), "{}", status(&system).1);
+    system.spawn("other", script(MANAGER, &[&port]));
+    let note = "another manager is connected to the broker and decides the messages";
+    let page = system
+        .wait_for("the other manager", || Some(status(&system)).filter(|(_, page)| page.contains(note)));
+    assert_eq!(page.0, Some(0), "{}", page.1);
+    assert!(page.1.contains("   HEALTHY   2/2 daemons   "), "{}", page.1);
+    assert!(!page.1.contains("nowcast manager"), "{}", page.1);
+    let json: serde_json::Value = serde_json::from_str(&system.operate(&["status", "--json"])).expect("JSON");
+    assert_eq!(
+        (&json["daemons"][1]["name"], &json["daemons"][1]["state"]),
+        (&"manager".into(), &"replaced".into())
+    );
+
+    system.signal("other", rustix::process::Signal::KILL);
+    system.wait_for_end("other");
+    system
+        .wait_for("its loss", || (status(&system).1.contains("nowcast manager nowcast.yaml")).then_some(()));
+
+    // Where a manager of ours has worked, another one in its place needs attention.
+    system.start_manager(&[]);
+    assert!(system.operate(&["status"]).contains("   HEALTHY   2/2 daemons   "));
+    system.signal("manager", rustix::process::Signal::TERM);
+    system.wait_for_end("manager");
+    system.spawn("another", script(MANAGER, &[&port]));
+    let page = system
+        .wait_for("the other manager", || Some(status(&system)).filter(|(_, page)| page.contains(note)));
+    assert_eq!(page.0, Some(1), "{}", page.1);
+    assert!(page.1.contains("   DEGRADED   2/2 daemons   "), "{}", page.1);
+    assert!(page.1.contains(&format!("→ ss -tnp 'dport = :{port}' (shows which process")), "{}", page.1);
+    assert!(!page.1.contains("nowcast manager"), "{}", page.1);
+}

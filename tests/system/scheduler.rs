@@ -161,19 +161,22 @@ fn status_shows_what_is_next_and_misses_a_scheduler_that_does_not_run() {
         .start();
     let (status, text) = system.operation(&["status"]);
     assert_eq!(status, Some(1), "{text}");
-    assert!(text.contains("  DOWN  daemons 2/3  "), "{text}");
-    assert!(text.contains("DAEMON  scheduler  nowcast scheduler nowcast.yaml  it is not running: nothing is launched when its time comes"), "{text}");
+    assert!(text.contains("   DOWN   2/3 daemons   "), "{text}");
+    assert!(text.contains("✖ DAEMON  scheduler  it is not running: scheduled workers are not launched\n           → nowcast scheduler nowcast.yaml\n"), "{text}");
     system.start_scheduler(&[]);
     let text = system.wait_for("a healthy system", || {
         let (status, text) = system.operation(&["status"]);
         (status == Some(0)).then_some(text)
     });
-    assert!(text.contains("  HEALTHY  daemons 3/3  "), "{text}");
-    let due = text.lines().find(|line| line.starts_with("DUE")).expect("what is due");
-    assert!(due.contains("sleep --sleep-time 1 (every hour at :15)") && due.contains(":15:00"), "{text}");
+    assert!(text.contains("   HEALTHY   3/3 daemons   "), "{text}");
+    let due = text.lines().find(|line| line.starts_with("NEXT  ")).expect("what is due");
+    assert!(due.ends_with(":15 sleep --sleep-time 1"), "{text}");
     let json: serde_json::Value = serde_json::from_str(&system.operate(&["status", "--json"])).expect("JSON");
-    assert_eq!(json["daemons"]["scheduler"], true);
-    assert_eq!(json["scheduled"][0]["item"], "sleep --sleep-time 1 (every hour at :15)");
+    assert_eq!(
+        json["daemons"][2],
+        serde_json::json!({"name": "scheduler", "state": "running", "reason": null})
+    );
+    assert_eq!(json["schedule"][0]["item"], "sleep --sleep-time 1 (every hour at :15)");
 }
 
 #[test]
@@ -222,7 +225,7 @@ fn what_is_wrong_in_a_schedule_is_said_with_its_line() {
         let (status, text) = system.operation(&["config", "check"]);
         assert_eq!(status, Some(2), "{text}");
         assert!(
-            text.contains(&format!("line {}, scheduled workers: 0: {expected}", line + 1)),
+            text.contains(&format!("line {}, scheduled workers: entry 1: {expected}", line + 1)),
             "{entry}: {text}"
         );
     }
@@ -237,9 +240,11 @@ fn what_is_wrong_in_a_schedule_is_said_with_its_line() {
     std::fs::write(system.config(), format!("{config}\nscheduled workers:\n- {twice}\n- {twice}\n"))
         .expect("written");
     let text = system.operate(&["config", "check"]);
-    assert!(text.contains("0: sleep: host: there is no host `nowhere`; known: localhost"), "{text}");
+    assert!(text.contains("entry 1: sleep: host: there is no host `nowhere`; known: localhost"), "{text}");
     assert!(
-        text.contains("1: sleep: stands twice with the same times; it is launched once for each of them"),
+        text.contains(
+            "entry 2: sleep: stands twice with the same times; it is launched once for each of them"
+        ),
         "{text}"
     );
     let entry = "a.keyles: {every: day, at: '05:15'}";

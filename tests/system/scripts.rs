@@ -58,7 +58,7 @@ fn a_script_asks_and_tells_without_a_library() {
 fn a_command_that_is_its_own_worker_reports_by_telling() {
     let system = script("{command: [sh, '{folder}/script.sh']}", "nowcast tell success").start();
     run(&system, "success");
-    system.wait_for("its end", || system.operate(&["runs"]).contains("done").then_some(()));
+    system.wait_for("its end", || system.operate(&["runs"]).contains("succeeded").then_some(()));
     assert!(!system.log("manager").contains("without a report"), "{}", system.describe());
 }
 

@@ -18,10 +18,18 @@ fn attention(system: &System) -> Vec<String> {
     items.iter().map(|item| item["kind"].as_str().expect("text").to_owned()).collect()
 }
 
-/// The line of the text that begins with a word.
-fn line(text: &str, word: &str) -> String {
-    let found = text.lines().find(|line| line.trim_start().starts_with(word));
-    found.unwrap_or_else(|| panic!("no {word} in\n{text}")).split_whitespace().collect::<Vec<_>>().join(" ")
+/// The line of the text that begins with that, as it is.
+#[track_caller]
+fn line<'a>(text: &'a str, begin: &str) -> &'a str {
+    let found = text.lines().find(|line| line.starts_with(begin));
+    found.unwrap_or_else(|| panic!("no {begin} in\n{text}"))
+}
+
+/// The line below that one: the commands that help.
+#[track_caller]
+fn below<'a>(text: &'a str, begin: &str) -> &'a str {
+    let at = text.lines().position(|line| line.starts_with(begin));
+    text.lines().nth(at.unwrap_or_else(|| panic!("no {begin} in\n{text}")) + 1).unwrap_or_default()
 }
 
 #[test]
@@ -30,9 +38,8 @@ fn a_healthy_system_says_so_and_its_exit_status_too() {
     let text = system.operate(&["status"]);
     let name = system.path("").file_name().expect("a name").to_string_lossy().into_owned();
     let first = line(&text, &name);
-    assert!(first.starts_with(&format!("{name} HEALTHY daemons 2/2 rules generation 1 ")), "{text}");
-    assert!(text.contains("RUNNING nothing"), "{text}");
-    assert!(!text.contains("ATTENTION"), "{text}");
+    assert!(first.starts_with(&format!("{name}   HEALTHY   2/2 daemons   rules 1   ")), "{text}");
+    assert_eq!(text.lines().count(), 1, "a healthy system is a quiet page: {text}");
 }
 
 #[test]
@@ -45,13 +52,13 @@ fn without_daemons_it_says_which_are_missing_and_shows_what_the_journal_has() {
     }
     let (code, text) = system.operation(&["status"]);
     assert_eq!(code, Some(1));
-    assert!(text.contains(" DOWN  daemons 0/2"), "{text}");
-    assert!(
-        line(&text, "DAEMON  broker")
-            .contains("nowcast broker nowcast.yaml nobody listens on localhost port")
-    );
-    assert!(line(&text, "DAEMON  manager").contains("nowcast manager nowcast.yaml it is not running"));
-    assert!(line(&text, "DUE").contains("awaken"), "{text}");
+    assert!(text.contains("   DOWN   0/2 daemons"), "{text}");
+    let broker = line(&text, "✖ DAEMON  broker   it is not running: nothing listens on localhost port ");
+    assert!(!broker.ends_with(' '), "{text}");
+    assert_eq!(below(&text, "✖ DAEMON  broker"), "           → nowcast broker nowcast.yaml");
+    let manager = "✖ DAEMON  manager  it is not running: nothing is decided or launched";
+    assert_eq!(below(&text, manager), "           → nowcast manager nowcast.yaml");
+    assert!(line(&text, "◔ PENDING  #").contains("  awaken  due "), "{text}");
 }
 
 #[test]
@@ -62,10 +69,13 @@ fn a_daemon_that_is_there_and_does_not_answer_is_named() {
         let (code, text) = system.operation(&["status"]);
         system.signal(daemon, rustix::process::Signal::CONT);
         assert_eq!(code, Some(1), "{text}");
-        assert!(text.contains(" DEGRADED  daemons 1/2"), "{text}");
-        assert!(line(&text, &format!("DAEMON  {daemon}")).contains("it did not answer for 2 s"), "{text}");
+        assert!(text.contains("   DEGRADED   1/2 daemons"), "{text}");
+        assert!(
+            line(&text, &format!("✖ DAEMON  {daemon}  ")).contains("it did not answer for 2 s"),
+            "{text}"
+        );
     }
-    assert!(system.operate(&["status"]).contains(" HEALTHY "));
+    assert!(system.operate(&["status"]).contains("   HEALTHY   "));
 }
 
 #[test]
@@ -75,7 +85,7 @@ fn a_manager_whose_socket_was_removed_is_none_that_is_dead_and_makes_it_anew() {
     system.signal("manager", rustix::process::Signal::STOP);
     std::fs::remove_file(&socket).expect("the socket");
     let (code, text) = system.operation(&["status"]);
-    assert!(code == Some(1) && text.contains(" DEGRADED  daemons 1/2"), "{text}");
+    assert!(code == Some(1) && text.contains("   DEGRADED   1/2 daemons"), "{text}");
     let expected = format!("the manager (process {}) has the journal", system.id("manager"));
     assert!(text.contains(&expected), "{text}");
     let (code, text) = system.operation(&["launch", "awaken"]);
@@ -95,9 +105,12 @@ fn a_run_that_was_told_to_end_is_ending() {
     system.wait_for("the worker", || system.path("ready").exists().then_some(()));
     let runs = || -> Value { serde_json::from_str(&system.operate(&["runs", "--json"])).expect("JSON") };
     system.operate(&["kill", &runs()[0]["number"].to_string()]);
-    assert_eq!(runs()[0]["state"], "ending");
+    assert_eq!(runs()[0]["state"], "stopping");
     let (_, text) = system.operation(&["status"]);
-    assert!(line(&text, "deaf").contains("ending: killed by "), "{text}");
+    assert!(
+        line(&text, "◼ stopping  #").contains("  deaf  localhost  0:0") && text.contains("killed by "),
+        "{text}"
+    );
     std::fs::remove_file(system.path("ready")).expect("removed");
 }
 
@@ -121,10 +134,10 @@ fn only_what_tries_a_failed_run_again_is_called_so() {
     system.operate(&["hold", "--all"]);
     launched(&["launch", "--json", "bad"]);
     let text = system.operation(&["status"]).1;
-    assert!(!line(&text, "FAILED").contains("tried again"), "{text}");
+    assert!(!line(&text, "✖ FAILED  #").contains("retried"), "{text}");
     let again = launched(&["rerun", "--json", &failed.to_string()]);
     let text = system.operation(&["status"]).1;
-    assert!(line(&text, "FAILED").contains(&format!("tried again as #{again}")), "{text}");
+    assert!(line(&text, "✖ FAILED  #").contains(&format!("retried as #{again}")), "{text}");
 }
 
 #[test]
@@ -132,7 +145,7 @@ fn before_the_first_manager_it_is_down_and_no_error() {
     let system = system().prepare();
     let (code, text) = system.operation(&["status"]);
     assert_eq!(code, Some(1));
-    assert!(text.contains(" DOWN  daemons 0/2"), "{text}");
+    assert!(text.contains("   DOWN   0/2 daemons"), "{text}");
 }
 
 #[test]
@@ -148,13 +161,12 @@ fn what_runs_is_shown_with_its_arguments_and_what_is_usual() {
     let system = system().start();
     system.operate(&["launch", "awaken"]);
     system.wait_for("the first run's report", || {
-        (system.operate(&["runs", "--worker", "awaken"]).contains("done")).then_some(())
+        (system.operate(&["runs", "--worker", "awaken"]).contains("succeeded")).then_some(())
     });
     system.operate(&["launch", "sleep", "--sleep-time", "1000"]);
     system.wait_for_log("manager", "launching NextWorker(module='sleep'");
     let text = system.operate(&["status"]);
-    assert!(line(&text, "RUNNING").starts_with("RUNNING ARGS HOST FOR"), "{text}");
-    assert!(line(&text, "sleep").contains("--sleep-time 1000 localhost 0:0"), "{text}");
+    assert!(line(&text, "▶ running  #").contains("  sleep --sleep-time 1000  localhost  0:0"), "{text}");
     let running = &status(&system)["running"];
     assert_eq!(running[0]["args"], serde_json::json!(["--sleep-time", "1000"]));
     assert_eq!(running[0]["state"], "running");
@@ -172,15 +184,16 @@ fn a_failed_run_needs_attention_until_one_like_it_goes_well() {
     system.wait_for("the failure", || (attention(&system) == ["failed"]).then_some(()));
     let (code, text) = system.operation(&["status"]);
     assert_eq!(code, Some(1));
-    assert!(text.contains(" DEGRADED  "), "{text}");
-    let failed = line(&text, "FAILED");
+    assert!(text.contains("   DEGRADED   "), "{text}");
+    let failed = line(&text, "✖ FAILED  #");
     assert!(failed.contains("sleep --debug"), "{text}");
-    assert!(failed.contains("nowcast why "), "{text}");
+    assert!(failed.contains("ended with status 1 after 0:0"), "{text}");
+    assert!(below(&text, "✖ FAILED").starts_with("           → nowcast why "), "{text}");
     std::fs::write(system.path("ok"), "").expect("a file");
     let run = status(&system)["attention"][0]["number"].to_string();
     system.operate(&["launch", "sleep", "--debug", "other"]);
     system.wait_for("another run", || {
-        system.operate(&["runs", "--worker", "sleep"]).contains("done").then_some(())
+        system.operate(&["runs", "--worker", "sleep"]).contains("succeeded").then_some(())
     });
     assert_eq!(attention(&system), ["failed"], "other arguments make nothing good");
     system.operate(&["rerun", &run]);
@@ -205,23 +218,29 @@ fn what_is_parked_or_overdue_soon_or_refused_needs_attention() {
     // The join that no rule of the message after this would count in.
     let text = system.operation(&["status"]).1;
     assert_eq!(attention(&system), ["message", "join"], "{text}");
-    assert!(line(&text, "MESSAGE").contains("sleep (success)"), "{text}");
-    assert!(line(&text, "MESSAGE").contains("nowcast retry "), "{text}");
-    assert!(line(&text, "MESSAGE").contains("not yet"), "{text}");
-    assert!(line(&text, "JOIN").contains("forcing"), "{text}");
-    assert!(line(&text, "JOIN").contains("needs ssh, 1 launch waits; overdue at"), "{text}");
+    assert!(line(&text, "⚑ MESSAGE  #").contains("  sleep (success)  "), "{text}");
+    assert!(line(&text, "⚑ MESSAGE  #").contains("  rule failed: next_workers.lua:"), "{text}");
+    assert!(below(&text, "⚑ MESSAGE").starts_with("           → nowcast retry "), "{text}");
+    assert!(line(&text, "⋈ JOIN     #").contains("  forcing          "), "{text}");
+    assert!(line(&text, "⋈ JOIN     #").contains("  needs ssh, 1 launch waits; overdue at "), "{text}");
+    let message = &status(&system)["attention"][0];
+    assert_eq!(message["reason"], "rule failed: next_workers.lua:6: not yet");
+    assert!(message["detail"].as_str().is_some_and(|detail| detail.contains("stack traceback")), "{message}");
+    let number = &message["number"];
+    assert_eq!(message["try"][0]["command"], format!("nowcast retry {number}"));
+    assert_eq!(message["acknowledged"], false);
     let quiet = status(&system)["joins"].clone();
     assert_eq!(quiet[0]["name"], "rivers", "{quiet}");
-    assert_eq!(quiet[0]["needs"], "ssh", "{quiet}");
+    assert_eq!(quiet[0]["requires"][0]["worker"], "ssh", "{quiet}");
     // Opened again, the first one is parked.
     system.send("keyless", "success", "null");
     let text = system.operation(&["status"]).1;
-    assert!(line(&text, "LAUNCHES").contains("nowcast release "), "{text}");
+    assert!(below(&text, "⚑ LAUNCHES  #").contains("→ nowcast release "), "{text}");
     system.write_rules("function after_sleep( end");
     system.send("rivers", "success", "null");
     let text = system.operation(&["status"]).1;
-    assert!(line(&text, "RULES").contains("next_workers.lua"), "{text}");
-    assert!(line(&text, "RULES").contains("nowcast rules check"), "{text}");
+    assert!(line(&text, "✖ RULES     #").contains("next_workers.lua"), "{text}");
+    assert!(below(&text, "✖ RULES").contains("→ nowcast rules check"), "{text}");
     assert!(attention(&system).contains(&"rules".to_owned()));
 }
 
@@ -232,11 +251,12 @@ fn holds_and_what_waits_behind_them_are_shown() {
     system.operate(&["launch", "awaken"]);
     system.operate(&["launch", "--delay", "1h", "sleep"]);
     let text = system.operate(&["status"]);
-    let hold = line(&text, "HOLD");
-    assert!(hold.contains("worker awaken until "), "{text}");
-    assert!(hold.contains("(maintenance)"), "{text}");
-    assert!(line(&text, "QUEUED").contains("awaken behind hold #"), "{text}");
-    assert!(line(&text, "DUE").contains("sleep"), "{text}");
+    let hold = line(&text, "⏸ HOLD     #");
+    assert!(hold.contains("  worker awaken  until ") && hold.ends_with("(maintenance)"), "{text}");
+    assert!(below(&text, "⏸ HOLD").starts_with("           → nowcast release "), "{text}");
+    let pending: Vec<&str> = text.lines().filter(|line| line.starts_with("◔ PENDING  #")).collect();
+    assert!(pending[0].contains("  awaken         blocked by hold #"), "{text}");
+    assert!(pending[1].contains("  sleep          due "), "{text}");
 }
 
 #[test]
@@ -244,7 +264,7 @@ fn watching_shows_it_again_and_again() {
     let mut system = system().start();
     let command: Command = system.command(&["status", "-w"]);
     system.spawn("watch", command);
-    system.wait_for_log_count("watch", "HEALTHY  daemons 2/2", 2);
+    system.wait_for_log_count("watch", "HEALTHY   2/2 daemons", 2);
     system.signal("watch", rustix::process::Signal::INT);
     system.wait_for_end("watch");
 }

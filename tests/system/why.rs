@@ -26,7 +26,7 @@ fn in_order(text: &str, parts: &[&str]) {
 
 fn wait_for_done(system: &System, worker: &str) {
     system.wait_for(&format!("the report of {worker}"), || {
-        system.operate(&["runs", "--worker", worker]).contains("done").then_some(())
+        system.operate(&["runs", "--worker", worker]).contains("succeeded").then_some(())
     });
 }
 
@@ -48,7 +48,7 @@ fn a_run_is_followed_back_to_the_message_that_began_it() {
     in_order(
         &text,
         &[
-            "ITS LATEST RUN",
+            "LAST RUN",
             "of sleep --sleep-time 0",
             "ended with status 0",
             "reported as #",
@@ -60,16 +60,16 @@ fn a_run_is_followed_back_to_the_message_that_began_it() {
             "message from keyless (success)",
             "rule next_workers.lua:6",
             "keyless was not launched by this manager",
-            "WHAT HELPS",
+            "TRY",
             "nowcast tail ",
         ],
     );
     let answer = why(&system, "sleep");
-    assert_eq!(kinds(&answer["last"]), ["message", "run", "message", "event"]);
+    assert_eq!(kinds(&answer["last_run"]), ["message", "run", "message", "event"]);
     // The same page has a number.
-    let number = answer["last"]["number"].to_string();
-    assert_eq!(why(&system, &number), answer["last"]);
-    assert_eq!(why(&system, &format!("#{number}")), answer["last"]);
+    let number = answer["last_run"]["number"].to_string();
+    assert_eq!(why(&system, &number), answer["last_run"]);
+    assert_eq!(why(&system, &format!("#{number}")), answer["last_run"]);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_join_is_told_while_it_waits_and_afterwards() {
     in_order(
         &text,
         &[
-            "STANDS BEFORE IT",
+            "BLOCKED BY",
             "upload --debug waits in the join #",
             "of weather, which needs ssh, 1 launch waits",
             "nowcast why ssh",
@@ -101,8 +101,8 @@ fn a_join_is_told_while_it_waits_and_afterwards() {
         ],
     );
     let answer = why(&system, "ssh");
-    assert_eq!(answer["awaited_by"][0]["kind"], "awaited");
-    let join = answer["awaited_by"][0]["number"].to_string();
+    assert_eq!(answer["dependents"][0]["kind"], "dependent");
+    let join = answer["dependents"][0]["number"].to_string();
     in_order(
         &system.operate(&["why", &join]),
         &[
@@ -117,7 +117,7 @@ fn a_join_is_told_while_it_waits_and_afterwards() {
     );
     system.send("ssh", "success", "null");
     let answer = why(&system, "upload");
-    assert_eq!(kinds(&answer["last"]), ["join", "message", "event"]);
+    assert_eq!(kinds(&answer["last_run"]), ["join", "message", "event"]);
     let text = system.operate(&["why", "upload"]);
     in_order(
         &text,
@@ -135,14 +135,13 @@ fn a_hold_is_named_with_what_ends_it() {
     system.operate(&["hold", "--worker", "awaken", "--reason", "maintenance"]);
     system.works();
     let answer = why(&system, "awaken");
-    let reasons = answer["before_it"].as_array().expect("a list");
-    assert_eq!(reasons[0]["kind"], "waiting");
+    let reasons = answer["blocked_by"].as_array().expect("a list");
+    assert_eq!(reasons[0]["kind"], "pending");
     assert_eq!(reasons[1]["kind"], "hold");
     let hold = reasons[1]["number"].to_string();
     assert!(
-        reasons[0]["help"]
-            .as_str()
-            .is_some_and(|help| help.contains(&format!("nowcast release {hold} ends")))
+        reasons[0]["try"][0]
+            == serde_json::json!({"command": format!("nowcast release {hold}"), "effect": "ends the hold"})
     );
     let text = system.operate(&["why", &hold]);
     in_order(&text, &["of worker awaken", "given by ", "reason: maintenance", "holds #", "awaken"]);
@@ -163,17 +162,17 @@ fn a_parked_message_is_told_and_so_is_its_retry() {
     let parked = reason["number"].to_string();
     let text = reason["text"].as_str().expect("text");
     assert!(text.contains("its rule failed: next_workers.lua:6: not yet"), "{text}");
-    assert_eq!(reason["help"], format!("repair the rule, then nowcast retry {parked}"));
+    assert_eq!(reason["try"][0]["command"], format!("nowcast retry {parked}"));
     in_order(
         &system.operate(&["why", &parked]),
-        &["message #", "sleep (success)", "stack traceback", "it is parked", "WHAT HELPS", "nowcast retry "],
+        &["message #", "sleep (success)", "stack traceback", "it is parked", "TRY", "nowcast retry "],
     );
     system.write_rules("function after_sleep() return { NextWorker('awaken') } end\nfunction after_awaken() return {} end\nfunction after_keyless() return {} end\nfunction after_clear_checklist() return {} end\nfunction after_rotate_logs() return {} end");
     system.works();
     system.operate(&["retry", &parked]);
     wait_for_done(&system, "awaken");
     let answer = why(&system, "awaken");
-    assert_eq!(kinds(&answer["last"]), ["message", "command", "message", "event"], "{answer}");
+    assert_eq!(kinds(&answer["last_run"]), ["message", "command", "message", "event"], "{answer}");
     in_order(
         &system.operate(&["why", "awaken"]),
         &[
@@ -210,7 +209,7 @@ fn a_rule_that_returned_nothing_is_named_with_what_it_read() {
             "rule next_workers.lua:6, rules generation 1; it read sleepyhead",
             "its rule returned nothing",
             "nowcast why ",
-            "ITS LATEST RUN",
+            "LAST RUN",
         ],
     );
 }
@@ -223,14 +222,14 @@ fn a_retry_is_followed_over_the_crash_that_was_made_to_the_command_that_began_it
         (system.operate(&["messages", "--worker", "awaken"]).matches("crash").count() == 2).then_some(())
     });
     let answer = why(&system, "awaken");
-    assert_eq!(kinds(&answer["last"]), ["message", "run", "command"], "{answer}");
+    assert_eq!(kinds(&answer["last_run"]), ["message", "run", "command"], "{answer}");
     in_order(
         &system.operate(&["why", "awaken"]),
         &[
             "ended with status 1",
             "attempt 2, since #",
             "reported as #",
-            "made by the manager, since the run ended without a report: tried again",
+            "made by the manager, since the run ended without a report: retried",
             "run of awaken: ended with status 1",
             "nowcast launch awaken",
         ],
@@ -243,7 +242,7 @@ fn a_long_chain_is_shortened_in_the_middle() {
     system.send("awaken", "success", "null");
     system.wait_for_log_count("manager", "launching NextWorker(module='awaken'", 14);
     system.write_rules("function after_awaken() return {} end\nfunction after_sleep() return {} end\nfunction after_keyless() return {} end\nfunction after_clear_checklist() return {} end\nfunction after_rotate_logs() return {} end");
-    let page = &why(&system, "awaken")["last"];
+    let page = &why(&system, "awaken")["last_run"];
     assert_eq!(kinds(page).len(), 20);
     assert!(page["causes"]["left_out"].as_u64().is_some_and(|count| count >= 7), "{page}");
     let text = system.operate(&["why", "awaken"]);
@@ -271,7 +270,7 @@ fn parked_launches_are_told_and_who_released_them() {
     system.works();
     system.works();
     let answer = why(&system, "awaken");
-    let reasons = answer["before_it"].as_array().expect("a list");
+    let reasons = answer["blocked_by"].as_array().expect("a list");
     let kinds_before: Vec<&Value> = reasons.iter().map(|reason| &reason["kind"]).collect();
     assert_eq!(kinds_before, ["join", "parked"], "{answer}");
     let parked = reasons[1]["number"].to_string();
@@ -282,7 +281,7 @@ fn parked_launches_are_told_and_who_released_them() {
     system.operate(&["release", &parked]);
     wait_for_done(&system, "awaken");
     let answer = why(&system, "awaken");
-    assert_eq!(kinds(&answer["last"]), ["command", "message", "event"], "{answer}");
+    assert_eq!(kinds(&answer["last_run"]), ["command", "message", "event"], "{answer}");
     assert!(system.operate(&["why", &parked]).contains(&format!("nowcast release {parked}")));
 }
 
@@ -299,7 +298,7 @@ fn what_waits_for_its_time_or_behind_a_limit_says_so() {
         &["of sleep --sleep-time 1000 is running for", "nowcast tail -f", "waits behind 1 of sleep run"],
     );
     let text = system.operate(&["why", "awaken"]);
-    in_order(&text, &["STANDS BEFORE IT", "waits until ", "launches it now, nowcast discard "]);
+    in_order(&text, &["BLOCKED BY", "waits until ", "launches it now", "nowcast discard "]);
     let runs: Value =
         serde_json::from_str(&system.operate(&["runs", "--json", "--worker", "sleep"])).expect("JSON");
     system.operate(&["discard", &runs[0]["number"].to_string()]);
@@ -312,7 +311,65 @@ fn refused_rules_are_named_as_a_reason() {
     system.write_rules("function after_keyless( end");
     system.works();
     let answer = why(&system, "awaken");
-    assert_eq!(answer["before_it"][0]["kind"], "rules", "{answer}");
-    let number = answer["before_it"][0]["number"].to_string();
+    assert_eq!(answer["blocked_by"][0]["kind"], "rules", "{answer}");
+    let number = answer["blocked_by"][0]["number"].to_string();
     assert!(system.operate(&["why", &number]).contains("next_workers.lua"), "{answer}");
+}
+
+#[test]
+fn its_own_retry_is_nothing_that_did_not_launch_it() {
+    let system = system().section("workers: {awaken: {command: ['false'], retries: 1}}").start();
+    system.operate(&["launch", "awaken"]);
+    system.wait_for("both crashes", || {
+        (system.operate(&["messages", "--worker", "awaken"]).matches("crash").count() == 2).then_some(())
+    });
+    let answer = why(&system, "awaken");
+    assert_eq!(answer["not_since"], serde_json::json!([]), "{answer}");
+}
+
+#[test]
+fn a_join_that_was_opened_after_what_it_requires_says_so() {
+    let system = system()
+        .rules(
+            "function after_sleep() return {} end
+             function after_keyless() return {}, Join{ name = 'forcing', wait_for = { 'sleep' }, launch = { NextWorker('awaken') } } end",
+        )
+        .start();
+    system.send("sleep", "success", "null");
+    system.send("keyless", "success", "null");
+    let join = why(&system, "awaken")["blocked_by"][0]["number"].to_string();
+    in_order(
+        &system.operate(&["why", &join]),
+        &[
+            "needs sleep, 1 launch waits",
+            " sleep (success) came at ",
+            ", before the join was opened, so it does not count",
+            "TRY",
+            "nowcast why sleep  says whether it comes again",
+            &format!("nowcast release {join}"),
+        ],
+    );
+}
+
+#[test]
+fn a_killed_run_does_not_tell_how_long_its_worker_usually_takes() {
+    // As a worker in Python does, it ends with status 0 on SIGTERM.
+    let script = "trap 'exit 0' TERM; touch ready; while [ ! -e go ]; do sleep 0.05; done";
+    let system =
+        system().section(&format!("workers: {{awaken: {{command: [sh, -c, \"{script}\"]}}}}")).start();
+    system.operate(&["launch", "awaken", "--debug"]);
+    let runs = || -> Value { serde_json::from_str(&system.operate(&["runs", "--json"])).expect("JSON") };
+    system.wait_for("the worker", || system.path("ready").exists().then_some(()));
+    system.operate(&["kill", &runs()[0]["number"].to_string()]);
+    system.wait_for("its end", || runs()[0]["ended"].is_string().then_some(()));
+    system.operate(&["launch", "awaken", "--debug"]);
+    system.wait_for("the second run", || (runs()[0]["state"] == "running").then_some(()));
+    assert!(!system.operate(&["why", "awaken"]).contains("usually it takes"));
+    std::fs::write(system.path("go"), "").expect("written");
+    system.wait_for("its end", || runs()[0]["ended"].is_string().then_some(()));
+    std::fs::remove_file(system.path("go")).expect("removed");
+    system.operate(&["launch", "awaken", "--debug"]);
+    system.wait_for("the third run", || (runs()[0]["state"] == "running").then_some(()));
+    assert!(system.operate(&["why", "awaken"]).contains("usually it takes"));
+    std::fs::write(system.path("go"), "").expect("written");
 }

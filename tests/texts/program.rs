@@ -17,7 +17,7 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
             command.env(name, value);
         }
     }
-    command.env("USER", "ana").env("TZ", "UTC");
+    command.env("USER", "ana").env("TZ", "UTC").env("LANG", "C.UTF-8");
     command
 }
 

@@ -235,11 +235,11 @@ impl Decision<'_> {
                 Reply::new("no after_worker function", Outcome::NoFunction(error.to_string()))
             }
             Err(RuleError::Failed(why)) => {
-                let reason = format!(
+                let text = format!(
                     "the rule for this message failed, so nothing is launched after it: {}: ({})\n{why}",
                     message.source, message.r#type
                 );
-                self.park_message(message, decided.run, &reason, parked);
+                self.park_message(message, decided.run, &text, &why, parked);
                 self.follow(message, RuleAnswer::default(), counted_as);
                 Reply::new("ack", Outcome::RuleFailed(why))
             }
@@ -247,11 +247,19 @@ impl Decision<'_> {
     }
 
     /// Keeps a message whose rule gave no answer, for an operator; one that was parked `before` under its own
-    /// number and time, by which its joins and the checklist of then are found.
-    fn park_message(&mut self, message: &Message, run: Option<RunId>, reason: &str, before: Option<&Parked>) {
+    /// number and time, by which its joins and the checklist of then are found. `text` is for the log, `why` is the
+    /// rule's error alone.
+    fn park_message(
+        &mut self,
+        message: &Message,
+        run: Option<RunId>,
+        text: &str,
+        why: &str,
+        before: Option<&Parked>,
+    ) {
         let (id, at) = before.map_or((self.number, &self.time.wall), |before| (before.id, &before.at));
         let at = at.clone();
-        let text = format!("{reason}\nThe message is kept: after the repair, nowcast retry {}", id.0);
+        let text = format!("{text}\nThe message is kept: after the repair, nowcast retry {}", id.0);
         self.alarm(Alarm::Parked, &message.source, text);
         let what = ParkedWhat::Message {
             source: message.source.clone(),
@@ -259,7 +267,7 @@ impl Decision<'_> {
             payload: pyyaml::write(&message.payload, Keys::AsGiven),
             run,
         };
-        self.change(Change::Parked(Parked { id, at, reason: reason.to_owned(), what }));
+        self.change(Change::Parked(Parked { id, at, reason: why.to_owned(), what }));
     }
 
     fn update_checklist(&mut self, worker: &RegisteredWorker, message: &Message) {

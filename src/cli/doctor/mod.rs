@@ -6,13 +6,13 @@ mod log_ports;
 mod ports;
 mod probe;
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use serde::Serialize;
 
 use super::operate::Common;
-use super::table::Table;
+use super::table::{Cell, Table};
+use super::terminal::{Terminal, Tone};
 use super::{bounded, print};
 use crate::config;
 
@@ -89,29 +89,56 @@ pub(super) fn run(args: &Args) -> ExitCode {
             }
         }
     }
-    let printed = if args.common.json { print::json(&checks) } else { print::text(&to_text(&checks)) };
+    let printed = if args.common.json {
+        print::json(&checks)
+    } else {
+        print::lines(&to_text(&checks, &Terminal::of_stdout()))
+    };
     let has_failed = checks.iter().any(|check| check.state == State::Failed);
     if has_failed { ExitCode::FAILURE } else { printed }
 }
 
-fn to_text(checks: &[Check]) -> String {
+fn to_text(checks: &[Check], terminal: &Terminal) -> Vec<String> {
     let mut table = Table::indented(0);
     for check in checks {
-        let state = match check.state {
-            State::Ok => "ok",
-            State::Warning => "warning",
-            State::Failed => "FAILED",
+        let (state, tone) = match check.state {
+            State::Ok => ("ok", Tone::Good),
+            State::Warning => ("warning", Tone::Warning),
+            State::Failed => ("FAILED", Tone::Bad),
         };
-        table.row([state.to_owned(), check.place.clone(), check.check.clone(), check.text.clone()]);
+        table.row([
+            Cell::new(state, tone),
+            check.place.clone().into(),
+            check.check.clone().into(),
+            check.text.clone().into(),
+        ]);
     }
-    let mut text = String::new();
-    for (line, check) in table.to_string().lines().zip(checks) {
-        let _ = writeln!(text, "{line}");
-        if let Some(help) = &check.help {
-            let _ = writeln!(text, "        → {help}");
-        }
+    let mut lines = Vec::new();
+    for (line, check) in table.lines(terminal).into_iter().zip(checks) {
+        lines.push(line);
+        let help = check.help.as_ref().map(|help| terminal.wrap(&format!("        → {help}"), 10));
+        lines.extend(help.into_iter().flatten());
     }
     let count = |state| checks.iter().filter(|check| check.state == state).count();
-    let (failed, warnings) = (count(State::Failed), count(State::Warning));
-    format!("{text}{} checks, {failed} failed, {warnings} warnings\n", checks.len())
+    let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    lines.push(format!(
+        "{}, {} failed, {}",
+        counted(checks.len(), "check"),
+        count(State::Failed),
+        counted(count(State::Warning), "warning")
+    ));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_check_is_not_checks() {
+        let check = || Check::ok("clock", "is right".to_owned());
+        let last = |checks: &[Check]| to_text(checks, &Terminal::plain()).pop();
+        assert_eq!(last(&[check()]).as_deref(), Some("1 check, 0 failed, 0 warnings"));
+        assert_eq!(last(&[check(), check()]).as_deref(), Some("2 checks, 0 failed, 0 warnings"));
+    }
 }

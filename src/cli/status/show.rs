@@ -1,14 +1,19 @@
-//! The status as text.
+//! The system as text: trouble first, then what runs, what waits, what comes. It only lays out what the model says.
 
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, ZonedDateTime};
+use unicode_width::UnicodeWidthStr;
 
-use crate::cli::table::Table;
+use crate::cli::states::state_cell;
+use crate::cli::table::{Cell, Table, rest};
+use crate::cli::terminal::{Terminal, Tone};
 use crate::cli::times;
-use crate::view::attention;
-use crate::view::entries::arguments;
-use crate::view::system::{Health, Status};
+use crate::view::attention::{Attention, AttentionKind, waiting_for};
+use crate::view::daemons::DaemonState;
+use crate::view::hint::Hint;
+use crate::view::run::{RunStatus, RunView, arguments};
+use crate::view::system::{Health, HoldView, JoinView, PendingView, RunningView, SystemView};
 
 /// How far ahead the schedule is shown.
 const SOON: SignedDuration = SignedDuration::from_hours(12);
@@ -16,112 +21,280 @@ const SOON: SignedDuration = SignedDuration::from_hours(12);
 /// How much of it is shown; `--json` has each entry.
 const MOST_SCHEDULED: usize = 10;
 
-impl Status {
-    pub(super) fn to_text(&self, now: &ZonedDateTime) -> String {
-        let state = match self.state {
-            Health::Healthy => "HEALTHY",
-            Health::Degraded => "DEGRADED",
-            Health::Down => "DOWN",
+/// The most rows of one kind; `--json` has all.
+const MOST_ROWS: usize = 20;
+
+/// Blanks before what opens below a row.
+const BELOW: usize = 11;
+
+/// The most lines that a reason takes below its row.
+const REASON_LINES: usize = 2;
+
+/// Where the times of runs and entries are written, and what the page may look like.
+pub(super) struct Page<'a> {
+    pub now: &'a ZonedDateTime,
+    pub terminal: &'a Terminal,
+}
+
+/// A row, what is said behind it or below it, and the commands that help.
+struct Entry {
+    cells: Vec<Cell>,
+    text: String,
+    hints: Vec<Hint>,
+}
+
+impl Page<'_> {
+    /// The page, a text for each line.
+    pub(super) fn lines(&self, view: &SystemView) -> Vec<String> {
+        let mut lines = vec![self.header(view)];
+        let replaced = view.daemons.all.iter().filter(|daemon| daemon.state == DaemonState::Replaced);
+        if !view.attention.iter().any(|item| item.kind == AttentionKind::Daemon) {
+            let notes =
+                replaced.filter_map(|daemon| Some(format!("{}: {}", daemon.name, daemon.reason.as_ref()?)));
+            lines.extend(notes.flat_map(|note| self.terminal.wrap(&note, 2)));
+        }
+        let attention: Vec<Entry> =
+            view.attention.iter().take(MOST_ROWS).map(|item| self.attention(item)).collect();
+        lines.extend(self.entries(attention));
+        lines.extend(self.rest(view.attention.len(), "nowcast status --json"));
+        lines.extend(self.running(&view.running));
+        let mut waiting: Vec<Entry> = view.joins.iter().take(MOST_ROWS).map(|join| self.join(join)).collect();
+        waiting.extend(view.holds.iter().map(|hold| self.hold(hold)));
+        waiting.extend(view.pending.iter().take(MOST_ROWS).map(|pending| self.pending(pending)));
+        lines.extend(self.entries(waiting));
+        lines.extend(self.rest(view.joins.len(), "nowcast status --json"));
+        lines.extend(self.rest(view.pending.len(), "nowcast runs --open -n 100"));
+        lines.extend(self.next(view));
+        lines
+    }
+
+    fn header(&self, view: &SystemView) -> String {
+        let tone = match view.state {
+            Health::Healthy => Tone::Good,
+            Health::Degraded => Tone::Warning,
+            Health::Down => Tone::Bad,
         };
-        let mut text = format!(
-            "{}  {state}  daemons {}/{}  rules generation {}           {}\n",
-            self.name,
-            self.daemons.running(),
-            self.daemons.all(),
-            self.rules_generation,
-            now.strftime("%H:%M")
-        );
-        for part in [self.attention(now), self.running(now), self.waiting(now)] {
-            text.push_str(&part);
+        let time = self.now.strftime("%H:%M").to_string();
+        let mut rest = vec![
+            format!("{}/{} daemons", view.daemons.up(), view.daemons.all.len()),
+            format!("rules {}", view.rules_generation),
+        ];
+        if !view.attention.is_empty() {
+            rest.push(format!("{} attention", view.attention.len()));
         }
-        text
+        let name = self.terminal.letters(&view.name);
+        let state = view.state.word();
+        let length = |rest: &[String]| {
+            name.width()
+                + 3
+                + state.len()
+                + rest.iter().map(|part| part.len() + 3).sum::<usize>()
+                + 3
+                + time.len()
+        };
+        let width = self.terminal.width.unwrap_or_else(|| length(&rest));
+        while !rest.is_empty() && length(&rest) > width {
+            rest.pop();
+        }
+        let name = self.terminal.cut(&name, width.saturating_sub(state.len() + time.len() + 6));
+        let blanks = " ".repeat(width.saturating_sub(length(&rest)) + 3);
+        let rest: String = rest.iter().flat_map(|part| ["   ", part]).collect();
+        let (name, state) = (self.terminal.paint(&name, Tone::Strong), self.terminal.paint(state, tone));
+        format!("{name}   {state}{rest}{blanks}{time}")
     }
 
-    fn attention(&self, now: &ZonedDateTime) -> String {
-        if self.attention.is_empty() {
-            return String::new();
+    fn attention(&self, item: &Attention) -> Entry {
+        let (glyph, tone) = match item.kind {
+            AttentionKind::Daemon | AttentionKind::Journal | AttentionKind::Rules | AttentionKind::Failed => {
+                ("✖", Tone::Bad)
+            }
+            AttentionKind::Message | AttentionKind::Launches => ("⚑", Tone::Warning),
+            AttentionKind::Contact => ("⌁", Tone::Warning),
+            AttentionKind::Late => ("⏰", Tone::Bad),
+            AttentionKind::AtRisk | AttentionKind::Slow => ("⏰", Tone::Warning),
+            AttentionKind::Join => ("⋈", Tone::Waiting),
+        };
+        let tone = if item.acknowledged { Tone::Dim } else { tone };
+        let count = match item.numbers.len() {
+            0 | 1 => String::new(),
+            count => format!(" ×{count}"),
+        };
+        let mut text = item.reason.clone();
+        if let Some(run) = item.retried_by {
+            let _ = write!(text, "; retried as #{run}");
         }
-        let mut table = Table::indented(2);
-        let more = table.rows(&self.attention, "nowcast status --json", |item| {
-            [
-                item.kind.heading().to_owned(),
-                item.number.map(|number| format!("#{number}")).unwrap_or_default(),
-                item.about.clone(),
-                item.since.map(|since| times::minute(since, now)).unwrap_or_default(),
-                item.help.clone().unwrap_or_default(),
-                // More would tear the table; `nowcast why` has all of it.
-                item.text.lines().next().unwrap_or_default().to_owned(),
-            ]
-        });
-        format!("ATTENTION {}\n{table}{more}", self.attention.len())
+        if let Some(due) = item.due.filter(|_| item.kind == AttentionKind::Join) {
+            let _ = write!(text, "; overdue at {}", times::minute(due, self.now));
+        }
+        if let Some(last) = item.last_received {
+            let _ = write!(text, "; the last one came {}", times::minute(last, self.now));
+        }
+        Entry {
+            cells: vec![
+                Cell::new(format!("{glyph} {}", item.kind.word()), tone),
+                item.number.map(|number| format!("#{number}")).unwrap_or_default().into(),
+                Cell::new(format!("{}{count}", item.subject), Tone::Strong),
+                item.since.map(|since| times::minute(since, self.now)).unwrap_or_default().into(),
+            ],
+            text,
+            hints: item.hints.clone(),
+        }
     }
 
-    fn running(&self, now: &ZonedDateTime) -> String {
-        if self.running.is_empty() {
-            return "RUNNING nothing\n".to_owned();
-        }
-        let mut table = Table::new(&["RUNNING", "", "ARGS", "HOST", "FOR", "USUAL", ""]);
-        let more = table.rows(&self.running, "nowcast runs --open -n 100", |running| {
+    fn running(&self, running: &[RunningView]) -> Vec<String> {
+        let mut table = Table::indented(0);
+        let more = table.rows(running, "nowcast runs --open -n 100", |running| {
             let run = &running.run;
             let usual = running.usual_seconds.map(SignedDuration::from_secs_f64);
+            let usual_text = usual.map(|usual| format!(" of ~{}", times::span(usual))).unwrap_or_default();
+            let lasted = run.lasted().map(times::span).unwrap_or_default();
             [
-                format!("  {}", run.worker),
-                format!("#{}", run.number),
-                arguments(&run.args),
-                run.host.clone(),
-                run.lasted().map(times::span).unwrap_or_default(),
-                usual.map(times::span).unwrap_or_default(),
-                match (run.state, &run.told_to_end) {
-                    ("running", _) => String::new(),
-                    ("contact lost", _) => "contact lost".to_owned(),
-                    ("ending", Some(why)) => format!("ending: {why}"),
-                    _ => format!("{}; its report is awaited", run.fate(now)),
-                },
+                state_cell(run.state),
+                format!("#{}", run.number).into(),
+                Cell::new(worker(run), Tone::Strong),
+                run.host.clone().into(),
+                format!("{lasted}{usual_text}").into(),
+                match (run.state, &run.stop_requested) {
+                    (RunStatus::Stopping, Some(why)) => why.to_string(),
+                    (RunStatus::Exited, _) => format!("{}; its report is awaited", run.fate(self.now)),
+                    _ => usual.map(|usual| bar(run.seconds, usual)).unwrap_or_default(),
+                }
+                .into(),
             ]
         });
-        format!("{table}{more}")
+        let mut lines = table.lines(self.terminal);
+        lines.extend(more.map(|more| self.terminal.letters(&more)));
+        lines
     }
 
-    /// Joins, holds, and runs that wait for their time or behind something.
-    fn waiting(&self, now: &ZonedDateTime) -> String {
-        let mut table = Table::indented(0);
-        for join in &self.joins {
-            let mut text = attention::waits_for(&join.needs, join.launches);
-            if let Some(deadline) = join.deadline {
-                let _ = write!(text, "; overdue at {}", times::minute(deadline, now));
-            }
-            table.row(["JOIN".into(), format!("#{}", join.number), join.name.clone(), text]);
-        }
-        for hold in &self.holds {
-            let until = hold.until.map(|until| format!("until {}, ", times::minute(until, now)));
-            let reason = hold.reason.as_ref().map(|reason| format!(" ({reason})"));
-            let text = format!(
-                "{}by {}{}; nowcast release {} ends it",
-                until.unwrap_or_default(),
-                hold.user,
-                reason.unwrap_or_default(),
-                hold.number
-            );
-            table.row(["HOLD".into(), format!("#{}", hold.number), hold.target.clone(), text]);
-        }
-        let soon: Vec<_> =
-            self.scheduled.iter().filter(|next| next.next.duration_since(now.timestamp()) <= SOON).collect();
-        for scheduled in soon.into_iter().take(MOST_SCHEDULED) {
-            let next = times::second(scheduled.next, now);
-            table.row(["DUE".into(), String::new(), scheduled.item.clone(), next]);
-        }
-        let more = table.rows(&self.waiting, "nowcast runs --open -n 100", |waiting| {
-            let due = waiting.run.due.filter(|due| *due > now.timestamp());
-            let (kind, text) = match (due, &waiting.behind) {
-                (Some(due), Some(behind)) => {
-                    ("DUE", format!("{}, blocked: {behind}", times::second(due, now)))
-                }
-                (Some(due), None) => ("DUE", times::second(due, now)),
-                (None, Some(behind)) => ("QUEUED", format!("behind {behind}")),
-                (None, None) => ("QUEUED", "for the manager".to_owned()),
-            };
-            [kind.into(), format!("#{}", waiting.run.number), waiting.run.label(), text]
-        });
-        format!("{table}{more}")
+    /// The line that stands for what is more than a page shows.
+    fn rest(&self, all: usize, help: &str) -> Option<String> {
+        rest(all, help).map(|line| self.terminal.letters(&line))
     }
+
+    fn join(&self, join: &JoinView) -> Entry {
+        let requires: Vec<String> = join.requires.iter().map(ToString::to_string).collect();
+        let mut text = waiting_for(&requires.join(", "), join.launches);
+        if let Some(deadline) = join.deadline {
+            let _ = write!(text, "; overdue at {}", times::minute(deadline, self.now));
+        }
+        Entry { cells: row("⋈ JOIN", Tone::Waiting, join.number, &join.name), text, hints: Vec::new() }
+    }
+
+    fn hold(&self, hold: &HoldView) -> Entry {
+        let until = hold.until.map(|until| format!("until {}, ", times::minute(until, self.now)));
+        let reason = hold.reason.as_ref().map(|reason| format!(" ({reason})"));
+        Entry {
+            cells: row("⏸ HOLD", Tone::Warning, hold.number, &hold.target),
+            text: format!("{}by {}{}", until.unwrap_or_default(), hold.user, reason.unwrap_or_default()),
+            hints: vec![Hint::new(format!("nowcast release {}", hold.number))],
+        }
+    }
+
+    fn pending(&self, pending: &PendingView) -> Entry {
+        let due = pending.run.due.filter(|due| *due > self.now.timestamp());
+        let due = due.map(|due| format!("due {}", times::second(due, self.now)));
+        let blocked = pending.blocked_by.as_ref().map(|by| format!("blocked by {by}"));
+        let text: Vec<String> = due.into_iter().chain(blocked).collect();
+        let text =
+            if text.is_empty() { "the manager has not started it yet".to_owned() } else { text.join(", ") };
+        Entry {
+            cells: row("◔ PENDING", Tone::Dim, pending.run.number, &pending.run.label()),
+            text,
+            hints: Vec::new(),
+        }
+    }
+
+    /// What the schedule brings, on one line: the soonest, as many as fit.
+    fn next(&self, view: &SystemView) -> Option<String> {
+        let soon =
+            view.schedule.iter().filter(|entry| entry.next.duration_since(self.now.timestamp()) <= SOON);
+        let mut line = String::new();
+        for entry in soon.take(MOST_SCHEDULED) {
+            let args =
+                if entry.args.is_empty() { String::new() } else { format!(" {}", arguments(&entry.args)) };
+            let next = format!("{} {}{args}", times::minute(entry.next, self.now), entry.worker);
+            let lead = if line.is_empty() { "NEXT  " } else { " · " };
+            let longer = self.terminal.letters(&format!("{line}{lead}{next}"));
+            if !line.is_empty() && self.terminal.width.is_some_and(|width| longer.width() > width) {
+                break;
+            }
+            line = longer;
+        }
+        let cut = self.terminal.width.map_or(line.clone(), |width| self.terminal.cut(&line, width));
+        Some(cut).filter(|line| !line.is_empty())
+    }
+
+    /// Entries with their columns aligned. A text that does not fit behind its row stands below it.
+    fn entries(&self, entries: Vec<Entry>) -> Vec<String> {
+        let mut table = Table::indented(0);
+        for entry in &entries {
+            table.add(entry.cells.clone());
+        }
+        let rows = table.lines(self.terminal);
+        let longest = rows.iter().map(|row| Terminal::width_of(row)).max().unwrap_or_default();
+        let mut lines = Vec::new();
+        for (row, entry) in rows.into_iter().zip(entries) {
+            let text = self.terminal.letters(&entry.text);
+            if self.terminal.width.is_none_or(|width| longest + 2 + text.width() <= width) {
+                let blanks = " ".repeat(longest + 2 - Terminal::width_of(&row));
+                lines.push(format!("{row}{blanks}{text}").trim_end().to_owned());
+            } else {
+                lines.push(row);
+                lines.extend(self.below(&text));
+            }
+            lines.extend(self.hints(&entry.hints));
+        }
+        lines
+    }
+
+    /// A text below a row.
+    fn below(&self, text: &str) -> Vec<String> {
+        let blanks = " ".repeat(BELOW);
+        let mut lines = self.terminal.wrap(&format!("{blanks}{text}"), BELOW);
+        if lines.len() > REASON_LINES {
+            lines.truncate(REASON_LINES);
+            if let (Some(last), Some(width)) = (lines.last_mut(), self.terminal.width) {
+                *last = self.terminal.cut(&format!("{last}{}", " …".repeat(width)), width);
+            }
+        }
+        lines
+    }
+
+    /// Commands below a row, as many on a line as fit.
+    fn hints(&self, hints: &[Hint]) -> Vec<String> {
+        let blanks = " ".repeat(BELOW);
+        let mut lines: Vec<String> = Vec::new();
+        for hint in hints {
+            let effect = hint.effect.as_ref().map(|effect| format!(" ({effect})")).unwrap_or_default();
+            let text = self.terminal.letters(&format!("{}{effect}", hint.command));
+            let joined = lines.last().map(|line| self.terminal.letters(&format!("{line} · {text}")));
+            match joined.filter(|joined| self.terminal.width.is_none_or(|width| joined.width() <= width)) {
+                Some(joined) => {
+                    lines.pop();
+                    lines.push(joined);
+                }
+                None => lines.push(self.terminal.letters(&format!("{blanks}→ {text}"))),
+            }
+        }
+        lines.iter().flat_map(|line| self.terminal.wrap(line, BELOW + 2)).collect()
+    }
+}
+
+fn row(kind: &str, tone: Tone, number: u64, subject: &str) -> Vec<Cell> {
+    vec![Cell::new(kind, tone), format!("#{number}").into(), Cell::new(subject, Tone::Strong)]
+}
+
+/// A run's worker and arguments.
+fn worker(run: &RunView) -> String {
+    format!("{} {}", run.worker, arguments(&run.args)).trim_end().to_owned()
+}
+
+/// How much of the usual time has passed, to the nearest tenth.
+fn bar(seconds: Option<f64>, usual: SignedDuration) -> String {
+    const CELLS: u8 = 10;
+    let part = seconds.unwrap_or_default() / usual.as_secs_f64().max(1.0);
+    let is_full = |cell: &u8| f64::from(*cell) - 0.5 <= part * f64::from(CELLS);
+    let full = (1..=CELLS).filter(is_full).count();
+    format!("{}{}", "█".repeat(full), "░".repeat(usize::from(CELLS) - full))
 }

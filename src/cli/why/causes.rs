@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::cli::look::Look;
 use crate::cli::table::Table;
 use crate::cli::times;
-use crate::view::entries::{MessageView, RunView, label, spoken_by};
+use crate::view::message::{MessageOutcome, MessageView, spoken_by};
+use crate::view::run::{RunView, label};
 use nowcast_core::record::{MessageRecord, Speaker, What};
 use nowcast_core::{Command, Number, Record, Run};
 
@@ -33,11 +34,23 @@ pub(super) struct Causes {
     pub is_cut: bool,
 }
 
+/// What a cause is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StepKind {
+    Run,
+    Message,
+    Join,
+    Command,
+    Event,
+    /// Older than the journal keeps.
+    Gone,
+}
+
 /// One cause.
 #[derive(Debug, Serialize)]
 pub(super) struct Step {
-    /// `run`, `message`, `join`, `command`, `event` or `gone`.
-    pub kind: &'static str,
+    pub kind: StepKind,
     pub number: u64,
     pub time: Option<Timestamp>,
     pub text: String,
@@ -88,7 +101,7 @@ impl Causes {
                         let view = RunView::new(&run, look);
                         let text = format!("run of {}: {}", view.label(), view.fate(&look.now));
                         let time = view.started.or(view.due);
-                        steps.push(Step { kind: "run", number: number.0, time, text, detail: None });
+                        steps.push(Step { kind: StepKind::Run, number: number.0, time, text, detail: None });
                         behind_run(&run, look, &mut steps)?
                     }
                 },
@@ -129,7 +142,7 @@ impl Causes {
 
 fn gone(number: Number, steps: &mut Vec<Step>) -> Next {
     steps.push(Step {
-        kind: "gone",
+        kind: StepKind::Gone,
         number: number.0,
         time: None,
         text: "is older than the journal keeps (`journal: keep:`)".to_owned(),
@@ -152,7 +165,7 @@ fn behind_run(run: &Run, look: &Look, steps: &mut Vec<Step>) -> anyhow::Result<N
             if let Some(join) = waited_in {
                 let last = describe(&made_in);
                 steps.push(Step {
-                    kind: "join",
+                    kind: StepKind::Join,
                     number: join.what.id.0,
                     time: Some(made_in.at.timestamp()),
                     text: format!(
@@ -187,10 +200,10 @@ fn event(record: &Record, look: &Look, steps: &mut Vec<Step>) -> anyhow::Result<
             let spoken = spoken_by(message.speaker);
             let spoken = if spoken.is_empty() { String::new() } else { format!(", {spoken}") };
             let mut text = format!("message from {}{spoken}", view.label());
-            if view.outcome != "ruled" {
-                let _ = write!(text, ": {}", view.outcome);
+            if view.outcome != MessageOutcome::Ruled {
+                let _ = write!(text, ": {}", view.outcome.word());
             }
-            steps.push(Step { kind: "message", number, time, text, detail: view.rule_text() });
+            steps.push(Step { kind: StepKind::Message, number, time, text, detail: view.rule_text() });
             return behind_message(record, message, look, steps);
         }
         What::Command { .. } => {
@@ -203,7 +216,7 @@ fn event(record: &Record, look: &Look, steps: &mut Vec<Step>) -> anyhow::Result<
         What::RulesRefused { reason } => format!("rules refused: {reason}"),
         What::ChecklistRead { why } => format!("checklist read: {why}"),
     };
-    steps.push(Step { kind: "event", number, time, text, detail: None });
+    steps.push(Step { kind: StepKind::Event, number, time, text, detail: None });
     Ok(Next::Ends)
 }
 
@@ -227,7 +240,7 @@ fn behind_message(
         (_, _, None) => {
             if let Some(said) = &message.message {
                 steps.push(Step {
-                    kind: "event",
+                    kind: StepKind::Event,
                     number: record.number.0,
                     time: Some(record.at.timestamp()),
                     text: format!(
@@ -245,7 +258,7 @@ fn behind_message(
 fn command(record: &Record, steps: &mut Vec<Step>) {
     let What::Command { user, command, answer } = &record.what else { return };
     steps.push(Step {
-        kind: "command",
+        kind: StepKind::Command,
         number: record.number.0,
         time: Some(record.at.timestamp()),
         text: format!("{user}: {}", asked(command)),

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use super::operate::{self, Common};
 use super::print;
+use crate::view::hint::Hint;
 use page::Page;
 use why_not::WhyNot;
 
@@ -25,10 +26,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
     args.common.look(|look| {
         if let Ok(number) = operate::number(&args.what) {
             let page = Page::of(number, look)?;
-            return Ok(if args.common.json { print::json(&page) } else { print::text(&page.to_text(look)) });
+            return Ok(if args.common.json { print::json(&page) } else { print::page(&page.to_text(look)) });
         }
         let answer = WhyNot::of(&args.what, look)?;
-        Ok(if args.common.json { print::json(&answer) } else { print::text(&answer.to_text(look)) })
+        Ok(if args.common.json { print::json(&answer) } else { print::page(&answer.to_text(look)) })
     })
 }
 
@@ -45,6 +46,15 @@ fn few(lines: &[String]) -> Vec<String> {
             [&lines[..FIRST], &[more], &lines[lines.len() - LAST..]].concat()
         }
     }
+}
+
+/// Commands and what they do, one a line.
+fn hint_lines(hints: &[Hint]) -> Vec<String> {
+    let line = |hint: &Hint| match &hint.effect {
+        Some(effect) => format!("{}  {effect}", hint.command),
+        None => hint.command.clone(),
+    };
+    hints.iter().map(line).collect()
 }
 
 /// A headline and lines below it, set in.

@@ -6,26 +6,41 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::causes::{Causes, asked};
-use super::{few, section};
+use super::{few, hint_lines, section};
 use crate::cli::look::{self, Look};
-use crate::cli::status::needs;
 use crate::cli::times;
-use crate::store::journal::Kept;
-use crate::view::entries::{MessageView, RunView, label, spoken_by};
+use crate::store::journal::{EventFilter, EventKind, Kept};
+use crate::view::attention::requirements;
+use crate::view::hint::Hint;
+use crate::view::message::{MessageView, spoken_by};
+use crate::view::run::{RunView, label};
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::parked::{Parked, ParkedWhat};
 use nowcast_core::record::{MessageRecord, Outcome, What};
+use nowcast_core::rules::Wanted;
 use nowcast_core::run::Stage;
 use nowcast_core::{Number, Record, Run, State};
 use pyyaml::Map;
+
+/// What has a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PageKind {
+    Run,
+    Message,
+    Join,
+    Hold,
+    Command,
+    #[default]
+    Event,
+}
 
 /// What there is to say of one number. Its keys are those of the JSON.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Page {
     pub number: u64,
-    /// `run`, `message`, `join`, `hold`, `command` or `event`.
-    pub kind: &'static str,
+    pub kind: PageKind,
     pub title: String,
     /// What happened to it, in words.
     pub facts: Vec<String>,
@@ -34,7 +49,8 @@ pub(super) struct Page {
     /// What led to it, the nearest first.
     pub causes: Causes,
     /// The commands that help.
-    pub help: Vec<String>,
+    #[serde(rename = "try")]
+    pub hints: Vec<Hint>,
 }
 
 impl Page {
@@ -67,7 +83,7 @@ impl Page {
         let view = RunView::new(run, look);
         let now = &look.now;
         let mut facts = Vec::new();
-        let mut help = Vec::new();
+        let mut hints = Vec::new();
         if let Some(started) = view.started {
             facts.push(format!("launched at {}", times::second(started, now)));
         }
@@ -81,15 +97,15 @@ impl Page {
         if matches!(run.stage, Stage::Waiting { .. }) {
             let state = look::state(&look.config, &look.history.open_now()?, Map::new());
             facts.extend(state.obstacle(run).map(|behind| format!("it waits behind {behind}")));
-            help.push(help_for_waiting(run, &state, look));
+            hints.extend(hints_for_pending(run, &state, look));
         }
         if run.is_running() {
             if let Some(usual) = look.history.usual_duration(run.worker.name(), &run.worker.args)? {
                 facts.push(format!("usually it takes {}", times::span(usual)));
             }
             let twice = "; once more gives it up when the host does not answer";
-            let twice = view.contact.as_ref().map(|_| twice).unwrap_or_default();
-            help.push(format!("nowcast kill {} ends it{twice}", run.id.0));
+            let twice = view.contact_lost.as_ref().map(|_| twice).unwrap_or_default();
+            hints.push(Hint::with_effect(format!("nowcast kill {}", run.id.0), format!("ends it{twice}")));
         }
         if let Some(record) = look.history.message_of_run(run)?
             && let Some(message) = MessageView::of(&record, look)?
@@ -99,19 +115,19 @@ impl Page {
         }
         if let Some(output) = &view.output {
             facts.push(format!("output {}", output.display()));
-            help.push(format!("nowcast tail {} shows its output", run.id.0));
+            hints.push(Hint::with_effect(format!("nowcast tail {}", run.id.0), "shows its output"));
         }
         if run.ended_well() == Some(false) && run.is_closed() {
-            help.push(format!("nowcast rerun {} runs it again", run.id.0));
+            hints.push(Hint::with_effect(format!("nowcast rerun {}", run.id.0), "runs it again"));
         }
         Ok(Self {
             number: run.id.0,
-            kind: "run",
+            kind: PageKind::Run,
             title: format!("run {} of {}", run.id, view.label()),
             facts,
             run: Some(view),
             causes: Causes::of_run(run, look)?,
-            help,
+            hints,
             ..Self::default()
         })
     }
@@ -135,26 +151,28 @@ impl Page {
         }));
         facts.extend(view.rule_text());
         facts.extend(outcome(record, look)?);
-        let mut help = Vec::new();
+        let mut hints = Vec::new();
         match parked.map(|parked| parked.closed_by) {
             Some(None) => {
                 facts.push("it is parked: its rule failed, so nothing is launched after it".to_owned());
-                help.push(format!(
-                    "repair the rule, then nowcast retry {0}; nowcast discard {0} discards it",
-                    record.number.0
+                let number = record.number.0;
+                hints.push(Hint::with_effect(
+                    format!("nowcast retry {number}"),
+                    "decides it again, when the rule is repaired",
                 ));
+                hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
             }
             Some(Some(by)) => facts.push(format!("it was parked until {by}")),
             None => {}
         }
         Ok(Self {
             number: record.number.0,
-            kind: "message",
+            kind: PageKind::Message,
             title: format!("message {} from {}", record.number, view.label()),
             facts,
             message: Some(view),
             causes: Causes::of_message(record, look)?,
-            help,
+            hints,
             ..Self::default()
         })
     }
@@ -163,15 +181,21 @@ impl Page {
         let Kept { what, closed_by } = join;
         let number = what.id.0;
         let mut facts = Vec::new();
-        let mut help = Vec::new();
+        let mut hints = Vec::new();
         if closed_by.is_none() {
-            facts.push(needs(what));
+            facts.push(requirements(what));
             for wanted in &what.wait_for {
-                help.push(format!("nowcast why {} says why that has not come", wanted.worker));
+                let effect = match came_before(wanted, what, look)? {
+                    Some(fact) => {
+                        facts.push(fact);
+                        "says whether it comes again"
+                    }
+                    None => "says why that has not come",
+                };
+                hints.push(Hint::with_effect(format!("nowcast why {}", wanted.worker), effect));
             }
-            help.push(format!(
-                "nowcast release {number} launches at once what waits, nowcast discard {number} never"
-            ));
+            hints.push(Hint::with_effect(format!("nowcast release {number}"), "launches what waits at once"));
+            hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
         }
         if let Some(deadline) = what.deadline {
             facts.push(format!("overdue at {}", times::second(deadline, &look.now)));
@@ -193,20 +217,19 @@ impl Page {
             ));
             match closed_by {
                 None => {
-                    help.push(format!(
-                        "nowcast release {number} launches it, nowcast discard {number} does not"
-                    ));
+                    hints.push(Hint::with_effect(format!("nowcast release {number}"), "launches it"));
+                    hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
                 }
                 Some(by) => facts.push(format!("parked until {}", message_label(*by, look)?)),
             }
         }
         Ok(Self {
             number,
-            kind: "join",
+            kind: PageKind::Join,
             title: format!("join {} of {}", what.id, what.name),
             facts,
             causes: Causes::from_event(what.opened_by, look)?,
-            help,
+            hints,
             ..Self::default()
         })
     }
@@ -216,7 +239,7 @@ impl Page {
         let mut facts = vec![format!("given by {}", what.user)];
         facts.extend(what.reason.as_ref().map(|reason| format!("reason: {reason}")));
         facts.extend(what.until.map(|until| format!("until {}", times::second(until, &look.now))));
-        let mut help = Vec::new();
+        let mut hints = Vec::new();
         if let Some(by) = closed_by {
             facts.push(format!("over with {}", message_label(*by, look)?));
         } else {
@@ -224,16 +247,16 @@ impl Page {
             let waits = open.runs.iter().filter(|run| matches!(run.stage, Stage::Waiting { .. }));
             let held = waits.filter(|run| what.holds(&run.worker));
             facts.extend(held.map(|run| format!("holds {} {}", run.id, label(&run.worker))));
-            help.push(format!("nowcast release {} ends it", what.id.0));
+            hints.push(Hint::with_effect(format!("nowcast release {}", what.id.0), "ends it"));
         }
         let made_in = look.history.event_until(what.id)?;
         Ok(Self {
             number: what.id.0,
-            kind: "hold",
+            kind: PageKind::Hold,
             title: format!("hold {} of {}", what.id, what.target),
             facts,
             causes: made_in.map_or(Ok(Causes::default()), |event| Causes::from_event(event.number, look))?,
-            help,
+            hints,
             ..Self::default()
         })
     }
@@ -243,22 +266,26 @@ impl Page {
         let (kind, title) = match &record.what {
             What::Command { user, command, answer } => {
                 facts.push(answer.clone());
-                ("command", format!("command {} of {user}: {}", record.number, asked(command)))
+                (PageKind::Command, format!("command {} of {user}: {}", record.number, asked(command)))
             }
-            What::RunEnded { run } => ("event", format!("event {}: the end of run {run}", record.number)),
+            What::RunEnded { run } => {
+                (PageKind::Event, format!("event {}: the end of run {run}", record.number))
+            }
             What::RulesLoaded { generation, hash } => {
                 facts.push(format!("their hash is {hash}"));
-                ("event", format!("event {}: rules generation {generation}", record.number))
+                (PageKind::Event, format!("event {}: rules generation {generation}", record.number))
             }
             What::RulesRefused { reason } => {
                 facts.push(reason.clone());
-                ("event", format!("event {}: rules were refused", record.number))
+                (PageKind::Event, format!("event {}: rules were refused", record.number))
             }
             What::ChecklistRead { why } => {
                 facts.push(why.clone());
-                ("event", format!("event {}: the checklist was read from its file", record.number))
+                (PageKind::Event, format!("event {}: the checklist was read from its file", record.number))
             }
-            What::Due | What::Message(_) => ("event", format!("event {}: something was due", record.number)),
+            What::Due | What::Message(_) => {
+                (PageKind::Event, format!("event {}: something was due", record.number))
+            }
         };
         let runs = look.history.runs_caused_by(record.number)?;
         facts.extend(runs.iter().map(|run| format!("launched {} {}", run.id, label(&run.worker))));
@@ -272,20 +299,37 @@ impl Page {
             let _ = writeln!(text, "{}", self.title);
         }
         section(&mut text, "BECAUSE", &self.causes.to_lines(look));
-        section(&mut text, "WHAT HELPS", &few(&self.help));
+        section(&mut text, "TRY", &few(&hint_lines(&self.hints)));
         text
     }
 }
 
-/// What helps a run that waits.
-pub(super) fn help_for_waiting(run: &Run, state: &State, look: &Look) -> String {
-    let discard = format!("nowcast discard {} discards it", run.id.0);
+/// What helps a pending launch.
+pub(super) fn hints_for_pending(run: &Run, state: &State, look: &Look) -> Vec<Hint> {
     let is_early = matches!(run.stage, Stage::Waiting { due } if due > look.now.timestamp());
-    match state.holds.values().find(|hold| hold.holds(&run.worker)) {
-        Some(hold) => format!("nowcast release {} ends the hold, {discard}", hold.id.0),
-        None if is_early => format!("nowcast release {} launches it now, {discard}", run.id.0),
-        None => discard,
-    }
+    let release = match state.holds.values().find(|hold| hold.holds(&run.worker)) {
+        Some(hold) => Some(Hint::with_effect(format!("nowcast release {}", hold.id.0), "ends the hold")),
+        None => {
+            is_early.then(|| Hint::with_effect(format!("nowcast release {}", run.id.0), "launches it now"))
+        }
+    };
+    let discard = Hint::with_effect(format!("nowcast discard {}", run.id.0), "discards it");
+    release.into_iter().chain([discard]).collect()
+}
+
+/// The last message that a join waits for, if it came before the join was opened and so does not count.
+fn came_before(wanted: &Wanted, join: &Join, look: &Look) -> anyhow::Result<Option<String>> {
+    let last = look.history.events(&EventFilter {
+        worker: Some(wanted.worker.clone()),
+        r#type: wanted.r#type.clone(),
+        kind: Some(EventKind::Message),
+        limit: Some(1),
+        ..EventFilter::default()
+    })?;
+    let Some(record) = last.first().filter(|record| record.number < join.opened_by) else { return Ok(None) };
+    let came = times::second(record.at.timestamp(), &look.now);
+    let label = message_label(record.number, look)?;
+    Ok(Some(format!("{label} came at {came}, before the join was opened, so it does not count")))
 }
 
 /// An event in a few words.

@@ -6,14 +6,16 @@ use std::fmt::Write as _;
 use anyhow::bail;
 use serde::Serialize;
 
-use super::page::{Page, help_for_waiting, outcome};
-use super::{few, section};
+use super::page::{Page, hints_for_pending, outcome};
+use super::{few, hint_lines, section};
 use crate::cli::look::{self, Look};
-use crate::cli::status::needs;
 use crate::cli::times;
 use crate::rules::RuleSet;
 use crate::store::journal::{EventFilter, EventKind, Open, RunFilter};
-use crate::view::entries::{MessageView, RunView, label};
+use crate::view::attention::requirements;
+use crate::view::hint::Hint;
+use crate::view::message::MessageView;
+use crate::view::run::{RunView, label};
 use nowcast_core::joins::Join;
 use nowcast_core::parked::ParkedWhat;
 use nowcast_core::record::{Outcome, What};
@@ -31,34 +33,60 @@ const MESSAGES: u32 = 20;
 #[derive(Debug, Serialize)]
 pub(super) struct WhyNot {
     pub worker: String,
-    /// What stands before it now.
-    pub before_it: Vec<Reason>,
+    /// What keeps it back now.
+    pub blocked_by: Vec<Reason>,
     /// The joins that wait for its message.
-    pub awaited_by: Vec<Reason>,
+    pub dependents: Vec<Reason>,
     /// What came since it was launched last and did not launch it.
     pub not_since: Vec<Reason>,
     /// Its latest run.
-    pub last: Option<Page>,
+    pub last_run: Option<Page>,
 }
 
 /// One reason.
 #[derive(Debug, Serialize)]
 pub(super) struct Reason {
-    /// `running`, `waiting`, `join`, `parked`, `hold`, `rules`, `awaited`, `message` or `silence`.
-    pub kind: &'static str,
+    pub kind: ReasonKind,
     pub number: Option<u64>,
     pub text: String,
-    /// The command that helps.
-    pub help: Option<String>,
+    /// The commands that help.
+    #[serde(rename = "try")]
+    pub hints: Vec<Hint>,
+}
+
+/// What a reason is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ReasonKind {
+    /// A run of the worker runs.
+    Running,
+    /// A launch of the worker is pending.
+    Pending,
+    /// A launch of it waits in a join.
+    Join,
+    /// A launch of it is parked.
+    Parked,
+    /// An operator holds it.
+    Hold,
+    /// The last change of the rules is not in force.
+    Rules,
+    /// A join waits for its message.
+    Dependent,
+    /// A message did not launch it.
+    Message,
+    /// A worker whose rule launches it has sent no message.
+    Silence,
 }
 
 impl Reason {
-    fn new(kind: &'static str, number: Option<Number>, text: String, help: Option<String>) -> Self {
-        Self { kind, number: number.map(|number| number.0), text, help }
+    fn new(kind: ReasonKind, number: Option<Number>, text: String, hints: Vec<Hint>) -> Self {
+        Self { kind, number: number.map(|number| number.0), text, hints }
     }
 
-    fn line(&self) -> String {
-        self.help.as_ref().map_or_else(|| self.text.clone(), |help| format!("{}: {help}", self.text))
+    /// The text, and the commands below it.
+    fn text(&self) -> String {
+        let hints = hint_lines(&self.hints).into_iter().map(|hint| format!("\n    → {hint}"));
+        format!("{}{}", self.text, hints.collect::<String>())
     }
 }
 
@@ -77,29 +105,29 @@ impl WhyNot {
             bail!("no worker {name} is registered or has run; registered are: {}", registered.join(", "));
         }
         let open = look.history.open_now()?;
-        let mut before_it = before_it(name, &open, look);
-        before_it.extend(refused(&open));
+        let mut blocked_by = blocked_by(name, &open, look);
+        blocked_by.extend(refused(&open));
         // One that waits has its causes told; a chain for it is no answer to what was asked.
         let last_cause = runs.first().map(|run| run.cause);
         Ok(Self {
             worker: name.to_owned(),
-            before_it,
-            awaited_by: awaited_by(name, &open),
+            blocked_by,
+            dependents: dependents(name, &open),
             not_since: not_since(name, &runs, last_cause, look)?,
-            last: runs.first().map(|run| Page::of_run(run, look)).transpose()?,
+            last_run: runs.first().map(|run| Page::of_run(run, look)).transpose()?,
         })
     }
 
     pub(super) fn to_text(&self, look: &Look) -> String {
         let mut text = format!("{}\n", self.worker);
-        let lines = |reasons: &[Reason]| few(&reasons.iter().map(Reason::line).collect::<Vec<_>>());
-        section(&mut text, "STANDS BEFORE IT", &lines(&self.before_it));
-        section(&mut text, "AWAITED BY", &lines(&self.awaited_by));
-        let heading = if self.last.is_some() { "NOT LAUNCHED SINCE" } else { "NOT LAUNCHED YET" };
+        let lines = |reasons: &[Reason]| few(&reasons.iter().map(Reason::text).collect::<Vec<_>>());
+        section(&mut text, "BLOCKED BY", &lines(&self.blocked_by));
+        section(&mut text, "DEPENDENTS", &lines(&self.dependents));
+        let heading = if self.last_run.is_some() { "NOT LAUNCHED SINCE" } else { "NOT LAUNCHED YET" };
         section(&mut text, heading, &lines(&self.not_since));
-        match &self.last {
+        match &self.last_run {
             Some(page) => {
-                text.push_str("ITS LATEST RUN\n");
+                text.push_str("LAST RUN\n");
                 text.push_str(&page.to_text(look));
             }
             None => text.push_str("no run of it is known\n"),
@@ -109,7 +137,7 @@ impl WhyNot {
 }
 
 /// What keeps it back now: open runs, joins, what is parked, holds.
-fn before_it(name: &str, open: &Open, look: &Look) -> Vec<Reason> {
+fn blocked_by(name: &str, open: &Open, look: &Look) -> Vec<Reason> {
     let is_it = |worker: &NextWorker| worker.name() == name;
     let state = look::state(&look.config, open, Map::new());
     let mut reasons = Vec::new();
@@ -119,10 +147,11 @@ fn before_it(name: &str, open: &Open, look: &Look) -> Vec<Reason> {
         let what = format!("run {} of {} {fate}", run.id, view.label());
         reasons.push(if matches!(run.stage, Stage::Waiting { .. }) {
             let behind = state.obstacle(run).map(|behind| format!(" behind {behind}")).unwrap_or_default();
-            let help = help_for_waiting(run, &state, look);
-            Reason::new("waiting", Some(run.id), format!("{what}{behind}"), Some(help))
+            let hints = hints_for_pending(run, &state, look);
+            Reason::new(ReasonKind::Pending, Some(run.id), format!("{what}{behind}"), hints)
         } else {
-            Reason::new("running", Some(run.id), what, Some(format!("nowcast tail -f {}", run.id.0)))
+            let hint = Hint::new(format!("nowcast tail -f {}", run.id.0));
+            Reason::new(ReasonKind::Running, Some(run.id), what, vec![hint])
         });
     }
     for join in &open.joins {
@@ -132,38 +161,44 @@ fn before_it(name: &str, open: &Open, look: &Look) -> Vec<Reason> {
                 label(&launch.worker),
                 join.id,
                 join.name,
-                needs(join)
+                requirements(join)
             );
-            let missing: Vec<String> =
-                join.wait_for.iter().map(|wanted| format!("nowcast why {}", wanted.worker)).collect();
-            let help = format!("{}, or nowcast release {}", missing.join(", "), join.id.0);
-            reasons.push(Reason::new("join", Some(join.id), text, Some(help)));
+            let mut hints: Vec<Hint> = join
+                .wait_for
+                .iter()
+                .map(|wanted| Hint::new(format!("nowcast why {}", wanted.worker)))
+                .collect();
+            let release = format!("nowcast release {}", join.id.0);
+            hints.push(Hint::with_effect(release, "goes on without"));
+            reasons.push(Reason::new(ReasonKind::Join, Some(join.id), text, hints));
         }
     }
     for parked in &open.parked {
         let ParkedWhat::Launches { launches, .. } = &parked.what else { continue };
         for launch in launches.iter().filter(|launch| is_it(&launch.worker)) {
             let text = format!("{} is parked as {}: {}", label(&launch.worker), parked.id, parked.reason);
-            let help = format!("nowcast release {0} or nowcast discard {0}", parked.id.0);
-            reasons.push(Reason::new("parked", Some(parked.id), text, Some(help)));
+            let hints =
+                ["release", "discard"].map(|verb| Hint::new(format!("nowcast {verb} {}", parked.id.0)));
+            reasons.push(Reason::new(ReasonKind::Parked, Some(parked.id), text, hints.into()));
         }
     }
     for hold in &open.holds {
         if hold.holds(&NextWorker::new(name, Vec::new())) {
             let why = hold.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             let text = format!("hold {} of {} by {}{why}", hold.id, hold.target, hold.user);
-            let help = format!("nowcast release {}", hold.id.0);
-            reasons.push(Reason::new("hold", Some(hold.id), text, Some(help)));
+            let hint = Hint::new(format!("nowcast release {}", hold.id.0));
+            reasons.push(Reason::new(ReasonKind::Hold, Some(hold.id), text, vec![hint]));
         }
     }
     reasons
 }
 
-fn awaited_by(name: &str, open: &Open) -> Vec<Reason> {
+fn dependents(name: &str, open: &Open) -> Vec<Reason> {
     let waits = |join: &&Join| join.wait_for.iter().any(|wanted| wanted.worker == name);
     let reason = |join: &Join| {
-        let text = format!("the join {} of {} {}", join.id, join.name, needs(join));
-        Reason::new("awaited", Some(join.id), text, Some(format!("nowcast why {}", join.id.0)))
+        let text = format!("the join {} of {} {}", join.id, join.name, requirements(join));
+        let hint = Hint::new(format!("nowcast why {}", join.id.0));
+        Reason::new(ReasonKind::Dependent, Some(join.id), text, vec![hint])
     };
     open.joins.iter().filter(waits).map(reason).collect()
 }
@@ -171,7 +206,7 @@ fn awaited_by(name: &str, open: &Open) -> Vec<Reason> {
 fn refused(open: &Open) -> Option<Reason> {
     let (number, reason) = open.rules.as_ref()?.refused.as_ref()?;
     let text = format!("the last change of the rules is not in force: {reason}");
-    Some(Reason::new("rules", Some(*number), text, None))
+    Some(Reason::new(ReasonKind::Rules, Some(*number), text, vec![Hint::new("nowcast rules check")]))
 }
 
 /// What the workers whose rules launch it said last, if that was after its latest launch.
@@ -184,7 +219,10 @@ fn not_since(
     let mut launchers = BTreeSet::new();
     for run in runs {
         let cause = look.history.event(run.cause)?;
-        if let Some(What::Message(message)) = cause.map(|cause| cause.what) {
+        // A retry is caused by the crash of the worker itself, which no rule saw.
+        if let Some(What::Message(message)) = cause.map(|cause| cause.what)
+            && !matches!(message.outcome, Outcome::TriedAgain(_))
+        {
             launchers.extend(message.message.map(|said| said.source));
         }
     }
@@ -209,12 +247,16 @@ fn last_word(
         ..EventFilter::default()
     })?;
     let last = messages.iter().find_map(|record| match &record.what {
-        What::Message(message) if message.outcome != Outcome::Answered => Some((record, message)),
+        What::Message(message) => match message.outcome {
+            Outcome::Answered | Outcome::TriedAgain(_) => None,
+            _ => Some((record, message)),
+        },
         _ => None,
     });
     let Some((record, message)) = last else {
         let text = format!("{source}, whose rule launches it, has sent no message yet");
-        return Ok(Some(Reason::new("silence", None, text, Some(format!("nowcast why {source}")))));
+        let hint = Hint::new(format!("nowcast why {source}"));
+        return Ok(Some(Reason::new(ReasonKind::Silence, None, text, vec![hint])));
     };
     if last_cause.is_some_and(|cause| record.number <= cause) {
         return Ok(None);
@@ -233,12 +275,12 @@ fn last_word(
         let _ = write!(text, "; {}", line.lines().next().unwrap_or_default());
     }
     let is_parked = look.history.what(record.number)?.parked.is_some_and(|parked| parked.closed_by.is_none());
-    let help = if is_parked {
-        format!("repair the rule, then nowcast retry {}", record.number.0)
+    let hint = if is_parked {
+        Hint::with_effect(format!("nowcast retry {}", record.number.0), "when the rule is repaired")
     } else {
-        format!("nowcast why {}", record.number.0)
+        Hint::new(format!("nowcast why {}", record.number.0))
     };
-    Ok(Some(Reason::new("message", Some(record.number), text, Some(help))))
+    Ok(Some(Reason::new(ReasonKind::Message, Some(record.number), text, vec![hint])))
 }
 
 /// The workers whose rules name it. A worker that has never run has left no other trace.

@@ -286,26 +286,26 @@ pub(super) fn last_success(connection: &Connection, worker: &str) -> rusqlite::R
 }
 
 /// How many of the last runs tell what is usual.
-const RUNS_FOR_USUAL: u32 = 20;
+const RUNS_FOR_USUAL: usize = 20;
 
 pub(super) fn usual_duration(
     connection: &Connection,
     worker: &str,
     args: &[String],
 ) -> rusqlite::Result<Option<SignedDuration>> {
-    let runs: rusqlite::Result<Vec<Run>> = connection
-        .prepare_cached(
-            "SELECT body FROM runs WHERE worker = ?1 AND args = ?2 AND ended_well = 1 ORDER BY id DESC LIMIT ?3",
-        )?
-        .query_and_then(params![worker, row::json(&args)?, RUNS_FOR_USUAL], load::body)?
-        .collect();
-    let mut durations: Vec<SignedDuration> = runs?
-        .iter()
-        .filter_map(|run| match &run.stage {
-            Stage::Ended { launched: Some(launched), at, .. } => Some(at.duration_since(*launched)),
-            _ => None,
-        })
-        .collect();
+    let mut statement = connection.prepare_cached(
+        "SELECT body FROM runs WHERE worker = ?1 AND args = ?2 AND ended_well = 1 ORDER BY id DESC",
+    )?;
+    let mut runs = statement.query_and_then(params![worker, row::json(&args)?], load::body::<Run>)?;
+    let mut durations = Vec::new();
+    while let Some(run) = runs.next().transpose()?.filter(|_| durations.len() < RUNS_FOR_USUAL) {
+        // One that was killed tells nothing, though a worker in Python ends with status 0 then.
+        if let Stage::Ended { launched: Some(launched), at, .. } = &run.stage
+            && run.told_to_end.is_none()
+        {
+            durations.push(at.duration_since(*launched));
+        }
+    }
     durations.sort_unstable();
     Ok(durations.get(durations.len() / 2).copied())
 }

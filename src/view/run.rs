@@ -1,0 +1,238 @@
+//! [`RunView`]: a run as every surface shows it. Its keys are those of the JSON; `docs/operating.md` has them.
+
+use std::fmt::{self, Write as _};
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+use serde::Serialize;
+
+use super::look::Look;
+use super::times;
+use nowcast_core::next_worker::LOCALHOST;
+use nowcast_core::run::{Stage, ToldToEnd, is_failure};
+use nowcast_core::{Ending, NextWorker, Run};
+
+/// How far a run is, in the words of every surface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Decided, not yet started.
+    Pending,
+    /// Its process runs.
+    Running,
+    /// It runs on a host that cannot be reached.
+    ContactLost,
+    /// It runs and was asked to stop.
+    Stopping,
+    /// Its process is gone, its report is awaited.
+    Exited,
+    /// Ended by its own report, which names no failure.
+    Succeeded,
+    /// Ended by its own report of a failure.
+    Failed,
+    /// Ended without a report of its own, or with a `crash`.
+    Crashed,
+    /// Given up by an operator before it started.
+    Discarded,
+}
+
+impl RunStatus {
+    /// Whether its process runs, as far as is known.
+    pub fn is_active(self) -> bool {
+        matches!(self, RunStatus::Running | RunStatus::ContactLost | RunStatus::Stopping)
+    }
+
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            RunStatus::Pending => "pending",
+            RunStatus::Running => "running",
+            RunStatus::ContactLost => "contact lost",
+            RunStatus::Stopping => "stopping",
+            RunStatus::Exited => "exited",
+            RunStatus::Succeeded => "succeeded",
+            RunStatus::Failed => "failed",
+            RunStatus::Crashed => "crashed",
+            RunStatus::Discarded => "discarded",
+        }
+    }
+}
+
+/// Why a run was asked to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum StopRequest {
+    /// It ran longer than its timeout.
+    Timeout,
+    /// An operator killed it.
+    Operator {
+        /// The operator.
+        user: String,
+    },
+}
+
+impl fmt::Display for StopRequest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StopRequest::Timeout => write!(out, "it ran longer than its timeout"),
+            StopRequest::Operator { user } => write!(out, "killed by {user}"),
+        }
+    }
+}
+
+/// A run.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunView {
+    pub number: u64,
+    pub worker: String,
+    pub module: String,
+    pub args: Vec<String>,
+    pub host: String,
+    pub state: RunStatus,
+    /// How it ended, in words.
+    pub ending: Option<String>,
+    /// The exit status of its program.
+    pub exit_status: Option<i32>,
+    /// The signal that killed its program.
+    pub signal: Option<i32>,
+    pub stop_requested: Option<StopRequest>,
+    /// What is known since contact with its host was lost.
+    pub contact_lost: Option<String>,
+    pub attempt: u32,
+    pub retry_of: Option<u64>,
+    /// The event whose decision launched it.
+    pub cause: u64,
+    pub due: Option<Timestamp>,
+    pub started: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
+    pub seconds: Option<f64>,
+    /// The message by which it reported, and that one's type.
+    pub report: Option<u64>,
+    pub report_type: Option<String>,
+    pub output: Option<PathBuf>,
+}
+
+impl RunView {
+    pub fn new(run: &Run, look: &Look) -> Self {
+        let (due, started, ended, ending) = match &run.stage {
+            Stage::Waiting { due } => (Some(*due), None, None, None),
+            Stage::Launched { at, .. } => (None, Some(*at), None, None),
+            Stage::Ended { launched, at, ending, .. } => (None, *launched, Some(*at), Some(ending)),
+        };
+        let until = ended.unwrap_or_else(|| look.now.timestamp());
+        let contact = look.run_folder(run).filter(|_| run.is_running()).and_then(|folder| folder.contact());
+        let state = match status(run) {
+            RunStatus::Running if contact.is_some() => RunStatus::ContactLost,
+            state => state,
+        };
+        Self {
+            number: run.id.0,
+            worker: run.worker.name().to_owned(),
+            module: run.worker.module.clone(),
+            args: run.worker.args.clone(),
+            host: run.worker.host.clone(),
+            state,
+            contact_lost: contact.map(|contact| contact.to_string()),
+            ending: ending.map(Ending::to_string),
+            exit_status: match ending {
+                Some(Ending::Status(status)) => Some(*status),
+                _ => None,
+            },
+            signal: match ending {
+                Some(Ending::Killed(signal)) => Some(*signal),
+                _ => None,
+            },
+            stop_requested: run.told_to_end.as_ref().map(|told| match told {
+                ToldToEnd::TimeLimit => StopRequest::Timeout,
+                ToldToEnd::Killed(user) => StopRequest::Operator { user: user.clone() },
+            }),
+            attempt: run.attempt,
+            retry_of: run.retry_of.map(|before| before.0),
+            cause: run.cause.0,
+            due,
+            started,
+            ended,
+            seconds: started.map(|started| until.duration_since(started).as_secs_f64()),
+            report: run.report.as_ref().map(|report| report.message.0),
+            report_type: run.report.as_ref().map(|report| report.r#type.clone()),
+            output: look.run_folder(run).map(|folder| folder.output_log()),
+        }
+    }
+
+    /// How long it ran, or has been running.
+    pub fn lasted(&self) -> Option<SignedDuration> {
+        self.seconds.map(SignedDuration::from_secs_f64)
+    }
+
+    /// Its worker with arguments and host.
+    pub fn label(&self) -> String {
+        labelled(&self.worker, &self.args, &self.host)
+    }
+
+    /// How it stands or ended, for a person.
+    pub fn fate(&self, now: &ZonedDateTime) -> String {
+        let mut text = match (self.state, &self.ending) {
+            (RunStatus::Pending, _) => match self.due {
+                Some(due) if due > now.timestamp() => format!("waits until {}", times::second(due, now)),
+                _ => "waits".to_owned(),
+            },
+            (state, _) if state.is_active() => format!("is running{}", self.lasting("for")),
+            (_, Some(ending)) => format!("{ending}{}", self.lasting("after")),
+            (state, None) => state.word().to_owned(),
+        };
+        if let Some(why) = &self.stop_requested {
+            let _ = write!(text, " ({why})");
+        }
+        if let Some(contact) = &self.contact_lost {
+            let _ = write!(text, "; {contact}");
+        }
+        if let Some(report) = &self.report_type {
+            let _ = write!(text, ", reported ({report})");
+        }
+        text
+    }
+
+    /// How long, behind a preposition; empty for a run that never started.
+    fn lasting(&self, preposition: &str) -> String {
+        self.lasted().map(|lasted| format!(" {preposition} {}", times::span(lasted))).unwrap_or_default()
+    }
+}
+
+fn status(run: &Run) -> RunStatus {
+    let is_own_failure = |r#type: &str| is_failure(r#type) && r#type != "crash";
+    match (&run.stage, run.ended_well()) {
+        (Stage::Waiting { .. }, _) => RunStatus::Pending,
+        (Stage::Launched { .. }, _) if run.told_to_end.is_some() => RunStatus::Stopping,
+        (Stage::Launched { .. }, _) => RunStatus::Running,
+        (_, None) => RunStatus::Discarded,
+        _ if !run.is_closed() => RunStatus::Exited,
+        (_, Some(true)) => RunStatus::Succeeded,
+        (_, Some(false)) => match &run.report {
+            Some(report) if is_own_failure(&report.r#type) => RunStatus::Failed,
+            _ => RunStatus::Crashed,
+        },
+    }
+}
+
+/// A worker with its arguments and, if that is another one, its host.
+pub fn label(worker: &NextWorker) -> String {
+    labelled(worker.name(), &worker.args, &worker.host)
+}
+
+fn labelled(name: &str, args: &[String], host: &str) -> String {
+    let mut text = name.to_owned();
+    if !args.is_empty() {
+        text.push(' ');
+        text.push_str(&arguments(args));
+    }
+    if host != LOCALHOST {
+        text.push_str(" on ");
+        text.push_str(host);
+    }
+    text
+}
+
+/// Arguments as a shell would read them.
+pub fn arguments(args: &[String]) -> String {
+    shlex::try_join(args.iter().map(String::as_str)).unwrap_or_else(|_| args.join(" "))
+}
