@@ -9,7 +9,7 @@ fn a_killed_client_is_no_death_of_the_worker() {
     let run = scene.launch("one");
     Scene::kill(scene.launcher(&run));
     let found = scene.wait_for_state(&run, "contact_lost");
-    let text = found["contact"].as_str().unwrap_or_default();
+    let text = found["contact_lost"].as_str().unwrap_or_default();
     assert!(text.contains("contact with robot is lost (ssh was killed by signal 9)"), "{text}");
     assert!(text.contains("it says that the run is still there (process "), "{text}");
     // It needs attention.

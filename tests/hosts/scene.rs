@@ -133,7 +133,7 @@ impl Scene {
     /// Waits until contact with a run's host is lost and the host has said that.
     pub fn wait_for_contact(&self, run: &str, said: &str) {
         self.wait_for(&format!("contact lost: {said}"), || {
-            self.run(run)["contact"].as_str().is_some_and(|contact| contact.contains(said)).then_some(())
+            self.run(run)["contact_lost"].as_str().is_some_and(|contact| contact.contains(said)).then_some(())
         });
     }
 

@@ -207,7 +207,9 @@ fn the_commands_that_status_advises_start_the_daemons_with_the_same_defaults_as_
         .as_array()
         .expect("a list")
         .iter()
-        .filter_map(|attention| attention["help"].as_str()?.strip_prefix("nowcast ").map(str::to_owned))
+        .filter_map(|attention| {
+            attention["try"][0]["command"].as_str()?.strip_prefix("nowcast ").map(str::to_owned)
+        })
         .collect();
     assert_eq!(advised.len(), 2, "{advised:?}");
     for advice in advised {
