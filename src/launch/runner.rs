@@ -18,6 +18,7 @@ use super::children::Children;
 use super::follow::Follow;
 use super::on_host::{OnHost, RUN_MARK, machine};
 use super::output::OutputCopy;
+use super::program::end_of_run;
 use super::run_folder::{ExitRecord, RunFolder};
 use crate::failpoint;
 use crate::net::socket;
@@ -106,7 +107,8 @@ pub fn run(task: &Task) -> u8 {
         match start(task, &mut copy) {
             Ok((children, worker)) => match &task.on_host {
                 Some(on_host) => Follow::new(task, on_host, children, Some(worker)).see_to_end(&mut signals),
-                None => see_to_end(children, worker, &mut signals, task.grace),
+                None => see_to_end(children, worker, &mut signals, task.grace)
+                    .map(|ending| end_of_run(folder, ending)),
             },
             Err(error) => Ok(Ending::NotStarted(error.to_string())),
         }

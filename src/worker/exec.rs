@@ -9,6 +9,7 @@ use std::process::Command;
 
 use super::{Context, Worker, WorkerError};
 use crate::config;
+use crate::launch::note_program_end;
 use crate::logging::{self, Logger};
 use nowcast_core::message::{CONFIG, WORKER};
 use nowcast_core::run::is_failure;
@@ -69,12 +70,14 @@ impl Worker for Exec {
         if context.is_debug() {
             command.env(DEBUG, "1");
         }
-        let ended = context.run(&mut command).map_err(|error| crash(&format!("run {program}"), &error))?;
-        let Some(status) = ended else {
+        let ended = context.run(&mut command);
+        note_program_end(program, &ended);
+        let status = ended.map_err(|error| crash(&format!("run {program}"), &error))?;
+        if context.stop_requested() {
             drop(folder);
             logging::finish();
             std::process::exit(0);
-        };
+        }
         *self.r#type.borrow_mut() = written(&r#type)?.map(|text| text.trim().to_owned());
         let expected =
             context.config().workers.get(&self.name).map(|settings| settings.failure_status.clone());

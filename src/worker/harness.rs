@@ -223,12 +223,11 @@ impl Context {
         self.client.is_none()
     }
 
-    /// Starts a process that does the job, waits for it, and hands signals on to it. `None` if one came: then this
-    /// worker is to end without a message.
+    /// Starts a process that does the job, waits for it, and hands signals on to it.
     ///
     /// # Errors
     /// When it cannot be started, or the operating system cannot tell how it ended.
-    pub fn run(&self, command: &mut Command) -> std::io::Result<Option<ExitStatus>> {
+    pub fn run(&self, command: &mut Command) -> std::io::Result<ExitStatus> {
         let process = || self.part.process.lock().unwrap_or_else(PoisonError::into_inner);
         let mut starting = process();
         let mut child = command.spawn()?;
@@ -243,8 +242,13 @@ impl Context {
             }
         }
         *process() = None;
-        let status = child.wait()?;
-        Ok((!self.part.is_told_to_end.load(Ordering::SeqCst)).then_some(status))
+        child.wait()
+    }
+
+    /// Whether a signal came while another process did the job: then this worker is to end without a message.
+    #[must_use]
+    pub fn stop_requested(&self) -> bool {
+        self.part.is_told_to_end.load(Ordering::SeqCst)
     }
 
     /// Sends a message to the manager and answers its reply; `None` with `--debug`, when nothing is

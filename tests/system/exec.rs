@@ -132,3 +132,59 @@ fn both_kinds_of_command_are_too_many() {
     assert_eq!(status, Some(2), "{text}");
     assert!(text.contains("has both `command:`"), "{text}");
 }
+
+/// The end of the worker's only run, once it has ended: in `runs`, and whether `status` and `why` say the same.
+fn shown_end(system: &System, expected: &str) -> serde_json::Value {
+    let run = system.wait_for("its end", || {
+        let runs: serde_json::Value = serde_json::from_str(&system.operate(&["runs", "--json"])).ok()?;
+        Some(runs[0].clone()).filter(|run| run["state"] == "crashed")
+    });
+    assert_eq!(run["ending"], expected, "{run}");
+    for arguments in [&["status"][..], &["why", "script"], &["runs"]] {
+        let text = system.operation(arguments).1;
+        assert!(text.contains(expected), "{arguments:?}: {text}");
+        assert!(!text.contains("status 0"), "{arguments:?}: {text}");
+    }
+    run
+}
+
+#[test]
+fn the_end_of_the_program_is_that_of_the_run() {
+    let shown = shown_end(&run("exit 7").0, "ended with status 7");
+    assert_eq!((&shown["exit_status"], &shown["signal"]), (&7.into(), &serde_json::Value::Null));
+    let shown = shown_end(&run("kill -SEGV $$").0, "was killed by signal 11");
+    assert_eq!((&shown["exit_status"], &shown["signal"]), (&serde_json::Value::Null, &11.into()));
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_the_end_of_the_run() {
+    let system = system()
+        .worker("script: {success: it went well, crash: it crashed}")
+        .section("workers: {script: {exec: [/nowhere/program]}}")
+        .rules("function after_script(msg) return {} end")
+        .start();
+    system.operate(&["launch", "script"]);
+    shown_end(&system, "could not be started: /nowhere/program: No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_program_that_runs_too_long_is_shown_with_the_signal_that_ended_it() {
+    let system = system()
+        .worker("script: {success: it went well, crash: it crashed}")
+        .section("workers: {script: {exec: [sleep, '1000'], timeout: 200ms}}")
+        .rules("function after_script(msg) return {} end")
+        .start();
+    system.operate(&["launch", "script"]);
+    let run = shown_end(&system, "was killed by signal 15");
+    assert_eq!(run["stop_requested"]["by"], "timeout");
+}
+
+#[test]
+fn exec_within_a_worker_says_nothing_about_the_run() {
+    let (system, r#type) =
+        run("nowcast=$(readlink /proc/$PPID/exe); \"$nowcast\" exec --debug script -- false; exit 0");
+    assert_eq!(r#type, "success");
+    system.wait_for("its end", || system.operate(&["runs"]).contains("succeeded").then_some(()));
+    let text = system.operate(&["why", "script"]);
+    assert!(text.contains("ended with status 0"), "{text}");
+}
