@@ -243,7 +243,7 @@ impl Performer {
         logging::gather(|| {
             for effect in effects {
                 match effect {
-                    Effect::Log(line) => log_line(&self.log, &line),
+                    Effect::Log(line) => log_line(&self.log, line),
                     Effect::LogChecklist(checklist) => self.log_checklist(checklist),
                     _ => {}
                 }
