@@ -50,6 +50,6 @@ impl ConnectionNote {
             return;
         }
         let Ok(line) = serde_json::to_string(&connection) else { return };
-        self.written = self.presence.note(&line).is_ok().then_some(connection);
+        self.written = self.presence.note(journal, &line).is_ok().then_some(connection);
     }
 }

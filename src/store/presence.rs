@@ -2,8 +2,8 @@
 //! folder, and lets go of it with its end, however that comes.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// What says that a daemon runs.
@@ -24,14 +24,11 @@ impl Presence {
     /// Says that the daemon runs, if that is not said yet. False while it cannot be: the manager has not made its
     /// folder yet, or another such daemon runs.
     pub fn announce(&mut self, journal: &Path) -> bool {
+        let path = journal.join(self.name);
         let lock = || {
-            let options = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .mode(0o600)
-                .open(journal.join(self.name));
-            let file = options.ok()?;
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).ok()?;
+            // Only read from here on: a file that is open for writing keeps its disk from being remounted.
+            let file = File::open(&path).ok()?;
             file.try_lock().ok()?;
             Some(file)
         };
@@ -43,10 +40,15 @@ impl Presence {
     ///
     /// # Errors
     /// When the disk is full, or the operating system refuses.
-    pub fn note(&self, line: &str) -> io::Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
-        file.set_len(0)?;
-        file.write_all_at(line.as_bytes(), 0)
+    pub fn note(&self, journal: &Path, line: &str) -> io::Result<()> {
+        if self.file.is_none() {
+            return Ok(());
+        }
+        OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(journal.join(self.name))?
+            .write_all(line.as_bytes())
     }
 
     /// What a daemon that runs has noted last; nothing of one that is gone.
