@@ -7,7 +7,7 @@
 //! 5. [`manager`]: who receives it; waits, decides, performs
 //! 6. [`nowcast_core`]: what it means; events to effects, pure
 //! 7. [`rules`]: what the user's Lua makes of it
-//! 8. [`perform`]: what comes of it; the one executor of effects
+//! 8. `manager::perform`: what comes of it; the one executor of effects
 //! 9. [`launch`]: workers as command lines and processes
 //! 10. [`store`]: what is kept on disk
 //! 11. [`notify`]: who is told outside
@@ -21,7 +21,7 @@
 //! (which process is meant, whatever becomes of its number), [`suggest`] ("did you mean …?"), [`causes`]
 //! (an error with its causes) and [`cli`] (the command line).
 //!
-//! [`nowcast_core`] decides and imports nothing that could reach the world; only [`perform`] carries out
+//! [`nowcast_core`] decides and imports nothing that could reach the world; only `manager::perform` carries out
 //! what it decides; only [`cli`] knows every other module. `tests/tidy.rs` holds these lines.
 
 pub mod broker;
@@ -36,7 +36,6 @@ pub mod logging;
 pub mod manager;
 pub mod net;
 pub mod notify;
-pub mod perform;
 pub mod process;
 pub mod rules;
 pub mod scheduler;

@@ -116,14 +116,8 @@ fn only_the_command_line_knows_the_command_line() {
 
 #[test]
 fn rooms_that_stand_below_do_not_look_up() {
-    let above = [
-        "crate::manager",
-        "crate::perform",
-        "crate::broker",
-        "crate::log_aggregator",
-        "crate::supervise",
-        "crate::cli",
-    ];
+    let above =
+        ["crate::manager", "crate::broker", "crate::log_aggregator", "crate::supervise", "crate::cli"];
     let below =
         ["control", "signals.rs", "config", "logging", "rules", "net", "notify", "launch", "store", "worker"];
     for (path, text) in
@@ -138,7 +132,7 @@ fn rooms_that_stand_below_do_not_look_up() {
 /// What rules would do is found out without a manager, and nothing is done on the way.
 #[test]
 fn trials_do_nothing() {
-    let not = ["crate::manager", "crate::perform", "crate::supervise", "crate::cli"];
+    let not = ["crate::manager", "crate::supervise", "crate::cli"];
     let trial: Vec<_> = sources().into_iter().filter(|(path, _)| path.starts_with("trial")).collect();
     assert!(!trial.is_empty(), "src/trial is another room by now");
     for (path, text) in trial {

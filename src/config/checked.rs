@@ -155,6 +155,14 @@ pub struct JournalSettings {
     pub keep: Option<SignedDuration>,
 }
 
+impl JournalSettings {
+    /// The folder of the runs, each with its output and how it ended.
+    #[must_use]
+    pub fn runs_folder(&self) -> PathBuf {
+        self.folder.join("runs")
+    }
+}
+
 /// `run: enabled hosts: HOST` and `hosts: HOST`. ssh needs all of the first three to launch a worker there, but
 /// only then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

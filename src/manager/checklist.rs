@@ -25,17 +25,14 @@ impl Manager {
             return Ok(Some(Event::ChecklistRead { checklist: Map::new(), why }));
         }
         let known = self.state.checklist_event;
-        match self.performer.checklist_file.load() {
+        match self.checklist_file.load() {
             Ok(Loaded { entries, seal }) => {
-                self.log.info(format_args!(
-                    "checklist read from {}",
-                    self.performer.checklist_file.path().display()
-                ));
+                self.log.info(format_args!("checklist read from {}", self.checklist_file.path().display()));
                 let (checklist, why) = self.compare(entries, seal)?;
                 let shown = python::pformat(&Value::from(checklist.clone()));
                 self.log.info(format_args!("checklist:\n{shown}"));
                 if seal.is_none_or(|seal| seal.event != known || !seal.is_whole) {
-                    self.performer.checklist_file.changed(Instant::now());
+                    self.checklist_file.changed(Instant::now());
                 }
                 Ok(Some(Event::ChecklistRead { checklist, why }))
             }
@@ -48,7 +45,7 @@ impl Manager {
 
     /// The checklist that file and journal make together, and why.
     fn compare(&mut self, entries: Map, seal: Option<Seal>) -> Result<(Map, String), JournalError> {
-        let file = self.performer.checklist_file.path().display().to_string();
+        let file = self.checklist_file.path().display().to_string();
         let current = &self.state.checklist;
         Ok(match seal {
             None => (
@@ -65,7 +62,7 @@ impl Manager {
             // The file is as it was written, if older perhaps: the journal knows more.
             Some(seal) if seal.is_whole => (current.entries().clone(), String::new()),
             Some(seal) => {
-                let merged = match self.performer.journal.checklist_before(Number(seal.event.0 + 1)) {
+                let merged = match self.journal.checklist_before(Number(seal.event.0 + 1)) {
                     Ok(base) => current.with_edit(&base, &entries),
                     // What it was edited from is too old to be known.
                     Err(JournalError::Pruned(_)) => entries,
@@ -92,14 +89,14 @@ impl Manager {
                 "the checklist file is gone, so the checklist is empty; the one of before is kept: nowcast checklist \
                  at {} > {}, and SIGHUP to the manager, bring it back",
                 self.state.last_number,
-                self.performer.checklist_file.path().display()
+                self.checklist_file.path().display()
             );
             return Some(Event::ChecklistRead { checklist: Map::new(), why });
         }
         if is_known {
             let whose = if when == When::Start { "of the journal" } else { "in memory" };
             self.log.warning(format_args!("running with the checklist {whose}, and writing it"));
-            self.performer.checklist_file.changed(Instant::now());
+            self.checklist_file.changed(Instant::now());
         } else {
             self.log.warning("running with empty checklist");
         }

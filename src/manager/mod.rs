@@ -3,59 +3,43 @@
 //! It decides nothing itself ([`decide()`] does) and touches nothing itself ([`Performer`] does).
 
 mod checklist;
+mod connection;
+mod due_clock;
 mod guard;
+mod housekeeping;
 mod keep;
+mod perform;
 mod receive;
 mod reload;
+mod start;
 mod trouble;
+mod wait;
 mod watchdog;
 
-use std::collections::{HashMap, VecDeque};
-use std::os::fd::AsRawFd;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use jiff::{Timestamp, ZonedDateTime};
-use zmq::{Context, POLLIN, PollItem, SocketType};
+use jiff::ZonedDateTime;
 
 use crate::config::{Config, ReadAgain};
 use crate::control::Control;
 use crate::failpoint;
-use crate::launch::{Runs, old_runs};
+use crate::launch::Runs;
 use crate::logging::Logger;
-use crate::net::socket;
 use crate::notify::{LAST_CHANCE, Notifier};
-use crate::perform::{Performed, Performer, part};
-use crate::rules::{Reloader, RuleSet};
 use crate::signals::Signals;
 use crate::store::{ChecklistFile, Journal, JournalError};
-use checklist::When;
+use connection::BrokerConnection;
+use due_clock::DueClock;
 use guard::Guard;
-use keep::Housekeeping;
-use nowcast_core::{Effect, Event, Run, State, decide, end_if_idle};
-use receive::Held;
+use housekeeping::Housekeeping;
+use nowcast_core::{Effect, Event, Run, RunId, State, decide, end_if_idle};
+use perform::{QueuedLaunch, split};
 
 /// The name under which the manager logs and answers: the peer's.
 pub const NAME: &str = nowcast_core::decide::MANAGER;
-
-/// Milliseconds that the last replies get to leave the process.
-const LINGER: i32 = 1_000;
-
-/// Milliseconds until the connection to the broker is tried again; doubled each time up to a second.
-const RECONNECT: i32 = 20;
-
-/// The longest that the loop waits: the rules may have changed, or somebody may have set the clock.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
-
-/// The folder of the runs, in the journal's.
-pub const RUNS: &str = "runs";
-
-/// The name of a note in the journal's folder: which checklist file was once there.
-const CHECKLIST_NOTE: &str = "checklist-file";
-
-/// How long after its start a manager calls nothing overdue: what waits at the broker comes first.
-const SETTLING: Duration = Duration::from_secs(2);
 
 /// Why the manager had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -91,85 +75,30 @@ enum End {
 
 /// A manager, connected to its broker.
 pub struct Manager {
+    config: Arc<Config>,
+    options: Options,
+    /// Our own binary, which runners and built-in workers are part of.
+    program: PathBuf,
+    log: Logger,
+
     state: State,
     rules: Guard,
-    performer: Performer,
-    options: Options,
-    log: Logger,
-    last_request: u64,
-    held: Held,
-    /// The moment up to which everything that is due was decided.
-    looked_at: Timestamp,
-    housekeeping: Housekeeping,
-    /// Nothing is due before that.
-    settled_at: Instant,
-    /// What is to be decided before anything else.
+    clock: DueClock,
+    /// Events to decide before any that come in.
     first: Vec<Event>,
-    endpoints: Vec<String>,
-    // Declared after the performer's socket, so that it is dropped after it.
-    _context: Context,
+
+    broker: BrokerConnection,
+    control: Control,
+    journal: Journal,
+    housekeeping: Housekeeping,
+    checklist_file: ChecklistFile,
+    runs: Runs<RunId>,
+    /// Launches that are kept and not yet given to a runner.
+    launch_queue: VecDeque<QueuedLaunch>,
+    notifier: Notifier,
 }
 
 impl Manager {
-    /// Opens the journal, loads the rules and connects to the broker, which need not be there yet.
-    ///
-    /// # Errors
-    /// When another manager has the journal, or it cannot be used, or ZeroMQ or the operating system refuses.
-    pub fn start(
-        config: Config,
-        options: Options,
-        program: PathBuf,
-        log: Logger,
-    ) -> Result<Self, ManagerError> {
-        let config = Arc::new(config);
-        let folder = config.journal.folder.clone();
-        let journal = Journal::open(&folder)?;
-        let mut state = recover(&journal, &config, &options)?;
-        let (rules, loaded) = Reloader::start(RuleSet::of(&config));
-        let runs = Runs::new(program.clone(), folder.join(RUNS))?;
-        // A journal that was begun anew must not give a run a folder in which another one has ended.
-        if state.last_number == 0 {
-            // A journal that is begun anew must not count runs that have folders already.
-            state.last_number = old_runs::highest(runs.root());
-        }
-        runs.keep_only(state.runs.running().map(|run| run.id));
-        let context = Context::new();
-        let performer = Performer {
-            config: Arc::clone(&config),
-            socket: context.socket(SocketType::ROUTER)?,
-            envelopes: HashMap::new(),
-            journal,
-            checklist_file: checklist_file(&config),
-            runs,
-            handovers: VecDeque::new(),
-            notifier: Notifier::start(&config.notifications, log.clone()),
-            control: Control::bind(&folder)?,
-            log: log.clone(),
-            program,
-        };
-        let mut manager = Self {
-            state,
-            rules: Guard::new(rules, &folder, log.clone())?,
-            performer,
-            options,
-            log,
-            last_request: 0,
-            held: Held::default(),
-            // What fell due while no manager was there is still to be decided.
-            looked_at: Timestamp::MIN,
-            housekeeping: Housekeeping::default(),
-            settled_at: Instant::now() + SETTLING,
-            first: Vec::new(),
-            endpoints: Vec::new(),
-            _context: context,
-        };
-        let mut first = manager.tell(loaded, &config);
-        manager.connect(&config.zmq)?;
-        first.extend(manager.read_checklist(When::Start)?);
-        manager.first = first;
-        Ok(manager)
-    }
-
     /// Works until a signal or an effect ends it; answers the exit status.
     ///
     /// # Errors
@@ -185,12 +114,12 @@ impl Manager {
         if !matches!(result, Ok(End::Unkept))
             && let Err(error) = self.write_pending_checklist()
         {
-            self.trouble(format!("the checklist file could not be written: {error}"));
+            self.report_trouble(format!("the checklist file could not be written: {error}"));
         }
         if let Err(error) = &result {
-            self.tell_of_trouble(format!("the manager ends: {error}"));
+            self.notify_trouble(format!("the manager ends: {error}"));
         }
-        self.performer.notifier.finish(LAST_CHANCE);
+        self.notifier.finish(LAST_CHANCE);
         result.map(|end| if let End::With(status) = end { status } else { 1 })
     }
 
@@ -204,27 +133,30 @@ impl Manager {
         let mut first = std::mem::take(&mut self.first);
         first.extend(then);
         if let Some(end) = self.handle(first, signals, read_again)? {
-            return self.answer_the_rest(end, signals, read_again);
+            return self.drain(end, signals, read_again);
         }
-        // What a manager before has left is taken up when the checklist file is as its runs were to find it.
-        // If that cannot be written, it stays due, and the next attempt says why.
+        // Runs of the previous manager are adopted once the checklist file is as they were to find it. If it cannot
+        // be written, it stays due, and the next attempt says why.
         let _ = self.write_pending_checklist();
-        self.performer.take_up(left.iter());
+        self.adopt(left);
         let mut events = Vec::new();
         let mut says_that_it_listens = true;
         loop {
             if let Some(end) = self.handle(events, signals, read_again)? {
-                return self.answer_the_rest(end, signals, read_again);
+                return self.drain(end, signals, read_again);
             }
             if says_that_it_listens {
                 self.log.debug("listening...");
             }
-            events = self.wait(signals)?;
+            let ready = self.wait(signals)?;
+            self.tend(&ready);
+            events = self.collect(&ready, signals)?;
+            events.extend(self.resume());
             says_that_it_listens = events.iter().any(|event| matches!(event, Event::Request(_)));
             // An edit saved before a message arrives, or an operator asks, is in force for it; and one that cannot be
             // used is said soon, also when nothing happens.
             let reload = self.rules.reloader.check_now();
-            events.splice(0..0, self.tell(reload, &self.performer.config));
+            events.splice(0..0, self.tell(reload, &self.config));
         }
     }
 
@@ -247,11 +179,11 @@ impl Manager {
                 effects.extend(decide(&mut self.state, event, &self.rules, &ZonedDateTime::now().into()));
             }
             effects.extend(end_if_idle(&self.state));
-            let (records, effects) = part(effects);
+            let (records, effects) = split(effects);
             if !self.keep(&records, signals)? {
                 return Ok(Some(End::Unkept));
             }
-            let performed: Performed = self.performer.perform(effects, &self.state);
+            let performed = self.perform(effects);
             stop = stop.or(performed.stop);
             events = performed.events;
             if performed.reload {
@@ -264,7 +196,7 @@ impl Manager {
     /// The requests that wait in this process already would have to come again. Those that
     /// come meanwhile are the next manager's, or this would never end under load. Not if the last batch could not
     /// be kept: what was decided after it would stand on what never was.
-    fn answer_the_rest(
+    fn drain(
         &mut self,
         mut end: End,
         signals: &mut Signals,
@@ -272,7 +204,7 @@ impl Manager {
     ) -> Result<End, ManagerError> {
         while let End::With(_) = end {
             let requests = self.receive()?;
-            let are_all = requests.len() < receive::BATCH && !self.held.is_waiting();
+            let are_all = requests.len() < receive::BATCH && !self.broker.has_held_back();
             if let Some(End::Unkept) = self.handle(requests, signals, read_again)? {
                 end = End::Unkept;
             }
@@ -283,96 +215,8 @@ impl Manager {
         Ok(end)
     }
 
-    /// Waits for whatever comes first. Requests come before the ends of runs: a worker ends after
-    /// its message, and so it is decided.
-    fn wait(&mut self, signals: &mut Signals) -> Result<Vec<Event>, ManagerError> {
-        let mut items = vec![
-            self.performer.socket.as_poll_item(POLLIN),
-            PollItem::from_fd(signals.as_raw_fd(), POLLIN),
-            PollItem::from_fd(self.performer.runs.as_raw_fd(), POLLIN),
-        ];
-        items.extend(self.performer.control.poll_items());
-        let timeout = socket::milliseconds(self.patience());
-        let count = socket::poll(&mut items, timeout)?;
-        let has_signal = items[1].is_readable();
-        let has_call = items[3..].iter().any(PollItem::is_readable);
-        drop(items);
-        self.tidy_control();
-        self.performer.notifier.beat();
-        let is_idle = count == 0 && !self.has_work();
-        if is_idle || self.performer.journal.is_untidy() {
-            self.keep_house(is_idle);
-        }
-        let mut events = std::mem::take(&mut self.first);
-        events.extend(self.receive()?);
-        events.extend(self.performer.hand_over(&self.state));
-        let more_waits = events.len() >= receive::BATCH || self.held.is_waiting();
-        let ended = self.performer.runs.ended()?;
-        events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
-        if has_call {
-            events.extend(self.receive_calls());
-        }
-        if has_signal {
-            events.extend(signals.take().into_iter().map(Event::Signal));
-        }
-        let now = Timestamp::now();
-        // The clock may have been set back.
-        self.looked_at = self.looked_at.min(now);
-        // Nothing is called overdue or silent while what it waits for may still wait in the socket.
-        let is_due = self.state.next_due(self.looked_at).is_some_and(|due| due <= now);
-        if is_due && !more_waits && Instant::now() >= self.settled_at {
-            self.looked_at = now;
-            events.push(Event::Due);
-        }
-        events.extend(self.performer.write_checklist(&self.state));
-        Ok(events)
-    }
-
-    /// Whether there is something to do though nothing comes.
-    fn has_work(&self) -> bool {
-        self.held.is_waiting() || !self.first.is_empty() || !self.performer.handovers.is_empty()
-    }
-
-    /// How long the loop may wait for something to come.
-    fn patience(&self) -> Duration {
-        if self.has_work() {
-            return Duration::ZERO;
-        }
-        let file = self.performer.checklist_file.due();
-        let file = file.map(|due| due.saturating_duration_since(Instant::now()));
-        let due = self.state.next_due(self.looked_at).map(|due| {
-            let left = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO);
-            left.max(self.settled_at.saturating_duration_since(Instant::now()))
-        });
-        let runs = self.performer.runs.due();
-        let runs = runs.map(|due| due.saturating_duration_since(Instant::now()));
-        file.into_iter()
-            .chain(due)
-            .chain(runs)
-            .chain(self.housekeeping.due())
-            .fold(LONGEST_WAIT, Duration::min)
-    }
-
     fn write_pending_checklist(&mut self) -> std::io::Result<()> {
         let snapshot = (self.state.checklist_event, self.state.checklist.to_value());
-        self.performer.checklist_file.flush(|| snapshot, Instant::now())
+        self.checklist_file.flush(|| snapshot, Instant::now())
     }
-}
-
-/// The checklist file of a configuration.
-fn checklist_file(config: &Config) -> ChecklistFile {
-    // The note stays where the journal is; it names the file, which may be another one after a reload.
-    ChecklistFile::new(config.checklist_file.clone(), config.journal.folder.join(CHECKLIST_NOTE))
-}
-
-/// The state as the journal has it.
-fn recover(journal: &Journal, config: &Config, options: &Options) -> Result<State, JournalError> {
-    let recovered = journal.load()?;
-    let (checklist, open) = (recovered.checklist, recovered.changes);
-    let mut state = State::recovered(Arc::new(config.policy()), checklist, open, recovered.last_number);
-    state.checklist_event = recovered.checklist_event;
-    state.exit_when_idle = options.exit_when_idle;
-    // The manager before may have refused some; the first that are loaded are noted in any case.
-    state.rules_refused = true;
-    Ok(state)
 }

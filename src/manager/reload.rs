@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use zmq::Socket;
-
+use super::Manager;
 use super::checklist::When;
-use super::{LINGER, Manager, RECONNECT};
-use crate::config::{Config, ReadAgain, Zmq};
-use crate::perform::log_line;
+use super::perform::log_line;
+use super::start::checklist_file;
+use crate::config::{Config, ReadAgain};
 use crate::rules::{Engine, Reload, RuleSet};
 use crate::trial::check::{self, Problem};
 use nowcast_core::Event;
@@ -18,68 +17,47 @@ impl Manager {
     pub(super) fn reload(&mut self, read_again: ReadAgain) -> Vec<Event> {
         let Some(mut config) = read_again() else {
             let text = "the new configuration is refused, the old one stays; the log says why";
-            self.tell_of_trouble(text.to_owned());
+            self.notify_trouble(text.to_owned());
             return Vec::new();
         };
         // A file that somebody has just changed is not written over: what is due is taken into what it says.
-        let is_edited = self.performer.checklist_file.is_edited();
+        let is_edited = self.checklist_file.is_edited();
         let written = if is_edited { Ok(()) } else { self.write_pending_checklist() };
-        if config.journal.folder != self.performer.config.journal.folder {
+        if config.journal.folder != self.config.journal.folder {
             self.log.warning(format_args!(
                 "the journal stays in {}; {} takes a restart",
-                self.performer.config.journal.folder.display(),
+                self.config.journal.folder.display(),
                 config.journal.folder.display()
             ));
-            config.journal = self.performer.config.journal.clone();
+            config.journal = self.config.journal.clone();
         }
         let config = Arc::new(config);
-        if config.checklist_file != self.performer.checklist_file.path() {
-            self.performer.checklist_file = super::checklist_file(&config);
+        if config.checklist_file != self.checklist_file.path() {
+            self.checklist_file = checklist_file(&config);
         }
         let loaded = self.rules.reloader.follow(RuleSet::of(&config));
         let mut events = self.tell(loaded, &config);
-        if let Err(error) = self.connect(&config.zmq) {
+        if let Err(error) = self.broker.connect(&config.zmq) {
             let host = &config.zmq.host;
-            self.trouble(format!("cannot connect to {host}: {error}; the connection of before stays"));
+            self.report_trouble(format!("cannot connect to {host}: {error}; the connection of before stays"));
         }
         match written {
             Ok(()) => match self.read_checklist(When::Hangup) {
                 Ok(event) => events.extend(event),
-                Err(error) => self.trouble(format!("the checklist file is not read: {error}")),
+                Err(error) => self.report_trouble(format!("the checklist file is not read: {error}")),
             },
             // The file is older than the memory.
             Err(error) => {
-                self.trouble(format!("the checklist file is not read, for it cannot be written: {error}"));
+                self.report_trouble(format!(
+                    "the checklist file is not read, for it cannot be written: {error}"
+                ));
             }
         }
         self.log.debug("listening...");
-        self.performer.notifier.configure(&config.notifications);
+        self.notifier.configure(&config.notifications);
         events.push(Event::Reloaded { policy: Arc::new(config.policy()) });
-        self.performer.config = config;
+        self.config = config;
         events
-    }
-
-    /// Connects to where the configuration says. Connections that it no longer names are kept until
-    /// the manager ends: replies may still go there.
-    pub(super) fn connect(&mut self, zmq: &Zmq) -> zmq::Result<()> {
-        let socket: &Socket = &self.performer.socket;
-        if self.endpoints.is_empty() {
-            // A ROUTER drops what is over its limit in silence, so there is none; and it says when
-            // the broker that a reply is for is gone.
-            socket.set_sndhwm(0)?;
-            socket.set_rcvhwm(0)?;
-            socket.set_router_mandatory(true)?;
-            socket.set_linger(LINGER)?;
-            socket.set_reconnect_ivl(RECONNECT)?;
-            socket.set_reconnect_ivl_max(1_000)?;
-        }
-        let endpoint = format!("tcp://{}:{}", zmq.host, zmq.manager_port);
-        if !self.endpoints.contains(&endpoint) {
-            socket.connect(&endpoint)?;
-            self.endpoints.push(endpoint);
-        }
-        self.log.info(format_args!("connected to {} port {}", zmq.host, zmq.manager_port));
-        Ok(())
     }
 
     fn tell_problems(&self, problems: &[Problem]) {

@@ -1,4 +1,4 @@
-//! What the manager itself cannot do. It is said at once, past the journal: that may be what does not work.
+//! Failures of the manager itself. They are reported at once and not through the journal, which may be what fails.
 
 use jiff::ZonedDateTime;
 
@@ -7,15 +7,15 @@ use nowcast_core::Alarm;
 use nowcast_core::{Notice, Number};
 
 impl Manager {
-    /// Logs it, and tells whoever wants to know of trouble.
-    pub(super) fn trouble(&self, text: String) {
+    /// Log it as CRITICAL, and notify the targets that want to know.
+    pub(super) fn report_trouble(&self, text: String) {
         self.log.critical(&text);
-        self.tell_of_trouble(text);
+        self.notify_trouble(text);
     }
 
-    /// Tells only; the log has it already.
-    pub(super) fn tell_of_trouble(&self, text: String) {
-        self.performer.notifier.notify(&Notice {
+    /// Notify only: the log has it already.
+    pub(super) fn notify_trouble(&self, text: String) {
+        self.notifier.notify(&Notice {
             number: Number(0),
             at: ZonedDateTime::now(),
             alarm: Some(Alarm::Trouble),

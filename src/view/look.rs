@@ -1,13 +1,11 @@
 //! [`Look`]: what the views stand on: configuration, journal, the time of now.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::ZonedDateTime;
 
 use crate::config::Config;
 use crate::launch::RunFolder;
-use crate::manager::RUNS;
 use crate::store::journal::{History, Open};
 use nowcast_core::State;
 use pyyaml::Map;
@@ -22,12 +20,7 @@ pub struct Look {
 impl Look {
     /// The files of a run that was launched.
     pub fn run_folder(&self, run: &nowcast_core::Run) -> Option<RunFolder> {
-        Some(RunFolder::new(self.runs().join(run.folder()?), run.id.0.to_string()))
-    }
-
-    fn runs(&self) -> PathBuf {
-        let folder: &Path = &self.config.journal.folder;
-        folder.join(RUNS)
+        Some(RunFolder::new(self.config.journal.runs_folder().join(run.folder()?), run.id.0.to_string()))
     }
 }
 

@@ -1,0 +1,98 @@
+//! The journal and the folders of runs are kept small, when nothing else is to be done.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Manager;
+use crate::launch::old_runs;
+use nowcast_core::Run;
+
+/// How long nothing must have come before the journal is tidied.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// How long after the journal was pruned it is pruned again.
+const PRUNE: Duration = Duration::from_secs(3_600);
+
+/// Work for idle moments.
+#[derive(Debug, Default)]
+pub(super) struct Housekeeping {
+    pub(super) is_due: bool,
+    pruned: Option<Instant>,
+}
+
+impl Housekeeping {
+    /// How long the loop may wait before the journal is tidied.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.is_due.then_some(IDLE)
+    }
+
+    /// Before which moment the journal is to be pruned now, if it is: never while there is something else to do.
+    fn prune_before(&self, keep: Option<SignedDuration>, is_idle: bool, now: Timestamp) -> Option<Timestamp> {
+        let is_due = self.pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE);
+        keep.filter(|_| is_due && is_idle).and_then(|keep| now.checked_sub(keep).ok())
+    }
+}
+
+impl Manager {
+    /// Keeps the journal small: all of it when nothing else is to be done, and what a start hangs on at any time.
+    pub(super) fn tidy_journal(&mut self, is_idle: bool) {
+        if !self.housekeeping.is_due {
+            return;
+        }
+        let keep = self.config.journal.keep;
+        let before = self.housekeeping.prune_before(keep, is_idle, Timestamp::now());
+        let checklist = self.state.checklist.to_value();
+        match self.journal.tidy(&checklist, before) {
+            Ok(true) => {}
+            // The rest is done when there is time.
+            Ok(false) if !is_idle => {}
+            Ok(false) => {
+                self.housekeeping.is_due = false;
+                if let Some(before) = before {
+                    self.housekeeping.pruned = Some(Instant::now());
+                    self.remove_old_runs(before);
+                }
+            }
+            Err(error) => {
+                self.housekeeping.is_due = false;
+                self.log.error(format_args!("the journal could not be tidied: {error}"));
+            }
+        }
+    }
+
+    /// Removes the folders of runs that are older than the journal, beside the loop: there may be thousands.
+    fn remove_old_runs(&self, before: Timestamp) {
+        // A day more, whatever the time zone that the folder was named in.
+        let Ok(before) = before.checked_sub(SignedDuration::from_hours(48)) else { return };
+        let date = before.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+        let open: Vec<String> = self.state.runs.values().filter_map(Run::folder).map(str::to_owned).collect();
+        let (root, log) = (self.runs.root().to_owned(), self.log.clone());
+        let remove = move || {
+            for error in old_runs::remove_before(&root, date, &open) {
+                log.error(format_args!("the folder of an old run cannot be removed: {error}"));
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("old runs".to_owned()).spawn(remove) {
+            self.log.error(format_args!("the folders of old runs are not removed: {error}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journal_is_pruned_in_idle_moments_once_an_hour_if_the_configuration_says_so() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let keep = Some(SignedDuration::from_secs(400_000));
+        let before = Timestamp::from_second(600_000).unwrap();
+        let mut housekeeping = Housekeeping { is_due: true, pruned: None };
+        assert_eq!(housekeeping.prune_before(keep, true, now), Some(before));
+        assert_eq!(housekeeping.prune_before(keep, false, now), None, "something else is to be done");
+        assert_eq!(housekeeping.prune_before(None, true, now), None, "everything is kept");
+        housekeeping.pruned = Some(Instant::now());
+        assert_eq!(housekeeping.prune_before(keep, true, now), None, "it was done just now");
+    }
+}

@@ -1,0 +1,92 @@
+//! How a manager starts: from the journal and the configuration to a connected loop.
+//!
+//! Nothing is launched or answered here.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::checklist::When;
+use super::connection::BrokerConnection;
+use super::due_clock::DueClock;
+use super::guard::Guard;
+use super::housekeeping::Housekeeping;
+use super::{Manager, ManagerError, Options};
+use crate::config::Config;
+use crate::control::Control;
+use crate::launch::{Runs, old_runs};
+use crate::logging::Logger;
+use crate::notify::Notifier;
+use crate::rules::{Reloader, RuleSet};
+use crate::store::{ChecklistFile, Journal, JournalError};
+use nowcast_core::State;
+
+/// A file in the journal's folder that names the checklist file which was once written.
+const CHECKLIST_NOTE: &str = "checklist-file";
+
+impl Manager {
+    /// Open the journal, load the rules and connect to the broker, which may start later.
+    ///
+    /// # Errors
+    /// When another manager has the journal, or it cannot be used, or ZeroMQ or the operating system refuses.
+    pub fn start(
+        config: Config,
+        options: Options,
+        program: PathBuf,
+        log: Logger,
+    ) -> Result<Self, ManagerError> {
+        let config = Arc::new(config);
+        let folder = config.journal.folder.clone();
+        let journal = Journal::open(&folder)?;
+        let mut state = recover(&journal, &config, &options)?;
+        let (rules, loaded) = Reloader::start(RuleSet::of(&config));
+        let runs = Runs::new(program.clone(), config.journal.runs_folder())?;
+        // A new journal must not give a run a folder in which another one has ended.
+        if state.last_number == 0 {
+            state.last_number = old_runs::highest(runs.root());
+        }
+        runs.keep_only(state.runs.running().map(|run| run.id));
+        let mut manager = Self {
+            state,
+            rules: Guard::new(rules, &folder, log.clone())?,
+            clock: DueClock::start(),
+            first: Vec::new(),
+            broker: BrokerConnection::new(log.clone())?,
+            control: Control::bind(&folder)?,
+            journal,
+            housekeeping: Housekeeping::default(),
+            checklist_file: checklist_file(&config),
+            runs,
+            launch_queue: VecDeque::new(),
+            notifier: Notifier::start(&config.notifications, log.clone()),
+            config,
+            options,
+            program,
+            log,
+        };
+        let config = Arc::clone(&manager.config);
+        let mut first = manager.tell(loaded, &config);
+        manager.broker.connect(&config.zmq)?;
+        first.extend(manager.read_checklist(When::Start)?);
+        manager.first = first;
+        Ok(manager)
+    }
+}
+
+/// The checklist file of a configuration.
+pub(super) fn checklist_file(config: &Config) -> ChecklistFile {
+    // The note stays where the journal is; it names the file, which may be another one after a reload.
+    ChecklistFile::new(config.checklist_file.clone(), config.journal.folder.join(CHECKLIST_NOTE))
+}
+
+/// The state as the journal has it.
+fn recover(journal: &Journal, config: &Config, options: &Options) -> Result<State, JournalError> {
+    let recovered = journal.load()?;
+    let (checklist, open) = (recovered.checklist, recovered.changes);
+    let mut state = State::recovered(Arc::new(config.policy()), checklist, open, recovered.last_number);
+    state.checklist_event = recovered.checklist_event;
+    state.exit_when_idle = options.exit_when_idle;
+    // The previous manager may have refused some; the first that are loaded are noted in any case.
+    state.rules_refused = true;
+    Ok(state)
+}
