@@ -380,3 +380,19 @@ fn on_a_host_that_gives_no_status_the_report_says_how_it_went() {
     assert_eq!(heard.messages()[0].run, Some(silent));
     assert_eq!(ended_well(&heard, silent), Some(Some(false)));
 }
+
+#[test]
+fn a_failure_that_was_reported_is_no_trouble_at_its_end_again() {
+    for ending in [Ending::Status(3), Ending::NotStarted("no such program".to_owned())] {
+        let mut manager = quiet("{}");
+        let run = manager.wants(worker("weather"));
+        manager.hears_of(run, "weather", "failure");
+        let heard = manager.ends(run, ending.clone());
+        assert!(!manager.state.trouble && heard.says("WARNING", &ending.to_string()), "{:?}", heard.log);
+        // A success followed by a bad end is.
+        let run = manager.wants(worker("weather"));
+        manager.hears_of(run, "weather", "success");
+        manager.ends(run, ending);
+        assert!(manager.state.trouble);
+    }
+}

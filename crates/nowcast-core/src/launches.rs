@@ -91,11 +91,14 @@ impl Decision<'_> {
         let Stage::Launched { at, folder } = run.stage else { return };
         self.begin();
         let name = run.worker.name().to_owned();
-        if let Ending::NotStarted(reason) = &ending {
-            self.alarm(Alarm::NotLaunched, &name, format!("could not launch {}: {reason}", run.worker));
-        } else if matches!(ending, Ending::OnHost(_)) && run.report.is_some() {
+        let is_known_failure = run.report.as_ref().is_some_and(|report| is_failure(&report.r#type));
+        let is_told = !ending.is_success() && is_known_failure
+            || matches!(ending, Ending::OnHost(_)) && run.report.is_some();
+        if is_told {
             // Its report says whether that is trouble.
             self.log(Level::Warning, format!("{name} (run {id}) {ending}"));
+        } else if let Ending::NotStarted(reason) = &ending {
+            self.alarm(Alarm::NotLaunched, &name, format!("could not launch {}: {reason}", run.worker));
         } else if !ending.is_success() {
             self.state.trouble = true;
             self.log(Level::Error, format!("{name} (run {id}) {ending}"));
