@@ -103,7 +103,7 @@ fn a_secret_that_is_not_set_is_a_warning_and_one_that_is_is_no_problem() {
         |name: &str| format!("notifications: [{{name: t, url: $(NOWCAST.ENV.{name}), alarms: all}}]");
     assert_eq!(
         only(&target("NOPE")),
-        "Warning: nowcast.yaml, line 32, notifications: 0: url: the environment variable NOPE is not set, so nothing is \
+        "Warning: nowcast.yaml, line 32, notifications: entry 1: url: the environment variable NOPE is not set, so nothing is \
          sent there; set it before the start (`export NOPE=…`)"
     );
     assert_eq!(problems(&target("HOOK")), Vec::<String>::new());
@@ -123,33 +123,42 @@ fn slack_is_as_lenient_as_the_peer_and_says_what_does_not_work() {
 #[test]
 fn every_error_in_what_is_expected_is_explained() {
     for (item, expected) in [
-        ("{worker: sleep}", "expect: 0: `by` is missing"),
+        ("{worker: sleep}", "expect: entry 1: `by` is missing"),
         ("{worker: sleep, by: '06:30', form: 1}", "there is no setting `form` here; "),
         (
             "{worker: slep, by: '06:30'}",
-            "expect: 0: worker: no worker `slep` is in the message registry; did you mean `sleep`?; nothing would ever come",
+            "expect: entry 1: worker: no worker `slep` is in the message registry; did you mean `sleep`?; nothing would ever come",
         ),
         (
             "{worker: sleep, type: succes, by: '06:30'}",
-            "expect: 0: type: sleep has no message type `succes` in the message registry; did you mean `success`?; its types are: `success`, `failure`",
+            "expect: entry 1: type: sleep has no message type `succes` in the message registry; did you mean `success`?; its types are: `success`, `failure`",
         ),
-        ("{worker: sleep, type: need, by: '06:30'}", "expect: 0: type: `need` is no report of a worker"),
-        ("{worker: sleep, by: '24:00'}", "expect: 0: by: \"24:00\" is no time of day; write it as '06:30'"),
+        (
+            "{worker: sleep, type: need, by: '06:30'}",
+            "expect: entry 1: type: `need` is no report of a worker",
+        ),
+        (
+            "{worker: sleep, by: '24:00'}",
+            "expect: entry 1: by: \"24:00\" is no time of day; write it as '06:30'",
+        ),
         ("{worker: sleep, by: '6:30'}", "is no time of day"),
         ("{worker: sleep, by: soon}", "is no time of day"),
         (
             "{worker: sleep, by: 12:30}",
-            "expect: 0: by: 750 is no time of day; a time stands in quotes: `by: '12:30'`",
+            "expect: entry 1: by: 750 is no time of day; a time stands in quotes: `by: '12:30'`",
         ),
-        ("{worker: sleep, by: '06:30', since: '06:61'}", "expect: 0: since: \"06:61\" is no time of day"),
+        (
+            "{worker: sleep, by: '06:30', since: '06:61'}",
+            "expect: entry 1: since: \"06:61\" is no time of day",
+        ),
         (
             "{worker: sleep, by: '06:30', days: [monady]}",
-            "expect: 0: days: there is no day `monady`; did you mean `monday`?",
+            "expect: entry 1: days: there is no day `monady`; did you mean `monday`?",
         ),
-        ("{worker: sleep, by: '06:30', days: []}", "expect: 0: days: names no day"),
+        ("{worker: sleep, by: '06:30', days: []}", "expect: entry 1: days: names no day"),
         (
             "{worker: sleep, by: '06:30', timezone: America/Vancover}",
-            "expect: 0: timezone: this machine knows no time zone `America/Vancover`; did you mean `America/Vancouver`?",
+            "expect: entry 1: timezone: this machine knows no time zone `America/Vancover`; did you mean `America/Vancouver`?",
         ),
     ] {
         let problem = only(&format!("expect:\n- {item}"));
