@@ -4,16 +4,14 @@ use std::sync::{Arc, Once, PoisonError, RwLock};
 
 use log::Log;
 
-use super::console::{Console, Stream};
-use super::format::{Format, Style};
+use super::attribute;
+use super::gather::gathering;
+use super::level::Level;
 use super::record::{LogRecord, dotted};
+use super::setup::Setup;
 use super::tree::Tree;
-use super::{Level, Setup, attribute};
 
 static ACTIVE: RwLock<Option<Arc<Tree>>> = RwLock::new(None);
-
-/// How lines look before there is a configuration; the peer's own format.
-const EARLY: &str = "%(asctime)s %(levelname)s [%(name)s] %(message)s";
 
 /// Puts a configuration in force, in place of the one before: for the next line of every thread. A line
 /// that is being written goes where the old one sends it, whole.
@@ -40,6 +38,24 @@ pub fn finish() {
     }
 }
 
+/// Calls something that logs, and writes its lines when it is done, in order at each place. Nothing that
+/// may wait belongs in it: what is held back is lost with the process.
+pub fn gather(log: impl FnOnce()) {
+    gathering(log);
+    if let Some(tree) = tree() {
+        tree.write_held();
+    }
+}
+
+/// The levels of the handlers that the configuration in force gives to that logger itself, not to its
+/// ancestors. The peer writes its checklist to the logger `checklist` once for each, at that level.
+#[must_use]
+pub fn handlers_of(logger: &str) -> Vec<Level> {
+    let tree = tree();
+    let node = tree.as_ref().and_then(|tree| tree.node(logger));
+    node.map(|node| node.handlers.iter().map(|handler| handler.level).collect()).unwrap_or_default()
+}
+
 /// The configuration in force.
 pub(super) fn tree() -> Option<Arc<Tree>> {
     ACTIVE.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -59,12 +75,6 @@ pub(super) fn enabled(name: &str, level: Level) -> bool {
         Some(tree) => tree.enabled(name, level),
         None => level >= Level::WARNING,
     }
-}
-
-/// Shows a line on stderr: there is no configuration yet.
-pub(super) fn early(record: &LogRecord<'_>) {
-    let format = Format::new(EARLY, Style::Percent, None, true).unwrap_or_default();
-    Console::new(Stream::Stderr, Arc::new(format), None).write(record);
 }
 
 /// What libraries may say: a root at DEBUG, as most configurations have it, means the system's own programs.

@@ -14,11 +14,14 @@ pub struct SetupError {
 }
 
 impl SetupError {
-    pub(super) fn new(place: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+    /// An error at those keys: what is wrong, and what to do.
+    pub fn new(place: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { what: what.into(), place: place.into(), why: String::new(), remedy: remedy.into() }
     }
 
-    pub(super) fn because(mut self, why: impl fmt::Display) -> Self {
+    /// The same error with its reason.
+    #[must_use]
+    pub fn because(mut self, why: impl fmt::Display) -> Self {
         self.why = format!(": {why}");
         self
     }
@@ -38,7 +41,8 @@ pub struct Warning {
 }
 
 impl Warning {
-    pub(super) fn new(place: impl Into<String>, text: impl Into<String>) -> Self {
+    /// A warning at those keys.
+    pub fn new(place: impl Into<String>, text: impl Into<String>) -> Self {
         Self { place: place.into(), text: text.into() }
     }
 

@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Level;
 use super::console::{Console, Stream};
 use super::file::LogFile;
 use super::format::Format;
+use super::level::Level;
 use super::mail::Mailer;
-use super::publisher::Publisher;
+use super::publishing::Publisher;
 use super::record::LogRecord;
 
 /// One handler of the configuration, ready to take lines.
@@ -23,7 +23,7 @@ enum Sink {
     Console(Console),
     File { format: Arc<Format>, file: Mutex<LogFile> },
     Mail { format: Arc<Format>, mailer: Mailer },
-    Publisher(Arc<Publisher>),
+    Publisher(Arc<dyn Publisher>),
     Nothing,
 }
 
@@ -40,7 +40,7 @@ impl Handler {
         Self { level, sink: Sink::Mail { format, mailer } }
     }
 
-    pub fn publisher(level: Level, publisher: Arc<Publisher>) -> Self {
+    pub fn publisher(level: Level, publisher: Arc<dyn Publisher>) -> Self {
         Self { level, sink: Sink::Publisher(publisher) }
     }
 

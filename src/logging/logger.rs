@@ -5,8 +5,10 @@ use std::panic::Location;
 
 use jiff::Timestamp;
 
+use super::active;
+use super::early::show_on_stderr;
+use super::level::Level;
 use super::record::LogRecord;
-use super::{Level, active};
 
 /// Writes lines under one name (`[manager]`) to wherever the configuration sends them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +102,6 @@ fn write(record: &LogRecord<'_>) {
     if active::installed() {
         record.with_facade(|facade| log::logger().log(facade));
     } else {
-        active::early(record);
+        show_on_stderr(record);
     }
 }

@@ -8,6 +8,7 @@ mod active;
 mod asctime;
 mod attribute;
 mod console;
+mod early;
 mod error;
 mod file;
 mod format;
@@ -19,6 +20,7 @@ mod mail;
 mod output;
 mod plan;
 mod publisher;
+mod publishing;
 mod record;
 mod rotation;
 mod section;
@@ -26,19 +28,14 @@ mod setup;
 mod spec;
 mod tree;
 
-pub use active::{finish, install};
+pub use active::{finish, gather, handlers_of, install};
+pub use early::show_on_stderr;
 pub use error::{SetupError, Warning};
-pub use gather::gather;
 pub use level::Level;
 pub use logger::Logger;
+pub use output::say;
+pub use publisher::Publishing;
+pub use publishing::{OpenPublisher, Opened, Publisher};
+pub use record::LogRecord;
 pub use rotation::{RotateError, Step, rotate};
-pub use setup::{Publishing, Role, Setup};
-
-/// The levels of the handlers that the configuration in force gives to that logger itself, not to its
-/// ancestors. The peer writes its checklist to the logger `checklist` once for each, at that level.
-#[must_use]
-pub fn handlers_of(logger: &str) -> Vec<Level> {
-    let tree = active::tree();
-    let node = tree.as_ref().and_then(|tree| tree.node(logger));
-    node.map(|node| node.handlers.iter().map(|handler| handler.level).collect()).unwrap_or_default()
-}
+pub use setup::{Role, Setup};

@@ -95,7 +95,7 @@ impl Complaint {
 }
 
 /// Says something on stderr; where even that is closed, nobody can be told.
-pub(super) fn say(text: &str) {
+pub fn say(text: &str) {
     let _ = writeln!(io::stderr(), "nowcast: {text}");
 }
 

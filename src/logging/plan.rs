@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::Level;
 use super::console::Stream;
 use super::error::{SetupError, Warning, choose_from};
 use super::file::Behaviour;
 use super::format::{Format, Style};
+use super::level::Level;
 use super::mail::MailPlan;
 use super::section::Section;
 use super::tree::is_root;

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
-use super::output::say;
-use super::record::LogRecord;
-use super::{Level, Logger, active};
+use crate::logging::{
+    Level, LogRecord, Logger, OpenPublisher, Opened, Publisher, SetupError, Warning, say, show_on_stderr,
+};
 use crate::net::socket;
 
 /// How long after it has bound its port a program that ends waits for somebody who listens: one that has
@@ -40,11 +40,55 @@ const OVERHEAD: usize = 200;
 
 /// The publishers of this process, so that a configuration that is read again keeps its port: one, or two while one
 /// configuration takes the place of another.
-static ALL: Mutex<Vec<Weak<Publisher>>> = Mutex::new(Vec::new());
+static ALL: Mutex<Vec<Weak<ZmqPublisher>>> = Mutex::new(Vec::new());
+
+/// Where the configuration has the ports.
+const PORTS: &str = "zmq: ports: logging";
+
+/// How a program publishes its lines, if its configuration asks for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publishing {
+    /// The program's name, the first part of the topic.
+    pub name: String,
+    /// What it can bind, `tcp://*:5560`, in this order.
+    pub addresses: Vec<String>,
+}
+
+impl OpenPublisher for Publishing {
+    /// Binds a port; if all are in use, that is a warning, and they are tried again and again.
+    fn open(&self, place: &str) -> Result<Opened, SetupError> {
+        let Self { name, addresses } = self;
+        if addresses.is_empty() {
+            let text = format!(
+                "there is no port for {name}, so its log messages are not published; they go to the console"
+            );
+            return Ok(Opened::Nowhere(Warning::new(PORTS, text)));
+        }
+        let (publisher, error) = ZmqPublisher::obtain(name, addresses).map_err(|error| {
+            SetupError::new(
+                place,
+                "log messages cannot be published; a file descriptor, a thread or memory was not to be had",
+                "raise this user's limit (`ulimit -n` for descriptors, `ulimit -u` for threads), or end programs of this user \
+                 that have many of them, and start again",
+            )
+            .because(error)
+        })?;
+        if let Some(address) = publisher.address() {
+            return Ok(Opened::At(publisher, address));
+        }
+        let why = error.map(|error| format!(": {error}")).unwrap_or_default();
+        let text = format!(
+            "none of the ports for the log messages of {name} is free ({}){why}; they wait until one is, and what has \
+             waited in vain is shown on stderr",
+            addresses.join(", ")
+        );
+        Ok(Opened::Waiting(publisher, Warning::new(PORTS, text)))
+    }
+}
 
 /// Publishes lines under one name.
 #[derive(Debug)]
-pub(super) struct Publisher {
+struct ZmqPublisher {
     topic: String,
     addresses: Vec<String>,
     shared: Arc<Shared>,
@@ -67,7 +111,7 @@ struct Lines {
     has_ended: bool,
 }
 
-impl Publisher {
+impl ZmqPublisher {
     /// The publisher under that name: the one that there is, if it can go on with these addresses, or a new one.
     ///
     /// It takes the first address that is free. If none is, that is the second answer: why; and it tries them again
@@ -75,7 +119,7 @@ impl Publisher {
     ///
     /// # Errors
     /// When ZeroMQ or the operating system have nothing left.
-    pub fn obtain(topic: &str, addresses: &[String]) -> io::Result<(Arc<Self>, Option<zmq::Error>)> {
+    fn obtain(topic: &str, addresses: &[String]) -> io::Result<(Arc<Self>, Option<zmq::Error>)> {
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|publisher| publisher.strong_count() > 0);
         let serves = |publisher: &Arc<Self>| publisher.topic == topic && publisher.serves(addresses);
@@ -123,19 +167,21 @@ impl Publisher {
     }
 
     /// The address that it has bound, `tcp://*:5560`.
-    pub fn address(&self) -> Option<String> {
+    fn address(&self) -> Option<String> {
         self.shared.lock().bound.clone()
     }
+}
 
-    /// Publishes a line. Levels without a name of their own are not published, as with pyzmq.
-    pub fn publish(&self, record: &LogRecord<'_>) {
+impl Publisher for ZmqPublisher {
+    /// Levels without a name of their own are not published, as with pyzmq.
+    fn publish(&self, record: &LogRecord<'_>) {
         if !has_topic(record.level) {
             return;
         }
         let mut lines = self.shared.lock();
         if lines.has_ended {
             drop(lines);
-            active::early(record);
+            show_on_stderr(record);
             return;
         }
         lines.bytes += cost(record);
@@ -145,7 +191,7 @@ impl Publisher {
     }
 
     /// Publishes what waits and ends, within [`PATIENCE`] after the port was bound and [`LINGER`].
-    pub fn finish(&self) {
+    fn finish(&self) {
         let most = PATIENCE + Duration::from_millis(LINGER.unsigned_abs().into());
         let end = Instant::now() + most;
         let mut lines = self.shared.lock();
@@ -162,7 +208,7 @@ impl Publisher {
     }
 }
 
-impl Drop for Publisher {
+impl Drop for ZmqPublisher {
     fn drop(&mut self) {
         self.shared.lock().is_ending = true;
         self.shared.wake();
@@ -252,7 +298,7 @@ impl Thread {
             lines.has_ended = true;
             std::mem::take(&mut lines.waiting)
         };
-        late.iter().for_each(active::early);
+        late.iter().for_each(show_on_stderr);
         shared.has_ended.notify_all();
     }
 
@@ -340,13 +386,24 @@ impl Thread {
             };
             say(&format!("{why} They are shown here:"));
         }
-        lines.iter().for_each(active::early);
+        lines.iter().for_each(show_on_stderr);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_without_ports_publishes_nothing_and_says_so() {
+        let nowhere = Publishing { name: "scheduler".to_owned(), addresses: Vec::new() };
+        let Opened::Nowhere(warning) = nowhere.open("logging").unwrap() else { panic!("it is published") };
+        assert_eq!(
+            warning.to_string(),
+            "there is no port for scheduler, so its log messages are not published; they go to the console \
+             (zmq: ports: logging)"
+        );
+    }
 
     #[test]
     fn a_message_is_never_cut_and_a_level_without_a_name_is_none() {

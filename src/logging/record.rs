@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use log::kv::{self, Key, Value, VisitSource};
 
-use super::Level;
+use super::level::Level;
 
 /// The key under which a line carries Python's level number through the `log` crate.
 const LEVEL: &str = "level";
@@ -17,12 +17,16 @@ const PUBLISHER: &str = "publisher";
 
 /// A line, with everything that a format can ask for.
 #[derive(Debug, Clone)]
-pub(super) struct LogRecord<'a> {
+pub struct LogRecord<'a> {
+    /// The logger's name.
     pub name: Cow<'a, str>,
     /// The program that published it, if another one did.
     pub publisher: Option<Cow<'a, str>>,
+    /// How much it matters.
     pub level: Level,
+    /// When it was logged.
     pub created: Timestamp,
+    /// Its text, of one line or several.
     pub message: Cow<'a, str>,
     /// The source file and line that logged it.
     pub source: Option<(&'a str, u32)>,
@@ -30,7 +34,7 @@ pub(super) struct LogRecord<'a> {
 
 impl<'a> LogRecord<'a> {
     /// Reads a record of the `log` crate: one of ours with its numbers, or a library's.
-    pub fn from_facade(record: &'a log::Record<'a>) -> Self {
+    pub(super) fn from_facade(record: &'a log::Record<'a>) -> Self {
         let numbers = record.key_values();
         let number = |key| numbers.get(Key::from_str(key)).and_then(|value: Value<'_>| value.to_i64());
         let level = number(LEVEL).and_then(|level| u32::try_from(level).ok()).map(Level);
@@ -48,6 +52,7 @@ impl<'a> LogRecord<'a> {
     }
 
     /// The same, for a thread that looks at it later. It no longer knows its source file.
+    #[must_use]
     pub fn kept(&self) -> LogRecord<'static> {
         LogRecord {
             name: self.name.clone().into_owned().into(),
@@ -60,7 +65,7 @@ impl<'a> LogRecord<'a> {
     }
 
     /// Hands the record to `take` as one of the `log` crate, without losing anything.
-    pub fn with_facade(&self, take: impl FnOnce(&log::Record<'_>)) {
+    pub(super) fn with_facade(&self, take: impl FnOnce(&log::Record<'_>)) {
         let numbers =
             Numbers { level: self.level, created: self.created, publisher: self.publisher.as_deref() };
         take(

@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::active;
 use super::handler::Handler;
+use super::setup::Setup;
 use super::tree::Tree;
-use super::{Setup, active};
 
 /// rw-rw-r--: the group of the people who run the system may write, and web servers may read.
 const PERMISSIONS: u32 = 0o664;

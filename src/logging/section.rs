@@ -1,7 +1,7 @@
 //! Reading a mapping of the `logging:` section, key by key, with errors that say where.
 
-use super::Level;
 use super::error::{SetupError, Warning, choose_from, nearest};
+use super::level::Level;
 use pyyaml::{Map, Value};
 
 /// A mapping and the keys that lead to it. `null` counts as an empty mapping, as a key without a value is.

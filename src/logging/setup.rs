@@ -6,16 +6,16 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Level;
 use super::console::{self, Stream};
 use super::error::{SetupError, Warning};
 use super::file::{Behaviour, LogFile};
 use super::format::{Format, Style};
 use super::handler::Handler;
+use super::level::Level;
 use super::mail::Mailer;
 use super::output::say;
 use super::plan::{self, FilePlan, HandlerPlan, LoggerPlan, Plan, Target};
-use super::publisher::Publisher;
+use super::publishing::{OpenPublisher, Opened, Publisher};
 use super::section::Section;
 use super::tree::{Node, Tree};
 use pyyaml::Value;
@@ -35,15 +35,6 @@ pub enum Role {
         /// handlers fall silent.
         debug: bool,
     },
-}
-
-/// How a program publishes its lines, if its configuration asks for that.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Publishing {
-    /// The program's name, the first part of the topic.
-    pub name: String,
-    /// What it can bind, `tcp://*:5560`, in this order.
-    pub addresses: Vec<String>,
 }
 
 /// Where the lines go, for the line that says so at the start.
@@ -68,9 +59,6 @@ pub struct Setup {
 const PUBLISHER: &str = "publisher";
 const AGGREGATOR: &str = "aggregator";
 
-/// Where the configuration has the ports.
-const PORTS: &str = "zmq: ports: logging";
-
 /// The name of the handler that `--debug` is about.
 const CONSOLE: &str = "console";
 
@@ -90,15 +78,14 @@ impl Setup {
         Self::with_rust_log(section, role, None, std::env::var_os("RUST_LOG").as_deref())
     }
 
-    /// The same for a program that publishes its lines where the section asks for that. Its port is bound; if all are
-    /// in use, that is a warning, and they are tried again and again.
+    /// The same for a program that publishes its lines where the section asks for that; its publisher is opened then.
     ///
     /// # Errors
-    /// As for [`Self::from_value`], and when the operating system has nothing left.
+    /// As for [`Self::from_value`], and those of the publisher.
     pub fn publishing(
         section: &Value,
         role: Role,
-        publishing: &Publishing,
+        publishing: &dyn OpenPublisher,
     ) -> Result<(Setup, Vec<Warning>), SetupError> {
         Self::with_rust_log(section, role, Some(publishing), std::env::var_os("RUST_LOG").as_deref())
     }
@@ -106,7 +93,7 @@ impl Setup {
     fn with_rust_log(
         section: &Value,
         role: Role,
-        publishing: Option<&Publishing>,
+        publishing: Option<&dyn OpenPublisher>,
         rust_log: Option<&OsStr>,
     ) -> Result<(Setup, Vec<Warning>), SetupError> {
         let mut warnings = Vec::new();
@@ -178,50 +165,29 @@ fn lacks(section: &Section<'_>, part: &str) -> SetupError {
 fn publisher(
     plan: &mut Plan,
     section: &Section<'_>,
-    publishing: Option<&Publishing>,
+    publishing: Option<&dyn OpenPublisher>,
     warnings: &mut Vec<Warning>,
-) -> Result<(Option<Arc<Publisher>>, Destination), SetupError> {
+) -> Result<(Option<Arc<dyn Publisher>>, Destination), SetupError> {
     let is_publisher = |handler: &&mut HandlerPlan| handler.target == Target::Publisher;
     if !plan.handlers.values_mut().any(|handler| is_publisher(&handler)) {
         return Ok((None, Destination::Local));
     }
-    let Some(Publishing { name, addresses }) =
-        publishing.filter(|publishing| !publishing.addresses.is_empty())
-    else {
-        if let Some(Publishing { name, .. }) = publishing {
-            let text = format!(
-                "there is no port for {name}, so its log messages are not published; they go to the console"
-            );
-            warnings.push(Warning::new(PORTS, text));
+    match publishing.map(|publishing| publishing.open(section.place())).transpose()? {
+        Some(Opened::At(publisher, address)) => {
+            return Ok((Some(publisher), Destination::Published(address)));
         }
-        for handler in plan.handlers.values_mut().filter(is_publisher) {
-            handler.target = Target::Skipped;
+        Some(Opened::Waiting(publisher, warning)) => {
+            warnings.push(warning);
+            return Ok((Some(publisher), Destination::Elsewhere));
         }
-        show_on_console(plan, section.place());
-        return Ok((None, Destination::Elsewhere));
-    };
-    let (publisher, error) = Publisher::obtain(name, addresses).map_err(|error| {
-        SetupError::new(
-            section.place(),
-            "log messages cannot be published; a file descriptor, a thread or memory was not to be had",
-            "raise this user's limit (`ulimit -n` for descriptors, `ulimit -u` for threads), or end programs of this user \
-             that have many of them, and start again",
-        )
-        .because(error)
-    })?;
-    let destination = if let Some(address) = publisher.address() {
-        Destination::Published(address)
-    } else {
-        let why = error.map(|error| format!(": {error}")).unwrap_or_default();
-        let text = format!(
-            "none of the ports for the log messages of {name} is free ({}){why}; they wait until one is, and what has \
-             waited in vain is shown on stderr",
-            addresses.join(", ")
-        );
-        warnings.push(Warning::new(PORTS, text));
-        Destination::Elsewhere
-    };
-    Ok((Some(publisher), destination))
+        Some(Opened::Nowhere(warning)) => warnings.push(warning),
+        None => {}
+    }
+    for handler in plan.handlers.values_mut().filter(is_publisher) {
+        handler.target = Target::Skipped;
+    }
+    show_on_console(plan, section.place());
+    Ok((None, Destination::Elsewhere))
 }
 
 /// Lines that should have been published must not vanish: unless the root has a handler that shows them,
@@ -298,7 +264,7 @@ fn debug(plan: &mut Plan) {
 
 fn build(
     plan: &Plan,
-    publisher: Option<&Arc<Publisher>>,
+    publisher: Option<&Arc<dyn Publisher>>,
     narrow: Option<&str>,
 ) -> Result<(Tree, Vec<Arc<Handler>>), SetupError> {
     let mut handlers: HashMap<&str, Arc<Handler>> = HashMap::new();

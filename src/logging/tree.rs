@@ -5,10 +5,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Level;
 use super::console::Stream;
 use super::format::Format;
 use super::handler::Handler;
+use super::level::Level;
 use super::record::LogRecord;
 
 /// A logger that the configuration names.

@@ -89,20 +89,27 @@ fn publisher(handlers: &str, listed: &str) -> String {
     )
 }
 
+fn no_port() -> Warning {
+    Warning::new("zmq: ports: logging", "there is no port")
+}
+
+/// A program that has nowhere to publish.
+struct Nowhere;
+
+impl OpenPublisher for Nowhere {
+    fn open(&self, place: &str) -> Result<Opened, SetupError> {
+        assert_eq!(place, "logging: publisher");
+        Ok(Opened::Nowhere(no_port()))
+    }
+}
+
 #[test]
 fn lines_that_should_be_published_and_have_no_port_go_to_the_console() {
     let levels = |handlers: &str, listed: &str| {
-        let nowhere = Publishing { name: "scheduler".to_owned(), addresses: Vec::new() };
         let json = value(&publisher(handlers, listed));
-        let (setup, warnings) = Setup::with_rust_log(&json, Role::Daemon, Some(&nowhere), None).unwrap();
+        let (setup, warnings) = Setup::with_rust_log(&json, Role::Daemon, Some(&Nowhere), None).unwrap();
         assert_eq!(setup.first_line("log messages"), None);
-        assert_eq!(
-            warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            [
-                "there is no port for scheduler, so its log messages are not published; they go to the console \
-              (zmq: ports: logging)"
-            ]
-        );
+        assert_eq!(warnings, [no_port()]);
         levels(&setup, "root")
     };
     assert_eq!(levels("", ""), [20], "a console of our own at the root's level");

@@ -1,0 +1,16 @@
+//! Lines for which there is no configuration: they go to stderr.
+
+use std::sync::Arc;
+
+use super::console::{Console, Stream};
+use super::format::{Format, Style};
+use super::record::LogRecord;
+
+/// The format of NEMO_Nowcast.
+const FORMAT: &str = "%(asctime)s %(levelname)s [%(name)s] %(message)s";
+
+/// Writes a line to stderr, whatever the configuration in force says.
+pub fn show_on_stderr(record: &LogRecord<'_>) {
+    let format = Format::new(FORMAT, Style::Percent, None, true).unwrap_or_default();
+    Console::new(Stream::Stderr, Arc::new(format), None).write(record);
+}
