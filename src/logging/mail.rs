@@ -2,19 +2,15 @@
 //!
 //! It never keeps the program waiting while that works: a thread sends, and what does not fit its queue is lost.
 
-use std::fmt;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lettre::message::header::ContentType;
-use lettre::message::{Mailbox, Mailboxes};
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{Tls, TlsParameters};
-use lettre::{Message, SmtpTransport, Transport};
+use lettre::message::Mailbox;
 
 use super::output::{Complaint, say};
+use super::smtp::{Mail, Server};
 
 /// Mails that wait for one that is being sent.
 const QUEUE: usize = 100;
@@ -25,30 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What the configuration says of a mail handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MailPlan {
-    pub host: String,
-    pub port: u16,
+    pub server: Server,
     pub from: Mailbox,
     pub to: Vec<Mailbox>,
     pub subject: String,
-    pub login: Option<Login>,
-    /// For each answer of the server's.
-    pub timeout: Duration,
-}
-
-/// Who logs in at the server.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Login {
-    pub user: String,
-    pub password: String,
-    /// Whether the connection is encrypted before.
-    pub is_secure: bool,
-}
-
-impl fmt::Debug for Login {
-    /// Without the password.
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Login({})", self.user)
-    }
 }
 
 /// Sends mails. Its thread begins with the first one.
@@ -74,7 +50,8 @@ struct Progress {
 
 impl Mailer {
     pub fn new(plan: MailPlan) -> Self {
-        let complaint = Complaint::new(format!("the mail server {} port {}", plan.host, plan.port));
+        let complaint =
+            Complaint::new(format!("the mail server {} port {}", plan.server.host, plan.server.port));
         let progress = Mutex::new(Progress { open: 0, complaint });
         Self { plan, queue: Mutex::default(), state: Arc::new(State { progress, changed: Condvar::new() }) }
     }
@@ -113,7 +90,7 @@ impl Mailer {
         while progress.open > 0 {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let Self { plan: MailPlan { host, port, .. }, .. } = self;
+                let Server { host, port, .. } = &self.plan.server;
                 say(&format!(
                     "the mail server {host} port {port} is slow; mails that were not sent: {}",
                     progress.open
@@ -151,28 +128,9 @@ fn run(plan: &MailPlan, lines: &Receiver<String>, state: &State) {
 }
 
 fn send(plan: &MailPlan, line: String) -> io::Result<()> {
-    let to: Mailboxes = plan.to.iter().cloned().collect();
-    let mail = Message::builder()
-        .from(plan.from.clone())
-        .mailbox(lettre::message::header::To::from(to))
-        .subject(plan.subject.clone())
-        .date_now()
-        .header(ContentType::TEXT_PLAIN)
-        .body(line)
-        .map_err(io::Error::other)?;
-    let mut transport =
-        SmtpTransport::builder_dangerous(&plan.host).port(plan.port).timeout(Some(plan.timeout));
-    if let Some(login) = &plan.login {
-        transport = transport
-            .credentials(Credentials::new(login.user.clone(), login.password.clone()))
-            .authentication(vec![Mechanism::Plain, Mechanism::Login]);
-        if login.is_secure {
-            let parameters = TlsParameters::new(plan.host.clone()).map_err(io::Error::other)?;
-            transport = transport.tls(Tls::Required(parameters));
-        }
-    }
-    transport.build().send(&mail).map_err(|error| io::Error::other(with_causes(&error)))?;
-    Ok(())
+    let (from, to) = (plan.from.clone(), plan.to.clone());
+    let mail = Mail { from, to, subject: plan.subject.clone(), id: None, body: line };
+    plan.server.send(mail).map_err(|error| io::Error::other(with_causes(&error)))
 }
 
 /// An error with what caused it; `lettre` shows only the outermost.

@@ -25,6 +25,7 @@ mod record;
 mod rotation;
 mod section;
 mod setup;
+pub mod smtp;
 mod spec;
 mod tree;
 

@@ -11,6 +11,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
+pub use crate::logging::smtp::Security;
 pub(super) use check::unknown_worker;
 pub use check::url_problem;
 use nowcast_core::Alarm;
@@ -122,19 +123,6 @@ pub struct Email {
     pub subject: Template,
     /// `body`
     pub body: Template,
-}
-
-/// How the connection to a mail server is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Security {
-    /// Not at all.
-    None,
-    /// By STARTTLS if the server has it.
-    Opportunistic,
-    /// By STARTTLS.
-    StartTls,
-    /// By TLS from the first byte.
-    Tls,
 }
 
 /// A text that must not appear in logs.

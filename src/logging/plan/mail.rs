@@ -5,8 +5,9 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 
 use crate::logging::error::{SetupError, Warning};
-use crate::logging::mail::{Login, MailPlan};
+use crate::logging::mail::MailPlan;
 use crate::logging::section::Section;
+use crate::logging::smtp::{Login, Security, Server};
 use pyyaml::Value;
 
 /// Its own keys, as Python has them.
@@ -40,7 +41,10 @@ pub(super) fn read(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result
     let subject =
         section.text("subject")?.ok_or_else(|| missing(section, "subject", "'CRITICAL message'"))?;
     let login = login(section, warnings)?;
-    Ok(MailPlan { host, port, from, to, subject: subject.to_owned(), login, timeout: timeout(section)? })
+    let is_secure = login.is_some() && section.get("secure").is_some();
+    let security = if is_secure { Security::StartTls } else { Security::None };
+    let server = Server { host, port, security, login, timeout: timeout(section)? };
+    Ok(MailPlan { server, from, to, subject: subject.to_owned() })
 }
 
 fn missing(section: &Section<'_>, key: &str, example: &str) -> SetupError {
@@ -101,7 +105,7 @@ fn login(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<Option<Lo
         let text = "certificates of our own are not shown to the mail server";
         warnings.push(Warning::new(section.place_of("secure"), text));
     }
-    let login = Login { user: user.to_owned(), password: password.to_owned(), is_secure: secure.is_some() };
+    let login = Login { user: user.to_owned(), password: password.to_owned() };
     Ok(Some(login).filter(|login| !login.user.is_empty()))
 }
 
