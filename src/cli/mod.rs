@@ -137,6 +137,7 @@ pub fn definition() -> clap::Command {
 #[must_use]
 pub fn run() -> ExitCode {
     failpoint::set_up();
+    logging::name_program("nowcast");
     let cli = definition().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let status = match cli {
         Ok(cli) => command(cli.command),

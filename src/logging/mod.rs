@@ -34,7 +34,7 @@ pub use early::show_on_stderr;
 pub use error::{SetupError, Warning};
 pub use level::Level;
 pub use logger::Logger;
-pub use output::say;
+pub use output::{name_program, say};
 pub use publisher::Publishing;
 pub use publishing::{OpenPublisher, Opened, Publisher};
 pub use record::LogRecord;

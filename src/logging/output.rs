@@ -2,9 +2,13 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, retry_on_intr};
+
+/// The name in front of lines on stderr until the program sets its own.
+const DEFAULT_NAME: &str = "pylogging";
 
 /// Writes everything, in a single `write` unless the kernel takes less; waits where the descriptor does
 /// not block. Errors: what `write` says, and how many bytes were taken before it.
@@ -94,9 +98,21 @@ impl Complaint {
     }
 }
 
-/// Says something on stderr; where even that is closed, nobody can be told.
+/// The name of the program, once it is known.
+static PROGRAM: OnceLock<&'static str> = OnceLock::new();
+
+/// Set the name in front of the lines of [`say`]: `NAME: cannot log to …`. Only the first call counts; without one the
+/// name is that of this module.
+pub fn name_program(name: &'static str) {
+    // Later names are ignored, as documented.
+    let _ = PROGRAM.set(name);
+}
+
+/// Write a line to stderr after the program's name: for problems of logging itself, which the log cannot show.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "nowcast: {text}");
+    let program = PROGRAM.get().copied().unwrap_or(DEFAULT_NAME);
+    // Where stderr is closed, there is no other place.
+    let _ = writeln!(io::stderr(), "{program}: {text}");
 }
 
 #[cfg(test)]

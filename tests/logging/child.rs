@@ -111,6 +111,7 @@ fn follow_the_script() {
     let Some(script) = std::env::var_os(SCRIPT) else { return };
     let script = std::fs::read_to_string(script).expect("the script of another test");
     let script = value(&serde_yaml::from_str(&script).unwrap());
+    logging::name_program("nowcast");
     println!("{BEGIN}");
     for step in script.as_list().unwrap() {
         let step = step.as_list().unwrap();
