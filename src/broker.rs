@@ -23,10 +23,10 @@ use self::record::Recorder;
 use self::requests::Requests;
 use crate::config::{Config, ReadAgain, Zmq};
 use crate::failpoint;
-use crate::logging::Logger;
 use crate::net::socket;
 use crate::signals::Signals;
 use nowcast_core::Signal;
+use pylogging::Logger;
 
 /// The name under which the broker logs: the peer's.
 pub const NAME: &str = "message_broker";

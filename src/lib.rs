@@ -15,11 +15,11 @@
 //! 13. `view`: what every surface shows of it all
 //!
 //! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`pyyaml`] (a crate: values
-//! exactly as `PyYAML` reads and writes them), [`logging`] (Python's logging dictionaries),
-//! [`log_aggregator`] (where the log messages of several hosts come together), [`scheduler`] (a clock that
-//! asks the manager), [`supervise`] (`nowcast up`), [`failpoint`] (where tests end a process), [`process`]
-//! (which process is meant, whatever becomes of its number), [`suggest`] ("did you mean …?"), [`causes`]
-//! (an error with its causes) and [`cli`] (the command line).
+//! exactly as `PyYAML` reads and writes them), [`pylogging`] (a crate: Python's logging dictionaries),
+//! [`log_publisher`] (log messages on a socket), [`log_aggregator`] (where the log messages of several hosts
+//! come together), [`scheduler`] (a clock that asks the manager), [`supervise`] (`nowcast up`), [`failpoint`]
+//! (where tests end a process), [`process`] (which process is meant, whatever becomes of its number),
+//! [`suggest`] ("did you mean …?"), [`causes`] (an error with its causes) and [`cli`] (the command line).
 //!
 //! [`nowcast_core`] decides and imports nothing that could reach the world; only `manager::perform` carries out
 //! what it decides; only [`cli`] knows every other module. `tests/tidy.rs` holds these lines.
@@ -32,7 +32,7 @@ pub mod control;
 pub mod failpoint;
 pub mod launch;
 pub mod log_aggregator;
-pub mod logging;
+pub mod log_publisher;
 pub mod manager;
 pub mod net;
 pub mod notify;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use crate::config::{Config, ReadAgain};
-use crate::logging::{self, Level, Logger};
 use crate::net::socket;
 use crate::signals::Signals;
 use crate::store::Presence;
 use nowcast_core::Signal;
+use pylogging::{Level, Logger};
 
 /// The name under which it logs: the peer's.
 pub const NAME: &str = "log_aggregator";
@@ -147,7 +147,7 @@ impl Aggregator {
             received.push(frames);
         }
         let mut garbage = 0;
-        logging::gather(|| {
+        pylogging::gather(|| {
             for frames in &received {
                 match published(frames) {
                     Some(line) => self.log.relay(&line.publisher, line.level, &line.text),

@@ -21,13 +21,13 @@ use crate::config::{Config, ReadAgain, ScheduledWorker};
 use crate::control::call::{Call, CallError, call_within};
 use crate::launch::on_host::machine;
 use crate::launch::{self, Children, Place};
-use crate::logging::Logger;
 use crate::net::socket;
 use crate::signals::Signals;
 use crate::store::journal::JournalError;
 use crate::store::{History, Presence};
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{Command, NextWorker, Number, Signal};
+use pylogging::Logger;
 use pyyaml::python;
 
 /// The name under which it logs: the peer's.

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{USAGE, daemon};
 use crate::broker::{Broker, BrokerError, NAME};
-use crate::logging::Logger;
+use pylogging::Logger;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

@@ -13,8 +13,8 @@ use super::config_file::ConfigArgument;
 use super::{USAGE, print, requirements};
 use crate::config::defaults::{self, LOGS, Variables};
 use crate::config::{self, Config, Problem, Severity};
-use crate::logging::{Role, Setup};
 use crate::rules;
+use pylogging::{Role, Setup};
 use pyyaml::{Marks, Value};
 
 #[derive(Debug, Clone, clap::Args)]

@@ -9,9 +9,10 @@ use super::config_file::ConfigArgument;
 use super::print;
 use crate::causes::with_causes;
 use crate::config::{self, Config, Problem, Severity};
-use crate::logging::{self, Logger, Publishing, Role, Setup};
+use crate::log_publisher::Publishing;
 use crate::signals::Signals;
 use crate::supervise;
+use pylogging::{Logger, Role, Setup};
 
 /// The command line of a daemon.
 #[derive(Debug, Clone, clap::Args)]
@@ -77,13 +78,13 @@ fn start_logging(
     config: &Config,
     problems: &[Problem],
     log: &Logger,
-) -> Result<(), logging::SetupError> {
+) -> Result<(), pylogging::SetupError> {
     let addresses = config.log_addresses_of_daemon(log.name());
     let publishing = Publishing { name: log.name().to_owned(), addresses };
     let (setup, warnings) = Setup::publishing(&config.logging, role, &publishing)?;
     // The peer's aggregator does not say where its own lines go.
     let first_line = setup.first_line("logging messages").filter(|_| role != Role::Aggregator);
-    logging::install(setup);
+    pylogging::install(setup);
     log.info(format_args!("running in process {}", std::process::id()));
     log.info(format_args!("read config from {}", config.file.display()));
     if let Some(line) = first_line {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::daemon;
 use crate::log_aggregator::{Aggregator, NAME};
-use crate::logging::Logger;
+use pylogging::Logger;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

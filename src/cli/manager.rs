@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use super::{USAGE, daemon};
-use crate::logging::Logger;
 use crate::manager::{Manager, ManagerError, NAME, Options};
 use nowcast_core::next_worker::name_problem;
 use nowcast_core::{Command, Event, NextWorker};
+use pylogging::Logger;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

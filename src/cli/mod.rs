@@ -46,7 +46,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::{failpoint, logging};
+use crate::failpoint;
 
 /// Exit status of a command that could not do its work because of how it was called or configured,
 /// clap's own for a wrong command line.
@@ -137,13 +137,13 @@ pub fn definition() -> clap::Command {
 #[must_use]
 pub fn run() -> ExitCode {
     failpoint::set_up();
-    logging::name_program("nowcast");
+    pylogging::name_program("nowcast");
     let cli = definition().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let status = match cli {
         Ok(cli) => command(cli.command),
         Err(error) => without_hidden(error).exit(),
     };
-    logging::finish();
+    pylogging::finish();
     status
 }
 

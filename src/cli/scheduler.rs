@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::daemon;
-use crate::logging::Logger;
 use crate::scheduler::{Launcher, NAME, Scheduler};
+use pylogging::Logger;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

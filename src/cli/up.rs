@@ -11,10 +11,11 @@ use super::config_file::ConfigArgument;
 use super::manager::Task;
 use super::print;
 use crate::config::{self, Config, defaults};
-use crate::logging::{self, Logger, Publishing, Role, Setup};
+use crate::log_publisher::Publishing;
 use crate::signals::Signals;
 use crate::supervise::{Daemon, Supervisor, Terminal};
 use crate::{broker, log_aggregator, manager, scheduler};
+use pylogging::{Logger, Role, Setup};
 
 /// The name under which it logs.
 const NAME: &str = "up";
@@ -54,7 +55,7 @@ fn supervise(args: &Args) -> anyhow::Result<u8> {
     } else {
         Setup::publishing(&config.logging, Role::Daemon, &Publishing { name: NAME.to_owned(), addresses })?
     };
-    logging::install(setup);
+    pylogging::install(setup);
     let supervisor = Supervisor::start(daemons(args, &config)?, environment, Logger::new(NAME))?;
     Ok(supervisor.run(&mut signals, terminal)?)
 }

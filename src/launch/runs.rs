@@ -20,8 +20,8 @@ use super::open_run::{OpenRun, Watching};
 use super::run_folder::{ExitRecord, Reading, RunFolder, RunFolderState};
 use super::runner;
 use crate::failpoint;
-use crate::logging::{Level, Logger};
 use nowcast_core::Ending;
+use pylogging::{Level, Logger};
 
 /// How often a runner that died before it had claimed its run is started again.
 pub(super) const STARTS_AGAIN: u32 = 3;

@@ -8,10 +8,10 @@ use zmq::{Context, PollItem, Socket, SocketType};
 
 use crate::config::Zmq;
 use crate::failpoint;
-use crate::logging::Logger;
 use crate::net::{Envelope, envelope, socket};
 use nowcast_core::message::{DecodeError, Message};
 use nowcast_core::{RequestId, Ticket};
+use pylogging::Logger;
 
 /// Milliseconds that the last replies get to leave the process.
 const LINGER: i32 = 1_000;

@@ -8,11 +8,11 @@ use jiff::ZonedDateTime;
 
 use super::watchdog::Watchdog;
 use crate::failpoint;
-use crate::logging::Logger;
 use crate::rules::Reloader;
 use crate::store::PoisonFile;
 use nowcast_core::message::Message;
 use nowcast_core::{RuleCall, RuleError, Rules};
+use pylogging::Logger;
 use pyyaml::Value;
 
 /// The name of the poison file in the journal's folder.

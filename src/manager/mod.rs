@@ -27,7 +27,6 @@ use crate::config::{Config, ReadAgain};
 use crate::control::Control;
 use crate::failpoint;
 use crate::launch::Runs;
-use crate::logging::Logger;
 use crate::notify::{LAST_CHANCE, Notifier};
 use crate::signals::Signals;
 use crate::store::{ChecklistFile, Journal, JournalError};
@@ -37,6 +36,7 @@ use guard::Guard;
 use housekeeping::Housekeeping;
 use nowcast_core::{Effect, Event, Run, RunId, State, decide, end_if_idle};
 use perform::{QueuedLaunch, split};
+use pylogging::Logger;
 
 /// The name under which the manager logs and answers: the peer's.
 pub const NAME: &str = nowcast_core::decide::MANAGER;

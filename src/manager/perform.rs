@@ -11,11 +11,11 @@ use crate::config::defaults::defaults;
 use crate::failpoint;
 use crate::launch::on_host::machine;
 use crate::launch::{self, Environment, Place, Started};
-use crate::logging::{self, Logger};
 use crate::store::checklist_file::Writing;
 use nowcast_core::message::WORKER;
 use nowcast_core::run::{Report, Stage};
 use nowcast_core::{Effect, Event, Level, LogLine, NextWorker, Record, Run, RunId};
+use pylogging::Logger;
 use pyyaml::{Value, python};
 
 /// The logger that the checklist is written to before it is cleared.
@@ -60,11 +60,11 @@ pub(super) fn split(effects: Vec<Effect>) -> (Vec<Record>, Vec<Effect>) {
 /// Writes a line of the core's or of a rule's to a logger.
 pub(super) fn log_line(log: &Logger, line: &LogLine) {
     let level = match line.level {
-        Level::Debug => logging::Level::DEBUG,
-        Level::Info => logging::Level::INFO,
-        Level::Warning => logging::Level::WARNING,
-        Level::Error => logging::Level::ERROR,
-        Level::Critical => logging::Level::CRITICAL,
+        Level::Debug => pylogging::Level::DEBUG,
+        Level::Info => pylogging::Level::INFO,
+        Level::Warning => pylogging::Level::WARNING,
+        Level::Error => pylogging::Level::ERROR,
+        Level::Critical => pylogging::Level::CRITICAL,
     };
     log.log(level, &line.text);
 }
@@ -172,7 +172,7 @@ impl Manager {
 
     /// Writes the log lines of a batch, together.
     fn write_log(&self, effects: &[Effect]) {
-        logging::gather(|| {
+        pylogging::gather(|| {
             for effect in effects {
                 match effect {
                     Effect::Log(line) => log_line(&self.log, line),
@@ -185,7 +185,7 @@ impl Manager {
 
     /// The peer writes the checklist once for each handler of the logger, at that handler's level.
     fn log_checklist(&self, checklist: &Value) {
-        let levels = logging::handlers_of(CHECKLIST_LOGGER);
+        let levels = pylogging::handlers_of(CHECKLIST_LOGGER);
         if levels.is_empty() {
             return;
         }

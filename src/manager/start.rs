@@ -15,11 +15,11 @@ use super::{Manager, ManagerError, Options};
 use crate::config::Config;
 use crate::control::Control;
 use crate::launch::{Runs, old_runs};
-use crate::logging::Logger;
 use crate::notify::Notifier;
 use crate::rules::{Reloader, RuleSet};
 use crate::store::{ChecklistFile, Journal, JournalError};
 use nowcast_core::State;
+use pylogging::Logger;
 
 /// A file in the journal's folder that names the checklist file which was once written.
 const CHECKLIST_NOTE: &str = "checklist-file";

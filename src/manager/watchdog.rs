@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 
-use crate::logging::Logger;
+use pylogging::Logger;
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(1);

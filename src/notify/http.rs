@@ -9,8 +9,8 @@ use ureq::http::Uri;
 use super::delivery::Delivery;
 use super::lane::{Failure, Send};
 use crate::config::notify::{Request, Secret, SlackChannel};
-use crate::logging::Logger;
 use crate::net::{http, proxy};
+use pylogging::Logger;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);

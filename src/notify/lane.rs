@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::delivery::Delivery;
-use crate::logging::Logger;
+use pylogging::Logger;
 
 /// Why something was not sent.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use super::delivery::Delivery;
 use super::lane::{Failure, Send};
 use crate::causes::with_causes;
 use crate::config::notify::Email;
-use crate::logging::smtp::{Login, Mail, Server};
+use pylogging::smtp::{Login, Mail, Server};
 
 /// How long the mail server may take for each of its answers.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use crate::config::Notifications;
 use crate::config::notify::{Slack, SlackChannel, Target, Way};
-use crate::logging::Logger;
 use delivery::Delivery;
 use lane::{Lane, Pace};
 use nowcast_core::Notice;
+use pylogging::Logger;
 
 /// How long what waits may take at the end of the manager.
 pub const LAST_CHANCE: Duration = Duration::from_secs(3);

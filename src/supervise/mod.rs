@@ -12,10 +12,10 @@ use rustix::process::Signal as Kill;
 use zmq::{POLLIN, PollItem};
 
 use crate::launch::{Children, Environment};
-use crate::logging::Logger;
 use crate::net::socket;
 use crate::signals::Signals;
 use nowcast_core::{Ending, Signal};
+use pylogging::Logger;
 
 pub use terminal::Terminal;
 

@@ -1,7 +1,7 @@
 //! `awaken`: does nothing at all. The example of a worker that another one's success launches.
 
 use super::{Context, Worker, WorkerError};
-use crate::logging::Logger;
+use pylogging::Logger;
 use pyyaml::Value;
 
 /// The worker's name in the message registry.

@@ -1,7 +1,7 @@
 //! `clear_checklist`: asks the manager to forget the day. Run at the end of a forecast cycle.
 
 use super::{Context, Worker, WorkerError};
-use crate::logging::Logger;
+use pylogging::Logger;
 use pyyaml::Value;
 
 /// The worker's name in the message registry.

@@ -10,9 +10,9 @@ use std::process::Command;
 use super::{Context, Worker, WorkerError};
 use crate::config;
 use crate::launch::note_program_end;
-use crate::logging::{self, Logger};
 use nowcast_core::message::{CONFIG, WORKER};
 use nowcast_core::run::is_failure;
+use pylogging::Logger;
 use pyyaml::Value;
 
 /// The environment variable that names the file for the payload, YAML or JSON.
@@ -75,7 +75,7 @@ impl Worker for Exec {
         let status = ended.map_err(|error| crash(&format!("run {program}"), &error))?;
         if context.stop_requested() {
             drop(folder);
-            logging::finish();
+            pylogging::finish();
             std::process::exit(0);
         }
         *self.r#type.borrow_mut() = written(&r#type)?.map(|text| text.trim().to_owned());

@@ -16,10 +16,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::causes::with_causes;
 use crate::config::{self, Config, Zmq};
-use crate::logging::{self, Logger, Publishing, Role, Setup};
+use crate::log_publisher::Publishing;
 use crate::worker::client::{Client, ClientError, Delay};
 use nowcast_core::Signal;
 use nowcast_core::message::{Message, RUN_ID};
+use pylogging::{Logger, Role, Setup};
 use pyyaml::Value;
 
 /// How long a worker waits for a reply before it says so in its log, and again.
@@ -110,7 +111,7 @@ fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::
     let publishing = Publishing { name: name.to_owned(), addresses: config.log_addresses_of_worker(name) };
     let (setup, warnings) = Setup::publishing(&config.logging, Role::Worker { debug }, &publishing)?;
     let first_line = setup.first_line("log messages").filter(|_| !debug);
-    logging::install(setup);
+    pylogging::install(setup);
     log.info(format_args!("running in process {}", std::process::id()));
     log.info(format_args!("read config from {}", config.file.display()));
     if let Some(line) = first_line {
@@ -138,8 +139,8 @@ fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::
 /// When logging cannot be set up or ZeroMQ refuses the broker's address.
 pub fn speak_for(name: &str, config: Config, debug: bool) -> anyhow::Result<Context> {
     config.make_default_log_folder()?;
-    let (setup, _) = logging::Setup::from_value(&config.logging, Role::Worker { debug })?;
-    logging::install(setup);
+    let (setup, _) = pylogging::Setup::from_value(&config.logging, Role::Worker { debug })?;
+    pylogging::install(setup);
     let client = if debug { None } else { Some(Client::connect(&config.zmq)?) };
     let (name, config, log) = (name.to_owned(), Arc::new(config), Logger::new(name));
     Ok(Context { name, config, log, client, part: Part::default() })
@@ -167,7 +168,7 @@ fn end_on_signals(log: Logger, part: Part) -> std::io::Result<()> {
                 // One that has just ended needs no signal.
                 Some(process) => drop(kill_process(process, rustix::process::Signal::TERM)),
                 None => {
-                    logging::finish();
+                    pylogging::finish();
                     std::process::exit(0)
                 }
             }

@@ -1,7 +1,7 @@
 //! `rotate_logs`: begins new log files. Run at the end of a forecast cycle.
 
 use super::{Context, Worker, WorkerError};
-use crate::logging::{self, Logger, Role, Setup, Step};
+use pylogging::{Logger, Role, Setup, Step};
 use pyyaml::Value;
 
 /// The worker's name in the message registry.
@@ -27,7 +27,7 @@ impl Worker for RotateLogs {
             .transpose()
             .map_err(|error| WorkerError::new(error.to_string()))?
             .map(|(setup, _)| setup);
-        let files = logging::rotate(aggregator.as_ref(), |step| match step {
+        let files = pylogging::rotate(aggregator.as_ref(), |step| match step {
             Step::Rotated(file) => log.info(format_args!("log file rotated: {file}")),
             Step::PermissionsSet(file) => {
                 log.debug(format_args!("new {file} log file permissions set to rw-rw-r--"));

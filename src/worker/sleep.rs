@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Context, Worker, WorkerError};
-use crate::logging::Logger;
+use pylogging::Logger;
 use pyyaml::Value;
 
 /// The worker's name in the message registry.

@@ -1,7 +1,3 @@
-//! Logging as whole processes see it: beside the real Python, with several writers, with a closed console, a
-//! full disk, and configurations that change under way.
+//! Log messages on a socket.
 
-mod child;
-mod processes;
 mod publishing;
-mod python;

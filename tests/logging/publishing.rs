@@ -1,11 +1,76 @@
 //! Lines that are published: many at once, and more than can wait.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
 
+use nowcast::log_publisher::Publishing;
+use pylogging::{Logger, Role, Setup};
 use zmq::{Context, SocketType};
 
-use crate::child::{Script, finish, text};
+/// The environment variable with the address of a process that publishes.
+const ADDRESS: &str = "NOWCAST_PUBLISHING_TEST_ADDRESS";
+
+/// The name under which it publishes.
+const NAME: &str = "manager";
+
+/// Ends what the test harness prints before the process begins.
+const BEGIN: &str = "-- begins --";
+
+/// Start a process that publishes at that address what its stdin asks for: this test program once more, since a process
+/// has one logger.
+fn start(address: &str) -> Child {
+    let this =
+        module_path!().split_once("::").map(|(_, module)| format!("{module}::publish_what_stdin_asks_for"));
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture", "--test-threads=1", &this.unwrap()])
+        .env(ADDRESS, address)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Return what the process wrote to stdout and stderr. Panics if it failed.
+fn finish(child: Child) -> (String, String) {
+    let output = child.wait_with_output().unwrap();
+    let (stdout, stderr) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
+    let stdout =
+        stdout.split_once(&format!("{BEGIN}\n")).map(|(_, after)| after.to_owned()).unwrap_or(stdout);
+    (stdout, stderr)
+}
+
+/// The process that the other tests start; without an address it has nothing to do. A number in its input asks for
+/// that many records, anything else is a line.
+#[test]
+fn publish_what_stdin_asks_for() {
+    let Ok(address) = std::env::var(ADDRESS) else { return };
+    pylogging::name_program("nowcast");
+    println!("{BEGIN}");
+    let config = r#"{"publisher": {"handlers": {"zmq_pub": {"class": "zmq.log.handlers.PUBHandler"}},
+                     "root": {"level": "DEBUG", "handlers": ["zmq_pub"]}}}"#;
+    let publishing = Publishing { name: NAME.to_owned(), addresses: vec![address.clone()] };
+    let config = pyyaml::read(config).unwrap();
+    let (setup, warnings) = Setup::publishing(&config, Role::Daemon, &publishing).unwrap();
+    assert_eq!(warnings, []);
+    assert_eq!(setup.first_line("lines"), Some(format!("publishing lines to {address}")));
+    pylogging::install(setup);
+    let logger = Logger::new(NAME);
+    for line in std::io::stdin().lock().lines() {
+        let line = line.unwrap();
+        match line.parse() {
+            Ok(count) => (0..count).for_each(|number| logger.info(record(number))),
+            Err(_) => logger.info(line),
+        }
+    }
+    pylogging::finish();
+    // The harness would print more.
+    std::process::exit(0);
+}
 
 /// The record that the script's step `many` writes, as it is published.
 fn record(number: u32) -> String {
@@ -21,26 +86,22 @@ fn free_address() -> String {
 #[test]
 fn many_lines_at_once_arrive_whole_and_in_order() {
     const COUNT: u32 = 5_000;
-    let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let socket = Context::new().socket(SocketType::SUB).unwrap();
     socket.set_subscribe(b"").unwrap();
     socket.set_rcvtimeo(30_000).unwrap();
     socket.connect(&address).unwrap();
-    let script = Script::default()
-        .step("publish", &[&text("manager"), &text(&address)])
-        .log("manager", 20, "here I am")
-        .step("wait", &[])
-        .step("many", &[&text("manager"), &COUNT.to_string()])
-        .step("finish", &[]);
-    let mut child = script.start(folder.path(), None);
+    let mut child = start(&address);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"here I am\n").unwrap();
     let next = || socket.recv_multipart(0).unwrap();
     assert_eq!(next(), [b"manager.INFO".to_vec(), b"here I am\n".to_vec()]);
-    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    writeln!(stdin, "{COUNT}").unwrap();
+    drop(stdin);
     for number in 0..COUNT {
         assert_eq!(next(), [b"manager.INFO".to_vec(), format!("{}\n", record(number)).into_bytes()]);
     }
-    let (_, stderr) = finish(child.wait_with_output().unwrap());
+    let (_, stderr) = finish(child);
     assert_eq!(stderr, "");
 }
 
@@ -48,13 +109,10 @@ fn many_lines_at_once_arrive_whole_and_in_order() {
 fn what_nobody_takes_is_shown_whole_and_in_order_however_much_it_is() {
     // 7 MB; 4 MB can wait.
     const COUNT: u32 = 6_000;
-    let folder = tempfile::tempdir().unwrap();
     let address = free_address();
-    let (stdout, stderr) = Script::default()
-        .step("publish", &[&text("manager"), &text(&address)])
-        .step("many", &[&text("manager"), &COUNT.to_string()])
-        .step("finish", &[])
-        .run(folder.path(), None);
+    let mut child = start(&address);
+    writeln!(child.stdin.take().unwrap(), "{COUNT}").unwrap();
+    let (stdout, stderr) = finish(child);
     assert_eq!(stdout, "");
     let said = format!(
         "nowcast: nobody has taken log lines from {address}; is the log aggregator running? They are shown here:\n"

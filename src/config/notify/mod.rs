@@ -11,10 +11,10 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-pub use crate::logging::smtp::Security;
 pub(super) use check::unknown_worker;
 pub use check::url_problem;
 use nowcast_core::Alarm;
+pub use pylogging::smtp::Security;
 pub use slack::{Slack, SlackChannel, SlackWorkers};
 pub use template::{Field, Template};
 

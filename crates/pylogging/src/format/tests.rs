@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use jiff::Timestamp;
 
 use super::*;
-use crate::logging::Level;
+use crate::Level;
 
 /// Reads the process number, the style and formats, separated by U+001E, and writes what `logging.Formatter`
 /// makes of each, or `E` where it raises.

@@ -1,7 +1,7 @@
 //! `%(levelname)-8s`: Python's `%` with a mapping.
 
 use super::{FormatError, Piece, Pieces, Spec, field, take_letter, take_number};
-use crate::logging::spec::{Align, Conversion};
+use crate::spec::{Align, Conversion};
 
 pub(super) fn parse(format: &str) -> Result<Vec<Piece>, FormatError> {
     let mut pieces = Pieces::default();

@@ -2,7 +2,7 @@
 //! attributes of attributes, nested fields, thousands separators).
 
 use super::{Attribute, FormatError, Piece, Pieces, Spec, field, take_letter, take_number};
-use crate::logging::spec::{Align, Conversion, Kind};
+use crate::spec::{Align, Conversion, Kind};
 
 pub(super) fn parse(format: &str) -> Result<Vec<Piece>, FormatError> {
     let mut pieces = Pieces::default();

@@ -10,8 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use nowcast::logging::{self, Level, Logger, Publishing, Role, Setup, Step};
-use pyyaml::{Map, Value};
+use pylogging::{Level, Logger, Role, Setup, Step};
+use pyyaml::Value;
 
 /// Ends what the test harness prints before the script begins.
 const BEGIN: &str = "-- script begins --";
@@ -110,8 +110,8 @@ pub fn text(plain: &str) -> String {
 fn follow_the_script() {
     let Some(script) = std::env::var_os(SCRIPT) else { return };
     let script = std::fs::read_to_string(script).expect("the script of another test");
-    let script = value(&serde_yaml::from_str(&script).unwrap());
-    logging::name_program("nowcast");
+    let script = pyyaml::read(&script).unwrap();
+    pylogging::name_program("nowcast");
     println!("{BEGIN}");
     for step in script.as_list().unwrap() {
         let step = step.as_list().unwrap();
@@ -129,12 +129,10 @@ fn take(word: &str, arguments: &[Value]) {
         "log" => Logger::new(string(0)).log(Level(number(1)), string(2)),
         "library" => log::warn!(target: "some::library", "{}", string(0)),
         "wait" => assert_eq!(std::io::stdin().lines().next().unwrap().unwrap(), "go"),
-        "publish" => publish(string(0), string(1)),
-        "finish" => logging::finish(),
         "many" => write_many(string(0), number(1)),
         "swap" => swap_under_way(&arguments[0], &arguments[1], number(2)),
         "rotate" => rotate(),
-        "handlers" => note("handlers", &format!("{:?}", logging::handlers_of(string(0)))),
+        "handlers" => note("handlers", &format!("{:?}", pylogging::handlers_of(string(0)))),
         "note" => note(string(0), string(1)),
         other => panic!("no step {other}"),
     }
@@ -147,21 +145,9 @@ fn install(role: &str, config: &Value) {
         _ => Role::Worker { debug: false },
     };
     match Setup::from_value(config, role) {
-        Ok((setup, _)) => logging::install(setup),
+        Ok((setup, _)) => pylogging::install(setup),
         Err(error) => note("refused", &error.to_string()),
     }
-}
-
-/// Publishes everything under a name at an address, and shows nothing.
-fn publish(name: &str, address: &str) {
-    let json = r#"{"publisher": {"handlers": {"zmq_pub": {"class": "zmq.log.handlers.PUBHandler"}},
-                   "root": {"level": "DEBUG", "handlers": ["zmq_pub"]}}}"#;
-    let publishing = Publishing { name: name.to_owned(), addresses: vec![address.to_owned()] };
-    let config = value(&serde_yaml::from_str(json).unwrap());
-    let (setup, warnings) = Setup::publishing(&config, Role::Daemon, &publishing).unwrap();
-    assert_eq!(warnings, []);
-    assert_eq!(setup.first_line("lines"), Some(format!("publishing lines to {address}")));
-    logging::install(setup);
 }
 
 fn note(file: &str, text: &str) {
@@ -218,7 +204,7 @@ fn swap_under_way(one: &Value, other: &Value, swaps: u32) {
 /// What the `rotate_logs` worker does.
 fn rotate() {
     let logger = Logger::new("rotate_logs");
-    let files = logging::rotate(None, |step| match step {
+    let files = pylogging::rotate(None, |step| match step {
         Step::Rotated(file) => logger.info(format!("log file rotated: {file}")),
         Step::PermissionsSet(file) => {
             logger.debug(format!("new {file} log file permissions set to rw-rw-r--"));
@@ -227,19 +213,5 @@ fn rotate() {
     match files {
         Ok(files) => note("rotated", &files.join("\n")),
         Err(error) => note("rotated", &error.to_string()),
-    }
-}
-
-fn value(read: &serde_yaml::Value) -> Value {
-    match read {
-        serde_yaml::Value::Null => Value::Null,
-        serde_yaml::Value::Bool(flag) => Value::Bool(*flag),
-        serde_yaml::Value::Number(number) => Value::Int(number.as_i64().unwrap()),
-        serde_yaml::Value::String(text) => Value::from(text.as_str()),
-        serde_yaml::Value::Sequence(items) => items.iter().map(value).collect::<Vec<_>>().into(),
-        serde_yaml::Value::Mapping(map) => {
-            map.iter().map(|(key, entry)| (value(key), value(entry))).collect::<Map>().into()
-        }
-        serde_yaml::Value::Tagged(_) => unreachable!("JSON has no tags"),
     }
 }

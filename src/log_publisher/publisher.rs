@@ -13,10 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
-use crate::logging::{
-    Level, LogRecord, Logger, OpenPublisher, Opened, Publisher, SetupError, Warning, say, show_on_stderr,
-};
 use crate::net::socket;
+use pylogging::{Level, LogRecord, Logger, Publisher, say, show_on_stderr};
 
 /// How long after it has bound its port a program that ends waits for somebody who listens: one that has
 /// failed to connect tries again every 100 to 200 ms, and the machine may be busy. The peer waits for 250 ms at each
@@ -42,53 +40,9 @@ const OVERHEAD: usize = 200;
 /// configuration takes the place of another.
 static ALL: Mutex<Vec<Weak<ZmqPublisher>>> = Mutex::new(Vec::new());
 
-/// Where the configuration has the ports.
-const PORTS: &str = "zmq: ports: logging";
-
-/// How a program publishes its lines, if its configuration asks for that.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Publishing {
-    /// The program's name, the first part of the topic.
-    pub name: String,
-    /// What it can bind, `tcp://*:5560`, in this order.
-    pub addresses: Vec<String>,
-}
-
-impl OpenPublisher for Publishing {
-    /// Binds a port; if all are in use, that is a warning, and they are tried again and again.
-    fn open(&self, place: &str) -> Result<Opened, SetupError> {
-        let Self { name, addresses } = self;
-        if addresses.is_empty() {
-            let text = format!(
-                "there is no port for {name}, so its log messages are not published; they go to the console"
-            );
-            return Ok(Opened::Nowhere(Warning::new(PORTS, text)));
-        }
-        let (publisher, error) = ZmqPublisher::obtain(name, addresses).map_err(|error| {
-            SetupError::new(
-                place,
-                "log messages cannot be published; a file descriptor, a thread or memory was not to be had",
-                "raise this user's limit (`ulimit -n` for descriptors, `ulimit -u` for threads), or end programs of this user \
-                 that have many of them, and start again",
-            )
-            .because(error)
-        })?;
-        if let Some(address) = publisher.address() {
-            return Ok(Opened::At(publisher, address));
-        }
-        let why = error.map(|error| format!(": {error}")).unwrap_or_default();
-        let text = format!(
-            "none of the ports for the log messages of {name} is free ({}){why}; they wait until one is, and what has \
-             waited in vain is shown on stderr",
-            addresses.join(", ")
-        );
-        Ok(Opened::Waiting(publisher, Warning::new(PORTS, text)))
-    }
-}
-
 /// Publishes lines under one name.
 #[derive(Debug)]
-struct ZmqPublisher {
+pub(super) struct ZmqPublisher {
     topic: String,
     addresses: Vec<String>,
     shared: Arc<Shared>,
@@ -119,7 +73,7 @@ impl ZmqPublisher {
     ///
     /// # Errors
     /// When ZeroMQ or the operating system have nothing left.
-    fn obtain(topic: &str, addresses: &[String]) -> io::Result<(Arc<Self>, Option<zmq::Error>)> {
+    pub fn obtain(topic: &str, addresses: &[String]) -> io::Result<(Arc<Self>, Option<zmq::Error>)> {
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|publisher| publisher.strong_count() > 0);
         let serves = |publisher: &Arc<Self>| publisher.topic == topic && publisher.serves(addresses);
@@ -167,7 +121,7 @@ impl ZmqPublisher {
     }
 
     /// The address that it has bound, `tcp://*:5560`.
-    fn address(&self) -> Option<String> {
+    pub fn address(&self) -> Option<String> {
         self.shared.lock().bound.clone()
     }
 }
@@ -393,17 +347,6 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_program_without_ports_publishes_nothing_and_says_so() {
-        let nowhere = Publishing { name: "scheduler".to_owned(), addresses: Vec::new() };
-        let Opened::Nowhere(warning) = nowhere.open("logging").unwrap() else { panic!("it is published") };
-        assert_eq!(
-            warning.to_string(),
-            "there is no port for scheduler, so its log messages are not published; they go to the console \
-             (zmq: ports: logging)"
-        );
-    }
 
     #[test]
     fn a_message_is_never_cut_and_a_level_without_a_name_is_none() {

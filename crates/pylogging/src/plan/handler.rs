@@ -5,12 +5,12 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::{FilePlan, HandlerPlan, Target, mail, warn_of_filters};
-use crate::logging::console::Stream;
-use crate::logging::error::{SetupError, Warning, choose_from, nearest};
-use crate::logging::file::{Behaviour, Rotation};
-use crate::logging::format::Format;
-use crate::logging::level::Level;
-use crate::logging::section::Section;
+use crate::console::Stream;
+use crate::error::{SetupError, Warning, choose_from, nearest};
+use crate::file::{Behaviour, Rotation};
+use crate::format::Format;
+use crate::level::Level;
+use crate::section::Section;
 use pyyaml::Value;
 
 const STREAM: &str = "logging.StreamHandler";

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use lettre::message::Mailbox;
 
-use crate::logging::error::{SetupError, Warning};
-use crate::logging::mail::MailPlan;
-use crate::logging::section::Section;
-use crate::logging::smtp::{Login, Security, Server};
+use crate::error::{SetupError, Warning};
+use crate::mail::MailPlan;
+use crate::section::Section;
+use crate::smtp::{Login, Security, Server};
 use pyyaml::Value;
 
 /// Its own keys, as Python has them.

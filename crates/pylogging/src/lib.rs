@@ -14,12 +14,11 @@ mod file;
 mod format;
 mod gather;
 mod handler;
-pub mod level;
-pub mod logger;
+mod level;
+mod logger;
 mod mail;
 mod output;
 mod plan;
-mod publisher;
 mod publishing;
 mod record;
 mod rotation;
@@ -35,8 +34,12 @@ pub use error::{SetupError, Warning};
 pub use level::Level;
 pub use logger::Logger;
 pub use output::{name_program, say};
-pub use publisher::Publishing;
 pub use publishing::{OpenPublisher, Opened, Publisher};
 pub use record::LogRecord;
 pub use rotation::{RotateError, Step, rotate};
 pub use setup::{Role, Setup};
+
+/// Runs the examples of the README as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,69 @@
+//! Log messages on a ZeroMQ socket: what `pylogging` asks for when a configuration has a handler that publishes.
+//!
+//! This module never decides which lines are published; the logging section does.
+
+mod publisher;
+
+use pylogging::{OpenPublisher, Opened, SetupError, Warning};
+
+use publisher::ZmqPublisher;
+
+/// Where the configuration has the ports.
+const PORTS: &str = "zmq: ports: logging";
+
+/// How a program publishes its lines, if its configuration asks for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publishing {
+    /// The program's name, the first part of the topic.
+    pub name: String,
+    /// What it can bind, `tcp://*:5560`, in this order.
+    pub addresses: Vec<String>,
+}
+
+impl OpenPublisher for Publishing {
+    /// Binds a port; if all are in use, that is a warning, and they are tried again and again.
+    fn open(&self, place: &str) -> Result<Opened, SetupError> {
+        let Self { name, addresses } = self;
+        if addresses.is_empty() {
+            let text = format!(
+                "there is no port for {name}, so its log messages are not published; they go to the console"
+            );
+            return Ok(Opened::Nowhere(Warning::new(PORTS, text)));
+        }
+        let (publisher, error) = ZmqPublisher::obtain(name, addresses).map_err(|error| {
+            SetupError::new(
+                place,
+                "log messages cannot be published; a file descriptor, a thread or memory was not to be had",
+                "raise this user's limit (`ulimit -n` for descriptors, `ulimit -u` for threads), or end programs of this user \
+                 that have many of them, and start again",
+            )
+            .because(error)
+        })?;
+        if let Some(address) = publisher.address() {
+            return Ok(Opened::At(publisher, address));
+        }
+        let why = error.map(|error| format!(": {error}")).unwrap_or_default();
+        let text = format!(
+            "none of the ports for the log messages of {name} is free ({}){why}; they wait until one is, and what has \
+             waited in vain is shown on stderr",
+            addresses.join(", ")
+        );
+        Ok(Opened::Waiting(publisher, Warning::new(PORTS, text)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_without_ports_publishes_nothing_and_says_so() {
+        let nowhere = Publishing { name: "scheduler".to_owned(), addresses: Vec::new() };
+        let Opened::Nowhere(warning) = nowhere.open("logging").unwrap() else { panic!("it is published") };
+        assert_eq!(
+            warning.to_string(),
+            "there is no port for scheduler, so its log messages are not published; they go to the console \
+             (zmq: ports: logging)"
+        );
+    }
+}
