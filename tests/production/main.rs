@@ -170,7 +170,9 @@ fn a_production_system_runs_with_its_configuration_as_it_is() {
     });
     let scheduled = status["schedule"].as_array().expect("a list");
     assert!(
-        scheduled.iter().any(|next| next["item"] == "nemo_nowcast.workers.rotate_logs (every monday at 06:30)"),
+        scheduled
+            .iter()
+            .any(|next| next["item"] == "nemo_nowcast.workers.rotate_logs (every monday at 06:30)"),
         "{status}"
     );
 }

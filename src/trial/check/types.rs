@@ -8,7 +8,7 @@ use super::problem::{Problem, Severity};
 use super::type_tests::{self, TestKind, TypeTest};
 use crate::config::Config;
 use crate::rules;
-use crate::suggest::question;
+use crate::suggest::{closest, question};
 
 /// Return a problem for each test of a message's type that no message of the worker passes, in the order of the files.
 pub(super) fn problems(config: &Config, places: &Places) -> Vec<Problem> {
@@ -28,11 +28,24 @@ pub(super) fn problems(config: &Config, places: &Places) -> Vec<Problem> {
         }
         let kind = (Severity::Warning, "unknown message type");
         let mut problem = places.name(kind, text, &test.place, what(test));
-        let close = question(&test.literal, &types).filter(|_| test.kind == TestKind::Equal);
+        let close = Some(test).filter(|test| test.kind == TestKind::Equal);
+        let close = close.and_then(|test| suggestion(&test.literal, &types));
         problem.notes.push(close.unwrap_or_else(|| format!("it has {}", types.join(", "))));
         problems.push(problem);
     }
     problems
+}
+
+/// Suggest the type that is most like the literal, or else all types whose first word is: `sucess` is not like
+/// `success 00`, but like its first word.
+fn suggestion(literal: &str, types: &[&str]) -> Option<String> {
+    question(literal, types).or_else(|| {
+        let first_word = |name: &str| name.split_once(' ').map(|(word, _)| word.to_owned());
+        let word = closest(literal, types.iter().filter_map(|name| first_word(name)))?;
+        let alike = types.iter().filter(|name| first_word(name).as_ref() == Some(&word));
+        let alike: Vec<String> = alike.map(|name| format!("`{name}`")).collect();
+        Some(format!("did you mean {}?", alike.join(" or ")))
+    })
 }
 
 fn what(TypeTest { worker, literal, kind, .. }: &TypeTest) -> String {
@@ -55,5 +68,22 @@ fn fits(test: &TypeTest, r#type: &str) -> bool {
         TestKind::EndsWith => r#type.ends_with(literal),
         TestKind::Contains => r#type.contains(literal),
         TestKind::Pattern => rules::matches_pattern(r#type, literal).unwrap_or(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_suggested_whole_or_by_its_first_word() {
+        let types = ["success 00", "success 12", "failure", "crash"];
+        assert_eq!(
+            suggestion("sucess", &types).as_deref(),
+            Some("did you mean `success 00` or `success 12`?")
+        );
+        assert_eq!(suggestion("sucess 12", &types).as_deref(), Some("did you mean `success 12`?"));
+        assert_eq!(suggestion("failur", &types).as_deref(), Some("did you mean `failure`?"));
+        assert_eq!(suggestion("no data", &types), None);
     }
 }
