@@ -11,7 +11,6 @@ use jiff::{Timestamp, ToSpan, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Expectation;
-use crate::state::State;
 
 /// Days that are looked at for the next deadline: more than a week, since a clock change or the first
 /// window may take one of them.
@@ -56,7 +55,7 @@ impl Expected {
     }
 
     /// The next deadline that is to be judged.
-    fn next(&self, expectation: &Expectation) -> Option<Timestamp> {
+    pub(super) fn next(&self, expectation: &Expectation) -> Option<Timestamp> {
         let first = self.judged.to_zoned_datetime(expectation.zone.clone()).date().yesterday().ok()?;
         self.deadlines(expectation, (0..DAYS).filter_map(|days| first.checked_add(days.days()).ok()))
             .map(|deadline| deadline.at.timestamp())
@@ -64,7 +63,7 @@ impl Expected {
     }
 
     /// The last deadline that is to be judged and has come by now.
-    fn last(&self, expectation: &Expectation, now: Timestamp) -> Option<Deadline> {
+    pub(super) fn last(&self, expectation: &Expectation, now: Timestamp) -> Option<Deadline> {
         let last = now.to_zoned_datetime(expectation.zone.clone()).date().tomorrow().ok()?;
         self.deadlines(expectation, (0..DAYS).filter_map(|days| last.checked_sub(days.days()).ok()))
             .find(|deadline| deadline.at.timestamp() <= now)
@@ -89,36 +88,4 @@ fn deadline(expectation: &Expectation, date: Date) -> Option<Deadline> {
     let begin = if since < by { date } else { date.yesterday().ok()? };
     let moment = |date: Date, time| date.to_datetime(time).to_zoned_datetime(zone.clone()).ok();
     Some(Deadline { at: moment(date, *by)?, since: moment(begin, *since)?.timestamp() })
-}
-
-impl State {
-    /// The kinds of messages that the configuration expects.
-    pub(super) fn kinds_expected(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.policy.expectations.iter().map(|one| (one.worker.as_str(), one.r#type.as_str()))
-    }
-
-    /// Whether such a message is expected.
-    pub(super) fn is_expected(&self, worker: &str, r#type: &str) -> bool {
-        self.kinds_expected().any(|kind| kind == (worker, r#type))
-    }
-
-    /// When the next deadline is to be judged; the beginning of time if the configuration expects something else
-    /// than is known.
-    pub(super) fn next_expected(&self) -> Option<Timestamp> {
-        let known = |worker: &str, r#type: &str| self.expected.get(&(worker.to_owned(), r#type.to_owned()));
-        let is_new = self.kinds_expected().any(|(worker, r#type)| known(worker, r#type).is_none());
-        let is_gone = self.expected.keys().any(|(worker, r#type)| !self.is_expected(worker, r#type));
-        if is_new || is_gone {
-            return Some(Timestamp::MIN);
-        }
-        self.policy.expectations.iter().filter_map(|one| known(&one.worker, &one.r#type)?.next(one)).min()
-    }
-
-    /// The last deadline of a kind of message that is to be judged and has come by now.
-    pub(super) fn last_deadline(&self, expected: &Expected, now: Timestamp) -> Option<Deadline> {
-        let of_kind = |one: &&Expectation| one.worker == expected.worker && one.r#type == expected.r#type;
-        let deadlines =
-            self.policy.expectations.iter().filter(of_kind).filter_map(|one| expected.last(one, now));
-        deadlines.max_by_key(|deadline| deadline.at.timestamp())
-    }
 }

@@ -1,11 +1,15 @@
 //! What decisions do to what is expected: messages are noticed, deadlines are judged, what is late is said once.
 
+use jiff::Timestamp;
+
 use crate::alarm::Alarm;
 use crate::decide::Decision;
-use crate::expected::Expected;
+use crate::expected::{Deadline, Expected};
 use crate::level::Level;
 use crate::message::Message;
+use crate::policy::Expectation;
 use crate::record::Change;
+use crate::state::State;
 
 impl Decision<'_> {
     /// Notices a message that may be expected.
@@ -84,5 +88,37 @@ impl Decision<'_> {
             }
             self.change(Change::Expected(expected));
         }
+    }
+}
+
+impl State {
+    /// The kinds of messages that the configuration expects.
+    pub(super) fn kinds_expected(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.policy.expectations.iter().map(|one| (one.worker.as_str(), one.r#type.as_str()))
+    }
+
+    /// Whether such a message is expected.
+    pub(super) fn is_expected(&self, worker: &str, r#type: &str) -> bool {
+        self.kinds_expected().any(|kind| kind == (worker, r#type))
+    }
+
+    /// When the next deadline is to be judged; the beginning of time if the configuration expects something else
+    /// than is known.
+    pub(super) fn next_expected(&self) -> Option<Timestamp> {
+        let known = |worker: &str, r#type: &str| self.expected.get(&(worker.to_owned(), r#type.to_owned()));
+        let is_new = self.kinds_expected().any(|(worker, r#type)| known(worker, r#type).is_none());
+        let is_gone = self.expected.keys().any(|(worker, r#type)| !self.is_expected(worker, r#type));
+        if is_new || is_gone {
+            return Some(Timestamp::MIN);
+        }
+        self.policy.expectations.iter().filter_map(|one| known(&one.worker, &one.r#type)?.next(one)).min()
+    }
+
+    /// The last deadline of a kind of message that is to be judged and has come by now.
+    pub(super) fn last_deadline(&self, expected: &Expected, now: Timestamp) -> Option<Deadline> {
+        let of_kind = |one: &&Expectation| one.worker == expected.worker && one.r#type == expected.r#type;
+        let deadlines =
+            self.policy.expectations.iter().filter(of_kind).filter_map(|one| expected.last(one, now));
+        deadlines.max_by_key(|deadline| deadline.at.timestamp())
     }
 }

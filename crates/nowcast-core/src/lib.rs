@@ -23,6 +23,7 @@ pub mod message;
 mod messages;
 pub mod next_worker;
 pub mod notice;
+mod notices;
 pub mod parked;
 pub mod policy;
 pub mod record;

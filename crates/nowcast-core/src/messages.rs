@@ -5,7 +5,7 @@ use crate::decide::Decision;
 use crate::event::Request;
 use crate::level::Level;
 use crate::message::Message;
-use crate::notice::in_words;
+use crate::notices::in_words;
 use crate::parked::{Parked, ParkedWhat};
 use crate::policy::RegisteredWorker;
 use crate::record::{Change, MessageRecord, Outcome, Speaker, What};

@@ -1,0 +1,63 @@
+//! The notices and alarms that decisions make; of Slack's channels without a URL it only writes the log's line, as the
+//! peer does.
+
+use crate::alarm::Alarm;
+use crate::decide::Decision;
+use crate::effect::Effect;
+use crate::level::Level;
+use crate::message::Message;
+use crate::notice::{Notice, Said};
+use crate::run::{Run, Stage, is_failure};
+
+impl Decision<'_> {
+    /// A line about something that somebody has to look at, and the notice of it. `worker` is empty if it is about
+    /// none.
+    pub(super) fn alarm(&mut self, alarm: Alarm, worker: &str, text: impl Into<String>) {
+        let text = text.into();
+        self.log_alarm(text.clone());
+        self.notify(Some(alarm), worker, None, text);
+    }
+
+    /// Only the line: the notice is another's.
+    pub(super) fn log_alarm(&mut self, text: impl Into<String>) {
+        self.state.trouble = true;
+        self.log(Level::Critical, text);
+    }
+
+    /// The notice of a message that reached its checklist and its rule. `run` is the one that it reports for.
+    pub(super) fn notify_of_message(&mut self, message: &Message, run: Option<&Run>) {
+        let Message { source, r#type, payload, .. } = message;
+        for variable in &self.state.policy.unset_slack_variables {
+            let text = format!("slack notification environment variable not found: {variable}");
+            self.effects.push(Effect::log(Level::Debug, text));
+        }
+        let alarm = match r#type.as_str() {
+            "crash" => Some(Alarm::Crash),
+            other => is_failure(other).then_some(Alarm::Failure),
+        };
+        let text = in_words(message, run.filter(|_| alarm.is_some()));
+        let said = Said { r#type: r#type.clone(), payload: payload.clone() };
+        self.notify(alarm, source, Some(said), text);
+    }
+
+    /// A notice, if there is anybody to be told.
+    pub(super) fn notify(&mut self, alarm: Option<Alarm>, worker: &str, message: Option<Said>, text: String) {
+        if !self.state.policy.has_notification_targets {
+            return;
+        }
+        let (number, at, worker) = (self.number, self.time.wall.clone(), worker.to_owned());
+        self.effects.push(Effect::Notify(Box::new(Notice { number, at, alarm, worker, message, text })));
+    }
+}
+
+/// A message in words, and how the run ended that it reports for.
+pub(super) fn in_words(message: &Message, run: Option<&Run>) -> String {
+    let said = format!("{}: {}", message.source, message.r#type);
+    let Some(run) = run else { return said };
+    match &run.stage {
+        Stage::Ended { ending, .. } if !ending.is_success() => {
+            format!("{said} (run {}), which {ending}", run.id)
+        }
+        _ => format!("{said} (run {})", run.id),
+    }
+}
