@@ -1,5 +1,8 @@
 //! What operators ask for. Each request is kept in the journal with the user's name and the answer.
 
+mod messages;
+mod pending;
+
 use jiff::Timestamp;
 
 use crate::alarm::Alarm;
@@ -9,14 +12,10 @@ use crate::effect::Effect;
 use crate::event::CallId;
 use crate::hold::{Hold, Target};
 use crate::level::Level;
-use crate::message::Message;
-use crate::messages::Incoming;
 use crate::next_worker::{LOCALHOST, NextWorker, name_problem};
-use crate::parked::{Parked, ParkedWhat};
-use crate::record::{Change, Outcome, Speaker, What};
-use crate::run::{Ending, Number, Run, RunId, Stage, ToldToEnd};
+use crate::record::{Change, What};
+use crate::run::{Number, RunId, Stage, ToldToEnd};
 use pyyaml::Value;
-use pyyaml::limits::MAX_GIVEN_DEPTH;
 
 /// Runs that an answer names one by one: more make a text that nobody reads.
 const NAMED: usize = 5;
@@ -167,220 +166,10 @@ impl Decision<'_> {
         }
     }
 
-    fn release(&mut self, what: Number) -> Outcomes {
-        if let Some(hold) = self.state.holds.get(&what).cloned() {
-            let now = self.timestamp();
-            let is_held = |(_, run): &(Timestamp, &Run)| hold.holds(&run.worker);
-            let mut held: Vec<_> = self.state.runs.queues(now).flatten().filter(is_held).collect();
-            held.sort_by_key(|(due, run)| (*due, run.id));
-            let held: Vec<RunId> = held.into_iter().map(|(_, run)| run.id).collect();
-            self.change(Change::HoldReleased(what));
-            let waiting = self.still_waiting(&held);
-            return Ok((format!("the hold {what} of {} is over{waiting}", hold.target), Vec::new()));
-        }
-        if let Some(Parked { what: ParkedWhat::Launches { join, launches }, .. }) =
-            self.state.parked.get(&what).cloned()
-        {
-            self.change(Change::Unparked(what));
-            let runs: Vec<RunId> =
-                launches.into_iter().map(|launch| self.want(launch.worker, launch.cause)).collect();
-            let waiting = self.still_waiting(&runs);
-            return Ok((format!("what waited in the join of {join} is launched{waiting}"), runs));
-        }
-        if let Some(join) = self.state.joins.get(what).cloned() {
-            self.change(Change::JoinClosed(what));
-            let runs: Vec<RunId> =
-                join.launches().into_iter().map(|launch| self.want(launch.worker, launch.cause)).collect();
-            let waiting = self.still_waiting(&runs);
-            let text = format!("the join of {} waits no more for {}{waiting}", join.name, join.wants());
-            return Ok((text, runs));
-        }
-        match self.state.runs.get(&what).cloned() {
-            Some(mut run) if matches!(run.stage, Stage::Waiting { .. }) => {
-                run.stage = Stage::Waiting { due: self.timestamp() };
-                let name = run.worker.name().to_owned();
-                self.change(Change::Run(Box::new(run)));
-                let waits = self.waits(what);
-                Ok((format!("{name} (run {what}) waits for its time no more{waits}"), vec![what]))
-            }
-            _ if self.state.parked.contains_key(&what) => {
-                Err(format!("{what} is a parked message; nowcast retry {} decides it again", what.0))
-            }
-            _ => Err(nothing_there(what)),
-        }
-    }
-
-    /// What is to be added to the answer about a launch that does not go at once.
-    fn waits(&mut self, run: RunId) -> String {
-        self.admit();
-        self.waits_for(run).map(|what| format!("; it waits{what}")).unwrap_or_default()
-    }
-
-    /// What is to be added to the answer about launches that do not all go at once.
-    fn still_waiting(&mut self, runs: &[RunId]) -> String {
-        self.admit();
-        let waits = |id: &RunId| {
-            let name = self.state.runs.get(id)?.worker.name();
-            Some(format!("; {name} {id} waits{}", self.waits_for(*id)?))
-        };
-        let waiting: Vec<String> = runs.iter().filter_map(waits).collect();
-        let named: String = waiting.iter().take(NAMED).map(String::as_str).collect();
-        match waiting.len().saturating_sub(NAMED) {
-            0 => named,
-            more => format!("{named}; and {more} more: nowcast status shows them"),
-        }
-    }
-
-    /// What a run waits for, for a person; `None` for one that does not wait.
-    fn waits_for(&self, id: RunId) -> Option<String> {
-        let run = self.state.runs.get(&id)?;
-        let Stage::Waiting { due } = run.stage else { return None };
-        if due > self.timestamp() {
-            return Some(format!(" until {}", self.clock(due)));
-        }
-        Some(self.state.obstacle(run).map(|obstacle| format!(": {obstacle}")).unwrap_or_default())
-    }
-
     /// A moment as the manager's clock shows it, with its date if that is not today's.
     fn clock(&self, moment: Timestamp) -> String {
         let local = moment.to_zoned_datetime(self.time.wall.time_zone().clone());
         let is_today = local.date() == self.time.wall.date();
         local.strftime(if is_today { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" }).to_string()
     }
-
-    fn discard(&mut self, what: Number) -> Outcomes {
-        if let Some(parked) = self.state.parked.get(&what).cloned() {
-            self.change(Change::Unparked(what));
-            let text = match parked.what {
-                ParkedWhat::Message { source, r#type, .. } => {
-                    format!("the parked message {what} is discarded: {source}: ({type})")
-                }
-                ParkedWhat::Launches { join, .. } => {
-                    format!("what waited in the join of {join} is discarded")
-                }
-            };
-            return Ok((text, Vec::new()));
-        }
-        if let Some(join) = self.state.joins.get(what).cloned() {
-            self.change(Change::JoinClosed(what));
-            return Ok((
-                format!("the join of {} is discarded, with what waited in it", join.name),
-                Vec::new(),
-            ));
-        }
-        match self.state.runs.get(&what).cloned() {
-            Some(run) if matches!(run.stage, Stage::Waiting { .. }) => {
-                let text = format!("{} (run {what}) is discarded", run.worker.name());
-                self.discard_run(run);
-                Ok((text, Vec::new()))
-            }
-            Some(run) if run.is_running() => {
-                Err(format!("{} (run {what}) is running; nowcast kill {} ends it", run.worker.name(), what.0))
-            }
-            _ if self.state.holds.contains_key(&what) => {
-                Err(format!("{what} is a hold; nowcast release {} ends it", what.0))
-            }
-            _ => Err(nothing_there(what)),
-        }
-    }
-
-    fn discard_run(&mut self, mut run: Run) {
-        let at = self.timestamp();
-        run.stage = Stage::Ended { launched: None, at, ending: Ending::Discarded, folder: String::new() };
-        self.change(Change::Run(Box::new(run)));
-    }
-
-    fn set_checklist(&mut self, path: &str, value: &str) -> Outcomes {
-        let path = pyyaml::read(path).map_err(|error| format!("the keys are no YAML: {error}"))?;
-        let value = pyyaml::read(value).map_err(|error| format!("the value is no YAML: {error}"))?;
-        let keys = path.as_list().filter(|keys| !keys.is_empty()).ok_or("a checklist key is missing")?;
-        // The checklist is a mapping, and so is what each key but the last leads to.
-        let deepest_key = keys.iter().zip(1..).map(|(key, level)| level + key.depth()).max();
-        check_depth("this checklist entry", deepest_key.unwrap_or_default().max(keys.len() + value.depth()))?;
-        let shown = pyyaml::python::repr_value(&path);
-        self.change(Change::ChecklistSet { path, value });
-        Ok((format!("checklist set at {shown}"), Vec::new()))
-    }
-
-    /// Half of all rule errors come from a checklist that was cleared while workers were running.
-    fn clear_by_hand(&mut self, force: bool) -> Outcomes {
-        let count = self.state.runs.len();
-        if !force && count > 0 {
-            let named = self.state.runs.values().take(NAMED);
-            let named: Vec<String> = named.map(|run| format!("{} {}", run.worker.name(), run.id)).collect();
-            let more = count - named.len();
-            return Err(format!(
-                "{} still open, and the rules may miss what is cleared: {}{}; with --force it is cleared all the same",
-                if count == 1 { "a run is" } else { "runs are" },
-                named.join(", "),
-                if more > 0 { format!(" and {more} more") } else { String::new() },
-            ));
-        }
-        self.clear_checklist();
-        Ok(("checklist cleared".to_owned(), Vec::new()))
-    }
-
-    fn send(&mut self, source: &str, r#type: &str, payload: &str) -> Outcomes {
-        let payload = pyyaml::read(payload).map_err(|error| format!("the payload is no YAML: {error}"))?;
-        check_depth("the payload", payload.depth())?;
-        let message = Message::new(source, r#type, payload);
-        let reply = self.message(Incoming::made(message, Speaker::Operator, None));
-        outcome_of(self.number, &reply.outcome)
-    }
-
-    fn retry(&mut self, which: Option<Number>, checklist_then: Option<&Value>) -> Outcomes {
-        let is_message = |parked: &&Parked| matches!(parked.what, ParkedWhat::Message { .. });
-        let parked: Vec<Parked> = match which {
-            None => self.state.parked.values().filter(is_message).cloned().collect(),
-            Some(number) => match self.state.parked.get(&number).filter(is_message) {
-                Some(parked) => vec![parked.clone()],
-                None => {
-                    return Err(format!(
-                        "{number} is no parked message; nowcast status shows which there are"
-                    ));
-                }
-            },
-        };
-        if parked.is_empty() {
-            return Ok(("no message is parked".to_owned(), Vec::new()));
-        }
-        let mut failed = Vec::new();
-        let mut numbers = Vec::new();
-        for parked in &parked {
-            let ParkedWhat::Message { source, r#type, payload, .. } = &parked.what else { continue };
-            let payload = pyyaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
-            let message = Message::new(source, r#type, payload);
-            let checklist = checklist_then.cloned().unwrap_or_else(|| self.state.checklist.to_value());
-            let reply = self.decide_again(parked, message, &checklist);
-            numbers.push(self.number);
-            if let Err(text) = outcome_of(parked.id, &reply.outcome) {
-                failed.push(text);
-            }
-        }
-        match (failed.as_slice(), parked.len()) {
-            ([], 1) => Ok((format!("message {} is decided", parked[0].id), numbers)),
-            ([], count) => Ok((format!("{count} messages are decided"), numbers)),
-            (failed, _) => Err(failed.join("\n")),
-        }
-    }
-}
-
-/// Refuses what could be kept and not be read again.
-fn check_depth(what: &str, depth: usize) -> Result<(), String> {
-    if depth <= MAX_GIVEN_DEPTH {
-        return Ok(());
-    }
-    Err(format!("{what} is nested {depth} deep, and {MAX_GIVEN_DEPTH} is the most; nothing was changed"))
-}
-
-fn outcome_of(number: Number, outcome: &Outcome) -> Outcomes {
-    match outcome {
-        Outcome::RuleFailed(why) => Err(format!("message {number} is parked, since its rule failed:\n{why}")),
-        Outcome::NoFunction(why) | Outcome::Refused(why) => Err(format!("message {number}: {why}")),
-        _ => Ok((format!("message {number} is decided"), vec![number])),
-    }
-}
-
-fn nothing_there(what: Number) -> String {
-    format!("{what} cannot be released or discarded; nowcast status shows what waits")
 }

@@ -1,0 +1,103 @@
+//! Requests about messages and the checklist: sent, decided again, set and cleared.
+
+use super::{NAMED, Outcomes};
+use crate::decide::Decision;
+use crate::message::Message;
+use crate::messages::Incoming;
+use crate::parked::{Parked, ParkedWhat};
+use crate::record::{Change, Outcome, Speaker};
+use crate::run::Number;
+use pyyaml::Value;
+use pyyaml::limits::MAX_GIVEN_DEPTH;
+
+impl Decision<'_> {
+    pub(super) fn set_checklist(&mut self, path: &str, value: &str) -> Outcomes {
+        let path = pyyaml::read(path).map_err(|error| format!("the keys are no YAML: {error}"))?;
+        let value = pyyaml::read(value).map_err(|error| format!("the value is no YAML: {error}"))?;
+        let keys = path.as_list().filter(|keys| !keys.is_empty()).ok_or("a checklist key is missing")?;
+        // The checklist is a mapping, and so is what each key but the last leads to.
+        let deepest_key = keys.iter().zip(1..).map(|(key, level)| level + key.depth()).max();
+        check_depth("this checklist entry", deepest_key.unwrap_or_default().max(keys.len() + value.depth()))?;
+        let shown = pyyaml::python::repr_value(&path);
+        self.change(Change::ChecklistSet { path, value });
+        Ok((format!("checklist set at {shown}"), Vec::new()))
+    }
+
+    /// Half of all rule errors come from a checklist that was cleared while workers were running.
+    pub(super) fn clear_by_hand(&mut self, force: bool) -> Outcomes {
+        let count = self.state.runs.len();
+        if !force && count > 0 {
+            let named = self.state.runs.values().take(NAMED);
+            let named: Vec<String> = named.map(|run| format!("{} {}", run.worker.name(), run.id)).collect();
+            let more = count - named.len();
+            return Err(format!(
+                "{} still open, and the rules may miss what is cleared: {}{}; with --force it is cleared all the same",
+                if count == 1 { "a run is" } else { "runs are" },
+                named.join(", "),
+                if more > 0 { format!(" and {more} more") } else { String::new() },
+            ));
+        }
+        self.clear_checklist();
+        Ok(("checklist cleared".to_owned(), Vec::new()))
+    }
+
+    pub(super) fn send(&mut self, source: &str, r#type: &str, payload: &str) -> Outcomes {
+        let payload = pyyaml::read(payload).map_err(|error| format!("the payload is no YAML: {error}"))?;
+        check_depth("the payload", payload.depth())?;
+        let message = Message::new(source, r#type, payload);
+        let reply = self.message(Incoming::made(message, Speaker::Operator, None));
+        outcome_of(self.number, &reply.outcome)
+    }
+
+    pub(super) fn retry(&mut self, which: Option<Number>, checklist_then: Option<&Value>) -> Outcomes {
+        let is_message = |parked: &&Parked| matches!(parked.what, ParkedWhat::Message { .. });
+        let parked: Vec<Parked> = match which {
+            None => self.state.parked.values().filter(is_message).cloned().collect(),
+            Some(number) => match self.state.parked.get(&number).filter(is_message) {
+                Some(parked) => vec![parked.clone()],
+                None => {
+                    return Err(format!(
+                        "{number} is no parked message; nowcast status shows which there are"
+                    ));
+                }
+            },
+        };
+        if parked.is_empty() {
+            return Ok(("no message is parked".to_owned(), Vec::new()));
+        }
+        let mut failed = Vec::new();
+        let mut numbers = Vec::new();
+        for parked in &parked {
+            let ParkedWhat::Message { source, r#type, payload, .. } = &parked.what else { continue };
+            let payload = pyyaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
+            let message = Message::new(source, r#type, payload);
+            let checklist = checklist_then.cloned().unwrap_or_else(|| self.state.checklist.to_value());
+            let reply = self.decide_again(parked, message, &checklist);
+            numbers.push(self.number);
+            if let Err(text) = outcome_of(parked.id, &reply.outcome) {
+                failed.push(text);
+            }
+        }
+        match (failed.as_slice(), parked.len()) {
+            ([], 1) => Ok((format!("message {} is decided", parked[0].id), numbers)),
+            ([], count) => Ok((format!("{count} messages are decided"), numbers)),
+            (failed, _) => Err(failed.join("\n")),
+        }
+    }
+}
+
+/// Refuses what could be kept and not be read again.
+fn check_depth(what: &str, depth: usize) -> Result<(), String> {
+    if depth <= MAX_GIVEN_DEPTH {
+        return Ok(());
+    }
+    Err(format!("{what} is nested {depth} deep, and {MAX_GIVEN_DEPTH} is the most; nothing was changed"))
+}
+
+fn outcome_of(number: Number, outcome: &Outcome) -> Outcomes {
+    match outcome {
+        Outcome::RuleFailed(why) => Err(format!("message {number} is parked, since its rule failed:\n{why}")),
+        Outcome::NoFunction(why) | Outcome::Refused(why) => Err(format!("message {number}: {why}")),
+        _ => Ok((format!("message {number} is decided"), vec![number])),
+    }
+}
