@@ -130,7 +130,7 @@ impl Bench {
             retry_of: None,
             stage: Stage::Launched { at, folder: "2026-03-14/8812".into() },
             report: None,
-            told_to_end: None,
+            stop_requested: None,
         };
         self.running.push(run.clone());
         changes.push(Change::Run(Box::new(run)));

@@ -117,7 +117,7 @@ impl Plan {
                         Stage::Waiting { due } if *due > record.at.timestamp() => {
                             Some(format!("until {}", super::times::second(*due, &record.at)))
                         }
-                        Stage::Waiting { .. } => state.obstacle(run),
+                        Stage::Waiting { .. } => state.blocked_by(run),
                         _ => None,
                     };
                     if at_once || matches!(run.stage, Stage::Waiting { .. }) {

@@ -149,7 +149,7 @@ impl Manager {
             let run = queued.run;
             // This manager has not asked an adopted run for anything yet.
             let known = self.state.runs.get(&run).filter(|_| queued.is_adopted);
-            if known.is_some_and(|run| run.told_to_end.is_some()) {
+            if known.is_some_and(|run| run.stop_requested.is_some()) {
                 self.runs.end_once(run);
             }
             if known.is_some_and(|run| run.report.as_ref().is_some_and(Report::is_last)) {

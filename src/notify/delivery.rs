@@ -134,7 +134,7 @@ mod tests {
     use crate::config::notify::{Request, Secret, SlackWorkers, Wanted};
     use nowcast_core::Alarm;
     use nowcast_core::Number;
-    use nowcast_core::notice::Said;
+    use nowcast_core::notice::NoticeMessage;
 
     fn notice() -> Notice {
         Notice {
@@ -142,7 +142,7 @@ mod tests {
             at: "2026-03-14T04:40:12.5-07:00[America/Vancouver]".parse::<ZonedDateTime>().unwrap(),
             alarm: Some(Alarm::Failure),
             worker: "ssh".to_owned(),
-            message: Some(Said {
+            message: Some(NoticeMessage {
                 r#type: "failure".to_owned(),
                 payload: pyyaml::read("{\"a\": \"it's \\\"so\\\"\"}").unwrap(),
             }),

@@ -8,7 +8,7 @@ use super::join::Join;
 use super::kind::{described, kind_name};
 use super::launch::{self, Launch};
 use super::view::View;
-use nowcast_core::{JoinRequest, NextWorker, RuleAnswer, Wanted};
+use nowcast_core::{JoinRequest, NextWorker, Requirement, RuleAnswer};
 use pyyaml::Value;
 
 /// Reads what `function`, whose place is given, returned. Launches that were made behind tail calls have
@@ -55,7 +55,7 @@ fn wait(call: &Host, function: &str, value: &LuaValue) -> Result<JoinRequest, St
 
 /// The peer's race set: each of these workers must send one message, of any type.
 fn race_set(names: Vec<String>) -> JoinRequest {
-    let wanted = |worker| Wanted { worker, r#type: None, count: 1 };
+    let wanted = |worker| Requirement { worker, r#type: None, count: 1 };
     JoinRequest { wait_for: names.into_iter().map(wanted).collect(), ..JoinRequest::default() }
 }
 

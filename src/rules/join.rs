@@ -8,7 +8,7 @@ use super::items::{Least, entries, known, list};
 use super::kind::{described, kind_name, whole};
 use super::launch::{Launch, copy, launches};
 use super::options::time_limit;
-use nowcast_core::{JoinRequest, NextWorker, Wanted};
+use nowcast_core::{JoinRequest, NextWorker, Requirement};
 
 /// In the order in which `lua/types.lua` declares them.
 pub(super) const KNOWN: [&str; 4] = ["name", "wait_for", "launch", "timeout"];
@@ -38,7 +38,7 @@ impl Join {
     /// As `tostring` shows it.
     pub(super) fn text(&self) -> String {
         let name = self.0.name.as_deref().unwrap_or_default();
-        let wanted: Vec<String> = self.0.wait_for.iter().map(Wanted::to_string).collect();
+        let wanted: Vec<String> = self.0.wait_for.iter().map(Requirement::to_string).collect();
         format!("Join(name={name:?}, wait_for={})", wanted.join(", "))
     }
 }
@@ -125,7 +125,7 @@ fn own_launches(call: &Host, value: &LuaValue) -> Result<Vec<NextWorker>, String
 }
 
 /// What must come: first the workers that are listed, in their order, then those that are keys, by name.
-fn wait_for(lua: &Lua, call: &Host, value: &LuaValue) -> Result<Vec<Wanted>, String> {
+fn wait_for(lua: &Lua, call: &Host, value: &LuaValue) -> Result<Vec<Requirement>, String> {
     let Some(entries) = entries(lua, value, "wait_for")? else {
         return Err(format!(
             "wait_for is {}; write the workers in braces, as in {{ \"worker\", other_worker = 14 }}",
@@ -143,19 +143,19 @@ fn wait_for(lua: &Lua, call: &Host, value: &LuaValue) -> Result<Vec<Wanted>, Str
     wrong.check()?;
     listed.sort_by_key(|(place, _)| *place);
     keyed.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-    let mut wanted: Vec<Wanted> = Vec::with_capacity(listed.len() + keyed.len());
+    let mut wanted: Vec<Requirement> = Vec::with_capacity(listed.len() + keyed.len());
     for (expected, (place, worker)) in (1..).zip(listed) {
         if place != expected {
             return Err(format!(
                 "wait_for[{expected}] is nil; is a name misspelt, or the checklist incomplete?"
             ));
         }
-        wanted.push(Wanted { worker: worker_name(call, &worker)?, r#type: None, count: 1 });
+        wanted.push(Requirement { worker: worker_name(call, &worker)?, r#type: None, count: 1 });
     }
     for (_, name, value) in keyed {
         let worker = worker_name(call, &LuaValue::String(name))?;
         let (r#type, count) = messages(lua, call, &worker, &value)?;
-        wanted.push(Wanted { worker, r#type, count });
+        wanted.push(Requirement { worker, r#type, count });
     }
     let mut names: Vec<&str> = wanted.iter().map(|wanted| wanted.worker.as_str()).collect();
     names.sort_unstable();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::json::JsonValue;
 use crate::rules::Engine;
 use nowcast_core::message::Message;
-use nowcast_core::{JoinRequest, NextWorker, RuleAnswer, RuleCall, Wanted};
+use nowcast_core::{JoinRequest, NextWorker, Requirement, RuleAnswer, RuleCall};
 use pyyaml::Value;
 
 /// What a rule is called with. What is left out is that of the running system.
@@ -106,7 +106,7 @@ struct CaseOptions {
 pub struct CaseJoin {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    wait_for: Vec<Wanted>,
+    wait_for: Vec<Requirement>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     launch: Vec<CaseLaunch>,
     #[serde(skip_serializing_if = "Option::is_none")]

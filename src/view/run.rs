@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::look::Look;
 use super::times;
 use nowcast_core::next_worker::LOCALHOST;
-use nowcast_core::run::{Stage, ToldToEnd, is_failure};
+use nowcast_core::run::{Stage, StopReason, is_failure};
 use nowcast_core::{Ending, NextWorker, Run};
 
 /// How far a run is, in the words of every surface.
@@ -142,9 +142,9 @@ impl RunView {
                 Some(Ending::Killed(signal)) => Some(*signal),
                 _ => None,
             },
-            stop_requested: run.told_to_end.as_ref().map(|told| match told {
-                ToldToEnd::TimeLimit => StopRequest::Timeout,
-                ToldToEnd::Killed(user) => StopRequest::Operator { user: user.clone() },
+            stop_requested: run.stop_requested.as_ref().map(|told| match told {
+                StopReason::TimeLimit => StopRequest::Timeout,
+                StopReason::Killed(user) => StopRequest::Operator { user: user.clone() },
             }),
             attempt: run.attempt,
             retry_of: run.retry_of.map(|before| before.0),
@@ -202,7 +202,7 @@ fn status(run: &Run) -> RunStatus {
     let is_own_failure = |r#type: &str| is_failure(r#type) && r#type != "crash";
     match (&run.stage, run.ended_well()) {
         (Stage::Waiting { .. }, _) => RunStatus::Pending,
-        (Stage::Launched { .. }, _) if run.told_to_end.is_some() => RunStatus::Stopping,
+        (Stage::Launched { .. }, _) if run.stop_requested.is_some() => RunStatus::Stopping,
         (Stage::Launched { .. }, _) => RunStatus::Running,
         (_, None) => RunStatus::Discarded,
         _ if !run.is_closed() => RunStatus::Exited,

@@ -198,7 +198,7 @@ impl SystemView {
         for run in &open.runs {
             let view = RunView::new(run, look);
             if matches!(run.stage, Stage::Waiting { .. }) {
-                self.pending.push(PendingView { run: view, blocked_by: state.obstacle(run) });
+                self.pending.push(PendingView { run: view, blocked_by: state.blocked_by(run) });
             } else {
                 let usual_seconds = match usual_of.entry((run.worker.name(), &run.worker.args)) {
                     Entry::Occupied(known) => *known.get(),

@@ -190,11 +190,11 @@ fn what_is_not_running_cannot_be_killed() {
         answer.text,
         format!("weather (run {waits}) is not running yet; nowcast discard {} discards it", waits.0)
     );
-    assert!(heard.told_to_end.is_empty());
+    assert!(heard.stop_requested.is_empty());
     let ended = manager.wants(worker("rivers"));
     manager.ends(ended, Ending::Status(0));
     let (answer, heard) = manager.asks(Command::Kill { run: ended });
-    assert_eq!((answer.done, heard.told_to_end.len()), (false, 0));
+    assert_eq!((answer.done, heard.stop_requested.len()), (false, 0));
     assert_eq!(answer.text, format!("rivers (run {ended}) has ended already"));
 }
 
@@ -320,7 +320,7 @@ fn a_kill_is_kept_with_the_name_of_who_asked() {
     let run = manager.wants(worker("weather"));
     let (answer, heard) = manager.asks(Command::Kill { run });
     assert_eq!(answer.text, format!("weather (run {run}) is told to end"));
-    assert_eq!(heard.told_to_end, [run]);
+    assert_eq!(heard.stop_requested, [run]);
     // Its process may not have listened.
-    assert_eq!(manager.asks(Command::Kill { run }).1.told_to_end, [run]);
+    assert_eq!(manager.asks(Command::Kill { run }).1.stop_requested, [run]);
 }

@@ -84,7 +84,7 @@ fn a_hold_ends_in_the_moment_in_which_a_run_is_out_of_time() {
     let waits = manager.wants(worker("weather"));
     let other = manager.wants(worker("ssh"));
     let heard = manager.passes(3_600);
-    assert_eq!((heard.told_to_end, heard.runs), (vec![late], vec![other]));
+    assert_eq!((heard.stop_requested, heard.runs), (vec![late], vec![other]));
     assert_eq!(manager.ends(late, Ending::Killed(15)).runs, [waits]);
 }
 

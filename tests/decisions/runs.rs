@@ -1,7 +1,7 @@
 //! Runs: which message reports for which, what is made of a silent end, and when one is tried again.
 
 use nowcast_core::record::{Outcome, Speaker};
-use nowcast_core::run::{Stage, ToldToEnd};
+use nowcast_core::run::{Stage, StopReason};
 use nowcast_core::{Change, Command, Ending, Number};
 
 use crate::story::{Story, configured, launch, nothing, quiet, seconds, story, worker};
@@ -262,8 +262,8 @@ fn a_run_that_was_killed_is_not_tried_again() {
     let mut manager = configured("{weather: {retries: 1}}", |_, _| Ok(nothing()));
     let run = manager.wants(worker("weather"));
     let (_, heard) = manager.asks(Command::Kill { run });
-    assert_eq!(heard.told_to_end, [run]);
-    assert_eq!(manager.state.runs[&run].told_to_end, Some(ToldToEnd::Killed("ana".into())));
+    assert_eq!(heard.stop_requested, [run]);
+    assert_eq!(manager.state.runs[&run].stop_requested, Some(StopReason::Killed("ana".into())));
     manager.ends(run, Ending::Status(0));
     assert!(manager.passes(2).launched.is_empty());
     assert_eq!(manager.called(), ["weather crash"]);
@@ -273,11 +273,11 @@ fn a_run_that_was_killed_is_not_tried_again() {
 fn a_run_beyond_its_time_is_told_to_end_once_and_tried_again() {
     let mut manager = configured("{weather: {retries: 1, timeout: 1h}}", |_, _| Ok(nothing()));
     let run = manager.wants(worker("weather"));
-    assert!(manager.passes(3_599).told_to_end.is_empty());
+    assert!(manager.passes(3_599).stop_requested.is_empty());
     let heard = manager.passes(1);
-    assert_eq!(heard.told_to_end, [run]);
+    assert_eq!(heard.stop_requested, [run]);
     assert!(heard.says("CRITICAL", "runs longer than its timeout"));
-    assert!(manager.passes(7_200).told_to_end.is_empty());
+    assert!(manager.passes(7_200).stop_requested.is_empty());
     manager.ends(run, Ending::Status(0));
     assert_eq!(manager.passes(2).launched, ["weather"]);
 }
@@ -299,7 +299,7 @@ fn a_rule_may_give_more_or_less_time_than_the_configuration() {
     let mut quick = worker("weather");
     quick.options.timeout = Some(seconds(60));
     let run = manager.wants(quick);
-    assert_eq!(manager.passes(60).told_to_end, [run]);
+    assert_eq!(manager.passes(60).stop_requested, [run]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use nowcast_core::checklist::Checklist;
 use nowcast_core::hold::Target;
 use nowcast_core::message::Message;
 use nowcast_core::record::{MessageRecord, What};
-use nowcast_core::rules::Wanted;
+use nowcast_core::rules::Requirement;
 use nowcast_core::{
     Answer, CallId, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request,
     RequestId, RuleAnswer, RuleCall, RuleError, Rules, RunId, State, decide, end_if_idle,
@@ -86,7 +86,7 @@ pub struct Heard {
     /// The names of the workers that were launched.
     pub launched: Vec<String>,
     pub runs: Vec<RunId>,
-    pub told_to_end: Vec<RunId>,
+    pub stop_requested: Vec<RunId>,
     pub log: Vec<String>,
     pub records: Vec<Record>,
     pub answers: Vec<Answer>,
@@ -103,7 +103,7 @@ impl Heard {
                     self.launched.push(worker.name().to_owned());
                     self.runs.push(run);
                 }
-                Effect::EndRun(run) => self.told_to_end.push(run),
+                Effect::EndRun(run) => self.stop_requested.push(run),
                 Effect::Journal(record) => self.records.push(*record),
                 Effect::Answer { answer, .. } => self.answers.push(answer),
                 other => self.others.push(other),
@@ -259,7 +259,7 @@ impl Story {
             self.fold(&now.records);
             heard.launched.extend(now.launched);
             heard.runs.extend(now.runs);
-            heard.told_to_end.extend(now.told_to_end);
+            heard.stop_requested.extend(now.stop_requested);
             heard.log.extend(now.log);
             heard.records.extend(now.records);
             heard.others.extend(now.others);
@@ -336,11 +336,11 @@ pub fn failed() -> RuleError {
 }
 
 /// `rivers`, `14 rivers` or `rivers: success`.
-pub fn wanted(text: &str) -> Wanted {
+pub fn wanted(text: &str) -> Requirement {
     let (name, r#type) = text.split_once(": ").map_or((text, None), |(name, r#type)| (name, Some(r#type)));
     let (count, name) =
         name.split_once(' ').map_or((1, name), |(count, name)| (count.parse().expect("a count"), name));
-    Wanted { worker: name.into(), r#type: r#type.map(str::to_owned), count }
+    Requirement { worker: name.into(), r#type: r#type.map(str::to_owned), count }
 }
 
 /// Launches and a race set.

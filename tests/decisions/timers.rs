@@ -40,7 +40,7 @@ fn the_end_of_the_calendar_is_no_moment() {
     endless.options.timeout = Some(jiff::SignedDuration::MAX);
     manager.wants(endless);
     let heard = manager.passes(86_400);
-    assert!(heard.launched.is_empty() && heard.told_to_end.is_empty());
+    assert!(heard.launched.is_empty() && heard.stop_requested.is_empty());
     assert_eq!(manager.state.next_due(manager.now.timestamp()), Some(Timestamp::MAX));
 }
 
@@ -91,5 +91,5 @@ fn another_configuration_changes_limits_at_once() {
     manager.passes(3_600);
     let event = Event::Reloaded { policy: config("{upload: {max running: 2, timeout: 30m}}") };
     let heard = manager.happens(event);
-    assert_eq!((heard.runs, heard.told_to_end), (vec![waits], vec![run]));
+    assert_eq!((heard.runs, heard.stop_requested), (vec![waits], vec![run]));
 }

@@ -11,7 +11,7 @@ use nowcast_core::message::Message;
 use nowcast_core::record::{Speaker, What};
 use nowcast_core::{
     Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request, RequestId,
-    RuleAnswer, RuleCall, RuleError, RuleFile, Rules, State, Ticket, Wanted, decide,
+    Requirement, RuleAnswer, RuleCall, RuleError, RuleFile, Rules, State, Ticket, decide,
 };
 use proptest::prelude::*;
 use pyyaml::{Keys, Map, Value};
@@ -132,7 +132,7 @@ impl Rules for FakeRules {
             "debug" => answer.next_workers[0].args.push("--debug".into()),
             "later" => answer.next_workers[0].options.delay = Some(SignedDuration::from_hours(2)),
             "join" => {
-                let wanted = |worker: &str, count| Wanted { worker: worker.into(), r#type: None, count };
+                let wanted = |worker: &str, count| Requirement { worker: worker.into(), r#type: None, count };
                 answer.join = Some(JoinRequest {
                     name: (message.source != "ssh").then(|| "all".into()),
                     wait_for: vec![wanted("rivers", 2), wanted("ssh", 1)],

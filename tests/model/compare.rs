@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use nowcast_core::joins::WaitingLaunch;
+use nowcast_core::joins::PendingLaunch;
 use nowcast_core::parked::ParkedWhat;
 use nowcast_core::record::{MessageRecord, Outcome as Real};
 use nowcast_core::run::Stage;
@@ -102,7 +102,7 @@ impl World {
             let due = model.is_waiting().then(|| moment(model.due));
             assert_eq!(stage, (due, model.launched.map(moment), model.ended.map(moment)), "{number}");
             assert_eq!(real.report.is_some(), model.is_reported, "{number}");
-            assert_eq!(real.told_to_end.is_some(), model.is_told, "{number}");
+            assert_eq!(real.stop_requested.is_some(), model.is_told, "{number}");
             assert_eq!(
                 (real.attempt, real.retry_of),
                 (model.attempt, model.retry_of.map(|run| self.runs[run]))
@@ -113,7 +113,7 @@ impl World {
 
     fn compare_joins(&self) {
         assert_eq!(self.joins.len(), self.model.joins.len(), "as many joins were opened");
-        let workers = |launches: &[WaitingLaunch]| {
+        let workers = |launches: &[PendingLaunch]| {
             launches.iter().map(|launch| launch.worker.clone()).collect::<Vec<_>>()
         };
         for (at, (number, model)) in self.joins.iter().zip(&self.model.joins).enumerate() {

@@ -9,7 +9,7 @@ use nowcast::config;
 use nowcast_core::hold::Target;
 use nowcast_core::message::Message;
 use nowcast_core::{
-    JoinRequest, LaunchOptions, NextWorker, Policy, RuleAnswer, RuleCall, RuleError, Rules, Wanted,
+    JoinRequest, LaunchOptions, NextWorker, Policy, Requirement, RuleAnswer, RuleCall, RuleError, Rules,
 };
 use pyyaml::Value;
 
@@ -117,9 +117,9 @@ pub fn next_worker(launch: &Launch) -> NextWorker {
     }
 }
 
-pub fn wanted(list: &[crate::plan::Wanted]) -> Vec<Wanted> {
+pub fn wanted(list: &[crate::plan::Wanted]) -> Vec<Requirement> {
     list.iter()
-        .map(|(worker, r#type, count)| Wanted {
+        .map(|(worker, r#type, count)| Requirement {
             worker: WORKERS[*worker].into(),
             r#type: r#type.map(|r#type| TYPES[r#type].into()),
             count: *count,

@@ -1,15 +1,15 @@
 //! `Join{ … }`: what a rule may wait for, and what it is told when that is none.
 
 use jiff::SignedDuration;
-use nowcast_core::{JoinRequest, Wanted};
+use nowcast_core::{JoinRequest, Requirement};
 
 use super::*;
 
-fn wanted(worker: &str, r#type: Option<&str>, count: u32) -> Wanted {
-    Wanted { worker: worker.to_owned(), r#type: r#type.map(str::to_owned), count }
+fn wanted(worker: &str, r#type: Option<&str>, count: u32) -> Requirement {
+    Requirement { worker: worker.to_owned(), r#type: r#type.map(str::to_owned), count }
 }
 
-fn wait_for(written: &str) -> Vec<Wanted> {
+fn wait_for(written: &str) -> Vec<Requirement> {
     let rule = format!("return {{}}, Join{{ name = 'j', wait_for = {written} }}");
     Nowcast::rule(&rule).answer().join.expect("a join").wait_for
 }

@@ -14,7 +14,7 @@ use crate::hold::{Hold, Target};
 use crate::level::Level;
 use crate::next_worker::{LOCALHOST, NextWorker, name_problem};
 use crate::record::{Change, What};
-use crate::run::{Number, RunId, Stage, ToldToEnd};
+use crate::run::{Number, RunId, Stage, StopReason};
 use pyyaml::Value;
 
 /// Runs that an answer names one by one: more make a text that nobody reads.
@@ -158,7 +158,7 @@ impl Decision<'_> {
             }
             Stage::Ended { .. } => Err(format!("{name} (run {id}) has ended already")),
             Stage::Launched { .. } => {
-                run.told_to_end = Some(ToldToEnd::Killed(user.to_owned()));
+                run.stop_requested = Some(StopReason::Killed(user.to_owned()));
                 self.effects.push(Effect::EndRun(id));
                 self.change(Change::Run(Box::new(run)));
                 Ok((format!("{name} (run {id}) is told to end"), vec![id]))

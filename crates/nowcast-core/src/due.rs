@@ -10,7 +10,7 @@ use crate::level::Level;
 use crate::message::Message;
 use crate::messages::Incoming;
 use crate::record::{Change, Speaker, What};
-use crate::run::{Ending, Run, Stage, ToldToEnd};
+use crate::run::{Ending, Run, Stage, StopReason};
 use crate::state::REPORT_GRACE;
 use pyyaml::Value;
 
@@ -35,7 +35,7 @@ impl Decision<'_> {
             let text = format!("{name} (run {}) runs longer than its timeout and is ended", run.id);
             self.alarm(Alarm::Timeout, name, text);
             self.effects.push(Effect::EndRun(run.id));
-            run.told_to_end = Some(ToldToEnd::TimeLimit);
+            run.stop_requested = Some(StopReason::TimeLimit);
             self.change(Change::Run(Box::new(run)));
         }
     }

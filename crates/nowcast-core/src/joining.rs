@@ -4,7 +4,7 @@
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
-use crate::joins::{Join, WaitingLaunch, list};
+use crate::joins::{Join, PendingLaunch, list};
 use crate::launches::later;
 use crate::level::Level;
 use crate::message::Message;
@@ -67,9 +67,9 @@ impl Decision<'_> {
     pub(super) fn count_in_joins(
         &mut self,
         message: &Message,
-        launches: &mut Vec<WaitingLaunch>,
+        launches: &mut Vec<PendingLaunch>,
         counted_as: Option<Number>,
-    ) -> Vec<WaitingLaunch> {
+    ) -> Vec<PendingLaunch> {
         let mut released = Vec::new();
         let may_concern = |join: &&Join| match counted_as {
             // One that its own rule opened just now is counted in like any other.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::next_worker::NextWorker;
-use crate::rules::Wanted;
+use crate::rules::Requirement;
 use crate::run::Number;
 use pyyaml::python;
 
@@ -22,9 +22,9 @@ pub struct Join {
     /// The name that the rule gave it, or the worker whose race set it is.
     pub name: String,
     /// What has not come yet, in the rule's order.
-    pub wait_for: Vec<Wanted>,
+    pub wait_for: Vec<Requirement>,
     /// What waits in it.
-    pub waiting: Vec<WaitingLaunch>,
+    pub waiting: Vec<PendingLaunch>,
     /// The join's own launches.
     pub launch: Vec<NextWorker>,
     /// The message whose rule opened it.
@@ -37,7 +37,7 @@ pub struct Join {
 
 /// A launch that waits in a join, and the message whose rule returned it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WaitingLaunch {
+pub struct PendingLaunch {
     /// What is to be launched.
     pub worker: NextWorker,
     /// The message.
@@ -71,20 +71,20 @@ impl Join {
 
     /// Everything that is launched when it is complete: what waits in it and its own.
     #[must_use]
-    pub fn launches(&self) -> Vec<WaitingLaunch> {
+    pub fn launches(&self) -> Vec<PendingLaunch> {
         let own =
-            self.launch.iter().map(|worker| WaitingLaunch { worker: worker.clone(), cause: self.opened_by });
+            self.launch.iter().map(|worker| PendingLaunch { worker: worker.clone(), cause: self.opened_by });
         self.waiting.iter().cloned().chain(own).collect()
     }
 
     /// What it waits for, for a person: `ssh, 14 × rivers (success)`.
     #[must_use]
     pub fn wants(&self) -> String {
-        self.wait_for.iter().map(Wanted::to_string).collect::<Vec<_>>().join(", ")
+        self.wait_for.iter().map(Requirement::to_string).collect::<Vec<_>>().join(", ")
     }
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for Requirement {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.count > 1 {
             write!(out, "{} × ", self.count)?;

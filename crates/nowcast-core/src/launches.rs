@@ -9,13 +9,13 @@ use crate::alarm::Alarm;
 use crate::decide::Decision;
 use crate::effect::Effect;
 use crate::hold::Hold;
-use crate::joins::WaitingLaunch;
+use crate::joins::PendingLaunch;
 use crate::level::Level;
 use crate::message::Message;
 use crate::next_worker::NextWorker;
 use crate::record::{Change, What};
 use crate::rules::RuleAnswer;
-use crate::run::{Ending, Number, Run, RunId, Stage, ToldToEnd, is_failure};
+use crate::run::{Ending, Number, Run, RunId, Stage, StopReason, is_failure};
 use crate::state::State;
 
 impl Decision<'_> {
@@ -61,7 +61,7 @@ impl Decision<'_> {
             retry_of: before.map(|run| run.id),
             stage: Stage::Waiting { due },
             report: None,
-            told_to_end: None,
+            stop_requested: None,
         })));
         id
     }
@@ -71,7 +71,7 @@ impl Decision<'_> {
         for id in self.state.ready(self.timestamp()) {
             // One that goes may fill the limit of its worker's on another host.
             if let Some(run) = self.state.runs.get(&id)
-                && self.state.obstacle(run).is_none()
+                && self.state.blocked_by(run).is_none()
             {
                 self.launch(run.clone());
             }
@@ -110,7 +110,7 @@ impl Decision<'_> {
 
     /// Launches a failed run again, if it has retries left; answers the new run.
     pub(super) fn try_again(&mut self, run: &Run, r#type: &str) -> Option<RunId> {
-        let was_killed = matches!(run.told_to_end, Some(ToldToEnd::Killed(_)));
+        let was_killed = matches!(run.stop_requested, Some(StopReason::Killed(_)));
         let is_tried = || self.state.runs.values().any(|other| other.retry_of == Some(run.id));
         if !is_failure(r#type) || was_killed || is_tried() {
             return None;
@@ -140,7 +140,7 @@ impl Decision<'_> {
 impl State {
     /// What keeps a run that is due from being launched, for a person.
     #[must_use]
-    pub fn obstacle(&self, run: &Run) -> Option<String> {
+    pub fn blocked_by(&self, run: &Run) -> Option<String> {
         if let Some(hold) = self.hold_of(run) {
             return Some(format!("hold {} of {}", hold.id, hold.target));
         }
@@ -194,8 +194,8 @@ impl State {
     }
 }
 
-fn waiting(workers: Vec<NextWorker>, cause: Number) -> Vec<WaitingLaunch> {
-    workers.into_iter().map(|worker| WaitingLaunch { worker, cause }).collect()
+fn waiting(workers: Vec<NextWorker>, cause: Number) -> Vec<PendingLaunch> {
+    workers.into_iter().map(|worker| PendingLaunch { worker, cause }).collect()
 }
 
 /// A moment and a while; the end of the calendar if that is beyond it.
@@ -230,7 +230,8 @@ mod tests {
 
     fn put(state: &mut State, id: u64, worker: NextWorker, stage: Stage) {
         let (cause, attempt, retry_of, report) = (Number(0), 1, None, None);
-        let run = Run { id: Number(id), worker, cause, attempt, retry_of, stage, report, told_to_end: None };
+        let run =
+            Run { id: Number(id), worker, cause, attempt, retry_of, stage, report, stop_requested: None };
         state.apply(&Change::Run(Box::new(run)), &Value::Null);
     }
 

@@ -106,7 +106,7 @@ impl Decision<'_> {
         let call = self.rules.after(&message, &self.state.policy.config, checklist, &parked.at);
         let reply = self.follow_rule(&message, call, Some(parked), &mut decided);
         if reply.outcome == Outcome::Ruled {
-            self.change(Change::Unparked(parked.id));
+            self.change(Change::ParkedClosed(parked.id));
         }
         let body = message.encode().into_bytes();
         self.finish_message(Some(message), body, None, Speaker::Retry, decided, &reply);

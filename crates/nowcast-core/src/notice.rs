@@ -19,14 +19,14 @@ pub struct Notice {
     /// The worker that it is about; empty if it is about none.
     pub worker: String,
     /// The message that it is, if it is one.
-    pub message: Option<Said>,
+    pub message: Option<NoticeMessage>,
     /// What happened, in words.
     pub text: String,
 }
 
 /// What a worker said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct NoticeMessage {
     /// The message type.
     pub r#type: String,
     /// The payload.

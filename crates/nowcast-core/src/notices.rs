@@ -6,7 +6,7 @@ use crate::decide::Decision;
 use crate::effect::Effect;
 use crate::level::Level;
 use crate::message::Message;
-use crate::notice::{Notice, Said};
+use crate::notice::{Notice, NoticeMessage};
 use crate::run::{Run, Stage, is_failure};
 
 impl Decision<'_> {
@@ -36,12 +36,18 @@ impl Decision<'_> {
             other => is_failure(other).then_some(Alarm::Failure),
         };
         let text = in_words(message, run.filter(|_| alarm.is_some()));
-        let said = Said { r#type: r#type.clone(), payload: payload.clone() };
+        let said = NoticeMessage { r#type: r#type.clone(), payload: payload.clone() };
         self.notify(alarm, source, Some(said), text);
     }
 
     /// A notice, if there is anybody to be told.
-    pub(super) fn notify(&mut self, alarm: Option<Alarm>, worker: &str, message: Option<Said>, text: String) {
+    pub(super) fn notify(
+        &mut self,
+        alarm: Option<Alarm>,
+        worker: &str,
+        message: Option<NoticeMessage>,
+        text: String,
+    ) {
         if !self.state.policy.has_notification_targets {
             return;
         }

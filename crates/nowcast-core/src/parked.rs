@@ -3,7 +3,7 @@
 use jiff::ZonedDateTime;
 use serde::{Deserialize, Serialize};
 
-use crate::joins::WaitingLaunch;
+use crate::joins::PendingLaunch;
 use crate::run::Number;
 
 /// Something that waits for an operator.
@@ -39,6 +39,6 @@ pub enum ParkedWhat {
         /// The join's name.
         join: String,
         /// What waited.
-        launches: Vec<WaitingLaunch>,
+        launches: Vec<PendingLaunch>,
     },
 }

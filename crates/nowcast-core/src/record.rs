@@ -184,8 +184,10 @@ pub enum Change {
     JoinClosed(Number),
     /// A message or launches were parked.
     Parked(Parked),
-    /// Something parked was taken up again or discarded.
-    Unparked(Number),
+    /// A parked message or parked launches were decided again, released or discarded.
+    // The name in journals that exist.
+    #[serde(rename = "unparked")]
+    ParkedClosed(Number),
     /// Launches are held.
     Hold(Hold),
     /// A hold is over.

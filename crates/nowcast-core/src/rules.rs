@@ -71,7 +71,7 @@ pub struct JoinRequest {
     /// Its name; `None` for a race set, which is named after the worker whose rule opens it.
     pub name: Option<String>,
     /// What must come.
-    pub wait_for: Vec<Wanted>,
+    pub wait_for: Vec<Requirement>,
     /// What is launched, beside what waits in it, when all has come.
     pub launch: Vec<NextWorker>,
     /// After how long without all of it what waits is parked.
@@ -80,7 +80,7 @@ pub struct JoinRequest {
 
 /// Messages that a join waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wanted {
+pub struct Requirement {
     /// The worker that sends them.
     pub worker: String,
     /// Their type; `None` for any that reaches the worker's rule.

@@ -39,8 +39,10 @@ pub struct Run {
     pub stage: Stage,
     /// The message by which the worker reported, or the `crash` that was made for it.
     pub report: Option<Report>,
-    /// Why it was told to end, if it was.
-    pub told_to_end: Option<ToldToEnd>,
+    /// Why the manager requested its stop, if it did.
+    // The name in journals that exist.
+    #[serde(rename = "told_to_end")]
+    pub stop_requested: Option<StopReason>,
 }
 
 /// How far a run is.
@@ -147,11 +149,11 @@ impl Run {
     }
 }
 
-/// Why a run was told to end.
+/// Why the stop of a run was requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ToldToEnd {
-    /// It ran longer than its time limit.
+pub enum StopReason {
+    /// It ran longer than its timeout.
     TimeLimit,
     /// That user killed it.
     Killed(String),

@@ -122,7 +122,7 @@ impl State {
             Change::Parked(parked) => {
                 self.parked.insert(parked.id, parked.clone());
             }
-            Change::Unparked(id) => {
+            Change::ParkedClosed(id) => {
                 self.parked.remove(id);
             }
             Change::Hold(hold) => {
@@ -163,7 +163,7 @@ impl State {
         let Stage::Launched { at, .. } = &run.stage else { return None };
         let limit = self.setting(run, |worker| worker.timeout, run.worker.options.timeout)?;
         // A limit beyond the end of the calendar is none.
-        at.checked_add(limit).ok().filter(|_| run.told_to_end.is_none())
+        at.checked_add(limit).ok().filter(|_| run.stop_requested.is_none())
     }
 
     /// What a rule says of a launch, or else what the configuration says of its worker.

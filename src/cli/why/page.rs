@@ -18,7 +18,7 @@ use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::parked::{Parked, ParkedWhat};
 use nowcast_core::record::{MessageRecord, Outcome, What};
-use nowcast_core::rules::Wanted;
+use nowcast_core::rules::Requirement;
 use nowcast_core::run::Stage;
 use nowcast_core::{Number, Record, Run, State};
 use pyyaml::Map;
@@ -96,7 +96,7 @@ impl Page {
         }
         if matches!(run.stage, Stage::Waiting { .. }) {
             let state = look::state(&look.config, &look.history.open_now()?, Map::new());
-            facts.extend(state.obstacle(run).map(|behind| format!("it waits behind {behind}")));
+            facts.extend(state.blocked_by(run).map(|behind| format!("it waits behind {behind}")));
             hints.extend(hints_for_pending(run, &state, look));
         }
         if run.is_running() {
@@ -318,7 +318,7 @@ pub(super) fn hints_for_pending(run: &Run, state: &State, look: &Look) -> Vec<Hi
 }
 
 /// The last message that a join waits for, if it came before the join was opened and so does not count.
-fn came_before(wanted: &Wanted, join: &Join, look: &Look) -> anyhow::Result<Option<String>> {
+fn came_before(wanted: &Requirement, join: &Join, look: &Look) -> anyhow::Result<Option<String>> {
     let last = look.history.events(&EventFilter {
         worker: Some(wanted.worker.clone()),
         r#type: wanted.r#type.clone(),

@@ -146,7 +146,7 @@ fn blocked_by(name: &str, open: &Open, look: &Look) -> Vec<Reason> {
         let fate = view.fate(&look.now);
         let what = format!("run {} of {} {fate}", run.id, view.label());
         reasons.push(if matches!(run.stage, Stage::Waiting { .. }) {
-            let behind = state.obstacle(run).map(|behind| format!(" behind {behind}")).unwrap_or_default();
+            let behind = state.blocked_by(run).map(|behind| format!(" behind {behind}")).unwrap_or_default();
             let hints = hints_for_pending(run, &state, look);
             Reason::new(ReasonKind::Pending, Some(run.id), format!("{what}{behind}"), hints)
         } else {

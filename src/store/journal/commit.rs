@@ -177,7 +177,7 @@ fn keep_change(batch: &Transaction<'_>, by: Number, change: &Change) -> rusqlite
         Change::Join(join) => put(batch, PUT_JOIN, join.id, &json(join)?),
         Change::JoinClosed(id) => close(batch, "UPDATE joins SET closed_by = ?2 WHERE id = ?1", *id, by),
         Change::Parked(parked) => put(batch, PUT_PARKED, parked.id, &json(parked)?),
-        Change::Unparked(id) => close(batch, "UPDATE parked SET closed_by = ?2 WHERE id = ?1", *id, by),
+        Change::ParkedClosed(id) => close(batch, "UPDATE parked SET closed_by = ?2 WHERE id = ?1", *id, by),
         Change::Hold(hold) => put(batch, PUT_HOLD, hold.id, &json(hold)?),
         Change::HoldReleased(id) => close(batch, "UPDATE holds SET closed_by = ?2 WHERE id = ?1", *id, by),
         Change::Scheduled { item, due } => {

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::stream::RulesThen;
 use super::{load, prune, row};
-use nowcast_core::joins::{Join, WaitingLaunch};
+use nowcast_core::joins::{Join, PendingLaunch};
 use nowcast_core::parked::{Parked, ParkedWhat};
 use nowcast_core::run::Stage;
 use nowcast_core::{Number, Record, RuleFile, Run};
@@ -193,7 +193,7 @@ pub(super) fn join_opened_by(connection: &Connection, event: Number) -> rusqlite
 }
 
 /// Launches that a rule wanted and that became no run: they wait in a join, are parked, or were discarded from there.
-pub(super) fn never_let_go(connection: &Connection) -> rusqlite::Result<Vec<WaitingLaunch>> {
+pub(super) fn never_let_go(connection: &Connection) -> rusqlite::Result<Vec<PendingLaunch>> {
     const JOINS: &str =
         "SELECT joins.body FROM joins LEFT JOIN events ON number = closed_by WHERE closed_by IS NULL
         OR CASE kind WHEN 'command' THEN detail ->> '$.command' END = 'drop'";
@@ -301,7 +301,7 @@ pub(super) fn usual_duration(
     while let Some(run) = runs.next().transpose()?.filter(|_| durations.len() < RUNS_FOR_USUAL) {
         // One that was killed tells nothing, though a worker in Python ends with status 0 then.
         if let Stage::Ended { launched: Some(launched), at, .. } = &run.stage
-            && run.told_to_end.is_none()
+            && run.stop_requested.is_none()
         {
             durations.push(at.duration_since(*launched));
         }

@@ -9,7 +9,7 @@ use super::places::{self, Places};
 use super::problem::{Problem, Severity};
 use crate::config::Config;
 use nowcast_core::message::Message;
-use nowcast_core::{RuleAnswer, RuleCall, Wanted};
+use nowcast_core::{Requirement, RuleAnswer, RuleCall};
 use pyyaml::Value;
 
 /// Where a launch comes from.
@@ -25,7 +25,7 @@ enum By {
 #[derive(Debug)]
 struct Opened {
     name: String,
-    wait_for: Vec<Wanted>,
+    wait_for: Vec<Requirement>,
     /// The message that opened it.
     worker: String,
     r#type: String,
@@ -104,7 +104,7 @@ impl Circles {
     }
 
     /// How what a join waits for is launched, if that is in the join only.
-    fn in_circle(&self, opened: &Opened, wanted: &Wanted, config: &Config) -> Option<String> {
+    fn in_circle(&self, opened: &Opened, wanted: &Requirement, config: &Config) -> Option<String> {
         let is_by_its_opener = wanted.count == 1 && matches(wanted, &opened.worker, &opened.r#type);
         let worker = config.registry.workers.get(&wanted.worker)?;
         if is_by_its_opener
@@ -138,7 +138,7 @@ impl Circles {
     }
 }
 
-fn matches(wanted: &Wanted, worker: &str, r#type: &str) -> bool {
+fn matches(wanted: &Requirement, worker: &str, r#type: &str) -> bool {
     wanted.worker == worker && wanted.r#type.as_deref().is_none_or(|wanted| wanted == r#type)
 }
 

@@ -11,7 +11,7 @@ use super::problem::{Problem, Severity};
 use crate::config::Config;
 use crate::suggest::question;
 use nowcast_core::next_worker::LOCALHOST;
-use nowcast_core::{JoinRequest, NextWorker, RuleAnswer, RuleCall, RuleError, Wanted};
+use nowcast_core::{JoinRequest, NextWorker, Requirement, RuleAnswer, RuleCall, RuleError};
 
 /// A launch further ahead is a mistake; spans of time that are longer are refused by the engine.
 const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 3_653);
@@ -190,7 +190,7 @@ impl<'a> Outcomes<'a> {
     }
 
     /// Why what a join waits for cannot come, and what to do.
-    fn never_comes(&self, wanted: &Wanted) -> Option<(String, String)> {
+    fn never_comes(&self, wanted: &Requirement) -> Option<(String, String)> {
         let workers = &self.config.registry.workers;
         let name = &wanted.worker;
         let Some(worker) = workers.get(name) else {

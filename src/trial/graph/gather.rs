@@ -14,7 +14,7 @@ use crate::store::journal::{JournalError, RunFilter};
 use crate::trial::check::cases::World;
 use crate::trial::check::trace::trace;
 use nowcast_core::record::What;
-use nowcast_core::{JoinRequest, Number, Wanted};
+use nowcast_core::{JoinRequest, Number, Requirement};
 
 /// As many of the journal's last runs are looked at.
 const MOST_RUNS: u32 = 100_000;
@@ -48,7 +48,7 @@ struct Gathered {
     launches: IndexMap<(String, String), IndexMap<String, Seen>>,
     /// Launches that joins bring with them: from whose rule, to whom.
     joined: IndexMap<(String, String), IndexSet<String>>,
-    joins: IndexMap<String, (IndexSet<String>, Vec<Wanted>)>,
+    joins: IndexMap<String, (IndexSet<String>, Vec<Requirement>)>,
     /// Whether a rule ever answered a message type.
     answered: IndexMap<String, IndexMap<String, bool>>,
     by_hand: HashMap<String, u64>,
@@ -73,7 +73,7 @@ impl Gathered {
         // A launch waits in a join that waits for the message which leads to it.
         for ((from, to), types) in &self.launches {
             for (name, (_, wait_for)) in &self.joins {
-                let is_waited_for = |wanted: &Wanted| {
+                let is_waited_for = |wanted: &Requirement| {
                     wanted.worker == *from
                         && wanted.r#type.as_ref().is_none_or(|wanted| types.contains_key(wanted))
                 };
@@ -162,7 +162,7 @@ impl Gathered {
                 .collect::<IndexSet<_>>()
                 .into_iter()
                 .collect(),
-            wait_for: wait_for.iter().map(Wanted::to_string).collect(),
+            wait_for: wait_for.iter().map(Requirement::to_string).collect(),
         });
         let node = |name: &&str| Node {
             name: (*name).to_owned(),

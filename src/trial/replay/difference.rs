@@ -6,7 +6,7 @@ use jiff::ZonedDateTime;
 use serde::Serialize;
 
 use nowcast_core::next_worker::LOCALHOST;
-use nowcast_core::{JoinRequest, LaunchOptions, NextWorker, RuleAnswer, RuleCall, Wanted};
+use nowcast_core::{JoinRequest, LaunchOptions, NextWorker, Requirement, RuleAnswer, RuleCall};
 
 /// How a rule answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Join {
     /// Its name; a race set's is that of the worker.
     pub name: String,
     /// What must come.
-    pub wait_for: Vec<Wanted>,
+    pub wait_for: Vec<Requirement>,
     /// What is launched then, beside what waits in it.
     pub launch: Vec<NextWorker>,
     /// Seconds after which it is overdue.

@@ -23,7 +23,7 @@ impl Decision<'_> {
         if let Some(Parked { what: ParkedWhat::Launches { join, launches }, .. }) =
             self.state.parked.get(&what).cloned()
         {
-            self.change(Change::Unparked(what));
+            self.change(Change::ParkedClosed(what));
             let runs: Vec<RunId> =
                 launches.into_iter().map(|launch| self.want(launch.worker, launch.cause)).collect();
             let waiting = self.still_waiting(&runs);
@@ -80,12 +80,12 @@ impl Decision<'_> {
         if due > self.timestamp() {
             return Some(format!(" until {}", self.clock(due)));
         }
-        Some(self.state.obstacle(run).map(|obstacle| format!(": {obstacle}")).unwrap_or_default())
+        Some(self.state.blocked_by(run).map(|blocked_by| format!(": {blocked_by}")).unwrap_or_default())
     }
 
     pub(super) fn discard(&mut self, what: Number) -> Outcomes {
         if let Some(parked) = self.state.parked.get(&what).cloned() {
-            self.change(Change::Unparked(what));
+            self.change(Change::ParkedClosed(what));
             let text = match parked.what {
                 ParkedWhat::Message { source, r#type, .. } => {
                     format!("the parked message {what} is discarded: {source}: ({type})")
