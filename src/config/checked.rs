@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
-use super::log_ports::LogPorts;
 use super::notify::Notifications;
-use super::schedule::ScheduledWorker;
+use super::scheduled::ScheduledWorker;
 use nowcast_core::{Expectation, Limits, Policy, RegisteredWorker};
 use pyyaml::Value;
 
@@ -85,6 +84,35 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The addresses that a daemon of that name can publish on, as ZeroMQ binds them.
+    #[must_use]
+    pub fn log_addresses_of_daemon(&self, name: &str) -> Vec<String> {
+        self.log_addresses(self.log_ports.get(name))
+    }
+
+    /// Those of a worker: its own ones, or those that all others share.
+    #[must_use]
+    pub fn log_addresses_of_worker(&self, name: &str) -> Vec<String> {
+        self.log_addresses(self.log_ports.get(name).or_else(|| self.log_ports.get(POOL)))
+    }
+
+    /// A plain number is bound where the broker's ports are. An aggregator on another host comes to a port with a
+    /// host, so that one is bound on all interfaces.
+    fn log_addresses(&self, ports: Option<&Vec<LogPort>>) -> Vec<String> {
+        let mut addresses = Vec::new();
+        for LogPort { host, port } in ports.into_iter().flatten() {
+            let address = if host.is_some() { "*" } else { self.zmq.bind_address() };
+            let address = format!("tcp://{address}:{port}");
+            // The same worker on several hosts has the same port on each.
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+}
+
 /// Whether the section `logging` has that part.
 pub(super) fn has_logging_part(logging: &Value, part: &str) -> bool {
     logging.get(part).is_some_and(|part| !part.is_null())
@@ -116,6 +144,21 @@ impl Zmq {
         }
     }
 }
+
+/// The ports that workers without one of their own share.
+pub(super) const POOL: &str = "workers";
+
+/// A port on which a program publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPort {
+    /// The host on which the program runs; without one, `zmq: host`.
+    pub host: Option<String>,
+    /// Its number there.
+    pub port: u16,
+}
+
+/// Who publishes where, in the order of the file; empty where nobody does.
+pub type LogPorts = IndexMap<String, Vec<LogPort>>;
 
 /// `message registry`: who may say what.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,17 +2,11 @@
 //!
 //! It is looked at only where the `logging` section asks for that; it opens no port.
 
-use indexmap::IndexMap;
-
-use super::Config;
 use super::check::{Check, is_address};
-use super::checked::{Registry, Zmq, has_logging_part};
+use super::checked::{LogPort, LogPorts, POOL, Registry, Zmq, has_logging_part};
 use super::problem::Severity;
 use crate::suggest;
 use pyyaml::Value;
-
-/// The ports that workers without one of their own share.
-const POOL: &str = "workers";
 
 /// The daemons that always run, under the names with which they log.
 const DAEMONS: [&str; 2] = ["message_broker", "manager"];
@@ -21,47 +15,6 @@ const DAEMONS: [&str; 2] = ["message_broker", "manager"];
 const OTHER_DAEMONS: [&str; 3] = ["scheduler", "log_aggregator", "up"];
 
 const PATH: [&str; 3] = ["zmq", "ports", "logging"];
-
-/// A port on which a program publishes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogPort {
-    /// The host on which the program runs; without one, `zmq: host`.
-    pub host: Option<String>,
-    /// Its number there.
-    pub port: u16,
-}
-
-/// Who publishes where, in the order of the file; empty where nobody does.
-pub type LogPorts = IndexMap<String, Vec<LogPort>>;
-
-impl Config {
-    /// The addresses that a daemon of that name can publish on, as ZeroMQ binds them.
-    #[must_use]
-    pub fn log_addresses_of_daemon(&self, name: &str) -> Vec<String> {
-        self.log_addresses(self.log_ports.get(name))
-    }
-
-    /// Those of a worker: its own ones, or those that all others share.
-    #[must_use]
-    pub fn log_addresses_of_worker(&self, name: &str) -> Vec<String> {
-        self.log_addresses(self.log_ports.get(name).or_else(|| self.log_ports.get(POOL)))
-    }
-
-    /// A plain number is bound where the broker's ports are. An aggregator on another host comes to a port with a
-    /// host, so that one is bound on all interfaces.
-    fn log_addresses(&self, ports: Option<&Vec<LogPort>>) -> Vec<String> {
-        let mut addresses = Vec::new();
-        for LogPort { host, port } in ports.into_iter().flatten() {
-            let address = if host.is_some() { "*" } else { self.zmq.bind_address() };
-            let address = format!("tcp://{address}:{port}");
-            // The same worker on several hosts has the same port on each.
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-        addresses
-    }
-}
 
 impl Check<'_> {
     /// `zmq: ports: logging`
@@ -213,8 +166,7 @@ fn log_port(value: &Value) -> Result<LogPort, String> {
 mod tests {
     use std::path::Path;
 
-    use super::*;
-    use crate::config::{ConfigError, Problem, parse};
+    use crate::config::{Config, ConfigError, Problem, parse};
 
     fn config(host: &str, ports: &str) -> Result<(Config, Vec<Problem>), ConfigError> {
         let text = format!(

@@ -19,6 +19,7 @@ mod problem;
 mod raw;
 mod regular;
 mod schedule;
+mod scheduled;
 mod sections;
 mod serde_value;
 mod times;
@@ -26,14 +27,14 @@ mod words;
 
 pub use check::{load, load_with, parse};
 pub use checked::{
-    Config, Host, JournalSettings, Launcher, Registry, SlurmSettings, TemplateSettings, WorkerSettings, Zmq,
+    Config, Host, JournalSettings, Launcher, LogPort, LogPorts, Registry, SlurmSettings, TemplateSettings,
+    WorkerSettings, Zmq,
 };
 pub use environment::Lookup;
-pub use log_ports::{LogPort, LogPorts};
 pub use notify::Notifications;
 pub use problem::{ConfigError, Problem, Severity};
 pub use regular::{read_regular, read_regular_up_to};
-pub use schedule::{CatchUp, ScheduledWorker};
+pub use scheduled::{CatchUp, ScheduledWorker};
 pub use times::Times;
 
 /// What SIGHUP does first in a daemon: reads the configuration again and sets up logging from it; `None`

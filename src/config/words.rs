@@ -1,5 +1,6 @@
 //! Words for a person: what a reader or serde says of a mistake, and what was meant.
 
+use super::checked::Registry;
 use crate::suggest::did_you_mean;
 use pyyaml::ReadError;
 
@@ -41,4 +42,10 @@ pub(super) fn reworded(text: &str) -> String {
             IN_OUR_WORDS.iter().fold(text, |text, (theirs, ours)| text.replace(theirs, ours))
         }
     }
+}
+
+/// What is said of a worker that is not registered.
+pub(super) fn unknown_worker(name: &str, registry: &Registry) -> String {
+    let close = did_you_mean(name, registry.workers.keys());
+    format!("no worker `{name}` is in the message registry{close}")
 }

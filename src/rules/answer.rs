@@ -4,9 +4,9 @@ use mlua::{MultiValue, Value as LuaValue};
 
 use super::host::Host;
 use super::items::{Least, list};
-use super::join::Join;
 use super::kind::{described, kind_name};
-use super::launch::{self, Launch};
+use super::launch;
+use super::objects::{Join, Launch};
 use super::view::View;
 use nowcast_core::{JoinRequest, NextWorker, Requirement, RuleAnswer};
 use pyyaml::Value;

@@ -11,7 +11,7 @@ use super::kind::kind_name;
 use super::missing_key::missing_key;
 use super::moment::Moment;
 use super::view::{self, View};
-use super::{clock, date, join, launch, library, path, text};
+use super::{clock, date, join, launch, library, objects, path, text};
 use nowcast_core::Level;
 
 /// The longest path that Linux takes, in bytes (`PATH_MAX`).
@@ -97,8 +97,8 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
             LuaValue::Error(_) => "error",
             LuaValue::UserData(object) if object.is::<View>() => "table",
             LuaValue::UserData(object) if object.is::<Moment>() => "date",
-            LuaValue::UserData(object) if object.is::<launch::Launch>() => "NextWorker",
-            LuaValue::UserData(object) if object.is::<join::Join>() => "Join",
+            LuaValue::UserData(object) if object.is::<objects::Launch>() => "NextWorker",
+            LuaValue::UserData(object) if object.is::<objects::Join>() => "Join",
             other => other.type_name(),
         })
     })?;
@@ -114,9 +114,9 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
             LuaValue::UserData(object) => {
                 if let Ok(moment) = object.borrow::<Moment>() {
                     moment.iso()
-                } else if let Ok(launch) = object.borrow::<launch::Launch>() {
+                } else if let Ok(launch) = object.borrow::<objects::Launch>() {
                     launch.0.to_string()
-                } else if let Ok(join) = object.borrow::<join::Join>() {
+                } else if let Ok(join) = object.borrow::<objects::Join>() {
                     join.text()
                 } else {
                     "table".to_owned()

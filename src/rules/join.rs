@@ -6,7 +6,8 @@ use super::error::fail;
 use super::host::Host;
 use super::items::{Least, entries, known, list};
 use super::kind::{described, kind_name, whole};
-use super::launch::{Launch, copy, launches};
+use super::launch::{copy, launches};
+use super::objects::{Join, Launch};
 use super::options::time_limit;
 use nowcast_core::{JoinRequest, NextWorker, Requirement};
 
@@ -22,10 +23,6 @@ const MOST_MESSAGES: i64 = 100_000;
 const LONGEST_NAME: usize = 200;
 
 const EXAMPLE: &str = "Join{ name = \"…\", wait_for = { \"worker\", other_worker = 14 } }";
-
-/// A join as Lua holds it.
-#[derive(Debug, Clone)]
-pub(super) struct Join(pub(super) JoinRequest);
 
 impl Join {
     /// A copy outside of the Lua machine, if there is still room for it.

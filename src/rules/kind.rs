@@ -2,9 +2,8 @@
 
 use mlua::Value as LuaValue;
 
-use super::join::Join;
-use super::launch::Launch;
 use super::moment::Moment;
+use super::objects::{Join, Launch};
 use super::view::View;
 
 /// The longest text that an error shows, in bytes.

@@ -11,14 +11,12 @@ use super::host::Host;
 use super::items::list;
 use super::kind::{described, kind_name};
 use super::moment::Moment;
+use super::name::name;
+use super::objects::{Join, Launch};
 use super::options;
 use super::view::View;
 use nowcast_core::{LaunchOptions, NextWorker};
 use pyyaml::Value;
-
-/// A launch as Lua holds it.
-#[derive(Debug, Clone)]
-pub(super) struct Launch(pub(super) NextWorker);
 
 /// `launch:with{ … }`, made once for a virtual machine.
 pub(super) struct With(pub(super) Function);
@@ -152,7 +150,7 @@ pub(super) fn launches(call: &Host, what: &str, items: &[LuaValue]) -> Result<Ve
         let object = item.as_userdata();
         match object.and_then(|object| object.borrow::<Launch>().ok()) {
             Some(launch) => copy(call, &launch.0),
-            None if object.is_some_and(mlua::AnyUserData::is::<super::join::Join>) => Err(format!(
+            None if object.is_some_and(mlua::AnyUserData::is::<Join>) => Err(format!(
                 "{what} has a Join at place {place}; a rule returns it behind its list: return {{ … }}, Join{{ … }}"
             )),
             None => {
@@ -162,21 +160,6 @@ pub(super) fn launches(call: &Host, what: &str, items: &[LuaValue]) -> Result<Ve
         }
     };
     items.iter().enumerate().map(launch).collect()
-}
-
-/// The name of a module or host: text, neither empty nor with what no name has.
-pub(super) fn name(call: &Host, role: &str, value: &LuaValue) -> Result<String, String> {
-    let LuaValue::String(text) = value else {
-        return Err(format!("{role} must be text, got {}", kind_name(value)));
-    };
-    match text.to_str() {
-        Ok(text) if text.is_empty() => Err(format!("{role} is empty")),
-        Ok(text) if text.contains(|sign: char| sign.is_whitespace() || sign.is_control()) => {
-            Err(format!("{role} is {:?}; a name has no spaces", &*text))
-        }
-        Ok(text) => call.keep(&text),
-        Err(_) => Err(format!("{role} is not UTF-8")),
-    }
 }
 
 /// The full name for `worker(name)`: with the package from the configuration before it.

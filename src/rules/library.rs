@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
     use crate::rules::limits::Options;
-    use crate::rules::script::Call;
+    use crate::rules::script_function::Call;
     use crate::rules::source::Sources;
     use crate::rules::vm::Vm;
     use crate::rules::{date, join, options};

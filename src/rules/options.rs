@@ -9,8 +9,8 @@ use mlua::{Lua, Value as LuaValue};
 use super::host::Host;
 use super::items::{entries, known};
 use super::kind::{described, kind_name, whole};
-use super::launch::name;
 use super::moment::Moment;
+use super::name::name;
 use crate::config::duration;
 use nowcast_core::NextWorker;
 

@@ -16,7 +16,7 @@ use super::error::{self, LoadError};
 use super::explain::Missed;
 use super::host::Host;
 use super::limits::Options;
-use super::script::{self, Call};
+use super::script_function::{self, Call};
 use super::snapshot::Place;
 use super::source::Sources;
 use super::view;
@@ -165,7 +165,8 @@ impl Vm {
     ) -> mlua::Result<T> {
         let table = self.lua.create_table()?;
         for (name, call) in functions {
-            table.raw_set(name, script::function(&self.lua, Rc::clone(&self.host.snapshot), call)?)?;
+            table
+                .raw_set(name, script_function::function(&self.lua, Rc::clone(&self.host.snapshot), call)?)?;
         }
         let chunk = self.lua.load(text).set_name(format!("={}", error::OWN_CHUNK));
         let chunk = chunk.set_environment(self.lua.create_table()?).into_function()?;

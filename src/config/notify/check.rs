@@ -9,6 +9,7 @@ use crate::config::check::Check;
 use crate::config::checked::Registry;
 use crate::config::names::Names;
 use crate::config::problem::Severity;
+use crate::config::words::unknown_worker;
 use crate::suggest::did_you_mean;
 use nowcast_core::Alarm;
 use pyyaml::Value;
@@ -340,12 +341,6 @@ impl Check<'_> {
             }
         }
     }
-}
-
-/// What is said of a worker that is not registered.
-pub(in crate::config) fn unknown_worker(name: &str, registry: &Registry) -> String {
-    let close = did_you_mean(name, registry.workers.keys());
-    format!("no worker `{name}` is in the message registry{close}")
 }
 
 /// What is wrong with a URL, without the URL itself: it may be secret.

@@ -11,7 +11,6 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-pub(super) use check::unknown_worker;
 pub use check::url_problem;
 use nowcast_core::Alarm;
 pub use pylogging::smtp::Security;

@@ -1,0 +1,21 @@
+//! Names of modules and hosts that rules give.
+
+use mlua::Value as LuaValue;
+
+use super::host::Host;
+use super::kind::kind_name;
+
+/// The name of a module or host: text, neither empty nor with what no name has.
+pub(super) fn name(call: &Host, role: &str, value: &LuaValue) -> Result<String, String> {
+    let LuaValue::String(text) = value else {
+        return Err(format!("{role} must be text, got {}", kind_name(value)));
+    };
+    match text.to_str() {
+        Ok(text) if text.is_empty() => Err(format!("{role} is empty")),
+        Ok(text) if text.contains(|sign: char| sign.is_whitespace() || sign.is_control()) => {
+            Err(format!("{role} is {:?}; a name has no spaces", &*text))
+        }
+        Ok(text) => call.keep(&text),
+        Err(_) => Err(format!("{role} is not UTF-8")),
+    }
+}
