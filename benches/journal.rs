@@ -11,7 +11,7 @@ use nowcast::store::{History, Journal};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::record::{MessageRecord, Outcome, Speaker, What};
-use nowcast_core::run::{Report, Stage};
+use nowcast_core::run::{RunReport, Stage};
 use nowcast_core::{Change, Ending, NextWorker, Number, Record, Run, Ticket};
 use pyyaml::{Map, Value};
 use rusqlite::Connection;
@@ -117,7 +117,7 @@ impl Bench {
         let at = self.now.timestamp();
         if let Some(mut run) = self.running.pop() {
             let ending = Ending::Status(0);
-            run.report = Some(Report { message: number, r#type: "success".into() });
+            run.report = Some(RunReport { message: number, r#type: "success".into() });
             run.stage = Stage::Ended { launched: Some(at), at, ending, folder: "2026-03-14/8812".into() };
             changes.push(Change::Run(Box::new(run)));
         }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::operate::{Common, message_number, moment, number, run_number};
 use super::print;
-use nowcast_core::hold::Target;
+use nowcast_core::hold::HoldTarget;
 use nowcast_core::{Command, Number};
 
 /// `nowcast retry`
@@ -76,9 +76,9 @@ pub(super) struct Hold {
 impl Hold {
     pub(super) fn run(&self) -> ExitCode {
         let target = match (&self.worker, &self.host, self.all) {
-            (Some(worker), ..) => Target::Worker(worker.clone()),
-            (_, Some(host), _) => Target::Host(host.clone()),
-            (None, None, true) => Target::All,
+            (Some(worker), ..) => HoldTarget::Worker(worker.clone()),
+            (_, Some(host), _) => HoldTarget::Host(host.clone()),
+            (None, None, true) => HoldTarget::All,
             (None, None, false) => {
                 print::complain("say what is to be held: --worker NAME, --host NAME or --all");
                 return ExitCode::from(super::USAGE);

@@ -110,17 +110,17 @@ impl Plan {
                 }
                 Change::ChecklistReplaced { checklist } => self.changed(&Value::from("(all)"), checklist),
                 Change::Run(run)
-                    if run.cause == record.number || !matches!(run.stage, Stage::Waiting { .. }) =>
+                    if run.cause == record.number || !matches!(run.stage, Stage::Pending { .. }) =>
                 {
                     let at_once = run.is_running();
                     let before_it = match &run.stage {
-                        Stage::Waiting { due } if *due > record.at.timestamp() => {
+                        Stage::Pending { due } if *due > record.at.timestamp() => {
                             Some(format!("until {}", super::times::second(*due, &record.at)))
                         }
-                        Stage::Waiting { .. } => state.blocked_by(run),
+                        Stage::Pending { .. } => state.blocked_by(run),
                         _ => None,
                     };
-                    if at_once || matches!(run.stage, Stage::Waiting { .. }) {
+                    if at_once || matches!(run.stage, Stage::Pending { .. }) {
                         self.launches.push(Launch {
                             worker: run.worker.name().to_owned(),
                             module: run.worker.module.clone(),
@@ -133,7 +133,7 @@ impl Plan {
                 }
                 Change::Join(join) => self.joins.push(JoinChange {
                     name: join.name.clone(),
-                    needs: join.wants(),
+                    needs: join.requirements(),
                     waiting: join.launches().len(),
                 }),
                 Change::JoinClosed(id) => closed.push(*id),

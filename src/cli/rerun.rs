@@ -48,7 +48,7 @@ fn worker(history: &History, number: Number, args: &[String]) -> anyhow::Result<
     if run.is_running() {
         anyhow::bail!("{name} (run {number}) is still running; nowcast kill {} ends it", number.0);
     }
-    if run.ended_well().is_none() && !run.is_closed() {
+    if run.has_succeeded().is_none() && !run.is_closed() {
         anyhow::bail!("{name} (run {number}) waits to be launched; nowcast why {} says for what", number.0);
     }
     let mut worker = run.worker;

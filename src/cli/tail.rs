@@ -61,7 +61,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 fn show(args: &Args, look: &Look) -> anyhow::Result<ExitCode> {
     let mut run = find(&args.what, look)?;
-    while matches!(run.stage, Stage::Waiting { .. }) {
+    while matches!(run.stage, Stage::Pending { .. }) {
         if !args.follow {
             anyhow::bail!("run {} waits to be launched; nowcast why {} says for what", run.id, run.id.0);
         }

@@ -11,7 +11,7 @@ use crate::net::socket;
 use crate::signals::Signals;
 use crate::store::JournalError;
 use nowcast_core::record::What;
-use nowcast_core::run::Report;
+use nowcast_core::run::RunReport;
 use nowcast_core::{Change, Event, Record};
 
 /// How long after a commit failed it is tried again.
@@ -77,7 +77,7 @@ impl Manager {
             for change in &record.changes {
                 if let Change::Run(run) = change
                     && run.is_running()
-                    && run.report.as_ref().is_some_and(Report::is_last)
+                    && run.report.as_ref().is_some_and(RunReport::is_last)
                 {
                     self.runs.reported(run.id);
                 }

@@ -13,7 +13,7 @@ use crate::launch::on_host::machine;
 use crate::launch::{self, Environment, Place, Started};
 use crate::store::checklist_file::Writing;
 use nowcast_core::message::WORKER;
-use nowcast_core::run::{Report, Stage};
+use nowcast_core::run::{RunReport, Stage};
 use nowcast_core::{Effect, Event, Level, LogLine, NextWorker, Record, Run, RunId};
 use pylogging::Logger;
 use pyyaml::{Value, python};
@@ -152,7 +152,7 @@ impl Manager {
             if known.is_some_and(|run| run.stop_requested.is_some()) {
                 self.runs.end_once(run);
             }
-            if known.is_some_and(|run| run.report.as_ref().is_some_and(Report::is_last)) {
+            if known.is_some_and(|run| run.report.as_ref().is_some_and(RunReport::is_last)) {
                 self.runs.reported(run);
             }
         }

@@ -18,7 +18,7 @@ impl Manager {
         self.notifier.notify(&Notice {
             number: Number(0),
             at: ZonedDateTime::now(),
-            alarm: Some(Alarm::Trouble),
+            alarm: Some(Alarm::ManagerFailure),
             worker: String::new(),
             message: None,
             text,

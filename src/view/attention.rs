@@ -242,7 +242,7 @@ fn of_late(look: &Look, open: &Open) -> Vec<Attention> {
         Some(Attention {
             since: Some(late.timestamp()),
             due: Some(late.timestamp()),
-            last_received: expected.came,
+            last_received: expected.last_received,
             hints: vec![Hint::new(format!("nowcast why {}", expected.worker))],
             ..Attention::new(AttentionKind::Late, subject, reason)
         })
@@ -269,7 +269,7 @@ fn of_join(join: &Join, look: &Look, open: &Open) -> Result<Option<Attention>, J
 
 /// What a join still requires and how many launches wait in it.
 pub fn requirements(join: &Join) -> String {
-    waiting_for(&join.wants(), join.launches().len())
+    waiting_for(&join.requirements(), join.launches().len())
 }
 
 /// The same of a join that is known by its parts.

@@ -103,7 +103,7 @@ impl Successes {
             let worker = Some(name.to_owned());
             let mut runs =
                 look.history.runs(&RunFilter { worker, limit: Some(SEARCHED), ..RunFilter::default() })?;
-            runs.retain(|run| run.ended_well() == Some(true));
+            runs.retain(|run| run.has_succeeded() == Some(true));
             self.of_worker.insert(name.to_owned(), runs);
         }
         let like_it = |run: &&Run| is_same(run, failed);

@@ -77,7 +77,7 @@ impl MessageView {
             Outcome::Refused(why) => (MessageOutcome::Refused, Some(why.clone())),
             Outcome::Answered => (MessageOutcome::Answered, None),
             Outcome::Cleared => (MessageOutcome::Cleared, None),
-            Outcome::TriedAgain(run) => (MessageOutcome::Retried, Some(format!("run {run} retries it"))),
+            Outcome::Retried(run) => (MessageOutcome::Retried, Some(format!("run {run} retries it"))),
         };
         let said = message.message.as_ref();
         let launched = look.history.runs_caused_by(record.number)?;

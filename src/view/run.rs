@@ -115,7 +115,7 @@ pub struct RunView {
 impl RunView {
     pub fn new(run: &Run, look: &Look) -> Self {
         let (due, started, ended, ending) = match &run.stage {
-            Stage::Waiting { due } => (Some(*due), None, None, None),
+            Stage::Pending { due } => (Some(*due), None, None, None),
             Stage::Launched { at, .. } => (None, Some(*at), None, None),
             Stage::Ended { launched, at, ending, .. } => (None, *launched, Some(*at), Some(ending)),
         };
@@ -200,8 +200,8 @@ impl RunView {
 
 fn status(run: &Run) -> RunStatus {
     let is_own_failure = |r#type: &str| is_failure(r#type) && r#type != "crash";
-    match (&run.stage, run.ended_well()) {
-        (Stage::Waiting { .. }, _) => RunStatus::Pending,
+    match (&run.stage, run.has_succeeded()) {
+        (Stage::Pending { .. }, _) => RunStatus::Pending,
         (Stage::Launched { .. }, _) if run.stop_requested.is_some() => RunStatus::Stopping,
         (Stage::Launched { .. }, _) => RunStatus::Running,
         (_, None) => RunStatus::Discarded,

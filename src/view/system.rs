@@ -197,7 +197,7 @@ impl SystemView {
         let mut usual_of = HashMap::new();
         for run in &open.runs {
             let view = RunView::new(run, look);
-            if matches!(run.stage, Stage::Waiting { .. }) {
+            if matches!(run.stage, Stage::Pending { .. }) {
                 self.pending.push(PendingView { run: view, blocked_by: state.blocked_by(run) });
             } else {
                 let usual_seconds = match usual_of.entry((run.worker.name(), &run.worker.args)) {

@@ -1,6 +1,6 @@
 //! Operators' commands: each is done or says why not, is answered and kept.
 
-use nowcast_core::hold::Target;
+use nowcast_core::hold::HoldTarget;
 use nowcast_core::record::{Outcome, Speaker};
 use nowcast_core::{Command, Ending, Event, NextWorker, Number};
 use pyyaml::Value;
@@ -42,7 +42,7 @@ fn a_launch_that_has_to_wait_says_for_what() {
         text(&mut manager, worker("weather"), None),
         "weather is launched as run ID; it waits: 1 of weather run, and its `max running` is 1"
     );
-    let hold = manager.holds(Target::All);
+    let hold = manager.holds(HoldTarget::All);
     assert_eq!(
         text(&mut manager, worker("ssh"), Some(Number(1))),
         format!("ssh is launched as run ID, again after #1; it waits: hold {hold} of all")
@@ -52,8 +52,8 @@ fn a_launch_that_has_to_wait_says_for_what() {
 #[test]
 fn a_release_says_what_waits_all_the_same() {
     let mut manager = configured("{weather: {max running: 1}}", |_, _| Ok(nothing()));
-    let other = manager.holds(Target::Worker("rivers".into()));
-    let all = manager.holds(Target::All);
+    let other = manager.holds(HoldTarget::Worker("rivers".into()));
+    let all = manager.holds(HoldTarget::All);
     let runs = [worker("weather"), worker("weather"), worker("rivers"), delayed("ssh", 60)];
     let runs = runs.map(|worker| manager.wants(worker));
     let (answer, heard) = manager.asks(Command::Release { what: runs[3] });
@@ -78,7 +78,7 @@ fn a_release_says_what_waits_all_the_same() {
 #[test]
 fn a_release_names_a_few_of_many_that_wait() {
     let mut manager = configured("{weather: {max running: 1}}", |_, _| Ok(nothing()));
-    let hold = manager.holds(Target::All);
+    let hold = manager.holds(HoldTarget::All);
     for _ in 0..9 {
         manager.wants(worker("weather"));
     }
@@ -102,7 +102,7 @@ fn what_a_join_lets_go_says_what_it_waits_for() {
         if is_parked {
             manager.hears("weather", "success", "null");
         }
-        let hold = manager.holds(Target::Worker("upload".into()));
+        let hold = manager.holds(HoldTarget::Worker("upload".into()));
         let (answer, heard) = manager.asks(Command::Release { what });
         let [upload, mute] = answer.numbers[..] else { panic!("two runs: {answer:?}") };
         let waits = format!(
@@ -139,19 +139,21 @@ fn a_launch_that_can_never_work_is_refused() {
 #[test]
 fn a_hold_of_what_cannot_be_held_is_refused_and_of_a_stranger_it_warns() {
     let mut manager = quiet("{}");
-    let mut hold = |target: Target, until: i64| {
+    let mut hold = |target: HoldTarget, until: i64| {
         let until = Some(manager.now.timestamp() + seconds(until));
         let (answer, _) = manager.asks(Command::Hold { target, until, reason: None });
         assert_eq!(answer.done, !answer.numbers.is_empty());
         answer.text
     };
-    assert_eq!(hold(Target::All, 0), "the hold would be over already: 04:00:00 is past");
-    assert!(hold(Target::All, -86_400).contains("2026-03-13 04:00:00 is past"));
-    assert_eq!(hold(Target::Worker(String::new()), 60), "the worker's name is empty");
-    assert!(hold(Target::Host("nosuch".into()), 60).contains("is not in `run: enabled hosts:`"));
+    assert_eq!(hold(HoldTarget::All, 0), "the hold would be over already: 04:00:00 is past");
+    assert!(hold(HoldTarget::All, -86_400).contains("2026-03-13 04:00:00 is past"));
+    assert_eq!(hold(HoldTarget::Worker(String::new()), 60), "the worker's name is empty");
+    assert!(hold(HoldTarget::Host("nosuch".into()), 60).contains("is not in `run: enabled hosts:`"));
     let warning = "careful, no worker \"nosuch\" is in the message registry";
-    assert!(hold(Target::Worker("nosuch".into()), 60).ends_with(warning));
-    for target in [Target::Worker("weather".into()), Target::Host("localhost".into()), Target::All] {
+    assert!(hold(HoldTarget::Worker("nosuch".into()), 60).ends_with(warning));
+    for target in
+        [HoldTarget::Worker("weather".into()), HoldTarget::Host("localhost".into()), HoldTarget::All]
+    {
         let text = hold(target, 60);
         assert!(text.ends_with("lets them go"), "{text}");
     }
@@ -216,7 +218,7 @@ fn wrong_numbers_are_answered_with_what_helps() {
     assert!(!manager.asks(Command::Release { what: run }).0.done);
     manager.ends(run, Ending::Status(0));
     assert!(!manager.asks(Command::Discard { what: run }).0.done);
-    let hold = manager.holds(Target::All);
+    let hold = manager.holds(HoldTarget::All);
     let answer = manager.asks(Command::Discard { what: hold }).0;
     assert_eq!(answer.text, format!("{hold} is a hold; nowcast release {} ends it", hold.0));
 }

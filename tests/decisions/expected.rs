@@ -38,7 +38,7 @@ fn what_does_not_come_is_said_once_and_what_comes_after_all_is_told() {
             "CRITICAL rivers: (success) is late: it was expected by 2026-03-15 06:00 PDT; none has come since it is expected"
         ]
     );
-    assert!(manager.state.trouble);
+    assert!(manager.state.has_failures);
     let heard = manager.passes(5 * 60);
     assert!(heard.log.is_empty() && heard.records.is_empty(), "{heard:#?}");
     let heard = manager.hears("rivers", "success", "null");
@@ -166,9 +166,9 @@ fn a_retry_by_an_operator_is_no_message_that_came() {
     let mut manager =
         crate::story::configured(&format!("{{}}\nexpect: {RIVERS}"), |_, _| Err(crate::story::failed()));
     let heard = manager.hears("rivers", "success", "null");
-    let came = manager.state.expected.values().next().expect("noticed").came;
+    let came = manager.state.expected.values().next().expect("noticed").last_received;
     assert!(came.is_some(), "{heard:#?}");
     manager.passes(60);
     manager.asks(nowcast_core::Command::Retry { message: None, checklist_then: false });
-    assert_eq!(manager.state.expected.values().next().expect("noticed").came, came);
+    assert_eq!(manager.state.expected.values().next().expect("noticed").last_received, came);
 }

@@ -1,6 +1,6 @@
 //! Holds: what an operator keeps back waits, in order, until it is let go.
 
-use nowcast_core::hold::Target;
+use nowcast_core::hold::HoldTarget;
 use nowcast_core::{Command, Ending, Number};
 
 use crate::story::{configured, delayed, launch, nothing, quiet, story, worker};
@@ -8,7 +8,7 @@ use crate::story::{configured, delayed, launch, nothing, quiet, story, worker};
 #[test]
 fn a_held_worker_waits_and_others_do_not() {
     let mut manager = story(|_, _| Ok(launch(&["rivers", "ssh"])));
-    let hold = manager.holds(Target::Worker("rivers".into()));
+    let hold = manager.holds(HoldTarget::Worker("rivers".into()));
     assert_eq!(manager.hears("weather", "success", "null").launched, ["ssh"]);
     assert!(manager.passes(3_600).launched.is_empty());
     let (answer, heard) = manager.asks(Command::Release { what: hold });
@@ -19,7 +19,7 @@ fn a_held_worker_waits_and_others_do_not() {
 #[test]
 fn a_held_host_waits() {
     let mut manager = quiet("{}");
-    let hold = manager.holds(Target::Host("robot.nibi".into()));
+    let hold = manager.holds(HoldTarget::Host("robot.nibi".into()));
     let mut remote = worker("rivers");
     remote.host = "robot.nibi".into();
     let waits = manager.wants(remote);
@@ -31,7 +31,7 @@ fn a_held_host_waits() {
 #[test]
 fn what_was_held_goes_in_the_order_in_which_it_was_wanted() {
     let mut manager = quiet("{}");
-    let hold = manager.holds(Target::All);
+    let hold = manager.holds(HoldTarget::All);
     let wanted: Vec<Number> =
         ["upload", "weather", "ssh", "weather"].into_iter().map(|name| manager.wants(worker(name))).collect();
     assert_eq!(manager.asks(Command::Release { what: hold }).1.runs, wanted);
@@ -42,7 +42,7 @@ fn a_hold_ends_at_its_time() {
     let mut manager = quiet("{}");
     let until = Some((&manager.now + jiff::SignedDuration::from_secs(7_200)).timestamp());
     let reason = Some("maintenance".to_owned());
-    manager.asks(Command::Hold { target: Target::All, until, reason });
+    manager.asks(Command::Hold { target: HoldTarget::All, until, reason });
     manager.wants(worker("weather"));
     assert!(manager.passes(7_199).launched.is_empty());
     let heard = manager.passes(1);
@@ -54,7 +54,7 @@ fn a_hold_ends_at_its_time() {
 #[test]
 fn every_hold_must_be_over() {
     let mut manager = quiet("{}");
-    let holds = [manager.holds(Target::All), manager.holds(Target::Worker("weather".into()))];
+    let holds = [manager.holds(HoldTarget::All), manager.holds(HoldTarget::Worker("weather".into()))];
     manager.wants(worker("weather"));
     assert!(manager.asks(Command::Release { what: holds[0] }).1.launched.is_empty());
     assert_eq!(manager.asks(Command::Release { what: holds[1] }).1.launched, ["weather"]);
@@ -64,13 +64,13 @@ fn every_hold_must_be_over() {
 fn time_hold_and_limit_stand_together() {
     let mut manager = configured("{weather: {max running: 1}}", |_, _| Ok(nothing()));
     let running = manager.wants(worker("weather"));
-    let hold = manager.holds(Target::Worker("weather".into()));
+    let hold = manager.holds(HoldTarget::Worker("weather".into()));
     let waits = manager.wants(delayed("weather", 60));
     let (answer, heard) = manager.asks(Command::Release { what: waits });
     assert!(answer.done && heard.launched.is_empty(), "that it waits for its time no more lifts no hold");
     assert!(manager.passes(120).launched.is_empty());
     assert!(manager.asks(Command::Release { what: hold }).1.launched.is_empty(), "one runs already");
-    let hold = manager.holds(Target::All);
+    let hold = manager.holds(HoldTarget::All);
     assert!(manager.ends(running, Ending::Status(0)).launched.is_empty());
     assert_eq!(manager.asks(Command::Release { what: hold }).1.runs, [waits]);
 }
@@ -80,7 +80,7 @@ fn a_hold_ends_in_the_moment_in_which_a_run_is_out_of_time() {
     let mut manager = configured("{weather: {max running: 1, timeout: 1h}}", |_, _| Ok(nothing()));
     let late = manager.wants(worker("weather"));
     let until = Some((&manager.now + jiff::SignedDuration::from_secs(3_600)).timestamp());
-    manager.asks(Command::Hold { target: Target::All, until, reason: None });
+    manager.asks(Command::Hold { target: HoldTarget::All, until, reason: None });
     let waits = manager.wants(worker("weather"));
     let other = manager.wants(worker("ssh"));
     let heard = manager.passes(3_600);
@@ -92,7 +92,7 @@ fn a_hold_ends_in_the_moment_in_which_a_run_is_out_of_time() {
 fn a_retry_is_held_too() {
     let mut manager = configured("{weather: {retries: 1}}", |_, _| Ok(nothing()));
     let run = manager.wants(worker("weather"));
-    let hold = manager.holds(Target::All);
+    let hold = manager.holds(HoldTarget::All);
     manager.ends(run, Ending::Killed(9));
     assert!(manager.passes(60).launched.is_empty());
     assert_eq!(manager.asks(Command::Release { what: hold }).1.launched, ["weather"]);

@@ -77,7 +77,7 @@ fn a_join_counts_messages_of_one_type() {
     manager.hears("rivers", "success", "null");
     manager.hears("ssh", "success", "null");
     let open = manager.state.joins.named("feeds").expect("open");
-    assert_eq!((open.wants().as_str(), open.counted.len()), ("rivers (success)", 2));
+    assert_eq!((open.requirements().as_str(), open.counted.len()), ("rivers (success)", 2));
     manager.hears("rivers", "failure", "null");
     assert_eq!(manager.hears("rivers", "success", "null").launched, ["upload"]);
 }
@@ -117,7 +117,7 @@ fn a_message_may_complete_one_join_and_open_another() {
     manager.hears("weather", "success", "null");
     let heard = manager.hears("ssh", "success", "null");
     assert_eq!(heard.launched, ["rivers", "upload"], "the oldest took what the rule returned");
-    assert_eq!(manager.state.joins.named("second").map(Join::wants), Some("rivers".to_owned()));
+    assert_eq!(manager.state.joins.named("second").map(Join::requirements), Some("rivers".to_owned()));
     assert_eq!(manager.hears("rivers", "success", "null").launched, ["mute"]);
 }
 

@@ -104,7 +104,7 @@ fn whatever_is_critical_is_an_alarm() {
         (Some(Alarm::RefusedRules), "", "changed rules are refused: next_workers.lua:7: no")
     );
     let unwritten = Event::ChecklistNotWritten { reason: "no space".into() };
-    assert_eq!(only(&manager.happens(unwritten)).0, Some(Alarm::Trouble));
+    assert_eq!(only(&manager.happens(unwritten)).0, Some(Alarm::ManagerFailure));
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn its_launches_wait_in_the_join_in_which_it_had_counted() {
         manager
             .rules(|message, _| Ok(if message.source == "rivers" { launch(&["upload"]) } else { nothing() }));
         assert!(manager.asks(retry(number)).1.launched.is_empty(), "after {failures} failures");
-        let waits_for = manager.state.joins.open().map(Join::wants).collect::<Vec<_>>();
+        let waits_for = manager.state.joins.open().map(Join::requirements).collect::<Vec<_>>();
         assert_eq!(waits_for, ["ssh"], "it does not count twice");
         assert_eq!(manager.hears("ssh", "success", "null").launched, ["upload"]);
     }

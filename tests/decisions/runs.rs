@@ -55,7 +55,7 @@ fn a_message_of_a_run_that_is_closed_is_decided_and_masks_no_other() {
 #[test]
 fn a_run_that_waits_has_nothing_to_report() {
     let mut manager = quiet("{}");
-    manager.holds(nowcast_core::hold::Target::All);
+    manager.holds(nowcast_core::hold::HoldTarget::All);
     let run = manager.wants(worker("weather"));
     assert_eq!(manager.hears("weather", "success", "null").messages()[0].run, None);
     assert_eq!(manager.hears_of(run, "weather", "success").messages()[0].run, None);
@@ -189,7 +189,7 @@ fn a_failed_run_is_tried_again_and_its_rule_not_called_until_that_is_used_up() {
     let mut run = manager.wants(worker("weather"));
     for attempt in [2, 3] {
         let heard = manager.hears_of(run, "weather", "failure 06");
-        let Outcome::TriedAgain(next) = heard.messages()[0].outcome else { panic!("{heard:#?}") };
+        let Outcome::Retried(next) = heard.messages()[0].outcome else { panic!("{heard:#?}") };
         assert_eq!(heard.reply(), "ack");
         assert!(heard.launched.is_empty());
         assert!(heard.says("WARNING", &format!("attempt {attempt} of 3 follows in 10m")));
@@ -213,7 +213,7 @@ fn a_silent_end_is_tried_again_too() {
     manager.ends(run, Ending::Killed(9));
     let heard = manager.passes(2);
     assert_eq!(heard.launched, ["weather"]);
-    assert!(matches!(heard.messages()[0].outcome, Outcome::TriedAgain(_)));
+    assert!(matches!(heard.messages()[0].outcome, Outcome::Retried(_)));
     manager.ends(heard.run(), Ending::Killed(9));
     manager.passes(2);
     assert_eq!(manager.called(), ["weather crash"]);
@@ -331,7 +331,7 @@ fn a_run_keeps_its_folder_from_launch_to_end() {
 #[test]
 fn a_limit_counts_the_runs_on_all_hosts_and_the_oldest_go_first() {
     let mut manager = configured("{weather: {max running: 2}}", |_, _| Ok(nothing()));
-    let hold = manager.holds(nowcast_core::hold::Target::All);
+    let hold = manager.holds(nowcast_core::hold::HoldTarget::All);
     let wanted = ["localhost", "robot.nibi", "robot.nibi", "localhost", "localhost"].map(|host| {
         let mut worker = worker("weather");
         worker.host = host.to_owned();
@@ -349,7 +349,7 @@ fn a_retry_that_waits_for_an_end_keeps_no_other_back() {
     let mut manager = configured("{weather: {retries: 1, max running: 2}}", |_, _| Ok(nothing()));
     let run = manager.wants(worker("weather"));
     manager.hears_of(run, "weather", "failure");
-    let hold = manager.holds(nowcast_core::hold::Target::All);
+    let hold = manager.holds(nowcast_core::hold::HoldTarget::All);
     let other = manager.wants(worker("weather"));
     assert_eq!(manager.asks(Command::Release { what: hold }).1.runs, [other]);
     assert_eq!(manager.ends(run, Ending::Status(1)).runs.len(), 1);
@@ -358,10 +358,10 @@ fn a_retry_that_waits_for_an_end_keeps_no_other_back() {
 #[test]
 fn on_a_host_that_gives_no_status_the_report_says_how_it_went() {
     let gone = || Ending::OnHost("contact was lost, and it is not there any more".to_owned());
-    let ended_well = |heard: &crate::story::Heard, id: Number| {
+    let has_succeeded = |heard: &crate::story::Heard, id: Number| {
         let mut changes = heard.records.iter().flat_map(|record| &record.changes).rev();
         changes.find_map(|change| match change {
-            Change::Run(run) if run.id == id => Some(run.ended_well()),
+            Change::Run(run) if run.id == id => Some(run.has_succeeded()),
             _ => None,
         })
     };
@@ -369,16 +369,16 @@ fn on_a_host_that_gives_no_status_the_report_says_how_it_went() {
     let silent = manager.wants(worker("weather"));
     manager.hears_of(reported, "weather", "success");
     let heard = manager.ends(reported, gone());
-    assert_eq!(ended_well(&heard, reported), Some(Some(true)));
-    assert!(!manager.state.trouble);
+    assert_eq!(has_succeeded(&heard, reported), Some(Some(true)));
+    assert!(!manager.state.has_failures);
     manager.hears_of(failed, "weather", "failure");
     let heard = manager.ends(failed, gone());
-    assert_eq!(ended_well(&heard, failed), Some(Some(false)));
+    assert_eq!(has_succeeded(&heard, failed), Some(Some(false)));
     manager.ends(silent, gone());
-    assert!(manager.state.trouble);
+    assert!(manager.state.has_failures);
     let heard = manager.passes(3);
     assert_eq!(heard.messages()[0].run, Some(silent));
-    assert_eq!(ended_well(&heard, silent), Some(Some(false)));
+    assert_eq!(has_succeeded(&heard, silent), Some(Some(false)));
 }
 
 #[test]
@@ -388,11 +388,11 @@ fn a_failure_that_was_reported_is_no_trouble_at_its_end_again() {
         let run = manager.wants(worker("weather"));
         manager.hears_of(run, "weather", "failure");
         let heard = manager.ends(run, ending.clone());
-        assert!(!manager.state.trouble && heard.says("WARNING", &ending.to_string()), "{:?}", heard.log);
+        assert!(!manager.state.has_failures && heard.says("WARNING", &ending.to_string()), "{:?}", heard.log);
         // A success followed by a bad end is.
         let run = manager.wants(worker("weather"));
         manager.hears_of(run, "weather", "success");
         manager.ends(run, ending);
-        assert!(manager.state.trouble);
+        assert!(manager.state.has_failures);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use nowcast::config;
 use nowcast_core::checklist::Checklist;
-use nowcast_core::hold::Target;
+use nowcast_core::hold::HoldTarget;
 use nowcast_core::message::Message;
 use nowcast_core::record::{MessageRecord, What};
 use nowcast_core::rules::Requirement;
@@ -237,7 +237,7 @@ impl Story {
         answer.numbers[0]
     }
 
-    pub fn holds(&mut self, target: Target) -> Number {
+    pub fn holds(&mut self, target: HoldTarget) -> Number {
         let (answer, _) = self.asks(Command::Hold { target, until: None, reason: None });
         answer.numbers[0]
     }

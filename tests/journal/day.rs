@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, ZonedDateTime};
 use nowcast::config;
 use nowcast_core::checklist::Checklist;
-use nowcast_core::hold::Target;
+use nowcast_core::hold::HoldTarget;
 use nowcast_core::message::Message;
 use nowcast_core::record::{Speaker, What};
 use nowcast_core::{
@@ -223,7 +223,9 @@ impl Day {
                 })
             }
             Step::Hold { worker, hours } => command(Command::Hold {
-                target: WORKERS.get(*worker).map_or(Target::All, |name| Target::Worker((*name).into())),
+                target: WORKERS
+                    .get(*worker)
+                    .map_or(HoldTarget::All, |name| HoldTarget::Worker((*name).into())),
                 until: hours.map(|hours| self.now.timestamp() + SignedDuration::from_hours(hours)),
                 reason: Some("maintenance".into()),
             }),

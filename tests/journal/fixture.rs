@@ -91,7 +91,7 @@ fn what_is_late_or_scheduled_in_a_journal_of_version_2_is_understood() {
         .values()
         .map(|one| {
             let late = one.late.as_ref().map(ToString::to_string);
-            (&*one.worker, &*one.r#type, one.came.map(|came| came.to_string()), late)
+            (&*one.worker, &*one.r#type, one.last_received.map(|came| came.to_string()), late)
         })
         .collect();
     assert_eq!(
@@ -138,7 +138,7 @@ fn a_journal_of_version_1_is_understood() {
     assert_eq!(run(12).report.as_ref().map(|report| report.message), Some(Number(13)));
     let join = state.joins.get(Number(11)).expect("the join");
     assert_eq!(
-        (join.name.as_str(), join.wants().as_str(), join.counted.as_slice()),
+        (join.name.as_str(), join.requirements().as_str(), join.counted.as_slice()),
         ("all", "rivers, ssh", &[Number(18)][..])
     );
     assert!(state.parked[&Number(13)].reason.ends_with("next_workers.lua:3: no"));
@@ -171,7 +171,7 @@ fn the_history_of_version_1_is_understood() {
         What::Message(message) => message,
         other => panic!("{number} is {other:?}"),
     };
-    assert_eq!((message(7).speaker, message(7).outcome), (Speaker::Manager, Outcome::TriedAgain(Number(8))));
+    assert_eq!((message(7).speaker, message(7).outcome), (Speaker::Manager, Outcome::Retried(Number(8))));
     assert_eq!((message(18).speaker, message(20).message), (Speaker::Operator, None));
     assert_eq!(message(2).keys_read, ["weather forecast: 12"]);
     assert!(message(20).reply_payload.as_str().is_some_and(|text| text.contains("not YAML")));

@@ -67,7 +67,7 @@ impl World {
         assert_eq!(self.messages.len(), self.model.messages.len(), "as many messages are decided");
         for ((number, real), model) in self.messages.iter().zip(&self.model.messages).rev().take(3) {
             let fits = match (&real.outcome, model.outcome) {
-                (Real::TriedAgain(run), Outcome::TriedAgain(next)) => *run == self.runs[next],
+                (Real::Retried(run), Outcome::Retried(next)) => *run == self.runs[next],
                 (Real::Ruled, Outcome::Ruled)
                 | (Real::RuleFailed(_), Outcome::Failed)
                 | (Real::NoFunction(_), Outcome::Missing)
@@ -95,7 +95,7 @@ impl World {
             let Some(real) = real else { continue };
             open += 1;
             let stage = match &real.stage {
-                Stage::Waiting { due } => (Some(*due), None, None),
+                Stage::Pending { due } => (Some(*due), None, None),
                 Stage::Launched { at, .. } => (None, Some(*at), None),
                 Stage::Ended { launched, at, .. } => (None, *launched, Some(*at)),
             };
@@ -135,11 +135,11 @@ impl World {
 
     /// Each launch that was wanted is somewhere, and in one place.
     fn nothing_is_lost(&self) {
-        let tried_again = |record: &&(Number, MessageRecord)| matches!(record.1.outcome, Real::TriedAgain(_));
+        let tried_again = |record: &&(Number, MessageRecord)| matches!(record.1.outcome, Real::Retried(_));
         let retried = self.messages.iter().filter(tried_again).count();
         let wanted = *self.rules.wanted.borrow() + self.commanded + retried;
         let waiting =
-            self.state.runs.values().filter(|run| matches!(run.stage, Stage::Waiting { .. })).count();
+            self.state.runs.values().filter(|run| matches!(run.stage, Stage::Pending { .. })).count();
         let in_joins: usize = self.state.joins.open().map(|join| join.launches().len()).sum();
         let parked: usize = self
             .state

@@ -52,7 +52,7 @@ pub enum Outcome {
     Refused,
     Answered,
     Cleared,
-    TriedAgain(usize),
+    Retried(usize),
 }
 
 #[derive(Debug, Clone)]

@@ -61,7 +61,7 @@ impl World {
                 let (source, r#type) = (WORKERS[*worker].into(), TYPES[*r#type].into());
                 let payload = value.map_or("null".into(), |value| value.to_string());
                 let outcome = self.model.messages.last().expect("a message").outcome;
-                let is_done = matches!(outcome, Outcome::Ruled | Outcome::TriedAgain(_));
+                let is_done = matches!(outcome, Outcome::Ruled | Outcome::Retried(_));
                 (Command::Send { source, r#type, payload }, is_done)
             }
             Step::Set { worker, value } => {

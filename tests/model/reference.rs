@@ -107,7 +107,7 @@ impl Model {
                 let launch = self.runs[run].launch.clone();
                 let delay = launch.retry_delay.or(CONFIGS[self.config][launch.worker].3).unwrap_or(0);
                 let next = self.add_run(launch, self.now + delay, Some(run));
-                return self.add_message(worker, r#type, Some(run), Outcome::TriedAgain(next));
+                return self.add_message(worker, r#type, Some(run), Outcome::Retried(next));
             }
         }
         let number = self.messages.len();

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use nowcast::config;
-use nowcast_core::hold::Target;
+use nowcast_core::hold::HoldTarget;
 use nowcast_core::message::Message;
 use nowcast_core::{
     JoinRequest, LaunchOptions, NextWorker, Policy, Requirement, RuleAnswer, RuleCall, RuleError, Rules,
@@ -136,10 +136,10 @@ pub fn join_request(join: &Join) -> JoinRequest {
     }
 }
 
-pub fn target(held: Held) -> Target {
+pub fn target(held: Held) -> HoldTarget {
     match held {
-        Held::All => Target::All,
-        Held::Worker(worker) => Target::Worker(WORKERS[worker].into()),
-        Held::Far => Target::Host("far".into()),
+        Held::All => HoldTarget::All,
+        Held::Worker(worker) => HoldTarget::Worker(WORKERS[worker].into()),
+        Held::Far => HoldTarget::Host("far".into()),
     }
 }

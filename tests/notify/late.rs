@@ -24,10 +24,11 @@ expect: [{{worker: keyless, by: '{}', timezone: UTC}}]",
         ))
         .prepare();
     // Such messages have been noticed for three days, and yesterday one came.
-    let noticed_since = now.checked_sub(3.days()).expect("a moment").timestamp();
+    let observed_since = now.checked_sub(3.days()).expect("a moment").timestamp();
     let judged = by.checked_sub(1.day()).expect("a moment").timestamp();
     let (worker, r#type, late) = ("keyless".to_owned(), "success".to_owned(), None);
-    let expected = Expected { worker, r#type, noticed_since, came: Some(noticed_since), judged, late };
+    let expected =
+        Expected { worker, r#type, observed_since, last_received: Some(observed_since), judged, late };
     let changes = vec![Change::Expected(expected)];
     let record = Record { number: Number(1), at: now, what: What::Due, changes };
     Journal::open(&system.path("checklist.journal")).expect("a journal").commit(&[record]).expect("kept");

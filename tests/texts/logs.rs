@@ -1,6 +1,6 @@
 //! What the manager's decisions write to its log, NEMO_Nowcast's lines and our own, in each situation.
 
-use nowcast_core::hold::Target;
+use nowcast_core::hold::HoldTarget;
 use nowcast_core::{
     Command, Ending, Event, NextWorker, Number, Recorded as RecordedReply, RequestId, Signal,
 };
@@ -55,7 +55,7 @@ fn limits_and_holds() {
     system
         .at("09:00")
         .launches("run_nemo", &["forecast"])
-        .asks(Command::Hold { target: Target::All, until, reason: Some("power cut".into()) })
+        .asks(Command::Hold { target: HoldTarget::All, until, reason: Some("power cut".into()) })
         .launches("make_plots", &["forecast", "2019-10-01"])
         .launches("mrge", &[])
         .at("12:31")

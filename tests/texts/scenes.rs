@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use nowcast::launch::Contact;
-use nowcast_core::hold::Target;
+use nowcast_core::hold::HoldTarget;
 use nowcast_core::{Command, Ending, Event, NextWorker};
 
 use crate::recorded::Recorded;
@@ -99,7 +99,7 @@ pub fn open_joins() -> Recorded {
 /// The same when nobody is about to complete it: an operator has dropped the launch that it waits for.
 pub fn stuck_join() -> Recorded {
     let mut system = fine();
-    let target = Target::Worker("collect_rivers".into());
+    let target = HoldTarget::Worker("collect_rivers".into());
     system
         .at("09:00")
         .asks(Command::Hold { target, until: None, reason: None })
@@ -135,11 +135,11 @@ pub fn pending_launches() -> Recorded {
     system
         .at("10:00")
         .asks(Command::Hold {
-            target: Target::Host("nibi".into()),
+            target: HoldTarget::Host("nibi".into()),
             until: None,
             reason: Some("maintenance".into()),
         })
-        .asks(Command::Hold { target: Target::Worker("make_ssh_files".into()), until, reason: None })
+        .asks(Command::Hold { target: HoldTarget::Worker("make_ssh_files".into()), until, reason: None })
         .at("11:30")
         .launches("make_forcing", &[])
         .at("11:43")

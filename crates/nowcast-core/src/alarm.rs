@@ -21,7 +21,7 @@ pub enum Alarm {
     /// Changed rules were refused.
     RefusedRules,
     /// The manager cannot do its own work: its journal or the checklist file cannot be written.
-    Trouble,
+    ManagerFailure,
 }
 
 impl Alarm {
@@ -35,7 +35,7 @@ impl Alarm {
         Alarm::Timeout,
         Alarm::Late,
         Alarm::RefusedRules,
-        Alarm::Trouble,
+        Alarm::ManagerFailure,
     ];
 
     /// Its name in the configuration.
@@ -50,7 +50,7 @@ impl Alarm {
             Alarm::Timeout => "timeout",
             Alarm::Late => "late",
             Alarm::RefusedRules => "refused rules",
-            Alarm::Trouble => "trouble",
+            Alarm::ManagerFailure => "trouble",
         }
     }
 }

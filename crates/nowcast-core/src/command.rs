@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::hold::Target;
+use crate::hold::HoldTarget;
 use crate::next_worker::NextWorker;
 use crate::run::{Number, RunId};
 
@@ -52,7 +52,7 @@ pub enum Command {
     /// Let launches wait.
     Hold {
         /// Which.
-        target: Target,
+        target: HoldTarget,
         /// Until when; `None` until it is released.
         until: Option<Timestamp>,
         /// Why.

@@ -10,7 +10,7 @@ use crate::command::{Answer, Command, is_ahead};
 use crate::decide::Decision;
 use crate::effect::Effect;
 use crate::event::CallId;
-use crate::hold::{Hold, Target};
+use crate::hold::{Hold, HoldTarget};
 use crate::level::Level;
 use crate::next_worker::{LOCALHOST, NextWorker, name_problem};
 use crate::record::{Change, What};
@@ -34,7 +34,7 @@ impl Decision<'_> {
     ) {
         // What decides messages makes their records; the request's own comes first.
         let outcome = match &command {
-            Command::Retry { message, .. } => self.retry(*message, checklist_then),
+            Command::Retry { message, .. } => self.retry_messages(*message, checklist_then),
             Command::Send { source, r#type, payload } => self.send(source, r#type, payload),
             other => {
                 self.begin();
@@ -60,7 +60,7 @@ impl Decision<'_> {
         match command {
             Command::Launch { worker, again } => {
                 let again = again.map(|run| format!(", again after {run}")).unwrap_or_default();
-                self.launch_asked(worker, &again)
+                self.launch_requested(worker, &again)
             }
             Command::LaunchScheduled { item, due, worker } => {
                 let last = self.state.scheduled.get(item).filter(|last| !is_ahead(**last, self.timestamp()));
@@ -69,7 +69,7 @@ impl Decision<'_> {
                     return Ok((format!("{item} was launched for {due} or later already"), Vec::new()));
                 }
                 let why = format!(", scheduled for {}", self.clock(*due));
-                let launched = self.launch_asked(worker, &why).inspect_err(|reason| {
+                let launched = self.launch_requested(worker, &why).inspect_err(|reason| {
                     // Nobody waits for this answer.
                     let text = format!("{item} is not launched{why}: {reason}");
                     self.alarm(Alarm::NotLaunched, worker.name(), text);
@@ -96,32 +96,32 @@ impl Decision<'_> {
             Command::Release { what } => self.release(*what),
             Command::Discard { what } => self.discard(*what),
             Command::ChecklistSet { path, value } => self.set_checklist(path, value),
-            Command::ChecklistClear { force } => self.clear_by_hand(*force),
+            Command::ChecklistClear { force } => self.clear_on_request(*force),
             Command::Retry { .. } | Command::Send { .. } => Err("not an act of this kind".to_owned()),
         }
     }
 
     /// Wants a run; `why` is added to the answer.
-    fn launch_asked(&mut self, worker: &NextWorker, why: &str) -> Outcomes {
+    fn launch_requested(&mut self, worker: &NextWorker, why: &str) -> Outcomes {
         let worker = NextWorker { place: None, ..worker.clone() };
         let name = worker.name().to_owned();
         let problem = name_problem("the worker's module", &worker.module);
         problem.or_else(|| name_problem("the worker's name", &name)).map_or(Ok(()), Err)?;
         self.check_host(&worker.host)?;
-        let stranger = self.stranger(&name, ": its messages will be refused");
-        let run = self.want(worker, self.number);
-        let waits = self.waits(run);
-        Ok((format!("{name} is launched as run {run}{why}{waits}{stranger}"), vec![run]))
+        let warning = self.unregistered_warning(&name, ": its messages will be refused");
+        let run = self.add_launch(worker, self.number);
+        let waits = self.pending_note(run);
+        Ok((format!("{name} is launched as run {run}{why}{waits}{warning}"), vec![run]))
     }
 
     /// Refuses what no launch can be of; a warning about what none is of yet.
-    fn check_target(&self, target: &Target) -> Result<String, String> {
+    fn check_target(&self, target: &HoldTarget) -> Result<String, String> {
         match target {
-            Target::All => Ok(String::new()),
-            Target::Host(host) => self.check_host(host).map(|()| String::new()),
-            Target::Worker(name) => match name_problem("the worker's name", name) {
+            HoldTarget::All => Ok(String::new()),
+            HoldTarget::Host(host) => self.check_host(host).map(|()| String::new()),
+            HoldTarget::Worker(name) => match name_problem("the worker's name", name) {
                 Some(problem) => Err(problem),
-                None => Ok(self.stranger(name, "")),
+                None => Ok(self.unregistered_warning(name, "")),
             },
         }
     }
@@ -139,7 +139,7 @@ impl Decision<'_> {
     }
 
     /// What is to be added to the answer about a worker that is not in the message registry.
-    fn stranger(&self, name: &str, so: &str) -> String {
+    fn unregistered_warning(&self, name: &str, so: &str) -> String {
         let registered = &self.state.policy.registered;
         if registered.contains_key(name) {
             return String::new();
@@ -153,7 +153,7 @@ impl Decision<'_> {
         };
         let name = run.worker.name().to_owned();
         match run.stage {
-            Stage::Waiting { .. } => {
+            Stage::Pending { .. } => {
                 Err(format!("{name} (run {id}) is not running yet; nowcast discard {} discards it", id.0))
             }
             Stage::Ended { .. } => Err(format!("{name} (run {id}) has ended already")),

@@ -47,11 +47,11 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
             let text =
                 format!("the checklist file cannot be written, and is tried again every second: {reason}");
             decision.log(Level::Critical, text.clone());
-            decision.notify(Some(Alarm::Trouble), "", None, text);
+            decision.notify(Some(Alarm::ManagerFailure), "", None, text);
         }
         Event::ChecklistWritten => decision.log(Level::Warning, "the checklist file could be written again"),
         Event::ChecklistRead { checklist, why } => decision.read_checklist(checklist, why),
-        Event::Signal(signal) => decision.obey(signal),
+        Event::Signal(signal) => decision.handle_signal(signal),
         Event::Reloaded { policy } => {
             decision.state.policy = policy;
             // Limits may have changed, and with them what may be launched.
@@ -68,7 +68,7 @@ pub fn end_if_idle(state: &State) -> Vec<Effect> {
         return Vec::new();
     }
     let text = "nothing left to do; shutting down";
-    vec![Effect::log(Level::Info, text), Effect::Stop { status: u8::from(state.trouble) }]
+    vec![Effect::log(Level::Info, text), Effect::Stop { status: u8::from(state.has_failures) }]
 }
 
 /// One event being decided. The other files of this folder add what each kind of event needs.
@@ -187,7 +187,7 @@ impl<'a> Decision<'a> {
         self.finish(What::ChecklistRead { why });
     }
 
-    fn obey(&mut self, signal: Signal) {
+    fn handle_signal(&mut self, signal: Signal) {
         self.log(Level::Info, signal.log_text());
         self.effects.push(match signal {
             Signal::Hangup => Effect::Reload,

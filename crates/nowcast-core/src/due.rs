@@ -18,15 +18,15 @@ impl Decision<'_> {
     /// Does everything that is due by now.
     pub(super) fn due(&mut self) {
         self.begin();
-        self.pass_time_limits();
+        self.stop_overdue_runs();
         self.park_overdue_joins();
         self.end_holds();
         self.judge_deadlines();
         self.finish_if_changed(What::Due);
-        self.report_silent_ends();
+        self.report_missing_reports();
     }
 
-    fn pass_time_limits(&mut self) {
+    fn stop_overdue_runs(&mut self) {
         let now = self.timestamp();
         let is_over = |run: &&Run| self.state.time_limit(run).is_some_and(|limit| limit <= now);
         let over: Vec<Run> = self.state.runs.running().filter(is_over).cloned().collect();
@@ -45,7 +45,8 @@ impl Decision<'_> {
         let is_over = |join: &&Join| join.deadline.is_some_and(|deadline| deadline <= now);
         let over: Vec<Join> = self.state.joins.open().filter(is_over).cloned().collect();
         for join in over {
-            let reason = format!("the join of {} is overdue: {} did not come", join.name, join.wants());
+            let reason =
+                format!("the join of {} is overdue: {} did not come", join.name, join.requirements());
             if join.launches().is_empty() {
                 self.alarm(Alarm::OverdueJoin, "", reason.clone());
             }
@@ -69,7 +70,7 @@ impl Decision<'_> {
     }
 
     /// Makes the `crash` of each run that ended some time ago without a report.
-    fn report_silent_ends(&mut self) {
+    fn report_missing_reports(&mut self) {
         let now = self.timestamp();
         let is_silent =
             |run: &&Run| run.report.is_none() && run.ended_at().is_some_and(|at| at + REPORT_GRACE <= now);

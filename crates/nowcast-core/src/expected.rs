@@ -24,9 +24,13 @@ pub struct Expected {
     /// The message type.
     pub r#type: String,
     /// Since when such messages are noticed. A window that began by then is not judged.
-    pub noticed_since: Timestamp,
+    // The name in journals that exist.
+    #[serde(rename = "noticed_since")]
+    pub observed_since: Timestamp,
     /// When the last one came.
-    pub came: Option<Timestamp>,
+    // The name in journals that exist.
+    #[serde(rename = "came")]
+    pub last_received: Option<Timestamp>,
     /// Every deadline up to then was judged.
     pub judged: Timestamp,
     /// The last deadline that passed without one, until one comes.
@@ -45,13 +49,13 @@ pub(super) struct Deadline {
 impl Expected {
     pub(super) fn new(worker: &str, r#type: &str, now: Timestamp) -> Self {
         let (worker, r#type) = (worker.to_owned(), r#type.to_owned());
-        Self { worker, r#type, noticed_since: now, came: None, judged: now, late: None }
+        Self { worker, r#type, observed_since: now, last_received: None, judged: now, late: None }
     }
 
     /// Whether a message has come since a deadline's window began. One that came after the deadline and before it was
     /// judged will do: it may have waited for a manager that was not there.
     pub(super) fn is_met(&self, deadline: &Deadline) -> bool {
-        self.came.is_some_and(|came| deadline.since <= came)
+        self.last_received.is_some_and(|received| deadline.since <= received)
     }
 
     /// The next deadline that is to be judged.
@@ -78,7 +82,7 @@ impl Expected {
         dates
             .filter(|date| expectation.days.contains(&date.weekday()))
             .filter_map(|date| deadline(expectation, date))
-            .filter(|deadline| deadline.at.timestamp() > self.judged && deadline.since > self.noticed_since)
+            .filter(|deadline| deadline.at.timestamp() > self.judged && deadline.since > self.observed_since)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::state::State;
 
 impl Decision<'_> {
     /// Notices a message that may be expected.
-    pub(super) fn notice_expected(&mut self, message: &Message) {
+    pub(super) fn record_expected(&mut self, message: &Message) {
         let Message { source, r#type, .. } = message;
         if !self.state.is_expected(source, r#type) {
             return;
@@ -35,12 +35,12 @@ impl Decision<'_> {
                 ),
             );
         }
-        expected.came = Some(now);
+        expected.last_received = Some(now);
         self.change(Change::Expected(expected));
     }
 
     /// Brings what is known into line with what the configuration expects.
-    fn follow_configuration(&mut self) {
+    fn update_expectations(&mut self) {
         let now = self.timestamp();
         let gone: Vec<_> = self
             .state
@@ -64,7 +64,7 @@ impl Decision<'_> {
 
     /// Judges the deadlines that have passed. After a manager was away for days, it is the last one of each kind.
     pub(super) fn judge_deadlines(&mut self) {
-        self.follow_configuration();
+        self.update_expectations();
         let now = self.timestamp();
         let all: Vec<Expected> = self.state.expected.values().cloned().collect();
         for mut expected in all {
@@ -72,7 +72,7 @@ impl Decision<'_> {
             expected.judged = deadline.at.timestamp();
             if !expected.is_met(&deadline) {
                 let Expected { worker, r#type, .. } = &expected;
-                let last = expected.came.map_or_else(
+                let last = expected.last_received.map_or_else(
                     || "none has come since it is expected".to_owned(),
                     |came| {
                         let came = came.to_zoned_datetime(deadline.at.time_zone().clone());

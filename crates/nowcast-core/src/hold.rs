@@ -12,7 +12,7 @@ pub struct Hold {
     /// Its number.
     pub id: Number,
     /// What is held.
-    pub target: Target,
+    pub target: HoldTarget,
     /// When it ends by itself.
     pub until: Option<Timestamp>,
     /// Why, in the operator's words.
@@ -24,7 +24,7 @@ pub struct Hold {
 /// What a hold holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Target {
+pub enum HoldTarget {
     /// Every launch.
     All,
     /// The launches of one worker.
@@ -38,19 +38,19 @@ impl Hold {
     #[must_use]
     pub fn holds(&self, worker: &NextWorker) -> bool {
         match &self.target {
-            Target::All => true,
-            Target::Worker(name) => worker.name() == name,
-            Target::Host(host) => worker.host == *host,
+            HoldTarget::All => true,
+            HoldTarget::Worker(name) => worker.name() == name,
+            HoldTarget::Host(host) => worker.host == *host,
         }
     }
 }
 
-impl std::fmt::Display for Target {
+impl std::fmt::Display for HoldTarget {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Target::All => write!(out, "all"),
-            Target::Worker(name) => write!(out, "worker {name}"),
-            Target::Host(host) => write!(out, "host {host}"),
+            HoldTarget::All => write!(out, "all"),
+            HoldTarget::Worker(name) => write!(out, "worker {name}"),
+            HoldTarget::Host(host) => write!(out, "host {host}"),
         }
     }
 }

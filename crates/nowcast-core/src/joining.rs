@@ -20,7 +20,7 @@ impl Decision<'_> {
         let name = request.name.unwrap_or_else(|| worker.to_owned());
         if let Some(before) = self.state.joins.named(&name).cloned() {
             let reason =
-                format!("the join of {name} was opened again before {} had finished", before.wants());
+                format!("the join of {name} was opened again before {} had finished", before.requirements());
             self.park_join(&before, Alarm::Parked, &reason);
         }
         let deadline = request.timeout.map(|timeout| later(self.timestamp(), timeout));
@@ -74,7 +74,7 @@ impl Decision<'_> {
         let may_concern = |join: &&Join| match counted_as {
             // One that its own rule opened just now is counted in like any other.
             Some(number) if join.opened_by != self.number => join.counted.contains(&number),
-            _ => join.waits_for(&message.source, &message.r#type).is_some(),
+            _ => join.requirement_met_by(&message.source, &message.r#type).is_some(),
         };
         let joins: Vec<Join> = self.state.joins.open().filter(may_concern).cloned().collect();
         for mut join in joins {

@@ -52,7 +52,7 @@ impl Join {
     }
 
     /// Which of what it waits for such a message would be.
-    pub(super) fn waits_for(&self, worker: &str, r#type: &str) -> Option<usize> {
+    pub(super) fn requirement_met_by(&self, worker: &str, r#type: &str) -> Option<usize> {
         self.wait_for.iter().position(|wanted| {
             wanted.worker == worker && wanted.r#type.as_deref().is_none_or(|wanted| wanted == r#type)
         })
@@ -60,7 +60,7 @@ impl Join {
 
     /// Counts a message that it waits for.
     pub(super) fn count(&mut self, message: Number, worker: &str, r#type: &str) {
-        let Some(at) = self.waits_for(worker, r#type) else { return };
+        let Some(at) = self.requirement_met_by(worker, r#type) else { return };
         if self.wait_for[at].count > 1 {
             self.wait_for[at].count -= 1;
         } else {
@@ -79,7 +79,7 @@ impl Join {
 
     /// What it waits for, for a person: `ssh, 14 × rivers (success)`.
     #[must_use]
-    pub fn wants(&self) -> String {
+    pub fn requirements(&self) -> String {
         self.wait_for.iter().map(Requirement::to_string).collect::<Vec<_>>().join(", ")
     }
 }

@@ -21,7 +21,7 @@ use crate::state::State;
 impl Decision<'_> {
     /// Launches what a rule returned, or lets it wait in a join. `counted_as` is the number under which
     /// the message has counted in its joins already, if it has.
-    pub(super) fn follow(&mut self, message: &Message, answer: RuleAnswer, counted_as: Option<Number>) {
+    pub(super) fn apply_answer(&mut self, message: &Message, answer: RuleAnswer, counted_as: Option<Number>) {
         let mut launches = waiting(answer.next_workers, self.number);
         let mut released = Vec::new();
         match answer.join {
@@ -32,12 +32,12 @@ impl Decision<'_> {
         }
         released.extend(self.count_in_joins(message, &mut launches, counted_as));
         for launch in launches.into_iter().chain(released) {
-            self.want(launch.worker, launch.cause);
+            self.add_launch(launch.worker, launch.cause);
         }
     }
 
     /// A launch that nothing but time, holds and limits stands before any more.
-    pub(super) fn want(&mut self, worker: NextWorker, cause: Number) -> RunId {
+    pub(super) fn add_launch(&mut self, worker: NextWorker, cause: Number) -> RunId {
         let now = self.timestamp();
         let due = worker.options.delay.map_or(now, |delay| later(now, delay));
         let due = worker.options.at.map_or(due, |at| at.max(due));
@@ -48,10 +48,16 @@ impl Decision<'_> {
             );
             self.log(Level::Warning, text);
         }
-        self.wait(worker, cause, due, None)
+        self.add_pending_run(worker, cause, due, None)
     }
 
-    fn wait(&mut self, worker: NextWorker, cause: Number, due: Timestamp, before: Option<&Run>) -> RunId {
+    fn add_pending_run(
+        &mut self,
+        worker: NextWorker,
+        cause: Number,
+        due: Timestamp,
+        before: Option<&Run>,
+    ) -> RunId {
         let id = self.next_number();
         self.change(Change::Run(Box::new(Run {
             id,
@@ -59,7 +65,7 @@ impl Decision<'_> {
             cause,
             attempt: before.map_or(1, |run| run.attempt + 1),
             retry_of: before.map(|run| run.id),
-            stage: Stage::Waiting { due },
+            stage: Stage::Pending { due },
             report: None,
             stop_requested: None,
         })));
@@ -92,15 +98,15 @@ impl Decision<'_> {
         self.begin();
         let name = run.worker.name().to_owned();
         let is_known_failure = run.report.as_ref().is_some_and(|report| is_failure(&report.r#type));
-        let is_told = !ending.is_success() && is_known_failure
+        let is_reported = !ending.is_success() && is_known_failure
             || matches!(ending, Ending::OnHost(_)) && run.report.is_some();
-        if is_told {
+        if is_reported {
             // Its report says whether that is trouble.
             self.log(Level::Warning, format!("{name} (run {id}) {ending}"));
         } else if let Ending::NotStarted(reason) = &ending {
             self.alarm(Alarm::NotLaunched, &name, format!("could not launch {}: {reason}", run.worker));
         } else if !ending.is_success() {
-            self.state.trouble = true;
+            self.state.has_failures = true;
             self.log(Level::Error, format!("{name} (run {id}) {ending}"));
         }
         run.stage = Stage::Ended { launched: Some(at), at: self.timestamp(), ending, folder };
@@ -109,7 +115,7 @@ impl Decision<'_> {
     }
 
     /// Launches a failed run again, if it has retries left; answers the new run.
-    pub(super) fn try_again(&mut self, run: &Run, r#type: &str) -> Option<RunId> {
+    pub(super) fn retry_run(&mut self, run: &Run, r#type: &str) -> Option<RunId> {
         let was_killed = matches!(run.stop_requested, Some(StopReason::Killed(_)));
         let is_tried = || self.state.runs.values().any(|other| other.retry_of == Some(run.id));
         if !is_failure(r#type) || was_killed || is_tried() {
@@ -122,7 +128,8 @@ impl Decision<'_> {
         }
         let delay =
             self.state.setting(run, |worker| worker.retry_delay, options.retry_delay).unwrap_or_default();
-        let next = self.wait(run.worker.clone(), self.number, later(self.timestamp(), delay), Some(run));
+        let next =
+            self.add_pending_run(run.worker.clone(), self.number, later(self.timestamp(), delay), Some(run));
         let text = format!(
             "{} (run {}) failed: ({}); attempt {} of {} {}",
             run.worker.name(),
@@ -144,7 +151,7 @@ impl State {
         if let Some(hold) = self.hold_of(run) {
             return Some(format!("hold {} of {}", hold.id, hold.target));
         }
-        if let Some(before) = self.unended_before(run) {
+        if let Some(before) = self.running_predecessor(run) {
             return Some(format!("run {before}, of which it is a retry, has not ended"));
         }
         let (name, limit) = (run.worker.name(), self.max_running(run)?);
@@ -171,7 +178,7 @@ impl State {
             }
             _ => 0,
         };
-        let may_go = queue.filter(|(_, run)| self.unended_before(run).is_none());
+        let may_go = queue.filter(|(_, run)| self.running_predecessor(run).is_none());
         may_go.take(room).map(|(due, run)| (due, run.id)).collect()
     }
 
@@ -180,7 +187,7 @@ impl State {
     }
 
     /// The run that this one tries again, if that has not ended.
-    fn unended_before(&self, run: &Run) -> Option<RunId> {
+    fn running_predecessor(&self, run: &Run) -> Option<RunId> {
         run.retry_of.filter(|before| self.runs.get(before).is_some_and(Run::is_running))
     }
 
@@ -209,7 +216,7 @@ mod tests {
 
     use super::*;
     use crate::checklist::Checklist;
-    use crate::hold::Target;
+    use crate::hold::HoldTarget;
     use crate::policy::{Limits, Policy};
     use pyyaml::Value;
 
@@ -223,7 +230,7 @@ mod tests {
             if id % 4 > 1 {
                 worker.host = "robot.nibi".to_owned();
             }
-            put(&mut state, id, worker, Stage::Waiting { due: Timestamp::UNIX_EPOCH });
+            put(&mut state, id, worker, Stage::Pending { due: Timestamp::UNIX_EPOCH });
         }
         state
     }
@@ -236,28 +243,28 @@ mod tests {
     }
 
     /// How many of the runs that wait are looked at to find those that may go, and how many those are.
-    fn looked_at(state: &State) -> (usize, usize) {
-        let (mut looked_at, mut ready) = (0, 0);
+    fn examined(state: &State) -> (usize, usize) {
+        let (mut examined, mut ready) = (0, 0);
         for queue in state.runs.queues(Timestamp::UNIX_EPOCH) {
-            ready += state.ready_of(queue.inspect(|_| looked_at += 1)).len();
+            ready += state.ready_of(queue.inspect(|_| examined += 1)).len();
         }
-        (looked_at, ready)
+        (examined, ready)
     }
 
     #[test]
     fn of_thousands_that_are_kept_back_one_for_each_worker_and_host_is_looked_at() {
         let mut state = crowded();
         // Three of weather on each host, and whatever else there is.
-        assert_eq!(looked_at(&state), (2_006, 2_006));
+        assert_eq!(examined(&state), (2_006, 2_006));
         let at = Timestamp::UNIX_EPOCH;
         for id in 5_001..=5_003 {
             let stage = Stage::Launched { at, folder: String::new() };
             put(&mut state, id, NextWorker::new("weather", Vec::new()), stage);
         }
-        assert_eq!(looked_at(&state), (2_002, 2_000));
+        assert_eq!(examined(&state), (2_002, 2_000));
         let (id, user) = (Number(6_000), String::new());
-        let hold = Hold { id, target: Target::All, until: None, reason: None, user };
+        let hold = Hold { id, target: HoldTarget::All, until: None, reason: None, user };
         state.apply(&Change::Hold(hold), &Value::Null);
-        assert_eq!(looked_at(&state), (4, 0));
+        assert_eq!(examined(&state), (4, 0));
     }
 }

@@ -5,12 +5,12 @@ use crate::decide::Decision;
 use crate::event::Request;
 use crate::level::Level;
 use crate::message::Message;
-use crate::notices::in_words;
+use crate::notices::describe;
 use crate::parked::{Parked, ParkedWhat};
 use crate::policy::RegisteredWorker;
 use crate::record::{Change, MessageRecord, Outcome, Speaker, What};
 use crate::rules::{RuleAnswer, RuleCall, RuleError};
-use crate::run::{Report, Run, RunId, Stage};
+use crate::run::{Run, RunId, RunReport, Stage};
 use crate::ticket::Ticket;
 use pyyaml::{Keys, Value, python};
 
@@ -83,12 +83,12 @@ impl Decision<'_> {
         self.begin();
         let Incoming { message, body, ticket, speaker, run } = incoming;
         let mut decided = Decided { run, ..Decided::default() };
-        let reply = self.answer(&message, &mut decided);
+        let reply = self.decide_message(&message, &mut decided);
         // The registry may refuse the crash that is made for a run; it is made once all the same.
         let refused = run.filter(|_| matches!(reply.outcome, Outcome::Refused(_)));
         if let Some(run) = refused.and_then(|run| self.state.runs.get(&run)).cloned() {
-            self.notify(Some(Alarm::Crash), &message.source, None, in_words(&message, Some(&run)));
-            self.note_report(run, &message.r#type);
+            self.notify(Some(Alarm::Crash), &message.source, None, describe(&message, Some(&run)));
+            self.record_report(run, &message.r#type);
         }
         self.finish_message(Some(message), body, ticket, speaker, decided, &reply);
         reply
@@ -104,7 +104,7 @@ impl Decision<'_> {
         };
         let mut decided = Decided { run, ..Decided::default() };
         let call = self.rules.after(&message, &self.state.policy.config, checklist, &parked.at);
-        let reply = self.follow_rule(&message, call, Some(parked), &mut decided);
+        let reply = self.apply_rule_call(&message, call, Some(parked), &mut decided);
         if reply.outcome == Outcome::Ruled {
             self.change(Change::ParkedClosed(parked.id));
         }
@@ -138,7 +138,7 @@ impl Decision<'_> {
         })));
     }
 
-    fn answer(&mut self, message: &Message, decided: &mut Decided) -> Reply {
+    fn decide_message(&mut self, message: &Message, decided: &mut Decided) -> Reply {
         let policy = self.state.policy.clone();
         let Message { source, r#type, .. } = message;
         let Some(worker) = policy.registered.get(source) else {
@@ -198,23 +198,23 @@ impl Decision<'_> {
         decided.run = decided.run.or_else(|| self.run_of(message));
         let run = decided.run.and_then(|run| self.state.runs.get(&run)).cloned();
         if let Some(run) = &run {
-            self.note_report(run.clone(), &message.r#type);
+            self.record_report(run.clone(), &message.r#type);
         }
-        self.state.trouble |= message.r#type == "crash";
-        self.notice_expected(message);
+        self.state.has_failures |= message.r#type == "crash";
+        self.record_expected(message);
         self.notify_of_message(message, run.as_ref());
-        if let Some(next) = run.and_then(|run| self.try_again(&run, &message.r#type)) {
-            return Reply::new("ack", Outcome::TriedAgain(next));
+        if let Some(next) = run.and_then(|run| self.retry_run(&run, &message.r#type)) {
+            return Reply::new("ack", Outcome::Retried(next));
         }
         let checklist = self.state.checklist.to_value();
         let call = self.rules.after(message, &self.state.policy.config, &checklist, &self.time.wall);
         // Let go of, so that the next payload is merged in place.
         drop(checklist);
-        self.follow_rule(message, call, None, decided)
+        self.apply_rule_call(message, call, None, decided)
     }
 
     /// Does what a rule answered. `parked` is the message as it was parked, if it was.
-    fn follow_rule(
+    fn apply_rule_call(
         &mut self,
         message: &Message,
         call: RuleCall,
@@ -227,7 +227,7 @@ impl Decision<'_> {
         (decided.place, decided.keys_read) = (call.place, call.keys_read);
         match call.result {
             Ok(answer) => {
-                self.follow(message, answer, counted_as);
+                self.apply_answer(message, answer, counted_as);
                 Reply::new("ack", Outcome::Ruled)
             }
             Err(error @ RuleError::NoFunction { .. }) => {
@@ -240,7 +240,7 @@ impl Decision<'_> {
                     message.source, message.r#type
                 );
                 self.park_message(message, decided.run, &text, &why, parked);
-                self.follow(message, RuleAnswer::default(), counted_as);
+                self.apply_answer(message, RuleAnswer::default(), counted_as);
                 Reply::new("ack", Outcome::RuleFailed(why))
             }
         }
@@ -299,14 +299,14 @@ impl Decision<'_> {
             // A worker that another one started has that one's run in its environment.
             if run.worker.name() == message.source {
                 // Nothing can come from one that was never launched: a journal before this one counted alike.
-                return Some(named).filter(|_| !matches!(run.stage, Stage::Waiting { .. }));
+                return Some(named).filter(|_| !matches!(run.stage, Stage::Pending { .. }));
             }
         }
         self.state.runs.begun(&message.source).find(|run| run.report.is_none()).map(|run| run.id)
     }
 
-    fn note_report(&mut self, mut run: Run, r#type: &str) {
-        run.report = Some(Report { message: self.number, r#type: r#type.to_owned() });
+    fn record_report(&mut self, mut run: Run, r#type: &str) {
+        run.report = Some(RunReport { message: self.number, r#type: r#type.to_owned() });
         self.change(Change::Run(Box::new(run)));
     }
 }

@@ -20,7 +20,7 @@ impl Decision<'_> {
 
     /// Only the line: the notice is another's.
     pub(super) fn log_alarm(&mut self, text: impl Into<String>) {
-        self.state.trouble = true;
+        self.state.has_failures = true;
         self.log(Level::Critical, text);
     }
 
@@ -35,7 +35,7 @@ impl Decision<'_> {
             "crash" => Some(Alarm::Crash),
             other => is_failure(other).then_some(Alarm::Failure),
         };
-        let text = in_words(message, run.filter(|_| alarm.is_some()));
+        let text = describe(message, run.filter(|_| alarm.is_some()));
         let said = NoticeMessage { r#type: r#type.clone(), payload: payload.clone() };
         self.notify(alarm, source, Some(said), text);
     }
@@ -57,7 +57,7 @@ impl Decision<'_> {
 }
 
 /// A message in words, and how the run ended that it reports for.
-pub(super) fn in_words(message: &Message, run: Option<&Run>) -> String {
+pub(super) fn describe(message: &Message, run: Option<&Run>) -> String {
     let said = format!("{}: {}", message.source, message.r#type);
     let Some(run) = run else { return said };
     match &run.stage {

@@ -131,7 +131,9 @@ pub enum Outcome {
     /// It was a `clear checklist`.
     Cleared,
     /// Its run is tried again, so its rule was not called.
-    TriedAgain(RunId),
+    // The name in journals that exist.
+    #[serde(rename = "tried_again")]
+    Retried(RunId),
 }
 
 impl Outcome {
@@ -139,7 +141,7 @@ impl Outcome {
     #[must_use]
     pub fn is_for_a_rule(&self) -> bool {
         match self {
-            Outcome::Ruled | Outcome::RuleFailed(_) | Outcome::NoFunction(_) | Outcome::TriedAgain(_) => true,
+            Outcome::Ruled | Outcome::RuleFailed(_) | Outcome::NoFunction(_) | Outcome::Retried(_) => true,
             Outcome::Refused(_) | Outcome::Answered | Outcome::Cleared => false,
         }
     }
@@ -147,7 +149,7 @@ impl Outcome {
     /// Whether its rule was called, or would have been if there were one.
     #[must_use]
     pub fn reached_its_rule(&self) -> bool {
-        self.is_for_a_rule() && !matches!(self, Outcome::TriedAgain(_))
+        self.is_for_a_rule() && !matches!(self, Outcome::Retried(_))
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Run {
     /// How far it is.
     pub stage: Stage,
     /// The message by which the worker reported, or the `crash` that was made for it.
-    pub report: Option<Report>,
+    pub report: Option<RunReport>,
     /// Why the manager requested its stop, if it did.
     // The name in journals that exist.
     #[serde(rename = "told_to_end")]
@@ -49,8 +49,10 @@ pub struct Run {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// It waits: for its time, or behind a hold or a limit.
-    Waiting {
+    /// Pending: its time has not come, or a hold or a limit blocks it.
+    // The name in journals that exist.
+    #[serde(rename = "waiting")]
+    Pending {
         /// Not before that moment.
         due: Timestamp,
     },
@@ -76,14 +78,14 @@ pub enum Stage {
 
 /// How the rules heard of a run's end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub struct RunReport {
     /// The message.
     pub message: Number,
     /// Its type.
     pub r#type: String,
 }
 
-impl Report {
+impl RunReport {
     /// Whether it says how the worker ended; a worker may send others on its way (`halfway`).
     #[must_use]
     pub fn is_last(&self) -> bool {
@@ -107,7 +109,7 @@ impl Run {
     #[must_use]
     pub fn folder(&self) -> Option<&str> {
         match &self.stage {
-            Stage::Waiting { .. } => None,
+            Stage::Pending { .. } => None,
             Stage::Launched { folder, .. } | Stage::Ended { folder, .. } => {
                 Some(folder.as_str()).filter(|folder| !folder.is_empty())
             }
@@ -126,7 +128,7 @@ impl Run {
     /// Whether it ended with status 0, or on a host that gives no status after it had reported, and reported no
     /// failure; `None` while that is open and for a discarded one.
     #[must_use]
-    pub fn ended_well(&self) -> Option<bool> {
+    pub fn has_succeeded(&self) -> Option<bool> {
         match &self.stage {
             Stage::Ended { ending, .. } if *ending != Ending::Discarded => {
                 let has_failed = self.report.as_ref().map(|report| is_failure(&report.r#type));

@@ -13,7 +13,7 @@ use crate::run::{Number, Run, RunId, Stage};
 pub struct Runs {
     open: BTreeMap<RunId, Run>,
     /// Those that wait, in the queue of their worker and host.
-    waiting: BTreeMap<(String, String), BTreeSet<(Timestamp, RunId)>>,
+    pending: BTreeMap<(String, String), BTreeSet<(Timestamp, RunId)>>,
     running: BTreeSet<RunId>,
     ended: BTreeSet<RunId>,
     /// Those that run or have ended, by their worker.
@@ -51,20 +51,20 @@ impl Runs {
         now: Timestamp,
     ) -> impl Iterator<Item = impl Iterator<Item = (Timestamp, &Run)>> {
         let run = |(due, id): &(Timestamp, RunId)| Some((*due, self.open.get(id)?));
-        self.waiting.values().map(move |queue| queue.range(..=(now, Number(u64::MAX))).filter_map(run))
+        self.pending.values().map(move |queue| queue.range(..=(now, Number(u64::MAX))).filter_map(run))
     }
 
     /// The next time after a moment at which the time of one that waits comes.
     pub(super) fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
         let from = (Bound::Excluded((after, Number(u64::MAX))), Bound::Unbounded);
-        self.waiting.values().filter_map(|queue| queue.range(from).next()).map(|(due, _)| *due).min()
+        self.pending.values().filter_map(|queue| queue.range(from).next()).map(|(due, _)| *due).min()
     }
 
     pub(super) fn put(&mut self, run: Run) {
         self.remove(run.id);
         match &run.stage {
-            Stage::Waiting { due } => {
-                self.waiting.entry(queue_of(&run)).or_default().insert((*due, run.id));
+            Stage::Pending { due } => {
+                self.pending.entry(queue_of(&run)).or_default().insert((*due, run.id));
             }
             Stage::Launched { .. } => {
                 self.running.insert(run.id);
@@ -73,7 +73,7 @@ impl Runs {
                 self.ended.insert(run.id);
             }
         }
-        if !matches!(run.stage, Stage::Waiting { .. }) {
+        if !matches!(run.stage, Stage::Pending { .. }) {
             self.begun.entry(run.worker.name().to_owned()).or_default().insert(run.id);
         }
         self.open.insert(run.id, run);
@@ -81,8 +81,8 @@ impl Runs {
 
     pub(super) fn remove(&mut self, id: RunId) {
         let Some(run) = self.open.remove(&id) else { return };
-        if let Stage::Waiting { due } = run.stage {
-            remove(&mut self.waiting, &queue_of(&run), &(due, id));
+        if let Stage::Pending { due } = run.stage {
+            remove(&mut self.pending, &queue_of(&run), &(due, id));
         }
         self.running.remove(&id);
         self.ended.remove(&id);

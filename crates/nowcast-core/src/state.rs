@@ -51,7 +51,7 @@ pub struct State {
     pub exit_when_idle: bool,
     /// Whether a worker crashed, a run ended badly or a rule failed: what
     /// `--exit-when-idle` turns into the exit status.
-    pub trouble: bool,
+    pub has_failures: bool,
 }
 
 impl State {
@@ -72,7 +72,7 @@ impl State {
             rules: (0, String::new()),
             rules_refused: false,
             exit_when_idle: false,
-            trouble: false,
+            has_failures: false,
         }
     }
 
@@ -145,11 +145,11 @@ impl State {
         }
     }
 
-    /// When [`super::Event::Due`] has something to do next, if everything that was due at `looked_at` is done.
+    /// When [`super::Event::Due`] has something to do next, if everything that was due at `after` is done.
     #[must_use]
-    pub fn next_due(&self, looked_at: Timestamp) -> Option<Timestamp> {
+    pub fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
         // One that was due then waits for something else than the time.
-        let waiting = self.runs.next_due(looked_at);
+        let waiting = self.runs.next_due(after);
         let running = self.runs.running().filter_map(|run| self.time_limit(run));
         let ended = self.runs.ended().filter_map(Run::ended_at).map(|at| at + REPORT_GRACE);
         let joins = self.joins.open().filter_map(|join| join.deadline);

@@ -94,7 +94,7 @@ impl Page {
         if let Some(before) = view.retry_of {
             facts.push(format!("attempt {}, since #{before} failed", view.attempt));
         }
-        if matches!(run.stage, Stage::Waiting { .. }) {
+        if matches!(run.stage, Stage::Pending { .. }) {
             let state = look::state(&look.config, &look.history.open_now()?, Map::new());
             facts.extend(state.blocked_by(run).map(|behind| format!("it waits behind {behind}")));
             hints.extend(hints_for_pending(run, &state, look));
@@ -117,7 +117,7 @@ impl Page {
             facts.push(format!("output {}", output.display()));
             hints.push(Hint::with_effect(format!("nowcast tail {}", run.id.0), "shows its output"));
         }
-        if run.ended_well() == Some(false) && run.is_closed() {
+        if run.has_succeeded() == Some(false) && run.is_closed() {
             hints.push(Hint::with_effect(format!("nowcast rerun {}", run.id.0), "runs it again"));
         }
         Ok(Self {
@@ -244,7 +244,7 @@ impl Page {
             facts.push(format!("over with {}", message_label(*by, look)?));
         } else {
             let open = look.history.open_now()?;
-            let waits = open.runs.iter().filter(|run| matches!(run.stage, Stage::Waiting { .. }));
+            let waits = open.runs.iter().filter(|run| matches!(run.stage, Stage::Pending { .. }));
             let held = waits.filter(|run| what.holds(&run.worker));
             facts.extend(held.map(|run| format!("holds {} {}", run.id, label(&run.worker))));
             hints.push(Hint::with_effect(format!("nowcast release {}", what.id.0), "ends it"));
@@ -306,7 +306,7 @@ impl Page {
 
 /// What helps a pending launch.
 pub(super) fn hints_for_pending(run: &Run, state: &State, look: &Look) -> Vec<Hint> {
-    let is_early = matches!(run.stage, Stage::Waiting { due } if due > look.now.timestamp());
+    let is_early = matches!(run.stage, Stage::Pending { due } if due > look.now.timestamp());
     let release = match state.holds.values().find(|hold| hold.holds(&run.worker)) {
         Some(hold) => Some(Hint::with_effect(format!("nowcast release {}", hold.id.0), "ends the hold")),
         None => {
@@ -355,7 +355,7 @@ pub(super) fn outcome(record: &Record, look: &Look) -> anyhow::Result<Vec<String
         Outcome::RuleFailed(why) => lines.push(format!("its rule failed: {why}")),
         Outcome::NoFunction(why) => lines.push(format!("it has no rule: {why}")),
         Outcome::Refused(why) => lines.push(format!("it was refused: {why}")),
-        Outcome::TriedAgain(run) => {
+        Outcome::Retried(run) => {
             lines.push(format!("its run is tried again as {run}, so its rule was not called"));
         }
         Outcome::Cleared => lines.push("it cleared the checklist".to_owned()),

@@ -145,7 +145,7 @@ fn blocked_by(name: &str, open: &Open, look: &Look) -> Vec<Reason> {
         let view = RunView::new(run, look);
         let fate = view.fate(&look.now);
         let what = format!("run {} of {} {fate}", run.id, view.label());
-        reasons.push(if matches!(run.stage, Stage::Waiting { .. }) {
+        reasons.push(if matches!(run.stage, Stage::Pending { .. }) {
             let behind = state.blocked_by(run).map(|behind| format!(" behind {behind}")).unwrap_or_default();
             let hints = hints_for_pending(run, &state, look);
             Reason::new(ReasonKind::Pending, Some(run.id), format!("{what}{behind}"), hints)
@@ -221,7 +221,7 @@ fn not_since(
         let cause = look.history.event(run.cause)?;
         // A retry is caused by the crash of the worker itself, which no rule saw.
         if let Some(What::Message(message)) = cause.map(|cause| cause.what)
-            && !matches!(message.outcome, Outcome::TriedAgain(_))
+            && !matches!(message.outcome, Outcome::Retried(_))
         {
             launchers.extend(message.message.map(|said| said.source));
         }
@@ -248,7 +248,7 @@ fn last_word(
     })?;
     let last = messages.iter().find_map(|record| match &record.what {
         What::Message(message) => match message.outcome {
-            Outcome::Answered | Outcome::TriedAgain(_) => None,
+            Outcome::Answered | Outcome::Retried(_) => None,
             _ => Some((record, message)),
         },
         _ => None,

@@ -381,12 +381,16 @@ impl Scene {
     #[must_use]
     pub fn waiting(&self) -> Vec<String> {
         let joins = self.state.joins.open().map(|join| match join.launches().len() {
-            0 => format!("the join of {} needs {}", join.name, join.wants()),
+            0 => format!("the join of {} needs {}", join.name, join.requirements()),
             count => {
-                format!("the join of {} needs {}, and {count} launches wait in it", join.name, join.wants())
+                format!(
+                    "the join of {} needs {}, and {count} launches wait in it",
+                    join.name,
+                    join.requirements()
+                )
             }
         });
-        let runs = self.state.runs.values().filter(|run| matches!(run.stage, Stage::Waiting { .. }));
+        let runs = self.state.runs.values().filter(|run| matches!(run.stage, Stage::Pending { .. }));
         let runs = runs.map(|run| format!("{} waits to be launched", show::launch(&run.worker)));
         joins.chain(runs).collect()
     }

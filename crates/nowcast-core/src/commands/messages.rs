@@ -24,7 +24,7 @@ impl Decision<'_> {
     }
 
     /// Half of all rule errors come from a checklist that was cleared while workers were running.
-    pub(super) fn clear_by_hand(&mut self, force: bool) -> Outcomes {
+    pub(super) fn clear_on_request(&mut self, force: bool) -> Outcomes {
         let count = self.state.runs.len();
         if !force && count > 0 {
             let named = self.state.runs.values().take(NAMED);
@@ -49,7 +49,11 @@ impl Decision<'_> {
         outcome_of(self.number, &reply.outcome)
     }
 
-    pub(super) fn retry(&mut self, which: Option<Number>, checklist_then: Option<&Value>) -> Outcomes {
+    pub(super) fn retry_messages(
+        &mut self,
+        which: Option<Number>,
+        checklist_then: Option<&Value>,
+    ) -> Outcomes {
         let is_message = |parked: &&Parked| matches!(parked.what, ParkedWhat::Message { .. });
         let parked: Vec<Parked> = match which {
             None => self.state.parked.values().filter(is_message).cloned().collect(),

@@ -17,7 +17,7 @@ impl Decision<'_> {
             held.sort_by_key(|(due, run)| (*due, run.id));
             let held: Vec<RunId> = held.into_iter().map(|(_, run)| run.id).collect();
             self.change(Change::HoldReleased(what));
-            let waiting = self.still_waiting(&held);
+            let waiting = self.pending_notes(&held);
             return Ok((format!("the hold {what} of {} is over{waiting}", hold.target), Vec::new()));
         }
         if let Some(Parked { what: ParkedWhat::Launches { join, launches }, .. }) =
@@ -25,45 +25,49 @@ impl Decision<'_> {
         {
             self.change(Change::ParkedClosed(what));
             let runs: Vec<RunId> =
-                launches.into_iter().map(|launch| self.want(launch.worker, launch.cause)).collect();
-            let waiting = self.still_waiting(&runs);
+                launches.into_iter().map(|launch| self.add_launch(launch.worker, launch.cause)).collect();
+            let waiting = self.pending_notes(&runs);
             return Ok((format!("what waited in the join of {join} is launched{waiting}"), runs));
         }
         if let Some(join) = self.state.joins.get(what).cloned() {
             self.change(Change::JoinClosed(what));
-            let runs: Vec<RunId> =
-                join.launches().into_iter().map(|launch| self.want(launch.worker, launch.cause)).collect();
-            let waiting = self.still_waiting(&runs);
-            let text = format!("the join of {} waits no more for {}{waiting}", join.name, join.wants());
+            let runs: Vec<RunId> = join
+                .launches()
+                .into_iter()
+                .map(|launch| self.add_launch(launch.worker, launch.cause))
+                .collect();
+            let waiting = self.pending_notes(&runs);
+            let text =
+                format!("the join of {} waits no more for {}{waiting}", join.name, join.requirements());
             return Ok((text, runs));
         }
         match self.state.runs.get(&what).cloned() {
-            Some(mut run) if matches!(run.stage, Stage::Waiting { .. }) => {
-                run.stage = Stage::Waiting { due: self.timestamp() };
+            Some(mut run) if matches!(run.stage, Stage::Pending { .. }) => {
+                run.stage = Stage::Pending { due: self.timestamp() };
                 let name = run.worker.name().to_owned();
                 self.change(Change::Run(Box::new(run)));
-                let waits = self.waits(what);
+                let waits = self.pending_note(what);
                 Ok((format!("{name} (run {what}) waits for its time no more{waits}"), vec![what]))
             }
             _ if self.state.parked.contains_key(&what) => {
                 Err(format!("{what} is a parked message; nowcast retry {} decides it again", what.0))
             }
-            _ => Err(nothing_there(what)),
+            _ => Err(not_pending(what)),
         }
     }
 
     /// What is to be added to the answer about a launch that does not go at once.
-    pub(super) fn waits(&mut self, run: RunId) -> String {
+    pub(super) fn pending_note(&mut self, run: RunId) -> String {
         self.admit();
-        self.waits_for(run).map(|what| format!("; it waits{what}")).unwrap_or_default()
+        self.pending_reason(run).map(|what| format!("; it waits{what}")).unwrap_or_default()
     }
 
     /// What is to be added to the answer about launches that do not all go at once.
-    fn still_waiting(&mut self, runs: &[RunId]) -> String {
+    fn pending_notes(&mut self, runs: &[RunId]) -> String {
         self.admit();
         let waits = |id: &RunId| {
             let name = self.state.runs.get(id)?.worker.name();
-            Some(format!("; {name} {id} waits{}", self.waits_for(*id)?))
+            Some(format!("; {name} {id} waits{}", self.pending_reason(*id)?))
         };
         let waiting: Vec<String> = runs.iter().filter_map(waits).collect();
         let named: String = waiting.iter().take(NAMED).map(String::as_str).collect();
@@ -74,9 +78,9 @@ impl Decision<'_> {
     }
 
     /// What a run waits for, for a person; `None` for one that does not wait.
-    fn waits_for(&self, id: RunId) -> Option<String> {
+    fn pending_reason(&self, id: RunId) -> Option<String> {
         let run = self.state.runs.get(&id)?;
-        let Stage::Waiting { due } = run.stage else { return None };
+        let Stage::Pending { due } = run.stage else { return None };
         if due > self.timestamp() {
             return Some(format!(" until {}", self.clock(due)));
         }
@@ -104,7 +108,7 @@ impl Decision<'_> {
             ));
         }
         match self.state.runs.get(&what).cloned() {
-            Some(run) if matches!(run.stage, Stage::Waiting { .. }) => {
+            Some(run) if matches!(run.stage, Stage::Pending { .. }) => {
                 let text = format!("{} (run {what}) is discarded", run.worker.name());
                 self.discard_run(run);
                 Ok((text, Vec::new()))
@@ -115,7 +119,7 @@ impl Decision<'_> {
             _ if self.state.holds.contains_key(&what) => {
                 Err(format!("{what} is a hold; nowcast release {} ends it", what.0))
             }
-            _ => Err(nothing_there(what)),
+            _ => Err(not_pending(what)),
         }
     }
 
@@ -126,6 +130,6 @@ impl Decision<'_> {
     }
 }
 
-fn nothing_there(what: Number) -> String {
+fn not_pending(what: Number) -> String {
     format!("{what} cannot be released or discarded; nowcast status shows what waits")
 }
