@@ -1,4 +1,4 @@
-//! Log messages on a ZeroMQ socket: what `pylogging` asks for when a configuration has a handler that publishes.
+//! Log messages on a ZeroMQ socket: the publisher that is plugged into `pylogging`.
 //!
 //! This module never decides which lines are published; the logging section does.
 
@@ -8,20 +8,20 @@ use pylogging::{OpenPublisher, Opened, SetupError, Warning};
 
 use publisher::ZmqPublisher;
 
-/// Where the configuration has the ports.
+/// The keys of the ports in the configuration.
 const PORTS: &str = "zmq: ports: logging";
 
-/// How a program publishes its lines, if its configuration asks for that.
+/// The name and the addresses of a program that publishes its lines, if the configuration has a handler for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publishing {
     /// The program's name, the first part of the topic.
     pub name: String,
-    /// What it can bind, `tcp://*:5560`, in this order.
+    /// The addresses to try in this order: `tcp://*:5560`.
     pub addresses: Vec<String>,
 }
 
 impl OpenPublisher for Publishing {
-    /// Binds a port; if all are in use, that is a warning, and they are tried again and again.
+    /// Bind a port. If all are in use, return a warning and keep trying.
     fn open(&self, place: &str) -> Result<Opened, SetupError> {
         let Self { name, addresses } = self;
         if addresses.is_empty() {

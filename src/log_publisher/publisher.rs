@@ -1,8 +1,7 @@
-//! Log messages on a ZeroMQ socket, for a log aggregator on any host: the frames that the peer's programs make
-//! with pyzmq's `PUBHandler`.
+//! A socket for log aggregators on any host, with the frames that NEMO_Nowcast makes with pyzmq's `PUBHandler`.
 //!
-//! It never keeps the program waiting for the network: a thread has the socket, and lines wait for it. While
-//! nobody listens they wait, too; those that nobody has taken go to stderr, so that none is lost in silence.
+//! The publisher never blocks the program while it runs: a thread owns the socket, and lines wait for it. They also wait
+//! while there is no subscriber; lines that no subscriber has received go to stderr, so that no line is lost silently.
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -16,28 +15,27 @@ use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 use crate::net::socket;
 use pylogging::{Level, LogRecord, Logger, Publisher, say, show_on_stderr};
 
-/// How long after it has bound its port a program that ends waits for somebody who listens: one that has
-/// failed to connect tries again every 100 to 200 ms, and the machine may be busy. The peer waits for 250 ms at each
-/// start.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The time after binding its port for which a program that exits waits for a subscriber. A subscriber that failed to
+/// connect tries again every 100 to 200 ms, and the machine may be busy. (NEMO_Nowcast waits for 250 ms at each start.)
+const SUBSCRIBER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often a port is tried again that was in use.
-const PAUSE: Duration = Duration::from_millis(250);
+/// The interval between attempts to bind a port.
+const BIND_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Milliseconds that the last lines get to leave the process.
+/// The time in milliseconds for the last lines to leave the process.
 const LINGER: i32 = 1_000;
 
-/// Lines that ZeroMQ keeps for a subscriber that is slow; what is over that, it drops.
+/// The number of lines that ZeroMQ keeps for a slow subscriber; it discards lines over the limit.
 const QUEUE: i32 = 100_000;
 
-/// Bytes of lines that wait while nobody listens.
+/// The size in bytes of the lines that wait while there is no subscriber.
 const MOST_WAITING: usize = 4 << 20;
 
-/// What a line costs besides its text, about.
+/// The approximate size of a line without its text.
 const OVERHEAD: usize = 200;
 
-/// The publishers of this process, so that a configuration that is read again keeps its port: one, or two while one
-/// configuration takes the place of another.
+/// The publishers of this process, so that a configuration that is read again keeps its port: one, or two while a
+/// configuration is being replaced.
 static ALL: Mutex<Vec<Weak<ZmqPublisher>>> = Mutex::new(Vec::new());
 
 /// Publishes lines under one name.
@@ -50,14 +48,14 @@ pub(super) struct ZmqPublisher {
 
 #[derive(Debug)]
 struct Shared {
-    lines: Mutex<Lines>,
+    lines: Mutex<Backlog>,
     /// Wakes the thread.
     wake: OwnedFd,
     has_ended: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Lines {
+struct Backlog {
     waiting: VecDeque<LogRecord<'static>>,
     bytes: usize,
     bound: Option<String>,
@@ -66,13 +64,12 @@ struct Lines {
 }
 
 impl ZmqPublisher {
-    /// The publisher under that name: the one that there is, if it can go on with these addresses, or a new one.
+    /// Return the publisher of that name: an existing one that has one of these addresses, or a new one.
     ///
-    /// It takes the first address that is free. If none is, that is the second answer: why; and it tries them again
-    /// and again.
+    /// It binds the first address that is free. If none is, the reason is returned too, and the publisher keeps trying.
     ///
     /// # Errors
-    /// When ZeroMQ or the operating system have nothing left.
+    /// ZeroMQ or the operating system have run out of resources.
     pub fn obtain(topic: &str, addresses: &[String]) -> io::Result<(Arc<Self>, Option<zmq::Error>)> {
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|publisher| publisher.strong_count() > 0);
@@ -88,7 +85,7 @@ impl ZmqPublisher {
 
     fn start(topic: &str, addresses: &[String]) -> io::Result<(Self, Option<zmq::Error>)> {
         let context = Context::new();
-        // It is a PUB that also tells who subscribes.
+        // A PUB socket that also delivers subscriptions.
         let socket = context.socket(SocketType::XPUB)?;
         socket.set_sndhwm(QUEUE)?;
         socket.set_maxmsgsize(LARGEST_SUBSCRIPTION)?;
@@ -98,7 +95,7 @@ impl ZmqPublisher {
         let addresses = addresses.to_vec();
         let publisher =
             Self { topic: topic.to_owned(), addresses: addresses.clone(), shared: Arc::clone(&shared) };
-        let mut thread = Thread {
+        let mut thread = SocketThread {
             topic: topic.to_owned(),
             addresses,
             shared,
@@ -113,21 +110,21 @@ impl ZmqPublisher {
         Ok((publisher, error))
     }
 
-    /// Whether it has one of these addresses, or is about to.
+    /// Whether it has bound one of these addresses or is trying to.
     fn serves(&self, addresses: &[String]) -> bool {
         let lines = self.shared.lock();
         !lines.is_ending
             && lines.bound.as_ref().map_or(self.addresses == addresses, |bound| addresses.contains(bound))
     }
 
-    /// The address that it has bound, `tcp://*:5560`.
+    /// Return the address that is bound: `tcp://*:5560`.
     pub fn address(&self) -> Option<String> {
         self.shared.lock().bound.clone()
     }
 }
 
 impl Publisher for ZmqPublisher {
-    /// Levels without a name of their own are not published, as with pyzmq.
+    /// Publish a line. As with pyzmq, lines of levels without a name are not published.
     fn publish(&self, record: &LogRecord<'_>) {
         if !has_topic(record.level) {
             return;
@@ -144,9 +141,9 @@ impl Publisher for ZmqPublisher {
         self.shared.wake();
     }
 
-    /// Publishes what waits and ends, within [`PATIENCE`] after the port was bound and [`LINGER`].
+    /// Publish the waiting lines and end, within [`SUBSCRIBER_TIMEOUT`] after the port was bound, and [`LINGER`].
     fn finish(&self) {
-        let most = PATIENCE + Duration::from_millis(LINGER.unsigned_abs().into());
+        let most = SUBSCRIBER_TIMEOUT + Duration::from_millis(LINGER.unsigned_abs().into());
         let end = Instant::now() + most;
         let mut lines = self.shared.lock();
         lines.is_ending = true;
@@ -170,12 +167,12 @@ impl Drop for ZmqPublisher {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Lines> {
+    fn lock(&self) -> MutexGuard<'_, Backlog> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wake(&self) {
-        // It cannot fail but for a counter that is full, and then the thread wakes anyway.
+        // It fails only if the counter is full, and then the thread wakes anyway.
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 }
@@ -184,40 +181,40 @@ fn cost(record: &LogRecord<'_>) -> usize {
     record.message.len() + OVERHEAD
 }
 
-/// The peer's aggregator ends at a level that it does not know.
+/// Whether the level can be published: NEMO_Nowcast's aggregator exits at an unknown level.
 fn has_topic(level: Level) -> bool {
     [Level::DEBUG, Level::INFO, Level::WARNING, Level::ERROR, Level::CRITICAL].contains(&level)
 }
 
-/// The topic and the message as pyzmq sends them. It would cut a message in two at `::`, which the peer's aggregator
-/// does not survive; this does not.
+/// Return the topic and the message as pyzmq sends them. Unlike pyzmq, keep messages with `::` whole: pyzmq splits them,
+/// and NEMO_Nowcast's aggregator exits on that.
 fn frames(topic: &str, record: &LogRecord<'_>) -> [String; 2] {
     [format!("{topic}.{}", record.level), format!("{}\n", record.message)]
 }
 
-/// Bytes of a subscription; who sends more is disconnected.
+/// The size limit of a subscription in bytes; a peer that sends more is disconnected.
 const LARGEST_SUBSCRIPTION: i64 = 4_096;
 
-/// Different subscriptions that are told apart; nobody has so many.
+/// The number of different subscriptions that are counted.
 const MOST_SUBSCRIPTIONS: usize = 1_000;
 
-/// What has the socket.
-struct Thread {
+/// The thread that owns the socket.
+struct SocketThread {
     topic: String,
     addresses: Vec<String>,
     shared: Arc<Shared>,
-    /// What somebody has subscribed to.
+    /// The current subscriptions.
     subscriptions: HashSet<Vec<u8>>,
     bound: Option<Instant>,
-    /// Whether it was said that nobody listens.
+    /// Whether the lack of a subscriber was reported.
     has_complained: bool,
     socket: Socket,
-    // Declared after the socket, so that it is dropped after it: that waits until the last lines have left.
+    // Declared after the socket, to be dropped after it: dropping the context waits until the last lines have left.
     context: Context,
 }
 
-impl Thread {
-    /// Errors: that of the last address.
+impl SocketThread {
+    /// Bind the first free address. Errors: that of the last address.
     fn bind(&mut self) -> Result<(), zmq::Error> {
         let mut result = Err(zmq::Error::EADDRNOTAVAIL);
         for address in &self.addresses {
@@ -256,7 +253,7 @@ impl Thread {
         shared.has_ended.notify_all();
     }
 
-    /// Does what there is to do and waits for more; `false` at the end.
+    /// Do one round of work and wait for more; return `false` at the end.
     fn turn(&mut self) -> zmq::Result<bool> {
         if self.bound.is_none() && self.bind().is_ok() {
             let address = self.shared.lock().bound.clone().unwrap_or_default();
@@ -276,12 +273,12 @@ impl Thread {
         }
         let until = {
             let lines = self.shared.lock();
-            // A line may have come meanwhile; then the descriptor is ready.
-            match (lines.is_ending, self.bound.map(|bound| bound + PATIENCE)) {
+            // If a line came meanwhile, the descriptor is ready.
+            match (lines.is_ending, self.bound.map(|bound| bound + SUBSCRIBER_TIMEOUT)) {
                 (true, Some(end)) if !lines.waiting.is_empty() && Instant::now() < end => Some(end),
                 (true, _) => return Ok(!lines.waiting.is_empty() && !self.subscriptions.is_empty()),
                 (false, Some(_)) => None,
-                (false, None) => Some(Instant::now() + PAUSE),
+                (false, None) => Some(Instant::now() + BIND_INTERVAL),
             }
         };
         self.wait(until)?;
@@ -296,14 +293,14 @@ impl Thread {
             PollItem::from_fd(self.shared.wake.as_fd().as_raw_fd(), POLLIN),
         ];
         socket::poll(&mut items, timeout)?;
-        // It counts, and one look is enough for all.
+        // One read resets the counter of all wake-ups.
         let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
         Ok(())
     }
 
-    /// A first byte of 1 begins a subscription, 0 ends it.
+    /// Note a subscription: a first byte of 1 begins it, 0 ends it.
     fn note_subscription(&mut self, frames: &[Vec<u8>]) {
-        // Somebody who wants other programs' lines does not listen to these.
+        // Subscribers of other programs' lines do not count.
         let ours = format!("{}.", self.topic);
         let is_for_us =
             |topic: &[u8]| ours.as_bytes().starts_with(topic) || topic.starts_with(ours.as_bytes());
@@ -316,7 +313,7 @@ impl Thread {
         }
     }
 
-    /// The oldest lines that wait, until no more than so many bytes do.
+    /// Take the oldest waiting lines until at most `most` bytes wait.
     fn take_waiting(&self, most: usize) -> Vec<LogRecord<'static>> {
         let mut lines = self.shared.lock();
         let mut taken = Vec::new();
@@ -328,7 +325,7 @@ impl Thread {
         taken
     }
 
-    /// Shows lines on stderr that nobody has taken.
+    /// Show lines on stderr that no subscriber has received.
     fn show(&mut self, lines: &[LogRecord<'static>]) {
         if !lines.is_empty() && !std::mem::replace(&mut self.has_complained, true) {
             let bound = self.shared.lock().bound.clone();

@@ -1,7 +1,7 @@
 //! `rotate_logs`: begins new log files. Run at the end of a forecast cycle.
 
 use super::{Context, Worker, WorkerError};
-use pylogging::{Logger, Role, Setup, Step};
+use pylogging::{Logger, Role, RotationStep, Setup};
 use pyyaml::Value;
 
 /// The worker's name in the message registry.
@@ -28,8 +28,8 @@ impl Worker for RotateLogs {
             .map_err(|error| WorkerError::new(error.to_string()))?
             .map(|(setup, _)| setup);
         let files = pylogging::rotate(aggregator.as_ref(), |step| match step {
-            Step::Rotated(file) => log.info(format_args!("log file rotated: {file}")),
-            Step::PermissionsSet(file) => {
+            RotationStep::Rotated(file) => log.info(format_args!("log file rotated: {file}")),
+            RotationStep::PermissionsSet(file) => {
                 log.debug(format_args!("new {file} log file permissions set to rw-rw-r--"));
             }
         })

@@ -1,4 +1,4 @@
-//! The configuration in force: one for the process, swapped as a whole.
+//! The configuration in force: one for the process, replaced as a whole. This module never changes a handler.
 
 use std::sync::{Arc, Once, PoisonError, RwLock};
 
@@ -13,10 +13,10 @@ use super::tree::Tree;
 
 static ACTIVE: RwLock<Option<Arc<Tree>>> = RwLock::new(None);
 
-/// Puts a configuration in force, in place of the one before: for the next line of every thread. A line
-/// that is being written goes where the old one sends it, whole.
+/// Put a configuration in force in place of the previous one, from the next line of every thread on. A line that is being
+/// written goes to the previous one, whole.
 ///
-/// The first call makes this the logger of the `log` crate; a program may not set another one.
+/// The first call makes this the logger of the `log` crate; a program must not set another one.
 pub fn install(setup: Setup) {
     static FIRST: Once = Once::new();
     attribute::start_clock();
@@ -24,22 +24,22 @@ pub fn install(setup: Setup) {
     let most_verbose = tree.lowest_level().facade().to_level_filter();
     *ACTIVE.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tree));
     FIRST.call_once(|| {
-        // An error means that the program broke the rule above; then its logger gets the lines.
+        // An error means that the program broke the rule above; then its own logger gets the lines.
         let _ = log::set_logger(&Facade);
     });
     log::set_max_level(most_verbose);
 }
 
-/// What a program does last: it waits until the lines that it publishes and mails have left. Lines of a program that
-/// has just begun wait up to a second for somebody who listens, mails up to 5 s; without either it is nothing.
+/// Wait until mails and published lines have left, within the limits of the mailer (5 s) and of the publisher; the last call
+/// of a program.
 pub fn finish() {
     if let Some(tree) = tree() {
         tree.finish();
     }
 }
 
-/// Calls something that logs, and writes its lines when it is done, in order at each place. Nothing that
-/// may wait belongs in it: what is held back is lost with the process.
+/// Call `log`, and write the lines that it logs when it returns, in order at each handler. It must not block: lines that are
+/// held back are lost with the process.
 pub fn gather(log: impl FnOnce()) {
     gathering(log);
     if let Some(tree) = tree() {
@@ -47,8 +47,8 @@ pub fn gather(log: impl FnOnce()) {
     }
 }
 
-/// The levels of the handlers that the configuration in force gives to that logger itself, not to its
-/// ancestors. The peer writes its checklist to the logger `checklist` once for each, at that level.
+/// Return the levels of the handlers that the configuration in force gives to that logger itself, not to its ancestors.
+/// (NEMO_Nowcast writes its checklist to the logger `checklist` once for each, at that level.)
 #[must_use]
 pub fn handlers_of(logger: &str) -> Vec<Level> {
     let tree = tree();
@@ -56,7 +56,7 @@ pub fn handlers_of(logger: &str) -> Vec<Level> {
     node.map(|node| node.handlers.iter().map(|handler| handler.level).collect()).unwrap_or_default()
 }
 
-/// The configuration in force.
+/// Return the configuration in force.
 pub(super) fn tree() -> Option<Arc<Tree>> {
     ACTIVE.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
@@ -65,7 +65,7 @@ pub(super) fn installed() -> bool {
     ACTIVE.read().unwrap_or_else(PoisonError::into_inner).is_some()
 }
 
-/// Whether a line is to be made at all. Costs an atomic load where no logger is that verbose.
+/// Whether a logger takes a line of that level. The cost is one atomic load if no logger is that verbose.
 pub(super) fn enabled(name: &str, level: Level) -> bool {
     let most_verbose = log::max_level();
     if most_verbose != log::LevelFilter::Off && level.facade() > most_verbose {
@@ -77,10 +77,10 @@ pub(super) fn enabled(name: &str, level: Level) -> bool {
     }
 }
 
-/// What libraries may say: a root at DEBUG, as most configurations have it, means the system's own programs.
+/// The most verbose level of libraries: a root logger at DEBUG, as in most configurations, means the program's own lines.
 const OF_LIBRARIES: log::Level = log::Level::Warn;
 
-/// What the `log` crate calls.
+/// The logger of the `log` crate.
 struct Facade;
 
 impl Log for Facade {
@@ -89,7 +89,7 @@ impl Log for Facade {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        // A library's macros say where they stand, our loggers do not.
+        // Macros of the `log` crate have a module path, a `Logger` does not.
         if record.module_path().is_some() && record.level() > OF_LIBRARIES {
             return;
         }

@@ -1,4 +1,4 @@
-//! `%(asctime)s`: a line's time in local time, worked out once a second.
+//! `%(asctime)s`: the local time of a line, formatted once a second. This module never reads the clock for a line.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 /// Python's default, followed by a comma and milliseconds.
 const DEFAULT: &str = "%Y-%m-%d %H:%M:%S";
 
-/// A `datefmt`, or none, and the text of the second that was shown last.
+/// A `datefmt`, or none, and the text of the last second.
 #[derive(Debug)]
 pub(super) struct Asctime {
     format: String,
@@ -18,7 +18,7 @@ pub(super) struct Asctime {
 }
 
 impl Asctime {
-    /// Errors: a directive that is not known, with the reason.
+    /// Parse a `datefmt`. Errors: an unknown directive, with the reason.
     pub fn new(datefmt: &str) -> Result<Self, jiff::Error> {
         let format = spell_out(datefmt);
         let now = Timestamp::now().as_second();
@@ -26,12 +26,12 @@ impl Asctime {
         Ok(Self { format, milliseconds: false, last: Mutex::new((now, text)) })
     }
 
-    /// The time as the format shows it.
+    /// Return the time in that format.
     pub fn text(&self, time: Timestamp) -> String {
         let second = time.as_second();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0 != second {
-            // The format was tried when it was made; a time that it cannot show leaves a blank.
+            // The format was tried when it was parsed; a time that it cannot show is left blank.
             *last = (second, show(&self.format, second).unwrap_or_default());
         }
         if self.milliseconds {
@@ -53,7 +53,7 @@ fn show(format: &str, second: i64) -> Result<String, jiff::Error> {
     strtime::format(format, &time)
 }
 
-/// The C locale's meaning of the directives that depend on the locale, which is what Python shows.
+/// Replace the directives that depend on the locale by those of the C locale, which Python uses.
 fn spell_out(datefmt: &str) -> String {
     let mut out = String::with_capacity(datefmt.len());
     let mut letters = datefmt.chars();

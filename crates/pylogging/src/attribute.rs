@@ -1,4 +1,4 @@
-//! The attributes of a line that a format can name, `%(levelname)s`.
+//! The attributes of a line that a format can name, as in `%(levelname)s`. This module never writes a line.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -10,10 +10,10 @@ use super::asctime::Asctime;
 use super::record::LogRecord;
 use super::spec::{Field, Kind};
 
-/// When this process began to log, the zero of `relativeCreated`.
+/// The start of logging in this process, the zero of `relativeCreated`.
 static STARTED: LazyLock<Timestamp> = LazyLock::new(Timestamp::now);
 
-/// Starts the clock of `relativeCreated`.
+/// Start the clock of `relativeCreated`.
 pub(super) fn start_clock() {
     LazyLock::force(&STARTED);
 }
@@ -40,7 +40,7 @@ pub(super) enum Attribute {
     ThreadName,
 }
 
-/// Names as Python writes them; `logger_name` is what a log aggregator adds: who published the line.
+/// Python's names, and `logger_name`, which a log aggregator adds: the program that published the line.
 const NAMES: [(&str, Attribute); 19] = [
     ("asctime", Attribute::Asctime),
     ("created", Attribute::Created),
@@ -80,7 +80,7 @@ impl Attribute {
         }
     }
 
-    /// The attribute of that line.
+    /// Return the value of the attribute for a line.
     pub fn of<'r>(self, record: &'r LogRecord<'_>, asctime: &Asctime) -> Field<'r> {
         let text = |text: &'r str| Field::Text(text.into());
         match self {
@@ -89,7 +89,7 @@ impl Attribute {
             Attribute::Filename => {
                 Field::Text(Path::new(path(record)).file_name().unwrap_or_default().to_string_lossy())
             }
-            // Rust does not know the function that logs; this is what Python says when it does not.
+            // Rust does not know the calling function; Python writes this if it does not either.
             Attribute::FuncName => text("(unknown function)"),
             Attribute::LevelName => Field::Text(record.level.to_string().into()),
             Attribute::LevelNo => Field::Int(record.level.0.into()),
@@ -102,7 +102,7 @@ impl Attribute {
             Attribute::Msecs => Field::Float(milliseconds(record.created)),
             Attribute::Name => text(&record.name),
             Attribute::PathName => text(path(record)),
-            // On Linux the main thread's number is the process's.
+            // On Linux the main thread has the number of the process.
             Attribute::Process | Attribute::Thread => Field::Int(std::process::id().into()),
             Attribute::ProcessName => text("MainProcess"),
             Attribute::RelativeCreated => {

@@ -1,5 +1,6 @@
-//! A `StreamHandler`: `env_logger` writes to stdout or stderr with our format, and `RUST_LOG` narrows what it
-//! shows.
+//! A `StreamHandler`: `env_logger` writes to stdout or stderr in the configured format, and `RUST_LOG` narrows the output.
+//!
+//! A console never panics: lines for a closed stream are lost.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -13,35 +14,35 @@ use super::gather::is_gathering;
 use super::output::{Complaint, Held, write_whole};
 use super::record::LogRecord;
 
-/// Which of the process's streams.
+/// A stream of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {
     Stdout,
     Stderr,
 }
 
-/// A console.
+/// A handler for a stream.
 #[derive(Debug)]
 pub(super) struct Console {
     logger: env_logger::Logger,
-    lines: Lines,
+    lines: SharedLines,
 }
 
-/// What `env_logger` writes to; it does not give it back.
+/// The target of `env_logger`, shared because the logger does not give it back.
 #[derive(Debug, Clone)]
-struct Lines(Arc<Mutex<WholeLines>>);
+struct SharedLines(Arc<Mutex<StreamLines>>);
 
 impl Console {
-    /// A console with that format; `narrow` is what `RUST_LOG` says, checked by [`narrowing`].
+    /// Return a console with that format; `narrow` are the filters of `RUST_LOG`, checked by [`narrowing`].
     pub fn new(stream: Stream, format: Arc<Format>, narrow: Option<&str>) -> Self {
         let mut builder = env_logger::Builder::new();
         match narrow {
-            // `env_logger` alone shows nothing but errors; here the configuration decides.
+            // `env_logger` alone shows errors only; here the configuration decides.
             None => builder.filter_level(LevelFilter::Trace),
             Some(filters) => builder.parse_filters(filters),
         };
         builder.write_style(env_logger::WriteStyle::Never);
-        let lines = Lines(Arc::new(Mutex::new(WholeLines::new(stream))));
+        let lines = SharedLines(Arc::new(Mutex::new(StreamLines::new(stream))));
         builder.target(env_logger::Target::Pipe(Box::new(lines.clone())));
         builder.format(move |out, record| {
             let mut line = String::new();
@@ -52,12 +53,12 @@ impl Console {
         Self { logger: builder.build(), lines }
     }
 
-    /// Shows a line.
+    /// Write a line.
     pub fn write(&self, record: &LogRecord<'_>) {
         record.with_facade(|facade| self.logger.log(facade));
     }
 
-    /// Shows what is held back.
+    /// Write the lines that are held back.
     pub fn write_held(&self) {
         let mut lines = self.lines.get();
         let held = std::mem::take(&mut lines.held);
@@ -67,9 +68,9 @@ impl Console {
     }
 }
 
-/// What is to be handed to [`Console::new`], from the value of `RUST_LOG`.
+/// Check the value of `RUST_LOG` and return the filters for [`Console::new`]; an empty value has none.
 ///
-/// Errors: why it is ignored. An empty one says nothing.
+/// Errors: the reason to ignore the value.
 pub(super) fn narrowing(rust_log: Option<&std::ffi::OsStr>) -> Result<Option<String>, String> {
     let Some(filters) = rust_log.filter(|filters| !filters.is_empty()) else { return Ok(None) };
     let Some(filters) = filters.to_str() else { return Err("it is not UTF-8".into()) };
@@ -79,18 +80,17 @@ pub(super) fn narrowing(rust_log: Option<&std::ffi::OsStr>) -> Result<Option<Str
     }
 }
 
-/// Hands each buffer on in one piece. A stream that was closed takes no lines; that is no reason to panic,
-/// as `println!` does.
+/// Writes each buffer whole. `println!` would panic when the stream is closed.
 #[derive(Debug)]
-struct WholeLines {
+struct StreamLines {
     stream: Stream,
     held: Held,
-    /// A descriptor of our own, so that nothing that buffers stands between.
+    /// A duplicate of the descriptor, to write without a buffer.
     file: io::Result<File>,
     complaint: Complaint,
 }
 
-impl WholeLines {
+impl StreamLines {
     fn new(stream: Stream) -> Self {
         let (descriptor, name) = match stream {
             Stream::Stdout => (io::stdout().as_fd().try_clone_to_owned(), "stdout"),
@@ -116,21 +116,21 @@ impl WholeLines {
     }
 
     fn complain(&mut self, error: &io::Error, lines: u64) {
-        // Complaining on stderr that stderr does not work helps nobody.
+        // A complaint about stderr would go to stderr.
         if self.stream == Stream::Stdout {
             self.complaint.failed(error, lines);
         }
     }
 }
 
-impl Lines {
-    /// A thread that panicked while it wrote a line left at worst half a line.
-    fn get(&self) -> MutexGuard<'_, WholeLines> {
+impl SharedLines {
+    /// The lock may be poisoned: a thread that panicked left half a line at worst.
+    fn get(&self) -> MutexGuard<'_, StreamLines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Write for Lines {
+impl Write for SharedLines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut lines = self.get();
         if is_gathering() {

@@ -1,8 +1,8 @@
-//! What is said about a `logging:` section that is wrong, or right but not possible yet.
+//! Errors and warnings about a `logging:` section. This module never reads one.
 
 use std::fmt;
 
-/// Why a `logging:` section cannot be used: what, where, why, and what to do.
+/// A `logging:` section that cannot be used: what is wrong, where, why, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} ({place}){why}; {remedy}")]
 pub struct SetupError {
@@ -14,26 +14,26 @@ pub struct SetupError {
 }
 
 impl SetupError {
-    /// An error at those keys: what is wrong, and what to do.
+    /// Return an error about the keys `place`: what is wrong, and what to do.
     pub fn new(place: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { what: what.into(), place: place.into(), why: String::new(), remedy: remedy.into() }
     }
 
-    /// The same error with its reason.
+    /// Return the same error with its reason.
     #[must_use]
     pub fn because(mut self, why: impl fmt::Display) -> Self {
         self.why = format!(": {why}");
         self
     }
 
-    /// The keys that lead to the mistake: `logging: handlers: console: class`.
+    /// Return the keys that lead to the mistake: `logging: handlers: console: class`.
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
     }
 }
 
-/// Something in a `logging:` section that was passed over; logging works without it.
+/// A part of a `logging:` section that is ignored; logging works without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     place: String,
@@ -41,12 +41,12 @@ pub struct Warning {
 }
 
 impl Warning {
-    /// A warning at those keys.
+    /// Return a warning about the keys `place`.
     pub fn new(place: impl Into<String>, text: impl Into<String>) -> Self {
         Self { place: place.into(), text: text.into() }
     }
 
-    /// The keys that lead to it: `logging: handlers: email: class`.
+    /// Return the keys that lead to it: `logging: handlers: email: class`.
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
@@ -59,7 +59,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// "did you mean X?" where something known is spelt nearly like it, and all that is known.
+/// Return the remedy for an unknown name: "did you mean X?" if a known one is similar, and all known names.
 pub(super) fn choose_from<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let all = known.join(", ");
@@ -70,9 +70,9 @@ pub(super) fn choose_from<'a>(written: &str, known: impl IntoIterator<Item = &'a
     }
 }
 
-/// The known word that is spelt nearly like what was written.
+/// Return the known name that is most similar to the written one, if one is similar enough.
 pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Two slips in a word, or only case: more than that is another word.
+    // The number of letters that may differ; case is ignored.
     const SLIPS: usize = 2;
     known
         .into_iter()

@@ -1,6 +1,7 @@
-//! A log file: appended to, followed when someone rotates it, rotated.
+//! A log file: append to it, follow it when another program rotates it, rotate it.
 //!
-//! It never creates folders and never stops the program: what cannot be written is complained of once.
+//! A log file never creates folders and never stops the program: the first line that is lost is reported, the others are
+//! counted.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -10,23 +11,23 @@ use std::path::{Component, Path, PathBuf};
 use super::gather::is_gathering;
 use super::output::{Complaint, Held, Unwritten, say, write_whole};
 
-/// When a file is rotated: Python's `maxBytes` and `backupCount`.
+/// The limits of a rotating file: Python's `maxBytes` and `backupCount`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Rotation {
-    /// Bytes at which a file is full; 0 means never.
+    /// The size in bytes at which a file is rotated; 0 is unlimited.
     pub max_bytes: u64,
-    /// How many old files are kept, `.1` being the newest; 0 keeps none and rotates nothing.
+    /// The number of old files to keep, `.1` being the newest; 0 rotates nothing.
     pub backup_count: u32,
 }
 
-/// What a log file does besides taking lines.
+/// The reaction to rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Behaviour {
-    /// Stays with the file that it opened (`FileHandler`).
+    /// Keep the file that was opened (`FileHandler`).
     Stay,
-    /// Opens the file anew when another one stands at its path (`WatchedFileHandler`).
+    /// Open the file again when its path leads to another one (`WatchedFileHandler`).
     Watch,
-    /// Watches and can be rotated (`RotatingFileHandler`).
+    /// Watch, and rotate (`RotatingFileHandler`).
     Rotate(Rotation),
 }
 
@@ -36,9 +37,9 @@ pub(super) struct LogFile {
     path: PathBuf,
     behaviour: Behaviour,
     open: Option<Open>,
-    /// Whether the last line was cut short, so that the next must not go on in it.
+    /// Whether the last line is incomplete, so that the next one needs a line end before it.
     torn: bool,
-    /// Whether lines go to a file that is no longer at the path.
+    /// Whether the open file was moved away from the path and no new one could be opened.
     astray: bool,
     held: Held,
     complaint: Complaint,
@@ -54,24 +55,24 @@ struct Open {
 type Identity = (u64, u64);
 
 impl LogFile {
-    /// A log file that is opened at its first line.
+    /// Return a log file that is opened at its first line.
     pub fn new(path: &Path, behaviour: Behaviour) -> Self {
         let path = absolute(path);
         let complaint = Complaint::new(path.display().to_string());
         Self { path, behaviour, open: None, torn: false, astray: false, held: Held::default(), complaint }
     }
 
-    /// Python's `baseFilename`.
+    /// Return the absolute path: Python's `baseFilename`.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether it is a `RotatingFileHandler`'s.
+    /// Whether the file belongs to a `RotatingFileHandler`.
     pub fn rotates(&self) -> bool {
         matches!(self.behaviour, Behaviour::Rotate(_))
     }
 
-    /// Opens it, and makes it if it is not there. Errors: those of the file system.
+    /// Open the file; create it if it is missing. Errors: those of the file system.
     pub fn open(&mut self) -> io::Result<()> {
         let file = OpenOptions::new().append(true).create(true).open(&self.path)?;
         let identity = identity(&file.metadata()?);
@@ -79,17 +80,17 @@ impl LogFile {
         Ok(())
     }
 
-    /// Empties it, as mode `w` does. Errors: those of the file system.
+    /// Truncate the file, as mode `w` does. Errors: those of the file system.
     pub fn empty(&mut self) -> io::Result<()> {
         match &self.open {
-            // A device or a pipe has nothing to empty.
+            // Devices and pipes cannot be truncated.
             Some(open) if open.file.metadata()?.is_file() => open.file.set_len(0),
             _ => Ok(()),
         }
     }
 
-    /// Appends one line, which ends with its newline. One whose file may be full is not held back: where it is
-    /// rotated is counted by the line.
+    /// Append one line with its newline. Lines for a rotating file are never held back: rotation depends on the size before
+    /// each line.
     pub fn append(&mut self, line: &str) {
         if is_gathering() && !self.rotates() {
             self.held.hold(line.as_bytes());
@@ -98,7 +99,7 @@ impl LogFile {
         }
     }
 
-    /// Appends what is held back.
+    /// Append the lines that are held back.
     pub fn write_held(&mut self) {
         let held = std::mem::take(&mut self.held);
         if held.lines > 0 {
@@ -131,7 +132,7 @@ impl LogFile {
         }
     }
 
-    /// Sees to it that the file at the path is the one that is open.
+    /// Make sure that the open file is the one at the path.
     fn follow(&mut self) -> io::Result<()> {
         let Some(open) = &self.open else { return self.open() };
         if self.behaviour == Behaviour::Stay {
@@ -146,7 +147,7 @@ impl LogFile {
                 (self.torn, self.astray) = (false, false);
                 Ok(())
             }
-            // The rotated file still takes lines, which is better than losing them.
+            // Lines in the rotated file are better than lost lines.
             Err(error) if open_elsewhere(self.open.as_ref()) => {
                 if !std::mem::replace(&mut self.astray, true) {
                     let path = self.path.display();
@@ -160,7 +161,7 @@ impl LogFile {
         }
     }
 
-    /// Python's `shouldRollover`: length is counted in characters there, and an empty file is not rotated.
+    /// Python's `shouldRollover`: it counts the line in characters, and never rotates an empty file.
     fn rotate_if_full(&mut self, line: &str) -> Result<(), Unwritten> {
         let (Behaviour::Rotate(rotation), Some(open)) = (self.behaviour, &self.open) else { return Ok(()) };
         if rotation.max_bytes == 0 {
@@ -178,7 +179,7 @@ impl LogFile {
     }
 
     /// Python's `doRollover`: `.1` becomes `.2` and so on, the file becomes `.1`, and a new one is opened.
-    /// Errors: those of the file system; a file is open again in any case if it can be opened.
+    /// Errors: those of the file system; the file is opened again even after an error.
     pub fn roll_over(&mut self) -> io::Result<()> {
         let Behaviour::Rotate(rotation) = self.behaviour else { return Ok(()) };
         let shifted = self.shift(rotation.backup_count);
@@ -194,7 +195,7 @@ impl LogFile {
         for number in (1..backup_count).rev() {
             rename_if_there(&self.backup(number), &self.backup(number + 1))?;
         }
-        // The oldest goes even if there is no file to take its place, as in Python.
+        // As in Python, `.1` is removed even if no file takes its place.
         remove_if_there(&self.backup(1))?;
         rename_if_there(&self.path, &self.backup(1))
     }
@@ -210,7 +211,7 @@ fn identity(metadata: &fs::Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
-/// Whether the open file still has a name somewhere.
+/// Whether the open file still has a name in the file system.
 fn open_elsewhere(open: Option<&Open>) -> bool {
     open.is_some_and(|open| open.file.metadata().is_ok_and(|found| found.nlink() > 0))
 }
@@ -233,7 +234,7 @@ fn ignore_missing(done: io::Result<()>) -> io::Result<()> {
 /// Python's `os.path.abspath`: `.` and `..` are resolved in the text, not on the disk.
 fn absolute(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
-    // Without a current folder the path stays relative, and opening it says why it fails.
+    // Without a current folder the path stays relative; opening it reports the error.
     for part in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
         match part {
             Component::CurDir => {}

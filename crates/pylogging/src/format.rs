@@ -1,4 +1,6 @@
-//! A format of the configuration, taken apart once and filled in for each line.
+//! A format of the configuration, parsed once and rendered for each line.
+//!
+//! A format that was accepted never fails at a line.
 
 use super::asctime::Asctime;
 use super::attribute::Attribute;
@@ -9,7 +11,7 @@ mod brace;
 mod dollar;
 mod percent;
 
-/// How a format's attributes are written.
+/// The syntax of a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     /// `%(name)s`
@@ -31,7 +33,7 @@ impl Style {
     }
 }
 
-/// A format, ready to be filled in.
+/// A parsed format.
 #[derive(Debug)]
 pub(super) struct Format {
     pieces: Vec<Piece>,
@@ -44,7 +46,7 @@ enum Piece {
     Field(Attribute, Spec),
 }
 
-/// Why a format is refused, and what to write instead.
+/// An invalid format: the reason and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FormatError {
     pub why: String,
@@ -64,7 +66,7 @@ impl Default for Format {
 }
 
 impl Format {
-    /// Takes a format apart. `validate` asks for at least one attribute in it, as Python does.
+    /// Parse a format. With `validate` it must have an attribute, as in Python.
     pub fn new(text: &str, style: Style, datefmt: Option<&str>, validate: bool) -> Result<Self, FormatError> {
         let pieces = match style {
             _ if text.is_empty() => Ok(Format::default().pieces),
@@ -93,7 +95,7 @@ impl Format {
         Ok(Self { pieces, asctime })
     }
 
-    /// Appends the line, without an end of line.
+    /// Append the line, without a line end.
     pub fn render(&self, record: &LogRecord<'_>, out: &mut String) {
         for piece in &self.pieces {
             match piece {
@@ -104,7 +106,7 @@ impl Format {
     }
 }
 
-/// The piece that shows an attribute, if there is such an attribute and it can be shown so.
+/// Return the piece for an attribute, if the attribute exists and the conversion fits it.
 fn field(name: &str, spec: Spec) -> Result<Piece, FormatError> {
     let Some(attribute) = Attribute::from_name(name) else {
         return Err(FormatError::new(
@@ -126,7 +128,7 @@ fn field(name: &str, spec: Spec) -> Result<Piece, FormatError> {
     Ok(Piece::Field(attribute, spec))
 }
 
-/// Collects the literal text between the fields.
+/// The pieces so far, and the literal text after them.
 #[derive(Default)]
 struct Pieces {
     pieces: Vec<Piece>,
@@ -155,7 +157,7 @@ impl Pieces {
     }
 }
 
-/// The decimal number at the front of `rest`, which moves past it; `None` where there is no digit.
+/// Read a decimal number from the front of `rest`; `None` if there is no digit.
 fn take_number(rest: &mut &str) -> Result<Option<usize>, FormatError> {
     let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
     let (digits, after) = rest.split_at(end);
@@ -172,7 +174,7 @@ fn take_number(rest: &mut &str) -> Result<Option<usize>, FormatError> {
     }
 }
 
-/// The letter at the front of `rest`, which moves past it.
+/// Read a letter from the front of `rest`.
 fn take_letter(rest: &mut &str) -> Option<char> {
     let mut letters = rest.chars();
     let letter = letters.next();

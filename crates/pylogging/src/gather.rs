@@ -1,4 +1,6 @@
-//! Lines of one thread, gathered and written together: one `write` for each place instead of one a line.
+//! Hold back the lines of one thread, to write them together: one `write` for each handler instead of one for each line.
+//!
+//! This module never writes: the handlers hold the lines.
 
 use std::cell::Cell;
 
@@ -6,12 +8,12 @@ thread_local! {
     static GATHERING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread's lines are held back for now.
+/// Whether this thread's lines are held back.
 pub(super) fn is_gathering() -> bool {
     GATHERING.get()
 }
 
-/// Calls something that logs, while this thread's lines are held back.
+/// Call `log` while this thread's lines are held back.
 pub(super) fn gathering(log: impl FnOnce()) {
     GATHERING.set(true);
     log();

@@ -1,4 +1,4 @@
-//! A handler: a level, a format, and a place for the lines.
+//! A handler: a level, a format, and a sink for the lines. A handler never asks for the configuration in force.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use super::mail::Mailer;
 use super::publishing::Publisher;
 use super::record::LogRecord;
 
-/// One handler of the configuration, ready to take lines.
+/// A handler of the configuration.
 #[derive(Debug)]
 pub(super) struct Handler {
     pub level: Level,
@@ -48,7 +48,7 @@ impl Handler {
         Self { level, sink: Sink::Nothing }
     }
 
-    /// Writes the line, if it matters enough to this handler.
+    /// Write the line, if it has the handler's level or a higher one.
     pub fn handle(&self, record: &LogRecord<'_>) {
         if record.level < self.level {
             return;
@@ -71,7 +71,7 @@ impl Handler {
         }
     }
 
-    /// Writes what is held back.
+    /// Write the lines that are held back.
     pub fn write_held(&self) {
         match &self.sink {
             Sink::Console(console) => console.write_held(),
@@ -80,7 +80,7 @@ impl Handler {
         }
     }
 
-    /// Waits for a moment until what others send for it has left.
+    /// Wait for a limited time until mails and published lines have left.
     pub fn finish(&self) {
         match &self.sink {
             Sink::Mail { mailer, .. } => mailer.finish(),
@@ -89,7 +89,7 @@ impl Handler {
         }
     }
 
-    /// Empties its file. Errors: those of the file system.
+    /// Truncate the file, if there is one. Errors: those of the file system.
     pub fn empty(&self) -> io::Result<()> {
         match &self.sink {
             Sink::File { file, .. } => locked(file).empty(),
@@ -97,7 +97,7 @@ impl Handler {
         }
     }
 
-    /// Its file, if that can be rotated.
+    /// Return the file, if it is a rotating one.
     pub fn rotating_file(&self) -> Option<MutexGuard<'_, LogFile>> {
         match &self.sink {
             Sink::File { file, .. } => Some(locked(file)).filter(|file| file.rotates()),
@@ -106,7 +106,7 @@ impl Handler {
     }
 }
 
-/// A thread that panicked while it wrote a line left at worst half a line.
+/// Lock a file, even if poisoned: a thread that panicked left half a line at worst.
 fn locked(file: &Mutex<LogFile>) -> MutexGuard<'_, LogFile> {
     file.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,12 +1,12 @@
-//! Python's log levels.
+//! Python's log levels. This module never maps two named levels to one.
 
 use std::fmt;
 
-/// How much a line in the log matters: Python's number, 10 for DEBUG to 50 for CRITICAL.
+/// The severity of a line: Python's number, 10 for DEBUG to 50 for CRITICAL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level(pub u32);
 
-/// The names that Python's `logging` knows, with the aliases that it accepts in a configuration.
+/// The names of Python's `logging`, with the aliases that a configuration can have.
 const NAMES: [(&str, Level); 8] = [
     ("CRITICAL", Level::CRITICAL),
     ("FATAL", Level::CRITICAL),
@@ -19,9 +19,9 @@ const NAMES: [(&str, Level); 8] = [
 ];
 
 impl Level {
-    /// 0: a logger that has it takes its parent's level, a handler that has it takes every line.
+    /// 0: for a logger the level of its parent, for a handler every line.
     pub const NOTSET: Level = Level(0);
-    /// 5: what a library's `log::trace!` becomes, as Python has no name below DEBUG.
+    /// 5: the level of `log::trace!`, as Python has no name below DEBUG.
     pub const TRACE: Level = Level(5);
     /// 10
     pub const DEBUG: Level = Level(10);
@@ -34,18 +34,18 @@ impl Level {
     /// 50
     pub const CRITICAL: Level = Level(50);
 
-    /// The level of that name; case counts, as in Python.
+    /// Return the level of that name; as in Python, case counts.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Level> {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, level)| *level)
     }
 
-    /// Every name that [`Level::from_name`] knows.
+    /// Return every name that [`Level::from_name`] knows.
     pub(super) fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|(name, _)| *name)
     }
 
-    /// The nearest level of the `log` crate, which ends at ERROR.
+    /// Return the nearest level of the `log` crate, whose highest is ERROR.
     pub(super) fn facade(self) -> log::Level {
         match self.0 {
             0..10 => log::Level::Trace,

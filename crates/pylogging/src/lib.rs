@@ -1,8 +1,11 @@
-//! Python's `logging` dictionaries (the `logging:` section of nowcast.yaml), on the `log` crate.
+//! Python's logging dictionaries (`logging.config.dictConfig`) as sinks of the `log` crate.
 //!
-//! A section is read into a plan, the plan becomes a [`Setup`] with open files, and [`install`] puts that in
-//! force. A line goes from its [`Logger`] through the `log` crate to the handlers that Python would give it
-//! to. This module never stops the program: a line that cannot be written is counted and complained of.
+//! A section of a configuration file is read into a plan, the plan becomes a [`Setup`] with open files, and [`install`]
+//! puts that in force. A line goes from its [`Logger`], or from a macro of the `log` crate, to the handlers to which Python
+//! would send it.
+//!
+//! This crate never stops the program: lines that cannot be written are counted and reported on stderr. It never opens a
+//! ZeroMQ socket: programs that publish their lines plug that in with [`OpenPublisher`].
 
 mod active;
 mod asctime;
@@ -36,7 +39,7 @@ pub use logger::Logger;
 pub use output::{name_program, say};
 pub use publishing::{OpenPublisher, Opened, Publisher};
 pub use record::LogRecord;
-pub use rotation::{RotateError, Step, rotate};
+pub use rotation::{RotateError, RotationStep, rotate};
 pub use setup::{Role, Setup};
 
 /// Runs the examples of the README as tests.

@@ -1,4 +1,4 @@
-//! A named logger.
+//! A named logger. It never fails: problems of handlers are theirs to report.
 
 use std::fmt::Display;
 use std::panic::Location;
@@ -10,32 +10,32 @@ use super::early::show_on_stderr;
 use super::level::Level;
 use super::record::LogRecord;
 
-/// Writes lines under one name (`[manager]`) to wherever the configuration sends them.
+/// Writes lines under one name (`[manager]`) to the handlers of the configuration in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logger {
     name: String,
 }
 
 impl Logger {
-    /// A logger of that name.
+    /// Return the logger of that name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into() }
     }
 
-    /// The name that its lines carry.
+    /// Return the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether a line of that level would be looked at by any handler; for text that is dear to make.
+    /// Whether the logger takes lines of that level; ask before making an expensive text.
     #[must_use]
     pub fn enabled(&self, level: Level) -> bool {
         active::enabled(&self.name, level)
     }
 
-    /// Writes one line, or several that stay together. The text is made only if a handler may want it.
+    /// Write one line, or several that stay together. The text is made only if the logger takes the level.
     #[track_caller]
     pub fn log(&self, level: Level, text: impl Display) {
         if !self.enabled(level) {
@@ -53,7 +53,7 @@ impl Logger {
         write(&record);
     }
 
-    /// Writes a line that another program published: formats have that program's name as `logger_name`.
+    /// Write a line that another program published: formats have that program's name as `logger_name`.
     pub fn relay(&self, publisher: &str, level: Level, text: &str) {
         if self.enabled(level) {
             write(&LogRecord {
@@ -67,31 +67,31 @@ impl Logger {
         }
     }
 
-    /// Writes at level DEBUG.
+    /// Write at level DEBUG.
     #[track_caller]
     pub fn debug(&self, text: impl Display) {
         self.log(Level::DEBUG, text);
     }
 
-    /// Writes at level INFO.
+    /// Write at level INFO.
     #[track_caller]
     pub fn info(&self, text: impl Display) {
         self.log(Level::INFO, text);
     }
 
-    /// Writes at level WARNING.
+    /// Write at level WARNING.
     #[track_caller]
     pub fn warning(&self, text: impl Display) {
         self.log(Level::WARNING, text);
     }
 
-    /// Writes at level ERROR.
+    /// Write at level ERROR.
     #[track_caller]
     pub fn error(&self, text: impl Display) {
         self.log(Level::ERROR, text);
     }
 
-    /// Writes at level CRITICAL.
+    /// Write at level CRITICAL.
     #[track_caller]
     pub fn critical(&self, text: impl Display) {
         self.log(Level::CRITICAL, text);

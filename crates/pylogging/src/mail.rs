@@ -1,6 +1,7 @@
 //! Python's `SMTPHandler`: a mail for each line.
 //!
-//! It never keeps the program waiting while that works: a thread sends, and what does not fit its queue is lost.
+//! The handler never blocks the program while it runs: a thread sends the mails, and lines that do not fit its queue are
+//! lost and counted.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -12,13 +13,13 @@ use lettre::message::Mailbox;
 use super::output::{Complaint, say};
 use super::smtp::{Mail, Server};
 
-/// Mails that wait for one that is being sent.
+/// The number of mails that can wait.
 const QUEUE: usize = 100;
 
-/// How long a program that ends waits for its mails: Python's time-out for one.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time that a program waits for its mails before it exits: Python's timeout for one mail.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the configuration says of a mail handler.
+/// The configuration of a mail handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MailPlan {
     pub server: Server,
@@ -27,23 +28,23 @@ pub(super) struct MailPlan {
     pub subject: String,
 }
 
-/// Sends mails. Its thread begins with the first one.
+/// Sends mails by a thread, which starts with the first mail.
 #[derive(Debug)]
 pub(super) struct Mailer {
     plan: MailPlan,
     queue: Mutex<Option<SyncSender<String>>>,
-    state: Arc<State>,
+    outbox: Arc<Outbox>,
 }
 
 #[derive(Debug)]
-struct State {
+struct Outbox {
     progress: Mutex<Progress>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct Progress {
-    /// Mails that are not yet sent.
+    /// The number of mails that are not yet sent.
     open: usize,
     complaint: Complaint,
 }
@@ -53,40 +54,40 @@ impl Mailer {
         let complaint =
             Complaint::new(format!("the mail server {} port {}", plan.server.host, plan.server.port));
         let progress = Mutex::new(Progress { open: 0, complaint });
-        Self { plan, queue: Mutex::default(), state: Arc::new(State { progress, changed: Condvar::new() }) }
+        Self { plan, queue: Mutex::default(), outbox: Arc::new(Outbox { progress, changed: Condvar::new() }) }
     }
 
-    /// Sends a line, soon.
+    /// Queue a line.
     pub fn send(&self, line: String) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = match &*queue {
             Some(queue) => queue,
             None => match self.start() {
                 Ok(sender) => queue.insert(sender),
-                Err(error) => return self.state.lock().complaint.failed(&error, 1),
+                Err(error) => return self.outbox.lock().complaint.failed(&error, 1),
             },
         };
-        // Counted first, or the thread could be done with it before it is.
-        self.state.lock().open += 1;
+        // Count first: the thread may be faster.
+        self.outbox.lock().open += 1;
         let why = match queue.try_send(line) {
             Ok(()) => return,
             Err(TrySendError::Full(_)) => "too many mails wait for it",
             Err(TrySendError::Disconnected(_)) => "the thread that sends has ended",
         };
-        self.state.done(Some(&io::Error::other(why)));
+        self.outbox.done(Some(&io::Error::other(why)));
     }
 
     fn start(&self) -> io::Result<SyncSender<String>> {
         let (sender, receiver) = sync_channel(QUEUE);
-        let (plan, state) = (self.plan.clone(), Arc::clone(&self.state));
-        std::thread::Builder::new().name("mail".to_owned()).spawn(move || run(&plan, &receiver, &state))?;
+        let (plan, outbox) = (self.plan.clone(), Arc::clone(&self.outbox));
+        std::thread::Builder::new().name("mail".to_owned()).spawn(move || run(&plan, &receiver, &outbox))?;
         Ok(sender)
     }
 
-    /// Waits until everything is sent, up to [`PATIENCE`].
+    /// Wait until every mail is sent, for [`EXIT_TIMEOUT`] at most.
     pub fn finish(&self) {
-        let end = Instant::now() + PATIENCE;
-        let mut progress = self.state.lock();
+        let end = Instant::now() + EXIT_TIMEOUT;
+        let mut progress = self.outbox.lock();
         while progress.open > 0 {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -97,18 +98,18 @@ impl Mailer {
                 ));
                 break;
             }
-            let waited = self.state.changed.wait_timeout(progress, left);
+            let waited = self.outbox.changed.wait_timeout(progress, left);
             progress = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
 
-impl State {
+impl Outbox {
     fn lock(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A mail was sent, or why it was not.
+    /// Count a mail as sent, or as failed with that error.
     fn done(&self, error: Option<&io::Error>) {
         let mut progress = self.lock();
         progress.open = progress.open.saturating_sub(1);
@@ -121,9 +122,9 @@ impl State {
     }
 }
 
-fn run(plan: &MailPlan, lines: &Receiver<String>, state: &State) {
+fn run(plan: &MailPlan, lines: &Receiver<String>, outbox: &Outbox) {
     for line in lines {
-        state.done(send(plan, line).err().as_ref());
+        outbox.done(send(plan, line).err().as_ref());
     }
 }
 
@@ -133,7 +134,7 @@ fn send(plan: &MailPlan, line: String) -> io::Result<()> {
     plan.server.send(mail).map_err(|error| io::Error::other(with_causes(&error)))
 }
 
-/// An error with what caused it; `lettre` shows only the outermost.
+/// Return the text of an error with its causes; `lettre` shows the outermost only.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut texts: Vec<String> = causes.map(ToString::to_string).collect();

@@ -1,4 +1,4 @@
-//! Writing to a descriptor so that a line stays whole, and saying once when it cannot be written.
+//! Write lines whole to a descriptor, and report on stderr when that fails. This module never fails itself.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -10,8 +10,8 @@ use rustix::io::{Errno, retry_on_intr};
 /// The name in front of lines on stderr until the program sets its own.
 const DEFAULT_NAME: &str = "pylogging";
 
-/// Writes everything, in a single `write` unless the kernel takes less; waits where the descriptor does
-/// not block. Errors: what `write` says, and how many bytes were taken before it.
+/// Write all bytes, in a single `write` unless the kernel takes less; wait if the descriptor is non-blocking. Errors: that
+/// of `write`, and whether a part was written before it.
 pub(super) fn write_whole(to: impl AsFd, mut bytes: &[u8]) -> Result<(), Unwritten> {
     let whole = bytes.len();
     while !bytes.is_empty() {
@@ -22,7 +22,7 @@ pub(super) fn write_whole(to: impl AsFd, mut bytes: &[u8]) -> Result<(), Unwritt
             Ok(taken) => bytes = bytes.get(taken..).unwrap_or_default(),
             Err(Errno::AGAIN) => {
                 let mut wait = [PollFd::new(&to, PollFlags::OUT)];
-                // An error of `poll` shows again in the next `write`.
+                // An error of `poll` is also one of the next `write`.
                 let _ = retry_on_intr(|| poll(&mut wait, None));
             }
             Err(error) => return Err(Unwritten { error: error.into(), torn: bytes.len() < whole }),
@@ -49,12 +49,12 @@ impl Held {
 #[derive(Debug)]
 pub(super) struct Unwritten {
     pub error: io::Error,
-    /// Whether a part of it was.
+    /// Whether a part of it was written.
     pub torn: bool,
 }
 
-/// Keeps count of the lines that one place did not take, and complains on stderr at the first and when it
-/// works again. Logging itself must never stop a daemon.
+/// Counts the lines that one sink has lost, and reports the first loss and the recovery on stderr: logging must never stop a
+/// program.
 #[derive(Debug)]
 pub(super) struct Complaint {
     place: String,
@@ -66,13 +66,13 @@ impl Complaint {
         Self { place, lost: 0 }
     }
 
-    /// How many lines were lost since one was written.
+    /// Return the number of lines lost since one was written.
     #[cfg(test)]
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// So many lines were lost.
+    /// Count lost lines; report the first.
     pub fn failed(&mut self, error: &io::Error, lines: u64) {
         self.lost += lines;
         if self.lost == lines {
@@ -89,7 +89,7 @@ impl Complaint {
         }
     }
 
-    /// A line was written.
+    /// Report the recovery after a loss.
     pub fn worked(&mut self) {
         if self.lost > 0 {
             say(&format!("logging to {} works again; {} lines were lost", self.place, self.lost));

@@ -1,4 +1,4 @@
-//! A logging dictionary, read and checked. Nothing is opened yet, so a wrong one changes nothing.
+//! A logging dictionary, read and checked. This module never opens a file, so that an invalid dictionary changes nothing.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use pyyaml::Value;
 mod handler;
 mod mail;
 
-/// What a dictionary says.
+/// The content of a dictionary.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub handlers: IndexMap<String, HandlerPlan>,
@@ -39,11 +39,11 @@ pub(super) enum Target {
     Stream(Stream),
     File(FilePlan),
     Mail(Box<MailPlan>),
-    /// The port of this program's own.
+    /// The program's own publisher.
     Publisher,
-    /// Takes lines and drops them.
+    /// Nowhere: lines are accepted and ignored.
     Nothing,
-    /// Cannot be done: as if it were not there.
+    /// Unsupported: the handler is left out.
     Skipped,
 }
 
@@ -51,9 +51,9 @@ pub(super) enum Target {
 pub(super) struct FilePlan {
     pub filename: String,
     pub behaviour: Behaviour,
-    /// Emptied when the configuration comes into force: mode `w`.
+    /// Whether the file is truncated when the configuration comes into force: mode `w`.
     pub empty: bool,
-    /// Opened at the first line.
+    /// Whether the file is opened at the first line only.
     pub delay: bool,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct LoggerPlan {
     pub propagate: bool,
 }
 
-/// Known at the top of a dictionary; `publisher` and `aggregator` are the peer's.
+/// The known keys of a dictionary; `publisher` and `aggregator` are those of distributed logging in NEMO_Nowcast.
 const KEYS: [&str; 10] = [
     "version",
     "disable_existing_loggers",
@@ -78,14 +78,14 @@ const KEYS: [&str; 10] = [
     "aggregator",
 ];
 
-/// `qualname` and `formatter` belong to Python's older `fileConfig` and to handlers; here Python passes them over, and
-/// the peer's users write them.
+/// The known keys of a logger. `qualname` and `formatter` belong to Python's older `fileConfig` and to handlers; Python
+/// ignores them here, and configurations of NEMO_Nowcast have them.
 const LOGGER_KEYS: [&str; 6] = ["level", "handlers", "propagate", "filters", "qualname", "formatter"];
 
 const FORMATTER_KEYS: [&str; 8] =
     ["format", "fmt", "datefmt", "style", "validate", "class", "()", "defaults"];
 
-/// Reads a dictionary. Errors: the first thing in it that cannot be meant.
+/// Read a dictionary. Errors: the first invalid part.
 pub(super) fn read(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<Plan, SetupError> {
     check_version(section)?;
     section.warn_of_others(&KEYS, warnings);

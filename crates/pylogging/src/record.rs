@@ -1,4 +1,6 @@
-//! One line on its way to the handlers: what Python calls a `LogRecord`.
+//! One line on its way to the handlers: Python's `LogRecord`.
+//!
+//! A record never loses data on its way through the `log` crate.
 
 use std::borrow::Cow;
 
@@ -7,33 +9,32 @@ use log::kv::{self, Key, Value, VisitSource};
 
 use super::level::Level;
 
-/// The key under which a line carries Python's level number through the `log` crate.
+/// The key of Python's level number in a record of the `log` crate.
 const LEVEL: &str = "level";
-/// The key under which a line carries the time at which it was made, in microseconds since 1970, so
-/// that every handler shows the same one.
+/// The key of the time at which a line was logged, in microseconds since 1970: every handler shows the same time.
 const CREATED: &str = "created";
-/// The key under which a line that another program published carries that program's name.
+/// The key of the program that published the line.
 const PUBLISHER: &str = "publisher";
 
-/// A line, with everything that a format can ask for.
+/// A line with the data for all attributes of a format.
 #[derive(Debug, Clone)]
 pub struct LogRecord<'a> {
     /// The logger's name.
     pub name: Cow<'a, str>,
-    /// The program that published it, if another one did.
+    /// The program that published the line, if it came from another one.
     pub publisher: Option<Cow<'a, str>>,
-    /// How much it matters.
+    /// The level.
     pub level: Level,
-    /// When it was logged.
+    /// The time at which it was logged.
     pub created: Timestamp,
-    /// Its text, of one line or several.
+    /// The text, of one line or several.
     pub message: Cow<'a, str>,
     /// The source file and line that logged it.
     pub source: Option<(&'a str, u32)>,
 }
 
 impl<'a> LogRecord<'a> {
-    /// Reads a record of the `log` crate: one of ours with its numbers, or a library's.
+    /// Return the record for one of the `log` crate, made by [`Self::with_facade`] or by a library.
     pub(super) fn from_facade(record: &'a log::Record<'a>) -> Self {
         let numbers = record.key_values();
         let number = |key| numbers.get(Key::from_str(key)).and_then(|value: Value<'_>| value.to_i64());
@@ -51,7 +52,7 @@ impl<'a> LogRecord<'a> {
         }
     }
 
-    /// The same, for a thread that looks at it later. It no longer knows its source file.
+    /// Return a copy for another thread, without the source file.
     #[must_use]
     pub fn kept(&self) -> LogRecord<'static> {
         LogRecord {
@@ -64,7 +65,7 @@ impl<'a> LogRecord<'a> {
         }
     }
 
-    /// Hands the record to `take` as one of the `log` crate, without losing anything.
+    /// Call `take` with a record of the `log` crate that has all of this one.
     pub(super) fn with_facade(&self, take: impl FnOnce(&log::Record<'_>)) {
         let numbers =
             Numbers { level: self.level, created: self.created, publisher: self.publisher.as_deref() };
@@ -81,7 +82,7 @@ impl<'a> LogRecord<'a> {
     }
 }
 
-/// A library's target is a module path; as a logger's name it has dots.
+/// Return the logger's name for a target: a library's module path with dots.
 pub(super) fn dotted(target: &str) -> Cow<'_, str> {
     if target.contains("::") { target.replace("::", ".").into() } else { target.into() }
 }

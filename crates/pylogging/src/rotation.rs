@@ -1,4 +1,4 @@
-//! Rotating the log files of the configuration in force, or those of a log aggregator, for the `rotate_logs` worker.
+//! Rotate the log files of the configuration in force, or those of a log aggregator. This module never decides when.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -10,16 +10,16 @@ use super::handler::Handler;
 use super::setup::Setup;
 use super::tree::Tree;
 
-/// rw-rw-r--: the group of the people who run the system may write, and web servers may read.
+/// rw-rw-r--: operators of the group can write, and web servers can read.
 const PERMISSIONS: u32 = 0o664;
 
-/// The logger whose files are rotated besides the root's.
+/// The logger whose files are rotated after those of the root logger.
 const CHECKLIST: &str = "checklist";
 
-/// What has just been done to a log file, by its absolute path.
+/// A step of a rotation, with the absolute path of the log file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step<'a> {
-    /// It became `.1`; lines go to a new file from now on.
+pub enum RotationStep<'a> {
+    /// The file became `.1`; lines go to a new file.
     Rotated(&'a str),
     /// The new file's permissions were set to rw-rw-r--.
     PermissionsSet(&'a str),
@@ -31,43 +31,45 @@ pub enum Step<'a> {
 pub struct RotateError {
     /// The file.
     pub file: PathBuf,
-    /// What the file system says.
+    /// The error of the file system.
     #[source]
     pub error: io::Error,
 }
 
-/// Rotates the file of every `RotatingFileHandler` of the root logger, then of the logger `checklist`, and
-/// returns their absolute paths. With an aggregator, whose setup is made for [`super::Role::Rotator`], the root logger
-/// is its, and `checklist` is that of the configuration in force and its own, too. `done` is called after each step, so that what it logs is in the new file.
+/// Rotate the file of every `RotatingFileHandler` of the root logger, then of the logger `checklist`, and return their
+/// absolute paths.
+///
+/// With an aggregator, whose setup is made for [`super::Role::Rotator`], its root logger is used, and both its `checklist`
+/// and that of the configuration in force. `done` is called after each step: its own lines go to the new file.
 ///
 /// # Errors
-/// The first file that could not be rotated; those before it are, and logging goes on.
+/// The first file that could not be rotated; those before it are rotated, and logging goes on.
 pub fn rotate(
     aggregator: Option<&Setup>,
-    mut done: impl FnMut(Step<'_>),
+    mut done: impl FnMut(RotationStep<'_>),
 ) -> Result<Vec<String>, RotateError> {
     let mut rotated = Vec::new();
     for handler in handlers(aggregator.map(|setup| &setup.tree)) {
         let Some(mut file) = handler.rotating_file() else { continue };
         let path = file.path().to_owned();
-        // Two handlers of a file are one file.
+        // Two handlers can have the same file.
         if rotated.iter().any(|known| Path::new(known) == path) {
             continue;
         }
         let failed = |error| RotateError { file: path.clone(), error };
         file.roll_over().map_err(failed)?;
-        // `done` logs, perhaps to this very file.
+        // Unlock it, because `done` may log to this file.
         drop(file);
         let name = path.display().to_string();
-        done(Step::Rotated(&name));
+        done(RotationStep::Rotated(&name));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(PERMISSIONS)).map_err(failed)?;
-        done(Step::PermissionsSet(&name));
+        done(RotationStep::PermissionsSet(&name));
         rotated.push(name);
     }
     Ok(rotated)
 }
 
-/// Each handler once, even if several loggers have it.
+/// Return the handlers, each once, even if several loggers have it.
 fn handlers(aggregator: Option<&Tree>) -> Vec<Arc<Handler>> {
     let active = active::tree();
     let active = active.as_deref();

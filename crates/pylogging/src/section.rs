@@ -1,10 +1,12 @@
-//! Reading a mapping of the `logging:` section, key by key, with errors that say where.
+//! Read a mapping of the `logging:` section key by key, with errors that name the keys.
+//!
+//! This module never interprets a handler or a format.
 
 use super::error::{SetupError, Warning, choose_from, nearest};
 use super::level::Level;
 use pyyaml::{Map, Value};
 
-/// A mapping and the keys that lead to it. `null` counts as an empty mapping, as a key without a value is.
+/// A mapping and the keys that lead to it. `null` is an empty mapping, as it is for a key without a value.
 #[derive(Debug, Clone)]
 pub(super) struct Section<'v> {
     place: String,
@@ -29,17 +31,17 @@ impl<'v> Section<'v> {
         &self.place
     }
 
-    /// The place of one of its keys.
+    /// Return the place of a key: `logging: handlers`.
     pub fn place_of(&self, key: &str) -> String {
         format!("{}: {key}", self.place)
     }
 
-    /// The value of a key; `None` if it is missing or null.
+    /// Return the value of a key; `None` if it is missing or null.
     pub fn get(&self, key: &str) -> Option<&'v Value> {
         self.map?.get(&Value::from(key)).filter(|value| !value.is_null())
     }
 
-    /// A mapping below it, empty if it is missing.
+    /// Return the mapping of a key, empty if it is missing.
     pub fn section(&self, key: &str) -> Result<Section<'v>, SetupError> {
         match self.get(key) {
             None => Ok(Section { place: self.place_of(key), map: None }),
@@ -47,7 +49,7 @@ impl<'v> Section<'v> {
         }
     }
 
-    /// Its entries as sections with their names: formatters, handlers, loggers.
+    /// Return the entries with their names: formatters, handlers, loggers.
     pub fn sections(&self) -> impl Iterator<Item = Result<(&'v str, Section<'v>), SetupError>> + '_ {
         self.map.into_iter().flatten().map(|(key, value)| {
             let name = key.as_str().ok_or_else(|| {
@@ -61,7 +63,7 @@ impl<'v> Section<'v> {
         })
     }
 
-    /// Text.
+    /// Return the text of a key.
     pub fn text(&self, key: &str) -> Result<Option<&'v str>, SetupError> {
         let text = |value: &'v Value| {
             value.as_str().ok_or_else(|| self.wrong(key, value, "text", "put it in quotes"))
@@ -69,14 +71,14 @@ impl<'v> Section<'v> {
         self.get(key).map(text).transpose()
     }
 
-    /// A number of bytes or files, not negative.
+    /// Return a number of bytes or files; 0 if it is missing.
     pub fn count(&self, key: &str) -> Result<u64, SetupError> {
         let Some(value) = self.get(key) else { return Ok(0) };
         let count = value.as_int().and_then(|number| u64::try_from(number).ok());
         count.ok_or_else(|| self.wrong(key, value, "a whole number", "write 0 or more"))
     }
 
-    /// True or false, which Python also reads from numbers.
+    /// Return a flag. Python also accepts numbers.
     pub fn flag(&self, key: &str, missing: bool) -> Result<bool, SetupError> {
         match self.get(key) {
             None => Ok(missing),
@@ -86,14 +88,14 @@ impl<'v> Section<'v> {
         }
     }
 
-    /// A list of names.
+    /// Return a list of names.
     pub fn names(&self, key: &str) -> Result<Vec<&'v str>, SetupError> {
         let Some(value) = self.get(key) else { return Ok(Vec::new()) };
         let wrong = || self.wrong(key, value, "a list of names", "write it as [console]");
         value.as_list().ok_or_else(wrong)?.iter().map(|item| item.as_str().ok_or_else(wrong)).collect()
     }
 
-    /// A level by name or number.
+    /// Return a level, given by name or number.
     pub fn level(&self, key: &str) -> Result<Option<Level>, SetupError> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let place = self.place_of(key);
@@ -116,7 +118,7 @@ impl<'v> Section<'v> {
         }
     }
 
-    /// Warns of the keys that mean nothing here.
+    /// Warn of unknown keys.
     pub fn warn_of_others(&self, known: &[&str], warnings: &mut Vec<Warning>) {
         for key in self.map.into_iter().flat_map(Map::keys) {
             let Some(name) = key.as_str() else { continue };

@@ -1,4 +1,4 @@
-//! From the `logging:` section to a configuration that can be put in force.
+//! From the `logging:` section to a configuration that can be put in force. This module never puts it in force.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -17,41 +17,40 @@ use super::output::say;
 use super::plan::{self, FilePlan, HandlerPlan, LoggerPlan, Plan, Target};
 use super::publishing::{OpenPublisher, Opened, Publisher};
 use super::section::Section;
-use super::tree::{Node, Tree};
+use super::tree::{LoggerNode, Tree};
 use pyyaml::Value;
 
-/// Who logs; it changes what some handlers mean.
+/// The kind of the program, which changes the meaning of some handlers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Message broker, manager and the like: rotating files are only watched, because a worker rotates them.
+    /// A long-running program: rotating files are watched only, because a worker rotates them.
     Daemon,
-    /// The log aggregator: a daemon with its own part of a distributed configuration.
+    /// The log aggregator: a daemon that uses the part `aggregator` of a distributed configuration.
     Aggregator,
-    /// Whoever rotates the aggregator's files.
+    /// The program that rotates the files of the log aggregator.
     Rotator,
     /// A worker.
     Worker {
-        /// With `--debug` the root's handler `console` shows everything from DEBUG and the root's other
-        /// handlers fall silent.
+        /// Whether the root's handler `console` shows all lines from DEBUG on and its other handlers are silent.
         debug: bool,
     },
 }
 
-/// Where the lines go, for the line that says so at the start.
+/// The destination of the lines, for the first line of the program.
 #[derive(Debug, PartialEq, Eq)]
 enum Destination {
     Local,
     Published(String),
-    /// A warning says where.
+    /// Told by a warning.
     Elsewhere,
 }
 
-/// A checked configuration whose files are open; [`super::install`] puts it in force.
+/// A checked configuration with open files; [`super::install`] puts it in force.
 #[derive(Debug)]
 pub struct Setup {
     destination: Destination,
     pub(super) tree: Tree,
-    /// Handlers of mode `w`: their files are emptied when the configuration comes into force.
+    /// Handlers of mode `w`: their files are truncated when the configuration comes into force.
     to_empty: Vec<Arc<Handler>>,
 }
 
@@ -59,26 +58,26 @@ pub struct Setup {
 const PUBLISHER: &str = "publisher";
 const AGGREGATOR: &str = "aggregator";
 
-/// The name of the handler that `--debug` is about.
+/// The handler that shows all lines when a worker is debugged.
 const CONSOLE: &str = "console";
 
-/// How a console shows lines that should have been published; the peer's usual format.
+/// The format of lines on the console that should have been published: the usual one of NEMO_Nowcast.
 const CONSOLE_FORMAT: &str = "%(asctime)s %(levelname)s [%(name)s] %(message)s";
 
-/// At this level a handler takes no line: that is how the peer's users turn one off.
+/// The level at which a handler takes no line: users of NEMO_Nowcast turn handlers off with it.
 const SILENT: Level = Level(100);
 
 impl Setup {
-    /// Reads the `logging:` section, with environment variables already replaced, and opens its files.
-    /// What is in force stays in force. Nothing is published: such lines go to the console.
+    /// Read the `logging:` section, with environment variables already replaced, and open its files. The configuration in force
+    /// stays in force. Nothing is published: lines for a publisher go to the console.
     ///
     /// # Errors
-    /// The first thing that cannot be meant, or a file that cannot be opened.
+    /// The first invalid part, or a file that cannot be opened.
     pub fn from_value(section: &Value, role: Role) -> Result<(Setup, Vec<Warning>), SetupError> {
         Self::with_rust_log(section, role, None, std::env::var_os("RUST_LOG").as_deref())
     }
 
-    /// The same for a program that publishes its lines where the section asks for that; its publisher is opened then.
+    /// The same for a program that publishes its lines: its publisher is opened if the section has a handler for it.
     ///
     /// # Errors
     /// As for [`Self::from_value`], and those of the publisher.
@@ -124,8 +123,8 @@ impl Setup {
         Ok((Setup { destination, tree, to_empty }, warnings))
     }
 
-    /// The line at a program's start that says where its lines go, with what the peer calls them there. None where a
-    /// warning says it.
+    /// Return the first line of a program, which tells where its lines go; `lines` is the word for them, as NEMO_Nowcast's
+    /// programs have different ones. None if a warning tells it.
     #[must_use]
     pub fn first_line(&self, lines: &str) -> Option<String> {
         match &self.destination {
@@ -135,7 +134,7 @@ impl Setup {
         }
     }
 
-    /// The loggers, with the files of mode `w` emptied.
+    /// Truncate the files of mode `w` and return the loggers.
     pub(super) fn into_tree(self) -> Tree {
         for handler in &self.to_empty {
             if let Err(error) = handler.empty() {
@@ -161,7 +160,7 @@ fn lacks(section: &Section<'_>, part: &str) -> SetupError {
     SetupError::new(&section.place_of(part), what, remedy)
 }
 
-/// The publisher that the handlers want, if they want one, and what is to be said of it.
+/// Open the publisher if a handler needs it; return it with the destination of its lines.
 fn publisher(
     plan: &mut Plan,
     section: &Section<'_>,
@@ -190,8 +189,8 @@ fn publisher(
     Ok((None, Destination::Elsewhere))
 }
 
-/// Lines that should have been published must not vanish: unless the root has a handler that shows them,
-/// or if its console is turned off, the console shows what the root lets through.
+/// Make the console show the lines that should have been published, unless a handler of the root shows them already. A
+/// console that is turned off is turned on.
 fn show_on_console(plan: &mut Plan, place: &str) {
     let of_root = |name: &str| plan.root.handlers.iter().any(|handler| handler == name);
     let shows = |handler: &HandlerPlan| {
@@ -230,7 +229,7 @@ fn new_console(place: &str, level: Level) -> HandlerPlan {
     }
 }
 
-/// What the role changes.
+/// Apply the changes of a role.
 fn play(plan: &mut Plan, role: Role) {
     match role {
         Role::Worker { debug: false } | Role::Rotator => {}
@@ -248,10 +247,10 @@ fn play(plan: &mut Plan, role: Role) {
 }
 
 fn debug(plan: &mut Plan) {
-    // The peer silences the others with the console's level, which its users set above DEBUG.
+    // NEMO_Nowcast silences the others with the console's level, which users set above DEBUG.
     let console = plan.handlers.get(CONSOLE).map(|console| console.level);
     let silent = console.filter(|level| *level != Level::NOTSET).unwrap_or(SILENT);
-    // It binds no port, which the worker that it stands for may need.
+    // No port is bound: the worker in production may need it.
     for handler in plan.handlers.values_mut().filter(|handler| handler.target == Target::Publisher) {
         handler.target = Target::Nothing;
     }
@@ -289,7 +288,7 @@ fn build(
         }
         handlers.insert(name, handler);
     }
-    let node = |logger: &LoggerPlan| Node {
+    let node = |logger: &LoggerPlan| LoggerNode {
         level: logger.level,
         handlers: logger.handlers.iter().filter_map(|name| handlers.get(name.as_str()).cloned()).collect(),
         propagate: logger.propagate,

@@ -1,12 +1,14 @@
-//! How one value of a line is laid out: width, precision, sign, base. Python's rules for `%` and for
-//! `str.format`, which differ only in how they are written and in where strings are aligned.
+//! The layout of one value: width, precision, sign, base. The rules are those of Python's `%` and `str.format`, which
+//! differ in syntax and in the alignment of strings only.
+//!
+//! This module never parses a format.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use pyyaml::python;
 
-/// Widths and precisions beyond this are mistakes: they would fill the disk with blanks.
+/// The largest width or precision: more is a mistake and would fill the disk with blanks.
 pub(super) const LARGEST: usize = 1000;
 
 /// One attribute's value.
@@ -17,7 +19,7 @@ pub(super) enum Field<'a> {
     Float(f64),
 }
 
-/// The type of an attribute, known before there is a value.
+/// The type of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
@@ -53,7 +55,7 @@ pub(super) struct Spec {
     pub conversion: Conversion,
     pub align: Align,
     pub fill: char,
-    /// What stands before a number that is not negative.
+    /// The sign of numbers that are not negative.
     pub plus: Option<char>,
     /// `#`: 0x before a hexadecimal number, trailing zeros kept.
     pub alternate: bool,
@@ -62,7 +64,7 @@ pub(super) struct Spec {
 }
 
 impl Spec {
-    /// As it is, nothing added.
+    /// The plain value.
     pub const PLAIN: Spec = Spec {
         conversion: Conversion::Str,
         align: Align::Right,
@@ -73,7 +75,7 @@ impl Spec {
         precision: None,
     };
 
-    /// Whether a value of that type can be shown so; Python finds out at the first line.
+    /// Whether the conversion fits a value of that type. Python finds out at the first line.
     pub fn fits(&self, kind: Kind) -> bool {
         match self.conversion {
             Conversion::Str | Conversion::Repr | Conversion::Ascii => true,
@@ -82,7 +84,7 @@ impl Spec {
         }
     }
 
-    /// Appends the value to the line.
+    /// Append the value to the line.
     pub fn render(&self, field: &Field<'_>, out: &mut String) {
         if *self == Spec::PLAIN
             && let Field::Text(text) = field
@@ -150,7 +152,7 @@ impl Spec {
         out.extend(fill(after));
     }
 
-    /// The digits of a number that is not negative.
+    /// Return the digits of a number that is not negative.
     fn digits(&self, number: f64) -> String {
         let precision = self.precision.unwrap_or(6);
         match self.conversion {
@@ -209,7 +211,7 @@ fn as_text<'f>(field: &'f Field<'_>) -> Cow<'f, str> {
     match field {
         Field::Text(text) => Cow::Borrowed(text),
         Field::Int(number) => number.to_string().into(),
-        // Rust's debug form is the shortest that reads back, with a point: Python's `repr`.
+        // Rust's debug form is Python's `repr`: the shortest text that reads back, with a point.
         Field::Float(number) => format!("{number:?}").into(),
     }
 }

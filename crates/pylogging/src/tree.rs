@@ -1,6 +1,7 @@
-//! The loggers of a configuration: which handlers a line reaches. Python's rules exactly: the level of the
-//! logger that was used (or of its nearest ancestor that has one) decides, then each handler up the chain
-//! decides for itself; the levels of the loggers in between are not asked.
+//! The loggers of a configuration, and the handlers that a line reaches.
+//!
+//! The rules are Python's: the level of the logger (or of its nearest ancestor that has one) decides, then the level of each
+//! handler up the chain. The levels of the loggers in between are never asked.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,26 +12,26 @@ use super::handler::Handler;
 use super::level::Level;
 use super::record::LogRecord;
 
-/// A logger that the configuration names.
+/// A logger of the configuration.
 #[derive(Debug)]
-pub(super) struct Node {
-    /// [`Level::NOTSET`] takes the parent's.
+pub(super) struct LoggerNode {
+    /// The level; [`Level::NOTSET`] is that of the parent.
     pub level: Level,
     pub handlers: Vec<Arc<Handler>>,
     pub propagate: bool,
 }
 
-/// All of them.
+/// The loggers of a configuration.
 #[derive(Debug)]
 pub(super) struct Tree {
-    pub root: Node,
-    pub loggers: HashMap<String, Node>,
-    /// Takes warnings and worse where a line finds no handler at all: Python's `lastResort`.
+    pub root: LoggerNode,
+    pub loggers: HashMap<String, LoggerNode>,
+    /// Python's `lastResort`: takes warnings and worse that reach no handler.
     last_resort: Handler,
 }
 
 impl Tree {
-    pub fn new(root: Node, loggers: HashMap<String, Node>) -> Self {
+    pub fn new(root: LoggerNode, loggers: HashMap<String, LoggerNode>) -> Self {
         let format = Arc::new(Format::default());
         let last_resort = Handler::console(Level::WARNING, Stream::Stderr, format, None);
         Self { root, loggers, last_resort }
@@ -38,7 +39,7 @@ impl Tree {
 
     /// Whether the logger of that name takes lines of that level.
     pub fn enabled(&self, name: &str, level: Level) -> bool {
-        // Python's loggers never take a line of level NOTSET.
+        // As in Python, a line of level NOTSET is never logged.
         level > Level::NOTSET && level >= self.effective_level(name)
     }
 
@@ -46,7 +47,7 @@ impl Tree {
         self.chain(name).map(|node| node.level).find(|level| *level != Level::NOTSET).unwrap_or(Level::NOTSET)
     }
 
-    /// Gives an enabled line to every handler that it reaches.
+    /// Pass a line of an enabled level to every handler that it reaches.
     pub fn handle(&self, record: &LogRecord<'_>) {
         let mut found = false;
         for node in self.chain(&record.name) {
@@ -63,13 +64,13 @@ impl Tree {
         }
     }
 
-    /// Writes what the handlers hold back.
+    /// Write the lines that the handlers hold back.
     pub fn write_held(&self) {
         self.handlers().for_each(Handler::write_held);
         self.last_resort.write_held();
     }
 
-    /// Waits for a moment until what others send for the handlers has left.
+    /// Wait for a limited time until mails and published lines have left.
     pub fn finish(&self) {
         self.handlers().for_each(Handler::finish);
     }
@@ -79,27 +80,27 @@ impl Tree {
         nodes.flat_map(|node| &node.handlers).map(AsRef::as_ref)
     }
 
-    /// The logger of that name, or none if the configuration does not name it.
-    pub fn node(&self, name: &str) -> Option<&Node> {
+    /// Return the logger of that name, if the configuration has it.
+    pub fn node(&self, name: &str) -> Option<&LoggerNode> {
         if is_root(name) { Some(&self.root) } else { self.loggers.get(name) }
     }
 
-    /// The loggers that the configuration names from that one up to the root.
-    fn chain<'t>(&'t self, name: &'t str) -> impl Iterator<Item = &'t Node> {
+    /// Return the loggers of the configuration from that one up to the root.
+    fn chain<'t>(&'t self, name: &'t str) -> impl Iterator<Item = &'t LoggerNode> {
         let first = Some(name).filter(|name| !is_root(name) && !self.loggers.is_empty());
         std::iter::successors(first, |name| name.rsplit_once('.').map(|(parent, _)| parent))
             .filter_map(|name| self.loggers.get(name))
             .chain(std::iter::once(&self.root))
     }
 
-    /// The lowest level that any logger takes.
+    /// Return the lowest level that any logger takes.
     pub fn lowest_level(&self) -> Level {
         let named = self.loggers.values().map(|node| node.level).filter(|level| *level != Level::NOTSET);
         named.chain([self.root.level]).min().unwrap_or(Level::NOTSET)
     }
 }
 
-/// Python's root logger answers to its own name too.
+/// Whether it is a name of the root logger.
 pub(super) fn is_root(name: &str) -> bool {
     name.is_empty() || name == "root"
 }
@@ -108,8 +109,8 @@ pub(super) fn is_root(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn node(level: Level, propagate: bool) -> Node {
-        Node { level, handlers: Vec::new(), propagate }
+    fn node(level: Level, propagate: bool) -> LoggerNode {
+        LoggerNode { level, handlers: Vec::new(), propagate }
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! `{levelname:<8}`: Python's `str.format`, without what a log format never needs (indexes,
-//! attributes of attributes, nested fields, thousands separators).
+//! `{levelname:<8}`: Python's `str.format`, without indexes, attributes of attributes, nested fields and thousands
+//! separators, which log formats do not need.
+//!
+//! This module never looks at a record.
 
 use super::{Attribute, FormatError, Piece, Pieces, Spec, field, take_letter, take_number};
 use crate::spec::{Align, Conversion, Kind};
@@ -120,7 +122,7 @@ fn alignment(letter: char) -> Option<Align> {
     }
 }
 
-/// The type letter, as far as it suits the value.
+/// Return the conversion of a type letter.
 fn shape(letter: &str, kind: Kind, precision: Option<usize>) -> Option<Conversion> {
     match (letter, kind) {
         ("" | "s", Kind::Text) => Some(Conversion::Str),

@@ -1,4 +1,4 @@
-//! `${levelname}`: Python's `string.Template`.
+//! `${levelname}`: Python's `string.Template`. This module never looks at a record.
 
 use super::{FormatError, Piece, Pieces, Spec, field, take_letter};
 

@@ -1,4 +1,4 @@
-//! `%(levelname)-8s`: Python's `%` with a mapping.
+//! `%(levelname)-8s`: Python's `%` with a mapping. This module never looks at a record.
 
 use super::{FormatError, Piece, Pieces, Spec, field, take_letter, take_number};
 use crate::spec::{Align, Conversion};
@@ -22,7 +22,7 @@ pub(super) fn parse(format: &str) -> Result<Vec<Piece>, FormatError> {
     Ok(pieces.finish())
 }
 
-/// One conversion after its `%`; `None` stands for a literal `%`.
+/// Read one conversion after its `%`; `None` is a literal `%`.
 fn conversion(rest: &mut &str) -> Result<Option<Piece>, FormatError> {
     let name = key(rest)?;
     let end = rest.find(|letter| !"#0- +".contains(letter)).unwrap_or(rest.len());
@@ -36,7 +36,7 @@ fn conversion(rest: &mut &str) -> Result<Option<Piece>, FormatError> {
             Some(take_number(rest)?.unwrap_or(0))
         }
     };
-    // C's length modifiers mean nothing.
+    // Python ignores C's length modifiers.
     *rest = rest.strip_prefix(['h', 'l', 'L']).unwrap_or(rest);
     let conversion = match take_letter(rest) {
         Some('s') => Conversion::Str,
@@ -63,7 +63,7 @@ fn conversion(rest: &mut &str) -> Result<Option<Piece>, FormatError> {
     field(name, spec(flags, conversion, width, precision)).map(Some)
 }
 
-/// The attribute's name in its parentheses.
+/// Read the attribute's name in parentheses.
 fn key<'f>(rest: &mut &'f str) -> Result<&'f str, FormatError> {
     let Some(after) = rest.strip_prefix('(') else {
         return Err(FormatError::new(

@@ -1,4 +1,4 @@
-//! Handlers of a logging dictionary, by their Python class.
+//! Read the handlers of a logging dictionary by their Python class. This module never opens a file.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ const TIMED: &str = "logging.handlers.TimedRotatingFileHandler";
 const MAIL: &str = "logging.handlers.SMTPHandler";
 const PUBLISHER: &str = "zmq.log.handlers.PUBHandler";
 
-/// The classes that work.
+/// The supported classes.
 const KNOWN: [&str; 8] = [STREAM, FILE, NOTHING, ROTATING, WATCHED, TIMED, MAIL, PUBLISHER];
 
-/// Python's other classes, which are passed over.
+/// Python's other classes: the handler is skipped with a warning.
 const NEVER: [&str; 9] = [
     "logging.handlers.BufferingHandler",
     "logging.handlers.DatagramHandler",
@@ -41,7 +41,7 @@ const NEVER: [&str; 9] = [
 const COMMON_KEYS: [&str; 5] = ["class", "()", "level", "formatter", "filters"];
 const FILE_KEYS: [&str; 5] = ["filename", "mode", "encoding", "errors", "delay"];
 const ROTATING_KEYS: [&str; 2] = ["maxBytes", "backupCount"];
-/// pyzmq's. The peer sets them all itself: the port from `zmq: ports: logging`, the topic from the program's name.
+/// The keys of pyzmq's handler. They are accepted and ignored: the program chooses port and topic.
 const PUBLISHER_KEYS: [&str; 3] = ["interface_or_socket", "context", "root_topic"];
 const TIMED_KEYS: [&str; 5] = ["backupCount", "when", "interval", "utc", "atTime"];
 
@@ -84,7 +84,7 @@ fn read(
 }
 
 fn target(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<Target, SetupError> {
-    // Python also makes a handler of a class that stands under `()`, and both can begin with ext://.
+    // Python also accepts a class under `()`, and `ext://` before either.
     let written = section.get("()").and_then(Value::as_str).map(without_prefix);
     let factory = written.filter(|class| KNOWN.contains(class));
     let class = match (factory.or(section.text("class")?.map(without_prefix)), section.get("()")) {
@@ -144,7 +144,7 @@ fn without_prefix(class: &str) -> &str {
 }
 
 fn backup_count(section: &Section<'_>) -> Result<u32, SetupError> {
-    // Each rotation tries every number.
+    // A limit, because each rotation tries every number.
     const MOST: u32 = 10_000;
     let count = u32::try_from(section.count("backupCount")?).ok().filter(|count| *count <= MOST);
     count.ok_or_else(|| {
@@ -153,7 +153,7 @@ fn backup_count(section: &Section<'_>) -> Result<u32, SetupError> {
     })
 }
 
-/// A class that Python may well have starts without it; one that is a slip of the pen does not.
+/// Skip a class that Python may have; refuse a class that looks misspelt.
 fn skip_if_possible(
     class: &str,
     section: &Section<'_>,
@@ -206,7 +206,7 @@ fn file(
             ));
         }
     };
-    // Python also appends where the size is limited: a run must not empty the log of the one before.
+    // As in Python, a file of limited size is appended to: a run must not delete the log of the previous one.
     let limited = matches!(behaviour, Behaviour::Rotate(Rotation { max_bytes: 1.., .. }));
     let encoding = section.text("encoding")?.unwrap_or("utf-8");
     if !["utf-8", "utf8", "utf_8"].contains(&encoding.to_lowercase().as_str()) {

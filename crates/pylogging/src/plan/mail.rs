@@ -1,4 +1,4 @@
-//! What an `SMTPHandler` needs to know.
+//! Read the keys of an `SMTPHandler`. This module never connects to a server.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::section::Section;
 use crate::smtp::{Login, Security, Server};
 use pyyaml::Value;
 
-/// Its own keys, as Python has them.
+/// The keys of Python's `SMTPHandler`.
 pub(super) const KEYS: [&str; 7] =
     ["mailhost", "fromaddr", "toaddrs", "subject", "credentials", "secure", "timeout"];
 
 /// The port of mail servers: Python's `smtplib.SMTP_PORT`.
 const PORT: u16 = 25;
 
-/// Seconds; Python's default.
+/// Python's default.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A day; more is a slip of the pen.
+/// The longest timeout in seconds, a day: more is a mistake.
 const LONGEST: f64 = 86_400.0;
 
 pub(super) fn read(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<MailPlan, SetupError> {
@@ -56,7 +56,7 @@ fn wrong(section: &Section<'_>, key: &str, what: String, remedy: &str) -> SetupE
     SetupError::new(&section.place_of(key), what, remedy)
 }
 
-/// Text, or a list of host and port.
+/// Return the server, written as text or as a list of host and port.
 fn server(section: &Section<'_>) -> Result<(String, u16), SetupError> {
     const KEY: &str = "mailhost";
     const REMEDY: &str = "write mailhost: localhost, or with its port [localhost, 25]";
@@ -66,7 +66,7 @@ fn server(section: &Section<'_>) -> Result<(String, u16), SetupError> {
         _ => value.as_list().and_then(|list| {
             let [host, port] = list else { return None };
             let port = match port {
-                // Python takes every port that is nothing for the usual one.
+                // As in Python, port 0 or none is the default port.
                 Value::Null | Value::Int(0) => PORT,
                 port => port.as_int().and_then(|port| u16::try_from(port).ok())?,
             };
@@ -91,7 +91,7 @@ fn login(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<Option<Lo
     let secure = section.get("secure");
     if section.get("credentials").is_none() {
         if secure.is_some() {
-            // So does Python, which says nothing.
+            // Python does the same without a warning.
             let text = "without credentials the connection is not encrypted";
             warnings.push(Warning::new(section.place_of("secure"), text));
         }

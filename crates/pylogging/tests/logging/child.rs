@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use pylogging::{Level, Logger, Role, Setup, Step};
+use pylogging::{Level, Logger, Role, RotationStep, Setup};
 use pyyaml::Value;
 
 /// Ends what the test harness prints before the script begins.
@@ -205,8 +205,8 @@ fn swap_under_way(one: &Value, other: &Value, swaps: u32) {
 fn rotate() {
     let logger = Logger::new("rotate_logs");
     let files = pylogging::rotate(None, |step| match step {
-        Step::Rotated(file) => logger.info(format!("log file rotated: {file}")),
-        Step::PermissionsSet(file) => {
+        RotationStep::Rotated(file) => logger.info(format!("log file rotated: {file}")),
+        RotationStep::PermissionsSet(file) => {
             logger.debug(format!("new {file} log file permissions set to rw-rw-r--"));
         }
     });
