@@ -11,7 +11,7 @@ use jiff::{SignedDuration, ZonedDateTime};
 use nowcast::config::{self, Config};
 use nowcast::rules::{Engine, RuleSet};
 use nowcast::store::{History, Journal};
-use nowcast::trial::replay::{Options, replay};
+use nowcast::trial::replay::{ReplayOptions, replay};
 use nowcast_core::message::Message;
 use nowcast_core::record::{MessageRecord, Outcome, Speaker, What};
 use nowcast_core::{Change, Number, Record, Ticket};
@@ -55,7 +55,8 @@ fn main() {
         ("the same rules, called once", &engine, 0),
     ] {
         let start = Instant::now();
-        let report = replay(&history, &config, rules, &Options::default(), &|_, _| {}).expect("readable");
+        let report =
+            replay(&history, &config, rules, &ReplayOptions::default(), &|_, _| {}).expect("readable");
         print(what, report.summary.messages, start);
         assert!(report.summary.differ.abs_diff(differ) <= 1);
         // The journal that is measured has messages and no runs.

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use jiff::ZonedDateTime;
-use nowcast::rules::{Engine, Options, Reloader, RuleSet};
+use nowcast::rules::{Engine, EngineOptions, Reloader, RuleSet};
 use nowcast_core::Rules;
 use nowcast_core::message::Message;
 use pyyaml::Value;
@@ -80,7 +80,8 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("next_workers.lua");
     std::fs::write(&path, RULES).expect("a file in it");
-    let engine = Engine::load(&path, "next_workers", &Options::default()).expect("the rules above load");
+    let engine =
+        Engine::load(&path, "next_workers", &EngineOptions::default()).expect("the rules above load");
     let config: Value = [("host", text("arbutus.cloud"))].into_iter().collect();
     let now = ZonedDateTime::now();
     for (size, bytes) in [("1 kB", 1_000), ("100 kB", 100_000), ("5 MB", 5_000_000)] {
@@ -109,7 +110,7 @@ fn main() {
     let (mut reloader, _) = Reloader::start(RuleSet {
         config_file: path.with_file_name("nowcast.yaml"),
         module: "next_workers.lua".to_owned(),
-        options: Options::default(),
+        options: EngineOptions::default(),
         workers: vec!["sleep".to_owned()],
     });
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(10);
@@ -125,6 +126,6 @@ fn main() {
     );
     println!(
         "load the rules anew:               {:6.0} µs",
-        median(|| drop(black_box(Engine::load(&path, "next_workers", &Options::default()))))
+        median(|| drop(black_box(Engine::load(&path, "next_workers", &EngineOptions::default()))))
     );
 }

@@ -43,7 +43,8 @@ fn decide_and_rules(entries: i64) {
     let system = system().rules(RULES).prepare();
     let (config, _) = config::load(&system.config()).expect("a good configuration");
     let file = rules::locate(&system.config(), "next_workers").expect("the rules are there");
-    let engine = rules::Engine::load(&file, "next_workers", &rules::Options::default()).expect("good rules");
+    let engine =
+        rules::Engine::load(&file, "next_workers", &rules::EngineOptions::default()).expect("good rules");
     let large: Map = (0..entries)
         .map(|number| {
             (Value::from(format!("entry {number}")), Value::from("about fifty bytes of text in each of them"))

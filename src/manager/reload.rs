@@ -8,7 +8,7 @@ use super::perform::log_line;
 use super::start::checklist_file;
 use crate::config::{Config, ReadAgain};
 use crate::rules::{Engine, Reload, RuleSet};
-use crate::trial::check::{self, Problem};
+use crate::trial::check::{self, RuleProblem};
 use nowcast_core::Event;
 
 impl Manager {
@@ -60,7 +60,7 @@ impl Manager {
         events
     }
 
-    fn tell_problems(&self, problems: &[Problem]) {
+    fn tell_problems(&self, problems: &[RuleProblem]) {
         /// More lines than this nobody reads.
         const MOST: usize = 20;
         for problem in problems.iter().take(MOST) {

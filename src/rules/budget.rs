@@ -11,7 +11,7 @@ use std::time::Instant;
 use mlua::debug::{Debug, DebugEvent};
 use mlua::{HookTriggers, Lua, VmState};
 
-use super::limits::Limits;
+use super::limits::CallLimits;
 
 /// Instructions between two looks at the clock. Small, because a single instruction can join two
 /// strings of 100 MB.
@@ -37,7 +37,7 @@ pub(super) type Lines = BTreeMap<String, BTreeSet<usize>>;
 /// What a call has used of its limits.
 #[derive(Debug)]
 pub(super) struct Budget {
-    limits: Limits,
+    limits: CallLimits,
     deadline: Cell<Option<Instant>>,
     left: Cell<u64>,
     passed: Cell<Option<Limit>>,
@@ -49,7 +49,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) fn new(limits: Limits, notes_lines: bool) -> Self {
+    pub(super) fn new(limits: CallLimits, notes_lines: bool) -> Self {
         Self {
             lines: notes_lines.then(RefCell::default),
             limits,

@@ -11,9 +11,9 @@ use jiff::ZonedDateTime;
 
 use super::answer;
 use super::budget::Lines;
-use super::error::{self, LoadError};
+use super::error::{self, RulesLoadError};
 use super::explain;
-use super::limits::Options;
+use super::limits::EngineOptions;
 use super::lines;
 use super::source::{RuleText, Sources};
 use super::vm::{CallError, RuleFunction, Vm};
@@ -26,7 +26,7 @@ use pyyaml::Value;
 /// [`Reloader`](super::Reloader) for rules that follow their file.
 pub struct Engine {
     module: String,
-    options: Options,
+    options: EngineOptions,
     sources: Rc<Sources>,
     functions: Vec<RuleFunction>,
     globals: Vec<String>,
@@ -53,7 +53,7 @@ impl Engine {
     ///
     /// # Errors
     /// The file cannot be read, is no text, has a syntax error, or fails while it is run.
-    pub fn load(path: &Path, module: &str, options: &Options) -> Result<Self, LoadError> {
+    pub fn load(path: &Path, module: &str, options: &EngineOptions) -> Result<Self, RulesLoadError> {
         Self::from_sources(Rc::new(Sources::new(path)), module, options)
     }
 
@@ -61,15 +61,19 @@ impl Engine {
     ///
     /// # Errors
     /// They need something that was not kept with them, or cannot be run any more.
-    pub fn of_files(files: &[RuleFile], module: &str, options: &Options) -> Result<Self, LoadError> {
+    pub fn of_files(
+        files: &[RuleFile],
+        module: &str,
+        options: &EngineOptions,
+    ) -> Result<Self, RulesLoadError> {
         Self::from_sources(Rc::new(Sources::kept(files)), module, options)
     }
 
     pub(super) fn from_sources(
         sources: Rc<Sources>,
         module: &str,
-        options: &Options,
-    ) -> Result<Self, LoadError> {
+        options: &EngineOptions,
+    ) -> Result<Self, RulesLoadError> {
         let vm = Vm::load(options, &sources)?;
         Ok(Self {
             module: module.to_owned(),

@@ -16,7 +16,7 @@ pub(super) const OWN_CHUNK: &str = "nowcast";
     line.map(|line| format!(":{line}")).unwrap_or_default(),
     shown.as_deref().map(|shown| format!("\n{shown}")).unwrap_or_default()
 )]
-pub struct LoadError {
+pub struct RulesLoadError {
     /// The file at fault.
     pub file: PathBuf,
     /// The line in it, where there is one.
@@ -27,7 +27,7 @@ pub struct LoadError {
     pub shown: Option<String>,
 }
 
-impl LoadError {
+impl RulesLoadError {
     pub(super) fn new(file: PathBuf, line: Option<usize>, reason: String) -> Self {
         Self { file, line, reason, shown: None }
     }
@@ -186,11 +186,11 @@ mod tests {
 
     #[test]
     fn a_load_error_reads_file_line_reason() {
-        let error = LoadError::new("rules/a.lua".into(), Some(3), "unexpected symbol".into());
+        let error = RulesLoadError::new("rules/a.lua".into(), Some(3), "unexpected symbol".into());
         assert_eq!(error.to_string(), "rules/a.lua:3: unexpected symbol");
-        let shown = LoadError { shown: Some("   3 | x = ".into()), ..error.clone() };
+        let shown = RulesLoadError { shown: Some("   3 | x = ".into()), ..error.clone() };
         assert_eq!(shown.to_string(), "rules/a.lua:3: unexpected symbol\n   3 | x = ");
-        let error = LoadError { line: None, ..error };
+        let error = RulesLoadError { line: None, ..error };
         assert_eq!(error.to_string(), "rules/a.lua: unexpected symbol");
     }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use jiff::ZonedDateTime;
 
 use super::budget::Budget;
-use super::limits::Options;
+use super::limits::EngineOptions;
 use super::snapshot::Snapshot;
 use super::source::Sources;
 use nowcast_core::Level;
@@ -19,7 +19,7 @@ use pyyaml::Keys;
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) budget: Rc<Budget>,
-    pub(super) options: Options,
+    pub(super) options: EngineOptions,
     /// The files of the rules.
     pub(super) sources: Rc<Sources>,
     /// What the views of the call look at.
@@ -38,7 +38,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(options: Options, sources: Rc<Sources>) -> Self {
+    pub(super) fn new(options: EngineOptions, sources: Rc<Sources>) -> Self {
         Self {
             budget: Rc::new(Budget::new(options.limits.clone(), options.notes_lines)),
             options,

@@ -60,7 +60,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::rules::limits::Options;
+    use crate::rules::limits::EngineOptions;
     use crate::rules::script_function::Call;
     use crate::rules::source::Sources;
     use crate::rules::vm::Vm;
@@ -105,7 +105,7 @@ mod tests {
         let words: BTreeSet<&str> =
             text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_').collect();
         let function = |name| -> (&'static str, Call) { (name, Box::new(|_| Ok(Value::Null))) };
-        let vm = Vm::empty(&Options::default(), &Rc::new(Sources::new(Path::new("x.lua")))).unwrap();
+        let vm = Vm::empty(&EngineOptions::default(), &Rc::new(Sources::new(Path::new("x.lua")))).unwrap();
         let _: mlua::MultiValue = vm.tell(text, words.into_iter().map(function).collect()).unwrap();
         let of_rules: BTreeSet<String> = names().collect();
         let there: BTreeSet<String> =

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// What a call of a rule, or loading the rules, may cost. Past a limit the call fails; the manager
 /// goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct CallLimits {
     /// Time on the clock. It is looked at every 250 instructions, so a rule that joins texts of many
     /// megabytes can take a second longer.
     pub time: Duration,
@@ -21,7 +21,7 @@ pub struct Limits {
     pub log_bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for CallLimits {
     /// 2 s, 50 million instructions, 256 MB; 16 MB a string; 1,000 lines and 1 MB of log. A rule of
     /// the production systems that this was built for takes some hundred instructions.
     fn default() -> Self {
@@ -38,9 +38,9 @@ impl Default for Limits {
 
 /// How the engine treats the rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct EngineOptions {
     /// What a call may cost.
-    pub limits: Limits,
+    pub limits: CallLimits,
     /// What `worker("name")` puts before a name that has no dot: with `nowcast.workers` it launches
     /// `nowcast.workers.name`. `None`: the bare name.
     pub package: Option<String>,

@@ -3,7 +3,7 @@
 //! From the outside in: [`locate()`] finds the file, [`Reloader`] keeps its rules in force while it is
 //! edited, [`Engine`] calls them. Inside, `vm` builds the sandbox from `lua/*.lua` and the functions
 //! of `api`; `view`, `moment`, `launch` and `join` are the objects that rules handle; `budget` and `pattern`
-//! hold every call to its [`Limits`].
+//! hold every call to its [`CallLimits`].
 //!
 //! Rules reach nothing but what they are given: no file, no clock, no network, no other process. They
 //! keep nothing from one message to the next: their files run anew for each call, globals are frozen
@@ -45,8 +45,8 @@ mod view;
 mod vm;
 
 pub use engine::Engine;
-pub use error::LoadError;
-pub use limits::{Limits, Options};
+pub use error::RulesLoadError;
+pub use limits::{CallLimits, EngineOptions};
 pub use locate::{LocateError, locate};
 pub(crate) use reads::key_text;
 pub use reload::{Reload, Reloader, RuleSet};

@@ -41,13 +41,13 @@ pub(super) struct Match {
 }
 
 #[derive(Clone, Copy)]
-struct Open {
+struct OpenCapture {
     start: usize,
-    state: State,
+    state: MatchState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum MatchState {
     Unfinished,
     Position,
     Closed(usize),
@@ -57,7 +57,7 @@ enum State {
 pub(super) struct Matcher<'a, E> {
     text: &'a [u8],
     pattern: &'a [u8],
-    captures: Vec<Open>,
+    captures: Vec<OpenCapture>,
     depth: usize,
     steps: u64,
     tick: &'a dyn Fn(u64) -> Result<(), E>,
@@ -116,9 +116,9 @@ impl<'a, E> Matcher<'a, E> {
         self.captures
             .iter()
             .map(|open| match open.state {
-                State::Closed(length) => Ok(Capture::Text(open.start, open.start + length)),
-                State::Position => Ok(Capture::Position(open.start + 1)),
-                State::Unfinished => malformed("unfinished capture"),
+                MatchState::Closed(length) => Ok(Capture::Text(open.start, open.start + length)),
+                MatchState::Position => Ok(Capture::Position(open.start + 1)),
+                MatchState::Unfinished => malformed("unfinished capture"),
             })
             .collect()
     }
@@ -146,8 +146,8 @@ impl<'a, E> Matcher<'a, E> {
                 return Ok(Some(s));
             }
             match (self.at(p), self.at(p + 1)) {
-                (b'(', b')') => return self.open(s, p + 2, State::Position),
-                (b'(', _) => return self.open(s, p + 1, State::Unfinished),
+                (b'(', b')') => return self.open(s, p + 2, MatchState::Position),
+                (b'(', _) => return self.open(s, p + 1, MatchState::Unfinished),
                 (b')', _) => return self.close(s, p + 1),
                 (b'$', _) if p + 1 == self.pattern.len() => {
                     return Ok((s == self.text.len()).then_some(s));
@@ -184,11 +184,11 @@ impl<'a, E> Matcher<'a, E> {
         }
     }
 
-    fn open(&mut self, s: usize, p: usize, state: State) -> Found<E> {
+    fn open(&mut self, s: usize, p: usize, state: MatchState) -> Found<E> {
         if self.captures.len() >= MOST_CAPTURES {
             return malformed("too many captures");
         }
-        self.captures.push(Open { start: s, state });
+        self.captures.push(OpenCapture { start: s, state });
         let level = self.captures.len() - 1;
         let found = self.step(s, p)?;
         if found.is_none() {
@@ -198,14 +198,14 @@ impl<'a, E> Matcher<'a, E> {
     }
 
     fn close(&mut self, s: usize, p: usize) -> Found<E> {
-        let Some(level) = self.captures.iter().rposition(|open| open.state == State::Unfinished) else {
+        let Some(level) = self.captures.iter().rposition(|open| open.state == MatchState::Unfinished) else {
             return malformed("invalid pattern capture");
         };
         let start = self.captures[level].start;
-        self.captures[level].state = State::Closed(s - start);
+        self.captures[level].state = MatchState::Closed(s - start);
         let found = self.step(s, p)?;
         if found.is_none() {
-            self.captures[level].state = State::Unfinished;
+            self.captures[level].state = MatchState::Unfinished;
         }
         Ok(found)
     }
@@ -250,8 +250,8 @@ impl<'a, E> Matcher<'a, E> {
     fn again(&mut self, s: usize, digit: u8) -> Found<E> {
         let index = usize::from(digit).wrapping_sub(usize::from(b'1'));
         let (start, length) = match self.captures.get(index).map(|open| (open.start, open.state)) {
-            Some((start, State::Closed(length))) => (start, length),
-            Some((_, State::Position)) => return Ok(None),
+            Some((start, MatchState::Closed(length))) => (start, length),
+            Some((_, MatchState::Position)) => return Ok(None),
             _ => return malformed(&format!("invalid capture index %{}", char::from(digit))),
         };
         self.count(length)?;

@@ -14,7 +14,7 @@ const LONGEST_KEY: usize = 4 * LONGEST;
 
 /// A list, a mapping or a set of the checklist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Node(usize);
+pub(super) struct ReadNode(usize);
 
 /// What a look at a key found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +71,11 @@ impl Reads {
     }
 
     /// The checklist itself.
-    pub(super) fn root(&mut self) -> Node {
+    pub(super) fn root(&mut self) -> ReadNode {
         if self.parts.is_empty() {
             self.add(0, &Value::Null);
         }
-        Node(0)
+        ReadNode(0)
     }
 
     /// Whether nothing more is listed.
@@ -97,10 +97,10 @@ impl Reads {
     }
 
     /// The part under a key.
-    pub(super) fn below(&mut self, Node(parent): Node, key: &Value) -> Node {
+    pub(super) fn below(&mut self, ReadNode(parent): ReadNode, key: &Value) -> ReadNode {
         let known =
             self.parts[parent].below.iter().copied().find(|part| is_same(&self.parts[*part].key, key));
-        Node(known.unwrap_or_else(|| {
+        ReadNode(known.unwrap_or_else(|| {
             let part = self.add(parent, key);
             self.parts[parent].below.push(part);
             part
@@ -108,12 +108,12 @@ impl Reads {
     }
 
     /// Whether the rule has walked through a part, or counted it.
-    pub(super) fn is_walked(&self, node: Node) -> bool {
+    pub(super) fn is_walked(&self, node: ReadNode) -> bool {
         self.parts[node.0].is_walked
     }
 
     /// The rule looked up a key; answers its part.
-    pub(super) fn look(&mut self, container: Node, key: &Value, found: Found) -> Node {
+    pub(super) fn look(&mut self, container: ReadNode, key: &Value, found: Found) -> ReadNode {
         let node = self.below(container, key);
         self.pass(container);
         self.mark(
@@ -128,7 +128,7 @@ impl Reads {
     }
 
     /// The rule went through a container, or counted what is in it.
-    pub(super) fn walk(&mut self, node: Node) {
+    pub(super) fn walk(&mut self, node: ReadNode) {
         if self.is_full || self.parts[node.0].is_walked {
             return;
         }
@@ -137,14 +137,14 @@ impl Reads {
     }
 
     /// A container that the rule took was only a step to what is below.
-    fn pass(&mut self, Node(part): Node) {
+    fn pass(&mut self, ReadNode(part): ReadNode) {
         if self.parts[part].look == Look::Taken {
             self.parts[part].look = Look::Passed;
             self.count -= 1;
         }
     }
 
-    fn mark(&mut self, Node(part): Node, look: Look) {
+    fn mark(&mut self, ReadNode(part): ReadNode, look: Look) {
         let is_step = !self.parts[part].below.is_empty();
         match (self.parts[part].look, look) {
             (Look::Passed, Look::Taken) if is_step => {}
@@ -182,11 +182,11 @@ impl Reads {
         if part == 0 {
             return "(the whole checklist)".to_owned();
         }
-        self.path(Node(part)) + missing
+        self.path(ReadNode(part)) + missing
     }
 
     /// The keys that lead to a part, `NEMO run: nowcast`; nothing for the checklist itself.
-    pub(super) fn path(&self, Node(part): Node) -> String {
+    pub(super) fn path(&self, ReadNode(part): ReadNode) -> String {
         let mut keys = Vec::new();
         let mut at = part;
         while at != 0 {

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use jiff::ZonedDateTime;
 
 use super::engine::Engine;
-use super::error::LoadError;
-use super::limits::Options;
+use super::error::RulesLoadError;
+use super::limits::EngineOptions;
 use super::locate::locate;
 use super::source::{RuleText, Sources};
 use crate::config::Config;
@@ -23,7 +23,7 @@ pub struct RuleSet {
     /// `next workers module`: the name of the rules.
     pub module: String,
     /// How the engine treats them.
-    pub options: Options,
+    pub options: EngineOptions,
     /// The registered workers. New rules must not lose the function of one of them, because a file
     /// that is half written looks just so.
     pub workers: Vec<String>,
@@ -37,7 +37,7 @@ impl RuleSet {
         Self {
             config_file: config.file.clone(),
             module: registry.next_workers_module.clone(),
-            options: Options { package: registry.workers_package.clone(), ..Options::default() },
+            options: EngineOptions { package: registry.workers_package.clone(), ..EngineOptions::default() },
             workers: registry.workers.keys().cloned().collect(),
         }
     }
@@ -46,7 +46,7 @@ impl RuleSet {
     ///
     /// # Errors
     /// There are none under that name, or they cannot be used.
-    pub fn load(&self, edited: Option<&Path>) -> Result<Engine, LoadError> {
+    pub fn load(&self, edited: Option<&Path>) -> Result<Engine, RulesLoadError> {
         self.load_with(edited, &self.options)
     }
 
@@ -54,15 +54,15 @@ impl RuleSet {
     ///
     /// # Errors
     /// As for [`RuleSet::load`].
-    pub fn load_noting_lines(&self, edited: Option<&Path>) -> Result<Engine, LoadError> {
-        self.load_with(edited, &Options { notes_lines: true, ..self.options.clone() })
+    pub fn load_noting_lines(&self, edited: Option<&Path>) -> Result<Engine, RulesLoadError> {
+        self.load_with(edited, &EngineOptions { notes_lines: true, ..self.options.clone() })
     }
 
-    fn load_with(&self, edited: Option<&Path>, options: &Options) -> Result<Engine, LoadError> {
+    fn load_with(&self, edited: Option<&Path>, options: &EngineOptions) -> Result<Engine, RulesLoadError> {
         Engine::from_sources(Rc::new(self.sources(edited)?), &self.module, options)
     }
 
-    fn sources(&self, edited: Option<&Path>) -> Result<Sources, LoadError> {
+    fn sources(&self, edited: Option<&Path>) -> Result<Sources, RulesLoadError> {
         let place = self.place()?;
         Ok(edited.map_or_else(|| Sources::new(&place), |edited| Sources::edited(edited, &place)))
     }
@@ -71,13 +71,13 @@ impl RuleSet {
     ///
     /// # Errors
     /// There is no such file, or it is no text.
-    pub fn text(&self, edited: Option<&Path>, module: Option<&str>) -> Result<RuleText, LoadError> {
+    pub fn text(&self, edited: Option<&Path>, module: Option<&str>) -> Result<RuleText, RulesLoadError> {
         let sources = self.sources(edited)?;
         let path = match module {
             None => sources.main().to_owned(),
             Some(name) => sources
                 .module(name)
-                .map_err(|reason| LoadError::new(sources.main().to_owned(), None, reason))?,
+                .map_err(|reason| RulesLoadError::new(sources.main().to_owned(), None, reason))?,
         };
         let text = sources.text(&path)?;
         Ok(RuleText { chunk: sources.chunk_name(&path), path, text })
@@ -87,15 +87,15 @@ impl RuleSet {
     ///
     /// # Errors
     /// They are nowhere.
-    pub fn place(&self) -> Result<PathBuf, LoadError> {
+    pub fn place(&self) -> Result<PathBuf, RulesLoadError> {
         locate(&self.config_file, &self.module)
-            .map_err(|error| LoadError::new(self.config_file.clone(), None, error.to_string()))
+            .map_err(|error| RulesLoadError::new(self.config_file.clone(), None, error.to_string()))
     }
 
     /// Why new rules, which are in the file at `path`, do not follow those in force: they lost the function of a
     /// registered worker.
     #[must_use]
-    pub fn lost(&self, in_force: &Engine, new: &Engine, path: &Path) -> Option<LoadError> {
+    pub fn lost(&self, in_force: &Engine, new: &Engine, path: &Path) -> Option<RulesLoadError> {
         let has = |engine: &Engine, name: &str| engine.functions().iter().any(|known| known.name == name);
         let functions = self.workers.iter().map(|worker| format!("after_{worker}"));
         let lost: Vec<String> = functions.filter(|name| has(in_force, name) && !has(new, name)).collect();
@@ -106,7 +106,7 @@ impl RuleSet {
             if lost.len() == 1 { format!("{first} is") } else { format!("{} are", lost.join(", ")) },
             if lost.len() == 1 { "it" } else { "them" },
         );
-        Some(LoadError::new(path.to_owned(), None, reason))
+        Some(RulesLoadError::new(path.to_owned(), None, reason))
     }
 }
 
@@ -121,7 +121,7 @@ pub enum Reload {
     /// taken back.
     Loaded,
     /// The files hold rules that cannot be used; the rules of before stay in force, if there are any.
-    Refused(LoadError),
+    Refused(RulesLoadError),
 }
 
 /// Holds the rules in force and replaces them when their files change. It can be without any, when
@@ -139,7 +139,7 @@ pub struct Reloader {
 struct Refused {
     /// `None` if there was no file.
     sources: Option<Rc<Sources>>,
-    error: LoadError,
+    error: RulesLoadError,
 }
 
 impl Reloader {
@@ -170,7 +170,7 @@ impl Reloader {
 
     /// Why the files' rules are not in force, if they are not.
     #[must_use]
-    pub fn refused(&self) -> Option<&LoadError> {
+    pub fn refused(&self) -> Option<&RulesLoadError> {
         self.refused.as_ref().map(|refused| &refused.error)
     }
 
@@ -239,7 +239,7 @@ impl Reloader {
         }
     }
 
-    fn refuse(&mut self, sources: Option<Rc<Sources>>, error: LoadError) -> Reload {
+    fn refuse(&mut self, sources: Option<Rc<Sources>>, error: RulesLoadError) -> Reload {
         self.refused = Some(Refused { sources, error: error.clone() });
         Reload::Refused(error)
     }

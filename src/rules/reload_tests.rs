@@ -26,7 +26,7 @@ impl Edited {
         let rule_set = RuleSet {
             config_file: folder.path().join("nowcast.yaml"),
             module: "next_workers".to_owned(),
-            options: Options::default(),
+            options: EngineOptions::default(),
             workers: vec!["sleep".to_owned(), "awaken".to_owned()],
         };
         let (reloader, outcome) = Reloader::start(rule_set);
@@ -223,7 +223,7 @@ fn a_manager_without_rules_fails_each_call_until_they_are_repaired() {
     let rule_set = RuleSet {
         config_file: folder.path().join("nowcast.yaml"),
         module: "next_workers".to_owned(),
-        options: Options::default(),
+        options: EngineOptions::default(),
         workers: Vec::new(),
     };
     let (reloader, outcome) = Reloader::start(rule_set);

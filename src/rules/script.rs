@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use mlua::{Function, Table};
 
-use super::error::{self, LoadError};
-use super::limits::Options;
+use super::error::{self, RulesLoadError};
+use super::limits::EngineOptions;
 use super::script_function::Call;
 use super::source::Sources;
 use super::vm::{CallError, Vm};
@@ -51,12 +51,16 @@ impl Script {
     pub fn load(
         file: &Path,
         rules: &Path,
-        options: &Options,
+        options: &EngineOptions,
         functions: Vec<(&'static str, Call)>,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<Self, RulesLoadError> {
         let sources = Rc::new(Sources::edited(file, rules));
         let unable = |error: mlua::Error| {
-            LoadError::new(file.to_owned(), None, format!("the tests cannot start: {}", error::text(&error)))
+            RulesLoadError::new(
+                file.to_owned(),
+                None,
+                format!("the tests cannot start: {}", error::text(&error)),
+            )
         };
         let vm = Vm::empty(options, &sources).map_err(unable)?;
         let (list, run): (Table, Function) = vm.tell(TEST, functions).map_err(unable)?;

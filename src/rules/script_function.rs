@@ -8,7 +8,7 @@ use super::error::fail;
 use super::kind::kind_name;
 use super::moment::Moment;
 use super::objects::{Join, Launch};
-use super::snapshot::Place;
+use super::snapshot::ViewPlace;
 use super::view::{self, View};
 use nowcast_core::{JoinRequest, NextWorker};
 use pyyaml::{Map, Value};
@@ -43,7 +43,7 @@ pub(super) fn function(
         let arguments: Result<Vec<Argument>, String> =
             arguments.iter().map(|value| argument(value, 0)).collect();
         match arguments.and_then(&call) {
-            Ok(value) => view::to_lua(lua, &snapshot, &value, Place::Elsewhere),
+            Ok(value) => view::to_lua(lua, &snapshot, &value, ViewPlace::Elsewhere),
             Err(text) => Err(fail(lua, text)),
         }
     })

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::explain::Missed;
-use super::reads::{Found, Node, Reads};
+use super::reads::{Found, ReadNode, Reads};
 use pyyaml::Value;
 
 /// More places than this are not kept for the next call.
@@ -14,20 +14,20 @@ const KEPT_PLACES: usize = 1_000;
 
 /// Where a value stands in the checklist, if its reads are of interest.
 #[derive(Debug, Clone, Default)]
-pub(super) enum Place {
+pub(super) enum ViewPlace {
     /// Not in the checklist.
     #[default]
     Elsewhere,
-    At(Node),
+    At(ReadNode),
     /// Under a key of a part; noted only when it is looked into.
-    Below(Node, Value),
+    Below(ReadNode, Value),
 }
 
 /// The values that the views of the running call look at.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     call: Cell<u64>,
-    values: RefCell<Vec<(Value, Place)>>,
+    values: RefCell<Vec<(Value, ViewPlace)>>,
     free: RefCell<Vec<usize>>,
     reads: RefCell<Reads>,
     /// The last look that found nothing.
@@ -43,7 +43,7 @@ pub(super) struct Handle {
 
 impl Snapshot {
     /// Keeps a value until its handle is released or the call ends.
-    pub(super) fn keep(&self, value: Value, place: Place) -> Handle {
+    pub(super) fn keep(&self, value: Value, place: ViewPlace) -> Handle {
         let mut values = self.values.borrow_mut();
         let call = self.call.get();
         if let Some(free) = self.free.borrow_mut().pop()
@@ -65,36 +65,36 @@ impl Snapshot {
     }
 
     /// The place of the checklist itself.
-    pub(super) fn checklist(&self) -> Place {
-        Place::At(self.reads.borrow_mut().root())
+    pub(super) fn checklist(&self) -> ViewPlace {
+        ViewPlace::At(self.reads.borrow_mut().root())
     }
 
     /// The part of the checklist that a value is; `None` for other values, and once enough is noted.
-    fn node(&self, handle: &Handle) -> Option<Node> {
+    fn node(&self, handle: &Handle) -> Option<ReadNode> {
         let mut values = self.values.borrow_mut();
         let (_, place) = values.get_mut(handle.place).filter(|_| handle.call == self.call.get())?;
         let mut reads = self.reads.borrow_mut();
         match place {
-            Place::Elsewhere => None,
+            ViewPlace::Elsewhere => None,
             _ if reads.is_full() => None,
-            Place::At(node) => Some(*node),
-            Place::Below(parent, key) => {
+            ViewPlace::At(node) => Some(*node),
+            ViewPlace::Below(parent, key) => {
                 let node = reads.below(*parent, key);
-                *place = Place::At(node);
+                *place = ViewPlace::At(node);
                 Some(node)
             }
         }
     }
 
     /// Notes a look at a key of `seen`; answers the place of what was found.
-    pub(super) fn look(&self, handle: &Handle, seen: &Value, key: &Value, found: Found) -> Place {
-        let Some(node) = self.node(handle) else { return Place::Elsewhere };
+    pub(super) fn look(&self, handle: &Handle, seen: &Value, key: &Value, found: Found) -> ViewPlace {
+        let Some(node) = self.node(handle) else { return ViewPlace::Elsewhere };
         let mut reads = self.reads.borrow_mut();
         // A list that was walked through says more than its numbers do.
         if matches!(seen, Value::List(_)) && reads.is_walked(node) {
-            Place::Below(node, key.clone())
+            ViewPlace::Below(node, key.clone())
         } else {
-            Place::At(reads.look(node, key, found))
+            ViewPlace::At(reads.look(node, key, found))
         }
     }
 
@@ -117,8 +117,8 @@ impl Snapshot {
     }
 
     /// The place of an entry that is come by on a walk.
-    pub(super) fn below(&self, handle: &Handle, key: &Value) -> Place {
-        self.node(handle).map_or(Place::Elsewhere, |node| Place::Below(node, key.clone()))
+    pub(super) fn below(&self, handle: &Handle, key: &Value) -> ViewPlace {
+        self.node(handle).map_or(ViewPlace::Elsewhere, |node| ViewPlace::Below(node, key.clone()))
     }
 
     /// Takes the parts of the checklist that the call has looked at.
@@ -134,7 +134,7 @@ impl Snapshot {
         if handle.call == self.call.get()
             && let Some(slot) = self.values.borrow_mut().get_mut(handle.place)
         {
-            *slot = (Value::Null, Place::Elsewhere);
+            *slot = (Value::Null, ViewPlace::Elsewhere);
             self.free.borrow_mut().push(handle.place);
         }
     }
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn values_go_with_their_call_and_places_are_used_again() {
         let snapshot = Snapshot::default();
-        let keep = |number| snapshot.keep(Value::Int(number), Place::Elsewhere);
+        let keep = |number| snapshot.keep(Value::Int(number), ViewPlace::Elsewhere);
         let (one, two) = (keep(1), keep(2));
         snapshot.release(&one);
         let three = keep(3);

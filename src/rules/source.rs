@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use super::error::LoadError;
+use super::error::RulesLoadError;
 use super::explain;
 use nowcast_core::RuleFile;
 
@@ -41,7 +41,7 @@ struct SourceFile {
     path: PathBuf,
     /// What Lua calls it.
     chunk: String,
-    text: Result<String, LoadError>,
+    text: Result<String, RulesLoadError>,
     stamp: Option<Stamp>,
     /// Whether the stamp alone tells that the text is still the same.
     is_settled: Cell<bool>,
@@ -215,13 +215,13 @@ impl Sources {
 
     /// The text of a file, read from disk the first time only: a virtual machine that is built anew
     /// runs the rules that were checked, whatever the disk holds by then. What could not be read then cannot be later.
-    pub(super) fn text(&self, path: &Path) -> Result<String, LoadError> {
+    pub(super) fn text(&self, path: &Path) -> Result<String, RulesLoadError> {
         if let Some(file) = self.files.borrow().iter().find(|file| file.path == path) {
             return file.text.clone();
         }
         if !self.reads {
             let reason = "was not kept with these rules".to_owned();
-            return Err(LoadError::new(path.to_owned(), None, reason));
+            return Err(RulesLoadError::new(path.to_owned(), None, reason));
         }
         let (stamp, text) = read(path);
         let settled = stamp.is_some_and(is_settled);
@@ -289,8 +289,8 @@ fn is_settled(stamp: Stamp) -> bool {
     SystemTime::now().duration_since(stamp.modified).is_ok_and(|age| age > STAMP_STEP)
 }
 
-fn read(path: &Path) -> (Option<Stamp>, Result<String, LoadError>) {
-    let error = |line, reason: String| LoadError::new(path.to_owned(), line, reason);
+fn read(path: &Path) -> (Option<Stamp>, Result<String, RulesLoadError>) {
+    let error = |line, reason: String| RulesLoadError::new(path.to_owned(), line, reason);
     let unreadable = |cause: std::io::Error| error(None, format!("cannot read the file: {cause}"));
     let mut file = match std::fs::File::open(path) {
         Ok(file) => file,

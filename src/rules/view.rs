@@ -8,7 +8,7 @@ use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, UserData, UserDataMethods, 
 use super::error::fail;
 use super::moment::Moment;
 use super::reads::Found;
-use super::snapshot::{Handle, Place, Snapshot};
+use super::snapshot::{Handle, Snapshot, ViewPlace};
 use pyyaml::{Map, Value};
 
 /// A list, a mapping or a set of the snapshot that the rule was given.
@@ -33,7 +33,7 @@ pub(super) fn to_lua(
     lua: &Lua,
     snapshot: &Rc<Snapshot>,
     value: &Value,
-    place: Place,
+    place: ViewPlace,
 ) -> mlua::Result<LuaValue> {
     Ok(match value {
         Value::Null => LuaValue::Nil,
@@ -60,7 +60,7 @@ pub(super) fn root(
     lua: &Lua,
     snapshot: &Rc<Snapshot>,
     value: &Value,
-    place: Place,
+    place: ViewPlace,
 ) -> mlua::Result<AnyUserData> {
     let value = match value {
         Value::List(_) | Value::Map(_) | Value::Set(_) => value.clone(),
@@ -70,7 +70,7 @@ pub(super) fn root(
 }
 
 /// The same for an item of a list, or a key: null is the value `null`.
-fn item(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value, place: Place) -> mlua::Result<LuaValue> {
+fn item(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value, place: ViewPlace) -> mlua::Result<LuaValue> {
     if value.is_null() { Ok(LuaValue::NULL) } else { to_lua(lua, snapshot, value, place) }
 }
 
@@ -101,7 +101,7 @@ fn keys(key: &LuaValue) -> [Option<Value>; 2] {
 }
 
 impl View {
-    fn new(snapshot: &Rc<Snapshot>, value: Value, place: Place) -> Self {
+    fn new(snapshot: &Rc<Snapshot>, value: Value, place: ViewPlace) -> Self {
         Self { snapshot: Rc::clone(snapshot), handle: snapshot.keep(value, place) }
     }
 
@@ -168,7 +168,7 @@ impl View {
         Ok(LuaValue::Nil)
     }
 
-    fn look(&self, seen: &Value, key: &Value, found: Found) -> Place {
+    fn look(&self, seen: &Value, key: &Value, found: Found) -> ViewPlace {
         self.snapshot.look(&self.handle, seen, key, found)
     }
 
@@ -195,7 +195,7 @@ impl View {
         self.snapshot.walk(&self.handle);
         let below = |key: &Value, value: &Value| match value {
             Value::List(_) | Value::Map(_) | Value::Set(_) => self.snapshot.below(&self.handle, key),
-            _ => Place::Elsewhere,
+            _ => ViewPlace::Elsewhere,
         };
         Ok(match &self.seen(lua)? {
             Value::List(items) => match items.get(place) {
@@ -209,14 +209,14 @@ impl View {
             Value::Map(map) => match map.get_index(place) {
                 Some((key, value)) => {
                     let below = below(key, value);
-                    let key = item(lua, &self.snapshot, key, Place::Elsewhere)?;
+                    let key = item(lua, &self.snapshot, key, ViewPlace::Elsewhere)?;
                     Some((key, to_lua(lua, &self.snapshot, value, below)?))
                 }
                 None => None,
             },
             Value::Set(members) => match members.get_index(place) {
                 Some(key) => {
-                    Some((item(lua, &self.snapshot, key, Place::Elsewhere)?, LuaValue::Boolean(true)))
+                    Some((item(lua, &self.snapshot, key, ViewPlace::Elsewhere)?, LuaValue::Boolean(true)))
                 }
                 None => None,
             },

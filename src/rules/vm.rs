@@ -12,12 +12,12 @@ use mlua::{
 
 use super::api;
 use super::budget::{self, Limit, Lines};
-use super::error::{self, LoadError};
+use super::error::{self, RulesLoadError};
 use super::explain::Missed;
 use super::host::Host;
-use super::limits::Options;
+use super::limits::EngineOptions;
 use super::script_function::{self, Call};
-use super::snapshot::Place;
+use super::snapshot::ViewPlace;
 use super::source::Sources;
 use super::view;
 use nowcast_core::LogLine;
@@ -73,12 +73,12 @@ pub(super) struct CallError {
 
 impl Vm {
     /// A new virtual machine that has run the rules once.
-    pub(super) fn load(options: &Options, sources: &Rc<Sources>) -> Result<Self, LoadError> {
+    pub(super) fn load(options: &EngineOptions, sources: &Rc<Sources>) -> Result<Self, RulesLoadError> {
         let main = sources.main().to_owned();
         let text = sources.text(&main)?;
         let unable = |error: mlua::Error| {
             let reason = format!("the rules engine cannot start: {}", error::text(&error));
-            LoadError::new(main.clone(), None, reason)
+            RulesLoadError::new(main.clone(), None, reason)
         };
         let vm = Self::empty(options, sources).map_err(unable)?;
         vm.host.start(None, None);
@@ -105,7 +105,7 @@ impl Vm {
     }
 
     /// A virtual machine with the sandbox and no rules.
-    pub(super) fn empty(options: &Options, sources: &Rc<Sources>) -> mlua::Result<Self> {
+    pub(super) fn empty(options: &EngineOptions, sources: &Rc<Sources>) -> mlua::Result<Self> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
         // The default keeps Lua's own `pcall`, which a coroutine can yield across.
         let lua = Lua::new_with(libraries, LuaOptions::default())?;
@@ -175,7 +175,7 @@ impl Vm {
     }
 
     /// Runs a script, as rules are run when they are loaded.
-    pub(super) fn run_script(&self, sources: &Sources) -> Result<(), LoadError> {
+    pub(super) fn run_script(&self, sources: &Sources) -> Result<(), RulesLoadError> {
         let text = sources.text(sources.main())?;
         let chunk = self.lua.load(text).set_name(format!("={}", sources.chunk_name(sources.main())));
         let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).set_environment(self.environment.clone());
@@ -255,8 +255,8 @@ impl Vm {
     ) -> mlua::Result<T> {
         let [message, config, checklist] = arguments;
         let snapshot = &self.host.snapshot;
-        let message = view::root(&self.lua, snapshot, message, Place::Elsewhere)?;
-        let config = view::root(&self.lua, snapshot, config, Place::Elsewhere)?;
+        let message = view::root(&self.lua, snapshot, message, ViewPlace::Elsewhere)?;
+        let config = view::root(&self.lua, snapshot, config, ViewPlace::Elsewhere)?;
         let checklist = view::root(&self.lua, snapshot, checklist, snapshot.checklist())?;
         let result = self.run((&self.call_rule, function, &message, &config, &checklist));
         let result = result.map(|returned| read(&self.host, returned));
@@ -368,7 +368,7 @@ fn with_its_environment(lua: &Lua, environment: &Table, sources: &Rc<Sources>) -
 }
 
 /// An error while the rules were loaded, with the file and line at its start taken apart.
-fn load_error(sources: &Sources, error: &CallError) -> LoadError {
+fn load_error(sources: &Sources, error: &CallError) -> RulesLoadError {
     let first_line = error.traceback.lines().next().unwrap_or_default();
     let place = error::place(if error.limit.is_some() { first_line } else { &error.text });
     let (file, line) = match place.and_then(|(chunk, line, _)| Some((sources.file_of(chunk)?, line))) {
@@ -381,7 +381,7 @@ fn load_error(sources: &Sources, error: &CallError) -> LoadError {
         _ => error.text.clone(),
     };
     let shown = place.and_then(|(chunk, line, _)| sources.line(chunk, line));
-    LoadError { file, line, reason, shown }
+    RulesLoadError { file, line, reason, shown }
 }
 
 /// What the budget said, without a place before it.

@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn the_seed_s_rules_lead_from_sleep_to_awaken_to_rotate_logs() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("rules/next_workers.lua");
-    let engine = Engine::load(&path, "next_workers", &Options::default()).unwrap();
+    let engine = Engine::load(&path, "next_workers", &EngineOptions::default()).unwrap();
     let next = |source: &str, r#type: &str| {
         let message = Message::new(source, r#type, Value::Null);
         let call = engine.after(&message, &Value::Null, &Value::Null, &now());
@@ -52,7 +52,11 @@ fn arguments_become_texts() {
 
 #[test]
 fn worker_puts_the_package_before_a_bare_name() {
-    let options = Options { limits: limits(), package: Some("nowcast.workers".into()), ..Options::default() };
+    let options = EngineOptions {
+        limits: limits(),
+        package: Some("nowcast.workers".into()),
+        ..EngineOptions::default()
+    };
     let rules = r#"function after_sleep() return { worker("a"), worker("x.b"), worker_on("h", "c"), NextWorker("d") } end"#;
     let modules: Vec<String> = Nowcast::with(rules, &options)
         .answer()

@@ -123,7 +123,7 @@ fn a_long_payload_is_not_shown() {
 
 #[test]
 fn rules_that_cannot_be_loaded_show_their_line() {
-    let (_folder, error) = match load("x = 1\nfunction after_sleep(", &Options::default()) {
+    let (_folder, error) = match load("x = 1\nfunction after_sleep(", &EngineOptions::default()) {
         Err(error) => ((), error),
         Ok(_) => panic!("loaded"),
     };

@@ -37,10 +37,10 @@ fn an_endless_loop_ends() {
 
 #[test]
 fn the_clock_ends_a_loop_too() {
-    let options = Options {
-        limits: Limits { time: Duration::from_millis(30), instructions: u64::MAX, ..limits() },
+    let options = EngineOptions {
+        limits: CallLimits { time: Duration::from_millis(30), instructions: u64::MAX, ..limits() },
         package: None,
-        ..Options::default()
+        ..EngineOptions::default()
     };
     let rules = "function after_good() return { NextWorker('fine') } end\nfunction after_sleep()\n  while true do end\nend";
     let nowcast = Nowcast::with(rules, &options);
@@ -267,10 +267,10 @@ fn patterns_that_would_take_hours_end() {
 
 #[test]
 fn endless_recursion_is_an_error() {
-    let roomy = Options {
-        limits: Limits { memory: Limits::default().memory, ..limits() },
+    let roomy = EngineOptions {
+        limits: CallLimits { memory: CallLimits::default().memory, ..limits() },
         package: None,
-        ..Options::default()
+        ..EngineOptions::default()
     };
     let body = "local function f() return 1 + f() end f()";
     let rules = format!(
@@ -325,7 +325,7 @@ fn an_error_called_not_enough_memory_is_no_way_around() {
 
 #[test]
 fn loading_is_held_to_the_budget() {
-    let options = Options { limits: limits(), package: None, ..Options::default() };
+    let options = EngineOptions { limits: limits(), package: None, ..EngineOptions::default() };
     let cases = [
         (
             "while true do end",

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::ZonedDateTime;
-use nowcast::rules::{Engine, Limits, LoadError, Options};
+use nowcast::rules::{CallLimits, Engine, EngineOptions, RulesLoadError};
 use nowcast_core::message::Message;
 use nowcast_core::{NextWorker, RuleAnswer, RuleCall, RuleError, Rules};
 use pyyaml::{Map, Value};
@@ -31,8 +31,8 @@ struct Nowcast {
     payload: Value,
 }
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> CallLimits {
+    CallLimits {
         // Long enough for a slow machine that does something else; the hostile loops reach the
         // instruction limit first.
         time: Duration::from_secs(20),
@@ -44,7 +44,7 @@ fn limits() -> Limits {
     }
 }
 
-fn load(rules: &str, options: &Options) -> Result<(tempfile::TempDir, Engine), LoadError> {
+fn load(rules: &str, options: &EngineOptions) -> Result<(tempfile::TempDir, Engine), RulesLoadError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("next_workers.lua");
     std::fs::write(&path, rules).unwrap();
@@ -56,7 +56,7 @@ fn now() -> ZonedDateTime {
 }
 
 impl Nowcast {
-    fn with(rules: &str, options: &Options) -> Self {
+    fn with(rules: &str, options: &EngineOptions) -> Self {
         let (folder, engine) = load(rules, options).unwrap_or_else(|error| panic!("{error}"));
         Self {
             _folder: folder,
@@ -68,7 +68,7 @@ impl Nowcast {
     }
 
     fn new(rules: &str) -> Self {
-        Self::with(rules, &Options { limits: limits(), package: None, ..Options::default() })
+        Self::with(rules, &EngineOptions { limits: limits(), package: None, ..EngineOptions::default() })
     }
 
     /// Rules whose `after_sleep` is this body.

@@ -181,7 +181,7 @@ fn a_wrong_value_is_told_with_how_to_write_it() {
 
 #[test]
 fn before_there_is_a_message_a_local_time_means_nothing() {
-    let options = Options::default();
+    let options = EngineOptions::default();
     let error = load("NextWorker('a', {}, { at = '05:15' })", &options).unwrap_err();
     assert!(error.to_string().contains("the option at needs a message"), "{error}");
     assert!(load("NextWorker('a', {}, { at = '2026-03-14 05:15' })", &options).is_err());

@@ -49,7 +49,7 @@ fn a_helper_s_line_counts() {
         .unwrap();
     std::fs::write(&path, "local help = require('lib.help')\nfunction after_sleep() return { help() } end")
         .unwrap();
-    let engine = Engine::load(&path, "next_workers", &Options::default()).unwrap();
+    let engine = Engine::load(&path, "next_workers", &EngineOptions::default()).unwrap();
     let call =
         engine.after(&Message::new("sleep", "success", Value::Null), &Value::Null, &Value::Null, &now());
     assert_eq!(call.result.unwrap().next_workers[0].place.as_deref(), Some("lib/help.lua:3"));

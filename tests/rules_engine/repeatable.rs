@@ -88,7 +88,7 @@ fn modules_keep_nothing_from_one_message_to_the_next() {
         function after_sleep() counter.count = counter.count + 1 print(counter.count) return {} end",
     )
     .unwrap();
-    let engine = Engine::load(&main, "next_workers", &Options::default()).unwrap();
+    let engine = Engine::load(&main, "next_workers", &EngineOptions::default()).unwrap();
     assert_eq!(engine.log()[0].text, "loaded");
     for _ in 0..2 {
         let message = Message::new("sleep", "success", Value::Null);
@@ -235,7 +235,7 @@ fn rules_may_be_split_over_files() {
         "function after_rivers() error('x') end\nreturn { 'fraser' }",
     )
     .unwrap();
-    let engine = Engine::load(&path, "next_workers", &Options::default()).unwrap();
+    let engine = Engine::load(&path, "next_workers", &EngineOptions::default()).unwrap();
     let call = |source: &str| {
         let message = Message::new(source, "success", Value::Null);
         engine.after(&message, &Value::Null, &Value::Null, &now()).result
@@ -244,11 +244,11 @@ fn rules_may_be_split_over_files() {
     assert!(call("rivers").unwrap_err().to_string().starts_with("rivers/list.lua:1: x"));
 
     std::fs::write(folder.path().join("rivers/list.lua"), "return {\n  'fraser' 'x'\n}").unwrap();
-    let error = Engine::load(&path, "next_workers", &Options::default()).unwrap_err();
+    let error = Engine::load(&path, "next_workers", &EngineOptions::default()).unwrap_err();
     assert_eq!(error.file, folder.path().join("rivers/list.lua"));
     assert_eq!(error.line, Some(2));
     std::fs::write(folder.path().join("rivers/list.lua"), "return require('rivers.list')").unwrap();
-    let error = Engine::load(&path, "next_workers", &Options::default()).unwrap_err();
+    let error = Engine::load(&path, "next_workers", &EngineOptions::default()).unwrap_err();
     assert_eq!(error.reason, "require: \"rivers.list\" requires itself");
 }
 
@@ -264,7 +264,7 @@ fn a_module_that_failed_fails_alike_each_time() {
         function after_sleep() print(is_there) return {} end",
     )
     .unwrap();
-    let engine = Engine::load(&main, "next_workers", &Options::default()).unwrap();
+    let engine = Engine::load(&main, "next_workers", &EngineOptions::default()).unwrap();
     let texts = |log: &[LogLine]| log.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
     assert_eq!(texts(engine.log()), ["broken.lua:1: no luck", "broken.lua:1: no luck"]);
     // A module that comes later belongs to other rules.

@@ -58,7 +58,7 @@ fn compiled_code_is_refused() {
         "attempt to load a binary chunk (mode is 't')",
     );
     expect_failure("local f, e = load('\\27LuaT\\0', 'x', 'bt') error(e)", "attempt to load a binary chunk");
-    let error = load("\x1bLua", &Options::default()).unwrap_err();
+    let error = load("\x1bLua", &EngineOptions::default()).unwrap_err();
     assert_eq!(error.reason, "is compiled Lua; the rules must be text");
 }
 

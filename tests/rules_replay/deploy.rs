@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use nowcast::rules::{Options, RuleSet};
+use nowcast::rules::{EngineOptions, RuleSet};
 use nowcast::trial::deploy::Exchange;
 
 use crate::journal::timeless;
@@ -335,7 +335,7 @@ fn what_cannot_be_put_back_is_named() {
     let rule_set = RuleSet {
         config_file: path("nowcast.yaml"),
         module: "next_workers".to_owned(),
-        options: Options::default(),
+        options: EngineOptions::default(),
         workers: Vec::new(),
     };
     let edited = path("trial/edited.lua");

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::rules::Engine;
 use crate::store::History;
 use crate::trial::recording;
-use crate::trial::replay::{self, Options, Summary};
+use crate::trial::replay::{self, ReplayOptions, ReplaySummary};
 use pyyaml::Map;
 
 /// What a terminal shows of a replay.
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn past(args: &Args, config: &Config, engine: &Engine) -> anyhow::Result<ExitCode> {
-    let options = Options {
+    let options = ReplayOptions {
         since: Some(args.since.map_or_else(default_since, Ok)?),
         until: Some(args.until.unwrap_or_else(Timestamp::now)),
         worker: args.worker.clone(),
@@ -90,7 +90,7 @@ fn past(args: &Args, config: &Config, engine: &Engine) -> anyhow::Result<ExitCod
     let report = replay::replay(&history, config, engine, &options, &progress())?;
     let printed =
         if args.which.common.json { print::json(&report.document()) } else { print::text(&report.text()) };
-    let Summary { newly_fail, differ, not_reproducible, .. } = report.summary;
+    let ReplaySummary { newly_fail, differ, not_reproducible, .. } = report.summary;
     Ok(if newly_fail > 0 || (args.exit_code && differ + not_reproducible > 0) {
         ExitCode::FAILURE
     } else {
@@ -109,7 +109,7 @@ fn recorded(args: &Args, file: &Path, config: &Config, engine: &Engine) -> anyho
         None if args.recording.live_checklist => History::open(&config.journal.folder)?.checklist_now()?,
         None => Map::new(),
     };
-    let options = recording::Options { checklist, each: args.all, worker: args.worker.clone() };
+    let options = recording::RecordingOptions { checklist, each: args.all, worker: args.worker.clone() };
     let unreadable = || format!("the recording {} cannot be read", file.display());
     let open = File::open(file).with_context(unreadable)?;
     let report =

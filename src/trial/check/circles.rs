@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::functions::types_for_rules;
 use super::places::{self, Places};
-use super::problem::{Problem, Severity};
+use super::problem::{RuleProblem, RuleSeverity};
 use crate::config::Config;
 use nowcast_core::message::Message;
 use nowcast_core::{Requirement, RuleAnswer, RuleCall};
@@ -75,8 +75,8 @@ impl Circles {
     }
 
     /// The joins that wait for themselves, each with a text that is the same for the same problem.
-    pub(super) fn problems(&self, config: &Config, places: &Places) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = Vec::new();
+    pub(super) fn problems(&self, config: &Config, places: &Places) -> Vec<RuleProblem> {
+        let mut problems: Vec<RuleProblem> = Vec::new();
         for opened in &self.opened {
             for wanted in &opened.wait_for {
                 let Some(by) = self.in_circle(opened, wanted, config) else { continue };
@@ -87,7 +87,7 @@ impl Circles {
                 if problems.iter().any(|problem| problem.what == what) {
                     continue;
                 }
-                let kind = (Severity::Warning, "join waits for itself");
+                let kind = (RuleSeverity::Warning, "join waits for itself");
                 let mut problem = match opened.place.as_deref().and_then(places::parse) {
                     Some(place) => places.at(kind, place, None, what),
                     None => places.whole(kind.0, kind.1, what),

@@ -1,7 +1,7 @@
 //! Registered workers and the `after_` functions of the rules: each must have the other.
 
 use super::places::Places;
-use super::problem::{Problem, Severity};
+use super::problem::{RuleProblem, RuleSeverity};
 use crate::config::Config;
 use crate::rules::{Engine, RuleFunction};
 use crate::suggest::closest;
@@ -16,7 +16,7 @@ pub(super) fn types_for_rules(worker: &RegisteredWorker) -> impl Iterator<Item =
 }
 
 /// Registered workers without a function.
-pub(super) fn missing(config: &Config, engine: &Engine, places: &Places) -> Vec<Problem> {
+pub(super) fn missing(config: &Config, engine: &Engine, places: &Places) -> Vec<RuleProblem> {
     let of_nobody = || engine.functions().iter().filter(|function| !is_registered(config, function));
     let mut problems = Vec::new();
     for (worker, registered) in &config.registry.workers {
@@ -24,7 +24,7 @@ pub(super) fn missing(config: &Config, engine: &Engine, places: &Places) -> Vec<
         let has_function = engine.functions().iter().any(|function| function.name == name);
         let Some(r#type) = types_for_rules(registered).next().filter(|_| !has_function) else { continue };
         let what = format!("the registered worker `{worker}` has no function `{name}`");
-        let mut problem = places.whole(Severity::Error, "no function", what);
+        let mut problem = places.whole(RuleSeverity::Error, "no function", what);
         problem.notes.push(format!("its messages, `{type}` for instance, would lead to nothing"));
         let others = of_nobody().map(|function| function.name.strip_prefix("after_").unwrap_or_default());
         problem.notes.push(match closest(worker, others) {
@@ -37,7 +37,7 @@ pub(super) fn missing(config: &Config, engine: &Engine, places: &Places) -> Vec<
 }
 
 /// Functions of workers that are not registered.
-pub(super) fn of_nobody(config: &Config, engine: &Engine, places: &Places) -> Vec<Problem> {
+pub(super) fn of_nobody(config: &Config, engine: &Engine, places: &Places) -> Vec<RuleProblem> {
     let workers = &config.registry.workers;
     let without = |worker: &&String| {
         let name = format!("after_{worker}");
@@ -48,7 +48,7 @@ pub(super) fn of_nobody(config: &Config, engine: &Engine, places: &Places) -> Ve
         let RuleFunction { name, chunk, line } = function;
         let worker = name.strip_prefix("after_").unwrap_or(name);
         let what = format!("`{name}` is never called: no worker `{worker}` is registered");
-        let kind = (Severity::Warning, "function of nobody");
+        let kind = (RuleSeverity::Warning, "function of nobody");
         let mut problem = places.at(kind, (chunk, *line), Some(name), what);
         let close =
             closest(worker, workers.keys().filter(without)).or_else(|| closest(worker, workers.keys()));

@@ -20,11 +20,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use jiff::ZonedDateTime;
-pub use problem::{Problem, Severity};
+pub use problem::{RuleProblem, RuleSeverity};
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::rules::{Engine, LoadError, RuleSet};
+use crate::rules::{Engine, RuleSet, RulesLoadError};
 use cases::World;
 use outcomes::Outcomes;
 use places::Places;
@@ -32,9 +32,9 @@ use trace::trace;
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct CheckReport {
     /// Everything that is wrong: what the text tells first, in the order of the files.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<RuleProblem>,
     /// How much was looked at.
     #[serde(flatten)]
     pub scope: Scope,
@@ -55,21 +55,21 @@ pub struct Scope {
     pub is_cut: bool,
 }
 
-impl Report {
+impl CheckReport {
     /// Whether anything is wrong that makes rules fail.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.count(Severity::Error) > 0
+        self.count(RuleSeverity::Error) > 0
     }
 
     /// What makes rules fail.
-    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
-        self.problems.iter().filter(|problem| problem.severity == Severity::Error)
+    pub fn errors(&self) -> impl Iterator<Item = &RuleProblem> {
+        self.problems.iter().filter(|problem| problem.severity == RuleSeverity::Error)
     }
 
     /// How many problems there are of a severity.
     #[must_use]
-    pub fn count(&self, severity: Severity) -> usize {
+    pub fn count(&self, severity: RuleSeverity) -> usize {
         self.problems.iter().filter(|problem| problem.severity == severity).count()
     }
 
@@ -91,8 +91,8 @@ impl Report {
             None => parts.push("no calls".to_owned()),
         }
         let cut = if scope.is_cut { " (there was more to call; the rest was left out)" } else { "" };
-        let errors = counted(self.count(Severity::Error), "error");
-        let warnings = counted(self.count(Severity::Warning), "warning");
+        let errors = counted(self.count(RuleSeverity::Error), "error");
+        let warnings = counted(self.count(RuleSeverity::Warning), "warning");
         let _ = writeln!(text, "{}{cut}: {errors}, {warnings}", parts.join(", "));
         text
     }
@@ -113,7 +113,7 @@ fn counted(count: usize, what: &str) -> String {
 
 /// Checks rules. With `run` they are also called, with the running system's checklist and messages.
 #[must_use]
-pub fn check(config: &Config, engine: &Engine, run: bool) -> Report {
+pub fn check(config: &Config, engine: &Engine, run: bool) -> CheckReport {
     let places = Places::new(engine);
     let mut problems = names::problems(engine, &places);
     problems.extend(functions::missing(config, engine, &places));
@@ -122,11 +122,11 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> Report {
     let scope =
         Scope { rules: engine.functions().len(), message_types: message_types(config), ..Scope::default() };
     if !run {
-        return Report { problems, scope };
+        return CheckReport { problems, scope };
     }
     let world = World::of(config, ZonedDateTime::now());
     for what in &world.unreadable {
-        let mut problem = places.whole(Severity::Warning, "not readable", what.clone());
+        let mut problem = places.whole(RuleSeverity::Warning, "not readable", what.clone());
         problem.file.clone_from(&config.file);
         problem.notes.push("so the rules were called with less than the running system has".to_owned());
         problems.push(problem);
@@ -136,14 +136,14 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> Report {
     problems.extend(outcomes.problems());
     let recorded_messages = world.recorded_messages();
     let scope = Scope { calls: Some(traced.calls), is_cut: traced.is_cut, recorded_messages, ..scope };
-    Report { problems, scope }
+    CheckReport { problems, scope }
 }
 
 /// Tells what is wrong with rules that cannot be loaded for this reason: all their files are read.
 #[must_use]
-pub fn unloadable(config: &Config, edited: Option<&Path>, error: &LoadError) -> Report {
+pub fn unloadable(config: &Config, edited: Option<&Path>, error: &RulesLoadError) -> CheckReport {
     let problems = syntax::problems(&RuleSet::of(config), edited, error);
-    Report { problems, scope: Scope { message_types: message_types(config), ..Scope::default() } }
+    CheckReport { problems, scope: Scope { message_types: message_types(config), ..Scope::default() } }
 }
 
 fn message_types(config: &Config) -> usize {
@@ -153,7 +153,7 @@ fn message_types(config: &Config) -> usize {
 /// What the text alone tells of rules that are in force: names that are not there, registered workers without
 /// a function. It costs a few milliseconds.
 #[must_use]
-pub fn at_a_glance(config: &Config, engine: &Engine) -> Vec<Problem> {
+pub fn at_a_glance(config: &Config, engine: &Engine) -> Vec<RuleProblem> {
     let places = Places::new(engine);
     let mut problems = names::problems(engine, &places);
     problems.extend(functions::missing(config, engine, &places));

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::places::Places;
-use super::problem::{Problem, Severity};
+use super::problem::{RuleProblem, RuleSeverity};
 use super::scope::{self, Globals};
 use crate::rules::{Engine, library};
 use crate::suggest::{closest, question};
@@ -27,7 +27,7 @@ const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// Every problem with names, in the order of the files.
-pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<Problem> {
+pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<RuleProblem> {
     let mut problems = Vec::new();
     let mut found = Vec::new();
     for text in &places.texts {
@@ -35,7 +35,7 @@ pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<Problem> {
             Ok(globals) => found.push((text, globals)),
             Err(why) => {
                 let what = format!("the names in {} cannot be looked at: {why}", text.chunk);
-                let mut problem = places.whole(Severity::Warning, "names not looked at", what);
+                let mut problem = places.whole(RuleSeverity::Warning, "names not looked at", what);
                 problem.file.clone_from(&text.path);
                 problems.push(problem);
             }
@@ -46,13 +46,13 @@ pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<Problem> {
         let mut of_file = Vec::new();
         for name in globals.reads.iter().filter(|name| !known.has(&name.text)) {
             let what = format!("there is no name `{}`", name.text);
-            let mut problem = places.name((Severity::Error, "unknown name"), text, name, what);
+            let mut problem = places.name((RuleSeverity::Error, "unknown name"), text, name, what);
             problem.notes.push(known.instead_of(&name.text));
             of_file.push(problem);
         }
         for name in globals.written_in_functions.iter().filter(|name| known.may_not_be_written(&name.text)) {
             let what = format!("the global `{}` cannot be set while a rule runs", name.text);
-            let mut problem = places.name((Severity::Error, "global written"), text, name, what);
+            let mut problem = places.name((RuleSeverity::Error, "global written"), text, name, what);
             let note =
                 "write `local` before its first use, and keep what the next rule needs in the checklist";
             problem.notes.push(note.to_owned());
@@ -64,7 +64,7 @@ pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<Problem> {
                 continue;
             }
             let what = format!("`{library}` has no `{}`", member.text);
-            let mut problem = places.name((Severity::Error, "unknown name"), text, member, what);
+            let mut problem = places.name((RuleSeverity::Error, "unknown name"), text, member, what);
             let close = closest(&member.text, members);
             problem.notes.push(match close {
                 Some(close) => format!("did you mean `{library}.{close}`?"),

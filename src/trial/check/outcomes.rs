@@ -7,7 +7,7 @@ use super::cases::Case;
 use super::circles::Circles;
 use super::functions::{ANSWERED_BY_THE_MANAGER, types_for_rules};
 use super::places::{self, Places};
-use super::problem::{Problem, Severity};
+use super::problem::{RuleProblem, RuleSeverity};
 use crate::config::Config;
 use crate::suggest::question;
 use nowcast_core::next_worker::LOCALHOST;
@@ -20,7 +20,7 @@ const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 3_653);
 pub(super) struct Outcomes<'a> {
     config: &'a Config,
     places: &'a Places,
-    found: IndexMap<(String, String), Problem>,
+    found: IndexMap<(String, String), RuleProblem>,
     circles: Circles,
 }
 
@@ -30,9 +30,9 @@ impl<'a> Outcomes<'a> {
     }
 
     /// The problems in the order of the files.
-    pub(super) fn problems(self) -> Vec<Problem> {
+    pub(super) fn problems(self) -> Vec<RuleProblem> {
         let circles = self.circles.problems(self.config, self.places);
-        let mut problems: Vec<Problem> = self.found.into_values().chain(circles).collect();
+        let mut problems: Vec<RuleProblem> = self.found.into_values().chain(circles).collect();
         let texts = &self.places.texts;
         problems.sort_by_key(|problem| {
             (texts.iter().position(|text| text.path == problem.file), problem.line, problem.column)
@@ -48,13 +48,13 @@ impl<'a> Outcomes<'a> {
             Err(RuleError::NoFunction { .. }) => {}
             Err(RuleError::Failed(text)) => {
                 let is_error = case.is_real() || was_stopped || is_of_the_rule(text);
-                let severity = if is_error { Severity::Error } else { Severity::Warning };
+                let severity = if is_error { RuleSeverity::Error } else { RuleSeverity::Warning };
                 self.failure(severity, case, call, text);
             }
         }
     }
 
-    fn put(&mut self, key: &str, problem: Problem) {
+    fn put(&mut self, key: &str, problem: RuleProblem) {
         let place = problem.place();
         let known = self.found.entry((place, key.to_owned())).or_insert_with(|| problem.clone());
         // A case that the system really has says more than one that was made up.
@@ -63,7 +63,7 @@ impl<'a> Outcomes<'a> {
         }
     }
 
-    fn failure(&mut self, severity: Severity, case: &Case, call: &RuleCall, text: &str) {
+    fn failure(&mut self, severity: RuleSeverity, case: &Case, call: &RuleCall, text: &str) {
         let mut lines = text.lines().take_while(|line| *line != "stack traceback:");
         let first = lines.next().unwrap_or_default();
         let of_rules = |place: &str| {
@@ -111,11 +111,11 @@ impl<'a> Outcomes<'a> {
 
     fn at_place(
         &self,
-        kind: (Severity, &'static str),
+        kind: (RuleSeverity, &'static str),
         place: Option<&str>,
         word: &str,
         what: String,
-    ) -> Problem {
+    ) -> RuleProblem {
         match place.and_then(places::parse) {
             Some(place) => self.places.at(kind, place, Some(word), what),
             None => self.places.whole(kind.0, kind.1, what),
@@ -129,7 +129,7 @@ impl<'a> Outcomes<'a> {
         let workers = &self.config.registry.workers;
         if !workers.contains_key(name) {
             let what = format!("`{name}` is launched and not registered: its messages will be refused");
-            let kind = (Severity::Warning, "unregistered worker");
+            let kind = (RuleSeverity::Warning, "unregistered worker");
             let mut problem = self.at_place(kind, place, name, what.clone());
             problem.notes.push(
                 question(name, workers.keys())
@@ -140,7 +140,7 @@ impl<'a> Outcomes<'a> {
         }
         if host != LOCALHOST && !self.config.hosts.contains_key(host) {
             let what = format!("`{name}` is to be launched on `{host}`, which is no enabled host");
-            let mut problem = self.at_place((Severity::Error, "unknown host"), place, host, what.clone());
+            let mut problem = self.at_place((RuleSeverity::Error, "unknown host"), place, host, what.clone());
             problem.notes.push(
                 question(host, self.config.hosts.keys())
                     .unwrap_or_else(|| "add it under `run: enabled hosts:` or `hosts:`".to_owned()),
@@ -168,7 +168,7 @@ impl<'a> Outcomes<'a> {
             found.push(("at", what, "look at the year"));
         }
         for (option, what, note) in found {
-            let kind = (Severity::Warning, "option without effect");
+            let kind = (RuleSeverity::Warning, "option without effect");
             let mut problem = self.at_place(kind, place, option, what.clone());
             problem.notes.push(note.to_owned());
             problem.notes.push(format!("after {} ({})", case.message.source, case.message.r#type));
@@ -179,7 +179,7 @@ impl<'a> Outcomes<'a> {
     fn join(&mut self, case: &Case, call: &RuleCall, join: &JoinRequest) {
         for wanted in &join.wait_for {
             let Some((what, note)) = self.never_comes(wanted) else { continue };
-            let kind = (Severity::Error, "join never complete");
+            let kind = (RuleSeverity::Error, "join never complete");
             // Where the join stands is not known: the line of its function is.
             let mut problem = self.at_place(kind, call.place.as_deref(), "", what.clone());
             problem.column = None;

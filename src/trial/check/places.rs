@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::problem::{Problem, Severity};
+use super::problem::{RuleProblem, RuleSeverity};
 use super::scope::Name;
 use crate::rules::{Engine, RuleText};
 
@@ -27,8 +27,8 @@ impl Places {
     }
 
     /// A problem of the rules as a whole.
-    pub(super) fn whole(&self, severity: Severity, kind: &'static str, what: String) -> Problem {
-        Problem {
+    pub(super) fn whole(&self, severity: RuleSeverity, kind: &'static str, what: String) -> RuleProblem {
+        RuleProblem {
             severity,
             kind,
             file: self.main.clone(),
@@ -44,11 +44,11 @@ impl Places {
     /// A problem at a line of the file that Lua calls `chunk`; at a word in it, if it is there.
     pub(super) fn at(
         &self,
-        (severity, kind): (Severity, &'static str),
+        (severity, kind): (RuleSeverity, &'static str),
         (chunk, line): (&str, usize),
         word: Option<&str>,
         what: String,
-    ) -> Problem {
+    ) -> RuleProblem {
         let mut problem = self.whole(severity, kind, what);
         let Some(text) = self.text_of(chunk) else { return problem };
         problem.file.clone_from(&text.path);
@@ -66,11 +66,11 @@ impl Places {
     /// A problem with a name at its place in a file.
     pub(super) fn name(
         &self,
-        (severity, kind): (Severity, &'static str),
+        (severity, kind): (RuleSeverity, &'static str),
         text: &RuleText,
         name: &Name,
         what: String,
-    ) -> Problem {
+    ) -> RuleProblem {
         let mut problem = self.at((severity, kind), (&text.chunk, name.line), None, what);
         problem.column = Some(name.column);
         problem.width = name.text.chars().count();

@@ -1,4 +1,4 @@
-//! [`Problem`]: something that is wrong with rules, and how it is shown: as good compilers do.
+//! [`RuleProblem`]: something that is wrong with rules, and how it is shown: as good compilers do.
 
 use std::fmt::{self, Write};
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use serde::Serialize;
 /// The longest line of the rules that is shown, in characters.
 const LONGEST_LINE: usize = 160;
 
-/// How bad a [`Problem`] is.
+/// How bad a [`RuleProblem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Severity {
+pub enum RuleSeverity {
     /// It fails, with what the system really has.
     Error,
     /// It can fail, or is probably not as it was meant.
@@ -20,9 +20,9 @@ pub enum Severity {
 
 /// One thing that is wrong: where, what, why, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct RuleProblem {
     /// How bad it is.
-    pub severity: Severity,
+    pub severity: RuleSeverity,
     /// What kind it is, for programs: `unknown name`.
     pub kind: &'static str,
     /// The file.
@@ -42,16 +42,16 @@ pub struct Problem {
     pub width: usize,
 }
 
-impl fmt::Display for Severity {
+impl fmt::Display for RuleSeverity {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
+            RuleSeverity::Error => "error",
+            RuleSeverity::Warning => "warning",
         })
     }
 }
 
-impl Problem {
+impl RuleProblem {
     /// The place as `rules/next_workers.lua:12:5`.
     #[must_use]
     pub fn place(&self) -> String {
@@ -92,7 +92,7 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for RuleProblem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "{}: {}", self.severity, self.what)?;
         let number = self.line.map(|line| line.to_string()).unwrap_or_default();

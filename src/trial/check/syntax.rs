@@ -11,9 +11,9 @@ use regex::Regex;
 
 use super::outcomes::quoted_name;
 use super::places::Places;
-use super::problem::{Problem, Severity};
+use super::problem::{RuleProblem, RuleSeverity};
 use super::scope;
-use crate::rules::{LoadError, RuleSet, RuleText, library};
+use crate::rules::{RuleSet, RuleText, RulesLoadError, library};
 use crate::suggest::question;
 
 /// A module that is required by its name.
@@ -39,14 +39,14 @@ struct Stumble {
 }
 
 /// What is wrong with rules that cannot be loaded for this reason.
-pub(super) fn problems(set: &RuleSet, edited: Option<&Path>, error: &LoadError) -> Vec<Problem> {
+pub(super) fn problems(set: &RuleSet, edited: Option<&Path>, error: &RulesLoadError) -> Vec<RuleProblem> {
     let texts = texts(set, edited);
     let main = texts.first().map_or_else(|| error.file.clone(), |text| text.path.clone());
     let places = Places::of(texts, main);
     let mut problems = vec![of_load(error, &places)];
     for text in places.texts.iter().filter(|text| text.path != error.file) {
         if let Some(stumble) = stumbles(&text.text).into_iter().next() {
-            let kind = (Severity::Error, "cannot be loaded");
+            let kind = (RuleSeverity::Error, "cannot be loaded");
             let mut problem = places.at(kind, (&text.chunk, stumble.line), None, stumble.what);
             (problem.column, problem.width) = (Some(stumble.column), stumble.width);
             problems.push(problem);
@@ -55,8 +55,8 @@ pub(super) fn problems(set: &RuleSet, edited: Option<&Path>, error: &LoadError) 
     problems
 }
 
-fn of_load(error: &LoadError, places: &Places) -> Problem {
-    let kind = (Severity::Error, "cannot be loaded");
+fn of_load(error: &RulesLoadError, places: &Places) -> RuleProblem {
+    let kind = (RuleSeverity::Error, "cannot be loaded");
     let mut lines = error.reason.lines();
     let what = lines.next().unwrap_or_default().to_owned();
     let text = places.texts.iter().find(|text| text.path == error.file);
@@ -77,10 +77,10 @@ fn of_load(error: &LoadError, places: &Places) -> Problem {
 }
 
 /// What Lua says of a line, with the column where there is no doubt.
-fn at_line(text: &RuleText, line: usize, what: String, places: &Places) -> Problem {
+fn at_line(text: &RuleText, line: usize, what: String, places: &Places) -> RuleProblem {
     let near = near(&what).map(str::to_owned);
     let name = quoted_name(&what).map(str::to_owned);
-    let kind = (Severity::Error, "cannot be loaded");
+    let kind = (RuleSeverity::Error, "cannot be loaded");
     let mut problem = places.at(kind, (&text.chunk, line), name.as_deref(), what);
     let (Some(near), Some(source)) = (near, problem.source.as_deref()) else { return problem };
     let mut found = source.match_indices(&near);

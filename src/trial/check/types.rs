@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use super::functions::types_for_rules;
 use super::places::Places;
-use super::problem::{Problem, Severity};
+use super::problem::{RuleProblem, RuleSeverity};
 use super::type_tests::{self, TestKind, TypeTest};
 use crate::config::Config;
 use crate::rules;
 use crate::suggest::{closest, question};
 
 /// Return a problem for each test of a message's type that no message of the worker passes, in the order of the files.
-pub(super) fn problems(config: &Config, places: &Places) -> Vec<Problem> {
+pub(super) fn problems(config: &Config, places: &Places) -> Vec<RuleProblem> {
     // What cannot be read is said by the check of names.
     let found: Vec<_> =
         places.texts.iter().filter_map(|text| Some((text, type_tests::find(&text.text).ok()?))).collect();
@@ -26,7 +26,7 @@ pub(super) fn problems(config: &Config, places: &Places) -> Vec<Problem> {
         if used.contains(&format!("after_{}", test.worker)) || types.iter().any(|r#type| fits(test, r#type)) {
             continue;
         }
-        let kind = (Severity::Warning, "unknown message type");
+        let kind = (RuleSeverity::Warning, "unknown message type");
         let mut problem = places.name(kind, text, &test.place, what(test));
         let close = Some(test).filter(|test| test.kind == TestKind::Equal);
         let close = close.and_then(|test| suggestion(&test.literal, &types));

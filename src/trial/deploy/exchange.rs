@@ -14,7 +14,7 @@ use rustix::process::{Pid, test_kill_process};
 use similar::TextDiff;
 
 use crate::failpoint;
-use crate::rules::{Engine, LoadError, RuleSet};
+use crate::rules::{Engine, RuleSet, RulesLoadError};
 use nowcast_core::RuleFile;
 
 /// The mode of a file that was not there before.
@@ -25,7 +25,7 @@ const MODE: u32 = 0o644;
 pub enum DeployError {
     /// They cannot be used.
     #[error("{0}")]
-    Load(#[from] LoadError),
+    Load(#[from] RulesLoadError),
     /// They are in force as they are.
     #[error(
         "{} is the file in force itself: a change in it is in force at once. Edit a copy of it, and deploy that",

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::rules::{Engine, LoadError, RuleSet};
+use crate::rules::{Engine, RuleSet, RulesLoadError};
 use crate::store::{History, JournalError};
 use crate::trial::check;
-use crate::trial::replay::{self, Options, Summary};
+use crate::trial::replay::{self, ReplayOptions, ReplaySummary};
 use crate::trial::test::{self, TestError};
 
 /// Rules that are to be put in force.
@@ -43,7 +43,7 @@ type Step = fn(&Candidate<'_>, &Engine) -> GateResult;
 const STEPS: &[Step] = &[check, tests, replay];
 
 /// Loads the rules and puts them through every step. Rules that cannot be loaded are put through none.
-pub fn gate(candidate: &Candidate<'_>) -> (Result<Engine, LoadError>, Vec<GateResult>) {
+pub fn gate(candidate: &Candidate<'_>) -> (Result<Engine, RulesLoadError>, Vec<GateResult>) {
     let rule_set = RuleSet::of(candidate.config);
     let loaded = rule_set.load(Some(candidate.edited));
     let refused = match &loaded {
@@ -117,16 +117,16 @@ const NOTHING_COMPARED: &str =
 
 /// The messages of the past: no rule may fail that did not.
 fn replay(candidate: &Candidate<'_>, engine: &Engine) -> GateResult {
-    let options = Options {
+    let options = ReplayOptions {
         since: Some(candidate.since),
         until: Some(Timestamp::now().max(candidate.since)),
-        ..Options::default()
+        ..ReplayOptions::default()
     };
     let report = History::open(&candidate.config.journal.folder)
         .and_then(|history| replay::replay(&history, candidate.config, engine, &options, candidate.progress));
     let (passed, text) = match report {
         Ok(report) => {
-            let Summary { messages, newly_fail, not_comparable, .. } = report.summary;
+            let ReplaySummary { messages, newly_fail, not_comparable, .. } = report.summary;
             let nothing = if messages > 0 && messages == not_comparable { NOTHING_COMPARED } else { "" };
             (newly_fail == 0, report.text() + nothing)
         }

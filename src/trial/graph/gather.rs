@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use indexmap::{IndexMap, IndexSet};
 use jiff::{Timestamp, ZonedDateTime};
 
-use super::{Edge, Graph, JoinNode, Node, Seen, Unknown};
+use super::{Edge, Graph, GraphNode, JoinNode, Seen, Unknown};
 use crate::config::Config;
 use crate::rules::Engine;
 use crate::store::History;
@@ -164,7 +164,7 @@ impl Gathered {
                 .collect(),
             wait_for: wait_for.iter().map(Requirement::to_string).collect(),
         });
-        let node = |name: &&str| Node {
+        let node = |name: &&str| GraphNode {
             name: (*name).to_owned(),
             is_registered: registered.contains_key(*name),
             by_hand: self.by_hand.get(*name).copied().unwrap_or_default(),

@@ -18,7 +18,7 @@ pub use gather::{GraphError, graph};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Graph {
     /// The workers, in the order of the message registry, others behind.
-    pub workers: Vec<Node>,
+    pub workers: Vec<GraphNode>,
     /// What leads from one to another, in the order of the workers.
     pub edges: Vec<Edge>,
     /// The joins that rules open.
@@ -31,7 +31,7 @@ pub struct Graph {
 
 /// A worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Node {
+pub struct GraphNode {
     /// Its name.
     pub name: String,
     /// Whether it is in the message registry.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::tree::Step;
-use super::{Edge, Graph, Node};
+use super::{Edge, Graph, GraphNode};
 
 impl Graph {
     /// An indented tree that begins with the workers that nobody launches. `↑` stands where a worker's launches
@@ -43,7 +43,7 @@ impl Graph {
         text
     }
 
-    fn launch(&self, edge: &Edge, node: Option<&Node>) -> String {
+    fn launch(&self, edge: &Edge, node: Option<&GraphNode>) -> String {
         let mut line = edge.to.clone();
         line.push_str(node.map(not_registered).unwrap_or_default());
         let _ = write!(line, "  after {}", edge.types_text());
@@ -57,7 +57,7 @@ impl Graph {
     }
 }
 
-fn root(node: &Node) -> String {
+fn root(node: &GraphNode) -> String {
     let by_hand = match node.by_hand {
         0 => String::new(),
         count => format!("  ×{count} by hand"),
@@ -65,6 +65,6 @@ fn root(node: &Node) -> String {
     format!("{}{}{by_hand}", node.name, not_registered(node))
 }
 
-fn not_registered(node: &Node) -> &'static str {
+fn not_registered(node: &GraphNode) -> &'static str {
     if node.is_registered { "" } else { " (not registered)" }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Edge, Graph, Node};
+use super::{Edge, Graph, GraphNode};
 
 /// A line of the tree.
 pub(super) struct Branch<'a> {
@@ -15,8 +15,8 @@ pub(super) struct Branch<'a> {
 }
 
 pub(super) enum Step<'a> {
-    Root(&'a Node),
-    Launch { edge: &'a Edge, node: Option<&'a Node> },
+    Root(&'a GraphNode),
+    Launch { edge: &'a Edge, node: Option<&'a GraphNode> },
 }
 
 impl Graph {
@@ -24,7 +24,7 @@ impl Graph {
     pub(super) fn tree(&self) -> Vec<Branch<'_>> {
         let mut walk = Walk { graph: self, told: BTreeSet::new(), branches: Vec::new() };
         let is_launched =
-            |node: &&Node| self.edges.iter().any(|edge| edge.to == node.name && edge.from != node.name);
+            |node: &&GraphNode| self.edges.iter().any(|edge| edge.to == node.name && edge.from != node.name);
         for node in self.workers.iter().filter(|node| !is_launched(node)) {
             walk.root(node);
         }
@@ -46,7 +46,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Add a worker and what follows from it, all the way down. A stack of its own: a chain may be long.
-    fn root(&mut self, root: &'a Node) {
+    fn root(&mut self, root: &'a GraphNode) {
         self.branches.push(Branch { depth: 0, step: Step::Root(root), is_told_above: false });
         self.told.insert(&root.name);
         let graph = self.graph;

@@ -22,11 +22,11 @@ use nowcast_core::message::Message;
 use nowcast_core::record::What;
 use nowcast_core::{Effect, Ending, Event, Request, RequestId, RuleCall, Rules, RunId, State, decide};
 use pyyaml::{Map, Value};
-pub use report::{Report, Summary};
+pub use report::{RecordingReport, RecordingSummary};
 
 /// How a recording is decided.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct RecordingOptions {
     /// The checklist that it begins with.
     pub checklist: Map,
     /// Whether each answer stands for itself, and none are taken together.
@@ -45,8 +45,8 @@ pub fn replay(
     mut recording: impl BufRead,
     config: &Config,
     on_trial: &Engine,
-    options: &Options,
-) -> io::Result<Report> {
+    options: &RecordingOptions,
+) -> io::Result<RecordingReport> {
     let mut trial = Trial {
         state: State::new(Arc::new(config.policy()), Checklist::new(options.checklist.clone())),
         rules: Noting { rules: on_trial, last: RefCell::default() },
@@ -54,7 +54,7 @@ pub fn replay(
         next_due: None,
         has_changed: true,
         seen: HashSet::new(),
-        report: Report::new(options.each),
+        report: RecordingReport::new(options.each),
     };
     let mut line = Vec::new();
     loop {
@@ -95,7 +95,7 @@ struct Trial<'a> {
     has_changed: bool,
     /// The messages that had a sender's own name: with the source.
     seen: HashSet<(String, String)>,
-    report: Report,
+    report: RecordingReport,
 }
 
 impl Trial<'_> {

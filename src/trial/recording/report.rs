@@ -1,4 +1,4 @@
-//! [`Report`]: what rules on trial made of a recording; its text and its JSON.
+//! [`RecordingReport`]: what rules on trial made of a recording; its text and its JSON.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use jiff::ZonedDateTime;
 use serde::Serialize;
 
-use crate::trial::replay::{Asked, Difference, Report as Answers, grouped};
+use crate::trial::replay::{Asked, Difference, ReplayReport as Answers, grouped};
 use nowcast_core::message::Message;
 use pyyaml::{Value, python};
 
@@ -15,17 +15,17 @@ const SHOWN: usize = 60;
 
 /// What came of a recording.
 #[derive(Debug)]
-pub struct Report {
+pub struct RecordingReport {
     /// The counts.
-    pub summary: Summary,
+    pub summary: RecordingSummary,
     answers: Answers,
     workers: IndexMap<String, Worker>,
-    replies: IndexMap<String, Reply>,
+    replies: IndexMap<String, RecordedReply>,
 }
 
 /// The counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
+pub struct RecordingSummary {
     /// Messages that were decided.
     pub messages: u64,
     /// The time of the first one.
@@ -57,7 +57,7 @@ struct Worker {
 
 /// A reply that would be another one.
 #[derive(Debug, Clone, Serialize)]
-struct Reply {
+struct RecordedReply {
     number: u64,
     time: ZonedDateTime,
     worker: String,
@@ -72,14 +72,14 @@ struct Reply {
 
 /// The JSON document.
 #[derive(Debug, Serialize)]
-struct Document<'a> {
-    summary: &'a Summary,
+struct RecordingDocument<'a> {
+    summary: &'a RecordingSummary,
     answers: Vec<&'a Difference>,
     workers: &'a IndexMap<String, Worker>,
-    replies: Vec<&'a Reply>,
+    replies: Vec<&'a RecordedReply>,
 }
 
-impl Summary {
+impl RecordingSummary {
     /// Counts a message.
     pub(super) fn take(&mut self, at: &ZonedDateTime) {
         self.messages += 1;
@@ -88,10 +88,10 @@ impl Summary {
     }
 }
 
-impl Report {
+impl RecordingReport {
     pub(super) fn new(each: bool) -> Self {
         Self {
-            summary: Summary::default(),
+            summary: RecordingSummary::default(),
             answers: Answers::new(None, None, each),
             workers: IndexMap::new(),
             replies: IndexMap::new(),
@@ -148,7 +148,7 @@ impl Report {
         self.replies
             .entry(format!("{worker} {type}\n{recorded}\n{now}"))
             .and_modify(|reply| reply.more += 1)
-            .or_insert_with(|| Reply {
+            .or_insert_with(|| RecordedReply {
                 number,
                 time: time.clone(),
                 worker: worker.to_owned(),
@@ -162,7 +162,7 @@ impl Report {
     /// All of it for programs.
     #[must_use]
     pub fn document(&self) -> impl Serialize + '_ {
-        Document {
+        RecordingDocument {
             summary: &self.summary,
             answers: self.answers.differences().collect(),
             workers: &self.workers,
@@ -173,7 +173,7 @@ impl Report {
     /// Whether something is otherwise than it was recorded.
     #[must_use]
     pub fn differs(&self) -> bool {
-        let Summary { fail, other_replies, other_launches, .. } = self.summary;
+        let RecordingSummary { fail, other_replies, other_launches, .. } = self.summary;
         fail + other_replies + other_launches > 0
     }
 
@@ -182,7 +182,7 @@ impl Report {
     pub fn text(&self) -> String {
         let mut text = self.answers.text_of_differences();
         self.tell_workers(&mut text);
-        for Reply { number, time, worker, r#type, recorded, now, more } in self.replies.values() {
+        for RecordedReply { number, time, worker, r#type, recorded, now, more } in self.replies.values() {
             let time = time.strftime("%Y-%m-%d %H:%M:%S");
             let more =
                 if *more > 0 { format!(", and {} more like it", grouped(*more)) } else { String::new() };
@@ -202,7 +202,7 @@ impl Report {
                 grouped(self.summary.unreadable)
             );
         }
-        let Summary { messages, first, last, answered, fail, other_replies, .. } = &self.summary;
+        let RecordingSummary { messages, first, last, answered, fail, other_replies, .. } = &self.summary;
         let shown = |at: &ZonedDateTime| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
         let span = first.as_ref().zip(last.as_ref());
         let span = span.map(|(first, last)| format!(" from {} to {}", shown(first), shown(last)));

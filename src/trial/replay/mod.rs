@@ -21,11 +21,11 @@ use difference::first_line;
 pub use difference::{Answered, Asked, Difference, Join, label};
 use nowcast_core::Rules;
 use nowcast_core::record::Outcome;
-pub use report::{Document, Report, Summary, grouped};
+pub use report::{ReplayDocument, ReplayReport, ReplaySummary, grouped};
 
 /// What is replayed.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct ReplayOptions {
     /// Messages from that moment on; from the first one that is kept without it.
     pub since: Option<Timestamp>,
     /// Messages before that moment.
@@ -46,15 +46,15 @@ pub fn replay(
     history: &History,
     config: &Config,
     on_trial: &Engine,
-    options: &Options,
+    options: &ReplayOptions,
     progress: &dyn Fn(u64, u64),
-) -> Result<Report, JournalError> {
+) -> Result<ReplayReport, JournalError> {
     let rule_set = RuleSet::of(config);
     let mut replay = Replay {
         config,
         on_trial,
         baselines: Baselines::new(&rule_set, on_trial.hash()),
-        report: Report::new(options.since, options.until, options.each),
+        report: ReplayReport::new(options.since, options.until, options.each),
     };
     history.calls(options.since, options.until, &mut |past, called| {
         let numbers = &past.numbers;
@@ -69,7 +69,7 @@ struct Replay<'a> {
     config: &'a Config,
     on_trial: &'a Engine,
     baselines: Baselines<'a>,
-    report: Report,
+    report: ReplayReport,
 }
 
 impl Replay<'_> {

@@ -1,4 +1,4 @@
-//! [`Report`]: what came of a replay, gathered while it goes on; its text and its JSON.
+//! [`ReplayReport`]: what came of a replay, gathered while it goes on; its text and its JSON.
 //!
 //! It keeps one difference of each kind and the numbers of those that are like it, however many there are.
 
@@ -18,9 +18,9 @@ const EXAMPLES: usize = 5;
 
 /// What came of a replay.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct ReplayReport {
     /// The counts.
-    pub summary: Summary,
+    pub summary: ReplaySummary,
     /// Why messages could not be compared, and which.
     not_comparable: IndexMap<String, Vec<u64>>,
     not_reproducible: Vec<NotReproducible>,
@@ -31,7 +31,7 @@ pub struct Report {
 
 /// The counts of a replay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
+pub struct ReplaySummary {
     /// Messages that were replayed.
     pub messages: u64,
     /// From when on.
@@ -64,25 +64,25 @@ struct NotReproducible {
 
 /// The JSON document.
 #[derive(Debug, Serialize)]
-pub struct Document<'a> {
-    summary: &'a Summary,
+pub struct ReplayDocument<'a> {
+    summary: &'a ReplaySummary,
     differences: Vec<&'a Difference>,
-    not_comparable: Vec<Reason<'a>>,
+    not_comparable: Vec<ReplayReason<'a>>,
     /// The first few.
     not_reproducible: &'a [NotReproducible],
 }
 
 #[derive(Debug, Serialize)]
-struct Reason<'a> {
+struct ReplayReason<'a> {
     reason: &'a str,
     messages: &'a [u64],
 }
 
-impl Report {
+impl ReplayReport {
     /// An empty one; with `each` no differences are taken together.
     #[must_use]
     pub fn new(since: Option<Timestamp>, until: Option<Timestamp>, each: bool) -> Self {
-        let summary = Summary { since, until, ..Summary::default() };
+        let summary = ReplaySummary { since, until, ..ReplaySummary::default() };
         Self { summary, each, ..Self::default() }
     }
 
@@ -119,14 +119,14 @@ impl Report {
 
     /// All of it for programs.
     #[must_use]
-    pub fn document(&self) -> Document<'_> {
-        Document {
+    pub fn document(&self) -> ReplayDocument<'_> {
+        ReplayDocument {
             summary: &self.summary,
             differences: self.differences.values().collect(),
             not_comparable: self
                 .not_comparable
                 .iter()
-                .map(|(reason, messages)| Reason { reason, messages })
+                .map(|(reason, messages)| ReplayReason { reason, messages })
                 .collect(),
             not_reproducible: &self.not_reproducible,
         }
@@ -159,7 +159,8 @@ impl Report {
                 let _ = writeln!(text, "    #{number}: then {then}; now {now}");
             }
         }
-        let Summary { messages, differ, newly_fail, no_longer_fail, not_comparable, .. } = &self.summary;
+        let ReplaySummary { messages, differ, newly_fail, no_longer_fail, not_comparable, .. } =
+            &self.summary;
         let _ = writeln!(
             text,
             "{} {}{} replayed: {} {}, {} would fail that did not, {} would no longer fail, {} not comparable",
@@ -195,7 +196,7 @@ impl Report {
 
     /// " of 7 days"; nothing where the span is open.
     fn span(&self) -> String {
-        let Summary { since: Some(since), until: Some(until), .. } = self.summary else {
+        let ReplaySummary { since: Some(since), until: Some(until), .. } = self.summary else {
             return String::new();
         };
         let seconds = until.duration_since(since).max(SignedDuration::ZERO).as_secs();

@@ -25,14 +25,14 @@ pub use self::coverage::{Coverage, FileCoverage, Range};
 use self::scene::Sent;
 use self::world::World;
 use crate::config::Config;
-use crate::rules::{Engine, Limits, LoadError, Options, Script};
+use crate::rules::{CallLimits, Engine, EngineOptions, RulesLoadError, Script};
 
 /// The folder of the tests beside the rules file.
 pub const FOLDER: &str = "tests";
 
 /// What one test, and the reading of one file, may take.
-fn limits() -> Limits {
-    Limits { time: Duration::from_secs(60), instructions: 500_000_000, ..Limits::default() }
+fn limits() -> CallLimits {
+    CallLimits { time: Duration::from_secs(60), instructions: 500_000_000, ..CallLimits::default() }
 }
 
 /// One test and how it went.
@@ -116,7 +116,7 @@ pub enum TestError {
     },
     /// A file of tests cannot be used.
     #[error(transparent)]
-    File(#[from] LoadError),
+    File(#[from] RulesLoadError),
 }
 
 /// The test files of rules: all `.lua` files of the folder beside them, by name.
@@ -194,8 +194,11 @@ fn run_file(
     sent: &Sent,
     tests: &mut Vec<Tested>,
 ) -> Result<(), TestError> {
-    let options =
-        Options { limits: limits(), package: config.registry.workers_package.clone(), ..Options::default() };
+    let options = EngineOptions {
+        limits: limits(),
+        package: config.registry.workers_package.clone(),
+        ..EngineOptions::default()
+    };
     let load = || {
         let world = Rc::new(RefCell::new(World::new(config, engine, sent)));
         Script::load(file, place, &options, functions::functions(&world))

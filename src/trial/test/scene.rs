@@ -35,7 +35,7 @@ pub type Sent = Rc<RefCell<std::collections::BTreeSet<(String, String)>>>;
 
 /// What came of the last message.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct SceneOutcome {
     /// The worker and the message type.
     pub message: (String, String),
     /// Why its rule failed.
@@ -88,7 +88,7 @@ enum Coming {
 pub struct Scene {
     state: State,
     now: ZonedDateTime,
-    rules: Recorder,
+    rules: SceneRecorder,
     looked_at: Timestamp,
     coming: BTreeMap<(Timestamp, usize), Coming>,
     /// Begun since they were asked for.
@@ -98,14 +98,14 @@ pub struct Scene {
     /// Errors of rules, and what was parked, in this world.
     pub errors: Vec<String>,
     /// The last message's outcome.
-    pub last: Outcome,
+    pub last: SceneOutcome,
     events: usize,
     /// How much was told to come, for the order of what comes at one moment.
     told: usize,
 }
 
 /// The engine, and what it answered last.
-struct Recorder {
+struct SceneRecorder {
     engine: Rc<Engine>,
     join: RefCell<Option<JoinRequest>>,
     place: RefCell<Option<String>>,
@@ -114,7 +114,7 @@ struct Recorder {
     sent: Sent,
 }
 
-impl Rules for Recorder {
+impl Rules for SceneRecorder {
     fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
         let changed = self.config.borrow().clone();
         let call = self.engine.after(message, changed.as_ref().unwrap_or(config), checklist, now);
@@ -135,7 +135,7 @@ impl Scene {
             state: State::new(Arc::new(config.policy()), Checklist::default()),
             looked_at: now.timestamp(),
             now,
-            rules: Recorder {
+            rules: SceneRecorder {
                 engine: Rc::clone(engine),
                 join: RefCell::default(),
                 place: RefCell::default(),
@@ -147,7 +147,7 @@ impl Scene {
             began: Vec::new(),
             ran: Vec::new(),
             errors: Vec::new(),
-            last: Outcome::default(),
+            last: SceneOutcome::default(),
             events: 0,
             told: 0,
         }
@@ -200,8 +200,10 @@ impl Scene {
     fn report(&mut self, message: Message) -> Result<(), String> {
         // Also if it does not reach its rule: a crash that is tried again does not.
         self.rules.sent.borrow_mut().insert((message.source.clone(), message.r#type.clone()));
-        self.last =
-            Outcome { message: (message.source.clone(), message.r#type.clone()), ..Outcome::default() };
+        self.last = SceneOutcome {
+            message: (message.source.clone(), message.r#type.clone()),
+            ..SceneOutcome::default()
+        };
         let request = RequestId(0);
         let body = message.encode().into_bytes();
         self.happens(Event::Request(Request { request, ticket: None, body, message: Ok(message) }))

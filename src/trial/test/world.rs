@@ -11,7 +11,7 @@ use jiff::{Timestamp, ZonedDateTime};
 
 use super::arguments::{text_of_time, texts};
 use super::diff;
-use super::scene::{Outcome, Scene, Sent};
+use super::scene::{Scene, SceneOutcome, Sent};
 use crate::config::Config;
 use crate::rules::{Argument, Engine};
 use crate::trial::{eval, show};
@@ -66,7 +66,7 @@ impl World {
         Ok(Value::Null)
     }
 
-    fn last(&self) -> Result<&Outcome, String> {
+    fn last(&self) -> Result<&SceneOutcome, String> {
         self.no_surprise()?;
         let last = &self.scene.last;
         if last.message.0.is_empty() {
@@ -165,7 +165,7 @@ impl World {
     }
 
     /// Where the rule is, what it logged and why it failed.
-    fn about(last: &Outcome) -> String {
+    fn about(last: &SceneOutcome) -> String {
         let (source, r#type) = &last.message;
         let rule =
             last.place.as_ref().map(|place| format!(", decided by the rule in {place}")).unwrap_or_default();
