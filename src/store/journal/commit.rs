@@ -232,9 +232,9 @@ fn close(batch: &Transaction<'_>, statement: &str, id: Number, by: Number) -> ru
 fn keep_run(batch: &Transaction<'_>, by: Number, run: &Run) -> rusqlite::Result<()> {
     batch
         .prepare_cached(
-            "INSERT INTO runs (id, worker, args, cause, changed_by, is_open, has_succeeded, body)
+            "INSERT INTO runs (id, worker, args, cause, changed_by, is_open, ended_well, body)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT (id) DO UPDATE SET changed_by = ?5, is_open = ?6, has_succeeded = ?7, body = ?8",
+             ON CONFLICT (id) DO UPDATE SET changed_by = ?5, is_open = ?6, ended_well = ?7, body = ?8",
         )?
         .execute(params![
             run.id.0.cast_signed(),

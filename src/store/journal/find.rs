@@ -232,7 +232,7 @@ pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> rusqlite::Res
     match filter.state {
         RunState::Any => {}
         RunState::Open => conditions.text.push("is_open = 1"),
-        RunState::Failed => conditions.text.push("has_succeeded = 0"),
+        RunState::Failed => conditions.text.push("ended_well = 0"),
     }
     let statement = conditions.statement("SELECT body FROM runs", "id", filter.limit);
     connection.prepare(&statement)?.query_and_then(params_from_iter(conditions.values), load::body)?.collect()
@@ -278,7 +278,7 @@ fn kept_row<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<Kept<T>> {
 pub(super) fn last_success(connection: &Connection, worker: &str) -> rusqlite::Result<Option<Run>> {
     connection
         .query_row(
-            "SELECT body FROM runs WHERE worker = ?1 AND has_succeeded = 1 ORDER BY id DESC LIMIT 1",
+            "SELECT body FROM runs WHERE worker = ?1 AND ended_well = 1 ORDER BY id DESC LIMIT 1",
             [worker],
             load::body,
         )
@@ -294,7 +294,7 @@ pub(super) fn usual_duration(
     args: &[String],
 ) -> rusqlite::Result<Option<SignedDuration>> {
     let mut statement = connection.prepare_cached(
-        "SELECT body FROM runs WHERE worker = ?1 AND args = ?2 AND has_succeeded = 1 ORDER BY id DESC",
+        "SELECT body FROM runs WHERE worker = ?1 AND args = ?2 AND ended_well = 1 ORDER BY id DESC",
     )?;
     let mut runs = statement.query_and_then(params![worker, row::json(&args)?], load::body::<Run>)?;
     let mut durations = Vec::new();
