@@ -22,7 +22,7 @@
 //! [`suggest`] ("did you mean …?"), [`causes`] (an error with its causes) and [`cli`] (the command line).
 //!
 //! [`nowcast_core`] decides and imports nothing that could reach the world; only `manager::perform` carries out
-//! what it decides; only [`cli`] knows every other module. `tests/tidy.rs` holds these lines.
+//! what it decides; only [`cli`] knows every other module. `tests/fast/tidy.rs` holds these lines.
 
 pub mod broker;
 pub mod causes;

@@ -1,7 +1,7 @@
 //! What must not change: the bytes on the wire, and the log lines that NEMO_Nowcast's users know and search for.
 //!
 //! These are written out here on purpose; no update of snapshots reaches them. What else is a contract is held
-//! elsewhere: frozen journals in `tests/journal/fixture.rs`, messages in `tests/message.rs`, systems in Python in
+//! elsewhere: frozen journals in `tests/fast/journal/fixture.rs`, messages in `tests/fast/message.rs`, systems in Python in
 //! `tests/system/peers.rs`.
 
 use nowcast_core::Ticket;

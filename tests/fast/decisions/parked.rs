@@ -1,0 +1,204 @@
+//! Parked messages: decided again after the repair, or dropped.
+
+use nowcast_core::joins::Join;
+use nowcast_core::record::{Outcome, Speaker};
+use nowcast_core::{Command, JoinRequest, Number, RuleAnswer, RuleError};
+use pyyaml::Value;
+
+use crate::decisions::story::{Story, failed, join, launch, nothing, story, wanted, worker};
+
+fn retry(message: Number) -> Command {
+    Command::Retry { message: Some(message), checklist_then: false }
+}
+
+/// A manager whose rule has failed for a message of `weather`, and the parked message.
+fn parked(payload: &str) -> (Story, Number) {
+    let mut manager = story(|_, _| Err(failed()));
+    let heard = manager.hears("weather", "success", payload);
+    let number = heard.records[0].number;
+    assert!(manager.state.parked.contains_key(&number), "it is parked under its own number");
+    manager.calls();
+    (manager, number)
+}
+
+#[test]
+fn a_parked_message_is_decided_with_the_rules_of_now_and_the_time_of_then() {
+    let (mut manager, number) = parked("{'00': done}");
+    let then = manager.now.clone();
+    manager.passes(3_600);
+    manager.hears("weather", "success", "{'06': done}");
+    manager.calls();
+    manager.rules(|_, _| Ok(launch(&["upload"])));
+    let (answer, heard) = manager.asks(retry(number));
+    assert_eq!(answer.text, format!("message {number} is decided"));
+    assert_eq!(heard.launched, ["upload"]);
+    let [record] = heard.messages()[..] else { panic!("one message") };
+    assert_eq!((record.speaker, &record.outcome), (Speaker::Retry, &Outcome::Ruled));
+    assert!(!manager.state.parked.contains_key(&number));
+    let calls = manager.calls();
+    assert_eq!(calls[0].now, then);
+    assert!(calls[0].checklist.get("weather forecast").is_some_and(|entry| entry.get("06").is_some()));
+}
+
+#[test]
+fn the_checklist_of_then_is_used_if_asked_for() {
+    let (mut manager, number) = parked("{'00': done}");
+    manager.rules(|_, _| Ok(nothing()));
+    let then = pyyaml::read("{rivers: then}").expect("YAML");
+    let command = Command::Retry { message: Some(number), checklist_then: true };
+    manager.asks_with(command, Some(then.clone()));
+    assert_eq!(manager.calls()[0].checklist, then);
+}
+
+#[test]
+fn its_payload_is_not_merged_twice() {
+    let (mut manager, number) = parked("{'00': done}");
+    let key = Value::from("weather forecast");
+    manager
+        .asks(Command::ChecklistSet { path: "[weather forecast, '00']".into(), value: "corrected".into() });
+    manager.rules(|message, _| {
+        assert_eq!(message.payload.get("00"), Some(&Value::from("done")));
+        Ok(nothing())
+    });
+    let (_, heard) = manager.asks(retry(number));
+    assert!(heard.others.is_empty(), "the checklist is as it was");
+    let entry = manager.state.checklist.get(&key).and_then(|entry| entry.get("00"));
+    assert_eq!(entry, Some(&Value::from("corrected")));
+}
+
+#[test]
+fn a_message_whose_rule_fails_again_stays_parked_as_it_was() {
+    let (mut manager, number) = parked("{'00': done}");
+    let then = manager.now.clone();
+    for _ in 0..2 {
+        manager.passes(3_600);
+        let (answer, heard) = manager.asks(retry(number));
+        assert!(!answer.done);
+        assert!(answer.text.contains(&format!("message {number} is parked")), "{}", answer.text);
+        assert!(heard.says("CRITICAL", &format!("nowcast retry {}", number.0)));
+        assert!(matches!(heard.messages()[0].outcome, Outcome::RuleFailed(_)));
+        assert_eq!(manager.state.parked.keys().collect::<Vec<_>>(), [&number]);
+    }
+    manager.calls();
+    manager.rules(|_, _| Ok(launch(&["upload"])));
+    assert_eq!(manager.asks(retry(number)).1.launched, ["upload"]);
+    assert_eq!(manager.calls()[0].now, then);
+}
+
+#[test]
+fn a_message_whose_function_is_gone_meanwhile_stays_parked() {
+    let (mut manager, number) = parked("null");
+    manager.rules(|_, _| {
+        Err(RuleError::NoFunction { function: "after_weather".into(), module: "next_workers".into() })
+    });
+    let (answer, heard) = manager.asks(retry(number));
+    assert!(!answer.done && answer.text.contains("could not find after_weather"));
+    assert!(matches!(heard.messages()[0].outcome, Outcome::NoFunction(_)));
+    assert!(manager.state.parked.contains_key(&number));
+    manager.rules(|_, _| Ok(launch(&["upload"])));
+    assert_eq!(manager.asks(retry(number)).1.launched, ["upload"]);
+}
+
+/// A manager with a join that waits for `rivers` and `ssh`, in which `rivers` counted and was parked.
+fn parked_in_a_join() -> (Story, Number) {
+    let mut manager = story(|message, _| match message.source.as_str() {
+        "weather" => Ok(join(&[], &["rivers", "ssh"])),
+        "rivers" => Err(failed()),
+        _ => Ok(nothing()),
+    });
+    manager.hears("weather", "success", "null");
+    let number = manager.hears("rivers", "success", "null").records[0].number;
+    (manager, number)
+}
+
+#[test]
+fn its_launches_wait_in_the_join_in_which_it_had_counted() {
+    for failures in 0..3 {
+        let (mut manager, number) = parked_in_a_join();
+        for _ in 0..failures {
+            manager.asks(retry(number));
+        }
+        manager
+            .rules(|message, _| Ok(if message.source == "rivers" { launch(&["upload"]) } else { nothing() }));
+        assert!(manager.asks(retry(number)).1.launched.is_empty(), "after {failures} failures");
+        let waits_for = manager.state.joins.open().map(Join::requirements).collect::<Vec<_>>();
+        assert_eq!(waits_for, ["ssh"], "it does not count twice");
+        assert_eq!(manager.hears("ssh", "success", "null").launched, ["upload"]);
+    }
+}
+
+#[test]
+fn its_launches_go_at_once_when_that_join_is_over() {
+    let (mut manager, number) = parked_in_a_join();
+    manager.hears("ssh", "success", "null");
+    assert!(manager.state.joins.is_empty());
+    manager.rules(|_, _| Ok(launch(&["upload"])));
+    assert_eq!(manager.asks(retry(number)).1.launched, ["upload"]);
+}
+
+#[test]
+fn it_counts_in_a_join_that_its_own_rule_opens() {
+    let (mut manager, number) = parked("null");
+    manager.rules(|message, _| {
+        Ok(if message.source == "weather" { join(&["upload"], &["weather", "ssh"]) } else { nothing() })
+    });
+    assert!(manager.asks(retry(number)).1.launched.is_empty());
+    assert_eq!(manager.hears("ssh", "success", "null").launched, ["upload"]);
+    assert!(manager.state.joins.is_empty());
+}
+
+#[test]
+fn it_does_not_count_in_a_join_that_was_opened_after_it() {
+    let (mut manager, number) = parked("null");
+    manager.rules(|message, _| {
+        let join = JoinRequest {
+            wait_for: vec![wanted("weather")],
+            launch: vec![worker("mute")],
+            ..JoinRequest::default()
+        };
+        Ok(match message.source.as_str() {
+            "rivers" => RuleAnswer { next_workers: Vec::new(), join: Some(join) },
+            _ => launch(&["upload"]),
+        })
+    });
+    manager.hears("rivers", "success", "null");
+    assert_eq!(manager.asks(retry(number)).1.launched, ["upload"]);
+    assert!(!manager.state.joins.is_empty());
+}
+
+#[test]
+fn all_parked_messages_are_decided_in_their_order() {
+    let mut manager = story(|_, _| Err(failed()));
+    let all = Command::Retry { message: None, checklist_then: false };
+    assert_eq!(manager.asks(all.clone()).0.text, "no message is parked");
+    for source in ["weather", "ssh", "rivers"] {
+        manager.hears(source, "success", "null");
+    }
+    manager.calls();
+    manager.rules(|message, _| if message.source == "ssh" { Err(failed()) } else { Ok(launch(&["upload"])) });
+    let (answer, heard) = manager.asks(all.clone());
+    assert!(!answer.done && answer.text.contains("is parked"));
+    assert_eq!(heard.launched, ["upload"; 2]);
+    assert_eq!(manager.called(), ["weather success", "ssh success", "rivers success"]);
+    assert_eq!(manager.state.parked.len(), 1);
+    manager.rules(|_, _| Ok(nothing()));
+    assert!(manager.asks(all).0.done);
+    assert!(manager.state.parked.is_empty());
+}
+
+#[test]
+fn a_parked_message_may_be_dropped() {
+    let (mut manager, number) = parked("null");
+    let (answer, heard) = manager.asks(Command::Discard { what: number });
+    assert_eq!(answer.text, format!("the parked message {number} is discarded: weather: (success)"));
+    assert!(heard.messages().is_empty() && manager.state.parked.is_empty() && manager.calls().is_empty());
+    assert!(!manager.asks(retry(number)).0.done);
+}
+
+#[test]
+fn a_parked_message_is_not_released() {
+    let (mut manager, number) = parked("null");
+    let (answer, _) = manager.asks(Command::Release { what: number });
+    assert!(!answer.done && answer.text.contains(&format!("nowcast retry {}", number.0)));
+    assert!(manager.state.parked.contains_key(&number));
+}

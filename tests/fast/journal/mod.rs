@@ -1,0 +1,9 @@
+//! The journal: what is kept, what comes back, and what happens when files, disks and processes fail.
+
+mod day;
+mod durability;
+mod failures;
+mod fixture;
+mod histories;
+mod pruning;
+mod recovery;

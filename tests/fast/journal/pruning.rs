@@ -1,0 +1,140 @@
+//! Removing what is too old takes nothing that is still needed.
+
+use jiff::SignedDuration;
+use nowcast::store::journal::{EventFilter, RunFilter};
+use nowcast::store::{History, Journal, JournalError};
+use nowcast_core::record::What;
+use nowcast_core::{Change, Ending, Event, Number};
+
+use crate::journal::day::{Day, Step, text};
+use crate::journal::recovery::assert_recovers;
+
+/// Forty days; on the first one something is left open of each kind.
+fn forty_days() -> Day {
+    let mut day = Day::new();
+    day.message("upload", "success", "{rule: join}");
+    day.message("weather", "success", "{rule: fail, old: parked}");
+    day.take(&Step::Hold { worker: 2, hours: None });
+    day.message("weather", "success", "{rule: later, old: waits}");
+    for number in 0..40 {
+        for hour in 0..20 {
+            day.message("weather", "success", &format!("{{k{hour}: {number}, rule: debug, z: 1, a: 2}}"));
+            let running = day.state.runs.values().filter(|run| run.is_running());
+            let ids: Vec<Number> = running.map(|run| run.id).collect();
+            for run in ids {
+                day.happens(Event::RunEnded { run, ending: Ending::Status(0) });
+            }
+        }
+        day.take(&Step::Hours(24));
+    }
+    day
+}
+
+fn prune(journal: &mut Journal, day: &Day, days: i64) {
+    let before = day.now.timestamp() - SignedDuration::from_hours(24 * days);
+    while journal.tidy(&day.state.checklist.to_value(), Some(before)).expect("done") {}
+}
+
+#[test]
+fn the_files_of_old_rules_go_but_for_the_last_few() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut day = Day::new();
+    for number in 0..15 {
+        day.take(&Step::RulesLoaded(number));
+        day.message("weather", "success", "null");
+        day.take(&Step::Hours(24));
+    }
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    journal.commit(&day.records).expect("kept");
+    prune(&mut journal, &day, 1);
+    let history = History::open(folder.path()).expect("readable");
+    let is_there = |generation| !history.rule_files(generation).expect("readable").is_empty();
+    assert_eq!(
+        (1..=15).filter(|generation| is_there(*generation)).collect::<Vec<_>>(),
+        [6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
+    );
+}
+
+#[test]
+fn what_is_open_and_every_checklist_that_stays_can_still_be_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut day = forty_days();
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    journal.commit(&day.records).expect("kept");
+    let history = History::open(folder.path()).expect("readable");
+    let count = |history: &History| history.events(&EventFilter::default()).expect("readable").len();
+    let runs = history.runs(&RunFilter::default()).expect("readable").len();
+
+    prune(&mut journal, &day, 10);
+    assert_recovers(&journal, &day);
+    let midnight = |days: i64| (day.now.timestamp().as_second() / 86_400 - days) * 86_400;
+    let is_kept = |at: &jiff::ZonedDateTime, days| at.timestamp().as_second() >= midnight(days);
+    let young = day.records.iter().filter(|record| is_kept(&record.at, 10)).count();
+    let left = history.events(&EventFilter::default()).expect("readable");
+    let old: Vec<Number> =
+        left.iter().filter(|record| !is_kept(&record.at, 10)).map(|record| record.number).collect();
+    assert_eq!(left.len(), young + old.len());
+    assert!(history.runs(&RunFilter::default()).expect("readable").len() < runs / 2);
+
+    // The causes of what is open are there.
+    for change in journal.load().expect("readable").changes {
+        let cause = match change {
+            Change::Run(run) => run.cause,
+            Change::Join(join) => join.opened_by,
+            Change::Parked(parked) if history.join(parked.id).expect("readable").is_none() => parked.id,
+            _ => continue,
+        };
+        let cause = history.event(cause).expect("readable").expect("the cause of what is open stays");
+        assert!(old.contains(&cause.number) && matches!(cause.what, What::Message(_)));
+    }
+    for (number, checklist) in &day.before {
+        let record = day.records.iter().find(|record| record.number == *number).expect("a record");
+        match journal.checklist_before(*number) {
+            Ok(then) => assert_eq!(&text(&then), checklist, "before {number}"),
+            Err(JournalError::Pruned(which)) => {
+                assert!(which == *number && !is_kept(&record.at, 10), "{number} is young");
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let error = history.checklist_before(Number(3)).expect_err("too old").to_string();
+    assert!(error.contains("event #3 ") && error.contains("journal: keep:"), "{error}");
+
+    // It goes on, and the next days are removed in their turn.
+    let kept = day.records.len();
+    day.message("weather", "success", "{rule: launch both}");
+    journal.commit(&day.records[kept..]).expect("kept");
+    prune(&mut journal, &day, 5);
+    assert!(count(&history) < left.len());
+    assert_recovers(&journal, &day);
+    drop((journal, history));
+    assert_recovers(&Journal::open(folder.path()).expect("the same journal"), &day);
+}
+
+#[test]
+fn nothing_is_removed_that_is_younger_or_without_being_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let day = forty_days();
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    journal.commit(&day.records).expect("kept");
+    prune(&mut journal, &day, 100);
+    while journal.tidy(&day.state.checklist.to_value(), None).expect("done") {}
+    let history = History::open(folder.path()).expect("readable");
+    assert_eq!(history.events(&EventFilter::default()).expect("readable").len(), day.records.len());
+    assert_eq!(text(&history.checklist_before(Number(1)).expect("known")), "{}\n");
+}
+
+#[test]
+fn the_numbers_go_on_when_everything_is_old() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut day = forty_days();
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    journal.commit(&day.records).expect("kept");
+    let last = journal.load().expect("readable").last_number;
+    day.now = day.now.checked_add(SignedDuration::from_hours(24 * 365)).expect("a moment");
+    prune(&mut journal, &day, 10);
+    drop(journal);
+    let journal = Journal::open(folder.path()).expect("the same journal");
+    assert_eq!(journal.load().expect("readable").last_number, last);
+    assert_recovers(&journal, &day);
+}

@@ -1,0 +1,155 @@
+//! Whether core and model did the same, and know the same.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use nowcast_core::joins::PendingLaunch;
+use nowcast_core::parked::ParkedWhat;
+use nowcast_core::record::{MessageRecord, Outcome as Real};
+use nowcast_core::run::Stage;
+use nowcast_core::{NextWorker, Number};
+use pyyaml::Value;
+
+use crate::model::plan::{TYPES, WORKERS};
+use crate::model::reference::{Expected, Outcome};
+use crate::model::translate::{moment, next_worker, wanted};
+use crate::model::world::{Effects, World};
+
+impl World {
+    /// Core and model did the same and know the same.
+    pub fn compare(&mut self, done: &Effects) {
+        let expected = self.model.done();
+        let numbers = |runs: &[usize]| runs.iter().map(|run| self.runs[*run]).collect::<Vec<_>>();
+        assert_eq!(self.runs.len(), self.model.runs.len(), "as many runs are wanted");
+        assert_eq!(done.launched, numbers(&expected.launched), "launches");
+        for (run, number) in expected.launched.iter().zip(&done.launched) {
+            assert_eq!(
+                self.state.runs[number].worker,
+                next_worker(&self.model.runs[*run].launch),
+                "{number}"
+            );
+        }
+        assert_eq!(done.told, numbers(&expected.told), "runs that are told to end");
+        let calls: Vec<Timestamp> = expected.called.into_iter().map(moment).collect();
+        assert_eq!(self.rules.calls.take(), calls, "calls of rules");
+        let late: Vec<String> = expected.late.iter().map(|(worker, _)| WORKERS[*worker].to_owned()).collect();
+        assert_eq!(done.late, late, "what is late is told once");
+        let late = |one: &Expected| (WORKERS[one.worker], TYPES[one.r#type], one.late.map(moment));
+        let late: Vec<_> = self.model.expected.iter().map(late).collect();
+        let real: Vec<_> = self
+            .state
+            .expected
+            .values()
+            .map(|one| (&*one.worker, &*one.r#type, one.late.as_ref().map(jiff::ZonedDateTime::timestamp)))
+            .collect();
+        assert_eq!(real, late);
+        self.compare_messages();
+        self.compare_runs();
+        self.compare_joins();
+        let holds: Vec<Number> = (0..self.holds.len())
+            .filter(|hold| !self.model.holds[*hold].is_over)
+            .map(|hold| self.holds[hold])
+            .collect();
+        assert_eq!(self.state.holds.keys().copied().collect::<Vec<_>>(), holds);
+        let checklist: Vec<(Value, Value)> = self
+            .model
+            .checklist
+            .iter()
+            .map(|(worker, value)| (WORKERS[*worker].into(), (*value).into()))
+            .collect();
+        let real: Vec<(Value, Value)> =
+            self.state.checklist.entries().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        assert_eq!(real, checklist);
+        self.nothing_is_lost();
+    }
+
+    fn compare_messages(&self) {
+        assert_eq!(self.messages.len(), self.model.messages.len(), "as many messages are decided");
+        for ((number, real), model) in self.messages.iter().zip(&self.model.messages).rev().take(3) {
+            let fits = match (&real.outcome, model.outcome) {
+                (Real::Retried(run), Outcome::Retried(next)) => *run == self.runs[next],
+                (Real::Ruled, Outcome::Ruled)
+                | (Real::RuleFailed(_), Outcome::Failed)
+                | (Real::NoFunction(_), Outcome::Missing)
+                | (Real::Refused(_), Outcome::Refused)
+                | (Real::Answered, Outcome::Answered)
+                | (Real::Cleared, Outcome::Cleared) => true,
+                _ => false,
+            };
+            assert!(fits, "{number}: {:?}, and not {:?}", real.outcome, model.outcome);
+            assert_eq!(real.run, model.run.map(|run| self.runs[run]), "the run of {number}");
+        }
+        let parked: BTreeSet<Number> =
+            self.model.parked.iter().map(|message| self.messages[*message].0).collect();
+        let is_message = |what: &ParkedWhat| matches!(what, ParkedWhat::Message { .. });
+        let real =
+            self.state.parked.values().filter(|parked| is_message(&parked.what)).map(|parked| parked.id);
+        assert_eq!(real.collect::<BTreeSet<_>>(), parked, "parked messages");
+    }
+
+    fn compare_runs(&self) {
+        let mut open = 0;
+        for (number, model) in self.runs.iter().zip(&self.model.runs) {
+            let real = self.state.runs.get(number);
+            assert_eq!(real.is_none(), model.is_closed(), "{number} is closed");
+            let Some(real) = real else { continue };
+            open += 1;
+            let stage = match &real.stage {
+                Stage::Pending { due } => (Some(*due), None, None),
+                Stage::Launched { at, .. } => (None, Some(*at), None),
+                Stage::Ended { launched, at, .. } => (None, *launched, Some(*at)),
+            };
+            let due = model.is_waiting().then(|| moment(model.due));
+            assert_eq!(stage, (due, model.launched.map(moment), model.ended.map(moment)), "{number}");
+            assert_eq!(real.report.is_some(), model.is_reported, "{number}");
+            assert_eq!(real.stop_requested.is_some(), model.is_told, "{number}");
+            assert_eq!(
+                (real.attempt, real.retry_of),
+                (model.attempt, model.retry_of.map(|run| self.runs[run]))
+            );
+        }
+        assert_eq!(self.state.runs.len(), open);
+    }
+
+    fn compare_joins(&self) {
+        assert_eq!(self.joins.len(), self.model.joins.len(), "as many joins were opened");
+        let workers = |launches: &[PendingLaunch]| {
+            launches.iter().map(|launch| launch.worker.clone()).collect::<Vec<_>>()
+        };
+        for (at, (number, model)) in self.joins.iter().zip(&self.model.joins).enumerate() {
+            let expected: Vec<NextWorker> = model.launches().iter().map(next_worker).collect();
+            assert_eq!(self.state.joins.get(*number).is_some(), model.is_open, "{number} is open");
+            if let Some(real) = self.state.joins.get(*number) {
+                assert_eq!(real.name, model.name);
+                assert_eq!(real.wait_for, wanted(&self.model.remaining(at)), "{number}");
+                assert_eq!(workers(&real.launches()), expected, "{number}");
+                assert_eq!(real.deadline, model.deadline.map(moment));
+            }
+            let parked = self.state.parked.get(number);
+            assert_eq!(parked.is_some(), model.is_parked, "{number} is parked");
+            if let Some(ParkedWhat::Launches { launches, .. }) = parked.map(|parked| &parked.what) {
+                assert_eq!(workers(launches), expected, "{number}");
+            }
+        }
+    }
+
+    /// Each launch that was wanted is somewhere, and in one place.
+    fn nothing_is_lost(&self) {
+        let tried_again = |record: &&(Number, MessageRecord)| matches!(record.1.outcome, Real::Retried(_));
+        let retried = self.messages.iter().filter(tried_again).count();
+        let wanted = *self.rules.wanted.borrow() + self.commanded + retried;
+        let waiting =
+            self.state.runs.values().filter(|run| matches!(run.stage, Stage::Pending { .. })).count();
+        let in_joins: usize = self.state.joins.open().map(|join| join.launches().len()).sum();
+        let parked: usize = self
+            .state
+            .parked
+            .values()
+            .map(|parked| match &parked.what {
+                ParkedWhat::Launches { launches, .. } => launches.len(),
+                ParkedWhat::Message { .. } => 0,
+            })
+            .sum();
+        assert_eq!(self.launched.len() + waiting + in_joins + parked + self.dropped, wanted);
+    }
+}

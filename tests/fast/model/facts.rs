@@ -1,0 +1,105 @@
+//! What the model knows of runs, messages, joins and holds. It decides nothing.
+
+use crate::model::plan::{Held, Join, Launch};
+
+/// Where a launch comes from, and where it is.
+#[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // A plain list of facts is what this is.
+pub struct Run {
+    pub launch: Launch,
+    pub due: i64,
+    pub attempt: u32,
+    pub retry_of: Option<usize>,
+    pub launched: Option<i64>,
+    pub ended: Option<i64>,
+    pub is_dropped: bool,
+    pub is_reported: bool,
+    pub is_told: bool,
+    pub is_killed: bool,
+}
+
+impl Run {
+    pub fn is_running(&self) -> bool {
+        self.launched.is_some() && self.ended.is_none()
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.launched.is_none() && !self.is_dropped
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.is_dropped || self.ended.is_some() && (self.is_reported || self.launch.is_debug)
+    }
+}
+
+/// A message that was decided, in the order of the records.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub worker: usize,
+    pub r#type: usize,
+    pub at: i64,
+    pub run: Option<usize>,
+    pub outcome: Outcome,
+    /// The message of which this is a retry.
+    pub retries: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outcome {
+    Ruled,
+    Failed,
+    Missing,
+    Refused,
+    Answered,
+    Cleared,
+    Retried(usize),
+}
+
+#[derive(Debug, Clone)]
+pub struct OpenJoin {
+    pub name: String,
+    pub asked: Join,
+    pub opened_by: usize,
+    pub waiting: Vec<Launch>,
+    pub deadline: Option<i64>,
+    pub is_open: bool,
+    /// Whether what waited in it is parked.
+    pub is_parked: bool,
+}
+
+impl OpenJoin {
+    pub fn launches(&self) -> Vec<Launch> {
+        [self.waiting.clone(), self.asked.launch.clone()].concat()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Hold {
+    pub held: Held,
+    pub until: Option<i64>,
+    pub is_over: bool,
+}
+
+/// What is known of a worker's messages of one type that must come in time.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected {
+    pub worker: usize,
+    pub r#type: usize,
+    /// Since when they are noticed.
+    pub since: i64,
+    /// Every time up to that one was judged.
+    pub judged: i64,
+    /// The last time by which none had come, until one does.
+    pub late: Option<i64>,
+}
+
+/// What was done by one event.
+#[derive(Debug, Default, PartialEq)]
+pub struct Done {
+    pub launched: Vec<usize>,
+    pub told: Vec<usize>,
+    /// The workers of messages that are late, and by when they were expected.
+    pub late: Vec<(usize, i64)>,
+    /// The times that the rules were shown.
+    pub called: Vec<i64>,
+}

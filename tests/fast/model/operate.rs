@@ -1,0 +1,171 @@
+//! Operators' commands, for core and model.
+
+use nowcast_core::record::What;
+use nowcast_core::{CallId, Command, Event, Number};
+
+use crate::model::plan::{Step, TYPES, WORKERS, Which};
+use crate::model::reference::{Hold, Outcome};
+use crate::model::translate::{moment, next_worker, target};
+use crate::model::world::{World, pick};
+
+impl World {
+    /// Everything that an operator could name.
+    fn things(&self) -> Vec<Number> {
+        let model = &self.model;
+        let runs =
+            (0..model.runs.len()).filter(|run| !model.runs[*run].is_closed()).map(|run| self.runs[run]);
+        let joins = (0..model.joins.len())
+            .filter(|join| model.joins[*join].is_open || model.joins[*join].is_parked)
+            .map(|join| self.joins[join]);
+        let holds =
+            (0..model.holds.len()).filter(|hold| !model.holds[*hold].is_over).map(|hold| self.holds[hold]);
+        runs.chain(joins)
+            .chain(holds)
+            .chain(model.parked.iter().map(|message| self.messages[*message].0))
+            .collect()
+    }
+
+    pub fn command(&mut self, step: &Step) {
+        let (command, is_done) = match step {
+            Step::Launch(launch) => {
+                self.commanded += 1;
+                self.model.want(launch.clone());
+                (Command::Launch { worker: next_worker(launch), again: None }, true)
+            }
+            Step::Kill(which) => {
+                let what = number(which, &self.things());
+                let run = self.runs.iter().position(|run| *run == what);
+                let run = run.filter(|run| self.model.runs[*run].is_running());
+                if let Some(run) = run {
+                    self.model.kill(run);
+                }
+                (Command::Kill { run: what }, run.is_some())
+            }
+            Step::Hold { held, seconds } => {
+                let until = seconds.map(|seconds| self.model.now + seconds);
+                self.model.holds.push(Hold { held: *held, until, is_over: false });
+                let target = target(*held);
+                (Command::Hold { target, until: until.map(moment), reason: None }, true)
+            }
+            Step::Release(which) => {
+                let what = number(which, &self.things());
+                (Command::Release { what }, self.release(what))
+            }
+            Step::Drop(which) => {
+                let what = number(which, &self.things());
+                (Command::Discard { what }, self.drop_it(what))
+            }
+            Step::Retry(which) => return self.retry(which.as_ref()),
+            Step::Send { worker, r#type, value } => {
+                self.model.message(*worker, *r#type, *value, None);
+                let (source, r#type) = (WORKERS[*worker].into(), TYPES[*r#type].into());
+                let payload = value.map_or("null".into(), |value| value.to_string());
+                let outcome = self.model.messages.last().expect("a message").outcome;
+                let is_done = matches!(outcome, Outcome::Ruled | Outcome::Retried(_));
+                (Command::Send { source, r#type, payload }, is_done)
+            }
+            Step::Set { worker, value } => {
+                self.model.set(*worker, *value);
+                let path = format!("[{}]", WORKERS[*worker]);
+                (Command::ChecklistSet { path, value: value.to_string() }, true)
+            }
+            Step::Clear { force } => {
+                let is_done = *force || self.model.runs.iter().all(crate::model::reference::Run::is_closed);
+                if is_done {
+                    self.model.checklist.clear();
+                }
+                (Command::ChecklistClear { force: *force }, is_done)
+            }
+            other => panic!("{other:?} is no command"),
+        };
+        self.model.admit();
+        self.ask(&command, is_done);
+    }
+
+    fn ask(&mut self, command: &Command, is_done: bool) {
+        let user = "ana".to_owned();
+        let call = Some(CallId(1));
+        let event =
+            Event::Command { call, user: user.clone(), command: command.clone(), checklist_then: None };
+        let done = self.decide(event);
+        assert_eq!(done.answers, [is_done], "{command:?}");
+        let kept = &done.records.last().expect("a record").what;
+        assert!(
+            matches!(kept, What::Command { user: who, command: what, .. } if *who == user && what == command),
+            "{kept:?}"
+        );
+        self.compare(&done);
+    }
+
+    fn release(&mut self, what: Number) -> bool {
+        let model = &mut self.model;
+        if let Some(hold) = self.holds.iter().position(|hold| *hold == what) {
+            return !std::mem::replace(&mut model.holds[hold].is_over, true);
+        }
+        if let Some(join) = self.joins.iter().position(|join| *join == what) {
+            let is_there = model.joins[join].is_open || model.joins[join].is_parked;
+            if is_there {
+                (model.joins[join].is_open, model.joins[join].is_parked) = (false, false);
+                model.want_all(model.joins[join].launches());
+            }
+            return is_there;
+        }
+        let run = self.runs.iter().position(|run| *run == what).filter(|run| model.runs[*run].is_waiting());
+        if let Some(run) = run {
+            model.runs[run].due = model.now;
+        }
+        run.is_some()
+    }
+
+    fn drop_it(&mut self, what: Number) -> bool {
+        let model = &mut self.model;
+        if let Some(message) = self.messages.iter().position(|(number, _)| *number == what) {
+            let before = model.parked.len();
+            model.parked.retain(|parked| *parked != message);
+            return model.parked.len() < before;
+        }
+        if let Some(join) = self.joins.iter().position(|join| *join == what) {
+            let is_there = model.joins[join].is_open || model.joins[join].is_parked;
+            if is_there {
+                (model.joins[join].is_open, model.joins[join].is_parked) = (false, false);
+                self.dropped += model.joins[join].launches().len();
+            }
+            return is_there;
+        }
+        let run = self.runs.iter().position(|run| *run == what).filter(|run| model.runs[*run].is_waiting());
+        if let Some(run) = run {
+            model.runs[run].is_dropped = true;
+        }
+        self.dropped += usize::from(run.is_some());
+        run.is_some()
+    }
+
+    fn retry(&mut self, which: Option<&Which>) {
+        let parked: Vec<Number> = self.model.parked.iter().map(|message| self.messages[*message].0).collect();
+        let message = which.map(|which| number(which, &parked));
+        let mut chosen: Vec<usize> = self
+            .model
+            .parked
+            .iter()
+            .copied()
+            .filter(|parked| message.is_none_or(|message| self.messages[*parked].0 == message))
+            .collect();
+        chosen.sort_unstable();
+        let is_wrong = chosen.is_empty() && message.is_some();
+        let before = self.model.messages.len();
+        for message in chosen {
+            self.model.retry(message);
+            self.model.admit();
+        }
+        let all_ruled = self.model.messages[before..].iter().all(|retried| retried.outcome == Outcome::Ruled);
+        self.model.admit();
+        self.ask(&Command::Retry { message, checklist_then: false }, all_ruled && !is_wrong);
+    }
+}
+
+fn number(which: &Which, these: &[Number]) -> Number {
+    match which {
+        Which::Any(number) => Number(*number),
+        Which::OfThese(nth) => pick(these, *nth).unwrap_or_default(),
+    }
+}

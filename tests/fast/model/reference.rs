@@ -1,0 +1,340 @@
+//! The model: what a manager is to do, said as plainly as can be. Nothing is ever removed from its lists; what
+//! is open, counted or running is found out anew each time from what has happened.
+//!
+//! It shares no code with the core and must not look at its state.
+
+pub use crate::model::facts::{Done, Expected, Hold, Message, OpenJoin, Outcome, Run};
+use crate::model::plan::{CONFIGS, Held, Join, Launch, Rule, TYPES, Wanted};
+
+/// Seconds after which a silent end is a crash.
+const GRACE: i64 = 2;
+
+#[derive(Debug)]
+pub struct Model {
+    pub now: i64,
+    pub rules: Vec<Rule>,
+    pub config: usize,
+    pub runs: Vec<Run>,
+    pub messages: Vec<Message>,
+    pub joins: Vec<OpenJoin>,
+    pub holds: Vec<Hold>,
+    /// The messages that are parked.
+    pub parked: Vec<usize>,
+    /// Worker and value, in the order of the keys.
+    pub checklist: Vec<(usize, i64)>,
+    pub expected: Vec<Expected>,
+    pub(crate) done: Done,
+}
+
+impl Model {
+    pub fn new(rules: Vec<Rule>, config: usize) -> Self {
+        Self {
+            now: 0,
+            rules,
+            config,
+            runs: Vec::new(),
+            messages: Vec::new(),
+            joins: Vec::new(),
+            holds: Vec::new(),
+            parked: Vec::new(),
+            checklist: Vec::new(),
+            expected: Vec::new(),
+            done: Done::default(),
+        }
+    }
+
+    /// What was done since this was asked the last time.
+    pub fn done(&mut self) -> Done {
+        std::mem::take(&mut self.done)
+    }
+
+    pub fn want(&mut self, launch: Launch) -> usize {
+        let due = (self.now + launch.delay.unwrap_or(0)).max(launch.at.unwrap_or(0));
+        self.add_run(launch, due, None)
+    }
+
+    pub fn want_all(&mut self, launches: Vec<Launch>) {
+        for launch in launches {
+            self.want(launch);
+        }
+    }
+
+    fn add_run(&mut self, launch: Launch, due: i64, retry_of: Option<usize>) -> usize {
+        let attempt = retry_of.map_or(1, |run| self.runs[run].attempt + 1);
+        self.runs.push(Run {
+            launch,
+            due,
+            attempt,
+            retry_of,
+            launched: None,
+            ended: None,
+            is_dropped: false,
+            is_reported: false,
+            is_told: false,
+            is_killed: false,
+        });
+        self.runs.len() - 1
+    }
+
+    pub fn set(&mut self, worker: usize, value: i64) {
+        match self.checklist.iter_mut().find(|(key, _)| *key == worker) {
+            Some(entry) => entry.1 = value,
+            None => self.checklist.push((worker, value)),
+        }
+    }
+
+    /// A message; `run` is what it says of its run.
+    pub fn message(&mut self, worker: usize, r#type: usize, value: Option<i64>, run: Option<NamedRun>) {
+        let has_crash = worker != 3 || TYPES[r#type] != "crash";
+        if worker == 4 || r#type == 4 || !has_crash {
+            let run = if let Some(NamedRun::MadeFor(run)) = run {
+                self.runs[run].is_reported = true;
+                Some(run)
+            } else {
+                None
+            };
+            return self.add_message(worker, r#type, run, Outcome::Refused);
+        }
+        if let Some(value) = value {
+            self.set(worker, value);
+        }
+        self.notice(worker, r#type);
+        let run = self.run_of(worker, run);
+        if let Some(run) = run {
+            let is_retried = self.is_retried(run, r#type);
+            self.runs[run].is_reported = true;
+            if is_retried {
+                let launch = self.runs[run].launch.clone();
+                let delay = launch.retry_delay.or(CONFIGS[self.config][launch.worker].3).unwrap_or(0);
+                let next = self.add_run(launch, self.now + delay, Some(run));
+                return self.add_message(worker, r#type, Some(run), Outcome::Retried(next));
+            }
+        }
+        let number = self.messages.len();
+        self.ask_rule(worker, r#type, run, None);
+        if self.messages[number].outcome == Outcome::Failed {
+            self.parked.push(number);
+        }
+    }
+
+    pub fn add_message(&mut self, worker: usize, r#type: usize, run: Option<usize>, outcome: Outcome) {
+        self.messages.push(Message { worker, r#type, at: self.now, run, outcome, retries: None });
+    }
+
+    pub fn retry(&mut self, message: usize) {
+        let Message { worker, r#type, run, .. } = self.messages[message];
+        let number = self.messages.len();
+        self.ask_rule(worker, r#type, run, Some(message));
+        if self.messages[number].outcome == Outcome::Ruled {
+            self.parked.retain(|parked| *parked != message);
+        }
+    }
+
+    fn ask_rule(&mut self, worker: usize, r#type: usize, run: Option<usize>, retries: Option<usize>) {
+        let number = self.messages.len();
+        self.done.called.push(retries.map_or(self.now, |first| self.messages[first].at));
+        let (outcome, launches, join) = match self.rules[worker].clone() {
+            Rule::IsMissing => (Outcome::Missing, Vec::new(), None),
+            Rule::Fails => (Outcome::Failed, Vec::new(), None),
+            Rule::Answers(launches, join) => (Outcome::Ruled, launches, join),
+        };
+        self.messages.push(Message { worker, r#type, at: self.now, run, outcome, retries });
+        let mut released = Vec::new();
+        if let Some(asked) = join {
+            if asked.wait_for.is_empty() {
+                released.extend(asked.launch);
+            } else {
+                self.open(number, worker, asked);
+            }
+        }
+        let counts: Vec<usize> = (0..self.joins.len())
+            .filter(|join| self.joins[*join].is_open)
+            .filter(|join| match retries.filter(|_| self.joins[*join].opened_by != number) {
+                Some(first) => self.has_counted(*join, first),
+                None => self.has_counted(*join, number),
+            })
+            .collect();
+        match counts.first() {
+            Some(oldest) => self.joins[*oldest].waiting.extend(launches),
+            None => self.want_all(launches),
+        }
+        for join in 0..self.joins.len() {
+            if self.joins[join].is_open && self.remaining(join).is_empty() {
+                self.joins[join].is_open = false;
+                released.extend(self.joins[join].launches());
+            }
+        }
+        self.want_all(released);
+    }
+
+    fn open(&mut self, message: usize, worker: usize, asked: Join) {
+        let name =
+            asked.name.map_or(crate::model::plan::WORKERS[worker].to_owned(), |name| format!("join {name}"));
+        for join in 0..self.joins.len() {
+            if self.joins[join].is_open && self.joins[join].name == name {
+                self.close_and_park(join);
+            }
+        }
+        let deadline = asked.timeout.map(|timeout| self.now + timeout);
+        self.joins.push(OpenJoin {
+            name,
+            asked,
+            opened_by: message,
+            waiting: Vec::new(),
+            deadline,
+            is_open: true,
+            is_parked: false,
+        });
+    }
+
+    fn close_and_park(&mut self, join: usize) {
+        let join = &mut self.joins[join];
+        join.is_open = false;
+        join.is_parked = !join.launches().is_empty();
+    }
+
+    /// What a join still waits for, counted anew over all messages since it was opened.
+    pub fn remaining(&self, join: usize) -> Vec<Wanted> {
+        self.count(join).0
+    }
+
+    fn has_counted(&self, join: usize, message: usize) -> bool {
+        self.count(join).1.contains(&message)
+    }
+
+    fn count(&self, join: usize) -> (Vec<Wanted>, Vec<usize>) {
+        let join = &self.joins[join];
+        let mut left = join.asked.wait_for.clone();
+        let mut counted = Vec::new();
+        for number in join.opened_by..self.messages.len() {
+            let message = &self.messages[number];
+            let reached_its_rule = matches!(message.outcome, Outcome::Ruled | Outcome::Failed);
+            let is_first = message.retries.is_none() || number == join.opened_by;
+            if !reached_its_rule || !is_first {
+                continue;
+            }
+            let fits = |wanted: &&mut Wanted| {
+                wanted.0 == message.worker && wanted.1.is_none_or(|r#type| r#type == message.r#type)
+            };
+            if let Some(wanted) = left.iter_mut().find(fits) {
+                wanted.2 -= 1;
+                counted.push(number);
+            }
+            left.retain(|wanted| wanted.2 > 0);
+        }
+        (left, counted)
+    }
+
+    fn run_of(&self, worker: usize, named: Option<NamedRun>) -> Option<usize> {
+        match named {
+            Some(NamedRun::MadeFor(run)) => return Some(run),
+            Some(NamedRun::Unknown) => return None,
+            Some(NamedRun::Run(run)) => {
+                let named = &self.runs[run];
+                if named.is_closed() || named.launch.worker == worker && named.is_waiting() {
+                    return None;
+                }
+                if named.launch.worker == worker {
+                    return Some(run);
+                }
+            }
+            None => {}
+        }
+        (0..self.runs.len()).find(|run| {
+            let run = &self.runs[*run];
+            run.launch.worker == worker && run.launched.is_some() && !run.is_reported && !run.is_closed()
+        })
+    }
+
+    fn is_retried(&self, run: usize, r#type: usize) -> bool {
+        let has_failed = TYPES[r#type] == "crash" || TYPES[r#type].starts_with("failure");
+        let is_tried = self.runs.iter().any(|other| other.retry_of == Some(run) && !other.is_closed());
+        let run = &self.runs[run];
+        let retries = run.launch.retries.or(CONFIGS[self.config][run.launch.worker].2).unwrap_or(0);
+        has_failed && !is_tried && !run.is_killed && run.attempt <= retries
+    }
+
+    /// Launches what may be launched by now: after each record.
+    pub fn admit(&mut self) {
+        let mut due: Vec<usize> = (0..self.runs.len())
+            .filter(|run| self.runs[*run].is_waiting() && self.runs[*run].due <= self.now)
+            .collect();
+        due.sort_by_key(|run| (self.runs[*run].due, *run));
+        for run in due {
+            if self.may_go(run) {
+                self.runs[run].launched = Some(self.now);
+                self.done.launched.push(run);
+            }
+        }
+    }
+
+    pub fn may_go(&self, run: usize) -> bool {
+        let Run { launch, retry_of, .. } = &self.runs[run];
+        let is_held = self.holds.iter().any(|hold| {
+            !hold.is_over
+                && match hold.held {
+                    Held::All => true,
+                    Held::Worker(worker) => worker == launch.worker,
+                    Held::Far => launch.is_far,
+                }
+        });
+        let others = self.running(launch.worker);
+        let is_full = CONFIGS[self.config][launch.worker].0.is_some_and(|limit| others >= limit as usize);
+        !is_held && !is_full && !retry_of.is_some_and(|before| self.runs[before].is_running())
+    }
+
+    pub fn running(&self, worker: usize) -> usize {
+        self.runs.iter().filter(|run| run.is_running() && run.launch.worker == worker).count()
+    }
+
+    /// The manager looks at what is due.
+    pub fn due(&mut self) {
+        for run in 0..self.runs.len() {
+            let Run { launch, launched, .. } = &self.runs[run];
+            let limit = launch.timeout.or(CONFIGS[self.config][launch.worker].1);
+            let is_over = limit.zip(*launched).is_some_and(|(limit, launched)| launched + limit <= self.now);
+            if self.runs[run].is_running() && is_over && !self.runs[run].is_told {
+                self.runs[run].is_told = true;
+                self.done.told.push(run);
+            }
+        }
+        for join in 0..self.joins.len() {
+            if self.joins[join].is_open
+                && self.joins[join].deadline.is_some_and(|deadline| deadline <= self.now)
+            {
+                self.close_and_park(join);
+            }
+        }
+        for hold in &mut self.holds {
+            hold.is_over |= hold.until.is_some_and(|until| until <= self.now);
+        }
+        self.judge();
+        self.admit();
+        let is_silent = |run: &Run| {
+            run.ended.is_some_and(|ended| ended + GRACE <= self.now) && !run.is_reported && !run.is_closed()
+        };
+        let silent: Vec<usize> = (0..self.runs.len()).filter(|run| is_silent(&self.runs[*run])).collect();
+        for run in silent {
+            let crash = 3;
+            self.message(self.runs[run].launch.worker, crash, None, Some(NamedRun::MadeFor(run)));
+            self.admit();
+        }
+    }
+
+    pub fn kill(&mut self, run: usize) {
+        self.runs[run].is_told = true;
+        self.runs[run].is_killed = true;
+        self.done.told.push(run);
+    }
+}
+
+/// The run that a message names.
+#[derive(Debug, Clone, Copy)]
+pub enum NamedRun {
+    /// By its number.
+    Run(usize),
+    /// A number that is no run's.
+    Unknown,
+    /// The message is made for it.
+    MadeFor(usize),
+}

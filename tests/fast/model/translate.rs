@@ -1,0 +1,145 @@
+//! What the plan says, in the core's words.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+use nowcast::config;
+use nowcast_core::hold::HoldTarget;
+use nowcast_core::message::Message;
+use nowcast_core::{
+    JoinRequest, LaunchOptions, NextWorker, Policy, Requirement, RuleAnswer, RuleCall, RuleError, Rules,
+};
+use pyyaml::Value;
+
+use crate::model::plan::{CONFIGS, EXPECTED, Held, Join, Launch, Rule, TYPES, WORKERS};
+
+pub static PARSED: LazyLock<Vec<Arc<Policy>>> = LazyLock::new(|| (0..CONFIGS.len()).map(parsed).collect());
+
+fn parsed(number: usize) -> Arc<Policy> {
+    use std::fmt::Write;
+    let mut text = "
+checklist file: checklist.yaml
+logging: {version: 1}
+zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
+run: {enabled hosts: {far: }}
+message registry:
+  manager: {ack: message acknowledged}
+  next workers module: next_workers
+  workers:
+"
+    .to_owned();
+    for name in &WORKERS[..4] {
+        let crash = if *name == "d" { "" } else { "crash: '', " };
+        let line = format!(
+            "    {name}: {{checklist key: {name}, success: '', failure: '', failure late: '', {crash}need: '', clear \
+             checklist: ''}}\n"
+        );
+        text.push_str(&line);
+    }
+    text.push_str("workers:\n");
+    for (name, (running, timeout, retries, delay)) in WORKERS.iter().zip(CONFIGS[number]) {
+        let mut line = format!("  {name}: {{");
+        let mut add = |key, value: Option<String>| {
+            if let Some(value) = value {
+                write!(line, "{key}: {value}, ").expect("a string");
+            }
+        };
+        add("max running", running.map(|count| count.to_string()));
+        add("timeout", timeout.map(|seconds| format!("{seconds}s")));
+        add("retries", retries.map(|count| count.to_string()));
+        add("retry delay", delay.map(|seconds| format!("{seconds}s")));
+        text.push_str(line.trim_end_matches(", "));
+        text.push_str("}\n");
+    }
+    text.push_str("notifications: {t: {url: 'http://localhost/', alarms: all}}\nexpect:\n");
+    for (worker, r#type, since, by) in EXPECTED[number] {
+        let (worker, r#type) = (WORKERS[*worker], TYPES[*r#type]);
+        writeln!(
+            text,
+            "- {{worker: {worker}, type: {type}, since: '11:00:{since:02}', by: '11:00:{by:02}', timezone: UTC}}"
+        )
+        .expect("a string");
+    }
+    let (config, _) =
+        config::parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| None).expect("a good configuration");
+    Arc::new(config.policy())
+}
+
+/// The rules that the model has too.
+#[derive(Default)]
+pub struct Table {
+    pub rules: Vec<Rule>,
+    /// The times that they were shown.
+    pub calls: RefCell<Vec<Timestamp>>,
+    /// How many launches they wanted.
+    pub wanted: RefCell<usize>,
+}
+
+impl Rules for Table {
+    fn after(&self, message: &Message, _config: &Value, _checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+        self.calls.borrow_mut().push(now.timestamp());
+        let worker = WORKERS.iter().position(|name| *name == message.source).expect("a known worker");
+        RuleCall::new(match self.rules[worker].clone() {
+            Rule::Fails => Err(RuleError::Failed("no".into())),
+            Rule::IsMissing => Err(RuleError::NoFunction { function: "f".into(), module: "m".into() }),
+            Rule::Answers(launches, join) => {
+                let own = join.as_ref().map_or(0, |join| join.launch.len());
+                *self.wanted.borrow_mut() += launches.len() + own;
+                let next_workers = launches.iter().map(next_worker).collect();
+                Ok(RuleAnswer { next_workers, join: join.as_ref().map(join_request) })
+            }
+        })
+    }
+}
+
+pub fn moment(second: i64) -> Timestamp {
+    let begin: Timestamp = "2026-03-14T11:00:00Z".parse().expect("a moment");
+    begin + SignedDuration::from_secs(second)
+}
+
+pub fn next_worker(launch: &Launch) -> NextWorker {
+    let span = |seconds: Option<i64>| seconds.map(SignedDuration::from_secs);
+    NextWorker {
+        module: format!("nowcast.workers.{}", WORKERS[launch.worker]),
+        args: if launch.is_debug { vec!["--debug".into()] } else { Vec::new() },
+        host: if launch.is_far { "far" } else { "localhost" }.into(),
+        options: LaunchOptions {
+            delay: span(launch.delay),
+            at: launch.at.map(moment),
+            timeout: span(launch.timeout),
+            retries: launch.retries,
+            retry_delay: span(launch.retry_delay),
+            env: Vec::new(),
+        },
+        place: None,
+    }
+}
+
+pub fn wanted(list: &[crate::model::plan::Wanted]) -> Vec<Requirement> {
+    list.iter()
+        .map(|(worker, r#type, count)| Requirement {
+            worker: WORKERS[*worker].into(),
+            r#type: r#type.map(|r#type| TYPES[r#type].into()),
+            count: *count,
+        })
+        .collect()
+}
+
+pub fn join_request(join: &Join) -> JoinRequest {
+    JoinRequest {
+        name: join.name.map(|name| format!("join {name}")),
+        wait_for: wanted(&join.wait_for),
+        launch: join.launch.iter().map(next_worker).collect(),
+        timeout: join.timeout.map(SignedDuration::from_secs),
+    }
+}
+
+pub fn target(held: Held) -> HoldTarget {
+    match held {
+        Held::All => HoldTarget::All,
+        Held::Worker(worker) => HoldTarget::Worker(WORKERS[worker].into()),
+        Held::Far => HoldTarget::Host("far".into()),
+    }
+}

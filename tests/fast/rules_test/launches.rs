@@ -1,0 +1,90 @@
+//! How launches and joins are written in tests, and how what differs is shown.
+
+use crate::rules_test::{failure, passes};
+
+#[test]
+fn launches_are_lines_tables_or_what_a_rule_makes() {
+    passes(
+        "message('sleep', 'failure')
+         expect_launches{ 'keyless (delay 10m)' }
+         expect_launches{ { 'keyless', delay = '10m' } }
+         expect_launches{ { 'keyless', delay = 600 } }
+         expect_launches{ worker('keyless'):with{ delay = '10m' } }",
+    );
+    passes(
+        "message('sleep', 'success', { who = 'a b' })
+         expect_launches{ 'awaken \"a b\"' }
+         expect_launches{ \"  awaken   'a b' \" }
+         expect_launches{ { 'awaken', args = { 'a b' } } }",
+    );
+    passes("message('sleep', 'success', { who = 'x' }) expect_launches{ { 'awaken x' } }");
+}
+
+#[test]
+fn launches_that_differ_are_shown() {
+    let text =
+        failure("message('sleep', 'failure')\nexpect_launches{ { 'keyless', host = 'basin', retries = 3 } }");
+    let expected = "
+              - keyless on basin (retries 3)
+              + keyless (delay 10m)
+            after sleep (failure), decided by the rule in next_workers.lua:9
+";
+    assert!(text.contains(expected), "{text}");
+    let text = failure("message('sleep', 'crash')\nexpect_launches{ 'awaken' }");
+    assert!(text.contains("              - awaken\n            after sleep (crash), decided by the rule in next_workers.lua:9\n            its log:\n              WARNING sleep crashed\n"), "{text}");
+}
+
+#[test]
+fn launches_that_cannot_be_are_said() {
+    for (launch, expected) in [
+        (
+            "5",
+            "a launch is a line as \"make_plots nowcast\", a table as { \"make_plots\", args = { \"nowcast\" } }, or worker(…)",
+        ),
+        ("' '", "\"\" names no worker; a launch is a line as"),
+        ("\"awaken 'x\"", "\"awaken 'x\": a quote is not closed"),
+        ("{ args = { 'x' } }", "a launch: the worker: text was expected"),
+        ("{ 'awaken', delya = '10m' }", "did you mean `delay`?"),
+        ("{ 'awaken (delay 1h)' }", "\"(delay 1h)\": write the options as keys of the table"),
+        ("{ 'awaken', args = 'x' }", "expect_launches: args: table was expected, got text"),
+    ] {
+        let text = failure(&format!("message('sleep', 'success')\nexpect_launches{{ {launch} }}"));
+        assert!(text.contains(expected) && text.contains("          all.lua:3: "), "{launch}: {text}");
+    }
+}
+
+#[test]
+fn of_a_join_what_is_written_is_compared() {
+    let rules = "
+function after_sleep()
+  return {}, Join{ name = 'forcing', wait_for = { 'awaken', keyless = 14 }, launch = { worker('rotate_logs', 'x') }, timeout = '3h' }
+end
+";
+    let outcome = |body: &str| {
+        let tests = format!("it('a', function()\nmessage('sleep', 'success')\n{body}\nend)");
+        let system =
+            crate::support::system::system().rules(rules).file("rules/tests/all.lua", &tests).prepare();
+        system.operation(&["rules", "test"])
+    };
+    let (status, text) = outcome(
+        "expect_join{ name = 'forcing', wait_for = { 'awaken', keyless = 14 } }
+         expect_join{ name = 'forcing' }
+         expect_join{ launch = { 'rotate_logs x' }, timeout = '3h' }
+         expect_join(Join{ name = 'forcing', wait_for = { keyless = 14, 'awaken' }, launch = { worker('rotate_logs', 'x') }, timeout = '3h' })",
+    );
+    assert_eq!(status, Some(0), "{text}");
+    let (status, text) = outcome("expect_join{ name = 'forcing', wait_for = { 'awaken', keyless = 13 } }");
+    assert_eq!(status, Some(1));
+    let expected = "all.lua:3: the join is not as expected (- expected, + came):
+             3 | expect_join{ name = 'forcing', wait_for = { 'awaken', keyless = 13 } }
+                name forcing
+              - waits for 13 × keyless
+              + waits for 14 × keyless
+                waits for awaken
+";
+    assert!(text.contains(expected), "{text}");
+    let (_, text) = outcome("expect_join(nil)");
+    assert!(text.contains("              + name forcing\n              + then rotate_logs x\n"), "{text}");
+    let (_, text) = outcome("expect_join{ waitfor = { 'awaken' } }");
+    assert!(text.contains("did you mean `wait_for`?"), "{text}");
+}

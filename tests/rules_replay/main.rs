@@ -1,9 +1,0 @@
-//! Rules on the messages of the past: `nowcast rules replay` and `deploy`, and the broker's recordings.
-
-#[path = "../support/mod.rs"]
-mod support;
-
-mod deploy;
-mod journal;
-mod recording;
-mod reproducible;

@@ -1,0 +1,126 @@
+//! Whole systems with distributed logging.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::distributed::scene::{distributed, first_lines, read, start_aggregator};
+
+const CHAIN: &str = "function after_sleep() return { NextWorker('awaken') } end";
+
+#[test]
+fn up_starts_the_aggregator_and_everybodys_lines_come_together() {
+    let (system, _) = distributed(CHAIN, 3);
+    let output = system
+        .command(&["up", "--launch", "sleep --sleep-time 0", "--exit-when-idle"])
+        .output()
+        .expect("it runs");
+    let console = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{console}");
+    let log = read(&system.path("nowcast.debug.log"));
+    for name in ["message_broker", "manager"] {
+        let shown = first_lines(&console, name);
+        assert!(shown.len() > 4, "{name}: {console}");
+        let logged = first_lines(&log, name);
+        assert_eq!(logged, shown, "{name}\n{console}\n---\n{log}");
+    }
+    // On a machine that is very slow nobody listens in time; then a worker's lines are in its run's output twice.
+    let outputs: String = fs::read_dir(system.path("checklist.journal/runs"))
+        .expect("runs")
+        .flatten()
+        .flat_map(|day| fs::read_dir(day.path()).expect("a day").flatten())
+        .map(|run| read(&run.path().join("output.log")))
+        .collect();
+    for name in ["sleep", "awaken"] {
+        let [shown, logged] = [&outputs, &log].map(|text| first_lines(text, name));
+        assert!(shown.len() > 6, "{outputs}");
+        let is_shown_twice = outputs.contains("nobody has taken");
+        assert!(logged == shown || is_shown_twice, "{name}\n{outputs}\n---\n{log}");
+    }
+    assert!(log.contains("[log_aggregator] termination signal (SIGTERM) received; shutting down"), "{log}");
+}
+
+#[test]
+fn rotation_takes_the_aggregators_files_and_everybody_follows() {
+    let (mut system, _) = distributed("", 2);
+    system.start_broker();
+    start_aggregator(&mut system);
+    system.start_manager(&[]);
+    let is_in = |file: &str, text: &str| {
+        system
+            .wait_for(&format!("{text} in {file}"), || read(&system.path(file)).contains(text).then_some(()));
+    };
+    is_in("nowcast.debug.log", "[manager] listening...");
+    assert_eq!(system.send("sleep", "success", "{before: 1}"), "ack");
+    system.run_worker(&["clear_checklist", "nowcast.yaml"]);
+    is_in("checklist.log", "before");
+
+    system.run_worker(&["rotate_logs", "nowcast.yaml"]);
+    let folder = fs::canonicalize(system.path("")).expect("the folder");
+    let file = |name: &str| folder.join(name).display().to_string();
+    let files = [file("nowcast.log"), file("nowcast.debug.log"), file("checklist.log")];
+    system.wait_for_checklist(&format!("{{logs: {{log files: [{}]}}}}", files.join(", ")));
+    assert_eq!(system.send("sleep", "success", "{after: 2}"), "ack");
+    system.run_worker(&["clear_checklist", "nowcast.yaml"]);
+    is_in("nowcast.log", "[manager] checklist updated with [sleepyhead] items from sleep worker");
+    is_in("nowcast.debug.log", "[rotate_logs] ");
+    is_in("checklist.log", "after");
+    for name in ["nowcast.log.1", "nowcast.debug.log.1"] {
+        assert!(read(&system.path(name)).contains("[message_broker] running in process"), "{name}");
+    }
+    let old = read(&system.path("checklist.log.1"));
+    assert!(old.contains("before") && !old.contains("after"), "{old}");
+    assert!(!read(&system.path("nowcast.log")).contains("[message_broker] running in process"));
+    system.signal("aggregator", Signal::TERM);
+    assert_eq!(system.wait_for_end("aggregator").code(), Some(0));
+}
+
+#[test]
+fn a_configuration_is_checked_in_all_its_parts() {
+    let (system, ports) = distributed("", 1);
+    let text = system.operate(&["config", "check"]);
+    assert!(text.contains("is fine") && text.lines().count() == 1, "{text}");
+    let good = fs::read_to_string(system.config()).expect("a configuration");
+    let line_of =
+        |text: &str, what: &str| text.lines().position(|line| line.contains(what)).expect("the line") + 1;
+    let check = |from: &str, to: &str| {
+        let changed = good.replacen(from, to, 1);
+        assert_ne!(changed, good);
+        fs::write(system.config(), &changed).expect("written");
+        let (status, said) = system.operation(&["config", "check"]);
+        (status, said, line_of(&changed, to))
+    };
+    for (from, to, why) in [
+        (
+            "class: zmq.log.handlers.PUBHandler",
+            "class: zmq.log.handlers.PUBHandlr",
+            "there is no handler class",
+        ),
+        (
+            "info_text: {class: logging.handlers.RotatingFileHandler",
+            "info_text: {class: logging.handlers.RotatingFileHandlr",
+            "there is no handler class",
+        ),
+        (
+            "handlers: [info_text, debug_text",
+            "handlers: [info_txt, debug_text",
+            "there is no handler \"info_txt\"",
+        ),
+        ("handlers: [console, zmq_pub]", "handlers: [console, zmq_pup]", "there is no handler \"zmq_pup\""),
+        ("workers: [", "workers: [0, ", "must be a port number from 1 to 65535, not 0"),
+        ("logging: {message_broker", "logging: {message_broker: port, m", "is no port number"),
+    ] {
+        let (status, said, line) = check(from, to);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains(&format!(", line {line}")) && said.contains(why), "{to}: line {line}\n{said}");
+    }
+    let to = format!("logging: {{message_broker: {}, manager: {}", ports.broker, ports.broker);
+    let (status, said, line) =
+        check(&format!("logging: {{message_broker: {}, manager: {}", ports.broker, ports.manager), &to);
+    assert_eq!(status, Some(0), "{said}");
+    let expected = format!(
+        "line {line}, zmq: ports: logging: manager: port {} is also that of message_broker; each program needs one of its own",
+        ports.broker
+    );
+    assert!(said.contains(&expected), "{said}");
+}

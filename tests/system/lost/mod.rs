@@ -1,0 +1,11 @@
+//! Whatever is killed, cut off or filled up: nothing is lost and nothing is done twice.
+
+mod checklist;
+mod deep;
+mod failpoints;
+mod journal;
+mod kills;
+mod load;
+mod long;
+mod poison;
+mod runs;

@@ -1,0 +1,10 @@
+//! Notifications, to real servers, good ones and bad ones.
+
+mod configuration;
+mod ends;
+mod failures;
+mod heartbeat;
+mod late;
+mod mail;
+mod slack;
+mod webhook;

@@ -1,0 +1,237 @@
+//! A manager that comes later, or a runner that dies: the run goes on, and its end is known.
+
+use std::fs;
+
+use nowcast::launch::{RunFolderState, Started};
+use nowcast_core::{Ending, Number};
+
+use crate::runner::scene::{FOLDER, RUN, Scene, WAITS, end};
+
+const LINE: &str = "echo started >> \"$HERE/lines\"; exit 3";
+
+#[test]
+fn a_run_is_started_and_its_end_told_once() {
+    let scene = Scene::new();
+    let mut runs = scene.runs();
+    assert_eq!(scene.start(&mut runs, LINE), Started::Running);
+    assert_eq!(scene.end_of(&mut runs), Ending::Status(3));
+    assert_eq!(runs.ended().expect("it says"), []);
+    assert_eq!(scene.start(&mut runs, LINE), Started::Ended(Ending::Status(3)));
+    assert_eq!(scene.lines(), 1);
+}
+
+#[test]
+fn a_run_that_cannot_be_started_says_why() {
+    let scene = Scene::new();
+    let mut runs = scene.runs();
+    let argv = vec!["/nowhere/run_model".to_owned()];
+    let started = runs.start(RUN, FOLDER, Ok(argv), &[]);
+    assert_eq!(started, Started::Running);
+    let text = "could not be started: /nowhere/run_model: No such file or directory (os error 2)";
+    assert_eq!(scene.end_of(&mut runs).to_string(), text);
+}
+
+#[test]
+fn a_second_start_of_the_same_run_starts_nothing() {
+    let scene = Scene::new();
+    let mut runs = scene.runs();
+    for _ in 0..3 {
+        assert_eq!(scene.start(&mut runs, WAITS), Started::Running);
+    }
+    scene.wait_for_lines(1);
+    scene.touch("go");
+    assert_eq!(scene.end_of(&mut runs), Ending::Status(0));
+    assert_eq!(scene.lines(), 1);
+}
+
+#[test]
+fn a_later_manager_takes_over_a_run_that_runs() {
+    let scene = Scene::new();
+    scene.start(&mut scene.runs(), &format!("{WAITS}; exit 5"));
+    scene.wait_for_lines(1);
+    let mut later = scene.runs();
+    assert_eq!(scene.start(&mut later, "exit 0"), Started::Running);
+    assert_eq!(later.ended().expect("it says"), []);
+    scene.touch("go");
+    assert_eq!(scene.end_of(&mut later), Ending::Status(5));
+    assert_eq!(scene.lines(), 1);
+}
+
+#[test]
+fn a_later_manager_learns_the_end_of_a_run_that_it_missed() {
+    let scene = Scene::new();
+    scene.start(&mut scene.runs(), LINE);
+    scene.wait_for_exit();
+    assert_eq!(scene.start(&mut scene.runs(), LINE), Started::Ended(Ending::Status(3)));
+    assert_eq!(scene.lines(), 1);
+}
+
+#[test]
+fn a_later_manager_starts_a_run_that_nobody_claimed() {
+    let scene = Scene::new();
+    fs::create_dir_all(scene.run_path("")).expect("a folder");
+    fs::write(scene.run_path("claim.77.0.new"), "{\"pid\":").expect("left by a runner that was killed");
+    let mut runs = scene.runs();
+    assert_eq!(scene.start(&mut runs, LINE), Started::Running);
+    assert_eq!(scene.end_of(&mut runs), Ending::Status(3));
+    assert_eq!(scene.lines(), 1);
+}
+
+#[test]
+fn a_runner_that_comes_too_late_leaves_the_run_to_the_other() {
+    let scene = Scene::new();
+    let slow = scene.program("until_file late; exec \"$NOWCAST\" \"$@\"");
+    let mut earlier = scene.runs_by(&slow);
+    assert_eq!(scene.start(&mut earlier, WAITS), Started::Running);
+    let mut later = scene.runs();
+    assert_eq!(scene.start(&mut later, WAITS), Started::Running);
+    scene.wait_for_lines(1);
+    scene.touch("late");
+    // Each now waits for the same runner.
+    scene.wait_for("the late runner's end", || {
+        assert_eq!(earlier.ended().expect("it says"), []);
+        format!("{earlier:?}").contains("Claimant").then_some(())
+    });
+    scene.touch("go");
+    assert_eq!(scene.end_of(&mut later), Ending::Status(0));
+    assert_eq!(scene.end_of(&mut earlier), Ending::Status(0));
+    assert_eq!(scene.lines(), 1);
+}
+
+#[test]
+fn a_worker_outlives_its_runner_and_its_end_is_seen() {
+    let scene = Scene::new();
+    let mut runs = scene.runs();
+    scene.start(&mut runs, WAITS);
+    scene.wait_for_lines(1);
+    let worker = scene.process("process");
+    scene.kill_runner();
+    assert_eq!(scene.state(), RunFolderState::Orphan { worker: worker.clone() });
+    assert_eq!(runs.ended().expect("it says"), []);
+    let mut later = scene.runs();
+    assert_eq!(scene.start(&mut later, WAITS), Started::Running);
+    scene.touch("go");
+    assert_eq!(scene.end_of(&mut runs), Ending::Unknown);
+    assert_eq!(scene.end_of(&mut later), Ending::Unknown);
+    assert!(!worker.is_alive());
+    assert_eq!(scene.start(&mut scene.runs(), WAITS), Started::Ended(Ending::Unknown));
+    assert_eq!(scene.lines(), 1);
+}
+
+#[test]
+fn a_worker_that_its_runner_did_not_write_down_is_found() {
+    let scene = Scene::new();
+    // A background process in a session of its own has the same environment, and is not the worker.
+    let script =
+        format!("setsid sh -c 'echo background >> \"$HERE/lines\"; exec sleep 600' & {WAITS}; kill -9 $!");
+    scene.start(&mut scene.runs(), &script);
+    scene.wait_for_lines(2);
+    let worker = scene.process("process");
+    fs::remove_file(scene.run_path("process")).expect("removed");
+    scene.kill_runner();
+    assert_eq!(scene.state(), RunFolderState::Orphan { worker: worker.clone() });
+    fs::write(scene.run_path("process"), "{\"pid\": 7").expect("damaged");
+    let reading = scene.run_folder().state().expect("it can be read");
+    assert_eq!(reading.state, RunFolderState::Orphan { worker });
+    assert!(reading.trouble.expect("a word about it").contains("process is damaged"));
+    scene.touch("go");
+    scene.wait_for("the end", || (scene.state() == RunFolderState::Ended(Ending::Unknown)).then_some(()));
+}
+
+#[test]
+fn a_runner_that_dies_before_its_claim_is_started_again() {
+    let scene = Scene::new();
+    let program =
+        scene.program("echo runner >> \"$HERE/lines\"; [ $(wc -l < \"$HERE/lines\") -gt 3 ] || kill -9 $$; exec \"$NOWCAST\" \"$@\"");
+    let mut runs = scene.runs_by(&program);
+    scene.start(&mut runs, "echo worker >> \"$HERE/lines\"");
+    assert_eq!(scene.end_of(&mut runs), Ending::Status(0));
+    assert_eq!(scene.read("lines"), "runner\nrunner\nrunner\nrunner\nworker\n");
+}
+
+#[test]
+fn a_runner_that_always_dies_before_its_claim_is_given_up() {
+    let scene = Scene::new();
+    let program = scene.program("echo runner >> \"$HERE/lines\"; kill -9 $$");
+    let mut runs = scene.runs_by(&program);
+    scene.start(&mut runs, LINE);
+    let ending = scene.end_of(&mut runs);
+    assert_eq!(ending, Ending::NotStarted("its runner was killed by signal 9".to_owned()));
+    assert_eq!(scene.lines(), 4);
+    // Nobody starts it later, when it is forgotten.
+    assert_eq!(scene.start(&mut scene.runs(), LINE), Started::Ended(ending));
+}
+
+#[test]
+fn a_run_is_not_started_again_because_its_folder_is_gone() {
+    let scene = Scene::new();
+    let mut runs = scene.runs();
+    scene.start(
+        &mut runs,
+        "until_file runs/2026-03-14/8812/process; echo started >> \"$HERE/lines\"; rm -r \"$HERE/runs\"",
+    );
+    assert_eq!(scene.end_of(&mut runs), Ending::Unknown);
+    assert_eq!(scene.lines(), 1);
+}
+
+#[test]
+fn a_later_manager_does_not_start_a_run_whose_folder_is_gone() {
+    for is_over in [false, true] {
+        let scene = Scene::new();
+        scene.start(&mut scene.runs(), WAITS);
+        scene.wait_for_lines(1);
+        let runner = scene.process("claim");
+        fs::remove_dir_all(scene.path("runs")).expect("removed");
+        if is_over {
+            scene.touch("go");
+            scene.wait_for("its end", || (!runner.is_alive()).then_some(()));
+        }
+        let mut later = scene.runs();
+        let started = scene.start(&mut later, WAITS);
+        if is_over {
+            assert_eq!(started, Started::Ended(Ending::Unknown));
+        } else {
+            assert_eq!(started, Started::Running);
+            scene.touch("go");
+            assert_eq!(scene.end_of(&mut later), Ending::Unknown);
+        }
+        assert_eq!(scene.lines(), 1);
+        assert!(scene.path("claims/8812").exists());
+        later.forget(RUN);
+        assert!(!scene.path("claims/8812").exists());
+    }
+}
+
+#[test]
+fn what_is_left_of_runs_that_are_over_is_removed() {
+    let scene = Scene::new();
+    let mut runs = scene.runs();
+    scene.start(&mut runs, LINE);
+    scene.end_of(&mut runs);
+    scene.runs().keep_only([RUN]);
+    assert!(scene.path("claims/8812").exists());
+    scene.runs().keep_only([8, 88, 12]);
+    assert!(!scene.path("claims/8812").exists());
+}
+
+#[test]
+fn many_runs_at_once_end_each_for_itself() {
+    let scene = Scene::new();
+    let mut runs =
+        nowcast::launch::Runs::new(crate::support::system::NOWCAST.into(), scene.path("runs")).expect("runs");
+    let mut open: Vec<_> = (1..=30).map(Number).collect();
+    for run in &open {
+        // As its worker sees it: without the sign in front of its number.
+        let argv = Scene::script("exit $NOWCAST_RUN_ID");
+        let started = runs.start(*run, &format!("2026-03-14/{}", run.0), Ok(argv.clone()), &[]);
+        assert_eq!(started, Started::Running);
+    }
+    scene.wait_for("all ends", || {
+        for (run, ending) in runs.ended().expect("it says") {
+            assert_eq!(ending, Ending::Status(i32::try_from(run.0).expect("small")));
+            open.retain(|other| *other != run);
+        }
+        open.is_empty().then_some(())
+    });
+    assert_eq!(end(&mut runs, Number(1)), None);
+}

@@ -1,0 +1,78 @@
+//! A run has one runner.
+
+use std::fs;
+use std::process::Stdio;
+
+use nowcast::launch::runner::{CANNOT_CLAIM, CLAIMED};
+use nowcast_core::Ending;
+
+use crate::runner::scene::Scene;
+
+#[test]
+fn of_twenty_runners_at_once_one_starts_the_worker() {
+    let scene = Scene::new();
+    let mut runners: Vec<_> = (0..20)
+        .map(|_| scene.runner(&[], "echo started >> \"$HERE/lines\"").spawn().expect("it starts"))
+        .collect();
+    let mut statuses: Vec<_> =
+        runners.iter_mut().map(|runner| scene.wait_for_end(runner).code().expect("a status")).collect();
+    statuses.sort_unstable();
+    let mut expected = vec![i32::from(CLAIMED); 20];
+    expected[0] = 0;
+    assert_eq!(statuses, expected, "{}", scene.describe());
+    assert_eq!(scene.lines(), 1);
+    let mut left: Vec<_> = fs::read_dir(scene.run_path(""))
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+        .collect();
+    left.sort_unstable();
+    assert_eq!(left, ["claim", "exit", "output.log", "process"]);
+}
+
+#[test]
+fn a_run_that_somebody_has_is_left_to_them_in_silence() {
+    let scene = Scene::new();
+    assert!(scene.runner(&[], "exit 3").status().expect("it starts").success());
+    let second = scene.runner(&[], "echo second").output().expect("it starts");
+    assert_eq!(second.status.code(), Some(CLAIMED.into()));
+    assert_eq!((second.stdout, second.stderr), (Vec::new(), Vec::new()));
+    assert_eq!(scene.wait_for_exit(), Ending::Status(3));
+}
+
+#[test]
+fn without_a_folder_to_write_to_nothing_is_started() {
+    let scene = Scene::new();
+    scene.touch("runs");
+    let output = scene.runner(&[], "echo started >> \"$HERE/lines\"").output().expect("it starts");
+    assert_eq!(output.status.code(), Some(CANNOT_CLAIM.into()));
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("the worker is not started: the run's folder "), "{errors}");
+    assert!(errors.contains("Not a directory"), "{errors}");
+    assert_eq!(scene.lines(), 0);
+}
+
+#[test]
+fn an_end_that_cannot_be_written_down_is_written_when_it_can() {
+    let scene = Scene::new();
+    // A folder in the place of the file: nothing can be renamed to it.
+    fs::create_dir_all(scene.run_path("exit")).expect("a folder");
+    let log = fs::File::create(scene.path("errors")).expect("a file");
+    let mut runner = scene.runner(&[], "exit 3").stderr(log).spawn().expect("it starts");
+    scene.wait_for("the complaint", || {
+        scene.read("errors").contains("tried again every second").then_some(())
+    });
+    fs::remove_dir(scene.run_path("exit")).expect("removed");
+    assert_eq!(scene.wait_for_exit(), Ending::Status(3));
+    assert_eq!(scene.wait_for_end(&mut runner).code(), Some(0));
+}
+
+#[test]
+fn a_runner_whose_folder_is_gone_does_not_stay_for_ever() {
+    let scene = Scene::new();
+    let mut runner = scene
+        .runner(&[], "until_file runs/2026-03-14/8812/process; rm -r \"$HERE/runs\"")
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    assert_eq!(scene.wait_for_end(&mut runner).code(), Some(nowcast::launch::runner::END_LOST.into()));
+}

@@ -1,0 +1,149 @@
+//! Files that a full disk or a power cut spoilt, and those of another boot.
+
+use std::fs;
+
+use nowcast::launch::{RunFolderState, Started};
+use nowcast::process::ProcessIdentity;
+use nowcast_core::Ending;
+
+use crate::runner::scene::Scene;
+
+/// A run's folder with these files.
+fn folder(files: &[(&str, &str)]) -> Scene {
+    let scene = Scene::new();
+    fs::create_dir_all(scene.run_path("")).expect("a folder");
+    for (name, content) in files {
+        fs::write(scene.run_path(name), content).expect("written");
+    }
+    scene
+}
+
+/// What it is taken for, and the word about it.
+fn taken_for(files: &[(&str, &str)]) -> (RunFolderState, Option<String>) {
+    let scene = folder(files);
+    let reading = scene.run_folder().state().expect("it can be read");
+    if let RunFolderState::Ended(ending) = &reading.state {
+        // And no manager starts it.
+        assert_eq!(scene.start(&mut scene.runs(), "exit 0"), Started::Ended(ending.clone()));
+    }
+    (reading.state, reading.trouble)
+}
+
+fn me() -> ProcessIdentity {
+    ProcessIdentity::of_self().expect("this process")
+}
+
+fn json(process: &ProcessIdentity) -> String {
+    serde_json::to_string(process).expect("JSON")
+}
+
+const UNKNOWN: RunFolderState = RunFolderState::Ended(Ending::Unknown);
+
+#[test]
+fn an_exit_record_wins_over_all() {
+    let files = [("exit", "{\"signal\":9,\"ended\":\"2026-03-14T04:40:00Z\"}"), ("claim", "")];
+    assert_eq!(taken_for(&files), (RunFolderState::Ended(Ending::Killed(9)), None));
+}
+
+#[test]
+fn a_spoilt_exit_record_is_an_end() {
+    for content in
+        ["", "{\"status\":", "\0\0\0\0", "[]", "{\"status\":\"3\",\"ended\":\"2026-03-14T04:40:00Z\"}"]
+    {
+        let (state, trouble) = taken_for(&[("claim", &json(&me())), ("exit", content)]);
+        assert_eq!(state, UNKNOWN, "{content:?}");
+        let trouble = trouble.expect("a word about it");
+        assert!(trouble.contains("/exit is ") && trouble.contains("how is lost"), "{trouble}");
+    }
+}
+
+#[test]
+fn a_spoilt_claim_is_a_claim() {
+    for content in ["", "{\"pid\":12", "{\"pid\":99999999999,\"start_time\":1,\"boot_id\":\"\"}", "\u{fffd}"]
+    {
+        let (state, trouble) = taken_for(&[("claim", content)]);
+        assert_eq!(state, UNKNOWN, "{content:?}");
+        let trouble = trouble.expect("a word about it");
+        assert!(trouble.contains("/claim is ") && trouble.contains("taken for claimed"), "{trouble}");
+    }
+}
+
+#[test]
+fn behind_a_spoilt_claim_the_worker_is_seen() {
+    let (state, trouble) = taken_for(&[("claim", ""), ("process", &json(&me()))]);
+    assert_eq!(state, RunFolderState::Orphan { worker: me() });
+    assert!(trouble.is_some());
+}
+
+#[test]
+fn a_process_of_another_boot_is_dead() {
+    let other = ProcessIdentity { boot_id: "00000000-0000-0000-0000-000000000000".to_owned(), ..me() };
+    assert_eq!(taken_for(&[("claim", &json(&other))]), (UNKNOWN, None));
+    assert_eq!(taken_for(&[("claim", &json(&other)), ("process", &json(&other))]), (UNKNOWN, None));
+}
+
+#[test]
+fn a_number_that_another_process_has_now_is_not_it() {
+    let other = ProcessIdentity { start_time: me().start_time - 1, ..me() };
+    assert_eq!(taken_for(&[("claim", &json(&other)), ("process", &json(&other))]), (UNKNOWN, None));
+}
+
+#[test]
+fn a_number_that_is_none_is_nobody() {
+    for pid in [0, -1, i32::MIN] {
+        let other = ProcessIdentity { pid, ..me() };
+        assert_eq!(taken_for(&[("claim", &json(&other)), ("process", &json(&other))]), (UNKNOWN, None));
+    }
+}
+
+#[test]
+fn a_run_whose_folder_cannot_be_read_is_started_when_it_can() {
+    let scene = Scene::new();
+    let mut runs = scene.runs();
+    scene.touch("runs/2026-03-14");
+    assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::Running);
+    assert!(runs.due().is_some());
+    assert_eq!(runs.ended().expect("it says"), []);
+    std::fs::remove_file(scene.path("runs/2026-03-14")).expect("removed");
+    assert_eq!(scene.end_of(&mut runs), Ending::Status(7));
+    assert_eq!((scene.lines(), runs.due()), (1, None));
+}
+
+#[test]
+fn a_run_whose_folder_cannot_be_made_is_started_when_it_can() {
+    let scene = Scene::new();
+    // Readable, but no place for a folder: nothing is there.
+    std::os::unix::fs::symlink(scene.path("nowhere"), scene.path("runs")).expect("a link");
+    std::fs::create_dir(scene.path("nowhere")).expect("a folder");
+    let mut runs = scene.runs();
+    std::fs::remove_dir(scene.path("nowhere")).expect("removed");
+    assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::Running);
+    scene.wait_for("the runner to give up", || {
+        assert_eq!(runs.ended().expect("it says"), []);
+        runs.due()
+    });
+    std::fs::create_dir(scene.path("nowhere")).expect("a folder");
+    assert_eq!(scene.end_of(&mut runs), Ending::Status(7));
+    assert_eq!((scene.lines(), runs.due()), (1, None));
+}
+
+#[test]
+fn a_run_that_has_no_command_any_more_goes_on_and_is_not_started_without_one() {
+    let scene = Scene::new();
+    let none = || Err::<Vec<String>, _>("its host is gone".to_owned());
+    let mut earlier = scene.runs();
+    assert_eq!(scene.start(&mut earlier, crate::runner::scene::WAITS), Started::Running);
+    scene.process("claim");
+    let mut later = scene.runs();
+    assert_eq!(
+        later.start(crate::runner::scene::RUN, crate::runner::scene::FOLDER, none(), &[]),
+        Started::Running
+    );
+    scene.touch("go");
+    assert_eq!(scene.end_of(&mut later), Ending::Status(0));
+    let ending = Started::Ended(Ending::NotStarted("its host is gone".to_owned()));
+    assert_eq!(later.start(7, "2026-03-14/7", none(), &[]), ending);
+    // Nor by a later manager that has one.
+    let argv = Scene::script("echo started >> \"$HERE/lines\"");
+    assert_eq!(scene.runs().start(7, "2026-03-14/7", Ok(argv), &[]), ending);
+}

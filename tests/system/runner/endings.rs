@@ -1,0 +1,82 @@
+//! How a worker ended, and in what world it lived.
+
+use nowcast_core::Ending;
+
+use crate::runner::scene::{RUN, Scene};
+
+fn ending(script: &str) -> Ending {
+    let scene = Scene::new();
+    let status = scene.runner(&[], script).status().expect("it starts");
+    assert_eq!(status.code(), Some(0), "{}", scene.describe());
+    scene.run_folder().exit().expect("a record").ending()
+}
+
+#[test]
+fn a_status_is_kept() {
+    assert_eq!(ending("exit 0"), Ending::Status(0));
+    assert_eq!(ending("exit 255"), Ending::Status(255));
+}
+
+#[test]
+fn a_signal_is_kept() {
+    assert_eq!(ending("kill -9 $$"), Ending::Killed(9));
+    assert_eq!(ending("kill -SEGV $$"), Ending::Killed(11));
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    let scene = Scene::new();
+    let argv = ["/nowhere/run_model".to_owned()];
+    assert!(scene.runner_of(&[], &argv).status().expect("it starts").success());
+    let record = scene.wait_for_json("exit");
+    assert_eq!(record["not_started"], "/nowhere/run_model: No such file or directory (os error 2)");
+    let Ending::NotStarted(reason) = scene.wait_for_exit() else { panic!("{record}") };
+    assert!(reason.starts_with("/nowhere/run_model"));
+}
+
+#[test]
+fn the_record_says_when() {
+    let scene = Scene::new();
+    let before = jiff::Timestamp::now();
+    assert!(scene.runner(&[], "exit 3").status().expect("it starts").success());
+    let record = scene.wait_for_json("exit");
+    assert_eq!(record["status"], 3);
+    let ended: jiff::Timestamp = record["ended"].as_str().expect("a text").parse().expect("RFC 3339");
+    assert!(before <= ended && ended <= jiff::Timestamp::now());
+}
+
+#[test]
+fn a_worker_knows_its_run_and_leads_a_process_group_of_its_own() {
+    let scene = Scene::new();
+    let script = "echo $NOWCAST_RUN_ID; echo $NOWCAST_RUN_FOLDER; cat; cut -d' ' -f5 /proc/$$/stat; echo $$";
+    assert!(scene.runner(&[], script).status().expect("it starts").success());
+    let output = scene.read(scene.run_path("output.log"));
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!(lines[0], RUN.to_string());
+    assert_eq!(std::fs::canonicalize(lines[1]).unwrap(), std::fs::canonicalize(scene.run_path("")).unwrap());
+    assert_eq!(lines[2], lines[3], "{output}");
+    assert_eq!(scene.process("process").pid.to_string(), lines[3]);
+    assert_ne!(scene.process("claim").pid.to_string(), lines[3]);
+}
+
+#[test]
+fn a_worker_does_not_inherit_what_its_runner_does_with_signals() {
+    let scene = Scene::new();
+    assert!(scene.runner(&[], "grep SigIgn /proc/$$/status").status().expect("it starts").success());
+    let output = scene.read(scene.run_path("output.log"));
+    let ignored = u64::from_str_radix(output.split_whitespace().last().expect("a mask"), 16).expect("a mask");
+    for signal in [1, 2, 13, 15] {
+        assert_eq!(ignored & 1 << (signal - 1), 0, "signal {signal} is ignored: {output}");
+    }
+}
+
+#[test]
+fn what_a_worker_leaves_in_the_background_lives_on() {
+    let scene = Scene::new();
+    let script = "(until_file go; echo still here >> \"$HERE/lines\") & exit 4";
+    assert!(scene.runner(&[], script).status().expect("it starts").success());
+    assert_eq!(scene.wait_for_exit(), Ending::Status(4));
+    assert_eq!(scene.lines(), 0);
+    scene.touch("go");
+    scene.wait_for_lines(1);
+}

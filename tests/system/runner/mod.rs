@@ -1,0 +1,12 @@
+//! The runner and those who watch it, with real processes: whatever is killed, a worker is started once and
+//! its end is known.
+
+mod adoption;
+mod claims;
+mod damage;
+mod endings;
+mod failpoints;
+mod output;
+mod scene;
+mod speed;
+mod telling;
