@@ -222,7 +222,7 @@ impl Check<'_> {
     }
 
     /// The manager's messages; what a registry lacks is filled in, since without the words a worker
-    /// of the peer's fails on the reply.
+    /// of NEMO_Nowcast's fails on the reply.
     fn manager_messages(&mut self, section: &Value) -> IndexMap<String, String> {
         let path = ["message registry", "manager"];
         let given = section.get("manager");

@@ -14,7 +14,7 @@ use pyyaml::Value;
 /// A checked `nowcast.yaml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// The file as it was named on the command line, since that is what the peer's log shows and
+    /// The file as it was named on the command line, since that is what NEMO_Nowcast's log shows and
     /// what launched workers are given.
     pub file: PathBuf,
     /// The folder of the log files if the configuration asks for `NOWCAST_LOGS` and that is not set.
@@ -66,7 +66,7 @@ impl Config {
         }
     }
 
-    /// Make the folder of the log files if it is the default one, which nobody has made by hand.
+    /// Make the folder of the log files if it is the default one, which no operator makes.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -157,7 +157,7 @@ pub struct LogPort {
     pub port: u16,
 }
 
-/// Who publishes where, in the order of the file; empty where nobody does.
+/// Who publishes where, in the order of the file; empty where none does.
 pub type LogPorts = IndexMap<String, Vec<LogPort>>;
 
 /// `message registry`: who may say what.
@@ -223,7 +223,7 @@ pub struct Host {
 /// `hosts: HOST`: how workers are launched there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Launcher {
-    /// By ssh, with the peer's command line.
+    /// By ssh, with NEMO_Nowcast's command line.
     #[default]
     Ssh,
     /// As a job of Slurm's.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 /// # Errors
 /// When the text is none, is negative, or counts months or years, whose length is not fixed.
 pub fn parse(text: &str) -> Result<SignedDuration, String> {
-    let refuse = || format!("{text:?} is no span of time; write it as 30s, 10m, 3h, 1h 30m or 90d");
+    let refuse = || format!("{text:?} is not a span of time; write it as 30s, 10m, 3h, 1h 30m or 90d");
     let span: Span = text.trim().parse().map_err(|_| refuse())?;
     let span = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| refuse())?;
     if span.is_negative() { Err(format!("{text:?} is negative")) } else { Ok(span) }

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use pyyaml::Value;
 
-/// The peer's pattern. It swallows the word characters after the parenthesis too, and so do we:
+/// NEMO_Nowcast's pattern. It swallows the word characters after the parenthesis too, and so do we:
 /// `$(NOWCAST.ENV.HOME)x/y` is `$HOME/y` in both systems.
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
     // The pattern is a constant that the tests compile.
@@ -33,7 +33,7 @@ pub fn replace(text: &str, lookup: Lookup) -> Result<String, String> {
 }
 
 /// The `logging` section with variables replaced in each handler's `filename`, and nowhere else. A
-/// name that holds an unset variable stays as it is written, as with the peer.
+/// name that holds an unset variable stays as it is written, as with NEMO_Nowcast.
 pub fn replace_in_logging(logging: &Value, lookup: Lookup) -> Value {
     let mut section = logging.clone();
     if logging.get("handlers").is_some() {

@@ -76,7 +76,7 @@ impl Check<'_> {
         for key in ["by", "since"] {
             if let Some(Value::Int(number)) = item.get(key) {
                 let text = format!(
-                    "{number} is no time of day; a time stands in quotes: `{key}: '{}'`",
+                    "{number} is not a time of day; a time stands in quotes: `{key}: '{}'`",
                     sixties(*number)
                 );
                 self.report(Severity::Error, &[path[0], path[1], key], text);
@@ -122,7 +122,7 @@ impl Check<'_> {
             return None;
         }
         if NOT_FOR_RULES.contains(&r#type) {
-            let text = format!("`{type}` is no report of a worker; name a success or a failure");
+            let text = format!("`{type}` is not a report of a worker; name a success or a failure");
             self.report(Severity::Error, &at, text);
             return None;
         }
@@ -133,7 +133,7 @@ impl Check<'_> {
         let is_time = text.len() >= 5 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
         let time: Option<Time> = text.parse().ok().filter(|_| is_time);
         if time.is_none() {
-            let text = format!("{text:?} is no time of day; write it as '06:30', from '00:00' to '23:59'");
+            let text = format!("{text:?} is not a time of day; write it as '06:30', from '00:00' to '23:59'");
             self.report(Severity::Error, &[path[0], path[1], key], text);
         }
         time

@@ -1,4 +1,4 @@
-//! The section `hosts:`, which the peer does not know: how workers are launched on a host.
+//! The section `hosts:`, which NEMO_Nowcast does not know: how workers are launched on a host.
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -66,7 +66,7 @@ impl Check<'_> {
             if !hosts.contains_key(&host)
                 && let Some(question) = suggest::question(&host, hosts.keys())
             {
-                let text = format!("is no host of `run: enabled hosts:`; {question}");
+                let text = format!("is not a host of `run: enabled hosts:`; {question}");
                 self.report(Severity::Warning, &[NAME, &host], text);
             }
             let launcher = self.launcher(&host, raw.unwrap_or_default());

@@ -11,7 +11,7 @@ use pyyaml::Value;
 /// The daemons that always run, under the names with which they log.
 const DAEMONS: [&str; 2] = ["message_broker", "manager"];
 
-/// The names of the peer's and our daemons, which no message registry has.
+/// The names of NEMO_Nowcast's and our daemons, which no message registry has.
 const OTHER_DAEMONS: [&str; 3] = ["scheduler", "log_aggregator", "up"];
 
 const PATH: [&str; 3] = ["zmq", "ports", "logging"];
@@ -126,7 +126,7 @@ impl Check<'_> {
     }
 }
 
-/// The peer's rule: a host that comes later must have a port that one before has.
+/// NEMO_Nowcast's rule: a host that comes later must have a port that one before has.
 fn has_hosts_that_differ(ports: &[LogPort]) -> bool {
     ports.iter().enumerate().any(|(index, new)| {
         let before = &ports[..index];
@@ -144,7 +144,7 @@ fn log_port(value: &Value) -> Result<LogPort, String> {
         port.ok_or_else(|| format!("must be a port number from 1 to 65535, not {number}"))
     };
     let of_text = |text: &str| {
-        text.parse().map_or_else(|_| Err(format!("{text:?} is no port number; {REMEDY}")), number)
+        text.parse().map_or_else(|_| Err(format!("{text:?} is not a port number; {REMEDY}")), number)
     };
     match value {
         Value::Int(_) => {
@@ -226,7 +226,7 @@ message registry:
                      a port of another host in quotes ('host.example:4345'), or a list of them"
                 ),
                 format!(
-                    "{start}: x: \"p\" is no port number; write a port number (4345), a port of another host in quotes \
+                    "{start}: x: \"p\" is not a port number; write a port number (4345), a port of another host in quotes \
                      ('host.example:4345'), or a list of them"
                 ),
                 format!("{start}: y: has no port; write a number, or several as [4350, 4351]"),

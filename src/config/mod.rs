@@ -1,6 +1,6 @@
 //! The configuration: `nowcast.yaml` read raw, then checked.
 //!
-//! One file serves the peer and us. Sections that we own are checked strictly; sections that belong
+//! One file serves NEMO_Nowcast and us. Sections that we own are checked strictly; sections that belong
 //! to the users' workers and rules pass through untouched and in order, in [`Config::value`].
 //! Nothing here logs: problems are returned for the caller to show. Only [`Config::make_default_log_folder`] writes.
 

@@ -1,4 +1,4 @@
-//! The sections of `nowcast.yaml` that the peer does not know.
+//! The sections of `nowcast.yaml` that NEMO_Nowcast does not know.
 
 use std::path::{Path, PathBuf};
 
@@ -38,7 +38,7 @@ impl Check<'_> {
                 self.report(Severity::Error, &["workers", &name, "exec"], text);
             }
             if raw.max_running == Some(0) {
-                let text = "must be at least 1; to let launches wait, use nowcast hold".to_owned();
+                let text = "must be at least 1; to pause launches, use nowcast hold".to_owned();
                 self.report(Severity::Error, &["workers", &name, "max running"], text);
             }
             let settings = WorkerSettings {

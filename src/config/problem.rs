@@ -10,7 +10,7 @@ pub enum Severity {
     Note,
     /// Works, but probably not as it was meant.
     Warning,
-    /// Wrong, but `NEMO_Nowcast` reads such a file, so daemons that share it start all the same: they log a warning, and
+    /// Wrong, but `NEMO_Nowcast` reads such a file, so daemons that share it still start: they log a warning, and
     /// `config check` and `doctor` fail.
     Mistake,
     /// The configuration cannot be used.

@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 /// The content of a regular file, or of the one that a link leads to.
 ///
 /// # Errors
-/// When it cannot be read, or is something else: a pipe would keep its reader waiting for somebody to write.
+/// When it cannot be read, or is something else: a pipe would keep its reader waiting for a writer.
 pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     read_regular_up_to(path, u64::MAX)
 }

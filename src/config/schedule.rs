@@ -1,4 +1,4 @@
-//! `scheduled workers`: which worker is launched at which times of day. The peer's keys, and ours beside them.
+//! `scheduled workers`: which worker is launched at which times of day. NEMO_Nowcast's keys, and ours beside them.
 
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
@@ -76,7 +76,7 @@ impl Check<'_> {
         scheduled.into_iter().collect()
     }
 
-    /// Warns of hosts that are none: the launch would be refused when its time has come.
+    /// Warns of hosts that do not exist: the launch would be refused when its time has come.
     pub(super) fn check_scheduled_hosts(
         &mut self,
         scheduled: &[ScheduledWorker],
@@ -158,7 +158,7 @@ impl Check<'_> {
     }
 }
 
-/// The peer's way to say when, as a pattern with seconds.
+/// NEMO_Nowcast's way to say when, as a pattern with seconds.
 fn pattern(every: &str, at: &str) -> Result<String, String> {
     let unit = every.trim_end_matches('s');
     let day = WEEK.iter().position(|day| *day == every);
@@ -178,7 +178,7 @@ fn pattern(every: &str, at: &str) -> Result<String, String> {
             let day = day.map_or("*".to_owned(), |day| day.to_string());
             if *hour > 23 || *minute > 59 || *second > 59 {
                 return Err(format!(
-                    "{at:?} is no time of day; write it as '05:15', from '00:00' to '23:59'"
+                    "{at:?} is not a time of day; write it as '05:15', from '00:00' to '23:59'"
                 ));
             }
             Ok(format!("{second} {minute} {hour} * * {day}"))

@@ -20,15 +20,15 @@ pub struct ScheduledWorker {
     pub when: String,
     /// `timezone`: where `times` is read off a clock.
     pub zone: TimeZone,
-    /// `catch up`: what becomes of times that were missed.
+    /// `catch up`: how to treat missed times.
     pub catch_up: CatchUp,
 }
 
-/// What becomes of times at which nobody could launch.
+/// How to treat times at which the scheduler did not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CatchUp {
-    /// They are lost, as with the peer; the log says which.
+    /// They are lost, as with NEMO_Nowcast; the log says which.
     #[default]
     None,
     /// The last of them is launched.

@@ -28,7 +28,7 @@ const KNOWN: [&str; 14] = [
 const REQUIRED: [&str; 4] = ["checklist file", "logging", "message registry", "zmq"];
 
 impl Check<'_> {
-    /// Warns of sections that nobody reads because their names are nearly those of others.
+    /// Warns of sections that nothing reads because their names are nearly those of others.
     pub(super) fn unknown_sections(&mut self, value: &Value) {
         let is_told = |known: &&str| REQUIRED.contains(known) && value.get(known).is_none_or(Value::is_null);
         let candidates: Vec<&str> = KNOWN.into_iter().filter(|known| !is_told(known)).collect();
@@ -41,7 +41,7 @@ impl Check<'_> {
         }
     }
 
-    /// Notes each key that a mapping has more than once: `PyYAML` takes the last one in silence, and so do we.
+    /// Notes each key that a mapping has more than once: `PyYAML` takes the last one silently, and so do we.
     pub(super) fn repeated_keys(&mut self) {
         for repeated in self.marks.repeated_keys().to_vec() {
             let lines = repeated.lines.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");

@@ -26,7 +26,7 @@ impl Times {
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
         let times = parser.parse(pattern).map(Times).map_err(|error| {
             format!(
-                "{pattern:?} is no time that comes: {error}; cron is written as minute hour day month weekday: \
+                "{pattern:?} is not a time that comes: {error}; cron is written as minute hour day month weekday: \
                  '15 5 * * mon-fri'"
             )
         })?;

@@ -4,7 +4,7 @@ use super::checked::Registry;
 use crate::suggest::did_you_mean;
 use pyyaml::ReadError;
 
-/// A document that is no YAML.
+/// A document that is not YAML.
 pub(super) fn not_yaml(error: &ReadError) -> String {
     let why = error.why().map(|why| format!(" ({why})")).unwrap_or_default();
     format!("not valid YAML: {}, column {}{why}", error.what(), error.mark().column)

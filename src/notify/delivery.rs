@@ -40,7 +40,7 @@ impl Delivery {
         Self::new("heartbeat", String::new(), String::new())
     }
 
-    /// The peer's message to a Slack channel, if the channel wants this notice.
+    /// NEMO_Nowcast's message to a Slack channel, if the channel wants this notice.
     pub(super) fn to_slack(channel: &SlackChannel, slack: &Slack, notice: &Notice) -> Option<Self> {
         let said = notice.message.as_ref()?;
         if !channel.has(&notice.worker) {
@@ -195,7 +195,7 @@ mod tests {
         let late = Notice { alarm: Some(Alarm::Late), message: None, ..notice() };
         assert!(
             Delivery::to_target(&webhook(all_messages(), "", false), &late).is_none(),
-            "it is no message"
+            "it is not a message"
         );
         assert!(Delivery::to_target(&webhook(of_alarm(Alarm::Late), "", false), &late).is_some());
     }
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(payload, "more than 4000 characters; nowcast why 8812 shows them");
     }
 
-    /// What the peer's `requests.post(url, json={"text": …})` put on the wire, recorded.
+    /// What NEMO_Nowcast's `requests.post(url, json={"text": …})` put on the wire, recorded.
     #[test]
     fn slack_gets_the_peers_bytes() {
         let workers = SlackWorkers::List(vec!["ssh".to_owned()]);

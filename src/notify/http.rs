@@ -41,7 +41,7 @@ pub(super) fn sender(request: &Request, name: &str, log: &Logger) -> Send {
         .timeout_connect(Some(CONNECT))
         .timeout_global(Some(ATTEMPT))
         .http_status_as_error(false)
-        // What is sent elsewhere would lose its body on the way, and take its secrets to somebody else.
+        // What is sent elsewhere would lose its body on the way, and take its secrets to another server.
         .max_redirects(0)
         .max_redirects_will_error(false)
         // Hours may lie between two: the other side has closed the connection by then.

@@ -1,4 +1,4 @@
-//! [`Lane`]: the queue of one target and the thread that empties it. Whoever pushes never waits.
+//! [`Lane`]: the queue of one target and the thread that empties it. A push never waits.
 //!
 //! The order is kept: what is tried again keeps back what came after it.
 
@@ -26,7 +26,7 @@ pub(super) struct Failure {
 /// Makes one attempt.
 pub(super) type Send = Box<dyn FnMut(&Delivery) -> Result<(), Failure> + std::marker::Send>;
 
-/// How often it is tried.
+/// How many times it is tried.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     /// The pause after the first failure; each one after it is twice as long.
@@ -71,7 +71,7 @@ struct Shared {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Whoever panicked left it whole: no change of it is in two steps.
+        // A thread that panicked left it whole: no change of it is in two steps.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
 //! Notifications: webhooks, e-mails and heartbeats, each target with a thread and a queue of its own.
 //!
-//! Whoever tells something never waits for the outside: a queue that is full drops what comes, a target that hangs keeps
-//! nobody but itself waiting. Nothing here decides what is worth telling, and what waits is in memory alone.
+//! A sender never waits for the outside: a queue that is full drops what comes, a target that hangs keeps
+//! only itself waiting. Nothing here decides what is worth telling, and what waits is in memory alone.
 
 mod delivery;
 mod http;
@@ -36,7 +36,7 @@ struct Line {
     lane: Lane,
     /// When the next beat is due, of a heartbeat.
     beat: Option<Instant>,
-    /// Of a configuration of before: what waits is still sent.
+    /// Of the previous configuration: what waits is still sent.
     is_retired: bool,
 }
 

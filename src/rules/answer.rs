@@ -45,7 +45,7 @@ pub(super) fn read(
     Ok(RuleAnswer { next_workers, join })
 }
 
-/// What the second value says: a join, or the peer's race set.
+/// What the second value says: a join, or NEMO_Nowcast's race set.
 fn wait(call: &Host, function: &str, value: &LuaValue) -> Result<JoinRequest, String> {
     if let Some(join) = value.as_userdata().and_then(|object| object.borrow::<Join>().ok()) {
         return join.copy(call);
@@ -53,7 +53,7 @@ fn wait(call: &Host, function: &str, value: &LuaValue) -> Result<JoinRequest, St
     names(call, function, value).map(race_set)
 }
 
-/// The peer's race set: each of these workers must send one message, of any type.
+/// NEMO_Nowcast's race set: each of these workers must send one message, of any type.
 fn race_set(names: Vec<String>) -> JoinRequest {
     let wanted = |worker| Requirement { worker, r#type: None, count: 1 };
     JoinRequest { wait_for: names.into_iter().map(wanted).collect(), ..JoinRequest::default() }

@@ -19,7 +19,7 @@ pub(super) const CHECK_EVERY: u32 = 250;
 
 /// Bytes that the engine may use beyond the memory limit to end a call that went past it.
 const ROOM_TO_END: usize = 8 << 20;
-/// How often a coroutine may be resumed after it was stopped: a resumer that has not been stopped
+/// How many times a coroutine may be resumed after it was stopped: a resumer that has not been stopped
 /// itself has at most `CHECK_EVERY` instructions left.
 const MOST_STOPS: u32 = 1_000;
 
@@ -42,7 +42,7 @@ pub(super) struct Budget {
     left: Cell<u64>,
     passed: Cell<Option<Limit>>,
     traceback: RefCell<String>,
-    /// How often each coroutine was stopped.
+    /// How many times each coroutine was stopped.
     stopped: RefCell<HashMap<usize, u32>>,
     /// The lines that ran, of each file; `None` unless they are noted.
     lines: Option<RefCell<Lines>>,
@@ -177,7 +177,7 @@ fn hook(lua: &Lua, budget: &Rc<Budget>, every: u32) -> mlua::Result<()> {
         if budget.charge(lua, u64::from(every)).is_ok() {
             return Ok(VmState::Continue);
         }
-        // From here on, this coroutine does not get beyond a single instruction, whoever resumes it.
+        // From here on, this coroutine does not get beyond a single instruction, whichever coroutine resumes it.
         hook(lua, &budget, 1)?;
         budget.stop(lua)
     })

@@ -37,7 +37,7 @@ pub(super) fn time(lua: &Lua, now: &ZonedDateTime, table: &LuaValue) -> mlua::Re
     let is_possible = units.iter().all(|(unit, count)| shift.add(unit, *count).is_some());
     let moment = start.filter(|_| is_possible).and_then(|start| Moment::from_date(start).shift(shift).ok());
     let zoned = moment.and_then(|moment| moment.civil().to_zoned_datetime(now.time_zone().clone()).ok());
-    zoned.map(|zoned| zoned.timestamp().as_second()).ok_or_else(|| fail(lua, "os.time: that is no date"))
+    zoned.map(|zoned| zoned.timestamp().as_second()).ok_or_else(|| fail(lua, "os.time: that is not a date"))
 }
 
 /// `os.date([format[, time]])`.

@@ -22,7 +22,7 @@ use nowcast_core::{LogLine, RuleCall, RuleError, RuleFile, Rules};
 use pyyaml::Value;
 
 /// The rules of one moment, loaded and checked. Its files and functions stay those that were read then; what changes is
-/// the machine, which is built anew after a limit was passed, and the lines that ran, where they are noted. See
+/// the machine, which is built again after a limit was passed, and the lines that ran, where they are noted. See
 /// [`Reloader`](super::Reloader) for rules that follow their file.
 pub struct Engine {
     module: String,
@@ -52,7 +52,7 @@ impl Engine {
     /// of a call. `module` is their name in the configuration.
     ///
     /// # Errors
-    /// The file cannot be read, is no text, has a syntax error, or fails while it is run.
+    /// The file cannot be read, is not text, has a syntax error, or fails while it is run.
     pub fn load(path: &Path, module: &str, options: &EngineOptions) -> Result<Self, RulesLoadError> {
         Self::from_sources(Rc::new(Sources::new(path)), module, options)
     }
@@ -267,7 +267,7 @@ impl Engine {
             }
         };
         let (call, IsClean(is_clean)) = self.call(&vm, function, message, config, checklist, now);
-        // It holds a part of the checklist, into which the next payload is merged in place only if nobody else does.
+        // It holds a part of the checklist, into which the next payload is merged in place only if nothing else does.
         drop(vm.take_missed());
         if self.options.notes_lines {
             let mut lines = self.lines.borrow_mut();

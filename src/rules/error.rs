@@ -66,7 +66,7 @@ pub(super) fn place_in_the_rules(lua: &Lua, is_of_rules: impl Fn(&str) -> bool) 
 
 /// What `look` finds first on the stack, from the innermost function on.
 fn innermost<T>(lua: &Lua, look: impl Fn(&mlua::debug::Debug) -> Option<T>) -> Option<T> {
-    // Beyond this depth nobody called the engine from the rules.
+    // Beyond this depth the engine was not called from the rules.
     (0..20).map_while(|level| lua.inspect_stack(level, &look)).flatten().next()
 }
 

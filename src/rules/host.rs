@@ -68,7 +68,7 @@ impl Host {
         self.log_is_full.set(false);
     }
 
-    /// Lets go of the message and of all that the call looked at.
+    /// Release the message and everything that the call read.
     pub(super) fn end(&self) {
         self.snapshot.end();
         self.seed.take();
@@ -93,7 +93,7 @@ impl Host {
         self.hold(text.len()).map(|()| text.to_owned())
     }
 
-    /// Counts anew: what the call returned takes the place of what it made.
+    /// Counts again: what the call returned takes the place of what it made.
     pub(super) fn hold_answer_only(&self) {
         self.held.set(0);
     }

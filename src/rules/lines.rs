@@ -13,7 +13,7 @@ const HEADER: usize = 4 + 1 + 1 + 6 + 3 + 8 + 8 + 1;
 const ABSOLUTE: i8 = -0x80;
 
 /// The lines of a file that are code, from its text and what was compiled of it, which must not be stripped; `None` if
-/// that is no such thing. A line with nothing but an `end` is none, though Lua may have something to do there.
+/// that is not one. A line with nothing but an `end` is none, though Lua may have something to do there.
 pub(super) fn of_code(text: &str, dump: &[u8]) -> Option<BTreeSet<usize>> {
     let mut lines = BTreeSet::new();
     let mut reader = Reader { rest: dump.get(HEADER..)? };

@@ -16,7 +16,7 @@ pub struct LocateError {
 }
 
 /// The rules file that `next workers module: MODULE` means in a configuration file: a path (it has a
-/// `/` or ends with `.lua`) from the configuration's folder, or the peer's dotted name, whose last
+/// `/` or ends with `.lua`) from the configuration's folder, or NEMO_Nowcast's dotted name, whose last
 /// part names a file in `rules/` beside the configuration or beside it.
 ///
 /// # Errors

@@ -6,7 +6,7 @@
 //! hold every call to its [`CallLimits`].
 //!
 //! Rules reach nothing but what they are given: no file, no clock, no network, no other process. They
-//! keep nothing from one message to the next: their files run anew for each call, globals are frozen
+//! keep nothing from one message to the next: their files run again for each call, globals are frozen
 //! while a rule runs, and views end with their call. So an answer depends on the arguments alone.
 
 mod answer;

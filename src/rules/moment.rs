@@ -101,7 +101,7 @@ impl Moment {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text.len() > LONGEST_TEXT {
-            return Err(format!("a text of {} bytes is no date", text.len()));
+            return Err(format!("a text of {} bytes is not a date", text.len()));
         }
         if text.len() <= 10
             && let Ok(date) = text.parse::<Date>()
@@ -120,7 +120,7 @@ impl Moment {
             }
         }
         Err(format!(
-            "{text:?} is no date; write it as 2026-03-14 or 2026-03-14T05:15:00, or give its format: \
+            "{text:?} is not a date; write it as 2026-03-14 or 2026-03-14T05:15:00, or give its format: \
              date(text, \"%d/%m/%Y\")"
         ))
     }
@@ -129,12 +129,13 @@ impl Moment {
     pub(super) fn parse_as(text: &str, format: &str) -> Result<Self, String> {
         check_format(format)?;
         if text.len() > LONGEST_TEXT {
-            return Err(format!("a text of {} bytes is no date", text.len()));
+            return Err(format!("a text of {} bytes is not a date", text.len()));
         }
         let parsed =
             strtime::parse(format, text).map_err(|error| format!("{text:?} is not {format:?}: {error}"))?;
-        let date =
-            parsed.to_date().map_err(|error| format!("{text:?} read as {format:?} is no date: {error}"))?;
+        let date = parsed
+            .to_date()
+            .map_err(|error| format!("{text:?} read as {format:?} is not a date: {error}"))?;
         let zone = parsed.offset().map(TimeZone::fixed);
         Ok(match (parsed.hour(), parsed.to_time()) {
             (Some(_), Ok(time)) => Self::on_clock(date.to_datetime(time), zone),

@@ -45,7 +45,7 @@ pub(super) fn parent(path: &str) -> String {
     path.text()
 }
 
-/// One path after the other; one that starts with `/` starts anew.
+/// One path after the other; one that starts with `/` starts again.
 pub(super) fn join<'a>(paths: impl IntoIterator<Item = &'a str>) -> String {
     let mut joined = Parts { root: "", parts: Vec::new() };
     for path in paths {

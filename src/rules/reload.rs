@@ -45,7 +45,7 @@ impl RuleSet {
     /// Loads the rules, or edited ones as if they stood in their place.
     ///
     /// # Errors
-    /// There are none under that name, or they cannot be used.
+    /// No rules have that name, or they cannot be used.
     pub fn load(&self, edited: Option<&Path>) -> Result<Engine, RulesLoadError> {
         self.load_with(edited, &self.options)
     }
@@ -70,7 +70,7 @@ impl RuleSet {
     /// The text of the rules file, or of a module that it requires, whether it can be used or not.
     ///
     /// # Errors
-    /// There is no such file, or it is no text.
+    /// There is no such file, or it is not text.
     pub fn text(&self, edited: Option<&Path>, module: Option<&str>) -> Result<RuleText, RulesLoadError> {
         let sources = self.sources(edited)?;
         let path = match module {
@@ -114,13 +114,13 @@ impl RuleSet {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Reload {
-    /// Nothing to tell: the rules are those of before, and if they are not those of the files, that
+    /// Nothing to tell: the rules are the previous ones, and if they are not those of the files, that
     /// was told.
     Unchanged,
-    /// The rules of the files are in force: new ones, or those of before after a refused edit was
+    /// The rules of the files are in force: new ones, or the previous ones after a refused edit was
     /// taken back.
     Loaded,
-    /// The files hold rules that cannot be used; the rules of before stay in force, if there are any.
+    /// The files hold rules that cannot be used; the previous rules stay in force, if there are any.
     Refused(RulesLoadError),
 }
 

@@ -144,7 +144,7 @@ fn a_half_written_file_is_refused() {
     edited.save("");
     assert!(self::reason(edited.check()).contains("after_sleep, after_awaken are gone"));
 
-    // A worker that nobody registered may lose its function.
+    // A worker that is not registered may lose its function.
     edited.save("function after_sleep() return { worker('two') } end\n");
     edited.reloader.rule_set.workers.pop();
     assert_eq!(edited.check(), Reload::Loaded);

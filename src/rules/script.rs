@@ -1,4 +1,4 @@
-//! [`Script`]: Lua of the user's that is no rule but speaks of rules: their tests.
+//! [`Script`]: Lua of the user's that tests rules.
 //!
 //! It runs in the rules' sandbox with functions of the caller's beside. It reaches nothing else.
 
@@ -30,7 +30,7 @@ pub struct TestFailure {
     pub text: String,
     /// The line in the script's own file; `None` where it failed in a module.
     pub line: Option<usize>,
-    /// Whether it went past a limit, so that the script has to be loaded anew.
+    /// Whether it went past a limit, so that the script has to be loaded again.
     pub is_broken: bool,
 }
 

@@ -86,11 +86,11 @@ fn to_value(value: &LuaValue, depth: usize, left: &mut usize) -> Result<Value, S
             } else if let Ok(view) = object.borrow::<View>() {
                 view.value()?
             } else {
-                return Err(format!("{} is no value of a message or a checklist", kind_name(value)));
+                return Err(format!("{} is not a value of a message or a checklist", kind_name(value)));
             }
         }
         LuaValue::Table(table) => table_value(table, depth, left)?,
-        _ => return Err(format!("{} is no value of a message or a checklist", kind_name(value))),
+        _ => return Err(format!("{} is not a value of a message or a checklist", kind_name(value))),
     })
 }
 

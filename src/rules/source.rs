@@ -198,7 +198,7 @@ impl Sources {
         };
         if !name.split('.').all(is_part) {
             return Err(format!(
-                "require: {name:?} is no module's name; write letters, digits and _, with dots between folders"
+                "require: {name:?} is not a module's name; write letters, digits and _, with dots between folders"
             ));
         }
         if let Some(path) = self.modules.borrow().get(name) {
@@ -213,7 +213,7 @@ impl Sources {
         Ok(path)
     }
 
-    /// The text of a file, read from disk the first time only: a virtual machine that is built anew
+    /// The text of a file, read from disk the first time only: a virtual machine that is built again
     /// runs the rules that were checked, whatever the disk holds by then. What could not be read then cannot be later.
     pub(super) fn text(&self, path: &Path) -> Result<String, RulesLoadError> {
         if let Some(file) = self.files.borrow().iter().find(|file| file.path == path) {

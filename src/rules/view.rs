@@ -282,7 +282,7 @@ impl UserData for View {
     }
 }
 
-/// The error for whoever writes to a view.
+/// The error for a write to a view.
 pub(super) fn refuse_write(lua: &Lua, what: &str) -> mlua::Error {
     fail(
         lua,

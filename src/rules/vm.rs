@@ -143,7 +143,7 @@ impl Vm {
         let environment: Table = own(ENVIRONMENT)?.call((&shared, &raw, base, libraries, functions))?;
         shared.raw_set("read_module", read_module(&lua, &environment, &shared, sources)?)?;
         shared.raw_set("with_its_environment", with_its_environment(&lua, &environment, sources)?)?;
-        // Nobody reaches this table, but what is not there cannot be reached at all.
+        // No rule reaches this table, but what is not there cannot be reached at all.
         lua.globals().clear()?;
         let call_rule = shared.raw_get("call_rule")?;
         Ok(Self {
@@ -181,7 +181,7 @@ impl Vm {
         let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).set_environment(self.environment.clone());
         self.host.start(None, None);
         let ran = chunk.into_function().and_then(|chunk| self.run(chunk));
-        // What a test sets is no other test's.
+        // What a test sets must not reach another test.
         let ran = ran.and_then(|_| self.shared.raw_get::<Function>("seal")?.call::<()>(()));
         ran.map_err(|error| load_error(sources, &self.error(&error)))
     }

@@ -119,7 +119,7 @@ impl Case {
     /// # Errors
     /// It is none.
     pub fn read(line: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(line).map_err(|error| format!("this is no case: {error}"))
+        serde_json::from_slice(line).map_err(|error| format!("this is not a case: {error}"))
     }
 
     /// Calls the rule.
@@ -134,7 +134,9 @@ impl Case {
                 (function, source)
             }
             (None, Some(source)) => (format!("after_{source}"), source),
-            (None, None) => return Err("this is no case: it has neither `function` nor `source`".to_owned()),
+            (None, None) => {
+                return Err("this is not a case: it has neither `function` nor `source`".to_owned());
+            }
         };
         let now = self.now.as_deref().map(|text| moment(text, defaults.now.time_zone())).transpose()?;
         let message = Message::new(source, self.msg.r#type, self.msg.payload.0);
@@ -183,7 +185,7 @@ fn race(join: &JoinRequest) -> Vec<String> {
     names
 }
 
-/// Whether a join says no more than the peer's race set.
+/// Whether a join says no more than NEMO_Nowcast's race set.
 fn is_race_set(join: &JoinRequest) -> bool {
     join.name.is_none()
         && join.launch.is_empty()
@@ -229,7 +231,7 @@ impl From<JoinRequest> for CaseJoin {
 pub fn moment(text: &str, zone: &TimeZone) -> Result<ZonedDateTime, String> {
     let refuse = || {
         format!(
-            "{text:?} is no time; write it as 2026-03-14T05:15:00-07:00, 2026-03-14T12:15:00Z or 2026-03-14T05:15:00"
+            "{text:?} is not a time; write it as 2026-03-14T05:15:00-07:00, 2026-03-14T12:15:00Z or 2026-03-14T05:15:00"
         )
     };
     if let Ok(zoned) = text.parse() {

@@ -13,7 +13,7 @@ pub enum LiveError {
     /// The journal cannot be read.
     #[error("the checklist cannot be read from the journal: {0}")]
     Journal(#[from] JournalError),
-    /// The peer's checklist file cannot be read.
+    /// NEMO_Nowcast's checklist file cannot be read.
     #[error("the checklist file {} cannot be read: {why}", file.display())]
     File {
         /// The file.
@@ -23,7 +23,7 @@ pub enum LiveError {
     },
 }
 
-/// The checklist of now: the journal's, or that of the checklist file where there is no journal yet, or an
+/// The current checklist: the journal's, or that of the checklist file where there is no journal yet, or an
 /// empty one where there is neither.
 ///
 /// # Errors
@@ -54,6 +54,6 @@ fn of_file(config: &Config) -> Result<Option<Value>, LiveError> {
     match pyyaml::read_own(&bytes).map_err(|error| unreadable(error.to_string()))? {
         Value::Null => Ok(Some(Map::new().into())),
         checklist @ Value::Map(_) => Ok(Some(checklist)),
-        _ => Err(unreadable("it is no mapping".to_owned())),
+        _ => Err(unreadable("it is not a mapping".to_owned())),
     }
 }

@@ -133,14 +133,14 @@ fn every_error_has_file_line_key_and_remedy() {
         (
             "zmq:",
             "workers: {sleep: {timeout: soon}}\nzmq:",
-            "workers: sleep: timeout: \"soon\" is no span of time; write it as 30s, 10m, 3h, 1h 30m or 90d",
+            "workers: sleep: timeout: \"soon\" is not a span of time; write it as 30s, 10m, 3h, 1h 30m or 90d",
         ),
         (
             "zmq:",
             "workers: {sleep: {retries: 1, retry delay: 5}}\nzmq:",
             "workers: sleep: retry delay: wrong type: integer `5`, expected a text",
         ),
-        ("zmq:", "journal: {keep: 2 years}\nzmq:", "journal: keep: \"2 years\" is no span of time"),
+        ("zmq:", "journal: {keep: 2 years}\nzmq:", "journal: keep: \"2 years\" is not a span of time"),
         (
             "zmq:",
             "journal: {keeps: 90d}\nzmq:",

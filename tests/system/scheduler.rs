@@ -205,7 +205,7 @@ fn what_is_wrong_in_a_schedule_is_said_with_its_line() {
             "{every: dya, at: '05:15'}",
             "sleep: every: must be minute, hour, day or a day of the week (monday), not \"dya\"",
         ),
-        ("{cron: '61 5 * * *'}", "sleep: cron: \"61 5 * * *\" is no time that comes: "),
+        ("{cron: '61 5 * * *'}", "sleep: cron: \"61 5 * * *\" is not a time that comes: "),
         ("{cron: '0 0 30 2 *'}", "sleep: cron: \"0 0 30 2 *\" never comes: no month has such a day"),
         (
             "{cron: '0 0 * * *', every: day}",

@@ -215,7 +215,7 @@ fn what_trying_again_cannot_mend_is_said_at_once() {
         (["fetch", "no address", "file"], "\"no address\" is no address; write it as https://host/path"),
         (["fetch", &url, "nothing/file"], "nothing/file cannot be written: No such file"),
         (["fetch", "ftp://host/path", "file"], "\"ftp://host/path\" is no address; "),
-        (["fetch", "--pause", "soon"], "\"soon\" is no span of time"),
+        (["fetch", "--pause", "soon"], "\"soon\" is not a span of time"),
         (["fetch", "--header=na me: x", &url], "\"na me\" is no name of a header"),
         (["fetch", "--header=name: x\ny", &url], "the value of name is not one line of text"),
     ] {

@@ -193,7 +193,7 @@ impl Check<'_> {
             to.push(self.mailbox(path, "to", address)?);
         }
         if to.is_empty() {
-            let text = "names nobody; write `to: name@example.org`".to_owned();
+            let text = "names no recipient; write `to: name@example.org`".to_owned();
             self.report(Severity::Error, &[path, &["to"]].concat(), text);
             return None;
         }
@@ -216,7 +216,7 @@ impl Check<'_> {
             _ if has_login => SUBMISSION,
             _ => SMTP,
         });
-        // A password never goes over the net as it is, unless somebody says so.
+        // A password never goes over the net as it is, unless the configuration says so.
         let security = security.unwrap_or(match port {
             SUBMISSION_TLS => Security::Tls,
             _ if has_login => Security::StartTls,
@@ -243,7 +243,7 @@ impl Check<'_> {
         let parsed = text.parse();
         if parsed.is_err() {
             let text = format!(
-                "{text:?} is no e-mail address; write name@example.org or \"Name <name@example.org>\""
+                "{text:?} is not an e-mail address; write name@example.org or \"Name <name@example.org>\""
             );
             self.report(Severity::Error, &[path, &[key]].concat(), text);
         }
@@ -269,7 +269,7 @@ impl Check<'_> {
             && let Err(why) = url_problem(url)
         {
             is_good = false;
-            self.report(Severity::Error, &[path, &["url"]].concat(), format!("is no URL: {why}"));
+            self.report(Severity::Error, &[path, &["url"]].concat(), format!("is not a URL: {why}"));
         }
         let mut kept = Vec::new();
         for (name, text) in headers {
@@ -278,7 +278,7 @@ impl Check<'_> {
             if name.parse::<HeaderName>().is_err() || !value.as_ref().is_none_or(fits) {
                 is_good = false;
                 let text =
-                    "is no header of HTTP: a name of letters, digits and hyphens, and one line of text";
+                    "is not an HTTP header: a name of letters, digits and hyphens, and one line of text";
                 self.report(Severity::Error, &[path, &["headers", name]].concat(), text.to_owned());
             }
             kept.push((name.clone(), value));
@@ -327,7 +327,7 @@ impl Check<'_> {
         let given = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         match (given.map(|(_, value)| value.0.to_lowercase()), read) {
             (Some(given), Err(error)) if given.contains("json") => {
-                let text = format!("is no JSON, though the content type says so: {error}");
+                let text = format!("is not JSON, though the content type says so: {error}");
                 self.report(Severity::Error, &[path, &["body"]].concat(), text);
                 None
             }

@@ -1,4 +1,4 @@
-//! What is told to the outside: `slack notifications:`, a section of the peer's, and `notifications:`, one of ours.
+//! What is told to the outside: `slack notifications:`, a section of NEMO_Nowcast's, and `notifications:`, one of ours.
 //!
 //! What stands in the environment is secret: it is in no `Debug` output, and not in what rules see.
 
@@ -27,7 +27,7 @@ pub struct Notifications {
 }
 
 impl Notifications {
-    /// Whether nobody is to be told anything.
+    /// Whether there is no target.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.slack.is_none() && self.targets.is_empty()

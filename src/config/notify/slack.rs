@@ -1,4 +1,4 @@
-//! `slack notifications:`, the peer's section: read as the peer reads it.
+//! `slack notifications:`, NEMO_Nowcast's section: read as NEMO_Nowcast reads it.
 
 use super::Secret;
 use crate::config::check::Check;
@@ -65,7 +65,7 @@ impl Check<'_> {
             self.report(Severity::Error, &[SLACK], text);
             return None;
         };
-        // The peer formats whatever is there into the text.
+        // NEMO_Nowcast formats whatever is there into the text.
         let url = |key: &str| {
             let url = section.get(key)?;
             Some(url.as_str().map_or_else(|| python::repr_value(url), str::to_owned))
@@ -92,7 +92,7 @@ impl Check<'_> {
             Some(url) => {
                 if let Err(why) = super::check::url_problem(url) {
                     let text =
-                        format!("what the environment variable {variable} holds is no URL: {why}");
+                        format!("what the environment variable {variable} holds is not a URL: {why}");
                     self.report(Severity::Warning, &path, text);
                 }
             }

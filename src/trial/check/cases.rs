@@ -39,7 +39,7 @@ struct Recorded {
 /// What the running system has, as far as cases are made of it.
 #[derive(Debug)]
 pub(in crate::trial) struct World {
-    /// The checklist of now; `None` if it is empty, or there is neither journal nor checklist file.
+    /// The current checklist; `None` if it is empty, or there is neither journal nor checklist file.
     live: Option<Map>,
     recorded: HashMap<(String, String), Vec<Recorded>>,
     now: ZonedDateTime,
@@ -97,7 +97,7 @@ impl Case {
                 format!("it fails with message {number} as it was recorded")
             }
             (ChecklistOf::Recorded, PayloadOf::Nobody) => format!("it fails with {payload}"),
-            (ChecklistOf::Now, _) => format!("it fails with {payload} and the checklist of now"),
+            (ChecklistOf::Now, _) => format!("it fails with {payload} and the current checklist"),
             (ChecklistOf::Empty, _) => {
                 format!("it fails with {payload} when the checklist is empty, as after `clear checklist`")
             }
@@ -187,7 +187,7 @@ impl World {
         payloads
     }
 
-    /// A worker's messages of a type as they were recorded, and with the checklist of now and an empty one.
+    /// A worker's messages of a type as they were recorded, and with the current checklist and an empty one.
     pub(in crate::trial) fn cases(&self, config: &Config, worker: &str, r#type: &str) -> Vec<Case> {
         let make = Maker { config, worker, r#type };
         let mut cases = Vec::new();

@@ -1,6 +1,6 @@
 //! Joins that wait for a worker which only launches that wait in the same join would start.
 //!
-//! It judges what rules were seen to answer. A worker that somebody starts by hand, or a schedule, is none of its business.
+//! It judges what rules were seen to answer. A worker that an operator launches, or a schedule, is none of its business.
 
 use indexmap::IndexMap;
 

@@ -48,7 +48,7 @@ pub(super) fn of_nobody(config: &Config, engine: &Engine, places: &Places) -> Ve
         let RuleFunction { name, chunk, line } = function;
         let worker = name.strip_prefix("after_").unwrap_or(name);
         let what = format!("`{name}` is never called: no worker `{worker}` is registered");
-        let kind = (RuleSeverity::Warning, "function of nobody");
+        let kind = (RuleSeverity::Warning, "function without a worker");
         let mut problem = places.at(kind, (chunk, *line), Some(name), what);
         let close =
             closest(worker, workers.keys().filter(without)).or_else(|| closest(worker, workers.keys()));

@@ -47,7 +47,7 @@ pub struct Scope {
     pub rules: usize,
     /// The message types of registered workers that reach a rule.
     pub message_types: usize,
-    /// How often rules were called; `None` if they were not to be.
+    /// How many times rules were called; `None` if they were not to be.
     pub calls: Option<usize>,
     /// How many messages of the journal they were called with.
     pub recorded_messages: usize,

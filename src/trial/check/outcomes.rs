@@ -40,7 +40,7 @@ impl<'a> Outcomes<'a> {
         problems
     }
 
-    /// Takes what came of a call; `was_stopped` if it went past a limit.
+    /// Takes the result of a call; `was_stopped` if it went past a limit.
     pub(super) fn take(&mut self, case: &Case, call: &RuleCall, was_stopped: bool) {
         match &call.result {
             Ok(answer) => self.answer(case, call, answer),
@@ -139,7 +139,7 @@ impl<'a> Outcomes<'a> {
             self.put(&what, problem);
         }
         if host != LOCALHOST && !self.config.hosts.contains_key(host) {
-            let what = format!("`{name}` is to be launched on `{host}`, which is no enabled host");
+            let what = format!("`{name}` is to be launched on `{host}`, which is not an enabled host");
             let mut problem = self.at_place((RuleSeverity::Error, "unknown host"), place, host, what.clone());
             problem.notes.push(
                 question(host, self.config.hosts.keys())
@@ -209,8 +209,9 @@ impl<'a> Outcomes<'a> {
         if worker.messages.contains_key(r#type) {
             return None;
         }
-        let what =
-            format!("a join waits for `{name}` ({type}), which is no message type of that worker, {never}");
+        let what = format!(
+            "a join waits for `{name}` ({type}), which is not a message type of that worker, {never}"
+        );
         let types: Vec<&str> = types_for_rules(worker).map(String::as_str).collect();
         let note = question(r#type, &types).unwrap_or_else(|| format!("it has {}", types.join(", ")));
         Some((what, note))

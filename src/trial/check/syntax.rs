@@ -1,4 +1,4 @@
-//! Rules that cannot be loaded: why, and what else in their files is no Lua.
+//! Rules that cannot be loaded: why, and what else in their files is not Lua.
 //!
 //! It runs nothing. Lua's own word comes first; that of the parser only tells the column and the files that Lua did
 //! not come to.

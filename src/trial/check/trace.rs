@@ -22,7 +22,7 @@ pub(in crate::trial) struct Traced {
     pub(in crate::trial) is_cut: bool,
 }
 
-/// Calls each rule with its cases and tells what came of each. A rule that went past a limit is not called again.
+/// Calls each rule with its cases and tells the result of each. A rule that went past a limit is not called again.
 pub(in crate::trial) fn trace(
     config: &Config,
     engine: &Engine,

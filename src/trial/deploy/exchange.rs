@@ -33,15 +33,15 @@ pub enum DeployError {
     )]
     InPlace(PathBuf),
     /// A name leads out of the folder of the rules.
-    #[error("{0:?} is no name of a file in the rules' folder, so it is not written")]
+    #[error("{0:?} is not the name of a file in the rules' folder, so it is not written")]
     Outside(String),
-    /// Somebody changed a file since it was looked at.
+    /// A file was changed since it was read.
     #[error("{} was changed meanwhile, so nothing was exchanged; look at the difference again", .0.display())]
     Changed(PathBuf),
     /// The files are there, and are not the rules that were looked at.
-    #[error("the files changed while they were exchanged, so those of before were put back")]
+    #[error("the files changed while they were exchanged, so the previous files were put back")]
     Other,
-    /// A file cannot be written, and some are not those of before.
+    /// A file cannot be written, and some were not restored.
     #[error(
         "{}: {error}. Files of the new rules are in force now, and could not be put back: {}. When they can be written again, \
          nowcast rules deploy --undo brings the rules of before back",
@@ -53,11 +53,11 @@ pub enum DeployError {
         file: PathBuf,
         /// Why.
         error: io::Error,
-        /// Those that are not those of before.
+        /// Files that were not restored.
         new: Vec<PathBuf>,
     },
     /// A file cannot be read or written.
-    #[error("{}: {error}{}", .file.display(), if *.is_put_back { ". The files of before were put back" } else { "" })]
+    #[error("{}: {error}{}", .file.display(), if *.is_put_back { ". The previous files were put back" } else { "" })]
     File {
         /// Which.
         file: PathBuf,
@@ -230,7 +230,7 @@ impl Exchange {
         }
     }
 
-    /// Puts the files of before back, the main one first.
+    /// Puts the previous files back, the main one first.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -260,7 +260,7 @@ impl Exchange {
         folders.into_iter().try_for_each(|folder| sync(&folder).map_err(|error| failed(&folder, error)))
     }
 
-    /// The files that are not those of before.
+    /// Return the files whose content differs from the previous one.
     #[must_use]
     pub fn new_files(&self) -> Vec<PathBuf> {
         let is_new = |file: &&Replacement| !read(&file.path).is_ok_and(|now| now == file.old);
@@ -306,7 +306,7 @@ impl Written {
         options.write(true).create(true).truncate(true).mode(mode);
         let mut file = options.open(&written.new)?;
         if let Some(before) = &before {
-            // Whoever may not give it away leaves it to their own group.
+            // A process that may not give it away leaves it to its own group.
             let _ = fchown(&file, None, Some(before.gid()));
             file.set_permissions(Permissions::from_mode(mode))?;
         }
@@ -338,7 +338,7 @@ fn remove_left(folder: &Path, name: &str) {
         if let Some(process) = entry.file_name().to_str().and_then(process)
             && test_kill_process(process) == Err(Errno::SRCH)
         {
-            // It stands in nobody's way.
+            // It blocks nothing.
             let _ = fs::remove_file(entry.path());
         }
     }

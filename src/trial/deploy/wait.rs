@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::store::journal::RulesInForce;
 use crate::store::{History, JournalError};
 
-/// How often the journal is looked at.
+/// How many times the journal is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How long a refusal must stay: a manager looks at the files every second.
@@ -83,7 +83,7 @@ fn wait_with(
             match refused {
                 Some((event, reason)) if event.0 > before.last_event => taken = Taken::Refused(reason),
                 None if of == hash => return Ok(Taken::InForce(generation)),
-                // Those of before; or an older refusal is still to be taken back.
+                // The previous ones; or an older refusal is still to be taken back.
                 _ => {}
             }
         }

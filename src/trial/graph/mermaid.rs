@@ -37,7 +37,7 @@ impl Graph {
     }
 }
 
-/// A text within double quotes: what is no letter, digit or blank is written by its number.
+/// A text within double quotes: what is not a letter, digit or blank is written by its number.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for sign in text.chars() {

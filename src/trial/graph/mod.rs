@@ -36,7 +36,7 @@ pub struct GraphNode {
     pub name: String,
     /// Whether it is in the message registry.
     pub is_registered: bool,
-    /// How often it was launched by an operator.
+    /// How many times it was launched by an operator.
     pub by_hand: u64,
 }
 
@@ -67,7 +67,7 @@ pub struct Edge {
 pub struct Seen {
     /// Whether a rule returned it when it was called.
     pub by_rules: bool,
-    /// How often it happened.
+    /// How many times it happened.
     pub runs: u64,
 }
 
@@ -119,7 +119,7 @@ fn reached<'a>(worker: &str, next: impl Fn(&str) -> Vec<&'a String>) -> IndexSet
 }
 
 impl Edge {
-    /// How often it happened.
+    /// How many times it happened.
     #[must_use]
     pub fn runs(&self) -> u64 {
         self.types.values().map(|seen| seen.runs).sum()
@@ -149,7 +149,7 @@ impl Edge {
         self.is_by_rules() && !seen.by_rules
     }
 
-    /// How often it happened, or that it is known from one side only.
+    /// How many times it happened, or that it is known from one side only.
     fn count_text(&self, has_history: bool) -> Option<String> {
         match (self.runs(), self.is_by_rules()) {
             (0, _) if has_history => Some("never happened".to_owned()),

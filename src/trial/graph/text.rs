@@ -6,7 +6,7 @@ use super::tree::Step;
 use super::{Edge, Graph, GraphNode};
 
 impl Graph {
-    /// An indented tree that begins with the workers that nobody launches. `↑` stands where a worker's launches
+    /// An indented tree that begins with the workers that no rule launches. `↑` stands where a worker's launches
     /// are told further up.
     #[must_use]
     pub fn to_text(&self) -> String {

@@ -35,7 +35,7 @@ pub struct RecordingOptions {
     pub worker: Option<String>,
 }
 
-/// Decides the messages of a recording with rules on trial. Lines that are none, as a killed broker leaves one half,
+/// Decides the messages of a recording with rules on trial. Invalid lines, such as the half line that a killed broker leaves,
 /// are counted and passed over.
 ///
 /// # Errors
@@ -153,7 +153,7 @@ impl Trial<'_> {
         if let Some(run) = reported_for {
             self.end(run, Ending::Status(0), now);
         }
-        // Nobody takes them up again.
+        // No manager adopts them.
         self.state.parked.clear();
     }
 

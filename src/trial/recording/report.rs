@@ -13,7 +13,7 @@ use pyyaml::{Value, python};
 /// How much of a payload is shown.
 const SHOWN: usize = 60;
 
-/// What came of a recording.
+/// The result of a recording.
 #[derive(Debug)]
 pub struct RecordingReport {
     /// The counts.
@@ -49,9 +49,9 @@ pub struct RecordingSummary {
 /// A worker in the recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 struct Worker {
-    /// How often the rules launched it.
+    /// How many times the rules launched it.
     launched: u64,
-    /// How often it reported.
+    /// How many times it reported.
     reported: u64,
 }
 
@@ -142,7 +142,7 @@ impl RecordingReport {
                 message.r#type.clone()
             }
         };
-        let recorded = recorded.as_ref().map_or_else(|_| "something that is no message".to_owned(), said);
+        let recorded = recorded.as_ref().map_or_else(|_| "something that is not a message".to_owned(), said);
         let now = said(now);
         let Asked { number, time, worker, r#type } = asked;
         self.replies

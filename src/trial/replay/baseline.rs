@@ -1,4 +1,4 @@
-//! The rules of then, from the journal, ready to be called again.
+//! The historical rules, from the journal, ready to be called again.
 
 use crate::rules::{Engine, RuleSet};
 use crate::store::JournalError;

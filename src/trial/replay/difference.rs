@@ -22,7 +22,7 @@ pub struct Answered {
 }
 
 impl Answered {
-    /// What came of a call for a message of that worker's.
+    /// The result of a call for a message of that worker's.
     #[must_use]
     pub fn new(call: RuleCall, worker: &str) -> Self {
         let (answer, error) = match call.result {
@@ -92,13 +92,13 @@ pub struct Difference {
     pub removed: Vec<NextWorker>,
     /// Launches that were not.
     pub added: Vec<NextWorker>,
-    /// The launches now, where they are those of before in another order; else nothing.
+    /// The launches now, if they are the same in another order; else nothing.
     pub reordered: Vec<NextWorker>,
-    /// A join that is no more, or was another.
+    /// A join that is gone, or was another.
     pub join_removed: Option<Join>,
     /// A join that was not, or not so.
     pub join_added: Option<Join>,
-    /// Why the rule gave no answer before, if that is no more so.
+    /// Why the rule gave no answer before, if it does now.
     pub error_before: Option<String>,
     /// Why it gives no answer now, if that was not so.
     pub error_after: Option<String>,

@@ -1,7 +1,7 @@
 //! The messages of the past through other rules.
 //!
-//! Calls of rules are pure, so what the rules of then answered is had by calling them again with what they were
-//! given. The configuration is the one of now, for both; so whether they still answer what they did is held against
+//! Calls of rules are pure, so what the historical rules answered is had by calling them again with what they were
+//! given. Both use the current configuration; so whether they still answer what they did is held against
 //! what the journal shows that came of it. It reads the journal once, event by event, and never holds
 //! more of it.
 
@@ -36,7 +36,7 @@ pub struct ReplayOptions {
     pub each: bool,
 }
 
-/// Puts the messages of the past through rules on trial, and holds their answers against those of the rules of then.
+/// Puts the messages of the past through rules on trial, and holds their answers against those of the historical rules.
 /// `progress` is told now and then how much of all is done.
 ///
 /// # Errors
@@ -116,7 +116,7 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Whether the rules of then, called again, answer as they did.
+    /// Whether the historical rules, called again, answer as they did.
     fn check(
         &mut self,
         past: &Past<'_>,
@@ -138,7 +138,7 @@ impl Replay<'_> {
         Ok(is_same)
     }
 
-    /// Of a message without the rules of then it is known at least whether they failed.
+    /// Of a message without the historical rules it is known at least whether they failed.
     fn only_errors(&mut self, called: &Called<'_>, given: &Given, recorded: Option<&str>) {
         let after = call(self.on_trial, self.config, called, given);
         if recorded.is_some() == after.error.is_some() {

@@ -1,4 +1,4 @@
-//! [`ReplayReport`]: what came of a replay, gathered while it goes on; its text and its JSON.
+//! [`ReplayReport`]: the result of a replay, gathered while it goes on; its text and its JSON.
 //!
 //! It keeps one difference of each kind and the numbers of those that are like it, however many there are.
 
@@ -16,7 +16,7 @@ const HOUR: i64 = 3_600;
 /// How many examples are named.
 const EXAMPLES: usize = 5;
 
-/// What came of a replay.
+/// The result of a replay.
 #[derive(Debug, Default)]
 pub struct ReplayReport {
     /// The counts.
@@ -48,11 +48,11 @@ pub struct ReplaySummary {
     pub no_longer_fail: u64,
     /// Messages that could not be compared.
     pub not_comparable: u64,
-    /// Messages to which the rules of then answer now otherwise than they did.
+    /// Messages to which the historical rules answer now otherwise than they did.
     pub not_reproducible: u64,
 }
 
-/// A message to which the rules of then answer now otherwise than they did.
+/// A message to which the historical rules answer now otherwise than they did.
 #[derive(Debug, Clone, Serialize)]
 struct NotReproducible {
     number: u64,
@@ -92,7 +92,7 @@ impl ReplayReport {
         self.not_comparable.entry(reason.to_owned()).or_default().push(number);
     }
 
-    /// Counts a message to which the rules of then answer now otherwise than they did.
+    /// Counts a message to which the historical rules answer now otherwise than they did.
     pub fn cannot_reproduce(&mut self, number: u64, then: String, now: String) {
         self.summary.not_reproducible += 1;
         if self.not_reproducible.len() < EXAMPLES {
@@ -152,7 +152,7 @@ impl ReplayReport {
             let count = grouped(self.summary.not_reproducible);
             let _ = writeln!(
                 text,
-                "{count} not reproducible: the rules of then, called again, answer otherwise than they did. Is the \
+                "{count} not reproducible: the historical rules, called again, return another result. Is the \
                  configuration another one by now?"
             );
             for NotReproducible { number, then, now } in &self.not_reproducible {

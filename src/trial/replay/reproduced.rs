@@ -1,4 +1,4 @@
-//! Whether the rules of then, called again, answer what the journal shows that they answered.
+//! Whether the historical rules, called again, answer what the journal shows that they answered.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::store::journal::LedTo;
 use nowcast_core::NextWorker;
 use nowcast_core::joins::Join;
 
-/// `None` if an answer leads to what the one of then led to; else what that was and what it is now, for people.
+/// `None` if an answer leads to what the historical one led to; else what that was and what it is now, for people.
 pub(super) fn mismatch(then: &LedTo, again: &Answered, at: &ZonedDateTime) -> Option<(String, String)> {
     let mut launches = again.launches.clone();
     launches.extend(again.join.iter().flat_map(|join| join.launch.iter().cloned()));

@@ -10,7 +10,7 @@ use crate::rules::Engine;
 /// What the tests exercised.
 #[derive(Debug, Clone, Serialize)]
 pub struct Coverage {
-    /// The part of all lines that ran, in percent; 100 if there are none.
+    /// The part of all lines that ran, in percent; 100 without lines.
     pub percent: f64,
     /// The rules' files.
     pub files: Vec<FileCoverage>,

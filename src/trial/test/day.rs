@@ -146,7 +146,7 @@ impl World {
     /// A worker ran so many times.
     pub(super) fn expect_times(&self, ran: &[String], worker: &str, expected: &Value) -> Answer {
         let Value::Int(expected) = expected else {
-            return Err(format!("expect_times: {worker}: how often? A whole number was expected"));
+            return Err(format!("expect_times: {worker}: how many times? A whole number was expected"));
         };
         self.scene.is_worker(worker)?;
         let times = ran.iter().filter(|line| line.split(' ').next() == Some(worker)).count();

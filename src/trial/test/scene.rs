@@ -33,7 +33,7 @@ const LAST_SHOWN: usize = 5;
 /// Message types that tests have sent, with their workers.
 pub type Sent = Rc<RefCell<std::collections::BTreeSet<(String, String)>>>;
 
-/// What came of the last message.
+/// The result of the last message.
 #[derive(Debug, Default)]
 pub struct SceneOutcome {
     /// The worker and the message type.
@@ -68,7 +68,7 @@ pub struct Began {
 pub struct HowItEnds {
     /// After how long.
     pub after: SignedDuration,
-    /// The message type that it reports; `None` for an end in silence.
+    /// The message type that it reports; `None` if it exits without a report.
     pub r#type: Option<String>,
     /// The payload that it reports.
     pub payload: Value,

@@ -199,7 +199,7 @@ impl World {
             Some(Argument::Value(Value::Str(text))) => {
                 match pyyaml::read(text).map_err(|error| error.to_string())? {
                     Value::Map(map) => self.scene.set_checklist((*map).clone()),
-                    _ => return Err("checklist: the YAML is no mapping".to_owned()),
+                    _ => return Err("checklist: the YAML is not a mapping".to_owned()),
                 }
             }
             Some(_) => return Err("checklist: write a table, or YAML text of a mapping".to_owned()),

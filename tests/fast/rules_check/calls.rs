@@ -95,7 +95,7 @@ end
   = did you mean `awaken`?
   = after sleep (success)
 
-error: `awaken` is to be launched on `nibii`, which is no enabled host
+error: `awaken` is to be launched on `nibii`, which is not an enabled host
  --> rules/next_workers.lua:2:40
 2 |   return { worker("awakn"), worker_on("nibii", "awaken"), worker_on("localhost", "awaken") }
   |                                        ^^^^^
@@ -108,7 +108,7 @@ error: a join waits for `clear_checklist` (clear checklist), which counts in no 
   = the manager answers that message itself; wait for another type
   = after awaken (success)
 
-error: a join waits for `sleep` (succes), which is no message type of that worker, and will never be complete
+error: a join waits for `sleep` (succes), which is not a message type of that worker, and will never be complete
  --> rules/next_workers.lua:4
 4 | function after_awaken(msg)
   = did you mean `success`?
@@ -242,7 +242,7 @@ fn a_failure_without_payload_is_what_will_come() {
     let system = with_rules(&rules).file("checklist.yaml", "logs: {file: a.log}\n");
     let (status, text) = check(&system.prepare(), &[]);
     assert!(text.contains("error: attempt to index a nil value (field 'payload')\n"), "{text}");
-    assert!(text.contains("= it fails with no payload and the checklist of now\n"), "{text}");
+    assert!(text.contains("= it fails with no payload and the current checklist\n"), "{text}");
     assert!(text.ends_with(": 1 error, 0 warnings\n"), "{text}");
     assert_eq!(status, 1);
 }

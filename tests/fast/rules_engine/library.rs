@@ -270,7 +270,7 @@ fn wrong_dates_say_what_to_write() {
     );
     assert_eq!(
         reason("date('14/03/2026')"),
-        "date: \"14/03/2026\" is no date; write it as 2026-03-14 or 2026-03-14T05:15:00, or give its format: date(text, \"%d/%m/%Y\")"
+        "date: \"14/03/2026\" is not a date; write it as 2026-03-14 or 2026-03-14T05:15:00, or give its format: date(text, \"%d/%m/%Y\")"
     );
     assert_eq!(reason("now():shift{ day = 1 }"), "shift: there is no unit \"day\"; did you mean `days`?");
     assert_eq!(reason("now():shift{ days = 1.5 }"), "shift: days must be a whole number");
@@ -287,7 +287,7 @@ fn wrong_dates_say_what_to_write() {
         reason("local x = now() < '2026-03-14'"),
         "a date can only be compared with a date, not with text; use date(text)"
     );
-    assert!(reason("date('2026-02-30')").starts_with("date: \"2026-02-30\" is no date"));
+    assert!(reason("date('2026-02-30')").starts_with("date: \"2026-02-30\" is not a date"));
     assert!(reason("now():shift{ years = 100000 }").starts_with("shift: "));
 }
 

@@ -82,10 +82,10 @@ not json
     assert_eq!(answers[1], json!({"next_workers": [], "race": null}));
     let error = |at: usize| answers[at]["error"].as_str().expect("an error").to_owned();
     assert!(error(2).starts_with("next_workers.lua:11: no luck"), "{}", error(2));
-    assert!(error(3).starts_with("this is no case: expected"), "{}", error(3));
+    assert!(error(3).starts_with("this is not a case: expected"), "{}", error(3));
     assert_eq!(error(4), "could not find after_nobody in next_workers module");
-    assert_eq!(error(5), "this is no case: it has neither `function` nor `source`");
-    assert!(error(6).starts_with("\"soon\" is no time; write it as"), "{}", error(6));
+    assert_eq!(error(5), "this is not a case: it has neither `function` nor `source`");
+    assert!(error(6).starts_with("\"soon\" is not a time; write it as"), "{}", error(6));
     assert!(error(7).contains("unknown field `cheklist`"), "{}", error(7));
     assert_eq!(answers.len(), 8);
 }
@@ -188,10 +188,10 @@ fn what_cannot_be_read_is_said() {
             &["--worker", "sleep", "--type", "success", "--checklist", "x.yaml"],
             "--checklist @FILE reads one from a file",
         ),
-        (&["--worker", "sleep", "--type", "success", "--now", "soon"], "\"soon\" is no time"),
+        (&["--worker", "sleep", "--type", "success", "--now", "soon"], "\"soon\" is not a time"),
         (
             &["--worker", "sleep", "--type", "success", "--now", "2026-03-14T05:15[America/Vancover]"],
-            "is no time",
+            "is not a time",
         ),
         (&["nowhere.yaml"], "nowhere.yaml"),
     ] {

@@ -154,7 +154,7 @@ fn failures_show_what_came() {
             "the checklist's a: b is not as expected (- expected, + came):",
         ),
         ("checklist(5)", "checklist: write a table, or YAML text of a mapping"),
-        ("at('soon')", "\"soon\" is no time; write it as"),
+        ("at('soon')", "\"soon\" is not a time; write it as"),
         ("message('sleep', 'failure') expect_nothing_waits()", "the join of sleep needs awaken, keyless"),
         (
             "while true do end",

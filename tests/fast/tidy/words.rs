@@ -7,7 +7,16 @@ use regex::Regex;
 
 /// What is scanned: files, and folders with all Markdown and Rust files below them. In Rust files only comments and string
 /// literals count. Add a folder here when its texts are rewritten.
-const COVERED: [&str; 4] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs"];
+const COVERED: [&str; 8] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs",
+    "src/rules",
+    "src/trial",
+    "src/config",
+    "src/notify",
+];
 
 /// A pattern, and what to write instead. Case does not matter, and code between backticks is not scanned.
 const AVOIDED: [(&str, &str); 24] = [

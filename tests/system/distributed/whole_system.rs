@@ -108,7 +108,7 @@ fn a_configuration_is_checked_in_all_its_parts() {
         ),
         ("handlers: [console, zmq_pub]", "handlers: [console, zmq_pup]", "there is no handler \"zmq_pup\""),
         ("workers: [", "workers: [0, ", "must be a port number from 1 to 65535, not 0"),
-        ("logging: {message_broker", "logging: {message_broker: port, m", "is no port number"),
+        ("logging: {message_broker", "logging: {message_broker: port, m", "is not a port number"),
     ] {
         let (status, said, line) = check(from, to);
         assert_eq!(status, Some(2), "{said}");

@@ -40,7 +40,7 @@ fn every_error_in_notifications_is_explained() {
             "there is no setting `alrams` here; did you mean `alarms`?; known: ",
         ),
         ("{url: 'http://x.ca'}", "does not say of what to tell; add `alarms: all`"),
-        ("{url: x.ca/hook, alarms: all}", "notifications: t: url: is no URL: "),
+        ("{url: x.ca/hook, alarms: all}", "notifications: t: url: is not a URL: "),
         ("{url: 'ftp://x.ca', alarms: all}", "it must begin with http:// or https://"),
         (
             "{url: 'http://x.ca', method: PSOT, alarms: all}",
@@ -48,7 +48,7 @@ fn every_error_in_notifications_is_explained() {
         ),
         (
             "{url: 'http://x.ca', headers: {'a b': x}, alarms: all}",
-            "notifications: t: headers: a b: is no header",
+            "notifications: t: headers: a b: is not an HTTP header",
         ),
         (
             "{url: 'http://x.ca', alarms: [crsh]}",
@@ -68,14 +68,14 @@ fn every_error_in_notifications_is_explained() {
         ),
         (
             "{url: 'http://x.ca', alarms: all, headers: {Content-Type: application/json}, body: '{\"a\": {text}}}'}",
-            "notifications: t: body: is no JSON, though the content type says so: ",
+            "notifications: t: body: is not JSON, though the content type says so: ",
         ),
-        ("{url: 'http://x.ca', every: soon}", "is no span of time"),
+        ("{url: 'http://x.ca', every: soon}", "is not a span of time"),
         ("{url: 'http://x.ca', every: 10ms}", "notifications: t: every: must be at least 1s"),
         ("{url: 'http://x.ca', every: 5m, alarms: all}", "there is no setting `alarms` here"),
         (
             "{to: ana, from: b@x.ca, server: x, alarms: all}",
-            "notifications: t: to: \"ana\" is no e-mail address",
+            "notifications: t: to: \"ana\" is not an e-mail address",
         ),
         ("{to: a@x.ca, server: x, alarms: all}", "notifications: t: `from` is missing"),
         (
@@ -113,7 +113,7 @@ fn a_secret_that_is_not_set_is_a_warning_and_one_that_is_is_no_problem() {
 fn slack_is_as_lenient_as_the_peer_and_says_what_does_not_work() {
     assert!(only("slack notifications: {SLACK_NOPE: [sleep]}").starts_with("Note: "));
     let problem = only("slack notifications: {SLACK_BAD: [sleep]}");
-    assert!(problem.contains("what the environment variable SLACK_BAD holds is no URL: "), "{problem}");
+    assert!(problem.contains("what the environment variable SLACK_BAD holds is not a URL: "), "{problem}");
     assert!(!problem.contains("hooks.slack.com"), "{problem}");
     assert!(only("slack notifications: [SLACK_A]").contains("must be a mapping of environment variables"));
     assert_eq!(problems("slack notifications:"), Vec::<String>::new());
@@ -135,21 +135,21 @@ fn every_error_in_what_is_expected_is_explained() {
         ),
         (
             "{worker: sleep, type: need, by: '06:30'}",
-            "expect: entry 1: type: `need` is no report of a worker",
+            "expect: entry 1: type: `need` is not a report of a worker",
         ),
         (
             "{worker: sleep, by: '24:00'}",
-            "expect: entry 1: by: \"24:00\" is no time of day; write it as '06:30'",
+            "expect: entry 1: by: \"24:00\" is not a time of day; write it as '06:30'",
         ),
-        ("{worker: sleep, by: '6:30'}", "is no time of day"),
-        ("{worker: sleep, by: soon}", "is no time of day"),
+        ("{worker: sleep, by: '6:30'}", "is not a time of day"),
+        ("{worker: sleep, by: soon}", "is not a time of day"),
         (
             "{worker: sleep, by: 12:30}",
-            "expect: entry 1: by: 750 is no time of day; a time stands in quotes: `by: '12:30'`",
+            "expect: entry 1: by: 750 is not a time of day; a time stands in quotes: `by: '12:30'`",
         ),
         (
             "{worker: sleep, by: '06:30', since: '06:61'}",
-            "expect: entry 1: since: \"06:61\" is no time of day",
+            "expect: entry 1: since: \"06:61\" is not a time of day",
         ),
         (
             "{worker: sleep, by: '06:30', days: [monady]}",
