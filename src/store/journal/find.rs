@@ -5,83 +5,12 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::de::DeserializeOwned;
 
-use super::stream::RulesThen;
+use super::filter::{EventFilter, RunFilter, RunState};
 use super::{load, prune, row};
 use nowcast_core::joins::{Join, PendingLaunch};
 use nowcast_core::parked::{Parked, ParkedWhat};
 use nowcast_core::run::Stage;
 use nowcast_core::{Number, Record, RuleFile, Run};
-
-/// Which events.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EventFilter {
-    /// Messages of that worker only.
-    pub worker: Option<String>,
-    /// Messages of that type only.
-    pub r#type: Option<String>,
-    /// Events of that kind only.
-    pub kind: Option<EventKind>,
-    /// Not before that moment.
-    pub since: Option<Timestamp>,
-    /// Before that moment.
-    pub until: Option<Timestamp>,
-    /// The newest so many; all without it.
-    pub limit: Option<u32>,
-}
-
-/// What an event is: the variants of [`nowcast_core::record::What`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "they stand at the variants of `What`")]
-pub enum EventKind {
-    Message,
-    RunEnded,
-    Due,
-    Command,
-    RulesLoaded,
-    RulesRefused,
-    ChecklistRead,
-}
-
-impl EventKind {
-    /// Its name in the database and in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            EventKind::Message => "message",
-            EventKind::RunEnded => "run_ended",
-            EventKind::Due => "due",
-            EventKind::Command => "command",
-            EventKind::RulesLoaded => "rules_loaded",
-            EventKind::RulesRefused => "rules_refused",
-            EventKind::ChecklistRead => "checklist_read",
-        }
-    }
-}
-
-/// Which runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RunFilter {
-    /// Of that worker only.
-    pub worker: Option<String>,
-    /// How they stand.
-    pub state: RunState,
-    /// Not wanted before that moment.
-    pub since: Option<Timestamp>,
-    /// The newest so many; all without it.
-    pub limit: Option<u32>,
-}
-
-/// How a run stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum RunState {
-    /// However it does.
-    #[default]
-    Any,
-    /// Something is still to come of it.
-    Open,
-    /// It ended badly, could not be started, or reported a failure or a crash.
-    Failed,
-}
 
 /// Something that is open until it is closed, and stays in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +19,15 @@ pub struct Kept<T> {
     pub what: T,
     /// The event that closed it; `None` while it is open.
     pub closed_by: Option<Number>,
+}
+
+/// The rules of a generation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RulesThen {
+    /// SHA-256 of their files, in hexadecimal.
+    pub hash: String,
+    /// The files, the main one first; none if they were not kept, or not any longer.
+    pub files: Vec<RuleFile>,
 }
 
 /// Conditions of a query and what they compare with.

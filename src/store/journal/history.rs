@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::find::{self, EventFilter, Kept, RunFilter};
+use super::filter::{EventFilter, RunFilter};
+use super::find::{self, Kept};
 use super::{DATABASE, Journal, JournalError, fold, load, row, schema};
 use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;

@@ -10,6 +10,7 @@
 
 mod commit;
 mod error;
+mod filter;
 mod find;
 mod fold;
 mod history;
@@ -32,11 +33,12 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 pub use error::JournalError;
-pub use find::{EventFilter, EventKind, Kept, RunFilter, RunState};
+pub use filter::{EventFilter, EventKind, RunFilter, RunState};
+pub use find::{Kept, RulesThen};
 pub use history::{Found, History, Open, RulesInForce};
 pub use load::Recovered;
 pub use lock::holder;
-pub use stream::{Called, Given, LedTo, Past, RulesThen};
+pub use stream::{Called, Given, LedTo, Past};
 
 use crate::failpoint;
 use lock::Lock;

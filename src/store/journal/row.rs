@@ -9,7 +9,7 @@ use rusqlite::types::Type;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::find::EventKind;
+use super::filter::EventKind;
 use nowcast_core::message::Message;
 use nowcast_core::record::{MessageRecord, Speaker, What};
 use nowcast_core::{Change, Number, Record, Ticket};

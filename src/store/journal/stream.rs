@@ -9,6 +9,7 @@ use std::path::Path;
 use jiff::{Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::find::RulesThen;
 use super::{History, JournalError, find, fold, load, prune, row};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::joins::Join;
@@ -60,15 +61,6 @@ pub struct LedTo {
     pub launches: Vec<NextWorker>,
     /// The join that it opened, as it is now.
     pub join: Option<Join>,
-}
-
-/// The rules of a generation.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RulesThen {
-    /// SHA-256 of their files, in hexadecimal.
-    pub hash: String,
-    /// The files, the main one first; none if they were not kept, or not any longer.
-    pub files: Vec<RuleFile>,
 }
 
 impl Past<'_> {

@@ -1,0 +1,74 @@
+//! Which events and runs of the history are asked for.
+
+use jiff::Timestamp;
+
+/// Which events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Messages of that worker only.
+    pub worker: Option<String>,
+    /// Messages of that type only.
+    pub r#type: Option<String>,
+    /// Events of that kind only.
+    pub kind: Option<EventKind>,
+    /// Not before that moment.
+    pub since: Option<Timestamp>,
+    /// Before that moment.
+    pub until: Option<Timestamp>,
+    /// The newest so many; all without it.
+    pub limit: Option<u32>,
+}
+
+/// What an event is: the variants of [`nowcast_core::record::What`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they stand at the variants of `What`")]
+pub enum EventKind {
+    Message,
+    RunEnded,
+    Due,
+    Command,
+    RulesLoaded,
+    RulesRefused,
+    ChecklistRead,
+}
+
+impl EventKind {
+    /// Its name in the database and in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            EventKind::Message => "message",
+            EventKind::RunEnded => "run_ended",
+            EventKind::Due => "due",
+            EventKind::Command => "command",
+            EventKind::RulesLoaded => "rules_loaded",
+            EventKind::RulesRefused => "rules_refused",
+            EventKind::ChecklistRead => "checklist_read",
+        }
+    }
+}
+
+/// Which runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Of that worker only.
+    pub worker: Option<String>,
+    /// How they stand.
+    pub state: RunState,
+    /// Not wanted before that moment.
+    pub since: Option<Timestamp>,
+    /// The newest so many; all without it.
+    pub limit: Option<u32>,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RunState {
+    /// However it does.
+    #[default]
+    Any,
+    /// Something is still to come of it.
+    Open,
+    /// It ended badly, could not be started, or reported a failure or a crash.
+    Failed,
+}
