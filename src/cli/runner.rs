@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::USAGE;
 use super::print;
-use crate::launch::runner::{self, Task};
 use crate::launch::{OnHost, RunFolder};
+use crate::launch::{Task, runner};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

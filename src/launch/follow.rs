@@ -16,7 +16,7 @@ use super::answer::{Answer, Output, Verdict, answer, verdict};
 use super::children::Children;
 use super::contact::Contact;
 use super::on_host::{OnHost, RUN_MARK};
-use super::runner::{self, Process, Task, complain};
+use super::task::{self, Process, Task, complain};
 use crate::signals::Signals;
 use nowcast_core::{Ending, Signal};
 
@@ -329,7 +329,7 @@ impl<'a> Follow<'a> {
         let next = Some(self.next).filter(|_| is_next);
         let given_up = self.calling.as_ref().map(|calling| calling.until);
         let until = [self.kill_at, next, given_up].into_iter().flatten().min();
-        runner::wait(&self.children, signals, until)
+        task::wait(&self.children, signals, until)
     }
 }
 

@@ -3,25 +3,22 @@
 //! It needs no manager, and keeps going when whoever started it is gone. It never ends what a worker left
 //! running in the background, and never waits for whoever reads its output.
 
-use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
-use std::os::fd::{AsFd, AsRawFd};
-use std::sync::mpsc;
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal as Kill, kill_process_group};
-use zmq::{POLLIN, PollItem};
 
 use super::children::Children;
 use super::follow::Follow;
-use super::on_host::{OnHost, RUN_MARK, machine};
+use super::on_host::RUN_MARK;
 use super::output::OutputCopy;
 use super::program::end_of_run;
-use super::run_folder::{ExitRecord, RunFolder};
+use super::run_folder::ExitRecord;
+use super::task::{Process, Task, complain, wait};
 use crate::failpoint;
-use crate::net::socket;
 use crate::process::{ProcessIdentity, RUN_FOLDER};
 use crate::signals::Signals;
 use nowcast_core::message::RUN_ID;
@@ -43,42 +40,6 @@ pub const CLAIMED: u8 = 75;
 
 /// The pause before an end that could not be written down is written again.
 const WRITE_AGAIN: Duration = Duration::from_secs(1);
-
-/// How long a line for standard error is worth waiting for its reader.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What a runner is to do.
-#[derive(Debug, Clone)]
-pub struct Task {
-    /// The run's folder, an absolute path.
-    pub folder: RunFolder,
-    /// The run, as the worker reads it from `NOWCAST_RUN_ID`.
-    pub run: String,
-    /// The command line that is started here: the worker's, or what launches it on another host.
-    pub argv: Vec<OsString>,
-    /// For a worker that runs on another host.
-    pub on_host: Option<OnHost>,
-    /// A runner before had the run on another host, and is dead.
-    pub take_over: bool,
-    /// How long a worker that is told to end may take before it is killed.
-    pub grace: Duration,
-}
-
-impl Task {
-    /// By what a run's processes on its host are known.
-    pub(super) fn mark_on_host(&self) -> String {
-        format!("{}:{}", machine(), self.folder.path().display())
-    }
-}
-
-/// A process of a runner's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Process {
-    /// The worker, or what launches it on another host.
-    Worker,
-    /// A question for the other host, or an order.
-    Call,
-}
 
 /// Carries it out and answers the exit status: 0 when it is written down how the run ended.
 #[must_use]
@@ -217,19 +178,6 @@ fn see_to_end(
     }
 }
 
-pub(super) fn wait(
-    children: &Children<Process>,
-    signals: &Signals,
-    until: Option<Instant>,
-) -> io::Result<()> {
-    let timeout =
-        until.map_or(-1, |until| socket::milliseconds(until.saturating_duration_since(Instant::now())));
-    let mut items =
-        [PollItem::from_fd(children.as_raw_fd(), POLLIN), PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
-    socket::poll(&mut items, timeout).map_err(io::Error::other)?;
-    Ok(())
-}
-
 /// Writes down how the run ended, however long there is no room for that.
 fn record(task: &Task, exit: &ExitRecord) -> u8 {
     let path = task.folder.path().display();
@@ -250,18 +198,5 @@ fn record(task: &Task, exit: &ExitRecord) -> u8 {
                 thread::sleep(WRITE_AGAIN);
             }
         }
-    }
-}
-
-/// A line on standard error, whose reader may be gone or stuck.
-pub(super) fn complain(text: &str) {
-    let line = format!("nowcast runner: {text}\n");
-    let (sender, done) = mpsc::channel::<()>();
-    let write = move || {
-        let _ = io::stderr().write_all(line.as_bytes());
-        drop(sender);
-    };
-    if thread::Builder::new().spawn(write).is_ok() {
-        let _ = done.recv_timeout(PATIENCE);
     }
 }

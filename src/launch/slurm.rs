@@ -2,7 +2,7 @@
 //!
 //! A job is known by its name, which is unique, so that it can be asked for when nobody knows its number any more.
 
-use super::argv::{LaunchError, Launching};
+use super::launch_request::{LaunchError, Launching};
 use super::on_host::{LaunchCommand, LauncherKind, OnHost, line, over_ssh, quoted, worker_line};
 use crate::config::SlurmSettings;
 use crate::config::hosts::SSH_LOST;

@@ -4,7 +4,7 @@
 //! could be found again. It is found by its words, which the host's shell makes of the same line once more,
 //! and by [`RUN_MARK`](super::on_host::RUN_MARK) where that comes through.
 
-use super::argv::{LaunchError, Launching};
+use super::launch_request::{LaunchError, Launching};
 use super::on_host::{LaunchCommand, LauncherKind, OnHost, over_ssh, quoted};
 use crate::config::hosts::SSH_LOST;
 

@@ -1,6 +1,6 @@
 //! The commands of a `launch command:` of the user's own. Pure: it starts nothing.
 
-use super::argv::{LaunchError, Launching};
+use super::launch_request::{LaunchError, Launching};
 use super::on_host::{LaunchCommand, LauncherKind, OnHost, worker_line};
 use crate::config::TemplateSettings;
 
@@ -15,7 +15,7 @@ pub(super) fn command(
         ("{run}", launching.run.0.to_string()),
         ("{worker}", launching.worker.name().to_owned()),
         ("{name}", launching.job_name()),
-        ("{folder}", super::argv::folder_of(&file)),
+        ("{folder}", super::launch_request::folder_of(&file)),
         ("{output}", launching.place.output()),
         ("{config}", file),
     ];
