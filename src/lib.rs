@@ -1,28 +1,29 @@
-//! The map of `nowcast`: follow a message from the worker that sends it to what comes of it.
+//! The map of `nowcast`, in reading order: follow a message from the worker that sends it to its effects.
 //!
-//! 1. [`nowcast_core::message`]: what travels, a source, a type and a payload
-//! 2. [`worker`]: who sends it; the harness and the built-in workers
-//! 3. [`net`]: how it travels; sockets, envelopes, signals, the worker's client
-//! 4. [`broker`]: who carries it to the manager and its reply back
-//! 5. [`manager`]: who receives it; waits, decides, performs
-//! 6. [`nowcast_core`]: what it means; events to effects, pure
-//! 7. [`rules`]: what the user's Lua makes of it
-//! 8. `manager::perform`: what comes of it; the one executor of effects
-//! 9. [`launch`]: workers as command lines and processes
-//! 10. [`store`]: what is kept on disk
-//! 11. [`notify`]: who is told outside
-//! 12. [`trial`]: what rules would do, before they are in force
-//! 13. `view`: what every surface shows of it all
+//! 1. [`nowcast_core::message`]: what travels: source, type and payload
+//! 2. [`worker`]: the harness, the client that sends the message and waits for the reply, the built-in workers
+//! 3. [`net`]: sockets and envelopes
+//! 4. [`broker`]: carries requests to the manager and replies back
+//! 5. [`manager`]: the loop: wait, decide, perform
+//! 6. [`nowcast_core`]: the decisions: events to effects, pure
+//! 7. [`rules`]: the user's Lua
+//! 8. `manager::perform`: the one executor of effects
+//! 9. [`launch`]: command lines, runners, the folders of runs
+//! 10. [`store`]: the journal and the checklist file
+//! 11. [`notify`]: webhooks, e-mails, heartbeats
 //!
-//! And what these stand on: [`config`] (nowcast.yaml, read raw, then checked), [`pyyaml`] (a crate: values
-//! exactly as `PyYAML` reads and writes them), [`pylogging`] (a crate: Python's logging dictionaries),
-//! [`log_publisher`] (log messages on a socket), [`log_aggregator`] (where the log messages of several hosts
-//! come together), [`scheduler`] (a clock that asks the manager), [`supervise`] (`nowcast up`), [`failpoint`]
-//! (where tests end a process), [`process`] (which process is meant, whatever becomes of its number),
-//! [`suggest`] ("did you mean …?"), [`causes`] (an error with its causes) and [`cli`] (the command line).
+//! Around them: [`control`] (operators' requests to the manager), [`signals`], [`scheduler`] (a clock that asks the
+//! manager for launches), [`supervise`] (`nowcast up`), [`log_publisher`] and [`log_aggregator`] (log messages
+//! over sockets), [`trial`] (rules before they are in force), `view` (the model that every surface shows) and
+//! [`cli`] (the command line).
 //!
-//! [`nowcast_core`] decides and imports nothing that could reach the world; only `manager::perform` carries out
-//! what it decides; only [`cli`] knows every other module. `tests/fast/tidy.rs` holds these lines.
+//! Under them: [`config`] (nowcast.yaml, read raw, then checked), [`process`] (the identity of a process),
+//! [`suggest`] ("did you mean …?"), [`causes`] (an error with its causes), [`failpoint`] (where tests end a process), and
+//! the crates [`pyyaml`] (YAML exactly as `PyYAML` reads and writes it) and [`pylogging`] (Python's logging
+//! dictionaries).
+//!
+//! [`nowcast_core`] decides and can reach nothing; only `manager::perform` executes what it decides; only [`cli`]
+//! knows every other module. Cargo holds the first, the test `tidy` the rest.
 
 pub mod broker;
 pub mod causes;
