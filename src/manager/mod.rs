@@ -1,6 +1,7 @@
 //! The manager: waits, decides, performs. The one loop in which everything comes together.
 //!
-//! It decides nothing itself ([`decide()`] does) and touches nothing itself ([`Performer`] does).
+//! It decides nothing itself: [`decide()`] does. Only `perform.rs` executes effects; the other files take in what
+//! happens.
 
 mod checklist;
 mod connection;

@@ -65,7 +65,7 @@ pub fn milliseconds(most: Duration) -> i64 {
     i64::try_from(most.as_micros().div_ceil(1_000)).unwrap_or(i64::MAX)
 }
 
-/// Calls again what a signal interrupted. The signal itself is found in [`super::Signals`].
+/// Calls again what a signal interrupted. The signal itself is found in [`crate::signals::Signals`].
 ///
 /// # Errors
 /// Those of the call but for the interruption.
