@@ -10,7 +10,7 @@ fn another_configuration_shows_as_not_reproducible() {
     "extra: {}".clone_into(&mut system.more);
     system.write_config();
     let text = system.operate(&["rules", "replay"]);
-    assert!(text.contains("1 not reproducible: the rules of then, called again"), "{text}");
+    assert!(text.contains("1 not reproducible: the historical rules, called again"), "{text}");
     assert!(text.contains("    #2: then an answer; now the error next_workers.lua:1: "), "{text}");
 }
 
