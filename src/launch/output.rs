@@ -1,6 +1,9 @@
 //! Copies what a worker writes to its `output.log` on to the standard output of its runner, so that
 //! `nowcast up` shows it. Best effort: the file has everything.
 //!
+//! Whole lines are copied: manager and other workers write to the same place, and their lines must not begin in the
+//! middle of one.
+//!
 //! It never holds anybody up: it is a thread of its own, so a reader who is stuck stops that thread only.
 
 use std::fs::File;
@@ -95,20 +98,38 @@ struct Copier {
     changes: Option<OwnedFd>,
 }
 
+/// The longest line, in bytes, that is copied in one piece.
+const LONGEST_LINE: usize = 16 * 1024;
+
+/// How many of these bytes are copied now: up to the end of the last whole line. All of them if nothing follows, or
+/// if the line is too long to wait for its end.
+fn ready(bytes: &[u8], is_last: bool) -> usize {
+    match memchr::memrchr(b'\n', bytes) {
+        _ if is_last => bytes.len(),
+        Some(end) => end + 1,
+        None if bytes.len() == LONGEST_LINE => bytes.len(),
+        None => 0,
+    }
+}
+
 impl Copier {
     fn run(&mut self) -> io::Result<()> {
-        let mut buffer = vec![0; 16 * 1024];
+        let mut buffer = vec![0; LONGEST_LINE];
+        let mut is_in_line = false;
         loop {
             // Read before the file is: what was written before it was set is not missed.
             let limit = self.limit.load(Ordering::SeqCst);
             let at = self.copied.load(Ordering::SeqCst);
             let most = usize::try_from(limit.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
             let count = self.file.read_at(&mut buffer[..most], at)?;
+            let count = ready(&buffer[..count], limit < u64::MAX);
             if count > 0 {
                 self.to.write_all(&buffer[..count])?;
                 self.copied.fetch_add(count as u64, Ordering::SeqCst);
+                is_in_line = buffer[count - 1] != b'\n';
             } else if limit < u64::MAX {
-                return Ok(());
+                // The next line that anything writes there is not to begin behind this one.
+                return if is_in_line { self.to.write_all(b"\n") } else { Ok(()) };
             } else {
                 self.wait()?;
             }
@@ -128,5 +149,24 @@ impl Copier {
             let _ = rustix::io::read(changes.as_fd(), &mut [0; 4096]);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_waits_for_its_end() {
+        assert_eq!(ready(b"half", false), 0);
+        assert_eq!(ready(b"one\ntwo\nhalf", false), 8);
+        assert_eq!(ready(b"one\n", false), 4);
+        assert_eq!(ready(b"", false), 0);
+    }
+
+    #[test]
+    fn a_line_does_not_wait_when_nothing_follows_or_it_is_too_long() {
+        assert_eq!(ready(b"one\nhalf", true), 8);
+        assert_eq!(ready(&[b'x'; LONGEST_LINE], false), LONGEST_LINE);
     }
 }

@@ -43,6 +43,14 @@ fn a_line_is_copied_while_the_worker_runs() {
 }
 
 #[test]
+fn the_copy_ends_a_line_that_the_worker_has_left_open() {
+    let scene = Scene::new();
+    let output = scene.runner(&[], "echo one; printf half").output().expect("it starts");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "one\nhalf\n");
+    assert_eq!(scene.read(scene.run_path("output.log")), "one\nhalf");
+}
+
+#[test]
 fn a_reader_that_is_gone_does_not_touch_the_worker() {
     let scene = Scene::new();
     let mut runner = scene.runner(&[], "until_file go; seq 1 200000; exit 6").stdout(Stdio::piped()).spawn();
