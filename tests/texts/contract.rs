@@ -237,7 +237,8 @@ fn the_lines_of_broker_and_manager() {
     for daemon in ["manager", "broker"] {
         system.signal(daemon, rustix::process::Signal::HUP);
     }
-    system.wait_for_log("manager", "checklist:");
+    // With its level: a message from clear_checklist has these words, too.
+    system.wait_for_log("manager", "INFO [manager] checklist:");
     system.wait_for_log_count("broker", "manager socket bound", 2);
     for daemon in ["manager", "broker"] {
         system.signal(daemon, rustix::process::Signal::TERM);
