@@ -102,7 +102,7 @@ impl WhyNot {
         let registry = &look.config.registry.workers;
         if runs.is_empty() && !registry.contains_key(name) && !look.config.workers.contains_key(name) {
             let registered: Vec<&str> = registry.keys().map(String::as_str).collect();
-            bail!("no worker {name} is registered or has run; registered are: {}", registered.join(", "));
+            bail!("no worker {name:?} is registered or has run; registered are: {}", registered.join(", "));
         }
         let open = look.history.open_now()?;
         let mut blocked_by = blocked_by(name, &open, look);
