@@ -141,7 +141,7 @@ impl Report {
         for missing in requirements::missing(config) {
             let place = if missing.is_certain { "" } else { " (only if it is launched on this machine)" };
             self.add("warning", &missing.key, format!("{}{place}", missing.text));
-            self.point_to(&missing.key);
+            self.point_to(&missing.place);
         }
     }
 

@@ -32,8 +32,10 @@ for name in sys.argv[1:]:
 /// Something that a worker needs and that is not there.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missing {
-    /// The keys that lead to what names it: `workers: get_obs: exec`.
+    /// The keys that lead to its name, as people are shown them: `workers: get_obs: exec`. Entries of lists count from 1.
     pub key: String,
+    /// The same keys as the configuration file has them, to find the line. Entries of lists count from 0.
+    pub place: String,
     /// What is missing, and what to do.
     pub text: String,
     /// Whether the worker is launched on this machine for certain: it is on the schedule without a host, or there are no
@@ -57,8 +59,10 @@ fn programs(config: &Config) -> Vec<Missing> {
         let key = if settings.command.is_some() { "command" } else { "exec" };
         let why =
             if program.contains('/') { "there is no such program" } else { "it is in no folder of PATH" };
+        let key = format!("workers: {worker}: {key}");
         missing.push(Missing {
-            key: format!("workers: {worker}: {key}"),
+            place: key.clone(),
+            key,
             text: format!(
                 "cannot run `{program}`: {why}; install it, make it executable, or correct the name"
             ),
@@ -101,37 +105,47 @@ fn modules(config: &Config) -> Vec<Missing> {
         Ok(output) => output,
         Err(why) => {
             let text = format!("cannot run `{python}`, which {} Python workers need: {why}", modules.len());
-            return vec![Missing { key: "python".to_owned(), text, is_certain: true }];
+            let key = "python".to_owned();
+            return vec![Missing { place: key.clone(), key, text, is_certain: true }];
         }
     };
     let missing = output.lines().filter_map(|line| line.strip_prefix("missing: "));
     missing
         .filter_map(|module| Some((module, modules.get(module)?)))
-        .map(|(module, (key, is_certain))| Missing {
-            key: key.clone(),
+        .map(|(module, named)| Missing {
+            key: named.key.clone(),
+            place: named.place.clone(),
             text: format!(
                 "`{python}` finds no module `{module}`; install its package there, or correct the name"
             ),
-            is_certain: *is_certain,
+            is_certain: named.is_certain,
         })
         .collect()
 }
 
-/// The Python modules that the configuration names, with the keys that name them and whether they are launched here:
-/// those on the schedule, and, where there is no other host, the registered ones of the workers' package. The rules name
-/// others.
-fn modules_here(config: &Config) -> BTreeMap<String, (String, bool)> {
+/// Where the configuration names a module: `key`, `place` and `is_certain` as in [`Missing`].
+struct NamedModule {
+    key: String,
+    place: String,
+    is_certain: bool,
+}
+
+/// The Python modules that the configuration names: those on the schedule, and, where there is no other host, the
+/// registered ones of the workers' package. The rules name others.
+fn modules_here(config: &Config) -> BTreeMap<String, NamedModule> {
     let mut modules = BTreeMap::new();
     if let Some(package) = config.registry.workers_package.as_ref().filter(|_| config.hosts.is_empty()) {
         for worker in config.registry.workers.keys().filter(|worker| worker::built_in(worker).is_none()) {
             let key = format!("message registry: workers: {worker}");
-            modules.insert(format!("{package}.{worker}"), (key, false));
+            let named = NamedModule { place: key.clone(), key, is_certain: false };
+            modules.insert(format!("{package}.{worker}"), named);
         }
     }
     for (index, entry) in config.scheduled.iter().enumerate() {
         if is_here(entry.host.as_deref()) {
-            let key = format!("scheduled workers: {index}: {}", entry.module);
-            modules.insert(entry.module.clone(), (key, true));
+            let key = |number: usize| format!("scheduled workers: {number}: {}", entry.module);
+            let named = NamedModule { key: key(index + 1), place: key(index), is_certain: true };
+            modules.insert(entry.module.clone(), named);
         }
     }
     modules.retain(|module, _| {
