@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::operate::{Common, message_number, moment, number, run_number};
+use super::operate::{Common, message_number, moment, number, require_registered, run_number};
 use super::print;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::{Command, Number};
@@ -65,6 +65,9 @@ pub(super) struct Hold {
     /// Pause every launch
     #[arg(long, group = "what")]
     all: bool,
+    /// Allow a worker that is not in the message registry
+    #[arg(long, requires = "worker")]
+    unregistered: bool,
     /// End the hold at this time: 06:00, 2026-03-14 06:00, or 3h from now
     #[arg(long, value_parser = moment)]
     until: Option<Timestamp>,
@@ -75,16 +78,23 @@ pub(super) struct Hold {
 
 impl Hold {
     pub(super) fn run(&self) -> ExitCode {
+        self.hold().unwrap_or_else(|status| status)
+    }
+
+    fn hold(&self) -> Result<ExitCode, ExitCode> {
+        if let Some(worker) = self.worker.as_ref().filter(|_| !self.unregistered) {
+            require_registered(worker, &self.common.load()?, "holds it")?;
+        }
         let target = match (&self.worker, &self.host, self.all) {
             (Some(worker), ..) => HoldTarget::Worker(worker.clone()),
             (_, Some(host), _) => HoldTarget::Host(host.clone()),
             (None, None, true) => HoldTarget::All,
             (None, None, false) => {
                 print::complain("say what is to be held: --worker NAME, --host NAME or --all");
-                return ExitCode::from(super::USAGE);
+                return Err(ExitCode::from(super::USAGE));
             }
         };
-        self.common.ask(Command::Hold { target, until: self.until, reason: self.reason.clone() })
+        Ok(self.common.ask(Command::Hold { target, until: self.until, reason: self.reason.clone() }))
     }
 }
 

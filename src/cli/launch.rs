@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use super::operate::{self, Common};
-use super::{print, words};
+use super::words;
 use crate::config::duration;
-use crate::suggest::did_you_mean;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{Command, LaunchOptions, NextWorker};
 
@@ -43,14 +42,8 @@ fn launch(args: &Args) -> Result<ExitCode, ExitCode> {
     let module = qualified(name, &config);
     let worker =
         NextWorker { host: args.host.clone(), options, ..NextWorker::new(module, worker_args.to_vec()) };
-    let registered = &config.registry.workers;
-    if !args.unregistered && !registered.contains_key(worker.name()) {
-        print::complain(&format!(
-            "worker {:?} is not in the message registry{}; --unregistered launches it",
-            worker.name(),
-            did_you_mean(worker.name(), registered.keys())
-        ));
-        return Err(ExitCode::FAILURE);
+    if !args.unregistered {
+        operate::require_registered(worker.name(), &config, "launches it")?;
     }
     Ok(args.common.ask(Command::Launch { worker, again: None }))
 }

@@ -11,6 +11,7 @@ use super::{USAGE, print, times};
 use crate::config::{self, Config, duration};
 use crate::control::{Call, CallError, call};
 use crate::store::journal;
+use crate::suggest::did_you_mean;
 use crate::view::daemons::unreachable;
 use nowcast_core::{Answer, Command, Number};
 
@@ -69,6 +70,19 @@ impl Common {
         };
         if answer.done { printed } else { ExitCode::FAILURE }
     }
+}
+
+/// Refuse a worker that is not in the message registry; `effect` is what `--unregistered` does with it.
+pub(super) fn require_registered(name: &str, config: &Config, effect: &str) -> Result<(), ExitCode> {
+    let registered = &config.registry.workers;
+    if registered.contains_key(name) {
+        return Ok(());
+    }
+    print::complain(&format!(
+        "worker {name:?} is not in the message registry{}; --unregistered {effect}",
+        did_you_mean(name, registered.keys())
+    ));
+    Err(ExitCode::FAILURE)
 }
 
 /// Reads a configuration; one that cannot be used is said, and is the end.

@@ -99,6 +99,19 @@ fn a_worker_that_is_not_registered_is_launched_only_on_demand() {
 }
 
 #[test]
+fn a_worker_that_is_not_registered_is_held_only_on_demand() {
+    let system = system().start();
+    let (status, text) = system.operation(&["hold", "--worker", "keyles"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert_eq!(
+        text,
+        "worker \"keyles\" is not in the message registry; did you mean `keyless`?; --unregistered holds it\n"
+    );
+    let answer = system.operate(&["hold", "--worker", "keyles", "--unregistered"]);
+    assert!(answer.starts_with("launches of worker keyles are held as #"), "{answer}");
+}
+
+#[test]
 fn a_worker_that_does_not_exist_has_no_history() {
     let system = system().start();
     for command in ["runs", "messages"] {
