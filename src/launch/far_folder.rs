@@ -7,8 +7,10 @@ use std::io;
 use rustix::fs::{FlockOperation, flock};
 
 use super::contact::Contact;
+use super::folder_files::Content;
+use super::folder_state::RunFolderState;
 use super::on_host::OnHost;
-use super::run_folder::{CLAIM, Content, PROCESS, RunFolder, RunFolderState};
+use super::run_folder::{CLAIM, PROCESS, RunFolder};
 use crate::process::{ProcessIdentity, find_worker};
 
 const HOST: &str = "host";

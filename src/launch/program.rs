@@ -10,7 +10,9 @@ use nowcast_core::Ending;
 use rustix::process::getppid;
 
 use super::children::ending;
-use super::run_folder::{CLAIM, Content, ExitRecord, RunFolder};
+use super::exit_record::ExitRecord;
+use super::folder_files::Content;
+use super::run_folder::{CLAIM, RunFolder};
 use crate::process::{ProcessIdentity, RUN_FOLDER};
 
 /// The file's name in the run's folder.

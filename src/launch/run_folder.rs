@@ -4,22 +4,18 @@
 //! changes one. A `.new` file that a killed process left is not looked at.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-
+use super::exit_record::ExitRecord;
+use super::folder_files::{Content, sync_folder};
 use crate::failpoint;
-use crate::process::{ProcessIdentity, find_worker};
-use nowcast_core::Ending;
+use crate::process::ProcessIdentity;
 
 pub(super) const CLAIM: &str = "claim";
 pub(super) const PROCESS: &str = "process";
-const EXIT: &str = "exit";
+pub(super) const EXIT: &str = "exit";
 const TOLD: &str = "told";
 
 /// The file that the worker's output and errors go to.
@@ -28,107 +24,10 @@ pub(super) const OUTPUT: &str = "output.log";
 /// The folder of one run.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
-    path: PathBuf,
-    run: String,
+    pub(super) path: PathBuf,
+    pub(super) run: String,
     /// A second name of the claim, which stays when the folder is removed.
-    mark: Option<PathBuf>,
-}
-
-/// What a run's folder says about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RunFolderState {
-    /// Nobody has taken it on.
-    Unclaimed,
-    /// A runner sees to it.
-    Running {
-        /// Its runner.
-        runner: ProcessIdentity,
-    },
-    /// Its runner is dead, its worker lives.
-    Orphan {
-        /// Its worker.
-        worker: ProcessIdentity,
-    },
-    /// Its runner is dead, and its worker was launched on another host, which is to be asked: another runner has to
-    /// take it over.
-    LeftOnHost,
-    /// It ended. [`Ending::Unknown`] also stands for a run whose runner was killed after the claim and
-    /// before the start: whether there ever was a worker cannot be told, so it is not started again.
-    Ended(Ending),
-}
-
-/// A state, and what was wrong with the files it was read from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
-    /// The state, the likeliest if a file is damaged.
-    pub state: RunFolderState,
-    /// For the log: which file is damaged, how, and what was made of it.
-    pub trouble: Option<String>,
-    /// Somebody removed the folder of a run that was taken on.
-    pub is_gone: bool,
-}
-
-impl Reading {
-    fn of(state: RunFolderState) -> Self {
-        Self { state, trouble: None, is_gone: false }
-    }
-}
-
-/// The file `exit`. Without any of the endings, it is not known how the worker ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExitRecord {
-    /// The worker's exit status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<i32>,
-    /// The signal that killed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signal: Option<i32>,
-    /// What its host says, which gives no status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_host: Option<String>,
-    /// Why it was never started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_started: Option<String>,
-    /// When that was.
-    pub ended: Timestamp,
-}
-
-impl ExitRecord {
-    /// For what ended just now.
-    #[must_use]
-    pub fn now(ending: &Ending) -> Self {
-        let mut record =
-            Self { status: None, signal: None, on_host: None, not_started: None, ended: Timestamp::now() };
-        match ending {
-            Ending::Status(status) => record.status = Some(*status),
-            Ending::Killed(signal) => record.signal = Some(*signal),
-            Ending::NotStarted(reason) => record.not_started = Some(reason.clone()),
-            Ending::OnHost(said) => record.on_host = Some(said.clone()),
-            // A run that was discarded never had a folder.
-            Ending::Unknown | Ending::Discarded => {}
-        }
-        record
-    }
-
-    /// How the worker ended.
-    #[must_use]
-    pub fn ending(&self) -> Ending {
-        match self {
-            Self { not_started: Some(reason), .. } => Ending::NotStarted(reason.clone()),
-            Self { status: Some(status), .. } => Ending::Status(*status),
-            Self { signal: Some(signal), .. } => Ending::Killed(*signal),
-            Self { on_host: Some(said), .. } => Ending::OnHost(said.clone()),
-            _ => Ending::Unknown,
-        }
-    }
-}
-
-/// What a file holds.
-pub(super) enum Content<T> {
-    Absent,
-    Whole(T),
-    /// And why.
-    Damaged(String),
+    pub(super) mark: Option<PathBuf>,
 }
 
 impl RunFolder {
@@ -253,128 +152,4 @@ impl RunFolder {
             _ => None,
         }
     }
-
-    /// What the folder says about the run now.
-    ///
-    /// # Errors
-    /// When a file is there and the operating system does not let it be read.
-    pub fn state(&self) -> io::Result<Reading> {
-        if let Some(ended) = self.read_exit()? {
-            return Ok(ended);
-        }
-        let (mut trouble, mut is_gone) = (None, false);
-        // Before the claim, which is older.
-        let mark = match &self.mark {
-            Some(mark) => Self::read_file(mark)?,
-            None => Content::Absent,
-        };
-        let claim = match self.read(CLAIM)? {
-            Content::Absent if matches!(mark, Content::Absent) => {
-                return Ok(Reading::of(RunFolderState::Unclaimed));
-            }
-            Content::Absent => {
-                is_gone = true;
-                let path = self.path.display();
-                trouble = Some(format!("{path} was removed, so its output and how it ends are lost"));
-                mark
-            }
-            claim => claim,
-        };
-        let runner: Option<ProcessIdentity> = match claim {
-            Content::Whole(runner) => Some(runner),
-            Content::Damaged(why) => {
-                trouble = Some(format!("{why}; the run is taken for claimed by a runner that is dead"));
-                None
-            }
-            Content::Absent => None,
-        };
-        if let Some(runner) = runner.as_ref().filter(|runner| runner.is_alive()) {
-            return Ok(Reading {
-                state: RunFolderState::Running { runner: runner.clone() },
-                trouble,
-                is_gone,
-            });
-        }
-        // It may have written that between the first look and its death.
-        if let Some(ended) = self.read_exit()? {
-            return Ok(ended);
-        }
-        let find = || find_worker(&self.run, &self.path, runner.map_or(0, |runner| runner.start_time));
-        let worker = match self.read::<ProcessIdentity>(PROCESS)? {
-            Content::Whole(worker) => Some(worker).filter(ProcessIdentity::is_alive),
-            Content::Absent => find(),
-            Content::Damaged(why) => {
-                trouble = Some(format!("{why}; the worker is looked for among all processes"));
-                find()
-            }
-        };
-        let state = match worker {
-            _ if self.host().is_some() => RunFolderState::LeftOnHost,
-            Some(worker) => RunFolderState::Orphan { worker },
-            None => RunFolderState::Ended(Ending::Unknown),
-        };
-        Ok(Reading { state, trouble, is_gone })
-    }
-
-    fn read_exit(&self) -> io::Result<Option<Reading>> {
-        Ok(match self.read::<ExitRecord>(EXIT)? {
-            Content::Absent => None,
-            Content::Whole(record) => Some(Reading::of(RunFolderState::Ended(record.ending()))),
-            Content::Damaged(why) => Some(Reading {
-                state: RunFolderState::Ended(Ending::Unknown),
-                trouble: Some(format!("{why}; the run has ended, and how is lost")),
-                is_gone: false,
-            }),
-        })
-    }
-
-    pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Content<T>> {
-        Self::read_file(&self.path.join(name))
-    }
-
-    fn read_file<T: DeserializeOwned>(path: &Path) -> io::Result<Content<T>> {
-        let bytes = match fs::read(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::Absent),
-            Err(error) => {
-                return Err(io::Error::new(
-                    error.kind(),
-                    format!("{} cannot be read: {error}", path.display()),
-                ));
-            }
-            Ok(bytes) => bytes,
-        };
-        Ok(match serde_json::from_slice(&bytes) {
-            Ok(value) => Content::Whole(value),
-            Err(_) if bytes.is_empty() => Content::Damaged(format!("{} is empty", path.display())),
-            Err(error) => Content::Damaged(format!("{} is damaged: {error}", path.display())),
-        })
-    }
-
-    /// Writes a file under a name that no other process or call uses, and answers that; nothing is left of
-    /// one that could not be written.
-    pub(super) fn write_new(&self, name: &str, content: &impl Serialize, sync: bool) -> io::Result<PathBuf> {
-        static LAST: AtomicU32 = AtomicU32::new(0);
-        let number = LAST.fetch_add(1, Ordering::Relaxed);
-        let new = self.path.join(format!("{name}.{}.{number}.new", std::process::id()));
-        let bytes = serde_json::to_vec(content)?;
-        let write = || {
-            // A killed process of the same number may have left its own, which may be the claim by now:
-            // it is not written over.
-            let _ = fs::remove_file(&new);
-            let mut file = File::create_new(&new)?;
-            file.write_all(&bytes)?;
-            if sync { file.sync_all() } else { Ok(()) }
-        };
-        match write() {
-            Ok(()) => Ok(new),
-            Err(error) => {
-                let _ = fs::remove_file(&new);
-                Err(error)
-            }
-        }
-    }
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }

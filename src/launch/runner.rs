@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal as Kill, kill_process_group};
 
 use super::children::Children;
+use super::exit_record::ExitRecord;
 use super::follow::Follow;
 use super::on_host::RUN_MARK;
 use super::output::OutputCopy;
 use super::program::end_of_run;
-use super::run_folder::ExitRecord;
 use super::task::{Process, Task, complain, wait};
 use crate::failpoint;
 use crate::process::{ProcessIdentity, RUN_FOLDER};

@@ -14,10 +14,12 @@ use std::path::{self, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::children::Children;
+use super::exit_record::ExitRecord;
+use super::folder_state::{Reading, RunFolderState};
 use super::marks::Marks;
 use super::on_host::LaunchCommand;
 use super::open_run::{OpenRun, Watching};
-use super::run_folder::{ExitRecord, Reading, RunFolder, RunFolderState};
+use super::run_folder::RunFolder;
 use super::runner;
 use crate::failpoint;
 use nowcast_core::Ending;
