@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::open_run::{OpenRun, Place};
-use super::runs::{Runs, STARTS_AGAIN, number};
+use super::runs::{Runs, number};
+use super::watch::STARTS_AGAIN;
 use nowcast_core::Ending;
 
 /// How often is looked for contacts that were lost.

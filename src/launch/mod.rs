@@ -24,6 +24,7 @@ mod slurm;
 mod ssh;
 mod task;
 mod template;
+mod watch;
 
 pub use argv::{command, own_program};
 pub use children::{Children, Environment};
