@@ -1,6 +1,7 @@
 //! `nowcast why WHAT`: why something ran, or why it did not, and what helps.
 
 mod causes;
+mod gather;
 mod page;
 mod why_not;
 

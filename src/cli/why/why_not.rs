@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use anyhow::bail;
 use serde::Serialize;
 
-use super::page::{Page, hints_for_pending, outcome};
+use super::gather::{hints_for_pending, outcome};
+use super::page::Page;
 use super::{few, hint_lines, section};
 use crate::cli::look::{self, Look};
 use crate::cli::times;

@@ -1,0 +1,351 @@
+//! Gathers the [`Page`] of a number from the journal. It must never print: that is the job of `page`.
+
+use anyhow::bail;
+
+use super::causes::{Causes, asked};
+use super::page::{Page, PageKind};
+use crate::cli::look::{self, Look};
+use crate::cli::times;
+use crate::store::journal::{EventFilter, EventKind, Kept};
+use crate::view::attention::requirements;
+use crate::view::hint::Hint;
+use crate::view::message::{MessageView, spoken_by};
+use crate::view::run::{RunView, label};
+use nowcast_core::hold::Hold;
+use nowcast_core::joins::Join;
+use nowcast_core::parked::{Parked, ParkedWhat};
+use nowcast_core::record::{MessageRecord, Outcome, What};
+use nowcast_core::rules::Requirement;
+use nowcast_core::run::Stage;
+use nowcast_core::{Number, Record, Run, State};
+use pyyaml::Map;
+
+impl Page {
+    /// The page of a number.
+    ///
+    /// # Errors
+    /// When nothing has it, or the journal cannot be read.
+    pub(super) fn of(number: Number, look: &Look) -> anyhow::Result<Self> {
+        let found = look.history.what(number)?;
+        if let Some(run) = &found.run {
+            return Self::of_run(run, look);
+        }
+        if let Some(hold) = &found.hold {
+            return Self::of_hold(hold, look);
+        }
+        if let Some(join) = &found.join {
+            return Self::of_join(join, found.parked.as_ref(), look);
+        }
+        let Some(record) = &found.event else {
+            bail!("there is nothing under {number}; nowcast runs and nowcast messages show numbers");
+        };
+        match &record.what {
+            What::Message(message) => Self::of_message(record, message, found.parked.as_ref(), look),
+            _ => Self::of_event(record, look),
+        }
+    }
+
+    /// The page of a run.
+    pub(super) fn of_run(run: &Run, look: &Look) -> anyhow::Result<Self> {
+        let view = RunView::new(run, look);
+        let now = &look.now;
+        let mut facts = Vec::new();
+        let mut hints = Vec::new();
+        if let Some(started) = view.started {
+            facts.push(format!("launched at {}", times::second(started, now)));
+        }
+        facts.push(match view.ended {
+            Some(ended) => format!("{}, at {}", view.fate(now), times::second(ended, now)),
+            None => view.fate(now),
+        });
+        if let Some(before) = view.retry_of {
+            facts.push(format!("attempt {}, since #{before} failed", view.attempt));
+        }
+        if matches!(run.stage, Stage::Pending { .. }) {
+            let state = look::state(&look.config, &look.history.open_now()?, Map::new());
+            facts.extend(state.blocked_by(run).map(|behind| format!("it waits behind {behind}")));
+            hints.extend(hints_for_pending(run, &state, look));
+        }
+        if run.is_running() {
+            if let Some(usual) = look.history.usual_duration(run.worker.name(), &run.worker.args)? {
+                facts.push(format!("usually it takes {}", times::span(usual)));
+            }
+            let twice = "; once more gives it up when the host does not answer";
+            let twice = view.contact_lost.as_ref().map(|_| twice).unwrap_or_default();
+            hints.push(Hint::with_effect(format!("nowcast kill {}", run.id.0), format!("ends it{twice}")));
+        }
+        if let Some(record) = look.history.message_of_run(run)?
+            && let Some(message) = MessageView::of(&record, look)?
+        {
+            facts.push(format!("reported as #{} {}", message.number, message.label()));
+            facts.extend(outcome(&record, look)?);
+        }
+        if let Some(output) = &view.output {
+            facts.push(format!("output {}", output.display()));
+            hints.push(Hint::with_effect(format!("nowcast tail {}", run.id.0), "shows its output"));
+        }
+        if run.has_succeeded() == Some(false) && run.is_closed() {
+            hints.push(Hint::with_effect(format!("nowcast rerun {}", run.id.0), "runs it again"));
+        }
+        Ok(Self {
+            number: run.id.0,
+            kind: PageKind::Run,
+            title: format!("run {} of {}", run.id, view.label()),
+            facts,
+            run: Some(view),
+            causes: Causes::of_run(run, look)?,
+            hints,
+            ..Self::default()
+        })
+    }
+
+    fn of_message(
+        record: &Record,
+        message: &MessageRecord,
+        parked: Option<&Kept<Parked>>,
+        look: &Look,
+    ) -> anyhow::Result<Self> {
+        let view = MessageView::new(record, message, look)?;
+        let mut facts = vec![format!("came at {}", times::second(view.time, &look.now))];
+        let spoken = spoken_by(message.speaker);
+        if !spoken.is_empty() {
+            facts.push(spoken.to_owned());
+        }
+        facts.push(format!("it was answered with {:?}", view.reply));
+        facts.extend(view.payload.as_ref().filter(|payload| !payload.starts_with("null")).map(|payload| {
+            let shown: Vec<String> = payload.lines().map(|line| format!("  {line}")).collect();
+            format!("payload\n{}", shown.join("\n"))
+        }));
+        facts.extend(view.rule_text());
+        facts.extend(outcome(record, look)?);
+        let mut hints = Vec::new();
+        match parked.map(|parked| parked.closed_by) {
+            Some(None) => {
+                facts.push("it is parked: its rule failed, so nothing is launched after it".to_owned());
+                let number = record.number.0;
+                hints.push(Hint::with_effect(
+                    format!("nowcast retry {number}"),
+                    "decides it again, when the rule is repaired",
+                ));
+                hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
+            }
+            Some(Some(by)) => facts.push(format!("it was parked until {by}")),
+            None => {}
+        }
+        Ok(Self {
+            number: record.number.0,
+            kind: PageKind::Message,
+            title: format!("message {} from {}", record.number, view.label()),
+            facts,
+            message: Some(view),
+            causes: Causes::of_message(record, look)?,
+            hints,
+            ..Self::default()
+        })
+    }
+
+    fn of_join(join: &Kept<Join>, parked: Option<&Kept<Parked>>, look: &Look) -> anyhow::Result<Self> {
+        let Kept { what, closed_by } = join;
+        let number = what.id.0;
+        let mut facts = Vec::new();
+        let mut hints = Vec::new();
+        if closed_by.is_none() {
+            facts.push(requirements(what));
+            for wanted in &what.wait_for {
+                let effect = match came_before(wanted, what, look)? {
+                    Some(fact) => {
+                        facts.push(fact);
+                        "says whether it comes again"
+                    }
+                    None => "says why that has not come",
+                };
+                hints.push(Hint::with_effect(format!("nowcast why {}", wanted.worker), effect));
+            }
+            hints.push(Hint::with_effect(format!("nowcast release {number}"), "launches what waits at once"));
+            hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
+        }
+        if let Some(deadline) = what.deadline {
+            facts.push(format!("overdue at {}", times::second(deadline, &look.now)));
+        }
+        for counted in &what.counted {
+            facts.push(format!("has {}", message_label(*counted, look)?));
+        }
+        for launch in what.launches() {
+            facts.push(format!("launch of {}, wanted by {}", label(&launch.worker), launch.cause));
+        }
+        if let Some(by) = closed_by {
+            facts.push(format!("over with {}", message_label(*by, look)?));
+        }
+        if let Some(Kept { what: parked, closed_by }) = parked {
+            facts.push(format!(
+                "what waited was parked at {}: {}",
+                times::second(parked.at.timestamp(), &look.now),
+                parked.reason
+            ));
+            match closed_by {
+                None => {
+                    hints.push(Hint::with_effect(format!("nowcast release {number}"), "launches it"));
+                    hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
+                }
+                Some(by) => facts.push(format!("parked until {}", message_label(*by, look)?)),
+            }
+        }
+        Ok(Self {
+            number,
+            kind: PageKind::Join,
+            title: format!("join {} of {}", what.id, what.name),
+            facts,
+            causes: Causes::from_event(what.opened_by, look)?,
+            hints,
+            ..Self::default()
+        })
+    }
+
+    fn of_hold(hold: &Kept<Hold>, look: &Look) -> anyhow::Result<Self> {
+        let Kept { what, closed_by } = hold;
+        let mut facts = vec![format!("given by {}", what.user)];
+        facts.extend(what.reason.as_ref().map(|reason| format!("reason: {reason}")));
+        facts.extend(what.until.map(|until| format!("until {}", times::second(until, &look.now))));
+        let mut hints = Vec::new();
+        if let Some(by) = closed_by {
+            facts.push(format!("over with {}", message_label(*by, look)?));
+        } else {
+            let open = look.history.open_now()?;
+            let waits = open.runs.iter().filter(|run| matches!(run.stage, Stage::Pending { .. }));
+            let held = waits.filter(|run| what.holds(&run.worker));
+            facts.extend(held.map(|run| format!("holds {} {}", run.id, label(&run.worker))));
+            hints.push(Hint::with_effect(format!("nowcast release {}", what.id.0), "ends it"));
+        }
+        let made_in = look.history.event_until(what.id)?;
+        Ok(Self {
+            number: what.id.0,
+            kind: PageKind::Hold,
+            title: format!("hold {} of {}", what.id, what.target),
+            facts,
+            causes: made_in.map_or(Ok(Causes::default()), |event| Causes::from_event(event.number, look))?,
+            hints,
+            ..Self::default()
+        })
+    }
+
+    fn of_event(record: &Record, look: &Look) -> anyhow::Result<Self> {
+        let mut facts = vec![format!("at {}", times::second(record.at.timestamp(), &look.now))];
+        let (kind, title) = match &record.what {
+            What::Command { user, command, answer } => {
+                facts.push(answer.clone());
+                (PageKind::Command, format!("command {} of {user}: {}", record.number, asked(command)))
+            }
+            What::RunEnded { run } => {
+                (PageKind::Event, format!("event {}: the end of run {run}", record.number))
+            }
+            What::RulesLoaded { generation, hash } => {
+                facts.push(format!("their hash is {hash}"));
+                (PageKind::Event, format!("event {}: rules generation {generation}", record.number))
+            }
+            What::RulesRefused { reason } => {
+                facts.push(reason.clone());
+                (PageKind::Event, format!("event {}: rules were refused", record.number))
+            }
+            What::ChecklistRead { why } => {
+                facts.push(why.clone());
+                (PageKind::Event, format!("event {}: the checklist was read from its file", record.number))
+            }
+            What::Due | What::Message(_) => {
+                (PageKind::Event, format!("event {}: something was due", record.number))
+            }
+        };
+        let runs = look.history.runs_caused_by(record.number)?;
+        facts.extend(runs.iter().map(|run| format!("launched {} {}", run.id, label(&run.worker))));
+        Ok(Self { number: record.number.0, kind, title, facts, ..Self::default() })
+    }
+}
+
+/// What helps a pending launch.
+pub(super) fn hints_for_pending(run: &Run, state: &State, look: &Look) -> Vec<Hint> {
+    let is_early = matches!(run.stage, Stage::Pending { due } if due > look.now.timestamp());
+    let release = match state.holds.values().find(|hold| hold.holds(&run.worker)) {
+        Some(hold) => Some(Hint::with_effect(format!("nowcast release {}", hold.id.0), "ends the hold")),
+        None => {
+            is_early.then(|| Hint::with_effect(format!("nowcast release {}", run.id.0), "launches it now"))
+        }
+    };
+    let discard = Hint::with_effect(format!("nowcast discard {}", run.id.0), "discards it");
+    release.into_iter().chain([discard]).collect()
+}
+
+/// The last message that a join waits for, if it came before the join was opened and so does not count.
+fn came_before(wanted: &Requirement, join: &Join, look: &Look) -> anyhow::Result<Option<String>> {
+    let last = look.history.events(&EventFilter {
+        worker: Some(wanted.worker.clone()),
+        r#type: wanted.r#type.clone(),
+        kind: Some(EventKind::Message),
+        limit: Some(1),
+        ..EventFilter::default()
+    })?;
+    let Some(record) = last.first().filter(|record| record.number < join.opened_by) else { return Ok(None) };
+    let came = times::second(record.at.timestamp(), &look.now);
+    let label = message_label(record.number, look)?;
+    Ok(Some(format!("{label} came at {came}, before the join was opened, so it does not count")))
+}
+
+/// An event in a few words.
+fn message_label(number: Number, look: &Look) -> anyhow::Result<String> {
+    let record = look.history.event(number)?;
+    let text = match record.as_ref().map(|record| &record.what) {
+        Some(What::Message(message)) => message
+            .message
+            .as_ref()
+            .map_or_else(|| "a message".to_owned(), |said| format!("{} ({})", said.source, said.r#type)),
+        Some(What::Command { user, command, .. }) => format!("{user}: {}", asked(command)),
+        _ => String::new(),
+    };
+    Ok(format!("{number} {text}").trim_end().to_owned())
+}
+
+/// What came of a message.
+pub(super) fn outcome(record: &Record, look: &Look) -> anyhow::Result<Vec<String>> {
+    let What::Message(message) = &record.what else { return Ok(Vec::new()) };
+    let number = record.number;
+    let mut lines = Vec::new();
+    match &message.outcome {
+        Outcome::RuleFailed(why) => lines.push(format!("its rule failed: {why}")),
+        Outcome::NoFunction(why) => lines.push(format!("it has no rule: {why}")),
+        Outcome::Refused(why) => lines.push(format!("it was refused: {why}")),
+        Outcome::Retried(run) => {
+            lines.push(format!("its run is tried again as {run}, so its rule was not called"));
+        }
+        Outcome::Cleared => lines.push("it cleared the checklist".to_owned()),
+        Outcome::Answered | Outcome::Ruled => {}
+    }
+    let runs = look.history.runs_caused_by(number)?;
+    lines.extend(runs.iter().map(|run| format!("it launched {} {}", run.id, label(&run.worker))));
+    let joins = look.history.joins_of(number)?;
+    for Kept { what: join, closed_by } in &joins {
+        let (id, name) = (join.id, &join.name);
+        if join.opened_by == number {
+            lines.push(format!("it opened the join {id} of {name}"));
+        }
+        // The message that completes a join is not in it any more.
+        if join.counted.contains(&number) || (*closed_by == Some(number) && join.opened_by != number) {
+            let completed = if *closed_by == Some(number) { ", which is over with that" } else { "" };
+            lines.push(format!("it counted in the join {id} of {name}{completed}"));
+        }
+        let waits = join.waiting.iter().filter(|launch| launch.cause == number && closed_by.is_none());
+        lines.extend(
+            waits.map(|launch| format!("{} waits in the join {id} of {name}", label(&launch.worker))),
+        );
+    }
+    let parked = look.history.open_now()?.parked;
+    for parked in &parked {
+        if let ParkedWhat::Launches { join, launches } = &parked.what {
+            let own = launches.iter().filter(|launch| launch.cause == number);
+            lines.extend(own.map(|launch| {
+                format!("{} is parked with the join {} of {join}", label(&launch.worker), parked.id)
+            }));
+        }
+    }
+    if message.outcome == Outcome::Ruled && lines.is_empty() {
+        lines.push("its rule returned nothing, so nothing was launched".to_owned());
+    }
+    Ok(lines)
+}
