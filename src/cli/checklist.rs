@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::keys::{self, child, step};
-use super::look::Look;
 use super::operate::{Common, message_number};
 use super::print::{self, Json};
+use super::read_only::ViewContext;
 use crate::store::History;
 use nowcast_core::{Command, Number};
 use pyyaml::{Keys, Map, Value};
@@ -63,9 +63,9 @@ enum Action {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     match &args.action {
-        Action::Show { common } => common.look(|look| Ok(all(common, look.history.checklist_now()?))),
-        Action::At { common, event } => common.look(|look| at(common, look, *event)),
-        Action::Get { common, keys } => common.look(|look| get(common, look, keys)),
+        Action::Show { common } => common.view(|context| Ok(all(common, context.history.checklist_now()?))),
+        Action::At { common, event } => common.view(|context| at(common, context, *event)),
+        Action::Get { common, keys } => common.view(|context| get(common, context, keys)),
         Action::Set { common, keys_and_value } => set(common, keys_and_value),
         Action::Clear { common, force } => clear(common, *force),
     }
@@ -80,17 +80,17 @@ fn all(common: &Common, checklist: Map) -> ExitCode {
     print::status(print::write(pyyaml::write(&checklist, Keys::AsGiven).as_bytes()))
 }
 
-fn at(common: &Common, look: &Look, event: Number) -> anyhow::Result<ExitCode> {
-    let last = look.history.open_now()?.last_event.map(|event| event.number).unwrap_or_default();
-    if event > last && look.history.what(event)?.is_empty() {
+fn at(common: &Common, context: &ViewContext, event: Number) -> anyhow::Result<ExitCode> {
+    let last = context.history.open_now()?.last_event.map(|event| event.number).unwrap_or_default();
+    if event > last && context.history.what(event)?.is_empty() {
         anyhow::bail!("there is no event {event} yet; the last one is {last}");
     }
     // The change of the event itself belongs to it: its rule saw that.
-    Ok(all(common, look.history.checklist_before(Number(event.0.saturating_add(1)))?))
+    Ok(all(common, context.history.checklist_before(Number(event.0.saturating_add(1)))?))
 }
 
-fn get(common: &Common, look: &Look, keys: &[String]) -> anyhow::Result<ExitCode> {
-    let checklist = Value::from(look.history.checklist_now()?);
+fn get(common: &Common, context: &ViewContext, keys: &[String]) -> anyhow::Result<ExitCode> {
+    let checklist = Value::from(context.history.checklist_now()?);
     let value = keys::pick(&checklist, "the checklist", keys)?;
     Ok(keys::show(&value, common.json))
 }
@@ -103,8 +103,8 @@ fn set(common: &Common, keys_and_value: &[String]) -> ExitCode {
         return ExitCode::from(super::USAGE);
     }
     let mut path = Vec::new();
-    let prepared = common.look(|look| {
-        let mut place = Value::from(look.history.checklist_now()?);
+    let prepared = common.view(|context| {
+        let mut place = Value::from(context.history.checklist_now()?);
         for key in keys {
             // A key that is new is text.
             let key = step(&place, key).unwrap_or_else(|| key.as_str().into());

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::look::{self, Look};
 use super::print::{self, Json, plain, yaml_text};
+use super::read_only::ViewContext;
 use crate::rules::RuleSet;
 use crate::view::run::{arguments, label};
 use nowcast_core::joins::Join;
@@ -62,20 +62,25 @@ struct JoinChange {
 
 /// Decides a command that sends a message and prints what would come of it. The exit status is 1 if the
 /// message would not be decided.
-pub(super) fn show(look: &Look, command: Command, user: String, as_json: bool) -> anyhow::Result<ExitCode> {
-    let plan = plan(look, command, user)?;
+pub(super) fn show(
+    context: &ViewContext,
+    command: Command,
+    user: String,
+    as_json: bool,
+) -> anyhow::Result<ExitCode> {
+    let plan = plan(context, command, user)?;
     let is_decided = plan.error.is_none();
     let printed = if as_json { print::json(&plan) } else { print::text(&plan.to_text()) };
     Ok(if is_decided { printed } else { ExitCode::FAILURE })
 }
 
-fn plan(look: &Look, command: Command, user: String) -> anyhow::Result<Plan> {
-    let config = &look.config;
+fn plan(context: &ViewContext, command: Command, user: String) -> anyhow::Result<Plan> {
+    let config = &context.config;
     let engine = RuleSet::of(config).load(None)?;
-    let mut state = look::state(config, &look.history.open_now()?, look.history.checklist_now()?);
+    let mut state = context.state(&context.history.open_now()?, context.history.checklist_now()?);
     let event = Event::Command { call: None, user, command, checklist_then: None };
     let open_before: Vec<Join> = state.joins.open().cloned().collect();
-    let effects = decide(&mut state, event, &engine, &look.now.clone().into());
+    let effects = decide(&mut state, event, &engine, &context.now.clone().into());
     let mut plan = Plan {
         reply: String::new(),
         rule: None,

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::look::check_worker;
 use super::operate::{Common, count};
+use super::read_only::check_worker;
 use super::table::Table;
 use super::{print, times};
 use crate::store::journal::{EventFilter, EventKind};
@@ -37,9 +37,9 @@ pub(super) struct Args {
 }
 
 impl Args {
-    fn records(&self, look: &super::look::Look) -> anyhow::Result<Vec<Record>> {
+    fn records(&self, context: &super::read_only::ViewContext) -> anyhow::Result<Vec<Record>> {
         if !self.parked {
-            return Ok(look.history.events(&EventFilter {
+            return Ok(context.history.events(&EventFilter {
                 worker: self.worker.clone(),
                 r#type: self.r#type.clone(),
                 kind: Some(EventKind::Message),
@@ -49,13 +49,13 @@ impl Args {
             })?);
         }
         let mut records = Vec::new();
-        for parked in look.history.open_now()?.parked.iter().rev() {
+        for parked in context.history.open_now()?.parked.iter().rev() {
             let ParkedWhat::Message { source, r#type, .. } = &parked.what else { continue };
             let is_wanted = self.worker.as_ref().is_none_or(|worker| worker == source)
                 && self.r#type.as_ref().is_none_or(|wanted| wanted == r#type)
                 && self.since.is_none_or(|since| parked.at.timestamp() >= since);
             if is_wanted && records.len() < self.number as usize {
-                records.extend(look.history.event(parked.id)?);
+                records.extend(context.history.event(parked.id)?);
             }
         }
         Ok(records)
@@ -63,12 +63,12 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    args.common.look(|look| {
-        args.worker.as_deref().map_or(Ok(()), |worker| check_worker(worker, look))?;
+    args.common.view(|context| {
+        args.worker.as_deref().map_or(Ok(()), |worker| check_worker(worker, context))?;
         let mut messages = Vec::new();
-        for record in args.records(look)? {
+        for record in args.records(context)? {
             if let What::Message(message) = &record.what {
-                messages.push(MessageView::new(&record, message, look)?);
+                messages.push(MessageView::new(&record, message, context)?);
             }
         }
         if args.common.json {
@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             };
             table.row([
                 format!("#{}", message.number),
-                times::second(message.time, &look.now),
+                times::second(message.time, &context.now),
                 message.worker.clone().unwrap_or_default(),
                 message.r#type.clone().unwrap_or_default(),
                 message.run.map(|run| format!("#{run}")).unwrap_or_default(),

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::look::check_worker;
 use super::operate::{Common, count};
+use super::read_only::check_worker;
 use super::states::state_cell;
 use super::table::{Cell, Table};
 use super::{print, times};
@@ -42,10 +42,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
     };
     let filter =
         RunFilter { worker: args.worker.clone(), state, since: args.since, limit: Some(args.number) };
-    args.common.look(|look| {
-        args.worker.as_deref().map_or(Ok(()), |worker| check_worker(worker, look))?;
-        let runs = look.history.runs(&filter)?;
-        let runs: Vec<RunView> = runs.iter().map(|run| RunView::new(run, look)).collect();
+    args.common.view(|context| {
+        args.worker.as_deref().map_or(Ok(()), |worker| check_worker(worker, context))?;
+        let runs = context.history.runs(&filter)?;
+        let runs: Vec<RunView> = runs.iter().map(|run| RunView::new(run, context)).collect();
         if args.common.json {
             return Ok(print::json(&runs));
         }
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 state_cell(run.state),
                 run.worker.clone().into(),
                 arguments(&run.args).into(),
-                run.started.map(|at| times::second(at, &look.now)).unwrap_or_default().into(),
+                run.started.map(|at| times::second(at, &context.now)).unwrap_or_default().into(),
                 run.lasted().map(times::span).unwrap_or_default().into(),
                 ending.unwrap_or_default().into(),
                 run.host.clone().into(),

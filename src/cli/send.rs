@@ -38,5 +38,5 @@ pub(super) fn run(args: &Args) -> ExitCode {
     if !args.dry_run {
         return args.common.ask(command);
     }
-    args.common.look(|look| dry_run::show(look, command, user(), args.common.json))
+    args.common.view(|context| dry_run::show(context, command, user(), args.common.json))
 }

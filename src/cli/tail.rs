@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::look::{Look, check_worker};
 use super::operate::{self, Common};
 use super::print;
+use super::read_only::{ViewContext, check_worker};
 use crate::launch::{RunFolder, RunFolderState};
 use crate::store::journal::RunFilter;
 use nowcast_core::Run;
@@ -48,7 +48,7 @@ struct Tail<'a> {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    args.common.look(|look| match show(args, look) {
+    args.common.view(|context| match show(args, context) {
         // The reader has read enough.
         Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),
         shown => shown,
@@ -59,27 +59,27 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn show(args: &Args, look: &Look) -> anyhow::Result<ExitCode> {
-    let mut run = find(&args.what, look)?;
+fn show(args: &Args, context: &ViewContext) -> anyhow::Result<ExitCode> {
+    let mut run = find(&args.what, context)?;
     while matches!(run.stage, Stage::Pending { .. }) {
         if !args.follow {
             anyhow::bail!("run {} waits to be launched; nowcast why {} says for what", run.id, run.id.0);
         }
         std::thread::sleep(LOOK_AGAIN);
-        run = find(&run.id.0.to_string(), look)?;
+        run = find(&run.id.0.to_string(), context)?;
     }
-    let folder = look
+    let folder = context
         .run_folder(&run)
         .with_context(|| format!("run {} was never launched: it has no output", run.id))?;
     let path = folder.output_log();
     let mut file = loop {
         // Asked before the file is looked for, so that one made just before the end is found.
-        let goes_on = args.follow && goes_on(look, &run, &folder)?;
+        let goes_on = args.follow && goes_on(context, &run, &folder)?;
         match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && goes_on => {
                 std::thread::sleep(LOOK_AGAIN);
             }
-            opened => break opened.with_context(|| missing(look, &run, &path))?,
+            opened => break opened.with_context(|| missing(context, &run, &path))?,
         }
     };
     let start = start_of_last(&mut file, args.lines)?;
@@ -94,7 +94,7 @@ fn show(args: &Args, look: &Look) -> anyhow::Result<ExitCode> {
     }
     loop {
         // Asked before the last reading, so that nothing is missed.
-        let goes_on = args.follow && folder.path().exists() && goes_on(look, &run, &folder)?;
+        let goes_on = args.follow && folder.path().exists() && goes_on(context, &run, &folder)?;
         copy(&mut file)?;
         if !goes_on {
             return Ok(ExitCode::SUCCESS);
@@ -103,25 +103,26 @@ fn show(args: &Args, look: &Look) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn missing(look: &Look, run: &Run, path: &Path) -> String {
+fn missing(context: &ViewContext, run: &Run, path: &Path) -> String {
     let text = format!("run {} has no output that could be read at {}", run.id, path.display());
-    match look.history.run(run.id).ok().flatten().map(|run| run.stage) {
+    match context.history.run(run.id).ok().flatten().map(|run| run.stage) {
         Some(Stage::Ended { ending, .. }) => format!("{text}; it {ending}"),
         _ => text,
     }
 }
 
 /// A run by its number, or the latest of a worker.
-fn find(what: &str, look: &Look) -> anyhow::Result<Run> {
+fn find(what: &str, context: &ViewContext) -> anyhow::Result<Run> {
     if let Ok(number) = operate::number(what) {
-        return look
+        return context
             .history
             .run(number)?
             .with_context(|| format!("there is no run {number}; nowcast runs shows which there are"));
     }
-    check_worker(what, look)?;
+    check_worker(what, context)?;
     let filter = RunFilter { worker: Some(what.to_owned()), limit: Some(1), ..RunFilter::default() };
-    look.history
+    context
+        .history
         .runs(&filter)?
         .pop()
         .with_context(|| format!("worker {what:?} has no run yet; \"nowcast why {what}\" says why"))
@@ -129,8 +130,8 @@ fn find(what: &str, look: &Look) -> anyhow::Result<Run> {
 
 /// Whether more may come. The folder says first that a run has ended, and it says so without a manager; but only
 /// the journal knows that of one whose folder is gone or never was.
-fn goes_on(look: &Look, run: &Run, folder: &RunFolder) -> anyhow::Result<bool> {
-    let is_running = look.history.run(run.id)?.is_some_and(|run| run.is_running());
+fn goes_on(context: &ViewContext, run: &Run, folder: &RunFolder) -> anyhow::Result<bool> {
+    let is_running = context.history.run(run.id)?.is_some_and(|run| run.is_running());
     let reading = folder.state().map(|reading| reading.state);
     Ok(is_running && !matches!(reading, Ok(RunFolderState::Ended(_)) | Err(_)))
 }

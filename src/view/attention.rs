@@ -3,10 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::context::ViewContext;
 use super::daemons::{DaemonState, DaemonView, Daemons};
 use super::failures::of_failed_runs;
 use super::hint::Hint;
-use super::look::Look;
 use super::run::label;
 use crate::config::Config;
 use crate::store::journal::{JournalError, Open};
@@ -159,14 +159,14 @@ fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<
 }
 
 /// Everything that the journal has to say, in no order.
-pub(super) fn of_journal(look: &Look, open: &Open) -> Result<Vec<Attention>, JournalError> {
-    let mut items = of_failed_runs(look, open)?;
+pub(super) fn of_journal(context: &ViewContext, open: &Open) -> Result<Vec<Attention>, JournalError> {
+    let mut items = of_failed_runs(context, open)?;
     items.extend(of_rules(open));
     items.extend(open.parked.iter().map(of_parked));
-    items.extend(of_contact(look, open));
-    items.extend(of_late(look, open));
+    items.extend(of_contact(context, open));
+    items.extend(of_late(context, open));
     for join in &open.joins {
-        items.extend(of_join(join, look, open)?);
+        items.extend(of_join(join, context, open)?);
     }
     Ok(items)
 }
@@ -191,9 +191,9 @@ fn of_rules(open: &Open) -> Option<Attention> {
 }
 
 /// Runs on a host with which contact is lost.
-fn of_contact(look: &Look, open: &Open) -> Vec<Attention> {
+fn of_contact(context: &ViewContext, open: &Open) -> Vec<Attention> {
     let item = |run: &Run| {
-        let contact = look.run_folder(run)?.contact()?;
+        let contact = context.run_folder(run)?.contact()?;
         Some(Attention {
             since: Some(contact.since),
             hints: vec![Hint::new(format!("nowcast why {}", run.id.0))],
@@ -231,9 +231,9 @@ fn of_parked(parked: &Parked) -> Attention {
 }
 
 /// Expected messages that have not come.
-fn of_late(look: &Look, open: &Open) -> Vec<Attention> {
+fn of_late(context: &ViewContext, open: &Open) -> Vec<Attention> {
     let is_expected = |expected: &&Expected| {
-        look.config.expect.iter().any(|one| one.worker == expected.worker && one.r#type == expected.r#type)
+        context.config.expect.iter().any(|one| one.worker == expected.worker && one.r#type == expected.r#type)
     };
     let item = |expected: &Expected| {
         let late = expected.late.as_ref()?;
@@ -251,9 +251,9 @@ fn of_late(look: &Look, open: &Open) -> Vec<Attention> {
 }
 
 /// A join that is soon overdue, or waits for workers of which none is pending or running.
-fn of_join(join: &Join, look: &Look, open: &Open) -> Result<Option<Attention>, JournalError> {
-    let now = look.now.timestamp();
-    let opened = look.history.event(join.opened_by)?.map(|event| event.at.timestamp());
+fn of_join(join: &Join, context: &ViewContext, open: &Open) -> Result<Option<Attention>, JournalError> {
+    let now = context.now.timestamp();
+    let opened = context.history.event(join.opened_by)?.map(|event| event.at.timestamp());
     let is_soon = join.deadline.is_some_and(|deadline| deadline.duration_since(now) <= SOON_OVERDUE);
     let is_open = |worker: &str| open.runs.iter().any(|run| run.worker.name() == worker);
     let is_stuck = opened.is_none_or(|opened| now.duration_since(opened) >= STUCK_AFTER)

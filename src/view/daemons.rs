@@ -65,7 +65,7 @@ pub struct Daemons {
 }
 
 impl Daemons {
-    pub fn look(config: &Config) -> Self {
+    pub fn gather(config: &Config) -> Self {
         let folder = &config.journal.folder;
         let (manager, stalled) = manager(config);
         let announced = |name: &str, command: &'static str, otherwise: &str| {

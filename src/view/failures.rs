@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use jiff::SignedDuration;
 
 use super::attention::{Attention, AttentionKind};
+use super::context::ViewContext;
 use super::hint::Hint;
-use super::look::Look;
 use super::run::{RunView, label};
 use crate::store::journal::{JournalError, Open, RunFilter, RunState};
 use nowcast_core::next_worker::LOCALHOST;
@@ -43,27 +43,28 @@ impl Likeness {
 
 /// Runs that failed within the last day and were not followed by a success with the same worker, arguments and host:
 /// one item for those that failed alike. Earlier failures with the same arguments count with the latest.
-pub(super) fn of_failed_runs(look: &Look, open: &Open) -> Result<Vec<Attention>, JournalError> {
+pub(super) fn of_failed_runs(context: &ViewContext, open: &Open) -> Result<Vec<Attention>, JournalError> {
     // A run may have been decided long before it ended.
-    let since = look.now.timestamp().checked_sub(SHOWN_FOR * 7).ok();
-    let failed = look.history.runs(&RunFilter { state: RunState::Failed, since, ..RunFilter::default() })?;
+    let since = context.now.timestamp().checked_sub(SHOWN_FOR * 7).ok();
+    let failed =
+        context.history.runs(&RunFilter { state: RunState::Failed, since, ..RunFilter::default() })?;
     let mut successes = Successes::default();
     let mut likeness_of: HashMap<String, Likeness> = HashMap::new();
     let mut groups: IndexMap<Likeness, Vec<Run>> = IndexMap::new();
     for run in failed {
         let Stage::Ended { at, ending, .. } = &run.stage else { continue };
-        let is_recent = look.now.timestamp().duration_since(*at) <= SHOWN_FOR;
-        if !is_recent || successes.last(look, &run)?.is_some_and(|success| success > run.id) {
+        let is_recent = context.now.timestamp().duration_since(*at) <= SHOWN_FOR;
+        if !is_recent || successes.last(context, &run)?.is_some_and(|success| success > run.id) {
             continue;
         }
         let likeness = likeness_of.entry(label(&run.worker)).or_insert_with(|| Likeness::of(&run, ending));
         groups.entry(likeness.clone()).or_default().push(run);
     }
-    groups.values().map(|runs| item(runs, look, open)).collect()
+    groups.values().map(|runs| item(runs, context, open)).collect()
 }
 
 /// The item of runs that failed alike, the latest first.
-fn item(runs: &[Run], look: &Look, open: &Open) -> Result<Attention, JournalError> {
+fn item(runs: &[Run], context: &ViewContext, open: &Open) -> Result<Attention, JournalError> {
     let latest = &runs[0];
     let number = latest.id.0;
     let labels: HashSet<String> = runs.iter().map(|run| label(&run.worker)).collect();
@@ -72,20 +73,20 @@ fn item(runs: &[Run], look: &Look, open: &Open) -> Result<Attention, JournalErro
         (_, LOCALHOST) => latest.worker.name().to_owned(),
         (_, host) => format!("{} on {host}", latest.worker.name()),
     };
-    let retried_by = retry_of(look, open, latest)?.map(|run| run.id.0);
+    let retried_by = retry_of(context, open, latest)?.map(|run| run.id.0);
     let mut hints =
         vec![Hint::new(format!("nowcast why {number}")), Hint::new(format!("nowcast tail {number}"))];
     if retried_by.is_none() {
         hints.push(Hint::new(format!("nowcast rerun {number}")));
     }
-    let view = RunView::new(latest, look);
+    let view = RunView::new(latest, context);
     Ok(Attention {
         number: Some(number),
         numbers: runs.iter().map(|run| run.id.0).collect(),
         since: latest.ended_at(),
         retried_by,
         hints,
-        ..Attention::new(AttentionKind::Failed, subject, view.fate(&look.now))
+        ..Attention::new(AttentionKind::Failed, subject, view.fate(&context.now))
     })
 }
 
@@ -97,12 +98,12 @@ struct Successes {
 }
 
 impl Successes {
-    fn last(&mut self, look: &Look, failed: &Run) -> Result<Option<RunId>, JournalError> {
+    fn last(&mut self, context: &ViewContext, failed: &Run) -> Result<Option<RunId>, JournalError> {
         let name = failed.worker.name();
         if !self.of_worker.contains_key(name) {
             let worker = Some(name.to_owned());
             let mut runs =
-                look.history.runs(&RunFilter { worker, limit: Some(SEARCHED), ..RunFilter::default() })?;
+                context.history.runs(&RunFilter { worker, limit: Some(SEARCHED), ..RunFilter::default() })?;
             runs.retain(|run| run.has_succeeded() == Some(true));
             self.of_worker.insert(name.to_owned(), runs);
         }
@@ -112,18 +113,22 @@ impl Successes {
 }
 
 /// The open run that tries a failed one again, as its retry or because an operator ran it again.
-fn retry_of<'a>(look: &Look, open: &'a Open, failed: &Run) -> Result<Option<&'a Run>, JournalError> {
+fn retry_of<'a>(
+    context: &ViewContext,
+    open: &'a Open,
+    failed: &Run,
+) -> Result<Option<&'a Run>, JournalError> {
     for run in open.runs.iter().filter(|run| run.id > failed.id) {
         let is_retry = run.retry_of == Some(failed.id);
-        if is_retry || (is_same(run, failed) && is_rerun(look, run, failed)?) {
+        if is_retry || (is_same(run, failed) && is_rerun(context, run, failed)?) {
             return Ok(Some(run));
         }
     }
     Ok(None)
 }
 
-fn is_rerun(look: &Look, run: &Run, failed: &Run) -> Result<bool, JournalError> {
-    let cause = look.history.event(run.cause)?.map(|event| event.what);
+fn is_rerun(context: &ViewContext, run: &Run, failed: &Run) -> Result<bool, JournalError> {
+    let cause = context.history.event(run.cause)?.map(|event| event.what);
     let again = match cause {
         Some(What::Command { command: Command::Launch { again, .. }, .. }) => again,
         _ => None,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::look::Look;
+use super::context::ViewContext;
 use nowcast_core::Record;
 use nowcast_core::record::{MessageRecord, Outcome, Speaker, What};
 use pyyaml::Keys;
@@ -69,7 +69,7 @@ pub struct MessageView {
 }
 
 impl MessageView {
-    pub fn new(record: &Record, message: &MessageRecord, look: &Look) -> anyhow::Result<Self> {
+    pub fn new(record: &Record, message: &MessageRecord, context: &ViewContext) -> anyhow::Result<Self> {
         let (outcome, reason) = match &message.outcome {
             Outcome::Ruled => (MessageOutcome::Ruled, None),
             Outcome::RuleFailed(why) => (MessageOutcome::RuleFailed, Some(why.clone())),
@@ -80,7 +80,7 @@ impl MessageView {
             Outcome::Retried(run) => (MessageOutcome::Retried, Some(format!("run {run} retries it"))),
         };
         let said = message.message.as_ref();
-        let launched = look.history.runs_caused_by(record.number)?;
+        let launched = context.history.runs_caused_by(record.number)?;
         Ok(Self {
             number: record.number.0,
             time: record.at.timestamp(),
@@ -100,9 +100,9 @@ impl MessageView {
     }
 
     /// The message of a record, if it is one.
-    pub fn of(record: &Record, look: &Look) -> anyhow::Result<Option<Self>> {
+    pub fn of(record: &Record, context: &ViewContext) -> anyhow::Result<Option<Self>> {
         match &record.what {
-            What::Message(message) => Self::new(record, message, look).map(Some),
+            What::Message(message) => Self::new(record, message, context).map(Some),
             _ => Ok(None),
         }
     }

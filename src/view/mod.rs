@@ -5,10 +5,10 @@
 //! a text stands in a field of its own.
 
 pub mod attention;
+pub mod context;
 pub mod daemons;
 mod failures;
 pub mod hint;
-pub mod look;
 pub mod message;
 pub mod run;
 pub mod system;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use serde::Serialize;
 
-use super::look::Look;
+use super::context::ViewContext;
 use super::times;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::run::{Stage, StopReason, is_failure};
@@ -113,14 +113,15 @@ pub struct RunView {
 }
 
 impl RunView {
-    pub fn new(run: &Run, look: &Look) -> Self {
+    pub fn new(run: &Run, context: &ViewContext) -> Self {
         let (due, started, ended, ending) = match &run.stage {
             Stage::Pending { due } => (Some(*due), None, None, None),
             Stage::Launched { at, .. } => (None, Some(*at), None, None),
             Stage::Ended { launched, at, ending, .. } => (None, *launched, Some(*at), Some(ending)),
         };
-        let until = ended.unwrap_or_else(|| look.now.timestamp());
-        let contact = look.run_folder(run).filter(|_| run.is_running()).and_then(|folder| folder.contact());
+        let until = ended.unwrap_or_else(|| context.now.timestamp());
+        let contact =
+            context.run_folder(run).filter(|_| run.is_running()).and_then(|folder| folder.contact());
         let state = match status(run) {
             RunStatus::Running if contact.is_some() => RunStatus::ContactLost,
             state => state,
@@ -155,7 +156,7 @@ impl RunView {
             seconds: started.map(|started| until.duration_since(started).as_secs_f64()),
             report: run.report.as_ref().map(|report| report.message.0),
             report_type: run.report.as_ref().map(|report| report.r#type.clone()),
-            output: look.run_folder(run).map(|folder| folder.output_log()),
+            output: context.run_folder(run).map(|folder| folder.output_log()),
         }
     }
 

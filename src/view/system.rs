@@ -9,8 +9,8 @@ use jiff::{Timestamp, ZonedDateTime};
 use serde::Serialize;
 
 use super::attention::{self, Attention, AttentionKind};
+use super::context::ViewContext;
 use super::daemons::Daemons;
-use super::look::{self, Look};
 use super::run::RunView;
 use crate::config::{Config, ScheduledWorker};
 use crate::store::journal::{History, JournalError, Open};
@@ -137,7 +137,7 @@ pub struct HoldView {
 impl SystemView {
     /// Looks at everything.
     pub fn gather(config: &Config, now: &ZonedDateTime) -> Self {
-        let daemons = Daemons::look(config);
+        let daemons = Daemons::gather(config);
         let mut view = Self {
             name: name(config),
             state: Health::Healthy,
@@ -175,10 +175,10 @@ impl SystemView {
         config: &Config,
         now: &ZonedDateTime,
     ) -> Result<(), JournalError> {
-        let look = Look { config: config.clone(), history, now: now.clone() };
-        let open = look.history.open_now()?;
+        let context = ViewContext { config: config.clone(), history, now: now.clone() };
+        let open = context.history.open_now()?;
         self.rules_generation = open.rules.as_ref().map_or(0, |rules| rules.generation);
-        let items = attention::of_journal(&look, &open)?;
+        let items = attention::of_journal(&context, &open)?;
         let shown: HashSet<u64> = items
             .iter()
             .filter(|item| item.kind == AttentionKind::Join)
@@ -188,22 +188,22 @@ impl SystemView {
         let quiet = open.joins.iter().filter(|join| !shown.contains(&join.id.0));
         self.joins = quiet.map(JoinView::new).collect();
         self.holds = open.holds.iter().map(HoldView::new).collect();
-        self.read_runs(&look, &open)
+        self.read_runs(&context, &open)
     }
 
-    fn read_runs(&mut self, look: &Look, open: &Open) -> Result<(), JournalError> {
-        let state = look::state(&look.config, open, Map::new());
+    fn read_runs(&mut self, context: &ViewContext, open: &Open) -> Result<(), JournalError> {
+        let state = context.state(open, Map::new());
         // Thousands of the same may run.
         let mut usual_of = HashMap::new();
         for run in &open.runs {
-            let view = RunView::new(run, look);
+            let view = RunView::new(run, context);
             if matches!(run.stage, Stage::Pending { .. }) {
                 self.pending.push(PendingView { run: view, blocked_by: state.blocked_by(run) });
             } else {
                 let usual_seconds = match usual_of.entry((run.worker.name(), &run.worker.args)) {
                     Entry::Occupied(known) => *known.get(),
                     Entry::Vacant(new) => {
-                        let usual = look.history.usual_duration(run.worker.name(), &run.worker.args)?;
+                        let usual = context.history.usual_duration(run.worker.name(), &run.worker.args)?;
                         *new.insert(usual.map(|usual| usual.as_secs_f64()))
                     }
                 };

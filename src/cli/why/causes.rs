@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::look::Look;
+use crate::cli::read_only::ViewContext;
 use crate::cli::table::Table;
 use crate::cli::times;
 use crate::view::message::{MessageOutcome, MessageView, spoken_by};
@@ -67,26 +67,26 @@ enum Next {
 
 impl Causes {
     /// What led to a run.
-    pub(super) fn of_run(run: &Run, look: &Look) -> anyhow::Result<Self> {
+    pub(super) fn of_run(run: &Run, context: &ViewContext) -> anyhow::Result<Self> {
         let mut steps = Vec::new();
-        let next = behind_run(run, look, &mut steps)?;
-        Self::follow(next, steps, look)
+        let next = behind_run(run, context, &mut steps)?;
+        Self::follow(next, steps, context)
     }
 
     /// What led to a message.
-    pub(super) fn of_message(record: &Record, look: &Look) -> anyhow::Result<Self> {
+    pub(super) fn of_message(record: &Record, context: &ViewContext) -> anyhow::Result<Self> {
         let What::Message(message) = &record.what else { return Ok(Self::default()) };
         let mut steps = Vec::new();
-        let next = behind_message(record, message, look, &mut steps)?;
-        Self::follow(next, steps, look)
+        let next = behind_message(record, message, context, &mut steps)?;
+        Self::follow(next, steps, context)
     }
 
     /// The event itself and what led to it.
-    pub(super) fn from_event(number: Number, look: &Look) -> anyhow::Result<Self> {
-        Self::follow(Next::Event(number), Vec::new(), look)
+    pub(super) fn from_event(number: Number, context: &ViewContext) -> anyhow::Result<Self> {
+        Self::follow(Next::Event(number), Vec::new(), context)
     }
 
-    fn follow(mut next: Next, mut steps: Vec<Step>, look: &Look) -> anyhow::Result<Self> {
+    fn follow(mut next: Next, mut steps: Vec<Step>, context: &ViewContext) -> anyhow::Result<Self> {
         let mut is_cut = false;
         loop {
             if steps.len() >= FOLLOWED {
@@ -95,19 +95,19 @@ impl Causes {
             }
             next = match next {
                 Next::Ends => break,
-                Next::Run(number) => match look.history.run(number)? {
+                Next::Run(number) => match context.history.run(number)? {
                     None => gone(number, &mut steps),
                     Some(run) => {
-                        let view = RunView::new(&run, look);
-                        let text = format!("run of {}: {}", view.label(), view.fate(&look.now));
+                        let view = RunView::new(&run, context);
+                        let text = format!("run of {}: {}", view.label(), view.fate(&context.now));
                         let time = view.started.or(view.due);
                         steps.push(Step { kind: StepKind::Run, number: number.0, time, text, detail: None });
-                        behind_run(&run, look, &mut steps)?
+                        behind_run(&run, context, &mut steps)?
                     }
                 },
-                Next::Event(number) => match look.history.event(number)? {
+                Next::Event(number) => match context.history.event(number)? {
                     None => gone(number, &mut steps),
-                    Some(record) => event(&record, look, &mut steps)?,
+                    Some(record) => event(&record, context, &mut steps)?,
                 },
             };
         }
@@ -119,11 +119,11 @@ impl Causes {
     }
 
     /// For people: a step a line.
-    pub(super) fn to_lines(&self, look: &Look) -> Vec<String> {
+    pub(super) fn to_lines(&self, context: &ViewContext) -> Vec<String> {
         let mut table = Table::indented(0);
         let mut details = Vec::new();
         for step in &self.steps {
-            let time = step.time.map(|time| times::second(time, &look.now)).unwrap_or_default();
+            let time = step.time.map(|time| times::second(time, &context.now)).unwrap_or_default();
             table.row([format!("#{}", step.number), time, step.text.clone()]);
             details.push(step.detail.clone());
         }
@@ -152,13 +152,13 @@ fn gone(number: Number, steps: &mut Vec<Step>) -> Next {
 }
 
 /// What stands between a run and the event whose decision wanted it, and that event.
-fn behind_run(run: &Run, look: &Look, steps: &mut Vec<Step>) -> anyhow::Result<Next> {
-    let made_in = look.history.event_until(run.id)?.filter(|event| event.number > run.cause);
+fn behind_run(run: &Run, context: &ViewContext, steps: &mut Vec<Step>) -> anyhow::Result<Next> {
+    let made_in = context.history.event_until(run.id)?.filter(|event| event.number > run.cause);
     if let Some(made_in) = made_in {
         if let What::Command { .. } = &made_in.what {
             command(&made_in, steps);
         } else {
-            let waited_in = look.history.joins_of(made_in.number)?.into_iter().find(|join| {
+            let waited_in = context.history.joins_of(made_in.number)?.into_iter().find(|join| {
                 join.closed_by == Some(made_in.number)
                     && (join.what.opened_by == run.cause || join.what.counted.contains(&run.cause))
             });
@@ -191,12 +191,12 @@ fn describe(record: &Record) -> String {
     }
 }
 
-fn event(record: &Record, look: &Look, steps: &mut Vec<Step>) -> anyhow::Result<Next> {
+fn event(record: &Record, context: &ViewContext, steps: &mut Vec<Step>) -> anyhow::Result<Next> {
     let number = record.number.0;
     let time = Some(record.at.timestamp());
     let text = match &record.what {
         What::Message(message) => {
-            let view = MessageView::new(record, message, look)?;
+            let view = MessageView::new(record, message, context)?;
             let spoken = spoken_by(message.speaker);
             let spoken = if spoken.is_empty() { String::new() } else { format!(", {spoken}") };
             let mut text = format!("message from {}{spoken}", view.label());
@@ -204,7 +204,7 @@ fn event(record: &Record, look: &Look, steps: &mut Vec<Step>) -> anyhow::Result<
                 let _ = write!(text, ": {}", view.outcome.word());
             }
             steps.push(Step { kind: StepKind::Message, number, time, text, detail: view.rule_text() });
-            return behind_message(record, message, look, steps);
+            return behind_message(record, message, context, steps);
         }
         What::Command { .. } => {
             command(record, steps);
@@ -223,16 +223,16 @@ fn event(record: &Record, look: &Look, steps: &mut Vec<Step>) -> anyhow::Result<
 fn behind_message(
     record: &Record,
     message: &MessageRecord,
-    look: &Look,
+    context: &ViewContext,
     steps: &mut Vec<Step>,
 ) -> anyhow::Result<Next> {
     if matches!(message.speaker, Speaker::Operator | Speaker::Retry)
-        && let Some(asked) = look.history.command_after(record.number)?
+        && let Some(asked) = context.history.command_after(record.number)?
     {
         command(&asked, steps);
     }
     let parked =
-        look.history.unparked_by(record.number)?.into_iter().find(|parked| parked.id < record.number);
+        context.history.unparked_by(record.number)?.into_iter().find(|parked| parked.id < record.number);
     Ok(match (message.speaker, parked, message.run) {
         (Speaker::Operator, ..) => Next::Ends,
         (Speaker::Retry, Some(parked), _) => Next::Event(parked.id),

@@ -4,7 +4,7 @@ use anyhow::bail;
 
 use super::causes::{Causes, asked};
 use super::page::{Page, PageKind};
-use crate::cli::look::{self, Look};
+use crate::cli::read_only::ViewContext;
 use crate::cli::times;
 use crate::store::journal::{EventFilter, EventKind, Kept};
 use crate::view::attention::requirements;
@@ -25,30 +25,30 @@ impl Page {
     ///
     /// # Errors
     /// When nothing has it, or the journal cannot be read.
-    pub(super) fn of(number: Number, look: &Look) -> anyhow::Result<Self> {
-        let found = look.history.what(number)?;
+    pub(super) fn of(number: Number, context: &ViewContext) -> anyhow::Result<Self> {
+        let found = context.history.what(number)?;
         if let Some(run) = &found.run {
-            return Self::of_run(run, look);
+            return Self::of_run(run, context);
         }
         if let Some(hold) = &found.hold {
-            return Self::of_hold(hold, look);
+            return Self::of_hold(hold, context);
         }
         if let Some(join) = &found.join {
-            return Self::of_join(join, found.parked.as_ref(), look);
+            return Self::of_join(join, found.parked.as_ref(), context);
         }
         let Some(record) = &found.event else {
             bail!("there is nothing under {number}; nowcast runs and nowcast messages show numbers");
         };
         match &record.what {
-            What::Message(message) => Self::of_message(record, message, found.parked.as_ref(), look),
-            _ => Self::of_event(record, look),
+            What::Message(message) => Self::of_message(record, message, found.parked.as_ref(), context),
+            _ => Self::of_event(record, context),
         }
     }
 
     /// The page of a run.
-    pub(super) fn of_run(run: &Run, look: &Look) -> anyhow::Result<Self> {
-        let view = RunView::new(run, look);
-        let now = &look.now;
+    pub(super) fn of_run(run: &Run, context: &ViewContext) -> anyhow::Result<Self> {
+        let view = RunView::new(run, context);
+        let now = &context.now;
         let mut facts = Vec::new();
         let mut hints = Vec::new();
         if let Some(started) = view.started {
@@ -62,23 +62,23 @@ impl Page {
             facts.push(format!("attempt {}, since #{before} failed", view.attempt));
         }
         if matches!(run.stage, Stage::Pending { .. }) {
-            let state = look::state(&look.config, &look.history.open_now()?, Map::new());
+            let state = context.state(&context.history.open_now()?, Map::new());
             facts.extend(state.blocked_by(run).map(|behind| format!("it waits behind {behind}")));
-            hints.extend(hints_for_pending(run, &state, look));
+            hints.extend(hints_for_pending(run, &state, context));
         }
         if run.is_running() {
-            if let Some(usual) = look.history.usual_duration(run.worker.name(), &run.worker.args)? {
+            if let Some(usual) = context.history.usual_duration(run.worker.name(), &run.worker.args)? {
                 facts.push(format!("usually it takes {}", times::span(usual)));
             }
             let twice = "; once more gives it up when the host does not answer";
             let twice = view.contact_lost.as_ref().map(|_| twice).unwrap_or_default();
             hints.push(Hint::with_effect(format!("nowcast kill {}", run.id.0), format!("ends it{twice}")));
         }
-        if let Some(record) = look.history.message_of_run(run)?
-            && let Some(message) = MessageView::of(&record, look)?
+        if let Some(record) = context.history.message_of_run(run)?
+            && let Some(message) = MessageView::of(&record, context)?
         {
             facts.push(format!("reported as #{} {}", message.number, message.label()));
-            facts.extend(outcome(&record, look)?);
+            facts.extend(outcome(&record, context)?);
         }
         if let Some(output) = &view.output {
             facts.push(format!("output {}", output.display()));
@@ -93,7 +93,7 @@ impl Page {
             title: format!("run {} of {}", run.id, view.label()),
             facts,
             run: Some(view),
-            causes: Causes::of_run(run, look)?,
+            causes: Causes::of_run(run, context)?,
             hints,
             ..Self::default()
         })
@@ -103,10 +103,10 @@ impl Page {
         record: &Record,
         message: &MessageRecord,
         parked: Option<&Kept<Parked>>,
-        look: &Look,
+        context: &ViewContext,
     ) -> anyhow::Result<Self> {
-        let view = MessageView::new(record, message, look)?;
-        let mut facts = vec![format!("came at {}", times::second(view.time, &look.now))];
+        let view = MessageView::new(record, message, context)?;
+        let mut facts = vec![format!("came at {}", times::second(view.time, &context.now))];
         let spoken = spoken_by(message.speaker);
         if !spoken.is_empty() {
             facts.push(spoken.to_owned());
@@ -117,7 +117,7 @@ impl Page {
             format!("payload\n{}", shown.join("\n"))
         }));
         facts.extend(view.rule_text());
-        facts.extend(outcome(record, look)?);
+        facts.extend(outcome(record, context)?);
         let mut hints = Vec::new();
         match parked.map(|parked| parked.closed_by) {
             Some(None) => {
@@ -138,13 +138,17 @@ impl Page {
             title: format!("message {} from {}", record.number, view.label()),
             facts,
             message: Some(view),
-            causes: Causes::of_message(record, look)?,
+            causes: Causes::of_message(record, context)?,
             hints,
             ..Self::default()
         })
     }
 
-    fn of_join(join: &Kept<Join>, parked: Option<&Kept<Parked>>, look: &Look) -> anyhow::Result<Self> {
+    fn of_join(
+        join: &Kept<Join>,
+        parked: Option<&Kept<Parked>>,
+        context: &ViewContext,
+    ) -> anyhow::Result<Self> {
         let Kept { what, closed_by } = join;
         let number = what.id.0;
         let mut facts = Vec::new();
@@ -152,7 +156,7 @@ impl Page {
         if closed_by.is_none() {
             facts.push(requirements(what));
             for wanted in &what.wait_for {
-                let effect = match came_before(wanted, what, look)? {
+                let effect = match came_before(wanted, what, context)? {
                     Some(fact) => {
                         facts.push(fact);
                         "says whether it comes again"
@@ -165,21 +169,21 @@ impl Page {
             hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
         }
         if let Some(deadline) = what.deadline {
-            facts.push(format!("overdue at {}", times::second(deadline, &look.now)));
+            facts.push(format!("overdue at {}", times::second(deadline, &context.now)));
         }
         for counted in &what.counted {
-            facts.push(format!("has {}", message_label(*counted, look)?));
+            facts.push(format!("has {}", message_label(*counted, context)?));
         }
         for launch in what.launches() {
             facts.push(format!("launch of {}, wanted by {}", label(&launch.worker), launch.cause));
         }
         if let Some(by) = closed_by {
-            facts.push(format!("over with {}", message_label(*by, look)?));
+            facts.push(format!("over with {}", message_label(*by, context)?));
         }
         if let Some(Kept { what: parked, closed_by }) = parked {
             facts.push(format!(
                 "what waited was parked at {}: {}",
-                times::second(parked.at.timestamp(), &look.now),
+                times::second(parked.at.timestamp(), &context.now),
                 parked.reason
             ));
             match closed_by {
@@ -187,7 +191,7 @@ impl Page {
                     hints.push(Hint::with_effect(format!("nowcast release {number}"), "launches it"));
                     hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
                 }
-                Some(by) => facts.push(format!("parked until {}", message_label(*by, look)?)),
+                Some(by) => facts.push(format!("parked until {}", message_label(*by, context)?)),
             }
         }
         Ok(Self {
@@ -195,41 +199,42 @@ impl Page {
             kind: PageKind::Join,
             title: format!("join {} of {}", what.id, what.name),
             facts,
-            causes: Causes::from_event(what.opened_by, look)?,
+            causes: Causes::from_event(what.opened_by, context)?,
             hints,
             ..Self::default()
         })
     }
 
-    fn of_hold(hold: &Kept<Hold>, look: &Look) -> anyhow::Result<Self> {
+    fn of_hold(hold: &Kept<Hold>, context: &ViewContext) -> anyhow::Result<Self> {
         let Kept { what, closed_by } = hold;
         let mut facts = vec![format!("given by {}", what.user)];
         facts.extend(what.reason.as_ref().map(|reason| format!("reason: {reason}")));
-        facts.extend(what.until.map(|until| format!("until {}", times::second(until, &look.now))));
+        facts.extend(what.until.map(|until| format!("until {}", times::second(until, &context.now))));
         let mut hints = Vec::new();
         if let Some(by) = closed_by {
-            facts.push(format!("over with {}", message_label(*by, look)?));
+            facts.push(format!("over with {}", message_label(*by, context)?));
         } else {
-            let open = look.history.open_now()?;
+            let open = context.history.open_now()?;
             let waits = open.runs.iter().filter(|run| matches!(run.stage, Stage::Pending { .. }));
             let held = waits.filter(|run| what.holds(&run.worker));
             facts.extend(held.map(|run| format!("holds {} {}", run.id, label(&run.worker))));
             hints.push(Hint::with_effect(format!("nowcast release {}", what.id.0), "ends it"));
         }
-        let made_in = look.history.event_until(what.id)?;
+        let made_in = context.history.event_until(what.id)?;
         Ok(Self {
             number: what.id.0,
             kind: PageKind::Hold,
             title: format!("hold {} of {}", what.id, what.target),
             facts,
-            causes: made_in.map_or(Ok(Causes::default()), |event| Causes::from_event(event.number, look))?,
+            causes: made_in
+                .map_or(Ok(Causes::default()), |event| Causes::from_event(event.number, context))?,
             hints,
             ..Self::default()
         })
     }
 
-    fn of_event(record: &Record, look: &Look) -> anyhow::Result<Self> {
-        let mut facts = vec![format!("at {}", times::second(record.at.timestamp(), &look.now))];
+    fn of_event(record: &Record, context: &ViewContext) -> anyhow::Result<Self> {
+        let mut facts = vec![format!("at {}", times::second(record.at.timestamp(), &context.now))];
         let (kind, title) = match &record.what {
             What::Command { user, command, answer } => {
                 facts.push(answer.clone());
@@ -254,15 +259,15 @@ impl Page {
                 (PageKind::Event, format!("event {}: something was due", record.number))
             }
         };
-        let runs = look.history.runs_caused_by(record.number)?;
+        let runs = context.history.runs_caused_by(record.number)?;
         facts.extend(runs.iter().map(|run| format!("launched {} {}", run.id, label(&run.worker))));
         Ok(Self { number: record.number.0, kind, title, facts, ..Self::default() })
     }
 }
 
 /// What helps a pending launch.
-pub(super) fn hints_for_pending(run: &Run, state: &State, look: &Look) -> Vec<Hint> {
-    let is_early = matches!(run.stage, Stage::Pending { due } if due > look.now.timestamp());
+pub(super) fn hints_for_pending(run: &Run, state: &State, context: &ViewContext) -> Vec<Hint> {
+    let is_early = matches!(run.stage, Stage::Pending { due } if due > context.now.timestamp());
     let release = match state.holds.values().find(|hold| hold.holds(&run.worker)) {
         Some(hold) => Some(Hint::with_effect(format!("nowcast release {}", hold.id.0), "ends the hold")),
         None => {
@@ -274,8 +279,8 @@ pub(super) fn hints_for_pending(run: &Run, state: &State, look: &Look) -> Vec<Hi
 }
 
 /// The last message that a join waits for, if it came before the join was opened and so does not count.
-fn came_before(wanted: &Requirement, join: &Join, look: &Look) -> anyhow::Result<Option<String>> {
-    let last = look.history.events(&EventFilter {
+fn came_before(wanted: &Requirement, join: &Join, context: &ViewContext) -> anyhow::Result<Option<String>> {
+    let last = context.history.events(&EventFilter {
         worker: Some(wanted.worker.clone()),
         r#type: wanted.r#type.clone(),
         kind: Some(EventKind::Message),
@@ -283,14 +288,14 @@ fn came_before(wanted: &Requirement, join: &Join, look: &Look) -> anyhow::Result
         ..EventFilter::default()
     })?;
     let Some(record) = last.first().filter(|record| record.number < join.opened_by) else { return Ok(None) };
-    let came = times::second(record.at.timestamp(), &look.now);
-    let label = message_label(record.number, look)?;
+    let came = times::second(record.at.timestamp(), &context.now);
+    let label = message_label(record.number, context)?;
     Ok(Some(format!("{label} came at {came}, before the join was opened, so it does not count")))
 }
 
 /// An event in a few words.
-fn message_label(number: Number, look: &Look) -> anyhow::Result<String> {
-    let record = look.history.event(number)?;
+fn message_label(number: Number, context: &ViewContext) -> anyhow::Result<String> {
+    let record = context.history.event(number)?;
     let text = match record.as_ref().map(|record| &record.what) {
         Some(What::Message(message)) => message
             .message
@@ -303,7 +308,7 @@ fn message_label(number: Number, look: &Look) -> anyhow::Result<String> {
 }
 
 /// What came of a message.
-pub(super) fn outcome(record: &Record, look: &Look) -> anyhow::Result<Vec<String>> {
+pub(super) fn outcome(record: &Record, context: &ViewContext) -> anyhow::Result<Vec<String>> {
     let What::Message(message) = &record.what else { return Ok(Vec::new()) };
     let number = record.number;
     let mut lines = Vec::new();
@@ -317,9 +322,9 @@ pub(super) fn outcome(record: &Record, look: &Look) -> anyhow::Result<Vec<String
         Outcome::Cleared => lines.push("it cleared the checklist".to_owned()),
         Outcome::Answered | Outcome::Ruled => {}
     }
-    let runs = look.history.runs_caused_by(number)?;
+    let runs = context.history.runs_caused_by(number)?;
     lines.extend(runs.iter().map(|run| format!("it launched {} {}", run.id, label(&run.worker))));
-    let joins = look.history.joins_of(number)?;
+    let joins = context.history.joins_of(number)?;
     for Kept { what: join, closed_by } in &joins {
         let (id, name) = (join.id, &join.name);
         if join.opened_by == number {
@@ -335,7 +340,7 @@ pub(super) fn outcome(record: &Record, look: &Look) -> anyhow::Result<Vec<String
             waits.map(|launch| format!("{} waits in the join {id} of {name}", label(&launch.worker))),
         );
     }
-    let parked = look.history.open_now()?.parked;
+    let parked = context.history.open_now()?.parked;
     for parked in &parked {
         if let ParkedWhat::Launches { join, launches } = &parked.what {
             let own = launches.iter().filter(|launch| launch.cause == number);

@@ -24,13 +24,17 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    args.common.look(|look| {
+    args.common.view(|context| {
         if let Ok(number) = operate::number(&args.what) {
-            let page = Page::of(number, look)?;
-            return Ok(if args.common.json { print::json(&page) } else { print::page(&page.to_text(look)) });
+            let page = Page::of(number, context)?;
+            return Ok(if args.common.json {
+                print::json(&page)
+            } else {
+                print::page(&page.to_text(context))
+            });
         }
-        let answer = WhyNot::of(&args.what, look)?;
-        Ok(if args.common.json { print::json(&answer) } else { print::page(&answer.to_text(look)) })
+        let answer = WhyNot::of(&args.what, context)?;
+        Ok(if args.common.json { print::json(&answer) } else { print::page(&answer.to_text(context)) })
     })
 }
 

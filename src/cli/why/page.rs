@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::causes::Causes;
 use super::{few, hint_lines, section};
-use crate::cli::look::Look;
+use crate::cli::read_only::ViewContext;
 use crate::view::hint::Hint;
 use crate::view::message::MessageView;
 use crate::view::run::RunView;
@@ -43,13 +43,13 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn to_text(&self, look: &Look) -> String {
+    pub(super) fn to_text(&self, context: &ViewContext) -> String {
         let mut text = String::new();
         section(&mut text, &self.title, &few(&self.facts));
         if self.facts.is_empty() {
             let _ = writeln!(text, "{}", self.title);
         }
-        section(&mut text, "BECAUSE", &self.causes.to_lines(look));
+        section(&mut text, "BECAUSE", &self.causes.to_lines(context));
         section(&mut text, "TRY", &few(&hint_lines(&self.hints)));
         text
     }

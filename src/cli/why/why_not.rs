@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::gather::{hints_for_pending, outcome};
 use super::page::Page;
 use super::{few, hint_lines, section};
-use crate::cli::look::{self, Look};
+use crate::cli::read_only::ViewContext;
 use crate::cli::times;
 use crate::rules::RuleSet;
 use crate::store::journal::{EventFilter, EventKind, Open, RunFilter};
@@ -96,17 +96,20 @@ impl WhyNot {
     ///
     /// # Errors
     /// When nobody knows a worker of that name, or the journal cannot be read.
-    pub(super) fn of(name: &str, look: &Look) -> anyhow::Result<Self> {
+    pub(super) fn of(name: &str, context: &ViewContext) -> anyhow::Result<Self> {
         let worker = Some(name.to_owned());
-        let runs =
-            look.history.runs(&RunFilter { worker, limit: Some(RUNS_THAT_TELL), ..RunFilter::default() })?;
-        let registry = &look.config.registry.workers;
-        if runs.is_empty() && !registry.contains_key(name) && !look.config.workers.contains_key(name) {
+        let runs = context.history.runs(&RunFilter {
+            worker,
+            limit: Some(RUNS_THAT_TELL),
+            ..RunFilter::default()
+        })?;
+        let registry = &context.config.registry.workers;
+        if runs.is_empty() && !registry.contains_key(name) && !context.config.workers.contains_key(name) {
             let registered: Vec<&str> = registry.keys().map(String::as_str).collect();
             bail!("no worker {name:?} is registered or has run; registered are: {}", registered.join(", "));
         }
-        let open = look.history.open_now()?;
-        let mut blocked_by = blocked_by(name, &open, look);
+        let open = context.history.open_now()?;
+        let mut blocked_by = blocked_by(name, &open, context);
         blocked_by.extend(refused(&open));
         // One that waits has its causes told; a chain for it is no answer to what was asked.
         let last_cause = runs.first().map(|run| run.cause);
@@ -114,12 +117,12 @@ impl WhyNot {
             worker: name.to_owned(),
             blocked_by,
             dependents: dependents(name, &open),
-            not_since: not_since(name, &runs, last_cause, look)?,
-            last_run: runs.first().map(|run| Page::of_run(run, look)).transpose()?,
+            not_since: not_since(name, &runs, last_cause, context)?,
+            last_run: runs.first().map(|run| Page::of_run(run, context)).transpose()?,
         })
     }
 
-    pub(super) fn to_text(&self, look: &Look) -> String {
+    pub(super) fn to_text(&self, context: &ViewContext) -> String {
         let mut text = format!("{}\n", self.worker);
         let lines = |reasons: &[Reason]| few(&reasons.iter().map(Reason::text).collect::<Vec<_>>());
         section(&mut text, "BLOCKED BY", &lines(&self.blocked_by));
@@ -129,7 +132,7 @@ impl WhyNot {
         match &self.last_run {
             Some(page) => {
                 text.push_str("LAST RUN\n");
-                text.push_str(&page.to_text(look));
+                text.push_str(&page.to_text(context));
             }
             None => text.push_str("no run of it is known\n"),
         }
@@ -138,17 +141,17 @@ impl WhyNot {
 }
 
 /// What keeps it back now: open runs, joins, what is parked, holds.
-fn blocked_by(name: &str, open: &Open, look: &Look) -> Vec<Reason> {
+fn blocked_by(name: &str, open: &Open, context: &ViewContext) -> Vec<Reason> {
     let is_it = |worker: &NextWorker| worker.name() == name;
-    let state = look::state(&look.config, open, Map::new());
+    let state = context.state(open, Map::new());
     let mut reasons = Vec::new();
     for run in open.runs.iter().filter(|run| is_it(&run.worker)) {
-        let view = RunView::new(run, look);
-        let fate = view.fate(&look.now);
+        let view = RunView::new(run, context);
+        let fate = view.fate(&context.now);
         let what = format!("run {} of {} {fate}", run.id, view.label());
         reasons.push(if matches!(run.stage, Stage::Pending { .. }) {
             let behind = state.blocked_by(run).map(|behind| format!(" behind {behind}")).unwrap_or_default();
-            let hints = hints_for_pending(run, &state, look);
+            let hints = hints_for_pending(run, &state, context);
             Reason::new(ReasonKind::Pending, Some(run.id), format!("{what}{behind}"), hints)
         } else {
             let hint = Hint::new(format!("nowcast tail -f {}", run.id.0));
@@ -215,11 +218,11 @@ fn not_since(
     name: &str,
     runs: &[Run],
     last_cause: Option<Number>,
-    look: &Look,
+    context: &ViewContext,
 ) -> anyhow::Result<Vec<Reason>> {
     let mut launchers = BTreeSet::new();
     for run in runs {
-        let cause = look.history.event(run.cause)?;
+        let cause = context.history.event(run.cause)?;
         // A retry is caused by the crash of the worker itself, which no rule saw.
         if let Some(What::Message(message)) = cause.map(|cause| cause.what)
             && !matches!(message.outcome, Outcome::Retried(_))
@@ -227,10 +230,10 @@ fn not_since(
             launchers.extend(message.message.map(|said| said.source));
         }
     }
-    launchers.extend(named_in_rules(name, look));
+    launchers.extend(named_in_rules(name, context));
     let mut reasons = Vec::new();
     for source in launchers {
-        reasons.extend(last_word(name, &source, last_cause, look)?);
+        reasons.extend(last_word(name, &source, last_cause, context)?);
     }
     Ok(reasons)
 }
@@ -239,9 +242,9 @@ fn last_word(
     name: &str,
     source: &str,
     last_cause: Option<Number>,
-    look: &Look,
+    context: &ViewContext,
 ) -> anyhow::Result<Option<Reason>> {
-    let messages = look.history.events(&EventFilter {
+    let messages = context.history.events(&EventFilter {
         worker: Some(source.to_owned()),
         kind: Some(EventKind::Message),
         limit: Some(MESSAGES),
@@ -262,20 +265,21 @@ fn last_word(
     if last_cause.is_some_and(|cause| record.number <= cause) {
         return Ok(None);
     }
-    let came_of_it = look.history.runs_caused_by(record.number)?;
+    let came_of_it = context.history.runs_caused_by(record.number)?;
     if came_of_it.iter().any(|run| run.worker.name() == name) {
         return Ok(None);
     }
-    let view = MessageView::new(record, message, look)?;
+    let view = MessageView::new(record, message, context)?;
     let mut text =
-        format!("message {} {} at {}", record.number, view.label(), times::second(view.time, &look.now));
+        format!("message {} {} at {}", record.number, view.label(), times::second(view.time, &context.now));
     if let Some(rule) = view.rule_text() {
         let _ = write!(text, "; {rule}");
     }
-    for line in outcome(record, look)? {
+    for line in outcome(record, context)? {
         let _ = write!(text, "; {}", line.lines().next().unwrap_or_default());
     }
-    let is_parked = look.history.what(record.number)?.parked.is_some_and(|parked| parked.closed_by.is_none());
+    let is_parked =
+        context.history.what(record.number)?.parked.is_some_and(|parked| parked.closed_by.is_none());
     let hint = if is_parked {
         Hint::with_effect(format!("nowcast retry {}", record.number.0), "when the rule is repaired")
     } else {
@@ -285,8 +289,8 @@ fn last_word(
 }
 
 /// The workers whose rules name it. A worker that has never run has left no other trace.
-fn named_in_rules(name: &str, look: &Look) -> Vec<String> {
-    let Ok(engine) = RuleSet::of(&look.config).load(None) else { return Vec::new() };
+fn named_in_rules(name: &str, context: &ViewContext) -> Vec<String> {
+    let Ok(engine) = RuleSet::of(&context.config).load(None) else { return Vec::new() };
     let mut found = Vec::new();
     for RuleFile { name: chunk, text } in &engine.files() {
         for (at, _) in text.lines().enumerate().filter(|(_, line)| names(line, name)) {

@@ -1,4 +1,4 @@
-//! What the commands that only look have in common.
+//! What the commands that only read the journal have in common. They must never need a manager.
 
 use std::process::ExitCode;
 
@@ -8,19 +8,19 @@ use super::operate::Common;
 use super::print;
 use crate::store::journal::{EventFilter, History, RunFilter};
 use crate::suggest::did_you_mean;
-pub(super) use crate::view::look::{Look, state};
+pub(super) use crate::view::context::ViewContext;
 
 impl Common {
-    /// Opens the journal and does something with it; why that failed is said, and the exit status is 1, or
-    /// 2 for a configuration that cannot be used.
-    pub(super) fn look(&self, work: impl FnOnce(&Look) -> anyhow::Result<ExitCode>) -> ExitCode {
+    /// Open the journal and print a view of it. An error is printed; the exit status is then 1, or 2 for an invalid
+    /// configuration.
+    pub(super) fn view(&self, print: impl FnOnce(&ViewContext) -> anyhow::Result<ExitCode>) -> ExitCode {
         let config = match self.load() {
             Ok(config) => config,
             Err(status) => return status,
         };
         let done = History::open(&config.journal.folder)
             .map_err(anyhow::Error::from)
-            .and_then(|history| work(&Look { config, history, now: ZonedDateTime::now() }));
+            .and_then(|history| print(&ViewContext { config, history, now: ZonedDateTime::now() }));
         done.unwrap_or_else(|error| {
             print::error(error.as_ref());
             ExitCode::FAILURE
@@ -29,14 +29,14 @@ impl Common {
 }
 
 /// Refuse a worker that neither the message registry nor the journal knows.
-pub(super) fn check_worker(name: &str, look: &Look) -> anyhow::Result<()> {
+pub(super) fn check_worker(name: &str, context: &ViewContext) -> anyhow::Result<()> {
     let worker = Some(name.to_owned());
     let runs = RunFilter { worker: worker.clone(), limit: Some(1), ..RunFilter::default() };
     let messages = EventFilter { worker, limit: Some(1), ..EventFilter::default() };
-    let registered = &look.config.registry.workers;
+    let registered = &context.config.registry.workers;
     let is_known = registered.contains_key(name)
-        || !look.history.runs(&runs)?.is_empty()
-        || !look.history.events(&messages)?.is_empty();
+        || !context.history.runs(&runs)?.is_empty()
+        || !context.history.events(&messages)?.is_empty();
     anyhow::ensure!(is_known, "no such worker: {name:?}{}", did_you_mean(name, registered.keys()));
     Ok(())
 }

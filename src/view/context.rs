@@ -1,0 +1,38 @@
+//! [`ViewContext`]: what a view is gathered from: configuration, journal and the current time. It must never ask the
+//! manager, so that every view works without one.
+
+use std::sync::Arc;
+
+use jiff::ZonedDateTime;
+
+use crate::config::Config;
+use crate::launch::RunFolder;
+use crate::store::journal::{History, Open};
+use nowcast_core::State;
+use pyyaml::Map;
+
+/// What a view is gathered from.
+pub struct ViewContext {
+    pub config: Config,
+    pub history: History,
+    pub now: ZonedDateTime,
+}
+
+impl ViewContext {
+    /// Return the folder of a run that was launched.
+    pub fn run_folder(&self, run: &nowcast_core::Run) -> Option<RunFolder> {
+        Some(RunFolder::new(self.config.journal.runs_folder().join(run.folder()?), run.id.0.to_string()))
+    }
+
+    /// Return the state that a manager would have that started now with these open records and this checklist.
+    pub fn state(&self, open: &Open, checklist: Map) -> State {
+        let numbers = [
+            open.last_event.as_ref().map(|event| event.number),
+            open.runs.last().map(|run| run.id),
+            open.joins.last().map(|join| join.id),
+            open.holds.last().map(|hold| hold.id),
+        ];
+        let last_number = numbers.into_iter().flatten().max().unwrap_or_default().0;
+        State::recovered(Arc::new(self.config.policy()), checklist, open.changes(), last_number)
+    }
+}
