@@ -1,5 +1,6 @@
 //! The rules of the house: which module may import which.
 
+mod types;
 mod words;
 
 use std::fs;
