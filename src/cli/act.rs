@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::operate::{Common, message_number, moment, number, require_registered, run_number};
+use super::operate::{CommonOptions, message_number, moment, number, require_registered, run_number};
 use super::print;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::{Command, Number};
@@ -12,13 +12,13 @@ use nowcast_core::{Command, Number};
 /// `nowcast retry`
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-pub(super) struct Retry {
+pub(super) struct RetryArgs {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Number of a parked message
     #[arg(value_parser = message_number, required_unless_present = "all", conflicts_with = "all")]
     message: Option<Number>,
-    /// Retry every parked message
+    /// RetryArgs every parked message
     #[arg(long)]
     all: bool,
     /// Checklist that the rule sees: the current one, or the one before the message
@@ -26,7 +26,7 @@ pub(super) struct Retry {
     checklist: String,
 }
 
-impl Retry {
+impl RetryArgs {
     pub(super) fn run(&self) -> ExitCode {
         let checklist_then = self.checklist == "then";
         self.common.ask(Command::Retry { message: self.message, checklist_then })
@@ -36,15 +36,15 @@ impl Retry {
 /// `nowcast kill`
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-pub(super) struct Kill {
+pub(super) struct KillArgs {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Number of the run
     #[arg(value_parser = run_number)]
     run: Number,
 }
 
-impl Kill {
+impl KillArgs {
     pub(super) fn run(&self) -> ExitCode {
         self.common.ask(Command::Kill { run: self.run })
     }
@@ -53,9 +53,9 @@ impl Kill {
 /// `nowcast hold`
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-pub(super) struct Hold {
+pub(super) struct HoldArgs {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Pause launches of this worker
     #[arg(long, group = "what")]
     worker: Option<String>,
@@ -76,7 +76,7 @@ pub(super) struct Hold {
     reason: Option<String>,
 }
 
-impl Hold {
+impl HoldArgs {
     pub(super) fn run(&self) -> ExitCode {
         self.hold().unwrap_or_else(|status| status)
     }
@@ -101,15 +101,15 @@ impl Hold {
 /// `nowcast release` and `nowcast discard`
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-pub(super) struct What {
+pub(super) struct NumberArgs {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Number shown by "nowcast status"
     #[arg(value_parser = number)]
     what: Number,
 }
 
-impl What {
+impl NumberArgs {
     pub(super) fn release(&self) -> ExitCode {
         self.common.ask(Command::Release { what: self.what })
     }

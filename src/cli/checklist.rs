@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::keys::{self, child, step};
-use super::operate::{Common, message_number};
+use super::operate::{CommonOptions, message_number};
 use super::print::{self, Json};
 use super::read_only::ViewContext;
 use crate::store::History;
@@ -17,20 +17,20 @@ use pyyaml::{Keys, Map, Value};
 #[group(skip)]
 pub(super) struct Args {
     #[command(subcommand)]
-    action: Action,
+    action: ChecklistCommand,
 }
 
 #[derive(Debug, Clone, Subcommand)]
-enum Action {
+enum ChecklistCommand {
     /// Print the checklist as YAML
     Show {
         #[command(flatten)]
-        common: Common,
+        common: CommonOptions,
     },
     /// Print a part of the checklist: a text as it is, other values as YAML
     Get {
         #[command(flatten)]
-        common: Common,
+        common: CommonOptions,
         /// Keys from the top down; for a list, an index from 0
         #[arg(required = true)]
         keys: Vec<String>,
@@ -38,7 +38,7 @@ enum Action {
     /// Set a value in the checklist
     Set {
         #[command(flatten)]
-        common: Common,
+        common: CommonOptions,
         /// Keys from the top down, then the value as YAML
         #[arg(required = true, num_args = 2.., value_names = ["KEY", "VALUE"])]
         keys_and_value: Vec<String>,
@@ -46,7 +46,7 @@ enum Action {
     /// Clear the checklist
     Clear {
         #[command(flatten)]
-        common: Common,
+        common: CommonOptions,
         /// Clear also while runs are open whose rules may need the checklist
         #[arg(long)]
         force: bool,
@@ -54,7 +54,7 @@ enum Action {
     /// Print the checklist as it was after an event, in the form of the checklist file
     At {
         #[command(flatten)]
-        common: Common,
+        common: CommonOptions,
         /// Number of a message or another event
         #[arg(value_parser = message_number)]
         event: Number,
@@ -63,15 +63,17 @@ enum Action {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     match &args.action {
-        Action::Show { common } => common.view(|context| Ok(all(common, context.history.checklist_now()?))),
-        Action::At { common, event } => common.view(|context| at(common, context, *event)),
-        Action::Get { common, keys } => common.view(|context| get(common, context, keys)),
-        Action::Set { common, keys_and_value } => set(common, keys_and_value),
-        Action::Clear { common, force } => clear(common, *force),
+        ChecklistCommand::Show { common } => {
+            common.view(|context| Ok(all(common, context.history.checklist_now()?)))
+        }
+        ChecklistCommand::At { common, event } => common.view(|context| at(common, context, *event)),
+        ChecklistCommand::Get { common, keys } => common.view(|context| get(common, context, keys)),
+        ChecklistCommand::Set { common, keys_and_value } => set(common, keys_and_value),
+        ChecklistCommand::Clear { common, force } => clear(common, *force),
     }
 }
 
-fn all(common: &Common, checklist: Map) -> ExitCode {
+fn all(common: &CommonOptions, checklist: Map) -> ExitCode {
     let checklist = Value::from(checklist);
     if common.json {
         return print::json(&Json(&checklist));
@@ -80,7 +82,7 @@ fn all(common: &Common, checklist: Map) -> ExitCode {
     print::status(print::write(pyyaml::write(&checklist, Keys::AsGiven).as_bytes()))
 }
 
-fn at(common: &Common, context: &ViewContext, event: Number) -> anyhow::Result<ExitCode> {
+fn at(common: &CommonOptions, context: &ViewContext, event: Number) -> anyhow::Result<ExitCode> {
     let last = context.history.open_now()?.last_event.map(|event| event.number).unwrap_or_default();
     if event > last && context.history.what(event)?.is_empty() {
         anyhow::bail!("there is no event {event} yet; the last one is {last}");
@@ -89,13 +91,13 @@ fn at(common: &Common, context: &ViewContext, event: Number) -> anyhow::Result<E
     Ok(all(common, context.history.checklist_before(Number(event.0.saturating_add(1)))?))
 }
 
-fn get(common: &Common, context: &ViewContext, keys: &[String]) -> anyhow::Result<ExitCode> {
+fn get(common: &CommonOptions, context: &ViewContext, keys: &[String]) -> anyhow::Result<ExitCode> {
     let checklist = Value::from(context.history.checklist_now()?);
     let value = keys::pick(&checklist, "the checklist", keys)?;
     Ok(keys::show(&value, common.json))
 }
 
-fn set(common: &Common, keys_and_value: &[String]) -> ExitCode {
+fn set(common: &CommonOptions, keys_and_value: &[String]) -> ExitCode {
     // clap asks for two at least.
     let Some((value, keys)) = keys_and_value.split_last() else { return ExitCode::from(super::USAGE) };
     if let Err(error) = pyyaml::read(value) {
@@ -123,7 +125,7 @@ fn set(common: &Common, keys_and_value: &[String]) -> ExitCode {
     common.ask(Command::ChecklistSet { path, value: value.clone() })
 }
 
-fn clear(common: &Common, force: bool) -> ExitCode {
+fn clear(common: &CommonOptions, force: bool) -> ExitCode {
     if force || !io::stdin().is_terminal() {
         return common.ask(Command::ChecklistClear { force });
     }

@@ -21,11 +21,11 @@ use pyyaml::{Marks, Value};
 #[group(skip)]
 pub(super) struct Args {
     #[command(subcommand)]
-    action: Action,
+    action: ConfigCommand,
 }
 
 #[derive(Debug, Clone, Subcommand)]
-enum Action {
+enum ConfigCommand {
     /// Check the configuration file; list every problem with its line and its remedy
     Check {
         #[command(flatten)]
@@ -42,13 +42,13 @@ struct Report {
     file: PathBuf,
     /// Whether the daemons start with it.
     is_usable: bool,
-    problems: Vec<Found>,
+    problems: Vec<ReportedProblem>,
     /// How many workers are registered.
     workers: Option<usize>,
 }
 
 #[derive(Debug, Serialize)]
-struct Found {
+struct ReportedProblem {
     /// `error`, `warning` or `note`.
     severity: &'static str,
     line: Option<usize>,
@@ -57,7 +57,7 @@ struct Found {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let Action::Check { config, json } = &args.action;
+    let ConfigCommand::Check { config, json } = &args.action;
     let report = Report::of(&config.path());
     let printed = if *json { print::json(&report) } else { print::text(&report.to_text()) };
     if report.has_errors() { ExitCode::from(USAGE) } else { printed }
@@ -79,7 +79,7 @@ impl Report {
         let mut report = Self {
             file: file.to_owned(),
             is_usable: config.is_some(),
-            problems: problems.into_iter().map(Found::new).collect(),
+            problems: problems.into_iter().map(ReportedProblem::new).collect(),
             workers: config.as_ref().map(|config| config.registry.workers.len()),
         };
         if let Some(config) = &config {
@@ -156,12 +156,12 @@ impl Report {
     }
 
     fn add(&mut self, severity: &'static str, key: &str, text: String) {
-        self.problems.push(Found { severity, line: None, key: key.to_owned(), text });
+        self.problems.push(ReportedProblem { severity, line: None, key: key.to_owned(), text });
     }
 
     fn to_text(&self) -> String {
         let file = self.file.display();
-        let line = |found: &Found| {
+        let line = |found: &ReportedProblem| {
             let line = found.line.map(|line| format!(", line {line}")).unwrap_or_default();
             let key = if found.key.is_empty() { String::new() } else { format!(", {}", found.key) };
             format!("{}: {file}{line}{key}: {}\n", found.severity, found.text)
@@ -178,7 +178,7 @@ fn stand_in_for_logs(defaults: &Variables) -> Option<TempDir> {
     if Path::new(logs).exists() { None } else { tempfile::tempdir().ok() }
 }
 
-impl Found {
+impl ReportedProblem {
     fn new(problem: Problem) -> Self {
         let severity = match problem.severity {
             Severity::Error | Severity::Mistake => "error",

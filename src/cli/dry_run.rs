@@ -18,7 +18,7 @@ use pyyaml::Value;
 
 /// What the manager would do.
 #[derive(Debug, Serialize)]
-struct Plan {
+struct DryRun {
     reply: String,
     rule: Option<String>,
     keys_read: Vec<String>,
@@ -26,7 +26,7 @@ struct Plan {
     error: Option<String>,
     log: Vec<String>,
     checklist: Vec<ChecklistChange>,
-    launches: Vec<Launch>,
+    launches: Vec<PlannedLaunch>,
     joins: Vec<JoinChange>,
     /// What would be parked, in words.
     parks: Vec<String>,
@@ -42,7 +42,7 @@ struct ChecklistChange {
 }
 
 #[derive(Debug, Serialize)]
-struct Launch {
+struct PlannedLaunch {
     worker: String,
     module: String,
     args: Vec<String>,
@@ -74,14 +74,14 @@ pub(super) fn show(
     Ok(if is_decided { printed } else { ExitCode::FAILURE })
 }
 
-fn plan(context: &ViewContext, command: Command, user: String) -> anyhow::Result<Plan> {
+fn plan(context: &ViewContext, command: Command, user: String) -> anyhow::Result<DryRun> {
     let config = &context.config;
     let engine = RuleSet::of(config).load(None)?;
     let mut state = context.state(&context.history.open_now()?, context.history.checklist_now()?);
     let event = Event::Command { call: None, user, command, checklist_then: None };
     let open_before: Vec<Join> = state.joins.open().cloned().collect();
     let effects = decide(&mut state, event, &engine, &context.now.clone().into());
-    let mut plan = Plan {
+    let mut plan = DryRun {
         reply: String::new(),
         rule: None,
         keys_read: Vec::new(),
@@ -103,7 +103,7 @@ fn plan(context: &ViewContext, command: Command, user: String) -> anyhow::Result
     Ok(plan)
 }
 
-impl Plan {
+impl DryRun {
     fn add(&mut self, record: &Record, state: &State, open_before: &[Join]) {
         let What::Message(message) = &record.what else { return };
         self.tell(message);
@@ -126,7 +126,7 @@ impl Plan {
                         _ => None,
                     };
                     if at_once || matches!(run.stage, Stage::Pending { .. }) {
-                        self.launches.push(Launch {
+                        self.launches.push(PlannedLaunch {
                             worker: run.worker.name().to_owned(),
                             module: run.worker.module.clone(),
                             args: run.worker.args.clone(),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::worker::Common;
+use super::worker::WorkerOptions;
 use crate::worker::exec::Exec;
 
 /// Printed behind the options.
@@ -18,7 +18,7 @@ pub(super) struct Args {
     /// Name of the worker in the message registry
     name: String,
     #[command(flatten)]
-    common: Common,
+    common: WorkerOptions,
     /// Command and its arguments
     #[arg(last = true, required = true)]
     command: Vec<String>,

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::operate::Common;
+use super::operate::CommonOptions;
 use super::{USAGE, print};
 use crate::rules::{RuleSet, library};
 
@@ -23,20 +23,20 @@ const SERVER_FILE: &str = ".luarc.json";
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    what: What,
+    what: GenerateCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum GenerateCommand {
     /// Write declarations of everything that rules and their tests can call, for editors with a Lua language server
     Types {
         #[command(flatten)]
-        common: Common,
+        common: CommonOptions,
     },
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let What::Types { common } = &args.what;
+    let GenerateCommand::Types { common } = &args.what;
     let config = match common.load() {
         Ok(config) => config,
         Err(status) => return status,

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::operate::{self, Common};
+use super::operate::{self, CommonOptions};
 use super::words;
 use crate::config::duration;
 use nowcast_core::next_worker::LOCALHOST;
@@ -13,7 +13,7 @@ use nowcast_core::{Command, LaunchOptions, NextWorker};
 #[command(override_usage = "nowcast launch [OPTIONS] <WORKER> [ARGS]...")]
 pub(super) struct Args {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Launch on this host of `run: enabled hosts:`
     #[arg(long, default_value = LOCALHOST)]
     host: String,

@@ -17,13 +17,13 @@ pub(super) struct Args {
     #[arg(long)]
     ignore_checklist: bool,
     #[command(flatten)]
-    task: Task,
+    task: StartOptions,
 }
 
 /// What makes a manager do one thing and end.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-pub(super) struct Task {
+pub(super) struct StartOptions {
     /// Launch this worker at the start, with arguments inside the quotes: 'sleep --sleep-time 1'
     #[arg(long, value_name = "WORKER", value_parser = check_worker)]
     launch: Vec<String>,
@@ -32,7 +32,7 @@ pub(super) struct Task {
     exit_when_idle: bool,
 }
 
-impl Task {
+impl StartOptions {
     /// The options again, to hand them on: the launches, and whether to end.
     pub(super) fn to_options(&self) -> (Vec<String>, Vec<String>) {
         let launches = self.launch.iter().flat_map(|worker| ["--launch".to_owned(), worker.clone()]);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::operate::{Common, count};
+use super::operate::{CommonOptions, count};
 use super::read_only::check_worker;
 use super::table::Table;
 use super::{print, times};
@@ -18,7 +18,7 @@ use nowcast_core::record::{Speaker, What};
 #[group(skip)]
 pub(super) struct Args {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// List only messages from this worker
     #[arg(long)]
     worker: Option<String>,

@@ -56,7 +56,7 @@ const USAGE: u8 = 2;
 #[command(name = "nowcast", version, about, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 const EXIT_CODES: &str = "\
@@ -65,7 +65,7 @@ Run \"nowcast COMMAND --help\" for the options of a command.
 Exit status: 0 on success, 1 on failure, 2 if the command line or the configuration is invalid.";
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Run the whole system; restart daemons that exit
     Up(up::Args),
     /// Run the message broker
@@ -106,15 +106,15 @@ enum Command {
     /// Send a message on behalf of a worker
     Send(send::Args),
     /// Decide parked messages again after fixing their rule
-    Retry(act::Retry),
+    Retry(act::RetryArgs),
     /// Stop a run: send SIGTERM, then SIGKILL
-    Kill(act::Kill),
+    Kill(act::KillArgs),
     /// Pause launches of a worker, on a host, or all
-    Hold(act::Hold),
+    Hold(act::HoldArgs),
     /// End a hold, or launch what is parked or pending
-    Release(act::What),
+    Release(act::NumberArgs),
     /// Discard a parked message, parked or pending launches, or a join
-    Discard(act::What),
+    Discard(act::NumberArgs),
     /// Show or change the checklist
     Checklist(checklist::Args),
     /// Check, test, replay and deploy rules
@@ -164,37 +164,37 @@ fn without_hidden(mut error: clap::Error) -> clap::Error {
     error
 }
 
-fn command(command: Command) -> ExitCode {
+fn command(command: CliCommand) -> ExitCode {
     match command {
-        Command::Up(args) => up::run(&args),
-        Command::Broker(args) => broker::run(&args),
-        Command::Manager(args) => manager::run(&args),
-        Command::Scheduler(args) => scheduler::run(&args),
-        Command::LogAggregator(args) => log_aggregator::run(&args),
-        Command::Worker(args) => worker::run(&args),
-        Command::Exec(args) => exec::run(&args),
-        Command::Tell(args) => tell::run(&args),
-        Command::Need(args) => need::run(&args),
-        Command::Fetch(args) => fetch::run(&args),
-        Command::Runner(args) => runner::run(&args),
-        Command::Status(args) => status::run(&args),
-        Command::Why(args) => why::run(&args),
-        Command::Runs(args) => runs::run(&args),
-        Command::Messages(args) => messages::run(&args),
-        Command::Tail(args) => tail::run(&args),
-        Command::Rerun(args) => rerun::run(&args),
-        Command::Send(args) => send::run(&args),
-        Command::Checklist(args) => checklist::run(&args),
-        Command::Launch(args) => launch::run(&args),
-        Command::Retry(args) => args.run(),
-        Command::Kill(args) => args.run(),
-        Command::Hold(args) => args.run(),
-        Command::Release(args) => args.release(),
-        Command::Discard(args) => args.discard(),
-        Command::Rules(args) => rules::run(&args),
-        Command::Generate(args) => generate::run(&args),
-        Command::Config(args) => config::run(&args),
-        Command::Doctor(args) => doctor::run(&args),
+        CliCommand::Up(args) => up::run(&args),
+        CliCommand::Broker(args) => broker::run(&args),
+        CliCommand::Manager(args) => manager::run(&args),
+        CliCommand::Scheduler(args) => scheduler::run(&args),
+        CliCommand::LogAggregator(args) => log_aggregator::run(&args),
+        CliCommand::Worker(args) => worker::run(&args),
+        CliCommand::Exec(args) => exec::run(&args),
+        CliCommand::Tell(args) => tell::run(&args),
+        CliCommand::Need(args) => need::run(&args),
+        CliCommand::Fetch(args) => fetch::run(&args),
+        CliCommand::Runner(args) => runner::run(&args),
+        CliCommand::Status(args) => status::run(&args),
+        CliCommand::Why(args) => why::run(&args),
+        CliCommand::Runs(args) => runs::run(&args),
+        CliCommand::Messages(args) => messages::run(&args),
+        CliCommand::Tail(args) => tail::run(&args),
+        CliCommand::Rerun(args) => rerun::run(&args),
+        CliCommand::Send(args) => send::run(&args),
+        CliCommand::Checklist(args) => checklist::run(&args),
+        CliCommand::Launch(args) => launch::run(&args),
+        CliCommand::Retry(args) => args.run(),
+        CliCommand::Kill(args) => args.run(),
+        CliCommand::Hold(args) => args.run(),
+        CliCommand::Release(args) => args.release(),
+        CliCommand::Discard(args) => args.discard(),
+        CliCommand::Rules(args) => rules::run(&args),
+        CliCommand::Generate(args) => generate::run(&args),
+        CliCommand::Config(args) => config::run(&args),
+        CliCommand::Doctor(args) => doctor::run(&args),
     }
 }
 

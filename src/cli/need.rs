@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::keys;
 use super::print;
-use super::tell::Speaker;
+use super::tell::MessageSender;
 use pyyaml::Value;
 
 /// Printed behind the options.
@@ -15,7 +15,7 @@ const NOTES: &str = "A text is printed as it is, other values as YAML.";
 #[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
-    speaker: Speaker,
+    speaker: MessageSender,
     /// Print this if the checklist has no such key, instead of failing
     #[arg(long, value_name = "TEXT")]
     default: Option<String>,

@@ -18,7 +18,7 @@ use nowcast_core::{Answer, Command, Number};
 /// The options that every operator's command has.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-pub(super) struct Common {
+pub(super) struct CommonOptions {
     #[command(flatten)]
     pub config: ConfigFile,
     /// Print JSON
@@ -26,7 +26,7 @@ pub(super) struct Common {
     pub json: bool,
 }
 
-impl Common {
+impl CommonOptions {
     /// Reads the configuration; one that cannot be used is said, and is the end.
     pub(super) fn load(&self) -> Result<Config, ExitCode> {
         load(&self.config.path())

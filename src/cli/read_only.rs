@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use jiff::ZonedDateTime;
 
-use super::operate::Common;
+use super::operate::CommonOptions;
 use super::print;
 use crate::store::journal::{EventFilter, History, RunFilter};
 use crate::suggest::did_you_mean;
 pub(super) use crate::view::context::ViewContext;
 
-impl Common {
+impl CommonOptions {
     /// Open the journal and print a view of it. An error is printed; the exit status is then 1, or 2 for an invalid
     /// configuration.
     pub(super) fn view(&self, print: impl FnOnce(&ViewContext) -> anyhow::Result<ExitCode>) -> ExitCode {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::operate::{Common, run_number};
+use super::operate::{CommonOptions, run_number};
 use super::{USAGE, print, words};
 use crate::store::History;
 use nowcast_core::{Command, NextWorker, Number};
@@ -12,7 +12,7 @@ use nowcast_core::{Command, NextWorker, Number};
 #[command(override_usage = "nowcast rerun [OPTIONS] <RUN> [ARGS]...")]
 pub(super) struct Args {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Number of the run, then arguments for the worker instead of those it had
     #[arg(required = true, num_args = 1.., value_names = ["RUN", "ARGS"], trailing_var_arg = true, allow_hyphen_values = true)]
     run: Vec<String>,

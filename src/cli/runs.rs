@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::operate::{Common, count};
+use super::operate::{CommonOptions, count};
 use super::read_only::check_worker;
 use super::states::state_cell;
 use super::table::{Cell, Table};
@@ -16,7 +16,7 @@ use crate::view::run::{RunStatus, RunView, arguments};
 #[group(skip)]
 pub(super) struct Args {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// List only runs of this worker
     #[arg(long)]
     worker: Option<String>,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::dry_run;
-use super::operate::{Common, user};
+use super::operate::{CommonOptions, user};
 use super::print;
 use nowcast_core::Command;
 
@@ -11,7 +11,7 @@ use nowcast_core::Command;
 #[group(skip)]
 pub(super) struct Args {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Only show what the manager would do
     #[arg(long)]
     dry_run: bool,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::operate::{self, Common};
+use super::operate::{self, CommonOptions};
 use super::print;
 use super::read_only::{ViewContext, check_worker};
 use crate::launch::{RunFolder, RunFolderState};
@@ -27,7 +27,7 @@ const STEP: u64 = 65_536;
 #[group(skip)]
 pub(super) struct Args {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Follow the output until the run has ended
     #[arg(short, long, conflicts_with = "json")]
     follow: bool,
@@ -40,7 +40,7 @@ pub(super) struct Args {
 
 /// The end of an output. Its keys are those of the JSON.
 #[derive(Debug, Serialize)]
-struct Tail<'a> {
+struct OutputTail<'a> {
     run: u64,
     worker: String,
     file: &'a Path,
@@ -89,7 +89,7 @@ fn show(args: &Args, context: &ViewContext) -> anyhow::Result<ExitCode> {
         file.read_to_end(&mut bytes)?;
         let text = String::from_utf8_lossy(&bytes);
         let (run, worker) = (run.id.0, run.worker.name().to_owned());
-        let tail = Tail { run, worker, file: &path, lines: text.lines().collect() };
+        let tail = OutputTail { run, worker, file: &path, lines: text.lines().collect() };
         return Ok(print::json(&tail));
     }
     loop {

@@ -26,7 +26,7 @@ const NOTES: &str = "The worker's rule gets the message as if the worker had sen
 #[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
-    speaker: Speaker,
+    speaker: MessageSender,
     /// Message type of the worker in the message registry
     #[arg(value_name = "TYPE")]
     r#type: String,
@@ -38,7 +38,7 @@ pub(super) struct Args {
 /// Who speaks, and to which system.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-pub(super) struct Speaker {
+pub(super) struct MessageSender {
     #[command(flatten)]
     config: ConfigFile,
     /// Worker that the message is from; set in a worker's script
@@ -49,7 +49,7 @@ pub(super) struct Speaker {
     pub(super) debug: bool,
 }
 
-impl Speaker {
+impl MessageSender {
     /// Sends a message and answers the payload of the reply; null with `--debug`, when nothing is sent.
     pub(super) fn ask(&self, r#type: &str, payload: Value) -> Result<Value, ExitCode> {
         // What is logged to standard output would stand in the answer.

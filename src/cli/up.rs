@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use super::USAGE;
 use super::config_file::ConfigArgument;
-use super::manager::Task;
+use super::manager::StartOptions;
 use super::print;
 use crate::config::{self, Config, defaults};
 use crate::log_publisher::Publishing;
@@ -26,7 +26,7 @@ pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArgument,
     #[command(flatten)]
-    task: Task,
+    task: StartOptions,
     /// Append every message and its reply to this file, one line of JSON each
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,

@@ -18,19 +18,19 @@ pub(super) struct Args {
 #[command(rename_all = "snake_case")]
 enum BuiltIn {
     /// Sleep for a number of seconds
-    Sleep(With<sleep::Sleep>),
+    Sleep(BuiltInCommand<sleep::Sleep>),
     /// Report success at once
-    Awaken(With<awaken::Awaken>),
+    Awaken(BuiltInCommand<awaken::Awaken>),
     /// Write the checklist to its log and clear it
-    ClearChecklist(With<clear_checklist::ClearChecklist>),
+    ClearChecklist(BuiltInCommand<clear_checklist::ClearChecklist>),
     /// Roll the log files over
-    RotateLogs(With<rotate_logs::RotateLogs>),
+    RotateLogs(BuiltInCommand<rotate_logs::RotateLogs>),
 }
 
 /// The options that every worker has.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-pub(super) struct Common {
+pub(super) struct WorkerOptions {
     #[command(flatten)]
     config: ConfigArgument,
     /// Log to the console and send nothing to the manager
@@ -38,7 +38,7 @@ pub(super) struct Common {
     debug: bool,
 }
 
-impl Common {
+impl WorkerOptions {
     pub(super) fn run(&self, worker: &dyn Worker) -> ExitCode {
         worker::run(worker, &self.config.path(), self.debug)
     }
@@ -47,14 +47,14 @@ impl Common {
 /// A worker's own options and those that all have.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-struct With<W: clap::Args> {
+struct BuiltInCommand<W: clap::Args> {
     #[command(flatten)]
-    common: Common,
+    common: WorkerOptions,
     #[command(flatten)]
     worker: W,
 }
 
-impl<W: clap::Args + Worker> With<W> {
+impl<W: clap::Args + Worker> BuiltInCommand<W> {
     fn run(&self) -> ExitCode {
         self.common.run(&self.worker)
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::probe::{self, Answer};
-use super::{Check, bounded};
+use super::probe::{self, HostReport};
+use super::{DoctorCheck, bounded};
 use crate::config::{Config, Host, Launcher};
 use crate::launch::on_host::{over_ssh, quoted};
 
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CLOCK_DIFFERENCE: i64 = 5;
 
 /// The checks of all hosts, in the configuration's order.
-pub(super) fn checks(config: &Config) -> Vec<Check> {
+pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
     thread::scope(|scope| {
         let mut threads = Vec::new();
         for (name, host) in &config.hosts {
@@ -32,7 +32,7 @@ pub(super) fn checks(config: &Config) -> Vec<Check> {
     })
 }
 
-fn of_host(name: &str, host: &Host, config: &Config) -> Vec<Check> {
+fn of_host(name: &str, host: &Host, config: &Config) -> Vec<DoctorCheck> {
     match &host.launcher {
         Launcher::Ssh => over_the_way(name, name, host, config),
         Launcher::Slurm(settings) => {
@@ -49,8 +49,8 @@ fn of_host(name: &str, host: &Host, config: &Config) -> Vec<Check> {
             let program = settings.launch.first().cloned().unwrap_or_default();
             let words = ["sh", "-c", "command -v \"$1\"", "nowcast-doctor", &program].map(str::to_owned);
             vec![match bounded::run(&words, PATIENCE) {
-                Ok(path) => Check::ok("launch command", path.trim()),
-                Err(_) => Check::failed(
+                Ok(path) => DoctorCheck::ok("launch command", path.trim()),
+                Err(_) => DoctorCheck::failed(
                     "launch command",
                     format!("there is no program {program}"),
                     "install it, or write its whole path in `launch command:`",
@@ -61,23 +61,23 @@ fn of_host(name: &str, host: &Host, config: &Config) -> Vec<Check> {
 }
 
 /// A host that is reached by ssh. One check alone if it is not reached.
-fn over_the_way(name: &str, ssh: &str, host: &Host, config: &Config) -> Vec<Check> {
+fn over_the_way(name: &str, ssh: &str, host: &Host, config: &Config) -> Vec<DoctorCheck> {
     let begin = Timestamp::now();
     if let Err(why) = bounded::run(&over_ssh(ssh, ["true".to_owned()]), PATIENCE) {
         let help = format!(
             "ssh -o BatchMode=yes {ssh} true must work without a password: see to key, agent and network"
         );
-        return vec![Check::failed("ssh", why, help)];
+        return vec![DoctorCheck::failed("ssh", why, help)];
     }
     let took = Timestamp::now().duration_since(begin).as_millis();
-    let mut checks = vec![Check::ok("ssh", format!("{ssh} is reached in {took} ms"))];
+    let mut checks = vec![DoctorCheck::ok("ssh", format!("{ssh} is reached in {took} ms"))];
     let missing = [("envvars", &host.envvars), ("python", &host.python), ("config file", &host.config_file)];
     let missing: Vec<&str> =
         missing.into_iter().filter(|(_, set)| set.is_none()).map(|(key, _)| key).collect();
     let needs_all = host.launcher == Launcher::Ssh;
     if needs_all && !missing.is_empty() {
         let text = format!("`run: enabled hosts: {name}:` has no {}", missing.join(", "));
-        checks.push(Check::warning(
+        checks.push(DoctorCheck::warning(
             "configuration",
             text,
             "nothing can be launched there; add them if something is to be",
@@ -97,36 +97,36 @@ fn over_the_way(name: &str, ssh: &str, host: &Host, config: &Config) -> Vec<Chec
     // The last command of the script may fail: what was said counts.
     words.extend([";".to_owned(), "true".to_owned()]);
     match bounded::run(&over_ssh(ssh, words), PATIENCE) {
-        Err(why) => checks.push(Check::failed("shell", why, format!("see what `ssh {ssh}` says"))),
+        Err(why) => checks.push(DoctorCheck::failed("shell", why, format!("see what `ssh {ssh}` says"))),
         Ok(output) => {
             let middle = begin.as_second().midpoint(Timestamp::now().as_second());
-            checks.extend(found(&Answer::read(&output), host, config, middle));
+            checks.extend(found(&HostReport::read(&output), host, config, middle));
         }
     }
     checks
 }
 
 /// What a host's answer means. `now` is our clock in the middle between question and answer.
-fn found(answer: &Answer, host: &Host, config: &Config, now: i64) -> Vec<Check> {
+fn found(answer: &HostReport, host: &Host, config: &Config, now: i64) -> Vec<DoctorCheck> {
     let mut checks = Vec::new();
     if let Some(envvars) = &host.envvars {
         checks.push(if answer.has_environment {
-            Check::ok("environment file", format!("{envvars} can be read"))
+            DoctorCheck::ok("environment file", format!("{envvars} can be read"))
         } else {
             let help = "see to the file, or to `envvars:` in `run: enabled hosts:`";
-            Check::failed("environment file", format!("{envvars} cannot be read"), help)
+            DoctorCheck::failed("environment file", format!("{envvars} cannot be read"), help)
         });
     }
     if let Some(python) = &host.python {
         checks.push(match &answer.python {
             Some(version) if answer.has_packages => {
-                Check::ok("python", format!("{version}, with PyYAML and pyzmq"))
+                DoctorCheck::ok("python", format!("{version}, with PyYAML and pyzmq"))
             }
             Some(version) => {
                 let help = "workers of NEMO_Nowcast's kind need PyYAML and pyzmq: install them there";
-                Check::warning("python", format!("{version}, without PyYAML or pyzmq"), help)
+                DoctorCheck::warning("python", format!("{version}, without PyYAML or pyzmq"), help)
             }
-            None => Check::failed(
+            None => DoctorCheck::failed(
                 "python",
                 format!("{python} does not run"),
                 "see to `python:` in `run: enabled hosts:`",
@@ -138,35 +138,39 @@ fn found(answer: &Answer, host: &Host, config: &Config, now: i64) -> Vec<Check> 
     }
     let broker = format!("{}:{}", config.zmq.host, config.zmq.workers_port);
     checks.push(if answer.reaches_broker {
-        Check::ok("broker's port", format!("{broker} is reached from there"))
+        DoctorCheck::ok("broker's port", format!("{broker} is reached from there"))
     } else {
         let help = "see that the broker runs, that `zmq: host:` is its name for that host, and that the port is open for it";
-        Check::failed("broker's port", format!("{broker} is not reached from there"), help)
+        DoctorCheck::failed("broker's port", format!("{broker} is not reached from there"), help)
     });
     checks.push(match answer.clock.map(|clock| clock - now) {
-        Some(difference) if difference.abs() <= CLOCK_DIFFERENCE => Check::ok("clock", "as ours"),
+        Some(difference) if difference.abs() <= CLOCK_DIFFERENCE => DoctorCheck::ok("clock", "as ours"),
         Some(difference) => {
             let help = "keep the clocks right with chrony or systemd-timesyncd";
-            Check::warning(
+            DoctorCheck::warning(
                 "clock",
                 format!("{} s {}", difference.abs(), if difference > 0 { "ahead" } else { "behind" }),
                 help,
             )
         }
-        None => Check::warning("clock", "the host does not say its time", "see what `date +%s` says there"),
+        None => {
+            DoctorCheck::warning("clock", "the host does not say its time", "see what `date +%s` says there")
+        }
     });
     checks
 }
 
 /// Whether Slurm answers.
-fn slurm(submit_host: Option<&str>) -> Check {
+fn slurm(submit_host: Option<&str>) -> DoctorCheck {
     let words = ["squeue", "--noheader", "--name=nowcast-doctor"].map(str::to_owned);
     let argv = match submit_host {
         None => words.to_vec(),
         Some(host) => over_ssh(host, words),
     };
     match bounded::run(&argv, PATIENCE) {
-        Ok(_) => Check::ok("slurm", "it answers"),
-        Err(why) => Check::failed("slurm", why, "see that squeue works there: slurmctld, munge, SLURM_CONF"),
+        Ok(_) => DoctorCheck::ok("slurm", "it answers"),
+        Err(why) => {
+            DoctorCheck::failed("slurm", why, "see that squeue works there: slurmctld, munge, SLURM_CONF")
+        }
     }
 }

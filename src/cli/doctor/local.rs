@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use rustix::fs::{Access, access, statvfs};
 
-use super::{Check, bounded, ports};
+use super::{DoctorCheck, bounded, ports};
 use crate::cli::requirements;
 use crate::config::{Config, Problem, Severity};
 use crate::rules::{Reload, Reloader, RuleSet};
@@ -25,7 +25,7 @@ const LITTLE: u64 = 1024 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is known of the configuration by now.
-pub(super) fn configuration(config: &Config, problems: &[Problem]) -> Check {
+pub(super) fn configuration(config: &Config, problems: &[Problem]) -> DoctorCheck {
     let warnings: Vec<String> = problems
         .iter()
         .filter(|problem| problem.severity >= Severity::Warning)
@@ -33,17 +33,17 @@ pub(super) fn configuration(config: &Config, problems: &[Problem]) -> Check {
         .collect();
     if warnings.is_empty() {
         let workers = config.registry.workers.len();
-        return Check::ok("configuration", format!("{}, {workers} workers", config.file.display()));
+        return DoctorCheck::ok("configuration", format!("{}, {workers} workers", config.file.display()));
     }
     let (text, help) = (warnings.join("; "), "nowcast config check says more");
     if problems.iter().any(|problem| problem.severity > Severity::Warning) {
-        return Check::failed("configuration", text, help);
+        return DoctorCheck::failed("configuration", text, help);
     }
-    Check::warning("configuration", text, help)
+    DoctorCheck::warning("configuration", text, help)
 }
 
 /// All others.
-pub(super) fn checks(config: &Config) -> Vec<Check> {
+pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
     let mut checks = vec![rules(config)];
     checks.extend(folders(config));
     checks.push(space(&config.journal.folder));
@@ -54,22 +54,22 @@ pub(super) fn checks(config: &Config) -> Vec<Check> {
     checks
 }
 
-fn rules(config: &Config) -> Check {
+fn rules(config: &Config) -> DoctorCheck {
     let module = &config.registry.next_workers_module;
     match Reloader::start(RuleSet::of(config)).1 {
         Reload::Refused(error) => {
-            Check::failed("rules", error.to_string(), "repair them; nowcast rules check says more")
+            DoctorCheck::failed("rules", error.to_string(), "repair them; nowcast rules check says more")
         }
-        Reload::Loaded | Reload::Unchanged => Check::ok("rules", format!("{module} can be loaded")),
+        Reload::Loaded | Reload::Unchanged => DoctorCheck::ok("rules", format!("{module} can be loaded")),
     }
 }
 
 /// The folders in which daemons write.
-fn folders(config: &Config) -> Vec<Check> {
+fn folders(config: &Config) -> Vec<DoctorCheck> {
     let journal = &config.journal.folder;
     let mut checks = vec![if journal.exists() && !journal.is_dir() {
         let text = format!("{} is no folder", journal.display());
-        Check::failed("journal", text, "move it away, or give another one in `journal: folder:`")
+        DoctorCheck::failed("journal", text, "move it away, or give another one in `journal: folder:`")
     } else {
         writable("journal", journal)
     }];
@@ -79,15 +79,15 @@ fn folders(config: &Config) -> Vec<Check> {
 }
 
 /// Whether a file or folder, or that in which it is to be made, can be written.
-fn writable(check: &str, path: &Path) -> Check {
+fn writable(check: &str, path: &Path) -> DoctorCheck {
     let place = existing(path);
     let right = if place.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
     match access(&place, right) {
-        Ok(()) => Check::ok(check, format!("{} can be written", path.display())),
+        Ok(()) => DoctorCheck::ok(check, format!("{} can be written", path.display())),
         Err(error) => {
             let text = format!("{} cannot be written: {}: {error}", path.display(), place.display());
             let help = format!("give the daemons' user the right to write {}", place.display());
-            Check::failed(check, text, help)
+            DoctorCheck::failed(check, text, help)
         }
     }
 }
@@ -106,24 +106,24 @@ fn existing(path: &Path) -> PathBuf {
     path.ancestors().find(|path| path.exists()).unwrap_or(&path).to_owned()
 }
 
-fn space(folder: &Path) -> Check {
+fn space(folder: &Path) -> DoctorCheck {
     let folder = existing(folder);
     let help = format!("make room on the disk of {}", folder.display());
     match statvfs(&folder) {
-        Err(error) => Check::failed("disk space", format!("{}: {error}", folder.display()), help),
+        Err(error) => DoctorCheck::failed("disk space", format!("{}: {error}", folder.display()), help),
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             let text = format!("{} MB are free for the journal", free / 1024 / 1024);
             match free {
-                0..TOO_LITTLE => Check::failed("disk space", text, help),
-                TOO_LITTLE..LITTLE => Check::warning("disk space", text, help),
-                LITTLE.. => Check::ok("disk space", text),
+                0..TOO_LITTLE => DoctorCheck::failed("disk space", text, help),
+                TOO_LITTLE..LITTLE => DoctorCheck::warning("disk space", text, help),
+                LITTLE.. => DoctorCheck::ok("disk space", text),
             }
         }
     }
 }
 
-fn python(config: &Config) -> Vec<Check> {
+fn python(config: &Config) -> Vec<DoctorCheck> {
     let Some(python) = &config.python else { return Vec::new() };
     let ask = |words: &[&str]| {
         let argv: Vec<String> =
@@ -131,29 +131,29 @@ fn python(config: &Config) -> Vec<Check> {
         bounded::run(&argv, PATIENCE)
     };
     let version = match ask(&["-c", "import sys; print(sys.version.split()[0])"]) {
-        Ok(version) => Check::ok("python", format!("{python} is Python {}", version.trim())),
+        Ok(version) => DoctorCheck::ok("python", format!("{python} is Python {}", version.trim())),
         Err(why) => {
             let help = "see that `python:` in the configuration names an interpreter that runs";
-            return vec![Check::failed("python", why, help)];
+            return vec![DoctorCheck::failed("python", why, help)];
         }
     };
     let packages = match ask(&["-c", "import yaml, zmq"]) {
-        Ok(_) => Check::ok("python packages", "PyYAML and pyzmq are there"),
+        Ok(_) => DoctorCheck::ok("python packages", "PyYAML and pyzmq are there"),
         Err(why) => {
             let help = "workers of NEMO_Nowcast's kind need PyYAML and pyzmq: install them there";
-            Check::warning("python packages", why, help)
+            DoctorCheck::warning("python packages", why, help)
         }
     };
     vec![version, packages]
 }
 
 /// The programs and Python modules of workers.
-fn requirements(config: &Config) -> Vec<Check> {
+fn requirements(config: &Config) -> Vec<DoctorCheck> {
     let mut missing = requirements::missing(config);
     // A Python that does not run has a check of its own.
     missing.retain(|missing| missing.key != "python");
     if missing.is_empty() {
-        return vec![Check::ok(
+        return vec![DoctorCheck::ok(
             "workers",
             "their programs and modules are there, as far as the configuration names them",
         )];
@@ -161,16 +161,16 @@ fn requirements(config: &Config) -> Vec<Check> {
     let check = |missing: requirements::Missing| {
         let text = format!("{}: {}", missing.key, missing.text);
         if missing.is_certain {
-            Check::failed("workers", text, "its launches would fail on this machine")
+            DoctorCheck::failed("workers", text, "its launches would fail on this machine")
         } else {
-            Check::warning("workers", text, "needed only if the worker is launched on this machine")
+            DoctorCheck::warning("workers", text, "needed only if the worker is launched on this machine")
         }
     };
     missing.into_iter().map(check).collect()
 }
 
 /// Schedules and rules stand on the clock and the time zone.
-fn clock(config: &Config) -> Check {
+fn clock(config: &Config) -> DoctorCheck {
     let now = Timestamp::now();
     let zone = TimeZone::system();
     let text = ZonedDateTime::new(now, zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string();
@@ -178,13 +178,17 @@ fn clock(config: &Config) -> Check {
         History::open(&config.journal.folder).ok().and_then(|history| history.open_now().ok()?.last_event);
     if let Some(last) = last.filter(|last| last.at.timestamp() > now) {
         let text = format!("it is {text}, but the journal's last event was at {}", last.at);
-        return Check::failed("clock", text, "set the clock; keep it right with chrony or systemd-timesyncd");
+        return DoctorCheck::failed(
+            "clock",
+            text,
+            "set the clock; keep it right with chrony or systemd-timesyncd",
+        );
     }
     if zone.is_unknown() {
         let help = "set it with timedatectl set-timezone, or in the variable TZ";
-        return Check::warning("clock", format!("{text}; the time zone is not known"), help);
+        return DoctorCheck::warning("clock", format!("{text}; the time zone is not known"), help);
     }
-    Check::ok("clock", text)
+    DoctorCheck::ok("clock", text)
 }
 
 #[cfg(test)]

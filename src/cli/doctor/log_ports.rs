@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::Check;
+use super::DoctorCheck;
 use crate::config::{Config, LogPort, LogPorts};
 
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A check for each host that `zmq: ports: logging:` names, if log messages are published at all.
-pub(super) fn checks(config: &Config) -> Vec<Check> {
+pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
     let hosts = addresses(&config.log_ports);
     thread::scope(|scope| {
         let look = |(host, ports): (String, BTreeSet<u16>)| scope.spawn(move || of_host(&host, &ports));
@@ -38,14 +38,14 @@ fn addresses(log_ports: &LogPorts) -> BTreeMap<String, BTreeSet<u16>> {
     hosts
 }
 
-fn of_host(host: &str, ports: &BTreeSet<u16>) -> Check {
+fn of_host(host: &str, ports: &BTreeSet<u16>) -> DoctorCheck {
     let help = "open them for this machine, or the log aggregator gets nothing from there";
     // Port 0: only the addresses matter, and they are the same for all ports.
     let addresses: Vec<IpAddr> = match (host, 0).to_socket_addrs() {
         Ok(addresses) => addresses.map(|address| address.ip()).collect(),
         Err(error) => {
             let help = "see that `zmq: ports: logging:` names the host as DNS does";
-            return Check::warning("log ports", error.to_string(), help).on(host);
+            return DoctorCheck::warning("log ports", error.to_string(), help).on(host);
         }
     };
     let tried: Vec<(u16, Result<(), String>)> = thread::scope(|scope| {
@@ -58,8 +58,8 @@ fn of_host(host: &str, ports: &BTreeSet<u16>) -> Check {
         threads.into_iter().map(result).collect()
     });
     let check = match grouped(tried) {
-        None => Check::ok("log ports", format!("{} ports can be reached from here", ports.len())),
-        Some(text) => Check::warning("log ports", text, help),
+        None => DoctorCheck::ok("log ports", format!("{} ports can be reached from here", ports.len())),
+        Some(text) => DoctorCheck::warning("log ports", text, help),
     };
     check.on(host)
 }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::operate::Common;
+use super::operate::CommonOptions;
 use super::table::{Cell, Table};
 use super::terminal::{Terminal, Tone};
 use super::{bounded, print};
@@ -21,7 +21,7 @@ use crate::config;
 #[command(after_help = "Exit status: 0 when nothing failed, 1 when something did.")]
 pub(super) struct Args {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Check the hosts of workers, too
     #[arg(long)]
     hosts: bool,
@@ -30,7 +30,7 @@ pub(super) struct Args {
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum CheckState {
     /// All is well.
     Ok,
     /// It works, but somebody should look.
@@ -41,29 +41,29 @@ enum State {
 
 /// One check. Its keys are those of the JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Check {
+struct DoctorCheck {
     /// `local`, or the host.
     place: String,
     check: String,
-    state: State,
+    state: CheckState,
     /// What was found.
     text: String,
     /// What to do.
     help: Option<String>,
 }
 
-impl Check {
+impl DoctorCheck {
     fn ok(check: &str, text: impl Into<String>) -> Self {
         let (place, check) = ("local".to_owned(), check.to_owned());
-        Self { place, check, state: State::Ok, text: text.into(), help: None }
+        Self { place, check, state: CheckState::Ok, text: text.into(), help: None }
     }
 
     fn warning(check: &str, text: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { state: State::Warning, help: Some(help.into()), ..Self::ok(check, text) }
+        Self { state: CheckState::Warning, help: Some(help.into()), ..Self::ok(check, text) }
     }
 
     fn failed(check: &str, text: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { state: State::Failed, help: Some(help.into()), ..Self::ok(check, text) }
+        Self { state: CheckState::Failed, help: Some(help.into()), ..Self::ok(check, text) }
     }
 
     /// The same about another place.
@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match config::load(file) {
         Err(error) => {
             let help = "repair it; nowcast config check says more";
-            checks.push(Check::failed("configuration", error.to_string(), help));
+            checks.push(DoctorCheck::failed("configuration", error.to_string(), help));
         }
         Ok((config, problems)) => {
             checks.push(local::configuration(&config, &problems));
@@ -94,17 +94,17 @@ pub(super) fn run(args: &Args) -> ExitCode {
     } else {
         print::lines(&to_text(&checks, &Terminal::of_stdout()))
     };
-    let has_failed = checks.iter().any(|check| check.state == State::Failed);
+    let has_failed = checks.iter().any(|check| check.state == CheckState::Failed);
     if has_failed { ExitCode::FAILURE } else { printed }
 }
 
-fn to_text(checks: &[Check], terminal: &Terminal) -> Vec<String> {
+fn to_text(checks: &[DoctorCheck], terminal: &Terminal) -> Vec<String> {
     let mut table = Table::indented(0);
     for check in checks {
         let (state, tone) = match check.state {
-            State::Ok => ("ok", Tone::Good),
-            State::Warning => ("warning", Tone::Warning),
-            State::Failed => ("FAILED", Tone::Bad),
+            CheckState::Ok => ("ok", Tone::Good),
+            CheckState::Warning => ("warning", Tone::Warning),
+            CheckState::Failed => ("FAILED", Tone::Bad),
         };
         table.row([
             Cell::new(state, tone),
@@ -124,8 +124,8 @@ fn to_text(checks: &[Check], terminal: &Terminal) -> Vec<String> {
     lines.push(format!(
         "{}, {} failed, {}",
         counted(checks.len(), "check"),
-        count(State::Failed),
-        counted(count(State::Warning), "warning")
+        count(CheckState::Failed),
+        counted(count(CheckState::Warning), "warning")
     ));
     lines
 }
@@ -136,8 +136,8 @@ mod tests {
 
     #[test]
     fn one_check_is_not_checks() {
-        let check = || Check::ok("clock", "is right".to_owned());
-        let last = |checks: &[Check]| to_text(checks, &Terminal::plain()).pop();
+        let check = || DoctorCheck::ok("clock", "is right".to_owned());
+        let last = |checks: &[DoctorCheck]| to_text(checks, &Terminal::plain()).pop();
         assert_eq!(last(&[check()]).as_deref(), Some("1 check, 0 failed, 0 warnings"));
         assert_eq!(last(&[check(), check()]).as_deref(), Some("2 checks, 0 failed, 0 warnings"));
     }

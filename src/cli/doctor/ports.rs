@@ -4,20 +4,20 @@ use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use super::Check;
+use super::DoctorCheck;
 use crate::config::Zmq;
 
 /// How long a connection may take, and the greeting after it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether the ports are free, or a broker has them.
-pub(super) fn checks(zmq: &Zmq) -> Vec<Check> {
+pub(super) fn checks(zmq: &Zmq) -> Vec<DoctorCheck> {
     // Port 0: only the addresses matter, and they are the same for both ports.
     let addresses: Vec<IpAddr> = match (zmq.host.as_str(), 0).to_socket_addrs() {
         Ok(addresses) => addresses.map(|address| address.ip()).collect(),
         Err(error) => {
             let help = "see that `zmq: host:` names the broker's host";
-            return vec![Check::failed("broker's host", format!("{}: {error}", zmq.host), help)];
+            return vec![DoctorCheck::failed("broker's host", format!("{}: {error}", zmq.host), help)];
         }
     };
     [("port for workers", zmq.workers_port), ("port for the manager", zmq.manager_port)]
@@ -25,17 +25,17 @@ pub(super) fn checks(zmq: &Zmq) -> Vec<Check> {
         .into()
 }
 
-fn port_check(check: &str, zmq: &Zmq, addresses: &[IpAddr], port: u16) -> Check {
+fn port_check(check: &str, zmq: &Zmq, addresses: &[IpAddr], port: u16) -> DoctorCheck {
     let name = format!("{}:{port}", zmq.host);
     let addresses: Vec<SocketAddr> =
         addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
     match greeting(&addresses) {
-        Greeting::Zmq => return Check::ok(check, format!("a message broker listens on {name}")),
+        Greeting::Zmq => return DoctorCheck::ok(check, format!("a message broker listens on {name}")),
         Greeting::Silence => {
             let help = format!(
                 "see who has the port (ss -ltnp 'sport = :{port}'): a stopped broker, or another program"
             );
-            return Check::failed(
+            return DoctorCheck::failed(
                 check,
                 format!("{name} is taken by something that is no message broker"),
                 help,
@@ -51,16 +51,18 @@ fn port_check(check: &str, zmq: &Zmq, addresses: &[IpAddr], port: u16) -> Check 
                 "start it there: nowcast broker; the port must be open for {}",
                 crate::launch::on_host::machine()
             );
-            Check::failed(check, format!("nobody listens on {name}, another machine"), help)
+            DoctorCheck::failed(check, format!("nobody listens on {name}, another machine"), help)
         }
-        Ok(_) => Check::ok(check, format!("{name} is free; no message broker runs")),
+        Ok(_) => DoctorCheck::ok(check, format!("{name} is free; no message broker runs")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let help = format!("see who has the port: ss -ltnp 'sport = :{port}'");
-            Check::failed(check, format!("{name} is taken"), help)
+            DoctorCheck::failed(check, format!("{name} is taken"), help)
         }
-        Err(error) => {
-            Check::failed(check, format!("{address}:{port} cannot be bound: {error}"), "see `zmq: bind:`")
-        }
+        Err(error) => DoctorCheck::failed(
+            check,
+            format!("{address}:{port} cannot be bound: {error}"),
+            "see `zmq: bind:`",
+        ),
     }
 }
 

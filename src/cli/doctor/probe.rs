@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use super::Check;
+use super::DoctorCheck;
 use pyyaml::{Keys, Value};
 
 /// The line after which the configuration file stands.
@@ -17,7 +17,7 @@ pub(super) const SCRIPT: &str = r#"say() { printf "\nnowcast: %s\n" "$*"; }; say
 
 /// What the host said.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Answer {
+pub(super) struct HostReport {
     pub(super) has_environment: bool,
     pub(super) python: Option<String>,
     pub(super) has_packages: bool,
@@ -28,7 +28,7 @@ pub(super) struct Answer {
     pub(super) file: String,
 }
 
-impl Answer {
+impl HostReport {
     pub(super) fn read(output: &str) -> Self {
         let (lines, file) = output.split_once(&format!("{FILE}\n")).unwrap_or((output, ""));
         let mut answer = Self { file: file.to_owned(), ..Self::default() };
@@ -47,26 +47,28 @@ impl Answer {
 }
 
 /// Whether a host's configuration knows the same messages as ours.
-pub(super) fn registry(ours: &Value, theirs: &str, path: &str) -> Check {
+pub(super) fn registry(ours: &Value, theirs: &str, path: &str) -> DoctorCheck {
     const CHECK: &str = "message registry";
     let help = |what: &str| format!("{what} {path} on the host: copy it from here");
     if theirs.trim().is_empty() {
-        return Check::failed(CHECK, format!("{path} cannot be read, or is empty"), help("see to"));
+        return DoctorCheck::failed(CHECK, format!("{path} cannot be read, or is empty"), help("see to"));
     }
     let theirs = match pyyaml::read(theirs) {
         Ok(value) => value,
-        Err(error) => return Check::failed(CHECK, format!("{path} is no YAML: {error}"), help("repair")),
+        Err(error) => {
+            return DoctorCheck::failed(CHECK, format!("{path} is no YAML: {error}"), help("repair"));
+        }
     };
     let section = |config: &Value| config.get(CHECK).cloned().unwrap_or_default();
     let (ours, theirs) = (section(ours), section(&theirs));
     let (our_hash, their_hash) = (hash(&ours), hash(&theirs));
     if our_hash == their_hash {
-        return Check::ok(CHECK, format!("{path} has the same ({our_hash})"));
+        return DoctorCheck::ok(CHECK, format!("{path} has the same ({our_hash})"));
     }
     let other = differing(&ours, &theirs);
     let other = if other.is_empty() { "the manager's part".to_owned() } else { other.join(", ") };
     let text = format!("{path} has another ({their_hash} there, {our_hash} here): {other}");
-    Check::warning(CHECK, text, help("bring up to date"))
+    DoctorCheck::warning(CHECK, text, help("bring up to date"))
 }
 
 /// The first digits of the hash of a section, whatever the order of its keys.
@@ -93,7 +95,7 @@ fn differing(ours: &Value, theirs: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
+    use super::super::CheckState;
     use super::*;
 
     #[test]
@@ -104,26 +106,26 @@ mod tests {
     #[test]
     fn an_answer_is_read_through_whatever_else_is_written() {
         let text = "welcome\nnowcast: clock 17\n\nnowcast: python Python 3.12.1\nnowcast: port open\n\nnowcast: file\na: 1\nb: 2\n";
-        let expected = Answer {
+        let expected = HostReport {
             python: Some("Python 3.12.1".to_owned()),
             reaches_broker: true,
             clock: Some(17),
             file: "a: 1\nb: 2\n".to_owned(),
-            ..Answer::default()
+            ..HostReport::default()
         };
-        assert_eq!(Answer::read(text), expected);
-        assert_eq!(Answer::read(""), Answer::default());
+        assert_eq!(HostReport::read(text), expected);
+        assert_eq!(HostReport::read(""), HostReport::default());
     }
 
     #[test]
     fn registries_are_the_same_in_any_order() {
         let ours = pyyaml::read("message registry: {workers: {a: {x: 1, y: 2}, b: {}}}").unwrap();
         let state = |theirs: &str| registry(&ours, theirs, "there.yaml");
-        assert_eq!(state("message registry: {workers: {b: {}, a: {y: 2, x: 1}}}").state, State::Ok);
+        assert_eq!(state("message registry: {workers: {b: {}, a: {y: 2, x: 1}}}").state, CheckState::Ok);
         let other = state("message registry: {workers: {b: {}, a: {x: 3, y: 2}, c: {}}}");
-        assert_eq!(other.state, State::Warning);
+        assert_eq!(other.state, CheckState::Warning);
         assert!(other.text.ends_with(": a, c"), "{}", other.text);
-        assert_eq!(state("").state, State::Failed);
-        assert_eq!(state("{").state, State::Failed);
+        assert_eq!(state("").state, CheckState::Failed);
+        assert_eq!(state("{").state, CheckState::Failed);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::Which;
+use super::RulesOptions;
 use crate::cli::{USAGE, print};
 use crate::rules::RuleSet;
 use crate::trial::check;
@@ -15,7 +15,7 @@ const NOTES: &str = "The exit status is 1 if there are errors, 2 if the configur
 #[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
-    which: Which,
+    which: RulesOptions,
     /// Read the rules without calling them
     #[arg(long)]
     no_run: bool,

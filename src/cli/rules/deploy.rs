@@ -9,7 +9,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::operate::Common;
+use super::super::operate::CommonOptions;
 use super::super::{print, times};
 use super::replay;
 use crate::causes::with_causes;
@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(value_name = "EDITED", required_unless_present = "undo", conflicts_with = "undo")]
     edited: Option<PathBuf>,
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Replay messages since: 2d, 06:00, 2026-03-14 [default: 7d]
     #[arg(long, value_parser = times::since)]
     since: Option<Timestamp>,

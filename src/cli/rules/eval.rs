@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use jiff::ZonedDateTime;
 
-use super::Which;
+use super::RulesOptions;
 use crate::cli::USAGE;
 use crate::cli::print;
 use crate::rules::Engine;
@@ -29,7 +29,7 @@ const NOTES: &str = "Without --worker, read cases from standard input, one JSON 
 #[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
-    which: Which,
+    which: RulesOptions,
     /// Worker whose rule is called
     #[arg(long, value_name = "NAME", requires = "type")]
     worker: Option<String>,

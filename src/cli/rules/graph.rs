@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::Which;
+use super::RulesOptions;
 use crate::cli::{USAGE, print, times};
 use crate::suggest::did_you_mean;
 use crate::trial::graph::{Graph, graph};
@@ -17,10 +17,10 @@ const NOTES: &str = "The rules are called with every possible message; the count
 #[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
-    which: Which,
+    which: RulesOptions,
     /// Output format for people and drawing programs
-    #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "json")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = GraphFormat::Text, conflicts_with = "json")]
+    format: GraphFormat,
     /// Count launches since: 2d, 06:00, 2026-03-14
     #[arg(long, value_parser = times::since, default_value = "30d")]
     since: Timestamp,
@@ -30,7 +30,7 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum GraphFormat {
     /// Indented tree
     Text,
     /// Graphviz: | dot -Tsvg
@@ -65,9 +65,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
         return print::json(&graph);
     }
     match args.format {
-        Format::Text => print::text(&graph.to_text()),
-        Format::Dot => print::text(&graph.to_dot()),
-        Format::Mermaid => print::text(&graph.to_mermaid()),
+        GraphFormat::Text => print::text(&graph.to_text()),
+        GraphFormat::Dot => print::text(&graph.to_dot()),
+        GraphFormat::Mermaid => print::text(&graph.to_mermaid()),
     }
 }
 

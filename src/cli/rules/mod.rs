@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::operate::Common;
+use super::operate::CommonOptions;
 use super::{USAGE, print};
 use crate::config::Config;
 use crate::rules::{Engine, RuleSet};
@@ -20,11 +20,11 @@ use crate::rules::{Engine, RuleSet};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: RulesCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum RulesCommand {
     /// Find errors in rules before they are in force
     Check(check::Args),
     /// Call rules with given messages and show their results
@@ -41,27 +41,27 @@ enum Command {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     match &args.command {
-        Command::Check(args) => check::run(args),
-        Command::Eval(args) => eval::run(args),
-        Command::Graph(args) => graph::run(args),
-        Command::Test(args) => test::run(args),
-        Command::Replay(args) => replay::run(args),
-        Command::Deploy(args) => deploy::run(args),
+        RulesCommand::Check(args) => check::run(args),
+        RulesCommand::Eval(args) => eval::run(args),
+        RulesCommand::Graph(args) => graph::run(args),
+        RulesCommand::Test(args) => test::run(args),
+        RulesCommand::Replay(args) => replay::run(args),
+        RulesCommand::Deploy(args) => deploy::run(args),
     }
 }
 
 /// Which rules are meant.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-struct Which {
+struct RulesOptions {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Edited rules, used instead of those that the configuration names
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
 }
 
-impl Which {
+impl RulesOptions {
     /// Reads the configuration and loads the rules; what cannot be used is said, and is the end.
     fn load(&self) -> Result<(Config, Engine), ExitCode> {
         let config = self.common.load()?;

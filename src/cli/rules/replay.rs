@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
 use super::super::{print, times};
-use super::Which;
+use super::RulesOptions;
 use crate::config::Config;
 use crate::rules::Engine;
 use crate::store::History;
@@ -29,7 +29,7 @@ const EXIT_STATUS: &str = "Exit status: 0 if the messages were replayed, even if
 #[command(after_help = EXIT_STATUS)]
 pub(super) struct Args {
     #[command(flatten)]
-    which: Which,
+    which: RulesOptions,
     /// Replay messages since: 2d, 06:00, 2026-03-14 [default: 7d]
     #[arg(long, value_parser = times::since, conflicts_with = "recording")]
     since: Option<Timestamp>,

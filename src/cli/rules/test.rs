@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::Which;
+use super::RulesOptions;
 use crate::cli::{USAGE, operate, print};
 use crate::rules::RuleSet;
 use crate::trial::test::{self, Coverage, TestReport};
@@ -19,7 +19,7 @@ const NOTES: &str = "The tests are in the files rules/tests/*.lua.";
 #[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
-    which: Which,
+    which: RulesOptions,
     /// Run only tests whose name contains this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -79,7 +79,7 @@ fn report(args: &Args) -> anyhow::Result<(TestReport, Vec<(String, String)>)> {
 
 /// The report for programs.
 #[derive(serde::Serialize)]
-struct Document<'a> {
+struct TestDocument<'a> {
     passed: usize,
     failed: usize,
     #[serde(flatten)]
@@ -90,7 +90,7 @@ fn show(args: &Args, report: &TestReport, texts: &[(String, String)]) -> ExitCod
     let too_little =
         args.min_coverage.zip(report.coverage.as_ref()).filter(|(least, coverage)| coverage.percent < *least);
     let printed = if args.which.common.json {
-        print::json(&Document { passed: report.passed(), failed: report.failed(), report })
+        print::json(&TestDocument { passed: report.passed(), failed: report.failed(), report })
     } else {
         print::text(&text(report, texts))
     };

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 
 use jiff::ZonedDateTime;
 
-use super::operate::Common;
+use super::operate::CommonOptions;
 use super::print;
 use super::terminal::Terminal;
 use crate::view::system::{Health, SystemView};
-use show::Page;
+use show::StatusPage;
 
 const EXIT_CODES: &str = "Exit status: 0 when the system is healthy, 1 when it is degraded or down, 2 when the configuration \
                           is invalid.";
@@ -21,7 +21,7 @@ const EXIT_CODES: &str = "Exit status: 0 when the system is healthy, 1 when it i
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Args {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Refresh every second until Ctrl-C
     #[arg(short, long, conflicts_with = "json")]
     watch: bool,
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let printed = if args.common.json {
         print::json(&view)
     } else {
-        let page = Page { now: &now, terminal: &Terminal::of_stdout() }.lines(&view);
+        let page = StatusPage { now: &now, terminal: &Terminal::of_stdout() }.lines(&view);
         print::lines(&page)
     };
     if view.state == Health::Healthy { printed } else { ExitCode::FAILURE }

@@ -31,19 +31,19 @@ const BELOW: usize = 11;
 const REASON_LINES: usize = 2;
 
 /// Where the times of runs and entries are written, and what the page may look like.
-pub(super) struct Page<'a> {
+pub(super) struct StatusPage<'a> {
     pub now: &'a ZonedDateTime,
     pub terminal: &'a Terminal,
 }
 
 /// A row, what is said behind it or below it, and the commands that help.
-struct Entry {
+struct StatusRow {
     cells: Vec<Cell>,
     text: String,
     hints: Vec<Hint>,
 }
 
-impl Page<'_> {
+impl StatusPage<'_> {
     /// The page, a text for each line.
     pub(super) fn lines(&self, view: &SystemView) -> Vec<String> {
         let mut lines = vec![self.header(view)];
@@ -53,12 +53,13 @@ impl Page<'_> {
                 replaced.filter_map(|daemon| Some(format!("{}: {}", daemon.name, daemon.reason.as_ref()?)));
             lines.extend(notes.flat_map(|note| self.terminal.wrap(&note, 2)));
         }
-        let attention: Vec<Entry> =
+        let attention: Vec<StatusRow> =
             view.attention.iter().take(MOST_ROWS).map(|item| self.attention(item)).collect();
         lines.extend(self.entries(attention));
         lines.extend(self.rest(view.attention.len(), "nowcast status --json"));
         lines.extend(self.running(&view.running));
-        let mut waiting: Vec<Entry> = view.joins.iter().take(MOST_ROWS).map(|join| self.join(join)).collect();
+        let mut waiting: Vec<StatusRow> =
+            view.joins.iter().take(MOST_ROWS).map(|join| self.join(join)).collect();
         waiting.extend(view.holds.iter().map(|hold| self.hold(hold)));
         waiting.extend(view.pending.iter().take(MOST_ROWS).map(|pending| self.pending(pending)));
         lines.extend(self.entries(waiting));
@@ -103,7 +104,7 @@ impl Page<'_> {
         format!("{name}   {state}{rest}{blanks}{time}")
     }
 
-    fn attention(&self, item: &Attention) -> Entry {
+    fn attention(&self, item: &Attention) -> StatusRow {
         let (glyph, tone) = match item.kind {
             AttentionKind::Daemon | AttentionKind::Journal | AttentionKind::Rules | AttentionKind::Failed => {
                 ("✖", Tone::Bad)
@@ -129,7 +130,7 @@ impl Page<'_> {
         if let Some(last) = item.last_received {
             let _ = write!(text, "; the last one came {}", times::minute(last, self.now));
         }
-        Entry {
+        StatusRow {
             cells: vec![
                 Cell::new(format!("{glyph} {}", item.kind.word()), tone),
                 item.number.map(|number| format!("#{number}")).unwrap_or_default().into(),
@@ -172,33 +173,33 @@ impl Page<'_> {
         rest(all, help).map(|line| self.terminal.letters(&line))
     }
 
-    fn join(&self, join: &JoinView) -> Entry {
+    fn join(&self, join: &JoinView) -> StatusRow {
         let requires: Vec<String> = join.requires.iter().map(ToString::to_string).collect();
         let mut text = waiting_for(&requires.join(", "), join.launches);
         if let Some(deadline) = join.deadline {
             let _ = write!(text, "; overdue at {}", times::minute(deadline, self.now));
         }
-        Entry { cells: row("⋈ JOIN", Tone::Waiting, join.number, &join.name), text, hints: Vec::new() }
+        StatusRow { cells: row("⋈ JOIN", Tone::Waiting, join.number, &join.name), text, hints: Vec::new() }
     }
 
-    fn hold(&self, hold: &HoldView) -> Entry {
+    fn hold(&self, hold: &HoldView) -> StatusRow {
         let until = hold.until.map(|until| format!("until {}, ", times::minute(until, self.now)));
         let reason = hold.reason.as_ref().map(|reason| format!(" ({reason})"));
-        Entry {
+        StatusRow {
             cells: row("⏸ HOLD", Tone::Warning, hold.number, &hold.target),
             text: format!("{}by {}{}", until.unwrap_or_default(), hold.user, reason.unwrap_or_default()),
             hints: vec![Hint::new(format!("nowcast release {}", hold.number))],
         }
     }
 
-    fn pending(&self, pending: &PendingView) -> Entry {
+    fn pending(&self, pending: &PendingView) -> StatusRow {
         let due = pending.run.due.filter(|due| *due > self.now.timestamp());
         let due = due.map(|due| format!("due {}", times::second(due, self.now)));
         let blocked = pending.blocked_by.as_ref().map(|by| format!("blocked by {by}"));
         let text: Vec<String> = due.into_iter().chain(blocked).collect();
         let text =
             if text.is_empty() { "the manager has not started it yet".to_owned() } else { text.join(", ") };
-        Entry {
+        StatusRow {
             cells: row("◔ PENDING", Tone::Dim, pending.run.number, &pending.run.label()),
             text,
             hints: Vec::new(),
@@ -226,7 +227,7 @@ impl Page<'_> {
     }
 
     /// Entries with their columns aligned. A text that does not fit behind its row stands below it.
-    fn entries(&self, entries: Vec<Entry>) -> Vec<String> {
+    fn entries(&self, entries: Vec<StatusRow>) -> Vec<String> {
         let mut table = Table::indented(0);
         for entry in &entries {
             table.add(entry.cells.clone());

@@ -9,7 +9,7 @@ use jiff::ZonedDateTime;
 use zmq::{POLLIN, PollItem};
 
 use super::Args;
-use super::show::Page;
+use super::show::StatusPage;
 use crate::cli::print;
 use crate::cli::terminal::Terminal;
 use crate::net::socket;
@@ -79,7 +79,9 @@ fn watch(args: &Args) -> io::Result<()> {
         let now = ZonedDateTime::now();
         // Read each time: it may be repaired meanwhile.
         let page = match args.common.read() {
-            Ok(config) => Page { now: &now, terminal: &terminal }.lines(&SystemView::gather(&config, &now)),
+            Ok(config) => {
+                StatusPage { now: &now, terminal: &terminal }.lines(&SystemView::gather(&config, &now))
+            }
             Err(error) => terminal.wrap_page(&error.to_string()).lines().map(str::to_owned).collect(),
         };
         screen.draw(page, &terminal)?;

@@ -24,7 +24,7 @@ const FOLLOWED: usize = 4_000;
 /// The steps, the nearest first.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Causes {
-    pub steps: Vec<Step>,
+    pub steps: Vec<CauseStep>,
     /// How many were left out in the middle.
     pub left_out: usize,
     /// After which step that was.
@@ -37,7 +37,7 @@ pub(super) struct Causes {
 /// What a cause is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum StepKind {
+pub(super) enum CauseKind {
     Run,
     Message,
     Join,
@@ -49,8 +49,8 @@ pub(super) enum StepKind {
 
 /// One cause.
 #[derive(Debug, Serialize)]
-pub(super) struct Step {
-    pub kind: StepKind,
+pub(super) struct CauseStep {
+    pub kind: CauseKind,
     pub number: u64,
     pub time: Option<Timestamp>,
     pub text: String,
@@ -86,7 +86,7 @@ impl Causes {
         Self::follow(Next::Event(number), Vec::new(), context)
     }
 
-    fn follow(mut next: Next, mut steps: Vec<Step>, context: &ViewContext) -> anyhow::Result<Self> {
+    fn follow(mut next: Next, mut steps: Vec<CauseStep>, context: &ViewContext) -> anyhow::Result<Self> {
         let mut is_cut = false;
         loop {
             if steps.len() >= FOLLOWED {
@@ -101,7 +101,13 @@ impl Causes {
                         let view = RunView::new(&run, context);
                         let text = format!("run of {}: {}", view.label(), view.fate(&context.now));
                         let time = view.started.or(view.due);
-                        steps.push(Step { kind: StepKind::Run, number: number.0, time, text, detail: None });
+                        steps.push(CauseStep {
+                            kind: CauseKind::Run,
+                            number: number.0,
+                            time,
+                            text,
+                            detail: None,
+                        });
                         behind_run(&run, context, &mut steps)?
                     }
                 },
@@ -140,9 +146,9 @@ impl Causes {
     }
 }
 
-fn gone(number: Number, steps: &mut Vec<Step>) -> Next {
-    steps.push(Step {
-        kind: StepKind::Gone,
+fn gone(number: Number, steps: &mut Vec<CauseStep>) -> Next {
+    steps.push(CauseStep {
+        kind: CauseKind::Gone,
         number: number.0,
         time: None,
         text: "is older than the journal keeps (`journal: keep:`)".to_owned(),
@@ -152,7 +158,7 @@ fn gone(number: Number, steps: &mut Vec<Step>) -> Next {
 }
 
 /// What stands between a run and the event whose decision wanted it, and that event.
-fn behind_run(run: &Run, context: &ViewContext, steps: &mut Vec<Step>) -> anyhow::Result<Next> {
+fn behind_run(run: &Run, context: &ViewContext, steps: &mut Vec<CauseStep>) -> anyhow::Result<Next> {
     let made_in = context.history.event_until(run.id)?.filter(|event| event.number > run.cause);
     if let Some(made_in) = made_in {
         if let What::Command { .. } = &made_in.what {
@@ -164,8 +170,8 @@ fn behind_run(run: &Run, context: &ViewContext, steps: &mut Vec<Step>) -> anyhow
             });
             if let Some(join) = waited_in {
                 let last = describe(&made_in);
-                steps.push(Step {
-                    kind: StepKind::Join,
+                steps.push(CauseStep {
+                    kind: CauseKind::Join,
                     number: join.what.id.0,
                     time: Some(made_in.at.timestamp()),
                     text: format!(
@@ -191,7 +197,7 @@ fn describe(record: &Record) -> String {
     }
 }
 
-fn event(record: &Record, context: &ViewContext, steps: &mut Vec<Step>) -> anyhow::Result<Next> {
+fn event(record: &Record, context: &ViewContext, steps: &mut Vec<CauseStep>) -> anyhow::Result<Next> {
     let number = record.number.0;
     let time = Some(record.at.timestamp());
     let text = match &record.what {
@@ -203,7 +209,7 @@ fn event(record: &Record, context: &ViewContext, steps: &mut Vec<Step>) -> anyho
             if view.outcome != MessageOutcome::Ruled {
                 let _ = write!(text, ": {}", view.outcome.word());
             }
-            steps.push(Step { kind: StepKind::Message, number, time, text, detail: view.rule_text() });
+            steps.push(CauseStep { kind: CauseKind::Message, number, time, text, detail: view.rule_text() });
             return behind_message(record, message, context, steps);
         }
         What::Command { .. } => {
@@ -216,7 +222,7 @@ fn event(record: &Record, context: &ViewContext, steps: &mut Vec<Step>) -> anyho
         What::RulesRefused { reason } => format!("rules refused: {reason}"),
         What::ChecklistRead { why } => format!("checklist read: {why}"),
     };
-    steps.push(Step { kind: StepKind::Event, number, time, text, detail: None });
+    steps.push(CauseStep { kind: CauseKind::Event, number, time, text, detail: None });
     Ok(Next::Ends)
 }
 
@@ -224,7 +230,7 @@ fn behind_message(
     record: &Record,
     message: &MessageRecord,
     context: &ViewContext,
-    steps: &mut Vec<Step>,
+    steps: &mut Vec<CauseStep>,
 ) -> anyhow::Result<Next> {
     if matches!(message.speaker, Speaker::Operator | Speaker::Retry)
         && let Some(asked) = context.history.command_after(record.number)?
@@ -239,8 +245,8 @@ fn behind_message(
         (_, _, Some(run)) => Next::Run(run),
         (_, _, None) => {
             if let Some(said) = &message.message {
-                steps.push(Step {
-                    kind: StepKind::Event,
+                steps.push(CauseStep {
+                    kind: CauseKind::Event,
                     number: record.number.0,
                     time: Some(record.at.timestamp()),
                     text: format!(
@@ -255,10 +261,10 @@ fn behind_message(
     })
 }
 
-fn command(record: &Record, steps: &mut Vec<Step>) {
+fn command(record: &Record, steps: &mut Vec<CauseStep>) {
     let What::Command { user, command, answer } = &record.what else { return };
-    steps.push(Step {
-        kind: StepKind::Command,
+    steps.push(CauseStep {
+        kind: CauseKind::Command,
         number: record.number.0,
         time: Some(record.at.timestamp()),
         text: format!("{user}: {}", asked(command)),

@@ -8,7 +8,7 @@ mod why_not;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::operate::{self, Common};
+use super::operate::{self, CommonOptions};
 use super::print;
 use crate::view::hint::Hint;
 use page::Page;
@@ -18,7 +18,7 @@ use why_not::WhyNot;
 #[group(skip)]
 pub(super) struct Args {
     #[command(flatten)]
-    common: Common,
+    common: CommonOptions,
     /// Number of a run, message or another event, or name of a worker
     what: String,
 }

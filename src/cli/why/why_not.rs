@@ -35,18 +35,18 @@ const MESSAGES: u32 = 20;
 pub(super) struct WhyNot {
     pub worker: String,
     /// What keeps it back now.
-    pub blocked_by: Vec<Reason>,
+    pub blocked_by: Vec<WhyNotReason>,
     /// The joins that wait for its message.
-    pub dependents: Vec<Reason>,
+    pub dependents: Vec<WhyNotReason>,
     /// What came since it was launched last and did not launch it.
-    pub not_since: Vec<Reason>,
+    pub not_since: Vec<WhyNotReason>,
     /// Its latest run.
     pub last_run: Option<Page>,
 }
 
 /// One reason.
 #[derive(Debug, Serialize)]
-pub(super) struct Reason {
+pub(super) struct WhyNotReason {
     pub kind: ReasonKind,
     pub number: Option<u64>,
     pub text: String,
@@ -79,7 +79,7 @@ pub(super) enum ReasonKind {
     Silence,
 }
 
-impl Reason {
+impl WhyNotReason {
     fn new(kind: ReasonKind, number: Option<Number>, text: String, hints: Vec<Hint>) -> Self {
         Self { kind, number: number.map(|number| number.0), text, hints }
     }
@@ -124,7 +124,8 @@ impl WhyNot {
 
     pub(super) fn to_text(&self, context: &ViewContext) -> String {
         let mut text = format!("{}\n", self.worker);
-        let lines = |reasons: &[Reason]| few(&reasons.iter().map(Reason::text).collect::<Vec<_>>());
+        let lines =
+            |reasons: &[WhyNotReason]| few(&reasons.iter().map(WhyNotReason::text).collect::<Vec<_>>());
         section(&mut text, "BLOCKED BY", &lines(&self.blocked_by));
         section(&mut text, "DEPENDENTS", &lines(&self.dependents));
         let heading = if self.last_run.is_some() { "NOT LAUNCHED SINCE" } else { "NOT LAUNCHED YET" };
@@ -141,7 +142,7 @@ impl WhyNot {
 }
 
 /// What keeps it back now: open runs, joins, what is parked, holds.
-fn blocked_by(name: &str, open: &Open, context: &ViewContext) -> Vec<Reason> {
+fn blocked_by(name: &str, open: &Open, context: &ViewContext) -> Vec<WhyNotReason> {
     let is_it = |worker: &NextWorker| worker.name() == name;
     let state = context.state(open, Map::new());
     let mut reasons = Vec::new();
@@ -152,10 +153,10 @@ fn blocked_by(name: &str, open: &Open, context: &ViewContext) -> Vec<Reason> {
         reasons.push(if matches!(run.stage, Stage::Pending { .. }) {
             let behind = state.blocked_by(run).map(|behind| format!(" behind {behind}")).unwrap_or_default();
             let hints = hints_for_pending(run, &state, context);
-            Reason::new(ReasonKind::Pending, Some(run.id), format!("{what}{behind}"), hints)
+            WhyNotReason::new(ReasonKind::Pending, Some(run.id), format!("{what}{behind}"), hints)
         } else {
             let hint = Hint::new(format!("nowcast tail -f {}", run.id.0));
-            Reason::new(ReasonKind::Running, Some(run.id), what, vec![hint])
+            WhyNotReason::new(ReasonKind::Running, Some(run.id), what, vec![hint])
         });
     }
     for join in &open.joins {
@@ -174,7 +175,7 @@ fn blocked_by(name: &str, open: &Open, context: &ViewContext) -> Vec<Reason> {
                 .collect();
             let release = format!("nowcast release {}", join.id.0);
             hints.push(Hint::with_effect(release, "goes on without"));
-            reasons.push(Reason::new(ReasonKind::Join, Some(join.id), text, hints));
+            reasons.push(WhyNotReason::new(ReasonKind::Join, Some(join.id), text, hints));
         }
     }
     for parked in &open.parked {
@@ -183,7 +184,7 @@ fn blocked_by(name: &str, open: &Open, context: &ViewContext) -> Vec<Reason> {
             let text = format!("{} is parked as {}: {}", label(&launch.worker), parked.id, parked.reason);
             let hints =
                 ["release", "discard"].map(|verb| Hint::new(format!("nowcast {verb} {}", parked.id.0)));
-            reasons.push(Reason::new(ReasonKind::Parked, Some(parked.id), text, hints.into()));
+            reasons.push(WhyNotReason::new(ReasonKind::Parked, Some(parked.id), text, hints.into()));
         }
     }
     for hold in &open.holds {
@@ -191,26 +192,26 @@ fn blocked_by(name: &str, open: &Open, context: &ViewContext) -> Vec<Reason> {
             let why = hold.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             let text = format!("hold {} of {} by {}{why}", hold.id, hold.target, hold.user);
             let hint = Hint::new(format!("nowcast release {}", hold.id.0));
-            reasons.push(Reason::new(ReasonKind::Hold, Some(hold.id), text, vec![hint]));
+            reasons.push(WhyNotReason::new(ReasonKind::Hold, Some(hold.id), text, vec![hint]));
         }
     }
     reasons
 }
 
-fn dependents(name: &str, open: &Open) -> Vec<Reason> {
+fn dependents(name: &str, open: &Open) -> Vec<WhyNotReason> {
     let waits = |join: &&Join| join.wait_for.iter().any(|wanted| wanted.worker == name);
     let reason = |join: &Join| {
         let text = format!("the join {} of {} {}", join.id, join.name, requirements(join));
         let hint = Hint::new(format!("nowcast why {}", join.id.0));
-        Reason::new(ReasonKind::Dependent, Some(join.id), text, vec![hint])
+        WhyNotReason::new(ReasonKind::Dependent, Some(join.id), text, vec![hint])
     };
     open.joins.iter().filter(waits).map(reason).collect()
 }
 
-fn refused(open: &Open) -> Option<Reason> {
+fn refused(open: &Open) -> Option<WhyNotReason> {
     let (number, reason) = open.rules.as_ref()?.refused.as_ref()?;
     let text = format!("the last change of the rules is not in force: {reason}");
-    Some(Reason::new(ReasonKind::Rules, Some(*number), text, vec![Hint::new("nowcast rules check")]))
+    Some(WhyNotReason::new(ReasonKind::Rules, Some(*number), text, vec![Hint::new("nowcast rules check")]))
 }
 
 /// What the workers whose rules launch it said last, if that was after its latest launch.
@@ -219,7 +220,7 @@ fn not_since(
     runs: &[Run],
     last_cause: Option<Number>,
     context: &ViewContext,
-) -> anyhow::Result<Vec<Reason>> {
+) -> anyhow::Result<Vec<WhyNotReason>> {
     let mut launchers = BTreeSet::new();
     for run in runs {
         let cause = context.history.event(run.cause)?;
@@ -243,7 +244,7 @@ fn last_word(
     source: &str,
     last_cause: Option<Number>,
     context: &ViewContext,
-) -> anyhow::Result<Option<Reason>> {
+) -> anyhow::Result<Option<WhyNotReason>> {
     let messages = context.history.events(&EventFilter {
         worker: Some(source.to_owned()),
         kind: Some(EventKind::Message),
@@ -260,7 +261,7 @@ fn last_word(
     let Some((record, message)) = last else {
         let text = format!("{source}, whose rule launches it, has sent no message yet");
         let hint = Hint::new(format!("nowcast why {source}"));
-        return Ok(Some(Reason::new(ReasonKind::Silence, None, text, vec![hint])));
+        return Ok(Some(WhyNotReason::new(ReasonKind::Silence, None, text, vec![hint])));
     };
     if last_cause.is_some_and(|cause| record.number <= cause) {
         return Ok(None);
@@ -285,7 +286,7 @@ fn last_word(
     } else {
         Hint::new(format!("nowcast why {}", record.number.0))
     };
-    Ok(Some(Reason::new(ReasonKind::Message, Some(record.number), text, vec![hint])))
+    Ok(Some(WhyNotReason::new(ReasonKind::Message, Some(record.number), text, vec![hint])))
 }
 
 /// The workers whose rules name it. A worker that has never run has left no other trace.
