@@ -9,7 +9,7 @@ use regex::Regex;
 const REUSED: [&str; 2] = ["Args", "Readme"];
 
 /// Names that still stand for several types. Remove a name when it stands for one; add none.
-const STILL_DOUBLE: [&str; 63] = [
+const STILL_DOUBLE: &[&str] = &[
     "Answer",
     "Asked",
     "Call",
