@@ -20,7 +20,7 @@ use self::due::Plan;
 use crate::config::{Config, ReadAgain, ScheduledWorker};
 use crate::control::call::{Call, CallError, call_within};
 use crate::launch::on_host::machine;
-use crate::launch::{self, Children, Place};
+use crate::launch::{self, Children, RunLocation};
 use crate::net::socket;
 use crate::signals::Signals;
 use crate::store::journal::JournalError;
@@ -234,8 +234,8 @@ impl Scheduler {
     fn launch(&mut self, worker: &NextWorker) {
         self.log.info(format_args!("launching {worker}"));
         // It is no run of a manager's, so its number is nobody's.
-        let place = Place { folder: &self.config.journal.folder, machine: &machine() };
-        let started = launch::command(worker, Number(0), &self.config, &self.program, place)
+        let location = RunLocation { folder: &self.config.journal.folder, machine: &machine() };
+        let started = launch::command(worker, Number(0), &self.config, &self.program, location)
             .map_err(|error| error.to_string())
             .and_then(|command| {
                 self.log.debug(format_args!("cmd = {}", python::repr_list(&command.argv)));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::launch_request::{LaunchError, Launching, filled};
-use super::on_host::{LaunchCommand, Place};
+use super::on_host::{LaunchCommand, RunLocation};
 use super::{slurm, ssh, template};
 use crate::config::{Config, Host, Launcher};
 use nowcast_core::next_worker::{LOCALHOST, NextWorker};
@@ -20,7 +20,7 @@ pub fn command(
     run: RunId,
     config: &Config,
     program: &Path,
-    place: Place,
+    location: RunLocation,
 ) -> Result<LaunchCommand, LaunchError> {
     let here = Host::default();
     let host = if worker.host == LOCALHOST { Some(&here) } else { config.hosts.get(&worker.host) };
@@ -28,7 +28,7 @@ pub fn command(
         host: worker.host.clone(),
         known: if config.hosts.is_empty() { "none".to_owned() } else { keys(config) },
     })?;
-    let launching = Launching { worker, run, config, program, place, host };
+    let launching = Launching { worker, run, config, program, location, host };
     if worker.host == LOCALHOST {
         return launching.words_here().map(LaunchCommand::from);
     }
@@ -73,8 +73,8 @@ hosts:
         let (config, _) = crate::config::parse(Path::new("here.yaml"), CONFIG.as_bytes(), &|_| None).unwrap();
         let args = vec!["-x".to_owned()];
         let worker = NextWorker { host: host.to_owned(), ..NextWorker::new(module, args) };
-        let place = Place { folder: Path::new("/journal/runs/2026-03-14/7"), machine: "salish" };
-        command(&worker, nowcast_core::Number(7), &config, Path::new("nowcast"), place).unwrap()
+        let location = RunLocation { folder: Path::new("/journal/runs/2026-03-14/7"), machine: "salish" };
+        command(&worker, nowcast_core::Number(7), &config, Path::new("nowcast"), location).unwrap()
     }
 
     fn words(module: &str, host: &str) -> String {

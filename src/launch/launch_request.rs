@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::on_host::Place;
+use super::on_host::RunLocation;
 use crate::config::{Config, Host};
 use crate::worker;
 use nowcast_core::RunId;
@@ -46,7 +46,7 @@ pub(super) struct Launching<'a> {
     pub(super) run: RunId,
     pub(super) config: &'a Config,
     pub(super) program: &'a Path,
-    pub(super) place: Place<'a>,
+    pub(super) location: RunLocation<'a>,
     pub(super) host: &'a Host,
 }
 
@@ -95,7 +95,7 @@ impl Launching<'_> {
     }
 
     pub(super) fn job_name(&self) -> String {
-        self.place.job_name(self.run)
+        self.location.job_name(self.run)
     }
 
     /// What the host must have for this launch.

@@ -59,14 +59,14 @@ pub enum LauncherKind {
 
 /// Where a run has its files, for those commands that name them.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct RunLocation<'a> {
     /// The run's folder, an absolute path.
     pub folder: &'a Path,
     /// This machine's name.
     pub machine: &'a str,
 }
 
-impl Place<'_> {
+impl RunLocation<'_> {
     /// The name of the run's job: `nowcast-8812-1f3c9a`. The last part tells systems apart that share a queue, and that
     /// of a run of the same number in a journal that was begun anew.
     pub(super) fn job_name(&self, run: RunId) -> String {
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_job_has_a_name_that_another_systems_run_has_not() {
         let name = |folder: &str, machine: &str| {
-            Place { folder: Path::new(folder), machine }.job_name(nowcast_core::Number(7))
+            RunLocation { folder: Path::new(folder), machine }.job_name(nowcast_core::Number(7))
         };
         let one = name("/a/runs/2026-03-14/7", "salish");
         assert!(one.starts_with("nowcast-7-") && one.len() == 16, "{one}");

@@ -34,7 +34,7 @@ pub(super) fn command(launching: &Launching, settings: &SlurmSettings) -> Result
         first.into_iter().chain(settings.options.iter().cloned()).chain(ours.clone()).collect::<Vec<_>>()
     };
     let argv = match &settings.submit_host {
-        None => sbatch(&launching.place.output()),
+        None => sbatch(&launching.location.output()),
         Some(host) => {
             // The host does not see the run's folder: the output is kept there, and comes back at the end.
             let output = format!(".{name}.out");

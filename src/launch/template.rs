@@ -16,7 +16,7 @@ pub(super) fn command(
         ("{worker}", launching.worker.name().to_owned()),
         ("{name}", launching.job_name()),
         ("{folder}", super::launch_request::folder_of(&file)),
-        ("{output}", launching.place.output()),
+        ("{output}", launching.location.output()),
         ("{config}", file),
     ];
     let fill = |words: &[String], signal: &str| -> Vec<String> {

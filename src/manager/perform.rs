@@ -10,7 +10,7 @@ use super::Manager;
 use crate::config::defaults::defaults;
 use crate::failpoint;
 use crate::launch::on_host::machine;
-use crate::launch::{self, Environment, Place, Started};
+use crate::launch::{self, Environment, RunLocation, Started};
 use crate::store::checklist_file::Writing;
 use nowcast_core::message::WORKER;
 use nowcast_core::run::{RunReport, Stage};
@@ -204,8 +204,8 @@ impl Manager {
         }
         failpoint::pass("manager: launching");
         // One that was started before goes on, whatever the configuration says now.
-        let place = Place { folder: &self.runs.root().join(folder), machine: &machine() };
-        let command = launch::command(worker, *run, &self.config, &self.program, place);
+        let location = RunLocation { folder: &self.runs.root().join(folder), machine: &machine() };
+        let command = launch::command(worker, *run, &self.config, &self.program, location);
         if let Ok(command) = &command {
             self.log.debug(format_args!("cmd = {}", python::repr_list(&command.argv)));
         }
