@@ -25,20 +25,20 @@ pub(super) struct OpenRun {
     pub(super) claimed: bool,
     pub(super) watching: Watching,
     pub(super) told_to_end: bool,
-    pub(super) place: Place,
+    pub(super) contact: HostContact,
     /// When a worker without a runner, which was told to end, is killed.
     pub(super) kill_at: Option<Instant>,
 }
 
 /// Where it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum HostContact {
     /// On this machine.
-    Here,
+    Local,
     /// On another host.
-    OnHost,
+    Remote,
     /// There, and it was said that contact with it is lost.
-    OutOfContact,
+    Lost,
 }
 
 /// Whose end is waited for.
@@ -72,7 +72,7 @@ impl OpenRun {
             claimed: false,
             watching,
             told_to_end: false,
-            place: if is_on_host { Place::OnHost } else { Place::Here },
+            contact: if is_on_host { HostContact::Remote } else { HostContact::Local },
             kill_at: None,
         }
     }
@@ -113,7 +113,7 @@ mod tests {
         let place = tempfile::tempdir().expect("a folder");
         let is_on_host = |name: &str, command: Result<LaunchCommand, String>| {
             let folder = RunFolder::new(place.path().join(name), name.to_owned());
-            OpenRun::new(folder, command, Environment::default()).place == Place::OnHost
+            OpenRun::new(folder, command, Environment::default()).contact == HostContact::Remote
         };
         let on_host = OnHost {
             host: "robot".to_owned(),

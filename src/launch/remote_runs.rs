@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::open_run::{OpenRun, Place};
+use super::open_run::{HostContact, OpenRun};
 use super::runs::{Runs, number};
 use super::watch::STARTS_AGAIN;
 use nowcast_core::Ending;
@@ -32,7 +32,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     /// The worker of a run has reported how it ended: whoever asks a host that does not answer for it need not any more.
     pub fn reported(&self, run: Key) {
         if let Some(open) = self.open.get(&run)
-            && open.place != Place::Here
+            && open.contact != HostContact::Local
         {
             open.folder.note_reported();
             // For a runner, SIGHUP is a reason to look.
@@ -47,11 +47,11 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         }
         self.looked_at = Some(now);
         for (run, open) in &mut self.open {
-            if open.place != Place::OnHost {
+            if open.contact != HostContact::Remote {
                 continue;
             }
             if let Some(contact) = open.folder.contact() {
-                open.place = Place::OutOfContact;
+                open.contact = HostContact::Lost;
                 self.log.critical(format_args!("run {}: {contact}", number(*run)));
             }
         }
