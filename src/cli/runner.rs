@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::USAGE;
 use super::print;
-use crate::launch::{OnHost, RunFolder};
+use crate::launch::{RemoteCommands, RunFolder};
 use crate::launch::{Task, runner};
 
 #[derive(Debug, Clone, clap::Args)]
@@ -26,11 +26,11 @@ pub(super) struct Args {
     /// How long a worker may take to end after SIGTERM before it is killed
     #[arg(long, value_name = "SECONDS", default_value_t = runner::GRACE.as_secs())]
     grace: u64,
-    /// How a worker on another host is asked for and ended there, as JSON
-    #[arg(long, value_name = "JSON", value_parser = on_host)]
-    host: Option<OnHost>,
-    /// Go on with a run on another host whose runner is dead
-    #[arg(long, conflicts_with_all = ["host", "argv"])]
+    /// Commands that find and stop a worker on a remote host, as JSON
+    #[arg(long, value_name = "JSON", value_parser = remote_commands)]
+    remote: Option<RemoteCommands>,
+    /// Adopt a run on a remote host whose runner has died
+    #[arg(long, conflicts_with_all = ["remote", "argv"])]
     take_over: bool,
     /// The command line that is started here
     #[arg(last = true, required_unless_present = "take_over")]
@@ -41,7 +41,7 @@ const EXIT_CODES: &str = "Exit status: 0 when the end of the run is on record in
                           be written and nothing was started, 74 when the end of the run was lost, 75 when another \
                           runner has the run.";
 
-fn on_host(text: &str) -> Result<OnHost, serde_json::Error> {
+fn remote_commands(text: &str) -> Result<RemoteCommands, serde_json::Error> {
     serde_json::from_str(text)
 }
 
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         folder: args.mark.iter().fold(folder, RunFolder::marked),
         run: args.run.clone(),
         argv: args.argv.clone(),
-        on_host: args.host.clone(),
+        remote: args.remote.clone(),
         take_over: args.take_over,
         grace: Duration::from_secs(args.grace),
     }))

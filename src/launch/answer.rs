@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use super::children;
-use super::on_host::{LauncherKind, OnHost};
+use super::on_host::{LauncherKind, RemoteCommands};
 use nowcast_core::Ending;
 
 /// What the end of the launching command says of the worker's.
@@ -63,21 +63,21 @@ pub struct Output<'a> {
 
 /// What the end of the launching command says.
 #[must_use]
-pub fn verdict(on_host: &OnHost, ending: &Ending, output: &Output) -> Verdict {
+pub fn verdict(remote: &RemoteCommands, ending: &Ending, output: &Output) -> Verdict {
     // `sbatch` also ends with status 0 when its job was cancelled before its turn came.
-    let is_sure = ending.is_success() && on_host.launcher != LauncherKind::Slurm;
-    if on_host.ask.is_none() || is_sure {
+    let is_sure = ending.is_success() && remote.launcher != LauncherKind::Slurm;
+    if remote.ask.is_none() || is_sure {
         return Verdict::Ended(ending.clone());
     }
     let Ending::Status(status) = *ending else {
         // It was killed, or somebody else was told its end.
         return Verdict::Ask { otherwise: None };
     };
-    let is_lost = on_host.lost_status.contains(&status);
+    let is_lost = remote.lost_status.contains(&status);
     let last = last_line(output.end);
-    match on_host.launcher {
+    match remote.launcher {
         LauncherKind::Ssh | LauncherKind::Slurm if is_lost && is_never_reached(output, last) => {
-            Verdict::NeverBegan(format!("{} was not reached: {last}", on_host.host))
+            Verdict::NeverBegan(format!("{} was not reached: {last}", remote.host))
         }
         LauncherKind::Slurm if is_never_submitted(output, last) => Verdict::NeverBegan(last.to_owned()),
         LauncherKind::Ssh if !is_lost => Verdict::Ended(ending.clone()),
@@ -105,12 +105,12 @@ fn is_never_submitted(output: &Output, last: &str) -> bool {
 
 /// What came of a question: how the command that asked ended, and what it wrote.
 #[must_use]
-pub fn answer(on_host: &OnHost, ending: &Ending, output: &str, errors: &str) -> Answer {
+pub fn answer(remote: &RemoteCommands, ending: &Ending, output: &str, errors: &str) -> Answer {
     let nothing = || {
         let last = last_line(errors);
         Answer::Nothing(if last.is_empty() { format!("the question {ending}") } else { last.to_owned() })
     };
-    if on_host.launcher == LauncherKind::Ssh {
+    if remote.launcher == LauncherKind::Ssh {
         // Whatever the environment file writes.
         let said = output.lines().rev().find_map(|line| line.strip_prefix("nowcast: "));
         return match said.map(|said| said.split_once(' ').unwrap_or((said, ""))) {
@@ -120,7 +120,7 @@ pub fn answer(on_host: &OnHost, ending: &Ending, output: &str, errors: &str) -> 
         };
     }
     let said = last_line(output);
-    match (ending.is_success(), said, on_host.launcher) {
+    match (ending.is_success(), said, remote.launcher) {
         (false, ..) => nothing(),
         (true, "", _) => Answer::Gone(None),
         (true, _, LauncherKind::Slurm) => job(said),
@@ -163,10 +163,10 @@ mod tests {
     use super::*;
     use crate::config::hosts::SSH_LOST;
 
-    fn on_host(launcher: LauncherKind, lost_status: &[i32]) -> OnHost {
+    fn remote(launcher: LauncherKind, lost_status: &[i32]) -> RemoteCommands {
         let ask = Some(vec!["ask".to_owned()]);
         let (host, lost_status) = ("robot".to_owned(), lost_status.to_vec());
-        OnHost { host, launcher, lost_status, ask, terminate: None, kill: None }
+        RemoteCommands { host, launcher, lost_status, ask, terminate: None, kill: None }
     }
 
     fn whole(text: &str) -> Output<'_> {
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_status_of_ssh_is_the_workers_but_for_its_own() {
-        let ssh = on_host(LauncherKind::Ssh, &[SSH_LOST]);
+        let ssh = remote(LauncherKind::Ssh, &[SSH_LOST]);
         let verdict = |ending, output| verdict(&ssh, &ending, &whole(output));
         for ending in [Ending::Status(0), Ending::Status(1), Ending::Status(254)] {
             assert_eq!(verdict(ending.clone(), "ssh: connect to host x"), Verdict::Ended(ending));
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn sbatch_says_whether_it_submitted_anything() {
-        let slurm = on_host(LauncherKind::Slurm, &[]);
+        let slurm = remote(LauncherKind::Slurm, &[]);
         let verdict = |output: &str| verdict(&slurm, &Ending::Status(1), &whole(output));
         let down = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)";
         assert_eq!(verdict(down), Verdict::NeverBegan(down.to_owned()));
@@ -227,27 +227,28 @@ mod tests {
 
     #[test]
     fn a_template_is_asked_for_after_each_bad_end() {
-        let template = on_host(LauncherKind::Template, &[7]);
+        let template = remote(LauncherKind::Template, &[7]);
         let verdict = |status| verdict(&template, &Ending::Status(status), &whole(""));
         assert_eq!(verdict(0), Verdict::Ended(Ending::Status(0)));
         assert_eq!(verdict(1), Verdict::Ask { otherwise: Some(Ending::Status(1)) });
         assert_eq!(verdict(7), Verdict::Ask { otherwise: None });
-        let mute = OnHost { ask: None, ..template };
+        let mute = RemoteCommands { ask: None, ..template };
         let ended = super::verdict(&mute, &Ending::Status(7), &whole(""));
         assert_eq!(ended, Verdict::Ended(Ending::Status(7)));
     }
 
     #[test]
     fn a_host_answers_or_it_does_not() {
-        let ssh = on_host(LauncherKind::Ssh, &[SSH_LOST]);
-        let read =
-            |on_host: &OnHost, status, output| answer(on_host, &Ending::Status(status), output, "no route\n");
+        let ssh = remote(LauncherKind::Ssh, &[SSH_LOST]);
+        let read = |remote: &RemoteCommands, status, output| {
+            answer(remote, &Ending::Status(status), output, "no route\n")
+        };
         assert_eq!(read(&ssh, 0, "module loaded\nnowcast: gone\n"), Answer::Gone(None));
         assert_eq!(read(&ssh, 0, "\nnowcast: there 7 8\n"), Answer::There("process 7 8".to_owned()));
         for (status, output) in [(0, ""), (255, ""), (127, "sh: not found"), (0, "gone")] {
             assert_eq!(read(&ssh, status, output), Answer::Nothing("no route".to_owned()));
         }
-        let template = on_host(LauncherKind::Template, &[]);
+        let template = remote(LauncherKind::Template, &[]);
         assert_eq!(read(&template, 0, " \n"), Answer::Gone(None));
         assert_eq!(read(&template, 0, "pod/x\n"), Answer::There("pod/x".to_owned()));
         assert_eq!(read(&template, 1, ""), Answer::Nothing("no route".to_owned()));
@@ -255,7 +256,7 @@ mod tests {
 
     #[test]
     fn slurm_says_how_a_job_ended() {
-        let slurm = on_host(LauncherKind::Slurm, &[]);
+        let slurm = remote(LauncherKind::Slurm, &[]);
         let read = |output: &str| answer(&slurm, &Ending::Status(0), output, "");
         assert_eq!(read(""), Answer::Gone(None));
         assert_eq!(read("PENDING   0  \n"), Answer::There("PENDING".to_owned()));

@@ -112,15 +112,15 @@ hosts:
 
     #[test]
     fn ssh_asks_with_the_words_that_the_hosts_shell_expands_once_more() {
-        let on_host = launch("run_model", "robot").on_host.unwrap();
-        let ask = on_host.ask.unwrap();
+        let remote = launch("run_model", "robot").remote.unwrap();
+        let ask = remote.ask.unwrap();
         assert_eq!(ask[..6], ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "robot"]);
         assert_eq!(ask[6..11], ["source", "env.sh", ";", "sh", "-c"]);
         let rest =
             ["nowcast-ask", "0", "'source env.sh ; run there.yaml 7 -x'", "run", "there.yaml", "7", "-x"];
         assert_eq!(ask[12..], rest);
-        assert_eq!(on_host.kill.unwrap()[12..14], ["nowcast-ask", "KILL"]);
-        let terminate = launch("nowcast.workers.weather", "robot").on_host.unwrap().terminate.unwrap();
+        assert_eq!(remote.kill.unwrap()[12..14], ["nowcast-ask", "KILL"]);
+        let terminate = launch("nowcast.workers.weather", "robot").remote.unwrap().terminate.unwrap();
         let words = ["-m", "nowcast.workers.weather", "there.yaml", "-x"];
         assert_eq!(terminate[13], "TERM");
         assert_eq!(terminate[15..], words);
@@ -128,7 +128,7 @@ hosts:
 
     #[test]
     fn slurm_gets_a_job_with_the_runs_name_and_what_it_wrote_is_found() {
-        let LaunchCommand { argv, on_host } = launch("sleep", "queue");
+        let LaunchCommand { argv, remote } = launch("sleep", "queue");
         let name = argv.iter().find_map(|word| word.strip_prefix("--job-name=")).unwrap().to_owned();
         assert!(name.starts_with("nowcast-7-"), "{name}");
         let expected = [
@@ -142,15 +142,15 @@ hosts:
             "--wrap=nowcast worker sleep here.yaml -x",
         ];
         assert_eq!(argv, expected);
-        let on_host = on_host.unwrap();
-        assert_eq!(on_host.terminate.unwrap(), ["scancel".to_owned(), format!("--name={name}")]);
-        assert!(on_host.lost_status.is_empty());
-        assert_eq!(on_host.ask.unwrap()[..2], ["squeue", "--noheader"]);
+        let remote = remote.unwrap();
+        assert_eq!(remote.terminate.unwrap(), ["scancel".to_owned(), format!("--name={name}")]);
+        assert!(remote.lost_status.is_empty());
+        assert_eq!(remote.ask.unwrap()[..2], ["squeue", "--noheader"]);
     }
 
     #[test]
     fn slurm_on_another_host_is_spoken_to_by_ssh() {
-        let LaunchCommand { argv, on_host } = launch("sleep", "head");
+        let LaunchCommand { argv, remote } = launch("sleep", "head");
         assert_eq!(argv[..4], ["ssh", "head", "sh", "-c"]);
         let script = shlex::split(&argv[4]).unwrap().remove(0);
         let words = shlex::split(&script).unwrap();
@@ -159,7 +159,7 @@ hosts:
             words.contains(&"--wrap=py -m nemo_nowcast.workers.sleep there.yaml -x".to_owned()),
             "{words:?}"
         );
-        let ask = on_host.unwrap().ask.unwrap();
+        let ask = remote.unwrap().ask.unwrap();
         assert_eq!(ask[..6], ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "head"]);
         assert_eq!(shlex::split(&ask[6]).unwrap()[0], "squeue");
     }
@@ -170,15 +170,15 @@ hosts:
 
     #[test]
     fn a_template_is_filled_once() {
-        let LaunchCommand { argv, on_host } = launch("run_model", "pod");
+        let LaunchCommand { argv, remote } = launch("run_model", "pod");
         let name = argv[1].strip_prefix("--name=").unwrap();
         assert!(name.starts_with("nowcast-7-"), "{name}");
         assert_eq!(argv[2..], ["{{", "sh", "-c", "run here.yaml 7 -x"]);
-        let on_host = on_host.unwrap();
-        assert_eq!(on_host.terminate.unwrap(), ["end", "pod", "7", "TERM"]);
-        assert_eq!(on_host.kill.unwrap(), ["end", "pod", "7", "KILL"]);
+        let remote = remote.unwrap();
+        assert_eq!(remote.terminate.unwrap(), ["end", "pod", "7", "TERM"]);
+        assert_eq!(remote.kill.unwrap(), ["end", "pod", "7", "KILL"]);
         let asked = "run_model here.yaml . /journal/runs/2026-03-14/7/output.log";
-        assert_eq!(on_host.ask.unwrap(), ["ask", asked]);
-        assert_eq!(on_host.lost_status, [255]);
+        assert_eq!(remote.ask.unwrap(), ["ask", asked]);
+        assert_eq!(remote.lost_status, [255]);
     }
 }

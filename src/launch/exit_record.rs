@@ -16,7 +16,7 @@ pub struct ExitRecord {
     pub signal: Option<i32>,
     /// What its host says, which gives no status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_host: Option<String>,
+    pub host_report: Option<String>,
     /// Why it was never started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_started: Option<String>,
@@ -28,13 +28,18 @@ impl ExitRecord {
     /// For what ended just now.
     #[must_use]
     pub fn now(ending: &Ending) -> Self {
-        let mut record =
-            Self { status: None, signal: None, on_host: None, not_started: None, ended: Timestamp::now() };
+        let mut record = Self {
+            status: None,
+            signal: None,
+            host_report: None,
+            not_started: None,
+            ended: Timestamp::now(),
+        };
         match ending {
             Ending::Status(status) => record.status = Some(*status),
             Ending::Killed(signal) => record.signal = Some(*signal),
             Ending::NotStarted(reason) => record.not_started = Some(reason.clone()),
-            Ending::OnHost(said) => record.on_host = Some(said.clone()),
+            Ending::OnHost(said) => record.host_report = Some(said.clone()),
             // A run that was discarded never had a folder.
             Ending::Unknown | Ending::Discarded => {}
         }
@@ -48,7 +53,7 @@ impl ExitRecord {
             Self { not_started: Some(reason), .. } => Ending::NotStarted(reason.clone()),
             Self { status: Some(status), .. } => Ending::Status(*status),
             Self { signal: Some(signal), .. } => Ending::Killed(*signal),
-            Self { on_host: Some(said), .. } => Ending::OnHost(said.clone()),
+            Self { host_report: Some(said), .. } => Ending::OnHost(said.clone()),
             _ => Ending::Unknown,
         }
     }

@@ -104,7 +104,7 @@ impl RunFolder {
             }
         };
         let state = match worker {
-            _ if self.host().is_some() => RunFolderState::LeftOnHost,
+            _ if self.remote_commands().is_some() => RunFolderState::LeftOnHost,
             Some(worker) => RunFolderState::Orphan { worker },
             None => RunFolderState::Ended(Ending::Unknown),
         };

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal as Kill, kill_process_group};
 use super::answer::{Answer, Output, Verdict, answer, verdict};
 use super::children::Children;
 use super::contact::Contact;
-use super::on_host::{OnHost, RUN_MARK};
+use super::on_host::{RUN_MARK, RemoteCommands};
 use super::task::{self, Process, Task, complain};
 use crate::signals::Signals;
 use nowcast_core::{Ending, Signal};
@@ -58,7 +58,7 @@ struct Calling {
 /// A run that is followed.
 pub(super) struct Follow<'a> {
     task: &'a Task,
-    on_host: &'a OnHost,
+    remote: &'a RemoteCommands,
     children: Children<Process>,
     /// The process group of the launching command, while that runs.
     launcher: Option<Pid>,
@@ -86,13 +86,13 @@ impl<'a> Follow<'a> {
     /// `launcher` leads the process group of the launching command, if that lives and is among the children.
     pub(super) fn new(
         task: &'a Task,
-        on_host: &'a OnHost,
+        remote: &'a RemoteCommands,
         children: Children<Process>,
         launcher: Option<Pid>,
     ) -> Self {
         let mut follow = Self {
             task,
-            on_host,
+            remote,
             children,
             launcher,
             ended: None,
@@ -156,7 +156,7 @@ impl<'a> Follow<'a> {
     }
 
     fn order(&mut self, order: Call) {
-        let command = if order == Call::Kill { &self.on_host.kill } else { &self.on_host.terminate };
+        let command = if order == Call::Kill { &self.remote.kill } else { &self.remote.terminate };
         if command.is_some() {
             self.order = Some(order);
             self.next = Instant::now();
@@ -178,7 +178,7 @@ impl<'a> Follow<'a> {
         // What cannot be read may be anything.
         let (begin, end, is_whole) = self.output().unwrap_or_default();
         let output = Output { begin: &begin, end: &end, is_whole };
-        match verdict(self.on_host, ending, &output) {
+        match verdict(self.remote, ending, &output) {
             Verdict::Ended(ending) => return Some(ending),
             Verdict::NeverBegan(why) => return Some(Ending::NotStarted(why)),
             Verdict::Ask { otherwise } => {
@@ -210,7 +210,7 @@ impl<'a> Follow<'a> {
         let Some(Calling { call, mut output, mut errors, .. }) = self.calling.take() else { return Ok(None) };
         output.rewind()?;
         errors.rewind()?;
-        let said = answer(self.on_host, ending, &text(output)?, &text(errors)?);
+        let said = answer(self.remote, ending, &text(output)?, &text(errors)?);
         self.call_later();
         // An order may fail because there is nobody to take it.
         self.asks_first = call != Call::Ask;
@@ -235,7 +235,7 @@ impl<'a> Follow<'a> {
     /// What follows from an answer.
     fn heard(&mut self, call: Call, said: Answer) -> Option<Ending> {
         let (why, since, otherwise) = self.ended.clone()?;
-        let host = &self.on_host.host;
+        let host = &self.remote.host;
         let (is_there, said) = match said {
             Answer::Gone(Some(ending)) => return Some(ending),
             Answer::Gone(None) => {
@@ -256,7 +256,7 @@ impl<'a> Follow<'a> {
         }
         if self.told > 0 && is_there && self.kill_at.is_none() && self.order.is_none() {
             // It outlived the order, or came to life after it.
-            self.order = self.on_host.kill.as_ref().map(|_| Call::Kill);
+            self.order = self.remote.kill.as_ref().map(|_| Call::Kill);
         }
         self.is_silent = !is_there;
         self.still_there += u32::from(is_there);
@@ -284,7 +284,7 @@ impl<'a> Follow<'a> {
         if !self.is_silent || self.told > 0 || !self.task.folder.is_reported() {
             return None;
         }
-        let host = &self.on_host.host;
+        let host = &self.remote.host;
         Some(Ending::OnHost(format!("contact with {host} was lost, and the worker has reported")))
     }
 
@@ -312,14 +312,14 @@ impl<'a> Follow<'a> {
 
     fn begin(&mut self, call: Call) -> io::Result<Calling> {
         let command = match call {
-            Call::Ask => &self.on_host.ask,
-            Call::Terminate => &self.on_host.terminate,
-            Call::Kill => &self.on_host.kill,
+            Call::Ask => &self.remote.ask,
+            Call::Terminate => &self.remote.terminate,
+            Call::Kill => &self.remote.kill,
         };
         let command = command.as_deref().unwrap_or_default();
         let (output, errors) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let (to_output, to_errors) = (Stdio::from(output.try_clone()?), Stdio::from(errors.try_clone()?));
-        let mark = [(RUN_MARK.to_owned(), self.task.mark_on_host().into())];
+        let mark = [(RUN_MARK.to_owned(), self.task.run_mark().into())];
         self.children.start_writing_to(Process::Call, command, &mark, to_output, to_errors)?;
         Ok(Calling { call, output, errors, until: Instant::now() + PATIENCE })
     }

@@ -31,7 +31,7 @@ pub use children::{Children, Environment};
 pub use contact::Contact;
 pub use folder_state::RunFolderState;
 pub use launch_request::LaunchError;
-pub use on_host::{LaunchCommand, OnHost, RunLocation};
+pub use on_host::{LaunchCommand, RemoteCommands, RunLocation};
 pub use program::note_program_end;
 pub use run_folder::RunFolder;
 pub use runs::{Runs, Started};

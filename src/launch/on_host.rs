@@ -19,18 +19,18 @@ pub struct LaunchCommand {
     /// What is started here, and ends when the worker does.
     pub argv: Vec<String>,
     /// For a worker that runs elsewhere.
-    pub on_host: Option<OnHost>,
+    pub remote: Option<RemoteCommands>,
 }
 
 impl From<Vec<String>> for LaunchCommand {
     fn from(argv: Vec<String>) -> Self {
-        Self { argv, on_host: None }
+        Self { argv, remote: None }
     }
 }
 
 /// How a run on another host is asked for, and ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OnHost {
+pub struct RemoteCommands {
     /// The host, as the rules name it.
     pub host: String,
     /// Who launches there.

@@ -62,8 +62,9 @@ impl OpenRun {
     ) -> Self {
         let watching = Watching::Nobody;
         // Its host may have left the configuration since it was launched.
-        let is_on_host =
-            command.as_ref().map_or_else(|_| folder.host().is_some(), |command| command.on_host.is_some());
+        let is_remote = command
+            .as_ref()
+            .map_or_else(|_| folder.remote_commands().is_some(), |command| command.remote.is_some());
         Self {
             folder,
             command,
@@ -72,7 +73,7 @@ impl OpenRun {
             claimed: false,
             watching,
             told_to_end: false,
-            contact: if is_on_host { HostContact::Remote } else { HostContact::Local },
+            contact: if is_remote { HostContact::Remote } else { HostContact::Local },
             kill_at: None,
         }
     }
@@ -106,16 +107,16 @@ impl OpenRun {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::on_host::{LauncherKind, OnHost};
+    use crate::launch::on_host::{LauncherKind, RemoteCommands};
 
     #[test]
     fn a_run_stays_on_its_host_when_that_leaves_the_configuration() {
         let place = tempfile::tempdir().expect("a folder");
-        let is_on_host = |name: &str, command: Result<LaunchCommand, String>| {
+        let is_remote = |name: &str, command: Result<LaunchCommand, String>| {
             let folder = RunFolder::new(place.path().join(name), name.to_owned());
             OpenRun::new(folder, command, Environment::default()).contact == HostContact::Remote
         };
-        let on_host = OnHost {
+        let remote = RemoteCommands {
             host: "robot".to_owned(),
             launcher: LauncherKind::Ssh,
             lost_status: vec![255],
@@ -125,10 +126,10 @@ mod tests {
         };
         let far = place.path().join("far");
         std::fs::create_dir(&far).expect("a folder");
-        RunFolder::new(far, "far".to_owned()).write_host(&on_host).expect("written");
+        RunFolder::new(far, "far".to_owned()).write_remote_commands(&remote).expect("written");
         let no_host = || Err("there is no such host".to_owned());
-        assert!(is_on_host("far", no_host()) && !is_on_host("here", no_host()));
-        let command = LaunchCommand { argv: Vec::new(), on_host: Some(on_host) };
-        assert!(is_on_host("new", Ok(command)) && !is_on_host("here", Ok(Vec::new().into())));
+        assert!(is_remote("far", no_host()) && !is_remote("here", no_host()));
+        let command = LaunchCommand { argv: Vec::new(), remote: Some(remote) };
+        assert!(is_remote("new", Ok(command)) && !is_remote("here", Ok(Vec::new().into())));
     }
 }

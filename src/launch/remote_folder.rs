@@ -9,11 +9,11 @@ use rustix::fs::{FlockOperation, flock};
 use super::contact::Contact;
 use super::folder_files::Content;
 use super::folder_state::RunFolderState;
-use super::on_host::OnHost;
+use super::on_host::RemoteCommands;
 use super::run_folder::{CLAIM, PROCESS, RunFolder};
 use crate::process::{ProcessIdentity, find_worker};
 
-const HOST: &str = "host";
+const REMOTE: &str = "remote";
 const CONTACT: &str = "contact";
 const REPORTED: &str = "reported";
 const TAKE_OVER: &str = "take-over";
@@ -23,15 +23,15 @@ impl RunFolder {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write_host(&self, on_host: &OnHost) -> io::Result<()> {
-        let new = self.write_new(HOST, on_host, true)?;
-        fs::rename(new, self.path().join(HOST))
+    pub fn write_remote_commands(&self, remote: &RemoteCommands) -> io::Result<()> {
+        let new = self.write_new(REMOTE, remote, true)?;
+        fs::rename(new, self.path().join(REMOTE))
     }
 
     /// How the host is asked for the run, if it was launched elsewhere.
     #[must_use]
-    pub fn host(&self) -> Option<OnHost> {
-        self.read_whole(HOST)
+    pub fn remote_commands(&self) -> Option<RemoteCommands> {
+        self.read_whole(REMOTE)
     }
 
     /// Writes down that contact is lost, for those who look. Nothing else hangs on it.

@@ -66,8 +66,8 @@ pub fn run(task: &Task) -> u8 {
         go_on(task, &mut signals)
     } else {
         match start(task, &mut copy) {
-            Ok((children, worker)) => match &task.on_host {
-                Some(on_host) => Follow::new(task, on_host, children, Some(worker)).see_to_end(&mut signals),
+            Ok((children, worker)) => match &task.remote {
+                Some(remote) => Follow::new(task, remote, children, Some(worker)).see_to_end(&mut signals),
                 None => see_to_end(children, worker, &mut signals, task.grace)
                     .map(|ending| end_of_run(folder, ending)),
             },
@@ -93,7 +93,7 @@ pub fn run(task: &Task) -> u8 {
 
 /// Goes on with a run on another host whose runner is dead.
 fn go_on(task: &Task, signals: &mut Signals) -> io::Result<Ending> {
-    let Some(on_host) = task.folder.host() else { return Ok(Ending::Unknown) };
+    let Some(remote) = task.folder.remote_commands() else { return Ok(Ending::Unknown) };
     let mut children = Children::new()?;
     let launcher = task.folder.launcher();
     let watched = launcher.and_then(|launcher| Some((launcher.raw()?, launcher)));
@@ -101,16 +101,16 @@ fn go_on(task: &Task, signals: &mut Signals) -> io::Result<Ending> {
         Some((pid, launcher)) => children.watch(Process::Worker, pid, || launcher.is_alive())?.then_some(pid),
         None => None,
     };
-    if launcher.is_none() && on_host.ask.is_none() {
+    if launcher.is_none() && remote.ask.is_none() {
         return Ok(Ending::Unknown);
     }
-    Follow::new(task, &on_host, children, launcher).see_to_end(signals)
+    Follow::new(task, &remote, children, launcher).see_to_end(signals)
 }
 
 /// Starts the worker and writes down which process it is.
 fn start(task: &Task, copy: &mut Option<OutputCopy>) -> io::Result<(Children<Process>, Pid)> {
-    if let Some(on_host) = &task.on_host {
-        task.folder.write_host(on_host)?;
+    if let Some(remote) = &task.remote {
+        task.folder.write_remote_commands(remote)?;
     }
     let path = task.folder.output_log();
     let log = File::options()
@@ -127,8 +127,8 @@ fn start(task: &Task, copy: &mut Option<OutputCopy>) -> io::Result<(Children<Pro
         (RUN_ID.to_owned(), task.run.clone().into()),
         (RUN_FOLDER.to_owned(), task.folder.path().as_os_str().to_owned()),
     ];
-    if task.on_host.is_some() {
-        environment.push((RUN_MARK.to_owned(), task.mark_on_host().into()));
+    if task.remote.is_some() {
+        environment.push((RUN_MARK.to_owned(), task.run_mark().into()));
     }
     let mut children = Children::new()?;
     let worker =

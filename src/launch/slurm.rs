@@ -3,7 +3,7 @@
 //! A job is known by its name, which is unique, so that it can be asked for when nobody knows its number any more.
 
 use super::launch_request::{LaunchError, Launching};
-use super::on_host::{LaunchCommand, LauncherKind, OnHost, line, over_ssh, quoted, worker_line};
+use super::on_host::{LaunchCommand, LauncherKind, RemoteCommands, line, over_ssh, quoted, worker_line};
 use crate::config::SlurmSettings;
 use crate::config::hosts::SSH_LOST;
 
@@ -51,7 +51,7 @@ pub(super) fn command(launching: &Launching, settings: &SlurmSettings) -> Result
     };
     Ok(LaunchCommand {
         argv,
-        on_host: Some(OnHost {
+        remote: Some(RemoteCommands {
             host: launching.worker.host.clone(),
             launcher: LauncherKind::Slurm,
             lost_status: settings.submit_host.iter().map(|_| SSH_LOST).collect(),

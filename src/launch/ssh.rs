@@ -5,7 +5,7 @@
 //! and by [`RUN_MARK`](super::on_host::RUN_MARK) where that comes through.
 
 use super::launch_request::{LaunchError, Launching};
-use super::on_host::{LaunchCommand, LauncherKind, OnHost, over_ssh, quoted};
+use super::on_host::{LaunchCommand, LauncherKind, RemoteCommands, over_ssh, quoted};
 use crate::config::hosts::SSH_LOST;
 
 /// Looks for the process among all of a Linux host's and sends it a signal; 0 only looks. It gets the signal, the line
@@ -28,18 +28,18 @@ pub(super) fn command(launching: &Launching) -> Result<LaunchCommand, LaunchErro
     let words = launching.words_there()?;
     let host = &launching.worker.host;
     let source = ["source".to_owned(), envvars, ";".to_owned()];
-    let on_host: Vec<String> = source.iter().chain(&words).cloned().collect();
+    let host_line: Vec<String> = source.iter().chain(&words).cloned().collect();
     // `python` may be another program's name for it.
     let is_python = words.get(1).is_some_and(|word| word == "-m");
     let looked_for = if is_python { &words[1..] } else { &words[..] };
     let script = |signal: &str| {
-        let script = ["sh", "-c", &quoted(SCRIPT), "nowcast-ask", signal, &quoted(&on_host.join(" "))];
+        let script = ["sh", "-c", &quoted(SCRIPT), "nowcast-ask", signal, &quoted(&host_line.join(" "))];
         let script = script.map(str::to_owned);
         over_ssh(host, source.iter().cloned().chain(script).chain(looked_for.iter().cloned()))
     };
     Ok(LaunchCommand {
-        argv: ["ssh".to_owned(), host.clone()].into_iter().chain(on_host.iter().cloned()).collect(),
-        on_host: Some(OnHost {
+        argv: ["ssh".to_owned(), host.clone()].into_iter().chain(host_line.iter().cloned()).collect(),
+        remote: Some(RemoteCommands {
             host: host.clone(),
             launcher: LauncherKind::Ssh,
             lost_status: vec![SSH_LOST],
@@ -82,7 +82,7 @@ mod tests {
             .output()
             .expect("a shell");
         let text = |bytes| String::from_utf8(bytes).expect("text");
-        let on_host = OnHost {
+        let remote = RemoteCommands {
             host: "robot".to_owned(),
             launcher: LauncherKind::Ssh,
             lost_status: vec![SSH_LOST],
@@ -90,7 +90,7 @@ mod tests {
             terminate: None,
             kill: None,
         };
-        answer(&on_host, &ending(asked.status), &text(asked.stdout), &text(asked.stderr))
+        answer(&remote, &ending(asked.status), &text(asked.stdout), &text(asked.stderr))
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use zmq::{POLLIN, PollItem};
 
 use super::children::Children;
-use super::on_host::{OnHost, machine};
+use super::on_host::{RemoteCommands, machine};
 use super::run_folder::RunFolder;
 use crate::net::socket;
 use crate::signals::Signals;
@@ -28,7 +28,7 @@ pub struct Task {
     /// The command line that is started here: the worker's, or what launches it on another host.
     pub argv: Vec<OsString>,
     /// For a worker that runs on another host.
-    pub on_host: Option<OnHost>,
+    pub remote: Option<RemoteCommands>,
     /// A runner before had the run on another host, and is dead.
     pub take_over: bool,
     /// How long a worker that is told to end may take before it is killed.
@@ -37,7 +37,7 @@ pub struct Task {
 
 impl Task {
     /// By what a run's processes on its host are known.
-    pub(super) fn mark_on_host(&self) -> String {
+    pub(super) fn run_mark(&self) -> String {
         format!("{}:{}", machine(), self.folder.path().display())
     }
 }

@@ -1,7 +1,7 @@
 //! The commands of a `launch command:` of the user's own. Pure: it starts nothing.
 
 use super::launch_request::{LaunchError, Launching};
-use super::on_host::{LaunchCommand, LauncherKind, OnHost, worker_line};
+use super::on_host::{LaunchCommand, LauncherKind, RemoteCommands, worker_line};
 use crate::config::TemplateSettings;
 
 pub(super) fn command(
@@ -27,7 +27,7 @@ pub(super) fn command(
     let kill = |signal| settings.kill.as_ref().map(|words| fill(words, signal));
     Ok(LaunchCommand {
         argv: fill(&settings.launch, ""),
-        on_host: Some(OnHost {
+        remote: Some(RemoteCommands {
             host: launching.worker.host.clone(),
             launcher: LauncherKind::Template,
             lost_status: settings.lost_status.clone(),

@@ -166,8 +166,8 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         if take_over {
             argv.push(word("--take-over"));
         } else if let Ok(command) = &open.command {
-            if let Some(on_host) = &command.on_host {
-                argv.extend([word("--host"), serde_json::to_string(on_host)?.into()]);
+            if let Some(remote) = &command.remote {
+                argv.extend([word("--remote"), serde_json::to_string(remote)?.into()]);
             }
             argv.push(word("--"));
             argv.extend(command.argv.iter().map(OsString::from));
