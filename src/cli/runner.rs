@@ -31,9 +31,9 @@ pub(super) struct Args {
     remote: Option<RemoteCommands>,
     /// Adopt a run on a remote host whose runner has died
     #[arg(long, conflicts_with_all = ["remote", "argv"])]
-    take_over: bool,
+    adopt: bool,
     /// The command line that is started here
-    #[arg(last = true, required_unless_present = "take_over")]
+    #[arg(last = true, required_unless_present = "adopt")]
     argv: Vec<OsString>,
 }
 
@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         run: args.run.clone(),
         argv: args.argv.clone(),
         remote: args.remote.clone(),
-        take_over: args.take_over,
+        is_adoption: args.adopt,
         grace: Duration::from_secs(args.grace),
     }))
 }

@@ -71,7 +71,7 @@ pub(super) struct Follow<'a> {
     next: Instant,
     pause: Duration,
     /// How often it was told to end.
-    told: u32,
+    stop_requests: u32,
     kill_at: Option<Instant>,
     /// The host is asked before it gets the order again.
     asks_first: bool,
@@ -100,7 +100,7 @@ impl<'a> Follow<'a> {
             order: None,
             next: Instant::now(),
             pause: FIRST_PAUSE,
-            told: 0,
+            stop_requests: 0,
             kill_at: None,
             asks_first: false,
             is_lost: false,
@@ -117,8 +117,8 @@ impl<'a> Follow<'a> {
     /// Follows it to its end.
     pub(super) fn see_to_end(mut self, signals: &mut Signals) -> io::Result<Ending> {
         // Told under the runner before.
-        if let Some(ago) = self.task.folder.told_ago().filter(|_| self.task.take_over) {
-            self.tell(self.task.grace.saturating_sub(ago));
+        if let Some(ago) = self.task.folder.time_since_stop_request().filter(|_| self.task.is_adoption) {
+            self.request_stop(self.task.grace.saturating_sub(ago));
         }
         loop {
             for (process, ending) in self.children.reap()? {
@@ -131,7 +131,7 @@ impl<'a> Follow<'a> {
                 }
             }
             if signals.take().contains(&Signal::Terminate) {
-                self.tell(self.task.grace);
+                self.request_stop(self.task.grace);
             }
             if self.kill_at.is_some_and(|at| at <= Instant::now()) {
                 self.kill_at = None;
@@ -145,9 +145,9 @@ impl<'a> Follow<'a> {
     }
 
     /// The first time it is to end within the grace; after that at once.
-    fn tell(&mut self, grace: Duration) {
-        self.told += 1;
-        if self.told == 1 {
+    fn request_stop(&mut self, grace: Duration) {
+        self.stop_requests += 1;
+        if self.stop_requests == 1 {
             self.kill_at = Instant::now().checked_add(grace);
             self.order(Call::Terminate);
         } else {
@@ -249,12 +249,12 @@ impl<'a> Follow<'a> {
             Answer::There(said) => (true, said),
             Answer::Nothing(said) => (false, said),
         };
-        if self.told > 1 && !is_there && call == Call::Ask {
+        if self.stop_requests > 1 && !is_there && call == Call::Ask {
             return Some(Ending::OnHost(format!(
                 "it was told to end twice, and {host} does not answer ({said}); it may still run there"
             )));
         }
-        if self.told > 0 && is_there && self.kill_at.is_none() && self.order.is_none() {
+        if self.stop_requests > 0 && is_there && self.kill_at.is_none() && self.order.is_none() {
             // It outlived the order, or came to life after it.
             self.order = self.remote.kill.as_ref().map(|_| Call::Kill);
         }
@@ -281,7 +281,7 @@ impl<'a> Follow<'a> {
 
     /// Of a host that does not answer, nothing more is asked once the worker has reported.
     fn reported(&self) -> Option<Ending> {
-        if !self.is_silent || self.told > 0 || !self.task.folder.is_reported() {
+        if !self.is_silent || self.stop_requests > 0 || !self.task.folder.is_reported() {
             return None;
         }
         let host = &self.remote.host;

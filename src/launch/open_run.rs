@@ -24,7 +24,7 @@ pub(super) struct OpenRun {
     /// Some runner had the run, so its worker may have run.
     pub(super) claimed: bool,
     pub(super) watching: Watching,
-    pub(super) told_to_end: bool,
+    pub(super) stop_requested: bool,
     pub(super) contact: HostContact,
     /// When a worker without a runner, which was told to end, is killed.
     pub(super) kill_at: Option<Instant>,
@@ -72,7 +72,7 @@ impl OpenRun {
             starts: 0,
             claimed: false,
             watching,
-            told_to_end: false,
+            stop_requested: false,
             contact: if is_remote { HostContact::Remote } else { HostContact::Local },
             kill_at: None,
         }
@@ -80,18 +80,22 @@ impl OpenRun {
 
     /// Tells it to end. A worker without a runner gets what is left of the grace that began when it was first told,
     /// under another manager perhaps.
-    pub(super) fn tell<Key: Copy + Eq + Hash + Display>(&mut self, run: Key, watched: &Children<Key>) {
+    pub(super) fn request_stop<Key: Copy + Eq + Hash + Display>(
+        &mut self,
+        run: Key,
+        watched: &Children<Key>,
+    ) {
         match &self.watching {
             Watching::OurRunner | Watching::Claimant => {
                 watched.signal(&run, Signal::TERM);
-                self.folder.note_told();
+                self.folder.note_stop_request();
             }
             Watching::Worker(worker) => {
-                let signal = if self.told_to_end { Signal::KILL } else { Signal::TERM };
-                self.folder.note_told();
-                let ago = self.folder.told_ago().unwrap_or(Duration::ZERO);
+                let signal = if self.stop_requested { Signal::KILL } else { Signal::TERM };
+                self.folder.note_stop_request();
+                let ago = self.folder.time_since_stop_request().unwrap_or(Duration::ZERO);
                 self.kill_at =
-                    (!self.told_to_end).then(|| Instant::now() + runner::GRACE.saturating_sub(ago));
+                    (!self.stop_requested).then(|| Instant::now() + runner::GRACE.saturating_sub(ago));
                 // Alive, so the number is still that of its group.
                 if let Some(group) = worker.raw().filter(|_| worker.is_alive()) {
                     let _ = kill_process_group(group, signal);
@@ -100,7 +104,7 @@ impl OpenRun {
             // It is told when it is taken on.
             Watching::Nobody => {}
         }
-        self.told_to_end = true;
+        self.stop_requested = true;
     }
 }
 

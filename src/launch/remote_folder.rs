@@ -16,7 +16,7 @@ use crate::process::{ProcessIdentity, find_worker};
 const REMOTE: &str = "remote";
 const CONTACT: &str = "contact";
 const REPORTED: &str = "reported";
-const TAKE_OVER: &str = "take-over";
+const ADOPTION_LOCK: &str = "adoption.lock";
 
 impl RunFolder {
     /// Writes down how the host is asked for the run, before it is launched there.
@@ -71,9 +71,9 @@ impl RunFolder {
     ///
     /// # Errors
     /// When the folder cannot be read or written.
-    pub fn take_over(&self) -> io::Result<bool> {
+    pub fn adopt(&self) -> io::Result<bool> {
         // Let go when the file is closed, also when the process dies; until then, no other takes it over as well.
-        let lock = File::create(self.path().join(TAKE_OVER))?;
+        let lock = File::create(self.path().join(ADOPTION_LOCK))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Ok(false);
         }

@@ -16,11 +16,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     /// Has another runner see to a run on another host: only the host can say whether it goes on.
-    pub(super) fn take_over(&mut self, run: Key, open: &mut OpenRun, died: Option<&Ending>) {
+    pub(super) fn start_adopting_runner(&mut self, run: Key, open: &mut OpenRun, died: Option<&Ending>) {
         open.claimed = true;
-        if open.told_to_end {
+        if open.stop_requested {
             // The new one reads that there.
-            open.folder.note_told();
+            open.folder.note_stop_request();
         }
         if died.is_some() && open.starts > STARTS_AGAIN {
             self.try_later(run, open, &"its runners end at once");

@@ -16,7 +16,7 @@ use crate::process::ProcessIdentity;
 pub(super) const CLAIM: &str = "claim";
 pub(super) const PROCESS: &str = "process";
 pub(super) const EXIT: &str = "exit";
-const TOLD: &str = "told";
+const STOP_REQUESTED: &str = "stop-requested";
 
 /// The file that the worker's output and errors go to.
 pub(super) const OUTPUT: &str = "output.log";
@@ -55,14 +55,14 @@ impl RunFolder {
     }
 
     /// Notes that the run was told to end, the first time. Without the note it is told twice at worst.
-    pub fn note_told(&self) {
-        let _ = File::create_new(self.path.join(TOLD));
+    pub fn note_stop_request(&self) {
+        let _ = File::create_new(self.path.join(STOP_REQUESTED));
     }
 
     /// How long ago it was told, if that was noted.
     #[must_use]
-    pub fn told_ago(&self) -> Option<Duration> {
-        let noted = fs::metadata(self.path.join(TOLD)).and_then(|note| note.modified()).ok()?;
+    pub fn time_since_stop_request(&self) -> Option<Duration> {
+        let noted = fs::metadata(self.path.join(STOP_REQUESTED)).and_then(|note| note.modified()).ok()?;
         // The clock may have been set back.
         Some(noted.elapsed().unwrap_or_default())
     }

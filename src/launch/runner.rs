@@ -49,7 +49,7 @@ pub fn run(task: &Task) -> u8 {
         // Before the claim: from there on, a signal must not end the runner.
         let signals = Signals::install()?;
         failpoint::pass("runner: before claim");
-        let is_ours = if task.take_over { folder.take_over()? } else { folder.claim()? };
+        let is_ours = if task.is_adoption { folder.adopt()? } else { folder.claim()? };
         Ok(is_ours.then_some(signals))
     };
     let mut signals = match claim() {
@@ -62,7 +62,7 @@ pub fn run(task: &Task) -> u8 {
     };
     failpoint::pass("runner: claimed");
     let mut copy = None;
-    let ended = if task.take_over {
+    let ended = if task.is_adoption {
         go_on(task, &mut signals)
     } else {
         match start(task, &mut copy) {
@@ -152,7 +152,7 @@ fn see_to_end(
     signals: &mut Signals,
     grace: Duration,
 ) -> io::Result<Ending> {
-    let mut told = false;
+    let mut stop_requested = false;
     let mut kill_at: Option<Instant> = None;
     loop {
         if let Some((_, ending)) = children.reap()?.pop() {
@@ -161,10 +161,10 @@ fn see_to_end(
         // The worker is not reaped yet, so the number is still that of its group. A group of which only
         // zombies are left is no error.
         if signals.take().contains(&Signal::Terminate) {
-            if told {
+            if stop_requested {
                 kill_at = Some(Instant::now());
             } else {
-                told = true;
+                stop_requested = true;
                 let _ = kill_process_group(worker, Kill::TERM);
                 // A grace too long for a clock is no end at all.
                 kill_at = Instant::now().checked_add(grace);

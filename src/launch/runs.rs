@@ -178,7 +178,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     /// the second call.
     pub fn end(&mut self, run: Key) {
         let Some(mut open) = self.open.remove(&run) else { return };
-        open.tell(run, &self.watched);
+        open.request_stop(run, &self.watched);
         self.open.insert(run, open);
     }
 
@@ -186,8 +186,9 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     /// a second time, which would cut the grace short.
     pub fn end_once(&mut self, run: Key) {
         let Some(open) = self.open.get_mut(&run) else { return };
-        open.told_to_end = open.folder.told_ago().is_some() && !matches!(open.watching, Watching::Worker(_));
-        if !open.told_to_end {
+        open.stop_requested =
+            open.folder.time_since_stop_request().is_some() && !matches!(open.watching, Watching::Worker(_));
+        if !open.stop_requested {
             self.end(run);
         }
     }

@@ -30,7 +30,7 @@ pub struct Task {
     /// For a worker that runs on another host.
     pub remote: Option<RemoteCommands>,
     /// A runner before had the run on another host, and is dead.
-    pub take_over: bool,
+    pub is_adoption: bool,
     /// How long a worker that is told to end may take before it is killed.
     pub grace: Duration,
 }

@@ -67,12 +67,12 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     pub(super) fn take_on(&mut self, run: Key, open: &mut OpenRun, died: Option<&Ending>) -> Option<Ending> {
         match self.look(run, open) {
             Ok(None) => {
-                self.tell_again(run, open);
+                self.repeat_stop_request(run, open);
                 None
             }
             Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
             Ok(Some(RunFolderState::LeftOnHost)) => {
-                self.take_over(run, open, died);
+                self.start_adopting_runner(run, open, died);
                 None
             }
             Ok(Some(_)) => self.begin(run, open, died),
@@ -88,7 +88,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         if open.claimed {
             return Some(self.lost(run, &format!("{} is gone", open.folder.path().display())));
         }
-        if open.told_to_end {
+        if open.stop_requested {
             return self.give_up(run, open, "it was told to end before it began".to_owned());
         }
         if let Err(reason) = &open.command {
@@ -133,12 +133,12 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
             Err(error) => Some(Ending::NotStarted(format!("{reason}; {error}"))),
             Ok(false) => match self.look(run, open) {
                 Ok(None) => {
-                    self.tell_again(run, open);
+                    self.repeat_stop_request(run, open);
                     None
                 }
                 Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
                 Ok(Some(RunFolderState::LeftOnHost)) => {
-                    self.take_over(run, open, None);
+                    self.start_adopting_runner(run, open, None);
                     None
                 }
                 Ok(Some(_)) => Some(self.lost(run, &"its claim is gone")),
@@ -151,20 +151,20 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     }
 
     /// Who sees to the run now may not know that it was told to end.
-    fn tell_again(&self, run: Key, open: &mut OpenRun) {
-        if open.told_to_end {
-            open.told_to_end = false;
-            open.tell(run, &self.watched);
+    fn repeat_stop_request(&self, run: Key, open: &mut OpenRun) {
+        if open.stop_requested {
+            open.stop_requested = false;
+            open.request_stop(run, &self.watched);
         }
     }
 
-    pub(super) fn start_runner(&mut self, run: Key, open: &mut OpenRun, take_over: bool) -> io::Result<()> {
+    pub(super) fn start_runner(&mut self, run: Key, open: &mut OpenRun, is_adoption: bool) -> io::Result<()> {
         let word = OsString::from;
         let mut argv = vec![self.program.clone().into_os_string(), word("runner"), word("--folder")];
         argv.extend([open.folder.path().into(), word("--run"), number(run).into()]);
         argv.extend([word("--mark"), self.marks.of(&number(run)).into()]);
-        if take_over {
-            argv.push(word("--take-over"));
+        if is_adoption {
+            argv.push(word("--adopt"));
         } else if let Ok(command) = &open.command {
             if let Some(remote) = &command.remote {
                 argv.extend([word("--remote"), serde_json::to_string(remote)?.into()]);

@@ -131,7 +131,7 @@ fn the_grace_of_a_worker_without_a_runner_does_not_begin_anew_with_each_manager(
     scene.wait_for("the manager's notice", || runs.ended().expect("it says").is_empty().then_some(()));
     runs.end(RUN);
     scene.wait_for_lines(2);
-    let told = File::options().write(true).open(scene.run_path("told")).expect("a note");
+    let told = File::options().write(true).open(scene.run_path("stop-requested")).expect("a note");
     told.set_modified(SystemTime::now() - Duration::from_secs(60)).expect("a minute ago");
     let mut later = scene.runs();
     scene.start(&mut later, STUBBORN);
