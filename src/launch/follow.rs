@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal as Kill, kill_process_group};
 
 use super::answer::{Answer, Output, Verdict, answer, verdict};
 use super::children::Children;
-use super::contact::Contact;
+use super::lost_contact::LostContact;
 use super::on_host::{RUN_MARK, RemoteCommands};
 use super::task::{self, Process, Task, complain};
 use crate::signals::Signals;
@@ -263,8 +263,15 @@ impl<'a> Follow<'a> {
         if otherwise.is_some() && is_there && self.still_there < STRAGGLING {
             return None;
         }
-        let contact = Contact { host: host.clone(), since, why, asked: Timestamp::now(), is_there, said };
-        self.task.folder.write_contact(&contact);
+        let contact = LostContact {
+            host: host.clone(),
+            since,
+            reason: why,
+            asked_at: Timestamp::now(),
+            is_running: is_there,
+            answer: said,
+        };
+        self.task.folder.write_lost_contact(&contact);
         if !self.is_lost {
             self.is_lost = true;
             complain(&format!("run {}: {contact}", self.task.run));
@@ -274,7 +281,7 @@ impl<'a> Follow<'a> {
     }
 
     /// A line for those who read the run's output.
-    fn note(&self, contact: &Contact) {
+    fn note(&self, contact: &LostContact) {
         let log = File::options().append(true).open(self.task.folder.output_log());
         let _ = log.and_then(|mut log| writeln!(log, "nowcast runner: {contact}"));
     }

@@ -3,12 +3,12 @@
 pub mod answer;
 pub mod argv;
 pub mod children;
-mod contact;
 mod exit_record;
 mod folder_files;
 mod folder_state;
 mod follow;
 mod launch_request;
+mod lost_contact;
 mod marks;
 pub mod old_runs;
 pub mod on_host;
@@ -28,9 +28,9 @@ mod watch;
 
 pub use argv::{command, own_program};
 pub use children::{Children, Environment};
-pub use contact::Contact;
 pub use folder_state::RunFolderState;
 pub use launch_request::LaunchError;
+pub use lost_contact::LostContact;
 pub use on_host::{LaunchCommand, RemoteCommands, RunLocation};
 pub use program::note_program_end;
 pub use run_folder::RunFolder;

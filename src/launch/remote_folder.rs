@@ -6,15 +6,15 @@ use std::io;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::contact::Contact;
 use super::folder_files::Content;
 use super::folder_state::RunFolderState;
+use super::lost_contact::LostContact;
 use super::on_host::RemoteCommands;
 use super::run_folder::{CLAIM, PROCESS, RunFolder};
 use crate::process::{ProcessIdentity, find_worker};
 
 const REMOTE: &str = "remote";
-const CONTACT: &str = "contact";
+const CONTACT_LOST: &str = "contact-lost";
 const REPORTED: &str = "reported";
 const ADOPTION_LOCK: &str = "adoption.lock";
 
@@ -35,16 +35,16 @@ impl RunFolder {
     }
 
     /// Writes down that contact is lost, for those who look. Nothing else hangs on it.
-    pub fn write_contact(&self, contact: &Contact) {
-        if let Ok(new) = self.write_new(CONTACT, contact, false) {
-            let _ = fs::rename(new, self.path().join(CONTACT));
+    pub fn write_lost_contact(&self, contact: &LostContact) {
+        if let Ok(new) = self.write_new(CONTACT_LOST, contact, false) {
+            let _ = fs::rename(new, self.path().join(CONTACT_LOST));
         }
     }
 
     /// What is known since contact was lost, if it was and the run goes on.
     #[must_use]
-    pub fn contact(&self) -> Option<Contact> {
-        self.read_whole(CONTACT).filter(|_| self.exit().is_none())
+    pub fn lost_contact(&self) -> Option<LostContact> {
+        self.read_whole(CONTACT_LOST).filter(|_| self.exit().is_none())
     }
 
     /// What launched it on the host, if that lives.

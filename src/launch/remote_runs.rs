@@ -50,7 +50,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
             if open.contact != HostContact::Remote {
                 continue;
             }
-            if let Some(contact) = open.folder.contact() {
+            if let Some(contact) = open.folder.lost_contact() {
                 open.contact = HostContact::Lost;
                 self.log.critical(format_args!("run {}: {contact}", number(*run)));
             }

@@ -193,7 +193,7 @@ fn of_rules(open: &Open) -> Option<Attention> {
 /// Runs on a host with which contact is lost.
 fn of_contact(context: &ViewContext, open: &Open) -> Vec<Attention> {
     let item = |run: &Run| {
-        let contact = context.run_folder(run)?.contact()?;
+        let contact = context.run_folder(run)?.lost_contact()?;
         Some(Attention {
             since: Some(contact.since),
             hints: vec![Hint::new(format!("nowcast why {}", run.id.0))],

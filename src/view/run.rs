@@ -121,7 +121,7 @@ impl RunView {
         };
         let until = ended.unwrap_or_else(|| context.now.timestamp());
         let contact =
-            context.run_folder(run).filter(|_| run.is_running()).and_then(|folder| folder.contact());
+            context.run_folder(run).filter(|_| run.is_running()).and_then(|folder| folder.lost_contact());
         let state = match status(run) {
             RunStatus::Running if contact.is_some() => RunStatus::ContactLost,
             state => state,

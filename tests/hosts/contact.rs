@@ -11,7 +11,7 @@ fn a_killed_client_is_no_death_of_the_worker() {
     let found = scene.wait_for_state(&run, "contact_lost");
     let text = found["contact_lost"].as_str().unwrap_or_default();
     assert!(text.contains("contact with robot is lost (ssh was killed by signal 9)"), "{text}");
-    assert!(text.contains("it says that the run is still there (process "), "{text}");
+    assert!(text.contains("the host reports that the run still exists (process "), "{text}");
     // It needs attention.
     let (_, status) = scene.system.operation(&["status"]);
     let line = format!("CRITICAL [runs] run {run}: contact with robot is lost (ssh was killed by signal 9)");
@@ -38,7 +38,7 @@ fn a_cut_connection_is_asked_about_until_the_worker_is_gone() {
     let run = scene.launch("one");
     let worker = scene.wait_for_worker("one");
     scene.sshd.cut();
-    scene.wait_for_contact(&run, "the run is still there");
+    scene.wait_for_contact(&run, "the run still exists");
     assert_eq!(scene.heard(), 0);
     Scene::kill(worker);
     let found = scene.wait_for_state(&run, "crashed");
@@ -53,15 +53,15 @@ fn a_host_that_is_down_is_asked_again_until_it_is_back() {
     let mut scene = Scene::start(true);
     let run = scene.launch("one");
     scene.sshd.down();
-    scene.wait_for_contact(&run, "it gives no answer (ssh: connect to host 127.0.0.1");
+    scene.wait_for_contact(&run, "the host does not answer (ssh: connect to host 127.0.0.1");
     // Over a restart of the manager.
     scene.system.signal("manager", Signal::KILL);
     scene.system.wait_for_end("manager");
     scene.system.start_manager(&[]);
-    scene.wait_for_contact(&run, "it gives no answer");
+    scene.wait_for_contact(&run, "the host does not answer");
     assert_eq!(scene.heard(), 0);
     scene.sshd.up();
-    scene.wait_for_contact(&run, "the run is still there");
+    scene.wait_for_contact(&run, "the run still exists");
     scene.go("one", "0 report");
     scene.wait_for_state(&run, "succeeded");
     scene.expect_one("success");
@@ -73,7 +73,7 @@ fn a_report_ends_the_question_to_a_host_that_is_down() {
     let mut scene = Scene::start(true);
     let run = scene.launch("one");
     scene.sshd.down();
-    scene.wait_for_contact(&run, "it gives no answer");
+    scene.wait_for_contact(&run, "the host does not answer");
     scene.go("one", "0 report stay");
     let found = scene.wait_for_state(&run, "succeeded");
     let expected = "ended on its host: contact with robot was lost, and the worker has reported";
@@ -87,11 +87,11 @@ fn a_message_on_the_way_does_not_end_the_question() {
     let mut scene = Scene::start(true);
     let run = scene.launch("one");
     scene.sshd.down();
-    scene.wait_for_contact(&run, "it gives no answer");
+    scene.wait_for_contact(&run, "the host does not answer");
     scene.go("one", "0 halfway stay");
     scene.wait_for("its message", || Some(()).filter(|()| scene.heard() == 1));
     scene.sshd.up();
-    scene.wait_for_contact(&run, "the run is still there");
+    scene.wait_for_contact(&run, "the run still exists");
     let worker = scene.wait_for_worker("one");
     assert!(Scene::is_alive(worker));
     Scene::kill(worker);
@@ -109,7 +109,7 @@ fn a_runner_that_is_killed_is_replaced_by_one_that_asks_the_host() {
     // Together with what launched it.
     Scene::kill(after);
     Scene::kill(scene.launcher(&run));
-    scene.wait_for_contact(&run, "the run is still there");
+    scene.wait_for_contact(&run, "the run still exists");
     assert_eq!((scene.heard(), scene.starts()), (0, 1));
     scene.go("one", "0 report");
     scene.wait_for_state(&run, "succeeded");
@@ -125,7 +125,7 @@ fn the_deaths_of_all_on_this_machine_make_no_crash() {
     kill_process(scene.process(&run, "claim"), Signal::KILL).expect("killed");
     kill_process(scene.launcher(&run), Signal::KILL).expect("killed");
     scene.system.start_manager(&[]);
-    scene.wait_for_contact(&run, "the run is still there");
+    scene.wait_for_contact(&run, "the run still exists");
     assert_eq!((scene.heard(), scene.starts()), (0, 1));
     Scene::kill(scene.wait_for_worker("one"));
     scene.wait_for_state(&run, "crashed");

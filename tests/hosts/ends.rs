@@ -53,7 +53,7 @@ fn of_two_with_the_same_words_only_the_one_that_is_meant_ends() {
     assert!(Scene::is_alive(worker));
     // And only that is asked for.
     Scene::kill(scene.launcher(&first));
-    scene.wait_for_contact(&first, "the run is still there");
+    scene.wait_for_contact(&first, "the run still exists");
     scene.go("one", "0 report");
     scene.wait_for_state(&first, "succeeded");
 }
@@ -64,7 +64,7 @@ fn with_contact_lost_it_ends_as_soon_as_the_host_is_back() {
     let run = scene.launch("one");
     let worker = scene.wait_for_worker("one");
     scene.sshd.down();
-    scene.wait_for_contact(&run, "it gives no answer");
+    scene.wait_for_contact(&run, "the host does not answer");
     scene.system.operate(&["kill", &run]);
     scene.wait_for_state(&run, "stopping");
     assert!(Scene::is_alive(worker));
@@ -79,7 +79,7 @@ fn with_the_host_down_a_second_kill_gives_the_run_up() {
     let mut scene = Scene::start(true);
     let run = scene.launch("one");
     scene.sshd.down();
-    scene.wait_for_contact(&run, "it gives no answer");
+    scene.wait_for_contact(&run, "the host does not answer");
     scene.system.operate(&["kill", &run]);
     scene.wait_for_state(&run, "stopping");
     scene.system.operate(&["kill", &run]);

@@ -18,7 +18,7 @@ fn a_worker_runs_on_the_host_and_its_output_and_status_come_back() {
     scene.go("two", "3");
     assert_eq!(scene.wait_for_state(&run, "crashed")["ending"], "ended with status 3");
     scene.system.wait_for_log("manager", "the rule heard crash");
-    assert!(!scene.run_path(&run, "contact").exists());
+    assert!(!scene.run_path(&run, "contact-lost").exists());
 }
 
 #[test]

@@ -138,13 +138,13 @@ fn what_is_still_there_is_asked_for_also_while_nobody_answers() {
     scene.wait_for("contact lost", || {
         scene.run(&run)["contact_lost"]
             .as_str()?
-            .contains("it gives no answer (the queue is down)")
+            .contains("the host does not answer (the queue is down)")
             .then_some(())
     });
     assert_eq!(scene.heard(), 0);
     fs::remove_file(scene.0.path("down")).expect("removed");
     scene.wait_for("an answer", || {
-        scene.run(&run)["contact_lost"].as_str()?.contains("the run is still there (nowcast-").then_some(())
+        scene.run(&run)["contact_lost"].as_str()?.contains("the run still exists (nowcast-").then_some(())
     });
     scene.go("0");
     let ending = scene.wait_for_state(&run, "crashed");

@@ -1,7 +1,7 @@
 //! Situations that an operator meets.
 
 use jiff::SignedDuration;
-use nowcast::launch::Contact;
+use nowcast::launch::LostContact;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::{Command, Ending, Event, NextWorker};
 
@@ -162,15 +162,15 @@ pub fn running() -> Recorded {
     let run = system.run_of("collect_rivers");
     system.asks(Command::Kill { run });
     let since = system.moment("11:50");
-    let contact = Contact {
+    let contact = LostContact {
         host: "nibi".into(),
         since,
-        why: "ended with status 255".into(),
-        asked: since + SignedDuration::from_mins(5),
-        is_there: false,
-        said: "ssh: connect to host nibi port 22: No route to host".into(),
+        reason: "ended with status 255".into(),
+        asked_at: since + SignedDuration::from_mins(5),
+        is_running: false,
+        answer: "ssh: connect to host nibi port 22: No route to host".into(),
     };
-    system.run_folder(system.run_of("run_nemo")).write_contact(&contact);
+    system.run_folder(system.run_of("run_nemo")).write_lost_contact(&contact);
     system.at("12:00").ends("make_plots", Ending::Status(0));
     system
 }
