@@ -24,11 +24,12 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("the journal cannot be read: {0}")]
-    struct Told(#[source] std::io::Error);
+    struct JournalUnreadable(#[source] std::io::Error);
 
     #[test]
     fn each_cause_is_told_once() {
-        let error = anyhow::Error::new(Told(std::io::Error::other("the disk is gone"))).context("no status");
+        let error = anyhow::Error::new(JournalUnreadable(std::io::Error::other("the disk is gone")))
+            .context("no status");
         assert_eq!(with_causes(error.as_ref()), "no status: the journal cannot be read: the disk is gone");
     }
 }

@@ -77,7 +77,7 @@ pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Pr
     })?;
     let (value, marks) = pyyaml::read_marked(text)
         .map_err(|error| ConfigError::whole_file(file, Some(error.mark().line), not_yaml(&error)))?;
-    let mut check = Check { file, marks, lookup, problems: Vec::new() };
+    let mut check = ConfigCheck { file, marks, lookup, problems: Vec::new() };
     let config = check.config(&value);
     check.problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     match config {
@@ -89,14 +89,14 @@ pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Pr
 }
 
 /// One check under way: each method answers `None` after it has noted an error.
-pub(super) struct Check<'a> {
+pub(super) struct ConfigCheck<'a> {
     file: &'a Path,
     pub(super) marks: Marks,
     lookup: Lookup<'a>,
     problems: Vec<Problem>,
 }
 
-impl Check<'_> {
+impl ConfigCheck<'_> {
     fn config(&mut self, value: &Value) -> Option<Config> {
         if value.as_map().is_none() {
             let text = format!("the file must hold a mapping of sections, but it holds {}", value.kind());

@@ -4,7 +4,7 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::check::Check;
+use super::check::ConfigCheck;
 use super::checked::Registry;
 use super::names::Names;
 use super::problem::Severity;
@@ -44,7 +44,7 @@ struct RawExpectation {
     timezone: Option<String>,
 }
 
-impl Check<'_> {
+impl ConfigCheck<'_> {
     /// `expect:`
     pub(super) fn expect(&mut self, value: &Value, registry: Option<&Registry>) -> Option<Vec<Expectation>> {
         let section = match value.get(EXPECT) {

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use super::check::Check;
+use super::check::ConfigCheck;
 use super::checked::{Host, Launcher, SlurmSettings, TemplateSettings};
 use super::problem::Severity;
 use crate::suggest;
@@ -47,7 +47,7 @@ enum RawKind {
     Slurm,
 }
 
-impl Check<'_> {
+impl ConfigCheck<'_> {
     /// The hosts of `run: enabled hosts:`, and those of `hosts:`, with how workers are launched there.
     pub(super) fn launchers(
         &mut self,

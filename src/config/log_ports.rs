@@ -2,7 +2,7 @@
 //!
 //! It is looked at only where the `logging` section asks for that; it opens no port.
 
-use super::check::{Check, is_address};
+use super::check::{ConfigCheck, is_address};
 use super::checked::{LogPort, LogPorts, POOL, Registry, Zmq, has_logging_part};
 use super::problem::Severity;
 use crate::suggest;
@@ -16,7 +16,7 @@ const OTHER_DAEMONS: [&str; 3] = ["scheduler", "log_aggregator", "up"];
 
 const PATH: [&str; 3] = ["zmq", "ports", "logging"];
 
-impl Check<'_> {
+impl ConfigCheck<'_> {
     /// `zmq: ports: logging`
     pub(super) fn log_ports(&mut self, value: &Value, registry: Option<&Registry>) -> Option<LogPorts> {
         let asks = |part| value.get("logging").is_some_and(|logging| has_logging_part(logging, part));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-use super::check::Check;
+use super::check::ConfigCheck;
 use super::checked::{JournalSettings, Registry, WorkerSettings};
 use super::problem::Severity;
 use super::raw::{RawBroker, RawJournal, RawWorker};
@@ -12,7 +12,7 @@ use crate::suggest::did_you_mean;
 use nowcast_core::Limits;
 use pyyaml::Value;
 
-impl Check<'_> {
+impl ConfigCheck<'_> {
     /// `workers:`
     pub(super) fn workers(
         &mut self,

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::check::Check;
+use super::check::ConfigCheck;
 use super::checked::{Host, Registry};
 use super::problem::Severity;
 use super::scheduled::{CatchUp, ScheduledWorker};
@@ -35,7 +35,7 @@ struct RawScheduled {
     catch_up: CatchUp,
 }
 
-impl Check<'_> {
+impl ConfigCheck<'_> {
     /// `scheduled workers:`
     pub(super) fn scheduled_workers(
         &mut self,

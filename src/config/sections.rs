@@ -1,6 +1,6 @@
 //! What is wrong with the keys of the file as a whole: misspelt sections and keys that stand twice.
 
-use super::check::Check;
+use super::check::ConfigCheck;
 use super::problem::Severity;
 use crate::suggest::question;
 use pyyaml::Value;
@@ -27,7 +27,7 @@ const KNOWN: [&str; 14] = [
 /// Without these the file cannot be used, and the error about that names the misspelt one.
 const REQUIRED: [&str; 4] = ["checklist file", "logging", "message registry", "zmq"];
 
-impl Check<'_> {
+impl ConfigCheck<'_> {
     /// Warns of sections that nothing reads because their names are nearly those of others.
     pub(super) fn unknown_sections(&mut self, value: &Value) {
         let is_told = |known: &&str| REQUIRED.contains(known) && value.get(known).is_none_or(Value::is_null);

@@ -36,13 +36,13 @@ mod tests {
     #[test]
     fn sections_become_types() {
         #[derive(Debug, PartialEq, serde::Deserialize)]
-        struct Section {
+        struct Example {
             command: Vec<String>,
             since: String,
             limit: Option<u32>,
         }
         let value = pyyaml::read("command: [run, it]\nsince: 2026-03-14\nlimit: 3\n").expect("good YAML");
-        let section: Section = serde_yaml::from_value(to_serde(&value)).expect("the section fits its type");
+        let section: Example = serde_yaml::from_value(to_serde(&value)).expect("the section fits its type");
         assert_eq!(section.since, "2026-03-14");
         assert_eq!((section.command.len(), section.limit), (2, Some(3)));
     }

@@ -39,15 +39,15 @@ impl Times {
     /// The first of them after a moment, in that moment's time zone; `None` if none comes any more.
     #[must_use]
     pub fn after(&self, moment: &ZonedDateTime) -> Option<ZonedDateTime> {
-        self.0.find_next_occurrence(&Moment(moment.clone()), false).ok().map(|found| found.0)
+        self.0.find_next_occurrence(&CronMoment(moment.clone()), false).ok().map(|found| found.0)
     }
 }
 
 /// A moment as `croner` looks at it.
 #[derive(Clone)]
-struct Moment(ZonedDateTime);
+struct CronMoment(ZonedDateTime);
 
-impl CronDateTime for Moment {
+impl CronDateTime for CronMoment {
     fn to_civil(&self) -> CivilDateTime {
         let of = |part: i8| u32::from(part.unsigned_abs());
         let (date, time) = (self.0.date(), self.0.time());
@@ -72,7 +72,7 @@ impl CronDateTime for Moment {
             .map_err(|_| CronError::InvalidDate)?;
         let found = self.0.time_zone().to_ambiguous_zoned_datetime(datetime);
         let well = |moment: Result<ZonedDateTime, jiff::Error>| {
-            moment.map(Moment).map_err(|_| CronError::InvalidTime)
+            moment.map(CronMoment).map_err(|_| CronError::InvalidTime)
         };
         Ok(match found.offset() {
             AmbiguousOffset::Unambiguous { .. } => Resolution::Single(well(found.unambiguous())?),
@@ -84,7 +84,7 @@ impl CronDateTime for Moment {
     }
 
     fn checked_add_seconds(&self, seconds: i64) -> Option<Self> {
-        self.0.checked_add(SignedDuration::from_secs(seconds)).ok().map(Moment)
+        self.0.checked_add(SignedDuration::from_secs(seconds)).ok().map(CronMoment)
     }
 
     fn cmp_instant(&self, other: &Self) -> Ordering {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use crate::config::notify::{Field, Slack, SlackChannel, Target, Template, Way};
+use crate::config::notify::{NotificationTarget, Slack, SlackChannel, Template, TemplateField, Way};
 use nowcast_core::Notice;
 use pyyaml::python;
 
@@ -57,7 +57,7 @@ impl Delivery {
     }
 
     /// What a target is told of a notice, if it wants to know.
-    pub(super) fn to_target(target: &Target, notice: &Notice) -> Option<Self> {
+    pub(super) fn to_target(target: &NotificationTarget, notice: &Notice) -> Option<Self> {
         let is_alarm = notice.alarm.is_some_and(|alarm| target.of.alarms.contains(&alarm));
         let is_message =
             notice.message.as_ref().is_some_and(|said| target.of.wants_message(&notice.worker, &said.r#type));
@@ -82,19 +82,19 @@ impl Delivery {
 }
 
 /// What a placeholder stands for.
-fn value(field: Field, notice: &Notice) -> String {
+fn value(field: TemplateField, notice: &Notice) -> String {
     match field {
-        Field::Worker => notice.worker.clone(),
-        Field::Type => notice.message.as_ref().map(|said| said.r#type.clone()).unwrap_or_default(),
-        Field::Payload => notice.message.as_ref().map_or_else(String::new, |said| {
+        TemplateField::Worker => notice.worker.clone(),
+        TemplateField::Type => notice.message.as_ref().map(|said| said.r#type.clone()).unwrap_or_default(),
+        TemplateField::Payload => notice.message.as_ref().map_or_else(String::new, |said| {
             python::repr_up_to(&said.payload, LONGEST).unwrap_or_else(|| {
                 format!("more than {LONGEST} characters; nowcast why {} shows them", notice.number.0)
             })
         }),
-        Field::Alarm => notice.alarm.map(|alarm| alarm.name().to_owned()).unwrap_or_default(),
-        Field::Time => notice.at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
-        Field::Number => notice.number.0.to_string(),
-        Field::Text => up_to(&notice.text, LONGEST),
+        TemplateField::Alarm => notice.alarm.map(|alarm| alarm.name().to_owned()).unwrap_or_default(),
+        TemplateField::Time => notice.at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        TemplateField::Number => notice.number.0.to_string(),
+        TemplateField::Text => up_to(&notice.text, LONGEST),
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
     use jiff::ZonedDateTime;
 
     use super::*;
-    use crate::config::notify::{Request, Secret, SlackWorkers, Wanted};
+    use crate::config::notify::{Secret, SlackWorkers, Wanted, WebRequest};
     use nowcast_core::Alarm;
     use nowcast_core::Number;
     use nowcast_core::notice::NoticeMessage;
@@ -150,11 +150,11 @@ mod tests {
         }
     }
 
-    fn webhook(of: Wanted, body: &str, is_json: bool) -> Target {
+    fn webhook(of: Wanted, body: &str, is_json: bool) -> NotificationTarget {
         let url = Secret("http://localhost/".to_owned());
-        let request = Request { method: "POST".to_owned(), url, headers: Vec::new() };
+        let request = WebRequest { method: "POST".to_owned(), url, headers: Vec::new() };
         let body = Template::parse(body).unwrap();
-        Target { name: "t".to_owned(), of, way: Way::Webhook { request, body, is_json } }
+        NotificationTarget { name: "t".to_owned(), of, way: Way::Webhook { request, body, is_json } }
     }
 
     fn all_messages() -> Wanted {

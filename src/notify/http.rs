@@ -8,7 +8,7 @@ use ureq::http::Uri;
 
 use super::delivery::Delivery;
 use super::lane::{Failure, Send};
-use crate::config::notify::{Request, Secret, SlackChannel};
+use crate::config::notify::{Secret, SlackChannel, WebRequest};
 use crate::net::{http, proxy};
 use pylogging::Logger;
 
@@ -25,11 +25,11 @@ const SHOWN: u64 = 200;
 pub(super) fn slack(channel: &SlackChannel, name: &str, log: &Logger) -> Send {
     let json = ("Content-Type".to_owned(), Secret("application/json".to_owned()));
     let url = channel.url.clone().unwrap_or_else(|| Secret(String::new()));
-    sender(&Request { method: "POST".to_owned(), url, headers: vec![json] }, name, log)
+    sender(&WebRequest { method: "POST".to_owned(), url, headers: vec![json] }, name, log)
 }
 
 /// Makes a request for each delivery to the target of that name.
-pub(super) fn sender(request: &Request, name: &str, log: &Logger) -> Send {
+pub(super) fn sender(request: &WebRequest, name: &str, log: &Logger) -> Send {
     let request = request.clone();
     let proxy = request.url.0.parse().map_or(Ok(None), |url: Uri| proxy::from_environment(&url));
     let proxy = proxy.unwrap_or_else(|error| {
@@ -51,8 +51,8 @@ pub(super) fn sender(request: &Request, name: &str, log: &Logger) -> Send {
     Box::new(move |delivery| attempt(&agent, &request, delivery))
 }
 
-fn attempt(agent: &Agent, request: &Request, delivery: &Delivery) -> Result<(), Failure> {
-    let Request { method, url, headers } = request;
+fn attempt(agent: &Agent, request: &WebRequest, delivery: &Delivery) -> Result<(), Failure> {
+    let WebRequest { method, url, headers } = request;
     let mut built = ureq::http::Request::builder().method(method.as_str()).uri(&url.0);
     for (name, value) in headers {
         built = built.header(name, &value.0);

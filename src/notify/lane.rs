@@ -60,7 +60,7 @@ struct Queue {
     is_done: bool,
 }
 
-struct Shared {
+struct LaneState {
     name: String,
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -69,7 +69,7 @@ struct Shared {
     is_heartbeat: bool,
 }
 
-impl Shared {
+impl LaneState {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // A thread that panicked left it whole: no change of it is in two steps.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -78,7 +78,7 @@ impl Shared {
 
 /// A queue and its thread.
 pub(super) struct Lane {
-    shared: Arc<Shared>,
+    shared: Arc<LaneState>,
     most: usize,
 }
 
@@ -102,7 +102,7 @@ impl Lane {
         log: Logger,
     ) -> io::Result<Self> {
         let (name, queue, changed) = (name.to_owned(), Mutex::default(), Condvar::new());
-        let shared = Arc::new(Shared { name, queue, changed, log, is_heartbeat });
+        let shared = Arc::new(LaneState { name, queue, changed, log, is_heartbeat });
         let of_thread = Arc::clone(&shared);
         thread::Builder::new().name("notify".to_owned()).spawn(move || {
             let mut is_failing = false;
@@ -173,7 +173,7 @@ impl Lane {
     }
 }
 
-impl Shared {
+impl LaneState {
     /// What is next; `None` when nothing more comes, or the end has.
     fn next(&self) -> Option<Delivery> {
         let mut queue = self.lock();

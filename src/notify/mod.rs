@@ -11,7 +11,7 @@ mod mail;
 use std::time::{Duration, Instant};
 
 use crate::config::Notifications;
-use crate::config::notify::{Slack, SlackChannel, Target, Way};
+use crate::config::notify::{NotificationTarget, Slack, SlackChannel, Way};
 use delivery::Delivery;
 use lane::{Lane, Pace};
 use nowcast_core::Notice;
@@ -27,11 +27,11 @@ const MOST: usize = 200;
 #[derive(Debug, Clone, PartialEq)]
 enum Served {
     Slack(SlackChannel),
-    Target(Target),
+    NotificationTarget(NotificationTarget),
 }
 
 #[derive(Debug)]
-struct Line {
+struct TargetQueue {
     served: Served,
     lane: Lane,
     /// When the next beat is due, of a heartbeat.
@@ -45,7 +45,7 @@ struct Line {
 pub struct Notifier {
     log: Logger,
     slack: Option<Slack>,
-    lines: Vec<Line>,
+    lines: Vec<TargetQueue>,
 }
 
 impl Notifier {
@@ -65,7 +65,7 @@ impl Notifier {
         let channels = notifications.slack.iter().flat_map(|slack| &slack.channels);
         let channels = channels.filter(|channel| channel.url.is_some()).cloned().map(Served::Slack);
         let wanted: Vec<Served> =
-            channels.chain(notifications.targets.iter().cloned().map(Served::Target)).collect();
+            channels.chain(notifications.targets.iter().cloned().map(Served::NotificationTarget)).collect();
         for line in self.lines.iter_mut().filter(|line| !line.is_retired) {
             if !wanted.contains(&line.served) {
                 line.is_retired = true;
@@ -82,7 +82,7 @@ impl Notifier {
     fn open(&mut self, served: Served) {
         let (name, pace, most) = match &served {
             Served::Slack(channel) => (channel.variable.clone(), Pace::NORMAL, MOST),
-            Served::Target(target) => match &target.way {
+            Served::NotificationTarget(target) => match &target.way {
                 // The next beat is better than an old one.
                 Way::Heartbeat { every, .. } => {
                     let give_up = Duration::try_from(*every).unwrap_or(Pace::NORMAL.give_up);
@@ -93,18 +93,21 @@ impl Notifier {
         };
         let send = match &served {
             Served::Slack(channel) => http::slack(channel, &name, &self.log),
-            Served::Target(target) => match &target.way {
+            Served::NotificationTarget(target) => match &target.way {
                 Way::Webhook { request, .. } | Way::Heartbeat { request, .. } => {
                     http::sender(request, &name, &self.log)
                 }
                 Way::Email(email) => mail::sender(email),
             },
         };
-        let is_heartbeat = matches!(&served, Served::Target(Target { way: Way::Heartbeat { .. }, .. }));
+        let is_heartbeat = matches!(
+            &served,
+            Served::NotificationTarget(NotificationTarget { way: Way::Heartbeat { .. }, .. })
+        );
         match Lane::open(&name, pace, most, is_heartbeat, send, self.log.clone()) {
             Ok(lane) => {
                 let beat = is_heartbeat.then(Instant::now);
-                self.lines.push(Line { served, lane, beat, is_retired: false });
+                self.lines.push(TargetQueue { served, lane, beat, is_retired: false });
             }
             Err(error) => {
                 self.log
@@ -119,7 +122,7 @@ impl Notifier {
             let delivery = match (&line.served, &self.slack) {
                 (Served::Slack(channel), Some(slack)) => Delivery::to_slack(channel, slack, notice),
                 (Served::Slack(_), None) => None,
-                (Served::Target(target), _) => Delivery::to_target(target, notice),
+                (Served::NotificationTarget(target), _) => Delivery::to_target(target, notice),
             };
             if let Some(delivery) = delivery {
                 line.lane.push(delivery);
@@ -130,7 +133,9 @@ impl Notifier {
     /// The manager's loop is alive: sends the heartbeats that are due.
     pub fn beat(&mut self) {
         for line in self.lines.iter_mut().filter(|line| !line.is_retired) {
-            let Served::Target(Target { way: Way::Heartbeat { every, .. }, .. }) = &line.served else {
+            let Served::NotificationTarget(NotificationTarget { way: Way::Heartbeat { every, .. }, .. }) =
+                &line.served
+            else {
                 continue;
             };
             let now = Instant::now();

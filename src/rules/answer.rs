@@ -2,11 +2,11 @@
 
 use mlua::{MultiValue, Value as LuaValue};
 
-use super::host::Host;
+use super::host::CallState;
 use super::items::{Least, list};
 use super::kind::{described, kind_name};
 use super::launch;
-use super::objects::{Join, Launch};
+use super::objects::{LuaJoin, LuaLaunch};
 use super::view::View;
 use nowcast_core::{JoinRequest, NextWorker, Requirement, RuleAnswer};
 use pyyaml::Value;
@@ -14,7 +14,7 @@ use pyyaml::Value;
 /// Reads what `function`, whose place is given, returned. Launches that were made behind tail calls have
 /// no place of their own; they get the function's.
 pub(super) fn read(
-    call: &Host,
+    call: &CallState,
     function: &str,
     place: Option<&str>,
     returned: MultiValue,
@@ -46,8 +46,8 @@ pub(super) fn read(
 }
 
 /// What the second value says: a join, or NEMO_Nowcast's race set.
-fn wait(call: &Host, function: &str, value: &LuaValue) -> Result<JoinRequest, String> {
-    if let Some(join) = value.as_userdata().and_then(|object| object.borrow::<Join>().ok()) {
+fn wait(call: &CallState, function: &str, value: &LuaValue) -> Result<JoinRequest, String> {
+    if let Some(join) = value.as_userdata().and_then(|object| object.borrow::<LuaJoin>().ok()) {
         return join.copy(call);
     }
     names(call, function, value).map(race_set)
@@ -59,16 +59,16 @@ fn race_set(names: Vec<String>) -> JoinRequest {
     JoinRequest { wait_for: names.into_iter().map(wanted).collect(), ..JoinRequest::default() }
 }
 
-fn launches(call: &Host, function: &str, value: &LuaValue) -> Result<Vec<NextWorker>, String> {
+fn launches(call: &CallState, function: &str, value: &LuaValue) -> Result<Vec<NextWorker>, String> {
     let what = format!("the list that {function} returned");
     let table = match value {
         LuaValue::Table(table) => table,
-        LuaValue::UserData(object) if object.is::<Launch>() => {
+        LuaValue::UserData(object) if object.is::<LuaLaunch>() => {
             return Err(format!(
                 "{function} returned a single NextWorker; put it into a list: return {{ … }}"
             ));
         }
-        LuaValue::UserData(object) if object.is::<Join>() => {
+        LuaValue::UserData(object) if object.is::<LuaJoin>() => {
             return Err(format!(
                 "{function} returned a Join without a list before it; return {{}}, Join{{ … }}"
             ));
@@ -88,7 +88,7 @@ fn launches(call: &Host, function: &str, value: &LuaValue) -> Result<Vec<NextWor
 }
 
 /// The race set: a list of names, or a table `{ name = true }`, each name once.
-fn names(call: &Host, function: &str, value: &LuaValue) -> Result<Vec<String>, String> {
+fn names(call: &CallState, function: &str, value: &LuaValue) -> Result<Vec<String>, String> {
     let what = format!("the second value that {function} returned");
     let names: Vec<String> = match value {
         LuaValue::Table(table) if table.raw_len() == 0 => {
@@ -112,7 +112,7 @@ fn names(call: &Host, function: &str, value: &LuaValue) -> Result<Vec<String>, S
         LuaValue::Table(table) => {
             let name = |(index, item): (usize, &LuaValue)| match item {
                 LuaValue::String(name) => call.keep(&name.to_string_lossy()),
-                LuaValue::UserData(object) if object.is::<Join>() => Err(format!(
+                LuaValue::UserData(object) if object.is::<LuaJoin>() => Err(format!(
                     "{what} is a list with a Join in it; return the Join without braces around it"
                 )),
                 other => {

@@ -6,7 +6,7 @@ use mlua::{Function, Lua, LuaString, MultiValue, Table, Value as LuaValue, Varia
 
 use super::budget::Limit;
 use super::error::{self, fail};
-use super::host::Host;
+use super::host::CallState;
 use super::kind::kind_name;
 use super::missing_key::missing_key;
 use super::moment::Moment;
@@ -18,7 +18,7 @@ use nowcast_core::Level;
 const LONGEST_PATH: usize = 4096;
 
 /// The table `host` of `lua/*.lua`.
-pub(super) fn table(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
+pub(super) fn table(lua: &Lua, host: &Rc<CallState>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set("null", LuaValue::NULL)?;
     table.raw_set("longest_text", host.options.limits.text)?;
@@ -32,7 +32,7 @@ pub(super) fn table(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     Ok(table)
 }
 
-fn errors(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
+fn errors(lua: &Lua, table: &Table, host: &Rc<CallState>) -> mlua::Result<()> {
     let function = lua.create_function(|lua, text: LuaString| -> mlua::Result<()> {
         Err(fail(lua, text.to_string_lossy()))
     })?;
@@ -97,8 +97,8 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
             LuaValue::Error(_) => "error",
             LuaValue::UserData(object) if object.is::<View>() => "table",
             LuaValue::UserData(object) if object.is::<Moment>() => "date",
-            LuaValue::UserData(object) if object.is::<objects::Launch>() => "NextWorker",
-            LuaValue::UserData(object) if object.is::<objects::Join>() => "Join",
+            LuaValue::UserData(object) if object.is::<objects::LuaLaunch>() => "NextWorker",
+            LuaValue::UserData(object) if object.is::<objects::LuaJoin>() => "Join",
             other => other.type_name(),
         })
     })?;
@@ -114,9 +114,9 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
             LuaValue::UserData(object) => {
                 if let Ok(moment) = object.borrow::<Moment>() {
                     moment.iso()
-                } else if let Ok(launch) = object.borrow::<objects::Launch>() {
+                } else if let Ok(launch) = object.borrow::<objects::LuaLaunch>() {
                     launch.0.to_string()
-                } else if let Ok(join) = object.borrow::<objects::Join>() {
+                } else if let Ok(join) = object.borrow::<objects::LuaJoin>() {
                     join.text()
                 } else {
                     "table".to_owned()
@@ -171,7 +171,7 @@ fn key_text(key: &LuaValue) -> String {
     }
 }
 
-fn strings(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
+fn strings(lua: &Lua, table: &Table, host: &Rc<CallState>) -> mlua::Result<()> {
     let budget = Rc::clone(&host.budget);
     table.raw_set("find", lua.create_function(move |lua, args| text::find(lua, &budget, args))?)?;
     let budget = Rc::clone(&host.budget);
@@ -225,12 +225,12 @@ fn path_text(lua: &Lua, what: &str, value: &LuaValue) -> mlua::Result<String> {
     }
 }
 
-fn launches(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
+fn launches(lua: &Lua, table: &Table, host: &Rc<CallState>) -> mlua::Result<()> {
     let shared = Rc::clone(host);
     table.raw_set("launch", lua.create_function(move |lua, args| launch::launch(lua, &shared, args))?)?;
     let shared = Rc::clone(host);
     let with = lua.create_function(move |lua, args| launch::with(lua, &shared, args))?;
-    lua.set_app_data(launch::With(with));
+    lua.set_app_data(launch::LaunchWith(with));
     let shared = Rc::clone(host);
     let function = lua.create_function(move |lua, spec: LuaValue| join::join(lua, &shared, &spec))?;
     table.raw_set("join", function)?;
@@ -239,7 +239,7 @@ fn launches(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
     table.raw_set("qualified", function)
 }
 
-fn calls(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
+fn calls(lua: &Lua, table: &Table, host: &Rc<CallState>) -> mlua::Result<()> {
     let shared = Rc::clone(host);
     let function = lua.create_function(move |_, (level, text): (String, LuaString)| {
         let level = match level.as_str() {
@@ -275,12 +275,12 @@ fn calls(lua: &Lua, table: &Table, host: &Rc<Host>) -> mlua::Result<()> {
 }
 
 /// The time of the message.
-fn now(lua: &Lua, host: &Host, what: &str) -> mlua::Result<jiff::ZonedDateTime> {
+fn now(lua: &Lua, host: &CallState, what: &str) -> mlua::Result<jiff::ZonedDateTime> {
     host.now().ok_or_else(|| fail(lua, format!("{what}: there is no message yet; call it inside a rule")))
 }
 
 /// The library `os`: the time of the message.
-pub(super) fn os(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
+pub(super) fn os(lua: &Lua, host: &Rc<CallState>) -> mlua::Result<Table> {
     let os = lua.create_table()?;
     let shared = Rc::clone(host);
     let time: Function = lua.create_function(move |lua, table: LuaValue| {

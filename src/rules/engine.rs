@@ -16,7 +16,7 @@ use super::explain;
 use super::limits::EngineOptions;
 use super::lines;
 use super::source::{RuleText, Sources};
-use super::vm::{CallError, RuleFunction, Vm};
+use super::vm::{LuaCallError, RuleFunction, Vm};
 use nowcast_core::message::Message;
 use nowcast_core::{LogLine, RuleCall, RuleError, RuleFile, Rules};
 use pyyaml::Value;
@@ -163,7 +163,7 @@ impl Engine {
     }
 
     /// The rule's error as one text: what and where, and how the rules came there.
-    fn describe(&self, function: &str, message: &Message, vm: &Vm, error: &CallError) -> String {
+    fn describe(&self, function: &str, message: &Message, vm: &Vm, error: &LuaCallError) -> String {
         let mut traceback = error.traceback.clone();
         for known in &self.functions {
             traceback =

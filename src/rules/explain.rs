@@ -17,7 +17,7 @@ const LONGEST_PAYLOAD: usize = 160;
 
 /// A look for a key that was not there, or was null.
 #[derive(Debug, Clone)]
-pub(super) struct Missed {
+pub(super) struct MissedKey {
     /// What was looked into.
     pub(super) container: Value,
     pub(super) key: Value,
@@ -32,7 +32,7 @@ enum Likely {
     Perhaps,
 }
 
-impl Missed {
+impl MissedKey {
     /// Whether an error is about a nil value that this key may have given, and how likely that is. Lua names a key where
     /// it is text; a variable may hold anything, so there the rules' own text up to the line of the error must say it.
     fn is_meant(&self, error: &str, code: Option<(&str, usize)>) -> Option<Likely> {
@@ -103,7 +103,7 @@ pub(super) fn line(text: &str, number: usize) -> Option<String> {
 pub(super) fn beneath(
     error: &str,
     code: Option<(&str, usize)>,
-    missed: Option<&Missed>,
+    missed: Option<&MissedKey>,
     message: &Message,
 ) -> String {
     let mut text = String::new();

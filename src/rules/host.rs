@@ -8,7 +8,7 @@ use jiff::ZonedDateTime;
 
 use super::budget::Budget;
 use super::limits::EngineOptions;
-use super::snapshot::Snapshot;
+use super::snapshot::ViewedValues;
 use super::source::Sources;
 use nowcast_core::Level;
 use nowcast_core::LogLine;
@@ -17,13 +17,13 @@ use pyyaml::Keys;
 
 /// The state of the running call.
 #[derive(Debug)]
-pub(super) struct Host {
+pub(super) struct CallState {
     pub(super) budget: Rc<Budget>,
     pub(super) options: EngineOptions,
     /// The files of the rules.
     pub(super) sources: Rc<Sources>,
     /// What the views of the call look at.
-    pub(super) snapshot: Rc<Snapshot>,
+    pub(super) snapshot: Rc<ViewedValues>,
     /// The time of the message; `None` while the rules are loaded.
     now: RefCell<Option<ZonedDateTime>>,
     /// The message, which `math.random` starts from, until the call has used it.
@@ -37,7 +37,7 @@ pub(super) struct Host {
     log_is_full: Cell<bool>,
 }
 
-impl Host {
+impl CallState {
     pub(super) fn new(options: EngineOptions, sources: Rc<Sources>) -> Self {
         Self {
             budget: Rc::new(Budget::new(options.limits.clone(), options.notes_lines)),

@@ -3,11 +3,11 @@
 use mlua::{Lua, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as LuaValue};
 
 use super::error::fail;
-use super::host::Host;
+use super::host::CallState;
 use super::items::{Least, entries, known, list};
 use super::kind::{described, kind_name, whole};
 use super::launch::{copy, launches};
-use super::objects::{Join, Launch};
+use super::objects::{LuaJoin, LuaLaunch};
 use super::options::time_limit;
 use nowcast_core::{JoinRequest, NextWorker, Requirement};
 
@@ -24,9 +24,9 @@ const LONGEST_NAME: usize = 200;
 
 const EXAMPLE: &str = "Join{ name = \"…\", wait_for = { \"worker\", other_worker = 14 } }";
 
-impl Join {
+impl LuaJoin {
     /// A copy outside of the Lua machine, if there is still room for it.
-    pub(super) fn copy(&self, call: &Host) -> Result<JoinRequest, String> {
+    pub(super) fn copy(&self, call: &CallState) -> Result<JoinRequest, String> {
         let JoinRequest { name, wait_for, launch, timeout } = &self.0;
         let launch = launch.iter().map(|worker| copy(call, worker)).collect::<Result<_, _>>()?;
         Ok(JoinRequest { name: name.clone(), wait_for: wait_for.clone(), launch, timeout: *timeout })
@@ -40,7 +40,7 @@ impl Join {
     }
 }
 
-impl UserData for Join {
+impl UserData for LuaJoin {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field("__name", "Join");
     }
@@ -64,11 +64,11 @@ impl UserData for Join {
 }
 
 /// Makes a join, with all that can be wrong in it said.
-pub(super) fn join(lua: &Lua, call: &Host, spec: &LuaValue) -> mlua::Result<Join> {
-    read(lua, call, spec).map(Join).map_err(|text| fail(lua, format!("Join: {text}")))
+pub(super) fn join(lua: &Lua, call: &CallState, spec: &LuaValue) -> mlua::Result<LuaJoin> {
+    read(lua, call, spec).map(LuaJoin).map_err(|text| fail(lua, format!("Join: {text}")))
 }
 
-fn read(lua: &Lua, call: &Host, spec: &LuaValue) -> Result<JoinRequest, String> {
+fn read(lua: &Lua, call: &CallState, spec: &LuaValue) -> Result<JoinRequest, String> {
     let Some(given) = entries(lua, spec, "the table")? else {
         return Err(format!("write what it is in braces, as in {EXAMPLE}; got {}", kind_name(spec)));
     };
@@ -91,7 +91,7 @@ fn read(lua: &Lua, call: &Host, spec: &LuaValue) -> Result<JoinRequest, String> 
 }
 
 /// A text that is the name of something.
-fn text(call: &Host, role: &str, value: &LuaValue) -> Result<String, String> {
+fn text(call: &CallState, role: &str, value: &LuaValue) -> Result<String, String> {
     let LuaValue::String(text) = value else {
         return Err(format!("{role} must be text, got {}", described(value)));
     };
@@ -108,10 +108,10 @@ fn text(call: &Host, role: &str, value: &LuaValue) -> Result<String, String> {
     }
 }
 
-fn own_launches(call: &Host, value: &LuaValue) -> Result<Vec<NextWorker>, String> {
+fn own_launches(call: &CallState, value: &LuaValue) -> Result<Vec<NextWorker>, String> {
     match value {
         LuaValue::Table(table) => launches(call, "launch", &list(table, "launch")?),
-        LuaValue::UserData(object) if object.is::<Launch>() => {
+        LuaValue::UserData(object) if object.is::<LuaLaunch>() => {
             Err("launch is a single NextWorker; put it into a list: launch = { … }".to_owned())
         }
         other => Err(format!(
@@ -122,7 +122,7 @@ fn own_launches(call: &Host, value: &LuaValue) -> Result<Vec<NextWorker>, String
 }
 
 /// What must come: first the workers that are listed, in their order, then those that are keys, by name.
-fn wait_for(lua: &Lua, call: &Host, value: &LuaValue) -> Result<Vec<Requirement>, String> {
+fn wait_for(lua: &Lua, call: &CallState, value: &LuaValue) -> Result<Vec<Requirement>, String> {
     let Some(entries) = entries(lua, value, "wait_for")? else {
         return Err(format!(
             "wait_for is {}; write the workers in braces, as in {{ \"worker\", other_worker = 14 }}",
@@ -163,7 +163,7 @@ fn wait_for(lua: &Lua, call: &Host, value: &LuaValue) -> Result<Vec<Requirement>
     Ok(wanted)
 }
 
-fn worker_name(call: &Host, value: &LuaValue) -> Result<String, String> {
+fn worker_name(call: &CallState, value: &LuaValue) -> Result<String, String> {
     let name = text(call, "a worker's name in wait_for", value)?;
     match name.rsplit_once('.') {
         Some((_, last)) => Err(format!(
@@ -174,7 +174,12 @@ fn worker_name(call: &Host, value: &LuaValue) -> Result<String, String> {
 }
 
 /// Which messages of a worker must come, and how many: `14`, `"success"` or `{ type = "success", count = 14 }`.
-fn messages(lua: &Lua, call: &Host, worker: &str, value: &LuaValue) -> Result<(Option<String>, u32), String> {
+fn messages(
+    lua: &Lua,
+    call: &CallState,
+    worker: &str,
+    value: &LuaValue,
+) -> Result<(Option<String>, u32), String> {
     let role = format!("the type of {worker} in wait_for");
     if let LuaValue::String(_) = value {
         return Ok((Some(text(call, &role, value)?), 1));

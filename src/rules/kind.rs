@@ -3,7 +3,7 @@
 use mlua::Value as LuaValue;
 
 use super::moment::Moment;
-use super::objects::{Join, Launch};
+use super::objects::{LuaJoin, LuaLaunch};
 use super::view::View;
 
 /// The longest text that an error shows, in bytes.
@@ -23,8 +23,8 @@ pub(super) fn kind_name(value: &LuaValue) -> &'static str {
         LuaValue::Thread(_) => "a coroutine",
         LuaValue::UserData(object) if object.is::<View>() => "a table",
         LuaValue::UserData(object) if object.is::<Moment>() => "a date",
-        LuaValue::UserData(object) if object.is::<Launch>() => "a NextWorker",
-        LuaValue::UserData(object) if object.is::<Join>() => "a Join",
+        LuaValue::UserData(object) if object.is::<LuaLaunch>() => "a NextWorker",
+        LuaValue::UserData(object) if object.is::<LuaJoin>() => "a Join",
         _ => "an object",
     }
 }

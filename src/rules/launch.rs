@@ -7,24 +7,24 @@ use mlua::{
 };
 
 use super::error::{fail, place_in_the_rules};
-use super::host::Host;
+use super::host::CallState;
 use super::items::list;
 use super::kind::{described, kind_name};
 use super::moment::Moment;
 use super::name::name;
-use super::objects::{Join, Launch};
+use super::objects::{LuaJoin, LuaLaunch};
 use super::options;
 use super::view::View;
 use nowcast_core::{LaunchOptions, NextWorker};
 use pyyaml::Value;
 
 /// `launch:with{ … }`, made once for a virtual machine.
-pub(super) struct With(pub(super) Function);
+pub(super) struct LaunchWith(pub(super) Function);
 
 /// What a rule can read of a launch.
 const FIELDS: &str = "module, args, host, delay, at, timeout, retries, retry_delay, env and with";
 
-impl UserData for Launch {
+impl UserData for LuaLaunch {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field("__name", "NextWorker");
     }
@@ -42,7 +42,7 @@ impl UserData for Launch {
             },
         );
         methods.add_meta_method(MetaMethod::Eq, |_, launch, other: LuaValue| {
-            let other = other.as_userdata().and_then(|object| object.borrow::<Launch>().ok());
+            let other = other.as_userdata().and_then(|object| object.borrow::<LuaLaunch>().ok());
             Ok(other.is_some_and(|other| is_same(&launch.0, &other.0)))
         });
     }
@@ -54,7 +54,7 @@ fn is_same(one: &NextWorker, other: &NextWorker) -> bool {
     (module, args, host, options) == (&other.module, &other.args, &other.host, &other.options)
 }
 
-impl Launch {
+impl LuaLaunch {
     fn field(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<LuaValue> {
         let NextWorker { module, args, host, options, .. } = &self.0;
         let key = key.as_string().map(LuaString::to_string_lossy).unwrap_or_default();
@@ -63,7 +63,7 @@ impl Launch {
             "host" => lua.create_string(host).map(LuaValue::String),
             "args" => lua.create_sequence_from(args.iter().map(String::as_str)).map(LuaValue::Table),
             "with" => Ok(lua
-                .app_data_ref::<With>()
+                .app_data_ref::<LaunchWith>()
                 .map_or(LuaValue::Nil, |with| LuaValue::Function(with.0.clone()))),
             "env" if options.env.is_empty() => Ok(LuaValue::Nil),
             "env" => {
@@ -109,9 +109,9 @@ fn scalar(lua: &Lua, options: &LaunchOptions, name: &str) -> mlua::Result<Option
 /// Makes a launch for the function `what`, with all that can be wrong in it said.
 pub(super) fn launch(
     lua: &Lua,
-    call: &Host,
+    call: &CallState,
     (what, module, args, opts): (LuaString, LuaValue, LuaValue, LuaValue),
-) -> mlua::Result<Launch> {
+) -> mlua::Result<LuaLaunch> {
     let what = what.to_string_lossy();
     let wrong = |text: String| fail(lua, format!("{what}: {text}"));
     let module = name(call, "the worker's module", &module).map_err(wrong)?;
@@ -121,22 +121,26 @@ pub(super) fn launch(
         options::apply(lua, call, &mut worker, &opts).map_err(wrong)?;
     }
     worker.place = place_in_the_rules(lua, |chunk| call.sources.has_chunk(chunk));
-    Ok(Launch(worker))
+    Ok(LuaLaunch(worker))
 }
 
 /// `launch:with{ delay = "10m" }`: the same launch with other options.
-pub(super) fn with(lua: &Lua, call: &Host, (launch, opts): (LuaValue, LuaValue)) -> mlua::Result<Launch> {
-    let launch = launch.as_userdata().and_then(|object| object.borrow::<Launch>().ok());
+pub(super) fn with(
+    lua: &Lua,
+    call: &CallState,
+    (launch, opts): (LuaValue, LuaValue),
+) -> mlua::Result<LuaLaunch> {
+    let launch = launch.as_userdata().and_then(|object| object.borrow::<LuaLaunch>().ok());
     let Some(launch) = launch else {
         return Err(fail(lua, "with: write a colon, as in worker(\"name\"):with{ delay = \"10m\" }"));
     };
     let mut worker = copy(call, &launch.0).map_err(|text| fail(lua, format!("with: {text}")))?;
     options::apply(lua, call, &mut worker, &opts).map_err(|text| fail(lua, format!("with: {text}")))?;
-    Ok(Launch(worker))
+    Ok(LuaLaunch(worker))
 }
 
 /// A copy outside of the Lua machine, if there is still room for it.
-pub(super) fn copy(call: &Host, worker: &NextWorker) -> Result<NextWorker, String> {
+pub(super) fn copy(call: &CallState, worker: &NextWorker) -> Result<NextWorker, String> {
     let variables = worker.options.env.iter().map(|(name, value)| name.len() + value.len());
     let texts = worker.args.iter().map(String::len).chain(variables);
     call.hold(worker.module.len() + worker.host.len() + texts.sum::<usize>())?;
@@ -144,13 +148,13 @@ pub(super) fn copy(call: &Host, worker: &NextWorker) -> Result<NextWorker, Strin
 }
 
 /// The launches in a list of a rule's; `what` it is called in errors.
-pub(super) fn launches(call: &Host, what: &str, items: &[LuaValue]) -> Result<Vec<NextWorker>, String> {
+pub(super) fn launches(call: &CallState, what: &str, items: &[LuaValue]) -> Result<Vec<NextWorker>, String> {
     let launch = |(index, item): (usize, &LuaValue)| {
         let place = index + 1;
         let object = item.as_userdata();
-        match object.and_then(|object| object.borrow::<Launch>().ok()) {
+        match object.and_then(|object| object.borrow::<LuaLaunch>().ok()) {
             Some(launch) => copy(call, &launch.0),
-            None if object.is_some_and(mlua::AnyUserData::is::<Join>) => Err(format!(
+            None if object.is_some_and(mlua::AnyUserData::is::<LuaJoin>) => Err(format!(
                 "{what} has a Join at place {place}; a rule returns it behind its list: return {{ … }}, Join{{ … }}"
             )),
             None => {
@@ -163,7 +167,11 @@ pub(super) fn launches(call: &Host, what: &str, items: &[LuaValue]) -> Result<Ve
 }
 
 /// The full name for `worker(name)`: with the package from the configuration before it.
-pub(super) fn qualified(lua: &Lua, call: &Host, (what, value): (String, LuaValue)) -> mlua::Result<String> {
+pub(super) fn qualified(
+    lua: &Lua,
+    call: &CallState,
+    (what, value): (String, LuaValue),
+) -> mlua::Result<String> {
     let name =
         name(call, "the worker's name", &value).map_err(|text| fail(lua, format!("{what}: {text}")))?;
     Ok(match &call.options.package {
@@ -172,7 +180,7 @@ pub(super) fn qualified(lua: &Lua, call: &Host, (what, value): (String, LuaValue
     })
 }
 
-fn arguments(call: &Host, args: &LuaValue) -> Result<Vec<String>, String> {
+fn arguments(call: &CallState, args: &LuaValue) -> Result<Vec<String>, String> {
     match args {
         LuaValue::Nil => Ok(Vec::new()),
         LuaValue::Table(table) => {
@@ -195,7 +203,7 @@ fn not_a_list(value: &LuaValue) -> String {
     format!("args must be a list in braces, as in {{ \"--debug\" }}, got {}", kind_name(value))
 }
 
-fn argument(call: &Host, (index, value): (usize, &LuaValue)) -> Result<String, String> {
+fn argument(call: &CallState, (index, value): (usize, &LuaValue)) -> Result<String, String> {
     let place = index + 1;
     match value {
         LuaValue::String(text) => match text.to_str() {
@@ -212,7 +220,7 @@ fn argument(call: &Host, (index, value): (usize, &LuaValue)) -> Result<String, S
     }
 }
 
-fn yaml_argument(call: &Host, (index, value): (usize, &Value)) -> Result<String, String> {
+fn yaml_argument(call: &CallState, (index, value): (usize, &Value)) -> Result<String, String> {
     let place = index + 1;
     match value {
         Value::Str(text) => plain(call, place, text),
@@ -226,7 +234,7 @@ fn yaml_argument(call: &Host, (index, value): (usize, &Value)) -> Result<String,
 }
 
 /// No command line can carry a zero byte.
-fn plain(call: &Host, place: usize, text: &str) -> Result<String, String> {
+fn plain(call: &CallState, place: usize, text: &str) -> Result<String, String> {
     if text.contains('\0') { Err(format!("args[{place}] has a zero byte in it")) } else { call.keep(text) }
 }
 

@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
     use crate::rules::limits::EngineOptions;
-    use crate::rules::script_function::Call;
+    use crate::rules::script_function::ScriptFunction;
     use crate::rules::source::Sources;
     use crate::rules::vm::Vm;
     use crate::rules::{date, join, options};
@@ -104,7 +104,7 @@ mod tests {
         // Whatever name it takes from the caller is there.
         let words: BTreeSet<&str> =
             text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_').collect();
-        let function = |name| -> (&'static str, Call) { (name, Box::new(|_| Ok(Value::Null))) };
+        let function = |name| -> (&'static str, ScriptFunction) { (name, Box::new(|_| Ok(Value::Null))) };
         let vm = Vm::empty(&EngineOptions::default(), &Rc::new(Sources::new(Path::new("x.lua")))).unwrap();
         let _: mlua::MultiValue = vm.tell(text, words.into_iter().map(function).collect()).unwrap();
         let of_rules: BTreeSet<String> = names().collect();

@@ -16,7 +16,7 @@ const ABSOLUTE: i8 = -0x80;
 /// that is not one. A line with nothing but an `end` is none, though Lua may have something to do there.
 pub(super) fn of_code(text: &str, dump: &[u8]) -> Option<BTreeSet<usize>> {
     let mut lines = BTreeSet::new();
-    let mut reader = Reader { rest: dump.get(HEADER..)? };
+    let mut reader = LineReader { rest: dump.get(HEADER..)? };
     reader.function(&mut lines)?;
     let bare = (1_usize..).zip(text.lines()).filter(|(_, line)| is_bare(line));
     let bare: BTreeSet<usize> = bare.map(|(number, _)| number).collect();
@@ -29,11 +29,11 @@ fn is_bare(line: &str) -> bool {
     words.all(|word| word.is_empty() || word == "end")
 }
 
-struct Reader<'a> {
+struct LineReader<'a> {
     rest: &'a [u8],
 }
 
-impl Reader<'_> {
+impl LineReader<'_> {
     fn skip(&mut self, count: usize) -> Option<()> {
         self.rest = self.rest.get(count..)?;
         Some(())

@@ -2,11 +2,11 @@
 
 use mlua::Value as LuaValue;
 
-use super::host::Host;
+use super::host::CallState;
 use super::kind::kind_name;
 
 /// The name of a module or host: text, neither empty nor with what no name has.
-pub(super) fn name(call: &Host, role: &str, value: &LuaValue) -> Result<String, String> {
+pub(super) fn name(call: &CallState, role: &str, value: &LuaValue) -> Result<String, String> {
     let LuaValue::String(text) = value else {
         return Err(format!("{role} must be text, got {}", kind_name(value)));
     };

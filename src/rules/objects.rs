@@ -4,8 +4,8 @@ use nowcast_core::{JoinRequest, NextWorker};
 
 /// A launch as Lua holds it.
 #[derive(Debug, Clone)]
-pub(super) struct Launch(pub(super) NextWorker);
+pub(super) struct LuaLaunch(pub(super) NextWorker);
 
 /// A join as Lua holds it.
 #[derive(Debug, Clone)]
-pub(super) struct Join(pub(super) JoinRequest);
+pub(super) struct LuaJoin(pub(super) JoinRequest);

@@ -6,7 +6,7 @@ use jiff::civil::Time;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use mlua::{Lua, Value as LuaValue};
 
-use super::host::Host;
+use super::host::CallState;
 use super::items::{entries, known};
 use super::kind::{described, kind_name, whole};
 use super::moment::Moment;
@@ -29,7 +29,7 @@ const LONGEST_TEXT: usize = 100;
 /// Sets what a rule says of a launch beside its module and arguments.
 pub(super) fn apply(
     lua: &Lua,
-    call: &Host,
+    call: &CallState,
     worker: &mut NextWorker,
     options: &LuaValue,
 ) -> Result<(), String> {
@@ -88,7 +88,7 @@ fn retries(value: &LuaValue) -> Result<u32, String> {
         .ok_or_else(|| wrong("retries", value, &format!("write a whole number from 0 to {MOST_RETRIES}")))
 }
 
-fn at(call: &Host, value: &LuaValue) -> Result<Timestamp, String> {
+fn at(call: &CallState, value: &LuaValue) -> Result<Timestamp, String> {
     let now = call.now();
     let now = now.as_ref();
     let remedy = "write a time of day as \"05:15\", a date and time as \"2026-03-14 05:15\", or a date object, as in \
@@ -145,7 +145,7 @@ fn next(now: &ZonedDateTime, time: Time) -> Option<Timestamp> {
 }
 
 /// Environment variables, sorted by name.
-fn env(lua: &Lua, call: &Host, value: &LuaValue) -> Result<Vec<(String, String)>, String> {
+fn env(lua: &Lua, call: &CallState, value: &LuaValue) -> Result<Vec<(String, String)>, String> {
     let Some(entries) = entries(lua, value, "env")? else {
         return Err(wrong("env", value, "write a table of names and values, as in { NAME = \"value\" }"));
     };
@@ -168,7 +168,7 @@ fn env(lua: &Lua, call: &Host, value: &LuaValue) -> Result<Vec<(String, String)>
     variables.into_iter().map(|(name, value)| variable(call, name, value)).collect()
 }
 
-fn variable_name(call: &Host, name: &LuaValue) -> Result<String, String> {
+fn variable_name(call: &CallState, name: &LuaValue) -> Result<String, String> {
     let wrong =
         |remedy: &str| format!("the option env has {} as the name of a variable; {remedy}", described(name));
     let LuaValue::String(text) = name else {
@@ -183,7 +183,7 @@ fn variable_name(call: &Host, name: &LuaValue) -> Result<String, String> {
     }
 }
 
-fn variable(call: &Host, name: String, value: &LuaValue) -> Result<(String, String), String> {
+fn variable(call: &CallState, name: String, value: &LuaValue) -> Result<(String, String), String> {
     let wrong = |remedy: &str| {
         let value = described(value);
         format!("the option env: the variable {name:?} is {value}; {remedy}")

@@ -2,22 +2,22 @@
 //! Nothing here looks at a disk.
 
 /// A path taken apart: `/` or nothing before it, and its parts without `.` and empty ones.
-struct Parts<'a> {
+struct PathParts<'a> {
     root: &'static str,
     parts: Vec<&'a str>,
 }
 
-fn parts(path: &str) -> Parts<'_> {
+fn parts(path: &str) -> PathParts<'_> {
     // POSIX leaves exactly two slashes to the system, so they stay two.
     let root = match path.bytes().take_while(|byte| *byte == b'/').count() {
         0 => "",
         2 => "//",
         _ => "/",
     };
-    Parts { root, parts: path.split('/').filter(|part| !part.is_empty() && *part != ".").collect() }
+    PathParts { root, parts: path.split('/').filter(|part| !part.is_empty() && *part != ".").collect() }
 }
 
-impl Parts<'_> {
+impl PathParts<'_> {
     fn text(&self) -> String {
         let text = format!("{}{}", self.root, self.parts.join("/"));
         if text.is_empty() { ".".to_owned() } else { text }
@@ -47,7 +47,7 @@ pub(super) fn parent(path: &str) -> String {
 
 /// One path after the other; one that starts with `/` starts again.
 pub(super) fn join<'a>(paths: impl IntoIterator<Item = &'a str>) -> String {
-    let mut joined = Parts { root: "", parts: Vec::new() };
+    let mut joined = PathParts { root: "", parts: Vec::new() };
     for path in paths {
         let next = parts(path);
         if next.root.is_empty() {

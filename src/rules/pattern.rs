@@ -63,7 +63,7 @@ pub(super) struct Matcher<'a, E> {
     tick: &'a dyn Fn(u64) -> Result<(), E>,
 }
 
-type Found<E> = Result<Option<usize>, PatternError<E>>;
+type MatchEnd<E> = Result<Option<usize>, PatternError<E>>;
 
 impl<'a, E> Matcher<'a, E> {
     /// `tick` is told how many steps were taken since it was last asked; its error ends the match.
@@ -129,7 +129,7 @@ impl<'a, E> Matcher<'a, E> {
     }
 
     /// Where the text matches the pattern from `p` on, starting at `s`: the end of the match.
-    fn step(&mut self, s: usize, p: usize) -> Found<E> {
+    fn step(&mut self, s: usize, p: usize) -> MatchEnd<E> {
         if self.depth >= DEEPEST {
             return malformed("pattern too complex");
         }
@@ -139,7 +139,7 @@ impl<'a, E> Matcher<'a, E> {
         found
     }
 
-    fn step_inner(&mut self, mut s: usize, mut p: usize) -> Found<E> {
+    fn step_inner(&mut self, mut s: usize, mut p: usize) -> MatchEnd<E> {
         loop {
             self.count(1)?;
             if p >= self.pattern.len() {
@@ -184,7 +184,7 @@ impl<'a, E> Matcher<'a, E> {
         }
     }
 
-    fn open(&mut self, s: usize, p: usize, state: MatchState) -> Found<E> {
+    fn open(&mut self, s: usize, p: usize, state: MatchState) -> MatchEnd<E> {
         if self.captures.len() >= MOST_CAPTURES {
             return malformed("too many captures");
         }
@@ -197,7 +197,7 @@ impl<'a, E> Matcher<'a, E> {
         Ok(found)
     }
 
-    fn close(&mut self, s: usize, p: usize) -> Found<E> {
+    fn close(&mut self, s: usize, p: usize) -> MatchEnd<E> {
         let Some(level) = self.captures.iter().rposition(|open| open.state == MatchState::Unfinished) else {
             return malformed("invalid pattern capture");
         };
@@ -211,7 +211,7 @@ impl<'a, E> Matcher<'a, E> {
     }
 
     /// `%b()`: from the opening to the closing byte that belongs to it.
-    fn balance(&mut self, s: usize, p: usize) -> Found<E> {
+    fn balance(&mut self, s: usize, p: usize) -> MatchEnd<E> {
         if p + 1 >= self.pattern.len() {
             return malformed("malformed pattern (missing arguments to '%b')");
         }
@@ -235,7 +235,7 @@ impl<'a, E> Matcher<'a, E> {
     }
 
     /// `%f[set]`: where the byte before is not in the set and this one is; the place after the set.
-    fn frontier(&mut self, s: usize, p: usize) -> Found<E> {
+    fn frontier(&mut self, s: usize, p: usize) -> MatchEnd<E> {
         if self.at(p) != b'[' {
             return malformed("missing '[' after '%f' in pattern");
         }
@@ -247,7 +247,7 @@ impl<'a, E> Matcher<'a, E> {
     }
 
     /// `%1`: what a capture caught, once more.
-    fn again(&mut self, s: usize, digit: u8) -> Found<E> {
+    fn again(&mut self, s: usize, digit: u8) -> MatchEnd<E> {
         let index = usize::from(digit).wrapping_sub(usize::from(b'1'));
         let (start, length) = match self.captures.get(index).map(|open| (open.start, open.state)) {
             Some((start, MatchState::Closed(length))) => (start, length),
@@ -259,7 +259,7 @@ impl<'a, E> Matcher<'a, E> {
         Ok(text[s..].starts_with(&text[start..start + length]).then_some(s + length))
     }
 
-    fn longest(&mut self, s: usize, p: usize, end: usize) -> Found<E> {
+    fn longest(&mut self, s: usize, p: usize, end: usize) -> MatchEnd<E> {
         let mut count = 0;
         while self.single(s + count, p, end)? {
             count += 1;
@@ -275,7 +275,7 @@ impl<'a, E> Matcher<'a, E> {
         }
     }
 
-    fn shortest(&mut self, mut s: usize, p: usize, end: usize) -> Found<E> {
+    fn shortest(&mut self, mut s: usize, p: usize, end: usize) -> MatchEnd<E> {
         loop {
             if let Some(found) = self.step(s, end + 1)? {
                 return Ok(Some(found));

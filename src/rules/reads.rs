@@ -18,7 +18,7 @@ pub(super) struct ReadNode(usize);
 
 /// What a look at a key found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum KeyFound {
     /// A value that has no parts.
     Value,
     /// A list, a mapping or a set.
@@ -28,7 +28,7 @@ pub(super) enum Found {
 
 /// What a rule did with a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
+enum PartUse {
     /// Nothing yet, or it passed through on its way to a part below.
     Passed,
     /// It took a container and has not looked into it.
@@ -40,10 +40,10 @@ enum Look {
 }
 
 #[derive(Debug)]
-struct Part {
+struct ReadPart {
     parent: usize,
     key: Value,
-    look: Look,
+    look: PartUse,
     /// Whether all of it was walked through.
     is_walked: bool,
     is_ordered: bool,
@@ -54,7 +54,7 @@ struct Part {
 #[derive(Debug, Default)]
 pub(super) struct Reads {
     /// The first is the checklist itself.
-    parts: Vec<Part>,
+    parts: Vec<ReadPart>,
     /// The parts in the order of the first look.
     order: Vec<usize>,
     /// How many of them are listed.
@@ -85,10 +85,10 @@ impl Reads {
 
     fn add(&mut self, parent: usize, key: &Value) -> usize {
         let key = clipped(key);
-        self.parts.push(Part {
+        self.parts.push(ReadPart {
             parent,
             key,
-            look: Look::Passed,
+            look: PartUse::Passed,
             is_walked: false,
             is_ordered: false,
             below: Vec::new(),
@@ -113,15 +113,15 @@ impl Reads {
     }
 
     /// The rule looked up a key; answers its part.
-    pub(super) fn look(&mut self, container: ReadNode, key: &Value, found: Found) -> ReadNode {
+    pub(super) fn look(&mut self, container: ReadNode, key: &Value, found: KeyFound) -> ReadNode {
         let node = self.below(container, key);
         self.pass(container);
         self.mark(
             node,
             match found {
-                Found::Value => Look::Read,
-                Found::Container => Look::Taken,
-                Found::Nothing => Look::Missing,
+                KeyFound::Value => PartUse::Read,
+                KeyFound::Container => PartUse::Taken,
+                KeyFound::Nothing => PartUse::Missing,
             },
         );
         node
@@ -133,30 +133,30 @@ impl Reads {
             return;
         }
         self.parts[node.0].is_walked = true;
-        self.mark(node, Look::Read);
+        self.mark(node, PartUse::Read);
     }
 
     /// A container that the rule took was only a step to what is below.
     fn pass(&mut self, ReadNode(part): ReadNode) {
-        if self.parts[part].look == Look::Taken {
-            self.parts[part].look = Look::Passed;
+        if self.parts[part].look == PartUse::Taken {
+            self.parts[part].look = PartUse::Passed;
             self.count -= 1;
         }
     }
 
-    fn mark(&mut self, ReadNode(part): ReadNode, look: Look) {
+    fn mark(&mut self, ReadNode(part): ReadNode, look: PartUse) {
         let is_step = !self.parts[part].below.is_empty();
         match (self.parts[part].look, look) {
-            (Look::Passed, Look::Taken) if is_step => {}
-            (Look::Passed, _) if self.count == MOST => self.is_full = true,
-            (Look::Passed, _) => {
+            (PartUse::Passed, PartUse::Taken) if is_step => {}
+            (PartUse::Passed, _) if self.count == MOST => self.is_full = true,
+            (PartUse::Passed, _) => {
                 self.count += 1;
                 self.parts[part].look = look;
                 if !std::mem::replace(&mut self.parts[part].is_ordered, true) {
                     self.order.push(part);
                 }
             }
-            (Look::Taken, Look::Read) => self.parts[part].look = look,
+            (PartUse::Taken, PartUse::Read) => self.parts[part].look = look,
             _ => {}
         }
     }
@@ -164,7 +164,7 @@ impl Reads {
     /// The parts, in the order of the first look, each once: `weather forecast: 12`.
     pub(super) fn list(&self) -> Vec<String> {
         let mut texts: Vec<String> = Vec::with_capacity(self.count + 1);
-        for part in self.order.iter().filter(|part| self.parts[**part].look != Look::Passed) {
+        for part in self.order.iter().filter(|part| self.parts[**part].look != PartUse::Passed) {
             let text = self.text(*part);
             // The text of `12` and the number, and long keys with one beginning, look the same.
             if !texts.contains(&text) {
@@ -178,7 +178,7 @@ impl Reads {
     }
 
     fn text(&self, part: usize) -> String {
-        let missing = if self.parts[part].look == Look::Missing { " (missing)" } else { "" };
+        let missing = if self.parts[part].look == PartUse::Missing { " (missing)" } else { "" };
         if part == 0 {
             return "(the whole checklist)".to_owned();
         }
@@ -241,10 +241,10 @@ pub(crate) fn key_text(key: &Value) -> String {
 mod tests {
     use super::*;
 
-    fn look(reads: &mut Reads, keys: &[&str], found: Found) {
+    fn look(reads: &mut Reads, keys: &[&str], found: KeyFound) {
         let mut node = reads.root();
         for (at, key) in keys.iter().enumerate() {
-            let found = if at + 1 == keys.len() { found } else { Found::Container };
+            let found = if at + 1 == keys.len() { found } else { KeyFound::Container };
             node = reads.look(node, &Value::from(*key), found);
         }
     }
@@ -252,12 +252,12 @@ mod tests {
     #[test]
     fn a_step_on_the_way_is_left_out() {
         let mut reads = Reads::default();
-        look(&mut reads, &["a"], Found::Container);
+        look(&mut reads, &["a"], KeyFound::Container);
         assert_eq!(reads.list(), ["a"]);
-        look(&mut reads, &["a", "b"], Found::Value);
-        look(&mut reads, &["x"], Found::Nothing);
-        look(&mut reads, &["a", "b"], Found::Value);
-        look(&mut reads, &["a"], Found::Container);
+        look(&mut reads, &["a", "b"], KeyFound::Value);
+        look(&mut reads, &["x"], KeyFound::Nothing);
+        look(&mut reads, &["a", "b"], KeyFound::Value);
+        look(&mut reads, &["a"], KeyFound::Container);
         assert_eq!(reads.list(), ["a: b", "x (missing)"]);
         let node = reads.root();
         let node = reads.below(node, &Value::from("a"));
@@ -270,13 +270,13 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let mut reads = Reads::default();
-        look(&mut reads, &[&"é".repeat(100_000)], Found::Nothing);
-        look(&mut reads, &[&"é".repeat(100_001)], Found::Nothing);
+        look(&mut reads, &[&"é".repeat(100_000)], KeyFound::Nothing);
+        look(&mut reads, &[&"é".repeat(100_001)], KeyFound::Nothing);
         assert_eq!(reads.list(), [format!("{}… (missing)", "é".repeat(LONGEST))]);
         assert!(matches!(&reads.parts[1].key, Value::Str(text) if text.len() <= LONGEST_KEY));
         let mut number = 0;
         while !reads.is_full() {
-            look(&mut reads, &["loop", &number.to_string()], Found::Value);
+            look(&mut reads, &["loop", &number.to_string()], KeyFound::Value);
             number += 1;
         }
         assert_eq!(number, 50);

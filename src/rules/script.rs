@@ -9,16 +9,16 @@ use mlua::{Function, Table};
 
 use super::error::{self, RulesLoadError};
 use super::limits::EngineOptions;
-use super::script_function::Call;
+use super::script_function::ScriptFunction;
 use super::source::Sources;
-use super::vm::{CallError, Vm};
+use super::vm::{LuaCallError, Vm};
 
 /// How the tests are told to Lua.
 const TEST: &str = include_str!("lua/test.lua");
 
 /// A test that a script tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct ScriptTest {
     /// What it is about, from the outside in.
     pub name: Vec<String>,
 }
@@ -39,7 +39,7 @@ pub struct Script {
     vm: Vm,
     sources: Rc<Sources>,
     run: Function,
-    tests: Vec<Told>,
+    tests: Vec<ScriptTest>,
 }
 
 impl Script {
@@ -52,7 +52,7 @@ impl Script {
         file: &Path,
         rules: &Path,
         options: &EngineOptions,
-        functions: Vec<(&'static str, Call)>,
+        functions: Vec<(&'static str, ScriptFunction)>,
     ) -> Result<Self, RulesLoadError> {
         let sources = Rc::new(Sources::edited(file, rules));
         let unable = |error: mlua::Error| {
@@ -67,7 +67,7 @@ impl Script {
         vm.run_script(&sources)?;
         let names = |test: Table| {
             let name = test.sequence_values::<String>().filter_map(Result::ok).collect();
-            Told { name }
+            ScriptTest { name }
         };
         let tests = list.sequence_values::<Table>().filter_map(Result::ok).map(names).collect();
         Ok(Self { vm, sources, run, tests })
@@ -75,7 +75,7 @@ impl Script {
 
     /// The tests, in the order in which they were told.
     #[must_use]
-    pub fn tests(&self) -> &[Told] {
+    pub fn tests(&self) -> &[ScriptTest] {
         &self.tests
     }
 
@@ -96,7 +96,7 @@ impl Script {
         Err(failure)
     }
 
-    fn failure(&self, error: &CallError) -> TestFailure {
+    fn failure(&self, error: &LuaCallError) -> TestFailure {
         let is_broken = error.limit.is_some();
         let text = match error.limit {
             Some(limit) => format!(

@@ -7,7 +7,7 @@ use mlua::{Function, Lua, Table, Value as LuaValue, Variadic};
 use super::error::fail;
 use super::kind::kind_name;
 use super::moment::Moment;
-use super::objects::{Join, Launch};
+use super::objects::{LuaJoin, LuaLaunch};
 use super::snapshot::ViewPlace;
 use super::view::{self, View};
 use nowcast_core::{JoinRequest, NextWorker};
@@ -31,13 +31,13 @@ pub enum Argument {
 }
 
 /// A function that a script can call. An error's text is raised where the script called it.
-pub type Call = Box<dyn Fn(Vec<Argument>) -> Result<Value, String>>;
+pub type ScriptFunction = Box<dyn Fn(Vec<Argument>) -> Result<Value, String>>;
 
 /// A function of the caller's for Lua.
 pub(super) fn function(
     lua: &Lua,
-    snapshot: Rc<super::snapshot::Snapshot>,
-    call: Call,
+    snapshot: Rc<super::snapshot::ViewedValues>,
+    call: ScriptFunction,
 ) -> mlua::Result<Function> {
     lua.create_function(move |lua, arguments: Variadic<LuaValue>| {
         let arguments: Result<Vec<Argument>, String> =
@@ -51,10 +51,10 @@ pub(super) fn function(
 
 fn argument(value: &LuaValue, depth: usize) -> Result<Argument, String> {
     if let LuaValue::UserData(object) = value {
-        if let Ok(launch) = object.borrow::<Launch>() {
+        if let Ok(launch) = object.borrow::<LuaLaunch>() {
             return Ok(Argument::Launch(Box::new(launch.0.clone())));
         }
-        if let Ok(join) = object.borrow::<Join>() {
+        if let Ok(join) = object.borrow::<LuaJoin>() {
             return Ok(Argument::Join(Box::new(join.0.clone())));
         }
     }

@@ -5,8 +5,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::explain::Missed;
-use super::reads::{Found, ReadNode, Reads};
+use super::explain::MissedKey;
+use super::reads::{KeyFound, ReadNode, Reads};
 use pyyaml::Value;
 
 /// More places than this are not kept for the next call.
@@ -25,13 +25,13 @@ pub(super) enum ViewPlace {
 
 /// The values that the views of the running call look at.
 #[derive(Debug, Default)]
-pub(super) struct Snapshot {
+pub(super) struct ViewedValues {
     call: Cell<u64>,
     values: RefCell<Vec<(Value, ViewPlace)>>,
     free: RefCell<Vec<usize>>,
     reads: RefCell<Reads>,
     /// The last look that found nothing.
-    missed: RefCell<Option<Missed>>,
+    missed: RefCell<Option<MissedKey>>,
 }
 
 /// A value of one call's snapshot.
@@ -41,7 +41,7 @@ pub(super) struct Handle {
     place: usize,
 }
 
-impl Snapshot {
+impl ViewedValues {
     /// Keeps a value until its handle is released or the call ends.
     pub(super) fn keep(&self, value: Value, place: ViewPlace) -> Handle {
         let mut values = self.values.borrow_mut();
@@ -87,7 +87,7 @@ impl Snapshot {
     }
 
     /// Notes a look at a key of `seen`; answers the place of what was found.
-    pub(super) fn look(&self, handle: &Handle, seen: &Value, key: &Value, found: Found) -> ViewPlace {
+    pub(super) fn look(&self, handle: &Handle, seen: &Value, key: &Value, found: KeyFound) -> ViewPlace {
         let Some(node) = self.node(handle) else { return ViewPlace::Elsewhere };
         let mut reads = self.reads.borrow_mut();
         // A list that was walked through says more than its numbers do.
@@ -101,11 +101,11 @@ impl Snapshot {
     /// Notes a look that found nothing, or null.
     pub(super) fn miss(&self, handle: &Handle, container: &Value, key: &Value) {
         let path = self.node(handle).map(|node| self.reads.borrow().path(node));
-        *self.missed.borrow_mut() = Some(Missed { container: container.clone(), key: key.clone(), path });
+        *self.missed.borrow_mut() = Some(MissedKey { container: container.clone(), key: key.clone(), path });
     }
 
     /// Takes the last look that found nothing.
-    pub(super) fn take_missed(&self) -> Option<Missed> {
+    pub(super) fn take_missed(&self) -> Option<MissedKey> {
         self.missed.take()
     }
 
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn values_go_with_their_call_and_places_are_used_again() {
-        let snapshot = Snapshot::default();
+        let snapshot = ViewedValues::default();
         let keep = |number| snapshot.keep(Value::Int(number), ViewPlace::Elsewhere);
         let (one, two) = (keep(1), keep(2));
         snapshot.release(&one);

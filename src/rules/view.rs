@@ -7,13 +7,13 @@ use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, UserData, UserDataMethods, 
 
 use super::error::fail;
 use super::moment::Moment;
-use super::reads::Found;
-use super::snapshot::{Handle, Snapshot, ViewPlace};
+use super::reads::KeyFound;
+use super::snapshot::{Handle, ViewPlace, ViewedValues};
 use pyyaml::{Map, Value};
 
 /// A list, a mapping or a set of the snapshot that the rule was given.
 pub(super) struct View {
-    snapshot: Rc<Snapshot>,
+    snapshot: Rc<ViewedValues>,
     handle: Handle,
 }
 
@@ -31,7 +31,7 @@ const LONGEST_INTEGER: u64 = 100_000;
 /// An integer beyond 64 bits is text with all its digits; bytes are a Lua string.
 pub(super) fn to_lua(
     lua: &Lua,
-    snapshot: &Rc<Snapshot>,
+    snapshot: &Rc<ViewedValues>,
     value: &Value,
     place: ViewPlace,
 ) -> mlua::Result<LuaValue> {
@@ -55,10 +55,10 @@ pub(super) fn to_lua(
 }
 
 /// A value as an argument of a rule: a view in any case, an empty one if there is nothing to see.
-/// What a rule reads of the checklist, whose place is [`Snapshot::checklist`], is noted.
+/// What a rule reads of the checklist, whose place is [`ViewedValues::checklist`], is noted.
 pub(super) fn root(
     lua: &Lua,
-    snapshot: &Rc<Snapshot>,
+    snapshot: &Rc<ViewedValues>,
     value: &Value,
     place: ViewPlace,
 ) -> mlua::Result<AnyUserData> {
@@ -70,7 +70,7 @@ pub(super) fn root(
 }
 
 /// The same for an item of a list, or a key: null is the value `null`.
-fn item(lua: &Lua, snapshot: &Rc<Snapshot>, value: &Value, place: ViewPlace) -> mlua::Result<LuaValue> {
+fn item(lua: &Lua, snapshot: &Rc<ViewedValues>, value: &Value, place: ViewPlace) -> mlua::Result<LuaValue> {
     if value.is_null() { Ok(LuaValue::NULL) } else { to_lua(lua, snapshot, value, place) }
 }
 
@@ -101,7 +101,7 @@ fn keys(key: &LuaValue) -> [Option<Value>; 2] {
 }
 
 impl View {
-    fn new(snapshot: &Rc<Snapshot>, value: Value, place: ViewPlace) -> Self {
+    fn new(snapshot: &Rc<ViewedValues>, value: Value, place: ViewPlace) -> Self {
         Self { snapshot: Rc::clone(snapshot), handle: snapshot.keep(value, place) }
     }
 
@@ -141,15 +141,15 @@ impl View {
                 Value::Map(map) => map.get(key),
                 Value::List(items) => list_item(items, key),
                 Value::Set(members) if members.contains(key) => {
-                    self.look(&seen, key, Found::Value);
+                    self.look(&seen, key, KeyFound::Value);
                     return Ok(LuaValue::Boolean(true));
                 }
                 _ => None,
             };
             let Some(value) = found else { continue };
             let found = match value {
-                Value::List(_) | Value::Map(_) | Value::Set(_) => Found::Container,
-                _ => Found::Value,
+                Value::List(_) | Value::Map(_) | Value::Set(_) => KeyFound::Container,
+                _ => KeyFound::Value,
             };
             let place = self.look(&seen, key, found);
             if value.is_null() {
@@ -162,13 +162,13 @@ impl View {
             };
         }
         if let Some(key) = &candidates[0] {
-            self.look(&seen, key, Found::Nothing);
+            self.look(&seen, key, KeyFound::Nothing);
             self.snapshot.miss(&self.handle, &seen, key);
         }
         Ok(LuaValue::Nil)
     }
 
-    fn look(&self, seen: &Value, key: &Value, found: Found) -> ViewPlace {
+    fn look(&self, seen: &Value, key: &Value, found: KeyFound) -> ViewPlace {
         self.snapshot.look(&self.handle, seen, key, found)
     }
 

@@ -13,10 +13,10 @@ use mlua::{
 use super::api;
 use super::budget::{self, Limit, Lines};
 use super::error::{self, RulesLoadError};
-use super::explain::Missed;
-use super::host::Host;
+use super::explain::MissedKey;
+use super::host::CallState;
 use super::limits::EngineOptions;
-use super::script_function::{self, Call};
+use super::script_function::{self, ScriptFunction};
 use super::snapshot::ViewPlace;
 use super::source::Sources;
 use super::view;
@@ -39,7 +39,7 @@ const GARBAGE: usize = 1 << 20;
 /// A virtual machine that holds the rules.
 pub(super) struct Vm {
     lua: Lua,
-    host: Rc<Host>,
+    host: Rc<CallState>,
     /// The engine's functions that Lua shares with Rust.
     shared: Table,
     /// What the rules see as their globals, which they cannot write once loaded.
@@ -64,7 +64,7 @@ pub struct RuleFunction {
 }
 
 /// How a call went wrong.
-pub(super) struct CallError {
+pub(super) struct LuaCallError {
     pub(super) text: String,
     pub(super) traceback: String,
     /// The limit that it went past; the virtual machine is not to be used again.
@@ -110,7 +110,7 @@ impl Vm {
         // The default keeps Lua's own `pcall`, which a coroutine can yield across.
         let lua = Lua::new_with(libraries, LuaOptions::default())?;
         lua.set_memory_limit(options.limits.memory)?;
-        let host = Rc::new(Host::new(options.clone(), Rc::clone(sources)));
+        let host = Rc::new(CallState::new(options.clone(), Rc::clone(sources)));
         host.start(None, None);
         budget::install(&lua, &host.budget)?;
         super::date::install(&lua)?;
@@ -161,7 +161,7 @@ impl Vm {
     pub(super) fn tell<T: FromLuaMulti>(
         &self,
         text: &str,
-        functions: Vec<(&'static str, Call)>,
+        functions: Vec<(&'static str, ScriptFunction)>,
     ) -> mlua::Result<T> {
         let table = self.lua.create_table()?;
         for (name, call) in functions {
@@ -187,7 +187,7 @@ impl Vm {
     }
 
     /// Calls a function with a full budget.
-    pub(super) fn call_script(&self, function: &Function, argument: usize) -> Result<(), CallError> {
+    pub(super) fn call_script(&self, function: &Function, argument: usize) -> Result<(), LuaCallError> {
         self.host.start(None, None);
         self.run((function, argument)).map(|_| ()).map_err(|error| self.error(&error))
     }
@@ -233,8 +233,8 @@ impl Vm {
         function: &str,
         (message, config, checklist): (&Message, &Value, &Value),
         now: &ZonedDateTime,
-        read: impl FnOnce(&Host, MultiValue) -> T,
-    ) -> Result<T, CallError> {
+        read: impl FnOnce(&CallState, MultiValue) -> T,
+    ) -> Result<T, LuaCallError> {
         self.host.start(Some(now.clone()), Some(message.clone()));
         self.collect().map_err(|error| self.error(&error))?;
         let message: Value = [
@@ -251,7 +251,7 @@ impl Vm {
         &self,
         function: &str,
         arguments: [&Value; 3],
-        read: impl FnOnce(&Host, MultiValue) -> T,
+        read: impl FnOnce(&CallState, MultiValue) -> T,
     ) -> mlua::Result<T> {
         let [message, config, checklist] = arguments;
         let snapshot = &self.host.snapshot;
@@ -297,7 +297,7 @@ impl Vm {
     }
 
     /// Takes the last look of the call that found nothing.
-    pub(super) fn take_missed(&self) -> Option<Missed> {
+    pub(super) fn take_missed(&self) -> Option<MissedKey> {
         self.host.snapshot.take_missed()
     }
 
@@ -316,7 +316,7 @@ impl Vm {
         self.host.budget.describe(limit)
     }
 
-    fn error(&self, error: &mlua::Error) -> CallError {
+    fn error(&self, error: &mlua::Error) -> LuaCallError {
         let budget = &self.host.budget;
         let limit = budget.passed().or_else(|| error::is_out_of_memory(error).then_some(Limit::Memory));
         let (text, mut traceback) = error::parts(error);
@@ -326,7 +326,7 @@ impl Vm {
                 traceback = of_the_limit;
             }
         }
-        CallError { text, traceback, limit }
+        LuaCallError { text, traceback, limit }
     }
 }
 
@@ -368,7 +368,7 @@ fn with_its_environment(lua: &Lua, environment: &Table, sources: &Rc<Sources>) -
 }
 
 /// An error while the rules were loaded, with the file and line at its start taken apart.
-fn load_error(sources: &Sources, error: &CallError) -> RulesLoadError {
+fn load_error(sources: &Sources, error: &LuaCallError) -> RulesLoadError {
     let first_line = error.traceback.lines().next().unwrap_or_default();
     let place = error::place(if error.limit.is_some() { first_line } else { &error.text });
     let (file, line) = match place.and_then(|(chunk, line, _)| Some((sources.file_of(chunk)?, line))) {

@@ -58,7 +58,7 @@ pub struct Defaults {
 #[serde(untagged)]
 pub enum CaseAnswer {
     /// It answered.
-    Answered {
+    RuleResult {
         /// What it launches.
         next_workers: Vec<CaseLaunch>,
         /// Whom its join waits for.
@@ -164,7 +164,7 @@ impl Case {
 impl From<RuleCall> for CaseAnswer {
     fn from(call: RuleCall) -> Self {
         match call.result {
-            Ok(RuleAnswer { next_workers, join }) => CaseAnswer::Answered {
+            Ok(RuleAnswer { next_workers, join }) => CaseAnswer::RuleResult {
                 next_workers: next_workers.into_iter().map(CaseLaunch::from).collect(),
                 race: join.as_ref().map(race),
                 join: join.filter(|join| !is_race_set(join)).map(CaseJoin::from),

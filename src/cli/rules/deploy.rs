@@ -16,7 +16,7 @@ use crate::causes::with_causes;
 use crate::config::Config;
 use crate::rules::RuleSet;
 use crate::store::{History, journal};
-use crate::trial::deploy::{Before, Candidate, Exchange, GateResult, Taken, gate, wait};
+use crate::trial::deploy::{Candidate, DeployOutcome, GateResult, JournalBefore, RulesExchange, gate, wait};
 
 /// How long the manager gets to take new rules up: it looks every second.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -94,7 +94,7 @@ fn deploy(args: &Args, config: &Config, done: &mut Done) -> anyhow::Result<bool>
         for GateResult { name, passed, text } in &done.gate {
             say(&format!("{name}: {}\n{}\n", if *passed { "passed" } else { "not passed" }, indented(text)));
         }
-        Exchange::of_edited(&rule_set, edited, &loaded?)?
+        RulesExchange::of_edited(&rule_set, edited, &loaded?)?
     } else {
         // Files that cannot be loaded were never in force.
         let now = rule_set.load(None).map(|engine| engine.hash().to_owned()).unwrap_or_default();
@@ -102,7 +102,7 @@ fn deploy(args: &Args, config: &Config, done: &mut Done) -> anyhow::Result<bool>
             anyhow::bail!("the journal has no rules from before those in force");
         };
         say(&format!("the rules of generation {generation}:\n"));
-        Exchange::of_kept(&rule_set, &files)?
+        RulesExchange::of_kept(&rule_set, &files)?
     };
     if exchange.is_empty() {
         "the files hold these rules already; nothing was changed".clone_into(&mut done.outcome);
@@ -127,10 +127,10 @@ fn deploy(args: &Args, config: &Config, done: &mut Done) -> anyhow::Result<bool>
     put_in_force(config, &exchange, done)
 }
 
-fn put_in_force(config: &Config, exchange: &Exchange, done: &mut Done) -> anyhow::Result<bool> {
+fn put_in_force(config: &Config, exchange: &RulesExchange, done: &mut Done) -> anyhow::Result<bool> {
     let folder = &config.journal.folder;
     let is_served = journal::holder(folder).is_some();
-    let before = Before::look(folder)?;
+    let before = JournalBefore::look(folder)?;
     exchange.swap()?;
     done.deployed = true;
     if !is_served {
@@ -142,12 +142,12 @@ fn put_in_force(config: &Config, exchange: &Exchange, done: &mut Done) -> anyhow
          nowcast rules deploy --undo brings the rules of before back",
     )?;
     match taken {
-        Taken::InForce(generation) => {
+        DeployOutcome::InForce(generation) => {
             done.generation = Some(generation);
             done.outcome = format!("the rules are in force as generation {generation}");
             Ok(true)
         }
-        Taken::Refused(reason) => {
+        DeployOutcome::Refused(reason) => {
             exchange.put_back().with_context(|| {
                 format!("the manager refused the rules:\n{reason}\nThe files of before are not back")
             })?;
@@ -156,7 +156,7 @@ fn put_in_force(config: &Config, exchange: &Exchange, done: &mut Done) -> anyhow
                 format!("the manager refused the rules, and the files of before were put back:\n{reason}");
             Ok(false)
         }
-        Taken::NotYet => {
+        DeployOutcome::NotYet => {
             done.outcome = format!(
                 "the files are exchanged, but the manager has not taken them up within {} s; nowcast status says what it \
                  waits for, and nowcast rules deploy --undo brings those of before back",

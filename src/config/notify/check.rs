@@ -4,8 +4,11 @@ use lettre::message::Mailbox;
 use ureq::http::{HeaderName, HeaderValue, Uri};
 
 use super::raw::{RawEmail, RawHeartbeat, RawWebhook};
-use super::{Email, Field, Notifications, Request, Secret, Security, Target, Template, Wanted, Way};
-use crate::config::check::Check;
+use super::{
+    Email, NotificationTarget, Notifications, Secret, Security, Template, TemplateField, Wanted, Way,
+    WebRequest,
+};
+use crate::config::check::ConfigCheck;
 use crate::config::checked::Registry;
 use crate::config::names::Names;
 use crate::config::problem::Severity;
@@ -37,7 +40,7 @@ const SUBMISSION: u16 = 587;
 const SUBMISSION_TLS: u16 = 465;
 const SMTP: u16 = 25;
 
-impl Check<'_> {
+impl ConfigCheck<'_> {
     /// `slack notifications:` and `notifications:`
     pub(in crate::config) fn notifications(
         &mut self,
@@ -87,7 +90,7 @@ impl Check<'_> {
         path: &[&str],
         value: &Value,
         registry: Option<&Registry>,
-    ) -> Option<Target> {
+    ) -> Option<NotificationTarget> {
         let has = |key: &str| value.get(key).is_some();
         if value.as_map().is_none() {
             let text = format!("must be a mapping with `url:` or `to:`, not {}", value.kind());
@@ -102,13 +105,13 @@ impl Check<'_> {
             }
             let request = self.request(path, &raw.url, raw.method.as_deref(), "GET", &raw.headers)?;
             let way = Way::Heartbeat { request, every: raw.every.0 };
-            return Some(Target { name, of: Wanted::default(), way });
+            return Some(NotificationTarget { name, of: Wanted::default(), way });
         }
         if has("to") || has("from") || has("server") {
             let raw: RawEmail = self.decode(value, path)?;
             let of = self.wanted(path, [&raw.workers, &raw.types, &raw.alarms], registry);
             let email = self.email(path, raw);
-            return Some(Target { name, of: of?, way: Way::Email(Box::new(email?)) });
+            return Some(NotificationTarget { name, of: of?, way: Way::Email(Box::new(email?)) });
         }
         let raw: RawWebhook = self.decode(value, path)?;
         let of = self.wanted(path, [&raw.workers, &raw.types, &raw.alarms], registry);
@@ -117,7 +120,7 @@ impl Check<'_> {
         let mut request = request?;
         let body = body?;
         let is_json = self.is_json(path, &mut request, &body)?;
-        Some(Target { name, of: of?, way: Way::Webhook { request, body, is_json } })
+        Some(NotificationTarget { name, of: of?, way: Way::Webhook { request, body, is_json } })
     }
 
     /// Of what a target is told.
@@ -257,7 +260,7 @@ impl Check<'_> {
         method: Option<&str>,
         default: &str,
         headers: impl IntoIterator<Item = (&'h String, &'h String)>,
-    ) -> Option<Request> {
+    ) -> Option<WebRequest> {
         let method = method.unwrap_or(default).to_uppercase();
         let mut is_good = METHODS.contains(&method.as_str());
         if !is_good {
@@ -284,7 +287,7 @@ impl Check<'_> {
             kept.push((name.clone(), value));
         }
         let headers = kept.into_iter().map(|(name, value)| Some((name, value?))).collect::<Option<_>>();
-        Some(Request { method, url: url?, headers: headers? }).filter(|_| is_good)
+        Some(WebRequest { method, url: url?, headers: headers? }).filter(|_| is_good)
     }
 
     /// A text whose variables are replaced. Without one of them the target is left out: a worker on another host
@@ -306,7 +309,7 @@ impl Check<'_> {
     fn template(&mut self, path: &[&str], key: &str, text: &str) -> Option<Template> {
         Template::parse(text)
             .map_err(|name| {
-                let known = Field::ALL.map(|(_, name)| format!("{{{name}}}"));
+                let known = TemplateField::ALL.map(|(_, name)| format!("{{{name}}}"));
                 let name = format!("{{{name}}}");
                 let text = format!(
                     "there is no placeholder `{name}`{}; known: {}",
@@ -320,7 +323,7 @@ impl Check<'_> {
 
     /// Whether a body is JSON: its content type says so, or there is none and it reads as JSON. A content type is
     /// added where there is none.
-    fn is_json(&mut self, path: &[&str], request: &mut Request, body: &Template) -> Option<bool> {
+    fn is_json(&mut self, path: &[&str], request: &mut WebRequest, body: &Template) -> Option<bool> {
         // Digits are good within a text and without.
         let sample = body.render(|_| "0".to_owned());
         let read: Result<serde_json::Value, _> = serde_json::from_str(&sample);

@@ -15,7 +15,7 @@ pub use check::url_problem;
 use nowcast_core::Alarm;
 pub use pylogging::smtp::Security;
 pub use slack::{Slack, SlackChannel, SlackWorkers};
-pub use template::{Field, Template};
+pub use template::{Template, TemplateField};
 
 /// Everybody who is to be told something.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,7 +23,7 @@ pub struct Notifications {
     /// `slack notifications`
     pub slack: Option<Slack>,
     /// `notifications`, in the order of the file. Those that lack an environment variable are left out.
-    pub targets: Vec<Target>,
+    pub targets: Vec<NotificationTarget>,
 }
 
 impl Notifications {
@@ -36,7 +36,7 @@ impl Notifications {
 
 /// `notifications: NAME`: whom to tell, of what, and how.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Target {
+pub struct NotificationTarget {
     /// Its name.
     pub name: String,
     /// Of what; nothing for a heartbeat.
@@ -75,7 +75,7 @@ pub enum Way {
     /// A request to a web server for each notification.
     Webhook {
         /// The request.
-        request: Request,
+        request: WebRequest,
         /// `body`
         body: Template,
         /// Whether the body is JSON, so that what is put into it is escaped.
@@ -86,7 +86,7 @@ pub enum Way {
     /// A request to a web server every so often, as long as the manager's loop is alive.
     Heartbeat {
         /// The request; it has no body.
-        request: Request,
+        request: WebRequest,
         /// `every`
         every: SignedDuration,
     },
@@ -94,7 +94,7 @@ pub enum Way {
 
 /// A request to a web server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct WebRequest {
     /// `method`
     pub method: String,
     /// `url`

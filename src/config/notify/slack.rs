@@ -1,7 +1,7 @@
 //! `slack notifications:`, NEMO_Nowcast's section: read as NEMO_Nowcast reads it.
 
 use super::Secret;
-use crate::config::check::Check;
+use crate::config::check::ConfigCheck;
 use crate::config::problem::Severity;
 use pyyaml::{Value, python};
 
@@ -53,7 +53,7 @@ impl SlackChannel {
     }
 }
 
-impl Check<'_> {
+impl ConfigCheck<'_> {
     /// `slack notifications:`
     pub(super) fn slack(&mut self, value: &Value) -> Option<Slack> {
         let section = value.get(SLACK).filter(|section| !section.is_null())?;

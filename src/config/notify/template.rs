@@ -15,7 +15,7 @@ static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
 
 /// What a placeholder stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum TemplateField {
     /// `{worker}`: the worker; empty if it is about none.
     Worker,
     /// `{type}`: the message type; empty if it is about no message.
@@ -32,29 +32,29 @@ pub enum Field {
     Text,
 }
 
-impl Field {
+impl TemplateField {
     /// All of them with their names.
-    pub const ALL: [(Field, &str); 7] = [
-        (Field::Worker, "worker"),
-        (Field::Type, "type"),
-        (Field::Payload, "payload"),
-        (Field::Alarm, "alarm"),
-        (Field::Time, "time"),
-        (Field::Number, "number"),
-        (Field::Text, "text"),
+    pub const ALL: [(TemplateField, &str); 7] = [
+        (TemplateField::Worker, "worker"),
+        (TemplateField::Type, "type"),
+        (TemplateField::Payload, "payload"),
+        (TemplateField::Alarm, "alarm"),
+        (TemplateField::Time, "time"),
+        (TemplateField::Number, "number"),
+        (TemplateField::Text, "text"),
     ];
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum TemplatePiece {
     Text(String),
-    Field(Field),
+    TemplateField(TemplateField),
 }
 
 /// A text with placeholders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Template {
-    pieces: Vec<Piece>,
+    pieces: Vec<TemplatePiece>,
 }
 
 impl Template {
@@ -67,22 +67,22 @@ impl Template {
         let mut end = 0;
         for found in PLACEHOLDER.captures_iter(text) {
             let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else { continue };
-            let field = Field::ALL.into_iter().find(|(_, known)| *known == name.as_str());
+            let field = TemplateField::ALL.into_iter().find(|(_, known)| *known == name.as_str());
             let (field, _) = field.ok_or_else(|| name.as_str().to_owned())?;
-            pieces.push(Piece::Text(text[end..whole.start()].to_owned()));
-            pieces.push(Piece::Field(field));
+            pieces.push(TemplatePiece::Text(text[end..whole.start()].to_owned()));
+            pieces.push(TemplatePiece::TemplateField(field));
             end = whole.end();
         }
-        pieces.push(Piece::Text(text[end..].to_owned()));
+        pieces.push(TemplatePiece::Text(text[end..].to_owned()));
         Ok(Self { pieces })
     }
 
     /// The text with what `fill` puts in the places of the placeholders.
     #[must_use]
-    pub fn render(&self, fill: impl Fn(Field) -> String) -> String {
-        let text = |piece: &Piece| match piece {
-            Piece::Text(text) => text.clone(),
-            Piece::Field(field) => fill(*field),
+    pub fn render(&self, fill: impl Fn(TemplateField) -> String) -> String {
+        let text = |piece: &TemplatePiece| match piece {
+            TemplatePiece::Text(text) => text.clone(),
+            TemplatePiece::TemplateField(field) => fill(*field),
         };
         self.pieces.iter().map(text).collect()
     }
@@ -92,8 +92,8 @@ impl Template {
 mod tests {
     use super::*;
 
-    fn name(field: Field) -> String {
-        let (_, name) = Field::ALL.into_iter().find(|(known, _)| *known == field).unwrap();
+    fn name(field: TemplateField) -> String {
+        let (_, name) = TemplateField::ALL.into_iter().find(|(known, _)| *known == field).unwrap();
         name.to_uppercase()
     }
 

@@ -28,7 +28,7 @@ const MOST_REMOVED: usize = 100;
 
 /// A message of the journal.
 #[derive(Debug, Clone)]
-struct Recorded {
+struct JournalMessage {
     number: Number,
     payload: Value,
     /// The checklist before it; `None` if that is not known any longer.
@@ -38,10 +38,10 @@ struct Recorded {
 
 /// What the running system has, as far as cases are made of it.
 #[derive(Debug)]
-pub(in crate::trial) struct World {
+pub(in crate::trial) struct CaseSource {
     /// The current checklist; `None` if it is empty, or there is neither journal nor checklist file.
     live: Option<Map>,
-    recorded: HashMap<(String, String), Vec<Recorded>>,
+    recorded: HashMap<(String, String), Vec<JournalMessage>>,
     now: ZonedDateTime,
     /// What could not be read.
     pub(in crate::trial) unreadable: Vec<String>,
@@ -50,14 +50,14 @@ pub(in crate::trial) struct World {
 /// Where a case's payload is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PayloadOf {
-    Recorded(Number),
+    JournalMessage(Number),
     Nobody,
 }
 
 /// Where a case's checklist is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ChecklistOf {
-    Recorded,
+    JournalMessage,
     Now,
     Empty,
     /// Without what is under these keys.
@@ -66,7 +66,7 @@ enum ChecklistOf {
 
 /// What a rule is called with.
 #[derive(Debug, Clone)]
-pub(in crate::trial) struct Case {
+pub(in crate::trial) struct CheckCase {
     pub(in crate::trial) message: Message,
     /// With the message's payload in it.
     pub(in crate::trial) checklist: Value,
@@ -75,28 +75,28 @@ pub(in crate::trial) struct Case {
     checklist_of: ChecklistOf,
 }
 
-impl Case {
+impl CheckCase {
     /// Whether the system really has all of this, or will: workers that fail send no payload.
     pub(in crate::trial) fn is_real(&self) -> bool {
         let is_payload_real = match self.payload_of {
-            PayloadOf::Recorded(_) => true,
+            PayloadOf::JournalMessage(_) => true,
             PayloadOf::Nobody => self.message.payload.is_null() && is_failure(&self.message.r#type),
         };
-        is_payload_real && matches!(self.checklist_of, ChecklistOf::Recorded | ChecklistOf::Now)
+        is_payload_real && matches!(self.checklist_of, ChecklistOf::JournalMessage | ChecklistOf::Now)
     }
 
     /// How it is told.
     pub(in crate::trial) fn text(&self) -> String {
         let payload = match (self.payload_of, self.message.payload.is_null()) {
-            (PayloadOf::Recorded(number), _) => format!("the payload of message {number}"),
+            (PayloadOf::JournalMessage(number), _) => format!("the payload of message {number}"),
             (PayloadOf::Nobody, true) => "no payload".to_owned(),
             (PayloadOf::Nobody, false) => "an empty mapping as payload".to_owned(),
         };
         match (&self.checklist_of, self.payload_of) {
-            (ChecklistOf::Recorded, PayloadOf::Recorded(number)) => {
+            (ChecklistOf::JournalMessage, PayloadOf::JournalMessage(number)) => {
                 format!("it fails with message {number} as it was recorded")
             }
-            (ChecklistOf::Recorded, PayloadOf::Nobody) => format!("it fails with {payload}"),
+            (ChecklistOf::JournalMessage, PayloadOf::Nobody) => format!("it fails with {payload}"),
             (ChecklistOf::Now, _) => format!("it fails with {payload} and the current checklist"),
             (ChecklistOf::Empty, _) => {
                 format!("it fails with {payload} when the checklist is empty, as after `clear checklist`")
@@ -108,7 +108,7 @@ impl Case {
     }
 }
 
-impl World {
+impl CaseSource {
     /// Reads what the running system has.
     pub(in crate::trial) fn of(config: &Config, now: ZonedDateTime) -> Self {
         let mut world = Self { live: None, recorded: HashMap::new(), now, unreadable: Vec::new() };
@@ -156,7 +156,7 @@ impl World {
                     Err(error) => return Err(error),
                 };
                 let number = record.number;
-                of_type.push(Recorded { number, payload: message.payload, before, at: record.at });
+                of_type.push(JournalMessage { number, payload: message.payload, before, at: record.at });
             }
         }
         Ok(())
@@ -167,7 +167,7 @@ impl World {
         self.recorded.values().map(Vec::len).sum()
     }
 
-    fn recorded(&self, worker: &str, r#type: &str) -> &[Recorded] {
+    fn recorded(&self, worker: &str, r#type: &str) -> &[JournalMessage] {
         self.recorded.get(&(worker.to_owned(), r#type.to_owned())).map_or(&[], Vec::as_slice)
     }
 
@@ -176,7 +176,7 @@ impl World {
         let recorded = self.recorded(worker, r#type).iter();
         let mut payloads: Vec<(PayloadOf, Value)> = Vec::new();
         let recorded =
-            recorded.map(|recorded| (PayloadOf::Recorded(recorded.number), recorded.payload.clone()));
+            recorded.map(|recorded| (PayloadOf::JournalMessage(recorded.number), recorded.payload.clone()));
         let made_up =
             [Value::Null, Map::new().into()].into_iter().map(|payload| (PayloadOf::Nobody, payload));
         for (of, payload) in recorded.chain(made_up) {
@@ -188,13 +188,13 @@ impl World {
     }
 
     /// A worker's messages of a type as they were recorded, and with the current checklist and an empty one.
-    pub(in crate::trial) fn cases(&self, config: &Config, worker: &str, r#type: &str) -> Vec<Case> {
+    pub(in crate::trial) fn cases(&self, config: &Config, worker: &str, r#type: &str) -> Vec<CheckCase> {
         let make = Maker { config, worker, r#type };
         let mut cases = Vec::new();
         for recorded in self.recorded(worker, r#type) {
             if let Some(before) = &recorded.before {
-                let payload = (PayloadOf::Recorded(recorded.number), recorded.payload.clone());
-                cases.push(make.case(payload, (ChecklistOf::Recorded, before), &recorded.at));
+                let payload = (PayloadOf::JournalMessage(recorded.number), recorded.payload.clone());
+                cases.push(make.case(payload, (ChecklistOf::JournalMessage, before), &recorded.at));
             }
         }
         let empty = Map::new();
@@ -213,7 +213,7 @@ impl World {
         config: &Config,
         (worker, r#type): (&str, &str),
         keys_read: &[String],
-    ) -> Vec<Case> {
+    ) -> Vec<CheckCase> {
         let newest = || self.recorded(worker, r#type).iter().find_map(|recorded| recorded.before.as_ref());
         let Some(base) = self.live.as_ref().or_else(newest) else {
             return Vec::new();
@@ -257,7 +257,7 @@ impl Maker<'_> {
         (payload_of, payload): (PayloadOf, Value),
         (checklist_of, before): (ChecklistOf, &Map),
         now: &ZonedDateTime,
-    ) -> Case {
+    ) -> CheckCase {
         let mut checklist = Checklist::new(before.clone());
         let worker = self.config.registry.workers.get(self.worker);
         if let Some(key) = worker.and_then(|worker| worker.checklist_key.as_ref())
@@ -265,7 +265,7 @@ impl Maker<'_> {
         {
             checklist.update(key, payload.clone());
         }
-        Case {
+        CheckCase {
             message: Message::new(self.worker, self.r#type, payload),
             checklist: checklist.to_value(),
             now: now.clone(),

@@ -23,7 +23,7 @@ enum By {
 
 /// A join that a rule opened.
 #[derive(Debug)]
-struct Opened {
+struct CircleJoin {
     name: String,
     wait_for: Vec<Requirement>,
     /// The message that opened it.
@@ -37,7 +37,7 @@ struct Opened {
 #[derive(Debug, Default)]
 pub(super) struct Circles {
     launches: Vec<(String, By)>,
-    opened: Vec<Opened>,
+    opened: Vec<CircleJoin>,
 }
 
 impl Circles {
@@ -52,12 +52,12 @@ impl Circles {
         for launched in &join.launch {
             self.launched(launched.name(), By::Join(name.clone()));
         }
-        let is_known = |opened: &Opened| {
+        let is_known = |opened: &CircleJoin| {
             (&opened.name, &opened.wait_for, &opened.worker, &opened.r#type)
                 == (&name, &join.wait_for, worker, r#type)
         };
         if !self.opened.iter().any(is_known) {
-            self.opened.push(Opened {
+            self.opened.push(CircleJoin {
                 name,
                 wait_for: join.wait_for.clone(),
                 worker: worker.clone(),
@@ -104,7 +104,7 @@ impl Circles {
     }
 
     /// How what a join waits for is launched, if that is in the join only.
-    fn in_circle(&self, opened: &Opened, wanted: &Requirement, config: &Config) -> Option<String> {
+    fn in_circle(&self, opened: &CircleJoin, wanted: &Requirement, config: &Config) -> Option<String> {
         let is_by_its_opener = wanted.count == 1 && matches(wanted, &opened.worker, &opened.r#type);
         let worker = config.registry.workers.get(&wanted.worker)?;
         if is_by_its_opener

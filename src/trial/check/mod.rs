@@ -25,8 +25,8 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::rules::{Engine, RuleSet, RulesLoadError};
-use cases::World;
-use outcomes::Outcomes;
+use cases::CaseSource;
+use outcomes::OutcomeChecker;
 use places::Places;
 use trace::trace;
 
@@ -124,14 +124,14 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> CheckReport {
     if !run {
         return CheckReport { problems, scope };
     }
-    let world = World::of(config, ZonedDateTime::now());
+    let world = CaseSource::of(config, ZonedDateTime::now());
     for what in &world.unreadable {
         let mut problem = places.whole(RuleSeverity::Warning, "not readable", what.clone());
         problem.file.clone_from(&config.file);
         problem.notes.push("so the rules were called with less than the running system has".to_owned());
         problems.push(problem);
     }
-    let mut outcomes = Outcomes::new(config, &places);
+    let mut outcomes = OutcomeChecker::new(config, &places);
     let traced = trace(config, engine, &world, |case, call| outcomes.take(case, call, engine.was_stopped()));
     problems.extend(outcomes.problems());
     let recorded_messages = world.recorded_messages();

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
-use super::cases::Case;
+use super::cases::CheckCase;
 use super::circles::Circles;
 use super::functions::{ANSWERED_BY_THE_MANAGER, types_for_rules};
 use super::places::{self, Places};
@@ -17,14 +17,14 @@ use nowcast_core::{JoinRequest, NextWorker, Requirement, RuleAnswer, RuleCall, R
 const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 3_653);
 
 /// Gathers problems, each place and text once.
-pub(super) struct Outcomes<'a> {
+pub(super) struct OutcomeChecker<'a> {
     config: &'a Config,
     places: &'a Places,
     found: IndexMap<(String, String), RuleProblem>,
     circles: Circles,
 }
 
-impl<'a> Outcomes<'a> {
+impl<'a> OutcomeChecker<'a> {
     pub(super) fn new(config: &'a Config, places: &'a Places) -> Self {
         Self { config, places, found: IndexMap::new(), circles: Circles::default() }
     }
@@ -41,7 +41,7 @@ impl<'a> Outcomes<'a> {
     }
 
     /// Takes the result of a call; `was_stopped` if it went past a limit.
-    pub(super) fn take(&mut self, case: &Case, call: &RuleCall, was_stopped: bool) {
+    pub(super) fn take(&mut self, case: &CheckCase, call: &RuleCall, was_stopped: bool) {
         match &call.result {
             Ok(answer) => self.answer(case, call, answer),
             // Told by the text alone.
@@ -63,7 +63,7 @@ impl<'a> Outcomes<'a> {
         }
     }
 
-    fn failure(&mut self, severity: RuleSeverity, case: &Case, call: &RuleCall, text: &str) {
+    fn failure(&mut self, severity: RuleSeverity, case: &CheckCase, call: &RuleCall, text: &str) {
         let mut lines = text.lines().take_while(|line| *line != "stack traceback:");
         let first = lines.next().unwrap_or_default();
         let of_rules = |place: &str| {
@@ -97,7 +97,7 @@ impl<'a> Outcomes<'a> {
         self.put(&key, problem);
     }
 
-    fn answer(&mut self, case: &Case, call: &RuleCall, answer: &RuleAnswer) {
+    fn answer(&mut self, case: &CheckCase, call: &RuleCall, answer: &RuleAnswer) {
         let of_join = answer.join.iter().flat_map(|join| &join.launch);
         for worker in answer.next_workers.iter().chain(of_join) {
             self.launch(case, call, worker);
@@ -122,7 +122,7 @@ impl<'a> Outcomes<'a> {
         }
     }
 
-    fn launch(&mut self, case: &Case, call: &RuleCall, worker: &NextWorker) {
+    fn launch(&mut self, case: &CheckCase, call: &RuleCall, worker: &NextWorker) {
         let place = worker.place.as_deref().or(call.place.as_deref());
         let (name, host) = (worker.name(), worker.host.as_str());
         let by = format!("after {} ({})", case.message.source, case.message.r#type);
@@ -151,7 +151,7 @@ impl<'a> Outcomes<'a> {
     }
 
     /// Options that come to nothing.
-    fn options(&mut self, case: &Case, call: &RuleCall, worker: &NextWorker) {
+    fn options(&mut self, case: &CheckCase, call: &RuleCall, worker: &NextWorker) {
         let place = worker.place.as_deref().or(call.place.as_deref());
         let (name, options) = (worker.name(), &worker.options);
         let configured = self.config.workers.get(name).and_then(|worker| worker.limits.retries);
@@ -176,7 +176,7 @@ impl<'a> Outcomes<'a> {
         }
     }
 
-    fn join(&mut self, case: &Case, call: &RuleCall, join: &JoinRequest) {
+    fn join(&mut self, case: &CheckCase, call: &RuleCall, join: &JoinRequest) {
         for wanted in &join.wait_for {
             let Some((what, note)) = self.never_comes(wanted) else { continue };
             let kind = (RuleSeverity::Error, "join never complete");

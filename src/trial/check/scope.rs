@@ -83,13 +83,13 @@ fn of_text(text: &str) -> Result<Globals, String> {
     if let Some(error) = parsed.errors().first() {
         return Err(error.to_string());
     }
-    let mut walk = Walk::default();
+    let mut walk = ScopeWalk::default();
     walk.block(parsed.ast().nodes());
     Ok(walk.found)
 }
 
 #[derive(Default)]
-struct Walk {
+struct ScopeWalk {
     found: Globals,
     /// The local names, innermost scope last.
     scopes: Vec<HashSet<String>>,
@@ -103,7 +103,7 @@ pub(super) fn name(token: &TokenReference) -> Name {
     Name { text: token.token().to_string(), line: start.line(), column: start.character() }
 }
 
-impl Walk {
+impl ScopeWalk {
     fn is_local(&self, name: &str) -> bool {
         // Under a local `_ENV` no name is a global.
         self.scopes.iter().any(|scope| scope.contains(name) || scope.contains("_ENV"))

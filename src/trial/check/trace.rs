@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::cases::{Case, World};
+use super::cases::{CaseSource, CheckCase};
 use super::functions::types_for_rules;
 use crate::config::Config;
 use crate::rules::Engine;
@@ -26,8 +26,8 @@ pub(in crate::trial) struct Traced {
 pub(in crate::trial) fn trace(
     config: &Config,
     engine: &Engine,
-    world: &World,
-    mut tell: impl FnMut(&Case, &RuleCall),
+    world: &CaseSource,
+    mut tell: impl FnMut(&CheckCase, &RuleCall),
 ) -> Traced {
     let begun = Instant::now();
     let mut traced = Traced::default();
@@ -35,7 +35,7 @@ pub(in crate::trial) fn trace(
     let has_function =
         |worker: &str| engine.functions().iter().any(|function| function.name == format!("after_{worker}"));
     let mut read = Vec::new();
-    let mut call_all = |worker: &String, cases: Vec<Case>, keys_read: &mut Vec<String>| {
+    let mut call_all = |worker: &String, cases: Vec<CheckCase>, keys_read: &mut Vec<String>| {
         for case in cases {
             if stopped.contains(worker) {
                 return;

@@ -40,7 +40,7 @@ pub(super) enum TestKind {
 
 /// What a file tests, and which `after_` functions it uses as values or calls.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct TypeTests {
     pub(super) tests: Vec<TypeTest>,
     pub(super) used: HashSet<String>,
 }
@@ -49,11 +49,11 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// Why it could not be read.
-pub(super) fn find(text: &str) -> Result<Found, String> {
+pub(super) fn find(text: &str) -> Result<TypeTests, String> {
     scope::with_room(text, of_text)?
 }
 
-fn of_text(text: &str) -> Result<Found, String> {
+fn of_text(text: &str) -> Result<TypeTests, String> {
     let parsed = full_moon::parse_fallible(text, LuaVersion::lua54());
     if let Some(error) = parsed.errors().first() {
         return Err(error.to_string());
@@ -65,7 +65,7 @@ fn of_text(text: &str) -> Result<Found, String> {
 
 #[derive(Default)]
 struct Finder {
-    found: Found,
+    found: TypeTests,
     rule: Option<Rule>,
     /// How many declarations of functions stand around the place.
     depth: usize,

@@ -1,4 +1,4 @@
-//! [`Exchange`]: the files of the rules and those that take their place.
+//! [`RulesExchange`]: the files of the rules and those that take their place.
 //!
 //! Each file is whole at any moment, the old one or the new one; the main file comes last. Whatever fails in the middle is
 //! put back as it was.
@@ -70,7 +70,7 @@ pub enum DeployError {
 
 /// Files and what takes their place.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct RulesExchange {
     rule_set: RuleSet,
     /// The modules first, the main file last; those that stay as they are are not there.
     files: Vec<Replacement>,
@@ -86,7 +86,7 @@ struct Replacement {
     new: Vec<u8>,
 }
 
-impl Exchange {
+impl RulesExchange {
     /// Edited rules, which were loaded as `engine`, in the place of those in force; modules beside the edited file in the
     /// place of theirs.
     ///

@@ -37,10 +37,10 @@ pub struct GateResult {
 }
 
 /// A step: looks at rules that could be loaded.
-type Step = fn(&Candidate<'_>, &Engine) -> GateResult;
+type GateStep = fn(&Candidate<'_>, &Engine) -> GateResult;
 
 /// The steps after loading, in their order. Whatever else must be passed has its place here.
-const STEPS: &[Step] = &[check, tests, replay];
+const STEPS: &[GateStep] = &[check, tests, replay];
 
 /// Loads the rules and puts them through every step. Rules that cannot be loaded are put through none.
 pub fn gate(candidate: &Candidate<'_>) -> (Result<Engine, RulesLoadError>, Vec<GateResult>) {

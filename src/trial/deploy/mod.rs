@@ -8,6 +8,6 @@ mod exchange;
 mod gate;
 mod wait;
 
-pub use exchange::{DeployError, Exchange};
+pub use exchange::{DeployError, RulesExchange};
 pub use gate::{Candidate, GateResult, gate};
-pub use wait::{Before, Taken, wait};
+pub use wait::{DeployOutcome, JournalBefore, wait};

@@ -14,14 +14,14 @@ const SECOND_LOOK: Duration = Duration::from_millis(2_500);
 
 /// The journal before the files were exchanged.
 #[derive(Debug, Clone, Copy)]
-pub struct Before {
+pub struct JournalBefore {
     /// Its last event.
     last_event: u64,
 }
 
 /// What a manager made of the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Taken {
+pub enum DeployOutcome {
     /// They are in force as that generation.
     InForce(u64),
     /// They were refused, for that reason.
@@ -30,7 +30,7 @@ pub enum Taken {
     NotYet,
 }
 
-impl Before {
+impl JournalBefore {
     /// Looks at the journal in a folder.
     ///
     /// # Errors
@@ -51,18 +51,23 @@ impl Before {
 /// # Errors
 ///
 /// If the journal cannot be read.
-pub fn wait(folder: &Path, hash: &str, before: Before, patience: Duration) -> Result<Taken, JournalError> {
+pub fn wait(
+    folder: &Path,
+    hash: &str,
+    before: JournalBefore,
+    patience: Duration,
+) -> Result<DeployOutcome, JournalError> {
     let look = || match History::open(folder) {
         Ok(history) => history.rules_in_force(),
         Err(JournalError::None { .. }) => Ok(None),
         Err(error) => Err(error),
     };
     let pause = || std::thread::sleep(LOOK);
-    wait_with(look, pause, &Patience { all: patience, after_refusal: SECOND_LOOK }, hash, before)
+    wait_with(look, pause, &WaitTimes { all: patience, after_refusal: SECOND_LOOK }, hash, before)
 }
 
 /// How long is waited.
-struct Patience {
+struct WaitTimes {
     all: Duration,
     after_refusal: Duration,
 }
@@ -71,23 +76,25 @@ struct Patience {
 fn wait_with(
     mut look: impl FnMut() -> Result<Option<RulesInForce>, JournalError>,
     pause: impl Fn(),
-    patience: &Patience,
+    patience: &WaitTimes,
     hash: &str,
-    before: Before,
-) -> Result<Taken, JournalError> {
+    before: JournalBefore,
+) -> Result<DeployOutcome, JournalError> {
     let mut end = Instant::now() + patience.all;
     let mut is_refused = false;
     loop {
-        let mut taken = Taken::NotYet;
+        let mut taken = DeployOutcome::NotYet;
         if let Some(RulesInForce { generation, hash: of, refused, .. }) = look()? {
             match refused {
-                Some((event, reason)) if event.0 > before.last_event => taken = Taken::Refused(reason),
-                None if of == hash => return Ok(Taken::InForce(generation)),
+                Some((event, reason)) if event.0 > before.last_event => {
+                    taken = DeployOutcome::Refused(reason)
+                }
+                None if of == hash => return Ok(DeployOutcome::InForce(generation)),
                 // The previous ones; or an older refusal is still to be taken back.
                 _ => {}
             }
         }
-        if matches!(taken, Taken::Refused(_)) && !is_refused {
+        if matches!(taken, DeployOutcome::Refused(_)) && !is_refused {
             is_refused = true;
             end = Instant::now() + patience.after_refusal;
         }
@@ -103,8 +110,9 @@ mod tests {
     use super::*;
     use nowcast_core::Number;
 
-    const SOON: Patience = Patience { all: Duration::from_secs(60), after_refusal: Duration::from_secs(60) };
-    const NOW: Patience = Patience { all: Duration::from_secs(60), after_refusal: Duration::ZERO };
+    const SOON: WaitTimes =
+        WaitTimes { all: Duration::from_secs(60), after_refusal: Duration::from_secs(60) };
+    const NOW: WaitTimes = WaitTimes { all: Duration::from_secs(60), after_refusal: Duration::ZERO };
 
     fn rules(generation: u64, hash: &str, refused: Option<u64>) -> RulesInForce {
         RulesInForce {
@@ -119,17 +127,17 @@ mod tests {
     #[test]
     fn a_refusal_in_the_middle_of_an_exchange_is_not_the_end() {
         let mut looks = [rules(1, "old", None), rules(1, "old", Some(9)), rules(2, "new", None)].into_iter();
-        let taken = wait_with(|| Ok(looks.next()), || (), &SOON, "new", Before { last_event: 8 });
-        assert_eq!(taken.unwrap(), Taken::InForce(2));
+        let taken = wait_with(|| Ok(looks.next()), || (), &SOON, "new", JournalBefore { last_event: 8 });
+        assert_eq!(taken.unwrap(), DeployOutcome::InForce(2));
     }
 
     #[test]
     fn a_refusal_that_stays_is_one_and_an_older_one_is_none() {
         let look = || Ok(Some(rules(1, "old", Some(9))));
-        let taken = wait_with(look, || (), &NOW, "new", Before { last_event: 8 });
-        assert_eq!(taken.unwrap(), Taken::Refused("half".to_owned()));
-        let never = Patience { all: Duration::ZERO, ..NOW };
-        let taken = wait_with(look, || (), &never, "new", Before { last_event: 9 });
-        assert_eq!(taken.unwrap(), Taken::NotYet);
+        let taken = wait_with(look, || (), &NOW, "new", JournalBefore { last_event: 8 });
+        assert_eq!(taken.unwrap(), DeployOutcome::Refused("half".to_owned()));
+        let never = WaitTimes { all: Duration::ZERO, ..NOW };
+        let taken = wait_with(look, || (), &never, "new", JournalBefore { last_event: 9 });
+        assert_eq!(taken.unwrap(), DeployOutcome::NotYet);
     }
 }

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::rules::Engine;
 use crate::store::History;
 use crate::store::journal::{JournalError, RunFilter};
-use crate::trial::check::cases::World;
+use crate::trial::check::cases::CaseSource;
 use crate::trial::check::trace::trace;
 use nowcast_core::record::What;
 use nowcast_core::{JoinRequest, Number, Requirement};
@@ -57,7 +57,7 @@ struct Gathered {
 
 impl Gathered {
     fn call_rules(&mut self, config: &Config, engine: &Engine) {
-        let world = World::of(config, ZonedDateTime::now());
+        let world = CaseSource::of(config, ZonedDateTime::now());
         trace(config, engine, &world, |case, call| {
             let (from, r#type) = (&case.message.source, &case.message.r#type);
             let types = self.answered.entry(from.clone()).or_default();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::tree::Step;
+use super::tree::TreeStep;
 use super::{Edge, Graph, GraphNode};
 
 impl Graph {
@@ -13,8 +13,8 @@ impl Graph {
         let mut text = String::new();
         for branch in self.tree() {
             let line = match branch.step {
-                Step::Root(node) => root(node),
-                Step::Launch { edge, node } => self.launch(edge, node),
+                TreeStep::Root(node) => root(node),
+                TreeStep::Launch { edge, node } => self.launch(edge, node),
             };
             let mark = if branch.is_told_above { "  ↑" } else { "" };
             // Writing to a String cannot fail.

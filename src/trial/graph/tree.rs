@@ -9,12 +9,12 @@ pub(super) struct Branch<'a> {
     /// How many launches lead here from the root.
     pub depth: usize,
     /// The launch that leads here, or the worker at which a tree begins.
-    pub step: Step<'a>,
+    pub step: TreeStep<'a>,
     /// Whether the worker's launches stand further up.
     pub is_told_above: bool,
 }
 
-pub(super) enum Step<'a> {
+pub(super) enum TreeStep<'a> {
     Root(&'a GraphNode),
     Launch { edge: &'a Edge, node: Option<&'a GraphNode> },
 }
@@ -22,7 +22,7 @@ pub(super) enum Step<'a> {
 impl Graph {
     /// Return the lines of the tree. It begins with the workers that no other launches.
     pub(super) fn tree(&self) -> Vec<Branch<'_>> {
-        let mut walk = Walk { graph: self, told: BTreeSet::new(), branches: Vec::new() };
+        let mut walk = TreeWalk { graph: self, told: BTreeSet::new(), branches: Vec::new() };
         let is_launched =
             |node: &&GraphNode| self.edges.iter().any(|edge| edge.to == node.name && edge.from != node.name);
         for node in self.workers.iter().filter(|node| !is_launched(node)) {
@@ -38,16 +38,16 @@ impl Graph {
     }
 }
 
-struct Walk<'a> {
+struct TreeWalk<'a> {
     graph: &'a Graph,
     told: BTreeSet<&'a str>,
     branches: Vec<Branch<'a>>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> TreeWalk<'a> {
     /// Add a worker and what follows from it, all the way down. A stack of its own: a chain may be long.
     fn root(&mut self, root: &'a GraphNode) {
-        self.branches.push(Branch { depth: 0, step: Step::Root(root), is_told_above: false });
+        self.branches.push(Branch { depth: 0, step: TreeStep::Root(root), is_told_above: false });
         self.told.insert(&root.name);
         let graph = self.graph;
         let mut open: Vec<(usize, &'a Edge)> = launches_of(graph, &root.name).map(|edge| (1, edge)).collect();
@@ -58,7 +58,7 @@ impl<'a> Walk<'a> {
                 open.extend(launches_of(graph, &edge.to).map(|edge| (depth + 1, edge)));
             }
             let is_told_above = !is_new && launches_of(graph, &edge.to).next().is_some();
-            self.branches.push(Branch { depth, step: Step::Launch { edge, node }, is_told_above });
+            self.branches.push(Branch { depth, step: TreeStep::Launch { edge, node }, is_told_above });
         }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use jiff::{Timestamp, ZonedDateTime};
 use rustix::process::Signal;
 
-use super::replay::{Answered, Asked, Difference};
+use super::replay::{Difference, ReplayedMessage, RuleResult};
 use crate::broker::record::Exchange;
 use crate::config::Config;
 use crate::rules::Engine;
@@ -73,14 +73,14 @@ pub fn replay(
 /// The rules, and what they answered last.
 struct Noting<'a> {
     rules: &'a Engine,
-    last: RefCell<Option<Answered>>,
+    last: RefCell<Option<RuleResult>>,
 }
 
 impl Rules for Noting<'_> {
     fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
         let call = self.rules.after(message, config, checklist, now);
         let copy = RuleCall { place: call.place.clone(), ..RuleCall::new(call.result.clone()) };
-        self.last.replace(Some(Answered::new(copy, &message.source)));
+        self.last.replace(Some(RuleResult::new(copy, &message.source)));
         call
     }
 }
@@ -124,7 +124,7 @@ impl Trial<'_> {
         let number = exchange.number;
         let is_need = said.as_ref().is_some_and(|said| said.r#type == "need");
         let (worker, r#type) = said.map_or_else(Default::default, |said| (said.source, said.r#type));
-        let asked = Asked { number, time: now, worker: &worker, r#type: &r#type };
+        let asked = ReplayedMessage { number, time: now, worker: &worker, r#type: &r#type };
         let mut reported_for = None;
         for effect in &effects {
             match effect {
@@ -144,7 +144,7 @@ impl Trial<'_> {
         }
         self.follow(&effects, now);
         if let Some(answered) = self.rules.last.take() {
-            let nothing = Answered { place: answered.place.clone(), ..Answered::default() };
+            let nothing = RuleResult { place: answered.place.clone(), ..RuleResult::default() };
             if let Some(answer) = Difference::between(asked, &nothing, &answered) {
                 self.report.answer(answer, shown.is_none_or(|shown| shown == worker));
             }

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use jiff::ZonedDateTime;
 use serde::Serialize;
 
-use crate::trial::replay::{Asked, Difference, ReplayReport as Answers, grouped};
+use crate::trial::replay::{Difference, ReplayReport as Answers, ReplayedMessage, grouped};
 use nowcast_core::message::Message;
 use pyyaml::{Value, python};
 
@@ -19,7 +19,7 @@ pub struct RecordingReport {
     /// The counts.
     pub summary: RecordingSummary,
     answers: Answers,
-    workers: IndexMap<String, Worker>,
+    workers: IndexMap<String, RecordedWorker>,
     replies: IndexMap<String, RecordedReply>,
 }
 
@@ -48,7 +48,7 @@ pub struct RecordingSummary {
 
 /// A worker in the recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-struct Worker {
+struct RecordedWorker {
     /// How many times the rules launched it.
     launched: u64,
     /// How many times it reported.
@@ -75,7 +75,7 @@ struct RecordedReply {
 struct RecordingDocument<'a> {
     summary: &'a RecordingSummary,
     answers: Vec<&'a Difference>,
-    workers: &'a IndexMap<String, Worker>,
+    workers: &'a IndexMap<String, RecordedWorker>,
     replies: Vec<&'a RecordedReply>,
 }
 
@@ -116,7 +116,7 @@ impl RecordingReport {
         self.count(worker, |worker| worker.reported += 1);
     }
 
-    fn count(&mut self, name: &str, add: impl FnOnce(&mut Worker)) {
+    fn count(&mut self, name: &str, add: impl FnOnce(&mut RecordedWorker)) {
         let worker = self.workers.entry(name.to_owned()).or_default();
         let differed = worker.launched != worker.reported;
         add(worker);
@@ -126,7 +126,13 @@ impl RecordingReport {
     }
 
     /// Holds a reply against the recorded one: the types, and for a `need` what was asked for.
-    pub(super) fn reply(&mut self, asked: Asked<'_>, is_need: bool, now: &Message, recorded: &[u8]) {
+    pub(super) fn reply(
+        &mut self,
+        asked: ReplayedMessage<'_>,
+        is_need: bool,
+        now: &Message,
+        recorded: &[u8],
+    ) {
         let recorded = Message::decode(recorded);
         let is_same = recorded.as_ref().is_ok_and(|recorded| {
             recorded.r#type == now.r#type && (!is_need || recorded.payload == now.payload)
@@ -144,7 +150,7 @@ impl RecordingReport {
         };
         let recorded = recorded.as_ref().map_or_else(|_| "something that is not a message".to_owned(), said);
         let now = said(now);
-        let Asked { number, time, worker, r#type } = asked;
+        let ReplayedMessage { number, time, worker, r#type } = asked;
         self.replies
             .entry(format!("{worker} {type}\n{recorded}\n{now}"))
             .and_modify(|reply| reply.more += 1)
@@ -235,7 +241,7 @@ impl RecordingReport {
                 "{alike} {workers} launched by the rules as often as reported in the recording"
             );
         }
-        for (name, Worker { launched, reported }) in &self.workers {
+        for (name, RecordedWorker { launched, reported }) in &self.workers {
             if *launched > 0 && launched != reported {
                 let reported = match reported {
                     0 => "never reported".to_owned(),

@@ -10,18 +10,18 @@ use nowcast_core::{JoinRequest, LaunchOptions, NextWorker, Requirement, RuleAnsw
 
 /// How a rule answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Answered {
+pub struct RuleResult {
     /// Where it is, as `next_workers.lua:12`.
     pub place: Option<String>,
     /// What is launched, in its order.
     pub launches: Vec<NextWorker>,
     /// The join that it opens.
-    pub join: Option<Join>,
+    pub join: Option<ReplayedJoin>,
     /// Why there is no answer.
     pub error: Option<String>,
 }
 
-impl Answered {
+impl RuleResult {
     /// The result of a call for a message of that worker's.
     #[must_use]
     pub fn new(call: RuleCall, worker: &str) -> Self {
@@ -32,7 +32,7 @@ impl Answered {
         Self {
             place: call.place,
             launches: answer.next_workers.into_iter().map(without_place).collect(),
-            join: answer.join.map(|join| Join::new(join, worker)),
+            join: answer.join.map(|join| ReplayedJoin::new(join, worker)),
             error,
         }
     }
@@ -46,7 +46,7 @@ impl Answered {
 
 /// A join that a rule opens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Join {
+pub struct ReplayedJoin {
     /// Its name; a race set's is that of the worker.
     pub name: String,
     /// What must come.
@@ -57,7 +57,7 @@ pub struct Join {
     pub timeout: Option<i64>,
 }
 
-impl Join {
+impl ReplayedJoin {
     fn new(request: JoinRequest, worker: &str) -> Self {
         Self {
             name: request.name.unwrap_or_else(|| worker.to_owned()),
@@ -95,9 +95,9 @@ pub struct Difference {
     /// The launches now, if they are the same in another order; else nothing.
     pub reordered: Vec<NextWorker>,
     /// A join that is gone, or was another.
-    pub join_removed: Option<Join>,
+    pub join_removed: Option<ReplayedJoin>,
     /// A join that was not, or not so.
-    pub join_added: Option<Join>,
+    pub join_added: Option<ReplayedJoin>,
     /// Why the rule gave no answer before, if it does now.
     pub error_before: Option<String>,
     /// Why it gives no answer now, if that was not so.
@@ -108,7 +108,7 @@ pub struct Difference {
 
 /// The message that is answered.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct ReplayedMessage<'a> {
     /// Its number.
     pub number: u64,
     /// Its time.
@@ -123,7 +123,7 @@ impl Difference {
     /// Holds two answers against each other; `None` if they are alike. Where a launch stands in the rules is no
     /// difference.
     #[must_use]
-    pub fn between(asked: Asked<'_>, before: &Answered, after: &Answered) -> Option<Self> {
+    pub fn between(asked: ReplayedMessage<'_>, before: &RuleResult, after: &RuleResult) -> Option<Self> {
         let is_same_error = match (&before.error, &after.error) {
             (Some(before), Some(after)) => reason(before) == reason(after),
             (before, after) => before == after,
@@ -195,7 +195,7 @@ impl Difference {
             let order: Vec<String> = self.reordered.iter().map(zoned).collect();
             lines.push(format!("~ the same launches in another order: {}", order.join(", ")));
         }
-        let zoned = |join: &Join| join_label(join, &self.time);
+        let zoned = |join: &ReplayedJoin| join_label(join, &self.time);
         let (removed, added) =
             told_apart(self.join_removed.as_slice(), self.join_added.as_slice(), &[&zoned, &in_full]);
         lines.extend(removed.iter().map(|join| format!("- join {join}")));
@@ -311,7 +311,7 @@ fn options(options: &LaunchOptions, zone: &ZonedDateTime) -> Vec<String> {
     shown
 }
 
-fn join_label(join: &Join, zone: &ZonedDateTime) -> String {
+fn join_label(join: &ReplayedJoin, zone: &ZonedDateTime) -> String {
     let wants: Vec<String> = join
         .wait_for
         .iter()
@@ -336,14 +336,14 @@ fn join_label(join: &Join, zone: &ZonedDateTime) -> String {
 mod tests {
     use super::*;
 
-    fn answered(launches: &[(&str, &str)]) -> Answered {
+    fn answered(launches: &[(&str, &str)]) -> RuleResult {
         let launch = |(name, arg): &(&str, &str)| NextWorker::new(*name, vec![(*arg).to_owned()]);
-        Answered { launches: launches.iter().map(launch).collect(), ..Answered::default() }
+        RuleResult { launches: launches.iter().map(launch).collect(), ..RuleResult::default() }
     }
 
-    fn lines(before: &Answered, after: &Answered) -> Vec<String> {
+    fn lines(before: &RuleResult, after: &RuleResult) -> Vec<String> {
         let time = "2026-03-14T05:15:03-07:00[America/Vancouver]".parse().unwrap();
-        let asked = Asked { number: 1, time: &time, worker: "w", r#type: "success" };
+        let asked = ReplayedMessage { number: 1, time: &time, worker: "w", r#type: "success" };
         Difference::between(asked, before, after).map(|difference| difference.lines()).unwrap_or_default()
     }
 
@@ -362,13 +362,13 @@ mod tests {
             let delay = Some(jiff::SignedDuration::new(60, nanoseconds));
             let options = LaunchOptions { delay, ..LaunchOptions::default() };
             let launch = NextWorker { options, ..NextWorker::new(module, Vec::new()) };
-            let join = Join {
+            let join = ReplayedJoin {
                 name: "j".to_owned(),
                 wait_for: Vec::new(),
                 launch: vec![launch.clone()],
                 timeout: None,
             };
-            Answered { launches: vec![launch], join: Some(join), ..Answered::default() }
+            RuleResult { launches: vec![launch], join: Some(join), ..RuleResult::default() }
         };
         let shown = lines(&of("old.workers.a", 0), &of("new.workers.a", 0));
         assert_eq!(shown[..2], ["- old.workers.a (delay 1m)", "+ new.workers.a (delay 1m)"]);
@@ -378,9 +378,9 @@ mod tests {
 
     #[test]
     fn an_error_that_only_moved_is_no_difference() {
-        let before = Answered::failed("next_workers.lua:3: no\nstack traceback:\n  next_workers.lua:3");
-        assert!(lines(&before, &Answered::failed("edited.lua:44: no\nstack traceback:\n  …")).is_empty());
-        let other = Answered::failed("edited.lua:44: not that");
+        let before = RuleResult::failed("next_workers.lua:3: no\nstack traceback:\n  next_workers.lua:3");
+        assert!(lines(&before, &RuleResult::failed("edited.lua:44: no\nstack traceback:\n  …")).is_empty());
+        let other = RuleResult::failed("edited.lua:44: not that");
         assert_eq!(
             lines(&before, &other),
             ["- error: next_workers.lua:3: no", "! error: edited.lua:44: not that"]

@@ -18,7 +18,7 @@ use crate::rules::{Engine, RuleSet};
 use crate::store::journal::{Called, Given, Past};
 use crate::store::{History, JournalError};
 use difference::first_line;
-pub use difference::{Answered, Asked, Difference, Join, label};
+pub use difference::{Difference, ReplayedJoin, ReplayedMessage, RuleResult, label};
 use nowcast_core::Rules;
 use nowcast_core::record::Outcome;
 pub use report::{ReplayDocument, ReplayReport, ReplaySummary, grouped};
@@ -90,7 +90,7 @@ impl Replay<'_> {
         let was_called = called.kept.place.is_some() || matches!(called.kept.outcome, Outcome::NoFunction(_));
         let before = match recorded {
             // There were no rules, or the message had ended the manager twice.
-            Some(why) if !was_called => Answered::failed(why),
+            Some(why) if !was_called => RuleResult::failed(why),
             _ => match self.baselines.of(called.kept.generation, past)? {
                 Baseline::Rules(engine) => call(engine, self.config, called, given),
                 Baseline::OnTrial => {
@@ -122,7 +122,7 @@ impl Replay<'_> {
         past: &Past<'_>,
         called: &Called<'_>,
         recorded: Option<&str>,
-        again: &Answered,
+        again: &RuleResult,
     ) -> Result<bool, JournalError> {
         let failed = |error: &str| format!("the error {}", first_line(error));
         let mismatch = match (recorded, &again.error) {
@@ -145,20 +145,20 @@ impl Replay<'_> {
             return;
         }
         let place = called.kept.place.clone();
-        let before = Answered { place, error: recorded.map(str::to_owned), ..Answered::default() };
-        let after = Answered { place: after.place, error: after.error, ..Answered::default() };
+        let before = RuleResult { place, error: recorded.map(str::to_owned), ..RuleResult::default() };
+        let after = RuleResult { place: after.place, error: after.error, ..RuleResult::default() };
         if let Some(difference) = Difference::between(asked(called), &before, &after) {
             self.report.add(difference);
         }
     }
 }
 
-fn asked<'a>(called: &Called<'a>) -> Asked<'a> {
+fn asked<'a>(called: &Called<'a>) -> ReplayedMessage<'a> {
     let worker = &called.message.source;
-    Asked { number: called.number.0, time: called.at, worker, r#type: &called.message.r#type }
+    ReplayedMessage { number: called.number.0, time: called.at, worker, r#type: &called.message.r#type }
 }
 
-fn call(engine: &Engine, config: &Config, called: &Called<'_>, given: &Given) -> Answered {
+fn call(engine: &Engine, config: &Config, called: &Called<'_>, given: &Given) -> RuleResult {
     let call = engine.after(called.message, &config.value, &given.checklist, &given.now);
-    Answered::new(call, &called.message.source)
+    RuleResult::new(call, &called.message.source)
 }

@@ -4,20 +4,20 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
-use super::difference::{Answered, label, without};
+use super::difference::{RuleResult, label, without};
 use crate::store::journal::LedTo;
 use nowcast_core::NextWorker;
 use nowcast_core::joins::Join;
 
 /// `None` if an answer leads to what the historical one led to; else what that was and what it is now, for people.
-pub(super) fn mismatch(then: &LedTo, again: &Answered, at: &ZonedDateTime) -> Option<(String, String)> {
+pub(super) fn mismatch(then: &LedTo, again: &RuleResult, at: &ZonedDateTime) -> Option<(String, String)> {
     let mut launches = again.launches.clone();
     launches.extend(again.join.iter().flat_map(|join| join.launch.iter().cloned()));
     let launched: Vec<NextWorker> =
         then.launches.iter().map(|launch| NextWorker { place: None, ..launch.clone() }).collect();
     let join_then = then.join.as_ref().map(|join| opened(join, at));
     // A join that waits for nothing is not opened.
-    let join_now = again.join.as_ref().filter(|join| !join.wait_for.is_empty()).map(|join| Opened {
+    let join_now = again.join.as_ref().filter(|join| !join.wait_for.is_empty()).map(|join| JoinIdentity {
         name: join.name.clone(),
         waits_for: join.wait_for.iter().map(|wanted| u64::from(wanted.count)).sum(),
         timeout: join.timeout,
@@ -30,7 +30,7 @@ pub(super) fn mismatch(then: &LedTo, again: &Answered, at: &ZonedDateTime) -> Op
 
 /// What stays the same of a join from its first moment to its end.
 #[derive(PartialEq, Eq)]
-struct Opened {
+struct JoinIdentity {
     name: String,
     /// How many messages, those included that have come.
     waits_for: u64,
@@ -38,19 +38,19 @@ struct Opened {
     timeout: Option<i64>,
 }
 
-fn opened(join: &Join, at: &ZonedDateTime) -> Opened {
+fn opened(join: &Join, at: &ZonedDateTime) -> JoinIdentity {
     let missing: u64 = join.wait_for.iter().map(|wanted| u64::from(wanted.count)).sum();
     let seconds = |deadline: Timestamp| deadline.duration_since(at.timestamp()).as_secs();
-    Opened {
+    JoinIdentity {
         name: join.name.clone(),
         waits_for: missing + join.counted.len() as u64,
         timeout: join.deadline.map(seconds),
     }
 }
 
-fn words(launches: &[NextWorker], join: Option<&Opened>, at: &ZonedDateTime) -> String {
+fn words(launches: &[NextWorker], join: Option<&JoinIdentity>, at: &ZonedDateTime) -> String {
     let mut parts: Vec<String> = launches.iter().map(|launch| label(launch, at)).collect();
-    if let Some(Opened { name, waits_for, timeout }) = join {
+    if let Some(JoinIdentity { name, waits_for, timeout }) = join {
         let mut text = format!("join {name} for {waits_for}");
         if let Some(timeout) = timeout {
             // Writing to a String cannot fail.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::arguments::{moment_of_day, only, text_of_time};
 use super::line;
 use super::scene::HowItEnds;
-use super::world::{Answer, World, indented};
+use super::world::{TestFunctionResult, TestWorld, indented};
 use crate::config::duration;
 use crate::rules::Argument;
 use crate::trial::show;
@@ -21,9 +21,14 @@ const MOST_HOURS: i64 = 100_000;
 /// How long a worker runs of which nothing is said.
 const USUAL: SignedDuration = SignedDuration::from_mins(1);
 
-impl World {
+impl TestWorld {
     /// Whether `run_day` was told what it knows; answers when the day ends, in seconds.
-    pub(super) fn begin_day(&mut self, keys: &Value, workers: &[String], hours: &Value) -> Answer {
+    pub(super) fn begin_day(
+        &mut self,
+        keys: &Value,
+        workers: &[String],
+        hours: &Value,
+    ) -> TestFunctionResult {
         only("run_day", keys, &["start", "ends", "hours", "errors_expected"])?;
         for worker in workers {
             self.scene.is_worker(worker).map_err(|text| format!("run_day: ends: {text}"))?;
@@ -39,7 +44,7 @@ impl World {
         Ok(end.map_err(|error| error.to_string())?.as_second().into())
     }
 
-    pub(super) fn start(&mut self, given: &Argument, at: Option<&Argument>) -> Answer {
+    pub(super) fn start(&mut self, given: &Argument, at: Option<&Argument>) -> TestFunctionResult {
         let worker = line::launch(given, &self.config).map_err(|text| format!("run_day: start: {text}"))?;
         let now = self.scene.now().clone();
         let at = match at {
@@ -78,7 +83,7 @@ impl World {
     }
 
     /// How a run ends, as `ends` says.
-    pub(super) fn ends(&mut self, run: i64, worker: &str, how: &Value) -> Answer {
+    pub(super) fn ends(&mut self, run: i64, worker: &str, how: &Value) -> TestFunctionResult {
         let what = format!("run_day: ends: {worker}");
         if !matches!(how, Value::Null | Value::Map(_)) {
             return Err(format!(
@@ -126,7 +131,7 @@ impl World {
     }
 
     /// The next thing of a day; `false` at its end.
-    pub(super) fn go_on(&mut self, until: i64, may_fail: bool) -> Answer {
+    pub(super) fn go_on(&mut self, until: i64, may_fail: bool) -> TestFunctionResult {
         let goes_on = self.scene.go_on(Timestamp::from_second(until).unwrap_or(Timestamp::MAX))?;
         if !may_fail && let Some(error) = self.scene.errors.first() {
             let at = self.scene.now().strftime("%Y-%m-%d %H:%M:%S");
@@ -144,7 +149,7 @@ impl World {
     }
 
     /// A worker ran so many times.
-    pub(super) fn expect_times(&self, ran: &[String], worker: &str, expected: &Value) -> Answer {
+    pub(super) fn expect_times(&self, ran: &[String], worker: &str, expected: &Value) -> TestFunctionResult {
         let Value::Int(expected) = expected else {
             return Err(format!("expect_times: {worker}: how many times? A whole number was expected"));
         };

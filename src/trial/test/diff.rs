@@ -1,11 +1,10 @@
 //! What was expected and what came, line by line.
 
+use super::world::TestFunctionResult;
 use pyyaml::Value;
 
-type Answer = Result<Value, String>;
-
 /// The same lines in the same order.
-pub(super) fn lines(what: &str, expected: &[String], got: &[String]) -> Answer {
+pub(super) fn lines(what: &str, expected: &[String], got: &[String]) -> TestFunctionResult {
     if expected == got {
         return Ok(Value::Null);
     }
@@ -18,7 +17,7 @@ pub(super) fn lines(what: &str, expected: &[String], got: &[String]) -> Answer {
 }
 
 /// These lines in this order, among others.
-pub(super) fn order(expected: &[String], got: &[String]) -> Answer {
+pub(super) fn order(expected: &[String], got: &[String]) -> TestFunctionResult {
     let mut rest = got.iter();
     match expected.iter().find(|line| !rest.any(|came| came == *line)) {
         None => Ok(Value::Null),

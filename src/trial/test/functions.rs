@@ -7,13 +7,15 @@ use std::sync::Arc;
 use super::arguments::{first, only, text, texts, value};
 use super::diff;
 use super::line;
-use super::world::{Answer, World, same};
-use crate::rules::{Argument, Call};
+use super::world::{TestFunctionResult, TestWorld, same};
+use crate::rules::{Argument, ScriptFunction};
 use pyyaml::{Set, Value};
 
 /// The functions of a world.
-pub(super) fn functions(world: &Rc<RefCell<World>>) -> Vec<(&'static str, Call)> {
-    let call = |name: &'static str, act: fn(&mut World, &[Argument]) -> Answer| -> (&'static str, Call) {
+pub(super) fn functions(world: &Rc<RefCell<TestWorld>>) -> Vec<(&'static str, ScriptFunction)> {
+    let call = |name: &'static str,
+                act: fn(&mut TestWorld, &[Argument]) -> TestFunctionResult|
+     -> (&'static str, ScriptFunction) {
         let world = Rc::clone(world);
         (name, Box::new(move |arguments| act(&mut world.borrow_mut(), &arguments)))
     };

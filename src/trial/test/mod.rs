@@ -23,7 +23,7 @@ use serde::Serialize;
 
 pub use self::coverage::{Coverage, FileCoverage, Range};
 use self::scene::Sent;
-use self::world::World;
+use self::world::TestWorld;
 use crate::config::Config;
 use crate::rules::{CallLimits, Engine, EngineOptions, RulesLoadError, Script};
 
@@ -200,7 +200,7 @@ fn run_file(
         ..EngineOptions::default()
     };
     let load = || {
-        let world = Rc::new(RefCell::new(World::new(config, engine, sent)));
+        let world = Rc::new(RefCell::new(TestWorld::new(config, engine, sent)));
         Script::load(file, place, &options, functions::functions(&world))
     };
     let mut script = load()?;

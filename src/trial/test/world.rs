@@ -21,10 +21,10 @@ use pyyaml::{DateTime, Keys, Map, Value};
 /// The moment at which a test begins that does not say one.
 const BEGIN: &str = "2026-03-14T05:00:00";
 
-pub(super) type Answer = Result<Value, String>;
+pub(super) type TestFunctionResult = Result<Value, String>;
 
 /// The world of the tests of one file.
-pub(super) struct World {
+pub(super) struct TestWorld {
     pub(super) config: Arc<Config>,
     engine: Rc<Engine>,
     sent: Sent,
@@ -33,7 +33,7 @@ pub(super) struct World {
     is_surprising: bool,
 }
 
-impl World {
+impl TestWorld {
     pub(super) fn new(config: &Arc<Config>, engine: &Rc<Engine>, sent: &Sent) -> Self {
         Self {
             config: Arc::clone(config),
@@ -59,7 +59,7 @@ impl World {
         }
     }
 
-    pub(super) fn message(&mut self, source: &str, r#type: &str, payload: Value) -> Answer {
+    pub(super) fn message(&mut self, source: &str, r#type: &str, payload: Value) -> TestFunctionResult {
         self.no_surprise()?;
         self.scene.message(source, r#type, payload)?;
         self.is_surprising = self.scene.last.error.is_some();
@@ -76,7 +76,7 @@ impl World {
         }
     }
 
-    pub(super) fn expect_launches(&self, expected: &[String]) -> Answer {
+    pub(super) fn expect_launches(&self, expected: &[String]) -> TestFunctionResult {
         let last = self.last()?;
         let got: Vec<String> = last.launches.iter().map(show::launch).collect();
         diff::lines("the launches are", expected, &got).map_err(|text| text + &Self::about(last))
@@ -84,7 +84,7 @@ impl World {
 
     /// The join that the rule opened: `Join{ … }` as a whole, the keys of a table alone, a list of workers, or nil for
     /// none. For a table, the keys and the launches are given beside.
-    pub(super) fn expect_join(&self, given: &[Argument]) -> Answer {
+    pub(super) fn expect_join(&self, given: &[Argument]) -> TestFunctionResult {
         let last = self.last()?;
         let mut got = last.join.as_ref().map(join_lines).unwrap_or_default();
         let expected = match given.first() {
@@ -120,7 +120,7 @@ impl World {
         diff::lines("the join is", &sorted(expected), &sorted(got)).map_err(|text| text + &Self::about(last))
     }
 
-    pub(super) fn expect_error(&mut self, text: &str) -> Answer {
+    pub(super) fn expect_error(&mut self, text: &str) -> TestFunctionResult {
         self.is_surprising = false;
         match &self.scene.last.error {
             Some(error) if error.contains(text) => Ok(Value::Null),
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    pub(super) fn expect_log(&self, text: &str) -> Answer {
+    pub(super) fn expect_log(&self, text: &str) -> TestFunctionResult {
         let last = self.last()?;
         if last.log.iter().any(|line| line.contains(text)) {
             return Ok(Value::Null);
@@ -145,7 +145,7 @@ impl World {
         ))
     }
 
-    pub(super) fn expect_checklist(&self, path: &[Value], expected: &Value) -> Answer {
+    pub(super) fn expect_checklist(&self, path: &[Value], expected: &Value) -> TestFunctionResult {
         self.no_surprise()?;
         let mut value = self.scene.checklist();
         for key in path {
@@ -179,7 +179,7 @@ impl World {
         text
     }
 
-    pub(super) fn set_time(&mut self, time: &Argument) -> Answer {
+    pub(super) fn set_time(&mut self, time: &Argument) -> TestFunctionResult {
         self.no_surprise()?;
         let text = text_of_time(time)?;
         self.scene.set_now(eval::moment(&text, &TimeZone::system())?);
@@ -192,7 +192,7 @@ impl World {
         Value::DateTime(DateTime { civil: now.datetime(), offset: Some(now.offset().seconds()) })
     }
 
-    pub(super) fn checklist(&mut self, given: Option<&Argument>) -> Answer {
+    pub(super) fn checklist(&mut self, given: Option<&Argument>) -> TestFunctionResult {
         match given {
             None => return Ok(self.scene.checklist()),
             Some(Argument::Value(Value::Map(map))) => self.scene.set_checklist((**map).clone()),
@@ -207,7 +207,7 @@ impl World {
         Ok(Value::Null)
     }
 
-    pub(super) fn configure(&mut self, given: Option<&Argument>) -> Answer {
+    pub(super) fn configure(&mut self, given: Option<&Argument>) -> TestFunctionResult {
         match given {
             None => return Ok(self.scene.config()),
             Some(Argument::Value(more @ Value::Map(_))) => {
@@ -222,7 +222,7 @@ impl World {
         Ok(Value::Null)
     }
 
-    pub(super) fn expect_nothing_waits(&self) -> Answer {
+    pub(super) fn expect_nothing_waits(&self) -> TestFunctionResult {
         self.no_surprise()?;
         let waiting = self.scene.waiting();
         if waiting.is_empty() {
@@ -268,7 +268,7 @@ fn key_text(key: &Value) -> String {
     )
 }
 
-pub(super) fn same(got: &Value, expected: &Value) -> Answer {
+pub(super) fn same(got: &Value, expected: &Value) -> TestFunctionResult {
     let lines = |value: &Value| -> Vec<String> {
         pyyaml::write(value, Keys::Sorted).trim_end_matches("...\n").lines().map(str::to_owned).collect()
     };

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use nowcast::rules::{EngineOptions, RuleSet};
-use nowcast::trial::deploy::Exchange;
+use nowcast::trial::deploy::RulesExchange;
 
 use crate::rules_replay::journal::timeless;
 use crate::support::system::{System, system};
@@ -340,7 +340,7 @@ fn what_cannot_be_put_back_is_named() {
     };
     let edited = path("trial/edited.lua");
     let engine = rule_set.load(Some(&edited)).expect("rules");
-    let exchange = Exchange::of_edited(&rule_set, &edited, &engine).expect("an exchange");
+    let exchange = RulesExchange::of_edited(&rule_set, &edited, &engine).expect("an exchange");
     exchange.swap().expect("exchanged");
     fs::remove_file(path("next_workers.lua")).expect("removed");
     fs::create_dir(path("next_workers.lua")).expect("a folder");
