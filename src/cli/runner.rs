@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::USAGE;
 use super::print;
 use crate::launch::{RemoteCommands, RunFolder};
-use crate::launch::{Task, runner};
+use crate::launch::{RunnerTask, runner};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         }
     };
     let folder = RunFolder::new(folder, &args.run);
-    ExitCode::from(runner::run(&Task {
+    ExitCode::from(runner::run(&RunnerTask {
         folder: args.mark.iter().fold(folder, RunFolder::marked),
         run: args.run.clone(),
         argv: args.argv.clone(),

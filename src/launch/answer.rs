@@ -13,24 +13,24 @@ pub enum Verdict {
     /// How it ended.
     Ended(Ending),
     /// That it never began, and why.
-    NeverBegan(String),
-    /// Nothing: the host is to be asked. `otherwise` is how it ended if the host knows nothing of it; without that,
+    NotStarted(String),
+    /// Nothing: the host is to be asked. `if_gone` is how it ended if the host knows nothing of it; without that,
     /// nobody knows.
     Ask {
         /// The launching command's own end.
-        otherwise: Option<Ending>,
+        if_gone: Option<Ending>,
     },
 }
 
 /// What a host says of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum HostAnswer {
     /// It is there, in the host's words.
-    There(String),
+    Present(String),
     /// It is not there; how it ended, if the host knows.
     Gone(Option<Ending>),
     /// Nothing, and why.
-    Nothing(String),
+    NoAnswer(String),
 }
 
 /// How ssh's last line begins when it never reached a shell on the host. When it loses one later, it says something
@@ -52,18 +52,18 @@ const DENIED: &str = ": Permission denied (";
 
 /// What the launching command and the worker wrote.
 #[derive(Debug, Clone, Copy)]
-pub struct Output<'a> {
+pub struct LauncherOutput<'a> {
     /// How it begins.
-    pub begin: &'a str,
+    pub head: &'a str,
     /// How it ends.
-    pub end: &'a str,
-    /// Whether `end` is all of it.
+    pub tail: &'a str,
+    /// Whether `tail` is all of it.
     pub is_whole: bool,
 }
 
 /// What the end of the launching command says.
 #[must_use]
-pub fn verdict(remote: &RemoteCommands, ending: &Ending, output: &Output) -> Verdict {
+pub fn verdict(remote: &RemoteCommands, ending: &Ending, output: &LauncherOutput) -> Verdict {
     // `sbatch` also ends with status 0 when its job was cancelled before its turn came.
     let is_sure = ending.is_success() && remote.launcher != LauncherKind::Slurm;
     if remote.ask.is_none() || is_sure {
@@ -71,17 +71,17 @@ pub fn verdict(remote: &RemoteCommands, ending: &Ending, output: &Output) -> Ver
     }
     let Ending::Status(status) = *ending else {
         // It was killed, or somebody else was told its end.
-        return Verdict::Ask { otherwise: None };
+        return Verdict::Ask { if_gone: None };
     };
     let is_lost = remote.lost_status.contains(&status);
-    let last = last_line(output.end);
+    let last = last_line(output.tail);
     match remote.launcher {
         LauncherKind::Ssh | LauncherKind::Slurm if is_lost && is_never_reached(output, last) => {
-            Verdict::NeverBegan(format!("{} was not reached: {last}", remote.host))
+            Verdict::NotStarted(format!("{} was not reached: {last}", remote.host))
         }
-        LauncherKind::Slurm if is_never_submitted(output, last) => Verdict::NeverBegan(last.to_owned()),
+        LauncherKind::Slurm if is_never_submitted(output, last) => Verdict::NotStarted(last.to_owned()),
         LauncherKind::Ssh if !is_lost => Verdict::Ended(ending.clone()),
-        _ => Verdict::Ask { otherwise: Some(ending.clone()).filter(|_| !is_lost) },
+        _ => Verdict::Ask { if_gone: Some(ending.clone()).filter(|_| !is_lost) },
     }
 }
 
@@ -91,45 +91,45 @@ fn last_line(text: &str) -> &str {
 
 /// Whether ssh says that it did not come to a shell. A worker may call ssh itself and show the same words; but what it
 /// writes beside them ends its lines without the carriage return that ssh's own have.
-fn is_never_reached(output: &Output, last: &str) -> bool {
+fn is_never_reached(output: &LauncherOutput, last: &str) -> bool {
     let is_said = NEVER_REACHED.iter().any(|begin| last.starts_with(begin)) || last.contains(DENIED);
-    is_said && output.is_whole && output.end.split_terminator('\n').all(|line| line.ends_with('\r'))
+    is_said && output.is_whole && output.tail.split_terminator('\n').all(|line| line.ends_with('\r'))
 }
 
 /// Whether `sbatch` says that it submitted nothing. After a time-out it does not know.
-fn is_never_submitted(output: &Output, last: &str) -> bool {
+fn is_never_submitted(output: &LauncherOutput, last: &str) -> bool {
     let is_sbatch = last.starts_with("sbatch: error: ") || last.starts_with("sbatch: fatal: ");
-    let is_submitted = [output.begin, output.end].iter().any(|text| text.contains("Submitted batch job "));
+    let is_submitted = [output.head, output.tail].iter().any(|text| text.contains("Submitted batch job "));
     is_sbatch && !is_submitted && !last.contains("timed out")
 }
 
 /// What came of a question: how the command that asked ended, and what it wrote.
 #[must_use]
-pub fn answer(remote: &RemoteCommands, ending: &Ending, output: &str, errors: &str) -> Answer {
+pub fn answer(remote: &RemoteCommands, ending: &Ending, output: &str, errors: &str) -> HostAnswer {
     let nothing = || {
         let last = last_line(errors);
-        Answer::Nothing(if last.is_empty() { format!("the question {ending}") } else { last.to_owned() })
+        HostAnswer::NoAnswer(if last.is_empty() { format!("the question {ending}") } else { last.to_owned() })
     };
     if remote.launcher == LauncherKind::Ssh {
         // Whatever the environment file writes.
         let said = output.lines().rev().find_map(|line| line.strip_prefix("nowcast: "));
         return match said.map(|said| said.split_once(' ').unwrap_or((said, ""))) {
-            Some(("gone", _)) => Answer::Gone(None),
-            Some(("there", processes)) => Answer::There(format!("process {processes}")),
+            Some(("gone", _)) => HostAnswer::Gone(None),
+            Some(("there", processes)) => HostAnswer::Present(format!("process {processes}")),
             _ => nothing(),
         };
     }
     let said = last_line(output);
     match (ending.is_success(), said, remote.launcher) {
         (false, ..) => nothing(),
-        (true, "", _) => Answer::Gone(None),
+        (true, "", _) => HostAnswer::Gone(None),
         (true, _, LauncherKind::Slurm) => job(said),
-        (true, ..) => Answer::There(said.to_owned()),
+        (true, ..) => HostAnswer::Present(said.to_owned()),
     }
 }
 
 /// What `squeue` says of a job: its state and its exit status as wait(2) has it.
-fn job(said: &str) -> Answer {
+fn job(said: &str) -> HostAnswer {
     /// A job that may run, or run again: squeue(1), JOB STATE CODES.
     const OPEN: [&str; 12] = [
         "PENDING",
@@ -149,9 +149,9 @@ fn job(said: &str) -> Answer {
     let (state, status) =
         (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse::<i32>().ok()));
     if OPEN.contains(&state) || state == "SPECIAL_EXIT" || state == "RESV_DEL_HOLD" {
-        return Answer::There(state.to_owned());
+        return HostAnswer::Present(state.to_owned());
     }
-    Answer::Gone(Some(match (state, status) {
+    HostAnswer::Gone(Some(match (state, status) {
         ("COMPLETED", _) => Ending::Status(0),
         ("FAILED", Some(status)) => children::ending(ExitStatus::from_raw(status)),
         _ => Ending::OnHost(format!("Slurm says that its job is {state}")),
@@ -169,8 +169,8 @@ mod tests {
         RemoteCommands { host, launcher, lost_status, ask, terminate: None, kill: None }
     }
 
-    fn whole(text: &str) -> Output<'_> {
-        Output { begin: text, end: text, is_whole: true }
+    fn whole(text: &str) -> LauncherOutput<'_> {
+        LauncherOutput { head: text, tail: text, is_whole: true }
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
             assert_eq!(verdict(ending.clone(), "ssh: connect to host x"), Verdict::Ended(ending));
         }
         for ending in [Ending::Status(255), Ending::Killed(9), Ending::Unknown] {
-            assert_eq!(verdict(ending, "it goes well\n"), Verdict::Ask { otherwise: None });
+            assert_eq!(verdict(ending, "it goes well\n"), Verdict::Ask { if_gone: None });
         }
         for text in [
             "client_loop: send disconnect: Broken pipe\r\n",
@@ -192,7 +192,7 @@ mod tests {
             "it copies the results\nssh: connect to host x port 22: Connection refused\r\n",
             "it copies the results\nme@x: Permission denied (publickey).\r\n",
         ] {
-            assert_eq!(verdict(Ending::Status(255), text), Verdict::Ask { otherwise: None }, "{text}");
+            assert_eq!(verdict(Ending::Status(255), text), Verdict::Ask { if_gone: None }, "{text}");
         }
         for text in [
             "ssh: connect to host robot port 22: Connection refused\r\n",
@@ -200,10 +200,10 @@ mod tests {
             "me@robot: Permission denied (publickey,password).\r\n",
         ] {
             let never = verdict(Ending::Status(255), text);
-            assert!(matches!(never, Verdict::NeverBegan(why) if why.starts_with("robot was not")), "{text}");
-            let cut = Output { is_whole: false, ..whole(text) };
+            assert!(matches!(never, Verdict::NotStarted(why) if why.starts_with("robot was not")), "{text}");
+            let cut = LauncherOutput { is_whole: false, ..whole(text) };
             let asked = super::verdict(&ssh, &Ending::Status(255), &cut);
-            assert_eq!(asked, Verdict::Ask { otherwise: None });
+            assert_eq!(asked, Verdict::Ask { if_gone: None });
         }
     }
 
@@ -212,15 +212,15 @@ mod tests {
         let slurm = remote(LauncherKind::Slurm, &[]);
         let verdict = |output: &str| verdict(&slurm, &Ending::Status(1), &whole(output));
         let down = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)";
-        assert_eq!(verdict(down), Verdict::NeverBegan(down.to_owned()));
-        let ask = Verdict::Ask { otherwise: Some(Ending::Status(1)) };
+        assert_eq!(verdict(down), Verdict::NotStarted(down.to_owned()));
+        let ask = Verdict::Ask { if_gone: Some(Ending::Status(1)) };
         assert_eq!(verdict("Submitted batch job 3\n"), ask);
         let then_down = format!("Submitted batch job 3\n{down}");
         assert_eq!(verdict(&then_down), ask);
-        let long = Output { begin: "Submitted batch job 3\nit works", end: down, is_whole: false };
+        let long = LauncherOutput { head: "Submitted batch job 3\nit works", tail: down, is_whole: false };
         assert_eq!(super::verdict(&slurm, &Ending::Status(1), &long), ask);
         let good = super::verdict(&slurm, &Ending::Status(0), &whole("Submitted batch job 3"));
-        assert_eq!(good, Verdict::Ask { otherwise: Some(Ending::Status(0)) });
+        assert_eq!(good, Verdict::Ask { if_gone: Some(Ending::Status(0)) });
         let late = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation";
         assert_eq!(verdict(late), ask);
     }
@@ -230,8 +230,8 @@ mod tests {
         let template = remote(LauncherKind::Template, &[7]);
         let verdict = |status| verdict(&template, &Ending::Status(status), &whole(""));
         assert_eq!(verdict(0), Verdict::Ended(Ending::Status(0)));
-        assert_eq!(verdict(1), Verdict::Ask { otherwise: Some(Ending::Status(1)) });
-        assert_eq!(verdict(7), Verdict::Ask { otherwise: None });
+        assert_eq!(verdict(1), Verdict::Ask { if_gone: Some(Ending::Status(1)) });
+        assert_eq!(verdict(7), Verdict::Ask { if_gone: None });
         let mute = RemoteCommands { ask: None, ..template };
         let ended = super::verdict(&mute, &Ending::Status(7), &whole(""));
         assert_eq!(ended, Verdict::Ended(Ending::Status(7)));
@@ -243,27 +243,27 @@ mod tests {
         let read = |remote: &RemoteCommands, status, output| {
             answer(remote, &Ending::Status(status), output, "no route\n")
         };
-        assert_eq!(read(&ssh, 0, "module loaded\nnowcast: gone\n"), Answer::Gone(None));
-        assert_eq!(read(&ssh, 0, "\nnowcast: there 7 8\n"), Answer::There("process 7 8".to_owned()));
+        assert_eq!(read(&ssh, 0, "module loaded\nnowcast: gone\n"), HostAnswer::Gone(None));
+        assert_eq!(read(&ssh, 0, "\nnowcast: there 7 8\n"), HostAnswer::Present("process 7 8".to_owned()));
         for (status, output) in [(0, ""), (255, ""), (127, "sh: not found"), (0, "gone")] {
-            assert_eq!(read(&ssh, status, output), Answer::Nothing("no route".to_owned()));
+            assert_eq!(read(&ssh, status, output), HostAnswer::NoAnswer("no route".to_owned()));
         }
         let template = remote(LauncherKind::Template, &[]);
-        assert_eq!(read(&template, 0, " \n"), Answer::Gone(None));
-        assert_eq!(read(&template, 0, "pod/x\n"), Answer::There("pod/x".to_owned()));
-        assert_eq!(read(&template, 1, ""), Answer::Nothing("no route".to_owned()));
+        assert_eq!(read(&template, 0, " \n"), HostAnswer::Gone(None));
+        assert_eq!(read(&template, 0, "pod/x\n"), HostAnswer::Present("pod/x".to_owned()));
+        assert_eq!(read(&template, 1, ""), HostAnswer::NoAnswer("no route".to_owned()));
     }
 
     #[test]
     fn slurm_says_how_a_job_ended() {
         let slurm = remote(LauncherKind::Slurm, &[]);
         let read = |output: &str| answer(&slurm, &Ending::Status(0), output, "");
-        assert_eq!(read(""), Answer::Gone(None));
-        assert_eq!(read("PENDING   0  \n"), Answer::There("PENDING".to_owned()));
-        assert_eq!(read("COMPLETED  0"), Answer::Gone(Some(Ending::Status(0))));
-        assert_eq!(read("FAILED     768"), Answer::Gone(Some(Ending::Status(3))));
-        assert_eq!(read("FAILED     11"), Answer::Gone(Some(Ending::Killed(11))));
+        assert_eq!(read(""), HostAnswer::Gone(None));
+        assert_eq!(read("PENDING   0  \n"), HostAnswer::Present("PENDING".to_owned()));
+        assert_eq!(read("COMPLETED  0"), HostAnswer::Gone(Some(Ending::Status(0))));
+        assert_eq!(read("FAILED     768"), HostAnswer::Gone(Some(Ending::Status(3))));
+        assert_eq!(read("FAILED     11"), HostAnswer::Gone(Some(Ending::Killed(11))));
         let text = "Slurm says that its job is TIMEOUT".to_owned();
-        assert_eq!(read("TIMEOUT    0"), Answer::Gone(Some(Ending::OnHost(text))));
+        assert_eq!(read("TIMEOUT    0"), HostAnswer::Gone(Some(Ending::OnHost(text))));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::launch_request::{LaunchError, Launching, filled};
+use super::launch_request::{LaunchError, LaunchRequest, filled};
 use super::on_host::{LaunchCommand, RunLocation};
 use super::{slurm, ssh, template};
 use crate::config::{Config, Host, Launcher};
@@ -28,14 +28,14 @@ pub fn command(
         host: worker.host.clone(),
         known: if config.hosts.is_empty() { "none".to_owned() } else { keys(config) },
     })?;
-    let launching = Launching { worker, run, config, program, location, host };
+    let request = LaunchRequest { worker, run, config, program, location, host };
     if worker.host == LOCALHOST {
-        return launching.words_here().map(LaunchCommand::from);
+        return request.words_here().map(LaunchCommand::from);
     }
     match &host.launcher {
-        Launcher::Ssh => ssh::command(&launching),
-        Launcher::Slurm(settings) => slurm::command(&launching, settings),
-        Launcher::Template(settings) => template::command(&launching, settings),
+        Launcher::Ssh => ssh::command(&request),
+        Launcher::Slurm(settings) => slurm::command(&request, settings),
+        Launcher::Template(settings) => template::command(&request, settings),
     }
 }
 

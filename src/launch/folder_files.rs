@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::run_folder::RunFolder;
 
 /// What a file holds.
-pub(super) enum Content<T> {
+pub(super) enum FileContent<T> {
     Absent,
     Whole(T),
     /// And why.
@@ -19,13 +19,13 @@ pub(super) enum Content<T> {
 }
 
 impl RunFolder {
-    pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Content<T>> {
+    pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<FileContent<T>> {
         Self::read_file(&self.path.join(name))
     }
 
-    pub(super) fn read_file<T: DeserializeOwned>(path: &Path) -> io::Result<Content<T>> {
+    pub(super) fn read_file<T: DeserializeOwned>(path: &Path) -> io::Result<FileContent<T>> {
         let bytes = match fs::read(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::Absent),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(FileContent::Absent),
             Err(error) => {
                 return Err(io::Error::new(
                     error.kind(),
@@ -35,9 +35,9 @@ impl RunFolder {
             Ok(bytes) => bytes,
         };
         Ok(match serde_json::from_slice(&bytes) {
-            Ok(value) => Content::Whole(value),
-            Err(_) if bytes.is_empty() => Content::Damaged(format!("{} is empty", path.display())),
-            Err(error) => Content::Damaged(format!("{} is damaged: {error}", path.display())),
+            Ok(value) => FileContent::Whole(value),
+            Err(_) if bytes.is_empty() => FileContent::Damaged(format!("{} is empty", path.display())),
+            Err(error) => FileContent::Damaged(format!("{} is damaged: {error}", path.display())),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::exit_record::ExitRecord;
-use super::folder_files::Content;
+use super::folder_files::FileContent;
 use super::run_folder::{CLAIM, EXIT, PROCESS, RunFolder};
 use crate::process::{ProcessIdentity, find_worker};
 use nowcast_core::Ending;
@@ -61,13 +61,13 @@ impl RunFolder {
         // Before the claim, which is older.
         let mark = match &self.mark {
             Some(mark) => Self::read_file(mark)?,
-            None => Content::Absent,
+            None => FileContent::Absent,
         };
         let claim = match self.read(CLAIM)? {
-            Content::Absent if matches!(mark, Content::Absent) => {
+            FileContent::Absent if matches!(mark, FileContent::Absent) => {
                 return Ok(Reading::of(RunFolderState::Unclaimed));
             }
-            Content::Absent => {
+            FileContent::Absent => {
                 is_gone = true;
                 let path = self.path.display();
                 trouble = Some(format!("{path} was removed, so its output and how it ends are lost"));
@@ -76,12 +76,12 @@ impl RunFolder {
             claim => claim,
         };
         let runner: Option<ProcessIdentity> = match claim {
-            Content::Whole(runner) => Some(runner),
-            Content::Damaged(why) => {
+            FileContent::Whole(runner) => Some(runner),
+            FileContent::Damaged(why) => {
                 trouble = Some(format!("{why}; the run is taken for claimed by a runner that is dead"));
                 None
             }
-            Content::Absent => None,
+            FileContent::Absent => None,
         };
         if let Some(runner) = runner.as_ref().filter(|runner| runner.is_alive()) {
             return Ok(Reading {
@@ -96,9 +96,9 @@ impl RunFolder {
         }
         let find = || find_worker(&self.run, &self.path, runner.map_or(0, |runner| runner.start_time));
         let worker = match self.read::<ProcessIdentity>(PROCESS)? {
-            Content::Whole(worker) => Some(worker).filter(ProcessIdentity::is_alive),
-            Content::Absent => find(),
-            Content::Damaged(why) => {
+            FileContent::Whole(worker) => Some(worker).filter(ProcessIdentity::is_alive),
+            FileContent::Absent => find(),
+            FileContent::Damaged(why) => {
                 trouble = Some(format!("{why}; the worker is looked for among all processes"));
                 find()
             }
@@ -113,9 +113,9 @@ impl RunFolder {
 
     fn read_exit(&self) -> io::Result<Option<Reading>> {
         Ok(match self.read::<ExitRecord>(EXIT)? {
-            Content::Absent => None,
-            Content::Whole(record) => Some(Reading::of(RunFolderState::Ended(record.ending()))),
-            Content::Damaged(why) => Some(Reading {
+            FileContent::Absent => None,
+            FileContent::Whole(record) => Some(Reading::of(RunFolderState::Ended(record.ending()))),
+            FileContent::Damaged(why) => Some(Reading {
                 state: RunFolderState::Ended(Ending::Unknown),
                 trouble: Some(format!("{why}; the run has ended, and how is lost")),
                 is_gone: false,

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal as Kill, kill_process_group};
 
-use super::answer::{Answer, Output, Verdict, answer, verdict};
+use super::answer::{HostAnswer, LauncherOutput, Verdict, answer, verdict};
 use super::children::Children;
 use super::lost_contact::LostContact;
 use super::on_host::{RUN_MARK, RemoteCommands};
-use super::task::{self, Process, Task, complain};
+use super::task::{self, Process, RunnerTask, complain};
 use crate::signals::Signals;
 use nowcast_core::{Ending, Signal};
 
@@ -41,32 +41,32 @@ const OUTPUT_END: u64 = 64 * 1024;
 
 /// What the host is called for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Call {
+enum HostCall {
     Ask,
     Terminate,
     Kill,
 }
 
 /// A call under way.
-struct Calling {
-    call: Call,
+struct OpenCall {
+    call: HostCall,
     output: File,
     errors: File,
     until: Instant,
 }
 
 /// A run that is followed.
-pub(super) struct Follow<'a> {
-    task: &'a Task,
+pub(super) struct Follower<'a> {
+    task: &'a RunnerTask,
     remote: &'a RemoteCommands,
     children: Children<Process>,
     /// The process group of the launching command, while that runs.
     launcher: Option<Pid>,
     /// How the launching command ended, in words, and how the run did if the host knows nothing of it.
     ended: Option<(String, Timestamp, Option<Ending>)>,
-    calling: Option<Calling>,
+    calling: Option<OpenCall>,
     /// A signal that the host is still to get.
-    order: Option<Call>,
+    order: Option<HostCall>,
     /// When the host is called next, and the pause after that.
     next: Instant,
     pause: Duration,
@@ -82,15 +82,15 @@ pub(super) struct Follow<'a> {
     still_there: u32,
 }
 
-impl<'a> Follow<'a> {
+impl<'a> Follower<'a> {
     /// `launcher` leads the process group of the launching command, if that lives and is among the children.
     pub(super) fn new(
-        task: &'a Task,
+        task: &'a RunnerTask,
         remote: &'a RemoteCommands,
         children: Children<Process>,
         launcher: Option<Pid>,
     ) -> Self {
-        let mut follow = Self {
+        let mut follower = Self {
             task,
             remote,
             children,
@@ -108,10 +108,10 @@ impl<'a> Follow<'a> {
             still_there: 0,
         };
         if launcher.is_none() {
-            follow.ended =
+            follower.ended =
                 Some(("its runner and its launching command are dead".to_owned(), Timestamp::now(), None));
         }
-        follow
+        follower
     }
 
     /// Follows it to its end.
@@ -135,7 +135,7 @@ impl<'a> Follow<'a> {
             }
             if self.kill_at.is_some_and(|at| at <= Instant::now()) {
                 self.kill_at = None;
-                self.order(Call::Kill);
+                self.order(HostCall::Kill);
             }
             if let Some(end) = self.reported().or_else(|| self.call()) {
                 return Ok(end);
@@ -149,20 +149,20 @@ impl<'a> Follow<'a> {
         self.stop_requests += 1;
         if self.stop_requests == 1 {
             self.kill_at = Instant::now().checked_add(grace);
-            self.order(Call::Terminate);
+            self.order(HostCall::Terminate);
         } else {
             self.kill_at = Some(Instant::now());
         }
     }
 
-    fn order(&mut self, order: Call) {
-        let command = if order == Call::Kill { &self.remote.kill } else { &self.remote.terminate };
+    fn order(&mut self, order: HostCall) {
+        let command = if order == HostCall::Kill { &self.remote.kill } else { &self.remote.terminate };
         if command.is_some() {
             self.order = Some(order);
             self.next = Instant::now();
             self.pause = FIRST_PAUSE;
         } else {
-            self.signal_launcher(if order == Call::Kill { Kill::KILL } else { Kill::TERM });
+            self.signal_launcher(if order == HostCall::Kill { Kill::KILL } else { Kill::TERM });
         }
     }
 
@@ -176,19 +176,19 @@ impl<'a> Follow<'a> {
     fn launcher_ended(&mut self, ending: &Ending) -> Option<Ending> {
         self.launcher = None;
         // What cannot be read may be anything.
-        let (begin, end, is_whole) = self.output().unwrap_or_default();
-        let output = Output { begin: &begin, end: &end, is_whole };
+        let (head, tail, is_whole) = self.output().unwrap_or_default();
+        let output = LauncherOutput { head: &head, tail: &tail, is_whole };
         match verdict(self.remote, ending, &output) {
             Verdict::Ended(ending) => return Some(ending),
-            Verdict::NeverBegan(why) => return Some(Ending::NotStarted(why)),
-            Verdict::Ask { otherwise } => {
+            Verdict::NotStarted(why) => return Some(Ending::NotStarted(why)),
+            Verdict::Ask { if_gone } => {
                 let program = self.task.argv.first().map(|word| word.to_string_lossy().into_owned());
                 let program = program.unwrap_or_else(|| "its launching command".to_owned());
                 let why = match ending {
                     Ending::Unknown => format!("{program} ended"),
                     ending => format!("{program} {ending}"),
                 };
-                self.ended = Some((why, Timestamp::now(), otherwise));
+                self.ended = Some((why, Timestamp::now(), if_gone));
             }
         }
         self.next = Instant::now();
@@ -207,17 +207,19 @@ impl<'a> Follow<'a> {
 
     /// A call has ended; how the run did, if that is known now.
     fn called(&mut self, ending: &Ending) -> io::Result<Option<Ending>> {
-        let Some(Calling { call, mut output, mut errors, .. }) = self.calling.take() else { return Ok(None) };
+        let Some(OpenCall { call, mut output, mut errors, .. }) = self.calling.take() else {
+            return Ok(None);
+        };
         output.rewind()?;
         errors.rewind()?;
         let said = answer(self.remote, ending, &text(output)?, &text(errors)?);
         self.call_later();
         // An order may fail because there is nobody to take it.
-        self.asks_first = call != Call::Ask;
-        if call == Call::Kill {
+        self.asks_first = call != HostCall::Ask;
+        if call == HostCall::Kill {
             self.signal_launcher(Kill::KILL);
         }
-        if call != Call::Ask && !matches!(said, Answer::Nothing(_)) {
+        if call != HostCall::Ask && !matches!(said, HostAnswer::NoAnswer(_)) {
             // What it did shows when the host is asked.
             if self.order == Some(call) {
                 self.order = None;
@@ -233,34 +235,34 @@ impl<'a> Follow<'a> {
     }
 
     /// What follows from an answer.
-    fn heard(&mut self, call: Call, said: Answer) -> Option<Ending> {
-        let (why, since, otherwise) = self.ended.clone()?;
+    fn heard(&mut self, call: HostCall, said: HostAnswer) -> Option<Ending> {
+        let (why, since, if_gone) = self.ended.clone()?;
         let host = &self.remote.host;
         let (is_there, said) = match said {
-            Answer::Gone(Some(ending)) => return Some(ending),
-            Answer::Gone(None) => {
+            HostAnswer::Gone(Some(ending)) => return Some(ending),
+            HostAnswer::Gone(None) => {
                 let lost = || {
                     Ending::OnHost(format!(
                         "contact with {host} was lost ({why}), and nothing of it is there any more"
                     ))
                 };
-                return Some(otherwise.unwrap_or_else(lost));
+                return Some(if_gone.unwrap_or_else(lost));
             }
-            Answer::There(said) => (true, said),
-            Answer::Nothing(said) => (false, said),
+            HostAnswer::Present(said) => (true, said),
+            HostAnswer::NoAnswer(said) => (false, said),
         };
-        if self.stop_requests > 1 && !is_there && call == Call::Ask {
+        if self.stop_requests > 1 && !is_there && call == HostCall::Ask {
             return Some(Ending::OnHost(format!(
                 "it was told to end twice, and {host} does not answer ({said}); it may still run there"
             )));
         }
         if self.stop_requests > 0 && is_there && self.kill_at.is_none() && self.order.is_none() {
             // It outlived the order, or came to life after it.
-            self.order = self.remote.kill.as_ref().map(|_| Call::Kill);
+            self.order = self.remote.kill.as_ref().map(|_| HostCall::Kill);
         }
         self.is_silent = !is_there;
         self.still_there += u32::from(is_there);
-        if otherwise.is_some() && is_there && self.still_there < STRAGGLING {
+        if if_gone.is_some() && is_there && self.still_there < STRAGGLING {
             return None;
         }
         let contact = LostContact {
@@ -304,31 +306,31 @@ impl<'a> Follow<'a> {
             }
             return None;
         }
-        let ask = self.ended.as_ref().map(|_| Call::Ask);
+        let ask = self.ended.as_ref().map(|_| HostCall::Ask);
         let wanted = if self.asks_first { ask.or(self.order) } else { self.order.or(ask) };
         let call = wanted.filter(|_| self.next <= now)?;
         match self.begin(call) {
             Ok(calling) => self.calling = Some(calling),
             Err(error) => {
                 self.call_later();
-                return self.heard(call, Answer::Nothing(error.to_string()));
+                return self.heard(call, HostAnswer::NoAnswer(error.to_string()));
             }
         }
         None
     }
 
-    fn begin(&mut self, call: Call) -> io::Result<Calling> {
+    fn begin(&mut self, call: HostCall) -> io::Result<OpenCall> {
         let command = match call {
-            Call::Ask => &self.remote.ask,
-            Call::Terminate => &self.remote.terminate,
-            Call::Kill => &self.remote.kill,
+            HostCall::Ask => &self.remote.ask,
+            HostCall::Terminate => &self.remote.terminate,
+            HostCall::Kill => &self.remote.kill,
         };
         let command = command.as_deref().unwrap_or_default();
         let (output, errors) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let (to_output, to_errors) = (Stdio::from(output.try_clone()?), Stdio::from(errors.try_clone()?));
         let mark = [(RUN_MARK.to_owned(), self.task.run_mark().into())];
         self.children.start_writing_to(Process::Call, command, &mark, to_output, to_errors)?;
-        Ok(Calling { call, output, errors, until: Instant::now() + PATIENCE })
+        Ok(OpenCall { call, output, errors, until: Instant::now() + PATIENCE })
     }
 
     fn wait(&self, signals: &Signals) -> io::Result<()> {

@@ -41,7 +41,7 @@ pub enum LaunchError {
 }
 
 /// A launch, and what its commands are made from.
-pub(super) struct Launching<'a> {
+pub(super) struct LaunchRequest<'a> {
     pub(super) worker: &'a NextWorker,
     pub(super) run: RunId,
     pub(super) config: &'a Config,
@@ -50,7 +50,7 @@ pub(super) struct Launching<'a> {
     pub(super) host: &'a Host,
 }
 
-impl Launching<'_> {
+impl LaunchRequest<'_> {
     /// The worker's words for a machine that has this one's files, or for this machine itself.
     pub(super) fn words_here(&self) -> Result<Vec<String>, LaunchError> {
         let (worker, file) = (self.worker, self.file_here());

@@ -11,7 +11,7 @@ use rustix::process::getppid;
 
 use super::children::ending;
 use super::exit_record::ExitRecord;
-use super::folder_files::Content;
+use super::folder_files::FileContent;
 use super::run_folder::{CLAIM, RunFolder};
 use crate::process::{ProcessIdentity, RUN_FOLDER};
 
@@ -25,7 +25,7 @@ const PROGRAM: &str = "program";
 pub fn note_program_end(program: &str, ended: &io::Result<ExitStatus>) {
     let Some(path) = std::env::var_os(RUN_FOLDER) else { return };
     let folder = RunFolder::new(path, "");
-    let Ok(Content::Whole(runner)) = folder.read::<ProcessIdentity>(CLAIM) else { return };
+    let Ok(FileContent::Whole(runner)) = folder.read::<ProcessIdentity>(CLAIM) else { return };
     if !runner.raw().is_some_and(|runner| getppid() == Some(runner)) {
         return;
     }
@@ -40,7 +40,7 @@ pub fn note_program_end(program: &str, ended: &io::Result<ExitStatus>) {
 /// The end of a run whose process ended like that. A program that succeeded hides no failure of its worker.
 pub(super) fn end_of_run(folder: &RunFolder, process: Ending) -> Ending {
     match folder.read::<ExitRecord>(PROGRAM) {
-        Ok(Content::Whole(program)) if process.is_success() || !program.ending().is_success() => {
+        Ok(FileContent::Whole(program)) if process.is_success() || !program.ending().is_success() => {
             program.ending()
         }
         _ => process,

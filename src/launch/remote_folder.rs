@@ -6,7 +6,7 @@ use std::io;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::folder_files::Content;
+use super::folder_files::FileContent;
 use super::folder_state::RunFolderState;
 use super::lost_contact::LostContact;
 use super::on_host::RemoteCommands;
@@ -51,7 +51,7 @@ impl RunFolder {
     #[must_use]
     pub fn launcher(&self) -> Option<ProcessIdentity> {
         match self.read(PROCESS) {
-            Ok(Content::Whole(launcher)) => Some(launcher).filter(ProcessIdentity::is_alive),
+            Ok(FileContent::Whole(launcher)) => Some(launcher).filter(ProcessIdentity::is_alive),
             _ => find_worker(self.run(), self.path(), 0),
         }
     }
@@ -87,7 +87,7 @@ impl RunFolder {
 
     fn read_whole<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
         match self.read(name) {
-            Ok(Content::Whole(value)) => Some(value),
+            Ok(FileContent::Whole(value)) => Some(value),
             _ => None,
         }
     }

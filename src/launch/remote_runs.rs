@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::open_run::{HostContact, OpenRun};
-use super::runs::{Runs, number};
+use super::open_runs::{OpenRuns, number};
 use super::watch::STARTS_AGAIN;
 use nowcast_core::Ending;
 
 /// How often is looked for contacts that were lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
+impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
     /// Has another runner see to a run on another host: only the host can say whether it goes on.
     pub(super) fn start_adopting_runner(&mut self, run: Key, open: &mut OpenRun, died: Option<&Ending>) {
         open.claimed = true;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::exit_record::ExitRecord;
-use super::folder_files::{Content, sync_folder};
+use super::folder_files::{FileContent, sync_folder};
 use crate::failpoint;
 use crate::process::ProcessIdentity;
 
@@ -148,7 +148,7 @@ impl RunFolder {
     #[must_use]
     pub fn exit(&self) -> Option<ExitRecord> {
         match self.read(EXIT) {
-            Ok(Content::Whole(record)) => Some(record),
+            Ok(FileContent::Whole(record)) => Some(record),
             _ => None,
         }
     }

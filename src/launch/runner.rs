@@ -13,11 +13,11 @@ use rustix::process::{Pid, Signal as Kill, kill_process_group};
 
 use super::children::Children;
 use super::exit_record::ExitRecord;
-use super::follow::Follow;
+use super::follow::Follower;
 use super::on_host::RUN_MARK;
 use super::output::OutputCopy;
 use super::program::end_of_run;
-use super::task::{Process, Task, complain, wait};
+use super::task::{Process, RunnerTask, complain, wait};
 use crate::failpoint;
 use crate::process::{ProcessIdentity, RUN_FOLDER};
 use crate::signals::Signals;
@@ -43,7 +43,7 @@ const WRITE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Carries it out and answers the exit status: 0 when it is written down how the run ended.
 #[must_use]
-pub fn run(task: &Task) -> u8 {
+pub fn run(task: &RunnerTask) -> u8 {
     let folder = &task.folder;
     let claim = || -> io::Result<Option<Signals>> {
         // Before the claim: from there on, a signal must not end the runner.
@@ -67,7 +67,7 @@ pub fn run(task: &Task) -> u8 {
     } else {
         match start(task, &mut copy) {
             Ok((children, worker)) => match &task.remote {
-                Some(remote) => Follow::new(task, remote, children, Some(worker)).see_to_end(&mut signals),
+                Some(remote) => Follower::new(task, remote, children, Some(worker)).see_to_end(&mut signals),
                 None => see_to_end(children, worker, &mut signals, task.grace)
                     .map(|ending| end_of_run(folder, ending)),
             },
@@ -92,7 +92,7 @@ pub fn run(task: &Task) -> u8 {
 }
 
 /// Goes on with a run on another host whose runner is dead.
-fn go_on(task: &Task, signals: &mut Signals) -> io::Result<Ending> {
+fn go_on(task: &RunnerTask, signals: &mut Signals) -> io::Result<Ending> {
     let Some(remote) = task.folder.remote_commands() else { return Ok(Ending::Unknown) };
     let mut children = Children::new()?;
     let launcher = task.folder.launcher();
@@ -104,11 +104,11 @@ fn go_on(task: &Task, signals: &mut Signals) -> io::Result<Ending> {
     if launcher.is_none() && remote.ask.is_none() {
         return Ok(Ending::Unknown);
     }
-    Follow::new(task, &remote, children, launcher).see_to_end(signals)
+    Follower::new(task, &remote, children, launcher).see_to_end(signals)
 }
 
 /// Starts the worker and writes down which process it is.
-fn start(task: &Task, copy: &mut Option<OutputCopy>) -> io::Result<(Children<Process>, Pid)> {
+fn start(task: &RunnerTask, copy: &mut Option<OutputCopy>) -> io::Result<(Children<Process>, Pid)> {
     if let Some(remote) = &task.remote {
         task.folder.write_remote_commands(remote)?;
     }
@@ -179,7 +179,7 @@ fn see_to_end(
 }
 
 /// Writes down how the run ended, however long there is no room for that.
-fn record(task: &Task, exit: &ExitRecord) -> u8 {
+fn record(task: &RunnerTask, exit: &ExitRecord) -> u8 {
     let path = task.folder.path().display();
     let mut tries = 0_u32;
     loop {

@@ -2,7 +2,7 @@
 //!
 //! A job is known by its name, which is unique, so that it can be asked for when nobody knows its number any more.
 
-use super::launch_request::{LaunchError, Launching};
+use super::launch_request::{LaunchError, LaunchRequest};
 use super::on_host::{LaunchCommand, LauncherKind, RemoteCommands, line, over_ssh, quoted, worker_line};
 use crate::config::SlurmSettings;
 use crate::config::hosts::SSH_LOST;
@@ -10,18 +10,21 @@ use crate::config::hosts::SSH_LOST;
 /// What is asked of `squeue`: a job's state, and its exit status as wait(2) has it.
 const FORMAT: &str = "--Format=State:30,exit_code:20";
 
-pub(super) fn command(launching: &Launching, settings: &SlurmSettings) -> Result<LaunchCommand, LaunchError> {
+pub(super) fn command(
+    request: &LaunchRequest,
+    settings: &SlurmSettings,
+) -> Result<LaunchCommand, LaunchError> {
     let words = match &settings.submit_host {
-        None => launching.words_here()?,
-        Some(_) => launching.words_there()?,
+        None => request.words_here()?,
+        Some(_) => request.words_there()?,
     };
-    let name = launching.job_name();
+    let name = request.job_name();
     let job = format!("--name={name}");
     // Behind the user's, and so in force: nothing works without them.
     let ours = [
         "--wait".to_owned(),
         format!("--job-name={name}"),
-        format!("--wrap={}", worker_line(&words, launching.host.envvars.as_deref())),
+        format!("--wrap={}", worker_line(&words, request.host.envvars.as_deref())),
     ];
     let words = |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
     let ask = words(&["squeue", "--noheader", "--states=all", &job, FORMAT]);
@@ -34,7 +37,7 @@ pub(super) fn command(launching: &Launching, settings: &SlurmSettings) -> Result
         first.into_iter().chain(settings.options.iter().cloned()).chain(ours.clone()).collect::<Vec<_>>()
     };
     let argv = match &settings.submit_host {
-        None => sbatch(&launching.location.output()),
+        None => sbatch(&request.location.output()),
         Some(host) => {
             // The host does not see the run's folder: the output is kept there, and comes back at the end.
             let output = format!(".{name}.out");
@@ -52,7 +55,7 @@ pub(super) fn command(launching: &Launching, settings: &SlurmSettings) -> Result
     Ok(LaunchCommand {
         argv,
         remote: Some(RemoteCommands {
-            host: launching.worker.host.clone(),
+            host: request.worker.host.clone(),
             launcher: LauncherKind::Slurm,
             lost_status: settings.submit_host.iter().map(|_| SSH_LOST).collect(),
             ask: Some(there(ask)),

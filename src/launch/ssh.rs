@@ -4,7 +4,7 @@
 //! could be found again. It is found by its words, which the host's shell makes of the same line once more,
 //! and by [`RUN_MARK`](super::on_host::RUN_MARK) where that comes through.
 
-use super::launch_request::{LaunchError, Launching};
+use super::launch_request::{LaunchError, LaunchRequest};
 use super::on_host::{LaunchCommand, LauncherKind, RemoteCommands, over_ssh, quoted};
 use crate::config::hosts::SSH_LOST;
 
@@ -23,10 +23,10 @@ use crate::config::hosts::SSH_LOST;
 const SCRIPT: &str = r#"signal=$1; line=$2; shift 2; mine=$LC_NOWCAST_RUN; nl=$(printf "\n."); nl=${nl%.}; first=${1##*/}; key=$first; case $first in -m) key=$2;; esac; shift; want=$first; for word in "$@"; do want="$want$nl$word"; done; found=; self=; for file in $(grep -slFe "$key" /proc/[0-9]*/cmdline); do dir=${file%/cmdline}; words=$(tr "\000" "\n" 2>/dev/null <$file); case "$words" in *nowcast-ask*) case $dir in /proc/$$) self=$(printf "%s\n" "$words" | sed -n s/^nowcast-ask$/self/p);; esac; continue;; esac; case "$nl$words" in *"$nl$want"|*"/$want"|*"$nl$line") ;; *) continue;; esac; its=$(tr "\000" "\n" 2>/dev/null <$dir/environ | sed -n s/^LC_NOWCAST_RUN=//p); case "$its" in "$mine") ;; "") case $signal in 0) ;; *) continue;; esac;; *) continue;; esac; found="$found ${dir#/proc/}"; case $signal in 0) ;; *) group=$(sed "s/.*) . [0-9]* \([0-9]*\) .*/\1/" $dir/stat 2>/dev/null); kill -s $signal -- -$group 2>/dev/null;; esac; done; case $self in "") echo "the processes cannot be looked at: grep, tr, sed or /proc is missing" >&2; exit 1;; esac; case $found in "") printf "\nnowcast: gone\n";; *) printf "\nnowcast: there$found\n";; esac"#;
 
 /// The peer's command line, word for word: the host's shell joins them, so `;` ends the `source`.
-pub(super) fn command(launching: &Launching) -> Result<LaunchCommand, LaunchError> {
-    let envvars = launching.need(launching.host.envvars.as_ref(), "envvars")?;
-    let words = launching.words_there()?;
-    let host = &launching.worker.host;
+pub(super) fn command(request: &LaunchRequest) -> Result<LaunchCommand, LaunchError> {
+    let envvars = request.need(request.host.envvars.as_ref(), "envvars")?;
+    let words = request.words_there()?;
+    let host = &request.worker.host;
     let source = ["source".to_owned(), envvars, ";".to_owned()];
     let host_line: Vec<String> = source.iter().chain(&words).cloned().collect();
     // `python` may be another program's name for it.
@@ -56,7 +56,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::launch::answer::{Answer, answer};
+    use crate::launch::answer::{HostAnswer, answer};
     use crate::launch::children::ending;
     use crate::launch::on_host::RUN_MARK;
 
@@ -66,7 +66,7 @@ mod tests {
     }
 
     /// What comes of the question for a `sleep` of so long, with these programs only.
-    fn ask(shell: &str, seconds: &str, programs: &[&str]) -> Answer {
+    fn ask(shell: &str, seconds: &str, programs: &[&str]) -> HostAnswer {
         let folder = tempfile::tempdir().expect("a folder");
         for program in programs {
             let path = std::env::split_paths(&std::env::var_os("PATH").expect("a path"))
@@ -103,11 +103,11 @@ mod tests {
                 for programs in [&ALL[..0], &ALL[..1], &ALL[..2], &ALL[1..]] {
                     let nothing = ask(shell, seconds, programs);
                     let why = "the processes cannot be looked at: grep, tr, sed or /proc is missing";
-                    assert_eq!(nothing, Answer::Nothing(why.to_owned()), "{shell} {programs:?}");
+                    assert_eq!(nothing, HostAnswer::NoAnswer(why.to_owned()), "{shell} {programs:?}");
                 }
             }
-            assert_eq!(ask(shell, "86399.25", &ALL), Answer::There(format!("process {}", there.id())));
-            assert_eq!(ask(shell, "86399.75", &ALL), Answer::Gone(None));
+            assert_eq!(ask(shell, "86399.25", &ALL), HostAnswer::Present(format!("process {}", there.id())));
+            assert_eq!(ask(shell, "86399.75", &ALL), HostAnswer::Gone(None));
         }
         there.kill().expect("killed");
         there.wait().expect("ended");

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a runner is to do.
 #[derive(Debug, Clone)]
-pub struct Task {
+pub struct RunnerTask {
     /// The run's folder, an absolute path.
     pub folder: RunFolder,
     /// The run, as the worker reads it from `NOWCAST_RUN_ID`.
@@ -35,7 +35,7 @@ pub struct Task {
     pub grace: Duration,
 }
 
-impl Task {
+impl RunnerTask {
     /// By what a run's processes on its host are known.
     pub(super) fn run_mark(&self) -> String {
         format!("{}:{}", machine(), self.folder.path().display())

@@ -1,22 +1,22 @@
 //! The commands of a `launch command:` of the user's own. Pure: it starts nothing.
 
-use super::launch_request::{LaunchError, Launching};
+use super::launch_request::{LaunchError, LaunchRequest};
 use super::on_host::{LaunchCommand, LauncherKind, RemoteCommands, worker_line};
 use crate::config::TemplateSettings;
 
 pub(super) fn command(
-    launching: &Launching,
+    request: &LaunchRequest,
     settings: &TemplateSettings,
 ) -> Result<LaunchCommand, LaunchError> {
-    let file = launching.file_here();
+    let file = request.file_here();
     let values = [
-        ("{command}", worker_line(&launching.words_here()?, launching.host.envvars.as_deref())),
-        ("{host}", launching.worker.host.clone()),
-        ("{run}", launching.run.0.to_string()),
-        ("{worker}", launching.worker.name().to_owned()),
-        ("{name}", launching.job_name()),
+        ("{command}", worker_line(&request.words_here()?, request.host.envvars.as_deref())),
+        ("{host}", request.worker.host.clone()),
+        ("{run}", request.run.0.to_string()),
+        ("{worker}", request.worker.name().to_owned()),
+        ("{name}", request.job_name()),
         ("{folder}", super::launch_request::folder_of(&file)),
-        ("{output}", launching.location.output()),
+        ("{output}", request.location.output()),
         ("{config}", file),
     ];
     let fill = |words: &[String], signal: &str| -> Vec<String> {
@@ -28,7 +28,7 @@ pub(super) fn command(
     Ok(LaunchCommand {
         argv: fill(&settings.launch, ""),
         remote: Some(RemoteCommands {
-            host: launching.worker.host.clone(),
+            host: request.worker.host.clone(),
             launcher: LauncherKind::Template,
             lost_status: settings.lost_status.clone(),
             ask: settings.alive.as_ref().map(|words| fill(words, "")),

@@ -10,8 +10,8 @@ use std::time::Instant;
 use super::exit_record::ExitRecord;
 use super::folder_state::{Reading, RunFolderState};
 use super::open_run::{OpenRun, Watching};
+use super::open_runs::{AGAIN, OpenRuns, number};
 use super::runner;
-use super::runs::{AGAIN, Runs, number};
 use crate::failpoint;
 use nowcast_core::Ending;
 use pylogging::Level;
@@ -22,7 +22,7 @@ pub(super) const STARTS_AGAIN: u32 = 3;
 /// How often a state that changes while it is looked at is read again.
 const LOOKS: u32 = 10;
 
-impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
+impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
     /// Reads a run's folder and watches the process that its end hangs on. Answers what the folder says
     /// when there is none.
     fn look(&mut self, run: Key, open: &mut OpenRun) -> io::Result<Option<RunFolderState>> {

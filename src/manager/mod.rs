@@ -27,7 +27,7 @@ use jiff::ZonedDateTime;
 use crate::config::{Config, ReadAgain};
 use crate::control::Control;
 use crate::failpoint;
-use crate::launch::Runs;
+use crate::launch::OpenRuns;
 use crate::notify::{LAST_CHANCE, Notifier};
 use crate::signals::Signals;
 use crate::store::{ChecklistFile, Journal, JournalError};
@@ -93,7 +93,7 @@ pub struct Manager {
     journal: Journal,
     housekeeping: Housekeeping,
     checklist_file: ChecklistFile,
-    runs: Runs<RunId>,
+    runs: OpenRuns<RunId>,
     /// Launches that are kept and not yet given to a runner.
     launch_queue: VecDeque<QueuedLaunch>,
     notifier: Notifier,

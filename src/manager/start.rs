@@ -14,7 +14,7 @@ use super::housekeeping::Housekeeping;
 use super::{Manager, ManagerError, Options};
 use crate::config::Config;
 use crate::control::Control;
-use crate::launch::{Runs, old_runs};
+use crate::launch::{OpenRuns, old_runs};
 use crate::notify::Notifier;
 use crate::rules::{Reloader, RuleSet};
 use crate::store::{ChecklistFile, Journal, JournalError};
@@ -40,7 +40,7 @@ impl Manager {
         let journal = Journal::open(&folder)?;
         let mut state = recover(&journal, &config, &options)?;
         let (rules, loaded) = Reloader::start(RuleSet::of(&config));
-        let runs = Runs::new(program.clone(), config.journal.runs_folder())?;
+        let runs = OpenRuns::new(program.clone(), config.journal.runs_folder())?;
         // A new journal must not give a run a folder in which another one has ended.
         if state.last_number == 0 {
             state.last_number = old_runs::highest(runs.root());

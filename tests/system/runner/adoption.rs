@@ -217,8 +217,8 @@ fn what_is_left_of_runs_that_are_over_is_removed() {
 #[test]
 fn many_runs_at_once_end_each_for_itself() {
     let scene = Scene::new();
-    let mut runs =
-        nowcast::launch::Runs::new(crate::support::system::NOWCAST.into(), scene.path("runs")).expect("runs");
+    let mut runs = nowcast::launch::OpenRuns::new(crate::support::system::NOWCAST.into(), scene.path("runs"))
+        .expect("runs");
     let mut open: Vec<_> = (1..=30).map(Number).collect();
     for run in &open {
         // As its worker sees it: without the sign in front of its number.

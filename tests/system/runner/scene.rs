@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use nowcast::launch::{RunFolder, RunFolderState, Runs, Started};
+use nowcast::launch::{OpenRuns, RunFolder, RunFolderState, Started};
 use nowcast::process::ProcessIdentity;
 use nowcast_core::Ending;
 use rustix::process::{Pid, Signal, kill_process};
@@ -73,13 +73,13 @@ impl Scene {
     }
 
     /// A manager's hold on the runs.
-    pub fn runs(&self) -> Runs<u64> {
+    pub fn runs(&self) -> OpenRuns<u64> {
         self.runs_by(Path::new(NOWCAST))
     }
 
     /// The same with another program in the place of ours.
-    pub fn runs_by(&self, program: &Path) -> Runs<u64> {
-        Runs::new(program.to_owned(), self.path("runs")).expect("the runs folder")
+    pub fn runs_by(&self, program: &Path) -> OpenRuns<u64> {
+        OpenRuns::new(program.to_owned(), self.path("runs")).expect("the runs folder")
     }
 
     /// A program in the place of ours: a script that may `exec` ours as `"$NOWCAST" "$@"`.
@@ -98,12 +98,12 @@ impl Scene {
         path
     }
 
-    pub fn start(&self, runs: &mut Runs<u64>, script: &str) -> Started {
+    pub fn start(&self, runs: &mut OpenRuns<u64>, script: &str) -> Started {
         runs.start(RUN, FOLDER, Ok(Self::script(script)), &self.environment())
     }
 
     /// The end of the scene's run as that manager learns it.
-    pub fn end_of(&self, runs: &mut Runs<u64>) -> Ending {
+    pub fn end_of(&self, runs: &mut OpenRuns<u64>) -> Ending {
         self.wait_for("the end of the run", || end(runs, RUN))
     }
 
@@ -177,7 +177,7 @@ impl Scene {
     }
 }
 
-pub fn end<Key: Copy + Eq + Hash + Display>(runs: &mut Runs<Key>, run: Key) -> Option<Ending> {
+pub fn end<Key: Copy + Eq + Hash + Display>(runs: &mut OpenRuns<Key>, run: Key) -> Option<Ending> {
     let ended = runs.ended().expect("the operating system says");
     ended.into_iter().find(|(key, _)| *key == run).map(|(_, ending)| ending)
 }

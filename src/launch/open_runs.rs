@@ -14,7 +14,7 @@ use std::path::{self, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::children::Children;
-use super::marks::Marks;
+use super::claim_marks::ClaimMarks;
 use super::on_host::LaunchCommand;
 use super::open_run::{OpenRun, Watching};
 use super::run_folder::RunFolder;
@@ -27,18 +27,18 @@ pub(super) const AGAIN: Duration = Duration::from_secs(1);
 /// What became of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Started {
-    /// It runs; [`Runs::ended`] will tell its end.
+    /// It runs; [`OpenRuns::ended`] will tell its end.
     Running,
-    /// It has ended already, under an earlier manager perhaps. [`Runs::ended`] will not tell it again.
+    /// It has ended already, under an earlier manager perhaps. [`OpenRuns::ended`] will not tell it again.
     Ended(Ending),
 }
 
 /// The open runs, by their numbers.
 #[derive(Debug)]
-pub struct Runs<Key> {
+pub struct OpenRuns<Key> {
     pub(super) program: PathBuf,
     root: PathBuf,
-    pub(super) marks: Marks,
+    pub(super) marks: ClaimMarks,
     pub(super) watched: Children<Key>,
     pub(super) open: HashMap<Key, OpenRun>,
     /// When those that nobody watches are tried again; `None` while there are none.
@@ -48,7 +48,7 @@ pub struct Runs<Key> {
     pub(super) log: Logger,
 }
 
-impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
+impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
     /// No runs yet. `program` is our own binary; the runs' folders are made below `root`.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
             io::Error::new(error.kind(), text)
         })?;
         let log = Logger::new("runs");
-        let marks = Marks::beside(&root);
+        let marks = ClaimMarks::beside(&root);
         Ok(Self {
             program,
             root,
@@ -86,7 +86,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     /// key has a number sign in front (`#8812`) is known to its worker without. `command` may be the reason
     /// why there is no command line: then it is only not started.
     ///
-    /// What the operating system does not allow now is tried again every second, as [`Runs::due`] says.
+    /// What the operating system does not allow now is tried again every second, as [`OpenRuns::due`] says.
     pub fn start(
         &mut self,
         run: Key,
@@ -116,7 +116,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
         self.marks.keep_only(&open.into_iter().map(number).collect());
     }
 
-    /// When [`Runs::ended`] has something to do though no process has ended.
+    /// When [`OpenRuns::ended`] has something to do though no process has ended.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         self.again
@@ -194,7 +194,7 @@ impl<Key: Copy + Eq + Hash + Display> Runs<Key> {
     }
 }
 
-impl<Key> AsRawFd for Runs<Key> {
+impl<Key> AsRawFd for OpenRuns<Key> {
     fn as_raw_fd(&self) -> RawFd {
         self.watched.as_raw_fd()
     }

@@ -1,4 +1,4 @@
-//! [`Marks`]: which runs were taken on, kept outside their folders.
+//! [`ClaimMarks`]: which runs were taken on, kept outside their folders.
 //!
 //! A runner makes the mark when it has claimed its run, so a run whose folder is removed while it is open is not
 //! started a second time. It stands until the end of the run is in the journal.
@@ -12,11 +12,11 @@ const NAME: &str = "claims";
 
 /// A file for each run that was taken on and whose end is not kept yet.
 #[derive(Debug)]
-pub(super) struct Marks {
+pub(super) struct ClaimMarks {
     folder: PathBuf,
 }
 
-impl Marks {
+impl ClaimMarks {
     pub(super) fn beside(runs: &Path) -> Self {
         Self { folder: runs.with_file_name(NAME) }
     }
