@@ -7,7 +7,7 @@ use clap::Command;
 /// Every visible command, under its heading. A test holds the list complete.
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Start here", &["up", "status", "why", "launch", "rules check"]),
-    ("Operate", &["send", "retry", "rerun", "kill", "hold", "release", "discard", "checklist"]),
+    ("Operate", &["send", "retry", "rerun", "ack", "kill", "hold", "release", "discard", "checklist"]),
     ("History and output", &["runs", "messages", "tail"]),
     ("Rules", &["rules"]),
     ("Workers and their scripts", &["worker", "exec", "tell", "need", "fetch"]),

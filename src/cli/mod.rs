@@ -1,5 +1,6 @@
 //! The command line: one file for each command. Only this module knows all others.
 
+mod ack;
 mod act;
 mod bounded;
 mod broker;
@@ -109,6 +110,8 @@ enum CliCommand {
     Retry(act::RetryArgs),
     /// Stop a run: send SIGTERM, then SIGKILL
     Kill(act::KillArgs),
+    /// Acknowledge failed runs, so that status counts them no longer
+    Ack(ack::Args),
     /// Pause launches of a worker, on a host, or all
     Hold(act::HoldArgs),
     /// End a hold, or launch what is parked or pending
@@ -188,6 +191,7 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Launch(args) => launch::run(&args),
         CliCommand::Retry(args) => args.run(),
         CliCommand::Kill(args) => args.run(),
+        CliCommand::Ack(args) => ack::run(&args),
         CliCommand::Hold(args) => args.run(),
         CliCommand::Release(args) => args.release(),
         CliCommand::Discard(args) => args.discard(),

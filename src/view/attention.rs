@@ -9,7 +9,7 @@ use super::failures::of_failed_runs;
 use super::hint::Hint;
 use super::run::label;
 use crate::config::Config;
-use crate::store::journal::{JournalError, Open};
+use crate::store::journal::{Acknowledgement, JournalError, Open};
 use nowcast_core::Run;
 use nowcast_core::expected::Expected;
 use nowcast_core::joins::Join;
@@ -42,8 +42,8 @@ pub struct Attention {
     pub last_received: Option<Timestamp>,
     /// The open run that tries a failed one again.
     pub retried_by: Option<u64>,
-    /// Whether an operator has seen it.
-    pub acknowledged: bool,
+    /// Who has seen it, if an operator has; it then degrades the system no longer.
+    pub acknowledged: Option<Acknowledgement>,
     /// The commands that help, the most useful first.
     #[serde(rename = "try")]
     pub hints: Vec<Hint>,
@@ -116,7 +116,7 @@ impl Attention {
             due: None,
             last_received: None,
             retried_by: None,
-            acknowledged: false,
+            acknowledged: None,
             hints: Vec::new(),
         }
     }

@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, ZonedDateTime};
 
 use super::attention::{Attention, AttentionKind};
 use super::context::ViewContext;
 use super::hint::Hint;
 use super::run::{RunView, label};
-use crate::store::journal::{JournalError, Open, RunFilter, RunState};
+use super::times;
+use crate::store::journal::{Acknowledgement, JournalError, Open, RunFilter, RunState};
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::record::What;
 use nowcast_core::run::Stage;
@@ -21,50 +22,86 @@ const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Runs of one worker that are searched for a success.
 const SEARCHED: u32 = 500;
 
-/// Failures of one worker that ended alike are one thing to look at, whatever their arguments.
+/// Failures of one worker that ended alike are one thing to look at, whatever their arguments. What an operator has
+/// acknowledged stands apart from what came later.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Likeness {
     worker: String,
     host: String,
     ending: String,
     report: Option<String>,
+    is_acknowledged: bool,
 }
 
 impl Likeness {
-    fn of(run: &Run, ending: &Ending) -> Self {
+    fn of(run: &Run, ending: &Ending, is_acknowledged: bool) -> Self {
         Self {
             worker: run.worker.name().to_owned(),
             host: run.worker.host.clone(),
             ending: ending.to_string(),
             report: run.report.as_ref().map(|report| report.r#type.clone()),
+            is_acknowledged,
         }
     }
 }
 
-/// Runs that failed within the last day and were not followed by a success with the same worker, arguments and host:
-/// one item for those that failed alike. Earlier failures with the same arguments count with the latest.
-pub(super) fn of_failed_runs(context: &ViewContext, open: &Open) -> Result<Vec<Attention>, JournalError> {
+/// Runs that failed alike, the latest first: one item for an operator.
+pub struct FailureGroup {
+    pub runs: Vec<Run>,
+    /// The last acknowledgement among them, once all are acknowledged.
+    pub acknowledged: Option<Acknowledgement>,
+}
+
+/// Return the runs that failed within the last day and were not followed by a success with the same worker, arguments
+/// and host, those that failed alike together. Earlier failures with the same arguments count with the latest.
+///
+/// # Errors
+///
+/// When the journal cannot be read.
+pub fn failures(context: &ViewContext) -> Result<Vec<FailureGroup>, JournalError> {
     // A run may have been decided long before it ended.
     let since = context.now.timestamp().checked_sub(SHOWN_FOR * 7).ok();
     let failed =
         context.history.runs(&RunFilter { state: RunState::Failed, since, ..RunFilter::default() })?;
+    let oldest = failed.last().map(|run| run.id).unwrap_or_default();
+    let mut acknowledged = context.history.acknowledged_since(oldest)?;
     let mut successes = Successes::default();
-    let mut likeness_of: HashMap<String, Likeness> = HashMap::new();
-    let mut groups: IndexMap<Likeness, Vec<Run>> = IndexMap::new();
+    let mut likeness_of: HashMap<(String, bool), Likeness> = HashMap::new();
+    let mut groups: IndexMap<Likeness, FailureGroup> = IndexMap::new();
     for run in failed {
         let Stage::Ended { at, ending, .. } = &run.stage else { continue };
         let is_recent = context.now.timestamp().duration_since(*at) <= SHOWN_FOR;
         if !is_recent || successes.last(context, &run)?.is_some_and(|success| success > run.id) {
             continue;
         }
-        let likeness = likeness_of.entry(label(&run.worker)).or_insert_with(|| Likeness::of(&run, ending));
-        groups.entry(likeness.clone()).or_default().push(run);
+        let acknowledgement = acknowledged.remove(&run.id);
+        let is_acknowledged = acknowledgement.is_some();
+        let likeness = likeness_of
+            .entry((label(&run.worker), is_acknowledged))
+            .or_insert_with(|| Likeness::of(&run, ending, is_acknowledged));
+        let group = groups
+            .entry(likeness.clone())
+            .or_insert_with(|| FailureGroup { runs: Vec::new(), acknowledged: acknowledgement });
+        group.runs.push(run);
     }
-    groups.values().map(|runs| item(runs, context, open)).collect()
+    Ok(groups.into_values().collect())
 }
 
-/// The item of runs that failed alike, the latest first.
-fn item(runs: &[Run], context: &ViewContext, open: &Open) -> Result<Attention, JournalError> {
+/// Return who acknowledged a failure, when and why, for a person.
+pub fn acknowledged_by(acknowledgement: &Acknowledgement, now: &ZonedDateTime) -> String {
+    let Acknowledgement { user, time, reason } = acknowledgement;
+    let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("acknowledged by {user} at {}{reason}", times::minute(*time, now))
+}
+
+/// The attention items of the failures.
+pub(super) fn of_failed_runs(context: &ViewContext, open: &Open) -> Result<Vec<Attention>, JournalError> {
+    failures(context)?.iter().map(|failure| item(failure, context, open)).collect()
+}
+
+/// The item of runs that failed alike.
+fn item(failure: &FailureGroup, context: &ViewContext, open: &Open) -> Result<Attention, JournalError> {
+    let runs = &failure.runs;
     let latest = &runs[0];
     let number = latest.id.0;
     let labels: HashSet<String> = runs.iter().map(|run| label(&run.worker)).collect();
@@ -79,12 +116,16 @@ fn item(runs: &[Run], context: &ViewContext, open: &Open) -> Result<Attention, J
     if retried_by.is_none() {
         hints.push(Hint::new(format!("nowcast rerun {number}")));
     }
+    if failure.acknowledged.is_none() {
+        hints.push(Hint::new(format!("nowcast ack {number}")));
+    }
     let view = RunView::new(latest, context);
     Ok(Attention {
         number: Some(number),
         numbers: runs.iter().map(|run| run.id.0).collect(),
         since: latest.ended_at(),
         retried_by,
+        acknowledged: failure.acknowledged.clone(),
         hints,
         ..Attention::new(AttentionKind::Failed, subject, view.fate(&context.now))
     })

@@ -7,7 +7,7 @@
 pub mod attention;
 pub mod context;
 pub mod daemons;
-mod failures;
+pub mod failures;
 pub mod hint;
 pub mod message;
 pub mod run;

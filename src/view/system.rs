@@ -51,7 +51,7 @@ pub struct SystemView {
     pub time: Timestamp,
     pub daemons: Daemons,
     pub rules_generation: u64,
-    /// The most urgent kind first.
+    /// The most urgent kind first, what is acknowledged last.
     pub attention: Vec<Attention>,
     pub running: Vec<RunningView>,
     pub pending: Vec<PendingView>,
@@ -160,13 +160,18 @@ impl SystemView {
             view.attention.push(Attention::of_journal(&error));
         }
         // The sort is stable: within a kind the order stays.
-        view.attention.sort_by_key(|item| item.kind);
-        view.state = match (view.daemons.is_one_missing(), view.attention.is_empty()) {
+        view.attention.sort_by_key(|item| (item.acknowledged.is_some(), item.kind));
+        view.state = match (view.daemons.is_one_missing(), view.unacknowledged()) {
             (true, _) => Health::Down,
-            (false, false) => Health::Degraded,
-            (false, true) => Health::Healthy,
+            (false, 0) => Health::Healthy,
+            (false, _) => Health::Degraded,
         };
         view
+    }
+
+    /// How many items of attention no operator has acknowledged.
+    pub fn unacknowledged(&self) -> usize {
+        self.attention.iter().filter(|item| item.acknowledged.is_none()).count()
     }
 
     fn read_journal(

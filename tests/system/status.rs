@@ -202,6 +202,58 @@ fn a_failed_run_needs_attention_until_one_like_it_goes_well() {
 }
 
 #[test]
+fn acknowledged_failures_degrade_the_system_no_longer_and_later_ones_do() {
+    let mut system = system()
+        .section("workers: {sleep: {command: [sh, -c, 'test -e ok']}, awaken: {command: ['false']}}")
+        .start();
+    let item = |index: usize| status(&system)["attention"][index].clone();
+    let fails = |worker: &str, failures: usize| {
+        system.operate(&["launch", worker, "--debug"]);
+        system.wait_for("the failures", || {
+            let items = status(&system)["attention"].as_array().expect("a list").clone();
+            let numbers = items.iter().filter_map(|item| item["numbers"].as_array()).map(Vec::len);
+            (numbers.sum::<usize>() == failures).then_some(())
+        });
+    };
+    fails("sleep", 1);
+    fails("sleep", 2);
+    fails("awaken", 3);
+    assert_eq!(item(1)["numbers"].as_array().map(Vec::len), Some(2), "{}", item(1));
+    // The earlier one of the group stands for both.
+    let earlier = item(1)["numbers"][1].to_string();
+    system.operate(&["ack", &earlier, "--reason", "the disk is replaced at noon"]);
+    assert_eq!(item(0)["acknowledged"], Value::Null);
+    assert_eq!(item(1)["acknowledged"]["reason"], "the disk is replaced at noon");
+    let (code, text) = system.operation(&["status"]);
+    assert!(code == Some(1) && text.contains("   DEGRADED   ") && text.contains("   1 attention"), "{text}");
+    let answer = system.operate(&["ack", "--all"]);
+    assert!(answer.starts_with("failed run #"), "only awaken's was left: {answer}");
+    let (code, text) = system.operation(&["status"]);
+    assert!(code == Some(0) && text.contains("   HEALTHY   ") && !text.contains("attention"), "{text}");
+    assert!(text.contains("; acknowledged by ") && text.contains(": the disk is replaced at noon"), "{text}");
+    let why = system.operate(&["why", &earlier]);
+    assert!(why.contains("acknowledged by ") && why.contains(": the disk is replaced at noon"), "{why}");
+
+    fails("sleep", 4);
+    assert_eq!(item(0)["numbers"].as_array().map(Vec::len), Some(1), "{}", item(0));
+    assert_eq!(item(0)["acknowledged"], Value::Null, "a later failure is another one");
+    assert_eq!(system.operation(&["status"]).0, Some(1));
+    let latest = item(0)["number"].to_string();
+    // What is acknowledged survives the manager, and a success clears all of it.
+    system.signal("manager", rustix::process::Signal::KILL);
+    system.wait_for_end("manager");
+    system.start_manager(&[]);
+    system.operate(&["ack", &latest]);
+    assert_eq!(system.operation(&["status"]).0, Some(0));
+    std::fs::write(system.path("ok"), "").expect("a file");
+    system.operate(&["rerun", &latest]);
+    system.wait_for("the success", || (attention(&system) == ["failed"]).then_some(()));
+    assert_eq!(status(&system)["attention"][0]["subject"], "awaken --debug");
+    let (code, text) = system.operation(&["ack", &latest]);
+    assert!(code == Some(1) && text.contains("needs no acknowledgement"), "{text}");
+}
+
+#[test]
 fn what_is_parked_or_overdue_soon_or_refused_needs_attention() {
     let system = system()
         .worker("ssh: {success: yes, crash: no}")
@@ -228,7 +280,7 @@ fn what_is_parked_or_overdue_soon_or_refused_needs_attention() {
     assert!(message["detail"].as_str().is_some_and(|detail| detail.contains("stack traceback")), "{message}");
     let number = &message["number"];
     assert_eq!(message["try"][0]["command"], format!("nowcast retry {number}"));
-    assert_eq!(message["acknowledged"], false);
+    assert_eq!(message["acknowledged"], Value::Null);
     let quiet = status(&system)["joins"].clone();
     assert_eq!(quiet[0]["name"], "rivers", "{quiet}");
     assert_eq!(quiet[0]["requires"][0]["worker"], "ssh", "{quiet}");

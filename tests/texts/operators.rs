@@ -36,6 +36,29 @@ fn launch_and_rerun() {
 }
 
 #[test]
+fn acknowledge() {
+    let system = scenes::failed_runs();
+    let failed = system.run_of("run_nemo").0.to_string();
+    let succeeded = system.run_of("make_forcing").0.to_string();
+    let commands: &[&[&str]] = &[
+        &["ack", &failed, "--reason", "maintenance of nibi"],
+        &["ack", &failed, "--json"],
+        &["ack", &succeeded],
+        &["ack", "1000"],
+        &["ack", "mrge"],
+        &["ack"],
+        &["ack", "--all", "--reason", "the cluster is down"],
+        &["ack", "--all"],
+        &["why", &failed],
+        &["status"],
+    ];
+    assert_answers("ack", system, commands);
+    let system = scenes::bad_messages();
+    let parked = system.parked().0.to_string();
+    assert_answers("ack_parked", system, &[&["ack", &parked]]);
+}
+
+#[test]
 fn hold_and_release() {
     let system = scenes::pending_launches();
     let held = system.pending_run_of("run_nemo").0.to_string();

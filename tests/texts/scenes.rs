@@ -62,6 +62,24 @@ pub fn failed_runs() -> Recorded {
     system
 }
 
+/// The same after an operator acknowledged one failure, another of that worker came, and one more was acknowledged.
+pub fn acknowledged_runs() -> Recorded {
+    let mut system = failed_runs();
+    let first = vec![system.run_of("download_weather")];
+    system
+        .at("11:51")
+        .asks(Command::Acknowledge { runs: first, reason: Some("the server is being repaired".into()) });
+    let other = vec![system.run_of("make_ssh_files")];
+    system
+        .asks(Command::Acknowledge { runs: other, reason: None })
+        .at("11:55")
+        .launches("download_weather", &["12"])
+        .at("11:59")
+        .says("download_weather", "failure", "null")
+        .ends("download_weather", Ending::Status(1));
+    system
+}
+
 /// A rule failed for one message; for another there is none, others were refused.
 pub fn bad_messages() -> Recorded {
     let mut system = fine();

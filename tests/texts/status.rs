@@ -22,6 +22,11 @@ fn runs_failed() {
 }
 
 #[test]
+fn failures_are_acknowledged() {
+    assert_status("acknowledged_runs", scenes::acknowledged_runs());
+}
+
+#[test]
 fn a_message_is_parked() {
     assert_status("parked_message", scenes::bad_messages());
 }

@@ -70,6 +70,13 @@ pub enum Command {
         /// Its number.
         what: Number,
     },
+    /// Record that failed runs have been seen, so that they degrade the system no longer.
+    Acknowledge {
+        /// The runs; a command for a group of failures names each.
+        runs: Vec<RunId>,
+        /// A note for other operators.
+        reason: Option<String>,
+    },
     /// Put a value into the checklist.
     ChecklistSet {
         /// The keys from the top down, as YAML text of a list.

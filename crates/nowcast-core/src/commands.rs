@@ -95,6 +95,7 @@ impl Decision<'_> {
             }
             Command::Release { what } => self.release(*what),
             Command::Discard { what } => self.discard(*what),
+            Command::Acknowledge { runs, .. } => self.acknowledge(runs),
             Command::ChecklistSet { path, value } => self.set_checklist(path, value),
             Command::ChecklistClear { force } => self.clear_on_request(*force),
             Command::Retry { .. } | Command::Send { .. } => Err("not an act of this kind".to_owned()),
@@ -164,6 +165,31 @@ impl Decision<'_> {
                 Ok((format!("{name} (run {id}) is told to end"), vec![id]))
             }
         }
+    }
+
+    /// Acknowledge failed runs. The state holds only open runs, so it is for the caller to name runs that failed.
+    fn acknowledge(&mut self, runs: &[RunId]) -> Outcomes {
+        if let Some(open) = runs.iter().find(|run| self.state.runs.contains_key(run)) {
+            return Err(format!("run {open} is still open; only failed runs can be acknowledged"));
+        }
+        if let Some(unknown) = runs.iter().find(|run| run.0 > self.state.last_number) {
+            return Err(format!("there is no run {unknown}; nowcast status shows failed runs"));
+        }
+        for run in runs {
+            self.change(Change::Acknowledged(*run));
+        }
+        let named: Vec<String> = runs.iter().take(NAMED).map(ToString::to_string).collect();
+        let text = match runs.len() {
+            0 => "there are no failures to acknowledge".to_owned(),
+            1 => format!("failed run {} is acknowledged", named[0]),
+            count if count <= NAMED => format!("{count} failed runs are acknowledged: {}", named.join(", ")),
+            count => format!(
+                "{count} failed runs are acknowledged: {} and {} more",
+                named.join(", "),
+                count - NAMED
+            ),
+        };
+        Ok((text, runs.to_vec()))
     }
 
     /// A moment as the manager's clock shows it, with its date if that is not today's.

@@ -194,6 +194,8 @@ pub enum Change {
     Hold(Hold),
     /// A hold is over.
     HoldReleased(Number),
+    /// An operator acknowledged a failed run. The state does not hold it; only the history shows it.
+    Acknowledged(RunId),
     /// A worker was launched for one of its times in the schedule.
     Scheduled {
         /// What names it in the schedule.

@@ -131,6 +131,7 @@ impl State {
             Change::HoldReleased(id) => {
                 self.holds.remove(id);
             }
+            Change::Acknowledged(_) => {}
             Change::Scheduled { item, due } => {
                 self.scheduled.insert(item.clone(), *due);
             }

@@ -11,6 +11,7 @@ use crate::cli::terminal::{Terminal, Tone};
 use crate::cli::times;
 use crate::view::attention::{Attention, AttentionKind, waiting_for};
 use crate::view::daemons::DaemonState;
+use crate::view::failures::acknowledged_by;
 use crate::view::hint::Hint;
 use crate::view::run::{RunStatus, RunView, arguments};
 use crate::view::system::{Health, HoldView, JoinView, PendingView, RunningView, SystemView};
@@ -80,8 +81,9 @@ impl StatusPage<'_> {
             format!("{}/{} daemons", view.daemons.up(), view.daemons.all.len()),
             format!("rules {}", view.rules_generation),
         ];
-        if !view.attention.is_empty() {
-            rest.push(format!("{} attention", view.attention.len()));
+        match view.unacknowledged() {
+            0 => {}
+            count => rest.push(format!("{count} attention")),
         }
         let name = self.terminal.letters(&view.name);
         let state = view.state.word();
@@ -115,7 +117,7 @@ impl StatusPage<'_> {
             AttentionKind::AtRisk | AttentionKind::Slow => ("⏰", Tone::Warning),
             AttentionKind::Join => ("⋈", Tone::Waiting),
         };
-        let tone = if item.acknowledged { Tone::Dim } else { tone };
+        let tone = if item.acknowledged.is_some() { Tone::Dim } else { tone };
         let count = match item.numbers.len() {
             0 | 1 => String::new(),
             count => format!(" ×{count}"),
@@ -126,6 +128,9 @@ impl StatusPage<'_> {
         }
         if let Some(due) = item.due.filter(|_| item.kind == AttentionKind::Join) {
             let _ = write!(text, "; overdue at {}", times::minute(due, self.now));
+        }
+        if let Some(acknowledged) = &item.acknowledged {
+            let _ = write!(text, "; {}", acknowledged_by(acknowledged, self.now));
         }
         if let Some(last) = item.last_received {
             let _ = write!(text, "; the last one came {}", times::minute(last, self.now));

@@ -287,6 +287,10 @@ pub(super) fn asked(command: &Command) -> String {
         Command::Hold { target, .. } => format!("nowcast hold, {target}"),
         Command::Release { what } => format!("nowcast release {}", what.0),
         Command::Discard { what } => format!("nowcast discard {}", what.0),
+        Command::Acknowledge { runs, .. } => {
+            let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
+            format!("nowcast ack, {}", runs.join(", "))
+        }
         Command::ChecklistSet { path, .. } => {
             let path = path.split_whitespace().collect::<Vec<_>>().join(" ");
             format!("nowcast checklist set {path}")

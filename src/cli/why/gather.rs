@@ -8,6 +8,7 @@ use crate::cli::read_only::ViewContext;
 use crate::cli::times;
 use crate::store::journal::{EventFilter, EventKind, Kept};
 use crate::view::attention::requirements;
+use crate::view::failures::acknowledged_by;
 use crate::view::hint::Hint;
 use crate::view::message::{MessageView, spoken_by};
 use crate::view::run::{RunView, label};
@@ -58,6 +59,9 @@ impl Page {
             Some(ended) => format!("{}, at {}", view.fate(now), times::second(ended, now)),
             None => view.fate(now),
         });
+        if let Some(acknowledgement) = context.history.acknowledged_since(run.id)?.remove(&run.id) {
+            facts.push(acknowledged_by(&acknowledgement, now));
+        }
         if let Some(before) = view.retry_of {
             facts.push(format!("attempt {}, since #{before} failed", view.attempt));
         }

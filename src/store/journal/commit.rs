@@ -180,6 +180,9 @@ fn keep_change(batch: &Transaction<'_>, by: Number, change: &Change) -> rusqlite
         Change::ParkedClosed(id) => close(batch, "UPDATE parked SET closed_by = ?2 WHERE id = ?1", *id, by),
         Change::Hold(hold) => put(batch, PUT_HOLD, hold.id, &json(hold)?),
         Change::HoldReleased(id) => close(batch, "UPDATE holds SET closed_by = ?2 WHERE id = ?1", *id, by),
+        Change::Acknowledged(run) => {
+            close(batch, "UPDATE runs SET acknowledged_by = ?2 WHERE id = ?1", *run, by)
+        }
         Change::Scheduled { item, due } => {
             let put =
                 "INSERT INTO scheduled (item, due) VALUES (?1, ?2) ON CONFLICT (item) DO UPDATE SET due = ?2";

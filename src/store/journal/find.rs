@@ -1,15 +1,18 @@
 //! What can be asked of the history, and the queries for it.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::filter::{EventFilter, RunFilter, RunState};
 use super::{load, prune, row};
 use nowcast_core::joins::{Join, PendingLaunch};
 use nowcast_core::parked::{Parked, ParkedWhat};
-use nowcast_core::run::Stage;
+use nowcast_core::run::{RunId, Stage};
 use nowcast_core::{Number, Record, RuleFile, Run};
 
 /// Something that is open until it is closed, and stays in the history.
@@ -19,6 +22,17 @@ pub struct Kept<T> {
     pub what: T,
     /// The event that closed it; `None` while it is open.
     pub closed_by: Option<Number>,
+}
+
+/// What an operator said of a failed run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Acknowledgement {
+    /// The operator.
+    pub user: String,
+    /// When.
+    pub time: Timestamp,
+    /// A note for other operators.
+    pub reason: Option<String>,
 }
 
 /// The rules of a generation.
@@ -155,6 +169,24 @@ pub(super) fn unparked_by(connection: &Connection, event: Number) -> rusqlite::R
     connection
         .prepare("SELECT body FROM parked WHERE closed_by = ?1 ORDER BY id")?
         .query_and_then([event.0.cast_signed()], load::body)?
+        .collect()
+}
+
+/// The runs from `first` on that operators have acknowledged.
+pub(super) fn acknowledged_since(
+    connection: &Connection,
+    first: RunId,
+) -> rusqlite::Result<BTreeMap<RunId, Acknowledgement>> {
+    connection
+        .prepare_cached(
+            "SELECT id, at, user, detail ->> '$.reason' AS reason FROM runs JOIN events ON number = acknowledged_by
+             WHERE acknowledged_by IS NOT NULL AND id >= ?1",
+        )?
+        .query_and_then([first.0.cast_signed()], |row| {
+            let time = row::moment(&row.get::<_, String>("at")?)?.timestamp();
+            let acknowledgement = Acknowledgement { user: row.get("user")?, time, reason: row.get("reason")? };
+            Ok((row::number(row, "id")?, acknowledgement))
+        })?
         .collect()
 }
 

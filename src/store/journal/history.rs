@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::filter::{EventFilter, RunFilter};
-use super::find::{self, Kept};
+use super::find::{self, Acknowledgement, Kept};
 use super::{DATABASE, Journal, JournalError, fold, load, row, schema};
 use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
@@ -155,6 +155,15 @@ impl History {
     /// See [`History::event`].
     pub fn runs_caused_by(&self, event: Number) -> Asked<Vec<Run>> {
         self.ask(|connection| find::runs_caused_by(connection, event))
+    }
+
+    /// The runs from `first` on that operators have acknowledged, with what they said.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn acknowledged_since(&self, first: Number) -> Asked<BTreeMap<Number, Acknowledgement>> {
+        self.ask(|connection| find::acknowledged_since(connection, first))
     }
 
     /// The message by which a run reported, or the `crash` that was made for it.

@@ -34,7 +34,7 @@ use rusqlite::Connection;
 
 pub use error::JournalError;
 pub use filter::{EventFilter, EventKind, RunFilter, RunState};
-pub use find::{Kept, RulesThen};
+pub use find::{Acknowledgement, Kept, RulesThen};
 pub use history::{Found, History, Open, RulesInForce};
 pub use load::Recovered;
 pub use lock::holder;

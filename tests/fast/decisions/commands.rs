@@ -2,7 +2,7 @@
 
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::record::{Outcome, Speaker};
-use nowcast_core::{Command, Ending, Event, NextWorker, Number};
+use nowcast_core::{Change, Command, Ending, Event, NextWorker, Number};
 use pyyaml::Value;
 
 use crate::decisions::story::{
@@ -327,4 +327,25 @@ fn a_kill_is_kept_with_the_name_of_who_asked() {
     assert_eq!(heard.stop_requested, [run]);
     // Its process may not have listened.
     assert_eq!(manager.asks(Command::Kill { run }).1.stop_requested, [run]);
+}
+
+#[test]
+fn failed_runs_are_acknowledged_and_open_or_unknown_ones_are_not() {
+    let mut manager = quiet("{}");
+    let open = manager.wants(worker("weather"));
+    let acknowledge = |runs: &[Number]| Command::Acknowledge { runs: runs.to_vec(), reason: None };
+    let (answer, heard) = manager.asks(acknowledge(&[open]));
+    assert!(!answer.done && heard.records.iter().all(|record| record.changes.is_empty()), "{answer:?}");
+    assert_eq!(answer.text, format!("run {open} is still open; only failed runs can be acknowledged"));
+    assert!(!manager.asks(acknowledge(&[Number(1_000_000)])).0.done);
+    assert_eq!(manager.asks(acknowledge(&[])).0.text, "there are no failures to acknowledge");
+    // The state has no closed runs: two numbers that were given stand for them.
+    let (first, second) = (Number(open.0 - 1), Number(open.0 + 1));
+    let (answer, heard) = manager.asks(acknowledge(&[first, second]));
+    assert_eq!(answer.text, format!("2 failed runs are acknowledged: {first}, {second}"));
+    let changes = &heard.records.last().expect("a record").changes;
+    assert_eq!(*changes, [Change::Acknowledged(first), Change::Acknowledged(second)]);
+    let many: Vec<Number> = (1..=open.0).map(Number).filter(|run| *run != open).cycle().take(7).collect();
+    let text = manager.asks(acknowledge(&many)).0.text;
+    assert!(text.starts_with("7 failed runs are acknowledged: #") && text.ends_with(" and 2 more"), "{text}");
 }
