@@ -36,10 +36,14 @@ const KEEPALIVE: (i32, i32, i32) = (60, 3, 20);
 /// Milliseconds after which the journal's folder is looked for again.
 const FOLDER_PAUSE: i64 = 1_000;
 
-/// Milliseconds without a message after which nothing more is under way, when it is told to end.
+/// Messages of an XSUB that begin and end the subscription to everything.
+const SUBSCRIBE: &[u8] = b"\x01";
+const UNSUBSCRIBE: &[u8] = b"\x00";
+
+/// Milliseconds without a message after which no more lines are expected when it stops.
 const QUIET: i64 = 100;
 
-/// How long it goes on taking messages then at most.
+/// The time limit for the last lines.
 const LAST: Duration = Duration::from_secs(2);
 
 /// The log aggregator with its subscriptions.
@@ -64,8 +68,9 @@ impl Aggregator {
     pub fn subscribe(config: &Config, log: Logger) -> zmq::Result<Self> {
         let context = Context::new();
         context.set_io_threads(2)?;
-        let socket = context.socket(SocketType::SUB)?;
-        socket.set_subscribe(b"")?;
+        // A SUB would discard the lines that are under way when it unsubscribes.
+        let socket = context.socket(SocketType::XSUB)?;
+        socket.send(SUBSCRIBE, 0)?;
         socket.set_maxmsgsize(LARGEST)?;
         let (idle, count, interval) = KEEPALIVE;
         socket.set_tcp_keepalive(1)?;
@@ -174,8 +179,15 @@ impl Aggregator {
         self.garbage += more;
     }
 
-    /// Those who publish end, too, and their last lines may be under way.
+    /// Log the last lines of programs that stop too, then unsubscribe and log what was under way. Publishers keep
+    /// later lines for the next aggregator, so a restart loses none.
     fn take_last(&mut self) -> zmq::Result<()> {
+        self.take_until_quiet()?;
+        socket::send(&self.socket, &[UNSUBSCRIBE])?;
+        self.take_until_quiet()
+    }
+
+    fn take_until_quiet(&mut self) -> zmq::Result<()> {
         let end = Instant::now() + LAST;
         while Instant::now() < end && socket::poll(&mut [self.socket.as_poll_item(POLLIN)], QUIET)? > 0 {
             self.take()?;

@@ -1,6 +1,8 @@
 //! The log aggregator beside the real pyzmq.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -201,7 +203,7 @@ fn it_ends_though_somebody_goes_on_publishing() {
 
 #[test]
 fn what_is_published_while_it_is_away_comes_when_it_is_back() {
-    let (mut system, _) = distributed("", 1);
+    let (mut system, ports) = distributed("", 1);
     system.start_broker();
     start_aggregator(&mut system);
     let has = |system: &crate::support::system::System, text: &str, count: usize| {
@@ -212,11 +214,56 @@ fn what_is_published_while_it_is_away_comes_when_it_is_back() {
     has(&system, "[message_broker] running in process", 1);
     system.signal("aggregator", Signal::TERM);
     system.wait_for_end("aggregator");
+    // The broker reads the end of the subscription before the end of the connection.
+    system.wait_for("the end of the connection", || (!is_connected(ports.broker)).then_some(()));
     system.signal("broker", Signal::HUP);
     system.wait_for_log_count("broker", "publishing logging messages to", 2);
     start_aggregator(&mut system);
     has(&system, "[message_broker] running in process", 2);
     has(&system, "[message_broker] publishing logging messages to", 2);
+}
+
+/// Whether a program with this local TCP port has a connection there that it has not closed.
+fn is_connected(port: u16) -> bool {
+    const ESTABLISHED: &str = "01";
+    const CLOSE_WAIT: &str = "08";
+    let table = fs::read_to_string("/proc/net/tcp").expect("the kernel's table of connections");
+    table.lines().skip(1).any(|line| {
+        // Its number, the local and the remote address in hexadecimal, the state.
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields[1].ends_with(&format!(":{port:04X}")) && [ESTABLISHED, CLOSE_WAIT].contains(&fields[3])
+    })
+}
+
+#[test]
+fn it_unsubscribes_before_it_disconnects() {
+    let (mut system, ports) = distributed("", 1);
+    let listener = TcpListener::bind(("127.0.0.1", ports.pool[0])).expect("the port");
+    let publisher = system.context.socket(zmq::XPUB).expect("a socket");
+    publisher.set_rcvtimeo(30_000).expect("a timeout");
+    publisher.bind("tcp://127.0.0.1:*").expect("a port");
+    let endpoint = publisher.get_last_endpoint().expect("an address").expect("text");
+    // What the aggregator sends to the publisher, up to the end of its connection.
+    let relay = std::thread::spawn(move || {
+        let (mut aggregator, _) = listener.accept().expect("the aggregator");
+        let mut publisher = TcpStream::connect(endpoint.trim_start_matches("tcp://")).expect("the publisher");
+        let [mut to_aggregator, mut from_publisher] =
+            [&aggregator, &publisher].map(|stream| stream.try_clone().expect("a second handle"));
+        std::thread::spawn(move || std::io::copy(&mut from_publisher, &mut to_aggregator));
+        let (mut sent, mut bytes) = (Vec::new(), [0; 1_000]);
+        while let Ok(count @ 1..) = aggregator.read(&mut bytes) {
+            sent.extend_from_slice(&bytes[..count]);
+            publisher.write_all(&bytes[..count]).expect("the publisher reads");
+        }
+        sent
+    });
+    start_aggregator(&mut system);
+    assert_eq!(publisher.recv_bytes(0).expect("a subscription"), b"\x01");
+    system.signal("aggregator", Signal::TERM);
+    assert_eq!(system.wait_for_end("aggregator").code(), Some(0));
+    let sent = relay.join().expect("no panic");
+    // A frame: no flags, a length of 1, the end of the subscription to everything.
+    assert!(sent.ends_with(&[0, 1, 0]), "{sent:?}");
 }
 
 #[test]
