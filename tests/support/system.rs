@@ -185,6 +185,16 @@ message registry:
         text
     }
 
+    /// Runs a command of ours to its end, within the deadline; its exit status and what it printed. Unlike a pipe, the
+    /// file for the output may be held by runs that the command leaves behind.
+    pub fn run_to_end(&mut self, arguments: &[&str]) -> (Option<i32>, String) {
+        let name = arguments[0];
+        let command = self.command(arguments);
+        self.spawn(name, command);
+        let status = self.wait_for_end(name);
+        (status.code(), self.log(name))
+    }
+
     /// What a program has written so far.
     pub fn log(&self, name: &str) -> String {
         let bytes = fs::read(self.path(&format!("{name}.out"))).unwrap_or_default();

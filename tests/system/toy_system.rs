@@ -1,7 +1,6 @@
 //! The README's first command: the toy nowcast system.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use rustix::process::Signal;
 
@@ -22,13 +21,8 @@ fn repository_system() -> System {
 
 #[test]
 fn sleep_leads_to_awaken_and_rotate_logs_and_then_it_ends() {
-    let system = repository_system();
-    let output = system
-        .command(&["up", "--launch", "sleep --sleep-time 1", "--exit-when-idle"])
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout);
+    let mut system = repository_system();
+    let (status, text) = system.run_to_end(&["up", "--launch", "sleep --sleep-time 1", "--exit-when-idle"]);
     for line in [
         "INFO [message_broker] worker socket bound to port ",
         "INFO [message_broker] manager socket bound to port ",
@@ -45,7 +39,7 @@ fn sleep_leads_to_awaken_and_rotate_logs_and_then_it_ends() {
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
-    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert_eq!(status, Some(0), "{text}");
     let logs = system.path("logs");
     for file in ["nowcast.log", "nowcast.log.1", "nowcast.debug.log.1", "nowcast_checklist.yaml"] {
         assert!(logs.join(file).is_file(), "{file}\n{text}");
@@ -54,14 +48,10 @@ fn sleep_leads_to_awaken_and_rotate_logs_and_then_it_ends() {
 
 #[test]
 fn it_ends_with_status_1_when_something_crashed() {
-    let system = repository_system();
+    let mut system = repository_system();
     system.write_rules("function after_sleep() return { NextWorker('awaken', { '--no-such-option' }) } end");
-    let output = system
-        .command(&["up", "--launch", "sleep --sleep-time 0", "--exit-when-idle"])
-        .output()
-        .expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    let (status, text) = system.run_to_end(&["up", "--launch", "sleep --sleep-time 0", "--exit-when-idle"]);
+    assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("ended with status 2 without a report; its crash is reported for it"), "{text}");
 }
 
@@ -99,30 +89,32 @@ fn daemons_end_when_up_is_killed() {
 
 #[test]
 fn a_port_in_use_is_said_and_is_the_end() {
-    let system = repository_system();
+    let mut system = repository_system();
     let config = std::fs::read_to_string(system.config()).expect("the configuration");
     let port: u16 = config
         .lines()
         .find_map(|line| line.trim().strip_prefix("workers: ")?.parse().ok())
         .expect("the port");
     let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).expect("a listener");
-    let output = system.command(&["up"]).output().expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout);
+    let (status, text) = system.run_to_end(&["up"]);
     assert!(text.contains(&format!("cannot bind tcp://127.0.0.1:{port}")), "{text}");
-    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert_eq!(status, Some(2), "{text}");
 }
 
 #[test]
 fn a_failing_rule_makes_the_status_1_and_several_workers_may_be_launched() {
-    let system = repository_system();
+    let mut system = repository_system();
     system.write_rules("function after_sleep() error('not today') end function after_awaken() return {} end");
-    let output = system
-        .command(&["up", "--launch", "sleep --sleep-time 0", "--launch", "awaken", "--exit-when-idle"])
-        .output()
-        .expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout);
+    let (status, text) = system.run_to_end(&[
+        "up",
+        "--launch",
+        "sleep --sleep-time 0",
+        "--launch",
+        "awaken",
+        "--exit-when-idle",
+    ]);
     assert!(text.contains("not today") && text.contains("INFO [awaken] awoke"), "{text}");
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(status, Some(1), "{text}");
 }
 
 #[test]
@@ -162,17 +154,13 @@ fn an_edit_takes_hold_while_up_runs() {
 
 #[test]
 fn up_has_defaults_for_the_environment_of_daemons_and_workers() {
-    let system = repository_system();
+    let mut system = repository_system();
     let config = std::fs::read_to_string(system.config()).expect("the configuration");
     let show =
         "workers: {sleep: {command: [sh, -c, 'echo \"seen: $NOWCAST_LOGS $NOWCAST_ENV $NOWCAST_YAML\"']}}\n";
     std::fs::write(system.config(), format!("{show}{config}")).expect("written");
-    let output = system
-        .command(&["up", "--launch", "sleep", "--exit-when-idle"])
-        .env("VIRTUAL_ENV", "/my/environment")
-        .output()
-        .expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout);
+    system.set_env("VIRTUAL_ENV", "/my/environment");
+    let (_, text) = system.run_to_end(&["up", "--launch", "sleep", "--exit-when-idle"]);
     let folder = system.path("").canonicalize().expect("the folder");
     let folder = folder.display();
     assert!(text.contains(&format!("seen: {folder}/logs /my/environment {folder}/nowcast.yaml")), "{text}");

@@ -10,13 +10,10 @@ const CHAIN: &str = "function after_sleep() return { NextWorker('awaken') } end"
 
 #[test]
 fn up_starts_the_aggregator_and_everybodys_lines_come_together() {
-    let (system, _) = distributed(CHAIN, 3);
-    let output = system
-        .command(&["up", "--launch", "sleep --sleep-time 0", "--exit-when-idle"])
-        .output()
-        .expect("it runs");
-    let console = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{console}");
+    let (mut system, _) = distributed(CHAIN, 3);
+    let (status, console) =
+        system.run_to_end(&["up", "--launch", "sleep --sleep-time 0", "--exit-when-idle"]);
+    assert_eq!(status, Some(0), "{console}");
     let log = read(&system.path("nowcast.debug.log"));
     for name in ["message_broker", "manager"] {
         let shown = first_lines(&console, name);
