@@ -18,7 +18,7 @@ pub(super) struct RetryArgs {
     /// Number of a parked message
     #[arg(value_parser = message_number, required_unless_present = "all", conflicts_with = "all")]
     message: Option<Number>,
-    /// RetryArgs every parked message
+    /// Retry every parked message
     #[arg(long)]
     all: bool,
     /// Checklist that the rule sees: the current one, or the one before the message
