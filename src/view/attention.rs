@@ -69,12 +69,6 @@ pub enum AttentionKind {
     Contact,
     /// A message that is expected has not come in time.
     Late,
-    /// A message that is expected will probably not come in time.
-    #[expect(dead_code, reason = "made from the forecast, which does not exist yet")]
-    AtRisk,
-    /// A run takes much longer than usual.
-    #[expect(dead_code, reason = "made from the history of durations, which is not kept yet")]
-    Slow,
     /// A join that is soon overdue, or stuck.
     Join,
 }
@@ -91,8 +85,6 @@ impl AttentionKind {
             AttentionKind::Launches => "LAUNCHES",
             AttentionKind::Contact => "CONTACT",
             AttentionKind::Late => "LATE",
-            AttentionKind::AtRisk => "AT RISK",
-            AttentionKind::Slow => "SLOW",
             AttentionKind::Join => "JOIN",
         }
     }

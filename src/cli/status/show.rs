@@ -114,7 +114,6 @@ impl StatusPage<'_> {
             AttentionKind::Message | AttentionKind::Launches => ("⚑", Tone::Warning),
             AttentionKind::Contact => ("⌁", Tone::Warning),
             AttentionKind::Late => ("⏰", Tone::Bad),
-            AttentionKind::AtRisk | AttentionKind::Slow => ("⏰", Tone::Warning),
             AttentionKind::Join => ("⋈", Tone::Waiting),
         };
         let tone = if item.acknowledged.is_some() { Tone::Dim } else { tone };
