@@ -150,21 +150,31 @@ pub fn run() -> ExitCode {
     status
 }
 
-/// Take hidden commands out of "a similar subcommand exists".
+/// Remove hidden commands and options from clap's suggestions of similar names.
 fn without_hidden(mut error: clap::Error) -> clap::Error {
-    let Some(ContextValue::Strings(names)) = error.get(ContextKind::SuggestedSubcommand) else {
-        return error;
-    };
     let definition = definition();
-    let is_visible =
-        |name: &String| definition.find_subcommand(name).is_none_or(|command| !command.is_hide_set());
-    let names: Vec<String> = names.iter().filter(|name| is_visible(name)).cloned().collect();
-    if names.is_empty() {
-        error.remove(ContextKind::SuggestedSubcommand);
-    } else {
-        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
+    if let Some(ContextValue::Strings(names)) = error.get(ContextKind::SuggestedSubcommand) {
+        let is_visible =
+            |name: &String| definition.find_subcommand(name).is_none_or(|command| !command.is_hide_set());
+        let names: Vec<String> = names.iter().filter(|name| is_visible(name)).cloned().collect();
+        if names.is_empty() {
+            error.remove(ContextKind::SuggestedSubcommand);
+        } else {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
+        }
+    }
+    if let Some(ContextValue::String(option)) = error.get(ContextKind::SuggestedArg)
+        && is_hidden_option(option.trim_start_matches("--"), &definition)
+    {
+        error.remove(ContextKind::SuggestedArg);
     }
     error
+}
+
+/// Whether an option is hidden in this command or one below it. clap does not say for which it suggests the option.
+fn is_hidden_option(name: &str, command: &clap::Command) -> bool {
+    command.get_arguments().any(|arg| arg.get_long() == Some(name) && arg.is_hide_set())
+        || command.get_subcommands().any(|below| is_hidden_option(name, below))
 }
 
 fn command(command: CliCommand) -> ExitCode {
@@ -294,5 +304,18 @@ mod tests {
         assert!(error.to_string().contains("'runner'"), "clap suggests it: {error}");
         let text = super::without_hidden(error).to_string();
         assert!(!text.contains("'runner'"), "{text}");
+    }
+
+    #[test]
+    fn a_hidden_option_is_not_suggested() {
+        let suggestion = |option: &str| {
+            let error = super::definition().try_get_matches_from(["nowcast", "broker", option]).unwrap_err();
+            assert!(error.to_string().contains("a similar argument exists"), "clap suggests one: {error}");
+            super::without_hidden(error).to_string()
+        };
+        let hidden = suggestion("--end-wit");
+        assert!(!hidden.contains("--end-with"), "{hidden}");
+        let visible = suggestion("--recor");
+        assert!(visible.contains("--record"), "{visible}");
     }
 }
