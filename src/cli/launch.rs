@@ -38,24 +38,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 fn launch(args: &Args) -> Result<ExitCode, ExitCode> {
     let (name, worker_args) = words::split("launch", &args.worker)?;
     let config = args.common.load()?;
+    let launch = operate::requested_launch(name, worker_args, &config, args.unregistered)?;
     let options = LaunchOptions { delay: args.delay, at: args.at, ..LaunchOptions::default() };
-    let module = qualified(name, &config);
-    let worker =
-        NextWorker { host: args.host.clone(), options, ..NextWorker::new(module, worker_args.to_vec()) };
-    if !args.unregistered {
-        operate::require_registered(worker.name(), &config, "launches it")?;
-    }
+    let worker = NextWorker { host: args.host.clone(), options, ..launch };
     Ok(args.common.ask(Command::Launch { worker, again: None }))
-}
-
-/// The worker's module: a name of the registry that is neither built in nor has a command of its own gets
-/// the workers' package before it, as in a rule's `worker("name")`.
-fn qualified(name: &str, config: &crate::config::Config) -> String {
-    let has_command = config.workers.get(name).is_some_and(|worker| worker.command.is_some());
-    match &config.registry.workers_package {
-        Some(package) if !name.contains('.') && !has_command && crate::worker::built_in(name).is_none() => {
-            format!("{package}.{name}")
-        }
-        _ => name.to_owned(),
-    }
 }

@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
+use super::operate::requested_launch;
 use super::{USAGE, daemon};
+use crate::config::Config;
 use crate::manager::{Manager, ManagerError, NAME, Options};
 use nowcast_core::next_worker::name_problem;
-use nowcast_core::{Command, Event, NextWorker};
+use nowcast_core::{Command, Event};
 use pylogging::Logger;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -17,51 +19,60 @@ pub(super) struct Args {
     #[arg(long)]
     ignore_checklist: bool,
     #[command(flatten)]
-    task: StartOptions,
+    start: StartOptions,
 }
 
-/// What makes a manager do one thing and end.
+/// What a manager does at its start, and whether it then exits.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct StartOptions {
     /// Launch this worker at the start, with arguments inside the quotes: 'sleep --sleep-time 1'
     #[arg(long, value_name = "WORKER", value_parser = check_worker)]
     launch: Vec<String>,
+    /// Allow workers that are not in the message registry; their messages are refused
+    #[arg(long, requires = "launch")]
+    unregistered: bool,
     /// Exit when nothing runs, waits or is due; the exit status is 1 if anything crashed
     #[arg(long, requires = "launch")]
     exit_when_idle: bool,
 }
 
 impl StartOptions {
-    /// The options again, to hand them on: the launches, and whether to end.
+    /// Return the options again, for the manager that `nowcast up` starts: the launches, and whether to exit.
     pub(super) fn to_options(&self) -> (Vec<String>, Vec<String>) {
         let launches = self.launch.iter().flat_map(|worker| ["--launch".to_owned(), worker.clone()]);
+        let unregistered = self.unregistered.then(|| "--unregistered".to_owned());
         let exit = self.exit_when_idle.then(|| "--exit-when-idle".to_owned());
-        (launches.collect(), exit.into_iter().collect())
+        (launches.chain(unregistered).collect(), exit.into_iter().collect())
     }
 
-    fn launches(&self) -> Vec<Event> {
-        let workers = self.launch.iter().filter_map(|text| worker(text).ok());
-        workers
-            .map(|worker| Event::Command {
-                call: None,
-                user: "command line".to_owned(),
-                command: Command::Launch { worker, again: None },
-                checklist_then: None,
+    /// Return the launches as commands. A worker that is not registered is refused, unless `--unregistered` is given.
+    pub(super) fn launches(&self, config: &Config) -> Result<Vec<Event>, ExitCode> {
+        let named = self.launch.iter().filter_map(|text| words(text).ok());
+        named
+            .map(|(name, args)| {
+                let worker = requested_launch(&name, &args, config, self.unregistered)?;
+                Ok(Event::Command {
+                    call: None,
+                    user: "command line".to_owned(),
+                    command: Command::Launch { worker, again: None },
+                    checklist_then: None,
+                })
             })
             .collect()
     }
 }
 
 fn check_worker(text: &str) -> Result<String, String> {
-    worker(text).map(|_| text.to_owned())
+    words(text).map(|_| text.to_owned())
 }
 
-fn worker(text: &str) -> Result<NextWorker, String> {
+/// Return the worker's name and its arguments.
+fn words(text: &str) -> Result<(String, Vec<String>), String> {
     let mut words = shlex::split(text).ok_or("a quote is not closed")?.into_iter();
-    let module = words.next().ok_or("the name of a worker is missing")?;
-    name_problem("the worker's module", &module).map_or(Ok(()), Err)?;
-    Ok(NextWorker::new(module, words.collect()))
+    let name = words.next().ok_or("the name of a worker is missing")?;
+    name_problem("the worker's module", &name).map_or(Ok(()), Err)?;
+    Ok((name, words.collect()))
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -72,8 +83,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
     };
     let file = config.file.clone();
     let options =
-        Options { ignore_checklist: args.ignore_checklist, exit_when_idle: args.task.exit_when_idle };
-    let launches = args.task.launches();
+        Options { ignore_checklist: args.ignore_checklist, exit_when_idle: args.start.exit_when_idle };
+    let launches = match args.start.launches(&config) {
+        Ok(launches) => launches,
+        Err(status) => return status,
+    };
     let work = || -> anyhow::Result<u8> {
         let mut manager = match Manager::start(config, options, std::env::current_exe()?, log.clone()) {
             // Without its journal a manager cannot work, however often it is started; there may be room on the disk

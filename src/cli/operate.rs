@@ -13,7 +13,8 @@ use crate::control::{Call, CallError, call};
 use crate::store::journal;
 use crate::suggest::did_you_mean;
 use crate::view::daemons::unreachable;
-use nowcast_core::{Answer, Command, Number};
+use crate::worker::built_in;
+use nowcast_core::{Answer, Command, NextWorker, Number};
 
 /// The options that every operator's command has.
 #[derive(Debug, Clone, clap::Args)]
@@ -79,10 +80,37 @@ pub(super) fn require_registered(name: &str, config: &Config, effect: &str) -> R
         return Ok(());
     }
     print::complain(&format!(
-        "worker {name:?} is not in the message registry{}; --unregistered {effect}",
+        "worker {name:?} is not in the message registry{} (--unregistered {effect})",
         did_you_mean(name, registered.keys())
     ));
     Err(ExitCode::FAILURE)
+}
+
+/// Return the launch of a worker that the command line names. A worker that is not registered is refused, unless
+/// `--unregistered` is given.
+pub(super) fn requested_launch(
+    name: &str,
+    args: &[String],
+    config: &Config,
+    unregistered: bool,
+) -> Result<NextWorker, ExitCode> {
+    let launch = NextWorker::new(qualified(name, config), args.to_vec());
+    if !unregistered {
+        require_registered(launch.name(), config, "launches it")?;
+    }
+    Ok(launch)
+}
+
+/// The worker's module: a name of the registry that is neither built in nor has a command of its own gets
+/// the workers' package before it, as in a rule's `worker("name")`.
+fn qualified(name: &str, config: &Config) -> String {
+    let has_command = config.workers.get(name).is_some_and(|worker| worker.command.is_some());
+    match &config.registry.workers_package {
+        Some(package) if !name.contains('.') && !has_command && built_in(name).is_none() => {
+            format!("{package}.{name}")
+        }
+        _ => name.to_owned(),
+    }
 }
 
 /// Reads a configuration; one that cannot be used is said, and is the end.

@@ -26,7 +26,7 @@ pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArgument,
     #[command(flatten)]
-    task: StartOptions,
+    start: StartOptions,
     /// Append every message and its reply to this file, one line of JSON each
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     match supervise(args) {
-        Ok(status) => ExitCode::from(status),
+        Ok(status) => status,
         Err(error) => {
             print::error(error.as_ref());
             ExitCode::from(USAGE)
@@ -42,12 +42,16 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn supervise(args: &Args) -> anyhow::Result<u8> {
+fn supervise(args: &Args) -> anyhow::Result<ExitCode> {
     let terminal = Terminal::at_start();
     let mut signals = Signals::install()?;
     let file = &args.config.path();
     let environment = defaults::defaults(file);
     let (config, _) = config::load(file)?;
+    // The manager checks them, too, but its failed start would be repeated.
+    if let Err(status) = args.start.launches(&config) {
+        return Ok(status);
+    }
     config.make_default_log_folder()?;
     let addresses = config.log_addresses_of_daemon(NAME);
     let (setup, _) = if addresses.is_empty() {
@@ -57,7 +61,7 @@ fn supervise(args: &Args) -> anyhow::Result<u8> {
     };
     pylogging::install(setup);
     let supervisor = Supervisor::start(daemons(args, &config)?, environment, Logger::new(NAME))?;
-    Ok(supervisor.run(&mut signals, terminal)?)
+    Ok(ExitCode::from(supervisor.run(&mut signals, terminal)?))
 }
 
 fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {
@@ -71,7 +75,7 @@ fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {
         argv
     };
     // Launched once, not again after every restart.
-    let (launch, exit) = args.task.to_options();
+    let (launch, exit) = args.start.to_options();
     let record = args.record.as_ref();
     let record = record.map_or(Vec::new(), |file| vec!["--record".to_owned(), file.display().to_string()]);
     let broker = argv("broker", &record);

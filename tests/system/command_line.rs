@@ -91,11 +91,27 @@ fn a_worker_that_is_not_registered_is_launched_only_on_demand() {
     assert_eq!(status, Some(1), "{text}");
     assert_eq!(
         text,
-        "worker \"kyless\" is not in the message registry; did you mean `keyless`?; --unregistered launches it\n"
+        "worker \"kyless\" is not in the message registry; did you mean `keyless`? (--unregistered launches it)\n"
     );
     assert_eq!(system.operate(&["runs"]), "no matching runs\n");
     let answer = system.operate(&["launch", "--unregistered", "kyless"]);
     assert!(answer.starts_with("kyless is launched as run #"), "{answer}");
+}
+
+#[test]
+fn a_worker_that_is_not_registered_is_launched_at_the_start_only_on_demand() {
+    let system = system().section("workers: {kyless: {command: ['true']}}").prepare();
+    for command in ["up", "manager"] {
+        let output = system.command(&[command, "--launch", "kyless"]).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{command}: {text}");
+        let expected = "worker \"kyless\" is not in the message registry; did you mean `keyless`? (--unregistered launches it)";
+        assert!(text.contains(expected), "{command}: {text}");
+    }
+    let up = ["up", "--launch", "kyless", "--unregistered", "--exit-when-idle"];
+    let output = system.command(&up).output().expect("it runs");
+    let runs = system.operate(&["runs"]);
+    assert!(runs.contains("kyless"), "{runs}{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]
@@ -105,10 +121,27 @@ fn a_worker_that_is_not_registered_is_held_only_on_demand() {
     assert_eq!(status, Some(1), "{text}");
     assert_eq!(
         text,
-        "worker \"keyles\" is not in the message registry; did you mean `keyless`?; --unregistered holds it\n"
+        "worker \"keyles\" is not in the message registry; did you mean `keyless`? (--unregistered holds it)\n"
     );
     let answer = system.operate(&["hold", "--worker", "keyles", "--unregistered"]);
     assert!(answer.starts_with("launches of worker keyles are held as #"), "{answer}");
+}
+
+#[test]
+fn an_error_is_text_on_standard_error_also_with_json() {
+    let system = system().prepare();
+    for (arguments, file, expected) in [
+        (&["runs", "--json"][..], "missing.yaml", 2),
+        (&["status", "--json"], "missing.yaml", 2),
+        (&["why", "--json", "keyless"], "nowcast.yaml", 1),
+        (&["launch", "--json", "keyless"], "nowcast.yaml", 1),
+        (&["rules", "eval", "--json", "--worker", "keyless", "--type", "success"], "missing.yaml", 2),
+    ] {
+        let output = system.command(arguments).env("NOWCAST_YAML", file).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(expected), "{arguments:?}: {output:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}: {output:?}");
+        assert!(!output.stderr.is_empty() && !output.stderr.starts_with(b"{"), "{arguments:?}: {output:?}");
+    }
 }
 
 #[test]
