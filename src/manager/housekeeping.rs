@@ -12,7 +12,7 @@ use nowcast_core::Run;
 const IDLE: Duration = Duration::from_millis(200);
 
 /// How long after the journal was pruned it is pruned again.
-const PRUNE: Duration = Duration::from_secs(3_600);
+const PRUNE_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// Work for idle moments.
 #[derive(Debug, Default)]
@@ -28,8 +28,13 @@ impl Housekeeping {
     }
 
     /// Before which moment the journal is to be pruned now, if it is: never while there is something else to do.
-    fn prune_before(&self, keep: Option<SignedDuration>, is_idle: bool, now: Timestamp) -> Option<Timestamp> {
-        let is_due = self.pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE);
+    fn prune_before(
+        &self,
+        keep: Option<SignedDuration>,
+        is_idle: bool,
+        (now, monotonic): (Timestamp, Instant),
+    ) -> Option<Timestamp> {
+        let is_due = self.pruned.is_none_or(|pruned| monotonic.duration_since(pruned) >= PRUNE_INTERVAL);
         keep.filter(|_| is_due && is_idle).and_then(|keep| now.checked_sub(keep).ok())
     }
 }
@@ -41,7 +46,7 @@ impl Manager {
             return;
         }
         let keep = self.config.journal.keep;
-        let before = self.housekeeping.prune_before(keep, is_idle, Timestamp::now());
+        let before = self.housekeeping.prune_before(keep, is_idle, (Timestamp::now(), Instant::now()));
         let checklist = self.state.checklist.to_value();
         match self.journal.tidy(&checklist, before) {
             Ok(true) => {}
@@ -88,11 +93,15 @@ mod tests {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let keep = Some(SignedDuration::from_secs(400_000));
         let before = Timestamp::from_second(600_000).unwrap();
+        let start = Instant::now();
         let mut housekeeping = Housekeeping { is_due: true, pruned: None };
-        assert_eq!(housekeeping.prune_before(keep, true, now), Some(before));
-        assert_eq!(housekeeping.prune_before(keep, false, now), None, "something else is to be done");
-        assert_eq!(housekeeping.prune_before(None, true, now), None, "everything is kept");
-        housekeeping.pruned = Some(Instant::now());
-        assert_eq!(housekeeping.prune_before(keep, true, now), None, "it was done just now");
+        assert_eq!(housekeeping.prune_before(keep, true, (now, start)), Some(before));
+        assert_eq!(housekeeping.prune_before(keep, false, (now, start)), None, "there is other work");
+        assert_eq!(housekeeping.prune_before(None, true, (now, start)), None, "every entry is kept");
+        housekeeping.pruned = Some(start);
+        let almost = start + PRUNE_INTERVAL - Duration::from_nanos(1);
+        assert_eq!(housekeeping.prune_before(keep, true, (now, start)), None);
+        assert_eq!(housekeeping.prune_before(keep, true, (now, almost)), None);
+        assert_eq!(housekeeping.prune_before(keep, true, (now, start + PRUNE_INTERVAL)), Some(before));
     }
 }

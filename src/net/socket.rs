@@ -59,10 +59,10 @@ pub fn poll(items: &mut [PollItem], timeout: i64) -> zmq::Result<i32> {
     retry(|| zmq::poll(items, timeout))
 }
 
-/// A span for [`poll`], rounded up, so that its end is not awaited in a busy loop.
+/// Return a timeout for [`poll`], rounded up: the last fraction of a millisecond is not a busy loop.
 #[must_use]
-pub fn milliseconds(most: Duration) -> i64 {
-    i64::try_from(most.as_micros().div_ceil(1_000)).unwrap_or(i64::MAX)
+pub fn milliseconds(timeout: Duration) -> i64 {
+    i64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
 }
 
 /// Calls again what a signal interrupted. The signal itself is found in [`crate::signals::Signals`].
@@ -97,6 +97,102 @@ mod tests {
                 act();
             }
             self.0.as_bytes()
+        }
+    }
+
+    /// Two connected sockets of one context.
+    fn pair(context: &Context) -> [Socket; 2] {
+        let [first, second] = [(); 2].map(|()| context.socket(SocketType::PAIR).expect("a socket"));
+        first.bind("inproc://pair").expect("an address");
+        second.connect("inproc://pair").expect("a connection");
+        [first, second]
+    }
+
+    #[test]
+    fn a_message_arrives_with_all_its_frames() {
+        let context = Context::new();
+        let [first, second] = pair(&context);
+        let frames = [&b"envelope"[..], b"", b"body \xff"];
+        assert_eq!(send(&first, &frames), Ok(true));
+        assert_eq!(send(&first, &["next"]), Ok(true));
+        assert_eq!(receive(&second), Ok(Some(frames.map(<[u8]>::to_vec).to_vec())));
+        assert_eq!(receive(&second), Ok(Some(vec![b"next".to_vec()])));
+    }
+
+    #[test]
+    fn an_empty_queue_and_a_full_one_are_not_errors() {
+        let context = Context::new();
+        let [first, second] = pair(&context);
+        assert_eq!(receive(&second), Ok(None));
+        let alone = context.socket(SocketType::DEALER).expect("a socket");
+        assert_eq!(send(&alone, &["first", "second"]), Ok(false), "a DEALER without a connection");
+        // ZeroMQ's own limit is 1,000 messages at each end.
+        let taken = (0..3_000).take_while(|_| send(&first, &["first", "second"]).expect("no error")).count();
+        assert!((1..3_000).contains(&taken), "{taken}");
+        for _ in 0..taken {
+            assert_eq!(receive(&second), Ok(Some(vec![b"first".to_vec(), b"second".to_vec()])));
+        }
+        assert_eq!(receive(&second), Ok(None), "the refused message left nothing behind");
+    }
+
+    #[test]
+    fn a_router_reports_an_unknown_id_and_sends_the_next_message_whole() {
+        let context = Context::new();
+        let router = context.socket(SocketType::ROUTER).expect("a socket");
+        router.set_router_mandatory(true).expect("an option");
+        router.bind("inproc://router").expect("an address");
+        let known = context.socket(SocketType::DEALER).expect("a socket");
+        known.set_identity(b"known").expect("an option");
+        known.connect("inproc://router").expect("a connection");
+        send(&known, &["hello"]).expect("no error");
+        assert_eq!(receive(&router), Ok(Some(vec![b"known".to_vec(), b"hello".to_vec()])));
+
+        assert_eq!(send(&router, &["unknown", "", "lost"]), Err(zmq::Error::EHOSTUNREACH));
+        assert_eq!(send(&router, &["known", "", "reply"]), Ok(true));
+        assert_eq!(receive(&known), Ok(Some(vec![Vec::new(), b"reply".to_vec()])));
+    }
+
+    #[test]
+    fn an_interrupted_call_is_repeated_and_other_errors_are_returned() {
+        let calls = Cell::new(0);
+        let call = || {
+            calls.set(calls.get() + 1);
+            if calls.get() < 3 { Err(zmq::Error::EINTR) } else { Ok("done") }
+        };
+        assert_eq!(retry(call), Ok("done"));
+        assert_eq!(calls.get(), 3);
+        calls.set(0);
+        let fail = || -> zmq::Result<()> {
+            calls.set(calls.get() + 1);
+            Err(zmq::Error::ETERM)
+        };
+        assert_eq!(retry(fail), Err(zmq::Error::ETERM));
+        assert_eq!(calls.get(), 1);
+    }
+
+    #[test]
+    fn timeouts_are_rounded_up_to_milliseconds() {
+        let beyond = u64::from(i32::MAX.unsigned_abs()) + 1;
+        for (timeout, expected) in [
+            (Duration::ZERO, 0),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_nanos(999_999), 1),
+            (Duration::from_millis(1), 1),
+            (Duration::from_nanos(1_000_001), 2),
+            (Duration::from_millis(beyond), 2_147_483_648),
+            (Duration::MAX, i64::MAX),
+        ] {
+            assert_eq!(milliseconds(timeout), expected, "{timeout:?}");
+        }
+    }
+
+    #[test]
+    fn a_poll_with_a_timeout_above_32_bits_waits_for_a_message() {
+        for timeout in [i64::from(i32::MAX) + 1, 1 << 32, i64::MAX] {
+            let [first, second] = pair(&Context::new());
+            let sending = std::thread::spawn(move || send(&first, &["late"]));
+            assert_eq!(poll(&mut [second.as_poll_item(zmq::POLLIN)], timeout), Ok(1), "{timeout}");
+            assert_eq!(sending.join().expect("no panic"), Ok(true));
         }
     }
 
