@@ -142,7 +142,7 @@ impl Bench {
             run: Some(Number(self.last_number)),
             outcome: Outcome::Ruled,
             generation: 41,
-            place: Some("next_workers.lua:12".into()),
+            rule_location: Some("next_workers.lua:12".into()),
             keys_read: vec!["weather forecast: 12".into()],
             reply: "ack".into(),
             reply_payload: Value::Null,

@@ -151,7 +151,7 @@ fn fill(config: &Config, engine: &Engine, many: u64) {
             run: None,
             outcome: Outcome::Ruled,
             generation: 1,
-            place: Some("next_workers.lua:12".into()),
+            rule_location: Some("next_workers.lua:12".into()),
             keys_read: vec![format!("key {worker}: run date")],
             reply: "ack".into(),
             reply_payload: Value::Null,

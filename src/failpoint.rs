@@ -38,6 +38,9 @@ pub const MANAGER: [&str; 13] = [
     "manager: launched",
 ];
 
+/// The failpoints of a journal's migration; it passes both once for each version.
+pub const MIGRATION: [&str; 2] = ["journal: migrated", "journal: migration committed"];
+
 /// The failpoints of the message broker, in the order in which a request passes them.
 pub const BROKER: [&str; 4] =
     ["broker: request taken", "broker: request handed over", "broker: reply taken", "broker: reply sent"];

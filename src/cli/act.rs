@@ -28,8 +28,8 @@ pub(super) struct RetryArgs {
 
 impl RetryArgs {
     pub(super) fn run(&self) -> ExitCode {
-        let checklist_then = self.checklist == "then";
-        self.common.ask(Command::Retry { message: self.message, checklist_then })
+        let historical_checklist = self.checklist == "then";
+        self.common.ask(Command::Retry { message: self.message, historical_checklist })
     }
 }
 
@@ -111,10 +111,10 @@ pub(super) struct NumberArgs {
 
 impl NumberArgs {
     pub(super) fn release(&self) -> ExitCode {
-        self.common.ask(Command::Release { what: self.what })
+        self.common.ask(Command::Release { number: self.what })
     }
 
     pub(super) fn discard(&self) -> ExitCode {
-        self.common.ask(Command::Discard { what: self.what })
+        self.common.ask(Command::Discard { number: self.what })
     }
 }

@@ -10,7 +10,7 @@ use super::read_only::ViewContext;
 use crate::rules::RuleSet;
 use crate::view::run::{arguments, label};
 use nowcast_core::joins::Join;
-use nowcast_core::parked::ParkedWhat;
+use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{MessageRecord, Outcome, What};
 use nowcast_core::run::Stage;
 use nowcast_core::{Change, Command, Effect, Event, Record, State, decide};
@@ -78,7 +78,7 @@ fn plan(context: &ViewContext, command: Command, user: String) -> anyhow::Result
     let config = &context.config;
     let engine = RuleSet::of(config).load(None)?;
     let mut state = context.state(&context.history.open_now()?, context.history.checklist_now()?);
-    let event = Event::Command { call: None, user, command, checklist_then: None };
+    let event = Event::Command { call: None, user, command, historical_checklist: None };
     let open_before: Vec<Join> = state.joins.open().cloned().collect();
     let effects = decide(&mut state, event, &engine, &context.now.clone().into());
     let mut plan = DryRun {
@@ -143,9 +143,9 @@ impl DryRun {
                 }),
                 Change::JoinClosed(id) => closed.push(*id),
                 Change::Parked(parked) => {
-                    let what = match &parked.what {
-                        ParkedWhat::Message { .. } => "the message".to_owned(),
-                        ParkedWhat::Launches { launches, .. } => {
+                    let what = match &parked.item {
+                        ParkedItem::Message { .. } => "the message".to_owned(),
+                        ParkedItem::Launches { launches, .. } => {
                             let shown: Vec<String> =
                                 launches.iter().map(|launch| label(&launch.worker)).collect();
                             shown.join(", ")
@@ -168,7 +168,7 @@ impl DryRun {
 
     fn tell(&mut self, message: &MessageRecord) {
         self.reply.clone_from(&message.reply);
-        self.rule.clone_from(&message.place);
+        self.rule.clone_from(&message.rule_location);
         self.keys_read.clone_from(&message.keys_read);
         self.error = match &message.outcome {
             Outcome::RuleFailed(why) | Outcome::NoFunction(why) | Outcome::Refused(why) => Some(why.clone()),

@@ -41,5 +41,5 @@ fn launch(args: &Args) -> Result<ExitCode, ExitCode> {
     let launch = operate::requested_launch(name, worker_args, &config, args.unregistered)?;
     let options = LaunchOptions { delay: args.delay, at: args.at, ..LaunchOptions::default() };
     let worker = NextWorker { host: args.host.clone(), options, ..launch };
-    Ok(args.common.ask(Command::Launch { worker, again: None }))
+    Ok(args.common.ask(Command::Launch { worker, rerun_of: None }))
 }

@@ -55,8 +55,8 @@ impl StartOptions {
                 Ok(Event::Command {
                     call: None,
                     user: "command line".to_owned(),
-                    command: Command::Launch { worker, again: None },
-                    checklist_then: None,
+                    command: Command::Launch { worker, rerun_of: None },
+                    historical_checklist: None,
                 })
             })
             .collect()

@@ -11,7 +11,7 @@ use super::{print, times};
 use crate::store::journal::{EventFilter, EventKind};
 use crate::view::message::{MessageView, spoken_by};
 use nowcast_core::Record;
-use nowcast_core::parked::ParkedWhat;
+use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{Speaker, What};
 
 #[derive(Debug, Clone, clap::Args)]
@@ -50,7 +50,7 @@ impl Args {
         }
         let mut records = Vec::new();
         for parked in context.history.open_now()?.parked.iter().rev() {
-            let ParkedWhat::Message { source, r#type, .. } = &parked.what else { continue };
+            let ParkedItem::Message { source, r#type, .. } = &parked.item else { continue };
             let is_wanted = self.worker.as_ref().is_none_or(|worker| worker == source)
                 && self.r#type.as_ref().is_none_or(|wanted| wanted == r#type)
                 && self.since.is_none_or(|since| parked.at.timestamp() >= since);

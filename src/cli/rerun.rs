@@ -36,7 +36,7 @@ fn rerun(args: &Args) -> Result<ExitCode, ExitCode> {
             print::error(error.as_ref());
             ExitCode::FAILURE
         })?;
-    Ok(args.common.ask(Command::Launch { worker, again: Some(run) }))
+    Ok(args.common.ask(Command::Launch { worker, rerun_of: Some(run) }))
 }
 
 /// What is to be launched: as the run was, but at once.
@@ -52,7 +52,7 @@ fn worker(history: &History, number: Number, args: &[String]) -> anyhow::Result<
         anyhow::bail!("{name} (run {number}) waits to be launched; nowcast why {} says for what", number.0);
     }
     let mut worker = run.worker;
-    (worker.options.delay, worker.options.at, worker.place) = (None, None, None);
+    (worker.options.delay, worker.options.at, worker.location) = (None, None, None);
     if !args.is_empty() {
         worker.args = args.to_vec();
     }

@@ -57,9 +57,14 @@ impl Manager {
                 self.control.answer(id, &answer);
                 continue;
             };
-            match self.checklist_then(&command) {
-                Ok(checklist_then) => {
-                    events.push(Event::Command { call: Some(id), user: call.user, command, checklist_then });
+            match self.historical_checklist(&command) {
+                Ok(historical_checklist) => {
+                    events.push(Event::Command {
+                        call: Some(id),
+                        user: call.user,
+                        command,
+                        historical_checklist,
+                    });
                 }
                 Err(error) => {
                     let answer = Answer::refused(error.to_string());
@@ -83,8 +88,10 @@ impl Manager {
     }
 
     /// For a retry that asks for it, the checklist that the message's rule saw: its own payload is in it.
-    fn checklist_then(&self, command: &Command) -> Result<Option<Value>, JournalError> {
-        let Command::Retry { message: Some(number), checklist_then: true } = command else { return Ok(None) };
+    fn historical_checklist(&self, command: &Command) -> Result<Option<Value>, JournalError> {
+        let Command::Retry { message: Some(number), historical_checklist: true } = command else {
+            return Ok(None);
+        };
         self.journal.checklist_before(Number(number.0.saturating_add(1))).map(|entries| Some(entries.into()))
     }
 }

@@ -39,8 +39,8 @@ pub(super) fn read(
         Some(value) => Some(wait(call, function, &value)?),
     };
     let own = join.iter_mut().flat_map(|join| &mut join.launch);
-    for worker in next_workers.iter_mut().chain(own).filter(|worker| worker.place.is_none()) {
-        worker.place = place.map(str::to_owned);
+    for worker in next_workers.iter_mut().chain(own).filter(|worker| worker.location.is_none()) {
+        worker.location = place.map(str::to_owned);
     }
     Ok(RuleAnswer { next_workers, join })
 }

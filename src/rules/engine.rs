@@ -222,7 +222,7 @@ impl Engine {
             Err(error) => Err(self.describe(&function, message, vm, &error)),
         };
         let result = result.map_err(RuleError::Failed);
-        (RuleCall { log: vm.take_log(), result, place, keys_read: vm.take_keys_read() }, is_clean)
+        (RuleCall { log: vm.take_log(), result, location: place, keys_read: vm.take_keys_read() }, is_clean)
     }
 
     /// Where a function is defined.

@@ -50,7 +50,7 @@ impl UserData for LuaLaunch {
 
 /// Whether both launch the same, wherever the rules made them.
 fn is_same(one: &NextWorker, other: &NextWorker) -> bool {
-    let NextWorker { module, args, host, options, place: _ } = one;
+    let NextWorker { module, args, host, options, location: _ } = one;
     (module, args, host, options) == (&other.module, &other.args, &other.host, &other.options)
 }
 
@@ -120,7 +120,7 @@ pub(super) fn launch(
     if !opts.is_nil() {
         options::apply(lua, call, &mut worker, &opts).map_err(wrong)?;
     }
-    worker.place = place_in_the_rules(lua, |chunk| call.sources.has_chunk(chunk));
+    worker.location = place_in_the_rules(lua, |chunk| call.sources.has_chunk(chunk));
     Ok(LuaLaunch(worker))
 }
 

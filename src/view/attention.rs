@@ -13,7 +13,7 @@ use crate::store::journal::{Acknowledgement, JournalError, Open};
 use nowcast_core::Run;
 use nowcast_core::expected::Expected;
 use nowcast_core::joins::Join;
-use nowcast_core::parked::{Parked, ParkedWhat};
+use nowcast_core::parked::{Parked, ParkedItem};
 
 /// How long before its deadline a join is shown here.
 const SOON_OVERDUE: SignedDuration = SignedDuration::from_mins(15);
@@ -198,8 +198,8 @@ fn of_contact(context: &ViewContext, open: &Open) -> Vec<Attention> {
 
 fn of_parked(parked: &Parked) -> Attention {
     let number = parked.id.0;
-    let (item, hints) = match &parked.what {
-        ParkedWhat::Message { source, r#type, .. } => (
+    let (item, hints) = match &parked.item {
+        ParkedItem::Message { source, r#type, .. } => (
             Attention::new(
                 AttentionKind::Message,
                 format!("{source} ({type})"),
@@ -207,7 +207,7 @@ fn of_parked(parked: &Parked) -> Attention {
             ),
             vec![Hint::with_effect(format!("nowcast retry {number}"), "when the rule is repaired")],
         ),
-        ParkedWhat::Launches { join, launches } => (
+        ParkedItem::Launches { join, launches } => (
             Attention::new(
                 AttentionKind::Launches,
                 join.clone(),
@@ -249,7 +249,7 @@ fn of_join(join: &Join, context: &ViewContext, open: &Open) -> Result<Option<Att
     let is_soon = join.deadline.is_some_and(|deadline| deadline.duration_since(now) <= SOON_OVERDUE);
     let is_open = |worker: &str| open.runs.iter().any(|run| run.worker.name() == worker);
     let is_stuck = opened.is_none_or(|opened| now.duration_since(opened) >= STUCK_AFTER)
-        && !join.wait_for.iter().any(|wanted| is_open(&wanted.worker));
+        && !join.requires.iter().any(|wanted| is_open(&wanted.worker));
     let item = Attention {
         since: opened,
         due: join.deadline,

@@ -171,7 +171,7 @@ fn retry_of<'a>(
 fn is_rerun(context: &ViewContext, run: &Run, failed: &Run) -> Result<bool, JournalError> {
     let cause = context.history.event(run.cause)?.map(|event| event.what);
     let again = match cause {
-        Some(What::Command { command: Command::Launch { again, .. }, .. }) => again,
+        Some(What::Command { command: Command::Launch { rerun_of, .. }, .. }) => rerun_of,
         _ => None,
     };
     Ok(again == Some(failed.id))

@@ -92,7 +92,7 @@ impl MessageView {
             outcome,
             reason,
             reply: message.reply.clone(),
-            rule: message.place.clone(),
+            rule: message.rule_location.clone(),
             rules_generation: message.generation,
             keys_read: message.keys_read.clone(),
             launched: launched.iter().map(|run| run.id.0).collect(),

@@ -144,7 +144,7 @@ impl RunView {
                 _ => None,
             },
             stop_requested: run.stop_requested.as_ref().map(|told| match told {
-                StopReason::TimeLimit => StopRequest::Timeout,
+                StopReason::Timeout => StopRequest::Timeout,
                 StopReason::Killed(user) => StopRequest::Operator { user: user.clone() },
             }),
             attempt: run.attempt,

@@ -222,7 +222,7 @@ impl SystemView {
 
 impl JoinView {
     fn new(join: &Join) -> Self {
-        let requires = join.wait_for.iter().map(|wanted| RequiredView {
+        let requires = join.requires.iter().map(|wanted| RequiredView {
             worker: wanted.worker.clone(),
             r#type: wanted.r#type.clone(),
             count: u64::from(wanted.count),
@@ -231,7 +231,7 @@ impl JoinView {
             number: join.id.0,
             name: join.name.clone(),
             requires: requires.collect(),
-            received: join.counted.iter().map(|number| number.0).collect(),
+            received: join.received.iter().map(|number| number.0).collect(),
             launches: join.launches().len(),
             deadline: join.deadline,
             opened_by: join.opened_by.0,

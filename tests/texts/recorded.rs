@@ -199,14 +199,14 @@ impl Recorded {
 
     /// What the operator `ana` asks for.
     pub fn asks(&mut self, command: Command) -> &mut Self {
-        self.happens(Event::Command { call: None, user: "ana".into(), command, checklist_then: None });
+        self.happens(Event::Command { call: None, user: "ana".into(), command, historical_checklist: None });
         self
     }
 
     pub fn launches(&mut self, worker: &str, arguments: &[&str]) -> &mut Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let worker = NextWorker::new(format!("nowcast.workers.{worker}"), arguments);
-        self.asks(Command::Launch { worker, again: None })
+        self.asks(Command::Launch { worker, rerun_of: None })
     }
 
     pub fn moment(&self, time: &str) -> Timestamp {
@@ -309,14 +309,14 @@ impl Recorded {
     }
 
     fn answer(&mut self, call: CallId, user: String, command: Command) -> nowcast_core::Answer {
-        let checklist_then = match &command {
-            Command::Retry { message: Some(number), checklist_then: true } => {
+        let historical_checklist = match &command {
+            Command::Retry { message: Some(number), historical_checklist: true } => {
                 let journal = self.journal.as_ref().expect("a manager");
                 Some(journal.checklist_before(Number(number.0 + 1)).expect("known").into())
             }
             _ => None,
         };
-        let event = Event::Command { call: Some(call), user, command, checklist_then };
+        let event = Event::Command { call: Some(call), user, command, historical_checklist };
         let answer = self.happens(event).expect("each is answered");
         self.commit();
         answer

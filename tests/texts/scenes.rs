@@ -126,8 +126,8 @@ pub fn stuck_join() -> Recorded {
         .finishes("download_weather", "success 00", "null")
         .at("09:20")
         .finishes("make_ssh_files", "success", "null");
-    let what = system.pending_run_of("collect_rivers");
-    system.at("09:25").asks(Command::Discard { what });
+    let number = system.pending_run_of("collect_rivers");
+    system.at("09:25").asks(Command::Discard { number });
     system
 }
 
@@ -241,6 +241,6 @@ pub fn operated() -> Recorded {
         .finishes("make_plots", "success", "null")
         .at("11:43");
     let worker = NextWorker::new("nowcast.workers.run_nemo", vec!["forecast2".into()]);
-    system.asks(Command::Launch { worker, again: Some(run) });
+    system.asks(Command::Launch { worker, rerun_of: Some(run) });
     system
 }

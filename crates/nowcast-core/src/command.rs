@@ -16,8 +16,8 @@ pub enum Command {
     Launch {
         /// What.
         worker: NextWorker,
-        /// The run that is run again this way, if one is.
-        again: Option<RunId>,
+        /// The run that this launch repeats, if it is a rerun.
+        rerun_of: Option<RunId>,
     },
     /// Launch a worker whose time has come, unless it was launched for that time already.
     LaunchScheduled {
@@ -33,7 +33,7 @@ pub enum Command {
         /// Which one; `None` for all.
         message: Option<Number>,
         /// With the checklist as it was before the message instead of the one of now.
-        checklist_then: bool,
+        historical_checklist: bool,
     },
     /// Speak for a worker.
     Send {
@@ -60,15 +60,13 @@ pub enum Command {
     },
     /// Let go: a hold, or launches that are parked or wait.
     Release {
-        /// The number of a hold, of parked launches, of a join or of a waiting run.
-        what: Number,
+        /// The number of a hold, of parked launches, of a join or of a pending launch.
+        number: Number,
     },
     /// Discard a parked message, parked launches, a join or a pending launch.
-    // The name in journals that exist.
-    #[serde(rename = "drop")]
     Discard {
         /// Its number.
-        what: Number,
+        number: Number,
     },
     /// Record that failed runs have been seen, so that they degrade the system no longer.
     Acknowledge {

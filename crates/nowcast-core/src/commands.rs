@@ -30,11 +30,11 @@ impl Decision<'_> {
         call: Option<CallId>,
         user: String,
         command: Command,
-        checklist_then: Option<&Value>,
+        historical_checklist: Option<&Value>,
     ) {
         // What decides messages makes their records; the request's own comes first.
         let outcome = match &command {
-            Command::Retry { message, .. } => self.retry_messages(*message, checklist_then),
+            Command::Retry { message, .. } => self.retry_messages(*message, historical_checklist),
             Command::Send { source, r#type, payload } => self.send(source, r#type, payload),
             other => {
                 self.begin();
@@ -58,8 +58,8 @@ impl Decision<'_> {
 
     fn act(&mut self, user: &str, command: &Command) -> Outcomes {
         match command {
-            Command::Launch { worker, again } => {
-                let again = again.map(|run| format!(", again after {run}")).unwrap_or_default();
+            Command::Launch { worker, rerun_of } => {
+                let again = rerun_of.map(|run| format!(", again after {run}")).unwrap_or_default();
                 self.launch_requested(worker, &again)
             }
             Command::LaunchScheduled { item, due, worker } => {
@@ -93,8 +93,8 @@ impl Decision<'_> {
                 self.change(Change::Hold(Hold { id, target, until, reason, user }));
                 Ok((text, vec![id]))
             }
-            Command::Release { what } => self.release(*what),
-            Command::Discard { what } => self.discard(*what),
+            Command::Release { number } => self.release(*number),
+            Command::Discard { number } => self.discard(*number),
             Command::Acknowledge { runs, .. } => self.acknowledge(runs),
             Command::ChecklistSet { path, value } => self.set_checklist(path, value),
             Command::ChecklistClear { force } => self.clear_on_request(*force),
@@ -104,7 +104,7 @@ impl Decision<'_> {
 
     /// Wants a run; `why` is added to the answer.
     fn launch_requested(&mut self, worker: &NextWorker, why: &str) -> Outcomes {
-        let worker = NextWorker { place: None, ..worker.clone() };
+        let worker = NextWorker { location: None, ..worker.clone() };
         let name = worker.name().to_owned();
         let problem = name_problem("the worker's module", &worker.module);
         problem.or_else(|| name_problem("the worker's name", &name)).map_or(Ok(()), Err)?;

@@ -27,8 +27,8 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
         Event::Request(request) => decision.request(request),
         Event::Repeat { request, recorded } => decision.repeat(request, recorded),
         Event::RunEnded { run, ending } => decision.end_run(run, ending),
-        Event::Command { call, user, command, checklist_then } => {
-            decision.command(call, user, command, checklist_then.as_ref());
+        Event::Command { call, user, command, historical_checklist } => {
+            decision.command(call, user, command, historical_checklist.as_ref());
         }
         Event::Due => decision.due(),
         Event::RulesLoaded { hash, files } => decision.rules_loaded(hash, files),

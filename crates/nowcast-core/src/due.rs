@@ -35,7 +35,7 @@ impl Decision<'_> {
             let text = format!("{name} (run {}) runs longer than its timeout and is ended", run.id);
             self.alarm(Alarm::Timeout, name, text);
             self.effects.push(Effect::EndRun(run.id));
-            run.stop_requested = Some(StopReason::TimeLimit);
+            run.stop_requested = Some(StopReason::Timeout);
             self.change(Change::Run(Box::new(run)));
         }
     }

@@ -46,7 +46,7 @@ pub enum Event {
         /// What is asked.
         command: Command,
         /// For a retry that asks for it: the checklist as it was before the message.
-        checklist_then: Option<Value>,
+        historical_checklist: Option<Value>,
     },
     /// The operating system sent a signal.
     Signal(Signal),

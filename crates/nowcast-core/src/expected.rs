@@ -24,15 +24,11 @@ pub struct Expected {
     /// The message type.
     pub r#type: String,
     /// Since when such messages are noticed. A window that began by then is not judged.
-    // The name in journals that exist.
-    #[serde(rename = "noticed_since")]
     pub observed_since: Timestamp,
     /// When the last one came.
-    // The name in journals that exist.
-    #[serde(rename = "came")]
     pub last_received: Option<Timestamp>,
-    /// Every deadline up to then was judged.
-    pub judged: Timestamp,
+    /// Every deadline up to then was evaluated.
+    pub evaluated_until: Timestamp,
     /// The last deadline that passed without one, until one comes.
     pub late: Option<ZonedDateTime>,
 }
@@ -49,7 +45,7 @@ pub(super) struct Deadline {
 impl Expected {
     pub(super) fn new(worker: &str, r#type: &str, now: Timestamp) -> Self {
         let (worker, r#type) = (worker.to_owned(), r#type.to_owned());
-        Self { worker, r#type, observed_since: now, last_received: None, judged: now, late: None }
+        Self { worker, r#type, observed_since: now, last_received: None, evaluated_until: now, late: None }
     }
 
     /// Whether a message has come since a deadline's window began. One that came after the deadline and before it was
@@ -60,7 +56,8 @@ impl Expected {
 
     /// The next deadline that is to be judged.
     pub(super) fn next(&self, expectation: &Expectation) -> Option<Timestamp> {
-        let first = self.judged.to_zoned_datetime(expectation.zone.clone()).date().yesterday().ok()?;
+        let first =
+            self.evaluated_until.to_zoned_datetime(expectation.zone.clone()).date().yesterday().ok()?;
         self.deadlines(expectation, (0..DAYS).filter_map(|days| first.checked_add(days.days()).ok()))
             .map(|deadline| deadline.at.timestamp())
             .next()
@@ -82,7 +79,9 @@ impl Expected {
         dates
             .filter(|date| expectation.days.contains(&date.weekday()))
             .filter_map(|date| deadline(expectation, date))
-            .filter(|deadline| deadline.at.timestamp() > self.judged && deadline.since > self.observed_since)
+            .filter(|deadline| {
+                deadline.at.timestamp() > self.evaluated_until && deadline.since > self.observed_since
+            })
     }
 }
 

@@ -69,7 +69,7 @@ impl Decision<'_> {
         let all: Vec<Expected> = self.state.expected.values().cloned().collect();
         for mut expected in all {
             let Some(deadline) = self.state.last_deadline(&expected, now) else { continue };
-            expected.judged = deadline.at.timestamp();
+            expected.evaluated_until = deadline.at.timestamp();
             if !expected.is_met(&deadline) {
                 let Expected { worker, r#type, .. } = &expected;
                 let last = expected.last_received.map_or_else(

@@ -8,7 +8,7 @@ use crate::joins::{Join, PendingLaunch, list};
 use crate::launches::later;
 use crate::level::Level;
 use crate::message::Message;
-use crate::parked::{Parked, ParkedWhat};
+use crate::parked::{Parked, ParkedItem};
 use crate::record::Change;
 use crate::rules::JoinRequest;
 use crate::run::Number;
@@ -27,11 +27,11 @@ impl Decision<'_> {
         let join = Join {
             id: self.next_number(),
             name,
-            wait_for: request.wait_for,
-            waiting: Vec::new(),
+            requires: request.wait_for,
+            pending: Vec::new(),
             launch: request.launch,
             opened_by: self.number,
-            counted: Vec::new(),
+            received: Vec::new(),
             deadline,
         };
         self.log(Level::Debug, format!("race condition management activated: {join}"));
@@ -52,12 +52,12 @@ impl Decision<'_> {
             id.0
         );
         self.alarm(alarm, "", text);
-        let what = ParkedWhat::Launches { join: join.name.clone(), launches };
+        let item = ParkedItem::Launches { join: join.name.clone(), launches };
         self.change(Change::Parked(Parked {
             id,
             at: self.time.wall.clone(),
             reason: reason.to_owned(),
-            what,
+            item,
         }));
     }
 
@@ -73,7 +73,7 @@ impl Decision<'_> {
         let mut released = Vec::new();
         let may_concern = |join: &&Join| match counted_as {
             // One that its own rule opened just now is counted in like any other.
-            Some(number) if join.opened_by != self.number => join.counted.contains(&number),
+            Some(number) if join.opened_by != self.number => join.received.contains(&number),
             _ => join.requirement_met_by(&message.source, &message.r#type).is_some(),
         };
         let joins: Vec<Join> = self.state.joins.open().filter(may_concern).cloned().collect();
@@ -85,7 +85,7 @@ impl Decision<'_> {
             if !has_counted {
                 join.count(self.number, &message.source, &message.r#type);
             }
-            join.waiting.append(launches);
+            join.pending.append(launches);
             let source = &message.source;
             let text = format!("{source} finished and race condition management updated: {join}");
             self.log(Level::Debug, text);

@@ -21,16 +21,16 @@ pub struct Join {
     pub id: Number,
     /// The name that the rule gave it, or the worker whose race set it is.
     pub name: String,
-    /// What has not come yet, in the rule's order.
-    pub wait_for: Vec<Requirement>,
-    /// What waits in it.
-    pub waiting: Vec<PendingLaunch>,
+    /// The messages that it still requires, in the rule's order.
+    pub requires: Vec<Requirement>,
+    /// The pending launches in it.
+    pub pending: Vec<PendingLaunch>,
     /// The join's own launches.
     pub launch: Vec<NextWorker>,
     /// The message whose rule opened it.
     pub opened_by: Number,
     /// The messages that have counted in it.
-    pub counted: Vec<Number>,
+    pub received: Vec<Number>,
     /// When it is overdue.
     pub deadline: Option<Timestamp>,
 }
@@ -48,12 +48,12 @@ impl Join {
     /// Whether everything has come.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.wait_for.is_empty()
+        self.requires.is_empty()
     }
 
     /// Which of what it waits for such a message would be.
     pub(super) fn requirement_met_by(&self, worker: &str, r#type: &str) -> Option<usize> {
-        self.wait_for.iter().position(|wanted| {
+        self.requires.iter().position(|wanted| {
             wanted.worker == worker && wanted.r#type.as_deref().is_none_or(|wanted| wanted == r#type)
         })
     }
@@ -61,12 +61,12 @@ impl Join {
     /// Counts a message that it waits for.
     pub(super) fn count(&mut self, message: Number, worker: &str, r#type: &str) {
         let Some(at) = self.requirement_met_by(worker, r#type) else { return };
-        if self.wait_for[at].count > 1 {
-            self.wait_for[at].count -= 1;
+        if self.requires[at].count > 1 {
+            self.requires[at].count -= 1;
         } else {
-            self.wait_for.remove(at);
+            self.requires.remove(at);
         }
-        self.counted.push(message);
+        self.received.push(message);
     }
 
     /// Everything that is launched when it is complete: what waits in it and its own.
@@ -74,13 +74,13 @@ impl Join {
     pub fn launches(&self) -> Vec<PendingLaunch> {
         let own =
             self.launch.iter().map(|worker| PendingLaunch { worker: worker.clone(), cause: self.opened_by });
-        self.waiting.iter().cloned().chain(own).collect()
+        self.pending.iter().cloned().chain(own).collect()
     }
 
     /// What it waits for, for a person: `ssh, 14 × rivers (success)`.
     #[must_use]
     pub fn requirements(&self) -> String {
-        self.wait_for.iter().map(Requirement::to_string).collect::<Vec<_>>().join(", ")
+        self.requires.iter().map(Requirement::to_string).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -98,7 +98,7 @@ impl fmt::Display for Join {
     /// As the peer's log shows its race condition.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> =
-            self.wait_for.iter().map(|wanted| python::repr(&wanted.to_string())).collect();
+            self.requires.iter().map(|wanted| python::repr(&wanted.to_string())).collect();
         let must_finish =
             if names.is_empty() { "set()".to_owned() } else { format!("{{{}}}", names.join(", ")) };
         let launches = self.launches();

@@ -6,7 +6,7 @@ use crate::event::Request;
 use crate::level::Level;
 use crate::message::Message;
 use crate::notices::describe;
-use crate::parked::{Parked, ParkedWhat};
+use crate::parked::{Parked, ParkedItem};
 use crate::policy::RegisteredWorker;
 use crate::record::{Change, MessageRecord, Outcome, Speaker, What};
 use crate::rules::{RuleAnswer, RuleCall, RuleError};
@@ -39,7 +39,7 @@ impl Incoming {
 #[derive(Default)]
 struct Decided {
     run: Option<RunId>,
-    place: Option<String>,
+    rule_location: Option<String>,
     keys_read: Vec<String>,
 }
 
@@ -98,9 +98,9 @@ impl Decision<'_> {
     /// and it has counted in its joins. Unless its rule gives an answer now, it stays parked as it was.
     pub(super) fn decide_again(&mut self, parked: &Parked, message: Message, checklist: &Value) -> Reply {
         self.begin();
-        let run = match &parked.what {
-            ParkedWhat::Message { run, .. } => *run,
-            ParkedWhat::Launches { .. } => None,
+        let run = match &parked.item {
+            ParkedItem::Message { run, .. } => *run,
+            ParkedItem::Launches { .. } => None,
         };
         let mut decided = Decided { run, ..Decided::default() };
         let call = self.rules.after(&message, &self.state.policy.config, checklist, &parked.at);
@@ -131,7 +131,7 @@ impl Decision<'_> {
             run: decided.run,
             outcome: reply.outcome.clone(),
             generation: self.state.rules.0,
-            place: decided.place,
+            rule_location: decided.rule_location,
             keys_read: decided.keys_read,
             reply: reply.r#type.to_owned(),
             reply_payload: if keeps_payload { reply.payload.clone() } else { Value::Null },
@@ -224,7 +224,7 @@ impl Decision<'_> {
         // The number under which it has counted in its joins already.
         let counted_as = parked.map(|parked| parked.id);
         self.effects.extend(call.log.into_iter().map(super::Effect::Log));
-        (decided.place, decided.keys_read) = (call.place, call.keys_read);
+        (decided.rule_location, decided.keys_read) = (call.location, call.keys_read);
         match call.result {
             Ok(answer) => {
                 self.apply_answer(message, answer, counted_as);
@@ -261,13 +261,13 @@ impl Decision<'_> {
         let at = at.clone();
         let text = format!("{text}\nThe message is kept: after the repair, nowcast retry {}", id.0);
         self.alarm(Alarm::Parked, &message.source, text);
-        let what = ParkedWhat::Message {
+        let item = ParkedItem::Message {
             source: message.source.clone(),
             r#type: message.r#type.clone(),
             payload: pyyaml::write(&message.payload, Keys::AsGiven),
             run,
         };
-        self.change(Change::Parked(Parked { id, at, reason: why.to_owned(), what }));
+        self.change(Change::Parked(Parked { id, at, reason: why.to_owned(), item }));
     }
 
     fn update_checklist(&mut self, worker: &RegisteredWorker, message: &Message) {

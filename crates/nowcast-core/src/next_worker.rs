@@ -24,7 +24,7 @@ pub struct NextWorker {
     pub options: LaunchOptions,
     /// Where the rule made it, as `next_workers.lua:12`; `None` if no rule did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<String>,
+    pub location: Option<String>,
 }
 
 /// What a rule says of a launch beside what and where. What it leaves out, the configuration may say.
@@ -76,7 +76,7 @@ impl NextWorker {
             args,
             host: LOCALHOST.to_owned(),
             options: LaunchOptions::default(),
-            place: None,
+            location: None,
         }
     }
 

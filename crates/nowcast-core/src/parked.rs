@@ -16,13 +16,13 @@ pub struct Parked {
     /// Why.
     pub reason: String,
     /// What it is.
-    pub what: ParkedWhat,
+    pub item: ParkedItem,
 }
 
 /// What is parked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ParkedWhat {
+pub enum ParkedItem {
     /// A message whose rule failed: `nowcast retry` decides it again.
     Message {
         /// The worker.

@@ -91,7 +91,7 @@ pub struct MessageRecord {
     /// The rules in force: their generation.
     pub generation: u64,
     /// Where the rule is that was called, as `next_workers.lua:12`.
-    pub place: Option<String>,
+    pub rule_location: Option<String>,
     /// The parts of the checklist that the rule read, as `weather forecast: 12`.
     pub keys_read: Vec<String>,
     /// The type of the reply.
@@ -131,8 +131,6 @@ pub enum Outcome {
     /// It was a `clear checklist`.
     Cleared,
     /// Its run is tried again, so its rule was not called.
-    // The name in journals that exist.
-    #[serde(rename = "tried_again")]
     Retried(RunId),
 }
 
@@ -187,8 +185,6 @@ pub enum Change {
     /// A message or launches were parked.
     Parked(Parked),
     /// A parked message or parked launches were decided again, released or discarded.
-    // The name in journals that exist.
-    #[serde(rename = "unparked")]
     ParkedClosed(Number),
     /// Launches are held.
     Hold(Hold),

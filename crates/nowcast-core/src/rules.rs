@@ -24,7 +24,7 @@ pub struct RuleCall {
     /// What the rule returned.
     pub result: Result<RuleAnswer, RuleError>,
     /// Where the rule is, as `next_workers.lua:12`; `None` if there is none.
-    pub place: Option<String>,
+    pub location: Option<String>,
     /// The parts of the checklist that it looked at, in order, each once: `weather forecast: 12`.
     pub keys_read: Vec<String>,
 }
@@ -33,7 +33,7 @@ impl RuleCall {
     /// A call that logged and read nothing.
     #[must_use]
     pub fn new(result: Result<RuleAnswer, RuleError>) -> Self {
-        Self { log: Vec::new(), result, place: None, keys_read: Vec::new() }
+        Self { log: Vec::new(), result, location: None, keys_read: Vec::new() }
     }
 }
 

@@ -40,8 +40,6 @@ pub struct Run {
     /// The message by which the worker reported, or the `crash` that was made for it.
     pub report: Option<RunReport>,
     /// Why the manager requested its stop, if it did.
-    // The name in journals that exist.
-    #[serde(rename = "told_to_end")]
     pub stop_requested: Option<StopReason>,
 }
 
@@ -50,8 +48,6 @@ pub struct Run {
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Pending: its time has not come, or a hold or a limit blocks it.
-    // The name in journals that exist.
-    #[serde(rename = "waiting")]
     Pending {
         /// Not before that moment.
         due: Timestamp,
@@ -156,7 +152,7 @@ impl Run {
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// It ran longer than its timeout.
-    TimeLimit,
+    Timeout,
     /// That user killed it.
     Killed(String),
 }
@@ -176,8 +172,6 @@ pub enum Ending {
     /// It could not be started, for that reason.
     NotStarted(String),
     /// An operator discarded it before it was launched.
-    // The name in journals that exist.
-    #[serde(rename = "dropped")]
     Discarded,
 }
 

@@ -153,7 +153,7 @@ fn line(answer: &CaseAnswer) -> anyhow::Result<String> {
 /// What a call came to, for a person.
 fn text(call: &RuleCall) -> String {
     let mut lines = Vec::new();
-    if let Some(place) = &call.place {
+    if let Some(place) = &call.location {
         let read = if call.keys_read.is_empty() { "nothing".to_owned() } else { call.keys_read.join(", ") };
         lines.push(format!("rule    {place}; it reads {read}"));
     }

@@ -166,7 +166,7 @@ fn behind_run(run: &Run, context: &ViewContext, steps: &mut Vec<CauseStep>) -> a
         } else {
             let waited_in = context.history.joins_of(made_in.number)?.into_iter().find(|join| {
                 join.closed_by == Some(made_in.number)
-                    && (join.what.opened_by == run.cause || join.what.counted.contains(&run.cause))
+                    && (join.what.opened_by == run.cause || join.what.received.contains(&run.cause))
             });
             if let Some(join) = waited_in {
                 let last = describe(&made_in);
@@ -275,8 +275,8 @@ fn command(record: &Record, steps: &mut Vec<CauseStep>) {
 /// A command as its user would type it.
 pub(super) fn asked(command: &Command) -> String {
     match command {
-        Command::Launch { worker, again: None } => format!("nowcast launch {}", label(worker)),
-        Command::Launch { worker, again: Some(run) } => {
+        Command::Launch { worker, rerun_of: None } => format!("nowcast launch {}", label(worker)),
+        Command::Launch { worker, rerun_of: Some(run) } => {
             format!("nowcast rerun {} ({})", run.0, label(worker))
         }
         Command::LaunchScheduled { worker, .. } => format!("the schedule launched {}", label(worker)),
@@ -285,8 +285,8 @@ pub(super) fn asked(command: &Command) -> String {
         Command::Send { source, r#type, .. } => format!("nowcast send {source} {type:?}"),
         Command::Kill { run } => format!("nowcast kill {}", run.0),
         Command::Hold { target, .. } => format!("nowcast hold, {target}"),
-        Command::Release { what } => format!("nowcast release {}", what.0),
-        Command::Discard { what } => format!("nowcast discard {}", what.0),
+        Command::Release { number } => format!("nowcast release {}", number.0),
+        Command::Discard { number } => format!("nowcast discard {}", number.0),
         Command::Acknowledge { runs, .. } => {
             let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
             format!("nowcast ack, {}", runs.join(", "))

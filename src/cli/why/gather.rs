@@ -14,7 +14,7 @@ use crate::view::message::{MessageView, spoken_by};
 use crate::view::run::{RunView, label};
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
-use nowcast_core::parked::{Parked, ParkedWhat};
+use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::record::{MessageRecord, Outcome, What};
 use nowcast_core::rules::Requirement;
 use nowcast_core::run::Stage;
@@ -159,7 +159,7 @@ impl Page {
         let mut hints = Vec::new();
         if closed_by.is_none() {
             facts.push(requirements(what));
-            for wanted in &what.wait_for {
+            for wanted in &what.requires {
                 let effect = match came_before(wanted, what, context)? {
                     Some(fact) => {
                         facts.push(fact);
@@ -175,7 +175,7 @@ impl Page {
         if let Some(deadline) = what.deadline {
             facts.push(format!("overdue at {}", times::second(deadline, &context.now)));
         }
-        for counted in &what.counted {
+        for counted in &what.received {
             facts.push(format!("has {}", message_label(*counted, context)?));
         }
         for launch in what.launches() {
@@ -335,18 +335,18 @@ pub(super) fn outcome(record: &Record, context: &ViewContext) -> anyhow::Result<
             lines.push(format!("it opened the join {id} of {name}"));
         }
         // The message that completes a join is not in it any more.
-        if join.counted.contains(&number) || (*closed_by == Some(number) && join.opened_by != number) {
+        if join.received.contains(&number) || (*closed_by == Some(number) && join.opened_by != number) {
             let completed = if *closed_by == Some(number) { ", which is over with that" } else { "" };
             lines.push(format!("it counted in the join {id} of {name}{completed}"));
         }
-        let waits = join.waiting.iter().filter(|launch| launch.cause == number && closed_by.is_none());
+        let waits = join.pending.iter().filter(|launch| launch.cause == number && closed_by.is_none());
         lines.extend(
             waits.map(|launch| format!("{} waits in the join {id} of {name}", label(&launch.worker))),
         );
     }
     let parked = context.history.open_now()?.parked;
     for parked in &parked {
-        if let ParkedWhat::Launches { join, launches } = &parked.what {
+        if let ParkedItem::Launches { join, launches } = &parked.item {
             let own = launches.iter().filter(|launch| launch.cause == number);
             lines.extend(own.map(|launch| {
                 format!("{} is parked with the join {} of {join}", label(&launch.worker), parked.id)

@@ -18,7 +18,7 @@ use crate::view::hint::Hint;
 use crate::view::message::MessageView;
 use crate::view::run::{RunView, label};
 use nowcast_core::joins::Join;
-use nowcast_core::parked::ParkedWhat;
+use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{Outcome, What};
 use nowcast_core::run::Stage;
 use nowcast_core::{NextWorker, Number, RuleFile, Run};
@@ -169,7 +169,7 @@ fn blocked_by(name: &str, open: &Open, context: &ViewContext) -> Vec<WhyNotReaso
                 requirements(join)
             );
             let mut hints: Vec<Hint> = join
-                .wait_for
+                .requires
                 .iter()
                 .map(|wanted| Hint::new(format!("nowcast why {}", wanted.worker)))
                 .collect();
@@ -179,7 +179,7 @@ fn blocked_by(name: &str, open: &Open, context: &ViewContext) -> Vec<WhyNotReaso
         }
     }
     for parked in &open.parked {
-        let ParkedWhat::Launches { launches, .. } = &parked.what else { continue };
+        let ParkedItem::Launches { launches, .. } = &parked.item else { continue };
         for launch in launches.iter().filter(|launch| is_it(&launch.worker)) {
             let text = format!("{} is parked as {}: {}", label(&launch.worker), parked.id, parked.reason);
             let hints =
@@ -199,7 +199,7 @@ fn blocked_by(name: &str, open: &Open, context: &ViewContext) -> Vec<WhyNotReaso
 }
 
 fn dependents(name: &str, open: &Open) -> Vec<WhyNotReason> {
-    let waits = |join: &&Join| join.wait_for.iter().any(|wanted| wanted.worker == name);
+    let waits = |join: &&Join| join.requires.iter().any(|wanted| wanted.worker == name);
     let reason = |join: &Join| {
         let text = format!("the join {} of {} {}", join.id, join.name, requirements(join));
         let hint = Hint::new(format!("nowcast why {}", join.id.0));

@@ -97,7 +97,7 @@ fn keep_message(
     batch
         .prepare_cached(
             "INSERT INTO events (number, at, kind, worker, type, speaker, ticket_epoch, ticket_number, message_id, run, outcome,
-                generation, place, keys_read, reply, reply_payload, checklist, body)
+                generation, rule_location, keys_read, reply, reply_payload, checklist, body)
              VALUES (?1, ?2, 'message', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
         .execute(params![
@@ -112,7 +112,7 @@ fn keep_message(
             kept.run.map(|run| run.0.cast_signed()),
             json(&kept.outcome)?,
             kept.generation.cast_signed(),
-            kept.place,
+            kept.rule_location,
             keys_read,
             kept.reply,
             reply_payload,
@@ -191,12 +191,14 @@ fn keep_change(batch: &Transaction<'_>, by: Number, change: &Change) -> rusqlite
         Change::Expected(expected) => {
             let Expected { worker, r#type, .. } = expected;
             batch
-                .prepare_cached("INSERT OR REPLACE INTO expected (worker, type, body) VALUES (?1, ?2, ?3)")?
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO expectations (worker, type, body) VALUES (?1, ?2, ?3)",
+                )?
                 .execute(params![worker, r#type, json(expected)?])?;
             Ok(())
         }
         Change::ExpectedNoMore(worker, r#type) => {
-            batch.execute("DELETE FROM expected WHERE worker = ?1 AND type = ?2", [worker, r#type])?;
+            batch.execute("DELETE FROM expectations WHERE worker = ?1 AND type = ?2", [worker, r#type])?;
             Ok(())
         }
         Change::Rules(generation, hash, files) => {
@@ -235,9 +237,9 @@ fn close(batch: &Transaction<'_>, statement: &str, id: Number, by: Number) -> ru
 fn keep_run(batch: &Transaction<'_>, by: Number, run: &Run) -> rusqlite::Result<()> {
     batch
         .prepare_cached(
-            "INSERT INTO runs (id, worker, args, cause, changed_by, is_open, ended_well, body)
+            "INSERT INTO runs (id, worker, args, cause, changed_by, is_open, succeeded, body)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT (id) DO UPDATE SET changed_by = ?5, is_open = ?6, ended_well = ?7, body = ?8",
+             ON CONFLICT (id) DO UPDATE SET changed_by = ?5, is_open = ?6, succeeded = ?7, body = ?8",
         )?
         .execute(params![
             run.id.0.cast_signed(),

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::filter::{EventFilter, RunFilter, RunState};
 use super::{load, prune, row};
 use nowcast_core::joins::{Join, PendingLaunch};
-use nowcast_core::parked::{Parked, ParkedWhat};
+use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::run::{RunId, Stage};
 use nowcast_core::{Number, Record, RuleFile, Run};
 
@@ -129,7 +129,7 @@ pub(super) fn joins_of(connection: &Connection, event: Number) -> rusqlite::Resu
     connection
         .prepare(
             "SELECT closed_by, body FROM joins WHERE closed_by = ?1 OR body ->> '$.opened_by' = ?1
-             OR ?1 IN (SELECT value FROM json_each(body, '$.counted')) ORDER BY id",
+             OR ?1 IN (SELECT value FROM json_each(body, '$.received')) ORDER BY id",
         )?
         .query_and_then([event.0.cast_signed()], kept_row)?
         .collect()
@@ -148,16 +148,16 @@ pub(super) fn join_opened_by(connection: &Connection, event: Number) -> rusqlite
 pub(super) fn never_let_go(connection: &Connection) -> rusqlite::Result<Vec<PendingLaunch>> {
     const JOINS: &str =
         "SELECT joins.body FROM joins LEFT JOIN events ON number = closed_by WHERE closed_by IS NULL
-        OR CASE kind WHEN 'command' THEN detail ->> '$.command' END = 'drop'";
+        OR CASE kind WHEN 'command' THEN detail ->> '$.command' END = 'discard'";
     const PARKED: &str = "SELECT parked.body FROM parked LEFT JOIN events ON number = closed_by
-        WHERE parked.body ->> '$.what.launches' IS NOT NULL
-        AND (closed_by IS NULL OR CASE kind WHEN 'command' THEN detail ->> '$.command' END = 'drop')";
+        WHERE parked.body ->> '$.item.launches' IS NOT NULL
+        AND (closed_by IS NULL OR CASE kind WHEN 'command' THEN detail ->> '$.command' END = 'discard')";
     let mut launches = Vec::new();
     for join in connection.prepare(JOINS)?.query_and_then([], load::body::<Join>)? {
         launches.extend(join?.launches());
     }
     for parked in connection.prepare(PARKED)?.query_and_then([], load::body::<Parked>)? {
-        if let ParkedWhat::Launches { launches: waiting, .. } = parked?.what {
+        if let ParkedItem::Launches { launches: waiting, .. } = parked?.item {
             launches.extend(waiting);
         }
     }
@@ -202,7 +202,7 @@ pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> rusqlite::Res
     match filter.state {
         RunState::Any => {}
         RunState::Open => conditions.text.push("is_open = 1"),
-        RunState::Failed => conditions.text.push("ended_well = 0"),
+        RunState::Failed => conditions.text.push("succeeded = 0"),
     }
     let statement = conditions.statement("SELECT body FROM runs", "id", filter.limit);
     connection.prepare(&statement)?.query_and_then(params_from_iter(conditions.values), load::body)?.collect()
@@ -248,7 +248,7 @@ fn kept_row<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<Kept<T>> {
 pub(super) fn last_success(connection: &Connection, worker: &str) -> rusqlite::Result<Option<Run>> {
     connection
         .query_row(
-            "SELECT body FROM runs WHERE worker = ?1 AND ended_well = 1 ORDER BY id DESC LIMIT 1",
+            "SELECT body FROM runs WHERE worker = ?1 AND succeeded = 1 ORDER BY id DESC LIMIT 1",
             [worker],
             load::body,
         )
@@ -264,7 +264,7 @@ pub(super) fn usual_duration(
     args: &[String],
 ) -> rusqlite::Result<Option<SignedDuration>> {
     let mut statement = connection.prepare_cached(
-        "SELECT body FROM runs WHERE worker = ?1 AND args = ?2 AND ended_well = 1 ORDER BY id DESC",
+        "SELECT body FROM runs WHERE worker = ?1 AND args = ?2 AND succeeded = 1 ORDER BY id DESC",
     )?;
     let mut runs = statement.query_and_then(params![worker, row::json(&args)?], load::body::<Run>)?;
     let mut durations = Vec::new();

@@ -96,7 +96,7 @@ pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<Change>> {
     let holds = "SELECT body FROM holds WHERE closed_by IS NULL ORDER BY id";
     changes.extend(all(connection, holds)?.into_iter().map(Change::Hold));
     changes.extend(scheduled(connection)?.into_iter().map(|(item, due)| Change::Scheduled { item, due }));
-    let expected = "SELECT body FROM expected ORDER BY worker, type";
+    let expected = "SELECT body FROM expectations ORDER BY worker, type";
     changes.extend(all(connection, expected)?.into_iter().map(Change::Expected));
     Ok(changes)
 }

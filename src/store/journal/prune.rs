@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{fold, load, row};
-use nowcast_core::parked::ParkedWhat;
+use nowcast_core::parked::ParkedItem;
 use nowcast_core::{Change, Number};
 use pyyaml::Keys;
 
@@ -103,12 +103,12 @@ fn needed(open: &[Change]) -> BTreeSet<i64> {
             }
             Change::Join(join) => {
                 needed.push(join.opened_by);
-                needed.extend(&join.counted);
-                needed.extend(join.waiting.iter().map(|launch| launch.cause));
+                needed.extend(&join.received);
+                needed.extend(join.pending.iter().map(|launch| launch.cause));
             }
             Change::Parked(parked) => {
                 needed.push(parked.id);
-                if let ParkedWhat::Launches { launches, .. } = &parked.what {
+                if let ParkedItem::Launches { launches, .. } = &parked.item {
                     needed.extend(launches.iter().map(|launch| launch.cause));
                 }
             }

@@ -17,7 +17,7 @@ use pyyaml::Value;
 
 /// The columns that [`record`] reads, in its order.
 pub(super) const EVENT: &str = "number, at, kind, worker, type, speaker, ticket_epoch, ticket_number, message_id, run, outcome, \
-    generation, place, keys_read, reply, reply_payload, user, answer, detail, checklist, body";
+    generation, rule_location, keys_read, reply, reply_payload, user, answer, detail, checklist, body";
 
 /// An event; of its changes those of the checklist, since the others are where what they changed is.
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
@@ -72,7 +72,7 @@ fn message(row: &Row<'_>) -> rusqlite::Result<MessageRecord> {
         run: optional_number(row, "run")?,
         outcome: from_json(&text("outcome")?.unwrap_or_default())?,
         generation: integer("generation")?.unwrap_or_default(),
-        place: text("place")?,
+        rule_location: text("rule_location")?,
         keys_read: keys_read.unwrap_or_default(),
         reply: text("reply")?.unwrap_or_default(),
         reply_payload: yaml_or_null(text("reply_payload")?)?,

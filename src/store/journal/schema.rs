@@ -13,6 +13,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::JournalError;
+use crate::failpoint;
 
 /// What leads from each version to the next. They are never edited, only added to.
 const MIGRATIONS: [&str; 3] =
@@ -131,7 +132,9 @@ fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
         step.execute_batch(script)?;
         step.pragma_update(None, "application_id", APPLICATION)?;
         step.pragma_update(None, "user_version", version)?;
+        failpoint::pass("journal: migrated");
         step.commit()?;
+        failpoint::pass("journal: migration committed");
     }
     Ok(())
 }

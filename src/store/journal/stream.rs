@@ -14,7 +14,7 @@ use super::{History, JournalError, find, fold, load, prune, row};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::joins::Join;
 use nowcast_core::message::Message;
-use nowcast_core::parked::{Parked, ParkedWhat};
+use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::record::{MessageRecord, Speaker, What};
 use nowcast_core::{Command, NextWorker, Number, Record, RuleFile};
 use pyyaml::Value;
@@ -209,7 +209,7 @@ struct Retry {
     number: Number,
     /// The one that was asked for; all without it.
     asked: Option<Number>,
-    checklist_then: bool,
+    historical_checklist: bool,
     /// Those of which none of its messages was found yet, in their order; a command that is about all takes them in it.
     parked: VecDeque<Parked>,
 }
@@ -230,7 +230,7 @@ impl Retries {
         let Some(command) = &mut self.command else { return Ok(Err(UNKNOWN)) };
         let Some(parked) = command.take(message) else { return Ok(Err(UNKNOWN)) };
         // As the manager does: of all parked messages at once each is decided with the checklist of now.
-        let checklist = match command.asked.filter(|_| command.checklist_then) {
+        let checklist = match command.asked.filter(|_| command.historical_checklist) {
             None => checklist.to_value(),
             // Its own payload is in what its rule saw.
             Some(asked) => match fold::before(connection, Number(asked.0 + 1))? {
@@ -246,7 +246,8 @@ impl Retry {
     /// The command of which an event is the first message.
     fn after(connection: &Connection, first: Number) -> rusqlite::Result<Option<Self>> {
         let Some(record) = find::command_after(connection, first)? else { return Ok(None) };
-        let What::Command { command: Command::Retry { message: asked, checklist_then }, .. } = record.what
+        let What::Command { command: Command::Retry { message: asked, historical_checklist }, .. } =
+            record.what
         else {
             return Ok(None);
         };
@@ -259,7 +260,7 @@ impl Retry {
                 .query_and_then(params![first.0.cast_signed()], load::body)?
                 .collect::<rusqlite::Result<_>>()?,
         };
-        Ok(Some(Self { number: record.number, asked, checklist_then, parked }))
+        Ok(Some(Self { number: record.number, asked, historical_checklist, parked }))
     }
 
     /// The parked message that a message decided again. They come in one order, so it is near the front.
@@ -274,7 +275,7 @@ impl Retry {
 
 /// Whether what was parked is that message.
 fn is_of(parked: &Parked, message: &Message) -> bool {
-    let ParkedWhat::Message { source, r#type, payload, .. } = &parked.what else { return false };
+    let ParkedItem::Message { source, r#type, payload, .. } = &parked.item else { return false };
     (source, r#type) == (&message.source, &message.r#type)
         && pyyaml::read_own(payload.as_bytes()).is_ok_and(|payload| payload == message.payload)
 }

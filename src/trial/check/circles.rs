@@ -62,7 +62,7 @@ impl Circles {
                 wait_for: join.wait_for.clone(),
                 worker: worker.clone(),
                 r#type: r#type.clone(),
-                place: call.place.clone(),
+                place: call.location.clone(),
             });
         }
     }

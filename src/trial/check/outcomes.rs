@@ -74,7 +74,7 @@ impl<'a> OutcomeChecker<'a> {
         let split = first.split_once(": ").and_then(|(place, what)| Some((of_rules(place)?, what)));
         let (place, what) = match split {
             Some((place, what)) => (Some(place), what),
-            None => (call.place.as_deref().and_then(of_rules), first),
+            None => (call.location.as_deref().and_then(of_rules), first),
         };
         let mut problem = match &place {
             Some((chunk, line)) => {
@@ -123,7 +123,7 @@ impl<'a> OutcomeChecker<'a> {
     }
 
     fn launch(&mut self, case: &CheckCase, call: &RuleCall, worker: &NextWorker) {
-        let place = worker.place.as_deref().or(call.place.as_deref());
+        let place = worker.location.as_deref().or(call.location.as_deref());
         let (name, host) = (worker.name(), worker.host.as_str());
         let by = format!("after {} ({})", case.message.source, case.message.r#type);
         let workers = &self.config.registry.workers;
@@ -152,7 +152,7 @@ impl<'a> OutcomeChecker<'a> {
 
     /// Options that come to nothing.
     fn options(&mut self, case: &CheckCase, call: &RuleCall, worker: &NextWorker) {
-        let place = worker.place.as_deref().or(call.place.as_deref());
+        let place = worker.location.as_deref().or(call.location.as_deref());
         let (name, options) = (worker.name(), &worker.options);
         let configured = self.config.workers.get(name).and_then(|worker| worker.limits.retries);
         let mut found: Vec<(&str, String, &str)> = Vec::new();
@@ -181,7 +181,7 @@ impl<'a> OutcomeChecker<'a> {
             let Some((what, note)) = self.never_comes(wanted) else { continue };
             let kind = (RuleSeverity::Error, "join never complete");
             // Where the join stands is not known: the line of its function is.
-            let mut problem = self.at_place(kind, call.place.as_deref(), "", what.clone());
+            let mut problem = self.at_place(kind, call.location.as_deref(), "", what.clone());
             problem.column = None;
             problem.notes.push(note);
             problem.notes.push(format!("after {} ({})", case.message.source, case.message.r#type));

@@ -79,7 +79,7 @@ struct Noting<'a> {
 impl Rules for Noting<'_> {
     fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
         let call = self.rules.after(message, config, checklist, now);
-        let copy = RuleCall { place: call.place.clone(), ..RuleCall::new(call.result.clone()) };
+        let copy = RuleCall { location: call.location.clone(), ..RuleCall::new(call.result.clone()) };
         self.last.replace(Some(RuleResult::new(copy, &message.source)));
         call
     }

@@ -30,7 +30,7 @@ impl RuleResult {
             Err(error) => (RuleAnswer::default(), Some(error.to_string())),
         };
         Self {
-            place: call.place,
+            place: call.location,
             launches: answer.next_workers.into_iter().map(without_place).collect(),
             join: answer.join.map(|join| ReplayedJoin::new(join, worker)),
             error,
@@ -70,7 +70,7 @@ impl ReplayedJoin {
 
 /// Where a launch stands in the rules says nothing of what it does.
 fn without_place(launch: NextWorker) -> NextWorker {
-    NextWorker { place: None, ..launch }
+    NextWorker { location: None, ..launch }
 }
 
 /// What differs between two answers to one message.

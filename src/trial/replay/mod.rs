@@ -87,7 +87,8 @@ impl Replay<'_> {
             Outcome::RuleFailed(why) | Outcome::NoFunction(why) => Some(why.as_str()),
             _ => None,
         };
-        let was_called = called.kept.place.is_some() || matches!(called.kept.outcome, Outcome::NoFunction(_));
+        let was_called =
+            called.kept.rule_location.is_some() || matches!(called.kept.outcome, Outcome::NoFunction(_));
         let before = match recorded {
             // There were no rules, or the message had ended the manager twice.
             Some(why) if !was_called => RuleResult::failed(why),
@@ -144,7 +145,7 @@ impl Replay<'_> {
         if recorded.is_some() == after.error.is_some() {
             return;
         }
-        let place = called.kept.place.clone();
+        let place = called.kept.rule_location.clone();
         let before = RuleResult { place, error: recorded.map(str::to_owned), ..RuleResult::default() };
         let after = RuleResult { place: after.place, error: after.error, ..RuleResult::default() };
         if let Some(difference) = Difference::between(asked(called), &before, &after) {

@@ -14,7 +14,7 @@ pub(super) fn mismatch(then: &LedTo, again: &RuleResult, at: &ZonedDateTime) -> 
     let mut launches = again.launches.clone();
     launches.extend(again.join.iter().flat_map(|join| join.launch.iter().cloned()));
     let launched: Vec<NextWorker> =
-        then.launches.iter().map(|launch| NextWorker { place: None, ..launch.clone() }).collect();
+        then.launches.iter().map(|launch| NextWorker { location: None, ..launch.clone() }).collect();
     let join_then = then.join.as_ref().map(|join| opened(join, at));
     // A join that waits for nothing is not opened.
     let join_now = again.join.as_ref().filter(|join| !join.wait_for.is_empty()).map(|join| JoinIdentity {
@@ -39,11 +39,11 @@ struct JoinIdentity {
 }
 
 fn opened(join: &Join, at: &ZonedDateTime) -> JoinIdentity {
-    let missing: u64 = join.wait_for.iter().map(|wanted| u64::from(wanted.count)).sum();
+    let missing: u64 = join.requires.iter().map(|wanted| u64::from(wanted.count)).sum();
     let seconds = |deadline: Timestamp| deadline.duration_since(at.timestamp()).as_secs();
     JoinIdentity {
         name: join.name.clone(),
-        waits_for: missing + join.counted.len() as u64,
+        waits_for: missing + join.received.len() as u64,
         timeout: join.deadline.map(seconds),
     }
 }

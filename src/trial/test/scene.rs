@@ -119,7 +119,7 @@ impl Rules for SceneRecorder {
         let changed = self.config.borrow().clone();
         let call = self.engine.after(message, changed.as_ref().unwrap_or(config), checklist, now);
         *self.join.borrow_mut() = call.result.as_ref().ok().and_then(|answer| answer.join.clone());
-        self.place.borrow_mut().clone_from(&call.place);
+        self.place.borrow_mut().clone_from(&call.location);
         *self.log.borrow_mut() =
             call.log.iter().map(|line| format!("{} {}", line.level, line.text)).collect();
         self.sent.borrow_mut().insert((message.source.clone(), message.r#type.clone()));
@@ -352,9 +352,9 @@ impl Scene {
         let Some((_, coming)) = self.coming.pop_first() else { return Ok(true) };
         match coming {
             Coming::Launch(worker) => {
-                let command = Command::Launch { worker, again: None };
+                let command = Command::Launch { worker, rerun_of: None };
                 let user = "the test".to_owned();
-                self.happens(Event::Command { call: None, user, command, checklist_then: None })?;
+                self.happens(Event::Command { call: None, user, command, historical_checklist: None })?;
             }
             Coming::Killed(run) => self.happens(Event::RunEnded { run, ending: Ending::Killed(15) })?,
             Coming::End(run, worker, how) => {

@@ -12,20 +12,20 @@ use crate::decisions::story::{
 #[test]
 fn a_launch_says_its_run() {
     let mut manager = quiet("{}");
-    let (answer, heard) = manager.asks(Command::Launch { worker: worker("weather"), again: None });
+    let (answer, heard) = manager.asks(Command::Launch { worker: worker("weather"), rerun_of: None });
     assert_eq!(answer.text, format!("weather is launched as run {}", heard.run()));
     assert_eq!((answer.done, answer.numbers), (true, vec![heard.run()]));
     assert!(heard.says("INFO", "ana: weather is launched"));
-    let again = Some(Number(1));
-    let (answer, heard) = manager.asks(Command::Launch { worker: worker("weather"), again });
+    let rerun_of = Some(Number(1));
+    let (answer, heard) = manager.asks(Command::Launch { worker: worker("weather"), rerun_of });
     assert_eq!(answer.text, format!("weather is launched as run {}, again after #1", heard.run()));
 }
 
 #[test]
 fn a_launch_that_has_to_wait_says_for_what() {
     let mut manager = configured("{weather: {max running: 1}}", |_, _| Ok(nothing()));
-    let text = |manager: &mut Story, worker, again| {
-        let (answer, heard) = manager.asks(Command::Launch { worker, again });
+    let text = |manager: &mut Story, worker, rerun_of| {
+        let (answer, heard) = manager.asks(Command::Launch { worker, rerun_of });
         assert!(answer.done && heard.launched.is_empty());
         answer.text.replace(&answer.numbers[0].to_string(), "ID")
     };
@@ -58,12 +58,12 @@ fn a_release_says_what_waits_all_the_same() {
     let all = manager.holds(HoldTarget::All);
     let runs = [worker("weather"), worker("weather"), worker("rivers"), delayed("ssh", 60)];
     let runs = runs.map(|worker| manager.wants(worker));
-    let (answer, heard) = manager.asks(Command::Release { what: runs[3] });
+    let (answer, heard) = manager.asks(Command::Release { number: runs[3] });
     assert_eq!(
         (answer.text, heard.launched.len()),
         (format!("ssh (run {}) waits for its time no more; it waits: hold {all} of all", runs[3]), 0)
     );
-    let (answer, heard) = manager.asks(Command::Release { what: all });
+    let (answer, heard) = manager.asks(Command::Release { number: all });
     assert_eq!(
         answer.text,
         format!(
@@ -73,7 +73,7 @@ fn a_release_says_what_waits_all_the_same() {
         )
     );
     assert_eq!(heard.runs, [runs[0], runs[3]]);
-    let (answer, _) = manager.asks(Command::Release { what: other });
+    let (answer, _) = manager.asks(Command::Release { number: other });
     assert_eq!(answer.text, format!("the hold {other} of worker rivers is over"));
 }
 
@@ -84,7 +84,7 @@ fn a_release_names_a_few_of_many_that_wait() {
     for _ in 0..9 {
         manager.wants(worker("weather"));
     }
-    let text = manager.asks(Command::Release { what: hold }).0.text;
+    let text = manager.asks(Command::Release { number: hold }).0.text;
     assert_eq!(text.matches("; weather #").count(), 5, "{text}");
     assert!(text.ends_with("; and 3 more: nowcast status shows them"), "{text}");
 }
@@ -100,12 +100,12 @@ fn what_a_join_lets_go_says_what_it_waits_for() {
         });
         manager.hears("weather", "success", "null");
         manager.hears("rivers", "success", "null");
-        let what = manager.state.joins.named("weather").expect("open").id;
+        let number = manager.state.joins.named("weather").expect("open").id;
         if is_parked {
             manager.hears("weather", "success", "null");
         }
         let hold = manager.holds(HoldTarget::Worker("upload".into()));
-        let (answer, heard) = manager.asks(Command::Release { what });
+        let (answer, heard) = manager.asks(Command::Release { number });
         let [upload, mute] = answer.numbers[..] else { panic!("two runs: {answer:?}") };
         let waits = format!(
             "; upload {upload} waits: hold {hold} of worker upload; mute {mute} waits until 04:01:00"
@@ -124,13 +124,13 @@ fn a_launch_that_can_never_work_is_refused() {
         ("package.", "the worker's name is empty"),
     ] {
         let (answer, heard) =
-            manager.asks(Command::Launch { worker: NextWorker::new(module, Vec::new()), again: None });
+            manager.asks(Command::Launch { worker: NextWorker::new(module, Vec::new()), rerun_of: None });
         assert!(!answer.done && heard.launched.is_empty());
         assert!(answer.text.contains(text), "{module:?}: {}", answer.text);
     }
     let mut elsewhere = worker("weather");
     elsewhere.host = "nosuch".to_owned();
-    let (answer, heard) = manager.asks(Command::Launch { worker: elsewhere, again: None });
+    let (answer, heard) = manager.asks(Command::Launch { worker: elsewhere, rerun_of: None });
     assert!(!answer.done && heard.launched.is_empty());
     assert_eq!(
         answer.text,
@@ -164,7 +164,7 @@ fn a_hold_of_what_cannot_be_held_is_refused_and_of_a_stranger_it_warns() {
 #[test]
 fn a_launch_of_a_stranger_is_done_with_a_warning() {
     let mut manager = quiet("{}");
-    let (answer, heard) = manager.asks(Command::Launch { worker: worker("stranger"), again: None });
+    let (answer, heard) = manager.asks(Command::Launch { worker: worker("stranger"), rerun_of: None });
     let warning = "careful, no worker \"stranger\" is in the message registry: its messages will be refused";
     assert!(answer.text.ends_with(warning), "{}", answer.text);
     assert_eq!(heard.launched, ["stranger"]);
@@ -174,9 +174,13 @@ fn a_launch_of_a_stranger_is_done_with_a_warning() {
 #[test]
 fn a_command_that_nobody_waits_for_is_done_and_kept() {
     let mut manager = quiet("{}");
-    let command = Command::Launch { worker: worker("weather"), again: None };
-    let heard =
-        manager.happens(Event::Command { call: None, user: "up".into(), command, checklist_then: None });
+    let command = Command::Launch { worker: worker("weather"), rerun_of: None };
+    let heard = manager.happens(Event::Command {
+        call: None,
+        user: "up".into(),
+        command,
+        historical_checklist: None,
+    });
     assert_eq!((heard.launched.len(), heard.answers.len(), heard.records.len()), (1, 0, 1));
 }
 
@@ -207,21 +211,21 @@ fn wrong_numbers_are_answered_with_what_helps() {
     let mut manager = quiet("{}");
     let wrong = Number(99);
     for command in [
-        Command::Release { what: wrong },
-        Command::Discard { what: wrong },
-        Command::Retry { message: Some(wrong), checklist_then: false },
+        Command::Release { number: wrong },
+        Command::Discard { number: wrong },
+        Command::Retry { message: Some(wrong), historical_checklist: false },
     ] {
         let answer = manager.asks(command).0;
         assert!(!answer.done && answer.text.contains("#99") && answer.text.contains("nowcast status"));
     }
     let run = manager.wants(worker("weather"));
-    let answer = manager.asks(Command::Discard { what: run }).0;
+    let answer = manager.asks(Command::Discard { number: run }).0;
     assert!(!answer.done && answer.text.ends_with(&format!("is running; nowcast kill {} ends it", run.0)));
-    assert!(!manager.asks(Command::Release { what: run }).0.done);
+    assert!(!manager.asks(Command::Release { number: run }).0.done);
     manager.ends(run, Ending::Status(0));
-    assert!(!manager.asks(Command::Discard { what: run }).0.done);
+    assert!(!manager.asks(Command::Discard { number: run }).0.done);
     let hold = manager.holds(HoldTarget::All);
-    let answer = manager.asks(Command::Discard { what: hold }).0;
+    let answer = manager.asks(Command::Discard { number: hold }).0;
     assert_eq!(answer.text, format!("{hold} is a hold; nowcast release {} ends it", hold.0));
 }
 
@@ -229,10 +233,10 @@ fn wrong_numbers_are_answered_with_what_helps() {
 fn a_waiting_run_is_let_go_before_its_time_or_dropped() {
     let mut manager = quiet("{}");
     let runs = [manager.wants(delayed("weather", 600)), manager.wants(delayed("rivers", 600))];
-    let (answer, heard) = manager.asks(Command::Release { what: runs[0] });
+    let (answer, heard) = manager.asks(Command::Release { number: runs[0] });
     assert!(answer.done);
     assert_eq!(heard.runs, [runs[0]]);
-    let (answer, _) = manager.asks(Command::Discard { what: runs[1] });
+    let (answer, _) = manager.asks(Command::Discard { number: runs[1] });
     assert_eq!(answer.text, format!("rivers (run {}) is discarded", runs[1]));
     assert!(manager.passes(3_600).launched.is_empty());
     assert!(manager.called().is_empty());
@@ -250,9 +254,9 @@ fn an_open_join_is_let_go_or_dropped() {
         let mut manager = story(rule);
         manager.hears("weather", "success", "null");
         manager.hears("rivers", "success", "null");
-        let what = manager.state.joins.named("weather").expect("open").id;
+        let number = manager.state.joins.named("weather").expect("open").id;
         let (answer, heard) =
-            manager.asks(if is_released { Command::Release { what } } else { Command::Discard { what } });
+            manager.asks(if is_released { Command::Release { number } } else { Command::Discard { number } });
         assert!(answer.done && answer.text.contains("the join of weather"));
         assert_eq!(heard.launched.len(), usize::from(is_released));
         assert!(manager.state.joins.is_empty() && manager.state.parked.is_empty());
@@ -314,7 +318,7 @@ fn the_checklist_is_not_cleared_under_open_runs() {
     manager.ends(run, Ending::Status(0));
     assert!(!manager.asks(Command::ChecklistClear { force: false }).0.done, "nobody has reported for it");
     manager.hears("ssh", "success", "null");
-    manager.asks(Command::Discard { what: waits });
+    manager.asks(Command::Discard { number: waits });
     assert!(manager.asks(Command::ChecklistClear { force: false }).0.done);
 }
 

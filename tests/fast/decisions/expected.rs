@@ -170,6 +170,6 @@ fn a_retry_by_an_operator_is_no_message_that_came() {
     let came = manager.state.expected.values().next().expect("noticed").last_received;
     assert!(came.is_some(), "{heard:#?}");
     manager.passes(60);
-    manager.asks(nowcast_core::Command::Retry { message: None, checklist_then: false });
+    manager.asks(nowcast_core::Command::Retry { message: None, historical_checklist: false });
     assert_eq!(manager.state.expected.values().next().expect("noticed").last_received, came);
 }

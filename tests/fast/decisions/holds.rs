@@ -11,7 +11,7 @@ fn a_held_worker_waits_and_others_do_not() {
     let hold = manager.holds(HoldTarget::Worker("rivers".into()));
     assert_eq!(manager.hears("weather", "success", "null").launched, ["ssh"]);
     assert!(manager.passes(3_600).launched.is_empty());
-    let (answer, heard) = manager.asks(Command::Release { what: hold });
+    let (answer, heard) = manager.asks(Command::Release { number: hold });
     assert_eq!(answer.text, format!("the hold {hold} of worker rivers is over"));
     assert_eq!(heard.launched, ["rivers"]);
 }
@@ -25,7 +25,7 @@ fn a_held_host_waits() {
     let waits = manager.wants(remote);
     let goes = manager.wants(worker("rivers"));
     assert!(manager.state.runs[&goes].is_running() && !manager.state.runs[&waits].is_running());
-    assert_eq!(manager.asks(Command::Release { what: hold }).1.runs, [waits]);
+    assert_eq!(manager.asks(Command::Release { number: hold }).1.runs, [waits]);
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn what_was_held_goes_in_the_order_in_which_it_was_wanted() {
     let hold = manager.holds(HoldTarget::All);
     let wanted: Vec<Number> =
         ["upload", "weather", "ssh", "weather"].into_iter().map(|name| manager.wants(worker(name))).collect();
-    assert_eq!(manager.asks(Command::Release { what: hold }).1.runs, wanted);
+    assert_eq!(manager.asks(Command::Release { number: hold }).1.runs, wanted);
 }
 
 #[test]
@@ -56,8 +56,8 @@ fn every_hold_must_be_over() {
     let mut manager = quiet("{}");
     let holds = [manager.holds(HoldTarget::All), manager.holds(HoldTarget::Worker("weather".into()))];
     manager.wants(worker("weather"));
-    assert!(manager.asks(Command::Release { what: holds[0] }).1.launched.is_empty());
-    assert_eq!(manager.asks(Command::Release { what: holds[1] }).1.launched, ["weather"]);
+    assert!(manager.asks(Command::Release { number: holds[0] }).1.launched.is_empty());
+    assert_eq!(manager.asks(Command::Release { number: holds[1] }).1.launched, ["weather"]);
 }
 
 #[test]
@@ -66,13 +66,13 @@ fn time_hold_and_limit_stand_together() {
     let running = manager.wants(worker("weather"));
     let hold = manager.holds(HoldTarget::Worker("weather".into()));
     let waits = manager.wants(delayed("weather", 60));
-    let (answer, heard) = manager.asks(Command::Release { what: waits });
+    let (answer, heard) = manager.asks(Command::Release { number: waits });
     assert!(answer.done && heard.launched.is_empty(), "that it waits for its time no more lifts no hold");
     assert!(manager.passes(120).launched.is_empty());
-    assert!(manager.asks(Command::Release { what: hold }).1.launched.is_empty(), "one runs already");
+    assert!(manager.asks(Command::Release { number: hold }).1.launched.is_empty(), "one runs already");
     let hold = manager.holds(HoldTarget::All);
     assert!(manager.ends(running, Ending::Status(0)).launched.is_empty());
-    assert_eq!(manager.asks(Command::Release { what: hold }).1.runs, [waits]);
+    assert_eq!(manager.asks(Command::Release { number: hold }).1.runs, [waits]);
 }
 
 #[test]
@@ -95,5 +95,5 @@ fn a_retry_is_held_too() {
     let hold = manager.holds(HoldTarget::All);
     manager.ends(run, Ending::Killed(9));
     assert!(manager.passes(60).launched.is_empty());
-    assert_eq!(manager.asks(Command::Release { what: hold }).1.launched, ["weather"]);
+    assert_eq!(manager.asks(Command::Release { number: hold }).1.launched, ["weather"]);
 }

@@ -1,7 +1,7 @@
 //! Joins: launches that wait until several messages have come.
 
 use nowcast_core::joins::Join;
-use nowcast_core::parked::ParkedWhat;
+use nowcast_core::parked::ParkedItem;
 use nowcast_core::{Command, Ending, JoinRequest, RuleAnswer, RuleError};
 
 use crate::decisions::story::{
@@ -79,7 +79,7 @@ fn a_join_counts_messages_of_one_type() {
     manager.hears("rivers", "success", "null");
     manager.hears("ssh", "success", "null");
     let open = manager.state.joins.named("feeds").expect("open");
-    assert_eq!((open.requirements().as_str(), open.counted.len()), ("rivers (success)", 2));
+    assert_eq!((open.requirements().as_str(), open.received.len()), ("rivers (success)", 2));
     manager.hears("rivers", "failure", "null");
     assert_eq!(manager.hears("rivers", "success", "null").launched, ["upload"]);
 }
@@ -98,7 +98,7 @@ fn a_message_counts_in_every_join_and_the_oldest_takes_the_launches() {
     manager.hears("upload", "success", "null");
     assert!(manager.hears("ssh", "success", "null").launched.is_empty());
     let waiting = |manager: &crate::decisions::story::Story, name| {
-        manager.state.joins.named(name).map(|join| join.waiting.len())
+        manager.state.joins.named(name).map(|join| join.pending.len())
     };
     assert_eq!((waiting(&manager, "older"), waiting(&manager, "newer")), (Some(1), Some(0)));
     assert_eq!(manager.hears("mute", "success", "null").launched, ["weather"]);
@@ -176,12 +176,12 @@ fn an_overdue_join_parks_what_waited_in_it() {
     let heard = manager.passes(1);
     assert!(heard.says("CRITICAL", "the join of feeds is overdue: ssh did not come; parked, not launched: "));
     assert!(heard.launched.is_empty() && manager.state.joins.is_empty());
-    let ParkedWhat::Launches { launches, .. } = &manager.state.parked[&join].what else { panic!("launches") };
+    let ParkedItem::Launches { launches, .. } = &manager.state.parked[&join].item else { panic!("launches") };
     let names: Vec<_> = launches.iter().map(|launch| launch.worker.name()).collect();
     assert_eq!(names, ["mute", "upload"]);
     // It comes too late.
     assert_eq!(manager.hears("ssh", "success", "null").launched, ["mute"]);
-    let (answer, heard) = manager.asks(Command::Release { what: join });
+    let (answer, heard) = manager.asks(Command::Release { number: join });
     assert_eq!((heard.launched, answer.numbers), (vec!["mute".to_owned(), "upload".to_owned()], heard.runs));
     assert!(manager.state.parked.is_empty());
 }
@@ -226,7 +226,7 @@ fn a_join_that_is_opened_again_parks_what_waited_in_it() {
     let ids: Vec<_> = manager.state.joins.open().map(|join| join.id).collect();
     assert_eq!(ids.len(), 1);
     assert!(ids[0] > before && manager.state.parked.contains_key(&before));
-    let (answer, heard) = manager.asks(Command::Discard { what: before });
+    let (answer, heard) = manager.asks(Command::Discard { number: before });
     assert_eq!(answer.text, "what waited in the join of weather is discarded");
     assert!(heard.launched.is_empty() && manager.state.parked.is_empty());
 }

@@ -8,7 +8,7 @@ use pyyaml::Value;
 use crate::decisions::story::{Story, failed, join, launch, nothing, story, wanted, worker};
 
 fn retry(message: Number) -> Command {
-    Command::Retry { message: Some(message), checklist_then: false }
+    Command::Retry { message: Some(message), historical_checklist: false }
 }
 
 /// A manager whose rule has failed for a message of `weather`, and the parked message.
@@ -45,7 +45,7 @@ fn the_checklist_of_then_is_used_if_asked_for() {
     let (mut manager, number) = parked("{'00': done}");
     manager.rules(|_, _| Ok(nothing()));
     let then = pyyaml::read("{rivers: then}").expect("YAML");
-    let command = Command::Retry { message: Some(number), checklist_then: true };
+    let command = Command::Retry { message: Some(number), historical_checklist: true };
     manager.asks_with(command, Some(then.clone()));
     assert_eq!(manager.calls()[0].checklist, then);
 }
@@ -169,7 +169,7 @@ fn it_does_not_count_in_a_join_that_was_opened_after_it() {
 #[test]
 fn all_parked_messages_are_decided_in_their_order() {
     let mut manager = story(|_, _| Err(failed()));
-    let all = Command::Retry { message: None, checklist_then: false };
+    let all = Command::Retry { message: None, historical_checklist: false };
     assert_eq!(manager.asks(all.clone()).0.text, "no message is parked");
     for source in ["weather", "ssh", "rivers"] {
         manager.hears(source, "success", "null");
@@ -189,7 +189,7 @@ fn all_parked_messages_are_decided_in_their_order() {
 #[test]
 fn a_parked_message_may_be_dropped() {
     let (mut manager, number) = parked("null");
-    let (answer, heard) = manager.asks(Command::Discard { what: number });
+    let (answer, heard) = manager.asks(Command::Discard { number: number });
     assert_eq!(answer.text, format!("the parked message {number} is discarded: weather: (success)"));
     assert!(heard.messages().is_empty() && manager.state.parked.is_empty() && manager.calls().is_empty());
     assert!(!manager.asks(retry(number)).0.done);
@@ -198,7 +198,7 @@ fn a_parked_message_may_be_dropped() {
 #[test]
 fn a_parked_message_is_not_released() {
     let (mut manager, number) = parked("null");
-    let (answer, _) = manager.asks(Command::Release { what: number });
+    let (answer, _) = manager.asks(Command::Release { number: number });
     assert!(!answer.done && answer.text.contains(&format!("nowcast retry {}", number.0)));
     assert!(manager.state.parked.contains_key(&number));
 }

@@ -338,7 +338,7 @@ fn a_limit_counts_the_runs_on_all_hosts_and_the_oldest_go_first() {
         manager.wants(worker)
     });
     let other = manager.wants(worker("rivers"));
-    let released = manager.asks(Command::Release { what: hold }).1.runs;
+    let released = manager.asks(Command::Release { number: hold }).1.runs;
     assert_eq!(released, [wanted[0], wanted[1], other]);
     assert_eq!(manager.ends(wanted[1], Ending::Status(0)).runs, [wanted[2]]);
     assert_eq!(manager.ends(wanted[0], Ending::Status(0)).runs, [wanted[3]]);
@@ -351,7 +351,7 @@ fn a_retry_that_waits_for_an_end_keeps_no_other_back() {
     manager.hears_of(run, "weather", "failure");
     let hold = manager.holds(nowcast_core::hold::HoldTarget::All);
     let other = manager.wants(worker("weather"));
-    assert_eq!(manager.asks(Command::Release { what: hold }).1.runs, [other]);
+    assert_eq!(manager.asks(Command::Release { number: hold }).1.runs, [other]);
     assert_eq!(manager.ends(run, Ending::Status(1)).runs.len(), 1);
 }
 

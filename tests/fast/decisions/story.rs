@@ -215,12 +215,12 @@ impl Story {
         self.asks_with(command, None)
     }
 
-    pub fn asks_with(&mut self, command: Command, checklist_then: Option<Value>) -> (Answer, Heard) {
+    pub fn asks_with(&mut self, command: Command, historical_checklist: Option<Value>) -> (Answer, Heard) {
         let heard = self.happens(Event::Command {
             call: Some(CallId(7)),
             user: "ana".to_owned(),
             command: command.clone(),
-            checklist_then,
+            historical_checklist,
         });
         let [answer] = heard.answers.as_slice() else { panic!("one answer: {heard:#?}") };
         let answer = answer.clone();
@@ -232,7 +232,7 @@ impl Story {
 
     /// Asks for a launch, and answers its run.
     pub fn wants(&mut self, worker: NextWorker) -> RunId {
-        let (answer, _) = self.asks(Command::Launch { worker, again: None });
+        let (answer, _) = self.asks(Command::Launch { worker, rerun_of: None });
         assert_eq!(answer.numbers.len(), 1);
         answer.numbers[0]
     }

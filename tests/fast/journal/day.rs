@@ -144,7 +144,7 @@ impl Rules for FakeRules {
         }
         let place = Some("next_workers.lua:12".to_owned());
         let keys_read = vec!["weather forecast: 12".to_owned()];
-        RuleCall { place, keys_read, ..RuleCall::new(Ok(answer)) }
+        RuleCall { location: place, keys_read, ..RuleCall::new(Ok(answer)) }
     }
 }
 
@@ -203,7 +203,7 @@ impl Day {
             }
             Step::Launch(worker) => command(Command::Launch {
                 worker: NextWorker::new(WORKERS[*worker], Vec::new()),
-                again: None,
+                rerun_of: None,
             }),
             Step::Schedule(worker) => command(Command::LaunchScheduled {
                 item: WORKERS[*worker].to_owned(),
@@ -215,7 +215,7 @@ impl Day {
                 r#type: "success".into(),
                 payload: PAYLOADS[*payload].into(),
             }),
-            Step::RetryAll => command(Command::Retry { message: None, checklist_then: false }),
+            Step::RetryAll => command(Command::Retry { message: None, historical_checklist: false }),
             Step::Kill(which) => {
                 let runs: Vec<Number> = self.state.runs.keys().copied().collect();
                 command(Command::Kill {
@@ -229,8 +229,8 @@ impl Day {
                 until: hours.map(|hours| self.now.timestamp() + SignedDuration::from_hours(hours)),
                 reason: Some("maintenance".into()),
             }),
-            Step::Release(what) => command(Command::Release { what: Number(*what as u64) }),
-            Step::Drop(what) => command(Command::Discard { what: Number(*what as u64) }),
+            Step::Release(what) => command(Command::Release { number: Number(*what as u64) }),
+            Step::Drop(what) => command(Command::Discard { number: Number(*what as u64) }),
             Step::Set { payload } => command(Command::ChecklistSet {
                 path: "[weather forecast, 2026-03-14]".into(),
                 value: PAYLOADS[*payload].into(),
@@ -284,7 +284,7 @@ impl Day {
 }
 
 fn command(command: Command) -> Event {
-    Event::Command { call: None, user: "ana".into(), command, checklist_then: None }
+    Event::Command { call: None, user: "ana".into(), command, historical_checklist: None }
 }
 
 /// What the history shows of a record: of its changes, those of the checklist. The bytes of a message that was made

@@ -1,124 +1,200 @@
-//! A database of version 1, as it was made once and for all: each later version must read it.
+//! Frozen journals of each version of the format: the current program must migrate and read them.
 //!
-//! `tests/fixtures/journal-version-1/journal.sqlite` was made by
-//! `cargo test --test fast -- --ignored make_the_fixture`. It is never made again: when the version goes up, a fixture of the
-//! new one is made beside it and this one stays.
+//! `tests/fixtures/journal-version-N` was written by the program of its time and is never changed. `journal-version-2-operated`
+//! has every kind of operator's command and ending, and everything that can be open.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nowcast::store::journal::EventFilter;
+use nowcast::store::journal::{EventFilter, RunFilter};
 use nowcast::store::{History, Journal};
+use nowcast_core::expected::Expected;
+use nowcast_core::hold::Hold;
+use nowcast_core::joins::Join;
+use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::record::{Outcome, Speaker, What};
-use nowcast_core::{Change, Number, Ticket};
+use nowcast_core::run::{Stage, StopReason};
+use nowcast_core::{Change, Command, Ending, Number, Run, Ticket};
 use pyyaml::Value;
+use rusqlite::Connection;
+use rusqlite::types::Value as SqlValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 
-use crate::journal::day::{Day, Step, text};
+use crate::journal::day::text;
 use crate::journal::recovery::state_of;
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+const FIXTURES: [&str; 3] = ["journal-version-1", "journal-version-2", "journal-version-2-operated"];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name).join("journal.sqlite")
 }
 
-fn fixture() -> PathBuf {
-    fixtures().join("journal-version-1")
-}
-
-#[test]
-#[ignore = "makes the fixture, which stays as it is"]
-fn make_the_fixture() {
-    assert!(!fixture().exists(), "the fixture is frozen");
-    let mut day = Day::new();
-    day.take(&Step::RulesLoaded(1));
-    day.message("weather", "success", "{rule: launch both, 2026-03-14: \"12:30\", z: 1, a: 2.5}");
-    day.take(&Step::RunEnds { which: 0, status: 3 });
-    day.take(&Step::Hours(1));
-    day.message("weather", "need", "weather forecast");
-    day.message("weather", "success", "{rule: join, list: [~, yes, 2026-03-14]}");
-    day.message("upload", "success", "{rule: fail}");
-    day.take(&Step::Hold { worker: 0, hours: Some(48) });
-    day.take(&Step::Set { payload: 6 });
-    day.take(&Step::RulesRefused);
-    day.take(&Step::Send { worker: 1, payload: 7 });
-    day.take(&Step::Garbage(b"]".to_vec()));
-    let mut journal = Journal::open(&fixture()).expect("a new journal");
-    journal.commit(&day.records).expect("kept");
-    drop(journal);
-    fs::remove_file(fixture().join("lock")).expect("removed");
-    for record in &day.records {
-        println!("{record:?}\n");
-    }
-    println!("{}", day.checklist());
-}
-
-/// `tests/fixtures/journal-version-2` was made by `cargo test --test fast -- --ignored make_version_2`: what must have
-/// come in time and has not, and what was launched on schedule. It stays, too.
-#[test]
-#[ignore = "makes the fixture, which stays as it is"]
-fn make_version_2() {
-    let fixture = fixtures().join("journal-version-2");
-    assert!(!fixture.exists(), "the fixture is frozen");
-    let mut day = Day::new();
-    // Known from 04:43 on; of the 15th on a whole window.
-    day.take(&Step::Hours(1));
-    for _ in 0..9 {
-        day.take(&Step::Hours(3));
-    }
-    day.message("weather", "failure", "null");
-    day.take(&Step::Schedule(1));
-    for _ in 0..8 {
-        day.take(&Step::Hours(3));
-    }
-    let mut journal = Journal::open(&fixture).expect("a new journal");
-    journal.commit(&day.records).expect("kept");
-    drop(journal);
-    fs::remove_file(fixture.join("lock")).expect("removed");
-    println!("{:#?}", day.state.expected);
-}
-
-#[test]
-fn what_is_late_or_scheduled_in_a_journal_of_version_2_is_understood() {
+/// A copy, since opening a journal migrates it.
+fn copy(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    fs::copy(fixtures().join("journal-version-2/journal.sqlite"), folder.path().join("journal.sqlite"))
-        .expect("copied");
-    let journal = Journal::open(folder.path()).expect("understood");
-    let state = state_of(&journal.load().expect("readable"));
-    let scheduled: Vec<_> =
-        state.scheduled.iter().map(|(item, due)| (item.as_str(), due.to_string())).collect();
-    assert_eq!(scheduled, [("rivers", "2026-03-15T15:40:42.123456789Z".to_owned())]);
-    let known: Vec<_> = state
-        .expected
-        .values()
-        .map(|one| {
-            let late = one.late.as_ref().map(ToString::to_string);
-            (&*one.worker, &*one.r#type, one.last_received.map(|came| came.to_string()), late)
-        })
-        .collect();
-    assert_eq!(
-        known,
-        [
-            ("rivers", "success", None, Some("2026-03-15T09:00:00-07:00[America/Vancouver]".to_owned())),
-            (
-                "weather",
-                "failure",
-                Some("2026-03-15T15:40:42.123456789Z".to_owned()),
-                Some("2026-03-16T06:30:00-07:00[America/Vancouver]".to_owned())
-            ),
-        ]
-    );
-}
-
-/// A copy, since opening it may change it.
-fn copy() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    fs::copy(fixture().join("journal.sqlite"), folder.path().join("journal.sqlite")).expect("copied");
+    fs::copy(fixture(name), folder.path().join("journal.sqlite")).expect("copied");
     folder
 }
 
+fn migrated(name: &str) -> (tempfile::TempDir, Journal, History) {
+    let folder = copy(name);
+    let journal = Journal::open(folder.path()).expect("migrated");
+    let history = History::open(folder.path()).expect("readable");
+    (folder, journal, history)
+}
+
+fn database(folder: &tempfile::TempDir) -> Connection {
+    Connection::open(folder.path().join("journal.sqlite")).expect("the database")
+}
+
 #[test]
-fn a_journal_of_version_1_is_understood() {
-    let folder = copy();
-    let journal = Journal::open(folder.path()).expect("understood");
+fn every_fixture_is_tested() {
+    let folders =
+        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")).expect("fixtures");
+    let mut names: Vec<_> =
+        folders.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    assert_eq!(names, FIXTURES);
+}
+
+/// Read every value of a column as a `T` and compare what this program would write.
+fn assert_written_as<T: DeserializeOwned + Serialize>(database: &Connection, select: &str) -> usize {
+    let mut statement = database.prepare(select).expect("a query");
+    let texts: Vec<String> =
+        statement.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("texts");
+    for text in &texts {
+        let value: T = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert_eq!(serde_json::to_string(&value).expect("JSON"), *text);
+    }
+    texts.len()
+}
+
+#[test]
+fn a_migrated_journal_is_as_this_program_would_have_written_it() {
+    for name in FIXTURES {
+        let (folder, ..) = migrated(name);
+        let database = database(&folder);
+        let rows = assert_written_as::<Run>(&database, "SELECT body FROM runs")
+            + assert_written_as::<Join>(&database, "SELECT body FROM joins")
+            + assert_written_as::<Parked>(&database, "SELECT body FROM parked")
+            + assert_written_as::<Hold>(&database, "SELECT body FROM holds")
+            + assert_written_as::<Expected>(&database, "SELECT body FROM expectations")
+            + assert_written_as::<Outcome>(&database, "SELECT outcome FROM events WHERE kind = 'message'")
+            + assert_written_as::<Command>(&database, "SELECT detail FROM events WHERE kind = 'command'")
+            + assert_written_as::<Vec<Change>>(
+                &database,
+                "SELECT checklist FROM events WHERE checklist IS NOT NULL",
+            );
+        assert!(rows >= 5, "{name}: {rows}");
+    }
+}
+
+/// The rows of a table in their order, with the JSON in them as values.
+fn rows(database: &Connection, table: &str) -> Vec<Vec<Json>> {
+    let mut statement = database.prepare(&format!("SELECT * FROM {table}")).expect("a query");
+    let columns = statement.column_count();
+    let value = |value: SqlValue| match value {
+        SqlValue::Null => Json::Null,
+        SqlValue::Integer(number) => number.into(),
+        SqlValue::Real(number) => number.into(),
+        SqlValue::Text(text) => serde_json::from_str(&text).unwrap_or(Json::String(text)),
+        SqlValue::Blob(bytes) => bytes.into(),
+    };
+    statement
+        .query_map([], |row| (0..columns).map(|column| row.get(column).map(value)).collect())
+        .expect("rows")
+        .collect::<Result<_, _>>()
+        .expect("values")
+}
+
+/// Rename as version 3 does, but by the structure of the value and not by its text.
+fn renamed(value: Json, key: &str) -> Json {
+    const KEYS: [(&str, &str); 15] = [
+        ("told_to_end", "stop_requested"),
+        ("waiting", "pending"),
+        ("place", "location"),
+        ("wait_for", "requires"),
+        ("counted", "received"),
+        ("noticed_since", "observed_since"),
+        ("came", "last_received"),
+        ("judged", "evaluated_until"),
+        ("tried_again", "retried"),
+        ("again", "rerun_of"),
+        ("checklist_then", "historical_checklist"),
+        // Of a parked message or parked launches; a command has a number there.
+        ("what", "item"),
+        ("drop", "discard"),
+        ("dropped", "discarded"),
+        ("time_limit", "timeout"),
+    ];
+    let new_name = |name: &str| KEYS.into_iter().find(|(old, _)| *old == name).map(|(_, new)| new.to_owned());
+    match value {
+        Json::Object(object) => {
+            let entry = |(name, value): (String, Json)| {
+                let is_of_command = name == "what" && value.is_number();
+                let new = if is_of_command { Some("number".to_owned()) } else { new_name(&name) };
+                let value = renamed(value, &name);
+                (new.unwrap_or(name), value)
+            };
+            Json::Object(object.into_iter().map(entry).collect())
+        }
+        Json::Array(items) => Json::Array(items.into_iter().map(|item| renamed(item, "")).collect()),
+        Json::String(name) if ["command", "ending", "told_to_end"].contains(&key) => {
+            Json::String(new_name(&name).unwrap_or(name))
+        }
+        Json::String(text) if key == "reason" => {
+            let heading =
+                "the rule for this message failed, so nothing is launched after it: upload: (success)\n";
+            Json::String(text.strip_prefix(heading).map(str::to_owned).unwrap_or(text))
+        }
+        other => other,
+    }
+}
+
+#[test]
+fn a_migration_changes_names_and_nothing_else() {
+    const TABLES: [(&str, &str); 10] = [
+        ("events", "events"),
+        ("runs", "runs"),
+        ("joins", "joins"),
+        ("parked", "parked"),
+        ("holds", "holds"),
+        ("rules", "rules"),
+        ("snapshots", "snapshots"),
+        ("rule_files", "rule_files"),
+        ("scheduled", "scheduled"),
+        ("expected", "expectations"),
+    ];
+    for name in FIXTURES {
+        let (folder, journal, _) = migrated(name);
+        drop(journal);
+        let new = database(&folder);
+        let old = copy(name);
+        let old = database(&old);
+        for (before, after) in TABLES {
+            let is_there = "SELECT count(*) FROM sqlite_master WHERE name = ?1";
+            let count: i64 = old.query_row(is_there, [before], |row| row.get(0)).expect("a count");
+            let before = if count == 0 { Vec::new() } else { rows(&old, before) };
+            let expected: Vec<Vec<Json>> = before
+                .into_iter()
+                .map(|row| row.into_iter().map(|value| renamed(value, "")).collect())
+                .collect();
+            let found = rows(&new, after);
+            assert_eq!(found.len(), expected.len(), "{name}: {after}");
+            for (found, expected) in found.iter().zip(&expected) {
+                let (kept, added) = found.split_at(expected.len());
+                assert_eq!(kept, expected, "{name}: {after}");
+                assert!(added.iter().all(Json::is_null), "{name}: {after}: {added:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_journal_of_version_1_is_migrated() {
+    let (_folder, journal, _) = migrated("journal-version-1");
     let recovered = journal.load().expect("readable");
     assert_eq!((recovered.last_number, recovered.checklist_event), (20, Number(18)));
     let checklist = "weather forecast:\n  rule: join\n  2026-03-14: !!set\n    b: null\n    a: null\n  z: 1\n  a: 2.5\n  \
@@ -138,10 +214,10 @@ fn a_journal_of_version_1_is_understood() {
     assert_eq!(run(12).report.as_ref().map(|report| report.message), Some(Number(13)));
     let join = state.joins.get(Number(11)).expect("the join");
     assert_eq!(
-        (join.name.as_str(), join.requirements().as_str(), join.counted.as_slice()),
+        (join.name.as_str(), join.requirements().as_str(), join.received.as_slice()),
         ("all", "rivers, ssh", &[Number(18)][..])
     );
-    assert!(state.parked[&Number(13)].reason.ends_with("next_workers.lua:3: no"));
+    assert_eq!(state.parked[&Number(13)].reason, "next_workers.lua:3: no");
     assert_eq!(state.holds[&Number(15)].target.to_string(), "worker weather");
     assert_eq!(state.rules, (1, "hash 1".to_owned()));
 
@@ -153,13 +229,12 @@ fn a_journal_of_version_1_is_understood() {
 }
 
 #[test]
-fn the_history_of_version_1_is_understood() {
-    let folder = copy();
+fn the_history_of_version_1_is_read() {
+    let folder = copy("journal-version-1");
     let too_old = History::open(folder.path()).expect_err("readers change nothing").to_string();
     assert!(too_old.contains("version 1"), "{too_old}");
-    drop(Journal::open(folder.path()).expect("brought up to date"));
-    let history = History::open(folder.path()).expect("understood");
-    assert!(history.rule_files(1).expect("readable").is_empty(), "they were not kept then");
+    let (_folder, _, history) = migrated("journal-version-1");
+    assert!(history.rule_files(1).expect("readable").is_empty(), "version 1 has no files of rules");
     let events = history.events(&EventFilter::default()).expect("readable");
     let numbers: Vec<u64> = events.iter().map(|record| record.number.0).collect();
     assert_eq!(numbers, [20, 19, 18, 17, 16, 14, 13, 10, 9, 7, 5, 2, 1]);
@@ -174,6 +249,7 @@ fn the_history_of_version_1_is_understood() {
     assert_eq!((message(7).speaker, message(7).outcome), (Speaker::Manager, Outcome::Retried(Number(8))));
     assert_eq!((message(18).speaker, message(20).message), (Speaker::Operator, None));
     assert_eq!(message(2).keys_read, ["weather forecast: 12"]);
+    assert_eq!(message(2).rule_location.as_deref(), Some("next_workers.lua:12"));
     assert!(message(20).reply_payload.as_str().is_some_and(|text| text.contains("not YAML")));
     let command = history.event(Number(14)).expect("readable").expect("known");
     assert!(
@@ -181,8 +257,133 @@ fn the_history_of_version_1_is_understood() {
     );
     let set = history.event(Number(16)).expect("readable").expect("known");
     assert!(matches!(set.changes.as_slice(), [Change::ChecklistSet { .. }]));
-    let rules = history.open_now().expect("readable").rules.expect("told");
+    let rules = history.open_now().expect("readable").rules.expect("rules");
     assert_eq!(rules.refused, Some((Number(17), "next_workers.lua:7: no".to_owned())));
     let ended = history.run(Number(3)).expect("readable").expect("known");
     assert!(ended.is_closed());
+}
+
+#[test]
+fn the_schedule_and_the_expectations_of_version_2_are_read() {
+    let (_folder, journal, history) = migrated("journal-version-2");
+    let state = state_of(&journal.load().expect("readable"));
+    let scheduled: Vec<_> =
+        state.scheduled.iter().map(|(item, due)| (item.as_str(), due.to_string())).collect();
+    assert_eq!(scheduled, [("rivers", "2026-03-15T15:40:42.123456789Z".to_owned())]);
+    let expected: Vec<_> = state
+        .expected
+        .values()
+        .map(|one| {
+            let late = one.late.as_ref().map(ToString::to_string);
+            let received = one.last_received.map(|received| received.to_string());
+            let since = (one.observed_since.to_string(), one.evaluated_until.to_string());
+            (&*one.worker, &*one.r#type, since, received, late)
+        })
+        .collect();
+    let since = |evaluated: &str| ("2026-03-14T12:40:15.123456789Z".to_owned(), evaluated.to_owned());
+    assert_eq!(
+        expected,
+        [
+            (
+                "rivers",
+                "success",
+                since("2026-03-15T16:00:00Z"),
+                None,
+                Some("2026-03-15T09:00:00-07:00[America/Vancouver]".to_owned())
+            ),
+            (
+                "weather",
+                "failure",
+                since("2026-03-16T13:30:00Z"),
+                Some("2026-03-15T15:40:42.123456789Z".to_owned()),
+                Some("2026-03-16T06:30:00-07:00[America/Vancouver]".to_owned())
+            ),
+        ]
+    );
+    let run = history.run(Number(6)).expect("readable").expect("known");
+    assert_eq!(run.stop_requested, Some(StopReason::Timeout));
+}
+
+#[test]
+fn the_runs_of_version_2_are_read() {
+    let (_folder, journal, history) = migrated("journal-version-2-operated");
+    let run = |id| history.run(Number(id)).expect("readable").expect("known");
+    let ending = |id| match run(id).stage {
+        Stage::Ended { ending, .. } => ending,
+        other => panic!("run {id} has not ended: {other:?}"),
+    };
+    assert_eq!(ending(3), Ending::Killed(9));
+    assert_eq!(ending(4), Ending::OnHost("Slurm says COMPLETED".to_owned()));
+    assert_eq!(ending(8), Ending::Unknown);
+    assert_eq!(
+        (ending(14), run(14).stop_requested),
+        (Ending::Status(0), Some(StopReason::Killed("ana".into())))
+    );
+    assert_eq!(ending(19), Ending::NotStarted("no such file".to_owned()));
+    assert_eq!(ending(47), Ending::Discarded);
+    assert_eq!(
+        (run(47).has_succeeded(), run(4).has_succeeded(), run(3).has_succeeded()),
+        (None, Some(true), Some(false))
+    );
+    assert_eq!(run(3).worker.location.as_deref(), Some("next_workers.lua:14"));
+    assert_eq!(run(25).stop_requested, Some(StopReason::Timeout));
+    assert!([54, 66].into_iter().all(|id| matches!(run(id).stage, Stage::Pending { .. })));
+    let filter = RunFilter { state: nowcast::store::journal::RunState::Failed, ..RunFilter::default() };
+    let failed: Vec<u64> = history.runs(&filter).expect("readable").iter().map(|run| run.id.0).collect();
+    assert_eq!(failed, [19, 8, 3]);
+    assert_eq!(history.last_success("ssh").expect("readable").map(|run| run.id), Some(Number(4)));
+    let open: Vec<u64> = state_of(&journal.load().expect("readable")).runs.keys().map(|id| id.0).collect();
+    assert_eq!(open, [23, 25, 26, 27, 31, 36, 50, 54, 57, 58, 66]);
+}
+
+#[test]
+fn the_joins_parked_launches_and_commands_of_version_2_are_read() {
+    let (_folder, journal, history) = migrated("journal-version-2-operated");
+    let state = state_of(&journal.load().expect("readable"));
+    let join = state.joins.get(Number(35)).expect("the join");
+    let pending: Vec<_> = join.pending.iter().map(|launch| (launch.worker.name(), launch.cause.0)).collect();
+    assert_eq!(pending, [("rivers", 37), ("ssh", 37)]);
+    assert_eq!(
+        (join.requirements().as_str(), join.received.as_slice()),
+        ("ssh", &[Number(37), Number(41)][..])
+    );
+    let names = |parked: &Parked| match &parked.item {
+        ParkedItem::Message { source, .. } => vec![source.clone()],
+        ParkedItem::Launches { launches, .. } => {
+            launches.iter().map(|launch| launch.worker.name().to_owned()).collect()
+        }
+    };
+    assert_eq!(names(&state.parked[&Number(30)]), ["rivers", "ssh", "upload"]);
+    assert_eq!(names(&state.parked[&Number(38)]), ["upload"]);
+    assert_eq!(state.holds.keys().map(|id| id.0).collect::<Vec<_>>(), [52]);
+    let closed_by = |id| history.what(Number(id)).expect("readable").parked.expect("parked").closed_by;
+    assert_eq!((closed_by(18), closed_by(22), closed_by(38)), (Some(Number(24)), Some(Number(32)), None));
+
+    let command = |number| match history.event(Number(number)).expect("readable").expect("known").what {
+        What::Command { command, .. } => command,
+        other => panic!("{number} is {other:?}"),
+    };
+    assert!(matches!(command(13), Command::Launch { rerun_of: Some(Number(4)), .. }));
+    assert_eq!(command(24), Command::Release { number: Number(18) });
+    assert_eq!(command(32), Command::Discard { number: Number(22) });
+    assert_eq!(command(40), Command::Retry { message: None, historical_checklist: false });
+    assert_eq!(command(43), Command::Retry { message: None, historical_checklist: true });
+    let Command::Send { payload, .. } = command(61) else { panic!("not a message sent") };
+    assert_eq!(payload, r#"{"command": "drop", what: 1, "place": 2}"#, "a text in a value is nobody's name");
+}
+
+#[test]
+fn what_rules_launched_is_found_in_a_journal_of_version_2() {
+    let (_folder, _, history) = migrated("journal-version-2-operated");
+    let mut launches = Vec::new();
+    history
+        .calls(None, None, &mut |past, call| {
+            let led_to = past.led_to(call.number)?;
+            launches.push((call.number.0, led_to.launches.len()));
+            Ok(())
+        })
+        .expect("readable");
+    // Those of #28 were parked and discarded, those of #33 are parked, those of #37 are pending in a join.
+    let of = |number| launches.iter().find(|(call, _)| *call == number).map(|(_, count)| *count);
+    assert_eq!([2, 20, 28, 33, 37].map(of), [Some(2); 5]);
 }

@@ -70,7 +70,7 @@ fn a_run_has_its_cause_its_message_and_its_usual_duration() {
     assert!(matches!(&message.what, What::Message(kept) if kept.run == Some(run.id) && kept.reply == "ack"));
     let cause = history.event(run.cause).expect("readable").expect("known");
     assert!(
-        matches!(&cause.what, What::Message(kept) if kept.place.as_deref() == Some("next_workers.lua:12"))
+        matches!(&cause.what, What::Message(kept) if kept.rule_location.as_deref() == Some("next_workers.lua:12"))
     );
 
     let ids = |filter: RunFilter| -> Vec<Number> {

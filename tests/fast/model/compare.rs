@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use nowcast_core::joins::PendingLaunch;
-use nowcast_core::parked::ParkedWhat;
+use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{MessageRecord, Outcome as Real};
 use nowcast_core::run::Stage;
 use nowcast_core::{NextWorker, Number};
@@ -81,9 +81,9 @@ impl World {
         }
         let parked: BTreeSet<Number> =
             self.model.parked.iter().map(|message| self.messages[*message].0).collect();
-        let is_message = |what: &ParkedWhat| matches!(what, ParkedWhat::Message { .. });
+        let is_message = |what: &ParkedItem| matches!(what, ParkedItem::Message { .. });
         let real =
-            self.state.parked.values().filter(|parked| is_message(&parked.what)).map(|parked| parked.id);
+            self.state.parked.values().filter(|parked| is_message(&parked.item)).map(|parked| parked.id);
         assert_eq!(real.collect::<BTreeSet<_>>(), parked, "parked messages");
     }
 
@@ -121,13 +121,13 @@ impl World {
             assert_eq!(self.state.joins.get(*number).is_some(), model.is_open, "{number} is open");
             if let Some(real) = self.state.joins.get(*number) {
                 assert_eq!(real.name, model.name);
-                assert_eq!(real.wait_for, wanted(&self.model.remaining(at)), "{number}");
+                assert_eq!(real.requires, wanted(&self.model.remaining(at)), "{number}");
                 assert_eq!(workers(&real.launches()), expected, "{number}");
                 assert_eq!(real.deadline, model.deadline.map(moment));
             }
             let parked = self.state.parked.get(number);
             assert_eq!(parked.is_some(), model.is_parked, "{number} is parked");
-            if let Some(ParkedWhat::Launches { launches, .. }) = parked.map(|parked| &parked.what) {
+            if let Some(ParkedItem::Launches { launches, .. }) = parked.map(|parked| &parked.item) {
                 assert_eq!(workers(launches), expected, "{number}");
             }
         }
@@ -145,9 +145,9 @@ impl World {
             .state
             .parked
             .values()
-            .map(|parked| match &parked.what {
-                ParkedWhat::Launches { launches, .. } => launches.len(),
-                ParkedWhat::Message { .. } => 0,
+            .map(|parked| match &parked.item {
+                ParkedItem::Launches { launches, .. } => launches.len(),
+                ParkedItem::Message { .. } => 0,
             })
             .sum();
         assert_eq!(self.launched.len() + waiting + in_joins + parked + self.dropped, wanted);

@@ -30,7 +30,7 @@ impl World {
             Step::Launch(launch) => {
                 self.commanded += 1;
                 self.model.want(launch.clone());
-                (Command::Launch { worker: next_worker(launch), again: None }, true)
+                (Command::Launch { worker: next_worker(launch), rerun_of: None }, true)
             }
             Step::Kill(which) => {
                 let what = number(which, &self.things());
@@ -48,12 +48,12 @@ impl World {
                 (Command::Hold { target, until: until.map(moment), reason: None }, true)
             }
             Step::Release(which) => {
-                let what = number(which, &self.things());
-                (Command::Release { what }, self.release(what))
+                let number = number(which, &self.things());
+                (Command::Release { number }, self.release(number))
             }
             Step::Drop(which) => {
-                let what = number(which, &self.things());
-                (Command::Discard { what }, self.drop_it(what))
+                let number = number(which, &self.things());
+                (Command::Discard { number }, self.drop_it(number))
             }
             Step::Retry(which) => return self.retry(which.as_ref()),
             Step::Send { worker, r#type, value } => {
@@ -86,7 +86,7 @@ impl World {
         let user = "ana".to_owned();
         let call = Some(CallId(1));
         let event =
-            Event::Command { call, user: user.clone(), command: command.clone(), checklist_then: None };
+            Event::Command { call, user: user.clone(), command: command.clone(), historical_checklist: None };
         let done = self.decide(event);
         assert_eq!(done.answers, [is_done], "{command:?}");
         let kept = &done.records.last().expect("a record").what;
@@ -159,7 +159,7 @@ impl World {
         }
         let all_ruled = self.model.messages[before..].iter().all(|retried| retried.outcome == Outcome::Ruled);
         self.model.admit();
-        self.ask(&Command::Retry { message, checklist_then: false }, all_ruled && !is_wrong);
+        self.ask(&Command::Retry { message, historical_checklist: false }, all_ruled && !is_wrong);
     }
 }
 

@@ -113,7 +113,7 @@ pub fn next_worker(launch: &Launch) -> NextWorker {
             retry_delay: span(launch.retry_delay),
             env: Vec::new(),
         },
-        place: None,
+        location: None,
     }
 }
 

@@ -134,7 +134,7 @@ impl Nowcast {
 
 fn without_places(mut answer: RuleAnswer) -> RuleAnswer {
     let own = answer.join.iter_mut().flat_map(|join| &mut join.launch);
-    answer.next_workers.iter_mut().chain(own).for_each(|worker| worker.place = None);
+    answer.next_workers.iter_mut().chain(own).for_each(|worker| worker.location = None);
     answer
 }
 

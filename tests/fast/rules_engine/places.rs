@@ -5,7 +5,7 @@ use super::*;
 fn place_of(rules: &str) -> Option<String> {
     let nowcast = Nowcast::new(rules);
     let call = nowcast.call("sleep");
-    call.result.unwrap_or_else(|error| panic!("{error}")).next_workers.remove(0).place
+    call.result.unwrap_or_else(|error| panic!("{error}")).next_workers.remove(0).location
 }
 
 fn expect(rules: &str, line: usize) {
@@ -22,8 +22,12 @@ fn it_is_the_line_that_made_it() {
     );
     let answer = nowcast.call("sleep").result.unwrap();
     let join = answer.join.unwrap();
-    let places: Vec<_> =
-        answer.next_workers.iter().chain(&join.launch).map(|worker| worker.place.clone().unwrap()).collect();
+    let places: Vec<_> = answer
+        .next_workers
+        .iter()
+        .chain(&join.launch)
+        .map(|worker| worker.location.clone().unwrap())
+        .collect();
     assert_eq!(places, ["next_workers.lua:2", "next_workers.lua:3", "next_workers.lua:5"]);
 }
 
@@ -52,7 +56,7 @@ fn a_helper_s_line_counts() {
     let engine = Engine::load(&path, "next_workers", &EngineOptions::default()).unwrap();
     let call =
         engine.after(&Message::new("sleep", "success", Value::Null), &Value::Null, &Value::Null, &now());
-    assert_eq!(call.result.unwrap().next_workers[0].place.as_deref(), Some("lib/help.lua:3"));
+    assert_eq!(call.result.unwrap().next_workers[0].location.as_deref(), Some("lib/help.lua:3"));
 }
 
 #[test]

@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 
-use nowcast::failpoint::{BROKER, MANAGER};
+use nowcast::failpoint::{BROKER, MANAGER, MIGRATION};
 use nowcast::store::History;
 use nowcast::store::journal::{EventFilter, EventKind};
+use nowcast_core::Number;
 
 use crate::support::system::{Builder, System, system};
 
@@ -89,6 +91,44 @@ fn dies_at(point: &str, failpoints: &[&str]) {
 fn a_manager_that_dies_between_any_two_steps_loses_and_doubles_nothing() {
     for point in MANAGER {
         dies_at(point, &[&format!("{point}=return")]);
+    }
+}
+
+#[test]
+fn a_manager_that_dies_during_a_migration_leaves_a_whole_journal() {
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal-version-1/journal.sqlite");
+    // From version 1 there are two migrations; each passes both failpoints.
+    for (point, step, version) in [
+        (MIGRATION[0], "return", 1),
+        (MIGRATION[1], "return", 2),
+        (MIGRATION[0], "1*off->return", 2),
+        (MIGRATION[1], "1*off->return", 3),
+    ] {
+        let mut system = with_ticks(system()).rules(RULES).prepare();
+        system.start_broker();
+        let folder = system.path("checklist.journal");
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::copy(&fixture, folder.join("journal.sqlite")).expect("copied");
+        start_failing_manager(&mut system, &format!("{point}={step}"));
+        let status = system.wait_for_end("manager");
+        assert_eq!(status.signal(), Some(9), "{point}: {status} {}", system.describe());
+        let database = rusqlite::Connection::open(folder.join("journal.sqlite")).expect("the journal");
+        let found: i64 =
+            database.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
+        assert_eq!(found, version, "{point}={step}");
+        let check: String =
+            database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a check");
+        assert_eq!(check, "ok", "{point}={step}");
+        let events: i64 =
+            database.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).expect("counted");
+        assert_eq!(events, 13, "{point}={step}");
+        drop(database);
+        system.start_manager(&[]);
+        system.works();
+        let history = History::open(&folder).expect("the journal of this version");
+        let parked = history.open_now().expect("what is open").parked;
+        assert!(parked.iter().any(|parked| parked.id == Number(13)), "{point}={step}: {parked:?}");
     }
 }
 

@@ -25,10 +25,16 @@ expect: [{{worker: keyless, by: '{}', timezone: UTC}}]",
         .prepare();
     // Such messages have been noticed for three days, and yesterday one came.
     let observed_since = now.checked_sub(3.days()).expect("a moment").timestamp();
-    let judged = by.checked_sub(1.day()).expect("a moment").timestamp();
+    let evaluated_until = by.checked_sub(1.day()).expect("a moment").timestamp();
     let (worker, r#type, late) = ("keyless".to_owned(), "success".to_owned(), None);
-    let expected =
-        Expected { worker, r#type, observed_since, last_received: Some(observed_since), judged, late };
+    let expected = Expected {
+        worker,
+        r#type,
+        observed_since,
+        last_received: Some(observed_since),
+        evaluated_until,
+        late,
+    };
     let changes = vec![Change::Expected(expected)];
     let record = Record { number: Number(1), at: now, what: What::Due, changes };
     Journal::open(&system.path("checklist.journal")).expect("a journal").commit(&[record]).expect("kept");
@@ -46,7 +52,7 @@ expect: [{{worker: keyless, by: '{}', timezone: UTC}}]",
     system.wait_for_end("manager");
     system.start_manager(&[]);
     system.signal("manager", Signal::HUP);
-    // Launched when everything that is due was judged.
+    // Launched when everything that is due was evaluated_until.
     system.operate(&["launch", "--delay", "1s", "awaken"]);
     system.wait_for_log("manager", "launching NextWorker");
     assert_eq!(system.log("manager").matches("is late").count(), 1, "{}", system.describe());

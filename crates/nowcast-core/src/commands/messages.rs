@@ -4,7 +4,7 @@ use super::{NAMED, Outcomes};
 use crate::decide::Decision;
 use crate::message::Message;
 use crate::messages::Incoming;
-use crate::parked::{Parked, ParkedWhat};
+use crate::parked::{Parked, ParkedItem};
 use crate::record::{Change, Outcome, Speaker};
 use crate::run::Number;
 use pyyaml::Value;
@@ -52,9 +52,9 @@ impl Decision<'_> {
     pub(super) fn retry_messages(
         &mut self,
         which: Option<Number>,
-        checklist_then: Option<&Value>,
+        historical_checklist: Option<&Value>,
     ) -> Outcomes {
-        let is_message = |parked: &&Parked| matches!(parked.what, ParkedWhat::Message { .. });
+        let is_message = |parked: &&Parked| matches!(parked.item, ParkedItem::Message { .. });
         let parked: Vec<Parked> = match which {
             None => self.state.parked.values().filter(is_message).cloned().collect(),
             Some(number) => match self.state.parked.get(&number).filter(is_message) {
@@ -72,10 +72,10 @@ impl Decision<'_> {
         let mut failed = Vec::new();
         let mut numbers = Vec::new();
         for parked in &parked {
-            let ParkedWhat::Message { source, r#type, payload, .. } = &parked.what else { continue };
+            let ParkedItem::Message { source, r#type, payload, .. } = &parked.item else { continue };
             let payload = pyyaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
             let message = Message::new(source, r#type, payload);
-            let checklist = checklist_then.cloned().unwrap_or_else(|| self.state.checklist.to_value());
+            let checklist = historical_checklist.cloned().unwrap_or_else(|| self.state.checklist.to_value());
             let reply = self.decide_again(parked, message, &checklist);
             numbers.push(self.number);
             if let Err(text) = outcome_of(parked.id, &reply.outcome) {

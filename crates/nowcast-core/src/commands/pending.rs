@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{NAMED, Outcomes};
 use crate::decide::Decision;
-use crate::parked::{Parked, ParkedWhat};
+use crate::parked::{Parked, ParkedItem};
 use crate::record::Change;
 use crate::run::{Ending, Number, Run, RunId, Stage};
 
@@ -20,7 +20,7 @@ impl Decision<'_> {
             let waiting = self.pending_notes(&held);
             return Ok((format!("the hold {what} of {} is over{waiting}", hold.target), Vec::new()));
         }
-        if let Some(Parked { what: ParkedWhat::Launches { join, launches }, .. }) =
+        if let Some(Parked { item: ParkedItem::Launches { join, launches }, .. }) =
             self.state.parked.get(&what).cloned()
         {
             self.change(Change::ParkedClosed(what));
@@ -90,11 +90,11 @@ impl Decision<'_> {
     pub(super) fn discard(&mut self, what: Number) -> Outcomes {
         if let Some(parked) = self.state.parked.get(&what).cloned() {
             self.change(Change::ParkedClosed(what));
-            let text = match parked.what {
-                ParkedWhat::Message { source, r#type, .. } => {
+            let text = match parked.item {
+                ParkedItem::Message { source, r#type, .. } => {
                     format!("the parked message {what} is discarded: {source}: ({type})")
                 }
-                ParkedWhat::Launches { join, .. } => {
+                ParkedItem::Launches { join, .. } => {
                     format!("what waited in the join of {join} is discarded")
                 }
             };
