@@ -2,6 +2,7 @@
 
 use mlua::{Lua, MultiValue, Value};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 use super::{Capture, Match, Matcher, PatternError};
 
@@ -145,7 +146,7 @@ fn the_manual_s_constructs_match_as_lua_s_do() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3_000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/patterns.txt")))), ..ProptestConfig::with_cases(3_000) })]
     #[test]
     fn random_patterns_match_as_lua_s_do(text in "[ab1 (]{0,12}", pattern in "[ab1%.()\\[\\]*+?^$df -]{0,9}") {
         let lua = Lua::new();

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, TestError, TestRunner};
+use proptest::test_runner::{Config, FileFailurePersistence, TestError, TestRunner};
 use pyyaml::{Keys, Value, python};
 use reference::codec::same;
 use reference::{Loaded, PyYaml};
@@ -26,7 +26,10 @@ fn check<T: std::fmt::Debug + Clone>(
         std::env::var("NOWCAST_CASES").map_or(1, |times| times.parse().expect("NOWCAST_CASES is a number"));
     let config = Config {
         cases: batches * times,
-        failure_persistence: None,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/regressions/against_pyyaml.txt"
+        )))),
         max_shrink_iters: 3000,
         ..Config::default()
     };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nowcast::store::journal::EventFilter;
 use nowcast::store::{History, Journal, JournalError};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use rusqlite::Connection;
 
 use crate::journal::day::Day;
@@ -204,7 +205,7 @@ fn only_its_owner_can_look_into_it() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/journal_failures.txt")))), ..ProptestConfig::default() })]
 
     #[test]
     fn damage_anywhere_is_an_error_at_worst(at in any::<usize>(), bytes in prop::collection::vec(any::<u8>(), 1..300)) {

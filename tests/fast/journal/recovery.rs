@@ -5,6 +5,7 @@ use nowcast::store::{History, Journal};
 use nowcast_core::record::{Outcome, What};
 use nowcast_core::{Change, State};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use pyyaml::Value;
 
 use crate::journal::day::{Day, new_state, shown, steps, text};
@@ -49,7 +50,7 @@ pub fn assert_recovers(journal: &Journal, day: &Day) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/journal_recovery.txt")))), ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_is_known_after_a_restart(steps in steps(), batch in 1..9_usize) {

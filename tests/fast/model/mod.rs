@@ -11,7 +11,7 @@ mod translate;
 mod world;
 
 use proptest::prelude::*;
-use proptest::test_runner::Config;
+use proptest::test_runner::{Config, FailurePersistence, FileFailurePersistence};
 
 /// Days that are tried unless `PROPTEST_CASES` says how many.
 const DAYS: u32 = 2_000;
@@ -19,7 +19,10 @@ const DAYS: u32 = 2_000;
 fn days() -> Config {
     let said = Config::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { said.cases } else { DAYS };
-    Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..said }
+    let failure_persistence: Option<Box<dyn FailurePersistence>> = Some(Box::new(
+        FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/model.txt")),
+    ));
+    Config { cases, failure_persistence, max_shrink_iters: 20_000, ..said }
 }
 
 proptest! {
