@@ -10,7 +10,7 @@ use nowcast::store::journal::{EventFilter, RunFilter};
 use nowcast::store::{History, Journal};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
-use nowcast_core::record::{MessageRecord, Outcome, Speaker, What};
+use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent, Speaker};
 use nowcast_core::run::{RunReport, Stage};
 use nowcast_core::{Change, Ending, NextWorker, Number, Record, Run, Ticket};
 use pyyaml::{Map, Value};
@@ -134,7 +134,7 @@ impl Bench {
         };
         self.running.push(run.clone());
         changes.push(Change::Run(Box::new(run)));
-        let what = What::Message(Box::new(MessageRecord {
+        let event = RecordedEvent::Message(Box::new(MessageRecord {
             ticket: Some(Ticket { epoch: 7, number: self.messages }),
             body: message.encode().into_bytes(),
             message: Some(message),
@@ -147,7 +147,7 @@ impl Bench {
             reply: "ack".into(),
             reply_payload: Value::Null,
         }));
-        Record { number, at: self.now.clone(), what, changes }
+        Record { number, at: self.now.clone(), event, changes }
     }
 
     fn batch(&mut self, size: usize) -> Vec<Record> {
@@ -256,8 +256,8 @@ impl Bench {
         self.checklist = Checklist::new(entries);
         self.last_number += 1;
         let changes = vec![Change::ChecklistReplaced { checklist: self.checklist.to_value() }];
-        let what = What::ChecklistRead { why: "a bench".into() };
-        let record = Record { number: Number(self.last_number), at: self.now.clone(), what, changes };
+        let event = RecordedEvent::ChecklistRead { why: "a bench".into() };
+        let record = Record { number: Number(self.last_number), at: self.now.clone(), event, changes };
         self.journal().commit(&[record]).expect("kept");
     }
 

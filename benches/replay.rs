@@ -13,7 +13,7 @@ use nowcast::rules::{Engine, RuleSet};
 use nowcast::store::{History, Journal};
 use nowcast::trial::replay::{ReplayOptions, replay};
 use nowcast_core::message::Message;
-use nowcast_core::record::{MessageRecord, Outcome, Speaker, What};
+use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent, Speaker};
 use nowcast_core::{Change, Number, Record, Ticket};
 use pyyaml::Value;
 
@@ -129,8 +129,8 @@ fn fill(config: &Config, engine: &Engine, many: u64) {
     let start = ZonedDateTime::now();
     let hash = engine.hash().to_owned();
     let rules = Change::Rules(1, hash.clone(), engine.files());
-    let what = What::RulesLoaded { generation: 1, hash };
-    let mut batch = vec![Record { number: Number(1), at: start.clone(), what, changes: vec![rules] }];
+    let event = RecordedEvent::RulesLoaded { generation: 1, hash };
+    let mut batch = vec![Record { number: Number(1), at: start.clone(), event, changes: vec![rules] }];
     let names: Vec<(String, Value)> = (0..60)
         .map(|file| (format!("file {file:04}"), format!("/results/2026/{file:08}.nc").into()))
         .collect();
@@ -143,7 +143,7 @@ fn fill(config: &Config, engine: &Engine, many: u64) {
         message.id = Some(format!("0190{number:028x}"));
         let at = &start + SignedDuration::from_secs(i64::try_from(number).unwrap_or_default());
         let changes = vec![Change::PayloadMerged { key: format!("key {worker}").into() }];
-        let what = What::Message(Box::new(MessageRecord {
+        let event = RecordedEvent::Message(Box::new(MessageRecord {
             ticket: Some(Ticket { epoch: 7, number }),
             body: message.encode().into_bytes(),
             message: Some(message),
@@ -156,7 +156,7 @@ fn fill(config: &Config, engine: &Engine, many: u64) {
             reply: "ack".into(),
             reply_payload: Value::Null,
         }));
-        batch.push(Record { number: Number(number), at, what, changes });
+        batch.push(Record { number: Number(number), at, event, changes });
         if batch.len() >= 1_000 || number == many + 1 {
             journal.commit(&batch).expect("kept");
             batch.clear();

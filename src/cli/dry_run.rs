@@ -11,7 +11,7 @@ use crate::rules::RuleSet;
 use crate::view::run::{arguments, label};
 use nowcast_core::joins::Join;
 use nowcast_core::parked::ParkedItem;
-use nowcast_core::record::{MessageRecord, Outcome, What};
+use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent};
 use nowcast_core::run::Stage;
 use nowcast_core::{Change, Command, Effect, Event, Record, State, decide};
 use pyyaml::Value;
@@ -105,7 +105,7 @@ fn plan(context: &ViewContext, command: Command, user: String) -> anyhow::Result
 
 impl DryRun {
     fn add(&mut self, record: &Record, state: &State, open_before: &[Join]) {
-        let What::Message(message) = &record.what else { return };
+        let RecordedEvent::Message(message) = &record.event else { return };
         self.tell(message);
         let mut closed = Vec::new();
         for change in &record.changes {

@@ -12,7 +12,7 @@ use crate::store::journal::{EventFilter, EventKind};
 use crate::view::message::{MessageView, spoken_by};
 use nowcast_core::Record;
 use nowcast_core::parked::ParkedItem;
-use nowcast_core::record::{Speaker, What};
+use nowcast_core::record::{RecordedEvent, Speaker};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         args.worker.as_deref().map_or(Ok(()), |worker| check_worker(worker, context))?;
         let mut messages = Vec::new();
         for record in args.records(context)? {
-            if let What::Message(message) = &record.what {
+            if let RecordedEvent::Message(message) = &record.event {
                 messages.push(MessageView::new(&record, message, context)?);
             }
         }

@@ -10,7 +10,7 @@ use crate::failpoint;
 use crate::net::socket;
 use crate::signals::Signals;
 use crate::store::JournalError;
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 use nowcast_core::run::RunReport;
 use nowcast_core::{Change, Event, Record};
 
@@ -71,7 +71,7 @@ impl Manager {
         self.journal.commit(records)?;
         failpoint::pass("manager: kept");
         for record in records {
-            if let What::RunEnded { run } = record.what {
+            if let RecordedEvent::RunEnded { run } = record.event {
                 self.runs.forget(run);
             }
             for change in &record.changes {

@@ -12,7 +12,7 @@ use super::run::{RunView, label};
 use super::times;
 use crate::store::journal::{Acknowledgement, JournalError, Open, RunFilter, RunState};
 use nowcast_core::next_worker::LOCALHOST;
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 use nowcast_core::run::Stage;
 use nowcast_core::{Command, Ending, Run, RunId};
 
@@ -169,9 +169,9 @@ fn retry_of<'a>(
 }
 
 fn is_rerun(context: &ViewContext, run: &Run, failed: &Run) -> Result<bool, JournalError> {
-    let cause = context.history.event(run.cause)?.map(|event| event.what);
+    let cause = context.history.event(run.cause)?.map(|event| event.event);
     let again = match cause {
-        Some(What::Command { command: Command::Launch { rerun_of, .. }, .. }) => rerun_of,
+        Some(RecordedEvent::Command { command: Command::Launch { rerun_of, .. }, .. }) => rerun_of,
         _ => None,
     };
     Ok(again == Some(failed.id))

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::context::ViewContext;
 use nowcast_core::Record;
-use nowcast_core::record::{MessageRecord, Outcome, Speaker, What};
+use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent, Speaker};
 use pyyaml::Keys;
 
 /// What was decided about a message.
@@ -101,8 +101,8 @@ impl MessageView {
 
     /// The message of a record, if it is one.
     pub fn of(record: &Record, context: &ViewContext) -> anyhow::Result<Option<Self>> {
-        match &record.what {
-            What::Message(message) => Self::new(record, message, context).map(Some),
+        match &record.event {
+            RecordedEvent::Message(message) => Self::new(record, message, context).map(Some),
             _ => Ok(None),
         }
     }

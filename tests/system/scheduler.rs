@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nowcast::store::History;
 use nowcast::store::journal::{EventFilter, EventKind};
 use nowcast_core::Command;
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 use rustix::process::Signal;
 
 use crate::support::system::{Builder, System, system};
@@ -23,7 +23,8 @@ fn launched(system: &System) -> BTreeMap<String, usize> {
     let filter = EventFilter { kind: Some(EventKind::Command), ..EventFilter::default() };
     let mut launched = BTreeMap::new();
     for record in history.events(&filter).expect("readable") {
-        let What::Command { user, command: Command::LaunchScheduled { due, .. }, answer } = record.what
+        let RecordedEvent::Command { user, command: Command::LaunchScheduled { due, .. }, answer } =
+            record.event
         else {
             continue;
         };

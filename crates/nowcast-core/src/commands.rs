@@ -13,7 +13,7 @@ use crate::event::CallId;
 use crate::hold::{Hold, HoldTarget};
 use crate::level::Level;
 use crate::next_worker::{LOCALHOST, NextWorker, name_problem};
-use crate::record::{Change, What};
+use crate::record::{Change, RecordedEvent};
 use crate::run::{Number, RunId, Stage, StopReason};
 use pyyaml::Value;
 
@@ -53,7 +53,7 @@ impl Decision<'_> {
         if let Some(call) = call {
             self.effects.push(Effect::Answer { call, answer });
         }
-        self.finish(What::Command { user, command, answer: text });
+        self.finish(RecordedEvent::Command { user, command, answer: text });
     }
 
     fn act(&mut self, user: &str, command: &Command) -> Outcomes {

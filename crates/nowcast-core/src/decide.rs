@@ -10,7 +10,7 @@ use crate::effect::Effect;
 use crate::event::{Event, Recorded, RequestId, Signal};
 use crate::level::Level;
 use crate::message::Message;
-use crate::record::{Change, Record, What};
+use crate::record::{Change, Record, RecordedEvent};
 use crate::rules::{RuleFile, Rules};
 use crate::run::Number;
 use crate::state::State;
@@ -41,7 +41,7 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
                 None,
                 format!("changed rules are refused: {reason}"),
             );
-            decision.finish(What::RulesRefused { reason });
+            decision.finish(RecordedEvent::RulesRefused { reason });
         }
         Event::ChecklistNotWritten { reason } => {
             let text =
@@ -118,18 +118,18 @@ impl<'a> Decision<'a> {
     }
 
     /// Ends a record: what may be launched by now is, and all of it goes to the journal.
-    pub(super) fn finish(&mut self, what: What) {
+    pub(super) fn finish(&mut self, event: RecordedEvent) {
         self.admit();
         let changes = std::mem::take(&mut self.changes);
-        let record = Record { number: self.number, at: self.time.wall.clone(), what, changes };
+        let record = Record { number: self.number, at: self.time.wall.clone(), event, changes };
         self.effects.push(Effect::Journal(Box::new(record)));
     }
 
     /// Ends a record that is kept only if it changed something.
-    pub(super) fn finish_if_changed(&mut self, what: What) {
+    pub(super) fn finish_if_changed(&mut self, event: RecordedEvent) {
         self.admit();
         if !self.changes.is_empty() {
-            self.finish(what);
+            self.finish(event);
         } else if self.number.0 == self.state.last_number {
             // The number was not needed.
             self.state.last_number -= 1;
@@ -172,7 +172,7 @@ impl<'a> Decision<'a> {
         self.begin();
         let generation = if before == hash { generation } else { generation + 1 };
         self.change(Change::Rules(generation, hash.clone(), files));
-        self.finish(What::RulesLoaded { generation, hash });
+        self.finish(RecordedEvent::RulesLoaded { generation, hash });
     }
 
     fn read_checklist(&mut self, checklist: Map, why: String) {
@@ -184,7 +184,7 @@ impl<'a> Decision<'a> {
         let is_first = self.state.checklist.is_empty();
         self.log(if is_first { Level::Info } else { Level::Warning }, why.clone());
         self.change(Change::ChecklistReplaced { checklist });
-        self.finish(What::ChecklistRead { why });
+        self.finish(RecordedEvent::ChecklistRead { why });
     }
 
     fn handle_signal(&mut self, signal: Signal) {

@@ -9,7 +9,7 @@ use crate::joins::Join;
 use crate::level::Level;
 use crate::message::Message;
 use crate::messages::Incoming;
-use crate::record::{Change, Speaker, What};
+use crate::record::{Change, RecordedEvent, Speaker};
 use crate::run::{Ending, Run, Stage, StopReason};
 use crate::state::REPORT_GRACE;
 use pyyaml::Value;
@@ -22,7 +22,7 @@ impl Decision<'_> {
         self.park_overdue_joins();
         self.end_holds();
         self.judge_deadlines();
-        self.finish_if_changed(What::Due);
+        self.finish_if_changed(RecordedEvent::Due);
         self.report_missing_reports();
     }
 

@@ -13,7 +13,7 @@ use crate::joins::PendingLaunch;
 use crate::level::Level;
 use crate::message::Message;
 use crate::next_worker::NextWorker;
-use crate::record::{Change, What};
+use crate::record::{Change, RecordedEvent};
 use crate::rules::RuleAnswer;
 use crate::run::{Ending, Number, Run, RunId, Stage, StopReason, is_failure};
 use crate::state::State;
@@ -111,7 +111,7 @@ impl Decision<'_> {
         }
         run.stage = Stage::Ended { launched: Some(at), at: self.timestamp(), ending, folder };
         self.change(Change::Run(Box::new(run)));
-        self.finish(What::RunEnded { run: id });
+        self.finish(RecordedEvent::RunEnded { run: id });
     }
 
     /// Launches a failed run again, if it has retries left; answers the new run.

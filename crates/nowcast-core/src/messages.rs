@@ -8,7 +8,7 @@ use crate::message::Message;
 use crate::notices::describe;
 use crate::parked::{Parked, ParkedItem};
 use crate::policy::RegisteredWorker;
-use crate::record::{Change, MessageRecord, Outcome, Speaker, What};
+use crate::record::{Change, MessageRecord, Outcome, RecordedEvent, Speaker};
 use crate::rules::{RuleAnswer, RuleCall, RuleError};
 use crate::run::{Run, RunId, RunReport, Stage};
 use crate::ticket::Ticket;
@@ -123,7 +123,7 @@ impl Decision<'_> {
         reply: &Reply,
     ) {
         let keeps_payload = reply.outcome != Outcome::Answered;
-        self.finish(What::Message(Box::new(MessageRecord {
+        self.finish(RecordedEvent::Message(Box::new(MessageRecord {
             ticket,
             body,
             message,

@@ -25,7 +25,7 @@ pub struct Record {
     /// When it was decided, by the manager's clock and time zone: the rules' `now()`.
     pub at: ZonedDateTime,
     /// What happened.
-    pub what: What,
+    pub event: RecordedEvent,
     /// What it changed, in order.
     pub changes: Vec<Change>,
 }
@@ -34,7 +34,7 @@ pub struct Record {
 // There is one for each event, and it moves twice: a box would cost more than the room.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum RecordedEvent {
     /// A message was decided: a worker's, one that was made for a run without a report, one that an
     /// operator sent.
     Message(Box<MessageRecord>),

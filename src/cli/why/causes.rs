@@ -10,7 +10,7 @@ use crate::cli::table::Table;
 use crate::cli::times;
 use crate::view::message::{MessageOutcome, MessageView, spoken_by};
 use crate::view::run::{RunView, label};
-use nowcast_core::record::{MessageRecord, Speaker, What};
+use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
 use nowcast_core::{Command, Number, Record, Run};
 
 /// Steps that are shown from what was asked about, and from the beginning; a worker that launches itself
@@ -75,7 +75,7 @@ impl Causes {
 
     /// What led to a message.
     pub(super) fn of_message(record: &Record, context: &ViewContext) -> anyhow::Result<Self> {
-        let What::Message(message) = &record.what else { return Ok(Self::default()) };
+        let RecordedEvent::Message(message) = &record.event else { return Ok(Self::default()) };
         let mut steps = Vec::new();
         let next = behind_message(record, message, context, &mut steps)?;
         Self::follow(next, steps, context)
@@ -161,22 +161,22 @@ fn gone(number: Number, steps: &mut Vec<CauseStep>) -> Next {
 fn behind_run(run: &Run, context: &ViewContext, steps: &mut Vec<CauseStep>) -> anyhow::Result<Next> {
     let made_in = context.history.event_until(run.id)?.filter(|event| event.number > run.cause);
     if let Some(made_in) = made_in {
-        if let What::Command { .. } = &made_in.what {
+        if let RecordedEvent::Command { .. } = &made_in.event {
             command(&made_in, steps);
         } else {
             let waited_in = context.history.joins_of(made_in.number)?.into_iter().find(|join| {
                 join.closed_by == Some(made_in.number)
-                    && (join.what.opened_by == run.cause || join.what.received.contains(&run.cause))
+                    && (join.item.opened_by == run.cause || join.item.received.contains(&run.cause))
             });
             if let Some(join) = waited_in {
                 let last = describe(&made_in);
                 steps.push(CauseStep {
                     kind: CauseKind::Join,
-                    number: join.what.id.0,
+                    number: join.item.id.0,
                     time: Some(made_in.at.timestamp()),
                     text: format!(
                         "waited in the join {} until {} {last} came",
-                        join.what.name, made_in.number
+                        join.item.name, made_in.number
                     ),
                     detail: None,
                 });
@@ -188,8 +188,8 @@ fn behind_run(run: &Run, context: &ViewContext, steps: &mut Vec<CauseStep>) -> a
 
 /// A message in a few words.
 fn describe(record: &Record) -> String {
-    match &record.what {
-        What::Message(message) => match &message.message {
+    match &record.event {
+        RecordedEvent::Message(message) => match &message.message {
             Some(said) => format!("{} ({})", said.source, said.r#type),
             None => "a message".to_owned(),
         },
@@ -200,8 +200,8 @@ fn describe(record: &Record) -> String {
 fn event(record: &Record, context: &ViewContext, steps: &mut Vec<CauseStep>) -> anyhow::Result<Next> {
     let number = record.number.0;
     let time = Some(record.at.timestamp());
-    let text = match &record.what {
-        What::Message(message) => {
+    let text = match &record.event {
+        RecordedEvent::Message(message) => {
             let view = MessageView::new(record, message, context)?;
             let spoken = spoken_by(message.speaker);
             let spoken = if spoken.is_empty() { String::new() } else { format!(", {spoken}") };
@@ -212,15 +212,17 @@ fn event(record: &Record, context: &ViewContext, steps: &mut Vec<CauseStep>) -> 
             steps.push(CauseStep { kind: CauseKind::Message, number, time, text, detail: view.rule_text() });
             return behind_message(record, message, context, steps);
         }
-        What::Command { .. } => {
+        RecordedEvent::Command { .. } => {
             command(record, steps);
             return Ok(Next::Ends);
         }
-        What::RunEnded { run } => format!("the run {run} ended"),
-        What::Due => "its time came".to_owned(),
-        What::RulesLoaded { generation, .. } => format!("rules generation {generation} came into force"),
-        What::RulesRefused { reason } => format!("rules refused: {reason}"),
-        What::ChecklistRead { why } => format!("checklist read: {why}"),
+        RecordedEvent::RunEnded { run } => format!("the run {run} ended"),
+        RecordedEvent::Due => "its time came".to_owned(),
+        RecordedEvent::RulesLoaded { generation, .. } => {
+            format!("rules generation {generation} came into force")
+        }
+        RecordedEvent::RulesRefused { reason } => format!("rules refused: {reason}"),
+        RecordedEvent::ChecklistRead { why } => format!("checklist read: {why}"),
     };
     steps.push(CauseStep { kind: CauseKind::Event, number, time, text, detail: None });
     Ok(Next::Ends)
@@ -262,7 +264,7 @@ fn behind_message(
 }
 
 fn command(record: &Record, steps: &mut Vec<CauseStep>) {
-    let What::Command { user, command, answer } = &record.what else { return };
+    let RecordedEvent::Command { user, command, answer } = &record.event else { return };
     steps.push(CauseStep {
         kind: CauseKind::Command,
         number: record.number.0,

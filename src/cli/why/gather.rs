@@ -15,7 +15,7 @@ use crate::view::run::{RunView, label};
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::parked::{Parked, ParkedItem};
-use nowcast_core::record::{MessageRecord, Outcome, What};
+use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent};
 use nowcast_core::rules::Requirement;
 use nowcast_core::run::Stage;
 use nowcast_core::{Number, Record, Run, State};
@@ -40,8 +40,10 @@ impl Page {
         let Some(record) = &found.event else {
             bail!("there is nothing under {number}; nowcast runs and nowcast messages show numbers");
         };
-        match &record.what {
-            What::Message(message) => Self::of_message(record, message, found.parked.as_ref(), context),
+        match &record.event {
+            RecordedEvent::Message(message) => {
+                Self::of_message(record, message, found.parked.as_ref(), context)
+            }
             _ => Self::of_event(record, context),
         }
     }
@@ -153,7 +155,7 @@ impl Page {
         parked: Option<&Kept<Parked>>,
         context: &ViewContext,
     ) -> anyhow::Result<Self> {
-        let Kept { what, closed_by } = join;
+        let Kept { item: what, closed_by } = join;
         let number = what.id.0;
         let mut facts = Vec::new();
         let mut hints = Vec::new();
@@ -184,7 +186,7 @@ impl Page {
         if let Some(by) = closed_by {
             facts.push(format!("over with {}", message_label(*by, context)?));
         }
-        if let Some(Kept { what: parked, closed_by }) = parked {
+        if let Some(Kept { item: parked, closed_by }) = parked {
             facts.push(format!(
                 "what waited was parked at {}: {}",
                 times::second(parked.at.timestamp(), &context.now),
@@ -210,7 +212,7 @@ impl Page {
     }
 
     fn of_hold(hold: &Kept<Hold>, context: &ViewContext) -> anyhow::Result<Self> {
-        let Kept { what, closed_by } = hold;
+        let Kept { item: what, closed_by } = hold;
         let mut facts = vec![format!("given by {}", what.user)];
         facts.extend(what.reason.as_ref().map(|reason| format!("reason: {reason}")));
         facts.extend(what.until.map(|until| format!("until {}", times::second(until, &context.now))));
@@ -239,27 +241,27 @@ impl Page {
 
     fn of_event(record: &Record, context: &ViewContext) -> anyhow::Result<Self> {
         let mut facts = vec![format!("at {}", times::second(record.at.timestamp(), &context.now))];
-        let (kind, title) = match &record.what {
-            What::Command { user, command, answer } => {
+        let (kind, title) = match &record.event {
+            RecordedEvent::Command { user, command, answer } => {
                 facts.push(answer.clone());
                 (PageKind::Command, format!("command {} of {user}: {}", record.number, asked(command)))
             }
-            What::RunEnded { run } => {
+            RecordedEvent::RunEnded { run } => {
                 (PageKind::Event, format!("event {}: the end of run {run}", record.number))
             }
-            What::RulesLoaded { generation, hash } => {
+            RecordedEvent::RulesLoaded { generation, hash } => {
                 facts.push(format!("their hash is {hash}"));
                 (PageKind::Event, format!("event {}: rules generation {generation}", record.number))
             }
-            What::RulesRefused { reason } => {
+            RecordedEvent::RulesRefused { reason } => {
                 facts.push(reason.clone());
                 (PageKind::Event, format!("event {}: rules were refused", record.number))
             }
-            What::ChecklistRead { why } => {
+            RecordedEvent::ChecklistRead { why } => {
                 facts.push(why.clone());
                 (PageKind::Event, format!("event {}: the checklist was read from its file", record.number))
             }
-            What::Due | What::Message(_) => {
+            RecordedEvent::Due | RecordedEvent::Message(_) => {
                 (PageKind::Event, format!("event {}: something was due", record.number))
             }
         };
@@ -300,12 +302,12 @@ fn came_before(wanted: &Requirement, join: &Join, context: &ViewContext) -> anyh
 /// An event in a few words.
 fn message_label(number: Number, context: &ViewContext) -> anyhow::Result<String> {
     let record = context.history.event(number)?;
-    let text = match record.as_ref().map(|record| &record.what) {
-        Some(What::Message(message)) => message
+    let text = match record.as_ref().map(|record| &record.event) {
+        Some(RecordedEvent::Message(message)) => message
             .message
             .as_ref()
             .map_or_else(|| "a message".to_owned(), |said| format!("{} ({})", said.source, said.r#type)),
-        Some(What::Command { user, command, .. }) => format!("{user}: {}", asked(command)),
+        Some(RecordedEvent::Command { user, command, .. }) => format!("{user}: {}", asked(command)),
         _ => String::new(),
     };
     Ok(format!("{number} {text}").trim_end().to_owned())
@@ -313,7 +315,7 @@ fn message_label(number: Number, context: &ViewContext) -> anyhow::Result<String
 
 /// What came of a message.
 pub(super) fn outcome(record: &Record, context: &ViewContext) -> anyhow::Result<Vec<String>> {
-    let What::Message(message) = &record.what else { return Ok(Vec::new()) };
+    let RecordedEvent::Message(message) = &record.event else { return Ok(Vec::new()) };
     let number = record.number;
     let mut lines = Vec::new();
     match &message.outcome {
@@ -329,7 +331,7 @@ pub(super) fn outcome(record: &Record, context: &ViewContext) -> anyhow::Result<
     let runs = context.history.runs_caused_by(number)?;
     lines.extend(runs.iter().map(|run| format!("it launched {} {}", run.id, label(&run.worker))));
     let joins = context.history.joins_of(number)?;
-    for Kept { what: join, closed_by } in &joins {
+    for Kept { item: join, closed_by } in &joins {
         let (id, name) = (join.id, &join.name);
         if join.opened_by == number {
             lines.push(format!("it opened the join {id} of {name}"));

@@ -19,7 +19,7 @@ use crate::view::message::MessageView;
 use crate::view::run::{RunView, label};
 use nowcast_core::joins::Join;
 use nowcast_core::parked::ParkedItem;
-use nowcast_core::record::{Outcome, What};
+use nowcast_core::record::{Outcome, RecordedEvent};
 use nowcast_core::run::Stage;
 use nowcast_core::{NextWorker, Number, RuleFile, Run};
 use pyyaml::Map;
@@ -225,7 +225,7 @@ fn not_since(
     for run in runs {
         let cause = context.history.event(run.cause)?;
         // A retry is caused by the crash of the worker itself, which no rule saw.
-        if let Some(What::Message(message)) = cause.map(|cause| cause.what)
+        if let Some(RecordedEvent::Message(message)) = cause.map(|cause| cause.event)
             && !matches!(message.outcome, Outcome::Retried(_))
         {
             launchers.extend(message.message.map(|said| said.source));
@@ -251,8 +251,8 @@ fn last_word(
         limit: Some(MESSAGES),
         ..EventFilter::default()
     })?;
-    let last = messages.iter().find_map(|record| match &record.what {
-        What::Message(message) => match message.outcome {
+    let last = messages.iter().find_map(|record| match &record.event {
+        RecordedEvent::Message(message) => match message.outcome {
             Outcome::Answered | Outcome::Retried(_) => None,
             _ => Some((record, message)),
         },

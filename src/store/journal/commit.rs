@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::row::{self, json, speaker_name};
 use nowcast_core::expected::Expected;
-use nowcast_core::record::{MessageRecord, Speaker, What};
+use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
 use nowcast_core::{Change, Number, Record, Run};
 use pyyaml::{Keys, Value};
 
@@ -48,8 +48,8 @@ fn keep(batch: &Transaction<'_>, record: &Record, grown: &mut Grown) -> rusqlite
     let of_checklist: Vec<&Change> =
         record.changes.iter().filter(|change| change.is_of_checklist()).collect();
     let checklist = if of_checklist.is_empty() { None } else { Some(json(&of_checklist)?) };
-    let message = match &record.what {
-        What::Message(message) => Some(&**message),
+    let message = match &record.event {
+        RecordedEvent::Message(message) => Some(&**message),
         _ => None,
     };
     let body = message.map(body);
@@ -125,17 +125,17 @@ fn keep_message(
 fn keep_other(batch: &Transaction<'_>, record: &Record, checklist: Option<&str>) -> rusqlite::Result<()> {
     let number = record.number.0.cast_signed();
     let (mut run, mut generation, mut user, mut answer, mut detail) = (None, None, None, None, None);
-    match &record.what {
+    match &record.event {
         // Kept by `keep_message`.
-        What::Message(_) | What::Due => {}
-        What::RunEnded { run: ended } => run = Some(ended.0.cast_signed()),
-        What::Command { user: asking, command, answer: answered } => {
+        RecordedEvent::Message(_) | RecordedEvent::Due => {}
+        RecordedEvent::RunEnded { run: ended } => run = Some(ended.0.cast_signed()),
+        RecordedEvent::Command { user: asking, command, answer: answered } => {
             (user, answer, detail) = (Some(asking), Some(answered), Some(json(command)?));
         }
-        What::RulesLoaded { generation: loaded, hash } => {
+        RecordedEvent::RulesLoaded { generation: loaded, hash } => {
             (generation, detail) = (Some(loaded.cast_signed()), Some(hash.clone()));
         }
-        What::RulesRefused { reason } => {
+        RecordedEvent::RulesRefused { reason } => {
             detail = Some(reason.clone());
             batch.execute(
                 "INSERT INTO rules SELECT 0, '', 0, NULL, NULL WHERE NOT EXISTS (SELECT * FROM rules)",
@@ -146,7 +146,7 @@ fn keep_other(batch: &Transaction<'_>, record: &Record, checklist: Option<&str>)
                 params![reason, number],
             )?;
         }
-        What::ChecklistRead { why } => detail = Some(why.clone()),
+        RecordedEvent::ChecklistRead { why } => detail = Some(why.clone()),
     }
     batch
         .prepare_cached(
@@ -156,7 +156,7 @@ fn keep_other(batch: &Transaction<'_>, record: &Record, checklist: Option<&str>)
         .execute(params![
             number,
             record.at.to_string(),
-            row::kind(&record.what).name(),
+            row::kind(&record.event).name(),
             run,
             generation,
             user,

@@ -19,9 +19,9 @@ pub struct EventFilter {
     pub limit: Option<u32>,
 }
 
-/// What an event is: the variants of [`nowcast_core::record::What`].
+/// What an event is: the variants of [`nowcast_core::record::RecordedEvent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "they stand at the variants of `What`")]
+#[expect(missing_docs, reason = "they stand at the variants of `RecordedEvent`")]
 pub enum EventKind {
     Message,
     RunEnded,

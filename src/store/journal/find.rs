@@ -19,7 +19,7 @@ use nowcast_core::{Number, Record, RuleFile, Run};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept<T> {
     /// As it is, or was in the end.
-    pub what: T,
+    pub item: T,
     /// The event that closed it; `None` while it is open.
     pub closed_by: Option<Number>,
 }
@@ -242,7 +242,7 @@ pub(super) fn kept<T: DeserializeOwned>(
 }
 
 fn kept_row<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<Kept<T>> {
-    Ok(Kept { what: load::body(row)?, closed_by: row::optional_number(row, "closed_by")? })
+    Ok(Kept { item: load::body(row)?, closed_by: row::optional_number(row, "closed_by")? })
 }
 
 pub(super) fn last_success(connection: &Connection, worker: &str) -> rusqlite::Result<Option<Run>> {

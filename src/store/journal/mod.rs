@@ -42,7 +42,7 @@ pub use stream::{Called, Given, LedTo, Past};
 
 use crate::failpoint;
 use lock::Lock;
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 use nowcast_core::{Number, Record};
 use tidy::Tail;
 
@@ -147,7 +147,7 @@ impl Journal {
     fn note_tickets(&self, records: &[Record]) {
         let mut highest = self.highest.borrow_mut();
         for record in records {
-            let What::Message(message) = &record.what else { continue };
+            let RecordedEvent::Message(message) = &record.event else { continue };
             // An epoch that was not asked for yet may have higher ones in the database.
             if let Some(ticket) = message.ticket
                 && let Some(highest) = highest.get_mut(&ticket.epoch)

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::filter::EventKind;
 use nowcast_core::message::Message;
-use nowcast_core::record::{MessageRecord, Speaker, What};
+use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
 use nowcast_core::{Change, Number, Record, Ticket};
 use pyyaml::Value;
 
@@ -23,21 +23,21 @@ pub(super) const EVENT: &str = "number, at, kind, worker, type, speaker, ticket_
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     let text = |column: &str| row.get::<_, Option<String>>(column).map(Option::unwrap_or_default);
     let kind = text("kind")?;
-    let what = match kind.as_str() {
-        "message" => What::Message(Box::new(message(row)?)),
-        "run_ended" => What::RunEnded { run: optional_number(row, "run")?.unwrap_or_default() },
-        "due" => What::Due,
-        "command" => What::Command {
+    let event = match kind.as_str() {
+        "message" => RecordedEvent::Message(Box::new(message(row)?)),
+        "run_ended" => RecordedEvent::RunEnded { run: optional_number(row, "run")?.unwrap_or_default() },
+        "due" => RecordedEvent::Due,
+        "command" => RecordedEvent::Command {
             user: text("user")?,
             command: from_json(&text("detail")?)?,
             answer: text("answer")?,
         },
-        "rules_loaded" => What::RulesLoaded {
+        "rules_loaded" => RecordedEvent::RulesLoaded {
             generation: row.get::<_, i64>("generation")?.cast_unsigned(),
             hash: text("detail")?,
         },
-        "rules_refused" => What::RulesRefused { reason: text("detail")? },
-        "checklist_read" => What::ChecklistRead { why: text("detail")? },
+        "rules_refused" => RecordedEvent::RulesRefused { reason: text("detail")? },
+        "checklist_read" => RecordedEvent::ChecklistRead { why: text("detail")? },
         other => return Err(unreadable(format!("an event of the unknown kind {other:?}"))),
     };
     let changes: Option<Vec<Change>> =
@@ -45,7 +45,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record {
         number: number(row, "number")?,
         at: moment(&text("at")?)?,
-        what,
+        event,
         changes: changes.unwrap_or_default(),
     })
 }
@@ -110,15 +110,15 @@ pub(super) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
     row.get_ref(column)?.as_str()?.parse().map_err(|error: jiff::Error| unreadable(error.to_string()))
 }
 
-pub(super) fn kind(what: &What) -> EventKind {
-    match what {
-        What::Message(_) => EventKind::Message,
-        What::RunEnded { .. } => EventKind::RunEnded,
-        What::Due => EventKind::Due,
-        What::Command { .. } => EventKind::Command,
-        What::RulesLoaded { .. } => EventKind::RulesLoaded,
-        What::RulesRefused { .. } => EventKind::RulesRefused,
-        What::ChecklistRead { .. } => EventKind::ChecklistRead,
+pub(super) fn kind(event: &RecordedEvent) -> EventKind {
+    match event {
+        RecordedEvent::Message(_) => EventKind::Message,
+        RecordedEvent::RunEnded { .. } => EventKind::RunEnded,
+        RecordedEvent::Due => EventKind::Due,
+        RecordedEvent::Command { .. } => EventKind::Command,
+        RecordedEvent::RulesLoaded { .. } => EventKind::RulesLoaded,
+        RecordedEvent::RulesRefused { .. } => EventKind::RulesRefused,
+        RecordedEvent::ChecklistRead { .. } => EventKind::ChecklistRead,
     }
 }
 

@@ -15,7 +15,7 @@ use nowcast_core::checklist::Checklist;
 use nowcast_core::joins::Join;
 use nowcast_core::message::Message;
 use nowcast_core::parked::{Parked, ParkedItem};
-use nowcast_core::record::{MessageRecord, Speaker, What};
+use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
 use nowcast_core::{Command, NextWorker, Number, Record, RuleFile};
 use pyyaml::Value;
 
@@ -135,9 +135,9 @@ impl History {
         let mut statement = moment.prepare(&statement).map_err(failed)?;
         let mut rows = statement.query([first, behind]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            let Record { number, at, what, changes } = row::record(row).map_err(failed)?;
-            let kept = match &what {
-                What::Message(kept) => Some(&**kept),
+            let Record { number, at, event, changes } = row::record(row).map_err(failed)?;
+            let kept = match &event {
+                RecordedEvent::Message(kept) => Some(&**kept),
                 _ => None,
             };
             let said = kept.and_then(|kept| kept.message.as_ref());
@@ -246,13 +246,14 @@ impl Retry {
     /// The command of which an event is the first message.
     fn after(connection: &Connection, first: Number) -> rusqlite::Result<Option<Self>> {
         let Some(record) = find::command_after(connection, first)? else { return Ok(None) };
-        let What::Command { command: Command::Retry { message: asked, historical_checklist }, .. } =
-            record.what
+        let RecordedEvent::Command {
+            command: Command::Retry { message: asked, historical_checklist }, ..
+        } = record.event
         else {
             return Ok(None);
         };
         let parked = match asked {
-            Some(asked) => find::kept(connection, "parked", asked)?.map(|kept| kept.what).into_iter().collect(),
+            Some(asked) => find::kept(connection, "parked", asked)?.map(|kept| kept.item).into_iter().collect(),
             None => connection
                 .prepare_cached(
                     "SELECT body FROM parked WHERE id < ?1 AND (closed_by IS NULL OR closed_by >= ?1) ORDER BY id",

@@ -15,7 +15,7 @@ use crate::trial::live;
 use nowcast_core::Number;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
-use nowcast_core::record::{Speaker, What};
+use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::run::is_failure;
 use pyyaml::{Map, Value};
 
@@ -137,7 +137,7 @@ impl CaseSource {
         let filter =
             EventFilter { kind: Some(EventKind::Message), limit: Some(MESSAGES), ..EventFilter::default() };
         for record in history.events(&filter)? {
-            let What::Message(decided) = record.what else { continue };
+            let RecordedEvent::Message(decided) = record.event else { continue };
             let Some(message) = decided.message.filter(|_| decided.outcome.is_for_a_rule()) else {
                 continue;
             };

@@ -13,7 +13,7 @@ use crate::store::History;
 use crate::store::journal::{JournalError, RunFilter};
 use crate::trial::check::cases::CaseSource;
 use crate::trial::check::trace::trace;
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 use nowcast_core::{JoinRequest, Number, Requirement};
 
 /// As many of the journal's last runs are looked at.
@@ -107,7 +107,7 @@ impl Gathered {
 
     fn read(&mut self, history: &History, since: Option<Timestamp>) -> Result<(), JournalError> {
         let filter = RunFilter { since, limit: Some(MOST_RUNS), ..RunFilter::default() };
-        let mut causes: HashMap<Number, Option<What>> = HashMap::new();
+        let mut causes: HashMap<Number, Option<RecordedEvent>> = HashMap::new();
         for run in history.runs(&filter)? {
             // A retry is the same launch once more.
             if run.retry_of.is_some() {
@@ -115,15 +115,15 @@ impl Gathered {
             }
             let cause = match causes.entry(run.cause) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(history.event(run.cause)?.map(|event| event.what)),
+                Entry::Vacant(new) => new.insert(history.event(run.cause)?.map(|event| event.event)),
             };
             match cause {
-                Some(What::Message(message)) => {
+                Some(RecordedEvent::Message(message)) => {
                     if let Some(message) = &message.message {
                         self.seen(&message.source, run.worker.name(), &message.r#type).runs += 1;
                     }
                 }
-                Some(What::Command { .. }) => {
+                Some(RecordedEvent::Command { .. }) => {
                     *self.by_hand.entry(run.worker.name().to_owned()).or_default() += 1;
                 }
                 _ => {}

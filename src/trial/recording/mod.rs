@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::rules::Engine;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 use nowcast_core::{Effect, Ending, Event, Request, RequestId, RuleCall, Rules, RunId, State, decide};
 use pyyaml::{Map, Value};
 pub use report::{RecordingReport, RecordingSummary};
@@ -132,7 +132,7 @@ impl Trial<'_> {
                     self.report.reply(asked, is_need, message, &exchange.reply);
                 }
                 Effect::Journal(record) => {
-                    if let What::Message(kept) = &record.what
+                    if let RecordedEvent::Message(kept) = &record.event
                         && kept.outcome.is_for_a_rule()
                     {
                         self.report.reported(&worker);

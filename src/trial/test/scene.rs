@@ -16,7 +16,7 @@ use crate::trial::show;
 use nowcast_core::RegisteredWorker;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 use nowcast_core::run::Stage;
 use nowcast_core::{
     Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Record, Request, RequestId, RuleCall,
@@ -289,7 +289,7 @@ impl Scene {
         }
         wanted.sort_by_key(|run| run.id);
         self.last.launches.extend(wanted.into_iter().map(|run| run.worker.clone()));
-        if let What::Message(message) = &record.what
+        if let RecordedEvent::Message(message) = &record.event
             && let nowcast_core::record::Outcome::RuleFailed(why)
             | nowcast_core::record::Outcome::NoFunction(why) = &message.outcome
         {

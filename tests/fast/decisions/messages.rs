@@ -1,7 +1,7 @@
 //! What is made of a message: checklist, rule, reply, record.
 
 use nowcast_core::message::Message;
-use nowcast_core::record::{Outcome, Speaker, What};
+use nowcast_core::record::{Outcome, RecordedEvent, Speaker};
 use nowcast_core::{Effect, Event, Number, Recorded, Request, RequestId, RuleError};
 use pyyaml::Value;
 
@@ -167,9 +167,9 @@ fn a_record_names_the_rules_that_were_in_force() {
     assert!(manager.happens(Event::RulesLoaded { hash: "one".into(), files: Vec::new() }).records.is_empty());
     let loaded = manager.happens(Event::RulesLoaded { hash: "two".into(), files: Vec::new() });
     let [record] = &loaded.records[..] else { panic!("one record") };
-    assert_eq!(record.what, What::RulesLoaded { generation: 2, hash: "two".into() });
+    assert_eq!(record.event, RecordedEvent::RulesLoaded { generation: 2, hash: "two".into() });
     let refused = manager.happens(Event::RulesRefused { reason: "line 3".into() });
-    assert_eq!(refused.records[0].what, What::RulesRefused { reason: "line 3".into() });
+    assert_eq!(refused.records[0].event, RecordedEvent::RulesRefused { reason: "line 3".into() });
     assert_eq!(manager.hears("weather", "success", "null").messages()[0].generation, 2);
 }
 

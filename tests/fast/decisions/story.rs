@@ -9,7 +9,7 @@ use nowcast::config;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::message::Message;
-use nowcast_core::record::{MessageRecord, What};
+use nowcast_core::record::{MessageRecord, RecordedEvent};
 use nowcast_core::rules::Requirement;
 use nowcast_core::{
     Answer, CallId, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request,
@@ -125,8 +125,8 @@ impl Heard {
     pub fn messages(&self) -> Vec<&MessageRecord> {
         self.records
             .iter()
-            .filter_map(|record| match &record.what {
-                What::Message(message) => Some(&**message),
+            .filter_map(|record| match &record.event {
+                RecordedEvent::Message(message) => Some(&**message),
                 _ => None,
             })
             .collect()
@@ -225,8 +225,9 @@ impl Story {
         let [answer] = heard.answers.as_slice() else { panic!("one answer: {heard:#?}") };
         let answer = answer.clone();
         let kept = heard.records.last().expect("a record");
-        let expected = What::Command { user: "ana".to_owned(), command, answer: answer.text.clone() };
-        assert_eq!(kept.what, expected, "a request is kept with its answer");
+        let expected =
+            RecordedEvent::Command { user: "ana".to_owned(), command, answer: answer.text.clone() };
+        assert_eq!(kept.event, expected, "a request is kept with its answer");
         (answer, heard)
     }
 
@@ -286,8 +287,10 @@ impl Story {
     /// A manager that starts anew knows the same.
     fn fold(&mut self, records: &[Record]) {
         for record in records {
-            let payload = match &record.what {
-                What::Message(message) => message.message.as_ref().map(|message| message.payload.clone()),
+            let payload = match &record.event {
+                RecordedEvent::Message(message) => {
+                    message.message.as_ref().map(|message| message.payload.clone())
+                }
                 _ => None,
             };
             for change in &record.changes {

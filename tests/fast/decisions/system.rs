@@ -1,7 +1,7 @@
 //! The manager itself: signals, files, and when it ends.
 
 use nowcast_core::Level;
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 use nowcast_core::{Effect, Ending, Event, Signal};
 
 use crate::decisions::story::{Heard, delayed, failed, join, launch, quiet, stop_of, story, worker};
@@ -91,7 +91,7 @@ fn a_checklist_that_was_edited_is_taken_over_and_kept() {
     let read = |text: &str| pyyaml::read(text).expect("YAML").as_map().expect("a mapping").clone();
     let event = |text: &str| Event::ChecklistRead { checklist: read(text), why: "edited".into() };
     let heard = manager.happens(event("{rivers: 1}"));
-    assert_eq!(heard.records[0].what, What::ChecklistRead { why: "edited".into() });
+    assert_eq!(heard.records[0].event, RecordedEvent::ChecklistRead { why: "edited".into() });
     assert_eq!(heard.others, [Effect::WriteChecklist]);
     assert_eq!(manager.state.checklist.entries(), &read("{rivers: 1}"));
     assert_eq!(manager.state.checklist_event, heard.records[0].number);

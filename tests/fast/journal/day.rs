@@ -8,7 +8,7 @@ use nowcast::config;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::message::Message;
-use nowcast_core::record::{Speaker, What};
+use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::{
     Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request, RequestId,
     Requirement, RuleAnswer, RuleCall, RuleError, RuleFile, Rules, State, Ticket, decide,
@@ -291,7 +291,7 @@ fn command(command: Command) -> Event {
 /// here are left out, since they are kept in the order that was given, not in that of the wire.
 pub fn shown(mut record: Record) -> Record {
     record.changes.retain(Change::is_of_checklist);
-    if let What::Message(message) = &mut record.what
+    if let RecordedEvent::Message(message) = &mut record.event
         && message.speaker != Speaker::Worker
     {
         message.body.clear();

@@ -12,7 +12,7 @@ use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::parked::{Parked, ParkedItem};
-use nowcast_core::record::{Outcome, Speaker, What};
+use nowcast_core::record::{Outcome, RecordedEvent, Speaker};
 use nowcast_core::run::{Stage, StopReason};
 use nowcast_core::{Change, Command, Ending, Number, Run, Ticket};
 use pyyaml::Value;
@@ -242,8 +242,8 @@ fn the_history_of_version_1_is_read() {
         events.iter().all(|record| record.at.to_string().ends_with(":15.123456789-07:00[America/Vancouver]")
             || record.at.to_string() == "2026-03-14T04:40:12.123456789-07:00[America/Vancouver]")
     );
-    let message = |number| match history.event(Number(number)).expect("readable").expect("known").what {
-        What::Message(message) => message,
+    let message = |number| match history.event(Number(number)).expect("readable").expect("known").event {
+        RecordedEvent::Message(message) => message,
         other => panic!("{number} is {other:?}"),
     };
     assert_eq!((message(7).speaker, message(7).outcome), (Speaker::Manager, Outcome::Retried(Number(8))));
@@ -253,7 +253,7 @@ fn the_history_of_version_1_is_read() {
     assert!(message(20).reply_payload.as_str().is_some_and(|text| text.contains("not YAML")));
     let command = history.event(Number(14)).expect("readable").expect("known");
     assert!(
-        matches!(&command.what, What::Command { user, answer, .. } if user == "ana" && answer.starts_with("launches of worker weather"))
+        matches!(&command.event, RecordedEvent::Command { user, answer, .. } if user == "ana" && answer.starts_with("launches of worker weather"))
     );
     let set = history.event(Number(16)).expect("readable").expect("known");
     assert!(matches!(set.changes.as_slice(), [Change::ChecklistSet { .. }]));
@@ -359,8 +359,8 @@ fn the_joins_parked_launches_and_commands_of_version_2_are_read() {
     let closed_by = |id| history.what(Number(id)).expect("readable").parked.expect("parked").closed_by;
     assert_eq!((closed_by(18), closed_by(22), closed_by(38)), (Some(Number(24)), Some(Number(32)), None));
 
-    let command = |number| match history.event(Number(number)).expect("readable").expect("known").what {
-        What::Command { command, .. } => command,
+    let command = |number| match history.event(Number(number)).expect("readable").expect("known").event {
+        RecordedEvent::Command { command, .. } => command,
         other => panic!("{number} is {other:?}"),
     };
     assert!(matches!(command(13), Command::Launch { rerun_of: Some(Number(4)), .. }));

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use nowcast::store::journal::{EventFilter, EventKind, RunFilter, RunState};
 use nowcast::store::{History, Journal};
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 use nowcast_core::{Ending, Event, Number, Run};
 
 use crate::journal::day::{Day, Step, text};
@@ -67,10 +67,12 @@ fn a_run_has_its_cause_its_message_and_its_usual_duration() {
     let caused = history.runs_caused_by(run.cause).expect("readable");
     assert_eq!(caused, std::slice::from_ref(&run));
     let message = history.message_of_run(&run).expect("readable").expect("it reported");
-    assert!(matches!(&message.what, What::Message(kept) if kept.run == Some(run.id) && kept.reply == "ack"));
+    assert!(
+        matches!(&message.event, RecordedEvent::Message(kept) if kept.run == Some(run.id) && kept.reply == "ack")
+    );
     let cause = history.event(run.cause).expect("readable").expect("known");
     assert!(
-        matches!(&cause.what, What::Message(kept) if kept.rule_location.as_deref() == Some("next_workers.lua:12"))
+        matches!(&cause.event, RecordedEvent::Message(kept) if kept.rule_location.as_deref() == Some("next_workers.lua:12"))
     );
 
     let ids = |filter: RunFilter| -> Vec<Number> {
@@ -119,12 +121,12 @@ fn events_are_found_by_worker_type_kind_and_time() {
     day.take(&Step::Set { payload: 1 });
     let Kept { history, .. } = kept(day);
     let kinds = |filter: EventFilter| -> Vec<String> {
-        let name = |record: nowcast_core::Record| match record.what {
-            What::Message(kept) => kept
+        let name = |record: nowcast_core::Record| match record.event {
+            RecordedEvent::Message(kept) => kept
                 .message
                 .map_or_else(String::new, |message| format!("{} {}", message.source, message.r#type)),
-            What::RulesLoaded { hash, .. } => hash,
-            What::Command { user, .. } => user,
+            RecordedEvent::RulesLoaded { hash, .. } => hash,
+            RecordedEvent::Command { user, .. } => user,
             other => format!("{other:?}"),
         };
         history.events(&filter).expect("readable").into_iter().map(name).collect()
@@ -164,7 +166,7 @@ fn what_became_of_a_join_a_parked_message_and_a_hold_is_still_known() {
     let Kept { history, mut journal, mut day, _folder } = kept(day);
 
     let found = history.what(join).expect("readable").join.expect("known");
-    assert_eq!((found.what.id, found.closed_by), (join, Some(last)));
+    assert_eq!((found.item.id, found.closed_by), (join, Some(last)));
     assert_eq!(history.join(join).expect("readable"), Some(found));
     let found = history.what(parked).expect("readable");
     assert!(found.event.is_some() && found.parked.is_some_and(|parked| parked.closed_by.is_none()));

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use nowcast::store::journal::{EventFilter, RunFilter};
 use nowcast::store::{History, Journal, JournalError};
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 use nowcast_core::{Change, Ending, Event, Number};
 
 use crate::journal::day::{Day, Step, text};
@@ -85,7 +85,7 @@ fn what_is_open_and_every_checklist_that_stays_can_still_be_told() {
             _ => continue,
         };
         let cause = history.event(cause).expect("readable").expect("the cause of what is open stays");
-        assert!(old.contains(&cause.number) && matches!(cause.what, What::Message(_)));
+        assert!(old.contains(&cause.number) && matches!(cause.event, RecordedEvent::Message(_)));
     }
     for (number, checklist) in &day.before {
         let record = day.records.iter().find(|record| record.number == *number).expect("a record");

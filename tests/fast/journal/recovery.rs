@@ -2,7 +2,7 @@
 
 use nowcast::store::journal::{EventFilter, Recovered};
 use nowcast::store::{History, Journal};
-use nowcast_core::record::{Outcome, What};
+use nowcast_core::record::{Outcome, RecordedEvent};
 use nowcast_core::{Change, State};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -96,7 +96,7 @@ proptest! {
         let mut journal = Journal::open(folder.path()).expect("a new journal");
         journal.commit(&day.records).expect("kept");
         for record in &day.records {
-            let What::Message(kept) = &record.what else { continue };
+            let RecordedEvent::Message(kept) = &record.event else { continue };
             let source_and_id = kept.message.as_ref().and_then(|message| Some((&*message.source, message.id.as_deref()?)));
             let recorded = journal.recorded(kept.ticket, source_and_id).expect("readable");
             if kept.ticket.is_none() && source_and_id.is_none() {

@@ -1,6 +1,6 @@
 //! Operators' commands, for core and model.
 
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 use nowcast_core::{CallId, Command, Event, Number};
 
 use crate::model::plan::{Step, TYPES, WORKERS, Which};
@@ -89,9 +89,9 @@ impl World {
             Event::Command { call, user: user.clone(), command: command.clone(), historical_checklist: None };
         let done = self.decide(event);
         assert_eq!(done.answers, [is_done], "{command:?}");
-        let kept = &done.records.last().expect("a record").what;
+        let kept = &done.records.last().expect("a record").event;
         assert!(
-            matches!(kept, What::Command { user: who, command: what, .. } if *who == user && what == command),
+            matches!(kept, RecordedEvent::Command { user: who, command: what, .. } if *who == user && what == command),
             "{kept:?}"
         );
         self.compare(&done);

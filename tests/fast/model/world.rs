@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use nowcast_core::Alarm;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
-use nowcast_core::record::{MessageRecord, Speaker, What};
+use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
 use nowcast_core::{Change, Effect, Ending, Event, Number, Record, Request, RequestId, State, decide};
 use pyyaml::Value;
 
@@ -148,7 +148,7 @@ impl World {
         self.last_record = record.number;
         assert!(self.used.insert(record.number), "{} is used twice", record.number);
         let mut payload = Value::Null;
-        if let What::Message(message) = &record.what {
+        if let RecordedEvent::Message(message) = &record.event {
             payload = message.message.as_ref().expect("a message").payload.clone();
             if message.speaker == Speaker::Manager {
                 assert!(self.crashed.insert(message.run.expect("a run")), "one crash for each silent end");

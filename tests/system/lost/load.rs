@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nowcast::store::History;
 use nowcast::store::journal::{EventFilter, EventKind};
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 
 use crate::support::system::{Builder, System, system};
 
@@ -146,7 +146,7 @@ fn messages_once<Numbers: Iterator<Item = u64>>(
     let filter = EventFilter { kind: Some(EventKind::Message), ..EventFilter::default() };
     let mut kept: Vec<Vec<u64>> = vec![Vec::new(); sent.len()];
     for record in history.events(&filter).expect("the messages") {
-        let What::Message(kept_message) = record.what else { continue };
+        let RecordedEvent::Message(kept_message) = record.event else { continue };
         let message = kept_message.message.expect("a message");
         let worker = message.source.strip_prefix('w').and_then(|worker| worker.parse::<usize>().ok());
         let number = message.payload.get("n").and_then(pyyaml::Value::as_int);

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, ToSpan, ZonedDateTime};
 use nowcast::store::Journal;
 use nowcast_core::expected::Expected;
-use nowcast_core::record::What;
+use nowcast_core::record::RecordedEvent;
 use nowcast_core::{Change, Number, Record};
 use rustix::process::Signal;
 
@@ -36,7 +36,7 @@ expect: [{{worker: keyless, by: '{}', timezone: UTC}}]",
         late,
     };
     let changes = vec![Change::Expected(expected)];
-    let record = Record { number: Number(1), at: now, what: What::Due, changes };
+    let record = Record { number: Number(1), at: now, event: RecordedEvent::Due, changes };
     Journal::open(&system.path("checklist.journal")).expect("a journal").commit(&[record]).expect("kept");
     system.start_broker();
     system.start_manager(&[]);
