@@ -51,7 +51,7 @@ fn grouped_with(
 
 /// Return why there is nothing to acknowledge under a number, and what helps.
 fn why_not(number: Number, context: &ViewContext) -> anyhow::Result<String> {
-    let found = context.history.what(number)?;
+    let found = context.history.numbered(number)?;
     if found.parked.is_some_and(|parked| parked.closed_by.is_none()) {
         return Ok(format!(
             "{number} is parked, not a failed run; \"nowcast why {}\" shows what helps",

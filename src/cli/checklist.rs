@@ -84,7 +84,7 @@ fn all(common: &CommonOptions, checklist: Map) -> ExitCode {
 
 fn at(common: &CommonOptions, context: &ViewContext, event: Number) -> anyhow::Result<ExitCode> {
     let last = context.history.open_now()?.last_event.map(|event| event.number).unwrap_or_default();
-    if event > last && context.history.what(event)?.is_empty() {
+    if event > last && context.history.numbered(event)?.is_empty() {
         anyhow::bail!("there is no event {event} yet; the last one is {last}");
     }
     // The change of the event itself belongs to it: its rule saw that.

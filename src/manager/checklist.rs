@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Manager;
-use crate::store::checklist_file::Loaded;
+use crate::store::checklist_file::ChecklistFileContent;
 use crate::store::{JournalError, LoadError, Seal};
 use nowcast_core::{Event, Number};
 use pyyaml::{Map, Value, python};
@@ -26,7 +26,7 @@ impl Manager {
         }
         let known = self.state.checklist_event;
         match self.checklist_file.load() {
-            Ok(Loaded { entries, seal }) => {
+            Ok(ChecklistFileContent { entries, seal }) => {
                 self.log.info(format_args!("checklist read from {}", self.checklist_file.path().display()));
                 let (checklist, why) = self.compare(entries, seal)?;
                 let shown = python::pformat(&Value::from(checklist.clone()));

@@ -11,7 +11,7 @@ use crate::config::defaults::defaults;
 use crate::failpoint;
 use crate::launch::on_host::machine;
 use crate::launch::{self, Environment, RunLocation, Started};
-use crate::store::checklist_file::Writing;
+use crate::store::checklist_file::WriteState;
 use nowcast_core::message::WORKER;
 use nowcast_core::run::{RunReport, Stage};
 use nowcast_core::{Effect, Event, Level, LogLine, NextWorker, Record, Run, RunId};
@@ -165,8 +165,8 @@ impl Manager {
         let snapshot = || (state.checklist_event, state.checklist.to_value());
         let writing = self.checklist_file.tick(snapshot, Instant::now())?;
         Some(match writing {
-            Writing::Failed(error) => Event::ChecklistNotWritten { reason: error.to_string() },
-            Writing::Recovered => Event::ChecklistWritten,
+            WriteState::Failed(error) => Event::ChecklistNotWritten { reason: error.to_string() },
+            WriteState::Recovered => Event::ChecklistWritten,
         })
     }
 

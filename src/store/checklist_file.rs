@@ -51,7 +51,7 @@ pub type Snapshot = (Number, Value);
 
 /// What the file holds.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct ChecklistFileContent {
     /// The checklist.
     pub entries: Map,
     /// Its first line; `None` if somebody else than a manager of ours wrote it.
@@ -60,7 +60,7 @@ pub struct Loaded {
 
 /// A change in whether the file can be written.
 #[derive(Debug)]
-pub enum Writing {
+pub enum WriteState {
     /// It cannot any more; it is tried again every second.
     Failed(io::Error),
     /// It can again.
@@ -129,14 +129,17 @@ impl ChecklistFile {
     ///
     /// # Errors
     /// When there is no checklist to be had from it.
-    pub fn load(&mut self) -> Result<Loaded, LoadError> {
+    pub fn load(&mut self) -> Result<ChecklistFileContent, LoadError> {
         let problem = match read_regular(&self.path) {
             Ok(bytes) => {
                 self.last_size = bytes.len();
                 self.take_note();
                 match pyyaml::read_own(&bytes) {
                     Ok(Value::Map(map)) => {
-                        return Ok(Loaded { entries: (*map).clone(), seal: Seal::read(&bytes) });
+                        return Ok(ChecklistFileContent {
+                            entries: (*map).clone(),
+                            seal: Seal::read(&bytes),
+                        });
                     }
                     Ok(Value::Null) => "it is empty".to_owned(),
                     Ok(other) => format!("it holds {}", other.kind()),
@@ -195,7 +198,7 @@ impl ChecklistFile {
 
     /// Writes the file if that is due; a large one in a thread of its own, one write at a time. Says when
     /// writing began to fail or works again.
-    pub fn tick(&mut self, checklist: impl FnOnce() -> Snapshot, now: Instant) -> Option<Writing> {
+    pub fn tick(&mut self, checklist: impl FnOnce() -> Snapshot, now: Instant) -> Option<WriteState> {
         let mut result = self.result_of_thread(now);
         if self.due.is_some_and(|due| due <= now) {
             if self.ask.is_some() {
@@ -239,17 +242,17 @@ impl ChecklistFile {
         self.last_size > LARGE
     }
 
-    fn note(&mut self, result: io::Result<usize>, now: Instant) -> Option<Writing> {
+    fn note(&mut self, result: io::Result<usize>, now: Instant) -> Option<WriteState> {
         let failed_before = std::mem::replace(&mut self.failing, result.is_err());
         match result {
             Ok(size) => {
                 self.last_size = size;
                 self.take_note();
-                failed_before.then_some(Writing::Recovered)
+                failed_before.then_some(WriteState::Recovered)
             }
             Err(error) => {
                 self.due.get_or_insert(now + RETRY);
-                (!failed_before).then_some(Writing::Failed(error))
+                (!failed_before).then_some(WriteState::Failed(error))
             }
         }
     }

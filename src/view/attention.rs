@@ -9,7 +9,7 @@ use super::failures::of_failed_runs;
 use super::hint::Hint;
 use super::run::label;
 use crate::config::Config;
-use crate::store::journal::{Acknowledgement, JournalError, Open};
+use crate::store::journal::{Acknowledgement, JournalError, OpenItems};
 use nowcast_core::Run;
 use nowcast_core::expected::Expected;
 use nowcast_core::joins::Join;
@@ -151,7 +151,7 @@ fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<
 }
 
 /// Everything that the journal has to say, in no order.
-pub(super) fn of_journal(context: &ViewContext, open: &Open) -> Result<Vec<Attention>, JournalError> {
+pub(super) fn of_journal(context: &ViewContext, open: &OpenItems) -> Result<Vec<Attention>, JournalError> {
     let mut items = of_failed_runs(context, open)?;
     items.extend(of_rules(open));
     items.extend(open.parked.iter().map(of_parked));
@@ -163,7 +163,7 @@ pub(super) fn of_journal(context: &ViewContext, open: &Open) -> Result<Vec<Atten
     Ok(items)
 }
 
-fn of_rules(open: &Open) -> Option<Attention> {
+fn of_rules(open: &OpenItems) -> Option<Attention> {
     let rules = open.rules.as_ref()?;
     let (number, reason) = rules.refused.as_ref()?;
     let in_force = if rules.generation == 0 {
@@ -183,7 +183,7 @@ fn of_rules(open: &Open) -> Option<Attention> {
 }
 
 /// Runs on a host with which contact is lost.
-fn of_contact(context: &ViewContext, open: &Open) -> Vec<Attention> {
+fn of_contact(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
     let item = |run: &Run| {
         let contact = context.run_folder(run)?.lost_contact()?;
         Some(Attention {
@@ -223,7 +223,7 @@ fn of_parked(parked: &Parked) -> Attention {
 }
 
 /// Expected messages that have not come.
-fn of_late(context: &ViewContext, open: &Open) -> Vec<Attention> {
+fn of_late(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
     let is_expected = |expected: &&Expected| {
         context.config.expect.iter().any(|one| one.worker == expected.worker && one.r#type == expected.r#type)
     };
@@ -243,7 +243,7 @@ fn of_late(context: &ViewContext, open: &Open) -> Vec<Attention> {
 }
 
 /// A join that is soon overdue, or waits for workers of which none is pending or running.
-fn of_join(join: &Join, context: &ViewContext, open: &Open) -> Result<Option<Attention>, JournalError> {
+fn of_join(join: &Join, context: &ViewContext, open: &OpenItems) -> Result<Option<Attention>, JournalError> {
     let now = context.now.timestamp();
     let opened = context.history.event(join.opened_by)?.map(|event| event.at.timestamp());
     let is_soon = join.deadline.is_some_and(|deadline| deadline.duration_since(now) <= SOON_OVERDUE);

@@ -7,7 +7,7 @@ use jiff::ZonedDateTime;
 
 use crate::config::Config;
 use crate::launch::RunFolder;
-use crate::store::journal::{History, Open};
+use crate::store::journal::{History, OpenItems};
 use nowcast_core::State;
 use pyyaml::Map;
 
@@ -25,7 +25,7 @@ impl ViewContext {
     }
 
     /// Return the state that a manager would have that started now with these open records and this checklist.
-    pub fn state(&self, open: &Open, checklist: Map) -> State {
+    pub fn state(&self, open: &OpenItems, checklist: Map) -> State {
         let numbers = [
             open.last_event.as_ref().map(|event| event.number),
             open.runs.last().map(|run| run.id),

@@ -10,7 +10,7 @@ use super::context::ViewContext;
 use super::hint::Hint;
 use super::run::{RunView, label};
 use super::times;
-use crate::store::journal::{Acknowledgement, JournalError, Open, RunFilter, RunState};
+use crate::store::journal::{Acknowledgement, JournalError, OpenItems, RunFilter, RunState};
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::run::Stage;
@@ -95,12 +95,15 @@ pub fn acknowledged_by(acknowledgement: &Acknowledgement, now: &ZonedDateTime) -
 }
 
 /// The attention items of the failures.
-pub(super) fn of_failed_runs(context: &ViewContext, open: &Open) -> Result<Vec<Attention>, JournalError> {
+pub(super) fn of_failed_runs(
+    context: &ViewContext,
+    open: &OpenItems,
+) -> Result<Vec<Attention>, JournalError> {
     failures(context)?.iter().map(|failure| item(failure, context, open)).collect()
 }
 
 /// The item of runs that failed alike.
-fn item(failure: &FailureGroup, context: &ViewContext, open: &Open) -> Result<Attention, JournalError> {
+fn item(failure: &FailureGroup, context: &ViewContext, open: &OpenItems) -> Result<Attention, JournalError> {
     let runs = &failure.runs;
     let latest = &runs[0];
     let number = latest.id.0;
@@ -156,7 +159,7 @@ impl Successes {
 /// The open run that tries a failed one again, as its retry or because an operator ran it again.
 fn retry_of<'a>(
     context: &ViewContext,
-    open: &'a Open,
+    open: &'a OpenItems,
     failed: &Run,
 ) -> Result<Option<&'a Run>, JournalError> {
     for run in open.runs.iter().filter(|run| run.id > failed.id) {

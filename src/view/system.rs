@@ -13,7 +13,7 @@ use super::context::ViewContext;
 use super::daemons::Daemons;
 use super::run::RunView;
 use crate::config::{Config, ScheduledWorker};
-use crate::store::journal::{History, JournalError, Open};
+use crate::store::journal::{History, JournalError, OpenItems};
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::run::Stage;
@@ -196,7 +196,7 @@ impl SystemView {
         self.read_runs(&context, &open)
     }
 
-    fn read_runs(&mut self, context: &ViewContext, open: &Open) -> Result<(), JournalError> {
+    fn read_runs(&mut self, context: &ViewContext, open: &OpenItems) -> Result<(), JournalError> {
         let state = context.state(open, Map::new());
         // Thousands of the same may run.
         let mut usual_of = HashMap::new();

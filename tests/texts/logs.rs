@@ -1,9 +1,7 @@
 //! What the manager's decisions write to its log, NEMO_Nowcast's lines and our own, in each situation.
 
 use nowcast_core::hold::HoldTarget;
-use nowcast_core::{
-    Command, Ending, Event, NextWorker, Number, Recorded as RecordedReply, RequestId, Signal,
-};
+use nowcast_core::{Command, Ending, Event, NextWorker, Number, PreviousReply, RequestId, Signal};
 use pyyaml::Value;
 
 use crate::program::assert_snapshot;
@@ -116,7 +114,7 @@ fn messages_again_signals_and_what_is_late() {
         due,
         worker: NextWorker { host: "nobi".into(), ..NextWorker::new("nowcast.workers.run_nemo", Vec::new()) },
     });
-    let recorded = RecordedReply { number: Number(7), reply: "ack".into(), payload: Value::Null, need: None };
+    let recorded = PreviousReply { number: Number(7), reply: "ack".into(), payload: Value::Null, need: None };
     system.happens(Event::Repeat { request: RequestId(1_000), recorded });
     for signal in [Signal::Hangup, Signal::Interrupt, Signal::Terminate] {
         system.happens(Event::Signal(signal));

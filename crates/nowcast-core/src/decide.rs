@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::alarm::Alarm;
 use crate::decision_time::DecisionTime;
 use crate::effect::Effect;
-use crate::event::{Event, Recorded, RequestId, Signal};
+use crate::event::{Event, PreviousReply, RequestId, Signal};
 use crate::level::Level;
 use crate::message::Message;
 use crate::record::{Change, Record, RecordedEvent};
@@ -150,8 +150,8 @@ impl<'a> Decision<'a> {
     }
 
     /// A message that came again gets the reply that was kept; a `need` is answered anew.
-    fn repeat(&mut self, request: RequestId, recorded: Recorded) {
-        let Recorded { number, reply, payload, need } = recorded;
+    fn repeat(&mut self, request: RequestId, recorded: PreviousReply) {
+        let PreviousReply { number, reply, payload, need } = recorded;
         self.log(
             Level::Debug,
             format!("message {number} came again; it gets the reply that it had: {reply}"),

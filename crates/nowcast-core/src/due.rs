@@ -8,7 +8,7 @@ use crate::effect::Effect;
 use crate::joins::Join;
 use crate::level::Level;
 use crate::message::Message;
-use crate::messages::Incoming;
+use crate::messages::UndecidedMessage;
 use crate::record::{Change, RecordedEvent, Speaker};
 use crate::run::{Ending, Run, Stage, StopReason};
 use crate::state::REPORT_GRACE;
@@ -84,7 +84,7 @@ impl Decision<'_> {
             self.log_alarm(format!("{name} (run {}) {ending}{silent}; its crash is reported for it", run.id));
             let mut message = Message::new(name, "crash", Value::Null);
             message.run = Some(run.id.0.to_string());
-            self.message(Incoming::made(message, Speaker::Manager, Some(run.id)));
+            self.message(UndecidedMessage::made(message, Speaker::Manager, Some(run.id)));
         }
     }
 }

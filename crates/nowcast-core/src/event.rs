@@ -28,7 +28,7 @@ pub enum Event {
         /// Whom to answer.
         request: RequestId,
         /// What came of it the first time.
-        recorded: Recorded,
+        recorded: PreviousReply,
     },
     /// A run has ended or could not be started.
     RunEnded {
@@ -100,7 +100,7 @@ pub struct Request {
 
 /// What the journal has of a message that comes again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
+pub struct PreviousReply {
     /// Its number.
     pub number: Number,
     /// The type of the reply.

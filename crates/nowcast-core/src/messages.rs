@@ -18,7 +18,7 @@ use pyyaml::{Keys, Value, python};
 const KEPT_OF_GARBAGE: usize = 65_536;
 
 /// A message to decide, from whomever it comes.
-pub(super) struct Incoming {
+pub(super) struct UndecidedMessage {
     pub(super) message: Message,
     pub(super) body: Vec<u8>,
     pub(super) ticket: Option<Ticket>,
@@ -27,7 +27,7 @@ pub(super) struct Incoming {
     pub(super) run: Option<RunId>,
 }
 
-impl Incoming {
+impl UndecidedMessage {
     /// A message that is made here, and not by a worker.
     pub(super) fn made(message: Message, speaker: Speaker, run: Option<RunId>) -> Self {
         let body = message.encode().into_bytes();
@@ -62,7 +62,7 @@ impl Decision<'_> {
         let Request { request, ticket, mut body, message } = request;
         let reply = match message {
             Ok(message) => {
-                self.message(Incoming { message, body, ticket, speaker: Speaker::Worker, run: None })
+                self.message(UndecidedMessage { message, body, ticket, speaker: Speaker::Worker, run: None })
             }
             Err(error) => {
                 self.begin();
@@ -79,9 +79,9 @@ impl Decision<'_> {
     }
 
     /// Decides a message and keeps it; answers what is replied to it.
-    pub(super) fn message(&mut self, incoming: Incoming) -> Reply {
+    pub(super) fn message(&mut self, incoming: UndecidedMessage) -> Reply {
         self.begin();
-        let Incoming { message, body, ticket, speaker, run } = incoming;
+        let UndecidedMessage { message, body, ticket, speaker, run } = incoming;
         let mut decided = Decided { run, ..Decided::default() };
         let reply = self.decide_message(&message, &mut decided);
         // The registry may refuse the crash that is made for a run; it is made once all the same.

@@ -240,7 +240,7 @@ fn behind_message(
         command(&asked, steps);
     }
     let parked =
-        context.history.unparked_by(record.number)?.into_iter().find(|parked| parked.id < record.number);
+        context.history.parked_until(record.number)?.into_iter().find(|parked| parked.id < record.number);
     Ok(match (message.speaker, parked, message.run) {
         (Speaker::Operator, ..) => Next::Ends,
         (Speaker::Retry, Some(parked), _) => Next::Event(parked.id),

@@ -27,7 +27,7 @@ impl Page {
     /// # Errors
     /// When nothing has it, or the journal cannot be read.
     pub(super) fn of(number: Number, context: &ViewContext) -> anyhow::Result<Self> {
-        let found = context.history.what(number)?;
+        let found = context.history.numbered(number)?;
         if let Some(run) = &found.run {
             return Self::of_run(run, context);
         }

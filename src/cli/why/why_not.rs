@@ -12,7 +12,7 @@ use super::{few, hint_lines, section};
 use crate::cli::read_only::ViewContext;
 use crate::cli::times;
 use crate::rules::RuleSet;
-use crate::store::journal::{EventFilter, EventKind, Open, RunFilter};
+use crate::store::journal::{EventFilter, EventKind, OpenItems, RunFilter};
 use crate::view::attention::requirements;
 use crate::view::hint::Hint;
 use crate::view::message::MessageView;
@@ -142,7 +142,7 @@ impl WhyNot {
 }
 
 /// What keeps it back now: open runs, joins, what is parked, holds.
-fn blocked_by(name: &str, open: &Open, context: &ViewContext) -> Vec<WhyNotReason> {
+fn blocked_by(name: &str, open: &OpenItems, context: &ViewContext) -> Vec<WhyNotReason> {
     let is_it = |worker: &NextWorker| worker.name() == name;
     let state = context.state(open, Map::new());
     let mut reasons = Vec::new();
@@ -198,7 +198,7 @@ fn blocked_by(name: &str, open: &Open, context: &ViewContext) -> Vec<WhyNotReaso
     reasons
 }
 
-fn dependents(name: &str, open: &Open) -> Vec<WhyNotReason> {
+fn dependents(name: &str, open: &OpenItems) -> Vec<WhyNotReason> {
     let waits = |join: &&Join| join.requires.iter().any(|wanted| wanted.worker == name);
     let reason = |join: &Join| {
         let text = format!("the join {} of {} {}", join.id, join.name, requirements(join));
@@ -208,7 +208,7 @@ fn dependents(name: &str, open: &Open) -> Vec<WhyNotReason> {
     open.joins.iter().filter(waits).map(reason).collect()
 }
 
-fn refused(open: &Open) -> Option<WhyNotReason> {
+fn refused(open: &OpenItems) -> Option<WhyNotReason> {
     let (number, reason) = open.rules.as_ref()?.refused.as_ref()?;
     let text = format!("the last change of the rules is not in force: {reason}");
     Some(WhyNotReason::new(ReasonKind::Rules, Some(*number), text, vec![Hint::new("nowcast rules check")]))
@@ -280,7 +280,7 @@ fn last_word(
         let _ = write!(text, "; {}", line.lines().next().unwrap_or_default());
     }
     let is_parked =
-        context.history.what(record.number)?.parked.is_some_and(|parked| parked.closed_by.is_none());
+        context.history.numbered(record.number)?.parked.is_some_and(|parked| parked.closed_by.is_none());
     let hint = if is_parked {
         Hint::with_effect(format!("nowcast retry {}", record.number.0), "when the rule is repaired")
     } else {

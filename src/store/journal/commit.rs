@@ -12,7 +12,7 @@ use pyyaml::{Keys, Value};
 
 /// By how much a commit made the way from the last snapshot longer.
 #[derive(Debug, Default)]
-pub(super) struct Grown {
+pub(super) struct Growth {
     pub(super) events: u64,
     /// How many of them changed the checklist.
     pub(super) changes: u64,
@@ -27,7 +27,7 @@ pub(super) fn commit(
     connection: &mut Connection,
     records: &[Record],
     uncertain: bool,
-) -> rusqlite::Result<Grown> {
+) -> rusqlite::Result<Growth> {
     let batch = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for record in records.iter().filter(|_| uncertain) {
         // Only what was written here: one of another moment is somebody else's.
@@ -36,7 +36,7 @@ pub(super) fn commit(
             params![record.number.0.cast_signed(), record.at.to_string()],
         )?;
     }
-    let mut grown = Grown::default();
+    let mut grown = Growth::default();
     for record in records {
         keep(&batch, record, &mut grown)?;
     }
@@ -44,7 +44,7 @@ pub(super) fn commit(
     Ok(grown)
 }
 
-fn keep(batch: &Transaction<'_>, record: &Record, grown: &mut Grown) -> rusqlite::Result<()> {
+fn keep(batch: &Transaction<'_>, record: &Record, grown: &mut Growth) -> rusqlite::Result<()> {
     let of_checklist: Vec<&Change> =
         record.changes.iter().filter(|change| change.is_of_checklist()).collect();
     let checklist = if of_checklist.is_empty() { None } else { Some(json(&of_checklist)?) };

@@ -37,7 +37,7 @@ pub struct Acknowledgement {
 
 /// The rules of a generation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RulesThen {
+pub struct HistoricalRules {
     /// SHA-256 of their files, in hexadecimal.
     pub hash: String,
     /// The files, the main one first; none if they were not kept, or not any longer.
@@ -95,13 +95,16 @@ pub(super) fn rule_files(connection: &Connection, generation: u64) -> rusqlite::
 }
 
 /// The rules of a generation.
-pub(super) fn rules_then(connection: &Connection, generation: u64) -> rusqlite::Result<Option<RulesThen>> {
+pub(super) fn historical_rules(
+    connection: &Connection,
+    generation: u64,
+) -> rusqlite::Result<Option<HistoricalRules>> {
     let hash = connection
         .prepare_cached("SELECT hash FROM rules WHERE generation = ?1")?
         .query_row([generation.cast_signed()], |row| row.get(0))
         .optional()?;
     let Some(hash) = hash else { return Ok(None) };
-    Ok(Some(RulesThen { hash, files: rule_files(connection, generation)? }))
+    Ok(Some(HistoricalRules { hash, files: rule_files(connection, generation)? }))
 }
 
 pub(super) fn event(connection: &Connection, number: Number) -> rusqlite::Result<Option<Record>> {
@@ -145,7 +148,7 @@ pub(super) fn join_opened_by(connection: &Connection, event: Number) -> rusqlite
 }
 
 /// Launches that a rule wanted and that became no run: they wait in a join, are parked, or were discarded from there.
-pub(super) fn never_let_go(connection: &Connection) -> rusqlite::Result<Vec<PendingLaunch>> {
+pub(super) fn never_launched(connection: &Connection) -> rusqlite::Result<Vec<PendingLaunch>> {
     const JOINS: &str =
         "SELECT joins.body FROM joins LEFT JOIN events ON number = closed_by WHERE closed_by IS NULL
         OR CASE kind WHEN 'command' THEN detail ->> '$.command' END = 'discard'";
@@ -165,7 +168,7 @@ pub(super) fn never_let_go(connection: &Connection) -> rusqlite::Result<Vec<Pend
 }
 
 /// What an event took up again or discarded.
-pub(super) fn unparked_by(connection: &Connection, event: Number) -> rusqlite::Result<Vec<Parked>> {
+pub(super) fn parked_until(connection: &Connection, event: Number) -> rusqlite::Result<Vec<Parked>> {
     connection
         .prepare("SELECT body FROM parked WHERE closed_by = ?1 ORDER BY id")?
         .query_and_then([event.0.cast_signed()], load::body)?

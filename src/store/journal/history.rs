@@ -26,7 +26,7 @@ pub struct History {
 
 /// What stands under a number. A parked message has the number of its event, parked launches that of their join.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct Numbered {
     /// The event.
     pub event: Option<Record>,
     /// The run.
@@ -39,7 +39,7 @@ pub struct Found {
     pub hold: Option<Kept<Hold>>,
 }
 
-impl Found {
+impl Numbered {
     /// Whether nothing has that number.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -49,7 +49,7 @@ impl Found {
 
 /// Everything that is open at one moment, each kind in the order of its numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Open {
+pub struct OpenItems {
     /// The runs of which something is still to come.
     pub runs: Vec<Run>,
     /// The joins that wait.
@@ -68,7 +68,7 @@ pub struct Open {
     pub last_event: Option<Record>,
 }
 
-impl Open {
+impl OpenItems {
     /// The same as changes that make it so.
     pub fn changes(&self) -> impl Iterator<Item = Change> {
         let runs = self.runs.iter().cloned().map(|run| Change::Run(Box::new(run)));
@@ -99,7 +99,7 @@ pub struct RulesInForce {
     pub refused: Option<(Number, String)>,
 }
 
-type Asked<T> = Result<T, JournalError>;
+type JournalResult<T> = Result<T, JournalError>;
 
 impl History {
     /// Opens the journal in a folder for reading.
@@ -107,7 +107,7 @@ impl History {
     /// # Errors
     ///
     /// If there is none, it cannot be read, is damaged, or is of another version of the program.
-    pub fn open(folder: &Path) -> Asked<Self> {
+    pub fn open(folder: &Path) -> JournalResult<Self> {
         let file = folder.join(DATABASE);
         Ok(Self { connection: schema::open_to_read(&file)?, file })
     }
@@ -117,7 +117,7 @@ impl History {
     /// # Errors
     ///
     /// If the database cannot be read or is damaged; so it is for all that follow.
-    pub fn event(&self, number: Number) -> Asked<Option<Record>> {
+    pub fn event(&self, number: Number) -> JournalResult<Option<Record>> {
         self.ask(|connection| find::event(connection, number))
     }
 
@@ -126,7 +126,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn events(&self, filter: &EventFilter) -> Asked<Vec<Record>> {
+    pub fn events(&self, filter: &EventFilter) -> JournalResult<Vec<Record>> {
         self.ask(|connection| find::events(connection, filter))
     }
 
@@ -135,7 +135,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn run(&self, id: Number) -> Asked<Option<Run>> {
+    pub fn run(&self, id: Number) -> JournalResult<Option<Run>> {
         self.ask(|connection| find::run(connection, id))
     }
 
@@ -144,7 +144,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn runs(&self, filter: &RunFilter) -> Asked<Vec<Run>> {
+    pub fn runs(&self, filter: &RunFilter) -> JournalResult<Vec<Run>> {
         self.ask(|connection| find::runs(connection, filter))
     }
 
@@ -153,7 +153,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn runs_caused_by(&self, event: Number) -> Asked<Vec<Run>> {
+    pub fn runs_caused_by(&self, event: Number) -> JournalResult<Vec<Run>> {
         self.ask(|connection| find::runs_caused_by(connection, event))
     }
 
@@ -162,7 +162,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn acknowledged_since(&self, first: Number) -> Asked<BTreeMap<Number, Acknowledgement>> {
+    pub fn acknowledged_since(&self, first: Number) -> JournalResult<BTreeMap<Number, Acknowledgement>> {
         self.ask(|connection| find::acknowledged_since(connection, first))
     }
 
@@ -171,7 +171,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn message_of_run(&self, run: &Run) -> Asked<Option<Record>> {
+    pub fn message_of_run(&self, run: &Run) -> JournalResult<Option<Record>> {
         run.report.as_ref().map_or(Ok(None), |report| self.event(report.message))
     }
 
@@ -180,7 +180,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn join(&self, id: Number) -> Asked<Option<Kept<Join>>> {
+    pub fn join(&self, id: Number) -> JournalResult<Option<Kept<Join>>> {
         self.ask(|connection| find::kept(connection, "joins", id))
     }
 
@@ -189,7 +189,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn event_until(&self, number: Number) -> Asked<Option<Record>> {
+    pub fn event_until(&self, number: Number) -> JournalResult<Option<Record>> {
         self.ask(|connection| find::event_until(connection, number))
     }
 
@@ -199,7 +199,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn command_after(&self, event: Number) -> Asked<Option<Record>> {
+    pub fn command_after(&self, event: Number) -> JournalResult<Option<Record>> {
         self.ask(|connection| find::command_after(connection, event))
     }
 
@@ -208,7 +208,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn joins_of(&self, event: Number) -> Asked<Vec<Kept<Join>>> {
+    pub fn joins_of(&self, event: Number) -> JournalResult<Vec<Kept<Join>>> {
         self.ask(|connection| find::joins_of(connection, event))
     }
 
@@ -217,8 +217,8 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn unparked_by(&self, event: Number) -> Asked<Vec<Parked>> {
-        self.ask(|connection| find::unparked_by(connection, event))
+    pub fn parked_until(&self, event: Number) -> JournalResult<Vec<Parked>> {
+        self.ask(|connection| find::parked_until(connection, event))
     }
 
     /// Whatever stands under a number.
@@ -226,9 +226,9 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn what(&self, number: Number) -> Asked<Found> {
+    pub fn numbered(&self, number: Number) -> JournalResult<Numbered> {
         self.ask(|connection| {
-            Ok(Found {
+            Ok(Numbered {
                 event: find::event(connection, number)?,
                 run: find::run(connection, number)?,
                 join: find::kept(connection, "joins", number)?,
@@ -243,12 +243,12 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn open_now(&self) -> Asked<Open> {
+    pub fn open_now(&self) -> JournalResult<OpenItems> {
         self.ask(|connection| {
-            let mut open = Open {
+            let mut open = OpenItems {
                 rules: rules(connection)?,
                 last_event: find::last_event(connection)?,
-                ..Open::default()
+                ..OpenItems::default()
             };
             for change in load::open(connection)? {
                 match change {
@@ -272,7 +272,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn checklist_now(&self) -> Asked<Map> {
+    pub fn checklist_now(&self) -> JournalResult<Map> {
         self.ask(|connection| fold::after(connection, Number(u64::MAX)))
             .map(|folded| load::entries(&folded.unwrap_or_default().checklist))
     }
@@ -282,7 +282,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`]; and if what led to it was removed.
-    pub fn checklist_before(&self, number: Number) -> Asked<Map> {
+    pub fn checklist_before(&self, number: Number) -> JournalResult<Map> {
         self.ask(|connection| fold::before(connection, number)).and_then(|folded| known(folded, number))
     }
 
@@ -291,7 +291,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn rule_files(&self, generation: u64) -> Asked<Vec<RuleFile>> {
+    pub fn rule_files(&self, generation: u64) -> JournalResult<Vec<RuleFile>> {
         self.ask(|connection| find::rule_files(connection, generation))
     }
 
@@ -300,7 +300,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn last_event(&self) -> Asked<Number> {
+    pub fn last_event(&self) -> JournalResult<Number> {
         self.ask(load::last_event).map(Number)
     }
 
@@ -309,7 +309,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn rules_in_force(&self) -> Asked<Option<RulesInForce>> {
+    pub fn rules_in_force(&self) -> JournalResult<Option<RulesInForce>> {
         self.ask(rules)
     }
 
@@ -318,7 +318,7 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn usual_duration(&self, worker: &str, args: &[String]) -> Asked<Option<SignedDuration>> {
+    pub fn usual_duration(&self, worker: &str, args: &[String]) -> JournalResult<Option<SignedDuration>> {
         self.ask(|connection| find::usual_duration(connection, worker, args))
     }
 
@@ -327,12 +327,12 @@ impl History {
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn last_success(&self, worker: &str) -> Asked<Option<Run>> {
+    pub fn last_success(&self, worker: &str) -> JournalResult<Option<Run>> {
         self.ask(|connection| find::last_success(connection, worker))
     }
 
     /// Asks within one transaction, so that all answers are of one moment.
-    fn ask<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Asked<T> {
+    fn ask<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> JournalResult<T> {
         self.connection
             .unchecked_transaction()
             .and_then(|moment| question(&moment))
@@ -353,7 +353,7 @@ impl Journal {
     }
 }
 
-fn known(folded: Option<fold::Folded>, number: Number) -> Asked<Map> {
+fn known(folded: Option<fold::Folded>, number: Number) -> JournalResult<Map> {
     folded.map(|folded| load::entries(&folded.checklist)).ok_or(JournalError::Pruned(number))
 }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{Journal, JournalError, fold, row};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::record::Outcome;
-use nowcast_core::{Change, Number, Recorded, Ticket};
+use nowcast_core::{Change, Number, PreviousReply, Ticket};
 use pyyaml::Map;
 
 /// Everything that a manager needs to go on.
@@ -44,7 +44,7 @@ impl Journal {
         &self,
         ticket: Option<Ticket>,
         source_and_id: Option<(&str, &str)>,
-    ) -> Result<Option<Recorded>, JournalError> {
+    ) -> Result<Option<PreviousReply>, JournalError> {
         self.may_have(ticket)
             .and_then(|may_have| recorded(&self.connection, ticket.filter(|_| may_have), source_and_id))
             .map_err(|error| self.wrap("look for a message", error))
@@ -146,7 +146,7 @@ fn recorded(
     connection: &Connection,
     ticket: Option<Ticket>,
     source_and_id: Option<(&str, &str)>,
-) -> rusqlite::Result<Option<Recorded>> {
+) -> rusqlite::Result<Option<PreviousReply>> {
     if let Some(ticket) = ticket {
         let key = [ticket.epoch.cast_signed(), ticket.number.cast_signed()];
         let found = connection
@@ -164,10 +164,10 @@ fn recorded(
         .optional()
 }
 
-fn reply(row: &Row<'_>) -> rusqlite::Result<Recorded> {
+fn reply(row: &Row<'_>) -> rusqlite::Result<PreviousReply> {
     let is_need = row::from_json::<Outcome>(row.get_ref("outcome")?.as_str()?)? == Outcome::Answered;
     let need = if is_need { Some(row::payload(row.get_ref("body")?.as_blob()?)?) } else { None };
-    Ok(Recorded {
+    Ok(PreviousReply {
         number: row::number(row, "number")?,
         reply: row.get("reply")?,
         payload: row::yaml_or_null(row.get("reply_payload")?)?,

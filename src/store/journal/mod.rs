@@ -34,17 +34,17 @@ use rusqlite::Connection;
 
 pub use error::JournalError;
 pub use filter::{EventFilter, EventKind, RunFilter, RunState};
-pub use find::{Acknowledgement, Kept, RulesThen};
-pub use history::{Found, History, Open, RulesInForce};
+pub use find::{Acknowledgement, HistoricalRules, Kept};
+pub use history::{History, Numbered, OpenItems, RulesInForce};
 pub use load::Recovered;
 pub use lock::holder;
-pub use stream::{Called, Given, LedTo, Past};
+pub use stream::{CallHistory, CallInput, HistoricalCall, RuleOutcome};
 
 use crate::failpoint;
 use lock::Lock;
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::{Number, Record};
-use tidy::Tail;
+use tidy::SinceSnapshot;
 
 /// The name of the database in the journal's folder.
 const DATABASE: &str = "journal.sqlite";
@@ -62,7 +62,7 @@ pub struct Journal {
     last_event: u64,
     /// A commit failed, and it is not sure that nothing of it was kept.
     uncertain: bool,
-    tail: Tail,
+    tail: SinceSnapshot,
     /// How many commits there were.
     commits: u32,
     /// Everything before that moment was removed.
@@ -90,7 +90,7 @@ impl Journal {
         if noted > last_event {
             return Err(JournalError::Behind { file, has: last_event, kept: noted });
         }
-        let tail = Tail::measure(&connection).map_err(wrap)?;
+        let tail = SinceSnapshot::measure(&connection).map_err(wrap)?;
         lock.note(last_event);
         let identity = lock::identity(&fs::metadata(&file).map_err(unusable)?);
         Ok(Self {

@@ -9,7 +9,7 @@ use std::path::Path;
 use jiff::{Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::find::RulesThen;
+use super::find::HistoricalRules;
 use super::{History, JournalError, find, fold, load, prune, row};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::joins::Join;
@@ -21,7 +21,7 @@ use pyyaml::Value;
 
 /// A message that reached the rules.
 #[derive(Debug)]
-pub struct Called<'a> {
+pub struct HistoricalCall<'a> {
     /// Its number.
     pub number: Number,
     /// When it was decided.
@@ -31,12 +31,12 @@ pub struct Called<'a> {
     /// The message.
     pub message: &'a Message,
     /// What its rule was given beside it; else why that cannot be told any more.
-    pub given: Result<Given, &'static str>,
+    pub given: Result<CallInput, &'static str>,
 }
 
 /// What a rule is given beside its message and the configuration.
 #[derive(Debug)]
-pub struct Given {
+pub struct CallInput {
     /// The checklist.
     pub checklist: Value,
     /// Its `now()`.
@@ -45,32 +45,32 @@ pub struct Given {
 
 /// The journal at one moment, while calls are read.
 #[derive(Debug)]
-pub struct Past<'a> {
+pub struct CallHistory<'a> {
     connection: &'a Connection,
     file: &'a Path,
     /// Launches that became no run, by the message whose rule wanted them.
-    never_let_go: HashMap<Number, Vec<NextWorker>>,
+    never_launched: HashMap<Number, Vec<NextWorker>>,
     /// The numbers of events from the first to the one behind the last that are read.
     pub numbers: std::ops::Range<u64>,
 }
 
 /// What a rule's answer to a message led to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LedTo {
+pub struct RuleOutcome {
     /// What it wanted to be launched, at once or by the join that it opened, whatever became of it.
     pub launches: Vec<NextWorker>,
     /// The join that it opened, as it is now.
     pub join: Option<Join>,
 }
 
-impl Past<'_> {
+impl CallHistory<'_> {
     /// The rules of a generation; `None` if the journal does not know it.
     ///
     /// # Errors
     ///
     /// If the database cannot be read or is damaged.
-    pub fn rules(&self, generation: u64) -> Result<Option<RulesThen>, JournalError> {
-        find::rules_then(self.connection, generation).map_err(|error| wrap(self.file, error))
+    pub fn rules(&self, generation: u64) -> Result<Option<HistoricalRules>, JournalError> {
+        find::historical_rules(self.connection, generation).map_err(|error| wrap(self.file, error))
     }
 
     /// What the answer to a message led to.
@@ -78,11 +78,11 @@ impl Past<'_> {
     /// # Errors
     ///
     /// If the database cannot be read or is damaged.
-    pub fn led_to(&self, message: Number) -> Result<LedTo, JournalError> {
+    pub fn rule_outcome(&self, message: Number) -> Result<RuleOutcome, JournalError> {
         let failed = |error| wrap(self.file, error);
         let runs = find::runs_caused_by(self.connection, message).map_err(failed)?;
-        let waiting = self.never_let_go.get(&message).into_iter().flatten().cloned();
-        Ok(LedTo {
+        let waiting = self.never_launched.get(&message).into_iter().flatten().cloned();
+        Ok(RuleOutcome {
             launches: runs.into_iter().map(|run| run.worker).chain(waiting).collect(),
             join: find::join_opened_by(self.connection, message).map_err(failed)?,
         })
@@ -104,7 +104,7 @@ impl History {
         &self,
         since: Option<Timestamp>,
         until: Option<Timestamp>,
-        visit: &mut dyn FnMut(&Past<'_>, &Called<'_>) -> Result<(), JournalError>,
+        visit: &mut dyn FnMut(&CallHistory<'_>, &HistoricalCall<'_>) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
         let failed = |error| wrap(&self.file, error);
         // All of it is of one moment, so what is removed meanwhile is still there.
@@ -116,14 +116,14 @@ impl History {
         let first = number(since, 1)?;
         let behind = number(until, end)?.max(first);
         let (mut checklist, known_from) = begin(&moment, first).map_err(failed)?;
-        let mut never_let_go: HashMap<Number, Vec<NextWorker>> = HashMap::new();
-        for launch in find::never_let_go(&moment).map_err(failed)? {
-            never_let_go.entry(launch.cause).or_default().push(launch.worker);
+        let mut never_launched: HashMap<Number, Vec<NextWorker>> = HashMap::new();
+        for launch in find::never_launched(&moment).map_err(failed)? {
+            never_launched.entry(launch.cause).or_default().push(launch.worker);
         }
-        let past = Past {
+        let past = CallHistory {
             connection: &moment,
             file: &self.file,
-            never_let_go,
+            never_launched,
             numbers: first.cast_unsigned()..behind.cast_unsigned(),
         };
         let mut retries = Retries::default();
@@ -153,9 +153,9 @@ impl History {
                 } else if kept.speaker == Speaker::Retry {
                     retries.given(&moment, number, message, &checklist).map_err(failed)?
                 } else {
-                    Ok(Given { checklist: checklist.to_value(), now: at.clone() })
+                    Ok(CallInput { checklist: checklist.to_value(), now: at.clone() })
                 };
-                visit(&past, &Called { number, at: &at, kept, message, given })?;
+                visit(&past, &HistoricalCall { number, at: &at, kept, message, given })?;
             }
         }
         Ok(())
@@ -221,7 +221,7 @@ impl Retries {
         number: Number,
         message: &Message,
         checklist: &Checklist,
-    ) -> rusqlite::Result<Result<Given, &'static str>> {
+    ) -> rusqlite::Result<Result<CallInput, &'static str>> {
         const UNKNOWN: &str = "which parked message it decided again cannot be told any more";
         // The messages of a command stand before it, so it is the next one for each of them.
         if self.command.as_ref().is_none_or(|command| command.number < number) {
@@ -238,7 +238,7 @@ impl Retries {
                 None => return Ok(Err(REMOVED)),
             },
         };
-        Ok(Ok(Given { checklist, now: parked.at }))
+        Ok(Ok(CallInput { checklist, now: parked.at }))
     }
 }
 

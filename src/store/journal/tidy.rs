@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::commit::Grown;
+use super::commit::Growth;
 use super::{Journal, JournalError, prune};
 use pyyaml::{Keys, Value};
 
@@ -29,7 +29,7 @@ const MANY_EVENTS: u64 = 50_000;
 
 /// What came after the last snapshot.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub(super) struct SinceSnapshot {
     events: u64,
     changes: u64,
     bytes: u64,
@@ -39,7 +39,7 @@ pub(super) struct Tail {
     pub(super) checklist_event: u64,
 }
 
-impl Tail {
+impl SinceSnapshot {
     pub(super) fn measure(connection: &Connection) -> rusqlite::Result<Self> {
         let snapshot =
             "SELECT event, changed_by, length(checklist) FROM snapshots ORDER BY event DESC LIMIT 1";
@@ -63,7 +63,7 @@ impl Tail {
         })
     }
 
-    pub(super) fn grow(&mut self, grown: &Grown) {
+    pub(super) fn grow(&mut self, grown: &Growth) {
         self.events += grown.events;
         self.changes += grown.changes;
         self.bytes += grown.bytes;
@@ -124,7 +124,8 @@ impl Journal {
             params![self.last_event.cast_signed(), self.tail.checklist_event.cast_signed(), text],
         )?;
         let checklist_event = self.tail.checklist_event;
-        self.tail = Tail { events: 0, changes: 0, bytes: 0, snapshot: text.len() as u64, checklist_event };
+        self.tail =
+            SinceSnapshot { events: 0, changes: 0, bytes: 0, snapshot: text.len() as u64, checklist_event };
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::rules::{Engine, RuleSet};
 use crate::store::JournalError;
-use crate::store::journal::{Past, RulesThen};
+use crate::store::journal::{CallHistory, HistoricalRules};
 
 /// The rules of one generation.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl<'a> Baselines<'a> {
     }
 
     /// The rules of a generation.
-    pub(super) fn of(&mut self, generation: u64, past: &Past<'_>) -> Result<&Baseline, JournalError> {
+    pub(super) fn of(&mut self, generation: u64, past: &CallHistory<'_>) -> Result<&Baseline, JournalError> {
         let current = match self.current.take() {
             Some((of, baseline)) if of == generation => baseline,
             _ => self.load(generation, past)?,
@@ -40,8 +40,8 @@ impl<'a> Baselines<'a> {
         Ok(&self.current.insert((generation, current)).1)
     }
 
-    fn load(&self, generation: u64, past: &Past<'_>) -> Result<Baseline, JournalError> {
-        let Some(RulesThen { hash, files }) = past.rules(generation)? else {
+    fn load(&self, generation: u64, past: &CallHistory<'_>) -> Result<Baseline, JournalError> {
+        let Some(HistoricalRules { hash, files }) = past.rules(generation)? else {
             return Ok(Baseline::Gone(format!(
                 "the journal does not know the rules of generation {generation}"
             )));

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use self::baseline::{Baseline, Baselines};
 use crate::config::Config;
 use crate::rules::{Engine, RuleSet};
-use crate::store::journal::{Called, Given, Past};
+use crate::store::journal::{CallHistory, CallInput, HistoricalCall};
 use crate::store::{History, JournalError};
 use difference::first_line;
 pub use difference::{Difference, ReplayedJoin, ReplayedMessage, RuleResult, label};
@@ -73,7 +73,7 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    fn message(&mut self, past: &Past<'_>, called: &Called<'_>) -> Result<(), JournalError> {
+    fn message(&mut self, past: &CallHistory<'_>, called: &HistoricalCall<'_>) -> Result<(), JournalError> {
         self.report.summary.messages += 1;
         let number = called.number.0;
         let given = match &called.given {
@@ -120,8 +120,8 @@ impl Replay<'_> {
     /// Whether the historical rules, called again, answer as they did.
     fn check(
         &mut self,
-        past: &Past<'_>,
-        called: &Called<'_>,
+        past: &CallHistory<'_>,
+        called: &HistoricalCall<'_>,
         recorded: Option<&str>,
         again: &RuleResult,
     ) -> Result<bool, JournalError> {
@@ -130,7 +130,7 @@ impl Replay<'_> {
             (Some(_), Some(_)) => None,
             (Some(then), None) => Some((failed(then), "an answer".to_owned())),
             (None, Some(now)) => Some(("an answer".to_owned(), failed(now))),
-            (None, None) => reproduced::mismatch(&past.led_to(called.number)?, again, called.at),
+            (None, None) => reproduced::mismatch(&past.rule_outcome(called.number)?, again, called.at),
         };
         let is_same = mismatch.is_none();
         if let Some((then, now)) = mismatch {
@@ -140,7 +140,7 @@ impl Replay<'_> {
     }
 
     /// Of a message without the historical rules it is known at least whether they failed.
-    fn only_errors(&mut self, called: &Called<'_>, given: &Given, recorded: Option<&str>) {
+    fn only_errors(&mut self, called: &HistoricalCall<'_>, given: &CallInput, recorded: Option<&str>) {
         let after = call(self.on_trial, self.config, called, given);
         if recorded.is_some() == after.error.is_some() {
             return;
@@ -154,12 +154,12 @@ impl Replay<'_> {
     }
 }
 
-fn asked<'a>(called: &Called<'a>) -> ReplayedMessage<'a> {
+fn asked<'a>(called: &HistoricalCall<'a>) -> ReplayedMessage<'a> {
     let worker = &called.message.source;
     ReplayedMessage { number: called.number.0, time: called.at, worker, r#type: &called.message.r#type }
 }
 
-fn call(engine: &Engine, config: &Config, called: &Called<'_>, given: &Given) -> RuleResult {
+fn call(engine: &Engine, config: &Config, called: &HistoricalCall<'_>, given: &CallInput) -> RuleResult {
     let call = engine.after(called.message, &config.value, &given.checklist, &given.now);
     RuleResult::new(call, &called.message.source)
 }

@@ -5,12 +5,16 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use super::difference::{RuleResult, label, without};
-use crate::store::journal::LedTo;
+use crate::store::journal::RuleOutcome;
 use nowcast_core::NextWorker;
 use nowcast_core::joins::Join;
 
 /// `None` if an answer leads to what the historical one led to; else what that was and what it is now, for people.
-pub(super) fn mismatch(then: &LedTo, again: &RuleResult, at: &ZonedDateTime) -> Option<(String, String)> {
+pub(super) fn mismatch(
+    then: &RuleOutcome,
+    again: &RuleResult,
+    at: &ZonedDateTime,
+) -> Option<(String, String)> {
     let mut launches = again.launches.clone();
     launches.extend(again.join.iter().flat_map(|join| join.launch.iter().cloned()));
     let launched: Vec<NextWorker> =

@@ -2,7 +2,7 @@
 
 use nowcast_core::message::Message;
 use nowcast_core::record::{Outcome, RecordedEvent, Speaker};
-use nowcast_core::{Effect, Event, Number, Recorded, Request, RequestId, RuleError};
+use nowcast_core::{Effect, Event, Number, PreviousReply, Request, RequestId, RuleError};
 use pyyaml::Value;
 
 use crate::decisions::story::{failed, launch, nothing, quiet, stop_of, story};
@@ -147,7 +147,7 @@ fn a_message_that_comes_again_gets_its_reply_and_launches_nothing() {
     let mut manager = story(|_, _| Ok(launch(&["upload"])));
     manager.hears("weather", "success", "{'00': done}");
     manager.calls();
-    let recorded = |need| Recorded { number: Number(1), reply: "ack".into(), payload: 5.into(), need };
+    let recorded = |need| PreviousReply { number: Number(1), reply: "ack".into(), payload: 5.into(), need };
     let again = manager.happens(Event::Repeat { request: RequestId(9), recorded: recorded(None) });
     assert_eq!((again.reply(), &again.replies[0].payload), ("ack", &Value::from(5)));
     assert!(again.launched.is_empty() && again.records.is_empty() && manager.calls().is_empty());

@@ -356,7 +356,7 @@ fn the_joins_parked_launches_and_commands_of_version_2_are_read() {
     assert_eq!(names(&state.parked[&Number(30)]), ["rivers", "ssh", "upload"]);
     assert_eq!(names(&state.parked[&Number(38)]), ["upload"]);
     assert_eq!(state.holds.keys().map(|id| id.0).collect::<Vec<_>>(), [52]);
-    let closed_by = |id| history.what(Number(id)).expect("readable").parked.expect("parked").closed_by;
+    let closed_by = |id| history.numbered(Number(id)).expect("readable").parked.expect("parked").closed_by;
     assert_eq!((closed_by(18), closed_by(22), closed_by(38)), (Some(Number(24)), Some(Number(32)), None));
 
     let command = |number| match history.event(Number(number)).expect("readable").expect("known").event {
@@ -378,8 +378,8 @@ fn what_rules_launched_is_found_in_a_journal_of_version_2() {
     let mut launches = Vec::new();
     history
         .calls(None, None, &mut |past, call| {
-            let led_to = past.led_to(call.number)?;
-            launches.push((call.number.0, led_to.launches.len()));
+            let rule_outcome = past.rule_outcome(call.number)?;
+            launches.push((call.number.0, rule_outcome.launches.len()));
             Ok(())
         })
         .expect("readable");

@@ -86,8 +86,8 @@ fn a_run_has_its_cause_its_message_and_its_usual_duration() {
         [failed, runs[3], runs[2]]
     );
     assert_eq!(ids(RunFilter { state: RunState::Open, ..RunFilter::default() }), []);
-    assert!(history.what(Number(9_999)).expect("readable").is_empty());
-    assert_eq!(history.what(failed).expect("readable").run.map(|run| run.id), Some(failed));
+    assert!(history.numbered(Number(9_999)).expect("readable").is_empty());
+    assert_eq!(history.numbered(failed).expect("readable").run.map(|run| run.id), Some(failed));
 }
 
 #[test]
@@ -165,12 +165,12 @@ fn what_became_of_a_join_a_parked_message_and_a_hold_is_still_known() {
     let parked = *day.state.parked.keys().next().expect("parked");
     let Kept { history, mut journal, mut day, _folder } = kept(day);
 
-    let found = history.what(join).expect("readable").join.expect("known");
+    let found = history.numbered(join).expect("readable").join.expect("known");
     assert_eq!((found.item.id, found.closed_by), (join, Some(last)));
     assert_eq!(history.join(join).expect("readable"), Some(found));
-    let found = history.what(parked).expect("readable");
+    let found = history.numbered(parked).expect("readable");
     assert!(found.event.is_some() && found.parked.is_some_and(|parked| parked.closed_by.is_none()));
-    assert!(history.what(hold).expect("readable").hold.is_some_and(|hold| hold.closed_by.is_none()));
+    assert!(history.numbered(hold).expect("readable").hold.is_some_and(|hold| hold.closed_by.is_none()));
 
     // What the manager commits is seen at once.
     let kept = day.records.len();
@@ -178,9 +178,9 @@ fn what_became_of_a_join_a_parked_message_and_a_hold_is_still_known() {
     day.take(&Step::RetryAll);
     day.take(&Step::Drop(usize::try_from(parked.0).expect("small")));
     journal.commit(&day.records[kept..]).expect("kept");
-    let hold = history.what(hold).expect("readable").hold.expect("known");
+    let hold = history.numbered(hold).expect("readable").hold.expect("known");
     assert_eq!(hold.closed_by, Some(day.records[kept].number));
-    let parked = history.what(parked).expect("readable").parked.expect("known");
+    let parked = history.numbered(parked).expect("readable").parked.expect("known");
     // Its rule failed again, so the retry left it where it was.
     assert_eq!(parked.closed_by, day.records.last().map(|record| record.number));
     assert_eq!(text(&history.checklist_now().expect("readable")), day.checklist());

@@ -3,7 +3,7 @@
 use super::{NAMED, Outcomes};
 use crate::decide::Decision;
 use crate::message::Message;
-use crate::messages::Incoming;
+use crate::messages::UndecidedMessage;
 use crate::parked::{Parked, ParkedItem};
 use crate::record::{Change, Outcome, Speaker};
 use crate::run::Number;
@@ -45,7 +45,7 @@ impl Decision<'_> {
         let payload = pyyaml::read(payload).map_err(|error| format!("the payload is no YAML: {error}"))?;
         check_depth("the payload", payload.depth())?;
         let message = Message::new(source, r#type, payload);
-        let reply = self.message(Incoming::made(message, Speaker::Operator, None));
+        let reply = self.message(UndecidedMessage::made(message, Speaker::Operator, None));
         outcome_of(self.number, &reply.outcome)
     }
 
