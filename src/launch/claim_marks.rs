@@ -1,16 +1,16 @@
-//! [`ClaimMarks`]: which runs were taken on, kept outside their folders.
+//! [`ClaimMarks`]: which runs were claimed, kept outside of their folders.
 //!
-//! A runner makes the mark when it has claimed its run, so a run whose folder is removed while it is open is not
-//! started a second time. It stands until the end of the run is in the journal.
+//! A runner makes the mark when it has claimed its run. So a run is not started a second time if its folder is
+//! removed while it is open. The mark stays until the end of the run is in the journal.
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folder of the marks, beside that of the runs.
+/// The folder of the marks, beside the runs folder.
 const NAME: &str = "claims";
 
-/// A file for each run that was taken on and whose end is not kept yet.
+/// One file for each run that was claimed and whose end is not in the journal.
 #[derive(Debug)]
 pub(super) struct ClaimMarks {
     folder: PathBuf,
@@ -21,18 +21,18 @@ impl ClaimMarks {
         Self { folder: runs.with_file_name(NAME) }
     }
 
-    /// The mark of a run, there or not.
+    /// The path of a run's mark, whether it exists or not.
     pub(super) fn of(&self, run: &str) -> PathBuf {
         self.folder.join(run)
     }
 
-    /// One that stays does no harm: the next manager removes it.
+    /// Remove the mark of a run. A mark that stays does no harm: the next manager removes it.
     pub(super) fn remove(&self, run: &str) {
         let _ = fs::remove_file(self.of(run));
     }
 
-    /// Removes those of all other runs.
-    pub(super) fn keep_only(&self, runs: &HashSet<String>) {
+    /// Remove the marks of all other runs.
+    pub(super) fn retain(&self, runs: &HashSet<String>) {
         for mark in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             if !mark.file_name().to_str().is_some_and(|name| runs.contains(name)) {
                 let _ = fs::remove_file(mark.path());

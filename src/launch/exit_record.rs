@@ -1,11 +1,11 @@
-//! [`ExitRecord`]: how and when a run ended, as its folder keeps it.
+//! [`ExitRecord`]: how and when a run ended, as its folder records it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use nowcast_core::Ending;
 
-/// The file `exit`. Without any of the endings, it is not known how the worker ended.
+/// The file `exit`. Without `status`, `signal`, `host_report` and `not_started`, the exit is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitRecord {
     /// The worker's exit status.
@@ -14,18 +14,18 @@ pub struct ExitRecord {
     /// The signal that killed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// What its host says, which gives no status.
+    /// The text of a host that gives no status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_report: Option<String>,
-    /// Why it was never started.
+    /// Why the worker was not started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_started: Option<String>,
-    /// When that was.
+    /// When the run ended.
     pub ended: Timestamp,
 }
 
 impl ExitRecord {
-    /// For what ended just now.
+    /// Return the record of a run that ended just now.
     #[must_use]
     pub fn now(ending: &Ending) -> Self {
         let mut record = Self {
@@ -40,13 +40,13 @@ impl ExitRecord {
             Ending::Killed(signal) => record.signal = Some(*signal),
             Ending::NotStarted(reason) => record.not_started = Some(reason.clone()),
             Ending::OnHost(said) => record.host_report = Some(said.clone()),
-            // A run that was discarded never had a folder.
+            // A run that was discarded has no folder.
             Ending::Unknown | Ending::Discarded => {}
         }
         record
     }
 
-    /// How the worker ended.
+    /// Return how the worker ended.
     #[must_use]
     pub fn ending(&self) -> Ending {
         match self {

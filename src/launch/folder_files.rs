@@ -1,4 +1,6 @@
-//! Reading and writing the files of a run's folder, whatever they hold: each appears whole or not at all.
+//! Reading and writing the JSON files of a run's folder. It does not know what they mean.
+//!
+//! Each file exists whole or not at all, whatever is killed meanwhile.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -10,47 +12,65 @@ use serde::de::DeserializeOwned;
 
 use super::run_folder::RunFolder;
 
-/// What a file holds.
+/// The content of a file.
 pub(super) enum FileContent<T> {
     Absent,
     Whole(T),
-    /// And why.
+    /// With the reason.
     Damaged(String),
 }
 
+/// Read a JSON file.
+pub(super) fn read_file<T: DeserializeOwned>(path: &Path) -> io::Result<FileContent<T>> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(FileContent::Absent),
+        Err(error) => {
+            return Err(io::Error::new(error.kind(), format!("{} cannot be read: {error}", path.display())));
+        }
+        Ok(bytes) => bytes,
+    };
+    Ok(match serde_json::from_slice(&bytes) {
+        Ok(value) => FileContent::Whole(value),
+        Err(_) if bytes.is_empty() => FileContent::Damaged(format!("{} is empty", path.display())),
+        Err(error) => FileContent::Damaged(format!("{} is damaged: {error}", path.display())),
+    })
+}
+
+/// Write the entries of a folder to disk.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
 impl RunFolder {
+    /// Read a file of the folder.
     pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<FileContent<T>> {
-        Self::read_file(&self.path.join(name))
+        read_file(&self.path().join(name))
     }
 
-    pub(super) fn read_file<T: DeserializeOwned>(path: &Path) -> io::Result<FileContent<T>> {
-        let bytes = match fs::read(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(FileContent::Absent),
-            Err(error) => {
-                return Err(io::Error::new(
-                    error.kind(),
-                    format!("{} cannot be read: {error}", path.display()),
-                ));
-            }
-            Ok(bytes) => bytes,
-        };
-        Ok(match serde_json::from_slice(&bytes) {
-            Ok(value) => FileContent::Whole(value),
-            Err(_) if bytes.is_empty() => FileContent::Damaged(format!("{} is empty", path.display())),
-            Err(error) => FileContent::Damaged(format!("{} is damaged: {error}", path.display())),
-        })
+    /// Read a file of the folder, if it exists and is not damaged.
+    pub(super) fn read_whole<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        match self.read(name) {
+            Ok(FileContent::Whole(value)) => Some(value),
+            _ => None,
+        }
     }
 
-    /// Writes a file under a name that no other process or call uses, and answers that; nothing is left of
-    /// one that could not be written.
+    /// Write a file of the folder, replacing an earlier one.
+    pub(super) fn write(&self, name: &str, content: &impl Serialize, sync: bool) -> io::Result<()> {
+        let new = self.write_new(name, content, sync)?;
+        fs::rename(new, self.path().join(name))
+    }
+
+    /// Write a file under a name that no other process or call uses, and return its path. A file that cannot be
+    /// written whole is removed.
     pub(super) fn write_new(&self, name: &str, content: &impl Serialize, sync: bool) -> io::Result<PathBuf> {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let number = LAST.fetch_add(1, Ordering::Relaxed);
-        let new = self.path.join(format!("{name}.{}.{number}.new", std::process::id()));
+        let new = self.path().join(format!("{name}.{}.{number}.new", std::process::id()));
         let bytes = serde_json::to_vec(content)?;
         let write = || {
-            // A killed process of the same number may have left its own, which may be the claim by now:
-            // it is not written over.
+            // A process with the same number that was killed may have left this file, and it may be linked as the
+            // claim: remove the name and do not overwrite the content.
             let _ = fs::remove_file(&new);
             let mut file = File::create_new(&new)?;
             file.write_all(&bytes)?;
@@ -64,8 +84,4 @@ impl RunFolder {
             }
         }
     }
-}
-
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }

@@ -1,124 +1,120 @@
-//! [`RunFolderState`]: what the files of a run's folder say about the run. It changes nothing.
+//! [`RunFolderState`]: the state of a run, as the files of its folder show it. It changes nothing.
 
 use std::io;
 
 use super::exit_record::ExitRecord;
-use super::folder_files::FileContent;
+use super::folder_files::{FileContent, read_file};
 use super::run_folder::{CLAIM, EXIT, PROCESS, RunFolder};
 use crate::process::{ProcessIdentity, find_worker};
 use nowcast_core::Ending;
 
-/// What a run's folder says about it.
+/// The state of a run, as its folder shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunFolderState {
-    /// Nobody has taken it on.
+    /// No runner has claimed the run.
     Unclaimed,
-    /// A runner sees to it.
+    /// A runner watches the run.
     Running {
-        /// Its runner.
+        /// The runner.
         runner: ProcessIdentity,
     },
-    /// Its runner is dead, its worker lives.
+    /// The runner has died; the worker is alive.
     Orphan {
-        /// Its worker.
+        /// The worker.
         worker: ProcessIdentity,
     },
-    /// Its runner is dead, and its worker was launched on another host, which is to be asked: another runner has to
-    /// take it over.
-    LeftOnHost,
-    /// It ended. [`Ending::Unknown`] also stands for a run whose runner was killed after the claim and
-    /// before the start: whether there ever was a worker cannot be told, so it is not started again.
+    /// The runner of a remote run has died. Another runner must adopt the run and ask the host.
+    RemoteOrphan,
+    /// The run has ended. [`Ending::Unknown`] also stands for a run whose runner was killed between claim and start:
+    /// whether there was a worker is not known, so it is not started again.
     Ended(Ending),
 }
 
-/// A state, and what was wrong with the files it was read from.
+/// The state of a run, and what was wrong with the files it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
-    /// The state, the likeliest if a file is damaged.
+pub struct FolderReading {
+    /// The state; the most likely one if a file is damaged.
     pub state: RunFolderState,
-    /// For the log: which file is damaged, how, and what was made of it.
-    pub trouble: Option<String>,
-    /// Somebody removed the folder of a run that was taken on.
-    pub is_gone: bool,
+    /// For the log: which file is damaged, how, and the consequence.
+    pub problem: Option<String>,
+    /// Whether the folder of a claimed run was removed.
+    pub is_removed: bool,
 }
 
-impl Reading {
+impl FolderReading {
     fn of(state: RunFolderState) -> Self {
-        Self { state, trouble: None, is_gone: false }
+        Self { state, problem: None, is_removed: false }
     }
 }
 
 impl RunFolder {
-    /// What the folder says about the run now.
+    /// Return the current state of the run.
     ///
     /// # Errors
-    /// When a file is there and the operating system does not let it be read.
-    pub fn state(&self) -> io::Result<Reading> {
+    /// When a file exists and cannot be read.
+    pub fn state(&self) -> io::Result<FolderReading> {
         if let Some(ended) = self.read_exit()? {
             return Ok(ended);
         }
-        let (mut trouble, mut is_gone) = (None, false);
-        // Before the claim, which is older.
-        let mark = match &self.mark {
-            Some(mark) => Self::read_file(mark)?,
+        let (mut problem, mut is_removed) = (None, false);
+        // Read before the claim, which is made first: a mark without a claim means that the folder was removed.
+        let mark = match self.claim_mark() {
+            Some(mark) => read_file(mark)?,
             None => FileContent::Absent,
         };
         let claim = match self.read(CLAIM)? {
             FileContent::Absent if matches!(mark, FileContent::Absent) => {
-                return Ok(Reading::of(RunFolderState::Unclaimed));
+                return Ok(FolderReading::of(RunFolderState::Unclaimed));
             }
             FileContent::Absent => {
-                is_gone = true;
-                let path = self.path.display();
-                trouble = Some(format!("{path} was removed, so its output and how it ends are lost"));
+                is_removed = true;
+                let path = self.path().display();
+                problem = Some(format!("{path} was removed; the run's output and exit status are lost"));
                 mark
             }
             claim => claim,
         };
         let runner: Option<ProcessIdentity> = match claim {
             FileContent::Whole(runner) => Some(runner),
-            FileContent::Damaged(why) => {
-                trouble = Some(format!("{why}; the run is taken for claimed by a runner that is dead"));
+            FileContent::Damaged(reason) => {
+                problem = Some(format!("{reason}; assuming that a runner claimed the run and died"));
                 None
             }
             FileContent::Absent => None,
         };
         if let Some(runner) = runner.as_ref().filter(|runner| runner.is_alive()) {
-            return Ok(Reading {
-                state: RunFolderState::Running { runner: runner.clone() },
-                trouble,
-                is_gone,
-            });
+            let state = RunFolderState::Running { runner: runner.clone() };
+            return Ok(FolderReading { state, problem, is_removed });
         }
-        // It may have written that between the first look and its death.
+        // The runner may have written it after the first reading and before its death.
         if let Some(ended) = self.read_exit()? {
             return Ok(ended);
         }
-        let find = || find_worker(&self.run, &self.path, runner.map_or(0, |runner| runner.start_time));
+        let find = || find_worker(self.run(), self.path(), runner.map_or(0, |runner| runner.start_time));
         let worker = match self.read::<ProcessIdentity>(PROCESS)? {
             FileContent::Whole(worker) => Some(worker).filter(ProcessIdentity::is_alive),
             FileContent::Absent => find(),
-            FileContent::Damaged(why) => {
-                trouble = Some(format!("{why}; the worker is looked for among all processes"));
+            FileContent::Damaged(reason) => {
+                problem = Some(format!("{reason}; searching all processes for the worker"));
                 find()
             }
         };
         let state = match worker {
-            _ if self.remote_commands().is_some() => RunFolderState::LeftOnHost,
+            _ if self.remote_commands().is_some() => RunFolderState::RemoteOrphan,
             Some(worker) => RunFolderState::Orphan { worker },
             None => RunFolderState::Ended(Ending::Unknown),
         };
-        Ok(Reading { state, trouble, is_gone })
+        Ok(FolderReading { state, problem, is_removed })
     }
 
-    fn read_exit(&self) -> io::Result<Option<Reading>> {
+    fn read_exit(&self) -> io::Result<Option<FolderReading>> {
         Ok(match self.read::<ExitRecord>(EXIT)? {
             FileContent::Absent => None,
-            FileContent::Whole(record) => Some(Reading::of(RunFolderState::Ended(record.ending()))),
-            FileContent::Damaged(why) => Some(Reading {
+            FileContent::Whole(record) => Some(FolderReading::of(RunFolderState::Ended(record.ending()))),
+            FileContent::Damaged(reason) => Some(FolderReading {
                 state: RunFolderState::Ended(Ending::Unknown),
-                trouble: Some(format!("{why}; the run has ended, and how is lost")),
-                is_gone: false,
+                problem: Some(format!("{reason}; the run has ended, and its exit status is lost")),
+                is_removed: false,
             }),
         })
     }

@@ -1,4 +1,4 @@
-//! [`OpenRun`]: what is known of a run that has not ended, and how it is told to end.
+//! [`OpenRun`]: the state of a run that has not ended, and how it is requested to stop.
 
 use std::fmt::Display;
 use std::hash::Hash;
@@ -16,41 +16,41 @@ use crate::process::ProcessIdentity;
 #[derive(Debug)]
 pub(super) struct OpenRun {
     pub(super) folder: RunFolder,
-    /// The commands for it, or why there are none.
+    /// The commands for it, or the reason why there are none.
     pub(super) command: Result<LaunchCommand, String>,
     pub(super) environment: Environment,
-    /// How often a runner was started.
+    /// How many times a runner was started.
     pub(super) starts: u32,
-    /// Some runner had the run, so its worker may have run.
+    /// A runner has or had the run, so its worker may have run.
     pub(super) claimed: bool,
     pub(super) watching: Watching,
     pub(super) stop_requested: bool,
     pub(super) contact: HostContact,
-    /// When a worker without a runner, which was told to end, is killed.
+    /// When a worker without a runner that was requested to stop is killed.
     pub(super) kill_at: Option<Instant>,
 }
 
-/// Where it runs.
+/// The host of a run, and the contact with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HostContact {
     /// On this machine.
     Local,
-    /// On another host.
+    /// On a remote host.
     Remote,
-    /// There, and it was said that contact with it is lost.
+    /// On a remote host, and the log says that contact is lost.
     Lost,
 }
 
-/// Whose end is waited for.
+/// The process whose exit is awaited.
 #[derive(Debug)]
 pub(super) enum Watching {
-    /// Nobody's: the operating system did not allow it. It is tried again.
-    Nobody,
-    /// A runner that was started here. It may die before it has claimed the run.
-    OurRunner,
-    /// A runner that has the run, whoever started it.
-    Claimant,
-    /// The worker, as its runner is dead.
+    /// None, because the operating system refused; it is retried.
+    Nothing,
+    /// A runner that this process started. It may die before it claims the run.
+    StartedRunner,
+    /// A runner that has claimed the run; an earlier manager may have started it.
+    Runner,
+    /// The worker, because its runner has died.
     Worker(ProcessIdentity),
 }
 
@@ -60,8 +60,8 @@ impl OpenRun {
         command: Result<LaunchCommand, String>,
         environment: Environment,
     ) -> Self {
-        let watching = Watching::Nobody;
-        // Its host may have left the configuration since it was launched.
+        let watching = Watching::Nothing;
+        // The host may have been removed from the configuration since the launch.
         let is_remote = command
             .as_ref()
             .map_or_else(|_| folder.remote_commands().is_some(), |command| command.remote.is_some());
@@ -78,15 +78,15 @@ impl OpenRun {
         }
     }
 
-    /// Tells it to end. A worker without a runner gets what is left of the grace that began when it was first told,
-    /// under another manager perhaps.
+    /// Request the run to stop. The grace period of a worker without a runner began with the first request, perhaps
+    /// under an earlier manager.
     pub(super) fn request_stop<Key: Copy + Eq + Hash + Display>(
         &mut self,
         run: Key,
         watched: &Children<Key>,
     ) {
         match &self.watching {
-            Watching::OurRunner | Watching::Claimant => {
+            Watching::StartedRunner | Watching::Runner => {
                 watched.signal(&run, Signal::TERM);
                 self.folder.note_stop_request();
             }
@@ -96,13 +96,13 @@ impl OpenRun {
                 let ago = self.folder.time_since_stop_request().unwrap_or(Duration::ZERO);
                 self.kill_at =
                     (!self.stop_requested).then(|| Instant::now() + runner::GRACE.saturating_sub(ago));
-                // Alive, so the number is still that of its group.
+                // The worker is alive, so the number still belongs to its group.
                 if let Some(group) = worker.raw().filter(|_| worker.is_alive()) {
                     let _ = kill_process_group(group, signal);
                 }
             }
-            // It is told when it is taken on.
-            Watching::Nobody => {}
+            // The request is repeated when the run is watched.
+            Watching::Nothing => {}
         }
         self.stop_requested = true;
     }
@@ -115,9 +115,9 @@ mod tests {
 
     #[test]
     fn a_run_stays_on_its_host_when_that_leaves_the_configuration() {
-        let place = tempfile::tempdir().expect("a folder");
+        let root = tempfile::tempdir().expect("a folder");
         let is_remote = |name: &str, command: Result<LaunchCommand, String>| {
-            let folder = RunFolder::new(place.path().join(name), name.to_owned());
+            let folder = RunFolder::new(root.path().join(name), name.to_owned());
             OpenRun::new(folder, command, Environment::default()).contact == HostContact::Remote
         };
         let remote = RemoteCommands {
@@ -128,12 +128,12 @@ mod tests {
             terminate: None,
             kill: None,
         };
-        let far = place.path().join("far");
-        std::fs::create_dir(&far).expect("a folder");
-        RunFolder::new(far, "far".to_owned()).write_remote_commands(&remote).expect("written");
+        let folder = root.path().join("remote");
+        std::fs::create_dir(&folder).expect("a folder");
+        RunFolder::new(folder, "remote".to_owned()).write_remote_commands(&remote).expect("written");
         let no_host = || Err("there is no such host".to_owned());
-        assert!(is_remote("far", no_host()) && !is_remote("here", no_host()));
+        assert!(is_remote("remote", no_host()) && !is_remote("local", no_host()));
         let command = LaunchCommand { argv: Vec::new(), remote: Some(remote) };
-        assert!(is_remote("new", Ok(command)) && !is_remote("here", Ok(Vec::new().into())));
+        assert!(is_remote("new", Ok(command)) && !is_remote("local", Ok(Vec::new().into())));
     }
 }

@@ -1,7 +1,7 @@
-//! The runs that are open, whoever started them: each has a runner, or had one.
+//! [`OpenRuns`]: the runs that have not ended, including those that an earlier manager started.
 //!
-//! What a run's folder says is all that counts, and it is read anew whenever a process ends. So a run is
-//! started once whatever dies in between, and its end is known to whichever manager asks.
+//! The folder of a run decides its state, and it is read again whenever a process exits. So a run starts once
+//! whatever dies in between, and every later manager learns how it ended.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -21,15 +21,15 @@ use super::run_folder::RunFolder;
 use nowcast_core::Ending;
 use pylogging::Logger;
 
-/// How long after a run could be neither started nor watched that is tried again.
-pub(super) const AGAIN: Duration = Duration::from_secs(1);
+/// The pause before a run that could be neither started nor watched is retried.
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What became of a start.
+/// The result of [`OpenRuns::start`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Started {
-    /// It runs; [`OpenRuns::ended`] will tell its end.
+    /// The run is open; [`OpenRuns::ended`] will return its end.
     Running,
-    /// It has ended already, under an earlier manager perhaps. [`OpenRuns::ended`] will not tell it again.
+    /// The run has ended already, perhaps under an earlier manager. [`OpenRuns::ended`] will not return it.
     Ended(Ending),
 }
 
@@ -41,23 +41,23 @@ pub struct OpenRuns<Key> {
     pub(super) marks: ClaimMarks,
     pub(super) watched: Children<Key>,
     pub(super) open: HashMap<Key, OpenRun>,
-    /// When those that nobody watches are tried again; `None` while there are none.
-    pub(super) again: Option<Instant>,
-    /// When runs on other hosts were looked at last.
-    pub(super) looked_at: Option<Instant>,
+    /// When the unwatched runs are retried; `None` while there are none.
+    pub(super) retry_at: Option<Instant>,
+    /// When the remote runs were last checked for lost contact.
+    pub(super) contacts_checked: Option<Instant>,
     pub(super) log: Logger,
 }
 
 impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
-    /// No runs yet. `program` is our own binary; the runs' folders are made below `root`.
+    /// Return a registry without runs. `program` is the nowcast binary; the runs' folders are made below `root`.
     ///
     /// # Errors
-    /// When `root` cannot be made, or the operating system has no descriptors left.
+    /// When `root` cannot be created, or the operating system has no descriptors left.
     pub fn new(program: PathBuf, root: PathBuf) -> io::Result<Self> {
-        // Absolute: the runners and the workers keep it, and a later manager may stand elsewhere.
+        // Absolute: runners and workers keep the path, and a later manager may have another working directory.
         let root = path::absolute(root)?;
         fs::create_dir_all(&root).map_err(|error| {
-            let text = format!("the runs folder {} cannot be made: {error}", root.display());
+            let text = format!("the runs folder {} cannot be created: {error}", root.display());
             io::Error::new(error.kind(), text)
         })?;
         let log = Logger::new("runs");
@@ -68,25 +68,26 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
             marks,
             watched: Children::new()?,
             open: HashMap::new(),
-            again: None,
-            looked_at: None,
+            retry_at: None,
+            contacts_checked: None,
             log,
         })
     }
 
-    /// The folder that the runs' folders are in.
+    /// The folder that holds the runs' folders.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Sees to it that a run is started once, however often this is called and whichever manager calls it:
-    /// if its folder (below the runs folder) says that it ended, that is answered; if it runs, its end is
-    /// waited for; else a runner is started, with these environment variables beside our own. A run whose
-    /// key has a number sign in front (`#8812`) is known to its worker without. `command` may be the reason
-    /// why there is no command line: then it is only not started.
+    /// Start a run, or adopt it if it has started already. Any number of calls, by any manager, start it once.
     ///
-    /// What the operating system does not allow now is tried again every second, as [`OpenRuns::due`] says.
+    /// `folder` is below the runs folder. If it says that the run has ended, that end is returned; if the run is
+    /// open, it is watched; else a runner is started, with `environment` added to this process's variables. The
+    /// worker gets the run's key without its number sign (`8812` for `#8812`). If `command` is an error, the run
+    /// may be adopted but is not started, and the error is the reason.
+    ///
+    /// A start that the operating system refuses is retried every second; see [`OpenRuns::due`].
     pub fn start(
         &mut self,
         run: Key,
@@ -97,40 +98,41 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
         if self.open.contains_key(&run) {
             return Started::Running;
         }
-        let folder = RunFolder::new(self.root.join(folder), number(run)).marked(self.marks.of(&number(run)));
+        let folder =
+            RunFolder::new(self.root.join(folder), run_number(run)).marked(self.marks.of(&run_number(run)));
         let mut open = OpenRun::new(folder, command.map(Into::into), environment.to_vec());
-        if let Some(ending) = self.take_on(run, &mut open, None) {
+        if let Some(ending) = self.adopt_or_start(run, &mut open, None) {
             return Started::Ended(ending);
         }
         self.open.insert(run, open);
         Started::Running
     }
 
-    /// The end of a run is kept: nobody will ask for it to be started any more.
+    /// Remove the claim mark of a run whose end is in the journal: it will not be started again.
     pub fn forget(&self, run: Key) {
-        self.marks.remove(&number(run));
+        self.marks.remove(&run_number(run));
     }
 
-    /// Forgets what a manager before has left of runs that are not open.
-    pub fn keep_only(&self, open: impl IntoIterator<Item = Key>) {
-        self.marks.keep_only(&open.into_iter().map(number).collect());
+    /// Remove the claim marks that an earlier manager left for runs that are no longer open.
+    pub fn retain_marks(&self, open: impl IntoIterator<Item = Key>) {
+        self.marks.retain(&open.into_iter().map(run_number).collect());
     }
 
-    /// When [`OpenRuns::ended`] has something to do though no process has ended.
+    /// Return when [`OpenRuns::ended`] must be called even if no process has exited.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        self.again
+        self.retry_at
     }
 
-    /// The runs that have ended since the last call.
+    /// Return the runs that have ended since the last call.
     ///
     /// # Errors
-    /// When the operating system fails to say.
+    /// When the operating system cannot report which processes exited.
     pub fn ended(&mut self) -> io::Result<Vec<(Key, Ending)>> {
         let mut ended = Vec::new();
         for (run, ending) in self.watched.reap()? {
             let Some(mut open) = self.open.remove(&run) else { continue };
-            match self.go_on(run, &mut open, &ending) {
+            match self.process_exited(run, &mut open, &ending) {
                 Some(ending) => ended.push((run, ending)),
                 None => {
                     self.open.insert(run, open);
@@ -138,58 +140,58 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
             }
         }
         let now = Instant::now();
-        if self.again.is_some_and(|again| again <= now) {
-            ended.extend(self.try_again());
+        if self.retry_at.is_some_and(|retry_at| retry_at <= now) {
+            ended.extend(self.retry());
         }
-        let is_over = |open: &OpenRun| open.kill_at.is_some_and(|kill_at| kill_at <= now);
-        let over: Vec<Key> =
-            self.open.iter().filter(|(_, open)| is_over(open)).map(|(run, _)| *run).collect();
-        for run in over {
-            self.end(run);
+        let is_grace_over = |open: &OpenRun| open.kill_at.is_some_and(|kill_at| kill_at <= now);
+        let to_kill: Vec<Key> =
+            self.open.iter().filter(|(_, open)| is_grace_over(open)).map(|(run, _)| *run).collect();
+        for run in to_kill {
+            self.request_stop(run);
         }
-        self.say_lost_contacts(now);
+        self.log_lost_contacts(now);
         Ok(ended)
     }
 
-    fn try_again(&mut self) -> Vec<(Key, Ending)> {
-        let is_left = |open: &OpenRun| matches!(open.watching, Watching::Nobody);
-        let left: Vec<Key> =
-            self.open.iter().filter(|(_, open)| is_left(open)).map(|(run, _)| *run).collect();
+    /// Start or adopt the runs that are not watched; return those that have ended.
+    fn retry(&mut self) -> Vec<(Key, Ending)> {
+        let is_unwatched = |open: &OpenRun| matches!(open.watching, Watching::Nothing);
+        let unwatched: Vec<Key> =
+            self.open.iter().filter(|(_, open)| is_unwatched(open)).map(|(run, _)| *run).collect();
         let mut ended = Vec::new();
-        for run in left {
+        for run in unwatched {
             let Some(mut open) = self.open.remove(&run) else { continue };
-            match self.take_on(run, &mut open, None) {
+            match self.adopt_or_start(run, &mut open, None) {
                 Some(ending) => ended.push((run, ending)),
                 None => {
                     self.open.insert(run, open);
                 }
             }
         }
-        if self.open.values().any(is_left) {
-            self.again = Some(Instant::now() + AGAIN);
+        if self.open.values().any(is_unwatched) {
+            self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
         } else {
-            self.again = None;
+            self.retry_at = None;
             self.log.warning("runs can be started and watched again");
         }
         ended
     }
 
-    /// Tells a run to end: SIGTERM for the worker and all in its process group, SIGKILL after a grace or at
-    /// the second call.
-    pub fn end(&mut self, run: Key) {
+    /// Request a run to stop: SIGTERM to the worker's process group, SIGKILL after the grace period or at the
+    /// second request.
+    pub fn request_stop(&mut self, run: Key) {
         let Some(mut open) = self.open.remove(&run) else { return };
         open.request_stop(run, &self.watched);
         self.open.insert(run, open);
     }
 
-    /// The same for a run that a manager before has told to end, perhaps: a runner that knows is not told
-    /// a second time, which would cut the grace short.
-    pub fn end_once(&mut self, run: Key) {
+    /// Request a run to stop unless an earlier manager has: a second request would cut the grace period short.
+    pub fn ensure_stop_requested(&mut self, run: Key) {
         let Some(open) = self.open.get_mut(&run) else { return };
         open.stop_requested =
             open.folder.time_since_stop_request().is_some() && !matches!(open.watching, Watching::Worker(_));
         if !open.stop_requested {
-            self.end(run);
+            self.request_stop(run);
         }
     }
 }
@@ -200,6 +202,7 @@ impl<Key> AsRawFd for OpenRuns<Key> {
     }
 }
 
-pub(super) fn number(run: impl Display) -> String {
+/// A run's key without its number sign: the name of its claim mark, and its worker's `NOWCAST_RUN_ID`.
+pub(super) fn run_number(run: impl Display) -> String {
     run.to_string().trim_start_matches('#').to_owned()
 }

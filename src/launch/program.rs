@@ -1,8 +1,7 @@
-//! How the program of a worker ended. The process of a run is `nowcast exec`, which reports for the program that it
-//! executes; people want to know how the program itself ended. So it notes that in the run's folder, and the runner
-//! writes it as the end of the run.
+//! How the program of a worker ended. The process of an `exec:` run is `nowcast exec`, which reports for the program
+//! that it executes; operators want the program's own exit. So `nowcast exec` notes it in the run's folder, and the
+//! runner records it as the end of the run.
 
-use std::fs;
 use std::io;
 use std::process::ExitStatus;
 
@@ -18,10 +17,10 @@ use crate::process::{ProcessIdentity, RUN_FOLDER};
 /// The file's name in the run's folder.
 const PROGRAM: &str = "program";
 
-/// Notes how the program of this process ended, if this process is the worker of a run. A worker that is called within
-/// another one is not: its parent is no runner.
+/// Note how the program of this process ended, if this process is the worker of a run. A worker that another worker
+/// calls is not: its parent is not a runner.
 ///
-/// Without the note, the end of this process is that of the run.
+/// Without the note, the exit of this process is that of the run.
 pub fn note_program_end(program: &str, ended: &io::Result<ExitStatus>) {
     let Some(path) = std::env::var_os(RUN_FOLDER) else { return };
     let folder = RunFolder::new(path, "");
@@ -33,11 +32,11 @@ pub fn note_program_end(program: &str, ended: &io::Result<ExitStatus>) {
         Ok(status) => ending(*status),
         Err(error) => Ending::NotStarted(format!("{program}: {error}")),
     };
-    let written = folder.write_new(PROGRAM, &ExitRecord::now(&ending), false);
-    let _ = written.and_then(|new| fs::rename(new, folder.path().join(PROGRAM)));
+    let _ = folder.write(PROGRAM, &ExitRecord::now(&ending), false);
 }
 
-/// The end of a run whose process ended like that. A program that succeeded hides no failure of its worker.
+/// Return the end of a run whose process ended with `process`. The success of a program does not hide a failure of
+/// its worker.
 pub(super) fn end_of_run(folder: &RunFolder, process: Ending) -> Ending {
     match folder.read::<ExitRecord>(PROGRAM) {
         Ok(FileContent::Whole(program)) if process.is_success() || !program.ending().is_success() => {
@@ -52,15 +51,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_succeeded_hides_no_failure_of_its_worker() {
+    fn the_success_of_a_program_does_not_hide_a_failure_of_its_worker() {
         let path = tempfile::tempdir().unwrap();
         let folder = RunFolder::new(path.path(), "7");
         let of = |ending: Ending| end_of_run(&folder, ending);
         assert_eq!(of(Ending::Status(0)), Ending::Status(0));
-        let program = |ending: &Ending| {
-            let new = folder.write_new(PROGRAM, &ExitRecord::now(ending), false).unwrap();
-            fs::rename(new, path.path().join(PROGRAM)).unwrap();
-        };
+        let program = |ending: &Ending| folder.write(PROGRAM, &ExitRecord::now(ending), false).unwrap();
         program(&Ending::Killed(11));
         assert_eq!(of(Ending::Status(0)), Ending::Killed(11));
         assert_eq!(of(Ending::Status(1)), Ending::Killed(11));

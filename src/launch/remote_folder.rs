@@ -1,7 +1,7 @@
-//! The files of a run on another host, beside those that every run has: how it is asked for, whether contact is
-//! lost, whether it reported.
+//! The further files of a remote run's folder: how to find and stop the run, whether contact is lost, whether the
+//! worker reported.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 
 use rustix::fs::{FlockOperation, flock};
@@ -10,7 +10,7 @@ use super::folder_files::FileContent;
 use super::folder_state::RunFolderState;
 use super::lost_contact::LostContact;
 use super::on_host::RemoteCommands;
-use super::run_folder::{CLAIM, PROCESS, RunFolder};
+use super::run_folder::{PROCESS, RunFolder};
 use crate::process::{ProcessIdentity, find_worker};
 
 const REMOTE: &str = "remote";
@@ -19,35 +19,32 @@ const REPORTED: &str = "reported";
 const ADOPTION_LOCK: &str = "adoption.lock";
 
 impl RunFolder {
-    /// Writes down how the host is asked for the run, before it is launched there.
+    /// Record how to find and stop the run, before it is launched on its host.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be written.
     pub fn write_remote_commands(&self, remote: &RemoteCommands) -> io::Result<()> {
-        let new = self.write_new(REMOTE, remote, true)?;
-        fs::rename(new, self.path().join(REMOTE))
+        self.write(REMOTE, remote, true)
     }
 
-    /// How the host is asked for the run, if it was launched elsewhere.
+    /// Return how to find and stop the run, if it was launched on a remote host.
     #[must_use]
     pub fn remote_commands(&self) -> Option<RemoteCommands> {
         self.read_whole(REMOTE)
     }
 
-    /// Writes down that contact is lost, for those who look. Nothing else hangs on it.
+    /// Record for operators that contact is lost. No decision depends on it.
     pub fn write_lost_contact(&self, contact: &LostContact) {
-        if let Ok(new) = self.write_new(CONTACT_LOST, contact, false) {
-            let _ = fs::rename(new, self.path().join(CONTACT_LOST));
-        }
+        let _ = self.write(CONTACT_LOST, contact, false);
     }
 
-    /// What is known since contact was lost, if it was and the run goes on.
+    /// Return the latest record of lost contact, if the run has not ended.
     #[must_use]
     pub fn lost_contact(&self) -> Option<LostContact> {
         self.read_whole(CONTACT_LOST).filter(|_| self.exit().is_none())
     }
 
-    /// What launched it on the host, if that lives.
+    /// Return the process of the launching command, if it is alive.
     #[must_use]
     pub fn launcher(&self) -> Option<ProcessIdentity> {
         match self.read(PROCESS) {
@@ -56,39 +53,31 @@ impl RunFolder {
         }
     }
 
-    /// Notes that the worker has reported how it ended: nobody needs to ask the host any more once contact is lost.
+    /// Note that the worker has reported how it ended: then a host with which contact is lost need not be asked.
     pub fn note_reported(&self) {
         let _ = File::create_new(self.path().join(REPORTED));
     }
 
-    /// Whether that was noted.
+    /// Whether the worker has reported.
     #[must_use]
     pub fn is_reported(&self) -> bool {
         self.path().join(REPORTED).exists()
     }
 
-    /// Takes the run over from a runner that is dead. Answers false if somebody else sees to it, or has.
+    /// Adopt the run from a runner that has died. Return false if another runner has adopted it, or it has ended.
     ///
     /// # Errors
     /// When the folder cannot be read or written.
     pub fn adopt(&self) -> io::Result<bool> {
-        // Let go when the file is closed, also when the process dies; until then, no other takes it over as well.
+        // Held until the file is closed, also by the death of this process.
         let lock = File::create(self.path().join(ADOPTION_LOCK))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Ok(false);
         }
-        if !matches!(self.state()?.state, RunFolderState::LeftOnHost) {
+        if !matches!(self.state()?.state, RunFolderState::RemoteOrphan) {
             return Ok(false);
         }
-        let new = self.write_new(CLAIM, &ProcessIdentity::of_self()?, true)?;
-        fs::rename(new, self.path().join(CLAIM))?;
+        self.replace_claim()?;
         Ok(true)
-    }
-
-    fn read_whole<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
-        match self.read(name) {
-            Ok(FileContent::Whole(value)) => Some(value),
-            _ => None,
-        }
     }
 }

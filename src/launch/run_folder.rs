@@ -1,7 +1,6 @@
-//! The files of one run: who has it, which process its worker is, what it wrote, how it ended.
+//! [`RunFolder`]: the claim, the process, the exit and the output of one run, each in a file of its own.
 //!
-//! Each file but the output appears whole or not at all, whatever is killed meanwhile; no reader ever
-//! changes one. A `.new` file that a killed process left is not looked at.
+//! A reader never changes a file. A `.new` file that a killed process left is ignored.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -9,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::exit_record::ExitRecord;
-use super::folder_files::{FileContent, sync_folder};
+use super::folder_files::sync_folder;
 use crate::failpoint;
 use crate::process::ProcessIdentity;
 
@@ -18,33 +17,33 @@ pub(super) const PROCESS: &str = "process";
 pub(super) const EXIT: &str = "exit";
 const STOP_REQUESTED: &str = "stop-requested";
 
-/// The file that the worker's output and errors go to.
+/// The file that receives the worker's standard output and standard error.
 pub(super) const OUTPUT: &str = "output.log";
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
-    pub(super) path: PathBuf,
-    pub(super) run: String,
+    path: PathBuf,
+    run: String,
     /// A second name of the claim, which stays when the folder is removed.
-    pub(super) mark: Option<PathBuf>,
+    mark: Option<PathBuf>,
 }
 
 impl RunFolder {
-    /// The folder `path` of the run `run`, there or not.
+    /// The folder of a run, whether it exists or not.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, run: impl Into<String>) -> Self {
         Self { path: path.into(), run: run.into(), mark: None }
     }
 
-    /// The same with a file elsewhere that also shows that the run was taken on, so that one whose folder is
-    /// removed is not started again.
+    /// Use a file elsewhere that also shows that the run was claimed, so that a run whose folder is removed is not
+    /// started again.
     #[must_use]
     pub fn marked(self, mark: impl Into<PathBuf>) -> Self {
         Self { mark: Some(mark.into()), ..self }
     }
 
-    /// Where it is.
+    /// The path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -54,30 +53,21 @@ impl RunFolder {
         &self.run
     }
 
-    /// Notes that the run was told to end, the first time. Without the note it is told twice at worst.
-    pub fn note_stop_request(&self) {
-        let _ = File::create_new(self.path.join(STOP_REQUESTED));
+    pub(super) fn claim_mark(&self) -> Option<&Path> {
+        self.mark.as_deref()
     }
 
-    /// How long ago it was told, if that was noted.
-    #[must_use]
-    pub fn time_since_stop_request(&self) -> Option<Duration> {
-        let noted = fs::metadata(self.path.join(STOP_REQUESTED)).and_then(|note| note.modified()).ok()?;
-        // The clock may have been set back.
-        Some(noted.elapsed().unwrap_or_default())
-    }
-
-    /// The file that the worker's output and errors go to.
+    /// The path of the worker's output.
     #[must_use]
     pub fn output_log(&self) -> PathBuf {
         self.path.join(OUTPUT)
     }
 
-    /// Takes the run on for this process, making the folder if need be. It is on disk when this comes back, so
-    /// that not even a power cut makes a second start. Answers false if another process has it, or had.
+    /// Claim the run for this process, creating the folder if necessary. Return false if another process has or had
+    /// the run. The claim is on disk when this returns, so that not even a power cut causes a second start.
     ///
     /// # Errors
-    /// When it cannot be written, so that nobody has it; the text names the folder.
+    /// When the claim cannot be written, so that the run stays unclaimed; the text names the folder.
     pub fn claim(&self) -> io::Result<bool> {
         self.try_claim().map_err(|error| {
             let text = format!("the run's folder {} cannot be written: {error}", self.path.display());
@@ -102,8 +92,8 @@ impl RunFolder {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
             Ok(()) => {
-                // The claim's name, the run's in its day's folder, the day's in the runs folder. If the
-                // disk does not keep them, the worker starts all the same: the claim holds until a power cut.
+                // The entries of the claim, the run's folder and the day's folder. The worker also starts if they
+                // cannot be written to disk: then the claim holds until a power cut.
                 for folder in self.path.ancestors().take(3) {
                     let _ = sync_folder(folder);
                 }
@@ -112,7 +102,7 @@ impl RunFolder {
         }
     }
 
-    /// Gives the claim its second name. Without it, the run is taken for one that nobody has if its folder is removed.
+    /// Give the claim its second name. Without it, a run whose folder is removed counts as unclaimed.
     fn set_mark(&self, claim: &Path) {
         let Some(mark) = &self.mark else { return };
         if let Some(folder) = mark.parent() {
@@ -122,34 +112,48 @@ impl RunFolder {
         let _ = fs::hard_link(claim, mark).or_else(|_| fs::copy(claim, mark).map(|_| ()));
     }
 
-    /// Writes down the worker's process.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn write_process(&self, process: &ProcessIdentity) -> io::Result<()> {
-        let new = self.write_new(PROCESS, process, false)?;
-        fs::rename(new, self.path.join(PROCESS))
+    /// Replace the claim of a runner that has died by one of this process.
+    pub(super) fn replace_claim(&self) -> io::Result<()> {
+        self.write(CLAIM, &ProcessIdentity::of_self()?, true)
     }
 
-    /// Writes down how and when the run ended. It is on disk when this comes back.
+    /// Record the worker's process.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be written.
+    pub fn write_process(&self, process: &ProcessIdentity) -> io::Result<()> {
+        self.write(PROCESS, process, false)
+    }
+
+    /// Note that the run was requested to stop, the first time only. Without the note, another request may be sent.
+    pub fn note_stop_request(&self) {
+        let _ = File::create_new(self.path.join(STOP_REQUESTED));
+    }
+
+    /// Return how long ago the run was first requested to stop, if it was.
+    #[must_use]
+    pub fn time_since_stop_request(&self) -> Option<Duration> {
+        let noted = fs::metadata(self.path.join(STOP_REQUESTED)).and_then(|note| note.modified()).ok()?;
+        // The clock may have been set back.
+        Some(noted.elapsed().unwrap_or_default())
+    }
+
+    /// Record how and when the run ended. The record is on disk when this returns.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
     pub fn write_exit(&self, record: &ExitRecord) -> io::Result<()> {
         let new = self.write_new(EXIT, record, true)?;
         failpoint::pass("runner: exit file written");
         fs::rename(new, self.path.join(EXIT))?;
-        // Without it, the record holds until a power cut, which nobody would see to better by waiting.
+        // If the entry cannot be written to disk, the record holds until a power cut, and waiting would not help.
         let _ = sync_folder(&self.path);
         Ok(())
     }
 
-    /// How and when the run ended; `None` if that is not there or cannot be read.
+    /// Return how and when the run ended; `None` if the record does not exist or cannot be read.
     #[must_use]
     pub fn exit(&self) -> Option<ExitRecord> {
-        match self.read(EXIT) {
-            Ok(FileContent::Whole(record)) => Some(record),
-            _ => None,
-        }
+        self.read_whole(EXIT)
     }
 }

@@ -79,7 +79,7 @@ impl Manager {
                     && run.is_running()
                     && run.report.as_ref().is_some_and(RunReport::is_last)
                 {
-                    self.runs.reported(run.id);
+                    self.runs.note_reported(run.id);
                 }
             }
         }

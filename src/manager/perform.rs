@@ -109,7 +109,7 @@ impl Manager {
             if let Some(queued) = place.and_then(|place| self.launch_queue.remove(place)) {
                 performed.events.extend(self.launch(&queued));
             }
-            self.runs.end(run);
+            self.runs.request_stop(run);
         }
         performed.events.extend(self.start_queued());
         for notice in notices {
@@ -150,10 +150,10 @@ impl Manager {
             // This manager has not asked an adopted run for anything yet.
             let known = self.state.runs.get(&run).filter(|_| queued.is_adopted);
             if known.is_some_and(|run| run.stop_requested.is_some()) {
-                self.runs.end_once(run);
+                self.runs.ensure_stop_requested(run);
             }
             if known.is_some_and(|run| run.report.as_ref().is_some_and(RunReport::is_last)) {
-                self.runs.reported(run);
+                self.runs.note_reported(run);
             }
         }
         events

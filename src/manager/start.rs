@@ -45,7 +45,7 @@ impl Manager {
         if state.last_number == 0 {
             state.last_number = old_runs::highest(runs.root());
         }
-        runs.keep_only(state.runs.running().map(|run| run.id));
+        runs.retain_marks(state.runs.running().map(|run| run.id));
         let mut manager = Self {
             state,
             rules: Guard::new(rules, &folder, log.clone())?,

@@ -136,7 +136,7 @@ fn a_run_whose_folder_is_removed_is_not_started_again_by_the_next_manager() {
     fs::remove_dir_all(system.path("checklist.journal/runs")).expect("removed");
     replace_manager(&mut system);
     system.wait_for_log("manager", "CRITICAL [runs] run ");
-    assert!(system.log("manager").contains("was removed, so its output and how it ends are lost"));
+    assert!(system.log("manager").contains("was removed; the run's output and exit status are lost"));
     fs::write(system.path("go"), "").expect("written");
     system.wait_for("its crash", || (heard(&system) == 1).then_some(()));
     assert_eq!(wait_for_lines(&system, "begun", 1).len(), 1);
@@ -152,13 +152,13 @@ fn a_run_that_cannot_be_started_now_is_started_as_soon_as_it_can() {
     fs::remove_dir(&runs).expect("empty");
     fs::write(&runs, "").expect("a file");
     assert_eq!(system.send("keyless", "success", "3"), "ack");
-    system.wait_for_log("manager", "cannot be started or watched, which is tried again every second");
+    system.wait_for_log("manager", "all such runs are retried every second");
     assert_eq!(system.send("keyless", "success", "0"), "ack");
     fs::remove_file(&runs).expect("removed");
     let begun = wait_for_lines(&system, "begun", 3);
     system.wait_for_log("manager", "runs can be started and watched again");
     assert_eq!(begun.iter().collect::<BTreeSet<_>>().len(), 3);
-    assert_eq!(system.log("manager").matches("tried again every second").count(), 1, "{}", system.describe());
+    assert_eq!(system.log("manager").matches("retried every second").count(), 1, "{}", system.describe());
     assert_eq!(heard(&system), 0);
 }
 

@@ -90,7 +90,7 @@ fn a_runner_that_comes_too_late_leaves_the_run_to_the_other() {
     // Each now waits for the same runner.
     scene.wait_for("the late runner's end", || {
         assert_eq!(earlier.ended().expect("it says"), []);
-        format!("{earlier:?}").contains("Claimant").then_some(())
+        format!("{earlier:?}").contains("watching: Runner").then_some(())
     });
     scene.touch("go");
     assert_eq!(scene.end_of(&mut later), Ending::Status(0));
@@ -133,7 +133,7 @@ fn a_worker_that_its_runner_did_not_write_down_is_found() {
     fs::write(scene.run_path("process"), "{\"pid\": 7").expect("damaged");
     let reading = scene.run_folder().state().expect("it can be read");
     assert_eq!(reading.state, RunFolderState::Orphan { worker });
-    assert!(reading.trouble.expect("a word about it").contains("process is damaged"));
+    assert!(reading.problem.expect("a problem").contains("process is damaged"));
     scene.touch("go");
     scene.wait_for("the end", || (scene.state() == RunFolderState::Ended(Ending::Unknown)).then_some(()));
 }
@@ -208,9 +208,9 @@ fn what_is_left_of_runs_that_are_over_is_removed() {
     let mut runs = scene.runs();
     scene.start(&mut runs, LINE);
     scene.end_of(&mut runs);
-    scene.runs().keep_only([RUN]);
+    scene.runs().retain_marks([RUN]);
     assert!(scene.path("claims/8812").exists());
-    scene.runs().keep_only([8, 88, 12]);
+    scene.runs().retain_marks([8, 88, 12]);
     assert!(!scene.path("claims/8812").exists());
 }
 

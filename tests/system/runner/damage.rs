@@ -1,4 +1,4 @@
-//! Files that a full disk or a power cut spoilt, and those of another boot.
+//! Damaged files of runs, as after a full disk or a power cut, and files of an earlier boot.
 
 use std::fs;
 
@@ -18,15 +18,15 @@ fn folder(files: &[(&str, &str)]) -> Scene {
     scene
 }
 
-/// What it is taken for, and the word about it.
-fn taken_for(files: &[(&str, &str)]) -> (RunFolderState, Option<String>) {
+/// The state of a run with these files, and the problem.
+fn state_of(files: &[(&str, &str)]) -> (RunFolderState, Option<String>) {
     let scene = folder(files);
     let reading = scene.run_folder().state().expect("it can be read");
     if let RunFolderState::Ended(ending) = &reading.state {
         // And no manager starts it.
         assert_eq!(scene.start(&mut scene.runs(), "exit 0"), Started::Ended(ending.clone()));
     }
-    (reading.state, reading.trouble)
+    (reading.state, reading.problem)
 }
 
 fn me() -> ProcessIdentity {
@@ -40,9 +40,9 @@ fn json(process: &ProcessIdentity) -> String {
 const UNKNOWN: RunFolderState = RunFolderState::Ended(Ending::Unknown);
 
 #[test]
-fn an_exit_record_wins_over_all() {
+fn an_exit_record_takes_precedence() {
     let files = [("exit", "{\"signal\":9,\"ended\":\"2026-03-14T04:40:00Z\"}"), ("claim", "")];
-    assert_eq!(taken_for(&files), (RunFolderState::Ended(Ending::Killed(9)), None));
+    assert_eq!(state_of(&files), (RunFolderState::Ended(Ending::Killed(9)), None));
 }
 
 #[test]
@@ -50,10 +50,10 @@ fn a_spoilt_exit_record_is_an_end() {
     for content in
         ["", "{\"status\":", "\0\0\0\0", "[]", "{\"status\":\"3\",\"ended\":\"2026-03-14T04:40:00Z\"}"]
     {
-        let (state, trouble) = taken_for(&[("claim", &json(&me())), ("exit", content)]);
+        let (state, problem) = state_of(&[("claim", &json(&me())), ("exit", content)]);
         assert_eq!(state, UNKNOWN, "{content:?}");
-        let trouble = trouble.expect("a word about it");
-        assert!(trouble.contains("/exit is ") && trouble.contains("how is lost"), "{trouble}");
+        let problem = problem.expect("a problem");
+        assert!(problem.contains("/exit is ") && problem.contains("exit status is lost"), "{problem}");
     }
 }
 
@@ -61,38 +61,41 @@ fn a_spoilt_exit_record_is_an_end() {
 fn a_spoilt_claim_is_a_claim() {
     for content in ["", "{\"pid\":12", "{\"pid\":99999999999,\"start_time\":1,\"boot_id\":\"\"}", "\u{fffd}"]
     {
-        let (state, trouble) = taken_for(&[("claim", content)]);
+        let (state, problem) = state_of(&[("claim", content)]);
         assert_eq!(state, UNKNOWN, "{content:?}");
-        let trouble = trouble.expect("a word about it");
-        assert!(trouble.contains("/claim is ") && trouble.contains("taken for claimed"), "{trouble}");
+        let problem = problem.expect("a problem");
+        assert!(
+            problem.contains("/claim is ") && problem.contains("assuming that a runner claimed the run"),
+            "{problem}"
+        );
     }
 }
 
 #[test]
 fn behind_a_spoilt_claim_the_worker_is_seen() {
-    let (state, trouble) = taken_for(&[("claim", ""), ("process", &json(&me()))]);
+    let (state, problem) = state_of(&[("claim", ""), ("process", &json(&me()))]);
     assert_eq!(state, RunFolderState::Orphan { worker: me() });
-    assert!(trouble.is_some());
+    assert!(problem.is_some());
 }
 
 #[test]
 fn a_process_of_another_boot_is_dead() {
     let other = ProcessIdentity { boot_id: "00000000-0000-0000-0000-000000000000".to_owned(), ..me() };
-    assert_eq!(taken_for(&[("claim", &json(&other))]), (UNKNOWN, None));
-    assert_eq!(taken_for(&[("claim", &json(&other)), ("process", &json(&other))]), (UNKNOWN, None));
+    assert_eq!(state_of(&[("claim", &json(&other))]), (UNKNOWN, None));
+    assert_eq!(state_of(&[("claim", &json(&other)), ("process", &json(&other))]), (UNKNOWN, None));
 }
 
 #[test]
-fn a_number_that_another_process_has_now_is_not_it() {
+fn a_reused_process_number_is_another_process() {
     let other = ProcessIdentity { start_time: me().start_time - 1, ..me() };
-    assert_eq!(taken_for(&[("claim", &json(&other)), ("process", &json(&other))]), (UNKNOWN, None));
+    assert_eq!(state_of(&[("claim", &json(&other)), ("process", &json(&other))]), (UNKNOWN, None));
 }
 
 #[test]
-fn a_number_that_is_none_is_nobody() {
+fn an_invalid_process_number_is_dead() {
     for pid in [0, -1, i32::MIN] {
         let other = ProcessIdentity { pid, ..me() };
-        assert_eq!(taken_for(&[("claim", &json(&other)), ("process", &json(&other))]), (UNKNOWN, None));
+        assert_eq!(state_of(&[("claim", &json(&other)), ("process", &json(&other))]), (UNKNOWN, None));
     }
 }
 

@@ -83,9 +83,9 @@ fn a_manager_tells_a_run_to_end() {
     let mut runs = scene.runs();
     scene.start(&mut runs, STUBBORN);
     scene.wait_for_lines(1);
-    runs.end(RUN);
+    runs.request_stop(RUN);
     scene.wait_for_lines(2);
-    runs.end(RUN);
+    runs.request_stop(RUN);
     assert_eq!(scene.end_of(&mut runs), Ending::Killed(9));
 }
 
@@ -96,9 +96,9 @@ fn a_later_manager_tells_a_run_to_end() {
     scene.wait_for_lines(1);
     let mut runs = scene.runs();
     scene.start(&mut runs, STUBBORN);
-    runs.end(RUN);
+    runs.request_stop(RUN);
     scene.wait_for_lines(2);
-    runs.end(RUN);
+    runs.request_stop(RUN);
     assert_eq!(scene.end_of(&mut runs), Ending::Killed(9));
     assert_eq!(scene.wait_for_exit(), Ending::Killed(9));
 }
@@ -112,10 +112,10 @@ fn a_worker_without_a_runner_is_told_too() {
     let worker = scene.process("process");
     scene.kill_runner();
     scene.wait_for("the manager's notice", || runs.ended().expect("it says").is_empty().then_some(()));
-    runs.end(RUN);
+    runs.request_stop(RUN);
     scene.wait_for_lines(2);
     assert!(worker.is_alive());
-    runs.end(RUN);
+    runs.request_stop(RUN);
     assert_eq!(scene.end_of(&mut runs), Ending::Unknown);
     assert!(!worker.is_alive());
 }
@@ -129,13 +129,13 @@ fn the_grace_of_a_worker_without_a_runner_does_not_begin_anew_with_each_manager(
     let worker = scene.process("process");
     scene.kill_runner();
     scene.wait_for("the manager's notice", || runs.ended().expect("it says").is_empty().then_some(()));
-    runs.end(RUN);
+    runs.request_stop(RUN);
     scene.wait_for_lines(2);
     let told = File::options().write(true).open(scene.run_path("stop-requested")).expect("a note");
     told.set_modified(SystemTime::now() - Duration::from_secs(60)).expect("a minute ago");
     let mut later = scene.runs();
     scene.start(&mut later, STUBBORN);
-    later.end_once(RUN);
+    later.ensure_stop_requested(RUN);
     later.ended().expect("it says");
     scene.wait_for("the worker's death", || (!worker.is_alive()).then_some(()));
 }
@@ -150,12 +150,12 @@ fn a_runner_that_comes_first_is_told_what_the_late_one_was() {
     let mut later = scene.runs();
     scene.start(&mut later, STUBBORN);
     scene.wait_for_lines(1);
-    earlier.end(RUN);
+    earlier.request_stop(RUN);
     scene.wait_for("the word's arrival", || {
         assert_eq!(earlier.ended().expect("it says"), []);
         (scene.lines() == 2).then_some(())
     });
-    later.end(RUN);
+    later.request_stop(RUN);
     assert_eq!(scene.end_of(&mut earlier), Ending::Killed(9));
     assert_eq!(scene.end_of(&mut later), Ending::Killed(9));
 }
@@ -167,9 +167,9 @@ fn a_run_that_is_told_to_end_before_its_claim_never_begins() {
     let mut runs = scene.runs_by(&program);
     scene.start(&mut runs, "echo worker >> \"$HERE/lines\"");
     scene.wait_for_lines(1);
-    runs.end(RUN);
+    runs.request_stop(RUN);
     let ending = scene.end_of(&mut runs);
-    assert_eq!(ending, Ending::NotStarted("it was told to end before it began".to_owned()));
+    assert_eq!(ending, Ending::NotStarted("stop requested before it started".to_owned()));
     // For every later manager too.
     assert_eq!(scene.start(&mut scene.runs(), "exit 0"), nowcast::launch::Started::Ended(ending));
     assert_eq!(scene.read("lines"), "runner\n");
