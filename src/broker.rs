@@ -190,8 +190,8 @@ impl Broker {
                     Signal::Interrupt | Signal::Terminate => return self.drain(signals),
                 }
             }
-            self.take_requests()?;
-            self.carry()?;
+            self.receive_requests()?;
+            self.forward()?;
         }
     }
 
@@ -201,18 +201,18 @@ impl Broker {
         let [manager, connections] = self.manager.as_poll_items(self.requests.unsent().is_some());
         let signals = PollItem::from_fd(signals.as_raw_fd(), POLLIN);
         let mut items = [signals, manager, connections, self.workers.as_poll_item(POLLIN)];
-        let timeout = if self.manager.has_news() { 0 } else { timeout };
+        let timeout = if self.manager.has_unreported_loss() { 0 } else { timeout };
         socket::poll(&mut items, timeout)
     }
 
-    fn take_requests(&mut self) -> zmq::Result<()> {
+    fn receive_requests(&mut self) -> zmq::Result<()> {
         for _ in 0..TURN {
             let Some(frames) = socket::receive(&self.workers)? else { break };
             if !frames.iter().any(Vec::is_empty) {
                 self.log.warning("a client that is no REQ socket sent something; no reply will come");
                 continue;
             }
-            self.requests.keep(frames);
+            self.requests.add(frames);
             failpoint::pass("broker: request taken");
         }
         Ok(())
@@ -220,12 +220,12 @@ impl Broker {
 
     /// What is done for the requests that are kept, in this order: all that is open is to be sent again, before
     /// anything new is, when the manager may have changed; then requests go there, and replies come back.
-    fn carry(&mut self) -> zmq::Result<()> {
+    fn forward(&mut self) -> zmq::Result<()> {
         if self.manager.has_changed()? {
-            self.begin_again()?;
+            self.resend_open_requests()?;
             self.note_connection()?;
         }
-        self.hand_over()?;
+        self.send_requests()?;
         self.return_replies(TURN)
     }
 
@@ -237,11 +237,11 @@ impl Broker {
     }
 
     /// A connection was made or lost. A lost one may have been any manager's, so this goes for each loss.
-    fn begin_again(&mut self) -> zmq::Result<()> {
+    fn resend_open_requests(&mut self) -> zmq::Result<()> {
         // What was answered before the loss needs no second answer.
         self.return_replies(usize::MAX)?;
         if self.redeliver {
-            let count = self.requests.send_again();
+            let count = self.requests.mark_unsent();
             if count > 0 {
                 self.log.info(format_args!(
                     "a connection to the manager's port was made or lost; requests to send again: {count}"
@@ -251,7 +251,7 @@ impl Broker {
         Ok(())
     }
 
-    fn hand_over(&mut self) -> zmq::Result<()> {
+    fn send_requests(&mut self) -> zmq::Result<()> {
         if self.requests.unsent().is_none() || !self.manager.is_ready()? {
             return Ok(());
         }
@@ -260,7 +260,7 @@ impl Broker {
             if !self.manager.send(request)? {
                 break;
             }
-            self.requests.sent();
+            self.requests.mark_sent();
             failpoint::pass("broker: request handed over");
         }
         Ok(())
@@ -269,7 +269,7 @@ impl Broker {
     fn return_replies(&mut self, most: usize) -> zmq::Result<()> {
         for _ in 0..most {
             let Some(mut frames) = self.manager.receive()? else { break };
-            if let Some((number, request)) = self.requests.answered(&mut frames) {
+            if let Some((number, request)) = self.requests.complete(&mut frames) {
                 failpoint::pass("broker: reply taken");
                 socket::send(&self.workers, &frames)?;
                 failpoint::pass("broker: reply sent");
@@ -293,7 +293,7 @@ impl Broker {
     fn drain(&mut self, signals: &mut Signals) -> Result<(), BrokerError> {
         let end = Instant::now() + DRAIN;
         // What has arrived is taken on, and what comes meanwhile: plain workers do not send again.
-        self.take_requests()?;
+        self.receive_requests()?;
         if self.requests.len() > 0 {
             let count = self.requests.len();
             self.log.info(format_args!("waiting up to {} s for replies: {count}", DRAIN.as_secs()));
@@ -307,8 +307,8 @@ impl Broker {
                 break;
             }
             self.wait(signals, timeout)?;
-            self.take_requests()?;
-            self.carry()?;
+            self.receive_requests()?;
+            self.forward()?;
         }
         self.recording(Recorder::flush);
         Ok(())

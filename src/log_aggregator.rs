@@ -22,19 +22,19 @@ pub const NAME: &str = "log_aggregator";
 const TURN: usize = 256;
 
 /// Bytes of a frame; who sends more is disconnected.
-const LARGEST: i64 = 64 << 20;
+const MAX_FRAME: i64 = 64 << 20;
 
 /// The threads of ZeroMQ's that connect, as bits: one for the hosts of publishers elsewhere, whose names may have to wait
 /// for a name server, and one that never waits for them.
-const HERE: u64 = 1;
-const ELSEWHERE: u64 = 2;
+const LOCAL: u64 = 1;
+const REMOTE: u64 = 2;
 
 /// Seconds of silence, and the number and distance of unanswered probes, after which a publisher's host is taken
 /// for lost and connected to anew.
 const KEEPALIVE: (i32, i32, i32) = (60, 3, 20);
 
 /// Milliseconds after which the journal's folder is looked for again.
-const FOLDER_PAUSE: i64 = 1_000;
+const FOLDER_INTERVAL: i64 = 1_000;
 
 /// Messages of an XSUB that begin and end the subscription to everything.
 const SUBSCRIBE: &[u8] = b"\x01";
@@ -44,14 +44,14 @@ const UNSUBSCRIBE: &[u8] = b"\x00";
 const QUIET: i64 = 100;
 
 /// The time limit for the last lines.
-const LAST: Duration = Duration::from_secs(2);
+const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The log aggregator with its subscriptions.
 pub struct Aggregator {
     socket: Socket,
     /// What it is connected to.
     endpoints: Vec<String>,
-    garbage: u64,
+    invalid_messages: u64,
     presence: Presence,
     /// The journal's folder.
     journal: PathBuf,
@@ -71,7 +71,7 @@ impl Aggregator {
         // A SUB would discard the lines that are under way when it unsubscribes.
         let socket = context.socket(SocketType::XSUB)?;
         socket.send(SUBSCRIBE, 0)?;
-        socket.set_maxmsgsize(LARGEST)?;
+        socket.set_maxmsgsize(MAX_FRAME)?;
         let (idle, count, interval) = KEEPALIVE;
         socket.set_tcp_keepalive(1)?;
         socket.set_tcp_keepalive_idle(idle)?;
@@ -80,7 +80,7 @@ impl Aggregator {
         let mut aggregator = Self {
             socket,
             endpoints: Vec::new(),
-            garbage: 0,
+            invalid_messages: 0,
             presence: Presence::of(NAME),
             journal: config.journal.folder.clone(),
             log,
@@ -99,7 +99,7 @@ impl Aggregator {
             let mut items =
                 [self.socket.as_poll_item(POLLIN), PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
             // The manager may make its folder later.
-            let timeout = if self.presence.announce(&self.journal) { -1 } else { FOLDER_PAUSE };
+            let timeout = if self.presence.announce(&self.journal) { -1 } else { FOLDER_INTERVAL };
             socket::poll(&mut items, timeout)?;
             for signal in signals.take() {
                 self.log.info(signal.log_text());
@@ -109,10 +109,10 @@ impl Aggregator {
                             self.connect(&config);
                         }
                     }
-                    Signal::Interrupt | Signal::Terminate => return self.take_last(),
+                    Signal::Interrupt | Signal::Terminate => return self.receive_last(),
                 }
             }
-            self.take()?;
+            self.receive()?;
         }
     }
 
@@ -124,7 +124,7 @@ impl Aggregator {
                 let (host, port) = (port.host.as_ref().unwrap_or(&config.zmq.host), port.port);
                 let endpoint = format!("tcp://{host}:{port}");
                 let is_known = self.endpoints.contains(&endpoint) || named.contains(&endpoint);
-                let thread = if *host == config.zmq.host { HERE } else { ELSEWHERE };
+                let thread = if *host == config.zmq.host { LOCAL } else { REMOTE };
                 let connect =
                     || self.socket.set_affinity(thread).and_then(|()| self.socket.connect(&endpoint));
                 if let Err(error) = if is_known { Ok(()) } else { connect() } {
@@ -145,52 +145,52 @@ impl Aggregator {
     }
 
     /// Logs what has arrived, up to [`TURN`] messages.
-    fn take(&mut self) -> zmq::Result<()> {
+    fn receive(&mut self) -> zmq::Result<()> {
         let mut received = Vec::new();
         while received.len() < TURN {
             let Some(frames) = socket::receive(&self.socket)? else { break };
             received.push(frames);
         }
-        let mut garbage = 0;
+        let mut invalid_messages = 0;
         pylogging::gather(|| {
             for frames in &received {
-                match published(frames) {
+                match parse(frames) {
                     Some(line) => self.log.relay(&line.publisher, line.level, &line.text),
-                    None => garbage += 1,
+                    None => invalid_messages += 1,
                 }
             }
         });
-        if garbage > 0 {
-            self.count_garbage(garbage);
+        if invalid_messages > 0 {
+            self.report_invalid(invalid_messages);
         }
         Ok(())
     }
 
     /// Says so at the first one and at 10, 100, 1,000 …
-    fn count_garbage(&mut self, more: u64) {
+    fn report_invalid(&mut self, more: u64) {
         let digits = |count: u64| count.checked_ilog10();
-        if digits(self.garbage) != digits(self.garbage + more) {
-            let count = self.garbage + more;
+        if digits(self.invalid_messages) != digits(self.invalid_messages + more) {
+            let count = self.invalid_messages + more;
             self.log.warning(format_args!(
                 "what somebody publishes is no log message and is passed over; so far: {count}. A log message is a \
                  topic as NAME.LEVEL, and a text"
             ));
         }
-        self.garbage += more;
+        self.invalid_messages += more;
     }
 
     /// Log the last lines of programs that stop too, then unsubscribe and log what was under way. Publishers keep
     /// later lines for the next aggregator, so a restart loses none.
-    fn take_last(&mut self) -> zmq::Result<()> {
-        self.take_until_quiet()?;
+    fn receive_last(&mut self) -> zmq::Result<()> {
+        self.receive_until_quiet()?;
         socket::send(&self.socket, &[UNSUBSCRIBE])?;
-        self.take_until_quiet()
+        self.receive_until_quiet()
     }
 
-    fn take_until_quiet(&mut self) -> zmq::Result<()> {
-        let end = Instant::now() + LAST;
+    fn receive_until_quiet(&mut self) -> zmq::Result<()> {
+        let end = Instant::now() + LAST_LINES_TIMEOUT;
         while Instant::now() < end && socket::poll(&mut [self.socket.as_poll_item(POLLIN)], QUIET)? > 0 {
-            self.take()?;
+            self.receive()?;
         }
         Ok(())
     }
@@ -198,7 +198,7 @@ impl Aggregator {
 
 /// A log message.
 #[derive(Debug, PartialEq, Eq)]
-struct Line {
+struct PublishedLine {
     publisher: String,
     level: Level,
     text: String,
@@ -207,7 +207,7 @@ struct Line {
 /// The log message in these frames, if there is one.
 ///
 /// pyzmq cuts a text at its first `::` and puts what is before it behind the topic; that is made good.
-fn published(frames: &[Vec<u8>]) -> Option<Line> {
+fn parse(frames: &[Vec<u8>]) -> Option<PublishedLine> {
     let [topic, text] = frames else { return None };
     let topic = std::str::from_utf8(topic).ok()?;
     let text = String::from_utf8_lossy(text);
@@ -225,11 +225,11 @@ fn published(frames: &[Vec<u8>]) -> Option<Line> {
         None => text,
         Some(cut) => format!("{cut}::{text}").into(),
     };
-    Some(Line { publisher: publisher.to_owned(), level, text: stripped(&text).to_owned() })
+    Some(PublishedLine { publisher: publisher.to_owned(), level, text: strip(&text).to_owned() })
 }
 
 /// Python's `strip`, which takes four control characters for space, too.
-fn stripped(text: &str) -> &str {
+fn strip(text: &str) -> &str {
     text.trim_matches(|letter: char| letter.is_whitespace() || ('\x1c'..='\x1f').contains(&letter))
 }
 
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     fn line(topic: &[u8], text: &[u8]) -> Option<(String, u32, String)> {
-        let line = published(&[topic.to_vec(), text.to_vec()])?;
+        let line = parse(&[topic.to_vec(), text.to_vec()])?;
         Some((line.publisher, line.level.0, line.text))
     }
 
@@ -264,7 +264,7 @@ mod tests {
         }
         assert_eq!(line(b"\xff.INFO", b"text"), None);
         for count in [0, 1, 3, 1000] {
-            assert_eq!(published(&vec![b"sleep.INFO".to_vec(); count]), None);
+            assert_eq!(parse(&vec![b"sleep.INFO".to_vec(); count]), None);
         }
     }
 }

@@ -28,7 +28,7 @@ const THREAD_WAIT: i64 = 200;
 const THREAD_WAITS: u32 = 25;
 
 /// Milliseconds in which that thread is taken to have done its part when it cannot be asked.
-const REST: i64 = 50;
+const FALLBACK_WAIT: i64 = 50;
 
 /// A DEALER to which the manager connects.
 pub(super) struct ManagerSocket {
@@ -40,7 +40,7 @@ pub(super) struct ManagerSocket {
     /// A connection was lost that has not been told of.
     lost: bool,
     /// At the last look nobody was connected. The first one who comes is waited for.
-    away: bool,
+    disconnected: bool,
 }
 
 impl ManagerSocket {
@@ -52,7 +52,13 @@ impl ManagerSocket {
         socket.set_linger(linger)?;
         let events = [SocketEvent::HANDSHAKE_SUCCEEDED, SocketEvent::DISCONNECTED, SocketEvent::CLOSED];
         let monitor = Monitor::start(context, &socket, "manager", &events)?;
-        Ok(Self { socket, monitor, scratch: format!("ipc://@nowcast-{name:016x}"), lost: false, away: true })
+        Ok(Self {
+            socket,
+            monitor,
+            scratch: format!("ipc://@nowcast-{name:016x}"),
+            lost: false,
+            disconnected: true,
+        })
     }
 
     /// The items with which a loop waits for a reply, for a manager if there is something to `send`, and for
@@ -76,26 +82,26 @@ impl ManagerSocket {
     /// Sends a request if a manager is there.
     pub(super) fn send(&mut self, frames: &Frames) -> zmq::Result<bool> {
         let sent = socket::send(&self.socket, frames)?;
-        self.away = !sent && !self.is_connected()?;
+        self.disconnected = !sent && !self.is_connected()?;
         Ok(sent)
     }
 
     /// Whether it may be sent to. Of one who has just come the event is waited for, so that what waited is
     /// not sent twice.
     pub(super) fn is_ready(&mut self) -> zmq::Result<bool> {
-        if !self.away {
+        if !self.disconnected {
             return Ok(true);
         }
         if self.is_connected()? {
             socket::poll(&mut [self.monitor.as_poll_item()], EVENT_WAIT)?;
-            self.away = false;
+            self.disconnected = false;
         }
         // The event, if there was one, comes first.
         Ok(false)
     }
 
     /// Whether [`Self::has_changed`] has something to tell though no event wakes the loop.
-    pub(super) fn has_news(&self) -> bool {
+    pub(super) fn has_unreported_loss(&self) -> bool {
         self.lost
     }
 
@@ -113,7 +119,7 @@ impl ManagerSocket {
         }
         if made || lost {
             // After a loss, whoever is there may have come this moment.
-            self.away = !made || !self.is_connected()?;
+            self.disconnected = !made || !self.is_connected()?;
         }
         Ok(made || lost)
     }
@@ -134,7 +140,7 @@ impl ManagerSocket {
                 .and_then(|()| socket::retry(|| self.socket.unbind(&self.scratch)));
             if asked.is_err() {
                 // No descriptor is left, perhaps.
-                socket::poll(&mut [], REST)?;
+                socket::poll(&mut [], FALLBACK_WAIT)?;
                 continue;
             }
             // A process that was stopped finds its time over before the thread has had any.

@@ -16,11 +16,11 @@ use crate::net::{envelope, socket::Frames};
 use pyyaml::base64;
 
 /// Bytes that are gathered before they are written though the broker is busy.
-const GATHERED: usize = 1 << 16;
+const BUFFER_SIZE: usize = 1 << 16;
 
 /// A request and its reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exchange {
+pub struct RecordedExchange {
     /// When the reply passed: the message was decided just before.
     pub at: ZonedDateTime,
     /// Which request of its broker it was, from 1.
@@ -33,7 +33,7 @@ pub struct Exchange {
 
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
-struct Line<'a> {
+struct RecordedLine<'a> {
     at: ZonedDateTime,
     number: u64,
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
@@ -47,7 +47,7 @@ struct Line<'a> {
     reply_base64: Option<String>,
 }
 
-impl Exchange {
+impl RecordedExchange {
     /// The line, with its end.
     ///
     /// # Errors
@@ -55,8 +55,14 @@ impl Exchange {
     pub fn to_line(&self) -> io::Result<Vec<u8>> {
         let (request, request_base64) = text_or_base64(&self.request);
         let (reply, reply_base64) = text_or_base64(&self.reply);
-        let line =
-            Line { at: self.at.clone(), number: self.number, request, request_base64, reply, reply_base64 };
+        let line = RecordedLine {
+            at: self.at.clone(),
+            number: self.number,
+            request,
+            request_base64,
+            reply,
+            reply_base64,
+        };
         let mut line = serde_json::to_vec(&line)?;
         line.push(b'\n');
         Ok(line)
@@ -65,7 +71,7 @@ impl Exchange {
     /// Reads a line; `None` if it is none of ours or was written half.
     #[must_use]
     pub fn from_line(line: &[u8]) -> Option<Self> {
-        let line: Line<'_> = serde_json::from_slice(line).ok()?;
+        let line: RecordedLine<'_> = serde_json::from_slice(line).ok()?;
         Some(Self {
             request: bytes(line.request, line.request_base64)?,
             reply: bytes(line.reply, line.reply_base64)?,
@@ -130,10 +136,14 @@ impl Recorder {
     /// Takes an exchange in; it is written when there is enough of them, or with [`Self::flush`].
     pub(super) fn note(&mut self, number: u64, request: Frames, reply: &Frames) -> io::Result<()> {
         let body = |frames| envelope::open(frames).map(|(_, body)| body).unwrap_or_default();
-        let exchange =
-            Exchange { at: ZonedDateTime::now(), number, request: body(request), reply: body(reply.clone()) };
+        let exchange = RecordedExchange {
+            at: ZonedDateTime::now(),
+            number,
+            request: body(request),
+            reply: body(reply.clone()),
+        };
         self.pending.extend(exchange.to_line()?);
-        if self.pending.len() >= GATHERED { self.flush() } else { Ok(()) }
+        if self.pending.len() >= BUFFER_SIZE { self.flush() } else { Ok(()) }
     }
 
     /// Writes what is pending.
@@ -153,14 +163,18 @@ mod tests {
         let at: ZonedDateTime = "2026-03-14T05:15:03.25-07:00[America/Vancouver]".parse().unwrap();
         for request in [&b"{source: sleep}\n"[..], b"\xff\x00\"", b"", "Gr\u{fc}\u{df}e \u{2028}".as_bytes()]
         {
-            let exchange =
-                Exchange { at: at.clone(), number: 7, request: request.to_vec(), reply: b"ok".to_vec() };
+            let exchange = RecordedExchange {
+                at: at.clone(),
+                number: 7,
+                request: request.to_vec(),
+                reply: b"ok".to_vec(),
+            };
             let line = exchange.to_line().unwrap();
             assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
-            assert_eq!(Exchange::from_line(&line), Some(exchange));
-            assert_eq!(Exchange::from_line(&line[..line.len() / 2]), None);
+            assert_eq!(RecordedExchange::from_line(&line), Some(exchange));
+            assert_eq!(RecordedExchange::from_line(&line[..line.len() / 2]), None);
         }
-        let line = Exchange { at, number: 7, request: b"a".to_vec(), reply: b"\xff".to_vec() };
+        let line = RecordedExchange { at, number: 7, request: b"a".to_vec(), reply: b"\xff".to_vec() };
         assert_eq!(
             String::from_utf8(line.to_line().unwrap()).unwrap(),
             "{\"at\":\"2026-03-14T05:15:03.25-07:00[America/Vancouver]\",\"number\":7,\"request\":\"a\",\
@@ -178,8 +192,8 @@ mod tests {
         recorder.note(1, frames("a"), &frames("b")).unwrap();
         recorder.flush().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<Option<Exchange>> =
-            text.lines().map(|line| Exchange::from_line(line.as_bytes())).collect();
+        let lines: Vec<Option<RecordedExchange>> =
+            text.lines().map(|line| RecordedExchange::from_line(line.as_bytes())).collect();
         assert!(matches!(lines.as_slice(), [None, Some(exchange)] if exchange.request == b"a"), "{text}");
     }
 }

@@ -24,7 +24,7 @@ impl Requests {
     }
 
     /// Keeps a request as a worker sent it, and puts a ticket in front.
-    pub(super) fn keep(&mut self, mut frames: Frames) {
+    pub(super) fn add(&mut self, mut frames: Frames) {
         self.last += 1;
         frames.insert(0, Ticket { epoch: self.epoch, number: self.last }.to_frame());
         self.open.insert(self.last, frames);
@@ -36,14 +36,14 @@ impl Requests {
     }
 
     /// The first request that was to be sent has been.
-    pub(super) fn sent(&mut self) {
+    pub(super) fn mark_sent(&mut self) {
         if let Some((number, _)) = self.open.range(self.next..).next() {
             self.next = number + 1;
         }
     }
 
     /// All of them are to be sent, and so many for another time.
-    pub(super) fn send_again(&mut self) -> usize {
+    pub(super) fn mark_unsent(&mut self) -> usize {
         let count = self.open.range(..self.next).count();
         self.next = 0;
         count
@@ -51,7 +51,7 @@ impl Requests {
 
     /// Takes the ticket off a reply and answers its request and that one's number; `None` if that is not open: an
     /// earlier broker had it, or this is the second reply to a request that was sent twice.
-    pub(super) fn answered(&mut self, reply: &mut Frames) -> Option<(u64, Frames)> {
+    pub(super) fn complete(&mut self, reply: &mut Frames) -> Option<(u64, Frames)> {
         let ticket = reply.first().and_then(|frame| Ticket::from_frame(frame))?;
         let number = Some(ticket.number).filter(|_| ticket.epoch == self.epoch)?;
         let request = self.open.remove(&number)?;
@@ -72,14 +72,14 @@ mod tests {
     fn three() -> Requests {
         let mut requests = Requests::new(7);
         for body in ["a", "b", "c"] {
-            requests.keep(vec![b"worker".to_vec(), Vec::new(), body.into()]);
+            requests.add(vec![b"worker".to_vec(), Vec::new(), body.into()]);
         }
         requests
     }
 
     fn send(requests: &mut Requests) -> Option<Frames> {
         let frames = requests.unsent().cloned();
-        requests.sent();
+        requests.mark_sent();
         frames
     }
 
@@ -92,7 +92,7 @@ mod tests {
     fn each_is_sent_once_and_in_order() {
         let mut requests = three();
         assert_eq!(bodies(&mut requests), "abc");
-        requests.keep(vec![b"d".to_vec()]);
+        requests.add(vec![b"d".to_vec()]);
         assert_eq!(bodies(&mut requests), "d");
         assert_eq!(requests.len(), 4);
     }
@@ -102,9 +102,9 @@ mod tests {
         let mut requests = three();
         send(&mut requests);
         let mut second = send(&mut requests).expect("a request");
-        assert!(requests.answered(&mut second).is_some());
-        assert_eq!(requests.send_again(), 1);
-        requests.keep(vec![b"d".to_vec()]);
+        assert!(requests.complete(&mut second).is_some());
+        assert_eq!(requests.mark_unsent(), 1);
+        requests.add(vec![b"d".to_vec()]);
         assert_eq!(bodies(&mut requests), "acd");
     }
 
@@ -113,12 +113,12 @@ mod tests {
         let mut requests = three();
         let reply = send(&mut requests).expect("a request");
         let mut first = reply.clone();
-        assert!(requests.answered(&mut first).is_some_and(|(number, _)| number == 1));
+        assert!(requests.complete(&mut first).is_some_and(|(number, _)| number == 1));
         assert_eq!(first, reply[1..]);
-        assert!(requests.answered(&mut reply.clone()).is_none());
+        assert!(requests.complete(&mut reply.clone()).is_none());
         let mut of_another_broker = vec![Ticket { epoch: 8, number: 2 }.to_frame()];
-        assert!(requests.answered(&mut of_another_broker).is_none());
-        assert!(requests.answered(&mut Vec::new()).is_none());
+        assert!(requests.complete(&mut of_another_broker).is_none());
+        assert!(requests.complete(&mut Vec::new()).is_none());
         assert_eq!(requests.len(), 2);
     }
 
@@ -126,8 +126,8 @@ mod tests {
     fn a_reply_to_a_request_that_is_to_be_sent_again_makes_that_needless() {
         let mut requests = three();
         let mut reply = send(&mut requests).expect("a request");
-        requests.send_again();
-        assert!(requests.answered(&mut reply).is_some());
+        requests.mark_unsent();
+        assert!(requests.complete(&mut reply).is_some());
         assert_eq!(bodies(&mut requests), "bc");
     }
 }

@@ -15,10 +15,10 @@ use nowcast_core::{Answer, Command};
 pub(super) const NAME: &str = "control";
 
 /// How long the manager may take to say that it works.
-pub const WELL: Duration = Duration::from_secs(2);
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long an operator's command waits for the answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What an operator's command sends.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,26 +56,26 @@ pub enum CallError {
 /// # Errors
 /// When it cannot be reached or does not answer.
 pub fn call(folder: &Path, call: &Call) -> Result<Answer, CallError> {
-    call_within(folder, call, PATIENCE)
+    call_within(folder, call, TIMEOUT)
 }
 
-/// Asks with another patience. What it did not answer in time it may do all the same.
+/// Asks with another timeout. What it did not answer in time it may do all the same.
 ///
 /// # Errors
 /// See [`call`].
-pub fn call_within(folder: &Path, call: &Call, patience: Duration) -> Result<Answer, CallError> {
+pub fn call_within(folder: &Path, call: &Call, timeout: Duration) -> Result<Answer, CallError> {
     let mut stream =
         connect(folder).map_err(|error| CallError::NoManager { path: folder.join(NAME), error })?;
     let no_answer = |error: &dyn std::fmt::Display| CallError::NoAnswer(error.to_string());
     let failed = |error: &io::Error| match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            no_answer(&format_args!("for {} s", patience.as_secs()))
+            no_answer(&format_args!("for {} s", timeout.as_secs()))
         }
         _ => no_answer(error),
     };
     let mut line = serde_json::to_vec(call).map_err(|error| no_answer(&error))?;
     line.push(b'\n');
-    let limit = Some(patience);
+    let limit = Some(timeout);
     stream
         .set_read_timeout(limit)
         .and_then(|()| stream.set_write_timeout(limit))
@@ -91,27 +91,27 @@ fn connect(folder: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(short)
 }
 
-/// How a manager is found to be.
+/// Whether a manager runs and responds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Service {
-    /// Nobody listens.
-    None,
-    /// It listens and does not answer within [`WELL`].
-    Silent,
-    /// It does nothing at the moment, and says why.
-    Still(String),
-    /// It works.
-    Works,
+    /// No process listens on the control socket.
+    NotRunning,
+    /// A process listens and does not respond within [`HEALTH_TIMEOUT`].
+    Unresponsive,
+    /// The manager responds with the reason why it does nothing at the moment.
+    Paused(String),
+    /// The manager responds and works.
+    Running,
 }
 
 /// How the manager is whose journal is in `folder`.
 #[must_use]
 pub fn service(folder: &Path) -> Service {
-    match call_within(folder, &Call { user: String::new(), command: None }, WELL) {
-        Ok(answer) if answer.done => Service::Works,
-        Ok(answer) => Service::Still(answer.text),
-        Err(CallError::NoManager { .. }) => Service::None,
-        Err(CallError::NoAnswer(_)) => Service::Silent,
+    match call_within(folder, &Call { user: String::new(), command: None }, HEALTH_TIMEOUT) {
+        Ok(answer) if answer.done => Service::Running,
+        Ok(answer) => Service::Paused(answer.text),
+        Err(CallError::NoManager { .. }) => Service::NotRunning,
+        Err(CallError::NoAnswer(_)) => Service::Unresponsive,
     }
 }
 

@@ -21,25 +21,25 @@ use call::{NAME, reachable};
 use nowcast_core::{Answer, CallId};
 
 /// The longest request that is read, in bytes.
-const LONGEST: usize = 16_000_000;
+const MAX_REQUEST: usize = 16_000_000;
 
 /// How many operators can wait at once; more wait to be let in.
-const CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 64;
 
 /// How long nobody is let in after that failed.
-const PAUSE: Duration = Duration::from_secs(1);
+const ACCEPT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest text of an answer, in bytes: it goes out in one piece or not at all.
-const LONGEST_ANSWER: usize = 64_000;
+const MAX_ANSWER: usize = 64_000;
 
 /// The most that is read of one connection before the manager looks at all else, in bytes.
 const TURN: usize = 1_000_000;
 
 /// How long a connection may take to send its request. The commands send it at once.
-const SLOWEST: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often the socket is looked for, which somebody may have removed.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The manager's end.
 #[derive(Debug)]
@@ -48,23 +48,23 @@ pub struct Control {
     listener: UnixListener,
     /// Which file the socket is.
     identity: (u64, u64),
-    /// When it was looked for.
-    looked: Instant,
+    /// When it was last looked for.
+    checked_at: Instant,
     /// It is not there, and cannot be made.
     is_lost: bool,
-    connections: HashMap<CallId, Connection>,
+    connections: HashMap<CallId, OperatorConnection>,
     last: u64,
     /// When the next operators are let in, after that failed.
-    again: Option<Instant>,
+    accept_again_at: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Connection {
+struct OperatorConnection {
     stream: UnixStream,
     since: Instant,
     received: Vec<u8>,
     /// Its request is whole.
-    has_asked: bool,
+    has_request: bool,
 }
 
 impl Control {
@@ -79,11 +79,11 @@ impl Control {
             folder: folder.to_owned(),
             listener,
             identity,
-            looked: Instant::now(),
+            checked_at: Instant::now(),
             is_lost: false,
             connections: HashMap::new(),
             last: 0,
-            again: None,
+            accept_again_at: None,
         })
     }
 
@@ -91,11 +91,12 @@ impl Control {
     /// those who have connected and ask nothing. What there is to say of it: that the socket was made anew, or why it
     /// cannot be.
     pub fn tidy(&mut self) -> Option<io::Result<()>> {
-        if self.looked.elapsed() < LOOK {
+        if self.checked_at.elapsed() < CHECK_INTERVAL {
             return None;
         }
-        self.looked = Instant::now();
-        self.connections.retain(|_, connection| connection.has_asked || connection.since.elapsed() < SLOWEST);
+        self.checked_at = Instant::now();
+        self.connections
+            .retain(|_, connection| connection.has_request || connection.since.elapsed() < REQUEST_TIMEOUT);
         let path = self.folder.join(NAME);
         if fs::symlink_metadata(path).is_ok_and(|found| identity(&found) == self.identity) {
             self.is_lost = false;
@@ -120,7 +121,9 @@ impl Control {
     pub fn poll_items(&self) -> Vec<PollItem<'static>> {
         let mut descriptors: Vec<RawFd> =
             self.connections.values().map(|connection| connection.stream.as_raw_fd()).collect();
-        if self.connections.len() < CONNECTIONS && self.again.is_none_or(|again| again <= Instant::now()) {
+        if self.connections.len() < MAX_CONNECTIONS
+            && self.accept_again_at.is_none_or(|again| again <= Instant::now())
+        {
             descriptors.push(self.listener.as_raw_fd());
         }
         descriptors.into_iter().map(|descriptor| PollItem::from_fd(descriptor, POLLIN)).collect()
@@ -128,7 +131,7 @@ impl Control {
 
     /// The requests that have come. What is none is answered at once.
     pub fn receive(&mut self) -> Vec<(CallId, Call)> {
-        self.let_in();
+        self.accept();
         let mut calls = Vec::new();
         let mut refused = Vec::new();
         self.connections.retain(|id, connection| match connection.receive() {
@@ -150,21 +153,21 @@ impl Control {
         calls
     }
 
-    fn let_in(&mut self) {
-        self.again = None;
-        while self.connections.len() < CONNECTIONS {
+    fn accept(&mut self) {
+        self.accept_again_at = None;
+        while self.connections.len() < MAX_CONNECTIONS {
             match self.listener.accept() {
                 Ok((stream, _)) if stream.set_nonblocking(true).is_ok() => {
                     self.last += 1;
                     let (since, received) = (Instant::now(), Vec::new());
-                    let connection = Connection { stream, since, received, has_asked: false };
+                    let connection = OperatorConnection { stream, since, received, has_request: false };
                     self.connections.insert(CallId(self.last), connection);
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => {
                     // No descriptors left, most likely: to ask at once again would be to ask without end.
-                    self.again = Some(Instant::now() + PAUSE);
+                    self.accept_again_at = Some(Instant::now() + ACCEPT_INTERVAL);
                     return;
                 }
             }
@@ -182,8 +185,8 @@ impl Control {
     pub fn answer(&mut self, id: CallId, answer: &Answer) {
         let Some(mut connection) = self.connections.remove(&id) else { return };
         let mut answer = answer.clone();
-        if answer.text.len() > LONGEST_ANSWER {
-            answer.text = answer.text.chars().take(LONGEST_ANSWER / 4).collect();
+        if answer.text.len() > MAX_ANSWER {
+            answer.text = answer.text.chars().take(MAX_ANSWER / 4).collect();
             answer.text.push_str("\n… and more, which the log has");
         }
         if let Ok(mut line) = serde_json::to_vec(&answer) {
@@ -194,7 +197,7 @@ impl Control {
     }
 }
 
-impl Connection {
+impl OperatorConnection {
     /// The request once its line is complete.
     fn receive(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut bytes = [0; 16_384];
@@ -212,11 +215,11 @@ impl Connection {
             let new = &bytes[..count];
             if let Some(end) = memchr::memchr(b'\n', new) {
                 self.received.extend_from_slice(&new[..end]);
-                self.has_asked = true;
+                self.has_request = true;
                 return Ok(Some(std::mem::take(&mut self.received)));
             }
             self.received.extend_from_slice(new);
-            if self.received.len() > LONGEST {
+            if self.received.len() > MAX_REQUEST {
                 return Err(io::ErrorKind::InvalidData.into());
             }
         }
@@ -282,7 +285,7 @@ mod tests {
     #[test]
     fn without_a_manager_the_error_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(service(folder.path()), Service::None);
+        assert_eq!(service(folder.path()), Service::NotRunning);
         let error = call(folder.path(), &kill()).unwrap_err().to_string();
         assert!(error.contains("Is it running?"), "{error}");
     }
@@ -311,7 +314,7 @@ mod tests {
         let path = folder.path().join(NAME);
         let mut control = Control::bind(folder.path()).unwrap();
         let look = |control: &mut Control| {
-            control.looked = Instant::now().checked_sub(LOOK).unwrap();
+            control.checked_at = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
             control.tidy().map(|made| made.is_ok())
         };
         assert_eq!(look(&mut control), None, "it is there");
@@ -335,15 +338,15 @@ mod tests {
             stream.write_all(text).unwrap();
             stream
         };
-        let _half: Vec<UnixStream> = (0..CONNECTIONS - 1).map(|_| connect(b"{\"user\":")).collect();
+        let _half: Vec<UnixStream> = (0..MAX_CONNECTIONS - 1).map(|_| connect(b"{\"user\":")).collect();
         let _whole = connect(b"{\"user\": \"ana\", \"command\": null}\n");
         assert_eq!(serve(&mut control).len(), 1);
         let all = control.connections.len();
-        assert_eq!(all, CONNECTIONS);
+        assert_eq!(all, MAX_CONNECTIONS);
         for connection in control.connections.values_mut() {
-            connection.since = Instant::now().checked_sub(SLOWEST).unwrap();
+            connection.since = Instant::now().checked_sub(REQUEST_TIMEOUT).unwrap();
         }
-        control.looked = Instant::now().checked_sub(LOOK).unwrap();
+        control.checked_at = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
         control.tidy();
         assert_eq!(control.connections.len(), 1);
     }

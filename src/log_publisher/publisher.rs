@@ -26,10 +26,10 @@ const BIND_INTERVAL: Duration = Duration::from_millis(250);
 const LINGER: i32 = 1_000;
 
 /// The number of lines that ZeroMQ keeps for a slow subscriber; it discards lines over the limit.
-const QUEUE: i32 = 100_000;
+const MAX_QUEUED: i32 = 100_000;
 
 /// The size in bytes of the lines that wait while there is no subscriber.
-const MOST_WAITING: usize = 4 << 20;
+const MAX_WAITING: usize = 4 << 20;
 
 /// The approximate size of a line without its text.
 const OVERHEAD: usize = 200;
@@ -43,11 +43,11 @@ static ALL: Mutex<Vec<Weak<ZmqPublisher>>> = Mutex::new(Vec::new());
 pub(super) struct ZmqPublisher {
     topic: String,
     addresses: Vec<String>,
-    shared: Arc<Shared>,
+    shared: Arc<PublisherShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct PublisherShared {
     lines: Mutex<Backlog>,
     /// Wakes the thread.
     wake: OwnedFd,
@@ -87,11 +87,11 @@ impl ZmqPublisher {
         let context = Context::new();
         // A PUB socket that also delivers subscriptions.
         let socket = context.socket(SocketType::XPUB)?;
-        socket.set_sndhwm(QUEUE)?;
-        socket.set_maxmsgsize(LARGEST_SUBSCRIPTION)?;
+        socket.set_sndhwm(MAX_QUEUED)?;
+        socket.set_maxmsgsize(MAX_SUBSCRIPTION_SIZE)?;
         socket.set_linger(LINGER)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let shared = Arc::new(Shared { lines: Mutex::default(), wake, has_ended: Condvar::new() });
+        let shared = Arc::new(PublisherShared { lines: Mutex::default(), wake, has_ended: Condvar::new() });
         let addresses = addresses.to_vec();
         let publisher =
             Self { topic: topic.to_owned(), addresses: addresses.clone(), shared: Arc::clone(&shared) };
@@ -166,7 +166,7 @@ impl Drop for ZmqPublisher {
     }
 }
 
-impl Shared {
+impl PublisherShared {
     fn lock(&self) -> MutexGuard<'_, Backlog> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -193,16 +193,16 @@ fn frames(topic: &str, record: &LogRecord<'_>) -> [String; 2] {
 }
 
 /// The size limit of a subscription in bytes; a peer that sends more is disconnected.
-const LARGEST_SUBSCRIPTION: i64 = 4_096;
+const MAX_SUBSCRIPTION_SIZE: i64 = 4_096;
 
 /// The number of different subscriptions that are counted.
-const MOST_SUBSCRIPTIONS: usize = 1_000;
+const MAX_SUBSCRIPTIONS: usize = 1_000;
 
 /// The thread that owns the socket.
 struct SocketThread {
     topic: String,
     addresses: Vec<String>,
-    shared: Arc<Shared>,
+    shared: Arc<PublisherShared>,
     /// The current subscriptions.
     subscriptions: HashSet<Vec<u8>>,
     bound: Option<Instant>,
@@ -263,7 +263,7 @@ impl SocketThread {
             self.note_subscription(&frames);
         }
         if self.subscriptions.is_empty() {
-            let overdue = self.take_waiting(MOST_WAITING);
+            let overdue = self.take_waiting(MAX_WAITING);
             self.show(&overdue);
         } else {
             self.has_complained = false;
@@ -305,7 +305,7 @@ impl SocketThread {
         let is_for_us =
             |topic: &[u8]| ours.as_bytes().starts_with(topic) || topic.starts_with(ours.as_bytes());
         match frames.first().and_then(|frame| frame.split_first()) {
-            Some((1, topic)) if is_for_us(topic) && self.subscriptions.len() < MOST_SUBSCRIPTIONS => {
+            Some((1, topic)) if is_for_us(topic) && self.subscriptions.len() < MAX_SUBSCRIPTIONS => {
                 self.subscriptions.insert(topic.to_vec());
             }
             Some((0, topic)) => _ = self.subscriptions.remove(topic),

@@ -10,7 +10,7 @@ use pyyaml::{Map, Value, python};
 
 /// On which occasion the file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
+pub(super) enum ReadOccasion {
     /// The manager starts.
     Start,
     /// It runs and got a SIGHUP.
@@ -19,7 +19,7 @@ pub(super) enum When {
 
 impl Manager {
     /// Reads the checklist file. What is to take the place of the checklist in memory, if anything is.
-    pub(super) fn read_checklist(&mut self, when: When) -> Result<Option<Event>, JournalError> {
+    pub(super) fn read_checklist(&mut self, occasion: ReadOccasion) -> Result<Option<Event>, JournalError> {
         if self.options.ignore_checklist {
             let why = "the checklist left by a manager that ran before is ignored".to_owned();
             return Ok(Some(Event::ChecklistRead { checklist: Map::new(), why }));
@@ -38,7 +38,7 @@ impl Manager {
             }
             Err(error) => {
                 self.log.warning(format_args!("checklist load failed:\n{error}"));
-                Ok(self.without_file(&error, when))
+                Ok(self.checklist_without_file(&error, occasion))
             }
         }
     }
@@ -80,10 +80,10 @@ impl Manager {
     }
 
     /// There is no checklist to be had from the file.
-    fn without_file(&mut self, error: &LoadError, when: When) -> Option<Event> {
+    fn checklist_without_file(&mut self, error: &LoadError, occasion: ReadOccasion) -> Option<Event> {
         let is_known = !self.state.checklist.is_empty();
         // Whoever removes the file of a manager that runs has not emptied its checklist; the peer's keeps it, too.
-        if when == When::Start && is_known && matches!(error, LoadError::Missing(_)) {
+        if occasion == ReadOccasion::Start && is_known && matches!(error, LoadError::Missing(_)) {
             self.log.warning("running with empty checklist");
             let why = format!(
                 "the checklist file is gone, so the checklist is empty; the one of before is kept: nowcast checklist \
@@ -94,7 +94,7 @@ impl Manager {
             return Some(Event::ChecklistRead { checklist: Map::new(), why });
         }
         if is_known {
-            let whose = if when == When::Start { "of the journal" } else { "in memory" };
+            let whose = if occasion == ReadOccasion::Start { "of the journal" } else { "in memory" };
             self.log.warning(format_args!("running with the checklist {whose}, and writing it"));
             self.checklist_file.changed(Instant::now());
         } else {

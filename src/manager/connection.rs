@@ -24,14 +24,14 @@ const MAX_RECONNECT: i32 = 1_000;
 
 /// A request with all that is known of it before it is decided.
 #[derive(Debug)]
-pub(super) struct Incoming {
+pub(super) struct IncomingRequest {
     pub(super) envelope: Envelope,
     pub(super) body: Vec<u8>,
     pub(super) ticket: Option<Ticket>,
     pub(super) message: Result<Message, DecodeError>,
 }
 
-impl Incoming {
+impl IncomingRequest {
     fn new(envelope: Envelope, body: Vec<u8>) -> Self {
         // The first frame is ZeroMQ's name for the broker; our broker puts the ticket behind it.
         let ticket = envelope.get(1).and_then(|frame| Ticket::from_frame(frame));
@@ -62,7 +62,7 @@ pub(super) struct BrokerConnection {
     envelopes: HashMap<RequestId, Envelope>,
     last_request: u64,
     /// A request that is received again by the next call.
-    held: Option<Incoming>,
+    deferred: Option<IncomingRequest>,
     log: Logger,
 }
 
@@ -85,7 +85,7 @@ impl BrokerConnection {
             endpoints: Vec::new(),
             envelopes: HashMap::new(),
             last_request: 0,
-            held: None,
+            deferred: None,
             log,
         })
     }
@@ -108,13 +108,13 @@ impl BrokerConnection {
     }
 
     /// The next request, if one has come.
-    pub(super) fn receive(&mut self) -> zmq::Result<Option<Incoming>> {
-        if let Some(held) = self.held.take() {
-            return Ok(Some(held));
+    pub(super) fn receive(&mut self) -> zmq::Result<Option<IncomingRequest>> {
+        if let Some(deferred) = self.deferred.take() {
+            return Ok(Some(deferred));
         }
         while let Some(frames) = socket::receive(&self.socket)? {
             match envelope::open(frames) {
-                Some((envelope, body)) => return Ok(Some(Incoming::new(envelope, body))),
+                Some((envelope, body)) => return Ok(Some(IncomingRequest::new(envelope, body))),
                 None => {
                     self.log
                         .error("something that is not built like a request was dropped; no reply will come");
@@ -125,13 +125,13 @@ impl BrokerConnection {
     }
 
     /// Hold a request back: the next [`BrokerConnection::receive`] returns it again.
-    pub(super) fn hold_back(&mut self, incoming: Incoming) {
-        self.held = Some(incoming);
+    pub(super) fn defer(&mut self, incoming: IncomingRequest) {
+        self.deferred = Some(incoming);
     }
 
-    /// Whether a request was held back.
-    pub(super) fn has_held_back(&self) -> bool {
-        self.held.is_some()
+    /// Whether a request was deferred.
+    pub(super) fn has_deferred(&self) -> bool {
+        self.deferred.is_some()
     }
 
     /// Keep the way back to the worker until the reply is sent.

@@ -4,16 +4,16 @@
 //! happens.
 
 mod checklist;
+mod commit;
 mod connection;
 mod due_clock;
+mod failures;
 mod guard;
 mod housekeeping;
-mod keep;
 mod perform;
 mod receive;
 mod reload;
 mod start;
-mod trouble;
 mod wait;
 mod watchdog;
 
@@ -71,7 +71,7 @@ enum End {
     /// With that exit status.
     With(u8),
     /// Told to, while the last batch could not be kept: nothing of it was done.
-    Unkept,
+    Uncommitted,
 }
 
 /// A manager, connected to its broker.
@@ -86,7 +86,7 @@ pub struct Manager {
     rules: Guard,
     clock: DueClock,
     /// Events to decide before any that come in.
-    first: Vec<Event>,
+    pending_events: Vec<Event>,
 
     broker: BrokerConnection,
     control: Control,
@@ -106,19 +106,19 @@ impl Manager {
     /// When ZeroMQ or the operating system fails.
     pub fn run(
         &mut self,
-        then: Vec<Event>,
+        launches: Vec<Event>,
         signals: &mut Signals,
         read_again: ReadAgain,
     ) -> Result<u8, ManagerError> {
-        let result = self.work(then, signals, read_again);
+        let result = self.work(launches, signals, read_again);
         // After a batch that could not be kept nothing of it goes into the checklist file.
-        if !matches!(result, Ok(End::Unkept))
+        if !matches!(result, Ok(End::Uncommitted))
             && let Err(error) = self.write_pending_checklist()
         {
-            self.report_trouble(format!("the checklist file could not be written: {error}"));
+            self.report_failure(format!("the checklist file could not be written: {error}"));
         }
         if let Err(error) = &result {
-            self.notify_trouble(format!("the manager ends: {error}"));
+            self.notify_failure(format!("the manager ends: {error}"));
         }
         self.notifier.finish(LAST_CHANCE);
         result.map(|end| if let End::With(status) = end { status } else { 1 })
@@ -126,38 +126,38 @@ impl Manager {
 
     fn work(
         &mut self,
-        then: Vec<Event>,
+        launches: Vec<Event>,
         signals: &mut Signals,
         read_again: ReadAgain,
     ) -> Result<End, ManagerError> {
-        let left: Vec<Run> = self.state.runs.values().cloned().collect();
-        let mut first = std::mem::take(&mut self.first);
-        first.extend(then);
+        let previous_runs: Vec<Run> = self.state.runs.values().cloned().collect();
+        let mut first = std::mem::take(&mut self.pending_events);
+        first.extend(launches);
         if let Some(end) = self.handle(first, signals, read_again)? {
             return self.drain(end, signals, read_again);
         }
         // Runs of the previous manager are adopted once the checklist file is as they were to find it. If it cannot
         // be written, it stays due, and the next attempt says why.
         let _ = self.write_pending_checklist();
-        self.adopt(left);
+        self.adopt(previous_runs);
         let mut events = Vec::new();
-        let mut says_that_it_listens = true;
+        let mut logs_listening = true;
         loop {
             if let Some(end) = self.handle(events, signals, read_again)? {
                 return self.drain(end, signals, read_again);
             }
-            if says_that_it_listens {
+            if logs_listening {
                 self.log.debug("listening...");
             }
             let ready = self.wait(signals)?;
             self.tend(&ready);
             events = self.collect(&ready, signals)?;
             events.extend(self.resume());
-            says_that_it_listens = events.iter().any(|event| matches!(event, Event::Request(_)));
+            logs_listening = events.iter().any(|event| matches!(event, Event::Request(_)));
             // An edit saved before a message arrives, or an operator asks, is in force for it; and one that cannot be
             // used is said soon, also when nothing happens.
             let reload = self.rules.reloader.check_now();
-            events.splice(0..0, self.tell(reload, &self.config));
+            events.splice(0..0, self.report_reload(reload, &self.config));
         }
     }
 
@@ -176,13 +176,13 @@ impl Manager {
         while !events.is_empty() {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
-                self.rules.expect(receive::name_of(&event));
+                self.rules.expect(receive::poison_key(&event));
                 effects.extend(decide(&mut self.state, event, &self.rules, &ZonedDateTime::now().into()));
             }
             effects.extend(end_if_idle(&self.state));
             let (records, effects) = split(effects);
-            if !self.keep(&records, signals)? {
-                return Ok(Some(End::Unkept));
+            if !self.commit_batch(&records, signals)? {
+                return Ok(Some(End::Uncommitted));
             }
             let performed = self.perform(effects);
             stop = stop.or(performed.stop);
@@ -205,9 +205,9 @@ impl Manager {
     ) -> Result<End, ManagerError> {
         while let End::With(_) = end {
             let requests = self.receive()?;
-            let are_all = requests.len() < receive::BATCH && !self.broker.has_held_back();
-            if let Some(End::Unkept) = self.handle(requests, signals, read_again)? {
-                end = End::Unkept;
+            let are_all = requests.len() < receive::BATCH && !self.broker.has_deferred();
+            if let Some(End::Uncommitted) = self.handle(requests, signals, read_again)? {
+                end = End::Uncommitted;
             }
             if are_all {
                 break;

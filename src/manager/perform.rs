@@ -22,7 +22,7 @@ use pyyaml::{Value, python};
 const CHECKLIST_LOGGER: &str = "checklist";
 
 /// Runs that are handed to their runners before the manager looks at all else: each takes a few milliseconds.
-const SLICE: usize = 20;
+const MAX_LAUNCHES_PER_TURN: usize = 20;
 
 /// A launch that is kept and not yet given to a runner, or a run of the previous manager to adopt.
 #[derive(Debug)]
@@ -143,7 +143,7 @@ impl Manager {
     /// Give the next launches to runners. Returns the ends that are known already.
     fn start_queued(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        for _ in 0..SLICE {
+        for _ in 0..MAX_LAUNCHES_PER_TURN {
             let Some(queued) = self.launch_queue.pop_front() else { break };
             events.extend(self.launch(&queued));
             let run = queued.run;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::connection::Incoming;
+use super::connection::IncomingRequest;
 use super::{Manager, ManagerError};
 use crate::store::JournalError;
 use nowcast_core::{Answer, Command, Event, Number, Request};
@@ -12,7 +12,7 @@ use pyyaml::Value;
 pub(super) const BATCH: usize = 1_000;
 
 /// What an event is called in the poison file; `None` if it has no name of its own.
-pub(super) fn name_of(event: &Event) -> Option<String> {
+pub(super) fn poison_key(event: &Event) -> Option<String> {
     let Event::Request(request) = event else { return None };
     // A worker's own name for its message stays the same when another broker brings it.
     let id = request.message.as_ref().ok().and_then(|message| message.id.clone());
@@ -29,7 +29,7 @@ impl Manager {
         {
             // It can only be recognised as a repetition once the first one is kept.
             if incoming.names().any(|name| names.contains(&name)) {
-                self.broker.hold_back(incoming);
+                self.broker.defer(incoming);
                 break;
             }
             names.extend(incoming.names());
@@ -38,9 +38,9 @@ impl Manager {
         Ok(events)
     }
 
-    fn event(&mut self, incoming: Incoming) -> Result<Event, JournalError> {
+    fn event(&mut self, incoming: IncomingRequest) -> Result<Event, JournalError> {
         let recorded = self.journal.recorded(incoming.ticket, incoming.source_and_id())?;
-        let Incoming { envelope, body, ticket, message } = incoming;
+        let IncomingRequest { envelope, body, ticket, message } = incoming;
         let request = self.broker.accept(envelope);
         Ok(match recorded {
             Some(recorded) => Event::Repeat { request, recorded },
@@ -80,7 +80,7 @@ impl Manager {
         match self.control.tidy() {
             None => {}
             Some(Ok(())) => self.log.warning("the control socket was gone and is there again"),
-            Some(Err(error)) => self.report_trouble(format!(
+            Some(Err(error)) => self.report_failure(format!(
                 "the control socket is gone and cannot be made, so no operator gets in; it is tried again every second: \
                  {error}"
             )),

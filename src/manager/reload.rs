@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Manager;
-use super::checklist::When;
+use super::checklist::ReadOccasion;
 use super::perform::log_line;
 use super::start::checklist_file;
 use crate::config::{Config, ReadAgain};
@@ -17,7 +17,7 @@ impl Manager {
     pub(super) fn reload(&mut self, read_again: ReadAgain) -> Vec<Event> {
         let Some(mut config) = read_again() else {
             let text = "the new configuration is refused, the old one stays; the log says why";
-            self.notify_trouble(text.to_owned());
+            self.notify_failure(text.to_owned());
             return Vec::new();
         };
         // A file that somebody has just changed is not written over: what is due is taken into what it says.
@@ -36,19 +36,19 @@ impl Manager {
             self.checklist_file = checklist_file(&config);
         }
         let loaded = self.rules.reloader.follow(RuleSet::of(&config));
-        let mut events = self.tell(loaded, &config);
+        let mut events = self.report_reload(loaded, &config);
         if let Err(error) = self.broker.connect(&config.zmq) {
             let host = &config.zmq.host;
-            self.report_trouble(format!("cannot connect to {host}: {error}; the connection of before stays"));
+            self.report_failure(format!("cannot connect to {host}: {error}; the connection of before stays"));
         }
         match written {
-            Ok(()) => match self.read_checklist(When::Hangup) {
+            Ok(()) => match self.read_checklist(ReadOccasion::Hangup) {
                 Ok(event) => events.extend(event),
-                Err(error) => self.report_trouble(format!("the checklist file is not read: {error}")),
+                Err(error) => self.report_failure(format!("the checklist file is not read: {error}")),
             },
             // The file is older than the memory.
             Err(error) => {
-                self.report_trouble(format!(
+                self.report_failure(format!(
                     "the checklist file is not read, for it cannot be written: {error}"
                 ));
             }
@@ -60,7 +60,7 @@ impl Manager {
         events
     }
 
-    fn tell_problems(&self, problems: &[RuleProblem]) {
+    fn log_problems(&self, problems: &[RuleProblem]) {
         /// More lines than this nobody reads.
         const MOST: usize = 20;
         for problem in problems.iter().take(MOST) {
@@ -74,7 +74,7 @@ impl Manager {
     }
 
     /// Says what came of a look at the rules' files.
-    pub(super) fn tell(&self, reload: Reload, config: &Config) -> Vec<Event> {
+    pub(super) fn report_reload(&self, reload: Reload, config: &Config) -> Vec<Event> {
         match reload {
             Reload::Unchanged => Vec::new(),
             Reload::Loaded => {
@@ -86,7 +86,7 @@ impl Manager {
                 self.log.info(format_args!("next workers module loaded from {module}"));
                 // Rules in force can be wrong where no message has led yet; that is no reason to refuse them.
                 if let Some(engine) = engine {
-                    self.tell_problems(&check::at_a_glance(config, engine));
+                    self.log_problems(&check::at_a_glance(config, engine));
                 }
                 engine
                     .map(|engine| Event::RulesLoaded {

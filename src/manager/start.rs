@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::checklist::When;
+use super::checklist::ReadOccasion;
 use super::connection::BrokerConnection;
 use super::due_clock::DueClock;
 use super::guard::Guard;
@@ -50,7 +50,7 @@ impl Manager {
             state,
             rules: Guard::new(rules, &folder, log.clone())?,
             clock: DueClock::start(),
-            first: Vec::new(),
+            pending_events: Vec::new(),
             broker: BrokerConnection::new(log.clone())?,
             control: Control::bind(&folder)?,
             journal,
@@ -65,10 +65,10 @@ impl Manager {
             log,
         };
         let config = Arc::clone(&manager.config);
-        let mut first = manager.tell(loaded, &config);
+        let mut first = manager.report_reload(loaded, &config);
         manager.broker.connect(&config.zmq)?;
-        first.extend(manager.read_checklist(When::Start)?);
-        manager.first = first;
+        first.extend(manager.read_checklist(ReadOccasion::Start)?);
+        manager.pending_events = first;
         Ok(manager)
     }
 }

@@ -57,10 +57,10 @@ impl Manager {
         ready: &Ready,
         signals: &mut Signals,
     ) -> Result<Vec<Event>, ManagerError> {
-        let mut events = std::mem::take(&mut self.first);
+        let mut events = std::mem::take(&mut self.pending_events);
         events.extend(self.receive()?);
         // Nothing is overdue or silent while the message that it waits for may still be in the socket.
-        let may_be_due = events.len() < BATCH && !self.broker.has_held_back();
+        let may_be_due = events.len() < BATCH && !self.broker.has_deferred();
         let ended = self.runs.ended()?;
         events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
         if ready.has_call {
@@ -80,7 +80,7 @@ impl Manager {
 
     /// Whether there is something to do though nothing comes.
     fn has_work(&self) -> bool {
-        self.broker.has_held_back() || !self.first.is_empty() || !self.launch_queue.is_empty()
+        self.broker.has_deferred() || !self.pending_events.is_empty() || !self.launch_queue.is_empty()
     }
 
     /// How long the loop may wait for something to come.

@@ -12,12 +12,12 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use pylogging::Logger;
 
-/// How often it looks.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often it checks.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many looks may find the same call. A limit in looks, not in time: a machine that was asleep has
+/// How many checks may find the same call. A limit in checks, not in time: a machine that was asleep has
 /// looked less often.
-const LOOKS: u32 = 10;
+const MAX_CHECKS: u32 = 10;
 
 /// Watches the calls of rules from a thread of its own.
 #[derive(Debug)]
@@ -52,15 +52,15 @@ impl Watchdog {
 }
 
 fn watch(call: &AtomicU64, log: &Logger) {
-    let (mut seen, mut looks) = (0, 0);
+    let (mut seen, mut checks) = (0, 0);
     loop {
-        thread::sleep(LOOK);
+        thread::sleep(CHECK_INTERVAL);
         let now = call.load(Ordering::Relaxed);
-        looks = if now == seen && now != 0 { looks + 1 } else { 0 };
+        checks = if now == seen && now != 0 { checks + 1 } else { 0 };
         seen = now;
-        if looks >= LOOKS {
+        if checks >= MAX_CHECKS {
             log.critical(format_args!(
-                "a rule has not come back for {LOOKS} s and cannot be stopped: the manager ends itself, to be started \
+                "a rule has not come back for {MAX_CHECKS} s and cannot be stopped: the manager ends itself, to be started \
                  again"
             ));
             let _ = kill_process(getpid(), Signal::KILL);

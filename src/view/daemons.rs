@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::broker::ManagerConnection;
 use crate::config::Config;
-use crate::control::call::{self, Service, WELL};
+use crate::control::call::{self, HEALTH_TIMEOUT, Service};
 use crate::store::{Presence, journal};
 use crate::{log_aggregator, scheduler};
 
@@ -104,10 +104,10 @@ fn manager(config: &Config) -> (DaemonView, Option<String>) {
     let folder = &config.journal.folder;
     let not_responding = |why: &str| (DaemonView::new(NAME, DaemonState::NotResponding, why), None);
     match call::service(folder) {
-        Service::Works => (DaemonView::running(NAME), None),
-        Service::Still(why) => (DaemonView::running(NAME), Some(why)),
-        Service::Silent => not_responding(&silent("it is stopped, or busy with a long batch")),
-        Service::None => match journal::holder(folder) {
+        Service::Running => (DaemonView::running(NAME), None),
+        Service::Paused(why) => (DaemonView::running(NAME), Some(why)),
+        Service::Unresponsive => not_responding(&silent("it is stopped, or busy with a long batch")),
+        Service::NotRunning => match journal::holder(folder) {
             Some(process) => not_responding(&unreachable(process)),
             None if ManagerConnection::read(folder) == Some(ManagerConnection { connected: true }) => {
                 let why = "another manager is connected to the broker and decides the messages; its runs are not in this \
@@ -131,7 +131,7 @@ pub fn unreachable(process: u64) -> String {
 }
 
 fn silent(why: &str) -> String {
-    format!("it did not answer for {} s: {why}", WELL.as_secs())
+    format!("it did not answer for {} s: {why}", HEALTH_TIMEOUT.as_secs())
 }
 
 /// A broker greets whoever connects, but the operating system takes connections for one that is stopped, too.
@@ -144,7 +144,7 @@ fn broker(config: &Config) -> DaemonView {
         let why = format!("it is not running: nothing listens on {} port {}", address.0, address.1);
         return DaemonView::new(NAME, DaemonState::NotRunning, why);
     };
-    let greeted = stream.set_read_timeout(Some(WELL)).and_then(|()| stream.read_exact(&mut [0]));
+    let greeted = stream.set_read_timeout(Some(HEALTH_TIMEOUT)).and_then(|()| stream.read_exact(&mut [0]));
     if greeted.is_ok() {
         return DaemonView::running(NAME);
     }

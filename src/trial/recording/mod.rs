@@ -14,7 +14,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use rustix::process::Signal;
 
 use super::replay::{Difference, ReplayedMessage, RuleResult};
-use crate::broker::record::Exchange;
+use crate::broker::record::RecordedExchange;
 use crate::config::Config;
 use crate::rules::Engine;
 use nowcast_core::checklist::Checklist;
@@ -62,7 +62,7 @@ pub fn replay(
         if recording.read_until(b'\n', &mut line)? == 0 {
             return Ok(trial.report);
         }
-        match Exchange::from_line(&line) {
+        match RecordedExchange::from_line(&line) {
             Some(exchange) => trial.decide(&exchange, options.worker.as_deref()),
             None if line.trim_ascii().is_empty() => {}
             None => trial.report.summary.unreadable += 1,
@@ -99,7 +99,7 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    fn decide(&mut self, exchange: &Exchange, shown: Option<&str>) {
+    fn decide(&mut self, exchange: &RecordedExchange, shown: Option<&str>) {
         let now = &exchange.at;
         self.pass_time(now);
         self.rules.last.replace(None);

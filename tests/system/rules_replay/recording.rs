@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use nowcast::broker::record::Exchange;
+use nowcast::broker::record::RecordedExchange;
 use rustix::process::Signal;
 
 use crate::rules_replay::journal::timeless;
@@ -50,10 +50,10 @@ fn python_manager(system: &mut System) {
 }
 
 /// The exchanges of a recording, once there are so many.
-fn exchanges(system: &System, count: usize) -> Vec<Exchange> {
-    let read = || -> Vec<Exchange> {
+fn exchanges(system: &System, count: usize) -> Vec<RecordedExchange> {
+    let read = || -> Vec<RecordedExchange> {
         let bytes = fs::read(system.path("recording.jsonl")).unwrap_or_default();
-        bytes.split(|byte| *byte == b'\n').filter_map(Exchange::from_line).collect()
+        bytes.split(|byte| *byte == b'\n').filter_map(RecordedExchange::from_line).collect()
     };
     system.wait_for(&format!("{count} exchanges"), || Some(read()).filter(|found| found.len() >= count))
 }
@@ -83,7 +83,7 @@ fn a_plain_python_manager_is_recorded_and_the_rules_are_held_against_it() {
     // Two seconds later, so that what waited for its time is launched.
     let at: jiff::ZonedDateTime =
         recorded[7].at.checked_add(jiff::SignedDuration::from_secs(2)).expect("a time");
-    let last = Exchange { at, ..recorded[6].clone() }.to_line().expect("a line");
+    let last = RecordedExchange { at, ..recorded[6].clone() }.to_line().expect("a line");
     fs::write(system.path("recording.jsonl"), [lines.as_bytes(), &last].concat()).expect("written");
 
     let (status, text) = system.operation(&["rules", "replay", "--recording", "recording.jsonl"]);
@@ -166,7 +166,7 @@ fn recorded(system: &System, messages: &[(i64, &str)]) {
             let at = begin.checked_add(jiff::SignedDuration::from_secs(*seconds)).expect("a time");
             let reply = b"{source: manager, type: ack, payload: null}".to_vec();
             let request = message.as_bytes().to_vec();
-            Exchange { at, number, request, reply }.to_line().expect("a line")
+            RecordedExchange { at, number, request, reply }.to_line().expect("a line")
         })
         .collect();
     fs::write(system.path("recording.jsonl"), lines.concat()).expect("written");

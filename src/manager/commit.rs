@@ -21,13 +21,17 @@ impl Manager {
     /// Keeps a batch's records. While that fails nothing more is decided: it is tried again every
     /// second. `false` if a signal ended that; nothing of the batch was done then, and the broker
     /// still has its requests.
-    pub(super) fn keep(&mut self, records: &[Record], signals: &mut Signals) -> Result<bool, ManagerError> {
+    pub(super) fn commit_batch(
+        &mut self,
+        records: &[Record],
+        signals: &mut Signals,
+    ) -> Result<bool, ManagerError> {
         self.housekeeping.is_due |= !records.is_empty();
         let Err(error) = self.commit(records) else { return Ok(true) };
         if matches!(error, JournalError::Replaced { .. }) {
             return Err(error.into());
         }
-        self.report_trouble(format!(
+        self.report_failure(format!(
             "the journal cannot be written, so nothing is decided or answered until it can; it is tried again every \
              second: {error}"
         ));
@@ -47,7 +51,7 @@ impl Manager {
                     );
                     return Ok(false);
                 }
-                self.first.push(Event::Signal(signal));
+                self.pending_events.push(Event::Signal(signal));
             }
             if Instant::now() >= next {
                 match self.commit(records) {

@@ -8,13 +8,13 @@ use nowcast_core::{Notice, Number};
 
 impl Manager {
     /// Log it as CRITICAL, and notify the targets that want to know.
-    pub(super) fn report_trouble(&self, text: String) {
+    pub(super) fn report_failure(&self, text: String) {
         self.log.critical(&text);
-        self.notify_trouble(text);
+        self.notify_failure(text);
     }
 
     /// Notify only: the log has it already.
-    pub(super) fn notify_trouble(&self, text: String) {
+    pub(super) fn notify_failure(&self, text: String) {
         self.notifier.notify(&Notice {
             number: Number(0),
             at: ZonedDateTime::now(),
