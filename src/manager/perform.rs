@@ -91,7 +91,7 @@ impl Manager {
                 Effect::Launch { run, folder, worker } => {
                     self.launch_queue.push_back(QueuedLaunch { run, folder, worker, is_adopted: false });
                 }
-                Effect::EndRun(run) => ends.push(run),
+                Effect::StopRun(run) => ends.push(run),
                 Effect::Notify(notice) => notices.push(notice),
                 Effect::Reload => performed.reload = true,
                 Effect::Stop { status } => performed.stop = Some(status),

@@ -92,7 +92,7 @@ fn a_folder_that_cannot_be_written_is_said_and_tried_again() {
     assert_eq!(system.send("sleep", "success", "{sleep time: 5}"), "ack");
     system.wait_for_log("manager", "CRITICAL [manager] the checklist file cannot be written");
     fs::remove_dir_all(system.path("checklist.yaml.new")).expect("the way is free");
-    system.wait_for_log("manager", "the checklist file could be written again");
+    system.wait_for_log("manager", "the checklist file can be written again");
     system.wait_for_checklist("{sleepyhead: {sleep time: 5}}");
 }
 
@@ -181,7 +181,7 @@ fn a_large_checklist_that_cannot_be_written_is_said_and_tried_again() {
     system.send("sleep", "success", "{more: 1}");
     system.wait_for_log("manager", "CRITICAL [manager] the checklist file cannot be written");
     fs::remove_dir_all(system.path("checklist.yaml.new")).expect("the way is free");
-    system.wait_for_log("manager", "the checklist file could be written again");
+    system.wait_for_log("manager", "the checklist file can be written again");
     assert!(system.checklist().get("sleepyhead").is_some_and(|entry| entry.get("more").is_some()));
 }
 
@@ -219,7 +219,7 @@ fn a_full_disk_is_said_and_the_checklist_is_written_when_there_is_room() {
     system.wait_for_log("manager", "CRITICAL [manager] the checklist file cannot be written");
     system.works();
     fs::remove_file(disk.join("filler")).expect("room");
-    system.wait_for_log("manager", "the checklist file could be written again");
+    system.wait_for_log("manager", "the checklist file can be written again");
     assert!(system.checklist().get("sleepyhead").is_some());
     assert!(unmount().is_ok_and(|status| status.success()));
 }

@@ -69,7 +69,7 @@ fn a_value_is_set_under_the_keys_that_are_there_or_new_ones() {
     assert!(text.contains("set the whole list"), "{text}");
     let (status, text) = system.operation(&["checklist", "set", "rivers", "{a"]);
     assert_eq!(status, Some(2));
-    assert!(text.contains("the value is no YAML"), "{text}");
+    assert!(text.contains("the value is not valid YAML"), "{text}");
 }
 
 #[test]

@@ -69,7 +69,8 @@ fn one_that_is_given_sigterm_and_exits_in_silence_is_reported() {
     let system = start();
     system.send("keyless", "success", "waits");
     kill_process(peer_pid(&system), Signal::TERM).expect("it takes the signal");
-    system.wait_for_log("manager", "ended with status 0 without a report; its crash is reported for it");
+    system
+        .wait_for_log("manager", "ended with status 0 without a report; the manager reports a crash for it");
     expect_one_crash(&system);
 }
 

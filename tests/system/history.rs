@@ -134,7 +134,7 @@ fn following_ends_when_the_journal_says_so_or_the_folder_is_gone() {
     let (status, text) = system.operation(&["tail", "-f", &number]);
     assert_eq!(status, Some(1));
     assert!(text.contains(&format!("run #{number} has no output that could be read")), "{text}");
-    assert!(text.contains("it ended, and the operating system does not say how"), "{text}");
+    assert!(text.contains("it ended with unknown exit status"), "{text}");
 
     system.operate(&["hold", "--all"]);
     system.operate(&["launch", "awaken"]);
@@ -195,7 +195,7 @@ fn an_operator_speaks_for_a_worker() {
     assert!(system.operate(&["messages"]).contains("sent by an operator"));
     let (status, text) = system.operation(&["send", "sleep", "success", "{a"]);
     assert_eq!(status, Some(2));
-    assert!(text.contains("the payload is no YAML"), "{text}");
+    assert!(text.contains("the payload is not valid YAML"), "{text}");
     let (status, text) = system.operation(&["send", "sleep", "sucess"]);
     assert_eq!(status, Some(1));
     assert!(text.contains("unregistered message type"), "{text}");

@@ -74,7 +74,7 @@ fn a_join_opened_again_parks_what_waited_in_it() {
     system.send("weather", "success", "null");
     system.send("rivers", "success", "null");
     system.send("weather", "success", "null");
-    system.wait_for_log("manager", "CRITICAL [manager] the join of weather was opened again before ssh had finished; parked, not launched: [NextWorker(module='upload'");
+    system.wait_for_log("manager", "CRITICAL [manager] join weather was reopened before it received ssh; parked, not launched: [NextWorker(module='upload'");
     system.send("ssh", "success", "null");
     settle(&system);
     assert_eq!(launched(&system, "upload"), 0);

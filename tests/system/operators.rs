@@ -60,7 +60,7 @@ fn a_hold_ends_at_its_time() {
     let system = system().rules(RULES).start();
     system.operate(&["hold", "--all", "--until", "1s"]);
     system.works();
-    system.wait_for_log("manager", "of all is over");
+    system.wait_for_log("manager", "of all has ended");
     system.wait_for_log("manager", "the rule heard success");
 }
 
@@ -154,7 +154,7 @@ fn a_message_is_decided_again_with_the_checklist_of_then_or_of_now() {
     system.wait_for_checklist("{sleepyhead: {day: 2, hour: 0}}");
     let (status, text) = system.operation(&["retry", "--checklist", "then", "18446744073709551615"]);
     assert_eq!(status, Some(1));
-    assert!(text.contains("is no parked message"), "{text}");
+    assert!(text.contains("is not a parked message"), "{text}");
 }
 
 #[test]

@@ -41,16 +41,16 @@ fn a_moment_a_time_limit_a_retry_and_the_time_out_of_a_join_survive_the_manager(
     system.wait_for_log("manager", "attempt 2 of 2 follows in 3s");
     system.operate(&["launch", "late"]);
     assert_eq!(system.send("keyless", "success", "null"), "ack");
-    assert!(system.operate(&["launch", "--at", "3s", "awaken"]).contains("; it waits until "));
+    assert!(system.operate(&["launch", "--at", "3s", "awaken"]).contains("; it is pending until "));
     system.signal("manager", Signal::KILL);
     system.wait_for_end("manager");
     system.start_manager(&[]);
     for expected in [
         "awaken: success",
-        "runs longer than its timeout and is ended",
+        "exceeded its timeout and is stopping",
         "late: crash",
         "weak: crash",
-        "the join of forcing is overdue: sleep did not come",
+        "join forcing is overdue: it did not receive sleep",
     ] {
         system.wait_for_log("manager", expected);
     }
@@ -61,7 +61,7 @@ fn a_moment_a_time_limit_a_retry_and_the_time_out_of_a_join_survive_the_manager(
         "is ended",
         "[manager] late: ",
         "[manager] weak: ",
-        "CRITICAL [manager] the join of forcing is overdue",
+        "CRITICAL [manager] join forcing is overdue",
     ] {
         assert_eq!(log.matches(once).count(), 1, "{once}: {log}");
     }
@@ -74,7 +74,7 @@ fn a_run_longer_than_its_timeout_is_ended_and_reported() {
     let system =
         system().section("workers: {awaken: {command: [sleep, '1000'], timeout: 1s}}").rules(NOTHING).start();
     system.operate(&["launch", "awaken"]);
-    system.wait_for_log("manager", "runs longer than its timeout and is ended");
+    system.wait_for_log("manager", "exceeded its timeout and is stopping");
     system.wait_for_log("manager", "was killed by signal 15 without a report");
     system.wait_for_log("manager", "the rule heard crash");
 }

@@ -52,7 +52,10 @@ fn it_ends_with_status_1_when_something_crashed() {
     system.write_rules("function after_sleep() return { NextWorker('awaken', { '--no-such-option' }) } end");
     let (status, text) = system.run_to_end(&["up", "--launch", "sleep --sleep-time 0", "--exit-when-idle"]);
     assert_eq!(status, Some(1), "{text}");
-    assert!(text.contains("ended with status 2 without a report; its crash is reported for it"), "{text}");
+    assert!(
+        text.contains("ended with status 2 without a report; the manager reports a crash for it"),
+        "{text}"
+    );
 }
 
 #[test]

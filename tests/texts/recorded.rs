@@ -330,7 +330,7 @@ impl Recorded {
     pub fn log_from(&self, first: usize) -> String {
         // Deadlines are said in the zone of what is expected.
         let text =
-            replaced(&self.log[first..].join("\n"), r"(by|came) (\d{4}-\d\d-\d\d \d\d:\d\d)", |found| {
+            replaced(&self.log[first..].join("\n"), r"(by|received) (\d{4}-\d\d-\d\d \d\d:\d\d)", |found| {
                 let civil: civil::DateTime = found[2].replace(' ', "T").parse().expect("a moment");
                 let moment = civil.to_zoned_datetime(TimeZone::UTC).expect("a moment");
                 let moment = moment.with_time_zone(self.zone.clone());

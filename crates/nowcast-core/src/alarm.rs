@@ -1,31 +1,31 @@
-//! [`Alarm`]: the kinds of things that somebody has to look at.
+//! [`Alarm`]: the kinds of problems that need an operator.
 
-/// What somebody has to look at.
+/// A kind of problem that needs an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alarm {
     /// A worker crashed, or ended without a report.
     Crash,
     /// A worker reported a failure.
     Failure,
-    /// A message is parked because its rule failed, or has no rule; or launches are parked because their join was
-    /// opened again.
+    /// A message is parked because its rule failed or is missing, or launches are parked because their join was
+    /// reopened.
     Parked,
-    /// A join is overdue; what waited in it is parked.
+    /// A join is overdue, and its pending launches are parked.
     OverdueJoin,
     /// A run could not be started.
     NotLaunched,
-    /// A run took longer than its time limit and is ended.
+    /// A run exceeded its timeout, and its stop was requested.
     Timeout,
     /// An expected message did not come in time.
     Late,
     /// Changed rules were refused.
     RefusedRules,
-    /// The manager cannot do its own work: its journal or the checklist file cannot be written.
+    /// The manager cannot write its journal or the checklist file.
     ManagerFailure,
 }
 
 impl Alarm {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Alarm; 9] = [
         Alarm::Crash,
         Alarm::Failure,
@@ -38,7 +38,7 @@ impl Alarm {
         Alarm::ManagerFailure,
     ];
 
-    /// Its name in the configuration.
+    /// Return its name in the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -4,70 +4,69 @@ use std::sync::Arc;
 
 use pyyaml::{Map, Value};
 
-/// The checklist. A snapshot of it is free, since its values are shared.
+/// The checklist. A snapshot costs nothing, since values are shared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checklist {
     entries: Arc<Map>,
 }
 
 impl Checklist {
-    /// A checklist with these entries.
+    /// Create a checklist with these entries.
     #[must_use]
     pub fn new(entries: Map) -> Self {
         Self { entries: Arc::new(entries) }
     }
 
-    /// Everything in it, as one value.
+    /// Return the whole checklist as one value.
     #[must_use]
     pub fn to_value(&self) -> Value {
         Value::Map(Arc::clone(&self.entries))
     }
 
-    /// Its entries, in insertion order.
+    /// Return its entries, in insertion order.
     #[must_use]
     pub fn entries(&self) -> &Map {
         &self.entries
     }
 
-    /// The entry under a key.
+    /// Return the entry under a key.
     #[must_use]
     pub fn get(&self, key: &Value) -> Option<&Value> {
         self.entries.get(key)
     }
 
-    /// The keys in insertion order.
+    /// Return the keys, in insertion order.
     pub fn keys(&self) -> impl Iterator<Item = &Value> {
         self.entries.keys()
     }
 
-    /// Whether it has no entries.
+    /// Return whether it has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Puts a value at a path of keys; mappings on the way are made where there are none.
+    /// Set the value at a path of keys; missing mappings on the way are created.
     pub fn set(&mut self, path: &[Value], value: Value) {
         let Some((key, rest)) = path.split_first() else { return };
         let slot = Arc::make_mut(&mut self.entries).entry(key.clone()).or_default();
         set(slot, rest, value);
     }
 
-    /// What becomes of this checklist when somebody has turned `base`, an older one, into `edited`: the
-    /// same difference, and all else as it is.
+    /// Return this checklist with the difference between `base`, an older one, and `edited` applied to it.
     #[must_use]
     pub fn with_edit(&self, base: &Map, edited: &Map) -> Map {
         merge(base, edited, &self.entries)
     }
 
-    /// Whether [`Checklist::update`] would replace a mapping by something that is none.
+    /// Return whether [`Checklist::update`] would replace a mapping by another kind of value.
     #[must_use]
     pub fn would_lose_mapping(&self, key: &Value, payload: &Value) -> bool {
         self.get(key).and_then(Value::as_map).is_some() && payload.as_map().is_none()
     }
 
-    /// Puts a payload under a key as the peer does: a mapping is merged into a mapping, one level
-    /// deep, and a set into a set; everything else replaces what was there.
+    /// Put a payload under a key as NEMO_Nowcast does: a mapping is merged into a mapping, one level deep, and a set
+    /// into a set; other values replace the entry.
     pub fn update(&mut self, key: &Value, payload: Value) {
         let entries = Arc::make_mut(&mut self.entries);
         let Some(entry) = entries.get_mut(key) else {

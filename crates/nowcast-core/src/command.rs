@@ -1,5 +1,4 @@
-//! [`Command`]: what an operator can ask of the manager, as it travels over the control socket and is kept
-//! in the journal.
+//! [`Command`]: an operator's command to the manager, as the control socket sends it and the journal stores it.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -8,34 +7,34 @@ use crate::hold::HoldTarget;
 use crate::next_worker::NextWorker;
 use crate::run::{Number, RunId};
 
-/// What an operator asks for.
+/// An operator's command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// Launch a worker.
     Launch {
-        /// What.
+        /// The launch.
         worker: NextWorker,
         /// The run that this launch repeats, if it is a rerun.
         rerun_of: Option<RunId>,
     },
-    /// Launch a worker whose time has come, unless it was launched for that time already.
+    /// Launch a worker that the schedule brings, unless it was launched for that time already.
     LaunchScheduled {
-        /// What names it in the schedule.
+        /// Its name in the schedule.
         item: String,
-        /// The time.
+        /// The scheduled time.
         due: Timestamp,
-        /// What.
+        /// The launch.
         worker: NextWorker,
     },
-    /// Decide parked messages again.
+    /// Re-decide parked messages.
     Retry {
-        /// Which one; `None` for all.
+        /// The message; `None` for all.
         message: Option<Number>,
-        /// With the checklist as it was before the message instead of the one of now.
+        /// Whether the rule sees the checklist before the message instead of the current one.
         historical_checklist: bool,
     },
-    /// Speak for a worker.
+    /// Send a message for a worker.
     Send {
         /// The worker.
         source: String,
@@ -44,23 +43,23 @@ pub enum Command {
         /// The payload, as YAML text.
         payload: String,
     },
-    /// End a run.
+    /// Request the stop of a run.
     Kill {
-        /// Which one.
+        /// The run.
         run: RunId,
     },
-    /// Let launches wait.
+    /// Hold launches.
     Hold {
-        /// Which.
+        /// The launches.
         target: HoldTarget,
-        /// Until when; `None` until it is released.
+        /// The end of the hold; `None` until it is released.
         until: Option<Timestamp>,
-        /// Why.
+        /// A note for other operators.
         reason: Option<String>,
     },
-    /// Let go: a hold, or launches that are parked or wait.
+    /// Release a hold, parked launches, a join or a pending launch.
     Release {
-        /// The number of a hold, of parked launches, of a join or of a pending launch.
+        /// Its number.
         number: Number,
     },
     /// Discard a parked message, parked launches, a join or a pending launch.
@@ -75,53 +74,53 @@ pub enum Command {
         /// A note for other operators.
         reason: Option<String>,
     },
-    /// Put a value into the checklist.
+    /// Set a value in the checklist.
     ChecklistSet {
         /// The keys from the top down, as YAML text of a list.
         path: String,
         /// The value, as YAML text.
         value: String,
     },
-    /// Empty the checklist.
+    /// Clear the checklist.
     ChecklistClear {
-        /// Also while runs are open, whose rules may miss it.
+        /// Also while runs are open, whose rules may need it.
         force: bool,
     },
 }
 
-/// How far ahead of the clock a time may be that was kept: clocks that were wrong are set back by less.
+/// How far a stored time may be ahead of the clock. Wrong clocks are set back by less.
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
-/// Whether a time for which something was launched cannot have come: a clock that was wrong then must not keep the
-/// schedule back until it comes.
+/// Return whether the last scheduled time is too far in the future to be real. Otherwise a clock that was wrong once would
+/// block the schedule until that time.
 #[must_use]
 pub fn is_ahead(launched_for: Timestamp, now: Timestamp) -> bool {
     launched_for.duration_since(now) > AHEAD
 }
 
-/// What an operator is told.
+/// The answer to an operator's command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Whether it was done.
     pub done: bool,
-    /// What was done, or why not and what helps.
+    /// The result, or the reason and a remedy.
     pub text: String,
-    /// The numbers that came of it: the runs that were made, the messages that were decided.
+    /// The numbers of the runs that it launched and the messages that it decided.
     #[serde(default)]
     pub numbers: Vec<Number>,
-    /// Nothing was decided: the manager stands still, and may do it when it is asked again.
+    /// The manager cannot decide at present; the command may be sent again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_undecided: bool,
 }
 
 impl Answer {
-    /// It was done.
+    /// Create the answer to a command that was done.
     #[must_use]
     pub fn done(text: impl Into<String>, numbers: Vec<Number>) -> Self {
         Self { done: true, text: text.into(), numbers, is_undecided: false }
     }
 
-    /// It was not done, and why.
+    /// Create the answer to a command that was refused, with the reason.
     #[must_use]
     pub fn refused(text: impl Into<String>) -> Self {
         Self { done: false, text: text.into(), numbers: Vec::new(), is_undecided: false }

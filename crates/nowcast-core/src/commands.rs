@@ -1,4 +1,4 @@
-//! What operators ask for. Each request is kept in the journal with the user's name and the answer.
+//! Operators' commands. The journal has each with the user's name and the answer.
 
 mod messages;
 mod pending;
@@ -17,14 +17,14 @@ use crate::record::{Change, RecordedEvent};
 use crate::run::{Number, RunId, Stage, StopReason};
 use pyyaml::Value;
 
-/// Runs that an answer names one by one: more make a text that nobody reads.
+/// Runs that an answer names: more make a text too long to read.
 const NAMED: usize = 5;
 
-/// What came of a request: numbers and a text, or why not.
+/// The answer's text and numbers, or the reason of a refusal.
 type Outcomes = Result<(String, Vec<Number>), String>;
 
 impl Decision<'_> {
-    /// Does what an operator asks for, keeps it and answers.
+    /// Execute a command, record it and answer.
     pub(super) fn command(
         &mut self,
         call: Option<CallId>,
@@ -32,13 +32,13 @@ impl Decision<'_> {
         command: Command,
         historical_checklist: Option<&Value>,
     ) {
-        // What decides messages makes their records; the request's own comes first.
+        // Messages that the command decides have records of their own, before the command's.
         let outcome = match &command {
             Command::Retry { message, .. } => self.retry_messages(*message, historical_checklist),
             Command::Send { source, r#type, payload } => self.send(source, r#type, payload),
             other => {
                 self.begin();
-                self.act(&user, other)
+                self.execute(&user, other)
             }
         };
         if matches!(command, Command::Retry { .. } | Command::Send { .. }) {
@@ -56,7 +56,7 @@ impl Decision<'_> {
         self.finish(RecordedEvent::Command { user, command, answer: text });
     }
 
-    fn act(&mut self, user: &str, command: &Command) -> Outcomes {
+    fn execute(&mut self, user: &str, command: &Command) -> Outcomes {
         match command {
             Command::Launch { worker, rerun_of } => {
                 let again = rerun_of.map(|run| format!(", again after {run}")).unwrap_or_default();
@@ -70,7 +70,7 @@ impl Decision<'_> {
                 }
                 let why = format!(", scheduled for {}", self.clock(*due));
                 let launched = self.launch_requested(worker, &why).inspect_err(|reason| {
-                    // Nobody waits for this answer.
+                    // The scheduler only counts answers, so the reason goes to the log.
                     let text = format!("{item} is not launched{why}: {reason}");
                     self.alarm(Alarm::NotLaunched, worker.name(), text);
                 })?;
@@ -81,12 +81,12 @@ impl Decision<'_> {
             Command::Hold { target, until, reason } => {
                 let warning = self.check_target(target)?;
                 if let Some(until) = until.filter(|until| *until <= self.timestamp()) {
-                    return Err(format!("the hold would be over already: {} is past", self.clock(until)));
+                    return Err(format!("invalid end of the hold: {} is in the past", self.clock(until)));
                 }
                 let id = self.next_number();
                 let release = id.0;
                 let text = format!(
-                    "launches of {target} are held as {id}; nowcast release {release} lets them go{warning}"
+                    "launches of {target} are held by hold {id}; nowcast release {release} ends it{warning}"
                 );
                 let (until, reason, user) = (*until, reason.clone(), user.to_owned());
                 let target = target.clone();
@@ -98,11 +98,13 @@ impl Decision<'_> {
             Command::Acknowledge { runs, .. } => self.acknowledge(runs),
             Command::ChecklistSet { path, value } => self.set_checklist(path, value),
             Command::ChecklistClear { force } => self.clear_on_request(*force),
-            Command::Retry { .. } | Command::Send { .. } => Err("not an act of this kind".to_owned()),
+            Command::Retry { .. } | Command::Send { .. } => {
+                Err("the command decides messages and is executed elsewhere".to_owned())
+            }
         }
     }
 
-    /// Wants a run; `why` is added to the answer.
+    /// Add a requested launch; `why` is part of the answer.
     fn launch_requested(&mut self, worker: &NextWorker, why: &str) -> Outcomes {
         let worker = NextWorker { location: None, ..worker.clone() };
         let name = worker.name().to_owned();
@@ -115,7 +117,7 @@ impl Decision<'_> {
         Ok((format!("{name} is launched as run {run}{why}{waits}{warning}"), vec![run]))
     }
 
-    /// Refuses what no launch can be of; a warning about what none is of yet.
+    /// Refuse a target that no launch can have; return a warning about an unregistered worker.
     fn check_target(&self, target: &HoldTarget) -> Result<String, String> {
         match target {
             HoldTarget::All => Ok(String::new()),
@@ -139,30 +141,31 @@ impl Decision<'_> {
         ))
     }
 
-    /// What is to be added to the answer about a worker that is not in the message registry.
+    /// Return a warning for the answer if a worker is not in the message registry.
     fn unregistered_warning(&self, name: &str, so: &str) -> String {
         let registered = &self.state.policy.registered;
         if registered.contains_key(name) {
             return String::new();
         }
-        format!("; careful, no worker {name:?} is in the message registry{so}")
+        format!("; warning: worker {name:?} is not in the message registry{so}")
     }
 
     fn kill(&mut self, id: RunId, user: &str) -> Outcomes {
         let Some(mut run) = self.state.runs.get(&id).cloned() else {
-            return Err(format!("there is no open run {id}; nowcast runs shows which there are"));
+            return Err(format!("no open run has the number {id}; nowcast runs lists runs"));
         };
         let name = run.worker.name().to_owned();
         match run.stage {
-            Stage::Pending { .. } => {
-                Err(format!("{name} (run {id}) is not running yet; nowcast discard {} discards it", id.0))
-            }
+            Stage::Pending { .. } => Err(format!(
+                "{name} (run {id}) is pending and cannot be killed; nowcast discard {} discards it",
+                id.0
+            )),
             Stage::Ended { .. } => Err(format!("{name} (run {id}) has ended already")),
             Stage::Launched { .. } => {
                 run.stop_requested = Some(StopReason::Killed(user.to_owned()));
-                self.effects.push(Effect::EndRun(id));
+                self.effects.push(Effect::StopRun(id));
                 self.change(Change::Run(Box::new(run)));
-                Ok((format!("{name} (run {id}) is told to end"), vec![id]))
+                Ok((format!("{name} (run {id}) is stopping"), vec![id]))
             }
         }
     }
@@ -192,7 +195,7 @@ impl Decision<'_> {
         Ok((text, runs.to_vec()))
     }
 
-    /// A moment as the manager's clock shows it, with its date if that is not today's.
+    /// Return a moment in the manager's time zone, with its date if that is not today.
     fn clock(&self, moment: Timestamp) -> String {
         let local = moment.to_zoned_datetime(self.time.wall.time_zone().clone());
         let is_today = local.date() == self.time.wall.date();

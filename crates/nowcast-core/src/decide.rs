@@ -1,6 +1,6 @@
 //! [`decide`]: from an event to its effects.
 //!
-//! It changes the state by [`State::apply`] alone and keeps each change in the event's record.
+//! It changes the state only by [`State::apply`], and each change is part of the event's record.
 
 use jiff::Timestamp;
 
@@ -16,11 +16,11 @@ use crate::run::Number;
 use crate::state::State;
 use pyyaml::{Map, Value};
 
-/// The name under which the manager speaks.
+/// The source of the manager's own messages.
 pub const MANAGER: &str = "manager";
 
-/// Decides what an event leads to. The state afterwards is as if the effects had been carried out;
-/// one that fails comes back as another event.
+/// Decide on an event: change the state and return the effects. The state is as if all effects had succeeded; one that fails
+/// returns as another event.
 pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &DecisionTime) -> Vec<Effect> {
     let mut decision = Decision::new(state, rules, time);
     match event {
@@ -44,12 +44,11 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
             decision.finish(RecordedEvent::RulesRefused { reason });
         }
         Event::ChecklistNotWritten { reason } => {
-            let text =
-                format!("the checklist file cannot be written, and is tried again every second: {reason}");
+            let text = format!("cannot write the checklist file; trying again every second: {reason}");
             decision.log(Level::Critical, text.clone());
             decision.notify(Some(Alarm::ManagerFailure), "", None, text);
         }
-        Event::ChecklistWritten => decision.log(Level::Warning, "the checklist file could be written again"),
+        Event::ChecklistWritten => decision.log(Level::Warning, "the checklist file can be written again"),
         Event::ChecklistRead { checklist, why } => decision.read_checklist(checklist, why),
         Event::Signal(signal) => decision.handle_signal(signal),
         Event::Reloaded { policy } => {
@@ -61,7 +60,7 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
     decision.effects
 }
 
-/// What follows from a whole batch of events: a manager that is to end when nothing is left to do, ends.
+/// Return the effects that stop a manager with `--exit-when-idle` when nothing is left to do, after a batch of events.
 #[must_use]
 pub fn end_if_idle(state: &State) -> Vec<Effect> {
     if !(state.exit_when_idle && state.is_idle()) {
@@ -71,13 +70,13 @@ pub fn end_if_idle(state: &State) -> Vec<Effect> {
     vec![Effect::log(Level::Info, text), Effect::Stop { status: u8::from(state.has_failures) }]
 }
 
-/// One event being decided. The other files of this folder add what each kind of event needs.
+/// The decision on one event. Other modules add the methods for each kind of event.
 pub(super) struct Decision<'a> {
     pub(super) state: &'a mut State,
     pub(super) rules: &'a dyn Rules,
     pub(super) time: &'a DecisionTime,
     pub(super) effects: Vec<Effect>,
-    /// The number of the record that is being made.
+    /// The number of the record in progress.
     pub(super) number: Number,
     changes: Vec<Change>,
 }
@@ -87,37 +86,37 @@ impl<'a> Decision<'a> {
         Self { state, rules, time, effects: Vec::new(), number: Number(0), changes: Vec::new() }
     }
 
-    /// The next number of the one sequence.
+    /// Return the next number of the common sequence.
     pub(super) fn next_number(&mut self) -> Number {
         self.state.last_number += 1;
         Number(self.state.last_number)
     }
 
-    /// Begins a record.
+    /// Begin a record.
     pub(super) fn begin(&mut self) {
         self.number = self.next_number();
     }
 
-    /// Makes a change that no payload is needed for.
+    /// Make a change that needs no payload.
     pub(super) fn change(&mut self, change: Change) {
         self.change_with(change, &Value::Null);
     }
 
-    /// Makes a change that takes the payload of the record's message.
+    /// Make a change that uses the payload of the record's message.
     pub(super) fn change_with(&mut self, change: Change, payload: &Value) {
         self.state.apply(&change, payload);
         if change.is_of_checklist() {
             self.state.checklist_event = self.number;
             self.effects.push(Effect::WriteChecklist);
         }
-        // A run that changes twice within a record is kept once, as it is in the end.
+        // Of a run that changes twice within a record, the record has the last state.
         if let Change::Run(run) = &change {
             self.changes.retain(|before| !matches!(before, Change::Run(before) if before.id == run.id));
         }
         self.changes.push(change);
     }
 
-    /// Ends a record: what may be launched by now is, and all of it goes to the journal.
+    /// Finish a record: launch what may be launched by now, and give the record to the journal.
     pub(super) fn finish(&mut self, event: RecordedEvent) {
         self.admit();
         let changes = std::mem::take(&mut self.changes);
@@ -125,13 +124,13 @@ impl<'a> Decision<'a> {
         self.effects.push(Effect::Journal(Box::new(record)));
     }
 
-    /// Ends a record that is kept only if it changed something.
+    /// Finish a record that is needed only if it changed something.
     pub(super) fn finish_if_changed(&mut self, event: RecordedEvent) {
         self.admit();
         if !self.changes.is_empty() {
             self.finish(event);
         } else if self.number.0 == self.state.last_number {
-            // The number was not needed.
+            // The number can be used again.
             self.state.last_number -= 1;
         }
     }
@@ -149,13 +148,10 @@ impl<'a> Decision<'a> {
         self.effects.push(Effect::Reply { request, message });
     }
 
-    /// A message that came again gets the reply that was kept; a `need` is answered anew.
+    /// Reply to a repeated message with its previous reply; to a `need` with the current entry.
     fn repeat(&mut self, request: RequestId, recorded: PreviousReply) {
         let PreviousReply { number, reply, payload, need } = recorded;
-        self.log(
-            Level::Debug,
-            format!("message {number} came again; it gets the reply that it had: {reply}"),
-        );
+        self.log(Level::Debug, format!("message {number} was repeated; its reply is sent again: {reply}"));
         let payload = match need {
             Some(key) => self.state.checklist.get(&key).cloned().unwrap_or_default(),
             None => payload,

@@ -1,8 +1,8 @@
-//! [`DecisionTime`]: the moment at which an event is decided.
+//! [`DecisionTime`]: the time of a decision.
 
 use jiff::{Timestamp, ZonedDateTime};
 
-/// The moment at which an event is decided. The core has no other clock.
+/// The time of a decision. The core has no other clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecisionTime {
     /// The wall clock in the manager's time zone: the rules' `now()`.
@@ -10,7 +10,7 @@ pub struct DecisionTime {
 }
 
 impl DecisionTime {
-    /// The wall clock as a point on the time line.
+    /// Return the wall clock as a timestamp.
     #[must_use]
     pub fn timestamp(&self) -> Timestamp {
         self.wall.timestamp()

@@ -1,6 +1,6 @@
-//! What is due: time limits, joins and holds whose time is over, and runs that ended in silence.
+//! Due events: timeouts of runs and joins, ends of holds, deadlines, and runs that ended without a report.
 //!
-//! A launch whose time has come is not here: [`Decision::admit`] finds it at the end of each event.
+//! Pending launches are not handled here: [`Decision::admit`] launches those that are due at the end of each event.
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
@@ -15,26 +15,26 @@ use crate::state::REPORT_GRACE;
 use pyyaml::Value;
 
 impl Decision<'_> {
-    /// Does everything that is due by now.
+    /// Do everything that is due by now.
     pub(super) fn due(&mut self) {
         self.begin();
         self.stop_overdue_runs();
         self.park_overdue_joins();
         self.end_holds();
-        self.judge_deadlines();
+        self.evaluate_deadlines();
         self.finish_if_changed(RecordedEvent::Due);
         self.report_missing_reports();
     }
 
     fn stop_overdue_runs(&mut self) {
         let now = self.timestamp();
-        let is_over = |run: &&Run| self.state.time_limit(run).is_some_and(|limit| limit <= now);
+        let is_over = |run: &&Run| self.state.timeout_of(run).is_some_and(|timeout| timeout <= now);
         let over: Vec<Run> = self.state.runs.running().filter(is_over).cloned().collect();
         for mut run in over {
             let name = run.worker.name();
-            let text = format!("{name} (run {}) runs longer than its timeout and is ended", run.id);
+            let text = format!("{name} (run {}) exceeded its timeout and is stopping", run.id);
             self.alarm(Alarm::Timeout, name, text);
-            self.effects.push(Effect::EndRun(run.id));
+            self.effects.push(Effect::StopRun(run.id));
             run.stop_requested = Some(StopReason::Timeout);
             self.change(Change::Run(Box::new(run)));
         }
@@ -45,8 +45,7 @@ impl Decision<'_> {
         let is_over = |join: &&Join| join.deadline.is_some_and(|deadline| deadline <= now);
         let over: Vec<Join> = self.state.joins.open().filter(is_over).cloned().collect();
         for join in over {
-            let reason =
-                format!("the join of {} is overdue: {} did not come", join.name, join.requirements());
+            let reason = format!("join {} is overdue: it did not receive {}", join.name, join.requirements());
             if join.launches().is_empty() {
                 self.alarm(Alarm::OverdueJoin, "", reason.clone());
             }
@@ -64,27 +63,30 @@ impl Decision<'_> {
             .cloned()
             .collect();
         for hold in over {
-            self.log(Level::Info, format!("the hold {} of {} is over", hold.id, hold.target));
+            self.log(Level::Info, format!("hold {} of {} has ended", hold.id, hold.target));
             self.change(Change::HoldReleased(hold.id));
         }
     }
 
-    /// Makes the `crash` of each run that ended some time ago without a report.
+    /// Report a `crash` for each run that ended some time ago without a report.
     fn report_missing_reports(&mut self) {
         let now = self.timestamp();
-        let is_silent =
+        let is_unreported =
             |run: &&Run| run.report.is_none() && run.ended_at().is_some_and(|at| at + REPORT_GRACE <= now);
-        let silent: Vec<Run> = self.state.runs.ended().filter(is_silent).cloned().collect();
-        for run in silent {
+        let unreported: Vec<Run> = self.state.runs.ended().filter(is_unreported).cloned().collect();
+        for run in unreported {
             let Stage::Ended { ending, .. } = &run.stage else { continue };
             let name = run.worker.name();
-            // The reason of a start that failed may be long, and says that nobody can have reported.
-            let silent = if matches!(ending, Ending::NotStarted(_)) { "" } else { " without a report" };
-            // The notice is that of the message.
-            self.log_alarm(format!("{name} (run {}) {ending}{silent}; its crash is reported for it", run.id));
+            // A worker that never started cannot have reported.
+            let unreported = if matches!(ending, Ending::NotStarted(_)) { "" } else { " without a report" };
+            // The message has the notice.
+            self.log_alarm(format!(
+                "{name} (run {}) {ending}{unreported}; the manager reports a crash for it",
+                run.id
+            ));
             let mut message = Message::new(name, "crash", Value::Null);
             message.run = Some(run.id.0.to_string());
-            self.message(UndecidedMessage::made(message, Speaker::Manager, Some(run.id)));
+            self.message(UndecidedMessage::internal(message, Speaker::Manager, Some(run.id)));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! [`Effect`]: everything that the manager can do to the world.
+//! [`Effect`]: everything that the manager can do outside of its state.
 
 use crate::command::Answer;
 use crate::event::{CallId, RequestId};
@@ -11,56 +11,56 @@ use crate::rules::LogLine;
 use crate::run::RunId;
 use pyyaml::Value;
 
-/// Something to be done, and that only `perform` does. There is nothing else.
+/// An action outside of the state. Only the manager's `perform` executes effects, and there are no other actions.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Keep what happened. Nothing else of a batch is done before this is.
+    /// Store a record in the journal. All records of a batch are committed before its other effects.
     Journal(Box<Record>),
     /// Write to the manager's log.
     Log(LogLine),
     /// Write the whole checklist to the logger named `checklist`, if it has handlers.
     LogChecklist(Value),
-    /// Answer a worker's request.
+    /// Reply to a worker's request.
     Reply {
-        /// Which one.
+        /// The request.
         request: RequestId,
-        /// The answer.
+        /// The reply.
         message: Message,
     },
-    /// Answer an operator.
+    /// Answer an operator's command.
     Answer {
-        /// Which request.
+        /// The call.
         call: CallId,
         /// The answer.
         answer: Answer,
     },
-    /// Bring the checklist file up to date with the state; once for a batch is enough.
+    /// Write the checklist file. One write per batch is enough.
     WriteChecklist,
-    /// Hand a run to a runner, unless it has one.
+    /// Start a runner for a run, unless it has one.
     Launch {
         /// The run.
         run: RunId,
         /// Its folder below `runs/`.
         folder: String,
-        /// What to start.
+        /// The worker to start.
         worker: NextWorker,
     },
-    /// Tell a run's processes to end.
-    EndRun(RunId),
-    /// Tell whoever wants to know outside; after all else.
+    /// Request the stop of a run's processes.
+    StopRun(RunId),
+    /// Send a notification, after all other effects.
     Notify(Box<Notice>),
-    /// Read configuration, rules and checklist file again.
+    /// Reload configuration, rules and checklist file.
     Reload,
-    /// End the manager.
+    /// Stop the manager.
     Stop {
-        /// The process's exit status.
+        /// Its exit status.
         status: u8,
     },
 }
 
 impl Effect {
-    /// A line for the log.
+    /// Create an effect that writes a line to the log.
     pub fn log(level: Level, text: impl Into<String>) -> Self {
         Effect::Log(LogLine { level, text: text.into() })
     }

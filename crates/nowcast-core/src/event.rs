@@ -1,4 +1,4 @@
-//! [`Event`]: everything that can happen to the manager.
+//! [`Event`]: everything that the manager decides on.
 
 use std::sync::Arc;
 
@@ -10,126 +10,126 @@ use crate::run::{Ending, Number, RunId};
 use crate::ticket::Ticket;
 use pyyaml::{Map, Value};
 
-/// Names a worker's request until it is answered.
+/// Identifies a worker's request until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
-/// Names an operator's request until it is answered.
+/// Identifies an operator's command until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
 
-/// Something that happened, and that the manager has to decide on. There is nothing else.
+/// Something that happened and that the manager has to decide on. There are no other events.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A worker sent a message and waits for the reply.
     Request(Request),
-    /// A worker's message came again; it was decided already.
+    /// A worker's message was repeated; it has been decided already.
     Repeat {
-        /// Whom to answer.
+        /// The request to answer.
         request: RequestId,
-        /// What came of it the first time.
+        /// The reply that it had.
         recorded: PreviousReply,
     },
     /// A run has ended or could not be started.
     RunEnded {
-        /// Which one.
+        /// The run.
         run: RunId,
-        /// How.
+        /// How it ended.
         ending: Ending,
     },
-    /// An operator asks for something.
+    /// An operator's command.
     Command {
-        /// Whom to answer; `None` if nobody waits.
+        /// The call to answer; `None` for a command without a caller, such as those of the command line.
         call: Option<CallId>,
-        /// The name of the user who asks.
+        /// The operator's user name.
         user: String,
-        /// What is asked.
+        /// The command.
         command: Command,
-        /// For a retry that asks for it: the checklist as it was before the message.
+        /// For a retry with the historical checklist: the checklist before the message.
         historical_checklist: Option<Value>,
     },
     /// The operating system sent a signal.
     Signal(Signal),
-    /// Time has passed: what is due by now is done.
+    /// Something may be due by now.
     Due,
-    /// Other rules came into force.
+    /// Another rules generation is in force.
     RulesLoaded {
         /// SHA-256 of their files, in hexadecimal.
         hash: String,
-        /// The files, the main one first.
+        /// The files, the main file first.
         files: Vec<RuleFile>,
     },
     /// Changed rules were refused.
     RulesRefused {
-        /// Why, with file and line.
+        /// The reason, with file and line.
         reason: String,
     },
-    /// The checklist file cannot be written; it is tried again.
+    /// The checklist file cannot be written. The manager goes on trying.
     ChecklistNotWritten {
-        /// Why, for the log.
+        /// The reason, for the log.
         reason: String,
     },
-    /// The checklist file could be written again.
+    /// The checklist file was written after a failure.
     ChecklistWritten,
-    /// The checklist file holds something else than this manager wrote.
+    /// The checklist file has other content than this manager wrote.
     ChecklistRead {
-        /// The checklist as it is to be now.
+        /// The new checklist.
         checklist: Map,
-        /// Why it takes the place of the one in memory, for log and journal.
+        /// Why it replaces the checklist in memory, for log and journal.
         why: String,
     },
-    /// The configuration was read again.
+    /// The configuration was reloaded.
     Reloaded {
-        /// What decisions depend on from now on.
+        /// The new policy.
         policy: Arc<Policy>,
     },
 }
 
-/// A worker's message on its way in.
+/// A worker's request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Whom to answer.
+    /// Identifies it in its reply.
     pub request: RequestId,
-    /// The broker's name for it, if the broker is ours.
+    /// The broker's ticket, if the broker is ours.
     pub ticket: Option<Ticket>,
-    /// The message as it came.
+    /// The bytes of the message.
     pub body: Vec<u8>,
-    /// What the body says.
+    /// The decoded message, or why it is invalid.
     pub message: Result<Message, DecodeError>,
 }
 
-/// What the journal has of a message that comes again.
+/// The reply that a repeated message had, from the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviousReply {
-    /// Its number.
+    /// The message's number.
     pub number: Number,
     /// The type of the reply.
     pub reply: String,
     /// The payload of the reply.
     pub payload: Value,
-    /// For a `need`: what it asks for, since that is answered anew.
+    /// For a `need`: the key that it asks for, since the reply is the current entry.
     pub need: Option<Value>,
 }
 
 /// The signals that the manager obeys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGHUP: read configuration and rules again.
+    /// SIGHUP: reload configuration and rules.
     Hangup,
-    /// SIGINT: end.
+    /// SIGINT: stop.
     Interrupt,
-    /// SIGTERM: end.
+    /// SIGTERM: stop.
     Terminate,
 }
 
 impl Signal {
-    /// Whether it is to end the process.
+    /// Return whether it stops the process.
     #[must_use]
     pub fn ends(self) -> bool {
         self != Signal::Hangup
     }
 
-    /// The peer's words for it in the log.
+    /// Return NEMO_Nowcast's log line for it.
     #[must_use]
     pub fn log_text(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! [`Expected`]: which messages must have come before a time of day, when they came last, and when they are late.
+//! [`Expected`]: when an expected message was last received, and whether it is late.
 //!
 //! A day's *deadline* is the moment at which that day's time of day comes in the expectation's zone, its *window* what
 //! lies before it. When the clocks skip that time, it comes as much later as they skip; when they
@@ -12,28 +12,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::Expectation;
 
-/// Days that are looked at for the next deadline: more than a week, since a clock change or the first
-/// window may take one of them.
+/// Days among which the next deadline is searched: more than a week, since a clock change or the first window may cost one.
 const DAYS: i8 = 16;
 
-/// What is known of one kind of message that is expected. There may be several times of day for one.
+/// The state of one kind of expected message, which may have several deadlines a day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expected {
     /// The worker.
     pub worker: String,
     /// The message type.
     pub r#type: String,
-    /// Since when such messages are noticed. A window that began by then is not judged.
+    /// Since when such messages are observed. Windows that began earlier are not evaluated.
     pub observed_since: Timestamp,
-    /// When the last one came.
+    /// When the last one was received.
     pub last_received: Option<Timestamp>,
     /// Every deadline up to then was evaluated.
     pub evaluated_until: Timestamp,
-    /// The last deadline that passed without one, until one comes.
+    /// The last missed deadline, until a message is received.
     pub late: Option<ZonedDateTime>,
 }
 
-/// What is expected, by worker and message type.
+/// All expected messages, by worker and message type.
 pub type AllExpected = BTreeMap<(String, String), Expected>;
 
 /// A deadline and the beginning of its window.
@@ -48,13 +47,13 @@ impl Expected {
         Self { worker, r#type, observed_since: now, last_received: None, evaluated_until: now, late: None }
     }
 
-    /// Whether a message has come since a deadline's window began. One that came after the deadline and before it was
-    /// judged will do: it may have waited for a manager that was not there.
+    /// Return whether a message was received since the window of a deadline began. One between the deadline and its
+    /// evaluation counts too: it may have waited for a manager that was down.
     pub(super) fn is_met(&self, deadline: &Deadline) -> bool {
         self.last_received.is_some_and(|received| deadline.since <= received)
     }
 
-    /// The next deadline that is to be judged.
+    /// Return the next deadline to evaluate.
     pub(super) fn next(&self, expectation: &Expectation) -> Option<Timestamp> {
         let first =
             self.evaluated_until.to_zoned_datetime(expectation.zone.clone()).date().yesterday().ok()?;
@@ -63,14 +62,14 @@ impl Expected {
             .next()
     }
 
-    /// The last deadline that is to be judged and has come by now.
+    /// Return the last deadline to evaluate that has passed.
     pub(super) fn last(&self, expectation: &Expectation, now: Timestamp) -> Option<Deadline> {
         let last = now.to_zoned_datetime(expectation.zone.clone()).date().tomorrow().ok()?;
         self.deadlines(expectation, (0..DAYS).filter_map(|days| last.checked_sub(days.days()).ok()))
             .find(|deadline| deadline.at.timestamp() <= now)
     }
 
-    /// The deadlines of these days that are to be judged.
+    /// Return the deadlines to evaluate on these days.
     fn deadlines(
         &self,
         expectation: &Expectation,
@@ -85,7 +84,7 @@ impl Expected {
     }
 }
 
-/// The deadline of a day.
+/// Return the deadline of a day.
 fn deadline(expectation: &Expectation, date: Date) -> Option<Deadline> {
     let Expectation { by, since, zone, .. } = expectation;
     let begin = if since < by { date } else { date.yesterday().ok()? };

@@ -1,4 +1,4 @@
-//! What decisions do to what is expected: messages are noticed, deadlines are judged, what is late is said once.
+//! Expectations in decisions: record received messages, evaluate deadlines, and report each late message once.
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ use crate::record::Change;
 use crate::state::State;
 
 impl Decision<'_> {
-    /// Notices a message that may be expected.
+    /// Record a message that may be expected.
     pub(super) fn record_expected(&mut self, message: &Message) {
         let Message { source, r#type, .. } = message;
         if !self.state.is_expected(source, r#type) {
@@ -28,7 +28,7 @@ impl Decision<'_> {
             self.log(
                 Level::Info,
                 format!(
-                    "{source}: ({type}) was expected by {} and has come after all, {} h {:02} min late",
+                    "{source}: ({type}) was expected by {} and is received {} h {:02} min late",
                     by.strftime("%Y-%m-%d %H:%M"),
                     minutes / 60,
                     minutes % 60
@@ -39,7 +39,7 @@ impl Decision<'_> {
         self.change(Change::Expected(expected));
     }
 
-    /// Brings what is known into line with what the configuration expects.
+    /// Add expectations that are new in the configuration, and remove those that it no longer has.
     fn update_expectations(&mut self) {
         let now = self.timestamp();
         let gone: Vec<_> = self
@@ -50,7 +50,7 @@ impl Decision<'_> {
             .cloned()
             .collect();
         for (worker, r#type) in gone {
-            self.change(Change::ExpectedNoMore(worker, r#type));
+            self.change(Change::NotExpected(worker, r#type));
         }
         let kinds = self.state.kinds_expected();
         let new: Vec<_> = kinds
@@ -62,8 +62,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Judges the deadlines that have passed. After a manager was away for days, it is the last one of each kind.
-    pub(super) fn judge_deadlines(&mut self) {
+    /// Evaluate passed deadlines. If the manager was down for days, only the last one of each kind counts.
+    pub(super) fn evaluate_deadlines(&mut self) {
         self.update_expectations();
         let now = self.timestamp();
         let all: Vec<Expected> = self.state.expected.values().cloned().collect();
@@ -73,10 +73,10 @@ impl Decision<'_> {
             if !expected.is_met(&deadline) {
                 let Expected { worker, r#type, .. } = &expected;
                 let last = expected.last_received.map_or_else(
-                    || "none has come since it is expected".to_owned(),
-                    |came| {
-                        let came = came.to_zoned_datetime(deadline.at.time_zone().clone());
-                        format!("the last one came {}", came.strftime("%Y-%m-%d %H:%M"))
+                    || "none has been received".to_owned(),
+                    |received| {
+                        let received = received.to_zoned_datetime(deadline.at.time_zone().clone());
+                        format!("the last one was received {}", received.strftime("%Y-%m-%d %H:%M"))
                     },
                 );
                 let text = format!(
@@ -92,18 +92,17 @@ impl Decision<'_> {
 }
 
 impl State {
-    /// The kinds of messages that the configuration expects.
+    /// Return the kinds of messages that the configuration expects.
     pub(super) fn kinds_expected(&self) -> impl Iterator<Item = (&str, &str)> {
         self.policy.expectations.iter().map(|one| (one.worker.as_str(), one.r#type.as_str()))
     }
 
-    /// Whether such a message is expected.
+    /// Return whether such a message is expected.
     pub(super) fn is_expected(&self, worker: &str, r#type: &str) -> bool {
         self.kinds_expected().any(|kind| kind == (worker, r#type))
     }
 
-    /// When the next deadline is to be judged; the beginning of time if the configuration expects something else
-    /// than is known.
+    /// Return the next deadline to evaluate; the beginning of time if the expectations of the configuration have changed.
     pub(super) fn next_expected(&self) -> Option<Timestamp> {
         let known = |worker: &str, r#type: &str| self.expected.get(&(worker.to_owned(), r#type.to_owned()));
         let is_new = self.kinds_expected().any(|(worker, r#type)| known(worker, r#type).is_none());
@@ -114,7 +113,7 @@ impl State {
         self.policy.expectations.iter().filter_map(|one| known(&one.worker, &one.r#type)?.next(one)).min()
     }
 
-    /// The last deadline of a kind of message that is to be judged and has come by now.
+    /// Return the last deadline of a kind of message to evaluate that has passed.
     pub(super) fn last_deadline(&self, expected: &Expected, now: Timestamp) -> Option<Deadline> {
         let of_kind = |one: &&Expectation| one.worker == expected.worker && one.r#type == expected.r#type;
         let deadlines =

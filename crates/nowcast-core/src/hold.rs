@@ -1,4 +1,4 @@
-//! [`Hold`]: an operator's order that launches wait.
+//! [`Hold`]: an operator's order that pauses launches.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 use crate::next_worker::NextWorker;
 use crate::run::Number;
 
-/// An order that launches wait. Nothing is lost: they go when it is released.
+/// An order that pauses launches. They stay pending and are launched when it is released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// Its number.
     pub id: Number,
-    /// What is held.
+    /// The launches that it holds.
     pub target: HoldTarget,
-    /// When it ends by itself.
+    /// When it ends; `None` if only a release ends it.
     pub until: Option<Timestamp>,
-    /// Why, in the operator's words.
+    /// The operator's note.
     pub reason: Option<String>,
-    /// Who gave it.
+    /// The operator.
     pub user: String,
 }
 
-/// What a hold holds.
+/// The launches that a hold pauses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldTarget {
@@ -34,7 +34,7 @@ pub enum HoldTarget {
 }
 
 impl Hold {
-    /// Whether a launch has to wait for it.
+    /// Return whether it pauses this launch.
     #[must_use]
     pub fn holds(&self, worker: &NextWorker) -> bool {
         match &self.target {

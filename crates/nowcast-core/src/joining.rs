@@ -1,6 +1,6 @@
-//! What decisions do to joins: they are opened, messages count in them, and they close or are parked.
+//! Joins in decisions: open, receive messages, complete, park.
 //!
-//! What a join lets go of is launched like everything else; nothing here launches.
+//! Nothing here launches: the launches that a join releases go the same way as all others.
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
@@ -14,13 +14,11 @@ use crate::rules::JoinRequest;
 use crate::run::Number;
 
 impl Decision<'_> {
-    /// Opens a join. One of the same name that was still open is parked, unless nothing waited in it: then
-    /// it is replaced in silence, for nothing is lost.
+    /// Open a join. An open join of the same name is parked, or replaced silently if it has no launches.
     pub(super) fn open_join(&mut self, worker: &str, request: JoinRequest) {
         let name = request.name.unwrap_or_else(|| worker.to_owned());
         if let Some(before) = self.state.joins.named(&name).cloned() {
-            let reason =
-                format!("the join of {name} was opened again before {} had finished", before.requirements());
+            let reason = format!("join {name} was reopened before it received {}", before.requirements());
             self.park_join(&before, Alarm::Parked, &reason);
         }
         let deadline = request.timeout.map(|timeout| later(self.timestamp(), timeout));
@@ -38,7 +36,7 @@ impl Decision<'_> {
         self.change(Change::Join(join));
     }
 
-    /// Closes a join and parks what waited in it, with that alarm.
+    /// Close a join and park its launches, with an alarm.
     pub(super) fn park_join(&mut self, join: &Join, alarm: Alarm, reason: &str) {
         self.change(Change::JoinClosed(join.id));
         let launches = join.launches();
@@ -61,9 +59,8 @@ impl Decision<'_> {
         }));
     }
 
-    /// Counts a message in the joins that wait for it, and lets its launches wait in the oldest of them. Answers
-    /// what the joins that are complete now let go. `counted_as` is the number under which it has counted already,
-    /// if it has.
+    /// Count a message in the joins that require it, and add its launches to the oldest of them. Return the launches of
+    /// the joins that are now complete. `counted_as` is the number under which the message has counted before.
     pub(super) fn count_in_joins(
         &mut self,
         message: &Message,
@@ -72,7 +69,7 @@ impl Decision<'_> {
     ) -> Vec<PendingLaunch> {
         let mut released = Vec::new();
         let may_concern = |join: &&Join| match counted_as {
-            // One that its own rule opened just now is counted in like any other.
+            // A join that its own rule has just opened counts it like any other.
             Some(number) if join.opened_by != self.number => join.received.contains(&number),
             _ => join.requirement_met_by(&message.source, &message.r#type).is_some(),
         };

@@ -1,7 +1,7 @@
-//! Joins: launches that wait until several messages have come (the peer's race conditions).
+//! Joins: launches that stay pending until several messages are received (NEMO_Nowcast's race conditions).
 //!
-//! The peer keeps one at a time and drops what waited in it when the next one comes. Here there may
-//! be any number: a message counts in every open join that still waits for it.
+//! NEMO_Nowcast has one at a time and loses its launches when the next one is opened. Here there may be any number: a message
+//! counts in every open join that still requires it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,12 +14,12 @@ use crate::rules::Requirement;
 use crate::run::Number;
 use pyyaml::python;
 
-/// What must come, and what waits for that.
+/// Launches that are pending until the required messages are received.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
     /// Its number.
     pub id: Number,
-    /// The name that the rule gave it, or the worker whose race set it is.
+    /// The name from the rule, or for a race set the worker whose rule opened it.
     pub name: String,
     /// The messages that it still requires, in the rule's order.
     pub requires: Vec<Requirement>,
@@ -35,30 +35,30 @@ pub struct Join {
     pub deadline: Option<Timestamp>,
 }
 
-/// A launch that waits in a join, and the message whose rule returned it.
+/// A launch that was decided but not started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingLaunch {
-    /// What is to be launched.
+    /// The worker to launch.
     pub worker: NextWorker,
-    /// The message.
+    /// The message whose rule returned it.
     pub cause: Number,
 }
 
 impl Join {
-    /// Whether everything has come.
+    /// Return whether it has received everything.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.requires.is_empty()
     }
 
-    /// Which of what it waits for such a message would be.
+    /// Return the position of the requirement that such a message meets.
     pub(super) fn requirement_met_by(&self, worker: &str, r#type: &str) -> Option<usize> {
         self.requires.iter().position(|wanted| {
             wanted.worker == worker && wanted.r#type.as_deref().is_none_or(|wanted| wanted == r#type)
         })
     }
 
-    /// Counts a message that it waits for.
+    /// Count a message that it requires.
     pub(super) fn count(&mut self, message: Number, worker: &str, r#type: &str) {
         let Some(at) = self.requirement_met_by(worker, r#type) else { return };
         if self.requires[at].count > 1 {
@@ -69,7 +69,7 @@ impl Join {
         self.received.push(message);
     }
 
-    /// Everything that is launched when it is complete: what waits in it and its own.
+    /// Return the launches that it releases when it is complete: the pending ones and its own.
     #[must_use]
     pub fn launches(&self) -> Vec<PendingLaunch> {
         let own =
@@ -77,7 +77,7 @@ impl Join {
         self.pending.iter().cloned().chain(own).collect()
     }
 
-    /// What it waits for, for a person: `ssh, 14 × rivers (success)`.
+    /// Return its requirements as text: `ssh, 14 × rivers (success)`.
     #[must_use]
     pub fn requirements(&self) -> String {
         self.requires.iter().map(Requirement::to_string).collect::<Vec<_>>().join(", ")
@@ -95,7 +95,7 @@ impl fmt::Display for Requirement {
 }
 
 impl fmt::Display for Join {
-    /// As the peer's log shows its race condition.
+    /// Write it as NEMO_Nowcast logs a race condition.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> =
             self.requires.iter().map(|wanted| python::repr(&wanted.to_string())).collect();
@@ -107,7 +107,7 @@ impl fmt::Display for Join {
     }
 }
 
-/// Launches as Python shows a list of them.
+/// Return launches as Python shows a list of them.
 pub(super) fn list<'a>(workers: impl IntoIterator<Item = &'a NextWorker>) -> String {
     let shown: Vec<String> = workers.into_iter().map(NextWorker::to_string).collect();
     format!("[{}]", shown.join(", "))
@@ -120,24 +120,24 @@ pub struct Joins {
 }
 
 impl Joins {
-    /// Whether nothing waits.
+    /// Return whether no join is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// The open joins, oldest first.
+    /// Return the open joins, oldest first.
     pub fn open(&self) -> impl Iterator<Item = &Join> {
         self.open.values()
     }
 
-    /// An open join.
+    /// Return an open join.
     #[must_use]
     pub fn get(&self, id: Number) -> Option<&Join> {
         self.open.get(&id)
     }
 
-    /// The open join of that name.
+    /// Return the open join of that name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Join> {
         self.open().find(|join| join.name == name)

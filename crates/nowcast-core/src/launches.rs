@@ -1,7 +1,7 @@
-//! Launches and runs: what rules want, what waits for it, what is let go, and how it ends.
+//! Launches and runs: from a requested launch to the end of its run.
 //!
-//! There is one way from a wanted launch to a runner, `Decision::admit`, for rules, retries, schedules
-//! and operators alike; times, holds and limits all stand on it.
+//! Every launch goes through `Decision::admit`, whether a rule, a retry, the schedule or an operator requested it. So due times, holds
+//! and limits apply to all.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -19,14 +19,14 @@ use crate::run::{Ending, Number, Run, RunId, Stage, StopReason, is_failure};
 use crate::state::State;
 
 impl Decision<'_> {
-    /// Launches what a rule returned, or lets it wait in a join. `counted_as` is the number under which
-    /// the message has counted in its joins already, if it has.
+    /// Launch the workers that a rule returned, or add them to a join. `counted_as` is the number under which the message
+    /// has counted in joins before.
     pub(super) fn apply_answer(&mut self, message: &Message, answer: RuleAnswer, counted_as: Option<Number>) {
-        let mut launches = waiting(answer.next_workers, self.number);
+        let mut launches = pending(answer.next_workers, self.number);
         let mut released = Vec::new();
         match answer.join {
-            // It waits for nothing.
-            Some(request) if request.wait_for.is_empty() => released = waiting(request.launch, self.number),
+            // A join without requirements is complete at once.
+            Some(request) if request.wait_for.is_empty() => released = pending(request.launch, self.number),
             Some(request) => self.open_join(&message.source, request),
             None => {}
         }
@@ -36,7 +36,7 @@ impl Decision<'_> {
         }
     }
 
-    /// A launch that nothing but time, holds and limits stands before any more.
+    /// Add a launch that is not part of a join.
     pub(super) fn add_launch(&mut self, worker: NextWorker, cause: Number) -> RunId {
         let now = self.timestamp();
         let due = worker.options.delay.map_or(now, |delay| later(now, delay));
@@ -72,10 +72,10 @@ impl Decision<'_> {
         id
     }
 
-    /// Hands over every waiting run that neither its time nor a hold nor a limit keeps back.
+    /// Launch every pending run that is due and not blocked by a hold or a limit.
     pub(super) fn admit(&mut self) {
         for id in self.state.ready(self.timestamp()) {
-            // One that goes may fill the limit of its worker's on another host.
+            // A launch may reach the worker's limit for the queues of other hosts.
             if let Some(run) = self.state.runs.get(&id)
                 && self.state.blocked_by(run).is_none()
             {
@@ -91,7 +91,7 @@ impl Decision<'_> {
         self.change(Change::Run(Box::new(run)));
     }
 
-    /// A run has ended or could not be started.
+    /// Record the end of a run, or that it could not be started.
     pub(super) fn end_run(&mut self, id: RunId, ending: Ending) {
         let Some(mut run) = self.state.runs.get(&id).cloned() else { return };
         let Stage::Launched { at, folder } = run.stage else { return };
@@ -101,7 +101,7 @@ impl Decision<'_> {
         let is_reported = !ending.is_success() && is_known_failure
             || matches!(ending, Ending::OnHost(_)) && run.report.is_some();
         if is_reported {
-            // Its report says whether that is trouble.
+            // The report has raised the alarm, if there was one to raise.
             self.log(Level::Warning, format!("{name} (run {id}) {ending}"));
         } else if let Ending::NotStarted(reason) = &ending {
             self.alarm(Alarm::NotLaunched, &name, format!("could not launch {}: {reason}", run.worker));
@@ -114,11 +114,11 @@ impl Decision<'_> {
         self.finish(RecordedEvent::RunEnded { run: id });
     }
 
-    /// Launches a failed run again, if it has retries left; answers the new run.
+    /// Add the retry of a failed run, if it has attempts left; return the new run.
     pub(super) fn retry_run(&mut self, run: &Run, r#type: &str) -> Option<RunId> {
         let was_killed = matches!(run.stop_requested, Some(StopReason::Killed(_)));
-        let is_tried = || self.state.runs.values().any(|other| other.retry_of == Some(run.id));
-        if !is_failure(r#type) || was_killed || is_tried() {
+        let is_retried = || self.state.runs.values().any(|other| other.retry_of == Some(run.id));
+        if !is_failure(r#type) || was_killed || is_retried() {
             return None;
         }
         let options = &run.worker.options;
@@ -145,21 +145,21 @@ impl Decision<'_> {
 }
 
 impl State {
-    /// What keeps a run that is due from being launched, for a person.
+    /// Return what blocks a due launch, as text after "blocked by".
     #[must_use]
     pub fn blocked_by(&self, run: &Run) -> Option<String> {
         if let Some(hold) = self.hold_of(run) {
             return Some(format!("hold {} of {}", hold.id, hold.target));
         }
         if let Some(before) = self.running_predecessor(run) {
-            return Some(format!("run {before}, of which it is a retry, has not ended"));
+            return Some(format!("run {before}, which it retries and which has not ended"));
         }
         let (name, limit) = (run.worker.name(), self.max_running(run)?);
         let count = self.count_running(name);
-        (count >= limit).then(|| format!("{count} of {name} run, and its `max running` is {limit}"))
+        (count >= limit).then(|| format!("`max running: {limit}` of {name} ({count} running)"))
     }
 
-    /// The runs that may go now, in the order in which they are to go.
+    /// Return the runs that may be launched now, in the order of their launch.
     fn ready(&self, now: Timestamp) -> Vec<RunId> {
         let mut ready: Vec<(Timestamp, RunId)> =
             self.runs.queues(now).flat_map(|queue| self.ready_of(queue)).collect();
@@ -167,26 +167,26 @@ impl State {
         ready.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Those of one worker on one host that may go now. A hold or a limit keeps all of them back, so that
-    /// thousands which wait for it need not be looked at.
+    /// Return the runs of one queue that may be launched now. A hold or a limit blocks the whole queue, so thousands of
+    /// blocked runs cost one look.
     fn ready_of<'a>(&self, queue: impl Iterator<Item = (Timestamp, &'a Run)>) -> Vec<(Timestamp, RunId)> {
         let mut queue = queue.peekable();
-        let room = match queue.peek() {
+        let free = match queue.peek() {
             Some((_, first)) if self.hold_of(first).is_none() => {
                 let limit = self.max_running(first).unwrap_or(usize::MAX);
                 limit.saturating_sub(self.count_running(first.worker.name()))
             }
             _ => 0,
         };
-        let may_go = queue.filter(|(_, run)| self.running_predecessor(run).is_none());
-        may_go.take(room).map(|(due, run)| (due, run.id)).collect()
+        let launchable = queue.filter(|(_, run)| self.running_predecessor(run).is_none());
+        launchable.take(free).map(|(due, run)| (due, run.id)).collect()
     }
 
     fn hold_of(&self, run: &Run) -> Option<&Hold> {
         self.holds.values().find(|hold| hold.holds(&run.worker))
     }
 
-    /// The run that this one tries again, if that has not ended.
+    /// Return the run that this one retries, if it has not ended.
     fn running_predecessor(&self, run: &Run) -> Option<RunId> {
         run.retry_of.filter(|before| self.runs.get(before).is_some_and(Run::is_running))
     }
@@ -201,11 +201,11 @@ impl State {
     }
 }
 
-fn waiting(workers: Vec<NextWorker>, cause: Number) -> Vec<PendingLaunch> {
+fn pending(workers: Vec<NextWorker>, cause: Number) -> Vec<PendingLaunch> {
     workers.into_iter().map(|worker| PendingLaunch { worker, cause }).collect()
 }
 
-/// A moment and a while; the end of the calendar if that is beyond it.
+/// Return a moment plus a duration, or the end of the calendar if that is earlier.
 pub(super) fn later(from: Timestamp, after: SignedDuration) -> Timestamp {
     from.checked_add(after).unwrap_or(Timestamp::MAX)
 }
@@ -220,7 +220,7 @@ mod tests {
     use crate::policy::{Limits, Policy};
     use pyyaml::Value;
 
-    /// A state in which thousands of two workers wait, on two hosts each.
+    /// A state with thousands of pending runs of two workers on two hosts.
     fn crowded() -> State {
         let limits = Limits { max_running: Some(3), ..Limits::default() };
         let policy = Policy { limits: [("weather".to_owned(), limits)].into(), ..Policy::default() };
@@ -242,7 +242,7 @@ mod tests {
         state.apply(&Change::Run(Box::new(run)), &Value::Null);
     }
 
-    /// How many of the runs that wait are looked at to find those that may go, and how many those are.
+    /// How many pending runs are examined to find those that may be launched, and the number of those.
     fn examined(state: &State) -> (usize, usize) {
         let (mut examined, mut ready) = (0, 0);
         for queue in state.runs.queues(Timestamp::UNIX_EPOCH) {
@@ -252,9 +252,9 @@ mod tests {
     }
 
     #[test]
-    fn of_thousands_that_are_kept_back_one_for_each_worker_and_host_is_looked_at() {
+    fn of_thousands_of_blocked_runs_one_per_queue_is_examined() {
         let mut state = crowded();
-        // Three of weather on each host, and whatever else there is.
+        // Three of weather on each host, and all of rivers.
         assert_eq!(examined(&state), (2_006, 2_006));
         let at = Timestamp::UNIX_EPOCH;
         for id in 5_001..=5_003 {

@@ -1,19 +1,19 @@
-//! [`Level`]: how much a line in the log matters.
+//! [`Level`]: the level of a log line.
 
 use std::fmt;
 
-/// How much a line in the log matters, by Python's names.
+/// The level of a log line, by Python's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// For those who look for a cause.
+    /// Details for diagnosis.
     Debug,
-    /// What is done.
+    /// Normal operation.
     Info,
     /// Something unexpected that needs no action yet.
     Warning,
-    /// Something that failed.
+    /// A failure.
     Error,
-    /// Something that an operator must look at.
+    /// A problem that needs an operator.
     Critical,
 }
 

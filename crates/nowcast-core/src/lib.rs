@@ -1,7 +1,7 @@
-//! The decisions: what an event means for the checklist, the replies and the launches.
+//! Decisions: from an event to changes of the state and to effects.
 //!
-//! Pure: nothing here opens a socket, a file or a process, reads a clock or makes a random number. The
-//! same state, event, rules and time always give the same effects, so a day can be replayed.
+//! This crate is pure: it opens no socket, file or process, reads no clock and draws no random number. The same state,
+//! event, rules and time always give the same effects, so a day can be replayed.
 
 pub mod alarm;
 pub mod checklist;

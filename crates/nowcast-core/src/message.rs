@@ -1,45 +1,45 @@
-//! [`Message`]: the one thing that travels between workers and the manager, and its YAML on the wire.
+//! [`Message`]: a message between workers and the manager, and its YAML on the wire.
 
 use std::fmt;
 
 use pyyaml::{Keys, ReadError, Value};
 
-/// The environment variable that tells a worker its run, which it names under the key `run`.
+/// The environment variable with the number of a worker's run, which its messages have under the key `run`.
 pub const RUN_ID: &str = "NOWCAST_RUN_ID";
 
-/// The environment variable that tells a worker's script the worker's name, for `nowcast tell` and `need`.
+/// The environment variable with a worker's name, for `nowcast tell` and `need` in its script.
 pub const WORKER: &str = "NOWCAST_WORKER";
 
-/// The environment variable that names the configuration file.
+/// The environment variable with the path of the configuration file.
 pub const CONFIG: &str = "NOWCAST_YAML";
 
-/// What a worker tells the manager, and what the manager answers.
+/// A worker's message to the manager, or the manager's reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The name of the worker that sends it, or `manager`.
+    /// The name of the sending worker, or `manager`.
     pub source: String,
     /// A message type of that source in the message registry.
     pub r#type: String,
-    /// What goes into the checklist; [`Value::Null`] for nothing.
+    /// The value for the checklist; [`Value::Null`] for none.
     pub payload: Value,
-    /// The sender's own name for the message, by which one that is sent twice is known. Plain workers send none.
+    /// The sender's id of the message, by which repeated ones are recognised. NEMO_Nowcast's workers send none.
     pub id: Option<String>,
-    /// The run that sends it. Plain workers send none.
+    /// The run that sends it. NEMO_Nowcast's workers send none.
     pub run: Option<String>,
 }
 
 impl Message {
-    /// A message without `id` and `run`.
+    /// Create a message without `id` and `run`.
     pub fn new(source: impl Into<String>, r#type: impl Into<String>, payload: Value) -> Self {
         Self { source: source.into(), r#type: r#type.into(), payload, id: None, run: None }
     }
 
-    /// Reads a message as it comes from the wire. Keys that are unknown are ignored, and so are an `id` and a
-    /// `run` that are no text: they may be somebody else's.
+    /// Decode a message from the wire. Unknown keys are ignored, as are `id` and `run` of other types than text: other
+    /// programs may use these keys.
     ///
     /// # Errors
     ///
-    /// If the bytes are not YAML in UTF-8, or the YAML is no message.
+    /// If the bytes are not YAML in UTF-8, or the YAML is not a message.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let value = pyyaml::read_bytes(bytes)
             .map_err(|error| DecodeError::new(Fault::NotYaml(error), &Value::Null))?;
@@ -64,7 +64,7 @@ impl Message {
         })
     }
 
-    /// The message as it goes onto the wire: what `yaml.dump` makes of the mapping, keys sorted throughout.
+    /// Encode the message for the wire, as `yaml.dump` writes the mapping, with all keys sorted.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut pairs = vec![
@@ -82,33 +82,33 @@ fn optional_text(value: &Value, key: &str) -> Option<String> {
     value.get(key).and_then(Value::as_str).map(str::to_owned)
 }
 
-/// Why bytes are no message, with what could be read of it.
+/// Why bytes are not a message, with the parts that could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError {
-    /// What is wrong.
+    /// The fault.
     pub fault: Fault,
-    /// The worker that sent it, if that could be read.
+    /// The sending worker, if it could be read.
     pub worker: Option<String>,
-    /// The type of the message, if that could be read.
+    /// The type of the message, if it could be read.
     pub message_type: Option<String>,
 }
 
-/// What is wrong with a message.
+/// A fault of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// It is not YAML.
     NotYaml(ReadError),
-    /// Nothing was sent, or null.
+    /// It is empty or null.
     Empty,
-    /// It is something else than a mapping.
+    /// It is not a mapping.
     NotMapping(&'static str),
     /// A key is missing.
     Missing(&'static str),
-    /// The value of a key is no text.
+    /// The value of a key is not text.
     NotText {
         /// The key.
         key: &'static str,
-        /// What its value is.
+        /// The kind of its value.
         kind: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! Messages: to the checklist, to the rules, to their reply. The order of the peer's manager, step by step.
+//! Messages: into the checklist, to the rules, to the reply, in the order of NEMO_Nowcast's manager.
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
@@ -14,28 +14,28 @@ use crate::run::{Run, RunId, RunReport, Stage};
 use crate::ticket::Ticket;
 use pyyaml::{Keys, Value, python};
 
-/// Bytes of a body that is no message that are kept: enough to see what it was.
+/// Bytes that the journal stores of an invalid message: enough to see what it was.
 const KEPT_OF_GARBAGE: usize = 65_536;
 
-/// A message to decide, from whomever it comes.
+/// A message to decide, from any sender.
 pub(super) struct UndecidedMessage {
     pub(super) message: Message,
     pub(super) body: Vec<u8>,
     pub(super) ticket: Option<Ticket>,
     pub(super) speaker: Speaker,
-    /// The run that it is made for; a worker's is found out.
+    /// The run that a message of the manager is for; that of a worker's message is found later.
     pub(super) run: Option<RunId>,
 }
 
 impl UndecidedMessage {
-    /// A message that is made here, and not by a worker.
-    pub(super) fn made(message: Message, speaker: Speaker, run: Option<RunId>) -> Self {
+    /// Create a message that no worker sent.
+    pub(super) fn internal(message: Message, speaker: Speaker, run: Option<RunId>) -> Self {
         let body = message.encode().into_bytes();
         Self { message, body, ticket: None, speaker, run }
     }
 }
 
-/// What is known of a message once it is decided.
+/// The run, rule and checklist keys of a message, known once it is decided.
 #[derive(Default)]
 struct Decided {
     run: Option<RunId>,
@@ -57,7 +57,7 @@ impl Reply {
 }
 
 impl Decision<'_> {
-    /// A worker's request. Every one gets a reply.
+    /// Decide a worker's request. Each gets a reply.
     pub(super) fn request(&mut self, request: Request) {
         let Request { request, ticket, mut body, message } = request;
         let reply = match message {
@@ -78,13 +78,13 @@ impl Decision<'_> {
         self.reply(request, reply.r#type, reply.payload);
     }
 
-    /// Decides a message and keeps it; answers what is replied to it.
+    /// Decide a message, record it and return its reply.
     pub(super) fn message(&mut self, incoming: UndecidedMessage) -> Reply {
         self.begin();
         let UndecidedMessage { message, body, ticket, speaker, run } = incoming;
         let mut decided = Decided { run, ..Decided::default() };
         let reply = self.decide_message(&message, &mut decided);
-        // The registry may refuse the crash that is made for a run; it is made once all the same.
+        // The registry may refuse the crash that the manager reports for a run. It is reported only once in any case.
         let refused = run.filter(|_| matches!(reply.outcome, Outcome::Refused(_)));
         if let Some(run) = refused.and_then(|run| self.state.runs.get(&run)).cloned() {
             self.notify(Some(Alarm::Crash), &message.source, None, describe(&message, Some(&run)));
@@ -94,9 +94,9 @@ impl Decision<'_> {
         reply
     }
 
-    /// Decides a parked message again: with the rules of now and the time of then. Its payload was merged
-    /// and it has counted in its joins. Unless its rule gives an answer now, it stays parked as it was.
-    pub(super) fn decide_again(&mut self, parked: &Parked, message: Message, checklist: &Value) -> Reply {
+    /// Re-decide a parked message with the current rules and its own time. Its payload is merged already, and it has counted
+    /// in its joins. If its rule fails again, it stays parked.
+    pub(super) fn redecide(&mut self, parked: &Parked, message: Message, checklist: &Value) -> Reply {
         self.begin();
         let run = match &parked.item {
             ParkedItem::Message { run, .. } => *run,
@@ -171,7 +171,7 @@ impl Decision<'_> {
     fn answer_need(&mut self, message: &Message) -> Reply {
         let entry = self.state.checklist.get(&message.payload).cloned();
         if entry.is_none() {
-            /// More names than this make a line that nobody reads.
+            /// More names make a line too long to read.
             const NAMED: usize = 20;
             let keys: Vec<String> = self.state.checklist.keys().take(NAMED).map(python::repr_value).collect();
             let text = format!(
@@ -187,7 +187,7 @@ impl Decision<'_> {
         reply
     }
 
-    /// A message that is for the checklist and the rules.
+    /// Reply to a message for the checklist and the rules.
     fn answer_report(
         &mut self,
         message: &Message,
@@ -208,12 +208,12 @@ impl Decision<'_> {
         }
         let checklist = self.state.checklist.to_value();
         let call = self.rules.after(message, &self.state.policy.config, &checklist, &self.time.wall);
-        // Let go of, so that the next payload is merged in place.
+        // Without this reference, the next payload is merged in place.
         drop(checklist);
         self.apply_rule_call(message, call, None, decided)
     }
 
-    /// Does what a rule answered. `parked` is the message as it was parked, if it was.
+    /// Apply the result of a rule. `parked` is the parked message that is re-decided.
     fn apply_rule_call(
         &mut self,
         message: &Message,
@@ -221,7 +221,7 @@ impl Decision<'_> {
         parked: Option<&Parked>,
         decided: &mut Decided,
     ) -> Reply {
-        // The number under which it has counted in its joins already.
+        // The number under which it has counted in joins before.
         let counted_as = parked.map(|parked| parked.id);
         self.effects.extend(call.log.into_iter().map(super::Effect::Log));
         (decided.rule_location, decided.keys_read) = (call.location, call.keys_read);
@@ -246,9 +246,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Keeps a message whose rule gave no answer, for an operator; one that was parked `before` under its own
-    /// number and time, by which its joins and the checklist of then are found. `text` is for the log, `why` is the
-    /// rule's error alone.
+    /// Park a message whose rule failed. One that was parked `before` keeps its number and time, by which its joins and its
+    /// historical checklist are found. `text` is for the log, `why` is the rule's error.
     fn park_message(
         &mut self,
         message: &Message,
@@ -259,7 +258,7 @@ impl Decision<'_> {
     ) {
         let (id, at) = before.map_or((self.number, &self.time.wall), |before| (before.id, &before.at));
         let at = at.clone();
-        let text = format!("{text}\nThe message is kept: after the repair, nowcast retry {}", id.0);
+        let text = format!("{text}\nThe message is parked. After fixing the rule: nowcast retry {}", id.0);
         self.alarm(Alarm::Parked, &message.source, text);
         let item = ParkedItem::Message {
             source: message.source.clone(),
@@ -291,14 +290,14 @@ impl Decision<'_> {
         self.log(Level::Info, format!("checklist updated with [{shown}] items from {source} worker"));
     }
 
-    /// The run that a message reports for: the one that it names if that is its worker's, or else the oldest
-    /// one of its worker's that has not been reported for. One that is over already is none.
+    /// Return the run that a message reports for: the run that it names if that is its worker's, else its worker's oldest
+    /// run without a report. Closed runs do not count.
     fn run_of(&self, message: &Message) -> Option<RunId> {
         if let Some(named) = message.run.as_ref().and_then(|run| run.parse().ok()).map(super::run::Number) {
             let run = self.state.runs.get(&named)?;
-            // A worker that another one started has that one's run in its environment.
+            // A worker started by another worker has that worker's run in its environment.
             if run.worker.name() == message.source {
-                // Nothing can come from one that was never launched: a journal before this one counted alike.
+                // A pending run cannot report: the number is that of a run in an earlier journal.
                 return Some(named).filter(|_| !matches!(run.stage, Stage::Pending { .. }));
             }
         }

@@ -1,4 +1,4 @@
-//! [`NextWorker`]: a worker that is to be launched, and how.
+//! [`NextWorker`]: the worker, arguments, host and options of a launch.
 
 use std::fmt;
 
@@ -10,43 +10,43 @@ use pyyaml::python;
 /// The host on which the manager runs.
 pub const LOCALHOST: &str = "localhost";
 
-/// A worker to launch: the peer's class of the same name, and more options.
+/// A worker to launch: NEMO_Nowcast's class of the same name, with more options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextWorker {
     /// The dotted name of the worker's module, `nowcast.workers.download_weather`.
     pub module: String,
     /// The worker's command line arguments after the configuration file.
     pub args: Vec<String>,
-    /// Where it runs: `localhost`, or a key of `run: enabled hosts`.
+    /// The host: `localhost`, or a key of `run: enabled hosts`.
     pub host: String,
-    /// When, how long and how often.
+    /// Delay, timeout, retries and environment.
     #[serde(default, skip_serializing_if = "LaunchOptions::is_default")]
     pub options: LaunchOptions,
-    /// Where the rule made it, as `next_workers.lua:12`; `None` if no rule did.
+    /// The position in the rules that created it, as `next_workers.lua:12`; `None` if no rule did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
 }
 
-/// What a rule says of a launch beside what and where. What it leaves out, the configuration may say.
+/// Options of a launch. The configuration may have defaults for those that are absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LaunchOptions {
-    /// `delay`: how long to wait from the moment when nothing else stands in its way.
+    /// `delay`: how long the launch stays pending, from the decision on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay: Option<SignedDuration>,
-    /// `at`: not before that moment.
+    /// `at`: the earliest moment of the launch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
-    /// `timeout`: it is ended when it runs longer.
+    /// `timeout`: its stop is requested when it runs longer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<SignedDuration>,
-    /// `retries`: how often it is launched again after it failed.
+    /// `retries`: how many times it is launched again after a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<u32>,
-    /// `retry_delay`: how long to wait before that.
+    /// `retry_delay`: how long each retry stays pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_delay: Option<SignedDuration>,
-    /// `env`: environment variables for it, by name.
+    /// `env`: additional environment variables.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<(String, String)>,
 }
@@ -57,7 +57,7 @@ impl LaunchOptions {
     }
 }
 
-/// What is wrong with the name of a worker, its module or a host; the rules refuse the same.
+/// Return what is wrong with the name of a worker, module or host. Rules refuse the same names.
 #[must_use]
 pub fn name_problem(role: &str, name: &str) -> Option<String> {
     if name.is_empty() {
@@ -68,7 +68,7 @@ pub fn name_problem(role: &str, name: &str) -> Option<String> {
 }
 
 impl NextWorker {
-    /// A launch on this host, at once and without options.
+    /// Create a launch on the manager's host without options.
     #[must_use]
     pub fn new(module: impl Into<String>, args: Vec<String>) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl NextWorker {
         }
     }
 
-    /// The worker's name in the message registry: the last part of its module's name.
+    /// Return the worker's name in the message registry: the last part of its module's name.
     #[must_use]
     pub fn name(&self) -> &str {
         self.module.rsplit('.').next().unwrap_or(&self.module)
@@ -88,7 +88,7 @@ impl NextWorker {
 }
 
 impl fmt::Display for NextWorker {
-    /// As Python shows the peer's class, since that is what the peer's log says.
+    /// Write it as Python shows NEMO_Nowcast's class, for inherited log lines.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             out,

@@ -1,5 +1,5 @@
-//! [`Notice`]: something that somebody outside may want to know. None is made when the configuration names nobody. Who
-//! of those that it names wants to know, and how they are told, is not decided here.
+//! [`Notice`]: an event for notifications. It is created only if the configuration has targets. Which targets receive it,
+//! and in which form, is decided by `notify`.
 
 use jiff::ZonedDateTime;
 
@@ -7,24 +7,24 @@ use crate::alarm::Alarm;
 use crate::run::Number;
 use pyyaml::Value;
 
-/// Something that happened.
+/// An event for notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// The number by which `nowcast why` knows it; 0 if it is not in the journal.
+    /// The number to ask `nowcast why` for; 0 if it is not in the journal.
     pub number: Number,
-    /// When.
+    /// When it happened.
     pub at: ZonedDateTime,
-    /// Whether somebody has to look at it, and why.
+    /// The alarm, if it needs an operator.
     pub alarm: Option<Alarm>,
-    /// The worker that it is about; empty if it is about none.
+    /// The worker that it concerns; empty if there is none.
     pub worker: String,
-    /// The message that it is, if it is one.
+    /// The message, if it is about one.
     pub message: Option<NoticeMessage>,
-    /// What happened, in words.
+    /// The text for people.
     pub text: String,
 }
 
-/// What a worker said.
+/// A worker's message in a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoticeMessage {
     /// The message type.

@@ -1,5 +1,4 @@
-//! The notices and alarms that decisions make; of Slack's channels without a URL it only writes the log's line, as the
-//! peer does.
+//! The notices and alarms of decisions. For a Slack channel without a URL there is only a log line, as in NEMO_Nowcast.
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
@@ -10,21 +9,20 @@ use crate::notice::{Notice, NoticeMessage};
 use crate::run::{Run, Stage, is_failure};
 
 impl Decision<'_> {
-    /// A line about something that somebody has to look at, and the notice of it. `worker` is empty if it is about
-    /// none.
+    /// Log an alarm and create its notice. `worker` is empty if it concerns none.
     pub(super) fn alarm(&mut self, alarm: Alarm, worker: &str, text: impl Into<String>) {
         let text = text.into();
         self.log_alarm(text.clone());
         self.notify(Some(alarm), worker, None, text);
     }
 
-    /// Only the line: the notice is another's.
+    /// Log an alarm whose notice is created elsewhere.
     pub(super) fn log_alarm(&mut self, text: impl Into<String>) {
         self.state.has_failures = true;
         self.log(Level::Critical, text);
     }
 
-    /// The notice of a message that reached its checklist and its rule. `run` is the one that it reports for.
+    /// Create the notice of a message. `run` is the run that it reports for.
     pub(super) fn notify_of_message(&mut self, message: &Message, run: Option<&Run>) {
         let Message { source, r#type, payload, .. } = message;
         for variable in &self.state.policy.unset_slack_variables {
@@ -40,7 +38,7 @@ impl Decision<'_> {
         self.notify(alarm, source, Some(said), text);
     }
 
-    /// A notice, if there is anybody to be told.
+    /// Create a notice, if there are targets.
     pub(super) fn notify(
         &mut self,
         alarm: Option<Alarm>,
@@ -56,7 +54,7 @@ impl Decision<'_> {
     }
 }
 
-/// A message in words, and how the run ended that it reports for.
+/// Return a message as text, with the end of the run that it reports for.
 pub(super) fn describe(message: &Message, run: Option<&Run>) -> String {
     let said = format!("{}: {}", message.source, message.r#type);
     let Some(run) = run else { return said };

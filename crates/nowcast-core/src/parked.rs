@@ -1,4 +1,4 @@
-//! [`Parked`]: what was not carried out and not forgotten; an operator decides.
+//! [`Parked`]: messages and launches that were set aside until an operator decides.
 
 use jiff::ZonedDateTime;
 use serde::{Deserialize, Serialize};
@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 use crate::joins::PendingLaunch;
 use crate::run::Number;
 
-/// Something that waits for an operator.
+/// A message or launches that wait for an operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {
-    /// Its number: the message's own, or one of the same sequence for launches.
+    /// Its number: that of the message or of the join.
     pub id: Number,
     /// When it was parked, with the time zone.
     pub at: ZonedDateTime,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// What it is.
+    /// The message or launches.
     pub item: ParkedItem,
 }
 
-/// What is parked.
+/// A parked message or parked launches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParkedItem {
-    /// A message whose rule failed: `nowcast retry` decides it again.
+    /// A message whose rule failed: `nowcast retry` re-decides it.
     Message {
         /// The worker.
         source: String,
@@ -34,11 +34,11 @@ pub enum ParkedItem {
         /// The run that it reported for.
         run: Option<Number>,
     },
-    /// Launches that waited in a join: `nowcast release` launches them, `nowcast discard` does not.
+    /// Launches of an overdue or reopened join: `nowcast release` launches them, `nowcast discard` discards them.
     Launches {
         /// The join's name.
         join: String,
-        /// What waited.
+        /// The launches.
         launches: Vec<PendingLaunch>,
     },
 }

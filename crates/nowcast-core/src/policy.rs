@@ -8,7 +8,7 @@ use pyyaml::Value;
 
 use crate::next_worker::LOCALHOST;
 
-/// What decisions depend on, beside the state and the rules.
+/// The part of the configuration that decisions depend on.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policy {
     /// The whole configuration, as rules see it.

@@ -1,7 +1,7 @@
-//! [`Record`]: what the journal keeps of one event, and [`Change`]: what it changed in the state.
+//! [`Record`]: the journal's entry for one event, and [`Change`]: a change of the state.
 //!
-//! The state is the fold of all changes: a decision changes it by [`super::State::apply`] alone, and
-//! a manager that starts anew applies what the journal has.
+//! The state is a fold of all changes: decisions change it only by [`super::State::apply`], and a starting manager applies the
+//! changes in the journal.
 
 use jiff::{Timestamp, ZonedDateTime};
 use serde::{Deserialize, Serialize};
@@ -17,90 +17,89 @@ use crate::run::{Number, Run, RunId};
 use crate::ticket::Ticket;
 use pyyaml::Value;
 
-/// One event, as the journal keeps it.
+/// The journal's entry for one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its number; each is higher than the one before, but not by one, since runs are counted too.
+    /// Its number. Numbers increase, but have gaps, since runs are counted too.
     pub number: Number,
-    /// When it was decided, by the manager's clock and time zone: the rules' `now()`.
+    /// When it was decided, in the manager's time zone: the rules' `now()`.
     pub at: ZonedDateTime,
-    /// What happened.
+    /// The event.
     pub event: RecordedEvent,
-    /// What it changed, in order.
+    /// Its changes of the state, in order.
     pub changes: Vec<Change>,
 }
 
-/// What happened, as far as the journal keeps it.
-// There is one for each event, and it moves twice: a box would cost more than the room.
+/// The event of a record, as far as the journal stores it.
+// Each is moved only twice, so a box would cost more than its size.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordedEvent {
-    /// A message was decided: a worker's, one that was made for a run without a report, one that an
-    /// operator sent.
+    /// A message was decided: a worker's, the manager's crash for a run without a report, or an operator's.
     Message(Box<MessageRecord>),
     /// A run ended or could not be started.
     RunEnded {
-        /// Which one.
+        /// The run.
         run: RunId,
     },
-    /// Something became due: a launch, a time limit, the time-out of a join, the end of a hold.
+    /// Something became due: a launch, the timeout of a run or join, the end of a hold, a deadline.
     Due,
-    /// An operator asked for something.
+    /// An operator's command.
     Command {
-        /// The name of the user who asked.
+        /// The operator's user name.
         user: String,
-        /// What was asked.
+        /// The command.
         command: Command,
-        /// What was answered.
+        /// The answer.
         answer: String,
     },
-    /// Other rules came into force.
+    /// A rules generation came into force.
     RulesLoaded {
-        /// How many different rules have been in force, from 1.
+        /// Its number, from 1.
         generation: u64,
         /// SHA-256 of their files, in hexadecimal.
         hash: String,
     },
     /// Changed rules were refused.
     RulesRefused {
-        /// Why, with file and line.
+        /// The reason, with file and line.
         reason: String,
     },
-    /// The checklist of the file took the place of the one in memory.
+    /// The checklist of the file replaced the one in memory.
     ChecklistRead {
-        /// Why the file won.
+        /// Why.
         why: String,
     },
 }
 
-/// A message and what was made of it.
+/// A message and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRecord {
-    /// The broker's name for the request; `None` beside a broker of the peer's and for messages made here.
+    /// The broker's ticket; `None` with NEMO_Nowcast's broker and for messages that no worker sent.
     pub ticket: Option<Ticket>,
-    /// The message as it came.
+    /// The bytes of the message.
     pub body: Vec<u8>,
-    /// The message; `None` if the bytes are none.
+    /// The decoded message; `None` if the bytes are not a message.
     pub message: Option<Message>,
-    /// Who speaks for the worker, if it is not the worker itself.
+    /// The sender.
     pub speaker: Speaker,
     /// The run that it reports for.
     pub run: Option<RunId>,
-    /// What was made of it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// The rules in force: their generation.
+    /// The rules generation in force.
     pub generation: u64,
-    /// Where the rule is that was called, as `next_workers.lua:12`.
+    /// The position of the called rule, as `next_workers.lua:12`.
     pub rule_location: Option<String>,
-    /// The parts of the checklist that the rule read, as `weather forecast: 12`.
+    /// The checklist keys that the rule read, as `weather forecast: 12`.
     pub keys_read: Vec<String>,
     /// The type of the reply.
     pub reply: String,
-    /// The payload of the reply; left out (null) for `need`, which is answered anew if asked again.
+    /// The payload of the reply; null for `need`, since a repeated one gets the current entry.
     pub reply_payload: Value,
 }
 
-/// Who speaks in a message.
+/// The sender of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Speaker {
@@ -110,32 +109,32 @@ pub enum Speaker {
     Manager,
     /// An operator, by `nowcast send`.
     Operator,
-    /// An operator, by `nowcast retry`: a message that was parked is decided again.
+    /// An operator, by `nowcast retry`: a parked message is re-decided.
     Retry,
 }
 
-/// What was made of a message.
+/// The outcome of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Its rule was called and answered.
+    /// Its rule was called and returned.
     Ruled,
-    /// Its rule failed; the message is parked. The reason with traceback.
+    /// Its rule failed, with this error and traceback, and the message is parked.
     RuleFailed(String),
     /// The rules have no function for its worker.
     NoFunction(String),
-    /// It was refused: no message, unregistered worker or type.
+    /// It was refused: it is invalid, or its worker or type is unregistered.
     Refused(String),
     /// It was a `need`.
     Answered,
     /// It was a `clear checklist`.
     Cleared,
-    /// Its run is tried again, so its rule was not called.
+    /// Its run is retried, so its rule was not called.
     Retried(RunId),
 }
 
 impl Outcome {
-    /// Whether it was for its worker's rule; also if that is missing, or waits for the last attempt of a run.
+    /// Return whether the message was for a rule, even if the rule is missing or not called because of a retry.
     #[must_use]
     pub fn is_for_a_rule(&self) -> bool {
         match self {
@@ -144,7 +143,7 @@ impl Outcome {
         }
     }
 
-    /// Whether its rule was called, or would have been if there were one.
+    /// Return whether the rule was called, or would have been if it existed.
     #[must_use]
     pub fn reached_its_rule(&self) -> bool {
         self.is_for_a_rule() && !matches!(self, Outcome::Retried(_))
@@ -155,60 +154,60 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// The payload of the record's message was put under this checklist key, merged as the peer does.
+    /// The payload of the record's message was merged into the checklist as NEMO_Nowcast does it.
     PayloadMerged {
-        /// The key.
+        /// The checklist key.
         #[serde(with = "as_yaml")]
         key: Value,
     },
-    /// An operator put a value at a path of keys.
+    /// An operator set a value.
     ChecklistSet {
         /// The keys from the top down.
         #[serde(with = "as_yaml")]
         path: Value,
-        /// What is there now.
+        /// The new value.
         #[serde(with = "as_yaml")]
         value: Value,
     },
-    /// The whole checklist was replaced; an empty mapping when it was cleared.
+    /// The whole checklist was replaced, or cleared.
     ChecklistReplaced {
-        /// The checklist now.
+        /// The new checklist.
         #[serde(with = "as_yaml")]
         checklist: Value,
     },
-    /// A run is new or is now so.
+    /// A run was added or changed.
     Run(Box<Run>),
-    /// A join is new or is now so.
+    /// A join was opened or changed.
     Join(Join),
-    /// A join is over.
+    /// A join was closed.
     JoinClosed(Number),
     /// A message or launches were parked.
     Parked(Parked),
-    /// A parked message or parked launches were decided again, released or discarded.
+    /// A parked message was re-decided, parked launches were released, or either was discarded.
     ParkedClosed(Number),
-    /// Launches are held.
+    /// A hold was added.
     Hold(Hold),
-    /// A hold is over.
+    /// A hold has ended.
     HoldReleased(Number),
     /// An operator acknowledged a failed run. The state does not hold it; only the history shows it.
     Acknowledged(RunId),
     /// A worker was launched for one of its times in the schedule.
     Scheduled {
-        /// What names it in the schedule.
+        /// Its name in the schedule.
         item: String,
-        /// The time.
+        /// The scheduled time.
         due: Timestamp,
     },
-    /// A kind of message is expected, or what is known of one is now so.
+    /// An expectation was added or changed.
     Expected(Expected),
-    /// Messages of that worker and type are not expected any more.
-    ExpectedNoMore(String, String),
-    /// Other rules are in force: their generation and hash, and their files where these are to be kept.
+    /// Messages of this worker and type are no longer expected.
+    NotExpected(String, String),
+    /// A rules generation is in force: its number, hash and files. Changes of a recovered state have no files.
     Rules(u64, String, Vec<RuleFile>),
 }
 
 impl Change {
-    /// Whether it changes the checklist.
+    /// Return whether it changes the checklist.
     #[must_use]
     pub fn is_of_checklist(&self) -> bool {
         matches!(
@@ -218,7 +217,7 @@ impl Change {
     }
 }
 
-/// YAML values within JSON, as their YAML text: JSON has neither dates nor sets nor keys that are no text.
+/// YAML values in JSON, as YAML text: JSON has no dates, no sets and only text as keys.
 mod as_yaml {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};

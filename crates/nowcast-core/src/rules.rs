@@ -1,4 +1,4 @@
-//! What the core asks of the user's rules, whatever language they are written in.
+//! The interface to the user's rules, independent of their language.
 
 use jiff::{SignedDuration, ZonedDateTime};
 use serde::{Deserialize, Serialize};
@@ -10,27 +10,27 @@ use pyyaml::Value;
 
 /// The user's rules: which workers run after a message.
 pub trait Rules {
-    /// Calls `after_<source>(msg, config, checklist)`.
+    /// Call `after_<source>(msg, config, checklist)`.
     ///
-    /// The answer depends on the arguments alone: `now` is the only clock that a rule sees.
+    /// The result depends only on the arguments: `now` is the only clock of a rule.
     fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall;
 }
 
-/// One call of a rule: what it logged on its way and how it ended.
+/// One call of a rule, with its log lines and its result.
 #[derive(Debug)]
 pub struct RuleCall {
-    /// What the rule wrote with `log.info(…)` and its like, in order; also when it failed later.
+    /// The lines of `log.info(…)` and the other levels, in order, even if the rule failed.
     pub log: Vec<LogLine>,
-    /// What the rule returned.
+    /// The result.
     pub result: Result<RuleAnswer, RuleError>,
-    /// Where the rule is, as `next_workers.lua:12`; `None` if there is none.
+    /// The position of the rule, as `next_workers.lua:12`; `None` if it is missing.
     pub location: Option<String>,
-    /// The parts of the checklist that it looked at, in order, each once: `weather forecast: 12`.
+    /// The checklist keys that it read, in order and each once: `weather forecast: 12`.
     pub keys_read: Vec<String>,
 }
 
 impl RuleCall {
-    /// A call that logged and read nothing.
+    /// Create a call that logged and read nothing.
     #[must_use]
     pub fn new(result: Result<RuleAnswer, RuleError>) -> Self {
         Self { log: Vec::new(), result, location: None, keys_read: Vec::new() }
@@ -40,9 +40,9 @@ impl RuleCall {
 /// A line for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// How much it matters.
+    /// Its level.
     pub level: Level,
-    /// What it says; may span several lines.
+    /// Its text, of one or more lines.
     pub text: String,
 }
 
@@ -51,46 +51,45 @@ pub struct LogLine {
 pub struct RuleFile {
     /// Its path inside the rules' folder.
     pub name: String,
-    /// What is in it.
+    /// Its content.
     pub text: String,
 }
 
-/// What a rule returned.
+/// The result of a rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleAnswer {
     /// The workers to launch next, in the order that the rule gave.
     pub next_workers: Vec<NextWorker>,
-    /// The join that the rule opens, if it opens one.
+    /// The join to open.
     pub join: Option<JoinRequest>,
 }
 
-/// A join that a rule asks for: `Join{ name =, wait_for = {…}, launch = {…}, timeout = "3h" }`, or the
-/// peer's race set.
+/// A join to open: `Join{ name =, wait_for = {…}, launch = {…}, timeout = "3h" }`, or NEMO_Nowcast's race set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinRequest {
-    /// Its name; `None` for a race set, which is named after the worker whose rule opens it.
+    /// Its name; `None` for a race set, which gets the name of the worker whose rule opens it.
     pub name: Option<String>,
-    /// What must come.
+    /// The required messages.
     pub wait_for: Vec<Requirement>,
-    /// What is launched, beside what waits in it, when all has come.
+    /// Launches for when it is complete, beside its pending ones.
     pub launch: Vec<NextWorker>,
-    /// After how long without all of it what waits is parked.
+    /// How long it may be incomplete before its launches are parked.
     pub timeout: Option<SignedDuration>,
 }
 
-/// Messages that a join waits for.
+/// Messages that a join requires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirement {
-    /// The worker that sends them.
+    /// The sending worker.
     pub worker: String,
-    /// Their type; `None` for any that reaches the worker's rule.
+    /// Their type; `None` for each type that reaches the worker's rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    /// How many must still come.
+    /// How many are still required.
     pub count: u32,
 }
 
-/// Why a rule gave no answer. The message was kept and acknowledged all the same.
+/// Why a rule returned no result. The message was acknowledged and is in the journal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// The rules have no function of that name.
@@ -101,8 +100,8 @@ pub enum RuleError {
         /// The name of the rules as the configuration has it.
         module: String,
     },
-    /// The rule raised an error, went past a limit or returned something that is no answer. The
-    /// text says what, in which file and line, with the Lua traceback.
+    /// The rule raised an error, exceeded a limit or returned an invalid result. The text has file, line and the Lua
+    /// traceback.
     #[error("{0}")]
     Failed(String),
 }

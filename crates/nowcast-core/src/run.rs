@@ -1,4 +1,4 @@
-//! [`Run`]: one execution of a worker, from the moment it is wanted to its known end.
+//! [`Run`]: one execution of a worker, from the pending launch to its end.
 
 use std::fmt;
 
@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::next_worker::NextWorker;
 
-/// Names whatever an operator can ask about: events, runs, joins, parked launches and holds are counted
-/// in one sequence, so `#8812` means one thing.
+/// The number of an event, run, join, parked item or hold. All are counted in one sequence, so `#8812` means one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Number(pub u64);
@@ -19,60 +18,60 @@ impl fmt::Display for Number {
     }
 }
 
-/// Names one execution of a worker.
+/// The number of a run.
 pub type RunId = Number;
 
 /// One execution of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// Its name.
+    /// Its number.
     pub id: RunId,
-    /// What runs.
+    /// The worker, with arguments, host and options.
     pub worker: NextWorker,
-    /// The event whose decision wanted it.
+    /// The event whose decision requested it.
     pub cause: Number,
     /// 1 for the first execution, one more for each retry.
     pub attempt: u32,
-    /// The run that this one tries again.
+    /// The failed run that it retries.
     pub retry_of: Option<RunId>,
-    /// How far it is.
+    /// Its stage.
     pub stage: Stage,
-    /// The message by which the worker reported, or the `crash` that was made for it.
+    /// The worker's report, or the `crash` that the manager reported for it.
     pub report: Option<RunReport>,
-    /// Why the manager requested its stop, if it did.
+    /// Why its stop was requested, if it was.
     pub stop_requested: Option<StopReason>,
 }
 
-/// How far a run is.
+/// The stage of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Pending: its time has not come, or a hold or a limit blocks it.
+    /// Pending: not due yet, or blocked by a hold or a limit.
     Pending {
-        /// Not before that moment.
+        /// The earliest moment of its launch.
         due: Timestamp,
     },
-    /// It was handed to a runner.
+    /// A runner has it.
     Launched {
-        /// When.
+        /// When it was launched.
         at: Timestamp,
         /// Its folder below `runs/`: `2026-03-14/8812`.
         folder: String,
     },
-    /// It is over.
+    /// It ended, could not be started, or was discarded.
     Ended {
-        /// When it was handed to a runner; `None` if it never was.
+        /// When it was launched; `None` if it never was.
         launched: Option<Timestamp>,
         /// When it ended.
         at: Timestamp,
-        /// How.
+        /// How it ended.
         ending: Ending,
-        /// Its folder below `runs/`; empty if it never was launched.
+        /// Its folder below `runs/`; empty if it was never launched.
         folder: String,
     },
 }
 
-/// How the rules heard of a run's end.
+/// The message that reported for a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunReport {
     /// The message.
@@ -82,7 +81,7 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// Whether it says how the worker ended; a worker may send others on its way (`halfway`).
+    /// Return whether it reports success or failure. Workers may send other messages before.
     #[must_use]
     pub fn is_last(&self) -> bool {
         self.r#type.starts_with("success") || is_failure(&self.r#type)
@@ -90,7 +89,7 @@ impl RunReport {
 }
 
 impl Run {
-    /// Whether nothing more is to come of it: it ended and the rules know.
+    /// Return whether it has ended and been reported, so that nothing more is expected of it.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         match &self.stage {
@@ -101,7 +100,7 @@ impl Run {
         }
     }
 
-    /// Its folder below `runs/`, once it was handed to a runner.
+    /// Return its folder below `runs/`, once it was launched.
     #[must_use]
     pub fn folder(&self) -> Option<&str> {
         match &self.stage {
@@ -112,7 +111,7 @@ impl Run {
         }
     }
 
-    /// When it ended, if it has.
+    /// Return when it ended, if it has.
     #[must_use]
     pub fn ended_at(&self) -> Option<Timestamp> {
         match self.stage {
@@ -121,8 +120,8 @@ impl Run {
         }
     }
 
-    /// Whether it ended with status 0, or on a host that gives no status after it had reported, and reported no
-    /// failure; `None` while that is open and for a discarded one.
+    /// Return whether it ended with status 0 and did not report a failure; `None` while it is open or if it was discarded.
+    /// Where a host gives no exit status, the report decides.
     #[must_use]
     pub fn has_succeeded(&self) -> Option<bool> {
         match &self.stage {
@@ -135,12 +134,12 @@ impl Run {
         }
     }
 
-    /// Whether its worker was told to send nothing.
+    /// Return whether its worker sends no messages.
     fn is_debug(&self) -> bool {
         self.worker.args.iter().any(|arg| arg == "--debug")
     }
 
-    /// Whether it was handed to a runner and has not ended.
+    /// Return whether it was launched and has not ended.
     #[must_use]
     pub fn is_running(&self) -> bool {
         matches!(self.stage, Stage::Launched { .. })
@@ -153,7 +152,7 @@ impl Run {
 pub enum StopReason {
     /// It ran longer than its timeout.
     Timeout,
-    /// That user killed it.
+    /// This operator killed it.
     Killed(String),
 }
 
@@ -165,25 +164,25 @@ pub enum Ending {
     Status(i32),
     /// That signal killed it.
     Killed(i32),
-    /// It ended, and nobody can say how.
+    /// Its exit status is unknown.
     Unknown,
-    /// It ended on another host, which gives no status but says that.
+    /// It ended on a remote host that gives no exit status but this text.
     OnHost(String),
-    /// It could not be started, for that reason.
+    /// It could not be started, for this reason.
     NotStarted(String),
     /// An operator discarded it before it was launched.
     Discarded,
 }
 
 impl Ending {
-    /// Whether it exited with status 0.
+    /// Return whether it exited with status 0.
     #[must_use]
     pub fn is_success(&self) -> bool {
         *self == Ending::Status(0)
     }
 }
 
-/// Whether a message of that type says that its worker failed: `crash`, or one that begins with `failure`.
+/// Return whether a message type reports a failure: `crash`, or a type that begins with `failure`.
 #[must_use]
 pub fn is_failure(r#type: &str) -> bool {
     r#type == "crash" || r#type.starts_with("failure")
@@ -194,7 +193,7 @@ impl fmt::Display for Ending {
         match self {
             Ending::Status(status) => write!(out, "ended with status {status}"),
             Ending::Killed(signal) => write!(out, "was killed by signal {signal}"),
-            Ending::Unknown => write!(out, "ended, and the operating system does not say how"),
+            Ending::Unknown => write!(out, "ended with unknown exit status"),
             Ending::OnHost(said) => write!(out, "ended on its host: {said}"),
             Ending::NotStarted(reason) => write!(out, "could not be started: {reason}"),
             Ending::Discarded => write!(out, "was discarded before it was launched"),

@@ -1,4 +1,4 @@
-//! [`Runs`]: the open runs, found by what they wait for as fast among ten thousand as among ten.
+//! [`Runs`]: the open runs, with an index for each stage, so that ten thousand cost no more than ten.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,15 +8,15 @@ use jiff::Timestamp;
 
 use crate::run::{Number, Run, RunId, Stage};
 
-/// The runs of which something is still to come. To be read it is a map of them, oldest first.
+/// The open runs. For readers it is a map, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Runs {
     open: BTreeMap<RunId, Run>,
-    /// Those that wait, in the queue of their worker and host.
+    /// Pending runs, by worker and host, in the order of their due times.
     pending: BTreeMap<(String, String), BTreeSet<(Timestamp, RunId)>>,
     running: BTreeSet<RunId>,
     ended: BTreeSet<RunId>,
-    /// Those that run or have ended, by their worker.
+    /// Launched and ended runs, by worker.
     begun: BTreeMap<String, BTreeSet<RunId>>,
 }
 
@@ -29,23 +29,22 @@ impl Deref for Runs {
 }
 
 impl Runs {
-    /// Those that run, oldest first.
+    /// Return the launched runs, oldest first.
     pub fn running(&self) -> impl Iterator<Item = &Run> {
         self.running.iter().filter_map(|id| self.open.get(id))
     }
 
-    /// Those that have ended and whose rule is still to hear of it, oldest first.
+    /// Return the ended runs without a report, oldest first.
     pub fn ended(&self) -> impl Iterator<Item = &Run> {
         self.ended.iter().filter_map(|id| self.open.get(id))
     }
 
-    /// Those of a worker that run or have ended, oldest first.
+    /// Return the launched and ended runs of a worker, oldest first.
     pub fn begun(&self, worker: &str) -> impl Iterator<Item = &Run> {
         self.begun.get(worker).into_iter().flatten().filter_map(|id| self.open.get(id))
     }
 
-    /// Those that wait and whose time has come, in one queue for each worker and host, in the order in which they
-    /// are to go.
+    /// Return the pending runs that are due, one queue for each worker and host, in the order of their launch.
     pub(super) fn queues(
         &self,
         now: Timestamp,
@@ -54,7 +53,7 @@ impl Runs {
         self.pending.values().map(move |queue| queue.range(..=(now, Number(u64::MAX))).filter_map(run))
     }
 
-    /// The next time after a moment at which the time of one that waits comes.
+    /// Return the first due time of pending runs after a moment.
     pub(super) fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
         let from = (Bound::Excluded((after, Number(u64::MAX))), Bound::Unbounded);
         self.pending.values().filter_map(|queue| queue.range(from).next()).map(|(due, _)| *due).min()
@@ -94,7 +93,7 @@ fn queue_of(run: &Run) -> (String, String) {
     (run.worker.name().to_owned(), run.worker.host.clone())
 }
 
-/// Removes from one of several sets, and the set if that leaves it empty.
+/// Remove a value from one of several sets, and the set if it is then empty.
 fn remove<K, Q, V>(sets: &mut BTreeMap<K, BTreeSet<V>>, key: &Q, value: &V)
 where
     K: Ord + Borrow<Q>,

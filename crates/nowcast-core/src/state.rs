@@ -1,4 +1,4 @@
-//! [`State`]: all that the manager knows between two events.
+//! [`State`]: the manager's state between two events.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,46 +16,44 @@ use crate::run::{Number, Run, Stage};
 use crate::runs::Runs;
 use pyyaml::{Map, Value};
 
-/// How long after the end of a run its message may still come before a `crash` is made for it.
+/// How long after its end a run may still report before the manager reports a `crash` for it.
 pub const REPORT_GRACE: SignedDuration = SignedDuration::from_secs(2);
 
-/// What the manager knows. Only [`State::apply`] changes what is to be kept, so that a manager that
-/// starts anew knows the same.
+/// The manager's state. Only [`State::apply`] changes the part that the journal stores, so a restarted manager has the same state.
 #[derive(Debug, Clone)]
 pub struct State {
     /// The part of the configuration in force that decisions depend on.
     pub policy: Arc<Policy>,
-    /// The state of the user's system.
+    /// The checklist.
     pub checklist: Checklist,
-    /// The last event that changed it.
+    /// The last event that changed the checklist.
     pub checklist_event: Number,
-    /// Launches that wait for workers to finish.
+    /// The open joins.
     pub joins: Joins,
-    /// Runs of which something is still to come.
+    /// The open runs.
     pub runs: Runs,
-    /// What waits for an operator.
+    /// Parked messages and launches.
     pub parked: BTreeMap<Number, Parked>,
-    /// Orders that launches wait.
+    /// The holds.
     pub holds: BTreeMap<Number, Hold>,
-    /// The last of its times that each worker of the schedule was launched for.
+    /// The last time for which each entry of the schedule was launched.
     pub scheduled: BTreeMap<String, Timestamp>,
-    /// What must have come before a time of day.
+    /// The expected messages.
     pub expected: AllExpected,
-    /// The last number that was given to an event or anything else.
+    /// The last number in use.
     pub last_number: u64,
-    /// The rules in force: how many different ones there have been, and the hash of their files.
+    /// The rules generation in force, and the hash of its files.
     pub rules: (u64, String),
-    /// Whether changed rules were refused since.
+    /// Whether changed rules have been refused since.
     pub rules_refused: bool,
-    /// Whether the manager ends by itself when nothing is left to do.
+    /// Whether the manager stops when nothing is left to do.
     pub exit_when_idle: bool,
-    /// Whether a worker crashed, a run ended badly or a rule failed: what
-    /// `--exit-when-idle` turns into the exit status.
+    /// Whether a worker, run or rule failed. With `--exit-when-idle` it determines the exit status.
     pub has_failures: bool,
 }
 
 impl State {
-    /// The state of a system in which nothing has happened yet.
+    /// Create the state of a new system.
     #[must_use]
     pub fn new(policy: Arc<Policy>, checklist: Checklist) -> Self {
         Self {
@@ -76,8 +74,7 @@ impl State {
         }
     }
 
-    /// The state as the journal has it: its checklist, what is open as changes that make it so, and the last number
-    /// that was given.
+    /// Create the state in the journal, from its checklist, its open items as changes, and the last number in use.
     #[must_use]
     pub fn recovered(
         policy: Arc<Policy>,
@@ -93,13 +90,13 @@ impl State {
         state
     }
 
-    /// Whether no run is open and no join waits.
+    /// Return whether no run and no join is open.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.runs.is_empty() && self.joins.is_empty()
     }
 
-    /// Makes a change. `payload` is that of the message which the change belongs to.
+    /// Apply a change. `payload` is that of the record's message.
     pub fn apply(&mut self, change: &Change, payload: &Value) {
         match change {
             Change::PayloadMerged { key } => {
@@ -139,35 +136,35 @@ impl State {
                 let key = (expected.worker.clone(), expected.r#type.clone());
                 self.expected.insert(key, expected.clone());
             }
-            Change::ExpectedNoMore(worker, r#type) => {
+            Change::NotExpected(worker, r#type) => {
                 self.expected.remove(&(worker.clone(), r#type.clone()));
             }
             Change::Rules(generation, hash, _) => self.rules = (*generation, hash.clone()),
         }
     }
 
-    /// When [`super::Event::Due`] has something to do next, if everything that was due at `after` is done.
+    /// Return when the next [`super::Event::Due`] is needed, if everything due at `after` is done.
     #[must_use]
     pub fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
-        // One that was due then waits for something else than the time.
-        let waiting = self.runs.next_due(after);
-        let running = self.runs.running().filter_map(|run| self.time_limit(run));
+        // Runs that were due before are blocked, and time alone does not change that.
+        let pending = self.runs.next_due(after);
+        let running = self.runs.running().filter_map(|run| self.timeout_of(run));
         let ended = self.runs.ended().filter_map(Run::ended_at).map(|at| at + REPORT_GRACE);
         let joins = self.joins.open().filter_map(|join| join.deadline);
         let holds = self.holds.values().filter_map(|hold| hold.until);
         let expected = self.next_expected();
-        running.chain(ended).chain(joins).chain(holds).chain(waiting).chain(expected).min()
+        running.chain(ended).chain(joins).chain(holds).chain(pending).chain(expected).min()
     }
 
-    /// When a running run is to be ended, unless it was told to already.
-    pub(super) fn time_limit(&self, run: &Run) -> Option<Timestamp> {
+    /// Return when a running run reaches its timeout, unless its stop has been requested.
+    pub(super) fn timeout_of(&self, run: &Run) -> Option<Timestamp> {
         let Stage::Launched { at, .. } = &run.stage else { return None };
-        let limit = self.setting(run, |worker| worker.timeout, run.worker.options.timeout)?;
-        // A limit beyond the end of the calendar is none.
-        at.checked_add(limit).ok().filter(|_| run.stop_requested.is_none())
+        let timeout = self.setting(run, |worker| worker.timeout, run.worker.options.timeout)?;
+        // A timeout beyond the end of the calendar never comes.
+        at.checked_add(timeout).ok().filter(|_| run.stop_requested.is_none())
     }
 
-    /// What a rule says of a launch, or else what the configuration says of its worker.
+    /// Return an option of the launch, or else the setting of its worker.
     pub(super) fn setting<T>(
         &self,
         run: &Run,

@@ -1,32 +1,31 @@
-//! [`Ticket`]: the name that our broker gives a request, and the frame that carries it.
+//! [`Ticket`]: our broker's id for a request, and the frame that carries it.
 
 use serde::{Deserialize, Serialize};
 
-/// The name that our broker gives a request. A request that comes twice has the same.
+/// Our broker's id for a request. A redelivered request has the same ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ticket {
-    /// Which run of the broker.
+    /// A random number that each start of the broker draws.
     pub epoch: u64,
-    /// Which request of that run.
+    /// The number of the request since then.
     pub number: u64,
 }
 
-// The frame that our broker puts in front of a request's envelope. The reply brings it back, and the
-// broker knows which request it answers. ZeroMQ numbers its peers from a start that is the same after
-// every restart, so a late reply could reach the wrong worker; the epoch, drawn anew by each broker,
-// keeps that from happening.
+// The frame stands in front of a request's envelope and returns with the reply, so the broker knows the request that is answered.
+// ZeroMQ numbers connections from the same start after every restart, so without the epoch a late reply could reach the
+// wrong worker.
 
-/// How the frame begins.
+/// The beginning of the frame.
 const MAGIC: &[u8; 4] = b"NCB1";
 
 impl Ticket {
-    /// The frame.
+    /// Encode the frame.
     #[must_use]
     pub fn to_frame(self) -> Vec<u8> {
         [MAGIC.as_slice(), &self.epoch.to_be_bytes(), &self.number.to_be_bytes()].concat()
     }
 
-    /// Reads the frame; `None` if it is none of ours.
+    /// Decode the frame; `None` if it is not a ticket.
     #[must_use]
     pub fn from_frame(frame: &[u8]) -> Option<Self> {
         let numbers: &[u8; 16] = frame.strip_prefix(MAGIC)?.try_into().ok()?;
@@ -42,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ticket_survives_the_way_there_and_back() {
+    fn a_ticket_is_decoded_as_it_was_encoded() {
         let ticket = Ticket { epoch: u64::MAX - 1, number: 7 };
         assert_eq!(Ticket::from_frame(&ticket.to_frame()), Some(ticket));
         assert_eq!(Ticket::from_frame(b"NCB1"), None);

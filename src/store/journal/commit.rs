@@ -197,7 +197,7 @@ fn keep_change(batch: &Transaction<'_>, by: Number, change: &Change) -> rusqlite
                 .execute(params![worker, r#type, json(expected)?])?;
             Ok(())
         }
-        Change::ExpectedNoMore(worker, r#type) => {
+        Change::NotExpected(worker, r#type) => {
             batch.execute("DELETE FROM expectations WHERE worker = ?1 AND type = ?2", [worker, r#type])?;
             Ok(())
         }

@@ -186,7 +186,7 @@ impl Trial<'_> {
         for effect in effects {
             match effect {
                 Effect::Launch { worker, .. } => self.report.launched(worker.name()),
-                Effect::EndRun(run) => self.end(*run, Ending::Killed(Signal::TERM.as_raw()), now),
+                Effect::StopRun(run) => self.end(*run, Ending::Killed(Signal::TERM.as_raw()), now),
                 Effect::Journal(record) => {
                     self.has_changed |= record.changes.iter().any(|change| !change.is_of_checklist());
                 }

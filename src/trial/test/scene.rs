@@ -264,7 +264,7 @@ impl Scene {
                     self.began.push(began.clone());
                     self.ran.push(began);
                 }
-                Effect::EndRun(run) => {
+                Effect::StopRun(run) => {
                     self.coming.retain(|_, coming| !matches!(coming, Coming::End(of, ..) if *of == run));
                     self.comes(self.now.timestamp(), Coming::Killed(run));
                 }

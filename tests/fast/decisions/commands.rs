@@ -37,17 +37,17 @@ fn a_launch_that_has_to_wait_says_for_what() {
         (72_000, "2026-03-15 00:00:00"),
     ] {
         let said = text(&mut manager, delayed("rivers", delay), None);
-        assert_eq!(said, format!("rivers is launched as run ID; it waits until {expected}"));
+        assert_eq!(said, format!("rivers is launched as run ID; it is pending until {expected}"));
     }
     manager.wants(worker("weather"));
     assert_eq!(
         text(&mut manager, worker("weather"), None),
-        "weather is launched as run ID; it waits: 1 of weather run, and its `max running` is 1"
+        "weather is launched as run ID; it is blocked by `max running: 1` of weather (1 running)"
     );
     let hold = manager.holds(HoldTarget::All);
     assert_eq!(
         text(&mut manager, worker("ssh"), Some(Number(1))),
-        format!("ssh is launched as run ID, again after #1; it waits: hold {hold} of all")
+        format!("ssh is launched as run ID, again after #1; it is blocked by hold {hold} of all")
     );
 }
 
@@ -61,20 +61,20 @@ fn a_release_says_what_waits_all_the_same() {
     let (answer, heard) = manager.asks(Command::Release { number: runs[3] });
     assert_eq!(
         (answer.text, heard.launched.len()),
-        (format!("ssh (run {}) waits for its time no more; it waits: hold {all} of all", runs[3]), 0)
+        (format!("ssh (run {}) is released; it is blocked by hold {all} of all", runs[3]), 0)
     );
     let (answer, heard) = manager.asks(Command::Release { number: all });
     assert_eq!(
         answer.text,
         format!(
-            "the hold {all} of all is over; weather {} waits: 1 of weather run, and its `max running` is 1; \
-             rivers {} waits: hold {other} of worker rivers",
+            "hold {all} of all has ended; weather {} is blocked by `max running: 1` of weather (1 running); \
+             rivers {} is blocked by hold {other} of worker rivers",
             runs[1], runs[2]
         )
     );
     assert_eq!(heard.runs, [runs[0], runs[3]]);
     let (answer, _) = manager.asks(Command::Release { number: other });
-    assert_eq!(answer.text, format!("the hold {other} of worker rivers is over"));
+    assert_eq!(answer.text, format!("hold {other} of worker rivers has ended"));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn what_a_join_lets_go_says_what_it_waits_for() {
         let (answer, heard) = manager.asks(Command::Release { number });
         let [upload, mute] = answer.numbers[..] else { panic!("two runs: {answer:?}") };
         let waits = format!(
-            "; upload {upload} waits: hold {hold} of worker upload; mute {mute} waits until 04:01:00"
+            "; upload {upload} is blocked by hold {hold} of worker upload; mute {mute} is pending until 04:01:00"
         );
         assert!(answer.text.ends_with(&waits) && heard.launched.is_empty(), "{}", answer.text);
     }
@@ -147,17 +147,17 @@ fn a_hold_of_what_cannot_be_held_is_refused_and_of_a_stranger_it_warns() {
         assert_eq!(answer.done, !answer.numbers.is_empty());
         answer.text
     };
-    assert_eq!(hold(HoldTarget::All, 0), "the hold would be over already: 04:00:00 is past");
-    assert!(hold(HoldTarget::All, -86_400).contains("2026-03-13 04:00:00 is past"));
+    assert_eq!(hold(HoldTarget::All, 0), "invalid end of the hold: 04:00:00 is in the past");
+    assert!(hold(HoldTarget::All, -86_400).contains("2026-03-13 04:00:00 is in the past"));
     assert_eq!(hold(HoldTarget::Worker(String::new()), 60), "the worker's name is empty");
     assert!(hold(HoldTarget::Host("nosuch".into()), 60).contains("is not in `run: enabled hosts:`"));
-    let warning = "careful, no worker \"nosuch\" is in the message registry";
+    let warning = "warning: worker \"nosuch\" is not in the message registry";
     assert!(hold(HoldTarget::Worker("nosuch".into()), 60).ends_with(warning));
     for target in
         [HoldTarget::Worker("weather".into()), HoldTarget::Host("localhost".into()), HoldTarget::All]
     {
         let text = hold(target, 60);
-        assert!(text.ends_with("lets them go"), "{text}");
+        assert!(text.ends_with("ends it"), "{text}");
     }
 }
 
@@ -165,7 +165,7 @@ fn a_hold_of_what_cannot_be_held_is_refused_and_of_a_stranger_it_warns() {
 fn a_launch_of_a_stranger_is_done_with_a_warning() {
     let mut manager = quiet("{}");
     let (answer, heard) = manager.asks(Command::Launch { worker: worker("stranger"), rerun_of: None });
-    let warning = "careful, no worker \"stranger\" is in the message registry: its messages will be refused";
+    let warning = "warning: worker \"stranger\" is not in the message registry: its messages will be refused";
     assert!(answer.text.ends_with(warning), "{}", answer.text);
     assert_eq!(heard.launched, ["stranger"]);
     assert!(heard.says("WARNING", "stranger is launched though it is not in the message registry"));
@@ -190,13 +190,16 @@ fn what_is_not_running_cannot_be_killed() {
     let answer = manager.asks(Command::Kill { run: Number(99) }).0;
     assert_eq!(
         (answer.done, answer.text.as_str()),
-        (false, "there is no open run #99; nowcast runs shows which there are")
+        (false, "no open run has the number #99; nowcast runs lists runs")
     );
     let waits = manager.wants(delayed("weather", 60));
     let (answer, heard) = manager.asks(Command::Kill { run: waits });
     assert_eq!(
         answer.text,
-        format!("weather (run {waits}) is not running yet; nowcast discard {} discards it", waits.0)
+        format!(
+            "weather (run {waits}) is pending and cannot be killed; nowcast discard {} discards it",
+            waits.0
+        )
     );
     assert!(heard.stop_requested.is_empty());
     let ended = manager.wants(worker("rivers"));
@@ -220,7 +223,7 @@ fn wrong_numbers_are_answered_with_what_helps() {
     }
     let run = manager.wants(worker("weather"));
     let answer = manager.asks(Command::Discard { number: run }).0;
-    assert!(!answer.done && answer.text.ends_with(&format!("is running; nowcast kill {} ends it", run.0)));
+    assert!(!answer.done && answer.text.ends_with(&format!("is running; nowcast kill {} stops it", run.0)));
     assert!(!manager.asks(Command::Release { number: run }).0.done);
     manager.ends(run, Ending::Status(0));
     assert!(!manager.asks(Command::Discard { number: run }).0.done);
@@ -257,7 +260,7 @@ fn an_open_join_is_let_go_or_dropped() {
         let number = manager.state.joins.named("weather").expect("open").id;
         let (answer, heard) =
             manager.asks(if is_released { Command::Release { number } } else { Command::Discard { number } });
-        assert!(answer.done && answer.text.contains("the join of weather"));
+        assert!(answer.done && answer.text.contains("join weather"));
         assert_eq!(heard.launched.len(), usize::from(is_released));
         assert!(manager.state.joins.is_empty() && manager.state.parked.is_empty());
     }
@@ -281,7 +284,7 @@ fn an_operator_speaks_for_a_worker() {
     assert!(!answer.done && answer.text.contains("unregistered worker"));
     assert_eq!(heard.records.len(), 2);
     let (answer, heard) = manager.asks(send("weather", "success", "{"));
-    assert!(!answer.done && answer.text.starts_with("the payload is no YAML"));
+    assert!(!answer.done && answer.text.starts_with("the payload is not valid YAML"));
     assert_eq!(heard.records.len(), 1, "the request alone is kept");
 }
 
@@ -327,7 +330,7 @@ fn a_kill_is_kept_with_the_name_of_who_asked() {
     let mut manager = quiet("{}");
     let run = manager.wants(worker("weather"));
     let (answer, heard) = manager.asks(Command::Kill { run });
-    assert_eq!(answer.text, format!("weather (run {run}) is told to end"));
+    assert_eq!(answer.text, format!("weather (run {run}) is stopping"));
     assert_eq!(heard.stop_requested, [run]);
     // Its process may not have listened.
     assert_eq!(manager.asks(Command::Kill { run }).1.stop_requested, [run]);

@@ -35,7 +35,7 @@ fn what_does_not_come_is_said_once_and_what_comes_after_all_is_told() {
     assert_eq!(
         lates(&manager.passes(2 * 3_600)),
         [
-            "CRITICAL rivers: (success) is late: it was expected by 2026-03-15 06:00 PDT; none has come since it is expected"
+            "CRITICAL rivers: (success) is late: it was expected by 2026-03-15 06:00 PDT; none has been received"
         ]
     );
     assert!(manager.state.has_failures);
@@ -45,7 +45,7 @@ fn what_does_not_come_is_said_once_and_what_comes_after_all_is_told() {
     assert!(
         heard.says(
             "INFO",
-            "rivers: (success) was expected by 2026-03-15 06:00 and has come after all, 0 h 05 min late"
+            "rivers: (success) was expected by 2026-03-15 06:00 and is received 0 h 05 min late"
         ),
         "{heard:#?}"
     );
@@ -54,7 +54,7 @@ fn what_does_not_come_is_said_once_and_what_comes_after_all_is_told() {
     assert_eq!(
         lates(&manager.passes(DAY)),
         [
-            "CRITICAL rivers: (success) is late: it was expected by 2026-03-16 06:00 PDT; the last one came 2026-03-15 06:05"
+            "CRITICAL rivers: (success) is late: it was expected by 2026-03-16 06:00 PDT; the last one was received 2026-03-15 06:05"
         ]
     );
 }
@@ -96,7 +96,7 @@ fn a_window_can_begin_on_the_day_before() {
     manager.hears("rivers", "success", "null");
     assert_eq!(lates(&manager.passes(8 * 3_600)).len(), 1, "it came before its window");
     at(&mut manager, "2026-03-15T18:30:00-07:00[America/Vancouver]");
-    assert!(manager.hears("rivers", "success", "null").says("INFO", "has come after all, 18 h 00 min late"));
+    assert!(manager.hears("rivers", "success", "null").says("INFO", "is received 18 h 00 min late"));
     assert!(lates(&manager.passes(8 * 3_600)).is_empty());
 }
 

@@ -12,7 +12,7 @@ fn a_held_worker_waits_and_others_do_not() {
     assert_eq!(manager.hears("weather", "success", "null").launched, ["ssh"]);
     assert!(manager.passes(3_600).launched.is_empty());
     let (answer, heard) = manager.asks(Command::Release { number: hold });
-    assert_eq!(answer.text, format!("the hold {hold} of worker rivers is over"));
+    assert_eq!(answer.text, format!("hold {hold} of worker rivers has ended"));
     assert_eq!(heard.launched, ["rivers"]);
 }
 
@@ -47,7 +47,7 @@ fn a_hold_ends_at_its_time() {
     assert!(manager.passes(7_199).launched.is_empty());
     let heard = manager.passes(1);
     assert_eq!(heard.launched, ["weather"]);
-    assert!(heard.says("INFO", "of all is over"));
+    assert!(heard.says("INFO", "of all has ended"));
     assert!(manager.state.holds.is_empty());
 }
 

@@ -174,7 +174,7 @@ fn an_overdue_join_parks_what_waited_in_it() {
     let join = manager.state.joins.named("feeds").expect("open").id;
     assert!(manager.passes(10_799).log.is_empty());
     let heard = manager.passes(1);
-    assert!(heard.says("CRITICAL", "the join of feeds is overdue: ssh did not come; parked, not launched: "));
+    assert!(heard.says("CRITICAL", "join feeds is overdue: it did not receive ssh; parked, not launched: "));
     assert!(heard.launched.is_empty() && manager.state.joins.is_empty());
     let ParkedItem::Launches { launches, .. } = &manager.state.parked[&join].item else { panic!("launches") };
     let names: Vec<_> = launches.iter().map(|launch| launch.worker.name()).collect();
@@ -195,7 +195,7 @@ fn an_overdue_join_in_which_nothing_waits_is_said_once_and_over() {
     });
     manager.hears("weather", "success", "null");
     let heard = manager.passes(60);
-    assert_eq!(heard.log, ["CRITICAL the join of feeds is overdue: ssh did not come"]);
+    assert_eq!(heard.log, ["CRITICAL join feeds is overdue: it did not receive ssh"]);
     assert!(manager.state.joins.is_empty() && manager.state.parked.is_empty());
 }
 
@@ -221,13 +221,13 @@ fn a_join_that_is_opened_again_parks_what_waited_in_it() {
     manager.hears("rivers", "success", "null");
     let before = manager.state.joins.named("weather").expect("open").id;
     let heard = manager.hears("weather", "success", "null");
-    assert!(heard.says("CRITICAL", "the join of weather was opened again before ssh had finished"));
+    assert!(heard.says("CRITICAL", "join weather was reopened before it received ssh"));
     assert!(heard.launched.is_empty());
     let ids: Vec<_> = manager.state.joins.open().map(|join| join.id).collect();
     assert_eq!(ids.len(), 1);
     assert!(ids[0] > before && manager.state.parked.contains_key(&before));
     let (answer, heard) = manager.asks(Command::Discard { number: before });
-    assert_eq!(answer.text, "what waited in the join of weather is discarded");
+    assert_eq!(answer.text, "the parked launches of join weather are discarded");
     assert!(heard.launched.is_empty() && manager.state.parked.is_empty());
 }
 

@@ -190,7 +190,7 @@ fn all_parked_messages_are_decided_in_their_order() {
 fn a_parked_message_may_be_dropped() {
     let (mut manager, number) = parked("null");
     let (answer, heard) = manager.asks(Command::Discard { number: number });
-    assert_eq!(answer.text, format!("the parked message {number} is discarded: weather: (success)"));
+    assert_eq!(answer.text, format!("parked message {number} is discarded: weather: (success)"));
     assert!(heard.messages().is_empty() && manager.state.parked.is_empty() && manager.calls().is_empty());
     assert!(!manager.asks(retry(number)).0.done);
 }

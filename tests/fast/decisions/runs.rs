@@ -94,7 +94,7 @@ fn a_silent_end_is_a_crash_two_seconds_later_and_once() {
     let [record] = heard.messages()[..] else { panic!("one message: {heard:#?}") };
     assert_eq!((record.run, record.speaker, &record.outcome), (Some(run), Speaker::Manager, &Outcome::Ruled));
     assert_eq!(manager.called(), ["weather crash"]);
-    assert!(heard.says("CRITICAL", "its crash is reported for it"));
+    assert!(heard.says("CRITICAL", "the manager reports a crash for it"));
     assert_eq!(heard.launched, ["upload"]);
     assert!(!manager.state.runs.contains_key(&run));
     assert!(manager.passes(60).messages().is_empty());
@@ -276,7 +276,7 @@ fn a_run_beyond_its_time_is_told_to_end_once_and_tried_again() {
     assert!(manager.passes(3_599).stop_requested.is_empty());
     let heard = manager.passes(1);
     assert_eq!(heard.stop_requested, [run]);
-    assert!(heard.says("CRITICAL", "runs longer than its timeout"));
+    assert!(heard.says("CRITICAL", "exceeded its timeout"));
     assert!(manager.passes(7_200).stop_requested.is_empty());
     manager.ends(run, Ending::Status(0));
     assert_eq!(manager.passes(2).launched, ["weather"]);

@@ -103,7 +103,7 @@ impl Heard {
                     self.launched.push(worker.name().to_owned());
                     self.runs.push(run);
                 }
-                Effect::EndRun(run) => self.stop_requested.push(run),
+                Effect::StopRun(run) => self.stop_requested.push(run),
                 Effect::Journal(record) => self.records.push(*record),
                 Effect::Answer { answer, .. } => self.answers.push(answer),
                 other => self.others.push(other),

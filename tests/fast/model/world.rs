@@ -117,7 +117,7 @@ impl World {
                     assert_eq!(worker, self.state.runs[&run].worker);
                     done.launched.push(run);
                 }
-                Effect::EndRun(run) => done.told.push(run),
+                Effect::StopRun(run) => done.told.push(run),
                 Effect::Reply { request, .. } => done.replies.push(request),
                 Effect::Answer { answer, .. } => done.answers.push(answer.done),
                 Effect::Journal(record) => done.records.push(*record),

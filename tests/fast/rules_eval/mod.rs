@@ -179,7 +179,7 @@ fn what_cannot_be_read_is_said() {
     let system = rules();
     for (arguments, expected) in [
         (&["--worker", "sleep"][..], "--type <TYPE>"),
-        (&["--worker", "sleep", "--type", "success", "--payload", "{"], "the payload is no YAML"),
+        (&["--worker", "sleep", "--type", "success", "--payload", "{"], "the payload is not valid YAML"),
         (
             &["--worker", "sleep", "--type", "success", "--payload", "@nowhere"],
             "cannot read the payload from nowhere",

@@ -252,7 +252,7 @@ fn made_crashes_and_what_operators_send_are_replayed_too() {
     let system = system().only_rules(rules).section(section).start();
     system.operate(&["send", "keyless", "success"]);
     system.operate(&["launch", "keyless"]);
-    system.wait_for_log("manager", "without a report; its crash is reported for it");
+    system.wait_for_log("manager", "without a report; the manager reports a crash for it");
     system.wait_for("the crash in the journal", || {
         system.operate(&["messages"]).contains("crash").then_some(())
     });

@@ -1,4 +1,4 @@
-//! Requests about messages and the checklist: sent, decided again, set and cleared.
+//! Commands about messages and the checklist: send, retry, set and clear.
 
 use super::{NAMED, Outcomes};
 use crate::decide::Decision;
@@ -12,8 +12,8 @@ use pyyaml::limits::MAX_GIVEN_DEPTH;
 
 impl Decision<'_> {
     pub(super) fn set_checklist(&mut self, path: &str, value: &str) -> Outcomes {
-        let path = pyyaml::read(path).map_err(|error| format!("the keys are no YAML: {error}"))?;
-        let value = pyyaml::read(value).map_err(|error| format!("the value is no YAML: {error}"))?;
+        let path = pyyaml::read(path).map_err(|error| format!("the keys are not valid YAML: {error}"))?;
+        let value = pyyaml::read(value).map_err(|error| format!("the value is not valid YAML: {error}"))?;
         let keys = path.as_list().filter(|keys| !keys.is_empty()).ok_or("a checklist key is missing")?;
         // The checklist is a mapping, and so is what each key but the last leads to.
         let deepest_key = keys.iter().zip(1..).map(|(key, level)| level + key.depth()).max();
@@ -23,7 +23,8 @@ impl Decision<'_> {
         Ok((format!("checklist set at {shown}"), Vec::new()))
     }
 
-    /// Half of all rule errors come from a checklist that was cleared while workers were running.
+    /// Clear the checklist. Half of all rule errors come from a checklist that was cleared while workers were running, so
+    /// open runs forbid it unless it is forced.
     pub(super) fn clear_on_request(&mut self, force: bool) -> Outcomes {
         let count = self.state.runs.len();
         if !force && count > 0 {
@@ -31,7 +32,7 @@ impl Decision<'_> {
             let named: Vec<String> = named.map(|run| format!("{} {}", run.worker.name(), run.id)).collect();
             let more = count - named.len();
             return Err(format!(
-                "{} still open, and the rules may miss what is cleared: {}{}; with --force it is cleared all the same",
+                "{} still open and may need the checklist: {}{}; --force clears it in any case",
                 if count == 1 { "a run is" } else { "runs are" },
                 named.join(", "),
                 if more > 0 { format!(" and {more} more") } else { String::new() },
@@ -42,10 +43,11 @@ impl Decision<'_> {
     }
 
     pub(super) fn send(&mut self, source: &str, r#type: &str, payload: &str) -> Outcomes {
-        let payload = pyyaml::read(payload).map_err(|error| format!("the payload is no YAML: {error}"))?;
+        let payload =
+            pyyaml::read(payload).map_err(|error| format!("the payload is not valid YAML: {error}"))?;
         check_depth("the payload", payload.depth())?;
         let message = Message::new(source, r#type, payload);
-        let reply = self.message(UndecidedMessage::made(message, Speaker::Operator, None));
+        let reply = self.message(UndecidedMessage::internal(message, Speaker::Operator, None));
         outcome_of(self.number, &reply.outcome)
     }
 
@@ -61,7 +63,7 @@ impl Decision<'_> {
                 Some(parked) => vec![parked.clone()],
                 None => {
                     return Err(format!(
-                        "{number} is no parked message; nowcast status shows which there are"
+                        "{number} is not a parked message; nowcast status shows parked messages"
                     ));
                 }
             },
@@ -76,7 +78,7 @@ impl Decision<'_> {
             let payload = pyyaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
             let message = Message::new(source, r#type, payload);
             let checklist = historical_checklist.cloned().unwrap_or_else(|| self.state.checklist.to_value());
-            let reply = self.decide_again(parked, message, &checklist);
+            let reply = self.redecide(parked, message, &checklist);
             numbers.push(self.number);
             if let Err(text) = outcome_of(parked.id, &reply.outcome) {
                 failed.push(text);
@@ -90,12 +92,12 @@ impl Decision<'_> {
     }
 }
 
-/// Refuses what could be kept and not be read again.
+/// Refuse a value that could be stored but not be read again.
 fn check_depth(what: &str, depth: usize) -> Result<(), String> {
     if depth <= MAX_GIVEN_DEPTH {
         return Ok(());
     }
-    Err(format!("{what} is nested {depth} deep, and {MAX_GIVEN_DEPTH} is the most; nothing was changed"))
+    Err(format!("{what} is nested {depth} deep, and the limit is {MAX_GIVEN_DEPTH}; nothing was changed"))
 }
 
 fn outcome_of(number: Number, outcome: &Outcome) -> Outcomes {
