@@ -1,8 +1,7 @@
-//! The message broker: takes the workers' requests, hands them to the manager, and brings the
-//! replies back.
+//! The message broker: forwards requests from workers to the manager, and replies back.
 //!
-//! It never looks inside a message. It keeps every request until it is answered, and sends it again to a
-//! manager that comes anew: what ZeroMQ had queued for one that died is lost.
+//! It never looks inside a message. It keeps every request until its reply comes, and sends it again to a manager
+//! that connects again: ZeroMQ loses what it had queued for one that died.
 
 mod manager_socket;
 mod presence;
@@ -28,27 +27,26 @@ use crate::signals::Signals;
 use nowcast_core::Signal;
 use pylogging::Logger;
 
-/// The name under which the broker logs: the peer's.
+/// The name under which the broker logs, as in NEMO_Nowcast.
 pub const NAME: &str = "message_broker";
 
-/// How long the broker waits for open requests when it is told to end.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long the broker waits for replies to open requests when it stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Milliseconds that the last replies get to leave the process.
+/// The time in milliseconds for the last replies to leave the process.
 const LINGER: i32 = 1_000;
 
-/// Connections that the operating system completes before they are accepted; it takes less if its own limit
-/// (`net.core.somaxconn`) is lower. With the 100 of ZeroMQ, some of a thousand workers that come at once wait
-/// for many seconds.
+/// Connections that the operating system completes before they are accepted; its own limit (`net.core.somaxconn`)
+/// may be lower. With the 100 of ZeroMQ, some of a thousand workers that connect at once wait for many seconds.
 const BACKLOG: i32 = 65_535;
 
-/// Milliseconds without a message after which the recording is written.
+/// The time in milliseconds without a message after which the recording is written.
 const RECORD_PAUSE: i64 = 50;
 
-/// How many messages are moved in one direction before the other has its turn.
+/// The most messages that are moved in one direction before the other has its turn.
 const TURN: usize = 256;
 
-/// Why the broker had to stop.
+/// Why the broker cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// A port could not be bound.
@@ -61,15 +59,15 @@ pub enum BrokerError {
         endpoint: String,
         /// The port in it.
         port: u16,
-        /// What ZeroMQ says.
+        /// The error of ZeroMQ.
         error: zmq::Error,
     },
     /// The file for the recording cannot be opened.
     #[error("cannot record to {}: {error}. Name a file in a folder that can be written", .file.display())]
     Record {
-        /// Which.
+        /// Its path.
         file: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         error: io::Error,
     },
     /// ZeroMQ failed.
@@ -86,7 +84,7 @@ pub struct Broker {
     /// `broker: redeliver`
     redeliver: bool,
     recorder: Option<Recorder>,
-    /// The journal's folder, for the note whether a manager is connected.
+    /// The journal's folder, in which the broker notes whether a manager is connected.
     journal: PathBuf,
     connection: ConnectionNote,
     log: Logger,
@@ -95,15 +93,15 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Binds the ports. `epoch` is a number that no earlier broker had.
+    /// Bind the ports. `epoch` is a number that no earlier broker had.
     ///
     /// # Errors
-    /// When a port is in use or ZeroMQ fails.
+    /// A port is in use, or ZeroMQ fails.
     pub fn bind(config: &Config, epoch: u64, log: Logger) -> Result<Self, BrokerError> {
         let context = Context::new();
         let workers = context.socket(SocketType::ROUTER)?;
-        // A ROUTER drops what is over its limit in silence, so there is none for replies, nor between
-        // broker and manager.
+        // A ROUTER silently discards messages over its limit, so there is no limit for replies, nor between broker and
+        // manager.
         workers.set_sndhwm(0)?;
         workers.set_rcvhwm(0)?;
         workers.set_linger(LINGER)?;
@@ -125,10 +123,10 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Writes every request and its reply from now on to a file, behind what is in it.
+    /// Append every request and its reply to a file from now on.
     ///
     /// # Errors
-    /// When the file cannot be opened. One that cannot be written later is said, and the recording ends.
+    /// The file cannot be opened. If it cannot be written later, the broker logs that and stops recording.
     pub fn record(&mut self, file: &Path) -> Result<(), BrokerError> {
         let refuse = |error| BrokerError::Record { file: file.to_owned(), error };
         self.recorder = Some(Recorder::open(file).map_err(refuse)?);
@@ -136,52 +134,52 @@ impl Broker {
         Ok(())
     }
 
-    /// Does something with the recording, if there is one. It never costs more than itself.
-    fn recording(&mut self, act: impl FnOnce(&mut Recorder) -> io::Result<()>) {
+    /// Use the recording, if there is one. A failure ends the recording and nothing else.
+    fn with_recording(&mut self, act: impl FnOnce(&mut Recorder) -> io::Result<()>) {
         let Some(recorder) = &mut self.recorder else { return };
         if let Err(error) = act(recorder) {
             self.log.error(format_args!(
                 "the recording {} cannot be written, so nothing is recorded any more: {error}. The broker goes on; \
-                 start it anew to record again",
+                 restart it to record again",
                 recorder.path().display()
             ));
             self.recorder = None;
         }
     }
 
-    /// Binds what is not bound yet. Ports that a new configuration no longer names stay bound until
-    /// the broker ends, for workers may still wait there.
+    /// Bind the ports that are not bound yet. Ports that a new configuration no longer names stay bound until the
+    /// broker ends: workers may still wait there.
     fn bind_ports(&mut self, zmq: &Zmq) -> Result<(), BrokerError> {
-        for (whose, port) in [("worker", zmq.workers_port), ("manager", zmq.manager_port)] {
+        for (client, port) in [("worker", zmq.workers_port), ("manager", zmq.manager_port)] {
             let endpoint = format!("tcp://{}:{port}", zmq.bind_address());
             let other = self.bound.iter().find(|bound| bound.ends_with(&format!(":{port}")));
             if let Some(other) = other.filter(|other| **other != endpoint) {
                 self.log
                     .warning(format_args!("port {port} stays bound as {other}; {endpoint} takes a restart"));
             } else if other.is_none() {
-                let bound = match whose {
+                let bound = match client {
                     "worker" => self.workers.bind(&endpoint),
                     _ => self.manager.bind(&endpoint),
                 };
                 bound.map_err(|error| BrokerError::Bind { endpoint: endpoint.clone(), port, error })?;
                 self.bound.push(endpoint);
             }
-            self.log.info(format_args!("{whose} socket bound to port {port}"));
+            self.log.info(format_args!("{client} socket bound to port {port}"));
         }
         Ok(())
     }
 
-    /// Moves messages until a signal ends it.
+    /// Forward messages until a signal ends it.
     ///
     /// # Errors
-    /// When ZeroMQ fails.
+    /// ZeroMQ fails.
     pub fn run(&mut self, signals: &mut Signals, read_again: ReadAgain) -> Result<(), BrokerError> {
         self.note_connection()?;
         loop {
             let is_pending = self.recorder.as_ref().is_some_and(Recorder::is_pending);
             let is_idle = self.wait(signals, if is_pending { RECORD_PAUSE } else { -1 })? == 0;
             if is_idle {
-                self.recording(Recorder::flush);
+                self.with_recording(Recorder::flush);
             }
             for signal in signals.take() {
                 self.log.info(signal.log_text());
@@ -195,8 +193,8 @@ impl Broker {
         }
     }
 
-    /// Waits for a message in either direction, a manager that comes or goes, or a signal.
-    /// Answers how many of these came.
+    /// Wait for a message in either direction, a change of the manager's connection, or a signal. Return how many of
+    /// these came.
     fn wait(&self, signals: &Signals, timeout: i64) -> zmq::Result<i32> {
         let [manager, connections] = self.manager.as_poll_items(self.requests.unsent().is_some());
         let signals = PollItem::from_fd(signals.as_raw_fd(), POLLIN);
@@ -209,7 +207,7 @@ impl Broker {
         for _ in 0..TURN {
             let Some(frames) = socket::receive(&self.workers)? else { break };
             if !frames.iter().any(Vec::is_empty) {
-                self.log.warning("a client that is no REQ socket sent something; no reply will come");
+                self.log.warning("a message came from a client that is not a REQ socket; no reply will come");
                 continue;
             }
             self.requests.add(frames);
@@ -218,8 +216,7 @@ impl Broker {
         Ok(())
     }
 
-    /// What is done for the requests that are kept, in this order: all that is open is to be sent again, before
-    /// anything new is, when the manager may have changed; then requests go there, and replies come back.
+    /// Forward requests and replies. If the manager may have changed, open requests are sent again before new ones.
     fn forward(&mut self) -> zmq::Result<()> {
         if self.manager.has_changed()? {
             self.resend_open_requests()?;
@@ -229,16 +226,16 @@ impl Broker {
         self.return_replies(TURN)
     }
 
-    /// Notes for those who look whether a manager is connected.
+    /// Note for `nowcast status` whether a manager is connected.
     fn note_connection(&mut self) -> zmq::Result<()> {
         let connected = self.manager.is_connected()?;
         self.connection.write(&self.journal, connected);
         Ok(())
     }
 
-    /// A connection was made or lost. A lost one may have been any manager's, so this goes for each loss.
+    /// Send all open requests again: a connection was made or lost, and a lost one may have been any manager's.
     fn resend_open_requests(&mut self) -> zmq::Result<()> {
-        // What was answered before the loss needs no second answer.
+        // Requests whose replies came before the loss are not sent again.
         self.return_replies(usize::MAX)?;
         if self.redeliver {
             let count = self.requests.mark_unsent();
@@ -266,16 +263,16 @@ impl Broker {
         Ok(())
     }
 
-    fn return_replies(&mut self, most: usize) -> zmq::Result<()> {
-        for _ in 0..most {
+    fn return_replies(&mut self, limit: usize) -> zmq::Result<()> {
+        for _ in 0..limit {
             let Some(mut frames) = self.manager.receive()? else { break };
             if let Some((number, request)) = self.requests.complete(&mut frames) {
                 failpoint::pass("broker: reply taken");
                 socket::send(&self.workers, &frames)?;
                 failpoint::pass("broker: reply sent");
-                self.recording(|recorder| recorder.note(number, request, &frames));
+                self.with_recording(|recorder| recorder.note(number, request, &frames));
             } else {
-                self.log.debug("a reply to a request that is not open was dropped");
+                self.log.debug("a reply to a request that is not open was discarded");
             }
         }
         Ok(())
@@ -289,14 +286,14 @@ impl Broker {
         }
     }
 
-    /// Brings the replies to the open requests back before it ends; a second signal ends it at once.
+    /// Return the replies to open requests before the broker ends; a second signal ends it at once.
     fn drain(&mut self, signals: &mut Signals) -> Result<(), BrokerError> {
-        let end = Instant::now() + DRAIN;
-        // What has arrived is taken on, and what comes meanwhile: plain workers do not send again.
+        let end = Instant::now() + DRAIN_TIMEOUT;
+        // Requests that have arrived, or arrive meanwhile, are served too: plain workers do not send again.
         self.receive_requests()?;
         if self.requests.len() > 0 {
             let count = self.requests.len();
-            self.log.info(format_args!("waiting up to {} s for replies: {count}", DRAIN.as_secs()));
+            self.log.info(format_args!("waiting up to {} s for replies: {count}", DRAIN_TIMEOUT.as_secs()));
         }
         while self.requests.len() > 0 {
             let left = end.saturating_duration_since(Instant::now());
@@ -310,7 +307,7 @@ impl Broker {
             self.receive_requests()?;
             self.forward()?;
         }
-        self.recording(Recorder::flush);
+        self.with_recording(Recorder::flush);
         Ok(())
     }
 }

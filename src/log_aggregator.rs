@@ -1,6 +1,6 @@
-//! The log aggregator: takes the log messages that other programs publish, on any host, and logs them here.
+//! The log aggregator: receives the log messages that other programs publish, on any host, and logs them here.
 //!
-//! It never answers, and nothing that arrives can stop it: what is no log message is counted and passed over.
+//! It never replies, and no message can stop it: invalid messages are counted and skipped.
 
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
@@ -15,32 +15,32 @@ use crate::store::Presence;
 use nowcast_core::Signal;
 use pylogging::{Level, Logger};
 
-/// The name under which it logs: the peer's.
+/// The name under which it logs, as in NEMO_Nowcast.
 pub const NAME: &str = "log_aggregator";
 
-/// Messages that are logged with one `write` to each file, and between two looks at the signals.
+/// The most messages that are logged with one `write` to each file, before signals are checked again.
 const TURN: usize = 256;
 
-/// Bytes of a frame; who sends more is disconnected.
+/// The size limit of a frame in bytes; a publisher that sends more is disconnected.
 const MAX_FRAME: i64 = 64 << 20;
 
-/// The threads of ZeroMQ's that connect, as bits: one for the hosts of publishers elsewhere, whose names may have to wait
-/// for a name server, and one that never waits for them.
+/// The threads of ZeroMQ that connect, as bits: one for remote hosts, whose names may have to wait for a name server, and
+/// one that never waits for them.
 const LOCAL: u64 = 1;
 const REMOTE: u64 = 2;
 
-/// Seconds of silence, and the number and distance of unanswered probes, after which a publisher's host is taken
-/// for lost and connected to anew.
+/// The seconds without data, and the number and interval of unanswered probes, after which the connection to a
+/// publisher's host counts as lost and is made again.
 const KEEPALIVE: (i32, i32, i32) = (60, 3, 20);
 
-/// Milliseconds after which the journal's folder is looked for again.
+/// The interval in milliseconds at which a missing folder of the journal is looked for.
 const FOLDER_INTERVAL: i64 = 1_000;
 
 /// Messages of an XSUB that begin and end the subscription to everything.
 const SUBSCRIBE: &[u8] = b"\x01";
 const UNSUBSCRIBE: &[u8] = b"\x00";
 
-/// Milliseconds without a message after which no more lines are expected when it stops.
+/// The time in milliseconds without a message after which no more lines are expected when it stops.
 const QUIET: i64 = 100;
 
 /// The time limit for the last lines.
@@ -49,7 +49,7 @@ const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 /// The log aggregator with its subscriptions.
 pub struct Aggregator {
     socket: Socket,
-    /// What it is connected to.
+    /// The addresses that it is connected to.
     endpoints: Vec<String>,
     invalid_messages: u64,
     presence: Presence,
@@ -61,10 +61,10 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    /// Subscribes to everybody who publishes.
+    /// Subscribe to all publishers of the configuration.
     ///
     /// # Errors
-    /// When ZeroMQ fails. A host that cannot be reached is no error: it is tried until it can.
+    /// ZeroMQ fails. A host that cannot be reached is not an error: the connection is tried until it succeeds.
     pub fn subscribe(config: &Config, log: Logger) -> zmq::Result<Self> {
         let context = Context::new();
         context.set_io_threads(2)?;
@@ -90,10 +90,10 @@ impl Aggregator {
         Ok(aggregator)
     }
 
-    /// Logs what is published until a signal ends it.
+    /// Log the published messages until a signal ends it.
     ///
     /// # Errors
-    /// When ZeroMQ fails.
+    /// ZeroMQ fails.
     pub fn run(&mut self, signals: &mut Signals, read_again: ReadAgain) -> zmq::Result<()> {
         loop {
             let mut items =
@@ -116,7 +116,7 @@ impl Aggregator {
         }
     }
 
-    /// Connects to what the configuration names, and lets go of what it no longer names.
+    /// Connect to the publishers of the configuration, and disconnect from those that it no longer names.
     fn connect(&mut self, config: &Config) {
         let mut named = Vec::new();
         for (publisher, ports) in &config.log_ports {
@@ -138,13 +138,13 @@ impl Aggregator {
         }
         for endpoint in self.endpoints.iter().filter(|endpoint| !named.contains(endpoint)) {
             if let Err(error) = self.socket.disconnect(endpoint) {
-                self.log.error(format_args!("cannot let go of {endpoint}: {error}"));
+                self.log.error(format_args!("cannot disconnect from {endpoint}: {error}"));
             }
         }
         self.endpoints = named;
     }
 
-    /// Logs what has arrived, up to [`TURN`] messages.
+    /// Log the messages that have arrived, up to [`TURN`].
     fn receive(&mut self) -> zmq::Result<()> {
         let mut received = Vec::new();
         while received.len() < TURN {
@@ -166,14 +166,14 @@ impl Aggregator {
         Ok(())
     }
 
-    /// Says so at the first one and at 10, 100, 1,000 …
+    /// Count invalid messages, with a warning at the first one and at 10, 100, 1,000 …
     fn report_invalid(&mut self, more: u64) {
         let digits = |count: u64| count.checked_ilog10();
         if digits(self.invalid_messages) != digits(self.invalid_messages + more) {
             let count = self.invalid_messages + more;
             self.log.warning(format_args!(
-                "what somebody publishes is no log message and is passed over; so far: {count}. A log message is a \
-                 topic as NAME.LEVEL, and a text"
+                "invalid log messages were received and skipped; so far: {count}. A log message is a topic NAME.LEVEL and \
+                 a text"
             ));
         }
         self.invalid_messages += more;
@@ -204,14 +204,14 @@ struct PublishedLine {
     text: String,
 }
 
-/// The log message in these frames, if there is one.
+/// Return the log message in these frames, if they are one.
 ///
-/// pyzmq cuts a text at its first `::` and puts what is before it behind the topic; that is made good.
+/// pyzmq cuts a text at its first `::` and appends the first part to the topic; the text is put together again.
 fn parse(frames: &[Vec<u8>]) -> Option<PublishedLine> {
     let [topic, text] = frames else { return None };
     let topic = std::str::from_utf8(topic).ok()?;
     let text = String::from_utf8_lossy(text);
-    // Names can have dots, and what is behind the level anything.
+    // Names can have dots, and the rest after the level can be any text.
     let (at, level) = topic.match_indices('.').find_map(|(at, _)| {
         let name = topic[at + 1..].split('.').next()?;
         Some(at).zip(Level::from_name(name).filter(|level| *level > Level::NOTSET))
@@ -228,7 +228,7 @@ fn parse(frames: &[Vec<u8>]) -> Option<PublishedLine> {
     Some(PublishedLine { publisher: publisher.to_owned(), level, text: strip(&text).to_owned() })
 }
 
-/// Python's `strip`, which takes four control characters for space, too.
+/// Strip as Python's `strip` does, for which four control characters are space too.
 fn strip(text: &str) -> &str {
     text.trim_matches(|letter: char| letter.is_whitespace() || ('\x1c'..='\x1f').contains(&letter))
 }
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_none() {
+    fn other_messages_are_invalid() {
         for topic in
             ["", ".", "INFO", ".INFO", "sleep", "sleep.info", "sleep.NOTSET", "a\nb.INFO", "sleep.Level 15"]
         {

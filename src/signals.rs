@@ -1,4 +1,4 @@
-//! Signals as something that a loop can wait for beside its sockets.
+//! Signals that a loop can wait for beside its sockets. It never decides what a signal means.
 
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, RawFd};
@@ -19,10 +19,10 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes the three signals over for this process.
+    /// Handle the three signals in this process from now on.
     ///
     /// # Errors
-    /// When the operating system has no descriptors left.
+    /// The operating system has no descriptors left.
     pub fn install() -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
@@ -31,7 +31,7 @@ impl Signals {
         let signals = [(SIGHUP, Signal::Hangup), (SIGINT, Signal::Interrupt), (SIGTERM, Signal::Terminate)];
         for (number, signal) in signals {
             let flag = Arc::new(AtomicBool::new(false));
-            // The flag comes first, so that it is up when the pipe wakes the loop.
+            // The flag comes first, so that it is set when the pipe wakes the loop.
             flag::register(number, Arc::clone(&flag))?;
             pipe::register(number, write.try_clone()?)?;
             flags.push((signal, flag));
@@ -39,7 +39,7 @@ impl Signals {
         Ok(Self { pipe: read, flags })
     }
 
-    /// The signals that came since the last call, each at most once.
+    /// Return the signals that came since the last call, each at most once.
     pub fn take(&mut self) -> Vec<Signal> {
         // Emptied before the flags are read: a signal in between wakes the loop once more.
         let mut bytes = [0; 64];

@@ -1,5 +1,7 @@
-//! [`ManagerConnection`]: whether a manager is connected to the broker, for those who look. The broker notes it in a file
-//! of the journal's folder: a manager that is not ours leaves no other trace there.
+//! [`ManagerConnection`]: whether a manager is connected to the broker, for `nowcast status`.
+//!
+//! The broker notes it in a file of the journal's folder: a manager that is not ours leaves no other trace there. A
+//! broker that cannot write the note works without it.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -20,14 +22,14 @@ pub struct ManagerConnection {
 }
 
 impl ManagerConnection {
-    /// What the broker that runs for a system noted; nothing without such a broker.
+    /// Read the note of the broker that runs for a system; `None` without such a broker.
     #[must_use]
     pub fn read(journal: &Path) -> Option<Self> {
         serde_json::from_str(&Presence::noted(FILE, journal)?).ok()
     }
 }
 
-/// Keeps the note up to date. A broker that cannot write it works all the same.
+/// Keeps the note up to date.
 #[derive(Debug)]
 pub(super) struct ConnectionNote {
     presence: Presence,
@@ -39,7 +41,7 @@ impl ConnectionNote {
         Self { presence: Presence::of(FILE), written: None }
     }
 
-    /// Notes whether a manager is connected. The folder is made if it is missing: only our own manager would make it.
+    /// Note whether a manager is connected. The folder is made if it is missing: only our own manager would make it.
     pub(super) fn write(&mut self, journal: &Path, connected: bool) {
         let connection = ManagerConnection { connected };
         if self.written == Some(connection) {

@@ -1,6 +1,6 @@
 //! The recording of a broker: every request with its reply and the time, a line of JSON each.
 //!
-//! It never looks into a message, never stops the broker, and never changes what was written before.
+//! It never looks into a message, never stops the broker, and never changes lines that are in the file.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
@@ -15,17 +15,17 @@ use serde::{Deserialize, Serialize};
 use crate::net::{envelope, socket::Frames};
 use pyyaml::base64;
 
-/// Bytes that are gathered before they are written though the broker is busy.
+/// The size in bytes at which pending lines are written though the broker is busy.
 const BUFFER_SIZE: usize = 1 << 16;
 
 /// A request and its reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedExchange {
-    /// When the reply passed: the message was decided just before.
+    /// The time of the reply: the message was decided just before.
     pub at: ZonedDateTime,
-    /// Which request of its broker it was, from 1.
+    /// The number of the request at its broker, from 1.
     pub number: u64,
-    /// The request's body as it came.
+    /// The request's body, unchanged.
     pub request: Vec<u8>,
     /// The reply's body.
     pub reply: Vec<u8>,
@@ -38,7 +38,7 @@ struct RecordedLine<'a> {
     number: u64,
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     request: Option<Cow<'a, str>>,
-    /// In the place of `request` where that is not UTF-8.
+    /// Instead of `request` if that is not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     request_base64: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
@@ -48,10 +48,10 @@ struct RecordedLine<'a> {
 }
 
 impl RecordedExchange {
-    /// The line, with its end.
+    /// Write it as a line, with the newline.
     ///
     /// # Errors
-    /// Never for what a broker writes; JSON has a word for all of it.
+    /// None for what a broker writes: JSON can hold all of it.
     pub fn to_line(&self) -> io::Result<Vec<u8>> {
         let (request, request_base64) = text_or_base64(&self.request);
         let (reply, reply_base64) = text_or_base64(&self.reply);
@@ -68,7 +68,7 @@ impl RecordedExchange {
         Ok(line)
     }
 
-    /// Reads a line; `None` if it is none of ours or was written half.
+    /// Read a line; `None` if it is invalid or incomplete.
     #[must_use]
     pub fn from_line(line: &[u8]) -> Option<Self> {
         let line: RecordedLine<'_> = serde_json::from_slice(line).ok()?;
@@ -92,7 +92,7 @@ fn bytes(text: Option<Cow<'_, str>>, base64: Option<String>) -> Option<Vec<u8>> 
     text.map(|text| text.into_owned().into_bytes()).or_else(|| base64::decode(&base64?))
 }
 
-/// The file that a broker writes.
+/// Appends to the file.
 pub(super) struct Recorder {
     path: PathBuf,
     file: File,
@@ -100,11 +100,11 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Opens a file to write behind what is in it. A line that a killed broker left half stays a line of its own.
+    /// Open a file to append to it. An incomplete line that a killed broker left stays a line of its own.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        // It holds what the journal holds, and like that is nobody else's.
+        // It holds what the journal holds, and like that is readable by its owner only.
         let mut options = OpenOptions::new();
-        // A pipe is opened at once, too, and then refused: it would keep the broker waiting for its reader.
+        // A pipe is opened without waiting, and then refused: it would make the broker wait for its reader.
         let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
         options.read(true).append(true).create(true).mode(0o600).custom_flags(flags);
         let mut file = options.open(path)?;
@@ -128,12 +128,12 @@ impl Recorder {
         &self.path
     }
 
-    /// Whether something is still to be written.
+    /// Whether lines are still to be written.
     pub(super) fn is_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Takes an exchange in; it is written when there is enough of them, or with [`Self::flush`].
+    /// Add an exchange. It is written with [`Self::flush`], or when [`BUFFER_SIZE`] is reached.
     pub(super) fn note(&mut self, number: u64, request: Frames, reply: &Frames) -> io::Result<()> {
         let body = |frames| envelope::open(frames).map(|(_, body)| body).unwrap_or_default();
         let exchange = RecordedExchange {
@@ -146,7 +146,7 @@ impl Recorder {
         if self.pending.len() >= BUFFER_SIZE { self.flush() } else { Ok(()) }
     }
 
-    /// Writes what is pending.
+    /// Write the pending lines.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.file.write_all(&self.pending)?;
         self.pending.clear();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_half_line_stays_a_line_of_its_own() {
+    fn an_incomplete_line_stays_a_line_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("recording.jsonl");
         std::fs::write(&path, "{\"at\":\"2026").unwrap();

@@ -1,4 +1,4 @@
-//! The requests that no reply has come to yet. It never decides when they are sent.
+//! The open requests: those without a reply. It never decides when they are sent.
 
 use std::collections::BTreeMap;
 
@@ -7,50 +7,50 @@ use nowcast_core::Ticket;
 
 /// Every unanswered request, whole, in the order in which they came.
 ///
-/// There is no limit: a request is kept until its reply comes, also when its worker has gone meanwhile,
-/// for the manager has to learn what the worker had to say.
+/// There is no limit. A request is kept until its reply comes, also when its worker has gone meanwhile: the manager
+/// has to decide what the worker reported.
 pub(super) struct Requests {
     epoch: u64,
     last: u64,
     open: BTreeMap<u64, Frames>,
-    /// Those below were sent to the manager that is there now.
+    /// Requests with lower numbers were sent to the current manager.
     next: u64,
 }
 
 impl Requests {
-    /// None yet. `epoch` is a number that no earlier broker had.
+    /// Start without requests. `epoch` is a number that no earlier broker had.
     pub(super) fn new(epoch: u64) -> Self {
         Self { epoch, last: 0, open: BTreeMap::new(), next: 0 }
     }
 
-    /// Keeps a request as a worker sent it, and puts a ticket in front.
+    /// Keep a request as a worker sent it, with a ticket in front.
     pub(super) fn add(&mut self, mut frames: Frames) {
         self.last += 1;
         frames.insert(0, Ticket { epoch: self.epoch, number: self.last }.to_frame());
         self.open.insert(self.last, frames);
     }
 
-    /// The first request that is still to be sent.
+    /// Return the first request that is still to be sent.
     pub(super) fn unsent(&self) -> Option<&Frames> {
         self.open.range(self.next..).next().map(|(_, frames)| frames)
     }
 
-    /// The first request that was to be sent has been.
+    /// Mark the first unsent request as sent.
     pub(super) fn mark_sent(&mut self) {
         if let Some((number, _)) = self.open.range(self.next..).next() {
             self.next = number + 1;
         }
     }
 
-    /// All of them are to be sent, and so many for another time.
+    /// Mark all requests as unsent; return how many of them had been sent.
     pub(super) fn mark_unsent(&mut self) -> usize {
         let count = self.open.range(..self.next).count();
         self.next = 0;
         count
     }
 
-    /// Takes the ticket off a reply and answers its request and that one's number; `None` if that is not open: an
-    /// earlier broker had it, or this is the second reply to a request that was sent twice.
+    /// Take the ticket off a reply and return the number of its request, and the request. `None` if that is not open:
+    /// an earlier broker had it, or this is the second reply to a request that was sent twice.
     pub(super) fn complete(&mut self, reply: &mut Frames) -> Option<(u64, Frames)> {
         let ticket = reply.first().and_then(|frame| Ticket::from_frame(frame))?;
         let number = Some(ticket.number).filter(|_| ticket.epoch == self.epoch)?;
@@ -59,7 +59,7 @@ impl Requests {
         Some((number, request))
     }
 
-    /// How many there are.
+    /// Return how many requests are open.
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_sent_once_and_in_order() {
+    fn each_request_is_sent_once_and_in_order() {
         let mut requests = three();
         assert_eq!(bodies(&mut requests), "abc");
         requests.add(vec![b"d".to_vec()]);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_is_sent_again_before_anything_new() {
+    fn open_requests_are_sent_again_before_new_ones() {
         let mut requests = three();
         send(&mut requests);
         let mut second = send(&mut requests).expect("a request");
@@ -109,21 +109,21 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_answered_once_and_only_with_its_own_ticket() {
+    fn a_request_is_completed_once_and_only_by_its_own_ticket() {
         let mut requests = three();
         let reply = send(&mut requests).expect("a request");
         let mut first = reply.clone();
         assert!(requests.complete(&mut first).is_some_and(|(number, _)| number == 1));
         assert_eq!(first, reply[1..]);
         assert!(requests.complete(&mut reply.clone()).is_none());
-        let mut of_another_broker = vec![Ticket { epoch: 8, number: 2 }.to_frame()];
-        assert!(requests.complete(&mut of_another_broker).is_none());
+        let mut from_other_broker = vec![Ticket { epoch: 8, number: 2 }.to_frame()];
+        assert!(requests.complete(&mut from_other_broker).is_none());
         assert!(requests.complete(&mut Vec::new()).is_none());
         assert_eq!(requests.len(), 2);
     }
 
     #[test]
-    fn a_reply_to_a_request_that_is_to_be_sent_again_makes_that_needless() {
+    fn a_request_whose_reply_came_is_not_sent_again() {
         let mut requests = three();
         let mut reply = send(&mut requests).expect("a request");
         requests.mark_unsent();

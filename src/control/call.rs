@@ -1,4 +1,6 @@
-//! The control socket, the operators' end: asks the manager and waits for its answer.
+//! The operators' end of the control socket: sends a request to the manager and waits for the answer.
+//!
+//! It never decides anything, and never waits without a timeout.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,25 +16,25 @@ use nowcast_core::{Answer, Command};
 /// The socket's name in the journal's folder.
 pub(super) const NAME: &str = "control";
 
-/// How long the manager may take to say that it works.
+/// The timeout for a health check of the manager.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an operator's command waits for the answer.
+/// The timeout for the answer to an operator's command.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What an operator's command sends.
+/// The request that an operator's command sends.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Call {
     /// The user's name.
     pub user: String,
-    /// What is asked; nothing if only to know whether the manager works.
+    /// The command; `None` for a health check.
     pub command: Option<Command>,
 }
 
-/// Why the manager could not be asked.
+/// Why there is no answer of the manager.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// Nobody listens.
+    /// No process listens on the socket.
     #[error(
         "the manager cannot be reached at {}: {error}. Is it running? (nowcast up, or nowcast manager)",
         path.display()
@@ -40,26 +42,26 @@ pub enum CallError {
     NoManager {
         /// The socket.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// The manager ended or does not answer.
+    /// The manager exited or did not answer in time.
     #[error(
-        "the manager did not answer ({0}). Whether it took the request, and what came of it, nowcast status and its log say: \
-         look there before you ask again"
+        "the manager did not answer ({0}). It may have executed the request: check nowcast status and the manager's log before \
+         you try again"
     )]
     NoAnswer(String),
 }
 
-/// Asks the manager whose journal is in `folder`.
+/// Send a request to the manager whose journal is in `folder`, and return its answer.
 ///
 /// # Errors
-/// When it cannot be reached or does not answer.
+/// The manager cannot be reached or does not answer.
 pub fn call(folder: &Path, call: &Call) -> Result<Answer, CallError> {
     call_within(folder, call, TIMEOUT)
 }
 
-/// Asks with another timeout. What it did not answer in time it may do all the same.
+/// Send a request with another timeout. The manager may still execute a request that it did not answer in time.
 ///
 /// # Errors
 /// See [`call`].
@@ -83,11 +85,11 @@ pub fn call_within(folder: &Path, call: &Call, timeout: Duration) -> Result<Answ
         .map_err(|error| failed(&error))?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(|error| failed(&error))?;
-    serde_json::from_slice(&answer).map_err(|_| no_answer(&"it hung up"))
+    serde_json::from_slice(&answer).map_err(|_| no_answer(&"it closed the connection"))
 }
 
 fn connect(folder: &Path) -> io::Result<UnixStream> {
-    let (_handle, short) = reachable(folder)?;
+    let (_handle, short) = short_path(folder)?;
     UnixStream::connect(short)
 }
 
@@ -104,7 +106,7 @@ pub enum Service {
     Running,
 }
 
-/// How the manager is whose journal is in `folder`.
+/// Return whether the manager whose journal is in `folder` runs and responds.
 #[must_use]
 pub fn service(folder: &Path) -> Service {
     match call_within(folder, &Call { user: String::new(), command: None }, HEALTH_TIMEOUT) {
@@ -115,9 +117,9 @@ pub fn service(folder: &Path) -> Service {
     }
 }
 
-/// The socket's path, short whatever the folder is: a socket's address has room for 107 bytes. Good
-/// for as long as the handle lives.
-pub(super) fn reachable(folder: &Path) -> io::Result<(OwnedFd, PathBuf)> {
+/// Return a short path of the socket: a socket's address has room for 107 bytes only. The path is valid as long as the
+/// handle lives.
+pub(super) fn short_path(folder: &Path) -> io::Result<(OwnedFd, PathBuf)> {
     let handle = OwnedFd::from(fs::File::open(folder)?);
     let path = PathBuf::from(format!("/proc/self/fd/{}/{NAME}", handle.as_raw_fd()));
     Ok((handle, path))

@@ -1,7 +1,7 @@
-//! The control socket, the manager's end: operators' requests and the manager's answers, a line of JSON each.
+//! The manager's end of the control socket: operators' requests and the manager's answers, a line of JSON each.
 //!
-//! It is a Unix socket that only the manager's own user can reach; [`call`] is the other end. Nothing here decides
-//! anything, and no connection may keep the others waiting.
+//! It is a Unix socket that only the manager's own user can reach; [`call`] is the other end. It never decides anything,
+//! and no connection makes the others wait.
 
 pub mod call;
 
@@ -17,44 +17,44 @@ use std::time::{Duration, Instant};
 use zmq::{POLLIN, PollItem};
 
 pub use call::{Call, CallError};
-use call::{NAME, reachable};
+use call::{NAME, short_path};
 use nowcast_core::{Answer, CallId};
 
-/// The longest request that is read, in bytes.
+/// The size limit of a request in bytes.
 const MAX_REQUEST: usize = 16_000_000;
 
-/// How many operators can wait at once; more wait to be let in.
+/// The most connections at once; more wait until they are accepted.
 const MAX_CONNECTIONS: usize = 64;
 
-/// How long nobody is let in after that failed.
+/// The time until connections are accepted again after that failed.
 const ACCEPT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The longest text of an answer, in bytes: it goes out in one piece or not at all.
+/// The size limit of an answer's text in bytes: it is sent with one write or not sent.
 const MAX_ANSWER: usize = 64_000;
 
-/// The most that is read of one connection before the manager looks at all else, in bytes.
+/// The most bytes that are read from one connection before the manager's loop continues.
 const TURN: usize = 1_000_000;
 
-/// How long a connection may take to send its request. The commands send it at once.
+/// The timeout for a connection to send its request. The commands send it at once.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often the socket is looked for, which somebody may have removed.
+/// The interval at which the socket's file is checked: it may have been removed.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The manager's end.
+/// The manager's end of the control socket.
 #[derive(Debug)]
 pub struct Control {
     folder: PathBuf,
     listener: UnixListener,
-    /// Which file the socket is.
+    /// The device and inode of the socket's file.
     identity: (u64, u64),
-    /// When it was last looked for.
+    /// When the socket's file was last checked.
     checked_at: Instant,
-    /// It is not there, and cannot be made.
+    /// The socket's file is missing and cannot be made.
     is_lost: bool,
     connections: HashMap<CallId, OperatorConnection>,
     last: u64,
-    /// When the next operators are let in, after that failed.
+    /// When connections are accepted again, after that failed.
     accept_again_at: Option<Instant>,
 }
 
@@ -63,16 +63,16 @@ struct OperatorConnection {
     stream: UnixStream,
     since: Instant,
     received: Vec<u8>,
-    /// Its request is whole.
+    /// Its request is complete.
     has_request: bool,
 }
 
 impl Control {
-    /// Opens the socket in the journal's folder. One that a manager before left there is removed: whoever
-    /// has the journal's lock is the manager.
+    /// Make the socket in the journal's folder. The socket of a previous manager is removed: only the manager that holds
+    /// the journal's lock comes here.
     ///
     /// # Errors
-    /// When the socket cannot be made.
+    /// The socket cannot be made.
     pub fn bind(folder: &Path) -> io::Result<Self> {
         let (listener, identity) = listen(folder)?;
         Ok(Self {
@@ -87,10 +87,9 @@ impl Control {
         })
     }
 
-    /// Sees, once a second, that operators can get in: makes a socket anew that somebody has removed, and lets go of
-    /// those who have connected and ask nothing. What there is to say of it: that the socket was made anew, or why it
-    /// cannot be.
-    pub fn tidy(&mut self) -> Option<io::Result<()>> {
+    /// Once a second, make the socket again if it was removed, and close connections that send no request. Return what is
+    /// to be reported: that the socket was made again, or why it cannot be made.
+    pub fn maintain(&mut self) -> Option<io::Result<()>> {
         if self.checked_at.elapsed() < CHECK_INTERVAL {
             return None;
         }
@@ -107,7 +106,7 @@ impl Control {
                 (self.listener, self.identity, self.is_lost) = (listener, identity, false);
                 Some(Ok(()))
             }
-            // It is said once.
+            // It is reported once.
             Err(_) if self.is_lost => None,
             Err(error) => {
                 self.is_lost = true;
@@ -116,7 +115,7 @@ impl Control {
         }
     }
 
-    /// What to wait for.
+    /// Return the items that a loop waits for.
     #[must_use]
     pub fn poll_items(&self) -> Vec<PollItem<'static>> {
         let mut descriptors: Vec<RawFd> =
@@ -129,7 +128,7 @@ impl Control {
         descriptors.into_iter().map(|descriptor| PollItem::from_fd(descriptor, POLLIN)).collect()
     }
 
-    /// The requests that have come. What is none is answered at once.
+    /// Return the requests that have come. Invalid ones are answered at once.
     pub fn receive(&mut self) -> Vec<(CallId, Call)> {
         self.accept();
         let mut calls = Vec::new();
@@ -146,7 +145,8 @@ impl Control {
             Err(_) => false,
         });
         for (id, why) in refused {
-            let text = format!("the manager does not understand this; is it of another version? {why}");
+            let text =
+                format!("the manager cannot read the request; are the versions of both the same? {why}");
             self.answer(id, &Answer::refused(text));
         }
         calls.sort_by_key(|(id, _)| *id);
@@ -166,7 +166,7 @@ impl Control {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => {
-                    // No descriptors left, most likely: to ask at once again would be to ask without end.
+                    // Probably no descriptor is left. An immediate retry would be a busy loop.
                     self.accept_again_at = Some(Instant::now() + ACCEPT_INTERVAL);
                     return;
                 }
@@ -174,20 +174,20 @@ impl Control {
         }
     }
 
-    /// Answers every request that has come with why nothing is done.
+    /// Refuse every request that has come, with a reason.
     pub fn refuse_all(&mut self, why: &str) {
         for (id, _) in self.receive() {
             self.answer(id, &Answer { is_undecided: true, ..Answer::refused(why) });
         }
     }
 
-    /// Answers a request. An operator who has gone, or does not read, misses it.
+    /// Answer a request. An operator's command that has gone, or does not read, does not get the answer.
     pub fn answer(&mut self, id: CallId, answer: &Answer) {
         let Some(mut connection) = self.connections.remove(&id) else { return };
         let mut answer = answer.clone();
         if answer.text.len() > MAX_ANSWER {
             answer.text = answer.text.chars().take(MAX_ANSWER / 4).collect();
-            answer.text.push_str("\n… and more, which the log has");
+            answer.text.push_str("\n… (the rest is in the log)");
         }
         if let Ok(mut line) = serde_json::to_vec(&answer) {
             line.push(b'\n');
@@ -198,11 +198,11 @@ impl Control {
 }
 
 impl OperatorConnection {
-    /// The request once its line is complete.
+    /// Read the request; return it once its line is complete.
     fn receive(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut bytes = [0; 16_384];
         let mut turn = 0;
-        // What is left is read in the next turn of the loop.
+        // The rest is read in the next turn of the loop.
         while turn < TURN {
             let count = match self.stream.read(&mut bytes) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -228,7 +228,7 @@ impl OperatorConnection {
 }
 
 fn listen(folder: &Path) -> io::Result<(UnixListener, (u64, u64))> {
-    let (_handle, path) = reachable(folder)?;
+    let (_handle, path) = short_path(folder)?;
     let file = folder.join(NAME);
     match fs::remove_file(&file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -254,7 +254,7 @@ mod tests {
         Call { user: "ana".into(), command: Some(Command::Kill { run: Number(7) }) }
     }
 
-    /// Serves until one call has come.
+    /// Serve until a request has come.
     fn serve(control: &mut Control) -> Vec<(CallId, Call)> {
         loop {
             let mut items = control.poll_items();
@@ -267,23 +267,23 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_answered_also_in_a_folder_with_a_long_name() {
+    fn a_request_is_answered_also_in_a_folder_with_a_long_name() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("x".repeat(200));
         fs::create_dir(&folder).unwrap();
         let mut control = Control::bind(&folder).unwrap();
         let mode = fs::metadata(folder.join(NAME)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let asked = std::thread::spawn(move || call(&folder, &kill()));
+        let calling = std::thread::spawn(move || call(&folder, &kill()));
         let calls = serve(&mut control);
         assert_eq!(calls[0].1.command, kill().command);
-        let answer = Answer::done("told to end", vec![Number(7)]);
+        let answer = Answer::done("stop requested", vec![Number(7)]);
         control.answer(calls[0].0, &answer);
-        assert_eq!(asked.join().unwrap().unwrap(), answer);
+        assert_eq!(calling.join().unwrap().unwrap(), answer);
     }
 
     #[test]
-    fn without_a_manager_the_error_says_so() {
+    fn an_error_says_that_no_manager_runs() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(service(folder.path()), Service::NotRunning);
         let error = call(folder.path(), &kill()).unwrap_err().to_string();
@@ -291,46 +291,46 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_call_is_answered_and_disturbs_nobody() {
+    fn an_invalid_request_is_answered_and_does_not_affect_others() {
         let folder = tempfile::tempdir().unwrap();
         let mut control = Control::bind(folder.path()).unwrap();
         let mut garbage = UnixStream::connect(folder.path().join(NAME)).unwrap();
         garbage.write_all(b"{\"user\": 5}\n").unwrap();
-        let gone = UnixStream::connect(folder.path().join(NAME)).unwrap();
-        drop(gone);
+        let closed = UnixStream::connect(folder.path().join(NAME)).unwrap();
+        drop(closed);
         let path = folder.path().to_owned();
-        let asked = std::thread::spawn(move || call(&path, &kill()));
+        let calling = std::thread::spawn(move || call(&path, &kill()));
         let calls = serve(&mut control);
         control.answer(calls[0].0, &Answer::done("", Vec::new()));
-        assert!(asked.join().unwrap().unwrap().done);
+        assert!(calling.join().unwrap().unwrap().done);
         let mut text = String::new();
         garbage.read_to_string(&mut text).unwrap();
-        assert!(text.contains("does not understand"), "{text}");
+        assert!(text.contains("cannot read the request"), "{text}");
     }
 
     #[test]
-    fn a_socket_that_is_removed_is_made_anew() {
+    fn a_socket_that_is_removed_is_made_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
         let mut control = Control::bind(folder.path()).unwrap();
-        let look = |control: &mut Control| {
+        let maintain = |control: &mut Control| {
             control.checked_at = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
-            control.tidy().map(|made| made.is_ok())
+            control.maintain().map(|made| made.is_ok())
         };
-        assert_eq!(look(&mut control), None, "it is there");
+        assert_eq!(maintain(&mut control), None, "the socket exists");
         fs::remove_file(&path).unwrap();
-        assert_eq!(look(&mut control), Some(true));
+        assert_eq!(maintain(&mut control), Some(true));
         UnixStream::connect(&path).unwrap();
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert_eq!(look(&mut control), Some(false));
-        assert_eq!(look(&mut control), None, "it is said once");
+        assert_eq!(maintain(&mut control), Some(false));
+        assert_eq!(maintain(&mut control), None, "it is reported once");
         fs::remove_dir(&path).unwrap();
-        assert_eq!(look(&mut control), Some(true));
+        assert_eq!(maintain(&mut control), Some(true));
     }
 
     #[test]
-    fn those_who_ask_nothing_are_let_go_and_those_who_wait_for_an_answer_are_not() {
+    fn connections_without_a_request_are_closed_and_those_that_wait_for_an_answer_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let mut control = Control::bind(folder.path()).unwrap();
         let connect = |text: &[u8]| {
@@ -347,7 +347,7 @@ mod tests {
             connection.since = Instant::now().checked_sub(REQUEST_TIMEOUT).unwrap();
         }
         control.checked_at = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
-        control.tidy();
+        control.maintain();
         assert_eq!(control.connections.len(), 1);
     }
 

@@ -33,7 +33,7 @@ impl OpenPublisher for Publishing {
         let (publisher, error) = ZmqPublisher::obtain(name, addresses).map_err(|error| {
             SetupError::new(
                 place,
-                "log messages cannot be published; a file descriptor, a thread or memory was not to be had",
+                "log messages cannot be published; a file descriptor, a thread or memory is not available",
                 "raise this user's limit (`ulimit -n` for descriptors, `ulimit -u` for threads), or end programs of this user \
                  that have many of them, and start again",
             )

@@ -192,7 +192,7 @@ fn frames(topic: &str, record: &LogRecord<'_>) -> [String; 2] {
     [format!("{topic}.{}", record.level), format!("{}\n", record.message)]
 }
 
-/// The size limit of a subscription in bytes; a peer that sends more is disconnected.
+/// The size limit of a subscription in bytes; a subscriber that sends more is disconnected.
 const MAX_SUBSCRIPTION_SIZE: i64 = 4_096;
 
 /// The number of different subscriptions that are counted.
@@ -331,7 +331,9 @@ impl SocketThread {
             let bound = self.shared.lock().bound.clone();
             let why = match bound {
                 Some(address) => {
-                    format!("nobody has taken log lines from {address}; is the log aggregator running?")
+                    format!(
+                        "no subscriber has received log lines from {address}; is the log aggregator running?"
+                    )
                 }
                 None => format!("none of the ports for log lines is free: {}.", self.addresses.join(", ")),
             };
@@ -346,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_never_cut_and_a_level_without_a_name_is_none() {
+    fn a_message_is_never_cut_and_a_level_without_a_name_has_no_topic() {
         let mut line = LogRecord {
             name: "manager".into(),
             publisher: None,

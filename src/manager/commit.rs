@@ -1,4 +1,4 @@
-//! A batch is in the journal before anything of it is done.
+//! Commits a batch to the journal, before any effect of it. It never executes an effect.
 
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -14,13 +14,12 @@ use nowcast_core::record::RecordedEvent;
 use nowcast_core::run::RunReport;
 use nowcast_core::{Change, Event, Record};
 
-/// How long after a commit failed it is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+/// The interval between attempts to commit.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Manager {
-    /// Keeps a batch's records. While that fails nothing more is decided: it is tried again every
-    /// second. `false` if a signal ended that; nothing of the batch was done then, and the broker
-    /// still has its requests.
+    /// Commit the records of a batch. While that fails, no more is decided, and it is tried again every second. Return
+    /// `false` if a signal ended that: then no effect of the batch was executed, and the broker still has its requests.
     pub(super) fn commit_batch(
         &mut self,
         records: &[Record],
@@ -35,19 +34,19 @@ impl Manager {
             "the journal cannot be written, so nothing is decided or answered until it can; it is tried again every \
              second: {error}"
         ));
-        let mut next = Instant::now() + RETRY;
+        let mut next = Instant::now() + RETRY_INTERVAL;
         loop {
             let mut items = vec![PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
             items.extend(self.control.poll_items());
             let left = next.saturating_duration_since(Instant::now());
             socket::poll(&mut items, socket::milliseconds(left))?;
-            self.tidy_control();
+            self.maintain_control();
             self.control.refuse_all(&format!("nothing is done until the journal can be written: {error}"));
             for signal in signals.take() {
                 if signal.ends() {
                     self.log.info(signal.log_text());
                     self.log.critical(
-                        "ended with messages that could not be kept; their workers still wait for a reply",
+                        "ended with messages that could not be written to the journal; their workers still wait for a reply",
                     );
                     return Ok(false);
                 }
@@ -62,7 +61,7 @@ impl Manager {
                     Err(error @ JournalError::Replaced { .. }) => return Err(error.into()),
                     Err(_) => {}
                 }
-                next = Instant::now() + RETRY;
+                next = Instant::now() + RETRY_INTERVAL;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The connection to the message broker: requests in, replies out.
 //!
-//! It decodes requests, and decides nothing about them.
+//! It decodes requests and never decides them.
 
 use std::collections::HashMap;
 
@@ -13,16 +13,16 @@ use nowcast_core::message::{DecodeError, Message};
 use nowcast_core::{RequestId, Ticket};
 use pylogging::Logger;
 
-/// Milliseconds that the last replies get to leave the process.
+/// The time in milliseconds for the last replies to leave the process.
 const LINGER: i32 = 1_000;
 
-/// Milliseconds until the connection to the broker is tried again; doubled each time up to a second.
+/// The time in milliseconds until the connection to the broker is tried again; doubled each time up to [`MAX_RECONNECT`].
 const RECONNECT: i32 = 20;
 
-/// Milliseconds after which the time between attempts to connect no longer grows.
+/// The longest time in milliseconds between attempts to connect.
 const MAX_RECONNECT: i32 = 1_000;
 
-/// A request with all that is known of it before it is decided.
+/// A request that is decoded and not yet decided.
 #[derive(Debug)]
 pub(super) struct IncomingRequest {
     pub(super) envelope: Envelope,
@@ -39,13 +39,13 @@ impl IncomingRequest {
         Self { envelope, body, ticket, message }
     }
 
-    /// The names by which a message that comes twice is recognised.
-    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+    /// Return the keys by which a message that comes twice is recognised.
+    pub(super) fn keys(&self) -> impl Iterator<Item = String> {
         let ticket = self.ticket.map(|ticket| format!("ticket {}.{}", ticket.epoch, ticket.number));
         ticket.into_iter().chain(self.source_and_id().map(|(source, id)| format!("{source} {id}")))
     }
 
-    /// The sender and its own name for the message, if it gave one.
+    /// Return the sender and its `id` for the message, if it sent one.
     pub(super) fn source_and_id(&self) -> Option<(&str, &str)> {
         let message = self.message.as_ref().ok()?;
         Some((&message.source, message.id.as_deref()?))
@@ -61,18 +61,18 @@ pub(super) struct BrokerConnection {
     /// The envelopes of the requests that wait for a reply.
     envelopes: HashMap<RequestId, Envelope>,
     last_request: u64,
-    /// A request that is received again by the next call.
+    /// A request that the next call receives again.
     deferred: Option<IncomingRequest>,
     log: Logger,
 }
 
 impl BrokerConnection {
-    /// A socket that is not connected yet.
+    /// Make a socket that is not connected yet.
     pub(super) fn new(log: Logger) -> zmq::Result<Self> {
         let context = Context::new();
         let socket = context.socket(SocketType::ROUTER)?;
-        // A ROUTER drops messages over its limit in silence, so there is no limit; and it reports when the broker
-        // that a reply is for is gone.
+        // A ROUTER silently discards messages over its limit, so there is no limit; with MANDATORY it reports that the
+        // broker of a reply is gone.
         socket.set_sndhwm(0)?;
         socket.set_rcvhwm(0)?;
         socket.set_router_mandatory(true)?;
@@ -102,12 +102,12 @@ impl BrokerConnection {
         Ok(())
     }
 
-    /// The socket, to wait for requests.
+    /// Return the item with which a loop waits for requests.
     pub(super) fn poll_item(&self) -> PollItem<'_> {
         self.socket.as_poll_item(zmq::POLLIN)
     }
 
-    /// The next request, if one has come.
+    /// Receive the next request, if one has come.
     pub(super) fn receive(&mut self) -> zmq::Result<Option<IncomingRequest>> {
         if let Some(deferred) = self.deferred.take() {
             return Ok(Some(deferred));
@@ -116,15 +116,14 @@ impl BrokerConnection {
             match envelope::open(frames) {
                 Some((envelope, body)) => return Ok(Some(IncomingRequest::new(envelope, body))),
                 None => {
-                    self.log
-                        .error("something that is not built like a request was dropped; no reply will come");
+                    self.log.error("a message without an envelope was discarded; no reply will come");
                 }
             }
         }
         Ok(None)
     }
 
-    /// Hold a request back: the next [`BrokerConnection::receive`] returns it again.
+    /// Defer a request: the next [`BrokerConnection::receive`] returns it again.
     pub(super) fn defer(&mut self, incoming: IncomingRequest) {
         self.deferred = Some(incoming);
     }
@@ -151,11 +150,11 @@ impl BrokerConnection {
             // The broker that brought the request is gone, and with it the way to the worker.
             Ok(false) | Err(zmq::Error::EHOSTUNREACH) => {
                 self.log.warning(
-                    "a reply did not go out: the message broker that waited for it is gone; it is kept for when the \
-                     message comes again",
+                    "a reply was not sent: the message broker that waited for it is gone; the journal has the reply, for when \
+                     the message comes again",
                 );
             }
-            Err(error) => self.log.error(format_args!("a reply did not go out: ZMQError: {error}")),
+            Err(error) => self.log.error(format_args!("a reply was not sent: ZMQError: {error}")),
         }
         failpoint::pass("manager: one replied");
     }

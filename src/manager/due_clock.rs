@@ -1,36 +1,36 @@
-//! [`DueClock`]: when the manager decides what time has brought.
+//! [`DueClock`]: when the manager decides what is due.
 //!
-//! It knows two clocks, the wall's and one that only goes forward, and decides nothing.
+//! It reads the wall clock and the monotonic clock, and never decides anything.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// How long after its start a manager treats nothing as due: requests that wait at the broker come first.
+/// The time after its start in which a manager treats nothing as due: requests that wait at the broker come first.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// Up to which moment everything that was due has been decided.
+/// Holds the moment up to which everything that was due has been decided.
 #[derive(Debug)]
 pub(super) struct DueClock {
     decided_up_to: Timestamp,
-    /// Nothing is due before that.
+    /// Nothing is due before this moment.
     settled_at: Instant,
 }
 
 impl DueClock {
-    /// The clock of a manager that starts: what fell due while no manager ran is still to be decided.
+    /// Start with a manager: everything that became due while no manager ran is still to be decided.
     pub(super) fn start() -> Self {
         Self { decided_up_to: Timestamp::MIN, settled_at: Instant::now() + SETTLING }
     }
 
-    /// The moment up to which everything that was due has been decided; never later than now, since the wall clock
-    /// may have been set back.
+    /// Return the moment up to which everything that was due has been decided. It is never later than now, since the wall
+    /// clock may have been set back.
     pub(super) fn decided_up_to(&mut self, now: Timestamp) -> Timestamp {
         self.decided_up_to = self.decided_up_to.min(now);
         self.decided_up_to
     }
 
-    /// The same, whatever the wall clock shows now.
+    /// Return the same moment without regard to the wall clock.
     pub(super) fn last_decided(&self) -> Timestamp {
         self.decided_up_to
     }
@@ -40,15 +40,15 @@ impl DueClock {
         due.is_some_and(|due| due <= now) && Instant::now() >= self.settled_at
     }
 
-    /// Everything that was due by now is decided.
+    /// Note that everything that was due by now is decided.
     pub(super) fn advance(&mut self, now: Timestamp) {
         self.decided_up_to = now;
     }
 
-    /// How long to wait until something that is due at that moment is decided.
+    /// Return how long to wait until something that is due at that moment is decided.
     pub(super) fn wait_for(&self, due: Timestamp, now: Timestamp) -> Duration {
-        let left = Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO);
-        left.max(self.settled_at.saturating_duration_since(Instant::now()))
+        let remaining = Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO);
+        remaining.max(self.settled_at.saturating_duration_since(Instant::now()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Failures of the manager itself. They are reported at once and not through the journal, which may be what fails.
+//! Failures of the manager itself. They are reported at once and never through the journal, which may be what fails.
 
 use jiff::ZonedDateTime;
 
@@ -7,13 +7,13 @@ use nowcast_core::Alarm;
 use nowcast_core::{Notice, Number};
 
 impl Manager {
-    /// Log it as CRITICAL, and notify the targets that want to know.
+    /// Log a failure as CRITICAL, and notify the targets for it.
     pub(super) fn report_failure(&self, text: String) {
         self.log.critical(&text);
         self.notify_failure(text);
     }
 
-    /// Notify only: the log has it already.
+    /// Notify only: the failure is logged already.
     pub(super) fn notify_failure(&self, text: String) {
         self.notifier.notify(&Notice {
             number: Number(0),

@@ -1,4 +1,4 @@
-//! The journal and the folders of runs are kept small, when nothing else is to be done.
+//! Prunes the journal and the folders of runs while the manager is idle. It never delays a message.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use super::Manager;
 use crate::launch::old_runs;
 use nowcast_core::Run;
 
-/// How long nothing must have come before the journal is tidied.
-const IDLE: Duration = Duration::from_millis(200);
+/// The time without an event after which the journal is tidied.
+const IDLE_TIME: Duration = Duration::from_millis(200);
 
-/// How long after the journal was pruned it is pruned again.
+/// The interval between prunes of the journal.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// Work for idle moments.
@@ -22,12 +22,13 @@ pub(super) struct Housekeeping {
 }
 
 impl Housekeeping {
-    /// How long the loop may wait before the journal is tidied.
+    /// Return how long the loop may wait before the journal is tidied.
     pub(super) fn due(&self) -> Option<Duration> {
-        self.is_due.then_some(IDLE)
+        self.is_due.then_some(IDLE_TIME)
     }
 
-    /// Before which moment the journal is to be pruned now, if it is: never while there is something else to do.
+    /// Return the moment before which entries are to be pruned, if pruning is due. It is never due while there is other
+    /// work.
     fn prune_before(
         &self,
         keep: Option<SignedDuration>,
@@ -40,7 +41,7 @@ impl Housekeeping {
 }
 
 impl Manager {
-    /// Keeps the journal small: all of it when nothing else is to be done, and what a start hangs on at any time.
+    /// Tidy the journal: completely while the manager is idle, else only as far as the time of the next start needs it.
     pub(super) fn tidy_journal(&mut self, is_idle: bool) {
         if !self.housekeeping.is_due {
             return;
@@ -50,7 +51,7 @@ impl Manager {
         let checklist = self.state.checklist.to_value();
         match self.journal.tidy(&checklist, before) {
             Ok(true) => {}
-            // The rest is done when there is time.
+            // The rest is done while the manager is idle.
             Ok(false) if !is_idle => {}
             Ok(false) => {
                 self.housekeeping.is_due = false;
@@ -66,9 +67,9 @@ impl Manager {
         }
     }
 
-    /// Removes the folders of runs that are older than the journal, beside the loop: there may be thousands.
+    /// Remove the folders of runs that are older than the journal, in a thread: there may be thousands.
     fn remove_old_runs(&self, before: Timestamp) {
-        // A day more, whatever the time zone that the folder was named in.
+        // Two days of margin: folders are named in a local time zone.
         let Ok(before) = before.checked_sub(SignedDuration::from_hours(48)) else { return };
         let date = before.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
         let open: Vec<String> = self.state.runs.values().filter_map(Run::folder).map(str::to_owned).collect();

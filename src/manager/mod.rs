@@ -1,7 +1,6 @@
-//! The manager: waits, decides, performs. The one loop in which everything comes together.
+//! The manager: one loop that waits for events, lets the core decide them and performs the effects.
 //!
-//! It decides nothing itself: [`decide()`] does. Only `perform.rs` executes effects; the other files take in what
-//! happens.
+//! It never decides anything itself: [`decide()`] does. Only `perform.rs` executes effects; the other files make events.
 
 mod checklist;
 mod commit;
@@ -39,16 +38,16 @@ use nowcast_core::{Effect, Event, Run, RunId, State, decide, end_if_idle};
 use perform::{QueuedLaunch, split};
 use pylogging::Logger;
 
-/// The name under which the manager logs and answers: the peer's.
+/// The name under which the manager logs and replies, as in NEMO_Nowcast.
 pub const NAME: &str = nowcast_core::decide::MANAGER;
 
-/// Why the manager had to stop.
+/// Why the manager cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ManagerError {
     /// ZeroMQ failed.
     #[error("ZMQError: {0}")]
     Zmq(#[from] zmq::Error),
-    /// The operating system refused something that nothing works without.
+    /// The operating system refused something that the manager needs.
     #[error(transparent)]
     System(#[from] std::io::Error),
     /// The journal cannot be used.
@@ -59,9 +58,9 @@ pub enum ManagerError {
 /// How a manager is started.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Start with an empty checklist, whatever the file holds, also on SIGHUP.
+    /// Ignore the checklist file: start with an empty checklist, also on SIGHUP.
     pub ignore_checklist: bool,
-    /// End by itself when no run is open and no join waits.
+    /// Exit when no run is open and no join waits.
     pub exit_when_idle: bool,
 }
 
@@ -70,7 +69,7 @@ pub struct Options {
 enum End {
     /// With that exit status.
     With(u8),
-    /// Told to, while the last batch could not be kept: nothing of it was done.
+    /// Stopped while the last batch could not be committed: none of its effects was executed.
     Uncommitted,
 }
 
@@ -78,14 +77,14 @@ enum End {
 pub struct Manager {
     config: Arc<Config>,
     options: Options,
-    /// Our own binary, which runners and built-in workers are part of.
+    /// Our own binary, which contains runners and built-in workers.
     program: PathBuf,
     log: Logger,
 
     state: State,
     rules: Guard,
     clock: DueClock,
-    /// Events to decide before any that come in.
+    /// Events to decide before new ones.
     pending_events: Vec<Event>,
 
     broker: BrokerConnection,
@@ -94,16 +93,17 @@ pub struct Manager {
     housekeeping: Housekeeping,
     checklist_file: ChecklistFile,
     runs: OpenRuns<RunId>,
-    /// Launches that are kept and not yet given to a runner.
+    /// Launches that are committed and not yet started.
     launch_queue: VecDeque<QueuedLaunch>,
     notifier: Notifier,
 }
 
 impl Manager {
-    /// Works until a signal or an effect ends it; answers the exit status.
+    /// Decide the `launches` of the command line first, then work until a signal or an effect stops the manager. Return the
+    /// exit status.
     ///
     /// # Errors
-    /// When ZeroMQ or the operating system fails.
+    /// ZeroMQ or the operating system fails.
     pub fn run(
         &mut self,
         launches: Vec<Event>,
@@ -111,14 +111,14 @@ impl Manager {
         read_again: ReadAgain,
     ) -> Result<u8, ManagerError> {
         let result = self.work(launches, signals, read_again);
-        // After a batch that could not be kept nothing of it goes into the checklist file.
+        // Changes of a batch that was not committed must not reach the checklist file.
         if !matches!(result, Ok(End::Uncommitted))
             && let Err(error) = self.write_pending_checklist()
         {
             self.report_failure(format!("the checklist file could not be written: {error}"));
         }
         if let Err(error) = &result {
-            self.notify_failure(format!("the manager ends: {error}"));
+            self.notify_failure(format!("the manager stops: {error}"));
         }
         self.notifier.finish(LAST_CHANCE);
         result.map(|end| if let End::With(status) = end { status } else { 1 })
@@ -136,8 +136,8 @@ impl Manager {
         if let Some(end) = self.handle(first, signals, read_again)? {
             return self.drain(end, signals, read_again);
         }
-        // Runs of the previous manager are adopted once the checklist file is as they were to find it. If it cannot
-        // be written, it stays due, and the next attempt says why.
+        // Runs of the previous manager are adopted after the checklist file is written, which they may read. If it cannot
+        // be written, it stays due, and the next attempt logs why.
         let _ = self.write_pending_checklist();
         self.adopt(previous_runs);
         let mut events = Vec::new();
@@ -150,19 +150,19 @@ impl Manager {
                 self.log.debug("listening...");
             }
             let ready = self.wait(signals)?;
-            self.tend(&ready);
+            self.maintain(&ready);
             events = self.collect(&ready, signals)?;
             events.extend(self.resume());
             logs_listening = events.iter().any(|event| matches!(event, Event::Request(_)));
-            // An edit saved before a message arrives, or an operator asks, is in force for it; and one that cannot be
-            // used is said soon, also when nothing happens.
+            // An edit that was saved before an event came is in force for it. An invalid one is reported soon, also
+            // without events.
             let reload = self.rules.reloader.check_now();
             events.splice(0..0, self.report_reload(reload, &self.config));
         }
     }
 
-    /// Decides a batch of events, keeps it, performs what follows, and what follows from that. How it
-    /// ends, if it does.
+    /// Decide a batch of events, commit it and perform its effects; then the same for the events that these make. Return
+    /// how the loop ends, if it does.
     fn handle(
         &mut self,
         mut events: Vec<Event>,
@@ -176,7 +176,7 @@ impl Manager {
         while !events.is_empty() {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
-                self.rules.expect(receive::poison_key(&event));
+                self.rules.set_key(receive::poison_key(&event));
                 effects.extend(decide(&mut self.state, event, &self.rules, &ZonedDateTime::now().into()));
             }
             effects.extend(end_if_idle(&self.state));
@@ -194,9 +194,9 @@ impl Manager {
         Ok(stop.map(End::With))
     }
 
-    /// The requests that wait in this process already would have to come again. Those that
-    /// come meanwhile are the next manager's, or this would never end under load. Not if the last batch could not
-    /// be kept: what was decided after it would stand on what never was.
+    /// Handle the requests that wait in this process, since they would have to come again. Requests that come meanwhile
+    /// are left to the next manager, or this would not end under load. After a batch that could not be committed no
+    /// more is decided: the decisions would depend on changes that are lost.
     fn drain(
         &mut self,
         mut end: End,

@@ -1,7 +1,7 @@
-//! Carries out effects: the only place where the manager touches the world.
+//! Executes effects: the only file of the manager that changes anything outside of it.
 //!
-//! It decides nothing. An effect that fails comes back as an event. Nothing of a batch is done before
-//! its records are kept.
+//! It never decides anything. An effect that fails comes back as an event. No effect of a batch is executed before its
+//! records are committed.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -21,10 +21,10 @@ use pyyaml::{Value, python};
 /// The logger that the checklist is written to before it is cleared.
 const CHECKLIST_LOGGER: &str = "checklist";
 
-/// Runs that are handed to their runners before the manager looks at all else: each takes a few milliseconds.
+/// The most runs that are started before the loop continues: each takes a few milliseconds.
 const MAX_LAUNCHES_PER_TURN: usize = 20;
 
-/// A launch that is kept and not yet given to a runner, or a run of the previous manager to adopt.
+/// A launch that is committed and not yet started, or a run of the previous manager to adopt.
 #[derive(Debug)]
 pub(super) struct QueuedLaunch {
     run: RunId,
@@ -34,18 +34,18 @@ pub(super) struct QueuedLaunch {
     is_adopted: bool,
 }
 
-/// What is left to do after a batch of effects.
+/// The work that is left after a batch of effects.
 #[derive(Debug, Default)]
 pub(super) struct Performed {
-    /// What came of it.
+    /// The events that the effects made.
     pub(super) events: Vec<Event>,
     /// Configuration, rules and checklist are to be read again.
     pub(super) reload: bool,
-    /// The manager is to end with that status.
+    /// The manager is to exit with this status.
     pub(super) stop: Option<u8>,
 }
 
-/// Parts a batch into what is to be kept first and what is to be done then.
+/// Split a batch into the records, which are committed first, and the other effects.
 pub(super) fn split(effects: Vec<Effect>) -> (Vec<Record>, Vec<Effect>) {
     let (mut records, mut rest) = (Vec::new(), Vec::new());
     for effect in effects {
@@ -57,7 +57,7 @@ pub(super) fn split(effects: Vec<Effect>) -> (Vec<Record>, Vec<Effect>) {
     (records, rest)
 }
 
-/// Writes a line of the core's or of a rule's to a logger.
+/// Log a line of the core or of a rule.
 pub(super) fn log_line(log: &Logger, line: &LogLine) {
     let level = match line.level {
         Level::Debug => pylogging::Level::DEBUG,
@@ -70,8 +70,8 @@ pub(super) fn log_line(log: &Logger, line: &LogLine) {
 }
 
 impl Manager {
-    /// Carries out a batch whose records are kept: replies first, then the checklist file, then launches,
-    /// so that a launched worker that reads the file finds its own world there, and notifications last.
+    /// Execute the effects of a committed batch: replies, then the checklist file, then launches, since a launched worker
+    /// may read that file, and notifications last.
     pub(super) fn perform(&mut self, effects: Vec<Effect>) -> Performed {
         let mut performed = Performed::default();
         if effects.is_empty() {
@@ -83,7 +83,7 @@ impl Manager {
         let mut notices = Vec::new();
         for effect in effects {
             match effect {
-                // Done before.
+                // Executed already.
                 Effect::Journal(_) | Effect::Log(_) | Effect::LogChecklist(_) => {}
                 Effect::Reply { request, message } => self.broker.reply(request, &message),
                 Effect::Answer { call, answer } => self.control.answer(call, &answer),
@@ -104,9 +104,9 @@ impl Manager {
         performed.events.extend(self.write_checklist());
         failpoint::pass("manager: checklist written");
         for run in ends {
-            // One that waits for its turn begins now, to be told as any other.
-            let place = self.launch_queue.iter().position(|queued| queued.run == run);
-            if let Some(queued) = place.and_then(|place| self.launch_queue.remove(place)) {
+            // A queued run is started first, to be stopped like others.
+            let position = self.launch_queue.iter().position(|queued| queued.run == run);
+            if let Some(queued) = position.and_then(|position| self.launch_queue.remove(position)) {
                 performed.events.extend(self.launch(&queued));
             }
             self.runs.request_stop(run);
@@ -118,8 +118,7 @@ impl Manager {
         performed
     }
 
-    /// Watch the runs of the previous manager: those that have not begun are started, and ends that are known already
-    /// become events.
+    /// Adopt the runs of the previous manager: runs that have not begun are started, known ends become events.
     pub(super) fn adopt(&mut self, runs: Vec<Run>) {
         for run in runs {
             if let Stage::Launched { folder, .. } = run.stage {
@@ -133,21 +132,21 @@ impl Manager {
         }
     }
 
-    /// Go on with effects that were put off: the next launches, and the checklist file if it is due.
+    /// Execute effects that were postponed: the next launches, and the checklist file if it is due.
     pub(super) fn resume(&mut self) -> Vec<Event> {
         let mut events = self.start_queued();
         events.extend(self.write_checklist());
         events
     }
 
-    /// Give the next launches to runners. Returns the ends that are known already.
+    /// Start the next queued launches. Return the ends that are known already.
     fn start_queued(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for _ in 0..MAX_LAUNCHES_PER_TURN {
             let Some(queued) = self.launch_queue.pop_front() else { break };
             events.extend(self.launch(&queued));
             let run = queued.run;
-            // This manager has not asked an adopted run for anything yet.
+            // This manager has not passed the state of an adopted run on yet.
             let known = self.state.runs.get(&run).filter(|_| queued.is_adopted);
             if known.is_some_and(|run| run.stop_requested.is_some()) {
                 self.runs.ensure_stop_requested(run);
@@ -170,7 +169,7 @@ impl Manager {
         })
     }
 
-    /// Writes the log lines of a batch, together.
+    /// Write the log lines of a batch together.
     fn write_log(&self, effects: &[Effect]) {
         pylogging::gather(|| {
             for effect in effects {
@@ -183,7 +182,7 @@ impl Manager {
         });
     }
 
-    /// The peer writes the checklist once for each handler of the logger, at that handler's level.
+    /// Log the checklist as NEMO_Nowcast does: once for each handler of the logger, at that handler's level.
     fn log_checklist(&self, checklist: &Value) {
         let levels = pylogging::handlers_of(CHECKLIST_LOGGER);
         if levels.is_empty() {
@@ -196,14 +195,14 @@ impl Manager {
         }
     }
 
-    /// Sees to it that a run is started once; its end, if that is known already.
+    /// Start a run, unless it was started before. Return its end, if that is known already.
     fn launch(&mut self, queued: &QueuedLaunch) -> Option<Event> {
         let QueuedLaunch { run, folder, worker, is_adopted } = queued;
         if !is_adopted {
             self.log.info(format_args!("launching {worker}"));
         }
         failpoint::pass("manager: launching");
-        // One that was started before goes on, whatever the configuration says now.
+        // A run that was started before goes on, also if the current configuration has no command for it.
         let location = RunLocation { folder: &self.runs.root().join(folder), machine: &machine() };
         let command = launch::command(worker, *run, &self.config, &self.program, location);
         if let Ok(command) = &command {
@@ -219,15 +218,15 @@ impl Manager {
         }
     }
 
-    /// What a worker finds in its environment beside the manager's: its name, the configuration, us on the path, and
-    /// what its rule says.
+    /// Return the variables of a worker beside the manager's own: its name, the configuration, a path with our binary, and
+    /// those of its rule.
     fn environment(&self, worker: &NextWorker) -> Environment {
         let mut environment = vec![(WORKER.to_owned(), worker.name().into())];
-        // The configuration file, and what it asks for and is not set: the worker reads the same file.
+        // The worker reads the same configuration file, with the same defaults.
         environment.extend(defaults(&self.config.file));
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::env::split_paths(&path).chain(self.program.parent().map(PathBuf::from));
-        // Behind all others: it is only for scripts that find no `nowcast` elsewhere.
+        // The last folder: it is only for scripts that find `nowcast` nowhere else.
         environment.extend(std::env::join_paths(folders).ok().map(|path| ("PATH".to_owned(), path)));
         environment.extend(worker.options.env.iter().map(|(name, value)| (name.clone(), value.into())));
         environment

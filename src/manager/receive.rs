@@ -1,4 +1,4 @@
-//! What comes in: workers' messages and operators' requests, each made an event.
+//! Makes events of workers' messages and operators' requests. It never decides them.
 
 use std::collections::HashSet;
 
@@ -8,31 +8,31 @@ use crate::store::JournalError;
 use nowcast_core::{Answer, Command, Event, Number, Request};
 use pyyaml::Value;
 
-/// Requests decided in one batch. More would let the first one wait too long for its reply.
+/// The most requests in one batch. With more, the first one would wait too long for its reply.
 pub(super) const BATCH: usize = 1_000;
 
-/// What an event is called in the poison file; `None` if it has no name of its own.
+/// Return the key of an event in the poison file, if it has one.
 pub(super) fn poison_key(event: &Event) -> Option<String> {
     let Event::Request(request) = event else { return None };
-    // A worker's own name for its message stays the same when another broker brings it.
+    // The worker's `id` stays the same when another broker forwards the message.
     let id = request.message.as_ref().ok().and_then(|message| message.id.clone());
     id.or_else(|| request.ticket.map(|ticket| format!("{}.{}", ticket.epoch, ticket.number)))
 }
 
 impl Manager {
-    /// The workers' messages that have come. One that was decided already gets the reply that was kept.
+    /// Return the workers' messages that have come. A repeated message gets the recorded reply.
     pub(super) fn receive(&mut self) -> Result<Vec<Event>, ManagerError> {
         let mut events = Vec::new();
-        let mut names: HashSet<String> = HashSet::new();
+        let mut keys: HashSet<String> = HashSet::new();
         while events.len() < BATCH
             && let Some(incoming) = self.broker.receive()?
         {
-            // It can only be recognised as a repetition once the first one is kept.
-            if incoming.names().any(|name| names.contains(&name)) {
+            // It is recognised as a repetition only after the first one is committed.
+            if incoming.keys().any(|key| keys.contains(&key)) {
                 self.broker.defer(incoming);
                 break;
             }
-            names.extend(incoming.names());
+            keys.extend(incoming.keys());
             events.push(self.event(incoming)?);
         }
         Ok(events)
@@ -48,7 +48,7 @@ impl Manager {
         })
     }
 
-    /// The operators' requests that have come. One for which the journal lacks what it needs is answered at once.
+    /// Return the operators' requests that have come. Requests that the journal cannot serve are refused at once.
     pub(super) fn receive_calls(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for (id, call) in self.control.receive() {
@@ -75,19 +75,19 @@ impl Manager {
         events
     }
 
-    /// Sees that operators can get in.
-    pub(super) fn tidy_control(&mut self) {
-        match self.control.tidy() {
+    /// Keep the control socket usable.
+    pub(super) fn maintain_control(&mut self) {
+        match self.control.maintain() {
             None => {}
-            Some(Ok(())) => self.log.warning("the control socket was gone and is there again"),
+            Some(Ok(())) => self.log.warning("the control socket was removed and is made again"),
             Some(Err(error)) => self.report_failure(format!(
-                "the control socket is gone and cannot be made, so no operator gets in; it is tried again every second: \
-                 {error}"
+                "the control socket was removed and cannot be made, so operators cannot connect; it is tried again every \
+                 second: {error}"
             )),
         }
     }
 
-    /// For a retry that asks for it, the checklist that the message's rule saw: its own payload is in it.
+    /// Return the checklist that the message's rule saw, its own payload included, for a retry with that option.
     fn historical_checklist(&self, command: &Command) -> Result<Option<Value>, JournalError> {
         let Command::Retry { message: Some(number), historical_checklist: true } = command else {
             return Ok(None);

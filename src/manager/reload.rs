@@ -1,4 +1,5 @@
-//! What a manager stands on, read anew: configuration, rules, checklist file, connection.
+//! Reload on SIGHUP: configuration, rules, checklist file, connection. It never reconnects a connection that is still
+//! right.
 
 use std::sync::Arc;
 
@@ -12,15 +13,15 @@ use crate::trial::check::{self, RuleProblem};
 use nowcast_core::Event;
 
 impl Manager {
-    /// SIGHUP: everything is read again, without letting go of the broker. A configuration that
-    /// cannot be used is refused, and the old one stays.
+    /// Reload everything, and keep the connection to the broker. An invalid configuration is refused, and the old one
+    /// stays.
     pub(super) fn reload(&mut self, read_again: ReadAgain) -> Vec<Event> {
         let Some(mut config) = read_again() else {
             let text = "the new configuration is refused, the old one stays; the log says why";
             self.notify_failure(text.to_owned());
             return Vec::new();
         };
-        // A file that somebody has just changed is not written over: what is due is taken into what it says.
+        // A file that was edited is not overwritten: changes that are due are merged with its content.
         let is_edited = self.checklist_file.is_edited();
         let written = if is_edited { Ok(()) } else { self.write_pending_checklist() };
         if config.journal.folder != self.config.journal.folder {
@@ -39,17 +40,17 @@ impl Manager {
         let mut events = self.report_reload(loaded, &config);
         if let Err(error) = self.broker.connect(&config.zmq) {
             let host = &config.zmq.host;
-            self.report_failure(format!("cannot connect to {host}: {error}; the connection of before stays"));
+            self.report_failure(format!("cannot connect to {host}: {error}; the previous connection stays"));
         }
         match written {
             Ok(()) => match self.read_checklist(ReadOccasion::Hangup) {
                 Ok(event) => events.extend(event),
                 Err(error) => self.report_failure(format!("the checklist file is not read: {error}")),
             },
-            // The file is older than the memory.
+            // The file is older than the state.
             Err(error) => {
                 self.report_failure(format!(
-                    "the checklist file is not read, for it cannot be written: {error}"
+                    "the checklist file is not read, since it cannot be written: {error}"
                 ));
             }
         }
@@ -61,7 +62,7 @@ impl Manager {
     }
 
     fn log_problems(&self, problems: &[RuleProblem]) {
-        /// More lines than this nobody reads.
+        /// The most lines that are worth reading.
         const MOST: usize = 20;
         for problem in problems.iter().take(MOST) {
             self.log.warning(problem.to_line());
@@ -73,7 +74,7 @@ impl Manager {
         }
     }
 
-    /// Says what came of a look at the rules' files.
+    /// Log the result of a reload of the rules, and return its events.
     pub(super) fn report_reload(&self, reload: Reload, config: &Config) -> Vec<Event> {
         match reload {
             Reload::Unchanged => Vec::new(),
@@ -84,7 +85,7 @@ impl Manager {
                 }
                 let module = &self.rules.reloader.rule_set().module;
                 self.log.info(format_args!("next workers module loaded from {module}"));
-                // Rules in force can be wrong where no message has led yet; that is no reason to refuse them.
+                // Rules in force can be wrong in parts that no message has reached. That is not a reason to refuse them.
                 if let Some(engine) = engine {
                     self.log_problems(&check::at_a_glance(config, engine));
                 }
@@ -98,9 +99,9 @@ impl Manager {
             }
             Reload::Refused(error) => {
                 let kept = if self.rules.reloader.engine().is_some() {
-                    "the rules of before stay in force"
+                    "the previous rules stay in force"
                 } else {
-                    "there are none in force, so the rule of every message fails until this is repaired"
+                    "no rules are in force, so the rule of every message fails until this is repaired"
                 };
                 self.log.critical(format_args!("the rules cannot be used, {kept}:\n{error}"));
                 vec![Event::RulesRefused { reason: error.to_string() }]

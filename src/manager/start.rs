@@ -1,6 +1,4 @@
-//! How a manager starts: from the journal and the configuration to a connected loop.
-//!
-//! Nothing is launched or answered here.
+//! Starts a manager from the journal and the configuration. It never launches anything or replies.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -28,7 +26,7 @@ impl Manager {
     /// Open the journal, load the rules and connect to the broker, which may start later.
     ///
     /// # Errors
-    /// When another manager has the journal, or it cannot be used, or ZeroMQ or the operating system refuses.
+    /// Another manager has the journal, the journal cannot be used, or ZeroMQ or the operating system refuses.
     pub fn start(
         config: Config,
         options: Options,
@@ -73,20 +71,20 @@ impl Manager {
     }
 }
 
-/// The checklist file of a configuration.
+/// Return the checklist file of a configuration.
 pub(super) fn checklist_file(config: &Config) -> ChecklistFile {
-    // The note stays where the journal is; it names the file, which may be another one after a reload.
+    // The note stays in the journal's folder. It names the file, which a reload may change.
     ChecklistFile::new(config.checklist_file.clone(), config.journal.folder.join(CHECKLIST_NOTE))
 }
 
-/// The state as the journal has it.
+/// Recover the state from the journal.
 fn recover(journal: &Journal, config: &Config, options: &Options) -> Result<State, JournalError> {
     let recovered = journal.load()?;
     let (checklist, open) = (recovered.checklist, recovered.changes);
     let mut state = State::recovered(Arc::new(config.policy()), checklist, open, recovered.last_number);
     state.checklist_event = recovered.checklist_event;
     state.exit_when_idle = options.exit_when_idle;
-    // The previous manager may have refused some; the first that are loaded are noted in any case.
+    // The previous manager may have refused rules, so the first loaded ones are recorded in any case.
     state.rules_refused = true;
     Ok(state)
 }

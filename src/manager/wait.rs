@@ -1,4 +1,4 @@
-//! Waiting, and taking in what has come: the first third of the loop.
+//! Waits for events and collects them: the first part of the loop. It never decides them.
 
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -12,20 +12,20 @@ use crate::net::socket;
 use crate::signals::Signals;
 use nowcast_core::Event;
 
-/// The longest that the loop waits: the rules may have changed, or somebody may have set the clock.
+/// The longest time that the loop waits: the rules may have changed, or the clock may have been set.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// What ended a wait.
+/// The result of a wait.
 #[derive(Debug)]
 pub(super) struct Ready {
     has_signal: bool,
     has_call: bool,
-    /// Nothing has come, and nothing waits in this process.
+    /// No event has come, and no work waits in this process.
     is_idle: bool,
 }
 
 impl Manager {
-    /// Wait until something comes or becomes due. Nothing else happens here.
+    /// Wait until an event comes or something becomes due, and do nothing else.
     pub(super) fn wait(&self, signals: &Signals) -> Result<Ready, ManagerError> {
         let mut items = vec![
             self.broker.poll_item(),
@@ -41,17 +41,16 @@ impl Manager {
         })
     }
 
-    /// Look after connections of operators, heartbeats and the journal: work that no event asks for.
-    pub(super) fn tend(&mut self, ready: &Ready) {
-        self.tidy_control();
+    /// Maintain the control socket, send heartbeats and tidy the journal: work that no event asks for.
+    pub(super) fn maintain(&mut self, ready: &Ready) {
+        self.maintain_control();
         self.notifier.beat();
         if ready.is_idle || self.journal.is_untidy() {
             self.tidy_journal(ready.is_idle);
         }
     }
 
-    /// What has come, as events. Requests come before the ends of runs: a worker ends after its message, and so it
-    /// is decided.
+    /// Collect what has come as events. Requests are decided before the ends of runs, as a worker exits after its message.
     pub(super) fn collect(
         &mut self,
         ready: &Ready,
@@ -59,7 +58,7 @@ impl Manager {
     ) -> Result<Vec<Event>, ManagerError> {
         let mut events = std::mem::take(&mut self.pending_events);
         events.extend(self.receive()?);
-        // Nothing is overdue or silent while the message that it waits for may still be in the socket.
+        // Nothing is overdue while the awaited message may still be in the socket.
         let may_be_due = events.len() < BATCH && !self.broker.has_deferred();
         let ended = self.runs.ended()?;
         events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
@@ -78,12 +77,12 @@ impl Manager {
         Ok(events)
     }
 
-    /// Whether there is something to do though nothing comes.
+    /// Whether there is work that waits in this process.
     fn has_work(&self) -> bool {
         self.broker.has_deferred() || !self.pending_events.is_empty() || !self.launch_queue.is_empty()
     }
 
-    /// How long the loop may wait for something to come.
+    /// Return how long the loop may wait for events.
     fn timeout(&self) -> Duration {
         if self.has_work() {
             return Duration::ZERO;

@@ -1,6 +1,7 @@
-//! The watchdog: ends a manager whose rule does not come back, so that its supervisor starts another one.
+//! The watchdog: kills a manager whose rule does not return, so that its supervisor restarts it.
 //!
-//! The limits of a rule are held where Lua runs; this is for what they do not reach.
+//! The rules engine enforces the limits of a rule. The watchdog is for calls that they do not reach, and never stops a rule
+//! alone.
 
 use std::io;
 use std::sync::Arc;
@@ -12,11 +13,10 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use pylogging::Logger;
 
-/// How often it checks.
+/// The interval between checks.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many checks may find the same call. A limit in checks, not in time: a machine that was asleep has
-/// looked less often.
+/// The most checks that find the same call. It is not a time limit: a machine that was asleep has checked fewer times.
 const MAX_CHECKS: u32 = 10;
 
 /// Watches the calls of rules from a thread of its own.
@@ -28,10 +28,10 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts watching.
+    /// Start the thread.
     ///
     /// # Errors
-    /// When the operating system gives no thread.
+    /// The operating system refuses a thread.
     pub fn start(log: Logger) -> io::Result<Self> {
         let call = Arc::new(AtomicU64::new(0));
         let watched = Arc::clone(&call);
@@ -39,13 +39,13 @@ impl Watchdog {
         Ok(Self { call, calls: 0 })
     }
 
-    /// A call begins.
+    /// Note that a call begins.
     pub fn begin(&mut self) {
         self.calls += 1;
         self.call.store(self.calls, Ordering::Relaxed);
     }
 
-    /// It came back.
+    /// Note that the call returned.
     pub fn end(&self) {
         self.call.store(0, Ordering::Relaxed);
     }
@@ -60,8 +60,8 @@ fn watch(call: &AtomicU64, log: &Logger) {
         seen = now;
         if checks >= MAX_CHECKS {
             log.critical(format_args!(
-                "a rule has not come back for {MAX_CHECKS} s and cannot be stopped: the manager ends itself, to be started \
-                 again"
+                "a rule has not returned for {MAX_CHECKS} s and cannot be stopped: the manager kills itself, to be \
+                 restarted"
             ));
             let _ = kill_process(getpid(), Signal::KILL);
         }

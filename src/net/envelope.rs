@@ -1,13 +1,13 @@
-//! What stands in front of a message on the wire.
+//! The envelope: the frames in front of a message on the wire. It never looks into the message.
 
 use super::socket::Frames;
 
-/// The frames in front of a message's body, up to and with the empty one: the way back to whoever
-/// sent it. A REP socket returns them untouched, and so do we.
+/// The frames in front of a message's body, up to and with the empty one: the way back to the sender. They are returned
+/// unchanged, as a REP socket returns them.
 pub type Envelope = Frames;
 
-/// Parts a request into its envelope and its body; `None` if it is not built like one. A body of
-/// several frames, which no worker sends, is read as one.
+/// Split a request into its envelope and its body; `None` if it has no empty frame. A body of several frames, which no
+/// worker sends, is read as one.
 #[must_use]
 pub fn open(mut frames: Frames) -> Option<(Envelope, Vec<u8>)> {
     let delimiter = frames.iter().position(Vec::is_empty)?;
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_empty_frame_there_is_no_way_back() {
+    fn a_message_without_an_empty_frame_is_invalid() {
         assert_eq!(open(vec![b"worker".to_vec(), b"body".to_vec()]), None);
     }
 }

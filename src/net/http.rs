@@ -1,14 +1,14 @@
-//! What all requests to web servers have in common: who asks, whose certificates are trusted, and the proxy.
+//! The common settings of requests to web servers: the user agent, the trusted certificates and the proxy.
 //!
-//! How long a request may take is its room's; none may be made without an end.
+//! Each caller adds its own timeouts, and must not send a request without one.
 
 use ureq::Proxy;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 
-/// An agent's settings, to which its time-outs are to be added. Certificates are checked against those of the operating
-/// system. `ureq` by itself would look for a proxy in other variables.
+/// Return the settings of an agent, without timeouts. Certificates are checked against those of the operating system.
+/// Without the explicit proxy `ureq` would look for one in other variables.
 #[must_use]
 pub fn settings(proxy: Option<Proxy>) -> ConfigBuilder<AgentScope> {
     Config::builder()

@@ -1,6 +1,6 @@
 //! The network: ZeroMQ sockets and the envelopes of requests; proxies and limits for HTTP.
 //!
-//! Nothing here decides anything or looks into a message.
+//! It never looks into a message and decides nothing.
 
 pub mod envelope;
 pub mod http;

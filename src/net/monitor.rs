@@ -1,22 +1,22 @@
-//! What becomes of a socket's connections, told by `libzmq`'s socket monitor. It changes nothing about them.
+//! The events of a socket's connections, from `libzmq`'s socket monitor. It never changes a connection.
 
 use zmq::{Context, PollItem, Socket, SocketEvent, SocketType};
 
 use super::socket;
 
-/// The events of one socket's connections, in the order in which they came about.
+/// The events of one socket's connections, in order.
 ///
-/// It must be dropped after the socket that it watches: while that one lives, `libzmq`'s own thread waits
-/// for somebody to take the events.
+/// It must be dropped after the socket that it watches: while that one lives, `libzmq`'s own thread waits until the
+/// events are received.
 pub struct Monitor {
     events: Socket,
 }
 
 impl Monitor {
-    /// Begins to watch a socket for some events. `name` is one that no other monitor of the context has.
+    /// Start to watch a socket for some events. `name` is one that no other monitor of the context has.
     ///
     /// # Errors
-    /// When ZeroMQ has no more sockets.
+    /// ZeroMQ has no more sockets.
     pub fn start(
         context: &Context,
         watched: &Socket,
@@ -27,16 +27,16 @@ impl Monitor {
         let mask = wanted.iter().fold(0, |mask, event| mask | i32::from(event.to_raw()));
         watched.monitor(&endpoint, mask)?;
         let events = context.socket(SocketType::PAIR)?;
-        // At a limit `libzmq`'s thread, which moves every message, would wait for whoever reads here.
+        // At a limit, `libzmq`'s thread, which moves every message, would wait until events are received here.
         events.set_rcvhwm(0)?;
         events.connect(&endpoint)?;
         Ok(Self { events })
     }
 
-    /// The next event, if there was one.
+    /// Receive the next event, if there is one.
     ///
     /// # Errors
-    /// When the socket is broken.
+    /// The socket is broken.
     pub fn next(&self) -> zmq::Result<Option<SocketEvent>> {
         // Two frames: the event's number and a value as 16 and 32 bits, then the address.
         let frames = socket::receive(&self.events)?;

@@ -1,12 +1,12 @@
 //! The proxy that the environment names for a URL, as Python's `requests` and curl find it: `https_proxy` or `http_proxy` by the
 //! URL's scheme, else `all_proxy`, unless `no_proxy` names the host; in small letters or capitals.
 //!
-//! A proxy that cannot be used is never passed over in silence.
+//! A proxy that cannot be used is never ignored silently.
 
 use ureq::http::Uri;
 use ureq::{Proxy, ProxyProtocol};
 
-/// A variable that names no proxy that can be used. The text is without the variable's value: it may have a password.
+/// A variable whose proxy cannot be used. The text does not show the variable's value, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the environment variable {variable} {why}; write it as http://host:port, or unset it")]
 pub struct UnusableProxy {
@@ -14,10 +14,10 @@ pub struct UnusableProxy {
     why: &'static str,
 }
 
-/// The proxy for a URL; `None` for none.
+/// Return the proxy for a URL, or `None`.
 ///
 /// # Errors
-/// When the variable that counts for this URL cannot be used.
+/// The variable for this URL cannot be used.
 pub fn from_environment(url: &Uri) -> Result<Option<Proxy>, UnusableProxy> {
     choose(url, &|name| {
         let set = |name: String| {
@@ -28,7 +28,7 @@ pub fn from_environment(url: &Uri) -> Result<Option<Proxy>, UnusableProxy> {
     })
 }
 
-/// `lookup` answers a variable's name as it is spelt, and its value.
+/// `lookup` returns a variable's name as it is spelt, and its value.
 fn choose(
     url: &Uri,
     lookup: &dyn Fn(&str) -> Option<(String, String)>,
@@ -38,17 +38,17 @@ fn choose(
         return Ok(None);
     };
     let no_proxy = lookup("no_proxy").map(|(_, hosts)| hosts).unwrap_or_default();
-    let is_excepted = no_proxy.split(',').map(str::trim).any(|pattern| {
+    let is_excluded = no_proxy.split(',').map(str::trim).any(|pattern| {
         let pattern = pattern.trim_start_matches("*.").trim_start_matches('.');
         let is_within = || host.strip_suffix(pattern).is_some_and(|front| front.ends_with('.'));
         pattern == "*" || (!pattern.is_empty() && (host == pattern || is_within()))
     });
-    if is_excepted {
+    if is_excluded {
         return Ok(None);
     }
     match Proxy::new(&proxy) {
-        Err(_) => Err(UnusableProxy { variable, why: "names no proxy" }),
-        // `ureq` without its SOCKS part panics at the first request.
+        Err(_) => Err(UnusableProxy { variable, why: "does not name a proxy" }),
+        // `ureq` without its SOCKS feature panics at the first request.
         Ok(proxy) if !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) => {
             Err(UnusableProxy { variable, why: "names a SOCKS proxy, which cannot be used here" })
         }
@@ -60,35 +60,35 @@ fn choose(
 mod tests {
     use super::*;
 
-    fn tried(url: &str, environment: &[(&str, &str)]) -> Result<Option<Proxy>, UnusableProxy> {
+    fn try_choose(url: &str, environment: &[(&str, &str)]) -> Result<Option<Proxy>, UnusableProxy> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let lookup = |name: &str| environment.iter().find(|(known, _)| *known == name).map(owned);
         choose(&url.parse().unwrap(), &lookup)
     }
 
     fn chosen(url: &str, environment: &[(&str, &str)]) -> Option<String> {
-        tried(url, environment).unwrap().map(|proxy| proxy.host().to_owned())
+        try_choose(url, environment).unwrap().map(|proxy| proxy.host().to_owned())
     }
 
     #[test]
     fn a_proxy_that_cannot_be_used_is_named_without_its_secrets() {
         for value in ["http://ana:secret@", "ana:secret@no proxy", "socks5://ana:secret@x.ca"] {
-            let why = tried("https://x.ca/a", &[("all_proxy", value)]).unwrap_err().to_string();
+            let why = try_choose("https://x.ca/a", &[("all_proxy", value)]).unwrap_err().to_string();
             assert!(why.contains(" all_proxy ") && !why.contains("secret"), "{why}");
-            let excepted = [("all_proxy", value), ("no_proxy", "x.ca")];
-            assert_eq!(chosen("https://x.ca/a", &excepted), None);
+            let excluded = [("all_proxy", value), ("no_proxy", "x.ca")];
+            assert_eq!(chosen("https://x.ca/a", &excluded), None);
         }
     }
 
     #[test]
-    fn the_scheme_chooses_and_no_proxy_excepts() {
+    fn the_scheme_selects_the_proxy_and_no_proxy_excludes_hosts() {
         let both = [("http_proxy", "http://plain:3128"), ("https_proxy", "http://secure:3128")];
         assert_eq!(chosen("http://x.ca/a", &both).as_deref(), Some("plain"));
         assert_eq!(chosen("https://x.ca/a", &both).as_deref(), Some("secure"));
         assert_eq!(chosen("https://x.ca/a", &both[..1]), None);
         let all = ("all_proxy", "every:1080");
         assert_eq!(chosen("https://x.ca/a", &[both[0], all]).as_deref(), Some("every"));
-        for (no_proxy, is_excepted) in [
+        for (no_proxy, is_excluded) in [
             ("", false),
             ("*", true),
             ("x.ca", true),
@@ -98,7 +98,7 @@ mod tests {
             (".a", false),
         ] {
             let found = chosen("http://x.ca/a", &[both[0], ("no_proxy", no_proxy)]);
-            assert_eq!(found.is_none(), is_excepted, "{no_proxy:?}");
+            assert_eq!(found.is_none(), is_excluded, "{no_proxy:?}");
         }
     }
 }

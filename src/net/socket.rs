@@ -1,4 +1,6 @@
-//! Whole messages in and out of ZeroMQ sockets. A signal never makes a call fail.
+//! Whole messages in and out of ZeroMQ sockets.
+//!
+//! It never looks into a message, and a signal never makes a call fail.
 
 use std::time::Duration;
 
@@ -7,10 +9,10 @@ use zmq::{DONTWAIT, PollItem, SNDMORE, Socket};
 /// The frames of one message.
 pub type Frames = Vec<Vec<u8>>;
 
-/// Receives the next message if one has arrived.
+/// Receive the next message, if one has arrived.
 ///
 /// # Errors
-/// When the socket is broken; never for a signal or an empty queue.
+/// The socket is broken. A signal or an empty queue is not an error.
 pub fn receive(socket: &Socket) -> zmq::Result<Option<Frames>> {
     let first = match retry(|| socket.recv_bytes(DONTWAIT)) {
         Ok(frame) => frame,
@@ -25,11 +27,10 @@ pub fn receive(socket: &Socket) -> zmq::Result<Option<Frames>> {
     Ok(Some(frames))
 }
 
-/// Sends a message if the socket takes it now; `false` if it does not.
+/// Send a message if the socket accepts it now; return whether it did.
 ///
 /// # Errors
-/// When the socket is broken, or (`EHOSTUNREACH`, of a ROUTER that must know its peer) when the peer
-/// is not connected.
+/// The socket is broken, or a ROUTER with `ROUTER_MANDATORY` has no connection to the ZeroMQ peer (`EHOSTUNREACH`).
 pub fn send<F: AsRef<[u8]>>(socket: &Socket, frames: &[F]) -> zmq::Result<bool> {
     let send = |number: usize| {
         let more = if number + 1 < frames.len() { SNDMORE } else { 0 };
@@ -39,8 +40,8 @@ pub fn send<F: AsRef<[u8]>>(socket: &Socket, frames: &[F]) -> zmq::Result<bool> 
         match send(number) {
             Err(zmq::Error::EAGAIN) => {
                 if number > 0 {
-                    // The peer went away in the middle. ZeroMQ has taken the earlier frames back, and drops what it
-                    // is given up to the next last frame: that must be this message's, or the next message is lost.
+                    // The ZeroMQ peer went away in the middle. ZeroMQ has discarded the earlier frames, and discards all
+                    // frames up to the next last one: that must be this message's, or the next message is lost.
                     (number + 1..frames.len()).try_for_each(send)?;
                 }
                 return Ok(false);
@@ -51,10 +52,10 @@ pub fn send<F: AsRef<[u8]>>(socket: &Socket, frames: &[F]) -> zmq::Result<bool> 
     Ok(true)
 }
 
-/// Waits until one of the items is ready, at most so many milliseconds; -1 for ever.
+/// Wait until one of the items is ready, at most so many milliseconds (-1: without a limit). Return how many are.
 ///
 /// # Errors
-/// When a socket is broken.
+/// A socket is broken.
 pub fn poll(items: &mut [PollItem], timeout: i64) -> zmq::Result<i32> {
     retry(|| zmq::poll(items, timeout))
 }
@@ -65,10 +66,10 @@ pub fn milliseconds(timeout: Duration) -> i64 {
     i64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
 }
 
-/// Calls again what a signal interrupted. The signal itself is found in [`crate::signals::Signals`].
+/// Repeat a call that a signal interrupted. The signal itself is found in [`crate::signals::Signals`].
 ///
 /// # Errors
-/// Those of the call but for the interruption.
+/// Those of the call, except the interruption.
 pub fn retry<T>(mut call: impl FnMut() -> zmq::Result<T>) -> zmq::Result<T> {
     loop {
         match call() {
@@ -199,13 +200,13 @@ mod tests {
     fn wait_until(what: &str, is_so: impl Fn() -> bool) {
         let end = Instant::now() + Duration::from_secs(30);
         while !is_so() {
-            assert!(Instant::now() < end, "waited in vain for {what}");
+            assert!(Instant::now() < end, "timeout while waiting for {what}");
             std::thread::yield_now();
         }
     }
 
     #[test]
-    fn a_peer_that_goes_away_in_the_middle_of_a_message_costs_only_that_message() {
+    fn a_lost_connection_in_the_middle_of_a_message_costs_only_that_message() {
         let context = Context::new();
         let socket = context.socket(SocketType::DEALER).expect("a socket");
         let monitor =
@@ -213,40 +214,40 @@ mod tests {
         socket.bind("tcp://127.0.0.1:*").expect("a port");
         let endpoint = socket.get_last_endpoint().expect("an address").expect("text");
         let can = |what| socket.get_events().expect("events").contains(what);
-        let comes = || {
-            let peer = context.socket(SocketType::DEALER).expect("a socket");
-            peer.connect(&endpoint).expect("a connection");
-            wait_until("a peer", || can(PollEvents::POLLOUT));
-            peer
+        let connect = || {
+            let other = context.socket(SocketType::DEALER).expect("a socket");
+            other.connect(&endpoint).expect("a connection");
+            wait_until("a connection", || can(PollEvents::POLLOUT));
+            other
         };
 
-        // Whether the message is refused, or taken and dropped, is a matter of luck.
+        // Whether the message is refused, or accepted and discarded, depends on the thread of ZeroMQ.
         loop {
-            let first = Cell::new(Some(comes()));
-            let goes = || {
-                let Some(peer) = first.take() else { return };
-                // What has not been read yet keeps the connection's end from being noticed at once.
-                peer.send("unread", 0).expect("sent");
+            let first = Cell::new(Some(connect()));
+            let disconnect = || {
+                let Some(other) = first.take() else { return };
+                // The socket does not notice the end of a connection while a message of it is unread.
+                other.send("unread", 0).expect("sent");
                 wait_until("a message", || can(PollEvents::POLLIN));
-                drop(peer);
+                drop(other);
                 wait_until("its end", || monitor.next().expect("an event").is_some());
             };
-            // At one of these the socket notices.
-            let looks = || _ = can(PollEvents::POLLIN);
-            let rest = (0..1_000).map(|_| Frame("rest", Some(&looks)));
+            // At one of these checks the socket notices.
+            let check = || _ = can(PollEvents::POLLIN);
+            let rest = (0..1_000).map(|_| Frame("rest", Some(&check)));
             let frames: Vec<_> =
-                [Frame("first", None), Frame("second", Some(&goes))].into_iter().chain(rest).collect();
+                [Frame("first", None), Frame("second", Some(&disconnect))].into_iter().chain(rest).collect();
             let is_sent = send(&socket, &frames).expect("no error");
             assert!(receive(&socket).expect("no error").is_some());
-            wait_until("nobody", || !can(PollEvents::POLLOUT));
+            wait_until("the end of the connection", || !can(PollEvents::POLLOUT));
             if !is_sent {
                 break;
             }
         }
 
-        let second = comes();
+        let second = connect();
         assert_eq!(send(&socket, &["next", "message"]), Ok(true));
-        second.set_rcvtimeo(30_000).expect("a time-out");
+        second.set_rcvtimeo(30_000).expect("a timeout");
         assert_eq!(second.recv_multipart(0), Ok(vec![b"next".to_vec(), b"message".to_vec()]));
     }
 }

@@ -115,7 +115,7 @@ fn what_nobody_takes_is_shown_whole_and_in_order_however_much_it_is() {
     let (stdout, stderr) = finish(child);
     assert_eq!(stdout, "");
     let said = format!(
-        "nowcast: nobody has taken log lines from {address}; is the log aggregator running? They are shown here:\n"
+        "nowcast: no subscriber has received log lines from {address}; is the log aggregator running? They are shown here:\n"
     );
     let mut rest = stderr.strip_prefix(&said).unwrap_or_else(|| panic!("{}", &stderr[..500]));
     for number in 0..COUNT {

@@ -161,6 +161,6 @@ fn something_that_is_no_request_is_dropped_and_said() {
     let socket = system.context.socket(zmq::DEALER).expect("a socket");
     socket.connect(&format!("tcp://127.0.0.1:{}", system.workers_port)).expect("a connection");
     socket.send("no delimiter in front", 0).expect("sent");
-    system.wait_for_log("broker", "no REQ socket");
+    system.wait_for_log("broker", "is not a REQ socket");
     system.works();
 }

@@ -91,7 +91,7 @@ fn a_manager_whose_socket_was_removed_is_none_that_is_dead_and_makes_it_anew() {
     let (code, text) = system.operation(&["launch", "awaken"]);
     assert!(code == Some(1) && text.contains(&expected) && text.contains("socket is gone"), "{text}");
     system.signal("manager", rustix::process::Signal::CONT);
-    system.wait_for_log("manager", "WARNING [manager] the control socket was gone and is there again");
+    system.wait_for_log("manager", "WARNING [manager] the control socket was removed and is made again");
     system.operate(&["launch", "awaken"]);
 }
 

@@ -59,7 +59,7 @@ fn a_worker_publishes_all_its_lines_even_if_it_is_short() {
     let console = system.wait_for("a worker whose lines are taken", || {
         let console = system.run_worker(&["sleep", "nowcast.yaml", "--sleep-time", "0"]);
         // A machine that is very busy may not connect within a second.
-        (!console.contains("nobody has taken")).then_some(console)
+        (!console.contains("no subscriber has received")).then_some(console)
     });
     let published = subscriber.until("shutting down");
     let lines = console_lines(&console, "sleep");
@@ -142,7 +142,10 @@ fn lines_that_nobody_takes_are_shown_on_stderr() {
     let (stdout, stderr) = run(&worker);
     let (before, shown) = stderr.split_once("They are shown here:\n").expect("the lines");
     assert!(
-        before.contains(&format!("nobody has taken log lines from tcp://127.0.0.1:{}", ports.pool[0])),
+        before.contains(&format!(
+            "no subscriber has received log lines from tcp://127.0.0.1:{}",
+            ports.pool[0]
+        )),
         "{stderr}"
     );
     assert_eq!(shown, stdout);

@@ -31,7 +31,7 @@ fn up_starts_the_aggregator_and_everybodys_lines_come_together() {
     for name in ["sleep", "awaken"] {
         let [shown, logged] = [&outputs, &log].map(|text| first_lines(text, name));
         assert!(shown.len() > 6, "{outputs}");
-        let is_shown_twice = outputs.contains("nobody has taken");
+        let is_shown_twice = outputs.contains("no subscriber has received");
         assert!(logged == shown || is_shown_twice, "{name}\n{outputs}\n---\n{log}");
     }
     assert!(log.contains("[log_aggregator] termination signal (SIGTERM) received; shutting down"), "{log}");

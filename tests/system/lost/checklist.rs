@@ -120,7 +120,7 @@ fn a_file_that_the_peer_wrote_wins() {
     kill_manager(&mut system);
     fs::write(system.path("checklist.yaml"), "sleepyhead: {day: 14}\n").expect("written");
     system.start_manager(&[]);
-    system.wait_for_log("manager", "was not written by this system's manager, and is taken over as it is");
+    system.wait_for_log("manager", "was not written by this system's manager and replaces the checklist");
     assert_eq!(needs(&system, "sleepyhead"), "day: 14\n");
     assert_eq!(needs(&system, "logs"), "null\n");
     system.wait_for_checklist("{sleepyhead: {day: 14}}");
@@ -153,7 +153,7 @@ fn a_file_that_is_removed_empties_the_checklist_and_the_journal_keeps_it() {
     fs::remove_file(system.path("checklist.yaml")).expect("removed");
     system.start_manager(&[]);
     let log = system.log("manager");
-    let hint = log.lines().find(|line| line.contains("the checklist file is gone")).expect("a line about it");
+    let hint = log.lines().find(|line| line.contains("the checklist file is missing")).expect("a line about it");
     assert!(hint.contains("WARNING [manager]"), "{hint}");
     assert!(hint.contains("nowcast checklist at "), "{hint}");
     assert_eq!(needs(&system, "sleepyhead"), "null\n");

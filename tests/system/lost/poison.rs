@@ -26,7 +26,7 @@ fn parked(system: &System) -> Vec<u64> {
 }
 
 fn expect_parked(system: &System, count: usize) {
-    let alarm = "the manager ended twice while this rule was called, so it is not called again by itself";
+    let alarm = "the manager ended twice while this rule was called, so it is not called again automatically";
     system.wait_for_log_count("manager", alarm, count);
     assert!(system.log("manager").contains("CRITICAL [manager] the rule for this message failed"));
     assert_eq!(parked(system).len(), count, "{}", system.describe());
@@ -132,7 +132,7 @@ fn a_rule_that_does_not_come_back_ends_the_manager() {
     start_failing_manager(&mut system, "manager: in a rule=sleep(600000)");
     let status = system.wait_for_end("manager");
     assert_eq!(status.signal(), Some(9), "{}", system.describe());
-    assert!(system.log("manager").contains("CRITICAL [manager] a rule has not come back for"));
+    assert!(system.log("manager").contains("CRITICAL [manager] a rule has not returned for"));
     system.start_manager(&[]);
     assert_eq!(system.receive(&worker).r#type, "ack");
     assert_eq!(parked(&system), Vec::<u64>::new());
