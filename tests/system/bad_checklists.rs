@@ -137,7 +137,7 @@ fn a_reload_does_not_go_back_to_a_file_that_could_not_be_written() {
     block_writing(&system);
     system.send("sleep", "success", "{second: 2}");
     system.signal("manager", rustix::process::Signal::HUP);
-    system.wait_for_log("manager", "the checklist file is not read, for it cannot be written");
+    system.wait_for_log("manager", "the checklist file is not read, since it cannot be written");
     assert!(needs(&system, "sleepyhead").get("second").is_some(), "{}", system.describe());
     fs::remove_dir_all(system.path("checklist.yaml.new")).expect("the way is free");
     system.wait_for_checklist("{sleepyhead: {first: 1, second: 2}}");
