@@ -153,7 +153,8 @@ fn a_file_that_is_removed_empties_the_checklist_and_the_journal_keeps_it() {
     fs::remove_file(system.path("checklist.yaml")).expect("removed");
     system.start_manager(&[]);
     let log = system.log("manager");
-    let hint = log.lines().find(|line| line.contains("the checklist file is missing")).expect("a line about it");
+    let hint =
+        log.lines().find(|line| line.contains("the checklist file is missing")).expect("a line about it");
     assert!(hint.contains("WARNING [manager]"), "{hint}");
     assert!(hint.contains("nowcast checklist at "), "{hint}");
     assert_eq!(needs(&system, "sleepyhead"), "null\n");
