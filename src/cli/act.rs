@@ -1,10 +1,10 @@
-//! The operators' commands that are one request to the manager: `retry`, `kill`, `hold`, `release`, `discard`.
+//! Commands that send one request to the manager: `retry`, `kill`, `hold`, `release`, `discard`.
 
 use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::operate::{CommonOptions, message_number, moment, number, require_registered, run_number};
+use super::operate::{CommonOptions, future_time, message_number, number, require_registered, run_number};
 use super::print;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::{Command, Number};
@@ -69,7 +69,7 @@ pub(super) struct HoldArgs {
     #[arg(long, requires = "worker")]
     unregistered: bool,
     /// End the hold at this time: 06:00, 2026-03-14 06:00, or 3h from now
-    #[arg(long, value_parser = moment)]
+    #[arg(long, value_parser = future_time)]
     until: Option<Timestamp>,
     /// Reason, shown by status
     #[arg(long)]
@@ -90,7 +90,7 @@ impl HoldArgs {
             (_, Some(host), _) => HoldTarget::Host(host.clone()),
             (None, None, true) => HoldTarget::All,
             (None, None, false) => {
-                print::complain("say what is to be held: --worker NAME, --host NAME or --all");
+                print::complain("name the launches to hold: --worker NAME, --host NAME or --all");
                 return Err(ExitCode::from(super::USAGE));
             }
         };

@@ -1,4 +1,4 @@
-//! Running a command for no longer than a while.
+//! Runs a command with a timeout and returns its output. It must never leave the command running.
 
 use std::io::{self, Read, Seek};
 use std::process::{Command, Stdio};
@@ -7,12 +7,12 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// The most that is read of what a command writes, in bytes.
-const MOST: u64 = 16 * 1024 * 1024;
+/// The most bytes of output that are read.
+const MAX_OUTPUT: u64 = 16 * 1024 * 1024;
 
-/// What a command wrote to its standard output. Elsewise why not: the last line of its errors, or its end.
+/// Return the standard output of a command. If it fails, return the last line of its standard error, or its exit status.
 ///
-/// It is killed when it takes longer than `limit`.
+/// The command is killed after `limit`.
 pub(super) fn run(argv: &[String], limit: Duration) -> Result<String, String> {
     let (status, output, errors) = call(argv, limit).map_err(|error| error.to_string())?;
     if status == Some(0) {
@@ -21,11 +21,11 @@ pub(super) fn run(argv: &[String], limit: Duration) -> Result<String, String> {
     let last = errors.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned);
     Err(match status {
         None => format!("no answer within {} s", limit.as_secs()),
-        Some(status) => last.unwrap_or_else(|| format!("{} ended with status {status}", argv[0])),
+        Some(status) => last.unwrap_or_else(|| format!("{} exited with status {status}", argv[0])),
     })
 }
 
-/// The exit status (`None`: killed, by us or somebody else), output and errors.
+/// Return the exit status (`None` if it was killed), standard output and standard error.
 fn call(argv: &[String], limit: Duration) -> io::Result<(Option<i32>, String, String)> {
     let (program, words) =
         argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "an empty command"))?;
@@ -53,7 +53,7 @@ fn call(argv: &[String], limit: Duration) -> io::Result<(Option<i32>, String, St
 fn text(file: &mut std::fs::File) -> io::Result<String> {
     file.rewind()?;
     let mut bytes = Vec::new();
-    file.take(MOST).read_to_end(&mut bytes)?;
+    file.take(MAX_OUTPUT).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -66,11 +66,11 @@ mod tests {
     }
 
     #[test]
-    fn a_command_says_something_or_why_it_does_not() {
+    fn a_failed_command_returns_the_reason() {
         let long = Duration::from_secs(60);
         assert_eq!(sh("echo it", long), Ok("it\n".to_owned()));
         assert_eq!(sh("echo why >&2; exit 3", long), Err("why".to_owned()));
-        assert_eq!(sh("exit 3", long), Err("sh ended with status 3".to_owned()));
+        assert_eq!(sh("exit 3", long), Err("sh exited with status 3".to_owned()));
         assert_eq!(sh("exec sleep 1000", Duration::from_secs(0)), Err("no answer within 0 s".to_owned()));
         let missing = run(&["/no/such/program".to_owned()], long).unwrap_err();
         assert!(missing.starts_with("/no/such/program: "), "{missing}");

@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         if let Some(file) = &args.record {
             broker.record(file)?;
         }
-        broker.run(&mut signals, &mut || daemon::read_again(&file, &log))?;
+        broker.run(&mut signals, &mut || daemon::reload(&file, &log))?;
         Ok(())
     };
     match work() {
@@ -50,8 +50,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Each worker that waits holds a descriptor; the usual limit of 1,024 is there for programs that use `select`.
-/// As many as the hard limit allows are taken. If that is refused, fewer workers can wait.
+/// Raise the limit of open files to the hard limit. Each waiting worker holds a descriptor; the usual limit of 1,024
+/// protects programs that use `select`. If raising fails, fewer workers can wait.
 fn allow_many_workers() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });

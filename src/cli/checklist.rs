@@ -1,11 +1,11 @@
-//! `nowcast checklist`: shows it from the journal, changes it through the manager.
+//! `nowcast checklist`: prints it from the journal, changes it through the manager. It must never write the file.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::keys::{self, child, step};
+use super::keys::{self, child, find_key};
 use super::operate::{CommonOptions, message_number};
 use super::print::{self, Json};
 use super::read_only::ViewContext;
@@ -27,7 +27,7 @@ enum ChecklistCommand {
         #[command(flatten)]
         common: CommonOptions,
     },
-    /// Print a part of the checklist: a text as it is, other values as YAML
+    /// Print a part of the checklist: text without quotes, other values as YAML
     Get {
         #[command(flatten)]
         common: CommonOptions,
@@ -78,16 +78,16 @@ fn all(common: &CommonOptions, checklist: Map) -> ExitCode {
     if common.json {
         return print::json(&Json(&checklist));
     }
-    // Not cleaned: it is a file's content, and ASCII as it is.
+    // Not cleaned of control characters: the YAML writer escapes them.
     print::status(print::write(pyyaml::write(&checklist, Keys::AsGiven).as_bytes()))
 }
 
 fn at(common: &CommonOptions, context: &ViewContext, event: Number) -> anyhow::Result<ExitCode> {
     let last = context.history.open_now()?.last_event.map(|event| event.number).unwrap_or_default();
     if event > last && context.history.numbered(event)?.is_empty() {
-        anyhow::bail!("there is no event {event} yet; the last one is {last}");
+        anyhow::bail!("there is no event {event} yet; the last event is {last}");
     }
-    // The change of the event itself belongs to it: its rule saw that.
+    // The checklist includes the event's own change, which its rule saw.
     Ok(all(common, context.history.checklist_before(Number(event.0.saturating_add(1)))?))
 }
 
@@ -98,20 +98,20 @@ fn get(common: &CommonOptions, context: &ViewContext, keys: &[String]) -> anyhow
 }
 
 fn set(common: &CommonOptions, keys_and_value: &[String]) -> ExitCode {
-    // clap asks for two at least.
+    // clap requires at least two.
     let Some((value, keys)) = keys_and_value.split_last() else { return ExitCode::from(super::USAGE) };
     if let Err(error) = pyyaml::read(value) {
-        print::complain(&format!("the value is no YAML: {error}"));
+        print::complain(&format!("the value is not valid YAML: {error}"));
         return ExitCode::from(super::USAGE);
     }
     let mut path = Vec::new();
     let prepared = common.view(|context| {
         let mut place = Value::from(context.history.checklist_now()?);
         for key in keys {
-            // A key that is new is text.
-            let key = step(&place, key).unwrap_or_else(|| key.as_str().into());
+            // A new key is text.
+            let key = find_key(&place, key).unwrap_or_else(|| key.as_str().into());
             if place.as_list().is_some() {
-                anyhow::bail!("one item of a list cannot be set; set the whole list");
+                anyhow::bail!("cannot set one item of a list; set the whole list");
             }
             place = child(&place, &key).unwrap_or_default();
             path.push(key);
@@ -133,7 +133,7 @@ fn clear(common: &CommonOptions, force: bool) -> ExitCode {
         Ok(config) => config,
         Err(status) => return status,
     };
-    // Without a journal the manager says what is open.
+    // If the journal cannot be read, the manager refuses and lists the open runs.
     let open = History::open(&config.journal.folder).and_then(|history| history.open_now());
     let running: Vec<String> = open
         .map(|open| open.runs)
@@ -146,7 +146,7 @@ fn clear(common: &CommonOptions, force: bool) -> ExitCode {
     }
     let _ = write!(
         io::stderr(),
-        "These are still open, and the rules may miss what is cleared: {}\nClear it all the same? [y/N] ",
+        "These runs are open, and their rules may need the checklist: {}\nClear it? [y/N] ",
         running.join(", ")
     );
     let mut answer = String::new();

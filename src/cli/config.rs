@@ -36,14 +36,14 @@ enum ConfigCommand {
     },
 }
 
-/// What a check found. Its keys are those of the JSON.
+/// The result of a check. Its keys are those of the JSON.
 #[derive(Debug, Serialize)]
 struct Report {
     file: PathBuf,
-    /// Whether the daemons start with it.
+    /// Whether the daemons can start with it.
     is_usable: bool,
     problems: Vec<ReportedProblem>,
-    /// How many workers are registered.
+    /// The number of registered workers.
     workers: Option<usize>,
 }
 
@@ -67,12 +67,12 @@ impl Report {
     fn of(file: &Path) -> Self {
         let defaults = defaults::defaults(file);
         let lookup = defaults::lookup(defaults.clone());
-        let asked_for = RefCell::new(BTreeSet::new());
-        let noting = |name: &str| {
-            asked_for.borrow_mut().insert(name.to_owned());
+        let used_variables = RefCell::new(BTreeSet::new());
+        let lookup_and_note = |name: &str| {
+            used_variables.borrow_mut().insert(name.to_owned());
             lookup(name)
         };
-        let (config, problems) = match config::load_with(file, &noting) {
+        let (config, problems) = match config::load_with(file, &lookup_and_note) {
             Ok((config, problems)) => (Some(config), problems),
             Err(error) => (None, error.problems),
         };
@@ -83,9 +83,9 @@ impl Report {
             workers: config.as_ref().map(|config| config.registry.workers.len()),
         };
         if let Some(config) = &config {
-            // What nowcast up makes is not made here, but the log files are opened to see that they can be.
-            let stand_in = stand_in_for_logs(&defaults);
-            let logging = stand_in.as_ref().and_then(|logs| {
+            // A check must not create the log folder, but opens the log files to see whether it can.
+            let temporary = temporary_log_folder(&defaults);
+            let logging = temporary.as_ref().and_then(|logs| {
                 let logs = logs.path().to_str()?;
                 let lookup = |name: &str| if name == LOGS { Some(logs.to_owned()) } else { lookup(name) };
                 Some(config::load_with(file, &lookup).ok()?.0.logging)
@@ -94,8 +94,8 @@ impl Report {
             report.check_rules(config);
             report.check_requirements(config);
         }
-        let asked_for = asked_for.into_inner();
-        for (name, value) in defaults.iter().filter(|(name, _)| asked_for.contains(name)) {
+        let used_variables = used_variables.into_inner();
+        for (name, value) in defaults.iter().filter(|(name, _)| used_variables.contains(name)) {
             let text =
                 format!("the environment variable {name} is not set; the default is {}", value.display());
             report.add("note", "", text);
@@ -120,14 +120,14 @@ impl Report {
         }
     }
 
-    /// Gives the last problem the line of the place that its text names, or of the nearest section around it.
+    /// Set the line of the last problem: that of the key at `place`, or of the nearest section around it.
     fn point_to(&mut self, place: &str) {
         let text = config::read_regular(&self.file).ok().and_then(|text| String::from_utf8(text).ok());
         let marks = text.and_then(|text| Some(pyyaml::read_marked(&text).ok()?.1));
         let keys: Vec<&str> = place.split(": ").collect();
         let line = |marks: Marks| (1..=keys.len()).rev().find_map(|length| marks.line_of(&keys[..length]));
-        if let Some(found) = self.problems.last_mut() {
-            found.line = marks.and_then(line);
+        if let Some(problem) = self.problems.last_mut() {
+            problem.line = marks.and_then(line);
         }
     }
 
@@ -145,9 +145,9 @@ impl Report {
         }
     }
 
-    /// Whether the check fails.
+    /// Whether a problem is an error.
     fn has_errors(&self) -> bool {
-        self.problems.iter().any(|found| found.severity == "error")
+        self.problems.iter().any(|problem| problem.severity == "error")
     }
 
     fn refuse(&mut self, key: &str, text: String) {
@@ -161,19 +161,19 @@ impl Report {
 
     fn to_text(&self) -> String {
         let file = self.file.display();
-        let line = |found: &ReportedProblem| {
-            let line = found.line.map(|line| format!(", line {line}")).unwrap_or_default();
-            let key = if found.key.is_empty() { String::new() } else { format!(", {}", found.key) };
-            format!("{}: {file}{line}{key}: {}\n", found.severity, found.text)
+        let line = |problem: &ReportedProblem| {
+            let line = problem.line.map(|line| format!(", line {line}")).unwrap_or_default();
+            let key = if problem.key.is_empty() { String::new() } else { format!(", {}", problem.key) };
+            format!("{}: {file}{line}{key}: {}\n", problem.severity, problem.text)
         };
-        let fine = self.workers.filter(|_| !self.has_errors());
-        let fine = fine.map(|count| format!("{file} is fine: {count} workers registered\n"));
-        self.problems.iter().map(line).chain(fine).collect()
+        let summary = self.workers.filter(|_| !self.has_errors());
+        let summary = summary.map(|count| format!("{file} is valid: {count} workers registered\n"));
+        self.problems.iter().map(line).chain(summary).collect()
     }
 }
 
-/// An empty folder, if that of the log files is one which nowcast up has still to make.
-fn stand_in_for_logs(defaults: &Variables) -> Option<TempDir> {
+/// Return an empty folder in place of the log folder, if "nowcast up" has yet to create that.
+fn temporary_log_folder(defaults: &Variables) -> Option<TempDir> {
     let (_, logs) = defaults.iter().find(|(name, _)| name == LOGS)?;
     if Path::new(logs).exists() { None } else { tempfile::tempdir().ok() }
 }

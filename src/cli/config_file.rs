@@ -1,4 +1,4 @@
-//! Which configuration file a command reads: decided here for every command.
+//! Decides for every command which configuration file it reads. It must never read the file.
 
 use std::env;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What the daemons' commands have in common: configuration, logging, first lines.
+//! What the daemons' commands have in common: configuration, logging, the first log lines.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -20,20 +20,20 @@ use pylogging::{Logger, Role, Setup};
 pub(super) struct Args {
     #[command(flatten)]
     pub config: ConfigArgument,
-    /// End when the process of this number, which started this one, does
+    /// Exit when this process, which started this one, exits
     #[arg(long, value_name = "PID", hide = true)]
     pub end_with: Option<u32>,
 }
 
-/// Reads the configuration, sets up logging and says so, as the peer's daemons do. A configuration
-/// that cannot be used is written to standard error and is the end: the exit status says so.
+/// Read the configuration, set up logging and log both, as NEMO_Nowcast's daemons do. If the configuration is invalid,
+/// print why and return the exit status.
 ///
-/// Signals are taken over first: one that comes during the start is obeyed as soon as it can be.
+/// Signal handlers are installed first, so that a signal during the start is not lost.
 pub(super) fn set_up(args: &Args, log: &Logger) -> Result<(Config, Signals), ExitCode> {
     set_up_as(Role::Daemon, args, log)
 }
 
-/// The same for the log aggregator, which has its own part of the logging section.
+/// Do the same for the log aggregator, which has its own part of the logging section.
 pub(super) fn set_up_aggregator(args: &Args, log: &Logger) -> Result<(Config, Signals), ExitCode> {
     set_up_as(Role::Aggregator, args, log)
 }
@@ -53,18 +53,18 @@ fn set_up_as(role: Role, args: &Args, log: &Logger) -> Result<(Config, Signals),
     Ok((config, signals))
 }
 
-/// SIGHUP: the same with what the file holds now. If that cannot be used, the old configuration
-/// stays in force, and the log says why.
-pub(super) fn read_again(file: &Path, log: &Logger) -> Option<Config> {
-    read_again_as(Role::Daemon, file, log)
+/// Read the configuration again, on SIGHUP. If it is invalid, the previous configuration stays in force, and the reason is
+/// logged.
+pub(super) fn reload(file: &Path, log: &Logger) -> Option<Config> {
+    reload_as(Role::Daemon, file, log)
 }
 
-/// The same for the log aggregator.
-pub(super) fn read_again_as_aggregator(file: &Path, log: &Logger) -> Option<Config> {
-    read_again_as(Role::Aggregator, file, log)
+/// Do the same for the log aggregator.
+pub(super) fn reload_aggregator(file: &Path, log: &Logger) -> Option<Config> {
+    reload_as(Role::Aggregator, file, log)
 }
 
-fn read_again_as(role: Role, file: &Path, log: &Logger) -> Option<Config> {
+fn reload_as(role: Role, file: &Path, log: &Logger) -> Option<Config> {
     let refuse = |error: &dyn Display| {
         log.critical(format_args!("the new configuration is refused, the old one stays:\n{error}"));
     };
@@ -82,7 +82,7 @@ fn start_logging(
     let addresses = config.log_addresses_of_daemon(log.name());
     let publishing = Publishing { name: log.name().to_owned(), addresses };
     let (setup, warnings) = Setup::publishing(&config.logging, role, &publishing)?;
-    // The peer's aggregator does not say where its own lines go.
+    // NEMO_Nowcast's aggregator does not log where its own lines go.
     let first_line = setup.first_line("logging messages").filter(|_| role != Role::Aggregator);
     pylogging::install(setup);
     log.info(format_args!("running in process {}", std::process::id()));
@@ -99,7 +99,7 @@ fn start_logging(
     Ok(())
 }
 
-/// Log why a daemon ends before anybody asked it to.
+/// Log why a daemon exits without having been stopped.
 pub(super) fn give_up(log: &Logger, error: &dyn std::error::Error) {
     log.critical(with_causes(error));
     log.critical("shutting down");

@@ -1,5 +1,5 @@
-//! A command decided here, on a copy of what the manager knows, to say what it would do. Nothing is sent,
-//! launched or written.
+//! Decides a command on a copy of the manager's state, to show the result. It must never send, launch or write
+//! anything.
 
 use std::process::ExitCode;
 
@@ -16,26 +16,26 @@ use nowcast_core::run::Stage;
 use nowcast_core::{Change, Command, Effect, Event, Record, State, decide};
 use pyyaml::Value;
 
-/// What the manager would do.
+/// The result of a dry run. Its keys are those of the JSON.
 #[derive(Debug, Serialize)]
 struct DryRun {
     reply: String,
     rule: Option<String>,
     keys_read: Vec<String>,
-    /// Why nothing is decided: the rule failed, the message was refused.
+    /// Why nothing is decided: the rule failed, or the message was refused.
     error: Option<String>,
     log: Vec<String>,
     checklist: Vec<ChecklistChange>,
     launches: Vec<PlannedLaunch>,
     joins: Vec<JoinChange>,
-    /// What would be parked, in words.
+    /// The parked message or launches, in words.
     parks: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct ChecklistChange {
     key: String,
-    /// What is there afterwards, as YAML text.
+    /// The new value, as YAML text.
     value: String,
     #[serde(rename = "json")]
     value_json: serde_json::Value,
@@ -47,41 +47,40 @@ struct PlannedLaunch {
     module: String,
     args: Vec<String>,
     host: String,
-    /// Whether it would go at once; else something stands before it.
+    /// Whether it would start at once; if not, `blocked_by` has the reason.
     at_once: bool,
-    before_it: Option<String>,
+    blocked_by: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct JoinChange {
     name: String,
-    /// What it still needs; empty when it would be complete.
-    needs: String,
+    /// What it still requires; empty when it would be complete.
+    requires: String,
     waiting: usize,
 }
 
-/// Decides a command that sends a message and prints what would come of it. The exit status is 1 if the
-/// message would not be decided.
+/// Decide a command that sends a message and print the result. The exit status is 1 if the message would not be decided.
 pub(super) fn show(
     context: &ViewContext,
     command: Command,
     user: String,
     as_json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let plan = plan(context, command, user)?;
-    let is_decided = plan.error.is_none();
-    let printed = if as_json { print::json(&plan) } else { print::text(&plan.to_text()) };
+    let dry_run = dry_run(context, command, user)?;
+    let is_decided = dry_run.error.is_none();
+    let printed = if as_json { print::json(&dry_run) } else { print::text(&dry_run.to_text()) };
     Ok(if is_decided { printed } else { ExitCode::FAILURE })
 }
 
-fn plan(context: &ViewContext, command: Command, user: String) -> anyhow::Result<DryRun> {
+fn dry_run(context: &ViewContext, command: Command, user: String) -> anyhow::Result<DryRun> {
     let config = &context.config;
     let engine = RuleSet::of(config).load(None)?;
     let mut state = context.state(&context.history.open_now()?, context.history.checklist_now()?);
     let event = Event::Command { call: None, user, command, historical_checklist: None };
     let open_before: Vec<Join> = state.joins.open().cloned().collect();
     let effects = decide(&mut state, event, &engine, &context.now.clone().into());
-    let mut plan = DryRun {
+    let mut dry_run = DryRun {
         reply: String::new(),
         rule: None,
         keys_read: Vec::new(),
@@ -94,31 +93,31 @@ fn plan(context: &ViewContext, command: Command, user: String) -> anyhow::Result
     };
     for effect in effects {
         match effect {
-            Effect::Log(line) => plan.log.push(format!("{} {}", line.level, line.text)),
-            Effect::Journal(record) => plan.add(&record, &state, &open_before),
-            // What they do is in the records.
+            Effect::Log(line) => dry_run.log.push(format!("{} {}", line.level, line.text)),
+            Effect::Journal(record) => dry_run.add(&record, &state, &open_before),
+            // The journal's records hold their results.
             _ => {}
         }
     }
-    Ok(plan)
+    Ok(dry_run)
 }
 
 impl DryRun {
     fn add(&mut self, record: &Record, state: &State, open_before: &[Join]) {
         let RecordedEvent::Message(message) = &record.event else { return };
-        self.tell(message);
+        self.add_message(message);
         let mut closed = Vec::new();
         for change in &record.changes {
             match change {
                 Change::PayloadMerged { key } => {
-                    self.changed(key, state.checklist.get(key).unwrap_or(&Value::Null));
+                    self.add_change(key, state.checklist.get(key).unwrap_or(&Value::Null));
                 }
-                Change::ChecklistReplaced { checklist } => self.changed(&Value::from("(all)"), checklist),
+                Change::ChecklistReplaced { checklist } => self.add_change(&Value::from("(all)"), checklist),
                 Change::Run(run)
                     if run.cause == record.number || !matches!(run.stage, Stage::Pending { .. }) =>
                 {
                     let at_once = run.is_running();
-                    let before_it = match &run.stage {
+                    let blocked_by = match &run.stage {
                         Stage::Pending { due } if *due > record.at.timestamp() => {
                             Some(format!("until {}", super::times::second(*due, &record.at)))
                         }
@@ -132,13 +131,13 @@ impl DryRun {
                             args: run.worker.args.clone(),
                             host: run.worker.host.clone(),
                             at_once,
-                            before_it,
+                            blocked_by,
                         });
                     }
                 }
                 Change::Join(join) => self.joins.push(JoinChange {
                     name: join.name.clone(),
-                    needs: join.requirements(),
+                    requires: join.requirements(),
                     waiting: join.launches().len(),
                 }),
                 Change::JoinClosed(id) => closed.push(*id),
@@ -158,15 +157,15 @@ impl DryRun {
             }
         }
         for join in open_before.iter().filter(|join| closed.contains(&join.id)) {
-            // One that is opened again under its name is no longer waited for.
+            // A join that is opened again under its name does not complete.
             if state.joins.named(&join.name).is_none() {
                 let name = join.name.clone();
-                self.joins.push(JoinChange { name, needs: String::new(), waiting: 0 });
+                self.joins.push(JoinChange { name, requires: String::new(), waiting: 0 });
             }
         }
     }
 
-    fn tell(&mut self, message: &MessageRecord) {
+    fn add_message(&mut self, message: &MessageRecord) {
         self.reply.clone_from(&message.reply);
         self.rule.clone_from(&message.rule_location);
         self.keys_read.clone_from(&message.keys_read);
@@ -176,7 +175,7 @@ impl DryRun {
         };
     }
 
-    fn changed(&mut self, key: &Value, value: &Value) {
+    fn add_change(&mut self, key: &Value, value: &Value) {
         self.checklist.push(ChecklistChange {
             key: plain(key),
             value: yaml_text(value),
@@ -198,7 +197,7 @@ impl DryRun {
         }
         for launch in &self.launches {
             let args = arguments(&launch.args);
-            let waits = match (&launch.before_it, launch.at_once) {
+            let waits = match (&launch.blocked_by, launch.at_once) {
                 (_, true) => String::new(),
                 (Some(why), _) => format!("; it would wait: {why}"),
                 (None, _) => "; it would wait".to_owned(),
@@ -207,11 +206,14 @@ impl DryRun {
             lines.push(format!("{} on {}{waits}", text.trim_end(), launch.host));
         }
         for join in &self.joins {
-            lines.push(if join.needs.is_empty() {
+            lines.push(if join.requires.is_empty() {
                 format!("join       {} would be complete", join.name)
             } else {
                 let name = &join.name;
-                format!("join       {name} would need {}; {} would wait in it", join.needs, join.waiting)
+                format!(
+                    "join       {name} would require {}; {} would wait in it",
+                    join.requires, join.waiting
+                )
             });
         }
         lines.extend(self.parks.iter().map(|parked| format!("park       {parked}")));

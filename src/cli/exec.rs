@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use super::worker::WorkerOptions;
 use crate::worker::exec::Exec;
 
-/// Printed behind the options.
-const NOTES: &str = "Exit status 0 of the command is a success, a status of workers: NAME: failure status: a failure, \
-    any other a crash. The command can write a payload, YAML or JSON, to the file named in \
-    NOWCAST_PAYLOAD, and a message type other than success or failure to the file named in \
-    NOWCAST_TYPE.";
+/// Printed after the options.
+const NOTES: &str = "Exit status 0 of the command is reported as success, a status listed in \"workers: NAME: failure \
+    status\" as failure, any other as crash. The command can write a payload, YAML or JSON, to the file \
+    named in NOWCAST_PAYLOAD. It can write another message type to the file named in NOWCAST_TYPE.";
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

@@ -7,12 +7,12 @@ use std::time::Duration;
 use ureq::http::{HeaderName, HeaderValue};
 
 use super::{USAGE, print};
-use crate::config::duration;
+use crate::config;
 use crate::worker::fetch::{Fetch, FetchError, Pauses};
 
-/// Printed behind the options.
-const NOTES: &str = "A refused request is repeated after 2, 4, 8 … 256 seconds, for about an hour: the file may not \
-    be there yet. The file appears under its name once it is complete.";
+/// Printed after the options.
+const NOTES: &str = "A refused request is retried after 2, 4, 8 … 256 seconds, for about an hour, since the file may not \
+    exist yet. FILE appears under its name once it is complete.";
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -26,34 +26,34 @@ pub(super) struct Args {
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
     /// Time limit of one attempt
-    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = positive_duration)]
     timeout: Duration,
     /// Pause before the second attempt; doubled each time
-    #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = span)]
+    #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = positive_duration)]
     pause: Duration,
     /// Longest pause
-    #[arg(long, value_name = "SPAN", default_value = "256s", value_parser = span)]
+    #[arg(long, value_name = "SPAN", default_value = "256s", value_parser = positive_duration)]
     longest_pause: Duration,
     /// Stop when the pauses together exceed this
-    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = any_span)]
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = duration)]
     give_up: Duration,
 }
 
-fn any_span(text: &str) -> Result<Duration, String> {
-    duration::parse(text).map(jiff::SignedDuration::unsigned_abs)
+fn duration(text: &str) -> Result<Duration, String> {
+    config::duration::parse(text).map(jiff::SignedDuration::unsigned_abs)
 }
 
-/// A span that is longer than nothing.
-fn span(text: &str) -> Result<Duration, String> {
-    let span = any_span(text)?;
-    if span.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(span) }
+/// Read a duration above zero.
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() { Err("the duration must be above zero".to_owned()) } else { Ok(duration) }
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("a header is written as NAME: VALUE")?;
+    let (name, value) = text.split_once(':').ok_or("write a header as NAME: VALUE")?;
     let (name, value) = (name.trim(), value.trim());
     name.parse::<HeaderName>().map_err(|_| {
-        format!("{name:?} is no name of a header; it has letters, digits and hyphens, but no spaces")
+        format!("invalid header name {name:?}; use letters, digits and hyphens, without spaces")
     })?;
     HeaderValue::from_str(value).map_err(|_| format!("the value of {name} is not one line of text"))?;
     Ok((name.to_owned(), value.to_owned()))

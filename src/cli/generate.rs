@@ -1,4 +1,4 @@
-//! `nowcast generate`: files for other programs.
+//! `nowcast generate`: files for editors.
 
 use std::fs;
 use std::io;
@@ -13,11 +13,11 @@ use super::operate::CommonOptions;
 use super::{USAGE, print};
 use crate::rules::{RuleSet, library};
 
-/// Where the declarations go, inside the rules' folder: of what rules have, and of what their tests have beside.
+/// The files with declarations, inside the rules' folder: for rules, and for their tests.
 const TYPES_FILES: [(&str, &str); 2] =
     [(".types/nowcast.lua", library::TYPES), (".types/nowcast_tests.lua", library::TEST_TYPES)];
 
-/// The settings of the Lua language server, inside the rules' folder.
+/// The settings file of the Lua language server, inside the rules' folder.
 const SERVER_FILE: &str = ".luarc.json";
 
 #[derive(Debug, clap::Args)]
@@ -51,11 +51,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
     })
 }
 
-/// The files of one call. Its keys are those of the JSON.
+/// The files that were written. Its keys are those of the JSON.
 #[derive(Debug, Default, Serialize)]
 struct Files {
     written: Vec<PathBuf>,
-    /// Settings of the user's own, not touched.
+    /// The user's own settings file, left unchanged.
     kept: Vec<PathBuf>,
 }
 
@@ -63,13 +63,13 @@ impl Files {
     fn to_text(&self) -> String {
         let written = self.written.iter().map(|file| format!("{} written\n", file.display()));
         let kept = self.kept.iter().map(|file| {
-            format!("{} is left as it is; it needs \"workspace.library\": [\".types\"]\n", file.display())
+            format!("{} is unchanged; it needs \"workspace.library\": [\".types\"]\n", file.display())
         });
         written.chain(kept).collect()
     }
 }
 
-/// Writes the declarations, and the settings unless there are others already.
+/// Write the declarations, and the settings file unless the user has one.
 fn types(folder: &Path) -> anyhow::Result<Files> {
     let mut files = Files::default();
     for (name, declarations) in TYPES_FILES {

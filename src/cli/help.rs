@@ -1,10 +1,10 @@
-//! `nowcast --help`: the commands in groups, those that an operator needs first at the top.
+//! `nowcast --help`: the commands in groups, the most needed first.
 
 use std::fmt::Write as _;
 
 use clap::Command;
 
-/// Every visible command, under its heading. A test holds the list complete.
+/// Every visible command, under its heading. A test fails if one is missing.
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Start here", &["up", "status", "why", "launch", "rules check"]),
     ("Operate", &["send", "retry", "rerun", "ack", "kill", "hold", "release", "discard", "checklist"]),

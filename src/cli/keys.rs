@@ -1,31 +1,31 @@
-//! Parts of the checklist by their keys, as they are typed on a command line.
+//! Finds parts of the checklist by keys from the command line.
 
 use std::process::ExitCode;
 
 use super::print::{self, Json, plain};
 use pyyaml::Value;
 
-/// What is under the keys, from the top down; an error names what is there instead. `whole` is what the value is called.
+/// Return the value under the keys, from the top down; an error lists the keys that exist. `whole` names the value.
 pub(super) fn pick(value: &Value, whole: &str, keys: &[String]) -> anyhow::Result<Value> {
     let mut value = value.clone();
     for (depth, key) in keys.iter().enumerate() {
-        let Some(next) = step(&value, key).and_then(|key| child(&value, &key)) else {
+        let Some(next) = find_key(&value, key).and_then(|key| child(&value, &key)) else {
             let place = if depth == 0 { whole.to_owned() } else { keys[..depth].join(": ") };
-            anyhow::bail!("{key:?} is not in {place}; there {}", there(&value));
+            anyhow::bail!("{key:?} is not in {place}; there {}", alternatives(&value));
         };
         value = next;
     }
     Ok(value)
 }
 
-/// Prints a value: text as it is, all else as YAML; or as JSON.
+/// Print a value: text without quotes, other values as YAML; or all as JSON.
 pub(super) fn show(value: &Value, json: bool) -> ExitCode {
     if json { print::json(&Json(value)) } else { print::text(&format!("{}\n", plain(value))) }
 }
 
-/// What a key on the command line means in a value: the text if that is there, else what YAML reads in it.
-/// `None` if neither is there.
-pub(super) fn step(value: &Value, key: &str) -> Option<Value> {
+/// Return the key of a value that a command line names: the text, or what YAML reads from it. `None` if the value has
+/// neither.
+pub(super) fn find_key(value: &Value, key: &str) -> Option<Value> {
     let read = pyyaml::read(key).ok();
     [Some(Value::from(key)), read].into_iter().flatten().find(|key| child(value, key).is_some())
 }
@@ -38,8 +38,8 @@ pub(super) fn child(value: &Value, key: &Value) -> Option<Value> {
     }
 }
 
-/// What is there instead.
-fn there(value: &Value) -> String {
+/// Return what a value has instead of a missing key.
+fn alternatives(value: &Value) -> String {
     match value {
         Value::Map(entries) if entries.is_empty() => "is nothing".to_owned(),
         Value::Map(entries) => {

@@ -21,7 +21,7 @@ pub(super) struct Args {
     #[arg(long, value_parser = duration::parse)]
     delay: Option<jiff::SignedDuration>,
     /// Launch not before this time: 05:15, or 2026-03-14 05:15
-    #[arg(long, value_parser = operate::moment)]
+    #[arg(long, value_parser = operate::future_time)]
     at: Option<jiff::Timestamp>,
     /// Allow a worker that is not in the message registry; its messages are refused
     #[arg(long)]

@@ -22,7 +22,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let file = config.file.clone();
     let mut work = || {
         let mut aggregator = Aggregator::subscribe(&config, log.clone())?;
-        aggregator.run(&mut signals, &mut || daemon::read_again_as_aggregator(&file, &log))
+        aggregator.run(&mut signals, &mut || daemon::reload_aggregator(&file, &log))
     };
     match work() {
         Ok(()) => ExitCode::SUCCESS,

@@ -90,15 +90,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
     };
     let work = || -> anyhow::Result<u8> {
         let mut manager = match Manager::start(config, options, std::env::current_exe()?, log.clone()) {
-            // Without its journal a manager cannot work, however often it is started; there may be room on the disk
-            // later.
+            // A broken journal stays broken, so another start would not help; a full disk may have room later.
             Err(ManagerError::Journal(error)) if !error.is_full() => {
                 daemon::give_up(&log, &error);
                 return Ok(USAGE);
             }
             started => started?,
         };
-        Ok(manager.run(launches, &mut signals, &mut || daemon::read_again(&file, &log))?)
+        Ok(manager.run(launches, &mut signals, &mut || daemon::reload(&file, &log))?)
     };
     work().map_or_else(
         |error| {

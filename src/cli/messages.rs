@@ -1,4 +1,4 @@
-//! `nowcast messages`
+//! `nowcast messages`: lists messages and their outcomes.
 
 use std::process::ExitCode;
 

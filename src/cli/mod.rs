@@ -1,4 +1,5 @@
-//! The command line: one file for each command. Only this module knows all others.
+//! The command line: one file for each command. Only this module may import every other; it must never decide what a
+//! message means.
 
 mod ack;
 mod act;
@@ -49,8 +50,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failpoint;
 
-/// Exit status of a command that could not do its work because of how it was called or configured,
-/// clap's own for a wrong command line.
+/// Exit status of a command with an invalid command line or configuration; clap uses the same.
 const USAGE: u8 = 2;
 
 #[derive(Debug, Parser)]
@@ -136,7 +136,7 @@ pub fn definition() -> clap::Command {
     help::grouped(Cli::command())
 }
 
-/// Parses the command line and does what it says.
+/// Parse the command line and run the command.
 #[must_use]
 pub fn run() -> ExitCode {
     failpoint::set_up();

@@ -7,15 +7,15 @@ use super::print;
 use super::tell::MessageSender;
 use pyyaml::Value;
 
-/// Printed behind the options.
-const NOTES: &str = "A text is printed as it is, other values as YAML.";
+/// Printed after the options.
+const NOTES: &str = "Text is printed without quotes, other values as YAML.";
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 #[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
-    speaker: MessageSender,
+    sender: MessageSender,
     /// Print this if the checklist has no such key, instead of failing
     #[arg(long, value_name = "TEXT")]
     default: Option<String>,
@@ -28,16 +28,18 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    // clap asks for one at least.
+    // clap requires at least one.
     let Some((key, below)) = args.keys.split_first() else { return ExitCode::from(super::USAGE) };
-    let there = match args.speaker.ask("need", key.as_str().into()) {
-        Ok(there) => there,
+    let value = match args.sender.send("need", key.as_str().into()) {
+        Ok(value) => value,
         Err(status) => return status,
     };
-    let found = match there {
-        Value::Null if args.speaker.debug => Err(anyhow::anyhow!("with --debug nobody is asked for {key:?}")),
-        Value::Null => Err(anyhow::anyhow!("the checklist has nothing under {key:?}")),
-        there => keys::pick(&there, key, below),
+    let found = match value {
+        Value::Null if args.sender.debug => {
+            Err(anyhow::anyhow!("--debug asks no manager for {key:?}; use --default to print a value"))
+        }
+        Value::Null => Err(anyhow::anyhow!("the checklist has no {key:?}")),
+        value => keys::pick(&value, key, below),
     };
     match (found, &args.default) {
         (Ok(value), _) => keys::show(&value, args.json),

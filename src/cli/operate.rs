@@ -1,4 +1,4 @@
-//! What the operators' commands have in common: the configuration, the way to the manager, the answer.
+//! What operators' commands have in common: options, the request to the manager, its answer.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::view::daemons::unreachable;
 use crate::worker::built_in;
 use nowcast_core::{Answer, Command, NextWorker, Number};
 
-/// The options that every operator's command has.
+/// The options of every operator's command.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct CommonOptions {
@@ -28,17 +28,17 @@ pub(super) struct CommonOptions {
 }
 
 impl CommonOptions {
-    /// Reads the configuration; one that cannot be used is said, and is the end.
+    /// Read the configuration. If it is invalid, print why and return the exit status.
     pub(super) fn load(&self) -> Result<Config, ExitCode> {
         load(&self.config.path())
     }
 
-    /// Reads the configuration.
+    /// Read the configuration.
     pub(super) fn read(&self) -> Result<Config, config::ConfigError> {
         read(&self.config.path())
     }
 
-    /// Asks the manager for something and shows its answer. The exit status is 0 if it was done.
+    /// Send a command to the manager and print its answer. The exit status is 0 if the manager did it.
     pub(super) fn ask(&self, command: Command) -> ExitCode {
         let config = match self.load() {
             Ok(config) => config,
@@ -59,7 +59,7 @@ impl CommonOptions {
         }
     }
 
-    /// Prints an answer.
+    /// Print an answer.
     pub(super) fn show(&self, answer: &Answer) -> ExitCode {
         let printed = if self.json {
             print::json(answer)
@@ -113,7 +113,7 @@ fn qualified(name: &str, config: &Config) -> String {
     }
 }
 
-/// Reads a configuration; one that cannot be used is said, and is the end.
+/// Read a configuration. If it is invalid, print why and return the exit status.
 pub(super) fn load(file: &Path) -> Result<Config, ExitCode> {
     read(file).map_err(|error| {
         print::complain(&error.to_string());
@@ -121,12 +121,13 @@ pub(super) fn load(file: &Path) -> Result<Config, ExitCode> {
     })
 }
 
-/// Reads a configuration.
+/// Read a configuration.
 pub(super) fn read(file: &Path) -> Result<Config, config::ConfigError> {
     config::load(file).map(|(config, _)| config)
 }
 
-/// Return the operator's name: of the person behind `sudo`, or of the user. Only the manager's own user and root can ask at all.
+/// Return the operator's name: that of the person behind `sudo`, or of the user. The control socket admits only the
+/// manager's own user and root.
 pub(super) fn user() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
@@ -158,13 +159,13 @@ fn numbered(text: &str, what: &str, command: &str) -> Result<Number, String> {
         .map_err(|_| format!("invalid {what} {text:?}; use a number shown by \"{command}\""))
 }
 
-/// Read how many entries to show.
+/// Read the number of entries to show.
 pub(super) fn count(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("use a whole number from 0 to {}", u32::MAX))
 }
 
-/// A moment as people write it: `2026-03-14 06:00`, `06:00` (the next one), or a span from now, `3h`.
-pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
+/// Read a future time: `2026-03-14 06:00`, `06:00` (the next one), or a duration from now, `3h`.
+pub(super) fn future_time(text: &str) -> Result<Timestamp, String> {
     after(text, &ZonedDateTime::now())
 }
 
@@ -172,8 +173,8 @@ fn after(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
     if let Ok(span) = duration::parse(text) {
         return now.timestamp().checked_add(span).map_err(|error| error.to_string());
     }
-    let refuse = || format!("{text:?} is no moment; write it as 2026-03-14 06:00, 06:00 or, from now on, 3h");
-    times::written_moment(text, now).unwrap_or_else(|| {
+    let refuse = || "use a time (06:00, 2026-03-14 06:00) or a duration from now (3h)".to_owned();
+    times::dated(text, now).unwrap_or_else(|| {
         let time: jiff::civil::Time = text.parse().map_err(|_| refuse())?;
         let today = times::on(now.date(), time, now).filter(|today| today > &now.timestamp());
         let next = today.or_else(|| times::on(now.date().tomorrow().ok()?, time, now));
@@ -186,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_to_come_is_read_as_people_write_it() {
+    fn a_future_time_is_read_as_people_write_it() {
         let now: ZonedDateTime = "2026-03-14T04:40:00-07:00[America/Vancouver]".parse().unwrap();
         for (text, expected) in [
             ("3h", "2026-03-14T14:40:00Z"),
@@ -198,7 +199,7 @@ mod tests {
         ] {
             assert_eq!(after(text, &now), Ok(expected.parse().unwrap()), "{text}");
         }
-        assert!(after("9999-12-31", &now).unwrap_err().contains("is out of range"));
-        assert!(after("soon", &now).unwrap_err().contains("is no moment"));
+        assert!(after("9999-12-31", &now).unwrap_err().contains("out of range"));
+        assert!(after("soon", &now).unwrap_err().contains("use a time"));
     }
 }

@@ -1,4 +1,4 @@
-//! Writing to standard output: text for people, JSON for programs. A reader who has gone is no error.
+//! Writes to standard output: text for people, JSON for programs. A closed pipe is not an error.
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -11,38 +11,38 @@ use super::terminal::Terminal;
 use crate::causes::with_causes;
 use pyyaml::{Keys, Value};
 
-/// Writes text for people.
+/// Write text for people.
 pub(super) fn text(text: &str) -> ExitCode {
     status(write(clean(text).as_bytes()))
 }
 
-/// Writes lines that are laid out already, colours included.
+/// Write lines that are laid out already, with colours.
 pub(super) fn lines(lines: &[String]) -> ExitCode {
     status(write(lines.iter().flat_map(|line| [line, "\n"]).collect::<String>().as_bytes()))
 }
 
-/// Writes a table as standard output can show it.
+/// Write a table, fitted to standard output.
 pub(super) fn table(table: &Table) -> ExitCode {
     lines(&table.lines(&Terminal::of_stdout()))
 }
 
-/// Writes text for people, its lines broken between words where the terminal ends.
+/// Write text for people, wrapped to the terminal's width.
 pub(super) fn page(text: &str) -> ExitCode {
     status(write(Terminal::of_stdout().wrap_page(text).as_bytes()))
 }
 
-/// Writes one JSON document.
+/// Write one JSON document.
 pub(super) fn json(document: &impl Serialize) -> ExitCode {
     match serde_json::to_string_pretty(document) {
         Ok(text) => status(write(format!("{text}\n").as_bytes())),
         Err(error) => {
-            complain(&format!("this cannot be said in JSON: {error}"));
+            complain(&format!("cannot write JSON: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Writes to standard error why something was not done. There is nobody left to tell if that fails.
+/// Write an error to standard error. If that fails, there is no other place to report it.
 pub(super) fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{}", clean(text));
 }
@@ -52,34 +52,34 @@ pub(super) fn error(error: &dyn std::error::Error) {
     complain(&with_causes(error));
 }
 
-/// Writes bytes as they are.
+/// Write bytes unchanged.
 ///
 /// # Errors
-/// When they cannot be written, also because the reader has gone.
+/// If they cannot be written, also because of a closed pipe.
 pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     out.flush()
 }
 
-/// The exit status after writing; `| head` may have read enough.
+/// Return the exit status after writing. A closed pipe is a success: `| head` has read enough.
 pub(super) fn status(written: io::Result<()>) -> ExitCode {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            complain(&format!("standard output cannot be written: {error}"));
+            complain(&format!("cannot write to standard output: {error}"));
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
     }
 }
 
-/// Text without control characters: what came over the wire is not to steer a terminal.
+/// Return text without control characters, so that a message cannot control the terminal.
 pub(super) fn clean(text: &str) -> String {
     text.replace(|letter: char| letter.is_control() && letter != '\n' && letter != '\t', "\u{fffd}")
 }
 
-/// A YAML value as JSON. What JSON lacks is text there: dates as ISO has them, keys that are no text and
-/// all else as YAML writes them; sets are lists.
+/// A YAML value as JSON. Dates become text in ISO form, sets become lists. Other values and keys that JSON lacks become
+/// YAML text.
 pub(super) struct Json<'a>(pub &'a Value);
 
 impl Serialize for Json<'_> {
@@ -115,7 +115,7 @@ fn sequence<'a, S: Serializer>(
     sequence.end()
 }
 
-/// A value for a line of its own: text as it is, all else as YAML.
+/// Return a value as text: text without quotes, other values as YAML.
 pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::Str(text) => text.to_string(),
@@ -124,7 +124,7 @@ pub(super) fn plain(value: &Value) -> String {
     }
 }
 
-/// A value as YAML, without the mark that ends a document of one bare value.
+/// Return a value as YAML, without the mark that ends a document of one bare value.
 pub(super) fn yaml_text(value: &Value) -> String {
     let text = pyyaml::write(value, Keys::AsGiven);
     text.strip_suffix("...\n").unwrap_or(&text).trim_end().to_owned()

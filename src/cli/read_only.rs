@@ -37,6 +37,6 @@ pub(super) fn check_worker(name: &str, context: &ViewContext) -> anyhow::Result<
     let is_known = registered.contains_key(name)
         || !context.history.runs(&runs)?.is_empty()
         || !context.history.events(&messages)?.is_empty();
-    anyhow::ensure!(is_known, "no such worker: {name:?}{}", did_you_mean(name, registered.keys()));
+    anyhow::ensure!(is_known, "there is no worker {name:?}{}", did_you_mean(name, registered.keys()));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Whether the programs and Python modules that the configuration's workers need are on this machine.
+//! Checks whether the programs and Python modules that workers need are on this machine. It must never start a worker.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -13,11 +13,10 @@ use crate::launch;
 use crate::worker;
 use nowcast_core::next_worker::LOCALHOST;
 
-/// How long Python may look for all modules together.
+/// The time limit for Python to find all modules.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Prints each of its arguments that Python cannot import. A package that fails while Python looks into it cannot be
-/// imported either.
+/// Prints each of its arguments that Python cannot import. A package whose search fails cannot be imported either.
 const FIND_MODULES: &str = "
 import importlib.util, sys
 for name in sys.argv[1:]:
@@ -29,21 +28,20 @@ for name in sys.argv[1:]:
         print('missing:', name)
 ";
 
-/// Something that a worker needs and that is not there.
+/// A program or module that a worker needs and this machine lacks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missing {
-    /// The keys that lead to its name, as people are shown them: `workers: get_obs: exec`. Entries of lists count from 1.
+    /// The keys that lead to its name, for people: `workers: get_obs: exec`. Entries of lists count from 1.
     pub key: String,
-    /// The same keys as the configuration file has them, to find the line. Entries of lists count from 0.
+    /// The same keys, to find the line in the file. Entries of lists count from 0.
     pub place: String,
-    /// What is missing, and what to do.
+    /// The missing program or module, and what to do.
     pub text: String,
-    /// Whether the worker is launched on this machine for certain: it is on the schedule without a host, or there are no
-    /// other hosts.
+    /// Whether the worker certainly runs on this machine: it is scheduled without a host, or there are no other hosts.
     pub is_certain: bool,
 }
 
-/// Return everything that is missing: programs, then Python modules.
+/// Return the missing programs, then the missing Python modules.
 pub(super) fn missing(config: &Config) -> Vec<Missing> {
     let mut missing = programs(config);
     missing.extend(modules(config));
@@ -57,8 +55,7 @@ fn programs(config: &Config) -> Vec<Missing> {
             continue;
         };
         let key = if settings.command.is_some() { "command" } else { "exec" };
-        let why =
-            if program.contains('/') { "there is no such program" } else { "it is in no folder of PATH" };
+        let why = if program.contains('/') { "the program does not exist" } else { "it is not in PATH" };
         let key = format!("workers: {worker}: {key}");
         missing.push(Missing {
             place: key.clone(),
@@ -87,20 +84,20 @@ fn is_found(program: &str) -> bool {
     if program.contains('/') {
         return is_program(Path::new(program));
     }
-    // Without PATH the C library looks there.
+    // Without PATH, the C library searches these folders.
     let path = env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
     env::split_paths(&path).any(|folder| is_program(&folder.join(program)))
 }
 
-/// Asks the configured Python for all modules in one process. One that does not run finds none, and is told once.
+/// Ask the configured Python for all modules in one process. A Python that does not run is one missing program.
 fn modules(config: &Config) -> Vec<Missing> {
     let Some(python) = &config.python else { return Vec::new() };
     let modules = modules_here(config);
     if modules.is_empty() {
         return Vec::new();
     }
-    let question = [python, "-c", FIND_MODULES].map(str::to_owned).into_iter();
-    let argv: Vec<String> = question.chain(modules.keys().cloned()).collect();
+    let program = [python, "-c", FIND_MODULES].map(str::to_owned).into_iter();
+    let argv: Vec<String> = program.chain(modules.keys().cloned()).collect();
     let output = match bounded::run(&argv, TIMEOUT) {
         Ok(output) => output,
         Err(why) => {
@@ -116,22 +113,22 @@ fn modules(config: &Config) -> Vec<Missing> {
             key: named.key.clone(),
             place: named.place.clone(),
             text: format!(
-                "`{python}` finds no module `{module}`; install its package there, or correct the name"
+                "`{python}` cannot find module `{module}`; install its package there, or correct the name"
             ),
             is_certain: named.is_certain,
         })
         .collect()
 }
 
-/// Where the configuration names a module: `key`, `place` and `is_certain` as in [`Missing`].
+/// A place where the configuration names a module: `key`, `place` and `is_certain` as in [`Missing`].
 struct NamedModule {
     key: String,
     place: String,
     is_certain: bool,
 }
 
-/// The Python modules that the configuration names: those on the schedule, and, where there is no other host, the
-/// registered ones of the workers' package. The rules name others.
+/// Return the Python modules that the configuration names: those of the schedule, and those of the workers' package if
+/// there are no other hosts. Rules name others.
 fn modules_here(config: &Config) -> BTreeMap<String, NamedModule> {
     let mut modules = BTreeMap::new();
     if let Some(package) = config.registry.workers_package.as_ref().filter(|_| config.hosts.is_empty()) {

@@ -13,7 +13,7 @@ use nowcast_core::{Command, NextWorker, Number};
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
-    /// Number of the run, then arguments for the worker instead of those it had
+    /// Number of the run, then arguments for the worker in place of the previous ones
     #[arg(required = true, num_args = 1.., value_names = ["RUN", "ARGS"], trailing_var_arg = true, allow_hyphen_values = true)]
     run: Vec<String>,
 }
@@ -39,17 +39,17 @@ fn rerun(args: &Args) -> Result<ExitCode, ExitCode> {
     Ok(args.common.ask(Command::Launch { worker, rerun_of: Some(run) }))
 }
 
-/// What is to be launched: as the run was, but at once.
+/// Return the launch of the run's worker, without its delay.
 fn worker(history: &History, number: Number, args: &[String]) -> anyhow::Result<NextWorker> {
     let Some(run) = history.run(number)? else {
-        anyhow::bail!("there is no run {number}; nowcast runs shows which there are");
+        anyhow::bail!("there is no run {number}; \"nowcast runs\" lists runs");
     };
     let name = run.worker.name();
     if run.is_running() {
-        anyhow::bail!("{name} (run {number}) is still running; nowcast kill {} ends it", number.0);
+        anyhow::bail!("{name} (run {number}) is still running; \"nowcast kill {}\" stops it", number.0);
     }
     if run.has_succeeded().is_none() && !run.is_closed() {
-        anyhow::bail!("{name} (run {number}) waits to be launched; nowcast why {} says for what", number.0);
+        anyhow::bail!("{name} (run {number}) is pending; \"nowcast why {}\" shows what blocks it", number.0);
     }
     let mut worker = run.worker;
     (worker.options.delay, worker.options.at, worker.location) = (None, None, None);

@@ -14,16 +14,16 @@ use crate::launch::{RunnerTask, runner};
 #[group(skip)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Args {
-    /// The run's folder, made if need be
+    /// Folder of the run, created if missing
     #[arg(long, value_name = "PATH")]
     folder: PathBuf,
-    /// The run's number, which the worker finds in `NOWCAST_RUN_ID`
+    /// Number of the run, passed to the worker as NOWCAST_RUN_ID
     #[arg(long, value_name = "ID")]
     run: String,
-    /// A file that is made when the run is taken on, and stays when its folder is removed
+    /// File to create when the runner claims the run; it stays when the folder is removed
     #[arg(long, value_name = "FILE")]
     mark: Option<PathBuf>,
-    /// How long a worker may take to end after SIGTERM before it is killed
+    /// Seconds between SIGTERM and SIGKILL
     #[arg(long, value_name = "SECONDS", default_value_t = runner::GRACE.as_secs())]
     grace: u64,
     /// Commands that find and stop a worker on a remote host, as JSON
@@ -32,14 +32,13 @@ pub(super) struct Args {
     /// Adopt a run on a remote host whose runner has died
     #[arg(long, conflicts_with_all = ["remote", "argv"])]
     adopt: bool,
-    /// The command line that is started here
+    /// Command to start
     #[arg(last = true, required_unless_present = "adopt")]
     argv: Vec<OsString>,
 }
 
-const EXIT_CODES: &str = "Exit status: 0 when the end of the run is on record in PATH/exit, 73 when the folder cannot \
-                          be written and nothing was started, 74 when the end of the run was lost, 75 when another \
-                          runner has the run.";
+const EXIT_CODES: &str = "Exit status: 0 if PATH/exit records the end of the run, 73 if the folder cannot be written and \
+                          nothing was started, 74 if the end of the run is unknown, 75 if another runner has the run.";
 
 fn remote_commands(text: &str) -> Result<RemoteCommands, serde_json::Error> {
     serde_json::from_str(text)

@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// List only runs of this worker
     #[arg(long)]
     worker: Option<String>,
-    /// List only runs that are not over
+    /// List only runs that have not ended
     #[arg(long, conflicts_with = "failed")]
     open: bool,
     /// List only failed runs
@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 run.worker.clone().into(),
                 arguments(&run.args).into(),
                 run.started.map(|at| times::second(at, &context.now)).unwrap_or_default().into(),
-                run.lasted().map(times::span).unwrap_or_default().into(),
+                run.elapsed().map(times::span).unwrap_or_default().into(),
                 ending.unwrap_or_default().into(),
                 run.host.clone().into(),
                 run.attempt.to_string().into(),

@@ -16,7 +16,7 @@ pub(super) struct Args {
     /// Launch workers without the manager, for use with the manager of `NEMO_Nowcast`
     #[arg(long)]
     alone: bool,
-    /// Ask the manager, also where there is no journal yet
+    /// Launch through the manager, even without a journal
     #[arg(long, hide = true, conflicts_with = "alone")]
     with_manager: bool,
 }
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             (false, false) => None,
         };
         let mut scheduler = Scheduler::new(config.clone(), launcher, program, log.clone())?;
-        scheduler.run(&mut signals, &mut || daemon::read_again(&file, &log))?;
+        scheduler.run(&mut signals, &mut || daemon::reload(&file, &log))?;
         Ok(())
     };
     match work() {

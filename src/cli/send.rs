@@ -27,7 +27,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     if let Err(error) = pyyaml::read(&args.payload) {
-        print::complain(&format!("the payload is no YAML: {error}"));
+        print::complain(&format!("the payload is not valid YAML: {error}"));
         return ExitCode::from(super::USAGE);
     }
     let command = Command::Send {

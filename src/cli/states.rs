@@ -1,11 +1,11 @@
-//! How the state of a run is drawn: glyph and colour, always beside its word.
+//! Draws the status of a run: glyph and colour, always with its word.
 
 use super::table::Cell;
 use super::terminal::Tone;
 use crate::view::run::RunStatus;
 
-/// The glyph and the tone of a state.
-pub(super) fn state_look(state: RunStatus) -> (&'static str, Tone) {
+/// Return the glyph and the tone of a status.
+pub(super) fn glyph_and_tone(state: RunStatus) -> (&'static str, Tone) {
     match state {
         RunStatus::Pending => ("◔", Tone::Dim),
         RunStatus::Running => ("▶", Tone::Active),
@@ -18,8 +18,8 @@ pub(super) fn state_look(state: RunStatus) -> (&'static str, Tone) {
     }
 }
 
-/// A cell with glyph and word.
+/// Return a table cell with glyph and word.
 pub(super) fn state_cell(state: RunStatus) -> Cell {
-    let (glyph, tone) = state_look(state);
+    let (glyph, tone) = glyph_and_tone(state);
     Cell::new(format!("{glyph} {}", state.word()), tone)
 }

@@ -1,4 +1,4 @@
-//! [`Table`]: aligned columns, each row one line, fitted to a terminal. It knows nothing of what stands in them.
+//! [`Table`]: aligned columns, each row one line, fitted to a terminal. It must never know what a cell means.
 
 use std::fmt;
 
@@ -6,22 +6,22 @@ use unicode_width::UnicodeWidthStr;
 
 use super::terminal::{Terminal, Tone};
 
-/// The longest cell, in letters; what is longer is cut. JSON has all of it.
+/// The longest cell, in characters; a longer one is cut. JSON has the whole text.
 const LONGEST: usize = 200;
 
-/// The same for the last one of a row, after which nothing has to be aligned.
+/// The longest last cell of a row, where nothing has to be aligned after it.
 const LONGEST_LAST: usize = 2_000;
 
-/// The most rows of one kind that a page has.
+/// The most rows of one kind on a page.
 const MOST_ROWS: usize = 20;
 
-/// To this width a column may be cut before the last one is dropped.
+/// The width to which a column may be cut before the last column is dropped.
 const NARROWEST_COLUMN: usize = 16;
 
 /// Blanks between columns.
 const GAP: usize = 2;
 
-/// A cell: text and how it looks.
+/// A cell: text and its tone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cell {
     text: String,
@@ -46,7 +46,7 @@ impl From<&str> for Cell {
     }
 }
 
-/// Rows of cells, and how far they are set in.
+/// Rows of cells, and their indent.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     rows: Vec<Vec<Cell>>,
@@ -54,47 +54,46 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A table under these headings.
+    /// Return a table with these headings.
     pub(super) fn new(headings: &[&str]) -> Self {
         let headings = headings.iter().map(|heading| Cell::new(*heading, Tone::Strong)).collect();
         Self { rows: vec![headings], indent: 0 }
     }
 
-    /// A table without headings whose rows are set in by that many blanks.
+    /// Return a table without headings, its rows indented by that many blanks.
     pub(super) fn indented(indent: usize) -> Self {
         Self { rows: Vec::new(), indent }
     }
 
-    /// Adds a row for each thing, but no more than people read. Returns the line that stands for the others.
+    /// Add a row for each item, up to [`MOST_ROWS`]. Return the line that stands for the others.
     pub(super) fn rows<T, C: Into<Cell>, const N: usize>(
         &mut self,
-        things: &[T],
+        items: &[T],
         help: &str,
         row: impl Fn(&T) -> [C; N],
     ) -> Option<String> {
-        for thing in things.iter().take(MOST_ROWS) {
-            self.row(row(thing));
+        for item in items.iter().take(MOST_ROWS) {
+            self.row(row(item));
         }
-        rest(things.len(), help)
+        rest(items.len(), help)
     }
 
-    /// Adds a row.
+    /// Add a row.
     pub(super) fn row<C: Into<Cell>, const N: usize>(&mut self, cells: [C; N]) {
-        let fit = |(place, cell): (usize, C)| {
+        let fit = |(column, cell): (usize, C)| {
             let Cell { text, tone } = cell.into();
-            Cell { text: fitted(&text, if place + 1 == N { LONGEST_LAST } else { LONGEST }), tone }
+            Cell { text: fitted(&text, if column + 1 == N { LONGEST_LAST } else { LONGEST }), tone }
         };
         self.rows.push(cells.into_iter().enumerate().map(fit).collect());
     }
 
-    /// Adds a row of as many cells as there are.
+    /// Add a row of any number of cells.
     pub(super) fn add(&mut self, cells: Vec<Cell>) {
         self.rows
             .push(cells.into_iter().map(|cell| Cell { text: fitted(&cell.text, LONGEST), ..cell }).collect());
     }
 
-    /// Its lines on a terminal. What does not fit is first cut, the widest column first; then columns are dropped from
-    /// the right.
+    /// Return its lines on a terminal. To fit, the widest columns are cut first; then columns are dropped from the right.
     pub(super) fn lines(&self, terminal: &Terminal) -> Vec<String> {
         let shown: Vec<Vec<Cell>> = self
             .rows
@@ -119,7 +118,7 @@ impl Table {
     fn line(&self, row: &[Cell], widths: &[usize], terminal: &Terminal) -> String {
         let mut line = " ".repeat(self.indent);
         let mut blanks = 0;
-        // A column in which nothing stands takes no room.
+        // An empty column takes no width.
         for (cell, width) in row.iter().zip(widths).filter(|(_, width)| **width > 0) {
             let text = terminal.cut(&cell.text, *width);
             let used = text.width();
@@ -133,32 +132,32 @@ impl Table {
         line
     }
 
-    /// The same as one text.
+    /// Return its lines as one text.
     pub(super) fn render(&self, terminal: &Terminal) -> String {
         self.lines(terminal).into_iter().map(|line| line + "\n").collect()
     }
 }
 
-/// Makes columns fit a width; a dropped one has the width 0.
-fn fit(widths: &mut [usize], room: usize) {
+/// Fit columns to a width; a dropped column gets width 0.
+fn fit(widths: &mut [usize], available: usize) {
     for kept in (1..=widths.len()).rev() {
         widths[kept..].fill(0);
-        if let Some(cut) = cut_to(&widths[..kept], room) {
+        if let Some(cut) = cut_to(&widths[..kept], available) {
             widths[..kept].copy_from_slice(&cut);
             return;
         }
     }
     if let Some(only) = widths.first_mut() {
-        *only = room.min(*only);
+        *only = available.min(*only);
     }
 }
 
-/// The widths after the widest were cut, if they fit then.
-fn cut_to(widths: &[usize], room: usize) -> Option<Vec<usize>> {
+/// Return the widths after the widest columns were cut, if they fit then.
+fn cut_to(widths: &[usize], available: usize) -> Option<Vec<usize>> {
     let gaps = GAP * widths.iter().filter(|width| **width > 0).count().saturating_sub(1);
     let mut widths = widths.to_vec();
     loop {
-        let over = (widths.iter().sum::<usize>() + gaps).saturating_sub(room);
+        let over = (widths.iter().sum::<usize>() + gaps).saturating_sub(available);
         if over == 0 {
             return Some(widths);
         }
@@ -167,13 +166,13 @@ fn cut_to(widths: &[usize], room: usize) -> Option<Vec<usize>> {
     }
 }
 
-/// The line that stands for what is more than people read.
+/// Return the line that stands for the rows above [`MOST_ROWS`].
 pub(super) fn rest(all: usize, help: &str) -> Option<String> {
     let more = all.checked_sub(MOST_ROWS).filter(|more| *more > 0)?;
     Some(format!("  … and {more} more: {help}"))
 }
 
-/// A cell's text on one line and no longer than that.
+/// Return a cell's text on one line, cut to that length.
 fn fitted(text: &str, longest: usize) -> String {
     let line = text.replace(['\n', '\r', '\t'], " ");
     match line.char_indices().nth(longest) {
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_take_no_room() {
+    fn colours_take_no_width() {
         let mut table = Table::indented(0);
         table.row([Cell::new("a", Tone::Bad), Cell::new("b", Tone::Plain)]);
         table.row(["ccc", "d"]);

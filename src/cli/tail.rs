@@ -1,4 +1,4 @@
-//! `nowcast tail WHAT`: what a run wrote to its output.
+//! `nowcast tail RUN|WORKER`: the end of a run's output.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -17,11 +17,11 @@ use crate::store::journal::RunFilter;
 use nowcast_core::Run;
 use nowcast_core::run::Stage;
 
-/// How often a followed run is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// The pause between two reads of a followed output.
+const FOLLOW_PAUSE: Duration = Duration::from_millis(200);
 
 /// Bytes that are read at once.
-const STEP: u64 = 65_536;
+const BLOCK: u64 = 65_536;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -38,7 +38,7 @@ pub(super) struct Args {
     what: String,
 }
 
-/// The end of an output. Its keys are those of the JSON.
+/// The end of a run's output. Its keys are those of the JSON.
 #[derive(Debug, Serialize)]
 struct OutputTail<'a> {
     run: u64,
@@ -49,7 +49,7 @@ struct OutputTail<'a> {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     args.common.view(|context| match show(args, context) {
-        // The reader has read enough.
+        // The reader of the pipe has read enough.
         Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),
         shown => shown,
     })
@@ -63,9 +63,9 @@ fn show(args: &Args, context: &ViewContext) -> anyhow::Result<ExitCode> {
     let mut run = find(&args.what, context)?;
     while matches!(run.stage, Stage::Pending { .. }) {
         if !args.follow {
-            anyhow::bail!("run {} waits to be launched; nowcast why {} says for what", run.id, run.id.0);
+            anyhow::bail!("run {} is pending; \"nowcast why {}\" shows what blocks it", run.id, run.id.0);
         }
-        std::thread::sleep(LOOK_AGAIN);
+        std::thread::sleep(FOLLOW_PAUSE);
         run = find(&run.id.0.to_string(), context)?;
     }
     let folder = context
@@ -73,11 +73,11 @@ fn show(args: &Args, context: &ViewContext) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("run {} was never launched: it has no output", run.id))?;
     let path = folder.output_log();
     let mut file = loop {
-        // Asked before the file is looked for, so that one made just before the end is found.
-        let goes_on = args.follow && goes_on(context, &run, &folder)?;
+        // Asked before the file is opened, so that a file made just before the end is found.
+        let may_grow = args.follow && may_grow(context, &run, &folder)?;
         match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && goes_on => {
-                std::thread::sleep(LOOK_AGAIN);
+            Err(error) if error.kind() == io::ErrorKind::NotFound && may_grow => {
+                std::thread::sleep(FOLLOW_PAUSE);
             }
             opened => break opened.with_context(|| missing(context, &run, &path))?,
         }
@@ -93,31 +93,31 @@ fn show(args: &Args, context: &ViewContext) -> anyhow::Result<ExitCode> {
         return Ok(print::json(&tail));
     }
     loop {
-        // Asked before the last reading, so that nothing is missed.
-        let goes_on = args.follow && folder.path().exists() && goes_on(context, &run, &folder)?;
+        // Asked before the last read, so that nothing is missed.
+        let may_grow = args.follow && folder.path().exists() && may_grow(context, &run, &folder)?;
         copy(&mut file)?;
-        if !goes_on {
+        if !may_grow {
             return Ok(ExitCode::SUCCESS);
         }
-        std::thread::sleep(LOOK_AGAIN);
+        std::thread::sleep(FOLLOW_PAUSE);
     }
 }
 
 fn missing(context: &ViewContext, run: &Run, path: &Path) -> String {
-    let text = format!("run {} has no output that could be read at {}", run.id, path.display());
+    let text = format!("cannot read the output of run {} at {}", run.id, path.display());
     match context.history.run(run.id).ok().flatten().map(|run| run.stage) {
         Some(Stage::Ended { ending, .. }) => format!("{text}; it {ending}"),
         _ => text,
     }
 }
 
-/// A run by its number, or the latest of a worker.
+/// Find a run by its number, or the latest run of a worker.
 fn find(what: &str, context: &ViewContext) -> anyhow::Result<Run> {
     if let Ok(number) = operate::number(what) {
         return context
             .history
             .run(number)?
-            .with_context(|| format!("there is no run {number}; nowcast runs shows which there are"));
+            .with_context(|| format!("there is no run {number}; \"nowcast runs\" lists runs"));
     }
     check_worker(what, context)?;
     let filter = RunFilter { worker: Some(what.to_owned()), limit: Some(1), ..RunFilter::default() };
@@ -125,31 +125,31 @@ fn find(what: &str, context: &ViewContext) -> anyhow::Result<Run> {
         .history
         .runs(&filter)?
         .pop()
-        .with_context(|| format!("worker {what:?} has no run yet; \"nowcast why {what}\" says why"))
+        .with_context(|| format!("worker {what:?} has no run yet; \"nowcast why {what}\" shows why"))
 }
 
-/// Whether more may come. The folder says first that a run has ended, and it says so without a manager; but only
-/// the journal knows that of one whose folder is gone or never was.
-fn goes_on(context: &ViewContext, run: &Run, folder: &RunFolder) -> anyhow::Result<bool> {
+/// Whether the output may still grow. The run's folder knows first that the run has ended, also without a manager. Only
+/// the journal knows it if the folder is missing.
+fn may_grow(context: &ViewContext, run: &Run, folder: &RunFolder) -> anyhow::Result<bool> {
     let is_running = context.history.run(run.id)?.is_some_and(|run| run.is_running());
     let reading = folder.state().map(|reading| reading.state);
     Ok(is_running && !matches!(reading, Ok(RunFolderState::Ended(_)) | Err(_)))
 }
 
-/// Where the last so many lines begin.
+/// Return where the last lines begin, in bytes.
 fn start_of_last(file: &mut File, lines: usize) -> io::Result<u64> {
     let end = file.metadata()?.len();
     let mut begin = end;
     let mut found = 0;
     let mut bytes = Vec::new();
     while begin > 0 {
-        let from = begin.saturating_sub(STEP);
+        let from = begin.saturating_sub(BLOCK);
         bytes.clear();
         file.seek(SeekFrom::Start(from))?;
         file.by_ref().take(begin - from).read_to_end(&mut bytes)?;
         for (at, _) in bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
             let line = from + at as u64 + 1;
-            // The end of the last line begins none.
+            // No line begins at the end of the file.
             found += usize::from(line < end);
             if line < end && found >= lines || lines == 0 {
                 return Ok(if lines == 0 { end } else { line });
@@ -164,7 +164,7 @@ fn copy(file: &mut File) -> io::Result<()> {
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
-        if file.by_ref().take(STEP).read_to_end(&mut bytes)? == 0 {
+        if file.by_ref().take(BLOCK).read_to_end(&mut bytes)? == 0 {
             return Ok(());
         }
         print::write(&bytes)?;
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_longer_than_a_step_are_found() {
+    fn lines_longer_than_a_block_are_found() {
         let mut file = tempfile::tempfile().unwrap();
         let long = "x".repeat(100_000);
         write!(file, "first\n{long}\n{long}\n").unwrap();

@@ -17,7 +17,7 @@ use pyyaml::Value;
 /// The largest payload, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// Printed behind the options.
+/// Printed after the options.
 const NOTES: &str = "The worker's rule gets the message as if the worker had sent it. A worker may send any number of \
     messages. The command returns when the manager has replied.";
 
@@ -26,7 +26,7 @@ const NOTES: &str = "The worker's rule gets the message as if the worker had sen
 #[command(after_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
-    speaker: MessageSender,
+    sender: MessageSender,
     /// Message type of the worker in the message registry
     #[arg(value_name = "TYPE")]
     r#type: String,
@@ -35,7 +35,7 @@ pub(super) struct Args {
     payload: String,
 }
 
-/// Who speaks, and to which system.
+/// The worker that a message is from, and the system that it goes to.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct MessageSender {
@@ -50,18 +50,18 @@ pub(super) struct MessageSender {
 }
 
 impl MessageSender {
-    /// Sends a message and answers the payload of the reply; null with `--debug`, when nothing is sent.
-    pub(super) fn ask(&self, r#type: &str, payload: Value) -> Result<Value, ExitCode> {
-        // What is logged to standard output would stand in the answer.
-        let is_mixed = |error: io::Error| {
+    /// Send a message and return the payload of the reply; null with `--debug`, which sends nothing.
+    pub(super) fn send(&self, r#type: &str, payload: Value) -> Result<Value, ExitCode> {
+        // Log lines on standard output would be mixed with the answer.
+        let fail = |error: io::Error| {
             print::complain(&format!(
-                "the answer cannot be kept apart from what is logged to standard output: {error}; if too many files are \
-                 open, raise the limit (`ulimit -n`) and try again"
+                "cannot separate the answer from log lines on standard output: {error}; if too many files are open, raise \
+                 the limit (`ulimit -n`) and try again"
             ));
             ExitCode::FAILURE
         };
-        let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(is_mixed)?;
-        dup2_stdout(io::stderr()).map_err(|error| is_mixed(error.into()))?;
+        let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(fail)?;
+        dup2_stdout(io::stderr()).map_err(|error| fail(error.into()))?;
         let answer = self.exchange(r#type, payload);
         let _ = dup2_stdout(stdout);
         answer
@@ -95,7 +95,7 @@ impl MessageSender {
 pub(super) fn run(args: &Args) -> ExitCode {
     match payload(&args.payload) {
         Ok(payload) => {
-            args.speaker.ask(&args.r#type, payload).map_or_else(|status| status, |_| ExitCode::SUCCESS)
+            args.sender.send(&args.r#type, payload).map_or_else(|status| status, |_| ExitCode::SUCCESS)
         }
         Err(error) => {
             print::complain(&error);
@@ -108,11 +108,11 @@ fn payload(text: &str) -> Result<Value, String> {
     let read = |text: &[u8]| pyyaml::read_bytes(text).map_err(|error| error.to_string());
     match text.strip_prefix('@') {
         None => {
-            read(text.as_bytes()).map_err(|error| format!("the payload is neither YAML nor JSON: {error}"))
+            read(text.as_bytes()).map_err(|error| format!("invalid payload, neither YAML nor JSON: {error}"))
         }
         Some(file) => read_regular_up_to(file.as_ref(), LARGEST)
             .map_err(|error| error.to_string())
             .and_then(|text| read(&text))
-            .map_err(|error| format!("the payload in {file} cannot be used: {error}")),
+            .map_err(|error| format!("invalid payload in {file}: {error}")),
     }
 }

@@ -1,4 +1,5 @@
-//! [`Terminal`]: what standard output can show: its size, colours, letters beyond ASCII.
+//! [`Terminal`]: the size of standard output, and whether it shows colours and characters beyond ASCII. It must never
+//! decide what is shown.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
@@ -8,17 +9,17 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::print;
 
-/// The narrowest width to which text is fitted; below it, nothing is readable anyway.
+/// The narrowest width to which text is fitted; narrower text is not readable.
 const NARROWEST: usize = 20;
 
-/// The looks that mean something, the same on every page.
+/// The meaning of a colour, the same on every page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Tone {
     #[default]
     Plain,
     /// Headings and names.
     Strong,
-    /// What is less important.
+    /// Less important text.
     Dim,
     Good,
     Active,
@@ -44,20 +45,20 @@ impl Tone {
     }
 }
 
-/// What standard output can show.
+/// The abilities of standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Terminal {
-    /// Columns; `None` where nothing is to be fitted, as in a pipe.
+    /// Columns; `None` where nothing is fitted, as in a pipe.
     pub width: Option<usize>,
-    /// Lines; `None` where a page may be of any length.
+    /// Lines; `None` where a page may have any length.
     pub height: Option<usize>,
     pub colour: bool,
-    /// Whether letters beyond ASCII are shown.
+    /// Whether characters beyond ASCII are shown.
     pub unicode: bool,
 }
 
 impl Terminal {
-    /// What standard output of this process is.
+    /// Return the abilities of this process's standard output.
     pub(super) fn of_stdout() -> Self {
         let out = io::stdout();
         let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten();
@@ -71,12 +72,12 @@ impl Terminal {
         }
     }
 
-    /// One that shows text as it is.
+    /// Return a terminal that shows text unchanged.
     pub(super) fn plain() -> Self {
         Self { width: None, height: None, colour: false, unicode: true }
     }
 
-    /// Text in that tone.
+    /// Return text in that tone.
     pub(super) fn paint(&self, text: &str, tone: Tone) -> String {
         let style = tone.style();
         if !self.colour || style.is_plain() || text.is_empty() {
@@ -85,7 +86,7 @@ impl Terminal {
         format!("{style}{text}{style:#}")
     }
 
-    /// Our own signs as they can be shown here, and no control characters.
+    /// Return text with our own glyphs replaced where they cannot be shown, and without control characters.
     pub(super) fn letters(&self, text: &str) -> String {
         let text = print::clean(text);
         if self.unicode {
@@ -115,23 +116,23 @@ impl Terminal {
         shown
     }
 
-    /// The columns that a line takes, without its escape codes.
+    /// Return the columns that a line takes, without its escape codes.
     pub(super) fn width_of(line: &str) -> usize {
         anstream::adapter::strip_str(line).to_string().width()
     }
 
-    /// A line, cut to a number of columns.
+    /// Return a line, cut to a number of columns.
     pub(super) fn cut(&self, text: &str, width: usize) -> String {
         if text.width() <= width {
             return text.to_owned();
         }
         let mark = if self.unicode { "…" } else { "..." };
-        let room = width.saturating_sub(mark.width());
+        let available = width.saturating_sub(mark.width());
         let mut taken = 0;
         let mut cut = String::new();
         for letter in text.chars() {
             taken += letter.width().unwrap_or(0);
-            if taken > room {
+            if taken > available {
                 break;
             }
             cut.push(letter);
@@ -139,43 +140,43 @@ impl Terminal {
         format!("{}{}", cut.trim_end(), &mark[..if width < mark.width() { 0 } else { mark.len() }])
     }
 
-    /// A text as lines of whole words; those after the first are set in. A word that is longer than a line is cut.
+    /// Return a text as lines of whole words; lines after the first are indented. A word longer than a line is cut.
     pub(super) fn wrap(&self, text: &str, indent: usize) -> Vec<String> {
         let text = self.letters(text);
         let Some(width) = self.width.map(|width| width.max(NARROWEST)) else {
             return vec![text];
         };
-        let room = |is_first: bool| if is_first { width } else { width.saturating_sub(indent) };
+        let width_of_line = |is_first: bool| if is_first { width } else { width.saturating_sub(indent) };
         if text.width() <= width {
             return vec![text];
         }
         let mut lines: Vec<String> = Vec::new();
-        // Blanks in front set a line in; they are no word.
+        // Leading blanks are the indent, not a word.
         let lead = text.len() - text.trim_start_matches(' ').len();
         let mut line = text[..lead].to_owned();
         let mut is_empty = true;
         for word in text[lead..].split(' ') {
             let needed = line.width() + usize::from(!is_empty) + word.width();
-            if !is_empty && needed > room(lines.is_empty()) {
+            if !is_empty && needed > width_of_line(lines.is_empty()) {
                 lines.push(std::mem::take(&mut line));
                 is_empty = true;
             }
             if !is_empty {
                 line.push(' ');
             }
-            let left = room(lines.is_empty()).saturating_sub(line.width());
+            let left = width_of_line(lines.is_empty()).saturating_sub(line.width());
             line.push_str(&self.cut(word, left));
             is_empty = false;
         }
         lines.push(line);
         let blanks = " ".repeat(indent);
-        let set_in = |(at, line): (usize, String)| if at == 0 { line } else { format!("{blanks}{line}") };
-        lines.into_iter().enumerate().map(set_in).collect()
+        let indented = |(at, line): (usize, String)| if at == 0 { line } else { format!("{blanks}{line}") };
+        lines.into_iter().enumerate().map(indented).collect()
     }
 
-    /// The same for each line of a page.
+    /// Wrap each line of a page.
     pub(super) fn wrap_page(&self, text: &str) -> String {
-        /// How far a continued line is set in behind its own beginning.
+        /// The extra indent of a continued line.
         const HANGING: usize = 2;
         let mut page = String::new();
         for line in text.lines() {
@@ -188,7 +189,7 @@ impl Terminal {
     }
 }
 
-/// Whether the locale's letters are those of Unicode, by the variables in their order of precedence.
+/// Whether the locale uses UTF-8, by the variables in their order of precedence.
 fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_text_fits_also_with_wide_letters() {
+    fn a_cut_text_fits_also_with_wide_characters() {
         assert_eq!(terminal(9).cut("ocean", 5), "ocean");
         assert_eq!(terminal(9).cut("oceanic", 5), "ocea…");
         assert_eq!(terminal(9).cut("海洋予報", 5), "海洋…");
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn our_signs_have_letters_in_ascii() {
+    fn our_glyphs_have_replacements_in_ascii() {
         let ascii = Terminal { unicode: false, ..Terminal::plain() };
         let shown = ascii.letters("✖ FAILED 26 × → ▶ ✔ ◔ ⏸ ⋈ ⚑ ⏰ ⌁ ◼ ◑ ██░ … ·");
         assert!(shown.is_ascii(), "{shown}");

@@ -1,4 +1,4 @@
-//! Times as people read and write them on the command line.
+//! Times on the command line.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::{Timestamp, ZonedDateTime};
@@ -6,38 +6,38 @@ use jiff::{Timestamp, ZonedDateTime};
 use crate::config::duration;
 pub(super) use crate::view::times::{minute, second, span};
 
-/// A moment in the past as people write it: `2d` (so long ago), `06:00` (the last one), `2026-03-14`,
-/// `2026-03-14 06:00`.
+/// Read a past time: `2d` (two days ago), `06:00` (the last one), `2026-03-14`, `2026-03-14 06:00`.
 pub(super) fn since(text: &str) -> Result<Timestamp, String> {
     before(text, &ZonedDateTime::now())
 }
 
 fn before(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
-    let refuse = || format!("{text:?} is no moment; write it as 2d, 06:00, 2026-03-14 or 2026-03-14 06:00");
+    let refuse =
+        || "use a time (06:00, 2026-03-14, 2026-03-14 06:00) or a duration before now (2d)".to_owned();
     if let Ok(span) = duration::parse(text) {
         return now.timestamp().checked_sub(span).map_err(|_| refuse());
     }
-    if let Some(moment) = written_moment(text, now) {
-        return moment;
+    if let Some(time) = dated(text, now) {
+        return time;
     }
     let time: Time = text.parse().map_err(|_| refuse())?;
     let today = on(now.date(), time, now).filter(|today| today <= &now.timestamp());
     today.or_else(|| on(now.date().yesterday().ok()?, time, now)).ok_or_else(refuse)
 }
 
-/// A moment that is written with its date. It is looked for before a time of day, which jiff also reads from the
-/// end of one. `None` for what has no date.
-pub(super) fn written_moment(text: &str, now: &ZonedDateTime) -> Option<Result<Timestamp, String>> {
-    if let Ok(moment) = text.parse() {
-        return Some(Ok(moment));
+/// Read a time with its date, or return `None` for a text without one. Try this before a time of day, which jiff also
+/// reads from the end of a dated time.
+pub(super) fn dated(text: &str, now: &ZonedDateTime) -> Option<Result<Timestamp, String>> {
+    if let Ok(time) = text.parse() {
+        return Some(Ok(time));
     }
     let civil: DateTime = text.parse().ok()?;
     let local = civil.to_zoned_datetime(now.time_zone().clone());
-    let too_far = |_| format!("{text:?} is out of range: moments go from the year -9999 to 9999-12-30");
+    let too_far = |_| "out of range; use a time between the year -9999 and 9999-12-30".to_owned();
     Some(local.map(|local| local.timestamp()).map_err(too_far))
 }
 
-/// A time of day on a date.
+/// Return a time of day on a date.
 pub(super) fn on(date: Date, time: Time, now: &ZonedDateTime) -> Option<Timestamp> {
     let local = date.to_datetime(time).to_zoned_datetime(now.time_zone().clone()).ok()?;
     Some(local.timestamp())
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_in_the_past_is_read_as_people_write_it() {
+    fn a_past_time_is_read_as_people_write_it() {
         let now: ZonedDateTime = "2026-03-14T04:40:00-07:00[America/Vancouver]".parse().unwrap();
         for (text, expected) in [
             ("2d", "2026-03-12T11:40:00Z"),
@@ -62,7 +62,7 @@ mod tests {
         }
         assert!(before("soon", &now).is_err());
         for text in ["9999-12-31", "9999-12-31 23:00"] {
-            assert!(before(text, &now).unwrap_err().contains("is out of range"), "{text}");
+            assert!(before(text, &now).unwrap_err().contains("out of range"), "{text}");
         }
     }
 }

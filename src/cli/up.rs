@@ -1,4 +1,4 @@
-//! `nowcast up`
+//! `nowcast up`: supervises every daemon of the system. It must never decide a message itself.
 
 use std::env;
 use std::path::PathBuf;

@@ -1,12 +1,12 @@
-//! `WORKER ARGS…` and `RUN ARGS…`: everything after the first word belongs to the worker, also what looks like an option.
+//! `WORKER ARGS…` and `RUN ARGS…`: everything after the first word belongs to the worker, even if it looks like an option.
 
 use std::process::ExitCode;
 
 use super::{USAGE, print};
 
-/// Return the first word and the rest; an option that the command does not have is an error.
+/// Return the first word and the rest. An option before the first word is unknown to the command, so it is an error.
 ///
-/// clap would take options of ours from between the arguments, so one list takes all of them.
+/// clap would find our options between the worker's arguments, so one list takes all words.
 pub(super) fn split<'a>(command: &str, words: &'a [String]) -> Result<(&'a str, &'a [String]), ExitCode> {
     match words.split_first() {
         Some((first, rest)) if !first.starts_with('-') => Ok((first, rest)),

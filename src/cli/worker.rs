@@ -27,7 +27,7 @@ enum BuiltIn {
     RotateLogs(BuiltInCommand<rotate_logs::RotateLogs>),
 }
 
-/// The options that every worker has.
+/// The options of every worker.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct WorkerOptions {
@@ -44,7 +44,7 @@ impl WorkerOptions {
     }
 }
 
-/// A worker's own options and those that all have.
+/// A worker's own options and those of every worker.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 struct BuiltInCommand<W: clap::Args> {

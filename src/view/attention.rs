@@ -1,4 +1,4 @@
-//! [`Attention`]: what an operator has to look at, why, and the commands that help.
+//! [`Attention`]: an item that needs an operator, with the reason and the commands that help.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -18,16 +18,16 @@ use nowcast_core::parked::{Parked, ParkedItem};
 /// How long before its deadline a join is shown here.
 const SOON_OVERDUE: SignedDuration = SignedDuration::from_mins(15);
 
-/// How long a join may wait for workers of which none is pending or running.
+/// How long a join may wait while no worker that it requires is pending or running.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
-/// What an operator has to look at. Its keys are those of the JSON.
+/// An item that needs an operator. Its keys are those of the JSON.
 #[derive(Debug, Clone, Serialize)]
 pub struct Attention {
     pub kind: AttentionKind,
-    /// The run, message, parked launches or join, the latest of those that are grouped.
+    /// The number of the run, message, parked launches or join; of a group, the latest.
     pub number: Option<u64>,
-    /// Every one that is grouped here, the latest first.
+    /// The numbers of the whole group, the latest first.
     pub numbers: Vec<u64>,
     /// The worker, join or daemon concerned.
     pub subject: String,
@@ -36,13 +36,13 @@ pub struct Attention {
     pub reason: String,
     /// The whole text behind the reason, if there is more: a traceback.
     pub detail: Option<String>,
-    /// The deadline that passed or comes near.
+    /// The deadline that has passed or is near.
     pub due: Option<Timestamp>,
     /// When the last message of the kind that is late came.
     pub last_received: Option<Timestamp>,
-    /// The open run that tries a failed one again.
+    /// The open run that retries a failed one.
     pub retried_by: Option<u64>,
-    /// Who has seen it, if an operator has; it then degrades the system no longer.
+    /// The acknowledgement by an operator, if there is one. The item then degrades the system no longer.
     pub acknowledged: Option<Acknowledgement>,
     /// The commands that help, the most useful first.
     #[serde(rename = "try")]
@@ -57,9 +57,9 @@ pub enum AttentionKind {
     Daemon,
     /// The journal cannot be read or written.
     Journal,
-    /// Changed rules were refused, or there are none.
+    /// Changed rules were refused, or there are no rules.
     Rules,
-    /// A run failed or crashed, and none like it has succeeded since.
+    /// A run failed or crashed, and no run like it has succeeded since.
     Failed,
     /// A parked message: its rule failed.
     Message,
@@ -69,12 +69,12 @@ pub enum AttentionKind {
     Contact,
     /// A message that is expected has not come in time.
     Late,
-    /// A join that is soon overdue, or stuck.
+    /// A join is soon overdue, or stuck.
     Join,
 }
 
 impl AttentionKind {
-    /// The word for people.
+    /// Return the word for people.
     pub fn word(self) -> &'static str {
         match self {
             AttentionKind::Daemon => "DAEMON",
@@ -113,7 +113,7 @@ impl Attention {
         }
     }
 
-    /// The same for what has a number.
+    /// Return the item with its number.
     fn numbered(self, number: u64) -> Self {
         Self { number: Some(number), numbers: vec![number], ..self }
     }
@@ -123,7 +123,7 @@ impl Attention {
     }
 }
 
-/// What the daemons need, and a manager that waits. `has_journal`: a manager of ours has worked here.
+/// Return the items about daemons, and about a stalled manager. `has_journal`: a nowcast manager has run here.
 pub(super) fn of_daemons(daemons: &Daemons, config: &Config, has_journal: bool) -> Vec<Attention> {
     let mut items: Vec<Attention> =
         daemons.all.iter().filter_map(|daemon| of_daemon(daemon, config, has_journal)).collect();
@@ -134,10 +134,10 @@ pub(super) fn of_daemons(daemons: &Daemons, config: &Config, has_journal: bool) 
 fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<Attention> {
     let hints = match daemon.state {
         DaemonState::Running => return None,
-        // Nobody misses a manager of ours where there has never been one.
+        // Without a journal, NEMO_Nowcast's manager runs here on purpose.
         DaemonState::Replaced if !has_journal => return None,
         DaemonState::Replaced => {
-            // A second manager would share the messages with the one that is there.
+            // A second manager would share the messages with the connected one, so no hint starts one.
             let command = format!("ss -tnp 'dport = :{}'", config.zmq.manager_port);
             vec![Hint::with_effect(command, "shows which process that is, on its host")]
         }
@@ -150,7 +150,7 @@ fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<
     Some(Attention { hints, ..Attention::new(AttentionKind::Daemon, daemon.name, reason) })
 }
 
-/// Everything that the journal has to say, in no order.
+/// Return the items that the journal gives, unsorted.
 pub(super) fn of_journal(context: &ViewContext, open: &OpenItems) -> Result<Vec<Attention>, JournalError> {
     let mut items = of_failed_runs(context, open)?;
     items.extend(of_rules(open));
@@ -174,7 +174,7 @@ fn of_rules(open: &OpenItems) -> Option<Attention> {
     let text = format!("{in_force}: {reason}");
     let hint = Hint::with_effect(
         "nowcast rules check",
-        "shows every mistake; the repaired file is loaded as soon as it is saved",
+        "shows every error; the repaired file is loaded when it is saved",
     );
     Some(Attention {
         hints: vec![hint],
@@ -182,7 +182,7 @@ fn of_rules(open: &OpenItems) -> Option<Attention> {
     })
 }
 
-/// Runs on a host with which contact is lost.
+/// Return the runs whose host has lost contact.
 fn of_contact(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
     let item = |run: &Run| {
         let contact = context.run_folder(run)?.lost_contact()?;
@@ -205,7 +205,7 @@ fn of_parked(parked: &Parked) -> Attention {
                 format!("{source} ({type})"),
                 format!("rule failed: {}", parked.reason),
             ),
-            vec![Hint::with_effect(format!("nowcast retry {number}"), "when the rule is repaired")],
+            vec![Hint::with_effect(format!("nowcast retry {number}"), "once the rule is repaired")],
         ),
         ParkedItem::Launches { join, launches } => (
             Attention::new(
@@ -222,7 +222,7 @@ fn of_parked(parked: &Parked) -> Attention {
     Attention { since: Some(parked.at.timestamp()), hints, ..item.numbered(number) }
 }
 
-/// Expected messages that have not come.
+/// Return the expected messages that are late.
 fn of_late(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
     let is_expected = |expected: &&Expected| {
         context.config.expect.iter().any(|one| one.worker == expected.worker && one.r#type == expected.r#type)
@@ -242,7 +242,7 @@ fn of_late(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
     open.expected.iter().filter(is_expected).filter_map(item).collect()
 }
 
-/// A join that is soon overdue, or waits for workers of which none is pending or running.
+/// Return a join that is soon overdue, or that is stuck: no worker that it requires is pending or running.
 fn of_join(join: &Join, context: &ViewContext, open: &OpenItems) -> Result<Option<Attention>, JournalError> {
     let now = context.now.timestamp();
     let opened = context.history.event(join.opened_by)?.map(|event| event.at.timestamp());
@@ -259,12 +259,12 @@ fn of_join(join: &Join, context: &ViewContext, open: &OpenItems) -> Result<Optio
     Ok((is_soon || is_stuck).then_some(item))
 }
 
-/// What a join still requires and how many launches wait in it.
+/// Return what a join still requires and how many launches wait in it.
 pub fn requirements(join: &Join) -> String {
     waiting_for(&join.requirements(), join.launches().len())
 }
 
-/// The same of a join that is known by its parts.
+/// Return the text of [`requirements`] for a join that is known by its parts.
 pub fn waiting_for(requires: &str, launches: usize) -> String {
     match launches {
         0 => format!("needs {requires}"),

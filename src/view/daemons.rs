@@ -1,4 +1,4 @@
-//! [`Daemons`]: whether the daemons run and respond.
+//! [`Daemons`]: whether the daemons run and respond. It must never start one.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -15,15 +15,15 @@ use crate::{log_aggregator, scheduler};
 /// How long the broker may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How a daemon is found to be.
+/// The state of a daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DaemonState {
     /// It responds.
     Running,
-    /// It is there and does not respond.
+    /// It runs, but does not respond.
     NotResponding,
-    /// It is not there.
+    /// It does not run.
     NotRunning,
     /// Another program is connected to the broker in its place.
     Replaced,
@@ -32,10 +32,10 @@ pub enum DaemonState {
 /// A daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DaemonView {
-    /// The command that starts it, which is also its name: `log-aggregator`.
+    /// Its name, which is the command that starts it: `log-aggregator`.
     pub name: &'static str,
     pub state: DaemonState,
-    /// Why it is not simply running.
+    /// Why its state is not just `Running`.
     pub reason: Option<String>,
 }
 
@@ -48,18 +48,18 @@ impl DaemonView {
         Self { name, state: DaemonState::Running, reason: None }
     }
 
-    /// Whether its work is done, by itself or by another program.
+    /// Whether it, or another program in its place, does its work.
     pub fn is_up(&self) -> bool {
         matches!(self.state, DaemonState::Running | DaemonState::Replaced)
     }
 }
 
-/// The daemons that the configuration asks for.
+/// The daemons that the configuration requires.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct Daemons {
     pub all: Vec<DaemonView>,
-    /// Why the manager does nothing at the moment, if it does nothing.
+    /// Why the manager is stalled, if it is.
     #[serde(skip)]
     pub stalled: Option<String>,
 }
@@ -87,18 +87,18 @@ impl Daemons {
         Self { all, stalled }
     }
 
-    /// How many of them are up.
+    /// Return how many daemons are up.
     pub fn up(&self) -> usize {
         self.all.iter().filter(|daemon| daemon.is_up()).count()
     }
 
-    /// Whether one of them does not run.
+    /// Whether a daemon does not run.
     pub fn is_one_missing(&self) -> bool {
         self.all.iter().any(|daemon| daemon.state == DaemonState::NotRunning)
     }
 }
 
-/// The manager, and why it does nothing at the moment.
+/// Return the manager, and why it is stalled.
 fn manager(config: &Config) -> (DaemonView, Option<String>) {
     const NAME: &str = "manager";
     let folder = &config.journal.folder;
@@ -122,19 +122,19 @@ fn manager(config: &Config) -> (DaemonView, Option<String>) {
     }
 }
 
-/// Why a manager that is there cannot be asked.
+/// Say why a running manager cannot be reached.
 pub fn unreachable(process: u64) -> String {
     format!(
-        "the manager (process {process}) has the journal, but its control socket is gone: it makes it anew within a second, \
-         unless it is just starting or stuck; its log says more"
+        "the manager (process {process}) has the journal, but its control socket is missing. It makes a new one within a \
+         second, unless it is starting or stuck; see its log"
     )
 }
 
 fn silent(why: &str) -> String {
-    format!("it did not answer for {} s: {why}", HEALTH_TIMEOUT.as_secs())
+    format!("it did not respond for {} s: {why}", HEALTH_TIMEOUT.as_secs())
 }
 
-/// A broker greets whoever connects, but the operating system takes connections for one that is stopped, too.
+/// Return the broker. A broker greets each connection; for a stopped one, the operating system still accepts it.
 fn broker(config: &Config) -> DaemonView {
     const NAME: &str = "broker";
     let address = (config.zmq.host.as_str(), config.zmq.workers_port);

@@ -1,4 +1,4 @@
-//! Failed runs that nobody has made good: which they are, and which of them are one thing to look at.
+//! Failed runs without a later success, grouped into one item for each kind of failure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,10 +22,9 @@ const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Runs of one worker that are searched for a success.
 const SEARCHED: u32 = 500;
 
-/// Failures of one worker that ended alike are one thing to look at, whatever their arguments. What an operator has
-/// acknowledged stands apart from what came later.
+/// What failures of one group have in common: arguments may differ. Acknowledged failures are a group of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Likeness {
+struct FailureKind {
     worker: String,
     host: String,
     ending: String,
@@ -33,7 +32,7 @@ struct Likeness {
     is_acknowledged: bool,
 }
 
-impl Likeness {
+impl FailureKind {
     fn of(run: &Run, ending: &Ending, is_acknowledged: bool) -> Self {
         Self {
             worker: run.worker.name().to_owned(),
@@ -66,8 +65,8 @@ pub fn failures(context: &ViewContext) -> Result<Vec<FailureGroup>, JournalError
     let oldest = failed.last().map(|run| run.id).unwrap_or_default();
     let mut acknowledged = context.history.acknowledged_since(oldest)?;
     let mut successes = Successes::default();
-    let mut likeness_of: HashMap<(String, bool), Likeness> = HashMap::new();
-    let mut groups: IndexMap<Likeness, FailureGroup> = IndexMap::new();
+    let mut kind_of: HashMap<(String, bool), FailureKind> = HashMap::new();
+    let mut groups: IndexMap<FailureKind, FailureGroup> = IndexMap::new();
     for run in failed {
         let Stage::Ended { at, ending, .. } = &run.stage else { continue };
         let is_recent = context.now.timestamp().duration_since(*at) <= SHOWN_FOR;
@@ -76,11 +75,11 @@ pub fn failures(context: &ViewContext) -> Result<Vec<FailureGroup>, JournalError
         }
         let acknowledgement = acknowledged.remove(&run.id);
         let is_acknowledged = acknowledgement.is_some();
-        let likeness = likeness_of
+        let kind = kind_of
             .entry((label(&run.worker), is_acknowledged))
-            .or_insert_with(|| Likeness::of(&run, ending, is_acknowledged));
+            .or_insert_with(|| FailureKind::of(&run, ending, is_acknowledged));
         let group = groups
-            .entry(likeness.clone())
+            .entry(kind.clone())
             .or_insert_with(|| FailureGroup { runs: Vec::new(), acknowledged: acknowledgement });
         group.runs.push(run);
     }
@@ -130,11 +129,11 @@ fn item(failure: &FailureGroup, context: &ViewContext, open: &OpenItems) -> Resu
         retried_by,
         acknowledged: failure.acknowledged.clone(),
         hints,
-        ..Attention::new(AttentionKind::Failed, subject, view.fate(&context.now))
+        ..Attention::new(AttentionKind::Failed, subject, view.description(&context.now))
     })
 }
 
-/// The latest success with each worker, arguments and host.
+/// The successful runs of each worker, read once.
 #[derive(Default)]
 struct Successes {
     /// The runs of each worker that succeeded, the latest first.
@@ -151,12 +150,12 @@ impl Successes {
             runs.retain(|run| run.has_succeeded() == Some(true));
             self.of_worker.insert(name.to_owned(), runs);
         }
-        let like_it = |run: &&Run| is_same(run, failed);
-        Ok(self.of_worker.get(name).and_then(|runs| runs.iter().find(like_it)).map(|run| run.id))
+        let is_equal = |run: &&Run| is_same(run, failed);
+        Ok(self.of_worker.get(name).and_then(|runs| runs.iter().find(is_equal)).map(|run| run.id))
     }
 }
 
-/// The open run that tries a failed one again, as its retry or because an operator ran it again.
+/// Return the open run that repeats a failed one: its retry, or a rerun by an operator.
 fn retry_of<'a>(
     context: &ViewContext,
     open: &'a OpenItems,

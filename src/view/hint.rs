@@ -1,23 +1,23 @@
-//! [`Hint`]: a next step.
+//! [`Hint`]: a command that helps, on every surface.
 
 use serde::Serialize;
 
 /// A command that helps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hint {
-    /// To be typed, or copied, as it is.
+    /// The command, ready to be copied.
     pub command: String,
     /// What it does, where the command does not say so itself.
     pub effect: Option<String>,
 }
 
 impl Hint {
-    /// A command that needs no explanation.
+    /// Return a command that needs no explanation.
     pub fn new(command: impl Into<String>) -> Self {
         Self { command: command.into(), effect: None }
     }
 
-    /// A command and what it does.
+    /// Return a command with its effect.
     pub fn with_effect(command: impl Into<String>, effect: impl Into<String>) -> Self {
         Self { command: command.into(), effect: Some(effect.into()) }
     }

@@ -8,7 +8,7 @@ use nowcast_core::Record;
 use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent, Speaker};
 use pyyaml::Keys;
 
-/// What was decided about a message.
+/// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageOutcome {
@@ -18,9 +18,9 @@ pub enum MessageOutcome {
     RuleFailed,
     /// There is no rule for it.
     NoFunction,
-    /// It is not one that the registry allows.
+    /// The message registry does not allow it.
     Refused,
-    /// It was a question.
+    /// It asked for a part of the checklist (`need`), and was answered.
     Answered,
     /// It cleared the checklist.
     Cleared,
@@ -29,7 +29,7 @@ pub enum MessageOutcome {
 }
 
 impl MessageOutcome {
-    /// The word for people.
+    /// Return the word for people.
     pub fn word(self) -> &'static str {
         match self {
             MessageOutcome::Ruled => "ruled",
@@ -50,21 +50,21 @@ pub struct MessageView {
     pub time: Timestamp,
     pub worker: Option<String>,
     pub r#type: Option<String>,
-    /// The payload as YAML text; `None` for bytes that are no message.
+    /// The payload as YAML text; `None` for bytes that are not a message.
     pub payload: Option<String>,
     /// `worker`, `manager` (a made crash), `operator` (send) or `retry`.
     pub speaker: Speaker,
     /// The run that it reports for.
     pub run: Option<u64>,
     pub outcome: MessageOutcome,
-    /// Why, for the outcomes that need it.
+    /// The reason, for outcomes that have one.
     pub reason: Option<String>,
     pub reply: String,
-    /// Where the rule is, as `next_workers.lua:12`.
+    /// The place of the rule, as `next_workers.lua:12`.
     pub rule: Option<String>,
     pub rules_generation: u64,
     pub keys_read: Vec<String>,
-    /// The runs that came of it.
+    /// The runs that it launched.
     pub launched: Vec<u64>,
 }
 
@@ -99,7 +99,7 @@ impl MessageView {
         })
     }
 
-    /// The message of a record, if it is one.
+    /// Return the message of a record, if it is one.
     pub fn of(record: &Record, context: &ViewContext) -> anyhow::Result<Option<Self>> {
         match &record.event {
             RecordedEvent::Message(message) => Self::new(record, message, context).map(Some),
@@ -107,15 +107,15 @@ impl MessageView {
         }
     }
 
-    /// Who says what.
+    /// Return the worker and the message type.
     pub fn label(&self) -> String {
         match (&self.worker, &self.r#type) {
             (Some(worker), Some(r#type)) => format!("{worker} ({type})"),
-            _ => "something that is no message".to_owned(),
+            _ => "bytes that are not a message".to_owned(),
         }
     }
 
-    /// Which rule was called and what it looked at.
+    /// Return the rule that was called and the keys that it read.
     pub fn rule_text(&self) -> Option<String> {
         let place = self.rule.as_ref()?;
         let read = if self.keys_read.is_empty() {
@@ -126,13 +126,13 @@ impl MessageView {
         Some(format!("rule {place}, rules generation {}; {read}", self.rules_generation))
     }
 
-    /// The first line of the reason.
+    /// Return the first line of the reason.
     pub fn reason_line(&self) -> Option<&str> {
         self.reason.as_deref().and_then(|reason| reason.lines().next())
     }
 }
 
-/// Who speaks in a message, if it is not the worker of its own accord.
+/// Return how a message came about, or an empty text if its worker sent it.
 pub fn spoken_by(speaker: Speaker) -> &'static str {
     match speaker {
         Speaker::Worker => "",

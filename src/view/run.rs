@@ -12,7 +12,7 @@ use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::run::{Stage, StopReason, is_failure};
 use nowcast_core::{Ending, NextWorker, Run};
 
-/// How far a run is, in the words of every surface.
+/// The status of a run, in the words of every surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
@@ -20,29 +20,29 @@ pub enum RunStatus {
     Pending,
     /// Its process runs.
     Running,
-    /// It runs on a host that cannot be reached.
+    /// Contact with its host is lost.
     ContactLost,
     /// It runs and was asked to stop.
     Stopping,
-    /// Its process is gone, its report is awaited.
+    /// Its process has exited; its report is awaited.
     Exited,
-    /// Ended by its own report, which names no failure.
+    /// It reported a success.
     Succeeded,
-    /// Ended by its own report of a failure.
+    /// It reported a failure.
     Failed,
-    /// Ended without a report of its own, or with a `crash`.
+    /// It exited without a report, or reported `crash`.
     Crashed,
-    /// Given up by an operator before it started.
+    /// An operator discarded it before it started.
     Discarded,
 }
 
 impl RunStatus {
-    /// Whether its process runs, as far as is known.
+    /// Whether its process is running, as far as is known.
     pub fn is_active(self) -> bool {
         matches!(self, RunStatus::Running | RunStatus::ContactLost | RunStatus::Stopping)
     }
 
-    /// The word for people.
+    /// Return the word for people.
     pub fn word(self) -> &'static str {
         match self {
             RunStatus::Pending => "pending",
@@ -96,7 +96,7 @@ pub struct RunView {
     /// The signal that killed its program.
     pub signal: Option<i32>,
     pub stop_requested: Option<StopRequest>,
-    /// What is known since contact with its host was lost.
+    /// Since when contact with its host is lost, and why.
     pub contact_lost: Option<String>,
     pub attempt: u32,
     pub retry_of: Option<u64>,
@@ -106,7 +106,7 @@ pub struct RunView {
     pub started: Option<Timestamp>,
     pub ended: Option<Timestamp>,
     pub seconds: Option<f64>,
-    /// The message by which it reported, and that one's type.
+    /// The message by which it reported.
     pub report: Option<u64>,
     pub report_type: Option<String>,
     pub output: Option<PathBuf>,
@@ -160,25 +160,25 @@ impl RunView {
         }
     }
 
-    /// How long it ran, or has been running.
-    pub fn lasted(&self) -> Option<SignedDuration> {
+    /// Return how long it ran, or has been running.
+    pub fn elapsed(&self) -> Option<SignedDuration> {
         self.seconds.map(SignedDuration::from_secs_f64)
     }
 
-    /// Its worker with arguments and host.
+    /// Return its worker with arguments and host.
     pub fn label(&self) -> String {
         labelled(&self.worker, &self.args, &self.host)
     }
 
-    /// How it stands or ended, for a person.
-    pub fn fate(&self, now: &ZonedDateTime) -> String {
+    /// Return its status or its ending, for a person.
+    pub fn description(&self, now: &ZonedDateTime) -> String {
         let mut text = match (self.state, &self.ending) {
             (RunStatus::Pending, _) => match self.due {
-                Some(due) if due > now.timestamp() => format!("waits until {}", times::second(due, now)),
-                _ => "waits".to_owned(),
+                Some(due) if due > now.timestamp() => format!("pending until {}", times::second(due, now)),
+                _ => "pending".to_owned(),
             },
-            (state, _) if state.is_active() => format!("is running{}", self.lasting("for")),
-            (_, Some(ending)) => format!("{ending}{}", self.lasting("after")),
+            (state, _) if state.is_active() => format!("running{}", self.elapsed_text("for")),
+            (_, Some(ending)) => format!("{ending}{}", self.elapsed_text("after")),
             (state, None) => state.word().to_owned(),
         };
         if let Some(why) = &self.stop_requested {
@@ -193,9 +193,9 @@ impl RunView {
         text
     }
 
-    /// How long, behind a preposition; empty for a run that never started.
-    fn lasting(&self, preposition: &str) -> String {
-        self.lasted().map(|lasted| format!(" {preposition} {}", times::span(lasted))).unwrap_or_default()
+    /// Return how long it ran after a preposition, or an empty text for a run that never started.
+    fn elapsed_text(&self, preposition: &str) -> String {
+        self.elapsed().map(|elapsed| format!(" {preposition} {}", times::span(elapsed))).unwrap_or_default()
     }
 }
 
@@ -215,7 +215,7 @@ fn status(run: &Run) -> RunStatus {
     }
 }
 
-/// A worker with its arguments and, if that is another one, its host.
+/// Return a worker with its arguments and, if it is not this machine, its host.
 pub fn label(worker: &NextWorker) -> String {
     labelled(worker.name(), &worker.args, &worker.host)
 }
@@ -233,7 +233,7 @@ fn labelled(name: &str, args: &[String], host: &str) -> String {
     text
 }
 
-/// Arguments as a shell would read them.
+/// Return arguments as a shell would read them.
 pub fn arguments(args: &[String]) -> String {
     shlex::try_join(args.iter().map(String::as_str)).unwrap_or_else(|_| args.join(" "))
 }

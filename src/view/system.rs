@@ -1,4 +1,4 @@
-//! [`SystemView`]: the whole system at one moment. Its keys are those of the JSON; `docs/operating.md` has them.
+//! [`SystemView`]: the system at one moment. Its keys are those of the JSON; `docs/operating.md` has them.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -19,7 +19,7 @@ use nowcast_core::joins::Join;
 use nowcast_core::run::Stage;
 use pyyaml::Map;
 
-/// Whether the system needs somebody.
+/// Whether the system needs an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Health {
@@ -32,7 +32,7 @@ pub enum Health {
 }
 
 impl Health {
-    /// The word for people.
+    /// Return the word for people.
     pub fn word(self) -> &'static str {
         match self {
             Health::Healthy => "HEALTHY",
@@ -58,7 +58,7 @@ pub struct SystemView {
     /// The joins that need no attention.
     pub joins: Vec<JoinView>,
     pub holds: Vec<HoldView>,
-    /// What the scheduler launches next, the soonest first.
+    /// The next launch of each entry of the schedule, the soonest first.
     pub schedule: Vec<ScheduledView>,
 }
 
@@ -67,7 +67,7 @@ pub struct SystemView {
 pub struct ScheduledView {
     pub worker: String,
     pub args: Vec<String>,
-    /// The entry as a whole, with its times.
+    /// The whole entry, with its times.
     pub item: String,
     pub next: Timestamp,
 }
@@ -77,7 +77,7 @@ pub struct ScheduledView {
 pub struct RunningView {
     #[serde(flatten)]
     pub run: RunView,
-    /// How long such a run usually takes.
+    /// The usual duration of such a run.
     pub usual_seconds: Option<f64>,
 }
 
@@ -86,7 +86,7 @@ pub struct RunningView {
 pub struct PendingView {
     #[serde(flatten)]
     pub run: RunView,
-    /// What keeps it back besides its time.
+    /// The reason besides its time why it has not started.
     pub blocked_by: Option<String>,
 }
 
@@ -95,7 +95,7 @@ pub struct PendingView {
 pub struct JoinView {
     pub number: u64,
     pub name: String,
-    /// What has not come yet.
+    /// The messages that it still requires.
     pub requires: Vec<RequiredView>,
     /// The messages that have counted in it.
     pub received: Vec<u64>,
@@ -110,7 +110,7 @@ pub struct JoinView {
 pub struct RequiredView {
     pub worker: String,
     pub r#type: Option<String>,
-    /// How many of them.
+    /// The number of messages that are still missing.
     pub count: u64,
 }
 
@@ -135,7 +135,7 @@ pub struct HoldView {
 }
 
 impl SystemView {
-    /// Looks at everything.
+    /// Gather the view from the journal, the control socket and the daemons' files.
     pub fn gather(config: &Config, now: &ZonedDateTime) -> Self {
         let daemons = Daemons::gather(config);
         let mut view = Self {
@@ -159,7 +159,7 @@ impl SystemView {
         if let Some(Err(error)) = journal.map(|opened| view.read_journal(opened?, config, now)) {
             view.attention.push(Attention::of_journal(&error));
         }
-        // The sort is stable: within a kind the order stays.
+        // The sort is stable, so items of one kind keep their order.
         view.attention.sort_by_key(|item| (item.acknowledged.is_some(), item.kind));
         view.state = match (view.daemons.is_one_missing(), view.unacknowledged()) {
             (true, _) => Health::Down,
@@ -198,7 +198,7 @@ impl SystemView {
 
     fn read_runs(&mut self, context: &ViewContext, open: &OpenItems) -> Result<(), JournalError> {
         let state = context.state(open, Map::new());
-        // Thousands of the same may run.
+        // Thousands of runs may have the same worker and arguments.
         let mut usual_of = HashMap::new();
         for run in &open.runs {
             let view = RunView::new(run, context);
@@ -251,7 +251,7 @@ impl HoldView {
     }
 }
 
-/// The next time of each scheduled worker, the soonest first.
+/// Return the next time of each scheduled worker, the soonest first.
 fn schedule(config: &Config, now: &ZonedDateTime) -> Vec<ScheduledView> {
     let next = |entry: &ScheduledWorker| {
         let there = now.timestamp().to_zoned_datetime(entry.zone.clone());
@@ -267,7 +267,7 @@ fn schedule(config: &Config, now: &ZonedDateTime) -> Vec<ScheduledView> {
     schedule
 }
 
-/// The folder of the configuration file; its own name if that has none.
+/// Return the name of the configuration file's folder, or of the file if the folder has no name.
 fn name(config: &Config) -> String {
     let file = path::absolute(&config.file).unwrap_or_else(|_| config.file.clone());
     let folder = file.parent().and_then(|folder| folder.file_name());

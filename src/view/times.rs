@@ -1,8 +1,8 @@
-//! Spans and moments as people read them.
+//! Durations and times as people read them. It must never read a clock.
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
-/// A span: `0:55`, `1:02:03`, `3d 04:00:00`.
+/// Format a duration: `0:55`, `1:02:03`, `3d 04:00:00`.
 pub fn span(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     let (days, hours, minutes, seconds) =
@@ -14,22 +14,22 @@ pub fn span(duration: SignedDuration) -> String {
     }
 }
 
-/// A moment to the second, with its date if that is not today's.
-pub fn second(moment: Timestamp, now: &ZonedDateTime) -> String {
-    written(moment, now, "%H:%M:%S")
+/// Format a time to the second, with its date unless it is today.
+pub fn second(time: Timestamp, now: &ZonedDateTime) -> String {
+    local_text(time, now, "%H:%M:%S")
 }
 
-/// A moment to the minute, with its date if that is not today's.
-pub fn minute(moment: Timestamp, now: &ZonedDateTime) -> String {
-    written(moment, now, "%H:%M")
+/// Format a time to the minute, with its date unless it is today.
+pub fn minute(time: Timestamp, now: &ZonedDateTime) -> String {
+    local_text(time, now, "%H:%M")
 }
 
-fn written(moment: Timestamp, now: &ZonedDateTime, time: &str) -> String {
-    let local = moment.to_zoned_datetime(now.time_zone().clone());
+fn local_text(time: Timestamp, now: &ZonedDateTime, format: &str) -> String {
+    let local = time.to_zoned_datetime(now.time_zone().clone());
     if local.date() == now.date() {
-        local.strftime(time).to_string()
+        local.strftime(format).to_string()
     } else {
-        local.strftime(&format!("%Y-%m-%d {time}")).to_string()
+        local.strftime(&format!("%Y-%m-%d {format}")).to_string()
     }
 }
 
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_short() {
+    fn durations_are_short() {
         for (seconds, text) in
             [(-3, "0:00"), (55, "0:55"), (360, "6:00"), (3_723, "1:02:03"), (90_000, "1d 01:00:00")]
         {
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_of_another_day_has_its_date() {
+    fn a_time_of_another_day_has_its_date() {
         let now: ZonedDateTime = "2026-03-14T04:40:00-07:00[America/Vancouver]".parse().unwrap();
         assert_eq!(minute("2026-03-14T10:46:12Z".parse().unwrap(), &now), "03:46");
         assert_eq!(second("2026-03-13T10:46:12Z".parse().unwrap(), &now), "2026-03-13 03:46:12");

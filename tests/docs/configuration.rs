@@ -77,7 +77,7 @@ fn is_about_a_program(problem: &Json) -> bool {
     let key =
         problem["key"].as_str().unwrap_or_default().trim_end_matches(|letter: char| !letter.is_alphabetic());
     let text = problem["text"].as_str().unwrap_or_default();
-    key.ends_with("command") || key.ends_with("exec") || text.contains("finds no module")
+    key.ends_with("command") || key.ends_with("exec") || text.contains("cannot find module")
 }
 
 #[test]

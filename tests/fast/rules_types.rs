@@ -34,7 +34,7 @@ fn the_files_stand_beside_the_rules() {
 #[test]
 fn settings_of_the_user_s_own_are_left() {
     let system = system().file("rules/.luarc.json", "{}").prepare();
-    assert!(generate(&system).contains("is left as it is; it needs"));
+    assert!(generate(&system).contains("is unchanged; it needs"));
     assert_eq!(fs::read_to_string(system.path("rules/.luarc.json")).expect("there"), "{}");
 }
 

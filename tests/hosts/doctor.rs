@@ -60,10 +60,10 @@ fn what_is_wrong_is_said_with_what_to_do() {
     let (status, checks) = doctor(&system, &[]);
     assert_eq!(status, Some(1));
     for (check, text) in [
-        ("port for workers", "is taken by something that is no message broker"),
+        ("port for workers", "a program other than a message broker has "),
         ("python", "/no/such/python: No such file"),
         ("rules", "next_workers.lua"),
-        ("journal", "is no folder"),
+        ("journal", "is not a folder"),
     ] {
         let (state, found) = of(&checks, &format!("local: {check}"));
         assert!(state == "failed" && found.contains(text), "{check}: {state} {found}");
@@ -71,7 +71,7 @@ fn what_is_wrong_is_said_with_what_to_do() {
     let (status, text) = system.operation(&["doctor"]);
     assert_eq!(status, Some(1));
     assert!(text.contains("\nFAILED  local  rules"), "{text}");
-    assert!(text.contains("\n        → repair them; nowcast rules check says more\n"), "{text}");
+    assert!(text.contains("\n        → repair them; \"nowcast rules check\" shows more\n"), "{text}");
     fs::write(system.config(), "python: 7\n").expect("written");
     let (status, checks) = doctor(&system, &[]);
     assert_eq!(status, Some(1));
@@ -86,7 +86,7 @@ fn a_template_without_its_program_is_found_out() {
     assert_eq!(status, Some(1));
     assert_eq!(of(&checks, "good: launch command").0, "ok");
     let (state, text) = of(&checks, "bad: launch command");
-    assert_eq!((state, text), ("failed", "there is no program no-such-queue"));
+    assert_eq!((state, text), ("failed", "the program no-such-queue does not exist"));
 }
 
 #[test]
@@ -99,6 +99,6 @@ fn a_program_or_a_module_that_is_not_there_is_a_failure() {
     let failed =
         |text: &str| checks.iter().any(|(_, state, found)| state == "failed" && found.contains(text));
     assert!(failed("workers: keyless: exec: cannot run `no-such-program`"), "{checks:?}");
-    assert!(failed("finds no module `no_such_package.other`"), "{checks:?}");
+    assert!(failed("cannot find module `no_such_package.other`"), "{checks:?}");
     assert!(failed("weather: this key stands 2 times"), "{checks:?}");
 }

@@ -151,14 +151,14 @@ fn a_worker_that_does_not_exist_has_no_history() {
         let (status, text) = system.operation(&[command, "--worker", "keyles"]);
         assert_eq!(
             (status, text.as_str()),
-            (Some(1), "no such worker: \"keyles\"; did you mean `keyless`?\n")
+            (Some(1), "there is no worker \"keyles\"; did you mean `keyless`?\n")
         );
         let (status, _) = system.operation(&[command, "--worker", "keyless"]);
         assert_eq!(status, Some(0), "a registered worker without runs is no error");
     }
     let (status, text) = system.operation(&["tail", "keyles"]);
     assert_eq!(status, Some(1));
-    assert!(text.starts_with("no such worker: \"keyles\""), "{text}");
+    assert!(text.starts_with("there is no worker \"keyles\""), "{text}");
 }
 
 #[test]

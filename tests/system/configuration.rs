@@ -14,9 +14,9 @@ fn check(change: impl FnOnce(String) -> String) -> (String, Option<i32>) {
 }
 
 #[test]
-fn a_good_one_is_fine() {
+fn a_valid_file_is_reported_as_valid() {
     let (text, status) = check(|config| config);
-    assert_eq!((text.as_str(), status), ("nowcast.yaml is fine: 5 workers registered\n", Some(0)));
+    assert_eq!((text.as_str(), status), ("nowcast.yaml is valid: 5 workers registered\n", Some(0)));
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn it_is_checked_with_what_the_other_commands_take_for_variables_that_are_not_se
         .expect("written");
     let text = system.operate(&["config", "check"]);
     assert!(text.contains("note: nowcast.yaml: the environment variable NOWCAST_LOGS is not set"), "{text}");
-    assert!(text.ends_with("nowcast.yaml is fine: 5 workers registered\n"), "{text}");
+    assert!(text.ends_with("nowcast.yaml is valid: 5 workers registered\n"), "{text}");
     assert!(!system.path("logs").exists());
     let config = system.config().display().to_string();
     let text = system.operate(&["config", "check", "-c", &config, "--json"]);
@@ -217,7 +217,7 @@ fn nowcast_yaml_names_the_configuration() {
     fs::rename(system.config(), system.path("other.yaml")).expect("renamed");
     let output =
         system.command(&["config", "check"]).env("NOWCAST_YAML", "other.yaml").output().expect("it runs");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "other.yaml is fine: 5 workers registered\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "other.yaml is valid: 5 workers registered\n");
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_misspelt_section_is_a_warning_and_others_are_for_the_rules() {
         assert_eq!(status, Some(0), "{text}");
     }
     let (text, status) = check(|config| format!("{config}\nrun types: {{}}\nweather: {{}}\nrivers: {{}}\n"));
-    assert_eq!((text.as_str(), status), ("nowcast.yaml is fine: 5 workers registered\n", Some(0)));
+    assert_eq!((text.as_str(), status), ("nowcast.yaml is valid: 5 workers registered\n", Some(0)));
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_repeated_key_fails_the_check_with_all_its_lines() {
     assert_eq!(errors.len(), 2, "{text}");
     assert!(errors[0].contains(", workers: this key stands 2 times, in lines 1, "), "{text}");
     assert!(errors[1].contains(", weather: a: this key stands 2 times, in lines "), "{text}");
-    assert!(!text.contains("is fine"), "{text}");
+    assert!(!text.contains("is valid"), "{text}");
 }
 
 #[test]
@@ -293,9 +293,9 @@ fn daemons_start_with_a_repeated_key_and_log_it() {
 #[test]
 fn a_program_that_is_not_there_is_a_warning() {
     for (settings, key, why) in [
-        ("{exec: [no-such-program, x]}", "exec", "it is in no folder of PATH"),
-        ("{command: [/no/such/program]}", "command", "there is no such program"),
-        ("{exec: ['{folder}/bin/none']}", "exec", "there is no such program"),
+        ("{exec: [no-such-program, x]}", "exec", "it is not in PATH"),
+        ("{command: [/no/such/program]}", "command", "the program does not exist"),
+        ("{exec: ['{folder}/bin/none']}", "exec", "the program does not exist"),
     ] {
         let (text, status) = check(|config| with_worker(&config, settings));
         let expected = format!(", workers: get_obs: {key}: cannot run `");
@@ -305,7 +305,7 @@ fn a_program_that_is_not_there_is_a_warning() {
     }
     for settings in ["{exec: [sh, -c, 'true']}", "{command: [/bin/sh]}"] {
         let (text, _) = check(|config| with_worker(&config, settings));
-        assert_eq!(text, "nowcast.yaml is fine: 6 workers registered\n");
+        assert_eq!(text, "nowcast.yaml is valid: 6 workers registered\n");
     }
     let hosts = "hosts: {far: {launch command: [sh, -c, '{command}']}}\n";
     let (text, _) = check(|config| with_worker(&config, "{exec: [no-such-program]}") + "\n" + hosts);
@@ -319,13 +319,13 @@ fn a_python_module_that_is_not_there_is_a_warning() {
     let (text, status) = check(|config| format!("{config}\n{schedule}"));
     assert_eq!(status, Some(0), "{text}");
     let expected =
-        "`/usr/bin/python3` finds no module `no_such_package.workers.keyless`; install its package there";
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains("finds no module")).collect();
+        "`/usr/bin/python3` cannot find module `no_such_package.workers.keyless`; install its package there";
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("cannot find module")).collect();
     assert!(
         matches!(lines[..], [line] if line.contains(expected) && line.starts_with("warning: ")),
         "{text}"
     );
     let there = schedule.replace("{every: day,", "{host: far, every: day,");
     let (text, _) = check(|config| format!("{config}\n{there}"));
-    assert!(!text.contains("finds no module"), "{text}");
+    assert!(!text.contains("cannot find module"), "{text}");
 }

@@ -133,7 +133,7 @@ fn following_ends_when_the_journal_says_so_or_the_folder_is_gone() {
     wait_for_runs(&system, "awaken", &["crashed"]);
     let (status, text) = system.operation(&["tail", "-f", &number]);
     assert_eq!(status, Some(1));
-    assert!(text.contains(&format!("run #{number} has no output that could be read")), "{text}");
+    assert!(text.contains(&format!("cannot read the output of run #{number}")), "{text}");
     assert!(text.contains("it ended with unknown exit status"), "{text}");
 
     system.operate(&["hold", "--all"]);
@@ -153,7 +153,7 @@ fn output_that_is_not_there_is_said_with_what_to_do() {
     system.operate(&["launch", "--delay", "1h", "awaken"]);
     let (status, text) = system.operation(&["tail", "awaken"]);
     assert_eq!(status, Some(1));
-    assert!(text.contains("waits to be launched; nowcast why "), "{text}");
+    assert!(text.contains("is pending; \"nowcast why "), "{text}");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_run_that_is_open_is_not_run_again() {
     let run = runs(&system, "awaken")[0]["number"].to_string();
     let (status, text) = system.operation(&["rerun", &run]);
     assert_eq!(status, Some(1));
-    assert!(text.contains("waits to be launched"), "{text}");
+    assert!(text.contains("is pending"), "{text}");
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
         "rule       next_workers.lua:6; it reads sleepyhead: day",
         "checklist  sleepyhead:\n             day: 2026-03-14",
         "launch     awaken 2026-03-14 on localhost; it would wait: hold #",
-        "join       forcing would need keyless; 0 would wait in it",
+        "join       forcing would require keyless; 0 would wait in it",
         "log        INFO the day is 2026-03-14",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");

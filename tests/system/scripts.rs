@@ -67,7 +67,7 @@ fn what_cannot_be_asked_or_told_says_why() {
     let system = script(EXEC, "").start();
     assert_eq!(system.send("sleep", "success", "{sleep time: 5}"), "ack");
     for (arguments, status, text) in [
-        (&["need", "--worker", "script", "sleepy"][..], 1, "the checklist has nothing under \"sleepy\""),
+        (&["need", "--worker", "script", "sleepy"][..], 1, "the checklist has no \"sleepy\""),
         (
             &["need", "--worker", "script", "sleepyhead", "tme"],
             1,
@@ -81,7 +81,7 @@ fn what_cannot_be_asked_or_told_says_why() {
         (
             &["need", "--worker", "script", "--debug", "sleepyhead"],
             1,
-            "with --debug nobody is asked for \"sleepyhead\"",
+            "--debug asks no manager for \"sleepyhead\"",
         ),
         (
             &["tell", "--worker", "nobody", "success"],
@@ -93,11 +93,11 @@ fn what_cannot_be_asked_or_told_says_why() {
             1,
             "message type not found for script worker in nowcast.yaml message registry: sucess",
         ),
-        (&["tell", "--worker", "script", "success", "{a: ["], 2, "the payload is neither YAML nor JSON: "),
+        (&["tell", "--worker", "script", "success", "{a: ["], 2, "invalid payload, neither YAML nor JSON: "),
         (
             &["tell", "--worker", "script", "success", "@nothing"],
             2,
-            "the payload in nothing cannot be used: No such file",
+            "invalid payload in nothing: No such file",
         ),
         (&["tell", "success"], 2, "--worker <NAME>"),
         (
@@ -211,12 +211,12 @@ fn what_trying_again_cannot_mend_is_said_at_once() {
     let (url, _asked) = server(vec![WHOLE]);
     for (arguments, text) in [
         (["fetch", "http://127.0.0.1:99999/x", "file"], "is no address; write it as https://host/path"),
-        (["fetch", "--pause", "0s"], "it must be longer than nothing"),
+        (["fetch", "--pause", "0s"], "the duration must be above zero"),
         (["fetch", "no address", "file"], "\"no address\" is no address; write it as https://host/path"),
         (["fetch", &url, "nothing/file"], "nothing/file cannot be written: No such file"),
         (["fetch", "ftp://host/path", "file"], "\"ftp://host/path\" is no address; "),
         (["fetch", "--pause", "soon"], "\"soon\" is not a span of time"),
-        (["fetch", "--header=na me: x", &url], "\"na me\" is no name of a header"),
+        (["fetch", "--header=na me: x", &url], "invalid header name \"na me\""),
         (["fetch", "--header=name: x\ny", &url], "the value of name is not one line of text"),
     ] {
         let (status, shown) = system.operation(&arguments);

@@ -71,7 +71,7 @@ fn a_daemon_that_is_there_and_does_not_answer_is_named() {
         assert_eq!(code, Some(1), "{text}");
         assert!(text.contains("   DEGRADED   1/2 daemons"), "{text}");
         assert!(
-            line(&text, &format!("✖ DAEMON  {daemon}  ")).contains("it did not answer for 2 s"),
+            line(&text, &format!("✖ DAEMON  {daemon}  ")).contains("it did not respond for 2 s"),
             "{text}"
         );
     }
@@ -89,7 +89,7 @@ fn a_manager_whose_socket_was_removed_is_none_that_is_dead_and_makes_it_anew() {
     let expected = format!("the manager (process {}) has the journal", system.id("manager"));
     assert!(text.contains(&expected), "{text}");
     let (code, text) = system.operation(&["launch", "awaken"]);
-    assert!(code == Some(1) && text.contains(&expected) && text.contains("socket is gone"), "{text}");
+    assert!(code == Some(1) && text.contains(&expected) && text.contains("socket is missing"), "{text}");
     system.signal("manager", rustix::process::Signal::CONT);
     system.wait_for_log("manager", "WARNING [manager] the control socket was removed and is made again");
     system.operate(&["launch", "awaken"]);

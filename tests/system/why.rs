@@ -52,14 +52,14 @@ fn a_run_is_followed_back_to_the_message_that_began_it() {
             "of sleep --sleep-time 0",
             "ended with status 0",
             "reported as #",
-            "its rule returned nothing",
+            "its rule returned no launches",
             "BECAUSE",
             "message from awaken (success)",
             "rule next_workers.lua:7, rules generation 1; it read sleepyhead: awoke",
             "run of awaken: ended with status 0",
             "message from keyless (success)",
             "rule next_workers.lua:6",
-            "keyless was not launched by this manager",
+            "keyless was launched by hand or by another program",
             "TRY",
             "nowcast tail ",
         ],
@@ -97,7 +97,7 @@ fn a_join_is_told_while_it_waits_and_afterwards() {
             "upload --debug waits in the join #",
             "of weather, which needs ssh, 1 launch waits",
             "nowcast why ssh",
-            "no run of it is known",
+            "it has no run yet",
         ],
     );
     let answer = why(&system, "ssh");
@@ -108,7 +108,7 @@ fn a_join_is_told_while_it_waits_and_afterwards() {
         &[
             "of weather",
             "needs ssh",
-            "has #",
+            "received #",
             "rivers (success)",
             "launch of upload",
             "BECAUSE",
@@ -121,12 +121,12 @@ fn a_join_is_told_while_it_waits_and_afterwards() {
     let text = system.operate(&["why", "upload"]);
     in_order(
         &text,
-        &["waited in the join weather until #", "ssh (success) came", "message from rivers (success)"],
+        &["waited in join weather until #", "ssh (success) came", "message from rivers (success)"],
     );
     let ssh = system.operate(&["messages", "--json", "--worker", "ssh"]);
     let ssh: Value = serde_json::from_str(&ssh).expect("JSON");
     let text = system.operate(&["why", &ssh[0]["number"].to_string()]);
-    in_order(&text, &["it counted in the join", "of weather, which is over with that"]);
+    in_order(&text, &["it counted in the join", "of weather and completed it"]);
 }
 
 #[test]
@@ -144,12 +144,12 @@ fn a_hold_is_named_with_what_ends_it() {
             == serde_json::json!({"command": format!("nowcast release {hold}"), "effect": "ends the hold"})
     );
     let text = system.operate(&["why", &hold]);
-    in_order(&text, &["of worker awaken", "given by ", "reason: maintenance", "holds #", "awaken"]);
+    in_order(&text, &["of worker awaken", "created by ", "reason: maintenance", "holds #", "awaken"]);
     system.operate(&["release", &hold]);
     wait_for_done(&system, "awaken");
     let text = system.operate(&["why", &hold]);
     assert!(text.contains(&format!("nowcast release {hold}")), "{text}");
-    assert!(text.contains("over with #"), "{text}");
+    assert!(text.contains("ended with #"), "{text}");
 }
 
 #[test]
@@ -165,7 +165,14 @@ fn a_parked_message_is_told_and_so_is_its_retry() {
     assert_eq!(reason["try"][0]["command"], format!("nowcast retry {parked}"));
     in_order(
         &system.operate(&["why", &parked]),
-        &["message #", "sleep (success)", "stack traceback", "it is parked", "TRY", "nowcast retry "],
+        &[
+            "message #",
+            "sleep (success)",
+            "stack traceback",
+            "parked: its rule failed",
+            "TRY",
+            "nowcast retry ",
+        ],
     );
     system.write_rules("function after_sleep() return { NextWorker('awaken') } end\nfunction after_awaken() return {} end\nfunction after_keyless() return {} end\nfunction after_clear_checklist() return {} end\nfunction after_rotate_logs() return {} end");
     system.works();
@@ -182,7 +189,7 @@ fn a_parked_message_is_told_and_so_is_its_retry() {
             "message from sleep (success): rule failed",
         ],
     );
-    assert!(system.operate(&["why", &parked]).contains("it was parked until #"));
+    assert!(system.operate(&["why", &parked]).contains("parked until #"));
 }
 
 #[test]
@@ -207,7 +214,7 @@ fn a_rule_that_returned_nothing_is_named_with_what_it_read() {
             "NOT LAUNCHED SINCE",
             "sleep (success) at ",
             "rule next_workers.lua:6, rules generation 1; it read sleepyhead",
-            "its rule returned nothing",
+            "its rule returned no launches",
             "nowcast why ",
             "LAST RUN",
         ],
@@ -227,7 +234,7 @@ fn a_retry_is_followed_over_the_crash_that_was_made_to_the_command_that_began_it
         &system.operate(&["why", "awaken"]),
         &[
             "ended with status 1",
-            "attempt 2, since #",
+            "attempt 2: #",
             "reported as #",
             "made by the manager, since the run ended without a report: retried",
             "run of awaken: ended with status 1",
@@ -246,7 +253,7 @@ fn a_long_chain_is_shortened_in_the_middle() {
     assert_eq!(kinds(page).len(), 20);
     assert!(page["causes"]["left_out"].as_u64().is_some_and(|count| count >= 7), "{page}");
     let text = system.operate(&["why", "awaken"]);
-    in_order(&text, &["more …", "awaken was not launched by this manager"]);
+    in_order(&text, &["more …", "awaken was launched by hand or by another program"]);
 }
 
 #[test]
@@ -254,7 +261,7 @@ fn what_nobody_knows_is_said() {
     let system = system().start();
     let (status, text) = system.operation(&["why", "9999"]);
     assert_eq!(status, Some(1));
-    assert!(text.contains("there is nothing under #9999"), "{text}");
+    assert!(text.contains("nothing has the number #9999"), "{text}");
     let (status, text) = system.operation(&["why", "nobody"]);
     assert_eq!(status, Some(1));
     assert!(text.contains("registered are: sleep, awaken"), "{text}");
@@ -276,7 +283,7 @@ fn parked_launches_are_told_and_who_released_them() {
     let parked = reasons[1]["number"].to_string();
     in_order(
         &system.operate(&["why", &parked]),
-        &["of forcing", "over with #", "what waited was parked at ", "opened again", "nowcast release "],
+        &["of forcing", "ended with #", "launches parked at ", "opened again", "nowcast release "],
     );
     system.operate(&["release", &parked]);
     wait_for_done(&system, "awaken");
@@ -295,10 +302,10 @@ fn what_waits_for_its_time_or_behind_a_limit_says_so() {
     let text = system.operate(&["why", "sleep"]);
     in_order(
         &text,
-        &["of sleep --sleep-time 1000 is running for", "nowcast tail -f", "waits behind 1 of sleep run"],
+        &["of sleep --sleep-time 1000: running for", "nowcast tail -f", "pending, blocked by 1 of sleep run"],
     );
     let text = system.operate(&["why", "awaken"]);
-    in_order(&text, &["BLOCKED BY", "waits until ", "launches it now", "nowcast discard "]);
+    in_order(&text, &["BLOCKED BY", "pending until ", "launches it now", "nowcast discard "]);
     let runs: Value =
         serde_json::from_str(&system.operate(&["runs", "--json", "--worker", "sleep"])).expect("JSON");
     system.operate(&["discard", &runs[0]["number"].to_string()]);
@@ -345,7 +352,7 @@ fn a_join_that_was_opened_after_what_it_requires_says_so() {
             " sleep (success) came at ",
             ", before the join was opened, so it does not count",
             "TRY",
-            "nowcast why sleep  says whether it comes again",
+            "nowcast why sleep  shows whether it comes again",
             &format!("nowcast release {join}"),
         ],
     );
@@ -364,12 +371,12 @@ fn a_killed_run_does_not_tell_how_long_its_worker_usually_takes() {
     system.wait_for("its end", || runs()[0]["ended"].is_string().then_some(()));
     system.operate(&["launch", "awaken", "--debug"]);
     system.wait_for("the second run", || (runs()[0]["state"] == "running").then_some(()));
-    assert!(!system.operate(&["why", "awaken"]).contains("usually it takes"));
+    assert!(!system.operate(&["why", "awaken"]).contains("usual duration"));
     std::fs::write(system.path("go"), "").expect("written");
     system.wait_for("its end", || runs()[0]["ended"].is_string().then_some(()));
     std::fs::remove_file(system.path("go")).expect("removed");
     system.operate(&["launch", "awaken", "--debug"]);
     system.wait_for("the third run", || (runs()[0]["state"] == "running").then_some(()));
-    assert!(system.operate(&["why", "awaken"]).contains("usually it takes"));
+    assert!(system.operate(&["why", "awaken"]).contains("usual duration"));
     std::fs::write(system.path("go"), "").expect("written");
 }

@@ -1,4 +1,4 @@
-//! What is checked on each host that workers are launched on; all hosts at once.
+//! Checks each host on which workers are launched, all hosts at once.
 
 use std::thread;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use super::{DoctorCheck, bounded};
 use crate::config::{Config, Host, Launcher};
 use crate::launch::on_host::{over_ssh, quoted};
 
-/// How long one question may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time limit of one command on a host.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Clocks that differ by more make rules and schedules of two hosts disagree, in seconds.
+/// The largest harmless difference of two clocks, in seconds: with more, rules and schedules of two hosts disagree.
 const CLOCK_DIFFERENCE: i64 = 5;
 
-/// The checks of all hosts, in the configuration's order.
+/// Check all hosts, in the configuration's order.
 pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
     thread::scope(|scope| {
         let mut threads = Vec::new();
@@ -34,11 +34,11 @@ pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
 
 fn of_host(name: &str, host: &Host, config: &Config) -> Vec<DoctorCheck> {
     match &host.launcher {
-        Launcher::Ssh => over_the_way(name, name, host, config),
+        Launcher::Ssh => over_ssh_checks(name, name, host, config),
         Launcher::Slurm(settings) => {
             let mut checks = match &settings.submit_host {
                 None => Vec::new(),
-                Some(submit_host) => over_the_way(name, submit_host, host, config),
+                Some(submit_host) => over_ssh_checks(name, submit_host, host, config),
             };
             if checks.len() != 1 {
                 checks.push(slurm(settings.submit_host.as_deref()));
@@ -48,29 +48,29 @@ fn of_host(name: &str, host: &Host, config: &Config) -> Vec<DoctorCheck> {
         Launcher::Template(settings) => {
             let program = settings.launch.first().cloned().unwrap_or_default();
             let words = ["sh", "-c", "command -v \"$1\"", "nowcast-doctor", &program].map(str::to_owned);
-            vec![match bounded::run(&words, PATIENCE) {
+            vec![match bounded::run(&words, TIMEOUT) {
                 Ok(path) => DoctorCheck::ok("launch command", path.trim()),
                 Err(_) => DoctorCheck::failed(
                     "launch command",
-                    format!("there is no program {program}"),
-                    "install it, or write its whole path in `launch command:`",
+                    format!("the program {program} does not exist"),
+                    "install it, or give its full path in `launch command:`",
                 ),
             }]
         }
     }
 }
 
-/// A host that is reached by ssh. One check alone if it is not reached.
-fn over_the_way(name: &str, ssh: &str, host: &Host, config: &Config) -> Vec<DoctorCheck> {
+/// Check a host over ssh. If ssh fails, return that one check.
+fn over_ssh_checks(name: &str, ssh: &str, host: &Host, config: &Config) -> Vec<DoctorCheck> {
     let begin = Timestamp::now();
-    if let Err(why) = bounded::run(&over_ssh(ssh, ["true".to_owned()]), PATIENCE) {
+    if let Err(why) = bounded::run(&over_ssh(ssh, ["true".to_owned()]), TIMEOUT) {
         let help = format!(
-            "ssh -o BatchMode=yes {ssh} true must work without a password: see to key, agent and network"
+            "`ssh -o BatchMode=yes {ssh} true` must work without a password: check key, agent and network"
         );
         return vec![DoctorCheck::failed("ssh", why, help)];
     }
     let took = Timestamp::now().duration_since(begin).as_millis();
-    let mut checks = vec![DoctorCheck::ok("ssh", format!("{ssh} is reached in {took} ms"))];
+    let mut checks = vec![DoctorCheck::ok("ssh", format!("{ssh} responds in {took} ms"))];
     let missing = [("envvars", &host.envvars), ("python", &host.python), ("config file", &host.config_file)];
     let missing: Vec<&str> =
         missing.into_iter().filter(|(_, set)| set.is_none()).map(|(key, _)| key).collect();
@@ -80,7 +80,7 @@ fn over_the_way(name: &str, ssh: &str, host: &Host, config: &Config) -> Vec<Doct
         checks.push(DoctorCheck::warning(
             "configuration",
             text,
-            "nothing can be launched there; add them if something is to be",
+            "no worker can be launched there; add them to launch workers there",
         ));
         return checks;
     }
@@ -94,83 +94,89 @@ fn over_the_way(name: &str, ssh: &str, host: &Host, config: &Config) -> Vec<Doct
     words.extend([&host.envvars, &host.python, &host.config_file].map(text));
     words.extend([config.zmq.host.clone(), config.zmq.workers_port.to_string()]);
     let begin = Timestamp::now();
-    // The last command of the script may fail: what was said counts.
+    // The last command of the script may fail: only its output counts.
     words.extend([";".to_owned(), "true".to_owned()]);
-    match bounded::run(&over_ssh(ssh, words), PATIENCE) {
-        Err(why) => checks.push(DoctorCheck::failed("shell", why, format!("see what `ssh {ssh}` says"))),
+    match bounded::run(&over_ssh(ssh, words), TIMEOUT) {
+        Err(why) => {
+            checks.push(DoctorCheck::failed("shell", why, format!("run `ssh {ssh}` to see the error")))
+        }
         Ok(output) => {
             let middle = begin.as_second().midpoint(Timestamp::now().as_second());
-            checks.extend(found(&HostReport::read(&output), host, config, middle));
+            checks.extend(checks_of(&HostReport::read(&output), host, config, middle));
         }
     }
     checks
 }
 
-/// What a host's answer means. `now` is our clock in the middle between question and answer.
-fn found(answer: &HostReport, host: &Host, config: &Config, now: i64) -> Vec<DoctorCheck> {
+/// Return the checks of a host's report. `now` is our clock in the middle between request and report.
+fn checks_of(report: &HostReport, host: &Host, config: &Config, now: i64) -> Vec<DoctorCheck> {
     let mut checks = Vec::new();
     if let Some(envvars) = &host.envvars {
-        checks.push(if answer.has_environment {
+        checks.push(if report.has_environment {
             DoctorCheck::ok("environment file", format!("{envvars} can be read"))
         } else {
-            let help = "see to the file, or to `envvars:` in `run: enabled hosts:`";
+            let help = "check the file, or `envvars:` in `run: enabled hosts:`";
             DoctorCheck::failed("environment file", format!("{envvars} cannot be read"), help)
         });
     }
     if let Some(python) = &host.python {
-        checks.push(match &answer.python {
-            Some(version) if answer.has_packages => {
+        checks.push(match &report.python {
+            Some(version) if report.has_packages => {
                 DoctorCheck::ok("python", format!("{version}, with PyYAML and pyzmq"))
             }
             Some(version) => {
-                let help = "workers of NEMO_Nowcast's kind need PyYAML and pyzmq: install them there";
+                let help = "Python workers need PyYAML and pyzmq: install them there";
                 DoctorCheck::warning("python", format!("{version}, without PyYAML or pyzmq"), help)
             }
             None => DoctorCheck::failed(
                 "python",
                 format!("{python} does not run"),
-                "see to `python:` in `run: enabled hosts:`",
+                "check `python:` in `run: enabled hosts:`",
             ),
         });
     }
     if let Some(path) = &host.config_file {
-        checks.push(probe::registry(&config.value, &answer.file, path));
+        checks.push(probe::registry(&config.value, &report.file, path));
     }
     let broker = format!("{}:{}", config.zmq.host, config.zmq.workers_port);
-    checks.push(if answer.reaches_broker {
-        DoctorCheck::ok("broker's port", format!("{broker} is reached from there"))
+    checks.push(if report.reaches_broker {
+        DoctorCheck::ok("broker's port", format!("{broker} can be reached from there"))
     } else {
-        let help = "see that the broker runs, that `zmq: host:` is its name for that host, and that the port is open for it";
-        DoctorCheck::failed("broker's port", format!("{broker} is not reached from there"), help)
+        let help = "check that the broker runs, that `zmq: host:` is its name for that host, and that a firewall lets the port through";
+        DoctorCheck::failed("broker's port", format!("{broker} cannot be reached from there"), help)
     });
-    checks.push(match answer.clock.map(|clock| clock - now) {
-        Some(difference) if difference.abs() <= CLOCK_DIFFERENCE => DoctorCheck::ok("clock", "as ours"),
+    checks.push(match report.clock.map(|clock| clock - now) {
+        Some(difference) if difference.abs() <= CLOCK_DIFFERENCE => {
+            DoctorCheck::ok("clock", "as on this machine")
+        }
         Some(difference) => {
-            let help = "keep the clocks right with chrony or systemd-timesyncd";
+            let help = "synchronise the clocks with chrony or systemd-timesyncd";
             DoctorCheck::warning(
                 "clock",
                 format!("{} s {}", difference.abs(), if difference > 0 { "ahead" } else { "behind" }),
                 help,
             )
         }
-        None => {
-            DoctorCheck::warning("clock", "the host does not say its time", "see what `date +%s` says there")
-        }
+        None => DoctorCheck::warning(
+            "clock",
+            "the host did not report its time",
+            "run `date +%s` there to see the error",
+        ),
     });
     checks
 }
 
-/// Whether Slurm answers.
+/// Check whether Slurm responds.
 fn slurm(submit_host: Option<&str>) -> DoctorCheck {
     let words = ["squeue", "--noheader", "--name=nowcast-doctor"].map(str::to_owned);
     let argv = match submit_host {
         None => words.to_vec(),
         Some(host) => over_ssh(host, words),
     };
-    match bounded::run(&argv, PATIENCE) {
-        Ok(_) => DoctorCheck::ok("slurm", "it answers"),
+    match bounded::run(&argv, TIMEOUT) {
+        Ok(_) => DoctorCheck::ok("slurm", "it responds"),
         Err(why) => {
-            DoctorCheck::failed("slurm", why, "see that squeue works there: slurmctld, munge, SLURM_CONF")
+            DoctorCheck::failed("slurm", why, "make squeue work there: check slurmctld, munge, SLURM_CONF")
         }
     }
 }

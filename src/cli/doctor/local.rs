@@ -1,4 +1,4 @@
-//! What is checked on this machine.
+//! Checks this machine.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,16 @@ use crate::rules::{Reload, Reloader, RuleSet};
 use crate::store::journal::History;
 use pyyaml::Value;
 
-/// Below this the journal soon cannot be written, in bytes.
+/// With less free space, in bytes, the journal soon cannot be written.
 const TOO_LITTLE: u64 = 100 * 1024 * 1024;
 
-/// Below this somebody should make room.
+/// With less free space, in bytes, an operator should free some.
 const LITTLE: u64 = 1024 * 1024 * 1024;
 
-/// How long Python may take to start.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The time limit for Python to start.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What is known of the configuration by now.
+/// Check the configuration, which was read with these problems.
 pub(super) fn configuration(config: &Config, problems: &[Problem]) -> DoctorCheck {
     let warnings: Vec<String> = problems
         .iter()
@@ -35,14 +35,14 @@ pub(super) fn configuration(config: &Config, problems: &[Problem]) -> DoctorChec
         let workers = config.registry.workers.len();
         return DoctorCheck::ok("configuration", format!("{}, {workers} workers", config.file.display()));
     }
-    let (text, help) = (warnings.join("; "), "nowcast config check says more");
+    let (text, help) = (warnings.join("; "), "\"nowcast config check\" shows more");
     if problems.iter().any(|problem| problem.severity > Severity::Warning) {
         return DoctorCheck::failed("configuration", text, help);
     }
     DoctorCheck::warning("configuration", text, help)
 }
 
-/// All others.
+/// Run all other checks of this machine.
 pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
     let mut checks = vec![rules(config)];
     checks.extend(folders(config));
@@ -58,18 +58,22 @@ fn rules(config: &Config) -> DoctorCheck {
     let module = &config.registry.next_workers_module;
     match Reloader::start(RuleSet::of(config)).1 {
         Reload::Refused(error) => {
-            DoctorCheck::failed("rules", error.to_string(), "repair them; nowcast rules check says more")
+            DoctorCheck::failed("rules", error.to_string(), "repair them; \"nowcast rules check\" shows more")
         }
         Reload::Loaded | Reload::Unchanged => DoctorCheck::ok("rules", format!("{module} can be loaded")),
     }
 }
 
-/// The folders in which daemons write.
+/// Check the folders in which daemons write.
 fn folders(config: &Config) -> Vec<DoctorCheck> {
     let journal = &config.journal.folder;
     let mut checks = vec![if journal.exists() && !journal.is_dir() {
-        let text = format!("{} is no folder", journal.display());
-        DoctorCheck::failed("journal", text, "move it away, or give another one in `journal: folder:`")
+        let text = format!("{} is not a folder", journal.display());
+        DoctorCheck::failed(
+            "journal",
+            text,
+            "move the file away, or set another folder in `journal: folder:`",
+        )
     } else {
         writable("journal", journal)
     }];
@@ -78,7 +82,7 @@ fn folders(config: &Config) -> Vec<DoctorCheck> {
     checks
 }
 
-/// Whether a file or folder, or that in which it is to be made, can be written.
+/// Check whether a file or folder, or the nearest existing folder above it, can be written.
 fn writable(check: &str, path: &Path) -> DoctorCheck {
     let place = existing(path);
     let right = if place.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
@@ -86,13 +90,13 @@ fn writable(check: &str, path: &Path) -> DoctorCheck {
         Ok(()) => DoctorCheck::ok(check, format!("{} can be written", path.display())),
         Err(error) => {
             let text = format!("{} cannot be written: {}: {error}", path.display(), place.display());
-            let help = format!("give the daemons' user the right to write {}", place.display());
+            let help = format!("let the daemons' user write {}", place.display());
             DoctorCheck::failed(check, text, help)
         }
     }
 }
 
-/// The files of the logging section's handlers, also where it has parts for those that publish and for the log aggregator.
+/// Return the log files of all handlers, also of those for publishers and for the log aggregator.
 fn log_files(logging: &Value) -> BTreeSet<PathBuf> {
     let parts = [Some(logging), logging.get("publisher"), logging.get("aggregator")];
     let handlers = parts.into_iter().flatten().filter_map(|part| part.get("handlers")?.as_map());
@@ -100,7 +104,7 @@ fn log_files(logging: &Value) -> BTreeSet<PathBuf> {
     files.map(PathBuf::from).collect()
 }
 
-/// The path, or the next one above it that is there.
+/// Return the path, or the nearest existing path above it.
 fn existing(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     path.ancestors().find(|path| path.exists()).unwrap_or(&path).to_owned()
@@ -108,7 +112,7 @@ fn existing(path: &Path) -> PathBuf {
 
 fn space(folder: &Path) -> DoctorCheck {
     let folder = existing(folder);
-    let help = format!("make room on the disk of {}", folder.display());
+    let help = format!("free space on the disk of {}", folder.display());
     match statvfs(&folder) {
         Err(error) => DoctorCheck::failed("disk space", format!("{}: {error}", folder.display()), help),
         Ok(disk) => {
@@ -128,26 +132,26 @@ fn python(config: &Config) -> Vec<DoctorCheck> {
     let ask = |words: &[&str]| {
         let argv: Vec<String> =
             std::iter::once(python.as_str()).chain(words.iter().copied()).map(str::to_owned).collect();
-        bounded::run(&argv, PATIENCE)
+        bounded::run(&argv, TIMEOUT)
     };
     let version = match ask(&["-c", "import sys; print(sys.version.split()[0])"]) {
         Ok(version) => DoctorCheck::ok("python", format!("{python} is Python {}", version.trim())),
         Err(why) => {
-            let help = "see that `python:` in the configuration names an interpreter that runs";
+            let help = "set `python:` in the configuration to an interpreter that runs";
             return vec![DoctorCheck::failed("python", why, help)];
         }
     };
     let packages = match ask(&["-c", "import yaml, zmq"]) {
-        Ok(_) => DoctorCheck::ok("python packages", "PyYAML and pyzmq are there"),
+        Ok(_) => DoctorCheck::ok("python packages", "PyYAML and pyzmq are installed"),
         Err(why) => {
-            let help = "workers of NEMO_Nowcast's kind need PyYAML and pyzmq: install them there";
+            let help = "Python workers need PyYAML and pyzmq: install them there";
             DoctorCheck::warning("python packages", why, help)
         }
     };
     vec![version, packages]
 }
 
-/// The programs and Python modules of workers.
+/// Check the programs and Python modules of workers.
 fn requirements(config: &Config) -> Vec<DoctorCheck> {
     let mut missing = requirements::missing(config);
     // A Python that does not run has a check of its own.
@@ -155,13 +159,13 @@ fn requirements(config: &Config) -> Vec<DoctorCheck> {
     if missing.is_empty() {
         return vec![DoctorCheck::ok(
             "workers",
-            "their programs and modules are there, as far as the configuration names them",
+            "the programs and modules that the configuration names are installed",
         )];
     }
     let check = |missing: requirements::Missing| {
         let text = format!("{}: {}", missing.key, missing.text);
         if missing.is_certain {
-            DoctorCheck::failed("workers", text, "its launches would fail on this machine")
+            DoctorCheck::failed("workers", text, "launches of the worker would fail on this machine")
         } else {
             DoctorCheck::warning("workers", text, "needed only if the worker is launched on this machine")
         }
@@ -169,7 +173,7 @@ fn requirements(config: &Config) -> Vec<DoctorCheck> {
     missing.into_iter().map(check).collect()
 }
 
-/// Schedules and rules stand on the clock and the time zone.
+/// Check the clock and time zone, on which schedules and rules depend.
 fn clock(config: &Config) -> DoctorCheck {
     let now = Timestamp::now();
     let zone = TimeZone::system();
@@ -196,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_log_file_is_looked_at_once_wherever_it_stands() {
+    fn each_log_file_is_checked_once() {
         let files = |text: &str| Vec::from_iter(log_files(&pyyaml::read(text).unwrap()));
         let handlers = |file| format!("handlers: {{console: {{class: x}}, text: {{filename: {file}}}}}");
         let paths = |files: &[&str]| files.iter().map(PathBuf::from).collect::<Vec<_>>();

@@ -1,7 +1,6 @@
-//! The ports on other hosts from which the log aggregator gets what workers log there.
+//! Checks the ports on other hosts from which the log aggregator gets workers' log lines.
 //!
-//! Nobody listens there while no worker runs, so a refused connection is as good as a made one: what is looked for is a
-//! firewall, which swallows it.
+//! A port is open only while a worker runs, so a refused connection is good: only a firewall drops it silently.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
@@ -14,20 +13,20 @@ use indexmap::IndexMap;
 use super::DoctorCheck;
 use crate::config::{Config, LogPort, LogPorts};
 
-/// How long a connection may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time limit of a connection.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A check for each host that `zmq: ports: logging:` names, if log messages are published at all.
+/// Check each host that `zmq: ports: logging:` names.
 pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
     let hosts = addresses(&config.log_ports);
     thread::scope(|scope| {
-        let look = |(host, ports): (String, BTreeSet<u16>)| scope.spawn(move || of_host(&host, &ports));
-        let threads: Vec<_> = hosts.into_iter().map(look).collect();
+        let spawn = |(host, ports): (String, BTreeSet<u16>)| scope.spawn(move || of_host(&host, &ports));
+        let threads: Vec<_> = hosts.into_iter().map(spawn).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
     })
 }
 
-/// The ports on other hosts, by these.
+/// Return the ports on each other host.
 fn addresses(log_ports: &LogPorts) -> BTreeMap<String, BTreeSet<u16>> {
     let mut hosts: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
     for LogPort { host, port } in log_ports.values().flatten() {
@@ -39,12 +38,12 @@ fn addresses(log_ports: &LogPorts) -> BTreeMap<String, BTreeSet<u16>> {
 }
 
 fn of_host(host: &str, ports: &BTreeSet<u16>) -> DoctorCheck {
-    let help = "open them for this machine, or the log aggregator gets nothing from there";
+    let help = "open them for this machine, so that the log aggregator gets log lines from there";
     // Port 0: only the addresses matter, and they are the same for all ports.
     let addresses: Vec<IpAddr> = match (host, 0).to_socket_addrs() {
         Ok(addresses) => addresses.map(|address| address.ip()).collect(),
         Err(error) => {
-            let help = "see that `zmq: ports: logging:` names the host as DNS does";
+            let help = "use a host name in `zmq: ports: logging:` that DNS knows";
             return DoctorCheck::warning("log ports", error.to_string(), help).on(host);
         }
     };
@@ -67,7 +66,7 @@ fn of_host(host: &str, ports: &BTreeSet<u16>) -> DoctorCheck {
 fn reach(addresses: &[IpAddr], port: u16) -> Result<(), String> {
     let mut last = io::Error::from(ErrorKind::NotFound);
     for address in addresses {
-        match TcpStream::connect_timeout(&SocketAddr::new(*address, port), PATIENCE) {
+        match TcpStream::connect_timeout(&SocketAddr::new(*address, port), TIMEOUT) {
             Err(error) if error.kind() != ErrorKind::ConnectionRefused => last = error,
             _ => return Ok(()),
         }
@@ -75,7 +74,7 @@ fn reach(addresses: &[IpAddr], port: u16) -> Result<(), String> {
     Err(last.to_string())
 }
 
-/// Return the ports that cannot be reached, each error with all of its ports; `None` if there are none.
+/// Return the ports that cannot be reached, each error with all of its ports; `None` if all can be reached.
 fn grouped(tried: Vec<(u16, Result<(), String>)>) -> Option<String> {
     let mut errors: IndexMap<String, Vec<String>> = IndexMap::new();
     for (port, result) in tried {
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_once_with_all_of_its_ports() {
+    fn an_error_is_shown_once_with_all_of_its_ports() {
         let slow = || Err("timed out".to_owned());
         let tried = vec![(1, slow()), (2, Ok(())), (3, slow()), (4, Err("no route".to_owned()))];
         assert_eq!(grouped(tried).as_deref(), Some("1, 3: timed out; 4: no route"));
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_unknown_is_told_once() {
+    fn a_host_that_is_unknown_is_shown_once() {
         let check = of_host("no-such-host.invalid", &(1..=30).collect());
         assert_eq!(check.text.matches("lookup").count(), 1, "{}", check.text);
     }

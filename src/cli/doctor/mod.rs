@@ -1,4 +1,4 @@
-//! `nowcast doctor`: whether everything that a system needs is there, and what to do where it is not.
+//! `nowcast doctor`: checks what the system needs, and says how to provide what is missing. It must never change anything.
 
 mod hosts;
 mod local;
@@ -18,24 +18,24 @@ use crate::config;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-#[command(after_help = "Exit status: 0 when nothing failed, 1 when something did.")]
+#[command(after_help = "Exit status: 0 if no check failed, 1 if one did.")]
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
-    /// Check the hosts of workers, too
+    /// Also check the hosts of workers
     #[arg(long)]
     hosts: bool,
 }
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum CheckState {
-    /// All is well.
+    /// The check passed.
     Ok,
-    /// It works, but somebody should look.
+    /// The system works, but an operator should look at it.
     Warning,
-    /// Something will not work.
+    /// A part of the system will not work.
     Failed,
 }
 
@@ -46,7 +46,7 @@ struct DoctorCheck {
     place: String,
     check: String,
     state: CheckState,
-    /// What was found.
+    /// The finding.
     text: String,
     /// What to do.
     help: Option<String>,
@@ -66,7 +66,7 @@ impl DoctorCheck {
         Self { state: CheckState::Failed, help: Some(help.into()), ..Self::ok(check, text) }
     }
 
-    /// The same about another place.
+    /// Return the check for another host.
     fn on(self, place: &str) -> Self {
         Self { place: place.to_owned(), ..self }
     }
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let mut checks = Vec::new();
     match config::load(file) {
         Err(error) => {
-            let help = "repair it; nowcast config check says more";
+            let help = "repair it; \"nowcast config check\" shows more";
             checks.push(DoctorCheck::failed("configuration", error.to_string(), help));
         }
         Ok((config, problems)) => {
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_check_is_not_checks() {
+    fn one_check_is_counted_in_the_singular() {
         let check = || DoctorCheck::ok("clock", "is right".to_owned());
         let last = |checks: &[DoctorCheck]| to_text(checks, &Terminal::plain()).pop();
         assert_eq!(last(&[check()]).as_deref(), Some("1 check, 0 failed, 0 warnings"));

@@ -1,4 +1,4 @@
-//! What a host is asked for by a doctor, and what its answer means. Pure: it asks nobody.
+//! The script that a host runs for the doctor, and how to read its report. It must never run the script.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,15 @@ use sha2::{Digest, Sha256};
 use super::DoctorCheck;
 use pyyaml::{Keys, Value};
 
-/// The line after which the configuration file stands.
+/// The line before the configuration file.
 const FILE: &str = "nowcast: file";
 
-/// Looks at a host: environment file, Python, configuration file, clock, and whether the broker's port can be reached.
-/// It gets their paths and the broker's address, which the host's shell has expanded. It has no line ends, exclamation
-/// marks and single quotes, so that every shell hands it on in single quotes.
+/// Reports about a host: environment file, Python, configuration file, clock, and whether it reaches the broker's port.
+/// Its arguments are their paths and the broker's address. It has no line ends, exclamation marks or single quotes, so
+/// that every shell passes it on in single quotes.
 pub(super) const SCRIPT: &str = r#"say() { printf "\nnowcast: %s\n" "$*"; }; say clock $(date +%s); test -r "$1" && say environment readable; version=$("$2" -V 2>&1) && say python $version; "$2" -c "import yaml, zmq" 2>/dev/null && say packages there; if timeout 5 bash -c ": </dev/tcp/$4/$5" 2>/dev/null; then say port open; fi; say file; cat "$3" 2>/dev/null"#;
 
-/// What the host said.
+/// The report of a host.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct HostReport {
     pub(super) has_environment: bool,
@@ -31,53 +31,54 @@ pub(super) struct HostReport {
 impl HostReport {
     pub(super) fn read(output: &str) -> Self {
         let (lines, file) = output.split_once(&format!("{FILE}\n")).unwrap_or((output, ""));
-        let mut answer = Self { file: file.to_owned(), ..Self::default() };
+        let mut report = Self { file: file.to_owned(), ..Self::default() };
         for line in lines.lines().filter_map(|line| line.strip_prefix("nowcast: ")) {
             match line.split_once(' ').unwrap_or((line, "")) {
-                ("clock", seconds) => answer.clock = seconds.parse().ok(),
-                ("environment", _) => answer.has_environment = true,
-                ("python", version) => answer.python = Some(version.to_owned()),
-                ("packages", _) => answer.has_packages = true,
-                ("port", _) => answer.reaches_broker = true,
+                ("clock", seconds) => report.clock = seconds.parse().ok(),
+                ("environment", _) => report.has_environment = true,
+                ("python", version) => report.python = Some(version.to_owned()),
+                ("packages", _) => report.has_packages = true,
+                ("port", _) => report.reaches_broker = true,
                 _ => {}
             }
         }
-        answer
+        report
     }
 }
 
-/// Whether a host's configuration knows the same messages as ours.
+/// Check whether a host's configuration has the same message registry as ours.
 pub(super) fn registry(ours: &Value, theirs: &str, path: &str) -> DoctorCheck {
     const CHECK: &str = "message registry";
     let help = |what: &str| format!("{what} {path} on the host: copy it from here");
     if theirs.trim().is_empty() {
-        return DoctorCheck::failed(CHECK, format!("{path} cannot be read, or is empty"), help("see to"));
+        return DoctorCheck::failed(CHECK, format!("{path} cannot be read, or is empty"), help("check"));
     }
     let theirs = match pyyaml::read(theirs) {
         Ok(value) => value,
         Err(error) => {
-            return DoctorCheck::failed(CHECK, format!("{path} is no YAML: {error}"), help("repair"));
+            return DoctorCheck::failed(CHECK, format!("{path} is not valid YAML: {error}"), help("repair"));
         }
     };
     let section = |config: &Value| config.get(CHECK).cloned().unwrap_or_default();
     let (ours, theirs) = (section(ours), section(&theirs));
     let (our_hash, their_hash) = (hash(&ours), hash(&theirs));
     if our_hash == their_hash {
-        return DoctorCheck::ok(CHECK, format!("{path} has the same ({our_hash})"));
+        return DoctorCheck::ok(CHECK, format!("{path} has the same registry ({our_hash})"));
     }
     let other = differing(&ours, &theirs);
     let other = if other.is_empty() { "the manager's part".to_owned() } else { other.join(", ") };
-    let text = format!("{path} has another ({their_hash} there, {our_hash} here): {other}");
-    DoctorCheck::warning(CHECK, text, help("bring up to date"))
+    let text =
+        format!("{path} has another registry ({their_hash} there, {our_hash} here); different: {other}");
+    DoctorCheck::warning(CHECK, text, help("update"))
 }
 
-/// The first digits of the hash of a section, whatever the order of its keys.
+/// Return the first digits of a section's hash, independent of the order of its keys.
 fn hash(section: &Value) -> String {
     let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(pyyaml::write(section, Keys::Sorted)));
     format!("{a:02x}{b:02x}{c:02x}{d:02x}")
 }
 
-/// The workers that are not the same in two registries.
+/// Return the workers that differ between two registries.
 fn differing(ours: &Value, theirs: &Value) -> Vec<String> {
     let worker =
         |registry: &Value, name: &str| registry.get("workers").and_then(|workers| workers.get(name)).cloned();
@@ -99,12 +100,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shell_hands_the_script_on() {
+    fn every_shell_passes_the_script_on() {
         assert!(!SCRIPT.contains(['\n', '!', '\'']));
     }
 
     #[test]
-    fn an_answer_is_read_through_whatever_else_is_written() {
+    fn a_report_is_read_among_other_output() {
         let text = "welcome\nnowcast: clock 17\n\nnowcast: python Python 3.12.1\nnowcast: port open\n\nnowcast: file\na: 1\nb: 2\n";
         let expected = HostReport {
             python: Some("Python 3.12.1".to_owned()),

@@ -1,4 +1,4 @@
-//! `nowcast rules check`: what is wrong with rules, before they are in force.
+//! `nowcast rules check`: errors in rules, before they are in force.
 
 use std::process::ExitCode;
 
@@ -7,9 +7,9 @@ use crate::cli::{USAGE, print};
 use crate::rules::RuleSet;
 use crate::trial::check;
 
-/// Printed behind the options.
-const NOTES: &str = "The exit status is 1 if there are errors, 2 if the configuration is invalid or there are no \
-    rules.";
+/// Printed after the options.
+const NOTES: &str = "Exit status: 0 if there are no errors, 1 if there are, 2 if the configuration is invalid or there \
+    are no rules.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = NOTES)]
@@ -32,9 +32,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let (set, edited) = (RuleSet::of(&config), args.which.rules.as_deref());
     let report = match set.load(edited) {
         Ok(engine) => check::check(&config, &engine, !args.no_run),
-        // Without a file there is nothing to check; a file that is no text has a line to show.
+        // Without a file there is nothing to check; a file that is not text has a line to show.
         Err(error) if error.line.is_none() && set.text(edited, None).is_err() => {
-            print::complain(&format!("the rules cannot be used:\n{error}"));
+            print::complain(&format!("cannot load the rules:\n{error}"));
             return ExitCode::from(USAGE);
         }
         Err(error) => check::unloadable(&config, edited, &error),

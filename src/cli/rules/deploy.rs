@@ -1,4 +1,5 @@
-//! `nowcast rules deploy`: edited rules through the gate and into force, or the ones of before back.
+//! `nowcast rules deploy`: puts edited rules in force after all checks, or restores the previous rules. It must never
+//! change a file before the checks have passed, unless told to with `--force`.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -18,8 +19,8 @@ use crate::rules::RuleSet;
 use crate::store::{History, journal};
 use crate::trial::deploy::{Candidate, DeployOutcome, GateResult, JournalBefore, RulesExchange, gate, wait};
 
-/// How long the manager gets to take new rules up: it looks every second.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time for the manager to load new rules; it checks the files every second.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 const EXIT_STATUS: &str = "Exit status: 0 if the rules are in force or will be when a manager starts, 1 if not, 2 if the configuration is invalid.";
 
@@ -45,16 +46,16 @@ pub(super) struct Args {
     undo: bool,
 }
 
-/// What was done, for programs.
+/// The result. Its keys are those of the JSON.
 #[derive(Debug, Default, Serialize)]
-struct Done {
+struct DeployReport {
     gate: Vec<GateResult>,
-    /// What changes in the files, as `diff -u` shows it.
+    /// The changes of the files, as `diff -u` shows them.
     diff: String,
     deployed: bool,
     /// The generation in force; `None` if no manager runs.
     generation: Option<u64>,
-    /// What came of it, in words.
+    /// The outcome, in words.
     outcome: String,
 }
 
@@ -63,24 +64,24 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(status) => return status,
     };
-    let mut done = Done::default();
-    let is_well = deploy(args, &config, &mut done).unwrap_or_else(|error| {
-        done.outcome = with_causes(error.as_ref());
+    let mut report = DeployReport::default();
+    let is_in_force = deploy(args, &config, &mut report).unwrap_or_else(|error| {
+        report.outcome = with_causes(error.as_ref());
         false
     });
     let printed = if args.common.json {
-        print::json(&done)
-    } else if is_well {
-        print::text(&format!("{}\n", done.outcome))
+        print::json(&report)
+    } else if is_in_force {
+        print::text(&format!("{}\n", report.outcome))
     } else {
-        print::complain(&done.outcome);
+        print::complain(&report.outcome);
         ExitCode::FAILURE
     };
-    if is_well { printed } else { ExitCode::FAILURE }
+    if is_in_force { printed } else { ExitCode::FAILURE }
 }
 
-/// Answers whether the rules are in force, or will be; says what it finds on the way.
-fn deploy(args: &Args, config: &Config, done: &mut Done) -> anyhow::Result<bool> {
+/// Return whether the rules are in force, or will be. Print the checks and the diff.
+fn deploy(args: &Args, config: &Config, report: &mut DeployReport) -> anyhow::Result<bool> {
     let say = |text: &str| {
         if !args.common.json && !text.is_empty() {
             let _ = print::text(&format!("{text}\n"));
@@ -90,87 +91,91 @@ fn deploy(args: &Args, config: &Config, done: &mut Done) -> anyhow::Result<bool>
     let exchange = if let Some(edited) = &args.edited {
         let since = args.since.map_or_else(replay::default_since, Ok)?;
         let (loaded, results) = gate(&Candidate { config, edited, since, progress: &replay::progress() });
-        done.gate = results;
-        for GateResult { name, passed, text } in &done.gate {
+        report.gate = results;
+        for GateResult { name, passed, text } in &report.gate {
             say(&format!("{name}: {}\n{}\n", if *passed { "passed" } else { "not passed" }, indented(text)));
         }
         RulesExchange::of_edited(&rule_set, edited, &loaded?)?
     } else {
-        // Files that cannot be loaded were never in force.
+        // Files that cannot be loaded have no generation.
         let now = rule_set.load(None).map(|engine| engine.hash().to_owned()).unwrap_or_default();
         let Some((generation, files)) = History::open(&config.journal.folder)?.rules_before(&now)? else {
-            anyhow::bail!("the journal has no rules from before those in force");
+            anyhow::bail!("the journal has no rules before those in force");
         };
-        say(&format!("the rules of generation {generation}:\n"));
+        say(&format!("rules generation {generation}:\n"));
         RulesExchange::of_kept(&rule_set, &files)?
     };
     if exchange.is_empty() {
-        "the files hold these rules already; nothing was changed".clone_into(&mut done.outcome);
+        "the files already have these rules; nothing was changed".clone_into(&mut report.outcome);
         return Ok(true);
     }
-    done.diff = exchange.diff();
-    say(&done.diff);
+    report.diff = exchange.diff();
+    say(&report.diff);
     let failed: Vec<&str> =
-        done.gate.iter().filter(|result| !result.passed).map(|result| result.name).collect();
+        report.gate.iter().filter(|result| !result.passed).map(|result| result.name).collect();
     if !failed.is_empty() && !args.force {
-        done.outcome =
-            format!("not passed: {}; nothing was changed. --force does it all the same", failed.join(", "));
+        report.outcome =
+            format!("not passed: {}; nothing was changed. --force deploys in any case", failed.join(", "));
         return Ok(false);
     }
     if args.common.json && !args.yes {
-        anyhow::bail!("nothing was changed: JSON is for programs, which are not asked, so say --yes");
+        anyhow::bail!("nothing was changed: with --json, add --yes to deploy without a question");
     }
-    if !args.yes && !is_wanted()? {
-        "nothing was changed".clone_into(&mut done.outcome);
+    if !args.yes && !is_confirmed()? {
+        "nothing was changed".clone_into(&mut report.outcome);
         return Ok(false);
     }
-    put_in_force(config, &exchange, done)
+    put_in_force(config, &exchange, report)
 }
 
-fn put_in_force(config: &Config, exchange: &RulesExchange, done: &mut Done) -> anyhow::Result<bool> {
+fn put_in_force(
+    config: &Config,
+    exchange: &RulesExchange,
+    report: &mut DeployReport,
+) -> anyhow::Result<bool> {
     let folder = &config.journal.folder;
-    let is_served = journal::holder(folder).is_some();
+    let has_manager = journal::holder(folder).is_some();
     let before = JournalBefore::look(folder)?;
     exchange.swap()?;
-    done.deployed = true;
-    if !is_served {
-        "no manager runs; the rules are in force as soon as one is started".clone_into(&mut done.outcome);
+    report.deployed = true;
+    if !has_manager {
+        "no manager runs; the rules will be in force when one starts".clone_into(&mut report.outcome);
         return Ok(true);
     }
-    let taken = wait(folder, exchange.hash(), before, PATIENCE).context(
-        "the files are exchanged, but what the manager made of them cannot be read; nowcast status says what is in force, and \
-         nowcast rules deploy --undo brings the rules of before back",
+    let outcome = wait(folder, exchange.hash(), before, RELOAD_TIMEOUT).context(
+        "the files were replaced, but the journal cannot be read to see whether the manager loaded them; \"nowcast status\" \
+         shows the rules in force, \"nowcast rules deploy --undo\" restores the previous ones",
     )?;
-    match taken {
+    match outcome {
         DeployOutcome::InForce(generation) => {
-            done.generation = Some(generation);
-            done.outcome = format!("the rules are in force as generation {generation}");
+            report.generation = Some(generation);
+            report.outcome = format!("the rules are in force as generation {generation}");
             Ok(true)
         }
         DeployOutcome::Refused(reason) => {
             exchange.put_back().with_context(|| {
-                format!("the manager refused the rules:\n{reason}\nThe files of before are not back")
+                format!("the manager refused the rules:\n{reason}\nThe previous files were not restored")
             })?;
-            done.deployed = false;
-            done.outcome =
-                format!("the manager refused the rules, and the files of before were put back:\n{reason}");
+            report.deployed = false;
+            report.outcome =
+                format!("the manager refused the rules; the previous files were restored:\n{reason}");
             Ok(false)
         }
         DeployOutcome::NotYet => {
-            done.outcome = format!(
-                "the files are exchanged, but the manager has not taken them up within {} s; nowcast status says what it \
-                 waits for, and nowcast rules deploy --undo brings those of before back",
-                PATIENCE.as_secs()
+            report.outcome = format!(
+                "the files were replaced, but the manager has not loaded them within {} s; \"nowcast status\" shows the \
+                 reason, \"nowcast rules deploy --undo\" restores the previous files",
+                RELOAD_TIMEOUT.as_secs()
             );
             Ok(false)
         }
     }
 }
 
-/// Asks whoever sits at the terminal.
-fn is_wanted() -> anyhow::Result<bool> {
+/// Ask at the terminal.
+fn is_confirmed() -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
-        anyhow::bail!("nothing was changed: there is no terminal to ask at, so say --yes");
+        anyhow::bail!("nothing was changed: there is no terminal for the question; add --yes");
     }
     eprint!("Put these rules in force? [y/N] ");
     io::stderr().flush()?;

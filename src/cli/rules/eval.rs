@@ -1,4 +1,4 @@
-//! `nowcast rules eval`: rules called with one case from options, or with many from standard input.
+//! `nowcast rules eval`: calls rules with one case from options, or with many from standard input.
 
 use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ use pyyaml::Value;
 /// Bytes that are read at once.
 const READ_AT_ONCE: usize = 1 << 16;
 
-/// Printed behind the options.
+/// Printed after the options.
 const NOTES: &str = "Without --worker, read cases from standard input, one JSON object a line, and print one JSON \
     object for each:\n{\"function\": …, \"msg\": {\"source\", \"type\", \"payload\"}, \
     \"config\": …, \"checklist\": …, \"now\": …}";
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let done = args.defaults(&config).and_then(|defaults| match (&args.worker, &args.r#type) {
         (Some(worker), Some(r#type)) => one(args, worker, r#type, &engine, &defaults),
         _ if io::stdin().is_terminal() => {
-            anyhow::bail!("give --worker and --type, or cases as lines of JSON on standard input")
+            anyhow::bail!("give --worker and --type, or one case as JSON on each line of standard input")
         }
         _ => many(&engine, &defaults),
     });
@@ -85,16 +85,16 @@ impl Args {
     }
 }
 
-/// YAML as it stands on the command line, or from a file.
+/// Read YAML from the command line, or from a file.
 fn read_yaml(what: &str, given: &str) -> anyhow::Result<Value> {
     let text = match given.strip_prefix('@') {
         Some(file) => std::fs::read(file).with_context(|| format!("cannot read the {what} from {file}"))?,
         None => given.as_bytes().to_vec(),
     };
-    pyyaml::read_bytes(&text).with_context(|| format!("the {what} is no YAML"))
+    pyyaml::read_bytes(&text).with_context(|| format!("the {what} is not valid YAML"))
 }
 
-/// One case from the command line. The exit status is 1 if the rule failed.
+/// Call a rule with one case from the command line. The exit status is 1 if the rule failed.
 fn one(
     args: &Args,
     worker: &str,
@@ -118,13 +118,13 @@ fn one(
     Ok(if failed { ExitCode::FAILURE } else { printed })
 }
 
-/// A line of JSON for each line of JSON, in order.
+/// Print a line of JSON for each line of JSON, in order.
 fn many(engine: &Engine, defaults: &Defaults) -> anyhow::Result<ExitCode> {
     let mut input = BufReader::with_capacity(READ_AT_ONCE, io::stdin().lock());
     let mut output = BufWriter::new(io::stdout().lock());
     let mut bytes = Vec::new();
     loop {
-        // Whoever waits for an answer before the next case gets it.
+        // A program may wait for the answer before it sends the next case.
         let flushed = if input.buffer().is_empty() { output.flush() } else { Ok(()) };
         if flushed.is_err() {
             return Ok(print::status(flushed));
@@ -150,7 +150,7 @@ fn line(answer: &CaseAnswer) -> anyhow::Result<String> {
     Ok(format!("{}\n", serde_json::to_string(answer)?))
 }
 
-/// What a call came to, for a person.
+/// Return the result of a call, for a person.
 fn text(call: &RuleCall) -> String {
     let mut lines = Vec::new();
     if let Some(place) = &call.location {
@@ -161,9 +161,9 @@ fn text(call: &RuleCall) -> String {
         Ok(RuleAnswer { next_workers, join }) => {
             lines.extend(next_workers.iter().map(|worker| format!("launch  {}", launch(worker))));
             if let Some(join) = join {
-                let whom: Vec<String> = join.wait_for.iter().map(ToString::to_string).collect();
+                let requires: Vec<String> = join.wait_for.iter().map(ToString::to_string).collect();
                 let name = join.name.as_deref().map(|name| format!("{name} ")).unwrap_or_default();
-                lines.push(format!("join    {name}waits for {}", whom.join(", ")));
+                lines.push(format!("join    {name}waits for {}", requires.join(", ")));
                 lines.extend(join.launch.iter().map(|worker| format!("  then  {}", launch(worker))));
             } else if next_workers.is_empty() {
                 lines.push("launch  nothing".to_owned());

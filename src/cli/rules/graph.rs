@@ -1,4 +1,4 @@
-//! `nowcast rules graph`: who launches whom.
+//! `nowcast rules graph`: which worker launches which.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::cli::{USAGE, print, times};
 use crate::suggest::did_you_mean;
 use crate::trial::graph::{Graph, graph};
 
-/// Printed behind the options.
+/// Printed after the options.
 const NOTES: &str = "The rules are called with every possible message; the counts are from the journal.";
 
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ const NOTES: &str = "The rules are called with every possible message; the count
 pub(super) struct Args {
     #[command(flatten)]
     which: RulesOptions,
-    /// Output format for people and drawing programs
+    /// Output format, for people or for drawing programs
     #[arg(long, value_enum, default_value_t = GraphFormat::Text, conflicts_with = "json")]
     format: GraphFormat,
     /// Count launches since: 2d, 06:00, 2026-03-14
@@ -33,7 +33,7 @@ pub(super) struct Args {
 enum GraphFormat {
     /// Indented tree
     Text,
-    /// Graphviz: | dot -Tsvg
+    /// Graphviz, as in: nowcast rules graph --format dot | dot -Tsvg
     Dot,
     /// Mermaid
     Mermaid,
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// The part around a worker, or what to say of one that is nowhere.
+/// Return the part around a worker, or an error for an unknown worker.
 fn around(graph: Graph, worker: &str) -> Result<Graph, String> {
     let names: Vec<String> = graph.workers.iter().map(|node| node.name.clone()).collect();
     graph.around(worker).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! `nowcast rules`: the rules before they go live.
+//! `nowcast rules`: check, test, replay and deploy rules.
 
 mod check;
 mod deploy;
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Which rules are meant.
+/// The options that name the rules.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 struct RulesOptions {
@@ -62,13 +62,13 @@ struct RulesOptions {
 }
 
 impl RulesOptions {
-    /// Reads the configuration and loads the rules; what cannot be used is said, and is the end.
+    /// Read the configuration and load the rules. If one is invalid, print why and return the exit status.
     fn load(&self) -> Result<(Config, Engine), ExitCode> {
         let config = self.common.load()?;
         match RuleSet::of(&config).load(self.rules.as_deref()) {
             Ok(engine) => Ok((config, engine)),
             Err(error) => {
-                print::complain(&format!("the rules cannot be used:\n{error}"));
+                print::complain(&format!("cannot load the rules:\n{error}"));
                 Err(ExitCode::from(USAGE))
             }
         }

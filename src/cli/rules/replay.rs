@@ -1,4 +1,4 @@
-//! `nowcast rules replay`: the messages of the past, or of a recording, through edited rules.
+//! `nowcast rules replay`: replays past messages, or a recording, with edited rules. It must never launch anything.
 
 use std::cell::OnceCell;
 use std::fs::File;
@@ -19,7 +19,7 @@ use crate::trial::recording;
 use crate::trial::replay::{self, ReplayOptions, ReplaySummary};
 use pyyaml::Map;
 
-/// What a terminal shows of a replay.
+/// The progress bar.
 const BAR: &str = "replaying {wide_bar} {percent}%";
 
 const EXIT_STATUS: &str = "Exit status: 0 if the messages were replayed, even if some differ; 1 if a rule fails that did not fail before, \
@@ -49,7 +49,7 @@ pub(super) struct Args {
     exit_code: bool,
 }
 
-/// A recording in the place of the journal.
+/// The options of a recording, replayed instead of the journal.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 struct Recording {
@@ -98,7 +98,7 @@ fn past(args: &Args, config: &Config, engine: &Engine) -> anyhow::Result<ExitCod
     })
 }
 
-/// From when on, unless it is said.
+/// Return the default beginning of a replay.
 pub(super) fn default_since() -> anyhow::Result<Timestamp> {
     times::since("7d").map_err(anyhow::Error::msg)
 }
@@ -110,7 +110,7 @@ fn recorded(args: &Args, file: &Path, config: &Config, engine: &Engine) -> anyho
         None => Map::new(),
     };
     let options = recording::RecordingOptions { checklist, each: args.all, worker: args.worker.clone() };
-    let unreadable = || format!("the recording {} cannot be read", file.display());
+    let unreadable = || format!("cannot read the recording {}", file.display());
     let open = File::open(file).with_context(unreadable)?;
     let report =
         recording::replay(BufReader::new(open), config, engine, &options).with_context(unreadable)?;
@@ -122,15 +122,16 @@ fn recorded(args: &Args, file: &Path, config: &Config, engine: &Engine) -> anyho
 
 fn read_checklist(file: &Path) -> anyhow::Result<Map> {
     let name = file.display();
-    let bytes = std::fs::read(file).with_context(|| format!("the checklist {name} cannot be read"))?;
-    let value = pyyaml::read_bytes(&bytes).with_context(|| format!("the checklist {name} is not YAML"))?;
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read the checklist {name}"))?;
+    let value =
+        pyyaml::read_bytes(&bytes).with_context(|| format!("the checklist {name} is not valid YAML"))?;
     let Some(entries) = value.as_map() else {
-        anyhow::bail!("{name} is no checklist: it holds {}, and not a mapping", value.kind());
+        anyhow::bail!("{name} is not a checklist: it is {}, not a mapping", value.kind());
     };
     Ok(entries.clone())
 }
 
-/// A bar on a terminal that says how far a replay is; it goes when this is dropped.
+/// Return a function that draws a progress bar on a terminal. The bar disappears when the function is dropped.
 pub(super) fn progress() -> impl Fn(u64, u64) {
     let bar: OnceCell<Bar> = OnceCell::new();
     let shows = io::stderr().is_terminal();

@@ -1,4 +1,4 @@
-//! `nowcast rules test`: the user's tests of the rules.
+//! `nowcast rules test`: runs the user's tests of the rules.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use crate::cli::{USAGE, operate, print};
 use crate::rules::RuleSet;
 use crate::trial::test::{self, Coverage, TestReport};
 
-/// Printed behind the options.
-const NOTES: &str = "The tests are in the files rules/tests/*.lua.";
+/// Printed after the options.
+const NOTES: &str = "Tests are in the files tests/*.lua beside the rules.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = NOTES)]
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// The report, and the texts of the rules' files, for the lines that are shown.
+/// Run the tests. Return the report and the texts of the rules' files, whose lines are shown.
 fn report(args: &Args) -> anyhow::Result<(TestReport, Vec<(String, String)>)> {
     let config = operate::read(&args.which.common.config.path())?;
     let set = RuleSet::of(&config);
@@ -52,25 +52,23 @@ fn report(args: &Args) -> anyhow::Result<(TestReport, Vec<(String, String)>)> {
     let edited = args.which.rules.as_deref();
     let has_coverage = args.coverage || args.min_coverage.is_some();
     let engine = if has_coverage { set.load_noting_lines(edited) } else { set.load(edited) };
-    let engine = engine.context("the rules cannot be used")?;
+    let engine = engine.context("cannot load the rules")?;
     let texts = engine.files().into_iter().map(|file| (file.name, file.text)).collect();
     let files = if args.files.is_empty() { test::files(&place)? } else { args.files.clone() };
     if files.is_empty() {
         let folder = place.with_file_name(test::FOLDER);
         let folder = folder.display();
         let first = test::example(&config);
-        anyhow::bail!(
-            "there are no tests in {folder}; a first one, {folder}/first.lua, could be:\n\n{first}"
-        );
+        anyhow::bail!("there are no tests in {folder}; start with {folder}/first.lua:\n\n{first}");
     }
     let config = Arc::new(config);
     let report = test::run(&config, engine, &place, &files, args.filter.as_deref())?;
     match &args.filter {
-        Some(filter) if report.tests.is_empty() => anyhow::bail!("no test's name contains {filter:?}"),
+        Some(filter) if report.tests.is_empty() => anyhow::bail!("no test has {filter:?} in its name"),
         None if report.tests.is_empty() => {
             let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
             let first = test::example(&config);
-            anyhow::bail!("there are no tests in {}; a first one could be:\n\n{first}", files.join(", "));
+            anyhow::bail!("there are no tests in {}; start with:\n\n{first}", files.join(", "));
         }
         _ => {}
     }
@@ -95,7 +93,7 @@ fn show(args: &Args, report: &TestReport, texts: &[(String, String)]) -> ExitCod
         print::text(&text(report, texts))
     };
     if let Some((least, coverage)) = too_little {
-        eprintln!("{:.1} % of the rules' lines are exercised, and {least} % is the least", coverage.percent);
+        eprintln!("tests cover {:.1} % of the rules' lines, less than {least} %", coverage.percent);
         return ExitCode::FAILURE;
     }
     if report.failed() > 0 { ExitCode::FAILURE } else { printed }

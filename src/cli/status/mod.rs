@@ -1,4 +1,4 @@
-//! `nowcast status`: what needs attention, what runs, what waits. It works beside a manager and without one.
+//! `nowcast status`: items that need attention, running and pending runs, joins and holds. It must never need a manager.
 
 mod show;
 mod watch;
@@ -13,8 +13,8 @@ use super::terminal::Terminal;
 use crate::view::system::{Health, SystemView};
 use show::StatusPage;
 
-const EXIT_CODES: &str = "Exit status: 0 when the system is healthy, 1 when it is degraded or down, 2 when the configuration \
-                          is invalid.";
+const EXIT_CODES: &str = "Exit status: 0 if the system is healthy, 1 if it is degraded or down, 2 if the configuration is \
+                          invalid.";
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]

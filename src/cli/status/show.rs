@@ -1,4 +1,5 @@
-//! The system as text: trouble first, then what runs, what waits, what comes. It only lays out what the model says.
+//! Lays out the system as text: attention first, then running, waiting and scheduled work. It must never read the journal
+//! or decide what needs attention.
 
 use std::fmt::Write as _;
 
@@ -19,25 +20,25 @@ use crate::view::system::{Health, HoldView, JoinView, PendingView, RunningView, 
 /// How far ahead the schedule is shown.
 const SOON: SignedDuration = SignedDuration::from_hours(12);
 
-/// How much of it is shown; `--json` has each entry.
+/// The most entries of the schedule; `--json` has all.
 const MOST_SCHEDULED: usize = 10;
 
 /// The most rows of one kind; `--json` has all.
 const MOST_ROWS: usize = 20;
 
-/// Blanks before what opens below a row.
-const BELOW: usize = 11;
+/// The indent of lines below a row.
+const INDENT: usize = 11;
 
-/// The most lines that a reason takes below its row.
+/// The most lines of a reason below its row.
 const REASON_LINES: usize = 2;
 
-/// Where the times of runs and entries are written, and what the page may look like.
+/// A page for a terminal, with times as they are local at `now`.
 pub(super) struct StatusPage<'a> {
     pub now: &'a ZonedDateTime,
     pub terminal: &'a Terminal,
 }
 
-/// A row, what is said behind it or below it, and the commands that help.
+/// A row, the text after or below it, and the commands that help.
 struct StatusRow {
     cells: Vec<Cell>,
     text: String,
@@ -45,7 +46,7 @@ struct StatusRow {
 }
 
 impl StatusPage<'_> {
-    /// The page, a text for each line.
+    /// Return the lines of the page.
     pub(super) fn lines(&self, view: &SystemView) -> Vec<String> {
         let mut lines = vec![self.header(view)];
         let replaced = view.daemons.all.iter().filter(|daemon| daemon.state == DaemonState::Replaced);
@@ -152,16 +153,16 @@ impl StatusPage<'_> {
             let run = &running.run;
             let usual = running.usual_seconds.map(SignedDuration::from_secs_f64);
             let usual_text = usual.map(|usual| format!(" of ~{}", times::span(usual))).unwrap_or_default();
-            let lasted = run.lasted().map(times::span).unwrap_or_default();
+            let elapsed = run.elapsed().map(times::span).unwrap_or_default();
             [
                 state_cell(run.state),
                 format!("#{}", run.number).into(),
                 Cell::new(worker(run), Tone::Strong),
                 run.host.clone().into(),
-                format!("{lasted}{usual_text}").into(),
+                format!("{elapsed}{usual_text}").into(),
                 match (run.state, &run.stop_requested) {
                     (RunStatus::Stopping, Some(why)) => why.to_string(),
-                    (RunStatus::Exited, _) => format!("{}; its report is awaited", run.fate(self.now)),
+                    (RunStatus::Exited, _) => format!("{}; its report is awaited", run.description(self.now)),
                     _ => usual.map(|usual| bar(run.seconds, usual)).unwrap_or_default(),
                 }
                 .into(),
@@ -172,7 +173,7 @@ impl StatusPage<'_> {
         lines
     }
 
-    /// The line that stands for what is more than a page shows.
+    /// Return the line that stands for the rows above [`MOST_ROWS`].
     fn rest(&self, all: usize, help: &str) -> Option<String> {
         rest(all, help).map(|line| self.terminal.letters(&line))
     }
@@ -210,7 +211,7 @@ impl StatusPage<'_> {
         }
     }
 
-    /// What the schedule brings, on one line: the soonest, as many as fit.
+    /// Return the next entries of the schedule on one line, as many as fit.
     fn next(&self, view: &SystemView) -> Option<String> {
         let soon =
             view.schedule.iter().filter(|entry| entry.next.duration_since(self.now.timestamp()) <= SOON);
@@ -230,7 +231,7 @@ impl StatusPage<'_> {
         Some(cut).filter(|line| !line.is_empty())
     }
 
-    /// Entries with their columns aligned. A text that does not fit behind its row stands below it.
+    /// Return entries with aligned columns. A text that does not fit after its row goes below it.
     fn entries(&self, entries: Vec<StatusRow>) -> Vec<String> {
         let mut table = Table::indented(0);
         for entry in &entries {
@@ -253,10 +254,10 @@ impl StatusPage<'_> {
         lines
     }
 
-    /// A text below a row.
+    /// Return a text below a row.
     fn below(&self, text: &str) -> Vec<String> {
-        let blanks = " ".repeat(BELOW);
-        let mut lines = self.terminal.wrap(&format!("{blanks}{text}"), BELOW);
+        let blanks = " ".repeat(INDENT);
+        let mut lines = self.terminal.wrap(&format!("{blanks}{text}"), INDENT);
         if lines.len() > REASON_LINES {
             lines.truncate(REASON_LINES);
             if let (Some(last), Some(width)) = (lines.last_mut(), self.terminal.width) {
@@ -266,9 +267,9 @@ impl StatusPage<'_> {
         lines
     }
 
-    /// Commands below a row, as many on a line as fit.
+    /// Return commands below a row, as many on a line as fit.
     fn hints(&self, hints: &[Hint]) -> Vec<String> {
-        let blanks = " ".repeat(BELOW);
+        let blanks = " ".repeat(INDENT);
         let mut lines: Vec<String> = Vec::new();
         for hint in hints {
             let effect = hint.effect.as_ref().map(|effect| format!(" ({effect})")).unwrap_or_default();
@@ -282,7 +283,7 @@ impl StatusPage<'_> {
                 None => lines.push(self.terminal.letters(&format!("{blanks}→ {text}"))),
             }
         }
-        lines.iter().flat_map(|line| self.terminal.wrap(line, BELOW + 2)).collect()
+        lines.iter().flat_map(|line| self.terminal.wrap(line, INDENT + 2)).collect()
     }
 }
 
@@ -290,12 +291,12 @@ fn row(kind: &str, tone: Tone, number: u64, subject: &str) -> Vec<Cell> {
     vec![Cell::new(kind, tone), format!("#{number}").into(), Cell::new(subject, Tone::Strong)]
 }
 
-/// A run's worker and arguments.
+/// Return a run's worker and arguments.
 fn worker(run: &RunView) -> String {
     format!("{} {}", run.worker, arguments(&run.args)).trim_end().to_owned()
 }
 
-/// How much of the usual time has passed, to the nearest tenth.
+/// Draw how much of the usual time has passed, to the nearest tenth.
 fn bar(seconds: Option<f64>, usual: SignedDuration) -> String {
     const CELLS: u8 = 10;
     let part = seconds.unwrap_or_default() / usual.as_secs_f64().max(1.0);

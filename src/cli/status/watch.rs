@@ -1,5 +1,5 @@
-//! `nowcast status -w`: the page again each second. On a terminal it has the screen for itself and never more lines than
-//! that; elsewhere each page follows the one before.
+//! `nowcast status -w`: the page again each second. On a terminal it fills the alternate screen and never scrolls it;
+//! elsewhere each page follows the previous one.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsRawFd;
@@ -19,11 +19,11 @@ use crate::view::system::SystemView;
 /// Milliseconds between two pages.
 const INTERVAL: i64 = 1_000;
 
-/// The alternate screen without a cursor, and back.
+/// Enter the alternate screen without a cursor, and leave it.
 const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l";
 const LEAVE: &str = "\u{1b}[?25h\u{1b}[?1049l";
 
-/// Puts the terminal back as it was, however the command ends.
+/// Restores the terminal when the command ends.
 struct Screen {
     is_terminal: bool,
 }
@@ -46,8 +46,8 @@ impl Screen {
             page.truncate(height.saturating_sub(1));
             page.push(terminal.letters(&format!("… and {more} more lines: nowcast status")));
         }
-        // Over the page before, each line and the page to their ends, so that nothing flickers. The last line has no
-        // line end, which would scroll a full screen.
+        // Overwrite the previous page and clear the rest of each line, so that nothing flickers. A line end after the
+        // last line would scroll a full screen.
         print::write(format!("\u{1b}[H{}\u{1b}[K\u{1b}[J", page.join("\u{1b}[K\r\n")).as_bytes())
     }
 }
@@ -70,14 +70,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Draws until a signal ends it.
+/// Draw the page until a signal comes.
 fn watch(args: &Args) -> io::Result<()> {
     let mut signals = Signals::install()?;
     let screen = Screen::enter()?;
     loop {
         let terminal = Terminal::of_stdout();
         let now = ZonedDateTime::now();
-        // Read each time: it may be repaired meanwhile.
+        // The configuration is read each time, since it may be repaired meanwhile.
         let page = match args.common.read() {
             Ok(config) => {
                 StatusPage { now: &now, terminal: &terminal }.lines(&SystemView::gather(&config, &now))

@@ -1,4 +1,4 @@
-//! The chain of causes: from a run or message back to the first message or the operator who began it.
+//! The chain of causes: from a run or message back to the first message or operator's command.
 
 use std::fmt::Write as _;
 
@@ -13,28 +13,27 @@ use crate::view::run::{RunView, label};
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
 use nowcast_core::{Command, Number, Record, Run};
 
-/// Steps that are shown from what was asked about, and from the beginning; a worker that launches itself
-/// makes a chain without end.
+/// The steps that are shown at both ends of a chain. The chain of a worker that launches itself has no end.
 const NEAREST: usize = 14;
 const FIRST: usize = 6;
 
-/// Steps that are followed at all.
+/// The most steps that are followed.
 const FOLLOWED: usize = 4_000;
 
-/// The steps, the nearest first.
+/// A chain of causes, the nearest first.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Causes {
     pub steps: Vec<CauseStep>,
-    /// How many were left out in the middle.
+    /// The number of steps that were left out in the middle.
     pub left_out: usize,
-    /// After which step that was.
+    /// The number of steps before those.
     #[serde(skip)]
     gap: usize,
-    /// Whether there are more than were followed.
+    /// Whether the chain is longer than was followed.
     pub is_cut: bool,
 }
 
-/// What a cause is.
+/// The kinds of causes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum CauseKind {
@@ -43,7 +42,7 @@ pub(super) enum CauseKind {
     Join,
     Command,
     Event,
-    /// Older than the journal keeps.
+    /// Older than the journal.
     Gone,
 }
 
@@ -58,7 +57,7 @@ pub(super) struct CauseStep {
     pub detail: Option<String>,
 }
 
-/// Where the chain goes on.
+/// The next cause of a chain.
 enum Next {
     Event(Number),
     Run(Number),
@@ -66,22 +65,22 @@ enum Next {
 }
 
 impl Causes {
-    /// What led to a run.
+    /// Return the causes of a run.
     pub(super) fn of_run(run: &Run, context: &ViewContext) -> anyhow::Result<Self> {
         let mut steps = Vec::new();
-        let next = behind_run(run, context, &mut steps)?;
+        let next = cause_of_run(run, context, &mut steps)?;
         Self::follow(next, steps, context)
     }
 
-    /// What led to a message.
+    /// Return the causes of a message.
     pub(super) fn of_message(record: &Record, context: &ViewContext) -> anyhow::Result<Self> {
         let RecordedEvent::Message(message) = &record.event else { return Ok(Self::default()) };
         let mut steps = Vec::new();
-        let next = behind_message(record, message, context, &mut steps)?;
+        let next = cause_of_message(record, message, context, &mut steps)?;
         Self::follow(next, steps, context)
     }
 
-    /// The event itself and what led to it.
+    /// Return an event and its causes.
     pub(super) fn from_event(number: Number, context: &ViewContext) -> anyhow::Result<Self> {
         Self::follow(Next::Event(number), Vec::new(), context)
     }
@@ -96,10 +95,10 @@ impl Causes {
             next = match next {
                 Next::Ends => break,
                 Next::Run(number) => match context.history.run(number)? {
-                    None => gone(number, &mut steps),
+                    None => add_pruned(number, &mut steps),
                     Some(run) => {
                         let view = RunView::new(&run, context);
-                        let text = format!("run of {}: {}", view.label(), view.fate(&context.now));
+                        let text = format!("run of {}: {}", view.label(), view.description(&context.now));
                         let time = view.started.or(view.due);
                         steps.push(CauseStep {
                             kind: CauseKind::Run,
@@ -108,12 +107,12 @@ impl Causes {
                             text,
                             detail: None,
                         });
-                        behind_run(&run, context, &mut steps)?
+                        cause_of_run(&run, context, &mut steps)?
                     }
                 },
                 Next::Event(number) => match context.history.event(number)? {
-                    None => gone(number, &mut steps),
-                    Some(record) => event(&record, context, &mut steps)?,
+                    None => add_pruned(number, &mut steps),
+                    Some(record) => add_event(&record, context, &mut steps)?,
                 },
             };
         }
@@ -124,7 +123,7 @@ impl Causes {
         Ok(Self { steps, left_out, gap: NEAREST, is_cut })
     }
 
-    /// For people: a step a line.
+    /// Return the steps for people, one a line.
     pub(super) fn to_lines(&self, context: &ViewContext) -> Vec<String> {
         let mut table = Table::indented(0);
         let mut details = Vec::new();
@@ -146,23 +145,23 @@ impl Causes {
     }
 }
 
-fn gone(number: Number, steps: &mut Vec<CauseStep>) -> Next {
+fn add_pruned(number: Number, steps: &mut Vec<CauseStep>) -> Next {
     steps.push(CauseStep {
         kind: CauseKind::Gone,
         number: number.0,
         time: None,
-        text: "is older than the journal keeps (`journal: keep:`)".to_owned(),
+        text: "older than the journal keeps (`journal: keep:`)".to_owned(),
         detail: None,
     });
     Next::Ends
 }
 
-/// What stands between a run and the event whose decision wanted it, and that event.
-fn behind_run(run: &Run, context: &ViewContext, steps: &mut Vec<CauseStep>) -> anyhow::Result<Next> {
+/// Add the steps between a run and the event that caused it. Return that event.
+fn cause_of_run(run: &Run, context: &ViewContext, steps: &mut Vec<CauseStep>) -> anyhow::Result<Next> {
     let made_in = context.history.event_until(run.id)?.filter(|event| event.number > run.cause);
     if let Some(made_in) = made_in {
         if let RecordedEvent::Command { .. } = &made_in.event {
-            command(&made_in, steps);
+            add_command(&made_in, steps);
         } else {
             let waited_in = context.history.joins_of(made_in.number)?.into_iter().find(|join| {
                 join.closed_by == Some(made_in.number)
@@ -174,10 +173,7 @@ fn behind_run(run: &Run, context: &ViewContext, steps: &mut Vec<CauseStep>) -> a
                     kind: CauseKind::Join,
                     number: join.item.id.0,
                     time: Some(made_in.at.timestamp()),
-                    text: format!(
-                        "waited in the join {} until {} {last} came",
-                        join.item.name, made_in.number
-                    ),
+                    text: format!("waited in join {} until {} {last} came", join.item.name, made_in.number),
                     detail: None,
                 });
             }
@@ -186,7 +182,7 @@ fn behind_run(run: &Run, context: &ViewContext, steps: &mut Vec<CauseStep>) -> a
     Ok(Next::Event(run.cause))
 }
 
-/// A message in a few words.
+/// Describe a message in a few words.
 fn describe(record: &Record) -> String {
     match &record.event {
         RecordedEvent::Message(message) => match &message.message {
@@ -197,27 +193,27 @@ fn describe(record: &Record) -> String {
     }
 }
 
-fn event(record: &Record, context: &ViewContext, steps: &mut Vec<CauseStep>) -> anyhow::Result<Next> {
+fn add_event(record: &Record, context: &ViewContext, steps: &mut Vec<CauseStep>) -> anyhow::Result<Next> {
     let number = record.number.0;
     let time = Some(record.at.timestamp());
     let text = match &record.event {
         RecordedEvent::Message(message) => {
             let view = MessageView::new(record, message, context)?;
-            let spoken = spoken_by(message.speaker);
-            let spoken = if spoken.is_empty() { String::new() } else { format!(", {spoken}") };
-            let mut text = format!("message from {}{spoken}", view.label());
+            let origin = spoken_by(message.speaker);
+            let origin = if origin.is_empty() { String::new() } else { format!(", {origin}") };
+            let mut text = format!("message from {}{origin}", view.label());
             if view.outcome != MessageOutcome::Ruled {
                 let _ = write!(text, ": {}", view.outcome.word());
             }
             steps.push(CauseStep { kind: CauseKind::Message, number, time, text, detail: view.rule_text() });
-            return behind_message(record, message, context, steps);
+            return cause_of_message(record, message, context, steps);
         }
         RecordedEvent::Command { .. } => {
-            command(record, steps);
+            add_command(record, steps);
             return Ok(Next::Ends);
         }
-        RecordedEvent::RunEnded { run } => format!("the run {run} ended"),
-        RecordedEvent::Due => "its time came".to_owned(),
+        RecordedEvent::RunEnded { run } => format!("run {run} ended"),
+        RecordedEvent::Due => "a timer was due".to_owned(),
         RecordedEvent::RulesLoaded { generation, .. } => {
             format!("rules generation {generation} came into force")
         }
@@ -228,7 +224,7 @@ fn event(record: &Record, context: &ViewContext, steps: &mut Vec<CauseStep>) -> 
     Ok(Next::Ends)
 }
 
-fn behind_message(
+fn cause_of_message(
     record: &Record,
     message: &MessageRecord,
     context: &ViewContext,
@@ -237,7 +233,7 @@ fn behind_message(
     if matches!(message.speaker, Speaker::Operator | Speaker::Retry)
         && let Some(asked) = context.history.command_after(record.number)?
     {
-        command(&asked, steps);
+        add_command(&asked, steps);
     }
     let parked =
         context.history.parked_until(record.number)?.into_iter().find(|parked| parked.id < record.number);
@@ -252,7 +248,7 @@ fn behind_message(
                     number: record.number.0,
                     time: Some(record.at.timestamp()),
                     text: format!(
-                        "{} was not launched by this manager: by hand, or by another program",
+                        "{} was launched by hand or by another program, not by this manager",
                         said.source
                     ),
                     detail: None,
@@ -263,19 +259,19 @@ fn behind_message(
     })
 }
 
-fn command(record: &Record, steps: &mut Vec<CauseStep>) {
+fn add_command(record: &Record, steps: &mut Vec<CauseStep>) {
     let RecordedEvent::Command { user, command, answer } = &record.event else { return };
     steps.push(CauseStep {
         kind: CauseKind::Command,
         number: record.number.0,
         time: Some(record.at.timestamp()),
-        text: format!("{user}: {}", asked(command)),
+        text: format!("{user}: {}", command_text(command)),
         detail: Some(answer.lines().next().unwrap_or_default().to_owned()),
     });
 }
 
-/// A command as its user would type it.
-pub(super) fn asked(command: &Command) -> String {
+/// Return a command as its user would type it.
+pub(super) fn command_text(command: &Command) -> String {
     match command {
         Command::Launch { worker, rerun_of: None } => format!("nowcast launch {}", label(worker)),
         Command::Launch { worker, rerun_of: Some(run) } => {

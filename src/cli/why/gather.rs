@@ -1,8 +1,8 @@
-//! Gathers the [`Page`] of a number from the journal. It must never print: that is the job of `page`.
+//! Gathers the [`Page`] of a number from the journal. It must never print.
 
 use anyhow::bail;
 
-use super::causes::{Causes, asked};
+use super::causes::{Causes, command_text};
 use super::page::{Page, PageKind};
 use crate::cli::read_only::ViewContext;
 use crate::cli::times;
@@ -22,10 +22,10 @@ use nowcast_core::{Number, Record, Run, State};
 use pyyaml::Map;
 
 impl Page {
-    /// The page of a number.
+    /// Gather the page of a number.
     ///
     /// # Errors
-    /// When nothing has it, or the journal cannot be read.
+    /// If nothing has the number, or the journal cannot be read.
     pub(super) fn of(number: Number, context: &ViewContext) -> anyhow::Result<Self> {
         let found = context.history.numbered(number)?;
         if let Some(run) = &found.run {
@@ -38,7 +38,7 @@ impl Page {
             return Self::of_join(join, found.parked.as_ref(), context);
         }
         let Some(record) = &found.event else {
-            bail!("there is nothing under {number}; nowcast runs and nowcast messages show numbers");
+            bail!("nothing has the number {number}; \"nowcast runs\" and \"nowcast messages\" show numbers");
         };
         match &record.event {
             RecordedEvent::Message(message) => {
@@ -48,7 +48,7 @@ impl Page {
         }
     }
 
-    /// The page of a run.
+    /// Gather the page of a run.
     pub(super) fn of_run(run: &Run, context: &ViewContext) -> anyhow::Result<Self> {
         let view = RunView::new(run, context);
         let now = &context.now;
@@ -58,27 +58,27 @@ impl Page {
             facts.push(format!("launched at {}", times::second(started, now)));
         }
         facts.push(match view.ended {
-            Some(ended) => format!("{}, at {}", view.fate(now), times::second(ended, now)),
-            None => view.fate(now),
+            Some(ended) => format!("{}, at {}", view.description(now), times::second(ended, now)),
+            None => view.description(now),
         });
         if let Some(acknowledgement) = context.history.acknowledged_since(run.id)?.remove(&run.id) {
             facts.push(acknowledged_by(&acknowledgement, now));
         }
         if let Some(before) = view.retry_of {
-            facts.push(format!("attempt {}, since #{before} failed", view.attempt));
+            facts.push(format!("attempt {}: #{before} failed", view.attempt));
         }
         if matches!(run.stage, Stage::Pending { .. }) {
             let state = context.state(&context.history.open_now()?, Map::new());
-            facts.extend(state.blocked_by(run).map(|behind| format!("it waits behind {behind}")));
+            facts.extend(state.blocked_by(run).map(|blocker| format!("blocked by {blocker}")));
             hints.extend(hints_for_pending(run, &state, context));
         }
         if run.is_running() {
             if let Some(usual) = context.history.usual_duration(run.worker.name(), &run.worker.args)? {
-                facts.push(format!("usually it takes {}", times::span(usual)));
+                facts.push(format!("usual duration {}", times::span(usual)));
             }
-            let twice = "; once more gives it up when the host does not answer";
-            let twice = view.contact_lost.as_ref().map(|_| twice).unwrap_or_default();
-            hints.push(Hint::with_effect(format!("nowcast kill {}", run.id.0), format!("ends it{twice}")));
+            let abandon = "; a second kill abandons it if the host does not respond";
+            let abandon = view.contact_lost.as_ref().map(|_| abandon).unwrap_or_default();
+            hints.push(Hint::with_effect(format!("nowcast kill {}", run.id.0), format!("stops it{abandon}")));
         }
         if let Some(record) = context.history.message_of_run(run)?
             && let Some(message) = MessageView::of(&record, context)?
@@ -117,7 +117,7 @@ impl Page {
         if !spoken.is_empty() {
             facts.push(spoken.to_owned());
         }
-        facts.push(format!("it was answered with {:?}", view.reply));
+        facts.push(format!("reply {:?}", view.reply));
         facts.extend(view.payload.as_ref().filter(|payload| !payload.starts_with("null")).map(|payload| {
             let shown: Vec<String> = payload.lines().map(|line| format!("  {line}")).collect();
             format!("payload\n{}", shown.join("\n"))
@@ -127,15 +127,15 @@ impl Page {
         let mut hints = Vec::new();
         match parked.map(|parked| parked.closed_by) {
             Some(None) => {
-                facts.push("it is parked: its rule failed, so nothing is launched after it".to_owned());
+                facts.push("parked: its rule failed, so it launched nothing".to_owned());
                 let number = record.number.0;
                 hints.push(Hint::with_effect(
                     format!("nowcast retry {number}"),
-                    "decides it again, when the rule is repaired",
+                    "decides it again, once the rule is repaired",
                 ));
                 hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
             }
-            Some(Some(by)) => facts.push(format!("it was parked until {by}")),
+            Some(Some(by)) => facts.push(format!("parked until {by}")),
             None => {}
         }
         Ok(Self {
@@ -165,36 +165,39 @@ impl Page {
                 let effect = match came_before(wanted, what, context)? {
                     Some(fact) => {
                         facts.push(fact);
-                        "says whether it comes again"
+                        "shows whether it comes again"
                     }
-                    None => "says why that has not come",
+                    None => "shows why it has not come",
                 };
                 hints.push(Hint::with_effect(format!("nowcast why {}", wanted.worker), effect));
             }
-            hints.push(Hint::with_effect(format!("nowcast release {number}"), "launches what waits at once"));
+            hints.push(Hint::with_effect(
+                format!("nowcast release {number}"),
+                "launches the waiting workers at once",
+            ));
             hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
         }
         if let Some(deadline) = what.deadline {
             facts.push(format!("overdue at {}", times::second(deadline, &context.now)));
         }
         for counted in &what.received {
-            facts.push(format!("has {}", message_label(*counted, context)?));
+            facts.push(format!("received {}", message_label(*counted, context)?));
         }
         for launch in what.launches() {
-            facts.push(format!("launch of {}, wanted by {}", label(&launch.worker), launch.cause));
+            facts.push(format!("waiting launch of {}, caused by {}", label(&launch.worker), launch.cause));
         }
         if let Some(by) = closed_by {
-            facts.push(format!("over with {}", message_label(*by, context)?));
+            facts.push(format!("ended with {}", message_label(*by, context)?));
         }
         if let Some(Kept { item: parked, closed_by }) = parked {
             facts.push(format!(
-                "what waited was parked at {}: {}",
+                "launches parked at {}: {}",
                 times::second(parked.at.timestamp(), &context.now),
                 parked.reason
             ));
             match closed_by {
                 None => {
-                    hints.push(Hint::with_effect(format!("nowcast release {number}"), "launches it"));
+                    hints.push(Hint::with_effect(format!("nowcast release {number}"), "launches them"));
                     hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
                 }
                 Some(by) => facts.push(format!("parked until {}", message_label(*by, context)?)),
@@ -213,12 +216,12 @@ impl Page {
 
     fn of_hold(hold: &Kept<Hold>, context: &ViewContext) -> anyhow::Result<Self> {
         let Kept { item: what, closed_by } = hold;
-        let mut facts = vec![format!("given by {}", what.user)];
+        let mut facts = vec![format!("created by {}", what.user)];
         facts.extend(what.reason.as_ref().map(|reason| format!("reason: {reason}")));
         facts.extend(what.until.map(|until| format!("until {}", times::second(until, &context.now))));
         let mut hints = Vec::new();
         if let Some(by) = closed_by {
-            facts.push(format!("over with {}", message_label(*by, context)?));
+            facts.push(format!("ended with {}", message_label(*by, context)?));
         } else {
             let open = context.history.open_now()?;
             let waits = open.runs.iter().filter(|run| matches!(run.stage, Stage::Pending { .. }));
@@ -244,25 +247,25 @@ impl Page {
         let (kind, title) = match &record.event {
             RecordedEvent::Command { user, command, answer } => {
                 facts.push(answer.clone());
-                (PageKind::Command, format!("command {} of {user}: {}", record.number, asked(command)))
+                (PageKind::Command, format!("command {} of {user}: {}", record.number, command_text(command)))
             }
             RecordedEvent::RunEnded { run } => {
-                (PageKind::Event, format!("event {}: the end of run {run}", record.number))
+                (PageKind::Event, format!("event {}: run {run} ended", record.number))
             }
             RecordedEvent::RulesLoaded { generation, hash } => {
-                facts.push(format!("their hash is {hash}"));
+                facts.push(format!("hash {hash}"));
                 (PageKind::Event, format!("event {}: rules generation {generation}", record.number))
             }
             RecordedEvent::RulesRefused { reason } => {
                 facts.push(reason.clone());
-                (PageKind::Event, format!("event {}: rules were refused", record.number))
+                (PageKind::Event, format!("event {}: rules refused", record.number))
             }
             RecordedEvent::ChecklistRead { why } => {
                 facts.push(why.clone());
-                (PageKind::Event, format!("event {}: the checklist was read from its file", record.number))
+                (PageKind::Event, format!("event {}: checklist read from its file", record.number))
             }
             RecordedEvent::Due | RecordedEvent::Message(_) => {
-                (PageKind::Event, format!("event {}: something was due", record.number))
+                (PageKind::Event, format!("event {}: a timer was due", record.number))
             }
         };
         let runs = context.history.runs_caused_by(record.number)?;
@@ -271,7 +274,7 @@ impl Page {
     }
 }
 
-/// What helps a pending launch.
+/// Return the commands that help a pending launch.
 pub(super) fn hints_for_pending(run: &Run, state: &State, context: &ViewContext) -> Vec<Hint> {
     let is_early = matches!(run.stage, Stage::Pending { due } if due > context.now.timestamp());
     let release = match state.holds.values().find(|hold| hold.holds(&run.worker)) {
@@ -284,7 +287,7 @@ pub(super) fn hints_for_pending(run: &Run, state: &State, context: &ViewContext)
     release.into_iter().chain([discard]).collect()
 }
 
-/// The last message that a join waits for, if it came before the join was opened and so does not count.
+/// Describe the last message of a requirement, if it came before the join was opened and so does not count.
 fn came_before(wanted: &Requirement, join: &Join, context: &ViewContext) -> anyhow::Result<Option<String>> {
     let last = context.history.events(&EventFilter {
         worker: Some(wanted.worker.clone()),
@@ -299,7 +302,7 @@ fn came_before(wanted: &Requirement, join: &Join, context: &ViewContext) -> anyh
     Ok(Some(format!("{label} came at {came}, before the join was opened, so it does not count")))
 }
 
-/// An event in a few words.
+/// Return an event's number with a few words.
 fn message_label(number: Number, context: &ViewContext) -> anyhow::Result<String> {
     let record = context.history.event(number)?;
     let text = match record.as_ref().map(|record| &record.event) {
@@ -307,13 +310,13 @@ fn message_label(number: Number, context: &ViewContext) -> anyhow::Result<String
             .message
             .as_ref()
             .map_or_else(|| "a message".to_owned(), |said| format!("{} ({})", said.source, said.r#type)),
-        Some(RecordedEvent::Command { user, command, .. }) => format!("{user}: {}", asked(command)),
+        Some(RecordedEvent::Command { user, command, .. }) => format!("{user}: {}", command_text(command)),
         _ => String::new(),
     };
     Ok(format!("{number} {text}").trim_end().to_owned())
 }
 
-/// What came of a message.
+/// Describe the outcome of a message, one fact a line.
 pub(super) fn outcome(record: &Record, context: &ViewContext) -> anyhow::Result<Vec<String>> {
     let RecordedEvent::Message(message) = &record.event else { return Ok(Vec::new()) };
     let number = record.number;
@@ -323,7 +326,7 @@ pub(super) fn outcome(record: &Record, context: &ViewContext) -> anyhow::Result<
         Outcome::NoFunction(why) => lines.push(format!("it has no rule: {why}")),
         Outcome::Refused(why) => lines.push(format!("it was refused: {why}")),
         Outcome::Retried(run) => {
-            lines.push(format!("its run is tried again as {run}, so its rule was not called"));
+            lines.push(format!("its run is retried as {run}, so its rule was not called"));
         }
         Outcome::Cleared => lines.push("it cleared the checklist".to_owned()),
         Outcome::Answered | Outcome::Ruled => {}
@@ -336,9 +339,9 @@ pub(super) fn outcome(record: &Record, context: &ViewContext) -> anyhow::Result<
         if join.opened_by == number {
             lines.push(format!("it opened the join {id} of {name}"));
         }
-        // The message that completes a join is not in it any more.
+        // The message that completes a join is removed from it.
         if join.received.contains(&number) || (*closed_by == Some(number) && join.opened_by != number) {
-            let completed = if *closed_by == Some(number) { ", which is over with that" } else { "" };
+            let completed = if *closed_by == Some(number) { " and completed it" } else { "" };
             lines.push(format!("it counted in the join {id} of {name}{completed}"));
         }
         let waits = join.pending.iter().filter(|launch| launch.cause == number && closed_by.is_none());
@@ -356,7 +359,7 @@ pub(super) fn outcome(record: &Record, context: &ViewContext) -> anyhow::Result<
         }
     }
     if message.outcome == Outcome::Ruled && lines.is_empty() {
-        lines.push("its rule returned nothing, so nothing was launched".to_owned());
+        lines.push("its rule returned no launches".to_owned());
     }
     Ok(lines)
 }

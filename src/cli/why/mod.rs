@@ -1,4 +1,4 @@
-//! `nowcast why WHAT`: why something ran, or why it did not, and what helps.
+//! `nowcast why NUMBER|WORKER`: why something happened or did not, and the commands that help.
 
 mod causes;
 mod gather;
@@ -38,22 +38,22 @@ pub(super) fn run(args: &Args) -> ExitCode {
     })
 }
 
-/// Of a long list the lines from its beginning and from its end that people are shown.
+/// The lines of a long list that people see: from its beginning, and from its end.
 const FIRST: usize = 20;
 const LAST: usize = 5;
 
-/// A list as people are shown it; JSON has all of it.
-fn few(lines: &[String]) -> Vec<String> {
+/// Return a list without its middle if it is long; JSON has the whole list.
+fn shortened(lines: &[String]) -> Vec<String> {
     match lines.len().checked_sub(FIRST + LAST).filter(|more| *more > 1) {
         None => lines.to_vec(),
         Some(more) => {
-            let more = format!("… and {more} more, which --json shows");
+            let more = format!("… and {more} more; --json shows all");
             [&lines[..FIRST], &[more], &lines[lines.len() - LAST..]].concat()
         }
     }
 }
 
-/// Commands and what they do, one a line.
+/// Return commands with their effects, one a line.
 fn hint_lines(hints: &[Hint]) -> Vec<String> {
     let line = |hint: &Hint| match &hint.effect {
         Some(effect) => format!("{}  {effect}", hint.command),
@@ -62,7 +62,7 @@ fn hint_lines(hints: &[Hint]) -> Vec<String> {
     hints.iter().map(line).collect()
 }
 
-/// A headline and lines below it, set in.
+/// Append a heading and the lines below it, indented.
 fn section(text: &mut String, heading: &str, lines: &[String]) {
     if lines.is_empty() {
         return;
@@ -77,11 +77,11 @@ fn section(text: &mut String, heading: &str, lines: &[String]) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn of_a_long_list_the_middle_is_left_out() {
+    fn the_middle_of_a_long_list_is_left_out() {
         let lines = |count: usize| (1..=count).map(|number| number.to_string()).collect::<Vec<_>>();
-        assert_eq!(super::few(&lines(26)), lines(26));
-        let few = super::few(&lines(5_000));
-        assert_eq!(few.len(), 26);
-        assert_eq!(few[19..22], ["20", "… and 4975 more, which --json shows", "4996"]);
+        assert_eq!(super::shortened(&lines(26)), lines(26));
+        let shortened = super::shortened(&lines(5_000));
+        assert_eq!(shortened.len(), 26);
+        assert_eq!(shortened[19..22], ["20", "… and 4975 more; --json shows all", "4996"]);
     }
 }

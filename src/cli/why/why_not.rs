@@ -1,4 +1,4 @@
-//! [`WhyNot`]: what stands before a worker, what might have launched it and did not, and its latest run.
+//! [`WhyNot`]: what blocks a worker, which messages did not launch it, and its latest run. It must never call a rule.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use super::gather::{hints_for_pending, outcome};
 use super::page::Page;
-use super::{few, hint_lines, section};
+use super::{hint_lines, section, shortened};
 use crate::cli::read_only::ViewContext;
 use crate::cli::times;
 use crate::rules::RuleSet;
 use crate::store::journal::{EventFilter, EventKind, OpenItems, RunFilter};
+use crate::suggest::question;
 use crate::view::attention::requirements;
 use crate::view::hint::Hint;
 use crate::view::message::MessageView;
@@ -24,27 +25,27 @@ use nowcast_core::run::Stage;
 use nowcast_core::{NextWorker, Number, RuleFile, Run};
 use pyyaml::Map;
 
-/// Runs of the worker that tell which rules launch it.
-const RUNS_THAT_TELL: u32 = 50;
+/// The latest runs of the worker, which show the rules that launch it.
+const RUNS: u32 = 50;
 
-/// Messages of a worker that are looked through for its last report.
+/// The latest messages of a worker, searched for its last report.
 const MESSAGES: u32 = 20;
 
-/// The answer to `nowcast why WORKER`. Its keys are those of the JSON.
+/// The result of `nowcast why WORKER`. Its keys are those of the JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct WhyNot {
     pub worker: String,
-    /// What keeps it back now.
+    /// Why its launches have not started.
     pub blocked_by: Vec<WhyNotReason>,
-    /// The joins that wait for its message.
+    /// The joins that require its message.
     pub dependents: Vec<WhyNotReason>,
-    /// What came since it was launched last and did not launch it.
+    /// Messages after its last launch that did not launch it.
     pub not_since: Vec<WhyNotReason>,
     /// Its latest run.
     pub last_run: Option<Page>,
 }
 
-/// One reason.
+/// A reason why a worker has not run.
 #[derive(Debug, Serialize)]
 pub(super) struct WhyNotReason {
     pub kind: ReasonKind,
@@ -55,7 +56,7 @@ pub(super) struct WhyNotReason {
     pub hints: Vec<Hint>,
 }
 
-/// What a reason is.
+/// The kinds of reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ReasonKind {
@@ -63,19 +64,19 @@ pub(super) enum ReasonKind {
     Running,
     /// A launch of the worker is pending.
     Pending,
-    /// A launch of it waits in a join.
+    /// A launch of the worker waits in a join.
     Join,
-    /// A launch of it is parked.
+    /// A launch of the worker is parked.
     Parked,
-    /// An operator holds it.
+    /// An operator holds the worker.
     Hold,
     /// The last change of the rules is not in force.
     Rules,
-    /// A join waits for its message.
+    /// A join requires its message.
     Dependent,
     /// A message did not launch it.
     Message,
-    /// A worker whose rule launches it has sent no message.
+    /// A worker whose rule launches this one has sent no message.
     Silence,
 }
 
@@ -84,7 +85,7 @@ impl WhyNotReason {
         Self { kind, number: number.map(|number| number.0), text, hints }
     }
 
-    /// The text, and the commands below it.
+    /// Return the text with the commands below it.
     fn text(&self) -> String {
         let hints = hint_lines(&self.hints).into_iter().map(|hint| format!("\n    → {hint}"));
         format!("{}{}", self.text, hints.collect::<String>())
@@ -92,26 +93,23 @@ impl WhyNotReason {
 }
 
 impl WhyNot {
-    /// The answer for a worker.
+    /// Gather the reasons for a worker.
     ///
     /// # Errors
-    /// When nobody knows a worker of that name, or the journal cannot be read.
+    /// If the worker is unknown, or the journal cannot be read.
     pub(super) fn of(name: &str, context: &ViewContext) -> anyhow::Result<Self> {
         let worker = Some(name.to_owned());
-        let runs = context.history.runs(&RunFilter {
-            worker,
-            limit: Some(RUNS_THAT_TELL),
-            ..RunFilter::default()
-        })?;
+        let runs = context.history.runs(&RunFilter { worker, limit: Some(RUNS), ..RunFilter::default() })?;
         let registry = &context.config.registry.workers;
         if runs.is_empty() && !registry.contains_key(name) && !context.config.workers.contains_key(name) {
-            let registered: Vec<&str> = registry.keys().map(String::as_str).collect();
-            bail!("no worker {name:?} is registered or has run; registered are: {}", registered.join(", "));
+            let registered = || registry.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let hint = question(name, registry.keys())
+                .unwrap_or_else(|| format!("registered are: {}", registered()));
+            bail!("there is no worker {name:?}; {hint}");
         }
         let open = context.history.open_now()?;
         let mut blocked_by = blocked_by(name, &open, context);
         blocked_by.extend(refused(&open));
-        // One that waits has its causes told; a chain for it is no answer to what was asked.
         let last_cause = runs.first().map(|run| run.cause);
         Ok(Self {
             worker: name.to_owned(),
@@ -125,7 +123,7 @@ impl WhyNot {
     pub(super) fn to_text(&self, context: &ViewContext) -> String {
         let mut text = format!("{}\n", self.worker);
         let lines =
-            |reasons: &[WhyNotReason]| few(&reasons.iter().map(WhyNotReason::text).collect::<Vec<_>>());
+            |reasons: &[WhyNotReason]| shortened(&reasons.iter().map(WhyNotReason::text).collect::<Vec<_>>());
         section(&mut text, "BLOCKED BY", &lines(&self.blocked_by));
         section(&mut text, "DEPENDENTS", &lines(&self.dependents));
         let heading = if self.last_run.is_some() { "NOT LAUNCHED SINCE" } else { "NOT LAUNCHED YET" };
@@ -135,25 +133,26 @@ impl WhyNot {
                 text.push_str("LAST RUN\n");
                 text.push_str(&page.to_text(context));
             }
-            None => text.push_str("no run of it is known\n"),
+            None => text.push_str("it has no run yet\n"),
         }
         text
     }
 }
 
-/// What keeps it back now: open runs, joins, what is parked, holds.
+/// Return the open runs, joins, parked launches and holds that keep the worker from running.
 fn blocked_by(name: &str, open: &OpenItems, context: &ViewContext) -> Vec<WhyNotReason> {
     let is_it = |worker: &NextWorker| worker.name() == name;
     let state = context.state(open, Map::new());
     let mut reasons = Vec::new();
     for run in open.runs.iter().filter(|run| is_it(&run.worker)) {
         let view = RunView::new(run, context);
-        let fate = view.fate(&context.now);
-        let what = format!("run {} of {} {fate}", run.id, view.label());
+        let description = view.description(&context.now);
+        let what = format!("run {} of {}: {description}", run.id, view.label());
         reasons.push(if matches!(run.stage, Stage::Pending { .. }) {
-            let behind = state.blocked_by(run).map(|behind| format!(" behind {behind}")).unwrap_or_default();
+            let blocker = state.blocked_by(run).map(|blocker| format!(", blocked by {blocker}"));
+            let blocker = blocker.unwrap_or_default();
             let hints = hints_for_pending(run, &state, context);
-            WhyNotReason::new(ReasonKind::Pending, Some(run.id), format!("{what}{behind}"), hints)
+            WhyNotReason::new(ReasonKind::Pending, Some(run.id), format!("{what}{blocker}"), hints)
         } else {
             let hint = Hint::new(format!("nowcast tail -f {}", run.id.0));
             WhyNotReason::new(ReasonKind::Running, Some(run.id), what, vec![hint])
@@ -174,7 +173,7 @@ fn blocked_by(name: &str, open: &OpenItems, context: &ViewContext) -> Vec<WhyNot
                 .map(|wanted| Hint::new(format!("nowcast why {}", wanted.worker)))
                 .collect();
             let release = format!("nowcast release {}", join.id.0);
-            hints.push(Hint::with_effect(release, "goes on without"));
+            hints.push(Hint::with_effect(release, "launches without it"));
             reasons.push(WhyNotReason::new(ReasonKind::Join, Some(join.id), text, hints));
         }
     }
@@ -214,7 +213,7 @@ fn refused(open: &OpenItems) -> Option<WhyNotReason> {
     Some(WhyNotReason::new(ReasonKind::Rules, Some(*number), text, vec![Hint::new("nowcast rules check")]))
 }
 
-/// What the workers whose rules launch it said last, if that was after its latest launch.
+/// Return the last messages of the workers whose rules launch it, if they came after its latest launch.
 fn not_since(
     name: &str,
     runs: &[Run],
@@ -224,7 +223,7 @@ fn not_since(
     let mut launchers = BTreeSet::new();
     for run in runs {
         let cause = context.history.event(run.cause)?;
-        // A retry is caused by the crash of the worker itself, which no rule saw.
+        // A retry is caused by the worker's own crash, which was not given to a rule.
         if let Some(RecordedEvent::Message(message)) = cause.map(|cause| cause.event)
             && !matches!(message.outcome, Outcome::Retried(_))
         {
@@ -234,12 +233,12 @@ fn not_since(
     launchers.extend(named_in_rules(name, context));
     let mut reasons = Vec::new();
     for source in launchers {
-        reasons.extend(last_word(name, &source, last_cause, context)?);
+        reasons.extend(last_message(name, &source, last_cause, context)?);
     }
     Ok(reasons)
 }
 
-fn last_word(
+fn last_message(
     name: &str,
     source: &str,
     last_cause: Option<Number>,
@@ -266,8 +265,8 @@ fn last_word(
     if last_cause.is_some_and(|cause| record.number <= cause) {
         return Ok(None);
     }
-    let came_of_it = context.history.runs_caused_by(record.number)?;
-    if came_of_it.iter().any(|run| run.worker.name() == name) {
+    let launched = context.history.runs_caused_by(record.number)?;
+    if launched.iter().any(|run| run.worker.name() == name) {
         return Ok(None);
     }
     let view = MessageView::new(record, message, context)?;
@@ -282,14 +281,14 @@ fn last_word(
     let is_parked =
         context.history.numbered(record.number)?.parked.is_some_and(|parked| parked.closed_by.is_none());
     let hint = if is_parked {
-        Hint::with_effect(format!("nowcast retry {}", record.number.0), "when the rule is repaired")
+        Hint::with_effect(format!("nowcast retry {}", record.number.0), "once the rule is repaired")
     } else {
         Hint::new(format!("nowcast why {}", record.number.0))
     };
     Ok(Some(WhyNotReason::new(ReasonKind::Message, Some(record.number), text, vec![hint])))
 }
 
-/// The workers whose rules name it. A worker that has never run has left no other trace.
+/// Return the workers whose rules name it. A worker that has never run has left no other trace.
 fn named_in_rules(name: &str, context: &ViewContext) -> Vec<String> {
     let Ok(engine) = RuleSet::of(&context.config).load(None) else { return Vec::new() };
     let mut found = Vec::new();

@@ -142,7 +142,7 @@ fn the_exit_status_tells_how_it_is() {
     std::fs::remove_file(warned.path("rules/next_workers.lua")).expect("removed");
     let (status, text) = check(&warned, &[]);
     assert_eq!(status, 2, "{text}");
-    assert!(text.starts_with("the rules cannot be used:\n"), "{text}");
+    assert!(text.starts_with("cannot load the rules:\n"), "{text}");
 }
 
 #[test]

@@ -62,14 +62,13 @@ fn files_without_tests_show_what_one_looks_like() {
     let (status, text) = run("local x = 1", &[]);
     assert_eq!(status, Some(2));
     assert!(
-        text.starts_with("there are no tests in ")
-            && text.contains("rules/tests/all.lua; a first one could be:\n\n"),
+        text.starts_with("there are no tests in ") && text.contains("rules/tests/all.lua; start with:\n\n"),
         "{text}"
     );
     assert!(text.contains(example), "{text}");
     let (status, text) = system().prepare().operation(&["rules", "test"]);
     assert_eq!(status, Some(2));
-    assert!(text.contains("rules/tests/first.lua, could be:\n\n") && text.contains(example), "{text}");
+    assert!(text.contains("rules/tests/first.lua:\n\n") && text.contains(example), "{text}");
     let (status, text) = run("", &["--file", "nowhere.lua"]);
     assert_eq!(status, Some(2));
     assert!(text.contains("nowhere.lua"), "{text}");

@@ -7,7 +7,7 @@ use regex::Regex;
 
 /// What is scanned: files, and folders with all Markdown and Rust files below them. In Rust files only comments and string
 /// literals count. Add a folder here when its texts are rewritten.
-const COVERED: [&str; 9] = [
+const COVERED: &[&str] = &[
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
@@ -15,7 +15,9 @@ const COVERED: [&str; 9] = [
     "src/rules",
     "src/trial",
     "src/config",
+    "src/cli",
     "src/notify",
+    "src/view",
     "crates/nowcast-core",
 ];
 

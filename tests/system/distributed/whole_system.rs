@@ -76,7 +76,7 @@ fn rotation_takes_the_aggregators_files_and_everybody_follows() {
 fn a_configuration_is_checked_in_all_its_parts() {
     let (system, ports) = distributed("", 1);
     let text = system.operate(&["config", "check"]);
-    assert!(text.contains("is fine") && text.lines().count() == 1, "{text}");
+    assert!(text.contains("is valid") && text.lines().count() == 1, "{text}");
     let good = fs::read_to_string(system.config()).expect("a configuration");
     let line_of =
         |text: &str, what: &str| text.lines().position(|line| line.contains(what)).expect("the line") + 1;

@@ -67,7 +67,7 @@ fn a_production_system_runs_with_its_configuration_as_it_is() {
     let (mail, web) = (Server::mail(None), Server::web());
     let mut system = production(&mail, &web);
     let checked = system.operate(&["config", "check"]);
-    assert!(checked.ends_with("nowcast.yaml is fine: 9 workers registered\n"), "{checked}");
+    assert!(checked.ends_with("nowcast.yaml is valid: 9 workers registered\n"), "{checked}");
     assert!(!checked.contains("error") && !checked.contains("warning"), "{checked}");
     let rules = system.operate(&["rules", "check"]);
     assert!(rules.ends_with(": 0 errors, 0 warnings\n"), "{rules}");

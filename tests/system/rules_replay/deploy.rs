@@ -70,10 +70,10 @@ the rules are in force as generation 2";
     assert_eq!(text, expected);
     assert_eq!(in_force(&system), rules("two"));
     let text = system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
-    assert!(text.ends_with("the files hold these rules already; nothing was changed\n"), "{text}");
+    assert!(text.ends_with("the files already have these rules; nothing was changed\n"), "{text}");
 
     let text = system.operate(&["rules", "deploy", "--undo", "--yes"]);
-    assert!(text.starts_with("the rules of generation 1:\n"), "{text}");
+    assert!(text.starts_with("rules generation 1:\n"), "{text}");
     assert!(text.contains("-  return { NextWorker('awaken', { 'two', rivers.name }"), "{text}");
     assert!(text.ends_with("the rules are in force as generation 3\n"), "{text}");
     assert_eq!(in_force(&system), rules("one"));
@@ -131,10 +131,7 @@ fn rules_that_fail_their_own_tests_are_not_put_in_force() {
         text.contains("test: not passed\n") && text.contains("+ awaken two fraser (delay 10h)"),
         "{text}"
     );
-    assert!(
-        text.ends_with("not passed: test; nothing was changed. --force does it all the same\n"),
-        "{text}"
-    );
+    assert!(text.ends_with("not passed: test; nothing was changed. --force deploys in any case\n"), "{text}");
     assert_eq!(in_force(&system), rules("one"));
 }
 
@@ -148,7 +145,7 @@ fn rules_that_fail_where_those_of_then_did_not_are_not_put_in_force() {
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("replay: not passed\n"), "{text}");
     assert!(
-        text.ends_with("not passed: check, replay; nothing was changed. --force does it all the same\n"),
+        text.ends_with("not passed: check, replay; nothing was changed. --force deploys in any case\n"),
         "{text}"
     );
     assert_eq!(in_force(&system), rules("one"));
@@ -175,10 +172,7 @@ fn rules_that_the_manager_refuses_are_put_back() {
     let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--yes", "--force"]);
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("check: not passed\n"), "{text}");
-    assert!(
-        text.contains("the manager refused the rules, and the files of before were put back:\n"),
-        "{text}"
-    );
+    assert!(text.contains("the manager refused the rules; the previous files were restored:\n"), "{text}");
     assert!(text.contains("after_keyless is gone"), "{text}");
     assert_eq!(in_force(&system), rules("one"));
     assert!(fs::read_to_string(system.path("rules/rivers.lua")).expect("a module").contains("fraser"));
@@ -199,7 +193,7 @@ fn rules_that_the_manager_would_refuse_do_not_pass() {
         assert_eq!(status, Some(1), "{is_served}: {text}");
         assert!(text.contains("load: not passed\n    trial/edited.lua: after_keyless is gone"), "{text}");
         assert!(
-            text.ends_with("not passed: load; nothing was changed. --force does it all the same\n"),
+            text.ends_with("not passed: load; nothing was changed. --force deploys in any case\n"),
             "{text}"
         );
         assert_eq!(in_force(&system), half("one"));
@@ -230,7 +224,10 @@ fn without_a_terminal_it_takes_yes() {
     let system = a_system();
     let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua"]);
     assert_eq!(status, Some(1), "{text}");
-    assert!(text.ends_with("nothing was changed: there is no terminal to ask at, so say --yes\n"), "{text}");
+    assert!(
+        text.ends_with("nothing was changed: there is no terminal for the question; add --yes\n"),
+        "{text}"
+    );
     let (status, text) = system.operation(&["rules", "deploy", "trial/edited.lua", "--json"]);
     let done: serde_json::Value = serde_json::from_str(&text).expect("one document");
     assert_eq!((status, &done["deployed"]), (Some(1), &false.into()), "{text}");
@@ -269,14 +266,14 @@ fn without_a_manager_they_are_in_force_when_one_starts() {
     fs::write(system.path("trial/edited.lua"), rules("two")).expect("written");
     let text = system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
     assert!(text.contains("there is no journal yet, so nothing to replay"), "{text}");
-    assert!(text.ends_with("no manager runs; the rules are in force as soon as one is started\n"), "{text}");
+    assert!(text.ends_with("no manager runs; the rules will be in force when one starts\n"), "{text}");
     let (status, text) = system.operation(&["rules", "deploy", "--undo", "--yes"]);
     assert_eq!(status, Some(1), "{text}");
     system.start_broker();
     system.start_manager(&[]);
     let (status, text) = system.operation(&["rules", "deploy", "--undo", "--yes"]);
     assert_eq!(status, Some(1), "{text}");
-    assert!(text.contains("the journal has no rules from before those in force"), "{text}");
+    assert!(text.contains("the journal has no rules before those in force"), "{text}");
 }
 
 #[test]
@@ -288,7 +285,7 @@ fn what_was_deployed_without_a_manager_is_undone_by_one_step() {
     fs::write(system.path("trial/edited.lua"), rules("three")).expect("written");
     system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
     let text = system.operate(&["rules", "deploy", "--undo", "--yes"]);
-    assert!(text.starts_with("the rules of generation 2:\n"), "{text}");
+    assert!(text.starts_with("rules generation 2:\n"), "{text}");
     assert_eq!(in_force(&system), rules("two"));
     // Rules that are broken by hand are no step.
     fs::write(system.path("rules/next_workers.lua"), "function (").expect("written");
