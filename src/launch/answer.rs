@@ -1,4 +1,4 @@
-//! What a host's words mean: how a launching command ended, and what came of a question. Pure: it asks nobody.
+//! The meaning of what a host and its launching command return. Pure: it calls no host.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -7,36 +7,35 @@ use super::children;
 use super::on_host::{LauncherKind, RemoteCommands};
 use nowcast_core::Ending;
 
-/// What the end of the launching command says of the worker's.
+/// What the end of the launching command shows about the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// How it ended.
+    /// The run ended like this.
     Ended(Ending),
-    /// That it never began, and why.
+    /// The run never started, with the reason.
     NotStarted(String),
-    /// Nothing: the host is to be asked. `if_gone` is how it ended if the host knows nothing of it; without that,
-    /// nobody knows.
+    /// Nothing: the host must be asked.
     Ask {
-        /// The launching command's own end.
+        /// How the run ended if the host knows nothing of it; `None` if that is unknown.
         if_gone: Option<Ending>,
     },
 }
 
-/// What a host says of a run.
+/// The answer of a host that was asked for a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostAnswer {
-    /// It is there, in the host's words.
+    /// The run exists, in the host's words.
     Present(String),
-    /// It is not there; how it ended, if the host knows.
+    /// The run does not exist; how it ended, if the host knows.
     Gone(Option<Ending>),
-    /// Nothing, and why.
+    /// The host did not answer, with the reason.
     NoAnswer(String),
 }
 
-/// How ssh's last line begins when it never reached a shell on the host. When it loses one later, it says something
-/// else (`client_loop: …`, `Connection to … closed by remote host.`, `Timeout, server … not responding.`). What it may
-/// say in both cases (`Connection closed by …`) is not here: then the host is asked.
-const NEVER_REACHED: [&str; 8] = [
+/// Starts of ssh's last line when it never reached a shell on the host. When ssh loses a shell later, it writes other
+/// lines (`client_loop: …`, `Connection to … closed by remote host.`, `Timeout, server … not responding.`). A line that
+/// ssh writes in both cases (`Connection closed by …`) is not in this list: then the host is asked.
+const NOT_REACHED: [&str; 8] = [
     "ssh: connect to host ",
     "ssh: Could not resolve hostname ",
     "Host key verification failed.",
@@ -47,39 +46,39 @@ const NEVER_REACHED: [&str; 8] = [
     "Unable to negotiate with ",
 ];
 
-/// The same in the middle of a line: `me@robot.nibi: Permission denied (publickey).`
+/// Such a text in the middle of the line: `me@robot.nibi: Permission denied (publickey).`
 const DENIED: &str = ": Permission denied (";
 
-/// What the launching command and the worker wrote.
+/// The output of the launching command and the worker.
 #[derive(Debug, Clone, Copy)]
 pub struct LauncherOutput<'a> {
-    /// How it begins.
+    /// Its start.
     pub head: &'a str,
-    /// How it ends.
+    /// Its end.
     pub tail: &'a str,
-    /// Whether `tail` is all of it.
+    /// Whether `tail` is the whole output.
     pub is_whole: bool,
 }
 
-/// What the end of the launching command says.
+/// Return what the end of the launching command shows about the run.
 #[must_use]
 pub fn verdict(remote: &RemoteCommands, ending: &Ending, output: &LauncherOutput) -> Verdict {
-    // `sbatch` also ends with status 0 when its job was cancelled before its turn came.
+    // `sbatch` also exits with status 0 when its job was cancelled while it was pending.
     let is_sure = ending.is_success() && remote.launcher != LauncherKind::Slurm;
     if remote.ask.is_none() || is_sure {
         return Verdict::Ended(ending.clone());
     }
     let Ending::Status(status) = *ending else {
-        // It was killed, or somebody else was told its end.
+        // It was killed, or its exit status went to another process.
         return Verdict::Ask { if_gone: None };
     };
     let is_lost = remote.lost_status.contains(&status);
     let last = last_line(output.tail);
     match remote.launcher {
-        LauncherKind::Ssh | LauncherKind::Slurm if is_lost && is_never_reached(output, last) => {
+        LauncherKind::Ssh | LauncherKind::Slurm if is_lost && is_not_reached(output, last) => {
             Verdict::NotStarted(format!("{} was not reached: {last}", remote.host))
         }
-        LauncherKind::Slurm if is_never_submitted(output, last) => Verdict::NotStarted(last.to_owned()),
+        LauncherKind::Slurm if is_not_submitted(output, last) => Verdict::NotStarted(last.to_owned()),
         LauncherKind::Ssh if !is_lost => Verdict::Ended(ending.clone()),
         _ => Verdict::Ask { if_gone: Some(ending.clone()).filter(|_| !is_lost) },
     }
@@ -89,21 +88,21 @@ fn last_line(text: &str) -> &str {
     text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default()
 }
 
-/// Whether ssh says that it did not come to a shell. A worker may call ssh itself and show the same words; but what it
-/// writes beside them ends its lines without the carriage return that ssh's own have.
-fn is_never_reached(output: &LauncherOutput, last: &str) -> bool {
-    let is_said = NEVER_REACHED.iter().any(|begin| last.starts_with(begin)) || last.contains(DENIED);
-    is_said && output.is_whole && output.tail.split_terminator('\n').all(|line| line.ends_with('\r'))
+/// Whether ssh reports that it reached no shell. A worker that calls ssh may write the same text, but its other lines
+/// end without the carriage return of ssh's own lines.
+fn is_not_reached(output: &LauncherOutput, last: &str) -> bool {
+    let is_reported = NOT_REACHED.iter().any(|begin| last.starts_with(begin)) || last.contains(DENIED);
+    is_reported && output.is_whole && output.tail.split_terminator('\n').all(|line| line.ends_with('\r'))
 }
 
-/// Whether `sbatch` says that it submitted nothing. After a time-out it does not know.
-fn is_never_submitted(output: &LauncherOutput, last: &str) -> bool {
+/// Whether `sbatch` reports that it submitted nothing. After a timeout it does not know.
+fn is_not_submitted(output: &LauncherOutput, last: &str) -> bool {
     let is_sbatch = last.starts_with("sbatch: error: ") || last.starts_with("sbatch: fatal: ");
     let is_submitted = [output.head, output.tail].iter().any(|text| text.contains("Submitted batch job "));
     is_sbatch && !is_submitted && !last.contains("timed out")
 }
 
-/// What came of a question: how the command that asked ended, and what it wrote.
+/// Return a host's answer from the end of the command that asked, and its output.
 #[must_use]
 pub fn answer(remote: &RemoteCommands, ending: &Ending, output: &str, errors: &str) -> HostAnswer {
     let nothing = || {
@@ -111,26 +110,26 @@ pub fn answer(remote: &RemoteCommands, ending: &Ending, output: &str, errors: &s
         HostAnswer::NoAnswer(if last.is_empty() { format!("the question {ending}") } else { last.to_owned() })
     };
     if remote.launcher == LauncherKind::Ssh {
-        // Whatever the environment file writes.
-        let said = output.lines().rev().find_map(|line| line.strip_prefix("nowcast: "));
-        return match said.map(|said| said.split_once(' ').unwrap_or((said, ""))) {
+        // The environment file may write lines of its own.
+        let line = output.lines().rev().find_map(|line| line.strip_prefix("nowcast: "));
+        return match line.map(|line| line.split_once(' ').unwrap_or((line, ""))) {
             Some(("gone", _)) => HostAnswer::Gone(None),
             Some(("there", processes)) => HostAnswer::Present(format!("process {processes}")),
             _ => nothing(),
         };
     }
-    let said = last_line(output);
-    match (ending.is_success(), said, remote.launcher) {
+    let line = last_line(output);
+    match (ending.is_success(), line, remote.launcher) {
         (false, ..) => nothing(),
         (true, "", _) => HostAnswer::Gone(None),
-        (true, _, LauncherKind::Slurm) => job(said),
-        (true, ..) => HostAnswer::Present(said.to_owned()),
+        (true, _, LauncherKind::Slurm) => job(line),
+        (true, ..) => HostAnswer::Present(line.to_owned()),
     }
 }
 
-/// What `squeue` says of a job: its state and its exit status as wait(2) has it.
-fn job(said: &str) -> HostAnswer {
-    /// A job that may run, or run again: squeue(1), JOB STATE CODES.
+/// Return the answer for a job from a line of `squeue`: its state and its exit status as wait(2) encodes it.
+fn job(line: &str) -> HostAnswer {
+    /// States of a job that may run, or run again: squeue(1), JOB STATE CODES.
     const OPEN: [&str; 12] = [
         "PENDING",
         "CONFIGURING",
@@ -145,7 +144,7 @@ fn job(said: &str) -> HostAnswer {
         "REQUEUE_HOLD",
         "REQUEUE_FED",
     ];
-    let mut words = said.split_whitespace();
+    let mut words = line.split_whitespace();
     let (state, status) =
         (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse::<i32>().ok()));
     if OPEN.contains(&state) || state == "SPECIAL_EXIT" || state == "RESV_DEL_HOLD" {
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_of_ssh_is_the_workers_but_for_its_own() {
+    fn only_statuses_of_ssh_itself_are_not_the_workers() {
         let ssh = remote(LauncherKind::Ssh, &[SSH_LOST]);
         let verdict = |ending, output| verdict(&ssh, &ending, &whole(output));
         for ending in [Ending::Status(0), Ending::Status(1), Ending::Status(254)] {
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn sbatch_says_whether_it_submitted_anything() {
+    fn sbatch_shows_whether_it_submitted_a_job() {
         let slurm = remote(LauncherKind::Slurm, &[]);
         let verdict = |output: &str| verdict(&slurm, &Ending::Status(1), &whole(output));
         let down = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)";
@@ -226,19 +225,19 @@ mod tests {
     }
 
     #[test]
-    fn a_template_is_asked_for_after_each_bad_end() {
+    fn a_template_host_is_asked_after_each_failure() {
         let template = remote(LauncherKind::Template, &[7]);
         let verdict = |status| verdict(&template, &Ending::Status(status), &whole(""));
         assert_eq!(verdict(0), Verdict::Ended(Ending::Status(0)));
         assert_eq!(verdict(1), Verdict::Ask { if_gone: Some(Ending::Status(1)) });
         assert_eq!(verdict(7), Verdict::Ask { if_gone: None });
-        let mute = RemoteCommands { ask: None, ..template };
-        let ended = super::verdict(&mute, &Ending::Status(7), &whole(""));
+        let without_ask = RemoteCommands { ask: None, ..template };
+        let ended = super::verdict(&without_ask, &Ending::Status(7), &whole(""));
         assert_eq!(ended, Verdict::Ended(Ending::Status(7)));
     }
 
     #[test]
-    fn a_host_answers_or_it_does_not() {
+    fn answers_of_a_host_are_read() {
         let ssh = remote(LauncherKind::Ssh, &[SSH_LOST]);
         let read = |remote: &RemoteCommands, status, output| {
             answer(remote, &Ending::Status(status), output, "no route\n")
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn slurm_says_how_a_job_ended() {
+    fn the_state_of_a_slurm_job_shows_how_it_ended() {
         let slurm = remote(LauncherKind::Slurm, &[]);
         let read = |output: &str| answer(&slurm, &Ending::Status(0), output, "");
         assert_eq!(read(""), HostAnswer::Gone(None));

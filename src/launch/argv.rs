@@ -1,4 +1,4 @@
-//! Which command line is a worker, and which commands launch it. Pure: it starts nothing.
+//! The command line of a worker, and the commands that launch it. Pure: it starts nothing.
 
 use std::path::Path;
 
@@ -9,9 +9,10 @@ use crate::config::{Config, Host, Launcher};
 use nowcast_core::next_worker::{LOCALHOST, NextWorker};
 use nowcast_core::{Number, RunId};
 
-/// The commands for a run of a worker. Its own command line is the first of its command in the configuration, a built-in
-/// worker (`program` is our own binary), and a Python module as the peer starts it. On another host, which it
-/// reaches by ssh as the peer does unless the configuration says otherwise, a built-in worker is the peer's.
+/// Return the commands for a run of a worker. The worker's command line is the first of: its command in the
+/// configuration, a built-in worker (`program` is the nowcast binary), a Python module as NEMO_Nowcast starts it. A remote
+/// host is reached by ssh, as NEMO_Nowcast does, unless the configuration has another launcher; there, a built-in
+/// worker is NEMO_Nowcast's.
 ///
 /// # Errors
 /// When the configuration lacks something that this launch needs.
@@ -22,15 +23,15 @@ pub fn command(
     program: &Path,
     location: RunLocation,
 ) -> Result<LaunchCommand, LaunchError> {
-    let here = Host::default();
-    let host = if worker.host == LOCALHOST { Some(&here) } else { config.hosts.get(&worker.host) };
+    let local = Host::default();
+    let host = if worker.host == LOCALHOST { Some(&local) } else { config.hosts.get(&worker.host) };
     let host = host.ok_or_else(|| LaunchError::UnknownHost {
         host: worker.host.clone(),
         known: if config.hosts.is_empty() { "none".to_owned() } else { keys(config) },
     })?;
     let request = LaunchRequest { worker, run, config, program, location, host };
     if worker.host == LOCALHOST {
-        return request.words_here().map(LaunchCommand::from);
+        return request.local_words().map(LaunchCommand::from);
     }
     match &host.launcher {
         Launcher::Ssh => ssh::command(&request),
@@ -82,20 +83,20 @@ hosts:
     }
 
     #[test]
-    fn a_command_of_its_own_wins_here_and_there() {
+    fn a_command_in_the_configuration_takes_precedence_on_every_host() {
         assert_eq!(words("nowcast.workers.run_model", "localhost"), "run here.yaml 7 -x");
         assert_eq!(words("run_model", "robot"), "ssh robot source env.sh ; run there.yaml 7 -x");
     }
 
     #[test]
-    fn what_knows_nothing_of_nowcast_is_reported_for() {
+    fn an_exec_command_is_run_by_nowcast_exec() {
         assert_eq!(words("plot", "localhost"), "nowcast exec plot here.yaml -- ./plot.sh plot -x");
         let there = "ssh robot source env.sh ; nowcast exec plot there.yaml -- ./plot.sh plot -x";
         assert_eq!(words("plot", "robot"), there);
     }
 
     #[test]
-    fn a_built_in_worker_is_ours_here_and_the_peers_there() {
+    fn a_built_in_worker_is_nemo_nowcasts_on_a_remote_host() {
         assert_eq!(words("sleep", "localhost"), "nowcast worker sleep here.yaml -x");
         let there = "ssh robot source env.sh ; py -m nemo_nowcast.workers.sleep there.yaml -x";
         assert_eq!(words("sleep", "robot"), there);
@@ -111,7 +112,7 @@ hosts:
     }
 
     #[test]
-    fn ssh_asks_with_the_words_that_the_hosts_shell_expands_once_more() {
+    fn the_question_by_ssh_has_the_words_of_the_worker() {
         let remote = launch("run_model", "robot").remote.unwrap();
         let ask = remote.ask.unwrap();
         assert_eq!(ask[..6], ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "robot"]);
@@ -127,7 +128,7 @@ hosts:
     }
 
     #[test]
-    fn slurm_gets_a_job_with_the_runs_name_and_what_it_wrote_is_found() {
+    fn a_slurm_job_has_the_runs_name_and_writes_to_its_output() {
         let LaunchCommand { argv, remote } = launch("sleep", "queue");
         let name = argv.iter().find_map(|word| word.strip_prefix("--job-name=")).unwrap().to_owned();
         assert!(name.starts_with("nowcast-7-"), "{name}");
@@ -149,7 +150,7 @@ hosts:
     }
 
     #[test]
-    fn slurm_on_another_host_is_spoken_to_by_ssh() {
+    fn slurm_on_a_remote_host_is_called_by_ssh() {
         let LaunchCommand { argv, remote } = launch("sleep", "head");
         assert_eq!(argv[..4], ["ssh", "head", "sh", "-c"]);
         let script = shlex::split(&argv[4]).unwrap().remove(0);
@@ -169,7 +170,7 @@ hosts:
     }
 
     #[test]
-    fn a_template_is_filled_once() {
+    fn placeholders_in_values_are_not_replaced() {
         let LaunchCommand { argv, remote } = launch("run_model", "pod");
         let name = argv[1].strip_prefix("--name=").unwrap();
         assert!(name.starts_with("nowcast-7-"), "{name}");

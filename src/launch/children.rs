@@ -1,6 +1,6 @@
-//! Processes whose ends are seen: children, each reaped as soon as it ends, and others.
+//! [`Children`]: starts processes and reports their exits, also those of processes that another process started.
 //!
-//! It decides nothing about them, and never signals a number that may belong to another process by now.
+//! It decides nothing about them, and never signals a process number that may have been reused.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -15,11 +15,11 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use nowcast_core::Ending;
 
-/// Environment variables that a child gets beside its parent's.
+/// Environment variables that a child gets in addition to its parent's.
 pub type Environment = Vec<(String, OsString)>;
 
-/// Processes, by whatever names them. Its descriptor is readable when one has ended, so that a loop can
-/// wait for that beside its sockets.
+/// Processes by key. The descriptor is readable when a process has exited, so that one `poll` waits for exits and
+/// sockets.
 #[derive(Debug)]
 pub struct Children<Key> {
     epoll: OwnedFd,
@@ -30,13 +30,13 @@ pub struct Children<Key> {
 #[derive(Debug)]
 struct Watched<Key> {
     key: Key,
-    /// Not there for a process that somebody else started: how it ends, only its parent is told.
+    /// `None` for a process that another process started: only the parent learns the exit status.
     child: Option<Child>,
     pidfd: OwnedFd,
 }
 
 impl<Key: Clone + Eq + Hash> Children<Key> {
-    /// No children yet.
+    /// Return a set without processes.
     ///
     /// # Errors
     /// When the operating system has no descriptors left.
@@ -45,9 +45,8 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         Ok(Self { epoll, watched: HashMap::new(), last: 0 })
     }
 
-    /// Starts a process with these environment variables beside our own, in a process group of its own, so
-    /// that a Ctrl-C in the terminal does not reach it. It writes to where this process writes, and reads
-    /// nothing.
+    /// Start a process with these additional environment variables, in its own process group, so that Ctrl-C in
+    /// the terminal does not reach it. It inherits standard output and standard error; its standard input is empty.
     ///
     /// # Errors
     /// When the program cannot be started; the text names it.
@@ -60,7 +59,7 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         self.start_writing_to(key, argv, environment, Stdio::inherit(), Stdio::inherit()).map(|_| ())
     }
 
-    /// The same for a process that writes elsewhere; answers its number.
+    /// Start a process with its own standard output and standard error; return its process number.
     ///
     /// # Errors
     /// When the program cannot be started; the text names it.
@@ -76,7 +75,7 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
             .split_first()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "an empty command"))?;
         let program = program.as_ref();
-        // So that a descriptor is left for the one that watches it.
+        // Reserve a descriptor for the pidfd that watches it.
         let spare = self.epoll.try_clone()?;
         let mut child = Command::new(program)
             .args(args)
@@ -94,7 +93,7 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
                 Ok(pid)
             }
             Err(error) => {
-                // A process whose end nobody would see must not go on.
+                // A process whose exit cannot be seen must not continue.
                 child.kill()?;
                 child.wait()?;
                 Err(error)
@@ -102,15 +101,15 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         }
     }
 
-    /// Watches a process that this one did not start. Its ending will be [`Ending::Unknown`]. The caller
-    /// asks `is_right` whether that number still belongs to the process it means, once it is held fast.
-    /// Answers whether it is watched.
+    /// Watch a process that this one did not start; it will end as [`Ending::Unknown`]. `is_right` checks that
+    /// the number still belongs to the intended process; it is called when the number can no longer be reused.
+    /// Return whether the process is watched.
     ///
     /// # Errors
     /// When the operating system has no descriptors left.
     pub fn watch(&mut self, key: Key, pid: Pid, is_right: impl FnOnce() -> bool) -> io::Result<bool> {
         let pidfd = match self.add(pid) {
-            // Ended and reaped.
+            // Exited and reaped.
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {
                 return Ok(false);
             }
@@ -124,7 +123,7 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         Ok(false)
     }
 
-    /// A descriptor for a process, in epoll under a new number, `self.last`.
+    /// Open a descriptor for a process and add it to epoll under a new number, `self.last`.
     fn add(&mut self, pid: Pid) -> io::Result<OwnedFd> {
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
         let number = epoll::EventData::new_u64(self.last + 1);
@@ -133,10 +132,10 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         Ok(pidfd)
     }
 
-    /// Reaps those that have ended and says how.
+    /// Reap the processes that have exited; return how each ended.
     ///
     /// # Errors
-    /// When the operating system fails to say.
+    /// When the operating system cannot report the exits.
     pub fn reap(&mut self) -> io::Result<Vec<(Key, Ending)>> {
         let mut ended = Vec::new();
         let mut events: Vec<epoll::Event> = Vec::with_capacity(64);
@@ -154,24 +153,24 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
                 let Some(Watched { key, child, pidfd }) = self.watched.remove(&event.data.u64()) else {
                     continue;
                 };
-                // Taken out before it is closed: a closed descriptor's number may be given away. One that
-                // is out already is as well.
+                // Removed before it is closed, since the number of a closed descriptor may be reused. An error
+                // means that it is removed already.
                 let _ = epoll::delete(&self.epoll, &pidfd);
-                // Somebody else may have reaped it: the end is known, if not how.
+                // Another part of this process may have reaped it: then only the exit status is unknown.
                 let status = child.and_then(|mut child| child.wait().ok());
                 ended.push((key, status.map_or(Ending::Unknown, ending)));
             }
         }
     }
 
-    /// Sends a signal to a process; one that has ended already is no error.
+    /// Send a signal to a process. A process that has exited already is not an error.
     pub fn signal(&self, key: &Key, signal: Signal) {
         for watched in self.watched.values().filter(|watched| watched.key == *key) {
             let _ = pidfd_send_signal(&watched.pidfd, signal);
         }
     }
 
-    /// Whether a process of that name runs.
+    /// Whether a process with that key is running.
     #[must_use]
     pub fn contains(&self, key: &Key) -> bool {
         self.watched.values().any(|watched| watched.key == *key)
@@ -188,7 +187,7 @@ fn pid(child: &Child) -> io::Result<Pid> {
     i32::try_from(child.id())
         .ok()
         .and_then(Pid::from_raw)
-        .ok_or_else(|| io::Error::other("the operating system gave a process no valid number"))
+        .ok_or_else(|| io::Error::other("the operating system returned an invalid process number"))
 }
 
 pub(super) fn ending(status: ExitStatus) -> Ending {

@@ -1,4 +1,4 @@
-//! A run that is to be launched, and its worker's command line here or on its host. Pure: it starts nothing.
+//! [`LaunchRequest`]: a run to launch, and its worker's command line on its host. Pure: it starts nothing.
 
 use std::path::Path;
 
@@ -12,25 +12,25 @@ use nowcast_core::next_worker::NextWorker;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LaunchError {
     /// The host is not in the configuration.
-    #[error("the host {host} is not in `run: enabled hosts:` or `hosts:`; there are: {known}")]
+    #[error("the host {host} is not in `run: enabled hosts:` or `hosts:`; known hosts: {known}")]
     UnknownHost {
         /// The host that the rule named.
         host: String,
-        /// The hosts that there are.
+        /// The hosts in the configuration.
         known: String,
     },
-    /// The host lacks what a launch there needs.
+    /// The host lacks a setting that a launch needs.
     #[error("the host {host} has no `{key}:` in `run: enabled hosts: {host}:`")]
     HostLacks {
         /// The host.
         host: String,
-        /// What it lacks.
+        /// The setting.
         key: &'static str,
     },
-    /// The worker is a Python module and there is no Python.
+    /// The worker is a Python module, and no Python is configured.
     #[error(
-        "{module} is no built-in worker, so it is taken for a Python module, but the configuration has no \
-         `python:`; add it, or give the worker a command in `workers: {name}: command:`"
+        "{module} is not a built-in worker, and the configuration has no `python:` to run it as a Python module; add \
+         `python:`, or give the worker a command in `workers: {name}: command:`"
     )]
     NoPython {
         /// The module.
@@ -40,7 +40,7 @@ pub enum LaunchError {
     },
 }
 
-/// A launch, and what its commands are made from.
+/// A run to launch, and the sources of its commands.
 pub(super) struct LaunchRequest<'a> {
     pub(super) worker: &'a NextWorker,
     pub(super) run: RunId,
@@ -51,11 +51,11 @@ pub(super) struct LaunchRequest<'a> {
 }
 
 impl LaunchRequest<'_> {
-    /// The worker's words for a machine that has this one's files, or for this machine itself.
-    pub(super) fn words_here(&self) -> Result<Vec<String>, LaunchError> {
-        let (worker, file) = (self.worker, self.file_here());
+    /// Return the worker's command line for this machine, or for a host that shares its files.
+    pub(super) fn local_words(&self) -> Result<Vec<String>, LaunchError> {
+        let (worker, file) = (self.worker, self.local_file());
         let program = self.program.to_string_lossy();
-        let mut words = if let Some(command) = self.own_command(&file, &program) {
+        let mut words = if let Some(command) = self.configured_command(&file, &program) {
             command
         } else if let Some(name) = worker::built_in(&worker.module).filter(|_| self.host.python.is_none()) {
             vec![program.into_owned(), "worker".to_owned(), name.to_owned(), file]
@@ -75,21 +75,21 @@ impl LaunchRequest<'_> {
         Ok(words)
     }
 
-    /// The worker's words for a host with files of its own.
-    pub(super) fn words_there(&self) -> Result<Vec<String>, LaunchError> {
-        let file = self.need(self.host.config_file.as_ref(), "config file")?;
-        let mut words = if let Some(command) = self.own_command(&file, "nowcast") {
+    /// Return the worker's command line for a host with files of its own.
+    pub(super) fn remote_words(&self) -> Result<Vec<String>, LaunchError> {
+        let file = self.require(self.host.config_file.as_ref(), "config file")?;
+        let mut words = if let Some(command) = self.configured_command(&file, "nowcast") {
             command
         } else {
-            let python = self.need(self.host.python.as_ref(), "python")?;
+            let python = self.require(self.host.python.as_ref(), "python")?;
             vec![python, "-m".to_owned(), python_module(&self.worker.module), file]
         };
         words.extend(self.worker.args.iter().cloned());
         Ok(words)
     }
 
-    /// The configuration file for a machine that has this one's files.
-    pub(super) fn file_here(&self) -> String {
+    /// Return the configuration file for a host that shares this machine's files.
+    pub(super) fn local_file(&self) -> String {
         let file = self.host.config_file.clone();
         file.unwrap_or_else(|| self.config.file.to_string_lossy().into_owned())
     }
@@ -98,13 +98,13 @@ impl LaunchRequest<'_> {
         self.location.job_name(self.run)
     }
 
-    /// What the host must have for this launch.
-    pub(super) fn need(&self, setting: Option<&String>, key: &'static str) -> Result<String, LaunchError> {
+    /// Return a setting of the host that this launch needs.
+    pub(super) fn require(&self, setting: Option<&String>, key: &'static str) -> Result<String, LaunchError> {
         setting.cloned().ok_or_else(|| LaunchError::HostLacks { host: self.worker.host.clone(), key })
     }
 
-    /// What the configuration gives the worker as its command: `command` as it is, `exec` behind `nowcast exec`.
-    fn own_command(&self, file: &str, nowcast: &str) -> Option<Vec<String>> {
+    /// Return the worker's command from the configuration: `command` unchanged, `exec` run by `nowcast exec`.
+    fn configured_command(&self, file: &str, nowcast: &str) -> Option<Vec<String>> {
         let name = self.worker.name();
         let settings = self.config.workers.get(name)?;
         let fill = |word: &String| filled(word, file, name, self.run);
@@ -117,19 +117,19 @@ impl LaunchRequest<'_> {
     }
 }
 
-/// A word of a worker's command with its placeholders replaced.
+/// Replace the placeholders in a word of a worker's command.
 pub(super) fn filled(word: &str, file: &str, worker: &str, run: RunId) -> String {
     let word = word.replace("{config}", file).replace("{folder}", &folder_of(file));
     word.replace("{worker}", worker).replace("{run}", &run.0.to_string())
 }
 
-/// The folder of a configuration file.
+/// Return the folder of a configuration file.
 pub(super) fn folder_of(file: &str) -> String {
     let folder = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.map_or(".".to_owned(), |folder| folder.to_string_lossy().into_owned())
 }
 
-/// The module that a host's Python runs; a built-in worker by its bare name is the peer's there.
+/// Return the module that a host's Python runs. The bare name of a built-in worker means NEMO_Nowcast's there.
 fn python_module(module: &str) -> String {
     match worker::built_in(module) {
         Some(name) => format!("{}{name}", worker::PEER_PACKAGE),

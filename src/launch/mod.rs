@@ -1,4 +1,4 @@
-//! Launching workers: what command a worker is, and its life as a process.
+//! Launching workers: their command lines, their runners, and the folders of their runs. It never decides what to launch.
 
 pub mod answer;
 pub mod argv;

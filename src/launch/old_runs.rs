@@ -1,4 +1,4 @@
-//! The folders of runs that are over: counted, and removed when they are too old.
+//! The folders of past runs: their highest number, and the removal of old ones.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use jiff::civil::Date;
 
-/// The highest number of a run that has a folder below `root`.
+/// Return the highest number of a run that has a folder below `root`.
 #[must_use]
 pub fn highest(root: &Path) -> u64 {
     let names = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
@@ -14,8 +14,8 @@ pub fn highest(root: &Path) -> u64 {
     runs.filter_map(|run| run.file_name().to_str()?.parse().ok()).max().unwrap_or(0)
 }
 
-/// Removes the folders of days before `date` below `root`, but for those with a run in `open`
-/// (`2026-03-14/8812`); answers what could not be removed.
+/// Remove the folders of days before `date` below `root`, except those with a run in `open` (`2026-03-14/8812`). Return
+/// the errors of those that could not be removed.
 #[must_use]
 pub fn remove_before(root: &Path, date: Date, open: &[String]) -> Vec<io::Error> {
     let mut errors = Vec::new();
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_days_go_but_for_those_of_open_runs() {
+    fn old_days_are_removed_except_those_with_open_runs() {
         let root = tempfile::tempdir().unwrap();
         for run in ["2026-03-01/5", "2026-03-02/7", "2026-03-03/9", "notes/1000"] {
             fs::create_dir_all(root.path().join(run)).unwrap();

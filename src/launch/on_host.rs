@@ -1,5 +1,5 @@
-//! [`LaunchCommand`]: the commands for one run: which starts it and, on another host, which ask for it and end
-//! it there. It starts nothing.
+//! [`LaunchCommand`]: the command that starts a run and, for a remote host, those that find and stop it. Pure: it starts
+//! nothing.
 
 use std::path::Path;
 
@@ -8,17 +8,17 @@ use sha2::{Digest, Sha256};
 
 use nowcast_core::RunId;
 
-/// The environment variable by which a process on a host is known as a run's. Debian's ssh hands on `LC_*`, and its
-/// sshd takes them, so it comes through with the peer's command line in many places; where it does not, the
-/// process is found by its words alone.
+/// The environment variable that identifies a run's process on its host. Debian's ssh sends `LC_*` and its sshd accepts
+/// them, so it often arrives with NEMO_Nowcast's unchanged command line. Where it does not, the process is found by
+/// its command line alone.
 pub const RUN_MARK: &str = "LC_NOWCAST_RUN";
 
 /// The commands for one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchCommand {
-    /// What is started here, and ends when the worker does.
+    /// The command that this machine starts; it ends when the worker does.
     pub argv: Vec<String>,
-    /// For a worker that runs elsewhere.
+    /// For a remote host, how to find and stop the run there.
     pub remote: Option<RemoteCommands>,
 }
 
@@ -28,24 +28,24 @@ impl From<Vec<String>> for LaunchCommand {
     }
 }
 
-/// How a run on another host is asked for, and ended.
+/// The commands that find and stop a run on a remote host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteCommands {
     /// The host, as the rules name it.
     pub host: String,
-    /// Who launches there.
+    /// The launcher.
     pub launcher: LauncherKind,
     /// Exit statuses of the launching command that do not say how the worker ended.
     pub lost_status: Vec<i32>,
-    /// Asks whether it is there; [`super::answer`] reads what it says.
+    /// Asks whether the run exists; [`super::answer`] reads its output.
     pub ask: Option<Vec<String>>,
-    /// Tells it to end.
+    /// Sends SIGTERM.
     pub terminate: Option<Vec<String>>,
-    /// Ends it.
+    /// Sends SIGKILL.
     pub kill: Option<Vec<String>>,
 }
 
-/// Who launches on a host.
+/// The launcher of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LauncherKind {
@@ -53,11 +53,11 @@ pub enum LauncherKind {
     Ssh,
     /// Slurm.
     Slurm,
-    /// Commands of the user's own.
+    /// Commands from the configuration.
     Template,
 }
 
-/// Where a run has its files, for those commands that name them.
+/// The folder of a run and the machine it is on, for the commands that name them.
 #[derive(Debug, Clone, Copy)]
 pub struct RunLocation<'a> {
     /// The run's folder, an absolute path.
@@ -67,8 +67,8 @@ pub struct RunLocation<'a> {
 }
 
 impl RunLocation<'_> {
-    /// The name of the run's job: `nowcast-8812-1f3c9a`. The last part tells systems apart that share a queue, and that
-    /// of a run of the same number in a journal that was begun anew.
+    /// Return the name of the run's job: `nowcast-8812-1f3c9a`. The last part distinguishes systems that share a queue,
+    /// and a run of the same number in an earlier journal.
     pub(super) fn job_name(&self, run: RunId) -> String {
         let mut hash = Sha256::new();
         hash.update(self.machine);
@@ -78,20 +78,20 @@ impl RunLocation<'_> {
         format!("nowcast-{}-{a:02x}{b:02x}{c:02x}", run.0)
     }
 
-    /// The file that the output goes to.
+    /// Return the path of the run's output.
     pub(super) fn output(&self) -> String {
         self.folder.join(super::run_folder::OUTPUT).to_string_lossy().into_owned()
     }
 }
 
-/// This machine's name.
+/// Return this machine's name.
 #[must_use]
 pub fn machine() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     name.trim().to_owned()
 }
 
-/// A word as a shell takes it.
+/// Quote a word for a shell.
 #[must_use]
 pub fn quoted(word: &str) -> String {
     if !word.is_empty()
@@ -99,29 +99,29 @@ pub fn quoted(word: &str) -> String {
     {
         return word.to_owned();
     }
-    // In single quotes everything is itself but the quote.
+    // Between single quotes, only the quote itself is special.
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Words as one line for a shell.
+/// Return words as one line for a shell.
 pub(super) fn line<T: AsRef<str>>(words: impl IntoIterator<Item = T>) -> String {
     words.into_iter().map(|word| quoted(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
-/// A worker's command line as one line for any shell, after its environment file if it has one.
+/// Return a worker's command line as one line for any shell, preceded by its environment file if it has one.
 pub(super) fn worker_line(words: &[String], envvars: Option<&str>) -> String {
     match envvars {
         None => line(words),
         Some(envvars) => {
             let script = format!("source {} ; exec {}", quoted(envvars), line(words));
-            // Environment files are written for bash, and `sh` is another shell in many places.
+            // Environment files are written for bash, and `sh` is often another shell.
             line(["bash", "-c", &script])
         }
     }
 }
 
-/// A question or an order over ssh: it never asks for a password and does not wait long for a connection. The
-/// words stand for the host's shell.
+/// Return a command that runs words in a host's shell by ssh. It never asks for a password, and its timeout for the
+/// connection is short.
 #[must_use]
 pub fn over_ssh(host: &str, words: impl IntoIterator<Item = String>) -> Vec<String> {
     let ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", host].map(str::to_owned);
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shell_gets_the_words_back() {
+    fn a_shell_splits_a_line_into_its_words() {
         let words = ["a b", "it's", "", "$HOME;", "--x=1", "new\nline"];
         assert_eq!(shlex::split(&line(words)).unwrap(), words);
         let inner = worker_line(&["run it".to_owned()], Some("my env.sh"));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_has_a_name_that_another_systems_run_has_not() {
+    fn the_name_of_a_job_is_unique_to_its_system() {
         let name = |folder: &str, machine: &str| {
             RunLocation { folder: Path::new(folder), machine }.job_name(nowcast_core::Number(7))
         };

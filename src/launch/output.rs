@@ -1,10 +1,9 @@
-//! Copies what a worker writes to its `output.log` on to the standard output of its runner, so that
-//! `nowcast up` shows it. Best effort: the file has everything.
+//! [`OutputCopy`]: copies a run's `output.log` to the standard output of its runner, so that `nowcast up` shows it. Best
+//! effort: the file is complete.
 //!
-//! Whole lines are copied: manager and other workers write to the same place, and their lines must not begin in the
-//! middle of one.
+//! Only whole lines are copied, since the manager and other workers write to the same output.
 //!
-//! It never holds anybody up: it is a thread of its own, so a reader who is stuck stops that thread only.
+//! It never delays the runner: a reader that blocks stops only the thread of the copy.
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Write};
@@ -20,27 +19,27 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 
-/// How long the last copying may stand still before it is given up.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The timeout of the last copy while no byte is written.
+const STALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often the file is looked at when the operating system has no inotify instance left.
-const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+/// The interval of checks of the file when the operating system has no inotify instance left.
+const CHECK_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 
-/// A copying under way.
+/// A copy that is running.
 #[derive(Debug)]
 pub struct OutputCopy {
     file: Arc<File>,
     copied: Arc<AtomicU64>,
-    /// The file is copied up to here, in bytes, and no further.
+    /// The copy stops at this byte.
     limit: Arc<AtomicU64>,
-    /// Its closing wakes the thread when the limit is set.
+    /// Closed to wake the thread when the limit is set.
     wake: PipeWriter,
     /// Closed when the thread has ended.
     ended: Receiver<()>,
 }
 
 impl OutputCopy {
-    /// Begins to copy the file at `path`, from its end as it is now, to `to`.
+    /// Start to copy the file at `path` to `to`, from its current end.
     ///
     /// # Errors
     /// When the file cannot be read or the operating system has no descriptors left.
@@ -60,20 +59,20 @@ impl OutputCopy {
             changes: watch(path).ok(),
         };
         thread::Builder::new().name("output".to_owned()).spawn(move || {
-            // A reader that is gone is no fault of the worker's.
+            // The copy ends without its reader; the worker goes on.
             let _ = thread.run();
             drop(sender);
         })?;
         Ok(Self { file, copied, limit, wake, ended })
     }
 
-    /// Copies what the file holds now, and ends; or gives up when nobody takes it.
+    /// Copy the current content of the file and stop. Stop earlier if the reader blocks.
     pub fn finish(self) {
         let end = self.file.metadata().map_or(0, |metadata| metadata.len());
         self.limit.store(end, Ordering::SeqCst);
         drop(self.wake);
         let mut before = self.copied.load(Ordering::SeqCst);
-        while self.ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        while self.ended.recv_timeout(STALL_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
             let now = self.copied.load(Ordering::SeqCst);
             if now == before {
                 return;
@@ -101,8 +100,8 @@ struct Copier {
 /// The longest line, in bytes, that is copied in one piece.
 const LONGEST_LINE: usize = 16 * 1024;
 
-/// How many of these bytes are copied now: up to the end of the last whole line. All of them if nothing follows, or
-/// if the line is too long to wait for its end.
+/// Return how many bytes are copied now: up to the end of the last whole line. Copy all if nothing follows, or if the
+/// line is too long to wait for its end.
 fn ready(bytes: &[u8], is_last: bool) -> usize {
     match memchr::memrchr(b'\n', bytes) {
         _ if is_last => bytes.len(),
@@ -117,7 +116,7 @@ impl Copier {
         let mut buffer = vec![0; LONGEST_LINE];
         let mut is_in_line = false;
         loop {
-            // Read before the file is: what was written before it was set is not missed.
+            // Read before the file, so that nothing written before the limit was set is missed.
             let limit = self.limit.load(Ordering::SeqCst);
             let at = self.copied.load(Ordering::SeqCst);
             let most = usize::try_from(limit.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
@@ -128,7 +127,7 @@ impl Copier {
                 self.copied.fetch_add(count as u64, Ordering::SeqCst);
                 is_in_line = buffer[count - 1] != b'\n';
             } else if limit < u64::MAX {
-                // The next line that anything writes there is not to begin behind this one.
+                // The next line of another writer must start on a new line.
                 return if is_in_line { self.to.write_all(b"\n") } else { Ok(()) };
             } else {
                 self.wait()?;
@@ -139,13 +138,13 @@ impl Copier {
     fn wait(&mut self) -> io::Result<()> {
         let mut waiting = vec![PollFd::new(&self.woken, PollFlags::IN)];
         waiting.extend(self.changes.as_ref().map(|changes| PollFd::new(changes, PollFlags::IN)));
-        let timeout = if self.changes.is_some() { None } else { Some(&LOOK_AGAIN) };
+        let timeout = if self.changes.is_some() { None } else { Some(&CHECK_INTERVAL) };
         match poll(&mut waiting, timeout) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         if let Some(changes) = &self.changes {
-            // What changed is plain; the events are only taken away.
+            // The events need not be examined, only removed.
             let _ = rustix::io::read(changes.as_fd(), &mut [0; 4096]);
         }
         Ok(())

@@ -1,7 +1,7 @@
-//! `nowcast runner`: one run from its claim to the record of its end.
+//! `nowcast runner`: one run, from its claim to the record of its exit.
 //!
-//! It needs no manager, and keeps going when whoever started it is gone. It never ends what a worker left
-//! running in the background, and never waits for whoever reads its output.
+//! It needs no manager, and continues when the process that started it exits. It never stops a process that a worker
+//! left running in the background, and never waits for the reader of its output.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -24,29 +24,27 @@ use crate::signals::Signals;
 use nowcast_core::message::RUN_ID;
 use nowcast_core::{Ending, Signal};
 
-/// Exit status when the run's folder cannot be written, so that nothing was started: `EX_CANTCREAT` of
-/// sysexits.h.
+/// Exit status when the run's folder cannot be written and nothing was started: `EX_CANTCREAT` of sysexits.h.
 pub const CANNOT_CLAIM: u8 = 73;
 
-/// Exit status when the worker was started, and it could not be seen or written down how it ended:
-/// `EX_IOERR` of sysexits.h.
+/// Exit status when the worker was started and its exit could not be seen or recorded: `EX_IOERR` of sysexits.h.
 pub const END_LOST: u8 = 74;
 
-/// How long a worker may take to end after SIGTERM before it is killed.
+/// The grace period of a worker between SIGTERM and SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(10);
 
-/// Exit status when another runner has the run, or had: `EX_TEMPFAIL` of sysexits.h.
+/// Exit status when another runner has or had the run: `EX_TEMPFAIL` of sysexits.h.
 pub const CLAIMED: u8 = 75;
 
-/// The pause before an end that could not be written down is written again.
-const WRITE_AGAIN: Duration = Duration::from_secs(1);
+/// The pause before the record of an exit is written again.
+const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Carries it out and answers the exit status: 0 when it is written down how the run ended.
+/// Run a task to its end and return the exit status: 0 when the exit of the run is on record.
 #[must_use]
 pub fn run(task: &RunnerTask) -> u8 {
     let folder = &task.folder;
     let claim = || -> io::Result<Option<Signals>> {
-        // Before the claim: from there on, a signal must not end the runner.
+        // Before the claim: afterwards, a signal must not end the runner.
         let signals = Signals::install()?;
         failpoint::pass("runner: before claim");
         let is_ours = if task.is_adoption { folder.adopt()? } else { folder.claim()? };
@@ -63,12 +61,14 @@ pub fn run(task: &RunnerTask) -> u8 {
     failpoint::pass("runner: claimed");
     let mut copy = None;
     let ended = if task.is_adoption {
-        go_on(task, &mut signals)
+        follow_adopted(task, &mut signals)
     } else {
         match start(task, &mut copy) {
             Ok((children, worker)) => match &task.remote {
-                Some(remote) => Follower::new(task, remote, children, Some(worker)).see_to_end(&mut signals),
-                None => see_to_end(children, worker, &mut signals, task.grace)
+                Some(remote) => {
+                    Follower::new(task, remote, children, Some(worker)).follow_to_end(&mut signals)
+                }
+                None => wait_for_worker(children, worker, &mut signals, task.grace)
                     .map(|ending| end_of_run(folder, ending)),
             },
             Err(error) => Ok(Ending::NotStarted(error.to_string())),
@@ -77,8 +77,8 @@ pub fn run(task: &RunnerTask) -> u8 {
     let ending = match ended {
         Ok(ending) => ending,
         Err(error) => {
-            // Without a record, whoever reads the folder sees to the worker itself.
-            complain(&format!("run {}: the end of its worker cannot be seen: {error}", task.run));
+            // Without a record, a manager that reads the folder watches the worker itself.
+            complain(&format!("run {}: the exit of its worker cannot be seen: {error}", task.run));
             return END_LOST;
         }
     };
@@ -91,8 +91,8 @@ pub fn run(task: &RunnerTask) -> u8 {
     status
 }
 
-/// Goes on with a run on another host whose runner is dead.
-fn go_on(task: &RunnerTask, signals: &mut Signals) -> io::Result<Ending> {
+/// Follow a remote run that this runner has adopted.
+fn follow_adopted(task: &RunnerTask, signals: &mut Signals) -> io::Result<Ending> {
     let Some(remote) = task.folder.remote_commands() else { return Ok(Ending::Unknown) };
     let mut children = Children::new()?;
     let launcher = task.folder.launcher();
@@ -104,10 +104,10 @@ fn go_on(task: &RunnerTask, signals: &mut Signals) -> io::Result<Ending> {
     if launcher.is_none() && remote.ask.is_none() {
         return Ok(Ending::Unknown);
     }
-    Follower::new(task, &remote, children, launcher).see_to_end(signals)
+    Follower::new(task, &remote, children, launcher).follow_to_end(signals)
 }
 
-/// Starts the worker and writes down which process it is.
+/// Start the worker and record its process.
 fn start(task: &RunnerTask, copy: &mut Option<OutputCopy>) -> io::Result<(Children<Process>, Pid)> {
     if let Some(remote) = &task.remote {
         task.folder.write_remote_commands(remote)?;
@@ -120,7 +120,7 @@ fn start(task: &RunnerTask, copy: &mut Option<OutputCopy>) -> io::Result<(Childr
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
     let errors = log.try_clone()?;
     failpoint::pass("runner: output opened");
-    // Nobody may see the lines; the file has them.
+    // Without the copy, the lines are in the file only.
     *copy =
         io::stdout().as_fd().try_clone_to_owned().and_then(|stdout| OutputCopy::start(&path, stdout)).ok();
     let mut environment = vec![
@@ -137,16 +137,16 @@ fn start(task: &RunnerTask, copy: &mut Option<OutputCopy>) -> io::Result<(Childr
     let written = ProcessIdentity::of(worker.as_raw_nonzero().get())
         .and_then(|process| task.folder.write_process(&process));
     if let Err(error) = written {
-        // It is needed only if this runner is killed, and the worker can be found without it.
-        complain(&format!("run {}: its worker's process cannot be written down: {error}", task.run));
+        // The record is needed only if this runner is killed, and the worker can be found without it.
+        complain(&format!("run {}: its worker's process cannot be recorded: {error}", task.run));
     }
     failpoint::pass("runner: process written");
     Ok((children, worker))
 }
 
-/// Waits for the worker's end. SIGTERM hands itself on to the worker's process group, which is killed after
-/// the grace or at a second SIGTERM; SIGINT and SIGHUP are for others.
-fn see_to_end(
+/// Wait until the worker exits. SIGTERM is passed on to the worker's process group, which is killed after the grace
+/// period or at a second SIGTERM; SIGINT and SIGHUP are ignored.
+fn wait_for_worker(
     mut children: Children<Process>,
     worker: Pid,
     signals: &mut Signals,
@@ -158,15 +158,15 @@ fn see_to_end(
         if let Some((_, ending)) = children.reap()?.pop() {
             return Ok(ending);
         }
-        // The worker is not reaped yet, so the number is still that of its group. A group of which only
-        // zombies are left is no error.
+        // The worker is not reaped yet, so the number still belongs to its group. A group that has only zombies
+        // left is not an error.
         if signals.take().contains(&Signal::Terminate) {
             if stop_requested {
                 kill_at = Some(Instant::now());
             } else {
                 stop_requested = true;
                 let _ = kill_process_group(worker, Kill::TERM);
-                // A grace too long for a clock is no end at all.
+                // A grace period that overflows the clock never ends.
                 kill_at = Instant::now().checked_add(grace);
             }
         }
@@ -178,7 +178,7 @@ fn see_to_end(
     }
 }
 
-/// Writes down how the run ended, however long there is no room for that.
+/// Record how the run ended, retrying until there is space.
 fn record(task: &RunnerTask, exit: &ExitRecord) -> u8 {
     let path = task.folder.path().display();
     let mut tries = 0_u32;
@@ -186,16 +186,19 @@ fn record(task: &RunnerTask, exit: &ExitRecord) -> u8 {
         match task.folder.write_exit(exit) {
             Ok(()) => return 0,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                complain(&format!("run {}: how it ended is lost: {path} is gone", task.run));
+                complain(&format!("run {}: its exit is lost: {path} was removed", task.run));
                 return END_LOST;
             }
             Err(error) => {
                 if tries == 0 {
-                    let text = "cannot be written down, which is tried again every second; make room in";
-                    complain(&format!("run {}: how it ended {text} {path}: {error}", task.run));
+                    let help = "free some space; retrying every second";
+                    complain(&format!(
+                        "run {}: its exit cannot be recorded in {path}: {error}; {help}",
+                        task.run
+                    ));
                 }
                 tries = tries.saturating_add(1);
-                thread::sleep(WRITE_AGAIN);
+                thread::sleep(WRITE_RETRY_INTERVAL);
             }
         }
     }

@@ -1,13 +1,13 @@
 //! The commands of `launcher: slurm`. Pure: it starts nothing.
 //!
-//! A job is known by its name, which is unique, so that it can be asked for when nobody knows its number any more.
+//! A job is found by its unique name, so that it can be found when its number is not known.
 
 use super::launch_request::{LaunchError, LaunchRequest};
 use super::on_host::{LaunchCommand, LauncherKind, RemoteCommands, line, over_ssh, quoted, worker_line};
 use crate::config::SlurmSettings;
 use crate::config::hosts::SSH_LOST;
 
-/// What is asked of `squeue`: a job's state, and its exit status as wait(2) has it.
+/// The columns of `squeue`: a job's state, and its exit status as wait(2) encodes it.
 const FORMAT: &str = "--Format=State:30,exit_code:20";
 
 pub(super) fn command(
@@ -15,13 +15,13 @@ pub(super) fn command(
     settings: &SlurmSettings,
 ) -> Result<LaunchCommand, LaunchError> {
     let words = match &settings.submit_host {
-        None => request.words_here()?,
-        Some(_) => request.words_there()?,
+        None => request.local_words()?,
+        Some(_) => request.remote_words()?,
     };
     let name = request.job_name();
     let job = format!("--name={name}");
-    // Behind the user's, and so in force: nothing works without them.
-    let ours = [
+    // After the options of the configuration, so that these take precedence: nothing works without them.
+    let required = [
         "--wait".to_owned(),
         format!("--job-name={name}"),
         format!("--wrap={}", worker_line(&words, request.host.envvars.as_deref())),
@@ -34,12 +34,12 @@ pub(super) fn command(
         // A percent sign begins a pattern in the names of output files.
         let output = format!("--output={}", output.replace('%', "%%"));
         let first = words(&["sbatch", &output, "--open-mode=append"]);
-        first.into_iter().chain(settings.options.iter().cloned()).chain(ours.clone()).collect::<Vec<_>>()
+        first.into_iter().chain(settings.options.iter().cloned()).chain(required.clone()).collect::<Vec<_>>()
     };
     let argv = match &settings.submit_host {
         None => sbatch(&request.location.output()),
         Some(host) => {
-            // The host does not see the run's folder: the output is kept there, and comes back at the end.
+            // The host does not share the run's folder: the output stays there until the end, and is then fetched.
             let output = format!(".{name}.out");
             let script = format!(
                 "{} ; status=$? ; cat {output} ; rm -f {output} ; exit $status",
@@ -48,9 +48,9 @@ pub(super) fn command(
             words(&["ssh", host, "sh", "-c", &quoted(&script)])
         }
     };
-    let there = |order: Vec<String>| match &settings.submit_host {
-        None => order,
-        Some(host) => over_ssh(host, [line(order)]),
+    let on_submit_host = |command: Vec<String>| match &settings.submit_host {
+        None => command,
+        Some(host) => over_ssh(host, [line(command)]),
     };
     Ok(LaunchCommand {
         argv,
@@ -58,9 +58,9 @@ pub(super) fn command(
             host: request.worker.host.clone(),
             launcher: LauncherKind::Slurm,
             lost_status: settings.submit_host.iter().map(|_| SSH_LOST).collect(),
-            ask: Some(there(ask)),
-            terminate: Some(there(terminate)),
-            kill: Some(there(kill)),
+            ask: Some(on_submit_host(ask)),
+            terminate: Some(on_submit_host(terminate)),
+            kill: Some(on_submit_host(kill)),
         }),
     })
 }

@@ -1,41 +1,41 @@
 //! The commands of `launcher: ssh`. Pure: it starts nothing.
 //!
-//! The worker's command line is the peer's, word for word, so nothing can be added to it by which the process
-//! could be found again. It is found by its words, which the host's shell makes of the same line once more,
-//! and by [`RUN_MARK`](super::on_host::RUN_MARK) where that comes through.
+//! The worker's command line is NEMO_Nowcast's, word for word, so nothing can be added to it that identifies the process.
+//! The process is found by its words, which the host's shell expands from the same line again, and by [`RUN_MARK`](super::on_host::RUN_MARK) where that arrives.
 
 use super::launch_request::{LaunchError, LaunchRequest};
 use super::on_host::{LaunchCommand, LauncherKind, RemoteCommands, over_ssh, quoted};
 use crate::config::hosts::SSH_LOST;
 
-/// Looks for the process among all of a Linux host's and sends it a signal; 0 only looks. It gets the signal, the line
-/// that the host's shell was given (a shell that stays until the worker's end, or still reads the environment
-/// file, is the run as well), and the worker's words.
+/// Searches all processes of a Linux host for the run and sends it a signal; 0 only searches. Its arguments are the
+/// signal, the line of the host's shell, and the worker's words. A shell that runs the line until the worker exits, or
+/// that still reads the environment file, counts as the run.
 ///
-/// The words are those of a process if they are its last ones. In front of them may stand an interpreter, and
-/// the path of the first. Among processes with the same words the mark decides: another run's mark excludes. One
-/// without a mark counts as there, so that nothing is started twice; but where marks come through, which the
-/// script sees by its own, it is not ended.
+/// A process matches if its command line ends with the words. An interpreter, and the path of the first word, may come
+/// before them. Among matching processes the mark decides: a process with another run's mark does not match. A process
+/// without a mark counts as present, so that nothing is started twice. It gets no signal on a host where marks arrive,
+/// which the script knows from its own mark.
 ///
-/// Among the processes it must find itself, by the same ways as any other: where it cannot look, it says nothing.
+/// The script must find itself in the same way: if it cannot, it cannot search the processes, and gives no answer.
 ///
-/// It has no line ends, exclamation marks and single quotes, so that every shell hands it on in single quotes.
+/// It has no line ends, exclamation marks and single quotes, so that every shell can pass it in single quotes.
 const SCRIPT: &str = r#"signal=$1; line=$2; shift 2; mine=$LC_NOWCAST_RUN; nl=$(printf "\n."); nl=${nl%.}; first=${1##*/}; key=$first; case $first in -m) key=$2;; esac; shift; want=$first; for word in "$@"; do want="$want$nl$word"; done; found=; self=; for file in $(grep -slFe "$key" /proc/[0-9]*/cmdline); do dir=${file%/cmdline}; words=$(tr "\000" "\n" 2>/dev/null <$file); case "$words" in *nowcast-ask*) case $dir in /proc/$$) self=$(printf "%s\n" "$words" | sed -n s/^nowcast-ask$/self/p);; esac; continue;; esac; case "$nl$words" in *"$nl$want"|*"/$want"|*"$nl$line") ;; *) continue;; esac; its=$(tr "\000" "\n" 2>/dev/null <$dir/environ | sed -n s/^LC_NOWCAST_RUN=//p); case "$its" in "$mine") ;; "") case $signal in 0) ;; *) continue;; esac;; *) continue;; esac; found="$found ${dir#/proc/}"; case $signal in 0) ;; *) group=$(sed "s/.*) . [0-9]* \([0-9]*\) .*/\1/" $dir/stat 2>/dev/null); kill -s $signal -- -$group 2>/dev/null;; esac; done; case $self in "") echo "the processes cannot be looked at: grep, tr, sed or /proc is missing" >&2; exit 1;; esac; case $found in "") printf "\nnowcast: gone\n";; *) printf "\nnowcast: there$found\n";; esac"#;
 
-/// The peer's command line, word for word: the host's shell joins them, so `;` ends the `source`.
+/// Return NEMO_Nowcast's command line, word for word: ssh joins the words for the host's shell, so `;` ends the
+/// `source`.
 pub(super) fn command(request: &LaunchRequest) -> Result<LaunchCommand, LaunchError> {
-    let envvars = request.need(request.host.envvars.as_ref(), "envvars")?;
-    let words = request.words_there()?;
+    let envvars = request.require(request.host.envvars.as_ref(), "envvars")?;
+    let words = request.remote_words()?;
     let host = &request.worker.host;
     let source = ["source".to_owned(), envvars, ";".to_owned()];
     let host_line: Vec<String> = source.iter().chain(&words).cloned().collect();
-    // `python` may be another program's name for it.
+    // The name of the Python program may differ in the process list.
     let is_python = words.get(1).is_some_and(|word| word == "-m");
-    let looked_for = if is_python { &words[1..] } else { &words[..] };
+    let searched_words = if is_python { &words[1..] } else { &words[..] };
     let script = |signal: &str| {
         let script = ["sh", "-c", &quoted(SCRIPT), "nowcast-ask", signal, &quoted(&host_line.join(" "))];
         let script = script.map(str::to_owned);
-        over_ssh(host, source.iter().cloned().chain(script).chain(looked_for.iter().cloned()))
+        over_ssh(host, source.iter().cloned().chain(script).chain(searched_words.iter().cloned()))
     };
     Ok(LaunchCommand {
         argv: ["ssh".to_owned(), host.clone()].into_iter().chain(host_line.iter().cloned()).collect(),
@@ -61,11 +61,11 @@ mod tests {
     use crate::launch::on_host::RUN_MARK;
 
     #[test]
-    fn every_shell_hands_the_script_on() {
+    fn every_shell_can_quote_the_script() {
         assert!(!SCRIPT.contains(['\n', '!', '\'']));
     }
 
-    /// What comes of the question for a `sleep` of so long, with these programs only.
+    /// The answer for a `sleep` of that many seconds, where only these programs are installed.
     fn ask(shell: &str, seconds: &str, programs: &[&str]) -> HostAnswer {
         let folder = tempfile::tempdir().expect("a folder");
         for program in programs {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_cannot_look_it_knows_nothing() {
+    fn without_its_programs_the_script_gives_no_answer() {
         const ALL: [&str; 3] = ["grep", "tr", "sed"];
         let mut there =
             Command::new("sleep").arg("86399.25").env_remove(RUN_MARK).spawn().expect("a process");

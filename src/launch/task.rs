@@ -1,4 +1,4 @@
-//! What a runner is told to do, and what it needs while it waits for a process, on this machine or another one.
+//! [`RunnerTask`]: the task of a runner, and how it waits for processes and signals, on this machine or a remote host.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -15,42 +15,43 @@ use super::run_folder::RunFolder;
 use crate::net::socket;
 use crate::signals::Signals;
 
-/// How long a line for standard error is worth waiting for its reader.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The timeout of a write to standard error, whose reader may block.
+const STDERR_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a runner is to do.
+/// The task of a runner.
 #[derive(Debug, Clone)]
 pub struct RunnerTask {
     /// The run's folder, an absolute path.
     pub folder: RunFolder,
     /// The run, as the worker reads it from `NOWCAST_RUN_ID`.
     pub run: String,
-    /// The command line that is started here: the worker's, or what launches it on another host.
+    /// The command line to start on this machine: the worker's, or the one that launches it on a remote host.
     pub argv: Vec<OsString>,
-    /// For a worker that runs on another host.
+    /// How to find and stop the run, if the worker is on a remote host.
     pub remote: Option<RemoteCommands>,
-    /// A runner before had the run on another host, and is dead.
+    /// Whether to adopt a remote run whose runner has died.
     pub is_adoption: bool,
-    /// How long a worker that is told to end may take before it is killed.
+    /// The grace period of a worker between SIGTERM and SIGKILL.
     pub grace: Duration,
 }
 
 impl RunnerTask {
-    /// By what a run's processes on its host are known.
+    /// Return the mark of a run's processes on its host.
     pub(super) fn run_mark(&self) -> String {
         format!("{}:{}", machine(), self.folder.path().display())
     }
 }
 
-/// A process of a runner's.
+/// A process that a runner watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Process {
-    /// The worker, or what launches it on another host.
+    /// The worker, or the command that launches it on a remote host.
     Worker,
-    /// A question for the other host, or an order.
+    /// A call to the remote host.
     Call,
 }
 
+/// Wait for an exit, a signal, or a moment.
 pub(super) fn wait(
     children: &Children<Process>,
     signals: &Signals,
@@ -64,7 +65,7 @@ pub(super) fn wait(
     Ok(())
 }
 
-/// A line on standard error, whose reader may be gone or stuck.
+/// Write a line to standard error. A reader that blocks delays the runner by the timeout at most.
 pub(super) fn complain(text: &str) {
     let line = format!("nowcast runner: {text}\n");
     let (sender, done) = mpsc::channel::<()>();
@@ -73,6 +74,6 @@ pub(super) fn complain(text: &str) {
         drop(sender);
     };
     if thread::Builder::new().spawn(write).is_ok() {
-        let _ = done.recv_timeout(PATIENCE);
+        let _ = done.recv_timeout(STDERR_TIMEOUT);
     }
 }

@@ -1,4 +1,4 @@
-//! The commands of a `launch command:` of the user's own. Pure: it starts nothing.
+//! The commands of a host with a `launch command:` in the configuration. Pure: it starts nothing.
 
 use super::launch_request::{LaunchError, LaunchRequest};
 use super::on_host::{LaunchCommand, LauncherKind, RemoteCommands, worker_line};
@@ -8,9 +8,9 @@ pub(super) fn command(
     request: &LaunchRequest,
     settings: &TemplateSettings,
 ) -> Result<LaunchCommand, LaunchError> {
-    let file = request.file_here();
+    let file = request.local_file();
     let values = [
-        ("{command}", worker_line(&request.words_here()?, request.host.envvars.as_deref())),
+        ("{command}", worker_line(&request.local_words()?, request.host.envvars.as_deref())),
         ("{host}", request.worker.host.clone()),
         ("{run}", request.run.0.to_string()),
         ("{worker}", request.worker.name().to_owned()),
@@ -38,7 +38,7 @@ pub(super) fn command(
     })
 }
 
-/// A word with its placeholders replaced, and what was put in left as it is.
+/// Replace the placeholders in a word. Placeholders in the values are not replaced.
 fn filled(word: &str, values: &[(&str, &str)]) -> String {
     let mut text = String::new();
     let mut rest = word;

@@ -24,8 +24,8 @@ fn a_killed_client_is_no_death_of_the_worker() {
     assert_eq!(scene.heard(), 0);
     scene.go("one", "0 report");
     let found = scene.wait_for_state(&run, "succeeded");
-    let expected = "ended on its host: contact with robot was lost (ssh was killed by signal 9), and nothing of it is \
-                    there any more";
+    let expected = "ended on its host: contact with robot was lost (ssh was killed by signal 9), and the host \
+                    reports that the run is gone";
     assert_eq!(found["ending"], expected);
     scene.expect_one("success");
     assert_eq!(scene.starts(), 1);

@@ -1,4 +1,4 @@
-//! A run that is told to end ends on its host.
+//! A run that is requested to stop stops on its host.
 
 use crate::scene::Scene;
 
@@ -85,6 +85,6 @@ fn with_the_host_down_a_second_kill_gives_the_run_up() {
     scene.system.operate(&["kill", &run]);
     let found = scene.wait_for_state(&run, "crashed");
     let ending = found["ending"].as_str().unwrap_or_default();
-    assert!(ending.contains("told to end twice, and robot does not answer"), "{ending}");
+    assert!(ending.contains("stop requested twice, and robot does not answer"), "{ending}");
     Scene::kill(scene.wait_for_worker("one"));
 }

@@ -58,9 +58,7 @@ fn an_end_that_cannot_be_written_down_is_written_when_it_can() {
     fs::create_dir_all(scene.run_path("exit")).expect("a folder");
     let log = fs::File::create(scene.path("errors")).expect("a file");
     let mut runner = scene.runner(&[], "exit 3").stderr(log).spawn().expect("it starts");
-    scene.wait_for("the complaint", || {
-        scene.read("errors").contains("tried again every second").then_some(())
-    });
+    scene.wait_for("the complaint", || scene.read("errors").contains("retrying every second").then_some(()));
     fs::remove_dir(scene.run_path("exit")).expect("removed");
     assert_eq!(scene.wait_for_exit(), Ending::Status(3));
     assert_eq!(scene.wait_for_end(&mut runner).code(), Some(0));
