@@ -60,7 +60,7 @@ fn header(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let pauses = Pauses { first: args.pause, longest: args.longest_pause, together: args.give_up };
+    let pauses = Pauses { first: args.pause, longest: args.longest_pause, total: args.give_up };
     let fetch = Fetch {
         url: args.url.clone(),
         file: args.file.clone(),
@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Err(error) => {
             print::complain(&error.to_string());
             match error {
-                FetchError::Useless(_) => ExitCode::from(USAGE),
+                FetchError::Permanent(_) => ExitCode::from(USAGE),
                 FetchError::GaveUp { .. } => ExitCode::FAILURE,
             }
         }

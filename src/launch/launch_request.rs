@@ -132,7 +132,7 @@ pub(super) fn folder_of(file: &str) -> String {
 /// Return the module that a host's Python runs. The bare name of a built-in worker means NEMO_Nowcast's there.
 fn python_module(module: &str) -> String {
     match worker::built_in(module) {
-        Some(name) => format!("{}{name}", worker::PEER_PACKAGE),
+        Some(name) => format!("{}{name}", worker::NEMO_PACKAGE),
         None => module.to_owned(),
     }
 }

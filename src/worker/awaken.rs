@@ -1,4 +1,4 @@
-//! `awaken`: does nothing at all. The example of a worker that another one's success launches.
+//! `awaken`: does nothing. The example of a worker that another worker's success launches.
 
 use super::{Context, Worker, WorkerError};
 use pylogging::Logger;

@@ -1,4 +1,4 @@
-//! The worker's side of the wire: a request to the manager and the wait for its reply.
+//! [`Client`]: sends a worker's message to the manager and waits for the reply.
 
 use std::time::{Duration, Instant};
 
@@ -9,41 +9,41 @@ use crate::config::Zmq;
 use crate::net::{Monitor, socket};
 use nowcast_core::message::{DecodeError, Message, RUN_ID};
 
-/// Seconds of silence after which TCP probes a worker's connection: the peer's number, so that a
-/// firewall does not forget a connection whose worker waits.
+/// Idle seconds after which TCP probes a worker's connection, as in NEMO_Nowcast, so that a firewall does not drop the
+/// connection of a worker that waits.
 const KEEPALIVE_IDLE: i32 = 900;
 
-/// Milliseconds until the connection to the broker is tried again; doubled each time up to a second.
-const RECONNECT: i32 = 50;
+/// Milliseconds until the connection to the broker is retried; doubled each time up to a second.
+const RECONNECT_INTERVAL: i32 = 50;
 
-/// The way to the manager through the broker, for one message at a time.
+/// A connection to the manager through the broker, for one message at a time.
 ///
 /// A message whose reply has not come is sent again if the connection to the broker is lost, and for no other
-/// reason: a slow manager has it. It may have been handled the first time, so it keeps its `id`, by which our
-/// manager knows it again.
+/// reason: a slow manager has received it. The first copy may have been handled, so the message keeps its `id`, by
+/// which the manager recognises the second copy.
 pub struct Client {
-    connection: Connection,
+    connection: WorkerConnection,
     address: String,
     connections: u32,
     run: Option<String>,
-    /// The message that waits for its reply.
+    /// The message that awaits its reply.
     open: Option<String>,
     // Declared after the sockets, so that it is dropped after them.
     context: Context,
 }
 
-/// A REQ socket. It connects again by itself, but it forgets what it sent.
-struct Connection {
+/// A REQ socket. It reconnects by itself, but does not repeat what it sent.
+struct WorkerConnection {
     socket: zmq::Socket,
     // Declared after the socket that it watches, so that it is dropped after it.
     monitor: Monitor,
-    up: bool,
+    is_up: bool,
 }
 
-/// Why a reply is late.
+/// Why a reply is delayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delay {
-    /// None came for so many times the caller's patience.
+pub enum ReplyDelay {
+    /// No reply came for this many timeouts.
     NoReply(u32),
     /// The connection to the broker was lost, and the message is sent again.
     SentAgain,
@@ -55,33 +55,33 @@ pub enum ClientError {
     /// ZeroMQ failed.
     #[error("ZMQError: {0}")]
     Zmq(#[from] zmq::Error),
-    /// The reply cannot be understood.
+    /// The reply is not a message.
     #[error("the manager's reply cannot be read: {0}")]
     Reply(#[from] DecodeError),
 }
 
 impl Client {
-    /// Connects to the broker's port for workers. The broker need not be there yet.
+    /// Connect to the broker's port for workers. The broker need not run yet.
     ///
     /// # Errors
-    /// When ZeroMQ refuses the address.
+    /// When ZeroMQ rejects the address.
     pub fn connect(zmq: &Zmq) -> Result<Self, ClientError> {
         let context = Context::new();
         let address = format!("tcp://{}:{}", zmq.host, zmq.workers_port);
-        let connection = Connection::new(&context, &address, 0)?;
+        let connection = WorkerConnection::new(&context, &address, 0)?;
         let run = std::env::var(RUN_ID).ok().filter(|run| !run.is_empty());
         Ok(Self { connection, address, connections: 0, run, open: None, context })
     }
 
-    /// Sends a message, with an `id` and the `run` of this process if it has none. It waits in this process until
-    /// the broker can be reached.
+    /// Send a message, adding an `id` and the `run` of this process if it has none. The message waits in this process
+    /// until the broker can be reached.
     ///
     /// # Errors
     /// When ZeroMQ fails.
     pub fn send(&mut self, mut message: Message) -> Result<(), ClientError> {
         message.id.get_or_insert_with(|| Uuid::now_v7().to_string());
         message.run = message.run.or_else(|| self.run.clone());
-        // A connection that was lost before has lost nothing of this message.
+        // An earlier loss of the connection did not affect this message.
         self.connection.was_lost()?;
         let text = message.encode();
         self.connection.send(&text)?;
@@ -89,81 +89,113 @@ impl Client {
         Ok(())
     }
 
-    /// Waits for the reply without limit. Whatever delays it is told to `late`: each `patience` that
-    /// passes without one, and each time the message is sent again.
+    /// Wait for the reply without limit. `on_delay` is called after each `timeout` without a reply, and each time that
+    /// the message is sent again.
     ///
     /// # Errors
     /// When ZeroMQ fails or the reply is not a message.
     pub fn receive(
         &mut self,
-        patience: Duration,
-        late: &mut dyn FnMut(Delay),
+        timeout: Duration,
+        on_delay: &mut dyn FnMut(ReplyDelay),
     ) -> Result<Message, ClientError> {
         let start = Instant::now();
         let mut rounds = 0;
         loop {
-            let left = (patience * (rounds + 1)).saturating_sub(start.elapsed());
+            let left = (timeout * (rounds + 1)).saturating_sub(start.elapsed());
             self.connection.wait(left)?;
-            // In this order: a reply that came before the loss is there by now.
-            let lost = self.connection.was_lost()?;
+            // The loss is read first: a reply that came before it can then be received.
+            let is_lost = self.connection.was_lost()?;
             if let Some(frames) = socket::receive(&self.connection.socket)? {
                 self.open = None;
                 return Ok(Message::decode(&frames.concat())?);
             }
-            if lost {
+            if is_lost {
                 self.send_again()?;
-                late(Delay::SentAgain);
+                on_delay(ReplyDelay::SentAgain);
             }
-            if start.elapsed() >= patience * (rounds + 1) {
+            if start.elapsed() >= timeout * (rounds + 1) {
                 rounds += 1;
-                late(Delay::NoReply(rounds));
+                on_delay(ReplyDelay::NoReply(rounds));
             }
         }
     }
 
-    /// The old socket would send what it still has as soon as it is connected again, so a new one takes
-    /// its place.
+    /// Send the message on a new socket: the old one would send what it still holds when it reconnects.
     fn send_again(&mut self) -> Result<(), ClientError> {
         let Some(text) = &self.open else { return Ok(()) };
         self.connections += 1;
         self.connection.socket.set_linger(0)?;
-        self.connection = Connection::new(&self.context, &self.address, self.connections)?;
+        self.connection = WorkerConnection::new(&self.context, &self.address, self.connections)?;
         self.connection.send(text)?;
         Ok(())
     }
 }
 
-impl Connection {
+impl WorkerConnection {
     fn new(context: &Context, address: &str, number: u32) -> zmq::Result<Self> {
         let socket = context.socket(SocketType::REQ)?;
         socket.set_tcp_keepalive(1)?;
         socket.set_tcp_keepalive_idle(KEEPALIVE_IDLE)?;
-        socket.set_reconnect_ivl(RECONNECT)?;
+        socket.set_reconnect_ivl(RECONNECT_INTERVAL)?;
         socket.set_reconnect_ivl_max(1_000)?;
         let events = [SocketEvent::HANDSHAKE_SUCCEEDED, SocketEvent::DISCONNECTED];
         let monitor = Monitor::start(context, &socket, &number.to_string(), &events)?;
         socket.connect(address)?;
-        Ok(Self { socket, monitor, up: false })
+        Ok(Self { socket, monitor, is_up: false })
     }
 
     fn send(&self, text: &str) -> zmq::Result<()> {
         socket::retry(|| self.socket.send(text.as_bytes(), 0))
     }
 
-    fn wait(&self, most: Duration) -> zmq::Result<()> {
+    fn wait(&self, timeout: Duration) -> zmq::Result<()> {
         let mut items = [self.socket.as_poll_item(POLLIN), self.monitor.as_poll_item()];
-        socket::poll(&mut items, socket::milliseconds(most)).map(|_| ())
+        socket::poll(&mut items, socket::milliseconds(timeout)).map(|_| ())
     }
 
-    /// Whether a connection that stood was lost since the last call. One that never came to stand has
-    /// carried nothing, and what waits for it still waits.
+    /// Return whether an established connection was lost since the last call. A connection that was never established
+    /// has carried nothing, and its message still waits.
     fn was_lost(&mut self) -> zmq::Result<bool> {
-        let mut lost = false;
+        let mut is_lost = false;
         while let Some(event) = self.monitor.next()? {
-            let up = event == SocketEvent::HANDSHAKE_SUCCEEDED;
-            lost |= self.up && !up;
-            self.up = up;
+            let is_up = event == SocketEvent::HANDSHAKE_SUCCEEDED;
+            is_lost |= self.is_up && !is_up;
+            self.is_up = is_up;
         }
-        Ok(lost)
+        Ok(is_lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pyyaml::Value;
+
+    #[test]
+    fn each_timeout_without_a_reply_is_reported_until_the_reply_comes() {
+        let context = Context::new();
+        let manager = context.socket(SocketType::ROUTER).expect("a socket");
+        manager.bind("tcp://127.0.0.1:*").expect("a port");
+        let endpoint = manager.get_last_endpoint().expect("an endpoint").expect("text");
+        let port = endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        let zmq = Zmq { host: "127.0.0.1".to_owned(), bind: None, manager_port: 0, workers_port: port };
+        let mut client = Client::connect(&zmq).expect("a client");
+        let start = Instant::now();
+        client.send(Message::new("sleep", "success", Value::Null)).expect("sent");
+        let timeout = Duration::from_millis(20);
+        let mut delays = Vec::new();
+        let reply = client.receive(timeout, &mut |delay| {
+            delays.push(delay);
+            if delays.len() == 3 {
+                let mut frames = manager.recv_multipart(0).expect("the request");
+                let reply = Message::new("manager", "ack", Value::Null).encode();
+                *frames.last_mut().expect("a frame") = reply.into_bytes();
+                manager.send_multipart(frames, 0).expect("replied");
+            }
+        });
+        assert_eq!(reply.expect("a reply").r#type, "ack");
+        assert_eq!(delays[..3], [1, 2, 3].map(ReplyDelay::NoReply));
+        assert!(start.elapsed() >= timeout * 3, "{:?}", start.elapsed());
     }
 }

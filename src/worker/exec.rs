@@ -1,6 +1,6 @@
-//! `nowcast exec`: any command as a worker. Its exit status says how it went, and a file what there is to say.
+//! `nowcast exec`: any command as a worker. Its exit status becomes the message type, and a file the payload.
 //!
-//! It looks into nothing that the command prints.
+//! It never reads what the command prints.
 
 use std::cell::RefCell;
 use std::io;
@@ -18,10 +18,10 @@ use pyyaml::Value;
 /// The environment variable that names the file for the payload, YAML or JSON.
 const PAYLOAD: &str = "NOWCAST_PAYLOAD";
 
-/// The environment variable that names the file for the message type, where it is another than `success` or `failure`.
+/// The environment variable that names the file for a message type other than `success` or `failure`.
 const TYPE: &str = "NOWCAST_TYPE";
 
-/// The environment variable by which what runs within a worker with `--debug` sends nothing either.
+/// The environment variable by which commands within a worker with `--debug` send nothing either.
 pub const DEBUG: &str = "NOWCAST_DEBUG";
 
 /// The largest payload, in bytes.
@@ -37,17 +37,17 @@ pub struct Exec {
 }
 
 impl Exec {
-    /// `name` is the worker's in the message registry; `command` the program and its arguments.
+    /// `name` is the worker's name in the message registry; `command` is the program and its arguments.
     #[must_use]
     pub fn new(name: String, command: Vec<String>) -> Self {
         Self { name, command, r#type: RefCell::default() }
     }
 
-    /// The type that the command asked for, if it fits how it ended: a command that names its type first and fails
-    /// later has failed.
-    fn r#type(&self, usual: &str, fits: impl Fn(&str) -> bool) -> String {
+    /// Return the type that the command asked for, if it fits its exit status: a command that names its type and then
+    /// fails has failed.
+    fn r#type(&self, default: &str, fits: impl Fn(&str) -> bool) -> String {
         let asked = self.r#type.borrow().clone().filter(|asked| !asked.is_empty() && fits(asked));
-        asked.unwrap_or_else(|| usual.to_owned())
+        asked.unwrap_or_else(|| default.to_owned())
     }
 }
 
@@ -78,11 +78,11 @@ impl Worker for Exec {
             pylogging::finish();
             std::process::exit(0);
         }
-        *self.r#type.borrow_mut() = written(&r#type)?.map(|text| text.trim().to_owned());
+        *self.r#type.borrow_mut() = read_written(&r#type)?.map(|text| text.trim().to_owned());
         let expected =
             context.config().workers.get(&self.name).map(|settings| settings.failure_status.clone());
         match status.code() {
-            Some(0) => Ok(payload_of(written(&payload)?)?),
+            Some(0) => Ok(payload_of(read_written(&payload)?)?),
             Some(code) if expected.unwrap_or_default().contains(&code) => {
                 Err(WorkerError::new(format!("{program} ended with status {code}")))
             }
@@ -95,7 +95,7 @@ impl Worker for Exec {
     }
 
     fn success(&self, log: &Logger) -> String {
-        log.info(format_args!("{} ended well", self.command.join(" ")));
+        log.info(format_args!("{} succeeded", self.command.join(" ")));
         self.r#type("success", |r#type| !is_failure(r#type))
     }
 
@@ -105,11 +105,11 @@ impl Worker for Exec {
     }
 }
 
-/// What the command wrote to a file, if it did.
-fn written(file: &std::path::Path) -> Result<Option<String>, WorkerError> {
+/// Return what the command wrote to a file, if it exists.
+fn read_written(file: &std::path::Path) -> Result<Option<String>, WorkerError> {
     let name = file.file_name().unwrap_or_default().display();
-    let unusable = |why: &dyn std::fmt::Display| {
-        WorkerError::crash(format!("the {name} that the command wrote cannot be used: {why}"))
+    let unusable = |reason: &dyn std::fmt::Display| {
+        WorkerError::crash(format!("the {name} that the command wrote cannot be used: {reason}"))
     };
     let text = match config::read_regular_up_to(file, LARGEST) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

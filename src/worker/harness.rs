@@ -1,6 +1,6 @@
-//! What every worker has in common: set up, work, tell the manager, end.
+//! The frame of every worker: set up, work, report to the manager, exit.
 //!
-//! The lines that it logs and their order are the peer's.
+//! The lines that it logs and their order are NEMO_Nowcast's.
 
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
@@ -17,30 +17,30 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::causes::with_causes;
 use crate::config::{self, Config, Zmq};
 use crate::log_publisher::Publishing;
-use crate::worker::client::{Client, ClientError, Delay};
+use crate::worker::client::{Client, ClientError, ReplyDelay};
 use nowcast_core::Signal;
 use nowcast_core::message::{Message, RUN_ID};
 use pylogging::{Logger, Role, Setup};
 use pyyaml::Value;
 
-/// How long a worker waits for a reply before it says so in its log, and again.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The timeout after which a worker logs that it still waits for a reply, each time.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A worker's own part.
+/// What is specific to a worker.
 pub trait Worker {
     /// Its name in the message registry and in the log.
     fn name(&self) -> &str;
 
-    /// Does the job. The answer becomes the payload of the message that reports success.
+    /// Do the job. The result becomes the payload of the message that reports success.
     ///
     /// # Errors
-    /// When the job failed in a way that was to be expected; anything else is a crash.
+    /// When the job failed in an expected way; anything else is a crash.
     fn work(&self, context: &mut Context) -> Result<Value, WorkerError>;
 
-    /// Logs the success and names its message type.
+    /// Log the success and return its message type.
     fn success(&self, log: &Logger) -> String;
 
-    /// Logs the failure and names its message type.
+    /// Log the failure and return its message type.
     fn failure(&self, log: &Logger) -> String;
 }
 
@@ -53,34 +53,33 @@ pub struct WorkerError {
 }
 
 impl WorkerError {
-    /// A failure with its reason, for the log.
+    /// Return a failure with its reason, for the log.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), is_crash: false }
     }
 
-    /// An end that was not to be expected.
+    /// Return an unexpected failure with its reason.
     #[must_use]
     pub fn crash(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), is_crash: true }
     }
 }
 
-/// What a worker works with.
+/// The surroundings of a worker: configuration, log, connection to the manager.
 pub struct Context {
     name: String,
     config: Arc<Config>,
     log: Logger,
     /// `None` with `--debug`.
     client: Option<Client>,
-    part: Part,
+    job: JobProcess,
 }
 
 /// Run a worker to its end; with `debug` it logs to the console and sends nothing to the manager.
 ///
-/// The exit status is 0 once the manager knows how the work ended, be it a failure or a crash: then
-/// the rules decide what follows. It is 2 when the configuration cannot be used, and 1 when the
-/// manager could not be told.
+/// The exit status is 0 once the manager knows how the work ended, also for a failure or a crash: then the rules decide
+/// what follows. It is 2 when the configuration is unusable, and 1 when the report failed.
 #[must_use]
 pub fn run(worker: &dyn Worker, config_file: &Path, debug: bool) -> ExitCode {
     let (config, _) = match config::load(config_file) {
@@ -98,12 +97,12 @@ pub fn run(worker: &dyn Worker, config_file: &Path, debug: bool) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let told = report(worker, &mut context);
-    if let Err(error) = &told {
+    let reported = report(worker, &mut context);
+    if let Err(error) = &reported {
         log.error(error);
     }
     log.debug("shutting down");
-    ExitCode::from(u8::from(told.is_err()))
+    ExitCode::from(u8::from(reported.is_err()))
 }
 
 fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::Result<Context> {
@@ -120,8 +119,8 @@ fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::
     for warning in warnings {
         log.warning(warning);
     }
-    let part = Part::default();
-    end_on_signals(log.clone(), part.clone())?;
+    let job = JobProcess::default();
+    exit_on_signals(log.clone(), job.clone())?;
     let client = if debug {
         log.debug("**debug mode** no connection to manager");
         None
@@ -130,42 +129,43 @@ fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::
         log.info(format_args!("connected to {} port {}", config.zmq.host, config.zmq.workers_port));
         Some(client)
     };
-    Ok(Context { name: name.to_owned(), config, log, client, part })
+    Ok(Context { name: name.to_owned(), config, log, client, job })
 }
 
-/// Speaks in a worker's name beside the worker itself: it logs as the worker does and says nothing of a start.
+/// Return the context of a worker for a process that sends messages in its name. It logs as the worker does, without the
+/// lines of a start.
 ///
 /// # Errors
-/// When logging cannot be set up or ZeroMQ refuses the broker's address.
+/// When logging cannot be set up or ZeroMQ rejects the broker's address.
 pub fn speak_for(name: &str, config: Config, debug: bool) -> anyhow::Result<Context> {
     config.make_default_log_folder()?;
     let (setup, _) = pylogging::Setup::from_value(&config.logging, Role::Worker { debug })?;
     pylogging::install(setup);
     let client = if debug { None } else { Some(Client::connect(&config.zmq)?) };
     let (name, config, log) = (name.to_owned(), Arc::new(config), Logger::new(name));
-    Ok(Context { name, config, log, client, part: Part::default() })
+    Ok(Context { name, config, log, client, job: JobProcess::default() })
 }
 
-/// Another process that does the worker's job, which a signal goes on to.
+/// Another process that does the worker's job, to which signals are passed on.
 #[derive(Debug, Clone, Default)]
-struct Part {
+struct JobProcess {
     process: Arc<Mutex<Option<Pid>>>,
-    is_told_to_end: Arc<AtomicBool>,
+    is_stop_requested: Arc<AtomicBool>,
 }
 
-/// SIGINT and SIGTERM end a worker at any point, without a message to the manager, as the peer's do. If another
-/// process does the job, that one is told to end, and the worker ends after it.
-fn end_on_signals(log: Logger, part: Part) -> std::io::Result<()> {
+/// SIGINT and SIGTERM end a worker at any point, without a message to the manager, as in NEMO_Nowcast. If another process
+/// does the job, that process is requested to stop, and the worker exits after it.
+fn exit_on_signals(log: Logger, job: JobProcess) -> std::io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for number in signals.forever() {
             let signal = if number == SIGINT { Signal::Interrupt } else { Signal::Terminate };
             log.info(signal.log_text());
-            part.is_told_to_end.store(true, Ordering::SeqCst);
-            match *part.process.lock().unwrap_or_else(PoisonError::into_inner) {
-                // A runner signals all of a run's processes; a second TERM may mean something else to them.
+            job.is_stop_requested.store(true, Ordering::SeqCst);
+            match *job.process.lock().unwrap_or_else(PoisonError::into_inner) {
+                // A runner signals all processes of a run; a second SIGTERM may mean something else to them.
                 Some(_) if std::env::var_os(RUN_ID).is_some() => {}
-                // One that has just ended needs no signal.
+                // A process that has just exited needs no signal.
                 Some(process) => drop(kill_process(process, rustix::process::Signal::TERM)),
                 None => {
                     pylogging::finish();
@@ -177,7 +177,7 @@ fn end_on_signals(log: Logger, part: Part) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Does the work and tells the manager how it ended.
+/// Do the work and report to the manager how it ended.
 fn report(worker: &dyn Worker, context: &mut Context) -> Result<(), WorkerError> {
     let log = context.log();
     let worked = panic::catch_unwind(AssertUnwindSafe(|| worker.work(context)));
@@ -224,18 +224,18 @@ impl Context {
         self.client.is_none()
     }
 
-    /// Starts a process that does the job, waits for it, and hands signals on to it.
+    /// Start a process that does the job, pass signals on to it, and wait until it exits.
     ///
     /// # Errors
-    /// When it cannot be started, or the operating system cannot tell how it ended.
+    /// When the process cannot be started, or its exit status cannot be read.
     pub fn run(&self, command: &mut Command) -> std::io::Result<ExitStatus> {
-        let process = || self.part.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let process = || self.job.process.lock().unwrap_or_else(PoisonError::into_inner);
         let mut starting = process();
         let mut child = command.spawn()?;
         let id = Pid::from_child(&child);
         *starting = Some(id);
         drop(starting);
-        // Its number is given to nobody else before it is reaped, and by then it is forgotten.
+        // The number cannot be reused before the process is reaped, and it is cleared before that.
         let end = || waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
         while let Err(error) = end() {
             if error != Errno::INTR {
@@ -246,19 +246,18 @@ impl Context {
         child.wait()
     }
 
-    /// Whether a signal came while another process did the job: then this worker is to end without a message.
+    /// Whether a signal came while another process did the job: then this worker exits without a message.
     #[must_use]
     pub fn stop_requested(&self) -> bool {
-        self.part.is_told_to_end.load(Ordering::SeqCst)
+        self.job.is_stop_requested.load(Ordering::SeqCst)
     }
 
-    /// Sends a message to the manager and answers its reply; `None` with `--debug`, when nothing is
-    /// sent.
+    /// Send a message to the manager and return its reply; `None` with `--debug`, when nothing is sent.
     ///
     /// # Errors
-    /// When the message registry does not have the message or the reply, or the wire fails.
+    /// When the message registry lacks the message or the reply, or the exchange fails.
     pub fn tell_manager(&mut self, r#type: &str, payload: Value) -> Result<Option<Message>, WorkerError> {
-        let words = self.words(r#type)?.to_owned();
+        let words = self.description(r#type)?.to_owned();
         let Some(client) = &mut self.client else {
             self.log.debug(format_args!(
                 "**debug mode** message that would have been sent to manager: ({type} {words})"
@@ -279,8 +278,8 @@ impl Context {
         Ok(Some(reply))
     }
 
-    /// What the registry says that a message of this worker's means.
-    fn words(&self, r#type: &str) -> Result<&str, WorkerError> {
+    /// Return the description of this worker's message type in the message registry.
+    fn description(&self, r#type: &str) -> Result<&str, WorkerError> {
         let (name, file) = (self.name.as_str(), &self.config.file);
         let worker = self.config.registry.workers.get(name).ok_or_else(|| {
             WorkerError::new(format!("worker not found in {} message registry: {name}", file.display()))
@@ -306,9 +305,9 @@ fn exchange(
     client.send(message)?;
     log.debug(sent);
     let (host, port) = (&broker.host, broker.workers_port);
-    client.receive(PATIENCE, &mut |delay| match delay {
-        Delay::NoReply(rounds) => log.warning(still_waiting(PATIENCE * rounds, host, port)),
-        Delay::SentAgain => log.warning(format_args!(
+    client.receive(REPLY_TIMEOUT, &mut |delay| match delay {
+        ReplyDelay::NoReply(timeouts) => log.warning(still_waiting(REPLY_TIMEOUT * timeouts, host, port)),
+        ReplyDelay::SentAgain => log.warning(format_args!(
             "the connection to the message broker ({host} port {port}) was lost before the reply came; the message is \
              sent again"
         )),
@@ -330,10 +329,9 @@ mod tests {
 
     #[test]
     fn the_waiting_line_counts_minutes() {
-        assert_eq!(PATIENCE, Duration::from_secs(60));
-        assert!(
-            still_waiting(PATIENCE, "localhost", 4344).starts_with("no reply from the manager for 1 minute;")
-        );
-        assert!(still_waiting(PATIENCE * 3, "localhost", 4344).contains("for 3 minutes; still waiting"));
+        let line = |seconds| still_waiting(Duration::from_secs(seconds), "localhost", 4344);
+        assert!(line(60).starts_with("no reply from the manager for 1 minute;"), "{}", line(60));
+        assert!(line(180).contains("for 3 minutes; still waiting"), "{}", line(180));
+        assert!(line(180).contains("the message broker (localhost port 4344)"), "{}", line(180));
     }
 }

@@ -1,6 +1,6 @@
-//! Workers: programs that do one job, tell the manager how it went, and end.
+//! Workers: programs that do one job, report to the manager, and exit.
 //!
-//! [`harness`] is what every worker written in Rust has in common; each built-in worker is one file.
+//! [`harness`] is the frame of every worker written in Rust; each built-in worker is one file.
 
 pub mod awaken;
 pub mod clear_checklist;
@@ -13,16 +13,16 @@ pub mod sleep;
 
 pub use harness::{Context, Worker, WorkerError, run, speak_for};
 
-/// Where the peer keeps its own workers; ours take their place under these names too.
-pub const PEER_PACKAGE: &str = "nemo_nowcast.workers.";
+/// The package of NEMO_Nowcast's own workers; the built-in workers also have these names.
+pub const NEMO_PACKAGE: &str = "nemo_nowcast.workers.";
 
 const BUILT_IN: [&str; 4] = [sleep::NAME, awaken::NAME, clear_checklist::NAME, rotate_logs::NAME];
 
-/// The built-in worker that a module's name means: `sleep` and `nemo_nowcast.workers.sleep` are ours,
-/// any other dotted name is somebody else's.
+/// Return the built-in worker that a module names: `sleep` and `nemo_nowcast.workers.sleep` are built in, any other dotted
+/// name is not.
 #[must_use]
 pub fn built_in(module: &str) -> Option<&'static str> {
-    let name = module.strip_prefix(PEER_PACKAGE).unwrap_or(module);
+    let name = module.strip_prefix(NEMO_PACKAGE).unwrap_or(module);
     BUILT_IN.into_iter().find(|known| *known == name)
 }
 
@@ -31,7 +31,7 @@ mod tests {
     use super::built_in;
 
     #[test]
-    fn bare_and_peer_names_are_ours_and_others_are_not() {
+    fn bare_names_and_those_of_nemo_nowcast_are_built_in() {
         assert_eq!(built_in("sleep"), Some("sleep"));
         assert_eq!(built_in("nemo_nowcast.workers.rotate_logs"), Some("rotate_logs"));
         assert_eq!(built_in("nowcast.workers.sleep"), None);

@@ -1,4 +1,4 @@
-//! `sleep`: does nothing for a while. The example with which a new system is tried.
+//! `sleep`: waits for a number of seconds. The example with which a new system is tried.
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nowcast::worker::client::{Client, Delay};
+use nowcast::worker::client::{Client, ReplyDelay};
 use nowcast_core::message::Message;
 use pyyaml::Value;
 
@@ -59,7 +59,7 @@ fn a_slow_manager_is_no_reason_to_send_again() {
         }
     });
     reply.expect("a reply");
-    assert!(!delays.contains(&Delay::SentAgain));
+    assert!(!delays.contains(&ReplyDelay::SentAgain));
     // What comes next is the next message, with an id of its own.
     client.send(Message::new("awaken", "success", Value::Null)).expect("sent");
     let next = manager.take(&system);

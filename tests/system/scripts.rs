@@ -202,19 +202,19 @@ fn what_is_no_file_is_not_stored() {
     assert_eq!(std::fs::read_to_string(system.path("real.grib2")).expect("a file"), "all of it");
     let (url, _asked) = server(vec![WHOLE]);
     let (status, text) = system.operation(&["fetch", &url, "/dev/null"]);
-    assert_eq!((status, text.as_str()), (Some(2), "/dev/null is no regular file\n"));
+    assert_eq!((status, text.as_str()), (Some(2), "/dev/null is not a regular file\n"));
 }
 
 #[test]
-fn what_trying_again_cannot_mend_is_said_at_once() {
+fn errors_that_a_retry_cannot_fix_are_reported_at_once() {
     let system = system().prepare();
     let (url, _asked) = server(vec![WHOLE]);
     for (arguments, text) in [
-        (["fetch", "http://127.0.0.1:99999/x", "file"], "is no address; write it as https://host/path"),
+        (["fetch", "http://127.0.0.1:99999/x", "file"], "; write it as https://host/path"),
         (["fetch", "--pause", "0s"], "the duration must be above zero"),
-        (["fetch", "no address", "file"], "\"no address\" is no address; write it as https://host/path"),
+        (["fetch", "no address", "file"], "invalid address \"no address\"; write it as https://host/path"),
         (["fetch", &url, "nothing/file"], "nothing/file cannot be written: No such file"),
-        (["fetch", "ftp://host/path", "file"], "\"ftp://host/path\" is no address; "),
+        (["fetch", "ftp://host/path", "file"], "invalid address \"ftp://host/path\"; "),
         (["fetch", "--pause", "soon"], "\"soon\" is not a span of time"),
         (["fetch", "--header=na me: x", &url], "invalid header name \"na me\""),
         (["fetch", "--header=name: x\ny", &url], "the value of name is not one line of text"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nowcast::config::Zmq;
-use nowcast::worker::client::{Client, Delay};
+use nowcast::worker::client::{Client, ReplyDelay};
 use nowcast_core::message::Message;
 use pyyaml::Value;
 use rustix::process::Signal;
@@ -114,7 +114,7 @@ fn a_worker_that_waits_says_so_again_and_again() {
     let manager = system.context.socket(zmq::REP).expect("a socket");
     let mut rounds = Vec::new();
     let reply = client.receive(Duration::from_millis(20), &mut |delay| {
-        let Delay::NoReply(round) = delay else { panic!("the connection was lost") };
+        let ReplyDelay::NoReply(round) = delay else { panic!("the connection was lost") };
         rounds.push(round);
         if round == 3 {
             manager.connect(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("connected");

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nowcast::config::Zmq;
-use nowcast::worker::client::{Client, Delay};
+use nowcast::worker::client::{Client, ReplyDelay};
 use nowcast_core::message::Message;
 use rustix::process::Signal;
 
@@ -116,7 +116,7 @@ fn send_until(worker: usize, zmq: &Zmq, stop: &AtomicBool, acks: &AtomicU64) -> 
         let payload = pyyaml::read(&format!("{{n: {number}, m{number}: true}}")).expect("YAML");
         client.send(Message::new(format!("w{worker}"), "success", payload)).expect("sent");
         let reply = client.receive(DEADLINE, &mut |delay| {
-            assert!(delay == Delay::SentAgain, "no reply to message {number} of w{worker}");
+            assert!(delay == ReplyDelay::SentAgain, "no reply to message {number} of w{worker}");
         });
         assert_eq!(reply.expect("a reply").r#type, "ack");
         acks.fetch_add(1, Ordering::Relaxed);
