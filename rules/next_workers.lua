@@ -1,13 +1,13 @@
--- What happens next: one function for each worker, called with every message that it sends.
+-- Rules: one function for each worker, called with every message that the worker sends.
 --
---   msg         what the worker said: msg.source, msg.type, msg.payload
+--   msg         the message: msg.source, msg.type, msg.payload
 --   config      the configuration, nowcast.yaml
---   checklist   what all workers have reported so far, this message included
+--   checklist   the payloads that workers have reported so far, including this message
 --
--- All three can be read but not written. Return the list of workers to launch; an empty list, {},
--- launches nothing. An edit of this file takes hold with the next message: no restart is needed.
+-- All three are read-only. Return the list of workers to launch; an empty list, {}, launches nothing.
+-- An edit of this file is in force for the next message, without a restart.
 
--- sleep is the first worker of the example: when it has slept well, awaken follows.
+-- sleep is the first worker of the example. After its success, awaken follows.
 function after_sleep(msg, config, checklist)
   if msg.type == "success" then
     return { NextWorker("awaken") }
@@ -15,7 +15,7 @@ function after_sleep(msg, config, checklist)
   return {}
 end
 
--- The day is done once we are awake, so the logs can be rotated.
+-- After awaken, the logs are rotated.
 function after_awaken(msg, config, checklist)
   if msg.type == "success" then
     return { NextWorker("rotate_logs") }
@@ -23,7 +23,7 @@ function after_awaken(msg, config, checklist)
   return {}
 end
 
--- The end of the chain. Try it: return { NextWorker("sleep") } begins a new day.
+-- The end of the chain. To start again, return { NextWorker("sleep") }.
 function after_rotate_logs(msg, config, checklist)
   return {}
 end

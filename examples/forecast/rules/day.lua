@@ -1,10 +1,10 @@
--- The hours of the weather forecasts, and the day that they belong to.
+-- Hours and dates of the weather forecasts.
 
 local day = {}
 
 local hours = { "00", "06", "12", "18" }
 
---- The hour of the forecast after this one; nil after the last of the day.
+--- Return the hour of the next forecast, or nil after the last one of the day.
 function day.hour_after(hour)
   for place, known in ipairs(hours) do
     if known == hour then
@@ -13,9 +13,9 @@ function day.hour_after(hour)
   end
 end
 
---- The date of a moment, as workers are given it.
-function day.of(moment)
-  return moment:format("%Y-%m-%d")
+--- Return the date of a time, as workers get it.
+function day.of(time)
+  return time:format("%Y-%m-%d")
 end
 
 return day

@@ -1,14 +1,14 @@
--- What happens next, after each message of each worker.
+-- Rules of the forecast system: what to launch after each message.
 --
--- A day: the weather forecasts of 00, 06, 12 and 18 hours come one after the other. The one of 06 starts the chain that
--- makes a nowcast and a forecast: rivers and ocean boundary, forcing, the model's two runs, plots, archive, web pages.
+-- A day has four weather forecasts: 00, 06, 12 and 18 hours. The one of 06 starts the chain for a nowcast and a
+-- forecast: rivers and ocean boundary, forcing, two model runs, plots, archive, web pages.
 
 local day = require("day")
 
 function after_download_weather(msg, config, checklist)
   local hour = msg.type:match("^success (%d+)$")
   if not hour then
-    log.error("no weather forecast: " .. msg.type .. "; the chain goes on when the next one comes")
+    log.error("no weather forecast: " .. msg.type .. "; the chain continues with the next one")
     return {}
   end
   local launches = { worker("grid_weather", hour, day.of(now())) }
@@ -44,10 +44,10 @@ function after_grid_weather(msg, config, checklist)
   return {}
 end
 
--- Counted in the join "forcing", whether the gauge answered or not.
+-- Counted in the join "forcing", whether the gauge responded or not.
 function after_collect_river_data(msg, config, checklist)
   if msg.type ~= "success" then
-    log.warning("a river without data: " .. msg.type)
+    log.warning("no river data: " .. msg.type)
   end
   return {}
 end
@@ -63,7 +63,7 @@ function after_make_forcing(msg, config, checklist)
   end
   local rivers = #keys(checklist.rivers or {})
   if rivers < need(config, "rivers", "enough") then
-    log.warning("only " .. rivers .. " rivers have data; the forcing has the climatology of the others")
+    log.warning("only " .. rivers .. " rivers have data; the forcing uses the climatology of the others")
   end
   return { worker("upload_forcing", need(config, "model", "host"), day.of(now())) }
 end
@@ -78,7 +78,7 @@ end
 function after_run_model(msg, config, checklist)
   local run = msg.type:match("^success (%a+)$")
   if not run then
-    log.critical("the model run ended with " .. msg.type .. "; no forecast today")
+    log.critical("the model run reported " .. msg.type .. "; no forecast today")
     return {}
   end
   local date = need(checklist, "model runs", run, "date")

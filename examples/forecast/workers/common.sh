@@ -1,10 +1,10 @@
-# What all workers here share. Each does in a moment what takes a real one hours.
+# Functions of all workers. They imitate in moments what real workers do in hours.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p results
 
-# The payload: what the checklist is to know.
+# Set the payload, which goes into the checklist.
 payload() { printf '%s\n' "$1" > "$NOWCAST_PAYLOAD"; }
 
-# A message type of its own, as "success 06".
+# Set a message type of the worker, such as "success 06".
 message() { printf '%s\n' "$1" > "$NOWCAST_TYPE"; }

@@ -1,4 +1,4 @@
-# The weather forecast of an hour: download_weather.sh 06
+# Download the weather forecast of an hour: download_weather.sh 06
 . "$(dirname "$0")/common.sh"
 hour=$1
 echo "downloading the $hour forecast"

@@ -1,4 +1,4 @@
-# Puts plots on the web: publish_pages.sh 2026-03-14
+# Publish plots on the web: publish_pages.sh 2026-03-14
 . "$(dirname "$0")/common.sh"
 mkdir -p results/web
 cat results/nowcast.html results/forecast.html > results/web/index.html

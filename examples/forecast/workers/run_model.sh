@@ -1,4 +1,4 @@
-# The model: run_model.sh nowcast 2026-03-14
+# Run the model: run_model.sh nowcast 2026-03-14
 . "$(dirname "$0")/common.sh"
 run=$1 date=$2
 echo "$run of $date: 0 % done"

@@ -1,4 +1,4 @@
--- What makes rules short: launching workers, walking through the checklist, dates and paths.
+-- Functions that make rules short: launches of workers, access to the checklist, dates and paths.
 local host, raw, base = ...
 
 local raw_get, raw_select, raw_type = raw.rawget, raw.select, raw.type
@@ -156,7 +156,7 @@ end
 
 local math = {}
 for name, value in raw.next, raw.math do
-  -- What Lua keeps for older versions' sake is left out.
+  -- Functions that Lua only keeps for older versions are left out.
   if host.declared["math." .. name] then
     math[name] = value
   end

@@ -1,5 +1,4 @@
--- The base library as rules see it: safe to run, the same at every run, and at home with the
--- read-only views of the checklist.
+-- The base library of rules: safe, deterministic, and able to read the views of the checklist.
 --
 -- No function of C may call a function of the rules: where C stands in between, a call that goes past
 -- a limit cannot be stopped by a yield (see budget.rs). So what calls back is written in Lua here.
@@ -12,7 +11,7 @@ local fail, kind_of = host.fail, host.kind
 
 local base = {}
 
--- Tables that nobody may write to: libraries and the globals themselves.
+-- Read-only tables: libraries and the globals themselves.
 local locked = raw_setmetatable({}, { __mode = "k" })
 
 --- A read-only stand-in for `contents`.

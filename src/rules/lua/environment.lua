@@ -1,4 +1,4 @@
--- Puts the parts together: what a rule finds under a global name.
+-- Builds the environment of rules: their global names.
 local host, raw, base, libraries, api = ...
 
 local raw_get, raw_next, raw_setmetatable, raw_type = raw.rawget, raw.next, raw.setmetatable, raw.type
@@ -61,7 +61,7 @@ local access = { __index = globals, __metatable = false }
 raw_setmetatable(environment, access)
 host.environment, host.globals = environment, globals
 
---- What is set from now on can be set.
+--- Allow globals to be set.
 local function open()
   for key in raw_next, environment do
     environment[key] = nil
@@ -71,7 +71,7 @@ local function open()
   host.frozen = false
 end
 
---- Nothing can be set any more.
+--- Forbid globals to be set.
 function host.seal()
   for key, value in raw_next, environment do
     globals[key] = value
@@ -81,7 +81,7 @@ function host.seal()
   host.frozen = true
 end
 
---- Runs the rules' files, the main one first, in a world without anything of theirs.
+--- Runs the rules' files, the main one first, in a fresh environment.
 function host.load_rules()
   open()
   host.forget_modules()
@@ -91,8 +91,8 @@ function host.load_rules()
   host.seal()
 end
 
---- Calls a rule in a world of its own: its files run anew for each message, so that no variable of theirs
---- keeps anything from one message to the next, and a message decided again is decided alike.
+--- Calls a rule in an environment of its own. Its files run again for each message, so that no variable of theirs
+--- lasts from one message to the next, and a message that is decided again gets the same decision.
 function host.call_rule(name, ...)
   host.load_rules()
   return raw_get(globals, name)(...)

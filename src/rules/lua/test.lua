@@ -1,10 +1,10 @@
--- How tests are told: `describe`, `it`, what happens and what is expected. The world of a test is Rust's (`scene`).
+-- The functions of tests: `describe`, `it`, messages and expectations. The state of a test is in Rust (`scene`).
 local host, raw, base, scene, globals = ...
 
 local raw_error, raw_type, raw_select = raw.error, raw.type, raw.select
 local fail, show = host.fail, host.show
 
--- What is told: a list of { name…, body =, before = }.
+-- The tests: a list of { name…, body =, before = }.
 local tests = {}
 local names, befores = {}, {}
 
@@ -14,7 +14,7 @@ local function check(what, value, kind)
   end
 end
 
--- Tests are told first; then they run.
+-- Tests are collected first; then they run.
 local is_running = false
 
 local function telling(what)
@@ -98,7 +98,7 @@ function globals.message(source, kind, payload)
   return scene.message(source, kind, payload)
 end
 
--- A launch of a test's: a table as { "make_plots", args = { "nowcast" }, host = "basin" } becomes what a rule makes of it.
+-- A launch in a test: a table such as { "make_plots", args = { "nowcast" }, host = "basin" } becomes a launch as of a rule.
 local function launch(what, item)
   if raw_type(item) ~= "table" then
     return item
@@ -152,7 +152,7 @@ function globals.expect_join(join)
       spec[key] = value
     end
   end
-  -- A join has both; what the test does not say is not compared.
+  -- A join has both; fields that the test does not name are not compared.
   spec.name = spec.name or "…"
   spec.wait_for = spec.wait_for or { "…" }
   return scene.expect_join(globals.Join(spec), keys, launches)

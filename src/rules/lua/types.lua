@@ -1,64 +1,63 @@
 ---@meta
--- What nowcast gives to rules, for language servers: completion, hover texts and warnings in the editor.
--- Written by `nowcast generate types`; do not edit, it is written anew with each version.
+-- Declarations of everything that rules can call, for language servers.
+-- Written by `nowcast generate types`; do not edit: the command overwrites it.
 
---- A rule: `function after_NAME(msg, config, checklist)` is called with each message of the worker NAME and returns
---- what is to be launched next.
+--- A rule: `function after_NAME(msg, config, checklist)` is called with each message of the worker NAME. It returns the
+--- workers to launch.
 ---@alias Rule fun(msg: Message, config: Config, checklist: Checklist): NextWorker[], (Join|string[])?
 
---- The message that a worker sent. It cannot be written.
+--- The message of a worker. It is read-only.
 ---@class Message
 ---@field source string the worker
----@field type string the message type, `success` or `failure` for instance
----@field payload any what the worker put into the checklist
+---@field type string the message type, such as `success` or `failure`
+---@field payload any the payload, which goes into the checklist
 
---- nowcast.yaml, with environment variables replaced. It cannot be written.
+--- nowcast.yaml, with environment variables replaced. It is read-only.
 ---@alias Config table<any, any>
 
---- The state of the system, after the message's payload went into it. It cannot be written: only workers' payloads
---- change it.
+--- The state of the system, including the payload of the message. It is read-only: only payloads of workers change it.
 ---@alias Checklist table<any, any>
 
---- A worker that is to be launched.
+--- A worker to launch.
 ---@class NextWorker
 ---@field module string the dotted name of its module
 ---@field args string[] its arguments
----@field host string where it runs
----@field delay number? how long to wait before it is launched, in seconds
----@field at Date? not before that moment
----@field timeout number? when it is ended, in seconds
----@field retries integer? how often it is launched again after it failed
----@field retry_delay number? how long to wait before that, in seconds
----@field env table<string, string>? environment variables for it
+---@field host string the host that it runs on
+---@field delay number? time before the launch, in seconds
+---@field at Date? earliest time of the launch
+---@field timeout number? time limit of the run, in seconds
+---@field retries integer? number of retries after a failure
+---@field retry_delay number? time before a retry, in seconds
+---@field env table<string, string>? its environment variables
 local NextWorkerClass = {}
 
---- Another launch, with these options set.
+--- Return a copy of the launch with these options.
 ---@param options LaunchOptions
 ---@return NextWorker
 function NextWorkerClass:with(options) end
 
---- When and how a launch runs. A span is text, `"10m"` or `"1h 30m"`, or a whole number of seconds.
+--- Options of a launch. A duration is text, `"10m"` or `"1h 30m"`, or a whole number of seconds.
 ---@class LaunchOptions
 ---@field host string? a host of `run: enabled hosts:` or `hosts:`
----@field delay string|integer? how long to wait before it is launched
----@field at string|Date? not before that: `"05:15"`, `"2026-03-14 05:15"` or a date
----@field timeout string|integer? it is ended when it runs longer
----@field retries integer? how often it is launched again after a `crash` or a type that begins with `failure`
----@field retry_delay string|integer? how long to wait before that
----@field env table<string, string|number>? environment variables for it
+---@field delay string|integer? time before the launch
+---@field at string|Date? earliest time of the launch: `"05:15"`, `"2026-03-14 05:15"` or a date
+---@field timeout string|integer? time limit of the run; it is then stopped
+---@field retries integer? number of retries after a `crash` or a type that begins with `failure`
+---@field retry_delay string|integer? time before a retry
+---@field env table<string, string|number>? its environment variables
 
---- A join: launches that wait until messages have come.
+--- A join: launches that wait until all required messages are received.
 ---@class Join
----@field name string? what it is called
+---@field name string? its name
 
---- What a join waits for, and what follows.
+--- Options of a join.
 ---@class JoinOptions
----@field name string? what it is called in the log
----@field wait_for table<integer|string, string|integer|{type: string?, count: integer?}> `"name"`, `name = 14`, `name = "success"` or `name = { type = "success", count = 3 }`
----@field launch NextWorker[]? launched when all has come, beside what waits in the join
----@field timeout string|integer? after how long without all of it what waits is parked
+---@field name string? its name in the log
+---@field wait_for table<integer|string, string|integer|{type: string?, count: integer?}> required messages: `"name"`, `name = 14`, `name = "success"` or `name = { type = "success", count = 3 }`
+---@field launch NextWorker[]? launches when all messages are received, in addition to those that wait in the join
+---@field timeout string|integer? time after which an incomplete join is overdue and its launches are parked
 
---- A date, with or without a time of day. Dates can be compared, and their difference is in days.
+--- A date, with or without a time of day. Dates can be compared and subtracted; a difference is in days.
 ---@class Date
 ---@field year integer
 ---@field month integer
@@ -70,65 +69,65 @@ function NextWorkerClass:with(options) end
 ---@operator sub(Date): number
 local DateClass = {}
 
---- Another date: `d:shift{ days = -1 }`.
+--- Return a shifted date: `d:shift{ days = -1 }`.
 ---@param by {years: integer?, months: integer?, weeks: integer?, days: integer?, hours: integer?, minutes: integer?, seconds: integer?}
 ---@return Date
 function DateClass:shift(by) end
 
---- Text, as `strftime` writes it: `d:format("%Y-%m-%d")`.
+--- Return the date as text, formatted as by `strftime`: `d:format("%Y-%m-%d")`.
 ---@param format string
 ---@return string
 function DateClass:format(format) end
 
---- A worker to launch.
+--- Return a launch of a worker.
 ---@param module string the dotted name of its module
 ---@param args (string|integer|Date)[]? its arguments
 ---@param options LaunchOptions?
 ---@return NextWorker
 function NextWorker(module, args, options) end
 
---- A worker to launch, with its arguments in a row. `message registry: workers package:` is put before a name without a
---- dot. A `nil` argument is an error.
+--- Return a launch of a worker with these arguments. A name without a dot gets the package of `message registry: workers
+--- package:`. A `nil` argument is an error.
 ---@param name string
 ---@param ... string|integer|Date
 ---@return NextWorker
 function worker(name, ...) end
 
---- A worker to launch on a host of `run: enabled hosts:` or `hosts:`.
+--- Return a launch of a worker on a host of `run: enabled hosts:` or `hosts:`.
 ---@param host string
 ---@param name string
 ---@param ... string|integer|Date
 ---@return NextWorker
 function worker_on(host, name, ...) end
 
---- Launches that wait until messages have come, to be returned beside the list of launches.
+--- Return a join. A rule returns it after its list of launches, which then wait in the join.
 ---@param options JoinOptions
 ---@return Join
 function Join(options) end
 
---- Appends to a list, and returns it.
+--- Append to a list and return the list.
 ---@generic T
 ---@param list T[]
 ---@param ... T
 ---@return T[]
 function add(list, ...) end
 
---- `t[key]…` with every step there; if one is not, the error names the keys that are.
+--- Return `t[key]…`. Every key must exist; otherwise the error names the existing keys.
 ---@param t table
 ---@param ... any
 ---@return any
 function need(t, ...) end
 
---- A list of the keys, in their order.
+--- Return a list of the keys, in their order.
 ---@param t table
 ---@return any[]
 function keys(t) end
 
---- The time of the message.
+--- Return the time of the message.
 ---@return Date
 function now() end
 
---- A date from text, in ISO or in a format of `strptime`.
+--- Return the date of a text, in ISO form or in a format of `strptime`.
 ---@param text string
 ---@param format string?
 ---@return Date
@@ -138,25 +137,25 @@ function date(text, format) end
 ---@type any
 null = nil
 
---- Parts of file names, as Python's `pathlib` has them.
+--- Functions for file names, like Python's `pathlib`.
 path = {}
 
---- The last part: `/a/b.nc` gives `b.nc`.
+--- Return the last part: `/a/b.nc` gives `b.nc`.
 ---@param p string
 ---@return string
 function path.name(p) end
 
---- The last part without its ending: `/a/b.nc` gives `b`.
+--- Return the last part without its extension: `/a/b.nc` gives `b`.
 ---@param p string
 ---@return string
 function path.stem(p) end
 
---- All but the last part: `/a/b.nc` gives `/a`.
+--- Return all but the last part: `/a/b.nc` gives `/a`.
 ---@param p string
 ---@return string
 function path.parent(p) end
 
---- Parts put together.
+--- Join parts to a path.
 ---@param p string
 ---@param ... string
 ---@return string
@@ -180,21 +179,21 @@ function log.error(...) end
 ---@param ... any
 function log.critical(...) end
 
---- Of Lua's `os` there is the time of the message, and nothing else.
+--- The part of Lua's `os` that rules have: the time of the message.
 os = {}
 
---- Seconds since 1970 at the time of the message, or at the time that the table says.
+--- Return the seconds since 1970 at the time of the message, or at the time in the table.
 ---@param t table?
 ---@return integer
 function os.time(t) end
 
---- The time of the message, or another, as text or as a table.
+--- Return the time of the message, or another time, as text or as a table.
 ---@param format string?
 ---@param time integer?
 ---@return string|osdate
 function os.date(format, time) end
 
---- A module of the rules' own folder: `require("rivers.fraser")` is `rivers/fraser.lua`.
+--- Load a module from the rules' folder: `require("rivers.fraser")` is `rivers/fraser.lua`.
 ---@param name string
 ---@return any
 function require(name) end
@@ -202,25 +201,25 @@ function require(name) end
 ---@class stringlib
 string = {}
 
---- Whether it begins with one of these.
+--- Return whether a text begins with one of these.
 ---@param s string
 ---@param ... string
 ---@return boolean
 function string.startswith(s, ...) end
 
---- Whether it ends with one of these.
+--- Return whether a text ends with one of these.
 ---@param s string
 ---@param ... string
 ---@return boolean
 function string.endswith(s, ...) end
 
---- The parts between separators, or between white space.
+--- Return the parts between separators, or between white space.
 ---@param s string
 ---@param separator string?
 ---@return string[]
 function string.split(s, separator) end
 
---- Without these letters, or without white space, at both ends.
+--- Return a text without these letters, or without white space, at both ends.
 ---@param s string
 ---@param letters string?
 ---@return string

@@ -1,4 +1,4 @@
--- One message at a time: what each leads to.
+-- Tests of single messages: what each launches.
 
 local date = "2026-03-14"
 
@@ -7,7 +7,7 @@ before_each(function()
 end)
 
 describe("weather", function()
-  it("is gridded, and the next forecast is downloaded after a while", function()
+  it("is gridded, and the next forecast is downloaded later", function()
     message("download_weather", "success 12")
     expect_launches{ "grid_weather 12 2026-03-14", "download_weather 18 (delay 2s)" }
     expect_join(nil)
@@ -18,7 +18,7 @@ describe("weather", function()
     expect_launches{ "grid_weather 18 2026-03-14" }
   end)
 
-  it("opens the end of the day with the first", function()
+  it("opens the join of the day with its first forecast", function()
     message("download_weather", "success 00")
     expect_launches{ "grid_weather 00 2026-03-14", "download_weather 06 (delay 2s)" }
     expect_join(Join{
@@ -29,7 +29,7 @@ describe("weather", function()
     })
   end)
 
-  it("starts nothing when it cannot be had", function()
+  it("launches nothing when the download fails", function()
     for _, kind in ipairs{ "failure", "crash" } do
       message("download_weather", kind)
       expect_launches{}
@@ -37,7 +37,7 @@ describe("weather", function()
     end
   end)
 
-  it("is only counted when it is gridded", function()
+  it("is only counted by a join when it is gridded", function()
     for _, kind in ipairs{ "success 00", "success 06", "success 12", "success 18", "crash" } do
       message("grid_weather", kind)
       expect_launches{}
@@ -67,13 +67,13 @@ describe("forcing", function()
     expect_launches{ "make_forcing 2026-03-14" }
   end)
 
-  it("goes to the model's host, also with few rivers", function()
+  it("is uploaded to the model's host, even with few rivers", function()
     message("make_forcing", "success", { date = date })
     expect_launches{ "upload_forcing localhost 2026-03-14" }
     expect_log("only 0 rivers have data")
   end)
 
-  it("says nothing when there are enough rivers", function()
+  it("logs no warning with enough rivers", function()
     checklist{ rivers = { alder_creek = 110, elm_run = 107 } }
     config{ model = { host = "basin" } }
     message("make_forcing", "success", { date = date })
@@ -87,7 +87,7 @@ describe("forcing", function()
     end
     message("download_boundary", "crash")
     message("collect_river_data", "crash")
-    expect_log("a river without data: crash")
+    expect_log("no river data: crash")
   end)
 end)
 
@@ -99,7 +99,7 @@ describe("the model", function()
     expect_launches{ "run_model nowcast 2026-03-14 on basin" }
   end)
 
-  it("needs to know its date", function()
+  it("needs the date of the forcing", function()
     message("upload_forcing", "success")
     expect_error('need: there is no key "forcing"')
   end)
@@ -121,7 +121,7 @@ describe("the model", function()
     expect_launches{ "publish_pages 2026-03-14" }
   end)
 
-  it("ends the day when it blows up", function()
+  it("launches nothing when it fails", function()
     for _, kind in ipairs{ "failure", "crash" } do
       message("run_model", kind)
       expect_launches{}
@@ -129,7 +129,7 @@ describe("the model", function()
     end
   end)
 
-  it("loses nothing when plots or the archive crash", function()
+  it("launches nothing when plots or archive crash", function()
     message("make_plots", "crash")
     message("archive", "crash")
     expect_launches{}

@@ -1,4 +1,4 @@
--- A whole day, from its first download to its end.
+-- Tests of whole days.
 
 local function ends()
   return {
@@ -49,28 +49,28 @@ describe("a whole day", function()
     expect_nothing_waits()
   end)
 
-  it("goes on without the rivers that are silent", function()
-    local how = ends()
-    how.collect_river_data = { type = "failure", after = "1s" }
-    local day = run_day{ start = { "download_weather 00" }, ends = how }
+  it("continues without river data", function()
+    local outcomes = ends()
+    outcomes.collect_river_data = { type = "failure", after = "1s" }
+    local day = run_day{ start = { "download_weather 00" }, ends = outcomes }
     day:expect_times("publish_pages", 1)
   end)
 
-  it("tries a failed download again", function()
-    local how, attempts = ends(), 0
-    how.download_weather = function(run)
+  it("retries a failed download", function()
+    local outcomes, attempts = ends(), 0
+    outcomes.download_weather = function(run)
       attempts = attempts + 1
       return { type = attempts == 1 and "failure" or "success " .. run.args[1], after = "12m" }
     end
-    local day = run_day{ start = { "download_weather 00" }, ends = how }
+    local day = run_day{ start = { "download_weather 00" }, ends = outcomes }
     day:expect_times("download_weather", 5)
     day:expect_times("publish_pages", 1)
   end)
 
-  it("has no forecast when the model dies in silence", function()
-    local how = ends()
-    how.run_model = { exit = 1, after = "10m" }
-    local day = run_day{ start = { "download_weather 00" }, ends = how }
+  it("has no forecast when the model exits without a report", function()
+    local outcomes = ends()
+    outcomes.run_model = { exit = 1, after = "10m" }
+    local day = run_day{ start = { "download_weather 00" }, ends = outcomes }
     day:expect_times("run_model", 1)
     day:expect_never("publish_pages")
   end)
