@@ -44,8 +44,8 @@ impl OpenPublisher for Publishing {
         }
         let why = error.map(|error| format!(": {error}")).unwrap_or_default();
         let text = format!(
-            "none of the ports for the log messages of {name} is free ({}){why}; they wait until one is, and what has \
-             waited in vain is shown on stderr",
+            "none of the ports for the log messages of {name} is free ({}){why}; they wait for a \
+             port, and are shown on stderr if none becomes free",
             addresses.join(", ")
         );
         Ok(Opened::Waiting(publisher, Warning::new(PORTS, text)))

@@ -106,7 +106,7 @@ fn many_lines_at_once_arrive_whole_and_in_order() {
 }
 
 #[test]
-fn what_nobody_takes_is_shown_whole_and_in_order_however_much_it_is() {
+fn lines_without_a_subscriber_are_shown_whole_and_in_order() {
     // 7 MB; 4 MB can wait.
     const COUNT: u32 = 6_000;
     let address = free_address();

@@ -1,4 +1,4 @@
-//! A nowcast system that is being described.
+//! Describes a nowcast system before it starts.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,7 +18,7 @@ const WORKERS: &str = "
     keyless: {success: it went well, crash: it crashed}
 ";
 
-/// A system that is being described and not yet running.
+/// The description of a system that is not yet running.
 pub struct Builder {
     folder: TempDir,
     rules: String,
@@ -29,7 +29,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
 }
 
-/// Describes a system with rules that launch nothing.
+/// Describe a system whose rules launch nothing.
 pub fn system() -> Builder {
     Builder {
         folder: tempfile::Builder::new().prefix("nowcast-").tempdir().expect("a temporary folder"),
@@ -46,43 +46,43 @@ pub fn system() -> Builder {
 }
 
 impl Builder {
-    /// Rules that stand behind the default ones and so replace them.
+    /// Add rules after the default ones, which they replace.
     pub fn rules(mut self, lua: &str) -> Self {
         self.rules.push_str(lua);
         self
     }
 
-    /// Only these rules.
+    /// Use only these rules.
     pub fn only_rules(mut self, lua: &str) -> Self {
         lua.clone_into(&mut self.rules);
         self
     }
 
-    /// More workers for the message registry, as YAML with four spaces in front.
+    /// Add a worker to the message registry, as YAML.
     pub fn worker(mut self, yaml: &str) -> Self {
         let _ = writeln!(self.workers, "    {yaml}");
         self
     }
 
-    /// More sections at the top level.
+    /// Add a section at the top level.
     pub fn section(mut self, yaml: &str) -> Self {
         let _ = writeln!(self.more, "{yaml}");
         self
     }
 
-    /// The Python that runs workers.
+    /// Set the Python interpreter of the workers.
     pub fn python(mut self, python: &Path) -> Self {
         self.python = python.display().to_string();
         self
     }
 
-    /// An environment variable for the daemons and what they launch.
+    /// Set an environment variable for the daemons and the workers.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// A file in the system's folder.
+    /// Add a file to the system's folder.
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         let path = self.folder.path().join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
@@ -90,7 +90,7 @@ impl Builder {
         self
     }
 
-    /// Writes configuration and rules, and starts nothing.
+    /// Write configuration and rules, and start nothing.
     pub fn prepare(self) -> System {
         let (manager_port, workers_port) = self.ports.unwrap_or_else(free_ports);
         let system = System::described(
@@ -106,7 +106,7 @@ impl Builder {
         system
     }
 
-    /// Starts broker and manager and waits until they are ready.
+    /// Start broker and manager and wait until they are ready.
     pub fn start(self) -> System {
         let mut system = self.prepare();
         system.start_broker();

@@ -1,4 +1,4 @@
-//! What the tests that start other programs share.
+//! Shared code of the tests that start other programs.
 
 // Each test file uses what it needs.
 #![allow(dead_code, unused_imports)]

@@ -1,4 +1,4 @@
-//! Debian's packages for the tests that need real servers; installed where they are missing.
+//! Debian packages for the tests that need real servers, installed if they are missing.
 
 use std::fs::File;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::process::Command;
 
 use rustix::fs::{FlockOperation, flock};
 
-/// Sees to it that a program is there, which these packages have.
+/// Install a program with these packages if it is missing.
 ///
 /// # Panics
 /// If they cannot be installed.
 pub fn install(program: &str, packages: &[&str]) {
-    // Let go when the file is closed: apt-get runs once at a time.
+    // One apt-get at a time. The lock is released when the file is closed.
     let lock = File::create(std::env::temp_dir().join("nowcast-test-packages")).expect("a lock file");
     flock(&lock, FlockOperation::LockExclusive).expect("the lock");
     if Path::new(program).exists() {

@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::sync::Mutex;
 
-/// Two ports that nobody uses, picked by the kernel. No other test gets them while this process lives: what the
-/// kernel gave once and nobody has bound yet, it gives again.
+/// Return two free ports, picked by the kernel. A lock file keeps each from other tests while this process lives: the
+/// kernel picks a port again as long as it is not bound.
 pub fn free_ports() -> (u16, u16) {
     (free_port(), free_port())
 }
 
-/// One of them.
+/// Return one such port.
 pub fn free_port() -> u16 {
     static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
     let folder = std::env::temp_dir().join("nowcast-test-ports");
@@ -20,7 +20,7 @@ pub fn free_port() -> u16 {
         let port = listener.local_addr().expect("an address").port();
         let lock = File::create(folder.join(port.to_string())).expect("a lock file");
         if lock.try_lock().is_ok() {
-            HELD.lock().expect("nobody panics with it").push(lock);
+            HELD.lock().expect("no thread panics with it").push(lock);
             return port;
         }
     }

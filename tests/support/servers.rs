@@ -1,4 +1,4 @@
-//! The other side: real servers that keep what they are sent, and one that never answers.
+//! Real servers that store their requests, and one that never replies.
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::python;
 use super::wait::wait_for;
 
-/// A server of the tests' in Python.
+/// A Python server of the tests.
 pub struct Server {
     folder: TempDir,
     child: Child,
@@ -23,22 +23,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// A web server that answers 200.
+    /// Start a web server that replies with status 200.
     pub fn web() -> Self {
         Self::start("web_server.py", "requests", Path::new("python3"), None, &[])
     }
 
-    /// The same by TLS, with a certificate for localhost.
+    /// Start the same with TLS and a certificate for localhost.
     pub fn web_by_tls(certificate: &Certificate) -> Self {
         Self::start("web_server.py", "requests", Path::new("python3"), Some(certificate), &[])
     }
 
-    /// A mail server that takes everything; with a certificate only by TLS and from a user.
+    /// Start a mail server that accepts every mail; with a certificate only with TLS and a login.
     pub fn mail(certificate: Option<&Certificate>) -> Self {
         Self::start("mail_server.py", "mails", &python::venv(), certificate, &[])
     }
 
-    /// A mail server that takes everything, by TLS or without.
+    /// Start a mail server that accepts every mail, with TLS or without.
     pub fn mail_that_offers_tls(certificate: &Certificate) -> Self {
         Self::start("mail_server.py", "mails", &python::venv(), Some(certificate), &["offer"])
     }
@@ -69,26 +69,26 @@ impl Server {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// Answers that from now on.
+    /// Set the status of later replies.
     pub fn answer(&self, status: u16) {
         fs::write(self.folder.path().join("status.new"), status.to_string()).expect("written");
         fs::rename(self.folder.path().join("status.new"), self.folder.path().join("status"))
             .expect("in place");
     }
 
-    /// What it was sent.
+    /// Return the requests so far.
     pub fn kept(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.path().join(self.kept)).unwrap_or_default();
-        // The last line may be under way.
+        // The last line may be incomplete.
         text.split_inclusive('\n').filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// The bodies of what it was sent.
+    /// Return the bodies of the requests so far.
     pub fn bodies(&self) -> Vec<String> {
         self.kept().iter().map(|kept| kept["body"].as_str().expect("a body").to_owned()).collect()
     }
 
-    /// Waits until so much was sent.
+    /// Wait for a number of requests.
     pub fn wait_for(&self, count: usize, explain: impl FnOnce() -> String) -> Vec<Value> {
         let ask = || Some(self.kept()).filter(|kept| kept.len() >= count);
         wait_for(&format!("{count} at the server"), ask, || format!("{:#?}\n{}", self.kept(), explain()))
@@ -102,7 +102,7 @@ impl Drop for Server {
     }
 }
 
-/// A certificate for localhost that nobody but these tests trusts.
+/// A certificate for localhost that only these tests trust.
 pub struct Certificate {
     _folder: TempDir,
     pub file: PathBuf,
@@ -128,7 +128,7 @@ impl Certificate {
     }
 }
 
-/// A server that takes connections and says nothing.
+/// A server that accepts connections and never replies.
 pub struct Silent {
     pub port: u16,
     connections: Arc<Mutex<Vec<TcpStream>>>,
@@ -142,19 +142,19 @@ impl Silent {
         let kept = Arc::clone(&connections);
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
-                kept.lock().expect("nobody panics with it").push(connection);
+                kept.lock().expect("no thread panics with it").push(connection);
             }
         });
         Self { port, connections }
     }
 
-    /// How many have come.
+    /// Return the number of connections.
     pub fn connections(&self) -> usize {
-        self.connections.lock().expect("nobody panics with it").len()
+        self.connections.lock().expect("no thread panics with it").len()
     }
 }
 
-/// The URL of a server that answers each request with a head and then goes on with a text until the other side hangs up.
+/// Return the URL of a server that replies with a head and then repeats a text until the client closes the connection.
 pub fn endless(head: &str, text: &'static [u8], pause: Duration) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));

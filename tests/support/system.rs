@@ -1,4 +1,4 @@
-//! A nowcast system in a folder of its own: real broker, real manager, real workers.
+//! A nowcast system in a folder of its own, with a real broker, manager and workers.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ use super::wait::{DEADLINE, wait_for};
 /// The binary under test.
 pub const NOWCAST: &str = env!("CARGO_BIN_EXE_nowcast");
 
-/// A system in its folder. Its daemons end with it.
+/// A system in its folder. Its daemons are stopped with it.
 pub struct System {
     folder: TempDir,
     pub manager_port: u16,
@@ -33,7 +33,7 @@ pub struct System {
 }
 
 impl System {
-    /// One that is written down by [`Builder`](super::builder::Builder) and not yet running.
+    /// Make the system that a [`Builder`](super::builder::Builder) describes. It does not run yet.
     pub(super) fn described(
         folder: TempDir,
         (manager_port, workers_port): (u16, u16),
@@ -55,17 +55,17 @@ impl System {
         }
     }
 
-    /// A path in the system's folder.
+    /// Return a path in the system's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The configuration file.
+    /// Return the path of the configuration file.
     pub fn config(&self) -> PathBuf {
         self.path("nowcast.yaml")
     }
 
-    /// Writes the configuration from what the test said.
+    /// Write the configuration.
     pub fn write_config(&self) {
         let logs = self.folder.path().display();
         let text = format!(
@@ -104,18 +104,18 @@ message registry:
         fs::write(self.config(), text).expect("the configuration is written");
     }
 
-    /// Sets an environment variable for what is started from now on.
+    /// Set an environment variable for programs that are started later.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Has another Python run the workers.
+    /// Set the Python interpreter of the workers.
     pub fn set_python(&mut self, python: &str) {
         python.clone_into(&mut self.python);
         self.write_config();
     }
 
-    /// Writes the rules as an editor does: a new file in the place of the old one.
+    /// Write the rules as an editor does: a new file replaces the old one.
     pub fn write_rules(&self, lua: &str) {
         let rules = self.path("rules/next_workers.lua");
         fs::create_dir_all(self.path("rules")).expect("a folder");
@@ -123,11 +123,11 @@ message registry:
         fs::rename(self.path("rules/next_workers.lua.new"), rules).expect("the rules are in place");
     }
 
-    /// A command of ours in the system's folder, with its environment.
+    /// Return a nowcast command in the system's folder, with its environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(NOWCAST);
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
-        // Whoever runs the tests may have a system of their own.
+        // The environment of the tests may belong to another system.
         for name in ["NOWCAST_YAML", "NOWCAST_LOGS", "NOWCAST_ENV", "RUST_LOG", "LC_ALL", "LC_CTYPE"] {
             command.env_remove(name);
         }
@@ -138,7 +138,7 @@ message registry:
         command
     }
 
-    /// Starts any program of the system under a name. What it writes goes to `NAME.out`.
+    /// Start any program of the system under a name. Its output goes to `NAME.out`.
     pub fn spawn(&mut self, name: &str, mut command: Command) -> u32 {
         let out = File::options().create(true).append(true).open(self.path(&format!("{name}.out")));
         let out = out.expect("a file for the output");
@@ -149,7 +149,7 @@ message registry:
         id
     }
 
-    /// Starts a broker and waits until its ports are bound.
+    /// Start a broker and wait until its ports are bound.
     pub fn start_broker(&mut self) {
         let before = self.log("broker").matches("manager socket bound").count();
         let command = self.command(&["broker", "nowcast.yaml"]);
@@ -157,7 +157,7 @@ message registry:
         self.wait_for_log_count("broker", "manager socket bound", before + 1);
     }
 
-    /// Starts a manager and waits until it listens.
+    /// Start a manager and wait until it listens.
     pub fn start_manager(&mut self, options: &[&str]) {
         let before = self.log("manager").matches("listening...").count();
         let command = self.command(&[&["manager", "nowcast.yaml"], options].concat());
@@ -165,28 +165,28 @@ message registry:
         self.wait_for_log_count("manager", "listening...", before + 1);
     }
 
-    /// Runs one of our workers to its end.
+    /// Run one of our workers to its end and return its output.
     pub fn run_worker(&self, arguments: &[&str]) -> String {
         let output = self.command(&[&["worker"], arguments].concat()).output().expect("the worker runs");
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     }
 
-    /// An operator's command; its exit status and what it printed.
+    /// Run an operator's command; return its exit status and output.
     pub fn operation(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let output = self.command(arguments).output().expect("the command runs");
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         (output.status.code(), text)
     }
 
-    /// An operator's command that succeeds; what it printed.
+    /// Run an operator's command that succeeds; return its output.
     pub fn operate(&self, arguments: &[&str]) -> String {
         let (status, text) = self.operation(arguments);
         assert_eq!(status, Some(0), "{arguments:?}: {text}\n{}", self.describe());
         text
     }
 
-    /// Runs a command of ours to its end, within the deadline; its exit status and what it printed. Unlike a pipe, the
-    /// file for the output may be held by runs that the command leaves behind.
+    /// Run a nowcast command to its end, within the deadline; return its exit status and output. The output is a file, since
+    /// runs that the command leaves behind would keep a pipe open.
     pub fn run_to_end(&mut self, arguments: &[&str]) -> (Option<i32>, String) {
         let name = arguments[0];
         let command = self.command(arguments);
@@ -195,30 +195,30 @@ message registry:
         (status.code(), self.log(name))
     }
 
-    /// What a program has written so far.
+    /// Return the output of a program so far.
     pub fn log(&self, name: &str) -> String {
         let bytes = fs::read(self.path(&format!("{name}.out"))).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Waits until a program has written a text.
+    /// Wait until a program has written a text.
     pub fn wait_for_log(&self, name: &str, text: &str) {
         self.wait_for_log_count(name, text, 1);
     }
 
-    /// Waits until a program has written a text so many times.
+    /// Wait until a program has written a text `count` times.
     pub fn wait_for_log_count(&self, name: &str, text: &str, count: usize) {
         self.wait_for(&format!("{count} × {text:?} from {name}"), || {
             (self.log(name).matches(text).count() >= count).then_some(())
         });
     }
 
-    /// Waits for any condition; what the system wrote is shown if it does not come.
+    /// Wait for any condition; after the deadline, panic with the output of the system.
     pub fn wait_for<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> T {
         wait_for(what, ask, || self.describe())
     }
 
-    /// Everything that helps to understand a failed test.
+    /// Return the content of the folder and the output of its programs, for failed tests.
     pub fn describe(&self) -> String {
         let mut text = String::new();
         for entry in fs::read_dir(self.folder.path()).into_iter().flatten().flatten() {
@@ -233,25 +233,23 @@ message registry:
         text
     }
 
-    /// A socket as a worker has one.
+    /// Connect a socket as a worker does.
     pub fn connect(&self) -> zmq::Socket {
         let socket = self.context.socket(zmq::REQ).expect("a socket");
-        socket
-            .set_rcvtimeo(i32::try_from(DEADLINE.as_millis()).expect("a small number"))
-            .expect("a time-out");
+        socket.set_rcvtimeo(i32::try_from(DEADLINE.as_millis()).expect("a small number")).expect("a timeout");
         socket.set_linger(0).expect("an option");
         socket.connect(&format!("tcp://127.0.0.1:{}", self.workers_port)).expect("a connection");
         socket
     }
 
-    /// Sends bytes as a worker would and answers the reply.
+    /// Send bytes as a worker would and return the reply.
     pub fn send_raw(&self, body: impl AsRef<[u8]>) -> Message {
         let socket = self.connect();
         socket.send(body.as_ref(), 0).expect("sent");
         self.receive(&socket)
     }
 
-    /// The reply that a socket waits for.
+    /// Receive the reply that a socket waits for.
     pub fn receive(&self, socket: &zmq::Socket) -> Message {
         match socket.recv_bytes(0) {
             Ok(reply) => Message::decode(&reply).expect("a reply is a message"),
@@ -259,17 +257,17 @@ message registry:
         }
     }
 
-    /// Speaks for a worker; answers the type of the reply.
+    /// Send a message of a worker; return the type of the reply.
     pub fn send(&self, source: &str, r#type: &str, payload: &str) -> String {
         self.send_raw(format!("{{source: {source}, type: {}, payload: {payload}}}", quoted(r#type))).r#type
     }
 
-    /// One good message: whatever came before it, the system works.
+    /// Send a valid message and expect that the system works.
     pub fn works(&self) {
         assert_eq!(self.send("keyless", "success", "null"), "ack", "{}", self.describe());
     }
 
-    /// Starts the scheduler and waits until it follows its schedule.
+    /// Start the scheduler and wait until it follows its schedule.
     pub fn start_scheduler(&mut self, options: &[&str]) {
         let ready = self.log("scheduler").matches("scheduled workers: ").count() + 1;
         let mut command = self.command(&["scheduler", "nowcast.yaml"]);
@@ -278,29 +276,29 @@ message registry:
         self.wait_for_log_count("scheduler", "scheduled workers: ", ready);
     }
 
-    /// The checklist as the file has it.
+    /// Return the checklist in the file.
     pub fn checklist(&self) -> Value {
         let bytes = fs::read(self.path("checklist.yaml")).unwrap_or_default();
         pyyaml::read_bytes(&bytes).expect("the checklist file is YAML")
     }
 
-    /// Waits until the checklist file holds that.
+    /// Wait until the file holds a checklist.
     pub fn wait_for_checklist(&self, yaml: &str) {
         let expected = pyyaml::read(yaml).expect("the expected checklist is YAML");
         self.wait_for(&format!("the checklist {yaml}"), || (self.checklist() == expected).then_some(()));
     }
 
-    /// The process of a program of the system.
+    /// Return the process number of a program of the system.
     pub fn id(&self, name: &str) -> u32 {
         self.daemons.iter().rev().find(|(daemon, _)| daemon == name).expect("a daemon").1.id()
     }
 
-    /// Sends a signal to a program of the system.
+    /// Send a signal to a program of the system.
     pub fn signal(&self, name: &str, signal: Signal) {
         kill_process(pid(self.id(name)), signal).expect("it takes the signal");
     }
 
-    /// Waits until a program has ended.
+    /// Wait until a program has exited.
     pub fn wait_for_end(&mut self, name: &str) -> ExitStatus {
         let at = self.daemons.iter().rposition(|(daemon, _)| daemon == name).expect("a daemon");
         let (_, mut child) = self.daemons.remove(at);
@@ -322,10 +320,10 @@ impl Drop for System {
     }
 }
 
-/// Ends what outlives its manager on purpose: the runners of a system, their workers, and whatever those started.
+/// Kill the processes that outlive their manager by design: the runners of a system, their workers, and their children.
 fn end_runs(folder: &Path) {
     let end = Instant::now() + DEADLINE;
-    // Again and again: a runner may start its worker between two looks.
+    // Repeat: a runner may start its worker meanwhile.
     while Instant::now() < end {
         let processes: Vec<Pid> = fs::read_dir("/proc")
             .into_iter()
@@ -344,7 +342,7 @@ fn end_runs(folder: &Path) {
     }
 }
 
-/// Whether a process is a runner of a system's or has one of its runs in its environment.
+/// Whether a process is a runner of a system or has one of its runs in its environment.
 fn is_of_run(number: u32, folder: &Path) -> bool {
     let folder = folder.as_os_str().as_bytes();
     let of_process = |name: &str| fs::read(format!("/proc/{number}/{name}")).unwrap_or_default();
@@ -357,7 +355,7 @@ fn is_of_run(number: u32, folder: &Path) -> bool {
     is_runner || of_process("environ").split(|byte| *byte == 0).any(has_run)
 }
 
-/// A process's number as the operating system's calls take it.
+/// Convert a process number for calls of the operating system.
 pub fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).expect("a small number")).expect("not 0")
 }

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 /// Long enough for a loaded machine; reached only by a test that fails.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Asks again and again until there is an answer.
+/// Call a function until it returns a value.
 ///
 /// # Panics
-/// With `what` and what `explain` says when there is none in time.
+/// After the deadline, with `what` and the text of `explain`.
 pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>, explain: impl FnOnce() -> String) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < end, "waited in vain for {what}\n{}", explain());
+        assert!(Instant::now() < end, "timeout while waiting for {what}\n{}", explain());
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }

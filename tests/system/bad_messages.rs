@@ -1,4 +1,4 @@
-//! Whatever is sent, there is a reply, and the next good message works.
+//! Every invalid message gets a reply, and the next valid message works.
 
 use std::fmt::Write;
 
@@ -6,8 +6,7 @@ use pyyaml::Value;
 
 use crate::support::system::system;
 
-/// Sends something bad, expects a reply of that type and a line in the manager's log, and then tries
-/// a good message.
+/// Send an invalid message, expect a reply of that type and a line in the manager's log, then send a valid message.
 fn refused(body: impl AsRef<[u8]>, reply: &str, log: &str) {
     let system = system().start();
     let answer = system.send_raw(body);
@@ -86,9 +85,9 @@ fn an_alias_bomb() {
 #[test]
 fn an_unknown_worker() {
     refused(
-        "source: nobody\ntype: success\npayload: null\n",
+        "source: unknown_worker\ntype: success\npayload: null\n",
         "unregistered worker",
-        "ERROR [manager] message received from unregistered worker: nobody",
+        "ERROR [manager] message received from unregistered worker: unknown_worker",
     );
 }
 
@@ -102,7 +101,7 @@ fn an_unknown_type() {
 }
 
 #[test]
-fn the_checklist_key_is_no_type() {
+fn the_checklist_key_is_not_a_type() {
     refused(
         "source: sleep\ntype: checklist key\npayload: null\n",
         REFUSED,
@@ -111,7 +110,7 @@ fn the_checklist_key_is_no_type() {
 }
 
 #[test]
-fn a_need_of_something_that_is_not_there() {
+fn a_need_of_a_missing_item() {
     let system = system().start();
     system.send("awaken", "success", "{awoke: true}");
     let reply = system.send_raw("{source: sleep, type: need, payload: weather}");
@@ -156,7 +155,7 @@ fn a_payload_of_8_mb() {
 }
 
 #[test]
-fn something_that_is_no_request_is_dropped_and_said() {
+fn a_message_without_an_envelope_is_discarded_and_logged() {
     let system = system().start();
     let socket = system.context.socket(zmq::DEALER).expect("a socket");
     socket.connect(&format!("tcp://127.0.0.1:{}", system.workers_port)).expect("a connection");

@@ -1,4 +1,4 @@
-//! Ten thousand workers at once: none is left without its reply.
+//! Ten thousand workers at once: each gets its reply.
 
 use std::process::Command;
 
@@ -8,8 +8,8 @@ use super::redelivery::with_broker;
 use crate::support::python;
 use crate::support::system::System;
 
-/// A manager in Python. It answers the first so many requests with their own bodies, and says when it has taken
-/// so many in all.
+/// A manager in Python. It answers the first requests, up to a number, with their own bodies, and prints a line when it
+/// has received a number of them.
 const MANAGER: &str = r#"
 import sys, zmq
 port, answers, says = (int(argument) for argument in sys.argv[1:4])
@@ -26,8 +26,8 @@ while True:
         print("taken", taken, flush=True)
 "#;
 
-/// Workers in Python, each a REQ socket with a message of its own. Says when all wait, and ends when all have got
-/// the reply to their own message.
+/// Workers in Python, each a REQ socket with a message of its own. The script prints a line when all wait, and exits
+/// when all have got the reply to their own message.
 const WORKERS: &str = r#"
 import resource, sys, zmq
 port, first, count = (int(argument) for argument in sys.argv[1:4])
@@ -86,8 +86,8 @@ impl System {
     }
 }
 
-/// So many workers wait when a manager comes, which answers some, takes more and is killed; `broker` is what happens
-/// to the broker meanwhile. The next manager answers the rest.
+/// Workers wait when a manager connects, which answers some of them, receives more and is killed. The broker gets the
+/// signals `broker` meanwhile. The next manager answers the rest.
 fn many_workers(processes: usize, each: usize, broker: &[Signal]) {
     let mut system = with_broker();
     let names: Vec<_> = (0..processes).map(|number| format!("workers-{number}")).collect();
@@ -106,7 +106,7 @@ fn many_workers(processes: usize, each: usize, broker: &[Signal]) {
     system.kill("first");
     system.start_python_manager("second", usize::MAX >> 1, 1);
     for signal in broker.iter().skip(1) {
-        // The kernel completes the connection for the broker that stands still.
+        // The kernel completes the connection for the stopped broker.
         system.wait_for("the second manager's connection", || {
             let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
             let to_broker = format!("0100007F:{:04X}", system.manager_port);
@@ -127,13 +127,13 @@ fn ten_thousand_waiting_workers_are_all_answered_though_a_manager_dies() {
 }
 
 #[test]
-fn a_broker_that_stood_still_while_the_manager_changed_loses_nothing() {
+fn a_broker_that_was_stopped_while_the_manager_changed_loses_nothing() {
     for _ in 0..5 {
         many_workers(1, 1_000, &[Signal::STOP, Signal::CONT]);
     }
 }
 
-/// A broker that hardly comes to read: what the manager has answered meanwhile waits for it, and nothing of it is lost.
+/// A broker that seldom reads: replies of the manager wait for it, and none is lost.
 #[test]
 fn ten_thousand_workers_behind_a_slow_broker_are_all_answered() {
     let (processes, each) = (5, 2_000);
@@ -150,7 +150,7 @@ fn ten_thousand_workers_behind_a_slow_broker_are_all_answered() {
     let mut before = 0;
     while before < processes * each {
         system.signal("broker", Signal::STOP);
-        // All that the manager had from it is decided and answered.
+        // All requests that the manager received are decided and answered.
         let mut last = usize::MAX;
         before = system.wait_for("a manager with nothing to do", || {
             let now = decided(&system);

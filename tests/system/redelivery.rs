@@ -11,14 +11,14 @@ use rustix::process::Signal;
 use crate::support::system::{System, system};
 use crate::support::wait::DEADLINE;
 
-/// A manager that does what the test says. It ends like one that is killed.
+/// A manager that the test controls. Its connection ends like that of a killed one.
 pub struct Manager {
     socket: zmq::Socket,
-    // Its own, so that the connection ends with it.
+    // A context of its own, so that the connection ends with it.
     _context: zmq::Context,
 }
 
-/// A request that a manager has taken.
+/// A request that a manager has received.
 pub struct Request {
     pub frames: Vec<Vec<u8>>,
 }
@@ -36,7 +36,7 @@ impl Manager {
         socket.set_rcvhwm(0).expect("an option");
         socket.set_linger(0).expect("an option");
         let deadline = i32::try_from(DEADLINE.as_millis()).expect("a small number");
-        socket.set_rcvtimeo(deadline).expect("a time-out");
+        socket.set_rcvtimeo(deadline).expect("a timeout");
         socket.set_reconnect_ivl(20).expect("an option");
         socket.connect(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("a connection");
         Self { socket, _context: context }
@@ -53,7 +53,7 @@ impl Manager {
         (0..count).map(|_| self.take(system).body()).collect()
     }
 
-    /// Answers with the request's own body, so that a reply to another request is noticed.
+    /// Reply with the request's own body, so that a reply to another request is noticed.
     pub fn answer(&self, request: Request) {
         self.socket.send_multipart(request.frames, 0).expect("answered");
     }
@@ -82,7 +82,7 @@ impl System {
         socket
     }
 
-    /// The reply as it came.
+    /// Receive the reply, undecoded.
     fn reply(&self, worker: &zmq::Socket) -> String {
         match worker.recv_string(0) {
             Ok(reply) => reply.expect("text"),
@@ -107,7 +107,7 @@ pub fn with_broker() -> System {
 }
 
 #[test]
-fn what_a_killed_manager_left_unanswered_comes_to_the_next_one_in_order_and_is_answered_once() {
+fn open_requests_of_a_killed_manager_go_to_the_next_one_in_order_and_are_answered_once() {
     let mut system = with_broker();
     system.start_python_manager("first", 0, 5);
     system.start_python_workers("python", 0, 2);
@@ -125,14 +125,14 @@ fn what_a_killed_manager_left_unanswered_comes_to_the_next_one_in_order_and_is_a
     let again: Vec<_> = (0..5).map(|_| fourth.take(&system)).collect();
     assert_eq!(again.iter().map(Request::body).collect::<Vec<_>>(), order);
     for request in again {
-        // Answered twice, as by a manager that was sent it twice.
+        // Two replies, as from a manager that received the request twice.
         fourth.answer(Request { frames: request.frames.clone() });
         fourth.answer(request);
     }
     system.ends_well("python");
     for (number, worker) in workers.iter().enumerate() {
         assert_eq!(system.reply(worker), format!("message {}", number + 2));
-        // A second reply to the first message would be taken for the reply to this one.
+        // The worker would take a second reply to the first message for the reply to this one.
         worker.send("another", 0).expect("sent");
         fourth.answer_next(&system, 1);
         assert_eq!(system.reply(worker), "another");
@@ -147,7 +147,7 @@ fn a_request_that_waited_for_a_manager_is_delivered_once() {
         let manager = Manager::connect(&system);
         let request = manager.take(&system);
         assert_eq!(request.body(), format!("waited {round}"));
-        // Anything sent twice would stand before this one.
+        // A request that was sent twice would come before this one.
         let other = system.waiting_worker("other");
         let second = manager.take(&system);
         assert_eq!(second.body(), "other");
@@ -159,10 +159,10 @@ fn a_request_that_waited_for_a_manager_is_delivered_once() {
 }
 
 #[test]
-fn of_two_managers_the_one_that_stays_gets_what_the_other_left() {
+fn of_two_managers_the_one_that_stays_gets_the_open_requests_of_the_other() {
     let system = with_broker();
     let (stays, goes) = (Manager::connect(&system), Manager::connect(&system));
-    // A DEALER deals requests out in turn, so each has got one when both are connected.
+    // A DEALER sends requests to its connections in turn, so each has got one when both are connected.
     let mut workers = Vec::new();
     let mut open = Vec::new();
     system.wait_for("both to be dealt to", || {
@@ -194,14 +194,14 @@ fn of_two_managers_the_one_that_stays_gets_what_the_other_left() {
 }
 
 #[test]
-fn a_stranger_at_the_managers_port_keeps_no_request() {
+fn a_foreign_program_at_the_managers_port_keeps_no_request() {
     let system = with_broker();
     let mut stranger = TcpStream::connect(("127.0.0.1", system.manager_port)).expect("a connection");
-    // To ZeroMQ the first bytes look like a peer of 2010.
+    // ZeroMQ takes the first bytes for those of a ZeroMQ peer of 2010.
     stranger.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("sent");
     let workers: Vec<_> = (0..10).map(|number| system.waiting_worker(&format!("message {number}"))).collect();
     let manager = Manager::connect(&system);
-    // The last of them shows that the broker has dealt all of them out.
+    // The last of them shows that the broker has sent all of them.
     manager.answer_next(&system, 1);
     drop(stranger);
     let mut left: HashSet<_> = (0..workers.len()).collect();
@@ -296,7 +296,7 @@ fn nothing_is_lost_over_fifty_deaths_of_the_manager_under_traffic() {
             })
             .collect();
         let mut delivered = HashSet::new();
-        // Any numbers do, the same ones each time.
+        // Random numbers, the same in each run of the test.
         let mut random = 1_u64;
         for _ in 0..50 {
             let manager = Manager::connect(&system);

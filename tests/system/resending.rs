@@ -41,7 +41,7 @@ fn a_worker_sends_its_message_again_when_the_broker_is_killed() {
 }
 
 #[test]
-fn a_slow_manager_is_no_reason_to_send_again() {
+fn a_message_is_not_sent_again_to_a_slow_manager() {
     let system = with_broker();
     let mut client = Client::connect(&system.zmq()).expect("connected");
     let manager = Manager::connect(&system);
@@ -60,7 +60,7 @@ fn a_slow_manager_is_no_reason_to_send_again() {
     });
     reply.expect("a reply");
     assert!(!delays.contains(&ReplyDelay::SentAgain));
-    // What comes next is the next message, with an id of its own.
+    // The next message has another id.
     client.send(Message::new("awaken", "success", Value::Null)).expect("sent");
     let next = manager.take(&system);
     assert!(next.body().contains("source: awaken"), "{}", next.body());

@@ -1,4 +1,4 @@
-//! What signals do to the daemons.
+//! The effect of signals on the daemons.
 
 use std::fs;
 
@@ -44,8 +44,8 @@ fn requests_wait_while_the_manager_is_away() {
     assert_eq!(system.receive(&again).r#type, "ack");
 }
 
-/// A broker that is told to end while a request is open: the worker that waits, and a manager that has the
-/// request and has not answered.
+/// A broker that was asked to stop while a request is open: the waiting worker, and a manager that has the request and
+/// has not replied.
 struct Draining {
     system: System,
     worker: zmq::Socket,
@@ -66,7 +66,7 @@ fn draining() -> Draining {
 }
 
 impl Draining {
-    /// The manager answers at last: the worker gets the reply, and the broker ends well.
+    /// Let the manager reply: the worker gets the reply, and the broker exits with status 0.
     fn answers(mut self) {
         self.manager.send("{source: manager, type: ack, payload: null}", 0).expect("answered");
         assert_eq!(self.system.receive(&self.worker).r#type, "ack");
@@ -75,7 +75,7 @@ impl Draining {
 }
 
 #[test]
-fn a_broker_that_is_told_to_end_brings_the_open_replies_back_first() {
+fn a_broker_that_is_asked_to_stop_returns_the_open_replies_first() {
     draining().answers();
 }
 
@@ -87,7 +87,7 @@ fn sighup_during_the_drain_does_not_cut_it_short() {
 }
 
 #[test]
-fn a_broker_with_requests_nobody_answers_ends_at_the_second_signal() {
+fn a_broker_with_open_requests_ends_at_the_second_signal() {
     let Draining { mut system, .. } = draining();
     system.signal("broker", Signal::TERM);
     assert_eq!(system.wait_for_end("broker").code(), Some(0));
@@ -176,7 +176,7 @@ fn killing_the_manager_under_traffic_does_not_end_the_broker() {
     let mut system = system().start();
     let client = system.context.socket(zmq::DEALER).expect("a socket");
     client.connect(&format!("tcp://127.0.0.1:{}", system.workers_port)).expect("a connection");
-    client.set_sndtimeo(10_000).expect("a time-out");
+    client.set_sndtimeo(10_000).expect("a timeout");
     client.set_linger(0).expect("an option");
     for _ in 0..20 {
         for _ in 0..2_000 {
@@ -191,7 +191,7 @@ fn killing_the_manager_under_traffic_does_not_end_the_broker() {
     assert!(!system.log("broker").contains("CRITICAL"), "{}", system.describe());
 }
 
-/// How long a process has computed, in ticks of 10 ms.
+/// The processor time of a process in ticks of 10 ms.
 fn ticks(process: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let behind_name = stat.rsplit(')').next().unwrap_or_default();
@@ -199,7 +199,7 @@ fn ticks(process: u32) -> u64 {
 }
 
 #[test]
-fn a_manager_that_is_told_to_end_answers_what_it_has_taken() {
+fn a_manager_that_is_asked_to_stop_answers_the_requests_that_it_has() {
     let slow = "function after_sleep() for i = 1, 3e7 do end return {} end";
     let mut system = system().rules(slow).start();
     let sockets: Vec<_> = (0..20).map(|_| system.connect()).collect();

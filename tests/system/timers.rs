@@ -1,4 +1,4 @@
-//! Delays, times, time limits, retries and limits: durable, on one way to a runner.
+//! Delays, times, timeouts, retries and limits: durable, and the same for every launch.
 
 use rustix::process::Signal;
 
@@ -19,7 +19,7 @@ fn a_delayed_launch_waits_and_survives_the_manager() {
 }
 
 #[test]
-fn a_moment_a_time_limit_a_retry_and_the_time_out_of_a_join_survive_the_manager() {
+fn a_time_a_timeout_a_retry_and_the_timeout_of_a_join_survive_the_manager() {
     let mut system = system()
         .worker("late: {success: yes, crash: no}")
         .worker("weak: {success: yes, crash: no}")
@@ -58,7 +58,7 @@ fn a_moment_a_time_limit_a_retry_and_the_time_out_of_a_join_survive_the_manager(
     let log = system.log("manager");
     for once in [
         "[manager] awaken: ",
-        "is ended",
+        "exceeded its timeout and is stopping",
         "[manager] late: ",
         "[manager] weak: ",
         "CRITICAL [manager] join forcing is overdue",
@@ -70,7 +70,7 @@ fn a_moment_a_time_limit_a_retry_and_the_time_out_of_a_join_survive_the_manager(
 }
 
 #[test]
-fn a_run_longer_than_its_timeout_is_ended_and_reported() {
+fn a_run_longer_than_its_timeout_is_stopped_and_reported() {
     let system =
         system().section("workers: {awaken: {command: [sleep, '1000'], timeout: 1s}}").rules(NOTHING).start();
     system.operate(&["launch", "awaken"]);
@@ -80,7 +80,7 @@ fn a_run_longer_than_its_timeout_is_ended_and_reported() {
 }
 
 #[test]
-fn a_failed_run_is_tried_again_before_its_rule_is_called() {
+fn a_failed_run_is_retried_before_its_rule_is_called() {
     let system = system()
         .section("workers: {awaken: {command: ['false'], retries: 2, retry delay: 0s}}")
         .rules(NOTHING)
@@ -96,7 +96,7 @@ fn a_failed_run_is_tried_again_before_its_rule_is_called() {
 
 #[test]
 fn no_more_run_at_once_than_max_running_allows() {
-    // Each makes a folder that only one can have at a time.
+    // Each run makes the same folder, so a second one at the same time would fail.
     let script = "mkdir running || touch two; echo x >> ran; sleep 0.1; rmdir running";
     let system = system()
         .section(&format!("workers: {{awaken: {{command: [sh, -c, '{script}'], max running: 1}}}}"))

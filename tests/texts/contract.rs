@@ -2,7 +2,7 @@
 //!
 //! These are written out here on purpose; no update of snapshots reaches them. What else is a contract is held
 //! elsewhere: frozen journals in `tests/fast/journal/fixture.rs`, messages in `tests/fast/message.rs`, systems in Python in
-//! `tests/system/peers.rs`.
+//! `tests/system/nemo_nowcast.rs`.
 
 use nowcast_core::Ticket;
 use nowcast_core::message::Message;

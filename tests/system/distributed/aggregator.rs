@@ -10,8 +10,8 @@ use rustix::process::Signal;
 
 use crate::distributed::scene::{Python, distributed, read, start_aggregator, without_times, write_logging};
 
-/// A real `PUBHandler` on a socket that tells of subscriptions, set up as the peer's programs do it. It logs what it is
-/// told, JSON lists of a level and a text, and answers with what the peer's aggregator would log.
+/// A real `PUBHandler` on a socket that reports subscriptions, set up as in NEMO_Nowcast. It logs the JSON lists of a level
+/// and a text that it reads, and prints what NEMO_Nowcast's aggregator would log.
 const PUBLISHER: &str = r#"
 import json, logging, sys, zmq, zmq.log.handlers
 name = sys.argv[2]
@@ -56,7 +56,7 @@ for line in sys.stdin:
 "#;
 
 #[test]
-fn it_logs_what_a_real_pubhandler_publishes_as_the_peers_would() {
+fn it_logs_messages_of_a_real_pubhandler_as_nemo_nowcast_does() {
     let (mut system, ports) = distributed("", 2);
     let mut publisher = Python::start(PUBLISHER, &[ports.pool[1].to_string(), "download_weather".to_owned()]);
     assert_eq!(publisher.line(), "bound");
@@ -84,14 +84,14 @@ fn it_logs_what_a_real_pubhandler_publishes_as_the_peers_would() {
     assert!(log.ends_with(&expected), "{log}\n--- expected:\n{expected}");
     system.wait_for_log("aggregator", "CRITICAL|log_aggregator|download_weather|the last");
 
-    // The peer's aggregator does not survive this.
+    // NEMO_Nowcast's aggregator exits at this.
     publisher.say(r#"["INFO", "std::io::Error: no"]"#);
     publisher.line();
     system.wait_for_log("aggregator", "INFO|log_aggregator|download_weather|std::io::Error: no");
 }
 
 #[test]
-fn its_own_lines_are_the_peers() {
+fn its_own_lines_are_those_of_nemo_nowcast() {
     let (mut system, ports) = distributed("", 1);
     write_logging(
         &system,
@@ -147,28 +147,28 @@ fn its_own_lines_are_the_peers() {
 }
 
 #[test]
-fn garbage_is_counted_and_passed_over() {
+fn invalid_messages_are_counted_and_skipped() {
     let (mut system, ports) = distributed("", 1);
     let socket = system.context.socket(zmq::XPUB).expect("a socket");
     socket.bind(&format!("tcp://127.0.0.1:{}", ports.pool[0])).expect("the port");
-    socket.set_rcvtimeo(30_000).expect("a time-out");
+    socket.set_rcvtimeo(30_000).expect("a timeout");
     start_aggregator(&mut system);
     assert_eq!(socket.recv_bytes(0).expect("a subscription"), b"\x01");
     let (zeros, ones) = (vec![0; 100_000], vec![255; 100_000]);
-    let garbage: [&[&[u8]]; 11] = [
+    let messages: [&[&[u8]]; 11] = [
         &[b""],
         &[b"sleep.INFO"],
         &[b"", b""],
         &[b"\xff\xfe.INFO", b"x"],
         &[b"sleep.loud", b"x"],
         &[b"sleep", b"x"],
-        &[b"..INFO.INFO", b"not garbage, though odd"],
+        &[b"..INFO.INFO", b"valid, though odd"],
         &[b"sleep.INFO", b"x", b"y"],
         &[b"a\nb.INFO", b"x"],
         &[b"INFO", b"x"],
         &[&zeros, &ones],
     ];
-    for frames in garbage {
+    for frames in messages {
         socket.send_multipart(frames, 0).expect("sent");
     }
     socket.send_multipart([&b"sleep.INFO"[..], b"still here \xff\n"], 0).expect("sent");
@@ -181,7 +181,7 @@ fn garbage_is_counted_and_passed_over() {
 }
 
 #[test]
-fn it_ends_though_somebody_goes_on_publishing() {
+fn it_stops_though_a_publisher_goes_on() {
     let (mut system, ports) = distributed("", 1);
     let socket = system.context.socket(zmq::PUB).expect("a socket");
     socket.bind(&format!("tcp://127.0.0.1:{}", ports.pool[0])).expect("the port");
@@ -202,7 +202,7 @@ fn it_ends_though_somebody_goes_on_publishing() {
 }
 
 #[test]
-fn what_is_published_while_it_is_away_comes_when_it_is_back() {
+fn lines_published_while_it_is_stopped_come_after_its_restart() {
     let (mut system, ports) = distributed("", 1);
     system.start_broker();
     start_aggregator(&mut system);
@@ -267,7 +267,7 @@ fn it_unsubscribes_before_it_disconnects() {
 }
 
 #[test]
-fn without_its_section_or_ports_it_says_why_and_ends_with_status_2() {
+fn without_its_section_or_ports_it_logs_why_and_exits_with_status_2() {
     let (system, _) = distributed("", 1);
     let text = fs::read_to_string(system.config()).expect("a configuration");
     for (changed, why) in [

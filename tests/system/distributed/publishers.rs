@@ -30,7 +30,7 @@ fn a_daemon_publishes_the_frames_that_pyzmqs_handler_makes() {
 }
 
 #[test]
-fn a_port_that_changes_is_bound_anew_and_the_old_one_is_free() {
+fn a_new_port_is_bound_and_the_old_one_is_released() {
     let (mut system, ports) = distributed("", 1);
     system.start_broker();
     let mut subscriber = Subscriber::connect(&[ports.broker]);
@@ -40,7 +40,7 @@ fn a_port_that_changes_is_bound_anew_and_the_old_one_is_free() {
     write_logging(&system, &moved, &format!("{:?}", moved.pool), "");
     let mut new_subscriber = Subscriber::connect(&[moved.broker]);
     system.signal("broker", Signal::HUP);
-    // The old port has what came before it was exchanged, the new one all later lines.
+    // The old port has the lines before the change, the new one all later lines.
     subscriber.until("hangup signal (SIGHUP) received; reloading configuration");
     let published = new_subscriber.until("publishing logging messages");
     assert_eq!(
@@ -78,19 +78,19 @@ fn debug_publishes_nothing_and_binds_no_port() {
 }
 
 #[test]
-fn workers_share_the_pool_and_one_too_many_waits_without_being_stopped() {
+fn workers_share_the_pool_and_a_worker_without_a_port_works_and_waits_for_one() {
     let (mut system, ports) = distributed("", 2);
     system.start_broker();
     system.start_manager(&[]);
-    // Each stands still at its work until it is told to end, and has a port till then.
+    // Each one works, and has a port, until it is stopped.
     for name in ["one", "two", "three"] {
         let command = system.command(&["exec", "keyless", "nowcast.yaml", "--", "sleep", "1000"]);
         system.spawn(name, command);
         let line = if name == "three" {
             format!(
                 "WARNING [keyless] none of the ports for the log messages of keyless is free (tcp://127.0.0.1:{}, \
-                 tcp://127.0.0.1:{}): Address already in use; they wait until one is, and what has waited in vain is \
-                 shown on stderr (zmq: ports: logging)",
+                 tcp://127.0.0.1:{}): Address already in use; they wait for a port, and \
+                 are shown on stderr if none becomes free (zmq: ports: logging)",
                 ports.pool[0], ports.pool[1]
             )
         } else {
@@ -117,7 +117,7 @@ fn workers_share_the_pool_and_one_too_many_waits_without_being_stopped() {
 }
 
 #[test]
-fn lines_that_nobody_takes_are_shown_on_stderr() {
+fn lines_without_a_subscriber_are_shown_on_stderr() {
     let (mut system, ports) = distributed("", 1);
     system.start_broker();
     system.start_manager(&[]);

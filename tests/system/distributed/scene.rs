@@ -20,7 +20,7 @@ pub struct Ports {
     pub pool: Vec<u16>,
 }
 
-/// A system with distributed logging, not yet running. Everything is shown on the consoles, too.
+/// Prepare a system with distributed logging. All lines are shown on the consoles too.
 pub fn distributed(rules: &str, pool: usize) -> (System, Ports) {
     let system = system().rules(rules).prepare();
     let (broker, manager) = free_ports();
@@ -30,8 +30,7 @@ pub fn distributed(rules: &str, pool: usize) -> (System, Ports) {
     (system, ports)
 }
 
-/// Puts distributed logging into a system's configuration; `more` are handlers of the aggregator's root, which
-/// its list names `email`.
+/// Write distributed logging into a system's configuration. `email` is a handler `email` of the aggregator's root.
 pub fn write_logging(system: &System, ports: &Ports, pool: &str, email: &str) {
     system.write_config();
     let text = fs::read_to_string(system.config()).expect("a configuration");
@@ -80,7 +79,7 @@ pub fn write_logging(system: &System, ports: &Ports, pool: &str, email: &str) {
         .expect("the configuration is written");
 }
 
-/// Starts the aggregator and waits until it has subscribed to everybody.
+/// Start the aggregator and wait until it has subscribed to all publishers.
 pub fn start_aggregator(system: &mut System) {
     let before = system.log("aggregator").matches("all messages from workers").count();
     let command = system.command(&["log-aggregator", "nowcast.yaml"]);
@@ -88,13 +87,13 @@ pub fn start_aggregator(system: &mut System) {
     system.wait_for_log_count("aggregator", "all messages from workers", before + 1);
 }
 
-/// A log file without the times in it.
+/// Return the text of a log file without times.
 pub fn without_times(text: &str) -> String {
     let time = Regex::new(r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ").expect("a pattern");
     time.replace_all(text, "").into_owned()
 }
 
-/// A Python program that is spoken with line by line. It ends with its handle.
+/// A Python program with line-based input and output. It is killed with its handle.
 pub struct Python {
     child: Child,
     stdin: ChildStdin,
@@ -115,7 +114,7 @@ impl Python {
         writeln!(self.stdin, "{line}").expect("python listens");
     }
 
-    /// The next line; the script gives up by itself when there is nothing to say.
+    /// Return the next line; the script exits by itself after a timeout.
     pub fn line(&mut self) -> String {
         self.lines.next().expect("python says something").expect("text")
     }
@@ -155,7 +154,7 @@ while True:
         serde_json::from_str(&self.0.line()).expect("JSON")
     }
 
-    /// The messages up to the one with that text.
+    /// Return the messages up to the one with that text.
     pub fn until(&mut self, text: &str) -> Vec<Vec<String>> {
         let mut all = Vec::new();
         loop {
@@ -169,7 +168,7 @@ while True:
     }
 }
 
-/// What a real pyzmq `PUBHandler`, set up as the peer's programs do it, makes of lines: JSON lists of a level and a text.
+/// Return the frames that a real pyzmq `PUBHandler`, set up as in NEMO_Nowcast, makes of lines with a level and a text.
 pub fn frames_of_pubhandler(name: &str, lines: &[(String, String)]) -> Vec<Vec<String>> {
     const SCRIPT: &str = r#"
 import json, logging, sys, zmq, zmq.log.handlers
@@ -204,12 +203,12 @@ for level, text in json.loads(sys.argv[2]):
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// The lines of a console, `TIME LEVEL [name] text`, as level and text; a line without a time belongs to the one before.
+/// Return the lines of a console, `TIME LEVEL [name] text`, as level and text; a line without a time continues the previous one.
 pub fn console_lines(console: &str, name: &str) -> Vec<(String, String)> {
     lines(console, name, true)
 }
 
-/// The same of several programs' console: only the first line of each text.
+/// Return the same for the console of several programs: only the first line of each text.
 pub fn first_lines(console: &str, name: &str) -> Vec<(String, String)> {
     lines(console, name, false)
 }
@@ -229,7 +228,7 @@ fn lines(console: &str, name: &str, whole: bool) -> Vec<(String, String)> {
     lines
 }
 
-/// A file's text, empty where there is none.
+/// Return a file's text; it is empty if there is no file.
 pub fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use crate::distributed::scene::{distributed, first_lines, read, start_aggregator
 const CHAIN: &str = "function after_sleep() return { NextWorker('awaken') } end";
 
 #[test]
-fn up_starts_the_aggregator_and_everybodys_lines_come_together() {
+fn up_starts_the_aggregator_and_it_collects_the_lines_of_all_programs() {
     let (mut system, _) = distributed(CHAIN, 3);
     let (status, console) =
         system.run_to_end(&["up", "--launch", "sleep --sleep-time 0", "--exit-when-idle"]);
@@ -21,7 +21,7 @@ fn up_starts_the_aggregator_and_everybodys_lines_come_together() {
         let logged = first_lines(&log, name);
         assert_eq!(logged, shown, "{name}\n{console}\n---\n{log}");
     }
-    // On a machine that is very slow nobody listens in time; then a worker's lines are in its run's output twice.
+    // On a very slow machine there is no subscriber in time; then a worker's lines are in its run's output twice.
     let outputs: String = fs::read_dir(system.path("checklist.journal/runs"))
         .expect("runs")
         .flatten()
@@ -38,7 +38,7 @@ fn up_starts_the_aggregator_and_everybodys_lines_come_together() {
 }
 
 #[test]
-fn rotation_takes_the_aggregators_files_and_everybody_follows() {
+fn rotation_covers_the_aggregators_files_and_all_daemons_follow() {
     let (mut system, _) = distributed("", 2);
     system.start_broker();
     start_aggregator(&mut system);

@@ -1,13 +1,12 @@
-//! Our parts with parts in plain Python: pyzmq and PyYAML, as the peer's workers, broker and manager
-//! use them.
+//! Our programs beside programs in plain Python, which use pyzmq and PyYAML as NEMO_Nowcast's workers, broker and
+//! manager do.
 
 use std::process::Command;
 
 use crate::support::python;
 use crate::support::system::{System, system};
 
-/// A worker as the peer writes one: a REQ socket, `yaml.dump`, `yaml.safe_load`. It prints the reply
-/// and the time that it was well.
+/// A worker as in NEMO_Nowcast: a REQ socket, `yaml.dump`, `yaml.safe_load`. It prints the reply.
 const WORKER: &str = r#"
 import sys, yaml, zmq
 port, source, type_, payload = sys.argv[1:5]
@@ -20,7 +19,7 @@ reply = yaml.safe_load(socket.recv_string())
 print(repr((reply["source"], reply["type"], reply["payload"])))
 "#;
 
-/// A broker as the peer's: a ROUTER and a DEALER with a proxy between them.
+/// A broker as in NEMO_Nowcast: a ROUTER and a DEALER with a proxy between them.
 const PROXY: &str = r#"
 import sys, zmq
 context = zmq.Context()
@@ -31,7 +30,7 @@ print("bound", flush=True)
 zmq.proxy(workers, manager)
 "#;
 
-/// A manager as the peer's: a REP socket that acknowledges everything.
+/// A manager as in NEMO_Nowcast: a REP socket that acknowledges everything.
 const MANAGER: &str = r#"
 import sys, yaml, zmq
 socket = zmq.Context().socket(zmq.REP)
@@ -50,7 +49,7 @@ fn script(text: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the Python worker to its end and answers what it printed.
+/// Run the Python worker to its end and return its output.
 fn python_worker(system: &System, source: &str, r#type: &str, payload: &str) -> String {
     let port = system.workers_port.to_string();
     let output = script(WORKER, &[&port, source, r#type, payload]).output().expect("Python runs");
@@ -64,7 +63,7 @@ fn python_workers_with_our_broker_and_manager() {
     let system = system().start();
     assert_eq!(python_worker(&system, "sleep", "success", "{'sleep time': 5}"), "('manager', 'ack', None)");
     assert_eq!(
-        python_worker(&system, "nobody", "success", "None"),
+        python_worker(&system, "stranger", "success", "None"),
         "('manager', 'unregistered worker', None)"
     );
     assert_eq!(
@@ -77,7 +76,7 @@ fn python_workers_with_our_broker_and_manager() {
     );
 }
 
-/// Every type of PyYAML's, and strings that look like something else.
+/// Every type of PyYAML, and strings that look like other types.
 const PAYLOAD: &str = "{'00': '2026-03-14', 'yes': 'no', 'octal': '0123', 'clock': '12:30', 'thousands': '1_000', \
     'float': 1e16, 'small': 1.5, 'huge': 12345678901234567890123, 'none': None, 'true': True, 'bytes': b'\\x00\\xff', \
     'date': dt.date(2026, 3, 14), 'time': dt.datetime(2026, 3, 14, 5, 15, 0, 250000), \
@@ -188,7 +187,7 @@ fn a_manager_of_another_program_is_shown_and_none_is_started_beside_it() {
     system
         .wait_for("its loss", || (status(&system).1.contains("nowcast manager nowcast.yaml")).then_some(()));
 
-    // Where a manager of ours has worked, another one in its place needs attention.
+    // After a manager of ours has worked, another program in its place needs attention.
     system.start_manager(&[]);
     assert!(system.operate(&["status"]).contains("   HEALTHY   2/2 daemons   "));
     system.signal("manager", rustix::process::Signal::TERM);
