@@ -1,10 +1,9 @@
-//! Failpoints: places between two steps at which a test ends this process as `kill -9` does.
+//! Failpoints: points between two steps at which a test kills this process as `kill -9` does.
 //!
-//! Without the feature `failpoints` they never do anything: a release has none. With it, the environment
-//! variable FAILPOINTS says which are on: `runner: claimed=return`, several with `;` between them.
+//! They do nothing without the feature `failpoints`, which a release never has. With it, the environment variable
+//! FAILPOINTS enables them: `runner: claimed=return`, several separated by `;`.
 
-/// The failpoints of the runner, in the order in which it passes them. The worker's start lies between
-/// [`RUNNER_BEFORE_START`] of them and the rest.
+/// The failpoints of the runner, in their order. The worker starts after the first [`RUNNER_BEFORE_START`] of them.
 pub const RUNNER: [&str; 10] = [
     "runner: before claim",
     "runner: claim written",
@@ -18,10 +17,10 @@ pub const RUNNER: [&str; 10] = [
     "runner: exit written",
 ];
 
-/// How many of [`RUNNER`] stand before the worker's start.
+/// How many of [`RUNNER`] come before the worker's start.
 pub const RUNNER_BEFORE_START: usize = 5;
 
-/// The failpoints of the manager, in the order in which a message passes them that launches workers.
+/// The failpoints of the manager, in the order of a message that launches workers.
 pub const MANAGER: [&str; 13] = [
     "manager: received",
     "manager: in a rule",
@@ -41,11 +40,11 @@ pub const MANAGER: [&str; 13] = [
 /// The failpoints of a journal's migration; it passes both once for each version.
 pub const MIGRATION: [&str; 2] = ["journal: migrated", "journal: migration committed"];
 
-/// The failpoints of the message broker, in the order in which a request passes them.
+/// The failpoints of the message broker, in the order of a request.
 pub const BROKER: [&str; 4] =
     ["broker: request taken", "broker: request handed over", "broker: reply taken", "broker: reply sent"];
 
-/// Ends this process here if a test asked for it.
+/// Kill this process if a test enabled the failpoint.
 #[cfg(feature = "failpoints")]
 pub fn pass(name: &str) {
     if fail::eval(name, |_| ()).is_some() {
@@ -53,19 +52,19 @@ pub fn pass(name: &str) {
     }
 }
 
-/// Ends this process here if a test asked for it.
+/// Kill this process if a test enabled the failpoint.
 #[cfg(not(feature = "failpoints"))]
 #[inline]
 pub fn pass(_name: &str) {}
 
-/// Reads FAILPOINTS, once for the process.
+/// Read FAILPOINTS, once for the process.
 #[cfg(feature = "failpoints")]
 pub fn set_up() {
-    // Its end would turn the failpoints off.
+    // Dropping the scenario would disable the failpoints.
     std::mem::forget(fail::FailScenario::setup());
 }
 
-/// Reads FAILPOINTS, once for the process.
+/// Read FAILPOINTS, once for the process.
 #[cfg(not(feature = "failpoints"))]
 #[inline]
 pub fn set_up() {}

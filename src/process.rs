@@ -1,4 +1,4 @@
-//! Which process is meant, for good: its number alone is given to others after its end.
+//! [`ProcessIdentity`]: identifies a process permanently, since process numbers are reused.
 //!
 //! It reads `/proc` and changes nothing.
 
@@ -13,32 +13,32 @@ use serde::{Deserialize, Serialize};
 
 use nowcast_core::message::RUN_ID;
 
-/// The environment variable that tells a worker its run's folder. Two systems on one machine may both have
-/// a run of that number.
+/// The environment variable with the folder of a worker's run. Two systems on one machine may have runs of the same
+/// number.
 pub const RUN_FOLDER: &str = "NOWCAST_RUN_FOLDER";
 
-/// A process that is never mistaken for another one: a number is given away again only after its end, and
-/// then with a later start; starts are counted anew after each boot.
+/// The identity of a process. A number is reused only after the process has exited, with a later start time; start
+/// times begin at zero after each boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessIdentity {
-    /// Its number.
+    /// The process number.
     pub pid: i32,
-    /// When it started, in clock ticks since the boot: field 22 of `/proc/PID/stat`, see proc(5).
+    /// The start time, in clock ticks since the boot: field 22 of `/proc/PID/stat`, see proc(5).
     pub start_time: u64,
     /// The boot: `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
 }
 
 impl ProcessIdentity {
-    /// The process of that number, running or a zombie.
+    /// Return the identity of a process, which may be a zombie.
     ///
     /// # Errors
-    /// When there is none, or `/proc` cannot be read.
+    /// When the process does not exist, or `/proc` cannot be read.
     pub fn of(pid: i32) -> io::Result<Self> {
         Ok(Self { pid, start_time: Stat::of(pid)?.start_time, boot_id: boot_id()? })
     }
 
-    /// This process.
+    /// Return the identity of this process.
     ///
     /// # Errors
     /// When `/proc` cannot be read.
@@ -46,14 +46,14 @@ impl ProcessIdentity {
         Self::of(rustix::process::getpid().as_raw_nonzero().get())
     }
 
-    /// Whether it still runs. A zombie does not.
+    /// Whether the process is running. A zombie is not.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        let same = |stat: Stat| stat.runs && stat.start_time == self.start_time;
+        let same = |stat: Stat| stat.is_running && stat.start_time == self.start_time;
         Stat::of(self.pid).is_ok_and(same) && boot_id().is_ok_and(|boot| boot == self.boot_id)
     }
 
-    /// Its number as the operating system's calls take it.
+    /// Return the process number for system calls.
     #[must_use]
     pub fn raw(&self) -> Option<Pid> {
         // A negative number would stand for a process group.
@@ -61,19 +61,20 @@ impl ProcessIdentity {
     }
 }
 
-/// Looks for the worker of a run that nobody wrote down, as its runner was killed just after the start: the
-/// oldest process since `not_before` (a start time) that leads a process group, leads no session, and has
-/// the run and its folder in its environment. What a worker starts in the background leads a session
-/// or no group, unless its shell does job control; but then it is younger.
+/// Search for the worker of a run whose runner was killed before it recorded the process. It is the oldest process since
+/// `not_before` (a start time) that leads a process group, leads no session, and has the run and its folder in its
+/// environment. A background process of a worker leads a session or no group, unless its shell does job control; then it
+/// is younger.
 ///
-/// A worker that runs as another user cannot be seen, nor one in the instant before it became its program.
+/// A worker of another user cannot be found, nor one that has not executed its program yet.
 #[must_use]
 pub fn find_worker(run: &str, folder: &Path, not_before: u64) -> Option<ProcessIdentity> {
     let boot_id = boot_id().ok()?;
     let found = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = Stat::of(pid).ok()?;
-        let may_be = stat.runs && stat.group == pid && stat.session != pid && stat.start_time >= not_before;
+        let may_be =
+            stat.is_running && stat.group == pid && stat.session != pid && stat.start_time >= not_before;
         (may_be && has_run(pid, run, folder)).then_some((stat.start_time, pid))
     });
     let (start_time, pid) = found.min()?;
@@ -98,9 +99,9 @@ fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
-/// What `/proc/PID/stat` says.
+/// The fields of `/proc/PID/stat`.
 struct Stat {
-    runs: bool,
+    is_running: bool,
     group: i32,
     session: i32,
     start_time: u64,
@@ -108,23 +109,23 @@ struct Stat {
 
 impl Stat {
     fn of(pid: i32) -> io::Result<Self> {
-        // Bytes: a program can give itself a name that is no text.
+        // Bytes, since the name of a program may not be UTF-8.
         let bytes = fs::read(format!("/proc/{pid}/stat"))?;
         let text = String::from_utf8_lossy(&bytes);
-        Self::parse(&text).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat is not understood")))
+        Self::parse(&text).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has an unknown format")))
     }
 
     fn parse(text: &str) -> Option<Self> {
-        // The program's name stands in parentheses and may contain some.
-        let (_, behind_name) = text.rsplit_once(')')?;
-        let fields: Vec<&str> = behind_name.split_whitespace().collect();
-        // proc(5) counts from 1, and two fields stand before these.
+        // The program's name is in parentheses and may contain parentheses.
+        let (_, after_name) = text.rsplit_once(')')?;
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        // proc(5) counts from 1, and two fields come before these.
         let field = |number: usize| fields.get(number - 3).copied();
-        let dead = matches!(field(3)?, "Z" | "X" | "x");
-        // A main thread that ended before the others is shown as a zombie.
+        let is_dead = matches!(field(3)?, "Z" | "X" | "x");
+        // A main thread that exited before the others is shown as a zombie.
         let threads: i64 = field(20)?.parse().ok()?;
         Some(Self {
-            runs: !dead || threads > 1,
+            is_running: !is_dead || threads > 1,
             group: field(5)?.parse().ok()?,
             session: field(6)?.parse().ok()?,
             start_time: field(22)?.parse().ok()?,
@@ -141,21 +142,21 @@ mod tests {
     }
 
     #[test]
-    fn a_name_may_look_like_the_fields_behind_it() {
+    fn a_program_name_may_look_like_the_fields_after_it() {
         let stat = Stat::parse(&line("a) Z 9 9 (b", "S", 1)).unwrap();
-        assert!(stat.runs);
+        assert!(stat.is_running);
         assert_eq!((stat.group, stat.session, stat.start_time), (77, 5, 4242));
     }
 
     #[test]
-    fn a_zombie_does_not_run_unless_its_threads_do() {
-        assert!(!Stat::parse(&line("a", "Z", 1)).unwrap().runs);
-        assert!(Stat::parse(&line("a", "Z", 2)).unwrap().runs);
+    fn a_zombie_is_running_only_with_other_threads() {
+        assert!(!Stat::parse(&line("a", "Z", 1)).unwrap().is_running);
+        assert!(Stat::parse(&line("a", "Z", 2)).unwrap().is_running);
         assert!(Stat::parse("77 (a) Z").is_none());
     }
 
     #[test]
-    fn a_process_is_another_one_after_a_boot_or_with_another_start() {
+    fn a_boot_and_a_start_time_identify_a_process() {
         let me = ProcessIdentity::of_self().unwrap();
         assert!(me.is_alive());
         assert!(!ProcessIdentity { boot_id: "another".to_owned(), ..me.clone() }.is_alive());

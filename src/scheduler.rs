@@ -1,8 +1,8 @@
-//! The scheduler: has workers launched when their time comes.
+//! The scheduler: requests the launches of the schedule when their times come.
 //!
-//! It is a clock and keeps nothing. It asks the manager for each launch, by the entry of the schedule and the time; the
-//! manager keeps both and launches once, so that whoever of them dies, each time comes once. Beside a manager of
-//! the peer's, which cannot be asked, it launches by itself, as the peer's scheduler does.
+//! It is a clock without state. It asks the manager for each launch by schedule entry and time. The manager records both
+//! and launches once for each time, whichever of the two dies. Beside NEMO_Nowcast's manager, which has no such
+//! request, it launches workers itself, as NEMO_Nowcast's scheduler does.
 
 mod due;
 
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use zmq::{POLLIN, PollItem};
 
-use self::due::Plan;
+use self::due::SchedulePlan;
 use crate::config::{Config, ReadAgain, ScheduledWorker};
 use crate::control::call::{Call, CallError, call_within};
 use crate::launch::on_host::machine;
@@ -30,47 +30,47 @@ use nowcast_core::{Command, NextWorker, Number, Signal};
 use pylogging::Logger;
 use pyyaml::python;
 
-/// The name under which it logs: the peer's.
+/// The name of its logger, as in NEMO_Nowcast.
 pub const NAME: &str = "scheduler";
 
-/// How long the manager may take for an answer; then it is asked again.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The timeout of a request to the manager; afterwards it is repeated.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The pause before a manager that could not be asked is asked again, or its folder is looked for.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// The pause before a failed request, or a failed reading of the journal, is retried.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The longest pause: a clock that is set is noticed after it.
+/// The longest pause, after which a change of the system clock is noticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A scheduler with its schedule.
 pub struct Scheduler {
     config: Config,
-    /// `None` until it is known what the manager has launched.
-    plan: Option<Plan>,
-    /// Who launches; `None` until that is known.
-    launcher: Option<Launcher>,
-    /// Workers that it launched itself.
+    /// `None` until the last launches of the manager are known.
+    plan: Option<SchedulePlan>,
+    /// Which process launches; `None` until that is known.
+    launched_by: Option<LaunchedBy>,
+    /// Workers that this process launched.
     workers: Children<()>,
     program: PathBuf,
-    /// What says that it runs.
+    /// Shows other programs that the scheduler runs.
     presence: Presence,
-    /// Whether it was said that the manager cannot be asked.
-    complained: bool,
+    /// Whether the current problem has been logged.
+    is_problem_logged: bool,
     log: Logger,
 }
 
-/// Who launches.
+/// The process that launches workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Launcher {
-    /// Our manager, be it that it does not run at the moment.
+pub enum LaunchedBy {
+    /// The nowcast manager, even if it is not running now.
     Manager,
-    /// This process: there is no manager of ours.
-    Itself,
+    /// This process, beside NEMO_Nowcast's manager.
+    Scheduler,
 }
 
-/// Why an entry could not be launched yet.
+/// Why the manager has not decided a launch yet.
 #[derive(Debug, thiserror::Error)]
-enum Delay {
+enum NotDecided {
     #[error(transparent)]
     NotAsked(#[from] CallError),
     #[error("{0}")]
@@ -78,28 +78,36 @@ enum Delay {
 }
 
 impl Scheduler {
-    /// Takes up the schedule of a configuration. Without a `launcher` it is the manager if it has a journal; `program` is
-    /// our own binary.
+    /// Return the scheduler for a configuration. Without `launched_by`, the manager launches if it has a journal; `program`
+    /// is the nowcast binary.
     ///
     /// # Errors
     /// When the operating system has no descriptors left.
     pub fn new(
         config: Config,
-        launcher: Option<Launcher>,
+        launched_by: Option<LaunchedBy>,
         program: PathBuf,
         log: Logger,
     ) -> io::Result<Self> {
         let (workers, presence) = (Children::new()?, Presence::of(NAME));
-        let mut scheduler =
-            Self { config, plan: None, launcher, workers, program, presence, complained: false, log };
+        let mut scheduler = Self {
+            config,
+            plan: None,
+            launched_by,
+            workers,
+            program,
+            presence,
+            is_problem_logged: false,
+            log,
+        };
         scheduler.make_plan();
         Ok(scheduler)
     }
 
-    /// Has workers launched until a signal ends it. Workers that it launched itself go on.
+    /// Request launches until a signal comes. Workers that this process launched continue.
     ///
     /// # Errors
-    /// When the operating system refuses what nothing works without.
+    /// When waiting for signals and exits fails.
     pub fn run(&mut self, signals: &mut Signals, read_again: ReadAgain) -> io::Result<()> {
         loop {
             for signal in signals.take() {
@@ -109,8 +117,8 @@ impl Scheduler {
                         if let Some(config) = read_again() {
                             self.config = config;
                             let scheduled = &self.config.scheduled;
-                            self.plan.iter_mut().for_each(|plan| plan.follow(scheduled, Timestamp::now()));
-                            self.say_what_is_scheduled();
+                            self.plan.iter_mut().for_each(|plan| plan.update(scheduled, Timestamp::now()));
+                            self.log_schedule();
                         }
                     }
                     Signal::Interrupt | Signal::Terminate => return Ok(()),
@@ -119,51 +127,53 @@ impl Scheduler {
             self.workers.reap()?;
             let is_announced = self.presence.announce(&self.config.journal.folder);
             let is_ready = self.plan.is_some() || self.make_plan();
-            self.look();
-            let is_asked = self.launch_due();
+            self.collect_due();
+            let is_launched = self.launch_due();
             let pause = self.until_next(Timestamp::now());
-            let is_well = is_ready && is_asked && is_announced;
-            self.wait(signals, if is_well { pause } else { pause.min(ASK_AGAIN) })?;
+            let is_well = is_ready && is_launched && is_announced;
+            self.wait(signals, if is_well { pause } else { pause.min(RETRY_INTERVAL) })?;
         }
     }
 
-    /// Makes the plan, from what the manager has launched so far; false while that cannot be known.
+    /// Make the plan from the last launches of the manager. Return false while they cannot be read.
     fn make_plan(&mut self) -> bool {
         let launched = match History::open(&self.config.journal.folder).and_then(|history| history.open_now())
         {
-            _ if self.launcher == Some(Launcher::Itself) => BTreeMap::new(),
+            _ if self.launched_by == Some(LaunchedBy::Scheduler) => BTreeMap::new(),
             Ok(open) => open.scheduled,
             Err(JournalError::None { .. }) => BTreeMap::new(),
             Err(error) => {
-                self.complain(&format!("nothing is launched until it is known what was: {error}"));
+                self.log_problem(&format!(
+                    "nothing is launched until the last launches can be read: {error}"
+                ));
                 return false;
             }
         };
-        self.complained = false;
-        self.plan = Some(Plan::new(&self.config.scheduled, &launched, Timestamp::now()));
-        self.say_what_is_scheduled();
+        self.is_problem_logged = false;
+        self.plan = Some(SchedulePlan::new(&self.config.scheduled, &launched, Timestamp::now()));
+        self.log_schedule();
         true
     }
 
-    fn say_what_is_scheduled(&self) {
+    fn log_schedule(&self) {
         self.log.debug(format_args!("scheduled workers: {}", self.config.scheduled.len()));
     }
 
-    /// Says something once, until all is well again.
-    fn complain(&mut self, text: &str) {
-        if !std::mem::replace(&mut self.complained, true) {
+    /// Log a problem once until it is solved.
+    fn log_problem(&mut self, text: &str) {
+        if !std::mem::replace(&mut self.is_problem_logged, true) {
             self.log.error(text);
         }
     }
 
-    /// Takes up what has become due, and says what was missed.
-    fn look(&mut self) {
+    /// Add the times that have become due to the plan, and log the times that were missed.
+    fn collect_due(&mut self) {
         let Some(plan) = &mut self.plan else { return };
-        for missed in plan.look(Timestamp::now()) {
+        for missed in plan.collect_due(Timestamp::now()) {
             let last = missed.last.to_zoned_datetime(TimeZone::system());
             self.log.warning(format_args!(
-                "{} was not launched for {} of its times, the last one {}: nobody was there; `catch up: latest` or \
-                 `all` in its entry launches it after all",
+                "{} missed {} of its times, the last one at {}; to launch missed times later, set `catch up: latest` or \
+                 `all` in its entry",
                 missed.item,
                 missed.count,
                 last.strftime("%Y-%m-%d %H:%M:%S")
@@ -171,55 +181,55 @@ impl Scheduler {
         }
     }
 
-    /// Has everything launched that is due. False when the manager could not be asked: then it is tried again.
+    /// Launch everything that is due. Return false if the manager could not decide, so that the request is retried.
     fn launch_due(&mut self) -> bool {
-        while let Some((scheduled, due)) = self.plan.as_ref().and_then(Plan::first) {
+        while let Some((scheduled, due)) = self.plan.as_ref().and_then(SchedulePlan::first) {
             let scheduled = scheduled.clone();
-            let launched = match self.launcher() {
-                Launcher::Manager => self.ask(&scheduled, due),
-                Launcher::Itself => {
+            let launched = match self.launched_by() {
+                LaunchedBy::Manager => self.request_launch(&scheduled, due),
+                LaunchedBy::Scheduler => {
                     self.launch(&worker(&scheduled));
                     Ok(())
                 }
             };
             if let Err(error) = launched {
                 let item = scheduled.item();
-                self.complain(&format!("{item} is due and waits until the manager can be asked: {error}"));
+                self.log_problem(&format!("{item} is due and waits until the manager can be asked: {error}"));
                 return false;
             }
-            self.complained = false;
-            self.plan.iter_mut().for_each(Plan::done);
+            self.is_problem_logged = false;
+            self.plan.iter_mut().for_each(SchedulePlan::complete_first);
         }
         true
     }
 
-    fn launcher(&mut self) -> Launcher {
-        if let Some(launcher) = self.launcher {
-            return launcher;
+    fn launched_by(&mut self) -> LaunchedBy {
+        if let Some(launched_by) = self.launched_by {
+            return launched_by;
         }
-        // A journal is our manager's; without one it has never run.
-        // It stays so, also while the disk is away.
+        // The nowcast manager has a journal; without one it has never run. The result is kept, also while the disk is
+        // unavailable.
         let opened = History::open(&self.config.journal.folder);
-        let launcher = if let Err(JournalError::None { file }) = opened {
+        let launched_by = if let Err(JournalError::None { file }) = opened {
             self.log.info(format_args!(
                 "there is no journal {}, so workers are launched here, as beside a manager of NEMO_Nowcast",
                 file.display()
             ));
-            Launcher::Itself
+            LaunchedBy::Scheduler
         } else {
-            Launcher::Manager
+            LaunchedBy::Manager
         };
-        self.launcher = Some(launcher);
-        launcher
+        self.launched_by = Some(launched_by);
+        launched_by
     }
 
-    /// Asks the manager for a launch, and logs its answer.
-    fn ask(&self, scheduled: &ScheduledWorker, due: Timestamp) -> Result<(), Delay> {
+    /// Request a launch from the manager, and log its answer.
+    fn request_launch(&self, scheduled: &ScheduledWorker, due: Timestamp) -> Result<(), NotDecided> {
         let command = Command::LaunchScheduled { item: scheduled.item(), due, worker: worker(scheduled) };
         let call = Call { user: NAME.to_owned(), command: Some(command) };
-        let answer = call_within(&self.config.journal.folder, &call, PATIENCE)?;
+        let answer = call_within(&self.config.journal.folder, &call, ANSWER_TIMEOUT)?;
         if answer.is_undecided {
-            return Err(Delay::Undecided(answer.text));
+            return Err(NotDecided::Undecided(answer.text));
         }
         if answer.done {
             self.log.info(answer.text);
@@ -229,11 +239,11 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Launches by itself, with the lines that the peer logs. One that cannot be launched is said, and waits for its next
-    /// time.
+    /// Launch a worker from this process, with NEMO_Nowcast's log lines. A failure is logged, and not retried before the
+    /// next time.
     fn launch(&mut self, worker: &NextWorker) {
         self.log.info(format_args!("launching {worker}"));
-        // It is no run of a manager's, so its number is nobody's.
+        // This is not a run of a manager, so no run has the number.
         let location = RunLocation { folder: &self.config.journal.folder, machine: &machine() };
         let started = launch::command(worker, Number(0), &self.config, &self.program, location)
             .map_err(|error| error.to_string())
@@ -247,16 +257,16 @@ impl Scheduler {
     }
 
     fn until_next(&self, now: Timestamp) -> Duration {
-        let until = self.plan.as_ref().and_then(Plan::next).map(|next| next.duration_since(now));
+        let until = self.plan.as_ref().and_then(SchedulePlan::next).map(|next| next.duration_since(now));
         until.map_or(LONGEST_PAUSE, |until| Duration::try_from(until).unwrap_or_default()).min(LONGEST_PAUSE)
     }
 
-    fn wait(&self, signals: &Signals, most: Duration) -> io::Result<()> {
+    fn wait(&self, signals: &Signals, timeout: Duration) -> io::Result<()> {
         let mut items = [
             PollItem::from_fd(signals.as_raw_fd(), POLLIN),
             PollItem::from_fd(self.workers.as_raw_fd(), POLLIN),
         ];
-        socket::poll(&mut items, socket::milliseconds(most)).map_err(io::Error::other)?;
+        socket::poll(&mut items, socket::milliseconds(timeout)).map_err(io::Error::other)?;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::daemon;
-use crate::scheduler::{Launcher, NAME, Scheduler};
+use crate::scheduler::{LaunchedBy, NAME, Scheduler};
 use pylogging::Logger;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -30,12 +30,12 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let file = config.file.clone();
     let mut work = || -> anyhow::Result<()> {
         let program = std::env::current_exe().context("the path of this program cannot be found out")?;
-        let launcher = match (args.alone, args.with_manager) {
-            (true, _) => Some(Launcher::Itself),
-            (false, true) => Some(Launcher::Manager),
+        let launched_by = match (args.alone, args.with_manager) {
+            (true, _) => Some(LaunchedBy::Scheduler),
+            (false, true) => Some(LaunchedBy::Manager),
             (false, false) => None,
         };
-        let mut scheduler = Scheduler::new(config.clone(), launcher, program, log.clone())?;
+        let mut scheduler = Scheduler::new(config.clone(), launched_by, program, log.clone())?;
         scheduler.run(&mut signals, &mut || daemon::reload(&file, &log))?;
         Ok(())
     };

@@ -13,7 +13,7 @@ use super::print;
 use crate::config::{self, Config, defaults};
 use crate::log_publisher::Publishing;
 use crate::signals::Signals;
-use crate::supervise::{Daemon, Supervisor, Terminal};
+use crate::supervise::{ControllingTerminal, Daemon, Supervisor};
 use crate::{broker, log_aggregator, manager, scheduler};
 use pylogging::{Logger, Role, Setup};
 
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn supervise(args: &Args) -> anyhow::Result<ExitCode> {
-    let terminal = Terminal::at_start();
+    let terminal = ControllingTerminal::at_start();
     let mut signals = Signals::install()?;
     let file = &args.config.path();
     let environment = defaults::defaults(file);
@@ -80,17 +80,17 @@ fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {
     let record = record.map_or(Vec::new(), |file| vec!["--record".to_owned(), file.display().to_string()]);
     let broker = argv("broker", &record);
     let mut daemons = vec![
-        Daemon { name: broker::NAME, first: broker.clone(), again: broker, is_last: false },
+        Daemon { name: broker::NAME, first: broker.clone(), restart: broker, is_last: false },
         Daemon {
             name: manager::NAME,
             first: argv("manager", &[launch, exit.clone()].concat()),
-            again: argv("manager", &[]),
+            restart: argv("manager", &[]),
             is_last: !exit.is_empty(),
         },
     ];
     let mut more = |name, command, task: &[String]| {
         let argv = argv(command, task);
-        daemons.push(Daemon { name, first: argv.clone(), again: argv, is_last: false });
+        daemons.push(Daemon { name, first: argv.clone(), restart: argv, is_last: false });
     };
     if !config.scheduled.is_empty() {
         more(scheduler::NAME, "scheduler", &["--with-manager".to_owned()]);

@@ -16,7 +16,7 @@ use crate::process::ProcessIdentity;
 #[derive(Debug)]
 pub(super) struct OpenRun {
     pub(super) folder: RunFolder,
-    /// The commands for it, or the reason why there are none.
+    /// The commands for it, or the reason why the run has no commands.
     pub(super) command: Result<LaunchCommand, String>,
     pub(super) environment: Environment,
     /// How many times a runner was started.

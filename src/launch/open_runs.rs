@@ -41,7 +41,7 @@ pub struct OpenRuns<Key> {
     pub(super) marks: ClaimMarks,
     pub(super) watched: Children<Key>,
     pub(super) open: HashMap<Key, OpenRun>,
-    /// When the unwatched runs are retried; `None` while there are none.
+    /// When the unwatched runs are retried; `None` while all are watched.
     pub(super) retry_at: Option<Instant>,
     /// When the remote runs were last checked for lost contact.
     pub(super) contacts_checked: Option<Instant>,

@@ -1,4 +1,4 @@
-//! Which times of the schedule are due. It reads no clock and launches nothing.
+//! [`SchedulePlan`]: which times of the schedule are due. It reads no clock and launches nothing.
 
 use std::collections::BTreeMap;
 
@@ -7,44 +7,44 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::{CatchUp, ScheduledWorker};
 use nowcast_core::command::is_ahead;
 
-/// A time that is longer past when it is first looked at was missed: the peer looks once in a minute.
-const LATE: SignedDuration = SignedDuration::from_mins(1);
+/// A time that is first collected later than this was missed: NEMO_Nowcast checks once a minute.
+const MISSED_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
-/// A time that has waited longer for the manager was missed, too.
-const WAITED: SignedDuration = SignedDuration::from_hours(1);
+/// A time that the manager has not decided for this long was missed, too.
+const WAIT_TIMEOUT: SignedDuration = SignedDuration::from_hours(1);
 
-/// What was missed before that is not caught up: who comes back after a month does not want it.
-const FORGOTTEN: SignedDuration = SignedDuration::from_hours(31 * 24);
+/// Times before this are not caught up: after a month their launches are no longer useful.
+const CATCH_UP_LIMIT: SignedDuration = SignedDuration::from_hours(31 * 24);
 
-/// The schedule, and how far it has been followed.
+/// The schedule, and the progress of each entry.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    entries: Vec<Entry>,
+pub(super) struct SchedulePlan {
+    entries: Vec<EntryProgress>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct EntryProgress {
     scheduled: ScheduledWorker,
-    /// Its times up to here have been looked at.
-    seen: Timestamp,
-    /// The times for which it is still to be launched, in their order.
+    /// Its times up to this moment have been collected.
+    collected: Timestamp,
+    /// The times that still need a launch, in their order.
     due: Vec<Timestamp>,
 }
 
-/// Times that nobody will launch for.
+/// Times without a launch.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Missed {
-    /// What names the entry.
+pub(super) struct MissedTimes {
+    /// The name of the entry.
     pub(super) item: String,
-    /// The last of them.
+    /// The last time.
     pub(super) last: Timestamp,
-    /// How many there are.
+    /// The number of times.
     pub(super) count: usize,
 }
 
-impl Plan {
-    /// The plan for a schedule at the start: each entry goes on from the last launch that the manager knows of, or
-    /// begins now.
+impl SchedulePlan {
+    /// Return the plan for a schedule at the start: each entry continues after the last launch in the journal, or starts
+    /// now.
     pub(super) fn new(
         scheduled: &[ScheduledWorker],
         launched: &BTreeMap<String, Timestamp>,
@@ -52,71 +52,75 @@ impl Plan {
     ) -> Self {
         let entry = |scheduled: &ScheduledWorker| {
             let last = launched.get(&scheduled.item()).filter(|last| !is_ahead(**last, now));
-            Entry { scheduled: scheduled.clone(), seen: last.copied().unwrap_or(now), due: Vec::new() }
+            EntryProgress {
+                scheduled: scheduled.clone(),
+                collected: last.copied().unwrap_or(now),
+                due: Vec::new(),
+            }
         };
         Self { entries: scheduled.iter().map(entry).collect() }
     }
 
-    /// Follows another schedule: what stands in both goes on, and what is new begins now.
-    pub(super) fn follow(&mut self, scheduled: &[ScheduledWorker], now: Timestamp) {
+    /// Replace the schedule: entries that are in both continue, and new ones start now.
+    pub(super) fn update(&mut self, scheduled: &[ScheduledWorker], now: Timestamp) {
         let mut before = std::mem::take(&mut self.entries);
         let entry = |scheduled: &ScheduledWorker| {
             let known = before.iter().position(|entry| entry.scheduled.item() == scheduled.item());
-            let (seen, due) = known.map_or((now, Vec::new()), |at| {
+            let (collected, due) = known.map_or((now, Vec::new()), |at| {
                 let entry = before.swap_remove(at);
-                (entry.seen, entry.due)
+                (entry.collected, entry.due)
             });
-            Entry { scheduled: scheduled.clone(), seen, due }
+            EntryProgress { scheduled: scheduled.clone(), collected, due }
         };
         self.entries = scheduled.iter().map(entry).collect();
     }
 
-    /// Takes up what has become due by now; answers what was missed.
-    pub(super) fn look(&mut self, now: Timestamp) -> Vec<Missed> {
-        self.entries.iter_mut().filter_map(|entry| entry.look(now)).collect()
+    /// Collect the times that have become due; return those that were missed.
+    pub(super) fn collect_due(&mut self, now: Timestamp) -> Vec<MissedTimes> {
+        self.entries.iter_mut().filter_map(|entry| entry.collect_due(now)).collect()
     }
 
-    /// The time that is due and the longest past, with its worker.
+    /// Return the earliest time that is due, with its entry.
     pub(super) fn first(&self) -> Option<(&ScheduledWorker, Timestamp)> {
         let first = self.entries.iter().filter_map(|entry| Some((*entry.due.first()?, entry)));
         first.min_by_key(|(due, _)| *due).map(|(due, entry)| (&entry.scheduled, due))
     }
 
-    /// What [`Plan::first`] answered is done.
-    pub(super) fn done(&mut self) {
-        let due = |entry: &&mut Entry| entry.due.first().copied();
+    /// Remove the time that [`SchedulePlan::first`] returns.
+    pub(super) fn complete_first(&mut self) {
+        let due = |entry: &&mut EntryProgress| entry.due.first().copied();
         let first = self.entries.iter_mut().filter(|entry| !entry.due.is_empty()).min_by_key(due);
         if let Some(entry) = first {
             entry.due.remove(0);
         }
     }
 
-    /// When the next time comes that is not due yet.
+    /// Return the next time that is not due yet.
     pub(super) fn next(&self) -> Option<Timestamp> {
-        self.entries.iter().filter_map(|entry| entry.after(entry.seen)).min()
+        self.entries.iter().filter_map(|entry| entry.after(entry.collected)).min()
     }
 }
 
-impl Entry {
+impl EntryProgress {
     fn after(&self, moment: Timestamp) -> Option<Timestamp> {
         let moment = moment.to_zoned_datetime(self.scheduled.zone.clone());
         self.scheduled.times.after(&moment).map(|next| next.timestamp())
     }
 
-    fn look(&mut self, now: Timestamp) -> Option<Missed> {
-        if is_ahead(self.seen, now) {
-            self.seen = now;
+    fn collect_due(&mut self, now: Timestamp) -> Option<MissedTimes> {
+        if is_ahead(self.collected, now) {
+            self.collected = now;
         }
-        let waits = std::mem::take(&mut self.due);
+        let waiting = std::mem::take(&mut self.due);
         let (mut missed, mut due): (Vec<_>, Vec<_>) =
-            waits.into_iter().partition(|time| now.duration_since(*time) > WAITED);
-        let mut at = self.seen.max(now.checked_sub(FORGOTTEN).unwrap_or(self.seen));
+            waiting.into_iter().partition(|time| now.duration_since(*time) > WAIT_TIMEOUT);
+        let mut at = self.collected.max(now.checked_sub(CATCH_UP_LIMIT).unwrap_or(self.collected));
         while let Some(time) = self.after(at).filter(|time| *time <= now) {
-            if now.duration_since(time) > LATE { &mut missed } else { &mut due }.push(time);
+            if now.duration_since(time) > MISSED_AFTER { &mut missed } else { &mut due }.push(time);
             at = time;
         }
-        // A clock that was set back brings nothing a second time.
-        self.seen = self.seen.max(now);
+        // A clock that is set back makes no time due twice.
+        self.collected = self.collected.max(now);
         missed.sort_unstable();
         let (last, count) = (missed.last().copied(), missed.len());
         let kept = match self.scheduled.catch_up {
@@ -128,7 +132,7 @@ impl Entry {
         due.sort_unstable();
         self.due = due;
         let item = self.scheduled.item();
-        (kept < count).then_some(Missed { item, last: last?, count: count - kept })
+        (kept < count).then_some(MissedTimes { item, last: last?, count: count - kept })
     }
 }
 
@@ -155,12 +159,12 @@ scheduled workers:
         format!("2026-03-14T{text}Z").parse().expect("a time")
     }
 
-    /// What is due, the longest past first.
-    fn drain(plan: &mut Plan) -> Vec<String> {
+    /// The times that are due, the earliest first.
+    fn drain(plan: &mut SchedulePlan) -> Vec<String> {
         let mut due = Vec::new();
         while let Some((worker, time)) = plan.first() {
             due.push(format!("{} {}", worker.module, time.strftime("%H:%M")));
-            plan.done();
+            plan.complete_first();
         }
         due
     }
@@ -170,29 +174,32 @@ scheduled workers:
     }
 
     #[test]
-    fn each_time_is_due_once_when_it_has_come() {
-        let mut plan = Plan::new(&hourly("none"), &BTreeMap::new(), at("05:00:00"));
+    fn each_time_is_due_once() {
+        let mut plan = SchedulePlan::new(&hourly("none"), &BTreeMap::new(), at("05:00:00"));
         assert_eq!(plan.next(), Some(at("05:15:00")));
-        assert!(plan.look(at("05:14:59")).is_empty());
+        assert!(plan.collect_due(at("05:14:59")).is_empty());
         assert!(drain(&mut plan).is_empty());
-        assert!(plan.look(at("05:15:30")).is_empty());
+        assert!(plan.collect_due(at("05:15:30")).is_empty());
         assert_eq!(drain(&mut plan), ["a 05:15"]);
-        plan.look(at("05:15:31"));
-        plan.look(at("05:10:00"));
-        plan.look(at("05:16:00"));
+        plan.collect_due(at("05:15:31"));
+        plan.collect_due(at("05:10:00"));
+        plan.collect_due(at("05:16:00"));
         assert!(drain(&mut plan).is_empty());
         assert_eq!(plan.next(), Some(at("06:15:00")));
     }
 
     #[test]
-    fn what_was_missed_is_lost_or_caught_up_as_it_is_said() {
+    fn catch_up_says_which_missed_times_are_due() {
         let launched =
             |scheduled: &[ScheduledWorker]| BTreeMap::from([(scheduled[0].item(), at("05:15:00"))]);
         let caught_up = |how| {
             let scheduled = hourly(how);
-            let mut plan = Plan::new(&scheduled, &launched(&scheduled), at("08:15:10"));
-            let missed =
-                plan.look(at("08:15:10")).into_iter().map(|missed| (missed.last, missed.count)).collect();
+            let mut plan = SchedulePlan::new(&scheduled, &launched(&scheduled), at("08:15:10"));
+            let missed = plan
+                .collect_due(at("08:15:10"))
+                .into_iter()
+                .map(|missed| (missed.last, missed.count))
+                .collect();
             (drain(&mut plan), missed)
         };
         let lost = |time, count| vec![(at(time), count)];
@@ -205,45 +212,45 @@ scheduled workers:
     }
 
     #[test]
-    fn a_worker_that_was_never_launched_has_missed_nothing() {
-        let mut plan = Plan::new(&hourly("all"), &BTreeMap::new(), at("08:00:00"));
-        assert!(plan.look(at("08:00:00")).is_empty());
+    fn an_entry_without_a_launch_has_missed_nothing() {
+        let mut plan = SchedulePlan::new(&hourly("all"), &BTreeMap::new(), at("08:00:00"));
+        assert!(plan.collect_due(at("08:00:00")).is_empty());
         assert!(drain(&mut plan).is_empty());
     }
 
     #[test]
-    fn what_was_missed_long_ago_is_forgotten() {
+    fn times_of_more_than_a_month_ago_are_not_caught_up() {
         let scheduled = hourly("all");
         let launched =
             BTreeMap::from([(scheduled[0].item(), "2020-01-01T00:15:00Z".parse().expect("a time"))]);
-        let mut plan = Plan::new(&scheduled, &launched, at("08:00:00"));
-        plan.look(at("08:00:00"));
+        let mut plan = SchedulePlan::new(&scheduled, &launched, at("08:00:00"));
+        plan.collect_due(at("08:00:00"));
         assert_eq!(drain(&mut plan).len(), 31 * 24);
     }
 
     #[test]
-    fn several_are_taken_in_the_order_of_their_times_and_a_new_schedule_goes_on() {
+    fn times_are_due_in_their_order_and_continue_in_a_new_schedule() {
         let both = schedule(
             "- b: {every: day, at: '05:20', timezone: UTC, catch up: all}\n- a: {cron: '15 5 * * *', timezone: UTC, catch up: all}",
         );
-        let mut plan = Plan::new(&both, &BTreeMap::new(), at("05:00:00"));
-        plan.look(at("05:30:00"));
+        let mut plan = SchedulePlan::new(&both, &BTreeMap::new(), at("05:00:00"));
+        plan.collect_due(at("05:30:00"));
         assert_eq!(plan.first().map(|(worker, _)| worker.module.as_str()), Some("a"));
-        plan.follow(&both[..1], at("05:31:00"));
+        plan.update(&both[..1], at("05:31:00"));
         assert_eq!(drain(&mut plan), ["b 05:20"]);
-        plan.follow(&both, at("05:32:00"));
-        plan.look(at("05:33:00"));
+        plan.update(&both, at("05:32:00"));
+        plan.collect_due(at("05:33:00"));
         assert!(drain(&mut plan).is_empty());
     }
 
     #[test]
-    fn what_waits_for_the_manager_keeps_its_order_and_is_missed_after_an_hour() {
+    fn times_that_wait_for_the_manager_keep_their_order_and_are_missed_after_an_hour() {
         let waiting = |how, until: &[&str]| {
-            let mut plan = Plan::new(&hourly(how), &BTreeMap::new(), at("05:00:00"));
-            plan.look(at("05:15:10"));
-            // Nobody looks for some minutes: 06:15 is missed, and 05:15 has waited.
+            let mut plan = SchedulePlan::new(&hourly(how), &BTreeMap::new(), at("05:00:00"));
+            plan.collect_due(at("05:15:10"));
+            // Nothing is collected for some minutes: 06:15 is missed, and 05:15 has waited.
             let missed: usize =
-                until.iter().flat_map(|now| plan.look(at(now))).map(|missed| missed.count).sum();
+                until.iter().flat_map(|now| plan.collect_due(at(now))).map(|missed| missed.count).sum();
             (drain(&mut plan), missed)
         };
         let due = |times: &[&str]| times.iter().map(|time| format!("a {time}")).collect::<Vec<_>>();
@@ -255,14 +262,14 @@ scheduled workers:
     }
 
     #[test]
-    fn a_clock_that_was_far_ahead_does_not_keep_the_schedule_back() {
+    fn a_clock_that_was_ahead_does_not_delay_the_schedule() {
         let scheduled = hourly("all");
         let launched =
             BTreeMap::from([(scheduled[0].item(), "2031-01-01T00:15:00Z".parse().expect("a time"))]);
-        let mut plan = Plan::new(&scheduled, &launched, at("08:00:00"));
-        plan.look("2031-01-01T01:00:00Z".parse().expect("a time"));
+        let mut plan = SchedulePlan::new(&scheduled, &launched, at("08:00:00"));
+        plan.collect_due("2031-01-01T01:00:00Z".parse().expect("a time"));
         drain(&mut plan);
-        plan.look(at("08:00:00"));
+        plan.collect_due(at("08:00:00"));
         assert_eq!(plan.next(), Some(at("08:15:00")));
     }
 }

@@ -1,6 +1,6 @@
-//! `nowcast up`: the daemons as child processes, started again when they die.
+//! `nowcast up`: runs the daemons as child processes and restarts those that exit.
 //!
-//! It knows nothing of messages, and does not touch the workers: they belong to the manager.
+//! It knows nothing of messages and never signals a worker: workers belong to the manager.
 
 mod terminal;
 
@@ -17,22 +17,22 @@ use crate::signals::Signals;
 use nowcast_core::{Ending, Signal};
 use pylogging::Logger;
 
-pub use terminal::Terminal;
+pub use terminal::ControllingTerminal;
 
-/// The exit status of a daemon that cannot work at all, say because its port is in use. There is no
-/// sense in starting it over and over at the first start, when a person is watching.
+/// The exit status of a daemon that cannot work, for example because its port is in use. At its first start, when a person
+/// is watching, it is not restarted.
 pub const CANNOT_START: i32 = 2;
 
-/// The first pause before a daemon is started again; doubled each time up to [`LONGEST_PAUSE`].
+/// The first pause before a daemon is restarted; doubled each time up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A daemon that ran for so long was well; its next pause is the first one again.
-const WELL: Duration = Duration::from_secs(60);
+/// After this uptime, the next pause of a daemon is the first one again.
+const STABLE_UPTIME: Duration = Duration::from_secs(60);
 
-/// How long a daemon may take to end before it is killed: the broker waits up to 10 s for replies.
+/// The grace period of a daemon between SIGTERM and SIGKILL: the broker waits up to 10 s for replies.
 const GRACE: Duration = Duration::from_secs(15);
 
 /// A daemon to supervise.
@@ -40,15 +40,15 @@ const GRACE: Duration = Duration::from_secs(15);
 pub struct Daemon {
     /// Its name in the log.
     pub name: &'static str,
-    /// Its command line at the first start.
+    /// The command line of the first start.
     pub first: Vec<String>,
-    /// Its command line after it died.
-    pub again: Vec<String>,
-    /// Whether the whole system ends with it, well if its status is 0.
+    /// The command line of each restart.
+    pub restart: Vec<String>,
+    /// Whether the whole system stops when it exits.
     pub is_last: bool,
 }
 
-/// The daemons, and how they are doing.
+/// The daemons and their restarts.
 pub struct Supervisor {
     log: Logger,
     children: Children<usize>,
@@ -61,42 +61,48 @@ struct Supervised {
     started: Instant,
     starts: u32,
     pause: Duration,
-    due: Option<Instant>,
+    start_at: Option<Instant>,
 }
 
 impl Supervisor {
-    /// Starts every daemon, in the order given, with these environment variables.
+    /// Start the daemons in the given order, with these environment variables.
     ///
     /// # Errors
-    /// When our own binary cannot be started.
+    /// When a daemon cannot be started.
     pub fn start(daemons: Vec<Daemon>, environment: Environment, log: Logger) -> io::Result<Self> {
         let now = Instant::now();
         let daemons = daemons
             .into_iter()
-            .map(|daemon| Supervised { daemon, started: now, starts: 0, pause: FIRST_PAUSE, due: Some(now) })
+            .map(|daemon| Supervised {
+                daemon,
+                started: now,
+                starts: 0,
+                pause: FIRST_PAUSE,
+                start_at: Some(now),
+            })
             .collect();
         let mut supervisor = Self { log, children: Children::new()?, environment, daemons };
         supervisor.start_due()?;
         Ok(supervisor)
     }
 
-    /// Keeps them running until a signal ends it or the system has finished; answers the exit status. SIGHUP is a reload
-    /// unless it says that the terminal was closed.
+    /// Keep the daemons running until a signal comes or the last daemon exits; return the exit status. SIGHUP reloads,
+    /// unless the terminal was closed.
     ///
     /// # Errors
-    /// When the operating system refuses what nothing works without.
-    pub fn run(mut self, signals: &mut Signals, terminal: Terminal) -> io::Result<u8> {
+    /// When waiting for signals and exits fails.
+    pub fn run(mut self, signals: &mut Signals, terminal: ControllingTerminal) -> io::Result<u8> {
         loop {
-            self.wait(signals, self.next_due())?;
+            self.wait(signals, self.next_start())?;
             for (index, ending) in self.children.reap()? {
-                if let Some(status) = self.ended(index, &ending) {
+                if let Some(status) = self.exited(index, &ending) {
                     self.stop(signals)?;
                     return Ok(status);
                 }
             }
             for signal in signals.take() {
                 match signal {
-                    Signal::Hangup if terminal.is_gone() => {
+                    Signal::Hangup if terminal.is_closed() => {
                         self.log.info("terminal closed; shutting down...");
                         self.stop(signals)?;
                         return Ok(0);
@@ -116,19 +122,22 @@ impl Supervisor {
     fn start_due(&mut self) -> io::Result<()> {
         let now = Instant::now();
         for (index, supervised) in self.daemons.iter_mut().enumerate() {
-            if supervised.due.is_some_and(|due| due <= now) {
-                let argv =
-                    if supervised.starts == 0 { &supervised.daemon.first } else { &supervised.daemon.again };
-                supervised.due = None;
+            if supervised.start_at.is_some_and(|start_at| start_at <= now) {
+                let argv = if supervised.starts == 0 {
+                    &supervised.daemon.first
+                } else {
+                    &supervised.daemon.restart
+                };
+                supervised.start_at = None;
                 supervised.started = now;
                 supervised.starts += 1;
                 match self.children.start(index, argv, &self.environment) {
                     Ok(()) => {}
                     Err(error) if supervised.starts == 1 => return Err(error),
-                    // Short of memory or processes, perhaps; better in a while.
+                    // The system may lack memory or processes for a while.
                     Err(error) => {
                         self.log.error(format_args!("{} cannot be started: {error}", supervised.daemon.name));
-                        supervised.due = Some(now + LONGEST_PAUSE);
+                        supervised.start_at = Some(now + LONGEST_PAUSE);
                     }
                 }
             }
@@ -136,8 +145,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// A daemon ended: the exit status if that is the end of the system.
-    fn ended(&mut self, index: usize, ending: &Ending) -> Option<u8> {
+    /// A daemon exited: return the exit status if the whole system stops.
+    fn exited(&mut self, index: usize, ending: &Ending) -> Option<u8> {
         let supervised = self.daemons.get_mut(index)?;
         let name = supervised.daemon.name;
         if supervised.daemon.is_last {
@@ -151,22 +160,23 @@ impl Supervisor {
             });
         }
         if *ending == Ending::Status(CANNOT_START) && supervised.starts == 1 {
-            self.log
-                .critical(format_args!("{name} cannot work, so nothing is started; its lines above say why"));
+            self.log.critical(format_args!(
+                "{name} cannot start; stopping. The lines of {name} above give the reason"
+            ));
             return Some(2);
         }
-        if supervised.started.elapsed() >= WELL {
+        if supervised.started.elapsed() >= STABLE_UPTIME {
             supervised.pause = FIRST_PAUSE;
         }
         let pause = supervised.pause;
-        supervised.due = Some(Instant::now() + pause);
+        supervised.start_at = Some(Instant::now() + pause);
         supervised.pause = (pause * 2).min(LONGEST_PAUSE);
         self.log.error(format_args!("{name} {ending}; started again in {} s", pause.as_secs_f32()));
         None
     }
 
-    /// Ends the daemons one after the other: the broker first, while the manager still answers what
-    /// is open. A second signal, or none of them ending in time, kills.
+    /// Stop the daemons one after the other: the broker first, while the manager still answers open requests. At a second
+    /// signal, or after the grace period, all are killed.
     fn stop(&mut self, signals: &mut Signals) -> io::Result<()> {
         for index in 0..self.daemons.len() {
             self.children.signal(&index, Kill::TERM);
@@ -188,8 +198,8 @@ impl Supervisor {
         }
     }
 
-    fn next_due(&self) -> Option<Instant> {
-        self.daemons.iter().filter_map(|supervised| supervised.due).min()
+    fn next_start(&self) -> Option<Instant> {
+        self.daemons.iter().filter_map(|supervised| supervised.start_at).min()
     }
 
     fn wait(&self, signals: &Signals, until: Option<Instant>) -> io::Result<()> {
@@ -204,16 +214,16 @@ impl Supervisor {
     }
 }
 
-/// Ends this process when the one that started it does, be it by `kill -9`: a daemon that outlives its
-/// supervisor would keep its port from the next one.
+/// End this process when its parent ends, also by `kill -9`: a daemon that outlives its supervisor would block its port
+/// for the next one.
 ///
 /// # Errors
-/// When the operating system refuses.
+/// When the operating system refuses the request.
 pub fn end_with_parent(parent: u32) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Kill::TERM))?;
     let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs());
     if now != parent {
-        // It ended before the call above took hold.
+        // The parent ended before the call above took effect.
         std::process::exit(0);
     }
     Ok(())

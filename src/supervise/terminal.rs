@@ -1,4 +1,4 @@
-//! Whether the terminal that this process was started from still exists.
+//! [`ControllingTerminal`]: whether the terminal of this process still exists.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,24 +8,24 @@ use rustix::io::Errno;
 /// SIGHUP in the hexadecimal signal masks of `/proc/self/status`.
 const HANGUP: u64 = 1;
 
-/// The terminal of this process at its start.
+/// The controlling terminal of this process at its start.
 #[derive(Debug, Clone, Copy)]
-pub struct Terminal {
-    ends_with_it: bool,
+pub struct ControllingTerminal {
+    stops_with_it: bool,
 }
 
-impl Terminal {
-    /// Look at the start, before signals are taken over: `nohup` says by an ignored SIGHUP that the process is to stay.
+impl ControllingTerminal {
+    /// Return the terminal at the start, before signal handlers are installed. A SIGHUP that is ignored, as `nohup` does,
+    /// means that the process outlives the terminal.
     #[must_use]
     pub fn at_start() -> Self {
-        Self { ends_with_it: open().is_ok() && !is_hangup_ignored() }
+        Self { stops_with_it: open().is_ok() && !is_hangup_ignored() }
     }
 
-    /// Return whether there was a terminal that has been closed since. The kernel takes it from its processes before it
-    /// sends SIGHUP.
+    /// Whether the terminal was closed. The kernel detaches it from its processes before it sends SIGHUP.
     #[must_use]
-    pub fn is_gone(self) -> bool {
-        self.ends_with_it && open().is_err_and(|error| Errno::from_io_error(&error) == Some(Errno::NXIO))
+    pub fn is_closed(self) -> bool {
+        self.stops_with_it && open().is_err_and(|error| Errno::from_io_error(&error) == Some(Errno::NXIO))
     }
 }
 
