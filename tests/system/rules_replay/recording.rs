@@ -154,7 +154,7 @@ fn a_recording_begins_with_the_checklist_that_is_given() {
     fs::write(system.path("begin.yaml"), "- no\n").expect("written");
     let (status, text) = system.operation(&[&replay[..], &["--checklist", "begin.yaml"]].concat());
     assert_eq!(status, Some(1), "{text}");
-    assert!(text.contains("is no checklist"), "{text}");
+    assert!(text.contains("is not a checklist"), "{text}");
 }
 
 /// A recording with those messages, so many seconds after its begin.
