@@ -17,7 +17,7 @@ pub(super) struct Args {
     /// Folder of the run, created if missing
     #[arg(long, value_name = "PATH")]
     folder: PathBuf,
-    /// Number of the run, passed to the worker as NOWCAST_RUN_ID
+    /// Number of the run, passed to the worker as `NOWCAST_RUN_ID`
     #[arg(long, value_name = "ID")]
     run: String,
     /// File to create when the runner claims the run; it stays when the folder is removed

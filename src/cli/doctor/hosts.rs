@@ -98,7 +98,7 @@ fn over_ssh_checks(name: &str, ssh: &str, host: &Host, config: &Config) -> Vec<D
     words.extend([";".to_owned(), "true".to_owned()]);
     match bounded::run(&over_ssh(ssh, words), TIMEOUT) {
         Err(why) => {
-            checks.push(DoctorCheck::failed("shell", why, format!("run `ssh {ssh}` to see the error")))
+            checks.push(DoctorCheck::failed("shell", why, format!("run `ssh {ssh}` to see the error")));
         }
         Ok(output) => {
             let middle = begin.as_second().midpoint(Timestamp::now().as_second());

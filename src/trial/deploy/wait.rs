@@ -87,7 +87,7 @@ fn wait_with(
         if let Some(RulesInForce { generation, hash: of, refused, .. }) = look()? {
             match refused {
                 Some((event, reason)) if event.0 > before.last_event => {
-                    taken = DeployOutcome::Refused(reason)
+                    taken = DeployOutcome::Refused(reason);
                 }
                 None if of == hash => return Ok(DeployOutcome::InForce(generation)),
                 // The previous ones; or an older refusal is still to be taken back.
