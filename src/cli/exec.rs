@@ -18,11 +18,14 @@ pub(super) struct Args {
     name: String,
     #[command(flatten)]
     common: WorkerOptions,
+    /// Print how the command ended, for a runner on another machine
+    #[arg(long, hide = true)]
+    print_exit: bool,
     /// Command and its arguments
     #[arg(last = true, required = true)]
     command: Vec<String>,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    args.common.run(&Exec::new(args.name.clone(), args.command.clone()))
+    args.common.run(&Exec::new(args.name.clone(), args.command.clone(), args.print_exit))
 }

@@ -91,7 +91,8 @@ hosts:
     #[test]
     fn an_exec_command_is_run_by_nowcast_exec() {
         assert_eq!(words("plot", "localhost"), "nowcast exec plot here.yaml -- ./plot.sh plot -x");
-        let there = "ssh robot source env.sh ; nowcast exec plot there.yaml -- ./plot.sh plot -x";
+        let there =
+            "ssh robot source env.sh ; nowcast exec plot there.yaml --print-exit -- ./plot.sh plot -x";
         assert_eq!(words("plot", "robot"), there);
     }
 

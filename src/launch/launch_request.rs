@@ -6,7 +6,7 @@ use super::on_host::RunLocation;
 use crate::config::{Config, Host};
 use crate::worker;
 use nowcast_core::RunId;
-use nowcast_core::next_worker::NextWorker;
+use nowcast_core::next_worker::{LOCALHOST, NextWorker};
 
 /// Why a worker cannot be launched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -103,7 +103,8 @@ impl LaunchRequest<'_> {
         setting.cloned().ok_or_else(|| LaunchError::HostLacks { host: self.worker.host.clone(), key })
     }
 
-    /// Return the worker's command from the configuration: `command` unchanged, `exec` run by `nowcast exec`.
+    /// Return the worker's command from the configuration: `command` unchanged, `exec` run by `nowcast exec`. On a remote
+    /// host that cannot write into the run's folder, so it prints how the program ended.
     fn configured_command(&self, file: &str, nowcast: &str) -> Option<Vec<String>> {
         let name = self.worker.name();
         let settings = self.config.workers.get(name)?;
@@ -112,8 +113,10 @@ impl LaunchRequest<'_> {
             return Some(command.iter().map(fill).collect());
         }
         let command = settings.exec.as_ref()?;
-        let reporter = [nowcast, "exec", name, file, "--"].map(str::to_owned);
-        Some(reporter.into_iter().chain(command.iter().map(fill)).collect())
+        let print_exit = (self.worker.host != LOCALHOST).then_some("--print-exit");
+        let reporter =
+            [nowcast, "exec", name, file].into_iter().chain(print_exit).chain(["--"]).map(str::to_owned);
+        Some(reporter.chain(command.iter().map(fill)).collect())
     }
 }
 

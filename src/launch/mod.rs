@@ -33,6 +33,6 @@ pub use launch_request::LaunchError;
 pub use lost_contact::LostContact;
 pub use on_host::{LaunchCommand, RemoteCommands, RunLocation};
 pub use open_runs::{OpenRuns, Started};
-pub use program::note_program_end;
+pub use program::{note_program_end, print_program_end};
 pub use run_folder::RunFolder;
 pub use task::RunnerTask;

@@ -16,7 +16,7 @@ use super::exit_record::ExitRecord;
 use super::follow::Follower;
 use super::on_host::RUN_MARK;
 use super::output::OutputCopy;
-use super::program::end_of_run;
+use super::program::{end_of_remote_run, end_of_run};
 use super::task::{Process, RunnerTask, complain, wait};
 use crate::failpoint;
 use crate::process::{ProcessIdentity, RUN_FOLDER};
@@ -61,12 +61,13 @@ pub fn run(task: &RunnerTask) -> u8 {
     failpoint::pass("runner: claimed");
     let mut copy = None;
     let ended = if task.is_adoption {
-        follow_adopted(task, &mut signals)
+        follow_adopted(task, &mut signals).map(|ending| end_of_remote_run(folder, ending))
     } else {
         match start(task, &mut copy) {
             Ok((children, worker)) => match &task.remote {
                 Some(remote) => {
-                    Follower::new(task, remote, children, Some(worker)).follow_to_end(&mut signals)
+                    let follower = Follower::new(task, remote, children, Some(worker));
+                    follower.follow_to_end(&mut signals).map(|ending| end_of_remote_run(folder, ending))
                 }
                 None => wait_for_worker(children, worker, &mut signals, task.grace)
                     .map(|ending| end_of_run(folder, ending)),

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use super::{Context, Worker, WorkerError};
 use crate::config;
-use crate::launch::note_program_end;
+use crate::launch::{note_program_end, print_program_end};
 use nowcast_core::message::{CONFIG, WORKER};
 use nowcast_core::run::is_failure;
 use pylogging::Logger;
@@ -32,15 +32,17 @@ const LARGEST: u64 = 64 << 20;
 pub struct Exec {
     name: String,
     command: Vec<String>,
+    prints_exit: bool,
     /// The message type that the command asked for.
     r#type: RefCell<Option<String>>,
 }
 
 impl Exec {
-    /// `name` is the worker's name in the message registry; `command` is the program and its arguments.
+    /// `name` is the worker's name in the message registry; `command` is the program and its arguments. With
+    /// `prints_exit`, the runner on another machine learns from the output how the program ended.
     #[must_use]
-    pub fn new(name: String, command: Vec<String>) -> Self {
-        Self { name, command, r#type: RefCell::default() }
+    pub fn new(name: String, command: Vec<String>, prints_exit: bool) -> Self {
+        Self { name, command, prints_exit, r#type: RefCell::default() }
     }
 
     /// Return the type that the command asked for, if it fits its exit status: a command that names its type and then
@@ -71,7 +73,11 @@ impl Worker for Exec {
             command.env(DEBUG, "1");
         }
         let ended = context.run(&mut command);
-        note_program_end(program, &ended);
+        if self.prints_exit {
+            print_program_end(program, &ended);
+        } else {
+            note_program_end(program, &ended);
+        }
         let status = ended.map_err(|error| crash(&format!("run {program}"), &error))?;
         if context.stop_requested() {
             drop(folder);

@@ -22,6 +22,21 @@ fn a_worker_runs_on_the_host_and_its_output_and_status_come_back() {
 }
 
 #[test]
+fn the_status_of_an_exec_worker_is_that_of_its_program() {
+    let scene = Scene::with(true, "workers: {far: {exec: [sh, '{folder}/program.sh']}}");
+    let program = "printf 'half a line'; [ $1 = killed ] && kill -9 $$; exit $1";
+    fs::write(scene.system.path("program.sh"), program).expect("written");
+    for (argument, state, ending) in [
+        ("3", "crashed", "ended with status 3"),
+        ("killed", "crashed", "was killed by signal 9"),
+        ("0", "succeeded", "ended with status 0"),
+    ] {
+        let run = scene.launch_on("robot", argument);
+        assert_eq!(scene.wait_for_state(&run, state)["ending"], ending, "{}", scene.output(&run));
+    }
+}
+
+#[test]
 fn one_that_never_reached_the_host_is_not_started_and_its_crash_is_made() {
     let mut scene = Scene::start(true);
     for (host, why) in [

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::sshd::Sshd;
 use crate::support::python;
-use crate::support::system::{System, pid, system};
+use crate::support::system::{NOWCAST, System, pid, system};
 
 /// A worker on the host: writes down its process, waits for a file `NAME.go`, sends a message on its way and reports if that says so, and ends with the
 /// status that it says.
@@ -67,9 +68,10 @@ impl Scene {
         let here = here.canonicalize().expect("a folder");
         // The environment file says something, as some do, and has what the others expand.
         let environment = format!(
-            "echo modules loaded\nexport PYTHONPATH={0}/far FAR_FOLDER={0} FAR_PORT={1}\n",
+            "echo modules loaded\nexport PYTHONPATH={0}/far FAR_FOLDER={0} FAR_PORT={1} PATH={2}:$PATH\n",
             here.display(),
-            system.workers_port
+            system.workers_port,
+            Path::new(NOWCAST).parent().expect("a folder").display()
         );
         fs::write(system.path("env.sh"), environment).expect("written");
         let mut hosts = String::new();
