@@ -19,7 +19,7 @@ use zmq::{POLLIN, PollItem};
 use self::due::SchedulePlan;
 use crate::config::{Config, ReadAgain, ScheduledWorker};
 use crate::control::call::{Call, CallError, call_within};
-use crate::launch::on_host::machine;
+use crate::launch::launch_command::machine;
 use crate::launch::{self, Children, RunLocation};
 use crate::net::socket;
 use crate::signals::Signals;

@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use super::children;
-use super::on_host::{LauncherKind, RemoteCommands};
+use super::launch_command::{LauncherKind, RemoteCommands};
 use nowcast_core::Ending;
 
 /// What the end of the launching command shows about the run.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use super::launch_command::{LaunchCommand, RunLocation};
 use super::launch_request::{LaunchError, LaunchRequest, filled};
-use super::on_host::{LaunchCommand, RunLocation};
 use super::{slurm, ssh, template};
 use crate::config::{Config, Host, Launcher};
 use nowcast_core::next_worker::{LOCALHOST, NextWorker};

@@ -14,8 +14,8 @@ use rustix::process::{Pid, Signal as Kill, kill_process_group};
 
 use super::answer::{HostAnswer, LauncherOutput, Verdict, answer, verdict};
 use super::children::Children;
+use super::launch_command::{RUN_MARK, RemoteCommands};
 use super::lost_contact::LostContact;
-use super::on_host::{RUN_MARK, RemoteCommands};
 use super::task::{self, Process, RunnerTask, complain};
 use crate::signals::Signals;
 use nowcast_core::{Ending, Signal};

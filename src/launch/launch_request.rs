@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::on_host::RunLocation;
+use super::launch_command::RunLocation;
 use crate::config::{Config, Host};
 use crate::worker;
 use nowcast_core::RunId;

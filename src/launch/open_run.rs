@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, kill_process_group};
 
 use super::children::{Children, Environment};
-use super::on_host::LaunchCommand;
+use super::launch_command::LaunchCommand;
 use super::run_folder::RunFolder;
 use super::runner;
 use crate::process::ProcessIdentity;
@@ -111,7 +111,7 @@ impl OpenRun {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::on_host::{LauncherKind, RemoteCommands};
+    use crate::launch::launch_command::{LauncherKind, RemoteCommands};
 
     #[test]
     fn a_run_stays_on_its_host_when_that_leaves_the_configuration() {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::children::Children;
 use super::claim_marks::ClaimMarks;
-use super::on_host::LaunchCommand;
+use super::launch_command::LaunchCommand;
 use super::open_run::{OpenRun, Watching};
 use super::run_folder::RunFolder;
 use nowcast_core::Ending;

@@ -8,8 +8,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::folder_files::FileContent;
 use super::folder_state::RunFolderState;
+use super::launch_command::RemoteCommands;
 use super::lost_contact::LostContact;
-use super::on_host::RemoteCommands;
 use super::run_folder::{PROCESS, RunFolder};
 use crate::process::{ProcessIdentity, find_worker};
 

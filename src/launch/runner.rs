@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal as Kill, kill_process_group};
 use super::children::Children;
 use super::exit_record::ExitRecord;
 use super::follow::Follower;
-use super::on_host::RUN_MARK;
+use super::launch_command::RUN_MARK;
 use super::output::OutputCopy;
 use super::program::{end_of_remote_run, end_of_run};
 use super::task::{Process, RunnerTask, complain, wait};

@@ -2,8 +2,10 @@
 //!
 //! A job is found by its unique name, so that it can be found when its number is not known.
 
+use super::launch_command::{
+    LaunchCommand, LauncherKind, RemoteCommands, line, over_ssh, quoted, worker_line,
+};
 use super::launch_request::{LaunchError, LaunchRequest};
-use super::on_host::{LaunchCommand, LauncherKind, RemoteCommands, line, over_ssh, quoted, worker_line};
 use crate::config::SlurmSettings;
 use crate::config::hosts::SSH_LOST;
 

@@ -1,10 +1,10 @@
 //! The commands of `launcher: ssh`. Pure: it starts nothing.
 //!
 //! The worker's command line is NEMO_Nowcast's, word for word, so nothing can be added to it that identifies the process.
-//! The process is found by its words, which the host's shell expands from the same line again, and by [`RUN_MARK`](super::on_host::RUN_MARK) where that arrives.
+//! The process is found by its words, which the host's shell expands from the same line again, and by [`RUN_MARK`](super::launch_command::RUN_MARK) where that arrives.
 
+use super::launch_command::{LaunchCommand, LauncherKind, RemoteCommands, over_ssh, quoted};
 use super::launch_request::{LaunchError, LaunchRequest};
-use super::on_host::{LaunchCommand, LauncherKind, RemoteCommands, over_ssh, quoted};
 use crate::config::hosts::SSH_LOST;
 
 /// Searches all processes of a Linux host for the run and sends it a signal; 0 only searches. Its arguments are the
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::launch::answer::{HostAnswer, answer};
     use crate::launch::children::ending;
-    use crate::launch::on_host::RUN_MARK;
+    use crate::launch::launch_command::RUN_MARK;
 
     #[test]
     fn every_shell_can_quote_the_script() {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use zmq::{POLLIN, PollItem};
 
 use super::children::Children;
-use super::on_host::{RemoteCommands, machine};
+use super::launch_command::{RemoteCommands, machine};
 use super::run_folder::RunFolder;
 use crate::net::socket;
 use crate::signals::Signals;

@@ -1,7 +1,7 @@
 //! The commands of a host with a `launch command:` in the configuration. Pure: it starts nothing.
 
+use super::launch_command::{LaunchCommand, LauncherKind, RemoteCommands, worker_line};
 use super::launch_request::{LaunchError, LaunchRequest};
-use super::on_host::{LaunchCommand, LauncherKind, RemoteCommands, worker_line};
 use crate::config::TemplateSettings;
 
 pub(super) fn command(

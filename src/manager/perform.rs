@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::Manager;
 use crate::config::defaults::defaults;
 use crate::failpoint;
-use crate::launch::on_host::machine;
+use crate::launch::launch_command::machine;
 use crate::launch::{self, Environment, RunLocation, Started};
 use crate::store::checklist_file::WriteState;
 use nowcast_core::message::WORKER;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::probe::{self, HostReport};
 use super::{DoctorCheck, bounded};
 use crate::config::{Config, Host, Launcher};
-use crate::launch::on_host::{over_ssh, quoted};
+use crate::launch::launch_command::{over_ssh, quoted};
 
 /// The time limit of one command on a host.
 const TIMEOUT: Duration = Duration::from_secs(30);

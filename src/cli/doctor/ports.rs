@@ -49,7 +49,7 @@ fn port_check(check: &str, zmq: &Zmq, addresses: &[IpAddr], port: u16) -> Doctor
         _ if !is_here => {
             let help = format!(
                 "start \"nowcast broker\" there; the port must be open for {}",
-                crate::launch::on_host::machine()
+                crate::launch::launch_command::machine()
             );
             DoctorCheck::failed(check, format!("nothing listens on {name}, another machine"), help)
         }
