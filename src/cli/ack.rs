@@ -1,4 +1,4 @@
-//! `nowcast ack NUMBER|--all`: acknowledge failed runs, so that they degrade the system no longer.
+//! `nowcast ack NUMBER|--all`: acknowledges failed runs, so that they no longer degrade the system.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use nowcast_core::{Command, Number, RunId};
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
-    /// Number of a failed run; failures that status groups with it are acknowledged too
+    /// Number of a failed run; the failures that status groups with it are acknowledged, too
     #[arg(value_parser = run_number, required_unless_present = "all", conflicts_with = "all")]
     run: Option<Number>,
     /// Acknowledge every failed run

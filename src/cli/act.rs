@@ -68,11 +68,11 @@ pub(super) struct HoldArgs {
     /// Allow a worker that is not in the message registry
     #[arg(long, requires = "worker")]
     unregistered: bool,
-    /// End the hold at this time: 06:00, 2026-03-14 06:00, or 3h from now
-    #[arg(long, value_parser = future_time)]
+    /// End the hold at this time, such as 06:00 or 2026-03-14 06:00, or after a duration, such as 3h
+    #[arg(long, value_name = "TIME", value_parser = future_time)]
     until: Option<Timestamp>,
     /// Reason, shown by status
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }
 
@@ -105,16 +105,16 @@ pub(super) struct NumberArgs {
     #[command(flatten)]
     common: CommonOptions,
     /// Number shown by "nowcast status"
-    #[arg(value_parser = number)]
-    what: Number,
+    #[arg(value_name = "NUMBER", value_parser = number)]
+    number: Number,
 }
 
 impl NumberArgs {
     pub(super) fn release(&self) -> ExitCode {
-        self.common.ask(Command::Release { number: self.what })
+        self.common.ask(Command::Release { number: self.number })
     }
 
     pub(super) fn discard(&self) -> ExitCode {
-        self.common.ask(Command::Discard { number: self.what })
+        self.common.ask(Command::Discard { number: self.number })
     }
 }

@@ -47,7 +47,7 @@ enum ChecklistCommand {
     Clear {
         #[command(flatten)]
         common: CommonOptions,
-        /// Clear also while runs are open whose rules may need the checklist
+        /// Clear it even if runs are open whose rules may need it
         #[arg(long)]
         force: bool,
     },

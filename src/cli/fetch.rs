@@ -26,16 +26,16 @@ pub(super) struct Args {
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
     /// Time limit of one attempt
-    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = positive_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = positive_duration)]
     timeout: Duration,
     /// Pause before the second attempt; doubled each time
-    #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = positive_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = positive_duration)]
     pause: Duration,
     /// Longest pause
-    #[arg(long, value_name = "SPAN", default_value = "256s", value_parser = positive_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "256s", value_parser = positive_duration)]
     longest_pause: Duration,
     /// Stop when the pauses together exceed this
-    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
     give_up: Duration,
 }
 

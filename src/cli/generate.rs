@@ -28,7 +28,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum GenerateCommand {
-    /// Write declarations of everything that rules and their tests can call, for editors with a Lua language server
+    /// Write declarations of all functions for rules and their tests, for editors with a Lua language server
     Types {
         #[command(flatten)]
         common: CommonOptions,

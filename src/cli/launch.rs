@@ -14,14 +14,14 @@ use nowcast_core::{Command, LaunchOptions, NextWorker};
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
-    /// Launch on this host of `run: enabled hosts:`
+    /// Launch on this host, listed under "run: enabled hosts" or "hosts"
     #[arg(long, default_value = LOCALHOST)]
     host: String,
-    /// Wait this long before the launch: 10m
-    #[arg(long, value_parser = duration::parse)]
+    /// Wait this long before the launch, such as 10m
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     delay: Option<jiff::SignedDuration>,
-    /// Launch not before this time: 05:15, or 2026-03-14 05:15
-    #[arg(long, value_parser = operate::future_time)]
+    /// Launch at this time, such as 05:15 or 2026-03-14 05:15
+    #[arg(long, value_name = "TIME", value_parser = operate::future_time)]
     at: Option<jiff::Timestamp>,
     /// Allow a worker that is not in the message registry; its messages are refused
     #[arg(long)]

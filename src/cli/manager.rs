@@ -26,13 +26,13 @@ pub(super) struct Args {
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct StartOptions {
-    /// Launch this worker at the start, with arguments inside the quotes: 'sleep --sleep-time 1'
+    /// Launch this worker at the start; quote it with its arguments: 'sleep --sleep-time 1'; repeatable
     #[arg(long, value_name = "WORKER", value_parser = check_worker)]
     launch: Vec<String>,
     /// Allow workers that are not in the message registry; their messages are refused
     #[arg(long, requires = "launch")]
     unregistered: bool,
-    /// Exit when nothing runs, waits or is due; the exit status is 1 if anything crashed
+    /// Exit when no run is open and no timer is due; with status 1 if a run crashed
     #[arg(long, requires = "launch")]
     exit_when_idle: bool,
 }

@@ -25,13 +25,13 @@ pub(super) struct Args {
     /// List only messages of this type
     #[arg(long = "type", value_name = "TYPE")]
     r#type: Option<String>,
-    /// List only messages since: 2d, 06:00, 2026-03-14
-    #[arg(long, value_parser = times::since)]
+    /// List only messages since this time, such as 2d, 06:00 or 2026-03-14
+    #[arg(long, value_name = "TIME", value_parser = times::since)]
     since: Option<Timestamp>,
     /// Maximum number of entries, newest first
     #[arg(short, value_name = "COUNT", default_value_t = 20, value_parser = count)]
     number: u32,
-    /// List only parked messages: their rule failed, and they wait for "nowcast retry"
+    /// List only parked messages: their rule failed, and "nowcast retry" decides them again
     #[arg(long)]
     parked: bool,
 }

@@ -90,7 +90,7 @@ enum CliCommand {
     /// Run one worker for the manager until it exits
     #[command(hide = true)]
     Runner(runner::Args),
-    /// Show what needs attention, what runs and what waits
+    /// Show items that need attention, and running, pending and scheduled work
     Status(status::Args),
     /// Explain why a worker ran or did not run, and what to do
     Why(why::Args),
@@ -110,11 +110,11 @@ enum CliCommand {
     Retry(act::RetryArgs),
     /// Stop a run: send SIGTERM, then SIGKILL
     Kill(act::KillArgs),
-    /// Acknowledge failed runs, so that status counts them no longer
+    /// Acknowledge failed runs, so that they no longer degrade the system
     Ack(ack::Args),
     /// Pause launches of a worker, on a host, or all
     Hold(act::HoldArgs),
-    /// End a hold, or launch what is parked or pending
+    /// End a hold; launch parked or pending launches, or those of a join
     Release(act::NumberArgs),
     /// Discard a parked message, parked or pending launches, or a join
     Discard(act::NumberArgs),

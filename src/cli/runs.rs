@@ -26,8 +26,8 @@ pub(super) struct Args {
     /// List only failed runs
     #[arg(long)]
     failed: bool,
-    /// List only runs since: 2d, 06:00, 2026-03-14
-    #[arg(long, value_parser = times::since)]
+    /// List only runs since this time, such as 2d, 06:00 or 2026-03-14
+    #[arg(long, value_name = "TIME", value_parser = times::since)]
     since: Option<Timestamp>,
     /// Maximum number of entries, newest first
     #[arg(short, value_name = "COUNT", default_value_t = 20, value_parser = count)]

@@ -13,7 +13,7 @@ use pylogging::Logger;
 pub(super) struct Args {
     #[command(flatten)]
     daemon: daemon::Args,
-    /// Launch workers without the manager, for use with the manager of `NEMO_Nowcast`
+    /// Launch workers without the manager, for use beside NEMO_Nowcast's manager
     #[arg(long)]
     alone: bool,
     /// Launch through the manager, even without a journal

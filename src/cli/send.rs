@@ -12,7 +12,7 @@ use nowcast_core::Command;
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
-    /// Only show what the manager would do
+    /// Only show the decision of the manager; send nothing
     #[arg(long)]
     dry_run: bool,
     /// Worker that the message is from

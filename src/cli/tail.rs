@@ -35,6 +35,7 @@ pub(super) struct Args {
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
     lines: usize,
     /// Number of a run, or name of a worker for its latest run
+    #[arg(value_name = "RUN|WORKER")]
     what: String,
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Args {
     /// Message type of the worker in the message registry
     #[arg(value_name = "TYPE")]
     r#type: String,
-    /// Payload as YAML or JSON; @FILE reads it from a file
+    /// Payload as YAML or JSON, or @FILE
     #[arg(default_value = "null")]
     payload: String,
 }
@@ -41,7 +41,7 @@ pub(super) struct Args {
 pub(super) struct MessageSender {
     #[command(flatten)]
     config: ConfigFile,
-    /// Worker that the message is from; set in a worker's script
+    /// Worker that the message is from; workers' scripts have it set
     #[arg(long, value_name = "NAME", env = WORKER)]
     worker: String,
     /// Send nothing to the manager

@@ -19,11 +19,11 @@ pub(super) struct Args {
 enum BuiltIn {
     /// Sleep for a number of seconds
     Sleep(BuiltInCommand<sleep::Sleep>),
-    /// Report success at once
+    /// Report success immediately
     Awaken(BuiltInCommand<awaken::Awaken>),
-    /// Write the checklist to its log and clear it
+    /// Log the checklist, then clear it
     ClearChecklist(BuiltInCommand<clear_checklist::ClearChecklist>),
-    /// Roll the log files over
+    /// Rotate the log files
     RotateLogs(BuiltInCommand<rotate_logs::RotateLogs>),
 }
 

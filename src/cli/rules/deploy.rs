@@ -32,8 +32,8 @@ pub(super) struct Args {
     edited: Option<PathBuf>,
     #[command(flatten)]
     common: CommonOptions,
-    /// Replay messages since: 2d, 06:00, 2026-03-14 [default: 7d]
-    #[arg(long, value_parser = times::since)]
+    /// Replay messages since this time, such as 2d, 06:00 or 2026-03-14 [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = times::since)]
     since: Option<Timestamp>,
     /// Deploy without asking
     #[arg(long)]

@@ -36,13 +36,13 @@ pub(super) struct Args {
     /// Message type
     #[arg(long, value_name = "TYPE", requires = "worker")]
     r#type: Option<String>,
-    /// Payload as YAML; @FILE reads it from a file
+    /// Payload as YAML, or @FILE
     #[arg(long, value_name = "YAML", requires = "worker")]
     payload: Option<String>,
-    /// Checklist as YAML [default: that of the running system]; @FILE reads it from a file
+    /// Checklist as YAML, or @FILE [default: the current checklist]
     #[arg(long, value_name = "YAML")]
     checklist: Option<String>,
-    /// Time of the message, as 2026-03-14T05:15 [default: the current time]
+    /// Time of the message, such as 2026-03-14T05:15 [default: the current time]
     #[arg(long, value_name = "TIME")]
     now: Option<String>,
 }

@@ -21,10 +21,10 @@ pub(super) struct Args {
     /// Output format, for people or for drawing programs
     #[arg(long, value_enum, default_value_t = GraphFormat::Text, conflicts_with = "json")]
     format: GraphFormat,
-    /// Count launches since: 2d, 06:00, 2026-03-14
-    #[arg(long, value_parser = times::since, default_value = "30d")]
+    /// Count launches since this time, such as 2d, 06:00 or 2026-03-14
+    #[arg(long, value_name = "TIME", value_parser = times::since, default_value = "30d")]
     since: Timestamp,
-    /// Show only what leads to a worker and what follows from it
+    /// Show only launches that lead to this worker or follow from it
     #[arg(long, value_name = "WORKER")]
     worker: Option<String>,
 }

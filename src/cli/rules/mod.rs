@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 struct RulesOptions {
     #[command(flatten)]
     common: CommonOptions,
-    /// Edited rules, used instead of those that the configuration names
+    /// Edited rules, instead of those in force
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
 }

@@ -30,11 +30,11 @@ const EXIT_STATUS: &str = "Exit status: 0 if the messages were replayed, even if
 pub(super) struct Args {
     #[command(flatten)]
     which: RulesOptions,
-    /// Replay messages since: 2d, 06:00, 2026-03-14 [default: 7d]
-    #[arg(long, value_parser = times::since, conflicts_with = "recording")]
+    /// Replay messages since this time, such as 2d, 06:00 or 2026-03-14 [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = times::since, conflicts_with = "recording")]
     since: Option<Timestamp>,
-    /// Replay messages until: 2d, 06:00, 2026-03-14
-    #[arg(long, value_parser = times::since, conflicts_with = "recording")]
+    /// Replay messages until this time, such as 2d, 06:00 or 2026-03-14
+    #[arg(long, value_name = "TIME", value_parser = times::since, conflicts_with = "recording")]
     until: Option<Timestamp>,
     /// Replay only messages of this worker
     #[arg(long)]

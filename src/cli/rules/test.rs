@@ -20,7 +20,7 @@ const NOTES: &str = "Tests are in the files tests/*.lua beside the rules.";
 pub(super) struct Args {
     #[command(flatten)]
     which: RulesOptions,
-    /// Run only tests whose name contains this
+    /// Run only tests whose name contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
     /// Run only the tests in this file; repeatable
@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// Show lines of the rules and message types that no test covers
     #[arg(long)]
     coverage: bool,
-    /// Fail if tests cover less of the rules' lines
+    /// Fail if the tests cover less than this part of the rules' lines
     #[arg(long, value_name = "PERCENT")]
     min_coverage: Option<f64>,
 }

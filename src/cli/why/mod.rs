@@ -20,6 +20,7 @@ pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
     /// Number of a run, message or another event, or name of a worker
+    #[arg(value_name = "NUMBER|WORKER")]
     what: String,
 }
 
