@@ -1,4 +1,4 @@
-//! A manager that comes later, or a runner that dies: the run goes on, and its end is known.
+//! Adoption by a later manager or after the death of a runner: the run continues, and its end is known.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::runner::scene::{FOLDER, RUN, Scene, WAITS, end};
 const LINE: &str = "echo started >> \"$HERE/lines\"; exit 3";
 
 #[test]
-fn a_run_is_started_and_its_end_told_once() {
+fn a_run_is_started_and_its_end_returned_once() {
     let scene = Scene::new();
     let mut runs = scene.runs();
     assert_eq!(scene.start(&mut runs, LINE), Started::Running);
@@ -21,7 +21,7 @@ fn a_run_is_started_and_its_end_told_once() {
 }
 
 #[test]
-fn a_run_that_cannot_be_started_says_why() {
+fn a_run_that_cannot_be_started_ends_with_the_reason() {
     let scene = Scene::new();
     let mut runs = scene.runs();
     let argv = vec!["/nowhere/run_model".to_owned()];
@@ -45,7 +45,7 @@ fn a_second_start_of_the_same_run_starts_nothing() {
 }
 
 #[test]
-fn a_later_manager_takes_over_a_run_that_runs() {
+fn a_later_manager_adopts_an_open_run() {
     let scene = Scene::new();
     scene.start(&mut scene.runs(), &format!("{WAITS}; exit 5"));
     scene.wait_for_lines(1);
@@ -58,7 +58,7 @@ fn a_later_manager_takes_over_a_run_that_runs() {
 }
 
 #[test]
-fn a_later_manager_learns_the_end_of_a_run_that_it_missed() {
+fn a_later_manager_learns_the_end_of_a_past_run() {
     let scene = Scene::new();
     scene.start(&mut scene.runs(), LINE);
     scene.wait_for_exit();
@@ -67,7 +67,7 @@ fn a_later_manager_learns_the_end_of_a_run_that_it_missed() {
 }
 
 #[test]
-fn a_later_manager_starts_a_run_that_nobody_claimed() {
+fn a_later_manager_starts_an_unclaimed_run() {
     let scene = Scene::new();
     fs::create_dir_all(scene.run_path("")).expect("a folder");
     fs::write(scene.run_path("claim.77.0.new"), "{\"pid\":").expect("left by a runner that was killed");
@@ -78,7 +78,7 @@ fn a_later_manager_starts_a_run_that_nobody_claimed() {
 }
 
 #[test]
-fn a_runner_that_comes_too_late_leaves_the_run_to_the_other() {
+fn a_late_runner_leaves_the_run_to_the_first_one() {
     let scene = Scene::new();
     let slow = scene.program("until_file late; exec \"$NOWCAST\" \"$@\"");
     let mut earlier = scene.runs_by(&slow);
@@ -87,7 +87,7 @@ fn a_runner_that_comes_too_late_leaves_the_run_to_the_other() {
     assert_eq!(scene.start(&mut later, WAITS), Started::Running);
     scene.wait_for_lines(1);
     scene.touch("late");
-    // Each now waits for the same runner.
+    // Both managers now watch the same runner.
     scene.wait_for("the late runner's end", || {
         assert_eq!(earlier.ended().expect("it says"), []);
         format!("{earlier:?}").contains("watching: Runner").then_some(())
@@ -99,7 +99,7 @@ fn a_runner_that_comes_too_late_leaves_the_run_to_the_other() {
 }
 
 #[test]
-fn a_worker_outlives_its_runner_and_its_end_is_seen() {
+fn a_worker_outlives_its_runner_and_its_exit_is_seen() {
     let scene = Scene::new();
     let mut runs = scene.runs();
     scene.start(&mut runs, WAITS);
@@ -119,7 +119,7 @@ fn a_worker_outlives_its_runner_and_its_end_is_seen() {
 }
 
 #[test]
-fn a_worker_that_its_runner_did_not_write_down_is_found() {
+fn a_worker_that_its_runner_did_not_record_is_found() {
     let scene = Scene::new();
     // A background process in a session of its own has the same environment, and is not the worker.
     let script =
@@ -150,7 +150,7 @@ fn a_runner_that_dies_before_its_claim_is_started_again() {
 }
 
 #[test]
-fn a_runner_that_always_dies_before_its_claim_is_given_up() {
+fn a_run_whose_runners_die_before_their_claim_is_abandoned() {
     let scene = Scene::new();
     let program = scene.program("echo runner >> \"$HERE/lines\"; kill -9 $$");
     let mut runs = scene.runs_by(&program);
@@ -158,12 +158,12 @@ fn a_runner_that_always_dies_before_its_claim_is_given_up() {
     let ending = scene.end_of(&mut runs);
     assert_eq!(ending, Ending::NotStarted("its runner was killed by signal 9".to_owned()));
     assert_eq!(scene.lines(), 4);
-    // Nobody starts it later, when it is forgotten.
+    // A later manager, which does not know of it, does not start it.
     assert_eq!(scene.start(&mut scene.runs(), LINE), Started::Ended(ending));
 }
 
 #[test]
-fn a_run_is_not_started_again_because_its_folder_is_gone() {
+fn a_run_is_not_started_again_when_its_folder_is_removed() {
     let scene = Scene::new();
     let mut runs = scene.runs();
     scene.start(
@@ -175,7 +175,7 @@ fn a_run_is_not_started_again_because_its_folder_is_gone() {
 }
 
 #[test]
-fn a_later_manager_does_not_start_a_run_whose_folder_is_gone() {
+fn a_later_manager_does_not_start_a_run_whose_folder_was_removed() {
     for is_over in [false, true] {
         let scene = Scene::new();
         scene.start(&mut scene.runs(), WAITS);
@@ -203,7 +203,7 @@ fn a_later_manager_does_not_start_a_run_whose_folder_is_gone() {
 }
 
 #[test]
-fn what_is_left_of_runs_that_are_over_is_removed() {
+fn claim_marks_of_past_runs_are_removed() {
     let scene = Scene::new();
     let mut runs = scene.runs();
     scene.start(&mut runs, LINE);
@@ -215,13 +215,13 @@ fn what_is_left_of_runs_that_are_over_is_removed() {
 }
 
 #[test]
-fn many_runs_at_once_end_each_for_itself() {
+fn many_simultaneous_runs_end_independently() {
     let scene = Scene::new();
     let mut runs = nowcast::launch::OpenRuns::new(crate::support::system::NOWCAST.into(), scene.path("runs"))
         .expect("runs");
     let mut open: Vec<_> = (1..=30).map(Number).collect();
     for run in &open {
-        // As its worker sees it: without the sign in front of its number.
+        // The worker sees the number without its sign.
         let argv = Scene::script("exit $NOWCAST_RUN_ID");
         let started = runs.start(*run, &format!("2026-03-14/{}", run.0), Ok(argv.clone()), &[]);
         assert_eq!(started, Started::Running);

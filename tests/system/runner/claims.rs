@@ -9,7 +9,7 @@ use nowcast_core::Ending;
 use crate::runner::scene::Scene;
 
 #[test]
-fn of_twenty_runners_at_once_one_starts_the_worker() {
+fn one_of_twenty_runners_starts_the_worker() {
     let scene = Scene::new();
     let mut runners: Vec<_> = (0..20)
         .map(|_| scene.runner(&[], "echo started >> \"$HERE/lines\"").spawn().expect("it starts"))
@@ -30,7 +30,7 @@ fn of_twenty_runners_at_once_one_starts_the_worker() {
 }
 
 #[test]
-fn a_run_that_somebody_has_is_left_to_them_in_silence() {
+fn a_claimed_run_is_left_to_its_runner_without_a_message() {
     let scene = Scene::new();
     assert!(scene.runner(&[], "exit 3").status().expect("it starts").success());
     let second = scene.runner(&[], "echo second").output().expect("it starts");
@@ -40,7 +40,7 @@ fn a_run_that_somebody_has_is_left_to_them_in_silence() {
 }
 
 #[test]
-fn without_a_folder_to_write_to_nothing_is_started() {
+fn nothing_is_started_without_a_writable_folder() {
     let scene = Scene::new();
     scene.touch("runs");
     let output = scene.runner(&[], "echo started >> \"$HERE/lines\"").output().expect("it starts");
@@ -52,20 +52,20 @@ fn without_a_folder_to_write_to_nothing_is_started() {
 }
 
 #[test]
-fn an_end_that_cannot_be_written_down_is_written_when_it_can() {
+fn an_exit_that_cannot_be_recorded_is_recorded_when_it_can() {
     let scene = Scene::new();
-    // A folder in the place of the file: nothing can be renamed to it.
+    // A folder in place of the file, to which no file can be renamed.
     fs::create_dir_all(scene.run_path("exit")).expect("a folder");
     let log = fs::File::create(scene.path("errors")).expect("a file");
     let mut runner = scene.runner(&[], "exit 3").stderr(log).spawn().expect("it starts");
-    scene.wait_for("the complaint", || scene.read("errors").contains("retrying every second").then_some(()));
+    scene.wait_for("the error", || scene.read("errors").contains("retrying every second").then_some(()));
     fs::remove_dir(scene.run_path("exit")).expect("removed");
     assert_eq!(scene.wait_for_exit(), Ending::Status(3));
     assert_eq!(scene.wait_for_end(&mut runner).code(), Some(0));
 }
 
 #[test]
-fn a_runner_whose_folder_is_gone_does_not_stay_for_ever() {
+fn a_runner_whose_folder_was_removed_exits() {
     let scene = Scene::new();
     let mut runner = scene
         .runner(&[], "until_file runs/2026-03-14/8812/process; rm -r \"$HERE/runs\"")

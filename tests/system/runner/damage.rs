@@ -46,7 +46,7 @@ fn an_exit_record_takes_precedence() {
 }
 
 #[test]
-fn a_spoilt_exit_record_is_an_end() {
+fn a_run_with_a_damaged_exit_record_has_ended() {
     for content in
         ["", "{\"status\":", "\0\0\0\0", "[]", "{\"status\":\"3\",\"ended\":\"2026-03-14T04:40:00Z\"}"]
     {
@@ -58,7 +58,7 @@ fn a_spoilt_exit_record_is_an_end() {
 }
 
 #[test]
-fn a_spoilt_claim_is_a_claim() {
+fn a_run_with_a_damaged_claim_is_claimed() {
     for content in ["", "{\"pid\":12", "{\"pid\":99999999999,\"start_time\":1,\"boot_id\":\"\"}", "\u{fffd}"]
     {
         let (state, problem) = state_of(&[("claim", content)]);
@@ -72,14 +72,14 @@ fn a_spoilt_claim_is_a_claim() {
 }
 
 #[test]
-fn behind_a_spoilt_claim_the_worker_is_seen() {
+fn the_worker_of_a_damaged_claim_is_found() {
     let (state, problem) = state_of(&[("claim", ""), ("process", &json(&me()))]);
     assert_eq!(state, RunFolderState::Orphan { worker: me() });
     assert!(problem.is_some());
 }
 
 #[test]
-fn a_process_of_another_boot_is_dead() {
+fn a_process_of_an_earlier_boot_is_dead() {
     let other = ProcessIdentity { boot_id: "00000000-0000-0000-0000-000000000000".to_owned(), ..me() };
     assert_eq!(state_of(&[("claim", &json(&other))]), (UNKNOWN, None));
     assert_eq!(state_of(&[("claim", &json(&other)), ("process", &json(&other))]), (UNKNOWN, None));
@@ -113,15 +113,15 @@ fn a_run_whose_folder_cannot_be_read_is_started_when_it_can() {
 }
 
 #[test]
-fn a_run_whose_folder_cannot_be_made_is_started_when_it_can() {
+fn a_run_whose_folder_cannot_be_created_is_started_when_it_can() {
     let scene = Scene::new();
-    // Readable, but no place for a folder: nothing is there.
+    // The link can be read, but a folder cannot be created at its missing target.
     std::os::unix::fs::symlink(scene.path("nowhere"), scene.path("runs")).expect("a link");
     std::fs::create_dir(scene.path("nowhere")).expect("a folder");
     let mut runs = scene.runs();
     std::fs::remove_dir(scene.path("nowhere")).expect("removed");
     assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::Running);
-    scene.wait_for("the runner to give up", || {
+    scene.wait_for("the runner to fail", || {
         assert_eq!(runs.ended().expect("it says"), []);
         runs.due()
     });
@@ -131,7 +131,7 @@ fn a_run_whose_folder_cannot_be_made_is_started_when_it_can() {
 }
 
 #[test]
-fn a_run_that_has_no_command_any_more_goes_on_and_is_not_started_without_one() {
+fn a_run_without_a_command_is_adopted_and_not_started() {
     let scene = Scene::new();
     let none = || Err::<Vec<String>, _>("its host is gone".to_owned());
     let mut earlier = scene.runs();
@@ -146,7 +146,7 @@ fn a_run_that_has_no_command_any_more_goes_on_and_is_not_started_without_one() {
     assert_eq!(scene.end_of(&mut later), Ending::Status(0));
     let ending = Started::Ended(Ending::NotStarted("its host is gone".to_owned()));
     assert_eq!(later.start(7, "2026-03-14/7", none(), &[]), ending);
-    // Nor by a later manager that has one.
+    // A later manager that has a command does not start it either.
     let argv = Scene::script("echo started >> \"$HERE/lines\"");
     assert_eq!(scene.runs().start(7, "2026-03-14/7", Ok(argv), &[]), ending);
 }

@@ -1,4 +1,4 @@
-//! How a worker ended, and in what world it lived.
+//! How a worker ended, and its environment.
 
 use nowcast_core::Ending;
 
@@ -12,19 +12,19 @@ fn ending(script: &str) -> Ending {
 }
 
 #[test]
-fn a_status_is_kept() {
+fn an_exit_status_is_recorded() {
     assert_eq!(ending("exit 0"), Ending::Status(0));
     assert_eq!(ending("exit 255"), Ending::Status(255));
 }
 
 #[test]
-fn a_signal_is_kept() {
+fn a_signal_is_recorded() {
     assert_eq!(ending("kill -9 $$"), Ending::Killed(9));
     assert_eq!(ending("kill -SEGV $$"), Ending::Killed(11));
 }
 
 #[test]
-fn a_program_that_is_not_there_is_named() {
+fn a_missing_program_is_named() {
     let scene = Scene::new();
     let argv = ["/nowhere/run_model".to_owned()];
     assert!(scene.runner_of(&[], &argv).status().expect("it starts").success());
@@ -35,7 +35,7 @@ fn a_program_that_is_not_there_is_named() {
 }
 
 #[test]
-fn the_record_says_when() {
+fn the_record_has_the_time() {
     let scene = Scene::new();
     let before = jiff::Timestamp::now();
     assert!(scene.runner(&[], "exit 3").status().expect("it starts").success());
@@ -46,7 +46,7 @@ fn the_record_says_when() {
 }
 
 #[test]
-fn a_worker_knows_its_run_and_leads_a_process_group_of_its_own() {
+fn a_worker_knows_its_run_and_leads_its_own_process_group() {
     let scene = Scene::new();
     let script = "echo $NOWCAST_RUN_ID; echo $NOWCAST_RUN_FOLDER; cat; cut -d' ' -f5 /proc/$$/stat; echo $$";
     assert!(scene.runner(&[], script).status().expect("it starts").success());
@@ -60,7 +60,7 @@ fn a_worker_knows_its_run_and_leads_a_process_group_of_its_own() {
 }
 
 #[test]
-fn a_worker_does_not_inherit_what_its_runner_does_with_signals() {
+fn a_worker_does_not_inherit_the_signal_handlers_of_its_runner() {
     let scene = Scene::new();
     assert!(scene.runner(&[], "grep SigIgn /proc/$$/status").status().expect("it starts").success());
     let output = scene.read(scene.run_path("output.log"));
@@ -71,7 +71,7 @@ fn a_worker_does_not_inherit_what_its_runner_does_with_signals() {
 }
 
 #[test]
-fn what_a_worker_leaves_in_the_background_lives_on() {
+fn background_processes_of_a_worker_survive_it() {
     let scene = Scene::new();
     let script = "(until_file go; echo still here >> \"$HERE/lines\") & exit 4";
     assert!(scene.runner(&[], script).status().expect("it starts").success());

@@ -7,16 +7,16 @@ use nowcast_core::Ending;
 
 use crate::runner::scene::{FOLDER, RUN, Scene, WAITS};
 
-/// Points at which nobody has the run yet.
+/// Points at which the run is unclaimed.
 const UNCLAIMED: [&str; 2] = ["runner: before claim", "runner: claim written"];
 
-fn killed_there(point: &str) -> String {
+fn killed_at(point: &str) -> String {
     format!("{point}=return")
 }
 
-/// What a run comes to whose runner was killed at that point, and how many workers there were. Between claim
-/// and start there is none, and it cannot be told from one that has ended since.
-fn comes_to(point: &str) -> (Ending, usize) {
+/// The end of a run whose runner is killed at a point, and the number of its workers. A worker that was not started
+/// between claim and start looks like one that has exited since.
+fn end_after(point: &str) -> (Ending, usize) {
     let at = RUNNER.iter().position(|other| *other == point).expect("a point");
     match point {
         "runner: exit written" => (Ending::Status(5), 1),
@@ -32,8 +32,8 @@ fn a_later_manager_brings_the_run_to_its_end() {
         let scene = Scene::new();
         let script = format!("{WAITS}; exit 5");
         let mut runner =
-            scene.runner(&[], &script).env("FAILPOINTS", killed_there(point)).spawn().expect("started");
-        let (expected, workers) = comes_to(point);
+            scene.runner(&[], &script).env("FAILPOINTS", killed_at(point)).spawn().expect("started");
+        let (expected, workers) = end_after(point);
         if RUNNER.iter().position(|other| *other == point) >= Some(RUNNER_BEFORE_START) {
             scene.wait_for_lines(1);
         }
@@ -56,22 +56,22 @@ fn a_later_manager_brings_the_run_to_its_end() {
 }
 
 #[test]
-fn the_manager_that_started_it_does_too() {
+fn the_same_manager_brings_the_run_to_its_end() {
     for point in RUNNER {
         let scene = Scene::new();
         let mut runs = scene.runs();
         let mut environment = scene.environment();
-        environment.push(("FAILPOINTS".to_owned(), killed_there(point).into()));
+        environment.push(("FAILPOINTS".to_owned(), killed_at(point).into()));
         let argv = Scene::script("echo started >> \"$HERE/lines\"; exit 5");
         let started = runs.start(RUN, FOLDER, Ok(argv), &environment);
         assert_eq!(started, Started::Running);
         let ending = scene.end_of(&mut runs);
         if UNCLAIMED.contains(&point) {
-            // Each of the four runners is killed there.
+            // Each of the four runners is killed at the point.
             let reason = "its runner was killed by signal 9".to_owned();
             assert_eq!((ending, scene.lines()), (Ending::NotStarted(reason), 0), "{point}");
         } else {
-            let expected = comes_to(point);
+            let expected = end_after(point);
             scene.wait_for(point, || (scene.lines() == expected.1).then_some(()));
             assert_eq!(ending, expected.0, "{point}: {}", scene.describe());
         }

@@ -1,5 +1,5 @@
-//! The runner and those who watch it, with real processes: whatever is killed, a worker is started once and
-//! its end is known.
+//! Runners and the managers that watch them, with real processes: whatever is killed, a worker is started once and its end
+//! is known.
 
 mod adoption;
 mod claims;
@@ -9,4 +9,4 @@ mod failpoints;
 mod output;
 mod scene;
 mod speed;
-mod telling;
+mod stopping;

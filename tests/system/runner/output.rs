@@ -1,4 +1,4 @@
-//! Where a worker's output goes.
+//! The output of a worker.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -43,7 +43,7 @@ fn a_line_is_copied_while_the_worker_runs() {
 }
 
 #[test]
-fn the_copy_ends_a_line_that_the_worker_has_left_open() {
+fn the_copy_completes_a_line_without_a_line_end() {
     let scene = Scene::new();
     let output = scene.runner(&[], "echo one; printf half").output().expect("it starts");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "one\nhalf\n");
@@ -51,7 +51,7 @@ fn the_copy_ends_a_line_that_the_worker_has_left_open() {
 }
 
 #[test]
-fn a_reader_that_is_gone_does_not_touch_the_worker() {
+fn a_closed_reader_does_not_affect_the_worker() {
     let scene = Scene::new();
     let mut runner = scene.runner(&[], "until_file go; seq 1 200000; exit 6").stdout(Stdio::piped()).spawn();
     let runner = runner.as_mut().expect("it starts");
@@ -63,7 +63,7 @@ fn a_reader_that_is_gone_does_not_touch_the_worker() {
 }
 
 #[test]
-fn without_a_standard_output_a_worker_runs_all_the_same() {
+fn a_worker_runs_without_a_standard_output() {
     let scene = Scene::new();
     let runner = scene.runner(&[], "echo a line; exit 6");
     let mut shell = std::process::Command::new("sh");
@@ -74,9 +74,9 @@ fn without_a_standard_output_a_worker_runs_all_the_same() {
 }
 
 #[test]
-fn a_reader_that_is_stuck_delays_neither_the_worker_nor_the_record() {
+fn a_blocked_reader_delays_neither_the_worker_nor_the_record() {
     let scene = Scene::new();
-    // More than a pipe holds, and nobody reads.
+    // More than a pipe holds, without a reader.
     let mut runner =
         scene.runner(&[], "seq 1 200000; exit 6").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let runner = runner.as_mut().expect("it starts");
@@ -87,7 +87,7 @@ fn a_reader_that_is_stuck_delays_neither_the_worker_nor_the_record() {
 }
 
 #[test]
-fn a_background_process_that_keeps_the_file_open_does_not_keep_the_runner() {
+fn a_background_process_that_keeps_the_file_open_does_not_delay_the_runner() {
     let scene = Scene::new();
     let script = "(echo left; until_file go; echo later) & until_file seen; exit 0";
     let mut runner = scene.runner(&[], script).stdout(Stdio::piped()).spawn().expect("it starts");

@@ -1,4 +1,4 @@
-//! A folder in which one run happens, and what tests ask of it.
+//! A folder with one run, and the helpers of its tests.
 
 use std::ffi::OsString;
 use std::fmt::{Display, Write as _};
@@ -20,11 +20,10 @@ use crate::support::wait::wait_for;
 pub const RUN: u64 = 8812;
 pub const FOLDER: &str = "2026-03-14/8812";
 
-/// A worker that says that it is there, waits until the test says so, and ends well. It ends as well when
-/// the scene is over.
+/// A worker that writes a line, waits for the test, and succeeds. It also exits when the scene is removed.
 pub const WAITS: &str = "echo started >> \"$HERE/lines\"; until_file go";
 
-/// A shell's word for waiting for a file of the scene.
+/// A shell function that waits for a file of the scene.
 const UNTIL_FILE: &str =
     "until_file() { while [ -d \"$HERE\" ] && [ ! -e \"$HERE/$1\" ]; do sleep 0.02; done; }\n";
 
@@ -41,7 +40,7 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    /// A file of the run.
+    /// A file of the run's folder.
     pub fn run_path(&self, name: &str) -> PathBuf {
         self.path("runs").join(FOLDER).join(name)
     }
@@ -55,7 +54,7 @@ impl Scene {
         ["sh", "-c", &format!("{UNTIL_FILE}{text}")].map(str::to_owned).to_vec()
     }
 
-    /// What a script finds in its environment: the scene's folder.
+    /// The environment of a script: the scene's folder.
     pub fn environment(&self) -> Vec<(String, OsString)> {
         vec![("HERE".to_owned(), self.folder.path().into())]
     }
@@ -72,23 +71,23 @@ impl Scene {
         command
     }
 
-    /// A manager's hold on the runs.
+    /// The open runs of a manager.
     pub fn runs(&self) -> OpenRuns<u64> {
         self.runs_by(Path::new(NOWCAST))
     }
 
-    /// The same with another program in the place of ours.
+    /// The open runs of a manager whose runner is another program.
     pub fn runs_by(&self, program: &Path) -> OpenRuns<u64> {
         OpenRuns::new(program.to_owned(), self.path("runs")).expect("the runs folder")
     }
 
-    /// A program in the place of ours: a script that may `exec` ours as `"$NOWCAST" "$@"`.
+    /// A program to use as the runner: a script that may `exec` nowcast as `"$NOWCAST" "$@"`.
     pub fn program(&self, text: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path("program");
         let text = format!("#!/bin/sh\nNOWCAST='{NOWCAST}'\n{UNTIL_FILE}{text}\n");
-        // Written and closed by another process: one that this test forks meanwhile for a neighbour could
-        // still have it open, and a file that is open for writing cannot be started.
+        // Written and closed by another process: a process that another test forks meanwhile could still have the
+        // file open, and a file that is open for writing cannot be executed.
         let mut child =
             Command::new("tee").arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("tee");
         std::io::Write::write_all(&mut child.stdin.take().expect("a pipe"), text.as_bytes())
@@ -102,7 +101,7 @@ impl Scene {
         runs.start(RUN, FOLDER, Ok(Self::script(script)), &self.environment())
     }
 
-    /// The end of the scene's run as that manager learns it.
+    /// The end of the scene's run, as a manager learns it.
     pub fn end_of(&self, runs: &mut OpenRuns<u64>) -> Ending {
         self.wait_for("the end of the run", || end(runs, RUN))
     }
@@ -115,7 +114,7 @@ impl Scene {
         fs::read_to_string(self.folder.path().join(path)).unwrap_or_default()
     }
 
-    /// How many lines the workers wrote into the file `lines`.
+    /// The number of lines in the file `lines`, which workers write.
     pub fn lines(&self) -> usize {
         self.read("lines").lines().count()
     }
@@ -124,12 +123,12 @@ impl Scene {
         self.wait_for(&format!("{count} lines"), || (self.lines() >= count).then_some(()));
     }
 
-    /// A file of the run that is JSON, once it is there.
+    /// Wait for a JSON file of the run.
     pub fn wait_for_json(&self, name: &str) -> serde_json::Value {
         self.wait_for(name, || serde_json::from_str(&self.read(self.run_path(name))).ok())
     }
 
-    /// How the run ended, by its record.
+    /// Wait for the exit record; return how the run ended.
     pub fn wait_for_exit(&self) -> Ending {
         self.wait_for("the exit record", || self.run_folder().exit()).ending()
     }
@@ -138,12 +137,12 @@ impl Scene {
         self.run_folder().state().expect("it can be read").state
     }
 
-    /// The process that a file of the run names, once it is there.
+    /// Wait for a file of the run that names a process.
     pub fn process(&self, name: &str) -> ProcessIdentity {
         serde_json::from_value(self.wait_for_json(name)).expect("a process")
     }
 
-    /// Kills the runner that has the run, and waits until it is dead.
+    /// Kill the runner that has claimed the run, and wait until it is dead.
     pub fn kill_runner(&self) {
         let runner = self.process("claim");
         kill_process(runner.raw().expect("a number"), Signal::KILL).expect("it is killed");

@@ -1,4 +1,4 @@
-//! How long a run takes beside its worker. Not timed: it prints.
+//! The time that a run takes in addition to its worker. It is printed, not asserted.
 
 use std::os::fd::AsRawFd;
 use std::time::Instant;

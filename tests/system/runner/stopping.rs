@@ -1,4 +1,4 @@
-//! A run that is told to end.
+//! Stopping a run.
 
 use std::fs::File;
 use std::time::{Duration, SystemTime};
@@ -8,64 +8,64 @@ use rustix::process::{Signal, kill_process};
 
 use crate::runner::scene::{RUN, Scene, pid};
 
-/// It says when it is told to end, and goes on.
+/// A worker that writes a line at SIGTERM and continues.
 const STUBBORN: &str =
-    "trap 'echo told >> \"$HERE/lines\"' TERM; echo ready >> \"$HERE/lines\"; until_file go";
+    "trap 'echo stopping >> \"$HERE/lines\"' TERM; echo ready >> \"$HERE/lines\"; until_file go";
 
-/// The same for a group that ignores it altogether.
+/// A process group that ignores SIGTERM.
 const DEAF: &str = "trap '' TERM; echo ready >> \"$HERE/lines\"; until_file go";
 
 #[test]
-fn sigterm_is_handed_on_and_the_worker_may_end_as_it_likes() {
+fn sigterm_is_passed_on_to_the_worker() {
     let scene = Scene::new();
     let script = "trap 'exit 7' TERM; echo ready >> \"$HERE/lines\"; until_file go";
     let mut runner = scene.runner(&["--grace", "600"], script).spawn().expect("it starts");
     scene.wait_for_lines(1);
-    kill_process(pid(&runner), Signal::TERM).expect("told");
+    kill_process(pid(&runner), Signal::TERM).expect("signalled");
     assert_eq!(scene.wait_for_exit(), Ending::Status(7));
     assert!(scene.wait_for_end(&mut runner).success());
 }
 
 #[test]
-fn a_worker_that_ignores_sigterm_is_killed_after_the_grace() {
+fn a_worker_that_ignores_sigterm_is_killed_after_the_grace_period() {
     for grace in ["0", "1"] {
         let scene = Scene::new();
         let mut runner = scene.runner(&["--grace", grace], DEAF).spawn().expect("it starts");
         scene.wait_for_lines(1);
-        kill_process(pid(&runner), Signal::TERM).expect("told");
+        kill_process(pid(&runner), Signal::TERM).expect("signalled");
         assert_eq!(scene.wait_for_exit(), Ending::Killed(9));
         assert!(scene.wait_for_end(&mut runner).success());
     }
 }
 
 #[test]
-fn a_second_sigterm_skips_the_grace() {
+fn a_second_sigterm_skips_the_grace_period() {
     let scene = Scene::new();
     let mut runner = scene.runner(&["--grace", "600"], STUBBORN).spawn().expect("it starts");
     scene.wait_for_lines(1);
-    kill_process(pid(&runner), Signal::TERM).expect("told");
+    kill_process(pid(&runner), Signal::TERM).expect("signalled");
     scene.wait_for_lines(2);
-    kill_process(pid(&runner), Signal::TERM).expect("told");
+    kill_process(pid(&runner), Signal::TERM).expect("signalled");
     assert_eq!(scene.wait_for_exit(), Ending::Killed(9));
     assert!(scene.wait_for_end(&mut runner).success());
 }
 
 #[test]
-fn the_whole_process_group_is_told() {
+fn the_whole_process_group_is_signalled() {
     let scene = Scene::new();
     let child =
         "(trap 'echo child >> \"$HERE/lines\"; exit' TERM; echo ready >> \"$HERE/lines\"; until_file go)";
     let script = &format!("trap 'wait; exit 5' TERM; {child} & wait");
     let mut runner = scene.runner(&["--grace", "600"], script).spawn().expect("it starts");
     scene.wait_for_lines(1);
-    kill_process(pid(&runner), Signal::TERM).expect("told");
+    kill_process(pid(&runner), Signal::TERM).expect("signalled");
     assert_eq!(scene.wait_for_exit(), Ending::Status(5));
     assert_eq!(scene.read("lines"), "ready\nchild\n");
     assert!(scene.wait_for_end(&mut runner).success());
 }
 
 #[test]
-fn sigint_and_sighup_are_for_others() {
+fn sigint_and_sighup_are_ignored() {
     let scene = Scene::new();
     let mut runner = scene.runner(&[], crate::runner::scene::WAITS).spawn().expect("it starts");
     scene.wait_for_lines(1);
@@ -78,7 +78,7 @@ fn sigint_and_sighup_are_for_others() {
 }
 
 #[test]
-fn a_manager_tells_a_run_to_end() {
+fn a_manager_requests_a_run_to_stop() {
     let scene = Scene::new();
     let mut runs = scene.runs();
     scene.start(&mut runs, STUBBORN);
@@ -90,7 +90,7 @@ fn a_manager_tells_a_run_to_end() {
 }
 
 #[test]
-fn a_later_manager_tells_a_run_to_end() {
+fn a_later_manager_requests_a_run_to_stop() {
     let scene = Scene::new();
     scene.start(&mut scene.runs(), STUBBORN);
     scene.wait_for_lines(1);
@@ -104,7 +104,7 @@ fn a_later_manager_tells_a_run_to_end() {
 }
 
 #[test]
-fn a_worker_without_a_runner_is_told_too() {
+fn a_worker_without_a_runner_is_signalled() {
     let scene = Scene::new();
     let mut runs = scene.runs();
     scene.start(&mut runs, STUBBORN);
@@ -121,7 +121,7 @@ fn a_worker_without_a_runner_is_told_too() {
 }
 
 #[test]
-fn the_grace_of_a_worker_without_a_runner_does_not_begin_anew_with_each_manager() {
+fn the_grace_period_of_a_worker_without_a_runner_starts_once_for_all_managers() {
     let scene = Scene::new();
     let mut runs = scene.runs();
     scene.start(&mut runs, STUBBORN);
@@ -131,8 +131,8 @@ fn the_grace_of_a_worker_without_a_runner_does_not_begin_anew_with_each_manager(
     scene.wait_for("the manager's notice", || runs.ended().expect("it says").is_empty().then_some(()));
     runs.request_stop(RUN);
     scene.wait_for_lines(2);
-    let told = File::options().write(true).open(scene.run_path("stop-requested")).expect("a note");
-    told.set_modified(SystemTime::now() - Duration::from_secs(60)).expect("a minute ago");
+    let note = File::options().write(true).open(scene.run_path("stop-requested")).expect("a note");
+    note.set_modified(SystemTime::now() - Duration::from_secs(60)).expect("a minute ago");
     let mut later = scene.runs();
     scene.start(&mut later, STUBBORN);
     later.ensure_stop_requested(RUN);
@@ -141,7 +141,7 @@ fn the_grace_of_a_worker_without_a_runner_does_not_begin_anew_with_each_manager(
 }
 
 #[test]
-fn a_runner_that_comes_first_is_told_what_the_late_one_was() {
+fn a_stop_request_to_a_late_runner_is_repeated_to_the_first_one() {
     let scene = Scene::new();
     let slow = scene.program("echo late >> \"$HERE/late\"; until_file never; exec \"$NOWCAST\" \"$@\"");
     let mut earlier = scene.runs_by(&slow);
@@ -151,7 +151,7 @@ fn a_runner_that_comes_first_is_told_what_the_late_one_was() {
     scene.start(&mut later, STUBBORN);
     scene.wait_for_lines(1);
     earlier.request_stop(RUN);
-    scene.wait_for("the word's arrival", || {
+    scene.wait_for("the repeated request", || {
         assert_eq!(earlier.ended().expect("it says"), []);
         (scene.lines() == 2).then_some(())
     });
@@ -161,7 +161,7 @@ fn a_runner_that_comes_first_is_told_what_the_late_one_was() {
 }
 
 #[test]
-fn a_run_that_is_told_to_end_before_its_claim_never_begins() {
+fn a_run_that_is_requested_to_stop_before_its_claim_never_starts() {
     let scene = Scene::new();
     let program = scene.program("echo runner >> \"$HERE/lines\"; until_file go; exec \"$NOWCAST\" \"$@\"");
     let mut runs = scene.runs_by(&program);
@@ -170,7 +170,7 @@ fn a_run_that_is_told_to_end_before_its_claim_never_begins() {
     runs.request_stop(RUN);
     let ending = scene.end_of(&mut runs);
     assert_eq!(ending, Ending::NotStarted("stop requested before it started".to_owned()));
-    // For every later manager too.
+    // The same for every later manager.
     assert_eq!(scene.start(&mut scene.runs(), "exit 0"), nowcast::launch::Started::Ended(ending));
     assert_eq!(scene.read("lines"), "runner\n");
 }
