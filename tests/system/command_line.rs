@@ -124,7 +124,7 @@ fn a_worker_that_is_not_registered_is_held_only_on_demand() {
         "worker \"keyles\" is not in the message registry; did you mean `keyless`? (--unregistered holds it)\n"
     );
     let answer = system.operate(&["hold", "--worker", "keyles", "--unregistered"]);
-    assert!(answer.starts_with("launches of worker keyles are held as #"), "{answer}");
+    assert!(answer.starts_with("launches of worker keyles are held by hold #"), "{answer}");
 }
 
 #[test]

@@ -293,8 +293,8 @@ fn a_dry_run_tells_of_a_join_that_would_be_complete() {
     system.send("sleep", "success", "null");
     let text = system.operate(&["send", "--dry-run", "keyless", "success"]);
     assert!(text.contains("launch     awaken on localhost\njoin       forcing would be complete"), "{text}");
-    // Opened again, it is parked.
+    // A reopened join parks its launches.
     let text = system.operate(&["send", "--dry-run", "sleep", "success"]);
-    assert!(text.contains("park       awaken: the join of forcing was opened again"), "{text}");
+    assert!(text.contains("park       awaken: join forcing was reopened"), "{text}");
     assert!(!text.contains("complete"), "{text}");
 }

@@ -283,7 +283,7 @@ fn parked_launches_are_told_and_who_released_them() {
     let parked = reasons[1]["number"].to_string();
     in_order(
         &system.operate(&["why", &parked]),
-        &["of forcing", "ended with #", "launches parked at ", "opened again", "nowcast release "],
+        &["of forcing", "ended with #", "launches parked at ", "was reopened", "nowcast release "],
     );
     system.operate(&["release", &parked]);
     wait_for_done(&system, "awaken");
@@ -302,7 +302,11 @@ fn what_waits_for_its_time_or_behind_a_limit_says_so() {
     let text = system.operate(&["why", "sleep"]);
     in_order(
         &text,
-        &["of sleep --sleep-time 1000: running for", "nowcast tail -f", "pending, blocked by 1 of sleep run"],
+        &[
+            "of sleep --sleep-time 1000: running for",
+            "nowcast tail -f",
+            "pending, blocked by `max running: 1` of sleep",
+        ],
     );
     let text = system.operate(&["why", "awaken"]);
     in_order(&text, &["BLOCKED BY", "pending until ", "launches it now", "nowcast discard "]);
