@@ -1,4 +1,4 @@
-//! From the text of `nowcast.yaml` to a [`Config`], gathering every problem on the way.
+//! Checks the text of `nowcast.yaml` and builds a [`Config`]. It gathers every problem, and must never stop at the first.
 
 use std::borrow::Cow;
 use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! `$(NOWCAST.ENV.NAME)`: environment variables in the configuration.
+//! `$(NOWCAST.ENV.NAME)`: replaces environment variables in the configuration.
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,4 +1,4 @@
-//! The section `hosts:`, which NEMO_Nowcast does not know: how workers are launched on a host.
+//! `hosts:`, a section of ours: how workers are launched on a host.
 
 use indexmap::IndexMap;
 use serde::Deserialize;

@@ -2,7 +2,7 @@
 //!
 //! One file serves NEMO_Nowcast and us. Sections that we own are checked strictly; sections that belong
 //! to the users' workers and rules pass through untouched and in order, in [`Config::value`].
-//! Nothing here logs: problems are returned for the caller to show. Only [`Config::make_default_log_folder`] writes.
+//! It must never log: problems are returned for the caller to show. Only [`Config::make_default_log_folder`] writes.
 
 mod check;
 mod checked;

@@ -1,4 +1,4 @@
-//! A name, or a list of names, as it is written.
+//! A name, or a list of names, as the file has it.
 
 use std::fmt;
 

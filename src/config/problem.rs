@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, for a person to read.
+//! [`Problem`]: an error, warning or note about a configuration, for people.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The sections of `nowcast.yaml` that we read, as they are written there.
+//! The sections of `nowcast.yaml` that we read, as the file has them.
 
 use indexmap::IndexMap;
 use jiff::SignedDuration;

@@ -1,4 +1,4 @@
-//! Reading a file that a person keeps: never something that reading would wait for.
+//! Reads a user's file. It must never wait, as for a pipe or a device.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};

@@ -141,7 +141,7 @@ impl ConfigCheck<'_> {
 
     /// Sees to it that the settings are texts, which YAML takes for numbers without quotes, and names strangers.
     fn check_text(&mut self, path: &[&str; 3], settings: &Value) -> Option<()> {
-        let mut well = Some(());
+        let mut valid = Some(());
         for (key, value) in settings.as_map().into_iter().flatten() {
             let Some(key) = key.as_str() else { continue };
             let here = [path[0], path[1], path[2], key];
@@ -151,10 +151,10 @@ impl ConfigCheck<'_> {
             } else if value.as_str().is_none() {
                 let text = format!("must be text, not {}; put it in quotes, as in at: '05:15'", value.kind());
                 self.report(Severity::Error, &here, text);
-                well = None;
+                valid = None;
             }
         }
-        well
+        valid
     }
 }
 

@@ -1,4 +1,4 @@
-//! An entry of `scheduled workers`, as the scheduler has it.
+//! An entry of `scheduled workers`, as the scheduler uses it.
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;

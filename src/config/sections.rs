@@ -1,4 +1,4 @@
-//! What is wrong with the keys of the file as a whole: misspelt sections and keys that stand twice.
+//! Checks the keys of the whole file: misspelt sections and repeated keys.
 
 use super::check::ConfigCheck;
 use super::problem::Severity;

@@ -1,8 +1,8 @@
-//! [`Times`]: the moments that a pattern of cron names. It reads no clock.
+//! [`Times`]: the times of a cron pattern. It must never read a clock.
 //!
-//! Where clocks are set, a time of day comes once on each day: one that the day lacks comes when the gap is over, one
-//! that it has twice comes the first time. What comes every so often (`*`, `*/10`) comes as often as the clock shows it.
-//! Those are the rules of `croner`, and of Vixie's cron.
+//! When clocks are changed, a time of day comes once on each day: a skipped time comes when the gap is over, a repeated
+//! time comes the first time. A wildcard (`*`, `*/10`) comes whenever the clock shows it. Those are the rules of `croner`,
+//! and of Vixie's cron.
 
 use std::cmp::Ordering;
 
@@ -71,13 +71,13 @@ impl CronDateTime for CronMoment {
         let datetime = DateTime::new(year, month, day, hour, part(civil.minute())?, part(civil.second())?, 0)
             .map_err(|_| CronError::InvalidDate)?;
         let found = self.0.time_zone().to_ambiguous_zoned_datetime(datetime);
-        let well = |moment: Result<ZonedDateTime, jiff::Error>| {
+        let valid = |moment: Result<ZonedDateTime, jiff::Error>| {
             moment.map(CronMoment).map_err(|_| CronError::InvalidTime)
         };
         Ok(match found.offset() {
-            AmbiguousOffset::Unambiguous { .. } => Resolution::Single(well(found.unambiguous())?),
+            AmbiguousOffset::Unambiguous { .. } => Resolution::Single(valid(found.unambiguous())?),
             AmbiguousOffset::Fold { .. } => {
-                Resolution::Ambiguous(well(found.clone().earlier())?, well(found.later())?)
+                Resolution::Ambiguous(valid(found.clone().earlier())?, valid(found.later())?)
             }
             AmbiguousOffset::Gap { .. } => Resolution::Gap,
         })

@@ -1,4 +1,4 @@
-//! Words for a person: what a reader or serde says of a mistake, and what was meant.
+//! Rewords errors of the YAML reader and of serde for people, with suggestions.
 
 use super::checked::Registry;
 use crate::suggest::did_you_mean;

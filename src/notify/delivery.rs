@@ -1,4 +1,4 @@
-//! [`Delivery`]: a notice as one target is told it.
+//! [`Delivery`]: a notice in the form of one target. It must never send anything.
 
 use std::fmt::Write;
 use std::time::Instant;

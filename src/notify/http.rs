@@ -1,4 +1,4 @@
-//! Requests to web servers. Neither URLs nor headers get into a failure's text: they may be secret.
+//! Requests to web servers. URLs and headers must never get into an error: they may be secret.
 
 use std::io::Read;
 use std::time::Duration;
@@ -61,19 +61,19 @@ fn attempt(agent: &Agent, request: &WebRequest, delivery: &Delivery) -> Result<(
         let text = error.to_string().replace(&url.0, "the URL");
         Failure { text, is_final, wait: None }
     };
-    let answer = if delivery.body.is_empty() || matches!(method.as_str(), "GET" | "HEAD") {
+    let response = if delivery.body.is_empty() || matches!(method.as_str(), "GET" | "HEAD") {
         agent.run(built.body(()).map_err(|error| failed(&error, true))?)
     } else {
         agent.run(built.body(delivery.body.as_str()).map_err(|error| failed(&error, true))?)
     };
-    let mut answer = answer.map_err(|error| failed(&error, matches!(error, ureq::Error::BadUri(_))))?;
-    let status = answer.status();
+    let mut response = response.map_err(|error| failed(&error, matches!(error, ureq::Error::BadUri(_))))?;
+    let status = response.status();
     if status.is_success() {
         return Ok(());
     }
-    let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+    let wait = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
     let mut said = Vec::new();
-    let _ = answer.body_mut().as_reader().take(SHOWN).read_to_end(&mut said);
+    let _ = response.body_mut().as_reader().take(SHOWN).read_to_end(&mut said);
     let said = String::from_utf8_lossy(&said);
     let said = said.trim().lines().next().map(|line| format!(": {line}")).unwrap_or_default();
     // Request Timeout, Too Early, Too Many Requests.

@@ -1,6 +1,6 @@
-//! [`Lane`]: the queue of one target and the thread that empties it. A push never waits.
+//! [`Lane`]: the queue of one target and the thread that empties it. A push must never wait.
 //!
-//! The order is kept: what is tried again keeps back what came after it.
+//! The order is kept: a delivery that is retried holds up later ones.
 
 use std::collections::VecDeque;
 use std::fmt;

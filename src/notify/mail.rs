@@ -1,5 +1,4 @@
-//! E-mails. Each attempt makes a connection of its own; the mail's id stays the same, so that one that comes twice can be
-//! known by it.
+//! E-mails. Each attempt makes its own connection. The mail's id stays the same, so that duplicates can be recognised.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Notifications: webhooks, e-mails and heartbeats, each target with a thread and a queue of its own.
 //!
-//! A sender never waits for the outside: a queue that is full drops what comes, a target that hangs keeps
-//! only itself waiting. Nothing here decides what is worth telling, and what waits is in memory alone.
+//! A sender must never wait: a full queue discards new notifications, and a target that hangs delays only its own. Nothing
+//! here decides what is worth a notification. The queues are in memory only.
 
 mod delivery;
 mod http;
@@ -147,8 +147,8 @@ impl Notifier {
     }
 
     /// The end: what waits gets one more attempt, and all of them together so much time.
-    pub fn finish(&mut self, patience: Duration) {
-        let until = Instant::now() + patience;
+    pub fn finish(&mut self, timeout: Duration) {
+        let until = Instant::now() + timeout;
         for line in &self.lines {
             line.lane.hurry(until);
         }

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use mlua::{Function, Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
 
 use super::budget::Limit;
+use super::call_state::CallState;
 use super::error::{self, fail};
-use super::host::CallState;
 use super::kind::kind_name;
 use super::missing_key::missing_key;
 use super::moment::Moment;

@@ -1,4 +1,4 @@
-//! What `os.date` and `os.time` answer: the time of the message, never the computer's.
+//! `os.date` and `os.time` of rules: the time of the message. They must never read a clock.
 
 use jiff::civil::Date;
 use jiff::fmt::strtime;

@@ -9,12 +9,12 @@ use std::rc::Rc;
 
 use jiff::ZonedDateTime;
 
-use super::answer;
 use super::budget::Lines;
 use super::error::{self, RulesLoadError};
 use super::explain;
 use super::limits::EngineOptions;
 use super::lines;
+use super::returned;
 use super::source::{RuleText, Sources};
 use super::vm::{LuaCallError, RuleFunction, Vm};
 use nowcast_core::message::Message;
@@ -212,7 +212,7 @@ impl Engine {
             return (RuleCall::new(result), IsClean(true));
         }
         let place = self.place(&function);
-        let read = |host: &_, values| answer::read(host, &function, place.as_deref(), values);
+        let read = |host: &_, values| returned::read(host, &function, place.as_deref(), values);
         let returned = vm.call(&function, (message, config, checklist), now, read);
         let is_clean = IsClean(!matches!(&returned, Err(error) if error.limit.is_some()));
         let result = match returned {

@@ -1,5 +1,4 @@
-//! What went wrong in the rules, for the person who wrote them: the message, where it was raised and
-//! how the rules came there.
+//! Errors of rules, for their author: the message, the place where it was raised, and the traceback.
 
 use std::path::PathBuf;
 
@@ -65,9 +64,9 @@ pub(super) fn place_in_the_rules(lua: &Lua, is_of_rules: impl Fn(&str) -> bool) 
 }
 
 /// What `look` finds first on the stack, from the innermost function on.
-fn innermost<T>(lua: &Lua, look: impl Fn(&mlua::debug::Debug) -> Option<T>) -> Option<T> {
+fn innermost<T>(lua: &Lua, find: impl Fn(&mlua::debug::Debug) -> Option<T>) -> Option<T> {
     // Beyond this depth the engine was not called from the rules.
-    (0..20).map_while(|level| lua.inspect_stack(level, &look)).flatten().next()
+    (0..20).map_while(|level| lua.inspect_stack(level, &find)).flatten().next()
 }
 
 /// The longest message that an error keeps, in bytes: it goes into the log and the journal.

@@ -1,5 +1,5 @@
-//! What stands beneath an error: the line of the rules, the key that was not there, the message. It finds no
-//! errors, it explains them.
+//! The lines below an error: the line of the rules, the missing key, the message. It must never raise errors, only
+//! explain them.
 
 use std::fmt::Write;
 

@@ -1,9 +1,9 @@
-//! `Join{ name =, wait_for =, launch =, timeout = }`: what a rule wants to wait for.
+//! `Join{ name =, wait_for =, launch =, timeout = }`: a join that a rule opens.
 
 use mlua::{Lua, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as LuaValue};
 
+use super::call_state::CallState;
 use super::error::fail;
-use super::host::CallState;
 use super::items::{Least, entries, known, list};
 use super::kind::{described, kind_name, whole};
 use super::launch::{copy, launches};

@@ -1,4 +1,4 @@
-//! What errors call a Lua value.
+//! The words for Lua values in errors.
 
 use mlua::Value as LuaValue;
 

@@ -1,4 +1,4 @@
-//! `NextWorker(module, args, opts)`: what a rule wants launched.
+//! `NextWorker(module, args, opts)`: a launch that a rule returns.
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -6,8 +6,8 @@ use mlua::{
     Function, Lua, LuaString, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as LuaValue,
 };
 
+use super::call_state::CallState;
 use super::error::{fail, place_in_the_rules};
-use super::host::CallState;
 use super::items::list;
 use super::kind::{described, kind_name};
 use super::moment::Moment;

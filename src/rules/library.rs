@@ -106,7 +106,8 @@ mod tests {
             text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_').collect();
         let function = |name| -> (&'static str, ScriptFunction) { (name, Box::new(|_| Ok(Value::Null))) };
         let vm = Vm::empty(&EngineOptions::default(), &Rc::new(Sources::new(Path::new("x.lua")))).unwrap();
-        let _: mlua::MultiValue = vm.tell(text, words.into_iter().map(function).collect()).unwrap();
+        let _: mlua::MultiValue =
+            vm.run_definitions(text, words.into_iter().map(function).collect()).unwrap();
         let of_rules: BTreeSet<String> = names().collect();
         let there: BTreeSet<String> =
             vm.globals().into_iter().filter(|name| !of_rules.contains(name)).collect();

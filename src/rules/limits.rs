@@ -1,4 +1,4 @@
-//! What one call of a rule may cost, and what else the engine has to be told.
+//! The limits of one call of a rule, and the other options of the engine.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Where the rules are.
+//! Finds the file of the rules.
 
 use std::path::{Path, PathBuf};
 

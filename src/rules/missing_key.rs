@@ -1,4 +1,4 @@
-//! What to say about a key that a table lacks.
+//! The error for a key that a table lacks.
 
 use crate::suggest::did_you_mean;
 

@@ -9,15 +9,14 @@
 //! keep nothing from one message to the next: their files run again for each call, globals are frozen
 //! while a rule runs, and views end with their call. So an answer depends on the arguments alone.
 
-mod answer;
 mod api;
 mod budget;
+mod call_state;
 mod clock;
 mod date;
 mod engine;
 mod error;
 mod explain;
-mod host;
 mod items;
 mod join;
 mod kind;
@@ -36,12 +35,13 @@ mod path;
 mod pattern;
 mod reads;
 mod reload;
+mod returned;
 mod script;
 mod script_function;
-mod snapshot;
 mod source;
 mod text;
 mod view;
+mod viewed_values;
 mod vm;
 
 pub use engine::Engine;

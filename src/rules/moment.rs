@@ -1,4 +1,4 @@
-//! A date of the rules: reading, writing, shifting and comparing it. Knows nothing of Lua.
+//! A date of the rules: reading, writing, shifting and comparing it. It must never know of Lua.
 
 use std::cmp::Ordering;
 

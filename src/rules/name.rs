@@ -2,7 +2,7 @@
 
 use mlua::Value as LuaValue;
 
-use super::host::CallState;
+use super::call_state::CallState;
 use super::kind::kind_name;
 
 /// The name of a module or host: text, neither empty nor with what no name has.

@@ -6,7 +6,7 @@ use jiff::civil::Time;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use mlua::{Lua, Value as LuaValue};
 
-use super::host::CallState;
+use super::call_state::CallState;
 use super::items::{entries, known};
 use super::kind::{described, kind_name, whole};
 use super::moment::Moment;

@@ -1,5 +1,5 @@
-//! Where a variable of the rules got its value, as the text of the file shows it: a guess for error messages.
-//! It runs nothing and parses no Lua; where a glance at the lines does not tell, it says nothing.
+//! Guesses from the text of the file where a variable of the rules got its value, for error messages. It must never run
+//! or parse Lua; if the lines do not show it, it returns nothing.
 
 /// The expression that was assigned to a variable last before a line ends: on that line, or above it in the same function.
 pub(super) fn of<'a>(variable: &str, text: &'a str, line: usize) -> Option<&'a str> {

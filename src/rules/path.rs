@@ -1,5 +1,5 @@
 //! `path.name`, `stem`, `parent`, `join`: paths as text, as Python's `PurePosixPath` treats them.
-//! Nothing here looks at a disk.
+//! It must never access a disk.
 
 /// A path taken apart: `/` or nothing before it, and its parts without `.` and empty ones.
 struct PathParts<'a> {

@@ -1,7 +1,7 @@
-//! Which parts of the checklist a rule looked at, so that its decision can be explained.
+//! Records the parts of the checklist that a rule reads, so that its decision can be explained.
 //!
-//! Kept small: a rule that reads more than [`MOST`] parts is told apart from one that reads fewer by a
-//! last line, and what it reads from there on costs nothing. Holds keys, never values.
+//! The record is small: after [`MOST`] parts a last line says that there are more, and further reads cost nothing. It must
+//! never hold values, only keys.
 
 use pyyaml::Value;
 
@@ -43,7 +43,7 @@ enum PartUse {
 struct ReadPart {
     parent: usize,
     key: Value,
-    look: PartUse,
+    usage: PartUse,
     /// Whether all of it was walked through.
     is_walked: bool,
     is_ordered: bool,
@@ -88,7 +88,7 @@ impl Reads {
         self.parts.push(ReadPart {
             parent,
             key,
-            look: PartUse::Passed,
+            usage: PartUse::Passed,
             is_walked: false,
             is_ordered: false,
             below: Vec::new(),
@@ -113,7 +113,7 @@ impl Reads {
     }
 
     /// The rule looked up a key; answers its part.
-    pub(super) fn look(&mut self, container: ReadNode, key: &Value, found: KeyFound) -> ReadNode {
+    pub(super) fn note_read(&mut self, container: ReadNode, key: &Value, found: KeyFound) -> ReadNode {
         let node = self.below(container, key);
         self.pass(container);
         self.mark(
@@ -138,25 +138,25 @@ impl Reads {
 
     /// A container that the rule took was only a step to what is below.
     fn pass(&mut self, ReadNode(part): ReadNode) {
-        if self.parts[part].look == PartUse::Taken {
-            self.parts[part].look = PartUse::Passed;
+        if self.parts[part].usage == PartUse::Taken {
+            self.parts[part].usage = PartUse::Passed;
             self.count -= 1;
         }
     }
 
-    fn mark(&mut self, ReadNode(part): ReadNode, look: PartUse) {
+    fn mark(&mut self, ReadNode(part): ReadNode, usage: PartUse) {
         let is_step = !self.parts[part].below.is_empty();
-        match (self.parts[part].look, look) {
+        match (self.parts[part].usage, usage) {
             (PartUse::Passed, PartUse::Taken) if is_step => {}
             (PartUse::Passed, _) if self.count == MOST => self.is_full = true,
             (PartUse::Passed, _) => {
                 self.count += 1;
-                self.parts[part].look = look;
+                self.parts[part].usage = usage;
                 if !std::mem::replace(&mut self.parts[part].is_ordered, true) {
                     self.order.push(part);
                 }
             }
-            (PartUse::Taken, PartUse::Read) => self.parts[part].look = look,
+            (PartUse::Taken, PartUse::Read) => self.parts[part].usage = usage,
             _ => {}
         }
     }
@@ -164,7 +164,7 @@ impl Reads {
     /// The parts, in the order of the first look, each once: `weather forecast: 12`.
     pub(super) fn list(&self) -> Vec<String> {
         let mut texts: Vec<String> = Vec::with_capacity(self.count + 1);
-        for part in self.order.iter().filter(|part| self.parts[**part].look != PartUse::Passed) {
+        for part in self.order.iter().filter(|part| self.parts[**part].usage != PartUse::Passed) {
             let text = self.text(*part);
             // The text of `12` and the number, and long keys with one beginning, look the same.
             if !texts.contains(&text) {
@@ -178,7 +178,7 @@ impl Reads {
     }
 
     fn text(&self, part: usize) -> String {
-        let missing = if self.parts[part].look == PartUse::Missing { " (missing)" } else { "" };
+        let missing = if self.parts[part].usage == PartUse::Missing { " (missing)" } else { "" };
         if part == 0 {
             return "(the whole checklist)".to_owned();
         }
@@ -241,23 +241,23 @@ pub(crate) fn key_text(key: &Value) -> String {
 mod tests {
     use super::*;
 
-    fn look(reads: &mut Reads, keys: &[&str], found: KeyFound) {
+    fn note_read(reads: &mut Reads, keys: &[&str], found: KeyFound) {
         let mut node = reads.root();
         for (at, key) in keys.iter().enumerate() {
             let found = if at + 1 == keys.len() { found } else { KeyFound::Container };
-            node = reads.look(node, &Value::from(*key), found);
+            node = reads.note_read(node, &Value::from(*key), found);
         }
     }
 
     #[test]
     fn a_step_on_the_way_is_left_out() {
         let mut reads = Reads::default();
-        look(&mut reads, &["a"], KeyFound::Container);
+        note_read(&mut reads, &["a"], KeyFound::Container);
         assert_eq!(reads.list(), ["a"]);
-        look(&mut reads, &["a", "b"], KeyFound::Value);
-        look(&mut reads, &["x"], KeyFound::Nothing);
-        look(&mut reads, &["a", "b"], KeyFound::Value);
-        look(&mut reads, &["a"], KeyFound::Container);
+        note_read(&mut reads, &["a", "b"], KeyFound::Value);
+        note_read(&mut reads, &["x"], KeyFound::Nothing);
+        note_read(&mut reads, &["a", "b"], KeyFound::Value);
+        note_read(&mut reads, &["a"], KeyFound::Container);
         assert_eq!(reads.list(), ["a: b", "x (missing)"]);
         let node = reads.root();
         let node = reads.below(node, &Value::from("a"));
@@ -270,13 +270,13 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let mut reads = Reads::default();
-        look(&mut reads, &[&"é".repeat(100_000)], KeyFound::Nothing);
-        look(&mut reads, &[&"é".repeat(100_001)], KeyFound::Nothing);
+        note_read(&mut reads, &[&"é".repeat(100_000)], KeyFound::Nothing);
+        note_read(&mut reads, &[&"é".repeat(100_001)], KeyFound::Nothing);
         assert_eq!(reads.list(), [format!("{}… (missing)", "é".repeat(LONGEST))]);
         assert!(matches!(&reads.parts[1].key, Value::Str(text) if text.len() <= LONGEST_KEY));
         let mut number = 0;
         while !reads.is_full() {
-            look(&mut reads, &["loop", &number.to_string()], KeyFound::Value);
+            note_read(&mut reads, &["loop", &number.to_string()], KeyFound::Value);
             number += 1;
         }
         assert_eq!(number, 50);

@@ -185,9 +185,9 @@ impl Reloader {
         if latest.is_some_and(|sources| !sources.have_changed()) {
             return Reload::Unchanged;
         }
-        let told = self.refused.as_ref().map(|refused| refused.error.clone());
+        let known = self.refused.as_ref().map(|refused| refused.error.clone());
         match self.load() {
-            Reload::Refused(error) if told.as_ref() == Some(&error) => Reload::Unchanged,
+            Reload::Refused(error) if known.as_ref() == Some(&error) => Reload::Unchanged,
             outcome => outcome,
         }
     }

@@ -1,4 +1,4 @@
-//! What happens to the rules in force when their file changes.
+//! The rules in force when their file changes.
 
 use std::fs;
 

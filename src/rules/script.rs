@@ -1,6 +1,6 @@
-//! [`Script`]: Lua of the user's that tests rules.
+//! [`Script`]: a user's Lua file that tests rules.
 //!
-//! It runs in the rules' sandbox with functions of the caller's beside. It reaches nothing else.
+//! It runs in the rules' sandbox with additional functions of the caller. It must never reach anything else.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -63,7 +63,7 @@ impl Script {
             )
         };
         let vm = Vm::empty(options, &sources).map_err(unable)?;
-        let (list, run): (Table, Function) = vm.tell(TEST, functions).map_err(unable)?;
+        let (list, run): (Table, Function) = vm.run_definitions(TEST, functions).map_err(unable)?;
         vm.run_script(&sources)?;
         let names = |test: Table| {
             let name = test.sequence_values::<String>().filter_map(Result::ok).collect();

@@ -8,8 +8,8 @@ use super::error::fail;
 use super::kind::kind_name;
 use super::moment::Moment;
 use super::objects::{LuaJoin, LuaLaunch};
-use super::snapshot::ViewPlace;
 use super::view::{self, View};
+use super::viewed_values::ViewPlace;
 use nowcast_core::{JoinRequest, NextWorker};
 use pyyaml::{Map, Value};
 
@@ -36,7 +36,7 @@ pub type ScriptFunction = Box<dyn Fn(Vec<Argument>) -> Result<Value, String>>;
 /// A function of the caller's for Lua.
 pub(super) fn function(
     lua: &Lua,
-    snapshot: Rc<super::snapshot::ViewedValues>,
+    snapshot: Rc<super::viewed_values::ViewedValues>,
     call: ScriptFunction,
 ) -> mlua::Result<Function> {
     lua.create_function(move |lua, arguments: Variadic<LuaValue>| {

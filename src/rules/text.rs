@@ -1,5 +1,4 @@
-//! The string functions that are written in Rust: pattern matching within the budget, and what
-//! Python's strings have and Lua's have not.
+//! The string functions that are written in Rust: pattern matching within the budget, and functions of Python's strings.
 
 use mlua::{IntoLuaMulti, Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
 

@@ -1,5 +1,4 @@
-//! What a rule sees of the message, the configuration and the checklist: tables that cannot be
-//! written and that are converted only where the rule looks.
+//! The views of message, configuration and checklist in rules: read-only tables, converted only where a rule reads them.
 
 use std::rc::Rc;
 
@@ -8,7 +7,7 @@ use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, UserData, UserDataMethods, 
 use super::error::fail;
 use super::moment::Moment;
 use super::reads::KeyFound;
-use super::snapshot::{Handle, ViewPlace, ViewedValues};
+use super::viewed_values::{Handle, ViewPlace, ViewedValues};
 use pyyaml::{Map, Value};
 
 /// A list, a mapping or a set of the snapshot that the rule was given.
@@ -141,7 +140,7 @@ impl View {
                 Value::Map(map) => map.get(key),
                 Value::List(items) => list_item(items, key),
                 Value::Set(members) if members.contains(key) => {
-                    self.look(&seen, key, KeyFound::Value);
+                    self.note_read(&seen, key, KeyFound::Value);
                     return Ok(LuaValue::Boolean(true));
                 }
                 _ => None,
@@ -151,7 +150,7 @@ impl View {
                 Value::List(_) | Value::Map(_) | Value::Set(_) => KeyFound::Container,
                 _ => KeyFound::Value,
             };
-            let place = self.look(&seen, key, found);
+            let place = self.note_read(&seen, key, found);
             if value.is_null() {
                 self.snapshot.miss(&self.handle, &seen, key);
             }
@@ -162,14 +161,14 @@ impl View {
             };
         }
         if let Some(key) = &candidates[0] {
-            self.look(&seen, key, KeyFound::Nothing);
+            self.note_read(&seen, key, KeyFound::Nothing);
             self.snapshot.miss(&self.handle, &seen, key);
         }
         Ok(LuaValue::Nil)
     }
 
-    fn look(&self, seen: &Value, key: &Value, found: KeyFound) -> ViewPlace {
-        self.snapshot.look(&self.handle, seen, key, found)
+    fn note_read(&self, seen: &Value, key: &Value, found: KeyFound) -> ViewPlace {
+        self.snapshot.note_read(&self.handle, seen, key, found)
     }
 
     /// The keys and values, at most so many.

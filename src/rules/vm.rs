@@ -12,14 +12,14 @@ use mlua::{
 
 use super::api;
 use super::budget::{self, Limit, Lines};
+use super::call_state::CallState;
 use super::error::{self, RulesLoadError};
 use super::explain::MissedKey;
-use super::host::CallState;
 use super::limits::EngineOptions;
 use super::script_function::{self, ScriptFunction};
-use super::snapshot::ViewPlace;
 use super::source::Sources;
 use super::view;
+use super::viewed_values::ViewPlace;
 use nowcast_core::LogLine;
 use nowcast_core::message::Message;
 use pyyaml::Value;
@@ -158,7 +158,7 @@ impl Vm {
     }
 
     /// Runs a part of the engine's own Lua that gives scripts their functions; answers what it returns.
-    pub(super) fn tell<T: FromLuaMulti>(
+    pub(super) fn run_definitions<T: FromLuaMulti>(
         &self,
         text: &str,
         functions: Vec<(&'static str, ScriptFunction)>,

@@ -1,5 +1,5 @@
-//! YAML values as JSON, for programs that speak of rules: keys in the order that was written, integers as
-//! integers, and `{"__set__": […]}` for what JSON lacks most. It knows nothing of cases.
+//! YAML values as JSON, for programs that call rules: keys in their order, integers as integers, and sets as
+//! `{"__set__": […]}`. It must never know of cases.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The checklist of the running system, for trials. It only reads.
+//! Reads the checklist of the running system, for trials. It must never change it.
 
 use std::fs;
 use std::io;

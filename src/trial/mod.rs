@@ -1,8 +1,7 @@
-//! Rules on trial: what can be known of rules before they are in force.
+//! Trials: rules checked, tested and replayed before they are in force.
 //!
-//! It runs rules as the manager would, on cases that are made up, recorded or told by the user's own tests,
-//! with the same engine and the same core. It never launches anything, never speaks to a manager and never
-//! writes to the journal.
+//! Trials call rules as the manager would, with the same engine and core, on cases that are generated, recorded or written
+//! by the user. They must never launch anything, connect to a manager or write to the journal.
 
 pub mod check;
 pub mod deploy;

@@ -103,7 +103,7 @@ fn deploy(args: &Args, config: &Config, report: &mut DeployReport) -> anyhow::Re
             anyhow::bail!("the journal has no rules before those in force");
         };
         say(&format!("rules generation {generation}:\n"));
-        RulesExchange::of_kept(&rule_set, &files)?
+        RulesExchange::of_journal(&rule_set, &files)?
     };
     if exchange.is_empty() {
         "the files already have these rules; nothing was changed".clone_into(&mut report.outcome);
@@ -135,7 +135,7 @@ fn put_in_force(
 ) -> anyhow::Result<bool> {
     let folder = &config.journal.folder;
     let has_manager = journal::holder(folder).is_some();
-    let before = JournalBefore::look(folder)?;
+    let before = JournalBefore::read(folder)?;
     exchange.swap()?;
     report.deployed = true;
     if !has_manager {

@@ -1,4 +1,4 @@
-//! `notifications:`, checked.
+//! Checks `notifications:`.
 
 use lettre::message::Mailbox;
 use ureq::http::{HeaderName, HeaderValue, Uri};

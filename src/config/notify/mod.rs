@@ -1,6 +1,7 @@
-//! What is told to the outside: `slack notifications:`, a section of NEMO_Nowcast's, and `notifications:`, one of ours.
+//! The targets of notifications: `slack notifications:`, a section of NEMO_Nowcast's, and `notifications:`, one of ours.
 //!
-//! What stands in the environment is secret: it is in no `Debug` output, and not in what rules see.
+//! Values from the environment are secret: they must never appear in `Debug` output, or in the configuration that rules
+//! see.
 
 mod check;
 mod raw;

@@ -1,4 +1,5 @@
-//! `notifications:` as it is written.
+//! `notifications:` as the file has it. The targets repeat keys, since serde cannot flatten a struct that refuses unknown
+//! keys.
 
 use indexmap::IndexMap;
 use serde::Deserialize;

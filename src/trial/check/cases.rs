@@ -1,6 +1,6 @@
-//! What rules are called with on trial: messages as they were recorded, and made-up ones.
+//! The cases with which a check calls rules: recorded messages, and generated ones.
 //!
-//! It only reads, and calls nothing.
+//! It must never call a rule.
 
 use std::collections::HashMap;
 

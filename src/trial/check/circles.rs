@@ -1,6 +1,6 @@
 //! Joins that wait for a worker which only launches that wait in the same join would start.
 //!
-//! It judges what rules were seen to answer. A worker that an operator launches, or a schedule, is none of its business.
+//! It judges only what the called rules returned, not launches by operators or the schedule.
 
 use indexmap::IndexMap;
 
@@ -42,7 +42,7 @@ pub(super) struct Circles {
 
 impl Circles {
     /// Takes what a rule answered.
-    pub(super) fn take(&mut self, message: &Message, call: &RuleCall, answer: &RuleAnswer) {
+    pub(super) fn add(&mut self, message: &Message, call: &RuleCall, answer: &RuleAnswer) {
         let (worker, r#type) = (&message.source, &message.r#type);
         for launched in &answer.next_workers {
             self.launched(launched.name(), By::Message { worker: worker.clone(), r#type: r#type.clone() });

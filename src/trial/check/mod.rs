@@ -1,7 +1,7 @@
-//! What can be known to be wrong with rules before they are in force.
+//! Finds errors in rules before they are in force.
 //!
-//! First what their text tells: names, functions. Then what they do when they are called with everything that may
-//! come to them. It launches nothing and writes nothing.
+//! First it checks their text: names, functions. Then it calls them with every message that they may get. It must never
+//! launch or write anything.
 
 pub(in crate::trial) mod cases;
 mod circles;
@@ -132,7 +132,7 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> CheckReport {
         problems.push(problem);
     }
     let mut outcomes = OutcomeChecker::new(config, &places);
-    let traced = trace(config, engine, &world, |case, call| outcomes.take(case, call, engine.was_stopped()));
+    let traced = trace(config, engine, &world, |case, call| outcomes.add(case, call, engine.was_stopped()));
     problems.extend(outcomes.problems());
     let recorded_messages = world.recorded_messages();
     let scope = Scope { calls: Some(traced.calls), is_cut: traced.is_cut, recorded_messages, ..scope };

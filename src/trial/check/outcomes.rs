@@ -1,4 +1,4 @@
-//! What calls of rules come to, as problems: rules that fail, and answers that cannot be followed.
+//! Problems in the results of called rules: rules that fail, and launches or joins that cannot work.
 
 use indexmap::IndexMap;
 use jiff::SignedDuration;
@@ -41,7 +41,7 @@ impl<'a> OutcomeChecker<'a> {
     }
 
     /// Takes the result of a call; `was_stopped` if it went past a limit.
-    pub(super) fn take(&mut self, case: &CheckCase, call: &RuleCall, was_stopped: bool) {
+    pub(super) fn add(&mut self, case: &CheckCase, call: &RuleCall, was_stopped: bool) {
         match &call.result {
             Ok(answer) => self.answer(case, call, answer),
             // Told by the text alone.
@@ -106,7 +106,7 @@ impl<'a> OutcomeChecker<'a> {
         if let Some(join) = &answer.join {
             self.join(case, call, join);
         }
-        self.circles.take(&case.message, call, answer);
+        self.circles.add(&case.message, call, answer);
     }
 
     fn at_place(

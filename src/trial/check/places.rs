@@ -1,4 +1,4 @@
-//! [`Places`]: the texts of the rules and the way from what Lua calls a place to where a person finds it.
+//! [`Places`]: the texts of the rules, and the translation of Lua's names of files to paths.
 
 use std::path::PathBuf;
 

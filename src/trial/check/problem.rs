@@ -1,4 +1,4 @@
-//! [`RuleProblem`]: something that is wrong with rules, and how it is shown: as good compilers do.
+//! [`RuleProblem`]: an error or warning about rules, shown as compilers do.
 
 use std::fmt::{self, Write};
 use std::path::PathBuf;

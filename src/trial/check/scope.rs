@@ -1,7 +1,7 @@
 //! Which globals a text of Lua uses and where, found without running it: a walk through the syntax tree that
 //! knows what is local where.
 //!
-//! It knows nothing of nowcast, and it never judges: [`super::names`] does.
+//! It must never know of nowcast or judge a name: [`super::names`] does.
 
 use std::collections::HashSet;
 use std::thread;

@@ -27,7 +27,7 @@ pub(in crate::trial) fn trace(
     config: &Config,
     engine: &Engine,
     world: &CaseSource,
-    mut tell: impl FnMut(&CheckCase, &RuleCall),
+    mut report: impl FnMut(&CheckCase, &RuleCall),
 ) -> Traced {
     let begun = Instant::now();
     let mut traced = Traced::default();
@@ -54,7 +54,7 @@ pub(in crate::trial) fn trace(
                     keys_read.push(key.clone());
                 }
             }
-            tell(&case, &call);
+            report(&case, &call);
         }
     };
     // What the system really has comes first for all of them, should there be too much.

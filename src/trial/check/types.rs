@@ -1,4 +1,4 @@
-//! Message types that rules compare with and that no message of the worker has.
+//! Message types in comparisons of rules that no message of the worker can have.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,7 @@
-//! [`RulesExchange`]: the files of the rules and those that take their place.
+//! [`RulesExchange`]: the files of the rules and their replacements.
 //!
-//! Each file is whole at any moment, the old one or the new one; the main file comes last. Whatever fails in the middle is
-//! put back as it was.
+//! Each file is whole at any moment, the old one or the new one; the main file comes last. After an error the previous files
+//! are restored.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -116,7 +116,7 @@ impl RulesExchange {
     ///
     /// # Errors
     /// They cannot be loaded any more, or a file cannot be read.
-    pub fn of_kept(rule_set: &RuleSet, kept: &[RuleFile]) -> Result<Self, DeployError> {
+    pub fn of_journal(rule_set: &RuleSet, kept: &[RuleFile]) -> Result<Self, DeployError> {
         let place = rule_set.place()?;
         let mut kept = kept.to_vec();
         if let (Some(main), Some(name)) = (kept.first_mut(), place.file_name()) {

@@ -1,8 +1,6 @@
-//! Putting edited rules in force: what must be passed before, how the files are exchanged, and what the manager
-//! makes of them.
+//! Puts edited rules in force: checks them, replaces the files, and waits for the manager's answer in its journal.
 //!
-//! It writes to the files of the rules alone. The manager notices them by itself; that they are in force is read in
-//! its journal.
+//! It must never write to anything but the files of the rules. The manager notices them by itself.
 
 mod exchange;
 mod gate;

@@ -1,4 +1,4 @@
-//! What the manager makes of new files, read in its journal.
+//! Waits until the manager's journal says that new rules are in force or refused.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use crate::store::journal::RulesInForce;
 use crate::store::{History, JournalError};
 
 /// How many times the journal is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+const READ_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a refusal must stay: a manager looks at the files every second.
-const SECOND_LOOK: Duration = Duration::from_millis(2_500);
+const REFUSAL_STAYS: Duration = Duration::from_millis(2_500);
 
 /// The journal before the files were exchanged.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ impl JournalBefore {
     /// # Errors
     ///
     /// If there is one that cannot be read.
-    pub fn look(folder: &Path) -> Result<Self, JournalError> {
+    pub fn read(folder: &Path) -> Result<Self, JournalError> {
         let last_event = match History::open(folder) {
             Ok(history) => history.last_event()?.0,
             Err(JournalError::None { .. }) => 0,
@@ -55,15 +55,15 @@ pub fn wait(
     folder: &Path,
     hash: &str,
     before: JournalBefore,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<DeployOutcome, JournalError> {
-    let look = || match History::open(folder) {
+    let read = || match History::open(folder) {
         Ok(history) => history.rules_in_force(),
         Err(JournalError::None { .. }) => Ok(None),
         Err(error) => Err(error),
     };
-    let pause = || std::thread::sleep(LOOK);
-    wait_with(look, pause, &WaitTimes { all: patience, after_refusal: SECOND_LOOK }, hash, before)
+    let pause = || std::thread::sleep(READ_PAUSE);
+    wait_with(read, pause, &WaitTimes { all: timeout, after_refusal: REFUSAL_STAYS }, hash, before)
 }
 
 /// How long is waited.
@@ -74,32 +74,32 @@ struct WaitTimes {
 
 /// A manager that looked while the files were exchanged may have refused what it saw of them; it looks again.
 fn wait_with(
-    mut look: impl FnMut() -> Result<Option<RulesInForce>, JournalError>,
+    mut read: impl FnMut() -> Result<Option<RulesInForce>, JournalError>,
     pause: impl Fn(),
-    patience: &WaitTimes,
+    times: &WaitTimes,
     hash: &str,
     before: JournalBefore,
 ) -> Result<DeployOutcome, JournalError> {
-    let mut end = Instant::now() + patience.all;
+    let mut end = Instant::now() + times.all;
     let mut is_refused = false;
     loop {
-        let mut taken = DeployOutcome::NotYet;
-        if let Some(RulesInForce { generation, hash: of, refused, .. }) = look()? {
+        let mut outcome = DeployOutcome::NotYet;
+        if let Some(RulesInForce { generation, hash: of, refused, .. }) = read()? {
             match refused {
                 Some((event, reason)) if event.0 > before.last_event => {
-                    taken = DeployOutcome::Refused(reason);
+                    outcome = DeployOutcome::Refused(reason);
                 }
                 None if of == hash => return Ok(DeployOutcome::InForce(generation)),
                 // The previous ones; or an older refusal is still to be taken back.
                 _ => {}
             }
         }
-        if matches!(taken, DeployOutcome::Refused(_)) && !is_refused {
+        if matches!(outcome, DeployOutcome::Refused(_)) && !is_refused {
             is_refused = true;
-            end = Instant::now() + patience.after_refusal;
+            end = Instant::now() + times.after_refusal;
         }
         if Instant::now() >= end {
-            return Ok(taken);
+            return Ok(outcome);
         }
         pause();
     }
@@ -126,18 +126,18 @@ mod tests {
 
     #[test]
     fn a_refusal_in_the_middle_of_an_exchange_is_not_the_end() {
-        let mut looks = [rules(1, "old", None), rules(1, "old", Some(9)), rules(2, "new", None)].into_iter();
-        let taken = wait_with(|| Ok(looks.next()), || (), &SOON, "new", JournalBefore { last_event: 8 });
-        assert_eq!(taken.unwrap(), DeployOutcome::InForce(2));
+        let mut reads = [rules(1, "old", None), rules(1, "old", Some(9)), rules(2, "new", None)].into_iter();
+        let outcome = wait_with(|| Ok(reads.next()), || (), &SOON, "new", JournalBefore { last_event: 8 });
+        assert_eq!(outcome.unwrap(), DeployOutcome::InForce(2));
     }
 
     #[test]
     fn a_refusal_that_stays_is_one_and_an_older_one_is_none() {
-        let look = || Ok(Some(rules(1, "old", Some(9))));
-        let taken = wait_with(look, || (), &NOW, "new", JournalBefore { last_event: 8 });
-        assert_eq!(taken.unwrap(), DeployOutcome::Refused("half".to_owned()));
+        let read = || Ok(Some(rules(1, "old", Some(9))));
+        let outcome = wait_with(read, || (), &NOW, "new", JournalBefore { last_event: 8 });
+        assert_eq!(outcome.unwrap(), DeployOutcome::Refused("half".to_owned()));
         let never = WaitTimes { all: Duration::ZERO, ..NOW };
-        let taken = wait_with(look, || (), &never, "new", JournalBefore { last_event: 9 });
-        assert_eq!(taken.unwrap(), DeployOutcome::NotYet);
+        let outcome = wait_with(read, || (), &never, "new", JournalBefore { last_event: 9 });
+        assert_eq!(outcome.unwrap(), DeployOutcome::NotYet);
     }
 }

@@ -1,4 +1,4 @@
-//! The graph as a picture has it: nodes, and arrows between them. What formats a picture adds its own syntax alone.
+//! The graph as nodes and arrows. Each output format adds only its syntax.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Where the graph is from: calls of the rules, and the causes of the journal's runs.
+//! Gathers the graph from calls of the rules and the causes of the journal's runs.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,6 +1,6 @@
-//! Who launches whom: found by calling the rules with everything that may come, and from what has happened.
+//! The graph of launches: found by calling the rules with every possible message, and from the journal's runs.
 //!
-//! It draws what it finds and judges nothing; that is [`super::check`]'s job.
+//! It must never judge what it finds; that is [`super::check`]'s job.
 
 mod dot;
 mod drawing;

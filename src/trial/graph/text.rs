@@ -16,7 +16,7 @@ impl Graph {
                 TreeStep::Root(node) => root(node),
                 TreeStep::Launch { edge, node } => self.launch(edge, node),
             };
-            let mark = if branch.is_told_above { "  ↑" } else { "" };
+            let mark = if branch.is_shown_above { "  ↑" } else { "" };
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{}{line}{mark}", "  ".repeat(branch.depth));
         }

@@ -1,4 +1,4 @@
-//! The graph as a tree: each worker with what it launches, the launches of a worker told once.
+//! The graph as a tree: each worker with its launches, which are shown once.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ pub(super) struct Branch<'a> {
     /// The launch that leads here, or the worker at which a tree begins.
     pub step: TreeStep<'a>,
     /// Whether the worker's launches stand further up.
-    pub is_told_above: bool,
+    pub is_shown_above: bool,
 }
 
 pub(super) enum TreeStep<'a> {
@@ -22,7 +22,7 @@ pub(super) enum TreeStep<'a> {
 impl Graph {
     /// Return the lines of the tree. It begins with the workers that no other launches.
     pub(super) fn tree(&self) -> Vec<Branch<'_>> {
-        let mut walk = TreeWalk { graph: self, told: BTreeSet::new(), branches: Vec::new() };
+        let mut walk = TreeWalk { graph: self, shown: BTreeSet::new(), branches: Vec::new() };
         let is_launched =
             |node: &&GraphNode| self.edges.iter().any(|edge| edge.to == node.name && edge.from != node.name);
         for node in self.workers.iter().filter(|node| !is_launched(node)) {
@@ -30,7 +30,7 @@ impl Graph {
         }
         // What is left is launched in circles only.
         for node in &self.workers {
-            if !walk.told.contains(node.name.as_str()) {
+            if !walk.shown.contains(node.name.as_str()) {
                 walk.root(node);
             }
         }
@@ -40,25 +40,25 @@ impl Graph {
 
 struct TreeWalk<'a> {
     graph: &'a Graph,
-    told: BTreeSet<&'a str>,
+    shown: BTreeSet<&'a str>,
     branches: Vec<Branch<'a>>,
 }
 
 impl<'a> TreeWalk<'a> {
     /// Add a worker and what follows from it, all the way down. A stack of its own: a chain may be long.
     fn root(&mut self, root: &'a GraphNode) {
-        self.branches.push(Branch { depth: 0, step: TreeStep::Root(root), is_told_above: false });
-        self.told.insert(&root.name);
+        self.branches.push(Branch { depth: 0, step: TreeStep::Root(root), is_shown_above: false });
+        self.shown.insert(&root.name);
         let graph = self.graph;
         let mut open: Vec<(usize, &'a Edge)> = launches_of(graph, &root.name).map(|edge| (1, edge)).collect();
         while let Some((depth, edge)) = open.pop() {
             let node = graph.workers.iter().find(|node| node.name == edge.to);
-            let is_new = self.told.insert(&edge.to);
+            let is_new = self.shown.insert(&edge.to);
             if is_new {
                 open.extend(launches_of(graph, &edge.to).map(|edge| (depth + 1, edge)));
             }
-            let is_told_above = !is_new && launches_of(graph, &edge.to).next().is_some();
-            self.branches.push(Branch { depth, step: TreeStep::Launch { edge, node }, is_told_above });
+            let is_shown_above = !is_new && launches_of(graph, &edge.to).next().is_some();
+            self.branches.push(Branch { depth, step: TreeStep::Launch { edge, node }, is_shown_above });
         }
     }
 }

@@ -1,7 +1,7 @@
-//! A broker's recording, decided by rules on trial.
+//! Replays a broker's recording with rules on trial.
 //!
-//! The messages go through the real core in their order, on a state of their own in which each launched worker ends
-//! when it has reported, or at its time limit. Nothing is launched; what the rules would launch is held against who then reported.
+//! The core decides the messages in their order, on a state of its own: a launched worker ends when it has reported, or at
+//! its timeout. Nothing is launched; the launches are compared with the workers that reported.
 
 mod report;
 

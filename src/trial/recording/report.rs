@@ -1,4 +1,4 @@
-//! [`RecordingReport`]: what rules on trial made of a recording; its text and its JSON.
+//! [`RecordingReport`]: the result of a replayed recording, as text and JSON.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! [`Difference`]: what two rules answer to one message, held against each other, and its words for people.
+//! [`Difference`]: how the results of two rules for one message differ, and its text.
 
 use std::fmt::Write as _;
 

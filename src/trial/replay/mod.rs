@@ -1,9 +1,8 @@
-//! The messages of the past through other rules.
+//! Replays the journal's messages with other rules.
 //!
-//! Calls of rules are pure, so what the historical rules answered is had by calling them again with what they were
-//! given. Both use the current configuration; so whether they still answer what they did is held against
-//! what the journal shows that came of it. It reads the journal once, event by event, and never holds
-//! more of it.
+//! Calls of rules are pure, so calling the historical rules again with the same input gives their result again. Both use the
+//! current configuration, so the result of the historical rules is compared with the journal. It reads the journal once,
+//! event by event, and must never hold more than one event.
 
 mod baseline;
 mod difference;

@@ -1,6 +1,6 @@
 //! [`ReplayReport`]: the result of a replay, gathered while it goes on; its text and its JSON.
 //!
-//! It keeps one difference of each kind and the numbers of those that are like it, however many there are.
+//! It keeps one difference of each kind and the numbers of the others.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Whether the historical rules, called again, answer what the journal shows that they answered.
+//! Checks whether the historical rules, called again, return what the journal has.
 
 use std::fmt::Write as _;
 

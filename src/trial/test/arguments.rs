@@ -1,4 +1,4 @@
-//! What a function of the tests was given, and what it says of what it cannot use.
+//! Reads the arguments of the tests' functions, with errors for invalid ones.
 
 use jiff::civil::Time;
 use jiff::{Timestamp, ZonedDateTime};

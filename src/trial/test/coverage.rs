@@ -1,4 +1,4 @@
-//! What no test exercised: lines of the rules, and message types that were never sent.
+//! Coverage: lines of the rules that no test ran, and message types that no test sent.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! A day of a test's world: what it starts, how runs end, and what ran.
+//! A simulated day of a test: its first launches, the outcomes of runs, and the runs that there were.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -1,4 +1,4 @@
-//! What was expected and what came, line by line.
+//! Compares expected and actual lines.
 
 use super::world::TestFunctionResult;
 use pyyaml::Value;

@@ -1,4 +1,4 @@
-//! What a test's Lua calls, by the names in `rules/lua/test.lua`.
+//! The Rust functions that a test's Lua calls, by the names in `rules/lua/test.lua`.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Launches as tests write them: `make_plots nowcast on basin (delay 10m)`.
+//! Launches as lines of tests: `make_plots nowcast on basin (delay 10m)`.
 
 use crate::config::Config;
 use crate::rules::Argument;

@@ -1,5 +1,5 @@
-//! The user's tests of their rules: files of Lua beside the rules, each test in a world of its own. The Lua
-//! variables of a file are shared by its tests.
+//! Runs the user's tests of rules: Lua files beside the rules. Each test has a state of its own; the tests of a file share
+//! its Lua variables.
 
 mod arguments;
 mod coverage;

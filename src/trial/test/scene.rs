@@ -1,6 +1,7 @@
-//! One test's world: the core with the real rules, a clock that the test turns, and workers that end as it says.
+//! [`Scene`]: the state of one test: the core with the real rules, a clock that the test sets, and workers that end as the
+//! test says.
 //!
-//! Nothing here waits, and nothing is launched.
+//! It must never wait or launch anything.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -101,7 +102,7 @@ pub struct Scene {
     pub last: SceneOutcome,
     events: usize,
     /// How much was told to come, for the order of what comes at one moment.
-    told: usize,
+    planned: usize,
 }
 
 /// The engine, and what it answered last.
@@ -149,7 +150,7 @@ impl Scene {
             errors: Vec::new(),
             last: SceneOutcome::default(),
             events: 0,
-            told: 0,
+            planned: 0,
         }
     }
 
@@ -301,8 +302,8 @@ impl Scene {
     }
 
     fn comes(&mut self, at: Timestamp, what: Coming) {
-        self.told += 1;
-        let number = self.told;
+        self.planned += 1;
+        let number = self.planned;
         self.coming.insert((at, number), what);
     }
 

@@ -1,6 +1,6 @@
-//! What a test says and expects of one message after another, on the [`Scene`] of the test that runs.
+//! The messages and expectations of the running test, on its [`Scene`].
 //!
-//! Its days are in `day`, its functions' names in `functions`.
+//! Days are in `day`, the names of its functions in `functions`.
 
 use std::fmt::Write as _;
 use std::rc::Rc;

@@ -1,7 +1,7 @@
-//! What the views of one call look at.
+//! [`ViewedValues`]: the values behind the views of one call.
 //!
-//! A view is garbage of Lua's, which knows nothing of the size of what it looks at and may keep it
-//! for thousands of messages. So views hold a [`Handle`] only, and the values go when the call ends.
+//! Lua's garbage collector does not know the size of these values and may keep a view for thousands of messages. So a view
+//! holds a [`Handle`] only, and the values are freed when the call ends.
 
 use std::cell::{Cell, RefCell};
 
@@ -87,14 +87,14 @@ impl ViewedValues {
     }
 
     /// Notes a look at a key of `seen`; answers the place of what was found.
-    pub(super) fn look(&self, handle: &Handle, seen: &Value, key: &Value, found: KeyFound) -> ViewPlace {
+    pub(super) fn note_read(&self, handle: &Handle, seen: &Value, key: &Value, found: KeyFound) -> ViewPlace {
         let Some(node) = self.node(handle) else { return ViewPlace::Elsewhere };
         let mut reads = self.reads.borrow_mut();
         // A list that was walked through says more than its numbers do.
         if matches!(seen, Value::List(_)) && reads.is_walked(node) {
             ViewPlace::Below(node, key.clone())
         } else {
-            ViewPlace::At(reads.look(node, key, found))
+            ViewPlace::At(reads.note_read(node, key, found))
         }
     }
 

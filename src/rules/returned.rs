@@ -1,8 +1,8 @@
-//! What a rule returned, checked: a list of workers to launch and perhaps what to wait for.
+//! Checks the values that a rule returned: a list of launches, and perhaps a join.
 
 use mlua::{MultiValue, Value as LuaValue};
 
-use super::host::CallState;
+use super::call_state::CallState;
 use super::items::{Least, list};
 use super::kind::{described, kind_name};
 use super::launch;
@@ -19,7 +19,7 @@ pub(super) fn read(
     place: Option<&str>,
     returned: MultiValue,
 ) -> Result<RuleAnswer, String> {
-    call.hold_answer_only();
+    call.count_result_only();
     let mut values = returned.into_iter();
     let (first, second, third) = (values.next(), values.next(), values.next());
     if third.is_some_and(|value| !value.is_nil()) {

@@ -1,5 +1,4 @@
-//! What one virtual machine shares with the functions that Lua calls: the budget, the clock and the
-//! log of the running call.
+//! [`CallState`]: the budget, clock and log of the running call, shared with the functions that Lua calls.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,8 +7,8 @@ use jiff::ZonedDateTime;
 
 use super::budget::Budget;
 use super::limits::EngineOptions;
-use super::snapshot::ViewedValues;
 use super::source::Sources;
+use super::viewed_values::ViewedValues;
 use nowcast_core::Level;
 use nowcast_core::LogLine;
 use nowcast_core::message::Message;
@@ -94,7 +93,7 @@ impl CallState {
     }
 
     /// Counts again: what the call returned takes the place of what it made.
-    pub(super) fn hold_answer_only(&self) {
+    pub(super) fn count_result_only(&self) {
         self.held.set(0);
     }
 
