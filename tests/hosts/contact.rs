@@ -1,10 +1,10 @@
-//! Contact is lost: no crash is made and nothing is started again until the host says that the run is not there.
+//! Lost contact: no crash is reported and nothing is restarted until the host reports that the run is gone.
 
 use crate::scene::Scene;
 use rustix::process::{Signal, kill_process};
 
 #[test]
-fn a_killed_client_is_no_death_of_the_worker() {
+fn the_death_of_the_ssh_client_is_not_that_of_the_worker() {
     let scene = Scene::start(true);
     let run = scene.launch("one");
     Scene::kill(scene.launcher(&run));
@@ -12,7 +12,7 @@ fn a_killed_client_is_no_death_of_the_worker() {
     let text = found["contact_lost"].as_str().unwrap_or_default();
     assert!(text.contains("contact with robot is lost (ssh was killed by signal 9)"), "{text}");
     assert!(text.contains("the host reports that the run still exists (process "), "{text}");
-    // It needs attention.
+    // Status lists it under attention.
     let (_, status) = scene.system.operation(&["status"]);
     let line = format!("CRITICAL [runs] run {run}: contact with robot is lost (ssh was killed by signal 9)");
     scene.system.wait_for_log("manager", &line);
@@ -32,8 +32,8 @@ fn a_killed_client_is_no_death_of_the_worker() {
 }
 
 #[test]
-fn a_cut_connection_is_asked_about_until_the_worker_is_gone() {
-    // Without marks: it is found by its words.
+fn after_a_cut_connection_the_host_is_asked_until_the_worker_is_gone() {
+    // Without marks, the process is found by its command line.
     let scene = Scene::start(false);
     let run = scene.launch("one");
     let worker = scene.wait_for_worker("one");
@@ -54,7 +54,7 @@ fn a_host_that_is_down_is_asked_again_until_it_is_back() {
     let run = scene.launch("one");
     scene.sshd.down();
     scene.wait_for_contact(&run, "the host does not answer (ssh: connect to host 127.0.0.1");
-    // Over a restart of the manager.
+    // Also across a restart of the manager.
     scene.system.signal("manager", Signal::KILL);
     scene.system.wait_for_end("manager");
     scene.system.start_manager(&[]);
@@ -69,7 +69,7 @@ fn a_host_that_is_down_is_asked_again_until_it_is_back() {
 }
 
 #[test]
-fn a_report_ends_the_question_to_a_host_that_is_down() {
+fn after_a_report_a_host_that_is_down_is_not_asked() {
     let mut scene = Scene::start(true);
     let run = scene.launch("one");
     scene.sshd.down();
@@ -83,7 +83,7 @@ fn a_report_ends_the_question_to_a_host_that_is_down() {
 }
 
 #[test]
-fn a_message_on_the_way_does_not_end_the_question() {
+fn after_a_message_during_the_run_the_host_is_still_asked() {
     let mut scene = Scene::start(true);
     let run = scene.launch("one");
     scene.sshd.down();
@@ -106,7 +106,7 @@ fn a_runner_that_is_killed_is_replaced_by_one_that_asks_the_host() {
     Scene::kill(before);
     let after = scene
         .wait_for("another runner", || Some(scene.process(&run, "claim")).filter(|runner| *runner != before));
-    // Together with what launched it.
+    // The launching command is killed, too.
     Scene::kill(after);
     Scene::kill(scene.launcher(&run));
     scene.wait_for_contact(&run, "the run still exists");
@@ -117,7 +117,7 @@ fn a_runner_that_is_killed_is_replaced_by_one_that_asks_the_host() {
 }
 
 #[test]
-fn the_deaths_of_all_on_this_machine_make_no_crash() {
+fn the_death_of_all_local_processes_is_not_a_crash() {
     let mut scene = Scene::start(true);
     let run = scene.launch("one");
     scene.system.signal("manager", Signal::KILL);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::python;
 use crate::support::system::{System, system};
 
-/// The checks by place and name: state and text.
+/// The checks by place and name, with state and text.
 pub fn doctor(system: &System, options: &[&str]) -> (Option<i32>, Vec<(String, String, String)>) {
     let (status, text) = system.operation(&[&["doctor", "--json"], options].concat());
     let checks: Value = serde_json::from_str(&text).expect("JSON");
@@ -30,7 +30,7 @@ pub fn of<'a>(checks: &'a [(String, String, String)], name: &str) -> (&'a str, &
 }
 
 #[test]
-fn a_healthy_system_has_no_complaint_with_and_without_its_daemons() {
+fn a_healthy_system_passes_with_and_without_its_daemons() {
     let mut system = system().python(&python::venv()).prepare();
     let (status, checks) = doctor(&system, &[]);
     assert_eq!(status, Some(0), "{checks:?}");
@@ -50,12 +50,12 @@ fn a_healthy_system_has_no_complaint_with_and_without_its_daemons() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_what_to_do() {
+fn a_problem_is_reported_with_its_remedy() {
     let mut system = system().prepare();
     let _taken = TcpListener::bind(("127.0.0.1", system.workers_port)).expect("the port");
     system.set_python("/no/such/python");
     system.write_rules("function after_sleep( end");
-    // A file where a folder should be.
+    // A file in place of a folder.
     fs::write(system.path("checklist.journal"), "").expect("written");
     let (status, checks) = doctor(&system, &[]);
     assert_eq!(status, Some(1));
@@ -79,7 +79,7 @@ fn what_is_wrong_is_said_with_what_to_do() {
 }
 
 #[test]
-fn a_template_without_its_program_is_found_out() {
+fn a_template_without_its_program_is_a_failure() {
     let hosts = "hosts: {good: {launch command: [sh, -c, '{command}']}, bad: {launch command: [no-such-queue, '{command}']}}";
     let system = system().python(&python::venv()).section(hosts).prepare();
     let (status, checks) = doctor(&system, &["--hosts"]);
@@ -90,7 +90,7 @@ fn a_template_without_its_program_is_found_out() {
 }
 
 #[test]
-fn a_program_or_a_module_that_is_not_there_is_a_failure() {
+fn a_missing_program_or_module_is_a_failure() {
     let section = "workers: {keyless: {exec: [no-such-program]}}\nscheduled workers:\n  \
                    - no_such_package.other: {every: day, at: '05:15'}\nweather: 1\nweather: 2\n";
     let system = system().python(&python::venv()).section(section).prepare();

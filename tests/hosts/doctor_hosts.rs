@@ -6,7 +6,7 @@ use crate::doctor::{doctor, of};
 use crate::scene::Scene;
 
 #[test]
-fn hosts_are_looked_at_all_at_once() {
+fn hosts_are_checked_at_the_same_time() {
     let mut scene = Scene::start(true);
     let (status, checks) = doctor(&scene.system, &["--hosts"]);
     // Two of the three cannot be reached.
@@ -18,7 +18,7 @@ fn hosts_are_looked_at_all_at_once() {
     assert!(of(&checks, "nowhere: ssh").1.contains("Could not resolve hostname"), "{checks:?}");
     assert_eq!(checks.iter().filter(|(name, ..)| name.starts_with("locked: ")).count(), 1);
 
-    // The host has another configuration, no environment file, no Python; the broker is gone.
+    // The host has another configuration, no environment file and no Python; the broker is stopped.
     let here = scene.system.path(".").canonicalize().expect("a folder").display().to_string();
     let text = fs::read_to_string(scene.system.config()).expect("the configuration");
     let there = text.replace("keyless: {success: it went well", "keyless: {success: it went otherwise");

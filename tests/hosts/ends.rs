@@ -16,7 +16,7 @@ fn kill_ends_the_remote_process_with_or_without_marks() {
 }
 
 #[test]
-fn one_that_does_not_want_to_end_is_killed_by_a_second_command() {
+fn a_run_that_ignores_sigterm_is_killed_by_a_second_command() {
     let scene = Scene::start(true);
     let run = scene.launch("stubborn");
     let worker = scene.wait_for_worker("stubborn");
@@ -29,10 +29,10 @@ fn one_that_does_not_want_to_end_is_killed_by_a_second_command() {
 
 #[test]
 fn a_timeout_ends_the_remote_process() {
-    let scene = Scene::with(true, "workers: {far: {timeout: 1s}}");
+    let scene = Scene::with(true, "workers: {remote: {timeout: 1s}}");
     let run = scene.launch("stubborn");
     let worker = scene.wait_for_worker("stubborn");
-    // After the grace.
+    // After the grace period.
     scene.wait_for_death(worker);
     let found = scene.wait_for_state(&run, "crashed");
     assert_eq!(found["stop_requested"]["by"], "timeout");
@@ -40,7 +40,7 @@ fn a_timeout_ends_the_remote_process() {
 }
 
 #[test]
-fn of_two_with_the_same_words_only_the_one_that_is_meant_ends() {
+fn only_one_of_two_equal_runs_is_stopped() {
     let scene = Scene::start(true);
     let first = scene.launch("one");
     let worker = scene.wait_for_worker("one");
@@ -51,7 +51,7 @@ fn of_two_with_the_same_words_only_the_one_that_is_meant_ends() {
     scene.wait_for_death(other);
     scene.wait_for_state(&second, "crashed");
     assert!(Scene::is_alive(worker));
-    // And only that is asked for.
+    // The host is asked only for that run.
     Scene::kill(scene.launcher(&first));
     scene.wait_for_contact(&first, "the run still exists");
     scene.go("one", "0 report");
@@ -59,7 +59,7 @@ fn of_two_with_the_same_words_only_the_one_that_is_meant_ends() {
 }
 
 #[test]
-fn with_contact_lost_it_ends_as_soon_as_the_host_is_back() {
+fn a_run_without_contact_stops_when_the_host_is_back() {
     let mut scene = Scene::start(true);
     let run = scene.launch("one");
     let worker = scene.wait_for_worker("one");
@@ -75,7 +75,7 @@ fn with_contact_lost_it_ends_as_soon_as_the_host_is_back() {
 }
 
 #[test]
-fn with_the_host_down_a_second_kill_gives_the_run_up() {
+fn while_the_host_is_down_a_second_kill_abandons_the_run() {
     let mut scene = Scene::start(true);
     let run = scene.launch("one");
     scene.sshd.down();

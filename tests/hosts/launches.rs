@@ -1,11 +1,11 @@
-//! What is known of a launch by ssh without asking.
+//! Launches by ssh whose result is known without asking the host.
 
 use std::fs;
 
 use crate::scene::Scene;
 
 #[test]
-fn a_worker_runs_on_the_host_and_its_output_and_status_come_back() {
+fn a_worker_runs_on_the_host_and_its_output_and_status_are_returned() {
     let scene = Scene::start(true);
     let run = scene.launch("one");
     scene.go("one", "0 report");
@@ -23,7 +23,7 @@ fn a_worker_runs_on_the_host_and_its_output_and_status_come_back() {
 
 #[test]
 fn the_status_of_an_exec_worker_is_that_of_its_program() {
-    let scene = Scene::with(true, "workers: {far: {exec: [sh, '{folder}/program.sh']}}");
+    let scene = Scene::with(true, "workers: {remote: {exec: [sh, '{folder}/program.sh']}}");
     let program = "printf 'half a line'; [ $1 = killed ] && kill -9 $$; exit $1";
     fs::write(scene.system.path("program.sh"), program).expect("written");
     for (argument, state, ending) in [
@@ -37,7 +37,7 @@ fn the_status_of_an_exec_worker_is_that_of_its_program() {
 }
 
 #[test]
-fn one_that_never_reached_the_host_is_not_started_and_its_crash_is_made() {
+fn a_launch_that_does_not_reach_the_host_is_a_crash() {
     let mut scene = Scene::start(true);
     for (host, why) in [
         ("nowhere", "nowhere was not reached: ssh: Could not resolve hostname nowhere.invalid"),
@@ -52,8 +52,8 @@ fn one_that_never_reached_the_host_is_not_started_and_its_crash_is_made() {
     let ending = scene.wait_for_state(&run, "crashed")["ending"].as_str().unwrap_or_default().to_owned();
     assert!(ending.contains("robot was not reached: ssh: connect to host 127.0.0.1 port"), "{ending}");
     scene.system.wait_for_log_count("manager", "the rule heard crash", 3);
-    scene.system.wait_for_log("manager", "CRITICAL [manager] could not launch NextWorker(module='far'");
-    let (status, text) = scene.system.operation(&["launch", "--host", "unknown", "far", "four"]);
+    scene.system.wait_for_log("manager", "CRITICAL [manager] could not launch NextWorker(module='remote'");
+    let (status, text) = scene.system.operation(&["launch", "--host", "unknown", "remote", "four"]);
     assert_eq!(status, Some(1));
     assert!(text.contains("the host \"unknown\" is not in `run: enabled hosts:`"), "{text}");
     assert_eq!(scene.starts(), 0);
@@ -61,7 +61,7 @@ fn one_that_never_reached_the_host_is_not_started_and_its_crash_is_made() {
 }
 
 #[test]
-fn what_a_host_lacks_is_an_error_when_something_is_launched_there() {
+fn a_missing_setting_of_a_host_is_an_error_at_a_launch() {
     let scene = Scene::with(true, "    bare: {shared storage: true}");
     scene.system.works();
     let run = scene.launch_on("bare", "one");

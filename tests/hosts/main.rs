@@ -1,4 +1,4 @@
-//! Workers on other hosts: the real ssh and sshd, the real Slurm, and templates.
+//! Workers on remote hosts: the real ssh and sshd, the real Slurm, and templates.
 
 #[cfg(feature = "system-tests")]
 mod contact;

@@ -1,4 +1,4 @@
-//! A system whose workers run on another host, and what tests ask of it.
+//! A system whose workers run on a remote host, and the helpers of its tests.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,14 +11,14 @@ use crate::sshd::Sshd;
 use crate::support::python;
 use crate::support::system::{NOWCAST, System, pid, system};
 
-/// A worker on the host: writes down its process, waits for a file `NAME.go`, sends a message on its way and reports if that says so, and ends with the
-/// status that it says.
+/// A worker on the host: records its process and waits for a file `NAME.go`. It sends a message or reports if the file
+/// says so, and exits with the status in the file.
 const WORKER: &str = r#"
 import os, signal, sys, time, yaml, zmq
 config, name = sys.argv[1], sys.argv[2]
 if "stubborn" in name:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-os.chdir(os.environ["FAR_FOLDER"])
+os.chdir(os.environ["REMOTE_FOLDER"])
 with open("starts", "a") as file:
     file.write(f"{name}\n")
 with open(f"{name}.pid.new", "w") as file:
@@ -32,8 +32,8 @@ while not os.path.exists(f"{name}.go"):
 words = open(f"{name}.go").read().split()
 for type in [type for word, type in (("halfway", "halfway"), ("report", "success")) if word in words]:
     socket = zmq.Context().socket(zmq.REQ)
-    socket.connect("tcp://localhost:" + os.environ["FAR_PORT"])
-    socket.send_string(yaml.dump({"source": "far", "type": type, "payload": None}))
+    socket.connect("tcp://localhost:" + os.environ["REMOTE_PORT"])
+    socket.send_string(yaml.dump({"source": "remote", "type": type, "payload": None}))
     socket.recv_string()
     open(f"{name}.reported", "w").close()
 if "stay" in words:
@@ -41,7 +41,7 @@ if "stay" in words:
 sys.exit(int(words[0]))
 "#;
 
-const RULES: &str = "function after_far(msg) log.info('the rule heard ' .. msg.type) return {} end";
+const RULES: &str = "function after_remote(msg) log.info('the rule heard ' .. msg.type) return {} end";
 
 pub struct Scene {
     pub system: System,
@@ -58,17 +58,17 @@ impl Scene {
         let sshd = Sshd::start(marks);
         let mut system = system()
             .worker(
-                "far: {success: it went well, halfway: it goes well, failure: it did not, crash: it crashed}",
+                "remote: {success: it went well, halfway: it goes well, failure: it did not, crash: it crashed}",
             )
             .rules(RULES)
             .env("PATH", &sshd.search_path())
-            .file("far/far.py", WORKER)
+            .file("remote/remote.py", WORKER)
             .prepare();
         let (python, here) = (python::venv(), system.path("."));
         let here = here.canonicalize().expect("a folder");
-        // The environment file says something, as some do, and has what the others expand.
+        // The environment file writes a line, as some do, and defines the variables that the settings expand.
         let environment = format!(
-            "echo modules loaded\nexport PYTHONPATH={0}/far FAR_FOLDER={0} FAR_PORT={1} PATH={2}:$PATH\n",
+            "echo modules loaded\nexport PYTHONPATH={0}/remote REMOTE_FOLDER={0} REMOTE_PORT={1} PATH={2}:$PATH\n",
             here.display(),
             system.workers_port,
             Path::new(NOWCAST).parent().expect("a folder").display()
@@ -78,7 +78,7 @@ impl Scene {
         for host in ["robot", "locked", "nowhere"] {
             let _ = writeln!(
                 hosts,
-                "    {host}: {{envvars: {0}/env.sh, python: {1}, config file: $FAR_FOLDER/nowcast.yaml}}",
+                "    {host}: {{envvars: {0}/env.sh, python: {1}, config file: $REMOTE_FOLDER/nowcast.yaml}}",
                 here.display(),
                 python.display()
             );
@@ -90,7 +90,7 @@ impl Scene {
         Self { system, sshd }
     }
 
-    /// Launches a worker on the host and waits until it is there; the run's number.
+    /// Launch a worker on the host and wait until it runs; return the run's number.
     pub fn launch(&self, name: &str) -> String {
         let run = self.launch_on("robot", name);
         self.wait_for_worker(name);
@@ -98,7 +98,7 @@ impl Scene {
     }
 
     pub fn launch_on(&self, host: &str, name: &str) -> String {
-        let text = self.system.operate(&["launch", "--json", "--host", host, "far", name]);
+        let text = self.system.operate(&["launch", "--json", "--host", host, "remote", name]);
         let answer: Value = serde_json::from_str(&text).expect("JSON");
         answer["numbers"][0].to_string()
     }
@@ -109,14 +109,14 @@ impl Scene {
         pid(text.parse().expect("a number"))
     }
 
-    /// Lets a worker go on: `0 report` and the like.
+    /// Let a worker continue, with words like `0 report`.
     pub fn go(&self, name: &str, words: &str) {
         let path = self.system.path(&format!("{name}.go"));
         fs::write(path.with_extension("new"), words).expect("written");
         fs::rename(path.with_extension("new"), path).expect("in place");
     }
 
-    /// A run as `nowcast runs --json` has it.
+    /// Return a run as in `nowcast runs --json`.
     pub fn run(&self, run: &str) -> Value {
         let runs: Value = serde_json::from_str(&self.system.operate(&["runs", "--json"])).expect("JSON");
         let runs = runs.as_array().expect("a list").clone();
@@ -124,7 +124,7 @@ impl Scene {
         runs.into_iter().find(|found| found["number"].as_u64() == number).unwrap_or_default()
     }
 
-    /// Waits until a run is in a state; the run.
+    /// Wait until a run is in a state; return the run.
     pub fn wait_for_state(&self, run: &str, state: &str) -> Value {
         self.wait_for(&format!("run {run} {state}"), || {
             let found = self.run(run);
@@ -132,7 +132,7 @@ impl Scene {
         })
     }
 
-    /// Waits until contact with a run's host is lost and the host has said that.
+    /// Wait until contact with a run's host is lost, with this text in the answer.
     pub fn wait_for_contact(&self, run: &str, said: &str) {
         self.wait_for(&format!("contact lost: {said}"), || {
             self.run(run)["contact_lost"].as_str().is_some_and(|contact| contact.contains(said)).then_some(())
@@ -144,7 +144,7 @@ impl Scene {
         self.process(run, "process")
     }
 
-    /// A process that a file in the run's folder names.
+    /// Return the process that a file in the run's folder names.
     pub fn process(&self, run: &str, file: &str) -> Pid {
         let path = self.run_path(run, file);
         let process: Value = self.wait_for(file, || serde_json::from_slice(&fs::read(&path).ok()?).ok());
@@ -156,7 +156,7 @@ impl Scene {
         std::path::Path::new(&output).with_file_name(file)
     }
 
-    /// What the run wrote.
+    /// Return the run's output.
     pub fn output(&self, run: &str) -> String {
         fs::read_to_string(self.run_path(run, "output.log")).unwrap_or_default()
     }
@@ -174,19 +174,19 @@ impl Scene {
         self.wait_for("the end of the remote process", || (!Self::is_alive(process)).then_some(()));
     }
 
-    /// That the rule heard of one end, that one, and of no other.
+    /// Check that the rule received this one report and no other.
     pub fn expect_one(&self, r#type: &str) {
         self.system.wait_for_log("manager", &format!("the rule heard {type}"));
         self.system.works();
         assert_eq!(self.heard(), 1, "{}", self.describe());
     }
 
-    /// How many messages the rule heard.
+    /// The number of messages that the rule received.
     pub fn heard(&self) -> usize {
         self.system.log("manager").matches("the rule heard").count()
     }
 
-    /// How often workers were started on the host.
+    /// How many times workers were started on the host.
     pub fn starts(&self) -> usize {
         fs::read_to_string(self.system.path("starts")).unwrap_or_default().lines().count()
     }

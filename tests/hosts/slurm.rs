@@ -1,4 +1,4 @@
-//! The real Slurm: munged, slurmctld and slurmd of a test's own, on this machine.
+//! The real Slurm: each test runs munged, slurmctld and slurmd on this machine.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ impl Cluster {
         );
     }
 
-    /// A command of Slurm's: what it says.
+    /// Return the output of a Slurm command.
     fn control(&self, program: &str, words: &[&str]) -> String {
         let output = Command::new(program).args(words).env("SLURM_CONF", self.configuration()).output();
         String::from_utf8_lossy(&output.expect("it runs").stdout).into_owned()
@@ -124,7 +124,7 @@ impl Drop for Cluster {
     }
 }
 
-/// A job: writes that it works, waits for the file `go`, and ends with the status that stands there.
+/// A job that writes a line, waits for the file `go`, and exits with the status in it.
 const JOB: &str = "#!/bin/sh
 cd \"$(dirname \"$0\")\"
 [ \"$2\" = stubborn ] && trap 'echo no' TERM
@@ -138,7 +138,7 @@ const RULES: &str = "function after_job(msg) log.info('the rule heard ' .. msg.t
 
 struct Scene {
     system: System,
-    // After the system, whose end ends its jobs.
+    // Dropped after the system, which ends its jobs.
     cluster: Cluster,
 }
 
@@ -248,7 +248,7 @@ fn a_job_runs_to_its_end_and_its_output_is_the_runs() {
 }
 
 #[test]
-fn its_exit_status_is_known() {
+fn the_exit_status_of_a_job_is_known() {
     let scene = Scene::here("");
     let run = scene.launch("it");
     scene.go("3");
@@ -257,7 +257,7 @@ fn its_exit_status_is_known() {
 }
 
 #[test]
-fn a_job_that_the_queue_ends_is_marked_with_the_reason() {
+fn a_job_that_slurm_ends_has_the_reason() {
     let scene = Scene::here("");
     let run = scene.launch("it");
     scene.wait_for_job(&run);
@@ -279,7 +279,7 @@ fn kill_ends_the_job() {
 }
 
 #[test]
-fn a_timeout_ends_a_job_that_does_not_want_to() {
+fn a_timeout_kills_a_job_that_ignores_sigterm() {
     let scene = Scene::here(", timeout: 3s");
     let run = scene.launch("stubborn");
     scene.wait_for_job(&run);
@@ -289,7 +289,7 @@ fn a_timeout_ends_a_job_that_does_not_want_to() {
 }
 
 #[test]
-fn a_client_that_is_killed_is_no_end_of_the_job() {
+fn the_death_of_sbatch_is_not_that_of_the_job() {
     let scene = Scene::here("");
     let run = scene.launch("it");
     scene.wait_for_job(&run);
@@ -306,7 +306,7 @@ fn a_client_that_is_killed_is_no_end_of_the_job() {
 }
 
 #[test]
-fn without_its_controller_nothing_is_started_and_all_else_goes_on() {
+fn without_the_controller_nothing_is_started_and_the_system_continues() {
     let mut scene = Scene::here("");
     scene.cluster.stop("slurmctld");
     let run = scene.launch("it");
@@ -320,7 +320,7 @@ fn without_its_controller_nothing_is_started_and_all_else_goes_on() {
 }
 
 #[test]
-fn a_controller_that_comes_back_knows_how_the_job_ended() {
+fn a_restarted_controller_knows_how_the_job_ended() {
     let mut scene = Scene::here("");
     let run = scene.launch("it");
     scene.wait_for_job(&run);
@@ -335,7 +335,7 @@ fn a_controller_that_comes_back_knows_how_the_job_ended() {
 }
 
 #[test]
-fn a_job_that_still_waits_for_its_turn_is_ended() {
+fn a_pending_job_is_cancelled() {
     let scene = Scene::here("");
     let first = scene.launch("first");
     scene.wait_for_job(&first);
@@ -349,7 +349,7 @@ fn a_job_that_still_waits_for_its_turn_is_ended() {
 }
 
 #[test]
-fn over_ssh_the_job_is_the_hosts() {
+fn a_job_is_submitted_by_ssh() {
     let mut sshd = Sshd::start(true);
     let hosts = "run: {enabled hosts: {queue: {python: python3, config file: HERE/nowcast.yaml}}}\n\
                  hosts: {queue: {launcher: slurm, submit host: robot}}";

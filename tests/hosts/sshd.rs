@@ -1,4 +1,4 @@
-//! The real sshd on a port of its own, and the way of `ssh HOST` to it.
+//! The real sshd on its own port, and an `ssh` that connects to it.
 
 use std::fs::{self, File};
 use std::net::TcpStream;
@@ -22,7 +22,7 @@ pub struct Sshd {
 }
 
 impl Sshd {
-    /// Starts one. `marks` says whether environment variables `LC_*` come through, as between two Debians.
+    /// Start a server. `marks` says whether it accepts environment variables `LC_*`, as on Debian.
     pub fn start(marks: bool) -> Self {
         packages::install("/usr/sbin/sshd", &["openssh-server"]);
         fs::create_dir_all("/run/sshd").expect("sshd's folder");
@@ -64,7 +64,7 @@ impl Sshd {
         sshd
     }
 
-    /// Sets an environment variable for those who log in from now on.
+    /// Set an environment variable for later logins.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.down();
         let path = self.path("sshd_config");
@@ -77,12 +77,12 @@ impl Sshd {
         self.folder.path().join(name)
     }
 
-    /// A `PATH` on which its `ssh` comes first.
+    /// A `PATH` with this `ssh` first.
     pub fn search_path(&self) -> String {
         format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap_or_default())
     }
 
-    /// The host comes up.
+    /// Bring the host up.
     pub fn up(&mut self) {
         let log = File::options().create(true).append(true).open(self.path("log")).expect("a log");
         let mut command = Command::new("/usr/sbin/sshd");
@@ -91,7 +91,7 @@ impl Sshd {
         wait_for("sshd", || TcpStream::connect(("127.0.0.1", self.port)).ok(), || self.describe());
     }
 
-    /// The host goes down: nobody listens, and each connection is cut. What runs there goes on.
+    /// Take the host down: stop listening and cut each connection. The processes of workers continue.
     pub fn down(&mut self) {
         let sessions = self.sessions();
         if let Some(mut server) = self.server.take() {
@@ -101,12 +101,12 @@ impl Sshd {
         end(&sessions);
     }
 
-    /// Cuts each connection.
+    /// Cut each connection.
     pub fn cut(&self) {
         end(&self.sessions());
     }
 
-    /// The processes that have a connection each.
+    /// The processes that serve one connection each.
     fn sessions(&self) -> Vec<u32> {
         let server = self.server.as_ref().map(Child::id);
         children(server.into_iter().collect())
@@ -123,7 +123,7 @@ impl Drop for Sshd {
     }
 }
 
-/// The children of processes, and theirs as long as they are sshd's.
+/// The children of processes, recursively as long as they are sshd's.
 fn children(mut parents: Vec<u32>) -> Vec<u32> {
     let mut found = Vec::new();
     while let Some(parent) = parents.pop() {

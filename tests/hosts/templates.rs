@@ -1,4 +1,4 @@
-//! Launching by commands of the user's own, with a small stand-in for a queue.
+//! Launching by commands from the configuration, with a small stand-in for a queue.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::support::system::{System, pid, system};
 use crate::support::wait::wait_for;
 
-/// A queue: `run NAME COMMAND` starts it elsewhere, that is in a session of its own, and waits for it; `kill NAME SIGNAL`;
-/// `alive NAME`. While the file `down` is there it does not answer.
+/// A queue: `run NAME COMMAND` starts a command in its own session and waits for it; `kill NAME SIGNAL`;
+/// `alive NAME`. While the file `down` exists it does not answer.
 const QUEUE: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 [ -e down ] && { echo "the queue is down" >&2; exit 9; }
@@ -77,7 +77,7 @@ impl Scene {
         PathBuf::from(output).parent().expect("a folder").to_owned()
     }
 
-    /// Waits until the job works; the process that the queue has for it.
+    /// Wait until the job runs; return its process in the queue.
     fn wait_for_job(&self) -> u32 {
         let name = self.wait_for("the job", || {
             let files = fs::read_dir(self.0.path(".")).ok()?.flatten();
@@ -91,7 +91,7 @@ impl Scene {
         fs::rename(self.0.path("go.new"), self.0.path("go")).expect("in place");
     }
 
-    /// Kills what was launched here.
+    /// Kill the launching command.
     fn kill_launcher(&self, run: &str) {
         let path = self.folder(run).join("process");
         let process: Value =
@@ -117,7 +117,7 @@ impl Scene {
 }
 
 #[test]
-fn a_worker_is_launched_by_the_users_command_and_its_status_is_known() {
+fn a_worker_is_launched_by_the_launch_command_and_its_status_is_known() {
     let scene = Scene::start(KILL_AND_ALIVE);
     let run = scene.launch();
     scene.wait_for_job();
@@ -129,7 +129,7 @@ fn a_worker_is_launched_by_the_users_command_and_its_status_is_known() {
 }
 
 #[test]
-fn what_is_still_there_is_asked_for_also_while_nobody_answers() {
+fn the_host_is_asked_for_a_run_also_while_it_does_not_answer() {
     let scene = Scene::start(KILL_AND_ALIVE);
     let run = scene.launch();
     scene.wait_for_job();
@@ -159,14 +159,14 @@ fn the_kill_command_ends_it() {
     let job = scene.wait_for_job();
     scene.0.operate(&["kill", &run]);
     scene.wait_for("the job's end", || (!PathBuf::from(format!("/proc/{job}")).exists()).then_some(()));
-    // The stand-in's own client waits for a status that never comes, until the grace is over.
+    // The client of the stand-in waits in vain for a status, until the grace period is over.
     scene.0.operate(&["kill", &run]);
     scene.wait_for_state(&run, "crashed");
     scene.expect_one("crash");
 }
 
 #[test]
-fn without_the_other_commands_the_launch_command_is_all_there_is() {
+fn without_kill_and_alive_commands_the_launch_command_is_the_run() {
     let scene = Scene::start("");
     let run = scene.launch();
     let job = scene.wait_for_job();

@@ -13,7 +13,7 @@ fn script(text: &str) -> Builder {
         .file("script.sh", text)
 }
 
-/// Runs it and waits until its message has reached its rule; the type.
+/// Run the script and wait until its message has reached its rule; return the message type.
 fn run(text: &str) -> (System, String) {
     let system = script(text).start();
     system.operate(&["launch", "script", "one", "two words"]);
@@ -27,7 +27,7 @@ fn run(text: &str) -> (System, String) {
 }
 
 #[test]
-fn it_reports_success_with_what_the_command_wrote() {
+fn it_reports_success_with_the_payload_of_the_command() {
     let (system, r#type) =
         run("echo \"{\\\"arguments\\\": [\\\"$1\\\", \\\"$2\\\", \\\"$3\\\"]}\" > \"$NOWCAST_PAYLOAD\"");
     assert_eq!(r#type, "success");
@@ -42,7 +42,7 @@ fn the_command_can_name_the_message_type() {
 }
 
 #[test]
-fn a_command_that_names_its_type_and_fails_then_has_failed() {
+fn a_command_that_names_its_type_and_then_fails_has_failed() {
     assert_eq!(run("echo 'success 12' > \"$NOWCAST_TYPE\"; exit 3").1, "failure");
     assert_eq!(run("echo 'failure' > \"$NOWCAST_TYPE\"").1, "success");
     assert_eq!(run(": > \"$NOWCAST_TYPE\"").1, "success");
@@ -59,7 +59,7 @@ fn an_expected_status_is_a_failure_and_any_other_a_crash() {
 }
 
 #[test]
-fn what_the_command_wrote_wrong_is_a_crash_that_says_so() {
+fn an_invalid_payload_is_a_crash() {
     let (system, r#type) = run("echo '{a: [' > \"$NOWCAST_PAYLOAD\"");
     assert_eq!(r#type, "crash");
     let output = system.operate(&["tail", "script"]);
@@ -67,7 +67,7 @@ fn what_the_command_wrote_wrong_is_a_crash_that_says_so() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_the_payload_is_a_crash() {
+fn a_pipe_in_place_of_the_payload_is_a_crash() {
     for variable in ["NOWCAST_PAYLOAD", "NOWCAST_TYPE"] {
         let (system, r#type) = run(&format!("mkfifo \"${variable}\""));
         assert_eq!(r#type, "crash");
@@ -80,7 +80,7 @@ fn a_pipe_in_the_place_of_the_payload_is_a_crash() {
 }
 
 #[test]
-fn a_program_that_is_not_there_is_a_crash() {
+fn a_missing_program_is_a_crash() {
     let system = script("").start();
     let said = system.operation(&[
         "exec",
@@ -94,7 +94,7 @@ fn a_program_that_is_not_there_is_a_crash() {
 }
 
 #[test]
-fn a_signal_goes_on_to_the_command_and_nothing_is_reported() {
+fn a_signal_is_passed_on_to_the_command_and_nothing_is_reported() {
     let text = "trap 'echo cleaned up > cleaned; exit 0' TERM; echo > begun; while :; do sleep 0.05; done";
     let system = script(text).start();
     let place = |name: &str| system.path("").join(name);
@@ -105,12 +105,12 @@ fn a_signal_goes_on_to_the_command_and_nothing_is_reported() {
     system.operate(&["kill", &run["numbers"][0].to_string()]);
     let cleaned = || ["cleaned", "logs/cleaned"].iter().any(|name| place(name).exists()).then_some(());
     system.wait_for("the script's end", cleaned);
-    // The manager makes the crash of a run that was told to end and said nothing.
+    // The manager reports a crash for a run that was requested to stop and did not report.
     system.wait_for_log("manager", "rule got crash");
 }
 
 #[test]
-fn without_a_runner_exec_hands_the_signal_on_itself() {
+fn without_a_runner_exec_passes_the_signal_on() {
     let system = script("").start();
     let text = "trap 'echo cleaned up; exit 0' TERM; echo begun; while :; do sleep 0.05; done";
     let mut command = system.command(&["exec", "script"]);
@@ -126,14 +126,14 @@ fn without_a_runner_exec_hands_the_signal_on_itself() {
 }
 
 #[test]
-fn both_kinds_of_command_are_too_many() {
+fn a_worker_has_command_or_exec_and_not_both() {
     let system = system().section("workers: {sleep: {exec: [a], command: [b]}}").prepare();
     let (status, text) = system.operation(&["config", "check"]);
     assert_eq!(status, Some(2), "{text}");
     assert!(text.contains("has both `command:`"), "{text}");
 }
 
-/// The end of the worker's only run, once it has ended: in `runs`, and whether `status` and `why` say the same.
+/// Wait for the end of the only run, check that `status` and `why` show it, and return it as in `runs`.
 fn shown_end(system: &System, expected: &str) -> serde_json::Value {
     let run = system.wait_for("its end", || {
         let runs: serde_json::Value = serde_json::from_str(&system.operate(&["runs", "--json"])).ok()?;
@@ -168,7 +168,7 @@ fn a_program_that_cannot_be_started_is_the_end_of_the_run() {
 }
 
 #[test]
-fn a_program_that_runs_too_long_is_shown_with_the_signal_that_ended_it() {
+fn a_program_that_exceeds_its_timeout_is_shown_with_its_signal() {
     let system = system()
         .worker("script: {success: it went well, crash: it crashed}")
         .section("workers: {script: {exec: [sleep, '1000'], timeout: 200ms}}")
@@ -180,7 +180,7 @@ fn a_program_that_runs_too_long_is_shown_with_the_signal_that_ended_it() {
 }
 
 #[test]
-fn exec_within_a_worker_says_nothing_about_the_run() {
+fn exec_within_a_worker_does_not_end_the_run() {
     let (system, r#type) =
         run("nowcast=$(readlink /proc/$PPID/exe); \"$nowcast\" exec --debug script -- false; exit 0");
     assert_eq!(r#type, "success");

@@ -1,11 +1,11 @@
-//! How workers are started, and that none is left behind.
+//! How workers are started, and that each is reaped.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::system::{Builder, System, system};
 
-/// A program in the system's folder that stands first on the path and writes down how it was called.
+/// A program in the system's folder, first in the path, that records its arguments.
 fn with_program(builder: Builder, name: &str) -> System {
     let script = "#!/bin/sh\nfor word in \"$0\" \"$@\"; do printf '%s\\n' \"$word\"; done > \"$(dirname \"$0\")/called\"\n";
     let system = builder.file(&format!("bin/{name}"), script).prepare();
@@ -21,7 +21,7 @@ fn start(mut system: System) -> System {
     system
 }
 
-/// The words with which the program was called, without its own path.
+/// The recorded arguments of the program.
 fn called(system: &System) -> Vec<String> {
     let path = system.path("bin/called");
     let lines = system.wait_for("the call", || {
@@ -32,7 +32,7 @@ fn called(system: &System) -> Vec<String> {
 }
 
 #[test]
-fn another_host_is_reached_by_ssh_as_the_peer_does_it() {
+fn a_remote_host_is_reached_by_ssh_as_in_nemo_nowcast() {
     let builder = system()
         .section("run: {enabled hosts: {robot.nibi: {envvars: /home/me/envvars.sh, python: /opt/python, config file: /home/me/nowcast.yaml}}}")
         .rules("function after_keyless() return { NextWorker('nowcast.workers.run_NEMO', { 'nowcast', '--run-date', '2026-03-14' }, { host = 'robot.nibi' }) } end");
@@ -61,7 +61,7 @@ fn another_host_is_reached_by_ssh_as_the_peer_does_it() {
 }
 
 #[test]
-fn a_host_that_lacks_something_is_an_error_only_when_something_is_launched_there() {
+fn a_host_that_lacks_a_setting_is_an_error_only_at_a_launch() {
     let system = system()
         .section("run: {enabled hosts: {bare.host: {shared storage: true}}}")
         .rules("function after_sleep() return { NextWorker('sleep', {}, { host = 'bare.host' }) } end")
@@ -86,7 +86,7 @@ fn a_dotted_module_is_started_with_python() {
 }
 
 #[test]
-fn a_command_of_its_own_wins_over_a_built_in_worker() {
+fn a_configured_command_takes_precedence_over_a_built_in_worker() {
     let builder = system().rules(
         "function after_keyless() return { NextWorker('nemo_nowcast.workers.sleep', { '--fast' }) } end",
     );
@@ -99,7 +99,7 @@ fn a_command_of_its_own_wins_over_a_built_in_worker() {
 }
 
 #[test]
-fn both_names_of_a_built_in_worker_are_ours() {
+fn both_names_of_a_built_in_worker_run_nowcast() {
     let system = system()
         .rules("function after_keyless() return { NextWorker('awaken'), NextWorker('nemo_nowcast.workers.awaken') } end")
         .start();
@@ -153,7 +153,7 @@ fn a_chain_of_workers_runs_to_its_end() {
 }
 
 #[test]
-fn hundreds_that_are_released_at_once_do_not_keep_a_message_waiting() {
+fn hundreds_of_released_launches_do_not_delay_a_message() {
     const COUNT: usize = 400;
     let system = system()
         .worker("tick: {success: it went well, crash: it crashed}")

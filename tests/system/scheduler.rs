@@ -1,4 +1,4 @@
-//! The scheduler: workers are launched when their time comes, each time once.
+//! The scheduler launches once for each time of the schedule.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::support::system::{Builder, System, system};
 
-/// A worker for every second.
+/// A worker that is scheduled for every second.
 fn each_second(settings: &str) -> Builder {
     system()
         .section("workers: {keyless: {command: [sh, -c, 'echo ran >> ran; exit 1']}}")
@@ -35,7 +35,7 @@ fn launched(system: &System) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn each_time_is_launched_once_whoever_is_killed() {
+fn each_time_is_launched_once_whichever_process_is_killed() {
     let mut system = each_second(", catch up: all").start();
     system.start_scheduler(&[]);
     system.wait_for("launches", || (launched(&system).len() > 2).then_some(()));
@@ -52,7 +52,7 @@ fn each_time_is_launched_once_whoever_is_killed() {
     }
     let launched = launched(&system);
     assert!(launched.values().all(|runs| *runs == 1), "{launched:?}");
-    // All of them, also those at which nobody was there.
+    // All times, also those at which no process was running.
     let seconds: Vec<i64> =
         launched.keys().map(|due| due.parse::<jiff::Timestamp>().expect("a time").as_second()).collect();
     assert!(seconds.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{launched:?}");
@@ -84,7 +84,7 @@ fn a_manager_that_has_launched_for_a_time_does_not_launch_for_it_again() {
 }
 
 #[test]
-fn beside_a_manager_of_the_peers_it_launches_by_itself_with_the_peers_lines() {
+fn beside_nemo_nowcasts_manager_it_launches_itself_with_the_same_lines() {
     let mut system = each_second(", cmd line opts: '12  --debug'").prepare();
     system.start_scheduler(&[]);
     system.wait_for("runs", || {
@@ -106,7 +106,7 @@ fn beside_a_manager_of_the_peers_it_launches_by_itself_with_the_peers_lines() {
 }
 
 #[test]
-fn alone_it_leaves_our_manager_out() {
+fn alone_it_launches_without_the_manager() {
     let mut system = each_second("").start();
     system.start_scheduler(&["--alone"]);
     system.wait_for_log("scheduler", "launching NextWorker(module='keyless'");
@@ -114,7 +114,7 @@ fn alone_it_leaves_our_manager_out() {
 }
 
 #[test]
-fn one_that_launches_by_itself_has_missed_nothing_that_the_journal_knows_of() {
+fn a_scheduler_that_launches_itself_ignores_launches_in_the_journal() {
     let mut system = system()
         .section("workers: {keyless: {command: ['true']}}")
         .section("scheduled workers:\n- keyless: {every: minute, at: ':30', catch up: all}")
@@ -128,19 +128,19 @@ fn one_that_launches_by_itself_has_missed_nothing_that_the_journal_knows_of() {
     system.start_scheduler(&["--alone"]);
     system.signal("scheduler", Signal::TERM);
     system.wait_for_end("scheduler");
-    // At most the one time that came meanwhile.
+    // At most the time that came meanwhile.
     assert!(system.log("scheduler").matches("launching NextWorker").count() <= 1, "{}", system.describe());
 }
 
 #[test]
-fn a_launch_that_is_refused_is_said_and_the_next_goes_on() {
+fn a_refused_launch_is_logged_and_the_next_one_follows() {
     let mut system = each_second(", host: nowhere").start();
     system.start_scheduler(&[]);
     system.wait_for_log_count("scheduler", "CRITICAL [scheduler] keyless on nowhere (cron * * * * * *) was not launched: the host \"nowhere\" is not in", 2);
 }
 
 #[test]
-fn an_edited_schedule_is_followed_after_a_hangup_and_a_bad_one_is_refused() {
+fn an_edited_schedule_is_loaded_on_sighup_and_an_invalid_one_refused() {
     let mut system = system().start();
     system.start_scheduler(&[]);
     let write = |text: &str| {
@@ -156,7 +156,7 @@ fn an_edited_schedule_is_followed_after_a_hangup_and_a_bad_one_is_refused() {
 }
 
 #[test]
-fn status_shows_what_is_next_and_misses_a_scheduler_that_does_not_run() {
+fn status_shows_the_next_launch_and_a_missing_scheduler() {
     let mut system = system()
         .section("scheduled workers:\n- sleep: {every: hour, at: ':15', cmd line opts: --sleep-time 1}")
         .start();
@@ -181,7 +181,7 @@ fn status_shows_what_is_next_and_misses_a_scheduler_that_does_not_run() {
 }
 
 #[test]
-fn up_starts_it_where_there_is_a_schedule() {
+fn up_starts_the_scheduler_if_there_is_a_schedule() {
     let mut system = each_second("").prepare();
     let up = system.command(&["up"]);
     system.spawn("up", up);
@@ -189,7 +189,7 @@ fn up_starts_it_where_there_is_a_schedule() {
 }
 
 #[test]
-fn what_is_wrong_in_a_schedule_is_said_with_its_line() {
+fn an_error_in_a_schedule_is_reported_with_its_line() {
     let system = system().prepare();
     let config = std::fs::read_to_string(system.config()).expect("readable");
     let line = config.lines().count() + 2;

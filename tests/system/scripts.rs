@@ -1,4 +1,4 @@
-//! What a worker's script can ask and tell: `nowcast need`, `tell` and `fetch`.
+//! Commands for a worker's script: `nowcast need`, `tell` and `fetch`.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ const RULES: &str = "
     end
 ";
 
-/// A worker `script` that runs a shell script. It finds `nowcast` though it is not on the daemons' path.
+/// A worker `script` that runs a shell script. The script finds `nowcast`, although the daemons' path lacks it.
 fn script(settings: &str, text: &str) -> Builder {
     system()
         .worker("script: {checklist key: what was scripted, success: it went well, halfway: half of it is done, crash: it crashed, need: it needs}")
@@ -27,14 +27,14 @@ fn script(settings: &str, text: &str) -> Builder {
 
 const EXEC: &str = "{exec: [sh, '{folder}/script.sh']}";
 
-/// Launches it and waits until its last message has reached its rule.
+/// Launch the script and wait until its last message has reached its rule.
 fn run(system: &System, last: &str) {
     system.operate(&["launch", "script"]);
     system.wait_for_log("manager", &format!("rule got {last}"));
 }
 
 #[test]
-fn a_script_asks_and_tells_without_a_library() {
+fn a_script_needs_no_library_for_need_and_tell() {
     let text = "
         set -e
         hours=$(nowcast need sleepyhead 'sleep time')
@@ -55,7 +55,7 @@ fn a_script_asks_and_tells_without_a_library() {
 }
 
 #[test]
-fn a_command_that_is_its_own_worker_reports_by_telling() {
+fn a_command_can_report_by_tell() {
     let system = script("{command: [sh, '{folder}/script.sh']}", "nowcast tell success").start();
     run(&system, "success");
     system.wait_for("its end", || system.operate(&["runs"]).contains("succeeded").then_some(()));
@@ -63,7 +63,7 @@ fn a_command_that_is_its_own_worker_reports_by_telling() {
 }
 
 #[test]
-fn what_cannot_be_asked_or_told_says_why() {
+fn errors_of_need_and_tell_give_the_reason() {
     let system = script(EXEC, "").start();
     assert_eq!(system.send("sleep", "success", "{sleep time: 5}"), "ack");
     for (arguments, status, text) in [
@@ -114,7 +114,7 @@ fn what_cannot_be_asked_or_told_says_why() {
 }
 
 #[test]
-fn within_a_worker_with_debug_nothing_is_told() {
+fn within_a_worker_with_debug_tell_sends_nothing() {
     let text = format!("'{NOWCAST}' tell halfway && '{NOWCAST}' need --default 5 sleepyhead > seen");
     let system = script(EXEC, &text).start();
     let text = system.operate(&["exec", "script", "nowcast.yaml", "--debug", "--", "sh", "script.sh"]);
@@ -126,7 +126,7 @@ fn within_a_worker_with_debug_nothing_is_told() {
     assert!(!system.log("manager").contains("received message from script"), "{}", system.describe());
 }
 
-/// A server that answers one request after the other with these bytes; what it was asked comes from the receiver.
+/// A server that answers requests with these bytes, one after the other; the receiver returns the requests.
 fn server(answers: Vec<&'static str>) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/weather.grib2", listener.local_addr().expect("an address"));
@@ -151,7 +151,7 @@ const BROKEN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: clos
 const WHOLE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nall of it";
 
 #[test]
-fn a_file_is_downloaded_when_it_is_there_and_appears_whole() {
+fn a_file_is_downloaded_when_it_exists_and_appears_whole() {
     let (url, asked) = server(vec![REFUSED, BROKEN, "", WHOLE]);
     let system = system().prepare();
     let arguments = ["fetch", "--pause", "1ms", "--header", "X-Key: a: b", &url, "weather.grib2"];
@@ -171,7 +171,7 @@ fn a_file_is_downloaded_when_it_is_there_and_appears_whole() {
 }
 
 #[test]
-fn a_download_that_never_comes_is_given_up_and_leaves_what_was_there() {
+fn a_download_that_fails_leaves_the_earlier_file() {
     let (url, _asked) = server(vec![BROKEN, REFUSED, REFUSED]);
     let system = system().file("weather.grib2", "yesterday's").prepare();
     let (status, text) =
@@ -187,7 +187,7 @@ fn a_download_that_never_comes_is_given_up_and_leaves_what_was_there() {
 }
 
 #[test]
-fn what_is_no_file_is_not_stored() {
+fn a_response_without_the_file_is_not_stored() {
     let nothing_new = "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n";
     let part = "HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\nConnection: close\r\n\r\npart";
     let (url, _asked) = server(vec![nothing_new, part, WHOLE]);
@@ -226,7 +226,7 @@ fn errors_that_a_retry_cannot_fix_are_reported_at_once() {
 }
 
 #[test]
-fn a_download_takes_the_proxy_of_its_scheme() {
+fn a_download_uses_the_proxy_of_its_scheme() {
     let nowhere = "http://127.0.0.1:1";
     let (proxy, asked) = server(vec![REFUSED]);
     let system = system()
@@ -249,7 +249,7 @@ fn a_download_takes_the_proxy_of_its_scheme() {
 }
 
 #[test]
-fn a_download_that_would_never_end_does() {
+fn an_endless_download_is_stopped() {
     let system = system().prepare();
     let fetch =
         |url: &str| system.operation(&["fetch", "--timeout", "500ms", "--give-up", "0s", url, "file"]);
@@ -269,9 +269,9 @@ fn a_download_that_would_never_end_does() {
 }
 
 #[test]
-fn where_the_answer_cannot_be_kept_apart_from_the_log_that_is_said() {
+fn an_answer_that_cannot_be_separated_from_the_log_is_an_error() {
     let system = system().prepare();
-    // Four descriptors may be open, and all four are.
+    // Four descriptors may be open, and all four are in use.
     let output = std::process::Command::new("sh")
         .args(["-c", "exec 3</dev/null <&-; ulimit -n 4; exec \"$0\" tell --worker keyless success", NOWCAST])
         .current_dir(system.path("."))

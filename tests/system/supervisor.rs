@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::python;
 use crate::support::system::{System, system};
 
-/// `supervisorctl` with these words: what it says.
+/// Return the output of `supervisorctl` with these arguments.
 fn control(system: &System, words: &[&str]) -> String {
     let output = supervisor(system, "supervisorctl").args(words).output().expect("supervisorctl runs");
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()

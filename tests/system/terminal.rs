@@ -1,4 +1,4 @@
-//! `nowcast up` on a terminal, which can be closed.
+//! `nowcast up` on a terminal that is closed.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use rustix::process::{Signal, kill_process, test_kill_process};
 
 use crate::support::system::{NOWCAST, System, pid, system};
 
-/// Runs a command on a terminal of its own, which is closed when this program ends; first prints the command's process.
+/// Runs a command on its own terminal, which is closed when this program exits; first prints the command's process.
 const TERMINAL: &str = "
 import os, pty, sys
 process, terminal = pty.fork()
@@ -21,7 +21,7 @@ while True:
     sys.stdout.flush()
 ";
 
-/// `nowcast up` on a terminal, ready; and its process.
+/// Start `nowcast up` on a terminal; return the system when it is ready, and the process.
 fn on_a_terminal(environment: &[(&str, &str)]) -> (System, u32) {
     let mut system = system().prepare();
     let ours = system.command(&[]);
@@ -42,7 +42,7 @@ fn close_terminal(system: &mut System) {
 }
 
 fn has_ended(process: u32) -> bool {
-    // A process that nobody has waited for is still there.
+    // A process that has not been waited for still exists.
     let state = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     test_kill_process(pid(process)).is_err() || state.contains(") Z ")
 }
@@ -52,10 +52,10 @@ fn nowcast_log(system: &System) -> String {
 }
 
 #[test]
-fn up_ends_with_its_terminal_and_leaves_no_daemon() {
+fn up_stops_with_its_terminal_and_leaves_no_daemon() {
     let (mut system, up) = on_a_terminal(&[]);
     kill_process(pid(up), Signal::HUP).expect("it takes the signal");
-    // With the terminal there, that is a reload.
+    // While the terminal exists, SIGHUP is a reload.
     system.wait_for_log_count("terminal", "read config from", 4);
     assert!(!has_ended(up), "{}", system.describe());
     close_terminal(&mut system);
@@ -71,7 +71,7 @@ fn up_ends_with_its_terminal_and_leaves_no_daemon() {
 }
 
 #[test]
-fn up_under_nohup_stays_when_its_terminal_is_closed() {
+fn up_under_nohup_outlives_its_terminal() {
     let (mut system, up) = on_a_terminal(&[("IGNORE_HANGUP", "1")]);
     close_terminal(&mut system);
     system.wait_for("the reload", || {
@@ -89,7 +89,7 @@ fn up_without_a_terminal_reloads() {
     let mut command = std::process::Command::new("setsid");
     command.args(["--wait", NOWCAST, "up"]).current_dir(up.get_current_dir().expect("a folder"));
     command.env_remove("NOWCAST_YAML").stdin(std::process::Stdio::null());
-    // setsid does not fork unless it leads a process group, so it becomes `up` itself.
+    // setsid forks only if it leads a process group, so it becomes `up` itself.
     system.spawn("up", command);
     system.wait_for_log("up", "listening...");
     system.signal("up", Signal::HUP);

@@ -1,4 +1,4 @@
-//! The built-in workers as a person runs them.
+//! The built-in workers on the command line.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use crate::support::system::system;
 
 #[test]
-fn a_worker_logs_what_the_peers_worker_logs() {
+fn a_worker_logs_the_lines_of_nemo_nowcasts_worker() {
     let system = system().start();
     let log = system.run_worker(&["sleep", "nowcast.yaml", "--sleep-time", "0"]);
     let lines: Vec<&str> = log.lines().map(|line| line.splitn(3, ' ').nth(2).unwrap_or(line)).collect();
@@ -48,7 +48,7 @@ fn debug_sends_nothing() {
 }
 
 #[test]
-fn help_names_the_options_of_the_peer() {
+fn help_names_the_options_of_nemo_nowcast() {
     let help = system().prepare().run_worker(&["sleep", "--help"]);
     for option in ["CONFIG", "--debug", "--sleep-time", "--help"] {
         assert!(help.contains(option), "{help}");
@@ -56,7 +56,7 @@ fn help_names_the_options_of_the_peer() {
 }
 
 #[test]
-fn a_worker_that_is_not_registered_says_so() {
+fn a_worker_that_is_not_registered_is_an_error() {
     let system = system().prepare();
     let text = std::fs::read_to_string(system.config()).expect("the configuration");
     std::fs::write(system.config(), text.replace("    sleep: {", "    slumber: {")).expect("written");
@@ -82,7 +82,7 @@ fn clear_checklist_empties_the_file_too() {
 }
 
 #[test]
-fn a_signal_ends_a_worker_in_silence_with_status_0() {
+fn a_signal_ends_a_worker_with_status_0_and_without_a_report() {
     for (signal, line) in [
         (Signal::TERM, "INFO [sleep] termination signal (SIGTERM) received; shutting down"),
         (Signal::INT, "INFO [sleep] interrupt signal (SIGINT or Ctrl-C) received; shutting down"),
@@ -100,7 +100,7 @@ fn a_signal_ends_a_worker_in_silence_with_status_0() {
 }
 
 #[test]
-fn a_worker_that_waits_says_so_again_and_again() {
+fn a_worker_that_waits_logs_it_repeatedly() {
     let mut system = system().prepare();
     system.start_broker();
     let zmq = Zmq {
