@@ -72,12 +72,8 @@ impl Worker for Exec {
         if context.is_debug() {
             command.env(DEBUG, "1");
         }
-        let ended = context.run(&mut command);
-        if self.prints_exit {
-            print_program_end(program, &ended);
-        } else {
-            note_program_end(program, &ended);
-        }
+        let note_end = if self.prints_exit { print_program_end } else { note_program_end };
+        let ended = context.run(&mut command, |ended| note_end(program, ended));
         let status = ended.map_err(|error| crash(&format!("run {program}"), &error))?;
         if context.stop_requested() {
             drop(folder);

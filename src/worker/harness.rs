@@ -224,26 +224,35 @@ impl Context {
         self.client.is_none()
     }
 
-    /// Start a process that does the job, pass signals on to it, and wait until it exits.
+    /// Start a process that does the job, pass signals on to it, and wait until it exits. `on_end` gets the result before
+    /// a signal can end this process.
     ///
     /// # Errors
     /// When the process cannot be started, or its exit status cannot be read.
-    pub fn run(&self, command: &mut Command) -> std::io::Result<ExitStatus> {
-        let process = || self.job.process.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut starting = process();
-        let mut child = command.spawn()?;
-        let id = Pid::from_child(&child);
-        *starting = Some(id);
-        drop(starting);
-        // The number cannot be reused before the process is reaped, and it is cleared before that.
-        let end = || waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
-        while let Err(error) = end() {
-            if error != Errno::INTR {
-                return Err(error.into());
+    pub fn run(
+        &self,
+        command: &mut Command,
+        on_end: impl FnOnce(&io::Result<ExitStatus>),
+    ) -> io::Result<ExitStatus> {
+        let lock = || self.job.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut process = lock();
+        let ended = match command.spawn() {
+            Err(error) => Err(error),
+            Ok(mut child) => {
+                let id = Pid::from_child(&child);
+                *process = Some(id);
+                drop(process);
+                let waited = wait_for_exit(id);
+                // Held until the end is noted: the signal that ended the job may reach this process later.
+                process = lock();
+                // The number cannot be reused before the process is reaped, and it is cleared before that.
+                *process = None;
+                waited.and_then(|()| child.wait())
             }
-        }
-        *process() = None;
-        child.wait()
+        };
+        on_end(&ended);
+        drop(process);
+        ended
     }
 
     /// Whether a signal came while another process did the job: then this worker exits without a message.
@@ -294,6 +303,16 @@ impl Context {
     }
 }
 
+/// Wait until a child exits, without reaping it.
+fn wait_for_exit(child: Pid) -> io::Result<()> {
+    while let Err(error) = waitid(WaitId::Pid(child), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+        if error != Errno::INTR {
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
 fn exchange(
     client: &mut Client,
     message: Message,
@@ -326,6 +345,28 @@ fn still_waiting(waited: Duration, host: &str, port: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const CONFIG: &str = "
+checklist file: checklist.yaml
+logging: {version: 1}
+zmq: {host: localhost, ports: {manager: 4343, workers: 4344}}
+message registry: {next workers module: next_workers, workers: {}}
+";
+
+    #[test]
+    fn a_signal_does_not_end_a_worker_before_the_end_of_its_job_is_noted() {
+        let (config, _) = config::parse(Path::new("nowcast.yaml"), CONFIG.as_bytes(), &|_| None).unwrap();
+        let (name, log, job) = ("plot".to_owned(), Logger::new("plot"), JobProcess::default());
+        let context = Context { name, config: Arc::new(config), log, client: None, job };
+        let is_locked = || context.job.process.try_lock().is_err();
+        let mut noted = None;
+        let ended = context.run(&mut Command::new("false"), |ended| {
+            noted = Some((ended.as_ref().unwrap().code(), is_locked()));
+        });
+        assert_eq!(noted, Some((Some(1), true)));
+        assert_eq!((ended.unwrap().code(), is_locked()), (Some(1), false));
+        assert!(context.job.process.lock().unwrap().is_none());
+    }
 
     #[test]
     fn the_waiting_line_counts_minutes() {
