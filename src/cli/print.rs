@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_json_lacks_is_text_in_the_order_given() {
+    fn values_that_json_lacks_become_text_in_order() {
         let value = pyyaml::read(
             "{z: 2026-03-14, a: .nan, 1: 2026-03-14 04:40:12, s: !!set {b}, t: \"2026\", b: !!binary aGk=}",
         );

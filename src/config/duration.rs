@@ -32,7 +32,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_span_is_refused_with_an_example() {
+    fn an_invalid_duration_is_refused_with_an_example() {
         for text in ["", "soon", "5", "-3m", "2 years", "1mo"] {
             assert!(parse(text).is_err(), "{text}");
         }

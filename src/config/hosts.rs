@@ -207,7 +207,7 @@ run: {enabled hosts: {robot.nibi: {envvars: env.sh, shared storage: true}}}
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_with_what_to_do() {
+    fn contradictory_input_is_refused_with_a_remedy() {
         refused("a: {lancher: slurm}", "did you mean `launcher`?");
         refused("a: {launcher: slrum}", "did you mean `slurm`?");
         refused("a: {options: [-x]}", "`options:` belongs to `launcher: slurm`");

@@ -211,7 +211,7 @@ message registry:
     }
 
     #[test]
-    fn what_cannot_be_meant_has_its_line_and_a_remedy() {
+    fn impossible_settings_are_reported_with_line_and_remedy() {
         let start = "nowcast.yaml, line 8, zmq: ports: logging";
         assert_eq!(
             said("{message_broker: 70000, manager: 1.5, workers: ['a b:1', 1], x: 'h:p', y: [], 7: 8}"),
@@ -242,7 +242,7 @@ message registry:
     }
 
     #[test]
-    fn ports_that_cannot_work_together_are_told() {
+    fn conflicting_ports_are_reported() {
         let start = "nowcast.yaml, line 8, zmq: ports: logging";
         assert_eq!(
             said("{message_broker: 4344, manager: 5561, workers: [5561], run_NMEO: ['a:1', 'b:2', 'c:2']}"),

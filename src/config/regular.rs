@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_be_waited_for_is_refused_at_once() {
+    fn files_that_would_block_are_refused_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());

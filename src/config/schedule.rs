@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn invalid_times_are_refused() {
         for (every, at) in [
             ("day", "5"),
             ("day", ":15"),

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_told_what_it_asks_for_and_that_once() {
+    fn a_target_gets_each_requested_notification_once() {
         let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
         let of_alarm = |alarm| Wanted { alarms: vec![alarm], ..Wanted::default() };
         for (of, is_told) in [

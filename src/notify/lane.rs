@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_is_given_up_after_one_more_attempt() {
+    fn an_old_delivery_is_abandoned_after_one_more_attempt() {
         let pace = Pace { first: NEVER, longest: NEVER, give_up: Duration::ZERO };
         let (lane, made) = lane(pace, 10, vec![failure(None), failure(None)]);
         push(&lane, &["a", "b", "c"]);
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_dropped() {
+    fn notifications_over_the_limit_are_discarded() {
         let pace = Pace { first: NEVER, longest: NEVER, give_up: NEVER };
         let (lane, made) = lane(pace, 2, vec![failure(None)]);
         lane.push(delivery("a"));

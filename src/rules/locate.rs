@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dotted_name_is_looked_for_in_rules_and_then_beside() {
+    fn a_dotted_name_is_searched_in_rules_and_then_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("nowcast.yaml");
         let error = locate(&config, "nowcast.next_workers").unwrap_err().to_string();

@@ -7,7 +7,7 @@ fn iso(text: &str) -> String {
 }
 
 #[test]
-fn iso_texts_are_read_and_written_alike() {
+fn iso_texts_survive_a_round_trip() {
     for text in [
         "2026-03-14",
         "2026-03-14T05:15:00",
@@ -52,7 +52,7 @@ fn too_many_units_are_refused() {
 }
 
 #[test]
-fn the_formats_of_arrow_are_told_apart() {
+fn the_formats_of_arrow_are_distinguished() {
     let moment = Moment::parse("2026-03-14").unwrap();
     assert_eq!(moment.format("%d/%m/%Y"), Ok("14/03/2026".into()));
     assert_eq!(moment.format("run"), Ok("run".into()));

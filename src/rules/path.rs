@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn joining_starts_anew_at_an_absolute_path() {
+    fn joining_starts_again_at_an_absolute_path() {
         assert_eq!(join(["a", "b/", "c"]), "a/b/c");
         assert_eq!(join(["a", "/b", "c"]), "/b/c");
         assert_eq!(join(["", "."]), ".");

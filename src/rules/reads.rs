@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn the_kept_keys_are_bounded() {
         let mut reads = Reads::default();
         note_read(&mut reads, &[&"é".repeat(100_000)], KeyFound::Nothing);
         note_read(&mut reads, &[&"é".repeat(100_001)], KeyFound::Nothing);

@@ -93,7 +93,7 @@ fn a_file_that_was_only_touched_stays_the_same_generation() {
 }
 
 #[test]
-fn a_broken_edit_is_told_once_and_changes_nothing() {
+fn a_broken_edit_is_reported_once_and_changes_nothing() {
     let mut edited = Edited::new();
     edited.save("function after_sleep(\n");
     assert_eq!(
@@ -114,7 +114,7 @@ fn a_broken_edit_is_told_once_and_changes_nothing() {
 }
 
 #[test]
-fn an_edit_that_is_taken_back_is_told_as_loaded() {
+fn an_undone_edit_is_reported_as_loaded() {
     let mut edited = Edited::new();
     edited.save("syntax error");
     assert!(matches!(edited.check(), Reload::Refused(_)));
@@ -191,7 +191,7 @@ fn a_change_in_a_required_file_reloads() {
 }
 
 #[test]
-fn a_call_past_its_limit_goes_on_with_the_rules_that_were_checked() {
+fn a_call_past_its_limit_continues_with_the_checked_rules() {
     let mut edited = Edited::new();
     edited.reloader.rule_set.options.limits.instructions = 100_000;
     edited.save("function after_sleep(msg) if msg.payload then while true do end end return { worker('two') } end function after_awaken() end");

@@ -336,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_text_is_refused_with_the_line() {
+    fn values_other_than_text_are_refused_with_their_line() {
         assert_eq!(as_text(b"\x1bLuaS".to_vec()).unwrap_err().1, "is compiled Lua; the rules must be text");
         assert_eq!(as_text(b"a\nb\xff".to_vec()).unwrap_err().0, Some(2));
         assert_eq!(as_text("\u{feff}x = 1".into()).unwrap(), "x = 1");

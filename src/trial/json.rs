@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_set_is_an_error() {
+    fn a_malformed_set_is_an_error() {
         assert!(read(r#"{"__set__": 1}"#).unwrap_err().contains("holds a list of members"));
         assert!(read(r#"{"__set__": [], "a": 1}"#).is_err());
     }

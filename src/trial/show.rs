@@ -43,7 +43,7 @@ mod tests {
     use nowcast_core::next_worker::LaunchOptions;
 
     #[test]
-    fn what_is_usual_is_not_said() {
+    fn default_options_and_hosts_are_not_shown() {
         let plain = NextWorker::new("nowcast.workers.make_plots", vec!["a b".into(), "--debug".into()]);
         assert_eq!(launch(&plain), "make_plots 'a b' --debug");
         let options = LaunchOptions {

@@ -23,7 +23,7 @@ const KINDS: [&str; 9] =
     ["lua", "lua launches", "lua test", "yaml", "json", "json eval", "sh", "ini", "text"];
 
 #[test]
-fn every_block_says_how_it_is_tested() {
+fn every_block_names_its_test() {
     for block in blocks::blocks() {
         assert!(
             KINDS.contains(&block.info.as_str()),

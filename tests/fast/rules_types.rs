@@ -79,7 +79,7 @@ fn the_declared_fields_of_objects_are_there() {
 
 /// The engine's own test finds what tests have and nobody declared; this, that what is declared works.
 #[test]
-fn tests_of_rules_have_what_is_declared_for_them() {
+fn tests_of_rules_have_their_declared_functions() {
     let functions =
         library::TEST_TYPES.lines().filter_map(|line| line.strip_prefix("function ")?.split('(').next());
     let (methods, functions): (Vec<&str>, Vec<&str>) = functions.partition(|name| name.contains(':'));
@@ -102,7 +102,7 @@ fn tests_of_rules_have_what_is_declared_for_them() {
 
 /// What the language server knows of Lua 5.4 and rules lack, as the manual has it.
 #[test]
-fn what_editors_complete_and_rules_lack_is_in_the_manual() {
+fn declared_names_that_rules_lack_are_in_the_manual() {
     let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rules.md");
     let manual = fs::read_to_string(manual).expect("there");
     let lacking = ["collectgarbage", "dofile", "loadfile", "warn", "coroutine.close", "string.dump"];

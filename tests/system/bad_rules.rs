@@ -85,7 +85,7 @@ fn the_way_out_is_closed() {
 }
 
 #[test]
-fn bytecode_is_no_rule() {
+fn bytecode_is_not_loaded() {
     costs_one_message("function after_sleep() return load('\\27Lua')() end", &[]);
 }
 

@@ -110,7 +110,7 @@ fn clear_on_a_terminal(folder: &std::path::Path, answer: &str) -> String {
 }
 
 #[test]
-fn on_a_terminal_clearing_asks_and_names_what_runs() {
+fn on_a_terminal_clearing_asks_and_names_the_open_runs() {
     let system = system().start();
     system.send("awaken", "success", "{a: 1}");
     system.operate(&["launch", "sleep", "--sleep-time", "1000"]);

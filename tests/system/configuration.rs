@@ -20,7 +20,7 @@ fn a_valid_file_is_reported_as_valid() {
 }
 
 #[test]
-fn it_is_checked_with_what_the_other_commands_take_for_variables_that_are_not_set() {
+fn it_is_checked_with_the_same_defaults_as_other_commands() {
     let system = system().prepare();
     let text = fs::read_to_string(system.config()).expect("the configuration");
     let folder = system.path("").display().to_string();
@@ -39,7 +39,7 @@ fn it_is_checked_with_what_the_other_commands_take_for_variables_that_are_not_se
 }
 
 #[test]
-fn where_there_is_none_every_command_says_how_to_name_one_and_makes_nothing() {
+fn without_a_configuration_every_command_says_how_to_name_one() {
     let folder = tempfile::tempdir().expect("a folder");
     for arguments in [&["status"][..], &["up"], &["config", "check"], &["manager"]] {
         let mut command = system().prepare().command(arguments);
@@ -164,14 +164,14 @@ fn every_error_has_file_line_key_and_remedy() {
 }
 
 #[test]
-fn several_errors_are_told_at_once() {
+fn several_errors_are_reported_together() {
     let (text, _) =
         check(|config| config.replace("checklist file:", "checklist_file:").replace("  ports:", "  portz:"));
     assert!(text.contains("checklist file") && text.contains("zmq: `ports` is missing"), "{text}");
 }
 
 #[test]
-fn a_missing_file_is_said() {
+fn a_missing_file_is_reported() {
     let system = system().prepare();
     let output = system.command(&["config", "check", "nowhere.yaml"]).output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -185,7 +185,7 @@ fn a_missing_file_is_said() {
 }
 
 #[test]
-fn a_daemon_that_cannot_use_its_configuration_says_why_and_ends_with_status_2() {
+fn a_daemon_with_an_invalid_configuration_exits_with_status_2() {
     let system = system().prepare();
     fs::write(system.config(), "zmq: [").expect("written");
     for daemon in ["broker", "manager", "up"] {

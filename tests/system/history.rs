@@ -55,7 +55,7 @@ fn runs_are_listed_newest_first_and_can_be_chosen() {
 }
 
 #[test]
-fn messages_are_listed_with_what_was_made_of_them() {
+fn messages_are_listed_with_their_outcomes() {
     let system = system()
         .rules("function after_sleep() error('not yet') end function after_keyless() return { NextWorker('awaken') } end")
         .start();
@@ -146,7 +146,7 @@ fn following_ends_when_the_journal_says_so_or_the_folder_is_gone() {
 }
 
 #[test]
-fn output_that_is_not_there_is_said_with_what_to_do() {
+fn missing_output_is_reported_with_a_remedy() {
     let system = system().start();
     assert!(system.operation(&["tail", "awaken"]).1.contains("worker \"awaken\" has no run yet"));
     assert!(system.operation(&["tail", "77"]).1.contains("there is no run #77"));
@@ -202,7 +202,7 @@ fn an_operator_speaks_for_a_worker() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+fn a_dry_run_shows_the_decision_and_changes_nothing() {
     let system = system()
         .rules(
             "function after_sleep(msg, config, checklist)
@@ -284,7 +284,7 @@ fn without_a_journal_the_commands_say_so() {
 }
 
 #[test]
-fn a_dry_run_tells_of_a_join_that_would_be_complete() {
+fn a_dry_run_shows_a_join_that_would_be_complete() {
     let system = system()
         .rules(
             "function after_sleep() return {}, Join{ name = 'forcing', wait_for = { 'keyless' }, launch = { NextWorker('awaken') } } end",

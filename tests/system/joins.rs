@@ -66,7 +66,7 @@ fn a_second_join_does_not_drop_what_waits_in_the_first() {
 }
 
 #[test]
-fn a_join_opened_again_parks_what_waited_in_it() {
+fn a_reopened_join_parks_its_launches() {
     let system = start(
         "function after_weather() return {}, { 'rivers', 'ssh' } end
          function after_rivers() return { NextWorker('upload') } end",

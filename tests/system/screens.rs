@@ -100,7 +100,7 @@ fn pages_fit_a_terminal_of_80_columns() {
 }
 
 #[test]
-fn failures_that_are_alike_are_one_item_with_every_number() {
+fn equal_failures_are_one_item_with_every_number() {
     let system = crowded();
     let text = system.operation(&["status"]).1;
     assert!(text.contains("  a_worker_with_quite_a_long_name ×14  "), "{text}");

@@ -33,7 +33,7 @@ fn below<'a>(text: &'a str, begin: &str) -> &'a str {
 }
 
 #[test]
-fn a_healthy_system_says_so_and_its_exit_status_too() {
+fn a_healthy_system_has_exit_status_0() {
     let system = system().start();
     let text = system.operate(&["status"]);
     let name = system.path("").file_name().expect("a name").to_string_lossy().into_owned();
@@ -43,7 +43,7 @@ fn a_healthy_system_says_so_and_its_exit_status_too() {
 }
 
 #[test]
-fn without_daemons_it_says_which_are_missing_and_shows_what_the_journal_has() {
+fn without_daemons_it_names_them_and_shows_the_journal() {
     let mut system = system().start();
     system.operate(&["launch", "--delay", "1h", "awaken"]);
     for daemon in ["manager", "broker"] {
@@ -79,7 +79,7 @@ fn a_daemon_that_is_there_and_does_not_answer_is_named() {
 }
 
 #[test]
-fn a_manager_whose_socket_was_removed_is_none_that_is_dead_and_makes_it_anew() {
+fn a_manager_without_its_socket_is_not_down_and_makes_a_new_one() {
     let system = system().start();
     let socket = system.path("checklist.journal/control");
     system.signal("manager", rustix::process::Signal::STOP);
@@ -115,7 +115,7 @@ fn a_run_that_was_told_to_end_is_ending() {
 }
 
 #[test]
-fn only_what_tries_a_failed_run_again_is_called_so() {
+fn only_retries_and_reruns_are_called_retries() {
     let system = system()
         .worker("bad: {success: it went well, crash: it crashed}")
         .section("workers: {bad: {command: ['false']}}")
@@ -157,7 +157,7 @@ fn a_configuration_that_cannot_be_used_is_status_2() {
 }
 
 #[test]
-fn what_runs_is_shown_with_its_arguments_and_what_is_usual() {
+fn runs_are_shown_with_arguments_and_usual_duration() {
     let system = system().start();
     system.operate(&["launch", "awaken"]);
     system.wait_for("the first run's report", || {
@@ -254,7 +254,7 @@ fn acknowledged_failures_degrade_the_system_no_longer_and_later_ones_do() {
 }
 
 #[test]
-fn what_is_parked_or_overdue_soon_or_refused_needs_attention() {
+fn parked_soon_overdue_and_refused_items_need_attention() {
     let system = system()
         .worker("ssh: {success: yes, crash: no}")
         .worker("rivers: {success: yes, crash: no}")
@@ -297,7 +297,7 @@ fn what_is_parked_or_overdue_soon_or_refused_needs_attention() {
 }
 
 #[test]
-fn holds_and_what_waits_behind_them_are_shown() {
+fn holds_and_their_pending_launches_are_shown() {
     let system = system().start();
     system.operate(&["hold", "--worker", "awaken", "--until", "3h", "--reason", "maintenance"]);
     system.operate(&["launch", "awaken"]);

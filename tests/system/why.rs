@@ -73,7 +73,7 @@ fn a_run_is_followed_back_to_the_message_that_began_it() {
 }
 
 #[test]
-fn a_join_is_told_while_it_waits_and_afterwards() {
+fn a_join_is_explained_while_it_waits_and_afterwards() {
     let system = system()
         .worker("weather: {success: yes, crash: no}")
         .worker("rivers: {success: yes, crash: no}")
@@ -130,7 +130,7 @@ fn a_join_is_told_while_it_waits_and_afterwards() {
 }
 
 #[test]
-fn a_hold_is_named_with_what_ends_it() {
+fn a_hold_is_shown_with_the_command_that_ends_it() {
     let system = system().rules("function after_keyless() return { NextWorker('awaken') } end").start();
     system.operate(&["hold", "--worker", "awaken", "--reason", "maintenance"]);
     system.works();
@@ -153,7 +153,7 @@ fn a_hold_is_named_with_what_ends_it() {
 }
 
 #[test]
-fn a_parked_message_is_told_and_so_is_its_retry() {
+fn a_parked_message_and_its_retry_are_explained() {
     let system = system().rules("function after_sleep(msg) if msg.type == 'never' then return { NextWorker('awaken') } end error('not yet') end").start();
     system.send("sleep", "success", "null");
     let answer = why(&system, "awaken");
@@ -193,7 +193,7 @@ fn a_parked_message_is_told_and_so_is_its_retry() {
 }
 
 #[test]
-fn a_rule_that_returned_nothing_is_named_with_what_it_read() {
+fn a_rule_without_launches_is_shown_with_the_keys_it_read() {
     let system = system()
         .rules(
             "function after_sleep(msg, config, checklist)
@@ -257,7 +257,7 @@ fn a_long_chain_is_shortened_in_the_middle() {
 }
 
 #[test]
-fn what_nobody_knows_is_said() {
+fn unknown_numbers_and_workers_are_reported() {
     let system = system().start();
     let (status, text) = system.operation(&["why", "9999"]);
     assert_eq!(status, Some(1));
@@ -268,7 +268,7 @@ fn what_nobody_knows_is_said() {
 }
 
 #[test]
-fn parked_launches_are_told_and_who_released_them() {
+fn parked_launches_are_explained_with_their_release() {
     let system = system()
         .rules(
             "function after_keyless() return {}, Join{ name = 'forcing', wait_for = { 'sleep' }, launch = { NextWorker('awaken') } } end",
@@ -293,7 +293,7 @@ fn parked_launches_are_told_and_who_released_them() {
 }
 
 #[test]
-fn what_waits_for_its_time_or_behind_a_limit_says_so() {
+fn pending_launches_show_their_time_or_limit() {
     let system = system().section("workers: {sleep: {max running: 1}}").start();
     system.operate(&["launch", "sleep", "--sleep-time", "1000"]);
     system.wait_for_log("manager", "launching NextWorker(module='sleep'");
@@ -339,7 +339,7 @@ fn its_own_retry_is_nothing_that_did_not_launch_it() {
 }
 
 #[test]
-fn a_join_that_was_opened_after_what_it_requires_says_so() {
+fn a_join_opened_after_its_required_message_shows_it() {
     let system = system()
         .rules(
             "function after_sleep() return {} end

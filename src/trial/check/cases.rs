@@ -315,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_rule_read_is_found_again() {
+    fn the_path_of_a_read_key_is_found_again() {
         let checklist =
             pyyaml::read("{a: {b: {c: 1, 'd: e': 2}, 5: x}, 'a: b': {z: 1}, l: [{q: 1}]}").unwrap();
         let map = checklist.as_map().unwrap();

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_no_part_of_another() {
+    fn a_word_is_matched_as_a_whole() {
         assert_eq!(find_word("worker_on(work) -- work", "work"), Some(10));
         assert_eq!(find_word("é.x = x_y", "x"), Some(3));
         assert_eq!(find_word("awaken", "wake"), None);

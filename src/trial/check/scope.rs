@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_are_told_apart_by_where_they_are() {
+    fn writes_are_distinguished_by_place() {
         let found =
             globals("a = 1\nif x then b, t.c = 1 end\nfunction d() e = 1 function f() end end").unwrap();
         assert_eq!(texts(&found.defined), ["a", "b", "d"]);
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_read_are_told_with_their_global() {
+    fn fields_are_found_with_their_global() {
         let found =
             globals("t.a = t.b.c\nlocal s s.d()\nt['e'](t[f])\nt.g.h = 1\nfunction u.v() end").unwrap();
         let members: Vec<String> =
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_lua_is_said() {
+    fn files_that_are_not_lua_are_reported() {
         assert!(globals("x = = 1").is_err());
     }
 }

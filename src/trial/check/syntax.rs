@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parser_tells_the_place() {
+    fn the_parser_gives_the_place() {
         let found = stumbles("x = 1\ny = = 2");
         assert_eq!((found[0].line, found[0].column, found[0].width), (2, 3, 1));
         assert!(stumbles("local x <const> = 1 // 2 goto a ::a::").is_empty());

@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_something_else_is_left_out() {
+    fn ambiguous_type_tests_are_left_out() {
         for text in [
             "local function helper(msg) return msg.type == 'a' end",
             "function after_a(msg) msg = msg.payload return msg.type == 'a' end",
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_that_are_used_elsewhere_are_told() {
+    fn functions_that_are_used_elsewhere_are_found() {
         let found = find("after_b = after_a\nfunction after_c(msg) return after_d(msg) end").unwrap();
         assert_eq!(found.used, HashSet::from(["after_a", "after_d"].map(str::to_owned)));
     }

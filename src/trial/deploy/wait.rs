@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_that_stays_is_one_and_an_older_one_is_none() {
+    fn only_a_new_and_lasting_refusal_counts() {
         let read = || Ok(Some(rules(1, "old", Some(9))));
         let outcome = wait_with(read, || (), &NOW, "new", JournalBefore { last_event: 8 });
         assert_eq!(outcome.unwrap(), DeployOutcome::Refused("half".to_owned()));

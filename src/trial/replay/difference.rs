@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn launches_that_look_alike_are_shown_in_full() {
+    fn similar_launches_are_shown_in_full() {
         let of = |module: &str, nanoseconds: i32| {
             let delay = Some(jiff::SignedDuration::new(60, nanoseconds));
             let options = LaunchOptions { delay, ..LaunchOptions::default() };
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_only_moved_is_no_difference() {
+    fn an_error_on_another_line_is_not_a_difference() {
         let before = RuleResult::failed("next_workers.lua:3: no\nstack traceback:\n  next_workers.lua:3");
         assert!(lines(&before, &RuleResult::failed("edited.lua:44: no\nstack traceback:\n  …")).is_empty());
         let other = RuleResult::failed("edited.lua:44: not that");

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_both_stays_between() {
+    fn equal_lines_stay_between_the_differences() {
         assert_eq!(difference(&list("a b c"), &list("a c d")), "      a\n    - b\n      c\n    + d");
         assert_eq!(difference(&list(""), &list("a")), "    + a");
         assert!(lines("the launches are", &list("a b"), &list("a b")).is_ok());

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_launch_is_said() {
+    fn values_other_than_launches_are_refused() {
         assert_eq!(shown("x 'a"), Err("\"x 'a\": a quote is not closed".to_owned()));
         assert!(shown(" ").unwrap_err().starts_with("\"\" names no worker; a launch is a line as"));
         assert_eq!(

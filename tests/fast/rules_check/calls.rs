@@ -23,7 +23,7 @@ fn without_a_system_only_made_up_cases_exist() {
 }
 
 #[test]
-fn what_the_system_has_tells_more() {
+fn the_system_s_data_find_more_errors() {
     let rules = format!(
         r#"function after_sleep(msg, config, checklist)
   if msg.type == "failure" then return {{}} end
@@ -221,7 +221,7 @@ function after_awaken() return {{}} end
 }
 
 #[test]
-fn what_fails_whatever_comes_is_an_error_without_a_system() {
+fn a_rule_that_always_fails_is_an_error_without_a_system() {
     let rules = format!(
         r#"function after_sleep() local missing return missing() end
 function after_awaken() return {{ NextWorker("sleep", {{}}, {{ hots = "x" }}) }} end
@@ -235,7 +235,7 @@ function after_awaken() return {{ NextWorker("sleep", {{}}, {{ hots = "x" }}) }}
 }
 
 #[test]
-fn a_failure_without_payload_is_what_will_come() {
+fn a_failure_is_tried_without_payload() {
     let rules = format!(
         "function after_sleep(msg)\n  local time = msg.payload.time\n  return {{}}\nend\nfunction after_awaken() return {{}} end\n{OTHERS}"
     );

@@ -27,7 +27,7 @@ fn graph(system: &System, options: &[&str]) -> String {
 }
 
 #[test]
-fn a_tree_shows_what_rules_launch() {
+fn a_tree_shows_the_launches_of_rules() {
     let text = graph(&with_rules(RULES).prepare(), &[]);
     let expected = r#"clear_checklist
 sleep
@@ -42,7 +42,7 @@ what follows clear_checklist (success, failure, crash) is not known: its rule fa
 }
 
 #[test]
-fn the_part_around_a_worker_is_what_leads_there_and_what_follows() {
+fn the_part_around_a_worker_has_its_causes_and_its_launches() {
     let rules = format!(
         "function after_sleep() return {{ worker('awaken'), worker('rotate_logs') }} end\n\
          function after_awaken() return {{ worker('keyless') }} end\n{OTHERS}\

@@ -6,7 +6,7 @@ use super::OTHERS;
 use crate::support::system::system;
 
 #[test]
-fn problems_are_told_at_each_reload_and_refuse_nothing() {
+fn problems_are_reported_at_each_reload_and_refuse_nothing() {
     let rules = |text: &str| format!("function after_awaken() return {{}} end\n{OTHERS}{text}\n");
     let system = system().only_rules(&rules("function after_sleep() return {} end")).start();
     assert!(!system.log("manager").contains("next_workers.lua"), "{}", system.log("manager"));
@@ -35,7 +35,7 @@ fn problems_are_told_at_each_reload_and_refuse_nothing() {
 }
 
 #[test]
-fn a_registered_worker_without_a_function_is_told_on_hangup() {
+fn a_registered_worker_without_a_function_is_reported_on_hangup() {
     let mut system = system().start();
     let config = std::fs::read_to_string(system.config()).expect("the configuration");
     let with_newcomer = config

@@ -54,7 +54,7 @@ error: there is no name `pritn`
 }
 
 #[test]
-fn what_is_local_or_defined_somewhere_is_known() {
+fn local_and_defined_names_are_known() {
     let rules = format!(
         r#"require("helpers")
 LIMIT = 5
@@ -128,7 +128,7 @@ warning: `after_unheard_of` is never called: no worker `unheard_of` is registere
 }
 
 #[test]
-fn the_exit_status_tells_how_it_is() {
+fn the_exit_status_reports_the_health() {
     let good = system().prepare();
     assert_eq!(check(&good, &[]).0, 0);
     assert_eq!(check(&good, &["--strict"]).0, 0);

@@ -143,7 +143,7 @@ fn a_wrong_answer_is_described() {
 }
 
 #[test]
-fn a_wrong_launch_is_described_where_it_stands() {
+fn a_wrong_launch_is_reported_at_its_line() {
     let cases = [
         ("NextWorker()", "NextWorker: the worker's module must be text, got nil"),
         ("NextWorker('')", "NextWorker: the worker's module is empty"),
@@ -198,7 +198,7 @@ fn a_wrong_launch_is_described_where_it_stands() {
 }
 
 #[test]
-fn a_missing_function_is_told_apart() {
+fn a_missing_function_is_an_outcome_of_its_own() {
     let error = Nowcast::rule("return {}").call("other").result.unwrap_err();
     assert_eq!(error.to_string(), "could not find after_other in next_workers module");
     let error = Nowcast::new("after_sleep = 5").call("sleep").result.unwrap_err();

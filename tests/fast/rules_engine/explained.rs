@@ -38,7 +38,7 @@ stack traceback:
 }
 
 #[test]
-fn what_was_not_there_is_named() {
+fn missing_keys_are_named() {
     for (rule, expected) in [
         ("return checklist.x.y", "the checklist has no \"x\"; the keys there are: NEMO run, river files"),
         (
@@ -69,7 +69,7 @@ fn what_was_not_there_is_named() {
 
 /// A variable may hold anything that was looked for before, or nothing of it.
 #[test]
-fn what_is_only_likely_is_not_said_for_sure() {
+fn a_likely_cause_is_not_given_as_certain() {
     let sure = "the checklist has no \"x\"; the keys there are: NEMO run, river files";
     let perhaps = format!("perhaps because of the last key looked for and not found: {sure}");
     for (rule, expected) in [

@@ -319,7 +319,7 @@ fn unbounded_memory_ends() {
 }
 
 #[test]
-fn an_error_called_not_enough_memory_is_no_way_around() {
+fn an_error_named_not_enough_memory_is_caught_as_usual() {
     expect_memory_limit("pcall(error, 'not enough memory') return {}");
 }
 

@@ -47,7 +47,7 @@ fn all_of_it_is_read() {
 }
 
 #[test]
-fn what_is_listed_comes_first_and_then_the_keys_by_name() {
+fn list_items_come_first_and_then_the_keys_by_name() {
     assert_eq!(
         wait_for(
             "{ z = 2, 'y', b = 'success', 'x', a = { type = 'success 06', count = 3 }, c = { count = 4 } }"
@@ -77,7 +77,7 @@ fn a_list_of_the_checklist_will_do() {
 }
 
 #[test]
-fn a_wrong_join_is_described_where_it_stands() {
+fn a_wrong_join_is_reported_at_its_line() {
     let example = "Join{ name = \"…\", wait_for = { \"worker\", other_worker = 14 } }";
     let count = "write a whole number from 1 to 100000";
     let cases = [
@@ -169,7 +169,7 @@ fn a_wrong_join_is_described_where_it_stands() {
 }
 
 #[test]
-fn a_wrong_launch_or_timeout_of_a_join_is_described_where_it_stands() {
+fn a_wrong_launch_or_timeout_of_a_join_is_reported_at_its_line() {
     let cases = [
         (
             "Join{ name = 'j', wait_for = { 'a' }, launch = worker('b') }",
@@ -206,7 +206,7 @@ fn expect_reasons(cases: &[(&str, String)]) {
 }
 
 #[test]
-fn a_join_in_the_wrong_place_is_told_where_it_belongs() {
+fn a_join_in_the_wrong_place_is_refused_with_the_right_one() {
     let join = "Join{ name = 'j', wait_for = { 'a' } }";
     for (written, expected) in [
         ("return JOIN", "after_sleep returned a Join without a list before it; return {}, Join{ … }"),

@@ -42,7 +42,7 @@ fn each_value_is_listed_once_with_its_path() {
 }
 
 #[test]
-fn what_is_missing_is_listed_too() {
+fn missing_keys_are_listed_too() {
     assert_eq!(
         read("local x = checklist['weather forecast']['18'] or checklist.nothing or checklist.names[7]"),
         ["weather forecast: 18 (missing)", "nothing (missing)", "names: 7 (missing)"]
@@ -73,7 +73,7 @@ fn a_step_on_the_way_is_folded_and_a_container_that_was_only_taken_is_not() {
 }
 
 #[test]
-fn a_walk_is_listed_as_what_was_walked() {
+fn a_walk_is_listed_by_its_container() {
     for body in [
         "for _ in pairs(checklist.names) do end",
         "for i, name in ipairs(checklist.names) do end",
@@ -137,7 +137,7 @@ fn it_is_reported_after_an_error_and_after_a_limit() {
 }
 
 #[test]
-fn the_next_call_begins_with_none() {
+fn the_next_call_begins_without_reads() {
     let nowcast = Nowcast::new(
         "function after_one(_, _, checklist) local x = checklist.flag return {} end
         function after_two(_, _, checklist) local x = checklist.names return {} end",

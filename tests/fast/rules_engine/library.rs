@@ -70,7 +70,7 @@ fn strings_have_python_s_methods() {
 }
 
 #[test]
-fn the_string_library_does_what_lua_s_does() {
+fn the_string_library_behaves_like_lua_s() {
     let lua = mlua::Lua::new();
     for expression in [
         "('hello world'):find('o w')",
@@ -263,7 +263,7 @@ fn dates_shift_format_and_compare() {
 }
 
 #[test]
-fn wrong_dates_say_what_to_write() {
+fn wrong_dates_are_refused_with_a_format() {
     assert_eq!(
         reason("now():format('YYYY-MM-DD')"),
         "format: \"YYYY-MM-DD\" is a format of arrow's; write \"%Y-%m-%d\""

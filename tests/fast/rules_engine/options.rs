@@ -100,7 +100,7 @@ fn a_time_of_day_that_the_clock_leaves_out_or_shows_twice() {
 }
 
 #[test]
-fn a_wrong_value_is_told_with_how_to_write_it() {
+fn a_wrong_value_is_reported_with_an_example() {
     let span = "write a span of time, as in \"10m\" or \"1h 30m\", or a whole number of seconds";
     let at = "write a time of day as \"05:15\", a date and time as \"2026-03-14 05:15\", or a date object, as in \
               now():shift{ hours = 2 }";

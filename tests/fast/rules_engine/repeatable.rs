@@ -121,7 +121,7 @@ fn tables_have_a_fixed_order() {
 }
 
 #[test]
-fn keys_that_look_alike_have_no_order() {
+fn keys_with_the_same_text_have_no_order() {
     for (one, text) in [
         ("date('2026-03-14')", "2026-03-14"),
         ("worker('a', 'b')", "NextWorker(module='a', args=['b'], host='localhost')"),
@@ -253,7 +253,7 @@ fn rules_may_be_split_over_files() {
 }
 
 #[test]
-fn a_module_that_failed_fails_alike_each_time() {
+fn a_failed_module_fails_in_the_same_way_each_time() {
     let folder = tempfile::tempdir().unwrap();
     let main = folder.path().join("next_workers.lua");
     std::fs::write(folder.path().join("broken.lua"), "error('no luck')").unwrap();

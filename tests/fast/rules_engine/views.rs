@@ -128,7 +128,7 @@ fn dates_are_date_objects() {
 }
 
 #[test]
-fn writing_is_an_error_that_says_what_to_do() {
+fn writing_is_an_error_with_a_remedy() {
     let writes = [
         "checklist.x = 1",
         "checklist.run.date = nil",

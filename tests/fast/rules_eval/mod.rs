@@ -105,7 +105,7 @@ fn a_case_brings_its_own_world() {
 }
 
 #[test]
-fn options_and_joins_are_told() {
+fn options_and_joins_are_shown() {
     let answers = eval(&rules(), r#"{"msg": {"source": "keyless", "type": "success"}, "checklist": {}}"#);
     let launch = json!({"module": "sleep", "args": [], "host": "arbutus", "delay": 600.0, "retries": 2, "env": [["A", "1"]]});
     let wait_for =
@@ -116,7 +116,7 @@ fn options_and_joins_are_told() {
 }
 
 #[test]
-fn whoever_waits_for_an_answer_before_the_next_case_gets_it() {
+fn each_case_is_answered_before_the_next_is_read() {
     let system = rules();
     let mut child = command(&system).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("started");
     let mut stdin = child.stdin.take().expect("a pipe");
@@ -175,7 +175,7 @@ fn edited_rules_stand_in_the_place_of_those_in_force() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said() {
+fn unreadable_input_is_reported() {
     let system = rules();
     for (arguments, expected) in [
         (&["--worker", "sleep"][..], "--type <TYPE>"),

@@ -18,7 +18,7 @@ fn day(fields: &str, then: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn what_starts_is_a_line_or_a_table_with_its_time() {
+fn first_launches_are_lines_or_tables_with_a_time() {
     let (status, text) = day(
         "start = { { 'sleep', args = { 'b' }, at = '06:00' }, { 'sleep a', host = 'localhost', at = '2026-03-14 05:00' } }",
         "day:expect_ran{ 'sleep a', 'awaken', { 'sleep', args = { 'b' } }, 'awaken' }",
@@ -29,7 +29,7 @@ fn what_starts_is_a_line_or_a_table_with_its_time() {
 }
 
 #[test]
-fn what_is_misspelt_is_said() {
+fn misspelt_names_are_reported() {
     for (fields, expected) in [
         (
             "start = {}, endz = {}",
@@ -66,7 +66,7 @@ fn what_is_misspelt_is_said() {
 }
 
 #[test]
-fn what_ran_is_counted_and_compared() {
+fn runs_are_counted_and_compared() {
     for (then, expected) in [
         ("day:expect_times('awaken', 2)", "awaken ran once, not 2 times as expected; what ran:"),
         ("day:expect_never('sleep')", "sleep ran once, not never as expected; what ran:"),
@@ -80,7 +80,7 @@ fn what_ran_is_counted_and_compared() {
 }
 
 #[test]
-fn the_crash_of_a_silent_worker_is_what_a_test_sends() {
+fn a_test_sends_the_crash_of_a_worker_without_a_report() {
     let tests = "it('a', function() run_day{ start = { 'keyless' }, ends = { keyless = { exit = 1 } } }:expect_ran{ 'keyless', 'awaken late' } end)";
     let system = system().rules(RULES).file("rules/tests/day.lua", tests).prepare();
     let (status, text) = system.operation(&["rules", "test", "--coverage"]);
@@ -93,7 +93,7 @@ fn the_crash_of_a_silent_worker_is_what_a_test_sends() {
 }
 
 #[test]
-fn a_day_may_be_looked_at_and_may_fail_on_purpose() {
+fn a_day_can_be_read_and_may_fail_on_purpose() {
     let rules = "function after_sleep() error('no luck') end";
     let tests = "it('a', function()
   local day = run_day{ start = { 'sleep' }, errors_expected = true }
@@ -107,7 +107,7 @@ end)";
 }
 
 #[test]
-fn what_no_rule_answers_fails_a_day() {
+fn a_message_without_a_rule_fails_a_day() {
     for (start, expected) in [
         ("awaken", "could not find after_awaken in next_workers module"),
         ("nosuchworker x", "nosuchworker is not in the message registry"),

@@ -3,7 +3,7 @@
 use crate::rules_test::{failure, passes};
 
 #[test]
-fn launches_are_lines_tables_or_what_a_rule_makes() {
+fn launches_are_lines_tables_or_launch_objects() {
     passes(
         "message('sleep', 'failure')
          expect_launches{ 'keyless (delay 10m)' }
@@ -35,7 +35,7 @@ fn launches_that_differ_are_shown() {
 }
 
 #[test]
-fn launches_that_cannot_be_are_said() {
+fn impossible_launches_are_reported() {
     for (launch, expected) in [
         (
             "5",
@@ -54,7 +54,7 @@ fn launches_that_cannot_be_are_said() {
 }
 
 #[test]
-fn of_a_join_what_is_written_is_compared() {
+fn only_the_given_fields_of_a_join_are_compared() {
     let rules = "
 function after_sleep()
   return {}, Join{ name = 'forcing', wait_for = { 'awaken', keyless = 14 }, launch = { worker('rotate_logs', 'x') }, timeout = '3h' }

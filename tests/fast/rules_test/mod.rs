@@ -50,7 +50,7 @@ fn passes(body: &str) {
 }
 
 #[test]
-fn tests_are_told_and_counted() {
+fn tests_are_collected_and_counted() {
     let tests = "local seen = {}
 describe('after sleep', function()
   before_each(function() seen[#seen + 1] = 'outer' end)
@@ -248,7 +248,7 @@ it('never ends', function() run_day{ start = { 'sleep' }, hours = 100000, ends =
 }
 
 #[test]
-fn what_no_test_exercises_is_shown() {
+fn uncovered_lines_and_types_are_shown() {
     let tests = "it('a', function() message('sleep', 'success') end) it('b', function() message('sleep', 'crash') end)";
     let (status, text) = run(tests, &["--coverage"]);
     assert_eq!(status, Some(0), "{text}");
@@ -281,7 +281,7 @@ fn what_no_test_exercises_is_shown() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_said() {
+fn unusable_files_are_reported() {
     let (status, text) = run("it('a', function(", &[]);
     assert_eq!(status, Some(2));
     assert!(text.contains("rules/tests/all.lua:1: ") && text.contains("   1 | it('a', function("), "{text}");
@@ -315,7 +315,7 @@ fn the_worked_example_is_covered_completely() {
 }
 
 #[test]
-fn what_the_documentation_names_is_there() {
+fn every_documented_name_exists() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/trying-rules.md");
     let text = std::fs::read_to_string(path).expect("the documentation");
     let part = text

@@ -4,7 +4,7 @@ use crate::rules_test::{failure, passes, run};
 use crate::support::system::system;
 
 #[test]
-fn what_a_failed_test_printed_is_shown() {
+fn the_output_of_a_failed_test_is_shown() {
     let text = failure("print('seen', 1)\nlog.warning('two\\nlines')\nerror('no luck')");
     assert!(text.contains("\n             4 | error('no luck')\n            the test printed:\n              seen 1\n              two\n              lines\n"), "{text}");
     let (status, text) = run("it('a', function() print('seen') end)", &[]);
@@ -38,7 +38,7 @@ fn sets_nulls_and_dates_are_yaml_s() {
 }
 
 #[test]
-fn what_stands_in_the_wrong_place_is_said() {
+fn misplaced_calls_are_reported() {
     let text = failure("it('inner', function() end)");
     assert!(
         text.contains("all.lua:2: it: tests are told beside one another; this one stands inside of a test"),
@@ -57,7 +57,7 @@ fn what_stands_in_the_wrong_place_is_said() {
 }
 
 #[test]
-fn files_without_tests_show_what_one_looks_like() {
+fn files_without_tests_show_an_example() {
     let example = "describe(\"after sleep\", function()\n  it(\"launches what is next\", function()\n    at(\"2026-03-14 05:15\")\n    message(\"sleep\", \"success\")\n";
     let (status, text) = run("local x = 1", &[]);
     assert_eq!(status, Some(2));

@@ -98,7 +98,7 @@ fn every_error_in_notifications_is_explained() {
 }
 
 #[test]
-fn a_secret_that_is_not_set_is_a_warning_and_one_that_is_is_no_problem() {
+fn an_unset_secret_is_a_warning() {
     let target =
         |name: &str| format!("notifications: [{{name: t, url: $(NOWCAST.ENV.{name}), alarms: all}}]");
     assert_eq!(
@@ -110,7 +110,7 @@ fn a_secret_that_is_not_set_is_a_warning_and_one_that_is_is_no_problem() {
 }
 
 #[test]
-fn slack_is_as_lenient_as_the_peer_and_says_what_does_not_work() {
+fn slack_is_as_lenient_as_nemo_nowcast_and_reports_unusable_settings() {
     assert!(only("slack notifications: {SLACK_NOPE: [sleep]}").starts_with("Note: "));
     let problem = only("slack notifications: {SLACK_BAD: [sleep]}");
     assert!(problem.contains("what the environment variable SLACK_BAD holds is not a URL: "), "{problem}");
@@ -121,7 +121,7 @@ fn slack_is_as_lenient_as_the_peer_and_says_what_does_not_work() {
 }
 
 #[test]
-fn every_error_in_what_is_expected_is_explained() {
+fn every_error_in_expect_is_explained() {
     for (item, expected) in [
         ("{worker: sleep}", "expect: entry 1: `by` is missing"),
         ("{worker: sleep, by: '06:30', form: 1}", "there is no setting `form` here; "),

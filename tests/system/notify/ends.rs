@@ -6,7 +6,7 @@ use crate::support::servers::{Server, Silent};
 use crate::support::system::system;
 
 #[test]
-fn what_waits_is_tried_once_more_at_once() {
+fn waiting_deliveries_are_tried_once_more_at_the_end() {
     let server = Server::web();
     server.answer(500);
     let mut system = system()
@@ -24,7 +24,7 @@ fn what_waits_is_tried_once_more_at_once() {
 }
 
 #[test]
-fn who_hangs_keeps_the_manager_only_for_a_moment() {
+fn a_hanging_target_delays_the_manager_only_briefly() {
     let silent = Silent::listen();
     let url = format!("http://127.0.0.1:{}/", silent.port);
     let mut system =

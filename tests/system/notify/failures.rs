@@ -16,7 +16,7 @@ fn started(targets: &str) -> System {
 }
 
 #[test]
-fn workers_are_answered_while_a_webhook_hangs_and_other_targets_are_told() {
+fn workers_and_other_targets_are_served_while_a_webhook_hangs() {
     let (silent, silent_mail, server) = (Silent::listen(), Silent::listen(), Server::web());
     let hangs = format!(
         "  hangs: {{url: 'http://127.0.0.1:{}/', workers: all}}
@@ -77,7 +77,7 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
-fn what_is_refused_for_good_is_given_up_without_the_secret_url() {
+fn a_permanent_refusal_is_abandoned_without_the_secret_url() {
     let server = Server::web();
     server.answer(404);
     let system = started(&target(&server.url("/T0KEN")));
@@ -140,7 +140,7 @@ fn a_proxy_that_cannot_be_used_is_said_and_passed_over() {
 }
 
 #[test]
-fn too_many_are_dropped_and_that_is_said_once() {
+fn notifications_over_the_limit_are_discarded_with_one_log_line() {
     let silent = Silent::listen();
     let system = started(&target(&format!("http://127.0.0.1:{}/", silent.port)));
     system.works();

@@ -48,7 +48,7 @@ fn a_loop_that_stands_still_stops_the_heartbeat_and_tells_of_the_trouble() {
 }
 
 #[test]
-fn a_heartbeat_that_nobody_hears_is_said_once() {
+fn a_failing_heartbeat_is_logged_once() {
     let server = Server::web();
     server.answer(404);
     let system = system()

@@ -11,7 +11,7 @@ use crate::support::servers::Server;
 use crate::support::system::system;
 
 #[test]
-fn what_is_late_is_said_once_over_the_death_of_the_manager() {
+fn a_late_message_is_reported_once_over_the_death_of_the_manager() {
     let server = Server::web();
     let now = ZonedDateTime::now().with_time_zone(jiff::tz::TimeZone::UTC);
     let by = now.checked_sub(SignedDuration::from_mins(1)).expect("a moment");

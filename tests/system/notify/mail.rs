@@ -4,7 +4,7 @@ use crate::support::servers::{Certificate, Server};
 use crate::support::system::system;
 
 #[test]
-fn an_e_mail_says_what_happened() {
+fn an_e_mail_has_the_text_of_the_notice() {
     let server = Server::mail(None);
     let system = system()
         .section(&format!(

@@ -23,7 +23,7 @@ requests.post(sys.argv[1], json={'text': '\\n'.join((
 ";
 
 #[test]
-fn channels_get_what_the_peer_posts() {
+fn channels_get_the_posts_of_nemo_nowcast() {
     let server = Server::web();
     let system = system()
         .env("SLACK_DAILY", &server.url("/daily"))

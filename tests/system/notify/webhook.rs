@@ -9,7 +9,7 @@ use crate::support::servers::{Certificate, Server};
 use crate::support::system::system;
 
 #[test]
-fn a_webhook_gets_what_it_asks_for() {
+fn a_webhook_gets_its_requested_notifications() {
     let server = Server::web();
     let system = system()
         .env("HOOK_HOST", &format!("127.0.0.1:{}", server.port))

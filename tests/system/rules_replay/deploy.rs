@@ -205,7 +205,7 @@ fn rules_that_the_manager_would_refuse_do_not_pass() {
 }
 
 #[test]
-fn where_nothing_could_be_compared_it_says_so() {
+fn a_replay_without_comparable_messages_reports_it() {
     let system = a_system();
     system.send("sleep", "success", "null");
     let file =
@@ -277,7 +277,7 @@ fn without_a_manager_they_are_in_force_when_one_starts() {
 }
 
 #[test]
-fn what_was_deployed_without_a_manager_is_undone_by_one_step() {
+fn a_deploy_without_a_manager_is_undone_in_one_step() {
     let mut system = a_system();
     system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]);
     system.signal("manager", rustix::process::Signal::TERM);
@@ -317,7 +317,7 @@ fn mode_and_symbolic_links_stay_and_the_file_in_force_is_no_edit() {
 
 /// The main file became a folder, so it cannot be put back.
 #[test]
-fn what_cannot_be_put_back_is_named() {
+fn files_that_cannot_be_restored_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     fs::create_dir(path("trial")).expect("a folder");

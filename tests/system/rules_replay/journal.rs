@@ -214,7 +214,7 @@ function after_awaken() return {} end";
 }
 
 #[test]
-fn each_message_is_held_against_the_rules_of_its_time() {
+fn each_message_is_compared_with_the_rules_of_its_time() {
     let rules = |arg: &str| {
         format!(
             "function after_sleep() return {{ NextWorker('awaken', {{ '{arg}' }}, {{ delay = '10h' }}) }} end"
@@ -245,7 +245,7 @@ TIME  #5  sleep success   next_workers.lua:1
 }
 
 #[test]
-fn made_crashes_and_what_operators_send_are_replayed_too() {
+fn made_crashes_and_operators_messages_are_replayed_too() {
     let rules =
         "function after_keyless(msg) return { NextWorker('awaken', { msg.type }, { delay = '10h' }) } end";
     let section = "workers: {keyless: {command: [sh, -c, 'exit 3']}}";
@@ -266,7 +266,7 @@ fn made_crashes_and_what_operators_send_are_replayed_too() {
 }
 
 #[test]
-fn rules_that_were_not_kept_are_said_and_those_of_now_still_tell_of_errors() {
+fn missing_historical_rules_are_reported_and_errors_are_still_found() {
     let system = a_day();
     let files =
         rusqlite::Connection::open(system.path("checklist.journal/journal.sqlite")).expect("the journal");
@@ -292,7 +292,7 @@ fn rules_that_were_not_kept_are_said_and_those_of_now_still_tell_of_errors() {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_with_status_2_and_a_journal_that_is_not_there_with_1() {
+fn unusable_input_gives_status_2_and_a_missing_journal_1() {
     let system = system().file("broken.lua", "function (").prepare();
     let (status, text) = system.operation(&["rules", "replay", "--rules", "broken.lua"]);
     assert_eq!(status, Some(2), "{text}");
@@ -303,7 +303,7 @@ fn what_cannot_be_used_is_said_with_status_2_and_a_journal_that_is_not_there_wit
 }
 
 #[test]
-fn a_checklist_that_led_to_a_message_and_was_removed_is_said() {
+fn a_removed_checklist_of_a_message_is_reported() {
     let rules = "function after_sleep() error('it stays parked') end";
     let mut system = system().only_rules(rules).prepare();
     system.start_broker();

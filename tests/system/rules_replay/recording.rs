@@ -59,7 +59,7 @@ fn exchanges(system: &System, count: usize) -> Vec<RecordedExchange> {
 }
 
 #[test]
-fn a_plain_python_manager_is_recorded_and_the_rules_are_held_against_it() {
+fn a_plain_python_manager_is_recorded_and_compared_with_the_rules() {
     let mut system = system().only_rules(RULES).prepare();
     record(&mut system, "recording.jsonl");
     python_manager(&mut system);
@@ -173,7 +173,7 @@ fn recorded(system: &System, messages: &[(i64, &str)]) {
 }
 
 #[test]
-fn what_was_sent_again_is_decided_once() {
+fn a_repeated_message_is_decided_once() {
     let system = system().only_rules(RULES).prepare();
     let message = "{source: sleep, type: success, payload: null, id: mine}";
     let other = "{source: awaken, type: success, payload: null, id: mine}";
@@ -212,7 +212,7 @@ fn a_broker_that_is_killed_leaves_a_recording_that_is_read_and_gone_on_with() {
 }
 
 #[test]
-fn what_is_recorded_last_is_there_when_the_broker_ends() {
+fn the_last_records_are_written_when_the_broker_exits() {
     let mut system = system().prepare();
     record(&mut system, "recording.jsonl");
     system.start_manager(&[]);
@@ -235,7 +235,7 @@ fn a_full_disk_ends_the_recording_and_not_the_broker() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_said_and_is_the_end() {
+fn a_file_that_cannot_be_opened_stops_the_program() {
     let system = system().prepare();
     let (status, text) = system.operation(&["broker", "nowcast.yaml", "--record", "nowhere/recording.jsonl"]);
     assert_eq!(status, Some(2), "{text}");

@@ -86,7 +86,7 @@ function after_rotate_logs() return {} end";
 
 /// Launches say what their rule was given, so each answer of the rules of then can be held against the run that it led to.
 #[test]
-fn the_rules_of_then_are_given_what_they_were_given() {
+fn the_historical_rules_get_their_original_input() {
     let rules = "
 local function seen(checklist)
   local parts = {}
