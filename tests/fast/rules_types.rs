@@ -77,7 +77,7 @@ fn the_declared_fields_of_objects_are_there() {
     }
 }
 
-/// The engine's own test finds what tests have and nobody declared; this, that what is declared works.
+/// The engine's own test finds undeclared functions of tests; this one shows that the declared functions work.
 #[test]
 fn tests_of_rules_have_their_declared_functions() {
     let functions =

@@ -88,7 +88,7 @@ fn clearing_while_a_run_is_open_is_refused_unless_it_is_forced() {
     system.operate(&["kill", &run[0]["number"].to_string()]);
 }
 
-/// The command on a terminal, where somebody types an answer.
+/// The command on a terminal, with a typed answer.
 fn clear_on_a_terminal(folder: &std::path::Path, answer: &str) -> String {
     let mut child = Command::new("python3")
         .args([
@@ -139,7 +139,7 @@ fn the_checklist_of_then_is_a_file_that_the_manager_reads() {
     let output = system.command(&["checklist", "at", &number]).output().expect("it runs");
     fs::write(system.path("checklist.yaml"), output.stdout).expect("written");
     system.signal("manager", Signal::HUP);
-    system.wait_for("the checklist of then", || {
+    system.wait_for("the historical checklist", || {
         let text = system.operate(&["checklist", "get", "sleepyhead", "00"]);
         (text == "2026-03-14\n").then_some(())
     });

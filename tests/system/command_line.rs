@@ -154,7 +154,7 @@ fn a_worker_that_does_not_exist_has_no_history() {
             (Some(1), "there is no worker \"keyles\"; did you mean `keyless`?\n")
         );
         let (status, _) = system.operation(&[command, "--worker", "keyless"]);
-        assert_eq!(status, Some(0), "a registered worker without runs is no error");
+        assert_eq!(status, Some(0), "a registered worker without runs is not an error");
     }
     let (status, text) = system.operation(&["tail", "keyles"]);
     assert_eq!(status, Some(1));

@@ -262,7 +262,7 @@ fn unknown_numbers_and_workers_are_reported() {
     let (status, text) = system.operation(&["why", "9999"]);
     assert_eq!(status, Some(1));
     assert!(text.contains("nothing has the number #9999"), "{text}");
-    let (status, text) = system.operation(&["why", "nobody"]);
+    let (status, text) = system.operation(&["why", "stranger"]);
     assert_eq!(status, Some(1));
     assert!(text.contains("registered are: sleep, awaken"), "{text}");
 }

@@ -38,7 +38,7 @@ pub fn fine() -> Recorded {
     system
 }
 
-/// Runs failed: one reported it, one was killed in silence, one could not be started, and one is tried again.
+/// Runs failed: one reported it, one was killed without a report, one could not be started, and one is retried.
 pub fn failed_runs() -> Recorded {
     let mut system = fine();
     system
@@ -103,7 +103,7 @@ pub fn bad_messages() -> Recorded {
     system
 }
 
-/// Launches wait in a join, and others in one that nobody is about to complete.
+/// Launches wait in a join, and others in one that no running worker will complete.
 pub fn open_joins() -> Recorded {
     let mut system = fine();
     system
@@ -114,7 +114,7 @@ pub fn open_joins() -> Recorded {
     system
 }
 
-/// The same when nobody is about to complete it: an operator has dropped the launch that it waits for.
+/// The same when no worker will complete it: an operator has discarded the launch that it waits for.
 pub fn stuck_join() -> Recorded {
     let mut system = fine();
     let target = HoldTarget::Worker("collect_rivers".into());
@@ -168,7 +168,7 @@ pub fn pending_launches() -> Recorded {
     system
 }
 
-/// Runs: as usual, told to end, ended and silent, on a host that cannot be reached.
+/// Runs: running, stopping, exited without a report, on a host that cannot be reached.
 pub fn running() -> Recorded {
     let mut system = fine();
     system

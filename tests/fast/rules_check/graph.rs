@@ -82,7 +82,7 @@ fn the_history_counts() {
     assert!(text.contains("  sleep  after failure  never happened\n"), "{text}");
     assert!(text.contains("rotate_logs  ×1 by hand\n"), "{text}");
 
-    // Other rules: what happened under those of before is in the history alone.
+    // Other rules: launches of the previous ones are only in the history.
     system.write_rules(&format!(
         "function after_sleep() return {{}} end\nfunction after_awaken() return {{}} end\n{OTHERS}"
     ));

@@ -47,7 +47,7 @@ fn types_of_the_worker_and_of_helpers_draw_no_warning() {
 
 #[test]
 fn a_function_that_serves_other_workers_is_left_out() {
-    let rules = "function after_sleep(msg) return msg.type == 'nobody' and {} or {} end
+    let rules = "function after_sleep(msg) return msg.type == 'snored' and {} or {} end
         after_awaken = after_sleep";
     assert_eq!(warnings(rules), (0, Vec::new()));
 }

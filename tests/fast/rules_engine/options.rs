@@ -1,4 +1,4 @@
-//! The options of a launch: when, how long, how often, with which environment.
+//! The options of a launch: time, timeout, retries, environment.
 
 use jiff::{SignedDuration, Timestamp};
 use nowcast_core::LaunchOptions;

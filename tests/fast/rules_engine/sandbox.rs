@@ -1,4 +1,4 @@
-//! Rules that look for a way out, or raise what is no text.
+//! Rules that try to leave the sandbox, or raise errors that are not text.
 
 use super::hostile::expect_failure;
 use super::*;

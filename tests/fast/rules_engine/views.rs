@@ -196,7 +196,7 @@ fn yaml_types_that_are_not_used_elsewhere_stay_reachable() {
     assert_eq!(nowcast.said(), ["null", "true", "1", "1.5", "x"]);
 }
 
-/// The next payload is merged into the checklist in place only if nobody else holds a part of it.
+/// The next payload is merged into the checklist in place only if no view holds a part of it.
 #[test]
 fn nothing_of_the_checklist_is_held_after_the_call() {
     for rule in ["local _ = checklist.run.x return {}", "return checklist.run.x.y", "return checklist.run.x"]

@@ -100,7 +100,11 @@ fn a_case_brings_its_own_world() {
     );
     let args = |at: usize| answers[at]["next_workers"][0]["args"].clone();
     assert_eq!(args(0), json!(["z names a", "q b", "other", "2026-03-14T05:15:00-07:00"]));
-    assert_eq!(args(1)[3], "2026-03-14T05:15:00-07:00", "a time without an offset is of the zone of now");
+    assert_eq!(
+        args(1)[3],
+        "2026-03-14T05:15:00-07:00",
+        "a time without an offset is in the current time zone"
+    );
     assert_eq!(args(2)[3], args(1)[3]);
 }
 

@@ -8,7 +8,7 @@ function after_awaken(msg) return {} end
 function after_keyless(msg) if msg.type == 'crash' then return { worker('awaken', 'late') } end return {} end
 ";
 
-/// What comes of a day at 04:00, told by the fields of its table, and of what is written behind it.
+/// The outcome of a day at 04:00 with these fields, and of the text after it.
 fn day(fields: &str, then: &str) -> (Option<i32>, String) {
     let tests = format!(
         "it('a', function()\nat('2026-03-14 04:00')\nlocal day = run_day{{ {fields} }}\n{then}\nend)"

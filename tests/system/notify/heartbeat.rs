@@ -21,7 +21,7 @@ fn a_loop_that_stands_still_stops_the_heartbeat_and_tells_of_the_trouble() {
         .start();
     heart.wait_for(2, || system.describe());
     assert!(heart.kept().iter().all(|kept| kept["method"] == "GET" && kept["body"] == ""));
-    // Somebody else has the journal: nothing can be kept, so nothing is decided.
+    // Another program has locked the journal: nothing can be written, so nothing is decided.
     let journal = Connection::open(system.path("checklist.journal/journal.sqlite")).expect("the journal");
     journal.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let socket = system.connect();
@@ -33,7 +33,7 @@ fn a_loop_that_stands_still_stops_the_heartbeat_and_tells_of_the_trouble() {
     // Attempts after pauses of 1, 2 and 4 s: its clock is another one than the heartbeat's.
     on_call.wait_for(4, || system.describe());
     assert!(heart.kept().len() <= before, "{:#?}", heart.kept());
-    journal.execute_batch("ROLLBACK").expect("let go");
+    journal.execute_batch("ROLLBACK").expect("unlocked");
     assert_eq!(system.receive(&socket).r#type, "ack");
     let before = heart.kept().len();
     heart.wait_for(before + 2, || system.describe());

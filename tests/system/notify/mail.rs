@@ -82,7 +82,7 @@ fn a_password_goes_by_tls_only() {
 fn without_a_password_tls_is_taken_as_it_is_offered() {
     let certificate = Certificate::new();
     let server = Server::mail_that_offers_tls(&certificate);
-    // As many a server on its own host: nobody has signed its certificate.
+    // Like many servers on their own hosts, it has a self-signed certificate.
     let system = system()
         .section(&format!(
             "notifications: {{t: {{to: a@x.ca, from: b@x.ca, server: localhost, port: {}, alarms: all}}}}",

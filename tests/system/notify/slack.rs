@@ -1,4 +1,4 @@
-//! `slack notifications:` as the peer has them.
+//! `slack notifications:` as in NEMO_Nowcast.
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ const SECTION: &str = "slack notifications:
   website log url: https://example.org/log/é.log
   website checklist url: https://example.org/checklist.yaml";
 
-/// What the peer does with the text.
+/// The post of NEMO_Nowcast for a text.
 const POST: &str = "
 import sys, requests
 requests.post(sys.argv[1], json={'text': '\\n'.join((
@@ -32,7 +32,7 @@ fn channels_get_the_posts_of_nemo_nowcast() {
         .start();
     for (source, r#type) in [
         ("sleep", "success"),
-        // Neither reaches its rule; nobody wants the third.
+        // The first two do not reach their rules; no channel wants the third.
         ("sleep", "need"),
         ("sleep", "sucess"),
         ("keyless", "success"),
@@ -56,7 +56,7 @@ fn channels_get_the_posts_of_nemo_nowcast() {
     assert!(
         of("/hindcast")[0]["body"].as_str().expect("a body").starts_with(r#"{"text": "awaken: crash\nLog: "#)
     );
-    // The peer says so for each message, whoever sent it.
+    // NEMO_Nowcast logs this for each message of any worker.
     let missing = "DEBUG [manager] slack notification environment variable not found: SLACK_NOWHERE";
     assert_eq!(system.log("manager").matches(missing).count(), 3, "{}", system.describe());
 }

@@ -1,5 +1,5 @@
-//! A production system of the peer's moves over with its configuration as it is: 'nowcast.yaml' here has everything that
-//! one of theirs can have. Only what a test cannot know beforehand is put in: ports, folders and a time that is not now.
+//! A production system of NEMO_Nowcast runs here with its configuration unchanged: 'nowcast.yaml' has every setting that
+//! NEMO_Nowcast knows. The test fills in only ports, folders and a time other than the current one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use crate::support::python;
 use crate::support::servers::Server;
 use crate::support::system::{System, system};
 
-/// ssh as far as the peer's command line goes: what comes after the host's name is a line for a shell, there.
+/// A stand-in for ssh: everything after the host's name is a line for the shell there.
 const SSH: &str = "#!/bin/bash\nshift\nexport WHERE=there\nexec bash -c \"$*\"\n";
 
 fn production(mail: &Server, web: &Server) -> System {

@@ -195,12 +195,12 @@ function after_awaken() return {} end";
         "    - error: next_workers.lua:2: broken".to_owned(),
         format!("    + rotate_logs {second} second (delay 10h)"),
         "    - error: next_workers.lua:2: broken".to_owned(),
-        // All: the checklist of now.
+        // All: the current checklist.
         format!("    + rotate_logs {first} second (delay 10h)"),
         "    - error: next_workers.lua:2: broken".to_owned(),
         format!("    + rotate_logs {second} second (delay 10h)"),
         "    - error: next_workers.lua:2: broken".to_owned(),
-        // The checklist of then.
+        // The historical checklist.
         format!("    + rotate_logs {first} first (delay 10h)"),
         "    - error: next_workers.lua:2: broken".to_owned(),
         // The repaired one.
@@ -271,7 +271,7 @@ fn missing_historical_rules_are_reported_and_errors_are_still_found() {
     let files =
         rusqlite::Connection::open(system.path("checklist.journal/journal.sqlite")).expect("the journal");
     files.execute("DELETE FROM rule_files", []).expect("as an older journal");
-    // The files of now are the same.
+    // The current files are the same.
     let text = system.operate(&["rules", "replay"]);
     assert!(
         text.contains("7 messages of 7 days replayed: 0 differ") && text.contains(" 0 not comparable"),

@@ -1,4 +1,4 @@
-//! What the rules of then answer again is held against what came of it.
+//! The results of the historical rules, called again, compared with the journal.
 
 use crate::support::system::system;
 
@@ -48,7 +48,7 @@ end";
     assert_eq!(status, Some(1), "{text}");
 }
 
-/// A launch that waits in a join, is parked with it, dropped, released or launched was wanted all the same.
+/// A launch counts as returned by its rule whether it waits in a join, is parked, discarded, released or launched.
 #[test]
 fn whatever_became_of_a_launch_it_is_reproducible() {
     let rules = "function after_sleep(msg)
@@ -84,7 +84,7 @@ function after_rotate_logs() return {} end";
     assert!(!text.contains("not reproducible"), "{text}");
 }
 
-/// Launches say what their rule was given, so each answer of the rules of then can be held against the run that it led to.
+/// Launches show the input of their rule, so each result of the historical rules can be compared with the run that followed.
 #[test]
 fn the_historical_rules_get_their_original_input() {
     let rules = "

@@ -15,7 +15,7 @@ def publish(config, name, context):
     ports = config["zmq"]["ports"]["logging"]
     addresses = ports.get(name, ports["workers"])
     addresses = addresses if isinstance(addresses, list) else [addresses]
-    # A PUB that can be asked whether somebody listens.
+    # A PUB socket that knows its subscribers.
     socket = context.socket(zmq.XPUB)
     for address in addresses:
         try:
