@@ -189,7 +189,7 @@ fn all_parked_messages_are_decided_in_their_order() {
 #[test]
 fn a_parked_message_may_be_dropped() {
     let (mut manager, number) = parked("null");
-    let (answer, heard) = manager.asks(Command::Discard { number: number });
+    let (answer, heard) = manager.asks(Command::Discard { number });
     assert_eq!(answer.text, format!("parked message {number} is discarded: weather: (success)"));
     assert!(heard.messages().is_empty() && manager.state.parked.is_empty() && manager.calls().is_empty());
     assert!(!manager.asks(retry(number)).0.done);
@@ -198,7 +198,7 @@ fn a_parked_message_may_be_dropped() {
 #[test]
 fn a_parked_message_is_not_released() {
     let (mut manager, number) = parked("null");
-    let (answer, _) = manager.asks(Command::Release { number: number });
+    let (answer, _) = manager.asks(Command::Release { number });
     assert!(!answer.done && answer.text.contains(&format!("nowcast retry {}", number.0)));
     assert!(manager.state.parked.contains_key(&number));
 }

@@ -40,7 +40,7 @@ fn each_type_name_is_used_once() {
         .iter()
         .filter(|(name, _)| !STILL_DOUBLE.contains(&name.as_str()))
         .map(|(name, files)| {
-            format!("{name}: {}", Vec::from_iter(files.iter().map(String::as_str)).join(", "))
+            format!("{name}: {}", files.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
         })
         .collect();
     assert!(
