@@ -90,7 +90,7 @@ fn a_folder_that_cannot_be_written_is_said_and_tried_again() {
     system.start_broker();
     system.start_manager(&[]);
     assert_eq!(system.send("sleep", "success", "{sleep time: 5}"), "ack");
-    system.wait_for_log("manager", "CRITICAL [manager] the checklist file cannot be written");
+    system.wait_for_log("manager", "CRITICAL [manager] cannot write the checklist file");
     fs::remove_dir_all(system.path("checklist.yaml.new")).expect("the way is free");
     system.wait_for_log("manager", "the checklist file can be written again");
     system.wait_for_checklist("{sleepyhead: {sleep time: 5}}");
@@ -179,7 +179,7 @@ fn a_large_checklist_that_cannot_be_written_is_said_and_tried_again() {
     system.wait_for("the large file", || system.checklist().get("sleepyhead").map(|_| ()));
     block_writing(&system);
     system.send("sleep", "success", "{more: 1}");
-    system.wait_for_log("manager", "CRITICAL [manager] the checklist file cannot be written");
+    system.wait_for_log("manager", "CRITICAL [manager] cannot write the checklist file");
     fs::remove_dir_all(system.path("checklist.yaml.new")).expect("the way is free");
     system.wait_for_log("manager", "the checklist file can be written again");
     assert!(system.checklist().get("sleepyhead").is_some_and(|entry| entry.get("more").is_some()));
@@ -216,7 +216,7 @@ fn a_full_disk_is_said_and_the_checklist_is_written_when_there_is_room() {
     system.start_manager(&[]);
     let text = "x".repeat(20_000);
     assert_eq!(system.send("sleep", "success", &format!("{{text: {text}}}")), "ack");
-    system.wait_for_log("manager", "CRITICAL [manager] the checklist file cannot be written");
+    system.wait_for_log("manager", "CRITICAL [manager] cannot write the checklist file");
     system.works();
     fs::remove_file(disk.join("filler")).expect("room");
     system.wait_for_log("manager", "the checklist file can be written again");

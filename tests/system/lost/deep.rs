@@ -31,7 +31,7 @@ fn a_payload_that_could_not_be_read_again_is_refused() {
     for depth in [501, 512] {
         let (status, text) = system.operation(&["send", "sleep", "success", &nested(depth)]);
         assert_eq!(status, Some(1), "{text}");
-        assert!(text.contains(&format!("the payload is nested {depth} deep, and 500 is the most")), "{text}");
+        assert!(text.contains(&format!("the payload is nested {depth} deep, and the limit is 500")), "{text}");
     }
     system.operate(&["send", "sleep", "success", &nested(500)]);
     starts_again(&mut system);
@@ -63,7 +63,7 @@ fn a_place_in_the_checklist_that_could_not_be_read_again_is_refused() {
     for (keys, depth) in [(501, 0), (300, 201), (1, 500), (40_000, 1)] {
         let (status, text) = set(&system, keys, depth);
         assert_eq!(status, Some(1), "{text}");
-        let expected = format!("is nested {} deep, and 500 is the most", keys + depth);
+        let expected = format!("is nested {} deep, and the limit is 500", keys + depth);
         assert!(text.contains(&expected), "{keys} keys: {text}");
     }
     for (keys, depth) in [(499, 1), (300, 200), (1, 499)] {

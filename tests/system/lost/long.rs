@@ -45,7 +45,7 @@ fn lengthen(system: &System) {
     let folder = system.path("checklist.journal");
     let journal = Connection::open(folder.join("journal.sqlite")).expect("the database");
     let columns =
-        "kind, worker, type, speaker, outcome, generation, place, keys_read, reply, checklist, body";
+        "kind, worker, type, speaker, outcome, generation, rule_location, keys_read, reply, checklist, body";
     journal
         .execute_batch(&format!(
             "PRAGMA synchronous = OFF;
