@@ -31,7 +31,10 @@ fn a_payload_that_could_not_be_read_again_is_refused() {
     for depth in [501, 512] {
         let (status, text) = system.operation(&["send", "sleep", "success", &nested(depth)]);
         assert_eq!(status, Some(1), "{text}");
-        assert!(text.contains(&format!("the payload is nested {depth} deep, and the limit is 500")), "{text}");
+        assert!(
+            text.contains(&format!("the payload is nested {depth} deep, and the limit is 500")),
+            "{text}"
+        );
     }
     system.operate(&["send", "sleep", "success", &nested(500)]);
     starts_again(&mut system);
