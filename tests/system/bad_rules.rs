@@ -134,7 +134,7 @@ fn an_unknown_host_does_not_stop_the_others() {
     assert_eq!(system.send("sleep", "success", "null"), "ack");
     system.wait_for_log(
         "manager",
-        "the host nowhere is not in `run: enabled hosts:` or `hosts:`; there are: none",
+        "the host nowhere is not in `run: enabled hosts:` or `hosts:`; known hosts: none",
     );
     system.wait_for_log("manager", "[awaken] awoke");
     system.works();

@@ -136,7 +136,7 @@ impl Decision<'_> {
         }
         let known: Vec<&str> = policy.hosts.iter().map(String::as_str).chain([LOCALHOST]).collect();
         Err(format!(
-            "the host {host:?} is not in `run: enabled hosts:` or `hosts:`; there are: {}",
+            "the host {host:?} is not in `run: enabled hosts:` or `hosts:`; known hosts: {}",
             known.join(", ")
         ))
     }

@@ -134,7 +134,7 @@ fn a_launch_that_can_never_work_is_refused() {
     assert!(!answer.done && heard.launched.is_empty());
     assert_eq!(
         answer.text,
-        "the host \"nosuch\" is not in `run: enabled hosts:` or `hosts:`; there are: robot.nibi, localhost"
+        "the host \"nosuch\" is not in `run: enabled hosts:` or `hosts:`; known hosts: robot.nibi, localhost"
     );
 }
 
