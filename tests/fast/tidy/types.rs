@@ -9,7 +9,7 @@ use regex::Regex;
 const REUSED: [&str; 2] = ["Args", "Readme"];
 
 /// Names that still stand for several types. Remove a name when it stands for one; add none.
-const STILL_DOUBLE: &[&str] = &["Keys", "Kind", "Level", "Place", "Role"];
+const STILL_DOUBLE: &[&str] = &["Level"];
 
 /// The names of the types that a file defines. Associated types are set in, so an alias counts only at the margin.
 fn type_names(text: &str) -> BTreeSet<String> {

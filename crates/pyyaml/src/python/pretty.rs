@@ -15,7 +15,7 @@ const WIDTH: usize = 80;
 #[must_use]
 pub fn pformat(value: &Value) -> String {
     let mut printer = Printer { out: String::new() };
-    printer.format(value, Place { indent: 0, allowance: 0, level: 0 });
+    printer.format(value, LinePosition { indent: 0, allowance: 0, level: 0 });
     printer.out
 }
 
@@ -35,7 +35,7 @@ pub(super) fn sorted_members(set: &Set) -> Vec<&Value> {
 
 /// Where a value is printed.
 #[derive(Clone, Copy)]
-struct Place {
+struct LinePosition {
     /// Characters in front of it.
     indent: usize,
     /// Characters that must fit behind it.
@@ -49,13 +49,13 @@ struct Printer {
 }
 
 impl Printer {
-    fn format(&mut self, value: &Value, place: Place) {
+    fn format(&mut self, value: &Value, place: LinePosition) {
         let width = WIDTH.saturating_sub(place.indent + place.allowance);
         if let Some(line) = repr_within(value, width) {
             self.out.push_str(&line);
             return;
         }
-        let inner = Place { level: place.level + 1, ..place };
+        let inner = LinePosition { level: place.level + 1, ..place };
         match value {
             Value::Map(map) => self.map(map, inner),
             Value::List(items) => self.items('[', items.iter(), ']', inner),
@@ -73,14 +73,20 @@ impl Printer {
         self.out.extend(std::iter::repeat_n(' ', indent));
     }
 
-    fn items<'v>(&mut self, open: char, items: impl Iterator<Item = &'v Value>, close: char, place: Place) {
+    fn items<'v>(
+        &mut self,
+        open: char,
+        items: impl Iterator<Item = &'v Value>,
+        close: char,
+        place: LinePosition,
+    ) {
         self.out.push(open);
         let indent = place.indent + 1;
         let mut items = items.peekable();
         while let Some(item) = items.next() {
             let is_last = items.peek().is_none();
             let allowance = if is_last { place.allowance + 1 } else { 1 };
-            self.format(item, Place { indent, allowance, level: place.level });
+            self.format(item, LinePosition { indent, allowance, level: place.level });
             if !is_last {
                 self.out.push(',');
                 self.new_line(indent);
@@ -89,7 +95,7 @@ impl Printer {
         self.out.push(close);
     }
 
-    fn map(&mut self, map: &Map, place: Place) {
+    fn map(&mut self, map: &Map, place: LinePosition) {
         self.out.push('{');
         let indent = place.indent + 1;
         let mut pairs = sorted_pairs(map).into_iter().peekable();
@@ -100,7 +106,7 @@ impl Printer {
             self.out.push_str(": ");
             let allowance = if is_last { place.allowance + 1 } else { 1 };
             let indent_of_value = indent + key.chars().count() + 2;
-            self.format(value, Place { indent: indent_of_value, allowance, level: place.level });
+            self.format(value, LinePosition { indent: indent_of_value, allowance, level: place.level });
             if !is_last {
                 self.out.push(',');
                 self.new_line(indent);
@@ -125,7 +131,7 @@ impl Printer {
         }
     }
 
-    fn text(&mut self, text: &str, place: Place) {
+    fn text(&mut self, text: &str, place: LinePosition) {
         if text.is_empty() {
             self.out.push_str(&repr(text));
             return;
@@ -151,7 +157,7 @@ impl Printer {
         }
     }
 
-    fn bytes(&mut self, bytes: &[u8], place: Place) {
+    fn bytes(&mut self, bytes: &[u8], place: LinePosition) {
         if bytes.len() <= 4 {
             self.out.push_str(&repr_bytes(bytes));
             return;

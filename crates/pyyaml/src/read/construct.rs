@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ReadError;
-use super::keys::Keys;
+use super::keys::MappingKeys;
 use super::merge::flatten;
 use super::node::{Content, Document, NodeId, Tag};
 use super::number::{float, integer};
@@ -134,9 +134,9 @@ impl Constructor<'_, '_> {
         }
     }
 
-    fn keys(&mut self, id: NodeId) -> Result<Keys, ReadError> {
+    fn keys(&mut self, id: NodeId) -> Result<MappingKeys, ReadError> {
         let pairs = self.take_pairs(id)?;
-        let mut keys = Keys::with_capacity(pairs.len());
+        let mut keys = MappingKeys::with_capacity(pairs.len());
         for &(key_node, value_node) in &pairs {
             let key = self.value(key_node)?;
             if matches!(key, Value::List(_) | Value::Map(_) | Value::Set(_)) {

@@ -1,4 +1,4 @@
-//! [`Keys`]: a mapping under construction, in which keys are equal when Python says so.
+//! [`MappingKeys`]: a mapping under construction, in which keys are equal when Python says so.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::value::{DateTime, Map, Value};
 
 /// A mapping under construction. As in a Python `dict`, the last value of a key wins, the first place and
 /// the first spelling stay: `{1: a, 1.0: b}` is `{1: b}`.
-pub(super) struct Keys {
+pub(super) struct MappingKeys {
     map: Map,
     /// Keys that could equal one of another spelling, as they stand in the map.
     stored: HashMap<Canonical, Value>,
@@ -25,7 +25,7 @@ enum Canonical {
     Instant(i64),
 }
 
-impl Keys {
+impl MappingKeys {
     pub fn with_capacity(length: usize) -> Self {
         Self { map: Map::with_capacity(length), stored: HashMap::new() }
     }

@@ -27,7 +27,7 @@ pub(super) struct Emitter {
 
 /// What a node is to its parent.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum NodeRole {
     Root,
     Item,
     /// A key on the line of its value.
@@ -50,7 +50,7 @@ impl Emitter {
 
     /// The whole document.
     pub fn document(mut self, value: &Value) -> String {
-        self.node(value, Role::Root, None);
+        self.node(value, NodeRole::Root, None);
         self.indent(0);
         if self.is_open_ended {
             self.indicator("...", true);
@@ -60,7 +60,7 @@ impl Emitter {
     }
 
     /// `indent` is that of the parent; the root has none.
-    fn node(&mut self, value: &Value, role: Role, indent: Option<usize>) {
+    fn node(&mut self, value: &Value, role: NodeRole, indent: Option<usize>) {
         match value {
             Value::List(items) => self.list(items, role, indent),
             Value::Map(map) => {
@@ -83,13 +83,13 @@ impl Emitter {
         self.keys == Keys::Sorted && is_sortable(keys)
     }
 
-    fn list(&mut self, items: &[Value], role: Role, indent: Option<usize>) {
+    fn list(&mut self, items: &[Value], role: NodeRole, indent: Option<usize>) {
         if items.is_empty() {
             self.indicator_before_bracket("[");
             self.indicator("]", false);
             return;
         }
-        let is_at_key = role == Role::Entry && !self.is_indentation;
+        let is_at_key = role == NodeRole::Entry && !self.is_indentation;
         let indent = match indent {
             None => 0,
             Some(indent) if is_at_key => indent,
@@ -98,7 +98,7 @@ impl Emitter {
         for item in items {
             self.indent(indent);
             self.block_indicator("-");
-            self.node(item, Role::Item, Some(indent));
+            self.node(item, NodeRole::Item, Some(indent));
         }
     }
 
@@ -121,36 +121,36 @@ impl Emitter {
         for (key, value) in pairs {
             self.indent(indent);
             self.key(key, indent);
-            self.node(value, Role::Entry, Some(indent));
+            self.node(value, NodeRole::Entry, Some(indent));
         }
     }
 
     fn key(&mut self, key: &Value, indent: usize) {
         match Scalar::new(key) {
             Some(scalar) if scalar.is_simple_key() => {
-                self.scalar(&scalar, Role::SimpleKey, Some(indent));
+                self.scalar(&scalar, NodeRole::SimpleKey, Some(indent));
                 self.indicator(":", false);
             }
             _ if is_empty_collection(key) => {
-                self.node(key, Role::SimpleKey, Some(indent));
+                self.node(key, NodeRole::SimpleKey, Some(indent));
                 self.indicator(":", false);
             }
             _ => {
                 self.block_indicator("?");
-                self.node(key, Role::Entry, Some(indent));
+                self.node(key, NodeRole::Entry, Some(indent));
                 self.indent(indent);
                 self.block_indicator(":");
             }
         }
     }
 
-    fn scalar(&mut self, scalar: &Scalar<'_>, role: Role, indent: Option<usize>) {
+    fn scalar(&mut self, scalar: &Scalar<'_>, role: NodeRole, indent: Option<usize>) {
         let indent = indent.map_or(INDENT, |indent| indent + INDENT);
-        let is_key = role == Role::SimpleKey;
+        let is_key = role == NodeRole::SimpleKey;
         let analysis = scalar.analysis;
         // A key is never empty and has no line break, so that it allows each style that a value does.
         if scalar.is_implicit && analysis.allows_plain {
-            if role == Role::Root {
+            if role == NodeRole::Root {
                 self.is_open_ended = true;
             }
             self.plain(&scalar.text, indent, is_key);

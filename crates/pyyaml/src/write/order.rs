@@ -11,7 +11,7 @@ use crate::read::keys::instant;
 /// The values that Python compares with one another; in the order in which `pprint` puts those of different
 /// kinds, which is that of the names of their types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum SortKind {
     Null,
     Bytes,
     Date,
@@ -22,16 +22,16 @@ enum Kind {
     Other,
 }
 
-fn kind(value: &Value) -> Kind {
+fn kind(value: &Value) -> SortKind {
     match value {
-        Value::Null => Kind::Null,
-        Value::Bytes(_) => Kind::Bytes,
-        Value::Date(_) => Kind::Date,
-        Value::DateTime(time) if time.offset.is_none() => Kind::NaiveDateTime,
-        Value::DateTime(_) => Kind::AwareDateTime,
-        Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Float(_) => Kind::Number,
-        Value::Str(_) => Kind::Str,
-        Value::List(_) | Value::Map(_) | Value::Set(_) => Kind::Other,
+        Value::Null => SortKind::Null,
+        Value::Bytes(_) => SortKind::Bytes,
+        Value::Date(_) => SortKind::Date,
+        Value::DateTime(time) if time.offset.is_none() => SortKind::NaiveDateTime,
+        Value::DateTime(_) => SortKind::AwareDateTime,
+        Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Float(_) => SortKind::Number,
+        Value::Str(_) => SortKind::Str,
+        Value::List(_) | Value::Map(_) | Value::Set(_) => SortKind::Other,
     }
 }
 
@@ -41,7 +41,8 @@ pub(crate) fn is_sortable<'a>(mut keys: impl Iterator<Item = &'a Value>) -> bool
     let mut others = keys.map(kind).peekable();
     // A key alone is compared with nothing.
     others.peek().is_none()
-        || !matches!(kind(first), Kind::Null | Kind::Other) && others.all(|other| other == kind(first))
+        || !matches!(kind(first), SortKind::Null | SortKind::Other)
+            && others.all(|other| other == kind(first))
 }
 
 /// Compares two keys: as Python does where it can, else as `pprint` does. NaN comes last among numbers.
@@ -56,7 +57,7 @@ pub(crate) fn compare(a: &Value, b: &Value) -> Ordering {
             (Some(x), Some(y)) => x.cmp(&y),
             _ => kind(a).cmp(&kind(b)),
         },
-        _ if kind(a) == Kind::Number && kind(b) == Kind::Number => compare_numbers(a, b),
+        _ if kind(a) == SortKind::Number && kind(b) == SortKind::Number => compare_numbers(a, b),
         _ => kind(a).cmp(&kind(b)),
     }
 }
