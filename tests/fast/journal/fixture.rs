@@ -14,7 +14,7 @@ use nowcast_core::joins::Join;
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::record::{Outcome, RecordedEvent, Speaker};
 use nowcast_core::run::{Stage, StopReason};
-use nowcast_core::{Change, Command, Ending, Number, Run, Ticket};
+use nowcast_core::{Change, Command, Ending, Event, NextWorker, Number, Run, Ticket};
 use pyyaml::Value;
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
@@ -22,10 +22,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::journal::day::text;
+use crate::journal::day::{Day, Step, text};
 use crate::journal::recovery::state_of;
 
-const FIXTURES: [&str; 3] = ["journal-version-1", "journal-version-2", "journal-version-2-operated"];
+/// Versions whose names version 3 changes.
+const BEFORE_VERSION_3: [&str; 3] = ["journal-version-1", "journal-version-2", "journal-version-2-operated"];
+
+const FIXTURES: [&str; 4] =
+    ["journal-version-1", "journal-version-2", "journal-version-2-operated", "journal-version-3"];
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name).join("journal.sqlite")
@@ -167,7 +171,7 @@ fn a_migration_changes_names_and_nothing_else() {
         ("scheduled", "scheduled"),
         ("expected", "expectations"),
     ];
-    for name in FIXTURES {
+    for name in BEFORE_VERSION_3 {
         let (folder, journal, _) = migrated(name);
         drop(journal);
         let new = database(&folder);
@@ -369,7 +373,7 @@ fn the_joins_parked_launches_and_commands_of_version_2_are_read() {
     assert_eq!(command(40), Command::Retry { message: None, historical_checklist: false });
     assert_eq!(command(43), Command::Retry { message: None, historical_checklist: true });
     let Command::Send { payload, .. } = command(61) else { panic!("not a message sent") };
-    assert_eq!(payload, r#"{"command": "drop", what: 1, "place": 2}"#, "a text in a value is nobody's name");
+    assert_eq!(payload, r#"{"command": "drop", what: 1, "place": 2}"#, "a text in a value is not a name");
 }
 
 #[test]
@@ -386,4 +390,83 @@ fn what_rules_launched_is_found_in_a_journal_of_version_2() {
     // Those of #28 were parked and discarded, those of #33 are parked, those of #37 are pending in a join.
     let of = |number| launches.iter().find(|(call, _)| *call == number).map(|(_, count)| *count);
     assert_eq!([2, 20, 28, 33, 37].map(of), [Some(2); 5]);
+}
+
+#[test]
+fn a_journal_of_version_3_is_read() {
+    let (_folder, journal, history) = migrated("journal-version-3");
+    let acknowledged = history.acknowledged_since(Number(0)).expect("readable");
+    let [(run, acknowledgement)] = &acknowledged.into_iter().collect::<Vec<_>>()[..] else {
+        panic!("not one acknowledged run")
+    };
+    assert_eq!((run.0, acknowledgement.user.as_str()), (8, "ana"));
+    assert_eq!(acknowledgement.reason.as_deref(), Some("the disk was full"));
+    let state = state_of(&journal.load().expect("readable"));
+    let numbers = |numbers: Vec<Number>| numbers.into_iter().map(|number| number.0).collect::<Vec<_>>();
+    let open = numbers(state.runs.keys().copied().collect());
+    assert_eq!(open, [15, 19, 23, 25, 26, 27, 31, 42, 44]);
+    assert_eq!(numbers(state.parked.keys().copied().collect()), [22, 33]);
+    let join = state.joins.get(Number(30)).expect("the join");
+    assert_eq!((join.requirements().as_str(), join.pending.len()), ("rivers, ssh", 2));
+    assert_eq!(history.events(&EventFilter::default()).expect("readable").len(), 33);
+}
+
+/// Create the fixture of the current version: operators' commands, endings, and everything that can be open.
+#[test]
+#[ignore = "creates the fixture of the current version, which is never changed afterwards"]
+fn create_version_3() {
+    let folder = fixture("journal-version-3");
+    let folder = folder.parent().expect("a folder");
+    assert!(!folder.exists(), "the fixture is frozen");
+    let mut day = Day::new();
+    let command =
+        |command| Event::Command { call: None, user: "ana".into(), command, historical_checklist: None };
+    let running = |day: &Day, worker: &str| {
+        let is_wanted = |run: &&Run| run.is_running() && run.worker.name() == worker;
+        day.state.runs.values().find(is_wanted).expect("a running one").id
+    };
+    day.take(&Step::RulesLoaded(1));
+    day.message("weather", "success", "{rule: launch both, 2026-03-14: \"12:30\"}");
+    let run = running(&day, "rivers");
+    day.happens(Event::RunEnded { run, ending: Ending::Status(3) });
+    day.take(&Step::Hours(1));
+    let run = running(&day, "rivers");
+    day.happens(Event::RunEnded { run, ending: Ending::Killed(9) });
+    day.take(&Step::Hours(0));
+    let reason = Some("the disk was full".to_owned());
+    day.happens(command(Command::Acknowledge { runs: vec![run], reason }));
+    let run = running(&day, "ssh");
+    day.happens(Event::RunEnded { run, ending: Ending::Unknown });
+    day.message("ssh", "success", "null");
+    let worker = NextWorker {
+        location: Some("next_workers.lua:14".to_owned()),
+        ..NextWorker::new("rivers", vec!["12".into()])
+    };
+    day.happens(command(Command::Launch { worker, rerun_of: Some(run) }));
+    let run = running(&day, "rivers");
+    day.happens(command(Command::Kill { run }));
+    day.message("weather", "success", "{rule: join}");
+    day.message("rivers", "success", "{rule: launch both}");
+    day.message("weather", "success", "{rule: join}");
+    let parked = *day.state.parked.keys().next_back().expect("parked launches");
+    day.happens(command(Command::Release { number: parked }));
+    day.message("rivers", "success", "{rule: later}");
+    day.message("weather", "success", "{rule: join}");
+    day.message("rivers", "success", "{rule: launch both}");
+    day.message("upload", "success", "{rule: fail}");
+    day.happens(command(Command::Retry { message: None, historical_checklist: true }));
+    day.take(&Step::Hold { worker: 3, hours: Some(48) });
+    day.take(&Step::Launch(3));
+    let pending = |run: &&Run| matches!(run.stage, Stage::Pending { .. }) && run.worker.name() == "upload";
+    let number = day.state.runs.values().find(pending).expect("a pending one").id;
+    day.happens(command(Command::Discard { number }));
+    day.take(&Step::Launch(3));
+    day.take(&Step::Schedule(1));
+    day.take(&Step::Set { payload: 3 });
+    day.take(&Step::Hours(3));
+    day.message("ssh", "need", "weather forecast");
+    let mut journal = Journal::open(folder).expect("a new journal");
+    journal.commit(&day.records).expect("stored");
+    drop(journal);
+    fs::remove_file(folder.join("lock")).expect("removed");
 }
