@@ -1,7 +1,6 @@
-//! The checklist file: the peer's YAML file, always whole.
+//! The checklist file: NEMO_Nowcast's YAML file, always complete.
 //!
-//! It is written to a temporary file beside it and renamed, so a reader and a crash find either the
-//! old one or the new one.
+//! It is written to a temporary file and renamed, so a reader finds the old or the new one, also after a crash.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -21,7 +20,7 @@ use pyyaml::{Keys, Map, Value};
 /// Bytes above which the file is written beside the loop instead of in it.
 const LARGE: usize = 1_000_000;
 
-/// How long a small file waits for more changes, unless somebody is about to read it.
+/// How long a small file waits for more changes, unless a launched worker may read it.
 const GATHER: Duration = Duration::from_millis(20);
 
 /// How long after a change the writing of a large file begins at the latest.
@@ -54,7 +53,7 @@ pub type Snapshot = (Number, Value);
 pub struct ChecklistFileContent {
     /// The checklist.
     pub entries: Map,
-    /// Its first line; `None` if somebody else than a manager of ours wrote it.
+    /// Its first line; `None` if another program wrote it.
     pub seal: Option<Seal>,
 }
 
@@ -76,7 +75,7 @@ pub enum LoadError {
     /// There never was such a file.
     #[error("there is no file {} yet", .0.display())]
     NeverWritten(PathBuf),
-    /// What it holds is no checklist, and it could not be set aside.
+    /// It is not a checklist, and it could not be set aside.
     #[error("{} is not a checklist: {problem}; and it cannot be renamed: {error}", path.display())]
     Stuck {
         /// The file.
@@ -86,7 +85,7 @@ pub enum LoadError {
         /// Why it stays where it is.
         error: io::Error,
     },
-    /// What it holds is no checklist; it was set aside.
+    /// It is not a checklist and was set aside.
     #[error("{} is not a checklist: {problem}; it is kept as {}", path.display(), kept.display())]
     Damaged {
         /// The file.
@@ -183,7 +182,7 @@ impl ChecklistFile {
         self.due.get_or_insert(now + delay);
     }
 
-    /// Somebody is about to read the file: a small one is written by the next [`ChecklistFile::tick`].
+    /// Note that a launched worker may read the file: a small one is written by the next [`ChecklistFile::tick`].
     pub fn hurry(&mut self, now: Instant) {
         if !self.is_large() && !self.failing {
             self.due = self.due.map(|due| due.min(now));
@@ -290,7 +289,7 @@ impl Writer {
         let (report, results) = mpsc::channel();
         let thread = std::thread::Builder::new().name("checklist".to_owned()).spawn(move || {
             for checklist in checklists {
-                // The manager may be gone; then nobody asks for the result.
+                // If the manager is gone, the result is not needed.
                 let _ = report.send(replace(&path, &checklist));
             }
         })?;
@@ -337,15 +336,14 @@ fn create(temporary: &Path, before: Option<&fs::Metadata>) -> io::Result<File> {
     let mode = before.map_or(0o666, |before| before.permissions().mode() & 0o7777);
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
     if let Some(before) = before {
-        // The group is kept where this user may do that; it is no reason not to write.
+        // The group is kept if this user may do that; a failure does not prevent the write.
         let _ = fchown(&file, None, Some(before.gid()));
         file.set_permissions(Permissions::from_mode(mode))?;
     }
     Ok(file)
 }
 
-/// Reads a file, but not a pipe or a device, at which the manager would wait for ever.
-/// The file that a link names, also when it is not there yet.
+/// Return the file that a link names, even if it does not exist yet.
 fn target(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| match fs::read_link(path) {
         Ok(named) => path.parent().unwrap_or(Path::new("")).join(named),

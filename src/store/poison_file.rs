@@ -1,15 +1,13 @@
-//! The poison file: which message's rule is being called, so that one that ends the manager is known
-//! afterwards.
+//! The poison file: it names the message whose rule is being called, so that a rule that ends the manager is found out.
 //!
-//! It is written in place and never synced: what a write has given to the operating system survives `kill -9`,
-//! and a power cut is no rule's doing.
+//! It is written in place and never synced: a write survives `kill -9` of the process, and a power cut is not caused by a rule.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// How often a message's rule may end the manager before it is not called any more.
+/// How many times a message's rule may end the manager before the message is parked.
 const DEATHS: u32 = 2;
 
 /// The length of the first line, padded, so that one write replaces all of it.
@@ -31,10 +29,10 @@ pub struct PoisonFile {
 }
 
 impl PoisonFile {
-    /// Opens the file and sees whether the manager before ended within a rule.
+    /// Open the file and find out whether the previous manager ended within a rule.
     ///
     /// # Errors
-    /// When the file can be neither made nor read nor written.
+    /// When the file cannot be created, read or written.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut text = Vec::new();
@@ -61,13 +59,13 @@ impl PoisonFile {
         Ok(poison)
     }
 
-    /// Whether the rule for this message has ended the manager too often.
+    /// Return whether the rule for this message has ended the manager too many times.
     #[must_use]
     pub fn is_poison(&self, key: &str) -> bool {
         self.suspects.iter().any(|(suspect, deaths)| *suspect == line_of(key) && *deaths >= DEATHS)
     }
 
-    /// The rule for a message is about to be called.
+    /// Record that the rule for a message is about to be called.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -75,7 +73,7 @@ impl PoisonFile {
         self.write(&line_of(key))
     }
 
-    /// The call came back.
+    /// Record that the call has returned.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -99,7 +97,7 @@ impl PoisonFile {
         let lines: Vec<String> =
             self.suspects.iter().map(|(key, deaths)| format!("{key} {deaths}\n")).collect();
         let mut text = lines.concat();
-        // What was there before is written over: the file is never cut off, so this is one step.
+        // The previous content is overwritten and the file never truncated, so this is one step.
         let missing = self.length.saturating_sub(LINE + text.len());
         text.push_str(&" ".repeat(missing));
         self.file.write_all_at(text.as_bytes(), LINE as u64)?;
@@ -108,7 +106,7 @@ impl PoisonFile {
     }
 }
 
-/// A key as a line has room for it.
+/// Return a key cut to the length of a line.
 fn line_of(key: &str) -> String {
     let mut line: String = key.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     while line.len() >= LINE {
@@ -137,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_ends_well_clears_it_and_another_message_starts_anew() {
+    fn a_call_that_returns_clears_it_and_another_message_begins_at_zero() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("poison");
         PoisonFile::open(&path).unwrap().begin("a").unwrap();
@@ -182,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_no_reason_not_to_start() {
+    fn an_invalid_file_does_not_prevent_a_start() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("poison");
         std::fs::write(&path, [0xff; 2_000]).unwrap();

@@ -1,12 +1,12 @@
-//! [`Presence`]: how daemons without a socket let others see that they run: each holds a locked file in the journal's
-//! folder, and lets go of it with its end, however that comes.
+//! [`Presence`]: how daemons without a socket show that they run. Each locks a file in the journal's folder until its process
+//! ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// What says that a daemon runs.
+/// A daemon's lock.
 #[derive(Debug)]
 pub struct Presence {
     /// The daemon's name, and the file's.
@@ -15,19 +15,19 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Nothing is said yet.
+    /// Create the lock of a daemon that is not announced yet.
     #[must_use]
     pub fn of(name: &'static str) -> Self {
         Self { name, file: None }
     }
 
-    /// Says that the daemon runs, if that is not said yet. False while it cannot be: the manager has not made its
-    /// folder yet, or another such daemon runs.
+    /// Announce that the daemon runs. Return false while that is not possible: the manager has not created its folder yet, or
+    /// another such daemon runs.
     pub fn announce(&mut self, journal: &Path) -> bool {
         let path = journal.join(self.name);
         let lock = || {
             OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).ok()?;
-            // Only read from here on: a file that is open for writing keeps its disk from being remounted.
+            // Open it for reading only: a file that is open for writing prevents a read-only remount.
             let file = File::open(&path).ok()?;
             file.try_lock().ok()?;
             Some(file)
@@ -36,7 +36,7 @@ impl Presence {
         self.file.is_some()
     }
 
-    /// Writes a line about the daemon into its file, once it is announced.
+    /// Write a line about the daemon into its file, once it is announced.
     ///
     /// # Errors
     /// When the disk is full, or the operating system refuses.
@@ -51,14 +51,14 @@ impl Presence {
             .write_all(line.as_bytes())
     }
 
-    /// What a daemon that runs has noted last; nothing of one that is gone.
+    /// Return the line of a running daemon.
     #[must_use]
     pub fn noted(name: &str, journal: &Path) -> Option<String> {
         let line = fs::read_to_string(journal.join(name)).ok()?;
         Self::is_announced(name, journal).then_some(line)
     }
 
-    /// Whether such a daemon runs for the manager whose journal is in that folder.
+    /// Return whether such a daemon runs for the manager with this journal.
     #[must_use]
     pub fn is_announced(name: &str, journal: &Path) -> bool {
         let is_locked = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));

@@ -1,27 +1,27 @@
-//! The seal: the checklist file's first line, a comment to everybody else. It says after which event the
-//! file was written, and shows whether somebody has changed it since.
+//! The seal: the first line of the checklist file, a YAML comment. It has the event after which the file was written, and shows
+//! whether the file was edited since.
 
 use sha2::{Digest, Sha256};
 
 use nowcast_core::Number;
 
-/// What the first line says.
+/// The content of the first line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seal {
-    /// The last event that the file knows of.
+    /// The last event that the file includes.
     pub event: Number,
-    /// Whether the rest of the file is as it was written.
+    /// Whether the rest of the file is unchanged.
     pub is_whole: bool,
 }
 
 impl Seal {
-    /// Puts the line before the text of a checklist.
+    /// Return the text of a checklist with the line in front.
     #[must_use]
     pub fn put(event: Number, text: &str) -> String {
         format!("# event {} sha256 {}\n{text}", event.0, digest(text.as_bytes()))
     }
 
-    /// Reads the line; `None` if there is none, as in a file that the peer wrote.
+    /// Read the line; `None` if it is missing, as in a file of NEMO_Nowcast.
     #[must_use]
     pub fn read(file: &[u8]) -> Option<Self> {
         let end = file.iter().position(|byte| *byte == b'\n')?;
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_peers_has_none() {
+    fn a_file_of_nemo_nowcast_has_none() {
         for file in ["", "a: 1\n", "# a comment\na: 1\n", "# event x sha256 y\n"] {
             assert_eq!(Seal::read(file.as_bytes()), None, "{file}");
         }

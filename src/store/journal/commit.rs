@@ -30,7 +30,7 @@ pub(super) fn commit(
 ) -> rusqlite::Result<Growth> {
     let batch = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for record in records.iter().filter(|_| uncertain) {
-        // Only what was written here: one of another moment is somebody else's.
+        // Only the records of this batch: one with another time belongs to another batch.
         batch.execute(
             "DELETE FROM events WHERE number = ?1 AND at = ?2",
             params![record.number.0.cast_signed(), record.at.to_string()],

@@ -12,7 +12,7 @@ use nowcast_core::Number;
 pub enum JournalError {
     /// Another manager has it.
     #[error(
-        "another manager{} keeps the journal in {}, and two of them would decide each message twice. End that one first, or give this \
+        "another manager{} uses the journal in {}, and two managers would decide each message twice. Stop that one first, or give this \
          one a journal of its own by `journal: folder:` in its configuration",
         .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default(), .folder.display()
     )]
@@ -71,7 +71,7 @@ pub enum JournalError {
         /// What is not there any more.
         file: PathBuf,
     },
-    /// It is no journal, or no longer a whole one.
+    /// It is damaged or not a journal.
     #[error(
         "{} is damaged: {why}. Nothing was written to it. Restore the journal's folder from a backup, or move it aside \
          to begin anew with the checklist file", .file.display()

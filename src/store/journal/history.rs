@@ -1,5 +1,4 @@
-//! [`History`]: the journal for everybody but its manager. It only reads, beside a running manager or without one, and
-//! keeps it from nothing.
+//! [`History`]: the journal for readers, with or without a running manager. It never writes and never blocks the manager.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,14 +16,14 @@ use nowcast_core::parked::Parked;
 use nowcast_core::{Change, Number, Record, RuleFile, Run};
 use pyyaml::Map;
 
-/// The journal, to be read.
+/// The journal, open for reading.
 #[derive(Debug)]
 pub struct History {
     pub(super) connection: Connection,
     pub(super) file: PathBuf,
 }
 
-/// What stands under a number. A parked message has the number of its event, parked launches that of their join.
+/// The items with one number. A parked message has the number of its event, parked launches have that of their join.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Numbered {
     /// The event.
@@ -33,34 +32,34 @@ pub struct Numbered {
     pub run: Option<Run>,
     /// The join.
     pub join: Option<Kept<Join>>,
-    /// What is or was parked.
+    /// The parked item.
     pub parked: Option<Kept<Parked>>,
     /// The hold.
     pub hold: Option<Kept<Hold>>,
 }
 
 impl Numbered {
-    /// Whether nothing has that number.
+    /// Return whether nothing has that number.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Everything that is open at one moment, each kind in the order of its numbers.
+/// All open items at one moment, each kind in the order of its numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OpenItems {
-    /// The runs of which something is still to come.
+    /// The open runs.
     pub runs: Vec<Run>,
-    /// The joins that wait.
+    /// The open joins.
     pub joins: Vec<Join>,
-    /// What waits for an operator.
+    /// Parked messages and launches.
     pub parked: Vec<Parked>,
     /// The holds.
     pub holds: Vec<Hold>,
-    /// The last of its times that each worker of the schedule was launched for.
+    /// The last time for which each entry of the schedule was launched.
     pub scheduled: BTreeMap<String, Timestamp>,
-    /// What must have come before a time of day.
+    /// The expected messages.
     pub expected: Vec<Expected>,
     /// The rules; `None` if none were loaded or refused yet.
     pub rules: Option<RulesInForce>,
@@ -69,7 +68,7 @@ pub struct OpenItems {
 }
 
 impl OpenItems {
-    /// The same as changes that make it so.
+    /// Return them as changes that produce them.
     pub fn changes(&self) -> impl Iterator<Item = Change> {
         let runs = self.runs.iter().cloned().map(|run| Change::Run(Box::new(run)));
         let joins = self.joins.iter().cloned().map(Change::Join);
@@ -84,16 +83,16 @@ impl OpenItems {
     }
 }
 
-/// The rules in force, as the manager said last.
+/// The rules in force, as the journal has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulesInForce {
-    /// How many different rules have been in force; 0 if none have.
+    /// The rules generation; 0 if there were never any rules.
     pub generation: u64,
-    /// SHA-256 of their files, in hexadecimal; empty if there are none.
+    /// SHA-256 of their files, in hexadecimal; empty without rules.
     pub hash: String,
     /// The event that they came into force by.
     pub loaded_by: Number,
-    /// When that was; `None` if there are no rules, or the event was removed since.
+    /// When that was; `None` without rules, or if the event was pruned.
     pub loaded_at: Option<ZonedDateTime>,
     /// The last rules that were refused since: the event, and why.
     pub refused: Option<(Number, String)>,
@@ -212,7 +211,7 @@ impl History {
         self.ask(|connection| find::joins_of(connection, event))
     }
 
-    /// What was parked until an event took it up again or discarded it.
+    /// Return the items that were parked until an event re-decided, released or discarded them.
     ///
     /// # Errors
     ///
@@ -221,7 +220,7 @@ impl History {
         self.ask(|connection| find::parked_until(connection, event))
     }
 
-    /// Whatever stands under a number.
+    /// Return the items with a number.
     ///
     /// # Errors
     ///
@@ -238,7 +237,7 @@ impl History {
         })
     }
 
-    /// Everything that is open.
+    /// Return all open items.
     ///
     /// # Errors
     ///
@@ -313,7 +312,7 @@ impl History {
         self.ask(rules)
     }
 
-    /// How long a worker's run with these arguments takes: the median of its last 20 that ended well.
+    /// Return the usual duration of a worker's run with these arguments: the median of its last 20 successes.
     ///
     /// # Errors
     ///
@@ -322,7 +321,7 @@ impl History {
         self.ask(|connection| find::usual_duration(connection, worker, args))
     }
 
-    /// The last run of a worker that ended well and reported no failure.
+    /// Return the last successful run of a worker.
     ///
     /// # Errors
     ///
@@ -331,7 +330,7 @@ impl History {
         self.ask(|connection| find::last_success(connection, worker))
     }
 
-    /// Asks within one transaction, so that all answers are of one moment.
+    /// Read within one transaction, so that all results are of one moment.
     fn ask<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> JournalResult<T> {
         self.connection
             .unchecked_transaction()

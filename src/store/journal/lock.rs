@@ -1,7 +1,7 @@
-//! [`Lock`]: one manager for each journal, and a note of how far it came.
+//! [`Lock`]: one manager for each journal, and a note with its last event.
 //!
-//! What is locked is the folder, which nobody removes by mistake while it is in use, and then the file `lock` with
-//! the note: managers of before knew that one alone. If the file is removed, it is made again.
+//! The folder is locked, since it is not removed by mistake while in use, and then the file `lock` with the note: earlier versions
+//! lock only that file. If the file is removed, it is created again.
 //!
 //! The note is written after each commit without waiting for the disk. So it is never ahead of the database,
 //! and a database that is behind it has lost events.
@@ -15,21 +15,20 @@ use std::{io, thread};
 use super::error::JournalError;
 use crate::process::ProcessIdentity;
 
-/// How long the lock of a dead manager is waited for. One that is killed while it starts a program leaves it to
-/// that program's process, which lets go of it when it becomes the program.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout for the lock of a dead manager. A child process that it was starting holds the lock until it executes its program.
+const DEAD_HOLDER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the lock of a living one is waited for, which may have let go of it in the same way.
-const PATIENCE_WITH_THE_LIVING: Duration = Duration::from_millis(250);
+/// Timeout for the lock of a living manager, whose child process may hold it in the same way.
+const LIVING_HOLDER_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How often it is tried meanwhile.
-const AGAIN: Duration = Duration::from_millis(10);
+/// The interval between two attempts.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Longer than the note ever is, in bytes.
 const NOTE: usize = 1_024;
 
-/// The lock of a journal. Let go when it is dropped or the process ends, however it does; the programs that the process
-/// starts do not inherit it.
+/// The lock of a journal. It is released when it is dropped or the process ends; programs that the process starts do not inherit
+/// it.
 #[derive(Debug)]
 pub(super) struct Lock {
     folder: File,
@@ -38,7 +37,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock; also answers the last event that was noted, 0 if there is no note.
+    /// Take the lock; return it with the last event in the note, 0 without one.
     pub(super) fn take(folder: &Path) -> Result<(Self, u64), JournalError> {
         let path = folder.join("lock");
         let unusable = |error| JournalError::Unusable { file: path.clone(), error };
@@ -55,11 +54,11 @@ impl Lock {
                 break;
             }
             let pid = number(&file, "process").map_err(unusable)?.and_then(|pid| pid.try_into().ok());
-            let patience = if pid.is_none_or(is_alive) { PATIENCE_WITH_THE_LIVING } else { PATIENCE };
-            if start.elapsed() >= patience {
+            let timeout = if pid.is_none_or(is_alive) { LIVING_HOLDER_TIMEOUT } else { DEAD_HOLDER_TIMEOUT };
+            if start.elapsed() >= timeout {
                 return Err(JournalError::Locked { folder: folder.to_owned(), pid });
             }
-            thread::sleep(AGAIN);
+            thread::sleep(RETRY_INTERVAL);
         }
         let noted = number(&file, "last event").map_err(unusable)?.unwrap_or_default();
         let lock = Self { folder: handle, file, path: path.clone() };
@@ -67,8 +66,8 @@ impl Lock {
         Ok((lock, noted))
     }
 
-    /// Sees that the folder is still where it was: in one that was put in its place there may be another manager.
-    /// The file in it is made again if need be.
+    /// Check that the folder has not been replaced, since another manager may use the new one. Create the file in it again if it
+    /// is missing.
     pub(super) fn check(&mut self) -> Result<(), JournalError> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         if !is_at(&self.folder, folder) {
@@ -84,12 +83,12 @@ impl Lock {
         Ok(())
     }
 
-    /// Notes the last event that was kept. A note that cannot be written is an older note, which does no harm.
+    /// Note the last committed event. If that fails, the older note does no harm.
     pub(super) fn note(&self, last_event: u64) {
         let _ = self.write(last_event);
     }
 
-    /// Always of the same length, so that it takes the place of the one before.
+    /// Write a note, always of the same length, so that it replaces the previous one.
     fn write(&self, last_event: u64) -> io::Result<()> {
         let text = format!("process {:<10}\nlast event {last_event:<20}\n", std::process::id());
         self.file.write_all_at(text.as_bytes(), 0)
@@ -109,7 +108,7 @@ fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Whether what is at a path is that file. Where it cannot be told, it is.
+/// Return whether the file at a path is this one; true if that is unknown.
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(file), Ok(found)) => identity(&file) == identity(&found),
@@ -118,12 +117,12 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// What makes a file the same one under whatever name: its disk and its number there.
+/// Return the device and inode of a file, which identify it under any name.
 pub(super) fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// A number of the note, if it can be read.
+/// Return a number of the note, if it can be read.
 fn number(file: &File, name: &str) -> io::Result<Option<u64>> {
     let mut bytes = [0; NOTE];
     let length = file.read_at(&mut bytes, 0)?;
@@ -131,7 +130,7 @@ fn number(file: &File, name: &str) -> io::Result<Option<u64>> {
     Ok(text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()))
 }
 
-/// The process that has the journal in a folder, or 0 if it has left no number; `None` if nobody has it.
+/// Return the process that holds the journal in a folder, 0 if it is unknown, or `None` if the journal is not in use.
 #[must_use]
 pub fn holder(folder: &Path) -> Option<u64> {
     let is_held = |path: &Path| {
@@ -146,7 +145,7 @@ pub fn holder(folder: &Path) -> Option<u64> {
     Some(pid.unwrap_or_default())
 }
 
-/// Whether a process runs. One that nobody has waited for yet does not.
+/// Return whether a process runs. A zombie does not.
 fn is_alive(pid: u32) -> bool {
     let process = i32::try_from(pid).map(ProcessIdentity::of);
     process.is_ok_and(|process| process.is_ok_and(|process| process.is_alive()))

@@ -1,8 +1,7 @@
 //! The journal: what happened, what is open and how the checklist came to be, in an SQLite database.
 //!
-//! [`Journal`] is the manager's, which alone writes; [`History`] is everybody else's and reads beside it.
-//! What is committed is on the disk, for good: nothing of a batch is kept if not all of it is. The journal
-//! decides nothing, and it never overwrites a file that it cannot read.
+//! Only the manager's [`Journal`] writes; [`History`] reads, also beside a running manager. A commit stores a whole batch on the
+//! disk or nothing of it. The journal decides nothing, and it never overwrites a file that it cannot read.
 //!
 //! Each event is a row of `events` and is never changed. What is open (runs, joins, parked, held) has a row of
 //! its own as it is now, which stays, marked as over, when it is. The checklist is nowhere as a whole but
@@ -52,7 +51,7 @@ const DATABASE: &str = "journal.sqlite";
 /// The journal of one manager.
 #[derive(Debug)]
 pub struct Journal {
-    // Closed before the lock is let go.
+    // Closed before the lock is released.
     connection: Connection,
     lock: Lock,
     file: PathBuf,
@@ -134,7 +133,7 @@ impl Journal {
         }
     }
 
-    /// Sees that nobody took the journal away: what is written to a file without a name is lost.
+    /// Check that the journal was not removed or replaced: writes to a file without a name are lost.
     fn check(&mut self) -> Result<(), JournalError> {
         self.lock.check()?;
         let is_there = match fs::metadata(&self.file) {

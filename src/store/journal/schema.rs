@@ -25,8 +25,8 @@ const VERSION: i64 = 3;
 /// Marks the database as a journal of nowcast: "nowc".
 const APPLICATION: i64 = 0x6e6f_7763;
 
-/// How long to wait for another program that has locked the database, such as a backup.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Timeout for the lock of another program on the database, such as a backup.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Statements that stay prepared.
 const STATEMENTS: usize = 64;
@@ -39,7 +39,7 @@ pub(super) fn open(file: &Path) -> Result<Connection, JournalError> {
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(file, flags).map_err(wrap)?;
-    connection.busy_timeout(PATIENCE).map_err(wrap)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(wrap)?;
     let version = version(&connection, file)?;
     settle(&connection).map_err(wrap)?;
     migrate(&mut connection, version).map_err(wrap)?;
@@ -54,7 +54,7 @@ pub(super) fn open_to_read(file: &Path) -> Result<Connection, JournalError> {
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags).map_err(wrap)?;
-    connection.busy_timeout(PATIENCE).map_err(wrap)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(wrap)?;
     // Folding the log into the database is the manager's.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(wrap)?;
     let found = version(&connection, file)?;

@@ -223,13 +223,13 @@ impl Retries {
         checklist: &Checklist,
     ) -> rusqlite::Result<Result<CallInput, &'static str>> {
         const UNKNOWN: &str = "which parked message it decided again cannot be told any more";
-        // The messages of a command stand before it, so it is the next one for each of them.
+        // A command's record follows those of its messages, so it is the next command after each of them.
         if self.command.as_ref().is_none_or(|command| command.number < number) {
             self.command = Retry::after(connection, number)?;
         }
         let Some(command) = &mut self.command else { return Ok(Err(UNKNOWN)) };
         let Some(parked) = command.take(message) else { return Ok(Err(UNKNOWN)) };
-        // As the manager does: of all parked messages at once each is decided with the checklist of now.
+        // As in the manager, a retry of all messages uses the current checklist for each.
         let checklist = match command.asked.filter(|_| command.historical_checklist) {
             None => checklist.to_value(),
             // Its own payload is in what its rule saw.

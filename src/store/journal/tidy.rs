@@ -1,6 +1,6 @@
-//! Housekeeping between batches: the log into the database, snapshots of the checklist, and what is too old.
+//! Maintenance between batches: checkpoints of the log, snapshots of the checklist, and pruning.
 //!
-//! None of it is needed for correctness; without it the log grows and a start takes longer.
+//! Correctness does not depend on it; without it the log grows and a start takes longer.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -131,12 +131,12 @@ impl Journal {
 
     /// Frames of the log that are not in the database yet; a frame is a page of 4096 bytes.
     fn log_length(&self) -> i64 {
-        // Where that cannot be told, nothing can be done about it either; the next commit says why.
+        // If it cannot be read, the next commit reports the reason.
         self.checkpoint("noop").unwrap_or(0)
     }
 
-    /// Puts the log into the database as far as nobody reads what is in it; once all of it is there, it begins
-    /// anew. Answers how much is left.
+    /// Checkpoint the log as far as readers allow; once it is complete, the log starts at its beginning. Return the number of
+    /// frames that are left.
     fn checkpoint(&self, mode: &str) -> rusqlite::Result<i64> {
         self.connection
             .prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
