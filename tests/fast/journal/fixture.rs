@@ -408,7 +408,7 @@ fn a_journal_of_version_3_is_read() {
     assert_eq!(numbers(state.parked.keys().copied().collect()), [22, 33]);
     let join = state.joins.get(Number(30)).expect("the join");
     assert_eq!((join.requirements().as_str(), join.pending.len()), ("rivers, ssh", 2));
-    assert_eq!(history.events(&EventFilter::default()).expect("readable").len(), 33);
+    assert_eq!(history.events(&EventFilter::default()).expect("readable").len(), 29);
 }
 
 /// Create the fixture of the current version: operators' commands, endings, and everything that can be open.

@@ -151,7 +151,7 @@ fn where_the_poison_file_cannot_be_one_the_text_says_what_to_do() {
 fn a_second_manager_is_refused_though_the_lock_file_is_gone() {
     let system = system().start();
     fs::remove_file(system.path("checklist.journal/lock")).expect("the lock");
-    expect_refusal(&system, &["another manager keeps the journal in"]);
+    expect_refusal(&system, &["another manager uses the journal in"]);
     system.works();
     expect_refusal(&system, &[&format!("(process {})", system.id("manager"))]);
 }
