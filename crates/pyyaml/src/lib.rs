@@ -22,6 +22,8 @@ pub mod base64;
 pub mod python;
 mod read;
 mod resolve;
+mod tag;
+mod timestamp;
 pub mod value;
 mod write;
 

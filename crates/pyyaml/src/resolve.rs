@@ -1,6 +1,6 @@
 //! What a scalar without quotes is: YAML 1.1 as `PyYAML`'s resolver has it.
 
-use super::read::node::Tag;
+use crate::tag::Tag;
 
 /// The type that a scalar without quotes and without a tag has.
 pub(super) fn resolve(text: &str) -> Tag {
@@ -131,7 +131,7 @@ fn is_int(text: &[u8]) -> bool {
 
 /// `2026-03-14`, or a date whose month and day may be shorter with a time.
 fn is_timestamp(text: &[u8]) -> bool {
-    use super::read::timestamp::Parts;
+    use crate::timestamp::Parts;
     match std::str::from_utf8(text).ok().and_then(Parts::parse) {
         Some(parts) => parts.time.is_some() || text.len() == "2026-03-14".len(),
         None => false,

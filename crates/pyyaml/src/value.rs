@@ -1,13 +1,11 @@
 //! [`Value`]: what a YAML document holds, with `PyYAML`'s types and the order that was written.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 use num_bigint::BigInt;
-
-use crate::write::date_time_text;
 
 pub use jiff::civil::Date;
 
@@ -31,6 +29,41 @@ impl fmt::Display for DateTime {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&date_time_text(self, ' '))
     }
+}
+
+/// Python's `datetime.isoformat(separator)`.
+pub(crate) fn date_time_text(time: &DateTime, separator: char) -> String {
+    let clock = time.civil.time();
+    let mut text = format!(
+        "{}{separator}{:02}:{:02}:{:02}",
+        time.civil.date(),
+        clock.hour(),
+        clock.minute(),
+        clock.second()
+    );
+    let microsecond = clock.subsec_nanosecond() / 1000;
+    if microsecond != 0 {
+        let _ = write!(text, ".{microsecond:06}");
+    }
+    if let Some(offset) = time.offset {
+        let sign = if offset < 0 { '-' } else { '+' };
+        let seconds = offset.unsigned_abs();
+        let _ = write!(text, "{sign}{:02}:{:02}", seconds / 3600, seconds / 60 % 60);
+        if seconds % 60 != 0 {
+            let _ = write!(text, ":{:02}", seconds % 60);
+        }
+    }
+    text
+}
+
+/// Microseconds on the clock of UTC since 1970; `None` for a time without an offset. It fits: Python's
+/// calendar ends with the year 9999.
+pub(crate) fn instant(time: &DateTime) -> Option<i64> {
+    let offset = i64::from(time.offset?);
+    let days = i64::from(time.civil.date().since(jiff::civil::date(1970, 1, 1)).ok()?.get_days());
+    let clock = time.civil.time();
+    let seconds = i64::from(clock.hour()) * 3600 + i64::from(clock.minute()) * 60 + i64::from(clock.second());
+    Some((days * 86_400 + seconds - offset) * 1_000_000 + i64::from(clock.subsec_nanosecond()) / 1000)
 }
 
 /// Any YAML value. Lists, maps and sets are shared, so a clone costs nothing and a snapshot of the

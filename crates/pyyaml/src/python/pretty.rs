@@ -1,8 +1,8 @@
 //! Python's `pprint.pformat`.
 
 use super::repr::{repr, repr_bytes, repr_within};
-use crate::value::{Map, Set, Value};
-use crate::write::compare;
+use super::sorted::{sorted_members, sorted_pairs};
+use crate::value::{Map, Value};
 
 /// Characters in a line.
 const WIDTH: usize = 80;
@@ -17,20 +17,6 @@ pub fn pformat(value: &Value) -> String {
     let mut printer = Printer { out: String::new() };
     printer.format(value, LinePosition { indent: 0, allowance: 0, level: 0 });
     printer.out
-}
-
-/// The pairs of a mapping in the order of their keys.
-pub(super) fn sorted_pairs(map: &Map) -> Vec<(&Value, &Value)> {
-    let mut pairs: Vec<(&Value, &Value)> = map.iter().collect();
-    pairs.sort_by(|a, b| compare(a.0, b.0));
-    pairs
-}
-
-/// The members of a set in order.
-pub(super) fn sorted_members(set: &Set) -> Vec<&Value> {
-    let mut members: Vec<&Value> = set.iter().collect();
-    members.sort_by(|a, b| compare(a, b));
-    members
 }
 
 /// Where a value is printed.

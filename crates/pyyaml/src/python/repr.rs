@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use super::pretty::{sorted_members, sorted_pairs};
+use super::sorted::{sorted_members, sorted_pairs};
 use crate::value::{DateTime, Value};
 use crate::write::float_digits;
 

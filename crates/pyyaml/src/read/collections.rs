@@ -3,8 +3,9 @@
 use super::ReadError;
 use super::compose::{Composed, Composer, Place, Properties};
 use super::error::Mark;
-use super::node::{Content, NodeId, Tag};
+use super::node::{Content, NodeId};
 use super::token::Token;
+use crate::tag::Tag;
 
 impl<'a> Composer<'a> {
     pub fn block_sequence(&mut self) -> Result<(Content<'a>, usize), ReadError> {

@@ -10,10 +10,11 @@ use std::collections::HashMap;
 use super::ReadError;
 use super::error::Mark;
 use super::limits::{Size, check_depth};
-use super::node::{Content, Document, Node, NodeId, Tag, YAML_ORG};
+use super::node::{Content, Document, Node, NodeId};
 use super::scanner::Scanner;
 use super::token::{Directive, TagToken, Token};
 use crate::resolve::resolve;
+use crate::tag::{Tag, YAML_ORG};
 
 /// Reads the one document of a text.
 pub(super) fn compose(text: &str, limit: Size) -> Result<Document<'_>, ReadError> {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::ReadError;
 use super::keys::MappingKeys;
 use super::merge::flatten;
-use super::node::{Content, Document, NodeId, Tag};
+use super::node::{Content, Document, NodeId};
 use super::number::{float, integer};
-use super::timestamp::Parts;
 use crate::base64;
+use crate::tag::Tag;
+use crate::timestamp::Parts;
 use crate::value::{Set, Value};
 
 /// The value of a document; `Null` for none. Merge keys are worked into the document's mappings.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use num_bigint::BigInt;
 use num_traits::FromPrimitive;
 
-use crate::value::{DateTime, Map, Value};
+use crate::value::{Map, Value, instant};
 
 /// A mapping under construction. As in a Python `dict`, the last value of a key wins, the first place and
 /// the first spelling stay: `{1: a, 1.0: b}` is `{1: b}`.
@@ -53,14 +53,4 @@ fn canonical(key: &Value) -> Option<Canonical> {
         Value::DateTime(time) => Canonical::Instant(instant(time)?),
         _ => return None,
     })
-}
-
-/// Microseconds on the clock of UTC since 1970; `None` for a time without an offset. It fits: Python's
-/// calendar ends with the year 9999.
-pub(crate) fn instant(time: &DateTime) -> Option<i64> {
-    let offset = i64::from(time.offset?);
-    let days = i64::from(time.civil.date().since(jiff::civil::date(1970, 1, 1)).ok()?.get_days());
-    let clock = time.civil.time();
-    let seconds = i64::from(clock.hour()) * 3600 + i64::from(clock.minute()) * 60 + i64::from(clock.second());
-    Some((days * 86_400 + seconds - offset) * 1_000_000 + i64::from(clock.subsec_nanosecond()) / 1000)
 }

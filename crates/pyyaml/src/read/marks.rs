@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use indexmap::IndexMap;
 
 use super::error::Mark;
-use super::node::{Content, Document, NodeId, Tag};
+use super::node::{Content, Document, NodeId};
+use crate::tag::Tag;
 
 /// Where the keys of a text stand.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,8 @@
 //! Merge keys: `<<: *defaults`.
 
 use super::ReadError;
-use super::node::{Content, Document, NodeId, Tag};
+use super::node::{Content, Document, NodeId};
+use crate::tag::Tag;
 
 /// Puts what the merge keys of a mapping name in front of its own pairs, so that its own win. Anything
 /// but a mapping is left alone. The key `=` becomes text.

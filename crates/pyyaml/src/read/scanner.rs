@@ -3,12 +3,15 @@
 //! A key is known only by the `:` after it, so the scanner notes every place that could begin one and
 //! puts the key's token in when the `:` comes.
 
+mod properties;
+mod scalars;
+
 use std::collections::VecDeque;
 
+use super::ReadError;
 use super::error::{Mark, shown};
 use super::reader::{Reader, is_blank_or_end};
 use super::token::Token;
-use super::{ReadError, scan_properties, scan_scalars};
 
 /// The longest key on one line in front of its `:`, in characters (YAML 1.1, section 7.5.3).
 const MAX_SIMPLE_KEY: usize = 1024;
@@ -100,13 +103,11 @@ impl<'a> Scanner<'a> {
             '-' if self.is_indicator() => self.fetch_block_entry(),
             '?' if !in_block || self.is_indicator() => self.fetch_key(),
             ':' if !in_block || self.is_indicator() => self.fetch_value(),
-            '*' | '&' => self.fetch_named(scan_properties::anchor_or_alias),
-            '!' => self.fetch_named(scan_properties::tag),
+            '*' | '&' => self.fetch_named(properties::anchor_or_alias),
+            '!' => self.fetch_named(properties::tag),
             '|' | '>' if in_block => self.fetch_block_scalar(),
-            '\'' | '"' => self.fetch_named(scan_scalars::quoted),
-            _ if self.is_plain_start(character) => {
-                self.fetch_named(|scanner| Ok(scan_scalars::plain(scanner)))
-            }
+            '\'' | '"' => self.fetch_named(scalars::quoted),
+            _ if self.is_plain_start(character) => self.fetch_named(|scanner| Ok(scalars::plain(scanner))),
             _ => Err(self.error(format!("{} cannot begin a value here", shown(character)))),
         }
     }
@@ -233,7 +234,7 @@ impl<'a> Scanner<'a> {
         self.remove_key()?;
         self.allow_simple_key = false;
         let mark = self.reader.mark();
-        let directive = scan_properties::directive(self)?;
+        let directive = properties::directive(self)?;
         self.tokens.push_back((Token::Directive(directive), mark));
         Ok(())
     }
@@ -347,7 +348,7 @@ impl<'a> Scanner<'a> {
         self.allow_simple_key = true;
         self.remove_key()?;
         let mark = self.reader.mark();
-        let token = scan_scalars::block(self)?;
+        let token = scalars::block(self)?;
         self.tokens.push_back((token, mark));
         Ok(())
     }

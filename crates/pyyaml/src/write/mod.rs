@@ -7,7 +7,7 @@ mod quoted;
 mod scalar;
 
 pub(super) use order::compare;
-pub(crate) use scalar::{date_time_text, float_digits};
+pub(crate) use scalar::float_digits;
 
 use super::Value;
 

@@ -5,8 +5,7 @@ use std::cmp::Ordering;
 use num_bigint::BigInt;
 use num_traits::FromPrimitive;
 
-use crate::Value;
-use crate::read::keys::instant;
+use crate::value::{Value, instant};
 
 /// The values that Python compares with one another; in the order in which `pprint` puts those of different
 /// kinds, which is that of the names of their types.

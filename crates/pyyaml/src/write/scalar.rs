@@ -1,13 +1,12 @@
 //! Scalars as text: what `PyYAML`'s representer makes of each type.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use super::analysis::{Analysis, analyze};
 use crate::base64;
-use crate::read::node::Tag;
 use crate::resolve::resolve;
-use crate::value::{DateTime, Value};
+use crate::tag::Tag;
+use crate::value::{Value, date_time_text};
 
 /// A scalar that is ready to be written.
 pub(super) struct Scalar<'v> {
@@ -100,29 +99,4 @@ fn float_text(number: f64) -> String {
     let digits = float_digits(number);
     // A float of YAML 1.1 has a point.
     if digits.contains('.') { digits } else { digits.replacen('e', ".0e", 1) }
-}
-
-/// Python's `datetime.isoformat(separator)`.
-pub(crate) fn date_time_text(time: &DateTime, separator: char) -> String {
-    let clock = time.civil.time();
-    let mut text = format!(
-        "{}{separator}{:02}:{:02}:{:02}",
-        time.civil.date(),
-        clock.hour(),
-        clock.minute(),
-        clock.second()
-    );
-    let microsecond = clock.subsec_nanosecond() / 1000;
-    if microsecond != 0 {
-        let _ = write!(text, ".{microsecond:06}");
-    }
-    if let Some(offset) = time.offset {
-        let sign = if offset < 0 { '-' } else { '+' };
-        let seconds = offset.unsigned_abs();
-        let _ = write!(text, "{sign}{:02}:{:02}", seconds / 3600, seconds / 60 % 60);
-        if seconds % 60 != 0 {
-            let _ = write!(text, ":{:02}", seconds % 60);
-        }
-    }
-    text
 }

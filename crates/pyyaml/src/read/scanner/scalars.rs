@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::ReadError;
-use super::error::{Mark, shown};
-use super::reader::{is_blank_or_end, is_break, is_break_or_end};
-use super::scan_properties::end_of_line;
-use super::scanner::Scanner;
-use super::token::{ScalarToken, Token};
+use super::Scanner;
+use super::properties::end_of_line;
+use crate::read::ReadError;
+use crate::read::error::{Mark, shown};
+use crate::read::reader::{is_blank_or_end, is_break, is_break_or_end};
+use crate::read::token::{ScalarToken, Token};
 
 /// A folded line break: one break is a space, unless it is U+2028 or U+2029; the others stay.
 fn push_folded(text: &mut String, first: char, others: &str) {

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::ReadError;
-use super::error::shown;
-use super::reader::is_break_or_end;
-use super::scanner::Scanner;
-use super::token::{Directive, TagToken, Token};
+use super::Scanner;
+use crate::read::ReadError;
+use crate::read::error::shown;
+use crate::read::reader::is_break_or_end;
+use crate::read::token::{Directive, TagToken, Token};
 
 fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
@@ -74,7 +74,7 @@ fn yaml_directive<'a>(scanner: &mut Scanner<'a>) -> Result<Directive<'a>, ReadEr
 
 fn version_number<'a>(scanner: &mut Scanner<'a>) -> Result<&'a str, ReadError> {
     let length = scanner.reader.rest().bytes().take_while(u8::is_ascii_digit).count();
-    if length == 0 || length > super::limits::MAX_DIGITS {
+    if length == 0 || length > crate::read::limits::MAX_DIGITS {
         return Err(unexpected(scanner, "a version such as 1.1", "a %YAML directive"));
     }
     Ok(scanner.reader.take(length))
