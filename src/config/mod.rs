@@ -5,6 +5,8 @@
 //! It must never log: problems are returned for the caller to show. Only [`Config::make_default_log_folder`] writes.
 
 mod check;
+mod check_notifications;
+mod check_slack;
 mod checked;
 pub mod defaults;
 pub mod duration;

@@ -3,20 +3,20 @@
 //! Values from the environment are secret: they must never appear in `Debug` output, or in the configuration that rules
 //! see.
 
-mod check;
-mod raw;
+pub(super) mod raw;
 mod slack;
 mod template;
+mod url;
 
 use std::fmt;
 
 use jiff::SignedDuration;
 
-pub use check::url_problem;
 use nowcast_core::Alarm;
 pub use pylogging::smtp::Security;
 pub use slack::{Slack, SlackChannel, SlackWorkers};
 pub use template::{Template, TemplateField};
+pub use url::url_problem;
 
 /// Everybody who is to be told something.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -10,7 +10,7 @@ use crate::config::raw::RawSpan;
 /// A webhook.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawWebhook {
+pub(in crate::config) struct RawWebhook {
     pub url: String,
     pub method: Option<String>,
     #[serde(default)]
@@ -27,7 +27,7 @@ pub(super) struct RawWebhook {
 /// An e-mail.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawEmail {
+pub(in crate::config) struct RawEmail {
     pub to: Names,
     pub from: String,
     pub server: String,
@@ -47,7 +47,7 @@ pub(super) struct RawEmail {
 /// A heartbeat.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawHeartbeat {
+pub(in crate::config) struct RawHeartbeat {
     pub url: String,
     pub every: RawSpan,
     pub method: Option<String>,

@@ -1,14 +1,14 @@
 //! Checks `notifications:`.
 
 use lettre::message::Mailbox;
-use ureq::http::{HeaderName, HeaderValue, Uri};
+use ureq::http::{HeaderName, HeaderValue};
 
-use super::raw::{RawEmail, RawHeartbeat, RawWebhook};
-use super::{
+use super::check::{ConfigCheck, as_text};
+use super::notify::raw::{RawEmail, RawHeartbeat, RawWebhook};
+use super::notify::{
     Email, NotificationTarget, Notifications, Secret, Security, Template, TemplateField, Wanted, Way,
-    WebRequest,
+    WebRequest, url_problem,
 };
-use crate::config::check::ConfigCheck;
 use crate::config::checked::Registry;
 use crate::config::names::Names;
 use crate::config::problem::Severity;
@@ -56,7 +56,7 @@ impl ConfigCheck<'_> {
             Value::Map(targets) => targets
                 .iter()
                 .map(|(name, target)| {
-                    let name = super::super::check::as_text(name);
+                    let name = as_text(name);
                     (name.clone(), vec![name], target)
                 })
                 .collect(),
@@ -344,25 +344,4 @@ impl ConfigCheck<'_> {
             }
         }
     }
-}
-
-/// What is wrong with a URL, without the URL itself: it may be secret.
-/// What is wrong with an address of a web server.
-///
-/// # Errors
-/// With a text for a person.
-pub fn url_problem(url: &str) -> Result<(), String> {
-    let url: Uri = url.parse().map_err(|error| format!("{error}; write https://example.org/path"))?;
-    if !matches!(url.scheme_str(), Some("http" | "https")) {
-        return Err("it must begin with http:// or https://".to_owned());
-    }
-    if url.host().is_none_or(str::is_empty) {
-        return Err("it lacks a host; write https://example.org/path".to_owned());
-    }
-    let authority = url.authority().map_or("", |authority| authority.as_str());
-    let host_and_port = authority.rsplit(['@', ']']).next().unwrap_or_default();
-    if url.port_u16().is_none() && host_and_port.contains(':') {
-        return Err("its port is none; there are those from 1 to 65535".to_owned());
-    }
-    Ok(())
 }
