@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::worker::WorkerOptions;
+use crate::launch::{note_program_end, print_program_end};
 use crate::worker::exec::Exec;
 
 /// Printed after the options.
@@ -27,5 +28,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    args.common.run(&Exec::new(args.name.clone(), args.command.clone(), args.print_exit))
+    // The runner on another machine learns from the output how the program ended.
+    let note_end = if args.print_exit { print_program_end } else { note_program_end };
+    args.common.run(&Exec::new(args.name.clone(), args.command.clone(), note_end))
 }

@@ -1,15 +1,14 @@
 //! `nowcast exec`: any command as a worker. Its exit status becomes the message type, and a file the payload.
 //!
-//! It never reads what the command prints.
+//! It never reads what the command prints, and does not know of runs.
 
 use std::cell::RefCell;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use super::{Context, Worker, WorkerError};
 use crate::config;
-use crate::launch::{note_program_end, print_program_end};
 use nowcast_core::message::{CONFIG, WORKER};
 use nowcast_core::run::is_failure;
 use pylogging::Logger;
@@ -27,22 +26,25 @@ pub const DEBUG: &str = "NOWCAST_DEBUG";
 /// The largest payload, in bytes.
 const LARGEST: u64 = 64 << 20;
 
+/// A function that notes how the program ended.
+pub type NoteEnd = fn(program: &str, ended: &io::Result<ExitStatus>);
+
 /// A command that does a worker's job.
 #[derive(Debug)]
 pub struct Exec {
     name: String,
     command: Vec<String>,
-    prints_exit: bool,
+    note_end: NoteEnd,
     /// The message type that the command asked for.
     r#type: RefCell<Option<String>>,
 }
 
 impl Exec {
-    /// `name` is the worker's name in the message registry; `command` is the program and its arguments. With
-    /// `prints_exit`, the runner on another machine learns from the output how the program ended.
+    /// `name` is the worker's name in the message registry; `command` is the program and its arguments.
+    /// `note_end` leaves a note for the runner.
     #[must_use]
-    pub fn new(name: String, command: Vec<String>, prints_exit: bool) -> Self {
-        Self { name, command, prints_exit, r#type: RefCell::default() }
+    pub fn new(name: String, command: Vec<String>, note_end: NoteEnd) -> Self {
+        Self { name, command, note_end, r#type: RefCell::default() }
     }
 
     /// Return the type that the command asked for, if it fits its exit status: a command that names its type and then
@@ -72,8 +74,7 @@ impl Worker for Exec {
         if context.is_debug() {
             command.env(DEBUG, "1");
         }
-        let note_end = if self.prints_exit { print_program_end } else { note_program_end };
-        let ended = context.run(&mut command, |ended| note_end(program, ended));
+        let ended = context.run(&mut command, |ended| (self.note_end)(program, ended));
         let status = ended.map_err(|error| crash(&format!("run {program}"), &error))?;
         if context.stop_requested() {
             drop(folder);
