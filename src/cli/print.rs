@@ -7,7 +7,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use super::table::Table;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, clean};
 use crate::causes::with_causes;
 use pyyaml::{Keys, Value};
 
@@ -71,11 +71,6 @@ pub(super) fn status(written: io::Result<()>) -> ExitCode {
         }
         _ => ExitCode::SUCCESS,
     }
-}
-
-/// Return text without control characters, so that a message cannot control the terminal.
-pub(super) fn clean(text: &str) -> String {
-    text.replace(|letter: char| letter.is_control() && letter != '\n' && letter != '\t', "\u{fffd}")
 }
 
 /// A YAML value as JSON. Dates become text in ISO form, sets become lists. Other values and keys that JSON lacks become

@@ -7,8 +7,6 @@ use std::io::{self, IsTerminal};
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::print;
-
 /// The narrowest width to which text is fitted; narrower text is not readable.
 const NARROWEST: usize = 20;
 
@@ -88,7 +86,7 @@ impl Terminal {
 
     /// Return text with our own glyphs replaced where they cannot be shown, and without control characters.
     pub(super) fn letters(&self, text: &str) -> String {
-        let text = print::clean(text);
+        let text = clean(text);
         if self.unicode {
             return text;
         }
@@ -197,6 +195,11 @@ fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
         .unwrap_or_default()
         .to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// Return text without control characters, so that a message cannot control the terminal.
+pub(super) fn clean(text: &str) -> String {
+    text.replace(|letter: char| letter.is_control() && letter != '\n' && letter != '\t', "\u{fffd}")
 }
 
 #[cfg(test)]

@@ -36,11 +36,6 @@ pub(super) fn read_file<T: DeserializeOwned>(path: &Path) -> io::Result<FileCont
     })
 }
 
-/// Write the entries of a folder to disk.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
 impl RunFolder {
     /// Read a file of the folder.
     pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<FileContent<T>> {

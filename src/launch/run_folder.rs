@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::exit_record::ExitRecord;
-use super::folder_files::sync_folder;
 use crate::failpoint;
 use crate::process::ProcessIdentity;
 
@@ -156,4 +155,9 @@ impl RunFolder {
     pub fn exit(&self) -> Option<ExitRecord> {
         self.read_whole(EXIT)
     }
+}
+
+/// Write the entries of a folder to disk.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }

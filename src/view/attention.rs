@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::context::ViewContext;
 use super::daemons::{DaemonState, DaemonView, Daemons};
-use super::failures::of_failed_runs;
 use super::hint::Hint;
 use super::run::label;
 use crate::config::Config;
@@ -150,10 +149,9 @@ fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<
     Some(Attention { hints, ..Attention::new(AttentionKind::Daemon, daemon.name, reason) })
 }
 
-/// Return the items that the journal gives, unsorted.
+/// Return the items that the journal gives, except failed runs, unsorted.
 pub(super) fn of_journal(context: &ViewContext, open: &OpenItems) -> Result<Vec<Attention>, JournalError> {
-    let mut items = of_failed_runs(context, open)?;
-    items.extend(of_rules(open));
+    let mut items: Vec<Attention> = of_rules(open).into_iter().collect();
     items.extend(open.parked.iter().map(of_parked));
     items.extend(of_contact(context, open));
     items.extend(of_late(context, open));

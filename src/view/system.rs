@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::attention::{self, Attention, AttentionKind};
 use super::context::ViewContext;
 use super::daemons::Daemons;
+use super::failures::of_failed_runs;
 use super::run::RunView;
 use crate::config::{Config, ScheduledWorker};
 use crate::store::journal::{History, JournalError, OpenItems};
@@ -183,7 +184,8 @@ impl SystemView {
         let context = ViewContext { config: config.clone(), history, now: now.clone() };
         let open = context.history.open_now()?;
         self.rules_generation = open.rules.as_ref().map_or(0, |rules| rules.generation);
-        let items = attention::of_journal(&context, &open)?;
+        let mut items = of_failed_runs(&context, &open)?;
+        items.extend(attention::of_journal(&context, &open)?);
         let shown: HashSet<u64> = items
             .iter()
             .filter(|item| item.kind == AttentionKind::Join)

@@ -1,10 +1,9 @@
 //! Compares expected and actual lines.
 
-use super::world::TestFunctionResult;
 use pyyaml::Value;
 
 /// The same lines in the same order.
-pub(super) fn lines(what: &str, expected: &[String], got: &[String]) -> TestFunctionResult {
+pub(super) fn lines(what: &str, expected: &[String], got: &[String]) -> Result<Value, String> {
     if expected == got {
         return Ok(Value::Null);
     }
@@ -17,7 +16,7 @@ pub(super) fn lines(what: &str, expected: &[String], got: &[String]) -> TestFunc
 }
 
 /// These lines in this order, among others.
-pub(super) fn order(expected: &[String], got: &[String]) -> TestFunctionResult {
+pub(super) fn order(expected: &[String], got: &[String]) -> Result<Value, String> {
     let mut rest = got.iter();
     match expected.iter().find(|line| !rest.any(|came| came == *line)) {
         None => Ok(Value::Null),
