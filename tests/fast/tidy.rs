@@ -1,5 +1,6 @@
 //! The rules of the house: which module may import which.
 
+mod circles;
 mod types;
 mod words;
 
