@@ -54,3 +54,27 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_a_name_of_its_own() {
+        let names = Alarm::ALL.map(Alarm::name);
+        assert_eq!(
+            names,
+            [
+                "crash",
+                "failure",
+                "parked",
+                "overdue join",
+                "not launched",
+                "timeout",
+                "late",
+                "refused rules",
+                "trouble"
+            ]
+        );
+    }
+}

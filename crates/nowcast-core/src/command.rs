@@ -126,3 +126,20 @@ impl Answer {
         Self { done: false, text: text.into(), numbers: Vec::new(), is_undecided: false }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheduled_time_more_than_a_day_ahead_is_not_real() {
+        let now: Timestamp = "2026-03-14T12:00:00Z".parse().unwrap();
+        for (time, expected) in [
+            ("2026-03-14T11:00:00Z", false),
+            ("2026-03-15T12:00:00Z", false),
+            ("2026-03-15T12:00:00.001Z", true),
+        ] {
+            assert_eq!(is_ahead(time.parse().unwrap(), now), expected, "{time}");
+        }
+    }
+}

@@ -175,7 +175,7 @@ impl Decision<'_> {
         if let Some(open) = runs.iter().find(|run| self.state.runs.contains_key(run)) {
             return Err(format!("run {open} is still open; only failed runs can be acknowledged"));
         }
-        if let Some(unknown) = runs.iter().find(|run| run.0 > self.state.last_number) {
+        if let Some(unknown) = runs.iter().find(|run| run.0 >= self.number.0) {
             return Err(format!("there is no run {unknown}; nowcast status shows failed runs"));
         }
         for run in runs {

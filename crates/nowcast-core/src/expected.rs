@@ -91,3 +91,68 @@ fn deadline(expectation: &Expectation, date: Date) -> Option<Deadline> {
     let moment = |date: Date, time| date.to_datetime(time).to_zoned_datetime(zone.clone()).ok();
     Some(Deadline { at: moment(date, *by)?, since: moment(begin, *since)?.timestamp() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expectation(by: &str, since: &str, days: &[jiff::civil::Weekday]) -> Expectation {
+        Expectation {
+            worker: "rivers".to_owned(),
+            r#type: "success".to_owned(),
+            by: by.parse().unwrap(),
+            since: since.parse().unwrap(),
+            days: days.to_vec(),
+            zone: jiff::tz::TimeZone::get("America/Vancouver").unwrap(),
+        }
+    }
+
+    fn every_day() -> Vec<jiff::civil::Weekday> {
+        jiff::civil::Weekday::Sunday.cycle_forward().take(7).collect()
+    }
+
+    fn moment(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_next_deadline_is_the_first_whose_window_begins_later() {
+        let expectation = expectation("09:00", "05:00", &every_day());
+        for (since, next) in [
+            ("2026-03-14T11:59:00Z", "2026-03-14T16:00:00Z"),
+            ("2026-03-14T12:00:00Z", "2026-03-15T16:00:00Z"),
+        ] {
+            let expected = Expected::new("rivers", "success", moment(since));
+            assert_eq!(expected.next(&expectation), Some(moment(next)), "observed since {since}");
+        }
+    }
+
+    #[test]
+    fn a_window_may_begin_on_the_day_before_and_deadlines_may_be_on_some_days_only() {
+        let sunday = expectation("03:15", "20:00", &[jiff::civil::Weekday::Sunday]);
+        let expected = Expected::new("rivers", "success", moment("2026-03-10T00:00:00Z"));
+        assert_eq!(expected.next(&sunday), Some(moment("2026-03-15T10:15:00Z")));
+    }
+
+    #[test]
+    fn a_time_that_the_clocks_skip_is_as_much_later() {
+        let expectation = expectation("02:30", "01:00", &every_day());
+        let expected = Expected::new("rivers", "success", moment("2026-03-08T08:00:00Z"));
+        assert_eq!(expected.next(&expectation), Some(moment("2026-03-08T10:30:00Z")), "03:30 PDT");
+    }
+
+    #[test]
+    fn a_message_since_the_window_began_meets_the_deadline() {
+        let expectation = expectation("09:00", "05:00", &every_day());
+        let mut expected = Expected::new("rivers", "success", moment("2026-03-13T00:00:00Z"));
+        assert!(expected.last(&expectation, moment("2026-03-13T15:59:59Z")).is_none());
+        let deadline = expected.last(&expectation, moment("2026-03-14T18:00:00Z")).unwrap();
+        assert_eq!(deadline.at.timestamp(), moment("2026-03-14T16:00:00Z"));
+        for (received, is_met) in [("11:59:59", false), ("12:00:00", true), ("17:00:00", true)] {
+            expected.last_received = Some(moment(&format!("2026-03-14T{received}Z")));
+            assert_eq!(expected.is_met(&deadline), is_met, "{received}");
+        }
+        expected.evaluated_until = moment("2026-03-14T16:00:00Z");
+        assert!(expected.last(&expectation, moment("2026-03-14T18:00:00Z")).is_none());
+    }
+}

@@ -54,3 +54,27 @@ impl std::fmt::Display for HoldTarget {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hold(target: HoldTarget) -> Hold {
+        Hold { id: Number(1), target, until: None, reason: None, user: "ana".to_owned() }
+    }
+
+    #[test]
+    fn a_hold_pauses_the_launches_of_its_target() {
+        let mut worker = NextWorker::new("nowcast.workers.make_plots", Vec::new());
+        worker.host = "nibi".to_owned();
+        for (target, expected) in [
+            (HoldTarget::All, true),
+            (HoldTarget::Worker("make_plots".to_owned()), true),
+            (HoldTarget::Worker("make".to_owned()), false),
+            (HoldTarget::Host("nibi".to_owned()), true),
+            (HoldTarget::Host("localhost".to_owned()), false),
+        ] {
+            assert_eq!(hold(target.clone()).holds(&worker), expected, "{target}");
+        }
+    }
+}

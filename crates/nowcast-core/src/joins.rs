@@ -151,3 +151,63 @@ impl Joins {
         self.open.remove(&id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requirement(worker: &str, r#type: Option<&str>, count: u32) -> Requirement {
+        Requirement { worker: worker.to_owned(), r#type: r#type.map(str::to_owned), count }
+    }
+
+    fn join(requires: Vec<Requirement>) -> Join {
+        Join {
+            id: Number(3),
+            name: "forcing".to_owned(),
+            requires,
+            pending: vec![PendingLaunch { worker: NextWorker::new("plots", Vec::new()), cause: Number(4) }],
+            launch: vec![NextWorker::new("run_nemo", Vec::new())],
+            opened_by: Number(2),
+            received: Vec::new(),
+            deadline: None,
+        }
+    }
+
+    #[test]
+    fn messages_count_until_every_requirement_is_met() {
+        let mut join = join(vec![requirement("rivers", None, 2), requirement("ssh", Some("success"), 1)]);
+        assert_eq!(join.requirements(), "2 × rivers, ssh (success)");
+        for (number, worker, r#type, left) in [
+            (5, "ssh", "failure", "2 × rivers, ssh (success)"),
+            (6, "rivers", "failure", "rivers, ssh (success)"),
+            (7, "ssh", "success", "rivers"),
+            (8, "ssh", "success", "rivers"),
+            (9, "rivers", "success", ""),
+        ] {
+            join.count(Number(number), worker, r#type);
+            assert_eq!(join.requirements(), left, "after #{number}");
+            assert_eq!(join.is_complete(), left.is_empty());
+        }
+        assert_eq!(join.received, [6, 7, 9].map(Number));
+    }
+
+    #[test]
+    fn its_own_launches_follow_the_pending_ones_and_are_caused_by_its_opening() {
+        let launches = join(Vec::new()).launches();
+        let found: Vec<_> = launches.iter().map(|launch| (launch.worker.name(), launch.cause.0)).collect();
+        assert_eq!(found, [("plots", 4), ("run_nemo", 2)]);
+    }
+
+    #[test]
+    fn a_join_is_logged_as_nemo_nowcast_logs_a_race_condition() {
+        let mut one = join(vec![requirement("rivers", None, 1), requirement("ssh", None, 1)]);
+        one.launch.clear();
+        let launches = "[NextWorker(module='plots', args=[], host='localhost')]";
+        assert_eq!(
+            one.to_string(),
+            format!("{{'must finish': {{'rivers', 'ssh'}}, 'then launch': {launches}}}")
+        );
+        one.requires.clear();
+        assert_eq!(one.to_string(), format!("{{'must finish': set(), 'then launch': {launches}}}"));
+    }
+}

@@ -28,3 +28,16 @@ impl fmt::Display for Level {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_ordered_and_have_python_s_names() {
+        let all = [Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Critical];
+        assert!(all.is_sorted());
+        assert_eq!(all.map(|level| level.to_string()), ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]);
+        assert_eq!(format!("{:<8}|", Level::Info), "INFO    |");
+    }
+}

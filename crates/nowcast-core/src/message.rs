@@ -146,3 +146,43 @@ impl std::error::Error for DecodeError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_encoded_with_sorted_keys_and_decoded_again() {
+        let message =
+            Message { id: Some("7".to_owned()), ..Message::new("sleep", "success", Value::from(5)) };
+        assert_eq!(message.encode(), "id: '7'\npayload: 5\nsource: sleep\ntype: success\n");
+        assert_eq!(Message::decode(message.encode().as_bytes()), Ok(message));
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong_and_who_sent_it() {
+        for (bytes, expected) in [
+            (&b""[..], "message: it is empty"),
+            (b"[1]", "message: it is a list, not a mapping"),
+            (b"source: sleep", "message from \"sleep\": the key type is missing"),
+            (
+                b"{source: sleep, type: success}",
+                "message of type \"success\" from \"sleep\": the key payload is missing",
+            ),
+            (
+                b"{source: 1, type: success, payload: 1}",
+                "message of type \"success\": source is an integer, not text",
+            ),
+            (b"{", "message: not YAML: "),
+        ] {
+            let error = Message::decode(bytes).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn ids_of_other_types_than_text_are_ignored() {
+        let message = Message::decode(b"{source: a, type: b, payload: null, id: 7, run: '12'}").unwrap();
+        assert_eq!((message.id, message.run.as_deref()), (None, Some("12")));
+    }
+}

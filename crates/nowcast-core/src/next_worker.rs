@@ -99,3 +99,33 @@ impl fmt::Display for NextWorker {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_the_last_part_of_the_module() {
+        for (module, name) in [("nowcast.workers.sleep", "sleep"), ("sleep", "sleep"), ("a.", "")] {
+            assert_eq!(NextWorker::new(module, Vec::new()).name(), name);
+        }
+    }
+
+    #[test]
+    fn empty_names_and_names_with_spaces_are_refused() {
+        assert_eq!(name_problem("the host", "nibi"), None);
+        assert_eq!(name_problem("the host", "").as_deref(), Some("the host is empty"));
+        for name in ["a b", "a\n", "\u{7f}", "\u{a0}"] {
+            assert!(name_problem("the host", name).is_some(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_launch_is_shown_as_python_shows_it() {
+        let worker = NextWorker::new("sleep", vec!["it's".to_owned(), "12".to_owned()]);
+        assert_eq!(
+            worker.to_string(),
+            r#"NextWorker(module='sleep', args=["it's", '12'], host='localhost')"#
+        );
+    }
+}

@@ -73,3 +73,14 @@ pub struct Expectation {
     /// `timezone`
     pub zone: TimeZone,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_and_the_configured_hosts_are_known() {
+        let policy = Policy { hosts: vec!["nibi".to_owned()], ..Policy::default() };
+        assert!(policy.knows_host(LOCALHOST) && policy.knows_host("nibi") && !policy.knows_host("nobi"));
+    }
+}

@@ -200,3 +200,90 @@ impl fmt::Display for Ending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(stage: Stage, report: Option<&str>, args: &[&str]) -> Run {
+        Run {
+            id: Number(8),
+            worker: NextWorker::new("sleep", args.iter().map(|arg| (*arg).to_owned()).collect()),
+            cause: Number(7),
+            attempt: 1,
+            retry_of: None,
+            stage,
+            report: report.map(|r#type| RunReport { message: Number(9), r#type: r#type.to_owned() }),
+            stop_requested: None,
+        }
+    }
+
+    fn ended(ending: Ending) -> Stage {
+        let folder = "2026-03-14/8".to_owned();
+        Stage::Ended { launched: None, at: Timestamp::UNIX_EPOCH, ending, folder }
+    }
+
+    #[test]
+    fn a_run_succeeds_by_its_exit_and_its_report_together() {
+        for (ending, report, expected) in [
+            (Ending::Status(0), Some("success"), Some(true)),
+            (Ending::Status(0), None, Some(true)),
+            (Ending::Status(0), Some("failure nowcast"), Some(false)),
+            (Ending::Status(0), Some("crash"), Some(false)),
+            (Ending::Status(1), Some("success"), Some(false)),
+            (Ending::Killed(15), Some("success"), Some(false)),
+            (Ending::Unknown, Some("success"), Some(false)),
+            (Ending::OnHost("COMPLETED".to_owned()), Some("success"), Some(true)),
+            (Ending::OnHost("COMPLETED".to_owned()), Some("failure"), Some(false)),
+            (Ending::OnHost("COMPLETED".to_owned()), None, Some(false)),
+            (Ending::NotStarted("no".to_owned()), None, Some(false)),
+            (Ending::Discarded, None, None),
+        ] {
+            let run = run(ended(ending.clone()), report, &[]);
+            assert_eq!(run.has_succeeded(), expected, "{ending}, {report:?}");
+        }
+        let due = Stage::Pending { due: Timestamp::UNIX_EPOCH };
+        assert_eq!(run(due, None, &[]).has_succeeded(), None);
+    }
+
+    #[test]
+    fn a_run_is_closed_when_it_ended_and_no_report_is_awaited() {
+        let launched = Stage::Launched { at: Timestamp::UNIX_EPOCH, folder: "2026-03-14/8".to_owned() };
+        for (stage, report, args, expected) in [
+            (launched, Some("success"), &[][..], false),
+            (ended(Ending::Status(0)), None, &[][..], false),
+            (ended(Ending::Status(0)), Some("success"), &[][..], true),
+            (ended(Ending::Status(0)), None, &["--debug"][..], true),
+            (ended(Ending::Discarded), None, &[][..], true),
+        ] {
+            let run = run(stage, report, args);
+            assert_eq!(run.is_closed(), expected, "{run:?}");
+        }
+    }
+
+    #[test]
+    fn a_last_report_is_a_success_or_a_failure() {
+        for (r#type, is_last, is_a_failure) in [
+            ("success 12", true, false),
+            ("failure", true, true),
+            ("crash", true, true),
+            ("halfway", false, false),
+            ("crashed", false, false),
+        ] {
+            let report = RunReport { message: Number(1), r#type: r#type.to_owned() };
+            assert_eq!((report.is_last(), is_failure(r#type)), (is_last, is_a_failure), "{type}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_never_launched_has_no_folder() {
+        assert_eq!(run(ended(Ending::Status(0)), None, &[]).folder(), Some("2026-03-14/8"));
+        let discarded = Stage::Ended {
+            launched: None,
+            at: Timestamp::UNIX_EPOCH,
+            ending: Ending::Discarded,
+            folder: String::new(),
+        };
+        assert_eq!(run(discarded, None, &[]).folder(), None);
+    }
+}

@@ -107,3 +107,62 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NextWorker;
+
+    fn pending(id: u64, worker: &str, due: i64) -> Run {
+        Run {
+            id: Number(id),
+            worker: NextWorker::new(worker, Vec::new()),
+            cause: Number(1),
+            attempt: 1,
+            retry_of: None,
+            stage: Stage::Pending { due: moment(due) },
+            report: None,
+            stop_requested: None,
+        }
+    }
+
+    fn moment(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn queues(runs: &Runs, now: i64) -> Vec<Vec<u64>> {
+        let queues = runs.queues(moment(now)).map(|queue| queue.map(|(_, run)| run.id.0).collect::<Vec<_>>());
+        queues.filter(|queue| !queue.is_empty()).collect()
+    }
+
+    #[test]
+    fn due_runs_are_queued_by_worker_and_in_the_order_of_their_due_times() {
+        let mut runs = Runs::default();
+        for (id, worker, due) in [(5, "rivers", 20), (6, "rivers", 10), (7, "ssh", 10), (8, "rivers", 10)] {
+            runs.put(pending(id, worker, due));
+        }
+        assert!(queues(&runs, 9).is_empty());
+        assert_eq!(queues(&runs, 10), [vec![6, 8], vec![7]]);
+        assert_eq!(queues(&runs, 20), [vec![6, 8, 5], vec![7]]);
+        assert_eq!(runs.next_due(moment(9)), Some(moment(10)));
+        assert_eq!(runs.next_due(moment(10)), Some(moment(20)));
+        assert_eq!(runs.next_due(moment(20)), None);
+    }
+
+    #[test]
+    fn a_run_is_in_the_index_of_its_stage_only() {
+        let mut runs = Runs::default();
+        let mut run = pending(5, "rivers", 10);
+        runs.put(run.clone());
+        run.stage = Stage::Launched { at: moment(10), folder: String::new() };
+        runs.put(run.clone());
+        assert!(queues(&runs, 20).is_empty());
+        assert_eq!(runs.running().chain(runs.begun("rivers")).count(), 2);
+        let ending = crate::Ending::Status(0);
+        run.stage = Stage::Ended { launched: None, at: moment(11), ending, folder: String::new() };
+        runs.put(run);
+        assert_eq!((runs.running().count(), runs.ended().count(), runs.begun("rivers").count()), (0, 1, 1));
+        runs.remove(Number(5));
+        assert_eq!(runs, Runs::default(), "nothing is left in any index");
+    }
+}

@@ -344,7 +344,10 @@ fn failed_runs_are_acknowledged_and_open_or_unknown_ones_are_not() {
     let (answer, heard) = manager.asks(acknowledge(&[open]));
     assert!(!answer.done && heard.records.iter().all(|record| record.changes.is_empty()), "{answer:?}");
     assert_eq!(answer.text, format!("run {open} is still open; only failed runs can be acknowledged"));
-    assert!(!manager.asks(acknowledge(&[Number(1_000_000)])).0.done);
+    for unknown in [manager.state.last_number + 1, 1_000_000] {
+        let answer = manager.asks(acknowledge(&[Number(unknown)])).0;
+        assert!(!answer.done && answer.text.contains(&format!("there is no run #{unknown}")), "{answer:?}");
+    }
     assert_eq!(manager.asks(acknowledge(&[])).0.text, "there are no failures to acknowledge");
     // The state has no closed runs: two numbers that were given stand for them.
     let (first, second) = (Number(open.0 - 1), Number(open.0 + 1));
