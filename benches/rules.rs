@@ -125,7 +125,7 @@ fn main() {
         median(|| drop(black_box(reloader.check_now())))
     );
     println!(
-        "load the rules anew:               {:6.0} µs",
+        "load the rules again:              {:6.0} µs",
         median(|| drop(black_box(Engine::load(&path, "next_workers", &EngineOptions::default()))))
     );
 }

@@ -4,7 +4,7 @@ use nowcast_core::message::{DecodeError, Message};
 use pyyaml::{Map, Value};
 
 fn refused(bytes: &[u8]) -> DecodeError {
-    Message::decode(bytes).expect_err("this is no message")
+    Message::decode(bytes).expect_err("an invalid message")
 }
 
 #[test]

@@ -21,7 +21,7 @@ folder = pathlib.Path(sys.argv[1])
 class Keeper:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("nobody@"):
-            return "550 there is nobody of that name"
+            return "550 unknown recipient"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

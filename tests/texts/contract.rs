@@ -82,7 +82,7 @@ fn what_the_broker_hands_to_a_manager_is_a_ticket_and_the_worker_s_envelope() {
     system.start_broker();
     let worker = system.connect();
     let manager = system.context.socket(zmq::ROUTER).expect("a socket");
-    manager.set_rcvtimeo(60_000).expect("a time-out");
+    manager.set_rcvtimeo(60_000).expect("a timeout");
     manager.connect(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("a connection");
     worker.send("the body", 0).expect("sent");
     let frames = manager.recv_multipart(0).expect("a request");

@@ -55,7 +55,7 @@ pub struct Recorded {
     rules: Engine,
     /// `None` once the manager has ended.
     journal: Option<Journal>,
-    /// What is not in the journal yet. Nobody looks before [`Recorded::run`].
+    /// Records that are not in the journal yet: [`Recorded::run`] writes them.
     uncommitted: Vec<Record>,
     daemons: Option<Daemons>,
     requests: u64,
@@ -267,7 +267,7 @@ impl Recorded {
         self
     }
 
-    /// The manager lets go of its journal.
+    /// Close the manager's journal.
     pub fn without_manager(&mut self) -> &mut Self {
         self.commit();
         self.journal = None;

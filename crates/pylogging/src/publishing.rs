@@ -25,7 +25,7 @@ pub trait OpenPublisher {
     fn open(&self, place: &str) -> Result<Opened, SetupError>;
 }
 
-/// What came of opening a publisher.
+/// The outcome of opening a publisher.
 #[derive(Debug, Clone)]
 pub enum Opened {
     /// Lines are published at this address.

@@ -1,4 +1,4 @@
-//! YAML exactly as `PyYAML` reads and writes it (YAML 1.1), because that is what every peer on the
+//! YAML exactly as `PyYAML` reads and writes it (YAML 1.1), because that is what every program on the
 //! wire and every file of theirs speaks.
 //!
 //! Text becomes a [`Value`] and back. This module never opens a file.

@@ -41,7 +41,7 @@ fn errors_say_where_what_and_why() {
         ),
         (
             "a: \"\\ud83d\"",
-            "line 1, column 5: the escape U+D83D is no character (half of a surrogate pair, or past U+10FFFF)",
+            "line 1, column 5: the escape U+D83D is not a character (half of a surrogate pair, or past U+10FFFF)",
         ),
         ("a: 1\n---\nb: 2", "line 2, column 1: a second document begins (expected a single document)"),
     ];
@@ -229,7 +229,7 @@ fn a_text_without_a_document_is_null() {
     }
 }
 
-/// A checklist grows by many messages, each within the limits, and must be read again all the same.
+/// A checklist grows by many messages, each within the limits, and must still be read again.
 #[test]
 fn a_file_of_our_own_may_be_larger_than_a_message() {
     let text = "- 1\n".repeat(pyyaml::limits::MAX_NODES + 1);

@@ -13,7 +13,7 @@ const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/requirements.tx
 
 /// The Python interpreter of the tests' virtual environment under `target/`.
 ///
-/// The first test that asks for it makes it, while the others wait; it is made anew when the requirements
+/// The first test that asks for it makes it, while the others wait; it is made again when the requirements
 /// change or an earlier attempt was interrupted.
 ///
 /// # Panics
@@ -29,7 +29,7 @@ pub fn venv() -> PathBuf {
         .expect("Cargo marks the target folder, in which the test program lies");
     let folder = target.join("test-venv");
     let python = folder.join("bin/python");
-    // The lock is let go when the file is closed, also when the process dies.
+    // The lock is released when the file is closed, also when the process dies.
     let lock = OpenOptions::new()
         .create(true)
         .append(true)

@@ -39,7 +39,7 @@ pub enum JournalError {
     /// A newer version of the program made it.
     #[error(
         "{} has version {found}, and this program knows versions up to {known}: a newer nowcast has used it. \
-         Go on with that one, or move the journal's folder aside to begin anew", .file.display()
+         Go on with that one, or move the journal's folder aside to start a new journal", .file.display()
     )]
     Newer {
         /// The database.
@@ -74,7 +74,7 @@ pub enum JournalError {
     /// It is damaged or not a journal.
     #[error(
         "{} is damaged: {why}. Nothing was written to it. Restore the journal's folder from a backup, or move it aside \
-         to begin anew with the checklist file", .file.display()
+         to start a new journal with the checklist file", .file.display()
     )]
     Damaged {
         /// The database.

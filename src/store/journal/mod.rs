@@ -71,8 +71,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal in a folder, for this process alone; makes folder (mode 0700) and database if there
-    /// are none, and brings an older database up to date.
+    /// Opens the journal in a folder, for this process alone; makes folder (mode 0700) and database if they
+    /// are missing, and brings an older database up to date.
     ///
     /// # Errors
     ///

@@ -319,7 +319,7 @@ fn the_checklist_is_not_cleared_under_open_runs() {
     assert!(manager.asks(Command::ChecklistClear { force: true }).0.done);
     assert!(manager.state.checklist.is_empty());
     manager.ends(run, Ending::Status(0));
-    assert!(!manager.asks(Command::ChecklistClear { force: false }).0.done, "nobody has reported for it");
+    assert!(!manager.asks(Command::ChecklistClear { force: false }).0.done, "its worker has not reported");
     manager.hears("ssh", "success", "null");
     manager.asks(Command::Discard { number: waits });
     assert!(manager.asks(Command::ChecklistClear { force: false }).0.done);

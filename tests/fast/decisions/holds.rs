@@ -1,4 +1,4 @@
-//! Holds: what an operator keeps back waits, in order, until it is let go.
+//! Holds: held launches wait, in order, until an operator releases them.
 
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::{Command, Ending, Number};

@@ -1,4 +1,4 @@
-//! What is told outside: each message once, and whatever somebody has to look at.
+//! Notifications: each message once, and everything that needs an operator.
 
 use jiff::ZonedDateTime;
 use nowcast_core::Alarm;
@@ -141,7 +141,7 @@ fn a_slack_channel_without_its_variable_is_said_where_the_peer_says_it() {
     assert_eq!(now, &manager.now);
 }
 
-/// Nobody waits for the answer to the scheduler.
+/// The scheduler does not wait for a reply.
 #[test]
 fn a_scheduled_launch_that_is_refused_is_told() {
     let mut manager = told();

@@ -79,7 +79,7 @@ pub struct Story {
     folded: State,
 }
 
-/// What came of something.
+/// The outcome of a step.
 #[derive(Debug, Default)]
 pub struct Heard {
     pub replies: Vec<Message>,
@@ -284,7 +284,7 @@ impl Story {
         self.calls().iter().map(|call| format!("{} {}", call.source, call.r#type)).collect()
     }
 
-    /// A manager that starts anew knows the same.
+    /// A manager that starts again has the same state.
     fn fold(&mut self, records: &[Record]) {
         for record in records {
             let payload = match &record.event {

@@ -244,7 +244,7 @@ impl Day {
             Step::RulesRefused => Event::RulesRefused { reason: "next_workers.lua:7: no".into() },
             Step::ChecklistRead { payload: which } => {
                 let checklist: Map = [(Value::from("edited"), payload(*which))].into_iter().collect();
-                Event::ChecklistRead { checklist, why: "somebody edited it".into() }
+                Event::ChecklistRead { checklist, why: "the operator edited it".into() }
             }
         };
         self.happens(event);

@@ -109,7 +109,7 @@ fn what_a_manager_starts_does_not_keep_the_lock() {
     let mut worker =
         Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a long process");
     drop(journal);
-    let journal = Journal::open(folder.path()).expect("the lock was let go");
+    let journal = Journal::open(folder.path()).expect("the lock was released");
     assert_recovers(&journal, &Day::new());
     drop(worker.stdin.take());
     worker.wait().expect("gone");

@@ -1,4 +1,4 @@
-//! A manager that starts anew knows what the one before knew.
+//! A manager that starts again knows the state of the previous one.
 
 use nowcast::store::journal::{EventFilter, Recovered};
 use nowcast::store::{History, Journal};

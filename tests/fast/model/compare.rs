@@ -29,7 +29,7 @@ impl World {
                 "{number}"
             );
         }
-        assert_eq!(done.told, numbers(&expected.told), "runs that are told to end");
+        assert_eq!(done.told, numbers(&expected.told), "runs whose stop is requested");
         let calls: Vec<Timestamp> = expected.called.into_iter().map(moment).collect();
         assert_eq!(self.rules.calls.take(), calls, "calls of rules");
         let late: Vec<String> = expected.late.iter().map(|(worker, _)| WORKERS[*worker].to_owned()).collect();

@@ -76,7 +76,7 @@ impl World {
                 }
                 (Command::ChecklistClear { force: *force }, is_done)
             }
-            other => panic!("{other:?} is no command"),
+            other => panic!("{other:?} is not a command"),
         };
         self.model.admit();
         self.ask(&command, is_done);

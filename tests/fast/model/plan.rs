@@ -57,7 +57,7 @@ pub struct Launch {
     pub retry_delay: Option<i64>,
 }
 
-/// What must come: worker, type, how often.
+/// The required messages: worker, type, count.
 pub type Wanted = (usize, Option<usize>, u32);
 
 /// A join as a rule asks for it.

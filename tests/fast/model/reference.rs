@@ -1,5 +1,5 @@
-//! The model: what a manager is to do, said as plainly as can be. Nothing is ever removed from its lists; what
-//! is open, counted or running is found out anew each time from what has happened.
+//! The model: a manager in its plainest form. Nothing is ever removed from its lists; whatever
+//! is open, counted or running is derived again each time from the history.
 //!
 //! It shares no code with the core and must not look at its state.
 
@@ -193,7 +193,7 @@ impl Model {
         join.is_parked = !join.launches().is_empty();
     }
 
-    /// What a join still waits for, counted anew over all messages since it was opened.
+    /// What a join still waits for, counted again over all messages since it was opened.
     pub fn remaining(&self, join: usize) -> Vec<Wanted> {
         self.count(join).0
     }
@@ -333,7 +333,7 @@ impl Model {
 pub enum NamedRun {
     /// By its number.
     Run(usize),
-    /// A number that is no run's.
+    /// A number that does not belong to a run.
     Unknown,
     /// The message is made for it.
     MadeFor(usize),

@@ -15,7 +15,7 @@ use crate::model::plan::{Day, Step, TYPES, WORKERS, Which};
 use crate::model::reference::{Model, NamedRun, Outcome};
 use crate::model::translate::{PARSED, Table, moment};
 
-/// How often the manager may look at one moment.
+/// How many times the manager may wake at one moment.
 const LOOKS: usize = 20;
 
 pub struct World {
@@ -121,7 +121,7 @@ impl World {
                 Effect::Reply { request, .. } => done.replies.push(request),
                 Effect::Answer { answer, .. } => done.answers.push(answer.done),
                 Effect::Journal(record) => done.records.push(*record),
-                Effect::Stop { .. } | Effect::Reload => panic!("nobody asked for that"),
+                Effect::Stop { .. } | Effect::Reload => panic!("the model asks for neither"),
                 Effect::Notify(notice) => {
                     if notice.alarm == Some(Alarm::Late) {
                         done.late.push(notice.worker);

@@ -46,7 +46,7 @@ fn what_a_worker_sends_as_deeply_as_a_message_can_be_is_read_again() {
         .only_rules("function after_sleep() error('broken') end function after_keyless() return {} end")
         .start();
     assert_eq!(system.send("sleep", "success", &nested(511)), "ack");
-    assert_ne!(system.send("sleep", "success", &nested(512)), "ack", "that is no message");
+    assert_ne!(system.send("sleep", "success", &nested(512)), "ack", "an invalid message");
     starts_again(&mut system);
     assert_eq!(system.send("sleep", "need", "sleepyhead"), "ack");
     let parked = system.operation(&["retry", "--all"]).1;

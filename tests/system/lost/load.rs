@@ -20,7 +20,7 @@ const LAST: [u64; 2] = [100_000, 100_001];
 /// The length of a line that a worker writes for each reply.
 const LINE: u64 = 2;
 
-/// A plain worker as the peer's: one message after the other until it is told to stop.
+/// A plain worker like NEMO_Nowcast's: one message after the other until a stop is requested.
 pub const PLAIN: &str = r#"
 import os, sys, yaml, zmq
 port, worker = sys.argv[1], int(sys.argv[2])

@@ -40,7 +40,7 @@ fn an_e_mail_has_the_text_of_the_notice() {
     assert!(body.starts_with("sleep: crash\n\n20") && body.contains("\nnowcast why "), "{body:?}");
     assert_eq!(system.send("sleep", "failure", "null"), "ack");
     system.wait_for_log("manager", "ERROR [manager] a notification to short is given up (sleep: failure): ");
-    assert!(system.log("manager").contains("there is nobody of that name"), "{}", system.describe());
+    assert!(system.log("manager").contains("unknown recipient"), "{}", system.describe());
     assert_eq!(server.kept().len(), 1);
 }
 

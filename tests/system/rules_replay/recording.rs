@@ -21,7 +21,7 @@ function after_rotate_logs() return {} end
 function after_keyless() return {} end
 ";
 
-/// A manager as the peer's: a REP socket that acknowledges everything, and answers a `need` from what it was told.
+/// A manager like NEMO_Nowcast's: a REP socket that acknowledges everything, and replies to a `need` from earlier messages.
 const MANAGER: &str = r#"
 import sys, yaml, zmq
 socket = zmq.Context().socket(zmq.REP)

@@ -39,7 +39,10 @@ fn replacement(inside: &str) -> Result<Piece, FormatError> {
         Some((name, "r")) => (name, Some(Conversion::Repr)),
         Some((name, "a")) => (name, Some(Conversion::Ascii)),
         Some((name, other)) => {
-            return Err(FormatError::new(format!("!{other} is no conversion"), format!("write {{{name}}}")));
+            return Err(FormatError::new(
+                format!("!{other} is not a conversion"),
+                format!("write {{{name}}}"),
+            ));
         }
     };
     let kind = match (shown, Attribute::from_name(name)) {
@@ -52,7 +55,7 @@ fn replacement(inside: &str) -> Result<Piece, FormatError> {
 /// `[[fill]align][sign][#][0][width][.precision][type]`
 fn layout(written: &str, kind: Kind, shown: Option<Conversion>) -> Result<Spec, FormatError> {
     let refuse =
-        || FormatError::new(format!("{written:?} is no layout for it"), "write as in {levelname:<8}");
+        || FormatError::new(format!("{written:?} is not a layout for it"), "write as in {levelname:<8}");
     let mut rest = written;
     let mut align = None;
     let mut fill = ' ';

@@ -149,7 +149,11 @@ fn backup_count(section: &Section<'_>) -> Result<u32, SetupError> {
     let count = u32::try_from(section.count("backupCount")?).ok().filter(|count| *count <= MOST);
     count.ok_or_else(|| {
         let remedy = format!("write {MOST} or less");
-        SetupError::new(&section.place_of("backupCount"), "nobody keeps so many old log files", remedy)
+        SetupError::new(
+            &section.place_of("backupCount"),
+            "this is more old log files than a handler keeps",
+            remedy,
+        )
     })
 }
 
@@ -202,7 +206,7 @@ fn file(
             return Err(SetupError::new(
                 &section.place_of("mode"),
                 what,
-                "write 'a' to append or 'w' to begin anew",
+                "write 'a' to append or 'w' to begin an empty file",
             ));
         }
     };

@@ -75,13 +75,13 @@ fn server(section: &Section<'_>) -> Result<(String, u16), SetupError> {
     };
     match server {
         Some((host, port)) if !host.is_empty() => Ok((host.to_owned(), port)),
-        _ => Err(wrong(section, KEY, "this is no mail server".to_owned(), REMEDY)),
+        _ => Err(wrong(section, KEY, "this is not a mail server".to_owned(), REMEDY)),
     }
 }
 
 fn mailbox(section: &Section<'_>, key: &str, text: &str) -> Result<Mailbox, SetupError> {
     text.trim().parse().map_err(|error| {
-        let what = format!("{text:?} is no mail address");
+        let what = format!("{text:?} is not a mail address");
         wrong(section, key, what, "write it as name@host.example").because(error)
     })
 }
@@ -117,6 +117,6 @@ fn timeout(section: &Section<'_>) -> Result<Duration, SetupError> {
     };
     let seconds = seconds.filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST);
     seconds.map(Duration::from_secs_f64).ok_or_else(|| {
-        wrong(section, "timeout", "this is no time-out".to_owned(), "write a number of seconds, as 5.0")
+        wrong(section, "timeout", "this is not a timeout".to_owned(), "write a number of seconds, as 5.0")
     })
 }

@@ -170,12 +170,12 @@ fn a_mail_handler_is_checked() {
         (
             r#", "mailhost": ["localhost"]"#,
             format!(
-                "this is no mail server {key}: mailhost); write mailhost: localhost, or with its port [localhost, 25]"
+                "this is not a mail server {key}: mailhost); write mailhost: localhost, or with its port [localhost, 25]"
             ),
         ),
         (
             r#", "mailhost": "localhost", "fromaddr": "nobody""#,
-            format!("\"nobody\" is no mail address {key}: fromaddr): "),
+            format!("\"nobody\" is not a mail address {key}: fromaddr): "),
         ),
         (
             r#", "mailhost": ["localhost", 0], "fromaddr": "Nowcast <a@b.example>", "toaddrs": []"#,
@@ -192,7 +192,7 @@ fn a_mail_handler_is_checked() {
         assert!(said.starts_with(&expected), "{said}");
     }
     assert!(with(r#", "credentials": ["u"]"#).contains("these are not two texts"));
-    assert!(with(r#", "timeout": 0"#).contains("this is no time-out"));
+    assert!(with(r#", "timeout": 0"#).contains("this is not a timeout"));
 }
 
 #[test]

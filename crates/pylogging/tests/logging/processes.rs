@@ -88,7 +88,7 @@ fn check_records(log: &str, writers: &[(&str, u32)]) {
             .strip_prefix("INFO [")
             .and_then(|head| head.split_once("] "))
             .and_then(|(writer, number)| Some((writer, number.parse::<u32>().ok()?)))
-            .unwrap_or_else(|| panic!("{head:?} is no beginning of a record"));
+            .unwrap_or_else(|| panic!("{head:?} is not the beginning of a record"));
         let body = format!("{writer} goes on\n").repeat(if number.is_multiple_of(10) { 600 } else { 3 });
         let record = format!("{head}\n{body}end of {writer} {number}\n");
         rest = rest.strip_prefix(&record).unwrap_or_else(|| panic!("{head:?} is torn"));

@@ -119,7 +119,7 @@ impl Constructor<'_, '_> {
         let Content::Sequence(items) = &mut self.document.nodes[id].content else {
             return Err(self.mismatch(id, "a list"));
         };
-        // Taken out for the while and put back: nobody else looks at it, as nothing contains itself.
+        // Taken out for the while and put back: no other reader sees it, as nothing contains itself.
         let items = std::mem::take(items);
         let values: Result<Vec<Value>, ReadError> = items.iter().map(|&item| self.value(item)).collect();
         self.document.nodes[id].content = Content::Sequence(items);

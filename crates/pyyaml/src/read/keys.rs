@@ -19,7 +19,7 @@ pub(super) struct MappingKeys {
 #[derive(PartialEq, Eq, Hash)]
 enum Canonical {
     Integer(BigInt),
-    /// The bits of a number that is no integer.
+    /// The bits of a number that is not an integer.
     Fraction(u64),
     /// Microseconds on the clock of UTC.
     Instant(i64),

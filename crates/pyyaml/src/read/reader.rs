@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes past one character that is no line break.
+    /// Skip one character that is not a line break.
     pub fn advance(&mut self) {
         let character = self.peek();
         if self.position < self.text.len() {

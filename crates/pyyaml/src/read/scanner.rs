@@ -57,7 +57,7 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// The next token and where it begins; the last one is [`Token::StreamEnd`], for ever.
+    /// The next token and where it begins; the last one is [`Token::StreamEnd`], forever.
     pub fn peek(&mut self) -> Result<(&Token<'a>, Mark), ReadError> {
         while self.needs_more()? {
             self.fetch()?;

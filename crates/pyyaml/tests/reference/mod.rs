@@ -20,7 +20,7 @@ pub struct PyYaml {
 }
 
 /// What `PyYAML` made of a text.
-// What the refusals say is for whoever reads a failed test.
+// The texts of the refusals help to read a failed test.
 #[allow(dead_code)]
 #[derive(Debug)]
 pub enum Loaded {

@@ -26,7 +26,7 @@ fn unexpected(scanner: &Scanner<'_>, expected: &str, place: &str) -> ReadError {
     scanner.error(format!("expected {expected}, but found {found}")).because(format!("in {place}"))
 }
 
-/// `%YAML 1.1`, `%TAG ! prefix` or a directive that nobody knows, which is skipped.
+/// `%YAML 1.1`, `%TAG ! prefix` or an unknown directive, which is skipped.
 pub(super) fn directive<'a>(scanner: &mut Scanner<'a>) -> Result<Directive<'a>, ReadError> {
     scanner.reader.advance();
     let name = scanner.reader.take_until(|byte| !is_word_byte(byte));

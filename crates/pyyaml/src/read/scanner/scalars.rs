@@ -216,14 +216,14 @@ fn hexadecimal_escape(
     }
     let code = u32::from_str_radix(scanner.reader.take(length), 16).unwrap_or(u32::MAX);
     let Some(character) = char::from_u32(code) else {
-        let what = format!("the escape U+{code:04X} is no character");
+        let what = format!("the escape U+{code:04X} is not a character");
         return Err(ReadError::new(start, what).because("half of a surrogate pair, or past U+10FFFF"));
     };
     text.to_mut().push(character);
     Ok(())
 }
 
-/// What becomes of the line breaks at the end of a block scalar.
+/// The outcome for the line breaks at the end of a block scalar.
 #[derive(Clone, Copy, PartialEq)]
 enum Chomping {
     Strip,
