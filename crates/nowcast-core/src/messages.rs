@@ -10,7 +10,7 @@ use crate::parked::{Parked, ParkedItem};
 use crate::policy::RegisteredWorker;
 use crate::record::{Change, MessageRecord, Outcome, RecordedEvent, Speaker};
 use crate::rules::{RuleAnswer, RuleCall, RuleError};
-use crate::run::{Run, RunId, RunReport, Stage};
+use crate::run::{Number, Run, RunId, RunReport, Stage};
 use crate::ticket::Ticket;
 use pyyaml::{Keys, Value, python};
 
@@ -221,8 +221,7 @@ impl Decision<'_> {
         parked: Option<&Parked>,
         decided: &mut Decided,
     ) -> Reply {
-        // The number under which it has counted in joins before.
-        let counted_as = parked.map(|parked| parked.id);
+        let counted_as = parked.and_then(Parked::counted_as);
         self.effects.extend(call.log.into_iter().map(super::Effect::Log));
         (decided.rule_location, decided.keys_read) = (call.location, call.keys_read);
         match call.result {
@@ -231,42 +230,56 @@ impl Decision<'_> {
                 Reply::new("ack", Outcome::Ruled)
             }
             Err(error @ RuleError::NoFunction { .. }) => {
-                self.alarm(Alarm::Parked, &message.source, error.to_string());
-                Reply::new("no after_worker function", Outcome::NoFunction(error.to_string()))
+                let why = error.to_string();
+                self.alarm(Alarm::Parked, &message.source, why.clone());
+                let number = self.park_message(message, decided.run, &why, parked, counted_as);
+                // In a line of its own: the one before is NEMO_Nowcast's, word for word.
+                let label = format!("{} ({})", message.source, message.r#type);
+                self.log(
+                    Level::Warning,
+                    format!("{label} is parked. After fixing the rule: nowcast retry {}", number.0),
+                );
+                Reply::new("no after_worker function", Outcome::NoFunction(why))
             }
             Err(RuleError::Failed(why)) => {
                 let text = format!(
                     "the rule for this message failed, so nothing is launched after it: {}: ({})\n{why}",
                     message.source, message.r#type
                 );
-                self.park_message(message, decided.run, &text, &why, parked);
+                let counts_as = counted_as.or(Some(self.number));
+                let number = self.park_message(message, decided.run, &why, parked, counts_as);
+                let text = format!(
+                    "{text}\nThe message is parked. After fixing the rule: nowcast retry {}",
+                    number.0
+                );
+                self.alarm(Alarm::Parked, &message.source, text);
                 self.apply_answer(message, RuleAnswer::default(), counted_as);
                 Reply::new("ack", Outcome::RuleFailed(why))
             }
         }
     }
 
-    /// Park a message whose rule failed. One that was parked `before` keeps its number and time, by which its joins and its
-    /// historical checklist are found. `text` is for the log, `why` is the rule's error.
+    /// Park a message whose rule failed or is missing, and return its number. One that was parked `before` keeps its number
+    /// and time, by which its historical checklist is found.
     fn park_message(
         &mut self,
         message: &Message,
         run: Option<RunId>,
-        text: &str,
         why: &str,
         before: Option<&Parked>,
-    ) {
+        counted_as: Option<Number>,
+    ) -> Number {
         let (id, at) = before.map_or((self.number, &self.time.wall), |before| (before.id, &before.at));
         let at = at.clone();
-        let text = format!("{text}\nThe message is parked. After fixing the rule: nowcast retry {}", id.0);
-        self.alarm(Alarm::Parked, &message.source, text);
         let item = ParkedItem::Message {
             source: message.source.clone(),
             r#type: message.r#type.clone(),
             payload: pyyaml::write(&message.payload, Keys::AsGiven),
             run,
+            counted_as,
         };
         self.change(Change::Parked(Parked { id, at, reason: why.to_owned(), item }));
+        id
     }
 
     fn update_checklist(&mut self, worker: &RegisteredWorker, message: &Message) {

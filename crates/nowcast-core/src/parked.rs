@@ -19,11 +19,21 @@ pub struct Parked {
     pub item: ParkedItem,
 }
 
+impl Parked {
+    /// Return the event as which a parked message counted in joins.
+    pub(super) fn counted_as(&self) -> Option<Number> {
+        match self.item {
+            ParkedItem::Message { counted_as, .. } => counted_as,
+            ParkedItem::Launches { .. } => None,
+        }
+    }
+}
+
 /// A parked message or parked launches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParkedItem {
-    /// A message whose rule failed: `nowcast retry` re-decides it.
+    /// A message whose rule failed or is missing: `nowcast retry` re-decides it.
     Message {
         /// The worker.
         source: String,
@@ -33,6 +43,8 @@ pub enum ParkedItem {
         payload: String,
         /// The run that it reported for.
         run: Option<Number>,
+        /// The event as which it counted in joins, so that it does not count twice. `None` until it reaches a rule.
+        counted_as: Option<Number>,
     },
     /// Launches of an overdue or reopened join: `nowcast release` launches them, `nowcast discard` discards them.
     Launches {

@@ -145,8 +145,19 @@ fn a_missing_function_does_not_count_in_a_join() {
         }
     });
     manager.hears("weather", "success", "null");
-    manager.hears("ssh", "success", "null");
+    let number = manager.hears("ssh", "success", "null").records[0].number;
     assert!(!manager.state.joins.is_empty());
+    // Parked, it counts once it reaches a rule, and then once only, also when that one fails at first.
+    let retry = Command::Retry { message: Some(number), historical_checklist: false };
+    assert!(!manager.asks(retry.clone()).0.done);
+    assert!(!manager.state.joins.is_empty());
+    manager.rules(|_, _| Err(failed()));
+    assert!(!manager.asks(retry.clone()).0.done);
+    assert!(manager.state.joins.is_empty());
+    manager.rules(|message, _| Ok(if message.source == "weather" { join(&[], &["ssh"]) } else { nothing() }));
+    manager.hears("weather", "success", "null");
+    assert!(manager.asks(retry).0.done);
+    assert!(!manager.state.joins.is_empty(), "it has counted already");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use nowcast_core::message::Message;
 use nowcast_core::record::{Outcome, RecordedEvent, Speaker};
-use nowcast_core::{Effect, Event, Number, PreviousReply, Request, RequestId, RuleError};
+use nowcast_core::{Command, Effect, Event, Number, PreviousReply, Request, RequestId, RuleError};
 use pyyaml::Value;
 
 use crate::decisions::story::{failed, launch, nothing, quiet, stop_of, story};
@@ -139,6 +139,16 @@ fn a_missing_function_is_said_and_answered_as_the_peer_does() {
     assert_eq!(heard.reply(), "no after_worker function");
     assert!(heard.says("CRITICAL", "could not find after_ssh in next_workers module"));
     assert!(matches!(heard.messages()[0].outcome, Outcome::NoFunction(_)));
+    let number = heard.records[0].number;
+    assert!(heard.says(
+        "WARNING",
+        &format!("ssh (success) is parked. After fixing the rule: nowcast retry {}", number.0)
+    ));
+    manager.rules(|_, _| Ok(launch(&["upload"])));
+    assert_eq!(
+        manager.asks(Command::Retry { message: Some(number), historical_checklist: false }).1.launched,
+        ["upload"]
+    );
     assert!(manager.state.parked.is_empty());
 }
 

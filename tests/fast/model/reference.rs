@@ -112,7 +112,7 @@ impl Model {
         }
         let number = self.messages.len();
         self.ask_rule(worker, r#type, run, None);
-        if self.messages[number].outcome == Outcome::Failed {
+        if matches!(self.messages[number].outcome, Outcome::Failed | Outcome::Missing) {
             self.parked.push(number);
         }
     }
@@ -150,7 +150,7 @@ impl Model {
         let counts: Vec<usize> = (0..self.joins.len())
             .filter(|join| self.joins[*join].is_open)
             .filter(|join| match retries.filter(|_| self.joins[*join].opened_by != number) {
-                Some(first) => self.has_counted(*join, first),
+                Some(first) => self.has_counted(*join, self.reached_first(first).unwrap_or(number)),
                 None => self.has_counted(*join, number),
             })
             .collect();
@@ -209,7 +209,8 @@ impl Model {
         for number in join.opened_by..self.messages.len() {
             let message = &self.messages[number];
             let reached_its_rule = matches!(message.outcome, Outcome::Ruled | Outcome::Failed);
-            let is_first = message.retries.is_none() || number == join.opened_by;
+            let first = message.retries.unwrap_or(number);
+            let is_first = self.reached_first(first) == Some(number) || number == join.opened_by;
             if !reached_its_rule || !is_first {
                 continue;
             }
@@ -223,6 +224,14 @@ impl Model {
             left.retain(|wanted| wanted.2 > 0);
         }
         (left, counted)
+    }
+
+    /// The first decision of a message, itself or a retry of it, that reached a rule.
+    fn reached_first(&self, first: usize) -> Option<usize> {
+        let is_of_it = |number: &usize| *number == first || self.messages[*number].retries == Some(first);
+        let reached =
+            |number: &usize| matches!(self.messages[*number].outcome, Outcome::Ruled | Outcome::Failed);
+        (first..self.messages.len()).find(|number| is_of_it(number) && reached(number))
     }
 
     fn run_of(&self, worker: usize, named: Option<NamedRun>) -> Option<usize> {
