@@ -107,12 +107,15 @@ fn main() {
         start.elapsed().as_secs_f64() * 1e6 / f64::from(rounds)
     );
 
-    let (mut reloader, _) = Reloader::start(RuleSet {
-        config_file: path.with_file_name("nowcast.yaml"),
-        module: "next_workers.lua".to_owned(),
-        options: EngineOptions::default(),
-        workers: vec!["sleep".to_owned()],
-    });
+    let (mut reloader, _) = Reloader::start(
+        RuleSet {
+            config_file: path.with_file_name("nowcast.yaml"),
+            module: "next_workers.lua".to_owned(),
+            options: EngineOptions::default(),
+            workers: vec!["sleep".to_owned()],
+        },
+        None,
+    );
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(10);
     std::fs::File::options()
         .write(true)

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::launch::{OpenRuns, old_runs};
 use crate::notify::Notifier;
-use crate::rules::{Reloader, RuleSet};
+use crate::rules::{Engine, Reloader, RuleSet};
 use crate::store::{ChecklistFile, Journal, JournalError};
 use nowcast_core::State;
 use pylogging::Logger;
@@ -37,7 +37,9 @@ impl Manager {
         let folder = config.journal.folder.clone();
         let journal = Journal::open(&folder)?;
         let mut state = recover(&journal, &config, &options)?;
-        let (rules, loaded) = Reloader::start(RuleSet::of(&config));
+        let rule_set = RuleSet::of(&config);
+        let last = last_rules(&journal, &rule_set, state.rules.0, &log)?;
+        let (rules, loaded) = Reloader::start(rule_set, last);
         let runs = OpenRuns::new(program.clone(), config.journal.runs_folder())?;
         // A new journal must not give a run a folder in which another one has ended.
         if state.last_number == 0 {
@@ -69,6 +71,25 @@ impl Manager {
         manager.pending_events = first;
         Ok(manager)
     }
+}
+
+/// Return the last rules that were in force, from the journal; `None` if it has no files of them or they are unusable.
+fn last_rules(
+    journal: &Journal,
+    rule_set: &RuleSet,
+    generation: u64,
+    log: &Logger,
+) -> Result<Option<Engine>, JournalError> {
+    let files = journal.rule_files(generation)?;
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let loaded = rule_set.load_stored(&files);
+    Ok(loaded
+        .inspect_err(|error| {
+            log.warning(format_args!("rules generation {generation} of the journal cannot be used: {error}"));
+        })
+        .ok())
 }
 
 /// Return the checklist file of a configuration.

@@ -12,7 +12,7 @@ use super::locate::locate;
 use super::source::{RuleText, Sources};
 use crate::config::Config;
 use nowcast_core::message::Message;
-use nowcast_core::{RuleCall, RuleError, Rules};
+use nowcast_core::{RuleCall, RuleError, RuleFile, Rules};
 use pyyaml::Value;
 
 /// Which rules a manager has, and what they must have.
@@ -65,6 +65,14 @@ impl RuleSet {
     fn sources(&self, edited: Option<&Path>) -> Result<Sources, RulesLoadError> {
         let place = self.place()?;
         Ok(edited.map_or_else(|| Sources::new(&place), |edited| Sources::edited(edited, &place)))
+    }
+
+    /// Load rules from the files that the journal kept, the main file first.
+    ///
+    /// # Errors
+    /// They cannot be used any more.
+    pub fn load_stored(&self, files: &[RuleFile]) -> Result<Engine, RulesLoadError> {
+        Engine::of_files(files, &self.module, &self.options)
     }
 
     /// The text of the rules file, or of a module that it requires, whether it can be used or not.
@@ -143,9 +151,11 @@ struct Refused {
 }
 
 impl Reloader {
-    /// Loads the rules for the first time.
-    pub fn start(rule_set: RuleSet) -> (Self, Reload) {
-        let mut reloader = Self { rule_set, engine: None, generation: 0, refused: None };
+    /// Load the rules for the first time. `last` are the last ones that were in force, which an earlier manager left in
+    /// the journal: as on any other reload they stay in force if the files hold rules that cannot be used.
+    pub fn start(rule_set: RuleSet, last: Option<Engine>) -> (Self, Reload) {
+        let generation = u64::from(last.is_some());
+        let mut reloader = Self { rule_set, engine: last, generation, refused: None };
         let outcome = reloader.force();
         (reloader, outcome)
     }
@@ -228,7 +238,11 @@ impl Reloader {
         let was_refused = self.refused.take().is_some();
         match &self.engine {
             Some(current) if current.is_same(&engine) => {
-                current.sources().take_stamps_of(engine.sources());
+                if current.sources().are_stored() {
+                    self.engine = Some(engine);
+                } else {
+                    current.sources().take_stamps_of(engine.sources());
+                }
                 if was_refused { Reload::Loaded } else { Reload::Unchanged }
             }
             _ => {

@@ -29,7 +29,7 @@ impl Edited {
             options: EngineOptions::default(),
             workers: vec!["sleep".to_owned(), "awaken".to_owned()],
         };
-        let (reloader, outcome) = Reloader::start(rule_set);
+        let (reloader, outcome) = Reloader::start(rule_set, None);
         assert_eq!(outcome, Reload::Loaded);
         Self { folder, reloader }
     }
@@ -226,7 +226,7 @@ fn a_manager_without_rules_fails_each_call_until_they_are_repaired() {
         options: EngineOptions::default(),
         workers: Vec::new(),
     };
-    let (reloader, outcome) = Reloader::start(rule_set);
+    let (reloader, outcome) = Reloader::start(rule_set, None);
     assert!(reason(outcome).contains("cannot find the rules"));
     let mut edited = Edited { folder, reloader };
     assert!(edited.launches().starts_with("there are no rules in force: "));
@@ -237,4 +237,50 @@ fn a_manager_without_rules_fails_each_call_until_they_are_repaired() {
     edited.save(&rules("one"));
     assert_eq!(edited.check(), Reload::Loaded);
     assert_eq!((edited.launches(), edited.reloader.generation()), ("one".to_owned(), 1));
+}
+
+/// Edited rules, and a reloader that starts with those that were in force before.
+fn restarted(edited: Edited, text: &str) -> (Edited, Reload) {
+    let last = edited.reloader.engine().expect("rules in force").files();
+    edited.save(text);
+    let rule_set = edited.reloader.rule_set().clone();
+    let last = rule_set.load_stored(&last).expect("still usable");
+    let (reloader, outcome) = Reloader::start(rule_set, Some(last));
+    (Edited { reloader, ..edited }, outcome)
+}
+
+#[test]
+fn a_broken_or_incomplete_file_at_the_start_is_refused_like_any_other_edit() {
+    for (broken, expected) in [
+        ("function after_sleep(", "next_workers.lua:1: "),
+        ("", "after_sleep, after_awaken are gone"),
+        ("function after_sleep() return {} end", "after_awaken is gone"),
+    ] {
+        let (mut edited, outcome) = restarted(Edited::new(), broken);
+        assert!(reason(outcome.clone()).contains(expected), "{outcome:?}");
+        assert_eq!((edited.launches().as_str(), edited.check()), ("one", Reload::Unchanged), "told once");
+        edited.save(&rules("two"));
+        assert_eq!(edited.check(), Reload::Loaded);
+        assert_eq!(edited.launches(), "two");
+    }
+    let edited = Edited::new();
+    fs::remove_file(edited.path()).unwrap();
+    let last = edited.reloader.engine().expect("rules in force").files();
+    let rule_set = edited.reloader.rule_set().clone();
+    let last = rule_set.load_stored(&last).expect("still usable");
+    let (reloader, outcome) = Reloader::start(rule_set, Some(last));
+    assert!(reason(outcome).contains("cannot find the rules"));
+    assert_eq!(Edited { reloader, ..edited }.launches(), "one");
+}
+
+#[test]
+fn unchanged_and_edited_files_at_the_start_are_in_force_and_watched() {
+    for text in ["one", "six"] {
+        let (mut edited, outcome) = restarted(Edited::new(), &rules(text));
+        assert_eq!(outcome, Reload::Loaded);
+        assert_eq!((edited.launches().as_str(), edited.check()), (text, Reload::Unchanged));
+        edited.save(&rules("ten"));
+        assert_eq!(edited.check(), Reload::Loaded);
+        assert_eq!(edited.launches(), "ten");
+    }
 }

@@ -115,6 +115,11 @@ impl Sources {
         Self { place: main.clone(), folders, reads: false, files, ..Self::new(&main) }
     }
 
+    /// Whether these are the files that the journal kept, and not those on the disk.
+    pub(super) fn are_stored(&self) -> bool {
+        !self.reads
+    }
+
     /// The rules file itself.
     pub(super) fn main(&self) -> &Path {
         &self.main

@@ -108,7 +108,16 @@ fn a_missing_function() {
     let system = system().only_rules("function after_keyless() return {} end").start();
     assert_eq!(system.send("sleep", "success", "null"), "no after_worker function");
     system.wait_for_log("manager", "CRITICAL [manager] could not find after_sleep in next_workers module");
+    system.wait_for_log(
+        "manager",
+        "WARNING [manager] sleep (success) is parked: after the repair, nowcast retry ",
+    );
     system.works();
+    system.write_rules(
+        "function after_keyless() return {} end function after_sleep() return { NextWorker('awaken') } end",
+    );
+    system.operate(&["retry", "--all"]);
+    system.wait_for_log("manager", "launching NextWorker(module='awaken'");
 }
 
 #[test]

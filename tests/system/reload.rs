@@ -51,3 +51,32 @@ fn sighup_reloads_rules_and_configuration_and_loses_nothing() {
     system.works();
     system.wait_for_log("manager", "INFO [manager] two");
 }
+
+#[test]
+fn the_last_good_rules_survive_a_restart_beside_a_broken_file() {
+    let mut system = system().only_rules(&says("good")).start();
+    system.works();
+    for (bad, reason) in [
+        ("function after_keyless( return", "next_workers.lua:1"),
+        ("", "gone, though registered workers need them"),
+    ] {
+        system.write_rules(bad);
+        system.signal("manager", Signal::KILL);
+        system.wait_for_end("manager");
+        let before = system.log("manager").matches("INFO [manager] good").count();
+        system.start_manager(&[]);
+        system.wait_for_log(
+            "manager",
+            "CRITICAL [manager] the rules cannot be used, the rules of before stay in force",
+        );
+        system.wait_for_log("manager", reason);
+        system.works();
+        system.wait_for_log_count("manager", "INFO [manager] good", before + 1);
+        let (status, text) = system.operation(&["status"]);
+        assert!(status == Some(1) && text.contains("RULES") && text.contains(reason), "{text}");
+    }
+    system.write_rules(&says("better"));
+    system.works();
+    system.wait_for_log("manager", "INFO [manager] better");
+    assert_eq!(system.operation(&["status"]).0, Some(0));
+}

@@ -11,7 +11,7 @@ use rustix::fs::{Access, access, statvfs};
 use super::{DoctorCheck, bounded, ports};
 use crate::cli::requirements;
 use crate::config::{Config, Problem, Severity};
-use crate::rules::{Reload, Reloader, RuleSet};
+use crate::rules::RuleSet;
 use crate::store::journal::History;
 use pyyaml::Value;
 
@@ -56,11 +56,11 @@ pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
 
 fn rules(config: &Config) -> DoctorCheck {
     let module = &config.registry.next_workers_module;
-    match Reloader::start(RuleSet::of(config)).1 {
-        Reload::Refused(error) => {
+    match RuleSet::of(config).load(None) {
+        Err(error) => {
             DoctorCheck::failed("rules", error.to_string(), "repair them; \"nowcast rules check\" shows more")
         }
-        Reload::Loaded | Reload::Unchanged => DoctorCheck::ok("rules", format!("{module} can be loaded")),
+        Ok(_) => DoctorCheck::ok("rules", format!("{module} can be loaded")),
     }
 }
 

@@ -340,6 +340,15 @@ impl History {
 }
 
 impl Journal {
+    /// The files of a generation of the rules, the main one first; none if they were not kept, or are not any longer.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read or is damaged.
+    pub fn rule_files(&self, generation: u64) -> Result<Vec<RuleFile>, JournalError> {
+        find::rule_files(&self.connection, generation).map_err(|error| self.wrap("read the rules", error))
+    }
+
     /// The checklist before an event.
     ///
     /// # Errors

@@ -157,8 +157,18 @@ fn renamed(value: Json, key: &str) -> Json {
     }
 }
 
+/// Add to a parked message as which event it counted in joins.
+fn counted_as_itself(mut row: Vec<Json>) -> Vec<Json> {
+    let number = row[0].clone();
+    let message = row.iter_mut().find_map(|column| column.pointer_mut("/item/message"));
+    if let Some(Json::Object(message)) = message {
+        message.insert("counted_as".to_owned(), number);
+    }
+    row
+}
+
 #[test]
-fn a_migration_changes_names_and_nothing_else() {
+fn a_migration_changes_names_and_adds_what_a_parked_message_counted_as() {
     const TABLES: [(&str, &str); 10] = [
         ("events", "events"),
         ("runs", "runs"),
@@ -185,6 +195,7 @@ fn a_migration_changes_names_and_nothing_else() {
                 .into_iter()
                 .map(|row| row.into_iter().map(|value| renamed(value, "")).collect())
                 .collect();
+            let expected: Vec<Vec<Json>> = expected.into_iter().map(counted_as_itself).collect();
             let found = rows(&new, after);
             assert_eq!(found.len(), expected.len(), "{name}: {after}");
             for (found, expected) in found.iter().zip(&expected) {
