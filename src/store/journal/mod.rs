@@ -48,6 +48,14 @@ use tidy::SinceSnapshot;
 /// The name of the database in the journal's folder.
 const DATABASE: &str = "journal.sqlite";
 
+/// Whether the path of a file still leads to it. Where that cannot be known, it does.
+fn is_in_place((path, identity): &(PathBuf, (u64, u64))) -> bool {
+    match fs::metadata(path) {
+        Ok(found) => lock::identity(&found) == *identity,
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
 /// The journal of one manager.
 #[derive(Debug)]
 pub struct Journal {
@@ -55,8 +63,8 @@ pub struct Journal {
     connection: Connection,
     lock: Lock,
     file: PathBuf,
-    /// Which file that was when it was opened.
-    identity: (u64, u64),
+    /// The files that are open: the database, its log and the index of that, and what made each the same file.
+    open_files: Vec<(PathBuf, (u64, u64))>,
     /// The last event that was kept.
     last_event: u64,
     /// A commit failed, and it is not sure that nothing of it was kept.
@@ -91,12 +99,16 @@ impl Journal {
         }
         let tail = SinceSnapshot::measure(&connection).map_err(wrap)?;
         lock.note(last_event);
-        let identity = lock::identity(&fs::metadata(&file).map_err(unusable)?);
+        let open_files = ["", "-wal", "-shm"].map(|suffix| schema::beside(&file, suffix)).into_iter();
+        let open_files = open_files
+            .map(|file| fs::metadata(&file).map(|found| (file, lock::identity(&found))))
+            .collect::<io::Result<_>>()
+            .map_err(unusable)?;
         Ok(Self {
             connection,
             lock,
             file,
-            identity,
+            open_files,
             last_event,
             uncertain: false,
             tail,
@@ -136,11 +148,16 @@ impl Journal {
     /// Check that the journal was not removed or replaced: writes to a file without a name are lost.
     fn check(&mut self) -> Result<(), JournalError> {
         self.lock.check()?;
-        let is_there = match fs::metadata(&self.file) {
-            Ok(found) => lock::identity(&found) == self.identity,
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        let Some(file) = self.open_files.iter().find(|file| !is_in_place(file)).map(|(file, _)| file.clone())
+        else {
+            return Ok(());
         };
-        if is_there { Ok(()) } else { Err(JournalError::Replaced { file: self.file.clone() }) }
+        // A log without a name still has what was acknowledged. The next manager finds that in the database, if this
+        // one can put it there; if not, it says which events are missing.
+        if file != self.file {
+            let _ = self.checkpoint("FULL");
+        }
+        Err(JournalError::Replaced { file })
     }
 
     fn note_tickets(&self, records: &[Record]) {

@@ -143,7 +143,7 @@ fn unusable(file: &Path, error: io::Error) -> JournalError {
     JournalError::Unusable { file: file.to_owned(), error }
 }
 
-fn beside(file: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -137,7 +137,7 @@ impl Journal {
 
     /// Checkpoint the log as far as readers allow; once it is complete, the log starts at its beginning. Return the number of
     /// frames that are left.
-    fn checkpoint(&self, mode: &str) -> rusqlite::Result<i64> {
+    pub(super) fn checkpoint(&self, mode: &str) -> rusqlite::Result<i64> {
         self.connection
             .prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
             .query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))

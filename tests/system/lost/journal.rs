@@ -171,6 +171,32 @@ fn a_manager_whose_journal_is_taken_away_ends_and_acknowledges_nothing() {
     system.wait_for_checklist("{sleepyhead: {day: 12}}");
 }
 
+#[test]
+fn a_log_that_is_removed_under_a_running_manager_ends_it_and_nothing_acknowledged_is_lost() {
+    for name in ["journal.sqlite-wal", "journal.sqlite-shm"] {
+        let mut system = system().start();
+        assert_eq!(system.send("sleep", "success", "{day: 11}"), "ack");
+        fs::remove_file(system.path("checklist.journal").join(name)).expect("removed");
+        let worker = system.connect();
+        worker.send("{source: sleep, type: success, payload: {day: 12}}", 0).expect("sent");
+        assert_eq!(system.wait_for_end("manager").code(), Some(1));
+        system
+            .wait_for_log("manager", &format!("{name} was moved, removed or replaced while the manager ran"));
+        system.start_manager(&[]);
+        assert_eq!(system.receive(&worker).r#type, "ack");
+        let messages: serde_json::Value =
+            serde_json::from_str(&system.operate(&["messages", "--json"])).expect("JSON");
+        let days: Vec<&str> = messages
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|message| message["payload"].as_str())
+            .collect();
+        assert!(days.iter().any(|day| day.contains("day: 11")), "{name}: {days:?}");
+        assert!(days.iter().any(|day| day.contains("day: 12")), "{name}: {days:?}");
+    }
+}
+
 #[cfg(feature = "system-tests")]
 mod mounted {
     use std::fs;
