@@ -110,7 +110,7 @@ fn a_missing_function() {
     system.wait_for_log("manager", "CRITICAL [manager] could not find after_sleep in next_workers module");
     system.wait_for_log(
         "manager",
-        "WARNING [manager] sleep (success) is parked: after the repair, nowcast retry ",
+        "WARNING [manager] sleep (success) is parked. After fixing the rule: nowcast retry ",
     );
     system.works();
     system.write_rules(

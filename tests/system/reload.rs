@@ -67,7 +67,7 @@ fn the_last_good_rules_survive_a_restart_beside_a_broken_file() {
         system.start_manager(&[]);
         system.wait_for_log(
             "manager",
-            "CRITICAL [manager] the rules cannot be used, the rules of before stay in force",
+            "CRITICAL [manager] the rules cannot be used, the previous rules stay in force",
         );
         system.wait_for_log("manager", reason);
         system.works();

@@ -16,11 +16,15 @@ use super::error::JournalError;
 use crate::failpoint;
 
 /// What leads from each version to the next. They are never edited, only added to.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("version_1.sql"), include_str!("version_2.sql"), include_str!("version_3.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("version_1.sql"),
+    include_str!("version_2.sql"),
+    include_str!("version_3.sql"),
+    include_str!("version_4.sql"),
+];
 
 /// The version that this program reads and writes.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// Marks the database as a journal of nowcast: "nowc".
 const APPLICATION: i64 = 0x6e6f_7763;

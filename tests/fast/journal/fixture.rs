@@ -425,8 +425,8 @@ fn a_journal_of_version_3_is_read() {
 /// Create the fixture of the current version: operators' commands, endings, and everything that can be open.
 #[test]
 #[ignore = "creates the fixture of the current version, which is never changed afterwards"]
-fn create_version_3() {
-    let folder = fixture("journal-version-3");
+fn create_version_4() {
+    let folder = fixture("journal-version-4");
     let folder = folder.parent().expect("a folder");
     assert!(!folder.exists(), "the fixture is frozen");
     let mut day = Day::new();
