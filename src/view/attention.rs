@@ -197,14 +197,18 @@ fn of_contact(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
 fn of_parked(parked: &Parked) -> Attention {
     let number = parked.id.0;
     let (item, hints) = match &parked.item {
-        ParkedItem::Message { source, r#type, .. } => (
-            Attention::new(
-                AttentionKind::Message,
-                format!("{source} ({type})"),
-                format!("rule failed: {}", parked.reason),
-            ),
-            vec![Hint::with_effect(format!("nowcast retry {number}"), "once the rule is repaired")],
-        ),
+        ParkedItem::Message { source, r#type, counted_as, .. } => {
+            // It counts in joins as soon as it reaches a rule.
+            let problem = if counted_as.is_some() { "rule failed" } else { "no rule" };
+            (
+                Attention::new(
+                    AttentionKind::Message,
+                    format!("{source} ({type})"),
+                    format!("{problem}: {}", parked.reason),
+                ),
+                vec![Hint::with_effect(format!("nowcast retry {number}"), "once the rule is repaired")],
+            )
+        }
         ParkedItem::Launches { join, launches } => (
             Attention::new(
                 AttentionKind::Launches,

@@ -175,9 +175,9 @@ impl Recorded {
         self.state.joins.open().last().expect("an open join").id
     }
 
-    /// What was parked last.
+    /// The oldest parked item.
     pub fn parked(&self) -> Number {
-        *self.state.parked.keys().next_back().expect("something parked")
+        *self.state.parked.keys().next().expect("something parked")
     }
 
     /// The hold that was given last.

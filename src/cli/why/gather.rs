@@ -127,7 +127,7 @@ impl Page {
         let mut hints = Vec::new();
         match parked.map(|parked| parked.closed_by) {
             Some(None) => {
-                facts.push("parked: its rule failed, so it launched nothing".to_owned());
+                facts.push("parked: its rule failed or is missing, so it launched nothing".to_owned());
                 let number = record.number.0;
                 hints.push(Hint::with_effect(
                     format!("nowcast retry {number}"),
