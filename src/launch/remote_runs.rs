@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::open_run::{HostContact, OpenRun};
-use super::open_runs::{OpenRuns, run_number};
+use super::launched_run::{HostContact, OpenRun};
+use super::launched_runs::{OpenRuns, run_number};
 use super::watch::MAX_RESTARTS;
 use nowcast_core::Ending;
 

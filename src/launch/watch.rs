@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use super::exit_record::ExitRecord;
 use super::folder_state::{FolderReading, RunFolderState};
-use super::open_run::{OpenRun, Watching};
-use super::open_runs::{OpenRuns, RETRY_INTERVAL, run_number};
+use super::launched_run::{OpenRun, Watching};
+use super::launched_runs::{OpenRuns, RETRY_INTERVAL, run_number};
 use super::runner;
 use crate::failpoint;
 use nowcast_core::Ending;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use super::children::Children;
 use super::claim_marks::ClaimMarks;
 use super::launch_command::LaunchCommand;
-use super::open_run::{OpenRun, Watching};
+use super::launched_run::{OpenRun, Watching};
 use super::run_folder::RunFolder;
 use nowcast_core::Ending;
 use pylogging::Logger;
