@@ -20,7 +20,7 @@ use self::presence::ConnectionNote;
 pub use self::presence::ManagerConnection;
 use self::record::Recorder;
 use self::requests::Requests;
-use crate::config::{Config, ReadAgain, Zmq};
+use crate::config::{Config, ReloadConfig, Zmq};
 use crate::failpoint;
 use crate::net::socket;
 use crate::signals::Signals;
@@ -173,7 +173,7 @@ impl Broker {
     ///
     /// # Errors
     /// ZeroMQ fails.
-    pub fn run(&mut self, signals: &mut Signals, read_again: ReadAgain) -> Result<(), BrokerError> {
+    pub fn run(&mut self, signals: &mut Signals, reload_config: ReloadConfig) -> Result<(), BrokerError> {
         self.note_connection()?;
         loop {
             let is_pending = self.recorder.as_ref().is_some_and(Recorder::is_pending);
@@ -184,7 +184,7 @@ impl Broker {
             for signal in signals.take() {
                 self.log.info(signal.log_text());
                 match signal {
-                    Signal::Hangup => self.reload(read_again),
+                    Signal::Hangup => self.reload(reload_config),
                     Signal::Interrupt | Signal::Terminate => return self.drain(signals),
                 }
             }
@@ -278,8 +278,8 @@ impl Broker {
         Ok(())
     }
 
-    fn reload(&mut self, read_again: ReadAgain) {
-        let Some(config) = read_again() else { return };
+    fn reload(&mut self, reload_config: ReloadConfig) {
+        let Some(config) = reload_config() else { return };
         self.redeliver = config.redeliver;
         if let Err(error) = self.bind_ports(&config.zmq) {
             self.log.error(format_args!("{error}. The ports that were bound before stay as they are"));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
-use crate::config::{Config, ReadAgain};
+use crate::config::{Config, ReloadConfig};
 use crate::net::socket;
 use crate::signals::Signals;
 use crate::store::Presence;
@@ -94,7 +94,7 @@ impl Aggregator {
     ///
     /// # Errors
     /// ZeroMQ fails.
-    pub fn run(&mut self, signals: &mut Signals, read_again: ReadAgain) -> zmq::Result<()> {
+    pub fn run(&mut self, signals: &mut Signals, reload_config: ReloadConfig) -> zmq::Result<()> {
         loop {
             let mut items =
                 [self.socket.as_poll_item(POLLIN), PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
@@ -105,7 +105,7 @@ impl Aggregator {
                 self.log.info(signal.log_text());
                 match signal {
                     Signal::Hangup => {
-                        if let Some(config) = read_again() {
+                        if let Some(config) = reload_config() {
                             self.connect(&config);
                         }
                     }

@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use zmq::{POLLIN, PollItem};
 
 use self::due::SchedulePlan;
-use crate::config::{Config, ReadAgain, ScheduledWorker};
+use crate::config::{Config, ReloadConfig, ScheduledWorker};
 use crate::control::call::{Call, CallError, call_within};
 use crate::launch::launch_command::machine;
 use crate::launch::{self, Children, RunLocation};
@@ -51,7 +51,7 @@ pub struct Scheduler {
     launched_by: Option<LaunchedBy>,
     /// Workers that this process launched.
     workers: Children<()>,
-    program: PathBuf,
+    nowcast_binary: PathBuf,
     /// Shows other programs that the scheduler runs.
     presence: Presence,
     /// Whether the current problem has been logged.
@@ -86,7 +86,7 @@ impl Scheduler {
     pub fn new(
         config: Config,
         launched_by: Option<LaunchedBy>,
-        program: PathBuf,
+        nowcast_binary: PathBuf,
         log: Logger,
     ) -> io::Result<Self> {
         let (workers, presence) = (Children::new()?, Presence::of(NAME));
@@ -95,7 +95,7 @@ impl Scheduler {
             plan: None,
             launched_by,
             workers,
-            program,
+            nowcast_binary,
             presence,
             is_problem_logged: false,
             log,
@@ -108,13 +108,13 @@ impl Scheduler {
     ///
     /// # Errors
     /// When waiting for signals and exits fails.
-    pub fn run(&mut self, signals: &mut Signals, read_again: ReadAgain) -> io::Result<()> {
+    pub fn run(&mut self, signals: &mut Signals, reload_config: ReloadConfig) -> io::Result<()> {
         loop {
             for signal in signals.take() {
                 self.log.info(signal.log_text());
                 match signal {
                     Signal::Hangup => {
-                        if let Some(config) = read_again() {
+                        if let Some(config) = reload_config() {
                             self.config = config;
                             let scheduled = &self.config.scheduled;
                             self.plan.iter_mut().for_each(|plan| plan.update(scheduled, Timestamp::now()));
@@ -245,7 +245,7 @@ impl Scheduler {
         self.log.info(format_args!("launching {worker}"));
         // This is not a run of a manager, so no run has the number.
         let location = RunLocation { folder: &self.config.journal.folder, machine: &machine() };
-        let started = launch::command(worker, Number(0), &self.config, &self.program, location)
+        let started = launch::command(worker, Number(0), &self.config, &self.nowcast_binary, location)
             .map_err(|error| error.to_string())
             .and_then(|command| {
                 self.log.debug(format_args!("cmd = {}", python::repr_list(&command.argv)));

@@ -11,41 +11,41 @@ use nowcast_core::Ticket;
 /// has to decide what the worker reported.
 pub(super) struct Requests {
     epoch: u64,
-    last: u64,
+    last_number: u64,
     open: BTreeMap<u64, Frames>,
-    /// Requests with lower numbers were sent to the current manager.
-    next: u64,
+    /// The lowest number that was not sent to the current manager.
+    first_unsent: u64,
 }
 
 impl Requests {
     /// Start without requests. `epoch` is a number that no earlier broker had.
     pub(super) fn new(epoch: u64) -> Self {
-        Self { epoch, last: 0, open: BTreeMap::new(), next: 0 }
+        Self { epoch, last_number: 0, open: BTreeMap::new(), first_unsent: 0 }
     }
 
     /// Keep a request as a worker sent it, with a ticket in front.
     pub(super) fn add(&mut self, mut frames: Frames) {
-        self.last += 1;
-        frames.insert(0, Ticket { epoch: self.epoch, number: self.last }.to_frame());
-        self.open.insert(self.last, frames);
+        self.last_number += 1;
+        frames.insert(0, Ticket { epoch: self.epoch, number: self.last_number }.to_frame());
+        self.open.insert(self.last_number, frames);
     }
 
     /// Return the first request that is still to be sent.
     pub(super) fn unsent(&self) -> Option<&Frames> {
-        self.open.range(self.next..).next().map(|(_, frames)| frames)
+        self.open.range(self.first_unsent..).next().map(|(_, frames)| frames)
     }
 
     /// Mark the first unsent request as sent.
     pub(super) fn mark_sent(&mut self) {
-        if let Some((number, _)) = self.open.range(self.next..).next() {
-            self.next = number + 1;
+        if let Some((number, _)) = self.open.range(self.first_unsent..).next() {
+            self.first_unsent = number + 1;
         }
     }
 
     /// Mark all requests as unsent; return how many of them had been sent.
     pub(super) fn mark_unsent(&mut self) -> usize {
-        let count = self.open.range(..self.next).count();
-        self.next = 0;
+        let count = self.open.range(..self.first_unsent).count();
+        self.first_unsent = 0;
         count
     }
 

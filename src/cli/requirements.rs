@@ -51,7 +51,8 @@ pub(super) fn missing(config: &Config) -> Vec<Missing> {
 fn programs(config: &Config) -> Vec<Missing> {
     let mut missing = Vec::new();
     for (worker, settings) in &config.workers {
-        let Some(program) = launch::own_program(config, worker).filter(|program| !is_found(program)) else {
+        let Some(program) = launch::worker_program(config, worker).filter(|program| !is_found(program))
+        else {
             continue;
         };
         let key = if settings.command.is_some() { "command" } else { "exec" };
@@ -147,7 +148,7 @@ fn modules_here(config: &Config) -> BTreeMap<String, NamedModule> {
     }
     modules.retain(|module, _| {
         let name = module.rsplit('.').next().unwrap_or(module);
-        worker::built_in(module).is_none() && launch::own_program(config, name).is_none()
+        worker::built_in(module).is_none() && launch::worker_program(config, name).is_none()
     });
     modules
 }

@@ -41,4 +41,4 @@ pub use times::Times;
 
 /// What SIGHUP does first in a daemon: reads the configuration again and sets up logging from it; `None`
 /// when the new one is refused and the old one stays.
-pub type ReadAgain<'a> = &'a mut dyn FnMut() -> Option<Config>;
+pub type ReloadConfig<'a> = &'a mut dyn FnMut() -> Option<Config>;

@@ -42,7 +42,7 @@ pub fn command(
 
 /// Return the program that a worker's `command:` or `exec:` names, as it is started on this machine.
 #[must_use]
-pub fn own_program(config: &Config, worker: &str) -> Option<String> {
+pub fn worker_program(config: &Config, worker: &str) -> Option<String> {
     let settings = config.workers.get(worker)?;
     let program = settings.command.as_ref().or(settings.exec.as_ref())?.first()?;
     Some(filled(program, &config.file.to_string_lossy(), worker, Number(0)))

@@ -86,7 +86,7 @@ impl RunFolder {
             let state = RunFolderState::Running { runner: runner.clone() };
             return Ok(FolderReading { state, problem, is_removed });
         }
-        // The runner may have written it after the first reading and before its death.
+        // Read again: the runner may have written the exit record between the first reading and its death.
         if let Some(ended) = self.read_exit()? {
             return Ok(ended);
         }

@@ -10,11 +10,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rustix::process::{Pid, Signal as Kill, kill_process_group};
+use rustix::process::{Pid, Signal as UnixSignal, kill_process_group};
 
 use super::answer::{HostAnswer, LauncherOutput, Verdict, answer, verdict};
 use super::children::Children;
-use super::launch_command::{RUN_MARK, RemoteCommands};
+use super::launch_command::{RUN_TAG, RemoteCommands};
 use super::lost_contact::LostContact;
 use super::task::{self, Process, RunnerTask, complain};
 use crate::signals::Signals;
@@ -170,11 +170,11 @@ impl<'a> Follower<'a> {
             self.next_call = Instant::now();
             self.pause = FIRST_PAUSE;
         } else {
-            self.signal_launcher(if signal == HostCall::Kill { Kill::KILL } else { Kill::TERM });
+            self.signal_launcher(if signal == HostCall::Kill { UnixSignal::KILL } else { UnixSignal::TERM });
         }
     }
 
-    fn signal_launcher(&self, signal: Kill) {
+    fn signal_launcher(&self, signal: UnixSignal) {
         // The process is not reaped yet, so the number still belongs to its group.
         if let Some(group) = self.launcher {
             let _ = kill_process_group(group, signal);
@@ -225,7 +225,7 @@ impl<'a> Follower<'a> {
         // A signal may fail because the run is gone.
         self.asks_first = call != HostCall::Ask;
         if call == HostCall::Kill {
-            self.signal_launcher(Kill::KILL);
+            self.signal_launcher(UnixSignal::KILL);
         }
         if call != HostCall::Ask && !matches!(host_answer, HostAnswer::NoAnswer(_)) {
             // The next question shows its effect.
@@ -304,7 +304,7 @@ impl<'a> Follower<'a> {
         let now = Instant::now();
         if let Some(open_call) = &self.open_call {
             if open_call.deadline <= now {
-                self.children.signal(&Process::Call, Kill::KILL);
+                self.children.signal(&Process::Call, UnixSignal::KILL);
             }
             return None;
         }
@@ -330,7 +330,7 @@ impl<'a> Follower<'a> {
         let command = command.as_deref().unwrap_or_default();
         let (output, errors) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let (to_output, to_errors) = (Stdio::from(output.try_clone()?), Stdio::from(errors.try_clone()?));
-        let mark = [(RUN_MARK.to_owned(), self.task.run_mark().into())];
+        let mark = [(RUN_TAG.to_owned(), self.task.run_tag().into())];
         self.children.start_writing_to(Process::Call, command, &mark, to_output, to_errors)?;
         Ok(OpenCall { call, output, errors, deadline: Instant::now() + CALL_TIMEOUT })
     }

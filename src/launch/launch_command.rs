@@ -11,7 +11,7 @@ use nowcast_core::RunId;
 /// The environment variable that identifies a run's process on its host. Debian's ssh sends `LC_*` and its sshd accepts
 /// them, so it often arrives with NEMO_Nowcast's unchanged command line. Where it does not, the process is found by
 /// its command line alone.
-pub const RUN_MARK: &str = "LC_NOWCAST_RUN";
+pub const RUN_TAG: &str = "LC_NOWCAST_RUN";
 
 /// The commands for one run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -104,7 +104,7 @@ impl LaunchRequest<'_> {
     }
 
     /// Return the worker's command from the configuration: `command` unchanged, `exec` run by `nowcast exec`. On a remote
-    /// host that cannot write into the run's folder, so it prints how the program ended.
+    /// host, `nowcast exec` cannot write into the run's folder and prints how the program ended.
     fn configured_command(&self, file: &str, nowcast: &str) -> Option<Vec<String>> {
         let name = self.worker.name();
         let settings = self.config.workers.get(name)?;

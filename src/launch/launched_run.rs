@@ -1,4 +1,4 @@
-//! [`OpenRun`]: the state of a run that has not ended, and how it is requested to stop.
+//! [`LaunchedRun`]: the state of a run that has not ended, and how it is requested to stop.
 
 use std::fmt::Display;
 use std::hash::Hash;
@@ -14,7 +14,7 @@ use crate::process::ProcessIdentity;
 
 /// A run that has not ended.
 #[derive(Debug)]
-pub(super) struct OpenRun {
+pub(super) struct LaunchedRun {
     pub(super) folder: RunFolder,
     /// The commands for it, or the reason why the run has no commands.
     pub(super) command: Result<LaunchCommand, String>,
@@ -22,7 +22,7 @@ pub(super) struct OpenRun {
     /// How many times a runner was started.
     pub(super) starts: u32,
     /// A runner has or had the run, so its worker may have run.
-    pub(super) claimed: bool,
+    pub(super) claim_seen: bool,
     pub(super) watching: Watching,
     pub(super) stop_requested: bool,
     pub(super) contact: HostContact,
@@ -54,7 +54,7 @@ pub(super) enum Watching {
     Worker(ProcessIdentity),
 }
 
-impl OpenRun {
+impl LaunchedRun {
     pub(super) fn new(
         folder: RunFolder,
         command: Result<LaunchCommand, String>,
@@ -70,7 +70,7 @@ impl OpenRun {
             command,
             environment,
             starts: 0,
-            claimed: false,
+            claim_seen: false,
             watching,
             stop_requested: false,
             contact: if is_remote { HostContact::Remote } else { HostContact::Local },
@@ -83,11 +83,11 @@ impl OpenRun {
     pub(super) fn request_stop<Key: Copy + Eq + Hash + Display>(
         &mut self,
         run: Key,
-        watched: &Children<Key>,
+        processes: &Children<Key>,
     ) {
         match &self.watching {
             Watching::StartedRunner | Watching::Runner => {
-                watched.signal(&run, Signal::TERM);
+                processes.signal(&run, Signal::TERM);
                 self.folder.note_stop_request();
             }
             Watching::Worker(worker) => {
@@ -118,7 +118,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let is_remote = |name: &str, command: Result<LaunchCommand, String>| {
             let folder = RunFolder::new(root.path().join(name), name.to_owned());
-            OpenRun::new(folder, command, Environment::default()).contact == HostContact::Remote
+            LaunchedRun::new(folder, command, Environment::default()).contact == HostContact::Remote
         };
         let remote = RemoteCommands {
             host: "robot".to_owned(),

@@ -1,4 +1,4 @@
-//! [`OpenRuns`]: the runs that have not ended, including those that an earlier manager started.
+//! [`LaunchedRuns`]: the runs that have not ended, including those that an earlier manager started.
 //!
 //! The folder of a run decides its state, and it is read again whenever a process exits. So a run starts once
 //! whatever dies in between, and every later manager learns how it ended.
@@ -16,44 +16,44 @@ use std::time::{Duration, Instant};
 use super::children::Children;
 use super::claim_marks::ClaimMarks;
 use super::launch_command::LaunchCommand;
-use super::launched_run::{OpenRun, Watching};
+use super::launched_run::{LaunchedRun, Watching};
 use super::run_folder::RunFolder;
 use nowcast_core::Ending;
 use pylogging::Logger;
 
-/// The pause before a run that could be neither started nor watched is retried.
+/// The interval between attempts to start or watch a run after an error of the operating system.
 pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The result of [`OpenRuns::start`].
+/// The result of [`LaunchedRuns::start`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Started {
-    /// The run is open; [`OpenRuns::ended`] will return its end.
-    Running,
-    /// The run has ended already, perhaps under an earlier manager. [`OpenRuns::ended`] will not return it.
+    /// The run is open; [`LaunchedRuns::poll_exits`] will return its end.
+    Open,
+    /// The run has ended already, perhaps under an earlier manager. [`LaunchedRuns::poll_exits`] will not return it.
     Ended(Ending),
 }
 
 /// The open runs, by their numbers.
 #[derive(Debug)]
-pub struct OpenRuns<Key> {
-    pub(super) program: PathBuf,
+pub struct LaunchedRuns<Key> {
+    pub(super) nowcast_binary: PathBuf,
     root: PathBuf,
     pub(super) marks: ClaimMarks,
-    pub(super) watched: Children<Key>,
-    pub(super) open: HashMap<Key, OpenRun>,
+    pub(super) processes: Children<Key>,
+    pub(super) open: HashMap<Key, LaunchedRun>,
     /// When the unwatched runs are retried; `None` while all are watched.
-    pub(super) retry_at: Option<Instant>,
+    pub(super) reconcile_at: Option<Instant>,
     /// When the remote runs were last checked for lost contact.
     pub(super) contacts_checked: Option<Instant>,
     pub(super) log: Logger,
 }
 
-impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
+impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     /// Return a registry without runs. `program` is the nowcast binary; the runs' folders are made below `root`.
     ///
     /// # Errors
     /// When `root` cannot be created, or the operating system has no descriptors left.
-    pub fn new(program: PathBuf, root: PathBuf) -> io::Result<Self> {
+    pub fn new(nowcast_binary: PathBuf, root: PathBuf) -> io::Result<Self> {
         // Absolute: runners and workers keep the path, and a later manager may have another working directory.
         let root = path::absolute(root)?;
         fs::create_dir_all(&root).map_err(|error| {
@@ -63,12 +63,12 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
         let log = Logger::new("runs");
         let marks = ClaimMarks::beside(&root);
         Ok(Self {
-            program,
+            nowcast_binary,
             root,
             marks,
-            watched: Children::new()?,
+            processes: Children::new()?,
             open: HashMap::new(),
-            retry_at: None,
+            reconcile_at: None,
             contacts_checked: None,
             log,
         })
@@ -87,7 +87,7 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
     /// worker gets the run's key without its number sign (`8812` for `#8812`). If `command` is an error, the run
     /// may be adopted but is not started, and the error is the reason.
     ///
-    /// A start that the operating system refuses is retried every second; see [`OpenRuns::due`].
+    /// A start that the operating system refuses is retried every second; see [`LaunchedRuns::due`].
     pub fn start(
         &mut self,
         run: Key,
@@ -96,16 +96,16 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
         environment: &[(String, OsString)],
     ) -> Started {
         if self.open.contains_key(&run) {
-            return Started::Running;
+            return Started::Open;
         }
         let folder =
             RunFolder::new(self.root.join(folder), run_number(run)).marked(self.marks.of(&run_number(run)));
-        let mut open = OpenRun::new(folder, command.map(Into::into), environment.to_vec());
-        if let Some(ending) = self.adopt_or_start(run, &mut open, None) {
+        let mut open = LaunchedRun::new(folder, command.map(Into::into), environment.to_vec());
+        if let Some(ending) = self.reconcile(run, &mut open, None) {
             return Started::Ended(ending);
         }
         self.open.insert(run, open);
-        Started::Running
+        Started::Open
     }
 
     /// Remove the claim mark of a run whose end is in the journal: it will not be started again.
@@ -118,19 +118,20 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
         self.marks.retain(&open.into_iter().map(run_number).collect());
     }
 
-    /// Return when [`OpenRuns::ended`] must be called even if no process has exited.
+    /// Return when [`LaunchedRuns::poll_exits`] must be called even if no process has exited.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        self.retry_at
+        self.reconcile_at
     }
 
-    /// Return the runs that have ended since the last call.
+    /// Handle the exits of processes, starts to try again, overdue kills and lost contact. Return the runs that have ended
+    /// since the last call.
     ///
     /// # Errors
     /// When the operating system cannot report which processes exited.
-    pub fn ended(&mut self) -> io::Result<Vec<(Key, Ending)>> {
+    pub fn poll_exits(&mut self) -> io::Result<Vec<(Key, Ending)>> {
         let mut ended = Vec::new();
-        for (run, ending) in self.watched.reap()? {
+        for (run, ending) in self.processes.reap()? {
             let Some(mut open) = self.open.remove(&run) else { continue };
             match self.process_exited(run, &mut open, &ending) {
                 Some(ending) => ended.push((run, ending)),
@@ -140,10 +141,10 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
             }
         }
         let now = Instant::now();
-        if self.retry_at.is_some_and(|retry_at| retry_at <= now) {
-            ended.extend(self.retry());
+        if self.reconcile_at.is_some_and(|reconcile_at| reconcile_at <= now) {
+            ended.extend(self.reconcile_unwatched());
         }
-        let is_grace_over = |open: &OpenRun| open.kill_at.is_some_and(|kill_at| kill_at <= now);
+        let is_grace_over = |open: &LaunchedRun| open.kill_at.is_some_and(|kill_at| kill_at <= now);
         let to_kill: Vec<Key> =
             self.open.iter().filter(|(_, open)| is_grace_over(open)).map(|(run, _)| *run).collect();
         for run in to_kill {
@@ -154,14 +155,14 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
     }
 
     /// Start or adopt the runs that are not watched; return those that have ended.
-    fn retry(&mut self) -> Vec<(Key, Ending)> {
-        let is_unwatched = |open: &OpenRun| matches!(open.watching, Watching::Nothing);
+    fn reconcile_unwatched(&mut self) -> Vec<(Key, Ending)> {
+        let is_unwatched = |open: &LaunchedRun| matches!(open.watching, Watching::Nothing);
         let unwatched: Vec<Key> =
             self.open.iter().filter(|(_, open)| is_unwatched(open)).map(|(run, _)| *run).collect();
         let mut ended = Vec::new();
         for run in unwatched {
             let Some(mut open) = self.open.remove(&run) else { continue };
-            match self.adopt_or_start(run, &mut open, None) {
+            match self.reconcile(run, &mut open, None) {
                 Some(ending) => ended.push((run, ending)),
                 None => {
                     self.open.insert(run, open);
@@ -169,9 +170,9 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
             }
         }
         if self.open.values().any(is_unwatched) {
-            self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+            self.reconcile_at = Some(Instant::now() + RETRY_INTERVAL);
         } else {
-            self.retry_at = None;
+            self.reconcile_at = None;
             self.log.warning("runs can be started and watched again");
         }
         ended
@@ -181,7 +182,7 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
     /// second request.
     pub fn request_stop(&mut self, run: Key) {
         let Some(mut open) = self.open.remove(&run) else { return };
-        open.request_stop(run, &self.watched);
+        open.request_stop(run, &self.processes);
         self.open.insert(run, open);
     }
 
@@ -196,9 +197,9 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
     }
 }
 
-impl<Key> AsRawFd for OpenRuns<Key> {
+impl<Key> AsRawFd for LaunchedRuns<Key> {
     fn as_raw_fd(&self) -> RawFd {
-        self.watched.as_raw_fd()
+        self.processes.as_raw_fd()
     }
 }
 

@@ -26,12 +26,12 @@ mod task;
 mod template;
 mod watch;
 
-pub use argv::{command, own_program};
+pub use argv::{command, worker_program};
 pub use children::{Children, Environment};
 pub use folder_state::RunFolderState;
 pub use launch_command::{LaunchCommand, RemoteCommands, RunLocation};
 pub use launch_request::LaunchError;
-pub use launched_runs::{OpenRuns, Started};
+pub use launched_runs::{LaunchedRuns, Started};
 pub use lost_contact::LostContact;
 pub use program::{note_program_end, print_program_end};
 pub use run_folder::RunFolder;

@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::launched_run::{HostContact, OpenRun};
-use super::launched_runs::{OpenRuns, run_number};
+use super::launched_run::{HostContact, LaunchedRun};
+use super::launched_runs::{LaunchedRuns, run_number};
 use super::watch::MAX_RESTARTS;
 use nowcast_core::Ending;
 
 /// The pause between two checks for lost contact.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
+impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     /// Have another runner adopt a remote run whose runner has died: only the host can say whether it goes on.
     pub(super) fn start_adopting_runner(
         &mut self,
         run: Key,
-        open: &mut OpenRun,
+        open: &mut LaunchedRun,
         runner_exit: Option<&Ending>,
     ) {
-        open.claimed = true;
+        open.claim_seen = true;
         if open.stop_requested {
             // The new runner reads it from the folder.
             open.folder.note_stop_request();
@@ -42,7 +42,7 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
         {
             open.folder.note_reported();
             // A runner reads its folder again on SIGHUP.
-            self.watched.signal(&run, Signal::HUP);
+            self.processes.signal(&run, Signal::HUP);
         }
     }
 

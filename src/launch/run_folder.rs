@@ -91,8 +91,8 @@ impl RunFolder {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
             Ok(()) => {
-                // The entries of the claim, the run's folder and the day's folder. The worker also starts if they
-                // cannot be written to disk: then the claim holds until a power cut.
+                // Sync the entries of the claim, the run's folder and the day's folder. If that fails, the worker starts all
+                // the same, but the claim may not survive a power cut.
                 for folder in self.path.ancestors().take(3) {
                     let _ = sync_folder(folder);
                 }
@@ -145,7 +145,7 @@ impl RunFolder {
         let new = self.write_new(EXIT, record, true)?;
         failpoint::pass("runner: exit file written");
         fs::rename(new, self.path.join(EXIT))?;
-        // If the entry cannot be written to disk, the record holds until a power cut, and waiting would not help.
+        // Best effort: without the sync, the record may not survive a power cut, and a retry would not help.
         let _ = sync_folder(&self.path);
         Ok(())
     }

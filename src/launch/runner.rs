@@ -9,12 +9,12 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal as Kill, kill_process_group};
+use rustix::process::{Pid, Signal as UnixSignal, kill_process_group};
 
 use super::children::Children;
 use super::exit_record::ExitRecord;
 use super::follow::Follower;
-use super::launch_command::RUN_MARK;
+use super::launch_command::RUN_TAG;
 use super::output::OutputCopy;
 use super::program::{end_of_remote_run, end_of_run};
 use super::task::{Process, RunnerTask, complain, wait};
@@ -34,7 +34,7 @@ pub const END_LOST: u8 = 74;
 pub const GRACE: Duration = Duration::from_secs(10);
 
 /// Exit status when another runner has or had the run: `EX_TEMPFAIL` of sysexits.h.
-pub const CLAIMED: u8 = 75;
+pub const ALREADY_CLAIMED: u8 = 75;
 
 /// The pause before the record of an exit is written again.
 const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 pub fn run(task: &RunnerTask) -> u8 {
     let folder = &task.folder;
     let claim = || -> io::Result<Option<Signals>> {
-        // Before the claim: afterwards, a signal must not end the runner.
+        // Installed before the claim: a runner with a claim must not die of SIGTERM.
         let signals = Signals::install()?;
         failpoint::pass("runner: before claim");
         let is_ours = if task.is_adoption { folder.adopt()? } else { folder.claim()? };
@@ -52,7 +52,7 @@ pub fn run(task: &RunnerTask) -> u8 {
     };
     let mut signals = match claim() {
         Ok(Some(signals)) => signals,
-        Ok(None) => return CLAIMED,
+        Ok(None) => return ALREADY_CLAIMED,
         Err(error) => {
             complain(&format!("run {}: the worker is not started: {error}", task.run));
             return CANNOT_CLAIM;
@@ -121,7 +121,7 @@ fn start(task: &RunnerTask, copy: &mut Option<OutputCopy>) -> io::Result<(Childr
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
     let errors = log.try_clone()?;
     failpoint::pass("runner: output opened");
-    // Without the copy, the lines are in the file only.
+    // Copying to standard output is best effort; the file is complete without it.
     *copy =
         io::stdout().as_fd().try_clone_to_owned().and_then(|stdout| OutputCopy::start(&path, stdout)).ok();
     let mut environment = vec![
@@ -129,7 +129,7 @@ fn start(task: &RunnerTask, copy: &mut Option<OutputCopy>) -> io::Result<(Childr
         (RUN_FOLDER.to_owned(), task.folder.path().as_os_str().to_owned()),
     ];
     if task.remote.is_some() {
-        environment.push((RUN_MARK.to_owned(), task.run_mark().into()));
+        environment.push((RUN_TAG.to_owned(), task.run_tag().into()));
     }
     let mut children = Children::new()?;
     let worker =
@@ -166,13 +166,13 @@ fn wait_for_worker(
                 kill_at = Some(Instant::now());
             } else {
                 stop_requested = true;
-                let _ = kill_process_group(worker, Kill::TERM);
+                let _ = kill_process_group(worker, UnixSignal::TERM);
                 // A grace period that overflows the clock never ends.
                 kill_at = Instant::now().checked_add(grace);
             }
         }
         if kill_at.is_some_and(|at| at <= Instant::now()) {
-            let _ = kill_process_group(worker, Kill::KILL);
+            let _ = kill_process_group(worker, UnixSignal::KILL);
             kill_at = None;
         }
         wait(&children, signals, kill_at)?;

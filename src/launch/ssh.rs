@@ -1,7 +1,7 @@
 //! The commands of `launcher: ssh`. Pure: it starts nothing.
 //!
 //! The worker's command line is NEMO_Nowcast's, word for word, so nothing can be added to it that identifies the process.
-//! The process is found by its words, which the host's shell expands from the same line again, and by [`RUN_MARK`](super::launch_command::RUN_MARK) where that arrives.
+//! The process is found by its words, which the host's shell expands from the same line again, and by [`RUN_TAG`](super::launch_command::RUN_TAG) where that arrives.
 
 use super::launch_command::{LaunchCommand, LauncherKind, RemoteCommands, over_ssh, quoted};
 use super::launch_request::{LaunchError, LaunchRequest};
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::launch::answer::{HostAnswer, answer};
     use crate::launch::children::ending;
-    use crate::launch::launch_command::RUN_MARK;
+    use crate::launch::launch_command::RUN_TAG;
 
     #[test]
     fn every_shell_can_quote_the_script() {
@@ -78,7 +78,7 @@ mod tests {
         let asked = Command::new(shell)
             .args(["-c", SCRIPT, "nowcast-ask", "0", &line, "sleep", seconds])
             .env("PATH", folder.path())
-            .env_remove(RUN_MARK)
+            .env_remove(RUN_TAG)
             .output()
             .expect("a shell");
         let text = |bytes| String::from_utf8(bytes).expect("text");
@@ -96,8 +96,7 @@ mod tests {
     #[test]
     fn without_its_programs_the_script_gives_no_answer() {
         const ALL: [&str; 3] = ["grep", "tr", "sed"];
-        let mut there =
-            Command::new("sleep").arg("86399.25").env_remove(RUN_MARK).spawn().expect("a process");
+        let mut there = Command::new("sleep").arg("86399.25").env_remove(RUN_TAG).spawn().expect("a process");
         for shell in ["/bin/sh", "/bin/bash"] {
             for seconds in ["86399.25", "86399.75"] {
                 for programs in [&ALL[..0], &ALL[..1], &ALL[..2], &ALL[1..]] {

@@ -37,7 +37,7 @@ pub struct RunnerTask {
 
 impl RunnerTask {
     /// Return the mark of a run's processes on its host.
-    pub(super) fn run_mark(&self) -> String {
+    pub(super) fn run_tag(&self) -> String {
         format!("{}:{}", machine(), self.folder.path().display())
     }
 }

@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use super::exit_record::ExitRecord;
 use super::folder_state::{FolderReading, RunFolderState};
-use super::launched_run::{OpenRun, Watching};
-use super::launched_runs::{OpenRuns, RETRY_INTERVAL, run_number};
+use super::launched_run::{LaunchedRun, Watching};
+use super::launched_runs::{LaunchedRuns, RETRY_INTERVAL, run_number};
 use super::runner;
 use crate::failpoint;
 use nowcast_core::Ending;
@@ -24,14 +24,14 @@ pub(super) const MAX_RESTARTS: u32 = 3;
 /// How many times a state that changes while it is read is read again.
 const MAX_READS: u32 = 10;
 
-impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
-    /// Watch a run, or start it if it is unclaimed; return how it ended if it has. `runner_exit` is how its runner
-    /// exited just now.
-    pub(super) fn adopt_or_start(
+impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
+    /// Read the state of a run from its folder and act on it: watch the run, start it if it is unclaimed, or return how it
+    /// ended. `process_exit` is the exit of the watched process, if that caused the call.
+    pub(super) fn reconcile(
         &mut self,
         run: Key,
-        open: &mut OpenRun,
-        runner_exit: Option<&Ending>,
+        open: &mut LaunchedRun,
+        process_exit: Option<&Ending>,
     ) -> Option<Ending> {
         match self.watch(run, open) {
             Ok(None) => {
@@ -40,10 +40,10 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
             }
             Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
             Ok(Some(RunFolderState::RemoteOrphan)) => {
-                self.start_adopting_runner(run, open, runner_exit);
+                self.start_adopting_runner(run, open, process_exit);
                 None
             }
-            Ok(Some(_)) => self.start_unclaimed(run, open, runner_exit),
+            Ok(Some(_)) => self.start_unclaimed(run, open, process_exit),
             Err(error) => {
                 self.retry_later(run, open, &error);
                 None
@@ -51,21 +51,28 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
         }
     }
 
-    /// The watched process exited: return how the run ended, or `None` if it goes on.
-    pub(super) fn process_exited(&mut self, run: Key, open: &mut OpenRun, ending: &Ending) -> Option<Ending> {
+    /// Act on the exit of the watched process: return how the run ended, or `None` if it goes on.
+    pub(super) fn process_exited(
+        &mut self,
+        run: Key,
+        open: &mut LaunchedRun,
+        process_exit: &Ending,
+    ) -> Option<Ending> {
         let is_orphan = matches!(open.watching, Watching::Worker(_));
         if is_orphan && open.folder.exit().is_none() {
             // Only the parent of a process learns its exit status, and that was the runner.
             return Some(Ending::Unknown);
         }
-        open.claimed |=
-            [0, runner::END_LOST, runner::CLAIMED].map(i32::from).map(Ending::Status).contains(ending);
-        self.adopt_or_start(run, open, Some(ending))
+        open.claim_seen |= [0, runner::END_LOST, runner::ALREADY_CLAIMED]
+            .map(i32::from)
+            .map(Ending::Status)
+            .contains(process_exit);
+        self.reconcile(run, open, Some(process_exit))
     }
 
     /// Read the folder of a run, and watch the process that the run depends on. If there is no such process, return
     /// the state of the folder.
-    fn watch(&mut self, run: Key, open: &mut OpenRun) -> io::Result<Option<RunFolderState>> {
+    fn watch(&mut self, run: Key, open: &mut LaunchedRun) -> io::Result<Option<RunFolderState>> {
         for _ in 0..MAX_READS {
             let FolderReading { state, problem, is_removed } = open.folder.state()?;
             if let Some(problem) = problem {
@@ -79,10 +86,10 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
                 RunFolderState::Running { runner } => (runner, Watching::Runner),
                 RunFolderState::Orphan { worker } => (worker.clone(), Watching::Worker(worker)),
             };
-            open.claimed = true;
+            open.claim_seen = true;
             let Some(pid) = process.raw() else { continue };
             // If the process exited just now, the state of the folder has changed.
-            if self.watched.watch(run, pid, || process.is_alive())? {
+            if self.processes.watch(run, pid, || process.is_alive())? {
                 open.watching = watching;
                 return Ok(None);
             }
@@ -90,14 +97,14 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
         Err(io::Error::other(format!("{} changes each time it is read", open.folder.path().display())))
     }
 
-    /// Start a run that is unclaimed; return how it ended if it cannot start.
+    /// Start a runner for a run that has no claim. Return an ending if the run must not start or cannot.
     fn start_unclaimed(
         &mut self,
         run: Key,
-        open: &mut OpenRun,
-        runner_exit: Option<&Ending>,
+        open: &mut LaunchedRun,
+        process_exit: Option<&Ending>,
     ) -> Option<Ending> {
-        if open.claimed {
+        if open.claim_seen {
             let folder = open.folder.path().display();
             self.log.error(format_args!("run {}: exit unknown: {folder} was removed", run_number(run)));
             return Some(Ending::Unknown);
@@ -109,7 +116,7 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
             let reason = reason.clone();
             return self.abandon(run, open, reason);
         }
-        if let Some(ending) = runner_exit {
+        if let Some(ending) = process_exit {
             if *ending == Ending::Status(runner::CANNOT_CLAIM.into()) {
                 let text = format!("{} cannot be written", open.folder.path().display());
                 self.retry_later(run, open, &text);
@@ -131,7 +138,7 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
     }
 
     /// Claim a run for this process so that it never starts. If a runner has claimed it meanwhile, adopt it.
-    fn abandon(&mut self, run: Key, open: &mut OpenRun, reason: String) -> Option<Ending> {
+    fn abandon(&mut self, run: Key, open: &mut LaunchedRun, reason: String) -> Option<Ending> {
         match open.folder.claim() {
             Ok(true) => {
                 let ending = Ending::NotStarted(reason);
@@ -140,17 +147,22 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
                 Some(ending)
             }
             Ok(false) => {
-                open.claimed = true;
-                self.adopt_or_start(run, open, None)
+                open.claim_seen = true;
+                self.reconcile(run, open, None)
             }
             Err(error) => Some(Ending::NotStarted(format!("{reason}; {error}"))),
         }
     }
 
     /// Start a runner that claims the run, or that adopts it from a runner that has died.
-    pub(super) fn start_runner(&mut self, run: Key, open: &mut OpenRun, is_adoption: bool) -> io::Result<()> {
+    pub(super) fn start_runner(
+        &mut self,
+        run: Key,
+        open: &mut LaunchedRun,
+        is_adoption: bool,
+    ) -> io::Result<()> {
         let word = OsString::from;
-        let mut argv = vec![self.program.clone().into_os_string(), word("runner"), word("--folder")];
+        let mut argv = vec![self.nowcast_binary.clone().into_os_string(), word("runner"), word("--folder")];
         argv.extend([open.folder.path().into(), word("--run"), run_number(run).into()]);
         argv.extend([word("--mark"), self.marks.of(&run_number(run)).into()]);
         if is_adoption {
@@ -162,7 +174,7 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
             argv.push(word("--"));
             argv.extend(command.argv.iter().map(OsString::from));
         }
-        self.watched.start(run, &argv, &open.environment)?;
+        self.processes.start(run, &argv, &open.environment)?;
         failpoint::pass("manager: runner started");
         open.starts += 1;
         open.watching = Watching::StartedRunner;
@@ -170,22 +182,22 @@ impl<Key: Copy + Eq + Hash + Display> OpenRuns<Key> {
     }
 
     /// Repeat a stop request to the process that is watched now, which may not have received it.
-    fn repeat_stop_request(&self, run: Key, open: &mut OpenRun) {
+    fn repeat_stop_request(&self, run: Key, open: &mut LaunchedRun) {
         if open.stop_requested {
             open.stop_requested = false;
-            open.request_stop(run, &self.watched);
+            open.request_stop(run, &self.processes);
         }
     }
 
     /// Retry every second what the operating system refused: the run has neither ended nor failed to start.
-    pub(super) fn retry_later(&mut self, run: Key, open: &mut OpenRun, error: &dyn Display) {
+    pub(super) fn retry_later(&mut self, run: Key, open: &mut LaunchedRun, error: &dyn Display) {
         open.watching = Watching::Nothing;
-        if self.retry_at.is_none() {
+        if self.reconcile_at.is_none() {
             self.log.critical(format_args!(
                 "run {} cannot be started or watched: {error}; all such runs are retried every second",
                 run_number(run)
             ));
-            self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+            self.reconcile_at = Some(Instant::now() + RETRY_INTERVAL);
         }
     }
 }

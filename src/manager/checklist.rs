@@ -34,7 +34,7 @@ impl Manager {
                 let shown = python::pformat(&Value::from(checklist.clone()));
                 self.log.info(format_args!("checklist:\n{shown}"));
                 if seal.is_none_or(|seal| seal.event != known || !seal.is_whole) {
-                    self.checklist_file.changed(Instant::now());
+                    self.checklist_file.mark_changed(Instant::now());
                 }
                 Ok(Some(Event::ChecklistRead { checklist, why }))
             }
@@ -95,7 +95,7 @@ impl Manager {
         if is_known {
             let origin = if occasion == ReadOccasion::Start { "of the journal" } else { "in memory" };
             self.log.warning(format_args!("running with the checklist {origin}, and writing it"));
-            self.checklist_file.changed(Instant::now());
+            self.checklist_file.mark_changed(Instant::now());
         } else {
             self.log.warning("running with empty checklist");
         }

@@ -61,7 +61,7 @@ pub(super) struct BrokerConnection {
     /// The envelopes of the requests that wait for a reply.
     envelopes: HashMap<RequestId, Envelope>,
     last_request: u64,
-    /// A request that the next call receives again.
+    /// A deferred request, which the next [`BrokerConnection::receive`] returns.
     deferred: Option<IncomingRequest>,
     log: Logger,
 }
@@ -134,7 +134,7 @@ impl BrokerConnection {
     }
 
     /// Keep the way back to the worker until the reply is sent.
-    pub(super) fn accept(&mut self, envelope: Envelope) -> RequestId {
+    pub(super) fn keep_envelope(&mut self, envelope: Envelope) -> RequestId {
         self.last_request += 1;
         let request = RequestId(self.last_request);
         self.envelopes.insert(request, envelope);

@@ -1,4 +1,4 @@
-//! [`Guard`]: calls of rules that can end the manager at most twice. It never decides what a result means.
+//! [`GuardedRules`]: calls of rules that can end the manager at most twice. It never decides what a result means.
 
 use std::cell::RefCell;
 use std::io;
@@ -11,7 +11,7 @@ use crate::failpoint;
 use crate::rules::Reloader;
 use crate::store::PoisonFile;
 use nowcast_core::message::Message;
-use nowcast_core::{RuleCall, RuleError, Rules};
+use nowcast_core::{RuleCallResult, RuleError, Rules};
 use pylogging::Logger;
 use pyyaml::Value;
 
@@ -20,7 +20,7 @@ const POISON: &str = "poison";
 
 /// The rules, with each call noted in the poison file and watched by the watchdog.
 #[derive(Debug)]
-pub struct Guard {
+pub struct GuardedRules {
     /// The rules in force.
     pub reloader: Reloader,
     poison: RefCell<PoisonFile>,
@@ -30,8 +30,8 @@ pub struct Guard {
     log: Logger,
 }
 
-impl Guard {
-    /// Guard the rules; `folder` is the journal's.
+impl GuardedRules {
+    /// GuardedRules the rules; `folder` is the journal's.
     ///
     /// # Errors
     /// The poison file cannot be opened or the operating system gives no thread.
@@ -49,7 +49,7 @@ impl Guard {
     }
 
     /// Set the key of the event that is decided next.
-    pub fn set_key(&self, key: Option<String>) {
+    pub fn set_poison_key(&self, key: Option<String>) {
         self.key.replace(key);
     }
 
@@ -67,21 +67,27 @@ impl Guard {
     }
 }
 
-impl Rules for Guard {
-    fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+impl Rules for GuardedRules {
+    fn call_after(
+        &self,
+        message: &Message,
+        config: &Value,
+        checklist: &Value,
+        now: &ZonedDateTime,
+    ) -> RuleCallResult {
         let key = self.key_of(message);
         if key.as_ref().is_some_and(|key| self.poison.borrow().is_poison(key)) {
             // It stays in the poison file: the journal does not have the parked message yet.
             let text =
                 "the manager ended twice while this rule was called, so it is not called again automatically";
-            return RuleCall::new(Err(RuleError::Failed(text.to_owned())));
+            return RuleCallResult::new(Err(RuleError::Failed(text.to_owned())));
         }
         if let Some(key) = &key {
             self.log_failure(self.poison.borrow().begin(key));
         }
         self.watchdog.borrow_mut().begin();
         failpoint::pass("manager: in a rule");
-        let call = self.reloader.after(message, config, checklist, now);
+        let call = self.reloader.call_after(message, config, checklist, now);
         self.watchdog.borrow().end();
         if let Some(key) = &key {
             self.log_failure(self.poison.borrow_mut().end(key));

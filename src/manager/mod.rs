@@ -1,6 +1,7 @@
 //! The manager: one loop that waits for events, lets the core decide them and performs the effects.
 //!
-//! It never decides anything itself: [`decide()`] does. Only `perform.rs` executes effects; the other files make events.
+//! It never decides anything itself: [`decide()`] does. `commit.rs` commits the records of a batch, then `perform.rs` executes its
+//! other effects; the other files make events.
 
 mod checklist;
 mod commit;
@@ -23,16 +24,16 @@ use std::time::Instant;
 
 use jiff::ZonedDateTime;
 
-use crate::config::{Config, ReadAgain};
+use crate::config::{Config, ReloadConfig};
 use crate::control::Control;
 use crate::failpoint;
-use crate::launch::OpenRuns;
+use crate::launch::LaunchedRuns;
 use crate::notify::{LAST_CHANCE, Notifier};
 use crate::signals::Signals;
 use crate::store::{ChecklistFile, Journal, JournalError};
 use connection::BrokerConnection;
 use due_clock::DueClock;
-use guard::Guard;
+use guard::GuardedRules;
 use housekeeping::Housekeeping;
 use nowcast_core::{Effect, Event, Run, RunId, State, decide, end_if_idle};
 use perform::{QueuedLaunch, split};
@@ -78,11 +79,11 @@ pub struct Manager {
     config: Arc<Config>,
     options: Options,
     /// Our own binary, which contains runners and built-in workers.
-    program: PathBuf,
+    nowcast_binary: PathBuf,
     log: Logger,
 
     state: State,
-    rules: Guard,
+    rules: GuardedRules,
     clock: DueClock,
     /// Events to decide before new ones.
     pending_events: Vec<Event>,
@@ -92,7 +93,7 @@ pub struct Manager {
     journal: Journal,
     housekeeping: Housekeeping,
     checklist_file: ChecklistFile,
-    runs: OpenRuns<RunId>,
+    runs: LaunchedRuns<RunId>,
     /// Launches that are committed and not yet started.
     launch_queue: VecDeque<QueuedLaunch>,
     notifier: Notifier,
@@ -108,12 +109,12 @@ impl Manager {
         &mut self,
         launches: Vec<Event>,
         signals: &mut Signals,
-        read_again: ReadAgain,
+        reload_config: ReloadConfig,
     ) -> Result<u8, ManagerError> {
-        let result = self.work(launches, signals, read_again);
+        let result = self.work(launches, signals, reload_config);
         // Changes of a batch that was not committed must not reach the checklist file.
         if !matches!(result, Ok(End::Uncommitted))
-            && let Err(error) = self.write_pending_checklist()
+            && let Err(error) = self.flush_checklist()
         {
             self.report_failure(format!("the checklist file could not be written: {error}"));
         }
@@ -128,23 +129,23 @@ impl Manager {
         &mut self,
         launches: Vec<Event>,
         signals: &mut Signals,
-        read_again: ReadAgain,
+        reload_config: ReloadConfig,
     ) -> Result<End, ManagerError> {
         let previous_runs: Vec<Run> = self.state.runs.values().cloned().collect();
         let mut first = std::mem::take(&mut self.pending_events);
         first.extend(launches);
-        if let Some(end) = self.handle(first, signals, read_again)? {
-            return self.drain(end, signals, read_again);
+        if let Some(end) = self.handle(first, signals, reload_config)? {
+            return self.drain(end, signals, reload_config);
         }
         // Runs of the previous manager are adopted after the checklist file is written, which they may read. If it cannot
         // be written, it stays due, and the next attempt logs why.
-        let _ = self.write_pending_checklist();
+        let _ = self.flush_checklist();
         self.adopt(previous_runs);
         let mut events = Vec::new();
         let mut logs_listening = true;
         loop {
-            if let Some(end) = self.handle(events, signals, read_again)? {
-                return self.drain(end, signals, read_again);
+            if let Some(end) = self.handle(events, signals, reload_config)? {
+                return self.drain(end, signals, reload_config);
             }
             if logs_listening {
                 self.log.debug("listening...");
@@ -152,10 +153,10 @@ impl Manager {
             let ready = self.wait(signals)?;
             self.maintain(&ready);
             events = self.collect(&ready, signals)?;
-            events.extend(self.resume());
+            events.extend(self.perform_postponed());
             logs_listening = events.iter().any(|event| matches!(event, Event::Request(_)));
-            // An edit that was saved before an event came is in force for it. An invalid one is reported soon, also
-            // without events.
+            // Checked after collecting, so that an edit which was saved before an event is in force for it; and each time, so
+            // that an invalid edit is reported while the manager is idle.
             let reload = self.rules.reloader.check_now();
             events.splice(0..0, self.report_reload(reload, &self.config));
         }
@@ -167,7 +168,7 @@ impl Manager {
         &mut self,
         mut events: Vec<Event>,
         signals: &mut Signals,
-        read_again: ReadAgain,
+        reload_config: ReloadConfig,
     ) -> Result<Option<End>, ManagerError> {
         let mut stop = None;
         if events.iter().any(|event| matches!(event, Event::Request(_))) {
@@ -176,7 +177,7 @@ impl Manager {
         while !events.is_empty() {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
-                self.rules.set_key(receive::poison_key(&event));
+                self.rules.set_poison_key(receive::poison_key(&event));
                 effects.extend(decide(&mut self.state, event, &self.rules, &ZonedDateTime::now().into()));
             }
             effects.extend(end_if_idle(&self.state));
@@ -188,25 +189,25 @@ impl Manager {
             stop = stop.or(performed.stop);
             events = performed.events;
             if performed.reload {
-                events.extend(self.reload(read_again));
+                events.extend(self.reload(reload_config));
             }
         }
         Ok(stop.map(End::With))
     }
 
-    /// Handle the requests that wait in this process, since they would have to come again. Requests that come meanwhile
-    /// are left to the next manager, or this would not end under load. After a batch that could not be committed no
+    /// Handle the requests that this process has received, or the broker must send them again. Later requests are left to the
+    /// next manager, so that this ends under load. After a batch that could not be committed no
     /// more is decided: the decisions would depend on changes that are lost.
     fn drain(
         &mut self,
         mut end: End,
         signals: &mut Signals,
-        read_again: ReadAgain,
+        reload_config: ReloadConfig,
     ) -> Result<End, ManagerError> {
         while let End::With(_) = end {
             let requests = self.receive()?;
             let are_all = requests.len() < receive::BATCH && !self.broker.has_deferred();
-            if let Some(End::Uncommitted) = self.handle(requests, signals, read_again)? {
+            if let Some(End::Uncommitted) = self.handle(requests, signals, reload_config)? {
                 end = End::Uncommitted;
             }
             if are_all {
@@ -216,7 +217,7 @@ impl Manager {
         Ok(end)
     }
 
-    fn write_pending_checklist(&mut self) -> std::io::Result<()> {
+    fn flush_checklist(&mut self) -> std::io::Result<()> {
         let snapshot = (self.state.checklist_event, self.state.checklist.to_value());
         self.checklist_file.flush(|| snapshot, Instant::now())
     }

@@ -1,7 +1,6 @@
-//! Executes effects: the only file of the manager that changes anything outside of it.
+//! Executes all effects but the records, which `commit.rs` commits first.
 //!
-//! It never decides anything. An effect that fails comes back as an event. No effect of a batch is executed before its
-//! records are committed.
+//! It never decides anything. An effect that fails comes back as an event.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -79,7 +78,7 @@ impl Manager {
         }
         self.write_log(&effects);
         let has_launches = effects.iter().any(|effect| matches!(effect, Effect::Launch { .. }));
-        let mut ends = Vec::new();
+        let mut stops = Vec::new();
         let mut notices = Vec::new();
         for effect in effects {
             match effect {
@@ -87,11 +86,11 @@ impl Manager {
                 Effect::Journal(_) | Effect::Log(_) | Effect::LogChecklist(_) => {}
                 Effect::Reply { request, message } => self.broker.reply(request, &message),
                 Effect::Answer { call, answer } => self.control.answer(call, &answer),
-                Effect::WriteChecklist => self.checklist_file.changed(Instant::now()),
+                Effect::WriteChecklist => self.checklist_file.mark_changed(Instant::now()),
                 Effect::Launch { run, folder, worker } => {
                     self.launch_queue.push_back(QueuedLaunch { run, folder, worker, is_adopted: false });
                 }
-                Effect::StopRun(run) => ends.push(run),
+                Effect::StopRun(run) => stops.push(run),
                 Effect::Notify(notice) => notices.push(notice),
                 Effect::Reload => performed.reload = true,
                 Effect::Stop { status } => performed.stop = Some(status),
@@ -99,11 +98,11 @@ impl Manager {
         }
         failpoint::pass("manager: replied");
         if has_launches {
-            self.checklist_file.hurry(Instant::now());
+            self.checklist_file.make_due(Instant::now());
         }
-        performed.events.extend(self.write_checklist());
+        performed.events.extend(self.write_checklist_if_due());
         failpoint::pass("manager: checklist written");
-        for run in ends {
+        for run in stops {
             // A queued run is started first, to be stopped like others.
             let position = self.launch_queue.iter().position(|queued| queued.run == run);
             if let Some(queued) = position.and_then(|position| self.launch_queue.remove(position)) {
@@ -118,7 +117,7 @@ impl Manager {
         performed
     }
 
-    /// Adopt the runs of the previous manager: runs that have not begun are started, known ends become events.
+    /// Queue the launched runs of the previous manager; [`Manager::start_queued`] starts or adopts them.
     pub(super) fn adopt(&mut self, runs: Vec<Run>) {
         for run in runs {
             if let Stage::Launched { folder, .. } = run.stage {
@@ -133,25 +132,25 @@ impl Manager {
     }
 
     /// Execute effects that were postponed: the next launches, and the checklist file if it is due.
-    pub(super) fn resume(&mut self) -> Vec<Event> {
+    pub(super) fn perform_postponed(&mut self) -> Vec<Event> {
         let mut events = self.start_queued();
-        events.extend(self.write_checklist());
+        events.extend(self.write_checklist_if_due());
         events
     }
 
-    /// Start the next queued launches. Return the ends that are known already.
+    /// Start up to [`MAX_LAUNCHES_PER_TURN`] queued launches. Return `RunEnded` for those that have ended already.
     fn start_queued(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for _ in 0..MAX_LAUNCHES_PER_TURN {
             let Some(queued) = self.launch_queue.pop_front() else { break };
             events.extend(self.launch(&queued));
             let run = queued.run;
-            // This manager has not passed the state of an adopted run on yet.
-            let known = self.state.runs.get(&run).filter(|_| queued.is_adopted);
-            if known.is_some_and(|run| run.stop_requested.is_some()) {
+            // An adopted run may have reported, or have been requested to stop, before: its runner is told now.
+            let adopted_run = self.state.runs.get(&run).filter(|_| queued.is_adopted);
+            if adopted_run.is_some_and(|run| run.stop_requested.is_some()) {
                 self.runs.ensure_stop_requested(run);
             }
-            if known.is_some_and(|run| run.report.as_ref().is_some_and(RunReport::is_last)) {
+            if adopted_run.is_some_and(|run| run.report.as_ref().is_some_and(RunReport::is_last)) {
                 self.runs.note_reported(run);
             }
         }
@@ -159,13 +158,13 @@ impl Manager {
     }
 
     /// Write the checklist file if that is due.
-    fn write_checklist(&mut self) -> Option<Event> {
+    fn write_checklist_if_due(&mut self) -> Option<Event> {
         let state = &self.state;
         let snapshot = || (state.checklist_event, state.checklist.to_value());
-        let writing = self.checklist_file.tick(snapshot, Instant::now())?;
+        let writing = self.checklist_file.write_if_due(snapshot, Instant::now())?;
         Some(match writing {
             WriteState::Failed(error) => Event::ChecklistNotWritten { reason: error.to_string() },
-            WriteState::Recovered => Event::ChecklistWritten,
+            WriteState::Recovered => Event::ChecklistWriteRecovered,
         })
     }
 
@@ -195,16 +194,16 @@ impl Manager {
         }
     }
 
-    /// Start a run, unless it was started before. Return its end, if that is known already.
+    /// Start a run, unless it was started before. Return its end if it has ended already.
     fn launch(&mut self, queued: &QueuedLaunch) -> Option<Event> {
         let QueuedLaunch { run, folder, worker, is_adopted } = queued;
         if !is_adopted {
             self.log.info(format_args!("launching {worker}"));
         }
         failpoint::pass("manager: launching");
-        // A run that was started before goes on, also if the current configuration has no command for it.
+        // An error is passed on: a run that was started before is adopted although the configuration lost its command.
         let location = RunLocation { folder: &self.runs.root().join(folder), machine: &machine() };
-        let command = launch::command(worker, *run, &self.config, &self.program, location);
+        let command = launch::command(worker, *run, &self.config, &self.nowcast_binary, location);
         if let Ok(command) = &command {
             self.log.debug(format_args!("cmd = {}", python::repr_list(&command.argv)));
         }
@@ -213,7 +212,7 @@ impl Manager {
         let started = self.runs.start(*run, folder, command, &environment);
         failpoint::pass("manager: launched");
         match started {
-            Started::Running => None,
+            Started::Open => None,
             Started::Ended(ending) => Some(Event::RunEnded { run: *run, ending }),
         }
     }
@@ -225,7 +224,7 @@ impl Manager {
         // The worker reads the same configuration file, with the same defaults.
         environment.extend(defaults(&self.config.file));
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::env::split_paths(&path).chain(self.program.parent().map(PathBuf::from));
+        let folders = std::env::split_paths(&path).chain(self.nowcast_binary.parent().map(PathBuf::from));
         // The last folder: it is only for scripts that find `nowcast` nowhere else.
         environment.extend(std::env::join_paths(folders).ok().map(|path| ("PATH".to_owned(), path)));
         environment.extend(worker.options.env.iter().map(|(name, value)| (name.clone(), value.into())));

@@ -27,7 +27,7 @@ impl Manager {
         while events.len() < BATCH
             && let Some(incoming) = self.broker.receive()?
         {
-            // It is recognised as a repetition only after the first one is committed.
+            // The journal cannot recognise a repetition within a batch before the batch is committed.
             if incoming.keys().any(|key| keys.contains(&key)) {
                 self.broker.defer(incoming);
                 break;
@@ -41,15 +41,15 @@ impl Manager {
     fn event(&mut self, incoming: IncomingRequest) -> Result<Event, JournalError> {
         let recorded = self.journal.recorded(incoming.ticket, incoming.source_and_id())?;
         let IncomingRequest { envelope, body, ticket, message } = incoming;
-        let request = self.broker.accept(envelope);
+        let request = self.broker.keep_envelope(envelope);
         Ok(match recorded {
             Some(recorded) => Event::Repeat { request, recorded },
-            None => Event::Request(Request { request, ticket, body, message }),
+            None => Event::Request(Request { id: request, ticket, body, message }),
         })
     }
 
     /// Return the operators' requests that have come. Requests that the journal cannot serve are refused at once.
-    pub(super) fn receive_calls(&mut self) -> Vec<Event> {
+    pub(super) fn receive_operator_requests(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for (id, call) in self.control.receive() {
             let Some(command) = call.command else {

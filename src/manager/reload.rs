@@ -7,7 +7,7 @@ use super::Manager;
 use super::checklist::ReadOccasion;
 use super::perform::log_line;
 use super::start::checklist_file;
-use crate::config::{Config, ReadAgain};
+use crate::config::{Config, ReloadConfig};
 use crate::rules::{Engine, Reload, RuleSet};
 use crate::trial::check::{self, RuleProblem};
 use nowcast_core::Event;
@@ -15,15 +15,15 @@ use nowcast_core::Event;
 impl Manager {
     /// Reload everything, and keep the connection to the broker. An invalid configuration is refused, and the old one
     /// stays.
-    pub(super) fn reload(&mut self, read_again: ReadAgain) -> Vec<Event> {
-        let Some(mut config) = read_again() else {
+    pub(super) fn reload(&mut self, reload_config: ReloadConfig) -> Vec<Event> {
+        let Some(mut config) = reload_config() else {
             let text = "the new configuration is refused, the old one stays; the log says why";
             self.notify_failure(text.to_owned());
             return Vec::new();
         };
         // A file that was edited is not overwritten: changes that are due are merged with its content.
         let is_edited = self.checklist_file.is_edited();
-        let written = if is_edited { Ok(()) } else { self.write_pending_checklist() };
+        let written = if is_edited { Ok(()) } else { self.flush_checklist() };
         if config.journal.folder != self.config.journal.folder {
             self.log.warning(format_args!(
                 "the journal stays in {}; {} takes a restart",

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::checklist::ReadOccasion;
 use super::connection::BrokerConnection;
 use super::due_clock::DueClock;
-use super::guard::Guard;
+use super::guard::GuardedRules;
 use super::housekeeping::Housekeeping;
 use super::{Manager, ManagerError, Options};
 use crate::config::Config;
 use crate::control::Control;
-use crate::launch::{OpenRuns, old_runs};
+use crate::launch::{LaunchedRuns, old_runs};
 use crate::notify::Notifier;
 use crate::rules::{Engine, Reloader, RuleSet};
 use crate::store::{ChecklistFile, Journal, JournalError};
@@ -30,7 +30,7 @@ impl Manager {
     pub fn start(
         config: Config,
         options: Options,
-        program: PathBuf,
+        nowcast_binary: PathBuf,
         log: Logger,
     ) -> Result<Self, ManagerError> {
         let config = Arc::new(config);
@@ -40,7 +40,7 @@ impl Manager {
         let rule_set = RuleSet::of(&config);
         let last = last_rules(&journal, &rule_set, state.rules.0, &log)?;
         let (rules, loaded) = Reloader::start(rule_set, last);
-        let runs = OpenRuns::new(program.clone(), config.journal.runs_folder())?;
+        let runs = LaunchedRuns::new(nowcast_binary.clone(), config.journal.runs_folder())?;
         // A new journal must not give a run a folder in which another one has ended.
         if state.last_number == 0 {
             state.last_number = old_runs::highest(runs.root());
@@ -48,7 +48,7 @@ impl Manager {
         runs.retain_marks(state.runs.running().map(|run| run.id));
         let mut manager = Self {
             state,
-            rules: Guard::new(rules, &folder, log.clone())?,
+            rules: GuardedRules::new(rules, &folder, log.clone())?,
             clock: DueClock::start(),
             pending_events: Vec::new(),
             broker: BrokerConnection::new(log.clone())?,
@@ -61,7 +61,7 @@ impl Manager {
             notifier: Notifier::start(&config.notifications, log.clone()),
             config,
             options,
-            program,
+            nowcast_binary,
             log,
         };
         let config = Arc::clone(&manager.config);

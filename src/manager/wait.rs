@@ -19,7 +19,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Ready {
     has_signal: bool,
-    has_call: bool,
+    has_operator_request: bool,
     /// No event has come, and no work waits in this process.
     is_idle: bool,
 }
@@ -36,7 +36,7 @@ impl Manager {
         let count = socket::poll(&mut items, socket::milliseconds(self.timeout()))?;
         Ok(Ready {
             has_signal: items[1].is_readable(),
-            has_call: items[3..].iter().any(PollItem::is_readable),
+            has_operator_request: items[3..].iter().any(PollItem::is_readable),
             is_idle: count == 0 && !self.has_work(),
         })
     }
@@ -50,7 +50,7 @@ impl Manager {
         }
     }
 
-    /// Collect what has come as events. Requests are decided before the ends of runs, as a worker exits after its message.
+    /// Collect events. Requests come before the ends of runs, because a worker sends its message before it exits.
     pub(super) fn collect(
         &mut self,
         ready: &Ready,
@@ -60,10 +60,10 @@ impl Manager {
         events.extend(self.receive()?);
         // Nothing is overdue while the awaited message may still be in the socket.
         let may_be_due = events.len() < BATCH && !self.broker.has_deferred();
-        let ended = self.runs.ended()?;
+        let ended = self.runs.poll_exits()?;
         events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
-        if ready.has_call {
-            events.extend(self.receive_calls());
+        if ready.has_operator_request {
+            events.extend(self.receive_operator_requests());
         }
         if ready.has_signal {
             events.extend(signals.take().into_iter().map(Event::Signal));

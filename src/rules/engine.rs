@@ -18,12 +18,11 @@ use super::returned;
 use super::source::{RuleText, Sources};
 use super::vm::{LuaCallError, RuleFunction, Vm};
 use nowcast_core::message::Message;
-use nowcast_core::{LogLine, RuleCall, RuleError, RuleFile, Rules};
+use nowcast_core::{LogLine, RuleCallResult, RuleError, RuleFile, Rules};
 use pyyaml::Value;
 
-/// The rules of one moment, loaded and checked. Its files and functions stay those that were read then; what changes is
-/// the machine, which is built again after a limit was passed, and the lines that ran, where they are noted. See
-/// [`Reloader`](super::Reloader) for rules that follow their file.
+/// A snapshot of loaded and checked rules. Its files and functions never change; the virtual machine is built again after a
+/// call that exceeded a limit. [`Reloader`](super::Reloader) follows changes of the files.
 pub struct Engine {
     module: String,
     options: EngineOptions,
@@ -57,7 +56,7 @@ impl Engine {
         Self::from_sources(Rc::new(Sources::new(path)), module, options)
     }
 
-    /// Rules that were kept, the main file first.
+    /// Load rules from stored copies of their files, the main file first.
     ///
     /// # Errors
     /// They need something that was not kept with them, or cannot be run any more.
@@ -162,7 +161,7 @@ impl Engine {
         &self.sources
     }
 
-    /// The rule's error as one text: what and where, and how the rules came there.
+    /// Format a rule's error: location, reason, traceback.
     fn describe(&self, function: &str, message: &Message, vm: &Vm, error: &LuaCallError) -> String {
         let mut traceback = error.traceback.clone();
         for known in &self.functions {
@@ -189,7 +188,7 @@ impl Engine {
         }
     }
 
-    /// The text of an error with what stands beneath it.
+    /// Append the explanation of an error to its text.
     fn explained(&self, text: String, message: &Message, vm: &Vm) -> String {
         let place = error::place(&text);
         let code = place.and_then(|(chunk, line, _)| Some((self.sources.text_of(chunk)?, line)));
@@ -198,7 +197,7 @@ impl Engine {
         text + &beneath
     }
 
-    fn call(
+    fn call_in(
         &self,
         vm: &Vm,
         function: String,
@@ -206,10 +205,10 @@ impl Engine {
         config: &Value,
         checklist: &Value,
         now: &ZonedDateTime,
-    ) -> (RuleCall, IsClean) {
+    ) -> (RuleCallResult, IsClean) {
         if !self.functions.iter().any(|known| known.name == function) {
             let result = Err(RuleError::NoFunction { function, module: self.module.clone() });
-            return (RuleCall::new(result), IsClean(true));
+            return (RuleCallResult::new(result), IsClean(true));
         }
         let place = self.place(&function);
         let read = |host: &_, values| returned::read(host, &function, place.as_deref(), values);
@@ -222,7 +221,10 @@ impl Engine {
             Err(error) => Err(self.describe(&function, message, vm, &error)),
         };
         let result = result.map_err(RuleError::Failed);
-        (RuleCall { log: vm.take_log(), result, location: place, keys_read: vm.take_keys_read() }, is_clean)
+        (
+            RuleCallResult { log: vm.take_log(), result, location: place, keys_read: vm.take_keys_read() },
+            is_clean,
+        )
     }
 
     /// Where a function is defined.
@@ -244,13 +246,19 @@ impl Engine {
 struct IsClean(bool);
 
 impl Rules for Engine {
-    fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+    fn call_after(
+        &self,
+        message: &Message,
+        config: &Value,
+        checklist: &Value,
+        now: &ZonedDateTime,
+    ) -> RuleCallResult {
         self.call_function(format!("after_{}", message.source), message, config, checklist, now)
     }
 }
 
 impl Engine {
-    /// Calls an `after_…` function by its name, as [`Rules::after`] does by the message's source.
+    /// Calls an `after_…` function by its name, as [`Rules::call_after`] does by the message's source.
     pub fn call_function(
         &self,
         function: String,
@@ -258,16 +266,16 @@ impl Engine {
         config: &Value,
         checklist: &Value,
         now: &ZonedDateTime,
-    ) -> RuleCall {
+    ) -> RuleCallResult {
         let vm = match self.vm.take().map_or_else(|| Vm::load(&self.options, &self.sources), Ok) {
             Ok(vm) => vm,
             Err(error) => {
                 let text = format!("the rules could not be loaded again after a limit was passed: {error}");
-                return RuleCall::new(Err(RuleError::Failed(text)));
+                return RuleCallResult::new(Err(RuleError::Failed(text)));
             }
         };
-        let (call, IsClean(is_clean)) = self.call(&vm, function, message, config, checklist, now);
-        // It holds a part of the checklist, into which the next payload is merged in place only if nothing else does.
+        let (call, IsClean(is_clean)) = self.call_in(&vm, function, message, config, checklist, now);
+        // It refers to the checklist, and with a reference the next payload could not be merged without a copy.
         drop(vm.take_missed());
         if self.options.notes_lines {
             let mut lines = self.lines.borrow_mut();

@@ -12,7 +12,7 @@ use super::locate::locate;
 use super::source::{RuleText, Sources};
 use crate::config::Config;
 use nowcast_core::message::Message;
-use nowcast_core::{RuleCall, RuleError, RuleFile, Rules};
+use nowcast_core::{RuleCallResult, RuleError, RuleFile, Rules};
 use pyyaml::Value;
 
 /// Which rules a manager has, and what they must have.
@@ -260,14 +260,20 @@ impl Reloader {
 }
 
 impl Rules for Reloader {
-    fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+    fn call_after(
+        &self,
+        message: &Message,
+        config: &Value,
+        checklist: &Value,
+        now: &ZonedDateTime,
+    ) -> RuleCallResult {
         match (&self.engine, &self.refused) {
-            (Some(engine), _) => engine.after(message, config, checklist, now),
+            (Some(engine), _) => engine.call_after(message, config, checklist, now),
             (None, refused) => {
                 let reason =
                     refused.as_ref().map_or_else(String::new, |refused| format!(": {}", refused.error));
                 let text = format!("there are no rules in force{reason}");
-                RuleCall::new(Err(RuleError::Failed(text)))
+                RuleCallResult::new(Err(RuleError::Failed(text)))
             }
         }
     }

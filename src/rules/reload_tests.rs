@@ -53,7 +53,8 @@ impl Edited {
     /// What the rules in force launch after sleep.
     fn launches(&self) -> String {
         let message = Message::new("sleep", "success", Value::Null);
-        let call = self.reloader.after(&message, &Value::Null, &Value::Null, &jiff::ZonedDateTime::now());
+        let call =
+            self.reloader.call_after(&message, &Value::Null, &Value::Null, &jiff::ZonedDateTime::now());
         match call.result {
             Ok(answer) => answer.next_workers[0].module.clone(),
             Err(RuleError::NoFunction { .. }) => "no function".into(),
@@ -198,7 +199,7 @@ fn a_call_past_its_limit_continues_with_the_checked_rules() {
     assert_eq!(edited.check(), Reload::Loaded);
     edited.save("broken");
     let message = Message::new("sleep", "success", Value::Int(1));
-    let call = edited.reloader.after(&message, &Value::Null, &Value::Null, &jiff::ZonedDateTime::now());
+    let call = edited.reloader.call_after(&message, &Value::Null, &Value::Null, &jiff::ZonedDateTime::now());
     assert!(call.result.is_err());
     assert_eq!(edited.launches(), "two", "not the broken text that the disk holds by now");
 }

@@ -8,7 +8,7 @@ use super::kind::{described, kind_name};
 use super::launch;
 use super::objects::{LuaJoin, LuaLaunch};
 use super::view::View;
-use nowcast_core::{JoinRequest, NextWorker, Requirement, RuleAnswer};
+use nowcast_core::{JoinRequest, NextWorker, Requirement, ReturnedLaunches};
 use pyyaml::Value;
 
 /// Reads what `function`, whose place is given, returned. Launches that were made behind tail calls have
@@ -18,7 +18,7 @@ pub(super) fn read(
     function: &str,
     place: Option<&str>,
     returned: MultiValue,
-) -> Result<RuleAnswer, String> {
+) -> Result<ReturnedLaunches, String> {
     call.count_result_only();
     let mut values = returned.into_iter();
     let (first, second, third) = (values.next(), values.next(), values.next());
@@ -42,7 +42,7 @@ pub(super) fn read(
     for worker in next_workers.iter_mut().chain(own).filter(|worker| worker.location.is_none()) {
         worker.location = place.map(str::to_owned);
     }
-    Ok(RuleAnswer { next_workers, join })
+    Ok(ReturnedLaunches { next_workers, join })
 }
 
 /// What the second value says: a join, or NEMO_Nowcast's race set.

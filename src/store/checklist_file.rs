@@ -176,20 +176,20 @@ impl ChecklistFile {
     }
 
     /// Notes that the checklist changed at `now`. The file is written a little later, by
-    /// [`ChecklistFile::tick`], so that many changes make one write.
-    pub fn changed(&mut self, now: Instant) {
+    /// [`ChecklistFile::write_if_due`], so that many changes make one write.
+    pub fn mark_changed(&mut self, now: Instant) {
         let delay = if self.is_large() { DELAY } else { GATHER };
         self.due.get_or_insert(now + delay);
     }
 
-    /// Note that a launched worker may read the file: a small one is written by the next [`ChecklistFile::tick`].
-    pub fn hurry(&mut self, now: Instant) {
+    /// Note that a launched worker may read the file: a small one is written by the next [`ChecklistFile::write_if_due`].
+    pub fn make_due(&mut self, now: Instant) {
         if !self.is_large() && !self.failing {
             self.due = self.due.map(|due| due.min(now));
         }
     }
 
-    /// When the next [`ChecklistFile::tick`] has something to do.
+    /// When the next [`ChecklistFile::write_if_due`] has something to do.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         self.due.into_iter().chain(self.ask).min()
@@ -197,7 +197,7 @@ impl ChecklistFile {
 
     /// Writes the file if that is due; a large one in a thread of its own, one write at a time. Says when
     /// writing began to fail or works again.
-    pub fn tick(&mut self, checklist: impl FnOnce() -> Snapshot, now: Instant) -> Option<WriteState> {
+    pub fn write_if_due(&mut self, checklist: impl FnOnce() -> Snapshot, now: Instant) -> Option<WriteState> {
         let mut result = self.result_of_thread(now);
         if self.due.is_some_and(|due| due <= now) {
             if self.ask.is_some() {

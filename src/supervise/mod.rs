@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal as Kill;
+use rustix::process::Signal as UnixSignal;
 use zmq::{POLLIN, PollItem};
 
 use crate::launch::{Children, Environment};
@@ -107,7 +107,7 @@ impl Supervisor {
                         self.stop(signals)?;
                         return Ok(0);
                     }
-                    Signal::Hangup => self.signal_all(Kill::HUP),
+                    Signal::Hangup => self.signal_all(UnixSignal::HUP),
                     Signal::Interrupt | Signal::Terminate => {
                         self.log.info(signal.log_text());
                         self.stop(signals)?;
@@ -179,20 +179,20 @@ impl Supervisor {
     /// signal, or after the grace period, all are killed.
     fn stop(&mut self, signals: &mut Signals) -> io::Result<()> {
         for index in 0..self.daemons.len() {
-            self.children.signal(&index, Kill::TERM);
+            self.children.signal(&index, UnixSignal::TERM);
             let end = Instant::now() + GRACE;
             while self.children.contains(&index) {
                 self.wait(signals, Some(end))?;
                 self.children.reap()?;
                 if signals.take().iter().any(|signal| signal.ends()) || Instant::now() >= end {
-                    self.signal_all(Kill::KILL);
+                    self.signal_all(UnixSignal::KILL);
                 }
             }
         }
         Ok(())
     }
 
-    fn signal_all(&self, signal: Kill) {
+    fn signal_all(&self, signal: UnixSignal) {
         for index in 0..self.daemons.len() {
             self.children.signal(&index, signal);
         }
@@ -220,7 +220,7 @@ impl Supervisor {
 /// # Errors
 /// When the operating system refuses the request.
 pub fn end_with_parent(parent: u32) -> io::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(Kill::TERM))?;
+    rustix::process::set_parent_process_death_signal(Some(UnixSignal::TERM))?;
     let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs());
     if now != parent {
         // The parent ended before the call above took effect.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::json::JsonValue;
 use crate::rules::Engine;
 use nowcast_core::message::Message;
-use nowcast_core::{JoinRequest, NextWorker, Requirement, RuleAnswer, RuleCall};
+use nowcast_core::{JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult};
 use pyyaml::Value;
 
 /// What a rule is called with. What is left out is that of the running system.
@@ -126,7 +126,7 @@ impl Case {
     ///
     /// # Errors
     /// The case does not say which rule, or its time is none.
-    pub fn call(self, engine: &Engine, defaults: &Defaults) -> Result<RuleCall, String> {
+    pub fn call(self, engine: &Engine, defaults: &Defaults) -> Result<RuleCallResult, String> {
         let (function, source) = match (self.function, self.msg.source) {
             (Some(function), Some(source)) => (function, source),
             (Some(function), None) => {
@@ -161,10 +161,10 @@ impl Case {
     }
 }
 
-impl From<RuleCall> for CaseAnswer {
-    fn from(call: RuleCall) -> Self {
+impl From<RuleCallResult> for CaseAnswer {
+    fn from(call: RuleCallResult) -> Self {
         match call.result {
-            Ok(RuleAnswer { next_workers, join }) => CaseAnswer::RuleResult {
+            Ok(ReturnedLaunches { next_workers, join }) => CaseAnswer::RuleResult {
                 next_workers: next_workers.into_iter().map(CaseLaunch::from).collect(),
                 race: join.as_ref().map(race),
                 join: join.filter(|join| !is_race_set(join)).map(CaseJoin::from),

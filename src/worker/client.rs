@@ -82,7 +82,7 @@ impl Client {
         message.id.get_or_insert_with(|| Uuid::now_v7().to_string());
         message.run = message.run.or_else(|| self.run.clone());
         // An earlier loss of the connection did not affect this message.
-        self.connection.was_lost()?;
+        self.connection.take_loss()?;
         let text = message.encode();
         self.connection.send(&text)?;
         self.open = Some(text);
@@ -104,8 +104,8 @@ impl Client {
         loop {
             let left = (timeout * (rounds + 1)).saturating_sub(start.elapsed());
             self.connection.wait(left)?;
-            // The loss is read first: a reply that came before it can then be received.
-            let is_lost = self.connection.was_lost()?;
+            // Read before the reply is received: a reply that came before the loss is used, and nothing is sent again.
+            let is_lost = self.connection.take_loss()?;
             if let Some(frames) = socket::receive(&self.connection.socket)? {
                 self.open = None;
                 return Ok(Message::decode(&frames.concat())?);
@@ -156,7 +156,7 @@ impl WorkerConnection {
 
     /// Return whether an established connection was lost since the last call. A connection that was never established
     /// has carried nothing, and its message still waits.
-    fn was_lost(&mut self) -> zmq::Result<bool> {
+    fn take_loss(&mut self) -> zmq::Result<bool> {
         let mut is_lost = false;
         while let Some(event) = self.monitor.next()? {
             let is_up = event == SocketEvent::HANDSHAKE_SUCCEEDED;

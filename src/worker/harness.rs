@@ -23,8 +23,8 @@ use nowcast_core::message::{Message, RUN_ID};
 use pylogging::{Logger, Role, Setup};
 use pyyaml::Value;
 
-/// The timeout after which a worker logs that it still waits for a reply, each time.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The interval between log lines of a worker that still waits for a reply.
+const REPLY_WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What is specific to a worker.
 pub trait Worker {
@@ -97,7 +97,7 @@ pub fn run(worker: &dyn Worker, config_file: &Path, debug: bool) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let reported = report(worker, &mut context);
+    let reported = work_and_report(worker, &mut context);
     if let Err(error) = &reported {
         log.error(error);
     }
@@ -178,7 +178,7 @@ fn exit_on_signals(log: Logger, job: JobProcess) -> std::io::Result<()> {
 }
 
 /// Do the work and report to the manager how it ended.
-fn report(worker: &dyn Worker, context: &mut Context) -> Result<(), WorkerError> {
+fn work_and_report(worker: &dyn Worker, context: &mut Context) -> Result<(), WorkerError> {
     let log = context.log();
     let worked = panic::catch_unwind(AssertUnwindSafe(|| worker.work(context)));
     let (r#type, payload) = match worked {
@@ -324,8 +324,8 @@ fn exchange(
     client.send(message)?;
     log.debug(sent);
     let (host, port) = (&broker.host, broker.workers_port);
-    client.receive(REPLY_TIMEOUT, &mut |delay| match delay {
-        ReplyDelay::NoReply(timeouts) => log.warning(still_waiting(REPLY_TIMEOUT * timeouts, host, port)),
+    client.receive(REPLY_WARNING_INTERVAL, &mut |delay| match delay {
+        ReplyDelay::NoReply(timeouts) => log.warning(still_waiting(REPLY_WARNING_INTERVAL * timeouts, host, port)),
         ReplyDelay::SentAgain => log.warning(format_args!(
             "the connection to the message broker ({host} port {port}) was lost before the reply came; the message is \
              sent again"

@@ -99,7 +99,7 @@ fn the_checklist() {
         .says("clear_checklist", "success", "{cleared: true}")
         .says("run_nemo", "success", "!!set {a, b}");
     system.happens(Event::ChecklistNotWritten { reason: "No space left on device (os error 28)".into() });
-    system.happens(Event::ChecklistWritten);
+    system.happens(Event::ChecklistWriteRecovered);
     system.happens(Event::ChecklistRead { checklist: edited, why: "why it was read".into() });
     system.asks(Command::ChecklistClear { force: true });
     assert_log("checklist", &system);

@@ -155,7 +155,7 @@ impl Recorded {
         self.requests += 1;
         let request = RequestId(self.requests);
         let message = Message::decode(body);
-        self.happens(Event::Request(Request { request, ticket: None, body: body.to_vec(), message }));
+        self.happens(Event::Request(Request { id: request, ticket: None, body: body.to_vec(), message }));
         self
     }
 

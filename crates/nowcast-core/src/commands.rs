@@ -25,7 +25,7 @@ type Outcomes = Result<(String, Vec<Number>), String>;
 
 impl Decision<'_> {
     /// Execute a command, record it and answer.
-    pub(super) fn command(
+    pub(super) fn handle_command(
         &mut self,
         call: Option<CallId>,
         user: String,
@@ -37,12 +37,12 @@ impl Decision<'_> {
             Command::Retry { message, .. } => self.retry_messages(*message, historical_checklist),
             Command::Send { source, r#type, payload } => self.send(source, r#type, payload),
             other => {
-                self.begin();
+                self.begin_record();
                 self.execute(&user, other)
             }
         };
         if matches!(command, Command::Retry { .. } | Command::Send { .. }) {
-            self.begin();
+            self.begin_record();
         }
         let answer = match outcome {
             Ok((text, numbers)) => Answer::done(text, numbers),
@@ -53,7 +53,7 @@ impl Decision<'_> {
         if let Some(call) = call {
             self.effects.push(Effect::Answer { call, answer });
         }
-        self.finish(RecordedEvent::Command { user, command, answer: text });
+        self.finish_record(RecordedEvent::Command { user, command, answer: text });
     }
 
     fn execute(&mut self, user: &str, command: &Command) -> Outcomes {

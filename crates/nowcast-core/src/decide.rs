@@ -1,6 +1,7 @@
 //! [`decide`]: from an event to its effects.
 //!
-//! It changes the state only by [`State::apply`], and each change is part of the event's record.
+//! Everything that the journal keeps is changed by [`State::apply`] only, and each such change is part of the event's record. The
+//! policy, the counters and the flags that a restart sets again are set directly.
 
 use jiff::Timestamp;
 
@@ -24,37 +25,39 @@ pub const MANAGER: &str = "manager";
 pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &DecisionTime) -> Vec<Effect> {
     let mut decision = Decision::new(state, rules, time);
     match event {
-        Event::Request(request) => decision.request(request),
-        Event::Repeat { request, recorded } => decision.repeat(request, recorded),
-        Event::RunEnded { run, ending } => decision.end_run(run, ending),
+        Event::Request(request) => decision.handle_request(request),
+        Event::Repeat { request, recorded } => decision.handle_repeat(request, recorded),
+        Event::RunEnded { run, ending } => decision.handle_run_ended(run, ending),
         Event::Command { call, user, command, historical_checklist } => {
-            decision.command(call, user, command, historical_checklist.as_ref());
+            decision.handle_command(call, user, command, historical_checklist.as_ref());
         }
-        Event::Due => decision.due(),
-        Event::RulesLoaded { hash, files } => decision.rules_loaded(hash, files),
+        Event::Due => decision.handle_due(),
+        Event::RulesLoaded { hash, files } => decision.handle_rules_loaded(hash, files),
         Event::RulesRefused { reason } => {
             decision.state.rules_refused = true;
-            decision.begin();
+            decision.begin_record();
             decision.notify(
                 Some(Alarm::RefusedRules),
                 "",
                 None,
                 format!("changed rules are refused: {reason}"),
             );
-            decision.finish(RecordedEvent::RulesRefused { reason });
+            decision.finish_record(RecordedEvent::RulesRefused { reason });
         }
         Event::ChecklistNotWritten { reason } => {
             let text = format!("cannot write the checklist file; trying again every second: {reason}");
             decision.log(Level::Critical, text.clone());
             decision.notify(Some(Alarm::ManagerFailure), "", None, text);
         }
-        Event::ChecklistWritten => decision.log(Level::Warning, "the checklist file can be written again"),
+        Event::ChecklistWriteRecovered => {
+            decision.log(Level::Warning, "the checklist file can be written again")
+        }
         Event::ChecklistRead { checklist, why } => decision.read_checklist(checklist, why),
         Event::Signal(signal) => decision.handle_signal(signal),
         Event::Reloaded { policy } => {
             decision.state.policy = policy;
             // Limits may have changed, and with them what may be launched.
-            decision.due();
+            decision.handle_due();
         }
     }
     decision.effects
@@ -93,7 +96,7 @@ impl<'a> Decision<'a> {
     }
 
     /// Begin a record.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin_record(&mut self) {
         self.number = self.next_number();
     }
 
@@ -109,26 +112,26 @@ impl<'a> Decision<'a> {
             self.state.checklist_event = self.number;
             self.effects.push(Effect::WriteChecklist);
         }
-        // Of a run that changes twice within a record, the record has the last state.
+        // If a run changes twice within a record, only its last state is kept.
         if let Change::Run(run) = &change {
             self.changes.retain(|before| !matches!(before, Change::Run(before) if before.id == run.id));
         }
         self.changes.push(change);
     }
 
-    /// Finish a record: launch what may be launched by now, and give the record to the journal.
-    pub(super) fn finish(&mut self, event: RecordedEvent) {
-        self.admit();
+    /// Launch the pending runs that are due and not blocked, and give the record to the journal.
+    pub(super) fn finish_record(&mut self, event: RecordedEvent) {
+        self.launch_ready_runs();
         let changes = std::mem::take(&mut self.changes);
         let record = Record { number: self.number, at: self.time.wall.clone(), event, changes };
         self.effects.push(Effect::Journal(Box::new(record)));
     }
 
     /// Finish a record that is needed only if it changed something.
-    pub(super) fn finish_if_changed(&mut self, event: RecordedEvent) {
-        self.admit();
+    pub(super) fn finish_record_if_changed(&mut self, event: RecordedEvent) {
+        self.launch_ready_runs();
         if !self.changes.is_empty() {
-            self.finish(event);
+            self.finish_record(event);
         } else if self.number.0 == self.state.last_number {
             // The number can be used again.
             self.state.last_number -= 1;
@@ -149,7 +152,7 @@ impl<'a> Decision<'a> {
     }
 
     /// Reply to a repeated message with its previous reply; to a `need` with the current entry.
-    fn repeat(&mut self, request: RequestId, recorded: PreviousReply) {
+    fn handle_repeat(&mut self, request: RequestId, recorded: PreviousReply) {
         let PreviousReply { number, reply, payload, need } = recorded;
         self.log(Level::Debug, format!("message {number} was repeated; its reply is sent again: {reply}"));
         let payload = match need {
@@ -159,16 +162,16 @@ impl<'a> Decision<'a> {
         self.reply(request, &reply, payload);
     }
 
-    fn rules_loaded(&mut self, hash: String, files: Vec<RuleFile>) {
+    fn handle_rules_loaded(&mut self, hash: String, files: Vec<RuleFile>) {
         let (generation, before) = self.state.rules.clone();
         let was_refused = std::mem::take(&mut self.state.rules_refused);
         if before == hash && !was_refused {
             return;
         }
-        self.begin();
+        self.begin_record();
         let generation = if before == hash { generation } else { generation + 1 };
         self.change(Change::Rules(generation, hash.clone(), files));
-        self.finish(RecordedEvent::RulesLoaded { generation, hash });
+        self.finish_record(RecordedEvent::RulesLoaded { generation, hash });
     }
 
     fn read_checklist(&mut self, checklist: Map, why: String) {
@@ -176,11 +179,11 @@ impl<'a> Decision<'a> {
         if checklist == self.state.checklist.to_value() {
             return;
         }
-        self.begin();
+        self.begin_record();
         let is_first = self.state.checklist.is_empty();
         self.log(if is_first { Level::Info } else { Level::Warning }, why.clone());
         self.change(Change::ChecklistReplaced { checklist });
-        self.finish(RecordedEvent::ChecklistRead { why });
+        self.finish_record(RecordedEvent::ChecklistRead { why });
     }
 
     fn handle_signal(&mut self, signal: Signal) {

@@ -1,6 +1,6 @@
 //! Due events: timeouts of runs and joins, ends of holds, deadlines, and runs that ended without a report.
 //!
-//! Pending launches are not handled here: [`Decision::admit`] launches those that are due at the end of each event.
+//! Pending launches are not handled here: when a record is finished, [`Decision::launch_ready_runs`] launches those that are due.
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
@@ -16,13 +16,13 @@ use pyyaml::Value;
 
 impl Decision<'_> {
     /// Do everything that is due by now.
-    pub(super) fn due(&mut self) {
-        self.begin();
+    pub(super) fn handle_due(&mut self) {
+        self.begin_record();
         self.stop_overdue_runs();
         self.park_overdue_joins();
         self.end_holds();
         self.evaluate_deadlines();
-        self.finish_if_changed(RecordedEvent::Due);
+        self.finish_record_if_changed(RecordedEvent::Due);
         self.report_missing_reports();
     }
 
@@ -73,20 +73,20 @@ impl Decision<'_> {
         let now = self.timestamp();
         let is_unreported =
             |run: &&Run| run.report.is_none() && run.ended_at().is_some_and(|at| at + REPORT_GRACE <= now);
-        let unreported: Vec<Run> = self.state.runs.ended().filter(is_unreported).cloned().collect();
+        let unreported: Vec<Run> = self.state.runs.awaiting_report().filter(is_unreported).cloned().collect();
         for run in unreported {
             let Stage::Ended { ending, .. } = &run.stage else { continue };
             let name = run.worker.name();
             // A worker that never started cannot have reported.
             let unreported = if matches!(ending, Ending::NotStarted(_)) { "" } else { " without a report" };
-            // The message has the notice.
+            // Log only: the decision on the `crash` below sends the notification.
             self.log_alarm(format!(
                 "{name} (run {}) {ending}{unreported}; the manager reports a crash for it",
                 run.id
             ));
             let mut message = Message::new(name, "crash", Value::Null);
             message.run = Some(run.id.0.to_string());
-            self.message(UndecidedMessage::internal(message, Speaker::Manager, Some(run.id)));
+            self.handle_message(UndecidedMessage::internal(message, Speaker::Manager, Some(run.id)));
         }
     }
 }

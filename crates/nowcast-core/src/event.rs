@@ -70,7 +70,7 @@ pub enum Event {
         reason: String,
     },
     /// The checklist file was written after a failure.
-    ChecklistWritten,
+    ChecklistWriteRecovered,
     /// The checklist file has other content than this manager wrote.
     ChecklistRead {
         /// The new checklist.
@@ -89,7 +89,7 @@ pub enum Event {
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Identifies it in its reply.
-    pub request: RequestId,
+    pub id: RequestId,
     /// The broker's ticket, if the broker is ours.
     pub ticket: Option<Ticket>,
     /// The bytes of the message.

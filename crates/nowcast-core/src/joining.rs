@@ -4,7 +4,7 @@
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
-use crate::joins::{Join, PendingLaunch, list};
+use crate::joins::{Join, RequestedLaunch, list};
 use crate::launches::later;
 use crate::level::Level;
 use crate::message::Message;
@@ -64,9 +64,9 @@ impl Decision<'_> {
     pub(super) fn count_in_joins(
         &mut self,
         message: &Message,
-        launches: &mut Vec<PendingLaunch>,
+        launches: &mut Vec<RequestedLaunch>,
         counted_as: Option<Number>,
-    ) -> Vec<PendingLaunch> {
+    ) -> Vec<RequestedLaunch> {
         let mut released = Vec::new();
         let may_concern = |join: &&Join| match counted_as {
             // A join that its own rule has just opened counts it like any other.

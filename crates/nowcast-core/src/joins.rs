@@ -24,7 +24,7 @@ pub struct Join {
     /// The messages that it still requires, in the rule's order.
     pub requires: Vec<Requirement>,
     /// The pending launches in it.
-    pub pending: Vec<PendingLaunch>,
+    pub pending: Vec<RequestedLaunch>,
     /// The join's own launches.
     pub launch: Vec<NextWorker>,
     /// The message whose rule opened it.
@@ -37,7 +37,7 @@ pub struct Join {
 
 /// A launch that was decided but not started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PendingLaunch {
+pub struct RequestedLaunch {
     /// The worker to launch.
     pub worker: NextWorker,
     /// The message whose rule returned it.
@@ -71,9 +71,11 @@ impl Join {
 
     /// Return the launches that it releases when it is complete: the pending ones and its own.
     #[must_use]
-    pub fn launches(&self) -> Vec<PendingLaunch> {
-        let own =
-            self.launch.iter().map(|worker| PendingLaunch { worker: worker.clone(), cause: self.opened_by });
+    pub fn launches(&self) -> Vec<RequestedLaunch> {
+        let own = self
+            .launch
+            .iter()
+            .map(|worker| RequestedLaunch { worker: worker.clone(), cause: self.opened_by });
         self.pending.iter().cloned().chain(own).collect()
     }
 
@@ -165,7 +167,7 @@ mod tests {
             id: Number(3),
             name: "forcing".to_owned(),
             requires,
-            pending: vec![PendingLaunch { worker: NextWorker::new("plots", Vec::new()), cause: Number(4) }],
+            pending: vec![RequestedLaunch { worker: NextWorker::new("plots", Vec::new()), cause: Number(4) }],
             launch: vec![NextWorker::new("run_nemo", Vec::new())],
             opened_by: Number(2),
             received: Vec::new(),

@@ -1,6 +1,6 @@
 //! Launches and runs: from a requested launch to the end of its run.
 //!
-//! Every launch goes through `Decision::admit`, whether a rule, a retry, the schedule or an operator requested it. So due times, holds
+//! Every launch goes through `Decision::launch_ready_runs`, whether a rule, a retry, the schedule or an operator requested it. So due times, holds
 //! and limits apply to all.
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,24 +9,29 @@ use crate::alarm::Alarm;
 use crate::decide::Decision;
 use crate::effect::Effect;
 use crate::hold::Hold;
-use crate::joins::PendingLaunch;
+use crate::joins::RequestedLaunch;
 use crate::level::Level;
 use crate::message::Message;
 use crate::next_worker::NextWorker;
 use crate::record::{Change, RecordedEvent};
-use crate::rules::RuleAnswer;
+use crate::rules::ReturnedLaunches;
 use crate::run::{Ending, Number, Run, RunId, Stage, StopReason, is_failure};
 use crate::state::State;
 
 impl Decision<'_> {
     /// Launch the workers that a rule returned, or add them to a join. `counted_as` is the number under which the message
     /// has counted in joins before.
-    pub(super) fn apply_answer(&mut self, message: &Message, answer: RuleAnswer, counted_as: Option<Number>) {
-        let mut launches = pending(answer.next_workers, self.number);
+    pub(super) fn add_returned_launches(
+        &mut self,
+        message: &Message,
+        answer: ReturnedLaunches,
+        counted_as: Option<Number>,
+    ) {
+        let mut launches = requested(answer.next_workers, self.number);
         let mut released = Vec::new();
         match answer.join {
             // A join without requirements is complete at once.
-            Some(request) if request.wait_for.is_empty() => released = pending(request.launch, self.number),
+            Some(request) if request.wait_for.is_empty() => released = requested(request.launch, self.number),
             Some(request) => self.open_join(&message.source, request),
             None => {}
         }
@@ -36,7 +41,7 @@ impl Decision<'_> {
         }
     }
 
-    /// Add a launch that is not part of a join.
+    /// Create a pending run for a launch that waits in no join, or no longer.
     pub(super) fn add_launch(&mut self, worker: NextWorker, cause: Number) -> RunId {
         let now = self.timestamp();
         let due = worker.options.delay.map_or(now, |delay| later(now, delay));
@@ -73,9 +78,9 @@ impl Decision<'_> {
     }
 
     /// Launch every pending run that is due and not blocked by a hold or a limit.
-    pub(super) fn admit(&mut self) {
+    pub(super) fn launch_ready_runs(&mut self) {
         for id in self.state.ready(self.timestamp()) {
-            // A launch may reach the worker's limit for the queues of other hosts.
+            // `ready` works by worker and host, but the limit is by worker: an earlier launch of this loop may have reached it.
             if let Some(run) = self.state.runs.get(&id)
                 && self.state.blocked_by(run).is_none()
             {
@@ -92,15 +97,15 @@ impl Decision<'_> {
     }
 
     /// Record the end of a run, or that it could not be started.
-    pub(super) fn end_run(&mut self, id: RunId, ending: Ending) {
+    pub(super) fn handle_run_ended(&mut self, id: RunId, ending: Ending) {
         let Some(mut run) = self.state.runs.get(&id).cloned() else { return };
         let Stage::Launched { at, folder } = run.stage else { return };
-        self.begin();
+        self.begin_record();
         let name = run.worker.name().to_owned();
         let is_known_failure = run.report.as_ref().is_some_and(|report| is_failure(&report.r#type));
-        let is_reported = !ending.is_success() && is_known_failure
+        let is_failure_reported = !ending.is_success() && is_known_failure
             || matches!(ending, Ending::OnHost(_)) && run.report.is_some();
-        if is_reported {
+        if is_failure_reported {
             // The report has raised the alarm, if there was one to raise.
             self.log(Level::Warning, format!("{name} (run {id}) {ending}"));
         } else if let Ending::NotStarted(reason) = &ending {
@@ -111,14 +116,14 @@ impl Decision<'_> {
         }
         run.stage = Stage::Ended { launched: Some(at), at: self.timestamp(), ending, folder };
         self.change(Change::Run(Box::new(run)));
-        self.finish(RecordedEvent::RunEnded { run: id });
+        self.finish_record(RecordedEvent::RunEnded { run: id });
     }
 
     /// Add the retry of a failed run, if it has attempts left; return the new run.
-    pub(super) fn retry_run(&mut self, run: &Run, r#type: &str) -> Option<RunId> {
-        let was_killed = matches!(run.stop_requested, Some(StopReason::Killed(_)));
+    pub(super) fn retry_if_failed(&mut self, run: &Run, r#type: &str) -> Option<RunId> {
+        let was_stopped_by_operator = matches!(run.stop_requested, Some(StopReason::Killed(_)));
         let is_retried = || self.state.runs.values().any(|other| other.retry_of == Some(run.id));
-        if !is_failure(r#type) || was_killed || is_retried() {
+        if !is_failure(r#type) || was_stopped_by_operator || is_retried() {
             return None;
         }
         let options = &run.worker.options;
@@ -167,8 +172,8 @@ impl State {
         ready.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Return the runs of one queue that may be launched now. A hold or a limit blocks the whole queue, so thousands of
-    /// blocked runs cost one look.
+    /// Return the runs of one queue that may be launched now. A hold or a limit blocks the whole queue, so it is checked once
+    /// and not for each run.
     fn ready_of<'a>(&self, queue: impl Iterator<Item = (Timestamp, &'a Run)>) -> Vec<(Timestamp, RunId)> {
         let mut queue = queue.peekable();
         let free = match queue.peek() {
@@ -201,8 +206,8 @@ impl State {
     }
 }
 
-fn pending(workers: Vec<NextWorker>, cause: Number) -> Vec<PendingLaunch> {
-    workers.into_iter().map(|worker| PendingLaunch { worker, cause }).collect()
+fn requested(workers: Vec<NextWorker>, cause: Number) -> Vec<RequestedLaunch> {
+    workers.into_iter().map(|worker| RequestedLaunch { worker, cause }).collect()
 }
 
 /// Return a moment plus a duration, or the end of the calendar if that is earlier.

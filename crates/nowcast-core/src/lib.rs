@@ -44,7 +44,9 @@ pub use next_worker::{LaunchOptions, NextWorker};
 pub use notice::Notice;
 pub use policy::{Expectation, Limits, Policy, RegisteredWorker};
 pub use record::{Change, Record};
-pub use rules::{JoinRequest, LogLine, Requirement, RuleAnswer, RuleCall, RuleError, RuleFile, Rules};
+pub use rules::{
+    JoinRequest, LogLine, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, Rules,
+};
 pub use run::{Ending, Number, Run, RunId};
 pub use state::State;
 pub use ticket::Ticket;

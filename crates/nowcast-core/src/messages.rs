@@ -1,4 +1,4 @@
-//! Messages: into the checklist, to the rules, to the reply, in the order of NEMO_Nowcast's manager.
+//! Handles a message in the order of NEMO_Nowcast's manager: update the checklist, call the rule, reply.
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
@@ -9,7 +9,7 @@ use crate::notices::describe;
 use crate::parked::{Parked, ParkedItem};
 use crate::policy::RegisteredWorker;
 use crate::record::{Change, MessageRecord, Outcome, RecordedEvent, Speaker};
-use crate::rules::{RuleAnswer, RuleCall, RuleError};
+use crate::rules::{ReturnedLaunches, RuleCallResult, RuleError};
 use crate::run::{Number, Run, RunId, RunReport, Stage};
 use crate::ticket::Ticket;
 use pyyaml::{Keys, Value, python};
@@ -58,14 +58,18 @@ impl Reply {
 
 impl Decision<'_> {
     /// Decide a worker's request. Each gets a reply.
-    pub(super) fn request(&mut self, request: Request) {
-        let Request { request, ticket, mut body, message } = request;
+    pub(super) fn handle_request(&mut self, request: Request) {
+        let Request { id, ticket, mut body, message } = request;
         let reply = match message {
-            Ok(message) => {
-                self.message(UndecidedMessage { message, body, ticket, speaker: Speaker::Worker, run: None })
-            }
+            Ok(message) => self.handle_message(UndecidedMessage {
+                message,
+                body,
+                ticket,
+                speaker: Speaker::Worker,
+                run: None,
+            }),
             Err(error) => {
-                self.begin();
+                self.begin_record();
                 self.log(Level::Error, format!("message refused: {error}"));
                 let outcome = Outcome::Refused(error.to_string());
                 let mut reply = Reply::new("unregistered message type", outcome);
@@ -75,16 +79,17 @@ impl Decision<'_> {
                 reply
             }
         };
-        self.reply(request, reply.r#type, reply.payload);
+        self.reply(id, reply.r#type, reply.payload);
     }
 
     /// Decide a message, record it and return its reply.
-    pub(super) fn message(&mut self, incoming: UndecidedMessage) -> Reply {
-        self.begin();
+    pub(super) fn handle_message(&mut self, incoming: UndecidedMessage) -> Reply {
+        self.begin_record();
         let UndecidedMessage { message, body, ticket, speaker, run } = incoming;
         let mut decided = Decided { run, ..Decided::default() };
         let reply = self.decide_message(&message, &mut decided);
-        // The registry may refuse the crash that the manager reports for a run. It is reported only once in any case.
+        // If the registry refuses a `crash` that the manager made, it is recorded all the same, or each `Due` would make
+        // it again.
         let refused = run.filter(|_| matches!(reply.outcome, Outcome::Refused(_)));
         if let Some(run) = refused.and_then(|run| self.state.runs.get(&run)).cloned() {
             self.notify(Some(Alarm::Crash), &message.source, None, describe(&message, Some(&run)));
@@ -97,14 +102,14 @@ impl Decision<'_> {
     /// Re-decide a parked message with the current rules and its own time. Its payload is merged already, and it has counted
     /// in its joins. If its rule fails again, it stays parked.
     pub(super) fn redecide(&mut self, parked: &Parked, message: Message, checklist: &Value) -> Reply {
-        self.begin();
+        self.begin_record();
         let run = match &parked.item {
             ParkedItem::Message { run, .. } => *run,
             ParkedItem::Launches { .. } => None,
         };
         let mut decided = Decided { run, ..Decided::default() };
-        let call = self.rules.after(&message, &self.state.policy.config, checklist, &parked.at);
-        let reply = self.apply_rule_call(&message, call, Some(parked), &mut decided);
+        let call = self.rules.call_after(&message, &self.state.policy.config, checklist, &parked.at);
+        let reply = self.apply_rule_result(&message, call, Some(parked), &mut decided);
         if reply.outcome == Outcome::Ruled {
             self.change(Change::ParkedClosed(parked.id));
         }
@@ -123,7 +128,7 @@ impl Decision<'_> {
         reply: &Reply,
     ) {
         let keeps_payload = reply.outcome != Outcome::Answered;
-        self.finish(RecordedEvent::Message(Box::new(MessageRecord {
+        self.finish_record(RecordedEvent::Message(Box::new(MessageRecord {
             ticket,
             body,
             message,
@@ -157,8 +162,8 @@ impl Decision<'_> {
                 self.clear_checklist();
                 Reply::new("checklist cleared", Outcome::Cleared)
             }
-            "need" => self.answer_need(message),
-            _ => self.answer_report(message, worker, decided),
+            "need" => self.reply_to_need(message),
+            _ => self.handle_report(message, worker, decided),
         }
     }
 
@@ -168,7 +173,7 @@ impl Decision<'_> {
         self.log(Level::Info, "checklist cleared");
     }
 
-    fn answer_need(&mut self, message: &Message) -> Reply {
+    fn reply_to_need(&mut self, message: &Message) -> Reply {
         let entry = self.state.checklist.get(&message.payload).cloned();
         if entry.is_none() {
             /// More names make a line too long to read.
@@ -187,8 +192,8 @@ impl Decision<'_> {
         reply
     }
 
-    /// Reply to a message for the checklist and the rules.
-    fn answer_report(
+    /// Handle a worker's report: update the checklist and the run, then retry the run or call the rule.
+    fn handle_report(
         &mut self,
         message: &Message,
         worker: &RegisteredWorker,
@@ -203,21 +208,21 @@ impl Decision<'_> {
         self.state.has_failures |= message.r#type == "crash";
         self.record_expected(message);
         self.notify_of_message(message, run.as_ref());
-        if let Some(next) = run.and_then(|run| self.retry_run(&run, &message.r#type)) {
+        if let Some(next) = run.and_then(|run| self.retry_if_failed(&run, &message.r#type)) {
             return Reply::new("ack", Outcome::Retried(next));
         }
         let checklist = self.state.checklist.to_value();
-        let call = self.rules.after(message, &self.state.policy.config, &checklist, &self.time.wall);
-        // Without this reference, the next payload is merged in place.
+        let call = self.rules.call_after(message, &self.state.policy.config, &checklist, &self.time.wall);
+        // With this reference, the next payload could not be merged without a copy.
         drop(checklist);
-        self.apply_rule_call(message, call, None, decided)
+        self.apply_rule_result(message, call, None, decided)
     }
 
-    /// Apply the result of a rule. `parked` is the parked message that is re-decided.
-    fn apply_rule_call(
+    /// Apply the result of a rule call. `parked` is the parked message that is re-decided.
+    fn apply_rule_result(
         &mut self,
         message: &Message,
-        call: RuleCall,
+        call: RuleCallResult,
         parked: Option<&Parked>,
         decided: &mut Decided,
     ) -> Reply {
@@ -226,7 +231,7 @@ impl Decision<'_> {
         (decided.rule_location, decided.keys_read) = (call.location, call.keys_read);
         match call.result {
             Ok(answer) => {
-                self.apply_answer(message, answer, counted_as);
+                self.add_returned_launches(message, answer, counted_as);
                 Reply::new("ack", Outcome::Ruled)
             }
             Err(error @ RuleError::NoFunction { .. }) => {
@@ -253,7 +258,7 @@ impl Decision<'_> {
                     number.0
                 );
                 self.alarm(Alarm::Parked, &message.source, text);
-                self.apply_answer(message, RuleAnswer::default(), counted_as);
+                self.add_returned_launches(message, ReturnedLaunches::default(), counted_as);
                 Reply::new("ack", Outcome::RuleFailed(why))
             }
         }
@@ -308,7 +313,7 @@ impl Decision<'_> {
     fn run_of(&self, message: &Message) -> Option<RunId> {
         if let Some(named) = message.run.as_ref().and_then(|run| run.parse().ok()).map(super::run::Number) {
             let run = self.state.runs.get(&named)?;
-            // A worker started by another worker has that worker's run in its environment.
+            // If the names differ, the sender inherited the number from the worker that started it.
             if run.worker.name() == message.source {
                 // A pending run cannot report: the number is that of a run in an earlier journal.
                 return Some(named).filter(|_| !matches!(run.stage, Stage::Pending { .. }));

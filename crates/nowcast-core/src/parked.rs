@@ -3,7 +3,7 @@
 use jiff::ZonedDateTime;
 use serde::{Deserialize, Serialize};
 
-use crate::joins::PendingLaunch;
+use crate::joins::RequestedLaunch;
 use crate::run::Number;
 
 /// A message or launches that wait for an operator.
@@ -51,6 +51,6 @@ pub enum ParkedItem {
         /// The join's name.
         join: String,
         /// The launches.
-        launches: Vec<PendingLaunch>,
+        launches: Vec<RequestedLaunch>,
     },
 }

@@ -13,26 +13,32 @@ pub trait Rules {
     /// Call `after_<source>(msg, config, checklist)`.
     ///
     /// The result depends only on the arguments: `now` is the only clock of a rule.
-    fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall;
+    fn call_after(
+        &self,
+        message: &Message,
+        config: &Value,
+        checklist: &Value,
+        now: &ZonedDateTime,
+    ) -> RuleCallResult;
 }
 
 /// One call of a rule, with its log lines and its result.
 #[derive(Debug)]
-pub struct RuleCall {
+pub struct RuleCallResult {
     /// The lines of `log.info(…)` and the other levels, in order, even if the rule failed.
     pub log: Vec<LogLine>,
     /// The result.
-    pub result: Result<RuleAnswer, RuleError>,
+    pub result: Result<ReturnedLaunches, RuleError>,
     /// The position of the rule, as `next_workers.lua:12`; `None` if it is missing.
     pub location: Option<String>,
     /// The checklist keys that it read, in order and each once: `weather forecast: 12`.
     pub keys_read: Vec<String>,
 }
 
-impl RuleCall {
+impl RuleCallResult {
     /// Create a call that logged and read nothing.
     #[must_use]
-    pub fn new(result: Result<RuleAnswer, RuleError>) -> Self {
+    pub fn new(result: Result<ReturnedLaunches, RuleError>) -> Self {
         Self { log: Vec::new(), result, location: None, keys_read: Vec::new() }
     }
 }
@@ -57,7 +63,7 @@ pub struct RuleFile {
 
 /// The result of a rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RuleAnswer {
+pub struct ReturnedLaunches {
     /// The workers to launch next, in the order that the rule gave.
     pub next_workers: Vec<NextWorker>,
     /// The join to open.

@@ -51,7 +51,7 @@ pub enum Stage {
         /// The earliest moment of its launch.
         due: Timestamp,
     },
-    /// A runner has it.
+    /// Its launch was decided; its runner may still have to start.
     Launched {
         /// When it was launched.
         at: Timestamp,

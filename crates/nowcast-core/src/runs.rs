@@ -1,4 +1,4 @@
-//! [`Runs`]: the open runs, with an index for each stage, so that ten thousand cost no more than ten.
+//! [`Runs`]: the open runs, with an index for each stage, so that a query does not examine all of them.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +35,7 @@ impl Runs {
     }
 
     /// Return the ended runs without a report, oldest first.
-    pub fn ended(&self) -> impl Iterator<Item = &Run> {
+    pub fn awaiting_report(&self) -> impl Iterator<Item = &Run> {
         self.ended.iter().filter_map(|id| self.open.get(id))
     }
 
@@ -161,7 +161,10 @@ mod tests {
         let ending = crate::Ending::Status(0);
         run.stage = Stage::Ended { launched: None, at: moment(11), ending, folder: String::new() };
         runs.put(run);
-        assert_eq!((runs.running().count(), runs.ended().count(), runs.begun("rivers").count()), (0, 1, 1));
+        assert_eq!(
+            (runs.running().count(), runs.awaiting_report().count(), runs.begun("rivers").count()),
+            (0, 1, 1)
+        );
         runs.remove(Number(5));
         assert_eq!(runs, Runs::default(), "nothing is left in any index");
     }

@@ -30,7 +30,7 @@ pub struct State {
     pub checklist_event: Number,
     /// The open joins.
     pub joins: Joins,
-    /// The open runs.
+    /// The open runs: pending, launched, or ended without a report.
     pub runs: Runs,
     /// Parked messages and launches.
     pub parked: BTreeMap<Number, Parked>,
@@ -149,7 +149,7 @@ impl State {
         // Runs that were due before are blocked, and time alone does not change that.
         let pending = self.runs.next_due(after);
         let running = self.runs.running().filter_map(|run| self.timeout_of(run));
-        let ended = self.runs.ended().filter_map(Run::ended_at).map(|at| at + REPORT_GRACE);
+        let ended = self.runs.awaiting_report().filter_map(Run::ended_at).map(|at| at + REPORT_GRACE);
         let joins = self.joins.open().filter_map(|join| join.deadline);
         let holds = self.holds.values().filter_map(|hold| hold.until);
         let expected = self.next_expected();

@@ -14,7 +14,7 @@ use crate::trial::eval::{self, Case, CaseAnswer, CaseMessage, Defaults};
 use crate::trial::json::JsonValue;
 use crate::trial::live;
 use crate::trial::show::launch;
-use nowcast_core::{RuleAnswer, RuleCall};
+use nowcast_core::{ReturnedLaunches, RuleCallResult};
 use pyyaml::Value;
 
 /// Bytes that are read at once.
@@ -151,14 +151,14 @@ fn line(answer: &CaseAnswer) -> anyhow::Result<String> {
 }
 
 /// Return the result of a call, for a person.
-fn text(call: &RuleCall) -> String {
+fn text(call: &RuleCallResult) -> String {
     let mut lines = Vec::new();
     if let Some(place) = &call.location {
         let read = if call.keys_read.is_empty() { "nothing".to_owned() } else { call.keys_read.join(", ") };
         lines.push(format!("rule    {place}; it reads {read}"));
     }
     match &call.result {
-        Ok(RuleAnswer { next_workers, join }) => {
+        Ok(ReturnedLaunches { next_workers, join }) => {
             lines.extend(next_workers.iter().map(|worker| format!("launch  {}", launch(worker))));
             if let Some(join) = join {
                 let requires: Vec<String> = join.wait_for.iter().map(ToString::to_string).collect();

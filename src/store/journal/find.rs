@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::filter::{EventFilter, RunFilter, RunState};
 use super::{load, prune, row};
-use nowcast_core::joins::{Join, PendingLaunch};
+use nowcast_core::joins::{Join, RequestedLaunch};
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::run::{RunId, Stage};
 use nowcast_core::{Number, Record, RuleFile, Run};
@@ -148,7 +148,7 @@ pub(super) fn join_opened_by(connection: &Connection, event: Number) -> rusqlite
 }
 
 /// Launches that a rule wanted and that became no run: they wait in a join, are parked, or were discarded from there.
-pub(super) fn never_launched(connection: &Connection) -> rusqlite::Result<Vec<PendingLaunch>> {
+pub(super) fn never_launched(connection: &Connection) -> rusqlite::Result<Vec<RequestedLaunch>> {
     const JOINS: &str =
         "SELECT joins.body FROM joins LEFT JOIN events ON number = closed_by WHERE closed_by IS NULL
         OR CASE kind WHEN 'command' THEN detail ->> '$.command' END = 'discard'";

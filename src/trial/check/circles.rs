@@ -9,7 +9,7 @@ use super::places::{self, Places};
 use super::problem::{RuleProblem, RuleSeverity};
 use crate::config::Config;
 use nowcast_core::message::Message;
-use nowcast_core::{Requirement, RuleAnswer, RuleCall};
+use nowcast_core::{Requirement, ReturnedLaunches, RuleCallResult};
 use pyyaml::Value;
 
 /// Where a launch comes from.
@@ -42,7 +42,7 @@ pub(super) struct Circles {
 
 impl Circles {
     /// Takes what a rule answered.
-    pub(super) fn add(&mut self, message: &Message, call: &RuleCall, answer: &RuleAnswer) {
+    pub(super) fn add(&mut self, message: &Message, call: &RuleCallResult, answer: &ReturnedLaunches) {
         let (worker, r#type) = (&message.source, &message.r#type);
         for launched in &answer.next_workers {
             self.launched(launched.name(), By::Message { worker: worker.clone(), r#type: r#type.clone() });

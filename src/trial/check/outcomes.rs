@@ -11,7 +11,7 @@ use super::problem::{RuleProblem, RuleSeverity};
 use crate::config::Config;
 use crate::suggest::question;
 use nowcast_core::next_worker::LOCALHOST;
-use nowcast_core::{JoinRequest, NextWorker, Requirement, RuleAnswer, RuleCall, RuleError};
+use nowcast_core::{JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult, RuleError};
 
 /// A launch further ahead is a mistake; spans of time that are longer are refused by the engine.
 const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 3_653);
@@ -41,7 +41,7 @@ impl<'a> OutcomeChecker<'a> {
     }
 
     /// Takes the result of a call; `was_stopped` if it went past a limit.
-    pub(super) fn add(&mut self, case: &CheckCase, call: &RuleCall, was_stopped: bool) {
+    pub(super) fn add(&mut self, case: &CheckCase, call: &RuleCallResult, was_stopped: bool) {
         match &call.result {
             Ok(answer) => self.answer(case, call, answer),
             // Told by the text alone.
@@ -63,7 +63,7 @@ impl<'a> OutcomeChecker<'a> {
         }
     }
 
-    fn failure(&mut self, severity: RuleSeverity, case: &CheckCase, call: &RuleCall, text: &str) {
+    fn failure(&mut self, severity: RuleSeverity, case: &CheckCase, call: &RuleCallResult, text: &str) {
         let mut lines = text.lines().take_while(|line| *line != "stack traceback:");
         let first = lines.next().unwrap_or_default();
         let of_rules = |place: &str| {
@@ -97,7 +97,7 @@ impl<'a> OutcomeChecker<'a> {
         self.put(&key, problem);
     }
 
-    fn answer(&mut self, case: &CheckCase, call: &RuleCall, answer: &RuleAnswer) {
+    fn answer(&mut self, case: &CheckCase, call: &RuleCallResult, answer: &ReturnedLaunches) {
         let of_join = answer.join.iter().flat_map(|join| &join.launch);
         for worker in answer.next_workers.iter().chain(of_join) {
             self.launch(case, call, worker);
@@ -122,7 +122,7 @@ impl<'a> OutcomeChecker<'a> {
         }
     }
 
-    fn launch(&mut self, case: &CheckCase, call: &RuleCall, worker: &NextWorker) {
+    fn launch(&mut self, case: &CheckCase, call: &RuleCallResult, worker: &NextWorker) {
         let place = worker.location.as_deref().or(call.location.as_deref());
         let (name, host) = (worker.name(), worker.host.as_str());
         let by = format!("after {} ({})", case.message.source, case.message.r#type);
@@ -151,7 +151,7 @@ impl<'a> OutcomeChecker<'a> {
     }
 
     /// Options that come to nothing.
-    fn options(&mut self, case: &CheckCase, call: &RuleCall, worker: &NextWorker) {
+    fn options(&mut self, case: &CheckCase, call: &RuleCallResult, worker: &NextWorker) {
         let place = worker.location.as_deref().or(call.location.as_deref());
         let (name, options) = (worker.name(), &worker.options);
         let configured = self.config.workers.get(name).and_then(|worker| worker.limits.retries);
@@ -176,7 +176,7 @@ impl<'a> OutcomeChecker<'a> {
         }
     }
 
-    fn join(&mut self, case: &CheckCase, call: &RuleCall, join: &JoinRequest) {
+    fn join(&mut self, case: &CheckCase, call: &RuleCallResult, join: &JoinRequest) {
         for wanted in &join.wait_for {
             let Some((what, note)) = self.never_comes(wanted) else { continue };
             let kind = (RuleSeverity::Error, "join never complete");

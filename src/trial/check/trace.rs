@@ -7,7 +7,7 @@ use super::cases::{CaseSource, CheckCase};
 use super::functions::types_for_rules;
 use crate::config::Config;
 use crate::rules::Engine;
-use nowcast_core::{RuleCall, Rules};
+use nowcast_core::{RuleCallResult, Rules};
 
 /// The most calls.
 pub(in crate::trial) const MOST_CALLS: usize = 20_000;
@@ -27,7 +27,7 @@ pub(in crate::trial) fn trace(
     config: &Config,
     engine: &Engine,
     world: &CaseSource,
-    mut report: impl FnMut(&CheckCase, &RuleCall),
+    mut report: impl FnMut(&CheckCase, &RuleCallResult),
 ) -> Traced {
     let begun = Instant::now();
     let mut traced = Traced::default();
@@ -45,7 +45,7 @@ pub(in crate::trial) fn trace(
                 return;
             }
             traced.calls += 1;
-            let call = engine.after(&case.message, &config.value, &case.checklist, &case.now);
+            let call = engine.call_after(&case.message, &config.value, &case.checklist, &case.now);
             if engine.was_stopped() {
                 stopped.insert(worker.clone());
             }

@@ -20,7 +20,7 @@ use crate::rules::Engine;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::record::RecordedEvent;
-use nowcast_core::{Effect, Ending, Event, Request, RequestId, RuleCall, Rules, RunId, State, decide};
+use nowcast_core::{Effect, Ending, Event, Request, RequestId, RuleCallResult, Rules, RunId, State, decide};
 use pyyaml::{Map, Value};
 pub use report::{RecordingReport, RecordingSummary};
 
@@ -77,9 +77,16 @@ struct Noting<'a> {
 }
 
 impl Rules for Noting<'_> {
-    fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
-        let call = self.rules.after(message, config, checklist, now);
-        let copy = RuleCall { location: call.location.clone(), ..RuleCall::new(call.result.clone()) };
+    fn call_after(
+        &self,
+        message: &Message,
+        config: &Value,
+        checklist: &Value,
+        now: &ZonedDateTime,
+    ) -> RuleCallResult {
+        let call = self.rules.call_after(message, config, checklist, now);
+        let copy =
+            RuleCallResult { location: call.location.clone(), ..RuleCallResult::new(call.result.clone()) };
         self.last.replace(Some(RuleResult::new(copy, &message.source)));
         call
     }
@@ -113,12 +120,8 @@ impl Trial<'_> {
             self.report.summary.repeated += 1;
             return;
         }
-        let request = Request {
-            request: RequestId(exchange.number),
-            ticket: None,
-            body: exchange.request.clone(),
-            message,
-        };
+        let request =
+            Request { id: RequestId(exchange.number), ticket: None, body: exchange.request.clone(), message };
         let effects = decide(&mut self.state, Event::Request(request), &self.rules, &now.clone().into());
         self.report.summary.take(now);
         let number = exchange.number;

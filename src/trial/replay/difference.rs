@@ -6,7 +6,7 @@ use jiff::ZonedDateTime;
 use serde::Serialize;
 
 use nowcast_core::next_worker::LOCALHOST;
-use nowcast_core::{JoinRequest, LaunchOptions, NextWorker, Requirement, RuleAnswer, RuleCall};
+use nowcast_core::{JoinRequest, LaunchOptions, NextWorker, Requirement, ReturnedLaunches, RuleCallResult};
 
 /// How a rule answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub struct RuleResult {
 impl RuleResult {
     /// The result of a call for a message of that worker's.
     #[must_use]
-    pub fn new(call: RuleCall, worker: &str) -> Self {
+    pub fn new(call: RuleCallResult, worker: &str) -> Self {
         let (answer, error) = match call.result {
             Ok(answer) => (answer, None),
-            Err(error) => (RuleAnswer::default(), Some(error.to_string())),
+            Err(error) => (ReturnedLaunches::default(), Some(error.to_string())),
         };
         Self {
             place: call.location,

@@ -159,6 +159,6 @@ fn asked<'a>(called: &HistoricalCall<'a>) -> ReplayedMessage<'a> {
 }
 
 fn call(engine: &Engine, config: &Config, called: &HistoricalCall<'_>, given: &CallInput) -> RuleResult {
-    let call = engine.after(called.message, &config.value, &given.checklist, &given.now);
+    let call = engine.call_after(called.message, &config.value, &given.checklist, &given.now);
     RuleResult::new(call, &called.message.source)
 }

@@ -20,8 +20,8 @@ use nowcast_core::message::Message;
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::run::Stage;
 use nowcast_core::{
-    Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Record, Request, RequestId, RuleCall,
-    Rules, RunId, State, decide,
+    Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Record, Request, RequestId,
+    RuleCallResult, Rules, RunId, State, decide,
 };
 use pyyaml::{Map, Value};
 
@@ -116,9 +116,15 @@ struct SceneRecorder {
 }
 
 impl Rules for SceneRecorder {
-    fn after(&self, message: &Message, config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+    fn call_after(
+        &self,
+        message: &Message,
+        config: &Value,
+        checklist: &Value,
+        now: &ZonedDateTime,
+    ) -> RuleCallResult {
         let changed = self.config.borrow().clone();
-        let call = self.engine.after(message, changed.as_ref().unwrap_or(config), checklist, now);
+        let call = self.engine.call_after(message, changed.as_ref().unwrap_or(config), checklist, now);
         *self.join.borrow_mut() = call.result.as_ref().ok().and_then(|answer| answer.join.clone());
         self.place.borrow_mut().clone_from(&call.location);
         *self.log.borrow_mut() =
@@ -207,7 +213,7 @@ impl Scene {
         };
         let request = RequestId(0);
         let body = message.encode().into_bytes();
-        self.happens(Event::Request(Request { request, ticket: None, body, message: Ok(message) }))
+        self.happens(Event::Request(Request { id: request, ticket: None, body, message: Ok(message) }))
     }
 
     /// Whether a worker is in the message registry.

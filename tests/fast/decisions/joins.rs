@@ -2,21 +2,21 @@
 
 use nowcast_core::joins::Join;
 use nowcast_core::parked::ParkedItem;
-use nowcast_core::{Command, Ending, JoinRequest, RuleAnswer, RuleError};
+use nowcast_core::{Command, Ending, JoinRequest, ReturnedLaunches, RuleError};
 
 use crate::decisions::story::{
     configured, failed, join, launch, nothing, quiet, seconds, story, wanted, worker,
 };
 
 /// A join with a name.
-fn named(name: &str, wait_for: &[&str], own: &[&str]) -> RuleAnswer {
+fn named(name: &str, wait_for: &[&str], own: &[&str]) -> ReturnedLaunches {
     let join = JoinRequest {
         name: Some(name.into()),
         wait_for: wait_for.iter().map(|text| wanted(text)).collect(),
         launch: own.iter().map(|name| worker(name)).collect(),
         timeout: None,
     };
-    RuleAnswer { next_workers: Vec::new(), join: Some(join) }
+    ReturnedLaunches { next_workers: Vec::new(), join: Some(join) }
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_message_may_complete_one_join_and_open_another() {
             "weather" => named("first", &["ssh"], &["upload"]),
             "ssh" => {
                 let second = named("second", &["ssh", "rivers"], &["mute"]);
-                RuleAnswer { next_workers: vec![worker("rivers")], ..second }
+                ReturnedLaunches { next_workers: vec![worker("rivers")], ..second }
             }
             _ => nothing(),
         })

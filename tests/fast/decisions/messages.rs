@@ -111,7 +111,7 @@ fn what_is_no_message_is_refused_and_its_beginning_kept() {
     let body = vec![b'{'; 100_000];
     let message = Message::decode(&body);
     assert!(message.is_err());
-    let request = Request { request: RequestId(3), ticket: None, body, message };
+    let request = Request { id: RequestId(3), ticket: None, body, message };
     let heard = manager.happens(Event::Request(request));
     assert_eq!(heard.reply(), "unregistered message type");
     assert!(heard.replies[0].payload.as_str().is_some_and(|why| why.contains("not YAML")));

@@ -2,7 +2,7 @@
 
 use nowcast_core::joins::Join;
 use nowcast_core::record::{Outcome, Speaker};
-use nowcast_core::{Command, JoinRequest, Number, RuleAnswer, RuleError};
+use nowcast_core::{Command, JoinRequest, Number, ReturnedLaunches, RuleError};
 use pyyaml::Value;
 
 use crate::decisions::story::{Story, failed, join, launch, nothing, story, wanted, worker};
@@ -157,7 +157,7 @@ fn it_does_not_count_in_a_join_that_was_opened_after_it() {
             ..JoinRequest::default()
         };
         Ok(match message.source.as_str() {
-            "rivers" => RuleAnswer { next_workers: Vec::new(), join: Some(join) },
+            "rivers" => ReturnedLaunches { next_workers: Vec::new(), join: Some(join) },
             _ => launch(&["upload"]),
         })
     });

@@ -13,7 +13,7 @@ use nowcast_core::record::{MessageRecord, RecordedEvent};
 use nowcast_core::rules::Requirement;
 use nowcast_core::{
     Answer, CallId, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request,
-    RequestId, RuleAnswer, RuleCall, RuleError, Rules, RunId, State, decide, end_if_idle,
+    RequestId, ReturnedLaunches, RuleCallResult, RuleError, Rules, RunId, State, decide, end_if_idle,
 };
 use pyyaml::Value;
 
@@ -40,7 +40,7 @@ message registry:
     mute: {success: done}
 ";
 
-type Rule = Box<dyn Fn(&Message, &Value) -> Result<RuleAnswer, RuleError>>;
+type Rule = Box<dyn Fn(&Message, &Value) -> Result<ReturnedLaunches, RuleError>>;
 
 /// One call of a rule.
 #[derive(Debug)]
@@ -58,14 +58,20 @@ struct Fake {
 }
 
 impl Rules for Fake {
-    fn after(&self, message: &Message, _config: &Value, checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+    fn call_after(
+        &self,
+        message: &Message,
+        _config: &Value,
+        checklist: &Value,
+        now: &ZonedDateTime,
+    ) -> RuleCallResult {
         self.calls.borrow_mut().push(Called {
             source: message.source.clone(),
             r#type: message.r#type.clone(),
             checklist: checklist.clone(),
             now: now.clone(),
         });
-        RuleCall::new((self.rule)(message, checklist))
+        RuleCallResult::new((self.rule)(message, checklist))
     }
 }
 
@@ -139,14 +145,14 @@ impl Heard {
 }
 
 /// A manager with these rules.
-pub fn story(rule: impl Fn(&Message, &Value) -> Result<RuleAnswer, RuleError> + 'static) -> Story {
+pub fn story(rule: impl Fn(&Message, &Value) -> Result<ReturnedLaunches, RuleError> + 'static) -> Story {
     configured("{}", rule)
 }
 
 /// A manager with these rules and this in the section `workers:`.
 pub fn configured(
     workers: &str,
-    rule: impl Fn(&Message, &Value) -> Result<RuleAnswer, RuleError> + 'static,
+    rule: impl Fn(&Message, &Value) -> Result<ReturnedLaunches, RuleError> + 'static,
 ) -> Story {
     let now: ZonedDateTime = "2026-03-14T04:00:00-07:00[America/Vancouver]".parse().expect("a moment");
     let state = State::new(config(workers), Checklist::default());
@@ -162,7 +168,7 @@ pub fn configured(
 
 /// A manager whose rules want nothing.
 pub fn quiet(workers: &str) -> Story {
-    configured(workers, |_, _| Ok(RuleAnswer::default()))
+    configured(workers, |_, _| Ok(ReturnedLaunches::default()))
 }
 
 pub fn config(workers: &str) -> Arc<nowcast_core::Policy> {
@@ -200,7 +206,7 @@ impl Story {
         let request = RequestId(self.requests);
         let body = message.encode().into_bytes();
         let heard =
-            self.happens(Event::Request(Request { request, ticket: None, body, message: Ok(message) }));
+            self.happens(Event::Request(Request { id: request, ticket: None, body, message: Ok(message) }));
         assert_eq!(heard.replies.len(), 1, "every request gets one reply");
         assert_eq!(heard.messages().len(), 1, "every request makes one record of a message");
         heard
@@ -270,7 +276,10 @@ impl Story {
     }
 
     /// Other rules from now on.
-    pub fn rules(&mut self, rule: impl Fn(&Message, &Value) -> Result<RuleAnswer, RuleError> + 'static) {
+    pub fn rules(
+        &mut self,
+        rule: impl Fn(&Message, &Value) -> Result<ReturnedLaunches, RuleError> + 'static,
+    ) {
         self.rules.rule = Box::new(rule);
     }
 
@@ -322,16 +331,16 @@ pub fn delayed(name: &str, delay: i64) -> NextWorker {
     worker
 }
 
-pub fn launch(names: &[&str]) -> RuleAnswer {
+pub fn launch(names: &[&str]) -> ReturnedLaunches {
     launches(names.iter().map(|name| worker(name)).collect())
 }
 
-pub fn launches(next_workers: Vec<NextWorker>) -> RuleAnswer {
-    RuleAnswer { next_workers, join: None }
+pub fn launches(next_workers: Vec<NextWorker>) -> ReturnedLaunches {
+    ReturnedLaunches { next_workers, join: None }
 }
 
-pub fn nothing() -> RuleAnswer {
-    RuleAnswer::default()
+pub fn nothing() -> ReturnedLaunches {
+    ReturnedLaunches::default()
 }
 
 pub fn failed() -> RuleError {
@@ -347,9 +356,9 @@ pub fn wanted(text: &str) -> Requirement {
 }
 
 /// Launches and a race set.
-pub fn join(names: &[&str], must_finish: &[&str]) -> RuleAnswer {
+pub fn join(names: &[&str], must_finish: &[&str]) -> ReturnedLaunches {
     let wait_for = must_finish.iter().map(|text| wanted(text)).collect();
-    RuleAnswer { join: Some(JoinRequest { wait_for, ..JoinRequest::default() }), ..launch(names) }
+    ReturnedLaunches { join: Some(JoinRequest { wait_for, ..JoinRequest::default() }), ..launch(names) }
 }
 
 pub fn stop_of(heard: &Heard) -> Option<u8> {

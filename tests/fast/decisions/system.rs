@@ -82,7 +82,7 @@ fn a_file_that_cannot_be_written_is_said_and_nothing_else() {
     let heard = manager.happens(Event::ChecklistNotWritten { reason: "disk full".into() });
     assert!(heard.says(&Level::Critical.to_string(), "disk full"));
     assert!(heard.records.is_empty());
-    assert!(manager.happens(Event::ChecklistWritten).says("WARNING", "written again"));
+    assert!(manager.happens(Event::ChecklistWriteRecovered).says("WARNING", "written again"));
 }
 
 #[test]

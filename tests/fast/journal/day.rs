@@ -11,7 +11,7 @@ use nowcast_core::message::Message;
 use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::{
     Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request, RequestId,
-    Requirement, RuleAnswer, RuleCall, RuleError, RuleFile, Rules, State, Ticket, decide,
+    Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, Rules, State, Ticket, decide,
 };
 use proptest::prelude::*;
 use pyyaml::{Keys, Map, Value};
@@ -114,8 +114,8 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct FakeRules;
 
 impl Rules for FakeRules {
-    fn after(&self, message: &Message, _: &Value, _: &Value, _: &ZonedDateTime) -> RuleCall {
-        let launch = |names: &[&str]| RuleAnswer {
+    fn call_after(&self, message: &Message, _: &Value, _: &Value, _: &ZonedDateTime) -> RuleCallResult {
+        let launch = |names: &[&str]| ReturnedLaunches {
             next_workers: names.iter().map(|name| NextWorker::new(*name, vec!["12".into()])).collect(),
             join: None,
         };
@@ -125,8 +125,8 @@ impl Rules for FakeRules {
             "launch both" => launch(&["rivers", "package.ssh"]),
             "later" => launch(&["ssh", "upload"]),
             "join" | "debug" => launch(&["upload"]),
-            "fail" => return RuleCall::new(Err(RuleError::Failed("next_workers.lua:3: no".into()))),
-            _ => RuleAnswer::default(),
+            "fail" => return RuleCallResult::new(Err(RuleError::Failed("next_workers.lua:3: no".into()))),
+            _ => ReturnedLaunches::default(),
         };
         match rule {
             "debug" => answer.next_workers[0].args.push("--debug".into()),
@@ -144,7 +144,7 @@ impl Rules for FakeRules {
         }
         let place = Some("next_workers.lua:12".to_owned());
         let keys_read = vec!["weather forecast: 12".to_owned()];
-        RuleCall { location: place, keys_read, ..RuleCall::new(Ok(answer)) }
+        RuleCallResult { location: place, keys_read, ..RuleCallResult::new(Ok(answer)) }
     }
 }
 
@@ -256,7 +256,7 @@ impl Day {
         let ticket = has_ticket.then_some(Ticket { epoch: u64::MAX - 7, number: self.requests });
         let message = Message::decode(&body);
         let request = RequestId(self.requests);
-        self.happens(Event::Request(Request { request, ticket, body, message }));
+        self.happens(Event::Request(Request { id: request, ticket, body, message }));
     }
 
     /// A message of a worker, by a ticket.

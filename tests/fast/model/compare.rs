@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use nowcast_core::joins::PendingLaunch;
+use nowcast_core::joins::RequestedLaunch;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{MessageRecord, Outcome as Real};
 use nowcast_core::run::Stage;
@@ -113,7 +113,7 @@ impl World {
 
     fn compare_joins(&self) {
         assert_eq!(self.joins.len(), self.model.joins.len(), "as many joins were opened");
-        let workers = |launches: &[PendingLaunch]| {
+        let workers = |launches: &[RequestedLaunch]| {
             launches.iter().map(|launch| launch.worker.clone()).collect::<Vec<_>>()
         };
         for (at, (number, model)) in self.joins.iter().zip(&self.model.joins).enumerate() {

@@ -9,7 +9,8 @@ use nowcast::config;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::message::Message;
 use nowcast_core::{
-    JoinRequest, LaunchOptions, NextWorker, Policy, Requirement, RuleAnswer, RuleCall, RuleError, Rules,
+    JoinRequest, LaunchOptions, NextWorker, Policy, Requirement, ReturnedLaunches, RuleCallResult, RuleError,
+    Rules,
 };
 use pyyaml::Value;
 
@@ -78,17 +79,23 @@ pub struct Table {
 }
 
 impl Rules for Table {
-    fn after(&self, message: &Message, _config: &Value, _checklist: &Value, now: &ZonedDateTime) -> RuleCall {
+    fn call_after(
+        &self,
+        message: &Message,
+        _config: &Value,
+        _checklist: &Value,
+        now: &ZonedDateTime,
+    ) -> RuleCallResult {
         self.calls.borrow_mut().push(now.timestamp());
         let worker = WORKERS.iter().position(|name| *name == message.source).expect("a known worker");
-        RuleCall::new(match self.rules[worker].clone() {
+        RuleCallResult::new(match self.rules[worker].clone() {
             Rule::Fails => Err(RuleError::Failed("no".into())),
             Rule::IsMissing => Err(RuleError::NoFunction { function: "f".into(), module: "m".into() }),
             Rule::Answers(launches, join) => {
                 let own = join.as_ref().map_or(0, |join| join.launch.len());
                 *self.wanted.borrow_mut() += launches.len() + own;
                 let next_workers = launches.iter().map(next_worker).collect();
-                Ok(RuleAnswer { next_workers, join: join.as_ref().map(join_request) })
+                Ok(ReturnedLaunches { next_workers, join: join.as_ref().map(join_request) })
             }
         })
     }

@@ -283,7 +283,7 @@ impl World {
         self.requests += 1;
         let request = RequestId(self.requests);
         let body = message.encode().into_bytes();
-        let event = Event::Request(Request { request, ticket: None, body, message: Ok(message) });
+        let event = Event::Request(Request { id: request, ticket: None, body, message: Ok(message) });
         let done = self.decide(event);
         assert_eq!(done.replies, [request], "every request gets one reply");
         assert_eq!(done.records.len(), 1, "and makes one record");

@@ -10,7 +10,7 @@ fn the_seed_s_rules_lead_from_sleep_to_awaken_to_rotate_logs() {
     let engine = Engine::load(&path, "next_workers", &EngineOptions::default()).unwrap();
     let next = |source: &str, r#type: &str| {
         let message = Message::new(source, r#type, Value::Null);
-        let call = engine.after(&message, &Value::Null, &Value::Null, &now());
+        let call = engine.call_after(&message, &Value::Null, &Value::Null, &now());
         without_places(call.result.unwrap()).next_workers
     };
     assert_eq!(next("sleep", "success"), [worker("awaken", &[])]);
@@ -47,7 +47,7 @@ fn arguments_become_texts() {
     ];
     expected[0].host = "arbutus.cloud".into();
     expected[2].host = "nibi".into();
-    assert_eq!(nowcast.answer(), RuleAnswer { next_workers: expected.into(), join: None });
+    assert_eq!(nowcast.answer(), ReturnedLaunches { next_workers: expected.into(), join: None });
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn all_of_it_is_read() {
     late.options.delay = Some(SignedDuration::from_mins(10));
     assert_eq!(
         nowcast.answer(),
-        RuleAnswer {
+        ReturnedLaunches {
             next_workers: vec![worker("a", &[])],
             join: Some(JoinRequest {
                 name: Some("plots of the day".into()),

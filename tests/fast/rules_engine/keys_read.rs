@@ -15,7 +15,7 @@ fn checklist() -> Value {
     ])
 }
 
-fn call(body: &str) -> RuleCall {
+fn call(body: &str) -> RuleCallResult {
     Nowcast::rule(body).checklist(checklist()).call("sleep")
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::ZonedDateTime;
 use nowcast::rules::{CallLimits, Engine, EngineOptions, RulesLoadError};
 use nowcast_core::message::Message;
-use nowcast_core::{NextWorker, RuleAnswer, RuleCall, RuleError, Rules};
+use nowcast_core::{NextWorker, ReturnedLaunches, RuleCallResult, RuleError, Rules};
 use pyyaml::{Map, Value};
 
 mod answers;
@@ -88,17 +88,17 @@ impl Nowcast {
         self
     }
 
-    fn call(&self, source: &str) -> RuleCall {
+    fn call(&self, source: &str) -> RuleCallResult {
         let message = Message::new(source, "success", self.payload.clone());
-        self.engine.after(&message, &self.config, &self.checklist, &now())
+        self.engine.call_after(&message, &self.config, &self.checklist, &now())
     }
 
     /// What `after_sleep` returned, without the places of its launches.
-    fn answer(&self) -> RuleAnswer {
+    fn answer(&self) -> ReturnedLaunches {
         self.answer_of("sleep")
     }
 
-    fn answer_of(&self, source: &str) -> RuleAnswer {
+    fn answer_of(&self, source: &str) -> ReturnedLaunches {
         without_places(self.call(source).result.unwrap_or_else(|error| panic!("{error}")))
     }
 
@@ -132,7 +132,7 @@ impl Nowcast {
     }
 }
 
-fn without_places(mut answer: RuleAnswer) -> RuleAnswer {
+fn without_places(mut answer: ReturnedLaunches) -> ReturnedLaunches {
     let own = answer.join.iter_mut().flat_map(|join| &mut join.launch);
     answer.next_workers.iter_mut().chain(own).for_each(|worker| worker.location = None);
     answer

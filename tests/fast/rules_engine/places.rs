@@ -55,7 +55,7 @@ fn a_helper_s_line_counts() {
         .unwrap();
     let engine = Engine::load(&path, "next_workers", &EngineOptions::default()).unwrap();
     let call =
-        engine.after(&Message::new("sleep", "success", Value::Null), &Value::Null, &Value::Null, &now());
+        engine.call_after(&Message::new("sleep", "success", Value::Null), &Value::Null, &Value::Null, &now());
     assert_eq!(call.result.unwrap().next_workers[0].location.as_deref(), Some("lib/help.lua:3"));
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use nowcast::launch::runner::{CANNOT_CLAIM, CLAIMED};
+use nowcast::launch::runner::{ALREADY_CLAIMED, CANNOT_CLAIM};
 use nowcast_core::Ending;
 
 use crate::runner::scene::Scene;
@@ -17,7 +17,7 @@ fn one_of_twenty_runners_starts_the_worker() {
     let mut statuses: Vec<_> =
         runners.iter_mut().map(|runner| scene.wait_for_end(runner).code().expect("a status")).collect();
     statuses.sort_unstable();
-    let mut expected = vec![i32::from(CLAIMED); 20];
+    let mut expected = vec![i32::from(ALREADY_CLAIMED); 20];
     expected[0] = 0;
     assert_eq!(statuses, expected, "{}", scene.describe());
     assert_eq!(scene.lines(), 1);
@@ -34,7 +34,7 @@ fn a_claimed_run_is_left_to_its_runner_without_a_message() {
     let scene = Scene::new();
     assert!(scene.runner(&[], "exit 3").status().expect("it starts").success());
     let second = scene.runner(&[], "echo second").output().expect("it starts");
-    assert_eq!(second.status.code(), Some(CLAIMED.into()));
+    assert_eq!(second.status.code(), Some(ALREADY_CLAIMED.into()));
     assert_eq!((second.stdout, second.stderr), (Vec::new(), Vec::new()));
     assert_eq!(scene.wait_for_exit(), Ending::Status(3));
 }

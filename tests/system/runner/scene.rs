@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use nowcast::launch::{OpenRuns, RunFolder, RunFolderState, Started};
+use nowcast::launch::{LaunchedRuns, RunFolder, RunFolderState, Started};
 use nowcast::process::ProcessIdentity;
 use nowcast_core::Ending;
 use rustix::process::{Pid, Signal, kill_process};
@@ -72,13 +72,13 @@ impl Scene {
     }
 
     /// The open runs of a manager.
-    pub fn runs(&self) -> OpenRuns<u64> {
+    pub fn runs(&self) -> LaunchedRuns<u64> {
         self.runs_by(Path::new(NOWCAST))
     }
 
     /// The open runs of a manager whose runner is another program.
-    pub fn runs_by(&self, program: &Path) -> OpenRuns<u64> {
-        OpenRuns::new(program.to_owned(), self.path("runs")).expect("the runs folder")
+    pub fn runs_by(&self, program: &Path) -> LaunchedRuns<u64> {
+        LaunchedRuns::new(program.to_owned(), self.path("runs")).expect("the runs folder")
     }
 
     /// A program to use as the runner: a script that may `exec` nowcast as `"$NOWCAST" "$@"`.
@@ -97,12 +97,12 @@ impl Scene {
         path
     }
 
-    pub fn start(&self, runs: &mut OpenRuns<u64>, script: &str) -> Started {
+    pub fn start(&self, runs: &mut LaunchedRuns<u64>, script: &str) -> Started {
         runs.start(RUN, FOLDER, Ok(Self::script(script)), &self.environment())
     }
 
     /// The end of the scene's run, as a manager learns it.
-    pub fn end_of(&self, runs: &mut OpenRuns<u64>) -> Ending {
+    pub fn end_of(&self, runs: &mut LaunchedRuns<u64>) -> Ending {
         self.wait_for("the end of the run", || end(runs, RUN))
     }
 
@@ -176,8 +176,8 @@ impl Scene {
     }
 }
 
-pub fn end<Key: Copy + Eq + Hash + Display>(runs: &mut OpenRuns<Key>, run: Key) -> Option<Ending> {
-    let ended = runs.ended().expect("the operating system says");
+pub fn end<Key: Copy + Eq + Hash + Display>(runs: &mut LaunchedRuns<Key>, run: Key) -> Option<Ending> {
+    let ended = runs.poll_exits().expect("the operating system says");
     ended.into_iter().find(|(key, _)| *key == run).map(|(_, ending)| ending)
 }
 

@@ -3,7 +3,7 @@
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-use nowcast::launch::OpenRuns;
+use nowcast::launch::LaunchedRuns;
 use nowcast_core::Ending;
 
 use crate::runner::scene::{Scene, end};
@@ -12,8 +12,9 @@ use crate::runner::scene::{Scene, end};
 #[ignore = "prints a figure, tests nothing: cargo test --release --test system runner::speed -- --ignored --nocapture"]
 fn speed_of_a_run_of_true() {
     let scene = Scene::new();
-    let mut runs: OpenRuns<u64> =
-        OpenRuns::new(crate::support::system::NOWCAST.into(), scene.path("runs")).expect("the runs folder");
+    let mut runs: LaunchedRuns<u64> =
+        LaunchedRuns::new(crate::support::system::NOWCAST.into(), scene.path("runs"))
+            .expect("the runs folder");
     let mut times: Vec<_> = (0..200)
         .map(|run| {
             let begin = Instant::now();

@@ -111,7 +111,7 @@ fn a_worker_without_a_runner_is_signalled() {
     scene.wait_for_lines(1);
     let worker = scene.process("process");
     scene.kill_runner();
-    scene.wait_for("the manager's notice", || runs.ended().expect("it says").is_empty().then_some(()));
+    scene.wait_for("the manager's notice", || runs.poll_exits().expect("it says").is_empty().then_some(()));
     runs.request_stop(RUN);
     scene.wait_for_lines(2);
     assert!(worker.is_alive());
@@ -128,7 +128,7 @@ fn the_grace_period_of_a_worker_without_a_runner_starts_once_for_all_managers() 
     scene.wait_for_lines(1);
     let worker = scene.process("process");
     scene.kill_runner();
-    scene.wait_for("the manager's notice", || runs.ended().expect("it says").is_empty().then_some(()));
+    scene.wait_for("the manager's notice", || runs.poll_exits().expect("it says").is_empty().then_some(()));
     runs.request_stop(RUN);
     scene.wait_for_lines(2);
     let note = File::options().write(true).open(scene.run_path("stop-requested")).expect("a note");
@@ -136,7 +136,7 @@ fn the_grace_period_of_a_worker_without_a_runner_starts_once_for_all_managers() 
     let mut later = scene.runs();
     scene.start(&mut later, STUBBORN);
     later.ensure_stop_requested(RUN);
-    later.ended().expect("it says");
+    later.poll_exits().expect("it says");
     scene.wait_for("the worker's death", || (!worker.is_alive()).then_some(()));
 }
 
@@ -152,7 +152,7 @@ fn a_stop_request_to_a_late_runner_is_repeated_to_the_first_one() {
     scene.wait_for_lines(1);
     earlier.request_stop(RUN);
     scene.wait_for("the repeated request", || {
-        assert_eq!(earlier.ended().expect("it says"), []);
+        assert_eq!(earlier.poll_exits().expect("it says"), []);
         (scene.lines() == 2).then_some(())
     });
     later.request_stop(RUN);

@@ -47,7 +47,7 @@ impl Decision<'_> {
             pyyaml::read(payload).map_err(|error| format!("the payload is not valid YAML: {error}"))?;
         check_depth("the payload", payload.depth())?;
         let message = Message::new(source, r#type, payload);
-        let reply = self.message(UndecidedMessage::internal(message, Speaker::Operator, None));
+        let reply = self.handle_message(UndecidedMessage::internal(message, Speaker::Operator, None));
         outcome_of(self.number, &reply.outcome)
     }
 

@@ -57,13 +57,13 @@ impl Decision<'_> {
 
     /// Return the part of an answer that says why a launch is still pending.
     pub(super) fn pending_note(&mut self, run: RunId) -> String {
-        self.admit();
+        self.launch_ready_runs();
         self.pending_reason(run).map(|reason| format!("; it is {reason}")).unwrap_or_default()
     }
 
     /// Return the part of an answer that says which launches are still pending and why.
     fn pending_notes(&mut self, runs: &[RunId]) -> String {
-        self.admit();
+        self.launch_ready_runs();
         let note = |id: &RunId| {
             let name = self.state.runs.get(id)?.worker.name();
             Some(format!("; {name} {id} is {}", self.pending_reason(*id)?))
