@@ -87,9 +87,9 @@ impl Worker for Exec {
         match status.code() {
             Some(0) => Ok(payload_of(read_written(&payload)?)?),
             Some(code) if expected.unwrap_or_default().contains(&code) => {
-                Err(WorkerError::new(format!("{program} ended with status {code}")))
+                Err(WorkerError::new(format!("{program} exited with status {code}")))
             }
-            Some(code) => Err(WorkerError::crash(format!("{program} ended with status {code}"))),
+            Some(code) => Err(WorkerError::crash(format!("{program} exited with status {code}"))),
             None => {
                 let signal = status.signal().unwrap_or_default();
                 Err(WorkerError::crash(format!("{program} was killed by signal {signal}")))

@@ -43,7 +43,7 @@ fn after_a_cut_connection_the_host_is_asked_until_the_worker_is_gone() {
     Scene::kill(worker);
     let found = scene.wait_for_state(&run, "crashed");
     let ending = found["ending"].as_str().unwrap_or_default();
-    assert!(ending.contains("contact with robot was lost (ssh ended with status 255)"), "{ending}");
+    assert!(ending.contains("contact with robot was lost (ssh exited with status 255)"), "{ending}");
     scene.expect_one("crash");
     assert_eq!(scene.starts(), 1);
 }

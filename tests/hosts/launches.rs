@@ -10,13 +10,13 @@ fn a_worker_runs_on_the_host_and_its_output_and_status_are_returned() {
     let run = scene.launch("one");
     scene.go("one", "0 report");
     let found = scene.wait_for_state(&run, "succeeded");
-    assert_eq!(found["ending"], "ended with status 0");
+    assert_eq!(found["ending"], "exited with status 0");
     let output = scene.output(&run);
     assert!(output.ends_with("modules loaded\none works\n"), "{output}");
     scene.expect_one("success");
     let run = scene.launch("two");
     scene.go("two", "3");
-    assert_eq!(scene.wait_for_state(&run, "crashed")["ending"], "ended with status 3");
+    assert_eq!(scene.wait_for_state(&run, "crashed")["ending"], "exited with status 3");
     scene.system.wait_for_log("manager", "the rule heard crash");
     assert!(!scene.run_path(&run, "contact-lost").exists());
 }
@@ -27,9 +27,9 @@ fn the_status_of_an_exec_worker_is_that_of_its_program() {
     let program = "printf 'half a line'; [ $1 = killed ] && kill -9 $$; exit $1";
     fs::write(scene.system.path("program.sh"), program).expect("written");
     for (argument, state, ending) in [
-        ("3", "crashed", "ended with status 3"),
+        ("3", "crashed", "exited with status 3"),
         ("killed", "crashed", "was killed by signal 9"),
-        ("0", "succeeded", "ended with status 0"),
+        ("0", "succeeded", "exited with status 0"),
     ] {
         let run = scene.launch_on("robot", argument);
         assert_eq!(scene.wait_for_state(&run, state)["ending"], ending, "{}", scene.output(&run));

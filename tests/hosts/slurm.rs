@@ -242,7 +242,7 @@ fn a_job_runs_to_its_end_and_its_output_is_the_runs() {
     assert!(scene.jobs().starts_with(&format!("nowcast-{run}-")), "{}", scene.jobs());
     scene.system.send("job", "success", "null");
     scene.go("0");
-    assert_eq!(scene.wait_for_end(&run), "ended with status 0");
+    assert_eq!(scene.wait_for_end(&run), "exited with status 0");
     assert!(scene.output(&run).contains("the job works with it\n"), "{}", scene.output(&run));
     scene.heard("success");
 }
@@ -252,7 +252,7 @@ fn the_exit_status_of_a_job_is_known() {
     let scene = Scene::here("");
     let run = scene.launch("it");
     scene.go("3");
-    assert_eq!(scene.wait_for_end(&run), "ended with status 3");
+    assert_eq!(scene.wait_for_end(&run), "exited with status 3");
     scene.heard("crash");
 }
 
@@ -300,7 +300,7 @@ fn the_death_of_sbatch_is_not_that_of_the_job() {
         .expect("killed");
     scene.wait_for("contact lost", || (scene.run(&run)["state"] == "contact_lost").then_some(()));
     scene.go("3");
-    assert_eq!(scene.wait_for_end(&run), "ended with status 3");
+    assert_eq!(scene.wait_for_end(&run), "exited with status 3");
     scene.heard("crash");
     assert_eq!(fs::read_to_string(scene.system.path("starts")).expect("one"), "start\n");
 }
@@ -330,7 +330,7 @@ fn a_restarted_controller_knows_how_the_job_ended() {
     scene.cluster.spawn("slurmctld", &["-D"]);
     scene.wait_for("the job's state", || scene.jobs().contains("RUNNING").then_some(()));
     scene.go("3");
-    assert_eq!(scene.wait_for_end(&run), "ended with status 3");
+    assert_eq!(scene.wait_for_end(&run), "exited with status 3");
     scene.heard("crash");
 }
 
@@ -357,7 +357,7 @@ fn a_job_is_submitted_by_ssh() {
     sshd.set_env("SLURM_CONF", &scene.cluster.configuration());
     let run = scene.launch("it");
     scene.go("3");
-    assert_eq!(scene.wait_for_end(&run), "ended with status 3");
+    assert_eq!(scene.wait_for_end(&run), "exited with status 3");
     assert!(scene.output(&run).contains("the job works with it\n"), "{}", scene.output(&run));
     scene.heard("crash");
 }

@@ -122,7 +122,7 @@ fn a_worker_is_launched_by_the_launch_command_and_its_status_is_known() {
     let run = scene.launch();
     scene.wait_for_job();
     scene.go("3");
-    assert_eq!(scene.wait_for_state(&run, "crashed"), "ended with status 3");
+    assert_eq!(scene.wait_for_state(&run, "crashed"), "exited with status 3");
     let output = fs::read_to_string(scene.folder(&run).join("output.log")).expect("the output");
     assert_eq!(output, "the job works\n");
     scene.expect_one("crash");

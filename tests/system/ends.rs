@@ -70,7 +70,7 @@ fn a_worker_that_exits_at_sigterm_without_a_report_is_reported() {
     system.send("keyless", "success", "waits");
     kill_process(worker_pid(&system), Signal::TERM).expect("it takes the signal");
     system
-        .wait_for_log("manager", "ended with status 0 without a report; the manager reports a crash for it");
+        .wait_for_log("manager", "exited with status 0 without a report; the manager reports a crash for it");
     expect_one_crash(&system);
 }
 
@@ -87,7 +87,7 @@ fn a_killed_worker_is_reported() {
 fn a_worker_that_exits_with_status_3_is_reported() {
     let system = start();
     system.send("keyless", "success", "exits");
-    system.wait_for_log("manager", "ended with status 3 without a report");
+    system.wait_for_log("manager", "exited with status 3 without a report");
     expect_one_crash(&system);
 }
 

@@ -54,7 +54,7 @@ fn an_expected_status_is_a_failure_and_any_other_a_crash() {
     let (system, r#type) = run("echo some output; exit 1");
     assert_eq!(r#type, "crash");
     let output = system.operate(&["tail", "script"]);
-    assert!(output.contains("some output\n") && output.contains("sh ended with status 1"), "{output}");
+    assert!(output.contains("some output\n") && output.contains("sh exited with status 1"), "{output}");
     assert_eq!(run("kill -9 $$").1, "crash");
 }
 
@@ -150,7 +150,7 @@ fn shown_end(system: &System, expected: &str) -> serde_json::Value {
 
 #[test]
 fn the_end_of_the_program_is_that_of_the_run() {
-    let shown = shown_end(&run("exit 7").0, "ended with status 7");
+    let shown = shown_end(&run("exit 7").0, "exited with status 7");
     assert_eq!((&shown["exit_status"], &shown["signal"]), (&7.into(), &serde_json::Value::Null));
     let shown = shown_end(&run("kill -SEGV $$").0, "was killed by signal 11");
     assert_eq!((&shown["exit_status"], &shown["signal"]), (&serde_json::Value::Null, &11.into()));
@@ -186,5 +186,5 @@ fn exec_within_a_worker_does_not_end_the_run() {
     assert_eq!(r#type, "success");
     system.wait_for("its end", || system.operate(&["runs"]).contains("succeeded").then_some(()));
     let text = system.operate(&["why", "script"]);
-    assert!(text.contains("ended with status 0"), "{text}");
+    assert!(text.contains("exited with status 0"), "{text}");
 }

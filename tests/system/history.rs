@@ -41,7 +41,7 @@ fn runs_are_listed_newest_first_and_can_be_chosen() {
     assert_eq!(lines[1][1..4], ["◔", "pending", "awaken"], "{text}");
     assert!(text.lines().nth(2).is_some_and(|line| line.contains("--debug 'a b'")), "{text}");
     assert!(
-        text.lines().nth(2).is_some_and(|line| line.contains("ended with status 1  localhost")),
+        text.lines().nth(2).is_some_and(|line| line.contains("exited with status 1  localhost")),
         "{text}"
     );
     assert_eq!(lines[3][1..4], ["✔", "succeeded", "awaken"], "{text}");
@@ -134,7 +134,7 @@ fn following_ends_when_the_journal_says_so_or_the_folder_is_gone() {
     let (status, text) = system.operation(&["tail", "-f", &number]);
     assert_eq!(status, Some(1));
     assert!(text.contains(&format!("cannot read the output of run #{number}")), "{text}");
-    assert!(text.contains("it ended with unknown exit status"), "{text}");
+    assert!(text.contains("it exited with unknown status"), "{text}");
 
     system.operate(&["hold", "--all"]);
     system.operate(&["launch", "awaken"]);

@@ -106,7 +106,7 @@ fn a_run_that_is_told_to_end_keeps_its_grace_when_another_manager_comes() {
     system.signal("manager", Signal::KILL);
     system.wait_for_end("manager");
     system.start_manager(&[]);
-    system.wait_for_log("manager", "ended with status 0 without a report");
+    system.wait_for_log("manager", "exited with status 0 without a report");
     assert!(system.path("well").exists(), "{}", system.describe());
 }
 

@@ -187,7 +187,7 @@ fn a_failed_run_needs_attention_until_one_like_it_goes_well() {
     assert!(text.contains("   DEGRADED   "), "{text}");
     let failed = line(&text, "✖ FAILED  #");
     assert!(failed.contains("sleep --debug"), "{text}");
-    assert!(failed.contains("ended with status 1 after 0:0"), "{text}");
+    assert!(failed.contains("exited with status 1 after 0:0"), "{text}");
     assert!(below(&text, "✖ FAILED").starts_with("           → nowcast why "), "{text}");
     std::fs::write(system.path("ok"), "").expect("a file");
     let run = status(&system)["attention"][0]["number"].to_string();

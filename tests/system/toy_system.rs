@@ -53,7 +53,7 @@ fn it_ends_with_status_1_when_something_crashed() {
     let (status, text) = system.run_to_end(&["up", "--launch", "sleep --sleep-time 0", "--exit-when-idle"]);
     assert_eq!(status, Some(1), "{text}");
     assert!(
-        text.contains("ended with status 2 without a report; the manager reports a crash for it"),
+        text.contains("exited with status 2 without a report; the manager reports a crash for it"),
         "{text}"
     );
 }

@@ -50,13 +50,13 @@ fn a_run_is_followed_back_to_the_message_that_began_it() {
         &[
             "LAST RUN",
             "of sleep --sleep-time 0",
-            "ended with status 0",
+            "exited with status 0",
             "reported as #",
             "its rule returned no launches",
             "BECAUSE",
             "message from awaken (success)",
             "rule next_workers.lua:7, rules generation 1; it read sleepyhead: awoke",
-            "run of awaken: ended with status 0",
+            "run of awaken: exited with status 0",
             "message from keyless (success)",
             "rule next_workers.lua:6",
             "keyless was launched by hand or by another program",
@@ -233,11 +233,11 @@ fn a_retry_is_followed_over_the_crash_that_was_made_to_the_command_that_began_it
     in_order(
         &system.operate(&["why", "awaken"]),
         &[
-            "ended with status 1",
+            "exited with status 1",
             "attempt 2: #",
             "reported as #",
             "made by the manager, since the run ended without a report: retried",
-            "run of awaken: ended with status 1",
+            "run of awaken: exited with status 1",
             "nowcast launch awaken",
         ],
     );

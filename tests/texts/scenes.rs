@@ -183,7 +183,7 @@ pub fn running() -> Recorded {
     let contact = LostContact {
         host: "nibi".into(),
         since,
-        reason: "ended with status 255".into(),
+        reason: "exited with status 255".into(),
         asked_at: since + SignedDuration::from_mins(5),
         is_running: false,
         answer: "ssh: connect to host nibi port 22: No route to host".into(),

@@ -88,7 +88,7 @@ impl Decision<'_> {
         let UndecidedMessage { message, body, ticket, speaker, run } = incoming;
         let mut decided = Decided { run, ..Decided::default() };
         let reply = self.decide_message(&message, &mut decided);
-        // If the registry refuses a `crash` that the manager made, it is recorded all the same, or each `Due` would make
+        // If the registry refuses a `crash` that the manager made, record it here, or each `Due` would make
         // it again.
         let refused = run.filter(|_| matches!(reply.outcome, Outcome::Refused(_)));
         if let Some(run) = refused.and_then(|run| self.state.runs.get(&run)).cloned() {

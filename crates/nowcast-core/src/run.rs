@@ -120,7 +120,7 @@ impl Run {
         }
     }
 
-    /// Return whether it ended with status 0 and did not report a failure; `None` while it is open or if it was discarded.
+    /// Return whether it exited with status 0 and did not report a failure; `None` while it is open or if it was discarded.
     /// Where a host gives no exit status, the report decides.
     #[must_use]
     pub fn has_succeeded(&self) -> Option<bool> {
@@ -191,9 +191,9 @@ pub fn is_failure(r#type: &str) -> bool {
 impl fmt::Display for Ending {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Ending::Status(status) => write!(out, "ended with status {status}"),
+            Ending::Status(status) => write!(out, "exited with status {status}"),
             Ending::Killed(signal) => write!(out, "was killed by signal {signal}"),
-            Ending::Unknown => write!(out, "ended with unknown exit status"),
+            Ending::Unknown => write!(out, "exited with unknown status"),
             Ending::OnHost(said) => write!(out, "ended on its host: {said}"),
             Ending::NotStarted(reason) => write!(out, "could not be started: {reason}"),
             Ending::Discarded => write!(out, "was discarded before it was launched"),

@@ -73,7 +73,7 @@ fn a_silent_end_is_told_once_with_how_it_ended() {
     // Also of a worker whose registry knows no crash.
     let run = manager.wants(worker("mute"));
     manager.ends(run, Ending::Status(1));
-    let text = format!("mute: crash (run {run}), which ended with status 1");
+    let text = format!("mute: crash (run {run}), which exited with status 1");
     assert_eq!(only(&manager.passes(2)), (Some(Alarm::Crash), "mute", &*text));
 }
 

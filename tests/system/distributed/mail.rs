@@ -97,7 +97,7 @@ fn a_line_is_the_mail_that_pythons_handler_sends() {
     let (_, stderr) = crash(&system);
     let ours = server.line();
     assert_eq!(stderr, "");
-    assert!(ours.contains("CRITICAL [keyless] sh ended with status 7"), "{ours}");
+    assert!(ours.contains("CRITICAL [keyless] sh exited with status 7"), "{ours}");
 
     let script = format!(
         "import logging, logging.handlers\n\
@@ -105,7 +105,7 @@ fn a_line_is_the_mail_that_pythons_handler_sends() {
          ['one@eoas.example', 'two@eoas.example'], 'CRITICAL Message from Größe', credentials=['nowcast', 'secret'])\n\
          handler.setFormatter(logging.Formatter('%(levelname)s [%(name)s] %(message)s'))\n\
          logging.getLogger('keyless').addHandler(handler)\n\
-         logging.getLogger('keyless').critical('sh ended with status 7')\n"
+         logging.getLogger('keyless').critical('sh exited with status 7')\n"
     );
     let status = Command::new(venv()).args(["-X", "utf8", "-c", &script]).status().expect("python runs");
     assert!(status.success());
@@ -135,7 +135,7 @@ fn with_secure_it_is_encrypted_and_a_certificate_that_nobody_vouches_for_is_refu
     system.set_env("SSL_CERT_FILE", &authority);
     assert_eq!(crash(&system).1, "");
     let mail = server.line();
-    assert!(mail.contains("sh ended with status 7") && mail.contains("\"nowcast\"]"), "{mail}");
+    assert!(mail.contains("sh exited with status 7") && mail.contains("\"nowcast\"]"), "{mail}");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_refusing_server_is_complained_of_once_and_stops_nothing() {
     assert!(stderr.contains("535") && stderr.lines().count() == 1, "{stderr}");
     let system = with_mail("CRITICAL", port, "");
     crash(&system);
-    assert!(server.line().contains("sh ended with status 7"), "the first mail that it took");
+    assert!(server.line().contains("sh exited with status 7"), "the first mail that it took");
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn twenty_two_runs_over_twenty_deaths_of_the_manager_happen_once_and_are_told_on
     assert_eq!(system.send("keyless", "success", "0"), "ack");
     assert_eq!(heard(&system), RUNS, "{}", system.describe());
     let log = system.log("manager");
-    assert_eq!(log.matches("ended with status 3 without a report").count(), RUNS, "{log}");
+    assert_eq!(log.matches("exited with status 3 without a report").count(), RUNS, "{log}");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_run_goes_on_though_the_configuration_has_no_command_for_it_any_more() {
     assert_eq!(system.send("keyless", "success", "0"), "ack");
     assert_eq!((open_runs(&system).len(), heard(&system)), (1, 0), "{}", system.describe());
     fs::write(system.path("go"), "").expect("the word to go on");
-    system.wait_for_log("manager", "ended with status 3 without a report");
+    system.wait_for_log("manager", "exited with status 3 without a report");
 }
 
 /// A worker that ignores SIGTERM is killed by an operator, and its runner dies before the grace is over.

@@ -70,7 +70,7 @@ fn a_run_that_dies_in_silence_is_an_alarm() {
     server.wait_for(1, || system.describe());
     let bodies = server.bodies();
     assert!(bodies[0].starts_with(r#"{"text": "awaken: crash (run #"#), "{bodies:?}");
-    assert!(bodies[0].ends_with(r#"), which ended with status 1"}"#), "{bodies:?}");
+    assert!(bodies[0].ends_with(r#"), which exited with status 1"}"#), "{bodies:?}");
 }
 
 #[test]
