@@ -17,10 +17,12 @@ pub fn install(program: &str, packages: &[&str]) {
     if Path::new(program).exists() {
         return;
     }
+    // Another program that installs packages may hold the lock of dpkg.
+    let wait = ["-o", "DPkg::Lock::Timeout=300"];
     let install = [&["install", "-y", "-q", "--no-install-recommends"][..], packages].concat();
     for arguments in [&["update", "-q"][..], &install] {
         let mut command = Command::new("apt-get");
-        let output = command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").output();
+        let output = command.args(wait).args(arguments).env("DEBIAN_FRONTEND", "noninteractive").output();
         let output = output.expect("apt-get runs");
         assert!(output.status.success(), "{output:?}");
     }
