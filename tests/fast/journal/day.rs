@@ -50,6 +50,7 @@ pub enum Step {
     Send { worker: usize, payload: usize },
     RetryAll,
     Kill(usize),
+    Acknowledge(usize),
     Hold { worker: usize, hours: Option<i64> },
     Release(usize),
     Drop(usize),
@@ -99,6 +100,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..4_usize, 0..PAYLOADS.len()).prop_map(|(worker, payload)| Step::Send { worker, payload }),
         1 => Just(Step::RetryAll),
         1 => any::<usize>().prop_map(Step::Kill),
+        1 => any::<usize>().prop_map(Step::Acknowledge),
         1 => (0..5_usize, prop::option::of(0..3_i64)).prop_map(|(worker, hours)| Step::Hold { worker, hours }),
         2 => (1..60_usize).prop_map(Step::Release),
         2 => (1..60_usize).prop_map(Step::Drop),
@@ -222,6 +224,11 @@ impl Day {
                     run: runs.get(which % runs.len().max(1)).copied().unwrap_or_default(),
                 })
             }
+            Step::Acknowledge(which) => {
+                let mut ended: Vec<Number> = self.records.iter().filter_map(ended_run).collect();
+                let kept = which % (ended.len() + 1);
+                command(Command::Acknowledge { runs: ended.split_off(kept), reason: Some("known".into()) })
+            }
             Step::Hold { worker, hours } => command(Command::Hold {
                 target: WORKERS
                     .get(*worker)
@@ -281,6 +288,10 @@ impl Day {
     pub fn checklist(&self) -> String {
         pyyaml::write(&self.state.checklist.to_value(), Keys::AsGiven)
     }
+}
+
+fn ended_run(record: &Record) -> Option<Number> {
+    if let RecordedEvent::RunEnded { run } = record.event { Some(run) } else { None }
 }
 
 fn command(command: Command) -> Event {
