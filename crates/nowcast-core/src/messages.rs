@@ -237,6 +237,7 @@ impl Decision<'_> {
             Err(error @ RuleError::NoFunction { .. }) => {
                 let why = error.to_string();
                 self.alarm(Alarm::Parked, &message.source, why.clone());
+                // It did not reach a rule, so it does not count in joins yet.
                 let number = self.park_message(message, decided.run, &why, parked, counted_as);
                 // In a line of its own: the one before is NEMO_Nowcast's, word for word.
                 let label = format!("{} ({})", message.source, message.r#type);
@@ -251,8 +252,9 @@ impl Decision<'_> {
                     "the rule for this message failed, so nothing is launched after it: {}: ({})\n{why}",
                     message.source, message.r#type
                 );
-                let counts_as = counted_as.or(Some(self.number));
-                let number = self.park_message(message, decided.run, &why, parked, counts_as);
+                // It reached its rule, so it counts in joins, and only once although it will be re-decided.
+                let join_number = counted_as.or(Some(self.number));
+                let number = self.park_message(message, decided.run, &why, parked, join_number);
                 let text = format!(
                     "{text}\nThe message is parked. After fixing the rule: nowcast retry {}",
                     number.0
