@@ -1,4 +1,4 @@
-//! The functions that the engine's own Lua calls in Rust, in one table.
+//! The Rust functions that the engine's own Lua calls, in one table. Rules never see the table itself.
 
 use std::rc::Rc;
 
@@ -14,10 +14,10 @@ use super::view::{self, View};
 use super::{clock, date, join, launch, library, objects, path, text};
 use nowcast_core::Level;
 
-/// The longest path that Linux takes, in bytes (`PATH_MAX`).
+/// The longest path that Linux accepts, in bytes (`PATH_MAX`).
 const LONGEST_PATH: usize = 4096;
 
-/// The table `host` of `lua/*.lua`.
+/// Create the table that is called `host` in `lua/*.lua`.
 pub(super) fn table(lua: &Lua, host: &Rc<CallState>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set("null", LuaValue::NULL)?;
@@ -38,7 +38,7 @@ fn errors(lua: &Lua, table: &Table, host: &Rc<CallState>) -> mlua::Result<()> {
     })?;
     table.raw_set("fail", function)?;
 
-    // An error as a rule that catches it sees it; past a limit nothing can be caught.
+    // Return an error as a rule that catches it sees it. After a limit was exceeded, nothing can be caught.
     let budget = Rc::clone(&host.budget);
     let function = lua.create_function(move |lua, value: LuaValue| {
         let is_memory = match &value {
@@ -150,13 +150,13 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
     table.raw_set("suggest", function)
 }
 
-/// Whether a key can be written without quotes.
+/// Return whether a key can be written without quotes.
 fn is_name(name: &[u8]) -> bool {
     name.first().is_some_and(|byte| !byte.is_ascii_digit())
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }
 
-/// A key in a list of keys.
+/// Format a key for a list of keys.
 fn key_text(key: &LuaValue) -> String {
     match key {
         LuaValue::String(text) => text.to_string_lossy(),
@@ -274,12 +274,12 @@ fn calls(lua: &Lua, table: &Table, host: &Rc<CallState>) -> mlua::Result<()> {
     table.raw_set("seed", function)
 }
 
-/// The time of the message.
+/// Return the time of the message, or an error of the function `what` if there is none.
 fn now(lua: &Lua, host: &CallState, what: &str) -> mlua::Result<jiff::ZonedDateTime> {
     host.now().ok_or_else(|| fail(lua, format!("{what}: there is no message yet; call it inside a rule")))
 }
 
-/// The library `os`: the time of the message.
+/// Create the library `os`, whose clock is the time of the message.
 pub(super) fn os(lua: &Lua, host: &Rc<CallState>) -> mlua::Result<Table> {
     let os = lua.create_table()?;
     let shared = Rc::clone(host);

@@ -61,7 +61,7 @@ impl Budget {
         }
     }
 
-    /// Gives the next call its full budget.
+    /// Reset the budget for the next call.
     pub(super) fn start(&self) {
         self.deadline.set(Instant::now().checked_add(self.limits.time));
         self.left.set(self.limits.instructions);
@@ -70,17 +70,17 @@ impl Budget {
         self.stopped.borrow_mut().clear();
     }
 
-    /// The limit that the call went past, if any.
+    /// Return the limit that the call exceeded, if any.
     pub(super) fn passed(&self) -> Option<Limit> {
         self.passed.get()
     }
 
-    /// Where the call was when it went past its limit: a Lua traceback.
+    /// Return the Lua traceback of the place where the call exceeded its limit.
     pub(super) fn traceback(&self) -> String {
         self.traceback.borrow().clone()
     }
 
-    /// Counts `steps` of work and fails if the call is past a limit.
+    /// Count `steps` of work, in instructions. Return an error if the call has exceeded a limit.
     pub(super) fn charge(&self, lua: &Lua, steps: u64) -> mlua::Result<()> {
         if self.passed.get().is_none() {
             let left = self.left.get().saturating_sub(steps);
@@ -94,7 +94,7 @@ impl Budget {
         self.check()
     }
 
-    /// Notes that the call went past a limit: it is not to go on.
+    /// Record that the call exceeded a limit and must not continue.
     pub(super) fn pass(&self, lua: &Lua, limit: Limit) {
         if self.passed.get().is_some() {
             return;
@@ -107,7 +107,7 @@ impl Budget {
         }
     }
 
-    /// Notes the line that is about to run.
+    /// Record the line that is about to run.
     fn note_line(&self, debug: &Debug) {
         let (Some(lines), Some(line)) = (&self.lines, debug.current_line()) else { return };
         let chunk = debug.source().short_src.unwrap_or_default();
@@ -118,18 +118,17 @@ impl Budget {
         }
     }
 
-    /// Takes the lines that ran.
+    /// Take the lines that ran.
     pub(super) fn take_lines(&self) -> Lines {
         self.lines.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
-    /// Stops the running coroutine, from inside the hook: it yields and is never resumed to any
-    /// effect, so no `pcall` and no `__close` of the rules' sees an error.
+    /// Stop the running coroutine from inside the hook: it yields, and resuming it has no effect, so no `pcall` and no
+    /// `__close` of the rules sees an error.
     ///
-    /// An error would not do: mlua drops the registers of the function that the hook interrupted
-    /// before it raises one, and with them calls pending `__close` methods, without a hook.
-    /// Only where Lua cannot yield, in the engine's own code below a function of C, is there no
-    /// other way; that is noticed by a yield that has no effect.
+    /// An error would not do: before mlua raises one, it drops the registers of the function that the hook interrupted,
+    /// which calls pending `__close` methods without a hook. An error is raised only where Lua cannot yield, in the
+    /// engine's own code below a C function; a yield without effect shows that.
     fn stop(&self, lua: &Lua) -> mlua::Result<VmState> {
         let mut stopped = self.stopped.borrow_mut();
         let times = stopped.entry(lua.current_thread().to_pointer() as usize).or_default();
@@ -137,7 +136,7 @@ impl Budget {
         if *times > MOST_STOPS { self.check().map(|()| VmState::Yield) } else { Ok(VmState::Yield) }
     }
 
-    /// Fails if the call is past a limit.
+    /// Return an error if the call has exceeded a limit.
     pub(super) fn check(&self) -> mlua::Result<()> {
         match self.passed.get() {
             Some(limit) => Err(mlua::Error::runtime(self.describe(limit))),
@@ -160,7 +159,7 @@ impl Budget {
     }
 }
 
-/// Sets the hook that holds every Lua function to the budget, also in coroutines: those inherit it.
+/// Set the hook that enforces the budget in every Lua function. Coroutines inherit it.
 pub(super) fn install(lua: &Lua, budget: &Rc<Budget>) -> mlua::Result<()> {
     hook(lua, budget, CHECK_EVERY)
 }
@@ -183,7 +182,7 @@ fn hook(lua: &Lua, budget: &Rc<Budget>, every: u32) -> mlua::Result<()> {
     })
 }
 
-/// A number of bytes for people: "256 MB".
+/// Format a number of bytes for people: "256 MB".
 pub(super) fn bytes(count: usize) -> String {
     match count {
         0..1_024 => format!("{count} bytes"),

@@ -21,16 +21,16 @@ pub(super) struct CallState {
     pub(super) options: EngineOptions,
     /// The files of the rules.
     pub(super) sources: Rc<Sources>,
-    /// What the views of the call look at.
+    /// The values behind the views of the call.
     pub(super) snapshot: Rc<ViewedValues>,
     /// The time of the message; `None` while the rules are loaded.
     now: RefCell<Option<ZonedDateTime>>,
-    /// The message, which `math.random` starts from, until the call has used it.
+    /// The message, from which `math.random` is seeded, until the call has used it.
     seed: RefCell<Option<Message>>,
-    /// Whether the files of the rules are being run, which know nothing of a message.
+    /// Whether the rules' files are being run, which know nothing of a message.
     is_loading: Cell<bool>,
     log: RefCell<Vec<LogLine>>,
-    /// Bytes of text that the call's launches hold outside of the Lua machine.
+    /// Bytes of text that the call's launches hold outside of the Lua virtual machine.
     held: Cell<usize>,
     log_bytes: Cell<usize>,
     log_is_full: Cell<bool>,
@@ -53,7 +53,7 @@ impl CallState {
         }
     }
 
-    /// Begins a call: a full budget, an empty log.
+    /// Start a call with a full budget and an empty log.
     pub(super) fn start(&self, now: Option<ZonedDateTime>, message: Option<Message>) {
         self.end();
         self.snapshot.take_missed();
@@ -73,10 +73,10 @@ impl CallState {
         self.seed.take();
     }
 
-    /// Counts text that is held outside of the Lua machine.
+    /// Count text that is held outside of the Lua virtual machine.
     ///
     /// # Errors
-    /// The call holds more than it may.
+    /// The call holds more than its limit for text.
     pub(super) fn hold(&self, bytes: usize) -> Result<(), String> {
         let held = self.held.get().saturating_add(bytes);
         self.held.set(held);
@@ -87,29 +87,29 @@ impl CallState {
         Err(format!("the launches of this rule hold more than {} of text", super::budget::bytes(limit)))
     }
 
-    /// Copies text out of the Lua machine.
+    /// Copy text out of the Lua virtual machine, and count it.
     pub(super) fn keep(&self, text: &str) -> Result<String, String> {
         self.hold(text.len()).map(|()| text.to_owned())
     }
 
-    /// Counts again: what the call returned takes the place of what it made.
+    /// Start to count again, because only the result of the call is held from now on.
     pub(super) fn count_result_only(&self) {
         self.held.set(0);
     }
 
-    /// The files of the rules are run from now on, or not any more.
+    /// Set whether the rules' files are being run.
     pub(super) fn set_loading(&self, is_loading: bool) {
         self.is_loading.set(is_loading);
     }
 
-    /// The time of the message, where rules may know it.
+    /// Return the time of the message; `None` while the rules' files are being run, or without a message.
     pub(super) fn now(&self) -> Option<ZonedDateTime> {
         if self.is_loading.get() { None } else { self.now.borrow().clone() }
     }
 
-    /// Keeps a line for the log; past the limits a last line says that the rest is left out.
+    /// Add a line to the log. If the log is full, a last line says that the rest is left out.
     pub(super) fn log(&self, level: Level, text: &str) {
-        // What the files log is told when they are loaded first, not again for each message.
+        // The files run again for each message; their log lines are recorded only when they are loaded.
         let is_told = self.is_loading.get() && self.now.borrow().is_some();
         if is_told || self.log_is_full.get() {
             return;
@@ -131,13 +131,13 @@ impl CallState {
         log.push(LogLine { level, text: text.to_owned() });
     }
 
-    /// What `math.random` starts from, the first time that a call asks.
+    /// Return the seed for `math.random`, the first time that a call asks for it.
     pub(super) fn take_seed(&self, now: &ZonedDateTime) -> Option<(i64, i64)> {
         let message = self.seed.borrow_mut().take()?;
         let payload = pyyaml::write(&message.payload, Keys::AsGiven);
         let mut hash = Fnv::new();
         for part in [&message.source, &message.r#type, &payload] {
-            // The length keeps what stands in one part from counting as the next.
+            // With the length, text moved from one part to the next changes the hash.
             hash.add(&(part.len() as u64).to_le_bytes());
             hash.add(part.as_bytes());
         }
@@ -146,14 +146,14 @@ impl CallState {
         Some((first, hash.0.cast_signed()))
     }
 
-    /// Takes what the call logged.
+    /// Take the lines that the call logged.
     pub(super) fn take_log(&self) -> Vec<LogLine> {
         std::mem::take(&mut self.log.borrow_mut())
     }
 }
 
-/// FNV-1a, 64 bits, of bytes alone: what a type's own `Hash` feeds to a hasher may change with the version of Rust, and
-/// leaves out what is in a mapping.
+/// FNV-1a, 64 bits, of bytes alone. `Hash` would not do: what a type feeds to a hasher may change with the version of
+/// Rust, and leaves out the content of mappings.
 struct Fnv(u64);
 
 impl Fnv {

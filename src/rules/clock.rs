@@ -9,7 +9,7 @@ use mlua::{Lua, Table, Value as LuaValue};
 use super::error::fail;
 use super::moment::{Moment, Shift, check_format};
 
-/// `os.time([table])`: seconds since 1970.
+/// Implement `os.time([table])`: return seconds since 1970.
 pub(super) fn time(lua: &Lua, now: &ZonedDateTime, table: &LuaValue) -> mlua::Result<i64> {
     let table = match table {
         LuaValue::Nil => return Ok(now.timestamp().as_second()),
@@ -25,7 +25,7 @@ pub(super) fn time(lua: &Lua, now: &ZonedDateTime, table: &LuaValue) -> mlua::Re
     let (year, month, day) = (field("year", None)?, field("month", None)?, field("day", None)?);
     let (hour, minute, second) = (field("hour", Some(12))?, field("min", Some(0))?, field("sec", Some(0))?);
     let start = i16::try_from(year).ok().and_then(|year| Date::new(year, 1, 1).ok());
-    // As C does, so that month 13 is next January.
+    // Units carry over as in C, so month 13 is next January.
     let mut shift = Shift::default();
     let units = [
         ("months", month.saturating_sub(1)),
@@ -40,7 +40,7 @@ pub(super) fn time(lua: &Lua, now: &ZonedDateTime, table: &LuaValue) -> mlua::Re
     zoned.map(|zoned| zoned.timestamp().as_second()).ok_or_else(|| fail(lua, "os.time: that is not a date"))
 }
 
-/// `os.date([format[, time]])`.
+/// Implement `os.date([format[, time]])`.
 pub(super) fn date(
     lua: &Lua,
     now: &ZonedDateTime,

@@ -1,4 +1,4 @@
-//! Dates as Lua objects: `date("2026-03-14")`, their fields, methods and operators.
+//! Dates as Lua objects: `date("2026-03-14")`, their fields, methods and operators. It never reads a clock.
 
 use std::cmp::Ordering;
 
@@ -9,10 +9,10 @@ use super::items::{entries, known};
 use super::kind::{kind_name, whole};
 use super::moment::{Moment, Shift};
 
-/// The units that `shift` knows.
+/// The units of `shift`.
 pub(super) const UNITS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "minutes", "seconds"];
 
-/// `d:shift{ days = -1 }`.
+/// Implement `d:shift{ days = -1 }`.
 fn shift(lua: &Lua, moment: &Moment, by: &LuaValue) -> mlua::Result<Moment> {
     let wrong = |text: String| fail(lua, format!("shift: {text}"));
     let Some(given) = entries(lua, by, "the table of units").map_err(wrong)? else {
@@ -26,7 +26,7 @@ fn shift(lua: &Lua, moment: &Moment, by: &LuaValue) -> mlua::Result<Moment> {
     moment.shift(shift).map_err(wrong)
 }
 
-/// `date(text[, format])`.
+/// Implement `date(text[, format])`.
 pub(super) fn date(lua: &Lua, text: &LuaValue, format: &LuaValue) -> mlua::Result<Moment> {
     if let Some(moment) = as_date(text) {
         return Ok(moment);
@@ -46,13 +46,13 @@ pub(super) fn date(lua: &Lua, text: &LuaValue, format: &LuaValue) -> mlua::Resul
     moment.map_err(|text| fail(lua, format!("date: {text}")))
 }
 
-/// The functions of a date, made once for a virtual machine.
+/// The methods of a date, created once for each virtual machine.
 struct Methods {
     shift: mlua::Function,
     format: mlua::Function,
 }
 
-/// Makes the methods of dates; call once for each virtual machine.
+/// Create the methods of dates. Must be called once for each virtual machine.
 pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
     let shift = lua.create_function(|lua, (this, by): (LuaValue, LuaValue)| {
         let this = this_date(lua, &this, "shift")?;
@@ -74,7 +74,7 @@ fn this_date(lua: &Lua, value: &LuaValue, method: &str) -> mlua::Result<Moment> 
         .ok_or_else(|| fail(lua, format!("{method}: write a colon, as in d:{method}(…), where d is a date")))
 }
 
-/// Two dates of a comparison or a subtraction.
+/// Return both operands of a comparison or a subtraction as dates.
 fn both(lua: &Lua, a: &LuaValue, b: &LuaValue) -> mlua::Result<(Moment, Moment)> {
     match (as_date(a), as_date(b)) {
         (Some(a), Some(b)) => Ok((a, b)),

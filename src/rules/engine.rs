@@ -1,6 +1,6 @@
-//! [`Engine`]: the rules, ready to be called.
+//! [`Engine`]: loaded rules, ready to be called.
 //!
-//! It never reads a file again after it was loaded, and a call leaves nothing behind that another could see.
+//! It never reads a file again after it was loaded, and a call leaves nothing behind that another call could see.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -21,8 +21,8 @@ use nowcast_core::message::Message;
 use nowcast_core::{LogLine, RuleCallResult, RuleError, RuleFile, Rules};
 use pyyaml::Value;
 
-/// A snapshot of loaded and checked rules. Its files and functions never change; the virtual machine is built again after a
-/// call that exceeded a limit. [`Reloader`](super::Reloader) follows changes of the files.
+/// A snapshot of loaded and checked rules. Its files and functions never change; the virtual machine is built again
+/// after a call that exceeded a limit. [`Reloader`](super::Reloader) follows changes of the files.
 pub struct Engine {
     module: String,
     options: EngineOptions,
@@ -31,9 +31,9 @@ pub struct Engine {
     globals: Vec<String>,
     hash: String,
     log: Vec<LogLine>,
-    /// The lines that ran, where they are noted.
+    /// The lines that ran, if they are recorded.
     lines: RefCell<Lines>,
-    /// Empty after a call that went past a limit: the next one gets a new machine.
+    /// Empty after a call that exceeded a limit: the next call gets a new virtual machine.
     vm: RefCell<Option<Vm>>,
 }
 
@@ -47,8 +47,8 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Compiles the rules in `path` in a new virtual machine and runs them once, within the limits
-    /// of a call. `module` is their name in the configuration.
+    /// Compile the rules in `path` in a new virtual machine and run them once, within the limits of a call. `module` is
+    /// their name in the configuration.
     ///
     /// # Errors
     /// The file cannot be read, is not text, has a syntax error, or fails while it is run.
@@ -59,7 +59,7 @@ impl Engine {
     /// Load rules from stored copies of their files, the main file first.
     ///
     /// # Errors
-    /// They need something that was not kept with them, or cannot be run any more.
+    /// The rules need a file that was not stored with them, or cannot be run any more.
     pub fn of_files(
         files: &[RuleFile],
         module: &str,
@@ -87,43 +87,43 @@ impl Engine {
         })
     }
 
-    /// The `after_…` functions, by file and line.
+    /// Return the `after_…` functions, by file and line.
     #[must_use]
     pub fn functions(&self) -> &[RuleFunction] {
         &self.functions
     }
 
-    /// SHA-256 of the rules' files, in hexadecimal.
+    /// Return the SHA-256 of the rules' files, in hexadecimal.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
     }
 
-    /// The rules' files, the main one first.
+    /// Return the rules' files, the main one first.
     #[must_use]
     pub fn files(&self) -> Vec<RuleFile> {
         self.sources.files()
     }
 
-    /// The rules' files as they were read, the main one first.
+    /// Return the texts of the rules' files as they were read, the main one first.
     #[must_use]
     pub fn texts(&self) -> Vec<RuleText> {
         self.sources.texts()
     }
 
-    /// The globals that the rules' files made when they ran, sorted.
+    /// Return the names of the globals that the rules' files set when they ran, sorted.
     #[must_use]
     pub fn globals(&self) -> &[String] {
         &self.globals
     }
 
-    /// Whether the last call went past a limit of time, instructions or memory.
+    /// Return whether the last call exceeded a limit of time, instructions or memory.
     #[must_use]
     pub fn was_stopped(&self) -> bool {
         self.vm.borrow().is_none()
     }
 
-    /// Of each file the lines that are code, and those of them that ran so far; nothing unless they are noted.
+    /// Return the code lines of each file, and those of them that ran so far; empty unless lines are recorded.
     #[must_use]
     pub fn lines(&self) -> Vec<(String, BTreeSet<usize>, BTreeSet<usize>)> {
         if !self.options.notes_lines {
@@ -140,18 +140,18 @@ impl Engine {
         self.sources.chunks().into_iter().filter_map(file).collect()
     }
 
-    /// The rules file.
+    /// Return the path of the rules file.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.sources.main()
     }
 
-    /// Whether both have the same rules and treat them alike.
+    /// Return whether both engines have the same rules, module and options.
     pub(super) fn is_same(&self, other: &Engine) -> bool {
         (&self.hash, &self.module, &self.options) == (&other.hash, &other.module, &other.options)
     }
 
-    /// What the rules logged while they were loaded.
+    /// Return the lines that the rules logged while they were loaded.
     #[must_use]
     pub fn log(&self) -> &[LogLine] {
         &self.log
@@ -177,7 +177,7 @@ impl Engine {
         let text = match traceback.lines().next().and_then(error::place) {
             _ if has_place => text,
             Some((chunk, line, _)) => format!("{chunk}:{line}: {text}"),
-            // A tail call, `return need(…)`, leaves no trace of its line.
+            // A tail call, such as `return need(…)`, leaves its line out of the traceback.
             None => self.with_place(function, text),
         };
         let text = self.explained(text, message, vm);
@@ -227,13 +227,13 @@ impl Engine {
         )
     }
 
-    /// Where a function is defined.
+    /// Return the file and line where a function is defined.
     fn place(&self, function: &str) -> Option<String> {
         let known = self.functions.iter().find(|known| known.name == function)?;
         Some(format!("{}:{}", known.chunk, known.line))
     }
 
-    /// The text behind the place where the function is defined.
+    /// Put the place where the function is defined before a text.
     fn with_place(&self, function: &str, text: String) -> String {
         match self.place(function) {
             Some(place) => format!("{place}: {text}"),
@@ -258,7 +258,7 @@ impl Rules for Engine {
 }
 
 impl Engine {
-    /// Calls an `after_…` function by its name, as [`Rules::call_after`] does by the message's source.
+    /// Call an `after_…` function by its name. [`Rules::call_after`] calls it by the message's source.
     pub fn call_function(
         &self,
         function: String,
@@ -275,7 +275,7 @@ impl Engine {
             }
         };
         let (call, IsClean(is_clean)) = self.call_in(&vm, function, message, config, checklist, now);
-        // It refers to the checklist, and with a reference the next payload could not be merged without a copy.
+        // It refers to the checklist, which could not be changed without a copy while a reference exists.
         drop(vm.take_missed());
         if self.options.notes_lines {
             let mut lines = self.lines.borrow_mut();

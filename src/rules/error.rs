@@ -1,13 +1,14 @@
-//! Errors of rules, for their author: the message, the place where it was raised, and the traceback.
+//! Errors of rules, for their author: the message, the place where it was raised, and the traceback. They never show
+//! the engine's own code.
 
 use std::path::PathBuf;
 
 use mlua::{Error, Lua};
 
-/// What the engine's own Lua code is called; its lines are no use to the author of the rules.
+/// The chunk name of the engine's own Lua code, whose lines do not help the author of the rules.
 pub(super) const OWN_CHUNK: &str = "nowcast";
 
-/// Why rules could not be loaded.
+/// The reason why rules could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{}{}: {reason}{}",
@@ -16,13 +17,13 @@ pub(super) const OWN_CHUNK: &str = "nowcast";
     shown.as_deref().map(|shown| format!("\n{shown}")).unwrap_or_default()
 )]
 pub struct RulesLoadError {
-    /// The file at fault.
+    /// The file with the error.
     pub file: PathBuf,
-    /// The line in it, where there is one.
+    /// The line in it, if known.
     pub line: Option<usize>,
-    /// What is wrong and what to do.
+    /// What is wrong, and what to do.
     pub reason: String,
-    /// The line itself, with its number.
+    /// The text of that line, with its number.
     pub shown: Option<String>,
 }
 
@@ -32,14 +33,13 @@ impl RulesLoadError {
     }
 }
 
-/// An error that a function of the engine's raises: the text behind the place in the rules that
-/// called it.
+/// Return an error of one of the engine's functions: its text after the place in the rules that called the function.
 pub(super) fn fail(lua: &Lua, text: impl std::fmt::Display) -> Error {
     let place = caller(lua).map(|(chunk, line)| format!("{chunk}:{line}: ")).unwrap_or_default();
     Error::runtime(format!("{place}{text}"))
 }
 
-/// The file and line of the rules that run: the innermost function that is not the engine's.
+/// Return the file and line of the innermost function on the stack that belongs to the rules.
 fn caller(lua: &Lua) -> Option<(String, usize)> {
     innermost(lua, |debug| {
         let source = debug.source();
@@ -52,9 +52,9 @@ fn caller(lua: &Lua) -> Option<(String, usize)> {
     })
 }
 
-/// Where the rules' files are being run, as `next_workers.lua:12`; text that they gave to `load` is
-/// none of them; `is_of_rules` knows the names of the files. `None` where no such function is on the stack: in a coroutine of the engine's
-/// functions, or behind tail calls.
+/// Return the place at which the rules' files are running, as `next_workers.lua:12`. `is_of_rules` returns whether a
+/// chunk name is that of a file; text passed to `load` does not count. Return `None` if no such function is on the
+/// stack: in a coroutine of the engine's functions, or behind tail calls.
 pub(super) fn place_in_the_rules(lua: &Lua, is_of_rules: impl Fn(&str) -> bool) -> Option<String> {
     innermost(lua, |debug| {
         let source = debug.source();
@@ -63,16 +63,16 @@ pub(super) fn place_in_the_rules(lua: &Lua, is_of_rules: impl Fn(&str) -> bool) 
     })
 }
 
-/// What `look` finds first on the stack, from the innermost function on.
+/// Return the first result of `find` on the stack, from the innermost function outwards.
 fn innermost<T>(lua: &Lua, find: impl Fn(&mlua::debug::Debug) -> Option<T>) -> Option<T> {
-    // Beyond this depth the engine was not called from the rules.
+    // If no level up to this depth matches, the rules did not call the engine.
     (0..20).map_while(|level| lua.inspect_stack(level, &find)).flatten().next()
 }
 
 /// The longest message that an error keeps, in bytes: it goes into the log and the journal.
 const LONGEST_TEXT: usize = 10_000;
 
-/// An error with a traceback that was taken where it was raised first.
+/// Create an error from a text, cut to [`LONGEST_TEXT`], and the traceback of the place where it was first raised.
 pub(super) fn raise(text: &str, traceback: &str) -> Error {
     let cut = (0..=LONGEST_TEXT.min(text.len())).rev().find(|cut| text.is_char_boundary(*cut)).unwrap_or(0);
     let more = if cut < text.len() { "…" } else { "" };
@@ -80,15 +80,15 @@ pub(super) fn raise(text: &str, traceback: &str) -> Error {
     Error::runtime(format!("{}{more}{TRACEBACK}{traceback}", &text[..cut]))
 }
 
-/// What stands between Lua's message and its traceback.
+/// The separator between Lua's message and its traceback.
 const TRACEBACK: &str = "\nstack traceback:";
 
-/// The text of an error, without its traceback.
+/// Return the text of an error, without its traceback.
 pub(super) fn text(error: &Error) -> String {
     parts(error).0
 }
 
-/// Whether the machine ran out of memory somewhere in this error.
+/// Return whether the virtual machine ran out of memory somewhere in this error.
 pub(super) fn is_out_of_memory(error: &Error) -> bool {
     match error {
         Error::MemoryError(_) => true,
@@ -97,7 +97,7 @@ pub(super) fn is_out_of_memory(error: &Error) -> bool {
     }
 }
 
-/// The text of an error and its traceback, both without a word about the engine's own code.
+/// Return the text of an error and its traceback, both without places in the engine's own code.
 pub(super) fn parts(error: &Error) -> (String, String) {
     let (text, traceback) = raw_parts(error);
     let mut lines = traceback.lines().map(str::trim).filter(|line| is_of_the_rules(line));
@@ -119,14 +119,14 @@ fn raw_parts(error: &Error) -> (String, String) {
     }
 }
 
-/// Splits what Lua gives as one text.
+/// Split Lua's single text into message and traceback.
 fn split(text: &str) -> (String, String) {
     let mut parts = text.split(TRACEBACK);
     let message = parts.next().unwrap_or_default().to_owned();
     (message, parts.next().unwrap_or_default().to_owned())
 }
 
-/// Cleans a traceback that was taken by itself.
+/// Remove the engine's own lines from a traceback that does not belong to an error.
 pub(super) fn traceback_of_the_rules(traceback: &str) -> String {
     let lines: Vec<&str> = traceback.lines().map(str::trim).filter(|line| is_of_the_rules(line)).collect();
     lines.join("\n")
@@ -142,7 +142,7 @@ fn is_of_the_rules(line: &str) -> bool {
         || line.contains(&format!("<{own}")))
 }
 
-/// An error raised in the engine's own code gets the place in the rules that led there.
+/// Replace a place in the engine's own code with the place in the rules that led there.
 fn place_of_the_rules(text: String, traceback: &[&str]) -> String {
     let Some(message) = without_own_place(&text) else { return text };
     match traceback.first().and_then(|line| line.split_once(": in ")) {
@@ -151,17 +151,17 @@ fn place_of_the_rules(text: String, traceback: &[&str]) -> String {
     }
 }
 
-/// The message of an error that a function of Lua's raised below the engine's own code, without the
-/// place in that code; `None` for other errors.
+/// Return the message of an error that a Lua library function raised below the engine's own code, without the place in
+/// that code; `None` for other errors.
 pub(super) fn without_own_place(text: &str) -> Option<String> {
     let rest = text.strip_prefix(OWN_CHUNK)?.strip_prefix(':')?;
     let (line, message) = rest.split_once(": ")?;
     line.parse::<usize>().ok()?;
-    // What the engine's code calls Lua's own functions.
+    // The engine's code calls Lua's own functions by names with this prefix.
     Some(message.replacen("'raw_", "'", 1))
 }
 
-/// The chunk and line at the start of a Lua message, and the rest.
+/// Split a Lua message into the chunk and line at its start, and the rest.
 pub(super) fn place(text: &str) -> Option<(&str, usize, &str)> {
     let (place, rest) = text.split_once(": ")?;
     let (chunk, line) = place.rsplit_once(':')?;

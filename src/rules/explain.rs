@@ -15,17 +15,18 @@ const LONGEST_LINE: usize = 160;
 /// The longest payload that is shown, in characters.
 const LONGEST_PAYLOAD: usize = 160;
 
-/// A look for a key that was not there, or was null.
+/// A lookup of a key that was missing, or whose value was null.
 #[derive(Debug, Clone)]
 pub(super) struct MissedKey {
-    /// What was looked into.
+    /// The value in which the key was looked up.
     pub(super) container: Value,
     pub(super) key: Value,
-    /// Where in the checklist that is: `NEMO run: nowcast`; empty for the checklist itself, `None` for what is not in it.
+    /// The place of the container in the checklist: `NEMO run: nowcast`. Empty for the checklist itself, `None` for a
+    /// value that is not in it.
     pub(super) path: Option<String>,
 }
 
-/// How likely it is that a key which was not there led to an error.
+/// The likelihood that a missing key caused an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Likely {
     Surely,
@@ -33,8 +34,8 @@ enum Likely {
 }
 
 impl MissedKey {
-    /// Whether an error is about a nil value that this key may have given, and how likely that is. Lua names a key where
-    /// it is text; a variable may hold anything, so there the rules' own text up to the line of the error must say it.
+    /// Return how likely it is that this key caused an error about a nil value; `None` if it did not. Lua's message
+    /// names a field; a variable may have any value, so the rules' text up to the line of the error must name the key.
     fn is_meant(&self, error: &str, code: Option<(&str, usize)>) -> Option<Likely> {
         let is_of_nil = ["a nil value", "nil values", "compare nil", "with nil", "got nil"]
             .iter()
@@ -62,7 +63,7 @@ impl MissedKey {
         Some(if says_it { Likely::Surely } else { Likely::Perhaps })
     }
 
-    /// `the checklist has no "nowcast" under NEMO run; the keys there are: …`
+    /// Describe the lookup: `the checklist has no "nowcast" under NEMO run; the keys there are: …`.
     fn text(&self) -> String {
         let key = match &self.key {
             Value::Str(text) => format!("{text:?}"),
@@ -91,7 +92,7 @@ fn keys_there(map: &Map, key: &Value) -> String {
     missing_key(&keys, map.len(), key.as_str())
 }
 
-/// A line of a file, with its number, as `  12 | text`.
+/// Return a line of a file with its number, as `  12 | text`.
 pub(super) fn line(text: &str, number: usize) -> Option<String> {
     let line = text.lines().nth(number.checked_sub(1)?)?.replace('\t', "    ");
     let shown: String = line.chars().take(LONGEST_LINE).collect();
@@ -99,7 +100,7 @@ pub(super) fn line(text: &str, number: usize) -> Option<String> {
     Some(format!("{number:>4} | {}{more}", shown.trim_end()))
 }
 
-/// What stands between an error and its traceback. `code` is the text of the file at fault, and the line in it.
+/// Return the text between an error and its traceback. `code` is the text of the file with the error, and the line.
 pub(super) fn beneath(
     error: &str,
     code: Option<(&str, usize)>,

@@ -1,7 +1,6 @@
-//! Reading the tables that rules give to the engine's functions: lists, and entries under known keys.
+//! Reads the tables that rules give to the engine's functions: lists, and entries under known keys.
 //!
-//! Metatables are not looked at: no function of the rules may run below one of the engine's (see
-//! budget.rs).
+//! It never uses metatables: no function of the rules may run below one of the engine's functions (see budget.rs).
 
 use mlua::{Lua, LuaString, Table, Value as LuaValue};
 
@@ -13,8 +12,8 @@ use crate::suggest;
 /// The longest list or table that is read, in items: arguments, launches, names.
 pub(super) const LONGEST_LIST: usize = 10_000;
 
-/// What is wrong in a table that is gone through in Lua's order, which changes from run to run: of all
-/// errors the least, so that the same rule gives the same error.
+/// The least of the errors found in a table. Lua's order of entries changes from run to run, and the same rule must
+/// give the same error.
 #[derive(Default)]
 pub(super) struct Least(Option<String>);
 
@@ -26,13 +25,13 @@ impl Least {
     }
 
     /// # Errors
-    /// The least of what was added.
+    /// The least of the errors that were added.
     pub(super) fn check(self) -> Result<(), String> {
         self.0.map_or(Ok(()), Err)
     }
 }
 
-/// The items of a table that must be a list without holes; `what` it is called in errors.
+/// Return the items of a table that must be a list without holes. Errors call the table `what`.
 pub(super) fn list(table: &Table, what: &str) -> Result<Vec<LuaValue>, String> {
     let mut items: Vec<(i64, LuaValue)> = Vec::new();
     let mut wrong = Least::default();
@@ -61,7 +60,7 @@ pub(super) fn list(table: &Table, what: &str) -> Result<Vec<LuaValue>, String> {
     Ok(items.into_iter().map(|(_, value)| value).collect())
 }
 
-/// The keys and values of a table or a view, in no order; `None` if it is neither.
+/// Return the keys and values of a table or a view, in no particular order; `None` if it is neither.
 pub(super) fn entries(
     lua: &Lua,
     value: &LuaValue,
@@ -80,8 +79,8 @@ pub(super) fn entries(
     if entries.len() == most { Err(too_many(what)) } else { Ok(Some(entries)) }
 }
 
-/// Entries whose keys are all among the known ones, sorted by key: the table's own order changes from
-/// run to run, and the same rule must give the same error. `noun` is what errors call a key.
+/// Return the entries sorted by key if all keys are among the known ones. Sorting matters because a table's own order
+/// changes from run to run, and the same rule must give the same error. Errors call a key `noun`.
 pub(super) fn known(
     entries: Vec<(LuaValue, LuaValue)>,
     noun: &str,

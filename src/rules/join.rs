@@ -1,4 +1,4 @@
-//! `Join{ name =, wait_for =, launch =, timeout = }`: a join that a rule opens.
+//! `Join{ name =, wait_for =, launch =, timeout = }`: a join that a rule opens. It never opens the join itself.
 
 use mlua::{Lua, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as LuaValue};
 
@@ -11,13 +11,13 @@ use super::objects::{LuaJoin, LuaLaunch};
 use super::options::time_limit;
 use nowcast_core::{JoinRequest, NextWorker, Requirement};
 
-/// In the order in which `lua/types.lua` declares them.
+/// The keys of a join, in the order in which `lua/types.lua` declares them.
 pub(super) const KNOWN: [&str; 4] = ["name", "wait_for", "launch", "timeout"];
 
-/// What can be said of the messages of one worker.
+/// The keys that describe the messages of one worker.
 pub(super) const OF_WORKER: [&str; 2] = ["type", "count"];
 
-/// More messages of one worker than this are a mistake.
+/// The largest count of messages of one worker; a larger one is a mistake.
 const MOST_MESSAGES: i64 = 100_000;
 /// The longest name of a join, a worker or a message type, in bytes.
 const LONGEST_NAME: usize = 200;
@@ -25,14 +25,14 @@ const LONGEST_NAME: usize = 200;
 const EXAMPLE: &str = "Join{ name = \"…\", wait_for = { \"worker\", other_worker = 14 } }";
 
 impl LuaJoin {
-    /// A copy outside of the Lua machine, if there is still room for it.
+    /// Copy the join out of the Lua virtual machine, if the call's limit for text allows it.
     pub(super) fn copy(&self, call: &CallState) -> Result<JoinRequest, String> {
         let JoinRequest { name, wait_for, launch, timeout } = &self.0;
         let launch = launch.iter().map(|worker| copy(call, worker)).collect::<Result<_, _>>()?;
         Ok(JoinRequest { name: name.clone(), wait_for: wait_for.clone(), launch, timeout: *timeout })
     }
 
-    /// As `tostring` shows it.
+    /// Format the join for `tostring`.
     pub(super) fn text(&self) -> String {
         let name = self.0.name.as_deref().unwrap_or_default();
         let wanted: Vec<String> = self.0.wait_for.iter().map(Requirement::to_string).collect();
@@ -63,7 +63,7 @@ impl UserData for LuaJoin {
     }
 }
 
-/// Makes a join, with all that can be wrong in it said.
+/// Create a join, or raise an error that says what is wrong with it.
 pub(super) fn join(lua: &Lua, call: &CallState, spec: &LuaValue) -> mlua::Result<LuaJoin> {
     read(lua, call, spec).map(LuaJoin).map_err(|text| fail(lua, format!("Join: {text}")))
 }
@@ -90,7 +90,7 @@ fn read(lua: &Lua, call: &CallState, spec: &LuaValue) -> Result<JoinRequest, Str
     Ok(request)
 }
 
-/// A text that is the name of something.
+/// Return a text that is a name. Errors call it `role`.
 fn text(call: &CallState, role: &str, value: &LuaValue) -> Result<String, String> {
     let LuaValue::String(text) = value else {
         return Err(format!("{role} must be text, got {}", described(value)));
@@ -121,7 +121,7 @@ fn own_launches(call: &CallState, value: &LuaValue) -> Result<Vec<NextWorker>, S
     }
 }
 
-/// What must come: first the workers that are listed, in their order, then those that are keys, by name.
+/// Read the requirements: first the listed workers, in their order, then those that are keys, by name.
 fn wait_for(lua: &Lua, call: &CallState, value: &LuaValue) -> Result<Vec<Requirement>, String> {
     let Some(entries) = entries(lua, value, "wait_for")? else {
         return Err(format!(
@@ -173,7 +173,7 @@ fn worker_name(call: &CallState, value: &LuaValue) -> Result<String, String> {
     }
 }
 
-/// Which messages of a worker must come, and how many: `14`, `"success"` or `{ type = "success", count = 14 }`.
+/// Read which messages of a worker are required, and how many: `14`, `"success"` or `{ type = "success", count = 14 }`.
 fn messages(
     lua: &Lua,
     call: &CallState,

@@ -9,7 +9,7 @@ use super::view::View;
 /// The longest text that an error shows, in bytes.
 const LONGEST_SHOWN: usize = 60;
 
-/// The kind of a value: "a table", "text".
+/// Return the kind of a value: "a table", "text".
 pub(super) fn kind_name(value: &LuaValue) -> &'static str {
     match value {
         LuaValue::Nil => "nil",
@@ -29,7 +29,7 @@ pub(super) fn kind_name(value: &LuaValue) -> &'static str {
     }
 }
 
-/// A value in an error: numbers and short texts as they are, others by their kind.
+/// Describe a value for an error: numbers, booleans and short texts literally, others by their kind.
 pub(super) fn described(value: &LuaValue) -> String {
     match value {
         LuaValue::String(text) if text.as_bytes().len() <= LONGEST_SHOWN => {
@@ -42,7 +42,7 @@ pub(super) fn described(value: &LuaValue) -> String {
     }
 }
 
-/// The whole number that a Lua number stands for: to Lua `3` and `3.0` are one.
+/// Return the integer that a Lua number equals: to Lua, `3` and `3.0` are the same.
 pub(super) fn whole(value: &LuaValue) -> Option<i64> {
     match value {
         LuaValue::Integer(number) => Some(*number),

@@ -1,4 +1,4 @@
-//! `NextWorker(module, args, opts)`: a launch that a rule returns.
+//! `NextWorker(module, args, opts)`: a launch that a rule returns. It never launches anything.
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -18,10 +18,10 @@ use super::view::View;
 use nowcast_core::{LaunchOptions, NextWorker};
 use pyyaml::Value;
 
-/// `launch:with{ … }`, made once for a virtual machine.
+/// The method `launch:with{ … }`, created once for each virtual machine.
 pub(super) struct LaunchWith(pub(super) Function);
 
-/// What a rule can read of a launch.
+/// The fields of a launch, for errors.
 const FIELDS: &str = "module, args, host, delay, at, timeout, retries, retry_delay, env and with";
 
 impl UserData for LuaLaunch {
@@ -48,7 +48,7 @@ impl UserData for LuaLaunch {
     }
 }
 
-/// Whether both launch the same, wherever the rules made them.
+/// Return whether both launches are equal, no matter where the rules created them.
 fn is_same(one: &NextWorker, other: &NextWorker) -> bool {
     let NextWorker { module, args, host, options, location: _ } = one;
     (module, args, host, options) == (&other.module, &other.args, &other.host, &other.options)
@@ -78,7 +78,7 @@ impl LuaLaunch {
     }
 }
 
-/// An option that is a single value: spans in seconds, a moment as a date; `None` if there is none of
+/// Return an option that is a single value, with durations in seconds and a moment as a date; `None` if no option has
 /// that name.
 fn scalar(lua: &Lua, options: &LaunchOptions, name: &str) -> mlua::Result<Option<LuaValue>> {
     #[allow(clippy::cast_precision_loss, reason = "spans are at most ten years")]
@@ -106,7 +106,7 @@ fn scalar(lua: &Lua, options: &LaunchOptions, name: &str) -> mlua::Result<Option
     Ok(Some(value.unwrap_or(LuaValue::Nil)))
 }
 
-/// Makes a launch for the function `what`, with all that can be wrong in it said.
+/// Create a launch for the function `what`, or raise an error that says what is wrong with it.
 pub(super) fn launch(
     lua: &Lua,
     call: &CallState,
@@ -124,7 +124,7 @@ pub(super) fn launch(
     Ok(LuaLaunch(worker))
 }
 
-/// `launch:with{ delay = "10m" }`: the same launch with other options.
+/// Implement `launch:with{ delay = "10m" }`: return the same launch with other options.
 pub(super) fn with(
     lua: &Lua,
     call: &CallState,
@@ -139,7 +139,7 @@ pub(super) fn with(
     Ok(LuaLaunch(worker))
 }
 
-/// A copy outside of the Lua machine, if there is still room for it.
+/// Copy a launch out of the Lua virtual machine, if the call's limit for text allows it.
 pub(super) fn copy(call: &CallState, worker: &NextWorker) -> Result<NextWorker, String> {
     let variables = worker.options.env.iter().map(|(name, value)| name.len() + value.len());
     let texts = worker.args.iter().map(String::len).chain(variables);
@@ -147,7 +147,7 @@ pub(super) fn copy(call: &CallState, worker: &NextWorker) -> Result<NextWorker, 
     Ok(worker.clone())
 }
 
-/// The launches in a list of a rule's; `what` it is called in errors.
+/// Return copies of the launches in a list. Errors call the list `what`.
 pub(super) fn launches(call: &CallState, what: &str, items: &[LuaValue]) -> Result<Vec<NextWorker>, String> {
     let launch = |(index, item): (usize, &LuaValue)| {
         let place = index + 1;
@@ -166,7 +166,7 @@ pub(super) fn launches(call: &CallState, what: &str, items: &[LuaValue]) -> Resu
     items.iter().enumerate().map(launch).collect()
 }
 
-/// The full name for `worker(name)`: with the package from the configuration before it.
+/// Return the full module name for `worker(name)`: a name without a dot gets the package from the configuration.
 pub(super) fn qualified(
     lua: &Lua,
     call: &CallState,
@@ -233,7 +233,7 @@ fn yaml_argument(call: &CallState, (index, value): (usize, &Value)) -> Result<St
     }
 }
 
-/// No command line can carry a zero byte.
+/// Keep a text argument. A zero byte is refused, because a command line cannot contain one.
 fn plain(call: &CallState, place: usize, text: &str) -> Result<String, String> {
     if text.contains('\0') { Err(format!("args[{place}] has a zero byte in it")) } else { call.keep(text) }
 }

@@ -1,16 +1,16 @@
-//! The names that rules find: ours with their types and texts, as language servers read them, and Lua's own.
+//! The names that rules can use: ours with their types and descriptions, as language servers read them, and Lua's own.
 //!
-//! A virtual machine that has another name than these, or lacks one, does not start. What tables of options take, and what
-//! only tests of rules find, the engine does not build from here: tests hold that against what it knows. Nothing here
-//! runs rules.
+//! A virtual machine that has other names than these, or lacks one, does not start. The options of tables and the names
+//! that only tests of rules have are declared a second time; unit tests compare them with the engine. Nothing here runs
+//! rules.
 
-/// Our names: a Lua file of declarations alone, in the form of the Lua language server.
+/// Our names: a Lua file that contains declarations only, in the form of the Lua language server.
 pub const TYPES: &str = include_str!("lua/types.lua");
 
-/// The names that tests of rules have beside, in the same form.
+/// The additional names of tests of rules, in the same form.
 pub const TEST_TYPES: &str = include_str!("lua/test_types.lua");
 
-/// What language servers know of Lua 5.4 and rules have.
+/// The names of Lua 5.4 that rules have; language servers know them.
 const OF_LUA: &str = "_G _VERSION assert error getmetatable ipairs load next pairs pcall print rawequal rawget rawlen rawset \
     select setmetatable tonumber tostring type xpcall coroutine coroutine.create coroutine.isyieldable \
     coroutine.resume coroutine.running coroutine.status coroutine.wrap coroutine.yield math math.abs math.acos \
@@ -22,8 +22,8 @@ const OF_LUA: &str = "_G _VERSION assert error getmetatable ipairs load next pai
     table.remove table.sort table.unpack utf8 utf8.char utf8.charpattern utf8.codepoint utf8.codes utf8.len \
     utf8.offset";
 
-/// The configuration of the Lua language server for a folder of rules: which Lua it is, what of Lua's own
-/// is not there, where our declarations are.
+/// The configuration of the Lua language server for a folder of rules: the Lua version, the standard libraries that are
+/// missing, and the folder of our declarations.
 pub const SERVER: &str = r#"{
   "$schema": "https://raw.githubusercontent.com/LuaLS/vscode-lua/master/setting/schema.json",
   "runtime.version": "Lua 5.4",
@@ -37,19 +37,19 @@ pub const SERVER: &str = r#"{
 }
 "#;
 
-/// Every name that rules find, as `path.name`.
+/// Return every name that rules can use, as `path.name`.
 pub fn names() -> impl Iterator<Item = String> {
     OF_LUA.split_ascii_whitespace().map(str::to_owned).chain(TYPES.lines().filter_map(declared))
 }
 
-/// The name that a line of [`TYPES`] declares for rules.
+/// Return the name that a line of [`TYPES`] declares for rules.
 fn declared(line: &str) -> Option<String> {
     let name = match line.strip_prefix("function ") {
         Some(rest) => rest.split_once('(')?.0,
         None => line.split_once(" = ")?.0,
     };
     let is_name = name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_.".contains(letter));
-    // Methods of objects are no names.
+    // Methods of objects, written with a colon, are not global names.
     is_name.then(|| name.to_owned())
 }
 
@@ -67,7 +67,7 @@ mod tests {
     use crate::rules::{date, join, options};
     use pyyaml::Value;
 
-    /// The fields of a declared class, in their order.
+    /// Return the fields of a declared class, in their order.
     fn fields(class: &str) -> Vec<&'static str> {
         let body = TYPES.split_once(&format!("---@class {class}\n")).unwrap().1;
         let lines = body.lines().take_while(|line| line.starts_with("---"));
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn the_declared_names_of_tests_are_those_that_tests_have() {
         let text = include_str!("lua/test.lua");
-        // Whatever name it takes from the caller is there.
+        // Each word of the script is offered as a function, so whichever one it takes from the caller exists.
         let words: BTreeSet<&str> =
             text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_').collect();
         let function = |name| -> (&'static str, ScriptFunction) { (name, Box::new(|_| Ok(Value::Null))) };

@@ -1,19 +1,20 @@
-//! The lines of a Lua file that are code: those that a line hook can tell of. It reads what Lua's compiler made of the
-//! file and runs nothing.
+//! The lines of a Lua file that are code: those that a line hook can report. It reads the output of Lua's compiler and
+//! runs nothing.
 //!
-//! The form is that of Lua 5.4's `ldump.c`, which is built into this program; the tests fail if another Lua is.
+//! The format is that of `ldump.c` in Lua 5.4, which is built into this program. The tests fail with another version of
+//! Lua.
 
 use std::collections::BTreeSet;
 
-/// Bytes before the main function: signature, version, format, check data, three sizes, an integer, a float, and the
-/// number of its upvalues.
+/// The size of everything before the main function, in bytes: signature, version, format, check data, three sizes, an
+/// integer, a float, and the number of its upvalues.
 const HEADER: usize = 4 + 1 + 1 + 6 + 3 + 8 + 8 + 1;
 
-/// A line that is too far from the one before is in a list of its own.
+/// The marker for an instruction whose line is too far from the previous one; its line is in a second list.
 const ABSOLUTE: i8 = -0x80;
 
-/// The lines of a file that are code, from its text and what was compiled of it, which must not be stripped; `None` if
-/// that is not one. A line with nothing but an `end` is none, though Lua may have something to do there.
+/// Return the lines of a file that are code, from its text and its compiled form, which must not be stripped; `None` if
+/// the latter is invalid. A line with nothing but an `end` does not count, though Lua may execute something there.
 pub(super) fn of_code(text: &str, dump: &[u8]) -> Option<BTreeSet<usize>> {
     let mut lines = BTreeSet::new();
     let mut reader = LineReader { rest: dump.get(HEADER..)? };
@@ -45,7 +46,7 @@ impl LineReader<'_> {
         Some(*first)
     }
 
-    /// Seven bits a byte, the last one marked.
+    /// Read a number: seven bits in each byte, the last byte marked.
     fn number(&mut self) -> Option<usize> {
         let mut number = 0_usize;
         loop {
@@ -105,7 +106,7 @@ impl LineReader<'_> {
         }
     }
 
-    /// The line of each instruction: the difference to the one before, or an entry in a second list.
+    /// Read the line of each instruction: the difference to the previous one, or an entry in a second list.
     fn lines(
         &mut self,
         first_line: usize,
@@ -130,11 +131,11 @@ impl LineReader<'_> {
             };
             found.push(line);
         }
-        // The last instruction is the return behind the last statement, which has no text of its own.
+        // The last instruction is the implicit return after the last statement, which has no text of its own.
         if found.last() == Some(&last_line) || last_line == 0 {
             found.pop();
         }
-        // No hook is called for the instruction that takes more arguments.
+        // Lua calls no hook for the first instruction of a vararg function, which adjusts the arguments.
         lines.extend(found.into_iter().skip(usize::from(is_vararg)));
         Some(())
     }

@@ -1,26 +1,26 @@
-//! Finds the file of the rules.
+//! Finds the file of the rules. It never reads it.
 
 use std::path::{Path, PathBuf};
 
-/// There are no rules under the name that the configuration gives.
+/// The configuration names rules that do not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "cannot find the rules {module:?} (message registry: next workers module); looked for {}",
     looked.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
 )]
 pub struct LocateError {
-    /// The name as the configuration has it.
+    /// The name in the configuration.
     pub module: String,
     /// The files that were looked for.
     pub looked: Vec<PathBuf>,
 }
 
-/// The rules file that `next workers module: MODULE` means in a configuration file: a path (it has a
-/// `/` or ends with `.lua`) from the configuration's folder, or NEMO_Nowcast's dotted name, whose last
-/// part names a file in `rules/` beside the configuration or beside it.
+/// Find the rules file that `next workers module: MODULE` in a configuration file means. A path (it has a `/` or ends
+/// with `.lua`) is relative to the configuration's folder. Of a dotted name as in NEMO_Nowcast, the last part names a
+/// file in `rules/` beside the configuration, or beside the configuration itself.
 ///
 /// # Errors
-/// No such file; the error lists the places looked at.
+/// There is no such file; the error lists the paths that were tried.
 pub fn locate(config_file: &Path, module: &str) -> Result<PathBuf, LocateError> {
     let folder = config_file.parent().unwrap_or(Path::new(""));
     let is_path = module.contains('/') || Path::new(module).extension().is_some_and(|end| end == "lua");

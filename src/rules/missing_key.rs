@@ -1,11 +1,11 @@
-//! The error for a key that a table lacks.
+//! The text of an error for a key that a table lacks.
 
 use crate::suggest::did_you_mean;
 
-/// As many keys as an error lists.
+/// The most keys that an error lists.
 const MOST_LISTED: usize = 20;
 
-/// What to say about a key that is missing from a table of `count` keys, of which `keys` are some.
+/// Describe the keys of a table that lacks the key `written`. `keys` are some of its `count` keys.
 pub(super) fn missing_key(keys: &[String], count: usize, written: Option<&str>) -> String {
     if count == 0 {
         return "; the table is empty".to_owned();

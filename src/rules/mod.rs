@@ -1,13 +1,13 @@
 //! The rules engine: the user's Lua behind [`nowcast_core::Rules`].
 //!
-//! From the outside in: [`locate()`] finds the file, [`Reloader`] keeps its rules in force while it is
-//! edited, [`Engine`] calls them. Inside, `vm` builds the sandbox from `lua/*.lua` and the functions
-//! of `api`; `view`, `moment`, `launch` and `join` are the objects that rules handle; `budget` and `pattern`
-//! hold every call to its [`CallLimits`].
+//! From the outside in: [`locate()`] finds the file, [`Reloader`] keeps its rules in force while it is edited, and
+//! [`Engine`] calls them. Inside, `vm` builds the sandbox from `lua/*.lua` and the functions of `api`; `view`,
+//! `moment`, `launch` and `join` are the objects that rules handle; `budget` and `pattern` enforce the [`CallLimits`]
+//! of each call.
 //!
-//! Rules reach nothing but what they are given: no file, no clock, no network, no other process. They
-//! keep nothing from one message to the next: their files run again for each call, globals are frozen
-//! while a rule runs, and views end with their call. So an answer depends on the arguments alone.
+//! Rules can reach only what they are given: no file, clock, network or other process. They keep nothing from one
+//! message to the next: their files run again for each call, globals are frozen while a rule runs, and views end with
+//! their call. So the result depends on the arguments alone.
 
 mod api;
 mod budget;

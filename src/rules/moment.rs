@@ -1,4 +1,4 @@
-//! A date of the rules: reading, writing, shifting and comparing it. It must never know of Lua.
+//! A date of the rules: parsing, formatting, shifting and comparing. It must never know of Lua.
 
 use std::cmp::Ordering;
 
@@ -7,7 +7,7 @@ use jiff::fmt::strtime;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Span, ZonedDateTime};
 
-/// The longest text that is read as a date or as a date's format, in bytes.
+/// The longest text that is parsed as a date or as a date's format, in bytes.
 const LONGEST_TEXT: usize = 1_000;
 
 /// A date, or a date with a time of day, in a time zone or in none.
@@ -15,22 +15,22 @@ const LONGEST_TEXT: usize = 1_000;
 pub(super) struct Moment {
     civil: DateTime,
     has_time: bool,
-    /// The same on the time line. In the hour that comes twice in autumn, what a clock says and the zone would not tell
-    /// which of the two it is.
+    /// The same moment on the time line. In the hour that comes twice in autumn, the clock time and the zone do not
+    /// tell which of the two it is.
     zoned: Option<ZonedDateTime>,
 }
 
-/// How far to move a date.
+/// The distance by which a date is moved.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Shift {
     pub(super) months: i64,
     pub(super) days: i64,
-    /// `None` keeps a date without a time of day one.
+    /// `None` keeps a date without a time of day as it is.
     pub(super) seconds: Option<i64>,
 }
 
 impl Shift {
-    /// Adds so many of a unit; `None` if there is no such unit or it is too many.
+    /// Add `count` of a unit; `None` if the unit is unknown or the result overflows.
     pub(super) fn add(&mut self, unit: &str, count: i64) -> Option<()> {
         let (field, factor) = match unit {
             "years" => (&mut self.months, 12),
@@ -52,8 +52,8 @@ impl Moment {
         Self { civil: date.at(0, 0, 0, 0), has_time: false, zoned: None }
     }
 
-    /// What a clock says in a zone: of a time that comes twice the first, and as much later as the clock jumps where it
-    /// leaves the time out.
+    /// Create a moment from the clock time in a zone: the first one of a time that comes twice, and a time that the
+    /// clock skips is moved later by the length of the jump.
     fn on_clock(civil: DateTime, zone: Option<TimeZone>) -> Self {
         let zoned = zone.and_then(|zone| civil.to_zoned_datetime(zone).ok());
         let civil = zoned.as_ref().map_or(civil, ZonedDateTime::datetime);
@@ -73,7 +73,7 @@ impl Moment {
         self.civil
     }
 
-    /// As the key that it may be in a mapping.
+    /// Return the date as a YAML value, in which form it can be a key of a mapping.
     pub(super) fn to_yaml(&self) -> pyyaml::Value {
         if !self.has_time {
             return pyyaml::Value::Date(self.civil.date());
@@ -86,7 +86,7 @@ impl Moment {
         self.zoned.as_ref()
     }
 
-    /// ISO 8601: `2026-03-14`, `2026-03-14T05:15:00`, `2026-03-14T05:15:00-07:00`.
+    /// Format the date in ISO 8601: `2026-03-14`, `2026-03-14T05:15:00`, `2026-03-14T05:15:00-07:00`.
     pub(super) fn iso(&self) -> String {
         if !self.has_time {
             return self.civil.date().to_string();
@@ -97,7 +97,7 @@ impl Moment {
         }
     }
 
-    /// Reads ISO text: a date, or a date with a time and perhaps an offset.
+    /// Parse ISO 8601 text: a date, or a date with a time and an optional offset.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text.len() > LONGEST_TEXT {
@@ -125,7 +125,7 @@ impl Moment {
         ))
     }
 
-    /// Reads text as `strptime` does.
+    /// Parse text by a `strptime` format.
     pub(super) fn parse_as(text: &str, format: &str) -> Result<Self, String> {
         check_format(format)?;
         if text.len() > LONGEST_TEXT {
@@ -152,12 +152,12 @@ impl Moment {
         formatted.map_err(|error| format!("{format:?}: {error}"))
     }
 
-    /// This date moved by calendar units, the largest first: a month later than January 31st is the
-    /// last of February.
+    /// Return this date moved by calendar units, the largest first: a month after January 31st is the last day of
+    /// February.
     pub(super) fn shift(&self, by: Shift) -> Result<Self, String> {
         let too_far = |error: jiff::Error| format!("{} cannot be shifted that far: {error}", self.iso());
         let mut civil = self.civil;
-        // One after the other: a span of jiff's has a single sign.
+        // Each unit by itself, because a `Span` has a single sign.
         for span in [Span::new().try_months(by.months), Span::new().try_days(by.days)] {
             civil = span.and_then(|span| civil.checked_add(span)).map_err(too_far)?;
         }
@@ -175,7 +175,7 @@ impl Moment {
         .map_err(too_far)
     }
 
-    /// On the time line if both have a zone, else as the calendar has it.
+    /// Return the time since another date: on the time line if both have a zone, else by the calendar.
     pub(super) fn since(&self, other: &Moment) -> SignedDuration {
         match (&self.zoned, &other.zoned) {
             (Some(this), Some(other)) => this.duration_since(other),
@@ -188,7 +188,7 @@ impl Moment {
     }
 }
 
-/// Refuses what is no `strftime` format, above all the tokens of Python's arrow.
+/// Return an error if a format is not for `strftime`, in particular if it consists of the tokens of Python's arrow.
 pub(super) fn check_format(format: &str) -> Result<(), String> {
     if format.len() > LONGEST_TEXT {
         return Err(format!("a format of {} bytes is too long", format.len()));

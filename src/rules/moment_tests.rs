@@ -1,4 +1,4 @@
-//! Dates against what Python's `datetime` and arrow give.
+//! Compares dates with the results of Python's `datetime` and arrow.
 
 use super::*;
 
@@ -69,7 +69,7 @@ fn an_hour_across_the_change_of_clocks_is_an_hour() {
     assert_eq!(Moment::from_zoned(&now).shift(shift).unwrap().iso(), "2026-03-08T04:30:00-07:00");
 }
 
-/// On November 1st 01:15 comes twice in Vancouver.
+/// On November 1st, 01:15 comes twice in Vancouver.
 #[test]
 fn the_hour_that_comes_twice_is_two_hours() {
     let hour = |count: i64| {

@@ -1,11 +1,12 @@
-//! Names of modules and hosts that rules give.
+//! The names of modules and hosts in rules.
 
 use mlua::Value as LuaValue;
 
 use super::call_state::CallState;
 use super::kind::kind_name;
 
-/// The name of a module or host: text, neither empty nor with what no name has.
+/// Return the name of a module or host: text that is not empty and has no spaces or control characters. Errors call it
+/// `role`.
 pub(super) fn name(call: &CallState, role: &str, value: &LuaValue) -> Result<String, String> {
     let LuaValue::String(text) = value else {
         return Err(format!("{role} must be text, got {}", kind_name(value)));

@@ -1,6 +1,6 @@
 //! The options of a launch: `{ host = "…", delay = "10m", at = "05:15", … }`.
 //!
-//! Reads no clock: what a time of day means depends on the time of the message alone.
+//! It never reads a clock: the meaning of a time of day depends on the time of the message alone.
 
 use jiff::civil::Time;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
@@ -14,19 +14,19 @@ use super::name::name;
 use crate::config::duration;
 use nowcast_core::NextWorker;
 
-/// In the order in which `lua/types.lua` declares them.
+/// The options, in the order in which `lua/types.lua` declares them.
 pub(super) const KNOWN: [&str; 7] = ["host", "delay", "at", "timeout", "retries", "retry_delay", "env"];
 
-/// More retries than this are a mistake.
+/// The most retries of one launch; more are a mistake.
 const MOST_RETRIES: i64 = 1_000;
-/// As many environment variables as one launch may set.
+/// The most environment variables of one launch.
 const MOST_VARIABLES: usize = 1_000;
-/// The longest span of time: what lies further ahead is a mistake of units.
+/// The longest duration: ten years; a longer one is a mistake of units.
 const LONGEST_SPAN: SignedDuration = SignedDuration::from_hours(24 * 3_653);
-/// The longest text that may be a time or a span, in bytes.
+/// The longest text that is parsed as a time or a duration, in bytes.
 const LONGEST_TEXT: usize = 100;
 
-/// Sets what a rule says of a launch beside its module and arguments.
+/// Apply a rule's table of options to a launch.
 pub(super) fn apply(
     lua: &Lua,
     call: &CallState,
@@ -56,7 +56,7 @@ fn wrong(option: &str, value: &LuaValue, remedy: &str) -> String {
     format!("the option {option} is {}; {remedy}", described(value))
 }
 
-/// A span of time: text as in the configuration, or a whole number of seconds.
+/// Read a duration: text as in the configuration, or a whole number of seconds.
 pub(super) fn span(option: &str, value: &LuaValue) -> Result<SignedDuration, String> {
     let span = match value {
         LuaValue::String(text) if text.as_bytes().len() <= LONGEST_TEXT => {
@@ -75,7 +75,7 @@ pub(super) fn span(option: &str, value: &LuaValue) -> Result<SignedDuration, Str
     }
 }
 
-/// A span after which something ends; none would end it before it began.
+/// Read a duration after which something ends; zero is refused, because it would end before it began.
 pub(super) fn time_limit(option: &str, value: &LuaValue) -> Result<SignedDuration, String> {
     let span = span(option, value)?;
     if span.is_zero() { Err(wrong(option, value, "a timeout must be longer than nothing")) } else { Ok(span) }
@@ -118,7 +118,7 @@ fn no_message() -> String {
     "the option at needs a message, whose time zone it is in; call it inside a rule".to_owned()
 }
 
-/// `05:15` or `05:15:30`.
+/// Parse `05:15` or `05:15:30`.
 fn time_of_day(text: &str) -> Option<Time> {
     let is_time = matches!(text.len(), 5 | 8)
         && text.bytes().enumerate().all(
@@ -129,11 +129,11 @@ fn time_of_day(text: &str) -> Option<Time> {
     if is_time { text.parse().ok() } else { None }
 }
 
-/// The next moment after `now` at which a clock there says so. A time that a change of the clock
-/// leaves out is as much later as the clock jumps; of one that comes twice it is the first.
+/// Return the next moment after `now` at which a clock in its time zone shows this time. A time that the clock skips is
+/// moved later by the length of the jump; of a time that comes twice, the first counts.
 fn next(now: &ZonedDateTime, time: Time) -> Option<Timestamp> {
     let mut date = now.date();
-    // Two days are enough: today's may be over, and tomorrow's is to come.
+    // Today's moment may have passed; tomorrow's has not.
     for _ in 0..2 {
         let moment = date.to_datetime(time).to_zoned_datetime(now.time_zone().clone()).ok()?.timestamp();
         if moment > now.timestamp() {
@@ -144,7 +144,7 @@ fn next(now: &ZonedDateTime, time: Time) -> Option<Timestamp> {
     None
 }
 
-/// Environment variables, sorted by name.
+/// Read environment variables, sorted by name.
 fn env(lua: &Lua, call: &CallState, value: &LuaValue) -> Result<Vec<(String, String)>, String> {
     let Some(entries) = entries(lua, value, "env")? else {
         return Err(wrong("env", value, "write a table of names and values, as in { NAME = \"value\" }"));
@@ -160,7 +160,7 @@ fn env(lua: &Lua, call: &CallState, value: &LuaValue) -> Result<Vec<(String, Str
             Err(text) => wrong.push(text),
         }
     }
-    // The table's own order changes from run to run, and the same rule must give the same error.
+    // A table's own order changes from run to run, and the same rule must give the same error.
     if let Some(text) = wrong.into_iter().min() {
         return Err(text);
     }

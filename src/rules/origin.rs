@@ -1,7 +1,7 @@
 //! Guesses from the text of the file where a variable of the rules got its value, for error messages. It must never run
 //! or parse Lua; if the lines do not show it, it returns nothing.
 
-/// The expression that was assigned to a variable last before a line ends: on that line, or above it in the same function.
+/// Return the last expression assigned to a variable on a line, or above it in the same function.
 pub(super) fn of<'a>(variable: &str, text: &'a str, line: usize) -> Option<&'a str> {
     let lines: Vec<&str> = text.lines().take(line).collect();
     for line in lines.into_iter().rev() {
@@ -20,14 +20,14 @@ pub(super) fn of<'a>(variable: &str, text: &'a str, line: usize) -> Option<&'a s
     None
 }
 
-/// What a line assigns to a variable, the last time that it does.
+/// Return the expression that a line assigns to a variable, the last one if there are several.
 fn assigned<'a>(variable: &str, line: &'a str) -> Option<&'a str> {
     let signs = line.rmatch_indices('=').map(|(at, _)| at);
     let expression = signs.filter(|at| is_assignment(line, *at)).find_map(|at| {
         let is_name = |sign: char| sign.is_ascii_alphanumeric() || "_, \t<>".contains(sign);
         let names = line[..at].trim_end();
         let start = names.rfind(|sign| !is_name(sign)).map_or(0, |before| before + 1);
-        // Before the first name there may be anything: `local`, or the statement before.
+        // Before the first name there may be `local` or the previous statement.
         let is_field = names[..start].ends_with(['.', ':']);
         names[start..]
             .split(',')
@@ -45,12 +45,12 @@ fn assigned<'a>(variable: &str, line: &'a str) -> Option<&'a str> {
     Some(&expression[..ends.min().unwrap_or(expression.len())])
 }
 
-/// Whether the sign `=` at a place assigns, and does not compare.
+/// Return whether the sign `=` at a place assigns, and does not compare.
 fn is_assignment(line: &str, at: usize) -> bool {
     !line[..at].ends_with(['=', '~', '<', '>']) && !line[at + 1..].starts_with('=')
 }
 
-/// Whether a text names a word, which is not a part of a longer one.
+/// Return whether a text contains a word, and not only as a part of a longer word.
 pub(super) fn has_word(text: &str, word: &str) -> bool {
     let is_part = |sign: char| sign.is_alphanumeric() || sign == '_';
     !word.is_empty()

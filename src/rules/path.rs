@@ -1,14 +1,14 @@
-//! `path.name`, `stem`, `parent`, `join`: paths as text, as Python's `PurePosixPath` treats them.
-//! It must never access a disk.
+//! `path.name`, `stem`, `parent`, `join`: paths as text, treated like Python's `PurePosixPath`. It must never access a
+//! disk.
 
-/// A path taken apart: `/` or nothing before it, and its parts without `.` and empty ones.
+/// A path split into its root, `/`, `//` or nothing, and its parts, except empty ones and `.`.
 struct PathParts<'a> {
     root: &'static str,
     parts: Vec<&'a str>,
 }
 
 fn parts(path: &str) -> PathParts<'_> {
-    // POSIX leaves exactly two slashes to the system, so they stay two.
+    // POSIX leaves the meaning of exactly two leading slashes to the system, so they are kept.
     let root = match path.bytes().take_while(|byte| *byte == b'/').count() {
         0 => "",
         2 => "//",
@@ -24,12 +24,12 @@ impl PathParts<'_> {
     }
 }
 
-/// The last part: `/a/b.nc` → `b.nc`.
+/// Return the last part: `/a/b.nc` → `b.nc`.
 pub(super) fn name(path: &str) -> String {
     parts(path).parts.last().copied().unwrap_or_default().to_owned()
 }
 
-/// The last part without its suffix: `/a/b.nc` → `b`.
+/// Return the last part without its suffix: `/a/b.nc` → `b`.
 pub(super) fn stem(path: &str) -> String {
     let name = name(path);
     match name.rfind('.') {
@@ -38,14 +38,14 @@ pub(super) fn stem(path: &str) -> String {
     }
 }
 
-/// The path without its last part: `/a/b.nc` → `/a`.
+/// Return the path without its last part: `/a/b.nc` → `/a`.
 pub(super) fn parent(path: &str) -> String {
     let mut path = parts(path);
     path.parts.pop();
     path.text()
 }
 
-/// One path after the other; one that starts with `/` starts again.
+/// Join paths. A path that starts with `/` replaces those before it.
 pub(super) fn join<'a>(paths: impl IntoIterator<Item = &'a str>) -> String {
     let mut joined = PathParts { root: "", parts: Vec::new() };
     for path in paths {
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn paths_are_taken_apart_as_python_does() {
-        // (path, name, stem, parent), each as PurePosixPath gives it.
+        // (path, name, stem, parent), as `PurePosixPath` returns them.
         let cases = [
             ("/results/2026/run.nc", "run.nc", "run", "/results/2026"),
             ("a/b/", "b", "b", "a"),

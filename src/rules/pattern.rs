@@ -1,36 +1,35 @@
 //! Lua's patterns, with every step counted.
 //!
-//! The C library matches without a hook, and a pattern such as `a*a*a*a*b` takes hours on a text of
-//! a few kilobytes. This matcher follows the reference manual of Lua 5.4 (section 6.4.1) and tells
-//! its caller after every few thousand steps, who may stop it. It knows nothing of Lua's values.
+//! The C library matches without a hook, and a pattern such as `a*a*a*a*b` takes hours on a text of a few kilobytes.
+//! This matcher follows the reference manual of Lua 5.4 (section 6.4.1) and calls back every few thousand steps, so
+//! that the caller can stop it. It knows nothing of Lua's values.
 
-/// As many captures as Lua allows.
+/// The most captures that Lua allows (`LUA_MAXCAPTURES`).
 const MOST_CAPTURES: usize = 32;
-/// As deep as Lua recurses before it calls a pattern too complex.
+/// The depth of recursion at which Lua calls a pattern too complex (`MAXCCALLS` in lstrlib.c).
 const DEEPEST: usize = 200;
-/// Steps between two questions to the caller.
+/// Steps between two calls of the caller's `tick`.
 const STEPS_PER_TICK: u64 = 10_000;
 
-/// Why there is no answer.
+/// The reason why a match was abandoned.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PatternError<E> {
     /// The pattern is malformed.
     Malformed(String),
-    /// The caller stopped it.
+    /// The caller stopped the match.
     Stopped(E),
 }
 
-/// What a pair of parentheses caught, in bytes from the start of the text.
+/// The capture of a pair of parentheses, in bytes from the start of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Capture {
-    /// The text from here to there.
+    /// The text from the first position up to the second.
     Text(usize, usize),
-    /// `()`: the place, counted from 1.
+    /// `()`: the position, counted from 1.
     Position(usize),
 }
 
-/// A match: where it starts, where it ends (exclusive) and what it caught; the whole match if the
-/// pattern has no parentheses.
+/// A match: its start, its end (exclusive) and its captures; the whole match if the pattern has no parentheses.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Match {
     pub(super) start: usize,
@@ -53,7 +52,7 @@ enum MatchState {
     Closed(usize),
 }
 
-/// A pattern at work on a text.
+/// A pattern that is being matched against a text.
 pub(super) struct Matcher<'a, E> {
     text: &'a [u8],
     pattern: &'a [u8],
@@ -66,13 +65,13 @@ pub(super) struct Matcher<'a, E> {
 type MatchEnd<E> = Result<Option<usize>, PatternError<E>>;
 
 impl<'a, E> Matcher<'a, E> {
-    /// `tick` is told how many steps were taken since it was last asked; its error ends the match.
+    /// Create a matcher. `tick` is called with the number of steps since its last call; its error ends the match.
     pub(super) fn new(text: &'a [u8], pattern: &'a [u8], tick: &'a dyn Fn(u64) -> Result<(), E>) -> Self {
         Self { text, pattern, captures: Vec::new(), depth: 0, steps: 0, tick }
     }
 
-    /// The first match that starts at byte `from` or later and does not end at `not_at`; only at
-    /// `from` if `anchored`.
+    /// Return the first match that starts at byte `from` or later and does not end at `not_at`. If `anchored`, it must
+    /// start at `from`.
     pub(super) fn find(
         &mut self,
         from: usize,
@@ -123,12 +122,12 @@ impl<'a, E> Matcher<'a, E> {
             .collect()
     }
 
-    /// The byte of the pattern at `place`; 0 behind its end, as C sees it.
+    /// Return the byte of the pattern at `place`. Beyond its end it is 0, as in C.
     fn at(&self, place: usize) -> u8 {
         self.pattern.get(place).copied().unwrap_or(0)
     }
 
-    /// Where the text matches the pattern from `p` on, starting at `s`: the end of the match.
+    /// Match the pattern from `p` against the text from `s`. Return the end of the match.
     fn step(&mut self, s: usize, p: usize) -> MatchEnd<E> {
         if self.depth >= DEEPEST {
             return malformed("pattern too complex");
@@ -210,7 +209,7 @@ impl<'a, E> Matcher<'a, E> {
         Ok(found)
     }
 
-    /// `%b()`: from the opening to the closing byte that belongs to it.
+    /// Match `%b()`: from the opening to the corresponding closing byte.
     fn balance(&mut self, s: usize, p: usize) -> MatchEnd<E> {
         if p + 1 >= self.pattern.len() {
             return malformed("malformed pattern (missing arguments to '%b')");
@@ -234,7 +233,7 @@ impl<'a, E> Matcher<'a, E> {
         Ok(None)
     }
 
-    /// `%f[set]`: where the byte before is not in the set and this one is; the place after the set.
+    /// Match `%f[set]`: the previous byte is not in the set and this one is. Return the end of the set.
     fn frontier(&mut self, s: usize, p: usize) -> MatchEnd<E> {
         if self.at(p) != b'[' {
             return malformed("missing '[' after '%f' in pattern");
@@ -246,7 +245,7 @@ impl<'a, E> Matcher<'a, E> {
         Ok(fits.then_some(end))
     }
 
-    /// `%1`: what a capture caught, once more.
+    /// Match `%1`: the text of an earlier capture.
     fn again(&mut self, s: usize, digit: u8) -> MatchEnd<E> {
         let index = usize::from(digit).wrapping_sub(usize::from(b'1'));
         let (start, length) = match self.captures.get(index).map(|open| (open.start, open.state)) {
@@ -287,7 +286,7 @@ impl<'a, E> Matcher<'a, E> {
         }
     }
 
-    /// Where the single-character class that starts at `p` ends.
+    /// Return the end of the single-character class that starts at `p`.
     fn class_end(&mut self, mut p: usize) -> Result<usize, PatternError<E>> {
         let start = p;
         p += 1;
@@ -317,7 +316,7 @@ impl<'a, E> Matcher<'a, E> {
         }
     }
 
-    /// Whether the byte of the text at `s` fits the class from `p` to `end`.
+    /// Return whether the byte of the text at `s` matches the class from `p` to `end`.
     fn single(&mut self, s: usize, p: usize, end: usize) -> Result<bool, PatternError<E>> {
         self.count(1)?;
         let Some(&byte) = self.text.get(s) else { return Ok(false) };
@@ -329,7 +328,7 @@ impl<'a, E> Matcher<'a, E> {
         }
     }
 
-    /// Whether the byte is in the set whose brackets stand at `p` and `end`.
+    /// Return whether the byte is in the set whose brackets are at `p` and `end`.
     fn in_set(&mut self, byte: u8, mut p: usize, end: usize) -> Result<bool, PatternError<E>> {
         self.count(end - p)?;
         let wanted = self.at(p + 1) != b'^';
@@ -357,7 +356,7 @@ impl<'a, E> Matcher<'a, E> {
     }
 }
 
-/// Whether a byte is in the class that a letter after `%` names; another byte stands for itself.
+/// Return whether a byte is in the class that a letter after `%` names. Any other byte after `%` means itself.
 fn in_class(byte: u8, class: u8) -> bool {
     let member = match class.to_ascii_lowercase() {
         b'a' => byte.is_ascii_alphabetic(),
@@ -370,7 +369,7 @@ fn in_class(byte: u8, class: u8) -> bool {
         b'u' => byte.is_ascii_uppercase(),
         b'w' => byte.is_ascii_alphanumeric(),
         b'x' => byte.is_ascii_hexdigit(),
-        // Gone from the manual, still in Lua.
+        // No longer in the manual, but still in Lua.
         b'z' => byte == 0,
         _ => return class == byte,
     };

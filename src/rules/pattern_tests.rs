@@ -1,4 +1,4 @@
-//! The matcher against the real string library of Lua.
+//! Compares the matcher with Lua's own string library.
 
 use mlua::{Lua, MultiValue, Value};
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn place(number: i64) -> usize {
     usize::try_from(number).unwrap()
 }
 
-/// What Lua's own `string.find` answers, in our form.
+/// Return the result of Lua's own `string.find`, in our form.
 fn real(lua: &Lua, text: &[u8], pattern: &[u8], from: usize) -> Result<Option<Match>, String> {
     let find: mlua::Function = lua.load("return string.find").eval().unwrap();
     let arguments = (lua.create_string(text).unwrap(), lua.create_string(pattern).unwrap(), from + 1, false);
@@ -36,7 +36,7 @@ fn real(lua: &Lua, text: &[u8], pattern: &[u8], from: usize) -> Result<Option<Ma
         .map(|value| match value {
             Value::Integer(at) => Capture::Position(place(at)),
             Value::String(text) => {
-                // Where the text was caught is not told, only what: compared by content below.
+                // Lua returns the captured text without its position, so only lengths are compared.
                 Capture::Text(0, text.as_bytes().len())
             }
             other => panic!("{other:?}"),
@@ -47,10 +47,10 @@ fn real(lua: &Lua, text: &[u8], pattern: &[u8], from: usize) -> Result<Option<Ma
     Ok(Some(Match { start, end, captures, has_parentheses }))
 }
 
-/// Both must give the same place and captures of the same kind and length, or both must refuse.
+/// Check that both find the same match, with captures of the same kind and length, or that both refuse.
 fn compare(lua: &Lua, text: &[u8], pattern: &[u8], from: usize) {
     if !pattern.iter().any(|byte| b"^$*+?.([%-".contains(byte)) {
-        // Lua's `find` looks for such a pattern as it stands, and so does ours, before it comes here.
+        // Both `find` functions search for such a pattern as plain text, without the matcher.
         return;
     }
     let shown = format!("{:?} in {:?}", String::from_utf8_lossy(pattern), String::from_utf8_lossy(text));

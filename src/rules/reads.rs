@@ -1,22 +1,22 @@
 //! Records the parts of the checklist that a rule reads, so that its decision can be explained.
 //!
-//! The record is small: after [`MOST`] parts a last line says that there are more, and further reads cost nothing. It must
-//! never hold values, only keys.
+//! The record is small: after [`MOST`] parts a last line says that there are more, and further reads cost nothing. It
+//! must never hold values, only keys.
 
 use pyyaml::Value;
 
-/// As many parts as are listed.
+/// The most parts that are listed.
 const MOST: usize = 50;
-/// The longest part, in characters.
+/// The longest text of a part, in characters.
 const LONGEST: usize = 200;
-/// The longest key that is kept, in bytes: no more of it is shown.
+/// The longest key that is kept, in bytes: enough for [`LONGEST`] characters of UTF-8.
 const LONGEST_KEY: usize = 4 * LONGEST;
 
 /// A list, a mapping or a set of the checklist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ReadNode(usize);
 
-/// What a look at a key found.
+/// The result of a lookup of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyFound {
     /// A value that has no parts.
@@ -26,16 +26,16 @@ pub(super) enum KeyFound {
     Nothing,
 }
 
-/// What a rule did with a part.
+/// How a rule used a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PartUse {
-    /// Nothing yet, or it passed through on its way to a part below.
+    /// Not used, or only passed on the way to a part below.
     Passed,
-    /// It took a container and has not looked into it.
+    /// A container was returned, but nothing in it was read.
     Taken,
-    /// It read a value, or went through a container.
+    /// A value was read, or a container was iterated over or counted.
     Read,
-    /// There was no such key.
+    /// There is no such key.
     Missing,
 }
 
@@ -44,20 +44,20 @@ struct ReadPart {
     parent: usize,
     key: Value,
     usage: PartUse,
-    /// Whether all of it was walked through.
+    /// Whether the rule iterated over all of it, or counted it.
     is_walked: bool,
     is_ordered: bool,
     below: Vec<usize>,
 }
 
-/// The parts of the checklist that the running call looked at.
+/// The parts of the checklist that the running call read.
 #[derive(Debug, Default)]
 pub(super) struct Reads {
-    /// The first is the checklist itself.
+    /// The first part is the checklist itself.
     parts: Vec<ReadPart>,
-    /// The parts in the order of the first look.
+    /// The parts in the order in which they were first used.
     order: Vec<usize>,
-    /// How many of them are listed.
+    /// The number of parts that are listed.
     count: usize,
     is_full: bool,
 }
@@ -70,7 +70,7 @@ impl Reads {
         self.is_full = false;
     }
 
-    /// The checklist itself.
+    /// Return the part for the checklist itself.
     pub(super) fn root(&mut self) -> ReadNode {
         if self.parts.is_empty() {
             self.add(0, &Value::Null);
@@ -78,7 +78,7 @@ impl Reads {
         ReadNode(0)
     }
 
-    /// Whether nothing more is listed.
+    /// Return whether no more parts are listed.
     pub(super) fn is_full(&self) -> bool {
         self.is_full
     }
@@ -96,7 +96,7 @@ impl Reads {
         self.parts.len() - 1
     }
 
-    /// The part under a key.
+    /// Return the part under a key.
     pub(super) fn below(&mut self, ReadNode(parent): ReadNode, key: &Value) -> ReadNode {
         let known =
             self.parts[parent].below.iter().copied().find(|part| is_same(&self.parts[*part].key, key));
@@ -107,12 +107,12 @@ impl Reads {
         }))
     }
 
-    /// Whether the rule has walked through a part, or counted it.
+    /// Return whether the rule iterated over a part, or counted it.
     pub(super) fn is_walked(&self, node: ReadNode) -> bool {
         self.parts[node.0].is_walked
     }
 
-    /// The rule looked up a key; answers its part.
+    /// Record a lookup of a key. Return the part under the key.
     pub(super) fn note_read(&mut self, container: ReadNode, key: &Value, found: KeyFound) -> ReadNode {
         let node = self.below(container, key);
         self.pass(container);
@@ -127,7 +127,7 @@ impl Reads {
         node
     }
 
-    /// The rule went through a container, or counted what is in it.
+    /// Record that the rule iterated over a container, or counted its entries.
     pub(super) fn walk(&mut self, node: ReadNode) {
         if self.is_full || self.parts[node.0].is_walked {
             return;
@@ -136,7 +136,7 @@ impl Reads {
         self.mark(node, PartUse::Read);
     }
 
-    /// A container that the rule took was only a step to what is below.
+    /// Unlist a container that was only a step to a part below.
     fn pass(&mut self, ReadNode(part): ReadNode) {
         if self.parts[part].usage == PartUse::Taken {
             self.parts[part].usage = PartUse::Passed;
@@ -161,12 +161,12 @@ impl Reads {
         }
     }
 
-    /// The parts, in the order of the first look, each once: `weather forecast: 12`.
+    /// List the parts in the order in which they were first used, each once: `weather forecast: 12`.
     pub(super) fn list(&self) -> Vec<String> {
         let mut texts: Vec<String> = Vec::with_capacity(self.count + 1);
         for part in self.order.iter().filter(|part| self.parts[**part].usage != PartUse::Passed) {
             let text = self.text(*part);
-            // The text of `12` and the number, and long keys with one beginning, look the same.
+            // The text `12` and the number, and long keys with the same start, look the same.
             if !texts.contains(&text) {
                 texts.push(text);
             }
@@ -185,7 +185,7 @@ impl Reads {
         self.path(ReadNode(part)) + missing
     }
 
-    /// The keys that lead to a part, `NEMO run: nowcast`; nothing for the checklist itself.
+    /// Return the keys that lead to a part, `NEMO run: nowcast`; empty for the checklist itself.
     pub(super) fn path(&self, ReadNode(part): ReadNode) -> String {
         let mut keys = Vec::new();
         let mut at = part;
@@ -202,7 +202,7 @@ impl Reads {
     }
 }
 
-/// A key, or as much of a long text as is ever shown.
+/// Return a key, cut to [`LONGEST_KEY`].
 fn clipped(key: &Value) -> Value {
     match key {
         Value::Str(text) if text.len() > LONGEST_KEY => Value::from(start(text)),
@@ -224,7 +224,7 @@ fn start(text: &str) -> &str {
     &text[..end.unwrap_or_default()]
 }
 
-/// A key as people write it, on one line.
+/// Format a key for people, on one line.
 pub(crate) fn key_text(key: &Value) -> String {
     match key {
         Value::Str(text) => text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect(),

@@ -1,4 +1,4 @@
-//! Rules that follow their file: an edit is in force for the next message, a broken edit is not.
+//! Rules that follow their file: an edit takes effect with the next message, a broken edit never does.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -15,22 +15,22 @@ use nowcast_core::message::Message;
 use nowcast_core::{RuleCallResult, RuleError, RuleFile, Rules};
 use pyyaml::Value;
 
-/// Which rules a manager has, and what they must have.
+/// The place, the options and the required functions of a manager's rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleSet {
-    /// The configuration file, beside which the rules are looked for.
+    /// The configuration file; the rules are looked for beside it.
     pub config_file: PathBuf,
-    /// `next workers module`: the name of the rules.
+    /// The value of `next workers module`: the name of the rules.
     pub module: String,
-    /// How the engine treats them.
+    /// The options of the engine.
     pub options: EngineOptions,
-    /// The registered workers. New rules must not lose the function of one of them, because a file
-    /// that is half written looks just so.
+    /// The registered workers. New rules must not lose the function of one of them, because a half-written file looks
+    /// the same.
     pub workers: Vec<String>,
 }
 
 impl RuleSet {
-    /// The rules that a configuration names.
+    /// Return the rules that a configuration names.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let registry = &config.registry;
@@ -42,15 +42,15 @@ impl RuleSet {
         }
     }
 
-    /// Loads the rules, or edited ones as if they stood in their place.
+    /// Load the rules, or an edited copy as if it were in their place.
     ///
     /// # Errors
-    /// No rules have that name, or they cannot be used.
+    /// There are no rules of that name, or they cannot be used.
     pub fn load(&self, edited: Option<&Path>) -> Result<Engine, RulesLoadError> {
         self.load_with(edited, &self.options)
     }
 
-    /// The same; the lines that run are noted.
+    /// Load the rules like [`RuleSet::load`], and record the lines that run.
     ///
     /// # Errors
     /// As for [`RuleSet::load`].
@@ -67,7 +67,7 @@ impl RuleSet {
         Ok(edited.map_or_else(|| Sources::new(&place), |edited| Sources::edited(edited, &place)))
     }
 
-    /// Load rules from the files that the journal kept, the main file first.
+    /// Load rules from the files that the journal keeps, the main file first.
     ///
     /// # Errors
     /// They cannot be used any more.
@@ -75,7 +75,7 @@ impl RuleSet {
         Engine::of_files(files, &self.module, &self.options)
     }
 
-    /// The text of the rules file, or of a module that it requires, whether it can be used or not.
+    /// Return the text of the rules file, or of a module that it requires, even if the rules cannot be used.
     ///
     /// # Errors
     /// There is no such file, or it is not text.
@@ -91,17 +91,17 @@ impl RuleSet {
         Ok(RuleText { chunk: sources.chunk_name(&path), path, text })
     }
 
-    /// Where the rules are.
+    /// Return the path of the rules file.
     ///
     /// # Errors
-    /// They are nowhere.
+    /// There is no such file.
     pub fn place(&self) -> Result<PathBuf, RulesLoadError> {
         locate(&self.config_file, &self.module)
             .map_err(|error| RulesLoadError::new(self.config_file.clone(), None, error.to_string()))
     }
 
-    /// Why new rules, which are in the file at `path`, do not follow those in force: they lost the function of a
-    /// registered worker.
+    /// Return an error if new rules, which are in the file at `path`, must not replace those in force because they lack
+    /// the function of a registered worker.
     #[must_use]
     pub fn lost(&self, in_force: &Engine, new: &Engine, path: &Path) -> Option<RulesLoadError> {
         let has = |engine: &Engine, name: &str| engine.functions().iter().any(|known| known.name == name);
@@ -118,22 +118,20 @@ impl RuleSet {
     }
 }
 
-/// What a look at the files led to.
+/// The outcome of a check of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Reload {
-    /// Nothing to tell: the rules are the previous ones, and if they are not those of the files, that
-    /// was told.
+    /// The rules in force stay the same, and there is nothing new to report: a refused edit was reported before.
     Unchanged,
-    /// The rules of the files are in force: new ones, or the previous ones after a refused edit was
-    /// taken back.
+    /// The rules of the files are in force: new ones, or the previous ones after a refused edit was undone.
     Loaded,
-    /// The files hold rules that cannot be used; the previous rules stay in force, if there are any.
+    /// The files hold rules that cannot be used. The previous rules stay in force, if there are any.
     Refused(RulesLoadError),
 }
 
-/// Holds the rules in force and replaces them when their files change. It can be without any, when
-/// those that the manager started with are broken: then every call fails with the reason.
+/// Holds the rules in force and replaces them when their files change. If the rules at the manager's start were broken,
+/// there may be none; then every call fails with the reason.
 #[derive(Debug)]
 pub struct Reloader {
     rule_set: RuleSet,
@@ -145,14 +143,14 @@ pub struct Reloader {
 /// An edit that is not in force.
 #[derive(Debug)]
 struct Refused {
-    /// `None` if there was no file.
+    /// The refused files; `None` if there was no file.
     sources: Option<Rc<Sources>>,
     error: RulesLoadError,
 }
 
 impl Reloader {
-    /// Load the rules for the first time. `last` are the last ones that were in force, which an earlier manager left in
-    /// the journal: as on any other reload they stay in force if the files hold rules that cannot be used.
+    /// Load the rules for the first time. `last` are the rules that the previous manager had in force, from the
+    /// journal: as on any other reload, they stay in force if the files hold rules that cannot be used.
     pub fn start(rule_set: RuleSet, last: Option<Engine>) -> (Self, Reload) {
         let generation = u64::from(last.is_some());
         let mut reloader = Self { rule_set, engine: last, generation, refused: None };
@@ -160,32 +158,32 @@ impl Reloader {
         (reloader, outcome)
     }
 
-    /// Which rules these are.
+    /// Return the place, the options and the required functions of the rules.
     #[must_use]
     pub fn rule_set(&self) -> &RuleSet {
         &self.rule_set
     }
 
-    /// The rules in force, if there are any.
+    /// Return the rules in force, if there are any.
     #[must_use]
     pub fn engine(&self) -> Option<&Engine> {
         self.engine.as_ref()
     }
 
-    /// How many different rules have been in force so far.
+    /// Return the number of rules generations that have been in force so far.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Why the files' rules are not in force, if they are not.
+    /// Return the reason why the rules of the files are not in force, if they are not.
     #[must_use]
     pub fn refused(&self) -> Option<&RulesLoadError> {
         self.refused.as_ref().map(|refused| &refused.error)
     }
 
-    /// Loads the files again if one has changed. Costs one `stat` for each file if none has. The same
-    /// error is told once.
+    /// Load the files again if one has changed. If none has, this costs one `stat` for each file. The same error is
+    /// returned only once.
     pub fn check_now(&mut self) -> Reload {
         let latest = match (&self.refused, &self.engine) {
             (Some(refused), _) => refused.sources.as_deref(),
@@ -202,7 +200,7 @@ impl Reloader {
         }
     }
 
-    /// Loads the files again, changed or not, as on SIGHUP; an error is told in any case.
+    /// Load the files again, changed or not, as on SIGHUP. An error is returned even if it was returned before.
     pub fn force(&mut self) -> Reload {
         match self.load() {
             Reload::Unchanged => Reload::Loaded,
@@ -210,7 +208,7 @@ impl Reloader {
         }
     }
 
-    /// The configuration was read again: loads the rules that it names now.
+    /// Load the rules that a newly read configuration names.
     pub fn follow(&mut self, rule_set: RuleSet) -> Reload {
         self.rule_set = rule_set;
         self.force()

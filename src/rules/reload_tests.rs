@@ -1,4 +1,4 @@
-//! The rules in force when their file changes.
+//! Tests which rules are in force when their file changes.
 
 use std::fs;
 
@@ -50,7 +50,7 @@ impl Edited {
         self.reloader.check_now()
     }
 
-    /// What the rules in force launch after sleep.
+    /// Return the module that the rules in force launch after sleep.
     fn launches(&self) -> String {
         let message = Message::new("sleep", "success", Value::Null);
         let call =
@@ -75,7 +75,7 @@ fn an_edit_is_in_force_at_the_next_look() {
     let mut edited = Edited::new();
     assert_eq!(edited.check(), Reload::Unchanged);
     for (round, name) in ["two", "six", "ten"].into_iter().enumerate() {
-        // Same size, and saved within the same step of the file system's clock.
+        // The edit has the same size, and is saved within the same step of the file system's clock.
         edited.save(&rules(name));
         assert_eq!(edited.check(), Reload::Loaded);
         assert_eq!(edited.launches(), name);
@@ -145,7 +145,7 @@ fn a_half_written_file_is_refused() {
     edited.save("");
     assert!(self::reason(edited.check()).contains("after_sleep, after_awaken are gone"));
 
-    // A worker that is not registered may lose its function.
+    // The function of a worker that is not registered may be missing.
     edited.save("function after_sleep() return { worker('two') } end\n");
     edited.reloader.rule_set.workers.pop();
     assert_eq!(edited.check(), Reload::Loaded);
@@ -160,7 +160,7 @@ fn a_file_that_vanished_leaves_the_rules_in_force() {
     assert_eq!(edited.check(), Reload::Unchanged);
     assert_eq!(edited.launches(), "one");
 
-    // An editor that writes a new file and renames it.
+    // Some editors write a new file and rename it.
     fs::write(edited.folder.path().join("new"), rules("two")).unwrap();
     fs::rename(edited.folder.path().join("new"), edited.path()).unwrap();
     assert_eq!(edited.check(), Reload::Loaded);
@@ -240,7 +240,7 @@ fn a_manager_without_rules_fails_each_call_until_they_are_repaired() {
     assert_eq!((edited.launches(), edited.reloader.generation()), ("one".to_owned(), 1));
 }
 
-/// Edited rules, and a reloader that starts with those that were in force before.
+/// Return edited rules, and a reloader that starts with those that were in force before.
 fn restarted(edited: Edited, text: &str) -> (Edited, Reload) {
     let last = edited.reloader.engine().expect("rules in force").files();
     edited.save(text);

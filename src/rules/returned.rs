@@ -1,4 +1,4 @@
-//! Checks the values that a rule returned: a list of launches, and perhaps a join.
+//! Checks the values that a rule returned: a list of launches, and perhaps a join. It never executes them.
 
 use mlua::{MultiValue, Value as LuaValue};
 
@@ -11,8 +11,8 @@ use super::view::View;
 use nowcast_core::{JoinRequest, NextWorker, Requirement, ReturnedLaunches};
 use pyyaml::Value;
 
-/// Reads what `function`, whose place is given, returned. Launches that were made behind tail calls have
-/// no place of their own; they get the function's.
+/// Read the values that `function`, defined at `place`, returned. Launches that were created behind tail calls have no
+/// place of their own; they get the function's.
 pub(super) fn read(
     call: &CallState,
     function: &str,
@@ -45,7 +45,7 @@ pub(super) fn read(
     Ok(ReturnedLaunches { next_workers, join })
 }
 
-/// What the second value says: a join, or NEMO_Nowcast's race set.
+/// Read the second value: a join, or NEMO_Nowcast's race set.
 fn wait(call: &CallState, function: &str, value: &LuaValue) -> Result<JoinRequest, String> {
     if let Some(join) = value.as_userdata().and_then(|object| object.borrow::<LuaJoin>().ok()) {
         return join.copy(call);
@@ -53,7 +53,7 @@ fn wait(call: &CallState, function: &str, value: &LuaValue) -> Result<JoinReques
     names(call, function, value).map(race_set)
 }
 
-/// NEMO_Nowcast's race set: each of these workers must send one message, of any type.
+/// Return the join for NEMO_Nowcast's race set: each worker must send one message, of any type.
 fn race_set(names: Vec<String>) -> JoinRequest {
     let wanted = |worker| Requirement { worker, r#type: None, count: 1 };
     JoinRequest { wait_for: names.into_iter().map(wanted).collect(), ..JoinRequest::default() }
@@ -87,7 +87,7 @@ fn launches(call: &CallState, function: &str, value: &LuaValue) -> Result<Vec<Ne
     launch::launches(call, &what, &items)
 }
 
-/// The race set: a list of names, or a table `{ name = true }`, each name once.
+/// Read a race set: a list of names, or a table `{ name = true }`. Each name counts once.
 fn names(call: &CallState, function: &str, value: &LuaValue) -> Result<Vec<String>, String> {
     let what = format!("the second value that {function} returned");
     let names: Vec<String> = match value {

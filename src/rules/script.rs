@@ -1,6 +1,6 @@
 //! [`Script`]: a user's Lua file that tests rules.
 //!
-//! It runs in the rules' sandbox with additional functions of the caller. It must never reach anything else.
+//! It runs in the rules' sandbox with additional functions of its caller. It must never reach anything else.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -13,28 +13,28 @@ use super::script_function::ScriptFunction;
 use super::source::Sources;
 use super::vm::{LuaCallError, Vm};
 
-/// How the tests are told to Lua.
+/// The Lua code that defines `describe`, `it` and the other functions of tests.
 const TEST: &str = include_str!("lua/test.lua");
 
-/// A test that a script tells.
+/// A test in a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptTest {
-    /// What it is about, from the outside in.
+    /// The names of its groups, from the outside in, and its own.
     pub name: Vec<String>,
 }
 
-/// Why a test failed.
+/// The reason why a test failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestFailure {
-    /// Why, with the place first and the line of the test beneath.
+    /// The reason, with the place first and the line of the test below.
     pub text: String,
-    /// The line in the script's own file; `None` where it failed in a module.
+    /// The line in the script's own file; `None` if the test failed in a module.
     pub line: Option<usize>,
-    /// Whether it went past a limit, so that the script has to be loaded again.
+    /// Whether the test exceeded a limit, so that the script has to be loaded again.
     pub is_broken: bool,
 }
 
-/// A script that was read, and its tests.
+/// A script that was loaded, and its tests.
 pub struct Script {
     vm: Vm,
     sources: Rc<Sources>,
@@ -43,8 +43,8 @@ pub struct Script {
 }
 
 impl Script {
-    /// Runs a file, in which tests are told. `rules` is the rules file, beside whose modules those of the script's own
-    /// folder can be required.
+    /// Run a file that defines tests. Modules are looked for in its own folder first, then beside `rules`, the rules
+    /// file.
     ///
     /// # Errors
     /// The file cannot be read, has a syntax error, or fails while it is run.
@@ -73,16 +73,16 @@ impl Script {
         Ok(Self { vm, sources, run, tests })
     }
 
-    /// The tests, in the order in which they were told.
+    /// Return the tests, in the order of the file.
     #[must_use]
     pub fn tests(&self) -> &[ScriptTest] {
         &self.tests
     }
 
-    /// Runs a test by its place in the list.
+    /// Run a test by its index in the list.
     ///
     /// # Errors
-    /// Why it failed.
+    /// The reason why it failed.
     pub fn run(&self, test: usize) -> Result<(), TestFailure> {
         let ran = self.vm.call_script(&self.run, test + 1);
         let printed = self.vm.take_log();

@@ -1,4 +1,4 @@
-//! The functions that a script can call, and the values that it gives them.
+//! The functions that a script can call, and their arguments. It never decides what they do.
 
 use std::rc::Rc;
 
@@ -13,13 +13,13 @@ use super::viewed_values::ViewPlace;
 use nowcast_core::{JoinRequest, NextWorker};
 use pyyaml::{Map, Value};
 
-/// As many entries as a value may have that a table becomes, at all depths.
+/// The most keys and values, at all depths, of a table that is converted to a value.
 const MOST_ENTRIES: usize = 1_000_000;
 
-/// As deep as a table may be that becomes a value.
+/// The greatest depth of a table that is converted to a value.
 const DEEPEST: usize = 100;
 
-/// What a script hands to a function of the caller's.
+/// An argument that a script passes to a function.
 #[derive(Debug, Clone)]
 pub enum Argument {
     /// A value.
@@ -30,10 +30,10 @@ pub enum Argument {
     Join(Box<JoinRequest>),
 }
 
-/// A function that a script can call. An error's text is raised where the script called it.
+/// A function that a script can call. The text of an error is raised where the script called it.
 pub type ScriptFunction = Box<dyn Fn(Vec<Argument>) -> Result<Value, String>>;
 
-/// A function of the caller's for Lua.
+/// Create a Lua function that calls `call`.
 pub(super) fn function(
     lua: &Lua,
     snapshot: Rc<super::viewed_values::ViewedValues>,
@@ -62,7 +62,7 @@ fn argument(value: &LuaValue, depth: usize) -> Result<Argument, String> {
     to_value(value, depth, &mut left).map(Argument::Value)
 }
 
-/// A Lua value as YAML has it. A table whose keys are 1, 2, 3 … is a list; the keys of any other are sorted, since Lua
+/// Convert a Lua value to YAML. A table whose keys are 1, 2, 3 … is a list. The keys of any other are sorted, since Lua
 /// does not know the order in which they were written. An empty table is a mapping.
 fn to_value(value: &LuaValue, depth: usize, left: &mut usize) -> Result<Value, String> {
     *left = left

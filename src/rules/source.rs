@@ -1,4 +1,4 @@
-//! The files of the rules: read once, kept as they were read, and watched for changes. Nothing here runs them.
+//! The files of the rules: read once, kept as they were read, and checked for changes. Nothing here runs them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -14,13 +14,13 @@ use super::error::RulesLoadError;
 use super::explain;
 use nowcast_core::RuleFile;
 
-/// The largest file of rules, in bytes: the Lua compiler runs without a limit on time.
+/// The largest file of rules, in bytes: the Lua compiler runs without a time limit.
 const LARGEST_FILE: u64 = 1 << 20;
-/// A file changed this short a time before it was read may change again under the same time stamp:
-/// file systems count time in steps of some milliseconds.
+/// The least age of a file's last change for its time stamp to be trusted. A younger file may change again under the
+/// same time stamp, because file systems count time in steps of some milliseconds.
 const STAMP_STEP: Duration = Duration::from_millis(100);
 
-/// What tells that a file may have changed, without reading it.
+/// The metadata of a file that tell, without reading it, whether it may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     modified: SystemTime,
@@ -35,48 +35,48 @@ impl Stamp {
     }
 }
 
-/// A file of the rules as it was read; the error if it could not be.
+/// A file of the rules as it was read, or the error of reading it.
 #[derive(Debug)]
 struct SourceFile {
     path: PathBuf,
-    /// What Lua calls it.
+    /// Its name in Lua's messages.
     chunk: String,
     text: Result<String, RulesLoadError>,
     stamp: Option<Stamp>,
-    /// Whether the stamp alone tells that the text is still the same.
+    /// Whether an equal stamp proves that the text is the same.
     is_settled: Cell<bool>,
 }
 
-/// A file of the rules: where it is, what Lua calls it, what is in it.
+/// A file of the rules: its path, its name in Lua's messages, its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleText {
-    /// Where it was read.
+    /// The path from which it was read.
     pub path: PathBuf,
-    /// What Lua calls it in its messages: its path inside the rules' folder.
+    /// Its name in Lua's messages: its path inside the rules' folder.
     pub chunk: String,
-    /// What is in it.
+    /// Its text.
     pub text: String,
 }
 
-/// The rules file and what it requires.
+/// The rules file and the modules that it requires.
 #[derive(Debug)]
 pub(super) struct Sources {
     main: PathBuf,
-    /// The file in whose place the main one stands; itself, unless it is an edited copy.
+    /// The file that the main one stands for: itself, unless it is an edited copy.
     place: PathBuf,
-    /// The folders that `require` looks in, the first one first.
+    /// The folders that `require` searches, in this order.
     folders: Vec<PathBuf>,
-    /// Whether files are read from the disk; else what is there is all there is.
+    /// Whether files are read from the disk; stored rules have no others.
     reads: bool,
     files: RefCell<Vec<SourceFile>>,
-    /// The modules that were required, and where they are. What was found once stands, whatever the disk holds later.
+    /// The paths of the modules that were required. Once found, a path stays, even if the files on the disk change.
     modules: RefCell<BTreeMap<String, PathBuf>>,
-    /// Of how many files it is known whether one of them names `_ENV`, and whether one does.
+    /// The number of files that were searched for `_ENV`, and whether one contains it.
     environment: Cell<(usize, bool)>,
 }
 
 impl Sources {
-    /// The rules in a file.
+    /// Create the sources of the rules in a file.
     pub(super) fn new(main: &Path) -> Self {
         let folders = vec![folder(main)];
         Self {
@@ -90,7 +90,7 @@ impl Sources {
         }
     }
 
-    /// Edited rules as if they stood in the place of those in force: what they require and is not beside
+    /// Create the sources of edited rules, as if they were in the place of those in force. A module that is not beside
     /// them is taken from there.
     pub(super) fn edited(main: &Path, place: &Path) -> Self {
         let mut sources = Self { place: place.to_owned(), ..Self::new(main) };
@@ -100,7 +100,7 @@ impl Sources {
         sources
     }
 
-    /// Rules that were kept; the main file is the first.
+    /// Create the sources of stored rules, the main file first.
     pub(super) fn kept(files: &[RuleFile]) -> Self {
         let main = PathBuf::from(files.first().map_or("", |file| &file.name));
         let kept = files.iter().map(|file| SourceFile {
@@ -115,17 +115,17 @@ impl Sources {
         Self { place: main.clone(), folders, reads: false, files, ..Self::new(&main) }
     }
 
-    /// Whether these are the files that the journal kept, and not those on the disk.
+    /// Return whether these are files from the journal instead of the disk.
     pub(super) fn are_stored(&self) -> bool {
         !self.reads
     }
 
-    /// The rules file itself.
+    /// Return the path of the rules file.
     pub(super) fn main(&self) -> &Path {
         &self.main
     }
 
-    /// All files with their names inside the rules' folder, the main one first.
+    /// Return all files with their names inside the rules' folder, the main one first.
     pub(super) fn files(&self) -> Vec<RuleFile> {
         let file = |file: &SourceFile| RuleFile {
             name: if file.path == self.main {
@@ -138,7 +138,7 @@ impl Sources {
         self.files.borrow().iter().map(file).collect()
     }
 
-    /// All files as they were read, the main one first.
+    /// Return all files as they were read, the main one first.
     pub(super) fn texts(&self) -> Vec<RuleText> {
         let text = |file: &SourceFile| RuleText {
             path: file.path.clone(),
@@ -148,25 +148,25 @@ impl Sources {
         self.files.borrow().iter().map(text).collect()
     }
 
-    /// What Lua calls each file, and its text.
+    /// Return the name of each file in Lua's messages, and its text.
     pub(super) fn chunks(&self) -> Vec<(String, String)> {
         let files = self.files.borrow();
         files.iter().map(|file| (file.chunk.clone(), file.text.clone().unwrap_or_default())).collect()
     }
 
-    /// What Lua calls a file in its messages: its path inside the rules' folder.
+    /// Return the name of a file in Lua's messages: its path inside the rules' folder.
     pub(super) fn chunk_name(&self, path: &Path) -> String {
         let inside = self.folders.iter().find_map(|folder| path.strip_prefix(folder).ok());
         inside.unwrap_or(path).display().to_string()
     }
 
-    /// The file that Lua calls so.
+    /// Return the path of the file with this name in Lua's messages.
     pub(super) fn file_of(&self, chunk: &str) -> Option<PathBuf> {
         let files = self.files.borrow();
         files.iter().find(|file| file.chunk == chunk).map(|file| file.path.clone())
     }
 
-    /// Whether one of the files that were read names `_ENV`.
+    /// Return whether a file that was read contains `_ENV`.
     pub(super) fn names_environment(&self) -> bool {
         let files = self.files.borrow();
         if self.environment.get().0 != files.len() {
@@ -176,26 +176,26 @@ impl Sources {
         self.environment.get().1
     }
 
-    /// A line of the file that Lua calls so, with its number.
+    /// Return a line, with its number, of the file with this name in Lua's messages.
     pub(super) fn line(&self, chunk: &str, number: usize) -> Option<String> {
         let files = self.files.borrow();
         let file = files.iter().find(|file| file.chunk == chunk)?;
         explain::line(file.text.as_deref().ok()?, number)
     }
 
-    /// The text of the file that Lua calls so.
+    /// Return the text of the file with this name in Lua's messages.
     pub(super) fn text_of(&self, chunk: &str) -> Option<String> {
         let files = self.files.borrow();
         files.iter().find(|file| file.chunk == chunk)?.text.clone().ok()
     }
 
-    /// Whether Lua calls one of the files so.
+    /// Return whether a file has this name in Lua's messages.
     pub(super) fn has_chunk(&self, chunk: &str) -> bool {
         self.files.borrow().iter().any(|file| file.chunk == chunk)
     }
 
-    /// The file of a module that is required: `rivers.fraser` is `rivers/fraser.lua` in the rules'
-    /// folder, and nothing outside of it can be named.
+    /// Return the path of a required module: `rivers.fraser` is `rivers/fraser.lua` in the rules' folder. No name leads
+    /// out of that folder.
     pub(super) fn module(&self, name: &str) -> Result<PathBuf, String> {
         let is_part = |part: &str| {
             !part.is_empty()
@@ -211,15 +211,15 @@ impl Sources {
         }
         let inside = PathBuf::from(name.replace('.', "/")).with_extension("lua");
         let first = self.folders.iter().map(|folder| folder.join(&inside)).find(|path| path.exists());
-        // Without one, the error of reading it says where it should be.
+        // If there is no such file, the error of reading it shows the expected path.
         let path =
             first.unwrap_or_else(|| self.folders.last().map_or(inside.clone(), |last| last.join(&inside)));
         self.modules.borrow_mut().insert(name.to_owned(), path.clone());
         Ok(path)
     }
 
-    /// The text of a file, read from disk the first time only: a virtual machine that is built again
-    /// runs the rules that were checked, whatever the disk holds by then. What could not be read then cannot be later.
+    /// Return the text of a file, or the error of reading it. The disk is read the first time only, so that a virtual
+    /// machine that is built again runs the rules that were checked, even if the files have changed.
     pub(super) fn text(&self, path: &Path) -> Result<String, RulesLoadError> {
         if let Some(file) = self.files.borrow().iter().find(|file| file.path == path) {
             return file.text.clone();
@@ -240,7 +240,7 @@ impl Sources {
         text
     }
 
-    /// Whether a file is not what it was when it was read: one `stat` for each file.
+    /// Return whether a file has changed since it was read: one `stat` for each file, and a read of unsettled ones.
     pub(super) fn have_changed(&self) -> bool {
         self.files.borrow().iter().any(|file| {
             let stamp = std::fs::metadata(&file.path).ok().map(|metadata| Stamp::of(&metadata));
@@ -256,7 +256,7 @@ impl Sources {
         })
     }
 
-    /// Keeps the texts but takes the stamps that the files have now.
+    /// Keep the texts, but take the stamps of the same files in `other`.
     pub(super) fn take_stamps_of(&self, other: &Sources) {
         let mut files = self.files.borrow_mut();
         for theirs in other.files.borrow().iter() {
@@ -267,7 +267,7 @@ impl Sources {
         }
     }
 
-    /// SHA-256 of the names and texts of all files, in hexadecimal.
+    /// Return the SHA-256 of the names and texts of all files, in hexadecimal.
     pub(super) fn hash(&self) -> String {
         let mut hash = Sha256::new();
         for file in self.files() {
@@ -284,12 +284,12 @@ impl Sources {
     }
 }
 
-/// The folder that a file is in.
+/// Return the folder of a file.
 fn folder(file: &Path) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).to_owned()
 }
 
-/// Whether a file with this stamp, read now, cannot change without its stamp telling.
+/// Return whether any later change of a file with this stamp, read now, changes the stamp.
 fn is_settled(stamp: Stamp) -> bool {
     SystemTime::now().duration_since(stamp.modified).is_ok_and(|age| age > STAMP_STEP)
 }
@@ -304,7 +304,7 @@ fn read(path: &Path) -> (Option<Stamp>, Result<String, RulesLoadError>) {
             return (stamp, Err(unreadable(cause)));
         }
     };
-    // The stamp first: a write between the two then shows as a change.
+    // The stamp is taken before the text, so that a write between the two shows as a change.
     let stamp = match file.metadata() {
         Ok(metadata) if metadata.is_file() => Some(Stamp::of(&metadata)),
         Ok(metadata) => {
@@ -332,7 +332,7 @@ fn as_text(bytes: Vec<u8>) -> Result<String, (Option<usize>, String)> {
         (Some(line), "is not UTF-8; save the file in that encoding".to_owned())
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    // A first line `#!…` stays as a comment, so that the numbers of the lines are right.
+    // A first line `#!…` stays as a comment to keep the line numbers right.
     Ok(if text.starts_with('#') { format!("--{text}") } else { text.to_owned() })
 }
 

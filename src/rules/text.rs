@@ -1,4 +1,4 @@
-//! The string functions that are written in Rust: pattern matching within the budget, and functions of Python's strings.
+//! The string functions that are written in Rust: pattern matching within the budget, and methods of Python's strings.
 
 use mlua::{IntoLuaMulti, Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
 
@@ -7,11 +7,11 @@ use super::error::fail;
 use super::kind::kind_name;
 use super::pattern::{Capture, Matcher, PatternError};
 
-/// Bytes that a search or a copy goes through in the time of about one instruction.
+/// Bytes that a search or a copy processes in about the time of one instruction.
 pub(super) const BYTES_PER_STEP: u64 = 32;
 
-/// The place, counted from 0, that the optional third argument of `find` and its like means; one
-/// past the text's end if it is further out.
+/// Return the position, counted from 0, that the optional third argument of `find` and similar functions means; at most
+/// one past the end of the text.
 fn start(lua: &Lua, text: &[u8], init: &LuaValue) -> mlua::Result<usize> {
     let init = match init {
         LuaValue::Nil => 1,
@@ -34,7 +34,7 @@ fn start(lua: &Lua, text: &[u8], init: &LuaValue) -> mlua::Result<usize> {
     Ok(usize::try_from(place).unwrap_or(usize::MAX).min(text.len().saturating_add(1)))
 }
 
-/// `string.gmatch`'s start, counted from 1.
+/// Return the position at which `string.gmatch` starts, counted from 1.
 pub(super) fn start_of(lua: &Lua, (text, init): (LuaString, LuaValue)) -> mlua::Result<usize> {
     start(lua, &text.as_bytes(), &init).map(|place| place + 1)
 }
@@ -56,7 +56,7 @@ fn matched(
 
 /// Return whether a pattern matches somewhere in a text; `None` if it is malformed or takes too long.
 pub(crate) fn matches(text: &str, pattern: &str) -> Option<bool> {
-    // More than any rule's pattern needs for the name of a message type.
+    // More than the pattern of a message type's name needs.
     const MOST_STEPS: u64 = 1_000_000;
     let taken = std::cell::Cell::new(0);
     let tick = |steps| {
@@ -84,7 +84,7 @@ fn number(place: usize) -> LuaValue {
     LuaValue::Integer(i64::try_from(place).unwrap_or(i64::MAX))
 }
 
-/// A pattern without its `^`, and whether it had one.
+/// Return a pattern without its `^`, and whether it had one.
 fn anchor(pattern: &[u8]) -> (&[u8], bool) {
     match pattern.split_first() {
         Some((b'^', rest)) => (rest, true),
@@ -92,7 +92,7 @@ fn anchor(pattern: &[u8]) -> (&[u8], bool) {
     }
 }
 
-/// `string.find(s, pattern[, init[, plain]])`
+/// Implement `string.find(s, pattern[, init[, plain]])`.
 pub(super) fn find(
     lua: &Lua,
     budget: &Budget,
@@ -117,7 +117,7 @@ pub(super) fn find(
     match matched(lua, budget, (&text, rest), from, None, anchored)? {
         Some(found) => {
             let mut answer = MultiValue::from_vec(vec![number(found.start + 1), number(found.end)]);
-            // Without parentheses there is one capture, the whole match, which `find` does not give.
+            // Without parentheses the whole match is the only capture, and `find` does not return it.
             if found.has_parentheses {
                 push_captures(lua, &text, &found.captures, &mut answer)?;
             }
@@ -127,7 +127,7 @@ pub(super) fn find(
     }
 }
 
-/// `string.match(s, pattern[, init])`
+/// Implement `string.match(s, pattern[, init])`.
 pub(super) fn match_(
     lua: &Lua,
     budget: &Budget,
@@ -147,8 +147,8 @@ pub(super) fn match_(
     Ok(answer)
 }
 
-/// One step of `gmatch` and `gsub`: the next match from place `from` (counted from 1) that does not
-/// end where the last one did; its start, the place behind its end, its captures.
+/// Find the next match for `gmatch` and `gsub`: from position `from` (counted from 1) on, and not ending where the
+/// previous one did. Return its start, the position after its end, and its captures.
 pub(super) fn match_from(
     lua: &Lua,
     budget: &Budget,
@@ -168,7 +168,7 @@ pub(super) fn match_from(
     Ok(answer)
 }
 
-/// Text in UTF-8, or an error that names the function.
+/// Return text in UTF-8, or an error that names the function `what`.
 fn utf8(lua: &Lua, what: &str, value: &LuaValue) -> mlua::Result<String> {
     match value {
         LuaValue::String(text) => match text.to_str() {
@@ -180,7 +180,7 @@ fn utf8(lua: &Lua, what: &str, value: &LuaValue) -> mlua::Result<String> {
     }
 }
 
-/// `s:startswith(prefix, …)`, `s:endswith(suffix, …)`: whether one of them fits.
+/// Implement `s:startswith(prefix, …)` and `s:endswith(suffix, …)`: return whether one of them matches.
 pub(super) fn starts_or_ends(
     lua: &Lua,
     budget: &Budget,
@@ -201,18 +201,18 @@ pub(super) fn starts_or_ends(
     Ok(false)
 }
 
-/// Pieces of a text between two looks at the budget.
+/// Pieces of a text between two charges to the budget.
 const CHARGED_AT_ONCE: usize = 1_000;
 
-/// What a piece costs, in instructions; measured.
+/// The cost of a piece, in instructions; measured.
 const STEPS_PER_PIECE: u64 = 10;
 
-/// What Python counts as white space.
+/// Return whether Python counts a character as white space.
 fn is_space(sign: char) -> bool {
     sign.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&sign)
 }
 
-/// `s:split([separator[, most]])`, as Python's.
+/// Implement `s:split([separator[, most]])`, which works as in Python.
 pub(super) fn split(
     lua: &Lua,
     budget: &Budget,
@@ -236,7 +236,7 @@ pub(super) fn split(
     list(lua, budget, text.splitn(pieces, &separator))
 }
 
-/// A list of texts; each costs what it is worth, for a long text can have millions of pieces.
+/// Return a list of texts. Each is charged to the budget, because a long text can have millions of pieces.
 fn list<'a>(lua: &Lua, budget: &Budget, pieces: impl Iterator<Item = &'a str>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     for (number, piece) in (1_usize..).zip(pieces) {
@@ -248,7 +248,7 @@ fn list<'a>(lua: &Lua, budget: &Budget, pieces: impl Iterator<Item = &'a str>) -
     Ok(table)
 }
 
-/// The pieces of a text between runs of white space; after so many splits, the rest.
+/// The pieces of a text between runs of white space; after `left` splits, the rest.
 struct Words<'a> {
     rest: &'a str,
     left: Option<usize>,
@@ -272,7 +272,7 @@ impl<'a> Iterator for Words<'a> {
     }
 }
 
-/// `s:strip([signs])`, as Python's.
+/// Implement `s:strip([signs])`, which works as in Python.
 pub(super) fn strip(lua: &Lua, budget: &Budget, (text, signs): (LuaValue, LuaValue)) -> mlua::Result<String> {
     let text = utf8(lua, "strip", &text)?;
     if signs.is_nil() {

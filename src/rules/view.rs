@@ -1,4 +1,5 @@
-//! The views of message, configuration and checklist in rules: read-only tables, converted only where a rule reads them.
+//! The views of message, configuration and checklist in rules: read-only tables, converted only where a rule reads
+//! them.
 
 use std::rc::Rc;
 
@@ -10,7 +11,7 @@ use super::reads::KeyFound;
 use super::viewed_values::{Handle, ViewPlace, ViewedValues};
 use pyyaml::{Map, Value};
 
-/// A list, a mapping or a set of the snapshot that the rule was given.
+/// A list, a mapping or a set among the values that the rule was given.
 pub(super) struct View {
     snapshot: Rc<ViewedValues>,
     handle: Handle,
@@ -22,12 +23,12 @@ impl Drop for View {
     }
 }
 
-/// The longest integer that becomes text, in bits: the time that it takes grows with the square.
+/// The longest integer that is converted to text, in bits: the time grows with the square of the length.
 const LONGEST_INTEGER: u64 = 100_000;
 
-/// A value as a rule sees it. Null is `nil`; in a list, where `nil` would end it, see [`item`].
+/// Convert a value to Lua. Null is `nil`; in a list, where `nil` would end it, see [`item`].
 ///
-/// An integer beyond 64 bits is text with all its digits; bytes are a Lua string.
+/// An integer beyond 64 bits becomes text with all its digits; bytes become a Lua string.
 pub(super) fn to_lua(
     lua: &Lua,
     snapshot: &Rc<ViewedValues>,
@@ -53,8 +54,8 @@ pub(super) fn to_lua(
     })
 }
 
-/// A value as an argument of a rule: a view in any case, an empty one if there is nothing to see.
-/// What a rule reads of the checklist, whose place is [`ViewedValues::checklist`], is noted.
+/// Convert a value to an argument of a rule: a view in any case, an empty one for a scalar. Reads of the checklist,
+/// whose place is [`ViewedValues::checklist`], are recorded.
 pub(super) fn root(
     lua: &Lua,
     snapshot: &Rc<ViewedValues>,
@@ -68,12 +69,12 @@ pub(super) fn root(
     lua.create_userdata(View::new(snapshot, value, place))
 }
 
-/// The same for an item of a list, or a key: null is the value `null`.
+/// Convert an item of a list, or a key, like [`to_lua`]; but null is the value `null`.
 fn item(lua: &Lua, snapshot: &Rc<ViewedValues>, value: &Value, place: ViewPlace) -> mlua::Result<LuaValue> {
     if value.is_null() { Ok(LuaValue::NULL) } else { to_lua(lua, snapshot, value, place) }
 }
 
-/// The keys that a Lua value may stand for, the likeliest first: to Lua `1` and `1.0` are one key.
+/// Return the keys that a Lua value may mean, the likeliest first: to Lua, `1` and `1.0` are the same key.
 fn keys(key: &LuaValue) -> [Option<Value>; 2] {
     match key {
         LuaValue::Boolean(flag) => [Some(Value::Bool(*flag)), None],
@@ -104,9 +105,9 @@ impl View {
         Self { snapshot: Rc::clone(snapshot), handle: snapshot.keep(value, place) }
     }
 
-    /// What the rule looks at.
+    /// Return the value behind the view.
     ///
-    /// A clone, which costs a counter: garbage that Lua collects meanwhile changes the snapshot.
+    /// It is a clone, which only counts a reference, because garbage that Lua collects meanwhile changes the snapshot.
     pub(super) fn value(&self) -> Result<Value, &'static str> {
         self.snapshot.get(&self.handle).ok_or(
             "this table belongs to an earlier message, and a rule keeps nothing for the next one: what it needs \
@@ -123,7 +124,7 @@ impl View {
         Ok(match &self.seen(lua)? {
             Value::List(items) => items.len(),
             Value::Set(members) => members.len(),
-            // As with Lua's tables, `#` counts 1, 2, 3 … and stops at the first that is missing.
+            // As with Lua's tables, `#` counts 1, 2, 3 … up to the first missing one.
             Value::Map(map) => {
                 let is_there = |place: &usize| map.contains_key(&Value::Int(lua_index(*place)));
                 (0..map.len()).take_while(is_there).count()
@@ -171,7 +172,7 @@ impl View {
         self.snapshot.note_read(&self.handle, seen, key, found)
     }
 
-    /// The keys and values, at most so many.
+    /// Return the keys and values, at most `most`.
     pub(super) fn entries(&self, lua: &Lua, most: usize) -> mlua::Result<Vec<(LuaValue, LuaValue)>> {
         let mut entries = Vec::new();
         while entries.len() < most
@@ -182,7 +183,7 @@ impl View {
         Ok(entries)
     }
 
-    /// The key and value at a place, counted from 0; `nil` behind the last.
+    /// Return the key and value at a position, counted from 0; `nil` after the last.
     fn entry(&self, lua: &Lua, place: usize) -> mlua::Result<MultiValue> {
         Ok(match self.at(lua, place)? {
             Some((key, value)) => MultiValue::from_iter([key, value]),
@@ -223,7 +224,7 @@ impl View {
         })
     }
 
-    /// The place of a key, counted from 0.
+    /// Return the position of a key, counted from 0.
     fn place(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<Option<usize>> {
         let seen = self.seen(lua)?;
         Ok(keys(key).into_iter().flatten().find_map(|key| match (&seen, key) {
@@ -236,18 +237,18 @@ impl View {
         }))
     }
 
-    /// Whether there is such a key, be its value null or not.
+    /// Return whether the key exists, even if its value is null.
     pub(super) fn has(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<bool> {
         Ok(self.place(lua, key)?.is_some())
     }
 
-    /// Whether both have the same content. Where it stands in memory depends on earlier messages.
+    /// Return whether both have the same content. Their place in memory depends on earlier messages.
     fn is_same(&self, other: &View) -> bool {
         matches!((self.value(), other.value()), (Ok(one), Ok(other)) if one == other)
     }
 }
 
-/// The item of a list under a key that counts from 1.
+/// Return the item of a list under a key that counts from 1.
 fn list_item<'a>(items: &'a [Value], key: &Value) -> Option<&'a Value> {
     let Value::Int(place) = key else { return None };
     items.get(usize::try_from(*place).ok()?.checked_sub(1)?)
@@ -276,12 +277,12 @@ impl UserData for View {
     }
 
     fn add_fields<F: mlua::UserDataFields<Self>>(fields: &mut F) {
-        // What Lua's own errors call it: "attempt to call a table value".
+        // The type name in Lua's own errors: "attempt to call a table value".
         fields.add_meta_field("__name", "table");
     }
 }
 
-/// The error for a write to a view.
+/// Return the error for a write to a view.
 pub(super) fn refuse_write(lua: &Lua, what: &str) -> mlua::Error {
     fail(
         lua,
@@ -292,7 +293,7 @@ pub(super) fn refuse_write(lua: &Lua, what: &str) -> mlua::Error {
     )
 }
 
-/// `next(view, key)`.
+/// Implement `next(view, key)`.
 pub(super) fn next(lua: &Lua, view: &View, key: &LuaValue) -> mlua::Result<MultiValue> {
     if key.is_nil() {
         return view.entry(lua, 0);
@@ -303,7 +304,7 @@ pub(super) fn next(lua: &Lua, view: &View, key: &LuaValue) -> mlua::Result<Multi
     }
 }
 
-/// The entry at a place counted from 1, for `pairs`.
+/// Return the entry at a position counted from 1, for `pairs`.
 pub(super) fn entry(lua: &Lua, view: &View, place: usize) -> mlua::Result<MultiValue> {
     view.entry(lua, place.saturating_sub(1))
 }

@@ -1,7 +1,7 @@
 //! [`ViewedValues`]: the values behind the views of one call.
 //!
-//! Lua's garbage collector does not know the size of these values and may keep a view for thousands of messages. So a view
-//! holds a [`Handle`] only, and the values are freed when the call ends.
+//! Lua's garbage collector does not know the size of these values and may keep a view for thousands of messages. So a
+//! view holds a [`Handle`] only, and the values are freed when the call ends.
 
 use std::cell::{Cell, RefCell};
 
@@ -9,32 +9,32 @@ use super::explain::MissedKey;
 use super::reads::{KeyFound, ReadNode, Reads};
 use pyyaml::Value;
 
-/// More places than this are not kept for the next call.
+/// The most slots whose memory is kept for the next call.
 const KEPT_PLACES: usize = 1_000;
 
-/// Where a value stands in the checklist, if its reads are of interest.
+/// The place of a value in the checklist, if its reads are recorded.
 #[derive(Debug, Clone, Default)]
 pub(super) enum ViewPlace {
     /// Not in the checklist.
     #[default]
     Elsewhere,
     At(ReadNode),
-    /// Under a key of a part; noted only when it is looked into.
+    /// Under a key of a part; recorded only when something in it is read.
     Below(ReadNode, Value),
 }
 
-/// The values that the views of the running call look at.
+/// The values behind the views of the running call.
 #[derive(Debug, Default)]
 pub(super) struct ViewedValues {
     call: Cell<u64>,
     values: RefCell<Vec<(Value, ViewPlace)>>,
     free: RefCell<Vec<usize>>,
     reads: RefCell<Reads>,
-    /// The last look that found nothing.
+    /// The last lookup that found nothing, or null.
     missed: RefCell<Option<MissedKey>>,
 }
 
-/// A value of one call's snapshot.
+/// A reference to a value of one call.
 #[derive(Debug)]
 pub(super) struct Handle {
     call: u64,
@@ -42,7 +42,7 @@ pub(super) struct Handle {
 }
 
 impl ViewedValues {
-    /// Keeps a value until its handle is released or the call ends.
+    /// Keep a value until its handle is released or the call ends.
     pub(super) fn keep(&self, value: Value, place: ViewPlace) -> Handle {
         let mut values = self.values.borrow_mut();
         let call = self.call.get();
@@ -56,7 +56,7 @@ impl ViewedValues {
         Handle { call, place: values.len() - 1 }
     }
 
-    /// The value; `None` once its call has ended.
+    /// Return the value; `None` after its call has ended.
     pub(super) fn get(&self, handle: &Handle) -> Option<Value> {
         if handle.call != self.call.get() {
             return None;
@@ -64,12 +64,12 @@ impl ViewedValues {
         self.values.borrow().get(handle.place).map(|(value, _)| value.clone())
     }
 
-    /// The place of the checklist itself.
+    /// Return the place of the checklist itself.
     pub(super) fn checklist(&self) -> ViewPlace {
         ViewPlace::At(self.reads.borrow_mut().root())
     }
 
-    /// The part of the checklist that a value is; `None` for other values, and once enough is noted.
+    /// Return the part of the checklist for a value; `None` for other values, and when the record is full.
     fn node(&self, handle: &Handle) -> Option<ReadNode> {
         let mut values = self.values.borrow_mut();
         let (_, place) = values.get_mut(handle.place).filter(|_| handle.call == self.call.get())?;
@@ -86,11 +86,11 @@ impl ViewedValues {
         }
     }
 
-    /// Notes a look at a key of `seen`; answers the place of what was found.
+    /// Record a lookup of a key in `seen`. Return the place of the result.
     pub(super) fn note_read(&self, handle: &Handle, seen: &Value, key: &Value, found: KeyFound) -> ViewPlace {
         let Some(node) = self.node(handle) else { return ViewPlace::Elsewhere };
         let mut reads = self.reads.borrow_mut();
-        // A list that was walked through says more than its numbers do.
+        // The list is already recorded as a whole.
         if matches!(seen, Value::List(_)) && reads.is_walked(node) {
             ViewPlace::Below(node, key.clone())
         } else {
@@ -98,30 +98,30 @@ impl ViewedValues {
         }
     }
 
-    /// Notes a look that found nothing, or null.
+    /// Record a lookup that found nothing, or null.
     pub(super) fn miss(&self, handle: &Handle, container: &Value, key: &Value) {
         let path = self.node(handle).map(|node| self.reads.borrow().path(node));
         *self.missed.borrow_mut() = Some(MissedKey { container: container.clone(), key: key.clone(), path });
     }
 
-    /// Takes the last look that found nothing.
+    /// Take the last lookup that found nothing, or null.
     pub(super) fn take_missed(&self) -> Option<MissedKey> {
         self.missed.take()
     }
 
-    /// Notes that a value was gone through or counted.
+    /// Record that the rule iterated over a value, or counted it.
     pub(super) fn walk(&self, handle: &Handle) {
         if let Some(node) = self.node(handle) {
             self.reads.borrow_mut().walk(node);
         }
     }
 
-    /// The place of an entry that is come by on a walk.
+    /// Return the place of an entry that an iteration reaches.
     pub(super) fn below(&self, handle: &Handle, key: &Value) -> ViewPlace {
         self.node(handle).map_or(ViewPlace::Elsewhere, |node| ViewPlace::Below(node, key.clone()))
     }
 
-    /// Takes the parts of the checklist that the call has looked at.
+    /// Take the parts of the checklist that the call has read.
     pub(super) fn take_reads(&self) -> Vec<String> {
         let mut reads = self.reads.borrow_mut();
         let list = reads.list();
@@ -129,7 +129,7 @@ impl ViewedValues {
         list
     }
 
-    /// Gives a handle's place to the next value.
+    /// Free the slot of a handle for the next value.
     pub(super) fn release(&self, handle: &Handle) {
         if handle.call == self.call.get()
             && let Some(slot) = self.values.borrow_mut().get_mut(handle.place)
@@ -139,7 +139,7 @@ impl ViewedValues {
         }
     }
 
-    /// Ends the call: its views look at nothing any more.
+    /// End the call: its views lose their values.
     pub(super) fn end(&self) {
         self.call.set(self.call.get() + 1);
         let mut values = self.values.borrow_mut();

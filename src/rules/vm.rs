@@ -72,7 +72,7 @@ pub(super) struct LuaCallError {
 }
 
 impl Vm {
-    /// A new virtual machine that has run the rules once.
+    /// Create a virtual machine and run the rules once.
     pub(super) fn load(options: &EngineOptions, sources: &Rc<Sources>) -> Result<Self, RulesLoadError> {
         let main = sources.main().to_owned();
         let text = sources.text(&main)?;
@@ -98,13 +98,13 @@ impl Vm {
         }
     }
 
-    /// Runs the rules' files for the first time.
+    /// Run the rules' files for the first time.
     fn run_files(&self, main: Function) -> mlua::Result<MultiValue> {
         self.shared.raw_set("main", main)?;
         self.run(self.shared.raw_get::<Function>("load_rules")?)
     }
 
-    /// A virtual machine with the sandbox and no rules.
+    /// Create a virtual machine with the sandbox, but without rules.
     pub(super) fn empty(options: &EngineOptions, sources: &Rc<Sources>) -> mlua::Result<Self> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
         // The default keeps Lua's own `pcall`, which a coroutine can yield across.
@@ -157,7 +157,7 @@ impl Vm {
         })
     }
 
-    /// Runs a part of the engine's own Lua that gives scripts their functions; answers what it returns.
+    /// Run a part of the engine's own Lua that defines functions for scripts. Return its result.
     pub(super) fn run_definitions<T: FromLuaMulti>(
         &self,
         text: &str,
@@ -174,7 +174,7 @@ impl Vm {
         chunk.call((&self.shared, raw, base, table, self.shared.raw_get::<Table>("globals")?))
     }
 
-    /// Runs a script, as rules are run when they are loaded.
+    /// Run a script in the same way as rules are run when they are loaded.
     pub(super) fn run_script(&self, sources: &Sources) -> Result<(), RulesLoadError> {
         let text = sources.text(sources.main())?;
         let chunk = self.lua.load(text).set_name(format!("={}", sources.chunk_name(sources.main())));
@@ -186,13 +186,13 @@ impl Vm {
         ran.map_err(|error| load_error(sources, &self.error(&error)))
     }
 
-    /// Calls a function with a full budget.
+    /// Call a function with a full budget.
     pub(super) fn call_script(&self, function: &Function, argument: usize) -> Result<(), LuaCallError> {
         self.host.start(None, None);
         self.run((function, argument)).map(|_| ()).map_err(|error| self.error(&error))
     }
 
-    /// The `after_…` functions, by file and line.
+    /// Return the `after_…` functions, by file and line.
     pub(super) fn functions(&self) -> Vec<RuleFunction> {
         let mut functions: Vec<RuleFunction> = self
             .defined()
@@ -211,14 +211,14 @@ impl Vm {
         functions
     }
 
-    /// The globals that the rules made when their files ran last.
+    /// Return the globals that the rules set when their files last ran.
     fn defined(&self) -> Vec<(LuaValue, LuaValue)> {
         let globals = self.shared.raw_get::<Table>("globals");
         // As values: the iterator ends at the first entry that is of another type.
         globals.map(|globals| globals.pairs().flatten().collect()).unwrap_or_default()
     }
 
-    /// The names of the globals that the rules made, sorted.
+    /// Return the names of the globals that the rules set, sorted.
     pub(super) fn globals(&self) -> Vec<String> {
         let names = self.defined().into_iter();
         let mut names: Vec<String> =
@@ -227,7 +227,7 @@ impl Vm {
         names
     }
 
-    /// Calls a function of the rules that is there, and reads what it returned while its views can still be looked at.
+    /// Call a function of the rules, which must exist, and read its results while the views are still valid.
     pub(super) fn call<T>(
         &self,
         function: &str,
@@ -264,7 +264,7 @@ impl Vm {
         result
     }
 
-    /// Collects garbage when there is enough of it.
+    /// Collect garbage if there is enough of it.
     fn collect(&self) -> mlua::Result<()> {
         if self.lua.used_memory() >= self.collects_at.get() {
             self.lua.gc_collect()?;
@@ -273,7 +273,7 @@ impl Vm {
         Ok(())
     }
 
-    /// Runs a function in a coroutine, from which the budget's hook can get out by a yield.
+    /// Run a function in a coroutine, which the budget's hook can leave by a yield.
     fn run(&self, function_and_arguments: impl IntoLuaMulti) -> mlua::Result<MultiValue> {
         let run: Function = self.shared.raw_get("run")?;
         let thread = match self.thread.take() {
@@ -291,27 +291,27 @@ impl Vm {
         returned
     }
 
-    /// Takes the parts of the checklist that the call looked at.
+    /// Take the parts of the checklist that the call read.
     pub(super) fn take_keys_read(&self) -> Vec<String> {
         self.host.snapshot.take_reads()
     }
 
-    /// Takes the last look of the call that found nothing.
+    /// Take the call's last lookup that found nothing, or null.
     pub(super) fn take_missed(&self) -> Option<MissedKey> {
         self.host.snapshot.take_missed()
     }
 
-    /// Takes the lines that ran.
+    /// Take the lines that ran.
     pub(super) fn take_lines(&self) -> Lines {
         self.host.budget.take_lines()
     }
 
-    /// Takes what the call logged.
+    /// Take the lines that the call logged.
     pub(super) fn take_log(&self) -> Vec<LogLine> {
         self.host.take_log()
     }
 
-    /// The text of a limit, for the person who reads why the rule failed.
+    /// Describe a limit for the person who reads why the rule failed.
     pub(super) fn describe(&self, limit: Limit) -> String {
         self.host.budget.describe(limit)
     }
@@ -367,7 +367,7 @@ fn with_its_environment(lua: &Lua, environment: &Table, sources: &Rc<Sources>) -
     })
 }
 
-/// An error while the rules were loaded, with the file and line at its start taken apart.
+/// Create the error for a failure to load the rules, with the file and line at its start split off.
 fn load_error(sources: &Sources, error: &LuaCallError) -> RulesLoadError {
     let first_line = error.traceback.lines().next().unwrap_or_default();
     let place = error::place(if error.limit.is_some() { first_line } else { &error.text });
@@ -384,7 +384,7 @@ fn load_error(sources: &Sources, error: &LuaCallError) -> RulesLoadError {
     RulesLoadError { file, line, reason, shown }
 }
 
-/// What the budget said, without a place before it.
+/// Return the budget's message without the place before it.
 fn limit_text(text: &str) -> &str {
     error::place(text).map_or(text, |(_, _, rest)| rest)
 }

@@ -13,8 +13,8 @@ use super::tree::Tree;
 
 static ACTIVE: RwLock<Option<Arc<Tree>>> = RwLock::new(None);
 
-/// Put a configuration in force in place of the previous one, from the next line of every thread on. A line that is being
-/// written goes to the previous one, whole.
+/// Put a configuration in force in place of the previous one, from the next line of every thread on. A line that is
+/// being written goes to the previous configuration only.
 ///
 /// The first call makes this the logger of the `log` crate; a program must not set another one.
 pub fn install(setup: Setup) {
@@ -24,22 +24,22 @@ pub fn install(setup: Setup) {
     let most_verbose = tree.lowest_level().facade().to_level_filter();
     *ACTIVE.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tree));
     FIRST.call_once(|| {
-        // An error means that the program broke the rule above; then its own logger gets the lines.
+        // An error means that the program set another logger; then that one gets the lines.
         let _ = log::set_logger(&Facade);
     });
     log::set_max_level(most_verbose);
 }
 
-/// Wait until mails and published lines have left, within the limits of the mailer (5 s) and of the publisher; the last call
-/// of a program.
+/// Wait until mails and published lines are sent, within the limits of the mailer (5 s) and of the publisher. This is
+/// the last call of a program.
 pub fn finish() {
     if let Some(tree) = tree() {
         tree.finish();
     }
 }
 
-/// Call `log`, and write the lines that it logs when it returns, in order at each handler. It must not block: lines that are
-/// held back are lost with the process.
+/// Call `log`, hold back the lines that it logs, and write them when it returns, in order at each handler. It must not
+/// block: lines that are held back are lost with the process.
 pub fn gather(log: impl FnOnce()) {
     gathering(log);
     if let Some(tree) = tree() {
@@ -47,7 +47,7 @@ pub fn gather(log: impl FnOnce()) {
     }
 }
 
-/// Return the levels of the handlers that the configuration in force gives to that logger itself, not to its ancestors.
+/// Return the levels of the handlers that the configuration in force gives to a logger itself, not to its ancestors.
 /// (NEMO_Nowcast writes its checklist to the logger `checklist` once for each, at that level.)
 #[must_use]
 pub fn handlers_of(logger: &str) -> Vec<Level> {
@@ -65,7 +65,7 @@ pub(super) fn installed() -> bool {
     ACTIVE.read().unwrap_or_else(PoisonError::into_inner).is_some()
 }
 
-/// Whether a logger takes a line of that level. The cost is one atomic load if no logger is that verbose.
+/// Return whether a logger accepts a line of that level. This costs one atomic load if no logger is that verbose.
 pub(super) fn enabled(name: &str, level: Level) -> bool {
     let most_verbose = log::max_level();
     if most_verbose != log::LevelFilter::Off && level.facade() > most_verbose {
@@ -77,7 +77,8 @@ pub(super) fn enabled(name: &str, level: Level) -> bool {
     }
 }
 
-/// The most verbose level of libraries: a root logger at DEBUG, as in most configurations, means the program's own lines.
+/// The most verbose level of libraries. A root logger at DEBUG, as in most configurations, means the program's own
+/// lines.
 const OF_LIBRARIES: log::Level = log::Level::Warn;
 
 /// The logger of the `log` crate.
@@ -89,7 +90,7 @@ impl Log for Facade {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        // Macros of the `log` crate have a module path, a `Logger` does not.
+        // Macros of the `log` crate set a module path; a `Logger` does not.
         if record.module_path().is_some() && record.level() > OF_LIBRARIES {
             return;
         }

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
-/// Python's default, followed by a comma and milliseconds.
+/// Python's default format, which is followed by a comma and milliseconds.
 const DEFAULT: &str = "%Y-%m-%d %H:%M:%S";
 
-/// A `datefmt`, or none, and the text of the last second.
+/// A `datefmt`, or Python's default, and the text of the last second.
 #[derive(Debug)]
 pub(super) struct Asctime {
     format: String,
@@ -18,7 +18,7 @@ pub(super) struct Asctime {
 }
 
 impl Asctime {
-    /// Parse a `datefmt`. Errors: an unknown directive, with the reason.
+    /// Parse a `datefmt`. Return an error with the reason if a directive is unknown.
     pub fn new(datefmt: &str) -> Result<Self, jiff::Error> {
         let format = spell_out(datefmt);
         let now = Timestamp::now().as_second();
@@ -26,7 +26,7 @@ impl Asctime {
         Ok(Self { format, milliseconds: false, last: Mutex::new((now, text)) })
     }
 
-    /// Return the time in that format.
+    /// Format a time.
     pub fn text(&self, time: Timestamp) -> String {
         let second = time.as_second();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +53,7 @@ fn show(format: &str, second: i64) -> Result<String, jiff::Error> {
     strtime::format(format, &time)
 }
 
-/// Replace the directives that depend on the locale by those of the C locale, which Python uses.
+/// Replace the directives that depend on the locale with those of the C locale, which Python uses.
 fn spell_out(datefmt: &str) -> String {
     let mut out = String::with_capacity(datefmt.len());
     let mut letters = datefmt.chars();

@@ -89,7 +89,7 @@ impl Attribute {
             Attribute::Filename => {
                 Field::Text(Path::new(path(record)).file_name().unwrap_or_default().to_string_lossy())
             }
-            // Rust does not know the calling function; Python writes this if it does not either.
+            // Rust does not know the calling function; Python writes this text when it does not know it either.
             Attribute::FuncName => text("(unknown function)"),
             Attribute::LevelName => Field::Text(record.level.to_string().into()),
             Attribute::LevelNo => Field::Int(record.level.0.into()),
@@ -117,13 +117,13 @@ fn path<'r>(record: &LogRecord<'r>) -> &'r str {
     record.source.map_or("(unknown file)", |(path, _)| path)
 }
 
-/// Seconds since 1970.
+/// Return the seconds since 1970.
 #[allow(clippy::cast_precision_loss, reason = "microseconds since 1970 fit 53 bits until 2255")]
 fn seconds(time: Timestamp) -> f64 {
     time.as_microsecond() as f64 / 1e6
 }
 
-/// The whole milliseconds since the last second, as a float as in Python.
+/// Return the whole milliseconds since the last second, as a float as in Python.
 pub(super) fn milliseconds(time: Timestamp) -> f64 {
     f64::from(time.subsec_millisecond())
 }

@@ -1,4 +1,4 @@
-//! A `StreamHandler`: `env_logger` writes to stdout or stderr in the configured format, and `RUST_LOG` narrows the output.
+//! A `StreamHandler`: `env_logger` writes to stdout or stderr in the configured format, and `RUST_LOG` narrows it.
 //!
 //! A console never panics: lines for a closed stream are lost.
 
@@ -33,11 +33,11 @@ pub(super) struct Console {
 struct SharedLines(Arc<Mutex<StreamLines>>);
 
 impl Console {
-    /// Return a console with that format; `narrow` are the filters of `RUST_LOG`, checked by [`narrowing`].
+    /// Create a console. `narrow` are the filters of `RUST_LOG`, checked by [`narrowing`].
     pub fn new(stream: Stream, format: Arc<Format>, narrow: Option<&str>) -> Self {
         let mut builder = env_logger::Builder::new();
         match narrow {
-            // `env_logger` alone shows errors only; here the configuration decides.
+            // By default `env_logger` shows errors only; here the configuration decides.
             None => builder.filter_level(LevelFilter::Trace),
             Some(filters) => builder.parse_filters(filters),
         };
@@ -68,9 +68,10 @@ impl Console {
     }
 }
 
-/// Check the value of `RUST_LOG` and return the filters for [`Console::new`]; an empty value has none.
+/// Check the value of `RUST_LOG` and return the filters for [`Console::new`]; `None` for an empty value.
 ///
-/// Errors: the reason to ignore the value.
+/// # Errors
+/// The value is invalid and must be ignored, for this reason.
 pub(super) fn narrowing(rust_log: Option<&std::ffi::OsStr>) -> Result<Option<String>, String> {
     let Some(filters) = rust_log.filter(|filters| !filters.is_empty()) else { return Ok(None) };
     let Some(filters) = filters.to_str() else { return Err("it is not UTF-8".into()) };
@@ -80,7 +81,7 @@ pub(super) fn narrowing(rust_log: Option<&std::ffi::OsStr>) -> Result<Option<Str
     }
 }
 
-/// Writes each buffer whole. `println!` would panic when the stream is closed.
+/// The lines for a stream. Each buffer is written whole; `println!` would panic when the stream is closed.
 #[derive(Debug)]
 struct StreamLines {
     stream: Stream,
@@ -124,7 +125,7 @@ impl StreamLines {
 }
 
 impl SharedLines {
-    /// The lock may be poisoned: a thread that panicked left half a line at worst.
+    /// Lock the lines, even if poisoned: a thread that panicked left half a line at worst.
     fn get(&self) -> MutexGuard<'_, StreamLines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

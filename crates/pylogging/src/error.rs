@@ -14,12 +14,12 @@ pub struct SetupError {
 }
 
 impl SetupError {
-    /// Return an error about the keys `place`: what is wrong, and what to do.
+    /// Create an error about the keys `place`: what is wrong, and what to do.
     pub fn new(place: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { what: what.into(), place: place.into(), why: String::new(), remedy: remedy.into() }
     }
 
-    /// Return the same error with its reason.
+    /// Add the reason to the error.
     #[must_use]
     pub fn because(mut self, why: impl fmt::Display) -> Self {
         self.why = format!(": {why}");
@@ -41,12 +41,12 @@ pub struct Warning {
 }
 
 impl Warning {
-    /// Return a warning about the keys `place`.
+    /// Create a warning about the keys `place`.
     pub fn new(place: impl Into<String>, text: impl Into<String>) -> Self {
         Self { place: place.into(), text: text.into() }
     }
 
-    /// Return the keys that lead to it: `logging: handlers: email: class`.
+    /// Return the keys that lead to the ignored part: `logging: handlers: email: class`.
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
@@ -72,7 +72,7 @@ pub(super) fn choose_from<'a>(written: &str, known: impl IntoIterator<Item = &'a
 
 /// Return the known name that is most similar to the written one, if one is similar enough.
 pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // The number of letters that may differ; case is ignored.
+    // The most letters that may differ; case is ignored.
     const SLIPS: usize = 2;
     known
         .into_iter()

@@ -1,6 +1,6 @@
-//! A log file: append to it, follow it when another program rotates it, rotate it.
+//! A log file: appending, following it when another program rotates it, rotation.
 //!
-//! A log file never creates folders and never stops the program: the first line that is lost is reported, the others are
+//! A log file never creates folders and never stops the program: the first lost line is reported, further ones are
 //! counted.
 
 use std::fs::{self, File, OpenOptions};
@@ -14,9 +14,9 @@ use super::output::{Complaint, Held, Unwritten, say, write_whole};
 /// The limits of a rotating file: Python's `maxBytes` and `backupCount`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Rotation {
-    /// The size in bytes at which a file is rotated; 0 is unlimited.
+    /// The size in bytes at which a file is rotated; 0 means no limit.
     pub max_bytes: u64,
-    /// The number of old files to keep, `.1` being the newest; 0 rotates nothing.
+    /// The number of old files to keep, of which `.1` is the newest; 0 means no rotation.
     pub backup_count: u32,
 }
 
@@ -55,7 +55,7 @@ struct Open {
 type Identity = (u64, u64);
 
 impl LogFile {
-    /// Return a log file that is opened at its first line.
+    /// Create a log file, which is opened at its first line.
     pub fn new(path: &Path, behaviour: Behaviour) -> Self {
         let path = absolute(path);
         let complaint = Complaint::new(path.display().to_string());
@@ -67,12 +67,12 @@ impl LogFile {
         &self.path
     }
 
-    /// Whether the file belongs to a `RotatingFileHandler`.
+    /// Return whether the file belongs to a `RotatingFileHandler`.
     pub fn rotates(&self) -> bool {
         matches!(self.behaviour, Behaviour::Rotate(_))
     }
 
-    /// Open the file; create it if it is missing. Errors: those of the file system.
+    /// Open the file, and create it if it is missing. Return an error if the file system does.
     pub fn open(&mut self) -> io::Result<()> {
         let file = OpenOptions::new().append(true).create(true).open(&self.path)?;
         let identity = identity(&file.metadata()?);
@@ -80,7 +80,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Truncate the file, as mode `w` does. Errors: those of the file system.
+    /// Truncate the file, as mode `w` does. Return an error if the file system does.
     pub fn empty(&mut self) -> io::Result<()> {
         match &self.open {
             // Devices and pipes cannot be truncated.
@@ -89,8 +89,8 @@ impl LogFile {
         }
     }
 
-    /// Append one line with its newline. Lines for a rotating file are never held back: rotation depends on the size before
-    /// each line.
+    /// Append one line with its newline. Lines for a rotating file are never held back, because rotation depends on the
+    /// size before each line.
     pub fn append(&mut self, line: &str) {
         if is_gathering() && !self.rotates() {
             self.held.hold(line.as_bytes());
@@ -161,7 +161,8 @@ impl LogFile {
         }
     }
 
-    /// Python's `shouldRollover`: it counts the line in characters, and never rotates an empty file.
+    /// Rotate the file if the line does not fit, like Python's `shouldRollover`: the line is counted in characters, and
+    /// an empty file is never rotated.
     fn rotate_if_full(&mut self, line: &str) -> Result<(), Unwritten> {
         let (Behaviour::Rotate(rotation), Some(open)) = (self.behaviour, &self.open) else { return Ok(()) };
         if rotation.max_bytes == 0 {
@@ -178,8 +179,8 @@ impl LogFile {
         rotated.map_err(|error| Unwritten { error, torn: false })
     }
 
-    /// Python's `doRollover`: `.1` becomes `.2` and so on, the file becomes `.1`, and a new one is opened.
-    /// Errors: those of the file system; the file is opened again even after an error.
+    /// Rotate the file, like Python's `doRollover`: `.1` becomes `.2` and so on, the file becomes `.1`, and a new one
+    /// is opened. Return an error if the file system does; the file is opened again in any case.
     pub fn roll_over(&mut self) -> io::Result<()> {
         let Behaviour::Rotate(rotation) = self.behaviour else { return Ok(()) };
         let shifted = self.shift(rotation.backup_count);
@@ -211,7 +212,7 @@ fn identity(metadata: &fs::Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
-/// Whether the open file still has a name in the file system.
+/// Return whether the open file still has a name in the file system.
 fn open_elsewhere(open: Option<&Open>) -> bool {
     open.is_some_and(|open| open.file.metadata().is_ok_and(|found| found.nlink() > 0))
 }
@@ -231,10 +232,10 @@ fn ignore_missing(done: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Python's `os.path.abspath`: `.` and `..` are resolved in the text, not on the disk.
+/// Return an absolute path, like Python's `os.path.abspath`: `.` and `..` are resolved in the text, not on the disk.
 fn absolute(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
-    // Without a current folder the path stays relative; opening it reports the error.
+    // Without a current folder the path stays relative, and opening it reports the error.
     for part in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
         match part {
             Component::CurDir => {}

@@ -66,7 +66,7 @@ impl Default for Format {
 }
 
 impl Format {
-    /// Parse a format. With `validate` it must have an attribute, as in Python.
+    /// Parse a format. If `validate` is set, it must have an attribute, as in Python.
     pub fn new(text: &str, style: Style, datefmt: Option<&str>, validate: bool) -> Result<Self, FormatError> {
         let pieces = match style {
             _ if text.is_empty() => Ok(Format::default().pieces),
@@ -106,7 +106,7 @@ impl Format {
     }
 }
 
-/// Return the piece for an attribute, if the attribute exists and the conversion fits it.
+/// Return the piece for an attribute, or an error if there is no such attribute or the conversion does not fit it.
 fn field(name: &str, spec: Spec) -> Result<Piece, FormatError> {
     let Some(attribute) = Attribute::from_name(name) else {
         return Err(FormatError::new(
@@ -128,7 +128,7 @@ fn field(name: &str, spec: Spec) -> Result<Piece, FormatError> {
     Ok(Piece::Field(attribute, spec))
 }
 
-/// The pieces so far, and the literal text after them.
+/// The pieces that are complete, and the literal text after them.
 #[derive(Default)]
 struct Pieces {
     pieces: Vec<Piece>,

@@ -1,4 +1,5 @@
-//! Hold back the lines of one thread, to write them together: one `write` for each handler instead of one for each line.
+//! Holds back the lines of one thread, to write them together: one `write` for each handler instead of one for each
+//! line.
 //!
 //! This module never writes: the handlers hold the lines.
 
@@ -8,7 +9,7 @@ thread_local! {
     static GATHERING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread's lines are held back.
+/// Return whether this thread's lines are held back.
 pub(super) fn is_gathering() -> bool {
     GATHERING.get()
 }

@@ -1,4 +1,4 @@
-//! A handler: a level, a format, and a sink for the lines. A handler never asks for the configuration in force.
+//! A handler: a level, a format, and a sink for the lines. A handler never reads the configuration in force.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,7 +80,7 @@ impl Handler {
         }
     }
 
-    /// Wait for a limited time until mails and published lines have left.
+    /// Wait for a limited time until mails and published lines are sent.
     pub fn finish(&self) {
         match &self.sink {
             Sink::Mail { mailer, .. } => mailer.finish(),
@@ -89,7 +89,7 @@ impl Handler {
         }
     }
 
-    /// Truncate the file, if there is one. Errors: those of the file system.
+    /// Truncate the file, if there is one. Return an error if the file system does.
     pub fn empty(&self) -> io::Result<()> {
         match &self.sink {
             Sink::File { file, .. } => locked(file).empty(),

@@ -1,4 +1,4 @@
-//! Python's log levels. This module never maps two named levels to one.
+//! Python's log levels, by number. The `log` crate has fewer levels, so a record carries the number as well.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level(pub u32);
 
-/// The names of Python's `logging`, with the aliases that a configuration can have.
+/// The names of Python's `logging`, with the aliases that a configuration may use.
 const NAMES: [(&str, Level); 8] = [
     ("CRITICAL", Level::CRITICAL),
     ("FATAL", Level::CRITICAL),
@@ -23,15 +23,15 @@ impl Level {
     pub const NOTSET: Level = Level(0);
     /// 5: the level of `log::trace!`, as Python has no name below DEBUG.
     pub const TRACE: Level = Level(5);
-    /// 10
+    /// Python's level 10.
     pub const DEBUG: Level = Level(10);
-    /// 20
+    /// Python's level 20.
     pub const INFO: Level = Level(20);
-    /// 30
+    /// Python's level 30.
     pub const WARNING: Level = Level(30);
-    /// 40
+    /// Python's level 40.
     pub const ERROR: Level = Level(40);
-    /// 50
+    /// Python's level 50.
     pub const CRITICAL: Level = Level(50);
 
     /// Return the level of that name; as in Python, case counts.
@@ -40,7 +40,7 @@ impl Level {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, level)| *level)
     }
 
-    /// Return every name that [`Level::from_name`] knows.
+    /// Return every name that [`Level::from_name`] accepts.
     pub(super) fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|(name, _)| *name)
     }

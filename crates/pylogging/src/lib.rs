@@ -1,11 +1,11 @@
 //! Python's logging dictionaries (`logging.config.dictConfig`) as sinks of the `log` crate.
 //!
 //! A section of a configuration file is read into a plan, the plan becomes a [`Setup`] with open files, and [`install`]
-//! puts that in force. A line goes from its [`Logger`], or from a macro of the `log` crate, to the handlers to which Python
-//! would send it.
+//! puts that in force. A line goes from its [`Logger`], or from a macro of the `log` crate, to the handlers to which
+//! Python would send it.
 //!
-//! This crate never stops the program: lines that cannot be written are counted and reported on stderr. It never opens a
-//! ZeroMQ socket: programs that publish their lines plug that in with [`OpenPublisher`].
+//! This crate never stops the program: lines that cannot be written are counted and reported on stderr. It never opens
+//! a ZeroMQ socket: programs that publish their lines provide that with [`OpenPublisher`].
 
 mod active;
 mod asctime;

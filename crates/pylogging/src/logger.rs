@@ -1,4 +1,4 @@
-//! A named logger. It never fails: problems of handlers are theirs to report.
+//! A named logger. It never fails: handlers report their own problems.
 
 use std::fmt::Display;
 use std::panic::Location;
@@ -17,7 +17,7 @@ pub struct Logger {
 }
 
 impl Logger {
-    /// Return the logger of that name.
+    /// Create the logger of that name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into() }
@@ -29,13 +29,13 @@ impl Logger {
         &self.name
     }
 
-    /// Whether the logger takes lines of that level; ask before making an expensive text.
+    /// Return whether the logger accepts lines of that level. Call this before creating an expensive text.
     #[must_use]
     pub fn enabled(&self, level: Level) -> bool {
         active::enabled(&self.name, level)
     }
 
-    /// Write one line, or several that stay together. The text is made only if the logger takes the level.
+    /// Write one line, or several that stay together. The text is created only if the logger accepts the level.
     #[track_caller]
     pub fn log(&self, level: Level, text: impl Display) {
         if !self.enabled(level) {
@@ -53,7 +53,7 @@ impl Logger {
         write(&record);
     }
 
-    /// Write a line that another program published: formats have that program's name as `logger_name`.
+    /// Write a line that another program published. In formats, `logger_name` is that program's name.
     pub fn relay(&self, publisher: &str, level: Level, text: &str) {
         if self.enabled(level) {
             write(&LogRecord {

@@ -1,7 +1,7 @@
 //! Python's `SMTPHandler`: a mail for each line.
 //!
-//! The handler never blocks the program while it runs: a thread sends the mails, and lines that do not fit its queue are
-//! lost and counted.
+//! The handler never blocks the program while it runs: a thread sends the mails, and lines that do not fit its queue
+//! are lost and counted.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -13,7 +13,7 @@ use lettre::message::Mailbox;
 use super::output::{Complaint, say};
 use super::smtp::{Mail, Server};
 
-/// The number of mails that can wait.
+/// The most mails that can wait in the queue.
 const QUEUE: usize = 100;
 
 /// The time that a program waits for its mails before it exits: Python's timeout for one mail.
@@ -28,7 +28,7 @@ pub(super) struct MailPlan {
     pub subject: String,
 }
 
-/// Sends mails by a thread, which starts with the first mail.
+/// A queue of mails and the thread that sends them, which starts with the first mail.
 #[derive(Debug)]
 pub(super) struct Mailer {
     plan: MailPlan,
@@ -67,7 +67,7 @@ impl Mailer {
                 Err(error) => return self.outbox.lock().complaint.failed(&error, 1),
             },
         };
-        // Count first: the thread may be faster.
+        // Counted first, because the thread may be faster.
         self.outbox.lock().open += 1;
         let why = match queue.try_send(line) {
             Ok(()) => return,

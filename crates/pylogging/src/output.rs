@@ -1,4 +1,4 @@
-//! Write lines whole to a descriptor, and report on stderr when that fails. This module never fails itself.
+//! Writes lines whole to a descriptor, and reports on stderr if that fails. This module never fails itself.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -7,11 +7,11 @@ use std::sync::OnceLock;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, retry_on_intr};
 
-/// The name in front of lines on stderr until the program sets its own.
+/// The name before lines on stderr until the program sets its own.
 const DEFAULT_NAME: &str = "pylogging";
 
-/// Write all bytes, in a single `write` unless the kernel takes less; wait if the descriptor is non-blocking. Errors: that
-/// of `write`, and whether a part was written before it.
+/// Write all bytes, in a single `write` unless the kernel accepts less; wait if the descriptor is non-blocking. If that
+/// fails, return the error and whether a part was written before it.
 pub(super) fn write_whole(to: impl AsFd, mut bytes: &[u8]) -> Result<(), Unwritten> {
     let whole = bytes.len();
     while !bytes.is_empty() {
@@ -22,7 +22,7 @@ pub(super) fn write_whole(to: impl AsFd, mut bytes: &[u8]) -> Result<(), Unwritt
             Ok(taken) => bytes = bytes.get(taken..).unwrap_or_default(),
             Err(Errno::AGAIN) => {
                 let mut wait = [PollFd::new(&to, PollFlags::OUT)];
-                // An error of `poll` is also one of the next `write`.
+                // An error of `poll` is also reported by the next `write`.
                 let _ = retry_on_intr(|| poll(&mut wait, None));
             }
             Err(error) => return Err(Unwritten { error: error.into(), torn: bytes.len() < whole }),
@@ -53,8 +53,8 @@ pub(super) struct Unwritten {
     pub torn: bool,
 }
 
-/// Counts the lines that one sink has lost, and reports the first loss and the recovery on stderr: logging must never stop a
-/// program.
+/// A counter of the lines that one sink has lost. It reports the first loss and the recovery on stderr, because logging
+/// must never stop a program.
 #[derive(Debug)]
 pub(super) struct Complaint {
     place: String,
@@ -66,13 +66,13 @@ impl Complaint {
         Self { place, lost: 0 }
     }
 
-    /// Return the number of lines lost since one was written.
+    /// Return the number of lines that were lost since the last one was written.
     #[cfg(test)]
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// Count lost lines; report the first.
+    /// Count lost lines, and report the first loss.
     pub fn failed(&mut self, error: &io::Error, lines: u64) {
         self.lost += lines;
         if self.lost == lines {
@@ -101,8 +101,8 @@ impl Complaint {
 /// The name of the program, once it is known.
 static PROGRAM: OnceLock<&'static str> = OnceLock::new();
 
-/// Set the name in front of the lines of [`say`]: `NAME: cannot log to …`. Only the first call counts; without one the
-/// name is that of this module.
+/// Set the name before the lines of [`say`]: `NAME: cannot log to …`. Only the first call counts; without one, the name
+/// is that of this crate.
 pub fn name_program(name: &'static str) {
     // Later names are ignored, as documented.
     let _ = PROGRAM.set(name);
@@ -111,7 +111,7 @@ pub fn name_program(name: &'static str) {
 /// Write a line to stderr after the program's name: for problems of logging itself, which the log cannot show.
 pub fn say(text: &str) {
     let program = PROGRAM.get().copied().unwrap_or(DEFAULT_NAME);
-    // Where stderr is closed, there is no other place.
+    // If stderr is closed, there is no other place to report to.
     let _ = writeln!(io::stderr(), "{program}: {text}");
 }
 

@@ -1,4 +1,4 @@
-//! A logging dictionary, read and checked. This module never opens a file, so that an invalid dictionary changes nothing.
+//! A logging dictionary, read and checked. This module never opens a file, so an invalid dictionary changes nothing.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) struct Plan {
 
 #[derive(Debug)]
 pub(super) struct HandlerPlan {
-    /// The keys that lead to it, for errors.
+    /// The keys that lead to the handler, for errors.
     pub place: String,
     pub level: Level,
     pub format: Arc<Format>,
@@ -64,7 +64,7 @@ pub(super) struct LoggerPlan {
     pub propagate: bool,
 }
 
-/// The known keys of a dictionary; `publisher` and `aggregator` are those of distributed logging in NEMO_Nowcast.
+/// The known keys of a dictionary. `publisher` and `aggregator` are those of distributed logging in NEMO_Nowcast.
 const KEYS: [&str; 10] = [
     "version",
     "disable_existing_loggers",
@@ -85,7 +85,7 @@ const LOGGER_KEYS: [&str; 6] = ["level", "handlers", "propagate", "filters", "qu
 const FORMATTER_KEYS: [&str; 8] =
     ["format", "fmt", "datefmt", "style", "validate", "class", "()", "defaults"];
 
-/// Read a dictionary. Errors: the first invalid part.
+/// Read a dictionary. Return an error about the first invalid part.
 pub(super) fn read(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<Plan, SetupError> {
     check_version(section)?;
     section.warn_of_others(&KEYS, warnings);

@@ -1,5 +1,5 @@
-//! What a program offers to handlers that publish their lines (`zmq.log.handlers.PUBHandler`): this module has no
-//! sockets of its own.
+//! The interface between a program and handlers that publish their lines (`zmq.log.handlers.PUBHandler`). This module
+//! has no sockets of its own.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -7,21 +7,21 @@ use std::sync::Arc;
 use super::error::{SetupError, Warning};
 use super::record::LogRecord;
 
-/// Publishes lines. It must never keep the program waiting.
+/// A publisher of lines. It must never block the program.
 pub trait Publisher: Debug + Send + Sync {
-    /// Publish a line, soon.
+    /// Publish a line soon, without waiting.
     fn publish(&self, record: &LogRecord<'_>);
 
-    /// Wait for a moment until the lines have left.
+    /// Wait for a short time until the lines are sent.
     fn finish(&self);
 }
 
-/// Opens the publisher of this program when a configuration asks for one.
+/// Opens the publisher of a program if a configuration needs one.
 pub trait OpenPublisher {
-    /// Return the publisher; `place` are the keys that ask for it, for errors.
+    /// Open the publisher. `place` are the keys that need it, for errors.
     ///
     /// # Errors
-    /// When no publisher can be had and logging must not begin without it.
+    /// The publisher cannot be opened, and logging must not begin without it.
     fn open(&self, place: &str) -> Result<Opened, SetupError>;
 }
 
@@ -32,6 +32,6 @@ pub enum Opened {
     At(Arc<dyn Publisher>, String),
     /// Lines wait until an address is free.
     Waiting(Arc<dyn Publisher>, Warning),
-    /// Nothing is published: the lines go to the console.
+    /// Nothing is published; the lines go to the console.
     Nowhere(Warning),
 }

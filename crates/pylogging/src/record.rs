@@ -1,6 +1,6 @@
 //! One line on its way to the handlers: Python's `LogRecord`.
 //!
-//! A record never loses data on its way through the `log` crate.
+//! On its way through the `log` crate, a record loses only the part of its time below a microsecond.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,8 @@ use super::level::Level;
 
 /// The key of Python's level number in a record of the `log` crate.
 const LEVEL: &str = "level";
-/// The key of the time at which a line was logged, in microseconds since 1970: every handler shows the same time.
+/// The key of the time at which a line was logged, in microseconds since 1970, so that every handler shows the same
+/// time.
 const CREATED: &str = "created";
 /// The key of the program that published the line.
 const PUBLISHER: &str = "publisher";
@@ -34,7 +35,7 @@ pub struct LogRecord<'a> {
 }
 
 impl<'a> LogRecord<'a> {
-    /// Return the record for one of the `log` crate, made by [`Self::with_facade`] or by a library.
+    /// Convert a record of the `log` crate, made by [`Self::with_facade`] or by a library.
     pub(super) fn from_facade(record: &'a log::Record<'a>) -> Self {
         let numbers = record.key_values();
         let number = |key| numbers.get(Key::from_str(key)).and_then(|value: Value<'_>| value.to_i64());
@@ -65,7 +66,7 @@ impl<'a> LogRecord<'a> {
         }
     }
 
-    /// Call `take` with a record of the `log` crate that has all of this one.
+    /// Call `take` with a record of the `log` crate that contains all of this one.
     pub(super) fn with_facade(&self, take: impl FnOnce(&log::Record<'_>)) {
         let numbers =
             Numbers { level: self.level, created: self.created, publisher: self.publisher.as_deref() };

@@ -1,4 +1,4 @@
-//! Rotate the log files of the configuration in force, or those of a log aggregator. This module never decides when.
+//! Rotates the log files of the configuration in force, or those of a log aggregator. This module never decides when.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -39,11 +39,12 @@ pub struct RotateError {
 /// Rotate the file of every `RotatingFileHandler` of the root logger, then of the logger `checklist`, and return their
 /// absolute paths.
 ///
-/// With an aggregator, whose setup is made for [`super::Role::Rotator`], its root logger is used, and both its `checklist`
-/// and that of the configuration in force. `done` is called after each step: its own lines go to the new file.
+/// With an aggregator, whose setup is made for [`super::Role::Rotator`], its root logger is used, and both its
+/// `checklist` and that of the configuration in force. `done` is called after each step; lines that it logs go to the
+/// new file.
 ///
 /// # Errors
-/// The first file that could not be rotated; those before it are rotated, and logging goes on.
+/// The first file that could not be rotated. Those before it are rotated, and logging continues.
 pub fn rotate(
     aggregator: Option<&Setup>,
     mut done: impl FnMut(RotationStep<'_>),
@@ -69,7 +70,7 @@ pub fn rotate(
     Ok(rotated)
 }
 
-/// Return the handlers, each once, even if several loggers have it.
+/// Return the handlers, each once, even if several loggers use it.
 fn handlers(aggregator: Option<&Tree>) -> Vec<Arc<Handler>> {
     let active = active::tree();
     let active = active.as_deref();

@@ -1,4 +1,4 @@
-//! Read a mapping of the `logging:` section key by key, with errors that name the keys.
+//! Reads a mapping of the `logging:` section key by key, with errors that name the keys.
 //!
 //! This module never interprets a handler or a format.
 
@@ -6,7 +6,7 @@ use super::error::{SetupError, Warning, choose_from, nearest};
 use super::level::Level;
 use pyyaml::{Map, Value};
 
-/// A mapping and the keys that lead to it. `null` is an empty mapping, as it is for a key without a value.
+/// A mapping and the keys that lead to it. `null` is an empty mapping, because a key without a value is null.
 #[derive(Debug, Clone)]
 pub(super) struct Section<'v> {
     place: String,
@@ -14,7 +14,7 @@ pub(super) struct Section<'v> {
 }
 
 impl<'v> Section<'v> {
-    /// Errors: the value is not a mapping.
+    /// Create a section, or return an error if the value is not a mapping.
     pub fn new(place: String, value: &'v Value) -> Result<Self, SetupError> {
         match value {
             Value::Null => Ok(Self { place, map: None }),
@@ -78,7 +78,7 @@ impl<'v> Section<'v> {
         count.ok_or_else(|| self.wrong(key, value, "a whole number", "write 0 or more"))
     }
 
-    /// Return a flag. Python also accepts numbers.
+    /// Return a flag, or `missing` if the key is missing. Python also accepts numbers.
     pub fn flag(&self, key: &str, missing: bool) -> Result<bool, SetupError> {
         match self.get(key) {
             None => Ok(missing),

@@ -41,7 +41,7 @@ pub enum Role {
 enum Destination {
     Local,
     Published(String),
-    /// Told by a warning.
+    /// A warning says where.
     Elsewhere,
 }
 
@@ -54,22 +54,22 @@ pub struct Setup {
     to_empty: Vec<Arc<Handler>>,
 }
 
-/// The parts of a distributed configuration.
+/// The keys of the parts of a distributed configuration.
 const PUBLISHER: &str = "publisher";
 const AGGREGATOR: &str = "aggregator";
 
 /// The handler that shows all lines when a worker is debugged.
 const CONSOLE: &str = "console";
 
-/// The format of lines on the console that should have been published: the usual one of NEMO_Nowcast.
+/// The format of console lines that should have been published: the usual one of NEMO_Nowcast.
 const CONSOLE_FORMAT: &str = "%(asctime)s %(levelname)s [%(name)s] %(message)s";
 
-/// The level at which a handler takes no line: users of NEMO_Nowcast turn handlers off with it.
+/// The level at which a handler accepts no line; users of NEMO_Nowcast turn handlers off with it.
 const SILENT: Level = Level(100);
 
 impl Setup {
-    /// Read the `logging:` section, with environment variables already replaced, and open its files. The configuration in force
-    /// stays in force. Nothing is published: lines for a publisher go to the console.
+    /// Read the `logging:` section, in which environment variables are already replaced, and open its files. The
+    /// configuration in force does not change. Nothing is published; lines for a publisher go to the console.
     ///
     /// # Errors
     /// The first invalid part, or a file that cannot be opened.
@@ -77,7 +77,8 @@ impl Setup {
         Self::with_rust_log(section, role, None, std::env::var_os("RUST_LOG").as_deref())
     }
 
-    /// The same for a program that publishes its lines: its publisher is opened if the section has a handler for it.
+    /// Read the section like [`Self::from_value`] for a program that publishes its lines: its publisher is opened if
+    /// the section has a handler for it.
     ///
     /// # Errors
     /// As for [`Self::from_value`], and those of the publisher.
@@ -123,8 +124,8 @@ impl Setup {
         Ok((Setup { destination, tree, to_empty }, warnings))
     }
 
-    /// Return the first line of a program, which tells where its lines go; `lines` is the word for them, as NEMO_Nowcast's
-    /// programs have different ones. None if a warning tells it.
+    /// Return the first line of a program, which says where its lines go; `None` if a warning says it. `lines` is the
+    /// word for the lines, which differs between NEMO_Nowcast's programs.
     #[must_use]
     pub fn first_line(&self, lines: &str) -> Option<String> {
         match &self.destination {
@@ -160,7 +161,7 @@ fn lacks(section: &Section<'_>, part: &str) -> SetupError {
     SetupError::new(&section.place_of(part), what, remedy)
 }
 
-/// Open the publisher if a handler needs it; return it with the destination of its lines.
+/// Open the publisher if a handler needs it. Return it with the destination of the lines.
 fn publisher(
     plan: &mut Plan,
     section: &Section<'_>,
@@ -250,7 +251,7 @@ fn debug(plan: &mut Plan) {
     // NEMO_Nowcast silences the others with the console's level, which users set above DEBUG.
     let console = plan.handlers.get(CONSOLE).map(|console| console.level);
     let silent = console.filter(|level| *level != Level::NOTSET).unwrap_or(SILENT);
-    // No port is bound: the worker in production may need it.
+    // No port is bound, because the worker in production may need it.
     for handler in plan.handlers.values_mut().filter(|handler| handler.target == Target::Publisher) {
         handler.target = Target::Nothing;
     }

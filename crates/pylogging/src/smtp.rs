@@ -1,4 +1,4 @@
-//! E-mails by SMTP: the one place that makes messages and connections.
+//! E-mails by SMTP: the only module that creates messages and connections.
 //!
 //! Each mail has a connection of its own. This module never retries, queues or logs.
 
@@ -11,7 +11,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Message, SmtpTransport, Transport};
 
-/// A mail server and how to talk to it.
+/// A mail server and the way to connect to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// The name or address.
@@ -20,22 +20,22 @@ pub struct Server {
     pub port: u16,
     /// The encryption of the connection.
     pub security: Security,
-    /// The account, if the server asks for one.
+    /// The account, if the server needs one.
     pub login: Option<Login>,
-    /// The timeout of each answer.
+    /// The timeout for each response.
     pub timeout: Duration,
 }
 
-/// How the connection to a mail server is protected.
+/// The protection of the connection to a mail server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
-    /// Not at all.
+    /// No protection.
     None,
-    /// By STARTTLS if the server has it.
+    /// STARTTLS if the server supports it.
     Opportunistic,
-    /// By STARTTLS.
+    /// STARTTLS.
     StartTls,
-    /// By TLS from the first byte.
+    /// TLS from the first byte.
     Tls,
 }
 
@@ -49,7 +49,7 @@ pub struct Login {
 }
 
 impl fmt::Debug for Login {
-    /// Without the password.
+    /// Format the account without the password.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Login({})", self.user)
     }
@@ -64,28 +64,28 @@ pub struct Mail {
     pub to: Vec<Mailbox>,
     /// The subject.
     pub subject: String,
-    /// The `Message-ID`, if it is to have one.
+    /// The `Message-ID`; `None` to send none.
     pub id: Option<String>,
     /// The text.
     pub body: String,
 }
 
-/// Why a mail was not sent.
+/// The reason why a mail was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The message cannot be made.
+    /// The message cannot be created.
     #[error(transparent)]
     Message(lettre::error::Error),
     /// The connection cannot be set up as configured.
     #[error(transparent)]
     Setup(lettre::transport::smtp::Error),
-    /// The server or the network refused it.
+    /// The server or the network refused the mail.
     #[error(transparent)]
     Delivery(lettre::transport::smtp::Error),
 }
 
 impl SendError {
-    /// Whether another attempt would fail in the same way.
+    /// Return whether another attempt would fail in the same way.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
@@ -96,7 +96,7 @@ impl SendError {
 }
 
 impl Server {
-    /// Send a mail and wait until the server has taken it.
+    /// Send a mail and wait until the server has accepted it.
     ///
     /// # Errors
     /// The reason why it was not sent; the causes of the error have the details.
@@ -111,7 +111,7 @@ impl Server {
         let parameters = || TlsParameters::new(self.host.clone());
         let tls = match self.security {
             Security::None => Tls::None,
-            // An attacker who can show a false certificate can as well hide STARTTLS.
+            // An attacker who can show a false certificate can also hide STARTTLS.
             Security::Opportunistic => Tls::Opportunistic(
                 TlsParameters::builder(self.host.clone()).dangerous_accept_invalid_certs(true).build()?,
             ),

@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 
 use pyyaml::python;
 
-/// The largest width or precision: more is a mistake and would fill the disk with blanks.
+/// The largest width or precision; a larger one is a mistake and would fill the disk with blanks.
 pub(super) const LARGEST: usize = 1000;
 
-/// One attribute's value.
+/// The value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Field<'a> {
     Text(Cow<'a, str>),
@@ -64,7 +64,7 @@ pub(super) struct Spec {
 }
 
 impl Spec {
-    /// The plain value.
+    /// The value as it is.
     pub const PLAIN: Spec = Spec {
         conversion: Conversion::Str,
         align: Align::Right,
@@ -75,7 +75,7 @@ impl Spec {
         precision: None,
     };
 
-    /// Whether the conversion fits a value of that type. Python finds out at the first line.
+    /// Return whether the conversion fits a value of that type. Python reports a mismatch only at the first line.
     pub fn fits(&self, kind: Kind) -> bool {
         match self.conversion {
             Conversion::Str | Conversion::Repr | Conversion::Ascii => true,
@@ -168,7 +168,7 @@ fn cased(digits: String, upper: bool) -> String {
     if upper { digits.to_uppercase() } else { digits }
 }
 
-/// C's `%e`: at least two digits of exponent, always with its sign.
+/// Format a number like C's `%e`: the exponent has a sign and at least two digits.
 fn scientific(number: f64, precision: usize, keep_point: bool) -> String {
     let written = format!("{number:.precision$e}");
     let Some((mantissa, exponent)) = written.split_once('e') else { return written };
@@ -180,7 +180,7 @@ fn scientific(number: f64, precision: usize, keep_point: bool) -> String {
     format!("{mantissa}{point}e{sign}{exponent:0>2}")
 }
 
-/// C's `%g`: the shorter of `%f` and `%e` for that many digits.
+/// Format a number like C's `%g`: the shorter of `%f` and `%e` for that many digits.
 fn general(number: f64, precision: usize, keep_zeros: bool) -> String {
     let precision = precision.max(1);
     let rounded = scientific(number, precision - 1, false);
@@ -211,7 +211,8 @@ fn as_text<'f>(field: &'f Field<'_>) -> Cow<'f, str> {
     match field {
         Field::Text(text) => Cow::Borrowed(text),
         Field::Int(number) => number.to_string().into(),
-        // Rust's debug form is Python's `repr`: the shortest text that reads back, with a point.
+        // For times, Rust's debug form equals Python's `repr`: the shortest text that is read as the same number, with
+        // a point.
         Field::Float(number) => format!("{number:?}").into(),
     }
 }

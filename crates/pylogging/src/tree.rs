@@ -1,7 +1,7 @@
 //! The loggers of a configuration, and the handlers that a line reaches.
 //!
-//! The rules are Python's: the level of the logger (or of its nearest ancestor that has one) decides, then the level of each
-//! handler up the chain. The levels of the loggers in between are never asked.
+//! The rules are Python's: the level of the logger (or of its nearest ancestor that has one) decides, then the level of
+//! each handler up the chain. The levels of the loggers in between are never used.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::record::LogRecord;
 /// A logger of the configuration.
 #[derive(Debug)]
 pub(super) struct LoggerNode {
-    /// The level; [`Level::NOTSET`] is that of the parent.
+    /// The level; [`Level::NOTSET`] means that of the parent.
     pub level: Level,
     pub handlers: Vec<Arc<Handler>>,
     pub propagate: bool,
@@ -26,7 +26,7 @@ pub(super) struct LoggerNode {
 pub(super) struct Tree {
     pub root: LoggerNode,
     pub loggers: HashMap<String, LoggerNode>,
-    /// Python's `lastResort`: takes warnings and worse that reach no handler.
+    /// Python's `lastResort`: the handler of warnings and worse that reach no other handler.
     last_resort: Handler,
 }
 
@@ -37,7 +37,7 @@ impl Tree {
         Self { root, loggers, last_resort }
     }
 
-    /// Whether the logger of that name takes lines of that level.
+    /// Return whether the logger of that name accepts lines of that level.
     pub fn enabled(&self, name: &str, level: Level) -> bool {
         // As in Python, a line of level NOTSET is never logged.
         level > Level::NOTSET && level >= self.effective_level(name)
@@ -70,7 +70,7 @@ impl Tree {
         self.last_resort.write_held();
     }
 
-    /// Wait for a limited time until mails and published lines have left.
+    /// Wait for a limited time until mails and published lines are sent.
     pub fn finish(&self) {
         self.handlers().for_each(Handler::finish);
     }
@@ -93,14 +93,14 @@ impl Tree {
             .chain(std::iter::once(&self.root))
     }
 
-    /// Return the lowest level that any logger takes.
+    /// Return the lowest level that any logger accepts.
     pub fn lowest_level(&self) -> Level {
         let named = self.loggers.values().map(|node| node.level).filter(|level| *level != Level::NOTSET);
         named.chain([self.root.level]).min().unwrap_or(Level::NOTSET)
     }
 }
 
-/// Whether it is a name of the root logger.
+/// Return whether this is a name of the root logger.
 pub(super) fn is_root(name: &str) -> bool {
     name.is_empty() || name == "root"
 }

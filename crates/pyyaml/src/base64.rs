@@ -1,11 +1,11 @@
-//! Base64 as Python's `base64` module writes and reads it for `!!binary`.
+//! Base64 for `!!binary`, written and read like Python's `base64` module.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Bytes on a line: `base64.encodebytes` breaks after 76 characters.
+/// The bytes on a line: `base64.encodebytes` breaks lines after 76 characters.
 const BYTES_PER_LINE: usize = 57;
 
-/// Lines of 76 characters, each with its line break.
+/// Encode bytes in lines of 76 characters, each with its line break.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() / BYTES_PER_LINE * 77 + 80);
@@ -26,8 +26,8 @@ pub fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// `base64.decodebytes`, which skips every character that does not belong; `None` if the last group is cut
-/// short.
+/// Decode like `base64.decodebytes`, which skips every invalid character. Return `None` if the last group of four is
+/// cut short.
 #[must_use]
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);

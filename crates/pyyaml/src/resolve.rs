@@ -1,8 +1,8 @@
-//! What a scalar without quotes is: YAML 1.1 as `PyYAML`'s resolver has it.
+//! The type of a scalar without quotes: YAML 1.1 as in `PyYAML`'s resolver.
 
 use crate::tag::Tag;
 
-/// The type that a scalar without quotes and without a tag has.
+/// Return the type of a scalar without quotes and without a tag.
 pub(super) fn resolve(text: &str) -> Tag {
     let bytes = text.as_bytes();
     let Some(&first) = bytes.first() else { return Tag::Null };
@@ -56,7 +56,7 @@ fn unsigned(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text)
 }
 
-/// What follows the bytes that `belongs` accepts.
+/// Return the rest of a text after the bytes that `belongs` accepts.
 fn skip(text: &[u8], belongs: impl Fn(u8) -> bool) -> &[u8] {
     let length = text.iter().take_while(|&&byte| belongs(byte)).count();
     &text[length..]
@@ -66,8 +66,8 @@ fn is_digit_or_underscore(byte: u8) -> bool {
     byte.is_ascii_digit() || byte == b'_'
 }
 
-/// What follows `:59` as often as it is there; `None` if it is not there at all. A minute may have one
-/// digit only.
+/// Return the rest of a text after one or more parts such as `:59`; `None` if it does not begin with one. A part may
+/// have a single digit.
 fn skip_sexagesimal(mut text: &[u8]) -> Option<&[u8]> {
     let start = text.len();
     while let [b':', rest @ ..] = text {
@@ -101,7 +101,7 @@ fn is_float(text: &[u8]) -> bool {
     }
 }
 
-/// An exponent has a sign: `1.0e3` is text.
+/// Return whether this is an exponent, which must have a sign (`1.0e3` is text), or the end.
 fn is_exponent_or_end(text: &[u8]) -> bool {
     match text {
         [] => true,
@@ -129,7 +129,8 @@ fn is_int(text: &[u8]) -> bool {
     }
 }
 
-/// `2026-03-14`, or a date whose month and day may be shorter with a time.
+/// Return whether this is a date such as `2026-03-14`, or a date with a time, whose month and day may have a single
+/// digit.
 fn is_timestamp(text: &[u8]) -> bool {
     use crate::timestamp::Parts;
     match std::str::from_utf8(text).ok().and_then(Parts::parse) {

@@ -1,6 +1,6 @@
 //! [`Tag`]: the types of nodes.
 
-/// The type of a node: the tags `tag:yaml.org,2002:…` that `PyYAML` knows, and all others.
+/// The type of a node: one of the tags `tag:yaml.org,2002:…` that `PyYAML` knows, or another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Tag {
     Null,
@@ -22,11 +22,11 @@ pub(crate) enum Tag {
     Unknown(Box<str>),
 }
 
-/// What `!!` stands for.
+/// The prefix that `!!` means.
 pub(crate) const YAML_ORG: &str = "tag:yaml.org,2002:";
 
 impl Tag {
-    /// The tag of a full name, `tag:yaml.org,2002:int`.
+    /// Return the tag with a full name such as `tag:yaml.org,2002:int`.
     pub(crate) fn from_uri(uri: &str) -> Tag {
         match uri.strip_prefix(YAML_ORG) {
             Some("null") => Tag::Null,

@@ -4,16 +4,16 @@ use jiff::civil;
 
 use crate::value::{Date, DateTime};
 
-/// The parts of a timestamp as they were written; they need not make a date.
+/// The parts of a timestamp as they were written, which need not be a valid date.
 pub(crate) struct Parts {
     year: i16,
     month: i8,
     day: i8,
-    /// The time of day, unless only a date was written.
+    /// The time of day; `None` if only a date was written.
     pub time: Option<TimeParts>,
 }
 
-/// The time of a timestamp.
+/// The time of day of a timestamp.
 pub(crate) struct TimeParts {
     hour: i8,
     minute: i8,
@@ -23,7 +23,7 @@ pub(crate) struct TimeParts {
     offset: Option<i32>,
 }
 
-/// Takes digits from the front: at least `least` and at most `most`.
+/// Take at least `least` and at most `most` digits from the front of a text.
 fn digits(text: &mut &str, least: usize, most: usize) -> Option<i32> {
     let length = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
     if length < least {
@@ -48,7 +48,7 @@ fn skip_blanks(text: &str) -> &str {
 }
 
 impl Parts {
-    /// Takes a timestamp apart.
+    /// Split a timestamp into its parts; `None` if it is not one.
     pub fn parse(mut text: &str) -> Option<Self> {
         let text = &mut text;
         let year = digits(text, 4, 4).and_then(|year| i16::try_from(year).ok())?;
@@ -60,7 +60,7 @@ impl Parts {
         Some(Self { year, month, day, time })
     }
 
-    /// The date; `None` if the calendar has no such day. Python's calendar begins with the year 1.
+    /// Return the date; `None` if there is no such day. Python's calendar begins with the year 1.
     pub fn date(&self) -> Option<Date> {
         if self.year < 1 {
             return None;
@@ -68,7 +68,7 @@ impl Parts {
         Date::new(self.year, self.month, self.day).ok()
     }
 
-    /// The date with the time of day; `None` if there is no such moment.
+    /// Return the date with the time of day; `None` if there is no such moment.
     pub fn date_time(&self, time: &TimeParts) -> Option<DateTime> {
         let clock = civil::Time::new(time.hour, time.minute, time.second, time.microsecond * 1000).ok()?;
         let is_possible = time.offset.is_none_or(|offset| offset.abs() < 24 * 3600);
@@ -98,7 +98,7 @@ impl TimeParts {
     }
 }
 
-/// Microseconds; further digits are dropped.
+/// Take a fraction of a second from the front of a text, in microseconds; further digits are ignored.
 fn fraction(text: &mut &str) -> i32 {
     let Some(rest) = text.strip_prefix('.') else { return 0 };
     let length = rest.bytes().take_while(u8::is_ascii_digit).count();

@@ -1,4 +1,4 @@
-//! [`Value`]: what a YAML document holds, with `PyYAML`'s types and the order that was written.
+//! [`Value`]: the content of a YAML document, with `PyYAML`'s types, in the order of the text.
 
 use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
@@ -20,18 +20,18 @@ pub type Set = IndexSet<Value>;
 pub struct DateTime {
     /// The date and the time of day as they were written.
     pub civil: jiff::civil::DateTime,
-    /// Seconds east of UTC; `None` where no time zone was written.
+    /// Seconds east of UTC; `None` if no time zone was written.
     pub offset: Option<i32>,
 }
 
-/// As Python's `str` of a `datetime`: `2026-03-14 05:15:00+00:00`.
+/// Formats like Python's `str` of a `datetime`: `2026-03-14 05:15:00+00:00`.
 impl fmt::Display for DateTime {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&date_time_text(self, ' '))
     }
 }
 
-/// Python's `datetime.isoformat(separator)`.
+/// Format a time like Python's `datetime.isoformat(separator)`.
 pub(crate) fn date_time_text(time: &DateTime, separator: char) -> String {
     let clock = time.civil.time();
     let mut text = format!(
@@ -56,7 +56,7 @@ pub(crate) fn date_time_text(time: &DateTime, separator: char) -> String {
     text
 }
 
-/// Microseconds on the clock of UTC since 1970; `None` for a time without an offset. It fits: Python's
+/// Return the microseconds since 1970 in UTC; `None` for a time without an offset. They fit 64 bits, because Python's
 /// calendar ends with the year 9999.
 pub(crate) fn instant(time: &DateTime) -> Option<i64> {
     let offset = i64::from(time.offset?);
@@ -66,8 +66,7 @@ pub(crate) fn instant(time: &DateTime) -> Option<i64> {
     Some((days * 86_400 + seconds - offset) * 1_000_000 + i64::from(clock.subsec_nanosecond()) / 1000)
 }
 
-/// Any YAML value. Lists, maps and sets are shared, so a clone costs nothing and a snapshot of the
-/// checklist is free.
+/// Any YAML value. Strings, bytes, large integers and collections are shared, so a clone only counts a reference.
 ///
 /// Equality is strict about types (`1` is not `1.0`), unlike Python's; two NaNs are equal.
 #[derive(Debug, Clone, Default)]
@@ -100,13 +99,13 @@ pub enum Value {
 }
 
 impl Value {
-    /// The value under a string key of a mapping; `None` for any other value.
+    /// Return the value under a string key of a mapping; `None` for any other value.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.as_map()?.get(&Value::from(key))
     }
 
-    /// The text of a string.
+    /// Return the text of a string; `None` for any other value.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -115,7 +114,7 @@ impl Value {
         }
     }
 
-    /// The number of an integer that fits 64 bits.
+    /// Return the number of an integer that fits 64 bits; `None` for any other value.
     #[must_use]
     pub fn as_int(&self) -> Option<i64> {
         match self {
@@ -124,7 +123,7 @@ impl Value {
         }
     }
 
-    /// The entries of a mapping.
+    /// Return the entries of a mapping; `None` for any other value.
     #[must_use]
     pub fn as_map(&self) -> Option<&Map> {
         match self {
@@ -133,7 +132,7 @@ impl Value {
         }
     }
 
-    /// The items of a list.
+    /// Return the items of a list; `None` for any other value.
     #[must_use]
     pub fn as_list(&self) -> Option<&[Value]> {
         match self {
@@ -142,13 +141,13 @@ impl Value {
         }
     }
 
-    /// Whether this is `null`.
+    /// Return whether this is `null`.
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
     }
 
-    /// How many collections stand within one another, those in keys too; 0 for a value that is none.
+    /// Return the depth of nested collections, including those in keys; 0 for a scalar.
     #[must_use]
     pub fn depth(&self) -> usize {
         let deepest = match self {
@@ -160,7 +159,7 @@ impl Value {
         1 + deepest.unwrap_or_default()
     }
 
-    /// What an error message calls this value: "a list", "text".
+    /// Return the kind of this value for error messages: "a list", "text".
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -201,7 +200,7 @@ impl PartialEq for Value {
 
 impl Eq for Value {}
 
-/// `0.0` and `-0.0` differ on the page, so they differ here; every NaN is the same.
+/// Return whether two floats are written the same: `0.0` and `-0.0` are not; every NaN is.
 fn same_float(a: f64, b: f64) -> bool {
     a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
 }
@@ -221,7 +220,7 @@ impl Hash for Value {
             Value::DateTime(time) => time.hash(state),
             Value::Bytes(bytes) => bytes.hash(state),
             Value::List(items) => items.hash(state),
-            // Two maps or sets are equal in any order, so their hash may not depend on it.
+            // Maps and sets are equal in any order, so their hash must not depend on it.
             Value::Map(map) => map.len().hash(state),
             Value::Set(set) => set.len().hash(state),
         }

@@ -1,11 +1,11 @@
-//! Rotation beside the real Python's, and files that move away or fill up.
+//! Compares rotation with that of the real Python, and tests files that are moved away or fill up.
 
 use std::collections::BTreeMap;
 use std::process::Command;
 
 use super::*;
 
-/// Every file of a folder with its text.
+/// Return every file of a folder with its text.
 fn contents(folder: &Path) -> BTreeMap<String, String> {
     fs::read_dir(folder)
         .unwrap()
@@ -20,7 +20,7 @@ fn rotating(path: &Path, max_bytes: u64, backup_count: u32) -> LogFile {
     LogFile::new(path, Behaviour::Rotate(Rotation { max_bytes, backup_count }))
 }
 
-/// Runs Python with `h`, a handler on that file, and `emit`, which logs text to it.
+/// Run Python code with `h`, a handler for that file, and `emit`, which logs a text to it.
 fn python(path: &Path, handler: &str, code: &str) {
     let script = format!(
         "import logging, logging.handlers as handlers\nh = handlers.{handler}\n\
@@ -180,7 +180,7 @@ fn a_line_that_was_cut_short_does_not_swallow_the_next() {
 fn a_rotation_that_fails_leaves_a_file_that_takes_lines() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
-    // A folder with something in it cannot be replaced by a file.
+    // A folder that is not empty cannot be replaced by a file.
     fs::create_dir_all(folder.path().join("log.1/full")).unwrap();
     let mut file = rotating(&path, 0, 1);
     file.append("one\n");

@@ -30,7 +30,7 @@ pub(super) fn parse(format: &str) -> Result<Vec<Piece>, FormatError> {
     Ok(pieces.finish())
 }
 
-/// `name`, `name!r`, `name:spec`.
+/// Parse a replacement field: `name`, `name!r` or `name:spec`.
 fn replacement(inside: &str) -> Result<Piece, FormatError> {
     let (head, spec) = inside.split_once(':').unwrap_or((inside, ""));
     let (name, shown) = match head.split_once('!') {
@@ -52,7 +52,7 @@ fn replacement(inside: &str) -> Result<Piece, FormatError> {
     field(name, layout(spec, kind, shown)?)
 }
 
-/// `[[fill]align][sign][#][0][width][.precision][type]`
+/// Parse a layout: `[[fill]align][sign][#][0][width][.precision][type]`.
 fn layout(written: &str, kind: Kind, shown: Option<Conversion>) -> Result<Spec, FormatError> {
     let refuse =
         || FormatError::new(format!("{written:?} is not a layout for it"), "write as in {levelname:<8}");

@@ -22,7 +22,7 @@ pub(super) fn parse(format: &str) -> Result<Vec<Piece>, FormatError> {
     Ok(pieces.finish())
 }
 
-/// Read one conversion after its `%`; `None` is a literal `%`.
+/// Read one conversion after its `%`; `None` means a literal `%`.
 fn conversion(rest: &mut &str) -> Result<Option<Piece>, FormatError> {
     let name = key(rest)?;
     let end = rest.find(|letter| !"#0- +".contains(letter)).unwrap_or(rest.len());

@@ -1,4 +1,4 @@
-//! The real Python fills in the same formats.
+//! Compares lines with those of the real Python.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::*;
 use crate::Level;
 
-/// Reads the process number, the style and formats, separated by U+001E, and writes what `logging.Formatter`
-/// makes of each, or `E` where it raises.
+/// Reads the process number, the style and formats, separated by U+001E, and writes for each format the result of
+/// `logging.Formatter`, or `E` if it raises an exception.
 const PYTHON: &str = r#"
 import logging, os, sys
 pid, style, *formats = sys.stdin.buffer.read().decode().split("\x1e")
@@ -67,8 +67,8 @@ fn ours(style: Style, text: &str) -> Result<String, FormatError> {
     Ok(line)
 }
 
-/// Where both make a line it must be the same; returns how many lines were compared, and the formats that
-/// only one of the two takes.
+/// Check that lines are equal if both accept the format. Return how many lines were compared, and the formats that only
+/// one of the two accepts.
 fn compare(style: Style, symbol: &str, formats: &[String]) -> (usize, Vec<String>) {
     let mut same = 0;
     let mut disputed = Vec::new();
@@ -117,7 +117,7 @@ fn percent_formats_are_filled_in_as_by_python() {
             "", "-8", "08", "+", " ", "#", "3", "-30", "030", "+.2", ".0", ".3", "20.4", "#.0", "-+12.1",
             "# 010.2",
         ] {
-            // `repr` has its own tests, where it is written.
+            // `repr` is tested in `pyyaml`, where it is implemented.
             for conversion in
                 ["s", "d", "i", "u", "o", "x", "X", "e", "E", "f", "F", "g", "G", "q", "ld", "%"]
             {
@@ -154,7 +154,7 @@ fn brace_formats_are_filled_in_as_by_python() {
     );
     let (same, disputed) = compare(Style::Brace, "{", &formats);
     assert!(same > 700, "only {same} formats were compared");
-    // A time with a precision but without a type is refused here: Python's rule for it needs a page.
+    // A time with a precision but without a type is refused here, because Python's rule for it is complicated.
     let disputed: Vec<_> = disputed.into_iter().filter(|what| !what.contains("there, FormatError")).collect();
     assert_eq!(disputed, Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! Read the handlers of a logging dictionary by their Python class. This module never opens a file.
+//! Reads the handlers of a logging dictionary by their Python class. This module never opens a file.
 
 use std::sync::Arc;
 
@@ -144,7 +144,7 @@ fn without_prefix(class: &str) -> &str {
 }
 
 fn backup_count(section: &Section<'_>) -> Result<u32, SetupError> {
-    // A limit, because each rotation tries every number.
+    // The count is limited because each rotation tries every number.
     const MOST: u32 = 10_000;
     let count = u32::try_from(section.count("backupCount")?).ok().filter(|count| *count <= MOST);
     count.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! Read the keys of an `SMTPHandler`. This module never connects to a server.
+//! Reads the keys of an `SMTPHandler`. This module never connects to a server.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ pub(super) const KEYS: [&str; 7] =
 /// The port of mail servers: Python's `smtplib.SMTP_PORT`.
 const PORT: u16 = 25;
 
-/// Python's default.
+/// The default timeout of Python's `SMTPHandler`.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest timeout in seconds, a day: more is a mistake.
+/// The longest timeout in seconds: a day; a longer one is a mistake.
 const LONGEST: f64 = 86_400.0;
 
 pub(super) fn read(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<MailPlan, SetupError> {
@@ -66,7 +66,7 @@ fn server(section: &Section<'_>) -> Result<(String, u16), SetupError> {
         _ => value.as_list().and_then(|list| {
             let [host, port] = list else { return None };
             let port = match port {
-                // As in Python, port 0 or none is the default port.
+                // As in Python, port 0 or null is the default port.
                 Value::Null | Value::Int(0) => PORT,
                 port => port.as_int().and_then(|port| u16::try_from(port).ok())?,
             };

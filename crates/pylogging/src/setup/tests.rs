@@ -1,8 +1,8 @@
-//! What a `logging:` section comes down to, and what is said about one that is wrong.
+//! Tests the setup from valid `logging:` sections, and the errors about invalid ones.
 
 use super::*;
 
-/// A `logging:` section from JSON, which is YAML.
+/// Return a `logging:` section from JSON, which is YAML.
 fn value(json: &str) -> Value {
     pyyaml::read(json).expect("the test's JSON is valid")
 }
@@ -78,7 +78,7 @@ fn no_port() -> Warning {
     Warning::new("zmq: ports: logging", "there is no port")
 }
 
-/// A program that has nowhere to publish.
+/// An opener without an address to publish to.
 struct Nowhere;
 
 impl OpenPublisher for Nowhere {

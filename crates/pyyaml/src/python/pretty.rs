@@ -4,14 +4,14 @@ use super::repr::{repr, repr_bytes, repr_within};
 use super::sorted::{sorted_members, sorted_pairs};
 use crate::value::{Map, Value};
 
-/// Characters in a line.
+/// The longest line, in characters.
 const WIDTH: usize = 80;
 
-/// A value as Python's `pprint.pformat` lays it out: one line if it fits 80 characters, else an item a line;
-/// mappings and sets sorted, long text in pieces.
+/// Format a value like Python's `pprint.pformat`: on one line if it fits 80 characters, else an item on each line;
+/// mappings and sets are sorted, long text is split.
 ///
-/// Keys that Python cannot compare go by the names of their types, as `pprint` has it; where it falls back
-/// on addresses in memory, and for sets that fit a line, the order is ours.
+/// Keys that Python cannot compare are ordered by the names of their types, as in `pprint`. Where `pprint` falls back
+/// on addresses in memory, and for sets that fit on a line, the order is ours.
 #[must_use]
 pub fn pformat(value: &Value) -> String {
     let mut printer = Printer { out: String::new() };
@@ -19,14 +19,14 @@ pub fn pformat(value: &Value) -> String {
     printer.out
 }
 
-/// Where a value is printed.
+/// The position at which a value is printed.
 #[derive(Clone, Copy)]
 struct LinePosition {
-    /// Characters in front of it.
+    /// The number of characters before the value.
     indent: usize,
-    /// Characters that must fit behind it.
+    /// The number of characters that must fit after the value.
     allowance: usize,
-    /// Collections around it.
+    /// The number of collections around the value.
     level: usize,
 }
 
@@ -101,7 +101,7 @@ impl Printer {
         self.out.push('}');
     }
 
-    /// Pieces one below the other; in parentheses if nothing stands around the text.
+    /// Write each piece on a line of its own, in parentheses if no collection surrounds the text.
     fn pieces(&mut self, pieces: &[String], indent: usize, has_parentheses: bool) {
         if has_parentheses {
             self.out.push('(');
@@ -152,7 +152,7 @@ impl Printer {
         let (indent, allowance) =
             if is_alone { (place.indent + 1, place.allowance + 1) } else { (place.indent, place.allowance) };
         let width = WIDTH.saturating_sub(indent);
-        // The end's allowance is for the last group of four, which is empty if four divides the length.
+        // The allowance applies to the group at index `len / 4` only; if four divides the length, there is none.
         let last = bytes.len() / 4;
         let mut pieces = Vec::new();
         let mut current = Vec::new();
@@ -173,7 +173,7 @@ impl Printer {
     }
 }
 
-/// Fills pieces of a line with words, the spaces after each kept.
+/// Fill pieces with the words of a line. Each word keeps the spaces after it.
 fn split_words(line: &str, width: usize, allowance: usize, pieces: &mut Vec<String>) {
     let words = words(line);
     let mut current = String::new();
@@ -194,7 +194,7 @@ fn split_words(line: &str, width: usize, allowance: usize, pieces: &mut Vec<Stri
     }
 }
 
-/// Python's `re.findall(r"\S*\s*", line)` without the empty one.
+/// Split a line like Python's `re.findall(r"\S*\s*", line)`, but without the empty match.
 fn words(line: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut start = 0;
@@ -211,13 +211,13 @@ fn words(line: &str) -> Vec<&str> {
     words
 }
 
-/// Python's `text.splitlines(True)`.
+/// Split a text like Python's `text.splitlines(True)`.
 fn split_lines(text: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut start = 0;
     let mut characters = text.char_indices().peekable();
     while let Some((position, character)) = characters.next() {
-        // A carriage return and the line feed after it are one end.
+        // A carriage return and the line feed after it are a single line end.
         let is_half = character == '\r' && characters.peek().is_some_and(|&(_, next)| next == '\n');
         if is_line_end(character) && !is_half {
             let end = position + character.len_utf8();

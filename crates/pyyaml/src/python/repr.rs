@@ -9,10 +9,10 @@ use super::sorted::{sorted_members, sorted_pairs};
 use crate::value::{DateTime, Value};
 use crate::write::float_digits;
 
-/// A string as Python's `repr` shows it: `'it'`, `"it's"`.
+/// Format a string like Python's `repr`: `'it'`, `"it's"`.
 ///
-/// What is printable follows the Unicode tables of the `regex` crate, which are newer than those of most
-/// Pythons: a character that Unicode got since is shown, not escaped.
+/// Which characters are printable follows the Unicode tables of the `regex` crate, which are newer than those of most
+/// Pythons: a character that was added to Unicode since is shown, not escaped.
 #[must_use]
 pub fn repr(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
@@ -20,26 +20,26 @@ pub fn repr(text: &str) -> String {
     out
 }
 
-/// A list of strings as Python's `repr` shows it.
+/// Format a list of strings like Python's `repr`.
 #[must_use]
 pub fn repr_list(texts: &[String]) -> String {
     let texts: Vec<String> = texts.iter().map(|text| repr(text)).collect();
     format!("[{}]", texts.join(", "))
 }
 
-/// A value as Python's `repr` shows it, on one line. Mappings and sets are sorted, as `pprint` has them.
+/// Format a value like Python's `repr`, on one line. Mappings and sets are sorted, as in `pprint`.
 #[must_use]
 pub fn repr_value(value: &Value) -> String {
     repr_within(value, usize::MAX).unwrap_or_default()
 }
 
-/// The same if it has no more than so many characters.
+/// Format a value like [`repr_value`]; `None` if that takes more than `characters` characters.
 #[must_use]
 pub fn repr_up_to(value: &Value, characters: usize) -> Option<String> {
     repr_within(value, characters)
 }
 
-/// A value on one line; `None` as soon as it takes more characters than `width`.
+/// Format a value on one line; `None` as soon as it takes more than `width` characters.
 pub(super) fn repr_within(value: &Value, width: usize) -> Option<String> {
     let mut out = Line { text: String::new(), width };
     out.value(value)?;
@@ -57,7 +57,8 @@ impl Line {
         self.check()
     }
 
-    /// Bytes are at least as many as characters: only a line that may be too long has to be counted.
+    /// Return `None` if the line is too long. Characters are counted only if the bytes, of which there are at least as
+    /// many, are too many.
     fn check(&self) -> Option<()> {
         (self.text.len() <= self.width || self.text.chars().count() <= self.width).then_some(())
     }
@@ -66,7 +67,7 @@ impl Line {
         match value {
             Value::List(items) => self.row("[", items.iter(), "]"),
             Value::Set(set) if set.is_empty() => self.push("set()"),
-            // Not worth sorting if it cannot fit: a member takes two characters at least, a pair four.
+            // A collection that cannot fit is not sorted: a member takes at least two characters, a pair at least four.
             Value::Set(set) if set.len() > self.width / 2 => None,
             Value::Map(map) if map.len() > self.width / 4 => None,
             Value::Set(set) => self.row("{", sorted_members(set).into_iter(), "}"),
@@ -80,7 +81,7 @@ impl Line {
                 }
                 self.push("}")
             }
-            // A character of the text is at least one on the line: a long one need not be looked at.
+            // A text has at least a character for each four bytes, and each takes at least one on the line.
             Value::Str(text) if text.len() / 4 > self.width => None,
             Value::Str(text) => {
                 write_str(&mut self.text, text);
@@ -146,18 +147,18 @@ fn repr_offset(offset: i32) -> String {
     if offset == 0 {
         return "datetime.timezone.utc".to_owned();
     }
-    // Python keeps the days of a timedelta apart, and its seconds positive.
+    // Python keeps the days of a `timedelta` apart, and its seconds positive.
     let days = if offset < 0 { "days=-1, " } else { "" };
     format!("datetime.timezone(datetime.timedelta({days}seconds={}))", offset.rem_euclid(86_400))
 }
 
-/// The quote that Python takes: a double one only if that saves escapes.
+/// Return the quote that Python uses: a double one only if that avoids escapes.
 fn quote(has_single: bool, has_double: bool) -> char {
     if has_single && !has_double { '"' } else { '\'' }
 }
 
-/// Whether Python escapes characters of a text beyond ASCII: `str.isprintable` is false for categories C
-/// and Z.
+/// Return the pattern of the characters beyond ASCII that Python escapes: those of the categories C and Z, for which
+/// `str.isprintable` is false.
 fn unprintable() -> Option<&'static Regex> {
     static PATTERN: OnceLock<Option<Regex>> = OnceLock::new();
     PATTERN.get_or_init(|| Regex::new(r"[\p{Other}\p{Separator}]").ok()).as_ref()
@@ -195,7 +196,7 @@ fn write_str(out: &mut String, text: &str) {
     out.push(quote);
 }
 
-/// Bytes as Python's `repr` shows them: `b'it'`.
+/// Format bytes like Python's `repr`: `b'it'`.
 pub(super) fn repr_bytes(bytes: &[u8]) -> String {
     let quote = quote(bytes.contains(&b'\''), bytes.contains(&b'"'));
     let mut out = format!("b{quote}");

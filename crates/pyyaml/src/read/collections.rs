@@ -19,7 +19,7 @@ impl<'a> Composer<'a> {
         Ok(items.finish())
     }
 
-    /// A list at the indentation of the mapping that it is a value of.
+    /// Read a list at the indentation of the mapping whose value it is.
     pub fn indentless_sequence(&mut self) -> Result<(Content<'a>, usize), ReadError> {
         let mut items = Items::default();
         while self.take_if(|token| matches!(token, Token::BlockEntry))? {
@@ -50,7 +50,7 @@ impl<'a> Composer<'a> {
             let value = if has_value { self.block_entry()? } else { self.empty()? };
             pairs.push(key, value);
         }
-        // `: value` without a key makes the same tokens as a missing key in PyYAML: refused here.
+        // As in PyYAML, `: value` without a key is refused here: no key token comes before it.
         self.block_end("mapping", start)?;
         Ok(pairs.finish())
     }
@@ -81,7 +81,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// `[key: value]`: a mapping of one pair.
+    /// Read `[key: value]`: a mapping of one pair.
     fn flow_pair(&mut self) -> Result<(Content<'a>, usize), ReadError> {
         self.scanner.next()?;
         let mut pairs = Pairs::default();
@@ -139,7 +139,7 @@ impl<'a> Composer<'a> {
     }
 }
 
-/// The items of a list as they come.
+/// The items of a list that is being read.
 #[derive(Default)]
 struct Items {
     ids: Vec<NodeId>,
@@ -157,7 +157,7 @@ impl Items {
     }
 }
 
-/// The pairs of a mapping as they come.
+/// The pairs of a mapping that is being read.
 #[derive(Default)]
 struct Pairs {
     ids: Vec<(NodeId, NodeId)>,

@@ -1,8 +1,7 @@
-//! Tokens become nodes: documents, tags and anchors; the rest of the grammar is in
-//! [`collections`](super::collections).
+//! Tokens become nodes: documents, tags and anchors. The rest of the grammar is in [`collections`](super::collections).
 //!
-//! The document is kept small here already: depth, nodes and bytes are counted with aliases expanded, so
-//! that nothing after this can be surprised.
+//! The size of the document is limited here already: depth, nodes and bytes are counted with aliases expanded, so that
+//! no later step can run out of memory or stack.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,7 +15,7 @@ use super::token::{Directive, TagToken, Token};
 use crate::resolve::resolve;
 use crate::tag::{Tag, YAML_ORG};
 
-/// Reads the one document of a text.
+/// Read the only document of a text.
 pub(super) fn compose(text: &str, limit: Size) -> Result<Document<'_>, ReadError> {
     let mut composer = Composer {
         scanner: Scanner::new(text)?,
@@ -31,7 +30,7 @@ pub(super) fn compose(text: &str, limit: Size) -> Result<Document<'_>, ReadError
     Ok(Document { nodes: composer.nodes, root })
 }
 
-/// What is known of an anchor.
+/// An anchor and its node.
 struct Anchor {
     node: NodeId,
     mark: Mark,
@@ -39,7 +38,7 @@ struct Anchor {
     complete: Option<Complete>,
 }
 
-/// What an alias adds to the document.
+/// What an alias adds to the size of the document.
 #[derive(Clone, Copy)]
 struct Complete {
     size: Size,
@@ -47,14 +46,14 @@ struct Complete {
     height: usize,
 }
 
-/// A node that was read, and how many collections stand inside one another in it.
+/// A node that was read, and the depth of nested collections in it.
 #[derive(Clone, Copy)]
 pub(super) struct Composed {
     pub node: NodeId,
     pub height: usize,
 }
 
-/// Tag and anchor in front of a node.
+/// The tag and the anchor before a node.
 #[derive(Default)]
 pub(super) struct Properties<'a> {
     /// The full name; `!` alone asks for the usual type.
@@ -63,10 +62,10 @@ pub(super) struct Properties<'a> {
     mark: Option<Mark>,
 }
 
-/// Reads what a collection holds, and how many collections stand inside one another in it.
+/// A function that reads the content of a collection and returns it with the depth of nested collections in it.
 type ReadContent<'a> = fn(&mut Composer<'a>) -> Result<(Content<'a>, usize), ReadError>;
 
-/// Which blocks may begin where a node is expected.
+/// The place of a node, which determines the blocks that may begin there.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Place {
     Flow,
@@ -78,7 +77,7 @@ pub(super) enum Place {
 pub(super) struct Composer<'a> {
     pub scanner: Scanner<'a>,
     nodes: Vec<Node<'a>>,
-    /// The prefixes of `%TAG` directives.
+    /// The prefixes of `%TAG` directives, by their handles.
     handles: HashMap<&'a str, Cow<'a, str>>,
     anchors: HashMap<&'a str, Anchor>,
     pub size: Size,
@@ -132,7 +131,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// After the root: nothing but the end of the text may follow.
+    /// Check that nothing but the end of the text follows the root.
     fn end_of_document(&mut self, root: Composed) -> Result<NodeId, ReadError> {
         while self.take_if(|token| matches!(token, Token::DocumentEnd))? {}
         let (token, mark) = self.scanner.peek()?;
@@ -185,7 +184,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// Which collection begins at the next token, and what reads it; `None` for a scalar.
+    /// Return the collection that begins at the next token, and the function that reads it; `None` for a scalar.
     fn collection_ahead(
         &mut self,
         place: Place,
@@ -199,7 +198,7 @@ impl<'a> Composer<'a> {
             Token::BlockSequenceStart if place != Place::Flow => (Tag::Sequence, Self::block_sequence),
             Token::BlockMappingStart if place != Place::Flow => (Tag::Mapping, Self::block_mapping),
             Token::Scalar(_) => return Ok(None),
-            // Properties alone stand for an empty scalar.
+            // Properties without a value are followed by an empty scalar.
             _ if properties.mark.is_some() => return Ok(None),
             other => {
                 return Err(ReadError::new(mark, format!("expected a value, but found {}", other.name())));
@@ -227,7 +226,7 @@ impl<'a> Composer<'a> {
 
     fn properties(&mut self) -> Result<Properties<'a>, ReadError> {
         let mut properties = Properties::default();
-        // One of each, in either order.
+        // There may be one of each, in either order.
         for _ in 0..2 {
             let is_property = self.next_is(|token| match token {
                 Token::Anchor(_) => properties.anchor.is_none(),
@@ -258,7 +257,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// Refuses an anchor that is there already, as `PyYAML` does.
+    /// Refuse an anchor whose name is already used, as `PyYAML` does.
     fn check_anchor(&self, properties: &Properties<'a>) -> Result<(), ReadError> {
         let Some((name, mark)) = properties.anchor else { return Ok(()) };
         match self.anchors.get(name) {
@@ -274,7 +273,7 @@ impl<'a> Composer<'a> {
         self.nodes.len() - 1
     }
 
-    /// A scalar, or the empty one after properties without a value.
+    /// Read a scalar, or the empty one after properties without a value.
     fn scalar(&mut self, properties: &Properties<'a>) -> Result<Composed, ReadError> {
         self.check_anchor(properties)?;
         let (_, next_mark) = self.scanner.peek()?;
@@ -303,7 +302,7 @@ impl<'a> Composer<'a> {
         Ok(Composed { node, height: 0 })
     }
 
-    /// The value that is left out: null.
+    /// Create null for a value that is left out.
     pub fn empty(&mut self) -> Result<Composed, ReadError> {
         let (_, mark) = self.scanner.peek()?;
         self.size.add_node(0, self.depth, self.limit, mark)?;
@@ -325,7 +324,7 @@ impl<'a> Composer<'a> {
         Ok(Composed { node, height: complete.height })
     }
 
-    /// Makes the node of a collection, still empty.
+    /// Create the node of a collection, still empty.
     fn open(&mut self, properties: &Properties<'a>, usual: Tag) -> Result<NodeId, ReadError> {
         self.check_anchor(properties)?;
         let (_, next_mark) = self.scanner.peek()?;
@@ -346,7 +345,7 @@ impl<'a> Composer<'a> {
 
     fn close(&mut self, properties: &Properties<'a>, node: NodeId, content: Content<'a>, complete: Complete) {
         self.depth -= 1;
-        // The node was pushed when the collection was opened.
+        // The node was pushed when the collection was opened, so the index is valid.
         self.nodes[node].content = content;
         if let Some(anchor) = properties.anchor.and_then(|(name, _)| self.anchors.get_mut(name)) {
             anchor.complete = Some(complete);

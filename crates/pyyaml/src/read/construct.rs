@@ -12,7 +12,7 @@ use crate::tag::Tag;
 use crate::timestamp::Parts;
 use crate::value::{Set, Value};
 
-/// The value of a document; `Null` for none. Merge keys are worked into the document's mappings.
+/// Return the value of a document; `Null` if there is none. Merge keys are replaced in the document's mappings.
 pub(super) fn construct(document: &mut Document<'_>) -> Result<Value, ReadError> {
     let Some(root) = document.root else { return Ok(Value::Null) };
     Constructor { built: Vec::new(), document }.value(root)
@@ -20,7 +20,7 @@ pub(super) fn construct(document: &mut Document<'_>) -> Result<Value, ReadError>
 
 struct Constructor<'d, 'a> {
     document: &'d mut Document<'a>,
-    /// The values of shared nodes, once they are known, by the number of the node.
+    /// The values of shared nodes that are already known, by the index of the node.
     built: Vec<Option<Value>>,
 }
 
@@ -77,7 +77,7 @@ impl Constructor<'_, '_> {
         value.ok_or_else(|| self.misfit(id, text))
     }
 
-    /// The text of a scalar; of a mapping with the key `=`, that of its value.
+    /// Return the text of a scalar. For a mapping with the key `=`, return that of its value.
     fn text(&self, id: NodeId) -> Result<&str, ReadError> {
         match &self.document.nodes[id].content {
             Content::Scalar(text) => Ok(text),
@@ -119,14 +119,14 @@ impl Constructor<'_, '_> {
         let Content::Sequence(items) = &mut self.document.nodes[id].content else {
             return Err(self.mismatch(id, "a list"));
         };
-        // Taken out for the while and put back: no other reader sees it, as nothing contains itself.
+        // Taken out meanwhile: no other function sees the empty list, since no node contains itself.
         let items = std::mem::take(items);
         let values: Result<Vec<Value>, ReadError> = items.iter().map(|&item| self.value(item)).collect();
         self.document.nodes[id].content = Content::Sequence(items);
         Ok(Value::List(Arc::new(values?)))
     }
 
-    /// The pairs of a mapping, merged; taken out of the node and to be put back.
+    /// Merge the pairs of a mapping and take them out of its node. The caller must put them back.
     fn take_pairs(&mut self, id: NodeId) -> Result<Vec<(NodeId, NodeId)>, ReadError> {
         flatten(self.document, id)?;
         match &mut self.document.nodes[id].content {
@@ -160,7 +160,7 @@ impl Constructor<'_, '_> {
         Ok(Value::Set(Arc::new(members)))
     }
 
-    /// `!!omap` and `!!pairs`: a list of pairs, which are Python's tuples.
+    /// Return the value of `!!omap` or `!!pairs`: a list of pairs, which are tuples in Python.
     fn pairs(&mut self, id: NodeId) -> Result<Value, ReadError> {
         let Content::Sequence(items) = &self.document.nodes[id].content else {
             return Err(self.mismatch(id, "a list"));

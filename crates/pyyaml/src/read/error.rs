@@ -1,13 +1,13 @@
-//! Why a text could not be read, and where.
+//! The error for a text that could not be read, and its place.
 
 use std::fmt;
 
 /// A place in a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
-    /// The line, the first is 1.
+    /// The line; the first is 1.
     pub line: usize,
-    /// The character in the line, the first is 1.
+    /// The character in the line; the first is 1.
     pub column: usize,
 }
 
@@ -17,11 +17,11 @@ impl fmt::Display for Mark {
     }
 }
 
-/// Characters of each part of an error message.
+/// The longest part of an error message, in characters.
 const LONGEST_TEXT: usize = 200;
 
-/// Why a text could not be read.
-// Boxed, as every step of the reader returns it: that keeps the frames of nested collections small.
+/// The reason why a text could not be read.
+// Boxed to keep the stack frames of nested collections small, since every step of the reader returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadError(Box<Reason>);
 
@@ -42,19 +42,19 @@ impl ReadError {
         self
     }
 
-    /// Where in the text.
+    /// Return the place in the text.
     #[must_use]
     pub fn mark(&self) -> Mark {
         self.0.mark
     }
 
-    /// What is wrong there.
+    /// Return what is wrong there.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.0.what
     }
 
-    /// Why it is wrong or what to write instead, where there is something to add.
+    /// Return why it is wrong or what to write instead, if there is something to add.
     #[must_use]
     pub fn why(&self) -> Option<&str> {
         self.0.why.as_deref()
@@ -73,7 +73,7 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// Keeps a name of a megabyte out of the log.
+/// Cut a text to [`LONGEST_TEXT`], because a name may have a megabyte.
 fn shortened(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
         text.truncate(end);
@@ -82,7 +82,7 @@ fn shortened(mut text: String) -> String {
     text
 }
 
-/// A character as an error message shows it.
+/// Describe a character for an error message.
 pub(super) fn shown(character: char) -> String {
     match character {
         '\0' => "the end of the text".to_owned(),

@@ -1,4 +1,4 @@
-//! [`MappingKeys`]: a mapping under construction, in which keys are equal when Python says so.
+//! [`MappingKeys`]: a mapping under construction, whose keys are equal if Python says so.
 
 use std::collections::HashMap;
 
@@ -7,21 +7,21 @@ use num_traits::FromPrimitive;
 
 use crate::value::{Map, Value, instant};
 
-/// A mapping under construction. As in a Python `dict`, the last value of a key wins, the first place and
-/// the first spelling stay: `{1: a, 1.0: b}` is `{1: b}`.
+/// A mapping under construction. As in a Python `dict`, the last value of a key wins, but its first place and first
+/// spelling stay: `{1: a, 1.0: b}` is `{1: b}`.
 pub(super) struct MappingKeys {
     map: Map,
-    /// Keys that could equal one of another spelling, as they stand in the map.
+    /// The keys that could equal one of another spelling, as they are in the map.
     stored: HashMap<Canonical, Value>,
 }
 
-/// What Python compares of a key that has several spellings.
+/// The value that Python compares for a key that has several spellings.
 #[derive(PartialEq, Eq, Hash)]
 enum Canonical {
     Integer(BigInt),
     /// The bits of a number that is not an integer.
     Fraction(u64),
-    /// Microseconds on the clock of UTC.
+    /// Microseconds since 1970 in UTC.
     Instant(i64),
 }
 

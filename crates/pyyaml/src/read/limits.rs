@@ -1,29 +1,28 @@
-//! How much a document may ask of memory, time and stack.
+//! The limits of a document's use of memory, time and stack.
 //!
-//! `PyYAML` has no limits but Python's recursion limit, so each number stands well above what it manages
-//! or what a message needs.
+//! `PyYAML` has no limits but Python's recursion limit, so each number is well above what it manages or what a message
+//! needs.
 
 use super::ReadError;
 use super::error::Mark;
 
-/// Collections inside one another, aliases followed. `PyYAML` 6.0.3 on `CPython` reads 494 and writes 330.
+/// The greatest depth of nested collections, aliases followed. `PyYAML` 6.0.3 on `CPython` reads 494 and writes 330.
 pub const MAX_DEPTH: usize = 512;
 
-/// How deep what an operator hands in may be nested. It is kept and sent within others, as the payload of a message or
-/// under its keys in the checklist, and all of that has to be read again: so there is room below [`MAX_DEPTH`].
+/// The greatest depth of an operator's input. It is kept and sent inside of other collections, as the payload of a
+/// message or under its keys in the checklist, and all of that has to be read again: so it is less than [`MAX_DEPTH`].
 pub const MAX_GIVEN_DEPTH: usize = MAX_DEPTH - 12;
 
-/// Nodes, aliases expanded.
+/// The most nodes, aliases expanded.
 pub const MAX_NODES: usize = 5_000_000;
 
-/// Bytes that the document takes when it is written in block style, indentation included and aliases
-/// expanded.
+/// The most bytes of a document when it is written in block style, with indentation and with aliases expanded.
 pub const MAX_BYTES: usize = 128 << 20;
 
-/// Digits of an integer: beyond it `CPython` neither reads nor writes one in decimal.
+/// The most digits of an integer: `CPython` neither reads nor writes a longer one in decimal.
 pub const MAX_DIGITS: usize = 4300;
 
-/// What a part of a document amounts to once aliases are expanded.
+/// The size of a part of a document, with aliases expanded.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Size {
     pub nodes: usize,
@@ -31,17 +30,17 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// What a document from a stranger may amount to.
+    /// The limit for a document from an unknown source.
     pub const LIMIT: Size = Size { nodes: MAX_NODES, bytes: MAX_BYTES };
 
-    /// What a document of ours may amount to: as much as its own text can hold, but no more by aliases.
+    /// Return the limit for a document of the caller's own: as much as its text can contain without aliases.
     pub fn limit_of_own(text: &str) -> Size {
         // Flow style on one line can grow by indentation when it is written in block style.
         let bytes = text.len().saturating_mul(2 * MAX_DEPTH);
         Size { nodes: MAX_NODES.max(text.len()), bytes: MAX_BYTES.max(bytes) }
     }
 
-    /// Counts one more node.
+    /// Count one more node.
     pub fn add_node(
         &mut self,
         text_bytes: usize,
@@ -53,7 +52,7 @@ impl Size {
         self.add(Size { nodes: 1, bytes: 3 + 2 * depth + text_bytes }, limit, mark)
     }
 
-    /// Counts the target of an alias again; it stands `deeper` levels below where it was first written.
+    /// Count the target of an alias again, which is `deeper` levels below the place where it was first written.
     pub fn add_alias(
         &mut self,
         target: Size,
@@ -65,7 +64,7 @@ impl Size {
         self.add(Size { nodes: target.nodes, bytes: target.bytes.saturating_add(indentation) }, limit, mark)
     }
 
-    /// What was counted since `earlier`.
+    /// Return the size that was counted since `earlier`.
     pub fn since(self, earlier: Size) -> Size {
         Size { nodes: self.nodes - earlier.nodes, bytes: self.bytes - earlier.bytes }
     }
@@ -86,7 +85,7 @@ impl Size {
     }
 }
 
-/// Refuses a collection that is nested too deeply; the root is at depth 1.
+/// Refuse a collection that is nested too deeply. The root is at depth 1.
 pub(super) fn check_depth(depth: usize, mark: Mark) -> Result<(), ReadError> {
     if depth <= MAX_DEPTH {
         return Ok(());

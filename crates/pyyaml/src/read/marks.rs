@@ -1,4 +1,4 @@
-//! [`Marks`]: where in the text each key stands, for error messages about a configuration.
+//! [`Marks`]: the places of keys in a text, for error messages about a configuration.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use super::error::Mark;
 use super::node::{Content, Document, NodeId};
 use crate::tag::Tag;
 
-/// Where the keys of a text stand.
+/// The places of the keys of a text.
 #[derive(Debug, Clone, Default)]
 pub struct Marks {
     nodes: HashMap<NodeId, Vec<Child>>,
@@ -24,7 +24,7 @@ struct Child {
 }
 
 impl Marks {
-    /// `repeated` is what [`repeated_keys`] found before merges were worked into the document.
+    /// Collect the places in a document. `repeated` is the result of [`repeated_keys`] before merge keys were replaced.
     pub(super) fn new(document: &Document<'_>, repeated: Vec<RepeatedKey>) -> Self {
         let collections = document.nodes.iter().enumerate();
         let nodes =
@@ -32,8 +32,8 @@ impl Marks {
         Self { nodes, root: document.root, repeated }
     }
 
-    /// Where the key at the end of a path stands; an item of a list goes by its index. The last one, if a
-    /// key is there twice. `None` if there is no such key.
+    /// Return the place of the key at the end of a path, in which an item of a list is named by its index. Of a
+    /// repeated key it is the last place. `None` if there is no such key.
     #[must_use]
     pub fn mark_of(&self, path: &[&str]) -> Option<Mark> {
         let mut node = self.root?;
@@ -47,7 +47,7 @@ impl Marks {
         mark
     }
 
-    /// The line of the key at the end of a path; see [`mark_of`](Self::mark_of).
+    /// Return the line of the key at the end of a path; see [`mark_of`](Self::mark_of).
     #[must_use]
     pub fn line_of(&self, path: &[&str]) -> Option<usize> {
         self.mark_of(path).map(|mark| mark.line)
@@ -65,7 +65,7 @@ impl Marks {
 pub struct RepeatedKey {
     /// The keys that lead to it, and the key itself.
     pub path: Vec<String>,
-    /// Each line where it stands.
+    /// The lines of the key.
     pub lines: Vec<usize>,
 }
 
@@ -87,7 +87,7 @@ pub(super) fn repeated_keys(document: &Document<'_>) -> Vec<RepeatedKey> {
                 open.extend(items.iter().enumerate().map(|(index, &item)| (item, below(&index.to_string()))));
             }
             Content::Mapping(pairs) => {
-                // `1` and `"1"` are two keys.
+                // `1` and `"1"` are different keys.
                 let mut lines: IndexMap<(&str, &Tag), Vec<usize>> = IndexMap::new();
                 for &(key, value) in pairs {
                     let key = &document.nodes[key];

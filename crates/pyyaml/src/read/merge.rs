@@ -4,8 +4,8 @@ use super::ReadError;
 use super::node::{Content, Document, NodeId};
 use crate::tag::Tag;
 
-/// Puts what the merge keys of a mapping name in front of its own pairs, so that its own win. Anything
-/// but a mapping is left alone. The key `=` becomes text.
+/// Replace the merge keys of a mapping: insert the pairs that they refer to before its own pairs, so that its own win.
+/// The key `=` becomes text. Other nodes are left alone.
 pub(super) fn flatten(document: &mut Document<'_>, id: NodeId) -> Result<(), ReadError> {
     let Content::Mapping(pairs) = &mut document.nodes[id].content else { return Ok(()) };
     let pairs = std::mem::take(pairs);
@@ -39,7 +39,7 @@ fn merged(
     Ok(flat)
 }
 
-/// The pairs of the mapping, or of the list of mappings, after `<<`; in a list the first one wins.
+/// Return the pairs of the mapping, or of the list of mappings, after `<<`. In a list, the first mapping wins.
 fn merge_sources(document: &mut Document<'_>, id: NodeId) -> Result<Vec<(NodeId, NodeId)>, ReadError> {
     let Content::Sequence(sources) = &document.nodes[id].content else {
         return merge_source(document, id);

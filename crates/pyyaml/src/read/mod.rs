@@ -1,7 +1,7 @@
-//! Reading: text → tokens ([`scanner`]) → nodes ([`compose`]) → values ([`construct`]), each step with
-//! `PyYAML`'s rules.
+//! Reads YAML: text → tokens ([`scanner`]) → nodes ([`compose`]) → values ([`construct`]), each step by `PyYAML`'s
+//! rules.
 //!
-//! No document may cost more than the [`limits`] say, whatever it holds.
+//! No document may cost more than the [`limits`] allow, no matter what it contains.
 
 mod collections;
 mod compose;
@@ -24,41 +24,41 @@ use limits::Size;
 
 use super::Value;
 
-/// Reads a text as `PyYAML`'s `yaml.safe_load` does. A text without a document is null.
+/// Read a text as `PyYAML`'s `yaml.safe_load` does. A text without a document is null.
 ///
 /// # Errors
 ///
-/// If the text is not YAML, holds several documents, uses a tag that `safe_load` refuses, or goes past one
-/// of the [`limits`].
+/// If the text is not YAML, contains several documents, uses a tag that `safe_load` refuses, or exceeds one of the
+/// [`limits`].
 pub fn read(text: &str) -> Result<Value, ReadError> {
     construct::construct(&mut compose::compose(text, Size::LIMIT)?)
 }
 
-/// Reads UTF-8; see [`read`].
+/// Read UTF-8 like [`read`].
 ///
 /// # Errors
 ///
-/// Those of [`read`], and bytes that are not UTF-8.
+/// If [`read`] fails, or the bytes are not UTF-8.
 pub fn read_bytes(bytes: &[u8]) -> Result<Value, ReadError> {
     read(utf8(bytes)?)
 }
 
-/// Reads UTF-8 that this program wrote, or a person beside it: such a file may be as large as it is, so
-/// that what was written can be read again; see [`read`].
+/// Read UTF-8 that the caller wrote, or a person who edited its file, like [`read`]. Such a text may have any size, so
+/// that everything that was written can be read again.
 ///
 /// # Errors
 ///
-/// Those of [`read_bytes`].
+/// If [`read_bytes`] fails.
 pub fn read_own(bytes: &[u8]) -> Result<Value, ReadError> {
     let text = utf8(bytes)?;
     construct::construct(&mut compose::compose(text, Size::limit_of_own(text))?)
 }
 
-/// Reads a text and remembers where its keys stand; see [`read`].
+/// Read a text like [`read`], and record the places of its keys.
 ///
 /// # Errors
 ///
-/// Those of [`read`].
+/// If [`read`] fails.
 pub fn read_marked(text: &str) -> Result<(Value, Marks), ReadError> {
     let mut document = compose::compose(text, Size::LIMIT)?;
     let repeated = marks::repeated_keys(&document);

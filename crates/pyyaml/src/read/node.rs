@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::error::Mark;
 use crate::tag::Tag;
 
-/// The place of a node in its [`Document`].
+/// The index of a node in its [`Document`].
 pub(super) type NodeId = usize;
 
 /// A node.
@@ -17,7 +17,7 @@ pub(super) struct Node<'a> {
     pub is_shared: bool,
 }
 
-/// What a node holds.
+/// The content of a node.
 pub(super) enum Content<'a> {
     Scalar(Cow<'a, str>),
     Sequence(Vec<NodeId>),
@@ -32,7 +32,7 @@ pub(super) struct Document<'a> {
 }
 
 impl Content<'_> {
-    /// What an error message calls it.
+    /// Return the kind of the content for error messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Content::Scalar(_) => "a scalar",

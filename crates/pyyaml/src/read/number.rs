@@ -1,4 +1,4 @@
-//! Integers and floats as Python makes them out of YAML's digits.
+//! Integers and floats, converted from YAML's digits as Python does.
 
 use num_bigint::BigInt;
 use num_traits::ToPrimitive;
@@ -6,12 +6,12 @@ use num_traits::ToPrimitive;
 use super::limits::MAX_DIGITS;
 use crate::Value;
 
-/// Python's `str.isspace` among the characters that `int()` and `float()` strip.
+/// Return whether Python's `int()` and `float()` strip a character.
 fn is_python_space(character: char) -> bool {
     character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)
 }
 
-/// The text without underscores, and its sign taken off once.
+/// Return the text without underscores and without one sign, and whether that sign is a minus; `None` if it is empty.
 fn prepare(text: &str) -> Option<(String, bool)> {
     let digits = text.replace('_', "");
     let is_negative = digits.starts_with('-');
@@ -19,7 +19,7 @@ fn prepare(text: &str) -> Option<(String, bool)> {
     (!digits.is_empty()).then_some((unsigned, is_negative))
 }
 
-/// An integer; `None` if Python would not take it for one.
+/// Parse an integer; `None` if Python would refuse it.
 pub(super) fn integer(text: &str) -> Option<Value> {
     if let Some(number) = short_decimal(text) {
         return Some(Value::Int(number));
@@ -44,7 +44,7 @@ pub(super) fn integer(text: &str) -> Option<Value> {
     Some(Value::from(if is_negative { -number } else { number }))
 }
 
-/// The usual case, fast.
+/// Parse the usual case fast: a decimal number that surely fits 64 bits.
 fn short_decimal(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_decimal = matches!(digits.as_bytes(), [b'1'..=b'9', ..]) && digits.len() < 19;
@@ -55,7 +55,7 @@ fn sexagesimal(text: &str) -> Option<BigInt> {
     text.split(':').try_fold(BigInt::ZERO, |sum, part| Some(sum * 60 + python_int(part, 10)?))
 }
 
-/// Python's `int(text, base)`.
+/// Parse an integer like Python's `int(text, base)`.
 fn python_int(text: &str, base: u32) -> Option<BigInt> {
     let text = text.trim_matches(is_python_space);
     let is_negative = text.starts_with('-');
@@ -73,7 +73,7 @@ fn python_int(text: &str, base: u32) -> Option<BigInt> {
     Some(if is_negative { -number } else { number })
 }
 
-/// A float; `None` if Python would not take it for one.
+/// Parse a float; `None` if Python would refuse it.
 pub(super) fn float(text: &str) -> Option<f64> {
     let (text, is_negative) = prepare(text)?;
     let text = text.to_lowercase();
@@ -86,13 +86,13 @@ pub(super) fn float(text: &str) -> Option<f64> {
     Some(if is_negative { -number } else { number })
 }
 
-/// Python's `float(text)`: Rust reads the same notations.
+/// Parse a float like Python's `float(text)`; Rust accepts the same notations.
 fn python_float(text: &str) -> Option<f64> {
     text.trim_matches(is_python_space).parse().ok()
 }
 
-/// Python adds from the last part on, each times an exact power of 60, and refuses a power that is no
-/// float.
+/// Add the parts as Python does: from the last on, each times an exact power of 60, and refuse a power that is beyond
+/// the range of floats.
 fn sexagesimal_float(text: &str) -> Option<f64> {
     let mut sum = 0.0;
     let mut base = BigInt::from(1);

@@ -3,7 +3,7 @@
 use super::ReadError;
 use super::error::Mark;
 
-/// The cursor. A text ends with an endless row of `'\0'`, which the text itself cannot contain.
+/// A cursor over a text. The text is followed by an endless run of `'\0'`, a character that it cannot contain itself.
 pub(super) struct Reader<'a> {
     text: &'a str,
     position: usize,
@@ -12,28 +12,28 @@ pub(super) struct Reader<'a> {
     column: usize,
 }
 
-/// Whether `PyYAML` ends a line at this character.
+/// Return whether `PyYAML` ends a line at this character.
 pub(super) fn is_break(character: char) -> bool {
     matches!(character, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Whether the line ends here.
+/// Return whether the line ends here.
 pub(super) fn is_break_or_end(character: char) -> bool {
     character == '\0' || is_break(character)
 }
 
-/// Whether a word ends here.
+/// Return whether a word ends here.
 pub(super) fn is_blank_or_end(character: char) -> bool {
     matches!(character, ' ' | '\t') || is_break_or_end(character)
 }
 
-/// Whether bytes that are not ASCII begin with one of the line breaks beyond it: U+0085, U+2028, U+2029.
+/// Return whether non-ASCII bytes begin with one of the line breaks beyond ASCII: U+0085, U+2028, U+2029.
 fn begins_with_wide_break(bytes: &[u8]) -> bool {
     matches!(bytes, [0xC2, 0x85, ..] | [0xE2, 0x80, 0xA8 | 0xA9, ..])
 }
 
 impl<'a> Reader<'a> {
-    /// Refuses the characters that `PyYAML` refuses: most control characters, U+FFFE and U+FFFF.
+    /// Create a reader. Refuse the characters that `PyYAML` refuses: most control characters, U+FFFE and U+FFFF.
     pub fn new(text: &'a str) -> Result<Self, ReadError> {
         let reader = Self { text, position: 0, index: 0, line: 0, column: 0 };
         match text.char_indices().find(|&(_, character)| !is_printable(character)) {
@@ -56,24 +56,24 @@ impl<'a> Reader<'a> {
         Mark { line: self.line + 1, column: self.column + 1 }
     }
 
-    /// Characters in front of the cursor.
+    /// Return the number of characters before the cursor.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Lines in front of the cursor's.
+    /// Return the number of lines before that of the cursor.
     pub fn line(&self) -> usize {
         self.line
     }
 
-    /// Characters of the line in front of the cursor; byte order marks don't count.
+    /// Return the number of characters before the cursor in its line, without byte order marks.
     pub fn column(&self) -> usize {
         self.column
     }
 
-    /// The text from the cursor on.
+    /// Return the text from the cursor on.
     pub fn rest(&self) -> &'a str {
-        // The position is always moved by whole characters that are there.
+        // The position is only moved by whole characters of the text.
         &self.text[self.position..]
     }
 
@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
         self.peek_at(0)
     }
 
-    /// The character that begins `bytes` after the cursor; a character must end in front of it.
+    /// Return the character that begins `bytes` bytes after the cursor, which must be the start of a character.
     pub fn peek_at(&self, bytes: usize) -> char {
         match self.text.as_bytes().get(self.position + bytes) {
             None => '\0',
@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes past so many bytes without a line break and returns them.
+    /// Move past `bytes` bytes, in which there is no line break, and return them.
     pub fn take(&mut self, bytes: usize) -> &'a str {
         let taken = &self.rest()[..bytes];
         self.position += bytes;
@@ -119,7 +119,8 @@ impl<'a> Reader<'a> {
         taken
     }
 
-    /// Goes past the characters up to the first line break, or the first ASCII one that ends the run.
+    /// Move past the characters before the first line break, or the first ASCII character that `ends_run`, and return
+    /// them.
     pub fn take_until(&mut self, ends_run: impl Fn(u8) -> bool) -> &'a str {
         let bytes = self.rest().as_bytes();
         let mut length = 0;
@@ -137,19 +138,19 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    /// Goes past spaces and returns how many there were.
+    /// Move past spaces and return their number.
     pub fn skip_spaces(&mut self) -> usize {
         let spaces = self.rest().bytes().take_while(|&byte| byte == b' ').count();
         self.take(spaces).len()
     }
 
-    /// Goes past spaces and tabs.
+    /// Move past spaces and tabs and return them.
     pub fn skip_blanks(&mut self) -> &'a str {
         let blanks = self.rest().bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         self.take(blanks)
     }
 
-    /// Goes past a line break; says what it is in a scalar: a line feed, U+2028 or U+2029.
+    /// Move past a line break. Return the character that it is in a scalar: a line feed, U+2028 or U+2029.
     pub fn line_break(&mut self) -> Option<char> {
         let character = self.peek();
         if !is_break(character) {
@@ -163,12 +164,12 @@ impl<'a> Reader<'a> {
         Some(if matches!(character, '\u{2028}' | '\u{2029}') { character } else { '\n' })
     }
 
-    /// Whether the line begins with `---` or `...` as a word of its own.
+    /// Return whether the line begins with `marker`, `---` or `...`, as a word of its own.
     pub fn at_document_marker(&self, marker: &str) -> bool {
         self.column == 0 && self.rest().starts_with(marker) && is_blank_or_end(self.peek_at(marker.len()))
     }
 
-    /// Whether the line begins with either marker.
+    /// Return whether the line begins with either marker.
     pub fn at_any_document_marker(&self) -> bool {
         self.at_document_marker("---") || self.at_document_marker("...")
     }

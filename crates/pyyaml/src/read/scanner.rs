@@ -1,7 +1,7 @@
 //! [`Scanner`]: the text as a stream of tokens, with `PyYAML`'s rules for indentation and keys.
 //!
-//! A key is known only by the `:` after it, so the scanner notes every place that could begin one and
-//! puts the key's token in when the `:` comes.
+//! A key is recognised only by the `:` after it, so the scanner records every place that could begin one and inserts
+//! the key's token when the `:` comes.
 
 mod properties;
 mod scalars;
@@ -13,7 +13,7 @@ use super::error::{Mark, shown};
 use super::reader::{Reader, is_blank_or_end};
 use super::token::Token;
 
-/// The longest key on one line in front of its `:`, in characters (YAML 1.1, section 7.5.3).
+/// The longest key on one line before its `:`, in characters (YAML 1.1, section 7.5.3).
 const MAX_SIMPLE_KEY: usize = 1024;
 
 /// A place where a key may begin.
@@ -27,10 +27,10 @@ struct SimpleKey {
     mark: Mark,
 }
 
-/// The scanner.
+/// The scanner of a text.
 pub(super) struct Scanner<'a> {
     pub reader: Reader<'a>,
-    /// The least column of a line inside the current block: its column and one; 0 outside all blocks.
+    /// The least column of a line inside the current block: the block's own column plus one; 0 outside of all blocks.
     pub indent: usize,
     pub flow_level: usize,
     pub allow_simple_key: bool,
@@ -38,7 +38,7 @@ pub(super) struct Scanner<'a> {
     tokens: VecDeque<(Token<'a>, Mark)>,
     tokens_taken: usize,
     is_done: bool,
-    /// At most one a level, the outermost first: that is also the order of their places in the text.
+    /// The possible keys, at most one for each flow level, the outermost first, which is also their order in the text.
     keys: VecDeque<SimpleKey>,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// The next token and where it begins; the last one is [`Token::StreamEnd`], forever.
+    /// Return the next token and its place. At the end of the text it is always [`Token::StreamEnd`].
     pub fn peek(&mut self) -> Result<(&Token<'a>, Mark), ReadError> {
         while self.needs_more()? {
             self.fetch()?;
@@ -66,7 +66,7 @@ impl<'a> Scanner<'a> {
         Ok(self.tokens.front().map_or((&Token::StreamEnd, mark), |(token, mark)| (token, *mark)))
     }
 
-    /// Takes the next token.
+    /// Take the next token.
     pub fn next(&mut self) -> Result<(Token<'a>, Mark), ReadError> {
         let (_, mark) = self.peek()?;
         self.tokens_taken += 1;
@@ -198,7 +198,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Ends every block whose lines need a deeper indentation.
+    /// End every block whose lines need a deeper indentation.
     fn unwind_indent(&mut self, indent: usize) {
         if self.flow_level > 0 {
             return;
@@ -209,7 +209,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Whether a token at this column begins a new block.
+    /// Start a new block if this column is deeper than the current one. Return whether it is.
     fn add_indent(&mut self, column: usize) -> bool {
         let is_deeper = self.indent < column + 1;
         if is_deeper {
@@ -259,7 +259,7 @@ impl<'a> Scanner<'a> {
 
     fn fetch_flow_end(&mut self, token: Token<'a>) -> Result<(), ReadError> {
         self.remove_key()?;
-        // One bracket too many: the parser refuses the token.
+        // With one bracket too many, the composer refuses the token.
         self.flow_level = self.flow_level.saturating_sub(1);
         self.allow_simple_key = false;
         self.push(token);
@@ -276,7 +276,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn fetch_block_entry(&mut self) -> Result<(), ReadError> {
-        // Inside brackets the parser refuses it.
+        // Inside brackets the composer refuses the token.
         if self.flow_level == 0 {
             self.begin_block(Token::BlockSequenceStart, "a list item")?;
         }
@@ -300,7 +300,7 @@ impl<'a> Scanner<'a> {
 
     fn fetch_value(&mut self) -> Result<(), ReadError> {
         if let Some(key) = self.take_key() {
-            // No token is taken while a key may begin in front of it, so the place is in the queue.
+            // Tokens after a possible key are not taken before it is decided, so its place is still in the queue.
             let place = key.token_number.saturating_sub(self.tokens_taken);
             self.tokens.insert(place, (Token::Key, key.mark));
             if self.flow_level == 0 && self.add_indent(key.column) {
@@ -331,7 +331,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// A token that may begin a key and that a function of its own reads.
+    /// Fetch a token that may begin a key. `scan` reads it.
     fn fetch_named(
         &mut self,
         scan: fn(&mut Scanner<'a>) -> Result<Token<'a>, ReadError>,

@@ -1,8 +1,8 @@
-//! [`Token`]: the words of a YAML text.
+//! [`Token`]: the tokens of a YAML text.
 
 use std::borrow::Cow;
 
-/// A word of a YAML text. The block tokens stand for changes of indentation.
+/// A token of a YAML text. The block tokens mean changes of indentation.
 #[derive(Debug)]
 pub(super) enum Token<'a> {
     StreamEnd,
@@ -41,7 +41,7 @@ pub(super) struct TagToken<'a> {
     pub suffix: Cow<'a, str>,
 }
 
-/// A scalar, its line breaks folded and its escapes replaced.
+/// A scalar whose line breaks are folded and whose escapes are replaced.
 #[derive(Debug)]
 pub(super) struct ScalarToken<'a> {
     pub text: Cow<'a, str>,
@@ -49,7 +49,7 @@ pub(super) struct ScalarToken<'a> {
 }
 
 impl Token<'_> {
-    /// What an error message calls the token.
+    /// Return the name of the token for error messages.
     pub fn name(&self) -> &'static str {
         match self {
             Token::StreamEnd => "the end of the text",

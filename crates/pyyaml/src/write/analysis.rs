@@ -1,13 +1,13 @@
-//! Which styles a scalar allows.
+//! The styles that a scalar allows.
 
-/// What the characters of a scalar allow, outside flow collections and without `allow_unicode`.
+/// The styles that the characters of a scalar allow, outside of flow collections and without `allow_unicode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Analysis {
     /// Whether the scalar has a line break.
     pub is_multiline: bool,
-    /// Whether it can stand without quotes.
+    /// Whether the scalar can be written without quotes.
     pub allows_plain: bool,
-    /// Whether it can stand in single quotes.
+    /// Whether the scalar can be written in single quotes.
     pub allows_single_quoted: bool,
 }
 
@@ -15,7 +15,7 @@ fn is_blank_or_end(byte: Option<u8>) -> bool {
     matches!(byte, None | Some(b' ' | b'\n'))
 }
 
-/// Looks at a scalar once.
+/// Analyze the characters of a scalar.
 pub(super) fn analyze(text: &str) -> Analysis {
     let bytes = text.as_bytes();
     let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
@@ -36,7 +36,7 @@ pub(super) fn analyze(text: &str) -> Analysis {
     }
 }
 
-/// Whether something in the scalar would mean more than text.
+/// Return whether a part of the scalar would have a meaning other than text.
 fn has_indicators(bytes: &[u8], first: u8) -> bool {
     if bytes.starts_with(b"---") || bytes.starts_with(b"...") {
         return true;

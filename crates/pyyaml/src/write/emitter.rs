@@ -1,21 +1,21 @@
-//! [`Emitter`]: block collections, indentation and the choice of a style.
+//! [`Emitter`]: block collections, indentation and the choice of a scalar's style.
 
 use super::Keys;
 use super::order::{compare, is_sortable};
 use super::scalar::Scalar;
 use crate::value::{Set, Value};
 
-/// Where a line is folded at the next space.
+/// The column after which a line is folded at the next space.
 pub(super) const WIDTH: usize = 80;
 
-/// Spaces a level.
+/// The number of spaces for each level.
 const INDENT: usize = 2;
 
-/// What is being written: a text and what `PyYAML` remembers of its end.
+/// The text that is being written, and what `PyYAML` remembers of its end.
 pub(super) struct Emitter {
     keys: Keys,
     pub out: String,
-    /// Characters on the current line.
+    /// The number of characters on the current line.
     pub column: usize,
     /// Whether the last thing written needs no space after it.
     pub is_after_blank: bool,
@@ -25,14 +25,14 @@ pub(super) struct Emitter {
     is_open_ended: bool,
 }
 
-/// What a node is to its parent.
+/// The role of a node for its parent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum NodeRole {
     Root,
     Item,
     /// A key on the line of its value.
     SimpleKey,
-    /// A value of a mapping, or a key behind `?`.
+    /// A value of a mapping, or a key after `?`.
     Entry,
 }
 
@@ -48,7 +48,7 @@ impl Emitter {
         }
     }
 
-    /// The whole document.
+    /// Write the whole document.
     pub fn document(mut self, value: &Value) -> String {
         self.node(value, NodeRole::Root, None);
         self.indent(0);
@@ -59,7 +59,7 @@ impl Emitter {
         self.out
     }
 
-    /// `indent` is that of the parent; the root has none.
+    /// Write a node. `indent` is that of the parent; the root has none.
     fn node(&mut self, value: &Value, role: NodeRole, indent: Option<usize>) {
         match value {
             Value::List(items) => self.list(items, role, indent),
@@ -148,7 +148,7 @@ impl Emitter {
         let indent = indent.map_or(INDENT, |indent| indent + INDENT);
         let is_key = role == NodeRole::SimpleKey;
         let analysis = scalar.analysis;
-        // A key is never empty and has no line break, so that it allows each style that a value does.
+        // A key is never empty and has no line break, so it allows each style that a value does.
         if scalar.is_implicit && analysis.allows_plain {
             if role == NodeRole::Root {
                 self.is_open_ended = true;
@@ -168,7 +168,7 @@ impl Emitter {
         }
     }
 
-    /// Writes text that has no line break.
+    /// Write text that has no line break.
     pub fn push(&mut self, text: &str) {
         self.out.push_str(text);
         self.column += text.len();
@@ -195,7 +195,7 @@ impl Emitter {
         self.is_indentation = is_indentation;
     }
 
-    /// Begins a line at this indentation, unless the current one can serve.
+    /// Start a line with this indentation, unless the current line already fits.
     pub fn indent(&mut self, indent: usize) {
         if !self.is_indentation || self.column > indent || (self.column == indent && !self.is_after_blank) {
             self.line_break();

@@ -1,4 +1,4 @@
-//! Writing: `PyYAML`'s `yaml.dump` in block style, byte for byte.
+//! Writes values: `PyYAML`'s `yaml.dump` in block style, byte for byte.
 
 mod analysis;
 mod emitter;
@@ -14,15 +14,15 @@ use super::Value;
 /// The order in which the keys of mappings and the members of sets are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
-    /// As Python's `sorted` has them: `yaml.dump(value)`. As given where Python cannot sort them.
+    /// The order of Python's `sorted`, as in `yaml.dump(value)`; the order of the value if Python cannot sort it.
     Sorted,
-    /// As they stand in the value: `yaml.dump(value, sort_keys=False)`.
+    /// The order of the value, as in `yaml.dump(value, sort_keys=False)`.
     AsGiven,
 }
 
-/// Writes a value as `PyYAML`'s `yaml.dump` does, in ASCII.
+/// Write a value in ASCII, as `PyYAML`'s `yaml.dump` does.
 ///
-/// A value that is used more than once is written out each time: there are no anchors.
+/// A value that occurs more than once is written each time: there are no anchors.
 #[must_use]
 pub fn write(value: &Value, keys: Keys) -> String {
     emitter::Emitter::new(keys).document(value)

@@ -1,4 +1,4 @@
-//! Python's order of values.
+//! The order of values in Python.
 
 use std::cmp::Ordering;
 
@@ -7,8 +7,8 @@ use num_traits::FromPrimitive;
 
 use crate::value::{Value, instant};
 
-/// The values that Python compares with one another; in the order in which `pprint` puts those of different
-/// kinds, which is that of the names of their types.
+/// A group of values that Python compares with each other. The groups are in the order of `pprint`, which is that of
+/// the names of their types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum SortKind {
     Null,
@@ -34,17 +34,17 @@ fn kind(value: &Value) -> SortKind {
     }
 }
 
-/// Whether Python's `sorted` takes these keys: all must compare with one another.
+/// Return whether Python's `sorted` accepts these keys: all must be comparable with each other.
 pub(crate) fn is_sortable<'a>(mut keys: impl Iterator<Item = &'a Value>) -> bool {
     let Some(first) = keys.next() else { return true };
     let mut others = keys.map(kind).peekable();
-    // A key alone is compared with nothing.
+    // A single key is not compared with anything.
     others.peek().is_none()
         || !matches!(kind(first), SortKind::Null | SortKind::Other)
             && others.all(|other| other == kind(first))
 }
 
-/// Compares two keys: as Python does where it can, else as `pprint` does. NaN comes last among numbers.
+/// Compare two keys as Python does if it can, else as `pprint` does. NaN comes last among numbers.
 pub(crate) fn compare(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Str(a), Value::Str(b)) => a.cmp(b),
@@ -81,7 +81,7 @@ fn integer(value: &Value) -> BigInt {
 
 fn compare_float(float: f64, integer: &BigInt) -> Ordering {
     match BigInt::from_f64(float) {
-        // The fraction decides where the whole parts are equal.
+        // If the whole parts are equal, the fraction decides.
         Some(whole) => {
             whole.cmp(integer).then_with(|| float.fract().partial_cmp(&0.0).unwrap_or(Ordering::Equal))
         }

@@ -1,11 +1,11 @@
-//! The bodies of scalars: plain, single quoted, double quoted and literal, folded at the line's width.
+//! Writes the text of scalars: plain, single quoted, double quoted and literal, folded at the line's width.
 
 use std::fmt::Write as _;
 
 use super::emitter::{Emitter, WIDTH};
 
 impl Emitter {
-    /// A scalar without quotes: ASCII without line breaks.
+    /// Write a scalar without quotes: ASCII without line breaks.
     pub fn plain(&mut self, text: &str, indent: usize, is_key: bool) {
         if text.is_empty() {
             return;
@@ -33,7 +33,7 @@ impl Emitter {
         }
     }
 
-    /// A scalar in single quotes: ASCII, no spaces beside line breaks.
+    /// Write a scalar in single quotes: ASCII without spaces beside line breaks.
     pub fn single_quoted(&mut self, text: &str, indent: usize, is_key: bool) {
         self.indicator("'", true);
         let mut rest = text;
@@ -49,7 +49,7 @@ impl Emitter {
             match first {
                 b' ' if run.len() == 1 && self.column > WIDTH && !is_key && is_inside => self.indent(indent),
                 b'\n' => {
-                    // The first break of a row is folded, so that it is written twice.
+                    // The first break of a run is folded, so it is written twice.
                     for _ in 0..=run.len() {
                         self.line_break();
                     }
@@ -62,10 +62,10 @@ impl Emitter {
         self.indicator("'", false);
     }
 
-    /// A scalar in double quotes: any text. Characters beyond ASCII are escaped.
+    /// Write any text in double quotes. Characters beyond ASCII are escaped.
     pub fn double_quoted(&mut self, text: &str, indent: usize, is_key: bool) {
         self.indicator("\"", true);
-        // The characters from `start` up to the current one are still to be written.
+        // The characters from `start` up to the current one are not yet written.
         let mut start = 0;
         for (position, character) in text.char_indices() {
             let next = position + character.len_utf8();
@@ -79,7 +79,7 @@ impl Emitter {
             if is_key || !is_inside || !(character == ' ' || start >= position) {
                 continue;
             }
-            // PyYAML counts one less after an escape.
+            // PyYAML counts one character less after an escape.
             let pending = position.saturating_sub(start);
             if self.column + pending > WIDTH + usize::from(is_escaped) {
                 self.push(text.get(start..position).unwrap_or_default());
@@ -126,7 +126,7 @@ impl Emitter {
         self.column += self.out.len() - before;
     }
 
-    /// A block after `|`: lines of base64, the only scalar for which `PyYAML` asks for one.
+    /// Write a block after `|`: lines of base64, the only scalar that `PyYAML` writes as one.
     pub fn literal(&mut self, text: &str, indent: usize) {
         self.indicator("|", true);
         for line in text.lines() {

@@ -1,4 +1,4 @@
-//! Scalars as text: what `PyYAML`'s representer makes of each type.
+//! Scalars as text: the result of `PyYAML`'s representer for each type.
 
 use std::borrow::Cow;
 
@@ -12,19 +12,20 @@ use crate::value::{Value, date_time_text};
 pub(super) struct Scalar<'v> {
     pub text: Cow<'v, str>,
     pub analysis: Analysis,
-    /// The short form, `!!int`.
+    /// The tag in its short form, `!!int`.
     pub tag: &'static str,
     /// Whether the text alone, without quotes, is read as this type.
     pub is_implicit: bool,
-    /// Whether a block is asked for.
+    /// Whether the scalar is to be written as a block.
     pub is_block: bool,
 }
 
-/// The longest key, with its tag, that stands on the line of its value.
+/// The longest key, with its tag, that is written on the line of its value, in characters (PyYAML's
+/// `check_simple_key`).
 const MAX_SIMPLE_KEY: usize = 127;
 
 impl<'v> Scalar<'v> {
-    /// `None` for a list, mapping or set.
+    /// Convert a scalar; `None` for a list, mapping or set.
     pub fn new(value: &'v Value) -> Option<Self> {
         let scalar = match value {
             Value::Null => Self::implicit("null", "!!null"),
@@ -59,9 +60,9 @@ impl<'v> Scalar<'v> {
         Self { is_implicit, ..Self::implicit(text, "!!timestamp") }
     }
 
-    /// Whether it can be a key on the line of its value.
+    /// Return whether the scalar can be a key on the line of its value.
     pub fn is_simple_key(&self) -> bool {
-        // Bytes are at least as many as characters: only a long text has to be counted.
+        // There are at least as many bytes as characters, so only a long text has to be counted.
         let is_short = |length: usize| self.tag.len() + length <= MAX_SIMPLE_KEY;
         !self.text.is_empty()
             && !self.analysis.is_multiline
@@ -69,8 +70,8 @@ impl<'v> Scalar<'v> {
     }
 }
 
-/// Python's `repr` of a finite float: the shortest digits that read back the same, and of two that are as
-/// near the even one. Rust's own `Display` takes the greater.
+/// Format a finite float like Python's `repr`: the shortest digits that are read as the same number, and of two that
+/// are equally near the even one. Rust's own `Display` takes the greater.
 pub(crate) fn float_digits(number: f64) -> String {
     let mut buffer = ryu::Buffer::new();
     let text = buffer.format_finite(number);
@@ -78,7 +79,7 @@ pub(crate) fn float_digits(number: f64) -> String {
         let sign = if exponent.starts_with('-') { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:0>2}", exponent.trim_start_matches('-'));
     }
-    // Python takes an exponent one digit earlier than ryu.
+    // Python uses an exponent one digit earlier than ryu.
     match text.split_once("0.0000") {
         Some((sign, digits)) if number.abs() < 1e-4 => {
             let (first, rest) = digits.split_at(digits.len().min(1));

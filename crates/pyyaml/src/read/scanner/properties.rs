@@ -16,7 +16,7 @@ fn is_uri_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-;/?:@&=+$,_.!~*'()[]".contains(&byte)
 }
 
-/// The end of the text, a space or a line break; `PyYAML` does not allow a tab here.
+/// Return whether this is the end of the text, a space or a line break; `PyYAML` does not allow a tab here.
 fn is_space_or_end(character: char) -> bool {
     character == ' ' || is_break_or_end(character)
 }
@@ -26,7 +26,7 @@ fn unexpected(scanner: &Scanner<'_>, expected: &str, place: &str) -> ReadError {
     scanner.error(format!("expected {expected}, but found {found}")).because(format!("in {place}"))
 }
 
-/// `%YAML 1.1`, `%TAG ! prefix` or an unknown directive, which is skipped.
+/// Read `%YAML 1.1`, `%TAG ! prefix` or an unknown directive, which is skipped.
 pub(super) fn directive<'a>(scanner: &mut Scanner<'a>) -> Result<Directive<'a>, ReadError> {
     scanner.reader.advance();
     let name = scanner.reader.take_until(|byte| !is_word_byte(byte));
@@ -45,7 +45,7 @@ pub(super) fn directive<'a>(scanner: &mut Scanner<'a>) -> Result<Directive<'a>, 
     Ok(directive)
 }
 
-/// Goes past a comment and the line break; anything else is an error.
+/// Move past a comment and the line break; anything else is an error.
 pub(super) fn end_of_line(scanner: &mut Scanner<'_>, place: &str) -> Result<(), ReadError> {
     scanner.reader.skip_spaces();
     if scanner.reader.peek() == '#' {
@@ -94,7 +94,7 @@ fn tag_directive<'a>(scanner: &mut Scanner<'a>) -> Result<Directive<'a>, ReadErr
     Ok(Directive::Tag { handle, prefix })
 }
 
-/// `&name` or `*name`.
+/// Read `&name` or `*name`.
 pub(super) fn anchor_or_alias<'a>(scanner: &mut Scanner<'a>) -> Result<Token<'a>, ReadError> {
     let is_alias = scanner.reader.peek() == '*';
     scanner.reader.advance();
@@ -109,7 +109,7 @@ pub(super) fn anchor_or_alias<'a>(scanner: &mut Scanner<'a>) -> Result<Token<'a>
     Ok(if is_alias { Token::Alias(name) } else { Token::Anchor(name) })
 }
 
-/// `!`, `!local`, `!!name`, `!handle!name` or `!<uri>`.
+/// Read `!`, `!local`, `!!name`, `!handle!name` or `!<uri>`.
 pub(super) fn tag<'a>(scanner: &mut Scanner<'a>) -> Result<Token<'a>, ReadError> {
     let next = scanner.reader.peek_at(1);
     let tag = if next == '<' {
@@ -134,7 +134,7 @@ pub(super) fn tag<'a>(scanner: &mut Scanner<'a>) -> Result<Token<'a>, ReadError>
     Ok(Token::Tag(tag))
 }
 
-/// `!`, `!!` or `!name!`.
+/// Read `!`, `!!` or `!name!`.
 fn tag_handle<'a>(scanner: &mut Scanner<'a>) -> Result<&'a str, ReadError> {
     let rest = scanner.reader.rest().as_bytes();
     if rest.first() != Some(&b'!') {
@@ -167,7 +167,7 @@ fn tag_uri<'a>(scanner: &mut Scanner<'a>) -> Result<Cow<'a, str>, ReadError> {
     Ok(uri)
 }
 
-/// A run of `%C3%A9`.
+/// Read a run of escapes such as `%C3%A9`.
 fn uri_escapes(scanner: &mut Scanner<'_>) -> Result<String, ReadError> {
     let start = scanner.reader.mark();
     let mut bytes = Vec::new();

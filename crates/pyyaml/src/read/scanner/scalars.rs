@@ -9,7 +9,7 @@ use crate::read::error::{Mark, shown};
 use crate::read::reader::{is_blank_or_end, is_break, is_break_or_end};
 use crate::read::token::{ScalarToken, Token};
 
-/// A folded line break: one break is a space, unless it is U+2028 or U+2029; the others stay.
+/// Add a folded line break: a single one becomes a space, unless it is U+2028 or U+2029; `others` after it stay.
 fn push_folded(text: &mut String, first: char, others: &str) {
     if first != '\n' {
         text.push(first);
@@ -19,7 +19,7 @@ fn push_folded(text: &mut String, first: char, others: &str) {
     text.push_str(others);
 }
 
-/// A scalar without quotes.
+/// Read a scalar without quotes.
 pub(super) fn plain<'a>(scanner: &mut Scanner<'a>) -> Token<'a> {
     let mut text = Cow::Borrowed("");
     let mut spaces = Cow::Borrowed("");
@@ -39,7 +39,7 @@ pub(super) fn plain<'a>(scanner: &mut Scanner<'a>) -> Token<'a> {
     Token::Scalar(ScalarToken { text, is_plain: true })
 }
 
-/// The characters up to a blank, a `:` that ends a key, or a bracket or comma that belongs to a flow.
+/// Read the characters up to a blank, a `:` that ends a key, or a bracket or comma of a flow collection.
 fn plain_run<'a>(scanner: &mut Scanner<'a>) -> &'a str {
     let in_flow = scanner.flow_level > 0;
     let rest = scanner.reader.rest();
@@ -52,7 +52,7 @@ fn plain_run<'a>(scanner: &mut Scanner<'a>) -> &'a str {
         });
         let Some(run) = run else { return scanner.reader.take(rest.len()) };
         length += run;
-        // The run ended at a character's first byte: every byte beyond ASCII ends it.
+        // Every byte beyond ASCII ends the run, so it ended at the first byte of a character.
         let Some(character) = rest[length..].chars().next() else { break };
         let ends = match character {
             ':' => {
@@ -70,7 +70,7 @@ fn plain_run<'a>(scanner: &mut Scanner<'a>) -> &'a str {
     scanner.reader.take(length)
 }
 
-/// What stands between two runs: spaces, or folded line breaks. Empty where the scalar ends.
+/// Read what is between two runs: spaces, or folded line breaks. Empty if the scalar ends.
 fn plain_spaces<'a>(scanner: &mut Scanner<'a>) -> Cow<'a, str> {
     let rest = scanner.reader.rest();
     let spaces = scanner.reader.skip_spaces();
@@ -95,7 +95,7 @@ fn plain_spaces<'a>(scanner: &mut Scanner<'a>) -> Cow<'a, str> {
     Cow::Owned(folded)
 }
 
-/// A scalar in single or double quotes.
+/// Read a scalar in single or double quotes.
 pub(super) fn quoted<'a>(scanner: &mut Scanner<'a>) -> Result<Token<'a>, ReadError> {
     let start = scanner.reader.mark();
     let quote = scanner.reader.peek();
@@ -112,7 +112,7 @@ pub(super) fn quoted<'a>(scanner: &mut Scanner<'a>) -> Result<Token<'a>, ReadErr
     Ok(Token::Scalar(ScalarToken { text, is_plain: false }))
 }
 
-/// Everything up to a blank or the closing quote.
+/// Read everything up to a blank or the closing quote.
 fn quoted_run<'a>(
     scanner: &mut Scanner<'a>,
     is_double: bool,
@@ -149,7 +149,7 @@ fn quoted_spaces<'a>(
     Ok(())
 }
 
-/// The line breaks of empty lines, the blanks around them dropped.
+/// Read the line breaks of empty lines, without the blanks around them.
 fn quoted_breaks(scanner: &mut Scanner<'_>, start: Mark) -> Result<String, ReadError> {
     let mut breaks = String::new();
     loop {
@@ -166,7 +166,7 @@ fn quoted_breaks(scanner: &mut Scanner<'_>, start: Mark) -> Result<String, ReadE
     }
 }
 
-/// A backslash and what it stands for.
+/// Read a backslash and the rest of the escape.
 fn escape<'a>(scanner: &mut Scanner<'a>, text: &mut Cow<'a, str>) -> Result<(), ReadError> {
     let start = scanner.reader.mark();
     scanner.reader.advance();
@@ -223,7 +223,7 @@ fn hexadecimal_escape(
     Ok(())
 }
 
-/// The outcome for the line breaks at the end of a block scalar.
+/// The treatment of line breaks at the end of a block scalar.
 #[derive(Clone, Copy, PartialEq)]
 enum Chomping {
     Strip,
@@ -231,7 +231,7 @@ enum Chomping {
     Keep,
 }
 
-/// A scalar after `|` or `>`.
+/// Read a scalar after `|` or `>`.
 pub(super) fn block<'a>(scanner: &mut Scanner<'a>) -> Result<Token<'a>, ReadError> {
     let is_folded = scanner.reader.peek() == '>';
     scanner.reader.advance();
@@ -277,7 +277,7 @@ pub(super) fn block<'a>(scanner: &mut Scanner<'a>) -> Result<Token<'a>, ReadErro
     Ok(Token::Scalar(ScalarToken { text: Cow::Owned(text), is_plain: false }))
 }
 
-/// `+` or `-` and a digit from 1 to 9, in either order.
+/// Read `+` or `-` and a digit from 1 to 9, in either order.
 fn block_header(scanner: &mut Scanner<'_>) -> Result<(Chomping, Option<usize>), ReadError> {
     let mut chomping = None;
     let mut increment = None;
@@ -299,7 +299,7 @@ fn block_header(scanner: &mut Scanner<'_>) -> Result<(Chomping, Option<usize>), 
     Ok((chomping.unwrap_or(Chomping::Clip), increment.map(|digit| digit as usize)))
 }
 
-/// Finds the indentation of the first line that is not empty.
+/// Move past empty lines and return the indentation of the first line that is not empty.
 fn block_indentation(scanner: &mut Scanner<'_>, breaks: &mut String) -> usize {
     let mut deepest = 0;
     loop {
@@ -312,7 +312,7 @@ fn block_indentation(scanner: &mut Scanner<'_>, breaks: &mut String) -> usize {
     }
 }
 
-/// Goes past empty lines and the indentation of the next one.
+/// Move past empty lines and the indentation of the next line.
 fn block_breaks(scanner: &mut Scanner<'_>, indent: usize, breaks: &mut String) {
     loop {
         while scanner.reader.column() < indent && scanner.reader.peek() == ' ' {
