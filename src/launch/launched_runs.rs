@@ -49,7 +49,7 @@ pub struct LaunchedRuns<Key> {
 }
 
 impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
-    /// Return a registry without runs. `program` is the nowcast binary; the runs' folders are made below `root`.
+    /// Return a registry without runs. The runs' folders are made below `root`.
     ///
     /// # Errors
     /// When `root` cannot be created, or the operating system has no descriptors left.

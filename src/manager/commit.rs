@@ -80,7 +80,7 @@ impl Manager {
             for change in &record.changes {
                 if let Change::Run(run) = change
                     && run.is_running()
-                    && run.report.as_ref().is_some_and(RunReport::is_last)
+                    && run.report.as_ref().is_some_and(RunReport::is_final)
                 {
                     self.runs.note_reported(run.id);
                 }

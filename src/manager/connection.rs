@@ -133,7 +133,7 @@ impl BrokerConnection {
         self.deferred.is_some()
     }
 
-    /// Keep the way back to the worker until the reply is sent.
+    /// Keep the way back to the worker until the reply is sent; return the id by which to reply.
     pub(super) fn keep_envelope(&mut self, envelope: Envelope) -> RequestId {
         self.last_request += 1;
         let request = RequestId(self.last_request);

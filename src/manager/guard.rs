@@ -31,7 +31,7 @@ pub struct GuardedRules {
 }
 
 impl GuardedRules {
-    /// GuardedRules the rules; `folder` is the journal's.
+    /// Guard the rules; `folder` is the journal's.
     ///
     /// # Errors
     /// The poison file cannot be opened or the operating system gives no thread.

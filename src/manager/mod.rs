@@ -1,7 +1,7 @@
 //! The manager: one loop that waits for events, lets the core decide them and performs the effects.
 //!
 //! It never decides anything itself: [`decide()`] does. `commit.rs` commits the records of a batch, then `perform.rs` executes its
-//! other effects; the other files make events.
+//! other effects. `wait.rs` and `receive.rs` collect events; the other files serve these.
 
 mod checklist;
 mod commit;
@@ -94,7 +94,7 @@ pub struct Manager {
     housekeeping: Housekeeping,
     checklist_file: ChecklistFile,
     runs: LaunchedRuns<RunId>,
-    /// Launches that are committed and not yet started.
+    /// Launches that are committed and not yet started, and runs to adopt.
     launch_queue: VecDeque<QueuedLaunch>,
     notifier: Notifier,
 }
@@ -195,7 +195,7 @@ impl Manager {
         Ok(stop.map(End::With))
     }
 
-    /// Handle the requests that this process has received, or the broker must send them again. Later requests are left to the
+    /// Handle the requests that this process has received; otherwise the broker would have to send them again. Later requests are left to the
     /// next manager, so that this ends under load. After a batch that could not be committed no
     /// more is decided: the decisions would depend on changes that are lost.
     fn drain(

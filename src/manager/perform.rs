@@ -69,8 +69,8 @@ pub(super) fn log_line(log: &Logger, line: &LogLine) {
 }
 
 impl Manager {
-    /// Execute the effects of a committed batch: replies, then the checklist file, then launches, since a launched worker
-    /// may read that file, and notifications last.
+    /// Execute the effects of a committed batch in this order: log lines, replies, the checklist file, stops of runs, launches
+    /// (a launched worker may read that file), notifications.
     pub(super) fn perform(&mut self, effects: Vec<Effect>) -> Performed {
         let mut performed = Performed::default();
         if effects.is_empty() {
@@ -150,7 +150,7 @@ impl Manager {
             if adopted_run.is_some_and(|run| run.stop_requested.is_some()) {
                 self.runs.ensure_stop_requested(run);
             }
-            if adopted_run.is_some_and(|run| run.report.as_ref().is_some_and(RunReport::is_last)) {
+            if adopted_run.is_some_and(|run| run.report.as_ref().is_some_and(RunReport::is_final)) {
                 self.runs.note_reported(run);
             }
         }

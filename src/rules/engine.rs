@@ -211,7 +211,7 @@ impl Engine {
             return (RuleCallResult::new(result), IsClean(true));
         }
         let place = self.place(&function);
-        let read = |host: &_, values| returned::read(host, &function, place.as_deref(), values);
+        let read = |call: &_, values| returned::read(call, &function, place.as_deref(), values);
         let returned = vm.call(&function, (message, config, checklist), now, read);
         let is_clean = IsClean(!matches!(&returned, Err(error) if error.limit.is_some()));
         let result = match returned {
@@ -275,7 +275,7 @@ impl Engine {
             }
         };
         let (call, IsClean(is_clean)) = self.call_in(&vm, function, message, config, checklist, now);
-        // It refers to the checklist, which could not be changed without a copy while a reference exists.
+        // The missed key refers to the checklist, which could not be changed without a copy while a reference exists.
         drop(vm.take_missed());
         if self.options.notes_lines {
             let mut lines = self.lines.borrow_mut();

@@ -33,7 +33,7 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct ChecklistFile {
     path: PathBuf,
-    /// A file that names this one once it was there.
+    /// The note file: it shows that the checklist file has existed.
     note: PathBuf,
     noted: bool,
     last_size: usize,
@@ -105,7 +105,7 @@ impl ChecklistFile {
         Self { path, note, noted: false, last_size: 0, writer: None, due: None, ask: None, failing: false }
     }
 
-    /// The file was there.
+    /// Write the note file, unless that is done.
     fn take_note(&mut self) {
         if !self.noted {
             // Without the note, a file that is removed is written again.

@@ -11,7 +11,8 @@ use crate::rules::LogLine;
 use crate::run::RunId;
 use pyyaml::Value;
 
-/// An action outside of the state. Only the manager's `perform` executes effects, and there are no other actions.
+/// An action outside of the state. Only the manager executes effects (in `commit.rs` and `perform.rs`), and there are no
+/// other actions.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {

@@ -45,7 +45,8 @@ pub enum Event {
         user: String,
         /// The command.
         command: Command,
-        /// For a retry with the historical checklist: the checklist before the message.
+        /// For a retry with the historical checklist: the checklist that the message's rule saw,
+        /// its own payload included.
         historical_checklist: Option<Value>,
     },
     /// The operating system sent a signal.

@@ -19,7 +19,7 @@ use crate::run::{Ending, Number, Run, RunId, Stage, StopReason, is_failure};
 use crate::state::State;
 
 impl Decision<'_> {
-    /// Launch the workers that a rule returned, or add them to a join. `counted_as` is the number under which the message
+    /// Make pending runs of the launches that a rule returned, or add them to a join. `counted_as` is the number under which the message
     /// has counted in joins before.
     pub(super) fn add_returned_launches(
         &mut self,
@@ -35,6 +35,7 @@ impl Decision<'_> {
             Some(request) => self.open_join(&message.source, request),
             None => {}
         }
+        // This moves `launches` into the oldest open join that requires the message, if there is one.
         released.extend(self.count_in_joins(message, &mut launches, counted_as));
         for launch in launches.into_iter().chain(released) {
             self.add_launch(launch.worker, launch.cause);

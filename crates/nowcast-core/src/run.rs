@@ -83,7 +83,7 @@ pub struct RunReport {
 impl RunReport {
     /// Return whether it reports success or failure. Workers may send other messages before.
     #[must_use]
-    pub fn is_last(&self) -> bool {
+    pub fn is_final(&self) -> bool {
         self.r#type.starts_with("success") || is_failure(&self.r#type)
     }
 }
@@ -271,7 +271,7 @@ mod tests {
             ("crashed", false, false),
         ] {
             let report = RunReport { message: Number(1), r#type: r#type.to_owned() };
-            assert_eq!((report.is_last(), is_failure(r#type)), (is_last, is_a_failure), "{type}");
+            assert_eq!((report.is_final(), is_failure(r#type)), (is_last, is_a_failure), "{type}");
         }
     }
 

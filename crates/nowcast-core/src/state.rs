@@ -44,7 +44,7 @@ pub struct State {
     pub last_number: u64,
     /// The rules generation in force, and the hash of its files.
     pub rules: (u64, String),
-    /// Whether changed rules have been refused since.
+    /// Whether changed rules have been refused since the rules in force were loaded.
     pub rules_refused: bool,
     /// Whether the manager stops when nothing is left to do.
     pub exit_when_idle: bool,

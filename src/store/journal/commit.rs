@@ -126,7 +126,7 @@ fn keep_other(batch: &Transaction<'_>, record: &Record, checklist: Option<&str>)
     let number = record.number.0.cast_signed();
     let (mut run, mut generation, mut user, mut answer, mut detail) = (None, None, None, None, None);
     match &record.event {
-        // Kept by `keep_message`.
+        // `keep_message` keeps messages; `Due` has no further columns.
         RecordedEvent::Message(_) | RecordedEvent::Due => {}
         RecordedEvent::RunEnded { run: ended } => run = Some(ended.0.cast_signed()),
         RecordedEvent::Command { user: asking, command, answer: answered } => {
