@@ -65,7 +65,7 @@ impl Table {
         Self { rows: Vec::new(), indent }
     }
 
-    /// Add a row for each item, up to [`MOST_ROWS`]. Return the line that stands for the others.
+    /// Add a row for each item, up to [`MOST_ROWS`]. Return the line that replaces the others.
     pub(super) fn rows<T, C: Into<Cell>, const N: usize>(
         &mut self,
         items: &[T],
@@ -166,7 +166,7 @@ fn cut_to(widths: &[usize], available: usize) -> Option<Vec<usize>> {
     }
 }
 
-/// Return the line that stands for the rows above [`MOST_ROWS`].
+/// Return the line that replaces the rows over [`MOST_ROWS`].
 pub(super) fn rest(all: usize, help: &str) -> Option<String> {
     let more = all.checked_sub(MOST_ROWS).filter(|more| *more > 0)?;
     Some(format!("  … and {more} more: {help}"))

@@ -173,7 +173,7 @@ impl StatusPage<'_> {
         lines
     }
 
-    /// Return the line that stands for the rows above [`MOST_ROWS`].
+    /// Return the line that replaces the rows over [`MOST_ROWS`].
     fn rest(&self, all: usize, help: &str) -> Option<String> {
         rest(all, help).map(|line| self.terminal.letters(&line))
     }

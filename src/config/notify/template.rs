@@ -61,7 +61,7 @@ impl Template {
     /// Parse a template.
     ///
     /// # Errors
-    /// With the name of the first unknown placeholder.
+    /// When a placeholder is unknown. The error is the name of the first one.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut end = 0;
