@@ -1,4 +1,4 @@
-//! The log aggregator: receives the log messages that other programs publish, on any host, and logs them here.
+//! The log aggregator: receives the log messages that programs publish on any host, and logs them here.
 //!
 //! It never replies, and no message can stop it: invalid messages are counted and skipped.
 
@@ -15,41 +15,41 @@ use crate::store::Presence;
 use nowcast_core::Signal;
 use pylogging::{Level, Logger};
 
-/// The name under which it logs, as in NEMO_Nowcast.
+/// The name under which the aggregator logs, as in NEMO_Nowcast.
 pub const NAME: &str = "log_aggregator";
 
-/// The most messages that are logged with one `write` to each file, before signals are checked again.
+/// The maximum number of messages that are logged with one `write` to each file before signals are checked again.
 const TURN: usize = 256;
 
-/// The size limit of a frame in bytes; a publisher that sends more is disconnected.
+/// The maximum size of a frame in bytes; a publisher that sends more is disconnected.
 const MAX_FRAME: i64 = 64 << 20;
 
-/// The threads of ZeroMQ that connect, as bits: one for remote hosts, whose names may have to wait for a name server, and
-/// one that never waits for them.
+/// The ZeroMQ threads that connect, as bits: one for remote hosts, whose names may need a slow name server, and one
+/// that never waits for a name server.
 const LOCAL: u64 = 1;
 const REMOTE: u64 = 2;
 
-/// The seconds without data, and the number and interval of unanswered probes, after which the connection to a
-/// publisher's host counts as lost and is made again.
+/// The seconds without data, the number of unanswered probes and their interval in seconds, after which the connection
+/// to a publisher's host counts as lost and is made again.
 const KEEPALIVE: (i32, i32, i32) = (60, 3, 20);
 
-/// The interval in milliseconds at which a missing folder of the journal is looked for.
+/// The interval in milliseconds between checks for a missing journal folder.
 const FOLDER_INTERVAL: i64 = 1_000;
 
-/// Messages of an XSUB that begin and end the subscription to everything.
+/// The XSUB messages that begin and end the subscription to everything.
 const SUBSCRIBE: &[u8] = b"\x01";
 const UNSUBSCRIBE: &[u8] = b"\x00";
 
-/// The time in milliseconds without a message after which no more lines are expected when it stops.
+/// The time in milliseconds without a message after which a stopping aggregator expects no more lines.
 const QUIET: i64 = 100;
 
-/// The time limit for the last lines.
+/// The time limit for receiving the last lines, before and again after unsubscribing.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The log aggregator with its subscriptions.
 pub struct Aggregator {
     socket: Socket,
-    /// The addresses that it is connected to.
+    /// The addresses that the socket is connected to.
     endpoints: Vec<String>,
     invalid_messages: u64,
     presence: Presence,
@@ -64,11 +64,11 @@ impl Aggregator {
     /// Subscribe to all publishers of the configuration.
     ///
     /// # Errors
-    /// ZeroMQ fails. A host that cannot be reached is not an error: the connection is tried until it succeeds.
+    /// When ZeroMQ fails. A host that cannot be reached is not an error: ZeroMQ tries to connect until it succeeds.
     pub fn subscribe(config: &Config, log: Logger) -> zmq::Result<Self> {
         let context = Context::new();
         context.set_io_threads(2)?;
-        // A SUB would discard the lines that are under way when it unsubscribes.
+        // A SUB would discard the lines in transit when it unsubscribes.
         let socket = context.socket(SocketType::XSUB)?;
         socket.send(SUBSCRIBE, 0)?;
         socket.set_maxmsgsize(MAX_FRAME)?;
@@ -90,15 +90,15 @@ impl Aggregator {
         Ok(aggregator)
     }
 
-    /// Log the published messages until a signal ends it.
+    /// Log the published messages until a signal stops the aggregator.
     ///
     /// # Errors
-    /// ZeroMQ fails.
+    /// When ZeroMQ fails.
     pub fn run(&mut self, signals: &mut Signals, reload_config: ReloadConfig) -> zmq::Result<()> {
         loop {
             let mut items =
                 [self.socket.as_poll_item(POLLIN), PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
-            // The manager may make its folder later.
+            // The manager may create the folder later.
             let timeout = if self.presence.announce(&self.journal) { -1 } else { FOLDER_INTERVAL };
             socket::poll(&mut items, timeout)?;
             for signal in signals.take() {
@@ -166,7 +166,7 @@ impl Aggregator {
         Ok(())
     }
 
-    /// Count invalid messages, with a warning at the first one and at 10, 100, 1,000 …
+    /// Count invalid messages, and log a warning when the count reaches 1, 10, 100, 1,000 …
     fn report_invalid(&mut self, more: u64) {
         let digits = |count: u64| count.checked_ilog10();
         if digits(self.invalid_messages) != digits(self.invalid_messages + more) {
@@ -179,8 +179,8 @@ impl Aggregator {
         self.invalid_messages += more;
     }
 
-    /// Log the last lines of programs that stop too, then unsubscribe and log what was under way. Publishers keep
-    /// later lines for the next aggregator, so a restart loses none.
+    /// Log the last lines of programs that stop at the same time, then unsubscribe and log the lines in transit.
+    /// Publishers keep later lines for the next aggregator, so a restart loses none.
     fn receive_last(&mut self) -> zmq::Result<()> {
         self.receive_until_quiet()?;
         socket::send(&self.socket, &[UNSUBSCRIBE])?;
@@ -196,7 +196,7 @@ impl Aggregator {
     }
 }
 
-/// A log message.
+/// A received log message.
 #[derive(Debug, PartialEq, Eq)]
 struct PublishedLine {
     publisher: String,
@@ -204,14 +204,14 @@ struct PublishedLine {
     text: String,
 }
 
-/// Return the log message in these frames, if they are one.
+/// Parse a log message, or return `None` if the frames are not one.
 ///
-/// pyzmq cuts a text at its first `::` and appends the first part to the topic; the text is put together again.
+/// pyzmq cuts a text at its first `::` and appends the first part to the topic; the text is joined again here.
 fn parse(frames: &[Vec<u8>]) -> Option<PublishedLine> {
     let [topic, text] = frames else { return None };
     let topic = std::str::from_utf8(topic).ok()?;
     let text = String::from_utf8_lossy(text);
-    // Names can have dots, and the rest after the level can be any text.
+    // Names can contain dots, and any text can follow the level.
     let (at, level) = topic.match_indices('.').find_map(|(at, _)| {
         let name = topic[at + 1..].split('.').next()?;
         Some(at).zip(Level::from_name(name).filter(|level| *level > Level::NOTSET))
@@ -228,7 +228,7 @@ fn parse(frames: &[Vec<u8>]) -> Option<PublishedLine> {
     Some(PublishedLine { publisher: publisher.to_owned(), level, text: strip(&text).to_owned() })
 }
 
-/// Strip as Python's `strip` does, for which four control characters are space too.
+/// Strip whitespace as Python's `strip` does, for which four control characters are whitespace too.
 fn strip(text: &str) -> &str {
     text.trim_matches(|letter: char| letter.is_whitespace() || ('\x1c'..='\x1f').contains(&letter))
 }

@@ -49,7 +49,7 @@ fn grouped_with(
     }
 }
 
-/// Return why there is nothing to acknowledge under a number, and what helps.
+/// Return the reason why there is nothing to acknowledge under a number, and what helps.
 fn why_not(number: Number, context: &ViewContext) -> anyhow::Result<String> {
     let found = context.history.numbered(number)?;
     if found.parked.is_some_and(|parked| parked.closed_by.is_none()) {

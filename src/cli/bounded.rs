@@ -1,4 +1,4 @@
-//! Runs a command with a timeout and returns its output. It must never leave the command running.
+//! Runs a command with a timeout and returns its output. It never leaves the command running.
 
 use std::io::{self, Read, Seek};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// The most bytes of output that are read.
+/// The maximum number of bytes of output that are read.
 const MAX_OUTPUT: u64 = 16 * 1024 * 1024;
 
 /// Return the standard output of a command. If it fails, return the last line of its standard error, or its exit status.

@@ -1,4 +1,4 @@
-//! `nowcast checklist`: prints it from the journal, changes it through the manager. It must never write the file.
+//! `nowcast checklist`: prints it from the journal, changes it through the manager. It never writes the file.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;

@@ -145,7 +145,7 @@ impl Report {
         }
     }
 
-    /// Whether a problem is an error.
+    /// Return whether a problem is an error.
     fn has_errors(&self) -> bool {
         self.problems.iter().any(|problem| problem.severity == "error")
     }
@@ -172,7 +172,7 @@ impl Report {
     }
 }
 
-/// Return an empty folder in place of the log folder, if "nowcast up" has yet to create that.
+/// Return an empty folder to use instead of the log folder, if "nowcast up" has yet to create that.
 fn temporary_log_folder(defaults: &Variables) -> Option<TempDir> {
     let (_, logs) = defaults.iter().find(|(name, _)| name == LOGS)?;
     if Path::new(logs).exists() { None } else { tempfile::tempdir().ok() }

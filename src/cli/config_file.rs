@@ -1,4 +1,4 @@
-//! Decides for every command which configuration file it reads. It must never read the file.
+//! Decides for every command which configuration file it reads. It never reads the file.
 
 use std::env;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What the daemons' commands have in common: configuration, logging, the first log lines.
+//! The common part of the daemons' commands: configuration, logging and the first log lines.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -33,7 +33,7 @@ pub(super) fn set_up(args: &Args, log: &Logger) -> Result<(Config, Signals), Exi
     set_up_as(Role::Daemon, args, log)
 }
 
-/// Do the same for the log aggregator, which has its own part of the logging section.
+/// Set up the log aggregator in the same way, with its own part of the logging section.
 pub(super) fn set_up_aggregator(args: &Args, log: &Logger) -> Result<(Config, Signals), ExitCode> {
     set_up_as(Role::Aggregator, args, log)
 }
@@ -53,13 +53,13 @@ fn set_up_as(role: Role, args: &Args, log: &Logger) -> Result<(Config, Signals),
     Ok((config, signals))
 }
 
-/// Read the configuration again, on SIGHUP. If it is invalid, the previous configuration stays in force, and the reason is
-/// logged.
+/// Reload the configuration on SIGHUP. If it is invalid, log the reason and return `None`: the previous configuration
+/// stays in force.
 pub(super) fn reload(file: &Path, log: &Logger) -> Option<Config> {
     reload_as(Role::Daemon, file, log)
 }
 
-/// Do the same for the log aggregator.
+/// Reload the configuration of the log aggregator in the same way.
 pub(super) fn reload_aggregator(file: &Path, log: &Logger) -> Option<Config> {
     reload_as(Role::Aggregator, file, log)
 }

@@ -1,5 +1,4 @@
-//! Decides a command on a copy of the manager's state, to show the result. It must never send, launch or write
-//! anything.
+//! Decides a command on a copy of the manager's state, to show the result. It never sends, launches or writes anything.
 
 use std::process::ExitCode;
 
@@ -22,7 +21,7 @@ struct DryRun {
     reply: String,
     rule: Option<String>,
     keys_read: Vec<String>,
-    /// Why nothing is decided: the rule failed, or the message was refused.
+    /// The reason why nothing is decided: the rule failed, or the message was refused.
     error: Option<String>,
     log: Vec<String>,
     checklist: Vec<ChecklistChange>,
@@ -55,7 +54,7 @@ struct PlannedLaunch {
 #[derive(Debug, Serialize)]
 struct JoinChange {
     name: String,
-    /// What it still requires; empty when it would be complete.
+    /// The messages that it still requires; empty if it would be complete.
     requires: String,
     waiting: usize,
 }
@@ -95,7 +94,7 @@ fn dry_run(context: &ViewContext, command: Command, user: String) -> anyhow::Res
         match effect {
             Effect::Log(line) => dry_run.log.push(format!("{} {}", line.level, line.text)),
             Effect::Journal(record) => dry_run.add(&record, &state, &open_before),
-            // The journal's records hold their results.
+            // The records include the results of the other effects.
             _ => {}
         }
     }

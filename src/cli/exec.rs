@@ -6,7 +6,7 @@ use super::worker::WorkerOptions;
 use crate::launch::{note_program_end, print_program_end};
 use crate::worker::exec::Exec;
 
-/// Printed after the options.
+/// The help text after the options.
 const NOTES: &str = "Exit status 0 of the command is reported as success, a status listed in \"workers: NAME: failure \
     status\" as failure, any other as crash. The command can write a payload, YAML or JSON, to the file \
     named in NOWCAST_PAYLOAD. It can write another message type to the file named in NOWCAST_TYPE.";

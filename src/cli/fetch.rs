@@ -10,7 +10,7 @@ use super::{USAGE, print};
 use crate::config;
 use crate::worker::fetch::{Fetch, FetchError, Pauses};
 
-/// Printed after the options.
+/// The help text after the options.
 const NOTES: &str = "A refused request is retried after 2, 4, 8 … 256 seconds, for about an hour, since the file may not \
     exist yet. FILE appears under its name once it is complete.";
 

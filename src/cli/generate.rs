@@ -1,4 +1,4 @@
-//! `nowcast generate`: files for editors.
+//! `nowcast generate`: writes files for editors.
 
 use std::fs;
 use std::io;

@@ -33,7 +33,7 @@ pub(super) fn grouped(definition: Command) -> Command {
     ))
 }
 
-/// Return the command of that name: `launch`, `rules check`.
+/// Return a command by its full name, such as `launch` or `rules check`.
 fn find<'a>(definition: &'a Command, name: &str) -> Option<&'a Command> {
     name.split(' ').try_fold(definition, |command, word| command.find_subcommand(word))
 }

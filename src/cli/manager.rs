@@ -38,7 +38,7 @@ pub(super) struct StartOptions {
 }
 
 impl StartOptions {
-    /// Return the options again, for the manager that `nowcast up` starts: the launches, and whether to exit.
+    /// Return the options for the manager that `nowcast up` starts: the launches, and whether to exit.
     pub(super) fn to_options(&self) -> (Vec<String>, Vec<String>) {
         let launches = self.launch.iter().flat_map(|worker| ["--launch".to_owned(), worker.clone()]);
         let unregistered = self.unregistered.then(|| "--unregistered".to_owned());
@@ -46,7 +46,7 @@ impl StartOptions {
         (launches.chain(unregistered).collect(), exit.into_iter().collect())
     }
 
-    /// Return the launches as commands. A worker that is not registered is refused, unless `--unregistered` is given.
+    /// Return the launches as events. A worker that is not registered is refused, unless `--unregistered` is given.
     pub(super) fn launches(&self, config: &Config) -> Result<Vec<Event>, ExitCode> {
         let named = self.launch.iter().filter_map(|text| words(text).ok());
         named

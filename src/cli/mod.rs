@@ -1,4 +1,4 @@
-//! The command line: one file for each command. Only this module may import every other; it must never decide what a
+//! The command line: one file for each command. Only this module may import every other; it never decides what a
 //! message means.
 
 mod ack;
@@ -50,7 +50,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failpoint;
 
-/// Exit status of a command with an invalid command line or configuration; clap uses the same.
+/// The exit status of a command with an invalid command line or configuration; clap uses the same.
 const USAGE: u8 = 2;
 
 #[derive(Debug, Parser)]
@@ -171,7 +171,8 @@ fn without_hidden(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Whether an option is hidden in this command or one below it. clap does not say for which it suggests the option.
+/// Return whether an option is hidden in this command or one below it. clap does not tell for which it suggests the
+/// option.
 fn is_hidden_option(name: &str, command: &clap::Command) -> bool {
     command.get_arguments().any(|arg| arg.get_long() == Some(name) && arg.is_hide_set())
         || command.get_subcommands().any(|below| is_hidden_option(name, below))

@@ -7,7 +7,7 @@ use super::print;
 use super::tell::MessageSender;
 use pyyaml::Value;
 
-/// Printed after the options.
+/// The help text after the options.
 const NOTES: &str = "Text is printed without quotes, other values as YAML.";
 
 #[derive(Debug, Clone, clap::Args)]

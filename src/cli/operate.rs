@@ -1,4 +1,4 @@
-//! What operators' commands have in common: options, the request to the manager, its answer.
+//! The common part of operators' commands: options, the request to the manager, and its answer.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -101,8 +101,8 @@ pub(super) fn requested_launch(
     Ok(launch)
 }
 
-/// The worker's module: a name of the registry that is neither built in nor has a command of its own gets
-/// the workers' package before it, as in a rule's `worker("name")`.
+/// Return the worker's module. A name without dots that is neither built in nor has a command of its own gets the
+/// workers' package as a prefix, as in a rule's `worker("name")`.
 fn qualified(name: &str, config: &Config) -> String {
     let has_command = config.workers.get(name).is_some_and(|worker| worker.command.is_some());
     match &config.registry.workers_package {
@@ -136,7 +136,7 @@ pub(super) fn user() -> String {
         .unwrap_or_else(|| format!("uid {}", get_current_uid()))
 }
 
-/// Read a number as people write it: `8812` or `#8812`.
+/// Read a number as people write it, such as `8812` or `#8812`.
 pub(super) fn number(text: &str) -> Result<Number, String> {
     numbered(text, "number", "nowcast status")
 }
@@ -164,7 +164,7 @@ pub(super) fn count(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("use a whole number from 0 to {}", u32::MAX))
 }
 
-/// Read a future time: `2026-03-14 06:00`, `06:00` (the next one), or a duration from now, `3h`.
+/// Read a future time, such as `2026-03-14 06:00`, `06:00` (the next one), or `3h`, a duration from now.
 pub(super) fn future_time(text: &str) -> Result<Timestamp, String> {
     after(text, &ZonedDateTime::now())
 }

@@ -73,8 +73,8 @@ pub(super) fn status(written: io::Result<()>) -> ExitCode {
     }
 }
 
-/// A YAML value as JSON. Dates become text in ISO form, sets become lists. Other values and keys that JSON lacks become
-/// YAML text.
+/// A YAML value as JSON. Dates become text in the ISO format, sets become lists. Other values and keys that JSON lacks
+/// become YAML text.
 pub(super) struct Json<'a>(pub &'a Value);
 
 impl Serialize for Json<'_> {
@@ -110,7 +110,7 @@ fn sequence<'a, S: Serializer>(
     sequence.end()
 }
 
-/// Return a value as text: text without quotes, other values as YAML.
+/// Return a value as text: strings without quotes, other values as YAML.
 pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::Str(text) => text.to_string(),

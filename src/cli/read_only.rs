@@ -1,4 +1,4 @@
-//! What the commands that only read the journal have in common. They must never need a manager.
+//! The common part of the commands that only read the journal. They must never need a manager.
 
 use std::process::ExitCode;
 

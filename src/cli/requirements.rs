@@ -1,4 +1,4 @@
-//! Checks whether the programs and Python modules that workers need are on this machine. It must never start a worker.
+//! Checks whether the programs and Python modules that workers need are on this machine. It never starts a worker.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,7 +16,8 @@ use nowcast_core::next_worker::LOCALHOST;
 /// The time limit for Python to find all modules.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Prints each of its arguments that Python cannot import. A package whose search fails cannot be imported either.
+/// The script that prints each of its arguments that Python cannot import. A package whose search fails cannot be
+/// imported either.
 const FIND_MODULES: &str = "
 import importlib.util, sys
 for name in sys.argv[1:]:
@@ -79,7 +80,7 @@ fn is_here(host: Option<&str>) -> bool {
     host.is_none_or(|host| host == LOCALHOST)
 }
 
-/// Whether a launch would find the program: by its path, or in PATH if its name has no slash.
+/// Return whether a launch would find the program: by its path, or in PATH if its name has no slash.
 fn is_found(program: &str) -> bool {
     let is_program = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
     if program.contains('/') {
@@ -90,7 +91,7 @@ fn is_found(program: &str) -> bool {
     env::split_paths(&path).any(|folder| is_program(&folder.join(program)))
 }
 
-/// Ask the configured Python for all modules in one process. A Python that does not run is one missing program.
+/// Ask the configured Python for all modules in one process. A Python that does not run counts as one missing program.
 fn modules(config: &Config) -> Vec<Missing> {
     let Some(python) = &config.python else { return Vec::new() };
     let modules = modules_here(config);

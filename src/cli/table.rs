@@ -1,4 +1,4 @@
-//! [`Table`]: aligned columns, each row one line, fitted to a terminal. It must never know what a cell means.
+//! [`Table`]: aligned columns, each row one line, fitted to a terminal. It never knows what a cell means.
 
 use std::fmt;
 
@@ -6,19 +6,19 @@ use unicode_width::UnicodeWidthStr;
 
 use super::terminal::{Terminal, Tone};
 
-/// The longest cell, in characters; a longer one is cut. JSON has the whole text.
+/// The maximum length of a cell, in characters; a longer one is cut. JSON has the whole text.
 const LONGEST: usize = 200;
 
-/// The longest last cell of a row, where nothing has to be aligned after it.
+/// The maximum length of the last cell of a row, after which nothing has to be aligned.
 const LONGEST_LAST: usize = 2_000;
 
-/// The most rows of one kind on a page.
+/// The maximum number of rows of one kind on a page.
 const MOST_ROWS: usize = 20;
 
-/// The width to which a column may be cut before the last column is dropped.
+/// The minimum width to which a column is cut before the last column is dropped.
 const NARROWEST_COLUMN: usize = 16;
 
-/// Blanks between columns.
+/// The number of blanks between columns.
 const GAP: usize = 2;
 
 /// A cell: text and its tone.
@@ -60,12 +60,12 @@ impl Table {
         Self { rows: vec![headings], indent: 0 }
     }
 
-    /// Return a table without headings, its rows indented by that many blanks.
+    /// Return a table without headings, whose rows are indented by `indent` blanks.
     pub(super) fn indented(indent: usize) -> Self {
         Self { rows: Vec::new(), indent }
     }
 
-    /// Add a row for each item, up to [`MOST_ROWS`]. Return the line that stands for the others.
+    /// Add a row for each item, up to [`MOST_ROWS`]. Return the line that replaces the others.
     pub(super) fn rows<T, C: Into<Cell>, const N: usize>(
         &mut self,
         items: &[T],
@@ -166,13 +166,13 @@ fn cut_to(widths: &[usize], available: usize) -> Option<Vec<usize>> {
     }
 }
 
-/// Return the line that stands for the rows above [`MOST_ROWS`].
+/// Return the line that replaces the rows over [`MOST_ROWS`].
 pub(super) fn rest(all: usize, help: &str) -> Option<String> {
     let more = all.checked_sub(MOST_ROWS).filter(|more| *more > 0)?;
     Some(format!("  … and {more} more: {help}"))
 }
 
-/// Return a cell's text on one line, cut to that length.
+/// Return a cell's text on one line, cut to `longest` characters.
 fn fitted(text: &str, longest: usize) -> String {
     let line = text.replace(['\n', '\r', '\t'], " ");
     match line.char_indices().nth(longest) {

@@ -1,4 +1,4 @@
-//! `nowcast tail RUN|WORKER`: the end of a run's output.
+//! `nowcast tail RUN|WORKER`: prints the end of a run's output.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -20,7 +20,7 @@ use nowcast_core::run::Stage;
 /// The pause between two reads of a followed output.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(200);
 
-/// Bytes that are read at once.
+/// The number of bytes that are read at once.
 const BLOCK: u64 = 65_536;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -74,7 +74,7 @@ fn show(args: &Args, context: &ViewContext) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("run {} was never launched: it has no output", run.id))?;
     let path = folder.output_log();
     let mut file = loop {
-        // Asked before the file is opened, so that a file made just before the end is found.
+        // Checked before the file is opened, so that a file that is created just before the end is found.
         let may_grow = args.follow && may_grow(context, &run, &folder)?;
         match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && may_grow => {
@@ -94,7 +94,7 @@ fn show(args: &Args, context: &ViewContext) -> anyhow::Result<ExitCode> {
         return Ok(print::json(&tail));
     }
     loop {
-        // Asked before the last read, so that nothing is missed.
+        // Checked before the last read, so that nothing is missed.
         let may_grow = args.follow && folder.path().exists() && may_grow(context, &run, &folder)?;
         copy(&mut file)?;
         if !may_grow {
@@ -129,15 +129,15 @@ fn find(what: &str, context: &ViewContext) -> anyhow::Result<Run> {
         .with_context(|| format!("worker {what:?} has no run yet; \"nowcast why {what}\" shows why"))
 }
 
-/// Whether the output may still grow. The run's folder knows first that the run has ended, also without a manager. Only
-/// the journal knows it if the folder is missing.
+/// Return whether the output may still grow. The run's folder shows first that the run has ended, also without a
+/// manager. If the folder is missing, only the journal shows it.
 fn may_grow(context: &ViewContext, run: &Run, folder: &RunFolder) -> anyhow::Result<bool> {
     let is_running = context.history.run(run.id)?.is_some_and(|run| run.is_running());
     let reading = folder.state().map(|reading| reading.state);
     Ok(is_running && !matches!(reading, Ok(RunFolderState::Ended(_)) | Err(_)))
 }
 
-/// Return where the last lines begin, in bytes.
+/// Return the position, in bytes, at which the last lines begin.
 fn start_of_last(file: &mut File, lines: usize) -> io::Result<u64> {
     let end = file.metadata()?.len();
     let mut begin = end;

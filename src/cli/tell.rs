@@ -14,10 +14,10 @@ use crate::worker::{self, Context};
 use nowcast_core::message::{Message, WORKER};
 use pyyaml::Value;
 
-/// The largest payload, in bytes.
+/// The maximum size of a payload, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// Printed after the options.
+/// The help text after the options.
 const NOTES: &str = "The worker's rule gets the message as if the worker had sent it. A worker may send any number of \
     messages. The command returns when the manager has replied.";
 
@@ -52,7 +52,7 @@ pub(super) struct MessageSender {
 impl MessageSender {
     /// Send a message and return the payload of the reply; null with `--debug`, which sends nothing.
     pub(super) fn send(&self, r#type: &str, payload: Value) -> Result<Value, ExitCode> {
-        // Log lines on standard output would be mixed with the answer.
+        // Log lines must not be mixed with the answer on standard output.
         let fail = |error: io::Error| {
             print::complain(&format!(
                 "cannot separate the answer from log lines on standard output: {error}; if too many files are open, raise \

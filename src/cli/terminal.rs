@@ -1,5 +1,5 @@
-//! [`Terminal`]: the size of standard output, and whether it shows colours and characters beyond ASCII. It must never
-//! decide what is shown.
+//! [`Terminal`]: the size of standard output, and whether it shows colours and characters beyond ASCII. It never
+//! decides what is shown.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal};
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// The narrowest width to which text is fitted; narrower text is not readable.
+/// The minimum width to which text is fitted; narrower text is not readable.
 const NARROWEST: usize = 20;
 
 /// The meaning of a colour, the same on every page.
@@ -46,9 +46,9 @@ impl Tone {
 /// The abilities of standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Terminal {
-    /// Columns; `None` where nothing is fitted, as in a pipe.
+    /// The number of columns; `None` if nothing is fitted, as in a pipe.
     pub width: Option<usize>,
-    /// Lines; `None` where a page may have any length.
+    /// The number of lines; `None` if a page may have any length.
     pub height: Option<usize>,
     pub colour: bool,
     /// Whether characters beyond ASCII are shown.
@@ -60,7 +60,7 @@ impl Terminal {
     pub(super) fn of_stdout() -> Self {
         let out = io::stdout();
         let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten();
-        // A terminal that does not know its size says 0.
+        // A terminal that does not know its size reports 0.
         let known = |count: u16| Some(usize::from(count)).filter(|count| *count > 0);
         Self {
             width: size.and_then(|size| known(size.ws_col)),
@@ -75,7 +75,7 @@ impl Terminal {
         Self { width: None, height: None, colour: false, unicode: true }
     }
 
-    /// Return text in that tone.
+    /// Return text in this tone.
     pub(super) fn paint(&self, text: &str, tone: Tone) -> String {
         let style = tone.style();
         if !self.colour || style.is_plain() || text.is_empty() {
@@ -84,7 +84,7 @@ impl Terminal {
         format!("{style}{text}{style:#}")
     }
 
-    /// Return text with our own glyphs replaced where they cannot be shown, and without control characters.
+    /// Return text without control characters, and with our own glyphs replaced if they cannot be shown.
     pub(super) fn letters(&self, text: &str) -> String {
         let text = clean(text);
         if self.unicode {
@@ -114,7 +114,7 @@ impl Terminal {
         shown
     }
 
-    /// Return the columns that a line takes, without its escape codes.
+    /// Return the number of columns that a line takes, without its escape codes.
     pub(super) fn width_of(line: &str) -> usize {
         anstream::adapter::strip_str(line).to_string().width()
     }
@@ -187,7 +187,7 @@ impl Terminal {
     }
 }
 
-/// Whether the locale uses UTF-8, by the variables in their order of precedence.
+/// Return whether the locale uses UTF-8. The variables are read in their order of precedence.
 fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()

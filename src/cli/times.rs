@@ -6,7 +6,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use crate::config::duration;
 pub(super) use crate::view::times::{minute, second, span};
 
-/// Read a past time: `2d` (two days ago), `06:00` (the last one), `2026-03-14`, `2026-03-14 06:00`.
+/// Read a past time, such as `2d` (two days ago), `06:00` (the last one), `2026-03-14` or `2026-03-14 06:00`.
 pub(super) fn since(text: &str) -> Result<Timestamp, String> {
     before(text, &ZonedDateTime::now())
 }

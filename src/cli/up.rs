@@ -1,4 +1,4 @@
-//! `nowcast up`: supervises every daemon of the system. It must never decide a message itself.
+//! `nowcast up`: supervises every daemon of the system. It never decides a message itself.
 
 use std::env;
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ fn supervise(args: &Args) -> anyhow::Result<ExitCode> {
     let file = &args.config.path();
     let environment = defaults::defaults(file);
     let (config, _) = config::load(file)?;
-    // The manager checks them, too, but its failed start would be repeated.
+    // The manager checks the launches, too, but its failed start would be repeated.
     if let Err(status) = args.start.launches(&config) {
         return Ok(status);
     }
@@ -74,7 +74,7 @@ fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {
         argv.extend_from_slice(task);
         argv
     };
-    // Launched once, not again after every restart.
+    // Only the first start gets the launches, so that a restart does not repeat them.
     let (launch, exit) = args.start.to_options();
     let record = args.record.as_ref();
     let record = record.map_or(Vec::new(), |file| vec!["--record".to_owned(), file.display().to_string()]);
@@ -96,7 +96,7 @@ fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {
         more(scheduler::NAME, "scheduler", &["--with-manager".to_owned()]);
     }
     if config.aggregates_logs() {
-        // The last to end, so that it has the last lines of the others.
+        // It exits last, so that it logs the last lines of the others.
         more(log_aggregator::NAME, "log-aggregator", &[]);
     }
     Ok(daemons)

@@ -1,4 +1,4 @@
-//! Checks the text of `nowcast.yaml` and builds a [`Config`]. It gathers every problem, and must never stop at the first.
+//! Checks the text of `nowcast.yaml` and builds a [`Config`]. It collects every problem and never stops at the first.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -18,10 +18,10 @@ use crate::suggest::closest;
 use nowcast_core::RegisteredWorker;
 use pyyaml::{Marks, Value};
 
-/// The section that both systems name in a message registry beside the message types.
+/// The key of a registered worker that is not a message type, in both systems.
 const CHECKLIST_KEY: &str = "checklist key";
 
-/// What the manager answers, with the words that go into the workers' logs when a registry lacks them.
+/// The manager's replies, with the descriptions for the workers' logs when a registry lacks them.
 const MANAGER_MESSAGES: [(&str, &str); 5] = [
     ("ack", "message acknowledged"),
     ("checklist cleared", "system checklist cleared"),
@@ -30,12 +30,12 @@ const MANAGER_MESSAGES: [(&str, &str); 5] = [
     ("no after_worker function", "ERROR - after_worker function not found in next_workers module"),
 ];
 
-/// Reads and checks the configuration file, with the process's environment and the [`defaults`].
+/// Read and check the configuration file, with the process's environment and the [`defaults`].
 ///
-/// The problems that come with a usable configuration are warnings and notes.
+/// The problems of a usable configuration are mistakes, warnings and notes.
 ///
 /// # Errors
-/// When the file cannot be read, is not YAML, or has at least one error in it.
+/// When the file cannot be read, is not YAML, or has at least one error.
 pub fn load(file: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
     let lookup = defaults::with_defaults(file);
     let needs_logs = Cell::new(false);
@@ -49,10 +49,10 @@ pub fn load(file: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
     Ok((config, problems))
 }
 
-/// Reads and checks the configuration file; `lookup` answers for the environment.
+/// Read and check the configuration file. `lookup` returns the environment variables.
 ///
 /// # Errors
-/// As [`load`].
+/// As for [`load`].
 pub fn load_with(file: &Path, lookup: Lookup) -> Result<(Config, Vec<Problem>), ConfigError> {
     let text = read_regular(file).map_err(|error| {
         let help = if error.kind() == std::io::ErrorKind::NotFound {
@@ -66,10 +66,10 @@ pub fn load_with(file: &Path, lookup: Lookup) -> Result<(Config, Vec<Problem>), 
     parse(file, &text, lookup)
 }
 
-/// Checks the text of a configuration file; `lookup` answers for the environment.
+/// Check the text of a configuration file. `lookup` returns the environment variables.
 ///
 /// # Errors
-/// As [`load`].
+/// As for [`load`].
 pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Problem>), ConfigError> {
     let text = std::str::from_utf8(text).map_err(|error| {
         let line = text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -88,7 +88,7 @@ pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Pr
     }
 }
 
-/// One check under way: each method answers `None` after it has noted an error.
+/// A check in progress. Each method returns `None` after it has reported an error.
 pub(super) struct ConfigCheck<'a> {
     file: &'a Path,
     pub(super) marks: Marks,
@@ -221,8 +221,8 @@ impl ConfigCheck<'_> {
         })
     }
 
-    /// The manager's messages; what a registry lacks is filled in, since without the words a worker
-    /// of NEMO_Nowcast's fails on the reply.
+    /// Return the manager's messages. Missing ones are added, since a worker of NEMO_Nowcast fails on a reply without a
+    /// description.
     fn manager_messages(&mut self, section: &Value) -> IndexMap<String, String> {
         let path = ["message registry", "manager"];
         let given = section.get("manager");
@@ -282,7 +282,7 @@ impl ConfigCheck<'_> {
         Some(hosts.into_iter().map(host).collect())
     }
 
-    /// A required top-level section or setting.
+    /// Return a required top-level section or setting, or report that it is missing.
     pub(super) fn section<'v>(&mut self, value: &'v Value, name: &str) -> Option<&'v Value> {
         let found = value.get(name).filter(|section| !section.is_null());
         if found.is_none() {
@@ -318,17 +318,17 @@ impl ConfigCheck<'_> {
             .ok()
     }
 
-    /// The text with every variable replaced, or the name of the first one that is not set.
+    /// Return the text with every variable replaced, or the name of the first one that is not set.
     pub(super) fn replace(&self, text: &str) -> Result<String, String> {
         environment::replace(text, self.lookup)
     }
 
-    /// An environment variable.
+    /// Return an environment variable.
     pub(super) fn environment(&self, name: &str) -> Option<String> {
         (self.lookup)(name)
     }
 
-    /// Decodes a section with serde, and turns its error into a problem with line and remedy.
+    /// Decode a section with serde. An error is reported as a problem with its line and a remedy.
     pub(super) fn decode<T: DeserializeOwned>(&mut self, section: &Value, path: &[&str]) -> Option<T> {
         let error = match serde_path_to_error::deserialize(super::serde_value::to_serde(section)) {
             Ok(decoded) => return Some(decoded),
@@ -343,14 +343,14 @@ impl ConfigCheck<'_> {
     }
 
     pub(super) fn report(&mut self, severity: Severity, path: &[&str], text: String) {
-        // A key that is not there has no line; the nearest section around it has.
+        // A missing key has no line; the nearest section around it has.
         let line = (1..=path.len()).rev().find_map(|length| self.marks.line_of(&path[..length]));
         let key = path.iter().map(|key| counted(key)).collect::<Vec<_>>().join(": ");
         self.problems.push(Problem { severity, file: self.file.to_owned(), line, key, text });
     }
 }
 
-/// A key as people know it: the entries of a list are counted from 1.
+/// Return a key as people know it: the entries of a list are counted from 1.
 fn counted(key: &str) -> Cow<'_, str> {
     match key.parse::<usize>() {
         Ok(index) => Cow::Owned(format!("entry {}", index + 1)),
@@ -358,13 +358,13 @@ fn counted(key: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether ZeroMQ can make something of it. Whether such a host exists shows when it is used.
+/// Return whether ZeroMQ can parse the address. Whether the host exists shows when it is used.
 pub(super) fn is_address(text: &str) -> bool {
     let sign = |sign: char| sign.is_alphanumeric() || ".-_".contains(sign);
     !text.is_empty() && text.chars().all(sign)
 }
 
-/// The document as the rules see it: the same, with the variables replaced.
+/// Return the document as the rules see it, with the variables replaced.
 fn substituted(value: &Value, checklist_file: &Path, python: Option<&str>, logging: &Value) -> Value {
     let mut map = value.as_map().cloned().unwrap_or_default();
     let mut put = |key: &str, new: Value| {
@@ -380,8 +380,8 @@ fn substituted(value: &Value, checklist_file: &Path, python: Option<&str>, loggi
     map.into()
 }
 
-/// Message types and their meaning as text: the registry's values may be of any type, and Python
-/// formats them into the log line.
+/// Return message types and their meaning as text. The registry's values can be of any type, and Python formats them
+/// into the log line.
 fn words(messages: &pyyaml::Map) -> IndexMap<String, String> {
     messages.iter().map(|(name, meaning)| (as_text(name), as_text(meaning))).collect()
 }

@@ -17,31 +17,31 @@ use crate::suggest::did_you_mean;
 use nowcast_core::Alarm;
 use pyyaml::Value;
 
-/// The section.
+/// The section's name.
 const NOTIFICATIONS: &str = "notifications";
 
-/// The methods of a request.
+/// The methods that a request can have.
 const METHODS: [&str; 5] = ["POST", "GET", "PUT", "PATCH", "HEAD"];
 
-/// What stands for every name.
+/// The word for all names.
 const ALL: &str = "all";
 
-/// What a webhook is sent without `body:`: Slack, Mattermost and others understand it.
+/// The default body of a webhook, which Slack, Mattermost and others understand.
 const WEBHOOK_BODY: &str = r#"{"text": "{text}"}"#;
 
-/// An e-mail's subject without `subject:`.
+/// The default subject of an e-mail.
 const SUBJECT: &str = "nowcast: {text}";
 
-/// An e-mail's body without `body:`.
+/// The default body of an e-mail.
 const EMAIL_BODY: &str = "{text}\n\n{time}\nnowcast why {number}\n";
 
-/// Where the mail servers' ports are when the configuration does not say: RFC 6409 and RFC 8314.
+/// The default ports of mail servers, from RFC 6409 and RFC 8314.
 const SUBMISSION: u16 = 587;
 const SUBMISSION_TLS: u16 = 465;
 const SMTP: u16 = 25;
 
 impl ConfigCheck<'_> {
-    /// `slack notifications:` and `notifications:`
+    /// Check `slack notifications:` and `notifications:`.
     pub(in crate::config) fn notifications(
         &mut self,
         value: &Value,
@@ -83,7 +83,7 @@ impl ConfigCheck<'_> {
         Some(Notifications { slack, targets })
     }
 
-    /// One target; `None` also for one that lacks an environment variable.
+    /// Return one target, or `None` if it is invalid or lacks an environment variable.
     fn target(
         &mut self,
         name: String,
@@ -123,7 +123,7 @@ impl ConfigCheck<'_> {
         Some(NotificationTarget { name, of: of?, way: Way::Webhook { request, body, is_json } })
     }
 
-    /// Of what a target is told.
+    /// Return the notices that a target wants.
     fn wanted(
         &mut self,
         path: &[&str],
@@ -219,7 +219,7 @@ impl ConfigCheck<'_> {
             _ if has_login => SUBMISSION,
             _ => SMTP,
         });
-        // A password never goes over the net as it is, unless the configuration says so.
+        // A password is never sent in plain text, unless the configuration says so.
         let security = security.unwrap_or(match port {
             SUBMISSION_TLS => Security::Tls,
             _ if has_login => Security::StartTls,
@@ -290,8 +290,8 @@ impl ConfigCheck<'_> {
         Some(WebRequest { method, url: url?, headers: headers? }).filter(|_| is_good)
     }
 
-    /// A text whose variables are replaced. Without one of them the target is left out: a worker on another host
-    /// may read the same file, and needs no secrets for that.
+    /// Return a text with its variables replaced. If one is not set, the target is left out: a worker on another host
+    /// may read the same file, and needs no secrets.
     fn secret(&mut self, path: &[&str], key: &str, text: &str) -> Option<Secret> {
         match self.replace(text) {
             Ok(text) => Some(Secret(text)),
@@ -321,10 +321,10 @@ impl ConfigCheck<'_> {
             .ok()
     }
 
-    /// Whether a body is JSON: its content type says so, or there is none and it reads as JSON. A content type is
-    /// added where there is none.
+    /// Return whether the body is JSON: the content type says so, or there is none and the body is a JSON object or
+    /// list. Add a content type if there is none.
     fn is_json(&mut self, path: &[&str], request: &mut WebRequest, body: &Template) -> Option<bool> {
-        // Digits are good within a text and without.
+        // A digit is valid in JSON both inside and outside a text.
         let sample = body.render(|_| "0".to_owned());
         let read: Result<serde_json::Value, _> = serde_json::from_str(&sample);
         let given = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));

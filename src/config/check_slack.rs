@@ -1,18 +1,18 @@
-//! Checks `slack notifications:`, NEMO_Nowcast's section, as NEMO_Nowcast reads it.
+//! Checks `slack notifications:`, a section of NEMO_Nowcast, as NEMO_Nowcast reads it.
 
 use super::check::ConfigCheck;
 use super::notify::{Secret, Slack, SlackChannel, SlackWorkers, url_problem};
 use super::problem::Severity;
 use pyyaml::{Value, python};
 
-/// The section.
+/// The section's name.
 const SLACK: &str = "slack notifications";
 
-/// What the key of a channel begins with.
+/// The prefix of the key of a channel.
 const CHANNEL: &str = "SLACK";
 
 impl ConfigCheck<'_> {
-    /// `slack notifications:`
+    /// Check `slack notifications:`.
     pub(super) fn slack(&mut self, value: &Value) -> Option<Slack> {
         let section = value.get(SLACK).filter(|section| !section.is_null())?;
         let Some(entries) = section.as_map() else {
@@ -23,7 +23,7 @@ impl ConfigCheck<'_> {
             self.report(Severity::Error, &[SLACK], text);
             return None;
         };
-        // NEMO_Nowcast formats whatever is there into the text.
+        // NEMO_Nowcast formats a value of any type into the text.
         let url = |key: &str| {
             let url = section.get(key)?;
             Some(url.as_str().map_or_else(|| python::repr_value(url), str::to_owned))

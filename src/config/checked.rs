@@ -1,4 +1,4 @@
-//! The configuration that the rest of the program sees: complete and consistent.
+//! The configuration that the rest of the program uses: complete and consistent.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -14,12 +14,11 @@ use pyyaml::Value;
 /// A checked `nowcast.yaml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// The file as it was named on the command line, since that is what NEMO_Nowcast's log shows and
-    /// what launched workers are given.
+    /// The file as named on the command line: NEMO_Nowcast's log shows it so, and launched workers receive it.
     pub file: PathBuf,
-    /// The folder of the log files if the configuration asks for `NOWCAST_LOGS` and that is not set.
+    /// The folder of the log files, if the configuration uses `NOWCAST_LOGS` and that is not set.
     pub default_log_folder: Option<PathBuf>,
-    /// The whole document with environment variables replaced: what the rules see.
+    /// The whole document with environment variables replaced, as the rules see it.
     pub value: Value,
     /// `checklist file`
     pub checklist_file: PathBuf,
@@ -29,7 +28,7 @@ pub struct Config {
     pub zmq: Zmq,
     /// `zmq: ports: logging`
     pub log_ports: LogPorts,
-    /// `broker: redeliver`: whether requests that a manager left unanswered are sent again to the next.
+    /// `broker: redeliver`: whether requests that a manager left unanswered are sent to the next one.
     pub redeliver: bool,
     /// `message registry`
     pub registry: Registry,
@@ -50,7 +49,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The part that decisions depend on.
+    /// Return the settings that decisions depend on.
     #[must_use]
     pub fn policy(&self) -> Policy {
         let channels = self.notifications.slack.iter().flat_map(|slack| &slack.channels);
@@ -66,10 +65,10 @@ impl Config {
         }
     }
 
-    /// Make the folder of the log files if it is the default one, which no operator makes.
+    /// Create the folder of the log files if it is the default one, which no operator creates.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub fn make_default_log_folder(&self) -> std::io::Result<()> {
         let Some(folder) = &self.default_log_folder else { return Ok(()) };
         std::fs::create_dir_all(folder).map_err(|error| {
@@ -77,7 +76,7 @@ impl Config {
         })
     }
 
-    /// Whether log messages are published, and an aggregator writes them down.
+    /// Return whether log messages are published and an aggregator writes them.
     #[must_use]
     pub fn aggregates_logs(&self) -> bool {
         has_logging_part(&self.logging, "aggregator")
@@ -85,26 +84,26 @@ impl Config {
 }
 
 impl Config {
-    /// The addresses that a daemon of that name can publish on, as ZeroMQ binds them.
+    /// Return the addresses on which the daemon `name` can publish, as ZeroMQ binds them.
     #[must_use]
     pub fn log_addresses_of_daemon(&self, name: &str) -> Vec<String> {
         self.log_addresses(self.log_ports.get(name))
     }
 
-    /// Those of a worker: its own ones, or those that all others share.
+    /// Return the addresses on which a worker can publish: its own, or those that all other workers share.
     #[must_use]
     pub fn log_addresses_of_worker(&self, name: &str) -> Vec<String> {
         self.log_addresses(self.log_ports.get(name).or_else(|| self.log_ports.get(POOL)))
     }
 
-    /// A plain number is bound where the broker's ports are. An aggregator on another host comes to a port with a
-    /// host, so that one is bound on all interfaces.
+    /// Return the addresses of ports. A plain number is bound where the broker's ports are. An aggregator on another
+    /// host connects to a port with a host, so that one is bound on all interfaces.
     fn log_addresses(&self, ports: Option<&Vec<LogPort>>) -> Vec<String> {
         let mut addresses = Vec::new();
         for LogPort { host, port } in ports.into_iter().flatten() {
             let address = if host.is_some() { "*" } else { self.zmq.bind_address() };
             let address = format!("tcp://{address}:{port}");
-            // The same worker on several hosts has the same port on each.
+            // A worker that runs on several hosts has the same port on each.
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -113,17 +112,17 @@ impl Config {
     }
 }
 
-/// Whether the section `logging` has that part.
+/// Return whether the section `logging` has this part.
 pub(super) fn has_logging_part(logging: &Value, part: &str) -> bool {
     logging.get(part).is_some_and(|part| !part.is_null())
 }
 
-/// Where the messages go.
+/// The addresses of the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zmq {
     /// The broker's host, to which manager and workers connect.
     pub host: String,
-    /// The address that the broker binds to, where the configuration gives one.
+    /// The address that the broker binds to, if the configuration has one.
     pub bind: Option<String>,
     /// The broker's port for the manager.
     pub manager_port: u16,
@@ -132,8 +131,8 @@ pub struct Zmq {
 }
 
 impl Zmq {
-    /// The address that the broker binds to: loopback when `host` is loopback, so that a laptop's
-    /// system is not open to the network; all interfaces otherwise; `zmq: bind` wins.
+    /// Return the address that the broker binds to: `zmq: bind` if it is set; otherwise loopback if `host` is loopback,
+    /// so that a system on a laptop is not open to the network, else all interfaces.
     #[must_use]
     pub fn bind_address(&self) -> &str {
         match &self.bind {
@@ -145,112 +144,112 @@ impl Zmq {
     }
 }
 
-/// The ports that workers without one of their own share.
+/// The key of the ports that workers without their own share.
 pub(super) const POOL: &str = "workers";
 
-/// A port on which a program publishes.
+/// A port on which a program publishes log messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogPort {
-    /// The host on which the program runs; without one, `zmq: host`.
+    /// The host of the program; `None` for `zmq: host`.
     pub host: Option<String>,
-    /// Its number there.
+    /// The port number.
     pub port: u16,
 }
 
-/// Who publishes where, in the order of the file; empty where none does.
+/// The ports of each program that publishes log messages, in the order of the file.
 pub type LogPorts = IndexMap<String, Vec<LogPort>>;
 
-/// `message registry`: who may say what.
+/// `message registry`: the workers and the message types.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     /// The manager's message types and their meaning.
     pub manager: IndexMap<String, String>,
     /// `next workers module`: the name of the rules.
     pub next_workers_module: String,
-    /// `workers package`: what the rules' `worker("name")` puts in front of a name.
+    /// `workers package`: the prefix that `worker("name")` in a rule adds to the name.
     pub workers_package: Option<String>,
     /// Every worker that may send messages.
     pub workers: IndexMap<String, RegisteredWorker>,
 }
 
-/// `workers: NAME`: how a worker is run. What a rule says of one launch goes before it.
+/// `workers: NAME`: how a worker is run. The options of a launch take precedence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkerSettings {
-    /// `command`: the program that is the worker, its arguments after it. `{config}`, `{folder}` (the
-    /// configuration file's), `{worker}` and `{run}` are replaced.
+    /// `command`: the worker's program and its arguments. `{config}`, `{folder}` (of the configuration file),
+    /// `{worker}` and `{run}` are replaced.
     pub command: Option<Vec<String>>,
-    /// `exec`: a program that knows nothing of nowcast; `nowcast exec` reports for it. Its words are replaced as
-    /// those of `command` are.
+    /// `exec`: a program that knows nothing of nowcast, for which `nowcast exec` reports. Its placeholders are those of
+    /// `command`.
     pub exec: Option<Vec<String>>,
-    /// `failure status`: exit statuses of `exec` that are a failure and no crash.
+    /// `failure status`: exit statuses of `exec` that mean a failure, not a crash.
     pub failure_status: Vec<i32>,
     /// `max running`, `timeout`, `retries`, `retry delay`
     pub limits: Limits,
 }
 
-/// `journal`: where the manager keeps what happened, and for how long.
+/// `journal`: the place of the journal, and how long its entries are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalSettings {
-    /// `folder`: the journal, the workers' output and the control socket are in it. Without it, the
-    /// checklist file's name with `.journal` in the place of its extension.
+    /// `folder`: holds the journal, the workers' output and the control socket. The default is the checklist file's
+    /// name with the extension `.journal`.
     pub folder: PathBuf,
-    /// `keep`: what is older is removed; nothing is without it.
+    /// `keep`: the age after which entries are removed; `None` keeps everything.
     pub keep: Option<SignedDuration>,
 }
 
 impl JournalSettings {
-    /// The folder of the runs, each with its output and how it ended.
+    /// Return the folder of the runs, with the output and the ending of each.
     #[must_use]
     pub fn runs_folder(&self) -> PathBuf {
         self.folder.join("runs")
     }
 }
 
-/// `run: enabled hosts: HOST` and `hosts: HOST`. ssh needs all of the first three to launch a worker there, but
-/// only then.
+/// `run: enabled hosts: HOST` and `hosts: HOST`. Only launches by ssh need the first three fields, and they need all of
+/// them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Host {
-    /// A file of the host's that its shell sources first.
+    /// A file on the host that its shell sources first.
     pub envvars: Option<String>,
     /// The host's Python interpreter.
     pub python: Option<String>,
     /// The configuration file's path on the host.
     pub config_file: Option<String>,
-    /// How workers are launched there.
+    /// How workers are launched on the host.
     pub launcher: Launcher,
 }
 
-/// `hosts: HOST`: how workers are launched there.
+/// `hosts: HOST`: the way to launch workers on a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Launcher {
     /// By ssh, with NEMO_Nowcast's command line.
     #[default]
     Ssh,
-    /// As a job of Slurm's.
+    /// As a Slurm job.
     Slurm(SlurmSettings),
-    /// By commands of the user's own.
+    /// By the user's own commands.
     Template(TemplateSettings),
 }
 
 /// `launcher: slurm`
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SlurmSettings {
-    /// `submit host`: where `sbatch` is called, by ssh; `None` for this machine.
+    /// `submit host`: the host on which `sbatch` is called, by ssh; `None` for this machine.
     pub submit_host: Option<String>,
-    /// `options`: more words for `sbatch`.
+    /// `options`: additional arguments of `sbatch`.
     pub options: Vec<String>,
 }
 
-/// Commands of the user's own, with placeholders.
+/// The user's own commands, with placeholders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TemplateSettings {
-    /// `launch command`: runs the worker, and ends when it does.
+    /// `launch command`: runs the worker, and exits when the worker does.
     pub launch: Vec<String>,
-    /// `kill command`: ends what was launched.
+    /// `kill command`: stops the launched worker.
     pub kill: Option<Vec<String>>,
-    /// `alive command`: with status 0 it says something if what was launched is there, and nothing if not. With
-    /// another status it says nothing of that.
+    /// `alive command`: exits with status 0 and prints something if the launched worker exists, and nothing if it does
+    /// not. With another status, it is not known.
     pub alive: Option<Vec<String>>,
-    /// `lost status`: with these, the launch command does not say how the worker ended.
+    /// `lost status`: exit statuses of the launch command that do not tell how the worker ended.
     pub lost_status: Vec<i32>,
 }

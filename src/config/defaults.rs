@@ -1,7 +1,7 @@
-//! Defaults of the environment variables that a configuration usually asks for, the same for every command.
+//! Defaults of the environment variables that a configuration usually uses, the same for every command.
 //!
-//! So a system can be tried with nothing but its folder, and daemons, workers and operators find the same files
-//! however they are started.
+//! A system can be tried with nothing but its folder, and daemons, workers and operators find the same files however
+//! they are started.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,11 +10,11 @@ use std::path::{self, Path, PathBuf};
 /// Environment variables with their values.
 pub type Variables = Vec<(String, OsString)>;
 
-/// The variable with the folder of the log files.
+/// The environment variable with the folder of the log files.
 pub const LOGS: &str = "NOWCAST_LOGS";
 
-/// What is not set: logs go beside the configuration file, and the environment is the one whose Python is
-/// in use.
+/// Return `NOWCAST_YAML` for the file, and the others if they are not set: logs go beside the configuration file, and
+/// the environment is that of the Python in use.
 #[must_use]
 pub fn defaults(file: &Path) -> Variables {
     let file = path::absolute(file).unwrap_or_else(|_| file.to_owned());
@@ -29,12 +29,12 @@ pub fn defaults(file: &Path) -> Variables {
     environment
 }
 
-/// The environment with the defaults, for reading a configuration.
+/// Return a lookup in the environment with the defaults, for reading a configuration.
 pub fn with_defaults(file: &Path) -> impl Fn(&str) -> Option<String> {
     lookup(defaults(file))
 }
 
-/// The environment with these defaults.
+/// Return a lookup in the environment with these defaults.
 pub fn lookup(defaults: Variables) -> impl Fn(&str) -> Option<String> {
     move |name| {
         let default = || defaults.iter().find(|(default, _)| default == name).map(|(_, value)| value.clone());
@@ -42,7 +42,7 @@ pub fn lookup(defaults: Variables) -> impl Fn(&str) -> Option<String> {
     }
 }
 
-/// The active virtual or conda environment, or the folder above the first `bin/python3` on the path.
+/// Return the active virtual or conda environment, or the folder above the first `bin/python3` in `PATH`.
 fn python_environment() -> OsString {
     let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().find_map(env::var_os);
     let on_path = || {

@@ -1,11 +1,11 @@
-//! Spans of time as people write them: `30s`, `10m`, `3h`, `1h 30m`, `90d`.
+//! Parses durations as people write them: `30s`, `10m`, `3h`, `1h 30m`, `90d`.
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
-/// Reads a span of time. A day has 24 hours.
+/// Parse a duration. A day has 24 hours.
 ///
 /// # Errors
-/// When the text is none, is negative, or counts months or years, whose length is not fixed.
+/// When the text is not a duration, is negative, or has months or years, whose length varies.
 pub fn parse(text: &str) -> Result<SignedDuration, String> {
     let refuse = || format!("{text:?} is not a span of time; write it as 30s, 10m, 3h, 1h 30m or 90d");
     let span: Span = text.trim().parse().map_err(|_| refuse())?;

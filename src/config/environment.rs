@@ -6,18 +6,18 @@ use regex::Regex;
 
 use pyyaml::Value;
 
-/// NEMO_Nowcast's pattern. It swallows the word characters after the parenthesis too, and so do we:
-/// `$(NOWCAST.ENV.HOME)x/y` is `$HOME/y` in both systems.
+/// NEMO_Nowcast's pattern. It also consumes the word characters after the parenthesis: `$(NOWCAST.ENV.HOME)x/y` is
+/// `$HOME/y` in both systems.
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
     // The pattern is a constant that the tests compile.
     #[allow(clippy::expect_used)]
     Regex::new(r"\$\(NOWCAST\.ENV\.(\w*)\)\w*").expect("a valid pattern")
 });
 
-/// Looks up an environment variable; tests give one of their own.
+/// A function that returns an environment variable; tests pass their own.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The text with every variable replaced, or the name of the first one that is not set.
+/// Replace every variable in a text, or return the name of the first one that is not set.
 pub fn replace(text: &str, lookup: Lookup) -> Result<String, String> {
     let mut result = String::with_capacity(text.len());
     let mut end = 0;
@@ -32,8 +32,8 @@ pub fn replace(text: &str, lookup: Lookup) -> Result<String, String> {
     Ok(result)
 }
 
-/// The `logging` section with variables replaced in each handler's `filename`, and nowhere else. A
-/// name that holds an unset variable stays as it is written, as with NEMO_Nowcast.
+/// Return the `logging` section with variables replaced in the `filename` of each handler only. A name with an unset
+/// variable is kept as written, as with NEMO_Nowcast.
 pub fn replace_in_logging(logging: &Value, lookup: Lookup) -> Value {
     let mut section = logging.clone();
     if logging.get("handlers").is_some() {
@@ -59,7 +59,7 @@ fn replace_in_handlers(handlers: &mut Value, lookup: Lookup) {
     }
 }
 
-/// Changes the value under a key of a mapping, if it is there.
+/// Change the value of a key if the mapping has it.
 fn edit(mapping: &mut Value, key: &str, change: &mut dyn FnMut(&mut Value)) {
     if let Value::Map(map) = mapping
         && let Some(value) = Arc::make_mut(map).get_mut(&Value::from(key))

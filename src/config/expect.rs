@@ -1,4 +1,4 @@
-//! `expect:`, a section of ours: messages that must have come before a time of day.
+//! `expect:`, a section of ours: messages that must arrive before a time of day.
 
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
@@ -13,13 +13,13 @@ use crate::suggest::did_you_mean;
 use nowcast_core::Expectation;
 use pyyaml::Value;
 
-/// The section.
+/// The section's name.
 const EXPECT: &str = "expect";
 
-/// The message type that is expected when none is named.
+/// The default message type.
 const SUCCESS: &str = "success";
 
-/// Messages that are not for a rule, and so are never noticed.
+/// The message types that reach no rule, so that their arrival is not noted.
 const NOT_FOR_RULES: [&str; 2] = ["need", "clear checklist"];
 
 const WEEKDAYS: [(&str, Weekday); 7] = [
@@ -32,7 +32,7 @@ const WEEKDAYS: [(&str, Weekday); 7] = [
     ("sunday", Weekday::Sunday),
 ];
 
-/// `expect:`, one of its items.
+/// An item of `expect:`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawExpectation {
@@ -45,7 +45,7 @@ struct RawExpectation {
 }
 
 impl ConfigCheck<'_> {
-    /// `expect:`
+    /// Check `expect:`.
     pub(super) fn expect(&mut self, value: &Value, registry: Option<&Registry>) -> Option<Vec<Expectation>> {
         let section = match value.get(EXPECT) {
             None | Some(Value::Null) => return Some(Vec::new()),
@@ -72,7 +72,7 @@ impl ConfigCheck<'_> {
     ) -> Option<Expectation> {
         let place = place.to_string();
         let path = [EXPECT, place.as_str()];
-        // PyYAML reads a bare 12:30 as a number to the base of sixty.
+        // PyYAML reads a bare 12:30 as a sexagesimal number.
         for key in ["by", "since"] {
             if let Some(Value::Int(number)) = item.get(key) {
                 let text = format!(
@@ -162,7 +162,7 @@ impl ConfigCheck<'_> {
         Some(days)
     }
 
-    /// The time zone of an entry.
+    /// Return the time zone of an entry, or report that it is unknown.
     pub(super) fn zone(&mut self, path: &[&str], name: &str) -> Option<TimeZone> {
         let zone = TimeZone::get(name);
         if zone.is_err() {
@@ -177,9 +177,9 @@ impl ConfigCheck<'_> {
     }
 }
 
-/// A number to the base of sixty as it was written.
+/// Format a sexagesimal number as it was written.
 fn sixties(number: i64) -> String {
-    /// Minutes of a day: what is above them was written with seconds.
+    /// The minutes of a day. A larger number was written with seconds.
     const MINUTES: i64 = 24 * 60;
     if number < MINUTES {
         format!("{:02}:{:02}", number / 60, number % 60)

@@ -12,14 +12,14 @@ use pyyaml::Value;
 /// The section's name.
 const NAME: &str = "hosts";
 
-/// This machine, where workers are started without a launcher.
+/// The name of this machine, where workers are started without a launcher.
 const HERE: &str = "localhost";
 
-/// What is replaced in a template.
+/// The placeholders of a command.
 pub const PLACEHOLDERS: [&str; 8] =
     ["command", "host", "run", "worker", "name", "config", "folder", "output"];
 
-/// The same in a `kill command`.
+/// The additional placeholder of a `kill command`.
 const SIGNAL: &str = "signal";
 
 /// `hosts: HOST:`
@@ -48,7 +48,7 @@ enum RawKind {
 }
 
 impl ConfigCheck<'_> {
-    /// The hosts of `run: enabled hosts:`, and those of `hosts:`, with how workers are launched there.
+    /// Return the hosts of `run: enabled hosts:` and `hosts:`, with the way to launch workers on each.
     pub(super) fn launchers(
         &mut self,
         value: &Value,
@@ -153,10 +153,10 @@ impl ConfigCheck<'_> {
     }
 }
 
-/// The exit status by which ssh says that it failed itself: ssh(1).
+/// The exit status with which ssh reports a failure of its own, from ssh(1).
 pub const SSH_LOST: i32 = 255;
 
-/// The names in braces, `{host}`; other braces, as those of JSON, are text.
+/// Return the names in braces, such as `{host}`. Other braces, such as those of JSON, are text.
 fn placeholders(word: &str) -> impl Iterator<Item = &str> {
     word.split('{').skip(1).filter_map(|rest| {
         let (name, _) = rest.split_once('}')?;

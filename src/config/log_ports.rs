@@ -1,6 +1,6 @@
 //! `zmq: ports: logging:`: the ports on which programs publish their log messages.
 //!
-//! It is looked at only where the `logging` section asks for that; it opens no port.
+//! The ports are read only if the `logging` section publishes or aggregates log messages. This module opens no port.
 
 use super::check::{ConfigCheck, is_address};
 use super::checked::{LogPort, LogPorts, POOL, Registry, Zmq, has_logging_part};
@@ -11,13 +11,13 @@ use pyyaml::Value;
 /// The daemons that always run, under the names with which they log.
 const DAEMONS: [&str; 2] = ["message_broker", "manager"];
 
-/// The names of NEMO_Nowcast's and our daemons, which no message registry has.
+/// The other daemons of NEMO_Nowcast and nowcast, which are in no message registry.
 const OTHER_DAEMONS: [&str; 3] = ["scheduler", "log_aggregator", "up"];
 
 const PATH: [&str; 3] = ["zmq", "ports", "logging"];
 
 impl ConfigCheck<'_> {
-    /// `zmq: ports: logging`
+    /// Check `zmq: ports: logging`.
     pub(super) fn log_ports(&mut self, value: &Value, registry: Option<&Registry>) -> Option<LogPorts> {
         let asks = |part| value.get("logging").is_some_and(|logging| has_logging_part(logging, part));
         let (publishes, aggregates) = (asks("publisher"), asks("aggregator"));
@@ -106,7 +106,7 @@ impl ConfigCheck<'_> {
         }
     }
 
-    /// Ports of this host that two programs would bind.
+    /// Report ports of this host that two programs would bind.
     pub(super) fn check_log_ports(&mut self, zmq: &Zmq, all: &LogPorts) {
         let mut taken =
             vec![(zmq.manager_port, "zmq: ports: manager"), (zmq.workers_port, "zmq: ports: workers")];
@@ -126,7 +126,7 @@ impl ConfigCheck<'_> {
     }
 }
 
-/// NEMO_Nowcast's rule: a host that comes later must have a port that one before has.
+/// Return whether the first port of a further host is not a port of an earlier one, as NEMO_Nowcast checks it.
 fn has_hosts_that_differ(ports: &[LogPort]) -> bool {
     ports.iter().enumerate().any(|(index, new)| {
         let before = &ports[..index];
@@ -136,7 +136,7 @@ fn has_hosts_that_differ(ports: &[LogPort]) -> bool {
     })
 }
 
-/// Errors: what is wrong with it and what to do.
+/// Parse a port. The error says what is wrong and what to do.
 fn log_port(value: &Value) -> Result<LogPort, String> {
     const REMEDY: &str = "write a port number (4345), a port of another host in quotes ('host.example:4345'), or a list of them";
     let number = |number: i64| {

@@ -1,8 +1,8 @@
-//! The configuration: `nowcast.yaml` read raw, then checked.
+//! The configuration: `nowcast.yaml`, parsed and then checked.
 //!
-//! One file serves NEMO_Nowcast and us. Sections that we own are checked strictly; sections that belong
-//! to the users' workers and rules pass through untouched and in order, in [`Config::value`].
-//! It must never log: problems are returned for the caller to show. Only [`Config::make_default_log_folder`] writes.
+//! One file serves NEMO_Nowcast and nowcast. Our own sections are checked strictly; sections that belong to the users'
+//! workers and rules are kept unchanged and in order in [`Config::value`]. This module never logs: it returns problems
+//! for the caller to show. Only [`Config::make_default_log_folder`] writes.
 
 mod check;
 mod check_notifications;
@@ -39,6 +39,6 @@ pub use regular::{read_regular, read_regular_up_to};
 pub use scheduled::{CatchUp, ScheduledWorker};
 pub use times::Times;
 
-/// What SIGHUP does first in a daemon: reads the configuration again and sets up logging from it; `None`
-/// when the new one is refused and the old one stays.
+/// A function that daemons call first on SIGHUP. It reloads the configuration and sets up logging from it, or returns
+/// `None` if the new configuration is refused and the previous one stays.
 pub type ReloadConfig<'a> = &'a mut dyn FnMut() -> Option<Config>;

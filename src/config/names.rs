@@ -1,4 +1,4 @@
-//! A name, or a list of names, as the file has it.
+//! A name or a list of names in the configuration file.
 
 use std::fmt;
 

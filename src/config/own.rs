@@ -1,4 +1,4 @@
-//! The sections of `nowcast.yaml` that NEMO_Nowcast does not know.
+//! Checks sections of `nowcast.yaml` that NEMO_Nowcast does not know: `workers:`, `journal:` and `broker:`.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use nowcast_core::Limits;
 use pyyaml::Value;
 
 impl ConfigCheck<'_> {
-    /// `workers:`
+    /// Check `workers:`.
     pub(super) fn workers(
         &mut self,
         value: &Value,
@@ -57,7 +57,7 @@ impl ConfigCheck<'_> {
         Some(workers)
     }
 
-    /// Warns of a worker that the message registry does not have.
+    /// Warn of a worker that is missing from the message registry.
     pub(super) fn expect_registered(&mut self, registry: Option<&Registry>, name: &str, path: &[&str]) {
         let Some(registry) = registry.filter(|registry| !registry.workers.contains_key(name)) else { return };
         let text = format!(
@@ -67,7 +67,7 @@ impl ConfigCheck<'_> {
         self.report(Severity::Warning, path, text);
     }
 
-    /// `journal:`
+    /// Check `journal:`.
     pub(super) fn journal(&mut self, value: &Value, checklist_file: &Path) -> Option<JournalSettings> {
         let raw: RawJournal = match value.get("journal") {
             None | Some(Value::Null) => RawJournal::default(),
@@ -79,7 +79,7 @@ impl ConfigCheck<'_> {
         };
         Some(JournalSettings { folder, keep: raw.keep.map(|span| span.0) })
     }
-    /// `broker: redeliver`; true unless it is turned off.
+    /// Check `broker:` and return `redeliver`, which is true by default.
     pub(super) fn redeliver(&mut self, value: &Value) -> Option<bool> {
         let Some(section) = value.get("broker") else { return Some(true) };
         let raw: Option<RawBroker> = self.decode(section, &["broker"])?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// How bad a [`Problem`] is.
+/// The severity of a [`Problem`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Worth knowing; everything works.
@@ -17,18 +17,18 @@ pub enum Severity {
     Error,
 }
 
-/// One thing that is wrong: where, what, and what to do.
+/// A problem, with its place and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// How bad it is.
+    /// The severity of the problem.
     pub severity: Severity,
     /// The configuration file.
     pub file: PathBuf,
-    /// The line in it, from 1, where there is one to point at.
+    /// The line in the file, from 1, if the problem has one.
     pub line: Option<usize>,
-    /// The keys that lead to the place, `zmq: ports: manager`; empty for the file as a whole.
+    /// The keys that lead to the place, such as `zmq: ports: manager`; empty for the file as a whole.
     pub key: String,
-    /// What is wrong and what to do about it.
+    /// The description and the remedy.
     pub text: String,
 }
 
@@ -45,10 +45,10 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A configuration that cannot be used: every problem that was found, errors first.
+/// The error for an unusable configuration: every problem that was found, errors first.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
-    /// At least one of them is an error.
+    /// The problems, of which at least one is an error.
     pub problems: Vec<Problem>,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Display for ConfigError {
 }
 
 impl ConfigError {
-    /// The error of a file that could not even be read.
+    /// Return the error of a file that cannot be read or parsed.
     pub(super) fn whole_file(file: &Path, line: Option<usize>, text: String) -> Self {
         let problem =
             Problem { severity: Severity::Error, file: file.to_owned(), line, key: String::new(), text };

@@ -1,4 +1,4 @@
-//! The sections of `nowcast.yaml` that we read, as the file has them.
+//! The sections of `nowcast.yaml` that we read, as written in the file.
 
 use indexmap::IndexMap;
 use jiff::SignedDuration;
@@ -11,7 +11,7 @@ use super::duration;
 #[derive(Debug, Deserialize)]
 pub(super) struct RawZmq {
     pub host: String,
-    /// Ours: the address that the broker binds to.
+    /// Our setting: the address that the broker binds to.
     pub bind: Option<String>,
     pub ports: RawPorts,
 }
@@ -30,12 +30,12 @@ pub(super) struct RawBroker {
     pub redeliver: Option<bool>,
 }
 
-/// `message registry:` but for the workers, whose keys may be anything.
+/// `message registry:` without the workers, whose keys can be anything.
 #[derive(Debug, Deserialize)]
 pub(super) struct RawRegistry {
     #[serde(rename = "next workers module")]
     pub next_workers_module: String,
-    /// Ours: what `worker("name")` in a rule puts in front of the name.
+    /// Our setting: the prefix that `worker("name")` in a rule adds to the name.
     #[serde(rename = "workers package")]
     pub workers_package: Option<String>,
 }
@@ -64,7 +64,7 @@ pub(super) struct RawJournal {
     pub keep: Option<RawSpan>,
 }
 
-/// A span of time: `10m`.
+/// A duration such as `10m`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RawSpan(pub SignedDuration);
 
@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for RawSpan {
     }
 }
 
-/// `run:`, of which only the hosts matter here; the rest belongs to the users' workers.
+/// `run:`, of which only the hosts are read; the rest belongs to the users' workers.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawRun {
     #[serde(rename = "enabled hosts", default)]

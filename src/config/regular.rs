@@ -1,4 +1,4 @@
-//! Reads a user's file. It must never wait, as for a pipe or a device.
+//! Reads the files of users. It never blocks, as a pipe or a device would.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
@@ -7,20 +7,20 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// The content of a regular file, or of the one that a link leads to.
+/// Return the content of a regular file, also through a symbolic link.
 ///
 /// # Errors
-/// When it cannot be read, or is something else: a pipe would keep its reader waiting for a writer.
+/// When the file cannot be read or is not a regular one: a pipe would block until a writer opens it.
 pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     read_regular_up_to(path, u64::MAX)
 }
 
-/// The same of a file that may have so many bytes at most.
+/// Return the content of a regular file that has at most `most` bytes.
 ///
 /// # Errors
-/// As for [`read_regular`], and when it has more.
+/// As for [`read_regular`], and when the file is larger.
 pub fn read_regular_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // A pipe is opened at once, too, and then refused.
+    // With this flag a pipe opens without blocking, and is then refused.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {

@@ -1,4 +1,4 @@
-//! `scheduled workers`: which worker is launched at which times of day. NEMO_Nowcast's keys, and ours beside them.
+//! `scheduled workers`: the workers that are launched at scheduled times, with NEMO_Nowcast's keys and ours.
 
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
@@ -15,13 +15,13 @@ use pyyaml::Value;
 /// The section's name.
 const NAME: &str = "scheduled workers";
 
-/// What an entry can have.
+/// The keys of an entry.
 const KEYS: [&str; 7] = ["every", "at", "cron", "cmd line opts", "host", "timezone", "catch up"];
 
-/// Days as cron counts them, Sunday first.
+/// The days of the week as cron counts them, Sunday first.
 const WEEK: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 
-/// An entry as it is written.
+/// An entry as written.
 #[derive(Debug, Deserialize)]
 struct RawScheduled {
     every: Option<String>,
@@ -36,7 +36,7 @@ struct RawScheduled {
 }
 
 impl ConfigCheck<'_> {
-    /// `scheduled workers:`
+    /// Check `scheduled workers:`.
     pub(super) fn scheduled_workers(
         &mut self,
         value: &Value,
@@ -76,7 +76,7 @@ impl ConfigCheck<'_> {
         scheduled.into_iter().collect()
     }
 
-    /// Warns of hosts that do not exist: the launch would be refused when its time has come.
+    /// Warn of unknown hosts: a launch on one would be refused when it is due.
     pub(super) fn check_scheduled_hosts(
         &mut self,
         scheduled: &[ScheduledWorker],
@@ -139,7 +139,7 @@ impl ConfigCheck<'_> {
         Some(ScheduledWorker { module, args, host: raw.host, times, when, zone, catch_up: raw.catch_up })
     }
 
-    /// Sees to it that the settings are texts, which YAML takes for numbers without quotes, and names strangers.
+    /// Check that the settings are texts, since YAML reads unquoted times as numbers. Warn of unknown keys.
     fn check_text(&mut self, path: &[&str; 3], settings: &Value) -> Option<()> {
         let mut valid = Some(());
         for (key, value) in settings.as_map().into_iter().flatten() {
@@ -158,7 +158,7 @@ impl ConfigCheck<'_> {
     }
 }
 
-/// NEMO_Nowcast's way to say when, as a pattern with seconds.
+/// Convert NEMO_Nowcast's `every` and `at` into a cron pattern with seconds.
 fn pattern(every: &str, at: &str) -> Result<String, String> {
     let unit = every.trim_end_matches('s');
     let day = WEEK.iter().position(|day| *day == every);
@@ -187,7 +187,7 @@ fn pattern(every: &str, at: &str) -> Result<String, String> {
     }
 }
 
-/// One or two digits as a number; `None` for anything else.
+/// Parse one or two digits. Return `None` for anything else.
 fn two_digits(text: &str) -> Option<u8> {
     (text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use jiff::ZonedDateTime;
 
-    /// The next times, as a clock there shows them.
+    /// Return the next times as a local clock shows them.
     fn next(times: &Times, after: &str, count: usize) -> Vec<String> {
         let mut moment: ZonedDateTime = after.parse().unwrap();
         let mut step = || {

@@ -5,20 +5,20 @@ use serde::Deserialize;
 
 use super::times::Times;
 
-/// A worker that is launched when its time comes.
+/// A worker that is launched at scheduled times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduledWorker {
     /// The worker's module.
     pub module: String,
     /// `cmd line opts`: its arguments.
     pub args: Vec<String>,
-    /// `host`: where it runs; on this one without it.
+    /// `host`: the host; `None` for this machine.
     pub host: Option<String>,
-    /// `every` and `at`, or `cron`: when.
+    /// `every` and `at`, or `cron`: the times of the launches.
     pub times: Times,
-    /// The same as it is written: `every day at 05:15`.
+    /// The times as written, such as `every day at 05:15`.
     pub when: String,
-    /// `timezone`: where `times` is read off a clock.
+    /// `timezone`: the time zone of `times`.
     pub zone: TimeZone,
     /// `catch up`: how to treat missed times.
     pub catch_up: CatchUp,
@@ -28,17 +28,17 @@ pub struct ScheduledWorker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CatchUp {
-    /// They are lost, as with NEMO_Nowcast; the log says which.
+    /// They are skipped, as with NEMO_Nowcast; the log lists them.
     #[default]
     None,
-    /// The last of them is launched.
+    /// The latest one is launched.
     Latest,
-    /// Each of them is launched, the oldest first.
+    /// All are launched, the oldest first.
     All,
 }
 
 impl ScheduledWorker {
-    /// What names an entry from one start of the scheduler to the next: the worker, its arguments and its times.
+    /// Return a name of the entry that is the same at each start of the scheduler: worker, arguments, host and times.
     #[must_use]
     pub fn item(&self) -> String {
         let host = self.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();

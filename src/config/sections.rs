@@ -5,7 +5,7 @@ use super::problem::Severity;
 use crate::suggest::question;
 use pyyaml::Value;
 
-/// The sections and settings at the top of the file that `NEMO_Nowcast` or we read. All others belong to the rules and the
+/// The top-level sections and settings that NEMO_Nowcast or nowcast reads. All others belong to the rules and the
 /// users' workers.
 const KNOWN: [&str; 14] = [
     "broker",
@@ -24,11 +24,11 @@ const KNOWN: [&str; 14] = [
     "zmq",
 ];
 
-/// Without these the file cannot be used, and the error about that names the misspelt one.
+/// The required sections. The error about a missing one also names a misspelt one.
 const REQUIRED: [&str; 4] = ["checklist file", "logging", "message registry", "zmq"];
 
 impl ConfigCheck<'_> {
-    /// Warns of sections that nothing reads because their names are nearly those of others.
+    /// Warn of sections that nothing reads because their names are slightly misspelt.
     pub(super) fn unknown_sections(&mut self, value: &Value) {
         let is_told = |known: &&str| REQUIRED.contains(known) && value.get(known).is_none_or(Value::is_null);
         let candidates: Vec<&str> = KNOWN.into_iter().filter(|known| !is_told(known)).collect();
@@ -41,7 +41,7 @@ impl ConfigCheck<'_> {
         }
     }
 
-    /// Notes each key that a mapping has more than once: `PyYAML` takes the last one silently, and so do we.
+    /// Report each key that a mapping has more than once. PyYAML silently uses the last one, and so do we.
     pub(super) fn repeated_keys(&mut self) {
         for repeated in self.marks.repeated_keys().to_vec() {
             let lines = repeated.lines.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");

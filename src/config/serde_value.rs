@@ -1,9 +1,9 @@
-//! The bridge to serde, for the configuration sections that are ours.
+//! The conversion of values for serde, for our own configuration sections.
 
 use pyyaml::Value;
 
-/// The same value for `serde_yaml::from_value`. Dates become their text, sets and bytes become lists, and an
-/// integer past 64 bits the text of its digits.
+/// Convert a value for `serde_yaml::from_value`. Dates become their text, sets and bytes become lists, and an integer
+/// of more than 64 bits becomes the text of its digits.
 #[must_use]
 pub fn to_serde(value: &Value) -> serde_yaml::Value {
     match value {

@@ -1,7 +1,7 @@
-//! [`Times`]: the times of a cron pattern. It must never read a clock.
+//! [`Times`]: the times of a cron pattern. This module never reads a clock.
 //!
-//! When clocks are changed, a time of day comes once on each day: a skipped time comes when the gap is over, a repeated
-//! time comes the first time. A wildcard (`*`, `*/10`) comes whenever the clock shows it. Those are the rules of `croner`,
+//! When clocks change, a time of day occurs once on each day: a skipped time at the end of the gap, a repeated time at
+//! its first occurrence. A wildcard (`*`, `*/10`) matches whenever the clock shows it. Those are the rules of `croner`
 //! and of Vixie's cron.
 
 use std::cmp::Ordering;
@@ -13,15 +13,15 @@ use jiff::civil::DateTime;
 use jiff::tz::AmbiguousOffset;
 use jiff::{SignedDuration, ZonedDateTime};
 
-/// When something comes again and again.
+/// The times of something that recurs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Times(Cron);
 
 impl Times {
-    /// Reads a pattern: minute, hour, day, month, weekday, before them the second if there are six.
+    /// Parse a pattern: minute, hour, day, month and weekday; with six fields, the first is the second.
     ///
     /// # Errors
-    /// When it is none, or names a day that no month has; the text says what to do.
+    /// When the text is not a pattern, or names a day that no month has. The error says what to do.
     pub fn parse(pattern: &str) -> Result<Self, String> {
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
         let times = parser.parse(pattern).map(Times).map_err(|error| {
@@ -36,14 +36,14 @@ impl Times {
         }
     }
 
-    /// The first of them after a moment, in that moment's time zone; `None` if none comes any more.
+    /// Return the first time after a moment, in the moment's time zone, or `None` if there is none.
     #[must_use]
     pub fn after(&self, moment: &ZonedDateTime) -> Option<ZonedDateTime> {
         self.0.find_next_occurrence(&CronMoment(moment.clone()), false).ok().map(|found| found.0)
     }
 }
 
-/// A moment as `croner` looks at it.
+/// A moment in the form that `croner` requires.
 #[derive(Clone)]
 struct CronMoment(ZonedDateTime);
 

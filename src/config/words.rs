@@ -4,13 +4,13 @@ use super::checked::Registry;
 use crate::suggest::did_you_mean;
 use pyyaml::ReadError;
 
-/// A document that is not YAML.
+/// Return the text about a document that is not YAML.
 pub(super) fn not_yaml(error: &ReadError) -> String {
     let why = error.why().map(|why| format!(" ({why})")).unwrap_or_default();
     format!("not valid YAML: {}, column {}{why}", error.what(), error.mark().column)
 }
 
-/// What serde calls things, and what they are called here.
+/// The phrases of serde, and their replacements.
 const IN_OUR_WORDS: [(&str, &str); 9] = [
     ("invalid type: ", "wrong type: "),
     ("invalid value: ", "wrong value: "),
@@ -23,7 +23,7 @@ const IN_OUR_WORDS: [(&str, &str); 9] = [
     ("expected i32", "expected a whole number"),
 ];
 
-/// serde's words, made to read as ours.
+/// Reword a text of serde.
 pub(super) fn reworded(text: &str) -> String {
     let quoted: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
     match (text.split(' ').next(), quoted.split_first()) {
@@ -34,7 +34,7 @@ pub(super) fn reworded(text: &str) -> String {
             format!("there is no setting `{name}` here{close}; known: {known}")
         }
         _ => {
-            // What comes behind is the name of a type of ours.
+            // The text ends with the name of one of our types.
             let text = match text.split_once("expected struct ") {
                 Some((before, _)) => format!("{before}expected a map"),
                 None => text.to_owned(),
@@ -44,7 +44,7 @@ pub(super) fn reworded(text: &str) -> String {
     }
 }
 
-/// What is said of a worker that is not registered.
+/// Return the text about a worker that is not registered.
 pub(super) fn unknown_worker(name: &str, registry: &Registry) -> String {
     let close = did_you_mean(name, registry.workers.keys());
     format!("no worker `{name}` is in the message registry{close}")

@@ -1,6 +1,6 @@
-//! Log messages on a ZeroMQ socket: the publisher that is plugged into `pylogging`.
+//! The publisher of log messages on a ZeroMQ socket that is plugged into `pylogging`.
 //!
-//! This module never decides which lines are published; the logging section does.
+//! This module never decides which lines are published; the logging section of the configuration does.
 
 mod publisher;
 
@@ -8,15 +8,15 @@ use pylogging::{OpenPublisher, Opened, SetupError, Warning};
 
 use publisher::ZmqPublisher;
 
-/// The keys of the ports in the configuration.
+/// The configuration keys of the ports.
 const PORTS: &str = "zmq: ports: logging";
 
-/// The name and the addresses of a program that publishes its lines, if the configuration has a handler for that.
+/// The name and addresses with which a program publishes its lines, if the configuration has a handler for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publishing {
     /// The program's name, the first part of the topic.
     pub name: String,
-    /// The addresses to try in this order: `tcp://*:5560`.
+    /// The addresses to try in this order, such as `tcp://*:5560`.
     pub addresses: Vec<String>,
 }
 

@@ -1,7 +1,8 @@
-//! A socket for log aggregators on any host, with the frames that NEMO_Nowcast makes with pyzmq's `PUBHandler`.
+//! Publishes log lines to log aggregators on any host, in the frames that NEMO_Nowcast makes with pyzmq's `PUBHandler`.
 //!
-//! The publisher never blocks the program while it runs: a thread owns the socket, and lines wait for it. They also wait
-//! while there is no subscriber; lines that no subscriber has received go to stderr, so that no line is lost silently.
+//! The publisher never blocks a running program: a thread owns the socket and takes lines from a queue. Lines also wait
+//! in the queue while there is no subscriber. Lines that no subscriber has received go to stderr, so none is lost
+//! silently.
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -15,30 +16,30 @@ use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 use crate::net::socket;
 use pylogging::{Level, LogRecord, Logger, Publisher, say, show_on_stderr};
 
-/// The time after binding its port for which a program that exits waits for a subscriber. A subscriber that failed to
+/// The time after binding its port during which an exiting program waits for a subscriber. A subscriber that failed to
 /// connect tries again every 100 to 200 ms, and the machine may be busy. (NEMO_Nowcast waits for 250 ms at each start.)
 const SUBSCRIBER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The interval between attempts to bind a port.
 const BIND_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The time in milliseconds for the last lines to leave the process.
+/// The time limit in milliseconds for sending the last lines.
 const LINGER: i32 = 1_000;
 
-/// The number of lines that ZeroMQ keeps for a slow subscriber; it discards lines over the limit.
+/// The maximum number of lines that ZeroMQ queues for a slow subscriber; it discards lines over the limit.
 const MAX_QUEUED: i32 = 100_000;
 
-/// The size in bytes of the lines that wait while there is no subscriber.
+/// The maximum size in bytes of the lines that wait while there is no subscriber.
 const MAX_WAITING: usize = 4 << 20;
 
-/// The approximate size of a line without its text.
+/// The approximate size in bytes of a line without its text.
 const OVERHEAD: usize = 200;
 
-/// The publishers of this process, so that a configuration that is read again keeps its port: one, or two while a
-/// configuration is being replaced.
+/// The publishers of this process, so that a reloaded configuration keeps its port: one, or two while a configuration
+/// is being replaced.
 static ALL: Mutex<Vec<Weak<ZmqPublisher>>> = Mutex::new(Vec::new());
 
-/// Publishes lines under one name.
+/// A publisher of lines under one name.
 #[derive(Debug)]
 pub(super) struct ZmqPublisher {
     topic: String,
@@ -49,7 +50,7 @@ pub(super) struct ZmqPublisher {
 #[derive(Debug)]
 struct PublisherShared {
     lines: Mutex<Backlog>,
-    /// Wakes the thread.
+    /// The event descriptor that wakes the thread.
     wake: OwnedFd,
     has_ended: Condvar,
 }
@@ -64,12 +65,12 @@ struct Backlog {
 }
 
 impl ZmqPublisher {
-    /// Return the publisher of that name: an existing one that has one of these addresses, or a new one.
+    /// Return the publisher of a topic: an existing one that serves one of these addresses, or a new one.
     ///
-    /// It binds the first address that is free. If none is, the reason is returned too, and the publisher keeps trying.
+    /// A new publisher binds the first free address. If none is free, the reason is returned too, and it keeps trying.
     ///
     /// # Errors
-    /// ZeroMQ or the operating system have run out of resources.
+    /// When ZeroMQ or the operating system has run out of resources.
     pub fn obtain(topic: &str, addresses: &[String]) -> io::Result<(Arc<Self>, Option<zmq::Error>)> {
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|publisher| publisher.strong_count() > 0);
@@ -85,7 +86,7 @@ impl ZmqPublisher {
 
     fn start(topic: &str, addresses: &[String]) -> io::Result<(Self, Option<zmq::Error>)> {
         let context = Context::new();
-        // A PUB socket that also delivers subscriptions.
+        // An XPUB is a PUB socket that also delivers subscriptions.
         let socket = context.socket(SocketType::XPUB)?;
         socket.set_sndhwm(MAX_QUEUED)?;
         socket.set_maxmsgsize(MAX_SUBSCRIPTION_SIZE)?;
@@ -110,14 +111,14 @@ impl ZmqPublisher {
         Ok((publisher, error))
     }
 
-    /// Whether it has bound one of these addresses or is trying to.
+    /// Return whether one of these addresses is bound, or the publisher is trying to bind these addresses.
     fn serves(&self, addresses: &[String]) -> bool {
         let lines = self.shared.lock();
         !lines.is_ending
             && lines.bound.as_ref().map_or(self.addresses == addresses, |bound| addresses.contains(bound))
     }
 
-    /// Return the address that is bound: `tcp://*:5560`.
+    /// Return the bound address, such as `tcp://*:5560`.
     pub fn address(&self) -> Option<String> {
         self.shared.lock().bound.clone()
     }
@@ -141,7 +142,7 @@ impl Publisher for ZmqPublisher {
         self.shared.wake();
     }
 
-    /// Publish the waiting lines and end, within [`SUBSCRIBER_TIMEOUT`] after the port was bound, and [`LINGER`].
+    /// Publish the waiting lines and stop. Wait at most [`SUBSCRIBER_TIMEOUT`] plus [`LINGER`].
     fn finish(&self) {
         let most = SUBSCRIBER_TIMEOUT + Duration::from_millis(LINGER.unsigned_abs().into());
         let end = Instant::now() + most;
@@ -172,7 +173,7 @@ impl PublisherShared {
     }
 
     fn wake(&self) {
-        // It fails only if the counter is full, and then the thread wakes anyway.
+        // The write fails only if the counter is full, and then the thread wakes anyway.
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 }
@@ -181,21 +182,21 @@ fn cost(record: &LogRecord<'_>) -> usize {
     record.message.len() + OVERHEAD
 }
 
-/// Whether the level can be published: NEMO_Nowcast's aggregator exits at an unknown level.
+/// Return whether lines of this level can be published: NEMO_Nowcast's aggregator exits at an unknown level.
 fn has_topic(level: Level) -> bool {
     [Level::DEBUG, Level::INFO, Level::WARNING, Level::ERROR, Level::CRITICAL].contains(&level)
 }
 
-/// Return the topic and the message as pyzmq sends them. Unlike pyzmq, keep messages with `::` whole: pyzmq splits them,
+/// Return the topic and the message as pyzmq sends them, except that messages with `::` stay whole: pyzmq splits them,
 /// and NEMO_Nowcast's aggregator exits on that.
 fn frames(topic: &str, record: &LogRecord<'_>) -> [String; 2] {
     [format!("{topic}.{}", record.level), format!("{}\n", record.message)]
 }
 
-/// The size limit of a subscription in bytes; a subscriber that sends more is disconnected.
+/// The maximum size of a subscription in bytes; a subscriber that sends more is disconnected.
 const MAX_SUBSCRIPTION_SIZE: i64 = 4_096;
 
-/// The number of different subscriptions that are counted.
+/// The maximum number of different subscriptions that are counted.
 const MAX_SUBSCRIPTIONS: usize = 1_000;
 
 /// The thread that owns the socket.
@@ -209,12 +210,12 @@ struct SocketThread {
     /// Whether the lack of a subscriber was reported.
     has_complained: bool,
     socket: Socket,
-    // Declared after the socket, to be dropped after it: dropping the context waits until the last lines have left.
+    // Declared after the socket, to be dropped after it: dropping the context waits until the last lines are sent.
     context: Context,
 }
 
 impl SocketThread {
-    /// Bind the first free address. Errors: that of the last address.
+    /// Bind the first free address, or return the error of the last one.
     fn bind(&mut self) -> Result<(), zmq::Error> {
         let mut result = Err(zmq::Error::EADDRNOTAVAIL);
         for address in &self.addresses {
@@ -273,7 +274,7 @@ impl SocketThread {
         }
         let until = {
             let lines = self.shared.lock();
-            // If a line came meanwhile, the descriptor is ready.
+            // If another line has arrived since, the descriptor is ready and the wait returns at once.
             match (lines.is_ending, self.bound.map(|bound| bound + SUBSCRIBER_TIMEOUT)) {
                 (true, Some(end)) if !lines.waiting.is_empty() && Instant::now() < end => Some(end),
                 (true, _) => return Ok(!lines.waiting.is_empty() && !self.subscriptions.is_empty()),
@@ -298,9 +299,9 @@ impl SocketThread {
         Ok(())
     }
 
-    /// Note a subscription: a first byte of 1 begins it, 0 ends it.
+    /// Note the beginning or end of a subscription: the first byte is 1 or 0.
     fn note_subscription(&mut self, frames: &[Vec<u8>]) {
-        // Subscribers of other programs' lines do not count.
+        // Subscriptions to other programs' lines do not count.
         let ours = format!("{}.", self.topic);
         let is_for_us =
             |topic: &[u8]| ours.as_bytes().starts_with(topic) || topic.starts_with(ours.as_bytes());

@@ -1,13 +1,13 @@
-//! The envelope: the frames in front of a message on the wire. It never looks into the message.
+//! Envelopes: the frames in front of a message on the wire. This module never looks into the message.
 
 use super::socket::Frames;
 
-/// The frames in front of a message's body, up to and with the empty one: the way back to the sender. They are returned
+/// The frames of a request up to and including the empty one. They route the reply to the sender and are returned
 /// unchanged, as a REP socket returns them.
 pub type Envelope = Frames;
 
-/// Split a request into its envelope and its body; `None` if it has no empty frame. A body of several frames, which no
-/// worker sends, is read as one.
+/// Split a request into its envelope and its body, or return `None` if it has no empty frame. Several body frames,
+/// which no worker sends, are joined into one.
 #[must_use]
 pub fn open(mut frames: Frames) -> Option<(Envelope, Vec<u8>)> {
     let delimiter = frames.iter().position(Vec::is_empty)?;

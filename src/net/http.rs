@@ -8,7 +8,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 
 /// Return the settings of an agent, without timeouts. Certificates are checked against those of the operating system.
-/// Without the explicit proxy `ureq` would look for one in other variables.
+/// The proxy is set explicitly, since `ureq` would otherwise look for one in other variables.
 #[must_use]
 pub fn settings(proxy: Option<Proxy>) -> ConfigBuilder<AgentScope> {
     Config::builder()

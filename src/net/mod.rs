@@ -1,6 +1,6 @@
-//! The network: ZeroMQ sockets and the envelopes of requests; proxies and limits for HTTP.
+//! Network access: ZeroMQ sockets, the envelopes of requests, and the settings and proxies of HTTP requests.
 //!
-//! It never looks into a message and decides nothing.
+//! This module never looks into a message and decides nothing.
 
 pub mod envelope;
 pub mod http;

@@ -1,22 +1,22 @@
-//! The events of a socket's connections, from `libzmq`'s socket monitor. It never changes a connection.
+//! The connection events of a socket, from `libzmq`'s socket monitor. This module never changes a connection.
 
 use zmq::{Context, PollItem, Socket, SocketEvent, SocketType};
 
 use super::socket;
 
-/// The events of one socket's connections, in order.
+/// The connection events of one socket, in order.
 ///
-/// It must be dropped after the socket that it watches: while that one lives, `libzmq`'s own thread waits until the
-/// events are received.
+/// Must be dropped after the watched socket: while that socket lives, `libzmq`'s own thread waits until the events are
+/// received.
 pub struct Monitor {
     events: Socket,
 }
 
 impl Monitor {
-    /// Start to watch a socket for some events. `name` is one that no other monitor of the context has.
+    /// Start watching a socket for the `wanted` events. `name` must be unique among the monitors of the context.
     ///
     /// # Errors
-    /// ZeroMQ has no more sockets.
+    /// When ZeroMQ has no sockets left.
     pub fn start(
         context: &Context,
         watched: &Socket,
@@ -27,7 +27,7 @@ impl Monitor {
         let mask = wanted.iter().fold(0, |mask, event| mask | i32::from(event.to_raw()));
         watched.monitor(&endpoint, mask)?;
         let events = context.socket(SocketType::PAIR)?;
-        // At a limit, `libzmq`'s thread, which moves every message, would wait until events are received here.
+        // With a limit, `libzmq`'s thread, which moves every message, would wait until events are received here.
         events.set_rcvhwm(0)?;
         events.connect(&endpoint)?;
         Ok(Self { events })
@@ -36,7 +36,7 @@ impl Monitor {
     /// Receive the next event, if there is one.
     ///
     /// # Errors
-    /// The socket is broken.
+    /// When the socket is broken.
     pub fn next(&self) -> zmq::Result<Option<SocketEvent>> {
         // Two frames: the event's number and a value as 16 and 32 bits, then the address.
         let frames = socket::receive(&self.events)?;
@@ -44,7 +44,7 @@ impl Monitor {
         Ok(number.map(|number| SocketEvent::from_raw(u16::from_ne_bytes(number))))
     }
 
-    /// The item with which a loop waits for the next event.
+    /// Return the poll item with which a loop waits for the next event.
     #[must_use]
     pub fn as_poll_item(&self) -> PollItem<'_> {
         self.events.as_poll_item(zmq::POLLIN)

@@ -1,12 +1,13 @@
-//! The proxy that the environment names for a URL, as Python's `requests` and curl find it: `https_proxy` or `http_proxy` by the
-//! URL's scheme, else `all_proxy`, unless `no_proxy` names the host; in small letters or capitals.
+//! The proxy that the environment names for a URL, found as Python's `requests` and curl find it: in `https_proxy` or
+//! `http_proxy` by the URL's scheme, otherwise in `all_proxy`, unless `no_proxy` names the host. Each name may be in
+//! lower or upper case.
 //!
 //! A proxy that cannot be used is never ignored silently.
 
 use ureq::http::Uri;
 use ureq::{Proxy, ProxyProtocol};
 
-/// A variable whose proxy cannot be used. The text does not show the variable's value, which may hold a password.
+/// An environment variable whose proxy cannot be used. The text omits the variable's value, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the environment variable {variable} {why}; write it as http://host:port, or unset it")]
 pub struct UnusableProxy {
@@ -14,10 +15,10 @@ pub struct UnusableProxy {
     why: &'static str,
 }
 
-/// Return the proxy for a URL, or `None`.
+/// Return the proxy that the environment names for a URL, or `None`.
 ///
 /// # Errors
-/// The variable for this URL cannot be used.
+/// When the variable for this URL names a proxy that cannot be used.
 pub fn from_environment(url: &Uri) -> Result<Option<Proxy>, UnusableProxy> {
     choose(url, &|name| {
         let set = |name: String| {
@@ -28,7 +29,7 @@ pub fn from_environment(url: &Uri) -> Result<Option<Proxy>, UnusableProxy> {
     })
 }
 
-/// `lookup` returns a variable's name as it is spelt, and its value.
+/// Choose the proxy for a URL. `lookup` returns a variable's name as it is spelt in the environment, and its value.
 fn choose(
     url: &Uri,
     lookup: &dyn Fn(&str) -> Option<(String, String)>,
@@ -48,7 +49,7 @@ fn choose(
     }
     match Proxy::new(&proxy) {
         Err(_) => Err(UnusableProxy { variable, why: "does not name a proxy" }),
-        // `ureq` without its SOCKS feature panics at the first request.
+        // Without its SOCKS feature, `ureq` panics at the first request.
         Ok(proxy) if !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) => {
             Err(UnusableProxy { variable, why: "names a SOCKS proxy, which cannot be used here" })
         }

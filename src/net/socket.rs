@@ -1,6 +1,6 @@
-//! Whole messages in and out of ZeroMQ sockets.
+//! Send and receive whole messages over ZeroMQ sockets.
 //!
-//! It never looks into a message, and a signal never makes a call fail.
+//! This module never looks into a message, and a signal never makes a call fail.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub type Frames = Vec<Vec<u8>>;
 /// Receive the next message, if one has arrived.
 ///
 /// # Errors
-/// The socket is broken. A signal or an empty queue is not an error.
+/// When the socket is broken. A signal or an empty queue is not an error.
 pub fn receive(socket: &Socket) -> zmq::Result<Option<Frames>> {
     let first = match retry(|| socket.recv_bytes(DONTWAIT)) {
         Ok(frame) => frame,
@@ -27,10 +27,11 @@ pub fn receive(socket: &Socket) -> zmq::Result<Option<Frames>> {
     Ok(Some(frames))
 }
 
-/// Send a message if the socket accepts it now; return whether it did.
+/// Send a message if the socket accepts it now, and return whether it did.
 ///
 /// # Errors
-/// The socket is broken, or a ROUTER with `ROUTER_MANDATORY` has no connection to the ZeroMQ peer (`EHOSTUNREACH`).
+/// When the socket is broken, or a ROUTER with `ROUTER_MANDATORY` has no connection to the ZeroMQ peer
+/// (`EHOSTUNREACH`).
 pub fn send<F: AsRef<[u8]>>(socket: &Socket, frames: &[F]) -> zmq::Result<bool> {
     let send = |number: usize| {
         let more = if number + 1 < frames.len() { SNDMORE } else { 0 };
@@ -40,8 +41,8 @@ pub fn send<F: AsRef<[u8]>>(socket: &Socket, frames: &[F]) -> zmq::Result<bool> 
         match send(number) {
             Err(zmq::Error::EAGAIN) => {
                 if number > 0 {
-                    // The ZeroMQ peer went away in the middle. ZeroMQ has discarded the earlier frames, and discards all
-                    // frames up to the next last one: that must be this message's, or the next message is lost.
+                    // The ZeroMQ peer disconnected in the middle. ZeroMQ has discarded the earlier frames and discards
+                    // all frames up to the next last one, which must be this message's, or the next message is lost.
                     (number + 1..frames.len()).try_for_each(send)?;
                 }
                 return Ok(false);
@@ -52,24 +53,24 @@ pub fn send<F: AsRef<[u8]>>(socket: &Socket, frames: &[F]) -> zmq::Result<bool> 
     Ok(true)
 }
 
-/// Wait until one of the items is ready, at most so many milliseconds (-1: without a limit). Return how many are.
+/// Wait up to `timeout` milliseconds (-1: without limit) until an item is ready. Return the number of ready items.
 ///
 /// # Errors
-/// A socket is broken.
+/// When a socket is broken.
 pub fn poll(items: &mut [PollItem], timeout: i64) -> zmq::Result<i32> {
     retry(|| zmq::poll(items, timeout))
 }
 
-/// Return a timeout for [`poll`], rounded up: the last fraction of a millisecond is not a busy loop.
+/// Return a timeout for [`poll`], rounded up to avoid a busy loop in the last fraction of a millisecond.
 #[must_use]
 pub fn milliseconds(timeout: Duration) -> i64 {
     i64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
 }
 
-/// Repeat a call that a signal interrupted. The signal itself is found in [`crate::signals::Signals`].
+/// Repeat a call while signals interrupt it. The signals themselves are received by [`crate::signals::Signals`].
 ///
 /// # Errors
-/// Those of the call, except the interruption.
+/// When the call fails for a reason other than an interruption.
 pub fn retry<T>(mut call: impl FnMut() -> zmq::Result<T>) -> zmq::Result<T> {
     loop {
         match call() {
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
     use crate::net::Monitor;
 
-    /// A frame that does something when it is sent.
+    /// A frame that calls a function when it is sent.
     struct Frame<'a>(&'a str, Option<&'a dyn Fn()>);
 
     impl AsRef<[u8]> for Frame<'_> {
@@ -221,18 +222,18 @@ mod tests {
             other
         };
 
-        // Whether the message is refused, or accepted and discarded, depends on the thread of ZeroMQ.
+        // ZeroMQ's thread determines whether the message is refused, or accepted and discarded.
         loop {
             let first = Cell::new(Some(connect()));
             let disconnect = || {
                 let Some(other) = first.take() else { return };
-                // The socket does not notice the end of a connection while a message of it is unread.
+                // The socket does not notice a lost connection while a message from it is unread.
                 other.send("unread", 0).expect("sent");
                 wait_until("a message", || can(PollEvents::POLLIN));
                 drop(other);
                 wait_until("its end", || monitor.next().expect("an event").is_some());
             };
-            // At one of these checks the socket notices.
+            // The socket notices the lost connection at one of these checks.
             let check = || _ = can(PollEvents::POLLIN);
             let rest = (0..1_000).map(|_| Frame("rest", Some(&check)));
             let frames: Vec<_> =

@@ -1,4 +1,4 @@
-//! [`Delivery`]: a notice in the form of one target. It must never send anything.
+//! [`Delivery`]: a notice in the form of one target. This module never sends anything.
 
 use std::fmt::Write;
 use std::time::Instant;
@@ -9,23 +9,23 @@ use crate::config::notify::{NotificationTarget, Slack, SlackChannel, Template, T
 use nowcast_core::Notice;
 use pyyaml::python;
 
-/// Characters of a payload or a text that are told: more is for the journal.
+/// The maximum number of characters of a payload or a text; the journal has longer ones.
 const LONGEST: usize = 4_000;
 
-/// Characters of a subject.
+/// The maximum number of characters of a subject.
 const LONGEST_SUBJECT: usize = 150;
 
-/// What one target is to be told.
+/// A notification for one target.
 #[derive(Debug, Clone)]
 pub(super) struct Delivery {
-    /// What it is about, for the log.
+    /// The subject matter in one line, for the log.
     pub about: String,
-    /// The same in each attempt.
+    /// An id that stays the same for all attempts.
     pub id: Uuid,
-    /// Of an e-mail.
+    /// The subject of an e-mail.
     pub subject: String,
     pub body: String,
-    /// Since when it waits.
+    /// When it began to wait.
     pub since: Instant,
 }
 
@@ -35,12 +35,12 @@ impl Delivery {
         Self { about, id: Uuid::now_v7(), subject, body, since: Instant::now() }
     }
 
-    /// A beat of a heartbeat.
+    /// Return a beat of a heartbeat.
     pub(super) fn beat() -> Self {
         Self::new("heartbeat", String::new(), String::new())
     }
 
-    /// NEMO_Nowcast's message to a Slack channel, if the channel wants this notice.
+    /// Return NEMO_Nowcast's message to a Slack channel, or `None` if the channel does not want this notice.
     pub(super) fn to_slack(channel: &SlackChannel, slack: &Slack, notice: &Notice) -> Option<Self> {
         let said = notice.message.as_ref()?;
         if !channel.has(&notice.worker) {
@@ -56,7 +56,7 @@ impl Delivery {
         Some(Self::new(&text, String::new(), body))
     }
 
-    /// What a target is told of a notice, if it wants to know.
+    /// Return the notification for a target, or `None` if the target does not want this notice.
     pub(super) fn to_target(target: &NotificationTarget, notice: &Notice) -> Option<Self> {
         let is_alarm = notice.alarm.is_some_and(|alarm| target.of.alarms.contains(&alarm));
         let is_message =
@@ -81,7 +81,7 @@ impl Delivery {
     }
 }
 
-/// What a placeholder stands for.
+/// Return the value of a placeholder.
 fn value(field: TemplateField, notice: &Notice) -> String {
     match field {
         TemplateField::Worker => notice.worker.clone(),
@@ -105,13 +105,13 @@ fn up_to(text: &str, characters: usize) -> String {
     }
 }
 
-/// A text as it stands between the quotes of a JSON string.
+/// Escape a text for use between the quotes of a JSON string.
 fn escaped(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// JSON as Python's `json.dumps` writes it: in ASCII.
+/// Escape JSON to ASCII, as Python's `json.dumps` writes it.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for letter in json.chars() {
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(payload, "more than 4000 characters; nowcast why 8812 shows them");
     }
 
-    /// What NEMO_Nowcast's `requests.post(url, json={"text": …})` put on the wire, recorded.
+    /// Compare with the bytes recorded from NEMO_Nowcast's `requests.post(url, json={"text": …})`.
     #[test]
     fn slack_gets_the_peers_bytes() {
         let workers = SlackWorkers::List(vec!["ssh".to_owned()]);

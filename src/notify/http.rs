@@ -1,4 +1,4 @@
-//! Requests to web servers. URLs and headers must never get into an error: they may be secret.
+//! Requests to web servers. URLs and headers may be secret, so they must never appear in an error.
 
 use std::io::Read;
 use std::time::Duration;
@@ -12,28 +12,28 @@ use crate::config::notify::{Secret, SlackChannel, WebRequest};
 use crate::net::{http, proxy};
 use pylogging::Logger;
 
-/// How long a connection may take.
+/// The timeout for connecting.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long one attempt may take.
+/// The timeout of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
-/// Bytes of a refusal that are shown.
+/// The number of bytes of an error response that are shown.
 const SHOWN: u64 = 200;
 
-/// Sends to a Slack channel.
+/// Return a function that sends deliveries to a Slack channel. The log calls the target `name`.
 pub(super) fn slack(channel: &SlackChannel, name: &str, log: &Logger) -> Send {
     let json = ("Content-Type".to_owned(), Secret("application/json".to_owned()));
     let url = channel.url.clone().unwrap_or_else(|| Secret(String::new()));
     sender(&WebRequest { method: "POST".to_owned(), url, headers: vec![json] }, name, log)
 }
 
-/// Makes a request for each delivery to the target of that name.
+/// Return a function that makes a request for each delivery. The log calls the target `name`.
 pub(super) fn sender(request: &WebRequest, name: &str, log: &Logger) -> Send {
     let request = request.clone();
     let proxy = request.url.0.parse().map_or(Ok(None), |url: Uri| proxy::from_environment(&url));
     let proxy = proxy.unwrap_or_else(|error| {
-        // An alarm that may arrive is better than none.
+        // The notification may still arrive without the proxy.
         log.warning(format_args!("notifications to {name} go without a proxy: {error}"));
         None
     });
@@ -41,10 +41,10 @@ pub(super) fn sender(request: &WebRequest, name: &str, log: &Logger) -> Send {
         .timeout_connect(Some(CONNECT))
         .timeout_global(Some(ATTEMPT))
         .http_status_as_error(false)
-        // What is sent elsewhere would lose its body on the way, and take its secrets to another server.
+        // A redirected request would lose its body, and take its secrets to another server.
         .max_redirects(0)
         .max_redirects_will_error(false)
-        // Hours may lie between two: the other side has closed the connection by then.
+        // Hours may pass between two requests, and the server has closed the connection by then.
         .max_idle_connections(0)
         .build();
     let agent = Agent::new_with_config(config);

@@ -1,6 +1,6 @@
-//! [`Lane`]: the queue of one target and the thread that empties it. A push must never wait.
+//! [`Lane`]: the queue of one target and the thread that empties it. A push never blocks.
 //!
-//! The order is kept: a delivery that is retried holds up later ones.
+//! The order is kept: a delivery that is retried delays later ones.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,28 +12,28 @@ use std::time::{Duration, Instant};
 use super::delivery::Delivery;
 use pylogging::Logger;
 
-/// Why something was not sent.
+/// The reason why a delivery was not sent.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
-    /// For a person; without secrets.
+    /// The text for a person, without secrets.
     pub text: String,
-    /// Whether another attempt would end in the same way.
+    /// Whether another attempt would fail in the same way.
     pub is_final: bool,
-    /// How long the other side asks to be left alone.
+    /// The pause that the server asks for.
     pub wait: Option<Duration>,
 }
 
-/// Makes one attempt.
+/// A function that makes one attempt to send a delivery.
 pub(super) type Send = Box<dyn FnMut(&Delivery) -> Result<(), Failure> + std::marker::Send>;
 
-/// How many times it is tried.
+/// The pauses between attempts, and the time limit of a delivery.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
-    /// The pause after the first failure; each one after it is twice as long.
+    /// The pause after the first failure; each later pause is twice as long.
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
-    /// What has waited so long is given up after one more attempt.
+    /// The time after which a waiting delivery is abandoned, after one more attempt.
     pub give_up: Duration,
 }
 
@@ -48,15 +48,15 @@ impl Pace {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<Delivery>,
-    /// Something is under way that is not in the queue any more.
+    /// Whether the thread is sending a delivery, which is no longer in the queue.
     is_busy: bool,
-    /// What could not wait, since the last time that there was room.
+    /// The number of deliveries discarded since the queue was last empty.
     dropped: u64,
-    /// Nothing more comes.
+    /// Whether no more deliveries follow.
     is_closed: bool,
-    /// The manager ends: no pauses any more, and nothing after that moment.
+    /// The deadline once the manager exits: there are no more pauses, and no attempts after this moment.
     end: Option<Instant>,
-    /// The thread has ended.
+    /// Whether the thread has ended.
     is_done: bool,
 }
 
@@ -65,13 +65,13 @@ struct LaneState {
     queue: Mutex<Queue>,
     changed: Condvar,
     log: Logger,
-    /// It is told once when it fails and once when it works again.
+    /// Whether the target is a heartbeat, of which only the first failure and the recovery are logged.
     is_heartbeat: bool,
 }
 
 impl LaneState {
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // A thread that panicked left it whole: no change of it is in two steps.
+        // A panic while the lock is held cannot leave the queue inconsistent.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,10 +89,10 @@ impl fmt::Debug for Lane {
 }
 
 impl Lane {
-    /// Opens a queue for so many and starts its thread.
+    /// Open a queue for at most `most` deliveries and start its thread.
     ///
     /// # Errors
-    /// When the operating system gives no thread.
+    /// When the operating system refuses a thread.
     pub(super) fn open(
         name: &str,
         pace: Pace,
@@ -115,7 +115,7 @@ impl Lane {
         Ok(Self { shared, most })
     }
 
-    /// Lets something wait for its turn, or drops it when too much waits already.
+    /// Queue a delivery, or discard it if the queue is full.
     pub(super) fn push(&self, delivery: Delivery) {
         let mut queue = self.shared.lock();
         if queue.waiting.len() < self.most {
@@ -134,18 +134,19 @@ impl Lane {
         }
     }
 
-    /// Nothing more comes; what waits is sent in its time.
+    /// Note that no more deliveries follow. Those that wait are still sent.
     pub(super) fn close(&self) {
         self.shared.lock().is_closed = true;
         self.shared.changed.notify_all();
     }
 
-    /// Whether it was closed and all is sent or given up.
+    /// Return whether the queue was closed and every delivery is sent or abandoned.
     pub(super) fn is_done(&self) -> bool {
         self.shared.lock().is_done
     }
 
-    /// The manager ends at that moment: what waits is tried once more, at once.
+    /// Close the queue because the manager exits at `until`: waiting deliveries are tried at once, up to the first
+    /// failure.
     pub(super) fn hurry(&self, until: Instant) {
         let mut queue = self.shared.lock();
         queue.is_closed = true;
@@ -153,7 +154,7 @@ impl Lane {
         self.shared.changed.notify_all();
     }
 
-    /// Waits until all is sent or given up, or that moment has come.
+    /// Wait until every delivery is sent or abandoned, but not after `until`. Log the number of those that are left.
     pub(super) fn end(self, until: Instant) {
         let left = until.saturating_duration_since(Instant::now());
         let queue = self.shared.lock();
@@ -174,7 +175,7 @@ impl Lane {
 }
 
 impl LaneState {
-    /// What is next; `None` when nothing more comes, or the end has.
+    /// Wait for the next delivery. Return `None` if the queue is closed and empty, or its deadline has passed.
     fn next(&self) -> Option<Delivery> {
         let mut queue = self.lock();
         queue.is_busy = false;
@@ -197,7 +198,7 @@ impl LaneState {
         next
     }
 
-    /// Tries until it is sent or given up.
+    /// Make attempts until the delivery is sent or abandoned.
     fn deliver(&self, delivery: &Delivery, pace: Pace, send: &mut Send, is_failing: &mut bool) {
         let name = &self.name;
         let give_up = |text: &str| {
@@ -219,7 +220,7 @@ impl LaneState {
                     give_up(&text);
                 }
                 if is_last {
-                    // The others would fail as well; how many there are is said.
+                    // The others would fail as well; `Lane::end` logs their number.
                     self.lock().end = Some(Instant::now());
                 }
                 return;
@@ -237,13 +238,13 @@ impl LaneState {
         }
     }
 
-    /// Pauses; cut short when the manager ends.
+    /// Pause, but not after the manager has begun to exit.
     fn rest(&self, pause: Duration) {
         let queue = self.changed.wait_timeout_while(self.lock(), pause, |queue| queue.end.is_none());
         drop(queue.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Whether the moment has come after which nothing more is tried.
+    /// Return whether the deadline has passed.
     fn is_over(&self) -> bool {
         self.lock().end.is_some_and(|end| end <= Instant::now())
     }
@@ -270,7 +271,7 @@ mod tests {
         }
     }
 
-    /// A lane whose attempts come out of the channel and end as the list says; after it they go well.
+    /// Return a lane and the channel of its attempts. The attempts fail as listed in `ends`; later ones succeed.
     fn lane(pace: Pace, most: usize, ends: Vec<Failure>) -> (Lane, Receiver<String>) {
         let (attempts, made) = channel();
         let mut ends = ends.into_iter();
@@ -289,7 +290,7 @@ mod tests {
         made.recv_timeout(DEADLINE).unwrap()
     }
 
-    /// All attempts until the lane has nothing to do any more.
+    /// Close the lane and return all attempts until it is done.
     fn rest(lane: &Lane, made: &Receiver<String>) -> Vec<String> {
         lane.close();
         made.iter().collect()
@@ -324,7 +325,7 @@ mod tests {
         let pace = Pace { first: NEVER, longest: NEVER, give_up: NEVER };
         let (lane, made) = lane(pace, 2, vec![failure(None)]);
         lane.push(delivery("a"));
-        // It is under way, and a pause follows that only the end cuts short.
+        // The attempt is followed by a pause that only `hurry` cuts short.
         assert_eq!(next(&made), "a");
         push(&lane, &["b", "c", "d"]);
         lane.hurry(Instant::now() + DEADLINE);

@@ -1,4 +1,4 @@
-//! E-mails. Each attempt makes its own connection. The mail's id stays the same, so that duplicates can be recognised.
+//! E-mails. Each attempt opens its own connection and keeps the mail's id, so that duplicates can be recognised.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::causes::with_causes;
 use crate::config::notify::Email;
 use pylogging::smtp::{Login, Mail, Server};
 
-/// How long the mail server may take for each of its answers.
+/// The timeout for each response of the mail server.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sends a mail for each delivery.
+/// Return a function that sends an e-mail for each delivery.
 pub(super) fn sender(email: &Email) -> Send {
     let email = email.clone();
     let server = server(&email);

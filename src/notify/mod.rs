@@ -1,7 +1,7 @@
-//! Notifications: webhooks, e-mails and heartbeats, each target with a thread and a queue of its own.
+//! Notifications: webhooks, e-mails and heartbeats. Each target has its own thread and queue.
 //!
-//! A sender must never wait: a full queue discards new notifications, and a target that hangs delays only its own. Nothing
-//! here decides what is worth a notification. The queues are in memory only.
+//! Sending never blocks the caller: a full queue discards new notifications, and a target that hangs delays only its
+//! own. This module never decides what is worth a notification. The queues are in memory only.
 
 mod delivery;
 mod http;
@@ -17,13 +17,13 @@ use lane::{Lane, Pace};
 use nowcast_core::Notice;
 use pylogging::Logger;
 
-/// How long what waits may take at the end of the manager.
+/// The time that waiting notifications get when the manager exits.
 pub const LAST_CHANCE: Duration = Duration::from_secs(3);
 
-/// How many notifications may wait for one target.
+/// The maximum number of notifications that wait for one target.
 const MOST: usize = 200;
 
-/// What a queue serves.
+/// The target of a queue.
 #[derive(Debug, Clone, PartialEq)]
 enum Served {
     Slack(SlackChannel),
@@ -34,13 +34,13 @@ enum Served {
 struct TargetQueue {
     served: Served,
     lane: Lane,
-    /// When the next beat is due, of a heartbeat.
+    /// When the next beat of a heartbeat is due; `None` for other targets.
     beat: Option<Instant>,
-    /// Of the previous configuration: what waits is still sent.
+    /// Whether the target is only in the previous configuration. Its waiting notifications are still sent.
     is_retired: bool,
 }
 
-/// Tells the outside.
+/// The sender of notifications to all targets.
 #[derive(Debug)]
 pub struct Notifier {
     log: Logger,
@@ -49,7 +49,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// A notifier for these targets.
+    /// Return a notifier for these targets.
     #[must_use]
     pub fn start(notifications: &Notifications, log: Logger) -> Self {
         let mut notifier = Self { log, slack: None, lines: Vec::new() };
@@ -57,8 +57,8 @@ impl Notifier {
         notifier
     }
 
-    /// Serves these targets from now on. One that is as it was before keeps what waits for it; what waits for one that
-    /// is not there any more is still sent.
+    /// Use these targets from now on. An unchanged target keeps its queue; the waiting notifications of a removed
+    /// target are still sent.
     pub fn configure(&mut self, notifications: &Notifications) {
         self.slack.clone_from(&notifications.slack);
         self.lines.retain(|line| !line.is_retired || !line.lane.is_done());
@@ -83,7 +83,7 @@ impl Notifier {
         let (name, pace, most) = match &served {
             Served::Slack(channel) => (channel.variable.clone(), Pace::NORMAL, MOST),
             Served::NotificationTarget(target) => match &target.way {
-                // The next beat is better than an old one.
+                // An old beat is useless once the next one is due.
                 Way::Heartbeat { every, .. } => {
                     let give_up = Duration::try_from(*every).unwrap_or(Pace::NORMAL.give_up);
                     (target.name.clone(), Pace { give_up, ..Pace::NORMAL }, 1)
@@ -116,7 +116,7 @@ impl Notifier {
         }
     }
 
-    /// Tells those who want to know of it.
+    /// Queue the notice for each target that wants it.
     pub fn notify(&self, notice: &Notice) {
         for line in self.lines.iter().filter(|line| !line.is_retired) {
             let delivery = match (&line.served, &self.slack) {
@@ -130,7 +130,7 @@ impl Notifier {
         }
     }
 
-    /// The manager's loop is alive: sends the heartbeats that are due.
+    /// Queue the heartbeats that are due. The manager's loop calls this while it is alive.
     pub fn beat(&mut self) {
         for line in self.lines.iter_mut().filter(|line| !line.is_retired) {
             let Served::NotificationTarget(NotificationTarget { way: Way::Heartbeat { every, .. }, .. }) =
@@ -146,7 +146,7 @@ impl Notifier {
         }
     }
 
-    /// The end: what waits gets one more attempt, and all of them together so much time.
+    /// Try the waiting notifications once more, then stop. All targets together get this time.
     pub fn finish(&mut self, timeout: Duration) {
         let until = Instant::now() + timeout;
         for line in &self.lines {

@@ -1,6 +1,6 @@
-//! One call of a rule from a case, as programs give and take it: JSON in, JSON out.
+//! One call of a rule with a case that a program gives as JSON. The result is JSON, too.
 //!
-//! It fills in what a case leaves out and reads nothing by itself.
+//! This module fills in what a case omits, and reads nothing by itself.
 
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
@@ -13,19 +13,19 @@ use nowcast_core::message::Message;
 use nowcast_core::{JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult};
 use pyyaml::Value;
 
-/// What a rule is called with. What is left out is that of the running system.
+/// The input of a rule. Omitted values are those of the running system.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// The function; `after_` and the message's source if it is left out.
+    /// The function; by default `after_` and the message's source.
     pub function: Option<String>,
     /// The message.
     pub msg: CaseMessage,
-    /// What the rule gets as `config`.
+    /// The rule's argument `config`.
     pub config: Option<JsonValue>,
-    /// What the rule gets as `checklist`.
+    /// The rule's argument `checklist`.
     pub checklist: Option<JsonValue>,
-    /// The time of the message, as ISO writes it.
+    /// The time of the message in the ISO format.
     pub now: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub struct Case {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseMessage {
-    /// The worker that sends it; that of the function if it is left out.
+    /// The worker that sends it; by default that of the function.
     pub source: Option<String>,
     /// Its type.
     pub r#type: String,
@@ -42,7 +42,7 @@ pub struct CaseMessage {
     pub payload: JsonValue,
 }
 
-/// What a case leaves out.
+/// The values for everything that a case omits.
 #[derive(Debug, Clone)]
 pub struct Defaults {
     /// The configuration.
@@ -53,23 +53,23 @@ pub struct Defaults {
     pub now: ZonedDateTime,
 }
 
-/// What a rule answered, as JSON.
+/// The result of a rule, as JSON.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum CaseAnswer {
-    /// It answered.
+    /// The rule returned a result.
     RuleResult {
-        /// What it launches.
+        /// The launches.
         next_workers: Vec<CaseLaunch>,
-        /// Whom its join waits for.
+        /// The workers that its join waits for.
         race: Option<Vec<String>>,
-        /// All of the join, if it is more than a race set.
+        /// The whole join, if it is more than a race set.
         #[serde(skip_serializing_if = "Option::is_none")]
         join: Option<CaseJoin>,
     },
-    /// It could not be called, or failed.
+    /// The rule could not be called, or failed.
     Failed {
-        /// Why, with file, line and traceback.
+        /// The reason, with file, line and traceback.
         error: String,
     },
 }
@@ -84,7 +84,7 @@ pub struct CaseLaunch {
     options: CaseOptions,
 }
 
-/// What a rule says of a launch beside what and where; spans in seconds, moments as ISO writes them.
+/// The options of a launch: durations in seconds, times in the ISO format.
 #[derive(Debug, Serialize)]
 struct CaseOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,18 +114,18 @@ pub struct CaseJoin {
 }
 
 impl Case {
-    /// Reads a case from a line of JSON.
+    /// Parse a case from a line of JSON.
     ///
     /// # Errors
-    /// It is none.
+    /// When the line is not a case.
     pub fn read(line: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(line).map_err(|error| format!("this is not a case: {error}"))
     }
 
-    /// Calls the rule.
+    /// Call the rule.
     ///
     /// # Errors
-    /// The case does not say which rule, or its time is none.
+    /// When the case names no rule, or its time is invalid.
     pub fn call(self, engine: &Engine, defaults: &Defaults) -> Result<RuleCallResult, String> {
         let (function, source) = match (self.function, self.msg.source) {
             (Some(function), Some(source)) => (function, source),
@@ -151,7 +151,7 @@ impl Case {
         ))
     }
 
-    /// Calls the rule and answers as JSON has it.
+    /// Call the rule and return its result, or the error, for JSON.
     #[must_use]
     pub fn answer(self, engine: &Engine, defaults: &Defaults) -> CaseAnswer {
         match self.call(engine, defaults) {
@@ -174,7 +174,7 @@ impl From<RuleCallResult> for CaseAnswer {
     }
 }
 
-/// Whom a join waits for, each once.
+/// Return the workers that a join waits for, each once.
 fn race(join: &JoinRequest) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for wanted in &join.wait_for {
@@ -185,7 +185,7 @@ fn race(join: &JoinRequest) -> Vec<String> {
     names
 }
 
-/// Whether a join says no more than NEMO_Nowcast's race set.
+/// Return whether a join has only the parts of a race set of NEMO_Nowcast.
 fn is_race_set(join: &JoinRequest) -> bool {
     join.name.is_none()
         && join.launch.is_empty()
@@ -224,10 +224,10 @@ impl From<JoinRequest> for CaseJoin {
     }
 }
 
-/// A moment as ISO writes it, with a zone in brackets, with an offset, or without either: then in `zone`.
+/// Parse a time in the ISO format, with a zone in brackets or with an offset. Without either, it is in `zone`.
 ///
 /// # Errors
-/// It is none.
+/// When the text is not a time.
 pub fn moment(text: &str, zone: &TimeZone) -> Result<ZonedDateTime, String> {
     let refuse = || {
         format!(
@@ -238,7 +238,7 @@ pub fn moment(text: &str, zone: &TimeZone) -> Result<ZonedDateTime, String> {
         return Ok(zoned);
     }
     let pieces = Pieces::parse(text).map_err(|_| refuse())?;
-    // One with a zone that is unknown, or that its offset contradicts.
+    // The zone is unknown, or its offset contradicts it.
     if pieces.time_zone_annotation().is_some() {
         return Err(refuse());
     }

@@ -1,5 +1,5 @@
-//! YAML values as JSON, for programs that call rules: keys in their order, integers as integers, and sets as
-//! `{"__set__": […]}`. It must never know of cases.
+//! YAML values as JSON, for programs that call rules. Keys keep their order and integers stay integers; a set is
+//! `{"__set__": […]}`. This module knows nothing of cases.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 
 use pyyaml::{Map, Set, Value};
 
-/// The one key of a mapping that stands for a set.
+/// The only key of a mapping that represents a set.
 const SET: &str = "__set__";
 
 /// A value that was read from JSON.

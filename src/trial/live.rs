@@ -1,4 +1,4 @@
-//! Reads the checklist of the running system, for trials. It must never change it.
+//! Reads the checklist of the running system for trials. This module never changes it.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::store::{History, JournalError};
 use pyyaml::{Map, Value};
 
-/// Why the checklist cannot be told.
+/// The reason why the checklist cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LiveError {
     /// The journal cannot be read.
@@ -18,24 +18,24 @@ pub enum LiveError {
     File {
         /// The file.
         file: std::path::PathBuf,
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
 
-/// The current checklist: the journal's, or that of the checklist file where there is no journal yet, or an
-/// empty one where there is neither.
+/// Return the current checklist: that of the journal, that of the checklist file if there is no journal yet, or an
+/// empty one if there is neither.
 ///
 /// # Errors
-/// What is there cannot be read.
+/// When the journal or the file exists and cannot be read.
 pub fn checklist(config: &Config) -> Result<Value, LiveError> {
     Ok(checklist_if_any(config)?.unwrap_or_else(|| Map::new().into()))
 }
 
-/// The same; `None` where there is neither journal nor checklist file.
+/// Return the current checklist as [`checklist`] does, or `None` if there is neither journal nor checklist file.
 ///
 /// # Errors
-/// What is there cannot be read.
+/// When the journal or the file exists and cannot be read.
 pub fn checklist_if_any(config: &Config) -> Result<Option<Value>, LiveError> {
     match History::open(&config.journal.folder) {
         Ok(history) => Ok(Some(history.checklist_now()?.into())),

@@ -3,7 +3,7 @@
 use nowcast_core::NextWorker;
 use nowcast_core::next_worker::LOCALHOST;
 
-/// `make_plots nowcast+ on arbutus (delay 10m, retries 3)`.
+/// Format a launch, such as `make_plots nowcast+ on arbutus (delay 10m, retries 3)`.
 #[must_use]
 pub fn launch(worker: &NextWorker) -> String {
     let mut text = worker.name().to_owned();

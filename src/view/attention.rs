@@ -14,41 +14,41 @@ use nowcast_core::expected::Expected;
 use nowcast_core::joins::Join;
 use nowcast_core::parked::{Parked, ParkedItem};
 
-/// How long before its deadline a join is shown here.
+/// The time before its deadline from which on a join is shown.
 const SOON_OVERDUE: SignedDuration = SignedDuration::from_mins(15);
 
-/// How long a join may wait while no worker that it requires is pending or running.
+/// The time after which a join is stuck if no worker that it requires is pending or running.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 /// An item that needs an operator. Its keys are those of the JSON.
 #[derive(Debug, Clone, Serialize)]
 pub struct Attention {
     pub kind: AttentionKind,
-    /// The number of the run, message, parked launches or join; of a group, the latest.
+    /// The number of the run, message, parked launches or join; for a group, the latest.
     pub number: Option<u64>,
     /// The numbers of the whole group, the latest first.
     pub numbers: Vec<u64>,
     /// The worker, join or daemon concerned.
     pub subject: String,
     pub since: Option<Timestamp>,
-    /// Why, in one line.
+    /// The reason, in one line.
     pub reason: String,
-    /// The whole text behind the reason, if there is more: a traceback.
+    /// The whole text of the reason if it has more lines, such as a traceback.
     pub detail: Option<String>,
     /// The deadline that has passed or is near.
     pub due: Option<Timestamp>,
-    /// When the last message of the kind that is late came.
+    /// When the last message of the late kind was received.
     pub last_received: Option<Timestamp>,
     /// The open run that retries a failed one.
     pub retried_by: Option<u64>,
-    /// The acknowledgement by an operator, if there is one. The item then degrades the system no longer.
+    /// The acknowledgement by an operator, if there is one. The item then no longer degrades the system.
     pub acknowledged: Option<Acknowledgement>,
     /// The commands that help, the most useful first.
     #[serde(rename = "try")]
     pub hints: Vec<Hint>,
 }
 
-/// The kinds, in the order in which they are shown.
+/// The kinds of items, in the order in which they are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttentionKind {
@@ -66,14 +66,14 @@ pub enum AttentionKind {
     Launches,
     /// Contact with the host of a run is lost.
     Contact,
-    /// A message that is expected has not come in time.
+    /// An expected message has not arrived in time.
     Late,
     /// A join is soon overdue, or stuck.
     Join,
 }
 
 impl AttentionKind {
-    /// Return the word for people.
+    /// Return the word that people see.
     pub fn word(self) -> &'static str {
         match self {
             AttentionKind::Daemon => "DAEMON",
@@ -122,7 +122,7 @@ impl Attention {
     }
 }
 
-/// Return the items about daemons, and about a stalled manager. `has_journal`: a nowcast manager has run here.
+/// Return the items about daemons and a stalled manager. `has_journal` is true if a nowcast manager has run here.
 pub(super) fn of_daemons(daemons: &Daemons, config: &Config, has_journal: bool) -> Vec<Attention> {
     let mut items: Vec<Attention> =
         daemons.all.iter().filter_map(|daemon| of_daemon(daemon, config, has_journal)).collect();
@@ -149,7 +149,7 @@ fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<
     Some(Attention { hints, ..Attention::new(AttentionKind::Daemon, daemon.name, reason) })
 }
 
-/// Return the items that the journal gives, except failed runs, unsorted.
+/// Return the items found in the journal, except failed runs, unsorted.
 pub(super) fn of_journal(context: &ViewContext, open: &OpenItems) -> Result<Vec<Attention>, JournalError> {
     let mut items: Vec<Attention> = of_rules(open).into_iter().collect();
     items.extend(open.parked.iter().map(of_parked));
@@ -180,7 +180,7 @@ fn of_rules(open: &OpenItems) -> Option<Attention> {
     })
 }
 
-/// Return the runs whose host has lost contact.
+/// Return an item for each run that has lost contact with its host.
 fn of_contact(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
     let item = |run: &Run| {
         let contact = context.run_folder(run)?.lost_contact()?;
@@ -198,7 +198,7 @@ fn of_parked(parked: &Parked) -> Attention {
     let number = parked.id.0;
     let (item, hints) = match &parked.item {
         ParkedItem::Message { source, r#type, counted_as, .. } => {
-            // It counts in joins as soon as it reaches a rule.
+            // A message that has not counted in joins never reached a rule.
             let problem = if counted_as.is_some() { "rule failed" } else { "no rule" };
             (
                 Attention::new(
@@ -224,7 +224,7 @@ fn of_parked(parked: &Parked) -> Attention {
     Attention { since: Some(parked.at.timestamp()), hints, ..item.numbered(number) }
 }
 
-/// Return the expected messages that are late.
+/// Return an item for each expected message that is late.
 fn of_late(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
     let is_expected = |expected: &&Expected| {
         context.config.expect.iter().any(|one| one.worker == expected.worker && one.r#type == expected.r#type)
@@ -244,7 +244,7 @@ fn of_late(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
     open.expected.iter().filter(is_expected).filter_map(item).collect()
 }
 
-/// Return a join that is soon overdue, or that is stuck: no worker that it requires is pending or running.
+/// Return an item for a join that is soon overdue, or stuck: no worker that it requires is pending or running.
 fn of_join(join: &Join, context: &ViewContext, open: &OpenItems) -> Result<Option<Attention>, JournalError> {
     let now = context.now.timestamp();
     let opened = context.history.event(join.opened_by)?.map(|event| event.at.timestamp());
@@ -261,12 +261,12 @@ fn of_join(join: &Join, context: &ViewContext, open: &OpenItems) -> Result<Optio
     Ok((is_soon || is_stuck).then_some(item))
 }
 
-/// Return what a join still requires and how many launches wait in it.
+/// Return the messages that a join still requires and the number of launches that wait in it, as text.
 pub fn requirements(join: &Join) -> String {
     waiting_for(&join.requirements(), join.launches().len())
 }
 
-/// Return the text of [`requirements`] for a join that is known by its parts.
+/// Return the text of [`requirements`] from its parts.
 pub fn waiting_for(requires: &str, launches: usize) -> String {
     match launches {
         0 => format!("needs {requires}"),

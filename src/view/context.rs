@@ -1,5 +1,5 @@
-//! [`ViewContext`]: what a view is gathered from: configuration, journal and the current time. It must never ask the
-//! manager, so that every view works without one.
+//! [`ViewContext`]: the sources of a view: configuration, journal and current time. This module never asks the manager,
+//! so every view works without one.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::store::journal::{History, OpenItems};
 use nowcast_core::State;
 use pyyaml::Map;
 
-/// What a view is gathered from.
+/// The sources of a view.
 pub struct ViewContext {
     pub config: Config,
     pub history: History,
@@ -24,7 +24,7 @@ impl ViewContext {
         Some(RunFolder::new(self.config.journal.runs_folder().join(run.folder()?), run.id.0.to_string()))
     }
 
-    /// Return the state that a manager would have that started now with these open records and this checklist.
+    /// Return the state of a manager that would start now with these open records and this checklist.
     pub fn state(&self, open: &OpenItems, checklist: Map) -> State {
         let numbers = [
             open.last_event.as_ref().map(|event| event.number),

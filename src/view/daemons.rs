@@ -1,4 +1,4 @@
-//! [`Daemons`]: whether the daemons run and respond. It must never start one.
+//! [`Daemons`]: whether the daemons run and respond. This module never starts one.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -12,7 +12,7 @@ use crate::control::call::{self, HEALTH_TIMEOUT, Service};
 use crate::store::{Presence, journal};
 use crate::{log_aggregator, scheduler};
 
-/// How long the broker may take to accept a connection.
+/// The time limit for the broker to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The state of a daemon.
@@ -32,10 +32,10 @@ pub enum DaemonState {
 /// A daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DaemonView {
-    /// Its name, which is the command that starts it: `log-aggregator`.
+    /// Its name, which is also the command that starts it, such as `log-aggregator`.
     pub name: &'static str,
     pub state: DaemonState,
-    /// Why its state is not just `Running`.
+    /// The reason for a state other than `Running`.
     pub reason: Option<String>,
 }
 
@@ -48,7 +48,7 @@ impl DaemonView {
         Self { name, state: DaemonState::Running, reason: None }
     }
 
-    /// Whether it, or another program in its place, does its work.
+    /// Return whether it, or another program in its place, does its work.
     pub fn is_up(&self) -> bool {
         matches!(self.state, DaemonState::Running | DaemonState::Replaced)
     }
@@ -59,7 +59,7 @@ impl DaemonView {
 #[serde(transparent)]
 pub struct Daemons {
     pub all: Vec<DaemonView>,
-    /// Why the manager is stalled, if it is.
+    /// The reason why the manager is stalled, if it is.
     #[serde(skip)]
     pub stalled: Option<String>,
 }
@@ -87,18 +87,18 @@ impl Daemons {
         Self { all, stalled }
     }
 
-    /// Return how many daemons are up.
+    /// Return the number of daemons that are up.
     pub fn up(&self) -> usize {
         self.all.iter().filter(|daemon| daemon.is_up()).count()
     }
 
-    /// Whether a daemon does not run.
+    /// Return whether a daemon does not run.
     pub fn is_one_missing(&self) -> bool {
         self.all.iter().any(|daemon| daemon.state == DaemonState::NotRunning)
     }
 }
 
-/// Return the manager, and why it is stalled.
+/// Return the manager, and the reason if it is stalled.
 fn manager(config: &Config) -> (DaemonView, Option<String>) {
     const NAME: &str = "manager";
     let folder = &config.journal.folder;
@@ -122,7 +122,7 @@ fn manager(config: &Config) -> (DaemonView, Option<String>) {
     }
 }
 
-/// Say why a running manager cannot be reached.
+/// Return the reason why a running manager cannot be reached.
 pub fn unreachable(process: u64) -> String {
     format!(
         "the manager (process {process}) has the journal, but its control socket is missing. It makes a new one within a \
@@ -134,7 +134,8 @@ fn silent(why: &str) -> String {
     format!("it did not respond for {} s: {why}", HEALTH_TIMEOUT.as_secs())
 }
 
-/// Return the broker. A broker greets each connection; for a stopped one, the operating system still accepts it.
+/// Return the broker. A broker greets each connection; a stopped one does not, although the operating system accepts
+/// it.
 fn broker(config: &Config) -> DaemonView {
     const NAME: &str = "broker";
     let address = (config.zmq.host.as_str(), config.zmq.workers_port);

@@ -16,13 +16,13 @@ use nowcast_core::record::RecordedEvent;
 use nowcast_core::run::Stage;
 use nowcast_core::{Command, Ending, Run, RunId};
 
-/// How long a failed run is shown.
+/// The time for which a failed run is shown.
 const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 
-/// Runs of one worker that are searched for a success.
+/// The maximum number of runs of one worker that are searched for a success.
 const SEARCHED: u32 = 500;
 
-/// What failures of one group have in common: arguments may differ. Acknowledged failures are a group of their own.
+/// The common properties of the failures of a group; arguments may differ. Acknowledged failures are a separate group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct FailureKind {
     worker: String,
@@ -47,12 +47,12 @@ impl FailureKind {
 /// Runs that failed alike, the latest first: one item for an operator.
 pub struct FailureGroup {
     pub runs: Vec<Run>,
-    /// The last acknowledgement among them, once all are acknowledged.
+    /// The acknowledgement of the latest run, if the group is acknowledged.
     pub acknowledged: Option<Acknowledgement>,
 }
 
 /// Return the runs that failed within the last day and were not followed by a success with the same worker, arguments
-/// and host, those that failed alike together. Earlier failures with the same arguments count with the latest.
+/// and host, grouped by kind of failure. Earlier failures with the same arguments are grouped with the latest.
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ pub fn acknowledged_by(acknowledgement: &Acknowledgement, now: &ZonedDateTime) -
     format!("acknowledged by {user} at {}{reason}", times::minute(*time, now))
 }
 
-/// The attention items of the failures.
+/// Return the attention items of the failures.
 pub(super) fn of_failed_runs(
     context: &ViewContext,
     open: &OpenItems,
@@ -101,7 +101,7 @@ pub(super) fn of_failed_runs(
     failures(context)?.iter().map(|failure| item(failure, context, open)).collect()
 }
 
-/// The item of runs that failed alike.
+/// Return the item of runs that failed alike.
 fn item(failure: &FailureGroup, context: &ViewContext, open: &OpenItems) -> Result<Attention, JournalError> {
     let runs = &failure.runs;
     let latest = &runs[0];

@@ -7,7 +7,7 @@ use serde::Serialize;
 pub struct Hint {
     /// The command, ready to be copied.
     pub command: String,
-    /// What it does, where the command does not say so itself.
+    /// The effect, if the command does not make it clear.
     pub effect: Option<String>,
 }
 

@@ -1,4 +1,5 @@
-//! [`MessageView`]: a message as every surface shows it. Its keys are those of the JSON; `docs/operating.md` has them.
+//! [`MessageView`]: a message as every surface shows it. Its keys are those of the JSON; `docs/operating.md` lists
+//! them.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,7 +21,7 @@ pub enum MessageOutcome {
     NoFunction,
     /// The message registry does not allow it.
     Refused,
-    /// It asked for a part of the checklist (`need`), and was answered.
+    /// It asked for a part of the checklist (`need`) and got it.
     Answered,
     /// It cleared the checklist.
     Cleared,
@@ -29,7 +30,7 @@ pub enum MessageOutcome {
 }
 
 impl MessageOutcome {
-    /// Return the word for people.
+    /// Return the word that people see.
     pub fn word(self) -> &'static str {
         match self {
             MessageOutcome::Ruled => "ruled",
@@ -52,7 +53,7 @@ pub struct MessageView {
     pub r#type: Option<String>,
     /// The payload as YAML text; `None` for bytes that are not a message.
     pub payload: Option<String>,
-    /// `worker`, `manager` (a made crash), `operator` (send) or `retry`.
+    /// `worker`, `manager` (a crash, for a run without a report), `operator` (send) or `retry`.
     pub speaker: Speaker,
     /// The run that it reports for.
     pub run: Option<u64>,
@@ -115,7 +116,7 @@ impl MessageView {
         }
     }
 
-    /// Return the rule that was called and the keys that it read.
+    /// Return the rule that was called and the checklist keys that it read, as text.
     pub fn rule_text(&self) -> Option<String> {
         let place = self.rule.as_ref()?;
         let read = if self.keys_read.is_empty() {
@@ -132,7 +133,7 @@ impl MessageView {
     }
 }
 
-/// Return how a message came about, or an empty text if its worker sent it.
+/// Return how a message came about, as text; it is empty if its worker sent the message.
 pub fn spoken_by(speaker: Speaker) -> &'static str {
     match speaker {
         Speaker::Worker => "",

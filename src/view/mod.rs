@@ -1,9 +1,9 @@
-//! The view model: what there is to see of a system, gathered from its journal, its control socket and the files by
-//! which daemons show that they run. It feeds every surface (status, its JSON, listings). It must never print, and never
-//! change anything.
+//! The view model: the visible state of a system, gathered from its journal, its control socket and the files by which
+//! daemons show that they run. It serves every surface (status, its JSON, listings). It never prints, and never changes
+//! anything.
 //!
-//! Its types are serialised as they are; `docs/operating.md` lists the keys. Each fact has a field of its own, so that no
-//! surface takes a text apart.
+//! Its types are serialised as they are; `docs/operating.md` lists the keys. Each fact has its own field, so that no
+//! surface has to parse a text.
 
 pub mod attention;
 pub mod context;

@@ -1,4 +1,4 @@
-//! [`RunView`]: a run as every surface shows it. Its keys are those of the JSON; `docs/operating.md` has them.
+//! [`RunView`]: a run as every surface shows it. Its keys are those of the JSON; `docs/operating.md` lists them.
 
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::run::{Stage, StopReason, is_failure};
 use nowcast_core::{Ending, NextWorker, Run};
 
-/// The status of a run, in the words of every surface.
+/// The status of a run, named alike on every surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
@@ -37,12 +37,12 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
-    /// Whether its process is running, as far as is known.
+    /// Return whether its process is running, as far as is known.
     pub fn is_active(self) -> bool {
         matches!(self, RunStatus::Running | RunStatus::ContactLost | RunStatus::Stopping)
     }
 
-    /// Return the word for people.
+    /// Return the word that people see.
     pub fn word(self) -> &'static str {
         match self {
             RunStatus::Pending => "pending",
@@ -58,7 +58,7 @@ impl RunStatus {
     }
 }
 
-/// Why a run was asked to stop.
+/// The reason why a run was asked to stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum StopRequest {
@@ -89,14 +89,14 @@ pub struct RunView {
     pub args: Vec<String>,
     pub host: String,
     pub state: RunStatus,
-    /// How it ended, in words.
+    /// The ending, in words.
     pub ending: Option<String>,
     /// The exit status of its program.
     pub exit_status: Option<i32>,
     /// The signal that killed its program.
     pub signal: Option<i32>,
     pub stop_requested: Option<StopRequest>,
-    /// Since when contact with its host is lost, and why.
+    /// Since when and why contact with its host is lost.
     pub contact_lost: Option<String>,
     pub attempt: u32,
     pub retry_of: Option<u64>,
@@ -106,7 +106,7 @@ pub struct RunView {
     pub started: Option<Timestamp>,
     pub ended: Option<Timestamp>,
     pub seconds: Option<f64>,
-    /// The message by which it reported.
+    /// The number of the message by which it reported.
     pub report: Option<u64>,
     pub report_type: Option<String>,
     pub output: Option<PathBuf>,
@@ -160,7 +160,7 @@ impl RunView {
         }
     }
 
-    /// Return how long it ran, or has been running.
+    /// Return how long it ran or has been running.
     pub fn elapsed(&self) -> Option<SignedDuration> {
         self.seconds.map(SignedDuration::from_secs_f64)
     }
@@ -233,7 +233,7 @@ fn labelled(name: &str, args: &[String], host: &str) -> String {
     text
 }
 
-/// Return arguments as a shell would read them.
+/// Return arguments joined and quoted for a shell.
 pub fn arguments(args: &[String]) -> String {
     shlex::try_join(args.iter().map(String::as_str)).unwrap_or_else(|_| args.join(" "))
 }

@@ -1,4 +1,4 @@
-//! [`SystemView`]: the system at one moment. Its keys are those of the JSON; `docs/operating.md` has them.
+//! [`SystemView`]: the system at one moment. Its keys are those of the JSON; `docs/operating.md` lists them.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -20,7 +20,7 @@ use nowcast_core::joins::Join;
 use nowcast_core::run::Stage;
 use pyyaml::Map;
 
-/// Whether the system needs an operator.
+/// The health of the system: whether it needs an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Health {
@@ -33,7 +33,7 @@ pub enum Health {
 }
 
 impl Health {
-    /// Return the word for people.
+    /// Return the word that people see.
     pub fn word(self) -> &'static str {
         match self {
             Health::Healthy => "HEALTHY",
@@ -43,7 +43,7 @@ impl Health {
     }
 }
 
-/// The system.
+/// The system at one moment.
 #[derive(Debug, Serialize)]
 pub struct SystemView {
     /// The folder of the configuration file.
@@ -52,7 +52,7 @@ pub struct SystemView {
     pub time: Timestamp,
     pub daemons: Daemons,
     pub rules_generation: u64,
-    /// The most urgent kind first, what is acknowledged last.
+    /// The items for an operator: the most urgent kind first, acknowledged ones last.
     pub attention: Vec<Attention>,
     pub running: Vec<RunningView>,
     pub pending: Vec<PendingView>,
@@ -78,7 +78,7 @@ pub struct ScheduledView {
 pub struct RunningView {
     #[serde(flatten)]
     pub run: RunView,
-    /// The usual duration of such a run.
+    /// The usual duration of such a run, in seconds.
     pub usual_seconds: Option<f64>,
 }
 
@@ -87,7 +87,7 @@ pub struct RunningView {
 pub struct PendingView {
     #[serde(flatten)]
     pub run: RunView,
-    /// The reason besides its time why it has not started.
+    /// The reason, other than its due time, why it has not started.
     pub blocked_by: Option<String>,
 }
 
@@ -100,7 +100,7 @@ pub struct JoinView {
     pub requires: Vec<RequiredView>,
     /// The messages that have counted in it.
     pub received: Vec<u64>,
-    /// How many launches wait in it.
+    /// The number of launches that wait in it.
     pub launches: usize,
     pub deadline: Option<Timestamp>,
     pub opened_by: u64,
@@ -170,7 +170,7 @@ impl SystemView {
         view
     }
 
-    /// How many items of attention no operator has acknowledged.
+    /// Return the number of attention items that no operator has acknowledged.
     pub fn unacknowledged(&self) -> usize {
         self.attention.iter().filter(|item| item.acknowledged.is_none()).count()
     }
@@ -200,7 +200,7 @@ impl SystemView {
 
     fn read_runs(&mut self, context: &ViewContext, open: &OpenItems) -> Result<(), JournalError> {
         let state = context.state(open, Map::new());
-        // Thousands of runs may have the same worker and arguments.
+        // Thousands of runs may have the same worker and arguments, so their usual duration is read once.
         let mut usual_of = HashMap::new();
         for run in &open.runs {
             let view = RunView::new(run, context);

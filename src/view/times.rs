@@ -1,8 +1,8 @@
-//! Durations and times as people read them. It must never read a clock.
+//! Formats durations and times for people. This module never reads a clock.
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
-/// Format a duration: `0:55`, `1:02:03`, `3d 04:00:00`.
+/// Format a duration as `0:55`, `1:02:03` or `3d 04:00:00`.
 pub fn span(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     let (days, hours, minutes, seconds) =

@@ -1,4 +1,4 @@
-//! `awaken`: does nothing. The example of a worker that another worker's success launches.
+//! `awaken`: does nothing. An example of a worker that is launched when another worker succeeds.
 
 use super::{Context, Worker, WorkerError};
 use pylogging::Logger;

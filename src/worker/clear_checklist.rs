@@ -1,4 +1,4 @@
-//! `clear_checklist`: has the manager clear the checklist. Run at the end of a forecast cycle.
+//! `clear_checklist`: asks the manager to clear the checklist. Runs at the end of a forecast cycle.
 
 use super::{Context, Worker, WorkerError};
 use pylogging::Logger;
@@ -19,7 +19,7 @@ impl Worker for ClearChecklist {
     fn work(&self, context: &mut Context) -> Result<Value, WorkerError> {
         context.log().info("requesting that manager clear system state checklist");
         context.tell_manager("clear checklist", Value::Null)?;
-        // Without a payload, since that would be the first entry of the cleared checklist.
+        // A payload would be the first entry of the cleared checklist.
         Ok(Value::Null)
     }
 

@@ -10,10 +10,10 @@ use crate::net::{Monitor, socket};
 use nowcast_core::message::{DecodeError, Message, RUN_ID};
 
 /// Idle seconds after which TCP probes a worker's connection, as in NEMO_Nowcast, so that a firewall does not drop the
-/// connection of a worker that waits.
+/// connection of a waiting worker.
 const KEEPALIVE_IDLE: i32 = 900;
 
-/// Milliseconds until the connection to the broker is retried; doubled each time up to a second.
+/// Milliseconds until connecting to the broker is retried; doubled each time up to a second.
 const RECONNECT_INTERVAL: i32 = 50;
 
 /// A connection to the manager through the broker, for one message at a time.
@@ -40,16 +40,16 @@ struct WorkerConnection {
     is_up: bool,
 }
 
-/// Why a reply is delayed.
+/// The reason why a reply is delayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyDelay {
-    /// No reply came for this many timeouts.
+    /// No reply arrived for this many timeouts.
     NoReply(u32),
     /// The connection to the broker was lost, and the message is sent again.
     SentAgain,
 }
 
-/// Why an exchange failed.
+/// The reason why an exchange failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// ZeroMQ failed.
@@ -81,7 +81,7 @@ impl Client {
     pub fn send(&mut self, mut message: Message) -> Result<(), ClientError> {
         message.id.get_or_insert_with(|| Uuid::now_v7().to_string());
         message.run = message.run.or_else(|| self.run.clone());
-        // An earlier loss of the connection did not affect this message.
+        // Earlier losses of the connection did not affect this message.
         self.connection.take_loss()?;
         let text = message.encode();
         self.connection.send(&text)?;
@@ -104,7 +104,7 @@ impl Client {
         loop {
             let left = (timeout * (rounds + 1)).saturating_sub(start.elapsed());
             self.connection.wait(left)?;
-            // Read before the reply is received: a reply that came before the loss is used, and nothing is sent again.
+            // Checked before receiving: a reply that arrived before the loss is used, and nothing is sent again.
             let is_lost = self.connection.take_loss()?;
             if let Some(frames) = socket::receive(&self.connection.socket)? {
                 self.open = None;

@@ -1,6 +1,7 @@
-//! `nowcast exec`: any command as a worker. Its exit status becomes the message type, and a file the payload.
+//! `nowcast exec`: runs any command as a worker. Its exit status determines the message type, and a file that it writes
+//! becomes the payload.
 //!
-//! It never reads what the command prints, and does not know of runs.
+//! This module never reads the output of the command, and knows nothing about runs.
 
 use std::cell::RefCell;
 use std::io;
@@ -14,19 +15,19 @@ use nowcast_core::run::is_failure;
 use pylogging::Logger;
 use pyyaml::Value;
 
-/// The environment variable that names the file for the payload, YAML or JSON.
+/// The environment variable with the path of the payload file, which is YAML or JSON.
 const PAYLOAD: &str = "NOWCAST_PAYLOAD";
 
-/// The environment variable that names the file for a message type other than `success` or `failure`.
+/// The environment variable with the path of the file for a message type other than `success` or `failure`.
 const TYPE: &str = "NOWCAST_TYPE";
 
-/// The environment variable by which commands within a worker with `--debug` send nothing either.
+/// The environment variable that keeps commands within a worker with `--debug` from sending messages.
 pub const DEBUG: &str = "NOWCAST_DEBUG";
 
-/// The largest payload, in bytes.
+/// The maximum size in bytes of a file that the command writes.
 const LARGEST: u64 = 64 << 20;
 
-/// A function that notes how the program ended.
+/// A function that records how the program ended.
 pub type NoteEnd = fn(program: &str, ended: &io::Result<ExitStatus>);
 
 /// A command that does a worker's job.
@@ -35,20 +36,20 @@ pub struct Exec {
     name: String,
     command: Vec<String>,
     note_end: NoteEnd,
-    /// The message type that the command asked for.
+    /// The message type that the command requested.
     r#type: RefCell<Option<String>>,
 }
 
 impl Exec {
-    /// `name` is the worker's name in the message registry; `command` is the program and its arguments.
-    /// `note_end` leaves a note for the runner.
+    /// Return a worker that runs a command. `name` is its name in the message registry, `command` the program and its
+    /// arguments; `note_end` leaves a note for the runner.
     #[must_use]
     pub fn new(name: String, command: Vec<String>, note_end: NoteEnd) -> Self {
         Self { name, command, note_end, r#type: RefCell::default() }
     }
 
-    /// Return the type that the command asked for, if it fits its exit status: a command that names its type and then
-    /// fails has failed.
+    /// Return the message type that the command requested if it fits the exit status, otherwise `default`: a command
+    /// that requests a type and then fails has failed.
     fn r#type(&self, default: &str, fits: impl Fn(&str) -> bool) -> String {
         let asked = self.r#type.borrow().clone().filter(|asked| !asked.is_empty() && fits(asked));
         asked.unwrap_or_else(|| default.to_owned())
@@ -108,7 +109,7 @@ impl Worker for Exec {
     }
 }
 
-/// Return what the command wrote to a file, if it exists.
+/// Return the contents of a file that the command may have written, or `None` if it does not exist.
 fn read_written(file: &std::path::Path) -> Result<Option<String>, WorkerError> {
     let name = file.file_name().unwrap_or_default().display();
     let unusable = |reason: &dyn std::fmt::Display| {

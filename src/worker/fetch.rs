@@ -1,4 +1,5 @@
-//! [`Fetch`]: a download for a worker, with the retries of NEMO_Nowcast's `get_web_data`. It never leaves a partial file.
+//! [`Fetch`]: a download for a worker, with the retries of NEMO_Nowcast's `get_web_data`. It never leaves a partial
+//! file.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -13,7 +14,7 @@ use ureq::http::Uri;
 use crate::config::notify::url_problem;
 use crate::net::{http, proxy};
 
-/// The timeout of a connection, and of the first byte of the response.
+/// The timeout for connecting, and for receiving the start of the response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A download, its timeout and its retries.
@@ -23,7 +24,7 @@ pub struct Fetch {
     pub url: String,
     /// The file to write.
     pub file: PathBuf,
-    /// Request headers: names and values.
+    /// The names and values of request headers.
     pub headers: Vec<(String, String)>,
     /// The timeout of one attempt, from start to end.
     pub timeout: Duration,
@@ -34,16 +35,16 @@ pub struct Fetch {
 /// The pauses between attempts: each twice as long as the previous one.
 #[derive(Debug, Clone, Copy)]
 pub struct Pauses {
-    /// The first.
+    /// The first pause.
     pub first: Duration,
-    /// The longest.
+    /// The longest pause.
     pub longest: Duration,
-    /// When their sum exceeds this, the next attempt is the last.
+    /// The limit of their sum: once it is reached, the next attempt is the last.
     pub total: Duration,
 }
 
 impl Pauses {
-    /// Return the pauses in their order.
+    /// Return the pauses in order.
     pub fn iter(self) -> impl Iterator<Item = Duration> {
         // NEMO_Nowcast counts the first pause twice.
         let mut spent = self.first;
@@ -56,7 +57,7 @@ impl Pauses {
     }
 }
 
-/// Why a download failed.
+/// The reason why a download failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// A retry cannot succeed.
@@ -69,14 +70,14 @@ pub enum FetchError {
         url: String,
         /// The number of attempts.
         attempts: usize,
-        /// Why the last attempt failed.
+        /// The reason why the last attempt failed.
         last: String,
     },
 }
 
 impl Fetch {
-    /// Download and return the number of bytes; `report` gets a line for each retry. A refusal by the server is retried,
-    /// since the file may appear later.
+    /// Download the file and return the number of bytes; `report` receives the log lines of each retry. A refusal by
+    /// the server is retried, since the file may appear later.
     ///
     /// # Errors
     /// When the address, the environment's proxy or a header is invalid, the file cannot be written, or the last attempt
@@ -116,7 +117,7 @@ impl Fetch {
         self.url.parse().map_err(|_| refuse())
     }
 
-    /// Make one attempt: return the number of bytes, or why it failed.
+    /// Make one attempt. The inner error is the reason for a retry; after the outer one a retry cannot succeed.
     fn attempt(&self, agent: &Agent, url: &Uri) -> Result<Result<u64, String>, FetchError> {
         let request =
             self.headers.iter().fold(agent.get(url), |request, (name, value)| request.header(name, value));

@@ -1,6 +1,6 @@
 //! The frame of every worker: set up, work, report to the manager, exit.
 //!
-//! The lines that it logs and their order are NEMO_Nowcast's.
+//! It logs the lines of NEMO_Nowcast in the same order.
 
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
@@ -26,15 +26,15 @@ use pyyaml::Value;
 /// The interval between log lines of a worker that still waits for a reply.
 const REPLY_WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What is specific to a worker.
+/// The part that is specific to a worker.
 pub trait Worker {
-    /// Its name in the message registry and in the log.
+    /// Return the worker's name in the message registry and in the log.
     fn name(&self) -> &str;
 
     /// Do the job. The result becomes the payload of the message that reports success.
     ///
     /// # Errors
-    /// When the job failed in an expected way; anything else is a crash.
+    /// When the job failed; [`WorkerError::crash`] marks an unexpected failure.
     fn work(&self, context: &mut Context) -> Result<Value, WorkerError>;
 
     /// Log the success and return its message type.
@@ -44,7 +44,7 @@ pub trait Worker {
     fn failure(&self, log: &Logger) -> String;
 }
 
-/// Why a job failed.
+/// The reason why a job failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct WorkerError {
@@ -53,7 +53,7 @@ pub struct WorkerError {
 }
 
 impl WorkerError {
-    /// Return a failure with its reason, for the log.
+    /// Return an expected failure with its reason, for the log.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), is_crash: false }
@@ -66,7 +66,7 @@ impl WorkerError {
     }
 }
 
-/// The surroundings of a worker: configuration, log, connection to the manager.
+/// The context of a worker: configuration, log and connection to the manager.
 pub struct Context {
     name: String,
     config: Arc<Config>,
@@ -76,7 +76,7 @@ pub struct Context {
     job: JobProcess,
 }
 
-/// Run a worker to its end; with `debug` it logs to the console and sends nothing to the manager.
+/// Run a worker until it is done; with `debug` it logs to the console and sends nothing to the manager.
 ///
 /// The exit status is 0 once the manager knows how the work ended, also for a failure or a crash: then the rules decide
 /// what follows. It is 2 when the configuration is unusable, and 1 when the report failed.
@@ -132,7 +132,7 @@ fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::
     Ok(Context { name: name.to_owned(), config, log, client, job })
 }
 
-/// Return the context of a worker for a process that sends messages in its name. It logs as the worker does, without the
+/// Return a worker's context for a process that sends messages in its name. It logs as the worker does, without the
 /// lines of a start.
 ///
 /// # Errors
@@ -146,15 +146,15 @@ pub fn speak_for(name: &str, config: Config, debug: bool) -> anyhow::Result<Cont
     Ok(Context { name, config, log, client, job: JobProcess::default() })
 }
 
-/// Another process that does the worker's job, to which signals are passed on.
+/// The process that does the worker's job, if it is another one. Signals are passed on to it.
 #[derive(Debug, Clone, Default)]
 struct JobProcess {
     process: Arc<Mutex<Option<Pid>>>,
     is_stop_requested: Arc<AtomicBool>,
 }
 
-/// SIGINT and SIGTERM end a worker at any point, without a message to the manager, as in NEMO_Nowcast. If another process
-/// does the job, that process is requested to stop, and the worker exits after it.
+/// Exit on SIGINT and SIGTERM at any point, without a message to the manager, as in NEMO_Nowcast. If another process
+/// does the job, request it to stop; the worker exits after it.
 fn exit_on_signals(log: Logger, job: JobProcess) -> std::io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -206,26 +206,26 @@ fn work_and_report(worker: &dyn Worker, context: &mut Context) -> Result<(), Wor
 }
 
 impl Context {
-    /// The worker's log.
+    /// Return the worker's log.
     #[must_use]
     pub fn log(&self) -> Logger {
         self.log.clone()
     }
 
-    /// The configuration.
+    /// Return the configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Whether nothing is sent to the manager.
+    /// Return whether nothing is sent to the manager.
     #[must_use]
     pub fn is_debug(&self) -> bool {
         self.client.is_none()
     }
 
-    /// Start a process that does the job, pass signals on to it, and wait until it exits. `on_end` gets the result before
-    /// a signal can end this process.
+    /// Start a process that does the job, pass signals on to it, and wait until it exits. `on_end` receives the result
+    /// before a signal can end this process.
     ///
     /// # Errors
     /// When the process cannot be started, or its exit status cannot be read.
@@ -255,13 +255,13 @@ impl Context {
         ended
     }
 
-    /// Whether a signal came while another process did the job: then this worker exits without a message.
+    /// Return whether a signal arrived while another process did the job. The worker must then exit without a message.
     #[must_use]
     pub fn stop_requested(&self) -> bool {
         self.job.is_stop_requested.load(Ordering::SeqCst)
     }
 
-    /// Send a message to the manager and return its reply; `None` with `--debug`, when nothing is sent.
+    /// Send a message to the manager and return its reply, or `None` with `--debug`, when nothing is sent.
     ///
     /// # Errors
     /// When the message registry lacks the message or the reply, or the exchange fails.

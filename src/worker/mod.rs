@@ -1,6 +1,6 @@
 //! Workers: programs that do one job, report to the manager, and exit.
 //!
-//! [`harness`] is the frame of every worker written in Rust; each built-in worker is one file.
+//! [`harness`] runs every worker written in Rust; each built-in worker is one file.
 
 pub mod awaken;
 pub mod clear_checklist;

@@ -1,4 +1,4 @@
-//! `rotate_logs`: starts new log files. Run at the end of a forecast cycle.
+//! `rotate_logs`: starts new log files. Runs at the end of a forecast cycle.
 
 use super::{Context, Worker, WorkerError};
 use pylogging::{Logger, Role, RotationStep, Setup};

@@ -1,4 +1,4 @@
-//! `sleep`: waits for a number of seconds. The example with which a new system is tried.
+//! `sleep`: waits for a number of seconds. An example for trying out a new system.
 
 use std::time::Duration;
 

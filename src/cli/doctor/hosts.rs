@@ -25,7 +25,7 @@ pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
         }
         let mut checks = Vec::new();
         for (name, thread) in threads {
-            // A panic there would be a bug; the other hosts' results are worth having.
+            // A panic in a thread, which would be a bug, must not lose the results of the other hosts.
             checks.extend(thread.join().unwrap_or_default().into_iter().map(|check| check.on(name)));
         }
         checks

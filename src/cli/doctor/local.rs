@@ -15,10 +15,10 @@ use crate::rules::RuleSet;
 use crate::store::journal::History;
 use pyyaml::Value;
 
-/// With less free space, in bytes, the journal soon cannot be written.
+/// The free space, in bytes, below which the journal soon cannot be written.
 const TOO_LITTLE: u64 = 100 * 1024 * 1024;
 
-/// With less free space, in bytes, an operator should free some.
+/// The free space, in bytes, below which an operator should free some.
 const LITTLE: u64 = 1024 * 1024 * 1024;
 
 /// The time limit for Python to start.

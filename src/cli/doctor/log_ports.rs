@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use super::DoctorCheck;
 use crate::config::{Config, LogPort, LogPorts};
 
-/// The time limit of a connection.
+/// The time limit for connecting.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Check each host that `zmq: ports: logging:` names.

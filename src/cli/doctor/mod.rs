@@ -1,4 +1,4 @@
-//! `nowcast doctor`: checks what the system needs, and says how to provide what is missing. It must never change anything.
+//! `nowcast doctor`: checks what the system needs, and says how to provide what is missing. It never changes anything.
 
 mod hosts;
 mod local;
@@ -48,7 +48,7 @@ struct DoctorCheck {
     state: CheckState,
     /// The finding.
     text: String,
-    /// What to do.
+    /// The remedy.
     help: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::DoctorCheck;
 use crate::config::Zmq;
 
-/// The time limit of a connection, and of the greeting after it.
+/// The time limit for connecting, and for the greeting after it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Check whether the ports are free, or a broker has them.
@@ -75,7 +75,7 @@ enum Greeting {
     NotListening,
 }
 
-/// ZeroMQ greets with 0xFF: ZMTP 3.1, "The greeting".
+/// Connect and return the kind of greeting. ZeroMQ's begins with 0xFF: ZMTP 3.1, "The greeting".
 fn greeting(addresses: &[SocketAddr]) -> Greeting {
     let connect = |address: &SocketAddr| TcpStream::connect_timeout(address, TIMEOUT).ok();
     let Some(mut stream) = addresses.iter().find_map(connect) else { return Greeting::NotListening };

@@ -1,4 +1,4 @@
-//! The script that a host runs for the doctor, and how to read its report. It must never run the script.
+//! The script that a host runs for the doctor, and the parser of its report. This module never runs the script.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,12 @@ use sha2::{Digest, Sha256};
 use super::DoctorCheck;
 use pyyaml::{Keys, Value};
 
-/// The line before the configuration file.
+/// The line that precedes the configuration file in a report.
 const FILE: &str = "nowcast: file";
 
-/// Reports about a host: environment file, Python, configuration file, clock, and whether it reaches the broker's port.
-/// Its arguments are their paths and the broker's address. It has no line ends, exclamation marks or single quotes, so
-/// that every shell passes it on in single quotes.
+/// The script that reports a host's environment file, Python, configuration file and clock, and whether it reaches the
+/// broker's port. Its arguments are the paths of these and the broker's address. It has no line ends, exclamation marks
+/// or single quotes, so that every shell passes it on in single quotes.
 pub(super) const SCRIPT: &str = r#"say() { printf "\nnowcast: %s\n" "$*"; }; say clock $(date +%s); test -r "$1" && say environment readable; version=$("$2" -V 2>&1) && say python $version; "$2" -c "import yaml, zmq" 2>/dev/null && say packages there; if timeout 5 bash -c ": </dev/tcp/$4/$5" 2>/dev/null; then say port open; fi; say file; cat "$3" 2>/dev/null"#;
 
 /// The report of a host.
@@ -22,7 +22,7 @@ pub(super) struct HostReport {
     pub(super) python: Option<String>,
     pub(super) has_packages: bool,
     pub(super) reaches_broker: bool,
-    /// Seconds since 1970 by its clock.
+    /// The time of its clock, in seconds since 1970.
     pub(super) clock: Option<i64>,
     /// Its configuration file.
     pub(super) file: String,

@@ -1,4 +1,4 @@
-//! `nowcast rules check`: errors in rules, before they are in force.
+//! `nowcast rules check`: finds errors in rules before they are in force.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use crate::cli::{USAGE, print};
 use crate::rules::RuleSet;
 use crate::trial::check;
 
-/// Printed after the options.
+/// The help text after the options.
 const NOTES: &str = "Exit status: 0 if there are no errors, 1 if there are, 2 if the configuration is invalid or there \
     are no rules.";
 

@@ -1,5 +1,5 @@
-//! `nowcast rules deploy`: puts edited rules in force after all checks, or restores the previous rules. It must never
-//! change a file before the checks have passed, unless told to with `--force`.
+//! `nowcast rules deploy`: puts edited rules in force after all checks, or restores the previous rules. It never
+//! changes a file before the checks have passed, unless `--force` is given.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::rules::RuleSet;
 use crate::store::{History, journal};
 use crate::trial::deploy::{Candidate, DeployOutcome, GateResult, JournalBefore, RulesExchange, gate, wait};
 
-/// The time for the manager to load new rules; it checks the files every second.
+/// The time limit for the manager to load new rules; it checks the files every second.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 const EXIT_STATUS: &str = "Exit status: 0 if the rules are in force or will be when a manager starts, 1 if not, 2 if the configuration is invalid.";
@@ -46,7 +46,7 @@ pub(super) struct Args {
     undo: bool,
 }
 
-/// The result. Its keys are those of the JSON.
+/// The result of a deployment. Its keys are those of the JSON.
 #[derive(Debug, Default, Serialize)]
 struct DeployReport {
     gate: Vec<GateResult>,
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     if is_in_force { printed } else { ExitCode::FAILURE }
 }
 
-/// Return whether the rules are in force, or will be. Print the checks and the diff.
+/// Print the checks and the diff. Return whether the rules are in force, or will be.
 fn deploy(args: &Args, config: &Config, report: &mut DeployReport) -> anyhow::Result<bool> {
     let say = |text: &str| {
         if !args.common.json && !text.is_empty() {

@@ -17,10 +17,10 @@ use crate::trial::show::launch;
 use nowcast_core::{ReturnedLaunches, RuleCallResult};
 use pyyaml::Value;
 
-/// Bytes that are read at once.
+/// The number of bytes that are read at once.
 const READ_AT_ONCE: usize = 1 << 16;
 
-/// Printed after the options.
+/// The help text after the options.
 const NOTES: &str = "Without --worker, read cases from standard input, one JSON object a line, and print one JSON \
     object for each:\n{\"function\": …, \"msg\": {\"source\", \"type\", \"payload\"}, \
     \"config\": …, \"checklist\": …, \"now\": …}";
@@ -124,7 +124,7 @@ fn many(engine: &Engine, defaults: &Defaults) -> anyhow::Result<ExitCode> {
     let mut output = BufWriter::new(io::stdout().lock());
     let mut bytes = Vec::new();
     loop {
-        // A program may wait for the answer before it sends the next case.
+        // A program may wait for the result before it sends the next case.
         let flushed = if input.buffer().is_empty() { output.flush() } else { Ok(()) };
         if flushed.is_err() {
             return Ok(print::status(flushed));
@@ -150,7 +150,7 @@ fn line(answer: &CaseAnswer) -> anyhow::Result<String> {
     Ok(format!("{}\n", serde_json::to_string(answer)?))
 }
 
-/// Return the result of a call, for a person.
+/// Return the result of a call as text for a person.
 fn text(call: &RuleCallResult) -> String {
     let mut lines = Vec::new();
     if let Some(place) = &call.location {

@@ -1,4 +1,4 @@
-//! `nowcast rules graph`: which worker launches which.
+//! `nowcast rules graph`: shows which worker launches which.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::cli::{USAGE, print, times};
 use crate::suggest::did_you_mean;
 use crate::trial::graph::{Graph, graph};
 
-/// Printed after the options.
+/// The help text after the options.
 const NOTES: &str = "The rules are called with every possible message; the counts are from the journal.";
 
 #[derive(Debug, clap::Args)]
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Return the part around a worker, or an error for an unknown worker.
+/// Return the part of the graph around a worker, or an error for an unknown worker.
 fn around(graph: Graph, worker: &str) -> Result<Graph, String> {
     let names: Vec<String> = graph.workers.iter().map(|node| node.name.clone()).collect();
     graph.around(worker).ok_or_else(|| {

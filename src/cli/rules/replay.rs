@@ -1,4 +1,4 @@
-//! `nowcast rules replay`: replays past messages, or a recording, with edited rules. It must never launch anything.
+//! `nowcast rules replay`: replays past messages, or a recording, with edited rules. It never launches anything.
 
 use std::cell::OnceCell;
 use std::fs::File;
@@ -19,7 +19,7 @@ use crate::trial::recording;
 use crate::trial::replay::{self, ReplayOptions, ReplaySummary};
 use pyyaml::Map;
 
-/// The progress bar.
+/// The template of the progress bar.
 const BAR: &str = "replaying {wide_bar} {percent}%";
 
 const EXIT_STATUS: &str = "Exit status: 0 if the messages were replayed, even if some differ; 1 if a rule fails that did not fail before, \
@@ -98,7 +98,7 @@ fn past(args: &Args, config: &Config, engine: &Engine) -> anyhow::Result<ExitCod
     })
 }
 
-/// Return the default beginning of a replay.
+/// Return the default start of a replay.
 pub(super) fn default_since() -> anyhow::Result<Timestamp> {
     times::since("7d").map_err(anyhow::Error::msg)
 }

@@ -12,7 +12,7 @@ use crate::cli::{USAGE, operate, print};
 use crate::rules::RuleSet;
 use crate::trial::test::{self, Coverage, TestReport};
 
-/// Printed after the options.
+/// The help text after the options.
 const NOTES: &str = "Tests are in the files tests/*.lua beside the rules.";
 
 #[derive(Debug, clap::Args)]

@@ -1,5 +1,5 @@
-//! Lays out the system as text: attention first, then running, waiting and scheduled work. It must never read the journal
-//! or decide what needs attention.
+//! Lays out the system as text: attention first, then running, waiting and scheduled work. It never reads the journal,
+//! and never decides what needs attention.
 
 use std::fmt::Write as _;
 
@@ -17,22 +17,22 @@ use crate::view::hint::Hint;
 use crate::view::run::{RunStatus, RunView, arguments};
 use crate::view::system::{Health, HoldView, JoinView, PendingView, RunningView, SystemView};
 
-/// How far ahead the schedule is shown.
+/// The time ahead for which the schedule is shown.
 const SOON: SignedDuration = SignedDuration::from_hours(12);
 
-/// The most entries of the schedule; `--json` has all.
+/// The maximum number of entries of the schedule; `--json` has all.
 const MOST_SCHEDULED: usize = 10;
 
-/// The most rows of one kind; `--json` has all.
+/// The maximum number of rows of one kind; `--json` has all.
 const MOST_ROWS: usize = 20;
 
 /// The indent of lines below a row.
 const INDENT: usize = 11;
 
-/// The most lines of a reason below its row.
+/// The maximum number of lines of a reason below its row.
 const REASON_LINES: usize = 2;
 
-/// A page for a terminal, with times as they are local at `now`.
+/// A page for a terminal, with times in the time zone of `now`.
 pub(super) struct StatusPage<'a> {
     pub now: &'a ZonedDateTime,
     pub terminal: &'a Terminal,
@@ -173,7 +173,7 @@ impl StatusPage<'_> {
         lines
     }
 
-    /// Return the line that stands for the rows above [`MOST_ROWS`].
+    /// Return the line that replaces the rows over [`MOST_ROWS`].
     fn rest(&self, all: usize, help: &str) -> Option<String> {
         rest(all, help).map(|line| self.terminal.letters(&line))
     }

@@ -1,5 +1,5 @@
-//! `nowcast status -w`: the page again each second. On a terminal it fills the alternate screen and never scrolls it;
-//! elsewhere each page follows the previous one.
+//! `nowcast status -w`: shows the page again each second. On a terminal it fills the alternate screen and never scrolls
+//! it; elsewhere each page follows the previous one.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsRawFd;
@@ -16,14 +16,14 @@ use crate::net::socket;
 use crate::signals::Signals;
 use crate::view::system::SystemView;
 
-/// Milliseconds between two pages.
+/// The time between two pages, in milliseconds.
 const INTERVAL: i64 = 1_000;
 
-/// Enter the alternate screen without a cursor, and leave it.
+/// The codes that enter the alternate screen without a cursor, and that leave it.
 const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l";
 const LEAVE: &str = "\u{1b}[?25h\u{1b}[?1049l";
 
-/// Restores the terminal when the command ends.
+/// The screen, which is restored when the command ends.
 struct Screen {
     is_terminal: bool,
 }

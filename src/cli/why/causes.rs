@@ -13,11 +13,11 @@ use crate::view::run::{RunView, label};
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
 use nowcast_core::{Command, Number, Record, Run};
 
-/// The steps that are shown at both ends of a chain. The chain of a worker that launches itself has no end.
+/// The numbers of steps that are shown at both ends of a chain. The chain of a worker that launches itself has no end.
 const NEAREST: usize = 14;
 const FIRST: usize = 6;
 
-/// The most steps that are followed.
+/// The maximum number of steps that are followed.
 const FOLLOWED: usize = 4_000;
 
 /// A chain of causes, the nearest first.
@@ -42,7 +42,7 @@ pub(super) enum CauseKind {
     Join,
     Command,
     Event,
-    /// Older than the journal.
+    /// The cause is older than the journal.
     Gone,
 }
 

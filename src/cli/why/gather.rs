@@ -1,4 +1,4 @@
-//! Gathers the [`Page`] of a number from the journal. It must never print.
+//! Gathers the [`Page`] of a number from the journal. It never prints.
 
 use anyhow::bail;
 
@@ -287,7 +287,7 @@ pub(super) fn hints_for_pending(run: &Run, state: &State, context: &ViewContext)
     release.into_iter().chain([discard]).collect()
 }
 
-/// Describe the last message of a requirement, if it came before the join was opened and so does not count.
+/// Describe the last message of a requirement if it came before the join was opened, and so does not count.
 fn came_before(wanted: &Requirement, join: &Join, context: &ViewContext) -> anyhow::Result<Option<String>> {
     let last = context.history.events(&EventFilter {
         worker: Some(wanted.worker.clone()),
@@ -302,7 +302,7 @@ fn came_before(wanted: &Requirement, join: &Join, context: &ViewContext) -> anyh
     Ok(Some(format!("{label} came at {came}, before the join was opened, so it does not count")))
 }
 
-/// Return an event's number with a few words.
+/// Return an event's number with a short description.
 fn message_label(number: Number, context: &ViewContext) -> anyhow::Result<String> {
     let record = context.history.event(number)?;
     let text = match record.as_ref().map(|record| &record.event) {

@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     })
 }
 
-/// The lines of a long list that people see: from its beginning, and from its end.
+/// The numbers of lines of a long list that people see: from its beginning, and from its end.
 const FIRST: usize = 20;
 const LAST: usize = 5;
 

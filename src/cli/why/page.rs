@@ -1,4 +1,4 @@
-//! [`Page`]: the facts about one number, and their causes, as text and as JSON. It must never read the journal: `gather`
+//! [`Page`]: the facts about one number, and their causes, as text and as JSON. It never reads the journal: `gather`
 //! does.
 
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::view::hint::Hint;
 use crate::view::message::MessageView;
 use crate::view::run::RunView;
 
-/// The kinds of things that have a number.
+/// The kinds of numbered items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum PageKind {

@@ -1,4 +1,4 @@
-//! [`WhyNot`]: what blocks a worker, which messages did not launch it, and its latest run. It must never call a rule.
+//! [`WhyNot`]: what blocks a worker, which messages did not launch it, and its latest run. It never calls a rule.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -25,17 +25,17 @@ use nowcast_core::run::Stage;
 use nowcast_core::{NextWorker, Number, RuleFile, Run};
 use pyyaml::Map;
 
-/// The latest runs of the worker, which show the rules that launch it.
+/// The maximum number of the worker's latest runs that are searched for the rules that launch it.
 const RUNS: u32 = 50;
 
-/// The latest messages of a worker, searched for its last report.
+/// The maximum number of a worker's latest messages that are searched for its last report.
 const MESSAGES: u32 = 20;
 
 /// The result of `nowcast why WORKER`. Its keys are those of the JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct WhyNot {
     pub worker: String,
-    /// Why its launches have not started.
+    /// The reasons why its launches have not started.
     pub blocked_by: Vec<WhyNotReason>,
     /// The joins that require its message.
     pub dependents: Vec<WhyNotReason>,
@@ -60,7 +60,7 @@ pub(super) struct WhyNotReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ReasonKind {
-    /// A run of the worker runs.
+    /// A run of the worker is in progress.
     Running,
     /// A launch of the worker is pending.
     Pending,
@@ -288,7 +288,7 @@ fn last_message(
     Ok(Some(WhyNotReason::new(ReasonKind::Message, Some(record.number), text, vec![hint])))
 }
 
-/// Return the workers whose rules name it. A worker that has never run has left no other trace.
+/// Return the workers whose rules name this worker. One that has never run has left no other trace.
 fn named_in_rules(name: &str, context: &ViewContext) -> Vec<String> {
     let Ok(engine) = RuleSet::of(&context.config).load(None) else { return Vec::new() };
     let mut found = Vec::new();
@@ -307,7 +307,7 @@ fn named_in_rules(name: &str, context: &ViewContext) -> Vec<String> {
     found
 }
 
-/// Whether a line of Lua has a worker's name in quotes, with or without its package.
+/// Return whether a line of Lua has a worker's name in quotes, with or without its package.
 fn names(line: &str, name: &str) -> bool {
     let code = line.split("--").next().unwrap_or_default();
     code.match_indices(name).any(|(at, _)| {

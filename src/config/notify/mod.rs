@@ -1,6 +1,6 @@
-//! The targets of notifications: `slack notifications:`, a section of NEMO_Nowcast's, and `notifications:`, one of ours.
+//! The targets of notifications: `slack notifications:`, a section of NEMO_Nowcast, and `notifications:`, one of ours.
 //!
-//! Values from the environment are secret: they must never appear in `Debug` output, or in the configuration that rules
+//! Values from the environment are secret: they must never appear in `Debug` output or in the configuration that rules
 //! see.
 
 pub(super) mod raw;
@@ -18,49 +18,49 @@ pub use slack::{Slack, SlackChannel, SlackWorkers};
 pub use template::{Template, TemplateField};
 pub use url::url_problem;
 
-/// Everybody who is to be told something.
+/// All targets of notifications.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Notifications {
     /// `slack notifications`
     pub slack: Option<Slack>,
-    /// `notifications`, in the order of the file. Those that lack an environment variable are left out.
+    /// `notifications`, in the order of the file, without targets that lack an environment variable.
     pub targets: Vec<NotificationTarget>,
 }
 
 impl Notifications {
-    /// Whether there is no target.
+    /// Return whether there is no target.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.slack.is_none() && self.targets.is_empty()
     }
 }
 
-/// `notifications: NAME`: whom to tell, of what, and how.
+/// `notifications: NAME`: a target, the notices that it wants, and the way to send them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NotificationTarget {
     /// Its name.
     pub name: String,
-    /// Of what; nothing for a heartbeat.
+    /// The notices that it wants; none for a heartbeat.
     pub of: Wanted,
-    /// How.
+    /// The way to send them.
     pub way: Way,
 }
 
-/// Of what a target is told: of messages, of alarms, or both.
+/// The notices that a target wants: messages, alarms, or both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// `workers`: whose messages; `None` for everybody's.
+    /// `workers`: the workers whose messages are wanted; `None` for all.
     pub workers: Option<Vec<String>>,
-    /// `types`: which messages of those; `None` for each.
+    /// `types`: the types of those messages; `None` for all.
     pub types: Option<Vec<String>>,
-    /// Whether messages are wanted at all: `workers`, `types` or both are there.
+    /// Whether messages are wanted: `workers`, `types` or both are given.
     pub messages: bool,
     /// `alarms`
     pub alarms: Vec<Alarm>,
 }
 
 impl Wanted {
-    /// Whether such a message is wanted.
+    /// Return whether a message of this worker and type is wanted.
     #[must_use]
     pub fn wants_message(&self, worker: &str, r#type: &str) -> bool {
         let is_in = |list: &Option<Vec<String>>, name: &str| {
@@ -70,7 +70,7 @@ impl Wanted {
     }
 }
 
-/// How a target is told.
+/// The way to notify a target.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Way {
     /// A request to a web server for each notification.
@@ -79,16 +79,16 @@ pub enum Way {
         request: WebRequest,
         /// `body`
         body: Template,
-        /// Whether the body is JSON, so that what is put into it is escaped.
+        /// Whether the body is JSON, so that the inserted values are escaped.
         is_json: bool,
     },
     /// An e-mail for each notification.
     Email(Box<Email>),
-    /// A request to a web server every so often, as long as the manager's loop is alive.
+    /// A request to a web server at an interval, as long as the manager's loop is alive.
     Heartbeat {
         /// The request; it has no body.
         request: WebRequest,
-        /// `every`
+        /// `every`: the interval.
         every: SignedDuration,
     },
 }
@@ -104,7 +104,7 @@ pub struct WebRequest {
     pub headers: Vec<(String, Secret)>,
 }
 
-/// How an e-mail is sent.
+/// The settings of an e-mail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Email {
     /// `to`

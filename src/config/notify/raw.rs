@@ -1,5 +1,5 @@
-//! `notifications:` as the file has it. The targets repeat keys, since serde cannot flatten a struct that refuses unknown
-//! keys.
+//! `notifications:` as written in the file. The targets repeat keys, since serde cannot flatten a struct that refuses
+//! unknown keys.
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -19,7 +19,7 @@ pub(in crate::config) struct RawWebhook {
     pub workers: Option<Names>,
     pub types: Option<Names>,
     pub alarms: Option<Names>,
-    // Only in a list.
+    // Only targets in a list have this key.
     #[serde(rename = "name")]
     pub _name: Option<String>,
 }

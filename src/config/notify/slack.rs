@@ -18,9 +18,9 @@ pub struct Slack {
 pub struct SlackChannel {
     /// The environment variable that holds the webhook's URL.
     pub variable: String,
-    /// What it holds; `None` if it is not set.
+    /// The value of the variable; `None` if it is not set.
     pub url: Option<Secret>,
-    /// Whose messages go there.
+    /// The workers whose messages go to the channel.
     pub workers: SlackWorkers,
 }
 
@@ -29,12 +29,12 @@ pub struct SlackChannel {
 pub enum SlackWorkers {
     /// A list of names.
     List(Vec<String>),
-    /// A text: Python finds each name in it that is a part of it.
+    /// A text, in which Python finds each name that is a part of it.
     Text(String),
 }
 
 impl SlackChannel {
-    /// Whether the messages of that worker go there.
+    /// Return whether the messages of a worker go to the channel.
     #[must_use]
     pub fn has(&self, worker: &str) -> bool {
         match &self.workers {

@@ -1,39 +1,39 @@
 //! [`Template`]: a text with `{placeholders}`.
 //!
-//! Only a lower-case word in braces is one: the braces of JSON stay what they are.
+//! Only a lower-case word in braces is a placeholder, so the braces of JSON are kept.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What looks like a placeholder.
+/// The pattern of a placeholder.
 static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
     // The pattern is a constant that the tests compile.
     #[allow(clippy::expect_used)]
     Regex::new(r"\{([a-z_]+)\}").expect("a valid pattern")
 });
 
-/// What a placeholder stands for.
+/// The value that a placeholder stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TemplateField {
-    /// `{worker}`: the worker; empty if it is about none.
+    /// `{worker}`: the worker; empty if the notice is about none.
     Worker,
-    /// `{type}`: the message type; empty if it is about no message.
+    /// `{type}`: the message type; empty if the notice is not about a message.
     Type,
     /// `{payload}`: the message's payload, as Python shows it.
     Payload,
-    /// `{alarm}`: the kind of alarm; empty for a message that is none.
+    /// `{alarm}`: the kind of alarm; empty for a message that is not an alarm.
     Alarm,
-    /// `{time}`: when, with the offset from UTC.
+    /// `{time}`: the time, with the offset from UTC.
     Time,
-    /// `{number}`: the number by which `nowcast why` knows it.
+    /// `{number}`: the number for `nowcast why`.
     Number,
-    /// `{text}`: what happened, in words.
+    /// `{text}`: a description of what happened.
     Text,
 }
 
 impl TemplateField {
-    /// All of them with their names.
+    /// All fields with their names.
     pub const ALL: [(TemplateField, &str); 7] = [
         (TemplateField::Worker, "worker"),
         (TemplateField::Type, "type"),
@@ -58,10 +58,10 @@ pub struct Template {
 }
 
 impl Template {
-    /// Reads a template.
+    /// Parse a template.
     ///
     /// # Errors
-    /// The name of a placeholder that there is not.
+    /// When a placeholder is unknown. The error is the name of the first one.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut end = 0;
@@ -77,7 +77,7 @@ impl Template {
         Ok(Self { pieces })
     }
 
-    /// The text with what `fill` puts in the places of the placeholders.
+    /// Return the text with each placeholder replaced by the result of `fill`.
     #[must_use]
     pub fn render(&self, fill: impl Fn(TemplateField) -> String) -> String {
         let text = |piece: &TemplatePiece| match piece {

@@ -1,11 +1,11 @@
-//! [`url_problem`]: what is wrong with the URL of a web server. It never shows the URL.
+//! [`url_problem`]: checks the URL of a web server. It never shows the URL.
 
 use ureq::http::Uri;
 
-/// Check a URL of a web server.
+/// Check the URL of a web server.
 ///
 /// # Errors
-/// A text for people, without the URL: it may be secret.
+/// When the URL is invalid. The text for people omits the URL, which may be secret.
 pub fn url_problem(url: &str) -> Result<(), String> {
     let url: Uri = url.parse().map_err(|error| format!("{error}; write https://example.org/path"))?;
     if !matches!(url.scheme_str(), Some("http" | "https")) {

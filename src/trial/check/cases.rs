@@ -1,6 +1,6 @@
 //! The cases with which a check calls rules: recorded messages, and generated ones.
 //!
-//! It must never call a rule.
+//! This module never calls a rule.
 
 use std::collections::HashMap;
 
@@ -19,11 +19,11 @@ use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::run::is_failure;
 use pyyaml::{Map, Value};
 
-/// As many of the journal's last messages are looked through: half a year of a busy system.
+/// The maximum number of the journal's latest messages that are read: half a year of a busy system.
 const MESSAGES: u32 = 20_000;
-/// As many recorded messages of each worker and type are cases.
+/// The maximum number of recorded messages of each worker and type that are cases.
 const OF_EACH_TYPE: usize = 3;
-/// As many keys are taken out of the checklist for each worker and type, one at a time.
+/// The maximum number of keys that are removed from the checklist for each worker and type, one at a time.
 const MOST_REMOVED: usize = 100;
 
 /// A message of the journal.
@@ -31,44 +31,44 @@ const MOST_REMOVED: usize = 100;
 struct JournalMessage {
     number: Number,
     payload: Value,
-    /// The checklist before it; `None` if that is not known any longer.
+    /// The checklist before it; `None` if that is no longer known.
     before: Option<Map>,
     at: ZonedDateTime,
 }
 
-/// What the running system has, as far as cases are made of it.
+/// The data of the running system from which cases are made.
 #[derive(Debug)]
 pub(in crate::trial) struct CaseSource {
     /// The current checklist; `None` if it is empty, or there is neither journal nor checklist file.
     live: Option<Map>,
     recorded: HashMap<(String, String), Vec<JournalMessage>>,
     now: ZonedDateTime,
-    /// What could not be read.
+    /// The reasons why data could not be read.
     pub(in crate::trial) unreadable: Vec<String>,
 }
 
-/// Where a case's payload is from.
+/// The source of a case's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PayloadOf {
     JournalMessage(Number),
     Nobody,
 }
 
-/// Where a case's checklist is from.
+/// The source of a case's checklist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ChecklistOf {
     JournalMessage,
     Now,
     Empty,
-    /// Without what is under these keys.
+    /// A checklist without the value at these keys.
     Without(String),
 }
 
-/// What a rule is called with.
+/// The input of a rule.
 #[derive(Debug, Clone)]
 pub(in crate::trial) struct CheckCase {
     pub(in crate::trial) message: Message,
-    /// With the message's payload in it.
+    /// The checklist, with the message's payload in it.
     pub(in crate::trial) checklist: Value,
     pub(in crate::trial) now: ZonedDateTime,
     payload_of: PayloadOf,
@@ -76,7 +76,7 @@ pub(in crate::trial) struct CheckCase {
 }
 
 impl CheckCase {
-    /// Whether the system really has all of this, or will: workers that fail send no payload.
+    /// Return whether the system really has all of this, or will: workers that fail send no payload.
     pub(in crate::trial) fn is_real(&self) -> bool {
         let is_payload_real = match self.payload_of {
             PayloadOf::JournalMessage(_) => true,
@@ -85,7 +85,7 @@ impl CheckCase {
         is_payload_real && matches!(self.checklist_of, ChecklistOf::JournalMessage | ChecklistOf::Now)
     }
 
-    /// How it is told.
+    /// Return the description of the case.
     pub(in crate::trial) fn text(&self) -> String {
         let payload = match (self.payload_of, self.message.payload.is_null()) {
             (PayloadOf::JournalMessage(number), _) => format!("the payload of message {number}"),
@@ -109,12 +109,12 @@ impl CheckCase {
 }
 
 impl CaseSource {
-    /// Reads what the running system has.
+    /// Read the data of the running system.
     pub(in crate::trial) fn of(config: &Config, now: ZonedDateTime) -> Self {
         let mut world = Self { live: None, recorded: HashMap::new(), now, unreadable: Vec::new() };
         match live::checklist_if_any(config) {
             Ok(checklist) => {
-                // An empty one is a case anyway, and one in which not much is expected to go well.
+                // The empty checklist is a case anyway, and rules may fail with it.
                 let checklist = checklist.and_then(|checklist| checklist.as_map().cloned());
                 world.live = checklist.filter(|checklist| !checklist.is_empty());
             }
@@ -144,7 +144,7 @@ impl CaseSource {
             let worker = config.registry.workers.get(&message.source);
             let is_for_rules =
                 worker.is_some_and(|worker| types_for_rules(worker).any(|known| *known == message.r#type));
-            // One that was decided again came before.
+            // A message that was decided again came before.
             if !is_for_rules || decided.speaker == Speaker::Retry {
                 continue;
             }
@@ -162,7 +162,7 @@ impl CaseSource {
         Ok(())
     }
 
-    /// How many messages of the journal are cases.
+    /// Return the number of messages of the journal that are cases.
     pub(in crate::trial) fn recorded_messages(&self) -> usize {
         self.recorded.values().map(Vec::len).sum()
     }
@@ -171,7 +171,7 @@ impl CaseSource {
         self.recorded.get(&(worker.to_owned(), r#type.to_owned())).map_or(&[], Vec::as_slice)
     }
 
-    /// The payloads of a worker's messages of a type: those recorded, none, an empty mapping; each once.
+    /// Return the payloads for a worker and message type: those recorded, none, and an empty mapping; each once.
     fn payloads(&self, worker: &str, r#type: &str) -> Vec<(PayloadOf, Value)> {
         let recorded = self.recorded(worker, r#type).iter();
         let mut payloads: Vec<(PayloadOf, Value)> = Vec::new();
@@ -187,7 +187,8 @@ impl CaseSource {
         payloads
     }
 
-    /// A worker's messages of a type as they were recorded, and with the current checklist and an empty one.
+    /// Return the cases of a worker and message type: messages as recorded, and with the current and an empty
+    /// checklist.
     pub(in crate::trial) fn cases(&self, config: &Config, worker: &str, r#type: &str) -> Vec<CheckCase> {
         let make = Maker { config, worker, r#type };
         let mut cases = Vec::new();
@@ -207,7 +208,7 @@ impl CaseSource {
         cases
     }
 
-    /// The same without some of the keys that the rule read: each in turn, with what is under it, and what it is under.
+    /// Return cases whose checklist lacks one of the keys that the rule read, or a key above it.
     pub(in crate::trial) fn cases_without(
         &self,
         config: &Config,
@@ -242,7 +243,7 @@ impl CaseSource {
     }
 }
 
-/// Makes cases of one worker and type.
+/// A maker of cases for one worker and message type.
 #[derive(Clone, Copy)]
 struct Maker<'a> {
     config: &'a Config,
@@ -251,7 +252,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// The payload goes into the checklist first, as in the manager.
+    /// Return a case. The payload is put into the checklist first, as in the manager.
     fn case(
         self,
         (payload_of, payload): (PayloadOf, Value),
@@ -275,7 +276,7 @@ impl Maker<'_> {
     }
 }
 
-/// The keys that a text such as `NEMO run: nowcast` names in a checklist, as far as there are mappings.
+/// Return the keys in a checklist that a text such as `NEMO run: nowcast` names, as far as there are mappings.
 fn path_of(map: &Map, text: &str) -> Option<Vec<Value>> {
     for (key, value) in map {
         let Some(rest) = text.strip_prefix(&key_text(key)) else { continue };
@@ -285,7 +286,7 @@ fn path_of(map: &Map, text: &str) -> Option<Vec<Value>> {
         let Some(rest) = rest.strip_prefix(": ") else { continue };
         let below = match value {
             Value::Map(below) => path_of(below, rest),
-            // What is in a list stands and falls with it.
+            // The items of a list are removed with the whole list.
             Value::List(_) | Value::Set(_) => Some(Vec::new()),
             _ => None,
         };

@@ -1,6 +1,7 @@
-//! Joins that wait for a worker which only launches that wait in the same join would start.
+//! Joins that wait for themselves: a required worker is launched only by launches that wait in the same join.
 //!
-//! It judges only what the called rules returned, not launches by operators or the schedule.
+//! Only the results of the called rules are judged. Scheduled workers are exempt, and launches by operators are not
+//! known.
 
 use indexmap::IndexMap;
 
@@ -12,7 +13,7 @@ use nowcast_core::message::Message;
 use nowcast_core::{Requirement, ReturnedLaunches, RuleCallResult};
 use pyyaml::Value;
 
-/// Where a launch comes from.
+/// The origin of a launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum By {
     /// The rule of this worker's messages of this type.
@@ -29,11 +30,11 @@ struct CircleJoin {
     /// The message that opened it.
     worker: String,
     r#type: String,
-    /// Where its rule is.
+    /// The place of its rule.
     place: Option<String>,
 }
 
-/// All launches and joins that were seen.
+/// All launches and joins in the results of rules.
 #[derive(Debug, Default)]
 pub(super) struct Circles {
     launches: Vec<(String, By)>,
@@ -41,7 +42,7 @@ pub(super) struct Circles {
 }
 
 impl Circles {
-    /// Takes what a rule answered.
+    /// Add the result of a rule.
     pub(super) fn add(&mut self, message: &Message, call: &RuleCallResult, answer: &ReturnedLaunches) {
         let (worker, r#type) = (&message.source, &message.r#type);
         for launched in &answer.next_workers {
@@ -74,7 +75,7 @@ impl Circles {
         }
     }
 
-    /// The joins that wait for themselves, each with a text that is the same for the same problem.
+    /// Return the joins that wait for themselves. A problem with the same text is reported once.
     pub(super) fn problems(&self, config: &Config, places: &Places) -> Vec<RuleProblem> {
         let mut problems: Vec<RuleProblem> = Vec::new();
         for opened in &self.opened {
@@ -103,7 +104,7 @@ impl Circles {
         problems
     }
 
-    /// How what a join waits for is launched, if that is in the join only.
+    /// Return how a required worker is launched, if it is launched in the join only.
     fn in_circle(&self, opened: &CircleJoin, wanted: &Requirement, config: &Config) -> Option<String> {
         let is_by_its_opener = wanted.count == 1 && matches(wanted, &opened.worker, &opened.r#type);
         let worker = config.registry.workers.get(&wanted.worker)?;
@@ -120,7 +121,7 @@ impl Circles {
         for (_, by) in launches {
             match by {
                 By::Join(name) if *name == opened.name => is_by_join = true,
-                // A message that counts in a join leaves its launches there.
+                // Launches after a message that counts in a join wait in that join.
                 By::Message { worker, r#type }
                     if opened.wait_for.iter().any(|wanted| matches(wanted, worker, r#type)) =>
                 {
@@ -142,7 +143,7 @@ fn matches(wanted: &Requirement, worker: &str, r#type: &str) -> bool {
     wanted.worker == worker && wanted.r#type.as_deref().is_none_or(|wanted| wanted == r#type)
 }
 
-/// Whether a schedule launches a worker.
+/// Return whether a schedule launches a worker.
 fn is_scheduled(config: &Config, worker: &str) -> bool {
     let scheduled = config.value.as_map().and_then(|map| map.get(&Value::from("scheduled workers")));
     let Some(Value::List(items)) = scheduled else { return false };

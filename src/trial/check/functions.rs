@@ -7,15 +7,15 @@ use crate::rules::{Engine, RuleFunction};
 use crate::suggest::closest;
 use nowcast_core::RegisteredWorker;
 
-/// Message types that the manager answers itself: no rule sees them.
+/// The message types that the manager answers itself, so that no rule sees them.
 pub(super) const ANSWERED_BY_THE_MANAGER: [&str; 2] = ["need", "clear checklist"];
 
-/// The types of a worker's messages that reach its rule.
+/// Return the types of a worker's messages that reach its rule.
 pub(super) fn types_for_rules(worker: &RegisteredWorker) -> impl Iterator<Item = &String> {
     worker.messages.keys().filter(|r#type| !ANSWERED_BY_THE_MANAGER.contains(&r#type.as_str()))
 }
 
-/// Registered workers without a function.
+/// Report registered workers without a function.
 pub(super) fn missing(config: &Config, engine: &Engine, places: &Places) -> Vec<RuleProblem> {
     let of_nobody = || engine.functions().iter().filter(|function| !is_registered(config, function));
     let mut problems = Vec::new();
@@ -36,7 +36,7 @@ pub(super) fn missing(config: &Config, engine: &Engine, places: &Places) -> Vec<
     problems
 }
 
-/// Functions of workers that are not registered.
+/// Report functions whose worker is not registered.
 pub(super) fn of_nobody(config: &Config, engine: &Engine, places: &Places) -> Vec<RuleProblem> {
     let workers = &config.registry.workers;
     let without = |worker: &&String| {

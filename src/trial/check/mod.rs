@@ -1,7 +1,7 @@
 //! Finds errors in rules before they are in force.
 //!
-//! First it checks their text: names, functions. Then it calls them with every message that they may get. It must never
-//! launch or write anything.
+//! First it checks their text: names, functions. Then it calls them with every message that they may get. It never
+//! launches or writes anything.
 
 pub(in crate::trial) mod cases;
 mod circles;
@@ -30,50 +30,50 @@ use outcomes::OutcomeChecker;
 use places::Places;
 use trace::trace;
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
-    /// Everything that is wrong: what the text tells first, in the order of the files.
+    /// The problems: first those in the text, in the order of the files.
     pub problems: Vec<RuleProblem>,
-    /// How much was looked at.
+    /// The extent of the check.
     #[serde(flatten)]
     pub scope: Scope,
 }
 
-/// How much a check looked at.
+/// The extent of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Scope {
-    /// The `after_` functions.
+    /// The number of `after_` functions.
     pub rules: usize,
-    /// The message types of registered workers that reach a rule.
+    /// The number of message types of registered workers that reach a rule.
     pub message_types: usize,
-    /// How many times rules were called; `None` if they were not to be.
+    /// The number of calls; `None` if rules were not called.
     pub calls: Option<usize>,
-    /// How many messages of the journal they were called with.
+    /// The number of messages of the journal among the calls.
     pub recorded_messages: usize,
-    /// Whether there was more to call than may be.
+    /// Whether there were more cases than may be called.
     pub is_cut: bool,
 }
 
 impl CheckReport {
-    /// Whether anything is wrong that makes rules fail.
+    /// Return whether there are problems that make rules fail.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.count(RuleSeverity::Error) > 0
     }
 
-    /// What makes rules fail.
+    /// Return the problems that make rules fail.
     pub fn errors(&self) -> impl Iterator<Item = &RuleProblem> {
         self.problems.iter().filter(|problem| problem.severity == RuleSeverity::Error)
     }
 
-    /// How many problems there are of a severity.
+    /// Return the number of problems of a severity.
     #[must_use]
     pub fn count(&self, severity: RuleSeverity) -> usize {
         self.problems.iter().filter(|problem| problem.severity == severity).count()
     }
 
-    /// All of it for people, with a closing line.
+    /// Return the whole report for people, with a closing line.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = String::new();
@@ -98,7 +98,7 @@ impl CheckReport {
     }
 }
 
-/// `1,312 calls`, `1 call`.
+/// Format a count, such as `1,312 calls` or `1 call`.
 fn counted(count: usize, what: &str) -> String {
     let digits = count.to_string();
     let mut grouped = String::new();
@@ -111,7 +111,7 @@ fn counted(count: usize, what: &str) -> String {
     format!("{grouped} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Checks rules. With `run` they are also called, with the running system's checklist and messages.
+/// Check rules. With `run`, they are also called with the running system's checklist and messages.
 #[must_use]
 pub fn check(config: &Config, engine: &Engine, run: bool) -> CheckReport {
     let places = Places::new(engine);
@@ -139,7 +139,7 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> CheckReport {
     CheckReport { problems, scope }
 }
 
-/// Tells what is wrong with rules that cannot be loaded for this reason: all their files are read.
+/// Report the problems of rules that cannot be loaded because of `error`. All their files are read.
 #[must_use]
 pub fn unloadable(config: &Config, edited: Option<&Path>, error: &RulesLoadError) -> CheckReport {
     let problems = syntax::problems(&RuleSet::of(config), edited, error);
@@ -150,8 +150,8 @@ fn message_types(config: &Config) -> usize {
     config.registry.workers.values().map(|worker| functions::types_for_rules(worker).count()).sum()
 }
 
-/// What the text alone tells of rules that are in force: names that are not there, registered workers without
-/// a function. It costs a few milliseconds.
+/// Return the problems in the text of rules in force: unknown names, and registered workers without a function. This
+/// takes a few milliseconds.
 #[must_use]
 pub fn at_a_glance(config: &Config, engine: &Engine) -> Vec<RuleProblem> {
     let places = Places::new(engine);

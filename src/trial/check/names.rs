@@ -1,4 +1,4 @@
-//! Names that rules use and that are not there, and globals that rules may not write.
+//! Names that rules use and that do not exist, and globals that rules must not write.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use super::scope::{self, Globals};
 use crate::rules::{Engine, library};
 use crate::suggest::{closest, question};
 
-/// What people who know other languages, or all of Lua, look for, and what stands in its place.
+/// Names of other languages, or of full Lua, with what to write instead.
 const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
     ("None", "Lua's word is `nil`"),
     ("True", "Lua's word is `true`"),
@@ -26,7 +26,7 @@ const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
     ("collectgarbage", "the engine frees what rules leave behind"),
 ];
 
-/// Every problem with names, in the order of the files.
+/// Return every problem with names, in the order of the files.
 pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<RuleProblem> {
     let mut problems = Vec::new();
     let mut found = Vec::new();
@@ -78,14 +78,14 @@ pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<RuleProblem> {
     problems
 }
 
-/// The names that rules find.
+/// The names that rules can use.
 struct Known {
-    /// Those of the engine, without those of its libraries.
+    /// The names of the engine, without the members of its libraries.
     engine: Vec<String>,
     libraries: HashMap<String, Vec<String>>,
-    /// Those that the rules' files define when they run, by name.
+    /// The names that the rules' files define when they run.
     of_rules: HashSet<String>,
-    /// Those of them that stand outside of all functions.
+    /// The names that lines outside of all functions set.
     defined: HashSet<String>,
 }
 
@@ -117,18 +117,18 @@ impl Known {
         self.of_rules.contains(name) || self.defined.contains(name)
     }
 
-    /// A global that is there after the files ran, and that no line outside of a function sets, was set by a
-    /// function that they called: that one is no rule.
+    /// Return whether a rule must not write the global. A global that exists after the files ran, and that no line
+    /// outside of a function sets, was set by a function that they called, which is not a rule.
     fn may_not_be_written(&self, name: &str) -> bool {
         self.defined.contains(name) || !self.of_rules.contains(name)
     }
 
-    /// What a library has; `None` for what is none, or was replaced by the rules.
+    /// Return the members of a library, or `None` if there is no such library, or the rules replaced it.
     fn members_of(&self, library: &str) -> Option<&Vec<String>> {
         self.libraries.get(library).filter(|_| !self.is_of_rules(library))
     }
 
-    /// What to write in the place of a name that is not there.
+    /// Return what to write instead of a name that does not exist.
     fn instead_of(&self, name: &str) -> String {
         if let Some((_, instead)) = KNOWN_ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == name) {
             return (*instead).to_owned();

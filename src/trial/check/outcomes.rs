@@ -13,10 +13,10 @@ use crate::suggest::question;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult, RuleError};
 
-/// A launch further ahead is a mistake; spans of time that are longer are refused by the engine.
+/// The time ahead after which a launch is taken for a mistake: ten years. The engine refuses longer durations.
 const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 3_653);
 
-/// Gathers problems, each place and text once.
+/// A collection of problems, each place and text once.
 pub(super) struct OutcomeChecker<'a> {
     config: &'a Config,
     places: &'a Places,
@@ -29,7 +29,7 @@ impl<'a> OutcomeChecker<'a> {
         Self { config, places, found: IndexMap::new(), circles: Circles::default() }
     }
 
-    /// The problems in the order of the files.
+    /// Return the problems in the order of the files.
     pub(super) fn problems(self) -> Vec<RuleProblem> {
         let circles = self.circles.problems(self.config, self.places);
         let mut problems: Vec<RuleProblem> = self.found.into_values().chain(circles).collect();
@@ -40,11 +40,11 @@ impl<'a> OutcomeChecker<'a> {
         problems
     }
 
-    /// Takes the result of a call; `was_stopped` if it went past a limit.
+    /// Add the result of a call; `was_stopped` if it exceeded a limit.
     pub(super) fn add(&mut self, case: &CheckCase, call: &RuleCallResult, was_stopped: bool) {
         match &call.result {
             Ok(answer) => self.answer(case, call, answer),
-            // Told by the text alone.
+            // The check of the text reports it.
             Err(RuleError::NoFunction { .. }) => {}
             Err(RuleError::Failed(text)) => {
                 let is_error = case.is_real() || was_stopped || is_of_the_rule(text);
@@ -57,7 +57,7 @@ impl<'a> OutcomeChecker<'a> {
     fn put(&mut self, key: &str, problem: RuleProblem) {
         let place = problem.place();
         let known = self.found.entry((place, key.to_owned())).or_insert_with(|| problem.clone());
-        // A case that the system really has says more than one that was made up.
+        // A real case counts more than a generated one.
         if problem.severity < known.severity {
             *known = problem;
         }
@@ -92,7 +92,7 @@ impl<'a> OutcomeChecker<'a> {
             }
         }
         problem.notes.push(case.text());
-        // Behind it the keys are listed that there are.
+        // The existing keys are listed after the semicolon, and depend on the case.
         let key = what.split(';').next().unwrap_or(what).to_owned();
         self.put(&key, problem);
     }
@@ -150,7 +150,7 @@ impl<'a> OutcomeChecker<'a> {
         }
     }
 
-    /// Options that come to nothing.
+    /// Report options without effect.
     fn options(&mut self, case: &CheckCase, call: &RuleCallResult, worker: &NextWorker) {
         let place = worker.location.as_deref().or(call.location.as_deref());
         let (name, options) = (worker.name(), &worker.options);
@@ -180,7 +180,7 @@ impl<'a> OutcomeChecker<'a> {
         for wanted in &join.wait_for {
             let Some((what, note)) = self.never_comes(wanted) else { continue };
             let kind = (RuleSeverity::Error, "join never complete");
-            // Where the join stands is not known: the line of its function is.
+            // The place of the join is not known, only the line of its function.
             let mut problem = self.at_place(kind, call.location.as_deref(), "", what.clone());
             problem.column = None;
             problem.notes.push(note);
@@ -189,7 +189,7 @@ impl<'a> OutcomeChecker<'a> {
         }
     }
 
-    /// Why what a join waits for cannot come, and what to do.
+    /// Return why a required message cannot come, and what to do.
     fn never_comes(&self, wanted: &Requirement) -> Option<(String, String)> {
         let workers = &self.config.registry.workers;
         let name = &wanted.worker;
@@ -218,8 +218,8 @@ impl<'a> OutcomeChecker<'a> {
     }
 }
 
-/// Whether an error is the rule's own, whatever it is called with: data holds no functions, and options are not named by it.
-/// A method may be missing because a value is of another kind than it will be.
+/// Return whether an error is the rule's own, with any input: data has no functions, and names no options. A method may
+/// be missing because a value has another type than in production.
 fn is_of_the_rule(text: &str) -> bool {
     let first = text.lines().next().unwrap_or_default();
     first.contains("attempt to call a nil value") && !first.contains("(method '")
@@ -227,7 +227,7 @@ fn is_of_the_rule(text: &str) -> bool {
         || first.contains("Join: there is no key ")
 }
 
-/// The name that Lua speaks of: `attempt to call a nil value (field 'foo')`.
+/// Return the name in Lua's error, such as `attempt to call a nil value (field 'foo')`.
 pub(super) fn quoted_name(text: &str) -> Option<&str> {
     let (before, rest) = text.split_once(" '")?;
     let is_name = ["(field", "(global", "(local", "(method", "(upvalue", "(constant"]

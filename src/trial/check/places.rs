@@ -1,4 +1,4 @@
-//! [`Places`]: the texts of the rules, and the translation of Lua's names of files to paths.
+//! [`Places`]: the texts of the rules, and the translation of Lua's file names to paths.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::problem::{RuleProblem, RuleSeverity};
 use super::scope::Name;
 use crate::rules::{Engine, RuleText};
 
-/// The files of the rules that are looked at.
+/// The files of the rules that are checked.
 pub(super) struct Places {
     pub(super) texts: Vec<RuleText>,
     main: PathBuf,
@@ -17,7 +17,7 @@ impl Places {
         Self { texts: engine.texts(), main: engine.path().to_owned() }
     }
 
-    /// The places in these texts.
+    /// Return the places in these texts.
     pub(super) fn of(texts: Vec<RuleText>, main: PathBuf) -> Self {
         Self { texts, main }
     }
@@ -26,7 +26,7 @@ impl Places {
         self.texts.iter().find(|text| text.chunk == chunk)
     }
 
-    /// A problem of the rules as a whole.
+    /// Return a problem of the rules as a whole.
     pub(super) fn whole(&self, severity: RuleSeverity, kind: &'static str, what: String) -> RuleProblem {
         RuleProblem {
             severity,
@@ -41,7 +41,7 @@ impl Places {
         }
     }
 
-    /// A problem at a line of the file that Lua calls `chunk`; at a word in it, if it is there.
+    /// Return a problem at a line of the file that Lua calls `chunk`, and at a word in the line if it is found.
     pub(super) fn at(
         &self,
         (severity, kind): (RuleSeverity, &'static str),
@@ -63,7 +63,7 @@ impl Places {
         problem
     }
 
-    /// A problem with a name at its place in a file.
+    /// Return a problem with a name at its place in a file.
     pub(super) fn name(
         &self,
         (severity, kind): (RuleSeverity, &'static str),
@@ -78,7 +78,7 @@ impl Places {
     }
 }
 
-/// Where a word stands in a line, and not as a part of another one.
+/// Return the position of a whole word in a line.
 fn find_word(line: &str, word: &str) -> Option<usize> {
     let is_part = |sign: char| sign.is_alphanumeric() || sign == '_';
     let mut places = line.match_indices(word).map(|(at, _)| at);
@@ -89,7 +89,7 @@ fn find_word(line: &str, word: &str) -> Option<usize> {
     })
 }
 
-/// The file and line of a place as Lua writes it, `next_workers.lua:12`.
+/// Parse a place as Lua writes it, such as `next_workers.lua:12`. Return the file and the line.
 pub(super) fn parse(place: &str) -> Option<(&str, usize)> {
     let (chunk, line) = place.rsplit_once(':')?;
     Some((chunk, line.parse().ok()?))

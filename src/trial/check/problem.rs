@@ -1,43 +1,43 @@
-//! [`RuleProblem`]: an error or warning about rules, shown as compilers do.
+//! [`RuleProblem`]: an error or warning about rules, shown as by a compiler.
 
 use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// The longest line of the rules that is shown, in characters.
+/// The maximum length of a shown line of the rules, in characters.
 const LONGEST_LINE: usize = 160;
 
-/// How bad a [`RuleProblem`] is.
+/// The severity of a [`RuleProblem`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleSeverity {
-    /// It fails, with what the system really has.
+    /// A rule fails with data that the system really has.
     Error,
-    /// It can fail, or is probably not as it was meant.
+    /// A rule can fail, or is probably not as intended.
     Warning,
 }
 
-/// One thing that is wrong: where, what, why, and what to do.
+/// A problem with its place, its reasons and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RuleProblem {
-    /// How bad it is.
+    /// The severity of the problem.
     pub severity: RuleSeverity,
-    /// What kind it is, for programs: `unknown name`.
+    /// The kind, for programs, such as `unknown name`.
     pub kind: &'static str,
     /// The file.
     pub file: PathBuf,
-    /// The line in it, from 1, where there is one to point at.
+    /// The line in the file, from 1, if the problem has one.
     pub line: Option<usize>,
-    /// The column, in characters from 1, where one is known.
+    /// The column, in characters from 1, if it is known.
     pub column: Option<usize>,
-    /// What is wrong.
+    /// The description.
     pub what: String,
-    /// Why, and what to do.
+    /// The reasons and remedies.
     pub notes: Vec<String>,
     /// The source line.
     pub source: Option<String>,
-    /// How many characters from the column on are meant.
+    /// The number of characters to mark, from the column on.
     #[serde(skip)]
     pub width: usize,
 }
@@ -52,7 +52,7 @@ impl fmt::Display for RuleSeverity {
 }
 
 impl RuleProblem {
-    /// The place as `rules/next_workers.lua:12:5`.
+    /// Return the place, such as `rules/next_workers.lua:12:5`.
     #[must_use]
     pub fn place(&self) -> String {
         let mut place = self.file.display().to_string();
@@ -63,7 +63,7 @@ impl RuleProblem {
         place
     }
 
-    /// All of it on one line, for a log.
+    /// Return the whole problem on one line, for a log.
     #[must_use]
     pub fn to_line(&self) -> String {
         let mut line = format!("{}: {}", self.place(), self.what);
@@ -74,7 +74,7 @@ impl RuleProblem {
         line.replace('\n', " ")
     }
 
-    /// The source line and where in it the place is.
+    /// Return the source line, and the position of the problem in it.
     fn shown(&self) -> Option<(String, Option<usize>)> {
         let source = self.source.as_deref()?;
         let expanded = |text: &str| text.replace('\t', "    ");
@@ -84,7 +84,7 @@ impl RuleProblem {
         if line.chars().count() <= LONGEST_LINE {
             return Some((line, self.column.map(|_| at)));
         }
-        // The part of it around the place.
+        // Only the part around the place is shown.
         let from = at.saturating_sub(LONGEST_LINE / 2);
         let part: String = line.chars().skip(from).take(LONGEST_LINE).collect();
         let (cut, more) = if from > 0 { ("…", 1) } else { ("", 0) };

@@ -1,7 +1,7 @@
-//! Which globals a text of Lua uses and where, found without running it: a walk through the syntax tree that
-//! knows what is local where.
+//! The globals that a Lua text uses and their places, found without running it: a walk through the syntax tree that
+//! knows which names are local.
 //!
-//! It must never know of nowcast or judge a name: [`super::names`] does.
+//! This module knows nothing of nowcast and never judges a name: [`super::names`] does.
 
 use std::collections::HashSet;
 use std::thread;
@@ -13,12 +13,12 @@ use full_moon::ast::{
 };
 use full_moon::tokenizer::{TokenReference, TokenType};
 
-/// So many operators need no stack of their own: with the 200 levels to which Lua bounds all other nesting they took
-/// less than 2 MB of a main thread's 8. A new thread costs more than the whole file.
+/// The number of operators from which on a text needs its own stack: with the 200 levels to which Lua limits all other
+/// nesting, fewer took less than 2 MB of a main thread's 8. A new thread costs more than the whole file.
 const FEW_OPERATORS: usize = 2_000;
-/// The stack for a file of no length, in bytes.
+/// The stack for an empty file, in bytes.
 const STACK: usize = 16 << 20;
-/// The stack for each byte of a file: `1+1+1…` nests a level every two bytes.
+/// The stack for each byte of a file, in bytes: `1+1+1…` nests a level every two bytes.
 const STACK_PER_BYTE: usize = 512;
 
 /// A name at its place.
@@ -34,33 +34,33 @@ pub(super) struct Name {
 /// The globals of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Globals {
-    /// Where they are read.
+    /// The places where they are read.
     pub(super) reads: Vec<Name>,
-    /// Where they are written while the file runs.
+    /// The places where they are written while the file runs.
     pub(super) defined: Vec<Name>,
-    /// Where they are written when a function runs.
+    /// The places where they are written when a function runs.
     pub(super) written_in_functions: Vec<Name>,
-    /// Which fields of them are read: the global's name and the field.
+    /// The fields of them that are read: the global's name and the field.
     pub(super) members: Vec<(String, Name)>,
 }
 
-/// Finds the globals of a text that Lua compiles.
+/// Find the globals of a text that Lua compiles.
 ///
 /// # Errors
-/// Why it could not be read.
+/// When the text cannot be parsed.
 pub(super) fn globals(text: &str) -> Result<Globals, String> {
     with_room(text, of_text)?
 }
 
-/// Reads a text on a stack that is large enough for it.
+/// Read a text on a stack that is large enough for it.
 ///
 /// # Errors
-/// There is no such stack, or the parser gave up.
+/// When there is no such stack, or the parser panics.
 pub(super) fn with_room<T: Send>(text: &str, read: fn(&str) -> T) -> Result<T, String> {
     if operators(text) < FEW_OPERATORS {
         return Ok(read(text));
     }
-    // The parser, and the end of its tree, go as deep as the text does.
+    // Parsing and dropping the tree recurse as deeply as the text nests.
     let stack = STACK + text.len().saturating_mul(STACK_PER_BYTE);
     thread::scope(|scope| {
         let reader = thread::Builder::new()
@@ -72,7 +72,7 @@ pub(super) fn with_room<T: Send>(text: &str, read: fn(&str) -> T) -> Result<T, S
     })
 }
 
-/// At least as many as there are binary operators, whose chains are the only thing that Lua nests without a bound.
+/// Return an upper bound of the number of binary operators, whose chains alone Lua nests without a limit.
 fn operators(text: &str) -> usize {
     let signs = text.bytes().filter(|byte| b"+-*/%^~&|<>".contains(byte)).count();
     ["..", "==", "and", "or"].iter().fold(signs, |sum, operator| sum + text.matches(operator).count())
@@ -93,11 +93,11 @@ struct ScopeWalk {
     found: Globals,
     /// The local names, innermost scope last.
     scopes: Vec<HashSet<String>>,
-    /// How many functions stand around the place.
+    /// The number of functions around the current place.
     functions: usize,
 }
 
-/// The text of a token at its place.
+/// Return the text of a token and its place.
 pub(super) fn name(token: &TokenReference) -> Name {
     let start = token.token().start_position();
     Name { text: token.token().to_string(), line: start.line(), column: start.character() }
@@ -284,7 +284,7 @@ impl ScopeWalk {
         }
     }
 
-    /// `prefix.a[b]:c(d)`.
+    /// Walk a path, such as `prefix.a[b]:c(d)`.
     fn path<'a>(&mut self, prefix: &Prefix, suffixes: impl Iterator<Item = &'a Suffix>, last: Last) {
         let suffixes: Vec<&Suffix> = suffixes.collect();
         // `log.level = 1` reads no field.
@@ -323,14 +323,14 @@ impl ScopeWalk {
     }
 }
 
-/// What is done with the last field of a path.
+/// The use of the last field of a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
     IsRead,
     IsWritten,
 }
 
-/// The field that `.name` or `["name"]` is.
+/// Return the field of an index, such as `.name` or `["name"]`.
 pub(super) fn member(index: &Index) -> Option<Name> {
     match index {
         Index::Dot { name: token, .. } => Some(name(token)),

@@ -1,7 +1,7 @@
-//! Rules that cannot be loaded: why, and what else in their files is not Lua.
+//! Rules that cannot be loaded: the reason, and further syntax errors in their files.
 //!
-//! It runs nothing. Lua's own word comes first; that of the parser only tells the column and the files that Lua did
-//! not come to.
+//! This module runs nothing. Lua's own error comes first; the parser only adds the column, and the errors of files that
+//! Lua did not reach.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -16,16 +16,16 @@ use super::scope;
 use crate::rules::{RuleSet, RuleText, RulesLoadError, library};
 use crate::suggest::question;
 
-/// A module that is required by its name.
+/// The pattern of a module that is required by its name.
 static REQUIRED: LazyLock<Regex> = LazyLock::new(|| {
-    // The pattern is fixed, and the tests read it.
+    // The pattern is a constant that the tests compile.
     Regex::new(r#"\brequire\s*\(?\s*["']([\w.-]+)["']"#).expect("a pattern")
 });
 
-/// As many files of rules are looked at.
+/// The maximum number of files of rules that are read.
 const MOST_FILES: usize = 1_000;
 
-/// Where the parser stumbles.
+/// A syntax error that the parser found.
 struct Stumble {
     /// From 1.
     line: usize,
@@ -33,12 +33,12 @@ struct Stumble {
     column: usize,
     /// In characters.
     width: usize,
-    /// What stands there; empty where the text cannot even be parted into words.
+    /// The token there; empty if the text cannot even be split into tokens.
     token: String,
     what: String,
 }
 
-/// What is wrong with rules that cannot be loaded for this reason.
+/// Return the problems of rules that cannot be loaded because of `error`.
 pub(super) fn problems(set: &RuleSet, edited: Option<&Path>, error: &RulesLoadError) -> Vec<RuleProblem> {
     let texts = texts(set, edited);
     let main = texts.first().map_or_else(|| error.file.clone(), |text| text.path.clone());
@@ -76,7 +76,7 @@ fn of_load(error: &RulesLoadError, places: &Places) -> RuleProblem {
     problem
 }
 
-/// What Lua says of a line, with the column where there is no doubt.
+/// Return Lua's error about a line, with the column if it is certain.
 fn at_line(text: &RuleText, line: usize, what: String, places: &Places) -> RuleProblem {
     let near = near(&what).map(str::to_owned);
     let name = quoted_name(&what).map(str::to_owned);
@@ -86,7 +86,7 @@ fn at_line(text: &RuleText, line: usize, what: String, places: &Places) -> RuleP
     let mut found = source.match_indices(&near);
     let place = match (found.next(), found.next()) {
         (Some((at, _)), None) => Some((source[..at].chars().count() + 1, near.chars().count())),
-        // Of a sign that is there twice the parser has to say which is meant.
+        // Unless the token occurs exactly once, the parser has to give its place.
         _ => stumbles(&text.text)
             .into_iter()
             .find(|stumble| stumble.line == line && stumble.token == near)
@@ -98,17 +98,17 @@ fn at_line(text: &RuleText, line: usize, what: String, places: &Places) -> RuleP
     problem
 }
 
-/// What Lua stumbled at: `unexpected symbol near '='`.
+/// Return the token in Lua's error, such as `unexpected symbol near '='`.
 fn near(what: &str) -> Option<&str> {
     what.rsplit_once(" near '")?.1.strip_suffix('\'')
 }
 
-/// The global that Lua speaks of: `attempt to call a nil value (global 'requir')`.
+/// Return the global in Lua's error, such as `attempt to call a nil value (global 'requir')`.
 fn global(what: &str) -> Option<&str> {
     what.rsplit_once("(global '")?.1.strip_suffix("')")
 }
 
-/// The rules file and all that it requires, as far as there is such a file.
+/// Return the rules file and all modules that it requires, as far as the files exist.
 fn texts(set: &RuleSet, edited: Option<&Path>) -> Vec<RuleText> {
     let mut texts: Vec<RuleText> = set.text(edited, None).into_iter().collect();
     let mut at = 0;
@@ -126,7 +126,7 @@ fn texts(set: &RuleSet, edited: Option<&Path>) -> Vec<RuleText> {
     texts
 }
 
-/// The modules that a text requires; what stands in a comment to the end of its line does not count.
+/// Return the modules that a text requires, except in comments to the end of a line.
 fn required(text: &str) -> impl Iterator<Item = &str> {
     let code = text.lines().filter_map(|line| line.split("--").next());
     code.flat_map(|code| REQUIRED.captures_iter(code))
@@ -135,7 +135,7 @@ fn required(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn stumbles(text: &str) -> Vec<Stumble> {
-    // A file that the parser cannot take is Lua's to judge.
+    // A file that the parser cannot read is left to Lua.
     scope::with_room(text, parse).unwrap_or_default()
 }
 
@@ -160,7 +160,7 @@ fn parse(text: &str) -> Vec<Stumble> {
                 let what = format!("syntax error near `{token}`: {message}");
                 (token, what)
             }
-            // Behind it the place is told once more.
+            // The rest of the message repeats the place.
             full_moon::Error::TokenizerError(_) => {
                 (String::new(), format!("syntax error: {}", message.split(" (").next().unwrap_or_default()))
             }

@@ -1,4 +1,4 @@
-//! Rules called with all cases, one after the other, within bounds.
+//! Calls rules with all cases, one after the other, within limits.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -9,20 +9,20 @@ use crate::config::Config;
 use crate::rules::Engine;
 use nowcast_core::{RuleCallResult, Rules};
 
-/// The most calls.
+/// The maximum number of calls.
 pub(in crate::trial) const MOST_CALLS: usize = 20_000;
-/// The longest time for all calls together; a call that has begun is ended by its own limits.
+/// The maximum time for all calls together; a call in progress is stopped by its own limits.
 const MOST_TIME: Duration = Duration::from_secs(60);
 
-/// How far a trace came.
+/// The extent of a trace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::trial) struct Traced {
     pub(in crate::trial) calls: usize,
-    /// Whether there was more.
+    /// Whether cases were left out.
     pub(in crate::trial) is_cut: bool,
 }
 
-/// Calls each rule with its cases and tells the result of each. A rule that went past a limit is not called again.
+/// Call each rule with its cases, and report each result. A rule that exceeded a limit is not called again.
 pub(in crate::trial) fn trace(
     config: &Config,
     engine: &Engine,
@@ -57,7 +57,7 @@ pub(in crate::trial) fn trace(
             report(&case, &call);
         }
     };
-    // What the system really has comes first for all of them, should there be too much.
+    // Cases that the system really has come first for all rules, in case there are too many.
     for (worker, registered) in config.registry.workers.iter().filter(|(worker, _)| has_function(worker)) {
         for r#type in types_for_rules(registered) {
             let mut keys_read = Vec::new();

@@ -1,7 +1,7 @@
-//! Where an `after_` function tests the type of its message, found without running it: comparisons, patterns and lookups.
+//! The tests of a message's type in `after_` functions, found without running them: comparisons, patterns and lookups.
 //!
-//! Only what is certain counts. A function that another place calls, too, may get messages of other workers, and a name
-//! that stands for more than one thing in a function stands for nothing here.
+//! Only certain tests count. A function that is also called elsewhere may get messages of other workers, and a name
+//! that is declared or assigned more than once in a function is ignored.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,19 +16,19 @@ use full_moon::visitors::Visitor;
 
 use super::scope::{self, Name};
 
-/// What an `after_` function holds against the type of its message.
+/// A test of the message's type in an `after_` function.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TypeTest {
     /// The function's name without `after_`.
     pub(super) worker: String,
     /// The literal at its place, quotes included.
     pub(super) place: Name,
-    /// What the literal holds.
+    /// The value of the literal.
     pub(super) literal: String,
     pub(super) kind: TestKind,
 }
 
-/// How a literal is held against a type.
+/// The kind of a comparison with a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TestKind {
     Equal,
@@ -38,7 +38,7 @@ pub(super) enum TestKind {
     Pattern,
 }
 
-/// What a file tests, and which `after_` functions it uses as values or calls.
+/// The tests of a file, and the `after_` functions that it uses as values or calls.
 #[derive(Debug, Default)]
 pub(super) struct TypeTests {
     pub(super) tests: Vec<TypeTest>,
@@ -48,7 +48,7 @@ pub(super) struct TypeTests {
 /// Find the tests in a text that Lua compiles.
 ///
 /// # Errors
-/// Why it could not be read.
+/// When the text cannot be parsed.
 pub(super) fn find(text: &str) -> Result<TypeTests, String> {
     scope::with_room(text, of_text)?
 }
@@ -67,23 +67,23 @@ fn of_text(text: &str) -> Result<TypeTests, String> {
 struct Finder {
     found: TypeTests,
     rule: Option<Rule>,
-    /// How many declarations of functions stand around the place.
+    /// The number of function declarations around the current place.
     depth: usize,
 }
 
-/// The `after_` function around the place.
+/// The `after_` function around the current place.
 struct Rule {
     worker: String,
-    /// What it calls its message.
+    /// The name of its message.
     message: String,
-    /// How many times each name is declared or assigned in it.
+    /// The number of declarations and assignments of each name in it.
     declared: HashMap<String, usize>,
-    /// Locals that were declared as the message's type.
+    /// The locals that were declared as the message's type.
     aliases: HashSet<String>,
     tests: Vec<(Subject, TypeTest)>,
 }
 
-/// What is tested.
+/// The subject of a test.
 #[derive(Clone, PartialEq, Eq)]
 enum Subject {
     /// The field `type` of this name.
@@ -99,7 +99,7 @@ impl Rule {
         Some(Self { worker, message, declared, aliases: HashSet::new(), tests: Vec::new() })
     }
 
-    /// The tests whose subject is the message's type and nothing else.
+    /// Return the tests whose subject is the message's type and nothing else.
     fn certain(self) -> Vec<TypeTest> {
         let is_declared_once = |name: &String| self.declared.get(name) == Some(&1);
         if !is_declared_once(&self.message) {
@@ -122,7 +122,7 @@ impl Rule {
         *self.declared.entry(token.token().to_string()).or_default() += 1;
     }
 
-    /// A call of a function of strings with the subject's value and these arguments.
+    /// Note a call of a string function with the subject's value and these arguments.
     fn call(&mut self, subject: Option<&Subject>, function: &str, arguments: &[&Expression]) {
         let mut test = |argument, kind| self.test(subject.cloned(), literal(argument), kind);
         match (function, arguments) {
@@ -215,7 +215,7 @@ impl Visitor for Finder {
         }
     }
 
-    /// `({ ["success"] = … })[msg.type]`
+    /// Note a lookup such as `({ ["success"] = … })[msg.type]`.
     fn visit_var_expression(&mut self, path: &VarExpression) {
         let Some(rule) = &mut self.rule else { return };
         if let Prefix::Expression(prefix) = path.prefix()
@@ -233,7 +233,7 @@ impl Visitor for Finder {
         }
     }
 
-    /// `msg.type:match("…")`, `string.match(msg.type, "…")`
+    /// Note a call such as `msg.type:match("…")` or `string.match(msg.type, "…")`.
     fn visit_function_call(&mut self, call: &FunctionCall) {
         let Some(rule) = &mut self.rule else { return };
         let Prefix::Name(first) = call.prefix() else { return };
@@ -274,7 +274,7 @@ fn without_parentheses(expression: &Expression) -> &Expression {
     }
 }
 
-/// What an expression is, if it may be the message's type.
+/// Return the subject that an expression is, if it may be the message's type.
 fn subject(expression: &Expression) -> Option<Subject> {
     match without_parentheses(expression) {
         Expression::Var(Var::Name(token)) => Some(Subject::Local(token.token().to_string())),
@@ -294,13 +294,13 @@ fn is_type(index: &Index) -> bool {
     scope::member(index).is_some_and(|member| member.text == "type")
 }
 
-/// A text that stands there as it is, and its place.
+/// Return a literal text without escapes, and its place.
 fn literal(expression: &Expression) -> Option<(Name, String)> {
     let Expression::String(token) = without_parentheses(expression) else { return None };
     let TokenType::StringLiteral { literal, quote_type, .. } = token.token().token_type() else {
         return None;
     };
-    // What an escape stands for is left to Lua.
+    // Escapes are left to Lua.
     let is_plain = *quote_type == StringLiteralQuoteType::Brackets || !literal.contains('\\');
     is_plain.then(|| (scope::name(token), literal.to_string()))
 }
@@ -320,7 +320,7 @@ fn arguments(arguments: &FunctionArgs) -> Vec<&Expression> {
 mod tests {
     use super::*;
 
-    /// The literals that a text tests, one after the other.
+    /// Return the literals that a text tests, in order.
     fn literals(text: &str) -> Vec<(String, TestKind)> {
         find(text).unwrap().tests.into_iter().map(|test| (test.literal, test.kind)).collect()
     }

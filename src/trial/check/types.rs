@@ -1,4 +1,4 @@
-//! Message types in comparisons of rules that no message of the worker can have.
+//! Message types that rules compare with and that no message of the worker can have.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::suggest::{closest, question};
 
 /// Return a problem for each test of a message's type that no message of the worker passes, in the order of the files.
 pub(super) fn problems(config: &Config, places: &Places) -> Vec<RuleProblem> {
-    // What cannot be read is said by the check of names.
+    // The check of names reports files that cannot be read.
     let found: Vec<_> =
         places.texts.iter().filter_map(|text| Some((text, type_tests::find(&text.text).ok()?))).collect();
     let used: HashSet<&String> = found.iter().flat_map(|(_, found)| &found.used).collect();
@@ -22,7 +22,7 @@ pub(super) fn problems(config: &Config, places: &Places) -> Vec<RuleProblem> {
     {
         let Some(worker) = config.registry.workers.get(&test.worker) else { continue };
         let types: Vec<&str> = types_for_rules(worker).map(String::as_str).collect();
-        // Such a function may get the messages of other workers, too.
+        // Such a function may get messages of other workers, too.
         if used.contains(&format!("after_{}", test.worker)) || types.iter().any(|r#type| fits(test, r#type)) {
             continue;
         }
@@ -36,8 +36,8 @@ pub(super) fn problems(config: &Config, places: &Places) -> Vec<RuleProblem> {
     problems
 }
 
-/// Suggest the type that is most like the literal, or else all types whose first word is: `sucess` is not like
-/// `success 00`, but like its first word.
+/// Suggest the type that is most similar to the literal, or else all types whose first word is: `sucess` is not similar
+/// to `success 00`, but to its first word.
 fn suggestion(literal: &str, types: &[&str]) -> Option<String> {
     question(literal, types).or_else(|| {
         let first_word = |name: &str| name.split_once(' ').map(|(word, _)| word.to_owned());
@@ -59,7 +59,7 @@ fn what(TypeTest { worker, literal, kind, .. }: &TypeTest) -> String {
     format!("no message type of `{worker}` {fits} `{literal}`")
 }
 
-/// Whether a message of a type passes the test; true where that cannot be said.
+/// Return whether a message of this type passes the test; true if that is not known.
 fn fits(test: &TypeTest, r#type: &str) -> bool {
     let literal = test.literal.as_str();
     match test.kind {

@@ -1,7 +1,7 @@
 //! [`RulesExchange`]: the files of the rules and their replacements.
 //!
-//! Each file is whole at any moment, the old one or the new one; the main file comes last. After an error the previous files
-//! are restored.
+//! Each file is whole at any moment, either the old one or the new one; the main file is exchanged last. After an error
+//! the previous files are restored.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -17,28 +17,28 @@ use crate::failpoint;
 use crate::rules::{Engine, RuleSet, RulesLoadError};
 use nowcast_core::RuleFile;
 
-/// The mode of a file that was not there before.
+/// The mode of a file that did not exist before.
 const MODE: u32 = 0o644;
 
-/// Why rules could not be put in force.
+/// The reason why rules could not be put in force.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
-    /// They cannot be used.
+    /// The rules cannot be loaded.
     #[error("{0}")]
     Load(#[from] RulesLoadError),
-    /// They are in force as they are.
+    /// The edited file is the one in force.
     #[error(
         "{} is the file in force itself: a change in it is in force at once. Edit a copy of it, and deploy that",
         .0.display()
     )]
     InPlace(PathBuf),
-    /// A name leads out of the folder of the rules.
+    /// A name leads out of the rules' folder.
     #[error("{0:?} is not the name of a file in the rules' folder, so it is not written")]
     Outside(String),
-    /// A file was changed since it was read.
+    /// A file was changed after it was read.
     #[error("{} was changed meanwhile, so nothing was exchanged; look at the difference again", .0.display())]
     Changed(PathBuf),
-    /// The files are there, and are not the rules that were looked at.
+    /// The exchanged files are not the rules that were checked.
     #[error("the files changed while they were exchanged, so the previous files were put back")]
     Other,
     /// A file cannot be written, and some were not restored.
@@ -49,9 +49,9 @@ pub enum DeployError {
         .new.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     HalfDone {
-        /// Which.
+        /// The file that cannot be written.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         error: io::Error,
         /// Files that were not restored.
         new: Vec<PathBuf>,
@@ -59,39 +59,39 @@ pub enum DeployError {
     /// A file cannot be read or written.
     #[error("{}: {error}{}", .file.display(), if *.is_put_back { ". The previous files were put back" } else { "" })]
     File {
-        /// Which.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         error: io::Error,
-        /// Whether others had been exchanged already.
+        /// Whether other files had been exchanged, and were restored.
         is_put_back: bool,
     },
 }
 
-/// Files and what takes their place.
+/// The files of the rules and their replacements.
 #[derive(Debug)]
 pub struct RulesExchange {
     rule_set: RuleSet,
-    /// The modules first, the main file last; those that stay as they are are not there.
+    /// The modules first, the main file last, without unchanged files.
     files: Vec<Replacement>,
-    /// The hash of the rules afterwards.
+    /// The hash of the new rules.
     hash: String,
 }
 
 #[derive(Debug)]
 struct Replacement {
     path: PathBuf,
-    /// `None` if there is no such file yet.
+    /// The previous content; `None` if the file does not exist yet.
     old: Option<Vec<u8>>,
     new: Vec<u8>,
 }
 
 impl RulesExchange {
-    /// Edited rules, which were loaded as `engine`, in the place of those in force; modules beside the edited file in the
-    /// place of theirs.
+    /// Return the replacement of the rules in force by edited rules, which were loaded as `engine`. Modules beside the
+    /// edited file replace those in force.
     ///
     /// # Errors
-    /// A file cannot be read, or the edited one is the one in force.
+    /// When a file cannot be read, or the edited file is the one in force.
     pub fn of_edited(rule_set: &RuleSet, edited: &Path, engine: &Engine) -> Result<Self, DeployError> {
         let place = rule_set.place()?;
         let canonical = |path: &Path| fs::canonicalize(path).map_err(|error| unreadable(path, error));
@@ -104,7 +104,7 @@ impl RulesExchange {
             let source = if at == 0 { edited.to_owned() } else { beside.join(&file.name) };
             match fs::read(&source) {
                 Ok(bytes) => new.push((file.name, bytes)),
-                // It is required from the folder of those in force, and stays.
+                // The module is one of those in force, and stays.
                 Err(error) if at > 0 && error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(unreadable(&source, error)),
             }
@@ -112,10 +112,10 @@ impl RulesExchange {
         Self::new(rule_set, &place, new, engine.hash())
     }
 
-    /// Rules that were kept, the main file first, in the place of those in force.
+    /// Return the replacement of the rules in force by rules of the journal, of which the first is the main file.
     ///
     /// # Errors
-    /// They cannot be loaded any more, or a file cannot be read.
+    /// When the rules can no longer be loaded, or a file cannot be read.
     pub fn of_journal(rule_set: &RuleSet, kept: &[RuleFile]) -> Result<Self, DeployError> {
         let place = rule_set.place()?;
         let mut kept = kept.to_vec();
@@ -145,24 +145,24 @@ impl RulesExchange {
                 files.push(Replacement { path, old, new });
             }
         }
-        // The main file was the first.
+        // The main file was the first, and must be exchanged last.
         files.reverse();
         Ok(Self { rule_set: rule_set.clone(), files, hash: hash.to_owned() })
     }
 
-    /// Whether all files are as they should be.
+    /// Return whether no file has to be changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
-    /// The hash of the rules afterwards.
+    /// Return the hash of the new rules.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
     }
 
-    /// What changes in the files, as `diff -u` shows it.
+    /// Return the changes of the files, as `diff -u` shows them.
     #[must_use]
     pub fn diff(&self) -> String {
         let mut text = String::new();
@@ -181,10 +181,11 @@ impl RulesExchange {
         text
     }
 
-    /// Exchanges the files.
+    /// Exchange the files.
     ///
     /// # Errors
-    /// A file cannot be written or was changed meanwhile; then all are as they were.
+    /// When a file cannot be written or was changed meanwhile. The previous files are then in place, except after
+    /// [`DeployError::HalfDone`].
     pub fn swap(&self) -> Result<(), DeployError> {
         for Replacement { path, old, .. } in &self.files {
             let now = read(path).map_err(|error| unreadable(path, error))?;
@@ -192,8 +193,8 @@ impl RulesExchange {
                 return Err(DeployError::Changed(path.clone()));
             }
         }
-        // All are written before the first is exchanged, and the disk is waited for after the last: a manager that looks
-        // in between would see new modules beside the old main file.
+        // Write all files before exchanging the first, and sync the disk after the last: a manager that reads in
+        // between would see new modules beside the old main file.
         let mut written = Vec::new();
         for Replacement { path, new, .. } in &self.files {
             failpoint::pass("deploy: before a file");
@@ -221,7 +222,7 @@ impl RulesExchange {
         Err(DeployError::Other)
     }
 
-    /// Puts back what was exchanged before something failed.
+    /// Restore the files that were exchanged before a failure, and return the error.
     fn after_failure(&self, file: &Path, error: io::Error) -> DeployError {
         let is_put_back = !self.new_files().is_empty();
         match self.put_back() {
@@ -230,10 +231,10 @@ impl RulesExchange {
         }
     }
 
-    /// Puts the previous files back, the main one first.
+    /// Restore the previous files, the main one first.
     ///
     /// # Errors
-    /// A file cannot be written.
+    /// When a file cannot be written.
     pub fn put_back(&self) -> Result<(), DeployError> {
         let failed = |file: &Path, error| DeployError::HalfDone {
             file: file.to_owned(),
@@ -272,7 +273,7 @@ fn unreadable(file: &Path, error: io::Error) -> DeployError {
     DeployError::File { file: file.to_owned(), error, is_put_back: false }
 }
 
-/// What a file holds; `None` if there is none.
+/// Return the content of a file, or `None` if it does not exist.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -281,14 +282,15 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// A whole file beside the one that it is to take the place of; removed if it does not.
+/// A complete file beside the one that it will replace. It is removed if it is not put in place.
 struct Written {
     new: PathBuf,
     real: PathBuf,
 }
 
 impl Written {
-    /// Writes it, with the mode and the group of the file at `path`. A symbolic link is followed, so that it stays one.
+    /// Write the file with the mode and the group of the one at `path`. A symbolic link is followed, so that it stays a
+    /// link.
     fn new(path: &Path, content: &[u8]) -> io::Result<Self> {
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
@@ -306,7 +308,7 @@ impl Written {
         options.write(true).create(true).truncate(true).mode(mode);
         let mut file = options.open(&written.new)?;
         if let Some(before) = &before {
-            // A process that may not give it away leaves it to its own group.
+            // A process that may not set the group leaves the file to its own group.
             let _ = fchown(&file, None, Some(before.gid()));
             file.set_permissions(Permissions::from_mode(mode))?;
         }
@@ -315,7 +317,7 @@ impl Written {
         Ok(written)
     }
 
-    /// Puts it in its place; the folder is still to be brought to the disk.
+    /// Put the file in place. The folder still has to be synced.
     fn put(self) -> io::Result<()> {
         fs::rename(&self.new, &self.real)
     }
@@ -323,12 +325,12 @@ impl Written {
 
 impl Drop for Written {
     fn drop(&mut self) {
-        // After the rename there is none.
+        // After the rename the file no longer exists.
         let _ = fs::remove_file(&self.new);
     }
 }
 
-/// Removes what a process that was killed left of a file. One that is at work keeps its own.
+/// Remove the files that killed processes left. Those of running processes stay.
 fn remove_left(folder: &Path, name: &str) {
     let process = |left: &str| {
         let id = left.strip_prefix(&format!(".{name}."))?.strip_suffix(".new")?;
@@ -338,18 +340,18 @@ fn remove_left(folder: &Path, name: &str) {
         if let Some(process) = entry.file_name().to_str().and_then(process)
             && test_kill_process(process) == Err(Errno::SRCH)
         {
-            // It blocks nothing.
+            // A file that cannot be removed does no harm.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Waits until the disk has the names in a folder.
+/// Sync the names in a folder to the disk.
 fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The folder that a file is in.
+/// Return the folder of a file.
 fn folder(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -1,4 +1,4 @@
-//! The gate: what rules must pass before they are put in force.
+//! The gate: the steps that rules must pass before they are put in force.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,30 +19,30 @@ pub struct Candidate<'a> {
     pub config: &'a Config,
     /// The edited file.
     pub edited: &'a Path,
-    /// From when on messages are replayed.
+    /// The time from which on messages are replayed.
     pub since: Timestamp,
-    /// Told now and then how much of all is replayed.
+    /// A function that is called from time to time with the progress of the replay and its total.
     pub progress: &'a dyn Fn(u64, u64),
 }
 
-/// What a step of the gate found.
+/// The result of a step of the gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GateResult {
-    /// The step.
+    /// The name of the step.
     pub name: &'static str,
     /// Whether the rules may be put in force.
     pub passed: bool,
-    /// What it found, for people.
+    /// The findings, for people.
     pub text: String,
 }
 
-/// A step: looks at rules that could be loaded.
+/// A step that judges loaded rules.
 type GateStep = fn(&Candidate<'_>, &Engine) -> GateResult;
 
-/// The steps after loading, in their order. Whatever else must be passed has its place here.
+/// The steps after loading, in order. Further requirements belong here.
 const STEPS: &[GateStep] = &[check, tests, replay];
 
-/// Loads the rules and puts them through every step. Rules that cannot be loaded are put through none.
+/// Load the rules and run every step on them. No step runs on rules that cannot be loaded.
 pub fn gate(candidate: &Candidate<'_>) -> (Result<Engine, RulesLoadError>, Vec<GateResult>) {
     let rule_set = RuleSet::of(candidate.config);
     let loaded = rule_set.load(Some(candidate.edited));
@@ -67,7 +67,7 @@ pub fn gate(candidate: &Candidate<'_>) -> (Result<Engine, RulesLoadError>, Vec<G
     (loaded, results)
 }
 
-/// The rules that a manager has, and those in the file: it may have refused them.
+/// Return the rules that a manager has, and those in the file, which it may have refused.
 fn in_force(config: &Config, rule_set: &RuleSet) -> Vec<Engine> {
     let of_manager = || {
         let history = History::open(&config.journal.folder).ok()?;
@@ -78,12 +78,12 @@ fn in_force(config: &Config, rule_set: &RuleSet) -> Vec<Engine> {
     of_manager().into_iter().chain(rule_set.load(None)).collect()
 }
 
-/// What can be known to be wrong: no error may be found that the rules in force do not have.
+/// Check the rules. They must have no error that the rules in force lack.
 fn check(candidate: &Candidate<'_>, engine: &Engine) -> GateResult {
     let report = check::check(candidate.config, engine, true);
     let mut text = report.to_text().trim_end().to_owned();
     let mut passed = !report.has_errors();
-    // Rules in force that cannot be loaded have none that could be known.
+    // Rules in force that cannot be loaded have no known errors.
     if !passed && let Ok(in_force) = RuleSet::of(candidate.config).load(None) {
         let known = check::check(candidate.config, &in_force, true);
         passed = report.errors().all(|error| known.errors().any(|known| known.what == error.what));
@@ -94,12 +94,12 @@ fn check(candidate: &Candidate<'_>, engine: &Engine) -> GateResult {
     GateResult { name: "check", passed, text }
 }
 
-/// The rules' own tests: none may fail.
+/// Run the rules' own tests. None may fail.
 fn tests(candidate: &Candidate<'_>, _engine: &Engine) -> GateResult {
     let set = RuleSet::of(candidate.config);
     let ran = set.place().map_err(TestError::from).and_then(|place| {
         let files = test::files(&place)?;
-        // The engine is theirs alone, since they share it.
+        // The tests share one engine, so it must not serve anything else.
         let engine = set.load(Some(candidate.edited))?;
         test::run(&Arc::new(candidate.config.clone()), engine, &place, &files, None)
     });
@@ -111,11 +111,11 @@ fn tests(candidate: &Candidate<'_>, _engine: &Engine) -> GateResult {
     GateResult { name: "test", passed, text }
 }
 
-/// What a replay says that tells nothing.
+/// The text about a replay that compared nothing.
 const NOTHING_COMPARED: &str =
     "nothing could be compared, so the replay says nothing about what these rules would launch";
 
-/// The messages of the past: no rule may fail that did not.
+/// Replay the messages of the past. No rule may fail that did not fail before.
 fn replay(candidate: &Candidate<'_>, engine: &Engine) -> GateResult {
     let options = ReplayOptions {
         since: Some(candidate.since),

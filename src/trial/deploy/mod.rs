@@ -1,6 +1,6 @@
-//! Puts edited rules in force: checks them, replaces the files, and waits for the manager's answer in its journal.
+//! Puts edited rules in force: checks them, replaces the files, and waits for the manager's response in its journal.
 //!
-//! It must never write to anything but the files of the rules. The manager notices them by itself.
+//! This module never writes to anything but the files of the rules. The manager notices them by itself.
 
 mod exchange;
 mod gate;

@@ -1,4 +1,4 @@
-//! Waits until the manager's journal says that new rules are in force or refused.
+//! Waits until the manager's journal shows that new rules are in force or refused.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::store::journal::RulesInForce;
 use crate::store::{History, JournalError};
 
-/// How many times the journal is looked at.
+/// The interval between reads of the journal.
 const READ_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a refusal must stay: a manager looks at the files every second.
+/// The time for which a refusal must last: a manager reads the files every second.
 const REFUSAL_STAYS: Duration = Duration::from_millis(2_500);
 
 /// The journal before the files were exchanged.
@@ -19,23 +19,23 @@ pub struct JournalBefore {
     last_event: u64,
 }
 
-/// What a manager made of the rules.
+/// The manager's response to the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeployOutcome {
-    /// They are in force as that generation.
+    /// They are in force as this generation.
     InForce(u64),
-    /// They were refused, for that reason.
+    /// They were refused for this reason.
     Refused(String),
-    /// Nothing yet.
+    /// There is no response yet.
     NotYet,
 }
 
 impl JournalBefore {
-    /// Looks at the journal in a folder.
+    /// Read the journal in a folder.
     ///
     /// # Errors
     ///
-    /// If there is one that cannot be read.
+    /// When there is a journal that cannot be read.
     pub fn read(folder: &Path) -> Result<Self, JournalError> {
         let last_event = match History::open(folder) {
             Ok(history) => history.last_event()?.0,
@@ -46,11 +46,11 @@ impl JournalBefore {
     }
 }
 
-/// Waits until the manager has said what it makes of the rules with that hash, at most so long.
+/// Wait up to `timeout` for the manager's response to the rules with this hash. A refusal must last to count.
 ///
 /// # Errors
 ///
-/// If the journal cannot be read.
+/// When the journal cannot be read.
 pub fn wait(
     folder: &Path,
     hash: &str,
@@ -66,13 +66,13 @@ pub fn wait(
     wait_with(read, pause, &WaitTimes { all: timeout, after_refusal: REFUSAL_STAYS }, hash, before)
 }
 
-/// How long is waited.
+/// The time limits of a wait.
 struct WaitTimes {
     all: Duration,
     after_refusal: Duration,
 }
 
-/// A manager that looked while the files were exchanged may have refused what it saw of them; it looks again.
+/// Wait as [`wait`] does. A manager that read the files during the exchange may have refused them; it reads them again.
 fn wait_with(
     mut read: impl FnMut() -> Result<Option<RulesInForce>, JournalError>,
     pause: impl Fn(),
@@ -90,7 +90,7 @@ fn wait_with(
                     outcome = DeployOutcome::Refused(reason);
                 }
                 None if of == hash => return Ok(DeployOutcome::InForce(generation)),
-                // The previous ones; or an older refusal is still to be taken back.
+                // The previous rules are in force, or an older refusal is not yet withdrawn.
                 _ => {}
             }
         }

@@ -6,7 +6,8 @@ use super::Graph;
 use super::drawing::{Arrow, ArrowKind, Id};
 
 impl Graph {
-    /// A digraph for `dot`: workers as boxes, joins as diamonds; dashed is what was only seen in the history or never.
+    /// Return a digraph for `dot`: workers as boxes, joins as diamonds. Dashed lines mark unregistered workers, and
+    /// launches that never happened or that only the history knows.
     #[must_use]
     pub fn to_dot(&self) -> String {
         let mut text = "digraph rules {\n  rankdir=LR;\n  node [shape=box];\n".to_owned();
@@ -42,7 +43,7 @@ impl Graph {
     }
 }
 
-/// A text in double quotes, shown as it is. `dot` reads `\N` and its like, and entities, in labels.
+/// Quote a text so that it is shown unchanged: `dot` reads entities, and escapes such as `\N`, in labels.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for sign in text.chars() {

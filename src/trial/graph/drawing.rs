@@ -25,7 +25,7 @@ pub(super) struct Drawn<'a> {
     pub is_registered: bool,
 }
 
-/// What leads from one node to another.
+/// An arrow from one node to another.
 pub(super) struct Arrow<'a> {
     pub from: Id,
     pub to: Id,
@@ -43,7 +43,7 @@ pub(super) enum ArrowKind<'a> {
     Releases { worker: &'a str, is_certain: bool },
 }
 
-/// What is said of a launch.
+/// The description of a launch.
 #[derive(Clone)]
 pub(super) struct Launches {
     /// The message types that lead to it, and the number of times that it happened.

@@ -16,19 +16,19 @@ use crate::trial::check::trace::trace;
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::{JoinRequest, Number, Requirement};
 
-/// As many of the journal's last runs are looked at.
+/// The maximum number of the journal's latest runs that are read.
 const MOST_RUNS: u32 = 100_000;
 
-/// Why there is no graph.
+/// The reason why there is no graph.
 #[derive(Debug, thiserror::Error)]
 #[error("the history cannot be read: {0}")]
 pub struct GraphError(#[from] JournalError);
 
-/// Draws rules: what they launch when they are called with everything that may come, and what was launched
-/// since a moment.
+/// Return the graph of the rules: the launches that they return when they are called with every possible message, and
+/// the launches since a moment.
 ///
 /// # Errors
-/// There is a journal that cannot be read.
+/// When there is a journal that cannot be read.
 pub fn graph(config: &Config, engine: &Engine, since: Option<Timestamp>) -> Result<Graph, GraphError> {
     let mut gathered = Gathered::default();
     gathered.call_rules(config, engine);
@@ -46,10 +46,10 @@ pub fn graph(config: &Config, engine: &Engine, since: Option<Timestamp>) -> Resu
 #[derive(Default)]
 struct Gathered {
     launches: IndexMap<(String, String), IndexMap<String, Seen>>,
-    /// Launches that joins bring with them: from whose rule, to whom.
+    /// The joins in which launches wait, by the launching and the launched worker.
     joined: IndexMap<(String, String), IndexSet<String>>,
     joins: IndexMap<String, (IndexSet<String>, Vec<Requirement>)>,
-    /// Whether a rule ever answered a message type.
+    /// Whether a rule ever returned a result, by worker and message type.
     answered: IndexMap<String, IndexMap<String, bool>>,
     by_hand: HashMap<String, u64>,
     has_history: bool,
@@ -70,7 +70,7 @@ impl Gathered {
                 self.join(from, r#type, join);
             }
         });
-        // A launch waits in a join that waits for the message which leads to it.
+        // A launch waits in each join that requires the message which leads to it.
         for ((from, to), types) in &self.launches {
             for (name, (_, wait_for)) in &self.joins {
                 let is_waited_for = |wanted: &Requirement| {
@@ -109,7 +109,7 @@ impl Gathered {
         let filter = RunFilter { since, limit: Some(MOST_RUNS), ..RunFilter::default() };
         let mut causes: HashMap<Number, Option<RecordedEvent>> = HashMap::new();
         for run in history.runs(&filter)? {
-            // A retry is the same launch once more.
+            // A retry is not a launch of its own.
             if run.retry_of.is_some() {
                 continue;
             }

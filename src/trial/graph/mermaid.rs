@@ -6,7 +6,8 @@ use super::Graph;
 use super::drawing::{Arrow, ArrowKind, Id};
 
 impl Graph {
-    /// A flowchart: workers as boxes, joins as rhombs; dotted is what was only seen in the history or never.
+    /// Return a flowchart: workers as boxes, joins as rhombs. Dotted arrows mark the requirements of joins, and
+    /// launches that never happened or that only the history knows.
     #[must_use]
     pub fn to_mermaid(&self) -> String {
         let mut text = "flowchart LR\n".to_owned();
@@ -37,7 +38,7 @@ impl Graph {
     }
 }
 
-/// A text within double quotes: what is not a letter, digit or blank is written by its number.
+/// Escape a text within double quotes: special characters are written by their number.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for sign in text.chars() {

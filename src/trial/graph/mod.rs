@@ -1,6 +1,6 @@
-//! The graph of launches: found by calling the rules with every possible message, and from the journal's runs.
+//! The graph of launches, found by calling the rules with every possible message, and in the journal's runs.
 //!
-//! It must never judge what it finds; that is [`super::check`]'s job.
+//! This module never judges what it finds; that is [`super::check`]'s job.
 
 mod dot;
 mod drawing;
@@ -14,18 +14,18 @@ use serde::Serialize;
 
 pub use gather::{GraphError, graph};
 
-/// Workers and what leads from one to another.
+/// The graph of workers and the launches between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Graph {
-    /// The workers, in the order of the message registry, others behind.
+    /// The workers: first those of the message registry in its order, then others.
     pub workers: Vec<GraphNode>,
-    /// What leads from one to another, in the order of the workers.
+    /// The launches, in the order of the workers.
     pub edges: Vec<Edge>,
     /// The joins that rules open.
     pub joins: Vec<JoinNode>,
-    /// Messages of which nothing is known, because the rule failed whenever it was called with them.
+    /// The messages whose launches are not known, because the rule failed each time it was called with them.
     pub unknown: Vec<Unknown>,
-    /// Whether there is a history to count in.
+    /// Whether there is a history in which launches were counted.
     pub has_history: bool,
 }
 
@@ -36,11 +36,11 @@ pub struct GraphNode {
     pub name: String,
     /// Whether it is in the message registry.
     pub is_registered: bool,
-    /// How many times it was launched by an operator.
+    /// The number of launches by operators.
     pub by_hand: u64,
 }
 
-/// Messages whose rule failed with everything that it was called with.
+/// The messages of a worker whose rule failed with every input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unknown {
     /// The worker.
@@ -49,25 +49,25 @@ pub struct Unknown {
     pub types: Vec<String>,
 }
 
-/// A worker launches another one.
+/// The launches of one worker after messages of another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Edge {
-    /// Whose messages lead there.
+    /// The worker whose messages lead to the launch.
     pub from: String,
-    /// What is launched.
+    /// The worker that is launched.
     pub to: String,
-    /// The message types that lead there.
+    /// The message types that lead to the launch.
     pub types: IndexMap<String, Seen>,
     /// The joins in which the launch waits.
     pub joins: Vec<String>,
 }
 
-/// How a launch after a message type is known.
+/// The evidence for a launch after a message type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Seen {
-    /// Whether a rule returned it when it was called.
+    /// Whether a rule returned the launch when it was called.
     pub by_rules: bool,
-    /// How many times it happened.
+    /// The number of times that the launch happened.
     pub runs: u64,
 }
 
@@ -78,14 +78,14 @@ pub struct JoinNode {
     pub name: String,
     /// The workers whose rules open it.
     pub opened_by: Vec<String>,
-    /// What it waits for, as `14 × rivers (success)`.
+    /// The messages that it waits for, such as `14 × rivers (success)`.
     pub wait_for: Vec<String>,
     /// The workers that it waits for.
     pub workers: Vec<String>,
 }
 
 impl Graph {
-    /// The part that leads to a worker and that follows from it; `None` if there is no such worker.
+    /// Return the part of the graph that leads to a worker or follows from it, or `None` if there is no such worker.
     #[must_use]
     pub fn around(mut self, worker: &str) -> Option<Self> {
         let worker = self.workers.iter().find(|node| node.name == worker)?.name.clone();
@@ -107,7 +107,7 @@ impl Graph {
     }
 }
 
-/// A worker and all that can be come to from it.
+/// Return a worker and all workers that can be reached from it.
 fn reached<'a>(worker: &str, next: impl Fn(&str) -> Vec<&'a String>) -> IndexSet<String> {
     let mut reached = IndexSet::from([worker.to_owned()]);
     let mut at = 0;
@@ -119,19 +119,19 @@ fn reached<'a>(worker: &str, next: impl Fn(&str) -> Vec<&'a String>) -> IndexSet
 }
 
 impl Edge {
-    /// How many times it happened.
+    /// Return the number of times that the launch happened.
     #[must_use]
     pub fn runs(&self) -> u64 {
         self.types.values().map(|seen| seen.runs).sum()
     }
 
-    /// Whether rules returned it when they were called.
+    /// Return whether rules returned the launch when they were called.
     #[must_use]
     pub fn is_by_rules(&self) -> bool {
         self.types.values().any(|seen| seen.by_rules)
     }
 
-    /// The types that lead there, `success 00, success 06`; those that only the history knows marked by `*`.
+    /// Return the message types, such as `success 00, success 06`. Types that only the history knows are marked by `*`.
     fn types_text(&self) -> String {
         let mark = |seen: &Seen| if self.is_marked(seen) { "*" } else { "" };
         let types: Vec<String> =
@@ -139,17 +139,17 @@ impl Edge {
         types.join(", ")
     }
 
-    /// Whether one of its types is marked.
+    /// Return whether one of its types is marked.
     fn has_marks(&self) -> bool {
         self.types.values().any(|seen| self.is_marked(seen))
     }
 
-    /// Whether only the history knows a type of an edge that the rules know, too.
+    /// Return whether only the history knows a type, although the rules return the launch for others.
     fn is_marked(&self, seen: &Seen) -> bool {
         self.is_by_rules() && !seen.by_rules
     }
 
-    /// How many times it happened, or that it is known from one side only.
+    /// Return the number of times that the launch happened, or that it is known from one side only, as text.
     fn count_text(&self, has_history: bool) -> Option<String> {
         match (self.runs(), self.is_by_rules()) {
             (0, _) if has_history => Some("never happened".to_owned()),

@@ -6,8 +6,8 @@ use super::tree::TreeStep;
 use super::{Edge, Graph, GraphNode};
 
 impl Graph {
-    /// An indented tree that begins with the workers that no rule launches. `↑` stands where a worker's launches
-    /// are told further up.
+    /// Return an indented tree that begins with the workers that no rule launches. `↑` marks a worker whose launches
+    /// are shown further up.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = String::new();

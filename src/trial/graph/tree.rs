@@ -6,11 +6,11 @@ use super::{Edge, Graph, GraphNode};
 
 /// A line of the tree.
 pub(super) struct Branch<'a> {
-    /// How many launches lead here from the root.
+    /// The number of launches that lead here from the root.
     pub depth: usize,
     /// The launch that leads here, or the worker at which a tree begins.
     pub step: TreeStep<'a>,
-    /// Whether the worker's launches stand further up.
+    /// Whether the worker's launches are shown further up.
     pub is_shown_above: bool,
 }
 
@@ -28,7 +28,7 @@ impl Graph {
         for node in self.workers.iter().filter(|node| !is_launched(node)) {
             walk.root(node);
         }
-        // What is left is launched in circles only.
+        // The remaining workers are launched in circles only.
         for node in &self.workers {
             if !walk.shown.contains(node.name.as_str()) {
                 walk.root(node);
@@ -45,7 +45,7 @@ struct TreeWalk<'a> {
 }
 
 impl<'a> TreeWalk<'a> {
-    /// Add a worker and what follows from it, all the way down. A stack of its own: a chain may be long.
+    /// Add a worker and everything that follows from it. The explicit stack allows long chains.
     fn root(&mut self, root: &'a GraphNode) {
         self.branches.push(Branch { depth: 0, step: TreeStep::Root(root), is_shown_above: false });
         self.shown.insert(&root.name);
@@ -63,7 +63,7 @@ impl<'a> TreeWalk<'a> {
     }
 }
 
-/// Return what a worker launches, the last first.
+/// Return the launches of a worker, the last first.
 fn launches_of<'a>(graph: &'a Graph, worker: &str) -> impl Iterator<Item = &'a Edge> {
     graph.edges.iter().rev().filter(move |edge| edge.from == worker)
 }

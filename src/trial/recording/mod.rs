@@ -1,7 +1,7 @@
 //! Replays a broker's recording with rules on trial.
 //!
-//! The core decides the messages in their order, on a state of its own: a launched worker ends when it has reported, or at
-//! its timeout. Nothing is launched; the launches are compared with the workers that reported.
+//! The core decides the messages in order, on a state of its own: a launched run ends when its worker has reported, or
+//! at its timeout. Nothing is launched; the launches are compared with the workers that reported.
 
 mod report;
 
@@ -24,23 +24,23 @@ use nowcast_core::{Effect, Ending, Event, Request, RequestId, RuleCallResult, Ru
 use pyyaml::{Map, Value};
 pub use report::{RecordingReport, RecordingSummary};
 
-/// How a recording is decided.
+/// The options of a replayed recording.
 #[derive(Debug, Clone, Default)]
 pub struct RecordingOptions {
-    /// The checklist that it begins with.
+    /// The initial checklist.
     pub checklist: Map,
-    /// Whether each answer stands for itself, and none are taken together.
+    /// Whether each result is reported separately instead of grouped.
     pub each: bool,
-    /// Answers to messages of that worker only; all are decided.
+    /// The worker whose results are reported; `None` for all. All messages are decided in any case.
     pub worker: Option<String>,
 }
 
-/// Decides the messages of a recording with rules on trial. Invalid lines, such as the half line that a killed broker leaves,
-/// are counted and passed over.
+/// Decide the messages of a recording with rules on trial. Invalid lines, such as the partial line that a killed broker
+/// leaves, are counted and skipped.
 ///
 /// # Errors
 ///
-/// If the recording cannot be read.
+/// When the recording cannot be read.
 pub fn replay(
     mut recording: impl BufRead,
     config: &Config,
@@ -70,7 +70,7 @@ pub fn replay(
     }
 }
 
-/// The rules, and what they answered last.
+/// The rules, and their last result.
 struct Noting<'a> {
     rules: &'a Engine,
     last: RefCell<Option<RuleResult>>,
@@ -95,12 +95,12 @@ impl Rules for Noting<'_> {
 struct Trial<'a> {
     state: State,
     rules: Noting<'a>,
-    /// The moment up to which all that was due is done.
+    /// The moment up to which everything due has been decided.
     looked_at: Timestamp,
-    /// When something becomes due next, unless what is open has changed since that was looked for.
+    /// When something is due next; out of date if `has_changed`.
     next_due: Option<Timestamp>,
     has_changed: bool,
-    /// The messages that had a sender's own name: with the source.
+    /// The source and the id of each message that had an id.
     seen: HashSet<(String, String)>,
     report: RecordingReport,
 }
@@ -110,13 +110,13 @@ impl Trial<'_> {
         let now = &exchange.at;
         self.pass_time(now);
         self.rules.last.replace(None);
-        // A run that it names was one of the manager's that was recorded.
+        // A run in the message is one of the recorded manager's.
         let message = Message::decode(&exchange.request).map(|message| Message { run: None, ..message });
         let said = message.as_ref().ok().cloned();
         if let Some(Message { source, id: Some(id), .. }) = &said
             && !self.seen.insert((source.clone(), id.clone()))
         {
-            // The manager answers it from its journal.
+            // The manager answers a repetition from its journal.
             self.report.summary.repeated += 1;
             return;
         }
@@ -152,15 +152,15 @@ impl Trial<'_> {
                 self.report.answer(answer, shown.is_none_or(|shown| shown == worker));
             }
         }
-        // A worker that has reported ends, so that limits on how many run at once do not stand in the next one's way.
+        // A worker that has reported ends, so that its run does not count in concurrency limits any longer.
         if let Some(run) = reported_for {
             self.end(run, Ending::Status(0), now);
         }
-        // No manager adopts them.
+        // In a trial, no operator decides on parked items.
         self.state.parked.clear();
     }
 
-    /// Does what becomes due before a moment: launches that waited for their time, joins that are overdue.
+    /// Decide everything that becomes due before a moment, such as delayed launches and overdue joins.
     fn pass_time(&mut self, now: &ZonedDateTime) {
         while let Some(due) = self.next_due().filter(|due| *due <= now.timestamp()) {
             let at = due.max(self.looked_at);
@@ -169,7 +169,7 @@ impl Trial<'_> {
             self.follow(&effects, &moment);
             self.has_changed = true;
             if at == self.looked_at {
-                // Whatever is due still was so before; it waits for something else than the time.
+                // Items that are still due were due before: they wait for something other than time.
                 break;
             }
             self.looked_at = at;
@@ -184,7 +184,7 @@ impl Trial<'_> {
         self.next_due
     }
 
-    /// Takes in what effects do to runs: they are launched, and those that ran too long end.
+    /// Apply the effects on runs: count launches, and end runs that exceeded their timeout.
     fn follow(&mut self, effects: &[Effect], now: &ZonedDateTime) {
         for effect in effects {
             match effect {

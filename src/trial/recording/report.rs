@@ -10,10 +10,10 @@ use crate::trial::replay::{Difference, ReplayReport as Answers, ReplayedMessage,
 use nowcast_core::message::Message;
 use pyyaml::{Value, python};
 
-/// How much of a payload is shown.
+/// The maximum number of characters of a payload that are shown.
 const SHOWN: usize = 60;
 
-/// The result of a recording.
+/// The result of a replayed recording.
 #[derive(Debug)]
 pub struct RecordingReport {
     /// The counts.
@@ -23,54 +23,54 @@ pub struct RecordingReport {
     replies: IndexMap<String, RecordedReply>,
 }
 
-/// The counts.
+/// The counts of a replayed recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RecordingSummary {
-    /// Messages that were decided.
+    /// The number of messages that were decided.
     pub messages: u64,
     /// The time of the first one.
     pub first: Option<ZonedDateTime>,
     /// The time of the last one.
     pub last: Option<ZonedDateTime>,
-    /// Messages whose rule would launch something or open a join.
+    /// The number of messages whose rule would launch something or open a join.
     pub answered: u64,
-    /// Messages whose rule would fail.
+    /// The number of messages whose rule would fail.
     pub fail: u64,
-    /// Messages whose reply would be another one.
+    /// The number of messages whose reply would be different.
     pub other_replies: u64,
-    /// Workers that were not launched as often as they reported.
+    /// The number of workers whose launches and reports differ in number.
     pub other_launches: u64,
-    /// Messages that were sent again, which are decided once.
+    /// The number of repeated messages, which are decided once.
     pub repeated: u64,
-    /// Lines that could not be read.
+    /// The number of lines that could not be read.
     pub unreadable: u64,
 }
 
 /// A worker in the recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 struct RecordedWorker {
-    /// How many times the rules launched it.
+    /// The number of launches by the rules.
     launched: u64,
-    /// How many times it reported.
+    /// The number of its reports.
     reported: u64,
 }
 
-/// A reply that would be another one.
+/// A reply that would be different.
 #[derive(Debug, Clone, Serialize)]
 struct RecordedReply {
     number: u64,
     time: ZonedDateTime,
     worker: String,
     r#type: String,
-    /// As it was recorded.
+    /// The recorded reply.
     recorded: String,
-    /// As it would be now.
+    /// The reply that would be sent now.
     now: String,
-    /// Other messages of which the same is true.
+    /// The number of other messages with the same replies.
     more: u64,
 }
 
-/// The JSON document.
+/// The JSON document of a replayed recording.
 #[derive(Debug, Serialize)]
 struct RecordingDocument<'a> {
     summary: &'a RecordingSummary,
@@ -80,7 +80,7 @@ struct RecordingDocument<'a> {
 }
 
 impl RecordingSummary {
-    /// Counts a message.
+    /// Count a message.
     pub(super) fn take(&mut self, at: &ZonedDateTime) {
         self.messages += 1;
         self.first.get_or_insert_with(|| at.clone());
@@ -98,7 +98,7 @@ impl RecordingReport {
         }
     }
 
-    /// Takes in what a rule answered.
+    /// Add the result of a rule. It is counted even if it is not shown.
     pub(super) fn answer(&mut self, answer: Difference, is_shown: bool) {
         let fails = answer.error_after.is_some();
         self.summary.fail += u64::from(fails);
@@ -125,7 +125,7 @@ impl RecordingReport {
         self.summary.other_launches -= u64::from(differed && !differs);
     }
 
-    /// Holds a reply against the recorded one: the types, and for a `need` what was asked for.
+    /// Compare a reply with the recorded one: the types and, for a `need`, the payloads.
     pub(super) fn reply(
         &mut self,
         asked: ReplayedMessage<'_>,
@@ -165,7 +165,7 @@ impl RecordingReport {
             });
     }
 
-    /// All of it for programs.
+    /// Return the whole report for programs.
     #[must_use]
     pub fn document(&self) -> impl Serialize + '_ {
         RecordingDocument {
@@ -176,14 +176,14 @@ impl RecordingReport {
         }
     }
 
-    /// Whether something is otherwise than it was recorded.
+    /// Return whether a rule would fail, or replies or launches differ from the recording.
     #[must_use]
     pub fn differs(&self) -> bool {
         let RecordingSummary { fail, other_replies, other_launches, .. } = self.summary;
         fail + other_replies + other_launches > 0
     }
 
-    /// All of it for people.
+    /// Return the whole report for people.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = self.answers.text_of_differences();
@@ -229,7 +229,7 @@ impl RecordingReport {
         text
     }
 
-    /// The launches of the rules against the reports in the recording.
+    /// Append the comparison of the rules' launches with the recorded reports.
     fn tell_workers(&self, text: &mut String) {
         let times =
             |count: u64| if count == 1 { "once".to_owned() } else { format!("{} times", grouped(count)) };
@@ -266,7 +266,7 @@ impl RecordingReport {
     }
 }
 
-/// A value on one line.
+/// Format a value on one line, and cut it after [`SHOWN`] characters.
 fn short(value: &Value) -> String {
     let text = python::repr_value(value);
     match text.char_indices().nth(SHOWN) {

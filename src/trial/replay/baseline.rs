@@ -7,31 +7,30 @@ use crate::store::journal::{CallHistory, HistoricalRules};
 /// The rules of one generation.
 #[derive(Debug)]
 pub(super) enum Baseline {
-    /// These.
+    /// The loaded rules.
     Rules(Box<Engine>),
-    /// Those that are on trial.
+    /// They are the rules on trial.
     OnTrial,
-    /// They cannot be called any more, for that reason.
+    /// They can no longer be called, for this reason.
     Gone(String),
 }
 
-/// The rules of the generation that is being replayed. Messages come in the order of generations, so one is
-/// enough.
+/// The rules of the generation that is being replayed. Messages come in the order of generations, so one is enough.
 #[derive(Debug)]
 pub(super) struct Baselines<'a> {
     rule_set: &'a RuleSet,
     on_trial: &'a str,
-    /// Its generation.
+    /// The loaded generation and its rules.
     current: Option<(u64, Baseline)>,
 }
 
 impl<'a> Baselines<'a> {
-    /// `on_trial` is the hash of the rules on trial.
+    /// Return baselines without loaded rules. `on_trial` is the hash of the rules on trial.
     pub(super) fn new(rule_set: &'a RuleSet, on_trial: &'a str) -> Self {
         Self { rule_set, on_trial, current: None }
     }
 
-    /// The rules of a generation.
+    /// Return the rules of a generation.
     pub(super) fn of(&mut self, generation: u64, past: &CallHistory<'_>) -> Result<&Baseline, JournalError> {
         let current = match self.current.take() {
             Some((of, baseline)) if of == generation => baseline,

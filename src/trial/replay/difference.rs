@@ -8,21 +8,21 @@ use serde::Serialize;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{JoinRequest, LaunchOptions, NextWorker, Requirement, ReturnedLaunches, RuleCallResult};
 
-/// How a rule answered.
+/// The result of a rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleResult {
-    /// Where it is, as `next_workers.lua:12`.
+    /// The place of the rule, such as `next_workers.lua:12`.
     pub place: Option<String>,
-    /// What is launched, in its order.
+    /// The launches, in order.
     pub launches: Vec<NextWorker>,
     /// The join that it opens.
     pub join: Option<ReplayedJoin>,
-    /// Why there is no answer.
+    /// The reason why there is no result.
     pub error: Option<String>,
 }
 
 impl RuleResult {
-    /// The result of a call for a message of that worker's.
+    /// Return the result of a call for a message of this worker.
     #[must_use]
     pub fn new(call: RuleCallResult, worker: &str) -> Self {
         let (answer, error) = match call.result {
@@ -37,7 +37,7 @@ impl RuleResult {
         }
     }
 
-    /// A rule that gave no answer.
+    /// Return the result of a rule that failed.
     #[must_use]
     pub fn failed(error: &str) -> Self {
         Self { error: Some(error.to_owned()), ..Self::default() }
@@ -47,13 +47,13 @@ impl RuleResult {
 /// A join that a rule opens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReplayedJoin {
-    /// Its name; a race set's is that of the worker.
+    /// Its name; for a race set, that of the worker.
     pub name: String,
-    /// What must come.
+    /// The messages that it requires.
     pub wait_for: Vec<Requirement>,
-    /// What is launched then, beside what waits in it.
+    /// The launches when it is complete, in addition to those that wait in it.
     pub launch: Vec<NextWorker>,
-    /// Seconds after which it is overdue.
+    /// The timeout in seconds.
     pub timeout: Option<i64>,
 }
 
@@ -68,60 +68,59 @@ impl ReplayedJoin {
     }
 }
 
-/// Where a launch stands in the rules says nothing of what it does.
+/// Remove the place of a launch in the rules, which has no effect on the launch.
 fn without_place(launch: NextWorker) -> NextWorker {
     NextWorker { location: None, ..launch }
 }
 
-/// What differs between two answers to one message.
+/// The difference between two results for one message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// The message.
     pub number: u64,
     /// Its time.
     pub time: ZonedDateTime,
-    /// Who sent it.
+    /// The worker that sent it.
     pub worker: String,
     /// Its type.
     pub r#type: String,
-    /// Where the rule was.
+    /// The previous place of the rule.
     pub rule_before: Option<String>,
-    /// Where it is.
+    /// The new place of the rule.
     pub rule_after: Option<String>,
-    /// Launches that are no more.
+    /// The launches that are no longer returned.
     pub removed: Vec<NextWorker>,
-    /// Launches that were not.
+    /// The launches that were not returned before.
     pub added: Vec<NextWorker>,
-    /// The launches now, if they are the same in another order; else nothing.
+    /// The new launches, if only their order differs; otherwise empty.
     pub reordered: Vec<NextWorker>,
-    /// A join that is gone, or was another.
+    /// The previous join, if it is gone or has changed.
     pub join_removed: Option<ReplayedJoin>,
-    /// A join that was not, or not so.
+    /// The new join, if it was added or has changed.
     pub join_added: Option<ReplayedJoin>,
-    /// Why the rule gave no answer before, if it does now.
+    /// The previous error, if it is gone or has changed.
     pub error_before: Option<String>,
-    /// Why it gives no answer now, if that was not so.
+    /// The new error, if there was none or another one.
     pub error_after: Option<String>,
-    /// Other messages that differ in the same way.
+    /// The numbers of other messages that differ in the same way.
     pub more: Vec<u64>,
 }
 
-/// The message that is answered.
+/// A message that is replayed.
 #[derive(Debug, Clone, Copy)]
 pub struct ReplayedMessage<'a> {
     /// Its number.
     pub number: u64,
     /// Its time.
     pub time: &'a ZonedDateTime,
-    /// Who sent it.
+    /// The worker that sent it.
     pub worker: &'a str,
     /// Its type.
     pub r#type: &'a str,
 }
 
 impl Difference {
-    /// Holds two answers against each other; `None` if they are alike. Where a launch stands in the rules is no
-    /// difference.
+    /// Compare two results, and return `None` if they are alike. The place of a launch in the rules does not count.
     #[must_use]
     pub fn between(asked: ReplayedMessage<'_>, before: &RuleResult, after: &RuleResult) -> Option<Self> {
         let is_same_error = match (&before.error, &after.error) {
@@ -153,19 +152,19 @@ impl Difference {
         })
     }
 
-    /// Whether the rule gives no answer now, though it did before.
+    /// Return whether the rule fails now, but did not before.
     #[must_use]
     pub fn newly_fails(&self) -> bool {
         self.error_after.is_some() && self.error_before.is_none()
     }
 
-    /// Whether the rule gave no answer before, and does now.
+    /// Return whether the rule failed before, but does not now.
     #[must_use]
     pub fn no_longer_fails(&self) -> bool {
         self.error_before.is_some() && self.error_after.is_none()
     }
 
-    /// The first line for people: when, which message, which rule.
+    /// Return the first line for people: time, message and rule.
     #[must_use]
     pub fn heading(&self) -> String {
         let time = self.time.strftime("%Y-%m-%d %H:%M:%S");
@@ -182,7 +181,7 @@ impl Difference {
         text
     }
 
-    /// What differs, a line each.
+    /// Return the differences, one line each.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let zoned = |launch: &NextWorker| label(launch, &self.time);
@@ -205,15 +204,15 @@ impl Difference {
         lines
     }
 
-    /// What two differences have in common that count as alike: the worker, the type, and what differs but for
-    /// dates.
+    /// Return a text that is the same for differences that count as alike: those of the same worker, type and lines,
+    /// apart from dates.
     #[must_use]
     pub fn shape(&self) -> String {
         format!("{} {}\n{}", self.worker, self.r#type, without_dates(&self.lines().join("\n")))
     }
 }
 
-/// What was and what is, in the first words that say no two of them alike; in the last ones if none do.
+/// Format old and new values with the first function that makes no line equal on both sides, otherwise with the last.
 fn told_apart<T>(before: &[T], after: &[T], words: &[&dyn Fn(&T) -> String]) -> (Vec<String>, Vec<String>) {
     let mut told = (Vec::new(), Vec::new());
     for words in words {
@@ -225,12 +224,12 @@ fn told_apart<T>(before: &[T], after: &[T], words: &[&dyn Fn(&T) -> String]) -> 
     told
 }
 
-/// All of it, as the JSON document has it.
+/// Return a value as in the JSON document.
 fn in_full(what: &impl Serialize) -> String {
     serde_json::to_string(what).unwrap_or_default()
 }
 
-/// The launches of one list that the other lacks, each counted as often as it is there.
+/// Return the launches of one list that the other lacks. Repeated launches are counted.
 pub(super) fn without(these: &[NextWorker], those: &[NextWorker]) -> Vec<NextWorker> {
     let mut rest: Vec<&NextWorker> = those.iter().collect();
     let mut left = Vec::new();
@@ -243,7 +242,7 @@ pub(super) fn without(these: &[NextWorker], those: &[NextWorker]) -> Vec<NextWor
     left
 }
 
-/// What an error says, without the place where it was raised and the way there.
+/// Return the text of an error without its place and its traceback.
 fn reason(error: &str) -> &str {
     let line = first_line(error);
     let place = line
@@ -256,7 +255,7 @@ pub(super) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// The text with `…` for each date, `2026-03-14` or `20260314`, and each time behind one.
+/// Replace each date, such as `2026-03-14` or `20260314`, and each time after a date by `…`.
 fn without_dates(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -275,7 +274,7 @@ fn without_dates(text: &str) -> String {
     out
 }
 
-/// A launch for people: its worker, arguments, host and options.
+/// Format a launch for people: its worker, arguments, host and options.
 #[must_use]
 pub fn label(launch: &NextWorker, zone: &ZonedDateTime) -> String {
     label_as(launch.name(), launch, zone)

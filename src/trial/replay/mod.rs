@@ -1,8 +1,8 @@
 //! Replays the journal's messages with other rules.
 //!
-//! Calls of rules are pure, so calling the historical rules again with the same input gives their result again. Both use the
-//! current configuration, so the result of the historical rules is compared with the journal. It reads the journal once,
-//! event by event, and must never hold more than one event.
+//! Calls of rules are pure, so the historical rules return the same result again for the same input. Both sets of rules
+//! get the current configuration, so the result of the historical rules is compared with the journal. The journal is
+//! read once, event by event, and never more than one event is held.
 
 mod baseline;
 mod difference;
@@ -22,25 +22,25 @@ use nowcast_core::Rules;
 use nowcast_core::record::Outcome;
 pub use report::{ReplayDocument, ReplayReport, ReplaySummary, grouped};
 
-/// What is replayed.
+/// The options of a replay.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayOptions {
-    /// Messages from that moment on; from the first one that is kept without it.
+    /// The time of the first message; by default all that are kept.
     pub since: Option<Timestamp>,
-    /// Messages before that moment.
+    /// The time before which messages are replayed.
     pub until: Option<Timestamp>,
-    /// Messages of that worker only.
+    /// The worker whose messages are replayed; `None` for all.
     pub worker: Option<String>,
-    /// Whether each difference stands for itself, and none are taken together.
+    /// Whether each difference is reported separately instead of grouped.
     pub each: bool,
 }
 
-/// Puts the messages of the past through rules on trial, and holds their answers against those of the historical rules.
-/// `progress` is told now and then how much of all is done.
+/// Replay the messages of the past with the rules on trial, and compare the results with those of the historical rules.
+/// `progress` is called from time to time with the number of processed events and of all.
 ///
 /// # Errors
 ///
-/// If the journal cannot be read.
+/// When the journal cannot be read.
 pub fn replay(
     history: &History,
     config: &Config,
@@ -89,7 +89,7 @@ impl Replay<'_> {
         let was_called =
             called.kept.rule_location.is_some() || matches!(called.kept.outcome, Outcome::NoFunction(_));
         let before = match recorded {
-            // There were no rules, or the message had ended the manager twice.
+            // There were no rules, or the message had ended the manager twice, so no rule was called.
             Some(why) if !was_called => RuleResult::failed(why),
             _ => match self.baselines.of(called.kept.generation, past)? {
                 Baseline::Rules(engine) => call(engine, self.config, called, given),
@@ -116,7 +116,7 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Whether the historical rules, called again, answer as they did.
+    /// Return whether the historical rules, called again, return what the journal has. If not, report it.
     fn check(
         &mut self,
         past: &CallHistory<'_>,
@@ -138,7 +138,7 @@ impl Replay<'_> {
         Ok(is_same)
     }
 
-    /// Of a message without the historical rules it is known at least whether they failed.
+    /// Compare only whether the rule fails, for a message whose historical rules are missing.
     fn only_errors(&mut self, called: &HistoricalCall<'_>, given: &CallInput, recorded: Option<&str>) {
         let after = call(self.on_trial, self.config, called, given);
         if recorded.is_some() == after.error.is_some() {

@@ -1,6 +1,6 @@
-//! [`ReplayReport`]: the result of a replay, gathered while it goes on; its text and its JSON.
+//! [`ReplayReport`]: the result of a replay, collected while it runs, as text and JSON.
 //!
-//! It keeps one difference of each kind and the numbers of the others.
+//! It keeps one difference of each kind, and only the numbers of the others.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use super::difference::Difference;
 /// Seconds in an hour.
 const HOUR: i64 = 3_600;
 
-/// How many examples are named.
+/// The maximum number of examples that are shown.
 const EXAMPLES: usize = 5;
 
 /// The result of a replay.
@@ -21,54 +21,54 @@ const EXAMPLES: usize = 5;
 pub struct ReplayReport {
     /// The counts.
     pub summary: ReplaySummary,
-    /// Why messages could not be compared, and which.
+    /// The messages that could not be compared, by reason.
     not_comparable: IndexMap<String, Vec<u64>>,
     not_reproducible: Vec<NotReproducible>,
     differences: IndexMap<String, Difference>,
-    /// Whether each difference stands for itself.
+    /// Whether each difference is kept separately.
     each: bool,
 }
 
 /// The counts of a replay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ReplaySummary {
-    /// Messages that were replayed.
+    /// The number of replayed messages.
     pub messages: u64,
-    /// From when on.
+    /// The time from which on messages are replayed.
     pub since: Option<Timestamp>,
-    /// Before when.
+    /// The time before which messages are replayed.
     pub until: Option<Timestamp>,
-    /// Messages that these very rules decided then, so that nothing can differ.
+    /// The number of messages that these very rules had decided, with the same result, so that nothing can differ.
     pub same_rules: u64,
-    /// Messages whose answers differ.
+    /// The number of messages whose results differ.
     pub differ: u64,
-    /// Of these, those whose rule fails now and did not.
+    /// The number of those whose rule fails now, but did not before.
     pub newly_fail: u64,
-    /// Of these, those whose rule failed and does not now.
+    /// The number of those whose rule failed before, but does not now.
     pub no_longer_fail: u64,
-    /// Messages that could not be compared.
+    /// The number of messages that could not be compared.
     pub not_comparable: u64,
-    /// Messages to which the historical rules answer now otherwise than they did.
+    /// The number of messages for which the historical rules now return another result.
     pub not_reproducible: u64,
 }
 
-/// A message to which the historical rules answer now otherwise than they did.
+/// A message for which the historical rules now return another result.
 #[derive(Debug, Clone, Serialize)]
 struct NotReproducible {
     number: u64,
-    /// What its rule answered then, for people.
+    /// The recorded result, for people.
     then: String,
-    /// What it answers now.
+    /// The current result.
     now: String,
 }
 
-/// The JSON document.
+/// The JSON document of a replay.
 #[derive(Debug, Serialize)]
 pub struct ReplayDocument<'a> {
     summary: &'a ReplaySummary,
     differences: Vec<&'a Difference>,
     not_comparable: Vec<ReplayReason<'a>>,
-    /// The first few.
+    /// The first examples.
     not_reproducible: &'a [NotReproducible],
 }
 
@@ -79,20 +79,20 @@ struct ReplayReason<'a> {
 }
 
 impl ReplayReport {
-    /// An empty one; with `each` no differences are taken together.
+    /// Return an empty report. With `each`, differences are not grouped.
     #[must_use]
     pub fn new(since: Option<Timestamp>, until: Option<Timestamp>, each: bool) -> Self {
         let summary = ReplaySummary { since, until, ..ReplaySummary::default() };
         Self { summary, each, ..Self::default() }
     }
 
-    /// Counts a message that cannot be compared.
+    /// Count a message that cannot be compared.
     pub fn cannot_compare(&mut self, number: u64, reason: &str) {
         self.summary.not_comparable += 1;
         self.not_comparable.entry(reason.to_owned()).or_default().push(number);
     }
 
-    /// Counts a message to which the historical rules answer now otherwise than they did.
+    /// Count a message for which the historical rules now return another result.
     pub fn cannot_reproduce(&mut self, number: u64, then: String, now: String) {
         self.summary.not_reproducible += 1;
         if self.not_reproducible.len() < EXAMPLES {
@@ -100,7 +100,7 @@ impl ReplayReport {
         }
     }
 
-    /// Takes a difference in.
+    /// Add a difference.
     pub fn add(&mut self, difference: Difference) {
         self.summary.differ += 1;
         self.summary.newly_fail += u64::from(difference.newly_fails());
@@ -112,12 +112,12 @@ impl ReplayReport {
         }
     }
 
-    /// The differences, one of each kind.
+    /// Return the differences, one of each kind.
     pub fn differences(&self) -> impl Iterator<Item = &Difference> {
         self.differences.values()
     }
 
-    /// All of it for programs.
+    /// Return the whole report for programs.
     #[must_use]
     pub fn document(&self) -> ReplayDocument<'_> {
         ReplayDocument {
@@ -132,7 +132,7 @@ impl ReplayReport {
         }
     }
 
-    /// All of it for people.
+    /// Return the whole report for people.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = self.text_of_differences();
@@ -176,7 +176,7 @@ impl ReplayReport {
         text
     }
 
-    /// The differences for people, those that are alike as one.
+    /// Return the differences for people, with like ones grouped.
     #[must_use]
     pub fn text_of_differences(&self) -> String {
         let mut text = String::new();
@@ -194,7 +194,7 @@ impl ReplayReport {
         text
     }
 
-    /// " of 7 days"; nothing where the span is open.
+    /// Return the length of the period, such as ` of 7 days`, or an empty text if the period is open.
     fn span(&self) -> String {
         let ReplaySummary { since: Some(since), until: Some(until), .. } = self.summary else {
             return String::new();
@@ -209,7 +209,7 @@ impl ReplayReport {
     }
 }
 
-/// The first of some numbers: `#12, #15, …`.
+/// Format the first of some numbers: `#12, #15, …`.
 fn numbers(numbers: &[u64]) -> String {
     let mut shown: Vec<String> = numbers.iter().take(EXAMPLES).map(|number| format!("#{number}")).collect();
     if numbers.len() > EXAMPLES {
@@ -218,7 +218,7 @@ fn numbers(numbers: &[u64]) -> String {
     shown.join(", ")
 }
 
-/// A count as people read it: `1,234`.
+/// Format a count with separators: `1,234`.
 #[must_use]
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();

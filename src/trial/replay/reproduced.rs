@@ -9,7 +9,7 @@ use crate::store::journal::RuleOutcome;
 use nowcast_core::NextWorker;
 use nowcast_core::joins::Join;
 
-/// `None` if an answer leads to what the historical one led to; else what that was and what it is now, for people.
+/// Return `None` if a result has the same effect as the historical one, otherwise both effects as text: then and now.
 pub(super) fn mismatch(
     then: &RuleOutcome,
     again: &RuleResult,
@@ -32,13 +32,13 @@ pub(super) fn mismatch(
     (!is_same).then(|| (words(&launched, join_then.as_ref(), at), words(&launches, join_now.as_ref(), at)))
 }
 
-/// What stays the same of a join from its first moment to its end.
+/// The properties of a join that never change while it is open.
 #[derive(PartialEq, Eq)]
 struct JoinIdentity {
     name: String,
-    /// How many messages, those included that have come.
+    /// The number of required messages, including those received.
     waits_for: u64,
-    /// Seconds.
+    /// The timeout in seconds.
     timeout: Option<i64>,
 }
 

@@ -8,12 +8,12 @@ use crate::suggest::did_you_mean;
 use crate::trial::eval;
 use pyyaml::Value;
 
-/// The first argument, which must be there.
+/// Return the first argument, or an error if it is missing.
 pub(super) fn first<'a>(what: &str, given: &'a [Argument]) -> Result<&'a Argument, String> {
     given.first().ok_or_else(|| format!("{what}: something is missing"))
 }
 
-/// A value; null if nothing is there.
+/// Return a value, or null if the argument is missing.
 pub(super) fn value(what: &str, given: Option<&Argument>) -> Result<Value, String> {
     match given {
         None => Ok(Value::Null),
@@ -22,7 +22,7 @@ pub(super) fn value(what: &str, given: Option<&Argument>) -> Result<Value, Strin
     }
 }
 
-/// Text.
+/// Return a text.
 pub(super) fn text(what: &str, given: Option<&Argument>) -> Result<String, String> {
     match given {
         Some(Argument::Value(Value::Str(text))) => Ok(text.to_string()),
@@ -30,7 +30,7 @@ pub(super) fn text(what: &str, given: Option<&Argument>) -> Result<String, Strin
     }
 }
 
-/// A list of texts, as `lua/test.lua` makes it.
+/// Return a list of texts, as `lua/test.lua` makes it.
 pub(super) fn texts(given: Option<&Argument>) -> Vec<String> {
     match given {
         Some(Argument::Value(Value::List(items))) => {
@@ -40,7 +40,7 @@ pub(super) fn texts(given: Option<&Argument>) -> Vec<String> {
     }
 }
 
-/// A time, as text.
+/// Return a time as text.
 pub(super) fn text_of_time(given: &Argument) -> Result<String, String> {
     match given {
         Argument::Value(Value::Str(text)) => Ok(text.to_string()),
@@ -50,7 +50,7 @@ pub(super) fn text_of_time(given: &Argument) -> Result<String, String> {
     }
 }
 
-/// A time of day on the day of `now`, or a whole moment.
+/// Parse a time of day on the day of `now`, or a date with a time.
 pub(super) fn moment_of_day(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
     if text.len() <= "05:15:00".len()
         && let Ok(time) = text.parse::<Time>()
@@ -61,10 +61,10 @@ pub(super) fn moment_of_day(text: &str, now: &ZonedDateTime) -> Result<Timestamp
     eval::moment(text, now.time_zone()).map(|moment| moment.timestamp())
 }
 
-/// Whether a table has these keys alone.
+/// Check that a table has only these keys.
 ///
 /// # Errors
-/// It has another one.
+/// When it has another key.
 pub(super) fn only(what: &str, given: &Value, known: &[&str]) -> Result<(), String> {
     let Value::Map(map) = given else { return Ok(()) };
     let known_to = |key: &Value| key.as_str().is_some_and(|key| known.contains(&key));

@@ -7,38 +7,38 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::rules::Engine;
 
-/// What the tests exercised.
+/// The coverage of the rules by tests.
 #[derive(Debug, Clone, Serialize)]
 pub struct Coverage {
-    /// The part of all lines that ran, in percent; 100 without lines.
+    /// The percentage of all lines that ran; 100 without lines.
     pub percent: f64,
     /// The rules' files.
     pub files: Vec<FileCoverage>,
-    /// Registered message types that reach rules and that no test sent, with their workers.
+    /// The registered message types that reach rules and that no test sent, with their workers.
     pub never_sent: Vec<(String, String)>,
 }
 
-/// What the tests exercised of a file.
+/// The coverage of a file by tests.
 #[derive(Debug, Clone, Serialize)]
 pub struct FileCoverage {
     /// Its name inside the rules' folder.
     pub file: String,
-    /// The part of its lines that ran, in percent; 100 if it has none.
+    /// The percentage of its lines that ran; 100 if it has none.
     pub percent: f64,
-    /// How many of its lines are code.
+    /// The number of its lines that are code.
     pub lines: usize,
-    /// How many of them ran.
+    /// The number of those that ran.
     pub ran: usize,
-    /// Those that did not.
+    /// The lines that did not run.
     pub missed: Vec<Range>,
 }
 
-/// Lines that follow one another.
+/// A range of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Range {
-    /// The first.
+    /// The first line.
     pub from: usize,
-    /// The last.
+    /// The last line.
     pub to: usize,
 }
 
@@ -47,7 +47,7 @@ fn percent(part: usize, whole: usize) -> f64 {
     if whole == 0 { 100.0 } else { 100.0 * part as f64 / whole as f64 }
 }
 
-/// What an engine's lines and the messages sent leave out; `None` if it notes no lines.
+/// Return the coverage from an engine's lines and the sent messages, or `None` if the engine records no lines.
 pub(super) fn of(engine: &Engine, config: &Config, sent: &BTreeSet<(String, String)>) -> Option<Coverage> {
     let lines = engine.lines();
     if lines.is_empty() {
@@ -70,12 +70,12 @@ pub(super) fn of(engine: &Engine, config: &Config, sent: &BTreeSet<(String, Stri
     Some(Coverage { percent, files, never_sent })
 }
 
-/// Whether a message of that type reaches its rule: the manager answers the others itself.
+/// Return whether a message of this type reaches its rule; the manager answers the others itself.
 pub(super) fn reaches_rule(r#type: &str) -> bool {
     !matches!(r#type, "need" | "clear checklist")
 }
 
-/// The lines of code that did not run; those between two of them that are no code are part of the range.
+/// Return the ranges of code that did not run. Lines in between that are not code are part of the range.
 fn ranges(code: &BTreeSet<usize>, ran: &BTreeSet<usize>) -> Vec<Range> {
     let mut ranges: Vec<Range> = Vec::new();
     let mut goes_on = false;

@@ -12,17 +12,17 @@ use crate::trial::show;
 use nowcast_core::{Number, RunId};
 use pyyaml::Value;
 
-/// How long a day is that does not say so, in hours.
+/// The default length of a day, in hours.
 const HOURS: i64 = 24;
 
-/// The longest day, in hours: eleven years.
+/// The maximum length of a day, in hours: eleven years.
 const MOST_HOURS: i64 = 100_000;
 
-/// How long a worker runs of which nothing is said.
+/// The default duration of a run.
 const USUAL: SignedDuration = SignedDuration::from_mins(1);
 
 impl TestWorld {
-    /// Whether `run_day` was told what it knows; answers when the day ends, in seconds.
+    /// Begin a day after checking the arguments of `run_day`. Return the end of the day, in seconds.
     pub(super) fn begin_day(
         &mut self,
         keys: &Value,
@@ -62,7 +62,7 @@ impl TestWorld {
         Ok(Value::Null)
     }
 
-    /// The runs that began since the last call.
+    /// Return the runs that began since the last call.
     pub(super) fn began(&mut self) -> Value {
         let zone = self.scene.now().time_zone().clone();
         let began = std::mem::take(&mut self.scene.began);
@@ -82,7 +82,7 @@ impl TestWorld {
         began.collect::<Vec<Value>>().into()
     }
 
-    /// How a run ends, as `ends` says.
+    /// Set the ending of a run from the value of `ends`.
     pub(super) fn ends(&mut self, run: i64, worker: &str, how: &Value) -> TestFunctionResult {
         let what = format!("run_day: ends: {worker}");
         if !matches!(how, Value::Null | Value::Map(_)) {
@@ -117,7 +117,7 @@ impl TestWorld {
         Ok(Value::Null)
     }
 
-    /// What a worker reports of which nothing is said; nothing if it is not registered.
+    /// Return the default message type of a worker, or `None` if it is not registered.
     fn usual_type(&self, worker: &str) -> Result<Option<String>, String> {
         let types = self.scene.types_of(worker);
         if types.is_empty() {
@@ -130,7 +130,7 @@ impl TestWorld {
         Err(format!("run_day: how does {worker} end? Say so in `ends`; its types are: {types}"))
     }
 
-    /// The next thing of a day; `false` at its end.
+    /// Proceed to the next event of a day; return `false` at its end.
     pub(super) fn go_on(&mut self, until: i64, may_fail: bool) -> TestFunctionResult {
         let goes_on = self.scene.go_on(Timestamp::from_second(until).unwrap_or(Timestamp::MAX))?;
         if !may_fail && let Some(error) = self.scene.errors.first() {
@@ -148,7 +148,7 @@ impl TestWorld {
         self.scene.errors.iter().map(|error| Value::from(error.as_str())).collect::<Vec<_>>().into()
     }
 
-    /// A worker ran so many times.
+    /// Check that a worker ran `expected` times.
     pub(super) fn expect_times(&self, ran: &[String], worker: &str, expected: &Value) -> TestFunctionResult {
         let Value::Int(expected) = expected else {
             return Err(format!("expect_times: {worker}: how many times? A whole number was expected"));

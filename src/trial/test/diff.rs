@@ -2,7 +2,7 @@
 
 use pyyaml::Value;
 
-/// The same lines in the same order.
+/// Check that the lines are the same, in the same order.
 pub(super) fn lines(what: &str, expected: &[String], got: &[String]) -> Result<Value, String> {
     if expected == got {
         return Ok(Value::Null);
@@ -15,7 +15,7 @@ pub(super) fn lines(what: &str, expected: &[String], got: &[String]) -> Result<V
     Err(title + &difference(expected, got))
 }
 
-/// These lines in this order, among others.
+/// Check that the expected lines occur in this order, with others between them or not.
 pub(super) fn order(expected: &[String], got: &[String]) -> Result<Value, String> {
     let mut rest = got.iter();
     match expected.iter().find(|line| !rest.any(|came| came == *line)) {
@@ -27,9 +27,9 @@ pub(super) fn order(expected: &[String], got: &[String]) -> Result<Value, String
     }
 }
 
-/// Lines of both, those of one alone marked.
+/// Return all lines, with a mark on those that only one side has.
 fn difference(expected: &[String], got: &[String]) -> String {
-    // The longest common lines, from the end: the lists are short.
+    // The lengths of the longest common subsequences, from the end; the lists are short.
     let mut common = vec![vec![0_usize; got.len() + 1]; expected.len() + 1];
     for (i, line) in expected.iter().enumerate().rev() {
         for (j, came) in got.iter().enumerate().rev() {

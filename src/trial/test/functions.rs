@@ -11,7 +11,7 @@ use super::world::{TestFunctionResult, TestWorld, same};
 use crate::rules::{Argument, ScriptFunction};
 use pyyaml::{Set, Value};
 
-/// The functions of a world.
+/// Return the functions of a world.
 pub(super) fn functions(world: &Rc<RefCell<TestWorld>>) -> Vec<(&'static str, ScriptFunction)> {
     let call = |name: &'static str,
                 act: fn(&mut TestWorld, &[Argument]) -> TestFunctionResult|

@@ -1,4 +1,4 @@
-//! Launches as lines of tests: `make_plots nowcast on basin (delay 10m)`.
+//! Launches as lines of tests, such as `make_plots nowcast on basin (delay 10m)`.
 
 use crate::config::Config;
 use crate::rules::Argument;
@@ -8,7 +8,7 @@ use pyyaml::Value;
 
 const WRITE: &str = "a launch is a line as \"make_plots nowcast\", a table as { \"make_plots\", args = { \"nowcast\" } }, or worker(…)";
 
-/// The words of a line and what stands in parentheses behind them.
+/// Split a line into its words and the options in parentheses at its end.
 fn parts(line: &str) -> Result<(Vec<String>, &str), String> {
     let line = line.trim();
     let (command, options) = match line.rfind(" (") {
@@ -22,7 +22,7 @@ fn parts(line: &str) -> Result<(Vec<String>, &str), String> {
     }
 }
 
-/// A launch as it is compared: the words quoted in one way.
+/// Return a launch in the form that is compared, with uniform quotes.
 pub(super) fn compared(given: &Argument) -> Result<String, String> {
     match given {
         Argument::Launch(worker) => Ok(show::launch(worker)),
@@ -35,7 +35,7 @@ pub(super) fn compared(given: &Argument) -> Result<String, String> {
     }
 }
 
-/// The words of a line that has nothing else.
+/// Return the words of a line that has no options.
 pub(super) fn words(line: &str) -> Result<Vec<String>, String> {
     match parts(line)? {
         (words, "") => Ok(words),
@@ -43,7 +43,7 @@ pub(super) fn words(line: &str) -> Result<Vec<String>, String> {
     }
 }
 
-/// The launch itself.
+/// Return the launch of an argument.
 pub(super) fn launch(given: &Argument, config: &Config) -> Result<NextWorker, String> {
     let line = match given {
         Argument::Launch(worker) => return Ok((**worker).clone()),

@@ -1,4 +1,4 @@
-//! Runs the user's tests of rules: Lua files beside the rules. Each test has a state of its own; the tests of a file share
+//! Runs the user's tests of rules: Lua files beside the rules. Each test has its own state; the tests of a file share
 //! its Lua variables.
 
 mod arguments;
@@ -30,42 +30,42 @@ use crate::rules::{CallLimits, Engine, EngineOptions, RulesLoadError, Script};
 /// The folder of the tests beside the rules file.
 pub const FOLDER: &str = "tests";
 
-/// What one test, and the reading of one file, may take.
+/// Return the limits of one test, and of loading one file.
 fn limits() -> CallLimits {
     CallLimits { time: Duration::from_secs(60), instructions: 500_000_000, ..CallLimits::default() }
 }
 
-/// One test and how it went.
+/// A test and its result.
 #[derive(Debug, Clone, Serialize)]
 pub struct Tested {
     /// Its file.
     pub file: PathBuf,
-    /// What it is about, from the outside in.
+    /// The names of its groups, from the outside in, and its own.
     pub name: Vec<String>,
-    /// Why it failed.
+    /// The reason why it failed.
     pub error: Option<String>,
-    /// The line of its file where it failed; `None` if it passed, or failed in a module.
+    /// The line in its file where it failed; `None` if it passed, or failed in a module.
     pub line: Option<usize>,
 }
 
-/// How all tests went.
+/// The results of all tests.
 #[derive(Debug, Serialize)]
 pub struct TestReport {
-    /// In the order in which they ran.
+    /// The tests, in the order in which they ran.
     pub tests: Vec<Tested>,
-    /// What no test exercised, where that was asked for.
+    /// The coverage, if it was requested.
     pub coverage: Option<Coverage>,
 }
 
 impl TestReport {
-    /// The tests for people, file by file, of those that are `wanted`.
+    /// Return the tests that are `wanted` for people, file by file.
     #[must_use]
     pub fn text(&self, wanted: impl Fn(&Tested) -> bool) -> String {
         let mut text = String::new();
         let mut before: Option<&Path> = None;
         for test in self.tests.iter().filter(|test| wanted(test)) {
             if before != Some(&test.file) {
-                // Writing to a String cannot fail; so it is below.
+                // Writing to a String cannot fail, here and below.
                 let _ = writeln!(text, "{}", test.file.display());
             }
             before = Some(&test.file);
@@ -78,51 +78,51 @@ impl TestReport {
         text
     }
 
-    /// Those that failed, and how many there are of both kinds.
+    /// Return the failed tests and the summary for people.
     #[must_use]
     pub fn text_of_failures(&self) -> String {
         format!("{}{}", self.text(|test| test.error.is_some()), self.summary())
     }
 
-    /// `12 passed, 1 failed`
+    /// Return the numbers of tests, such as `12 passed, 1 failed`.
     #[must_use]
     pub fn summary(&self) -> String {
         format!("{} passed, {} failed", self.passed(), self.failed())
     }
 
-    /// How many passed.
+    /// Return the number of tests that passed.
     #[must_use]
     pub fn passed(&self) -> usize {
         self.tests.len() - self.failed()
     }
 
-    /// How many failed.
+    /// Return the number of tests that failed.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.tests.iter().filter(|test| test.error.is_some()).count()
     }
 }
 
-/// Why the tests cannot be run.
+/// The reason why the tests cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum TestError {
     /// The folder or a file cannot be read.
     #[error("cannot read {}: {error}", path.display())]
     Unreadable {
-        /// Which.
+        /// The folder or file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         error: io::Error,
     },
-    /// A file of tests cannot be used.
+    /// A file of tests cannot be loaded.
     #[error(transparent)]
     File(#[from] RulesLoadError),
 }
 
-/// The test files of rules: all `.lua` files of the folder beside them, by name.
+/// Return the test files of rules: all `.lua` files in the folder beside them, sorted by name.
 ///
 /// # Errors
-/// The folder is there and cannot be read.
+/// When the folder exists and cannot be read.
 pub fn files(rules: &Path) -> Result<Vec<PathBuf>, TestError> {
     let folder = rules.parent().unwrap_or(Path::new("")).join(FOLDER);
     let unreadable = |error| TestError::Unreadable { path: folder.clone(), error };
@@ -141,7 +141,7 @@ pub fn files(rules: &Path) -> Result<Vec<PathBuf>, TestError> {
     Ok(files)
 }
 
-/// What a first test looks like, for the first worker whose message reaches a rule.
+/// Return an example of a test, for the first worker whose message reaches a rule.
 #[must_use]
 pub fn example(config: &Config) -> String {
     let types = config.registry.workers.iter().flat_map(|(worker, registered)| {
@@ -161,11 +161,11 @@ end)
     )
 }
 
-/// Runs the tests of these files whose names contain `filter`. `place` is the rules file that the configuration names.
-/// With an engine that notes its lines, the report has the coverage.
+/// Run the tests of these files whose names contain `filter`. `place` is the rules file that the configuration names.
+/// With an engine that records lines, the report has the coverage.
 ///
 /// # Errors
-/// A file cannot be used.
+/// When a file cannot be loaded.
 pub fn run(
     config: &Arc<Config>,
     engine: Engine,
@@ -173,7 +173,7 @@ pub fn run(
     files: &[PathBuf],
     filter: Option<&str>,
 ) -> Result<TestReport, TestError> {
-    // What is expected of a day comes round each day: a test would have no end.
+    // Expectations recur each day, so a test with them would never end.
     let config = &Arc::new(Config { expect: Vec::new(), ..(**config).clone() });
     let engine = Rc::new(engine);
     let sent = Sent::default();

@@ -1,7 +1,7 @@
-//! [`Scene`]: the state of one test: the core with the real rules, a clock that the test sets, and workers that end as the
-//! test says.
+//! [`Scene`]: the state of one test: the core with the real rules, a clock that the test sets, and workers that end as
+//! the test specifies.
 //!
-//! It must never wait or launch anything.
+//! This module never waits, and never launches anything.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,13 +25,13 @@ use nowcast_core::{
 };
 use pyyaml::{Map, Value};
 
-/// As many events as a day may have: rules that launch one another without end never finish.
+/// The maximum number of events in a test: rules that launch one another endlessly would never finish.
 const MOST_EVENTS: usize = 20_000;
 
-/// How many launches the error of a day without end shows.
+/// The number of launches that the error about too many events shows.
 const LAST_SHOWN: usize = 5;
 
-/// Message types that tests have sent, with their workers.
+/// The message types that tests have sent, with their workers.
 pub type Sent = Rc<RefCell<std::collections::BTreeSet<(String, String)>>>;
 
 /// The result of the last message.
@@ -39,17 +39,17 @@ pub type Sent = Rc<RefCell<std::collections::BTreeSet<(String, String)>>>;
 pub struct SceneOutcome {
     /// The worker and the message type.
     pub message: (String, String),
-    /// Why its rule failed.
+    /// The reason why its rule failed.
     pub error: Option<String>,
-    /// What is launched now, or when its time comes: what waits in a join is not.
+    /// The launches, now or at a later time, without those that wait in a join.
     pub launches: Vec<NextWorker>,
     /// The join that its rule opened.
     pub join: Option<JoinRequest>,
-    /// What was logged.
+    /// The lines that were logged.
     pub log: Vec<String>,
-    /// Where the rule is.
+    /// The place of the rule.
     pub place: Option<String>,
-    /// What the rule logged itself.
+    /// The lines that the rule itself logged.
     pub rule_log: Vec<String>,
 }
 
@@ -58,16 +58,16 @@ pub struct SceneOutcome {
 pub struct Began {
     /// Its number.
     pub run: RunId,
-    /// What runs.
+    /// The worker.
     pub worker: NextWorker,
-    /// When.
+    /// The time.
     pub at: ZonedDateTime,
 }
 
-/// How a run ends.
+/// The ending of a run.
 #[derive(Debug, Clone)]
 pub struct HowItEnds {
-    /// After how long.
+    /// The duration of the run.
     pub after: SignedDuration,
     /// The message type that it reports; `None` if it exits without a report.
     pub r#type: Option<String>,
@@ -77,7 +77,7 @@ pub struct HowItEnds {
     pub status: i32,
 }
 
-/// What is to come.
+/// A scheduled event.
 #[derive(Debug)]
 enum Coming {
     Launch(NextWorker),
@@ -92,20 +92,20 @@ pub struct Scene {
     rules: SceneRecorder,
     looked_at: Timestamp,
     coming: BTreeMap<(Timestamp, usize), Coming>,
-    /// Begun since they were asked for.
+    /// The runs that began since the last query.
     pub began: Vec<Began>,
-    /// All that began.
+    /// All runs that began in the test, or in its last day.
     pub ran: Vec<Began>,
-    /// Errors of rules, and what was parked, in this world.
+    /// The errors of rules and the reasons of parked items in the test, or in its last day.
     pub errors: Vec<String>,
     /// The last message's outcome.
     pub last: SceneOutcome,
     events: usize,
-    /// How much was told to come, for the order of what comes at one moment.
+    /// The number of scheduled events, by which those of the same moment are ordered.
     planned: usize,
 }
 
-/// The engine, and what it answered last.
+/// The engine, and the details of its last call.
 struct SceneRecorder {
     engine: Rc<Engine>,
     join: RefCell<Option<JoinRequest>>,
@@ -135,7 +135,7 @@ impl Rules for SceneRecorder {
 }
 
 impl Scene {
-    /// An empty checklist at a moment; nothing runs.
+    /// Return a scene with an empty checklist at a moment; nothing runs.
     #[must_use]
     pub fn new(config: &Arc<Config>, engine: &Rc<Engine>, now: ZonedDateTime, sent: &Sent) -> Self {
         Self {
@@ -160,44 +160,44 @@ impl Scene {
         }
     }
 
-    /// The time.
+    /// Return the current time.
     #[must_use]
     pub fn now(&self) -> &ZonedDateTime {
         &self.now
     }
 
-    /// Turns the clock; what is due by then is not done.
+    /// Set the clock, without handling what is due by then.
     pub fn set_now(&mut self, now: ZonedDateTime) {
         self.looked_at = now.timestamp();
         self.now = now;
     }
 
-    /// The checklist.
+    /// Return the checklist.
     #[must_use]
     pub fn checklist(&self) -> Value {
         self.state.checklist.to_value()
     }
 
-    /// Puts another checklist in the place of this one.
+    /// Replace the checklist.
     pub fn set_checklist(&mut self, checklist: Map) {
         self.state.checklist = Checklist::new(checklist);
     }
 
-    /// The configuration as rules see it.
+    /// Return the configuration as rules see it.
     #[must_use]
     pub fn config(&self) -> Value {
         self.rules.config.borrow().clone().unwrap_or_else(|| self.state.policy.config.clone())
     }
 
-    /// Puts another configuration in the place of that which rules see.
+    /// Replace the configuration that rules see.
     pub fn set_config(&mut self, config: Value) {
         *self.rules.config.borrow_mut() = Some(config);
     }
 
-    /// A worker's message.
+    /// Handle the message of a worker.
     ///
     /// # Errors
-    /// The message registry does not have it.
+    /// When the message registry lacks it, or there are too many events.
     pub fn message(&mut self, source: &str, r#type: &str, payload: Value) -> Result<(), String> {
         self.is_registered(source, r#type)?;
         let message = Message::new(source, r#type, payload);
@@ -205,7 +205,7 @@ impl Scene {
     }
 
     fn report(&mut self, message: Message) -> Result<(), String> {
-        // Also if it does not reach its rule: a crash that is tried again does not.
+        // A type counts even if it does not reach its rule, such as a crash that is retried.
         self.rules.sent.borrow_mut().insert((message.source.clone(), message.r#type.clone()));
         self.last = SceneOutcome {
             message: (message.source.clone(), message.r#type.clone()),
@@ -216,10 +216,10 @@ impl Scene {
         self.happens(Event::Request(Request { id: request, ticket: None, body, message: Ok(message) }))
     }
 
-    /// Whether a worker is in the message registry.
+    /// Return a worker of the message registry.
     ///
     /// # Errors
-    /// It is not.
+    /// When the message registry lacks it.
     pub fn is_worker(&self, worker: &str) -> Result<&RegisteredWorker, String> {
         let workers = &self.state.policy.registered;
         workers.get(worker).ok_or_else(|| {
@@ -231,7 +231,7 @@ impl Scene {
         })
     }
 
-    /// Whether a worker may send such a message.
+    /// Check that a worker may send messages of this type.
     fn is_registered(&self, source: &str, r#type: &str) -> Result<(), String> {
         let types = &self.is_worker(source)?.messages;
         if types.contains_key(r#type) {
@@ -244,7 +244,7 @@ impl Scene {
         ))
     }
 
-    /// Something happens, and what the manager does about it is done, as far as it concerns this world.
+    /// Decide an event, and apply the effects that concern this scene.
     fn happens(&mut self, event: Event) -> Result<(), String> {
         self.events += 1;
         if self.events > MOST_EVENTS {
@@ -288,7 +288,7 @@ impl Scene {
         let mut wanted = Vec::new();
         for change in &record.changes {
             match change {
-                // Numbers are given in order: a higher one was made by this event.
+                // Numbers are assigned in order, so a higher one was assigned by this event.
                 Change::Run(run) if run.id > record.number && run.retry_of.is_none() => wanted.push(run),
                 Change::Parked(parked) => self.errors.push(parked.reason.clone()),
                 _ => {}
@@ -313,21 +313,21 @@ impl Scene {
         self.coming.insert((at, number), what);
     }
 
-    /// A day begins: what ran and failed before is not its own.
+    /// Begin a day, without the previous runs and errors.
     pub fn begin_day(&mut self) {
         self.errors.clear();
         self.ran.clear();
     }
 
-    /// Launches a worker as an operator would, at a moment.
+    /// Launch a worker at a moment, as an operator would.
     pub fn start(&mut self, worker: NextWorker, at: Timestamp) {
         self.comes(at, Coming::Launch(worker));
     }
 
-    /// Says how a run that began ends.
+    /// Set the ending of a run that began.
     ///
     /// # Errors
-    /// The message registry does not have its message.
+    /// When the message registry lacks the message that it reports.
     pub fn ends(&mut self, run: RunId, worker: &str, how: HowItEnds) -> Result<(), String> {
         if let Some(r#type) = &how.r#type {
             self.is_registered(worker, r#type)?;
@@ -337,10 +337,10 @@ impl Scene {
         Ok(())
     }
 
-    /// Goes on to the next thing that happens; `false` if nothing does until a moment.
+    /// Proceed to the next event; return `false` if there is none until a moment.
     ///
     /// # Errors
-    /// There is no end to it.
+    /// When there are too many events.
     pub fn go_on(&mut self, until: Timestamp) -> Result<bool, String> {
         let coming = self.coming.first_key_value().map(|((at, _), _)| *at);
         let due = self.state.next_due(self.looked_at);
@@ -376,7 +376,7 @@ impl Scene {
         Ok(true)
     }
 
-    /// The types that a worker may report, for a person.
+    /// Return the message types that a worker may report.
     #[must_use]
     pub fn types_of(&self, worker: &str) -> Vec<String> {
         self.state
@@ -386,7 +386,7 @@ impl Scene {
             .map_or_else(Vec::new, |worker| worker.messages.keys().cloned().collect())
     }
 
-    /// What waits: joins, and runs for their time, for a person.
+    /// Return the open joins and the pending launches, for a person.
     #[must_use]
     pub fn waiting(&self) -> Vec<String> {
         let joins = self.state.joins.open().map(|join| match join.launches().len() {

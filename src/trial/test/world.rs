@@ -1,6 +1,6 @@
 //! The messages and expectations of the running test, on its [`Scene`].
 //!
-//! Days are in `day`, the names of its functions in `functions`.
+//! Days are in `day`, the functions that tests call in `functions`.
 
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use crate::trial::{eval, show};
 use nowcast_core::JoinRequest;
 use pyyaml::{DateTime, Keys, Map, Value};
 
-/// The moment at which a test begins that does not say one.
+/// The default time at which a test begins.
 const BEGIN: &str = "2026-03-14T05:00:00";
 
 pub(super) type TestFunctionResult = Result<Value, String>;
@@ -29,7 +29,7 @@ pub(super) struct TestWorld {
     engine: Rc<Engine>,
     sent: Sent,
     pub(super) scene: Scene,
-    /// Whether the last message's rule failed and the test has not said that it was to.
+    /// Whether the last message's rule failed, and the test has not expected it.
     is_surprising: bool,
 }
 
@@ -49,7 +49,7 @@ impl TestWorld {
         self.is_surprising = false;
     }
 
-    /// A rule that failed unexpectedly fails the test.
+    /// Return an error if a rule failed unexpectedly.
     pub(super) fn no_surprise(&self) -> Result<(), String> {
         match &self.scene.last.error {
             Some(error) if self.is_surprising => {
@@ -82,8 +82,8 @@ impl TestWorld {
         diff::lines("the launches are", expected, &got).map_err(|text| text + &Self::about(last))
     }
 
-    /// The join that the rule opened: `Join{ … }` as a whole, the keys of a table alone, a list of workers, or nil for
-    /// none. For a table, the keys and the launches are given beside.
+    /// Check the join that the rule opened: a whole `Join{ … }`, only the keys of a table, a list of workers, or nil
+    /// for no join. For a table, the keys and the launches are given as further arguments.
     pub(super) fn expect_join(&self, given: &[Argument]) -> TestFunctionResult {
         let last = self.last()?;
         let mut got = last.join.as_ref().map(join_lines).unwrap_or_default();
@@ -164,7 +164,7 @@ impl TestWorld {
         })
     }
 
-    /// Where the rule is, what it logged and why it failed.
+    /// Return the place of the rule, its log lines and its error, as text.
     fn about(last: &SceneOutcome) -> String {
         let (source, r#type) = &last.message;
         let rule =
@@ -186,7 +186,7 @@ impl TestWorld {
         Ok(Value::Null)
     }
 
-    /// The time, as rules see it.
+    /// Return the time as rules see it.
     pub(super) fn now(&self) -> Value {
         let now = self.scene.now();
         Value::DateTime(DateTime { civil: now.datetime(), offset: Some(now.offset().seconds()) })
@@ -234,12 +234,12 @@ impl TestWorld {
 }
 
 fn beginning() -> ZonedDateTime {
-    // It is a moment as it is written.
+    // The text is a valid time.
     eval::moment(BEGIN, &TimeZone::system())
         .unwrap_or_else(|_| Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC))
 }
 
-/// A join in lines, each with the key of `Join{ … }` that says it.
+/// Return the lines of a join, each with its key in `Join{ … }`.
 fn join_lines(join: &JoinRequest) -> Vec<(&'static str, String)> {
     let mut lines: Vec<(&str, String)> =
         join.name.iter().map(|name| ("name", format!("name {name}"))).collect();
@@ -249,7 +249,7 @@ fn join_lines(join: &JoinRequest) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// A mapping with what another says otherwise, at every depth.
+/// Return a mapping that is overridden by another, at every depth.
 fn merged(base: &Value, more: &Value) -> Value {
     let (Value::Map(base), Value::Map(more)) = (base, more) else { return more.clone() };
     let mut map: Map = (**base).clone();
@@ -260,7 +260,7 @@ fn merged(base: &Value, more: &Value) -> Value {
     map.into()
 }
 
-/// A key as YAML has it, in one line.
+/// Format a key as YAML, on one line.
 fn key_text(key: &Value) -> String {
     key.as_str().map_or_else(
         || pyyaml::write(key, Keys::Sorted).lines().next().unwrap_or_default().to_owned(),
