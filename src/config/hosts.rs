@@ -193,7 +193,7 @@ run: {enabled hosts: {robot.nibi: {envvars: env.sh, shared storage: true}}}
     }
 
     #[test]
-    fn a_launcher_joins_what_the_peers_section_says_of_the_host() {
+    fn a_launcher_is_added_to_the_host_of_nemo_nowcast_s_section() {
         let robot = |hosts: &str| config(hosts).unwrap().hosts["robot.nibi"].clone();
         assert_eq!(robot("{}").launcher, Launcher::Ssh);
         assert_eq!(robot("robot.nibi: {launcher: ssh}").launcher, Launcher::Ssh);

@@ -79,6 +79,7 @@ impl ConfigCheck<'_> {
         };
         Some(JournalSettings { folder, keep: raw.keep.map(|span| span.0) })
     }
+
     /// Check `broker:` and return `redeliver`, which is true by default.
     pub(super) fn redeliver(&mut self, value: &Value) -> Option<bool> {
         let Some(section) = value.get("broker") else { return Some(true) };

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_peers_ways_to_say_when_are_understood() {
+    fn the_times_of_nemo_nowcast_are_understood() {
         let all = |every, at| {
             next(
                 &Times::parse(&pattern(every, at).unwrap()).unwrap(),

@@ -214,7 +214,7 @@ mod tests {
 
     /// Compare with the bytes recorded from NEMO_Nowcast's `requests.post(url, json={"text": …})`.
     #[test]
-    fn slack_gets_the_peers_bytes() {
+    fn slack_gets_the_bytes_of_nemo_nowcast() {
         let workers = SlackWorkers::List(vec!["ssh".to_owned()]);
         let channel = SlackChannel { variable: "SLACK_A".to_owned(), url: None, workers };
         let slack = Slack {

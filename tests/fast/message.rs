@@ -8,7 +8,7 @@ fn refused(bytes: &[u8]) -> DecodeError {
 }
 
 #[test]
-fn a_peers_message_is_read() {
+fn a_message_of_nemo_nowcast_is_read() {
     let wire = b"payload:\n  sleep time: 5\nsource: sleep\ntype: success\n";
     let message = Message::decode(wire).expect("a message");
     let payload: Value = [("sleep time", 5_i64)].into_iter().collect();

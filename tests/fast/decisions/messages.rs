@@ -131,7 +131,7 @@ fn a_failing_rule_costs_its_launches_only() {
 }
 
 #[test]
-fn a_missing_function_is_said_and_answered_as_the_peer_does() {
+fn a_missing_function_is_said_and_answered_as_nemo_nowcast_does() {
     let mut manager = story(|_, _| {
         Err(RuleError::NoFunction { function: "after_ssh".into(), module: "next_workers".into() })
     });

@@ -130,7 +130,7 @@ fn an_overdue_join_and_a_late_message_are_told() {
 }
 
 #[test]
-fn a_slack_channel_without_its_variable_is_said_where_the_peer_says_it() {
+fn a_slack_channel_without_its_variable_is_said_where_nemo_nowcast_says_it() {
     let mut manager = quiet("{}\nslack notifications: {SLACK_NOPE: [ssh], website log url: http://x.ca/log}");
     let heard = manager.hears("rivers", "success", "{a: 1}");
     let line = "DEBUG slack notification environment variable not found: SLACK_NOPE";

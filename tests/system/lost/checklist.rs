@@ -115,7 +115,7 @@ fn a_key_that_is_removed_by_hand_stays_removed() {
 }
 
 #[test]
-fn a_file_that_the_peer_wrote_wins() {
+fn a_file_that_nemo_nowcast_wrote_wins() {
     let mut system = start();
     kill_manager(&mut system);
     fs::write(system.path("checklist.yaml"), "sleepyhead: {day: 14}\n").expect("written");

@@ -41,18 +41,18 @@ fn channels_get_the_posts_of_nemo_nowcast() {
         system.send(source, r#type, "null");
     }
     server.wait_for(3, || system.describe());
-    let peer = Server::web();
+    let reference = Server::web();
     let posted =
-        Command::new(python::venv()).args(["-c", POST, &peer.url("/daily")]).status().expect("it runs");
+        Command::new(python::venv()).args(["-c", POST, &reference.url("/daily")]).status().expect("it runs");
     assert!(posted.success());
-    let peers = &peer.kept()[0];
+    let expected = &reference.kept()[0];
     let kept = server.kept();
     let of = |path: &str| kept.iter().filter(|kept| kept["path"] == path).collect::<Vec<_>>();
     assert_eq!((of("/daily").len(), of("/hindcast").len(), kept.len()), (2, 1, 3), "{kept:#?}");
     for part in ["method", "body"] {
-        assert_eq!(of("/daily")[0][part], peers[part]);
+        assert_eq!(of("/daily")[0][part], expected[part]);
     }
-    assert_eq!(of("/daily")[0]["headers"]["content-type"], peers["headers"]["content-type"]);
+    assert_eq!(of("/daily")[0]["headers"]["content-type"], expected["headers"]["content-type"]);
     assert!(
         of("/hindcast")[0]["body"].as_str().expect("a body").starts_with(r#"{"text": "awaken: crash\nLog: "#)
     );
