@@ -1,4 +1,4 @@
-//! [`ProcessIdentity`]: identifies a process permanently, since process numbers are reused.
+//! [`ProcessIdentity`]: identifies a process permanently, since process numbers are reused. [`ending`]: how a process exited.
 //!
 //! It reads `/proc` and changes nothing.
 
@@ -6,11 +6,14 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::ExitStatus;
 
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
+use nowcast_core::Ending;
 use nowcast_core::message::RUN_ID;
 
 /// The environment variable with the folder of a worker's run. Two systems on one machine may have runs of the same
@@ -93,6 +96,15 @@ fn has_run(pid: i32, run: &str, folder: &Path) -> bool {
         other.is_some() && other == file(folder)
     };
     value(RUN_ID).is_some_and(|value| value == run.as_bytes()) && value(RUN_FOLDER).is_some_and(is_folder)
+}
+
+/// Return how a process exited.
+#[must_use]
+pub fn ending(status: ExitStatus) -> Ending {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Ending::Status(code),
+        (None, signal) => Ending::Killed(signal.unwrap_or_default()),
+    }
 }
 
 fn boot_id() -> io::Result<String> {

@@ -7,12 +7,13 @@ use std::ffi::{OsStr, OsString};
 use std::hash::Hash;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 
 use rustix::event::epoll;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use crate::process::ending;
 use nowcast_core::Ending;
 
 /// Environment variables that a child gets in addition to its parent's.
@@ -188,11 +189,4 @@ fn pid(child: &Child) -> io::Result<Pid> {
         .ok()
         .and_then(Pid::from_raw)
         .ok_or_else(|| io::Error::other("the operating system returned an invalid process number"))
-}
-
-pub(super) fn ending(status: ExitStatus) -> Ending {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Ending::Status(code),
-        (None, signal) => Ending::Killed(signal.unwrap_or_default()),
-    }
 }

@@ -9,11 +9,10 @@ use std::process::ExitStatus;
 use nowcast_core::Ending;
 use rustix::process::getppid;
 
-use super::children::ending;
 use super::exit_record::ExitRecord;
 use super::folder_files::FileContent;
 use super::run_folder::{CLAIM, RunFolder};
-use crate::process::{ProcessIdentity, RUN_FOLDER};
+use crate::process::{ProcessIdentity, RUN_FOLDER, ending};
 
 /// The file's name in the run's folder.
 const PROGRAM: &str = "program";

@@ -57,8 +57,8 @@ mod tests {
 
     use super::*;
     use crate::launch::answer::{HostAnswer, answer};
-    use crate::launch::children::ending;
     use crate::launch::launch_command::RUN_TAG;
+    use crate::process::ending;
 
     #[test]
     fn every_shell_can_quote_the_script() {
