@@ -25,6 +25,7 @@ mod ssh;
 mod task;
 mod template;
 mod watch;
+mod worker_process;
 
 pub use argv::{command, worker_program};
 pub use children::{Children, Environment};
