@@ -53,7 +53,13 @@ impl ProcessIdentity {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let same = |stat: Stat| stat.is_running && stat.start_time == self.start_time;
-        Stat::of(self.pid).is_ok_and(same) && boot_id().is_ok_and(|boot| boot == self.boot_id)
+        Stat::of(self.pid).is_ok_and(same) && self.is_of_this_boot()
+    }
+
+    /// Whether the process was started since the machine booted.
+    #[must_use]
+    pub fn is_of_this_boot(&self) -> bool {
+        boot_id().is_ok_and(|boot| boot == self.boot_id)
     }
 
     /// Return the process number for system calls.

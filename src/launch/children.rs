@@ -28,6 +28,15 @@ pub struct Children<Key> {
     last: u64,
 }
 
+/// Why a program was not started.
+#[derive(Debug, thiserror::Error)]
+#[error("{program}: {error}")]
+struct SpawnError {
+    program: String,
+    #[source]
+    error: io::Error,
+}
+
 #[derive(Debug)]
 struct Watched<Key> {
     key: Key,
@@ -86,7 +95,10 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
             .stderr(errors)
             .process_group(0)
             .spawn()
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
+            .map_err(|error| {
+                let program = program.to_string_lossy().into_owned();
+                io::Error::new(error.kind(), SpawnError { program, error })
+            })?;
         drop(spare);
         match pid(&child).and_then(|pid| Ok((pid, self.add(pid)?))) {
             Ok((pid, pidfd)) => {
@@ -97,7 +109,10 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
                 // A process whose exit cannot be seen must not continue.
                 child.kill()?;
                 child.wait()?;
-                Err(error)
+                // Its program has begun, so this must not look like a start that can be repeated.
+                Err(io::Error::other(format!(
+                    "its process was killed, since its exit cannot be seen: {error}"
+                )))
             }
         }
     }

@@ -74,7 +74,8 @@ impl RunFolder {
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Ok(false);
         }
-        if !matches!(self.state()?.state, RunFolderState::RemoteOrphan) {
+        let state = self.state()?.state;
+        if !matches!(state, RunFolderState::RemoteOrphan | RunFolderState::Unreported { .. }) {
             return Ok(false);
         }
         self.replace_claim()?;

@@ -8,11 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use super::children::Children;
+use super::exec_run;
 use super::exit_record::ExitRecord;
 use super::follow::Follower;
-use super::program::{end_of_remote_run, end_of_run};
-use super::task::{Process, RunnerTask, complain};
-use super::worker_process::{start, wait_for_worker};
+use super::program::end_of_remote_run;
+use super::run_output::RunOutput;
+use super::task::{Process, RunnerTask};
+use super::worker_process::{start_worker, wait_for_worker};
 use crate::failpoint;
 use crate::signals::Signals;
 use nowcast_core::Ending;
@@ -26,6 +28,9 @@ pub const END_LOST: u8 = 74;
 /// The grace period of a worker between SIGTERM and SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(10);
 
+/// How long the start of a worker is tried again while the system has no process, memory or descriptor for it.
+pub const START_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// Exit status when another runner has or had the run: `EX_TEMPFAIL` of sysexits.h.
 pub const ALREADY_CLAIMED: u8 = 75;
 
@@ -37,7 +42,7 @@ const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 pub fn run(task: &RunnerTask) -> u8 {
     let folder = &task.folder;
     let claim = || -> io::Result<Option<Signals>> {
-        // Installed before the claim: a runner with a claim must not die of SIGTERM.
+        // Before the claim: afterwards, a signal must not end the runner.
         let signals = Signals::install()?;
         failpoint::pass("runner: before claim");
         let is_ours = if task.is_adoption { folder.adopt()? } else { folder.claim()? };
@@ -47,42 +52,51 @@ pub fn run(task: &RunnerTask) -> u8 {
         Ok(Some(signals)) => signals,
         Ok(None) => return ALREADY_CLAIMED,
         Err(error) => {
-            complain(&format!("run {}: the worker is not started: {error}", task.run));
+            task.complain(&format!("the worker is not started: {error}"));
             return CANNOT_CLAIM;
         }
     };
     failpoint::pass("runner: claimed");
-    let mut copy = None;
-    let ended = if task.is_adoption {
-        follow_adopted(task, &mut signals).map(|ending| end_of_remote_run(folder, ending))
-    } else {
-        match start(task, &mut copy) {
-            Ok((children, worker)) => match &task.remote {
-                Some(remote) => {
-                    let follower = Follower::new(task, remote, children, Some(worker));
-                    follower.follow_to_end(&mut signals).map(|ending| end_of_remote_run(folder, ending))
-                }
-                None => wait_for_worker(children, worker, &mut signals, task.grace)
-                    .map(|ending| end_of_run(folder, ending)),
-            },
-            Err(error) => Ok(Ending::NotStarted(error.to_string())),
-        }
-    };
-    let ending = match ended {
+    let mut output = RunOutput::of(task);
+    let ending = match end_of(task, &mut signals, &mut output) {
         Ok(ending) => ending,
         Err(error) => {
             // Without a record, a manager that reads the folder watches the worker itself.
-            complain(&format!("run {}: the exit of its worker cannot be seen: {error}", task.run));
+            task.complain(&format!("the exit of its worker cannot be seen: {error}"));
             return END_LOST;
         }
     };
-    failpoint::pass("runner: worker ended");
     let status = record(task, &ExitRecord::now(&ending));
     failpoint::pass("runner: exit written");
-    if let Some(copy) = copy {
-        copy.finish();
-    }
+    folder.remove_exec_files();
+    output.finish_copy();
     status
+}
+
+/// Start the worker, or adopt it, and return how the run ended.
+fn end_of(task: &RunnerTask, signals: &mut Signals, output: &mut RunOutput) -> io::Result<Ending> {
+    let folder = &task.folder;
+    if task.is_adoption {
+        return match folder.program_end() {
+            Some(end) => Ok(exec_run::report_again(task, &end, signals, output)),
+            None => follow_adopted(task, signals).map(|ending| end_of_remote_run(folder, ending)),
+        };
+    }
+    if let Some(exec) = &task.exec {
+        return exec_run::execute(task, exec, signals, output);
+    }
+    let started = start_worker(task, &[], signals, output);
+    output.start_copy();
+    let ending = match (started, &task.remote) {
+        (Err(not_done), _) => not_done.ending(),
+        (Ok((children, worker)), Some(remote)) => {
+            let follower = Follower::new(task, remote, children, Some(worker));
+            end_of_remote_run(folder, follower.follow_to_end(signals)?)
+        }
+        (Ok((children, worker)), None) => wait_for_worker(children, worker, signals, task.grace, &|| ())?.0,
+    };
+    failpoint::pass("runner: worker ended");
+    Ok(ending)
 }
 
 /// Follow a remote run that this runner has adopted.
@@ -109,16 +123,13 @@ fn record(task: &RunnerTask, exit: &ExitRecord) -> u8 {
         match task.folder.write_exit(exit) {
             Ok(()) => return 0,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                complain(&format!("run {}: its exit is lost: {path} was removed", task.run));
+                task.complain(&format!("its exit is lost: {path} was removed"));
                 return END_LOST;
             }
             Err(error) => {
                 if tries == 0 {
                     let help = "free some space; retrying every second";
-                    complain(&format!(
-                        "run {}: its exit cannot be recorded in {path}: {error}; {help}",
-                        task.run
-                    ));
+                    task.complain(&format!("its exit cannot be recorded in {path}: {error}; {help}"));
                 }
                 tries = tries.saturating_add(1);
                 thread::sleep(WRITE_RETRY_INTERVAL);

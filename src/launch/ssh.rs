@@ -39,6 +39,7 @@ pub(super) fn command(request: &LaunchRequest) -> Result<LaunchCommand, LaunchEr
     };
     Ok(LaunchCommand {
         argv: ["ssh".to_owned(), host.clone()].into_iter().chain(host_line.iter().cloned()).collect(),
+        exec: None,
         remote: Some(RemoteCommands {
             host: host.clone(),
             launcher: LauncherKind::Ssh,

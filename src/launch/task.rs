@@ -1,19 +1,19 @@
 //! [`RunnerTask`]: the task of a runner, and how it waits for processes and signals, on this machine or a remote host.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use zmq::{POLLIN, PollItem};
 
-use super::children::Children;
-use super::launch_command::{RemoteCommands, machine};
+use super::launch_command::{ExecWorker, RemoteCommands, machine};
 use super::run_folder::RunFolder;
 use crate::net::socket;
-use crate::signals::Signals;
 
 /// The timeout of a write to standard error, whose reader may block.
 const STDERR_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,18 +27,61 @@ pub struct RunnerTask {
     pub run: String,
     /// The command line to start on this machine: the worker's, or the one that launches it on a remote host.
     pub argv: Vec<OsString>,
+    /// The worker for which the runner reports; `None` if the worker reports itself.
+    pub exec: Option<ExecWorker>,
     /// How to find and stop the run, if the worker is on a remote host.
     pub remote: Option<RemoteCommands>,
-    /// Whether to adopt a remote run whose runner has died.
+    /// Whether to adopt a run whose runner has died.
     pub is_adoption: bool,
     /// The grace period of a worker between SIGTERM and SIGKILL.
     pub grace: Duration,
+    /// How long the start of the worker is tried again while the system has no process, memory or descriptor for it.
+    pub start_timeout: Duration,
+    /// The streams that the runner was started with.
+    pub streams: Streams,
+}
+
+/// Standard output and standard error as they were when this process started. `None` where one is closed, or the system
+/// had no descriptor left.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    stdout: Option<Arc<OwnedFd>>,
+    stderr: Option<Arc<OwnedFd>>,
+}
+
+impl Streams {
+    /// Return the current streams of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let stdout = io::stdout().as_fd().try_clone_to_owned().ok().map(Arc::new);
+        Self { stdout, stderr: io::stderr().as_fd().try_clone_to_owned().ok().map(Arc::new) }
+    }
+
+    /// Return another descriptor of standard output.
+    pub(super) fn stdout(&self) -> Option<OwnedFd> {
+        self.stdout.as_ref().and_then(|stdout| stdout.try_clone().ok())
+    }
 }
 
 impl RunnerTask {
-    /// Return the mark of a run's processes on its host.
+    /// Return the tag of a run's processes on its host.
     pub(super) fn run_tag(&self) -> String {
         format!("{}:{}", machine(), self.folder.path().display())
+    }
+
+    /// Write a line about the run to the first standard error. A reader that blocks delays the runner by the timeout at
+    /// most.
+    pub(super) fn complain(&self, text: &str) {
+        let Some(stderr) = self.streams.stderr.clone() else { return };
+        let line = format!("nowcast runner: run {}: {text}\n", self.run);
+        let (sender, done) = mpsc::channel::<()>();
+        let write = move || {
+            let _ = stderr.try_clone().and_then(|stderr| File::from(stderr).write_all(line.as_bytes()));
+            drop(sender);
+        };
+        if thread::Builder::new().spawn(write).is_ok() {
+            let _ = done.recv_timeout(STDERR_TIMEOUT);
+        }
     }
 }
 
@@ -51,29 +94,12 @@ pub(super) enum Process {
     Call,
 }
 
-/// Wait for an exit, a signal, or a moment.
-pub(super) fn wait(
-    children: &Children<Process>,
-    signals: &Signals,
-    until: Option<Instant>,
-) -> io::Result<()> {
+/// Wait until one of these can be read, or until a moment. Return for each whether it can be read.
+pub(super) fn wait(descriptors: &[RawFd], until: Option<Instant>) -> io::Result<Vec<bool>> {
     let timeout =
         until.map_or(-1, |until| socket::milliseconds(until.saturating_duration_since(Instant::now())));
-    let mut items =
-        [PollItem::from_fd(children.as_raw_fd(), POLLIN), PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
+    let mut items: Vec<PollItem> =
+        descriptors.iter().map(|descriptor| PollItem::from_fd(*descriptor, POLLIN)).collect();
     socket::poll(&mut items, timeout).map_err(io::Error::other)?;
-    Ok(())
-}
-
-/// Write a line to standard error. A reader that blocks delays the runner by the timeout at most.
-pub(super) fn complain(text: &str) {
-    let line = format!("nowcast runner: {text}\n");
-    let (sender, done) = mpsc::channel::<()>();
-    let write = move || {
-        let _ = io::stderr().write_all(line.as_bytes());
-        drop(sender);
-    };
-    if thread::Builder::new().spawn(write).is_ok() {
-        let _ = done.recv_timeout(STDERR_TIMEOUT);
-    }
+    Ok(items.iter().map(|item| !item.get_revents().is_empty()).collect())
 }

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::exit_record::ExitRecord;
 use super::folder_state::{FolderReading, RunFolderState};
+use super::launch_command::ExecWorker;
 use super::launched_run::{LaunchedRun, Watching};
 use super::launched_runs::{LaunchedRuns, RETRY_INTERVAL, run_number};
 use super::runner;
@@ -39,7 +40,13 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
                 None
             }
             Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
-            Ok(Some(RunFolderState::RemoteOrphan)) => {
+            Ok(Some(RunFolderState::Unreported { program }))
+                if process_exit.is_some() && open.starts > MAX_RESTARTS =>
+            {
+                self.end_without_report(run, open, &program);
+                Some(program)
+            }
+            Ok(Some(RunFolderState::RemoteOrphan | RunFolderState::Unreported { .. })) => {
                 self.start_adopting_runner(run, open, process_exit);
                 None
             }
@@ -80,9 +87,10 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
                 self.log.log(level, format_args!("run {}: {problem}", run_number(run)));
             }
             let (process, watching) = match state {
-                RunFolderState::Unclaimed | RunFolderState::RemoteOrphan | RunFolderState::Ended(_) => {
-                    return Ok(Some(state));
-                }
+                RunFolderState::Unclaimed
+                | RunFolderState::RemoteOrphan
+                | RunFolderState::Unreported { .. }
+                | RunFolderState::Ended(_) => return Ok(Some(state)),
                 RunFolderState::Running { runner } => (runner, Watching::Runner),
                 RunFolderState::Orphan { worker } => (worker.clone(), Watching::Worker(worker)),
             };
@@ -137,6 +145,14 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         }
     }
 
+    /// Record the end of a run whose runners exit before they have reported: something in the report may be the reason.
+    fn end_without_report(&self, run: Key, open: &LaunchedRun, program: &Ending) {
+        let run = run_number(run);
+        self.log.error(format_args!("run {run}: no report; its runners exit before they have reported"));
+        // Without the record, a later manager tries again.
+        let _ = open.folder.write_exit(&ExitRecord::now(program));
+    }
+
     /// Claim a run for this process so that it never starts. If a runner has claimed it meanwhile, adopt it.
     fn abandon(&mut self, run: Key, open: &mut LaunchedRun, reason: String) -> Option<Ending> {
         match open.folder.claim() {
@@ -170,6 +186,9 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         } else if let Ok(command) = &open.command {
             if let Some(remote) = &command.remote {
                 argv.extend([word("--remote"), serde_json::to_string(remote)?.into()]);
+            }
+            if let Some(ExecWorker { name, config }) = &command.exec {
+                argv.extend([word("--exec"), name.into(), config.into()]);
             }
             argv.push(word("--"));
             argv.extend(command.argv.iter().map(OsString::from));

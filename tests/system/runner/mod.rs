@@ -5,6 +5,7 @@ mod adoption;
 mod claims;
 mod damage;
 mod endings;
+mod exec;
 mod failpoints;
 mod output;
 mod scene;
