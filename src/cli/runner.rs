@@ -42,8 +42,9 @@ pub(super) struct Args {
     argv: Vec<OsString>,
 }
 
-const EXIT_CODES: &str = "Exit status: 0 if PATH/exit records the end of the run, 73 if the folder cannot be written and \
-                          nothing was started, 74 if the end of the run is unknown, 75 if another runner has the run.";
+const EXIT_CODES: &str = "Exit status: 0 if PATH/exit records the end of the run, 71 if the system has no process, \
+                          thread or descriptor and nothing was started, 73 if the folder cannot be written and nothing \
+                          was started, 74 if the end of the run is unknown, 75 if another runner has the run.";
 
 fn remote_commands(text: &str) -> Result<RemoteCommands, serde_json::Error> {
     serde_json::from_str(text)

@@ -3,6 +3,7 @@
 //! It needs no manager, and continues when the process that started it exits. It never stops a process that a worker
 //! left running in the background, and never waits for the reader of its output.
 
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::thread;
 use std::time::Duration;
@@ -13,11 +14,15 @@ use super::exit_record::ExitRecord;
 use super::follow::Follower;
 use super::program::end_of_remote_run;
 use super::run_output::RunOutput;
+use super::shortage::check_capacity;
 use super::task::{Process, RunnerTask};
 use super::worker_process::{start_worker, wait_for_worker};
 use crate::failpoint;
 use crate::signals::Signals;
 use nowcast_core::Ending;
+
+/// Exit status when the system has no process, thread or descriptor, and nothing was started: `EX_OSERR` of sysexits.h.
+pub const NO_CAPACITY: u8 = 71;
 
 /// Exit status when the run's folder cannot be written and nothing was started: `EX_CANTCREAT` of sysexits.h.
 pub const CANNOT_CLAIM: u8 = 73;
@@ -41,15 +46,21 @@ const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn run(task: &RunnerTask) -> u8 {
     let folder = &task.folder;
-    let claim = || -> io::Result<Option<Signals>> {
+    // The manager logs it, once for all runs.
+    if check_capacity().is_err() {
+        return NO_CAPACITY;
+    }
+    let claim = || -> io::Result<Option<(Signals, File)>> {
         // Before the claim: afterwards, a signal must not end the runner.
         let signals = Signals::install()?;
+        // A descriptor for the record of the exit.
+        let spare = File::open("/dev/null")?;
         failpoint::pass("runner: before claim");
         let is_ours = if task.is_adoption { folder.adopt()? } else { folder.claim()? };
-        Ok(is_ours.then_some(signals))
+        Ok(is_ours.then_some((signals, spare)))
     };
-    let mut signals = match claim() {
-        Ok(Some(signals)) => signals,
+    let (mut signals, spare) = match claim() {
+        Ok(Some(ready)) => ready,
         Ok(None) => return ALREADY_CLAIMED,
         Err(error) => {
             task.complain(&format!("the worker is not started: {error}"));
@@ -66,6 +77,7 @@ pub fn run(task: &RunnerTask) -> u8 {
             return END_LOST;
         }
     };
+    drop(spare);
     let status = record(task, &ExitRecord::now(&ending));
     failpoint::pass("runner: exit written");
     folder.remove_exec_files();

@@ -1,5 +1,7 @@
-//! A shortage of processes, threads, memory or descriptors: the runner tries again what the operating system refuses for
-//! it, as the manager does. It never repeats a step that took place.
+//! A shortage of processes, threads, memory or descriptors: what the operating system refuses for it is tried again. A runner
+//! that has not claimed its run leaves that to the manager, since runners that wait hold what they wait for.
+//!
+//! It never repeats a step that took place.
 
 use std::fs::File;
 use std::io;
@@ -21,11 +23,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The threads that a connection and a publisher of log lines need.
-const THREADS: usize = 5;
+/// The threads or processes that a step of a runner needs: at most two of ZeroMQ, and two others.
+const THREADS: usize = 4;
 
-/// The descriptors that these need, and a few more.
-const DESCRIPTORS: usize = 40;
+/// The descriptors that it needs.
+const DESCRIPTORS: usize = 24;
 
 /// Why something was not done.
 pub(super) enum NotDone {
@@ -88,7 +90,7 @@ pub(super) fn retry<T>(
     }
 }
 
-/// Check that there are threads and descriptors for ZeroMQ, which ends the process where it gets none.
+/// Check that there are threads and descriptors for the next step. ZeroMQ ends the process where it gets none.
 ///
 /// # Errors
 /// When the system lacks them.

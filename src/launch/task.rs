@@ -1,14 +1,13 @@
 //! [`RunnerTask`]: the task of a runner, and how it waits for processes and signals, on this machine or a remote host.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use zmq::{POLLIN, PollItem};
 
 use super::launch_command::{ExecWorker, RemoteCommands, machine};
@@ -16,7 +15,10 @@ use super::run_folder::RunFolder;
 use crate::net::socket;
 
 /// The timeout of a write to standard error, whose reader may block.
-const STDERR_TIMEOUT: Duration = Duration::from_secs(2);
+const STDERR_TIMEOUT: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+
+/// The bytes that a pipe which can be written to takes without blocking: see pipe(7).
+const PIPE_BUF: usize = 4096;
 
 /// The task of a runner.
 #[derive(Debug, Clone)]
@@ -70,17 +72,15 @@ impl RunnerTask {
     }
 
     /// Write a line about the run to the first standard error. A reader that blocks delays the runner by the timeout at
-    /// most.
+    /// most, and the line is lost.
     pub(super) fn complain(&self, text: &str) {
-        let Some(stderr) = self.streams.stderr.clone() else { return };
-        let line = format!("nowcast runner: run {}: {text}\n", self.run);
-        let (sender, done) = mpsc::channel::<()>();
-        let write = move || {
-            let _ = stderr.try_clone().and_then(|stderr| File::from(stderr).write_all(line.as_bytes()));
-            drop(sender);
-        };
-        if thread::Builder::new().spawn(write).is_ok() {
-            let _ = done.recv_timeout(STDERR_TIMEOUT);
+        let Some(stderr) = &self.streams.stderr else { return };
+        let mut line = format!("nowcast runner: run {}: {text}\n", self.run).into_bytes();
+        line.truncate(PIPE_BUF);
+        // No thread: there may be none for the line that says so.
+        let mut ready = [PollFd::new(stderr, PollFlags::OUT)];
+        if retry_on_intr(|| poll(&mut ready, Some(&STDERR_TIMEOUT))) == Ok(1) {
+            let _ = retry_on_intr(|| rustix::io::write(stderr, &line));
         }
     }
 }

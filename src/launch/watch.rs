@@ -70,6 +70,11 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             // Only the parent of a process learns its exit status, and that was the runner.
             return Some(Ending::Unknown);
         }
+        if *process_exit == Ending::Status(runner::NO_CAPACITY.into()) {
+            open.starts = 0;
+            self.retry_later(run, open, &"the system has no process, thread or descriptor for its runner");
+            return None;
+        }
         open.claim_seen |= [0, runner::END_LOST, runner::ALREADY_CLAIMED]
             .map(i32::from)
             .map(Ending::Status)
@@ -211,6 +216,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     /// Retry every second what the operating system refused: the run has neither ended nor failed to start.
     pub(super) fn retry_later(&mut self, run: Key, open: &mut LaunchedRun, error: &dyn Display) {
         open.watching = Watching::Nothing;
+        open.is_refused = true;
         if self.reconcile_at.is_none() {
             self.log.critical(format_args!(
                 "run {} cannot be started or watched: {error}; all such runs are retried every second",

@@ -9,5 +9,6 @@ mod exec;
 mod failpoints;
 mod output;
 mod scene;
+mod shortage;
 mod speed;
 mod stopping;
