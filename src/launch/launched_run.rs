@@ -91,6 +91,9 @@ impl LaunchedRun {
         match &self.watching {
             Watching::StartedRunner | Watching::Runner => {
                 processes.signal(&run, Signal::TERM);
+                if self.stop_requested {
+                    self.insist(run, processes);
+                }
                 self.folder.note_stop_request();
             }
             Watching::Worker(worker) => {
@@ -108,6 +111,17 @@ impl LaunchedRun {
             Watching::Nothing => {}
         }
         self.stop_requested = true;
+    }
+
+    /// Make sure that a second request ends the run though its runner does not act: SIGSTOP may have stopped it.
+    fn insist<Key: Copy + Eq + Hash + Display>(&self, run: Key, processes: &Children<Key>) {
+        // What happens on a remote host, only the runner can know.
+        let worker = self.folder.live_process().filter(|_| self.contact == HostContact::Local);
+        if let Some(group) = worker.and_then(|worker| worker.raw()) {
+            // A runner that is stopped cannot reap the worker, so the number still belongs to its group.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        processes.signal(&run, Signal::CONT);
     }
 }
 

@@ -44,11 +44,11 @@ impl RunFolder {
         self.read_whole(CONTACT_LOST).filter(|_| self.exit().is_none())
     }
 
-    /// Return the process of the launching command, if it is alive.
+    /// Return the process that the runner started, if it is alive: the worker, or the launching command.
     #[must_use]
-    pub fn launcher(&self) -> Option<ProcessIdentity> {
+    pub fn live_process(&self) -> Option<ProcessIdentity> {
         match self.read(PROCESS) {
-            Ok(FileContent::Whole(launcher)) => Some(launcher).filter(ProcessIdentity::is_alive),
+            Ok(FileContent::Whole(process)) => Some(process).filter(ProcessIdentity::is_alive),
             _ => find_worker(self.run(), self.path(), 0),
         }
     }

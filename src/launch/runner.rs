@@ -115,7 +115,7 @@ fn end_of(task: &RunnerTask, signals: &mut Signals, output: &mut RunOutput) -> i
 fn follow_adopted(task: &RunnerTask, signals: &mut Signals) -> io::Result<Ending> {
     let Some(remote) = task.folder.remote_commands() else { return Ok(Ending::Unknown) };
     let mut children = Children::new()?;
-    let launcher = task.folder.launcher();
+    let launcher = task.folder.live_process();
     let watched = launcher.and_then(|launcher| Some((launcher.raw()?, launcher)));
     let launcher = match watched {
         Some((pid, launcher)) => children.watch(Process::Worker, pid, || launcher.is_alive())?.then_some(pid),
