@@ -20,6 +20,10 @@ pub const RUNNER: [&str; 10] = [
 /// How many of [`RUNNER`] come before the worker's start.
 pub const RUNNER_BEFORE_START: usize = 5;
 
+/// The failpoints of a runner that reports for its program, in their order: between `runner: worker ended` and
+/// `runner: exit file written`.
+pub const RUNNER_REPORT: [&str; 2] = ["runner: program end noted", "runner: reported"];
+
 /// The failpoints of the manager, in the order of a message that launches workers.
 pub const MANAGER: [&str; 13] = [
     "manager: received",

@@ -1,4 +1,4 @@
-//! [`ProcessIdentity`]: identifies a process permanently, since process numbers are reused.
+//! [`ProcessIdentity`]: identifies a process permanently, since process numbers are reused. [`ending`]: how a process exited.
 //!
 //! It reads `/proc` and changes nothing.
 
@@ -6,11 +6,14 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::ExitStatus;
 
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
+use nowcast_core::Ending;
 use nowcast_core::message::RUN_ID;
 
 /// The environment variable with the folder of a worker's run. Two systems on one machine may have runs of the same
@@ -50,7 +53,13 @@ impl ProcessIdentity {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let same = |stat: Stat| stat.is_running && stat.start_time == self.start_time;
-        Stat::of(self.pid).is_ok_and(same) && boot_id().is_ok_and(|boot| boot == self.boot_id)
+        Stat::of(self.pid).is_ok_and(same) && self.is_of_this_boot()
+    }
+
+    /// Whether the process was started since the machine booted.
+    #[must_use]
+    pub fn is_of_this_boot(&self) -> bool {
+        boot_id().is_ok_and(|boot| boot == self.boot_id)
     }
 
     /// Return the process number for system calls.
@@ -93,6 +102,15 @@ fn has_run(pid: i32, run: &str, folder: &Path) -> bool {
         other.is_some() && other == file(folder)
     };
     value(RUN_ID).is_some_and(|value| value == run.as_bytes()) && value(RUN_FOLDER).is_some_and(is_folder)
+}
+
+/// Return how a process exited.
+#[must_use]
+pub fn ending(status: ExitStatus) -> Ending {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Ending::Status(code),
+        (None, signal) => Ending::Killed(signal.unwrap_or_default()),
+    }
 }
 
 fn boot_id() -> io::Result<String> {

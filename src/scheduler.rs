@@ -248,8 +248,9 @@ impl Scheduler {
         let started = launch::command(worker, Number(0), &self.config, &self.nowcast_binary, location)
             .map_err(|error| error.to_string())
             .and_then(|command| {
-                self.log.debug(format_args!("cmd = {}", python::repr_list(&command.argv)));
-                self.workers.start((), &command.argv, &[]).map_err(|error| error.to_string())
+                let argv = command.without_runner(&self.nowcast_binary);
+                self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
+                self.workers.start((), &argv, &[]).map_err(|error| error.to_string())
             });
         if let Err(error) = started {
             self.log.critical(format_args!("{} was not launched: {error}", worker.name()));

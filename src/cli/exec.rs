@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use super::worker::WorkerOptions;
-use crate::launch::{note_program_end, print_program_end};
+use crate::launch::print_program_end;
 use crate::worker::exec::Exec;
+use nowcast_core::Ending;
 
 /// The help text after the options.
 const NOTES: &str = "Exit status 0 of the command is reported as success, a status listed in \"workers: NAME: failure \
@@ -29,6 +30,6 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     // The runner on another machine learns from the output how the program ended.
-    let note_end = if args.print_exit { print_program_end } else { note_program_end };
-    args.common.run(&Exec::new(args.name.clone(), args.command.clone(), note_end))
+    let on_end = if args.print_exit { print_program_end } else { |_: &Ending| () };
+    args.common.run(&Exec::new(args.name.clone(), args.command.clone(), on_end))
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use super::USAGE;
 use super::print;
-use crate::launch::{RemoteCommands, RunFolder};
-use crate::launch::{RunnerTask, runner};
+use crate::launch::{ExecWorker, RemoteCommands, RunFolder, RunnerTask, Streams, runner};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -26,22 +25,35 @@ pub(super) struct Args {
     /// Seconds between SIGTERM and SIGKILL
     #[arg(long, value_name = "SECONDS", default_value_t = runner::GRACE.as_secs())]
     grace: u64,
+    /// Execute the program of this worker and report how it ended, by the worker's name and the configuration file
+    #[arg(long, value_names = ["NAME", "CONFIG"], num_args = 2, conflicts_with = "remote")]
+    exec: Option<Vec<OsString>>,
     /// Commands that find and stop a worker on a remote host, as JSON
     #[arg(long, value_name = "JSON", value_parser = remote_commands)]
     remote: Option<RemoteCommands>,
-    /// Adopt a run on a remote host whose runner has died
-    #[arg(long, conflicts_with_all = ["remote", "argv"])]
+    /// Adopt a run whose runner has died: on a remote host, or whose program ended before its report was made
+    #[arg(long, conflicts_with_all = ["exec", "remote", "argv"])]
     adopt: bool,
+    /// Seconds for which the start is tried again while the system has no process, memory or descriptor for it
+    #[arg(long, value_name = "SECONDS", default_value_t = runner::START_TIMEOUT.as_secs())]
+    start_timeout: u64,
     /// Command to start
     #[arg(last = true, required_unless_present = "adopt")]
     argv: Vec<OsString>,
 }
 
-const EXIT_CODES: &str = "Exit status: 0 if PATH/exit records the end of the run, 73 if the folder cannot be written and \
-                          nothing was started, 74 if the end of the run is unknown, 75 if another runner has the run.";
+const EXIT_CODES: &str = "Exit status: 0 if PATH/exit records the end of the run, 71 if the system has no process, \
+                          thread or descriptor and nothing was started, 73 if the folder cannot be written and nothing \
+                          was started, 74 if the end of the run is unknown, 75 if another runner has the run.";
 
 fn remote_commands(text: &str) -> Result<RemoteCommands, serde_json::Error> {
     serde_json::from_str(text)
+}
+
+fn exec_worker(words: &[OsString]) -> Option<ExecWorker> {
+    // clap requires both.
+    let [name, config] = words else { return None };
+    Some(ExecWorker { name: name.to_string_lossy().into_owned(), config: config.into() })
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -57,8 +69,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
         folder: args.mark.iter().fold(folder, RunFolder::marked),
         run: args.run.clone(),
         argv: args.argv.clone(),
+        exec: args.exec.as_deref().and_then(exec_worker),
         remote: args.remote.clone(),
         is_adoption: args.adopt,
         grace: Duration::from_secs(args.grace),
+        start_timeout: Duration::from_secs(args.start_timeout),
+        streams: Streams::of_process(),
     }))
 }

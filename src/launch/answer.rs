@@ -3,8 +3,8 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use super::children;
 use super::launch_command::{LauncherKind, RemoteCommands};
+use crate::process::ending;
 use nowcast_core::Ending;
 
 /// What the end of the launching command shows about the run.
@@ -152,7 +152,7 @@ fn job(line: &str) -> HostAnswer {
     }
     HostAnswer::Gone(Some(match (state, status) {
         ("COMPLETED", _) => Ending::Status(0),
-        ("FAILED", Some(status)) => children::ending(ExitStatus::from_raw(status)),
+        ("FAILED", Some(status)) => ending(ExitStatus::from_raw(status)),
         _ => Ending::OnHost(format!("Slurm says that its job is {state}")),
     }))
 }

@@ -31,7 +31,7 @@ pub fn command(
     })?;
     let request = LaunchRequest { worker, run, config, program, location, host };
     if worker.host == LOCALHOST {
-        return request.local_words().map(LaunchCommand::from);
+        return request.local_command();
     }
     match &host.launcher {
         Launcher::Ssh => ssh::command(&request),
@@ -89,8 +89,12 @@ hosts:
     }
 
     #[test]
-    fn an_exec_command_is_run_by_nowcast_exec() {
-        assert_eq!(words("plot", "localhost"), "nowcast exec plot here.yaml -- ./plot.sh plot -x");
+    fn a_program_of_exec_is_executed_by_the_runner_here_and_by_nowcast_exec_elsewhere() {
+        let here = launch("plot", "localhost");
+        assert_eq!(here.argv, ["./plot.sh", "plot", "-x"]);
+        assert_eq!(here.exec.as_ref().unwrap().name, "plot");
+        let without_runner = here.without_runner(Path::new("nowcast")).join(" ");
+        assert_eq!(without_runner, "nowcast exec plot here.yaml -- ./plot.sh plot -x");
         let there =
             "ssh robot source env.sh ; nowcast exec plot there.yaml --print-exit -- ./plot.sh plot -x";
         assert_eq!(words("plot", "robot"), there);
@@ -130,7 +134,7 @@ hosts:
 
     #[test]
     fn a_slurm_job_has_the_runs_name_and_writes_to_its_output() {
-        let LaunchCommand { argv, remote } = launch("sleep", "queue");
+        let LaunchCommand { argv, remote, .. } = launch("sleep", "queue");
         let name = argv.iter().find_map(|word| word.strip_prefix("--job-name=")).unwrap().to_owned();
         assert!(name.starts_with("nowcast-7-"), "{name}");
         let expected = [
@@ -152,7 +156,7 @@ hosts:
 
     #[test]
     fn slurm_on_a_remote_host_is_called_by_ssh() {
-        let LaunchCommand { argv, remote } = launch("sleep", "head");
+        let LaunchCommand { argv, remote, .. } = launch("sleep", "head");
         assert_eq!(argv[..4], ["ssh", "head", "sh", "-c"]);
         let script = shlex::split(&argv[4]).unwrap().remove(0);
         let words = shlex::split(&script).unwrap();
@@ -172,7 +176,7 @@ hosts:
 
     #[test]
     fn placeholders_in_values_are_not_replaced() {
-        let LaunchCommand { argv, remote } = launch("run_model", "pod");
+        let LaunchCommand { argv, remote, .. } = launch("run_model", "pod");
         let name = argv[1].strip_prefix("--name=").unwrap();
         assert!(name.starts_with("nowcast-7-"), "{name}");
         assert_eq!(argv[2..], ["{{", "sh", "-c", "run here.yaml 7 -x"]);

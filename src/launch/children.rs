@@ -7,12 +7,13 @@ use std::ffi::{OsStr, OsString};
 use std::hash::Hash;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 
 use rustix::event::epoll;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use crate::process::ending;
 use nowcast_core::Ending;
 
 /// Environment variables that a child gets in addition to its parent's.
@@ -25,6 +26,15 @@ pub struct Children<Key> {
     epoll: OwnedFd,
     watched: HashMap<u64, Watched<Key>>,
     last: u64,
+}
+
+/// Why a program was not started.
+#[derive(Debug, thiserror::Error)]
+#[error("{program}: {error}")]
+struct SpawnError {
+    program: String,
+    #[source]
+    error: io::Error,
 }
 
 #[derive(Debug)]
@@ -85,7 +95,10 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
             .stderr(errors)
             .process_group(0)
             .spawn()
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
+            .map_err(|error| {
+                let program = program.to_string_lossy().into_owned();
+                io::Error::new(error.kind(), SpawnError { program, error })
+            })?;
         drop(spare);
         match pid(&child).and_then(|pid| Ok((pid, self.add(pid)?))) {
             Ok((pid, pidfd)) => {
@@ -96,7 +109,10 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
                 // A process whose exit cannot be seen must not continue.
                 child.kill()?;
                 child.wait()?;
-                Err(error)
+                // Its program has begun, so this must not look like a start that can be repeated.
+                Err(io::Error::other(format!(
+                    "its process was killed, since its exit cannot be seen: {error}"
+                )))
             }
         }
     }
@@ -188,11 +204,4 @@ fn pid(child: &Child) -> io::Result<Pid> {
         .ok()
         .and_then(Pid::from_raw)
         .ok_or_else(|| io::Error::other("the operating system returned an invalid process number"))
-}
-
-pub(super) fn ending(status: ExitStatus) -> Ending {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Ending::Status(code),
-        (None, signal) => Ending::Killed(signal.unwrap_or_default()),
-    }
 }

@@ -25,6 +25,12 @@ pub enum RunFolderState {
     },
     /// The runner of a remote run has died. Another runner must adopt the run and ask the host.
     RemoteOrphan,
+    /// The runner died after the program of `exec:` ended and before the run's exit was recorded. Another runner must adopt
+    /// the run and report.
+    Unreported {
+        /// How the program ended.
+        program: Ending,
+    },
     /// The run has ended. [`Ending::Unknown`] also stands for a run whose runner was killed between claim and start:
     /// whether there was a worker is not known, so it is not started again.
     Ended(Ending),
@@ -89,6 +95,18 @@ impl RunFolder {
         // Read again: the runner may have written the exit record between the first reading and its death.
         if let Some(ended) = self.read_exit()? {
             return Ok(ended);
+        }
+        if let Some(end) = self.program_end() {
+            // After a power cut, the payload may be lost; a run that was requested to stop does not report.
+            let is_reportable = runner.as_ref().is_some_and(ProcessIdentity::is_of_this_boot)
+                && self.time_since_stop_request().is_none();
+            let program = end.exit.ending();
+            let state = if is_reportable {
+                RunFolderState::Unreported { program }
+            } else {
+                RunFolderState::Ended(program)
+            };
+            return Ok(FolderReading { state, problem, is_removed });
         }
         let find = || find_worker(self.run(), self.path(), runner.map_or(0, |runner| runner.start_time));
         let worker = match self.read::<ProcessIdentity>(PROCESS)? {

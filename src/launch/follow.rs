@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use super::answer::{HostAnswer, LauncherOutput, Verdict, answer, verdict};
 use super::children::Children;
 use super::launch_command::{RUN_TAG, RemoteCommands};
 use super::lost_contact::LostContact;
-use super::task::{self, Process, RunnerTask, complain};
+use super::task::{self, Process, RunnerTask};
 use crate::signals::Signals;
 use nowcast_core::{Ending, Signal};
 
@@ -278,7 +279,7 @@ impl<'a> Follower<'a> {
         self.task.folder.write_lost_contact(&contact);
         if !self.is_contact_lost {
             self.is_contact_lost = true;
-            complain(&format!("run {}: {contact}", self.task.run));
+            self.task.complain(&contact.to_string());
             self.append_to_output(&contact);
         }
         None
@@ -341,7 +342,7 @@ impl<'a> Follower<'a> {
         let next_call = Some(self.next_call).filter(|_| is_call_due);
         let deadline = self.open_call.as_ref().map(|call| call.deadline);
         let until = [self.kill_at, next_call, deadline].into_iter().flatten().min();
-        task::wait(&self.children, signals, until)
+        task::wait(&[self.children.as_raw_fd(), signals.as_raw_fd()], until).map(|_| ())
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`LaunchCommand`]: the command that starts a run and, for a remote host, those that find and stop it. Pure: it starts
 //! nothing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -18,14 +18,36 @@ pub const RUN_TAG: &str = "LC_NOWCAST_RUN";
 pub struct LaunchCommand {
     /// The command that this machine starts; it ends when the worker does.
     pub argv: Vec<String>,
+    /// For a program of `exec:` on this machine, the worker for which its runner reports.
+    pub exec: Option<ExecWorker>,
     /// For a remote host, how to find and stop the run there.
     pub remote: Option<RemoteCommands>,
 }
 
 impl From<Vec<String>> for LaunchCommand {
     fn from(argv: Vec<String>) -> Self {
-        Self { argv, remote: None }
+        Self { argv, exec: None, remote: None }
     }
+}
+
+impl LaunchCommand {
+    /// Return the command line that does the same without a runner. `nowcast` is our binary.
+    #[must_use]
+    pub fn without_runner(&self, nowcast: &Path) -> Vec<String> {
+        let Some(ExecWorker { name, config }) = &self.exec else { return self.argv.clone() };
+        let (nowcast, config) = (nowcast.to_string_lossy(), config.to_string_lossy());
+        let exec = [&*nowcast, "exec", name, &*config, "--"].map(str::to_owned);
+        exec.into_iter().chain(self.argv.iter().cloned()).collect()
+    }
+}
+
+/// A worker whose program knows nothing of nowcast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecWorker {
+    /// Its name in the message registry.
+    pub name: String,
+    /// The configuration file.
+    pub config: PathBuf,
 }
 
 /// The commands that find and stop a run on a remote host.

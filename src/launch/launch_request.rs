@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::launch_command::RunLocation;
+use super::launch_command::{ExecWorker, LaunchCommand, RunLocation};
 use crate::config::{Config, Host};
 use crate::worker;
 use nowcast_core::RunId;
-use nowcast_core::next_worker::{LOCALHOST, NextWorker};
+use nowcast_core::next_worker::NextWorker;
 
 /// Why a worker cannot be launched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +51,20 @@ pub(super) struct LaunchRequest<'a> {
 }
 
 impl LaunchRequest<'_> {
+    /// Return the commands for this machine. The program of `exec:` is executed by the runner, which reports for it.
+    pub(super) fn local_command(&self) -> Result<LaunchCommand, LaunchError> {
+        let name = self.worker.name();
+        let settings = self.config.workers.get(name);
+        let program =
+            settings.and_then(|settings| settings.exec.as_ref().filter(|_| settings.command.is_none()));
+        let Some(program) = program else { return self.local_words().map(LaunchCommand::from) };
+        let file = self.local_file();
+        let words = program.iter().map(|word| filled(word, &file, name, self.run));
+        let argv = words.chain(self.worker.args.iter().cloned()).collect();
+        let exec = ExecWorker { name: name.to_owned(), config: file.into() };
+        Ok(LaunchCommand { argv, exec: Some(exec), remote: None })
+    }
+
     /// Return the worker's command line for this machine, or for a host that shares its files.
     pub(super) fn local_words(&self) -> Result<Vec<String>, LaunchError> {
         let (worker, file) = (self.worker, self.local_file());
@@ -103,8 +117,8 @@ impl LaunchRequest<'_> {
         setting.cloned().ok_or_else(|| LaunchError::HostLacks { host: self.worker.host.clone(), key })
     }
 
-    /// Return the worker's command from the configuration: `command` unchanged, `exec` run by `nowcast exec`. On a remote
-    /// host, `nowcast exec` cannot write into the run's folder and prints how the program ended.
+    /// Return the worker's command from the configuration: `command` unchanged, `exec` run by `nowcast exec`, which prints
+    /// how the program ended, for the runner here.
     fn configured_command(&self, file: &str, nowcast: &str) -> Option<Vec<String>> {
         let name = self.worker.name();
         let settings = self.config.workers.get(name)?;
@@ -113,10 +127,8 @@ impl LaunchRequest<'_> {
             return Some(command.iter().map(fill).collect());
         }
         let command = settings.exec.as_ref()?;
-        let print_exit = (self.worker.host != LOCALHOST).then_some("--print-exit");
-        let reporter =
-            [nowcast, "exec", name, file].into_iter().chain(print_exit).chain(["--"]).map(str::to_owned);
-        Some(reporter.chain(command.iter().map(fill)).collect())
+        let reporter = [nowcast, "exec", name, file, "--print-exit", "--"].map(str::to_owned);
+        Some(reporter.into_iter().chain(command.iter().map(fill)).collect())
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct LaunchedRun {
     /// A runner has or had the run, so its worker may have run.
     pub(super) claim_seen: bool,
     pub(super) watching: Watching,
+    /// The run could not be started or watched, and since then no runner is known to have claimed it.
+    pub(super) is_refused: bool,
     pub(super) stop_requested: bool,
     pub(super) contact: HostContact,
     /// When a worker without a runner that was requested to stop is killed.
@@ -72,6 +74,7 @@ impl LaunchedRun {
             starts: 0,
             claim_seen: false,
             watching,
+            is_refused: false,
             stop_requested: false,
             contact: if is_remote { HostContact::Remote } else { HostContact::Local },
             kill_at: None,
@@ -88,6 +91,9 @@ impl LaunchedRun {
         match &self.watching {
             Watching::StartedRunner | Watching::Runner => {
                 processes.signal(&run, Signal::TERM);
+                if self.stop_requested {
+                    self.insist(run, processes);
+                }
                 self.folder.note_stop_request();
             }
             Watching::Worker(worker) => {
@@ -105,6 +111,17 @@ impl LaunchedRun {
             Watching::Nothing => {}
         }
         self.stop_requested = true;
+    }
+
+    /// Make sure that a second request ends the run though its runner does not act: SIGSTOP may have stopped it.
+    fn insist<Key: Copy + Eq + Hash + Display>(&self, run: Key, processes: &Children<Key>) {
+        // What happens on a remote host, only the runner can know.
+        let worker = self.folder.live_process().filter(|_| self.contact == HostContact::Local);
+        if let Some(group) = worker.and_then(|worker| worker.raw()) {
+            // A runner that is stopped cannot reap the worker, so the number still belongs to its group.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        processes.signal(&run, Signal::CONT);
     }
 }
 
@@ -133,7 +150,7 @@ mod tests {
         RunFolder::new(folder, "remote".to_owned()).write_remote_commands(&remote).expect("written");
         let no_host = || Err("there is no such host".to_owned());
         assert!(is_remote("remote", no_host()) && !is_remote("local", no_host()));
-        let command = LaunchCommand { argv: Vec::new(), remote: Some(remote) };
+        let command = LaunchCommand { argv: Vec::new(), exec: None, remote: Some(remote) };
         assert!(is_remote("new", Ok(command)) && !is_remote("local", Ok(Vec::new().into())));
     }
 }

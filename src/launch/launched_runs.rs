@@ -143,6 +143,11 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         let now = Instant::now();
         if self.reconcile_at.is_some_and(|reconcile_at| reconcile_at <= now) {
             ended.extend(self.reconcile_unwatched());
+            self.reconcile_at = Some(now + RETRY_INTERVAL);
+        }
+        if self.reconcile_at.is_some() && !self.open.values().any(|open| open.is_refused) {
+            self.reconcile_at = None;
+            self.log.warning("runs can be started and watched again");
         }
         let is_grace_over = |open: &LaunchedRun| open.kill_at.is_some_and(|kill_at| kill_at <= now);
         let to_kill: Vec<Key> =
@@ -169,11 +174,9 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
                 }
             }
         }
-        if self.open.values().any(is_unwatched) {
-            self.reconcile_at = Some(Instant::now() + RETRY_INTERVAL);
-        } else {
-            self.reconcile_at = None;
-            self.log.warning("runs can be started and watched again");
+        // A runner that was started may still be refused what it needs for the claim.
+        for open in self.open.values_mut().filter(|open| open.is_refused) {
+            open.is_refused = is_unwatched(open) || !open.folder.is_claimed();
         }
         ended
     }

@@ -39,13 +39,12 @@ pub struct OutputCopy {
 }
 
 impl OutputCopy {
-    /// Start to copy the file at `path` to `to`, from its current end.
+    /// Start to copy the file at `path` to `to`, from this byte on.
     ///
     /// # Errors
     /// When the file cannot be read or the operating system has no descriptors left.
-    pub fn start(path: &Path, to: OwnedFd) -> io::Result<Self> {
+    pub fn start(path: &Path, begin: u64, to: OwnedFd) -> io::Result<Self> {
         let file = Arc::new(File::open(path)?);
-        let begin = file.metadata()?.len();
         let (woken, wake) = io::pipe()?;
         let (sender, ended) = mpsc::channel();
         let copied = Arc::new(AtomicU64::new(begin));

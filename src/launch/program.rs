@@ -1,19 +1,17 @@
-//! How the program of a worker ended. The process of an `exec:` run is `nowcast exec`, which reports for the program
-//! that it executes; operators want the program's own exit. So `nowcast exec` notes it in the run's folder, and the
-//! runner records it as the end of the run.
+//! How the program of a worker ended, before its report is made: operators want the program's own exit.
+//!
+//! A runner notes it in the run's folder, so that another runner can report if this one dies. On a remote host
+//! `nowcast exec` prints it, and the runner here finds it in the run's output.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::process::ExitStatus;
+use std::path::PathBuf;
 
 use nowcast_core::Ending;
-use rustix::process::getppid;
+use serde::{Deserialize, Serialize};
 
-use super::children::ending;
 use super::exit_record::ExitRecord;
-use super::folder_files::FileContent;
-use super::run_folder::{CLAIM, RunFolder};
-use crate::process::{ProcessIdentity, RUN_FOLDER};
+use super::run_folder::RunFolder;
 
 /// The file's name in the run's folder.
 const PROGRAM: &str = "program";
@@ -24,32 +22,37 @@ const EXIT_LINE: &str = "nowcast exec: program exit: ";
 /// How much of the output's end is searched for that line, in bytes.
 const SEARCHED_TAIL: u64 = 64 * 1024;
 
-/// Note how the program of this process ended, if this process is the worker of a run. A worker that another worker
-/// calls is not: its parent is not a runner.
-///
-/// Without the note, the exit of this process is that of the run.
-pub fn note_program_end(program: &str, ended: &io::Result<ExitStatus>) {
-    let Some(path) = std::env::var_os(RUN_FOLDER) else { return };
-    let folder = RunFolder::new(path, "");
-    let Ok(FileContent::Whole(runner)) = folder.read::<ProcessIdentity>(CLAIM) else { return };
-    if !runner.raw().is_some_and(|runner| getppid() == Some(runner)) {
-        return;
+/// The file `program`: how the program of a run ended, and all that its report needs beside the files that it wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ProgramEnd {
+    #[serde(flatten)]
+    pub(super) exit: ExitRecord,
+    /// The worker's name.
+    pub(super) worker: String,
+    /// The configuration file.
+    pub(super) config: PathBuf,
+    /// The program and its arguments, for the log.
+    pub(super) command: Vec<String>,
+    /// The id of the message that reports it.
+    pub(super) message_id: String,
+}
+
+impl RunFolder {
+    /// Note how the program ended. Without the note, no other runner can report if this process dies.
+    pub(super) fn note_program_end(&self, end: &ProgramEnd) {
+        let _ = self.write(PROGRAM, end, false);
     }
-    let ending = program_end(program, ended);
-    let _ = folder.write(PROGRAM, &ExitRecord::now(&ending), false);
+
+    /// Return how the program ended, if a runner noted it.
+    pub(super) fn program_end(&self) -> Option<ProgramEnd> {
+        self.read_whole(PROGRAM)
+    }
 }
 
 /// Print on standard error how the program of this process ended, for the runner on another machine.
-pub fn print_program_end(program: &str, ended: &io::Result<ExitStatus>) {
-    if let Some(line) = to_line(&program_end(program, ended)) {
+pub fn print_program_end(program: &Ending) {
+    if let Some(line) = to_line(program) {
         let _ = io::stderr().write_all(line.as_bytes());
-    }
-}
-
-fn program_end(program: &str, ended: &io::Result<ExitStatus>) -> Ending {
-    match ended {
-        Ok(status) => ending(*status),
-        Err(error) => Ending::NotStarted(format!("{program}: {error}")),
     }
 }
 
@@ -76,8 +79,8 @@ fn of_line(line: &str) -> Option<Ending> {
     }
 }
 
-/// Return the end of a remote run that ended with `process`, by the same rule as [`end_of_run`]. An end that is not an
-/// exit status is kept: the output may be incomplete.
+/// Return the end of a remote run whose process ended with `process`: that of its program, but the success of a program
+/// does not hide a failure of its worker. An end that is not an exit status is kept: the output may be incomplete.
 pub(super) fn end_of_remote_run(folder: &RunFolder, process: Ending) -> Ending {
     if !matches!(process, Ending::Status(_)) {
         return process;
@@ -91,37 +94,12 @@ pub(super) fn end_of_remote_run(folder: &RunFolder, process: Ending) -> Ending {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let program = tail().ok().and_then(|tail| tail.lines().rev().find_map(of_line));
-    of_program(program, process)
-}
-
-/// Return the end of a run whose process ended with `process`. The success of a program does not hide a failure of
-/// its worker.
-pub(super) fn end_of_run(folder: &RunFolder, process: Ending) -> Ending {
-    of_program(folder.read_whole::<ExitRecord>(PROGRAM).map(|record| record.ending()), process)
-}
-
-fn of_program(program: Option<Ending>, process: Ending) -> Ending {
     program.filter(|program| process.is_success() || !program.is_success()).unwrap_or(process)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_success_of_a_program_does_not_hide_a_failure_of_its_worker() {
-        let path = tempfile::tempdir().unwrap();
-        let folder = RunFolder::new(path.path(), "7");
-        let of = |ending: Ending| end_of_run(&folder, ending);
-        assert_eq!(of(Ending::Status(0)), Ending::Status(0));
-        let program = |ending: &Ending| folder.write(PROGRAM, &ExitRecord::now(ending), false).unwrap();
-        program(&Ending::Killed(11));
-        assert_eq!(of(Ending::Status(0)), Ending::Killed(11));
-        assert_eq!(of(Ending::Status(1)), Ending::Killed(11));
-        program(&Ending::Status(0));
-        assert_eq!(of(Ending::Status(1)), Ending::Status(1));
-        assert_eq!(of(Ending::Killed(9)), Ending::Killed(9));
-    }
 
     #[test]
     fn the_output_of_a_remote_run_shows_how_its_program_ended() {

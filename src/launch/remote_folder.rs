@@ -44,11 +44,11 @@ impl RunFolder {
         self.read_whole(CONTACT_LOST).filter(|_| self.exit().is_none())
     }
 
-    /// Return the process of the launching command, if it is alive.
+    /// Return the process that the runner started, if it is alive: the worker, or the launching command.
     #[must_use]
-    pub fn launcher(&self) -> Option<ProcessIdentity> {
+    pub fn live_process(&self) -> Option<ProcessIdentity> {
         match self.read(PROCESS) {
-            Ok(FileContent::Whole(launcher)) => Some(launcher).filter(ProcessIdentity::is_alive),
+            Ok(FileContent::Whole(process)) => Some(process).filter(ProcessIdentity::is_alive),
             _ => find_worker(self.run(), self.path(), 0),
         }
     }
@@ -74,7 +74,8 @@ impl RunFolder {
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Ok(false);
         }
-        if !matches!(self.state()?.state, RunFolderState::RemoteOrphan) {
+        let state = self.state()?.state;
+        if !matches!(state, RunFolderState::RemoteOrphan | RunFolderState::Unreported { .. }) {
             return Ok(false);
         }
         self.replace_claim()?;

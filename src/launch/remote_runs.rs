@@ -15,7 +15,8 @@ use nowcast_core::Ending;
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
-    /// Have another runner adopt a remote run whose runner has died: only the host can say whether it goes on.
+    /// Have another runner adopt a run whose runner has died: a remote run, since only the host can say whether it goes on,
+    /// or one whose program has ended, so that its report is made.
     pub(super) fn start_adopting_runner(
         &mut self,
         run: Key,

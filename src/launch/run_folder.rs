@@ -101,6 +101,11 @@ impl RunFolder {
         }
     }
 
+    /// Whether a runner has or had the run.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.path.join(CLAIM).exists()
+    }
+
     /// Give the claim its second name. Without it, a run whose folder is removed counts as unclaimed.
     fn set_mark(&self, claim: &Path) {
         let Some(mark) = &self.mark else { return };

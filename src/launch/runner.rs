@@ -5,24 +5,24 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::fd::AsFd;
 use std::thread;
-use std::time::{Duration, Instant};
-
-use rustix::process::{Pid, Signal as UnixSignal, kill_process_group};
+use std::time::Duration;
 
 use super::children::Children;
+use super::exec_run;
 use super::exit_record::ExitRecord;
 use super::follow::Follower;
-use super::launch_command::RUN_TAG;
-use super::output::OutputCopy;
-use super::program::{end_of_remote_run, end_of_run};
-use super::task::{Process, RunnerTask, complain, wait};
+use super::program::end_of_remote_run;
+use super::run_output::RunOutput;
+use super::shortage::check_capacity;
+use super::task::{Process, RunnerTask};
+use super::worker_process::{start_worker, wait_for_worker};
 use crate::failpoint;
-use crate::process::{ProcessIdentity, RUN_FOLDER};
 use crate::signals::Signals;
-use nowcast_core::message::RUN_ID;
-use nowcast_core::{Ending, Signal};
+use nowcast_core::Ending;
+
+/// Exit status when the system has no process, thread or descriptor, and nothing was started: `EX_OSERR` of sysexits.h.
+pub const NO_CAPACITY: u8 = 71;
 
 /// Exit status when the run's folder cannot be written and nothing was started: `EX_CANTCREAT` of sysexits.h.
 pub const CANNOT_CLAIM: u8 = 73;
@@ -32,6 +32,9 @@ pub const END_LOST: u8 = 74;
 
 /// The grace period of a worker between SIGTERM and SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(10);
+
+/// How long the start of a worker is tried again while the system has no process, memory or descriptor for it.
+pub const START_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Exit status when another runner has or had the run: `EX_TEMPFAIL` of sysexits.h.
 pub const ALREADY_CLAIMED: u8 = 75;
@@ -43,60 +46,76 @@ const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn run(task: &RunnerTask) -> u8 {
     let folder = &task.folder;
-    let claim = || -> io::Result<Option<Signals>> {
-        // Installed before the claim: a runner with a claim must not die of SIGTERM.
+    // The manager logs it, once for all runs.
+    if check_capacity().is_err() {
+        return NO_CAPACITY;
+    }
+    let claim = || -> io::Result<Option<(Signals, File)>> {
+        // Before the claim: afterwards, a signal must not end the runner.
         let signals = Signals::install()?;
+        // A descriptor for the record of the exit.
+        let spare = File::open("/dev/null")?;
         failpoint::pass("runner: before claim");
         let is_ours = if task.is_adoption { folder.adopt()? } else { folder.claim()? };
-        Ok(is_ours.then_some(signals))
+        Ok(is_ours.then_some((signals, spare)))
     };
-    let mut signals = match claim() {
-        Ok(Some(signals)) => signals,
+    let (mut signals, spare) = match claim() {
+        Ok(Some(ready)) => ready,
         Ok(None) => return ALREADY_CLAIMED,
         Err(error) => {
-            complain(&format!("run {}: the worker is not started: {error}", task.run));
+            task.complain(&format!("the worker is not started: {error}"));
             return CANNOT_CLAIM;
         }
     };
     failpoint::pass("runner: claimed");
-    let mut copy = None;
-    let ended = if task.is_adoption {
-        follow_adopted(task, &mut signals).map(|ending| end_of_remote_run(folder, ending))
-    } else {
-        match start(task, &mut copy) {
-            Ok((children, worker)) => match &task.remote {
-                Some(remote) => {
-                    let follower = Follower::new(task, remote, children, Some(worker));
-                    follower.follow_to_end(&mut signals).map(|ending| end_of_remote_run(folder, ending))
-                }
-                None => wait_for_worker(children, worker, &mut signals, task.grace)
-                    .map(|ending| end_of_run(folder, ending)),
-            },
-            Err(error) => Ok(Ending::NotStarted(error.to_string())),
-        }
-    };
-    let ending = match ended {
+    let mut output = RunOutput::of(task);
+    let ending = match end_of(task, &mut signals, &mut output) {
         Ok(ending) => ending,
         Err(error) => {
             // Without a record, a manager that reads the folder watches the worker itself.
-            complain(&format!("run {}: the exit of its worker cannot be seen: {error}", task.run));
+            task.complain(&format!("the exit of its worker cannot be seen: {error}"));
             return END_LOST;
         }
     };
-    failpoint::pass("runner: worker ended");
+    drop(spare);
     let status = record(task, &ExitRecord::now(&ending));
     failpoint::pass("runner: exit written");
-    if let Some(copy) = copy {
-        copy.finish();
-    }
+    folder.remove_exec_files();
+    output.finish_copy();
     status
+}
+
+/// Start the worker, or adopt it, and return how the run ended.
+fn end_of(task: &RunnerTask, signals: &mut Signals, output: &mut RunOutput) -> io::Result<Ending> {
+    let folder = &task.folder;
+    if task.is_adoption {
+        return match folder.program_end() {
+            Some(end) => Ok(exec_run::report_again(task, &end, signals, output)),
+            None => follow_adopted(task, signals).map(|ending| end_of_remote_run(folder, ending)),
+        };
+    }
+    if let Some(exec) = &task.exec {
+        return exec_run::execute(task, exec, signals, output);
+    }
+    let started = start_worker(task, &[], signals, output);
+    output.start_copy();
+    let ending = match (started, &task.remote) {
+        (Err(not_done), _) => not_done.ending(),
+        (Ok((children, worker)), Some(remote)) => {
+            let follower = Follower::new(task, remote, children, Some(worker));
+            end_of_remote_run(folder, follower.follow_to_end(signals)?)
+        }
+        (Ok((children, worker)), None) => wait_for_worker(children, worker, signals, task.grace, &|| ())?.0,
+    };
+    failpoint::pass("runner: worker ended");
+    Ok(ending)
 }
 
 /// Follow a remote run that this runner has adopted.
 fn follow_adopted(task: &RunnerTask, signals: &mut Signals) -> io::Result<Ending> {
     let Some(remote) = task.folder.remote_commands() else { return Ok(Ending::Unknown) };
     let mut children = Children::new()?;
-    let launcher = task.folder.launcher();
+    let launcher = task.folder.live_process();
     let watched = launcher.and_then(|launcher| Some((launcher.raw()?, launcher)));
     let launcher = match watched {
         Some((pid, launcher)) => children.watch(Process::Worker, pid, || launcher.is_alive())?.then_some(pid),
@@ -108,77 +127,6 @@ fn follow_adopted(task: &RunnerTask, signals: &mut Signals) -> io::Result<Ending
     Follower::new(task, &remote, children, launcher).follow_to_end(signals)
 }
 
-/// Start the worker and record its process.
-fn start(task: &RunnerTask, copy: &mut Option<OutputCopy>) -> io::Result<(Children<Process>, Pid)> {
-    if let Some(remote) = &task.remote {
-        task.folder.write_remote_commands(remote)?;
-    }
-    let path = task.folder.output_log();
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-    let errors = log.try_clone()?;
-    failpoint::pass("runner: output opened");
-    // Copying to standard output is best effort; the file is complete without it.
-    *copy =
-        io::stdout().as_fd().try_clone_to_owned().and_then(|stdout| OutputCopy::start(&path, stdout)).ok();
-    let mut environment = vec![
-        (RUN_ID.to_owned(), task.run.clone().into()),
-        (RUN_FOLDER.to_owned(), task.folder.path().as_os_str().to_owned()),
-    ];
-    if task.remote.is_some() {
-        environment.push((RUN_TAG.to_owned(), task.run_tag().into()));
-    }
-    let mut children = Children::new()?;
-    let worker =
-        children.start_writing_to(Process::Worker, &task.argv, &environment, log.into(), errors.into())?;
-    failpoint::pass("runner: worker started");
-    let written = ProcessIdentity::of(worker.as_raw_nonzero().get())
-        .and_then(|process| task.folder.write_process(&process));
-    if let Err(error) = written {
-        // The record is needed only if this runner is killed, and the worker can be found without it.
-        complain(&format!("run {}: its worker's process cannot be recorded: {error}", task.run));
-    }
-    failpoint::pass("runner: process written");
-    Ok((children, worker))
-}
-
-/// Wait until the worker exits. SIGTERM is passed on to the worker's process group, which is killed after the grace
-/// period or at a second SIGTERM; SIGINT and SIGHUP are ignored.
-fn wait_for_worker(
-    mut children: Children<Process>,
-    worker: Pid,
-    signals: &mut Signals,
-    grace: Duration,
-) -> io::Result<Ending> {
-    let mut stop_requested = false;
-    let mut kill_at: Option<Instant> = None;
-    loop {
-        if let Some((_, ending)) = children.reap()?.pop() {
-            return Ok(ending);
-        }
-        // The worker is not reaped yet, so the number still belongs to its group. A group that has only zombies
-        // left is not an error.
-        if signals.take().contains(&Signal::Terminate) {
-            if stop_requested {
-                kill_at = Some(Instant::now());
-            } else {
-                stop_requested = true;
-                let _ = kill_process_group(worker, UnixSignal::TERM);
-                // A grace period that overflows the clock never ends.
-                kill_at = Instant::now().checked_add(grace);
-            }
-        }
-        if kill_at.is_some_and(|at| at <= Instant::now()) {
-            let _ = kill_process_group(worker, UnixSignal::KILL);
-            kill_at = None;
-        }
-        wait(&children, signals, kill_at)?;
-    }
-}
-
 /// Record how the run ended, retrying until there is space.
 fn record(task: &RunnerTask, exit: &ExitRecord) -> u8 {
     let path = task.folder.path().display();
@@ -187,16 +135,13 @@ fn record(task: &RunnerTask, exit: &ExitRecord) -> u8 {
         match task.folder.write_exit(exit) {
             Ok(()) => return 0,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                complain(&format!("run {}: its exit is lost: {path} was removed", task.run));
+                task.complain(&format!("its exit is lost: {path} was removed"));
                 return END_LOST;
             }
             Err(error) => {
                 if tries == 0 {
                     let help = "free some space; retrying every second";
-                    complain(&format!(
-                        "run {}: its exit cannot be recorded in {path}: {error}; {help}",
-                        task.run
-                    ));
+                    task.complain(&format!("its exit cannot be recorded in {path}: {error}; {help}"));
                 }
                 tries = tries.saturating_add(1);
                 thread::sleep(WRITE_RETRY_INTERVAL);

@@ -56,6 +56,7 @@ pub(super) fn command(
     };
     Ok(LaunchCommand {
         argv,
+        exec: None,
         remote: Some(RemoteCommands {
             host: request.worker.host.clone(),
             launcher: LauncherKind::Slurm,

@@ -39,6 +39,7 @@ pub(super) fn command(request: &LaunchRequest) -> Result<LaunchCommand, LaunchEr
     };
     Ok(LaunchCommand {
         argv: ["ssh".to_owned(), host.clone()].into_iter().chain(host_line.iter().cloned()).collect(),
+        exec: None,
         remote: Some(RemoteCommands {
             host: host.clone(),
             launcher: LauncherKind::Ssh,
@@ -57,8 +58,8 @@ mod tests {
 
     use super::*;
     use crate::launch::answer::{HostAnswer, answer};
-    use crate::launch::children::ending;
     use crate::launch::launch_command::RUN_TAG;
+    use crate::process::ending;
 
     #[test]
     fn every_shell_can_quote_the_script() {

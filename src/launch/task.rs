@@ -1,22 +1,24 @@
 //! [`RunnerTask`]: the task of a runner, and how it waits for processes and signals, on this machine or a remote host.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
-use std::os::fd::AsRawFd;
-use std::sync::mpsc;
-use std::thread;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use zmq::{POLLIN, PollItem};
 
-use super::children::Children;
-use super::launch_command::{RemoteCommands, machine};
+use super::launch_command::{ExecWorker, RemoteCommands, machine};
 use super::run_folder::RunFolder;
 use crate::net::socket;
-use crate::signals::Signals;
 
 /// The timeout of a write to standard error, whose reader may block.
-const STDERR_TIMEOUT: Duration = Duration::from_secs(2);
+const STDERR_TIMEOUT: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+
+/// The bytes that a pipe which can be written to takes without blocking: see pipe(7).
+const PIPE_BUF: usize = 4096;
 
 /// The task of a runner.
 #[derive(Debug, Clone)]
@@ -27,18 +29,59 @@ pub struct RunnerTask {
     pub run: String,
     /// The command line to start on this machine: the worker's, or the one that launches it on a remote host.
     pub argv: Vec<OsString>,
+    /// The worker for which the runner reports; `None` if the worker reports itself.
+    pub exec: Option<ExecWorker>,
     /// How to find and stop the run, if the worker is on a remote host.
     pub remote: Option<RemoteCommands>,
-    /// Whether to adopt a remote run whose runner has died.
+    /// Whether to adopt a run whose runner has died.
     pub is_adoption: bool,
     /// The grace period of a worker between SIGTERM and SIGKILL.
     pub grace: Duration,
+    /// How long the start of the worker is tried again while the system has no process, memory or descriptor for it.
+    pub start_timeout: Duration,
+    /// The streams that the runner was started with.
+    pub streams: Streams,
+}
+
+/// Standard output and standard error as they were when this process started. `None` where one is closed, or the system
+/// had no descriptor left.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    stdout: Option<Arc<OwnedFd>>,
+    stderr: Option<Arc<OwnedFd>>,
+}
+
+impl Streams {
+    /// Return the current streams of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let stdout = io::stdout().as_fd().try_clone_to_owned().ok().map(Arc::new);
+        Self { stdout, stderr: io::stderr().as_fd().try_clone_to_owned().ok().map(Arc::new) }
+    }
+
+    /// Return another descriptor of standard output.
+    pub(super) fn stdout(&self) -> Option<OwnedFd> {
+        self.stdout.as_ref().and_then(|stdout| stdout.try_clone().ok())
+    }
 }
 
 impl RunnerTask {
-    /// Return the mark of a run's processes on its host.
+    /// Return the tag of a run's processes on its host.
     pub(super) fn run_tag(&self) -> String {
         format!("{}:{}", machine(), self.folder.path().display())
+    }
+
+    /// Write a line about the run to the first standard error. A reader that blocks delays the runner by the timeout at
+    /// most, and the line is lost.
+    pub(super) fn complain(&self, text: &str) {
+        let Some(stderr) = &self.streams.stderr else { return };
+        let mut line = format!("nowcast runner: run {}: {text}\n", self.run).into_bytes();
+        line.truncate(PIPE_BUF);
+        // No thread: there may be none for the line that says so.
+        let mut ready = [PollFd::new(stderr, PollFlags::OUT)];
+        if retry_on_intr(|| poll(&mut ready, Some(&STDERR_TIMEOUT))) == Ok(1) {
+            let _ = retry_on_intr(|| rustix::io::write(stderr, &line));
+        }
     }
 }
 
@@ -51,29 +94,12 @@ pub(super) enum Process {
     Call,
 }
 
-/// Wait for an exit, a signal, or a moment.
-pub(super) fn wait(
-    children: &Children<Process>,
-    signals: &Signals,
-    until: Option<Instant>,
-) -> io::Result<()> {
+/// Wait until one of these can be read, or until a moment. Return for each whether it can be read.
+pub(super) fn wait(descriptors: &[RawFd], until: Option<Instant>) -> io::Result<Vec<bool>> {
     let timeout =
         until.map_or(-1, |until| socket::milliseconds(until.saturating_duration_since(Instant::now())));
-    let mut items =
-        [PollItem::from_fd(children.as_raw_fd(), POLLIN), PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
+    let mut items: Vec<PollItem> =
+        descriptors.iter().map(|descriptor| PollItem::from_fd(*descriptor, POLLIN)).collect();
     socket::poll(&mut items, timeout).map_err(io::Error::other)?;
-    Ok(())
-}
-
-/// Write a line to standard error. A reader that blocks delays the runner by the timeout at most.
-pub(super) fn complain(text: &str) {
-    let line = format!("nowcast runner: {text}\n");
-    let (sender, done) = mpsc::channel::<()>();
-    let write = move || {
-        let _ = io::stderr().write_all(line.as_bytes());
-        drop(sender);
-    };
-    if thread::Builder::new().spawn(write).is_ok() {
-        let _ = done.recv_timeout(STDERR_TIMEOUT);
-    }
+    Ok(items.iter().map(|item| !item.get_revents().is_empty()).collect())
 }

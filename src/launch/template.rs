@@ -27,6 +27,7 @@ pub(super) fn command(
     let kill = |signal| settings.kill.as_ref().map(|words| fill(words, signal));
     Ok(LaunchCommand {
         argv: fill(&settings.launch, ""),
+        exec: None,
         remote: Some(RemoteCommands {
             host: request.worker.host.clone(),
             launcher: LauncherKind::Template,

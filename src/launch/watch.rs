@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::exit_record::ExitRecord;
 use super::folder_state::{FolderReading, RunFolderState};
+use super::launch_command::ExecWorker;
 use super::launched_run::{LaunchedRun, Watching};
 use super::launched_runs::{LaunchedRuns, RETRY_INTERVAL, run_number};
 use super::runner;
@@ -39,7 +40,13 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
                 None
             }
             Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
-            Ok(Some(RunFolderState::RemoteOrphan)) => {
+            Ok(Some(RunFolderState::Unreported { program }))
+                if process_exit.is_some() && open.starts > MAX_RESTARTS =>
+            {
+                self.end_without_report(run, open, &program);
+                Some(program)
+            }
+            Ok(Some(RunFolderState::RemoteOrphan | RunFolderState::Unreported { .. })) => {
                 self.start_adopting_runner(run, open, process_exit);
                 None
             }
@@ -63,6 +70,11 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             // Only the parent of a process learns its exit status, and that was the runner.
             return Some(Ending::Unknown);
         }
+        if *process_exit == Ending::Status(runner::NO_CAPACITY.into()) {
+            open.starts = 0;
+            self.retry_later(run, open, &"the system has no process, thread or descriptor for its runner");
+            return None;
+        }
         open.claim_seen |= [0, runner::END_LOST, runner::ALREADY_CLAIMED]
             .map(i32::from)
             .map(Ending::Status)
@@ -80,9 +92,10 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
                 self.log.log(level, format_args!("run {}: {problem}", run_number(run)));
             }
             let (process, watching) = match state {
-                RunFolderState::Unclaimed | RunFolderState::RemoteOrphan | RunFolderState::Ended(_) => {
-                    return Ok(Some(state));
-                }
+                RunFolderState::Unclaimed
+                | RunFolderState::RemoteOrphan
+                | RunFolderState::Unreported { .. }
+                | RunFolderState::Ended(_) => return Ok(Some(state)),
                 RunFolderState::Running { runner } => (runner, Watching::Runner),
                 RunFolderState::Orphan { worker } => (worker.clone(), Watching::Worker(worker)),
             };
@@ -137,6 +150,14 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         }
     }
 
+    /// Record the end of a run whose runners exit before they have reported: something in the report may be the reason.
+    fn end_without_report(&self, run: Key, open: &LaunchedRun, program: &Ending) {
+        let run = run_number(run);
+        self.log.error(format_args!("run {run}: no report; its runners exit before they have reported"));
+        // Without the record, a later manager tries again.
+        let _ = open.folder.write_exit(&ExitRecord::now(program));
+    }
+
     /// Claim a run for this process so that it never starts. If a runner has claimed it meanwhile, adopt it.
     fn abandon(&mut self, run: Key, open: &mut LaunchedRun, reason: String) -> Option<Ending> {
         match open.folder.claim() {
@@ -171,6 +192,9 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             if let Some(remote) = &command.remote {
                 argv.extend([word("--remote"), serde_json::to_string(remote)?.into()]);
             }
+            if let Some(ExecWorker { name, config }) = &command.exec {
+                argv.extend([word("--exec"), name.into(), config.into()]);
+            }
             argv.push(word("--"));
             argv.extend(command.argv.iter().map(OsString::from));
         }
@@ -192,6 +216,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     /// Retry every second what the operating system refused: the run has neither ended nor failed to start.
     pub(super) fn retry_later(&mut self, run: Key, open: &mut LaunchedRun, error: &dyn Display) {
         open.watching = Watching::Nothing;
+        open.is_refused = true;
         if self.reconcile_at.is_none() {
             self.log.critical(format_args!(
                 "run {} cannot be started or watched: {error}; all such runs are retried every second",

@@ -205,7 +205,8 @@ impl Manager {
         let location = RunLocation { folder: &self.runs.root().join(folder), machine: &machine() };
         let command = launch::command(worker, *run, &self.config, &self.nowcast_binary, location);
         if let Ok(command) = &command {
-            self.log.debug(format_args!("cmd = {}", python::repr_list(&command.argv)));
+            let argv = command.without_runner(&self.nowcast_binary);
+            self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
         }
         let environment = self.environment(worker);
         let command = command.map_err(|error| error.to_string());

@@ -1,15 +1,19 @@
 //! `nowcast exec`: runs any command as a worker. Its exit status determines the message type, and a file that it writes
 //! becomes the payload.
 //!
-//! This module never reads the output of the command, and knows nothing about runs.
+//! For a run on this machine the runner executes the command, and this module only judges how it ended and reports. It
+//! never reads what the command prints, and does not know of runs.
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::{Context, Worker, WorkerError};
-use crate::config;
+use crate::config::{self, Config};
+use crate::process::ending;
+use nowcast_core::Ending;
 use nowcast_core::message::{CONFIG, WORKER};
 use nowcast_core::run::is_failure;
 use pylogging::Logger;
@@ -27,25 +31,61 @@ pub const DEBUG: &str = "NOWCAST_DEBUG";
 /// The maximum size in bytes of a file that the command writes.
 const LARGEST: u64 = 64 << 20;
 
-/// A function that records how the program ended.
-pub type NoteEnd = fn(program: &str, ended: &io::Result<ExitStatus>);
+/// A function that is told how the program ended.
+pub type OnEnd = fn(&Ending);
 
 /// A command that does a worker's job.
 #[derive(Debug)]
 pub struct Exec {
     name: String,
     command: Vec<String>,
-    note_end: NoteEnd,
-    /// The message type that the command requested.
+    program: Program,
+    /// The message type that the command asked for.
     r#type: RefCell<Option<String>>,
 }
 
+/// Who executes the program.
+#[derive(Debug)]
+enum Program {
+    /// This worker.
+    Own(OnEnd),
+    /// Another process, which gave it files in this folder.
+    Ended { ending: Ending, files: PathBuf },
+}
+
+/// Return the variables that a program gets in addition to this process's: its worker, the configuration, and two files
+/// in a folder that exists.
+#[must_use]
+pub fn environment(worker: &str, config: &Config, files: &Path) -> Vec<(String, OsString)> {
+    let file = std::path::absolute(&config.file).unwrap_or_else(|_| config.file.clone());
+    let variables = [
+        (PAYLOAD, payload_file(files).into()),
+        (TYPE, type_file(files).into()),
+        (WORKER, worker.into()),
+        (CONFIG, file.into()),
+    ];
+    variables.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+fn payload_file(files: &Path) -> PathBuf {
+    files.join("payload")
+}
+
+fn type_file(files: &Path) -> PathBuf {
+    files.join("type")
+}
+
 impl Exec {
-    /// Return a worker that runs a command. `name` is its name in the message registry, `command` the program and its
-    /// arguments; `note_end` leaves a note for the runner.
+    /// `name` is the worker's name in the message registry; `command` is the program and its arguments.
     #[must_use]
-    pub fn new(name: String, command: Vec<String>, note_end: NoteEnd) -> Self {
-        Self { name, command, note_end, r#type: RefCell::default() }
+    pub fn new(name: String, command: Vec<String>, on_end: OnEnd) -> Self {
+        Self { name, command, program: Program::Own(on_end), r#type: RefCell::default() }
+    }
+
+    /// Return the worker of a program that another process has executed, with [`environment`] for the folder `files`.
+    #[must_use]
+    pub fn ended(name: String, command: Vec<String>, ending: Ending, files: PathBuf) -> Self {
+        Self { name, command, program: Program::Ended { ending, files }, r#type: RefCell::default() }
     }
 
     /// Return the message type that the command requested if it fits the exit status, otherwise `default`: a command
@@ -53,6 +93,54 @@ impl Exec {
     fn r#type(&self, default: &str, fits: impl Fn(&str) -> bool) -> String {
         let asked = self.r#type.borrow().clone().filter(|asked| !asked.is_empty() && fits(asked));
         asked.unwrap_or_else(|| default.to_owned())
+    }
+
+    fn execute(&self, on_end: OnEnd, context: &Context) -> Result<Value, WorkerError> {
+        let [program, arguments @ ..] = self.command.as_slice() else {
+            return Err(WorkerError::crash("there is no command"));
+        };
+        let folder = tempfile::tempdir()
+            .map_err(|error| WorkerError::crash(format!("cannot make a folder for the payload: {error}")))?;
+        let mut command = Command::new(program);
+        command.args(arguments).envs(environment(&self.name, context.config(), folder.path()));
+        if context.is_debug() {
+            command.env(DEBUG, "1");
+        }
+        let ending = context.run(&mut command, |ended| {
+            let ending = match ended {
+                Ok(status) => ending(*status),
+                Err(error) => Ending::NotStarted(format!("{program}: {error}")),
+            };
+            on_end(&ending);
+            ending
+        });
+        if context.stop_requested() {
+            drop(folder);
+            pylogging::finish();
+            std::process::exit(0);
+        }
+        self.judge(&ending, folder.path(), context.config())
+    }
+
+    /// Return what the end of the program means, with the payload that it wrote.
+    fn judge(&self, ending: &Ending, files: &Path, config: &Config) -> Result<Value, WorkerError> {
+        let program = self.command.first().map_or("", String::as_str);
+        let expected = config.workers.get(&self.name).map(|settings| settings.failure_status.as_slice());
+        if let Ending::NotStarted(reason) = ending {
+            return Err(WorkerError::crash(format!("cannot run {reason}")));
+        }
+        if !files.is_dir() {
+            let text = format!("the folder for its payload, {}, was removed", files.display());
+            return Err(WorkerError::crash(text));
+        }
+        *self.r#type.borrow_mut() = read_written(&type_file(files))?.map(|text| text.trim().to_owned());
+        match ending {
+            Ending::Status(0) => payload_of(read_written(&payload_file(files))?),
+            Ending::Status(code) if expected.unwrap_or_default().contains(code) => {
+                Err(WorkerError::new(format!("{program} {ending}")))
+            }
+            _ => Err(WorkerError::crash(format!("{program} {ending}"))),
+        }
     }
 }
 
@@ -62,39 +150,9 @@ impl Worker for Exec {
     }
 
     fn work(&self, context: &mut Context) -> Result<Value, WorkerError> {
-        let crash = |doing: &str, error: &io::Error| WorkerError::crash(format!("cannot {doing}: {error}"));
-        let [program, arguments @ ..] = self.command.as_slice() else {
-            return Err(WorkerError::crash("there is no command"));
-        };
-        let folder = tempfile::tempdir().map_err(|error| crash("make a folder for the payload", &error))?;
-        let (payload, r#type) = (folder.path().join("payload"), folder.path().join("type"));
-        let mut command = Command::new(program);
-        command.args(arguments).env(PAYLOAD, &payload).env(TYPE, &r#type).env(WORKER, &self.name);
-        let config = &context.config().file;
-        command.env(CONFIG, std::path::absolute(config).unwrap_or_else(|_| config.clone()));
-        if context.is_debug() {
-            command.env(DEBUG, "1");
-        }
-        let ended = context.run(&mut command, |ended| (self.note_end)(program, ended));
-        let status = ended.map_err(|error| crash(&format!("run {program}"), &error))?;
-        if context.stop_requested() {
-            drop(folder);
-            pylogging::finish();
-            std::process::exit(0);
-        }
-        *self.r#type.borrow_mut() = read_written(&r#type)?.map(|text| text.trim().to_owned());
-        let expected =
-            context.config().workers.get(&self.name).map(|settings| settings.failure_status.clone());
-        match status.code() {
-            Some(0) => Ok(payload_of(read_written(&payload)?)?),
-            Some(code) if expected.unwrap_or_default().contains(&code) => {
-                Err(WorkerError::new(format!("{program} exited with status {code}")))
-            }
-            Some(code) => Err(WorkerError::crash(format!("{program} exited with status {code}"))),
-            None => {
-                let signal = status.signal().unwrap_or_default();
-                Err(WorkerError::crash(format!("{program} was killed by signal {signal}")))
-            }
+        match &self.program {
+            Program::Own(on_end) => self.execute(*on_end, context),
+            Program::Ended { ending, files } => self.judge(ending, files, context.config()),
         }
     }
 
@@ -109,8 +167,8 @@ impl Worker for Exec {
     }
 }
 
-/// Return the contents of a file that the command may have written, or `None` if it does not exist.
-fn read_written(file: &std::path::Path) -> Result<Option<String>, WorkerError> {
+/// Return what the command wrote to a file, if it exists.
+fn read_written(file: &Path) -> Result<Option<String>, WorkerError> {
     let name = file.file_name().unwrap_or_default().display();
     let unusable = |reason: &dyn std::fmt::Display| {
         WorkerError::crash(format!("the {name} that the command wrote cannot be used: {reason}"))

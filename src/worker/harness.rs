@@ -71,12 +71,24 @@ pub struct Context {
     name: String,
     config: Arc<Config>,
     log: Logger,
-    /// `None` with `--debug`.
+    is_debug: bool,
+    /// `None` until the first message if the worker does not connect before its job, and with `--debug`.
     client: Option<Client>,
+    /// What the message of another process's job names; `None` for this process's own.
+    report: Option<DelegatedReport>,
     job: JobProcess,
 }
 
-/// Run a worker until it is done; with `debug` it logs to the console and sends nothing to the manager.
+/// The report on a job that another process has done, which is one message.
+#[derive(Debug, Clone)]
+pub struct DelegatedReport {
+    /// The run's number.
+    pub run: String,
+    /// The id of the message. It stays the same if the message is sent again by yet another process.
+    pub message_id: String,
+}
+
+/// Run a worker to its end; with `debug` it logs to the console and sends nothing to the manager.
 ///
 /// The exit status is 0 once the manager knows how the work ended, also for a failure or a crash: then the rules decide
 /// what follows. It is 2 when the configuration is unusable, and 1 when the report failed.
@@ -97,15 +109,48 @@ pub fn run(worker: &dyn Worker, config_file: &Path, debug: bool) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let reported = work_and_report(worker, &mut context);
+    ExitCode::from(u8::from(!work_to_end(worker, &mut context)))
+}
+
+/// Do the work, report to the manager, and log how that went. Return whether the report succeeded.
+pub fn work_to_end(worker: &dyn Worker, context: &mut Context) -> bool {
+    let reported = work_and_report(worker, context);
     if let Err(error) = &reported {
-        log.error(error);
+        context.log.error(error);
     }
-    log.debug("shutting down");
-    ExitCode::from(u8::from(reported.is_err()))
+    context.log.debug("shutting down");
+    reported.is_ok()
 }
 
 fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::Result<Context> {
+    start_logging(name, &config, &log, debug)?;
+    let job = JobProcess::default();
+    exit_on_signals(log.clone(), job.clone())?;
+    let (name, report) = (name.to_owned(), None);
+    let mut context = Context { name, config, log, is_debug: debug, client: None, report, job };
+    if debug {
+        context.log.debug("**debug mode** no connection to manager");
+    } else {
+        context.client = Some(context.connect()?);
+    }
+    Ok(context)
+}
+
+/// Return the context in which another process reports for a worker. It logs as the worker does. It connects to the broker
+/// when it reports, and leaves signals to its caller.
+///
+/// # Errors
+/// When the configuration cannot be used or logging cannot be set up.
+pub fn report_for(name: &str, config_file: &Path, report: DelegatedReport) -> anyhow::Result<Context> {
+    let (config, _) = config::load(config_file)?;
+    let (name, config, log) = (name.to_owned(), Arc::new(config), Logger::new(name));
+    start_logging(&name, &config, &log, false)?;
+    let (report, job) = (Some(report), JobProcess::default());
+    Ok(Context { name, config, log, is_debug: false, client: None, report, job })
+}
+
+/// Set up logging and log the first lines of a worker.
+fn start_logging(name: &str, config: &Config, log: &Logger, debug: bool) -> anyhow::Result<()> {
     config.make_default_log_folder()?;
     let publishing = Publishing { name: name.to_owned(), addresses: config.log_addresses_of_worker(name) };
     let (setup, warnings) = Setup::publishing(&config.logging, Role::Worker { debug }, &publishing)?;
@@ -119,17 +164,7 @@ fn set_up(name: &str, config: Arc<Config>, log: Logger, debug: bool) -> anyhow::
     for warning in warnings {
         log.warning(warning);
     }
-    let job = JobProcess::default();
-    exit_on_signals(log.clone(), job.clone())?;
-    let client = if debug {
-        log.debug("**debug mode** no connection to manager");
-        None
-    } else {
-        let client = Client::connect(&config.zmq)?;
-        log.info(format_args!("connected to {} port {}", config.zmq.host, config.zmq.workers_port));
-        Some(client)
-    };
-    Ok(Context { name: name.to_owned(), config, log, client, job })
+    Ok(())
 }
 
 /// Return a worker's context for a process that sends messages in its name. It logs as the worker does, without the
@@ -143,7 +178,8 @@ pub fn speak_for(name: &str, config: Config, debug: bool) -> anyhow::Result<Cont
     pylogging::install(setup);
     let client = if debug { None } else { Some(Client::connect(&config.zmq)?) };
     let (name, config, log) = (name.to_owned(), Arc::new(config), Logger::new(name));
-    Ok(Context { name, config, log, client, job: JobProcess::default() })
+    let job = JobProcess::default();
+    Ok(Context { name, config, log, is_debug: debug, client, report: None, job })
 }
 
 /// The process that does the worker's job, if it is another one. Signals are passed on to it.
@@ -221,19 +257,20 @@ impl Context {
     /// Return whether nothing is sent to the manager.
     #[must_use]
     pub fn is_debug(&self) -> bool {
-        self.client.is_none()
+        self.is_debug
     }
 
-    /// Start a process that does the job, pass signals on to it, and wait until it exits. `on_end` receives the result
-    /// before a signal can end this process.
-    ///
-    /// # Errors
-    /// When the process cannot be started, or its exit status cannot be read.
-    pub fn run(
-        &self,
-        command: &mut Command,
-        on_end: impl FnOnce(&io::Result<ExitStatus>),
-    ) -> io::Result<ExitStatus> {
+    /// Connect to the broker, which need not run yet.
+    fn connect(&self) -> Result<Client, ClientError> {
+        let broker = &self.config.zmq;
+        let client = Client::connect(broker)?;
+        self.log.info(format_args!("connected to {} port {}", broker.host, broker.workers_port));
+        Ok(client)
+    }
+
+    /// Start a process that does the job, pass signals on to it, and wait until it exits. `on_end` gets the result, or why
+    /// there is none, before a signal can end this process. Return what `on_end` returns.
+    pub fn run<T>(&self, command: &mut Command, on_end: impl FnOnce(&io::Result<ExitStatus>) -> T) -> T {
         let lock = || self.job.process.lock().unwrap_or_else(PoisonError::into_inner);
         let mut process = lock();
         let ended = match command.spawn() {
@@ -250,9 +287,9 @@ impl Context {
                 waited.and_then(|()| child.wait())
             }
         };
-        on_end(&ended);
+        let result = on_end(&ended);
         drop(process);
-        ended
+        result
     }
 
     /// Return whether a signal arrived while another process did the job. The worker must then exit without a message.
@@ -267,15 +304,17 @@ impl Context {
     /// When the message registry lacks the message or the reply, or the exchange fails.
     pub fn tell_manager(&mut self, r#type: &str, payload: Value) -> Result<Option<Message>, WorkerError> {
         let words = self.description(r#type)?.to_owned();
-        let Some(client) = &mut self.client else {
+        if self.is_debug {
             self.log.debug(format_args!(
                 "**debug mode** message that would have been sent to manager: ({type} {words})"
             ));
             return Ok(None);
-        };
-        let message = Message::new(self.name.as_str(), r#type, payload);
-        let reply = exchange(client, message, &words, &self.log, &self.config.zmq)
-            .map_err(|error| WorkerError::new(error.to_string()))?;
+        }
+        let mut message = Message::new(self.name.as_str(), r#type, payload);
+        if let Some(DelegatedReport { run, message_id }) = self.report.clone() {
+            (message.run, message.id) = (Some(run), Some(message_id));
+        }
+        let reply = self.exchange(message, &words).map_err(|error| WorkerError::new(error.to_string()))?;
         let words = self.config.registry.manager.get(&reply.r#type).ok_or_else(|| {
             let file = self.config.file.display();
             WorkerError::new(format!(
@@ -285,6 +324,16 @@ impl Context {
         })?;
         self.log.debug(format_args!("received message from {}: ({}) {words}", reply.source, reply.r#type));
         Ok(Some(reply))
+    }
+
+    fn exchange(&mut self, message: Message, words: &str) -> Result<Message, ClientError> {
+        let mut client = match self.client.take() {
+            Some(client) => client,
+            None => self.connect()?,
+        };
+        let reply = exchange(&mut client, message, words, &self.log, &self.config.zmq);
+        self.client = Some(client);
+        reply
     }
 
     /// Return the description of this worker's message type in the message registry.
@@ -357,14 +406,12 @@ message registry: {next workers module: next_workers, workers: {}}
     fn a_signal_does_not_end_a_worker_before_the_end_of_its_job_is_noted() {
         let (config, _) = config::parse(Path::new("nowcast.yaml"), CONFIG.as_bytes(), &|_| None).unwrap();
         let (name, log, job) = ("plot".to_owned(), Logger::new("plot"), JobProcess::default());
-        let context = Context { name, config: Arc::new(config), log, client: None, job };
+        let config = Arc::new(config);
+        let context = Context { name, config, log, is_debug: true, client: None, report: None, job };
         let is_locked = || context.job.process.try_lock().is_err();
-        let mut noted = None;
-        let ended = context.run(&mut Command::new("false"), |ended| {
-            noted = Some((ended.as_ref().unwrap().code(), is_locked()));
-        });
-        assert_eq!(noted, Some((Some(1), true)));
-        assert_eq!((ended.unwrap().code(), is_locked()), (Some(1), false));
+        let noted =
+            context.run(&mut Command::new("false"), |ended| (ended.as_ref().unwrap().code(), is_locked()));
+        assert_eq!((noted, is_locked()), ((Some(1), true), false));
         assert!(context.job.process.lock().unwrap().is_none());
     }
 

@@ -11,7 +11,7 @@ pub mod harness;
 pub mod rotate_logs;
 pub mod sleep;
 
-pub use harness::{Context, Worker, WorkerError, run, speak_for};
+pub use harness::{Context, DelegatedReport, Worker, WorkerError, report_for, run, speak_for, work_to_end};
 
 /// The package of NEMO_Nowcast's own workers; the built-in workers also have these names.
 pub const NEMO_PACKAGE: &str = "nemo_nowcast.workers.";

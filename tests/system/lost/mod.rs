@@ -8,4 +8,5 @@ mod kills;
 mod load;
 mod long;
 mod poison;
+mod programs;
 mod runs;

@@ -178,6 +178,22 @@ fn a_run_goes_on_though_the_configuration_has_no_command_for_it_any_more() {
     system.wait_for_log("manager", "exited with status 3 without a report");
 }
 
+#[test]
+fn kill_twice_ends_a_run_whose_runner_is_stopped() {
+    let system = start();
+    assert_eq!(system.send("keyless", "success", "1"), "ack");
+    wait_for_lines(&system, "begun", 1);
+    let (runner, worker) = (process(&system, "claim"), process(&system, "process"));
+    let run = open_runs(&system)[0].id.0.to_string();
+    kill_process(runner.raw().expect("a number"), Signal::STOP).expect("stopped");
+    system.operate(&["kill", &run]);
+    assert!(worker.is_alive());
+    system.operate(&["kill", &run]);
+    system.wait_for_log("manager", "the rule heard crash");
+    assert!(!worker.is_alive());
+    system.wait_for("the run's end", || open_runs(&system).is_empty().then_some(()));
+}
+
 /// A worker that ignores SIGTERM is killed by an operator, and its runner dies before the grace is over.
 fn killed_without_its_runner(is_manager_replaced: bool) {
     let script = "trap \"\" TERM; echo deaf >> begun; while :; do sleep 0.2; done";

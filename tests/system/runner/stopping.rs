@@ -104,6 +104,22 @@ fn a_later_manager_requests_a_run_to_stop() {
 }
 
 #[test]
+fn a_second_request_ends_a_worker_whose_runner_does_not_act() {
+    let scene = Scene::new();
+    let mut runs = scene.runs();
+    scene.start(&mut runs, STUBBORN);
+    scene.wait_for_lines(1);
+    let (runner, worker) = (scene.process("claim"), scene.process("process"));
+    kill_process(runner.raw().expect("a number"), Signal::STOP).expect("stopped");
+    runs.request_stop(RUN);
+    assert_eq!(runs.poll_exits().expect("it says"), []);
+    assert_eq!(scene.lines(), 1, "only the runner passes SIGTERM on");
+    runs.request_stop(RUN);
+    assert_eq!(scene.end_of(&mut runs), Ending::Killed(9));
+    assert!(!worker.is_alive() && !runner.is_alive());
+}
+
+#[test]
 fn a_worker_without_a_runner_is_signalled() {
     let scene = Scene::new();
     let mut runs = scene.runs();
