@@ -95,7 +95,11 @@ fn has_run(pid: i32, run: &str, folder: &Path) -> bool {
     value(RUN_ID).is_some_and(|value| value == run.as_bytes()) && value(RUN_FOLDER).is_some_and(is_folder)
 }
 
-fn boot_id() -> io::Result<String> {
+/// Return the identity of this boot of the machine.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub(crate) fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 

@@ -41,7 +41,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 /// A copy, since opening a journal migrates it.
-fn copy(name: &str) -> tempfile::TempDir {
+pub fn copy(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     fs::copy(fixture(name), folder.path().join("journal.sqlite")).expect("copied");
     folder
@@ -287,9 +287,12 @@ fn the_history_of_version_1_is_read() {
 fn the_schedule_and_the_expectations_of_version_2_are_read() {
     let (_folder, journal, history) = migrated("journal-version-2");
     let state = state_of(&journal.load().expect("readable"));
-    let scheduled: Vec<_> =
-        state.scheduled.iter().map(|(item, due)| (item.as_str(), due.to_string())).collect();
-    assert_eq!(scheduled, [("rivers", "2026-03-15T15:40:42.123456789Z".to_owned())]);
+    let scheduled: Vec<(&str, Vec<String>)> = state
+        .scheduled
+        .iter()
+        .map(|(item, due)| (item.as_str(), due.iter().map(ToString::to_string).collect()))
+        .collect();
+    assert_eq!(scheduled, [("rivers", vec!["2026-03-15T15:40:42.123456789Z".to_owned()])]);
     let expected: Vec<_> = state
         .expected
         .values()
