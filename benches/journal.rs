@@ -5,14 +5,14 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use jiff::ZonedDateTime;
+use jiff::{SignedDuration, ZonedDateTime};
 use nowcast::store::journal::{EventFilter, RunFilter};
 use nowcast::store::{History, Journal};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent, Speaker};
 use nowcast_core::run::{RunReport, Stage};
-use nowcast_core::{Change, Ending, NextWorker, Number, Record, Run, Ticket};
+use nowcast_core::{Change, Ending, NextWorker, Number, Record, Run, Ticket, TimePoint};
 use pyyaml::{Map, Value};
 use rusqlite::Connection;
 
@@ -114,11 +114,12 @@ impl Bench {
         let key = Value::from(format!("key {}", self.messages % 40));
         self.checklist.update(&key, payload);
         let mut changes = vec![Change::PayloadMerged { key }];
-        let at = self.now.timestamp();
+        let at = TimePoint::by_wall_clock(self.now.timestamp());
         if let Some(mut run) = self.running.pop() {
             let ending = Ending::Status(0);
             run.report = Some(RunReport { message: number, r#type: "success".into() });
-            run.stage = Stage::Ended { launched: Some(at), at, ending, folder: "2026-03-14/8812".into() };
+            let (launched, ran) = (Some(at.wall), Some(SignedDuration::ZERO));
+            run.stage = Stage::Ended { launched, at, ran, ending, folder: "2026-03-14/8812".into() };
             changes.push(Change::Run(Box::new(run)));
         }
         self.last_number += 1;

@@ -15,7 +15,7 @@ use nowcast::{config, rules};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::run::Stage;
-use nowcast_core::{Change, Ending, Event, Request, RequestId, Run, State, decide};
+use nowcast_core::{Change, Ending, Event, Request, RequestId, Run, State, TimePoint, decide};
 use pyyaml::{Map, Value};
 use support::system::{System, system};
 
@@ -59,7 +59,7 @@ fn decide_and_rules(entries: i64) {
     let start = Instant::now();
     for number in 0..count {
         let request = Event::Request(Request {
-            request: RequestId(number),
+            id: RequestId(number),
             ticket: None,
             body: body.to_vec(),
             message: Message::decode(body),
@@ -78,8 +78,9 @@ fn decide_and_rules(entries: i64) {
 
 /// A run that is over and of which nothing is to come.
 fn dropped(run: &Run) -> Run {
-    let at = jiff::Timestamp::UNIX_EPOCH;
-    let stage = Stage::Ended { launched: None, at, ending: Ending::Discarded, folder: String::new() };
+    let at = TimePoint::by_wall_clock(jiff::Timestamp::UNIX_EPOCH);
+    let (launched, ran, folder) = (None, None, String::new());
+    let stage = Stage::Ended { launched, at, ran, ending: Ending::Discarded, folder };
     Run { stage, ..run.clone() }
 }
 

@@ -17,7 +17,7 @@
 //! over sockets), [`trial`] (rules before they are in force), `view` (the model that every surface shows) and
 //! [`cli`] (the command line).
 //!
-//! Under them: [`config`] (nowcast.yaml, read raw, then checked), [`process`] (the identity of a process),
+//! Under them: [`config`] (nowcast.yaml, read raw, then checked), [`clock`] (the machine's clocks), [`process`] (the identity of a process),
 //! [`suggest`] ("did you mean …?"), [`causes`] (an error with its causes), [`failpoint`] (where tests end a process), and
 //! the crates [`pyyaml`] (YAML exactly as `PyYAML` reads and writes it) and [`pylogging`] (Python's logging
 //! dictionaries).
@@ -28,6 +28,7 @@
 pub mod broker;
 pub mod causes;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod control;
 pub mod failpoint;

@@ -113,7 +113,11 @@ pub fn ending(status: ExitStatus) -> Ending {
     }
 }
 
-fn boot_id() -> io::Result<String> {
+/// Return the identity of this boot of the machine.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub(crate) fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 

@@ -16,7 +16,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use zmq::{POLLIN, PollItem};
 
-use self::due::SchedulePlan;
+use self::due::{MissedTimes, SchedulePlan};
+use crate::clock::MachineClock;
 use crate::config::{Config, ReloadConfig, ScheduledWorker};
 use crate::control::call::{Call, CallError, call_within};
 use crate::launch::launch_command::machine;
@@ -25,8 +26,9 @@ use crate::net::socket;
 use crate::signals::Signals;
 use crate::store::journal::JournalError;
 use crate::store::{History, Presence};
+use nowcast_core::clock::describe_step;
 use nowcast_core::next_worker::LOCALHOST;
-use nowcast_core::{Command, NextWorker, Number, Signal};
+use nowcast_core::{Clock, Command, DecisionTime, NextWorker, Number, Signal};
 use pylogging::Logger;
 use pyyaml::python;
 
@@ -39,8 +41,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause before a failed request, or a failed reading of the journal, is retried.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The longest pause, after which a change of the system clock is noticed.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause, after which a step of the wall clock is noticed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A scheduler with its schedule.
 pub struct Scheduler {
@@ -49,6 +51,9 @@ pub struct Scheduler {
     plan: Option<SchedulePlan>,
     /// Which process launches; `None` until that is known.
     launched_by: Option<LaunchedBy>,
+    machine_clock: MachineClock,
+    /// The clock as this process has seen it.
+    clock: Clock,
     /// Workers that this process launched.
     workers: Children<()>,
     nowcast_binary: PathBuf,
@@ -94,6 +99,8 @@ impl Scheduler {
             config,
             plan: None,
             launched_by,
+            machine_clock: MachineClock::new(),
+            clock: Clock::default(),
             workers,
             nowcast_binary,
             presence,
@@ -126,8 +133,10 @@ impl Scheduler {
             }
             self.workers.reap()?;
             let is_announced = self.presence.announce(&self.config.journal.folder);
+            let time = self.machine_clock.read();
+            let is_clock_set = self.follow_clock(&time);
             let is_ready = self.plan.is_some() || self.make_plan();
-            self.collect_due();
+            self.collect_due(time.timestamp(), is_clock_set);
             let is_launched = self.launch_due();
             let pause = self.until_next(Timestamp::now());
             let is_well = is_ready && is_launched && is_announced;
@@ -166,16 +175,30 @@ impl Scheduler {
         }
     }
 
+    /// Go on by the wall clock if that was set. Return whether it was.
+    fn follow_clock(&mut self, time: &DecisionTime) -> bool {
+        let Some(reading) = self.clock.next_reading(time) else { return false };
+        let (from, to) = (reading.set_from, reading.wall);
+        self.clock.reading = Some(reading);
+        let Some(from) = from else { return false };
+        let step = describe_step(from, to, &TimeZone::system());
+        self.log.warning(format_args!("{step}; the schedule follows the clock"));
+        self.plan.iter_mut().for_each(|plan| plan.set_clock(to));
+        true
+    }
+
     /// Add the times that have become due to the plan, and log the times that were missed.
-    fn collect_due(&mut self) {
+    fn collect_due(&mut self, now: Timestamp, is_clock_set: bool) {
         let Some(plan) = &mut self.plan else { return };
-        for missed in plan.collect_due(Timestamp::now()) {
-            let last = missed.last.to_zoned_datetime(TimeZone::system());
+        for MissedTimes { item, last, count } in plan.collect_due(now) {
+            let missed = if is_clock_set {
+                format!("the clock was set forward over {count} of the times of {item}")
+            } else {
+                format!("{item} missed {count} of its times")
+            };
+            let last = last.to_zoned_datetime(TimeZone::system());
             self.log.warning(format_args!(
-                "{} missed {} of its times, the last one at {}; to launch missed times later, set `catch up: latest` or \
-                 `all` in its entry",
-                missed.item,
-                missed.count,
+                "{missed}, the last one at {}; to launch missed times later, set `catch up: latest` or `all` in its entry",
                 last.strftime("%Y-%m-%d %H:%M:%S")
             ));
         }

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
-use super::operate::{CommonOptions, future_time, message_number, number, require_registered, run_number};
+use super::operate::{
+    CommonOptions, FutureTime, future_time, message_number, number, require_registered, run_number,
+};
 use super::print;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::{Command, Number};
@@ -70,7 +70,7 @@ pub(super) struct HoldArgs {
     unregistered: bool,
     /// End the hold at this time, such as 06:00 or 2026-03-14 06:00, or after a duration, such as 3h
     #[arg(long, value_name = "TIME", value_parser = future_time)]
-    until: Option<Timestamp>,
+    until: Option<FutureTime>,
     /// Reason, shown by status
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -94,7 +94,9 @@ impl HoldArgs {
                 return Err(ExitCode::from(super::USAGE));
             }
         };
-        Ok(self.common.ask(Command::Hold { target, until: self.until, reason: self.reason.clone() }))
+        let until = self.until.and_then(FutureTime::at);
+        let duration = self.until.and_then(FutureTime::duration);
+        Ok(self.common.ask(Command::Hold { target, until, duration, reason: self.reason.clone() }))
     }
 }
 

@@ -78,7 +78,7 @@ fn dry_run(context: &ViewContext, command: Command, user: String) -> anyhow::Res
     let mut state = context.state(&context.history.open_now()?, context.history.checklist_now()?);
     let event = Event::Command { call: None, user, command, historical_checklist: None };
     let open_before: Vec<Join> = state.joins.open().cloned().collect();
-    let effects = decide(&mut state, event, &engine, &context.now.clone().into());
+    let effects = decide(&mut state, event, &engine, &context.time);
     let mut dry_run = DryRun {
         reply: String::new(),
         rule: None,
@@ -93,7 +93,7 @@ fn dry_run(context: &ViewContext, command: Command, user: String) -> anyhow::Res
     for effect in effects {
         match effect {
             Effect::Log(line) => dry_run.log.push(format!("{} {}", line.level, line.text)),
-            Effect::Journal(record) => dry_run.add(&record, &state, &open_before),
+            Effect::Journal(record) => dry_run.add(&record, &state, context, &open_before),
             // The records include the results of the other effects.
             _ => {}
         }
@@ -102,7 +102,7 @@ fn dry_run(context: &ViewContext, command: Command, user: String) -> anyhow::Res
 }
 
 impl DryRun {
-    fn add(&mut self, record: &Record, state: &State, open_before: &[Join]) {
+    fn add(&mut self, record: &Record, state: &State, context: &ViewContext, open_before: &[Join]) {
         let RecordedEvent::Message(message) = &record.event else { return };
         self.add_message(message);
         let mut closed = Vec::new();
@@ -116,12 +116,13 @@ impl DryRun {
                     if run.cause == record.number || !matches!(run.stage, Stage::Pending { .. }) =>
                 {
                     let at_once = run.is_running();
-                    let blocked_by = match &run.stage {
-                        Stage::Pending { due } if *due > record.at.timestamp() => {
-                            Some(format!("until {}", super::times::second(*due, &record.at)))
+                    let now = context.present;
+                    let blocked_by = match run.due(now) {
+                        Some(due) if due > now.steady => {
+                            Some(format!("until {}", super::times::second(now.wall_at(due), &record.at)))
                         }
-                        Stage::Pending { .. } => state.blocked_by(run),
-                        _ => None,
+                        Some(_) => state.blocked_by(run),
+                        None => None,
                     };
                     if at_once || matches!(run.stage, Stage::Pending { .. }) {
                         self.launches.push(PlannedLaunch {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::operate::{self, CommonOptions};
+use super::operate::{self, CommonOptions, FutureTime};
 use super::words;
 use crate::config::duration;
 use nowcast_core::next_worker::LOCALHOST;
@@ -22,7 +22,7 @@ pub(super) struct Args {
     delay: Option<jiff::SignedDuration>,
     /// Launch at this time, such as 05:15 or 2026-03-14 05:15
     #[arg(long, value_name = "TIME", value_parser = operate::future_time)]
-    at: Option<jiff::Timestamp>,
+    at: Option<FutureTime>,
     /// Allow a worker that is not in the message registry; its messages are refused
     #[arg(long)]
     unregistered: bool,
@@ -39,7 +39,9 @@ fn launch(args: &Args) -> Result<ExitCode, ExitCode> {
     let (name, worker_args) = words::split("launch", &args.worker)?;
     let config = args.common.load()?;
     let launch = operate::requested_launch(name, worker_args, &config, args.unregistered)?;
-    let options = LaunchOptions { delay: args.delay, at: args.at, ..LaunchOptions::default() };
+    let delay = args.delay.max(args.at.and_then(FutureTime::duration));
+    let at = args.at.and_then(FutureTime::at);
+    let options = LaunchOptions { delay, at, ..LaunchOptions::default() };
     let worker = NextWorker { host: args.host.clone(), options, ..launch };
     Ok(args.common.ask(Command::Launch { worker, rerun_of: None }))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use jiff::{Timestamp, ZonedDateTime};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use uzers::{get_current_uid, get_user_by_uid};
 
 use super::config_file::ConfigFile;
@@ -164,22 +164,43 @@ pub(super) fn count(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("use a whole number from 0 to {}", u32::MAX))
 }
 
+/// A future time. What is said as a duration does not follow the wall clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FutureTime {
+    At(Timestamp),
+    In(SignedDuration),
+}
+
+impl FutureTime {
+    /// Return the time, if it was said as one.
+    pub(super) fn at(self) -> Option<Timestamp> {
+        if let Self::At(time) = self { Some(time) } else { None }
+    }
+
+    /// Return the duration, if it was said as one.
+    pub(super) fn duration(self) -> Option<SignedDuration> {
+        if let Self::In(duration) = self { Some(duration) } else { None }
+    }
+}
+
 /// Read a future time, such as `2026-03-14 06:00`, `06:00` (the next one), or `3h`, a duration from now.
-pub(super) fn future_time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn future_time(text: &str) -> Result<FutureTime, String> {
     after(text, &ZonedDateTime::now())
 }
 
-fn after(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
+fn after(text: &str, now: &ZonedDateTime) -> Result<FutureTime, String> {
     if let Ok(span) = duration::parse(text) {
-        return now.timestamp().checked_add(span).map_err(|error| error.to_string());
+        let is_valid = now.timestamp().checked_add(span).map_err(|error| error.to_string());
+        return is_valid.map(|_| FutureTime::In(span));
     }
     let refuse = || "use a time (06:00, 2026-03-14 06:00) or a duration from now (3h)".to_owned();
-    times::dated(text, now).unwrap_or_else(|| {
+    let time = times::dated(text, now).unwrap_or_else(|| {
         let time: jiff::civil::Time = text.parse().map_err(|_| refuse())?;
         let today = times::on(now.date(), time, now).filter(|today| today > &now.timestamp());
         let next = today.or_else(|| times::on(now.date().tomorrow().ok()?, time, now));
         next.ok_or_else(refuse)
-    })
+    });
+    time.map(FutureTime::At)
 }
 
 #[cfg(test)]
@@ -190,15 +211,15 @@ mod tests {
     fn a_future_time_is_read_as_people_write_it() {
         let now: ZonedDateTime = "2026-03-14T04:40:00-07:00[America/Vancouver]".parse().unwrap();
         for (text, expected) in [
-            ("3h", "2026-03-14T14:40:00Z"),
             ("06:00", "2026-03-14T13:00:00Z"),
             ("04:00", "2026-03-15T11:00:00Z"),
             ("2026-03-20 06:00", "2026-03-20T13:00:00Z"),
             ("2026-03-20", "2026-03-20T07:00:00Z"),
             ("2026-03-20T06:00:00Z", "2026-03-20T06:00:00Z"),
         ] {
-            assert_eq!(after(text, &now), Ok(expected.parse().unwrap()), "{text}");
+            assert_eq!(after(text, &now), Ok(FutureTime::At(expected.parse().unwrap())), "{text}");
         }
+        assert_eq!(after("3h", &now), Ok(FutureTime::In(SignedDuration::from_hours(3))));
         assert!(after("9999-12-31", &now).unwrap_err().contains("out of range"));
         assert!(after("soon", &now).unwrap_err().contains("use a time"));
     }

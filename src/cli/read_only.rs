@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use jiff::ZonedDateTime;
-
 use super::operate::CommonOptions;
 use super::print;
+use crate::clock::MachineClock;
 use crate::store::journal::{EventFilter, History, RunFilter};
 use crate::suggest::did_you_mean;
 pub(super) use crate::view::context::ViewContext;
@@ -20,7 +19,7 @@ impl CommonOptions {
         };
         let done = History::open(&config.journal.folder)
             .map_err(anyhow::Error::from)
-            .and_then(|history| print(&ViewContext { config, history, now: ZonedDateTime::now() }));
+            .and_then(|history| print(&ViewContext::new(config, history, MachineClock::new().read())?));
         done.unwrap_or_else(|error| {
             print::error(error.as_ref());
             ExitCode::FAILURE

@@ -14,17 +14,24 @@ pub fn highest(root: &Path) -> u64 {
     runs.filter_map(|run| run.file_name().to_str()?.parse().ok()).max().unwrap_or(0)
 }
 
-/// Remove the folders of days before `date` below `root`, except those with a run in `open` (`2026-03-14/8812`). Return
-/// the errors of those that could not be removed.
+/// Remove the folders of runs below `root` whose numbers are gone, and the folders of days in which no run is left. Return the
+/// errors of those that could not be removed. The dates do not matter: the clock may have been wrong.
 #[must_use]
-pub fn remove_before(root: &Path, date: Date, open: &[String]) -> Vec<io::Error> {
+pub fn remove(root: &Path, is_gone: impl Fn(u64) -> bool) -> Vec<io::Error> {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
     let mut errors = Vec::new();
-    for day in fs::read_dir(root).into_iter().flatten().flatten() {
-        let name = day.file_name().to_string_lossy().into_owned();
-        let is_old = name.parse::<Date>().is_ok_and(|day| day < date);
-        if is_old && !open.iter().any(|folder| folder.starts_with(&name)) {
-            errors.extend(fs::remove_dir_all(day.path()).err());
+    for day in entries(root) {
+        if day.file_name().to_str().is_none_or(|name| name.parse::<Date>().is_err()) {
+            continue;
         }
+        for run in entries(&day.path()) {
+            let number = run.file_name().to_str().and_then(|name| name.parse().ok());
+            if number.is_some_and(&is_gone) {
+                errors.extend(fs::remove_dir_all(run.path()).err());
+            }
+        }
+        // A day with runs is not empty, and stays.
+        let _ = fs::remove_dir(day.path());
     }
     errors
 }
@@ -34,15 +41,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_days_are_removed_except_those_with_open_runs() {
+    fn runs_that_are_gone_are_removed_whatever_the_date_of_their_folder() {
         let root = tempfile::tempdir().unwrap();
-        for run in ["2026-03-01/5", "2026-03-02/7", "2026-03-03/9", "notes/1000"] {
+        // The clock was years behind for a while.
+        for run in ["2026-03-01/5", "2026-03-01/6", "2026-03-02/7", "2020-01-01/9", "notes/3"] {
             fs::create_dir_all(root.path().join(run)).unwrap();
         }
-        assert_eq!(highest(root.path()), 1_000);
-        let date = "2026-03-03".parse().unwrap();
-        assert!(remove_before(root.path(), date, &["2026-03-02/7".to_owned()]).is_empty());
+        assert_eq!(highest(root.path()), 9);
+        assert!(remove(root.path(), |number| number < 8 && number != 6).is_empty());
         let there = |name: &str| root.path().join(name).exists();
-        assert!(!there("2026-03-01") && there("2026-03-02") && there("2026-03-03") && there("notes"));
+        assert!(!there("2026-03-01/5") && there("2026-03-01/6") && !there("2026-03-02"));
+        assert!(there("2020-01-01/9") && there("notes/3"));
     }
 }

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::exit_record::ExitRecord;
+use crate::clock::MachineClock;
 use crate::failpoint;
 use crate::process::ProcessIdentity;
+use nowcast_core::BootTime;
 
 pub(super) const CLAIM: &str = "claim";
 pub(super) const PROCESS: &str = "process";
@@ -131,15 +133,24 @@ impl RunFolder {
 
     /// Note that the run was requested to stop, the first time only. Without the note, another request may be sent.
     pub fn note_stop_request(&self) {
-        let _ = File::create_new(self.path.join(STOP_REQUESTED));
+        let Ok(note) = File::create_new(self.path.join(STOP_REQUESTED)) else { return };
+        if let Some(time) = MachineClock::new().read().boot_time {
+            let _ = serde_json::to_writer(note, &time);
+        }
     }
 
     /// Return how long ago the run was first requested to stop, if it was.
     #[must_use]
     pub fn time_since_stop_request(&self) -> Option<Duration> {
-        let noted = fs::metadata(self.path.join(STOP_REQUESTED)).and_then(|note| note.modified()).ok()?;
-        // The clock may have been set back.
-        Some(noted.elapsed().unwrap_or_default())
+        let path = self.path.join(STOP_REQUESTED);
+        let modified = fs::metadata(&path).and_then(|note| note.modified()).ok()?;
+        let noted = fs::read(&path).ok().and_then(|note| serde_json::from_slice::<BootTime>(&note).ok());
+        let passed = noted.zip(MachineClock::new().read().boot_time).and_then(|(noted, now)| {
+            (noted.boot == now.boot)
+                .then(|| Duration::try_from(now.uptime - noted.uptime).unwrap_or_default())
+        });
+        // Only the wall clock goes on from one boot to the next. It may have been set back.
+        Some(passed.unwrap_or_else(|| modified.elapsed().unwrap_or_default()))
     }
 
     /// Record how and when the run ended. The record is on disk when this returns.

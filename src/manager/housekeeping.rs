@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::Manager;
 use crate::launch::old_runs;
-use nowcast_core::Run;
+use nowcast_core::{Number, Steady};
 
 /// The time without an event after which the journal is tidied.
 const IDLE_TIME: Duration = Duration::from_millis(200);
@@ -27,16 +27,16 @@ impl Housekeeping {
         self.is_due.then_some(IDLE_TIME)
     }
 
-    /// Return the moment before which entries are to be pruned, if pruning is due. It is never due while there is other
-    /// work.
+    /// Return the point of steady time before which entries are to be pruned, if pruning is due. It is never due while there is
+    /// other work.
     fn prune_before(
         &self,
         keep: Option<SignedDuration>,
         is_idle: bool,
-        (now, monotonic): (Timestamp, Instant),
-    ) -> Option<Timestamp> {
+        (now, monotonic): (Steady, Instant),
+    ) -> Option<Steady> {
         let is_due = self.pruned.is_none_or(|pruned| monotonic.duration_since(pruned) >= PRUNE_INTERVAL);
-        keep.filter(|_| is_due && is_idle).and_then(|keep| now.checked_sub(keep).ok())
+        keep.filter(|_| is_due && is_idle).and_then(|keep| now.checked_after(-keep))
     }
 }
 
@@ -47,7 +47,8 @@ impl Manager {
             return;
         }
         let keep = self.config.journal.keep;
-        let before = self.housekeeping.prune_before(keep, is_idle, (Timestamp::now(), Instant::now()));
+        let now = self.state.now(&self.clock.read()).steady;
+        let before = self.housekeeping.prune_before(keep, is_idle, (now, Instant::now()));
         let checklist = self.state.checklist.to_value();
         match self.journal.tidy(&checklist, before) {
             Ok(true) => {}
@@ -67,15 +68,17 @@ impl Manager {
         }
     }
 
-    /// Remove the folders of runs that are older than the journal, in a thread: there may be thousands.
-    fn remove_old_runs(&self, before: Timestamp) {
-        // Two days of margin: folders are named in a local time zone.
-        let Ok(before) = before.checked_sub(SignedDuration::from_hours(48)) else { return };
-        let date = before.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
-        let open: Vec<String> = self.state.runs.values().filter_map(Run::folder).map(str::to_owned).collect();
+    /// Remove the folders of runs that were removed from the journal, in a thread: there may be thousands.
+    fn remove_old_runs(&self, before: Steady) {
+        let gone = match self.journal.runs_removed(before) {
+            Ok(gone) => gone,
+            Err(error) => {
+                return self.log.error(format_args!("the folders of old runs are not removed: {error}"));
+            }
+        };
         let (root, log) = (self.runs.root().to_owned(), self.log.clone());
         let remove = move || {
-            for error in old_runs::remove_before(&root, date, &open) {
+            for error in old_runs::remove(&root, |number| gone.contains(Number(number))) {
                 log.error(format_args!("the folder of an old run cannot be removed: {error}"));
             }
         };
@@ -91,9 +94,10 @@ mod tests {
 
     #[test]
     fn the_journal_is_pruned_in_idle_moments_once_an_hour_if_the_configuration_says_so() {
-        let now = Timestamp::from_second(1_000_000).unwrap();
+        let at = |second| Steady(jiff::Timestamp::from_second(second).unwrap());
+        let now = at(1_000_000);
         let keep = Some(SignedDuration::from_secs(400_000));
-        let before = Timestamp::from_second(600_000).unwrap();
+        let before = at(600_000);
         let start = Instant::now();
         let mut housekeeping = Housekeeping { is_due: true, pruned: None };
         assert_eq!(housekeeping.prune_before(keep, true, (now, start)), Some(before));

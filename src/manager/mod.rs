@@ -22,8 +22,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::ZonedDateTime;
-
 use crate::config::{Config, ReloadConfig};
 use crate::control::Control;
 use crate::failpoint;
@@ -178,7 +176,7 @@ impl Manager {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
                 self.rules.set_poison_key(receive::poison_key(&event));
-                effects.extend(decide(&mut self.state, event, &self.rules, &ZonedDateTime::now().into()));
+                effects.extend(decide(&mut self.state, event, &self.rules, &self.clock.read()));
             }
             effects.extend(end_if_idle(&self.state));
             let (records, effects) = split(effects);

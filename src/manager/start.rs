@@ -102,7 +102,8 @@ pub(super) fn checklist_file(config: &Config) -> ChecklistFile {
 fn recover(journal: &Journal, config: &Config, options: &Options) -> Result<State, JournalError> {
     let recovered = journal.load()?;
     let (checklist, open) = (recovered.checklist, recovered.changes);
-    let mut state = State::recovered(Arc::new(config.policy()), checklist, open, recovered.last_number);
+    let (policy, last_event) = (Arc::new(config.policy()), recovered.last_event);
+    let mut state = State::recovered(policy, checklist, open, recovered.last_number, last_event);
     state.checklist_event = recovered.checklist_event;
     state.exit_when_idle = options.exit_when_idle;
     // The previous manager may have refused rules, so the first loaded ones are recorded in any case.

@@ -3,7 +3,6 @@
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use zmq::{POLLIN, PollItem};
 
 use super::receive::BATCH;
@@ -68,8 +67,11 @@ impl Manager {
         if ready.has_signal {
             events.extend(signals.take().into_iter().map(Event::Signal));
         }
-        let now = Timestamp::now();
-        let due = self.state.next_due(self.clock.decided_up_to(now));
+        let time = self.clock.read();
+        let now = self.state.now(&time);
+        let due = self.state.next_due(self.clock.decided_up_to(now), now);
+        // A step of the wall clock, and a boot of the machine, are recorded at once.
+        let due = self.state.clock.next_reading(&time).map_or(due, |reading| Some(reading.steady));
         if may_be_due && self.clock.is_due(due, now) {
             self.clock.advance(now);
             events.push(Event::Due);
@@ -88,8 +90,9 @@ impl Manager {
             return Duration::ZERO;
         }
         let until = |moment: Instant| moment.saturating_duration_since(Instant::now());
-        let now = Timestamp::now();
-        let due = self.state.next_due(self.clock.last_decided()).map(|due| self.clock.wait_for(due, now));
+        let now = self.state.now(&self.clock.read());
+        let due = self.state.next_due(self.clock.last_decided(), now);
+        let due = due.map(|due| self.clock.wait_for(due, now));
         let file = self.checklist_file.due().map(until);
         let runs = self.runs.due().map(until);
         [due, file, runs, self.housekeeping.due()].into_iter().flatten().fold(LONGEST_WAIT, Duration::min)

@@ -1,11 +1,10 @@
 //! [`SchedulePlan`]: which times of the schedule are due. It reads no clock and launches nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{CatchUp, ScheduledWorker};
-use nowcast_core::command::is_ahead;
 
 /// A time that is first collected later than this was missed: NEMO_Nowcast checks once a minute.
 const MISSED_AFTER: SignedDuration = SignedDuration::from_mins(1);
@@ -29,6 +28,8 @@ struct EntryProgress {
     collected: Timestamp,
     /// The times that still need a launch, in their order.
     due: Vec<Timestamp>,
+    /// The times for which it was launched: the last one, and later ones of a clock that was ahead.
+    launched: BTreeSet<Timestamp>,
 }
 
 /// Times without a launch.
@@ -47,18 +48,25 @@ impl SchedulePlan {
     /// now.
     pub(super) fn new(
         scheduled: &[ScheduledWorker],
-        launched: &BTreeMap<String, Timestamp>,
+        launched: &BTreeMap<String, BTreeSet<Timestamp>>,
         now: Timestamp,
     ) -> Self {
         let entry = |scheduled: &ScheduledWorker| {
-            let last = launched.get(&scheduled.item()).filter(|last| !is_ahead(**last, now));
-            EntryProgress {
-                scheduled: scheduled.clone(),
-                collected: last.copied().unwrap_or(now),
-                due: Vec::new(),
-            }
+            let launched = launched.get(&scheduled.item()).cloned().unwrap_or_default();
+            EntryProgress::new(scheduled, launched, now)
         };
         Self { entries: scheduled.iter().map(entry).collect() }
+    }
+
+    /// Go on by a wall clock that was set. Times that it shows again are due again, except those with a launch. Of the times
+    /// that it has left out, those before the last launch are not missed: that was made when the clock was right.
+    pub(super) fn set_clock(&mut self, now: Timestamp) {
+        for entry in &mut self.entries {
+            let last = entry.last_launch(now);
+            let is_ahead = entry.collected > now;
+            entry.collected = if is_ahead { now } else { last.map_or(now, |last| last.max(entry.collected)) };
+            entry.due.retain(|time| *time <= now && last.is_none_or(|last| *time > last));
+        }
     }
 
     /// Replace the schedule: entries that are in both continue, and new ones start now.
@@ -66,11 +74,10 @@ impl SchedulePlan {
         let mut before = std::mem::take(&mut self.entries);
         let entry = |scheduled: &ScheduledWorker| {
             let known = before.iter().position(|entry| entry.scheduled.item() == scheduled.item());
-            let (collected, due) = known.map_or((now, Vec::new()), |at| {
-                let entry = before.swap_remove(at);
-                (entry.collected, entry.due)
-            });
-            EntryProgress { scheduled: scheduled.clone(), collected, due }
+            match known.map(|at| before.swap_remove(at)) {
+                Some(entry) => EntryProgress { scheduled: scheduled.clone(), ..entry },
+                None => EntryProgress::new(scheduled, BTreeSet::new(), now),
+            }
         };
         self.entries = scheduled.iter().map(entry).collect();
     }
@@ -91,7 +98,9 @@ impl SchedulePlan {
         let due = |entry: &&mut EntryProgress| entry.due.first().copied();
         let first = self.entries.iter_mut().filter(|entry| !entry.due.is_empty()).min_by_key(due);
         if let Some(entry) = first {
-            entry.due.remove(0);
+            let time = entry.due.remove(0);
+            entry.launched.retain(|later| *later > time);
+            entry.launched.insert(time);
         }
     }
 
@@ -102,24 +111,34 @@ impl SchedulePlan {
 }
 
 impl EntryProgress {
+    fn new(scheduled: &ScheduledWorker, launched: BTreeSet<Timestamp>, now: Timestamp) -> Self {
+        let entry = Self { scheduled: scheduled.clone(), collected: now, due: Vec::new(), launched };
+        Self { collected: entry.last_launch(now).unwrap_or(now), ..entry }
+    }
+
+    /// Return the last time with a launch that has come by a wall clock.
+    fn last_launch(&self, now: Timestamp) -> Option<Timestamp> {
+        self.launched.range(..=now).next_back().copied()
+    }
+
     fn after(&self, moment: Timestamp) -> Option<Timestamp> {
         let moment = moment.to_zoned_datetime(self.scheduled.zone.clone());
         self.scheduled.times.after(&moment).map(|next| next.timestamp())
     }
 
     fn collect_due(&mut self, now: Timestamp) -> Option<MissedTimes> {
-        if is_ahead(self.collected, now) {
-            self.collected = now;
-        }
         let waiting = std::mem::take(&mut self.due);
         let (mut missed, mut due): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|time| now.duration_since(*time) > WAIT_TIMEOUT);
         let mut at = self.collected.max(now.checked_sub(CATCH_UP_LIMIT).unwrap_or(self.collected));
         while let Some(time) = self.after(at).filter(|time| *time <= now) {
-            if now.duration_since(time) > MISSED_AFTER { &mut missed } else { &mut due }.push(time);
             at = time;
+            if self.launched.contains(&time) {
+                continue;
+            }
+            if now.duration_since(time) > MISSED_AFTER { &mut missed } else { &mut due }.push(time);
         }
-        // A clock that is set back makes no time due twice.
+        // A clock that is set back a little makes no time due twice.
         self.collected = self.collected.max(now);
         missed.sort_unstable();
         let (last, count) = (missed.last().copied(), missed.len());
@@ -169,6 +188,11 @@ scheduled workers:
         due
     }
 
+    fn launched_for(scheduled: &ScheduledWorker, times: &[&str]) -> BTreeMap<String, BTreeSet<Timestamp>> {
+        let times = times.iter().map(|time| time.parse().expect("a time")).collect();
+        BTreeMap::from([(scheduled.item(), times)])
+    }
+
     fn hourly(catch_up: &str) -> Vec<ScheduledWorker> {
         schedule(&format!("- a: {{every: hour, at: ':15', timezone: UTC, catch up: {catch_up}}}"))
     }
@@ -190,8 +214,7 @@ scheduled workers:
 
     #[test]
     fn catch_up_says_which_missed_times_are_due() {
-        let launched =
-            |scheduled: &[ScheduledWorker]| BTreeMap::from([(scheduled[0].item(), at("05:15:00"))]);
+        let launched = |scheduled: &[ScheduledWorker]| launched_for(&scheduled[0], &["2026-03-14T05:15:00Z"]);
         let caught_up = |how| {
             let scheduled = hourly(how);
             let mut plan = SchedulePlan::new(&scheduled, &launched(&scheduled), at("08:15:10"));
@@ -221,8 +244,7 @@ scheduled workers:
     #[test]
     fn times_of_more_than_a_month_ago_are_not_caught_up() {
         let scheduled = hourly("all");
-        let launched =
-            BTreeMap::from([(scheduled[0].item(), "2020-01-01T00:15:00Z".parse().expect("a time"))]);
+        let launched = launched_for(&scheduled[0], &["2020-01-01T00:15:00Z"]);
         let mut plan = SchedulePlan::new(&scheduled, &launched, at("08:00:00"));
         plan.collect_due(at("08:00:00"));
         assert_eq!(drain(&mut plan).len(), 31 * 24);
@@ -262,14 +284,63 @@ scheduled workers:
     }
 
     #[test]
+    fn times_that_a_clock_shows_again_are_due_again_except_those_with_a_launch() {
+        let scheduled = hourly("none");
+        let launched = launched_for(&scheduled[0], &["2026-03-14T06:15:00Z"]);
+        let mut plan = SchedulePlan::new(&scheduled, &launched, at("06:20:00"));
+        // Two hours ahead, for some seconds.
+        plan.set_clock(at("08:15:10"));
+        plan.collect_due(at("08:15:10"));
+        assert_eq!(drain(&mut plan), ["a 08:15"]);
+        plan.set_clock(at("06:20:15"));
+        assert_eq!(plan.next(), Some(at("07:15:00")));
+        for (now, due) in [("07:15:01", vec!["a 07:15"]), ("08:15:01", vec![]), ("09:15:01", vec!["a 09:15"])]
+        {
+            assert!(plan.collect_due(at(now)).is_empty(), "{now}");
+            assert_eq!(drain(&mut plan), due, "{now}");
+        }
+    }
+
+    #[test]
+    fn times_over_which_the_clock_was_set_forward_are_missed_and_come_when_it_is_set_back() {
+        let scheduled = hourly("none");
+        let launched = launched_for(&scheduled[0], &["2026-03-14T05:15:00Z"]);
+        let mut plan = SchedulePlan::new(&scheduled, &launched, at("05:20:00"));
+        plan.set_clock(at("08:20:00"));
+        let missed = plan.collect_due(at("08:20:00"));
+        assert_eq!(missed.iter().map(|missed| missed.count).collect::<Vec<_>>(), [3]);
+        plan.set_clock(at("05:20:15"));
+        plan.collect_due(at("06:15:01"));
+        assert_eq!(drain(&mut plan), ["a 06:15"]);
+    }
+
+    #[test]
+    fn a_scheduler_that_starts_with_a_wrong_clock_continues_after_the_last_launch() {
+        let scheduled = hourly("all");
+        let launched = launched_for(&scheduled[0], &["2026-03-14T05:15:00Z"]);
+        let year_2020 = |text: &str| format!("2020-01-01T{text}Z").parse::<Timestamp>().expect("a time");
+        let mut plan = SchedulePlan::new(&scheduled, &launched, year_2020("00:10:00"));
+        assert_eq!(plan.next(), Some(year_2020("00:15:00")));
+        plan.set_clock(at("07:20:00"));
+        assert!(plan.collect_due(at("07:20:00")).is_empty());
+        assert_eq!(drain(&mut plan), ["a 06:15", "a 07:15"], "and not a month of them");
+    }
+
+    #[test]
+    fn an_entry_without_a_launch_has_missed_nothing_when_the_clock_is_set_forward() {
+        let mut plan = SchedulePlan::new(&hourly("all"), &BTreeMap::new(), at("05:20:00"));
+        plan.set_clock(at("08:20:00"));
+        assert!(plan.collect_due(at("08:20:00")).is_empty());
+        assert!(drain(&mut plan).is_empty());
+    }
+
+    #[test]
     fn a_clock_that_was_ahead_does_not_delay_the_schedule() {
         let scheduled = hourly("all");
-        let launched =
-            BTreeMap::from([(scheduled[0].item(), "2031-01-01T00:15:00Z".parse().expect("a time"))]);
+        let launched = launched_for(&scheduled[0], &["2026-03-14T07:15:00Z", "2031-01-01T00:15:00Z"]);
         let mut plan = SchedulePlan::new(&scheduled, &launched, at("08:00:00"));
-        plan.collect_due("2031-01-01T01:00:00Z".parse().expect("a time"));
-        drain(&mut plan);
-        plan.collect_due(at("08:00:00"));
         assert_eq!(plan.next(), Some(at("08:15:00")));
+        plan.collect_due(at("08:15:00"));
+        assert_eq!(drain(&mut plan), ["a 08:15"]);
     }
 }

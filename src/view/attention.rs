@@ -246,15 +246,16 @@ fn of_late(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
 
 /// Return an item for a join that is soon overdue, or stuck: no worker that it requires is pending or running.
 fn of_join(join: &Join, context: &ViewContext, open: &OpenItems) -> Result<Option<Attention>, JournalError> {
-    let now = context.now.timestamp();
-    let opened = context.history.event(join.opened_by)?.map(|event| event.at.timestamp());
-    let is_soon = join.deadline.is_some_and(|deadline| deadline.duration_since(now) <= SOON_OVERDUE);
+    let now = context.present;
+    let opened = context.history.event(join.opened_by)?;
+    let is_soon = join.deadline.is_some_and(|deadline| deadline.since(now.steady) <= SOON_OVERDUE);
     let is_open = |worker: &str| open.runs.iter().any(|run| run.worker.name() == worker);
-    let is_stuck = opened.is_none_or(|opened| now.duration_since(opened) >= STUCK_AFTER)
+    let opened_steady = opened.as_ref().map(|event| context.history.steady(event)).transpose()?;
+    let is_stuck = opened_steady.is_none_or(|opened| now.steady.since(opened) >= STUCK_AFTER)
         && !join.requires.iter().any(|wanted| is_open(&wanted.worker));
     let item = Attention {
-        since: opened,
-        due: join.deadline,
+        since: opened.map(|event| event.at.timestamp()),
+        due: join.deadline.map(|deadline| now.wall_at(deadline)),
         hints: vec![Hint::new(format!("nowcast why {}", join.id.0))],
         ..Attention::new(AttentionKind::Join, join.name.clone(), requirements(join)).numbered(join.id.0)
     };

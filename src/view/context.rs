@@ -7,18 +7,32 @@ use jiff::ZonedDateTime;
 
 use crate::config::Config;
 use crate::launch::RunFolder;
-use crate::store::journal::{History, OpenItems};
-use nowcast_core::State;
+use crate::store::journal::{History, JournalError, OpenItems};
+use nowcast_core::{DecisionTime, Now, State};
 use pyyaml::Map;
 
 /// The sources of a view.
 pub struct ViewContext {
     pub config: Config,
     pub history: History,
+    /// The wall clock, for people.
     pub now: ZonedDateTime,
+    /// The same moment, for spans.
+    pub present: Now,
+    /// The same moment by both clocks.
+    pub time: DecisionTime,
 }
 
 impl ViewContext {
+    /// Return the context of a view at a moment.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn new(config: Config, history: History, time: DecisionTime) -> Result<Self, JournalError> {
+        let present = history.clock()?.now(&time);
+        Ok(Self { config, history, now: time.wall.clone(), present, time })
+    }
+
     /// Return the folder of a run that was launched.
     pub fn run_folder(&self, run: &nowcast_core::Run) -> Option<RunFolder> {
         Some(RunFolder::new(self.config.journal.runs_folder().join(run.folder()?), run.id.0.to_string()))
@@ -33,6 +47,7 @@ impl ViewContext {
             open.holds.last().map(|hold| hold.id),
         ];
         let last_number = numbers.into_iter().flatten().max().unwrap_or_default().0;
-        State::recovered(Arc::new(self.config.policy()), checklist, open.changes(), last_number)
+        let last_event = open.last_event.as_ref().map(|event| event.at.timestamp());
+        State::recovered(Arc::new(self.config.policy()), checklist, open.changes(), last_number, last_event)
     }
 }

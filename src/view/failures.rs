@@ -69,7 +69,7 @@ pub fn failures(context: &ViewContext) -> Result<Vec<FailureGroup>, JournalError
     let mut groups: IndexMap<FailureKind, FailureGroup> = IndexMap::new();
     for run in failed {
         let Stage::Ended { at, ending, .. } = &run.stage else { continue };
-        let is_recent = context.now.timestamp().duration_since(*at) <= SHOWN_FOR;
+        let is_recent = context.present.steady.since(at.steady) <= SHOWN_FOR;
         if !is_recent || successes.last(context, &run)?.is_some_and(|success| success > run.id) {
             continue;
         }
@@ -125,7 +125,7 @@ fn item(failure: &FailureGroup, context: &ViewContext, open: &OpenItems) -> Resu
     Ok(Attention {
         number: Some(number),
         numbers: runs.iter().map(|run| run.id.0).collect(),
-        since: latest.ended_at(),
+        since: latest.ended_at().map(|at| at.wall),
         retried_by,
         acknowledged: failure.acknowledged.clone(),
         hints,

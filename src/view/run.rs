@@ -115,11 +115,10 @@ pub struct RunView {
 impl RunView {
     pub fn new(run: &Run, context: &ViewContext) -> Self {
         let (due, started, ended, ending) = match &run.stage {
-            Stage::Pending { due } => (Some(*due), None, None, None),
-            Stage::Launched { at, .. } => (None, Some(*at), None, None),
-            Stage::Ended { launched, at, ending, .. } => (None, *launched, Some(*at), Some(ending)),
+            Stage::Pending { .. } => (run.due(context.present), None, None, None),
+            Stage::Launched { at, .. } => (None, Some(at.wall), None, None),
+            Stage::Ended { launched, at, ending, .. } => (None, *launched, Some(at.wall), Some(ending)),
         };
-        let until = ended.unwrap_or_else(|| context.now.timestamp());
         let contact =
             context.run_folder(run).filter(|_| run.is_running()).and_then(|folder| folder.lost_contact());
         let state = match status(run) {
@@ -150,10 +149,10 @@ impl RunView {
             attempt: run.attempt,
             retry_of: run.retry_of.map(|before| before.0),
             cause: run.cause.0,
-            due,
+            due: due.map(|due| context.present.wall_at(due)),
             started,
             ended,
-            seconds: started.map(|started| until.duration_since(started).as_secs_f64()),
+            seconds: run.duration(context.present.steady).map(|duration| duration.as_secs_f64()),
             report: run.report.as_ref().map(|report| report.message.0),
             report_type: run.report.as_ref().map(|report| report.r#type.clone()),
             output: context.run_folder(run).map(|folder| folder.output_log()),

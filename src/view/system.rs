@@ -18,6 +18,7 @@ use crate::store::journal::{History, JournalError, OpenItems};
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::run::Stage;
+use nowcast_core::{DecisionTime, Now};
 use pyyaml::Map;
 
 /// The health of the system: whether it needs an operator.
@@ -137,7 +138,8 @@ pub struct HoldView {
 
 impl SystemView {
     /// Gather the view from the journal, the control socket and the daemons' files.
-    pub fn gather(config: &Config, now: &ZonedDateTime) -> Self {
+    pub fn gather(config: &Config, time: &DecisionTime) -> Self {
+        let now = &time.wall;
         let daemons = Daemons::gather(config);
         let mut view = Self {
             name: name(config),
@@ -157,7 +159,7 @@ impl SystemView {
             opened => Some(opened),
         };
         view.attention = attention::of_daemons(&view.daemons, config, journal.is_some());
-        if let Some(Err(error)) = journal.map(|opened| view.read_journal(opened?, config, now)) {
+        if let Some(Err(error)) = journal.map(|opened| view.read_journal(opened?, config, time)) {
             view.attention.push(Attention::of_journal(&error));
         }
         // The sort is stable, so items of one kind keep their order.
@@ -179,9 +181,9 @@ impl SystemView {
         &mut self,
         history: History,
         config: &Config,
-        now: &ZonedDateTime,
+        time: &DecisionTime,
     ) -> Result<(), JournalError> {
-        let context = ViewContext { config: config.clone(), history, now: now.clone() };
+        let context = ViewContext::new(config.clone(), history, time.clone())?;
         let open = context.history.open_now()?;
         self.rules_generation = open.rules.as_ref().map_or(0, |rules| rules.generation);
         let mut items = of_failed_runs(&context, &open)?;
@@ -193,8 +195,8 @@ impl SystemView {
             .collect();
         self.attention.extend(items);
         let quiet = open.joins.iter().filter(|join| !shown.contains(&join.id.0));
-        self.joins = quiet.map(JoinView::new).collect();
-        self.holds = open.holds.iter().map(HoldView::new).collect();
+        self.joins = quiet.map(|join| JoinView::new(join, context.present)).collect();
+        self.holds = open.holds.iter().map(|hold| HoldView::new(hold, context.present)).collect();
         self.read_runs(&context, &open)
     }
 
@@ -223,7 +225,7 @@ impl SystemView {
 }
 
 impl JoinView {
-    fn new(join: &Join) -> Self {
+    fn new(join: &Join, present: Now) -> Self {
         let requires = join.requires.iter().map(|wanted| RequiredView {
             worker: wanted.worker.clone(),
             r#type: wanted.r#type.clone(),
@@ -235,18 +237,18 @@ impl JoinView {
             requires: requires.collect(),
             received: join.received.iter().map(|number| number.0).collect(),
             launches: join.launches().len(),
-            deadline: join.deadline,
+            deadline: join.deadline.map(|deadline| present.wall_at(deadline)),
             opened_by: join.opened_by.0,
         }
     }
 }
 
 impl HoldView {
-    fn new(hold: &Hold) -> Self {
+    fn new(hold: &Hold, present: Now) -> Self {
         Self {
             number: hold.id.0,
             target: hold.target.to_string(),
-            until: hold.until,
+            until: hold.end(present).map(|end| present.wall_at(end)),
             reason: hold.reason.clone(),
             user: hold.user.clone(),
         }

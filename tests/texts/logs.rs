@@ -53,7 +53,12 @@ fn limits_and_holds() {
     system
         .at("09:00")
         .launches("run_nemo", &["forecast"])
-        .asks(Command::Hold { target: HoldTarget::All, until, reason: Some("power cut".into()) })
+        .asks(Command::Hold {
+            target: HoldTarget::All,
+            until,
+            duration: None,
+            reason: Some("power cut".into()),
+        })
         .launches("make_plots", &["forecast", "2019-10-01"])
         .launches("mrge", &[])
         .at("12:31")

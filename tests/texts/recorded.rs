@@ -134,7 +134,7 @@ impl Recorded {
             time.duration_since(civil::time(12, 0, 0, 0)) + SignedDuration::from_hours(24 * days);
         let until = self.noon + after_noon;
         assert!(until >= self.now.timestamp(), "time does not go back");
-        while let Some(due) = self.state.next_due(self.looked_at).filter(|due| *due <= until) {
+        while let Some(due) = self.state.next_due_by_wall_clock(self.looked_at).filter(|due| *due <= until) {
             let at = due.max(self.now.timestamp());
             self.now = at.to_zoned_datetime(self.zone.clone());
             self.looked_at = at;

@@ -120,7 +120,7 @@ pub fn stuck_join() -> Recorded {
     let target = HoldTarget::Worker("collect_rivers".into());
     system
         .at("09:00")
-        .asks(Command::Hold { target, until: None, reason: None })
+        .asks(Command::Hold { target, until: None, duration: None, reason: None })
         .at("09:10")
         .launches("download_weather", &["00"])
         .finishes("download_weather", "success 00", "null")
@@ -155,9 +155,15 @@ pub fn pending_launches() -> Recorded {
         .asks(Command::Hold {
             target: HoldTarget::Host("nibi".into()),
             until: None,
+            duration: None,
             reason: Some("maintenance".into()),
         })
-        .asks(Command::Hold { target: HoldTarget::Worker("make_ssh_files".into()), until, reason: None })
+        .asks(Command::Hold {
+            target: HoldTarget::Worker("make_ssh_files".into()),
+            until,
+            duration: None,
+            reason: None,
+        })
         .at("11:30")
         .launches("make_forcing", &[])
         .at("11:43")

@@ -6,7 +6,7 @@ mod pending;
 use jiff::Timestamp;
 
 use crate::alarm::Alarm;
-use crate::command::{Answer, Command, is_ahead};
+use crate::command::{Answer, Command};
 use crate::decide::Decision;
 use crate::effect::Effect;
 use crate::event::CallId;
@@ -63,8 +63,7 @@ impl Decision<'_> {
                 self.launch_requested(worker, &again)
             }
             Command::LaunchScheduled { item, due, worker } => {
-                let last = self.state.scheduled.get(item).filter(|last| !is_ahead(**last, self.timestamp()));
-                if last.is_some_and(|last| last >= due) {
+                if self.is_launched(item, *due) {
                     let due = self.clock(*due);
                     return Ok((format!("{item} was launched for {due} or later already"), Vec::new()));
                 }
@@ -78,9 +77,9 @@ impl Decision<'_> {
                 Ok(launched)
             }
             Command::Kill { run } => self.kill(*run, user),
-            Command::Hold { target, until, reason } => {
+            Command::Hold { target, until, duration, reason } => {
                 let warning = self.check_target(target)?;
-                if let Some(until) = until.filter(|until| *until <= self.timestamp()) {
+                if let Some(until) = until.filter(|until| *until <= self.now.wall) {
                     return Err(format!("invalid end of the hold: {} is in the past", self.clock(until)));
                 }
                 let id = self.next_number();
@@ -88,9 +87,10 @@ impl Decision<'_> {
                 let text = format!(
                     "launches of {target} are held by hold {id}; nowcast release {release} ends it{warning}"
                 );
+                let ends = duration.map(|duration| self.now.steady.after(duration));
                 let (until, reason, user) = (*until, reason.clone(), user.to_owned());
                 let target = target.clone();
-                self.change(Change::Hold(Hold { id, target, until, reason, user }));
+                self.change(Change::Hold(Hold { id, target, until, ends, reason, user }));
                 Ok((text, vec![id]))
             }
             Command::Release { number } => self.release(*number),
@@ -102,6 +102,13 @@ impl Decision<'_> {
                 Err("the command decides messages and is executed elsewhere".to_owned())
             }
         }
+    }
+
+    /// Return whether an entry of the schedule was launched for a time, or for a later one. Times in the future do not count: the
+    /// clock was ahead when they were launched.
+    fn is_launched(&self, item: &str, due: Timestamp) -> bool {
+        let times = self.state.scheduled.get(item);
+        times.is_some_and(|times| times.range(due..=self.now.wall.max(due)).next().is_some())
     }
 
     /// Add a requested launch; `why` is part of the answer.

@@ -3,9 +3,8 @@
 //! Everything that the journal keeps is changed by [`State::apply`] only, and each such change is part of the event's record. The
 //! policy, the counters and the flags that a restart sets again are set directly.
 
-use jiff::Timestamp;
-
 use crate::alarm::Alarm;
+use crate::clock::{ClockReading, Now};
 use crate::decision_time::DecisionTime;
 use crate::effect::Effect;
 use crate::event::{Event, PreviousReply, RequestId, Signal};
@@ -24,6 +23,7 @@ pub const MANAGER: &str = "manager";
 /// returns as another event.
 pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &DecisionTime) -> Vec<Effect> {
     let mut decision = Decision::new(state, rules, time);
+    decision.record_clock_step();
     match event {
         Event::Request(request) => decision.handle_request(request),
         Event::Repeat { request, recorded } => decision.handle_repeat(request, recorded),
@@ -78,6 +78,10 @@ pub(super) struct Decision<'a> {
     pub(super) state: &'a mut State,
     pub(super) rules: &'a dyn Rules,
     pub(super) time: &'a DecisionTime,
+    /// The same time, for spans.
+    pub(super) now: Now,
+    /// The reading of the clocks that the next record has, since steady time is counted from it.
+    pub(super) reading: Option<ClockReading>,
     pub(super) effects: Vec<Effect>,
     /// The number of the record in progress.
     pub(super) number: Number,
@@ -86,7 +90,8 @@ pub(super) struct Decision<'a> {
 
 impl<'a> Decision<'a> {
     fn new(state: &'a mut State, rules: &'a dyn Rules, time: &'a DecisionTime) -> Self {
-        Self { state, rules, time, effects: Vec::new(), number: Number(0), changes: Vec::new() }
+        let (now, reading) = (state.now(time), state.clock.next_reading(time));
+        Self { state, rules, time, now, reading, effects: Vec::new(), number: Number(0), changes: Vec::new() }
     }
 
     /// Return the next number of the common sequence.
@@ -122,6 +127,8 @@ impl<'a> Decision<'a> {
     /// Launch the pending runs that are due and not blocked, and give the record to the journal.
     pub(super) fn finish_record(&mut self, event: RecordedEvent) {
         self.launch_ready_runs();
+        self.change_clock();
+        self.state.clock.last_event = Some(self.now.wall);
         let changes = std::mem::take(&mut self.changes);
         let record = Record { number: self.number, at: self.time.wall.clone(), event, changes };
         self.effects.push(Effect::Journal(Box::new(record)));
@@ -130,16 +137,12 @@ impl<'a> Decision<'a> {
     /// Finish a record that is needed only if it changed something.
     pub(super) fn finish_record_if_changed(&mut self, event: RecordedEvent) {
         self.launch_ready_runs();
-        if !self.changes.is_empty() {
+        if !self.changes.is_empty() || self.reading.is_some() {
             self.finish_record(event);
         } else if self.number.0 == self.state.last_number {
             // The number can be used again.
             self.state.last_number -= 1;
         }
-    }
-
-    pub(super) fn timestamp(&self) -> Timestamp {
-        self.time.wall.timestamp()
     }
 
     pub(super) fn log(&mut self, level: Level, text: impl Into<String>) {

@@ -27,7 +27,7 @@ impl Decision<'_> {
     }
 
     fn stop_overdue_runs(&mut self) {
-        let now = self.timestamp();
+        let now = self.now.steady;
         let is_over = |run: &&Run| self.state.timeout_of(run).is_some_and(|timeout| timeout <= now);
         let over: Vec<Run> = self.state.runs.running().filter(is_over).cloned().collect();
         for mut run in over {
@@ -41,7 +41,7 @@ impl Decision<'_> {
     }
 
     fn park_overdue_joins(&mut self) {
-        let now = self.timestamp();
+        let now = self.now.steady;
         let is_over = |join: &&Join| join.deadline.is_some_and(|deadline| deadline <= now);
         let over: Vec<Join> = self.state.joins.open().filter(is_over).cloned().collect();
         for join in over {
@@ -54,12 +54,12 @@ impl Decision<'_> {
     }
 
     fn end_holds(&mut self) {
-        let now = self.timestamp();
+        let now = self.now;
         let over: Vec<_> = self
             .state
             .holds
             .values()
-            .filter(|hold| hold.until.is_some_and(|until| until <= now))
+            .filter(|hold| hold.end(now).is_some_and(|end| end <= now.steady))
             .cloned()
             .collect();
         for hold in over {
@@ -70,9 +70,9 @@ impl Decision<'_> {
 
     /// Report a `crash` for each run that ended some time ago without a report.
     fn report_missing_reports(&mut self) {
-        let now = self.timestamp();
-        let is_unreported =
-            |run: &&Run| run.report.is_none() && run.ended_at().is_some_and(|at| at + REPORT_GRACE <= now);
+        let now = self.now.steady;
+        let is_late = |run: &Run| run.ended_at().is_some_and(|at| at.steady.after(REPORT_GRACE) <= now);
+        let is_unreported = |run: &&Run| run.report.is_none() && is_late(run);
         let unreported: Vec<Run> = self.state.runs.awaiting_report().filter(is_unreported).cloned().collect();
         for run in unreported {
             let Stage::Ended { ending, .. } = &run.stage else { continue };

@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::{Now, Steady};
 use crate::policy::Expectation;
 
 /// Days among which the next deadline is searched: more than a week, since a clock change or the first window may cost one.
@@ -24,8 +25,14 @@ pub struct Expected {
     pub r#type: String,
     /// Since when such messages are observed. Windows that began earlier are not evaluated.
     pub observed_since: Timestamp,
+    /// The same in steady time; `None` in old entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_since_steady: Option<Steady>,
     /// When the last one was received.
     pub last_received: Option<Timestamp>,
+    /// The same in steady time; `None` in old entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_received_steady: Option<Steady>,
     /// Every deadline up to then was evaluated.
     pub evaluated_until: Timestamp,
     /// The last missed deadline, until a message is received.
@@ -42,44 +49,75 @@ pub(super) struct Deadline {
 }
 
 impl Expected {
-    pub(super) fn new(worker: &str, r#type: &str, now: Timestamp) -> Self {
-        let (worker, r#type) = (worker.to_owned(), r#type.to_owned());
-        Self { worker, r#type, observed_since: now, last_received: None, evaluated_until: now, late: None }
+    pub(super) fn new(worker: &str, r#type: &str, now: Now) -> Self {
+        Self {
+            worker: worker.to_owned(),
+            r#type: r#type.to_owned(),
+            observed_since: now.wall,
+            observed_since_steady: Some(now.steady),
+            last_received: None,
+            last_received_steady: None,
+            evaluated_until: now.wall,
+            late: None,
+        }
+    }
+
+    /// Note a message.
+    pub(super) fn receive(&mut self, now: Now) {
+        (self.last_received, self.last_received_steady) = (Some(now.wall), Some(now.steady));
+    }
+
+    /// Return when the last message was received, by the wall clock as it is set now.
+    pub(super) fn last_received(&self, now: Now) -> Option<Timestamp> {
+        self.last_received.map(|received| now.wall_of(received, self.last_received_steady))
     }
 
     /// Return whether a message was received since the window of a deadline began. One between the deadline and its
     /// evaluation counts too: it may have waited for a manager that was down.
-    pub(super) fn is_met(&self, deadline: &Deadline) -> bool {
-        self.last_received.is_some_and(|received| deadline.since <= received)
+    pub(super) fn is_met(&self, deadline: &Deadline, now: Now) -> bool {
+        self.last_received(now).is_some_and(|received| deadline.since <= received)
+    }
+
+    /// Evaluate deadlines again that are in the future again, since the wall clock was set back. Return whether there may be any.
+    pub(super) fn reopen(&mut self, now: Timestamp) -> bool {
+        let is_past = |time: Timestamp| time <= now;
+        if is_past(self.evaluated_until) {
+            return false;
+        }
+        self.evaluated_until = now;
+        self.late = self.late.take().filter(|late| is_past(late.timestamp()));
+        true
     }
 
     /// Return the next deadline to evaluate.
-    pub(super) fn next(&self, expectation: &Expectation) -> Option<Timestamp> {
+    pub(super) fn next(&self, expectation: &Expectation, now: Now) -> Option<Timestamp> {
         let first =
             self.evaluated_until.to_zoned_datetime(expectation.zone.clone()).date().yesterday().ok()?;
-        self.deadlines(expectation, (0..DAYS).filter_map(|days| first.checked_add(days.days()).ok()))
+        self.deadlines(expectation, now, (0..DAYS).filter_map(|days| first.checked_add(days.days()).ok()))
             .map(|deadline| deadline.at.timestamp())
             .next()
     }
 
     /// Return the last deadline to evaluate that has passed.
-    pub(super) fn last(&self, expectation: &Expectation, now: Timestamp) -> Option<Deadline> {
-        let last = now.to_zoned_datetime(expectation.zone.clone()).date().tomorrow().ok()?;
-        self.deadlines(expectation, (0..DAYS).filter_map(|days| last.checked_sub(days.days()).ok()))
-            .find(|deadline| deadline.at.timestamp() <= now)
+    pub(super) fn last(&self, expectation: &Expectation, now: Now) -> Option<Deadline> {
+        let last = now.wall.to_zoned_datetime(expectation.zone.clone()).date().tomorrow().ok()?;
+        self.deadlines(expectation, now, (0..DAYS).filter_map(|days| last.checked_sub(days.days()).ok()))
+            .find(|deadline| deadline.at.timestamp() <= now.wall)
     }
 
     /// Return the deadlines to evaluate on these days.
     fn deadlines(
         &self,
         expectation: &Expectation,
+        now: Now,
         dates: impl Iterator<Item = Date>,
     ) -> impl Iterator<Item = Deadline> {
+        let observed_since = now.wall_of(self.observed_since, self.observed_since_steady);
         dates
             .filter(|date| expectation.days.contains(&date.weekday()))
             .filter_map(|date| deadline(expectation, date))
-            .filter(|deadline| {
-                deadline.at.timestamp() > self.evaluated_until && deadline.since > self.observed_since
+            .filter(move |deadline| {
+                deadline.at.timestamp() > self.evaluated_until && deadline.since > observed_since
             })
     }
 }
@@ -95,6 +133,9 @@ fn deadline(expectation: &Expectation, date: Date) -> Option<Deadline> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The present, where only the times of the messages count.
+    const NOW: Now = Now::by_wall_clock(Timestamp::UNIX_EPOCH);
 
     fn expectation(by: &str, since: &str, days: &[jiff::civil::Weekday]) -> Expectation {
         Expectation {
@@ -115,6 +156,10 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn at(text: &str) -> Now {
+        Now::by_wall_clock(moment(text))
+    }
+
     #[test]
     fn the_next_deadline_is_the_first_whose_window_begins_later() {
         let expectation = expectation("09:00", "05:00", &every_day());
@@ -122,37 +167,37 @@ mod tests {
             ("2026-03-14T11:59:00Z", "2026-03-14T16:00:00Z"),
             ("2026-03-14T12:00:00Z", "2026-03-15T16:00:00Z"),
         ] {
-            let expected = Expected::new("rivers", "success", moment(since));
-            assert_eq!(expected.next(&expectation), Some(moment(next)), "observed since {since}");
+            let expected = Expected::new("rivers", "success", at(since));
+            assert_eq!(expected.next(&expectation, NOW), Some(moment(next)), "observed since {since}");
         }
     }
 
     #[test]
     fn a_window_may_begin_on_the_day_before_and_deadlines_may_be_on_some_days_only() {
         let sunday = expectation("03:15", "20:00", &[jiff::civil::Weekday::Sunday]);
-        let expected = Expected::new("rivers", "success", moment("2026-03-10T00:00:00Z"));
-        assert_eq!(expected.next(&sunday), Some(moment("2026-03-15T10:15:00Z")));
+        let expected = Expected::new("rivers", "success", at("2026-03-10T00:00:00Z"));
+        assert_eq!(expected.next(&sunday, NOW), Some(moment("2026-03-15T10:15:00Z")));
     }
 
     #[test]
     fn a_time_that_the_clocks_skip_is_as_much_later() {
         let expectation = expectation("02:30", "01:00", &every_day());
-        let expected = Expected::new("rivers", "success", moment("2026-03-08T08:00:00Z"));
-        assert_eq!(expected.next(&expectation), Some(moment("2026-03-08T10:30:00Z")), "03:30 PDT");
+        let expected = Expected::new("rivers", "success", at("2026-03-08T08:00:00Z"));
+        assert_eq!(expected.next(&expectation, NOW), Some(moment("2026-03-08T10:30:00Z")), "03:30 PDT");
     }
 
     #[test]
     fn a_message_since_the_window_began_meets_the_deadline() {
         let expectation = expectation("09:00", "05:00", &every_day());
-        let mut expected = Expected::new("rivers", "success", moment("2026-03-13T00:00:00Z"));
-        assert!(expected.last(&expectation, moment("2026-03-13T15:59:59Z")).is_none());
-        let deadline = expected.last(&expectation, moment("2026-03-14T18:00:00Z")).unwrap();
+        let mut expected = Expected::new("rivers", "success", at("2026-03-13T00:00:00Z"));
+        assert!(expected.last(&expectation, at("2026-03-13T15:59:59Z")).is_none());
+        let deadline = expected.last(&expectation, at("2026-03-14T18:00:00Z")).unwrap();
         assert_eq!(deadline.at.timestamp(), moment("2026-03-14T16:00:00Z"));
         for (received, is_met) in [("11:59:59", false), ("12:00:00", true), ("17:00:00", true)] {
-            expected.last_received = Some(moment(&format!("2026-03-14T{received}Z")));
-            assert_eq!(expected.is_met(&deadline), is_met, "{received}");
+            expected.receive(at(&format!("2026-03-14T{received}Z")));
+            assert_eq!(expected.is_met(&deadline, NOW), is_met, "{received}");
         }
         expected.evaluated_until = moment("2026-03-14T16:00:00Z");
-        assert!(expected.last(&expectation, moment("2026-03-14T18:00:00Z")).is_none());
+        assert!(expected.last(&expectation, at("2026-03-14T18:00:00Z")).is_none());
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::alarm::Alarm;
+use crate::clock::Now;
 use crate::decide::Decision;
 use crate::expected::{Deadline, Expected};
 use crate::level::Level;
@@ -18,12 +19,12 @@ impl Decision<'_> {
         if !self.state.is_expected(source, r#type) {
             return;
         }
-        let now = self.timestamp();
+        let now = self.now;
         let key = (source.clone(), r#type.clone());
         let known = self.state.expected.get(&key).cloned();
         let mut expected = known.unwrap_or_else(|| Expected::new(source, r#type, now));
         if let Some(by) = expected.late.take() {
-            let late = now.duration_since(by.timestamp());
+            let late = now.wall.duration_since(by.timestamp());
             let minutes = late.as_mins();
             self.log(
                 Level::Info,
@@ -35,13 +36,13 @@ impl Decision<'_> {
                 ),
             );
         }
-        expected.last_received = Some(now);
+        expected.receive(now);
         self.change(Change::Expected(expected));
     }
 
     /// Add expectations that are new in the configuration, and remove those that it no longer has.
     fn update_expectations(&mut self) {
-        let now = self.timestamp();
+        let now = self.now;
         let gone: Vec<_> = self
             .state
             .expected
@@ -62,17 +63,33 @@ impl Decision<'_> {
         }
     }
 
+    /// Evaluate deadlines again that are in the future again, since the wall clock was set back.
+    pub(super) fn reopen_deadlines(&mut self) {
+        let all: Vec<Expected> = self.state.expected.values().cloned().collect();
+        for mut expected in all {
+            let was_late = expected.late.is_some();
+            if expected.reopen(self.now.wall) {
+                let Expected { worker, r#type, .. } = &expected;
+                if was_late && expected.late.is_none() {
+                    let text = format!("{worker}: ({type}) is not late yet by the clock as it is set now");
+                    self.log(Level::Info, text);
+                }
+                self.change(Change::Expected(expected));
+            }
+        }
+    }
+
     /// Evaluate passed deadlines. If the manager was down for days, only the last one of each kind counts.
     pub(super) fn evaluate_deadlines(&mut self) {
         self.update_expectations();
-        let now = self.timestamp();
+        let now = self.now;
         let all: Vec<Expected> = self.state.expected.values().cloned().collect();
         for mut expected in all {
             let Some(deadline) = self.state.last_deadline(&expected, now) else { continue };
             expected.evaluated_until = deadline.at.timestamp();
-            if !expected.is_met(&deadline) {
+            if !expected.is_met(&deadline, now) {
                 let Expected { worker, r#type, .. } = &expected;
-                let last = expected.last_received.map_or_else(
+                let last = expected.last_received(now).map_or_else(
                     || "none has been received".to_owned(),
                     |received| {
                         let received = received.to_zoned_datetime(deadline.at.time_zone().clone());
@@ -103,18 +120,22 @@ impl State {
     }
 
     /// Return the next deadline to evaluate; the beginning of time if the expectations of the configuration have changed.
-    pub(super) fn next_expected(&self) -> Option<Timestamp> {
+    pub(super) fn next_expected(&self, now: Now) -> Option<Timestamp> {
         let known = |worker: &str, r#type: &str| self.expected.get(&(worker.to_owned(), r#type.to_owned()));
         let is_new = self.kinds_expected().any(|(worker, r#type)| known(worker, r#type).is_none());
         let is_gone = self.expected.keys().any(|(worker, r#type)| !self.is_expected(worker, r#type));
         if is_new || is_gone {
             return Some(Timestamp::MIN);
         }
-        self.policy.expectations.iter().filter_map(|one| known(&one.worker, &one.r#type)?.next(one)).min()
+        self.policy
+            .expectations
+            .iter()
+            .filter_map(|one| known(&one.worker, &one.r#type)?.next(one, now))
+            .min()
     }
 
     /// Return the last deadline of a kind of message to evaluate that has passed.
-    pub(super) fn last_deadline(&self, expected: &Expected, now: Timestamp) -> Option<Deadline> {
+    pub(super) fn last_deadline(&self, expected: &Expected, now: Now) -> Option<Deadline> {
         let of_kind = |one: &&Expectation| one.worker == expected.worker && one.r#type == expected.r#type;
         let deadlines =
             self.policy.expectations.iter().filter(of_kind).filter_map(|one| expected.last(one, now));

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::{Now, Steady};
 use crate::next_worker::NextWorker;
 use crate::run::Number;
 
@@ -13,8 +14,11 @@ pub struct Hold {
     pub id: Number,
     /// The launches that it holds.
     pub target: HoldTarget,
-    /// When it ends; `None` if only a release ends it.
+    /// The time of the wall clock at which it ends.
     pub until: Option<Timestamp>,
+    /// When it ends if it was given a duration. Without this and `until`, only a release ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Steady>,
     /// The operator's note.
     pub reason: Option<String>,
     /// The operator.
@@ -34,6 +38,12 @@ pub enum HoldTarget {
 }
 
 impl Hold {
+    /// Return when it ends, if the wall clock is not set until then.
+    #[must_use]
+    pub fn end(&self, now: Now) -> Option<Steady> {
+        self.ends.or_else(|| self.until.map(|until| now.steady_at(until)))
+    }
+
     /// Return whether it pauses this launch.
     #[must_use]
     pub fn holds(&self, worker: &NextWorker) -> bool {
@@ -60,7 +70,7 @@ mod tests {
     use super::*;
 
     fn hold(target: HoldTarget) -> Hold {
-        Hold { id: Number(1), target, until: None, reason: None, user: "ana".to_owned() }
+        Hold { id: Number(1), target, until: None, ends: None, reason: None, user: "ana".to_owned() }
     }
 
     #[test]

@@ -5,7 +5,6 @@
 use crate::alarm::Alarm;
 use crate::decide::Decision;
 use crate::joins::{Join, RequestedLaunch, list};
-use crate::launches::later;
 use crate::level::Level;
 use crate::message::Message;
 use crate::parked::{Parked, ParkedItem};
@@ -21,7 +20,7 @@ impl Decision<'_> {
             let reason = format!("join {name} was reopened before it received {}", before.requirements());
             self.park_join(&before, Alarm::Parked, &reason);
         }
-        let deadline = request.timeout.map(|timeout| later(self.timestamp(), timeout));
+        let deadline = request.timeout.map(|timeout| self.now.steady.after(timeout));
         let join = Join {
             id: self.next_number(),
             name,
@@ -31,6 +30,7 @@ impl Decision<'_> {
             opened_by: self.number,
             received: Vec::new(),
             deadline,
+            timeout: request.timeout,
         };
         self.log(Level::Debug, format!("race condition management activated: {join}"));
         self.change(Change::Join(join));

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Steady;
 use crate::next_worker::NextWorker;
 use crate::rules::Requirement;
 use crate::run::Number;
@@ -32,7 +33,10 @@ pub struct Join {
     /// The messages that have counted in it.
     pub received: Vec<Number>,
     /// When it is overdue.
-    pub deadline: Option<Timestamp>,
+    pub deadline: Option<Steady>,
+    /// The rule's `timeout`; `None` in old entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<SignedDuration>,
 }
 
 /// A launch that was decided but not started.
@@ -172,6 +176,7 @@ mod tests {
             opened_by: Number(2),
             received: Vec::new(),
             deadline: None,
+            timeout: None,
         }
     }
 

@@ -3,9 +3,8 @@
 //! Every launch goes through `Decision::launch_ready_runs`, whether a rule, a retry, the schedule or an operator requested it. So due times, holds
 //! and limits apply to all.
 
-use jiff::{SignedDuration, Timestamp};
-
 use crate::alarm::Alarm;
+use crate::clock::{Now, Steady};
 use crate::decide::Decision;
 use crate::effect::Effect;
 use crate::hold::Hold;
@@ -44,9 +43,10 @@ impl Decision<'_> {
 
     /// Create a pending run for a launch that waits in no join, or no longer.
     pub(super) fn add_launch(&mut self, worker: NextWorker, cause: Number) -> RunId {
-        let now = self.timestamp();
-        let due = worker.options.delay.map_or(now, |delay| later(now, delay));
-        let due = worker.options.at.map_or(due, |at| at.max(due));
+        let due = self.now.steady.after(worker.options.delay.unwrap_or_default());
+        // Of a delay and a time, the later one counts.
+        let at = worker.options.at.filter(|at| self.now.steady_at(*at) > due);
+        let stage = Stage::Pending { due: at.map_or(due, |at| self.now.steady_at(at)), at };
         if !self.state.policy.registered.contains_key(worker.name()) {
             let text = format!(
                 "{} is launched though it is not in the message registry; its messages will be refused",
@@ -54,14 +54,14 @@ impl Decision<'_> {
             );
             self.log(Level::Warning, text);
         }
-        self.add_pending_run(worker, cause, due, None)
+        self.add_pending_run(worker, cause, stage, None)
     }
 
     fn add_pending_run(
         &mut self,
         worker: NextWorker,
         cause: Number,
-        due: Timestamp,
+        stage: Stage,
         before: Option<&Run>,
     ) -> RunId {
         let id = self.next_number();
@@ -71,7 +71,7 @@ impl Decision<'_> {
             cause,
             attempt: before.map_or(1, |run| run.attempt + 1),
             retry_of: before.map(|run| run.id),
-            stage: Stage::Pending { due },
+            stage,
             report: None,
             stop_requested: None,
         })));
@@ -80,7 +80,7 @@ impl Decision<'_> {
 
     /// Launch every pending run that is due and not blocked by a hold or a limit.
     pub(super) fn launch_ready_runs(&mut self) {
-        for id in self.state.ready(self.timestamp()) {
+        for id in self.state.ready(self.now) {
             // `ready` works by worker and host, but the limit is by worker: an earlier launch of this loop may have reached it.
             if let Some(run) = self.state.runs.get(&id)
                 && self.state.blocked_by(run).is_none()
@@ -92,7 +92,7 @@ impl Decision<'_> {
 
     fn launch(&mut self, mut run: Run) {
         let folder = format!("{}/{}", self.time.wall.date(), run.id.0);
-        run.stage = Stage::Launched { at: self.timestamp(), folder: folder.clone() };
+        run.stage = Stage::Launched { at: self.now.time, folder: folder.clone() };
         self.effects.push(Effect::Launch { run: run.id, folder, worker: run.worker.clone() });
         self.change(Change::Run(Box::new(run)));
     }
@@ -115,7 +115,8 @@ impl Decision<'_> {
             self.state.has_failures = true;
             self.log(Level::Error, format!("{name} (run {id}) {ending}"));
         }
-        run.stage = Stage::Ended { launched: Some(at), at: self.timestamp(), ending, folder };
+        let ran = Some(self.now.steady.since(at.steady));
+        run.stage = Stage::Ended { launched: Some(at.wall), at: self.now.time, ran, ending, folder };
         self.change(Change::Run(Box::new(run)));
         self.finish_record(RecordedEvent::RunEnded { run: id });
     }
@@ -134,8 +135,8 @@ impl Decision<'_> {
         }
         let delay =
             self.state.setting(run, |worker| worker.retry_delay, options.retry_delay).unwrap_or_default();
-        let next =
-            self.add_pending_run(run.worker.clone(), self.number, later(self.timestamp(), delay), Some(run));
+        let stage = Stage::Pending { due: self.now.steady.after(delay), at: None };
+        let next = self.add_pending_run(run.worker.clone(), self.number, stage, Some(run));
         let text = format!(
             "{} (run {}) failed: ({}); attempt {} of {} {}",
             run.worker.name(),
@@ -166,8 +167,8 @@ impl State {
     }
 
     /// Return the runs that may be launched now, in the order of their launch.
-    fn ready(&self, now: Timestamp) -> Vec<RunId> {
-        let mut ready: Vec<(Timestamp, RunId)> =
+    fn ready(&self, now: Now) -> Vec<RunId> {
+        let mut ready: Vec<(Steady, RunId)> =
             self.runs.queues(now).flat_map(|queue| self.ready_of(queue)).collect();
         ready.sort_unstable();
         ready.into_iter().map(|(_, id)| id).collect()
@@ -175,7 +176,7 @@ impl State {
 
     /// Return the runs of one queue that may be launched now. A hold or a limit blocks the whole queue, so it is checked once
     /// and not for each run.
-    fn ready_of<'a>(&self, queue: impl Iterator<Item = (Timestamp, &'a Run)>) -> Vec<(Timestamp, RunId)> {
+    fn ready_of<'a>(&self, queue: impl Iterator<Item = (Steady, &'a Run)>) -> Vec<(Steady, RunId)> {
         let mut queue = queue.peekable();
         let free = match queue.peek() {
             Some((_, first)) if self.hold_of(first).is_none() => {
@@ -211,20 +212,19 @@ fn requested(workers: Vec<NextWorker>, cause: Number) -> Vec<RequestedLaunch> {
     workers.into_iter().map(|worker| RequestedLaunch { worker, cause }).collect()
 }
 
-/// Return a moment plus a duration, or the end of the calendar if that is earlier.
-pub(super) fn later(from: Timestamp, after: SignedDuration) -> Timestamp {
-    from.checked_add(after).unwrap_or(Timestamp::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use jiff::Timestamp;
 
     use super::*;
     use crate::checklist::Checklist;
     use crate::hold::HoldTarget;
     use crate::policy::{Limits, Policy};
     use pyyaml::Value;
+
+    const EPOCH: Now = Now::by_wall_clock(Timestamp::UNIX_EPOCH);
 
     /// A state with thousands of pending runs of two workers on two hosts.
     fn crowded() -> State {
@@ -236,7 +236,7 @@ mod tests {
             if id % 4 > 1 {
                 worker.host = "robot.nibi".to_owned();
             }
-            put(&mut state, id, worker, Stage::Pending { due: Timestamp::UNIX_EPOCH });
+            put(&mut state, id, worker, Stage::Pending { due: EPOCH.steady, at: None });
         }
         state
     }
@@ -251,7 +251,7 @@ mod tests {
     /// How many pending runs are examined to find those that may be launched, and the number of those.
     fn examined(state: &State) -> (usize, usize) {
         let (mut examined, mut ready) = (0, 0);
-        for queue in state.runs.queues(Timestamp::UNIX_EPOCH) {
+        for queue in state.runs.queues(EPOCH) {
             ready += state.ready_of(queue.inspect(|_| examined += 1)).len();
         }
         (examined, ready)
@@ -262,14 +262,13 @@ mod tests {
         let mut state = crowded();
         // Three of weather on each host, and all of rivers.
         assert_eq!(examined(&state), (2_006, 2_006));
-        let at = Timestamp::UNIX_EPOCH;
         for id in 5_001..=5_003 {
-            let stage = Stage::Launched { at, folder: String::new() };
+            let stage = Stage::Launched { at: EPOCH.time, folder: String::new() };
             put(&mut state, id, NextWorker::new("weather", Vec::new()), stage);
         }
         assert_eq!(examined(&state), (2_002, 2_000));
         let (id, user) = (Number(6_000), String::new());
-        let hold = Hold { id, target: HoldTarget::All, until: None, reason: None, user };
+        let hold = Hold { id, target: HoldTarget::All, until: None, ends: None, reason: None, user };
         state.apply(&Change::Hold(hold), &Value::Null);
         assert_eq!(examined(&state), (4, 0));
     }

@@ -5,6 +5,8 @@
 
 pub mod alarm;
 pub mod checklist;
+pub mod clock;
+mod clock_set;
 pub mod command;
 mod commands;
 pub mod decide;
@@ -34,9 +36,10 @@ pub mod state;
 pub mod ticket;
 
 pub use alarm::Alarm;
+pub use clock::{Clock, ClockReading, Now, Steady, TimePoint};
 pub use command::{Answer, Command};
 pub use decide::{decide, end_if_idle};
-pub use decision_time::DecisionTime;
+pub use decision_time::{BootId, BootTime, DecisionTime};
 pub use effect::Effect;
 pub use event::{CallId, Event, PreviousReply, Request, RequestId, Signal};
 pub use level::Level;

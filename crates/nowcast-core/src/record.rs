@@ -6,6 +6,7 @@
 use jiff::{Timestamp, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::ClockReading;
 use crate::command::Command;
 use crate::expected::Expected;
 use crate::hold::Hold;
@@ -69,6 +70,13 @@ pub enum RecordedEvent {
     ChecklistRead {
         /// Why.
         why: String,
+    },
+    /// The wall clock was set, while the manager was running or not.
+    ClockSet {
+        /// The time that it would have shown otherwise.
+        from: Timestamp,
+        /// The time that it showed.
+        to: Timestamp,
     },
 }
 
@@ -202,6 +210,8 @@ pub enum Change {
     Expected(Expected),
     /// Messages of this worker and type are no longer expected.
     NotExpected(String, String),
+    /// Steady time is counted from this reading of the clocks.
+    Clock(ClockReading),
     /// A rules generation is in force: its number, hash and files. Changes of a recovered state have no files.
     Rules(u64, String, Vec<RuleFile>),
 }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::{Now, Steady, TimePoint};
 use crate::next_worker::NextWorker;
 
 /// The number of an event, run, join, parked item or hold. All are counted in one sequence, so `#8812` means one thing.
@@ -48,22 +49,30 @@ pub struct Run {
 pub enum Stage {
     /// Pending: not due yet, or blocked by a hold or a limit.
     Pending {
-        /// The earliest moment of its launch.
-        due: Timestamp,
+        /// When it may be launched.
+        due: Steady,
+        /// The time of the wall clock at which it may be launched, instead of `due`: the option `at`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
     },
     /// Its launch was decided; its runner may still have to start.
     Launched {
         /// When it was launched.
-        at: Timestamp,
+        #[serde(flatten)]
+        at: TimePoint,
         /// Its folder below `runs/`: `2026-03-14/8812`.
         folder: String,
     },
     /// It ended, could not be started, or was discarded.
     Ended {
-        /// When it was launched; `None` if it never was.
+        /// When it was launched, by the wall clock of that time; `None` if it never was.
         launched: Option<Timestamp>,
         /// When it ended.
-        at: Timestamp,
+        #[serde(flatten)]
+        at: TimePoint,
+        /// How long it ran; `None` if it was never launched, and in old entries.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ran: Option<SignedDuration>,
         /// How it ended.
         ending: Ending,
         /// Its folder below `runs/`; empty if it was never launched.
@@ -111,12 +120,33 @@ impl Run {
         }
     }
 
+    /// Return when it may be launched, in steady time, if the wall clock is not set until then; `None` once it was launched.
+    #[must_use]
+    pub fn due(&self, now: Now) -> Option<Steady> {
+        match self.stage {
+            Stage::Pending { due, at } => Some(at.map_or(due, |at| now.steady_at(at))),
+            _ => None,
+        }
+    }
+
     /// Return when it ended, if it has.
     #[must_use]
-    pub fn ended_at(&self) -> Option<Timestamp> {
+    pub fn ended_at(&self) -> Option<TimePoint> {
         match self.stage {
             Stage::Ended { at, .. } => Some(at),
             _ => None,
+        }
+    }
+
+    /// Return how long it ran, or has been running at a point of steady time; `None` if it was never launched.
+    #[must_use]
+    pub fn duration(&self, now: Steady) -> Option<SignedDuration> {
+        match self.stage {
+            Stage::Pending { .. } => None,
+            Stage::Launched { at, .. } => Some(now.since(at.steady)),
+            Stage::Ended { launched, at, ran, .. } => {
+                ran.or_else(|| launched.map(|launched| Steady(at.wall).since(Steady(launched))))
+            }
         }
     }
 
@@ -205,6 +235,8 @@ impl fmt::Display for Ending {
 mod tests {
     use super::*;
 
+    const EPOCH: TimePoint = TimePoint::by_wall_clock(Timestamp::UNIX_EPOCH);
+
     fn run(stage: Stage, report: Option<&str>, args: &[&str]) -> Run {
         Run {
             id: Number(8),
@@ -220,7 +252,7 @@ mod tests {
 
     fn ended(ending: Ending) -> Stage {
         let folder = "2026-03-14/8".to_owned();
-        Stage::Ended { launched: None, at: Timestamp::UNIX_EPOCH, ending, folder }
+        Stage::Ended { launched: None, at: EPOCH, ran: None, ending, folder }
     }
 
     #[test]
@@ -242,13 +274,13 @@ mod tests {
             let run = run(ended(ending.clone()), report, &[]);
             assert_eq!(run.has_succeeded(), expected, "{ending}, {report:?}");
         }
-        let due = Stage::Pending { due: Timestamp::UNIX_EPOCH };
+        let due = Stage::Pending { due: EPOCH.steady, at: None };
         assert_eq!(run(due, None, &[]).has_succeeded(), None);
     }
 
     #[test]
     fn a_run_is_closed_when_it_ended_and_no_report_is_awaited() {
-        let launched = Stage::Launched { at: Timestamp::UNIX_EPOCH, folder: "2026-03-14/8".to_owned() };
+        let launched = Stage::Launched { at: EPOCH, folder: "2026-03-14/8".to_owned() };
         for (stage, report, args, expected) in [
             (launched, Some("success"), &[][..], false),
             (ended(Ending::Status(0)), None, &[][..], false),
@@ -280,7 +312,8 @@ mod tests {
         assert_eq!(run(ended(Ending::Status(0)), None, &[]).folder(), Some("2026-03-14/8"));
         let discarded = Stage::Ended {
             launched: None,
-            at: Timestamp::UNIX_EPOCH,
+            at: EPOCH,
+            ran: None,
             ending: Ending::Discarded,
             folder: String::new(),
         };

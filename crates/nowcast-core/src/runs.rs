@@ -6,19 +6,23 @@ use std::ops::{Bound, Deref};
 
 use jiff::Timestamp;
 
+use crate::clock::{Now, Steady, TimePoint};
 use crate::run::{Number, Run, RunId, Stage};
 
 /// The open runs. For readers it is a map, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Runs {
     open: BTreeMap<RunId, Run>,
-    /// Pending runs, by worker and host, in the order of their due times.
-    pending: BTreeMap<(String, String), BTreeSet<(Timestamp, RunId)>>,
+    /// Pending runs, by queue, in the order of their due times: in steady time, or by the wall clock if the queue follows that.
+    pending: BTreeMap<QueueKey, BTreeSet<(Timestamp, RunId)>>,
     running: BTreeSet<RunId>,
     ended: BTreeSet<RunId>,
     /// Launched and ended runs, by worker.
     begun: BTreeMap<String, BTreeSet<RunId>>,
 }
+
+/// The worker and the host of the runs in a queue, and whether they have an `at`, so that they follow the wall clock.
+type QueueKey = (String, String, bool);
 
 impl Deref for Runs {
     type Target = BTreeMap<RunId, Run>;
@@ -44,26 +48,33 @@ impl Runs {
         self.begun.get(worker).into_iter().flatten().filter_map(|id| self.open.get(id))
     }
 
-    /// Return the pending runs that are due, one queue for each worker and host, in the order of their launch.
-    pub(super) fn queues(
-        &self,
-        now: Timestamp,
-    ) -> impl Iterator<Item = impl Iterator<Item = (Timestamp, &Run)>> {
-        let run = |(due, id): &(Timestamp, RunId)| Some((*due, self.open.get(id)?));
-        self.pending.values().map(move |queue| queue.range(..=(now, Number(u64::MAX))).filter_map(run))
+    /// Return the pending runs that are due, one or two queues for each worker and host, in the order of their launch.
+    pub(super) fn queues(&self, now: Now) -> impl Iterator<Item = impl Iterator<Item = (Steady, &Run)>> {
+        let run = move |(_, id): &(Timestamp, RunId)| {
+            let run = self.open.get(id)?;
+            Some((run.due(now)?, run))
+        };
+        self.pending.iter().map(move |(key, queue)| {
+            queue.range(..=(time_of(key, now.time), Number(u64::MAX))).filter_map(run)
+        })
     }
 
-    /// Return the first due time of pending runs after a moment.
-    pub(super) fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
-        let from = (Bound::Excluded((after, Number(u64::MAX))), Bound::Unbounded);
-        self.pending.values().filter_map(|queue| queue.range(from).next()).map(|(due, _)| *due).min()
+    /// Return the first due time of pending runs that were not due at an earlier moment.
+    pub(super) fn next_due(&self, earlier: TimePoint, now: Now) -> Option<Steady> {
+        let first = |(key, queue): (&QueueKey, &BTreeSet<(Timestamp, RunId)>)| {
+            let from = (Bound::Excluded((time_of(key, earlier), Number(u64::MAX))), Bound::Unbounded);
+            let (_, id) = queue.range(from).next()?;
+            self.open.get(id)?.due(now)
+        };
+        self.pending.iter().filter_map(first).min()
     }
 
     pub(super) fn put(&mut self, run: Run) {
         self.remove(run.id);
         match &run.stage {
-            Stage::Pending { due } => {
-                self.pending.entry(queue_of(&run)).or_default().insert((*due, run.id));
+            Stage::Pending { due, at } => {
+                let place = (at.unwrap_or(due.0), run.id);
+                self.pending.entry(queue_of(&run, *at)).or_default().insert(place);
             }
             Stage::Launched { .. } => {
                 self.running.insert(run.id);
@@ -80,8 +91,8 @@ impl Runs {
 
     pub(super) fn remove(&mut self, id: RunId) {
         let Some(run) = self.open.remove(&id) else { return };
-        if let Stage::Pending { due } = run.stage {
-            remove(&mut self.pending, &queue_of(&run), &(due, id));
+        if let Stage::Pending { due, at } = run.stage {
+            remove(&mut self.pending, &queue_of(&run, at), &(at.unwrap_or(due.0), id));
         }
         self.running.remove(&id);
         self.ended.remove(&id);
@@ -89,8 +100,13 @@ impl Runs {
     }
 }
 
-fn queue_of(run: &Run) -> (String, String) {
-    (run.worker.name().to_owned(), run.worker.host.clone())
+fn queue_of(run: &Run, at: Option<Timestamp>) -> QueueKey {
+    (run.worker.name().to_owned(), run.worker.host.clone(), at.is_some())
+}
+
+/// Return a moment as the due times in a queue have it.
+fn time_of((_, _, follows_wall_clock): &QueueKey, time: TimePoint) -> Timestamp {
+    if *follows_wall_clock { time.wall } else { time.steady.0 }
 }
 
 /// Remove a value from one of several sets, and the set if it is then empty.
@@ -120,18 +136,23 @@ mod tests {
             cause: Number(1),
             attempt: 1,
             retry_of: None,
-            stage: Stage::Pending { due: moment(due) },
+            stage: Stage::Pending { due: moment(due).steady, at: None },
             report: None,
             stop_requested: None,
         }
     }
 
-    fn moment(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
+    fn moment(second: i64) -> Now {
+        Now::by_wall_clock(Timestamp::from_second(second).unwrap())
     }
 
+    /// The pending runs that are due, by queue.
     fn queues(runs: &Runs, now: i64) -> Vec<Vec<u64>> {
-        let queues = runs.queues(moment(now)).map(|queue| queue.map(|(_, run)| run.id.0).collect::<Vec<_>>());
+        queues_at(runs, moment(now))
+    }
+
+    fn queues_at(runs: &Runs, now: Now) -> Vec<Vec<u64>> {
+        let queues = runs.queues(now).map(|queue| queue.map(|(_, run)| run.id.0).collect::<Vec<_>>());
         queues.filter(|queue| !queue.is_empty()).collect()
     }
 
@@ -144,9 +165,30 @@ mod tests {
         assert!(queues(&runs, 9).is_empty());
         assert_eq!(queues(&runs, 10), [vec![6, 8], vec![7]]);
         assert_eq!(queues(&runs, 20), [vec![6, 8, 5], vec![7]]);
-        assert_eq!(runs.next_due(moment(9)), Some(moment(10)));
-        assert_eq!(runs.next_due(moment(10)), Some(moment(20)));
-        assert_eq!(runs.next_due(moment(20)), None);
+        for (earlier, next) in [(9, Some(10)), (10, Some(20)), (20, None)] {
+            let next = next.map(|next| moment(next).steady);
+            assert_eq!(runs.next_due(moment(earlier).time, moment(earlier)), next);
+        }
+    }
+
+    #[test]
+    fn a_launch_at_a_time_follows_the_wall_clock_and_a_delayed_one_does_not() {
+        let mut runs = Runs::default();
+        runs.put(pending(5, "rivers", 20));
+        let mut at = pending(6, "rivers", 20);
+        at.stage = Stage::Pending { due: moment(20).steady, at: Some(moment(20).wall) };
+        runs.put(at.clone());
+        // The wall clock was set back by 15 s.
+        let late = Now::at(moment(5).wall, moment(20).steady);
+        assert_eq!(queues_at(&runs, late), [vec![5]]);
+        assert_eq!(runs.next_due(late.time, late), Some(moment(35).steady));
+        // The wall clock was set forward by 15 s.
+        let early = Now::at(moment(25).wall, moment(10).steady);
+        assert_eq!(queues_at(&runs, early), [vec![6]]);
+        assert_eq!(runs.next_due(early.time, early), Some(moment(20).steady));
+        runs.remove(Number(6));
+        runs.remove(Number(5));
+        assert_eq!(runs, Runs::default(), "nothing is left in any index");
     }
 
     #[test]
@@ -154,12 +196,13 @@ mod tests {
         let mut runs = Runs::default();
         let mut run = pending(5, "rivers", 10);
         runs.put(run.clone());
-        run.stage = Stage::Launched { at: moment(10), folder: String::new() };
+        run.stage = Stage::Launched { at: moment(10).time, folder: String::new() };
         runs.put(run.clone());
         assert!(queues(&runs, 20).is_empty());
         assert_eq!(runs.running().chain(runs.begun("rivers")).count(), 2);
         let ending = crate::Ending::Status(0);
-        run.stage = Stage::Ended { launched: None, at: moment(11), ending, folder: String::new() };
+        run.stage =
+            Stage::Ended { launched: None, at: moment(11).time, ran: None, ending, folder: String::new() };
         runs.put(run);
         assert_eq!(
             (runs.running().count(), runs.awaiting_report().count(), runs.begun("rivers").count()),

@@ -1,11 +1,13 @@
 //! [`State`]: the manager's state between two events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::checklist::Checklist;
+use crate::clock::{Clock, Now, Steady, TimePoint};
+use crate::decision_time::DecisionTime;
 use crate::expected::AllExpected;
 use crate::hold::Hold;
 use crate::joins::Joins;
@@ -36,10 +38,12 @@ pub struct State {
     pub parked: BTreeMap<Number, Parked>,
     /// The holds.
     pub holds: BTreeMap<Number, Hold>,
-    /// The last time for which each entry of the schedule was launched.
-    pub scheduled: BTreeMap<String, Timestamp>,
+    /// The times for which each entry of the schedule was launched: the last one, and later ones of a wall clock that was ahead.
+    pub scheduled: BTreeMap<String, BTreeSet<Timestamp>>,
     /// The expected messages.
     pub expected: AllExpected,
+    /// What steady time is counted from.
+    pub clock: Clock,
     /// The last number in use.
     pub last_number: u64,
     /// The rules generation in force, and the hash of its files.
@@ -66,6 +70,7 @@ impl State {
             holds: BTreeMap::new(),
             scheduled: BTreeMap::new(),
             expected: AllExpected::new(),
+            clock: Clock::default(),
             last_number: 0,
             rules: (0, String::new()),
             rules_refused: false,
@@ -74,20 +79,29 @@ impl State {
         }
     }
 
-    /// Create the state in the journal, from its checklist, its open items as changes, and the last number in use.
+    /// Create the state in the journal, from its checklist, its open items as changes, the last number in use, and the
+    /// wall clock at the last event.
     #[must_use]
     pub fn recovered(
         policy: Arc<Policy>,
         checklist: Map,
         open: impl IntoIterator<Item = Change>,
         last_number: u64,
+        last_event: Option<Timestamp>,
     ) -> Self {
         let mut state = Self::new(policy, Checklist::new(checklist));
         for change in open {
             state.apply(&change, &Value::Null);
         }
         state.last_number = last_number;
+        state.clock.last_event = last_event;
         state
+    }
+
+    /// Return the present at the time of a decision.
+    #[must_use]
+    pub fn now(&self, time: &DecisionTime) -> Now {
+        self.clock.now(time)
     }
 
     /// Return whether no run and no join is open.
@@ -130,7 +144,9 @@ impl State {
             }
             Change::Acknowledged(_) => {}
             Change::Scheduled { item, due } => {
-                self.scheduled.insert(item.clone(), *due);
+                let times = self.scheduled.entry(item.clone()).or_default();
+                times.retain(|time| time > due);
+                times.insert(*due);
             }
             Change::Expected(expected) => {
                 let key = (expected.worker.clone(), expected.r#type.clone());
@@ -139,29 +155,39 @@ impl State {
             Change::NotExpected(worker, r#type) => {
                 self.expected.remove(&(worker.clone(), r#type.clone()));
             }
+            Change::Clock(reading) => self.clock.reading = Some(reading.clone()),
             Change::Rules(generation, hash, _) => self.rules = (*generation, hash.clone()),
         }
     }
 
-    /// Return when the next [`super::Event::Due`] is needed, if everything due at `after` is done.
+    /// Return when the next [`super::Event::Due`] is needed if the wall clock is not set until then, and if everything that was due
+    /// at an earlier moment is done.
     #[must_use]
-    pub fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
+    pub fn next_due(&self, earlier: TimePoint, now: Now) -> Option<Steady> {
         // Runs that were due before are blocked, and time alone does not change that.
-        let pending = self.runs.next_due(after);
+        let pending = self.runs.next_due(earlier, now);
         let running = self.runs.running().filter_map(|run| self.timeout_of(run));
-        let ended = self.runs.awaiting_report().filter_map(Run::ended_at).map(|at| at + REPORT_GRACE);
+        let ended = self.runs.awaiting_report().filter_map(Run::ended_at);
+        let ended = ended.map(|at| at.steady.after(REPORT_GRACE));
         let joins = self.joins.open().filter_map(|join| join.deadline);
-        let holds = self.holds.values().filter_map(|hold| hold.until);
-        let expected = self.next_expected();
+        let holds = self.holds.values().filter_map(|hold| hold.end(now));
+        let expected = self.next_expected(now).map(|expected| now.steady_at(expected));
         running.chain(ended).chain(joins).chain(holds).chain(pending).chain(expected).min()
     }
 
+    /// Return the same for a day that has no clock but the wall clock: a recorded one, or that of a test.
+    #[must_use]
+    pub fn next_due_by_wall_clock(&self, earlier: Timestamp) -> Option<Timestamp> {
+        let now = Now::by_wall_clock(earlier);
+        self.next_due(now.time, now).map(|due| due.0)
+    }
+
     /// Return when a running run reaches its timeout, unless its stop has been requested.
-    pub(super) fn timeout_of(&self, run: &Run) -> Option<Timestamp> {
+    pub(super) fn timeout_of(&self, run: &Run) -> Option<Steady> {
         let Stage::Launched { at, .. } = &run.stage else { return None };
         let timeout = self.setting(run, |worker| worker.timeout, run.worker.options.timeout)?;
         // A timeout beyond the end of the calendar never comes.
-        at.checked_add(timeout).ok().filter(|_| run.stop_requested.is_none())
+        at.steady.checked_after(timeout).filter(|_| run.stop_requested.is_none())
     }
 
     /// Return an option of the launch, or else the setting of its worker.

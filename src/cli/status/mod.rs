@@ -5,11 +5,10 @@ mod watch;
 
 use std::process::ExitCode;
 
-use jiff::ZonedDateTime;
-
 use super::operate::CommonOptions;
 use super::print;
 use super::terminal::Terminal;
+use crate::clock::MachineClock;
 use crate::view::system::{Health, SystemView};
 use show::StatusPage;
 
@@ -31,15 +30,15 @@ pub(super) fn run(args: &Args) -> ExitCode {
     if args.watch {
         return watch::run(args);
     }
-    let now = ZonedDateTime::now();
+    let time = MachineClock::new().read();
     let view = match args.common.load() {
-        Ok(config) => SystemView::gather(&config, &now),
+        Ok(config) => SystemView::gather(&config, &time),
         Err(status) => return status,
     };
     let printed = if args.common.json {
         print::json(&view)
     } else {
-        let page = StatusPage { now: &now, terminal: &Terminal::of_stdout() }.lines(&view);
+        let page = StatusPage { now: &time.wall, terminal: &Terminal::of_stdout() }.lines(&view);
         print::lines(&page)
     };
     if view.state == Health::Healthy { printed } else { ExitCode::FAILURE }

@@ -5,13 +5,13 @@ use std::io::{self, IsTerminal};
 use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 
-use jiff::ZonedDateTime;
 use zmq::{POLLIN, PollItem};
 
 use super::Args;
 use super::show::StatusPage;
 use crate::cli::print;
 use crate::cli::terminal::Terminal;
+use crate::clock::MachineClock;
 use crate::net::socket;
 use crate::signals::Signals;
 use crate::view::system::SystemView;
@@ -74,13 +74,15 @@ pub(super) fn run(args: &Args) -> ExitCode {
 fn watch(args: &Args) -> io::Result<()> {
     let mut signals = Signals::install()?;
     let screen = Screen::enter()?;
+    let clock = MachineClock::new();
     loop {
         let terminal = Terminal::of_stdout();
-        let now = ZonedDateTime::now();
+        let time = clock.read();
         // The configuration is read each time, since it may be repaired meanwhile.
         let page = match args.common.read() {
             Ok(config) => {
-                StatusPage { now: &now, terminal: &terminal }.lines(&SystemView::gather(&config, &now))
+                let view = SystemView::gather(&config, &time);
+                StatusPage { now: &time.wall, terminal: &terminal }.lines(&view)
             }
             Err(error) => terminal.wrap_page(&error.to_string()).lines().map(str::to_owned).collect(),
         };

@@ -219,6 +219,7 @@ fn add_event(record: &Record, context: &ViewContext, steps: &mut Vec<CauseStep>)
         }
         RecordedEvent::RulesRefused { reason } => format!("rules refused: {reason}"),
         RecordedEvent::ChecklistRead { why } => format!("checklist read: {why}"),
+        RecordedEvent::ClockSet { .. } => "the wall clock was set".to_owned(),
     };
     steps.push(CauseStep { kind: CauseKind::Event, number, time, text, detail: None });
     Ok(Next::Ends)

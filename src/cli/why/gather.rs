@@ -178,7 +178,10 @@ impl Page {
             hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
         }
         if let Some(deadline) = what.deadline {
-            facts.push(format!("overdue at {}", times::second(deadline, &context.now)));
+            facts.push(format!(
+                "overdue at {}",
+                times::second(context.present.wall_at(deadline), &context.now)
+            ));
         }
         for counted in &what.received {
             facts.push(format!("received {}", message_label(*counted, context)?));
@@ -218,7 +221,11 @@ impl Page {
         let Kept { item: what, closed_by } = hold;
         let mut facts = vec![format!("created by {}", what.user)];
         facts.extend(what.reason.as_ref().map(|reason| format!("reason: {reason}")));
-        facts.extend(what.until.map(|until| format!("until {}", times::second(until, &context.now))));
+        facts.extend(
+            what.end(context.present)
+                .map(|end| context.present.wall_at(end))
+                .map(|end| format!("until {}", times::second(end, &context.now))),
+        );
         let mut hints = Vec::new();
         if let Some(by) = closed_by {
             facts.push(format!("ended with {}", message_label(*by, context)?));
@@ -264,6 +271,11 @@ impl Page {
                 facts.push(why.clone());
                 (PageKind::Event, format!("event {}: checklist read from its file", record.number))
             }
+            RecordedEvent::ClockSet { from, to } => {
+                let [from, to] = [from, to].map(|time| times::second(*time, &context.now));
+                facts.push(format!("from {from} to {to}"));
+                (PageKind::Event, format!("event {}: the wall clock was set", record.number))
+            }
             RecordedEvent::Due | RecordedEvent::Message(_) => {
                 (PageKind::Event, format!("event {}: a timer was due", record.number))
             }
@@ -276,7 +288,7 @@ impl Page {
 
 /// Return the commands that help a pending launch.
 pub(super) fn hints_for_pending(run: &Run, state: &State, context: &ViewContext) -> Vec<Hint> {
-    let is_early = matches!(run.stage, Stage::Pending { due } if due > context.now.timestamp());
+    let is_early = run.due(context.present).is_some_and(|due| due > context.present.steady);
     let release = match state.holds.values().find(|hold| hold.holds(&run.worker)) {
         Some(hold) => Some(Hint::with_effect(format!("nowcast release {}", hold.id.0), "ends the hold")),
         None => {

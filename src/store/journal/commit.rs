@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::row::{self, json, speaker_name};
+use super::row::{self, ClockStep, json, speaker_name};
 use nowcast_core::expected::Expected;
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
 use nowcast_core::{Change, Number, Record, Run};
@@ -147,6 +148,7 @@ fn keep_other(batch: &Transaction<'_>, record: &Record, checklist: Option<&str>)
             )?;
         }
         RecordedEvent::ChecklistRead { why } => detail = Some(why.clone()),
+        RecordedEvent::ClockSet { from, to } => detail = Some(json(&ClockStep { from: *from, to: *to })?),
     }
     batch
         .prepare_cached(
@@ -174,20 +176,16 @@ fn keep_change(batch: &Transaction<'_>, by: Number, change: &Change) -> rusqlite
             Ok(())
         }
         Change::Run(run) => keep_run(batch, by, run),
-        Change::Join(join) => put(batch, PUT_JOIN, join.id, &json(join)?),
+        Change::Join(join) => put_body(batch, PUT_JOIN, join.id, &json(join)?),
         Change::JoinClosed(id) => close(batch, "UPDATE joins SET closed_by = ?2 WHERE id = ?1", *id, by),
-        Change::Parked(parked) => put(batch, PUT_PARKED, parked.id, &json(parked)?),
+        Change::Parked(parked) => put_body(batch, PUT_PARKED, parked.id, &json(parked)?),
         Change::ParkedClosed(id) => close(batch, "UPDATE parked SET closed_by = ?2 WHERE id = ?1", *id, by),
-        Change::Hold(hold) => put(batch, PUT_HOLD, hold.id, &json(hold)?),
+        Change::Hold(hold) => put_body(batch, PUT_HOLD, hold.id, &json(hold)?),
         Change::HoldReleased(id) => close(batch, "UPDATE holds SET closed_by = ?2 WHERE id = ?1", *id, by),
         Change::Acknowledged(run) => {
             close(batch, "UPDATE runs SET acknowledged_by = ?2 WHERE id = ?1", *run, by)
         }
-        Change::Scheduled { item, due } => {
-            let put =
-                "INSERT INTO scheduled (item, due) VALUES (?1, ?2) ON CONFLICT (item) DO UPDATE SET due = ?2";
-            batch.prepare_cached(put)?.execute([item, &due.to_string()]).map(|_| ())
-        }
+        Change::Scheduled { item, due } => keep_scheduled(batch, item, *due),
         Change::Expected(expected) => {
             let Expected { worker, r#type, .. } = expected;
             batch
@@ -200,6 +198,10 @@ fn keep_change(batch: &Transaction<'_>, by: Number, change: &Change) -> rusqlite
         Change::NotExpected(worker, r#type) => {
             batch.execute("DELETE FROM expectations WHERE worker = ?1 AND type = ?2", [worker, r#type])?;
             Ok(())
+        }
+        Change::Clock(reading) => {
+            let put = "INSERT OR REPLACE INTO clock_readings (event, body) VALUES (?1, ?2)";
+            put_body(batch, put, by, &json(reading)?)
         }
         Change::Rules(generation, hash, files) => {
             batch.execute(
@@ -224,9 +226,22 @@ const PUT_PARKED: &str = "INSERT INTO parked (id, body) VALUES (?1, ?2) ON CONFL
 const PUT_HOLD: &str =
     "INSERT INTO holds (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2, closed_by = NULL";
 
-fn put(batch: &Transaction<'_>, statement: &str, id: Number, body: &str) -> rusqlite::Result<()> {
+fn put_body(batch: &Transaction<'_>, statement: &str, id: Number, body: &str) -> rusqlite::Result<()> {
     batch.prepare_cached(statement)?.execute(params![id.0.cast_signed(), body])?;
     Ok(())
+}
+
+/// Replace the earlier times of an entry of the schedule. Later ones stay: the clock was ahead when it was launched for them.
+fn keep_scheduled(batch: &Transaction<'_>, item: &str, due: Timestamp) -> rusqlite::Result<()> {
+    let mut times = batch.prepare_cached("SELECT due FROM scheduled WHERE item = ?1")?;
+    let times: Vec<Timestamp> =
+        times.query_map([item], |row| row::time(row, "due"))?.collect::<rusqlite::Result<_>>()?;
+    let mut remove = batch.prepare_cached("DELETE FROM scheduled WHERE item = ?1 AND due = ?2")?;
+    for earlier in times.into_iter().filter(|time| *time < due) {
+        remove.execute([item, &earlier.to_string()])?;
+    }
+    let put = "INSERT OR IGNORE INTO scheduled (item, due) VALUES (?1, ?2)";
+    batch.prepare_cached(put)?.execute([item, &due.to_string()]).map(|_| ())
 }
 
 fn close(batch: &Transaction<'_>, statement: &str, id: Number, by: Number) -> rusqlite::Result<()> {

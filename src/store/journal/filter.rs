@@ -11,9 +11,9 @@ pub struct EventFilter {
     pub r#type: Option<String>,
     /// Events of that kind only.
     pub kind: Option<EventKind>,
-    /// Not before that moment.
+    /// Not before that time, by the clock as it is set now.
     pub since: Option<Timestamp>,
-    /// Before that moment.
+    /// Before that time.
     pub until: Option<Timestamp>,
     /// The newest so many; all without it.
     pub limit: Option<u32>,
@@ -30,6 +30,7 @@ pub enum EventKind {
     RulesLoaded,
     RulesRefused,
     ChecklistRead,
+    ClockSet,
 }
 
 impl EventKind {
@@ -44,6 +45,7 @@ impl EventKind {
             EventKind::RulesLoaded => "rules_loaded",
             EventKind::RulesRefused => "rules_refused",
             EventKind::ChecklistRead => "checklist_read",
+            EventKind::ClockSet => "clock_set",
         }
     }
 }
@@ -55,7 +57,7 @@ pub struct RunFilter {
     pub worker: Option<String>,
     /// How they stand.
     pub state: RunState,
-    /// Not wanted before that moment.
+    /// Not wanted before that time, by the clock as it is set now.
     pub since: Option<Timestamp>,
     /// The newest so many; all without it.
     pub limit: Option<u32>,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::filter::{EventFilter, RunFilter, RunState};
-use super::{load, prune, row};
+use super::{load, order, row};
 use nowcast_core::joins::{Join, RequestedLaunch};
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::run::{RunId, Stage};
@@ -69,7 +69,7 @@ impl Conditions {
 
 pub(super) fn events(connection: &Connection, filter: &EventFilter) -> rusqlite::Result<Vec<Record>> {
     let number =
-        |moment: Option<Timestamp>| moment.map(|moment| prune::first_since(connection, moment)).transpose();
+        |moment: Option<Timestamp>| moment.map(|moment| order::first_since(connection, moment)).transpose();
     let mut conditions = Conditions::default();
     conditions.add("worker = ?", filter.worker.clone());
     conditions.add("type = ?", filter.r#type.clone());
@@ -213,7 +213,7 @@ pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> rusqlite::Res
 
 /// The number from which on runs were wanted since a moment. Those of the last event have higher numbers than it.
 fn first_run_since(connection: &Connection, moment: Timestamp) -> rusqlite::Result<i64> {
-    let first = prune::first_since(connection, moment)?;
+    let first = order::first_since(connection, moment)?;
     let is_past_all = first > load::last_event(connection)?.cast_signed();
     Ok(if is_past_all { i64::MAX } else { first })
 }
@@ -273,10 +273,10 @@ pub(super) fn usual_duration(
     let mut durations = Vec::new();
     while let Some(run) = runs.next().transpose()?.filter(|_| durations.len() < RUNS_FOR_USUAL) {
         // One that was killed tells nothing, though a worker in Python ends with status 0 then.
-        if let Stage::Ended { launched: Some(launched), at, .. } = &run.stage
+        if let Stage::Ended { launched: Some(_), at, .. } = &run.stage
             && run.stop_requested.is_none()
         {
-            durations.push(at.duration_since(*launched));
+            durations.extend(run.duration(at.steady));
         }
     }
     durations.sort_unstable();

@@ -1,6 +1,6 @@
 //! [`History`]: the journal for readers, with or without a running manager. It never writes and never blocks the manager.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
@@ -8,12 +8,12 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::filter::{EventFilter, RunFilter};
 use super::find::{self, Acknowledgement, Kept};
-use super::{DATABASE, Journal, JournalError, fold, load, row, schema};
+use super::{DATABASE, Journal, JournalError, clock, fold, load, order, row, schema};
 use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::parked::Parked;
-use nowcast_core::{Change, Number, Record, RuleFile, Run};
+use nowcast_core::{Change, Clock, Number, Record, RuleFile, Run, Steady};
 use pyyaml::Map;
 
 /// The journal, open for reading.
@@ -57,14 +57,16 @@ pub struct OpenItems {
     pub parked: Vec<Parked>,
     /// The holds.
     pub holds: Vec<Hold>,
-    /// The last time for which each entry of the schedule was launched.
-    pub scheduled: BTreeMap<String, Timestamp>,
+    /// The times for which each entry of the schedule was launched: the last one, and later ones of a clock that was ahead.
+    pub scheduled: BTreeMap<String, BTreeSet<Timestamp>>,
     /// The expected messages.
     pub expected: Vec<Expected>,
     /// The rules; `None` if none were loaded or refused yet.
     pub rules: Option<RulesInForce>,
     /// The last event.
     pub last_event: Option<Record>,
+    /// What steady time is counted from.
+    pub clock: Clock,
 }
 
 impl OpenItems {
@@ -76,10 +78,19 @@ impl OpenItems {
         let holds = self.holds.iter().cloned().map(Change::Hold);
         let rules =
             self.rules.iter().map(|rules| Change::Rules(rules.generation, rules.hash.clone(), Vec::new()));
-        let scheduled = self.scheduled.iter();
-        let scheduled = scheduled.map(|(item, due)| Change::Scheduled { item: item.clone(), due: *due });
+        let scheduled = self.scheduled.iter().flat_map(|(item, times)| {
+            // Each one replaces earlier ones.
+            times.iter().rev().map(|due| Change::Scheduled { item: item.clone(), due: *due })
+        });
+        let clock = self.clock.reading.iter().cloned().map(Change::Clock);
         let expected = self.expected.iter().cloned().map(Change::Expected);
-        runs.chain(joins).chain(parked).chain(holds).chain(scheduled).chain(expected).chain(rules)
+        runs.chain(joins)
+            .chain(parked)
+            .chain(holds)
+            .chain(scheduled)
+            .chain(expected)
+            .chain(rules)
+            .chain(clock)
     }
 }
 
@@ -247,6 +258,7 @@ impl History {
             let mut open = OpenItems {
                 rules: rules(connection)?,
                 last_event: find::last_event(connection)?,
+                clock: clock::clock(connection)?,
                 ..OpenItems::default()
             };
             for change in load::open(connection)? {
@@ -256,7 +268,7 @@ impl History {
                     Change::Parked(parked) => open.parked.push(parked),
                     Change::Hold(hold) => open.holds.push(hold),
                     Change::Scheduled { item, due } => {
-                        open.scheduled.insert(item, due);
+                        open.scheduled.entry(item).or_default().insert(due);
                     }
                     Change::Expected(expected) => open.expected.push(expected),
                     _ => {}
@@ -301,6 +313,24 @@ impl History {
     /// See [`History::event`].
     pub fn last_event(&self) -> JournalResult<Number> {
         self.ask(load::last_event).map(Number)
+    }
+
+    /// Return what steady time is counted from.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn clock(&self) -> JournalResult<Clock> {
+        self.ask(clock::clock)
+    }
+
+    /// Return the steady time of an event.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn steady(&self, event: &Record) -> JournalResult<Steady> {
+        self.ask(|connection| order::steady(connection, event.number, event.at.timestamp()))
     }
 
     /// The rules in force; `None` if none were loaded or refused yet.

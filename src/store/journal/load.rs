@@ -1,12 +1,10 @@
 //! What a manager that starts has to know, and the replies that were given.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
-use super::{Journal, JournalError, fold, row};
+use super::{Journal, JournalError, clock, fold, row};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::record::Outcome;
 use nowcast_core::{Change, Number, PreviousReply, Ticket};
@@ -23,6 +21,8 @@ pub struct Recovered {
     pub checklist_event: Number,
     /// The highest number that was given to anything.
     pub last_number: u64,
+    /// The wall clock at the last event.
+    pub last_event: Option<Timestamp>,
 }
 
 impl Journal {
@@ -70,12 +70,15 @@ impl Journal {
 fn load(connection: &Connection) -> rusqlite::Result<Recovered> {
     let mut changes = open(connection)?;
     changes.extend(rules(connection)?);
+    let clock = clock::clock(connection)?;
+    changes.extend(clock.reading.map(Change::Clock));
     let folded = fold::after(connection, Number(u64::MAX))?.unwrap_or_default();
     Ok(Recovered {
         changes,
         checklist: entries(&folded.checklist),
         checklist_event: Number(folded.changed_by),
         last_number: last_number(connection)?,
+        last_event: clock.last_event,
     })
 }
 
@@ -101,10 +104,14 @@ pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<Change>> {
     Ok(changes)
 }
 
-/// The last of its times that each worker of the schedule was launched for.
-pub(super) fn scheduled(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Timestamp>> {
+/// The times for which each worker of the schedule was launched, as far as they still matter.
+fn scheduled(connection: &Connection) -> rusqlite::Result<Vec<(String, Timestamp)>> {
     let mut statement = connection.prepare_cached("SELECT item, due FROM scheduled ORDER BY item")?;
-    statement.query_map([], |row| Ok((row.get("item")?, row::time(row, "due")?)))?.collect()
+    let times = statement.query_map([], |row| Ok((row.get("item")?, row::time(row, "due")?)))?;
+    let mut times: Vec<(String, Timestamp)> = times.collect::<rusqlite::Result<_>>()?;
+    // The latest first: each one replaces earlier ones.
+    times.sort_by(|one, other| other.1.cmp(&one.1));
+    Ok(times)
 }
 
 fn all<T: DeserializeOwned>(connection: &Connection, statement: &str) -> rusqlite::Result<Vec<T>> {

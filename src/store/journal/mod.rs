@@ -7,6 +7,7 @@
 //! its own as it is now, which stays, marked as over, when it is. The checklist is nowhere as a whole but
 //! in snapshots that are made now and then; the events after one lead to the checklist of any moment.
 
+mod clock;
 mod commit;
 mod error;
 mod filter;
@@ -15,6 +16,7 @@ mod fold;
 mod history;
 mod load;
 mod lock;
+mod order;
 mod prune;
 mod row;
 mod schema;
@@ -28,7 +30,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use rusqlite::Connection;
 
 pub use error::JournalError;
@@ -37,12 +38,13 @@ pub use find::{Acknowledgement, HistoricalRules, Kept};
 pub use history::{History, Numbered, OpenItems, RulesInForce};
 pub use load::Recovered;
 pub use lock::holder;
+pub use prune::RunsRemoved;
 pub use stream::{CallHistory, CallInput, HistoricalCall, RuleOutcome};
 
 use crate::failpoint;
 use lock::Lock;
 use nowcast_core::record::RecordedEvent;
-use nowcast_core::{Number, Record};
+use nowcast_core::{Number, Record, Steady};
 use tidy::SinceSnapshot;
 
 /// The name of the database in the journal's folder.
@@ -72,8 +74,8 @@ pub struct Journal {
     tail: SinceSnapshot,
     /// How many commits there were.
     commits: u32,
-    /// Everything before that moment was removed.
-    pruned: Option<Timestamp>,
+    /// Everything before that day was removed.
+    pruned: Option<Steady>,
     /// The highest number that was kept of each epoch: what is above it need not be looked for.
     highest: RefCell<HashMap<u64, u64>>,
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{fold, load, row};
+use super::{fold, load, order, row};
 use nowcast_core::parked::ParkedItem;
-use nowcast_core::{Change, Number};
+use nowcast_core::{Change, Number, RunId, Steady};
 use pyyaml::Keys;
 
 /// Events or runs that one step removes: some milliseconds.
@@ -20,16 +20,17 @@ const KEPT_GENERATIONS: i64 = 10;
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// The midnight (UTC) before a moment. Removing goes by whole days, since each time costs a snapshot.
-pub(super) fn midnight(moment: Timestamp) -> Timestamp {
-    Timestamp::from_second(moment.as_second().div_euclid(DAY) * DAY).unwrap_or(Timestamp::MIN)
+/// The midnight before a point of steady time. Removing goes by whole days, since each time costs a snapshot.
+pub(super) fn midnight(time: Steady) -> Steady {
+    let second = time.0.as_second().div_euclid(DAY) * DAY;
+    Steady(Timestamp::from_second(second).unwrap_or(Timestamp::MIN))
 }
 
 /// A step; answers whether there is more to do.
-pub(super) fn step(connection: &mut Connection, before: Timestamp) -> rusqlite::Result<bool> {
+pub(super) fn step(connection: &mut Connection, before: Steady) -> rusqlite::Result<bool> {
     let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // The last event stays: the numbers go on from it.
-    let first = first_since(&step, before)?.min(load::last_event(&step)?.cast_signed());
+    let first = order::first_not_older(&step, before)?.min(load::last_event(&step)?.cast_signed());
     if first <= 1 {
         return Ok(false);
     }
@@ -49,10 +50,42 @@ pub(super) fn step(connection: &mut Connection, before: Timestamp) -> rusqlite::
     for table in ["joins", "parked", "holds"] {
         step.execute(&format!("DELETE FROM {table} WHERE closed_by < ?1"), [first])?;
     }
+    // The last reading before what stays is that of the first event in it.
+    step.execute(
+        "DELETE FROM clock_readings WHERE event < (SELECT max(event) FROM clock_readings WHERE event <= ?1)",
+        [first],
+    )?;
     remove_rule_files(&step)?;
     let has_more = gone.events.len() == STEP || gone.runs.len() == STEP;
     step.commit()?;
     Ok(has_more)
+}
+
+/// The runs that are no longer in the journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunsRemoved {
+    /// Those with lower numbers were removed.
+    pub before: Number,
+    /// Runs among them that stay: they ended not long ago, or are open.
+    pub kept: BTreeSet<RunId>,
+}
+
+impl RunsRemoved {
+    /// Return whether a run was removed.
+    #[must_use]
+    pub fn contains(&self, run: RunId) -> bool {
+        run < self.before && !self.kept.contains(&run)
+    }
+}
+
+/// The runs that were removed when everything before a day was.
+pub(super) fn runs_removed(connection: &Connection, before: Steady) -> rusqlite::Result<RunsRemoved> {
+    let first = order::first_not_older(connection, before)?.min(load::last_event(connection)?.cast_signed());
+    let kept = connection
+        .prepare_cached("SELECT id FROM runs WHERE id < ?1")?
+        .query_map([first], |row| row::number(row, "id"))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(RunsRemoved { before: Number(first.cast_unsigned()), kept })
 }
 
 /// Removes the files of rules that no kept message was decided by, but not those of the last few generations: they may
@@ -69,27 +102,6 @@ fn remove_rule_files(connection: &Connection) -> rusqlite::Result<()> {
         [first, KEPT_GENERATIONS],
     )?;
     Ok(())
-}
-
-/// The number of the first event at or after a moment: events are in the order of time. One more than the last
-/// event if all are before it.
-pub(super) fn first_since(connection: &Connection, moment: Timestamp) -> rusqlite::Result<i64> {
-    let mut find = connection
-        .prepare_cached("SELECT number, at FROM events WHERE number >= ?1 ORDER BY number LIMIT 1")?;
-    let after_all = load::last_event(connection)?.cast_signed() + 1;
-    let (mut low, mut high) = (1, after_all);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let (number, at) =
-            find.query_row([middle], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-        if row::moment(&at)?.timestamp() < moment {
-            low = number + 1;
-        } else {
-            high = middle;
-        }
-    }
-    // Between two events are numbers of runs and joins.
-    Ok(find.query_row([low], |row| row.get(0)).optional()?.unwrap_or(after_all))
 }
 
 /// Events that what is open came from.

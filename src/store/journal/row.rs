@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use rusqlite::Row;
 use rusqlite::types::Type;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::filter::EventKind;
 use nowcast_core::message::Message;
@@ -38,6 +38,10 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         },
         "rules_refused" => RecordedEvent::RulesRefused { reason: text("detail")? },
         "checklist_read" => RecordedEvent::ChecklistRead { why: text("detail")? },
+        "clock_set" => {
+            let ClockStep { from, to } = from_json(&text("detail")?)?;
+            RecordedEvent::ClockSet { from, to }
+        }
         other => return Err(unreadable(format!("an event of the unknown kind {other:?}"))),
     };
     let changes: Option<Vec<Change>> =
@@ -48,6 +52,13 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         event,
         changes: changes.unwrap_or_default(),
     })
+}
+
+/// The detail of an event that is a step of the wall clock.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ClockStep {
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
 }
 
 fn message(row: &Row<'_>) -> rusqlite::Result<MessageRecord> {
@@ -119,6 +130,7 @@ pub(super) fn kind(event: &RecordedEvent) -> EventKind {
         RecordedEvent::RulesLoaded { .. } => EventKind::RulesLoaded,
         RecordedEvent::RulesRefused { .. } => EventKind::RulesRefused,
         RecordedEvent::ChecklistRead { .. } => EventKind::ChecklistRead,
+        RecordedEvent::ClockSet { .. } => EventKind::ClockSet,
     }
 }
 

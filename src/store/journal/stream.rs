@@ -10,7 +10,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::find::HistoricalRules;
-use super::{History, JournalError, find, fold, load, prune, row};
+use super::{History, JournalError, find, fold, load, order, row};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::joins::Join;
 use nowcast_core::message::Message;
@@ -110,7 +110,7 @@ impl History {
         // All of it is of one moment, so what is removed meanwhile is still there.
         let moment = self.connection.unchecked_transaction().map_err(failed)?;
         let number = |moment_of: Option<Timestamp>, otherwise: i64| {
-            moment_of.map_or(Ok(otherwise), |at| prune::first_since(&moment, at)).map_err(failed)
+            moment_of.map_or(Ok(otherwise), |at| order::first_since(&moment, at)).map_err(failed)
         };
         let end = load::last_event(&moment).map_err(failed)?.cast_signed() + 1;
         let first = number(since, 1)?;

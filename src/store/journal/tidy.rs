@@ -2,11 +2,11 @@
 //!
 //! Correctness does not depend on it; without it the log grows and a start takes longer.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::commit::Growth;
-use super::{Journal, JournalError, prune};
+use super::{Journal, JournalError, RunsRemoved, prune};
+use nowcast_core::Steady;
 use pyyaml::{Keys, Value};
 
 /// Pages of log that an idle manager puts into the database: 1 MB, few enough to take a few milliseconds.
@@ -91,13 +91,13 @@ impl Journal {
     /// Does a step of the housekeeping; to be called when there is nothing else to do, or when
     /// [`Journal::is_untidy`] says so. Answers whether there is more to do.
     ///
-    /// `checklist` is the one after everything that was committed. Events before `prune_before` are removed, by whole days
-    /// (UTC), but for those that something open came from.
+    /// `checklist` is the one after everything that was committed. Events before `prune_before` are removed, by whole days,
+    /// but for those that something open came from.
     ///
     /// # Errors
     ///
     /// If the database cannot be read or written; nothing is lost by it.
-    pub fn tidy(&mut self, checklist: &Value, prune_before: Option<Timestamp>) -> Result<bool, JournalError> {
+    pub fn tidy(&mut self, checklist: &Value, prune_before: Option<Steady>) -> Result<bool, JournalError> {
         if self.tail.wants_snapshot() {
             self.snapshot(checklist).map_err(|error| self.wrap("keep a snapshot of the checklist", error))?;
             return Ok(true);
@@ -115,6 +115,16 @@ impl Journal {
             self.checkpoint("passive").map_err(|error| self.wrap("put the log into the database", error))?;
         }
         Ok(has_more)
+    }
+
+    /// Return the runs that [`Journal::tidy`] has removed, once it was done.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub fn runs_removed(&self, before: Steady) -> Result<RunsRemoved, JournalError> {
+        prune::runs_removed(&self.connection, prune::midnight(before))
+            .map_err(|error| self.wrap("find the runs that were removed", error))
     }
 
     fn snapshot(&mut self, checklist: &Value) -> rusqlite::Result<()> {

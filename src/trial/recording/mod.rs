@@ -179,7 +179,7 @@ impl Trial<'_> {
 
     fn next_due(&mut self) -> Option<Timestamp> {
         if std::mem::take(&mut self.has_changed) {
-            self.next_due = self.state.next_due(self.looked_at);
+            self.next_due = self.state.next_due_by_wall_clock(self.looked_at);
         }
         self.next_due
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+use jiff::{SignedDuration, ZonedDateTime};
 
 use super::difference::{RuleResult, label, without};
 use crate::store::journal::RuleOutcome;
@@ -44,11 +44,12 @@ struct JoinIdentity {
 
 fn opened(join: &Join, at: &ZonedDateTime) -> JoinIdentity {
     let missing: u64 = join.requires.iter().map(|wanted| u64::from(wanted.count)).sum();
-    let seconds = |deadline: Timestamp| deadline.duration_since(at.timestamp()).as_secs();
+    // Before steady time was known, a join had its deadline only.
+    let timeout = join.timeout.or_else(|| Some(join.deadline?.0.duration_since(at.timestamp())));
     JoinIdentity {
         name: join.name.clone(),
         waits_for: missing + join.received.len() as u64,
-        timeout: join.deadline.map(seconds),
+        timeout: timeout.map(|timeout| timeout.as_secs()),
     }
 }
 

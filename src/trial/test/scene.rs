@@ -343,7 +343,7 @@ impl Scene {
     /// When there are too many events.
     pub fn go_on(&mut self, until: Timestamp) -> Result<bool, String> {
         let coming = self.coming.first_key_value().map(|((at, _), _)| *at);
-        let due = self.state.next_due(self.looked_at);
+        let due = self.state.next_due_by_wall_clock(self.looked_at);
         let Some(next) = coming.into_iter().chain(due).min().filter(|next| *next <= until) else {
             return Ok(false);
         };

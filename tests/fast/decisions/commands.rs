@@ -143,7 +143,7 @@ fn a_hold_of_what_cannot_be_held_is_refused_and_of_a_stranger_it_warns() {
     let mut manager = quiet("{}");
     let mut hold = |target: HoldTarget, until: i64| {
         let until = Some(manager.now.timestamp() + seconds(until));
-        let (answer, _) = manager.asks(Command::Hold { target, until, reason: None });
+        let (answer, _) = manager.asks(Command::Hold { target, until, duration: None, reason: None });
         assert_eq!(answer.done, !answer.numbers.is_empty());
         answer.text
     };

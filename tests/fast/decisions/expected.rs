@@ -109,7 +109,7 @@ fn when_the_clocks_skip_its_time_it_is_as_much_later_and_when_they_show_it_twice
         ("2026-10-31T12:00:00-07:00[America/Vancouver]", "2026-11-01T02:30:00-08:00[America/Vancouver]"),
     ] {
         let mut manager = expecting(expect);
-        manager.now = before.parse().expect("a moment");
+        manager.begins(before.parse().expect("a moment"));
         manager.happens(Event::Due);
         let by: ZonedDateTime = by.parse().expect("a moment");
         let seconds = by.timestamp().as_second() - manager.now.timestamp().as_second();
@@ -119,7 +119,7 @@ fn when_the_clocks_skip_its_time_it_is_as_much_later_and_when_they_show_it_twice
     }
     // 01:30 comes twice.
     let mut manager = expecting("[{worker: rivers, by: '01:30', timezone: America/Vancouver}]");
-    manager.now = "2026-10-31T12:00:00-07:00[America/Vancouver]".parse().expect("a moment");
+    manager.begins("2026-10-31T12:00:00-07:00[America/Vancouver]".parse().expect("a moment"));
     manager.happens(Event::Due);
     let first: ZonedDateTime = "2026-11-01T01:30:00-07:00[America/Vancouver]".parse().expect("a moment");
     let seconds = first.timestamp().as_second() - manager.now.timestamp().as_second();

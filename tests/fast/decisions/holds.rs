@@ -42,7 +42,7 @@ fn a_hold_ends_at_its_time() {
     let mut manager = quiet("{}");
     let until = Some((&manager.now + jiff::SignedDuration::from_secs(7_200)).timestamp());
     let reason = Some("maintenance".to_owned());
-    manager.asks(Command::Hold { target: HoldTarget::All, until, reason });
+    manager.asks(Command::Hold { target: HoldTarget::All, until, duration: None, reason });
     manager.wants(worker("weather"));
     assert!(manager.passes(7_199).launched.is_empty());
     let heard = manager.passes(1);
@@ -80,7 +80,7 @@ fn a_hold_ends_in_the_moment_in_which_a_run_is_out_of_time() {
     let mut manager = configured("{weather: {max running: 1, timeout: 1h}}", |_, _| Ok(nothing()));
     let late = manager.wants(worker("weather"));
     let until = Some((&manager.now + jiff::SignedDuration::from_secs(3_600)).timestamp());
-    manager.asks(Command::Hold { target: HoldTarget::All, until, reason: None });
+    manager.asks(Command::Hold { target: HoldTarget::All, until, duration: None, reason: None });
     let waits = manager.wants(worker("weather"));
     let other = manager.wants(worker("ssh"));
     let heard = manager.passes(3_600);

@@ -15,6 +15,7 @@ use nowcast_core::{
     Answer, CallId, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request,
     RequestId, ReturnedLaunches, RuleCallResult, RuleError, Rules, RunId, State, decide, end_if_idle,
 };
+use nowcast_core::{BootId, BootTime, Clock, DecisionTime, Now, TimePoint};
 use pyyaml::Value;
 
 const CONFIG: &str = "
@@ -77,9 +78,14 @@ impl Rules for Fake {
 
 pub struct Story {
     pub state: State,
+    /// The true time. A test may turn it on; then what is due is not looked at.
     pub now: ZonedDateTime,
+    /// How much the wall clock is ahead.
+    ahead: SignedDuration,
+    /// The boot of the machine, and its time.
+    boot: (BootId, Timestamp),
     rules: Fake,
-    looked_at: Timestamp,
+    looked_at: TimePoint,
     requests: u64,
     /// What the journal's records make of nothing.
     folded: State,
@@ -156,14 +162,18 @@ pub fn configured(
 ) -> Story {
     let now: ZonedDateTime = "2026-03-14T04:00:00-07:00[America/Vancouver]".parse().expect("a moment");
     let state = State::new(config(workers), Checklist::default());
-    Story {
+    let mut story = Story {
         folded: state.clone(),
         state,
-        looked_at: now.timestamp(),
-        now,
+        ahead: SignedDuration::ZERO,
+        boot: (BootId(1), now.timestamp()),
+        looked_at: TimePoint::by_wall_clock(now.timestamp()),
+        now: now.clone(),
         rules: Fake { rule: Box::new(rule), calls: RefCell::default() },
         requests: 0,
-    }
+    };
+    story.begins(now);
+    story
 }
 
 /// A manager whose rules want nothing.
@@ -179,9 +189,49 @@ pub fn config(workers: &str) -> Arc<nowcast_core::Policy> {
 }
 
 impl Story {
+    /// It is another time before anything has happened. The clocks were read by an earlier event.
+    pub fn begins(&mut self, now: ZonedDateTime) {
+        self.boot.1 = now.timestamp() - seconds(1_000);
+        self.looked_at = TimePoint::by_wall_clock(now.timestamp());
+        self.now = now;
+        self.state.clock = Clock::default();
+        self.state.clock.reading = self.state.clock.next_reading(&self.time());
+        self.folded.clock.reading.clone_from(&self.state.clock.reading);
+    }
+
+    /// Both clocks.
+    pub fn time(&self) -> DecisionTime {
+        let (boot, began) = self.boot;
+        let boot_time = BootTime { boot, uptime: self.now.timestamp().duration_since(began) };
+        DecisionTime { wall: &self.now + self.ahead, boot_time: Some(boot_time) }
+    }
+
+    /// The present, for spans.
+    pub fn present(&self) -> Now {
+        self.state.now(&self.time())
+    }
+
+    /// The wall clock is set by some seconds. The manager's loop notices.
+    pub fn sets_clock(&mut self, by: i64) -> Heard {
+        self.ahead += seconds(by);
+        assert!(self.state.clock.next_reading(&self.time()).is_some(), "the loop sees the step");
+        self.happens(Event::Due)
+    }
+
+    /// The machine is off for some seconds and comes up with a wall clock that is so much ahead; a manager starts.
+    pub fn reboots(&mut self, off: i64, ahead: i64) -> Heard {
+        self.now = &self.now + seconds(off);
+        self.ahead = seconds(ahead);
+        let BootId(boot) = self.boot.0;
+        self.boot = (BootId(boot + 1), self.now.timestamp() - seconds(5));
+        self.looked_at = TimePoint::by_wall_clock(Timestamp::MIN);
+        self.happens(Event::Due)
+    }
+
     /// Something happens now.
     pub fn happens(&mut self, event: Event) -> Heard {
-        let mut effects = decide(&mut self.state, event, &self.rules, &self.now.clone().into());
+        let time = self.time();
+        let mut effects = decide(&mut self.state, event, &self.rules, &time);
         effects.extend(end_if_idle(&self.state));
         let mut heard = Heard::default();
         heard.add(effects);
@@ -245,7 +295,7 @@ impl Story {
     }
 
     pub fn holds(&mut self, target: HoldTarget) -> Number {
-        let (answer, _) = self.asks(Command::Hold { target, until: None, reason: None });
+        let (answer, _) = self.asks(Command::Hold { target, until: None, duration: None, reason: None });
         answer.numbers[0]
     }
 
@@ -254,13 +304,20 @@ impl Story {
         let until = &self.now + SignedDuration::from_secs(seconds);
         let mut heard = Heard::default();
         let mut looks = 0;
-        while let Some(due) = self.state.next_due(self.looked_at).filter(|due| *due <= until.timestamp()) {
+        loop {
+            let now = self.present();
+            self.looked_at.wall = self.looked_at.wall.min(now.wall);
+            let Some(due) = self.state.next_due(self.looked_at, now) else { break };
+            let Ok(at) = self.now.checked_add(due.since(now.steady)) else { break };
+            if at > until {
+                break;
+            }
             looks += 1;
-            assert!(looks < 100, "the manager would turn in circles at {due}");
-            let at = due.max(self.now.timestamp());
-            self.now = at.to_zoned_datetime(self.now.time_zone().clone());
-            self.looked_at = at;
-            let effects = decide(&mut self.state, Event::Due, &self.rules, &self.now.clone().into());
+            assert!(looks < 100, "the manager would turn in circles at {due:?}");
+            self.now = at;
+            let time = self.time();
+            self.looked_at = self.state.now(&time).time;
+            let effects = decide(&mut self.state, Event::Due, &self.rules, &time);
             let mut now = Heard::default();
             now.add(effects);
             self.fold(&now.records);
@@ -311,6 +368,7 @@ impl Story {
         assert_eq!(self.folded.parked, self.state.parked);
         assert_eq!(self.folded.holds, self.state.holds);
         assert_eq!(self.folded.expected, self.state.expected);
+        assert_eq!(self.folded.clock.reading, self.state.clock.reading);
         assert_eq!(self.folded.rules, self.state.rules);
         assert_eq!(self.folded.checklist, self.state.checklist);
     }

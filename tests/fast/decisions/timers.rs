@@ -1,7 +1,7 @@
 //! Times: nothing is launched before its own, and the manager knows when to look again.
 
 use jiff::Timestamp;
-use nowcast_core::{Command, Event};
+use nowcast_core::{Command, Event, Steady};
 
 use crate::decisions::story::{config, configured, delayed, join, launches, quiet, seconds, story, worker};
 
@@ -41,7 +41,8 @@ fn the_end_of_the_calendar_is_no_moment() {
     manager.wants(endless);
     let heard = manager.passes(86_400);
     assert!(heard.launched.is_empty() && heard.stop_requested.is_empty());
-    assert_eq!(manager.state.next_due(manager.now.timestamp()), Some(Timestamp::MAX));
+    let now = manager.present();
+    assert_eq!(manager.state.next_due(now.time, now), Some(Steady(Timestamp::MAX)));
 }
 
 #[test]

@@ -10,8 +10,9 @@ use nowcast_core::hold::HoldTarget;
 use nowcast_core::message::Message;
 use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::{
-    Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request, RequestId,
-    Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, Rules, State, Ticket, decide,
+    BootId, BootTime, Change, Command, DecisionTime, Effect, Ending, Event, JoinRequest, NextWorker, Number,
+    Record, Request, RequestId, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, Rules,
+    State, Ticket, decide,
 };
 use proptest::prelude::*;
 use pyyaml::{Keys, Map, Value};
@@ -45,6 +46,8 @@ pub enum Step {
     Garbage(Vec<u8>),
     RunEnds { which: usize, status: i32 },
     Hours(i64),
+    SetClock(i64),
+    Boot,
     Launch(usize),
     Schedule(usize),
     Send { worker: usize, payload: usize },
@@ -106,6 +109,8 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (1..60_usize).prop_map(Step::Drop),
         1 => (0..PAYLOADS.len()).prop_map(|payload| Step::Set { payload }),
         1 => Just(Step::Clear),
+        1 => (-3..4_i64).prop_map(Step::SetClock),
+        1 => Just(Step::Boot),
         1 => (0..3_u8).prop_map(Step::RulesLoaded),
         1 => Just(Step::RulesRefused),
         1 => (0..PAYLOADS.len()).prop_map(|payload| Step::ChecklistRead { payload }),
@@ -159,7 +164,12 @@ pub fn new_state() -> State {
 /// The manager of a day.
 pub struct Day {
     pub state: State,
+    /// The true time.
     pub now: ZonedDateTime,
+    /// How much the wall clock is ahead.
+    pub ahead: SignedDuration,
+    /// The boot of the machine.
+    pub boot: BootId,
     pub records: Vec<Record>,
     /// The checklist before each event, as YAML text.
     pub before: Vec<(Number, String)>,
@@ -169,7 +179,21 @@ pub struct Day {
 impl Day {
     pub fn new() -> Self {
         let now = "2026-03-14T04:40:12.123456789-07:00[America/Vancouver]".parse().expect("a moment");
-        Self { state: new_state(), now, records: Vec::new(), before: Vec::new(), requests: 0 }
+        Self {
+            state: new_state(),
+            now,
+            ahead: SignedDuration::ZERO,
+            boot: BootId(1),
+            records: Vec::new(),
+            before: Vec::new(),
+            requests: 0,
+        }
+    }
+
+    /// Both clocks. What a boot began with does not matter.
+    pub fn time(&self) -> DecisionTime {
+        let uptime = SignedDuration::from_secs(self.now.timestamp().as_second());
+        DecisionTime { wall: &self.now + self.ahead, boot_time: Some(BootTime { boot: self.boot, uptime }) }
     }
 
     /// A day of these steps.
@@ -203,13 +227,21 @@ impl Day {
                 self.now = self.now.checked_add(passed).expect("a moment");
                 Event::Due
             }
+            Step::SetClock(hours) => {
+                self.ahead += SignedDuration::from_hours(*hours);
+                Event::Due
+            }
+            Step::Boot => {
+                self.boot = BootId(self.boot.0 + 1);
+                Event::Due
+            }
             Step::Launch(worker) => command(Command::Launch {
                 worker: NextWorker::new(WORKERS[*worker], Vec::new()),
                 rerun_of: None,
             }),
             Step::Schedule(worker) => command(Command::LaunchScheduled {
                 item: WORKERS[*worker].to_owned(),
-                due: self.now.timestamp(),
+                due: self.time().timestamp(),
                 worker: NextWorker::new(WORKERS[*worker], Vec::new()),
             }),
             Step::Send { worker, payload } => command(Command::Send {
@@ -233,7 +265,8 @@ impl Day {
                 target: WORKERS
                     .get(*worker)
                     .map_or(HoldTarget::All, |name| HoldTarget::Worker((*name).into())),
-                until: hours.map(|hours| self.now.timestamp() + SignedDuration::from_hours(hours)),
+                until: hours.map(|hours| self.time().timestamp() + SignedDuration::from_hours(hours)),
+                duration: None,
                 reason: Some("maintenance".into()),
             }),
             Step::Release(what) => command(Command::Release { number: Number(*what as u64) }),
@@ -274,7 +307,8 @@ impl Day {
 
     pub fn happens(&mut self, event: Event) {
         let mut before = Some(self.checklist());
-        for effect in decide(&mut self.state, event, &FakeRules, &self.now.clone().into()) {
+        let time = self.time();
+        for effect in decide(&mut self.state, event, &FakeRules, &time) {
             if let Effect::Journal(record) = effect {
                 // What one event keeps after its first record is decided after that one.
                 if let Some(before) = before.take() {

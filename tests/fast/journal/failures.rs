@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nowcast::store::journal::EventFilter;
 use nowcast::store::{History, Journal, JournalError};
+use nowcast_core::Steady;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use rusqlite::Connection;
@@ -74,9 +75,9 @@ fn a_newer_version_is_refused_by_name() {
         .and_then(|db| db.pragma_update(None, "user_version", 7))
         .expect("from the future");
     let error = refusal(folder.path());
-    assert!(matches!(error, JournalError::Newer { found: 7, known: 4, .. }), "{error}");
+    assert!(matches!(error, JournalError::Newer { found: 7, known: 5, .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("has version 7, and this program knows versions up to 4"), "{text}");
+    assert!(text.contains("has version 7, and this program knows versions up to 5"), "{text}");
 }
 
 #[test]
@@ -222,7 +223,7 @@ proptest! {
             let kept = day.records.len();
             day.message("weather", "success", "{rule: launch}");
             let _ = journal.commit(&day.records[kept..]);
-            let _ = journal.tidy(&day.state.checklist.to_value(), Some(day.now.timestamp()));
+            let _ = journal.tidy(&day.state.checklist.to_value(), Some(Steady(day.now.timestamp())));
         }
     }
 }
@@ -321,7 +322,7 @@ mod disks {
             journal.commit(&day.records[kept..]).expect_err("it is still full");
         }
         let checklist = journal.load().expect("readable").checklist;
-        let _ = journal.tidy(&Value::from(checklist), Some(day.now.timestamp()));
+        let _ = journal.tidy(&Value::from(checklist), Some(nowcast_core::Steady(day.now.timestamp())));
         disk.empty();
         journal.commit(&day.records[kept..]).expect("kept");
         assert_recovers(&journal, &day);

@@ -28,15 +28,20 @@ use crate::journal::recovery::state_of;
 /// Versions whose names version 3 changes.
 const BEFORE_VERSION_3: [&str; 3] = ["journal-version-1", "journal-version-2", "journal-version-2-operated"];
 
-const FIXTURES: [&str; 4] =
-    ["journal-version-1", "journal-version-2", "journal-version-2-operated", "journal-version-3"];
+const FIXTURES: [&str; 5] = [
+    "journal-version-1",
+    "journal-version-2",
+    "journal-version-2-operated",
+    "journal-version-3",
+    "journal-version-4",
+];
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name).join("journal.sqlite")
 }
 
 /// A copy, since opening a journal migrates it.
-fn copy(name: &str) -> tempfile::TempDir {
+pub fn copy(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     fs::copy(fixture(name), folder.path().join("journal.sqlite")).expect("copied");
     folder
@@ -282,9 +287,12 @@ fn the_history_of_version_1_is_read() {
 fn the_schedule_and_the_expectations_of_version_2_are_read() {
     let (_folder, journal, history) = migrated("journal-version-2");
     let state = state_of(&journal.load().expect("readable"));
-    let scheduled: Vec<_> =
-        state.scheduled.iter().map(|(item, due)| (item.as_str(), due.to_string())).collect();
-    assert_eq!(scheduled, [("rivers", "2026-03-15T15:40:42.123456789Z".to_owned())]);
+    let scheduled: Vec<(&str, Vec<String>)> = state
+        .scheduled
+        .iter()
+        .map(|(item, due)| (item.as_str(), due.iter().map(ToString::to_string).collect()))
+        .collect();
+    assert_eq!(scheduled, [("rivers", vec!["2026-03-15T15:40:42.123456789Z".to_owned()])]);
     let expected: Vec<_> = state
         .expected
         .values()
@@ -419,6 +427,20 @@ fn a_journal_of_version_3_is_read() {
     assert_eq!(numbers(state.parked.keys().copied().collect()), [22, 33]);
     let join = state.joins.get(Number(30)).expect("the join");
     assert_eq!((join.requirements().as_str(), join.pending.len()), ("rivers, ssh", 2));
+    assert_eq!(history.events(&EventFilter::default()).expect("readable").len(), 29);
+}
+
+#[test]
+fn a_journal_of_version_4_is_read() {
+    let (_folder, journal, history) = migrated("journal-version-4");
+    let state = state_of(&journal.load().expect("readable"));
+    let numbers = |numbers: Vec<Number>| numbers.into_iter().map(|number| number.0).collect::<Vec<_>>();
+    assert_eq!(numbers(state.runs.keys().copied().collect()), [15, 19, 23, 25, 26, 27, 31, 42, 44]);
+    assert_eq!(numbers(state.parked.keys().copied().collect()), [22, 33]);
+    let ParkedItem::Message { counted_as, .. } = &state.parked[&Number(33)].item else { panic!("a message") };
+    assert_eq!(*counted_as, Some(Number(33)));
+    let hold = &state.holds[&Number(37)];
+    assert_eq!(hold.until.map(|until| until.to_string()).as_deref(), Some("2026-03-16T12:40:18.123456789Z"));
     assert_eq!(history.events(&EventFilter::default()).expect("readable").len(), 29);
 }
 

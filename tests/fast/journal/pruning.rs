@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use nowcast::store::journal::{EventFilter, RunFilter};
 use nowcast::store::{History, Journal, JournalError};
 use nowcast_core::record::RecordedEvent;
-use nowcast_core::{Change, Ending, Event, Number};
+use nowcast_core::{Change, Ending, Event, Number, Steady};
 
 use crate::journal::day::{Day, Step, text};
 use crate::journal::recovery::assert_recovers;
@@ -32,7 +32,7 @@ fn forty_days() -> Day {
 
 fn prune(journal: &mut Journal, day: &Day, days: i64) {
     let before = day.now.timestamp() - SignedDuration::from_hours(24 * days);
-    while journal.tidy(&day.state.checklist.to_value(), Some(before)).expect("done") {}
+    while journal.tidy(&day.state.checklist.to_value(), Some(Steady(before))).expect("done") {}
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub fn assert_recovers(journal: &Journal, day: &Day) {
     assert_eq!(state.holds, day.state.holds);
     assert_eq!(state.scheduled, day.state.scheduled);
     assert_eq!(state.expected, day.state.expected);
+    assert_eq!(state.clock.reading, day.state.clock.reading);
+    assert_eq!(recovered.last_event, day.records.last().map(|record| record.at.timestamp()));
     assert_eq!(state.rules, day.state.rules);
     assert_eq!(text(&recovered.checklist), day.checklist());
     let changed = day.records.iter().rfind(|record| record.changes.iter().any(Change::is_of_checklist));

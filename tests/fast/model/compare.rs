@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nowcast_core::joins::RequestedLaunch;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{MessageRecord, Outcome as Real};
 use nowcast_core::run::Stage;
-use nowcast_core::{NextWorker, Number};
+use nowcast_core::{NextWorker, Number, Steady};
 use pyyaml::Value;
 
 use crate::model::plan::{TYPES, WORKERS};
@@ -95,12 +95,19 @@ impl World {
             let Some(real) = real else { continue };
             open += 1;
             let stage = match &real.stage {
-                Stage::Pending { due } => (Some(*due), None, None),
-                Stage::Launched { at, .. } => (None, Some(*at), None),
-                Stage::Ended { launched, at, .. } => (None, *launched, Some(*at)),
+                Stage::Pending { due, at: None } => (Some(due.0), None, None),
+                Stage::Pending { at, .. } => (*at, None, None),
+                Stage::Launched { at, .. } => (None, Some(at.wall), None),
+                Stage::Ended { launched, at, .. } => (None, *launched, Some(at.wall)),
             };
-            let due = model.is_waiting().then(|| moment(model.due));
-            assert_eq!(stage, (due, model.launched.map(moment), model.ended.map(moment)), "{number}");
+            let due = model.is_waiting().then(|| moment(model.at.unwrap_or(model.due)));
+            let [launched, ended] =
+                [model.launched, model.ended].map(|when| when.map(|when| moment(when.wall)));
+            assert_eq!(stage, (due, launched, ended), "{number}");
+            let until = model.ended.unwrap_or(self.model.now).passed;
+            let ran =
+                model.launched.map(|launched| SignedDuration::from_secs((until - launched.passed).max(0)));
+            assert_eq!(real.duration(self.present().steady), ran, "{number}");
             assert_eq!(real.report.is_some(), model.is_reported, "{number}");
             assert_eq!(real.stop_requested.is_some(), model.is_told, "{number}");
             assert_eq!(
@@ -123,7 +130,7 @@ impl World {
                 assert_eq!(real.name, model.name);
                 assert_eq!(real.requires, wanted(&self.model.remaining(at)), "{number}");
                 assert_eq!(workers(&real.launches()), expected, "{number}");
-                assert_eq!(real.deadline, model.deadline.map(moment));
+                assert_eq!(real.deadline, model.deadline.map(moment).map(Steady));
             }
             let parked = self.state.parked.get(number);
             assert_eq!(parked.is_some(), model.is_parked, "{number} is parked");

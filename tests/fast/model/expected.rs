@@ -7,8 +7,8 @@ impl Model {
     fn know(&mut self, worker: usize, r#type: usize) -> usize {
         let place = self.expected.iter().position(|one| (one.worker, one.r#type) == (worker, r#type));
         place.unwrap_or_else(|| {
-            let since = self.now;
-            self.expected.push(Expected { worker, r#type, since, judged: since, late: None });
+            let (since, judged, first_message) = (self.now, self.now.wall, self.messages.len());
+            self.expected.push(Expected { worker, r#type, since, first_message, judged, late: None });
             self.expected.len() - 1
         })
     }
@@ -34,17 +34,17 @@ impl Model {
             let known = self.expected[place];
             let is_due = |one: &&(usize, usize, i64, i64)| {
                 (one.0, one.1) == (known.worker, known.r#type)
-                    && one.2 > known.since
+                    && one.2 > self.shown(known.since)
                     && one.3 > known.judged
-                    && one.3 <= self.now
+                    && one.3 <= self.now.wall
             };
             let Some((_, _, since, by)) = all.iter().filter(is_due).max_by_key(|one| one.3) else { continue };
-            let has_come = self.messages.iter().any(|message| {
+            let last = self.messages[known.first_message..].iter().rfind(|message| {
                 (message.worker, message.r#type) == (known.worker, known.r#type)
-                    && message.at >= *since
                     && message.retries.is_none()
                     && !matches!(message.outcome, Outcome::Refused | Outcome::Answered | Outcome::Cleared)
             });
+            let has_come = last.is_some_and(|message| self.shown(message.at) >= *since);
             self.expected[place].judged = *by;
             if !has_come {
                 self.expected[place].late = Some(*by);

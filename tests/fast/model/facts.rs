@@ -2,16 +2,27 @@
 
 use crate::model::plan::{Held, Join, Launch};
 
+/// A moment: the seconds that have passed since the day began, those that the wall clock shows, and the boot of the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct When {
+    pub passed: i64,
+    pub wall: i64,
+    pub boot: u128,
+}
+
 /// Where a launch comes from, and where it is.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools)] // A plain list of facts is what this is.
 pub struct Run {
     pub launch: Launch,
+    /// When its delay is over, in seconds that have passed.
     pub due: i64,
+    /// The time of the wall clock that it waits for instead.
+    pub at: Option<i64>,
     pub attempt: u32,
     pub retry_of: Option<usize>,
-    pub launched: Option<i64>,
-    pub ended: Option<i64>,
+    pub launched: Option<When>,
+    pub ended: Option<When>,
     pub is_dropped: bool,
     pub is_reported: bool,
     pub is_told: bool,
@@ -37,7 +48,7 @@ impl Run {
 pub struct Message {
     pub worker: usize,
     pub r#type: usize,
-    pub at: i64,
+    pub at: When,
     pub run: Option<usize>,
     pub outcome: Outcome,
     /// The message of which this is a retry.
@@ -76,7 +87,10 @@ impl OpenJoin {
 #[derive(Debug, Clone)]
 pub struct Hold {
     pub held: Held,
+    /// By the wall clock.
     pub until: Option<i64>,
+    /// In seconds that have passed.
+    pub ends: Option<i64>,
     pub is_over: bool,
 }
 
@@ -85,8 +99,9 @@ pub struct Hold {
 pub struct Expected {
     pub worker: usize,
     pub r#type: usize,
-    /// Since when they are noticed.
-    pub since: i64,
+    /// Since when they are noticed, and from which message on.
+    pub since: When,
+    pub first_message: usize,
     /// Every time up to that one was judged.
     pub judged: i64,
     /// The last time by which none had come, until one does.

@@ -1,5 +1,6 @@
 //! Operators' commands, for core and model.
 
+use jiff::SignedDuration;
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::{CallId, Command, Event, Number};
 
@@ -41,11 +42,15 @@ impl World {
                 }
                 (Command::Kill { run: what }, run.is_some())
             }
-            Step::Hold { held, seconds } => {
-                let until = seconds.map(|seconds| self.model.now + seconds);
-                self.model.holds.push(Hold { held: *held, until, is_over: false });
-                let target = target(*held);
-                (Command::Hold { target, until: until.map(moment), reason: None }, true)
+            Step::Hold { held, seconds, is_duration } => {
+                let now = self.model.now;
+                let duration = seconds.filter(|_| *is_duration);
+                let ends = duration.map(|seconds| now.passed + seconds);
+                let until = seconds.filter(|_| !is_duration).map(|seconds| now.wall + seconds);
+                self.model.holds.push(Hold { held: *held, until, ends, is_over: false });
+                let (target, until) = (target(*held), until.map(moment));
+                let duration = duration.map(SignedDuration::from_secs);
+                (Command::Hold { target, until, duration, reason: None }, true)
             }
             Step::Release(which) => {
                 let number = number(which, &self.things());
@@ -112,7 +117,7 @@ impl World {
         }
         let run = self.runs.iter().position(|run| *run == what).filter(|run| model.runs[*run].is_waiting());
         if let Some(run) = run {
-            model.runs[run].due = model.now;
+            (model.runs[run].due, model.runs[run].at) = (model.now.passed, None);
         }
         run.is_some()
     }

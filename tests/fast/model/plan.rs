@@ -34,7 +34,7 @@ pub const CONFIGS: [[Settings; 5]; 3] = [
     ],
 ];
 
-/// What a configuration expects: worker, type, since and by in seconds after the day began.
+/// What a configuration expects: worker, type, since and by in seconds of the wall clock after the day began.
 pub type Expectation = (usize, usize, i64, i64);
 
 /// What each of the configurations expects.
@@ -44,7 +44,7 @@ pub const EXPECTED: [&[Expectation]; 3] = [
     &[(0, 0, 1, 7), (1, 3, 3, 8), (2, 1, 2, 3), (2, 1, 9, 14)],
 ];
 
-/// A launch as a rule or an operator wants it; times in seconds, `at` since the day began.
+/// A launch as a rule or an operator wants it; times in seconds, `at` by the wall clock since the day began.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Launch {
     pub worker: usize,
@@ -94,22 +94,62 @@ pub enum Which {
 
 #[derive(Debug, Clone)]
 pub enum Step {
-    Message { worker: usize, r#type: usize, value: Option<i64>, run: Option<Which> },
-    Need { worker: usize },
-    ClearByWorker { worker: usize },
-    End { run: usize, status: i32 },
-    Pass { seconds: i64 },
-    Rule { worker: usize, rule: Rule },
-    Configure { config: usize },
+    Message {
+        worker: usize,
+        r#type: usize,
+        value: Option<i64>,
+        run: Option<Which>,
+    },
+    Need {
+        worker: usize,
+    },
+    ClearByWorker {
+        worker: usize,
+    },
+    End {
+        run: usize,
+        status: i32,
+    },
+    Pass {
+        seconds: i64,
+    },
+    /// The wall clock is set.
+    SetClock {
+        by: i64,
+    },
+    /// The machine is booted again; its wall clock is then so much later.
+    Reboot {
+        by: i64,
+    },
+    Rule {
+        worker: usize,
+        rule: Rule,
+    },
+    Configure {
+        config: usize,
+    },
     Launch(Launch),
     Kill(Which),
-    Hold { held: Held, seconds: Option<i64> },
+    Hold {
+        held: Held,
+        seconds: Option<i64>,
+        is_duration: bool,
+    },
     Release(Which),
     Drop(Which),
     Retry(Option<Which>),
-    Send { worker: usize, r#type: usize, value: Option<i64> },
-    Set { worker: usize, value: i64 },
-    Clear { force: bool },
+    Send {
+        worker: usize,
+        r#type: usize,
+        value: Option<i64>,
+    },
+    Set {
+        worker: usize,
+        value: i64,
+    },
+    Clear {
+        force: bool,
+    },
 }
 
 fn launch() -> impl Strategy<Value = Launch> {
@@ -182,11 +222,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..5_usize).prop_map(|worker| Step::ClearByWorker { worker }),
         10 => (0..100_usize, 0..2_i32).prop_map(|(run, status)| Step::End { run, status }),
         8 => (0..5_i64).prop_map(|seconds| Step::Pass { seconds }),
+        3 => prop_oneof![-20..20_i64, -4..5_i64].prop_map(|by| Step::SetClock { by }),
+        1 => (-20..20_i64).prop_map(|by| Step::Reboot { by }),
         6 => (0..4_usize, rule()).prop_map(|(worker, rule)| Step::Rule { worker, rule }),
         1 => (0..CONFIGS.len()).prop_map(|config| Step::Configure { config }),
         5 => launch().prop_map(Step::Launch),
         2 => which().prop_map(Step::Kill),
-        2 => (held, option::of(1..8_i64)).prop_map(|(held, seconds)| Step::Hold { held, seconds }),
+        2 => (held, option::of(1..8_i64), prop::bool::ANY)
+            .prop_map(|(held, seconds, is_duration)| Step::Hold { held, seconds, is_duration }),
         4 => which().prop_map(Step::Release),
         2 => which().prop_map(Step::Drop),
         3 => option::weighted(0.8, which()).prop_map(Step::Retry),

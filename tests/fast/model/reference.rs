@@ -3,15 +3,22 @@
 //!
 //! It shares no code with the core and must not look at its state.
 
-pub use crate::model::facts::{Done, Expected, Hold, Message, OpenJoin, Outcome, Run};
+pub use crate::model::facts::{Done, Expected, Hold, Message, OpenJoin, Outcome, Run, When};
 use crate::model::plan::{CONFIGS, Held, Join, Launch, Rule, TYPES, Wanted};
 
 /// Seconds after which a silent end is a crash.
 const GRACE: i64 = 2;
 
+/// Seconds by which the wall clock is set in a step.
+const STEP: i64 = 5;
+
 #[derive(Debug)]
 pub struct Model {
-    pub now: i64,
+    pub now: When,
+    /// How far the wall clock was set by the last step.
+    pub set_by: i64,
+    /// When something was recorded last.
+    pub last_event: When,
     pub rules: Vec<Rule>,
     pub config: usize,
     pub runs: Vec<Run>,
@@ -29,7 +36,9 @@ pub struct Model {
 impl Model {
     pub fn new(rules: Vec<Rule>, config: usize) -> Self {
         Self {
-            now: 0,
+            now: When::default(),
+            set_by: 0,
+            last_event: When::default(),
             rules,
             config,
             runs: Vec::new(),
@@ -49,8 +58,9 @@ impl Model {
     }
 
     pub fn want(&mut self, launch: Launch) -> usize {
-        let due = (self.now + launch.delay.unwrap_or(0)).max(launch.at.unwrap_or(0));
-        self.add_run(launch, due, None)
+        let due = self.now.passed + launch.delay.unwrap_or(0);
+        let at = launch.at.filter(|at| self.passed_at(*at) > due);
+        self.add_run(launch, due, at, None)
     }
 
     pub fn want_all(&mut self, launches: Vec<Launch>) {
@@ -59,11 +69,54 @@ impl Model {
         }
     }
 
-    fn add_run(&mut self, launch: Launch, due: i64, retry_of: Option<usize>) -> usize {
+    /// The seconds that will have passed when the wall clock shows a time.
+    pub fn passed_at(&self, wall: i64) -> i64 {
+        self.now.passed + wall - self.now.wall
+    }
+
+    /// What the wall clock, as it is set now, would have shown at a moment of this boot; what it showed, for earlier ones.
+    pub fn shown(&self, at: When) -> i64 {
+        if at.boot == self.now.boot { self.now.wall - (self.now.passed - at.passed) } else { at.wall }
+    }
+
+    /// The seconds that have passed when a run is due.
+    pub fn due_of(&self, run: usize) -> i64 {
+        self.runs[run].at.map_or(self.runs[run].due, |at| self.passed_at(at))
+    }
+
+    pub fn set_clock(&mut self, by: i64) {
+        self.now.wall += by;
+        self.set_by = by;
+    }
+
+    /// The time that the machine was off is known by the wall clock only, since the last event.
+    pub fn reboot(&mut self, by: i64) {
+        let off = self.now.wall + by - self.last_event.wall;
+        self.now.wall += by;
+        self.now.passed = self.last_event.passed + off.max(1);
+        self.now.boot += 1;
+        self.set_by = off.min(0);
+    }
+
+    /// After a step of the wall clock, times that come again are judged again.
+    fn follow_clock(&mut self) {
+        if std::mem::take(&mut self.set_by).abs() < STEP {
+            return;
+        }
+        let wall = self.now.wall;
+        for known in &mut self.expected {
+            known.judged = known.judged.min(wall);
+            known.late = known.late.filter(|late| *late <= wall);
+        }
+        self.admit();
+    }
+
+    fn add_run(&mut self, launch: Launch, due: i64, at: Option<i64>, retry_of: Option<usize>) -> usize {
         let attempt = retry_of.map_or(1, |run| self.runs[run].attempt + 1);
         self.runs.push(Run {
             launch,
             due,
+            at,
             attempt,
             retry_of,
             launched: None,
@@ -106,7 +159,7 @@ impl Model {
             if is_retried {
                 let launch = self.runs[run].launch.clone();
                 let delay = launch.retry_delay.or(CONFIGS[self.config][launch.worker].3).unwrap_or(0);
-                let next = self.add_run(launch, self.now + delay, Some(run));
+                let next = self.add_run(launch, self.now.passed + delay, None, Some(run));
                 return self.add_message(worker, r#type, Some(run), Outcome::Retried(next));
             }
         }
@@ -132,7 +185,7 @@ impl Model {
 
     fn ask_rule(&mut self, worker: usize, r#type: usize, run: Option<usize>, retries: Option<usize>) {
         let number = self.messages.len();
-        self.done.called.push(retries.map_or(self.now, |first| self.messages[first].at));
+        self.done.called.push(retries.map_or(self.now, |first| self.messages[first].at).wall);
         let (outcome, launches, join) = match self.rules[worker].clone() {
             Rule::IsMissing => (Outcome::Missing, Vec::new(), None),
             Rule::Fails => (Outcome::Failed, Vec::new(), None),
@@ -175,7 +228,7 @@ impl Model {
                 self.close_and_park(join);
             }
         }
-        let deadline = asked.timeout.map(|timeout| self.now + timeout);
+        let deadline = asked.timeout.map(|timeout| self.now.passed + timeout);
         self.joins.push(OpenJoin {
             name,
             asked,
@@ -266,9 +319,9 @@ impl Model {
     /// Launches what may be launched by now: after each record.
     pub fn admit(&mut self) {
         let mut due: Vec<usize> = (0..self.runs.len())
-            .filter(|run| self.runs[*run].is_waiting() && self.runs[*run].due <= self.now)
+            .filter(|run| self.runs[*run].is_waiting() && self.due_of(*run) <= self.now.passed)
             .collect();
-        due.sort_by_key(|run| (self.runs[*run].due, *run));
+        due.sort_by_key(|run| (self.due_of(*run), *run));
         for run in due {
             if self.may_go(run) {
                 self.runs[run].launched = Some(self.now);
@@ -298,10 +351,13 @@ impl Model {
 
     /// The manager looks at what is due.
     pub fn due(&mut self) {
+        self.follow_clock();
         for run in 0..self.runs.len() {
             let Run { launch, launched, .. } = &self.runs[run];
             let limit = launch.timeout.or(CONFIGS[self.config][launch.worker].1);
-            let is_over = limit.zip(*launched).is_some_and(|(limit, launched)| launched + limit <= self.now);
+            let is_over = limit
+                .zip(*launched)
+                .is_some_and(|(limit, launched)| launched.passed + limit <= self.now.passed);
             if self.runs[run].is_running() && is_over && !self.runs[run].is_told {
                 self.runs[run].is_told = true;
                 self.done.told.push(run);
@@ -309,18 +365,21 @@ impl Model {
         }
         for join in 0..self.joins.len() {
             if self.joins[join].is_open
-                && self.joins[join].deadline.is_some_and(|deadline| deadline <= self.now)
+                && self.joins[join].deadline.is_some_and(|deadline| deadline <= self.now.passed)
             {
                 self.close_and_park(join);
             }
         }
         for hold in &mut self.holds {
-            hold.is_over |= hold.until.is_some_and(|until| until <= self.now);
+            hold.is_over |= hold.until.is_some_and(|until| until <= self.now.wall);
+            hold.is_over |= hold.ends.is_some_and(|ends| ends <= self.now.passed);
         }
         self.judge();
         self.admit();
         let is_silent = |run: &Run| {
-            run.ended.is_some_and(|ended| ended + GRACE <= self.now) && !run.is_reported && !run.is_closed()
+            run.ended.is_some_and(|ended| ended.passed + GRACE <= self.now.passed)
+                && !run.is_reported
+                && !run.is_closed()
         };
         let silent: Vec<usize> = (0..self.runs.len()).filter(|run| is_silent(&self.runs[*run])).collect();
         for run in silent {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use nowcast_core::Alarm;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
+use nowcast_core::{BootId, BootTime, DecisionTime, Now, TimePoint};
 use nowcast_core::{Change, Effect, Ending, Event, Number, Record, Request, RequestId, State, decide};
 use pyyaml::Value;
 
@@ -22,7 +23,9 @@ pub struct World {
     pub state: State,
     pub folded: State,
     pub rules: Table,
-    pub looked_at: Timestamp,
+    pub looked_at: TimePoint,
+    /// Seconds since the machine was booted.
+    pub uptime: i64,
     pub model: Model,
     /// The numbers of what the model knows by its place in a list.
     pub runs: Vec<Number>,
@@ -58,7 +61,8 @@ pub fn live((rules, config, steps): &Day) {
         folded: state.clone(),
         state,
         rules: Table { rules: rules.clone(), ..Table::default() },
-        looked_at: moment(0),
+        looked_at: TimePoint::by_wall_clock(moment(0)),
+        uptime: 1_000,
         model: Model::new(rules.clone(), *config),
         runs: Vec::new(),
         joins: Vec::new(),
@@ -73,6 +77,7 @@ pub fn live((rules, config, steps): &Day) {
         dropped: 0,
         commanded: 0,
     };
+    world.look();
     let mut midday = None;
     for (number, step) in steps.iter().enumerate() {
         world.step(step);
@@ -98,19 +103,28 @@ fn assert_same(folded: &State, state: &State) {
     assert_eq!(folded.parked, state.parked);
     assert_eq!(folded.holds, state.holds);
     assert_eq!(folded.expected, state.expected);
+    assert_eq!(folded.clock.reading, state.clock.reading);
     assert_eq!(folded.rules, state.rules);
     assert_eq!(folded.checklist, state.checklist);
 }
 
 impl World {
-    fn now(&self) -> Timestamp {
-        moment(self.model.now)
+    fn time(&self) -> DecisionTime {
+        let boot = BootId(self.model.now.boot);
+        let boot_time = BootTime { boot, uptime: SignedDuration::from_secs(self.uptime) };
+        let wall = moment(self.model.now.wall).to_zoned_datetime(TimeZone::UTC);
+        DecisionTime { wall, boot_time: Some(boot_time) }
+    }
+
+    pub fn present(&self) -> Now {
+        self.state.now(&self.time())
     }
 
     pub fn decide(&mut self, event: Event) -> Effects {
-        let now = self.now().to_zoned_datetime(TimeZone::UTC);
+        let time = self.time();
+        assert_eq!(self.state.now(&time).steady.0, moment(self.model.now.passed), "the time that has passed");
         let mut done = Effects::default();
-        for effect in decide(&mut self.state, event, &self.rules, &now.into()) {
+        for effect in decide(&mut self.state, event, &self.rules, &time) {
             match effect {
                 Effect::Launch { run, worker, .. } => {
                     assert!(self.launched.insert(run), "{run} is launched twice");
@@ -145,6 +159,7 @@ impl World {
     /// A record: its numbers are new, and its changes make the same state.
     fn keep(&mut self, record: &Record) {
         assert!(record.number > self.last_record, "records have rising numbers");
+        self.model.last_event = self.model.now;
         self.last_record = record.number;
         assert!(self.used.insert(record.number), "{} is used twice", record.number);
         let mut payload = Value::Null;
@@ -182,11 +197,13 @@ impl World {
     /// The manager's loop looks whether something is due. If nothing is, the model must agree.
     fn look(&mut self) {
         for _ in 0..LOOKS {
-            let now = self.now();
-            let is_due = self.state.next_due(self.looked_at).is_some_and(|due| due <= now);
+            let (time, now) = (self.time(), self.present());
+            self.looked_at.wall = self.looked_at.wall.min(now.wall);
+            let is_due = self.state.next_due(self.looked_at, now).is_some_and(|due| due <= now.steady)
+                || self.state.clock.next_reading(&time).is_some();
             let mut done = Effects::default();
             if is_due {
-                self.looked_at = now;
+                self.looked_at = now.time;
                 done = self.decide(Event::Due);
             }
             self.model.due();
@@ -217,9 +234,17 @@ impl World {
             }
             Step::Pass { seconds } => {
                 for _ in 0..*seconds {
-                    self.model.now += 1;
+                    self.model.now.passed += 1;
+                    self.model.now.wall += 1;
+                    self.uptime += 1;
                     self.look();
                 }
+            }
+            Step::SetClock { by } => self.model.set_clock(*by),
+            Step::Reboot { by } => {
+                self.model.reboot(*by);
+                self.uptime = 5;
+                self.looked_at = TimePoint::by_wall_clock(Timestamp::MIN);
             }
             Step::Rule { worker, rule } => {
                 self.model.rules[*worker] = rule.clone();

@@ -1,9 +1,7 @@
 //! Stopping a run.
 
-use std::fs::File;
-use std::time::{Duration, SystemTime};
-
-use nowcast_core::Ending;
+use jiff::SignedDuration;
+use nowcast_core::{BootTime, Ending};
 use rustix::process::{Signal, kill_process};
 
 use crate::runner::scene::{RUN, Scene, pid};
@@ -147,8 +145,12 @@ fn the_grace_period_of_a_worker_without_a_runner_starts_once_for_all_managers() 
     scene.wait_for("the manager's notice", || runs.poll_exits().expect("it says").is_empty().then_some(()));
     runs.request_stop(RUN);
     scene.wait_for_lines(2);
-    let note = File::options().write(true).open(scene.run_path("stop-requested")).expect("a note");
-    note.set_modified(SystemTime::now() - Duration::from_secs(60)).expect("a minute ago");
+    let mut note: BootTime =
+        serde_json::from_str(&std::fs::read_to_string(scene.run_path("stop-requested")).expect("readable"))
+            .expect("a note");
+    note.uptime -= SignedDuration::from_secs(60);
+    std::fs::write(scene.run_path("stop-requested"), serde_json::to_string(&note).expect("JSON"))
+        .expect("a minute ago");
     let mut later = scene.runs();
     scene.start(&mut later, STUBBORN);
     later.ensure_stop_requested(RUN);

@@ -1,8 +1,7 @@
 //! Release and discard: of holds, joins, parked launches and messages, and pending launches.
 
-use jiff::Timestamp;
-
 use super::{NAMED, Outcomes};
+use crate::clock::Steady;
 use crate::decide::Decision;
 use crate::parked::{Parked, ParkedItem};
 use crate::record::Change;
@@ -11,9 +10,8 @@ use crate::run::{Ending, Number, Run, RunId, Stage};
 impl Decision<'_> {
     pub(super) fn release(&mut self, number: Number) -> Outcomes {
         if let Some(hold) = self.state.holds.get(&number).cloned() {
-            let now = self.timestamp();
-            let is_held = |(_, run): &(Timestamp, &Run)| hold.holds(&run.worker);
-            let mut held: Vec<_> = self.state.runs.queues(now).flatten().filter(is_held).collect();
+            let is_held = |(_, run): &(Steady, &Run)| hold.holds(&run.worker);
+            let mut held: Vec<_> = self.state.runs.queues(self.now).flatten().filter(is_held).collect();
             held.sort_by_key(|(due, run)| (*due, run.id));
             let held: Vec<RunId> = held.into_iter().map(|(_, run)| run.id).collect();
             self.change(Change::HoldReleased(number));
@@ -42,7 +40,7 @@ impl Decision<'_> {
         }
         match self.state.runs.get(&number).cloned() {
             Some(mut run) if matches!(run.stage, Stage::Pending { .. }) => {
-                run.stage = Stage::Pending { due: self.timestamp() };
+                run.stage = Stage::Pending { due: self.now.steady, at: None };
                 let name = run.worker.name().to_owned();
                 self.change(Change::Run(Box::new(run)));
                 let pending = self.pending_note(number);
@@ -79,9 +77,9 @@ impl Decision<'_> {
     /// Return why a launch is pending; `None` if it is not.
     fn pending_reason(&self, id: RunId) -> Option<String> {
         let run = self.state.runs.get(&id)?;
-        let Stage::Pending { due } = run.stage else { return None };
-        if due > self.timestamp() {
-            return Some(format!("pending until {}", self.clock(due)));
+        let due = run.due(self.now)?;
+        if due > self.now.steady {
+            return Some(format!("pending until {}", self.clock(self.now.wall_at(due))));
         }
         let blocked_by = self.state.blocked_by(run);
         Some(blocked_by.map_or_else(|| "pending".to_owned(), |blocked_by| format!("blocked by {blocked_by}")))
@@ -123,8 +121,8 @@ impl Decision<'_> {
     }
 
     fn discard_run(&mut self, mut run: Run) {
-        let at = self.timestamp();
-        run.stage = Stage::Ended { launched: None, at, ending: Ending::Discarded, folder: String::new() };
+        let (launched, at, ran) = (None, self.now.time, None);
+        run.stage = Stage::Ended { launched, at, ran, ending: Ending::Discarded, folder: String::new() };
         self.change(Change::Run(Box::new(run)));
     }
 }

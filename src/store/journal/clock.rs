@@ -1,0 +1,31 @@
+//! Readings of the clocks: what steady time is counted from.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::row;
+use nowcast_core::{Clock, ClockReading};
+
+/// The clock as it was recorded.
+pub(super) fn clock(connection: &Connection) -> rusqlite::Result<Clock> {
+    let last = "SELECT event, body FROM clock_readings WHERE body IS NOT NULL ORDER BY event DESC LIMIT 1";
+    let reading = connection.query_row(last, [], |row| Ok(reading(row))).optional()?.transpose()?;
+    let at = "SELECT at FROM events ORDER BY number DESC LIMIT 1";
+    let last_event = connection.query_row(at, [], |row| row::moment(&row.get::<_, String>(0)?)).optional()?;
+    Ok(Clock {
+        reading: reading.and_then(|(_, reading)| reading),
+        last_event: last_event.map(|at| at.timestamp()),
+    })
+}
+
+/// All readings, each with its first event; `None` where events before version 5 go back in time.
+pub(super) fn readings(connection: &Connection) -> rusqlite::Result<Vec<(i64, Option<ClockReading>)>> {
+    connection
+        .prepare_cached("SELECT event, body FROM clock_readings ORDER BY event")?
+        .query_and_then([], reading)?
+        .collect()
+}
+
+fn reading(row: &Row<'_>) -> rusqlite::Result<(i64, Option<ClockReading>)> {
+    let body: Option<String> = row.get("body")?;
+    Ok((row.get("event")?, body.map(|body| row::from_json(&body)).transpose()?))
+}
