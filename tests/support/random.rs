@@ -1,0 +1,29 @@
+//! Random numbers for tests that draw what they do.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Numbers that look random, of a seed that is printed.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new() -> Self {
+        let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_micros());
+        let seed = given.unwrap_or_else(|| u64::try_from(now()).unwrap_or(1));
+        println!("SEED={seed}");
+        Self(seed)
+    }
+
+    /// A number below that one.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+
+    /// Keeps the processor busy for a moment.
+    pub fn spin(&mut self) {
+        for round in 0..self.below(2_000_000) {
+            std::hint::black_box(round);
+        }
+    }
+}
