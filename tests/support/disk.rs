@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use rustix::fs::statvfs;
 
 /// A small disk in memory. Mounting needs root.
 pub struct Disk(PathBuf);
@@ -13,6 +15,20 @@ impl Disk {
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(path).status();
         assert!(mounted.is_ok_and(|status| status.success()), "a small disk");
         Self(path.to_owned())
+    }
+
+    /// Return the bytes in use.
+    pub fn used(&self) -> u64 {
+        let state = statvfs(&self.0).expect("the disk");
+        (state.f_blocks - state.f_bfree) * state.f_frsize
+    }
+
+    /// Set the size in bytes; whether the system has accepted it. It refuses a size that is less than what is in use.
+    pub fn resize(&self, size: u64) -> bool {
+        let options = format!("remount,size={size}");
+        let mounted =
+            Command::new("mount").args(["-o", &options]).arg(&self.0).stderr(Stdio::null()).status();
+        mounted.is_ok_and(|status| status.success())
     }
 }
 

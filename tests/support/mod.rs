@@ -8,6 +8,7 @@ pub mod builder;
 pub mod disk;
 pub mod packages;
 pub mod ports;
+pub mod processes;
 pub mod random;
 pub mod servers;
 pub mod system;
