@@ -12,6 +12,7 @@ use pyyaml::Value;
 
 use crate::order::Order;
 use crate::pace::pace;
+use crate::scene::PLAIN_TIMEOUT;
 use crate::soak::{LONGEST_WAIT, Soak};
 use crate::support::python;
 
@@ -20,9 +21,6 @@ const CLIENTS: u64 = 4;
 
 /// How many programs in plain Python there are.
 const FEEDERS: u64 = 3;
-
-/// Seconds that a plain program waits for a reply.
-const FEEDER_TIMEOUT: u64 = 20;
 
 /// Open runs above which the load pauses.
 const MOST_OPEN_RUNS: usize = 40;
@@ -131,7 +129,7 @@ fn feeders(soak: &Soak) {
     for name in &names {
         let mut command = Command::new(&python);
         command.current_dir(&soak.folder).args(["feeder.py", name, &soak.zmq.workers_port.to_string()]);
-        command.arg(FEEDER_TIMEOUT.to_string());
+        command.arg(PLAIN_TIMEOUT.to_string());
         soak.system.write().expect("no thread panics with it").spawn(name, command);
     }
     soak.wait_while_it_goes_on();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::meter::{Sample, Usage};
+use crate::meter::{COUNTED, MEASURED, Sample, Usage};
 use crate::soak::Soak;
 
 /// How many parts the duration is divided into.
@@ -23,19 +23,63 @@ pub struct Figures {
 /// One sixth.
 struct Row {
     until: Duration,
-    acks: u64,
-    starts: u64,
-    kills: u64,
-    reloads: u64,
-    commands: u64,
+    counts: [u64; COUNTED.len()],
     latencies: Latencies,
     /// Medians.
-    broker: Option<Usage>,
-    manager: Option<Usage>,
+    usages: [Option<Usage>; MEASURED.len()],
 }
 
-/// Latencies of replies between faults.
+/// Latencies of replies between faults, in order.
 struct Latencies(Vec<Duration>);
+
+impl Figures {
+    pub fn of(soak: &Soak) -> Self {
+        let samples = soak.meter.samples();
+        let latencies = soak.meter.quiet_latencies();
+        let part = soak.settings.duration / PARTS;
+        let row = |number| {
+            let (from, until) = (part * number, part * (number + 1));
+            let is_within = |at: Duration| at >= from && (at < until || number + 1 == PARTS);
+            let within: Vec<&Sample> = samples.iter().filter(|sample| is_within(sample.at)).collect();
+            let before = samples
+                .iter()
+                .rfind(|sample| sample.at < from)
+                .map_or([0; COUNTED.len()], |sample| sample.counts);
+            let after = within.last().map_or(before, |sample| sample.counts);
+            let latencies = latencies.iter().filter(|(sent, _)| is_within(*sent - soak.begin));
+            Row {
+                until,
+                counts: std::array::from_fn(|count| after[count] - before[count]),
+                latencies: Latencies::of(latencies.map(|(_, latency)| *latency)),
+                usages: std::array::from_fn(|daemon| {
+                    median(within.iter().filter_map(|sample| sample.usages[daemon]))
+                }),
+            }
+        };
+        Self {
+            rows: (0..PARTS).map(row).collect(),
+            all: Latencies::of(latencies.iter().map(|(_, latency)| *latency)),
+        }
+    }
+
+    /// Return what grew. Medians of the sixths are compared, since single values depend on what happens at that moment.
+    /// The first sixth does not count: caches fill.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let Some(second) = self.rows.get(1) else { return problems };
+        for row in self.rows.iter().skip(2) {
+            for (name, (before, now)) in MEASURED.iter().zip(second.usages.iter().zip(&row.usages)) {
+                let (Some(before), Some(now)) = (before, now) else { continue };
+                if now.kilobytes > before.kilobytes + MEMORY_SLACK
+                    || now.descriptors > before.descriptors + DESCRIPTOR_SLACK
+                {
+                    problems.push(format!("the {name} grew from {before:?} in the second sixth to {now:?}"));
+                }
+            }
+        }
+        problems
+    }
+}
 
 impl Latencies {
     fn of(latencies: impl Iterator<Item = Duration>) -> Self {
@@ -47,56 +91,6 @@ impl Latencies {
     fn percentile(&self, percent: usize) -> String {
         let at = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
         self.0.get(at).map_or_else(|| "-".to_owned(), |latency| format!("{:.1}", latency.as_secs_f64() * 1e3))
-    }
-}
-
-impl Figures {
-    pub fn of(soak: &Soak) -> Self {
-        let samples = soak.meter.samples();
-        let latencies = soak.meter.quiet_latencies();
-        let part = soak.settings.duration / PARTS;
-        let rows = (0..PARTS).map(|number| {
-            let (from, until) = (part * number, part * (number + 1));
-            let is_last = number + 1 == PARTS;
-            let is_within = |at: Duration| at >= from && (at < until || is_last);
-            let within: Vec<&Sample> = samples.iter().filter(|sample| is_within(sample.at)).collect();
-            let latencies = latencies.iter().filter(|(sent, _)| is_within(*sent - soak.begin));
-            let before = samples.iter().rfind(|sample| sample.at < from);
-            let difference = |count: fn(&Sample) -> u64| {
-                within.last().map_or(0, |last| count(last) - before.map_or(0, count))
-            };
-            Row {
-                until,
-                acks: difference(|sample| sample.counts.acks),
-                starts: difference(|sample| sample.counts.starts),
-                kills: difference(|sample| sample.kills),
-                reloads: difference(|sample| sample.reloads),
-                commands: difference(|sample| sample.commands),
-                latencies: Latencies::of(latencies.map(|(_, latency)| *latency)),
-                broker: median(within.iter().filter_map(|sample| sample.broker)),
-                manager: median(within.iter().filter_map(|sample| sample.manager)),
-            }
-        });
-        Self { rows: rows.collect(), all: Latencies::of(latencies.iter().map(|(_, latency)| *latency)) }
-    }
-
-    /// Return what grew. Medians of the sixths are compared, since single values depend on what happens at that moment.
-    /// The first sixth does not count: caches fill.
-    pub fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let daemons: [(&str, fn(&Row) -> Option<Usage>); 2] =
-            [("broker", |row| row.broker), ("manager", |row| row.manager)];
-        for (name, usage) in daemons {
-            let second = self.rows.get(1).and_then(usage);
-            for (row, before) in self.rows.iter().skip(2).filter_map(|row| Some((usage(row)?, second?))) {
-                if row.kilobytes > before.kilobytes + MEMORY_SLACK
-                    || row.descriptors > before.descriptors + DESCRIPTOR_SLACK
-                {
-                    problems.push(format!("the {name} grew from {before:?} in the second sixth to {row:?}"));
-                }
-            }
-        }
-        problems
     }
 }
 
@@ -115,46 +109,38 @@ fn median(usages: impl Iterator<Item = Usage>) -> Option<Usage> {
 
 impl fmt::Display for Figures {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            out,
-            "until  messages launches kills reloads commands  ack ms p50    p99  broker MB files  manager MB files"
-        )?;
-        let megabytes = |usage: Option<Usage>| {
-            usage.map_or_else(|| "-".to_owned(), |usage| format!("{:.1}", usage.kilobytes as f64 / 1024.0))
-        };
-        let descriptors = |usage: Option<Usage>| {
-            usage.map_or_else(|| "-".to_owned(), |usage| usage.descriptors.to_string())
-        };
+        let more = ["ack p50 ms", "ack p99 ms", "broker MB", "files", "manager MB", "files"];
+        let titles = std::iter::once("until").chain(COUNTED).chain(more);
+        write_row(out, titles.map(str::to_owned))?;
         for row in &self.rows {
-            writeln!(
-                out,
-                "{:>4} s {:>9} {:>8} {:>5} {:>7} {:>8} {:>11} {:>6} {:>10} {:>5} {:>11} {:>5}",
-                row.until.as_secs(),
-                row.acks,
-                row.starts,
-                row.kills,
-                row.reloads,
-                row.commands,
-                row.latencies.percentile(50),
-                row.latencies.percentile(99),
-                megabytes(row.broker),
-                descriptors(row.broker),
-                megabytes(row.manager),
-                descriptors(row.manager),
-            )?;
+            let until = std::iter::once(format!("{} s", row.until.as_secs()));
+            let counts = row.counts.iter().map(u64::to_string);
+            let percentiles = [50, 99].map(|percent| row.latencies.percentile(percent));
+            let usages = row.usages.iter().flat_map(|usage| {
+                let missing = || "-".to_owned();
+                [
+                    usage.map_or_else(missing, |usage| megabytes(usage.kilobytes)),
+                    usage.map_or_else(missing, |usage| usage.descriptors.to_string()),
+                ]
+            });
+            write_row(out, until.chain(counts).chain(percentiles).chain(usages))?;
         }
-        let sum = |count: fn(&Row) -> u64| self.rows.iter().map(count).sum::<u64>();
-        writeln!(
+        let sums = (0..COUNTED.len()).map(|count| self.rows.iter().map(|row| row.counts[count]).sum::<u64>());
+        let percentiles = [50, 99].map(|percent| self.all.percentile(percent));
+        write_row(
             out,
-            "{:>6} {:>9} {:>8} {:>5} {:>7} {:>8} {:>11} {:>6}",
-            "all",
-            sum(|row| row.acks),
-            sum(|row| row.starts),
-            sum(|row| row.kills),
-            sum(|row| row.reloads),
-            sum(|row| row.commands),
-            self.all.percentile(50),
-            self.all.percentile(99),
+            std::iter::once("all".to_owned()).chain(sums.map(|sum| sum.to_string())).chain(percentiles),
         )
     }
+}
+
+fn megabytes(kilobytes: u64) -> String {
+    format!("{}.{}", kilobytes / 1024, kilobytes % 1024 * 10 / 1024)
+}
+
+fn write_row(out: &mut fmt::Formatter<'_>, cells: impl Iterator<Item = String>) -> fmt::Result {
+    for cell in cells {
+        write!(out, "{cell:>10} ")?;
+    }
+    writeln!(out)
 }

@@ -5,12 +5,17 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::ledger::Counts;
 use crate::pace::pace;
 use crate::soak::Soak;
 
 /// Milliseconds between two samples.
 const INTERVAL: u64 = 250;
+
+/// What is counted from the start on.
+pub const COUNTED: [&str; 5] = ["messages", "launches", "kills", "reloads", "commands"];
+
+/// The daemons whose memory and descriptors are sampled.
+pub const MEASURED: [&str; 2] = ["broker", "manager"];
 
 #[derive(Debug, Default)]
 pub struct Meter {
@@ -26,13 +31,9 @@ pub struct Meter {
 #[derive(Debug, Clone)]
 pub struct Sample {
     pub at: Duration,
-    pub counts: Counts,
-    pub kills: u64,
-    pub reloads: u64,
-    pub commands: u64,
-    /// `None` while it is replaced.
-    pub broker: Option<Usage>,
-    pub manager: Option<Usage>,
+    pub counts: [u64; COUNTED.len()],
+    /// `None` for a daemon that is being replaced.
+    pub usages: [Option<Usage>; MEASURED.len()],
 }
 
 /// What a process uses.
@@ -56,14 +57,13 @@ impl Usage {
 impl Meter {
     pub fn run(&self, soak: &Soak) {
         while soak.goes_on() {
+            let lines = soak.ledger.counts();
+            let done = [&soak.done.kills, &soak.done.reloads, &soak.done.commands];
+            let [kills, reloads, commands] = done.map(|count| count.load(Ordering::Relaxed));
             let sample = Sample {
                 at: soak.begin.elapsed(),
-                counts: soak.ledger.counts(),
-                kills: soak.done.kills.load(Ordering::Relaxed),
-                reloads: soak.done.reloads.load(Ordering::Relaxed),
-                commands: soak.done.commands.load(Ordering::Relaxed),
-                broker: Usage::of(soak.number_of("broker")),
-                manager: Usage::of(soak.number_of("manager")),
+                counts: [lines.acks, lines.starts, kills, reloads, commands],
+                usages: MEASURED.map(|name| Usage::of(soak.number_of(name))),
             };
             self.samples.lock().expect("no thread panics with it").push(sample);
             pace(INTERVAL);

@@ -10,7 +10,7 @@ use crate::ledger::BY_OPERATOR;
 use crate::order::Order;
 use crate::pace::pace;
 use crate::scene::SOURCES;
-use crate::soak::Soak;
+use crate::soak::{Soak, wait_long};
 use crate::support::random::Random;
 
 pub fn run(soak: &Soak, operator: u64) {
@@ -24,7 +24,7 @@ pub fn run(soak: &Soak, operator: u64) {
         match random.below(16) {
             0..7 => look(soak, &mut random),
             7 => hold(soak, &mut random),
-            8 | 9 => launch(soak, id),
+            8 | 9 => launch(soak, &id),
             10 => send(soak, id, &mut random),
             11 => drop(soak.command(&["retry", "--all"])),
             12 => drop(soak.command(&["ack", "--all", "--reason", "soak"])),
@@ -70,7 +70,7 @@ fn hold(soak: &Soak, random: &mut Random) {
 }
 
 /// Launch a worker by hand.
-fn launch(soak: &Soak, id: String) {
+fn launch(soak: &Soak, id: &str) {
     let token = format!("token={id}.a");
     soak.ledger.append(&format!("sent {id} launch - tick/{id}.a"));
     let (status, _) = soak.command(&["launch", "tick", &token, "--debug"]);
@@ -138,19 +138,19 @@ impl Soak {
     /// signal, panic, or call the configuration or the command line invalid.
     pub fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let command = self.system.read().expect("no thread panics with it").command(arguments);
-        let (status, text) = self.output_of(command, &format!("{arguments:?}"));
+        let (status, text) = output_of(command, &format!("{arguments:?}"));
         if !matches!(status, Some(0 | 1)) || text.contains("panicked at") {
             self.problem(&format!("{arguments:?} ended with {status:?}: {text}"));
         }
         (status, text)
     }
+}
 
-    fn output_of(&self, mut command: Command, what: &str) -> (Option<i32>, String) {
-        // A file, since a pipe that is full would stop the command.
-        let out = tempfile::NamedTempFile::new().expect("a file");
-        let write = || File::options().append(true).open(out.path()).expect("a file");
-        let mut child = command.stdout(write()).stderr(write()).spawn().expect("the command starts");
-        let status = self.wait_for(what, || child.try_wait().expect("it can be waited for"));
-        (status.code(), std::fs::read_to_string(out.path()).unwrap_or_default())
-    }
+fn output_of(mut command: Command, what: &str) -> (Option<i32>, String) {
+    // A file, since a pipe that is full would stop the command.
+    let out = tempfile::NamedTempFile::new().expect("a file");
+    let write = || File::options().append(true).open(out.path()).expect("a file");
+    let mut child = command.stdout(write()).stderr(write()).spawn().expect("the command starts");
+    let status = wait_long(what, || child.try_wait().expect("it can be waited for"));
+    (status.code(), std::fs::read_to_string(out.path()).unwrap_or_default())
 }

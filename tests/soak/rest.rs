@@ -11,8 +11,9 @@ use crate::faults::{DAEMONS, clock};
 use crate::operators::release_parked;
 use crate::order::Order;
 use crate::pace::pace;
-use crate::soak::Soak;
+use crate::soak::{LONGEST_WAIT, Soak, wait_long};
 use crate::support::processes::processes_of_runs;
+use crate::support::wait::wait_within;
 
 /// The workers whose messages joins wait for.
 const AWAITED: [&str; 3] = ["client", "feeder", "told"];
@@ -22,9 +23,12 @@ pub fn come_to_rest(soak: &Soak) -> jiff::Timestamp {
     clock::reset(soak);
     release_holds(soak);
     let mut round = 0;
-    soak.wait_for("all runs, joins and parked items to be closed", || {
+    let ask = || {
         round += 1;
         is_at_rest(soak, round).then_some(())
+    };
+    wait_within(LONGEST_WAIT, "all runs, joins and parked items to be closed", ask, || {
+        status(soak).to_string()
     });
     expect_healthy(soak);
     let scheduled_until = stop(soak);
@@ -78,16 +82,12 @@ fn complete_joins(soak: &Soak, source: &str, round: u64) {
 /// After the failures are acknowledged, nothing needs attention.
 fn expect_healthy(soak: &Soak) {
     soak.command(&["ack", "--all"]);
-    let mut last = String::new();
-    soak.wait_for("a healthy system", || {
-        let status = status(soak);
-        let is_healthy = status["state"] == "HEALTHY";
-        if !is_healthy && last != status.to_string() {
-            last = status.to_string();
-            println!("not healthy: {:#}", status["attention"]);
-        }
-        is_healthy.then_some(())
-    });
+    let mut last = Value::Null;
+    let ask = || {
+        last = status(soak);
+        (last["state"] == "HEALTHY").then_some(())
+    };
+    wait_within(LONGEST_WAIT, "a healthy system", ask, || status(soak).to_string());
 }
 
 /// Stop the daemons; return when the scheduler was. Nothing of the system is left.
@@ -95,7 +95,7 @@ fn stop(soak: &Soak) -> jiff::Timestamp {
     let mut scheduled_until = jiff::Timestamp::now();
     for name in ["scheduler", "broker", "manager"] {
         if name == "broker" {
-            soak.wait_for("the end of what the schedule launched", || {
+            wait_long("the end of what the schedule launched", || {
                 let open = soak.history()?.open_now().ok()?;
                 open.runs.is_empty().then_some(())
             });
@@ -110,7 +110,7 @@ fn stop(soak: &Soak) -> jiff::Timestamp {
         }
     }
     assert_eq!(DAEMONS.len(), 3, "each daemon is stopped");
-    soak.wait_for("the end of every process of the system", || {
+    wait_long("the end of every process of the system", || {
         (processes_of_runs(&soak.folder).is_empty() && processes_in(soak).is_empty()).then_some(())
     });
     scheduled_until

@@ -11,11 +11,14 @@ pub const RULES: &str = include_str!("files/next_workers.lua");
 /// The workers that have messages in the ledger. Each has a checklist key of its own name.
 pub const SOURCES: [&str; 8] = ["client", "feeder", "told", "operator", "shell", "plain", "teller", "flaky"];
 
+/// The workers that are launched. Each writes a line when it starts.
+pub const LAUNCHED: [&str; 8] = ["tick", "tock", "shell", "plain", "teller", "sleep", "flaky", "stuck"];
+
 /// Seconds between the times of the scheduled worker.
 pub const SCHEDULED_EVERY: u64 = 5;
 
-/// Seconds after which a plain worker is ended: the one that waits for a broker that was killed hangs.
-pub const PLAIN_TIMEOUT: u64 = 20;
+/// Seconds after which a plain worker no longer waits for a reply: one whose broker was killed never gets it.
+pub const PLAIN_TIMEOUT: u64 = 30;
 
 const FILES: [(&str, &str); 9] = [
     ("tick.sh", include_str!("files/tick.sh")),

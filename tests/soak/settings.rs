@@ -8,7 +8,7 @@ use crate::support::random::Random;
 const SHORT: Duration = Duration::from_secs(60);
 
 /// A kind of fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// `kill -9` and SIGTERM of daemons.
     Kill,

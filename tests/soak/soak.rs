@@ -1,8 +1,10 @@
 //! [`Soak`]: what the threads share, and the run from start to end.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, RwLock};
 use std::thread;
@@ -14,7 +16,7 @@ use nowcast::store::History;
 use crate::figures::Figures;
 use crate::ledger::Ledger;
 use crate::meter::Meter;
-use crate::settings::Settings;
+use crate::settings::{Fault, Settings};
 use crate::support::random::Random;
 use crate::support::system::System;
 use crate::support::wait::wait_within;
@@ -32,6 +34,8 @@ pub struct Done {
     pub kills: AtomicU64,
     pub reloads: AtomicU64,
     pub commands: AtomicU64,
+    /// How many faults of each kind.
+    pub faults: Mutex<BTreeMap<Fault, u64>>,
 }
 
 pub struct Soak {
@@ -90,27 +94,29 @@ impl Soak {
 
     /// Load and faults for the whole duration, then rest, then the verdict.
     pub fn run(self) {
-        thread::scope(|scope| {
-            let soak = &self;
-            scope.spawn(|| soak.guard("the meter", || soak.meter.run(soak)));
-            for operator in 0..OPERATORS {
-                scope.spawn(move || soak.guard("an operator", || operators::run(soak, operator)));
-            }
-            drivers::start(soak, scope);
-            scope.spawn(|| soak.guard("the killer of runs", || victims::run(soak)));
-            soak.guard("the faults", || faults::run(soak));
-            soak.stop();
-        });
-        self.report_problems();
+        self.load();
         let figures = Figures::of(&self);
-        println!("{figures}");
+        println!("{figures}{:?}", self.done.faults.lock().expect("no thread panics with it"));
         let mut scheduled_until = jiff::Timestamp::now();
         self.guard("the rest", || scheduled_until = rest::come_to_rest(&self));
-        self.report_problems();
         for problem in verdict::problems(&self, scheduled_until).into_iter().chain(figures.problems()) {
             self.problem(&problem);
         }
-        self.report_problems();
+        self.report();
+    }
+
+    /// Run all threads until the duration is over, or a problem is found.
+    fn load(&self) {
+        thread::scope(|scope| {
+            scope.spawn(|| self.guard("the meter", || self.meter.run(self)));
+            for operator in 0..OPERATORS {
+                scope.spawn(move || self.guard("an operator", || operators::run(self, operator)));
+            }
+            drivers::start(self, scope);
+            scope.spawn(|| self.guard("the killer of runs", || victims::run(self)));
+            self.guard("the faults", || faults::run(self));
+            self.stop();
+        });
     }
 
     pub fn goes_on(&self) -> bool {
@@ -145,35 +151,38 @@ impl Soak {
         }
     }
 
-    /// Wait for a condition for as long as anything may take.
-    pub fn wait_for<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> T {
-        wait_within(LONGEST_WAIT, what, ask, String::new)
-    }
-
     /// Wait until some more messages are acknowledged.
     pub fn wait_for_acks(&self, count: u64) {
         let enough = self.ledger.counts().acks + count;
-        self.wait_for("replies", || (self.ledger.counts().acks >= enough || !self.goes_on()).then_some(()));
+        wait_long("replies", || (self.ledger.counts().acks >= enough || !self.goes_on()).then_some(()));
     }
 
     pub fn history(&self) -> Option<History> {
         History::open(&self.folder.join("disk/journal")).ok()
     }
 
-    fn report_problems(&self) {
+    /// Panic if there is a problem: with the seed, what differs from the ledger, and what the daemons wrote. The whole folder
+    /// is kept beside other files of the tests.
+    fn report(&self) {
         let problems = self.problems.lock().expect("no thread panics with it");
         if problems.is_empty() {
             return;
         }
+        let seed = self.settings.seed;
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("soak-{seed}"));
+        let _ = Command::new("cp").arg("-a").arg(&self.folder).arg(&kept).status();
         let description = self.system.read().map_or_else(|_| String::new(), |system| system.describe());
+        let (count, problems) = (problems.len(), problems.join("\n"));
         panic!(
-            "{description}\n{} problems with SEED={} after {:?}:\n{}",
-            problems.len(),
-            self.settings.seed,
-            self.begin.elapsed(),
-            problems.join("\n"),
+            "{description}\n{count} problems with SEED={seed}; the folder is kept as {}:\n{problems}",
+            kept.display()
         );
     }
+}
+
+/// Wait for a condition for as long as anything may take.
+pub fn wait_long<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    wait_within(LONGEST_WAIT, what, ask, String::new)
 }
 
 fn text_of(cause: &(dyn Any + Send)) -> String {

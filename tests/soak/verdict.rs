@@ -9,7 +9,7 @@ use nowcast_core::message::Message;
 use nowcast_core::record::{Outcome, RecordedEvent, Speaker};
 
 use crate::ledger::{BY_OPERATOR, Entries, SentMessage};
-use crate::scene::SCHEDULED_EVERY;
+use crate::scene::{LAUNCHED, SCHEDULED_EVERY, SOURCES};
 use crate::settings::Fault;
 use crate::soak::Soak;
 
@@ -25,10 +25,11 @@ pub fn problems(soak: &Soak, scheduled_until: jiff::Timestamp) -> Vec<String> {
     let mut problems = Vec::new();
     let mut add = |kind: &str, found: Vec<String>| {
         if !found.is_empty() {
-            let shown = found.iter().take(SHOWN).map(|text| format!("\n  {text}")).collect::<String>();
-            problems.push(format!("{} × {kind}:{shown}", found.len()));
+            let shown: Vec<&str> = found.iter().take(SHOWN).map(String::as_str).collect();
+            problems.push(format!("{} × {kind}:\n  {}", found.len(), shown.join("\n  ")));
         }
     };
+    add("nothing to judge", idle(&entries));
     add("a line that must not be in the ledger", entries.problems.clone());
     add("launched another number of times than intended", launches(&entries));
     add("a run that started twice", runs(&entries));
@@ -65,6 +66,18 @@ impl Bounds {
         self.least += if is_certain { most } else { 0 };
         self.most += most;
     }
+}
+
+/// A soak in which a kind of worker does nothing proves nothing.
+fn idle(entries: &Entries) -> Vec<String> {
+    let has_acknowledged = |source: &str, (id, message): (&String, &SentMessage)| {
+        message.source == source && entries.is_certain(id, message)
+    };
+    let silent =
+        SOURCES.iter().filter(|source| !entries.messages.iter().any(|item| has_acknowledged(source, item)));
+    let has_started = |worker: &str| entries.starts.iter().any(|start| start.worker == worker);
+    let unstarted = LAUNCHED.iter().filter(|worker| !has_started(worker));
+    silent.chain(unstarted).map(|name| format!("{name} had no part in it")).collect()
 }
 
 /// Compare the launches that are intended with the workers that started.
@@ -238,7 +251,7 @@ fn checklist(soak: &Soak, entries: &Entries) -> Vec<String> {
             problems.push(format!("{source}: {key} is {found:?} and may be {last:?}"));
         }
     }
-    for source in crate::scene::SOURCES {
+    for source in SOURCES {
         let entry = checklist.get(source).cloned().unwrap_or_default();
         let keys = entry.as_map().into_iter().flatten().filter_map(|(key, _)| key.as_str());
         let is_known =

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::operators::pick;
 use crate::pace::pace;
-use crate::soak::Soak;
+use crate::soak::{Soak, wait_long};
 use crate::support::random::Random;
 
 pub const DAEMONS: [&str; 3] = ["broker", "manager", "scheduler"];
@@ -76,9 +76,7 @@ pub fn stop_some(soak: &Soak, may_kill: bool, random: &mut Random) {
 /// Many SIGHUP to each daemon.
 pub fn hangups(soak: &Soak, random: &mut Random) {
     for name in DAEMONS {
-        soak.wait_for(&format!("{name} to catch SIGHUP"), || {
-            catches_hangup(soak.number_of(name)).then_some(())
-        });
+        wait_long(&format!("{name} to catch SIGHUP"), || catches_hangup(soak.number_of(name)).then_some(()));
         for _ in 0..random.below(30) {
             soak.signal(name, Signal::HUP);
             soak.done.reloads.fetch_add(1, Ordering::Relaxed);
@@ -124,7 +122,7 @@ impl Soak {
     pub fn end_of(&self, name: &str) -> ExitStatus {
         let number = self.number_of(name);
         // Without the lock, since the broker waits for open requests before it ends.
-        self.wait_for(&format!("the end of {name}"), || (!is_alive(number)).then_some(()));
+        wait_long(&format!("the end of {name}"), || (!is_alive(number)).then_some(()));
         self.system.write().expect("no thread panics with it").wait_for_end(name)
     }
 

@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use super::daemons::replace_by;
 use crate::pace::pace;
 use crate::settings::{Fault, Settings};
-use crate::soak::Soak;
+use crate::soak::{Soak, wait_long};
 use crate::support::disk::Disk;
 use crate::support::random::Random;
 use crate::support::system::System;
@@ -23,7 +23,7 @@ pub fn fill(soak: &Soak, may_kill: bool, random: &mut Random) {
     let disk = soak.disk.as_ref().expect("it is mounted");
     let free = random.below(64 << 10);
     // As much may be written meanwhile that the new size is refused.
-    soak.wait_for("a full disk", || disk.resize(disk.used() + free).then_some(()));
+    wait_long("a full disk", || disk.resize(disk.used() + free).then_some(()));
     pace(random.below(3_000));
     if may_kill && random.below(3) == 0 {
         replace_by(soak, "manager", Signal::KILL);

@@ -19,7 +19,7 @@ pub use daemons::DAEMONS;
 const KILLS_BEGIN: f64 = 0.5;
 
 /// Longest quiet time after a fault, in milliseconds.
-const QUIET: u64 = 4_000;
+const QUIET: u64 = 2_500;
 
 pub fn run(soak: &Soak) {
     let mut random = soak.random(500);
@@ -41,6 +41,7 @@ pub fn run(soak: &Soak) {
 }
 
 fn strike(soak: &Soak, fault: Fault, random: &mut Random) {
+    *soak.done.faults.lock().expect("no thread panics with it").entry(fault).or_default() += 1;
     let may_kill = soak.progress() >= KILLS_BEGIN && soak.settings.has(Fault::Kill);
     match fault {
         Fault::Kill if may_kill => daemons::replace_some(soak, random),

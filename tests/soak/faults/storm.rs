@@ -28,7 +28,7 @@ const INVALID: [&str; 4] = [
 pub fn strike(soak: &Soak, random: &mut Random) {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, soak.zmq.workers_port));
     let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok();
-    let mut connections: Vec<TcpStream> = (0..1 + random.below(MOST)).filter_map(connect).collect();
+    let mut connections: Vec<TcpStream> = (0..=random.below(MOST)).filter_map(connect).collect();
     for connection in &mut connections {
         // The broker may close it at any time.
         let _ = connection.write_all(GREETINGS[pick(random, GREETINGS.len())]);
