@@ -17,7 +17,7 @@ use crate::soak::{LONGEST_WAIT, Soak};
 use crate::support::python;
 
 /// How many Rust clients there are.
-const CLIENTS: u64 = 4;
+const CLIENTS: u64 = 8;
 
 /// How many programs in plain Python there are.
 const FEEDERS: u64 = 3;
@@ -67,10 +67,14 @@ fn client(soak: &Soak, number: u64) {
     let mut random = soak.random(100 + number);
     let mut client = Client::connect(&soak.zmq).expect("a connection");
     for count in 1_u64.. {
-        if !next_turn(soak, random.below(200)) {
+        let id = format!("{name}-{count}");
+        let order = if soak.is_burst() {
+            Order::light(id)
+        } else if next_turn(soak, random.below(400)) {
+            Order::draw(id, &mut random)
+        } else {
             break;
-        }
-        let order = Order::draw(format!("{name}-{count}"), &mut random);
+        };
         soak.ledger.append(&order.sent("client", &name));
         let payload = pyyaml::read(&order.payload(&name)).expect("JSON is YAML");
         let sent = Instant::now();

@@ -20,6 +20,9 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+/// What stands for the launches of a message that has none.
+pub const NO_LAUNCHES: &str = "-";
+
 /// Why a run is excused if the operator stopped it: then it is not retried.
 pub const BY_OPERATOR: &str = "operator";
 
@@ -136,7 +139,11 @@ impl Entries {
                 let sent = SentMessage {
                     source: source.to_owned(),
                     slot: slot.to_owned(),
-                    launches: launches.split(',').map(launch).collect::<Option<_>>()?,
+                    launches: launches
+                        .split(',')
+                        .filter(|text| *text != NO_LAUNCHES)
+                        .map(launch)
+                        .collect::<Option<_>>()?,
                     sent: moment,
                     acknowledged: None,
                     is_done: false,

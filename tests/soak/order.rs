@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::ledger::NO_LAUNCHES;
 use crate::support::random::Random;
 
 /// A launch with its options, as the rules read it.
@@ -35,12 +36,17 @@ struct OrderedJoin {
 /// A message that is not sent yet.
 pub struct Order {
     pub id: String,
-    launch: OrderedLaunch,
+    launch: Option<OrderedLaunch>,
     join: Option<OrderedJoin>,
 }
 
 impl Order {
-    /// Draw a message; all have a launch.
+    /// Return a message without a launch, so that many can be sent in a short time.
+    pub fn light(id: String) -> Self {
+        Self { id, launch: None, join: None }
+    }
+
+    /// Draw a message with a launch.
     pub fn draw(id: String, random: &mut Random) -> Self {
         let token = format!("{id}.a");
         let launch = |worker, options: Value| OrderedLaunch::new(worker, token.clone(), &options);
@@ -68,18 +74,19 @@ impl Order {
                 (launch("tick", Value::Null), Some(join))
             }
         };
-        Self { id, launch, join }
+        Self { id, launch: Some(launch), join }
     }
 
     /// A message that only completes joins.
     pub fn tick(id: String) -> Self {
         let launch = OrderedLaunch::new("tick", format!("{id}.a"), &Value::Null);
-        Self { id, launch, join: None }
+        Self { id, launch: Some(launch), join: None }
     }
 
     /// Return the payload. The slot is the sender's own key in the checklist.
     pub fn payload(&self, slot: &str) -> String {
-        let mut payload = json!({"id": self.id, slot: self.id, "launch": [self.launch.to_json()]});
+        let launches: Vec<Value> = self.launch.iter().map(OrderedLaunch::to_json).collect();
+        let mut payload = json!({"id": self.id, slot: self.id, "launch": launches});
         if let Some(join) = &self.join {
             payload["join"] = json!({
                 "name": join.name, "wait_for": join.wait_for, "timeout": join.timeout,
@@ -91,10 +98,11 @@ impl Order {
 
     /// Return the line for the ledger.
     pub fn sent(&self, source: &str, slot: &str) -> String {
-        let launches = std::iter::once(&self.launch).chain(self.join.as_ref().map(|join| &join.launch));
+        let launches = self.launch.iter().chain(self.join.as_ref().map(|join| &join.launch));
         let launches: Vec<String> =
             launches.map(|launch| format!("{}/{}", launch.worker, launch.token)).collect();
-        format!("sent {} {source} {slot} {}", self.id, launches.join(","))
+        let launches = if launches.is_empty() { NO_LAUNCHES.to_owned() } else { launches.join(",") };
+        format!("sent {} {source} {slot} {launches}", self.id)
     }
 }
 

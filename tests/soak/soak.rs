@@ -53,6 +53,7 @@ pub struct Soak {
     /// When the scheduler was started.
     pub scheduled_since: jiff::Timestamp,
     stop: AtomicBool,
+    burst: AtomicBool,
     problems: Mutex<Vec<String>>,
 }
 
@@ -88,6 +89,7 @@ impl Soak {
             done: Done::default(),
             scheduled_since,
             stop: AtomicBool::new(false),
+            burst: AtomicBool::new(false),
             problems: Mutex::default(),
         }
     }
@@ -126,6 +128,18 @@ impl Soak {
     fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
         std::fs::write(self.folder.join("stop"), "").expect("written");
+    }
+
+    /// Whether the clients send without a pause.
+    pub fn is_burst(&self) -> bool {
+        self.burst.load(Ordering::Relaxed) && self.goes_on()
+    }
+
+    /// Do something while the clients send without a pause: what is killed then has work in progress.
+    pub fn in_burst(&self, work: impl FnOnce()) {
+        self.burst.store(true, Ordering::Relaxed);
+        work();
+        self.burst.store(false, Ordering::Relaxed);
     }
 
     /// How much of the duration is over, from 0 to 1.

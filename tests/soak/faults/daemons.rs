@@ -21,7 +21,12 @@ const HANGUP: u64 = 1;
 pub fn replace_some(soak: &Soak, random: &mut Random) {
     let groups: [&[&str]; 5] =
         [&["manager"], &["broker"], &["scheduler"], &["broker", "manager"], &["manager", "scheduler"]];
-    replace(soak, groups[pick(random, groups.len())], random);
+    soak.in_burst(|| {
+        soak.wait_for_acks(1 + random.below(50));
+        random.spin();
+        replace(soak, groups[pick(random, groups.len())], random);
+        soak.wait_for_acks(1 + random.below(50));
+    });
 }
 
 /// End daemons, by `kill -9` or SIGTERM, and start others at once; some of those are killed during their start.

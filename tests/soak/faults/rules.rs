@@ -47,7 +47,7 @@ fn save(soak: &Soak, rules: &str) {
 /// Messages come while the edit is there; perhaps the manager is killed meanwhile.
 fn endure(soak: &Soak, may_kill: bool, random: &mut Random) {
     soak.wait_for_acks(1 + random.below(10));
-    if may_kill && random.below(3) == 0 {
+    if may_kill && random.below(2) == 0 {
         replace_by(soak, "manager", Signal::KILL);
         soak.wait_for_acks(1 + random.below(10));
     }
