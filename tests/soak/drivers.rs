@@ -6,6 +6,7 @@ use std::process::Command;
 use std::thread::Scope;
 use std::time::Instant;
 
+use nowcast::config::Zmq;
 use nowcast::worker::client::{Client, ReplyDelay};
 use nowcast_core::message::Message;
 use pyyaml::Value;
@@ -17,7 +18,7 @@ use crate::soak::{LONGEST_WAIT, Soak};
 use crate::support::python;
 
 /// How many Rust clients there are.
-const CLIENTS: u64 = 8;
+const CLIENTS: usize = 8;
 
 /// How many programs in plain Python there are.
 const FEEDERS: u64 = 3;
@@ -31,8 +32,9 @@ const NEEDS: u64 = 10;
 /// Start all drivers, and the thread that paces them.
 pub fn start<'scope>(soak: &'scope Soak, scope: &'scope Scope<'scope, '_>) {
     scope.spawn(|| soak.guard("the pacer", || pacer(soak)));
-    for number in 0..CLIENTS {
-        scope.spawn(move || soak.guard("a client", || client(soak, number)));
+    let clients = std::mem::take(&mut *soak.clients.lock().expect("no thread panics with it"));
+    for (number, connection) in (0..).zip(clients) {
+        scope.spawn(move || soak.guard("a client", || client(soak, number, connection)));
     }
     scope.spawn(|| soak.guard("the teller", || teller(soak)));
     scope.spawn(|| soak.guard("the feeders", || feeders(soak)));
@@ -62,10 +64,15 @@ fn next_turn(soak: &Soak, milliseconds: u64) -> bool {
     soak.goes_on()
 }
 
-fn client(soak: &Soak, number: u64) {
+/// Connect the clients. This is done before the daemons start: programs that this process starts inherit the epoll descriptors
+/// that libzmq opens for each client, and all daemons shall begin with the same number of them.
+pub fn connect(zmq: &Zmq) -> Vec<Client> {
+    (0..CLIENTS).map(|_| Client::connect(zmq).expect("a connection")).collect()
+}
+
+fn client(soak: &Soak, number: u64, mut client: Client) {
     let name = format!("c{number}");
     let mut random = soak.random(100 + number);
-    let mut client = Client::connect(&soak.zmq).expect("a connection");
     for count in 1_u64.. {
         let id = format!("{name}-{count}");
         let order = if soak.is_burst() {

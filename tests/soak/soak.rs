@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nowcast::config::Zmq;
 use nowcast::store::History;
+use nowcast::worker::client::Client;
 
 use crate::figures::Figures;
 use crate::ledger::Ledger;
@@ -47,6 +48,7 @@ pub struct Soak {
     pub folder: PathBuf,
     pub ledger: Ledger,
     pub zmq: Zmq,
+    pub clients: Mutex<Vec<Client>>,
     pub begin: Instant,
     pub meter: Meter,
     pub done: Done,
@@ -66,16 +68,19 @@ impl Soak {
         let disk = faults::disk::mount(&settings, &system);
         std::fs::create_dir_all(system.path("disk")).expect("a folder");
         faults::clock::prepare(&settings, &mut system);
-        system.start_broker();
-        system.start_manager(&[]);
-        let scheduled_since = jiff::Timestamp::now();
-        system.start_scheduler(&[]);
         let zmq = Zmq {
             host: "localhost".to_owned(),
             workers_port: system.workers_port,
             manager_port: system.manager_port,
             bind: None,
         };
+        let clients = drivers::connect(&zmq);
+        // As each client, the system's own context has descriptors that the daemons inherit.
+        drop(system.connect());
+        system.start_broker();
+        system.start_manager(&[]);
+        let scheduled_since = jiff::Timestamp::now();
+        system.start_scheduler(&[]);
         Self {
             settings,
             folder: system.path("").canonicalize().expect("the folder"),
@@ -84,6 +89,7 @@ impl Soak {
             #[cfg(feature = "system-tests")]
             disk,
             zmq,
+            clients: Mutex::new(clients),
             begin: Instant::now(),
             meter: Meter::default(),
             done: Done::default(),

@@ -44,10 +44,10 @@ fn save(soak: &Soak, rules: &str) {
     soak.done.reloads.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Messages come while the edit is there; perhaps the manager is killed meanwhile.
+/// Messages come while the edit is there; the manager is killed meanwhile more often than not.
 fn endure(soak: &Soak, may_kill: bool, random: &mut Random) {
     soak.wait_for_acks(1 + random.below(10));
-    if may_kill && random.below(2) == 0 {
+    if may_kill && random.below(4) > 0 {
         replace_by(soak, "manager", Signal::KILL);
         soak.wait_for_acks(1 + random.below(10));
     }
