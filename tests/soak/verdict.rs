@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use nowcast::store::journal::{EventFilter, EventKind};
+use nowcast_core::Number;
 use nowcast_core::message::Message;
 use nowcast_core::record::{Outcome, RecordedEvent, Speaker};
 
-use crate::ledger::{BY_OPERATOR, Entries, SentMessage};
+use crate::ledger::{BY_OPERATOR, Entries, SentMessage, Start};
 use crate::scene::{LAUNCHED, SCHEDULED_EVERY, SOURCES};
 use crate::settings::Fault;
 use crate::soak::Soak;
@@ -32,7 +33,8 @@ pub fn problems(soak: &Soak, scheduled_until: jiff::Timestamp) -> Vec<String> {
     add("nothing to judge", idle(&entries));
     add("a line that must not be in the ledger", entries.problems.clone());
     add("launched another number of times than intended", launches(&entries));
-    add("a run that started twice", runs(&entries));
+    add("a run that started twice", started_twice(&entries));
+    add("a start that is not that of an ended run", ends(soak, &entries));
     add("no reply though the broker lived", unanswered(&entries));
     add("another schedule", scheduled(soak, &entries, scheduled_until));
     let messages = decided(soak);
@@ -142,10 +144,20 @@ fn tick(token: &str) -> (String, String) {
     ("tick".to_owned(), token.to_owned())
 }
 
+/// Each worker that started is a run in the journal, which has ended.
+fn ends(soak: &Soak, entries: &Entries) -> Vec<String> {
+    let history = soak.history().expect("the journal");
+    let problem = |start: &Start| match history.run(Number(start.run)).expect("a run") {
+        Some(run) if run.worker.name() == start.worker && run.is_closed() => None,
+        found => Some(format!("{start:?}: {found:?}")),
+    };
+    entries.starts.iter().filter_map(problem).collect()
+}
+
 /// Each run starts its worker once.
-fn runs(entries: &Entries) -> Vec<String> {
+fn started_twice(entries: &Entries) -> Vec<String> {
     let mut seen = HashMap::new();
-    let again = |start: &&crate::ledger::Start| seen.insert(start.run, start.token.clone()).is_some();
+    let again = |start: &&Start| seen.insert(start.run, start.token.clone()).is_some();
     entries.starts.iter().filter(again).map(|start| format!("{start:?}")).collect()
 }
 

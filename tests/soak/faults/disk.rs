@@ -10,8 +10,8 @@ use crate::support::disk::Disk;
 use crate::support::random::Random;
 use crate::support::system::System;
 
-/// The size of the disk, in memory. It takes only what is written.
-const SIZE: u64 = 1 << 30;
+/// The size of the disk, in bytes of memory. It takes only what is written, and each run writes several small files.
+const SIZE: u64 = 4 << 30;
 
 /// Mount the disk for the journal, if there are to be such faults.
 pub fn mount(settings: &Settings, system: &System) -> Option<Disk> {
