@@ -32,7 +32,7 @@ pub fn problems(soak: &Soak, scheduled_until: jiff::Timestamp) -> Vec<String> {
     };
     add("nothing to judge", idle(&entries));
     add("a line that must not be in the ledger", entries.problems.clone());
-    add("launched another number of times than intended", launches(&entries));
+    add("launched another number of times than intended", launches(&entries, soak.settings.has(Fault::Disk)));
     add("a run that started twice", started_twice(&entries));
     add("a start that is not that of an ended run", ends(soak, &entries));
     add("no reply though the broker lived", unanswered(&entries));
@@ -83,8 +83,8 @@ fn idle(entries: &Entries) -> Vec<String> {
 }
 
 /// Compare the launches that are intended with the workers that started.
-fn launches(entries: &Entries) -> Vec<String> {
-    let intended = intended(entries);
+fn launches(entries: &Entries, has_full_disk: bool) -> Vec<String> {
+    let intended = intended(entries, has_full_disk);
     let mut started: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for start in entries.starts.iter().filter(|start| start.worker != "tock") {
         *started.entry((&start.worker, &start.token)).or_default() += 1;
@@ -106,7 +106,7 @@ fn launches(entries: &Entries) -> Vec<String> {
 }
 
 /// Return how many times each launch is intended, by worker and token.
-fn intended(entries: &Entries) -> BTreeMap<(String, String), Bounds> {
+fn intended(entries: &Entries, has_full_disk: bool) -> BTreeMap<(String, String), Bounds> {
     let mut intended: BTreeMap<(String, String), Bounds> = BTreeMap::new();
     for (id, message) in &entries.messages {
         for launch in &message.launches {
@@ -127,7 +127,10 @@ fn intended(entries: &Entries) -> BTreeMap<(String, String), Bounds> {
     for ((worker, token), bounds) in &mut intended {
         let excuses = entries.excuses.get(token).map_or(&[][..], Vec::as_slice);
         let count = excuses.len() as u64;
-        if worker == "flaky" {
+        if worker == "stuck" && has_full_disk {
+            // Its timeout also counts while it cannot be started; then its crash is all that happens.
+            bounds.least = 0;
+        } else if worker == "flaky" {
             // An attempt that is killed is followed by another one, unless an operator stopped it.
             let is_stopped = excuses.iter().any(|why| why == BY_OPERATOR);
             bounds.least *= if is_stopped { 0 } else { ATTEMPTS };
