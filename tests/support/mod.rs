@@ -4,8 +4,12 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod builder;
+#[cfg(feature = "system-tests")]
+pub mod disk;
 pub mod packages;
 pub mod ports;
+pub mod processes;
+pub mod random;
 pub mod servers;
 pub mod system;
 pub mod wait;

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
@@ -14,6 +13,7 @@ use tempfile::TempDir;
 
 pub use super::builder::{Builder, system};
 pub use super::ports::free_ports;
+use super::processes::processes_of_runs;
 use super::wait::{DEADLINE, wait_for};
 
 /// The binary under test.
@@ -325,34 +325,14 @@ fn end_runs(folder: &Path) {
     let end = Instant::now() + DEADLINE;
     // Repeat: a runner may start its worker meanwhile.
     while Instant::now() < end {
-        let processes: Vec<Pid> = fs::read_dir("/proc")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-            .filter(|number| is_of_run(*number, folder))
-            .map(pid)
-            .collect();
+        let processes = processes_of_runs(folder);
         if processes.is_empty() {
             return;
         }
         for process in processes {
-            let _ = kill_process(process, Signal::KILL);
+            let _ = kill_process(pid(process.number), Signal::KILL);
         }
     }
-}
-
-/// Whether a process is a runner of a system or has one of its runs in its environment.
-fn is_of_run(number: u32, folder: &Path) -> bool {
-    let folder = folder.as_os_str().as_bytes();
-    let of_process = |name: &str| fs::read(format!("/proc/{number}/{name}")).unwrap_or_default();
-    let arguments = of_process("cmdline");
-    let arguments: Vec<&[u8]> = arguments.split(|byte| *byte == 0).collect();
-    let is_runner = arguments.get(1).is_some_and(|word| *word == b"runner")
-        && arguments.get(3).is_some_and(|path| path.starts_with(folder));
-    let has_run =
-        |line: &[u8]| line.strip_prefix(b"NOWCAST_RUN_FOLDER=").is_some_and(|path| path.starts_with(folder));
-    is_runner || of_process("environ").split(|byte| *byte == 0).any(has_run)
 }
 
 /// Convert a process number for calls of the operating system.

@@ -9,8 +9,21 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 ///
 /// # Panics
 /// After the deadline, with `what` and the text of `explain`.
-pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>, explain: impl FnOnce() -> String) -> T {
-    let end = Instant::now() + DEADLINE;
+pub fn wait_for<T>(what: &str, ask: impl FnMut() -> Option<T>, explain: impl FnOnce() -> String) -> T {
+    wait_within(DEADLINE, what, ask, explain)
+}
+
+/// Call a function until it returns a value, with another deadline.
+///
+/// # Panics
+/// See [`wait_for`].
+pub fn wait_within<T>(
+    deadline: Duration,
+    what: &str,
+    mut ask: impl FnMut() -> Option<T>,
+    explain: impl FnOnce() -> String,
+) -> T {
+    let end = Instant::now() + deadline;
     loop {
         if let Some(answer) = ask() {
             return answer;

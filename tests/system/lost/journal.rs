@@ -201,32 +201,13 @@ fn a_log_that_is_removed_under_a_running_manager_ends_it_and_nothing_acknowledge
 mod mounted {
     use std::fs;
     use std::io::Write;
-    use std::path::{Path, PathBuf};
     use std::process::Command;
 
     use nowcast::store::History;
     use nowcast::store::journal::{EventFilter, EventKind};
 
+    use crate::support::disk::Disk;
     use crate::support::system::{System, system};
-
-    /// A small disk in memory. Mounting needs root.
-    struct Disk(PathBuf);
-
-    impl Disk {
-        fn mount(path: &Path, options: &str) -> Self {
-            fs::create_dir(path).expect("a folder");
-            let mounted =
-                Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(path).status();
-            assert!(mounted.is_ok_and(|status| status.success()), "a small disk");
-            Self(path.to_owned())
-        }
-    }
-
-    impl Drop for Disk {
-        fn drop(&mut self) {
-            let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-        }
-    }
 
     fn on_disk(options: &str) -> (Disk, System) {
         let system = system().section("journal: {folder: disk/journal}").prepare();

@@ -9,8 +9,9 @@ use nowcast::worker::client::{Client, ReplyDelay};
 use nowcast_core::message::Message;
 use rustix::process::Signal;
 
-use crate::lost::load::{PLAIN, Random, WORKERS, acks, counting, expect_all_once};
+use crate::lost::load::{PLAIN, WORKERS, acks, counting, expect_all_once};
 use crate::support::python;
+use crate::support::random::Random;
 use crate::support::system::System;
 use crate::support::wait::DEADLINE;
 

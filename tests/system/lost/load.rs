@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use nowcast::store::History;
 use nowcast::store::journal::{EventFilter, EventKind};
@@ -70,32 +69,6 @@ pub fn counting() -> Builder {
 /// How many replies the workers have got.
 pub fn acks(system: &System) -> u64 {
     fs::metadata(system.path("acks")).map_or(0, |metadata| metadata.len() / LINE)
-}
-
-/// Numbers that look random, of a seed that is printed.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new() -> Self {
-        let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_micros());
-        let seed = given.unwrap_or_else(|| u64::try_from(now()).unwrap_or(1));
-        println!("SEED={seed}");
-        Self(seed)
-    }
-
-    /// A number below that one.
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-
-    /// Keeps the processor busy for a moment.
-    pub fn spin(&mut self) {
-        for round in 0..self.below(2_000_000) {
-            std::hint::black_box(round);
-        }
-    }
 }
 
 /// Waits until everything has come to rest and counts: each message and each run once, nothing parked.
