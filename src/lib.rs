@@ -18,7 +18,7 @@
 //! [`cli`] (the command line).
 //!
 //! Under them: [`config`] (nowcast.yaml, read raw, then checked), [`process`] (the identity of a process),
-//! [`suggest`] ("did you mean …?"), [`causes`] (an error with its causes), [`failpoint`] (where tests end a process), and
+//! [`orphans`] (processes that a container's first process inherits), [`suggest`] ("did you mean …?"), [`causes`] (an error with its causes), [`failpoint`] (where tests end a process), and
 //! the crates [`pyyaml`] (YAML exactly as `PyYAML` reads and writes it) and [`pylogging`] (Python's logging
 //! dictionaries).
 //!
@@ -37,6 +37,7 @@ pub mod log_publisher;
 pub mod manager;
 pub mod net;
 pub mod notify;
+pub mod orphans;
 pub mod process;
 pub mod rules;
 pub mod scheduler;
