@@ -23,6 +23,7 @@ use self::requests::Requests;
 use crate::config::{Config, ReloadConfig, Zmq};
 use crate::failpoint;
 use crate::net::socket;
+use crate::orphans;
 use crate::signals::Signals;
 use nowcast_core::Signal;
 use pylogging::Logger;
@@ -190,6 +191,7 @@ impl Broker {
             }
             self.receive_requests()?;
             self.forward()?;
+            orphans::reap(|_, _| ());
         }
     }
 

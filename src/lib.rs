@@ -17,8 +17,9 @@
 //! over sockets), [`trial`] (rules before they are in force), `view` (the model that every surface shows) and
 //! [`cli`] (the command line).
 //!
-//! Under them: [`config`] (nowcast.yaml, read raw, then checked), [`clock`] (the machine's clocks), [`process`] (the identity of a process),
-//! [`suggest`] ("did you mean …?"), [`causes`] (an error with its causes), [`failpoint`] (where tests end a process), and
+//! Under them: [`config`] (nowcast.yaml, read raw, then checked), [`clock`] (the machine's clocks), [`process`] (the
+//! identity of a process), [`orphans`] (processes that a container's first process inherits), [`suggest`] ("did you mean
+//! …?"), [`causes`] (an error with its causes), [`failpoint`] (where tests end a process), and
 //! the crates [`pyyaml`] (YAML exactly as `PyYAML` reads and writes it) and [`pylogging`] (Python's logging
 //! dictionaries).
 //!
@@ -38,6 +39,7 @@ pub mod log_publisher;
 pub mod manager;
 pub mod net;
 pub mod notify;
+pub mod orphans;
 pub mod process;
 pub mod rules;
 pub mod scheduler;

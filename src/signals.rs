@@ -1,17 +1,19 @@
 //! Signals that a loop can wait for beside its sockets. It never decides what a signal means.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level::pipe};
 
+use crate::orphans;
 use nowcast_core::Signal;
 
-/// SIGHUP, SIGINT and SIGTERM. A flag for each says which came, a pipe wakes the loop.
+/// SIGHUP, SIGINT and SIGTERM. A flag for each says which came, a pipe wakes the loop. In a process that inherits orphans,
+/// SIGCHLD wakes the loop, too.
 #[derive(Debug)]
 pub struct Signals {
     pipe: UnixStream,
@@ -35,6 +37,11 @@ impl Signals {
             flag::register(number, Arc::clone(&flag))?;
             pipe::register(number, write.try_clone()?)?;
             flags.push((signal, flag));
+        }
+        if orphans::are_inherited() {
+            // Wakes the loop to reap them, the first time for those that have exited already.
+            pipe::register(SIGCHLD, write.try_clone()?)?;
+            (&write).write_all(&[0])?;
         }
         Ok(Self { pipe: read, flags })
     }

@@ -8,11 +8,12 @@ use std::hash::Hash;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::event::epoll;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use crate::orphans;
 use crate::process::ending;
 use nowcast_core::Ending;
 
@@ -42,6 +43,8 @@ struct Watched<Key> {
     key: Key,
     /// `None` for a process that another process started: only the parent learns the exit status.
     child: Option<Child>,
+    /// How the child exited, if it was reaped together with orphans.
+    reaped: Option<Ending>,
     pidfd: OwnedFd,
 }
 
@@ -102,7 +105,7 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         drop(spare);
         match pid(&child).and_then(|pid| Ok((pid, self.add(pid)?))) {
             Ok((pid, pidfd)) => {
-                self.watched.insert(self.last, Watched { key, child: Some(child), pidfd });
+                self.watched.insert(self.last, Watched { key, child: Some(child), reaped: None, pidfd });
                 Ok(pid)
             }
             Err(error) => {
@@ -132,7 +135,7 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
             result => result?,
         };
         if is_right() {
-            self.watched.insert(self.last, Watched { key, child: None, pidfd });
+            self.watched.insert(self.last, Watched { key, child: None, reaped: None, pidfd });
             return Ok(true);
         }
         epoll::delete(&self.epoll, &pidfd)?;
@@ -148,11 +151,13 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         Ok(pidfd)
     }
 
-    /// Reap the processes that have exited; return how each ended.
+    /// Reap the processes that have exited; return how each ended. Orphans that this process has inherited are reaped, too, so
+    /// a process has one such set at most.
     ///
     /// # Errors
     /// When the operating system cannot report the exits.
     pub fn reap(&mut self) -> io::Result<Vec<(Key, Ending)>> {
+        orphans::reap(|pid, status| self.note_exit(pid, status));
         let mut ended = Vec::new();
         let mut events: Vec<epoll::Event> = Vec::with_capacity(64);
         let no_wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -166,16 +171,29 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
                 return Ok(ended);
             }
             for event in &events {
-                let Some(Watched { key, child, pidfd }) = self.watched.remove(&event.data.u64()) else {
+                let Some(Watched { key, child, reaped, pidfd }) = self.watched.remove(&event.data.u64())
+                else {
                     continue;
                 };
                 // Removed before it is closed, since the number of a closed descriptor may be reused. An error
                 // means that it is removed already.
                 let _ = epoll::delete(&self.epoll, &pidfd);
                 // Another part of this process may have reaped it: then only the exit status is unknown.
-                let status = child.and_then(|mut child| child.wait().ok());
-                ended.push((key, status.map_or(Ending::Unknown, ending)));
+                let exit = || child.and_then(|mut child| child.wait().ok()).map(ending);
+                ended.push((key, reaped.or_else(exit).unwrap_or(Ending::Unknown)));
             }
+        }
+    }
+
+    /// Note how a child exited that was reaped together with orphans.
+    fn note_exit(&mut self, pid: Pid, status: ExitStatus) {
+        // The number of a child that was reaped before may belong to a new one.
+        let is_it = |watched: &&mut Watched<Key>| {
+            watched.reaped.is_none()
+                && watched.child.as_ref().is_some_and(|child| Pid::from_child(child) == pid)
+        };
+        if let Some(watched) = self.watched.values_mut().find(is_it) {
+            watched.reaped = Some(ending(status));
         }
     }
 

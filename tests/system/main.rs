@@ -21,6 +21,7 @@ mod lost;
 mod nemo_nowcast;
 mod notify;
 mod operators;
+mod orphans;
 mod production;
 mod redelivery;
 mod reload;
