@@ -53,6 +53,7 @@ pub enum Outcome {
     Answered,
     Cleared,
     Retried(usize),
+    Undecided,
 }
 
 #[derive(Debug, Clone)]
