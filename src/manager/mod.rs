@@ -10,6 +10,7 @@ mod due_clock;
 mod failures;
 mod guard;
 mod housekeeping;
+mod inbox;
 mod perform;
 mod receive;
 mod reload;
@@ -35,6 +36,7 @@ use connection::BrokerConnection;
 use due_clock::DueClock;
 use guard::GuardedRules;
 use housekeeping::Housekeeping;
+use inbox::Inbox;
 use nowcast_core::{Effect, Event, Run, RunId, State, decide, end_if_idle};
 use perform::{QueuedLaunch, split};
 use pylogging::Logger;
@@ -89,6 +91,7 @@ pub struct Manager {
     pending_events: Vec<Event>,
 
     broker: BrokerConnection,
+    inbox: Inbox,
     control: Control,
     journal: Journal,
     housekeeping: Housekeeping,
@@ -204,14 +207,11 @@ impl Manager {
         signals: &mut Signals,
         reload_config: ReloadConfig,
     ) -> Result<End, ManagerError> {
-        while let End::With(_) = end {
-            let requests = self.receive()?;
-            let are_all = requests.len() < receive::BATCH && !self.broker.has_deferred();
+        self.receive()?;
+        while !self.inbox.is_empty() && matches!(end, End::With(_)) {
+            let requests = self.next_batch()?;
             if let Some(End::Uncommitted) = self.handle(requests, signals, reload_config)? {
                 end = End::Uncommitted;
-            }
-            if are_all {
-                break;
             }
         }
         Ok(end)

@@ -2,14 +2,53 @@
 
 use std::collections::HashSet;
 
-use super::connection::IncomingRequest;
+use super::connection::ArrivedRequest;
 use super::{Manager, ManagerError};
 use crate::store::JournalError;
+use nowcast_core::message::{DecodeError, Message};
 use nowcast_core::{Answer, Command, Event, Number, Request};
 use pyyaml::Value;
 
 /// The most requests in one batch. With more, the first one would wait too long for its reply.
-pub(super) const BATCH: usize = 1_000;
+const BATCH: usize = 1_000;
+
+/// The bytes of memory after which a batch takes no more requests. Large messages take long to decode, and the first one would
+/// wait for its reply; and a batch is in memory several times until it is committed.
+const BATCH_MEMORY: usize = 16 << 20;
+
+/// The most requests that are moved from the socket to the inbox in one turn of the loop.
+const TURN: usize = 100_000;
+
+/// A request that is decoded and not yet decided.
+struct DecodedRequest {
+    arrived: ArrivedRequest,
+    message: Result<Message, DecodeError>,
+}
+
+impl DecodedRequest {
+    fn new(arrived: ArrivedRequest) -> Self {
+        let message = Message::decode(&arrived.body);
+        Self { arrived, message }
+    }
+
+    /// Return the keys by which a message that comes twice is recognised.
+    fn keys(&self) -> impl Iterator<Item = String> {
+        let ticket = self.arrived.ticket.map(|ticket| format!("ticket {}.{}", ticket.epoch, ticket.number));
+        ticket.into_iter().chain(self.source_and_id().map(|(source, id)| format!("{source} {id}")))
+    }
+
+    /// Return the sender and its `id` for the message, if it sent one.
+    fn source_and_id(&self) -> Option<(&str, &str)> {
+        let message = self.message.as_ref().ok()?;
+        Some((&message.source, message.id.as_deref()?))
+    }
+
+    /// Return the bytes of memory that it takes, approximately.
+    fn memory_size(&self) -> usize {
+        let payload = self.message.as_ref().map_or(0, |message| message.payload.memory_size());
+        self.arrived.body.len() + payload
+    }
+}
 
 /// Return the key of an event in the poison file, if it has one.
 pub(super) fn poison_key(event: &Event) -> Option<String> {
@@ -20,27 +59,40 @@ pub(super) fn poison_key(event: &Event) -> Option<String> {
 }
 
 impl Manager {
-    /// Return the workers' messages that have come. A repeated message gets the recorded reply.
-    pub(super) fn receive(&mut self) -> Result<Vec<Event>, ManagerError> {
+    /// Move the requests that have arrived to the inbox.
+    pub(super) fn receive(&mut self) -> Result<(), ManagerError> {
+        for _ in 0..TURN {
+            let Some(request) = self.broker.receive()? else { break };
+            self.inbox.add(request);
+        }
+        Ok(())
+    }
+
+    /// Return the next batch of workers' messages. A repeated message gets the recorded reply.
+    pub(super) fn next_batch(&mut self) -> Result<Vec<Event>, ManagerError> {
         let mut events = Vec::new();
         let mut keys: HashSet<String> = HashSet::new();
+        let mut memory = 0;
         while events.len() < BATCH
-            && let Some(incoming) = self.broker.receive()?
+            && memory < BATCH_MEMORY
+            && let Some(arrived) = self.inbox.take()
         {
+            let request = DecodedRequest::new(arrived);
             // The journal cannot recognise a repetition within a batch before the batch is committed.
-            if incoming.keys().any(|key| keys.contains(&key)) {
-                self.broker.defer(incoming);
+            if request.keys().any(|key| keys.contains(&key)) {
+                self.inbox.put_back(request.arrived);
                 break;
             }
-            keys.extend(incoming.keys());
-            events.push(self.event(incoming)?);
+            keys.extend(request.keys());
+            memory += request.memory_size();
+            events.push(self.event(request)?);
         }
         Ok(events)
     }
 
-    fn event(&mut self, incoming: IncomingRequest) -> Result<Event, JournalError> {
-        let recorded = self.journal.recorded(incoming.ticket, incoming.source_and_id())?;
-        let IncomingRequest { envelope, body, ticket, message } = incoming;
+    fn event(&mut self, decoded: DecodedRequest) -> Result<Event, JournalError> {
+        let recorded = self.journal.recorded(decoded.arrived.ticket, decoded.source_and_id())?;
+        let DecodedRequest { arrived: ArrivedRequest { envelope, body, ticket }, message } = decoded;
         let request = self.broker.keep_envelope(envelope);
         Ok(match recorded {
             Some(recorded) => Event::Repeat { request, recorded },
