@@ -81,9 +81,9 @@ fn a_crash_is_reported_though_more_messages_wait_than_a_batch_takes() {
 #[test]
 fn large_messages_are_answered_by_a_manager_with_little_memory() {
     /// How many workers wait. Their messages take twice their bytes when they are decoded.
-    const WORKERS: usize = 150;
-    /// A process takes 250 MB of addresses for its threads alone.
-    const LIMIT: &str = "--as=500000000";
+    const WORKERS: usize = 200;
+    /// The threads of a manager alone take 250 MB of addresses.
+    const LIMIT: &str = "--as=550000000";
     let mut system = system().prepare();
     system.start_broker();
     start_workers(&mut system, "workers", LARGE, WORKERS);
