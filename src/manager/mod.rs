@@ -180,9 +180,12 @@ impl Manager {
         while !events.is_empty() {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
-                self.rules.set_poison_key(receive::poison_key(&event));
+                let keys = receive::poison_keys(&event);
+                self.rules.begin_deciding(&keys);
                 effects.extend(decide(&mut self.state, event, &self.rules, &ZonedDateTime::now().into()));
+                self.rules.acquit(&keys);
             }
+            self.rules.clear();
             effects.extend(end_if_idle(&self.state));
             let (records, effects) = split(effects);
             if !self.commit_batch(&records, signals)? {

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 
 use super::connection::ArrivedRequest;
+use super::guard::PoisonKeys;
 use super::{Manager, ManagerError};
+use crate::failpoint;
 use crate::store::JournalError;
 use nowcast_core::message::{DecodeError, Message};
-use nowcast_core::{Answer, Command, Event, Number, Request};
+use nowcast_core::{Answer, Command, Event, Number, PoisonRequest, Request};
 use pyyaml::Value;
 
 /// The most requests in one batch. With more, the first one would wait too long for its reply.
@@ -22,13 +24,20 @@ const TURN: usize = 100_000;
 /// A request that is decoded and not yet decided.
 struct DecodedRequest {
     arrived: ArrivedRequest,
-    message: Result<Message, DecodeError>,
+    content: Content,
+}
+
+/// The content of a request.
+enum Content {
+    Message(Message),
+    Invalid(DecodeError),
+    /// It is not decoded or decided, for this reason.
+    Poison(String),
 }
 
 impl DecodedRequest {
-    fn new(arrived: ArrivedRequest) -> Self {
-        let message = Message::decode(&arrived.body);
-        Self { arrived, message }
+    fn message(&self) -> Option<&Message> {
+        if let Content::Message(message) = &self.content { Some(message) } else { None }
     }
 
     /// Return the keys by which a message that comes twice is recognised.
@@ -39,23 +48,21 @@ impl DecodedRequest {
 
     /// Return the sender and its `id` for the message, if it sent one.
     fn source_and_id(&self) -> Option<(&str, &str)> {
-        let message = self.message.as_ref().ok()?;
+        let message = self.message()?;
         Some((&message.source, message.id.as_deref()?))
     }
 
     /// Return the bytes of memory that it takes, approximately.
     fn memory_size(&self) -> usize {
-        let payload = self.message.as_ref().map_or(0, |message| message.payload.memory_size());
+        let payload = self.message().map_or(0, |message| message.payload.memory_size());
         self.arrived.body.len() + payload
     }
 }
 
-/// Return the key of an event in the poison file, if it has one.
-pub(super) fn poison_key(event: &Event) -> Option<String> {
-    let Event::Request(request) = event else { return None };
-    // The worker's `id` stays the same when another broker forwards the message.
-    let id = request.message.as_ref().ok().and_then(|message| message.id.clone());
-    id.or_else(|| request.ticket.map(|ticket| format!("{}.{}", ticket.epoch, ticket.number)))
+/// Return the names of an event in the poison file.
+pub(super) fn poison_keys(event: &Event) -> PoisonKeys {
+    let Event::Request(request) = event else { return PoisonKeys::default() };
+    PoisonKeys::new(request.ticket, request.message.as_ref().ok())
 }
 
 impl Manager {
@@ -77,7 +84,7 @@ impl Manager {
             && memory < BATCH_MEMORY
             && let Some(arrived) = self.inbox.take()
         {
-            let request = DecodedRequest::new(arrived);
+            let request = self.decode(arrived);
             // The journal cannot recognise a repetition within a batch before the batch is committed.
             if request.keys().any(|key| keys.contains(&key)) {
                 self.inbox.put_back(request.arrived);
@@ -90,14 +97,45 @@ impl Manager {
         Ok(events)
     }
 
+    /// Decode a request, unless that has made managers exit.
+    fn decode(&self, arrived: ArrivedRequest) -> DecodedRequest {
+        let keys = PoisonKeys::new(arrived.ticket, None);
+        if let Some(reason) = self.rules.why_not_decoded(&keys) {
+            return DecodedRequest { arrived, content: Content::Poison(reason) };
+        }
+        self.rules.begin_decoding(&keys);
+        failpoint::pass("manager: decoding");
+        let content = match Message::decode(&arrived.body) {
+            Ok(message) => {
+                let keys = PoisonKeys::new(arrived.ticket, Some(&message));
+                self.rules.why_not_decided(&keys).map_or(Content::Message(message), Content::Poison)
+            }
+            Err(error) => Content::Invalid(error),
+        };
+        DecodedRequest { arrived, content }
+    }
+
     fn event(&mut self, decoded: DecodedRequest) -> Result<Event, JournalError> {
         let recorded = self.journal.recorded(decoded.arrived.ticket, decoded.source_and_id())?;
-        let DecodedRequest { arrived: ArrivedRequest { envelope, body, ticket }, message } = decoded;
-        let request = self.broker.keep_envelope(envelope);
-        Ok(match recorded {
-            Some(recorded) => Event::Repeat { request, recorded },
-            None => Event::Request(Request { id: request, ticket, body, message }),
-        })
+        let DecodedRequest { arrived: ArrivedRequest { envelope, body, ticket }, content } = decoded;
+        let id = self.broker.keep_envelope(envelope);
+        if let Some(recorded) = recorded {
+            return Ok(Event::Repeat { request: id, recorded });
+        }
+        let message = match content {
+            Content::Message(message) => Ok(message),
+            Content::Invalid(error) => Err(error),
+            Content::Poison(reason) => match String::from_utf8(body) {
+                Ok(body) => return Ok(Event::PoisonRequest(PoisonRequest { id, ticket, body, reason })),
+                // It is refused at once: a message is text.
+                Err(error) => {
+                    let body = error.into_bytes();
+                    let message = Message::decode(&body);
+                    return Ok(Event::Request(Request { id, ticket, body, message }));
+                }
+            },
+        };
+        Ok(Event::Request(Request { id, ticket, body, message }))
     }
 
     /// Return the operators' requests that have come. Requests that the journal cannot serve are refused at once.

@@ -200,7 +200,7 @@ fn of_parked(parked: &Parked) -> Attention {
         ParkedItem::Message { source, r#type, counted_as, undecided, .. } => {
             // A message that has not counted in joins never reached a rule.
             let (problem, effect) = match (undecided, counted_as) {
-                (Some(_), _) => ("not decided", "which may end the manager again"),
+                (Some(_), _) => ("not decided", "which may make the manager exit again"),
                 (None, Some(_)) => ("rule failed", "once the rule is repaired"),
                 (None, None) => ("no rule", "once the rule is repaired"),
             };

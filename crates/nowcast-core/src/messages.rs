@@ -104,7 +104,7 @@ impl Decision<'_> {
             Alarm::Parked,
             source,
             format!(
-                "a message is parked undecided: {source}: ({type})\n{reason}\nTo decide it, which may end the manager again: \
+                "a message is parked undecided: {source}: ({type})\n{reason}\nTo decide it, which may make the manager exit again: \
                  nowcast retry {number}. To discard it: nowcast discard {number}"
             ),
         );

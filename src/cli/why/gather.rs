@@ -130,7 +130,7 @@ impl Page {
                 let (fact, effect) = if matches!(item, ParkedItem::Message { undecided: Some(_), .. }) {
                     (
                         "parked undecided: its payload is not in the checklist, and it launched nothing",
-                        "decides it, which may end the manager again",
+                        "decides it, which may make the manager exit again",
                     )
                 } else {
                     (

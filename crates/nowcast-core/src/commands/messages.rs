@@ -105,6 +105,8 @@ impl Decision<'_> {
             }
             let message = Message::decode(body.as_bytes())
                 .map_err(|error| format!("message {} cannot be decided: {error}", parked.id))?;
+            // Its run was found when it was parked.
+            let message = Message { run: None, ..message };
             return Ok(self.decide_parked(parked, *run, message).outcome);
         }
         let payload = pyyaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
