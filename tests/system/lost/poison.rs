@@ -238,10 +238,12 @@ fn a_rule_that_does_not_come_back_ends_the_manager() {
     system.start_broker();
     let worker = system.connect();
     worker.send("{source: sleep, type: success, payload: {day: 12}}", 0).expect("sent");
-    start_failing_manager(&mut system, "manager: in a rule=sleep(600000)");
+    start_failing_manager(&mut system, "manager: in a rule=delay(600000)");
     let status = system.wait_for_end("manager");
-    assert_eq!(status.signal(), Some(9), "{}", system.describe());
-    assert!(system.log("manager").contains("CRITICAL [manager] a rule has not returned for"));
+    assert_eq!(status.signal(), Some(6), "{}", system.describe());
+    assert!(
+        system.log("manager").contains("CRITICAL [manager] a rule does not return and cannot be stopped")
+    );
     system.start_manager(&[]);
     assert_eq!(system.receive(&worker).r#type, "ack");
     assert_eq!(parked(&system), Vec::<u64>::new());
