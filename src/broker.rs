@@ -239,6 +239,7 @@ impl Broker {
     fn resend_open_requests(&mut self) -> zmq::Result<()> {
         // Requests whose replies came before the loss are not sent again.
         self.return_replies(usize::MAX)?;
+        self.requests.forget_sent();
         if self.redeliver {
             let count = self.requests.mark_unsent();
             if count > 0 {

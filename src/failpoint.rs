@@ -25,8 +25,10 @@ pub const RUNNER_BEFORE_START: usize = 5;
 pub const RUNNER_REPORT: [&str; 2] = ["runner: program end noted", "runner: reported"];
 
 /// The failpoints of the manager, in the order of a message that launches workers.
-pub const MANAGER: [&str; 13] = [
+pub const MANAGER: [&str; 15] = [
+    "manager: decoding",
     "manager: received",
+    "manager: deciding",
     "manager: in a rule",
     "manager: decided",
     "manager: committed",

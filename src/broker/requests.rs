@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use crate::net::socket::Frames;
 use nowcast_core::Ticket;
 
+/// The most bytes of requests that the manager has and has not answered, unless a single one is larger. More of them wait here,
+/// so that a manager needs no memory for them.
+const MAX_SENT: usize = 64 << 20;
+
 /// Every unanswered request, whole, in the order in which they came.
 ///
 /// There is no limit. A request is kept until its reply comes, also when its worker has gone meanwhile: the manager
@@ -15,12 +19,14 @@ pub(super) struct Requests {
     open: BTreeMap<u64, Frames>,
     /// The lowest number that was not sent to the current manager.
     first_unsent: u64,
+    /// The bytes of the open requests that were sent to the current manager.
+    sent: usize,
 }
 
 impl Requests {
     /// Start without requests. `epoch` is a number that no earlier broker had.
     pub(super) fn new(epoch: u64) -> Self {
-        Self { epoch, last_number: 0, open: BTreeMap::new(), first_unsent: 0 }
+        Self { epoch, last_number: 0, open: BTreeMap::new(), first_unsent: 0, sent: 0 }
     }
 
     /// Keep a request as a worker sent it, with a ticket in front.
@@ -30,22 +36,32 @@ impl Requests {
         self.open.insert(self.last_number, frames);
     }
 
-    /// Return the first request that is still to be sent.
+    /// Return the first request that is still to be sent, unless the manager has enough.
     pub(super) fn unsent(&self) -> Option<&Frames> {
+        if self.sent >= MAX_SENT {
+            return None;
+        }
         self.open.range(self.first_unsent..).next().map(|(_, frames)| frames)
     }
 
     /// Mark the first unsent request as sent.
     pub(super) fn mark_sent(&mut self) {
-        if let Some((number, _)) = self.open.range(self.first_unsent..).next() {
+        if let Some((number, frames)) = self.open.range(self.first_unsent..).next() {
             self.first_unsent = number + 1;
+            self.sent += size(frames);
         }
+    }
+
+    /// Forget what was sent: the manager that had it may be gone.
+    pub(super) fn forget_sent(&mut self) {
+        self.sent = 0;
     }
 
     /// Mark all requests as unsent; return how many of them had been sent.
     pub(super) fn mark_unsent(&mut self) -> usize {
         let count = self.open.range(..self.first_unsent).count();
         self.first_unsent = 0;
+        self.sent = 0;
         count
     }
 
@@ -55,6 +71,9 @@ impl Requests {
         let ticket = reply.first().and_then(|frame| Ticket::from_frame(frame))?;
         let number = Some(ticket.number).filter(|_| ticket.epoch == self.epoch)?;
         let request = self.open.remove(&number)?;
+        if number < self.first_unsent {
+            self.sent = self.sent.saturating_sub(size(&request));
+        }
         reply.remove(0);
         Some((number, request))
     }
@@ -63,6 +82,11 @@ impl Requests {
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }
+}
+
+/// Return the bytes of a request.
+fn size(frames: &Frames) -> usize {
+    frames.iter().map(Vec::len).sum()
 }
 
 #[cfg(test)]
@@ -78,9 +102,9 @@ mod tests {
     }
 
     fn send(requests: &mut Requests) -> Option<Frames> {
-        let frames = requests.unsent().cloned();
+        let frames = requests.unsent().cloned()?;
         requests.mark_sent();
-        frames
+        Some(frames)
     }
 
     fn bodies(requests: &mut Requests) -> String {
@@ -120,6 +144,32 @@ mod tests {
         assert!(requests.complete(&mut from_other_broker).is_none());
         assert!(requests.complete(&mut Vec::new()).is_none());
         assert_eq!(requests.len(), 2);
+    }
+
+    #[test]
+    fn a_manager_gets_more_requests_when_it_has_answered_some() {
+        let mut requests = Requests::new(7);
+        for body in ["a", "b", "c", "d"] {
+            requests.add(vec![body.repeat(MAX_SENT / 2).into_bytes()]);
+        }
+        let first = send(&mut requests);
+        assert!(first.is_some() && send(&mut requests).is_some());
+        assert_eq!(send(&mut requests), None, "the manager has enough");
+        assert!(requests.complete(&mut first.expect("a request")).is_some());
+        assert!(send(&mut requests).is_some());
+        assert_eq!(send(&mut requests), None);
+        assert_eq!(requests.mark_unsent(), 2, "another manager has nothing");
+        assert!(send(&mut requests).is_some() && send(&mut requests).is_some());
+        assert_eq!(send(&mut requests), None);
+        requests.forget_sent();
+        assert!(send(&mut requests).is_some());
+    }
+
+    #[test]
+    fn a_request_that_is_larger_than_a_manager_gets_otherwise_is_sent() {
+        let mut requests = Requests::new(7);
+        requests.add(vec![vec![b'x'; 2 * MAX_SENT]]);
+        assert!(send(&mut requests).is_some());
     }
 
     #[test]

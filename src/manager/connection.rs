@@ -1,6 +1,6 @@
 //! The connection to the message broker: requests in, replies out.
 //!
-//! It decodes requests and never decides them.
+//! It never looks into a message.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use zmq::{Context, PollItem, Socket, SocketType};
 use crate::config::Zmq;
 use crate::failpoint;
 use crate::net::{Envelope, envelope, socket};
-use nowcast_core::message::{DecodeError, Message};
+use nowcast_core::message::Message;
 use nowcast_core::{RequestId, Ticket};
 use pylogging::Logger;
 
@@ -22,33 +22,19 @@ const RECONNECT: i32 = 20;
 /// The longest time in milliseconds between attempts to connect.
 const MAX_RECONNECT: i32 = 1_000;
 
-/// A request that is decoded and not yet decided.
+/// A request that has arrived and is not yet decoded.
 #[derive(Debug)]
-pub(super) struct IncomingRequest {
+pub(super) struct ArrivedRequest {
     pub(super) envelope: Envelope,
     pub(super) body: Vec<u8>,
     pub(super) ticket: Option<Ticket>,
-    pub(super) message: Result<Message, DecodeError>,
 }
 
-impl IncomingRequest {
+impl ArrivedRequest {
     fn new(envelope: Envelope, body: Vec<u8>) -> Self {
         // The first frame is ZeroMQ's name for the broker; our broker puts the ticket behind it.
         let ticket = envelope.get(1).and_then(|frame| Ticket::from_frame(frame));
-        let message = Message::decode(&body);
-        Self { envelope, body, ticket, message }
-    }
-
-    /// Return the keys by which a message that comes twice is recognised.
-    pub(super) fn keys(&self) -> impl Iterator<Item = String> {
-        let ticket = self.ticket.map(|ticket| format!("ticket {}.{}", ticket.epoch, ticket.number));
-        ticket.into_iter().chain(self.source_and_id().map(|(source, id)| format!("{source} {id}")))
-    }
-
-    /// Return the sender and its `id` for the message, if it sent one.
-    pub(super) fn source_and_id(&self) -> Option<(&str, &str)> {
-        let message = self.message.as_ref().ok()?;
-        Some((&message.source, message.id.as_deref()?))
+        Self { envelope, body, ticket }
     }
 }
 
@@ -61,8 +47,6 @@ pub(super) struct BrokerConnection {
     /// The envelopes of the requests that wait for a reply.
     envelopes: HashMap<RequestId, Envelope>,
     last_request: u64,
-    /// A deferred request, which the next [`BrokerConnection::receive`] returns.
-    deferred: Option<IncomingRequest>,
     log: Logger,
 }
 
@@ -85,7 +69,6 @@ impl BrokerConnection {
             endpoints: Vec::new(),
             envelopes: HashMap::new(),
             last_request: 0,
-            deferred: None,
             log,
         })
     }
@@ -108,29 +91,16 @@ impl BrokerConnection {
     }
 
     /// Receive the next request, if one has come.
-    pub(super) fn receive(&mut self) -> zmq::Result<Option<IncomingRequest>> {
-        if let Some(deferred) = self.deferred.take() {
-            return Ok(Some(deferred));
-        }
+    pub(super) fn receive(&mut self) -> zmq::Result<Option<ArrivedRequest>> {
         while let Some(frames) = socket::receive(&self.socket)? {
             match envelope::open(frames) {
-                Some((envelope, body)) => return Ok(Some(IncomingRequest::new(envelope, body))),
+                Some((envelope, body)) => return Ok(Some(ArrivedRequest::new(envelope, body))),
                 None => {
                     self.log.error("a message without an envelope was discarded; no reply will come");
                 }
             }
         }
         Ok(None)
-    }
-
-    /// Defer a request: the next [`BrokerConnection::receive`] returns it again.
-    pub(super) fn defer(&mut self, incoming: IncomingRequest) {
-        self.deferred = Some(incoming);
-    }
-
-    /// Whether a request was deferred.
-    pub(super) fn has_deferred(&self) -> bool {
-        self.deferred.is_some()
     }
 
     /// Keep the way back to the worker until the reply is sent; return the id by which to reply.

@@ -1,32 +1,58 @@
-//! [`GuardedRules`]: calls of rules that can end the manager at most twice. It never decides what a result means.
+//! [`GuardedRules`]: the rules, with the poison file that notes what the manager does with a message. A message that makes the
+//! manager exit, by its rule or before, does so only a few times.
+//!
+//! It never decides what a result means.
 
 use std::cell::RefCell;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use jiff::ZonedDateTime;
+use signal_hook::consts::SIGABRT;
+use signal_hook::{flag, low_level};
 
 use super::watchdog::Watchdog;
 use crate::failpoint;
 use crate::rules::Reloader;
-use crate::store::PoisonFile;
+use crate::store::{PoisonFile, Step};
 use nowcast_core::message::Message;
-use nowcast_core::{RuleCallResult, RuleError, Rules};
+use nowcast_core::{RuleCallResult, RuleError, Rules, Ticket};
 use pylogging::Logger;
 use pyyaml::Value;
 
 /// The name of the poison file in the journal's folder.
 const POISON: &str = "poison";
 
-/// The rules, with each call noted in the poison file and watched by the watchdog.
+/// The names of a message in the poison file.
+#[derive(Debug, Clone, Default)]
+pub struct PoisonKeys {
+    /// Its name before it is decoded: that of its ticket. Without a ticket, its broker does not send it again.
+    decoding: Option<String>,
+    /// Its name while it is decided.
+    deciding: Option<String>,
+}
+
+impl PoisonKeys {
+    /// Return the names of a worker's message, as far as they are known.
+    pub fn new(ticket: Option<Ticket>, message: Option<&Message>) -> Self {
+        let decoding = ticket.map(|ticket| format!("{}.{}", ticket.epoch, ticket.number));
+        // The worker's `id` stays the same when another broker forwards the message.
+        let id = message.and_then(|message| message.id.clone());
+        Self { deciding: id.or_else(|| decoding.clone()), decoding }
+    }
+}
+
+/// The rules, with each call watched by the watchdog, and each message noted in the poison file.
 #[derive(Debug)]
 pub struct GuardedRules {
     /// The rules in force.
     pub reloader: Reloader,
     poison: RefCell<PoisonFile>,
     watchdog: RefCell<Watchdog>,
-    /// The key of the event that is being decided, if it has one.
-    key: RefCell<Option<String>>,
+    /// The name of the message that is being decided, if it has one.
+    deciding: RefCell<Option<String>>,
     log: Logger,
 }
 
@@ -37,7 +63,7 @@ impl GuardedRules {
     /// The poison file cannot be opened or the operating system gives no thread.
     pub fn new(reloader: Reloader, folder: &Path, log: Logger) -> io::Result<Self> {
         let path = folder.join(POISON);
-        let poison = PoisonFile::open(&path).map_err(|error| {
+        let poison = open(&path).map_err(|error| {
             let text = format!(
                 "the file {} cannot be opened: {error}; see that it is a file that the manager can write, or remove it",
                 path.display()
@@ -45,19 +71,64 @@ impl GuardedRules {
             io::Error::new(error.kind(), text)
         })?;
         let watchdog = RefCell::new(Watchdog::start(log.clone())?);
-        Ok(Self { reloader, poison: RefCell::new(poison), watchdog, key: RefCell::new(None), log })
+        Ok(Self { reloader, poison: RefCell::new(poison), watchdog, deciding: RefCell::new(None), log })
     }
 
-    /// Set the key of the event that is decided next.
-    pub fn set_poison_key(&self, key: Option<String>) {
-        self.key.replace(key);
+    /// Note that a message is decoded next.
+    pub fn begin_decoding(&self, keys: &PoisonKeys) {
+        if let Some(key) = &keys.decoding {
+            self.begin(Step::Decoding, key);
+        }
     }
 
-    /// Return the key of a call: that of the request, or else the run that the message is made for. Keys are unique, or
-    /// the wrong message could be parked. An operator's message has none: it does not come again by itself.
-    fn key_of(&self, message: &Message) -> Option<String> {
-        let key = self.key.borrow().clone();
-        key.or_else(|| message.run.as_ref().map(|run| format!("run {run}")))
+    /// Note that an event is decided next. Events other than workers' messages have no name: they do not come again.
+    pub fn begin_deciding(&self, keys: &PoisonKeys) {
+        match &keys.deciding {
+            Some(key) => {
+                self.begin(Step::Deciding, key);
+                failpoint::pass("manager: deciding");
+            }
+            None => self.clear(),
+        }
+        self.deciding.replace(keys.deciding.clone());
+    }
+
+    /// Note that an event was decided.
+    pub fn acquit(&self, keys: &PoisonKeys) {
+        let mut poison = self.poison.borrow_mut();
+        for (step, key) in [(Step::Decoding, &keys.decoding), (Step::Deciding, &keys.deciding)] {
+            if let Some(key) = key {
+                self.log_failure(poison.acquit(step, key));
+            }
+        }
+    }
+
+    /// Note that no message is decoded or decided.
+    pub fn clear(&self) {
+        self.log_failure(self.poison.borrow_mut().clear());
+    }
+
+    /// Return why a message is not decoded again automatically, if it is poison.
+    pub fn why_not_decoded(&self, keys: &PoisonKeys) -> Option<String> {
+        let is_poison = self.poison.borrow().is_poison(Step::Decoding, keys.decoding.as_ref()?);
+        is_poison.then(|| {
+            "the manager exited twice while it decoded this message, so it is not decoded again automatically"
+                .to_owned()
+        })
+    }
+
+    /// Return why a message is not decided again automatically, if it is poison even without its rule.
+    pub fn why_not_decided(&self, keys: &PoisonKeys) -> Option<String> {
+        let is_worse = self.poison.borrow().is_worse(Step::Deciding, keys.deciding.as_ref()?);
+        is_worse.then(|| {
+            "the manager exited while it decided this message, even without calling its rule, so it is not decided again \
+             automatically"
+                .to_owned()
+        })
+    }
+
+    fn begin(&self, step: Step, key: &str) {
+        self.log_failure(self.poison.borrow_mut().begin(step, key));
     }
 
     fn log_failure(&self, result: io::Result<()>) {
@@ -65,6 +136,16 @@ impl GuardedRules {
             self.log.error(format_args!("the file {POISON} cannot be written: {error}"));
         }
     }
+}
+
+/// Open the poison file, and mark it when this process aborts: then its own code is the reason. It aborts when it has no memory
+/// left or no room on its stack, when a library finds its own state invalid, and when the watchdog tells it to.
+fn open(path: &Path) -> io::Result<PoisonFile> {
+    let poison = PoisonFile::open(path)?;
+    low_level::pipe::register(SIGABRT, PoisonFile::mark_handle(path)?)?;
+    // A handler replaces the default action, which is to exit.
+    flag::register_conditional_default(SIGABRT, Arc::new(AtomicBool::new(true)))?;
+    Ok(poison)
 }
 
 impl Rules for GuardedRules {
@@ -75,22 +156,26 @@ impl Rules for GuardedRules {
         checklist: &Value,
         now: &ZonedDateTime,
     ) -> RuleCallResult {
-        let key = self.key_of(message);
-        if key.as_ref().is_some_and(|key| self.poison.borrow().is_poison(key)) {
-            // It stays in the poison file: the journal does not have the parked message yet.
-            let text =
-                "the manager ended twice while this rule was called, so it is not called again automatically";
+        let event_key = self.deciding.borrow().clone();
+        // The message that the manager makes for a run is not an event. Names are unique, or the wrong message could be parked. An
+        // operator's message has none: it does not come again by itself.
+        let run_key = message.run.as_ref().filter(|_| event_key.is_none()).map(|run| format!("run {run}"));
+        if let Some(key) = event_key.as_ref().or(run_key.as_ref())
+            && self.poison.borrow().is_poison(Step::Deciding, key)
+        {
+            let text = "the manager exited several times while it decided this message, so its rule is not called again automatically";
             return RuleCallResult::new(Err(RuleError::Failed(text.to_owned())));
         }
-        if let Some(key) = &key {
-            self.log_failure(self.poison.borrow().begin(key));
+        if let Some(key) = &run_key {
+            self.begin(Step::Deciding, key);
         }
         self.watchdog.borrow_mut().begin();
         failpoint::pass("manager: in a rule");
         let call = self.reloader.call_after(message, config, checklist, now);
         self.watchdog.borrow().end();
-        if let Some(key) = &key {
-            self.log_failure(self.poison.borrow_mut().end(key));
+        if run_key.is_some() {
+            self.acquit(&PoisonKeys { decoding: None, deciding: run_key });
+            self.clear();
         }
         call
     }

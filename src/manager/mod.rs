@@ -10,6 +10,7 @@ mod due_clock;
 mod failures;
 mod guard;
 mod housekeeping;
+mod inbox;
 mod perform;
 mod receive;
 mod reload;
@@ -33,6 +34,7 @@ use connection::BrokerConnection;
 use due_clock::DueClock;
 use guard::GuardedRules;
 use housekeeping::Housekeeping;
+use inbox::Inbox;
 use nowcast_core::{Effect, Event, Run, RunId, State, decide, end_if_idle};
 use perform::{QueuedLaunch, split};
 use pylogging::Logger;
@@ -87,6 +89,7 @@ pub struct Manager {
     pending_events: Vec<Event>,
 
     broker: BrokerConnection,
+    inbox: Inbox,
     control: Control,
     journal: Journal,
     housekeeping: Housekeeping,
@@ -175,9 +178,12 @@ impl Manager {
         while !events.is_empty() {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
-                self.rules.set_poison_key(receive::poison_key(&event));
+                let keys = receive::poison_keys(&event);
+                self.rules.begin_deciding(&keys);
                 effects.extend(decide(&mut self.state, event, &self.rules, &self.clock.read()));
+                self.rules.acquit(&keys);
             }
+            self.rules.clear();
             effects.extend(end_if_idle(&self.state));
             let (records, effects) = split(effects);
             if !self.commit_batch(&records, signals)? {
@@ -202,14 +208,11 @@ impl Manager {
         signals: &mut Signals,
         reload_config: ReloadConfig,
     ) -> Result<End, ManagerError> {
-        while let End::With(_) = end {
-            let requests = self.receive()?;
-            let are_all = requests.len() < receive::BATCH && !self.broker.has_deferred();
+        self.receive()?;
+        while !self.inbox.is_empty() && matches!(end, End::With(_)) {
+            let requests = self.next_batch()?;
             if let Some(End::Uncommitted) = self.handle(requests, signals, reload_config)? {
                 end = End::Uncommitted;
-            }
-            if are_all {
-                break;
             }
         }
         Ok(end)

@@ -2,50 +2,140 @@
 
 use std::collections::HashSet;
 
-use super::connection::IncomingRequest;
+use super::connection::ArrivedRequest;
+use super::guard::PoisonKeys;
 use super::{Manager, ManagerError};
+use crate::failpoint;
 use crate::store::JournalError;
-use nowcast_core::{Answer, Command, Event, Number, Request};
+use nowcast_core::message::{DecodeError, Message};
+use nowcast_core::{Answer, Command, Event, Number, PoisonRequest, Request};
 use pyyaml::Value;
 
 /// The most requests in one batch. With more, the first one would wait too long for its reply.
-pub(super) const BATCH: usize = 1_000;
+const BATCH: usize = 1_000;
 
-/// Return the key of an event in the poison file, if it has one.
-pub(super) fn poison_key(event: &Event) -> Option<String> {
-    let Event::Request(request) = event else { return None };
-    // The worker's `id` stays the same when another broker forwards the message.
-    let id = request.message.as_ref().ok().and_then(|message| message.id.clone());
-    id.or_else(|| request.ticket.map(|ticket| format!("{}.{}", ticket.epoch, ticket.number)))
+/// The bytes of memory after which a batch takes no more requests. Large messages take long to decode, and the first one would
+/// wait for its reply; and a batch is in memory several times until it is committed.
+const BATCH_MEMORY: usize = 16 << 20;
+
+/// The most requests that are moved from the socket to the inbox in one turn of the loop.
+const TURN: usize = 100_000;
+
+/// A request that is decoded and not yet decided.
+struct DecodedRequest {
+    arrived: ArrivedRequest,
+    content: Content,
+}
+
+/// The content of a request.
+enum Content {
+    Message(Message),
+    Invalid(DecodeError),
+    /// It is not decoded or decided, for this reason.
+    Poison(String),
+}
+
+impl DecodedRequest {
+    fn message(&self) -> Option<&Message> {
+        if let Content::Message(message) = &self.content { Some(message) } else { None }
+    }
+
+    /// Return the keys by which a message that comes twice is recognised.
+    fn keys(&self) -> impl Iterator<Item = String> {
+        let ticket = self.arrived.ticket.map(|ticket| format!("ticket {}.{}", ticket.epoch, ticket.number));
+        ticket.into_iter().chain(self.source_and_id().map(|(source, id)| format!("{source} {id}")))
+    }
+
+    /// Return the sender and its `id` for the message, if it sent one.
+    fn source_and_id(&self) -> Option<(&str, &str)> {
+        let message = self.message()?;
+        Some((&message.source, message.id.as_deref()?))
+    }
+
+    /// Return the bytes of memory that it takes, approximately.
+    fn memory_size(&self) -> usize {
+        let payload = self.message().map_or(0, |message| message.payload.memory_size());
+        self.arrived.body.len() + payload
+    }
+}
+
+/// Return the names of an event in the poison file.
+pub(super) fn poison_keys(event: &Event) -> PoisonKeys {
+    let Event::Request(request) = event else { return PoisonKeys::default() };
+    PoisonKeys::new(request.ticket, request.message.as_ref().ok())
 }
 
 impl Manager {
-    /// Return the workers' messages that have come. A repeated message gets the recorded reply.
-    pub(super) fn receive(&mut self) -> Result<Vec<Event>, ManagerError> {
+    /// Move the requests that have arrived to the inbox.
+    pub(super) fn receive(&mut self) -> Result<(), ManagerError> {
+        for _ in 0..TURN {
+            let Some(request) = self.broker.receive()? else { break };
+            self.inbox.add(request);
+        }
+        Ok(())
+    }
+
+    /// Return the next batch of workers' messages. A repeated message gets the recorded reply.
+    pub(super) fn next_batch(&mut self) -> Result<Vec<Event>, ManagerError> {
         let mut events = Vec::new();
         let mut keys: HashSet<String> = HashSet::new();
+        let mut memory = 0;
         while events.len() < BATCH
-            && let Some(incoming) = self.broker.receive()?
+            && memory < BATCH_MEMORY
+            && let Some(arrived) = self.inbox.take()
         {
+            let request = self.decode(arrived);
             // The journal cannot recognise a repetition within a batch before the batch is committed.
-            if incoming.keys().any(|key| keys.contains(&key)) {
-                self.broker.defer(incoming);
+            if request.keys().any(|key| keys.contains(&key)) {
+                self.inbox.put_back(request.arrived);
                 break;
             }
-            keys.extend(incoming.keys());
-            events.push(self.event(incoming)?);
+            keys.extend(request.keys());
+            memory += request.memory_size();
+            events.push(self.event(request)?);
         }
         Ok(events)
     }
 
-    fn event(&mut self, incoming: IncomingRequest) -> Result<Event, JournalError> {
-        let recorded = self.journal.recorded(incoming.ticket, incoming.source_and_id())?;
-        let IncomingRequest { envelope, body, ticket, message } = incoming;
-        let request = self.broker.keep_envelope(envelope);
-        Ok(match recorded {
-            Some(recorded) => Event::Repeat { request, recorded },
-            None => Event::Request(Request { id: request, ticket, body, message }),
-        })
+    /// Decode a request, unless that has made managers exit.
+    fn decode(&self, arrived: ArrivedRequest) -> DecodedRequest {
+        let keys = PoisonKeys::new(arrived.ticket, None);
+        if let Some(reason) = self.rules.why_not_decoded(&keys) {
+            return DecodedRequest { arrived, content: Content::Poison(reason) };
+        }
+        self.rules.begin_decoding(&keys);
+        failpoint::pass("manager: decoding");
+        let content = match Message::decode(&arrived.body) {
+            Ok(message) => {
+                let keys = PoisonKeys::new(arrived.ticket, Some(&message));
+                self.rules.why_not_decided(&keys).map_or(Content::Message(message), Content::Poison)
+            }
+            Err(error) => Content::Invalid(error),
+        };
+        DecodedRequest { arrived, content }
+    }
+
+    fn event(&mut self, decoded: DecodedRequest) -> Result<Event, JournalError> {
+        let recorded = self.journal.recorded(decoded.arrived.ticket, decoded.source_and_id())?;
+        let DecodedRequest { arrived: ArrivedRequest { envelope, body, ticket }, content } = decoded;
+        let id = self.broker.keep_envelope(envelope);
+        if let Some(recorded) = recorded {
+            return Ok(Event::Repeat { request: id, recorded });
+        }
+        let message = match content {
+            Content::Message(message) => Ok(message),
+            Content::Invalid(error) => Err(error),
+            Content::Poison(reason) => match String::from_utf8(body) {
+                Ok(body) => return Ok(Event::PoisonRequest(PoisonRequest { id, ticket, body, reason })),
+                // It is refused at once: a message is text.
+                Err(error) => {
+                    let body = error.into_bytes();
+                    let message = Message::decode(&body);
+                    return Ok(Event::Request(Request { id, ticket, body, message }));
+                }
+            },
+        };
+        Ok(Event::Request(Request { id, ticket, body, message }))
     }
 
     /// Return the operators' requests that have come. Requests that the journal cannot serve are refused at once.

@@ -9,6 +9,7 @@ use super::connection::BrokerConnection;
 use super::due_clock::DueClock;
 use super::guard::GuardedRules;
 use super::housekeeping::Housekeeping;
+use super::inbox::Inbox;
 use super::{Manager, ManagerError, Options};
 use crate::config::Config;
 use crate::control::Control;
@@ -52,6 +53,7 @@ impl Manager {
             clock: DueClock::start(),
             pending_events: Vec::new(),
             broker: BrokerConnection::new(log.clone())?,
+            inbox: Inbox::default(),
             control: Control::bind(&folder)?,
             journal,
             housekeeping: Housekeeping::default(),

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use zmq::{POLLIN, PollItem};
 
-use super::receive::BATCH;
 use super::{Manager, ManagerError};
 use crate::net::socket;
 use crate::signals::Signals;
@@ -56,9 +55,8 @@ impl Manager {
         signals: &mut Signals,
     ) -> Result<Vec<Event>, ManagerError> {
         let mut events = std::mem::take(&mut self.pending_events);
-        events.extend(self.receive()?);
-        // Nothing is overdue while the awaited message may still be in the socket.
-        let may_be_due = events.len() < BATCH && !self.broker.has_deferred();
+        self.receive()?;
+        events.extend(self.next_batch()?);
         let ended = self.runs.poll_exits()?;
         events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
         if ready.has_operator_request {
@@ -72,7 +70,8 @@ impl Manager {
         let due = self.state.next_due(self.clock.decided_up_to(now), now);
         // A step of the wall clock, and a boot of the machine, are recorded at once.
         let due = self.state.clock.next_reading(&time).map_or(due, |reading| Some(reading.steady));
-        if may_be_due && self.clock.is_due(due, now) {
+        let is_due = self.clock.is_due(due, now);
+        if self.inbox.is_turn_of_due(is_due) {
             self.clock.advance(now);
             events.push(Event::Due);
         }
@@ -81,7 +80,7 @@ impl Manager {
 
     /// Whether there is work that waits in this process.
     fn has_work(&self) -> bool {
-        self.broker.has_deferred() || !self.pending_events.is_empty() || !self.launch_queue.is_empty()
+        !self.inbox.is_empty() || !self.pending_events.is_empty() || !self.launch_queue.is_empty()
     }
 
     /// Return how long the loop may wait for events.

@@ -6,10 +6,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mlua::debug::{Debug, DebugEvent};
 use mlua::{HookTriggers, Lua, VmState};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::limits::CallLimits;
 
@@ -22,6 +23,12 @@ const ROOM_TO_END: usize = 8 << 20;
 /// How many times a coroutine may be resumed after it was stopped: a resumer that has not been stopped
 /// itself has at most `CHECK_EVERY` instructions left.
 const MOST_STOPS: u32 = 1_000;
+
+/// Return the CPU time that this thread has used.
+fn cpu_time() -> Duration {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(used.tv_sec.unsigned_abs(), used.tv_nsec.try_into().unwrap_or(0))
+}
 
 /// A limit that a call went past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +45,9 @@ pub(super) type Lines = BTreeMap<String, BTreeSet<usize>>;
 #[derive(Debug)]
 pub(super) struct Budget {
     limits: CallLimits,
+    /// The CPU time of this thread at which the time of the call is used up.
+    cpu_end: Cell<Duration>,
+    /// The earliest moment at which that can be: CPU time never passes faster than a clock, and a clock costs less to read.
     deadline: Cell<Option<Instant>>,
     left: Cell<u64>,
     passed: Cell<Option<Limit>>,
@@ -53,6 +63,7 @@ impl Budget {
         Self {
             lines: notes_lines.then(RefCell::default),
             limits,
+            cpu_end: Cell::new(Duration::ZERO),
             deadline: Cell::new(None),
             left: Cell::new(0),
             passed: Cell::new(None),
@@ -63,6 +74,7 @@ impl Budget {
 
     /// Reset the budget for the next call.
     pub(super) fn start(&self) {
+        self.cpu_end.set(cpu_time().saturating_add(self.limits.time));
         self.deadline.set(Instant::now().checked_add(self.limits.time));
         self.left.set(self.limits.instructions);
         self.passed.set(None);
@@ -87,11 +99,23 @@ impl Budget {
             self.left.set(left);
             if left == 0 {
                 self.pass(lua, Limit::Instructions);
-            } else if self.deadline.get().is_some_and(|deadline| Instant::now() >= deadline) {
+            } else if self.is_time_used_up() {
                 self.pass(lua, Limit::Time);
             }
         }
         self.check()
+    }
+
+    /// Whether the call has used its CPU time. Time in which the process was stopped, or others had the processor, does not
+    /// count.
+    fn is_time_used_up(&self) -> bool {
+        let now = Instant::now();
+        if self.deadline.get().is_none_or(|deadline| now < deadline) {
+            return false;
+        }
+        let left = self.cpu_end.get().saturating_sub(cpu_time());
+        self.deadline.set(now.checked_add(left));
+        left.is_zero()
     }
 
     /// Record that the call exceeded a limit and must not continue.
@@ -144,10 +168,12 @@ impl Budget {
         }
     }
 
-    /// "ran longer than 2 s (the rules' time limit)".
+    /// Describe a limit: "used more than 2 s of CPU time (the time limit of a rule)".
     pub(super) fn describe(&self, limit: Limit) -> String {
         match limit {
-            Limit::Time => format!("ran longer than {:?} (the time limit of a rule)", self.limits.time),
+            Limit::Time => {
+                format!("used more than {:?} of CPU time (the time limit of a rule)", self.limits.time)
+            }
             Limit::Instructions => format!(
                 "took more than {} instructions (the instruction limit of a rule)",
                 self.limits.instructions

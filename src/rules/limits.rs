@@ -6,8 +6,8 @@ use std::time::Duration;
 /// goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallLimits {
-    /// Time on the clock. It is looked at every 250 instructions, so a rule that joins texts of many
-    /// megabytes can take a second longer.
+    /// CPU time. It is checked every 250 instructions, so a rule that joins texts of many megabytes can
+    /// take a second longer.
     pub time: Duration,
     /// Instructions of the Lua virtual machine.
     pub instructions: u64,
@@ -22,7 +22,7 @@ pub struct CallLimits {
 }
 
 impl Default for CallLimits {
-    /// 2 s, 50 million instructions, 256 MB; 16 MB a string; 1,000 lines and 1 MB of log. A rule of
+    /// 2 s of CPU time, 50 million instructions, 256 MB; 16 MB a string; 1,000 lines and 1 MB of log. A rule of
     /// the production systems that this was built for takes some hundred instructions.
     fn default() -> Self {
         Self {

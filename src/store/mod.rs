@@ -8,6 +8,6 @@ pub mod seal;
 
 pub use checklist_file::{ChecklistFile, LoadError};
 pub use journal::{History, Journal, JournalError};
-pub use poison_file::PoisonFile;
+pub use poison_file::{PoisonFile, Step};
 pub use presence::Presence;
 pub use seal::Seal;

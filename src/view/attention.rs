@@ -60,7 +60,7 @@ pub enum AttentionKind {
     Rules,
     /// A run failed or crashed, and no run like it has succeeded since.
     Failed,
-    /// A parked message: its rule failed.
+    /// A parked message: its rule failed or is missing, or it was not decided.
     Message,
     /// Parked launches: their join was overdue or opened again.
     Launches,
@@ -197,16 +197,20 @@ fn of_contact(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
 fn of_parked(parked: &Parked) -> Attention {
     let number = parked.id.0;
     let (item, hints) = match &parked.item {
-        ParkedItem::Message { source, r#type, counted_as, .. } => {
+        ParkedItem::Message { source, r#type, counted_as, undecided, .. } => {
             // A message that has not counted in joins never reached a rule.
-            let problem = if counted_as.is_some() { "rule failed" } else { "no rule" };
+            let (problem, effect) = match (undecided, counted_as) {
+                (Some(_), _) => ("not decided", "which may make the manager exit again"),
+                (None, Some(_)) => ("rule failed", "once the rule is repaired"),
+                (None, None) => ("no rule", "once the rule is repaired"),
+            };
             (
                 Attention::new(
                     AttentionKind::Message,
                     format!("{source} ({type})"),
                     format!("{problem}: {}", parked.reason),
                 ),
-                vec![Hint::with_effect(format!("nowcast retry {number}"), "once the rule is repaired")],
+                vec![Hint::with_effect(format!("nowcast retry {number}"), effect)],
             )
         }
         ParkedItem::Launches { join, launches } => (

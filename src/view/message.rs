@@ -25,6 +25,8 @@ pub enum MessageOutcome {
     Answered,
     /// It cleared the checklist.
     Cleared,
+    /// It ended the manager before it was decided, and was parked.
+    Undecided,
     /// Its run is retried, so its rule was not called.
     Retried,
 }
@@ -39,6 +41,7 @@ impl MessageOutcome {
             MessageOutcome::Refused => "refused",
             MessageOutcome::Answered => "answered",
             MessageOutcome::Cleared => "cleared",
+            MessageOutcome::Undecided => "undecided",
             MessageOutcome::Retried => "retried",
         }
     }
@@ -78,6 +81,7 @@ impl MessageView {
             Outcome::Refused(why) => (MessageOutcome::Refused, Some(why.clone())),
             Outcome::Answered => (MessageOutcome::Answered, None),
             Outcome::Cleared => (MessageOutcome::Cleared, None),
+            Outcome::Undecided(why) => (MessageOutcome::Undecided, Some(why.clone())),
             Outcome::Retried(run) => (MessageOutcome::Retried, Some(format!("run {run} retries it"))),
         };
         let said = message.message.as_ref();

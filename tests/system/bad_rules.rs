@@ -1,5 +1,10 @@
 //! A bad rule costs one message: its worker is acknowledged, the log says where, the next one works.
 
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
 use crate::support::system::{System, system};
 
 /// One message runs into that rule; the log has these texts; then a good one works.
@@ -173,4 +178,40 @@ fn a_system_starts_with_broken_rules_and_takes_the_repaired_ones() {
         system.wait_for_log("manager", "INFO [manager] well again");
         system.wait_for_checklist("{sleepyhead: {sleep time: 5}}");
     }
+}
+
+/// Neither the time limit of a rule nor the watchdog counts the time in which the manager did not run.
+#[test]
+fn a_manager_that_was_stopped_within_a_rule_goes_on_with_it() {
+    let system = system()
+        .rules(
+            "function after_sleep()
+               local sum = 0
+               for number = 1, 10000000 do sum = sum + number end
+               log.info('the sum is ' .. sum)
+               return {}
+             end",
+        )
+        .start();
+    let worker = system.connect();
+    worker.send("{source: sleep, type: success, payload: null}", 0).expect("sent");
+    let is_in_rule = || {
+        let poison = fs::read_to_string(system.path("checklist.journal/poison")).expect("the poison file");
+        poison.starts_with("deciding").then_some(())
+    };
+    system.wait_for("the call of the rule", is_in_rule);
+    system.signal("manager", Signal::STOP);
+    system.wait_for("a manager that is stopped", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", system.id("manager"))).expect("its state");
+        stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T")).then_some(())
+    });
+    assert_eq!(is_in_rule(), Some(()), "it was stopped within the rule");
+    let stopped = Instant::now();
+    system.wait_for("more time than a rule may take", || {
+        (stopped.elapsed() > Duration::from_secs(3)).then_some(())
+    });
+    system.signal("manager", Signal::CONT);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    system.wait_for_log("manager", "the sum is 50000005000000");
+    assert!(!system.log("manager").contains("CRITICAL"), "{}", system.describe());
 }

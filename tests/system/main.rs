@@ -14,6 +14,7 @@ mod distributed;
 mod ends;
 mod example;
 mod exec;
+mod floods;
 mod history;
 mod joins;
 mod launches;

@@ -26,6 +26,7 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
     decision.record_clock_step();
     match event {
         Event::Request(request) => decision.handle_request(request),
+        Event::PoisonRequest(request) => decision.handle_poison_request(request),
         Event::Repeat { request, recorded } => decision.handle_repeat(request, recorded),
         Event::RunEnded { run, ending } => decision.handle_run_ended(run, ending),
         Event::Command { call, user, command, historical_checklist } => {

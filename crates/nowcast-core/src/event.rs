@@ -23,6 +23,8 @@ pub struct CallId(pub u64);
 pub enum Event {
     /// A worker sent a message and waits for the reply.
     Request(Request),
+    /// A worker's message that ended the manager before it was decided. It is parked undecided.
+    PoisonRequest(PoisonRequest),
     /// A worker's message was repeated; it has been decided already.
     Repeat {
         /// The request to answer.
@@ -97,6 +99,19 @@ pub struct Request {
     pub body: Vec<u8>,
     /// The decoded message, or why it is invalid.
     pub message: Result<Message, DecodeError>,
+}
+
+/// A worker's request that is not decoded or decided again automatically.
+#[derive(Debug, Clone)]
+pub struct PoisonRequest {
+    /// Identifies it in its reply.
+    pub id: RequestId,
+    /// The broker's ticket, if the broker is ours.
+    pub ticket: Option<Ticket>,
+    /// The message.
+    pub body: String,
+    /// Why it is parked.
+    pub reason: String,
 }
 
 /// The reply that a repeated message had, from the journal.

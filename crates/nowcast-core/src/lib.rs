@@ -41,7 +41,7 @@ pub use command::{Answer, Command};
 pub use decide::{decide, end_if_idle};
 pub use decision_time::{BootId, BootTime, DecisionTime};
 pub use effect::Effect;
-pub use event::{CallId, Event, PreviousReply, Request, RequestId, Signal};
+pub use event::{CallId, Event, PoisonRequest, PreviousReply, Request, RequestId, Signal};
 pub use level::Level;
 pub use next_worker::{LaunchOptions, NextWorker};
 pub use notice::Notice;

@@ -13,6 +13,9 @@ pub const WORKER: &str = "NOWCAST_WORKER";
 /// The environment variable with the path of the configuration file.
 pub const CONFIG: &str = "NOWCAST_YAML";
 
+/// The most bytes of a value that [`Message::peek`] reads.
+const MAX_PEEKED: usize = 200;
+
 /// A worker's message to the manager, or the manager's reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -61,6 +64,24 @@ impl Message {
             payload: value.get("payload").cloned().ok_or_else(|| fail(Fault::Missing("payload")))?,
             id: optional_text(&value, "id"),
             run: optional_text(&value, "run"),
+        })
+    }
+
+    /// Find the keys of a message without its payload, and without decoding it: in block style, which `yaml.dump` writes, each
+    /// stands at the beginning of a line. `None` if source or type is not found.
+    #[must_use]
+    pub fn peek(text: &str) -> Option<Self> {
+        let find = |key: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))?;
+            let value = Some(value).filter(|value| value.len() <= MAX_PEEKED)?;
+            pyyaml::read(value).ok()?.as_str().map(str::to_owned)
+        };
+        Some(Self {
+            source: find("source")?,
+            r#type: find("type")?,
+            payload: Value::Null,
+            id: find("id"),
+            run: find("run"),
         })
     }
 
@@ -178,6 +199,25 @@ mod tests {
             let error = Message::decode(bytes).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn the_keys_of_a_message_are_found_without_decoding_it() {
+        let payload = pyyaml::read("{source: other, text: \"a\\nsource: other\"}").unwrap();
+        let message = Message {
+            id: Some("7".to_owned()),
+            run: Some("12".to_owned()),
+            ..Message::new("make it: so", "success", payload)
+        };
+        let peeked = Message::peek(&message.encode());
+        assert_eq!(peeked, Some(Message { payload: Value::Null, ..message }));
+        for unknown in
+            ["", "{source: sleep, type: success, payload: 1}", "source: sleep\n", "source: [\ntype: a"]
+        {
+            assert_eq!(Message::peek(unknown), None, "{unknown}");
+        }
+        let long = format!("source: {}\ntype: success", "x".repeat(1_000));
+        assert_eq!(Message::peek(&long), None);
     }
 
     #[test]

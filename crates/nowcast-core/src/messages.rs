@@ -2,7 +2,7 @@
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
-use crate::event::Request;
+use crate::event::{PoisonRequest, Request};
 use crate::level::Level;
 use crate::message::Message;
 use crate::notices::describe;
@@ -82,12 +82,59 @@ impl Decision<'_> {
         self.reply(id, reply.r#type, reply.payload);
     }
 
+    /// Park a message that is not to be decided automatically. Its sender is told that it arrived, as if its rule had failed.
+    pub(super) fn handle_poison_request(&mut self, request: PoisonRequest) {
+        let PoisonRequest { id, ticket, body, reason } = request;
+        self.begin_record();
+        let message = Message::peek(&body);
+        let report =
+            message.as_ref().filter(|message| !matches!(&*message.r#type, "need" | "clear checklist"));
+        let run = report.and_then(|message| self.run_of(message));
+        if let Some((message, run)) = report.zip(run.and_then(|run| self.state.runs.get(&run)).cloned()) {
+            self.record_report(run, &message.r#type);
+        }
+        // It has come, as one whose rule failed.
+        if let Some(message) = report {
+            self.record_expected(message);
+        }
+        let (source, r#type) =
+            message.as_ref().map_or(("unknown", "unknown"), |message| (&message.source, &message.r#type));
+        let number = self.number.0;
+        self.alarm(
+            Alarm::Parked,
+            source,
+            format!(
+                "a message is parked undecided: {source}: ({type})\n{reason}\nTo decide it, which may make the manager exit again: \
+                 nowcast retry {number}. To discard it: nowcast discard {number}"
+            ),
+        );
+        // Readers of the journal decode what a record has, so this one has no payload.
+        let shown = match &message {
+            Some(message) => message.encode().into_bytes(),
+            None => body.bytes().take(KEPT_OF_GARBAGE).collect(),
+        };
+        let item = ParkedItem::Message {
+            source: source.to_owned(),
+            r#type: r#type.to_owned(),
+            payload: String::new(),
+            run,
+            counted_as: None,
+            undecided: Some(body),
+        };
+        let parked = Parked { id: self.number, at: self.time.wall.clone(), reason: reason.clone(), item };
+        self.change(Change::Parked(parked));
+        let reply = Reply::new("ack", Outcome::Undecided(reason));
+        let decided = Decided { run, ..Decided::default() };
+        self.finish_message(message, shown, ticket, Speaker::Worker, decided, &reply);
+        self.reply(id, reply.r#type, reply.payload);
+    }
+
     /// Decide a message, record it and return its reply.
     pub(super) fn handle_message(&mut self, incoming: UndecidedMessage) -> Reply {
         self.begin_record();
         let UndecidedMessage { message, body, ticket, speaker, run } = incoming;
         let mut decided = Decided { run, ..Decided::default() };
-        let reply = self.decide_message(&message, &mut decided);
+        let reply = self.decide_message(&message, None, &mut decided);
         // If the registry refuses a `crash` that the manager made, record it here, or each `Due` would make
         // it again.
         let refused = run.filter(|_| matches!(reply.outcome, Outcome::Refused(_)));
@@ -111,6 +158,21 @@ impl Decision<'_> {
         let call = self.rules.call_after(&message, &self.state.policy.config, checklist, &parked.at);
         let reply = self.apply_rule_result(&message, call, Some(parked), &mut decided);
         if reply.outcome == Outcome::Ruled {
+            self.change(Change::ParkedClosed(parked.id));
+        }
+        let body = message.encode().into_bytes();
+        self.finish_message(Some(message), body, None, Speaker::Retry, decided, &reply);
+        reply
+    }
+
+    /// Decide a message that was parked undecided, with its own time.
+    pub(super) fn decide_parked(&mut self, parked: &Parked, run: Option<RunId>, message: Message) -> Reply {
+        self.begin_record();
+        let mut decided = Decided { run, ..Decided::default() };
+        let reply = self.decide_message(&message, Some(parked), &mut decided);
+        let is_parked =
+            matches!(reply.outcome, Outcome::RuleFailed(_) | Outcome::NoFunction(_) | Outcome::Refused(_));
+        if !is_parked {
             self.change(Change::ParkedClosed(parked.id));
         }
         let body = message.encode().into_bytes();
@@ -143,7 +205,8 @@ impl Decision<'_> {
         })));
     }
 
-    fn decide_message(&mut self, message: &Message, decided: &mut Decided) -> Reply {
+    /// Decide a message. `parked` is the undecided parked message that is decided.
+    fn decide_message(&mut self, message: &Message, parked: Option<&Parked>, decided: &mut Decided) -> Reply {
         let policy = self.state.policy.clone();
         let Message { source, r#type, .. } = message;
         let Some(worker) = policy.registered.get(source) else {
@@ -163,7 +226,7 @@ impl Decision<'_> {
                 Reply::new("checklist cleared", Outcome::Cleared)
             }
             "need" => self.reply_to_need(message),
-            _ => self.handle_report(message, worker, decided),
+            _ => self.handle_report(message, worker, parked, decided),
         }
     }
 
@@ -197,25 +260,32 @@ impl Decision<'_> {
         &mut self,
         message: &Message,
         worker: &RegisteredWorker,
+        parked: Option<&Parked>,
         decided: &mut Decided,
     ) -> Reply {
         self.update_checklist(worker, message);
-        decided.run = decided.run.or_else(|| self.run_of(message));
+        if parked.is_none() {
+            decided.run = decided.run.or_else(|| self.run_of(message));
+        }
         let run = decided.run.and_then(|run| self.state.runs.get(&run)).cloned();
         if let Some(run) = &run {
             self.record_report(run.clone(), &message.r#type);
         }
         self.state.has_failures |= message.r#type == "crash";
-        self.record_expected(message);
+        // A parked message was received, for its run and in time, when it was parked.
+        if parked.is_none() {
+            self.record_expected(message);
+        }
         self.notify_of_message(message, run.as_ref());
         if let Some(next) = run.and_then(|run| self.retry_if_failed(&run, &message.r#type)) {
             return Reply::new("ack", Outcome::Retried(next));
         }
         let checklist = self.state.checklist.to_value();
-        let call = self.rules.call_after(message, &self.state.policy.config, &checklist, &self.time.wall);
+        let now = parked.map_or(&self.time.wall, |parked| &parked.at);
+        let call = self.rules.call_after(message, &self.state.policy.config, &checklist, now);
         // With this reference, the next payload could not be merged without a copy.
         drop(checklist);
-        self.apply_rule_result(message, call, None, decided)
+        self.apply_rule_result(message, call, parked, decided)
     }
 
     /// Apply the result of a rule call. `parked` is the parked message that is re-decided.
@@ -284,6 +354,7 @@ impl Decision<'_> {
             payload: pyyaml::write(&message.payload, Keys::AsGiven),
             run,
             counted_as,
+            undecided: None,
         };
         self.change(Change::Parked(Parked { id, at, reason: why.to_owned(), item }));
         id

@@ -33,18 +33,22 @@ impl Parked {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParkedItem {
-    /// A message whose rule failed or is missing: `nowcast retry` re-decides it.
+    /// A message whose rule failed or is missing, or that was not decided: `nowcast retry` re-decides it.
     Message {
         /// The worker.
         source: String,
         /// The type.
         r#type: String,
-        /// The message's payload, as YAML text.
+        /// The message's payload, as YAML text; empty for an undecided message.
         payload: String,
         /// The run that it reported for.
         run: Option<Number>,
         /// The event as which it counted in joins, so that it does not count twice. `None` until it reaches a rule.
         counted_as: Option<Number>,
+        /// The whole message if it was parked undecided: its payload is not in the checklist, and a retry decides it from the
+        /// beginning.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undecided: Option<String>,
     },
     /// Launches of an overdue or reopened join: `nowcast release` launches them, `nowcast discard` discards them.
     Launches {

@@ -137,6 +137,8 @@ pub enum Outcome {
     Answered,
     /// It was a `clear checklist`.
     Cleared,
+    /// It ended the manager before it was decided, and is parked undecided, for this reason.
+    Undecided(String),
     /// Its run is retried, so its rule was not called.
     Retried(RunId),
 }
@@ -147,7 +149,7 @@ impl Outcome {
     pub fn is_for_a_rule(&self) -> bool {
         match self {
             Outcome::Ruled | Outcome::RuleFailed(_) | Outcome::NoFunction(_) | Outcome::Retried(_) => true,
-            Outcome::Refused(_) | Outcome::Answered | Outcome::Cleared => false,
+            Outcome::Refused(_) | Outcome::Answered | Outcome::Cleared | Outcome::Undecided(_) => false,
         }
     }
 

@@ -159,6 +159,38 @@ impl Value {
         1 + deepest.unwrap_or_default()
     }
 
+    /// Return how many bytes of memory the value takes, approximately: a small text or collection takes many times the bytes of
+    /// its YAML. Parts that values share count for each of them.
+    #[must_use]
+    pub fn memory_size(&self) -> usize {
+        /// Bytes of an allocation beside its content: the counters of an `Arc`, and what the allocator adds.
+        const ALLOCATION: usize = 32;
+        /// Bytes of an entry of a map or set beside its key and value: the hash, and its place in the index.
+        const ENTRY: usize = 24;
+        let content = match self {
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Date(_)
+            | Value::DateTime(_) => 0,
+            Value::BigInt(number) => {
+                ALLOCATION + usize::try_from(number.bits() / 8).unwrap_or(usize::MAX).saturating_add(8)
+            }
+            Value::Str(text) => ALLOCATION + text.len(),
+            Value::Bytes(bytes) => ALLOCATION + bytes.len(),
+            Value::List(items) => 2 * ALLOCATION + items.iter().map(Value::memory_size).sum::<usize>(),
+            Value::Set(members) => {
+                4 * ALLOCATION + members.iter().map(|member| ENTRY + member.memory_size()).sum::<usize>()
+            }
+            Value::Map(entries) => {
+                let entry = |(key, value): (&Value, &Value)| ENTRY + key.memory_size() + value.memory_size();
+                4 * ALLOCATION + entries.iter().map(entry).sum::<usize>()
+            }
+        };
+        size_of::<Self>() + content
+    }
+
     /// Return the kind of this value for error messages: "a list", "text".
     #[must_use]
     pub fn kind(&self) -> &'static str {

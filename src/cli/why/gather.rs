@@ -125,17 +125,25 @@ impl Page {
         facts.extend(view.rule_text());
         facts.extend(outcome(record, context)?);
         let mut hints = Vec::new();
-        match parked.map(|parked| parked.closed_by) {
-            Some(None) => {
-                facts.push("parked: its rule failed or is missing, so it launched nothing".to_owned());
+        match parked.map(|parked| (parked.closed_by, &parked.item.item)) {
+            Some((None, item)) => {
+                let (fact, effect) = if matches!(item, ParkedItem::Message { undecided: Some(_), .. }) {
+                    (
+                        "parked undecided: its payload is not in the checklist, and it launched nothing",
+                        "decides it, which may make the manager exit again",
+                    )
+                } else {
+                    (
+                        "parked: its rule failed or is missing, so it launched nothing",
+                        "decides it again, once the rule is repaired",
+                    )
+                };
+                facts.push(fact.to_owned());
                 let number = record.number.0;
-                hints.push(Hint::with_effect(
-                    format!("nowcast retry {number}"),
-                    "decides it again, once the rule is repaired",
-                ));
+                hints.push(Hint::with_effect(format!("nowcast retry {number}"), effect));
                 hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
             }
-            Some(Some(by)) => facts.push(format!("parked until {by}")),
+            Some((Some(by), _)) => facts.push(format!("parked until {by}")),
             None => {}
         }
         Ok(Self {
@@ -337,6 +345,7 @@ pub(super) fn outcome(record: &Record, context: &ViewContext) -> anyhow::Result<
         Outcome::RuleFailed(why) => lines.push(format!("its rule failed: {why}")),
         Outcome::NoFunction(why) => lines.push(format!("it has no rule: {why}")),
         Outcome::Refused(why) => lines.push(format!("it was refused: {why}")),
+        Outcome::Undecided(why) => lines.push(format!("it was not decided: {why}")),
         Outcome::Retried(run) => {
             lines.push(format!("its run is retried as {run}, so its rule was not called"));
         }

@@ -276,7 +276,13 @@ impl Retry {
 
 /// Whether what was parked is that message.
 fn is_of(parked: &Parked, message: &Message) -> bool {
-    let ParkedItem::Message { source, r#type, payload, .. } = &parked.item else { return false };
+    let ParkedItem::Message { source, r#type, payload, undecided, .. } = &parked.item else { return false };
+    if let Some(body) = undecided {
+        return Message::decode(body.as_bytes()).is_ok_and(|parked| {
+            (parked.source, parked.r#type, parked.payload)
+                == (message.source.clone(), message.r#type.clone(), message.payload.clone())
+        });
+    }
     (source, r#type) == (&message.source, &message.r#type)
         && pyyaml::read_own(payload.as_bytes()).is_ok_and(|payload| payload == message.payload)
 }

@@ -1,9 +1,10 @@
 //! Parked messages: decided again after the repair, or dropped.
 
 use nowcast_core::joins::Join;
+use nowcast_core::message::Message;
 use nowcast_core::record::{Outcome, Speaker};
-use nowcast_core::{Command, JoinRequest, Number, ReturnedLaunches, RuleError};
-use pyyaml::Value;
+use nowcast_core::{Command, Ending, JoinRequest, Number, ReturnedLaunches, RuleError, RunId};
+use pyyaml::{Map, Value};
 
 use crate::decisions::story::{Story, failed, join, launch, nothing, story, wanted, worker};
 
@@ -201,4 +202,89 @@ fn a_parked_message_is_not_released() {
     let (answer, _) = manager.asks(Command::Release { number });
     assert!(!answer.done && answer.text.contains(&format!("nowcast retry {}", number.0)));
     assert!(manager.state.parked.contains_key(&number));
+}
+
+/// A manager with a run of `weather` whose report is parked undecided, and the number of the message.
+fn parked_undecided() -> (Story, Number, RunId) {
+    let mut manager = story(|_, _| Ok(launch(&["upload"])));
+    let run = manager.wants(worker("weather"));
+    let message = Message { run: Some(run.0.to_string()), ..Message::new("weather", "success", payload()) };
+    let heard = manager.hears_poison(&message.encode());
+    assert_eq!(heard.reply(), "ack", "the worker has done its part");
+    assert!(
+        heard.says(
+            "CRITICAL",
+            "a message is parked undecided: weather: (success)\nit ended the manager twice"
+        )
+    );
+    assert!(heard.launched.is_empty() && manager.called().is_empty());
+    let number = heard.records[0].number;
+    assert!(heard.says("CRITICAL", &format!("nowcast retry {}", number.0)));
+    assert!(matches!(heard.messages()[0].outcome, Outcome::Undecided(_)));
+    assert_eq!(heard.messages()[0].run, Some(run));
+    assert_eq!(manager.state.checklist.to_value(), Value::from(Map::new()), "its payload was not looked at");
+    (manager, number, run)
+}
+
+fn payload() -> Value {
+    pyyaml::read("{'00': done}").expect("YAML")
+}
+
+#[test]
+fn a_message_that_was_never_decided_is_parked_and_decided_by_a_retry() {
+    let (mut manager, number, run) = parked_undecided();
+    let then = manager.now.clone();
+    manager.ends(run, Ending::Status(0));
+    let heard = manager.passes(3_600);
+    assert!(heard.messages().is_empty(), "its run has reported, so no crash is made for it: {heard:#?}");
+    let (answer, heard) = manager.asks(retry(number));
+    assert_eq!(answer.text, format!("message {number} is decided"));
+    assert_eq!(heard.launched, ["upload"]);
+    let [record] = heard.messages()[..] else { panic!("one message") };
+    assert_eq!((record.speaker, &record.outcome, record.run), (Speaker::Retry, &Outcome::Ruled, Some(run)));
+    let calls = manager.calls();
+    assert_eq!(calls[0].now, then);
+    assert_eq!(calls[0].checklist.get("weather forecast"), Some(&payload()));
+    assert!(manager.state.parked.is_empty());
+}
+
+#[test]
+fn a_retry_whose_rule_fails_leaves_it_parked_as_any_other_message() {
+    let (mut manager, number, _) = parked_undecided();
+    manager.rules(|_, _| Err(failed()));
+    assert!(!manager.asks(retry(number)).0.done);
+    assert_eq!(manager.state.parked.keys().collect::<Vec<_>>(), [&number]);
+    manager
+        .asks(Command::ChecklistSet { path: "[weather forecast, '00']".into(), value: "corrected".into() });
+    manager.rules(|_, _| Ok(nothing()));
+    assert!(manager.asks(retry(number)).0.done);
+    let entry =
+        manager.state.checklist.get(&Value::from("weather forecast")).and_then(|entry| entry.get("00"));
+    assert_eq!(entry, Some(&Value::from("corrected")), "the payload is merged once");
+}
+
+#[test]
+fn a_message_without_a_known_sender_is_parked_and_stays_parked_if_it_is_invalid() {
+    let mut manager = story(|_, _| Ok(nothing()));
+    let number = manager.hears_poison("{source: weather, type: success, payload: 1}").records[0].number;
+    let garbage = manager.hears_poison("{source: [").records[0].number;
+    let (answer, _) = manager.asks(retry(garbage));
+    assert!(
+        answer.text.contains(&format!("message {garbage} cannot be decided: message: not YAML")),
+        "{}",
+        answer.text
+    );
+    assert!(manager.asks(retry(number)).0.done);
+    assert_eq!(manager.called(), ["weather success"]);
+    assert!(manager.asks(Command::Discard { number: garbage }).0.done);
+    assert!(manager.state.parked.is_empty());
+}
+
+#[test]
+fn no_checklist_belongs_to_a_message_that_was_never_decided() {
+    let (mut manager, number, _) = parked_undecided();
+    let command = Command::Retry { message: Some(number), historical_checklist: true };
+    let (answer, _) = manager.asks_with(command, Some(Value::Null));
+    assert!(answer.text.contains("retry it without \"--checklist then\""), "{}", answer.text);
+    assert!(manager.state.parked.contains_key(&number) && manager.called().is_empty());
 }

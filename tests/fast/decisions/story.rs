@@ -12,8 +12,9 @@ use nowcast_core::message::Message;
 use nowcast_core::record::{MessageRecord, RecordedEvent};
 use nowcast_core::rules::Requirement;
 use nowcast_core::{
-    Answer, CallId, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, Record, Request,
-    RequestId, ReturnedLaunches, RuleCallResult, RuleError, Rules, RunId, State, decide, end_if_idle,
+    Answer, CallId, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, PoisonRequest, Record,
+    Request, RequestId, ReturnedLaunches, RuleCallResult, RuleError, Rules, RunId, State, decide,
+    end_if_idle,
 };
 use nowcast_core::{BootId, BootTime, Clock, DecisionTime, Now, TimePoint};
 use pyyaml::Value;
@@ -257,6 +258,21 @@ impl Story {
         let body = message.encode().into_bytes();
         let heard =
             self.happens(Event::Request(Request { id: request, ticket: None, body, message: Ok(message) }));
+        assert_eq!(heard.replies.len(), 1, "every request gets one reply");
+        assert_eq!(heard.messages().len(), 1, "every request makes one record of a message");
+        heard
+    }
+
+    /// A worker's message that is parked undecided.
+    pub fn hears_poison(&mut self, body: &str) -> Heard {
+        self.requests += 1;
+        let request = PoisonRequest {
+            id: RequestId(self.requests),
+            ticket: None,
+            body: body.to_owned(),
+            reason: "it ended the manager twice".to_owned(),
+        };
+        let heard = self.happens(Event::PoisonRequest(request));
         assert_eq!(heard.replies.len(), 1, "every request gets one reply");
         assert_eq!(heard.messages().len(), 1, "every request makes one record of a message");
         heard

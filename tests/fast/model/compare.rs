@@ -72,6 +72,7 @@ impl World {
                 | (Real::RuleFailed(_), Outcome::Failed)
                 | (Real::NoFunction(_), Outcome::Missing)
                 | (Real::Refused(_), Outcome::Refused)
+                | (Real::Undecided(_), Outcome::Undecided)
                 | (Real::Answered, Outcome::Answered)
                 | (Real::Cleared, Outcome::Cleared) => true,
                 _ => false,

@@ -64,6 +64,7 @@ pub enum Outcome {
     Answered,
     Cleared,
     Retried(usize),
+    Undecided,
 }
 
 #[derive(Debug, Clone)]

@@ -162,7 +162,8 @@ impl World {
             self.model.retry(message);
             self.model.admit();
         }
-        let all_ruled = self.model.messages[before..].iter().all(|retried| retried.outcome == Outcome::Ruled);
+        let is_decided = |outcome| matches!(outcome, Outcome::Ruled | Outcome::Retried(_));
+        let all_ruled = self.model.messages[before..].iter().all(|retried| is_decided(retried.outcome));
         self.model.admit();
         self.ask(&Command::Retry { message, historical_checklist: false }, all_ruled && !is_wrong);
     }

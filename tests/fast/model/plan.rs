@@ -100,6 +100,12 @@ pub enum Step {
         value: Option<i64>,
         run: Option<Which>,
     },
+    Poison {
+        worker: usize,
+        r#type: usize,
+        value: Option<i64>,
+        run: Option<Which>,
+    },
     Need {
         worker: usize,
     },
@@ -218,6 +224,8 @@ fn step() -> impl Strategy<Value = Step> {
             value,
             run: Some(run)
         }),
+        2 => (0..5_usize, 0..5_usize, value(), option::weighted(0.6, which()))
+            .prop_map(|(worker, r#type, value, run)| Step::Poison { worker, r#type, value, run }),
         1 => (0..5_usize).prop_map(|worker| Step::Need { worker }),
         1 => (0..5_usize).prop_map(|worker| Step::ClearByWorker { worker }),
         10 => (0..100_usize, 0..2_i32).prop_map(|(run, status)| Step::End { run, status }),

@@ -3,6 +3,8 @@
 //!
 //! It shares no code with the core and must not look at its state.
 
+use std::collections::BTreeMap;
+
 pub use crate::model::facts::{Done, Expected, Hold, Message, OpenJoin, Outcome, Run, When};
 use crate::model::plan::{CONFIGS, Held, Join, Launch, Rule, TYPES, Wanted};
 
@@ -27,6 +29,8 @@ pub struct Model {
     pub holds: Vec<Hold>,
     /// The messages that are parked.
     pub parked: Vec<usize>,
+    /// Those of them that are parked undecided, with their values.
+    undecided: BTreeMap<usize, Option<i64>>,
     /// Worker and value, in the order of the keys.
     pub checklist: Vec<(usize, i64)>,
     pub expected: Vec<Expected>,
@@ -46,6 +50,7 @@ impl Model {
             joins: Vec::new(),
             holds: Vec::new(),
             parked: Vec::new(),
+            undecided: BTreeMap::new(),
             checklist: Vec::new(),
             expected: Vec::new(),
             done: Done::default(),
@@ -138,35 +143,66 @@ impl Model {
 
     /// A message; `run` is what it says of its run.
     pub fn message(&mut self, worker: usize, r#type: usize, value: Option<i64>, run: Option<NamedRun>) {
+        self.decide(worker, r#type, (value, run), None);
+    }
+
+    /// A message that is parked undecided.
+    pub fn poison(&mut self, worker: usize, r#type: usize, value: Option<i64>, run: Option<NamedRun>) {
+        let number = self.messages.len();
+        self.notice(worker, r#type);
+        let of = self.run_of(worker, run);
+        if let Some(of) = of {
+            self.runs[of].is_reported = true;
+        }
+        self.add_message(worker, r#type, of, Outcome::Undecided);
+        self.undecided.insert(number, value);
+        self.parked.push(number);
+    }
+
+    fn decide(
+        &mut self,
+        worker: usize,
+        r#type: usize,
+        (value, run): (Option<i64>, Option<NamedRun>),
+        parked: Option<usize>,
+    ) {
+        let of_parked = parked.and_then(|parked| self.messages[parked].run);
         let has_crash = worker != 3 || TYPES[r#type] != "crash";
         if worker == 4 || r#type == 4 || !has_crash {
             let run = if let Some(NamedRun::MadeFor(run)) = run {
                 self.runs[run].is_reported = true;
                 Some(run)
             } else {
-                None
+                of_parked
             };
             return self.add_message(worker, r#type, run, Outcome::Refused);
         }
         if let Some(value) = value {
             self.set(worker, value);
         }
-        self.notice(worker, r#type);
-        let run = self.run_of(worker, run);
-        if let Some(run) = run {
+        if parked.is_none() {
+            self.notice(worker, r#type);
+        }
+        let run = if parked.is_some() { of_parked } else { self.run_of(worker, run) };
+        if let Some(run) = run.filter(|run| !self.runs[*run].is_closed()) {
             let is_retried = self.is_retried(run, r#type);
             self.runs[run].is_reported = true;
             if is_retried {
                 let launch = self.runs[run].launch.clone();
                 let delay = launch.retry_delay.or(CONFIGS[self.config][launch.worker].3).unwrap_or(0);
                 let next = self.add_run(launch, self.now.passed + delay, None, Some(run));
+                self.parked.retain(|message| Some(*message) != parked);
                 return self.add_message(worker, r#type, Some(run), Outcome::Retried(next));
             }
         }
         let number = self.messages.len();
-        self.ask_rule(worker, r#type, run, None);
-        if matches!(self.messages[number].outcome, Outcome::Failed | Outcome::Missing) {
-            self.parked.push(number);
+        self.ask_rule(worker, r#type, run, parked);
+        let is_ruled = self.messages[number].outcome == Outcome::Ruled;
+        match parked {
+            None if is_ruled => {}
+            None => self.parked.push(number),
+            Some(parked) if is_ruled => self.parked.retain(|message| *message != parked),
+            Some(parked) => drop(self.undecided.remove(&parked)),
         }
     }
 
@@ -176,6 +212,9 @@ impl Model {
 
     pub fn retry(&mut self, message: usize) {
         let Message { worker, r#type, run, .. } = self.messages[message];
+        if let Some(value) = self.undecided.get(&message) {
+            return self.decide(worker, r#type, (*value, None), Some(message));
+        }
         let number = self.messages.len();
         self.ask_rule(worker, r#type, run, Some(message));
         if self.messages[number].outcome == Outcome::Ruled {

@@ -9,7 +9,9 @@ use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
 use nowcast_core::{BootId, BootTime, DecisionTime, Now, TimePoint};
-use nowcast_core::{Change, Effect, Ending, Event, Number, Record, Request, RequestId, State, decide};
+use nowcast_core::{
+    Change, Effect, Ending, Event, Number, PoisonRequest, Record, Request, RequestId, State, decide,
+};
 use pyyaml::Value;
 
 use crate::model::plan::{Day, Step, TYPES, WORKERS, Which};
@@ -218,7 +220,10 @@ impl World {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Message { worker, r#type, value, run } => {
-                self.message(*worker, *r#type, *value, run.as_ref());
+                self.message(*worker, *r#type, *value, run.as_ref(), false);
+            }
+            Step::Poison { worker, r#type, value, run } => {
+                self.message(*worker, *r#type, *value, run.as_ref(), true);
             }
             Step::Need { worker } => self.special(*worker, "need", Outcome::Answered),
             Step::ClearByWorker { worker } => self.special(*worker, "clear checklist", Outcome::Cleared),
@@ -264,7 +269,14 @@ impl World {
         }
     }
 
-    fn message(&mut self, worker: usize, r#type: usize, value: Option<i64>, which: Option<&Which>) {
+    fn message(
+        &mut self,
+        worker: usize,
+        r#type: usize,
+        value: Option<i64>,
+        which: Option<&Which>,
+        is_poison: bool,
+    ) {
         let is_of_a_run = worker == usize::MAX;
         let named = match which {
             None => None,
@@ -285,12 +297,16 @@ impl World {
         // Plain workers do not know their runs.
         let named = named.filter(|named| !(is_of_a_run && named.0.is_multiple_of(3)));
         let model_named = named.map(|_| run.map_or(NamedRun::Unknown, NamedRun::Run));
-        self.model.message(worker, r#type, value, model_named);
+        if is_poison {
+            self.model.poison(worker, r#type, value, model_named);
+        } else {
+            self.model.message(worker, r#type, value, model_named);
+        }
         self.model.admit();
         let mut message =
             Message::new(WORKERS[worker], TYPES[r#type], value.map_or(Value::Null, Value::from));
         message.run = named.map(|named| named.0.to_string());
-        self.request(message);
+        self.request(message, is_poison);
     }
 
     fn special(&mut self, worker: usize, r#type: &str, outcome: Outcome) {
@@ -301,14 +317,24 @@ impl World {
         let outcome = if is_known { outcome } else { Outcome::Refused };
         self.model.add_message(worker, 0, None, outcome);
         self.model.admit();
-        self.request(Message::new(WORKERS[worker], r#type, Value::Null));
+        self.request(Message::new(WORKERS[worker], r#type, Value::Null), false);
     }
 
-    fn request(&mut self, message: Message) {
+    fn request(&mut self, message: Message, is_poison: bool) {
         self.requests += 1;
         let request = RequestId(self.requests);
-        let body = message.encode().into_bytes();
-        let event = Event::Request(Request { id: request, ticket: None, body, message: Ok(message) });
+        let body = message.encode();
+        let event = if is_poison {
+            Event::PoisonRequest(PoisonRequest {
+                id: request,
+                ticket: None,
+                body,
+                reason: "poison".to_owned(),
+            })
+        } else {
+            let body = body.into_bytes();
+            Event::Request(Request { id: request, ticket: None, body, message: Ok(message) })
+        };
         let done = self.decide(event);
         assert_eq!(done.replies, [request], "every request gets one reply");
         assert_eq!(done.records.len(), 1, "and makes one record");

@@ -1,6 +1,7 @@
-//! A message whose rule ends the manager.
+//! A message that makes the manager exit.
 #![cfg(feature = "failpoints")]
 
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
 use nowcast::store::History;
@@ -8,14 +9,15 @@ use nowcast::store::History;
 use crate::lost::failpoints::start_failing_manager;
 use crate::support::system::{System, system};
 
-const IN_A_RULE: &str = "manager: in a rule=return";
+const KILLED_IN_A_RULE: &str = "manager: in a rule=return";
+const ABORTS_IN_A_RULE: &str = "manager: in a rule=panic(on purpose)";
 
-/// So many managers end within a rule.
-fn managers_die(system: &mut System, count: usize) {
+/// So many managers exit at a failpoint.
+fn managers_exit(system: &mut System, failpoint: &str, count: usize) {
     for number in 0..count {
-        start_failing_manager(system, IN_A_RULE);
+        start_failing_manager(system, failpoint);
         let status = system.wait_for_end("manager");
-        assert_eq!(status.signal(), Some(9), "manager {number}: {}", system.describe());
+        assert!(!status.success(), "manager {number}: {}", system.describe());
     }
 }
 
@@ -26,7 +28,7 @@ fn parked(system: &System) -> Vec<u64> {
 }
 
 fn expect_parked(system: &System, count: usize) {
-    let alarm = "the manager ended twice while this rule was called, so it is not called again automatically";
+    let alarm = "the manager exited several times while it decided this message, so its rule is not called again automatically";
     system.wait_for_log_count("manager", alarm, count);
     assert!(system.log("manager").contains("CRITICAL [manager] the rule for this message failed"));
     assert_eq!(parked(system).len(), count, "{}", system.describe());
@@ -41,15 +43,25 @@ fn retry_each(system: &System) {
     assert_eq!(parked(system), Vec::<u64>::new());
 }
 
-#[test]
-fn one_that_ends_two_managers_is_parked_and_can_be_decided_again() {
+fn with_rule() -> System {
     let mut system = system()
         .rules("function after_sleep(msg) log.info('the rule heard ' .. msg.payload.day) return {} end")
         .prepare();
     system.start_broker();
+    system
+}
+
+fn waiting_worker(system: &System) -> zmq::Socket {
     let worker = system.connect();
-    worker.send("{source: sleep, type: success, payload: {day: 12}}", 0).expect("sent");
-    managers_die(&mut system, 2);
+    worker.send("source: sleep\ntype: success\npayload: {day: 12}\n", 0).expect("sent");
+    worker
+}
+
+#[test]
+fn one_whose_rule_makes_two_managers_exit_is_parked_and_can_be_decided_again() {
+    let mut system = with_rule();
+    let worker = waiting_worker(&system);
+    managers_exit(&mut system, ABORTS_IN_A_RULE, 2);
     system.start_manager(&[]);
     assert_eq!(system.receive(&worker).r#type, "ack");
     expect_parked(&system, 1);
@@ -60,14 +72,51 @@ fn one_that_ends_two_managers_is_parked_and_can_be_decided_again() {
     system.wait_for_log("manager", "the rule heard 12");
 }
 
+/// A manager that is killed within a rule need not be killed because of it.
 #[test]
-fn one_that_ends_one_manager_is_decided_by_the_next() {
-    let mut system = system().prepare();
-    system.start_broker();
-    let worker = system.connect();
-    worker.send("{source: sleep, type: success, payload: {day: 12}}", 0).expect("sent");
+fn one_at_whose_rule_managers_are_killed_is_decided_by_the_fifth_and_parked_by_the_sixth() {
+    let mut system = with_rule();
+    let worker = waiting_worker(&system);
+    managers_exit(&mut system, KILLED_IN_A_RULE, 4);
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    system.wait_for_log("manager", "the rule heard 12");
+    assert_eq!(parked(&system), Vec::<u64>::new());
+    system.signal("manager", rustix::process::Signal::TERM);
+    system.wait_for_end("manager");
+    let worker = waiting_worker(&system);
+    managers_exit(&mut system, KILLED_IN_A_RULE, 5);
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    expect_parked(&system, 1);
+}
+
+#[test]
+fn a_manager_that_aborts_within_a_rule_notes_that() {
+    let mut system = with_rule();
+    let worker = waiting_worker(&system);
+    for number in 1..=2 {
+        start_failing_manager(&mut system, "manager: in a rule=sleep(600000)");
+        // By then it has cleared what the previous manager noted.
+        system.wait_for_log_count("manager", "connected to localhost", number);
+        system.wait_for("the call of the rule", || {
+            let poison = fs::read_to_string(system.path("checklist.journal/poison")).ok()?;
+            poison.starts_with("deciding").then_some(())
+        });
+        system.signal("manager", rustix::process::Signal::ABORT);
+        assert_eq!(system.wait_for_end("manager").signal(), Some(6), "{}", system.describe());
+    }
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    expect_parked(&system, 1);
+}
+
+#[test]
+fn one_that_makes_one_manager_exit_is_decided_by_the_next() {
+    let mut system = with_rule();
+    let worker = waiting_worker(&system);
     for _ in 0..2 {
-        managers_die(&mut system, 1);
+        managers_exit(&mut system, ABORTS_IN_A_RULE, 1);
         system.start_manager(&[]);
         assert_eq!(system.receive(&worker).r#type, "ack");
         assert_eq!(parked(&system), Vec::<u64>::new());
@@ -75,6 +124,66 @@ fn one_that_ends_one_manager_is_decided_by_the_next() {
         system.wait_for_end("manager");
         worker.send("{source: sleep, type: success, payload: {day: 13}}", 0).expect("sent");
     }
+}
+
+/// The message was never decoded: its payload is not in the checklist, and its sender is known from its bytes only.
+fn expect_parked_undecided(system: &System, reason: &str) -> String {
+    system.wait_for_log("manager", "CRITICAL [manager] a message is parked undecided: sleep: (success)");
+    system.wait_for_log("manager", reason);
+    assert!(!system.log("manager").contains("the rule heard 12"));
+    assert_eq!(system.checklist().get("sleepyhead"), None);
+    let [number] = parked(system)[..] else { panic!("one parked message: {}", system.describe()) };
+    let number = number.to_string();
+    let status = system.operation(&["status"]).1;
+    assert!(status.contains("sleep (success)") && status.contains("not decided: "), "{status}");
+    let page = system.operate(&["why", &number]);
+    assert!(page.contains("parked undecided") && page.contains(&format!("nowcast retry {number}")), "{page}");
+    let list = system.operate(&["messages", "--parked"]);
+    assert!(list.contains("undecided"), "{list}");
+    number
+}
+
+#[test]
+fn one_that_makes_two_managers_exit_while_they_decode_it_is_parked_by_the_third() {
+    let mut system = with_rule();
+    let worker = waiting_worker(&system);
+    managers_exit(&mut system, "manager: decoding=return", 2);
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    let number = expect_parked_undecided(&system, "the manager exited twice while it decoded this message");
+    assert_eq!(system.send("sleep", "success", "{day: 13}"), "ack");
+    let text = system.operate(&["retry", &number]);
+    assert!(text.contains("is decided"), "{text}");
+    system.wait_for_log("manager", "the rule heard 12");
+    system.wait_for_checklist("{sleepyhead: {day: 12}}");
+    assert_eq!(parked(&system), Vec::<u64>::new());
+}
+
+#[test]
+fn one_that_was_parked_undecided_can_be_discarded_by_another_manager() {
+    let mut system = with_rule();
+    let worker = waiting_worker(&system);
+    managers_exit(&mut system, "manager: decoding=return", 2);
+    // The worker gets its reply though this manager dies before it sends it.
+    managers_exit(&mut system, "manager: kept=return", 1);
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    let number = expect_parked_undecided(&system, "a message is parked undecided");
+    system.operate(&["discard", &number]);
+    assert_eq!(parked(&system), Vec::<u64>::new());
+    system.works();
+}
+
+#[test]
+fn one_that_makes_managers_exit_before_its_rule_is_parked_undecided() {
+    let mut system = with_rule();
+    let worker = waiting_worker(&system);
+    // The third does not call its rule, which does not help.
+    managers_exit(&mut system, "manager: deciding=panic(on purpose)", 3);
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    expect_parked_undecided(&system, "even without calling its rule");
+    system.works();
 }
 
 #[test]
@@ -91,7 +200,7 @@ fn several_that_come_together_are_all_parked() {
             worker
         })
         .collect();
-    managers_die(&mut system, 2 * workers.len());
+    managers_exit(&mut system, ABORTS_IN_A_RULE, 2 * workers.len());
     system.start_manager(&[]);
     for worker in &workers {
         assert_eq!(system.receive(worker).r#type, "ack");
@@ -115,7 +224,7 @@ fn the_crash_that_is_made_for_a_run_is_parked_too() {
     system.wait_for_log("manager", "launching");
     system.signal("manager", rustix::process::Signal::KILL);
     system.wait_for_end("manager");
-    managers_die(&mut system, 2);
+    managers_exit(&mut system, ABORTS_IN_A_RULE, 2);
     system.start_manager(&[]);
     expect_parked(&system, 1);
     assert!(!system.log("manager").contains("the rule heard"));
@@ -129,10 +238,12 @@ fn a_rule_that_does_not_come_back_ends_the_manager() {
     system.start_broker();
     let worker = system.connect();
     worker.send("{source: sleep, type: success, payload: {day: 12}}", 0).expect("sent");
-    start_failing_manager(&mut system, "manager: in a rule=sleep(600000)");
+    start_failing_manager(&mut system, "manager: in a rule=delay(600000)");
     let status = system.wait_for_end("manager");
-    assert_eq!(status.signal(), Some(9), "{}", system.describe());
-    assert!(system.log("manager").contains("CRITICAL [manager] a rule has not returned for"));
+    assert_eq!(status.signal(), Some(6), "{}", system.describe());
+    assert!(
+        system.log("manager").contains("CRITICAL [manager] a rule does not return and cannot be stopped")
+    );
     system.start_manager(&[]);
     assert_eq!(system.receive(&worker).r#type, "ack");
     assert_eq!(parked(&system), Vec::<u64>::new());

@@ -74,14 +74,10 @@ impl Decision<'_> {
         let mut failed = Vec::new();
         let mut numbers = Vec::new();
         for parked in &parked {
-            let ParkedItem::Message { source, r#type, payload, .. } = &parked.item else { continue };
-            let payload = pyyaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
-            let message = Message::new(source, r#type, payload);
-            let checklist = historical_checklist.cloned().unwrap_or_else(|| self.state.checklist.to_value());
-            let reply = self.redecide(parked, message, &checklist);
-            numbers.push(self.number);
-            if let Err(text) = outcome_of(parked.id, &reply.outcome) {
-                failed.push(text);
+            let outcome = self.retry_message(parked, historical_checklist);
+            match outcome.and_then(|outcome| outcome_of(parked.id, &outcome)) {
+                Ok(_) => numbers.push(self.number),
+                Err(text) => failed.push(text),
             }
         }
         match (failed.as_slice(), parked.len()) {
@@ -89,6 +85,34 @@ impl Decision<'_> {
             ([], count) => Ok((format!("{count} messages are decided"), numbers)),
             (failed, _) => Err(failed.join("\n")),
         }
+    }
+
+    /// Decide a parked message again; one that was parked undecided is decided for the first time.
+    fn retry_message(
+        &mut self,
+        parked: &Parked,
+        historical_checklist: Option<&Value>,
+    ) -> Result<Outcome, String> {
+        let ParkedItem::Message { source, r#type, payload, run, undecided, .. } = &parked.item else {
+            return Err(format!("{} is not a message", parked.id));
+        };
+        if let Some(body) = undecided {
+            if historical_checklist.is_some() {
+                return Err(format!(
+                    "message {} has not been decided yet, so no checklist belongs to it; retry it without \"--checklist then\"",
+                    parked.id
+                ));
+            }
+            let message = Message::decode(body.as_bytes())
+                .map_err(|error| format!("message {} cannot be decided: {error}", parked.id))?;
+            // Its run was found when it was parked.
+            let message = Message { run: None, ..message };
+            return Ok(self.decide_parked(parked, *run, message).outcome);
+        }
+        let payload = pyyaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
+        let message = Message::new(source, r#type, payload);
+        let checklist = historical_checklist.cloned().unwrap_or_else(|| self.state.checklist.to_value());
+        Ok(self.redecide(parked, message, &checklist).outcome)
     }
 }
 
@@ -103,7 +127,9 @@ fn check_depth(what: &str, depth: usize) -> Result<(), String> {
 fn outcome_of(number: Number, outcome: &Outcome) -> Outcomes {
     match outcome {
         Outcome::RuleFailed(why) => Err(format!("message {number} is parked, since its rule failed:\n{why}")),
-        Outcome::NoFunction(why) | Outcome::Refused(why) => Err(format!("message {number}: {why}")),
+        Outcome::NoFunction(why) | Outcome::Refused(why) | Outcome::Undecided(why) => {
+            Err(format!("message {number}: {why}"))
+        }
         _ => Ok((format!("message {number} is decided"), vec![number])),
     }
 }
