@@ -58,7 +58,7 @@ impl Ledger {
         (&self.file).write_all(format!("{line}\n").as_bytes()).expect("a line in the ledger");
     }
 
-    /// Return the counts of now.
+    /// Return the current counts.
     pub fn counts(&self) -> Counts {
         self.tail.lock().expect("no thread panics with it").read()
     }

@@ -26,6 +26,9 @@ use crate::{drivers, faults, operators, rest, scene, verdict, victims};
 /// The deadline of each wait. Nothing may wait longer, whatever was stopped or full before.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
+/// The most letters of a problem that are printed.
+const LONGEST_PROBLEM: usize = 5_000;
+
 /// How many threads give operators' commands.
 const OPERATORS: u64 = 3;
 
@@ -160,7 +163,8 @@ impl Soak {
 
     /// Note a violation. The soak ends.
     pub fn problem(&self, text: &str) {
-        self.problems.lock().expect("no thread panics with it").push(text.to_owned());
+        let text = text.chars().take(LONGEST_PROBLEM).collect();
+        self.problems.lock().expect("no thread panics with it").push(text);
         self.stop();
     }
 

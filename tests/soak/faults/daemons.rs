@@ -12,7 +12,7 @@ use crate::pace::pace;
 use crate::soak::{Soak, wait_long};
 use crate::support::random::Random;
 
-pub const DAEMONS: [&str; 3] = ["broker", "manager", "scheduler"];
+const DAEMONS: [&str; 3] = ["broker", "manager", "scheduler"];
 
 /// SIGHUP is bit 0 in the mask of signals that a process catches: proc(5).
 const HANGUP: u64 = 1;

@@ -7,16 +7,18 @@ pub mod disk;
 mod rules;
 mod storm;
 
+use crate::operators::pick;
 use crate::pace::pace;
 use crate::settings::Fault;
 use crate::soak::Soak;
 use crate::support::random::Random;
 
-pub use daemons::DAEMONS;
-
 /// The part of the duration after which broker and manager are killed. Until then they live, so that their memory can
 /// be compared.
 const KILLS_BEGIN: f64 = 0.5;
+
+/// When they may be, one fault in so many is a kill whatever is drawn.
+const KILLS: u64 = 3;
 
 /// Longest quiet time after a fault, in milliseconds.
 const QUIET: u64 = 2_500;
@@ -29,7 +31,9 @@ pub fn run(soak: &Soak) {
     soak.wait_for_acks(20);
     while soak.goes_on() && soak.progress() < 1.0 {
         if !faults.is_empty() {
-            let fault = faults[crate::operators::pick(&mut random, faults.len())];
+            let is_kill = may_kill(soak) && random.below(KILLS) == 0;
+            let drawn = faults[pick(&mut random, faults.len())];
+            let fault = if is_kill { Fault::Kill } else { drawn };
             strike(soak, fault, &mut random);
             daemons::all_live(soak);
             soak.wait_for_acks(5);
@@ -40,9 +44,14 @@ pub fn run(soak: &Soak) {
     }
 }
 
+/// Whether broker and manager may be killed at this moment.
+fn may_kill(soak: &Soak) -> bool {
+    soak.progress() >= KILLS_BEGIN && soak.settings.has(Fault::Kill)
+}
+
 fn strike(soak: &Soak, fault: Fault, random: &mut Random) {
     *soak.done.faults.lock().expect("no thread panics with it").entry(fault).or_default() += 1;
-    let may_kill = soak.progress() >= KILLS_BEGIN && soak.settings.has(Fault::Kill);
+    let may_kill = may_kill(soak);
     match fault {
         Fault::Kill if may_kill => daemons::replace_some(soak, random),
         Fault::Kill => daemons::replace(soak, &["scheduler"], random),
