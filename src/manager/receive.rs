@@ -24,11 +24,11 @@ const TURN: usize = 100_000;
 /// A request that is decoded and not yet decided.
 struct DecodedRequest {
     arrived: ArrivedRequest,
-    content: Content,
+    content: RequestContent,
 }
 
 /// The content of a request.
-enum Content {
+enum RequestContent {
     Message(Message),
     Invalid(DecodeError),
     /// It is not decoded or decided, for this reason.
@@ -37,7 +37,7 @@ enum Content {
 
 impl DecodedRequest {
     fn message(&self) -> Option<&Message> {
-        if let Content::Message(message) = &self.content { Some(message) } else { None }
+        if let RequestContent::Message(message) = &self.content { Some(message) } else { None }
     }
 
     /// Return the keys by which a message that comes twice is recognised.
@@ -101,16 +101,18 @@ impl Manager {
     fn decode(&self, arrived: ArrivedRequest) -> DecodedRequest {
         let keys = PoisonKeys::new(arrived.ticket, None);
         if let Some(reason) = self.rules.why_not_decoded(&keys) {
-            return DecodedRequest { arrived, content: Content::Poison(reason) };
+            return DecodedRequest { arrived, content: RequestContent::Poison(reason) };
         }
         self.rules.begin_decoding(&keys);
         failpoint::pass("manager: decoding");
         let content = match Message::decode(&arrived.body) {
             Ok(message) => {
                 let keys = PoisonKeys::new(arrived.ticket, Some(&message));
-                self.rules.why_not_decided(&keys).map_or(Content::Message(message), Content::Poison)
+                self.rules
+                    .why_not_decided(&keys)
+                    .map_or(RequestContent::Message(message), RequestContent::Poison)
             }
-            Err(error) => Content::Invalid(error),
+            Err(error) => RequestContent::Invalid(error),
         };
         DecodedRequest { arrived, content }
     }
@@ -123,9 +125,9 @@ impl Manager {
             return Ok(Event::Repeat { request: id, recorded });
         }
         let message = match content {
-            Content::Message(message) => Ok(message),
-            Content::Invalid(error) => Err(error),
-            Content::Poison(reason) => match String::from_utf8(body) {
+            RequestContent::Message(message) => Ok(message),
+            RequestContent::Invalid(error) => Err(error),
+            RequestContent::Poison(reason) => match String::from_utf8(body) {
                 Ok(body) => return Ok(Event::PoisonRequest(PoisonRequest { id, ticket, body, reason })),
                 // It is refused at once: a message is text.
                 Err(error) => {
