@@ -38,5 +38,6 @@ mod supervisor;
 mod terminal;
 mod timers;
 mod toy_system;
+mod up;
 mod why;
 mod workers;
