@@ -161,8 +161,9 @@ impl Manager {
     fn write_checklist_if_due(&mut self) -> Option<Event> {
         let state = &self.state;
         let snapshot = || (state.checklist_event, state.checklist.to_value());
-        let writing = self.checklist_file.write_if_due(snapshot, Instant::now())?;
-        Some(match writing {
+        let writing = self.checklist_file.write_if_due(snapshot, Instant::now());
+        self.report_changed_file();
+        Some(match writing? {
             WriteState::Failed(error) => Event::ChecklistNotWritten { reason: error.to_string() },
             WriteState::Recovered => Event::ChecklistWriteRecovered,
         })
