@@ -279,11 +279,18 @@ impl ChecklistFile {
         self.due.get_or_insert(now + delay);
     }
 
-    /// Note that a launched worker may read the file: a small one is written by the next [`ChecklistFile::write_if_due`].
+    /// Note that a launched worker may read the file: the next [`ChecklistFile::write_if_due`] writes it, or begins to.
     pub fn make_due(&mut self, now: Instant) {
-        if !self.is_large() && !self.failing {
+        if !self.failing {
             self.due = self.due.map(|due| due.min(now));
         }
+    }
+
+    /// Whether the file includes the changes up to an event, as far as it can be written.
+    #[must_use]
+    pub fn includes(&self, event: Number) -> bool {
+        let is_complete = self.due.is_none() && self.ask.is_none();
+        is_complete || self.failing || self.written.is_some_and(|written| written >= event)
     }
 
     /// When the next [`ChecklistFile::write_if_due`] has something to do.
