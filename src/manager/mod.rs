@@ -220,6 +220,8 @@ impl Manager {
 
     fn flush_checklist(&mut self) -> std::io::Result<()> {
         let snapshot = (self.state.checklist_event, self.state.checklist.to_value());
-        self.checklist_file.flush(|| snapshot, Instant::now())
+        let written = self.checklist_file.flush(|| snapshot, Instant::now());
+        self.report_changed_file();
+        written
     }
 }

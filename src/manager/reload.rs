@@ -21,9 +21,9 @@ impl Manager {
             self.notify_failure(text.to_owned());
             return Vec::new();
         };
-        // A file that was edited is not overwritten: changes that are due are merged with its content.
-        let is_edited = self.checklist_file.is_edited();
-        let written = if is_edited { Ok(()) } else { self.flush_checklist() };
+        // A changed file is not overwritten: changes that are due are merged with its content.
+        let is_changed = self.checklist_file.is_changed();
+        let written = if is_changed { Ok(()) } else { self.flush_checklist() };
         if config.journal.folder != self.config.journal.folder {
             self.log.warning(format_args!(
                 "the journal stays in {}; {} takes a restart",

@@ -1,6 +1,7 @@
 //! What the manager keeps on disk.
 
 pub mod checklist_file;
+mod checklist_note;
 pub mod journal;
 pub mod poison_file;
 pub mod presence;
