@@ -14,6 +14,7 @@ use nowcast::config::Zmq;
 use nowcast::store::History;
 use nowcast::worker::client::Client;
 
+use crate::faults::{self, clock};
 use crate::figures::Figures;
 use crate::ledger::Ledger;
 use crate::meter::Meter;
@@ -21,7 +22,7 @@ use crate::settings::{Fault, Settings};
 use crate::support::random::Random;
 use crate::support::system::System;
 use crate::support::wait::wait_within;
-use crate::{drivers, faults, operators, rest, scene, verdict, victims};
+use crate::{drivers, operators, rest, scene, verdict, victims};
 
 /// The deadline of each wait. Nothing may wait longer, whatever was stopped or full before.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(120);
@@ -70,7 +71,7 @@ impl Soak {
         #[cfg(feature = "system-tests")]
         let disk = faults::disk::mount(&settings, &system);
         std::fs::create_dir_all(system.path("disk")).expect("a folder");
-        faults::clock::prepare(&settings, &mut system);
+        clock::prepare(&settings, &mut system);
         let zmq = Zmq {
             host: "localhost".to_owned(),
             workers_port: system.workers_port,
@@ -110,6 +111,7 @@ impl Soak {
         println!("{figures}{:?}", self.done.faults.lock().expect("no thread panics with it"));
         let mut scheduled_until = jiff::Timestamp::now();
         self.guard("the rest", || scheduled_until = rest::come_to_rest(&self));
+        clock::remove_leftovers();
         for problem in verdict::problems(&self, scheduled_until).into_iter().chain(figures.problems()) {
             self.problem(&problem);
         }
