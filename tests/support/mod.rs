@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod builder;
+pub mod clock;
 pub mod packages;
 pub mod ports;
 pub mod servers;
