@@ -7,6 +7,8 @@ mod bad_checklists;
 mod bad_messages;
 mod bad_rules;
 mod checklist_command;
+#[cfg(feature = "system-tests")]
+mod clock_steps;
 mod command_line;
 mod configuration;
 mod crowds;

@@ -13,7 +13,7 @@ use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::parked::Parked;
-use nowcast_core::{Change, Clock, Number, Record, RuleFile, Run, Steady};
+use nowcast_core::{Change, Clock, ClockReading, Number, Record, RuleFile, Run, Steady};
 use pyyaml::Map;
 
 /// The journal, open for reading.
@@ -322,6 +322,15 @@ impl History {
     /// See [`History::event`].
     pub fn clock(&self) -> JournalResult<Clock> {
         self.ask(clock::clock)
+    }
+
+    /// Return the last reading after a step of the wall clock that was reported.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn last_clock_step(&self) -> JournalResult<Option<ClockReading>> {
+        self.ask(clock::last_step)
     }
 
     /// Return the steady time of an event.
