@@ -71,7 +71,7 @@ fn supervise(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Return the function that tells whether our broker has bound its ports.
 fn broker_readiness(journal: PathBuf) -> impl Fn() -> bool {
-    let is_running = move || broker::ManagerConnection::read(&journal).is_some();
+    let is_running = move || broker::noted_state(&journal).is_some();
     // If there is another broker already, ours cannot bind its ports.
     let is_other = is_running();
     move || !is_other && is_running()

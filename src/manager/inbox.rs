@@ -31,6 +31,15 @@ impl Inbox {
         self.ahead_of_due = self.ahead_of_due.map(|ahead| ahead + 1);
     }
 
+    /// Forget the requests with a ticket, whose broker can send them again, and return how many these were. NEMO_Nowcast's broker
+    /// sends nothing again.
+    pub(super) fn forget_tickets(&mut self) -> usize {
+        let before = self.waiting.len();
+        self.waiting.retain(|request| request.ticket.is_none());
+        self.ahead_of_due = None;
+        before - self.waiting.len()
+    }
+
     /// Whether no request waits.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()

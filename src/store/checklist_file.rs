@@ -44,7 +44,7 @@ pub struct ChecklistFile {
     /// The event after which this manager or an earlier one wrote the file last.
     written: Option<Number>,
     /// The file as this manager read or wrote it last.
-    known: Option<Stamp>,
+    known: Option<FileStamp>,
     /// The copy of a file that was in the way of a write.
     copy: Option<PathBuf>,
     last_size: usize,
@@ -60,18 +60,18 @@ pub struct ChecklistFile {
 pub type Snapshot = (Number, Value);
 
 /// Device, inode, time of the last change and size of a file: one of them changes when a program changes the file.
-type Stamp = (u64, u64, i64, i64, u64);
+type FileStamp = (u64, u64, i64, i64, u64);
 
-fn stamp(file: &fs::Metadata) -> Stamp {
+fn stamp(file: &fs::Metadata) -> FileStamp {
     (file.dev(), file.ino(), file.mtime(), file.mtime_nsec(), file.len())
 }
 
 /// A finished write.
 #[derive(Debug)]
-struct Written {
+struct WrittenFile {
     event: Number,
     size: usize,
-    stamp: Stamp,
+    stamp: FileStamp,
 }
 
 /// What the file holds.
@@ -341,7 +341,7 @@ impl ChecklistFile {
         Ok(())
     }
 
-    fn note_written(&mut self, written: Written) {
+    fn note_written(&mut self, written: WrittenFile) {
         self.last_size = written.size;
         self.known = Some(written.stamp);
         self.take_note(written.event);
@@ -351,7 +351,7 @@ impl ChecklistFile {
         self.last_size > LARGE
     }
 
-    fn note(&mut self, result: io::Result<Written>, now: Instant) -> Option<WriteState> {
+    fn note(&mut self, result: io::Result<WrittenFile>, now: Instant) -> Option<WriteState> {
         let failed_before = std::mem::replace(&mut self.failing, result.is_err());
         match result {
             Ok(written) => {
@@ -376,7 +376,7 @@ impl ChecklistFile {
     }
 
     /// How the thread's write ended, if it has.
-    fn result_of_thread(&mut self, now: Instant) -> Option<io::Result<Written>> {
+    fn result_of_thread(&mut self, now: Instant) -> Option<io::Result<WrittenFile>> {
         self.ask?;
         let result = self.writer.as_ref().and_then(|writer| writer.results.try_recv().ok());
         self.ask = if result.is_none() { Some(now + ASK_INTERVAL) } else { None };
@@ -388,7 +388,7 @@ impl ChecklistFile {
 #[derive(Debug)]
 struct Writer {
     work: Sender<Snapshot>,
-    results: Receiver<io::Result<Written>>,
+    results: Receiver<io::Result<WrittenFile>>,
     thread: JoinHandle<()>,
 }
 
@@ -405,7 +405,7 @@ impl Writer {
         Ok(Self { work, results, thread })
     }
 
-    fn finish(self) -> io::Result<Option<Written>> {
+    fn finish(self) -> io::Result<Option<WrittenFile>> {
         drop(self.work);
         if self.thread.join().is_err() {
             return Err(io::Error::other("the thread that writes the checklist file panicked"));
@@ -416,13 +416,13 @@ impl Writer {
 
 /// Writes the checklist to a temporary file and renames it over `path`, keeping mode and group: web
 /// servers read it. No fsync: what must survive a power cut is kept elsewhere.
-fn replace(path: &Path, (event, checklist): &Snapshot) -> io::Result<Written> {
+fn replace(path: &Path, (event, checklist): &Snapshot) -> io::Result<WrittenFile> {
     let text = Seal::put(*event, &pyyaml::write(checklist, Keys::AsGiven));
     // A link stays a link: the file that it names is replaced.
     let path = &target(path);
     let temporary = with_suffix(path, ".new");
     let explain = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    let write = || -> io::Result<Stamp> {
+    let write = || -> io::Result<FileStamp> {
         let mut file = create(&temporary, fs::metadata(path).ok().as_ref())?;
         file.write_all(text.as_bytes())?;
         let stamp = stamp(&file.metadata()?);
@@ -433,7 +433,7 @@ fn replace(path: &Path, (event, checklist): &Snapshot) -> io::Result<Written> {
         Ok(stamp)
     };
     let stamp = write().map_err(explain)?;
-    Ok(Written { event: *event, size: text.len(), stamp })
+    Ok(WrittenFile { event: *event, size: text.len(), stamp })
 }
 
 fn create(temporary: &Path, before: Option<&fs::Metadata>) -> io::Result<File> {
