@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use zmq::{Context, PollItem, Socket, SocketEvent, SocketType};
 
 use super::ManagerError;
-use super::inbox::Inbox;
+use super::inbox::{ArrivedRequest, Inbox};
 use super::refusal::Refusal;
 use crate::clock;
 use crate::config::{Config, Zmq};
@@ -16,8 +16,8 @@ use crate::failpoint;
 use crate::net::broker_state::QUESTION;
 use crate::net::manager_identity::HEARTBEAT_TIMEOUT;
 use crate::net::{Envelope, ManagerIdentity, Monitor, envelope, socket};
+use nowcast_core::RequestId;
 use nowcast_core::message::Message;
-use nowcast_core::{RequestId, Ticket};
 use pylogging::Logger;
 
 /// The time in milliseconds for the last replies to leave the process.
@@ -28,22 +28,6 @@ const RECONNECT: i32 = 20;
 
 /// The longest time in milliseconds between attempts to connect.
 const MAX_RECONNECT: i32 = 1_000;
-
-/// A request that has arrived and is not yet decoded.
-#[derive(Debug)]
-pub(super) struct ArrivedRequest {
-    pub(super) envelope: Envelope,
-    pub(super) body: Vec<u8>,
-    pub(super) ticket: Option<Ticket>,
-}
-
-impl ArrivedRequest {
-    fn new(envelope: Envelope, body: Vec<u8>) -> Self {
-        // The first frame is ZeroMQ's name for the broker; our broker puts the ticket behind it.
-        let ticket = envelope.get(1).and_then(|frame| Ticket::from_frame(frame));
-        Self { envelope, body, ticket }
-    }
-}
 
 /// The connection to the broker, and the requests that wait for a reply.
 pub(super) struct BrokerConnection {

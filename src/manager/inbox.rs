@@ -2,7 +2,24 @@
 
 use std::collections::VecDeque;
 
-use super::connection::ArrivedRequest;
+use crate::net::Envelope;
+use nowcast_core::Ticket;
+
+/// A request that has arrived and is not yet decoded.
+#[derive(Debug)]
+pub(super) struct ArrivedRequest {
+    pub(super) envelope: Envelope,
+    pub(super) body: Vec<u8>,
+    pub(super) ticket: Option<Ticket>,
+}
+
+impl ArrivedRequest {
+    pub(super) fn new(envelope: Envelope, body: Vec<u8>) -> Self {
+        // The first frame is ZeroMQ's name for the broker; our broker puts the ticket behind it.
+        let ticket = envelope.get(1).and_then(|frame| Ticket::from_frame(frame));
+        Self { envelope, body, ticket }
+    }
+}
 
 /// The requests of this process that wait for their batch.
 #[derive(Debug, Default)]

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::connection::ArrivedRequest;
 use super::guard::PoisonKeys;
+use super::inbox::ArrivedRequest;
 use super::{Manager, ManagerError};
 use crate::control::call::WORKS;
 use crate::failpoint;

@@ -152,7 +152,7 @@ fn after_a_clock_that_was_ahead_the_schedule_goes_on_at_once_and_launches_for_no
     assert!(!system.log("scheduler").contains("(cron * * * * * *) missed "), "{}", system.describe());
 }
 
-/// A record of ten days ago, and the folder of a run of then.
+/// A record that is ten days old, and the folder of a run of that day.
 fn old(system: &System, number: u64) {
     let at = &ZonedDateTime::now() - SignedDuration::from_hours(240);
     let event = RecordedEvent::RulesRefused { reason: "old".to_owned() };
