@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use nowcast_core::Number;
+
 /// Which events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
@@ -15,6 +17,8 @@ pub struct EventFilter {
     pub since: Option<Timestamp>,
     /// Before that moment.
     pub until: Option<Timestamp>,
+    /// With a lower number than this.
+    pub before: Option<Number>,
     /// The newest so many; all without it.
     pub limit: Option<u32>,
 }
@@ -57,6 +61,8 @@ pub struct RunFilter {
     pub state: RunState,
     /// Not wanted before that moment.
     pub since: Option<Timestamp>,
+    /// With a lower number than this.
+    pub before: Option<Number>,
     /// The newest so many; all without it.
     pub limit: Option<u32>,
 }
