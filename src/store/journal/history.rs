@@ -167,6 +167,15 @@ impl History {
         self.ask(|connection| find::runs_caused_by(connection, event))
     }
 
+    /// The numbers of the runs that each of these events wanted; see [`History::runs_caused_by`].
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn launched_by(&self, events: &[Number]) -> JournalResult<Vec<Vec<Number>>> {
+        self.ask(|connection| events.iter().map(|event| find::launched_by(connection, *event)).collect())
+    }
+
     /// The runs from `first` on that operators have acknowledged, with what they said.
     ///
     /// # Errors
