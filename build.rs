@@ -14,7 +14,7 @@ fn main() {
         println!("cargo::rerun-if-env-changed={name}");
     }
     let has_flag = |name: &&str| env::var(name).is_ok_and(|flags| flags.contains(FLAG));
-    if !VARIABLES.iter().any(|name| has_flag(&name)) {
+    if !VARIABLES.iter().any(has_flag) {
         println!(
             "cargo::error=libzmq would take its timeouts from the wall clock: build inside of the repository, or set HOST_CXXFLAGS={FLAG}"
         );

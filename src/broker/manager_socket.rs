@@ -125,7 +125,7 @@ impl ManagerSocket {
                 None => return Ok(None),
                 Some(Received::Message(frames)) => return Ok(Some(frames)),
                 Some(Received::Probe { routing_id, descriptor }) => {
-                    self.introduce(&routing_id, descriptor)?
+                    self.introduce(&routing_id, descriptor)?;
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::abort;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,12 +84,12 @@ impl WatchedCall {
 }
 
 /// Return the CPU time of a thread, from its folder in `/proc`; see proc(5). Zero if it is unknown.
-fn cpu_time(thread: &PathBuf) -> Duration {
+fn cpu_time(thread: &Path) -> Duration {
     let text = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
     text.split(' ').next().and_then(|used| used.parse().ok()).map_or(Duration::ZERO, Duration::from_nanos)
 }
 
-fn watch(call: &AtomicU64, thread: &PathBuf, log: &Logger) {
+fn watch(call: &AtomicU64, thread: &Path, log: &Logger) {
     let mut watched = None;
     loop {
         let before = Instant::now();

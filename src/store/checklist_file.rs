@@ -67,7 +67,7 @@ fn stamp(file: &fs::Metadata) -> FileStamp {
 }
 
 /// A finished write.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct WrittenFile {
     event: Number,
     size: usize,
@@ -142,13 +142,13 @@ impl ChecklistFile {
             ask: None,
             failing: false,
         };
-        file.written = file.noted().flatten();
+        file.written = file.note_of_this().and_then(|(_, event)| event);
         file
     }
 
-    /// Return what the note says of this file: whether it existed, and the event after which it was written.
-    fn noted(&self) -> Option<Option<Number>> {
-        self.note.read().filter(|(path, _)| *path == self.path).map(|(_, event)| event)
+    /// Return the note if it names this file, with the event after which the file was written.
+    fn note_of_this(&self) -> Option<(PathBuf, Option<Number>)> {
+        self.note.read().filter(|(path, _)| *path == self.path)
     }
 
     fn take_note(&mut self, event: Number) {
@@ -190,7 +190,8 @@ impl ChecklistFile {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let kind = if self.noted().is_some() { LoadError::Missing } else { LoadError::NeverWritten };
+                let kind =
+                    if self.note_of_this().is_some() { LoadError::Missing } else { LoadError::NeverWritten };
                 return Err(kind(self.path.clone()));
             }
             Err(error) => error.to_string(),

@@ -41,13 +41,12 @@ impl ChecklistNote {
     pub(super) fn write(&mut self, checklist_file: &Path, event: Number) -> io::Result<()> {
         let event = format!("{:<20}\n", event.0);
         let text = [checklist_file.as_os_str().as_bytes(), EVENT, event.as_bytes()].concat();
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => {
-                let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)?;
-                file.set_len(text.len() as u64)?;
-                file
-            }
+        let file = if let Some(file) = self.file.take() {
+            file
+        } else {
+            let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)?;
+            file.set_len(text.len() as u64)?;
+            file
         };
         let written = file.write_all_at(&text, 0);
         self.file = Some(file);

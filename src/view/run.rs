@@ -120,7 +120,10 @@ impl RunView {
             Stage::Ended { launched, at, ending, .. } => (None, *launched, Some(at.wall), Some(ending)),
         };
         let folder = context.run_folder(run);
-        let contact = folder.as_ref().filter(|_| run.is_running()).and_then(|folder| folder.lost_contact());
+        let contact = folder
+            .as_ref()
+            .filter(|_| run.is_running())
+            .and_then(super::super::launch::run_folder::RunFolder::lost_contact);
         let state = match status(run) {
             RunStatus::Running if contact.is_some() => RunStatus::ContactLost,
             state => state,

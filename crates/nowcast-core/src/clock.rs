@@ -316,7 +316,9 @@ mod tests {
         let mut times = [time(0, 1, 100), time(2 * HOUR, 1, 110), time(3 * HOUR, 1, 120)];
         times[2].boot_time = None;
         assert_eq!(live(&times), (vec![0, 10, 10 + HOUR], vec![2 * HOUR - 10]));
-        times.iter_mut().for_each(|time| time.boot_time = None);
+        for time in &mut times {
+            time.boot_time = None;
+        }
         assert_eq!(live(&times), (vec![0, 2 * HOUR, 3 * HOUR], vec![]));
     }
 

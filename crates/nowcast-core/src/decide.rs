@@ -51,7 +51,7 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
             decision.notify(Some(Alarm::ManagerFailure), "", None, text);
         }
         Event::ChecklistWriteRecovered => {
-            decision.log(Level::Warning, "the checklist file can be written again")
+            decision.log(Level::Warning, "the checklist file can be written again");
         }
         Event::ChecklistRead { checklist, why } => decision.read_checklist(checklist, why),
         Event::Signal(signal) => decision.handle_signal(signal),

@@ -1,5 +1,7 @@
 //! What a manager that starts has to know, and the replies that were given.
 
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
@@ -110,7 +112,7 @@ fn scheduled(connection: &Connection) -> rusqlite::Result<Vec<(String, Timestamp
     let times = statement.query_map([], |row| Ok((row.get("item")?, row::time(row, "due")?)))?;
     let mut times: Vec<(String, Timestamp)> = times.collect::<rusqlite::Result<_>>()?;
     // The latest first: each one replaces earlier ones.
-    times.sort_by(|one, other| other.1.cmp(&one.1));
+    times.sort_by_key(|(_, due)| Reverse(*due));
     Ok(times)
 }
 

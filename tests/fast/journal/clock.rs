@@ -41,7 +41,9 @@ impl Kept {
     /// Steps, and a message after them; return the number of the message.
     fn goes_on(&mut self, steps: &[Step]) -> Number {
         let from = self.day.records.len();
-        steps.iter().for_each(|step| self.day.take(step));
+        for step in steps {
+            self.day.take(step);
+        }
         self.day.message("ssh", "success", "null");
         self.keep(from);
         self.day.records.last().expect("the message").number
@@ -151,7 +153,7 @@ fn after_a_boot_with_a_clock_that_is_years_ahead_the_machine_was_off_for_a_week_
     let mut kept = Kept::twelve_days();
     kept.goes_on(&[Step::Boot, Step::SetClock(0)]);
     assert_eq!(kept.ages()[0], 11);
-    kept.day.ahead = HOUR * YEARS as i32;
+    kept.day.ahead = SignedDuration::from_hours(YEARS);
     kept.goes_on(&[Step::Boot]);
     assert_eq!(kept.ages()[0], 18, "as if seven days had passed");
     kept.prune(10);
