@@ -3,9 +3,12 @@
 //! It never looks inside a message. It keeps every request until its reply comes, and sends it again to a manager
 //! that connects again: ZeroMQ loses what it had queued for one that died.
 
+mod admission;
+mod descriptors;
 mod manager_socket;
 mod presence;
 pub mod record;
+mod refusals;
 mod requests;
 
 use std::io;
@@ -15,14 +18,19 @@ use std::time::{Duration, Instant};
 
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
+use self::admission::Admission;
+use self::descriptors::Descriptors;
 use self::manager_socket::ManagerSocket;
-use self::presence::ConnectionNote;
-pub use self::presence::ManagerConnection;
+use self::presence::StateNote;
+pub use self::presence::noted_state;
 use self::record::Recorder;
+use self::refusals::Refusals;
 use self::requests::Requests;
 use crate::config::{Config, ReloadConfig, Zmq};
 use crate::failpoint;
-use crate::net::socket;
+use crate::net::broker_state::{BrokerState, QUESTION};
+use crate::net::watch::WakeOn;
+use crate::net::{ConnectionWatch, socket};
 use crate::orphans;
 use crate::signals::Signals;
 use nowcast_core::Signal;
@@ -41,11 +49,20 @@ const LINGER: i32 = 1_000;
 /// may be lower. With the 100 of ZeroMQ, some of a thousand workers that connect at once wait for many seconds.
 const BACKLOG: i32 = 65_535;
 
-/// The time in milliseconds without a message after which the recording is written.
-const RECORD_PAUSE: i64 = 50;
+/// The time without a message after which the recording is written.
+const RECORD_PAUSE: Duration = Duration::from_millis(50);
 
-/// The most messages that are moved in one direction before the other has its turn.
+/// The most messages or connections of one kind that are handled before the others have their turn.
 const TURN: usize = 256;
+
+/// The I/O thread of the workers' port, as ZeroMQ's bit mask.
+const IO_THREAD: u64 = 1;
+
+/// The number of I/O threads: one for the workers' port and one for the manager's.
+const IO_THREADS: i32 = 2;
+
+/// The longest time in milliseconds of a handshake at the workers' port. A worker that found no room holds its descriptor so long.
+const HANDSHAKE_TIMEOUT: i32 = 5_000;
 
 /// Why the broker cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -74,23 +91,59 @@ pub enum BrokerError {
     /// ZeroMQ failed.
     #[error("ZMQError: {0}")]
     Zmq(#[from] zmq::Error),
+    /// The operating system refused a thread or a descriptor.
+    #[error(transparent)]
+    System(#[from] io::Error),
 }
 
 /// A broker with its ports bound.
 pub struct Broker {
+    // Declared first, so that it is dropped first: the connections of the others end only when its end of them has ended.
+    admission: Admission,
     workers: Socket,
+    // Declared after the socket that it watches, so that it is dropped after it.
+    workers_watch: ConnectionWatch,
     manager: ManagerSocket,
     bound: Vec<String>,
     requests: Requests,
     /// `broker: redeliver`
     redeliver: bool,
+    /// `broker: managers`
+    has_many_managers: bool,
     recorder: Option<Recorder>,
-    /// The journal's folder, in which the broker notes whether a manager is connected.
+    descriptors: Descriptors,
+    refusals: Refusals,
+    /// The journal's folder, in which the broker notes its state.
     journal: PathBuf,
-    connection: ConnectionNote,
+    note: StateNote,
     log: Logger,
     // Declared after the sockets, so that it is dropped after them.
     _context: Context,
+}
+
+/// What the loop waits for, in the order of its poll items.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Signals,
+    Replies,
+    ManagerConnections,
+    Requests,
+    Shortages,
+    Admissions,
+}
+
+/// Which sources have something.
+#[derive(Debug, Clone, Copy)]
+struct ReadySources([bool; 6]);
+
+impl ReadySources {
+    fn has(self, source: Source) -> bool {
+        self.0[source as usize]
+    }
+
+    fn is_idle(self) -> bool {
+        self.0 == [false; 6]
+    }
 }
 
 impl Broker {
@@ -100,6 +153,9 @@ impl Broker {
     /// A port is in use, or ZeroMQ fails.
     pub fn bind(config: &Config, epoch: u64, log: Logger) -> Result<Self, BrokerError> {
         let context = Context::new();
+        context.set_io_threads(IO_THREADS)?;
+        let descriptors = Descriptors::raise_limit(log.clone());
+        let admission = Admission::bind(&context)?;
         let workers = context.socket(SocketType::ROUTER)?;
         // A ROUTER silently discards messages over its limit, so there is no limit for replies, nor between broker and
         // manager.
@@ -107,16 +163,25 @@ impl Broker {
         workers.set_rcvhwm(0)?;
         workers.set_linger(LINGER)?;
         workers.set_backlog(BACKLOG)?;
+        workers.set_affinity(IO_THREAD)?;
+        workers.set_handshake_ivl(HANDSHAKE_TIMEOUT)?;
+        workers.set_zap_domain(admission::WORKERS)?;
+        let workers_watch = ConnectionWatch::start(&context, &workers, "workers", WakeOn::Shortages)?;
         let manager = ManagerSocket::new(&context, epoch, LINGER)?;
         let mut broker = Self {
+            admission,
             workers,
+            workers_watch,
             manager,
             bound: Vec::new(),
             requests: Requests::new(epoch),
             redeliver: config.redeliver,
+            has_many_managers: config.has_many_managers,
             recorder: None,
+            descriptors,
+            refusals: Refusals::new(log.clone()),
             journal: config.journal.folder.clone(),
-            connection: ConnectionNote::new(),
+            note: StateNote::new(),
             log,
             _context: context,
         };
@@ -175,39 +240,85 @@ impl Broker {
     /// # Errors
     /// ZeroMQ fails.
     pub fn run(&mut self, signals: &mut Signals, reload_config: ReloadConfig) -> Result<(), BrokerError> {
-        self.note_connection()?;
+        self.note_state();
         loop {
             let is_pending = self.recorder.as_ref().is_some_and(Recorder::is_pending);
-            let is_idle = self.wait(signals, if is_pending { RECORD_PAUSE } else { -1 })? == 0;
-            if is_idle {
+            let ready = self.wait(signals, is_pending.then_some(RECORD_PAUSE))?;
+            if ready.is_idle() {
                 self.with_recording(Recorder::flush);
             }
-            for signal in signals.take() {
+            let taken = if ready.has(Source::Signals) { signals.take() } else { Vec::new() };
+            for signal in taken {
                 self.log.info(signal.log_text());
                 match signal {
                     Signal::Hangup => self.reload(reload_config),
                     Signal::Interrupt | Signal::Terminate => return self.drain(signals),
                 }
             }
-            self.receive_requests()?;
-            self.forward()?;
+            self.turn(ready)?;
             orphans::reap(|_, _| ());
         }
     }
 
-    /// Wait for a message in either direction, a change of the manager's connection, or a signal. Return how many of
-    /// these came.
-    fn wait(&self, signals: &Signals, timeout: i64) -> zmq::Result<i32> {
-        let [manager, connections] = self.manager.as_poll_items(self.requests.unsent().is_some());
-        let signals = PollItem::from_fd(signals.as_raw_fd(), POLLIN);
-        let mut items = [signals, manager, connections, self.workers.as_poll_item(POLLIN)];
-        let timeout = if self.manager.has_unreported_loss() { 0 } else { timeout };
-        socket::poll(&mut items, timeout)
+    /// Wait for a message in either direction, a connection, a signal, or a time at which something is due.
+    fn wait(&self, signals: &Signals, timeout: Option<Duration>) -> zmq::Result<ReadySources> {
+        let [manager, connections] = self.manager.as_poll_items();
+        let mut items = [
+            PollItem::from_fd(signals.as_raw_fd(), POLLIN),
+            manager,
+            connections,
+            self.workers.as_poll_item(POLLIN),
+            self.workers_watch.as_poll_item(),
+            self.admission.as_poll_item()?,
+        ];
+        let send = self.requests.unsent().and_then(|_| self.manager.due());
+        let due = [send, self.admission.due(), self.descriptors.due(), self.refusals.due()];
+        let until_due =
+            due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()));
+        let timeout = timeout.into_iter().chain(until_due).min();
+        socket::poll(&mut items, timeout.map_or(-1, socket::milliseconds))?;
+        let mut ready = ReadySources(items.map(|item| item.is_readable()));
+        ready.0[Source::Admissions as usize] |= self.admission.may_have_more();
+        Ok(ready)
+    }
+
+    /// Handle what has come: a bounded number of each kind.
+    fn turn(&mut self, ready: ReadySources) -> zmq::Result<()> {
+        if ready.has(Source::Shortages)
+            && let Some(error) = self.workers_watch.take().shortage
+        {
+            self.descriptors.note_shortage(error, self.workers_watch.open());
+        }
+        if ready.has(Source::Admissions) {
+            self.admission.receive(|| self.descriptors.has_room())?;
+        }
+        if ready.has(Source::Requests) {
+            self.receive_requests()?;
+        }
+        if ready.has(Source::ManagerConnections) {
+            self.update_managers()?;
+        }
+        self.admit_managers()?;
+        self.send_requests()?;
+        if ready.has(Source::Replies) {
+            self.return_replies(TURN)?;
+        }
+        self.refusals.expire();
+        self.descriptors.expire();
+        self.note_state();
+        Ok(())
     }
 
     fn receive_requests(&mut self) -> zmq::Result<()> {
         for _ in 0..TURN {
             let Some(frames) = socket::receive(&self.workers)? else { break };
+            if let [client, question] = frames.as_slice()
+                && question == QUESTION
+            {
+                let answer = serde_json::to_vec(&self.state()).unwrap_or_default();
+                socket::send(&self.workers, &[client, &answer])?;
+                continue;
+            }
             if !frames.iter().any(Vec::is_empty) {
                 self.log.warning("a message came from a client that is not a REQ socket; no reply will come");
                 continue;
@@ -218,21 +329,64 @@ impl Broker {
         Ok(())
     }
 
-    /// Forward requests and replies. If the manager may have changed, open requests are sent again before new ones.
-    fn forward(&mut self) -> zmq::Result<()> {
-        if self.manager.has_changed()? {
-            self.resend_open_requests()?;
-            self.note_connection()?;
+    /// Handle connections that managers made or lost. If there are any, open requests are sent again before new ones.
+    fn update_managers(&mut self) -> zmq::Result<()> {
+        let change = self.manager.update()?;
+        if change.is_made {
+            self.admission.note_established();
         }
-        self.send_requests()?;
-        self.return_replies(TURN)
+        if change.is_made || change.is_accepted {
+            self.descriptors.take_back();
+        }
+        if let Some(error) = change.shortage {
+            self.descriptors.note_shortage(error, self.workers_watch.open());
+            if self.descriptors.lend_to_manager() {
+                self.manager.accept();
+            }
+        }
+        if change.is_made || change.is_lost {
+            self.resend_open_requests()?;
+            self.manager.forget_lost();
+        }
+        Ok(())
     }
 
-    /// Note for `nowcast status` whether a manager is connected.
-    fn note_connection(&mut self) -> zmq::Result<()> {
-        let connected = self.manager.is_connected()?;
-        self.connection.write(&self.journal, connected);
+    fn admit_managers(&mut self) -> zmq::Result<()> {
+        self.manager.share(self.has_many_managers);
+        if self.has_many_managers {
+            return self.admission.admit_all();
+        }
+        if !self.manager.is_connected() {
+            self.admission.admit_one()?;
+        }
+        while let Some(address) = self.admission.refuse_next() {
+            if self.manager.is_connected() {
+                self.refusals.note(address, self.manager.introduced());
+            }
+        }
         Ok(())
+    }
+
+    fn state(&self) -> BrokerState {
+        BrokerState {
+            connected: self.manager.is_connected(),
+            manager: self.manager.introduced().cloned(),
+            refused: self.refusals.last().cloned(),
+            shortage: self.descriptors.shortage().cloned(),
+        }
+    }
+
+    /// Note the state for `nowcast status`.
+    fn note_state(&mut self) {
+        let state = self.state();
+        if let Some(manager) = state.manager.as_ref().filter(|manager| !self.note.names(manager)) {
+            self.log.info(format_args!("manager connected: {manager}"));
+        }
+        if self.note.differs(&state) {
+            self.descriptors.lend(1);
+            self.note.write(&self.journal, state);
+            self.descriptors.take_back();
+        }
     }
 
     /// Send all open requests again: a connection was made or lost, and a lost one may have been any manager's.
@@ -282,8 +436,15 @@ impl Broker {
     }
 
     fn reload(&mut self, reload_config: ReloadConfig) {
+        // Log files are opened again.
+        self.descriptors.lend(u64::MAX);
         let Some(config) = reload_config() else { return };
         self.redeliver = config.redeliver;
+        self.has_many_managers = config.has_many_managers;
+        if self.journal != config.journal.folder {
+            self.journal.clone_from(&config.journal.folder);
+            self.note = StateNote::new();
+        }
         if let Err(error) = self.bind_ports(&config.zmq) {
             self.log.error(format_args!("{error}. The ports that were bound before stay as they are"));
         }
@@ -300,15 +461,13 @@ impl Broker {
         }
         while self.requests.len() > 0 {
             let left = end.saturating_duration_since(Instant::now());
-            let timeout = i64::try_from(left.as_millis()).unwrap_or(0);
-            if timeout == 0 || signals.take().iter().any(|signal| signal.ends()) {
+            if left.is_zero() || signals.take().iter().any(|signal| signal.ends()) {
                 let count = self.requests.len();
                 self.log.warning(format_args!("ended with unanswered requests: {count}"));
                 break;
             }
-            self.wait(signals, timeout)?;
-            self.receive_requests()?;
-            self.forward()?;
+            let ready = self.wait(signals, Some(left))?;
+            self.turn(ready)?;
         }
         self.with_recording(Recorder::flush);
         Ok(())

@@ -54,8 +54,9 @@ fn read_once() -> (Timestamp, SignedDuration) {
     (Timestamp::now(), uptime)
 }
 
-/// The time since the boot, that of a suspended machine included.
-fn uptime() -> SignedDuration {
+/// Return the time since the boot, including the time in which the machine was suspended.
+#[must_use]
+pub fn uptime() -> SignedDuration {
     let time = clock_gettime(ClockId::Boottime);
     let nanoseconds = i32::try_from(time.tv_nsec).unwrap_or_default();
     SignedDuration::new(time.tv_sec, nanoseconds)

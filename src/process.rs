@@ -104,6 +104,12 @@ fn has_run(pid: i32, run: &str, folder: &Path) -> bool {
     value(RUN_ID).is_some_and(|value| value == run.as_bytes()) && value(RUN_FOLDER).is_some_and(is_folder)
 }
 
+/// Return the parent of a process; 0 for a parent outside of this PID namespace.
+#[must_use]
+pub fn parent_of(pid: i32) -> Option<i32> {
+    Stat::of(pid).ok().map(|stat| stat.parent)
+}
+
 /// Return how a process exited.
 #[must_use]
 pub fn ending(status: ExitStatus) -> Ending {
@@ -124,6 +130,7 @@ pub(crate) fn boot_id() -> io::Result<String> {
 /// The fields of `/proc/PID/stat`.
 struct Stat {
     is_running: bool,
+    parent: i32,
     group: i32,
     session: i32,
     start_time: u64,
@@ -148,6 +155,7 @@ impl Stat {
         let threads: i64 = field(20)?.parse().ok()?;
         Some(Self {
             is_running: !is_dead || threads > 1,
+            parent: field(4)?.parse().ok()?,
             group: field(5)?.parse().ok()?,
             session: field(6)?.parse().ok()?,
             start_time: field(22)?.parse().ok()?,

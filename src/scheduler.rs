@@ -137,10 +137,19 @@ impl Scheduler {
             let is_clock_set = self.follow_clock(&time);
             let is_ready = self.plan.is_some() || self.make_plan();
             self.collect_due(time.timestamp(), is_clock_set);
-            let is_launched = self.launch_due();
+            let is_launched = self.launch_first();
             let pause = self.until_next(Timestamp::now());
             let is_well = is_ready && is_launched && is_announced;
-            self.wait(signals, if is_well { pause } else { pause.min(RETRY_INTERVAL) })?;
+            let has_more = self.plan.as_ref().is_some_and(|plan| plan.first().is_some());
+            // Between two launches the clock may have been set.
+            self.wait(
+                signals,
+                match (is_well, has_more) {
+                    (true, true) => Duration::ZERO,
+                    (true, false) => pause,
+                    (false, _) => pause.min(RETRY_INTERVAL),
+                },
+            )?;
         }
     }
 
@@ -204,25 +213,24 @@ impl Scheduler {
         }
     }
 
-    /// Launch everything that is due. Return false if the manager could not decide, so that the request is retried.
-    fn launch_due(&mut self) -> bool {
-        while let Some((scheduled, due)) = self.plan.as_ref().and_then(SchedulePlan::first) {
-            let scheduled = scheduled.clone();
-            let launched = match self.launched_by() {
-                LaunchedBy::Manager => self.request_launch(&scheduled, due),
-                LaunchedBy::Scheduler => {
-                    self.launch(&worker(&scheduled));
-                    Ok(())
-                }
-            };
-            if let Err(error) = launched {
-                let item = scheduled.item();
-                self.log_problem(&format!("{item} is due and waits until the manager can be asked: {error}"));
-                return false;
+    /// Launch the first entry that is due. Return false if the manager could not decide, so that the request is retried.
+    fn launch_first(&mut self) -> bool {
+        let Some((scheduled, due)) = self.plan.as_ref().and_then(SchedulePlan::first) else { return true };
+        let scheduled = scheduled.clone();
+        let launched = match self.launched_by() {
+            LaunchedBy::Manager => self.request_launch(&scheduled, due),
+            LaunchedBy::Scheduler => {
+                self.launch(&worker(&scheduled));
+                Ok(())
             }
-            self.is_problem_logged = false;
-            self.plan.iter_mut().for_each(SchedulePlan::complete_first);
+        };
+        if let Err(error) = launched {
+            let item = scheduled.item();
+            self.log_problem(&format!("{item} is due and waits until the manager can be asked: {error}"));
+            return false;
         }
+        self.is_problem_logged = false;
+        self.plan.iter_mut().for_each(SchedulePlan::complete_first);
         true
     }
 

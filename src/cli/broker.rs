@@ -4,8 +4,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use super::{USAGE, daemon};
 use crate::broker::{Broker, BrokerError, NAME};
 use pylogging::Logger;
@@ -26,7 +24,6 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Ok(ready) => ready,
         Err(status) => return status,
     };
-    allow_many_workers();
     let file = config.file.clone();
     // The standard library seeds every hasher from the operating system's random numbers.
     let epoch = RandomState::new().hash_one(std::process::id());
@@ -48,11 +45,4 @@ pub(super) fn run(args: &Args) -> ExitCode {
             }
         }
     }
-}
-
-/// Raise the limit of open files to the hard limit. Each waiting worker holds a descriptor; the usual limit of 1,024
-/// protects programs that use `select`. If raising fails, fewer workers can wait.
-fn allow_many_workers() {
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

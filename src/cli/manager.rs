@@ -97,7 +97,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
             }
             started => started?,
         };
-        Ok(manager.run(launches, &mut signals, &mut || daemon::reload(&file, &log))?)
+        match manager.run(launches, &mut signals, &mut || daemon::reload(&file, &log)) {
+            // As with a port that is in use, a person at its start is told at once.
+            Err(error @ ManagerError::Refused { was_admitted: false, .. }) => {
+                daemon::give_up(&log, &error);
+                Ok(USAGE)
+            }
+            ended => Ok(ended?),
+        }
     };
     work().map_or_else(
         |error| {

@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::operate::{CommonOptions, count};
-use super::read_only::check_worker;
+use super::pages::pages;
+use super::read_only::{ViewContext, check_worker};
 use super::table::Table;
 use super::{print, times};
 use crate::store::journal::{EventFilter, EventKind};
 use crate::view::message::{MessageView, spoken_by};
 use nowcast_core::Record;
 use nowcast_core::parked::ParkedItem;
-use nowcast_core::record::{RecordedEvent, Speaker};
+use nowcast_core::record::Speaker;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -37,17 +38,31 @@ pub(super) struct Args {
 }
 
 impl Args {
-    fn records(&self, context: &super::read_only::ViewContext) -> anyhow::Result<Vec<Record>> {
-        if !self.parked {
-            return Ok(context.history.events(&EventFilter {
+    /// Return the messages, newest first.
+    fn messages<'a>(
+        &'a self,
+        context: &'a ViewContext,
+    ) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<MessageView>> + 'a>> {
+        if self.parked {
+            let messages = MessageView::list(&self.parked_records(context)?, context)?;
+            return Ok(Box::new(messages.into_iter().map(Ok)));
+        }
+        let read = |count, before| {
+            let filter = EventFilter {
                 worker: self.worker.clone(),
                 r#type: self.r#type.clone(),
                 kind: Some(EventKind::Message),
                 since: self.since,
                 until: None,
-                limit: Some(self.number),
-            })?);
-        }
+                before,
+                limit: Some(count),
+            };
+            MessageView::list(&context.history.events(&filter)?, context)
+        };
+        Ok(Box::new(pages(self.number, |message: &MessageView| message.number, read)))
+    }
+
+    fn parked_records(&self, context: &ViewContext) -> anyhow::Result<Vec<Record>> {
         let mut records = Vec::new();
         for parked in context.history.open_now()?.parked.iter().rev() {
             let ParkedItem::Message { source, r#type, .. } = &parked.item else { continue };
@@ -65,15 +80,11 @@ impl Args {
 pub(super) fn run(args: &Args) -> ExitCode {
     args.common.view(|context| {
         args.worker.as_deref().map_or(Ok(()), |worker| check_worker(worker, context))?;
-        let mut messages = Vec::new();
-        for record in args.records(context)? {
-            if let RecordedEvent::Message(message) = &record.event {
-                messages.push(MessageView::new(&record, message, context)?);
-            }
-        }
+        let messages = args.messages(context)?;
         if args.common.json {
-            return Ok(print::json(&messages));
+            return print::json_list(messages);
         }
+        let messages = messages.collect::<anyhow::Result<Vec<_>>>()?;
         if messages.is_empty() {
             return Ok(print::text("no matching messages\n"));
         }

@@ -22,6 +22,7 @@ mod manager;
 mod messages;
 mod need;
 mod operate;
+mod pages;
 mod print;
 mod read_only;
 mod requirements;

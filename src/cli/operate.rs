@@ -10,9 +10,8 @@ use super::config_file::ConfigFile;
 use super::{USAGE, print, times};
 use crate::config::{self, Config, duration};
 use crate::control::{Call, CallError, call};
-use crate::store::journal;
 use crate::suggest::did_you_mean;
-use crate::view::daemons::unreachable;
+use crate::view::daemons::unreachable_manager;
 use crate::worker::built_in;
 use nowcast_core::{Answer, Command, NextWorker, Number};
 
@@ -47,13 +46,10 @@ impl CommonOptions {
         match call::call(&config.journal.folder, &Call { user: user(), command: Some(command) }) {
             Ok(answer) => self.show(&answer),
             Err(error) => {
-                let holder = matches!(error, CallError::NoManager { .. })
-                    .then(|| journal::holder(&config.journal.folder))
+                let running = matches!(error, CallError::NoManager { .. })
+                    .then(|| unreachable_manager(&config.journal.folder))
                     .flatten();
-                match holder {
-                    Some(process) => print::complain(&unreachable(process)),
-                    None => print::complain(&error.to_string()),
-                }
+                print::complain(&running.unwrap_or_else(|| error.to_string()));
                 ExitCode::FAILURE
             }
         }

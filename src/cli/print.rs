@@ -1,6 +1,6 @@
 //! Writes to standard output: text for people, JSON for programs. A closed pipe is not an error.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -10,6 +10,9 @@ use super::table::Table;
 use super::terminal::{Terminal, clean};
 use crate::causes::with_causes;
 use pyyaml::{Keys, Value};
+
+/// Bytes that are written at once.
+const OUTPUT_BUFFER: usize = 1 << 16;
 
 /// Write text for people.
 pub(super) fn text(text: &str) -> ExitCode {
@@ -40,6 +43,36 @@ pub(super) fn json(document: &impl Serialize) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Write a JSON list item by item, as [`json`] writes a whole one: it may be longer than the memory.
+///
+/// # Errors
+/// Those of the items. What came before the first one is written.
+pub(super) fn json_list<T: Serialize>(
+    items: impl Iterator<Item = anyhow::Result<T>>,
+) -> anyhow::Result<ExitCode> {
+    let mut out = BufWriter::with_capacity(OUTPUT_BUFFER, io::stdout().lock());
+    let written = write_list(&mut out, items)?;
+    Ok(status(written.and_then(|()| out.flush())))
+}
+
+/// Write a JSON list. The outer result is about the items, the inner one about the output.
+fn write_list<T: Serialize>(
+    out: &mut impl Write,
+    items: impl Iterator<Item = anyhow::Result<T>>,
+) -> anyhow::Result<io::Result<()>> {
+    let mut serializer = serde_json::Serializer::pretty(&mut *out);
+    let mut list = match Serializer::serialize_seq(&mut serializer, None) {
+        Ok(list) => list,
+        Err(error) => return Ok(Err(error.into())),
+    };
+    for item in items {
+        if let Err(error) = list.serialize_element(&item?) {
+            return Ok(Err(error.into()));
+        }
+    }
+    Ok(SerializeSeq::end(list).map_err(io::Error::from).and_then(|()| out.write_all(b"\n")))
 }
 
 /// Write an error to standard error. If that fails, there is no other place to report it.
@@ -138,6 +171,27 @@ mod tests {
         let expected = "{\"z\":\"2026-03-14\",\"a\":\".nan\",\"1\":\"2026-03-14T04:40:12\",\"s\":[\"b\"],\"t\":\"2026\",\
                         \"b\":\"!!binary |\\n  aGk=\"}";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_list_is_written_as_one_document() {
+        for list in [vec![], vec![5], vec![1, 2, 3]] {
+            let values: Vec<Value> = list.into_iter().map(Value::Int).collect();
+            let whole: Vec<_> = values.iter().map(Json).collect();
+            let mut out = Vec::new();
+            write_list(&mut out, values.iter().map(|value| Ok(Json(value)))).unwrap().unwrap();
+            let expected = format!("{}\n", serde_json::to_string_pretty(&whole).unwrap());
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn an_error_of_an_item_and_one_of_the_output_are_told_apart() {
+        let items = || [Ok(1), Err(anyhow::anyhow!("damaged"))].into_iter();
+        assert_eq!(write_list(&mut Vec::new(), items()).unwrap_err().to_string(), "damaged");
+        let mut full = io::Cursor::new([0; 2]);
+        let error = write_list(&mut full, items()).unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WriteZero);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::operate::{CommonOptions, count};
+use super::pages::pages;
 use super::read_only::check_worker;
 use super::states::state_cell;
 use super::table::{Cell, Table};
@@ -40,15 +41,19 @@ pub(super) fn run(args: &Args) -> ExitCode {
         (_, true) => RunState::Failed,
         _ => RunState::Any,
     };
-    let filter =
-        RunFilter { worker: args.worker.clone(), state, since: args.since, limit: Some(args.number) };
     args.common.view(|context| {
         args.worker.as_deref().map_or(Ok(()), |worker| check_worker(worker, context))?;
-        let runs = context.history.runs(&filter)?;
-        let runs: Vec<RunView> = runs.iter().map(|run| RunView::new(run, context)).collect();
+        let read = |count, before| {
+            let (worker, since) = (args.worker.clone(), args.since);
+            let filter = RunFilter { worker, state, since, before, limit: Some(count) };
+            let runs = context.history.runs(&filter)?;
+            Ok(runs.iter().map(|run| RunView::new(run, context)).collect())
+        };
+        let runs = pages(args.number, |run: &RunView| run.number, read);
         if args.common.json {
-            return Ok(print::json(&runs));
+            return print::json_list(runs);
         }
+        let runs = runs.collect::<anyhow::Result<Vec<_>>>()?;
         if runs.is_empty() {
             return Ok(print::text("no matching runs\n"));
         }

@@ -13,7 +13,7 @@ use super::print;
 use crate::config::{self, Config, defaults};
 use crate::log_publisher::Publishing;
 use crate::signals::Signals;
-use crate::supervise::{ControllingTerminal, Daemon, Supervisor};
+use crate::supervise::{ControllingTerminal, Daemon, END_WITH, Supervisor, wait_for_previous};
 use crate::{broker, log_aggregator, manager, scheduler};
 use pylogging::{Logger, Role, Setup};
 
@@ -60,8 +60,21 @@ fn supervise(args: &Args) -> anyhow::Result<ExitCode> {
         Setup::publishing(&config.logging, Role::Daemon, &Publishing { name: NAME.to_owned(), addresses })?
     };
     pylogging::install(setup);
-    let supervisor = Supervisor::start(daemons(args, &config)?, environment, Logger::new(NAME))?;
+    let log = Logger::new(NAME);
+    if !wait_for_previous(file, &mut signals, &log)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let is_broker_ready = Box::new(broker_readiness(config.journal.folder.clone()));
+    let supervisor = Supervisor::start(daemons(args, &config)?, environment, is_broker_ready, log)?;
     Ok(ExitCode::from(supervisor.run(&mut signals, terminal)?))
+}
+
+/// Return the function that tells whether our broker has bound its ports.
+fn broker_readiness(journal: PathBuf) -> impl Fn() -> bool {
+    let is_running = move || broker::noted_state(&journal).is_some();
+    // If there is another broker already, ours cannot bind its ports.
+    let is_other = is_running();
+    move || !is_other && is_running()
 }
 
 fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {
@@ -70,7 +83,7 @@ fn daemons(args: &Args, config: &Config) -> anyhow::Result<Vec<Daemon>> {
         let file = args.config.path().to_string_lossy().into_owned();
         let parent = std::process::id().to_string();
         let mut argv = vec![program.to_string_lossy().into_owned(), daemon.to_owned(), file];
-        argv.extend(["--end-with".to_owned(), parent]);
+        argv.extend([END_WITH.to_owned(), parent]);
         argv.extend_from_slice(task);
         argv
     };

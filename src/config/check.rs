@@ -11,7 +11,7 @@ use super::checked::{Config, Host, Launcher, Registry, Zmq};
 use super::defaults;
 use super::environment::{self, Lookup};
 use super::problem::{ConfigError, Problem, Severity};
-use super::raw::{RawRegistry, RawRun, RawZmq};
+use super::raw::{RawManagers, RawRegistry, RawRun, RawZmq};
 use super::regular::read_regular;
 use super::words::{not_yaml, reworded};
 use crate::suggest::closest;
@@ -117,7 +117,7 @@ impl ConfigCheck<'_> {
                 .map(Some),
         };
         let zmq = self.zmq(value);
-        let redeliver = self.redeliver(value);
+        let broker = self.broker(value);
         let registry = self.registry(value);
         let workers = self.workers(value, registry.as_ref());
         let scheduled = self.scheduled_workers(value, registry.as_ref());
@@ -135,7 +135,7 @@ impl ConfigCheck<'_> {
             .section(value, "logging")
             .map(|section| environment::replace_in_logging(section, self.lookup));
         let (checklist_file, python, logging) = (checklist_file?, python?, logging?);
-        let journal = self.journal(value, &checklist_file);
+        let (journal, broker) = (self.journal(value, &checklist_file), broker?);
         let substituted = substituted(value, &checklist_file, python.as_deref(), &logging);
         Some(Config {
             default_log_folder: None,
@@ -145,7 +145,8 @@ impl ConfigCheck<'_> {
             python,
             zmq: zmq?,
             log_ports: log_ports?,
-            redeliver: redeliver?,
+            redeliver: broker.redeliver.unwrap_or(true),
+            has_many_managers: broker.managers == Some(RawManagers::Many),
             registry: registry?,
             workers: workers?,
             scheduled: scheduled?,

@@ -30,6 +30,8 @@ pub struct Config {
     pub log_ports: LogPorts,
     /// `broker: redeliver`: whether requests that a manager left unanswered are sent to the next one.
     pub redeliver: bool,
+    /// `broker: managers`: whether several managers may share the messages.
+    pub has_many_managers: bool,
     /// `message registry`
     pub registry: Registry,
     /// `workers`

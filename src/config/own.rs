@@ -80,10 +80,10 @@ impl ConfigCheck<'_> {
         Some(JournalSettings { folder, keep: raw.keep.map(|span| span.0) })
     }
 
-    /// Check `broker:` and return `redeliver`, which is true by default.
-    pub(super) fn redeliver(&mut self, value: &Value) -> Option<bool> {
-        let Some(section) = value.get("broker") else { return Some(true) };
+    /// Check `broker:` and return it.
+    pub(super) fn broker(&mut self, value: &Value) -> Option<RawBroker> {
+        let Some(section) = value.get("broker") else { return Some(RawBroker::default()) };
         let raw: Option<RawBroker> = self.decode(section, &["broker"])?;
-        Some(raw.unwrap_or_default().redeliver.unwrap_or(true))
+        Some(raw.unwrap_or_default())
     }
 }

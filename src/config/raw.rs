@@ -28,6 +28,15 @@ pub(super) struct RawPorts {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawBroker {
     pub redeliver: Option<bool>,
+    pub managers: Option<RawManagers>,
+}
+
+/// `broker: managers:`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawManagers {
+    One,
+    Many,
 }
 
 /// `message registry:` without the workers, whose keys can be anything.

@@ -31,7 +31,10 @@ pub(super) fn reworded(text: &str) -> String {
         (Some("unknown"), Some((name, known))) => {
             let close = did_you_mean(name, known);
             let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            format!("there is no setting `{name}` here{close}; known: {known}")
+            let is_value = text.starts_with("unknown variant");
+            let what = if is_value { "invalid value" } else { "there is no setting" };
+            let here = if is_value { "" } else { " here" };
+            format!("{what} `{name}`{here}{close}; known: {known}")
         }
         _ => {
             // The text ends with the name of one of our types.

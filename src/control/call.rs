@@ -16,6 +16,9 @@ use nowcast_core::{Answer, Command};
 /// The socket's name in the journal's folder.
 pub(super) const NAME: &str = "control";
 
+/// The answer of a manager that works to a health check. Another answer tells what it lacks.
+pub const WORKS: &str = "the manager works";
+
 /// The timeout for a health check of the manager.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -102,6 +105,8 @@ pub enum Service {
     Unresponsive,
     /// The manager responds with the reason why it does nothing at the moment.
     Paused(String),
+    /// The manager responds with the reason why it gets no messages at the moment.
+    Refused(String),
     /// The manager responds and works.
     Running,
 }
@@ -110,7 +115,8 @@ pub enum Service {
 #[must_use]
 pub fn service(folder: &Path) -> Service {
     match call_within(folder, &Call { user: String::new(), command: None }, HEALTH_TIMEOUT) {
-        Ok(answer) if answer.done => Service::Running,
+        Ok(answer) if answer.done && answer.text == WORKS => Service::Running,
+        Ok(answer) if answer.done => Service::Refused(answer.text),
         Ok(answer) => Service::Paused(answer.text),
         Err(CallError::NoManager { .. }) => Service::NotRunning,
         Err(CallError::NoAnswer(_)) => Service::Unresponsive,

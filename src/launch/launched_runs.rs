@@ -87,7 +87,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     /// worker gets the run's key without its number sign (`8812` for `#8812`). If `command` is an error, the run
     /// may be adopted but is not started, and the error is the reason.
     ///
-    /// A start that the operating system refuses is retried every second; see [`LaunchedRuns::due`].
+    /// A start that the operating system refuses is retried every second; see [`LaunchedRuns::retry_due`].
     pub fn start(
         &mut self,
         run: Key,
@@ -118,9 +118,10 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         self.marks.retain(&open.into_iter().map(run_number).collect());
     }
 
-    /// Return when [`LaunchedRuns::poll_exits`] must be called even if no process has exited.
+    /// Return when the start or the watch of unwatched runs is due to be tried again. Overdue kills and lost contact need a call of
+    /// [`LaunchedRuns::poll_exits`] each second, too.
     #[must_use]
-    pub fn due(&self) -> Option<Instant> {
+    pub fn retry_due(&self) -> Option<Instant> {
         self.reconcile_at
     }
 
@@ -131,9 +132,9 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     /// When the operating system cannot report which processes exited.
     pub fn poll_exits(&mut self) -> io::Result<Vec<(Key, Ending)>> {
         let mut ended = Vec::new();
-        for (run, ending) in self.processes.reap()? {
+        for (run, process_exit) in self.processes.reap()? {
             let Some(mut open) = self.open.remove(&run) else { continue };
-            match self.process_exited(run, &mut open, &ending) {
+            match self.process_exited(run, &mut open, &process_exit) {
                 Some(ending) => ended.push((run, ending)),
                 None => {
                     self.open.insert(run, open);

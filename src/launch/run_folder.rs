@@ -65,7 +65,8 @@ impl RunFolder {
     }
 
     /// Claim the run for this process, creating the folder if necessary. Return false if another process has or had
-    /// the run. The claim is on disk when this returns, so that not even a power cut causes a second start.
+    /// the run. The claim is on disk when this returns, unless the folders cannot be synced, so that a power cut causes no
+    /// second start.
     ///
     /// # Errors
     /// When the claim cannot be written, so that the run stays unclaimed; the text names the folder.

@@ -23,13 +23,18 @@ impl Manager {
     /// Read the checklist file; return the event that replaces the checklist in memory, if it is to be replaced.
     pub(super) fn read_checklist(&mut self, occasion: ReadOccasion) -> Result<Option<Event>, JournalError> {
         if self.options.ignore_checklist {
+            self.checklist_file.accept();
             let why = "the checklist left by a manager that ran before is ignored".to_owned();
             return Ok(Some(Event::ChecklistRead { checklist: Map::new(), why }));
         }
         let known = self.state.checklist_event;
         match self.checklist_file.load() {
-            Ok(ChecklistFileContent { entries, seal }) => {
+            Ok(ChecklistFileContent { entries, seal, is_restored }) => {
                 self.log.info(format_args!("checklist read from {}", self.checklist_file.path().display()));
+                if let Some(seal) = seal.filter(|_| is_restored && entries != *self.state.checklist.entries())
+                {
+                    self.report_restored(seal.event);
+                }
                 let (checklist, why) = self.merge(entries, seal)?;
                 let shown = python::pformat(&Value::from(checklist.clone()));
                 self.log.info(format_args!("checklist:\n{shown}"));
@@ -76,6 +81,35 @@ impl Manager {
                 )
             }
         })
+    }
+
+    /// Keep a file that was restored from a backup and is not used, and say how to use it. A manager that was killed leaves a
+    /// file that is older than the journal, too, but not older than the one that was written last.
+    fn report_restored(&self, event: Number) {
+        let file = self.checklist_file.path().display();
+        match self.checklist_file.copy_restored() {
+            Ok(copy) => self.log.warning(format_args!(
+                "{file} is a copy of the file after event {event}, and newer ones were written since; the checklist of the journal \
+                 is used. To go back to the copy: sed 1d {} > {file}, then SIGHUP to the manager",
+                copy.display()
+            )),
+            Err(error) => self.log.warning(format_args!(
+                "{file} is a copy of the file after event {event}, and newer ones were written since; it cannot be kept under \
+                 another name ({error}), so it is overwritten. To go back to it: nowcast checklist at {event} > {file}, then SIGHUP \
+                 to the manager"
+            )),
+        }
+    }
+
+    /// Report a copy of a changed checklist file that a write has replaced.
+    pub(super) fn report_changed_file(&mut self) {
+        let Some(copy) = self.checklist_file.take_copy() else { return };
+        let (file, copy) = (self.checklist_file.path().display(), copy.display());
+        self.log.warning(format_args!(
+            "{file} was changed by another program, and then the checklist changed; the file is written again, and the changed one \
+             is kept as {copy}. To apply its changes: cp {copy} {file}, then SIGHUP to the manager at once, or use nowcast \
+             checklist set"
+        ));
     }
 
     /// Return the event for a file that has no checklist, if it changes the state.

@@ -2,15 +2,22 @@
 //!
 //! It never looks into a message.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use zmq::{Context, PollItem, Socket, SocketType};
+use jiff::SignedDuration;
+use zmq::{Context, PollItem, Socket, SocketEvent, SocketType};
 
-use crate::config::Zmq;
+use super::ManagerError;
+use super::inbox::{ArrivedRequest, Inbox};
+use super::refusal::Refusal;
+use crate::clock;
+use crate::config::{Config, Zmq};
 use crate::failpoint;
-use crate::net::{Envelope, envelope, socket};
+use crate::net::broker_state::QUESTION;
+use crate::net::manager_identity::HEARTBEAT_TIMEOUT;
+use crate::net::{Envelope, ManagerIdentity, Monitor, envelope, socket};
+use nowcast_core::RequestId;
 use nowcast_core::message::Message;
-use nowcast_core::{RequestId, Ticket};
 use pylogging::Logger;
 
 /// The time in milliseconds for the last replies to leave the process.
@@ -22,28 +29,25 @@ const RECONNECT: i32 = 20;
 /// The longest time in milliseconds between attempts to connect.
 const MAX_RECONNECT: i32 = 1_000;
 
-/// A request that has arrived and is not yet decoded.
-#[derive(Debug)]
-pub(super) struct ArrivedRequest {
-    pub(super) envelope: Envelope,
-    pub(super) body: Vec<u8>,
-    pub(super) ticket: Option<Ticket>,
-}
-
-impl ArrivedRequest {
-    fn new(envelope: Envelope, body: Vec<u8>) -> Self {
-        // The first frame is ZeroMQ's name for the broker; our broker puts the ticket behind it.
-        let ticket = envelope.get(1).and_then(|frame| Ticket::from_frame(frame));
-        Self { envelope, body, ticket }
-    }
-}
-
 /// The connection to the broker, and the requests that wait for a reply.
 pub(super) struct BrokerConnection {
     // Declared before the context, so that it is dropped before it.
     socket: Socket,
-    _context: Context,
+    // Declared after the socket that it watches, so that it is dropped after it.
+    monitor: Monitor,
+    refusal: Refusal,
+    context: Context,
+    zmq: Zmq,
     endpoints: Vec<String>,
+    /// Addresses that have accepted a connection which the broker has not admitted yet.
+    pending: HashSet<String>,
+    /// Addresses of brokers that have admitted this manager.
+    established: HashSet<String>,
+    was_admitted: bool,
+    /// `broker: redeliver`
+    is_redelivered: bool,
+    /// When the loop had its last turn, on the boot-time clock.
+    last_turn: SignedDuration,
     /// The envelopes of the requests that wait for a reply.
     envelopes: HashMap<RequestId, Envelope>,
     last_request: u64,
@@ -51,8 +55,8 @@ pub(super) struct BrokerConnection {
 }
 
 impl BrokerConnection {
-    /// Make a socket that is not connected yet.
-    pub(super) fn new(log: Logger) -> zmq::Result<Self> {
+    /// Make a socket that is not connected yet. `identity` is how it introduces this manager to a broker of ours.
+    pub(super) fn new(identity: ManagerIdentity, zmq: &Zmq, log: Logger) -> zmq::Result<Self> {
         let context = Context::new();
         let socket = context.socket(SocketType::ROUTER)?;
         // A ROUTER silently discards messages over its limit, so there is no limit; with MANDATORY it reports that the
@@ -63,10 +67,25 @@ impl BrokerConnection {
         socket.set_linger(LINGER)?;
         socket.set_reconnect_ivl(RECONNECT)?;
         socket.set_reconnect_ivl_max(MAX_RECONNECT)?;
+        // Each connection begins with an empty message, and with IMMEDIATE also one that is made again. NEMO_Nowcast's broker
+        // discards it.
+        socket.set_identity(identity.to_routing_id().as_bytes())?;
+        socket.set_probe_router(true)?;
+        socket.set_immediate(true)?;
+        let events = [SocketEvent::CONNECTED, SocketEvent::HANDSHAKE_SUCCEEDED, SocketEvent::DISCONNECTED];
+        let monitor = Monitor::start(&context, &socket, "broker", &events)?;
         Ok(Self {
             socket,
-            _context: context,
+            monitor,
+            refusal: Refusal::new(identity, log.clone()),
+            context,
+            zmq: zmq.clone(),
             endpoints: Vec::new(),
+            pending: HashSet::new(),
+            established: HashSet::new(),
+            was_admitted: false,
+            is_redelivered: true,
+            last_turn: clock::uptime(),
             envelopes: HashMap::new(),
             last_request: 0,
             log,
@@ -74,15 +93,96 @@ impl BrokerConnection {
     }
 
     /// Connect to the broker that the configuration names. Connections that it no longer names are kept until the
-    /// manager ends: replies may still go there.
-    pub(super) fn connect(&mut self, zmq: &Zmq) -> zmq::Result<()> {
+    /// manager ends, or the broker says that they are to the same one: replies may still go there.
+    pub(super) fn connect(&mut self, config: &Config) -> zmq::Result<()> {
+        let zmq = &config.zmq;
         let endpoint = format!("tcp://{}:{}", zmq.host, zmq.manager_port);
         if !self.endpoints.contains(&endpoint) {
             self.socket.connect(&endpoint)?;
             self.endpoints.push(endpoint);
         }
         self.log.info(format_args!("connected to {} port {}", zmq.host, zmq.manager_port));
+        self.is_redelivered = config.redeliver;
+        self.zmq = zmq.clone();
+        if self.endpoints.len() > 1 {
+            self.refusal.ask(&self.context, &self.zmq)?;
+        }
         Ok(())
+    }
+
+    /// Look after the connection: whether the broker admits this manager, and whether the process was stopped for so long
+    /// that another manager may have got its requests.
+    ///
+    /// # Errors
+    /// When the broker has refused this manager for too long, or ZeroMQ fails.
+    pub(super) fn maintain(&mut self, inbox: &mut Inbox) -> Result<(), ManagerError> {
+        let now = clock::uptime();
+        if (now - self.last_turn).unsigned_abs() >= HEARTBEAT_TIMEOUT {
+            self.renew(inbox)?;
+        }
+        self.last_turn = now;
+        let mut is_refused = false;
+        while let Some((event, address)) = self.monitor.next_with_address()? {
+            match event {
+                SocketEvent::CONNECTED => _ = self.pending.insert(address),
+                SocketEvent::HANDSHAKE_SUCCEEDED => {
+                    self.pending.remove(&address);
+                    self.established.insert(address);
+                    self.was_admitted = true;
+                }
+                _ => {
+                    is_refused |= self.pending.remove(&address);
+                    self.established.remove(&address);
+                }
+            }
+        }
+        if !self.established.is_empty() {
+            self.refusal.end();
+        } else if is_refused {
+            self.refusal.ask(&self.context, &self.zmq)?;
+        }
+        if self.refusal.receive(&self.zmq)? && self.endpoints.len() > 1 {
+            self.leave_previous_endpoints()?;
+        }
+        self.refusal.check(self.was_admitted)
+    }
+
+    /// Leave the addresses that the configuration no longer names: the broker has them beside the new one, and admits this
+    /// manager once.
+    fn leave_previous_endpoints(&mut self) -> zmq::Result<()> {
+        let Some(current) = self.endpoints.pop() else { return Ok(()) };
+        for endpoint in std::mem::replace(&mut self.endpoints, vec![current]) {
+            self.socket.disconnect(&endpoint)?;
+        }
+        Ok(())
+    }
+
+    /// Connect again after a time in which the broker may have taken this manager for dead, and have sent its requests to another
+    /// one. The requests that wait in this process are forgotten: the broker sends them again if they are still open.
+    fn renew(&mut self, inbox: &mut Inbox) -> zmq::Result<()> {
+        if !self.is_redelivered {
+            return Ok(());
+        }
+        while let Some(request) = self.receive()? {
+            inbox.add(request);
+        }
+        let forgotten = inbox.forget_tickets();
+        if forgotten > 0 {
+            self.log.warning(format_args!(
+                "no turn of the loop for {} s; the message broker is asked to send these requests again: {forgotten}",
+                HEARTBEAT_TIMEOUT.as_secs()
+            ));
+            for endpoint in &self.endpoints {
+                self.socket.disconnect(endpoint)?;
+                self.socket.connect(endpoint)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Return why this manager gets no messages, if the broker refuses it.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.refusal.reason()
     }
 
     /// Return the item with which a loop waits for requests.
@@ -93,6 +193,10 @@ impl BrokerConnection {
     /// Receive the next request, if one has come.
     pub(super) fn receive(&mut self) -> zmq::Result<Option<ArrivedRequest>> {
         while let Some(frames) = socket::receive(&self.socket)? {
+            // Of a manager, through NEMO_Nowcast's broker.
+            if frames.last().is_some_and(|frame| frame == QUESTION) {
+                continue;
+            }
             match envelope::open(frames) {
                 Some((envelope, body)) => return Ok(Some(ArrivedRequest::new(envelope, body))),
                 None => {

@@ -2,7 +2,24 @@
 
 use std::collections::VecDeque;
 
-use super::connection::ArrivedRequest;
+use crate::net::Envelope;
+use nowcast_core::Ticket;
+
+/// A request that has arrived and is not yet decoded.
+#[derive(Debug)]
+pub(super) struct ArrivedRequest {
+    pub(super) envelope: Envelope,
+    pub(super) body: Vec<u8>,
+    pub(super) ticket: Option<Ticket>,
+}
+
+impl ArrivedRequest {
+    pub(super) fn new(envelope: Envelope, body: Vec<u8>) -> Self {
+        // The first frame is ZeroMQ's name for the broker; our broker puts the ticket behind it.
+        let ticket = envelope.get(1).and_then(|frame| Ticket::from_frame(frame));
+        Self { envelope, body, ticket }
+    }
+}
 
 /// The requests of this process that wait for their batch.
 #[derive(Debug, Default)]
@@ -29,6 +46,15 @@ impl Inbox {
     pub(super) fn put_back(&mut self, request: ArrivedRequest) {
         self.waiting.push_front(request);
         self.ahead_of_due = self.ahead_of_due.map(|ahead| ahead + 1);
+    }
+
+    /// Forget the requests with a ticket, whose broker can send them again, and return how many these were. NEMO_Nowcast's broker
+    /// sends nothing again.
+    pub(super) fn forget_tickets(&mut self) -> usize {
+        let before = self.waiting.len();
+        self.waiting.retain(|request| request.ticket.is_none());
+        self.ahead_of_due = None;
+        before - self.waiting.len()
     }
 
     /// Whether no request waits.

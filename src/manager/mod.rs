@@ -13,6 +13,7 @@ mod housekeeping;
 mod inbox;
 mod perform;
 mod receive;
+mod refusal;
 mod reload;
 mod start;
 mod wait;
@@ -29,7 +30,7 @@ use crate::failpoint;
 use crate::launch::LaunchedRuns;
 use crate::notify::{LAST_CHANCE, Notifier};
 use crate::signals::Signals;
-use crate::store::{ChecklistFile, Journal, JournalError};
+use crate::store::{ChecklistFile, Journal, JournalError, Presence};
 use connection::BrokerConnection;
 use due_clock::DueClock;
 use guard::GuardedRules;
@@ -54,6 +55,17 @@ pub enum ManagerError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The broker serves another manager.
+    #[error(
+        "the message broker refuses this manager: another one is connected ({other}). Stop one of them, or set \
+         `broker: managers: many` to let them share the messages"
+    )]
+    Refused {
+        /// The other manager.
+        other: String,
+        /// Whether this manager had been connected before.
+        was_admitted: bool,
+    },
 }
 
 /// How a manager is started.
@@ -92,6 +104,8 @@ pub struct Manager {
     inbox: Inbox,
     control: Control,
     journal: Journal,
+    /// A note in the folder to which a reload has renamed the journal's.
+    renamed_journal: Option<Presence>,
     housekeeping: Housekeeping,
     checklist_file: ChecklistFile,
     runs: LaunchedRuns<RunId>,
@@ -153,6 +167,7 @@ impl Manager {
             }
             let ready = self.wait(signals)?;
             self.maintain(&ready);
+            self.broker.maintain(&mut self.inbox)?;
             events = self.collect(&ready, signals)?;
             events.extend(self.perform_postponed());
             logs_listening = events.iter().any(|event| matches!(event, Event::Request(_)));
@@ -220,6 +235,8 @@ impl Manager {
 
     fn flush_checklist(&mut self) -> std::io::Result<()> {
         let snapshot = (self.state.checklist_event, self.state.checklist.to_value());
-        self.checklist_file.flush(|| snapshot, Instant::now())
+        let written = self.checklist_file.flush(|| snapshot, Instant::now());
+        self.report_changed_file();
+        written
     }
 }

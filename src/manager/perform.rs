@@ -13,7 +13,7 @@ use crate::launch::{self, Environment, RunLocation, Started};
 use crate::store::checklist_file::WriteState;
 use nowcast_core::message::WORKER;
 use nowcast_core::run::{RunReport, Stage};
-use nowcast_core::{Effect, Event, Level, LogLine, NextWorker, Record, Run, RunId};
+use nowcast_core::{Effect, Event, Level, LogLine, NextWorker, Number, Record, Run, RunId};
 use pylogging::Logger;
 use pyyaml::{Value, python};
 
@@ -29,6 +29,8 @@ pub(super) struct QueuedLaunch {
     run: RunId,
     folder: String,
     worker: NextWorker,
+    /// The last event that the checklist file must include, so that the worker finds its world in it.
+    checklist_event: Number,
     /// The previous manager started the run, or was about to.
     is_adopted: bool,
 }
@@ -88,7 +90,14 @@ impl Manager {
                 Effect::Answer { call, answer } => self.control.answer(call, &answer),
                 Effect::WriteChecklist => self.checklist_file.mark_changed(Instant::now()),
                 Effect::Launch { run, folder, worker } => {
-                    self.launch_queue.push_back(QueuedLaunch { run, folder, worker, is_adopted: false });
+                    let checklist_event = self.state.checklist_event;
+                    self.launch_queue.push_back(QueuedLaunch {
+                        run,
+                        folder,
+                        worker,
+                        checklist_event,
+                        is_adopted: false,
+                    });
                 }
                 Effect::StopRun(run) => stops.push(run),
                 Effect::Notify(notice) => notices.push(notice),
@@ -125,6 +134,7 @@ impl Manager {
                     run: run.id,
                     folder,
                     worker: run.worker,
+                    checklist_event: Number(0),
                     is_adopted: true,
                 });
             }
@@ -133,15 +143,24 @@ impl Manager {
 
     /// Execute effects that were postponed: the next launches, and the checklist file if it is due.
     pub(super) fn perform_postponed(&mut self) -> Vec<Event> {
-        let mut events = self.start_queued();
-        events.extend(self.write_checklist_if_due());
+        let mut events: Vec<Event> = self.write_checklist_if_due().into_iter().collect();
+        events.extend(self.start_queued());
         events
+    }
+
+    /// Whether the next queued launch need not wait for the checklist file.
+    pub(super) fn has_ready_launch(&self) -> bool {
+        let next = self.launch_queue.front();
+        next.is_some_and(|queued| self.checklist_file.includes(queued.checklist_event))
     }
 
     /// Start up to [`MAX_LAUNCHES_PER_TURN`] queued launches. Return `RunEnded` for those that have ended already.
     fn start_queued(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for _ in 0..MAX_LAUNCHES_PER_TURN {
+            if !self.has_ready_launch() {
+                break;
+            }
             let Some(queued) = self.launch_queue.pop_front() else { break };
             events.extend(self.launch(&queued));
             let run = queued.run;
@@ -161,8 +180,9 @@ impl Manager {
     fn write_checklist_if_due(&mut self) -> Option<Event> {
         let state = &self.state;
         let snapshot = || (state.checklist_event, state.checklist.to_value());
-        let writing = self.checklist_file.write_if_due(snapshot, Instant::now())?;
-        Some(match writing {
+        let writing = self.checklist_file.write_if_due(snapshot, Instant::now());
+        self.report_changed_file();
+        Some(match writing? {
             WriteState::Failed(error) => Event::ChecklistNotWritten { reason: error.to_string() },
             WriteState::Recovered => Event::ChecklistWriteRecovered,
         })
@@ -196,7 +216,7 @@ impl Manager {
 
     /// Start a run, unless it was started before. Return its end if it has ended already.
     fn launch(&mut self, queued: &QueuedLaunch) -> Option<Event> {
-        let QueuedLaunch { run, folder, worker, is_adopted } = queued;
+        let QueuedLaunch { run, folder, worker, is_adopted, .. } = queued;
         if !is_adopted {
             self.log.info(format_args!("launching {worker}"));
         }

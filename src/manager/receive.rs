@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::connection::ArrivedRequest;
 use super::guard::PoisonKeys;
+use super::inbox::ArrivedRequest;
 use super::{Manager, ManagerError};
+use crate::control::call::WORKS;
 use crate::failpoint;
 use crate::store::JournalError;
 use nowcast_core::message::{DecodeError, Message};
@@ -145,7 +146,8 @@ impl Manager {
         let mut events = Vec::new();
         for (id, call) in self.control.receive() {
             let Some(command) = call.command else {
-                let answer = Answer::done("the manager works", Vec::new());
+                let text = self.broker.refusal().unwrap_or_else(|| WORKS.to_owned());
+                let answer = Answer::done(text, Vec::new());
                 self.control.answer(id, &answer);
                 continue;
             };

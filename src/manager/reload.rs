@@ -9,6 +9,7 @@ use super::perform::log_line;
 use super::start::checklist_file;
 use crate::config::{Config, ReloadConfig};
 use crate::rules::{Engine, Reload, RuleSet};
+use crate::store::RenamedJournal;
 use crate::trial::check::{self, RuleProblem};
 use nowcast_core::Event;
 
@@ -21,10 +22,13 @@ impl Manager {
             self.notify_failure(text.to_owned());
             return Vec::new();
         };
-        // A file that was edited is not overwritten: changes that are due are merged with its content.
-        let is_edited = self.checklist_file.is_edited();
-        let written = if is_edited { Ok(()) } else { self.flush_checklist() };
+        // A changed file is not overwritten: changes that are due are merged with its content.
+        let is_changed = self.checklist_file.is_changed();
+        let written = if is_changed { Ok(()) } else { self.flush_checklist() };
+        self.renamed_journal = None;
         if config.journal.folder != self.config.journal.folder {
+            let (process, folder) = (std::process::id(), self.config.journal.folder.clone());
+            self.renamed_journal = Some(RenamedJournal { process, folder }.write(&config.journal.folder));
             self.log.warning(format_args!(
                 "the journal stays in {}; {} takes a restart",
                 self.config.journal.folder.display(),
@@ -38,7 +42,7 @@ impl Manager {
         }
         let loaded = self.rules.reloader.follow(RuleSet::of(&config));
         let mut events = self.report_reload(loaded, &config);
-        if let Err(error) = self.broker.connect(&config.zmq) {
+        if let Err(error) = self.broker.connect(&config) {
             let host = &config.zmq.host;
             self.report_failure(format!("cannot connect to {host}: {error}; the previous connection stays"));
         }

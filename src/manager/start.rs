@@ -1,7 +1,8 @@
 //! Starts a manager from the journal and the configuration. It never launches anything or replies.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::hash::{BuildHasher, RandomState};
+use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
 use super::checklist::ReadOccasion;
@@ -13,7 +14,9 @@ use super::inbox::Inbox;
 use super::{Manager, ManagerError, Options};
 use crate::config::Config;
 use crate::control::Control;
+use crate::launch::launch_command::machine;
 use crate::launch::{LaunchedRuns, old_runs};
+use crate::net::ManagerIdentity;
 use crate::notify::Notifier;
 use crate::rules::{Engine, Reloader, RuleSet};
 use crate::store::{ChecklistFile, Journal, JournalError};
@@ -52,10 +55,11 @@ impl Manager {
             rules: GuardedRules::new(rules, &folder, log.clone())?,
             clock: DueClock::start(),
             pending_events: Vec::new(),
-            broker: BrokerConnection::new(log.clone())?,
+            broker: BrokerConnection::new(identity(&folder), &config.zmq, log.clone())?,
             inbox: Inbox::default(),
             control: Control::bind(&folder)?,
             journal,
+            renamed_journal: None,
             housekeeping: Housekeeping::default(),
             checklist_file: checklist_file(&config),
             runs,
@@ -68,10 +72,24 @@ impl Manager {
         };
         let config = Arc::clone(&manager.config);
         let mut first = manager.report_reload(loaded, &config);
-        manager.broker.connect(&config.zmq)?;
+        manager.broker.connect(&config)?;
         first.extend(manager.read_checklist(ReadOccasion::Start)?);
         manager.pending_events = first;
         Ok(manager)
+    }
+}
+
+/// Return how this process introduces itself to a broker.
+fn identity(journal: &Path) -> ManagerIdentity {
+    let process = std::process::id();
+    // The standard library seeds every hasher from the operating system's random numbers.
+    let session = RandomState::new().hash_one(process);
+    let journal = path::absolute(journal).unwrap_or_else(|_| journal.to_owned());
+    ManagerIdentity {
+        session: format!("{session:016x}"),
+        process,
+        host: machine(),
+        journal: journal.display().to_string(),
     }
 }
 

@@ -10,7 +10,8 @@ use crate::net::socket;
 use crate::signals::Signals;
 use nowcast_core::Event;
 
-/// The longest time that the loop waits: the rules may have changed, or the clock may have been set.
+/// The longest time that the loop waits: the rules may have changed, a kill may be overdue, or the
+/// clock may have been set.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The result of a wait.
@@ -80,7 +81,7 @@ impl Manager {
 
     /// Whether there is work that waits in this process.
     fn has_work(&self) -> bool {
-        !self.inbox.is_empty() || !self.pending_events.is_empty() || !self.launch_queue.is_empty()
+        !self.inbox.is_empty() || !self.pending_events.is_empty() || self.has_ready_launch()
     }
 
     /// Return how long the loop may wait for events.
@@ -93,7 +94,7 @@ impl Manager {
         let due = self.state.next_due(self.clock.last_decided(), now);
         let due = due.map(|due| self.clock.wait_for(due, now));
         let file = self.checklist_file.due().map(until);
-        let runs = self.runs.due().map(until);
+        let runs = self.runs.retry_due().map(until);
         [due, file, runs, self.housekeeping.due()].into_iter().flatten().fold(LONGEST_WAIT, Duration::min)
     }
 }

@@ -2,11 +2,19 @@
 //!
 //! This module never looks into a message and decides nothing.
 
+pub mod broker_state;
 pub mod envelope;
 pub mod http;
+pub mod manager_identity;
 pub mod monitor;
 pub mod proxy;
 pub mod socket;
+pub mod watch;
+pub mod zap;
 
+pub use broker_state::BrokerState;
 pub use envelope::Envelope;
+pub use manager_identity::ManagerIdentity;
 pub use monitor::Monitor;
+pub use watch::ConnectionWatch;
+pub use zap::Zap;

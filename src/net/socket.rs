@@ -4,27 +4,64 @@
 
 use std::time::Duration;
 
-use zmq::{DONTWAIT, PollItem, SNDMORE, Socket};
+use zmq::{DONTWAIT, Message, PollItem, SNDMORE, Socket};
 
 /// The frames of one message.
 pub type Frames = Vec<Vec<u8>>;
+
+/// A message, or the empty one that a socket with `ZMQ_PROBE_ROUTER` sends first on each connection.
+#[derive(Debug)]
+pub enum Received {
+    /// A message.
+    Message(Frames),
+    /// The empty message.
+    Probe {
+        /// The routing id of the other end.
+        routing_id: String,
+        /// The descriptor of the connection in this process.
+        descriptor: u32,
+    },
+}
 
 /// Receive the next message, if one has arrived.
 ///
 /// # Errors
 /// When the socket is broken. A signal or an empty queue is not an error.
 pub fn receive(socket: &Socket) -> zmq::Result<Option<Frames>> {
-    let first = match retry(|| socket.recv_bytes(DONTWAIT)) {
-        Ok(frame) => frame,
-        Err(zmq::Error::EAGAIN) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut frames = vec![first];
+    receive_first(socket)?.map(|first| receive_rest(socket, &first)).transpose()
+}
+
+/// Receive the next message or probe, if one has arrived.
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_or_probe(socket: &Socket) -> zmq::Result<Option<Received>> {
+    let Some(mut first) = receive_first(socket)? else { return Ok(None) };
+    if first.is_empty() && !first.get_more() {
+        let routing_id = first.gets("Identity").unwrap_or_default().to_owned();
+        // The descriptor's name is undocumented; `zmq_msg_get` with `ZMQ_SRCFD` uses it.
+        if let Some(descriptor) = first.gets("__fd").and_then(|text| text.parse().ok()) {
+            return Ok(Some(Received::Probe { routing_id, descriptor }));
+        }
+    }
+    receive_rest(socket, &first).map(|frames| Some(Received::Message(frames)))
+}
+
+fn receive_first(socket: &Socket) -> zmq::Result<Option<Message>> {
+    match retry(|| socket.recv_msg(DONTWAIT)) {
+        Ok(frame) => Ok(Some(frame)),
+        Err(zmq::Error::EAGAIN) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn receive_rest(socket: &Socket, first: &Message) -> zmq::Result<Frames> {
+    let mut frames = vec![first.to_vec()];
     while socket.get_rcvmore()? {
         // The frames of a message arrive together, so this does not wait.
         frames.push(retry(|| socket.recv_bytes(0))?);
     }
-    Ok(Some(frames))
+    Ok(frames)
 }
 
 /// Send a message if the socket accepts it now, and return whether it did.

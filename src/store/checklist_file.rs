@@ -1,16 +1,17 @@
 //! The checklist file: NEMO_Nowcast's YAML file, always complete.
 //!
-//! It is written to a temporary file and renamed, so a reader finds the old or the new one, also after a crash.
+//! It is written to a temporary file and renamed, so a reader finds the old or the new one, also after a crash. What other programs
+//! put in its place is never overwritten without a copy.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::checklist_note::ChecklistNote;
 use super::seal::Seal;
 use crate::config::read_regular;
 use crate::failpoint;
@@ -26,6 +27,12 @@ const GATHER: Duration = Duration::from_millis(20);
 /// How long after a change the writing of a large file begins at the latest.
 const DELAY: Duration = Duration::from_millis(250);
 
+/// How long the thread that writes a large file is left alone before it is asked whether it is done.
+const ASK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The most copies of one kind that are kept.
+const MAX_COPIES: u32 = 10_000;
+
 /// How long after a failed write the next one is tried.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -33,9 +40,13 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct ChecklistFile {
     path: PathBuf,
-    /// The note file: it shows that the checklist file has existed.
-    note: PathBuf,
-    noted: bool,
+    note: ChecklistNote,
+    /// The event after which this manager or an earlier one wrote the file last.
+    written: Option<Number>,
+    /// The file as this manager read or wrote it last.
+    known: Option<FileStamp>,
+    /// The copy of a file that was in the way of a write.
+    copy: Option<PathBuf>,
     last_size: usize,
     writer: Option<Writer>,
     /// When the next write is due.
@@ -48,6 +59,21 @@ pub struct ChecklistFile {
 /// The checklist as it was after an event.
 pub type Snapshot = (Number, Value);
 
+/// Device, inode, time of the last change and size of a file: one of them changes when a program changes the file.
+type FileStamp = (u64, u64, i64, i64, u64);
+
+fn stamp(file: &fs::Metadata) -> FileStamp {
+    (file.dev(), file.ino(), file.mtime(), file.mtime_nsec(), file.len())
+}
+
+/// A finished write.
+#[derive(Debug)]
+struct WrittenFile {
+    event: Number,
+    size: usize,
+    stamp: FileStamp,
+}
+
 /// What the file holds.
 #[derive(Debug)]
 pub struct ChecklistFileContent {
@@ -55,6 +81,8 @@ pub struct ChecklistFileContent {
     pub entries: Map,
     /// Its first line; `None` if another program wrote it.
     pub seal: Option<Seal>,
+    /// It is unchanged, but was written before the one that the manager wrote last: it was restored from a backup.
+    pub is_restored: bool,
 }
 
 /// A change in whether the file can be written.
@@ -102,19 +130,31 @@ impl ChecklistFile {
     /// whether a file that is missing was removed, or a manager was killed before it could write the first one.
     #[must_use]
     pub fn new(path: PathBuf, note: PathBuf) -> Self {
-        Self { path, note, noted: false, last_size: 0, writer: None, due: None, ask: None, failing: false }
+        let mut file = Self {
+            path,
+            note: ChecklistNote::new(note),
+            written: None,
+            known: None,
+            copy: None,
+            last_size: 0,
+            writer: None,
+            due: None,
+            ask: None,
+            failing: false,
+        };
+        file.written = file.noted().flatten();
+        file
     }
 
-    /// Write the note file, unless that is done.
-    fn take_note(&mut self) {
-        if !self.noted {
-            // Without the note, a file that is removed is written again.
-            self.noted = fs::write(&self.note, self.path.as_os_str().as_bytes()).is_ok();
-        }
+    /// Return what the note says of this file: whether it existed, and the event after which it was written.
+    fn noted(&self) -> Option<Option<Number>> {
+        self.note.read().filter(|(path, _)| *path == self.path).map(|(_, event)| event)
     }
 
-    fn is_noted(&self) -> bool {
-        fs::read(&self.note).is_ok_and(|noted| noted == self.path.as_os_str().as_bytes())
+    fn take_note(&mut self, event: Number) {
+        self.written = Some(event);
+        // Without the note, a file that is removed is written again.
+        let _ = self.note.write(&self.path, event);
     }
 
     /// Where it is.
@@ -129,15 +169,19 @@ impl ChecklistFile {
     /// # Errors
     /// When there is no checklist to be had from it.
     pub fn load(&mut self) -> Result<ChecklistFileContent, LoadError> {
+        // Before it is read, so that a change meanwhile is noticed by the next write.
+        self.accept();
         let problem = match read_regular(&self.path) {
             Ok(bytes) => {
                 self.last_size = bytes.len();
-                self.take_note();
+                self.take_note(self.written.unwrap_or_default());
                 match pyyaml::read_own(&bytes) {
                     Ok(Value::Map(map)) => {
+                        let seal = Seal::read(&bytes);
                         return Ok(ChecklistFileContent {
                             entries: (*map).clone(),
-                            seal: Seal::read(&bytes),
+                            is_restored: seal.is_some_and(|seal| seal.is_whole && self.is_older(seal)),
+                            seal,
                         });
                     }
                     Ok(Value::Null) => "it is empty".to_owned(),
@@ -146,7 +190,7 @@ impl ChecklistFile {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let kind = if self.is_noted() { LoadError::Missing } else { LoadError::NeverWritten };
+                let kind = if self.noted().is_some() { LoadError::Missing } else { LoadError::NeverWritten };
                 return Err(kind(self.path.clone()));
             }
             Err(error) => error.to_string(),
@@ -157,22 +201,75 @@ impl ChecklistFile {
         }
     }
 
-    /// Whether the file is there and is not as a manager wrote it.
-    #[must_use]
-    pub fn is_edited(&self) -> bool {
-        read_regular(&self.path).is_ok_and(|bytes| Seal::read(&bytes).is_none_or(|seal| !seal.is_whole))
+    /// Accept the file as it is: the next write replaces it.
+    pub fn accept(&mut self) {
+        self.known = fs::metadata(&self.path).ok().as_ref().map(stamp);
     }
 
-    /// Renames the file to the first free name with a number behind it.
-    fn set_aside(&self) -> io::Result<PathBuf> {
-        let names = (1..=10_000).map(|number| with_suffix(&self.path, &format!(".damaged-{number}")));
-        for kept in names {
-            if !kept.try_exists()? {
-                fs::rename(&self.path, &kept)?;
-                return Ok(kept);
+    fn is_older(&self, seal: Seal) -> bool {
+        self.written.is_some_and(|written| seal.event < written)
+    }
+
+    /// Whether the file is there and is not as the manager wrote it last.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        let is_changed = |seal: Seal| !seal.is_whole || self.is_older(seal);
+        read_regular(&self.path).is_ok_and(|bytes| Seal::read(&bytes).is_none_or(is_changed))
+    }
+
+    /// Return the first free name for a copy of a kind.
+    fn free_name(&self, kind: &str) -> io::Result<PathBuf> {
+        for number in 1..=MAX_COPIES {
+            let name = with_suffix(&self.path, &format!(".{kind}-{number}"));
+            if !name.try_exists()? {
+                return Ok(name);
             }
         }
-        Err(io::Error::other("ten thousand damaged ones are there already"))
+        Err(io::Error::other(format!("there are {MAX_COPIES} files .{kind}-N already; remove some")))
+    }
+
+    /// Rename the file, which is not a checklist.
+    fn set_aside(&self) -> io::Result<PathBuf> {
+        let kept = self.free_name("damaged")?;
+        fs::rename(&self.path, &kept)?;
+        Ok(kept)
+    }
+
+    /// Copy the file, which was restored from a backup and is not used.
+    ///
+    /// # Errors
+    /// The copy cannot be written.
+    pub fn copy_restored(&self) -> io::Result<PathBuf> {
+        self.copy_as("restored")
+    }
+
+    fn copy_as(&self, kind: &str) -> io::Result<PathBuf> {
+        let copy = self.free_name(kind)?;
+        fs::copy(&self.path, &copy)?;
+        Ok(copy)
+    }
+
+    /// Copy the file if another program has changed it since it was read or written: the next write replaces it.
+    fn copy_changed(&mut self) -> io::Result<()> {
+        let found = match fs::metadata(&self.path) {
+            Ok(found) => stamp(&found),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let is_as_written = |seal: Seal| seal.is_whole && Some(seal.event) == self.written;
+        if Some(found) != self.known
+            // It may have been touched only.
+            && !read_regular(&self.path).is_ok_and(|bytes| Seal::read(&bytes).is_some_and(is_as_written))
+        {
+            self.copy = Some(self.copy_as("changed")?);
+            self.known = Some(found);
+        }
+        Ok(())
+    }
+
+    /// Take the name of a copy that was made of a file in the way of a write.
+    pub fn take_copy(&mut self) -> Option<PathBuf> {
+        self.copy.take()
     }
 
     /// Notes that the checklist changed at `now`. The file is written a little later, by
@@ -182,36 +279,42 @@ impl ChecklistFile {
         self.due.get_or_insert(now + delay);
     }
 
-    /// Note that a launched worker may read the file: a small one is written by the next [`ChecklistFile::write_if_due`].
+    /// Note that a launched worker may read the file: the next [`ChecklistFile::write_if_due`] writes it, or begins to.
     pub fn make_due(&mut self, now: Instant) {
-        if !self.is_large() && !self.failing {
+        if !self.failing {
             self.due = self.due.map(|due| due.min(now));
         }
+    }
+
+    /// Whether the file includes the changes up to an event, as far as it can be written.
+    #[must_use]
+    pub fn includes(&self, event: Number) -> bool {
+        let is_complete = self.due.is_none() && self.ask.is_none();
+        is_complete || self.failing || self.written.is_some_and(|written| written >= event)
     }
 
     /// When the next [`ChecklistFile::write_if_due`] has something to do.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        self.due.into_iter().chain(self.ask).min()
+        // The next write waits until the thread is done.
+        self.ask.or(self.due)
     }
 
     /// Writes the file if that is due; a large one in a thread of its own, one write at a time. Says when
     /// writing began to fail or works again.
     pub fn write_if_due(&mut self, checklist: impl FnOnce() -> Snapshot, now: Instant) -> Option<WriteState> {
-        let mut result = self.result_of_thread(now);
-        if self.due.is_some_and(|due| due <= now) {
-            if self.ask.is_some() {
-                self.due = self.ask;
-            } else {
-                self.due = None;
-                result = if self.is_large() {
-                    self.hand_over(checklist(), now).err().map(Err).or(result)
-                } else {
-                    Some(replace(&self.path, &checklist()))
-                };
-            }
+        let result = self.result_of_thread(now);
+        let mut state = result.and_then(|result| self.note(result, now));
+        if self.ask.is_none() && self.due.is_some_and(|due| due <= now) {
+            self.due = None;
+            let result = match self.copy_changed() {
+                Ok(()) if self.is_large() => self.hand_over(checklist(), now).err().map(Err),
+                Ok(()) => Some(replace(&self.path, &checklist())),
+                Err(error) => Some(Err(error)),
+            };
+            state = result.and_then(|result| self.note(result, now)).or(state);
         }
-        self.note(result?, now)
+        state
     }
 
     /// Writes what is not written yet, now. What fails stays due.
@@ -220,15 +323,16 @@ impl ChecklistFile {
     /// When the file cannot be written.
     pub fn flush(&mut self, checklist: impl FnOnce() -> Snapshot, now: Instant) -> io::Result<()> {
         self.ask = None;
-        let result = self.writer.take().map_or(Ok(()), Writer::finish);
-        if self.due.take().is_none() && result.is_ok() {
+        let result = self.writer.take().map_or(Ok(None), Writer::finish);
+        let is_failed = result.is_err();
+        if let Ok(Some(written)) = result {
+            self.note_written(written);
+        }
+        if self.due.take().is_none() && !is_failed {
             return Ok(());
         }
-        match replace(&self.path, &checklist()) {
-            Ok(size) => {
-                self.last_size = size;
-                self.take_note();
-            }
+        match self.copy_changed().and_then(|()| replace(&self.path, &checklist())) {
+            Ok(written) => self.note_written(written),
             Err(error) => {
                 self.due = Some(now + RETRY);
                 return Err(error);
@@ -237,16 +341,21 @@ impl ChecklistFile {
         Ok(())
     }
 
+    fn note_written(&mut self, written: WrittenFile) {
+        self.last_size = written.size;
+        self.known = Some(written.stamp);
+        self.take_note(written.event);
+    }
+
     fn is_large(&self) -> bool {
         self.last_size > LARGE
     }
 
-    fn note(&mut self, result: io::Result<usize>, now: Instant) -> Option<WriteState> {
+    fn note(&mut self, result: io::Result<WrittenFile>, now: Instant) -> Option<WriteState> {
         let failed_before = std::mem::replace(&mut self.failing, result.is_err());
         match result {
-            Ok(size) => {
-                self.last_size = size;
-                self.take_note();
+            Ok(written) => {
+                self.note_written(written);
                 failed_before.then_some(WriteState::Recovered)
             }
             Err(error) => {
@@ -262,15 +371,15 @@ impl ChecklistFile {
             none => none.insert(Writer::start(self.path.clone())?),
         };
         writer.work.send(checklist).map_err(|_| io::Error::other("the thread that writes it has ended"))?;
-        self.ask = Some(now + DELAY);
+        self.ask = Some(now + ASK_INTERVAL);
         Ok(())
     }
 
     /// How the thread's write ended, if it has.
-    fn result_of_thread(&mut self, now: Instant) -> Option<io::Result<usize>> {
+    fn result_of_thread(&mut self, now: Instant) -> Option<io::Result<WrittenFile>> {
         self.ask?;
         let result = self.writer.as_ref().and_then(|writer| writer.results.try_recv().ok());
-        self.ask = if result.is_none() { Some(now + DELAY) } else { None };
+        self.ask = if result.is_none() { Some(now + ASK_INTERVAL) } else { None };
         result
     }
 }
@@ -279,7 +388,7 @@ impl ChecklistFile {
 #[derive(Debug)]
 struct Writer {
     work: Sender<Snapshot>,
-    results: Receiver<io::Result<usize>>,
+    results: Receiver<io::Result<WrittenFile>>,
     thread: JoinHandle<()>,
 }
 
@@ -296,35 +405,35 @@ impl Writer {
         Ok(Self { work, results, thread })
     }
 
-    fn finish(self) -> io::Result<()> {
+    fn finish(self) -> io::Result<Option<WrittenFile>> {
         drop(self.work);
         if self.thread.join().is_err() {
             return Err(io::Error::other("the thread that writes the checklist file panicked"));
         }
-        self.results.into_iter().last().map_or(Ok(()), |result| result.map(|_| ()))
+        self.results.into_iter().last().transpose()
     }
 }
 
 /// Writes the checklist to a temporary file and renames it over `path`, keeping mode and group: web
-/// servers read it. Answers its size in bytes. No fsync: what must survive a power cut is kept
-/// elsewhere.
-fn replace(path: &Path, (event, checklist): &Snapshot) -> io::Result<usize> {
+/// servers read it. No fsync: what must survive a power cut is kept elsewhere.
+fn replace(path: &Path, (event, checklist): &Snapshot) -> io::Result<WrittenFile> {
     let text = Seal::put(*event, &pyyaml::write(checklist, Keys::AsGiven));
     // A link stays a link: the file that it names is replaced.
     let path = &target(path);
     let temporary = with_suffix(path, ".new");
     let explain = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    let write = || -> io::Result<()> {
+    let write = || -> io::Result<FileStamp> {
         let mut file = create(&temporary, fs::metadata(path).ok().as_ref())?;
         file.write_all(text.as_bytes())?;
+        let stamp = stamp(&file.metadata()?);
         drop(file);
         failpoint::pass("manager: checklist file new");
         fs::rename(&temporary, path)?;
         failpoint::pass("manager: checklist file renamed");
-        Ok(())
+        Ok(stamp)
     };
-    write().map_err(explain)?;
-    Ok(text.len())
+    let stamp = write().map_err(explain)?;
+    Ok(WrittenFile { event: *event, size: text.len(), stamp })
 }
 
 fn create(temporary: &Path, before: Option<&fs::Metadata>) -> io::Result<File> {

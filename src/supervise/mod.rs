@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of messages and never signals a worker: workers belong to the manager.
 
+mod previous;
 mod terminal;
 
 use std::io;
@@ -17,7 +18,11 @@ use crate::signals::Signals;
 use nowcast_core::{Ending, Signal};
 use pylogging::Logger;
 
+pub use previous::wait_for_previous;
 pub use terminal::ControllingTerminal;
+
+/// The option of a daemon with the process of its `nowcast up`, after its command and the configuration file.
+pub const END_WITH: &str = "--end-with";
 
 /// The exit status of a daemon that cannot work, for example because its port is in use. At its first start, when a person
 /// is watching, it is not restarted.
@@ -31,6 +36,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// After this uptime, the next pause of a daemon is the first one again.
 const STABLE_UPTIME: Duration = Duration::from_secs(60);
+
+/// The longest time that the other daemons wait for the first one: it may be unable to tell that it is ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The interval between two looks whether the first daemon is ready.
+const READY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The grace period of a daemon between SIGTERM and SIGKILL: the broker waits up to 10 s for replies.
 const GRACE: Duration = Duration::from_secs(15);
@@ -54,6 +65,13 @@ pub struct Supervisor {
     children: Children<usize>,
     environment: Environment,
     daemons: Vec<Supervised>,
+    /// What the daemons after the first one wait for before their first start.
+    awaited: Option<Readiness>,
+}
+
+struct Readiness {
+    is_ready: Box<dyn Fn() -> bool>,
+    deadline: Instant,
 }
 
 struct Supervised {
@@ -65,23 +83,31 @@ struct Supervised {
 }
 
 impl Supervisor {
-    /// Start the daemons in the given order, with these environment variables.
+    /// Start the first of the daemons with these environment variables, and once it is ready the others in their order. If it
+    /// cannot start, they never do: a manager would launch workers that wait for a broker.
     ///
     /// # Errors
-    /// When a daemon cannot be started.
-    pub fn start(daemons: Vec<Daemon>, environment: Environment, log: Logger) -> io::Result<Self> {
+    /// When the daemon cannot be started.
+    pub fn start(
+        daemons: Vec<Daemon>,
+        environment: Environment,
+        is_first_ready: Box<dyn Fn() -> bool>,
+        log: Logger,
+    ) -> io::Result<Self> {
         let now = Instant::now();
         let daemons = daemons
             .into_iter()
-            .map(|daemon| Supervised {
+            .enumerate()
+            .map(|(index, daemon)| Supervised {
                 daemon,
                 started: now,
                 starts: 0,
                 pause: FIRST_PAUSE,
-                start_at: Some(now),
+                start_at: (index == 0).then_some(now),
             })
             .collect();
-        let mut supervisor = Self { log, children: Children::new()?, environment, daemons };
+        let awaited = Some(Readiness { is_ready: is_first_ready, deadline: now + READY_TIMEOUT });
+        let mut supervisor = Self { log, children: Children::new()?, environment, daemons, awaited };
         supervisor.start_due()?;
         Ok(supervisor)
     }
@@ -115,7 +141,18 @@ impl Supervisor {
                     }
                 }
             }
+            self.start_others_if_ready();
             self.start_due()?;
+        }
+    }
+
+    fn start_others_if_ready(&mut self) {
+        let now = Instant::now();
+        let is_over = |awaited: &mut Readiness| awaited.deadline <= now || (awaited.is_ready)();
+        if self.awaited.take_if(is_over).is_some() {
+            for supervised in self.daemons.iter_mut().skip(1) {
+                supervised.start_at = Some(now);
+            }
         }
     }
 
@@ -199,7 +236,8 @@ impl Supervisor {
     }
 
     fn next_start(&self) -> Option<Instant> {
-        self.daemons.iter().filter_map(|supervised| supervised.start_at).min()
+        let look = self.awaited.as_ref().map(|_| Instant::now() + READY_INTERVAL);
+        self.daemons.iter().filter_map(|supervised| supervised.start_at).chain(look).min()
     }
 
     fn wait(&self, signals: &Signals, until: Option<Instant>) -> io::Result<()> {

@@ -8,6 +8,7 @@ use super::daemons::{DaemonState, DaemonView, Daemons};
 use super::hint::Hint;
 use super::run::label;
 use crate::config::Config;
+use crate::net::broker_state::RefusedManager;
 use crate::store::journal::{Acknowledgement, JournalError, OpenItems};
 use nowcast_core::Run;
 use nowcast_core::expected::Expected;
@@ -126,8 +127,24 @@ impl Attention {
 pub(super) fn of_daemons(daemons: &Daemons, config: &Config, has_journal: bool) -> Vec<Attention> {
     let mut items: Vec<Attention> =
         daemons.all.iter().filter_map(|daemon| of_daemon(daemon, config, has_journal)).collect();
+    items.extend(daemons.refused.as_ref().map(|refused| of_refused(refused, config)));
     items.extend(daemons.stalled.clone().map(|why| Attention::new(AttentionKind::Journal, "", why)));
     items
+}
+
+fn of_refused(refused: &RefusedManager, config: &Config) -> Attention {
+    let reason = format!("the broker refuses a second manager, at {}", refused.address);
+    Attention {
+        since: Some(refused.at),
+        hints: vec![show_managers(config)],
+        ..Attention::new(AttentionKind::Daemon, "manager", reason)
+    }
+}
+
+/// Return the command that shows which process is connected, or tries it, as a manager.
+fn show_managers(config: &Config) -> Hint {
+    let command = format!("ss -tnp 'dport = :{}'", config.zmq.manager_port);
+    Hint::with_effect(command, "shows which process that is, on its host")
 }
 
 fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<Attention> {
@@ -135,12 +152,9 @@ fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<
         DaemonState::Running => return None,
         // Without a journal, NEMO_Nowcast's manager runs here on purpose.
         DaemonState::Replaced if !has_journal => return None,
-        DaemonState::Replaced => {
-            // A second manager would share the messages with the connected one, so no hint starts one.
-            let command = format!("ss -tnp 'dport = :{}'", config.zmq.manager_port);
-            vec![Hint::with_effect(command, "shows which process that is, on its host")]
-        }
-        DaemonState::NotResponding => Vec::new(),
+        // The broker would refuse a second manager, so no hint starts one.
+        DaemonState::Replaced => vec![show_managers(config)],
+        DaemonState::NotResponding | DaemonState::Limited => Vec::new(),
         DaemonState::NotRunning => {
             vec![Hint::new(format!("nowcast {} {}", daemon.name, config.file.display()))]
         }

@@ -2,14 +2,17 @@
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::broker::ManagerConnection;
+use crate::broker::noted_state;
 use crate::config::Config;
 use crate::control::call::{self, HEALTH_TIMEOUT, Service};
-use crate::store::{Presence, journal};
+use crate::launch::launch_command::machine;
+use crate::net::broker_state::{BrokerState, RefusedManager, Shortage};
+use crate::store::{Presence, RenamedJournal, journal};
 use crate::{log_aggregator, scheduler};
 
 /// The time limit for the broker to accept a connection.
@@ -27,6 +30,8 @@ pub enum DaemonState {
     NotRunning,
     /// Another program is connected to the broker in its place.
     Replaced,
+    /// It works, but takes no more connections.
+    Limited,
 }
 
 /// A daemon.
@@ -50,7 +55,7 @@ impl DaemonView {
 
     /// Return whether it, or another program in its place, does its work.
     pub fn is_up(&self) -> bool {
-        matches!(self.state, DaemonState::Running | DaemonState::Replaced)
+        matches!(self.state, DaemonState::Running | DaemonState::Replaced | DaemonState::Limited)
     }
 }
 
@@ -62,12 +67,16 @@ pub struct Daemons {
     /// The reason why the manager is stalled, if it is.
     #[serde(skip)]
     pub stalled: Option<String>,
+    /// A second manager that the broker refuses.
+    #[serde(skip)]
+    pub refused: Option<RefusedManager>,
 }
 
 impl Daemons {
     pub fn gather(config: &Config) -> Self {
         let folder = &config.journal.folder;
-        let (manager, stalled) = manager(config);
+        let state = noted_state(folder).unwrap_or_default();
+        let (manager, stalled) = manager(config, &state);
         let announced = |name: &str, command: &'static str, otherwise: &str| {
             if Presence::is_announced(name, folder) {
                 DaemonView::running(command)
@@ -75,7 +84,10 @@ impl Daemons {
                 DaemonView::new(command, DaemonState::NotRunning, otherwise)
             }
         };
-        let mut all = vec![broker(config), manager];
+        // Else the refused manager is ours, or none of ours runs.
+        let is_connected = manager.state == DaemonState::Running && other_manager(folder, &state).is_none();
+        let refused = state.refused.filter(|_| is_connected);
+        let mut all = vec![broker(config, state.shortage), manager];
         if config.aggregates_logs() {
             let otherwise = "it is not running: published log messages are not written";
             all.push(announced(log_aggregator::NAME, "log-aggregator", otherwise));
@@ -84,7 +96,7 @@ impl Daemons {
             let otherwise = "it is not running: scheduled workers are not launched";
             all.push(announced(scheduler::NAME, "scheduler", otherwise));
         }
-        Self { all, stalled }
+        Self { all, stalled, refused }
     }
 
     /// Return the number of daemons that are up.
@@ -99,22 +111,27 @@ impl Daemons {
 }
 
 /// Return the manager, and the reason if it is stalled.
-fn manager(config: &Config) -> (DaemonView, Option<String>) {
+fn manager(config: &Config, broker: &BrokerState) -> (DaemonView, Option<String>) {
     const NAME: &str = "manager";
     let folder = &config.journal.folder;
-    let not_responding = |why: &str| (DaemonView::new(NAME, DaemonState::NotResponding, why), None);
+    let replaced = |why: String| DaemonView::new(NAME, DaemonState::Replaced, why);
     match call::service(folder) {
         Service::Running => (DaemonView::running(NAME), None),
+        Service::Refused(why) => (replaced(why), None),
         Service::Paused(why) => (DaemonView::running(NAME), Some(why)),
-        Service::Unresponsive => not_responding(&silent("it is stopped, or busy with a long batch")),
-        Service::NotRunning => match journal::holder(folder) {
-            Some(process) => not_responding(&unreachable(process)),
-            None if ManagerConnection::read(folder) == Some(ManagerConnection { connected: true }) => {
-                let why = "another manager is connected to the broker and decides the messages; its runs are not in this \
-                           journal";
-                (DaemonView::new(NAME, DaemonState::Replaced, why), None)
+        Service::Unresponsive => {
+            let why = silent("it is stopped, or busy with a long batch");
+            (DaemonView::new(NAME, DaemonState::NotResponding, why), None)
+        }
+        Service::NotRunning => match (unreachable_manager(folder), other_manager(folder, broker)) {
+            (Some(why), _) => (DaemonView::new(NAME, DaemonState::NotResponding, why), None),
+            (None, Some(other)) => {
+                let why = format!(
+                    "{other} is connected to the broker and decides the messages; its runs are not in this journal"
+                );
+                (replaced(why), None)
             }
-            None => {
+            (None, None) => {
                 let why = "it is not running: nothing is decided or launched";
                 (DaemonView::new(NAME, DaemonState::NotRunning, why), None)
             }
@@ -122,12 +139,26 @@ fn manager(config: &Config) -> (DaemonView, Option<String>) {
     }
 }
 
-/// Return the reason why a running manager cannot be reached.
-pub fn unreachable(process: u64) -> String {
-    format!(
-        "the manager (process {process}) has the journal, but its control socket is missing. It makes a new one within a \
-         second, unless it is starting or stuck; see its log"
-    )
+/// Return the manager that is connected to the broker, unless it is the one that has the journal.
+fn other_manager(folder: &Path, broker: &BrokerState) -> Option<String> {
+    if !broker.connected {
+        return None;
+    }
+    let Some(manager) = &broker.manager else { return Some("another manager".to_owned()) };
+    let has_journal =
+        journal::holder(folder) == Some(u64::from(manager.process)) && manager.host == machine();
+    (!has_journal).then(|| format!("another manager ({manager})"))
+}
+
+/// Return the reason why a running manager cannot be reached at its control socket; `None` if none runs.
+pub fn unreachable_manager(folder: &Path) -> Option<String> {
+    if let Some(process) = journal::holder(folder) {
+        return Some(format!(
+            "the manager (process {process}) has the journal, but its control socket is missing. It makes a new one within a \
+             second, unless it is starting or stuck; see its log"
+        ));
+    }
+    RenamedJournal::read(folder).map(|renamed| renamed.describe())
 }
 
 fn silent(why: &str) -> String {
@@ -136,8 +167,11 @@ fn silent(why: &str) -> String {
 
 /// Return the broker. A broker greets each connection; a stopped one does not, although the operating system accepts
 /// it.
-fn broker(config: &Config) -> DaemonView {
+fn broker(config: &Config, shortage: Option<Shortage>) -> DaemonView {
     const NAME: &str = "broker";
+    if let Some(shortage) = shortage {
+        return DaemonView::new(NAME, DaemonState::Limited, shortage.reason);
+    }
     let address = (config.zmq.host.as_str(), config.zmq.workers_port);
     let addresses = address.to_socket_addrs().into_iter().flatten();
     let connect = |address: SocketAddr| TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).ok();

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::context::ViewContext;
-use nowcast_core::Record;
 use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent, Speaker};
+use nowcast_core::{Number, Record};
 use pyyaml::Keys;
 
 /// The outcome of a message.
@@ -74,6 +74,22 @@ pub struct MessageView {
 
 impl MessageView {
     pub fn new(record: &Record, message: &MessageRecord, context: &ViewContext) -> anyhow::Result<Self> {
+        let launched = context.history.launched_by(&[record.number])?;
+        Ok(Self::with_launched(record, message, &launched.concat()))
+    }
+
+    /// Return the messages among these records.
+    pub fn list(records: &[Record], context: &ViewContext) -> anyhow::Result<Vec<Self>> {
+        let numbers: Vec<Number> = records.iter().map(|record| record.number).collect();
+        let launched = context.history.launched_by(&numbers)?;
+        let view = |(record, launched): (&Record, &Vec<Number>)| match &record.event {
+            RecordedEvent::Message(message) => Some(Self::with_launched(record, message, launched)),
+            _ => None,
+        };
+        Ok(records.iter().zip(&launched).filter_map(view).collect())
+    }
+
+    fn with_launched(record: &Record, message: &MessageRecord, launched: &[Number]) -> Self {
         let (outcome, reason) = match &message.outcome {
             Outcome::Ruled => (MessageOutcome::Ruled, None),
             Outcome::RuleFailed(why) => (MessageOutcome::RuleFailed, Some(why.clone())),
@@ -85,8 +101,7 @@ impl MessageView {
             Outcome::Retried(run) => (MessageOutcome::Retried, Some(format!("run {run} retries it"))),
         };
         let said = message.message.as_ref();
-        let launched = context.history.runs_caused_by(record.number)?;
-        Ok(Self {
+        Self {
             number: record.number.0,
             time: record.at.timestamp(),
             worker: said.map(|said| said.source.clone()),
@@ -100,8 +115,8 @@ impl MessageView {
             rule: message.rule_location.clone(),
             rules_generation: message.generation,
             keys_read: message.keys_read.clone(),
-            launched: launched.iter().map(|run| run.id.0).collect(),
-        })
+            launched: launched.iter().map(|run| run.0).collect(),
+        }
     }
 
     /// Return the message of a record, if it is one.

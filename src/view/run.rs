@@ -119,8 +119,8 @@ impl RunView {
             Stage::Launched { at, .. } => (None, Some(at.wall), None, None),
             Stage::Ended { launched, at, ending, .. } => (None, *launched, Some(at.wall), Some(ending)),
         };
-        let contact =
-            context.run_folder(run).filter(|_| run.is_running()).and_then(|folder| folder.lost_contact());
+        let folder = context.run_folder(run);
+        let contact = folder.as_ref().filter(|_| run.is_running()).and_then(|folder| folder.lost_contact());
         let state = match status(run) {
             RunStatus::Running if contact.is_some() => RunStatus::ContactLost,
             state => state,
@@ -155,7 +155,7 @@ impl RunView {
             seconds: run.duration(context.present.steady).map(|duration| duration.as_secs_f64()),
             report: run.report.as_ref().map(|report| report.message.0),
             report_type: run.report.as_ref().map(|report| report.r#type.clone()),
-            output: context.run_folder(run).map(|folder| folder.output_log()),
+            output: folder.map(|folder| folder.output_log()),
         }
     }
 

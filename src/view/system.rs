@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path;
 
-use jiff::{Timestamp, ZonedDateTime};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use serde::Serialize;
 
 use super::attention::{self, Attention, AttentionKind};
@@ -20,6 +20,9 @@ use nowcast_core::joins::Join;
 use nowcast_core::run::Stage;
 use nowcast_core::{DecisionTime, Now};
 use pyyaml::Map;
+
+/// How long a step of the wall clock is shown.
+const CLOCK_SET_SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// The health of the system: whether it needs an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,6 +55,8 @@ pub struct SystemView {
     pub state: Health,
     pub time: Timestamp,
     pub daemons: Daemons,
+    /// The last step of the wall clock, if it was in the last day.
+    pub clock_set: Option<ClockSetView>,
     pub rules_generation: u64,
     /// The items for an operator: the most urgent kind first, acknowledged ones last.
     pub attention: Vec<Attention>,
@@ -62,6 +67,17 @@ pub struct SystemView {
     pub holds: Vec<HoldView>,
     /// The next launch of each entry of the schedule, the soonest first.
     pub schedule: Vec<ScheduledView>,
+}
+
+/// A step of the wall clock.
+#[derive(Debug, Serialize)]
+pub struct ClockSetView {
+    /// When it was, by the clock as it is set now.
+    pub time: Timestamp,
+    /// What the clock would have shown.
+    pub from: Timestamp,
+    /// What it showed.
+    pub to: Timestamp,
 }
 
 /// The next launch of an entry of the schedule.
@@ -145,6 +161,7 @@ impl SystemView {
             name: name(config),
             state: Health::Healthy,
             time: now.timestamp(),
+            clock_set: None,
             rules_generation: 0,
             attention: Vec::new(),
             daemons,
@@ -185,6 +202,7 @@ impl SystemView {
     ) -> Result<(), JournalError> {
         let context = ViewContext::new(config.clone(), history, time.clone())?;
         let open = context.history.open_now()?;
+        self.clock_set = clock_set(&context, &open)?;
         self.rules_generation = open.rules.as_ref().map_or(0, |rules| rules.generation);
         let mut items = of_failed_runs(&context, &open)?;
         items.extend(attention::of_journal(&context, &open)?);
@@ -253,6 +271,19 @@ impl HoldView {
             user: hold.user.clone(),
         }
     }
+}
+
+/// Return the last step of the wall clock, if it was in the last day. The manager may not have recorded it yet.
+fn clock_set(context: &ViewContext, open: &OpenItems) -> Result<Option<ClockSetView>, JournalError> {
+    let unrecorded = open.clock.next_reading(&context.time).filter(|reading| reading.set_from.is_some());
+    let reading =
+        unrecorded.map_or_else(|| context.history.last_clock_step(), |reading| Ok(Some(reading)))?;
+    let present = context.present;
+    let recent = reading.filter(|reading| present.steady.since(reading.steady) <= CLOCK_SET_SHOWN_FOR);
+    Ok(recent.and_then(|reading| {
+        let time = present.wall_at(reading.steady);
+        Some(ClockSetView { time, from: reading.set_from?, to: reading.wall })
+    }))
 }
 
 /// Return the next time of each scheduled worker, the soonest first.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use super::clock::WallClock;
 use super::ports::free_ports;
 use super::system::System;
 
@@ -79,6 +80,12 @@ impl Builder {
     /// Set an environment variable for the daemons and the workers.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Give the daemons and the workers a wall clock of their own.
+    pub fn clock(mut self, clock: &WallClock) -> Self {
+        self.environment.extend(clock.environment());
         self
     }
 

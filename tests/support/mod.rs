@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod builder;
+pub mod clock;
 #[cfg(feature = "system-tests")]
 pub mod disk;
 pub mod packages;

@@ -181,3 +181,35 @@ fn hundreds_of_released_launches_do_not_delay_a_message() {
     system.wait_for("all of them", || (launched() == COUNT).then_some(()));
     system.wait_for("their ends", || (!system.operate(&["status"]).contains("running")).then_some(()));
 }
+
+/// A large file is written beside the loop, which takes longer than a launch.
+#[test]
+fn a_launched_worker_finds_its_message_in_a_large_checklist_file() {
+    let tick =
+        "grep -q \"sent $1\" checklist.yaml && echo \"$1 found\" >> ticks || echo \"$1 missing\" >> ticks";
+    let system = system()
+        .worker("tick: {success: it went well, crash: it crashed}")
+        .section(&format!("workers: {{tick: {{command: [sh, -c, '{tick}', tick]}}}}"))
+        .rules(
+            "function after_tick() return {} end
+             function after_sleep(msg) return { NextWorker('tick', { msg.payload.number, '--debug' }) } end",
+        )
+        .start();
+    let text = "0123456789 abcdef".repeat(120_000);
+    assert_eq!(system.send("rotate_logs", "success", &format!("{{text: '{text}'}}")), "ack");
+    system.wait_for("a large file", || {
+        let size = fs::metadata(system.path("checklist.yaml")).ok()?.len();
+        (size > 2_000_000).then_some(())
+    });
+    for number in 0..5 {
+        let payload = format!("{{number: {number}, key {number}: sent {number}}}");
+        assert_eq!(system.send("sleep", "success", &payload), "ack");
+    }
+    let mut ticks = system.wait_for("five workers", || {
+        let ticks = fs::read_to_string(system.path("ticks")).ok()?;
+        let ticks: Vec<String> = ticks.lines().map(str::to_owned).collect();
+        (ticks.len() == 5).then_some(ticks)
+    });
+    ticks.sort();
+    assert_eq!(ticks, ["0 found", "1 found", "2 found", "3 found", "4 found"]);
+}

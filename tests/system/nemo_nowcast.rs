@@ -49,6 +49,21 @@ fn script(text: &str, arguments: &[&str]) -> Command {
     command
 }
 
+/// Start a manager as in NEMO_Nowcast.
+pub fn start_manager(system: &mut System, name: &str) {
+    let command = script(MANAGER, &[&system.manager_port.to_string()]);
+    system.spawn(name, command);
+    system.wait_for_log(name, "connected");
+}
+
+/// Start a broker as in NEMO_Nowcast.
+pub fn start_broker(system: &mut System, name: &str) {
+    let before = system.log(name).matches("bound").count();
+    let command = script(PROXY, &[&system.workers_port.to_string(), &system.manager_port.to_string()]);
+    system.spawn(name, command);
+    system.wait_for_log_count(name, "bound", before + 1);
+}
+
 /// Run the Python worker to its end and return its output.
 fn python_worker(system: &System, source: &str, r#type: &str, payload: &str) -> String {
     let port = system.workers_port.to_string();

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nowcast::config::Zmq;
+use nowcast::net::ManagerIdentity;
 use rustix::process::Signal;
 
 use crate::support::system::{System, system};
@@ -30,9 +31,19 @@ impl Request {
 }
 
 impl Manager {
+    /// Connect a manager that does not introduce itself.
     pub fn connect(system: &System) -> Self {
+        Self::connect_as(system, None)
+    }
+
+    /// Connect a manager that introduces itself, as ours does, or does not.
+    fn connect_as(system: &System, identity: Option<&ManagerIdentity>) -> Self {
         let context = zmq::Context::new();
         let socket = context.socket(zmq::ROUTER).expect("a socket");
+        if let Some(identity) = identity {
+            socket.set_identity(identity.to_routing_id().as_bytes()).expect("an option");
+            socket.set_probe_router(true).expect("an option");
+        }
         socket.set_rcvhwm(0).expect("an option");
         socket.set_linger(0).expect("an option");
         let deadline = i32::try_from(DEADLINE.as_millis()).expect("a small number");
@@ -160,7 +171,8 @@ fn a_request_that_waited_for_a_manager_is_delivered_once() {
 
 #[test]
 fn of_two_managers_the_one_that_stays_gets_the_open_requests_of_the_other() {
-    let system = with_broker();
+    let mut system = system().section("broker: {managers: many}").prepare();
+    system.start_broker();
     let (stays, goes) = (Manager::connect(&system), Manager::connect(&system));
     // A DEALER sends requests to its connections in turn, so each has got one when both are connected.
     let mut workers = Vec::new();
@@ -245,8 +257,13 @@ fn the_section_broker_is_checked_strictly() {
     for (section, problem) in [
         (
             "broker: {redelivr: true}",
-            "broker: redelivr: there is no setting `redelivr` here; did you mean `redeliver`?; known: `redeliver`",
+            "broker: redelivr: there is no setting `redelivr` here; did you mean `redeliver`?; known: `redeliver`, `managers`",
         ),
+        (
+            "broker: {managers: mny}",
+            "broker: managers: invalid value `mny`; did you mean `many`?; known: `one`, `many`",
+        ),
+        ("broker: {managers: 2}", "broker: managers: "),
         ("broker: {redeliver: maybe}", "broker: redeliver: wrong type: string \"maybe\", expected a boolean"),
     ] {
         let system = system().section(section).prepare();
@@ -299,7 +316,14 @@ fn nothing_is_lost_over_fifty_deaths_of_the_manager_under_traffic() {
         // Random numbers, the same in each run of the test.
         let mut random = 1_u64;
         for _ in 0..50 {
-            let manager = Manager::connect(&system);
+            // One half of them introduces itself, and one half of those before and after it.
+            let identity = ManagerIdentity {
+                session: format!("{random:x}"),
+                process: 1,
+                host: "test".to_owned(),
+                journal: "/test".to_owned(),
+            };
+            let manager = Manager::connect_as(&system, Some(&identity).filter(|_| random & (1 << 40) != 0));
             let mut unanswered = HashSet::new();
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             for number in 0..(random >> 33) % 40 {

@@ -95,6 +95,49 @@ fn what_the_broker_hands_to_a_manager_is_a_ticket_and_the_worker_s_envelope() {
     assert_eq!(worker.recv_bytes(0).expect("the reply"), b"the reply");
 }
 
+/// A manager's introduction: its routing id and an empty message. To NEMO_Nowcast's broker they mean nothing.
+#[test]
+fn what_a_manager_sends_first() {
+    let mut system = system().prepare();
+    let broker = system.context.socket(zmq::DEALER).expect("a socket");
+    broker.set_rcvtimeo(60_000).expect("a timeout");
+    broker.bind(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("a port");
+    system.start_manager(&[]);
+    let mut introduction = broker.recv_msg(0).expect("an introduction");
+    assert!(introduction.is_empty() && !introduction.get_more());
+    let identity = introduction.gets("Identity").expect("a routing id").to_owned();
+    let words: Vec<_> = identity.splitn(5, ' ').collect();
+    let [mark, session, process, host, journal] = words.as_slice() else { panic!("{identity}") };
+    assert_eq!(*mark, "NCM1");
+    assert!(session.len() == 16 && session.bytes().all(|digit| digit.is_ascii_hexdigit()), "{session}");
+    assert_eq!(*process, system.id("manager").to_string());
+    assert!(!host.is_empty());
+    assert_eq!(*journal, system.path("checklist.journal").display().to_string());
+}
+
+#[test]
+fn how_a_broker_says_which_manager_is_connected() {
+    let mut system = system().prepare();
+    system.start_broker();
+    let client = system.context.socket(zmq::DEALER).expect("a socket");
+    client.set_rcvtimeo(60_000).expect("a timeout");
+    client.connect(&format!("tcp://127.0.0.1:{}", system.workers_port)).expect("a connection");
+    let ask = || -> serde_json::Value {
+        client.send("NCQ1", 0).expect("sent");
+        serde_json::from_slice(&client.recv_bytes(0).expect("an answer")).expect("JSON")
+    };
+    assert_eq!(
+        ask(),
+        serde_json::json!({"connected": false, "manager": null, "refused": null, "shortage": null})
+    );
+    system.start_manager(&[]);
+    let manager = system
+        .wait_for("the manager", || Some(ask()["manager"].clone()).filter(serde_json::Value::is_object));
+    assert_eq!(manager["process"], system.id("manager"));
+    assert_eq!(manager["journal"], system.path("checklist.journal").display().to_string());
+    assert_eq!(ask()["connected"], true);
+}
+
 #[test]
 fn every_reply_of_the_manager() {
     let system = system().worker("ruleless: {success: done}").start();

@@ -137,7 +137,6 @@ impl<'a> Decision<'a> {
 
     /// Finish a record that is needed only if it changed something.
     pub(super) fn finish_record_if_changed(&mut self, event: RecordedEvent) {
-        self.launch_ready_runs();
         if !self.changes.is_empty() || self.reading.is_some() {
             self.finish_record(event);
         } else if self.number.0 == self.state.last_number {

@@ -1,6 +1,6 @@
 //! Due events: timeouts of runs and joins, ends of holds, deadlines, and runs that ended without a report.
 //!
-//! Pending launches are not handled here: when a record is finished, [`Decision::launch_ready_runs`] launches those that are due.
+//! Pending launches that are due are launched here, and each time that a record is finished.
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
@@ -22,6 +22,7 @@ impl Decision<'_> {
         self.park_overdue_joins();
         self.end_holds();
         self.evaluate_deadlines();
+        self.launch_ready_runs();
         self.finish_record_if_changed(RecordedEvent::Due);
         self.report_missing_reports();
     }
@@ -68,7 +69,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Report a `crash` for each run that ended some time ago without a report.
+    /// Report a `crash` for each run that ended [`REPORT_GRACE`] ago, and for which no message of its
+    /// worker is recorded, not even an intermediate one.
     fn report_missing_reports(&mut self) {
         let now = self.now.steady;
         let is_late = |run: &Run| run.ended_at().is_some_and(|at| at.steady.after(REPORT_GRACE) <= now);

@@ -39,7 +39,7 @@ pub struct Join {
     pub timeout: Option<SignedDuration>,
 }
 
-/// A launch that was decided but not started.
+/// A requested launch for which there is no run yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestedLaunch {
     /// The worker to launch.

@@ -382,7 +382,7 @@ impl Decision<'_> {
     }
 
     /// Return the run that a message reports for: the run that it names if that is its worker's, else its worker's oldest
-    /// run without a report. Closed runs do not count.
+    /// run without a report. A message that names a closed run reports for none.
     fn run_of(&self, message: &Message) -> Option<RunId> {
         if let Some(named) = message.run.as_ref().and_then(|run| run.parse().ok()).map(super::run::Number) {
             let run = self.state.runs.get(&named)?;

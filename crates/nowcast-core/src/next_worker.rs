@@ -31,7 +31,8 @@ pub struct NextWorker {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LaunchOptions {
-    /// `delay`: how long the launch stays pending, from the decision on.
+    /// `delay`: how long the launch stays pending once its run is created, after its join if it has one.
+    /// A retry waits for `retry_delay` instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay: Option<SignedDuration>,
     /// `at`: the earliest moment of the launch.

@@ -45,10 +45,7 @@ impl Console {
         let lines = SharedLines(Arc::new(Mutex::new(StreamLines::new(stream))));
         builder.target(env_logger::Target::Pipe(Box::new(lines.clone())));
         builder.format(move |out, record| {
-            let mut line = String::new();
-            format.render(&LogRecord::from_facade(record), &mut line);
-            line.push('\n');
-            out.write_all(line.as_bytes())
+            out.write_all(format.line(&LogRecord::from_facade(record)).as_bytes())
         });
         Self { logger: builder.build(), lines }
     }

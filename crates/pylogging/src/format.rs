@@ -33,6 +33,9 @@ impl Style {
     }
 }
 
+/// Bytes of a line beside its message, in most formats.
+const BESIDE_MESSAGE: usize = 100;
+
 /// A parsed format.
 #[derive(Debug)]
 pub(super) struct Format {
@@ -93,6 +96,14 @@ impl Format {
             })?,
         };
         Ok(Self { pieces, asctime })
+    }
+
+    /// Return the line with its line end.
+    pub fn line(&self, record: &LogRecord<'_>) -> String {
+        let mut line = String::with_capacity(record.message.len() + BESIDE_MESSAGE);
+        self.render(record, &mut line);
+        line.push('\n');
+        line
     }
 
     /// Append the line, without a line end.

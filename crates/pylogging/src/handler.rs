@@ -56,10 +56,7 @@ impl Handler {
         match &self.sink {
             Sink::Console(console) => console.write(record),
             Sink::File { format, file } => {
-                let mut line = String::new();
-                format.render(record, &mut line);
-                line.push('\n');
-                locked(file).append(&line);
+                locked(file).append(&format.line(record));
             }
             Sink::Mail { format, mailer } => {
                 let mut text = String::new();

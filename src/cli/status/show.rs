@@ -15,7 +15,8 @@ use crate::view::daemons::DaemonState;
 use crate::view::failures::acknowledged_by;
 use crate::view::hint::Hint;
 use crate::view::run::{RunStatus, RunView, arguments};
-use crate::view::system::{Health, HoldView, JoinView, PendingView, RunningView, SystemView};
+use crate::view::system::{ClockSetView, Health, HoldView, JoinView, PendingView, RunningView, SystemView};
+use nowcast_core::clock::describe_step;
 
 /// The time ahead for which the schedule is shown.
 const SOON: SignedDuration = SignedDuration::from_hours(12);
@@ -54,6 +55,10 @@ impl StatusPage<'_> {
             let notes =
                 replaced.filter_map(|daemon| Some(format!("{}: {}", daemon.name, daemon.reason.as_ref()?)));
             lines.extend(notes.flat_map(|note| self.terminal.wrap(&note, 2)));
+        }
+        if let Some(ClockSetView { from, to, .. }) = &view.clock_set {
+            let note = format!("clock: {}", describe_step(*from, *to, self.now.time_zone()));
+            lines.extend(self.terminal.wrap(&note, 2));
         }
         let attention: Vec<StatusRow> =
             view.attention.iter().take(MOST_ROWS).map(|item| self.attention(item)).collect();

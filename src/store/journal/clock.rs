@@ -17,6 +17,13 @@ pub(super) fn clock(connection: &Connection) -> rusqlite::Result<Clock> {
     })
 }
 
+/// The last reading after a step of the wall clock that was reported.
+pub(super) fn last_step(connection: &Connection) -> rusqlite::Result<Option<ClockReading>> {
+    let last = "SELECT event, body FROM clock_readings WHERE body ->> '$.set_from' IS NOT NULL ORDER BY event DESC LIMIT 1";
+    let found = connection.query_row(last, [], |row| Ok(reading(row))).optional()?.transpose()?;
+    Ok(found.and_then(|(_, reading)| reading))
+}
+
 /// All readings, each with its first event; `None` where events before version 5 go back in time.
 pub(super) fn readings(connection: &Connection) -> rusqlite::Result<Vec<(i64, Option<ClockReading>)>> {
     connection

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use nowcast_core::Number;
+
 /// Which events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
@@ -15,6 +17,8 @@ pub struct EventFilter {
     pub since: Option<Timestamp>,
     /// Before that time.
     pub until: Option<Timestamp>,
+    /// With a lower number than this.
+    pub before: Option<Number>,
     /// The newest so many; all without it.
     pub limit: Option<u32>,
 }
@@ -59,6 +63,8 @@ pub struct RunFilter {
     pub state: RunState,
     /// Not wanted before that time, by the clock as it is set now.
     pub since: Option<Timestamp>,
+    /// With a lower number than this.
+    pub before: Option<Number>,
     /// The newest so many; all without it.
     pub limit: Option<u32>,
 }

@@ -76,6 +76,7 @@ pub(super) fn events(connection: &Connection, filter: &EventFilter) -> rusqlite:
     conditions.add("kind = ?", filter.kind.map(|kind| kind.name().to_owned()));
     conditions.add("number >= ?", number(filter.since)?);
     conditions.add("number < ?", number(filter.until)?);
+    conditions.add("number < ?", filter.before.map(|number| number.0.cast_signed()));
     let select = format!("SELECT {} FROM events", row::EVENT);
     let statement = conditions.statement(&select, "number", filter.limit);
     connection
@@ -202,6 +203,7 @@ pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> rusqlite::Res
     let mut conditions = Conditions::default();
     conditions.add("worker = ?", filter.worker.clone());
     conditions.add("id >= ?", since);
+    conditions.add("id < ?", filter.before.map(|number| number.0.cast_signed()));
     match filter.state {
         RunState::Any => {}
         RunState::Open => conditions.text.push("is_open = 1"),
@@ -226,6 +228,14 @@ pub(super) fn runs_caused_by(connection: &Connection, event: Number) -> rusqlite
     connection
         .prepare_cached("SELECT body FROM runs WHERE cause = ?1 ORDER BY id")?
         .query_and_then([event.0.cast_signed()], load::body)?
+        .collect()
+}
+
+/// The numbers of the runs that an event wanted.
+pub(super) fn launched_by(connection: &Connection, event: Number) -> rusqlite::Result<Vec<Number>> {
+    connection
+        .prepare_cached("SELECT id FROM runs WHERE cause = ?1 ORDER BY id")?
+        .query_map([event.0.cast_signed()], |row| row::number(row, "id"))?
         .collect()
 }
 

@@ -13,7 +13,7 @@ use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::parked::Parked;
-use nowcast_core::{Change, Clock, Number, Record, RuleFile, Run, Steady};
+use nowcast_core::{Change, Clock, ClockReading, Number, Record, RuleFile, Run, Steady};
 use pyyaml::Map;
 
 /// The journal, open for reading.
@@ -165,6 +165,15 @@ impl History {
     /// See [`History::event`].
     pub fn runs_caused_by(&self, event: Number) -> JournalResult<Vec<Run>> {
         self.ask(|connection| find::runs_caused_by(connection, event))
+    }
+
+    /// The numbers of the runs that each of these events wanted; see [`History::runs_caused_by`].
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn launched_by(&self, events: &[Number]) -> JournalResult<Vec<Vec<Number>>> {
+        self.ask(|connection| events.iter().map(|event| find::launched_by(connection, *event)).collect())
     }
 
     /// The runs from `first` on that operators have acknowledged, with what they said.
@@ -322,6 +331,15 @@ impl History {
     /// See [`History::event`].
     pub fn clock(&self) -> JournalResult<Clock> {
         self.ask(clock::clock)
+    }
+
+    /// Return the last reading after a step of the wall clock that was reported.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn last_clock_step(&self) -> JournalResult<Option<ClockReading>> {
+        self.ask(clock::last_step)
     }
 
     /// Return the steady time of an event.

@@ -66,6 +66,8 @@ fn a_run_has_its_cause_its_message_and_its_usual_duration() {
     let run = history.run(runs[1]).expect("readable").expect("known");
     let caused = history.runs_caused_by(run.cause).expect("readable");
     assert_eq!(caused, std::slice::from_ref(&run));
+    let launched = history.launched_by(&[run.cause, Number(run.cause.0 - 1), run.cause]).expect("readable");
+    assert_eq!(launched, [vec![run.id], vec![], vec![run.id]]);
     let message = history.message_of_run(&run).expect("readable").expect("it reported");
     assert!(
         matches!(&message.event, RecordedEvent::Message(kept) if kept.run == Some(run.id) && kept.reply == "ack")
@@ -80,6 +82,8 @@ fn a_run_has_its_cause_its_message_and_its_usual_duration() {
     };
     let of_rivers = RunFilter { worker: Some("rivers".into()), ..RunFilter::default() };
     assert_eq!(ids(RunFilter { limit: Some(2), ..of_rivers.clone() }), [failed, runs[3]]);
+    let next = RunFilter { limit: Some(2), before: Some(runs[3]), ..of_rivers.clone() };
+    assert_eq!(ids(next), [runs[2], runs[1]]);
     assert_eq!(ids(RunFilter { state: RunState::Failed, ..of_rivers.clone() }), [failed]);
     assert_eq!(
         ids(RunFilter { since: Some(message.at.timestamp()), ..of_rivers }),
@@ -134,6 +138,9 @@ fn events_are_found_by_worker_type_kind_and_time() {
     let all = ["ana", "ssh success", "hash 1", "weather failure", "weather success"];
     assert_eq!(kinds(EventFilter::default()), all);
     assert_eq!(kinds(EventFilter { limit: Some(2), ..EventFilter::default() }), all[..2]);
+    let second = history.events(&EventFilter::default()).expect("readable")[1].number;
+    let next = EventFilter { limit: Some(2), before: Some(second), ..EventFilter::default() };
+    assert_eq!(kinds(next), all[2..4]);
     assert_eq!(kinds(EventFilter { since: Some(hour_two), ..EventFilter::default() }), all[..4]);
     assert_eq!(kinds(EventFilter { until: Some(hour_two), ..EventFilter::default() }), all[4..]);
     let between = EventFilter { since: Some(hour_two), until: Some(hour_three), ..EventFilter::default() };

@@ -20,6 +20,11 @@ fn start() -> System {
     system
 }
 
+/// The file in which the manager notes what it wrote last.
+const NOTE: &str = "checklist.journal/checklist-file";
+
+const NEXT_DAY: &str = "{sleepyhead: {day: 13, hour: 4}, logs: {files: [a]}}";
+
 const BOTH: &str = "{sleepyhead: {day: 12, hour: 4}, logs: {files: [a]}}";
 
 /// Changes the file as a person does with an editor.
@@ -58,15 +63,91 @@ fn expect_seal(system: &System) {
 fn a_file_that_is_older_than_the_journal_is_written_anew() {
     let mut system = start();
     let older = fs::read(system.path("checklist.yaml")).expect("the file");
+    let note = fs::read(system.path(NOTE)).expect("the note");
     assert_eq!(system.send("sleep", "success", "{day: 13}"), "ack");
-    system.wait_for_checklist("{sleepyhead: {day: 13, hour: 4}, logs: {files: [a]}}");
+    system.wait_for_checklist(NEXT_DAY);
     kill_manager(&mut system);
     // As a manager leaves it that is killed after its commit.
     fs::write(system.path("checklist.yaml"), older).expect("written");
+    fs::write(system.path(NOTE), note).expect("written");
     system.start_manager(&[]);
-    system.wait_for_checklist("{sleepyhead: {day: 13, hour: 4}, logs: {files: [a]}}");
+    system.wait_for_checklist(NEXT_DAY);
     expect_seal(&system);
-    assert!(!system.log("manager").contains("edited by hand"), "{}", system.describe());
+    let log = system.log("manager");
+    assert!(!log.contains("edited by hand") && !log.contains("is a copy"), "{}", system.describe());
+    assert!(!system.path("checklist.yaml.restored-1").exists());
+}
+
+/// A copy of the file that was made before the day became 13.
+fn backup(system: &System) -> Vec<u8> {
+    let backup = fs::read(system.path("checklist.yaml")).expect("the file");
+    assert_eq!(system.send("sleep", "success", "{day: 13}"), "ack");
+    system.wait_for_checklist(NEXT_DAY);
+    backup
+}
+
+/// The journal's checklist is used, the backup is kept, and the log says how to use it.
+fn expect_restored_is_kept(system: &System, backup: &[u8]) {
+    system.wait_for_log("manager", "WARNING [manager] ");
+    system.wait_for_log("manager", "is a copy of the file after event ");
+    assert_eq!(needs(system, "sleepyhead"), "day: 13\nhour: 4\n");
+    system.wait_for_checklist(NEXT_DAY);
+    expect_seal(system);
+    assert_eq!(fs::read(system.path("checklist.yaml.restored-1")).expect("it is kept"), backup);
+    let log = system.log("manager");
+    let (_, hint) = log.split_once("To go back to the copy: ").expect("a command");
+    let command = hint.split(", then SIGHUP").next().expect("a command");
+    let status = std::process::Command::new("sh").args(["-c", command]).status().expect("it runs");
+    assert!(status.success(), "{command}");
+    reload(system);
+    system.wait_for_checklist(BOTH);
+    assert_eq!(needs(system, "sleepyhead"), "day: 12\nhour: 4\n");
+}
+
+#[test]
+fn a_backup_that_is_restored_while_no_manager_runs_is_kept_and_the_log_says_how_to_use_it() {
+    let mut system = start();
+    let backup = backup(&system);
+    kill_manager(&mut system);
+    fs::write(system.path("checklist.yaml"), &backup).expect("written");
+    system.start_manager(&[]);
+    expect_restored_is_kept(&system, &backup);
+    // Another manager has nothing to say.
+    kill_manager(&mut system);
+    system.start_manager(&[]);
+    assert_eq!(system.log("manager").matches("is a copy of the file after event ").count(), 1);
+}
+
+#[test]
+fn a_backup_that_is_restored_before_sighup_is_kept_too() {
+    let system = start();
+    let backup = backup(&system);
+    fs::write(system.path("checklist.yaml"), &backup).expect("written");
+    reload(&system);
+    expect_restored_is_kept(&system, &backup);
+}
+
+#[test]
+fn a_changed_file_that_is_in_the_way_of_a_write_is_kept() {
+    let system = start();
+    edit(&system, "hour: 4", "hour: 5");
+    let edited = fs::read(system.path("checklist.yaml")).expect("the file");
+    assert_eq!(system.send("sleep", "success", "{day: 13}"), "ack");
+    system.wait_for_checklist(NEXT_DAY);
+    system.wait_for_log("manager", "was changed by another program, and then the checklist changed");
+    let copy = system.path("checklist.yaml.changed-1");
+    assert_eq!(fs::read(&copy).expect("it is kept"), edited);
+    fs::copy(&copy, system.path("checklist.yaml")).expect("put back");
+    reload(&system);
+    system.wait_for_checklist("{sleepyhead: {day: 13, hour: 5}, logs: {files: [a]}}");
+    // A file that is only touched, or replaced by the same, has no changes.
+    expect_seal(&system);
+    let same = fs::read(system.path("checklist.yaml")).expect("the file");
+    fs::remove_file(system.path("checklist.yaml")).expect("removed");
+    fs::write(system.path("checklist.yaml"), same).expect("written");
+    assert_eq!(system.send("sleep", "success", "{day: 14}"), "ack");
+    system.wait_for_checklist("{sleepyhead: {day: 14, hour: 5}, logs: {files: [a]}}");
+    assert!(!system.path("checklist.yaml.changed-2").exists());
 }
 
 #[test]

@@ -105,11 +105,11 @@ fn a_run_whose_folder_cannot_be_read_is_started_when_it_can() {
     let mut runs = scene.runs();
     scene.touch("runs/2026-03-14");
     assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::Open);
-    assert!(runs.due().is_some());
+    assert!(runs.retry_due().is_some());
     assert_eq!(runs.poll_exits().expect("it says"), []);
     std::fs::remove_file(scene.path("runs/2026-03-14")).expect("removed");
     assert_eq!(scene.end_of(&mut runs), Ending::Status(7));
-    assert_eq!((scene.lines(), runs.due()), (1, None));
+    assert_eq!((scene.lines(), runs.retry_due()), (1, None));
 }
 
 #[test]
@@ -123,11 +123,11 @@ fn a_run_whose_folder_cannot_be_created_is_started_when_it_can() {
     assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::Open);
     scene.wait_for("the runner to fail", || {
         assert_eq!(runs.poll_exits().expect("it says"), []);
-        runs.due()
+        runs.retry_due()
     });
     std::fs::create_dir(scene.path("nowhere")).expect("a folder");
     assert_eq!(scene.end_of(&mut runs), Ending::Status(7));
-    assert_eq!((scene.lines(), runs.due()), (1, None));
+    assert_eq!((scene.lines(), runs.retry_due()), (1, None));
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(super) struct Scanner<'a> {
     indents: Vec<usize>,
     tokens: VecDeque<(Token<'a>, Mark)>,
     tokens_taken: usize,
+    /// Whether it is known that the first token is complete: it is looked at several times before it is taken.
+    is_peeked: bool,
     is_done: bool,
     /// The possible keys, at most one for each flow level, the outermost first, which is also their order in the text.
     keys: VecDeque<SimpleKey>,
@@ -49,18 +51,22 @@ impl<'a> Scanner<'a> {
             indent: 0,
             flow_level: 0,
             allow_simple_key: true,
-            indents: Vec::new(),
-            tokens: VecDeque::new(),
+            indents: Vec::with_capacity(4),
+            tokens: VecDeque::with_capacity(8),
             tokens_taken: 0,
+            is_peeked: false,
             is_done: false,
-            keys: VecDeque::new(),
+            keys: VecDeque::with_capacity(4),
         })
     }
 
     /// Return the next token and its place. At the end of the text it is always [`Token::StreamEnd`].
     pub fn peek(&mut self) -> Result<(&Token<'a>, Mark), ReadError> {
-        while self.needs_more()? {
-            self.fetch()?;
+        if !self.is_peeked {
+            while self.needs_more()? {
+                self.fetch()?;
+            }
+            self.is_peeked = true;
         }
         let mark = self.reader.mark();
         Ok(self.tokens.front().map_or((&Token::StreamEnd, mark), |(token, mark)| (token, *mark)))
@@ -70,6 +76,7 @@ impl<'a> Scanner<'a> {
     pub fn next(&mut self) -> Result<(Token<'a>, Mark), ReadError> {
         let (_, mark) = self.peek()?;
         self.tokens_taken += 1;
+        self.is_peeked = false;
         Ok(self.tokens.pop_front().unwrap_or((Token::StreamEnd, mark)))
     }
 

@@ -11,6 +11,9 @@ pub(super) const WIDTH: usize = 80;
 /// The number of spaces for each level.
 const INDENT: usize = 2;
 
+/// The length in bytes of a usual message: most documents are messages.
+const MESSAGE: usize = 128;
+
 /// The text that is being written, and what `PyYAML` remembers of its end.
 pub(super) struct Emitter {
     keys: Keys,
@@ -40,7 +43,7 @@ impl Emitter {
     pub fn new(keys: Keys) -> Self {
         Self {
             keys,
-            out: String::new(),
+            out: String::with_capacity(MESSAGE),
             column: 0,
             is_after_blank: true,
             is_indentation: true,

@@ -1,0 +1,128 @@
+//! [`Admission`]: which connections to the broker's ports are admitted. It never ends an admitted one.
+//!
+//! A connection that is not admitted gets no answer: `libzmq` ends it when its handshake has taken too long, and its other end
+//! tries again. So a worker that finds no room, or a manager that finds another one, needs to do nothing.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use zmq::{Context, PollItem};
+
+use super::TURN;
+use crate::net::Zap;
+use crate::net::zap::ZapRequest;
+
+/// The ZAP domain of the workers' port.
+pub(super) const WORKERS: &str = "workers";
+
+/// The ZAP domain of the manager's port.
+pub(super) const MANAGERS: &str = "managers";
+
+/// How long a manager waits to be admitted, and the longest time of a handshake at its port. The manager before it may have
+/// died a moment ago.
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Time for `libzmq`'s thread to end a handshake that has taken too long.
+const MARGIN: Duration = Duration::from_millis(250);
+
+/// The most managers that wait at once.
+const MOST_WAITING: usize = 64;
+
+/// Answers for each connection whether it is admitted.
+pub(super) struct Admission {
+    zap: Zap,
+    /// Managers that wait to be admitted, with the time since when.
+    waiting: VecDeque<(ZapRequest, Instant)>,
+    /// A manager was admitted, and its handshake ends until then.
+    admitted_until: Option<Instant>,
+    /// There may be more requests, though nothing wakes the loop.
+    may_have_more: bool,
+}
+
+impl Admission {
+    /// Start to answer. Ports must be bound later.
+    pub(super) fn bind(context: &Context) -> zmq::Result<Self> {
+        Ok(Self {
+            zap: Zap::bind(context)?,
+            waiting: VecDeque::new(),
+            admitted_until: None,
+            may_have_more: false,
+        })
+    }
+
+    /// The item with which a loop waits for a connection.
+    pub(super) fn as_poll_item(&self) -> zmq::Result<PollItem<'_>> {
+        self.zap.as_poll_item()
+    }
+
+    /// Return when something is to be done though no connection comes.
+    pub(super) fn due(&self) -> Option<Instant> {
+        if self.may_have_more {
+            return Some(Instant::now());
+        }
+        let (_, since) = self.waiting.front()?;
+        self.admitted_until.into_iter().chain([*since + HANDSHAKE_TIMEOUT]).min()
+    }
+
+    /// A manager's handshake has succeeded.
+    pub(super) fn note_established(&mut self) {
+        self.admitted_until = None;
+    }
+
+    /// Whether there may be more requests, though nothing wakes the loop.
+    pub(super) fn may_have_more(&self) -> bool {
+        self.may_have_more
+    }
+
+    /// Admit the workers that have connected, as long as there is room for them, and let managers wait.
+    pub(super) fn receive(&mut self, has_room: impl Fn() -> bool) -> zmq::Result<()> {
+        for _ in 0..TURN {
+            let Some(request) = self.zap.receive()? else {
+                self.may_have_more = false;
+                return Ok(());
+            };
+            if request.domain == MANAGERS {
+                self.waiting.push_back((request, Instant::now()));
+            } else if has_room() {
+                self.zap.admit(&request)?;
+            }
+        }
+        self.may_have_more = true;
+        Ok(())
+    }
+
+    /// Admit every manager that waits.
+    pub(super) fn admit_all(&mut self) -> zmq::Result<()> {
+        for (request, _) in self.waiting.drain(..) {
+            self.zap.admit(&request)?;
+            self.may_have_more = true;
+        }
+        Ok(())
+    }
+
+    /// Admit a manager that waits, since none is connected.
+    pub(super) fn admit_one(&mut self) -> zmq::Result<()> {
+        if self.admitted_until.is_some_and(|until| Instant::now() < until) {
+            return Ok(());
+        }
+        self.admitted_until = None;
+        // The last one has the most time left.
+        while let Some((request, since)) = self.waiting.pop_back() {
+            self.may_have_more = true;
+            if since.elapsed() < HANDSHAKE_TIMEOUT && self.zap.admit(&request)? {
+                self.admitted_until = Some(since + HANDSHAKE_TIMEOUT + MARGIN);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forget a manager that has waited too long, and return its address.
+    pub(super) fn refuse_next(&mut self) -> Option<String> {
+        let is_late = |(_, since): &(ZapRequest, Instant)| since.elapsed() >= HANDSHAKE_TIMEOUT;
+        if self.waiting.len() > MOST_WAITING || self.waiting.front().is_some_and(is_late) {
+            return self.waiting.pop_front().map(|(request, _)| request.address);
+        }
+        None
+    }
+}

@@ -1,0 +1,237 @@
+//! [`ConnectionWatch`]: what happens to the connections of a bound socket. A thread reads the events of `libzmq`'s socket
+//! monitor and adds them up, so a storm of connections costs its reader neither memory nor time.
+//!
+//! This module never changes a connection. It slows down one thing on purpose: a socket without a descriptor for the next
+//! connection. `libzmq` 4.3.4 tries to accept that connection again and again, which takes a whole processor. It reports each attempt
+//! to the monitor, and waits while the monitor's queue is full. So the thread pauses after a failed attempt, and the connection
+//! waits in the operating system, at no cost, until there is a descriptor. The other connections of the same I/O thread are
+//! delayed by [`ACCEPT_PAUSE`] at most.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use zmq::{Context, POLLIN, PollItem, Socket, SocketEvent};
+
+use super::monitor::{MONITOR_QUEUE, Monitor};
+
+/// The pause after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The connections of a socket since the last look.
+#[derive(Debug, Default)]
+pub struct Connections {
+    /// Connections that were accepted; their handshake is still to come.
+    pub accepted: usize,
+    /// Handshakes that succeeded.
+    pub established: usize,
+    /// Whether a connection ended, with or without a handshake.
+    pub is_one_lost: bool,
+    /// The descriptors of the connections that ended after the latest handshake succeeded. A descriptor's number may have been
+    /// that of another connection before.
+    pub lost: BTreeSet<u32>,
+    /// The error of the operating system if it has no descriptor or memory for the next connection.
+    pub shortage: Option<i32>,
+}
+
+impl Connections {
+    fn add(&mut self, event: SocketEvent, value: u32) {
+        match event {
+            SocketEvent::ACCEPTED => {
+                self.accepted += 1;
+                self.shortage = None;
+            }
+            SocketEvent::HANDSHAKE_SUCCEEDED => {
+                self.established += 1;
+                self.lost.clear();
+            }
+            SocketEvent::DISCONNECTED => {
+                self.is_one_lost = true;
+                self.lost.insert(value);
+            }
+            SocketEvent::ACCEPT_FAILED if is_shortage(value) => self.shortage = i32::try_from(value).ok(),
+            _ => {}
+        }
+    }
+}
+
+/// State shared by the thread and the reader.
+#[derive(Debug)]
+struct Shared {
+    connections: Mutex<Connections>,
+    /// Connections that were accepted and have not ended.
+    open: AtomicUsize,
+    /// How many addresses are no longer bound.
+    closed_addresses: Mutex<u64>,
+    is_address_closed: Condvar,
+    /// Whether the reader ends the pause.
+    is_resumed: Mutex<bool>,
+    resume: Condvar,
+    /// Readable while `connections` has something that the reader waits for.
+    wake: OwnedFd,
+}
+
+/// Lock a value. It is whole even if a thread has panicked, as each change is a single step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Let connections that cannot be accepted wait.
+    fn pause(&self) {
+        let is_paused = |is_resumed: &mut bool| !*is_resumed;
+        let resumed = self.resume.wait_timeout_while(lock(&self.is_resumed), ACCEPT_PAUSE, is_paused);
+        if let Ok((mut is_resumed, _)) = resumed {
+            *is_resumed = false;
+        }
+    }
+
+    /// Wake the reader. It fails only while the reader has not read 2^64 - 2 earlier calls.
+    fn wake(&self) {
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+}
+
+/// The events that wake the reader of a [`ConnectionWatch`]. It can take the others at any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WakeOn {
+    /// Each change.
+    Changes,
+    /// A shortage.
+    Shortages,
+}
+
+/// Watches the connections of one socket.
+///
+/// Must be dropped after the socket. The drop waits until the socket's last messages have left.
+#[derive(Debug)]
+pub struct ConnectionWatch {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ConnectionWatch {
+    /// Start watching a socket. `name` must be unique among the monitors of the context.
+    ///
+    /// # Errors
+    /// When ZeroMQ has no sockets left, or the operating system no descriptors or threads.
+    pub fn start(context: &Context, watched: &Socket, name: &str, wake_on: WakeOn) -> io::Result<Self> {
+        let wanted = [
+            SocketEvent::ACCEPTED,
+            SocketEvent::ACCEPT_FAILED,
+            SocketEvent::HANDSHAKE_SUCCEEDED,
+            SocketEvent::DISCONNECTED,
+            SocketEvent::CLOSED,
+            SocketEvent::MONITOR_STOPPED,
+        ];
+        let monitor = Monitor::start_bounded(context, watched, name, &wanted).map_err(io::Error::other)?;
+        let shared = Arc::new(Shared {
+            connections: Mutex::default(),
+            open: AtomicUsize::new(0),
+            closed_addresses: Mutex::new(0),
+            is_address_closed: Condvar::new(),
+            is_resumed: Mutex::new(false),
+            resume: Condvar::new(),
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+        });
+        let work = {
+            let shared = Arc::clone(&shared);
+            move || while watch(&monitor, &shared, wake_on) {}
+        };
+        let thread = thread::Builder::new().name(format!("watch {name}")).spawn(work)?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Take what happened since the last call.
+    #[must_use]
+    pub fn take(&self) -> Connections {
+        let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
+        std::mem::take(&mut *lock(&self.shared.connections))
+    }
+
+    /// End the pause after a failed attempt: there is a descriptor.
+    pub fn resume(&self) {
+        *lock(&self.shared.is_resumed) = true;
+        self.shared.resume.notify_all();
+    }
+
+    /// Return about how many connections are open: those that were just made or lost may be missing.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.shared.open.load(Ordering::Relaxed)
+    }
+
+    /// Return how many addresses of the socket were unbound and are closed.
+    #[must_use]
+    pub fn closed_addresses(&self) -> u64 {
+        *lock(&self.shared.closed_addresses)
+    }
+
+    /// Wait until more than `before` addresses are closed. Return false if that takes longer than the timeout.
+    #[must_use]
+    pub fn wait_for_closed_address(&self, before: u64, timeout: Duration) -> bool {
+        let closed = lock(&self.shared.closed_addresses);
+        let is_missing = |closed: &mut u64| *closed <= before;
+        let waited = self.shared.is_address_closed.wait_timeout_while(closed, timeout, is_missing);
+        waited.is_ok_and(|(_, result)| !result.timed_out())
+    }
+
+    /// Return the poll item with which a loop waits for events.
+    #[must_use]
+    pub fn as_poll_item(&self) -> PollItem<'_> {
+        PollItem::from_fd(self.shared.wake.as_raw_fd(), POLLIN)
+    }
+}
+
+impl Drop for ConnectionWatch {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Wait for events and add those that are there. Return whether more can come.
+fn watch(monitor: &Monitor, shared: &Shared, wake_on: WakeOn) -> bool {
+    if monitor.wait().is_err() {
+        return false;
+    }
+    let mut is_short = false;
+    // At most a full queue, so that the pause comes.
+    for _ in 0..MONITOR_QUEUE {
+        let Ok(next) = monitor.next_with_value() else { return false };
+        let Some((event, value)) = next else { break };
+        match event {
+            SocketEvent::MONITOR_STOPPED => return false,
+            SocketEvent::ACCEPTED => _ = shared.open.fetch_add(1, Ordering::Relaxed),
+            SocketEvent::DISCONNECTED => _ = shared.open.fetch_sub(1, Ordering::Relaxed),
+            SocketEvent::CLOSED => {
+                *lock(&shared.closed_addresses) += 1;
+                shared.is_address_closed.notify_all();
+            }
+            SocketEvent::ACCEPT_FAILED => is_short |= is_shortage(value),
+            _ => {}
+        }
+        lock(&shared.connections).add(event, value);
+    }
+    if is_short || wake_on == WakeOn::Changes {
+        shared.wake();
+    }
+    if is_short {
+        shared.pause();
+    }
+    true
+}
+
+/// Whether an error means that the system has no descriptor or memory for a connection. Other errors mean that its other end has
+/// gone.
+fn is_shortage(error: u32) -> bool {
+    let error = i32::try_from(error).unwrap_or_default();
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(Errno::raw_os_error).contains(&error)
+}

@@ -1,0 +1,54 @@
+//! A wall clock that a test sets while the programs of a system run, by libfaketime. Their other clocks stay the machine's.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::packages;
+
+/// A wall clock.
+pub struct WallClock {
+    folder: TempDir,
+}
+
+impl WallClock {
+    /// A clock that is right.
+    pub fn new() -> Self {
+        packages::install("/usr/bin/faketime", &["faketime"]);
+        let clock = Self { folder: tempfile::tempdir().expect("a folder") };
+        clock.set(0);
+        clock
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("offset")
+    }
+
+    /// Set it so many seconds ahead of the true time.
+    pub fn set(&self, ahead: i64) {
+        let new = self.folder.path().join("offset.new");
+        fs::write(&new, format!("{ahead:+}\n")).expect("written");
+        fs::rename(new, self.file()).expect("in place");
+    }
+
+    /// The environment of the programs that have this clock.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let values = [
+            ("LD_PRELOAD", library().display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", self.file().display().to_string()),
+            // Else programs notice a step some time later.
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+            ("NO_FAKE_STAT", "1".to_owned()),
+        ];
+        values.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    }
+}
+
+/// The library for programs with threads, in the folder of the machine's architecture.
+fn library() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").expect("libraries").flatten();
+    let library = |folder: fs::DirEntry| folder.path().join("faketime/libfaketimeMT.so.1");
+    folders.map(library).find(|library| library.exists()).expect("libfaketime is installed")
+}
