@@ -33,7 +33,7 @@ const NEEDS: u64 = 10;
 pub fn start<'scope>(soak: &'scope Soak, scope: &'scope Scope<'scope, '_>) {
     scope.spawn(|| soak.guard("the pacer", || pacer(soak)));
     let clients = std::mem::take(&mut *soak.clients.lock().expect("no thread panics with it"));
-    for (number, connection) in (0..).zip(clients) {
+    for (number, connection) in clients.into_iter().enumerate() {
         scope.spawn(move || soak.guard("a client", || client(soak, number, connection)));
     }
     scope.spawn(|| soak.guard("the teller", || teller(soak)));
@@ -70,12 +70,14 @@ pub fn connect(zmq: &Zmq) -> Vec<Client> {
     (0..CLIENTS).map(|_| Client::connect(zmq).expect("a connection")).collect()
 }
 
-fn client(soak: &Soak, number: u64, mut client: Client) {
+fn client(soak: &Soak, number: usize, mut client: Client) {
     let name = format!("c{number}");
-    let mut random = soak.random(100 + number);
+    let mut random = soak.random(100 + number as u64);
     for count in 1_u64.. {
         let id = format!("{name}-{count}");
-        let order = if soak.is_burst() {
+        let order = if count == 1 {
+            Order::first(number, id, &mut random)
+        } else if soak.is_burst() {
             Order::light(id)
         } else if next_turn(soak, random.below(400)) {
             Order::draw(id, &mut random)

@@ -5,6 +5,12 @@ use serde_json::{Map, Value, json};
 use crate::ledger::NO_LAUNCHES;
 use crate::support::random::Random;
 
+/// The kinds of messages, in hundredths of all: most launch a `tick`.
+const KINDS: u64 = 100;
+
+/// One of each kind of launched worker, a delay, and a join.
+const FIRST_KINDS: [u64; 8] = [64, 70, 73, 77, 81, 84, 87, 92];
+
 /// A launch with its options, as the rules read it.
 struct OrderedLaunch {
     worker: &'static str,
@@ -48,10 +54,20 @@ impl Order {
 
     /// Draw a message with a launch.
     pub fn draw(id: String, random: &mut Random) -> Self {
+        let kind = random.below(KINDS);
+        Self::of_kind(kind, id, random)
+    }
+
+    /// Return one of those with which each client begins, so that even a slow machine has all kinds.
+    pub fn first(client: usize, id: String, random: &mut Random) -> Self {
+        Self::of_kind(FIRST_KINDS[client % FIRST_KINDS.len()], id, random)
+    }
+
+    fn of_kind(kind: u64, id: String, random: &mut Random) -> Self {
         let token = format!("{id}.a");
         let launch = |worker, options: Value| OrderedLaunch::new(worker, token.clone(), &options);
         let delay = format!("{}s", 1 + random.below(4));
-        let (launch, join) = match random.below(100) {
+        let (launch, join) = match kind {
             0..64 => (launch("tick", Value::Null), None),
             64..70 => (launch("shell", Value::Null), None),
             70..73 => (launch("plain", Value::Null), None),
