@@ -17,6 +17,7 @@ mod exec;
 mod floods;
 mod history;
 mod joins;
+mod journal_command;
 mod launches;
 mod lost;
 mod nemo_nowcast;
