@@ -15,6 +15,7 @@ mod exec;
 mod fetch;
 mod generate;
 mod help;
+mod journal;
 mod keys;
 mod launch;
 mod log_aggregator;
@@ -121,6 +122,8 @@ enum CliCommand {
     Discard(act::NumberArgs),
     /// Show or change the checklist
     Checklist(checklist::Args),
+    /// Show, check, prune or compact the journal
+    Journal(journal::Args),
     /// Check, test, replay and deploy rules
     Rules(rules::Args),
     /// Generate files for editors
@@ -207,6 +210,7 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Hold(args) => args.run(),
         CliCommand::Release(args) => args.release(),
         CliCommand::Discard(args) => args.discard(),
+        CliCommand::Journal(args) => journal::run(&args),
         CliCommand::Rules(args) => rules::run(&args),
         CliCommand::Generate(args) => generate::run(&args),
         CliCommand::Config(args) => config::run(&args),

@@ -20,6 +20,7 @@ mod exec;
 mod floods;
 mod history;
 mod joins;
+mod journal_command;
 mod launches;
 mod lost;
 mod managers;

@@ -379,7 +379,10 @@ impl History {
     }
 
     /// Read within one transaction, so that all results are of one moment.
-    fn ask<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> JournalResult<T> {
+    pub(super) fn ask<T>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> JournalResult<T> {
         self.connection
             .unchecked_transaction()
             .and_then(|moment| question(&moment))

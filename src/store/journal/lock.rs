@@ -145,6 +145,11 @@ pub fn holder(folder: &Path) -> Option<u64> {
     Some(pid.unwrap_or_default())
 }
 
+/// Return the last event in the note of a folder's lock, if it can be read.
+pub(super) fn last_event(folder: &Path) -> Option<u64> {
+    File::open(folder.join("lock")).and_then(|file| number(&file, "last event")).ok().flatten()
+}
+
 /// Return whether a process runs. A zombie does not.
 fn is_alive(pid: u32) -> bool {
     let process = i32::try_from(pid).map(ProcessIdentity::of);

@@ -117,6 +117,31 @@ impl Journal {
         Ok(has_more)
     }
 
+    /// Remove everything before a point of steady time, by whole days, except what something open came from. Return the runs that
+    /// are gone.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read or written; nothing is lost by it.
+    pub fn prune(&mut self, before: Steady) -> Result<RunsRemoved, JournalError> {
+        let checklist = Value::from(self.load()?.checklist);
+        while self.tidy(&checklist, Some(before))? {}
+        self.runs_removed(before)
+    }
+
+    /// Rebuild the database without its free pages. It needs room for two more copies meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room, or the database cannot be read or written; then it is as it was.
+    pub fn compact(&mut self) -> Result<(), JournalError> {
+        self.connection
+            .execute_batch("VACUUM")
+            .and_then(|()| self.checkpoint("truncate"))
+            .map_err(|error| self.wrap("compact the journal", error))?;
+        Ok(())
+    }
+
     /// Return the runs that [`Journal::tidy`] has removed, once it was done.
     ///
     /// # Errors

@@ -138,3 +138,63 @@ fn the_numbers_go_on_when_everything_is_old() {
     assert_eq!(journal.load().expect("readable").last_number, last);
     assert_recovers(&journal, &day);
 }
+
+#[test]
+fn a_compacted_journal_is_smaller_and_has_the_same_content() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut day = forty_days();
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    journal.commit(&day.records).expect("kept");
+    let before = day.now.timestamp() - SignedDuration::from_hours(24 * 10);
+    let gone = journal.prune(Steady(before)).expect("pruned");
+    assert!(gone.contains(Number(30)) && !gone.contains(day.records.last().expect("a record").number));
+    let history = History::open(folder.path()).expect("readable");
+    let content = history.events(&EventFilter::default()).expect("readable");
+    let size = || std::fs::metadata(folder.path().join("journal.sqlite")).expect("the database").len();
+
+    journal.compact().expect("compacted");
+    let large = size();
+    assert_eq!(history.info().expect("readable").free_bytes, 0);
+    let half: Vec<_> = day.records.split_off(day.records.len() / 2);
+    assert_eq!(history.events(&EventFilter::default()).expect("readable"), content);
+    assert_eq!(history.check().expect("readable"), [""; 0]);
+    assert_eq!(history.info().expect("readable").events, content.len() as u64);
+
+    // A reader that was there before, and the manager's own connection, go on with it.
+    day.records.extend(half);
+    let count = day.records.len();
+    day.message("weather", "success", "{rule: debug, after: compacting}");
+    journal.commit(&day.records[count..]).expect("kept");
+    assert_recovers(&journal, &day);
+    journal.prune(Steady(day.now.timestamp())).expect("pruned");
+    assert!(history.info().expect("readable").free_bytes > 0);
+    journal.compact().expect("compacted");
+    assert!(size() < large, "{} of {large}", size());
+}
+
+#[test]
+fn damage_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut day = Day::new();
+    for number in 0..50 {
+        day.message("weather", "success", &format!("{{number: {number}}}"));
+    }
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    journal.commit(&day.records).expect("kept");
+    drop(journal);
+    let history = History::open(folder.path()).expect("readable");
+    assert_eq!(history.check().expect("readable"), [""; 0]);
+    let damage = |statement: &str| {
+        let database =
+            rusqlite::Connection::open(folder.path().join("journal.sqlite")).expect("the database");
+        database.execute(statement, []).expect("damaged");
+        history.check().expect("readable")
+    };
+    let number = day.records[20].number;
+    let problems = damage(&format!("UPDATE events SET outcome = 'nonsense' WHERE number = {}", number.0));
+    assert!(problems.iter().any(|problem| problem.starts_with(&format!("event {number}: "))), "{problems:?}");
+    let last = day.records.last().expect("a record").number;
+    let problems = damage(&format!("DELETE FROM events WHERE number = {}", last.0));
+    let expected = format!("and {last} was committed");
+    assert!(problems.iter().any(|problem| problem.ends_with(&expected)), "{problems:?}");
+}

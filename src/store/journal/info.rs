@@ -1,0 +1,130 @@
+//! The size and content of a journal, and a search for damage. It never repairs anything.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{History, JournalError, fold, load, lock, row, schema};
+use nowcast_core::Number;
+
+/// The most problems that a check lists: a damaged database has any number of them.
+const MAX_PROBLEMS: usize = 20;
+
+/// The size and content of a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalInfo {
+    /// The database.
+    pub file: PathBuf,
+    /// The version of its format.
+    pub version: i64,
+    /// Bytes of the database file.
+    pub bytes: u64,
+    /// Bytes of the database file that hold nothing; compacting the journal gives them back.
+    pub free_bytes: u64,
+    /// Bytes of the log beside the database, which the manager puts into it while it is idle.
+    pub log_bytes: u64,
+    /// How many events it has.
+    pub events: u64,
+    /// How many runs it has.
+    pub runs: u64,
+    /// The first event and the last one, and when they were.
+    pub first_and_last: Option<[(Number, Timestamp); 2]>,
+}
+
+impl History {
+    /// Return the size and content of the journal.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read or is damaged.
+    pub fn info(&self) -> Result<JournalInfo, JournalError> {
+        let size = |file: &Path| fs::metadata(file).map_or(0, |found| found.len());
+        self.ask(|connection| {
+            let number = |pragma| {
+                connection
+                    .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
+                    .map(i64::cast_unsigned)
+            };
+            Ok(JournalInfo {
+                file: self.file.clone(),
+                version: connection.pragma_query_value(None, "user_version", |row| row.get(0))?,
+                bytes: size(&self.file),
+                free_bytes: number("freelist_count")? * number("page_size")?,
+                log_bytes: size(&schema::beside(&self.file, "-wal")),
+                events: count(connection, "events")?,
+                runs: count(connection, "runs")?,
+                first_and_last: first_and_last(connection)?,
+            })
+        })
+    }
+
+    /// Search for damage; return what was found, at most some of it. Without damage the list is empty.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read at all.
+    pub fn check(&self) -> Result<Vec<String>, JournalError> {
+        // Before the database is read: a manager that runs may commit meanwhile.
+        let noted = self.file.parent().and_then(lock::last_event);
+        self.ask(|connection| {
+            let mut problems = damage(connection)?;
+            problems.extend(unreadable_events(connection)?);
+            problems.extend(load::open(connection).err().map(|error| format!("what is open: {error}")));
+            let checklist = fold::after(connection, Number(u64::MAX));
+            problems.extend(checklist.err().map(|error| format!("the checklist: {error}")));
+            let last = load::last_event(connection)?;
+            if let Some(noted) = noted.filter(|noted| *noted > last) {
+                problems.push(format!(
+                    "events are missing: the last one is {}, and {} was committed",
+                    Number(last),
+                    Number(noted)
+                ));
+            }
+            problems.truncate(MAX_PROBLEMS);
+            Ok(problems)
+        })
+    }
+}
+
+fn count(connection: &Connection, table: &str) -> rusqlite::Result<u64> {
+    let count =
+        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0))?;
+    Ok(count.cast_unsigned())
+}
+
+fn first_and_last(connection: &Connection) -> rusqlite::Result<Option<[(Number, Timestamp); 2]>> {
+    let event = |order: &str| {
+        let statement = format!("SELECT number, at FROM events ORDER BY number {order} LIMIT 1");
+        connection
+            .query_row(&statement, [], |row| {
+                Ok((row::number(row, "number")?, row::moment(&row.get::<_, String>("at")?)?.timestamp()))
+            })
+            .optional()
+    };
+    Ok(event("ASC")?.zip(event("DESC")?).map(|(first, last)| [first, last]))
+}
+
+/// Return what SQLite finds.
+fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MAX_PROBLEMS})"))?;
+    let found: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(found.into_iter().filter(|text| text != "ok").collect())
+}
+
+/// Return the events that cannot be read.
+fn unreadable_events(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(&format!("SELECT {} FROM events ORDER BY number", row::EVENT))?;
+    let mut rows = statement.query([])?;
+    let mut problems = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Err(error) = row::record(row) {
+            problems.push(format!("event {}: {error}", row::number(row, "number")?));
+            if problems.len() == MAX_PROBLEMS {
+                break;
+            }
+        }
+    }
+    Ok(problems)
+}
