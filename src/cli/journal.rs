@@ -50,7 +50,7 @@ enum JournalCommand {
     },
     /// Make the file as small as its content allows; the manager must not run
     ///
-    /// The disk needs room for a second copy of the journal, and the folder $SQLITE_TMPDIR, else $TMPDIR, else /var/tmp, for a third.
+    /// The disk needs room for a second copy of the journal, and the folder for temporary files for a third.
     Compact {
         #[command(flatten)]
         common: CommonOptions,
@@ -154,10 +154,10 @@ fn check(common: &CommonOptions, context: &ViewContext) -> anyhow::Result<ExitCo
     let shown = if common.json {
         print::json(&CheckView { file, events, runs, problems })
     } else if is_damaged {
-        let list: String = problems.iter().map(|problem| format!("  {problem}\n")).collect();
         print::text(&format!(
-            "{} is damaged:\n{list}Restore the journal's folder from a backup, or move it aside to start a new journal.\n",
-            file.display()
+            "{} is damaged:\n  {}\nRestore the journal's folder from a backup, or move it aside to start a new journal.\n",
+            file.display(),
+            problems.join("\n  ")
         ))
     } else {
         print::text(&format!("{}: {events} events and {runs} runs, no damage found\n", file.display()))
