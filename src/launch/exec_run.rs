@@ -31,6 +31,9 @@ use nowcast_core::{Ending, Signal};
 /// record.
 const FILES: &str = "exec";
 
+/// The stack of the thread that reports, in bytes, as for the main thread of `nowcast exec`: a payload may be deeply nested.
+const STACK: usize = 8 << 20;
+
 impl RunFolder {
     fn exec_files(&self) -> PathBuf {
         self.path().join(FILES)
@@ -163,7 +166,7 @@ fn report(task: &RunnerTask, end: &ProgramEnd, context: Context, signals: &mut S
             }
             drop(end);
         };
-        thread::Builder::new().name("report".to_owned()).spawn(reporting)?;
+        thread::Builder::new().name("report".to_owned()).stack_size(STACK).spawn(reporting)?;
         Ok((job, ended))
     };
     let on_stop = || log.info(Signal::Terminate.log_text());

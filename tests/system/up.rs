@@ -1,8 +1,22 @@
 //! `nowcast up` beside what an earlier one left, and when its broker cannot start.
 
-use rustix::process::{Pid, Signal, kill_process};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::support::system::{System, pid, system};
+
+/// Runs a program, prints its process, and inherits what it leaves. Otherwise, the kernel would let stopped daemons go on
+/// that are left in an orphaned process group.
+const KEEPER: &str = "
+import ctypes, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+process = subprocess.Popen(sys.argv[1:])
+print('up is process', process.pid, flush=True)
+process.wait()
+while True:
+    time.sleep(1)
+";
 
 /// The broker and the manager of a `nowcast up` that was killed: both are stopped, so they hold ports and journal.
 struct Left(Vec<Pid>);
@@ -29,24 +43,31 @@ fn start(system: &mut System, name: &str, arguments: &[&str]) {
     system.spawn(name, command);
 }
 
-/// The process of a daemon, from its log.
-fn process_of(system: &System, daemon: &str) -> Pid {
+/// The process that the log names after these words.
+fn process_after(system: &System, words: &str) -> Pid {
     let log = system.log("first");
-    let (_, number) = log.split_once(&format!("[{daemon}] running in process ")).expect("its process");
+    let (_, number) = log.split_once(words).expect("its process");
     pid(number.lines().next().and_then(|number| number.parse().ok()).expect("a number"))
 }
 
 /// A system whose `nowcast up` was killed while its broker and its manager do not react.
 fn left() -> (System, Left) {
     let mut system = system().prepare();
-    start(&mut system, "first", &[]);
+    let up = system.command(&["up"]);
+    let mut keeper = Command::new("/usr/bin/python3");
+    keeper.args(["-c", KEEPER]).arg(up.get_program()).args(up.get_args()).stdin(Stdio::null());
+    keeper.current_dir(up.get_current_dir().expect("a folder")).env_remove("NOWCAST_YAML");
+    system.spawn("first", keeper);
     system.wait_for_log("first", "listening...");
-    let left = Left(["message_broker", "manager"].map(|daemon| process_of(&system, daemon)).into());
+    let daemons = ["message_broker", "manager"];
+    let process_of = |daemon| process_after(&system, &format!("[{daemon}] running in process "));
+    let left = Left(daemons.map(process_of).into());
     for process in &left.0 {
         kill_process(*process, Signal::STOP).expect("stopped");
     }
-    system.signal("first", Signal::KILL);
-    system.wait_for_end("first");
+    let up = process_after(&system, "up is process ");
+    kill_process(up, Signal::KILL).expect("killed");
+    system.wait_for("its end", || test_kill_process(up).is_err().then_some(()));
     (system, left)
 }
 
