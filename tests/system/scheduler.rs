@@ -218,7 +218,7 @@ fn an_error_in_a_schedule_is_reported_with_its_line() {
         ),
         (
             "{every: day, at: '05:15', catch up: some}",
-            "sleep: catch up: there is no setting `some` here; known: `none`, `latest`, `all`",
+            "sleep: catch up: invalid value `some`; known: `none`, `latest`, `all`",
         ),
     ] {
         std::fs::write(system.config(), format!("{config}\nscheduled workers:\n- sleep: {entry}\n"))
