@@ -61,8 +61,13 @@ pub(super) fn tree() -> Option<Arc<Tree>> {
     ACTIVE.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-pub(super) fn installed() -> bool {
-    ACTIVE.read().unwrap_or_else(PoisonError::into_inner).is_some()
+/// Pass a line to the handlers that it reaches. Return whether there is a configuration in force.
+pub(super) fn handle(record: &LogRecord<'_>) -> bool {
+    let Some(tree) = tree() else { return false };
+    if tree.enabled(&record.name, record.level) {
+        tree.handle(record);
+    }
+    true
 }
 
 /// Return whether a logger accepts a line of that level. This costs one atomic load if no logger is that verbose.
@@ -94,10 +99,7 @@ impl Log for Facade {
         if record.module_path().is_some() && record.level() > OF_LIBRARIES {
             return;
         }
-        let record = LogRecord::from_facade(record);
-        if let Some(tree) = tree().filter(|tree| tree.enabled(&record.name, record.level)) {
-            tree.handle(&record);
-        }
+        handle(&LogRecord::from_facade(record));
     }
 
     fn flush(&self) {}

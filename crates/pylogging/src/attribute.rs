@@ -91,7 +91,7 @@ impl Attribute {
             }
             // Rust does not know the calling function; Python writes this text when it does not know it either.
             Attribute::FuncName => text("(unknown function)"),
-            Attribute::LevelName => Field::Text(record.level.to_string().into()),
+            Attribute::LevelName => Field::Text(record.level.name()),
             Attribute::LevelNo => Field::Int(record.level.0.into()),
             Attribute::LineNo => Field::Int(record.source.map_or(0, |(_, line)| line.into())),
             Attribute::LoggerName => text(record.publisher.as_ref().unwrap_or(&record.name)),

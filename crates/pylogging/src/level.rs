@@ -1,5 +1,6 @@
 //! Python's log levels, by number. The `log` crate has fewer levels, so a record carries the number as well.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The severity of a line: Python's number, 10 for DEBUG to 50 for CRITICAL.
@@ -45,6 +46,19 @@ impl Level {
         NAMES.iter().map(|(name, _)| *name)
     }
 
+    /// Return its name, as lines have it.
+    pub(super) fn name(self) -> Cow<'static, str> {
+        match self {
+            Level::NOTSET => "NOTSET".into(),
+            Level::DEBUG => "DEBUG".into(),
+            Level::INFO => "INFO".into(),
+            Level::WARNING => "WARNING".into(),
+            Level::ERROR => "ERROR".into(),
+            Level::CRITICAL => "CRITICAL".into(),
+            Level(number) => format!("Level {number}").into(),
+        }
+    }
+
     /// Return the nearest level of the `log` crate, whose highest is ERROR.
     pub(super) fn facade(self) -> log::Level {
         match self.0 {
@@ -71,15 +85,7 @@ impl From<log::Level> for Level {
 
 impl fmt::Display for Level {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Level::NOTSET => out.pad("NOTSET"),
-            Level::DEBUG => out.pad("DEBUG"),
-            Level::INFO => out.pad("INFO"),
-            Level::WARNING => out.pad("WARNING"),
-            Level::ERROR => out.pad("ERROR"),
-            Level::CRITICAL => out.pad("CRITICAL"),
-            Level(number) => out.pad(&format!("Level {number}")),
-        }
+        out.pad(&self.name())
     }
 }
 

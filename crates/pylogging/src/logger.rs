@@ -99,9 +99,7 @@ impl Logger {
 }
 
 fn write(record: &LogRecord<'_>) {
-    if active::installed() {
-        record.with_facade(|facade| log::logger().log(facade));
-    } else {
+    if !active::handle(record) {
         show_on_stderr(record);
     }
 }
