@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, params};
 
 use super::row::{self, ClockStep, json, speaker_name};
 use nowcast_core::expected::Expected;
@@ -25,27 +25,52 @@ pub(super) struct Growth {
 
 /// Keeps events in one transaction. `uncertain` says that the one before failed and may still be there.
 pub(super) fn commit(
-    connection: &mut Connection,
+    connection: &Connection,
     records: &[Record],
     uncertain: bool,
 ) -> rusqlite::Result<Growth> {
-    let batch = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let batch = Batch::begin(connection)?;
     for record in records.iter().filter(|_| uncertain) {
         // Only the records of this batch: one with another time belongs to another batch.
-        batch.execute(
+        connection.execute(
             "DELETE FROM events WHERE number = ?1 AND at = ?2",
             params![record.number.0.cast_signed(), record.at.to_string()],
         )?;
     }
     let mut grown = Growth::default();
     for record in records {
-        keep(&batch, record, &mut grown)?;
+        keep(connection, record, &mut grown)?;
     }
     batch.commit()?;
     Ok(grown)
 }
 
-fn keep(batch: &Transaction<'_>, record: &Record, grown: &mut Growth) -> rusqlite::Result<()> {
+/// A transaction that writes. Unlike rusqlite's own, it keeps its statements prepared: most batches are one message, and would
+/// notice. It is rolled back if it is not committed.
+struct Batch<'a>(&'a Connection);
+
+impl<'a> Batch<'a> {
+    fn begin(connection: &'a Connection) -> rusqlite::Result<Self> {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self(connection))
+    }
+
+    fn commit(self) -> rusqlite::Result<()> {
+        self.0.prepare_cached("COMMIT")?.execute([]).map(|_| ())
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        // Some errors, such as a full disk, have rolled it back already.
+        if !self.0.is_autocommit() {
+            // If this fails, so does the next batch, which reports it.
+            let _ = self.0.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+fn keep(batch: &Connection, record: &Record, grown: &mut Growth) -> rusqlite::Result<()> {
     let of_checklist: Vec<&Change> =
         record.changes.iter().filter(|change| change.is_of_checklist()).collect();
     let checklist = if of_checklist.is_empty() { None } else { Some(json(&of_checklist)?) };
@@ -85,7 +110,7 @@ fn body(message: &MessageRecord) -> Cow<'_, [u8]> {
 }
 
 fn keep_message(
-    batch: &Transaction<'_>,
+    batch: &Connection,
     record: &Record,
     kept: &MessageRecord,
     checklist: Option<&str>,
@@ -123,7 +148,7 @@ fn keep_message(
     Ok(())
 }
 
-fn keep_other(batch: &Transaction<'_>, record: &Record, checklist: Option<&str>) -> rusqlite::Result<()> {
+fn keep_other(batch: &Connection, record: &Record, checklist: Option<&str>) -> rusqlite::Result<()> {
     let number = record.number.0.cast_signed();
     let (mut run, mut generation, mut user, mut answer, mut detail) = (None, None, None, None, None);
     match &record.event {
@@ -169,7 +194,7 @@ fn keep_other(batch: &Transaction<'_>, record: &Record, checklist: Option<&str>)
     Ok(())
 }
 
-fn keep_change(batch: &Transaction<'_>, by: Number, change: &Change) -> rusqlite::Result<()> {
+fn keep_change(batch: &Connection, by: Number, change: &Change) -> rusqlite::Result<()> {
     match change {
         // Within the event's row.
         Change::PayloadMerged { .. } | Change::ChecklistSet { .. } | Change::ChecklistReplaced { .. } => {
@@ -226,13 +251,13 @@ const PUT_PARKED: &str = "INSERT INTO parked (id, body) VALUES (?1, ?2) ON CONFL
 const PUT_HOLD: &str =
     "INSERT INTO holds (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2, closed_by = NULL";
 
-fn put_body(batch: &Transaction<'_>, statement: &str, id: Number, body: &str) -> rusqlite::Result<()> {
+fn put_body(batch: &Connection, statement: &str, id: Number, body: &str) -> rusqlite::Result<()> {
     batch.prepare_cached(statement)?.execute(params![id.0.cast_signed(), body])?;
     Ok(())
 }
 
 /// Replace the earlier times of an entry of the schedule. Later ones stay: the clock was ahead when it was launched for them.
-fn keep_scheduled(batch: &Transaction<'_>, item: &str, due: Timestamp) -> rusqlite::Result<()> {
+fn keep_scheduled(batch: &Connection, item: &str, due: Timestamp) -> rusqlite::Result<()> {
     let mut times = batch.prepare_cached("SELECT due FROM scheduled WHERE item = ?1")?;
     let times: Vec<Timestamp> =
         times.query_map([item], |row| row::time(row, "due"))?.collect::<rusqlite::Result<_>>()?;
@@ -244,12 +269,12 @@ fn keep_scheduled(batch: &Transaction<'_>, item: &str, due: Timestamp) -> rusqli
     batch.prepare_cached(put)?.execute([item, &due.to_string()]).map(|_| ())
 }
 
-fn close(batch: &Transaction<'_>, statement: &str, id: Number, by: Number) -> rusqlite::Result<()> {
+fn close(batch: &Connection, statement: &str, id: Number, by: Number) -> rusqlite::Result<()> {
     batch.prepare_cached(statement)?.execute([id.0.cast_signed(), by.0.cast_signed()])?;
     Ok(())
 }
 
-fn keep_run(batch: &Transaction<'_>, by: Number, run: &Run) -> rusqlite::Result<()> {
+fn keep_run(batch: &Connection, by: Number, run: &Run) -> rusqlite::Result<()> {
     batch
         .prepare_cached(
             "INSERT INTO runs (id, worker, args, cause, changed_by, is_open, succeeded, body)

@@ -31,7 +31,8 @@ const NOTE: usize = 1_024;
 /// it.
 #[derive(Debug)]
 pub(super) struct Lock {
-    folder: File,
+    /// The folder.
+    handle: File,
     file: File,
     path: PathBuf,
 }
@@ -61,17 +62,21 @@ impl Lock {
             thread::sleep(RETRY_INTERVAL);
         }
         let noted = number(&file, "last event").map_err(unusable)?.unwrap_or_default();
-        let lock = Self { folder: handle, file, path: path.clone() };
+        let lock = Self { handle, file, path: path.clone() };
         lock.write(noted).map_err(unusable)?;
         Ok((lock, noted))
+    }
+
+    /// Return the journal's folder.
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 
     /// Check that the folder has not been replaced, since another manager may use the new one. Create the file in it again if it
     /// is missing.
     pub(super) fn check(&mut self) -> Result<(), JournalError> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        if !is_at(&self.folder, folder) {
-            return Err(JournalError::Replaced { file: folder.to_owned() });
+        if !is_at(&self.handle, self.folder()) {
+            return Err(JournalError::Replaced { file: self.folder().to_owned() });
         }
         if !is_at(&self.file, &self.path)
             && let Ok(file) = open(&self.path)

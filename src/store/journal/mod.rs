@@ -13,6 +13,7 @@ mod error;
 mod filter;
 mod find;
 mod fold;
+mod folder_stamp;
 mod history;
 mod info;
 mod load;
@@ -44,6 +45,7 @@ pub use prune::RunsRemoved;
 pub use stream::{CallHistory, CallInput, HistoricalCall, RuleOutcome};
 
 use crate::failpoint;
+use folder_stamp::FolderStamp;
 use lock::Lock;
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::{Number, Record, Steady};
@@ -69,6 +71,8 @@ pub struct Journal {
     file: PathBuf,
     /// The files that are open: the database, its log and the index of that, and what made each the same file.
     open_files: Vec<(PathBuf, (u64, u64))>,
+    /// The stamp that the folder had when all of them were in their places.
+    checked: Option<FolderStamp>,
     /// The last event that was kept.
     last_event: u64,
     /// A commit failed, and it is not sure that nothing of it was kept.
@@ -113,6 +117,7 @@ impl Journal {
             lock,
             file,
             open_files,
+            checked: None,
             last_event,
             uncertain: false,
             tail,
@@ -131,7 +136,7 @@ impl Journal {
     pub fn commit(&mut self, records: &[Record]) -> Result<(), JournalError> {
         let Some(last) = records.last() else { return Ok(()) };
         self.check()?;
-        match commit::commit(&mut self.connection, records, self.uncertain) {
+        match commit::commit(&self.connection, records, self.uncertain) {
             Ok(grown) => {
                 self.uncertain = false;
                 self.last_event = last.number.0;
@@ -149,9 +154,19 @@ impl Journal {
         }
     }
 
-    /// Check that the journal was not removed or replaced: writes to a file without a name are lost.
+    /// Check that the journal was not removed or replaced: writes to a file without a name are lost. It looks at each file only
+    /// if the folder has changed.
     fn check(&mut self) -> Result<(), JournalError> {
-        self.lock.check()?;
+        let stamp = FolderStamp::of(self.lock.folder());
+        if stamp.is_none() || stamp != self.checked {
+            self.lock.check()?;
+            self.check_files()?;
+            self.checked = stamp;
+        }
+        Ok(())
+    }
+
+    fn check_files(&self) -> Result<(), JournalError> {
         let Some(file) = self.open_files.iter().find(|file| !is_in_place(file)).map(|(file, _)| file.clone())
         else {
             return Ok(());
