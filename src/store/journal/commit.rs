@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::message_index::MessageIndex;
 use super::row::{self, ClockStep, json, speaker_name};
 use nowcast_core::expected::Expected;
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
@@ -23,10 +24,12 @@ pub(super) struct Growth {
     pub(super) checklist_event: Option<u64>,
 }
 
-/// Keeps events in one transaction. `uncertain` says that the one before failed and may still be there.
+/// Keeps events in one transaction, and their keys in `index`, if it is given. `uncertain` says that the one before failed and may
+/// still be there.
 pub(super) fn commit(
     connection: &Connection,
     records: &[Record],
+    index: Option<&MessageIndex>,
     uncertain: bool,
 ) -> rusqlite::Result<Growth> {
     let batch = Batch::begin(connection)?;
@@ -40,6 +43,9 @@ pub(super) fn commit(
     let mut grown = Growth::default();
     for record in records {
         keep(connection, record, &mut grown)?;
+    }
+    if let Some(index) = index {
+        index.store(connection)?;
     }
     batch.commit()?;
     Ok(grown)

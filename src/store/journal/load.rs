@@ -47,25 +47,10 @@ impl Journal {
         ticket: Option<Ticket>,
         source_and_id: Option<(&str, &str)>,
     ) -> Result<Option<PreviousReply>, JournalError> {
-        self.may_have(ticket)
-            .and_then(|may_have| recorded(&self.connection, ticket.filter(|_| may_have), source_and_id))
+        self.index
+            .find(&self.connection, ticket, source_and_id)
+            .and_then(|event| event.map_or(Ok(None), |event| previous_reply(&self.connection, event)))
             .map_err(|error| self.wrap("look for a message", error))
-    }
-
-    /// Whether a ticket is among those that were kept, as far as its number tells.
-    fn may_have(&self, ticket: Option<Ticket>) -> rusqlite::Result<bool> {
-        let Some(ticket) = ticket else { return Ok(false) };
-        let mut highest = self.highest.borrow_mut();
-        if let Some(highest) = highest.get(&ticket.epoch) {
-            return Ok(ticket.number <= *highest);
-        }
-        let found: Option<i64> = self
-            .connection
-            .prepare_cached("SELECT max(ticket_number) FROM events WHERE ticket_epoch = ?1")?
-            .query_row([ticket.epoch.cast_signed()], |row| row.get(0))?;
-        let found = found.map_or(0, i64::cast_unsigned);
-        highest.insert(ticket.epoch, found);
-        Ok(ticket.number <= found)
     }
 }
 
@@ -149,27 +134,11 @@ fn last_number(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(last)
 }
 
-const REPLY: &str = "SELECT number, reply, reply_payload, outcome, body FROM events";
-
-fn recorded(
-    connection: &Connection,
-    ticket: Option<Ticket>,
-    source_and_id: Option<(&str, &str)>,
-) -> rusqlite::Result<Option<PreviousReply>> {
-    if let Some(ticket) = ticket {
-        let key = [ticket.epoch.cast_signed(), ticket.number.cast_signed()];
-        let found = connection
-            .prepare_cached(&format!("{REPLY} WHERE ticket_epoch = ?1 AND ticket_number = ?2"))?
-            .query_row(key, reply)
-            .optional()?;
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    let Some((source, id)) = source_and_id else { return Ok(None) };
+/// The reply to a message; `None` if its event was removed.
+fn previous_reply(connection: &Connection, event: Number) -> rusqlite::Result<Option<PreviousReply>> {
     connection
-        .prepare_cached(&format!("{REPLY} WHERE message_id = ?1 AND worker = ?2"))?
-        .query_row([id, source], reply)
+        .prepare_cached("SELECT number, reply, reply_payload, outcome, body FROM events WHERE number = ?1")?
+        .query_row([event.0.cast_signed()], reply)
         .optional()
 }
 

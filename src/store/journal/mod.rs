@@ -18,6 +18,7 @@ mod history;
 mod info;
 mod load;
 mod lock;
+mod message_index;
 mod order;
 mod prune;
 mod row;
@@ -25,8 +26,6 @@ mod schema;
 mod stream;
 mod tidy;
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -47,7 +46,7 @@ pub use stream::{CallHistory, CallInput, HistoricalCall, RuleOutcome};
 use crate::failpoint;
 use folder_stamp::FolderStamp;
 use lock::Lock;
-use nowcast_core::record::RecordedEvent;
+use message_index::MessageIndex;
 use nowcast_core::{Number, Record, Steady};
 use tidy::SinceSnapshot;
 
@@ -82,8 +81,7 @@ pub struct Journal {
     commits: u32,
     /// Everything before that day was removed.
     pruned: Option<Steady>,
-    /// The highest number that was kept of each epoch: what is above it need not be looked for.
-    highest: RefCell<HashMap<u64, u64>>,
+    index: MessageIndex,
 }
 
 impl Journal {
@@ -106,6 +104,7 @@ impl Journal {
             return Err(JournalError::Behind { file, has: last_event, kept: noted });
         }
         let tail = SinceSnapshot::measure(&connection).map_err(wrap)?;
+        let index = MessageIndex::load(&connection).map_err(wrap)?;
         lock.note(last_event);
         let open_files = ["", "-wal", "-shm"].map(|suffix| schema::beside(&file, suffix)).into_iter();
         let open_files = open_files
@@ -123,7 +122,7 @@ impl Journal {
             tail,
             commits: 0,
             pruned: None,
-            highest: RefCell::default(),
+            index,
         })
     }
 
@@ -136,12 +135,14 @@ impl Journal {
     pub fn commit(&mut self, records: &[Record]) -> Result<(), JournalError> {
         let Some(last) = records.last() else { return Ok(()) };
         self.check()?;
-        match commit::commit(&self.connection, records, self.uncertain) {
+        let index = Some(&self.index).filter(|index| index.is_due());
+        let stores_index = index.is_some();
+        match commit::commit(&self.connection, records, index, self.uncertain) {
             Ok(grown) => {
                 self.uncertain = false;
                 self.last_event = last.number.0;
                 self.tail.grow(&grown);
-                self.note_tickets(records);
+                self.index.note(records, stores_index);
                 self.commits = self.commits.wrapping_add(1);
                 failpoint::pass("manager: committed");
                 self.lock.note(self.last_event);
@@ -177,19 +178,6 @@ impl Journal {
             let _ = self.checkpoint("FULL");
         }
         Err(JournalError::Replaced { file })
-    }
-
-    fn note_tickets(&self, records: &[Record]) {
-        let mut highest = self.highest.borrow_mut();
-        for record in records {
-            let RecordedEvent::Message(message) = &record.event else { continue };
-            // An epoch that was not asked for yet may have higher ones in the database.
-            if let Some(ticket) = message.ticket
-                && let Some(highest) = highest.get_mut(&ticket.epoch)
-            {
-                *highest = ticket.number.max(*highest);
-            }
-        }
     }
 
     /// The last event that changed the checklist; 0 if none did.

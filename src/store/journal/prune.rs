@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{fold, load, order, row};
+use super::{fold, load, message_index, order, row};
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::{Change, Number, RunId, Steady};
 use pyyaml::Keys;
@@ -40,6 +40,7 @@ pub(super) fn step(connection: &mut Connection, before: Steady) -> rusqlite::Res
         return Ok(false);
     }
     stand_on_snapshot(&step, first - 1)?;
+    gone.events.iter().try_for_each(|event| message_index::remove(&step, *event))?;
     for (statement, numbers) in [
         ("DELETE FROM events WHERE number = ?1", &gone.events),
         ("DELETE FROM runs WHERE id = ?1", &gone.runs),

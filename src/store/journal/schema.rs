@@ -16,16 +16,17 @@ use super::error::JournalError;
 use crate::failpoint;
 
 /// What leads from each version to the next. They are never edited, only added to.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("version_1.sql"),
     include_str!("version_2.sql"),
     include_str!("version_3.sql"),
     include_str!("version_4.sql"),
     include_str!("version_5.sql"),
+    include_str!("version_6.sql"),
 ];
 
 /// The version that this program reads and writes.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// Marks the database as a journal of nowcast: "nowc".
 const APPLICATION: i64 = 0x6e6f_7763;

@@ -125,6 +125,35 @@ fn nothing_is_removed_that_is_younger_or_without_being_asked() {
 }
 
 #[test]
+fn a_removed_message_is_not_recognised_any_more() {
+    let day = forty_days();
+    // In two commits, so that the second one puts the keys of all messages into tables; or in one, so that they are in memory.
+    for first in [day.records.len() - 1, day.records.len()] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut journal = Journal::open(folder.path()).expect("a new journal");
+        journal.commit(&day.records[..first]).expect("kept");
+        journal.commit(&day.records[first..]).expect("kept");
+        prune(&mut journal, &day, 10);
+        let history = History::open(folder.path()).expect("readable");
+        let (mut removed, mut kept) = (0, 0);
+        for record in &day.records {
+            let RecordedEvent::Message(message) = &record.event else { continue };
+            let recorded =
+                journal.recorded(message.ticket, None).expect("readable").map(|reply| reply.number);
+            let is_there = history.event(record.number).expect("readable").is_some();
+            assert_eq!(recorded, is_there.then_some(record.number));
+            *(if is_there { &mut kept } else { &mut removed }) += 1;
+        }
+        assert!(removed > 100 && kept > 100, "{removed} {kept}");
+        let database =
+            rusqlite::Connection::open(folder.path().join("journal.sqlite")).expect("the database");
+        let keys = "SELECT count(*) FROM tickets WHERE event NOT IN (SELECT number FROM events)";
+        let left: i64 = database.query_row(keys, [], |row| row.get(0)).expect("a count");
+        assert_eq!(left, 0, "keys of removed messages");
+    }
+}
+
+#[test]
 fn the_numbers_go_on_when_everything_is_old() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut day = forty_days();

@@ -3,12 +3,12 @@
 use nowcast::store::journal::{EventFilter, Recovered};
 use nowcast::store::{History, Journal};
 use nowcast_core::record::{Outcome, RecordedEvent};
-use nowcast_core::{Change, State};
+use nowcast_core::{Change, State, Ticket};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use pyyaml::Value;
 
-use crate::journal::day::{Day, new_state, shown, steps, text};
+use crate::journal::day::{Day, Names, Step, new_state, shown, steps, text};
 
 /// The state of a manager that starts with what the journal has.
 pub fn state_of(recovered: &Recovered) -> State {
@@ -97,24 +97,58 @@ proptest! {
         let day = Day::of(&steps);
         let mut journal = Journal::open(folder.path()).expect("a new journal");
         journal.commit(&day.records).expect("kept");
-        for record in &day.records {
-            let RecordedEvent::Message(kept) = &record.event else { continue };
-            let source_and_id = kept.message.as_ref().and_then(|message| Some((&*message.source, message.id.as_deref()?)));
-            let recorded = journal.recorded(kept.ticket, source_and_id).expect("readable");
-            if kept.ticket.is_none() && source_and_id.is_none() {
-                prop_assert_eq!(recorded, None);
-                continue;
-            }
-            let recorded = recorded.expect("it was kept");
-            prop_assert_eq!(recorded.number, record.number);
-            prop_assert_eq!(&recorded.reply, &kept.reply);
-            prop_assert_eq!(&recorded.payload, &kept.reply_payload);
-            let asks = kept.message.as_ref().filter(|_| kept.outcome == Outcome::Answered);
-            prop_assert_eq!(recorded.need.as_ref(), asks.map(|message| &message.payload));
-        }
-        let unknown = nowcast_core::Ticket { epoch: 1, number: 1 };
+        assert_recognises_messages(&journal, &day);
+        let unknown = Ticket { epoch: 1, number: 1 };
         prop_assert_eq!(journal.recorded(Some(unknown), Some(("weather", "no id"))).expect("readable"), None);
     }
+}
+
+/// Check that each message of a day is found by its ticket or its id, if it has one.
+fn assert_recognises_messages(journal: &Journal, day: &Day) {
+    for record in &day.records {
+        let RecordedEvent::Message(kept) = &record.event else { continue };
+        let source_and_id =
+            kept.message.as_ref().and_then(|message| Some((&*message.source, message.id.as_deref()?)));
+        let recorded = journal.recorded(kept.ticket, source_and_id).expect("readable");
+        if kept.ticket.is_none() && source_and_id.is_none() {
+            assert_eq!(recorded, None);
+            continue;
+        }
+        let recorded = recorded.expect("it was kept");
+        assert_eq!(recorded.number, record.number);
+        assert_eq!(recorded.reply, kept.reply);
+        assert_eq!(recorded.payload, kept.reply_payload);
+        let asks = kept.message.as_ref().filter(|_| kept.outcome == Outcome::Answered);
+        assert_eq!(recorded.need.as_ref(), asks.map(|message| &message.payload));
+    }
+}
+
+#[test]
+fn a_message_is_found_again_among_thousands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut day = Day::new();
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    // The keys of messages are put into tables about a thousand at once: some are there in the end, and some are not.
+    for _ in 0..40 {
+        let kept = day.records.len();
+        for names in [Names::Ticket, Names::Id].repeat(30) {
+            day.take(&Step::Message { worker: 3, r#type: 0, payload: 0, names });
+        }
+        journal.commit(&day.records[kept..]).expect("kept");
+    }
+    assert_recognises_messages(&journal, &day);
+    let unknown = |journal: &Journal| {
+        // Tickets of messages that came with an id have numbers between those that were used.
+        let tickets = [2, 1_000, 2_398].map(|number| Ticket { epoch: u64::MAX - 7, number });
+        for ticket in tickets {
+            assert_eq!(journal.recorded(Some(ticket), Some(("weather", "id 7"))).expect("readable"), None);
+        }
+    };
+    unknown(&journal);
+    drop(journal);
+    let journal = Journal::open(folder.path()).expect("the same journal");
+    assert_recognises_messages(&journal, &day);
+    unknown(&journal);
 }
 
 #[test]

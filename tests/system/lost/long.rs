@@ -55,6 +55,9 @@ fn lengthen(system: &System) {
              INSERT INTO events (number, at, ticket_epoch, ticket_number, {columns})
                  SELECT first.number + n, at, 1, n, {columns} FROM count, first
                  JOIN events ON events.number = (SELECT max(number) FROM events WHERE type = 'success' AND checklist IS NOT NULL);
+             INSERT INTO tickets (epoch, number, event)
+                 SELECT ticket_epoch, ticket_number, number FROM events WHERE ticket_epoch = 1;
+             UPDATE indexed SET event = (SELECT max(number) FROM events);
              INSERT INTO snapshots (event, changed_by, checklist)
                  SELECT max(number), max(number), 'sleepyhead:\n  number: 199\n' FROM events;
              COMMIT;
