@@ -357,9 +357,9 @@ impl Broker {
             return self.admission.admit_all();
         }
         if !self.manager.is_connected() {
-            self.admission.admit_one()?;
+            self.admission.admit_one(|| self.manager.has_connection())?;
         }
-        while let Some(address) = self.admission.refuse_next() {
+        while let Some(address) = self.admission.refuse_next()? {
             if self.manager.is_connected() {
                 self.refusals.note(address, self.manager.introduced());
             }

@@ -1,7 +1,7 @@
-//! [`Admission`]: which connections to the broker's ports are admitted. It never ends an admitted one.
+//! [`Admission`]: which connections to the broker's ports are admitted. This module never ends an admitted connection.
 //!
-//! A connection that is not admitted gets no answer: `libzmq` ends it when its handshake has taken too long, and its other end
-//! tries again. So a worker that finds no room, or a manager that finds another one, needs to do nothing.
+//! `libzmq` ends the handshake of a connection that is not admitted after a timeout, and the other end tries again. So a worker that
+//! finds no room, or a manager that finds another one, needs to do nothing.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -18,9 +18,11 @@ pub(super) const WORKERS: &str = "workers";
 /// The ZAP domain of the manager's port.
 pub(super) const MANAGERS: &str = "managers";
 
-/// How long a manager waits to be admitted, and the longest time of a handshake at its port. The manager before it may have
-/// died a moment ago.
+/// The time limit of a handshake at the manager's port.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a manager waits to be admitted: the previous one may have died a moment ago.
+const WAIT_TIME: Duration = Duration::from_millis(1_500);
 
 /// Time for `libzmq`'s thread to end a handshake that has taken too long.
 const MARGIN: Duration = Duration::from_millis(250);
@@ -61,7 +63,7 @@ impl Admission {
             return Some(Instant::now());
         }
         let (_, since) = self.waiting.front()?;
-        self.admitted_until.into_iter().chain([*since + HANDSHAKE_TIMEOUT]).min()
+        self.admitted_until.into_iter().chain([*since + WAIT_TIME]).min()
     }
 
     /// A manager's handshake has succeeded.
@@ -100,16 +102,24 @@ impl Admission {
         Ok(())
     }
 
-    /// Admit a manager that waits, since none is connected.
-    pub(super) fn admit_one(&mut self) -> zmq::Result<()> {
-        if self.admitted_until.is_some_and(|until| Instant::now() < until) {
-            return Ok(());
+    /// Admit a manager that waits, since none is connected. `is_connecting` tells whether one is connected whose event has not come.
+    pub(super) fn admit_one(&mut self, is_connecting: impl Fn() -> zmq::Result<bool>) -> zmq::Result<()> {
+        if let Some(until) = self.admitted_until {
+            let now = Instant::now();
+            if now < until {
+                return Ok(());
+            }
+            // Its handshake has ended. This process may have been stopped, so that its events are late.
+            if is_connecting()? {
+                self.admitted_until = Some(now + MARGIN);
+                return Ok(());
+            }
+            self.admitted_until = None;
         }
-        self.admitted_until = None;
         // The last one has the most time left.
         while let Some((request, since)) = self.waiting.pop_back() {
             self.may_have_more = true;
-            if since.elapsed() < HANDSHAKE_TIMEOUT && self.zap.admit(&request)? {
+            if since.elapsed() < WAIT_TIME && self.zap.admit(&request)? {
                 self.admitted_until = Some(since + HANDSHAKE_TIMEOUT + MARGIN);
                 break;
             }
@@ -117,12 +127,16 @@ impl Admission {
         Ok(())
     }
 
-    /// Forget a manager that has waited too long, and return its address.
-    pub(super) fn refuse_next(&mut self) -> Option<String> {
-        let is_late = |(_, since): &(ZapRequest, Instant)| since.elapsed() >= HANDSHAKE_TIMEOUT;
-        if self.waiting.len() > MOST_WAITING || self.waiting.front().is_some_and(is_late) {
-            return self.waiting.pop_front().map(|(request, _)| request.address);
+    /// Refuse a manager that has waited too long, and return its address.
+    pub(super) fn refuse_next(&mut self) -> zmq::Result<Option<String>> {
+        let is_late = |(_, since): &(ZapRequest, Instant)| since.elapsed() >= WAIT_TIME;
+        while self.waiting.len() > MOST_WAITING || self.waiting.front().is_some_and(is_late) {
+            let Some((request, _)) = self.waiting.pop_front() else { break };
+            self.may_have_more = true;
+            if self.zap.refuse(&request)? {
+                return Ok(Some(request.address));
+            }
         }
-        None
+        Ok(None)
     }
 }

@@ -137,7 +137,7 @@ impl ManagerSocket {
             return Ok(());
         }
         self.introduced = ManagerIdentity::from_routing_id(routing_id).map(|identity| (identity, descriptor));
-        self.execute_commands()?;
+        self.has_connection()?;
         self.is_unsettled &= self.introduced.is_none();
         Ok(())
     }
@@ -200,7 +200,7 @@ impl ManagerSocket {
             return Ok(is_lost);
         }
         self.settle()?;
-        let is_writable = self.execute_commands()?;
+        let is_writable = self.has_connection()?;
         if self.is_shared && !is_writable {
             self.connected = None;
         }
@@ -238,13 +238,13 @@ impl ManagerSocket {
                 }
             }
         }
-        self.execute_commands()?;
+        self.has_connection()?;
         self.is_unsettled = false;
         Ok(())
     }
 
-    /// Execute the commands of `libzmq`'s thread for the socket. Return whether it has a connection to send to.
-    fn execute_commands(&self) -> zmq::Result<bool> {
+    /// Whether the socket has a connection to send to. The check executes the commands of `libzmq`'s thread for the socket.
+    pub(super) fn has_connection(&self) -> zmq::Result<bool> {
         Ok(socket::retry(|| self.socket.get_events())?.contains(zmq::PollEvents::POLLOUT))
     }
 }

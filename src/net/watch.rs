@@ -235,3 +235,37 @@ fn is_shortage(error: u32) -> bool {
     let error = i32::try_from(error).unwrap_or_default();
     [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(Errno::raw_os_error).contains(&error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added(events: &[(SocketEvent, u32)]) -> Connections {
+        let mut connections = Connections::default();
+        for (event, value) in events {
+            connections.add(*event, *value);
+        }
+        connections
+    }
+
+    #[test]
+    fn a_descriptor_counts_as_lost_only_after_the_latest_handshake() {
+        let (accepted, established, lost) =
+            (SocketEvent::ACCEPTED, SocketEvent::HANDSHAKE_SUCCEEDED, SocketEvent::DISCONNECTED);
+        let refused_before = added(&[(accepted, 7), (lost, 7), (accepted, 7), (established, 0)]);
+        assert!(refused_before.is_one_lost && refused_before.lost.is_empty());
+        let lost_after = added(&[(accepted, 7), (established, 0), (accepted, 8), (lost, 8), (lost, 7)]);
+        assert_eq!(lost_after.lost.into_iter().collect::<Vec<_>>(), [7, 8]);
+        assert_eq!((lost_after.accepted, lost_after.established), (2, 1));
+    }
+
+    #[test]
+    fn a_shortage_lasts_until_a_connection_is_accepted() {
+        let full = u32::try_from(Errno::MFILE.raw_os_error()).unwrap();
+        let aborted = u32::try_from(Errno::CONNABORTED.raw_os_error()).unwrap();
+        let failed = SocketEvent::ACCEPT_FAILED;
+        assert_eq!(added(&[(failed, full), (failed, full)]).shortage, Some(Errno::MFILE.raw_os_error()));
+        assert_eq!(added(&[(failed, full), (SocketEvent::ACCEPTED, 7)]).shortage, None);
+        assert_eq!(added(&[(failed, aborted)]).shortage, None);
+    }
+}

@@ -2,9 +2,8 @@
 //!
 //! It never decides that. Found by experiments with `libzmq` 4.3.4 and the mechanism NULL:
 //! - A request knows the other end's address, and nothing else of it: the routing id in it is the bound socket's own.
-//! - Without a reply the connection stays in its handshake until `ZMQ_HANDSHAKE_IVL` ends it; the other end then connects again and
-//!   keeps what it has to send. That is how a connection is refused here. Status 300 means the same and is less certain: it never
-//!   closes the connection. Status 400 is final: a worker that receives it never connects again.
+//! - Without a reply, and with status 300, the connection stays in its handshake until `ZMQ_HANDSHAKE_IVL` ends it. The other end then
+//!   connects again and keeps what it has to send. Status 400 is final: a `libzmq` client that receives it never connects again.
 //! - Connections of ZMTP 1 and 2 (ZeroMQ before 4.0, of 2013) are refused by `libzmq` itself.
 
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
@@ -73,8 +72,20 @@ impl Zap {
     /// # Errors
     /// When the socket is broken.
     pub fn admit(&self, request: &ZapRequest) -> zmq::Result<bool> {
+        self.reply(request, b"200")
+    }
+
+    /// Refuse a connection for now. Return false if it has ended meanwhile, as far as that is known.
+    ///
+    /// # Errors
+    /// When the socket is broken.
+    pub fn refuse(&self, request: &ZapRequest) -> zmq::Result<bool> {
+        self.reply(request, b"300")
+    }
+
+    fn reply(&self, request: &ZapRequest, status: &[u8]) -> zmq::Result<bool> {
         // Status, its text, a user's name, metadata.
-        let reply: [&[u8]; 8] = [&request.session, b"", VERSION, &request.number, b"200", b"", b"", b""];
+        let reply: [&[u8]; 8] = [&request.session, b"", VERSION, &request.number, status, b"", b"", b""];
         match socket::send(&self.socket, &reply) {
             Err(zmq::Error::EHOSTUNREACH) => Ok(false),
             sent => sent,

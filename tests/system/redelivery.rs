@@ -36,11 +36,21 @@ impl Manager {
         Self::connect_as(system, None)
     }
 
-    /// Connect a manager that introduces itself, as ours does, or does not.
-    fn connect_as(system: &System, identity: Option<&ManagerIdentity>) -> Self {
+    /// Connect a manager that introduces itself, as ours does.
+    pub fn connect_introduced(system: &System, session: &str) -> Self {
+        Self::connect_as(system, Some(session))
+    }
+
+    fn connect_as(system: &System, session: Option<&str>) -> Self {
         let context = zmq::Context::new();
         let socket = context.socket(zmq::ROUTER).expect("a socket");
-        if let Some(identity) = identity {
+        if let Some(session) = session {
+            let identity = ManagerIdentity {
+                session: session.to_owned(),
+                process: 1,
+                host: "test".to_owned(),
+                journal: "/test".to_owned(),
+            };
             socket.set_identity(identity.to_routing_id().as_bytes()).expect("an option");
             socket.set_probe_router(true).expect("an option");
         }
@@ -317,13 +327,11 @@ fn nothing_is_lost_over_fifty_deaths_of_the_manager_under_traffic() {
         let mut random = 1_u64;
         for _ in 0..50 {
             // One half of them introduces itself, and one half of those before and after it.
-            let identity = ManagerIdentity {
-                session: format!("{random:x}"),
-                process: 1,
-                host: "test".to_owned(),
-                journal: "/test".to_owned(),
+            let manager = if random & (1 << 40) == 0 {
+                Manager::connect(&system)
+            } else {
+                Manager::connect_introduced(&system, &format!("{random:x}"))
             };
-            let manager = Manager::connect_as(&system, Some(&identity).filter(|_| random & (1 << 40) != 0));
             let mut unanswered = HashSet::new();
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             for number in 0..(random >> 33) % 40 {
