@@ -39,7 +39,7 @@ pub fn run(soak: &Soak, operator: u64) {
 fn look(soak: &Soak, random: &mut Random) {
     let source = SOURCES[pick(random, SOURCES.len())];
     let number = random.below(1 + 4 * soak.ledger.counts().acks).to_string();
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 10] = [
         &["status"],
         &["status", "--json"],
         &["why", source],
@@ -49,6 +49,7 @@ fn look(soak: &Soak, random: &mut Random) {
         &["checklist", "get", source],
         &["checklist", "show"],
         &["tail", "shell"],
+        &["journal", "check"],
     ];
     soak.command(commands[pick(random, commands.len())]);
 }
