@@ -1,11 +1,14 @@
 //! A wall clock that a test sets while the programs of a system run, by libfaketime. Their other clocks stay the machine's.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use super::packages;
+
+/// How the names of libfaketime's shared memory begin; the number of the process follows.
+const LEFTOVERS: [&str; 2] = ["faketime_shm_", "sem.faketime_sem_"];
 
 /// A wall clock.
 pub struct WallClock {
@@ -16,6 +19,7 @@ impl WallClock {
     /// A clock that is right.
     pub fn new() -> Self {
         packages::install("/usr/bin/faketime", &["faketime"]);
+        remove_leftovers();
         let clock = Self { folder: tempfile::tempdir().expect("a folder") };
         clock.set(0);
         clock
@@ -43,6 +47,24 @@ impl WallClock {
             ("NO_FAKE_STAT", "1".to_owned()),
         ];
         values.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    }
+}
+
+impl Drop for WallClock {
+    fn drop(&mut self) {
+        remove_leftovers();
+    }
+}
+
+/// Remove the shared memory of processes that were killed: libfaketime refuses to start in a process that gets the number of
+/// one of those.
+pub fn remove_leftovers() {
+    for file in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+        let name = file.file_name().display().to_string();
+        let number = LEFTOVERS.iter().find_map(|prefix| name.strip_prefix(prefix));
+        if number.is_some_and(|number| !Path::new("/proc").join(number).exists()) {
+            let _ = fs::remove_file(file.path());
+        }
     }
 }
 

@@ -1,20 +1,17 @@
 //! Steps of the wall clock of the whole system, by libfaketime.
 
 use std::fs;
-use std::path::Path;
 
 use crate::operators::pick;
 use crate::settings::{Fault, Settings};
 use crate::soak::Soak;
+pub use crate::support::clock::remove_leftovers;
 use crate::support::packages;
 use crate::support::random::Random;
 use crate::support::system::System;
 
 /// The library of the Debian package `faketime`.
 const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
-
-/// How the names of its shared memory begin; the number of the process follows.
-const LEFTOVERS: [&str; 2] = ["faketime_shm_", "sem.faketime_sem_"];
 
 /// Offsets from the real time, as libfaketime reads them.
 const OFFSETS: [&str; 6] = ["+0", "+2h", "-2h", "+30s", "-30s", "+1d"];
@@ -36,18 +33,6 @@ pub fn prepare(settings: &Settings, system: &mut System) {
 pub fn step(soak: &Soak, random: &mut Random) {
     set(soak, OFFSETS[pick(random, OFFSETS.len())]);
     remove_leftovers();
-}
-
-/// Remove the shared memory of processes that were killed: libfaketime refuses to start in a process that gets the number of
-/// one of those.
-pub fn remove_leftovers() {
-    for file in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
-        let name = file.file_name().display().to_string();
-        let number = LEFTOVERS.iter().find_map(|prefix| name.strip_prefix(prefix));
-        if number.is_some_and(|number| !Path::new("/proc").join(number).exists()) {
-            let _ = fs::remove_file(file.path());
-        }
-    }
 }
 
 /// Set the clock right.
