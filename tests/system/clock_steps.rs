@@ -103,6 +103,9 @@ fn a_manager_learns_of_a_step_that_came_while_none_was_running() {
     clock.set(TWO_HOURS);
     system.start_manager(&[]);
     system.wait_for_log("manager", "the wall clock was set forward by 2h, from ");
+    // After this one, everything that was due at the start is decided.
+    system.operate(&["launch", "--delay", "3s", "sleep", "--sleep-time", "0"]);
+    system.wait_for_log("manager", "received message from sleep: (success)");
     assert!(!system.log("manager").contains("exceeded its timeout"), "{}", system.describe());
     fs::write(system.path("go"), "").expect("it may end");
     system.wait_for_log("manager", "awaken: crash");

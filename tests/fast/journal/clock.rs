@@ -112,7 +112,7 @@ fn messages_of_the_last_hour_are_found_whatever_the_clock_showed_when_they_came(
 #[test]
 fn a_clock_that_was_wrong_in_an_earlier_boot_is_compared_as_it_was_set_last() {
     let mut kept = Kept::twelve_days();
-    let wrong = kept.goes_on(&[Step::Hours(3), Step::SetClock(-YEARS)]);
+    let wrong = kept.goes_on(&[Step::SetClock(-YEARS), Step::Hours(3)]);
     let right = kept.goes_on(&[Step::Hours(0), Step::SetClock(YEARS)]);
     let booted = kept.goes_on(&[Step::Hours(0), Step::Boot]);
     assert_eq!(kept.messages(Some(kept.wall() - HOUR), None), [wrong, right, booted]);
