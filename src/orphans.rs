@@ -5,14 +5,19 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::LazyLock;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, child_subreaper, getpid, wait};
 
+/// Neither changes while this process runs: it never makes itself a subreaper.
+static ARE_INHERITED: LazyLock<bool> =
+    LazyLock::new(|| getpid().is_init() || child_subreaper().is_ok_and(|subreaper| subreaper.is_some()));
+
 /// Whether the kernel gives orphans to this process.
 #[must_use]
 pub fn are_inherited() -> bool {
-    getpid().is_init() || child_subreaper().is_ok_and(|subreaper| subreaper.is_some())
+    *ARE_INHERITED
 }
 
 /// Reap every process that has exited, if orphans are inherited. `on_exit` gets each exit, since the process may be one that

@@ -43,7 +43,7 @@ impl DueClock {
         self.decided_up_to
     }
 
-    /// Return the same moment without regard to the wall clock.
+    /// Return that moment as it was noted: by the wall clock it may be later than now.
     pub(super) fn last_decided(&self) -> TimePoint {
         self.decided_up_to
     }

@@ -56,6 +56,7 @@ impl Manager {
             Ok(false) if !is_idle => {}
             Ok(false) => {
                 self.housekeeping.is_due = false;
+                self.journal.release_memory();
                 if let Some(before) = before {
                     self.housekeeping.pruned = Some(Instant::now());
                     self.remove_old_runs(before);

@@ -204,10 +204,10 @@ impl Manager {
             if !self.commit_batch(&records, signals)? {
                 return Ok(Some(End::Uncommitted));
             }
-            let performed = self.perform(effects);
-            stop = stop.or(performed.stop);
-            events = performed.events;
-            if performed.reload {
+            let follow_up = self.perform(effects);
+            stop = stop.or(follow_up.stop);
+            events = follow_up.events;
+            if follow_up.reload {
                 events.extend(self.reload(reload_config));
             }
         }

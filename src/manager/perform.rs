@@ -35,9 +35,9 @@ pub(super) struct QueuedLaunch {
     is_adopted: bool,
 }
 
-/// The work that is left after a batch of effects.
+/// What the loop has to do after a batch of effects.
 #[derive(Debug, Default)]
-pub(super) struct Performed {
+pub(super) struct FollowUp {
     /// The events that the effects made.
     pub(super) events: Vec<Event>,
     /// Configuration, rules and checklist are to be read again.
@@ -71,13 +71,14 @@ pub(super) fn log_line(log: &Logger, line: &LogLine) {
 }
 
 impl Manager {
-    /// Execute the effects of a committed batch in this order: log lines, replies, the checklist file, stops of runs, launches
-    /// (a launched worker may read that file), notifications.
-    pub(super) fn perform(&mut self, effects: Vec<Effect>) -> Performed {
-        let mut performed = Performed::default();
+    /// Execute the effects of a committed batch in this order: replies (workers wait for them), log lines, answers, the checklist
+    /// file, stops of runs, launches (a launched worker may read that file), notifications.
+    pub(super) fn perform(&mut self, effects: Vec<Effect>) -> FollowUp {
+        let mut follow_up = FollowUp::default();
         if effects.is_empty() {
-            return performed;
+            return follow_up;
         }
+        self.send_replies(&effects);
         self.write_log(&effects);
         let has_launches = effects.iter().any(|effect| matches!(effect, Effect::Launch { .. }));
         let mut stops = Vec::new();
@@ -85,8 +86,7 @@ impl Manager {
         for effect in effects {
             match effect {
                 // Executed already.
-                Effect::Journal(_) | Effect::Log(_) | Effect::LogChecklist(_) => {}
-                Effect::Reply { request, message } => self.broker.reply(request, &message),
+                Effect::Journal(_) | Effect::Reply { .. } | Effect::Log(_) | Effect::LogChecklist(_) => {}
                 Effect::Answer { call, answer } => self.control.answer(call, &answer),
                 Effect::WriteChecklist => self.checklist_file.mark_changed(Instant::now()),
                 Effect::Launch { run, folder, worker } => {
@@ -101,29 +101,29 @@ impl Manager {
                 }
                 Effect::StopRun(run) => stops.push(run),
                 Effect::Notify(notice) => notices.push(notice),
-                Effect::Reload => performed.reload = true,
-                Effect::Stop { status } => performed.stop = Some(status),
+                Effect::Reload => follow_up.reload = true,
+                Effect::Stop { status } => follow_up.stop = Some(status),
             }
         }
         failpoint::pass("manager: replied");
         if has_launches {
             self.checklist_file.make_due(Instant::now());
         }
-        performed.events.extend(self.write_checklist_if_due());
+        follow_up.events.extend(self.write_checklist_if_due());
         failpoint::pass("manager: checklist written");
         for run in stops {
             // A queued run is started first, to be stopped like others.
             let position = self.launch_queue.iter().position(|queued| queued.run == run);
             if let Some(queued) = position.and_then(|position| self.launch_queue.remove(position)) {
-                performed.events.extend(self.launch(&queued));
+                follow_up.events.extend(self.launch(&queued));
             }
             self.runs.request_stop(run);
         }
-        performed.events.extend(self.start_queued());
+        follow_up.events.extend(self.start_queued());
         for notice in notices {
             self.notifier.notify(&notice);
         }
-        performed
+        follow_up
     }
 
     /// Queue the launched runs of the previous manager; [`Manager::start_queued`] starts or adopts them.
@@ -149,7 +149,7 @@ impl Manager {
     }
 
     /// Whether the next queued launch need not wait for the checklist file.
-    pub(super) fn has_ready_launch(&self) -> bool {
+    pub(super) fn can_start_next_queued(&self) -> bool {
         let next = self.launch_queue.front();
         next.is_some_and(|queued| self.checklist_file.includes(queued.checklist_event))
     }
@@ -158,7 +158,7 @@ impl Manager {
     fn start_queued(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for _ in 0..MAX_LAUNCHES_PER_TURN {
-            if !self.has_ready_launch() {
+            if !self.can_start_next_queued() {
                 break;
             }
             let Some(queued) = self.launch_queue.pop_front() else { break };
@@ -186,6 +186,14 @@ impl Manager {
             WriteState::Failed(error) => Event::ChecklistNotWritten { reason: error.to_string() },
             WriteState::Recovered => Event::ChecklistWriteRecovered,
         })
+    }
+
+    fn send_replies(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Reply { request, message } = effect {
+                self.broker.reply(*request, message);
+            }
+        }
     }
 
     /// Write the log lines of a batch together.

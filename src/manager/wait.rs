@@ -81,7 +81,7 @@ impl Manager {
 
     /// Whether there is work that waits in this process.
     fn has_work(&self) -> bool {
-        !self.inbox.is_empty() || !self.pending_events.is_empty() || self.has_ready_launch()
+        !self.inbox.is_empty() || !self.pending_events.is_empty() || self.can_start_next_queued()
     }
 
     /// Return how long the loop may wait for events.

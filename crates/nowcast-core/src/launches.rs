@@ -81,7 +81,8 @@ impl Decision<'_> {
     /// Launch every pending run that is due and not blocked by a hold or a limit.
     pub(super) fn launch_ready_runs(&mut self) {
         for id in self.state.ready(self.now) {
-            // `ready` works by worker and host, but the limit is by worker: an earlier launch of this loop may have reached it.
+            // `ready` checks a limit once for each queue, and a worker may have several: an earlier launch of this loop may have
+            // reached it.
             if let Some(run) = self.state.runs.get(&id)
                 && self.state.blocked_by(run).is_none()
             {
@@ -104,9 +105,9 @@ impl Decision<'_> {
         self.begin_record();
         let name = run.worker.name().to_owned();
         let is_known_failure = run.report.as_ref().is_some_and(|report| is_failure(&report.r#type));
-        let is_failure_reported = !ending.is_success() && is_known_failure
+        let is_covered_by_report = !ending.is_success() && is_known_failure
             || matches!(ending, Ending::OnHost(_)) && run.report.is_some();
-        if is_failure_reported {
+        if is_covered_by_report {
             // The report has raised the alarm, if there was one to raise.
             self.log(Level::Warning, format!("{name} (run {id}) {ending}"));
         } else if let Ending::NotStarted(reason) = &ending {
@@ -169,7 +170,7 @@ impl State {
     /// Return the runs that may be launched now, in the order of their launch.
     fn ready(&self, now: Now) -> Vec<RunId> {
         let mut ready: Vec<(Steady, RunId)> =
-            self.runs.queues(now).flat_map(|queue| self.ready_of(queue)).collect();
+            self.runs.due_queues(now).flat_map(|queue| self.ready_of(queue)).collect();
         ready.sort_unstable();
         ready.into_iter().map(|(_, id)| id).collect()
     }
@@ -251,7 +252,7 @@ mod tests {
     /// How many pending runs are examined to find those that may be launched, and the number of those.
     fn examined(state: &State) -> (usize, usize) {
         let (mut examined, mut ready) = (0, 0);
-        for queue in state.runs.queues(EPOCH) {
+        for queue in state.runs.due_queues(EPOCH) {
             ready += state.ready_of(queue.inspect(|_| examined += 1)).len();
         }
         (examined, ready)

@@ -49,7 +49,7 @@ impl Runs {
     }
 
     /// Return the pending runs that are due, one or two queues for each worker and host, in the order of their launch.
-    pub(super) fn queues(&self, now: Now) -> impl Iterator<Item = impl Iterator<Item = (Steady, &Run)>> {
+    pub(super) fn due_queues(&self, now: Now) -> impl Iterator<Item = impl Iterator<Item = (Steady, &Run)>> {
         let run = move |(_, id): &(Timestamp, RunId)| {
             let run = self.open.get(id)?;
             Some((run.due(now)?, run))
@@ -147,12 +147,12 @@ mod tests {
     }
 
     /// The pending runs that are due, by queue.
-    fn queues(runs: &Runs, now: i64) -> Vec<Vec<u64>> {
+    fn due_queues(runs: &Runs, now: i64) -> Vec<Vec<u64>> {
         queues_at(runs, moment(now))
     }
 
     fn queues_at(runs: &Runs, now: Now) -> Vec<Vec<u64>> {
-        let queues = runs.queues(now).map(|queue| queue.map(|(_, run)| run.id.0).collect::<Vec<_>>());
+        let queues = runs.due_queues(now).map(|queue| queue.map(|(_, run)| run.id.0).collect::<Vec<_>>());
         queues.filter(|queue| !queue.is_empty()).collect()
     }
 
@@ -162,9 +162,9 @@ mod tests {
         for (id, worker, due) in [(5, "rivers", 20), (6, "rivers", 10), (7, "ssh", 10), (8, "rivers", 10)] {
             runs.put(pending(id, worker, due));
         }
-        assert!(queues(&runs, 9).is_empty());
-        assert_eq!(queues(&runs, 10), [vec![6, 8], vec![7]]);
-        assert_eq!(queues(&runs, 20), [vec![6, 8, 5], vec![7]]);
+        assert!(due_queues(&runs, 9).is_empty());
+        assert_eq!(due_queues(&runs, 10), [vec![6, 8], vec![7]]);
+        assert_eq!(due_queues(&runs, 20), [vec![6, 8, 5], vec![7]]);
         for (earlier, next) in [(9, Some(10)), (10, Some(20)), (20, None)] {
             let next = next.map(|next| moment(next).steady);
             assert_eq!(runs.next_due(moment(earlier).time, moment(earlier)), next);
@@ -198,7 +198,7 @@ mod tests {
         runs.put(run.clone());
         run.stage = Stage::Launched { at: moment(10).time, folder: String::new() };
         runs.put(run.clone());
-        assert!(queues(&runs, 20).is_empty());
+        assert!(due_queues(&runs, 20).is_empty());
         assert_eq!(runs.running().chain(runs.begun("rivers")).count(), 2);
         let ending = crate::Ending::Status(0);
         run.stage =

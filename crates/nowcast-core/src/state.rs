@@ -160,8 +160,8 @@ impl State {
         }
     }
 
-    /// Return when the next [`super::Event::Due`] is needed if the wall clock is not set until then, and if everything that was due
-    /// at an earlier moment is done.
+    /// Return when the next [`super::Event::Due`] is needed. Everything that was due by `earlier` must have been decided; a step of the
+    /// wall clock until then is not foreseen.
     #[must_use]
     pub fn next_due(&self, earlier: TimePoint, now: Now) -> Option<Steady> {
         // Runs that were due before are blocked, and time alone does not change that.

@@ -117,6 +117,12 @@ impl Journal {
         Ok(has_more)
     }
 
+    /// Release the memory of pages that are cached, as far as that is possible.
+    pub fn release_memory(&self) {
+        // If it fails, the pages stay in memory.
+        let _ = self.connection.release_memory();
+    }
+
     /// Remove everything before a point of steady time, by whole days, except what something open came from. Return the runs that
     /// are gone.
     ///
