@@ -113,7 +113,7 @@ pub fn machine() -> String {
     name.trim().to_owned()
 }
 
-/// Quote a word for a shell.
+/// Quote a word for a shell, unless it has only letters, digits and `_@%+=:,./-`.
 #[must_use]
 pub fn quoted(word: &str) -> String {
     if !word.is_empty()

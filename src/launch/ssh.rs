@@ -1,6 +1,7 @@
 //! The commands of `launcher: ssh`. Pure: it starts nothing.
 //!
-//! The worker's command line is NEMO_Nowcast's, word for word, so nothing can be added to it that identifies the process.
+//! The worker's command line is NEMO_Nowcast's, word for word, so nothing can be added to it that identifies the process. Only words
+//! that the host's shell would not take as they are, and that do not come from the configuration, are quoted.
 //! The process is found by its words, which the host's shell expands from the same line again, and by [`RUN_TAG`](super::launch_command::RUN_TAG) where that arrives.
 
 use super::launch_command::{LaunchCommand, LauncherKind, RemoteCommands, over_ssh, quoted};
@@ -19,13 +20,12 @@ use crate::config::hosts::SSH_LOST;
 /// The script must find itself in the same way: if it cannot, it cannot search the processes, and gives no answer.
 ///
 /// It has no line ends, exclamation marks and single quotes, so that every shell can pass it in single quotes.
-const SCRIPT: &str = r#"signal=$1; line=$2; shift 2; mine=$LC_NOWCAST_RUN; nl=$(printf "\n."); nl=${nl%.}; first=${1##*/}; key=$first; case $first in -m) key=$2;; esac; shift; want=$first; for word in "$@"; do want="$want$nl$word"; done; found=; self=; for file in $(grep -slFe "$key" /proc/[0-9]*/cmdline); do dir=${file%/cmdline}; words=$(tr "\000" "\n" 2>/dev/null <$file); case "$words" in *nowcast-ask*) case $dir in /proc/$$) self=$(printf "%s\n" "$words" | sed -n s/^nowcast-ask$/self/p);; esac; continue;; esac; case "$nl$words" in *"$nl$want"|*"/$want"|*"$nl$line") ;; *) continue;; esac; its=$(tr "\000" "\n" 2>/dev/null <$dir/environ | sed -n s/^LC_NOWCAST_RUN=//p); case "$its" in "$mine") ;; "") case $signal in 0) ;; *) continue;; esac;; *) continue;; esac; found="$found ${dir#/proc/}"; case $signal in 0) ;; *) group=$(sed "s/.*) . [0-9]* \([0-9]*\) .*/\1/" $dir/stat 2>/dev/null); kill -s $signal -- -$group 2>/dev/null;; esac; done; case $self in "") echo "the processes cannot be looked at: grep, tr, sed or /proc is missing" >&2; exit 1;; esac; case $found in "") printf "\nnowcast: gone\n";; *) printf "\nnowcast: there$found\n";; esac"#;
+const SCRIPT: &str = r#"signal=$1; line=$2; shift 2; mine=$LC_NOWCAST_RUN; nl=$(printf "\n."); nl=${nl%.}; first=${1##*/}; key=$first; case $first in -m) key=$2;; esac; shift; want=$first; for word in "$@"; do want="$want$nl$word"; done; want=$(printf "%s" "$want"); found=; self=; for file in $(grep -slFe "$key" /proc/[0-9]*/cmdline); do dir=${file%/cmdline}; words=$(tr "\000" "\n" 2>/dev/null <$file); case "$words" in *nowcast-ask*) case $dir in /proc/$$) self=$(printf "%s\n" "$words" | sed -n s/^nowcast-ask$/self/p);; esac; continue;; esac; case "$nl$words" in *"$nl$want"|*"/$want"|*"$nl$line") ;; *) continue;; esac; its=$(tr "\000" "\n" 2>/dev/null <$dir/environ | sed -n s/^LC_NOWCAST_RUN=//p); case "$its" in "$mine") ;; "") case $signal in 0) ;; *) continue;; esac;; *) continue;; esac; found="$found ${dir#/proc/}"; case $signal in 0) ;; *) group=$(sed "s/.*) . [0-9]* \([0-9]*\) .*/\1/" $dir/stat 2>/dev/null); kill -s $signal -- -$group 2>/dev/null;; esac; done; case $self in "") echo "the processes cannot be looked at: grep, tr, sed or /proc is missing" >&2; exit 1;; esac; case $found in "") printf "\nnowcast: gone\n";; *) printf "\nnowcast: there$found\n";; esac"#;
 
-/// Return NEMO_Nowcast's command line, word for word: ssh joins the words for the host's shell, so `;` ends the
-/// `source`.
+/// Return NEMO_Nowcast's command line: ssh joins the words for the host's shell, so `;` ends the `source`.
 pub(super) fn command(request: &LaunchRequest) -> Result<LaunchCommand, LaunchError> {
     let envvars = request.require(request.host.envvars.as_ref(), "envvars")?;
-    let words = request.remote_words()?;
+    let words = shell_words(request.remote_words()?, request.worker.args.len());
     let host = &request.worker.host;
     let source = ["source".to_owned(), envvars, ";".to_owned()];
     let host_line: Vec<String> = source.iter().chain(&words).cloned().collect();
@@ -49,6 +49,18 @@ pub(super) fn command(request: &LaunchRequest) -> Result<LaunchCommand, LaunchEr
             kill: Some(script("KILL")),
         }),
     })
+}
+
+/// Quote the module and the last `given` words for the host's shell: they come from rules, so they may have any text of a message. The
+/// configuration's words stay as they are, since the shell may be meant to expand them (`~`, `$HOME`).
+fn shell_words(words: Vec<String>, given: usize) -> Vec<String> {
+    let configured = words.len() - given;
+    let is_python = words.get(1).is_some_and(|word| word == "-m");
+    let shell_word = |(at, word): (usize, String)| {
+        let is_from_rules = at >= configured || is_python && at == 2;
+        if is_from_rules { quoted(&word) } else { word }
+    };
+    words.into_iter().enumerate().map(shell_word).collect()
 }
 
 #[cfg(test)]

@@ -36,6 +36,39 @@ fn the_status_of_an_exec_worker_is_that_of_its_program() {
     }
 }
 
+/// A rule may pass on any text of a message. Each of these would do something in a shell.
+#[test]
+fn any_text_stays_one_argument_on_the_host_and_its_process_is_found() {
+    let scene = Scene::start(true);
+    let mark = scene.system.path("injected").display().to_string();
+    let texts = [
+        format!("2026-03-14; touch {mark}"),
+        format!("$(touch {mark})"),
+        format!("`touch {mark}`"),
+        format!("a\ntouch {mark}"),
+        format!("a | touch {mark}"),
+        format!("a & touch {mark}"),
+        format!("a > {mark}"),
+        format!("it's; touch {mark}"),
+        "~ * $HOME".to_owned(),
+        "two words".to_owned(),
+        "a\n".to_owned(),
+        String::new(),
+    ];
+    for (number, text) in texts.iter().enumerate() {
+        let name = format!("worker{number}");
+        let run = scene.launch_with("robot", &[&name, text]);
+        let worker = scene.wait_for_worker(&name);
+        let words =
+            fs::read_to_string(format!("/proc/{}/cmdline", worker.as_raw_nonzero())).expect("it runs");
+        assert!(words.ends_with(&format!("\0{name}\0{text}\0")), "{words:?}");
+        scene.system.operate(&["kill", &run]);
+        scene.wait_for_death(worker);
+        scene.wait_for_state(&run, "crashed");
+    }
+    assert!(!scene.system.path("injected").exists(), "{}", scene.describe());
+}
+
 #[test]
 fn a_launch_that_does_not_reach_the_host_is_a_crash() {
     let mut scene = Scene::start(true);

@@ -98,7 +98,13 @@ impl Scene {
     }
 
     pub fn launch_on(&self, host: &str, name: &str) -> String {
-        let text = self.system.operate(&["launch", "--json", "--host", host, "remote", name]);
+        self.launch_with(host, &[name])
+    }
+
+    /// Launch a worker with these arguments; return the run's number.
+    pub fn launch_with(&self, host: &str, arguments: &[&str]) -> String {
+        let words = ["launch", "--json", "--host", host, "remote"];
+        let text = self.system.operate(&[&words, arguments].concat());
         let answer: Value = serde_json::from_str(&text).expect("JSON");
         answer["numbers"][0].to_string()
     }
