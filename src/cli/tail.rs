@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Follow the output until the run has ended
     #[arg(short, long, conflicts_with = "json")]
     follow: bool,
+    /// Print control characters as they are, which the terminal obeys
+    #[arg(long, conflicts_with = "json")]
+    raw: bool,
     /// Number of lines from the end
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
     lines: usize,
@@ -93,11 +96,13 @@ fn show(args: &Args, context: &ViewContext) -> anyhow::Result<ExitCode> {
         let tail = OutputTail { run, worker, file: &path, lines: text.lines().collect() };
         return Ok(print::json(&tail));
     }
+    let mut output = Output { is_raw: args.raw, incomplete: Vec::new() };
     loop {
         // Checked before the last read, so that nothing is missed.
         let may_grow = args.follow && folder.path().exists() && may_grow(context, &run, &folder)?;
-        copy(&mut file)?;
+        output.copy(&mut file)?;
         if !may_grow {
+            output.finish()?;
             return Ok(ExitCode::SUCCESS);
         }
         std::thread::sleep(FOLLOW_PAUSE);
@@ -161,15 +166,46 @@ fn start_of_last(file: &mut File, lines: usize) -> io::Result<u64> {
     Ok(if lines == 0 { end } else { 0 })
 }
 
-fn copy(file: &mut File) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    loop {
-        bytes.clear();
-        if file.by_ref().take(BLOCK).read_to_end(&mut bytes)? == 0 {
-            return Ok(());
+/// Copies the output of a run to standard output.
+struct Output {
+    is_raw: bool,
+    /// The first bytes of a letter whose others have not been read.
+    incomplete: Vec<u8>,
+}
+
+impl Output {
+    fn copy(&mut self, file: &mut File) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            bytes.append(&mut self.incomplete);
+            if file.by_ref().take(BLOCK).read_to_end(&mut bytes)? == 0 {
+                self.incomplete = bytes;
+                return Ok(());
+            }
+            if self.is_raw {
+                print::write(&bytes)?;
+                continue;
+            }
+            self.incomplete = bytes.split_off(end_of_letters(&bytes));
+            write_escaped(&bytes)?;
         }
-        print::write(&bytes)?;
     }
+
+    fn finish(self) -> io::Result<()> {
+        write_escaped(&self.incomplete)
+    }
+}
+
+fn write_escaped(bytes: &[u8]) -> io::Result<()> {
+    print::write(pylogging::escape(&String::from_utf8_lossy(bytes)).as_bytes())
+}
+
+/// Return the position after the last whole letter: what follows it may become one with further bytes.
+fn end_of_letters(bytes: &[u8]) -> usize {
+    let last = bytes.utf8_chunks().last().map(|chunk| chunk.invalid()).unwrap_or_default();
+    let may_become_letter = std::str::from_utf8(last).is_err_and(|error| error.error_len().is_none());
+    bytes.len() - if may_become_letter { last.len() } else { 0 }
 }
 
 #[cfg(test)]
@@ -177,6 +213,20 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn a_letter_is_not_cut_where_a_block_ends() {
+        for (bytes, end) in [
+            ("für".as_bytes(), 4),
+            (b"f\xc3", 1),
+            (b"\xf0\x9f\x8c", 0),
+            (b"f\xff", 2),
+            (b"\xc3f", 2),
+            (b"", 0),
+        ] {
+            assert_eq!(end_of_letters(bytes), end, "{bytes:?}");
+        }
+    }
 
     #[test]
     fn the_last_lines_are_found() {

@@ -84,11 +84,11 @@ impl Terminal {
         format!("{style}{text}{style:#}")
     }
 
-    /// Return text without control characters, and with our own glyphs replaced if they cannot be shown.
+    /// Return text with control characters escaped, and with our own glyphs replaced if they cannot be shown.
     pub(super) fn letters(&self, text: &str) -> String {
-        let text = clean(text);
+        let text = pylogging::escape(text);
         if self.unicode {
-            return text;
+            return text.into_owned();
         }
         let mut shown = String::with_capacity(text.len());
         for letter in text.chars() {
@@ -195,11 +195,6 @@ fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
         .unwrap_or_default()
         .to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
-}
-
-/// Return text without control characters, so that a message cannot control the terminal.
-pub(super) fn clean(text: &str) -> String {
-    text.replace(|letter: char| letter.is_control() && letter != '\n' && letter != '\t', "\u{fffd}")
 }
 
 #[cfg(test)]

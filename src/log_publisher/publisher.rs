@@ -356,6 +356,7 @@ mod tests {
             level: Level::CRITICAL,
             created: jiff::Timestamp::UNIX_EPOCH,
             message: "core::decide\n failed".into(),
+            is_block: false,
             source: None,
         };
         assert_eq!(frames("manager", &line), ["manager.CRITICAL", "core::decide\n failed\n"]);

@@ -37,7 +37,7 @@ impl Manager {
                 }
                 let (checklist, why) = self.merge(entries, seal)?;
                 let shown = python::pformat(&Value::from(checklist.clone()));
-                self.log.info(format_args!("checklist:\n{shown}"));
+                self.log.log_block(pylogging::Level::INFO, format_args!("checklist:\n{shown}"));
                 if seal.is_none_or(|seal| seal.event != known || !seal.is_whole) {
                     self.checklist_file.mark_changed(Instant::now());
                 }

@@ -218,7 +218,7 @@ impl Manager {
         self.log.info("writing checklist to log file");
         let logger = Logger::new(CHECKLIST_LOGGER);
         for level in levels {
-            logger.log(level, format_args!("checklist:\n{}", python::pformat(checklist)));
+            logger.log_block(level, format_args!("checklist:\n{}", python::pformat(checklist)));
         }
     }
 

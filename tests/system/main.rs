@@ -19,6 +19,7 @@ mod example;
 mod exec;
 mod floods;
 mod history;
+mod hostile_text;
 mod joins;
 mod journal_command;
 mod launches;

@@ -4,8 +4,9 @@
 
 use super::asctime::Asctime;
 use super::attribute::Attribute;
+use super::escape::escape_and_indent;
 use super::record::LogRecord;
-use super::spec::{Kind, Spec};
+use super::spec::{Field, Kind, Spec};
 
 mod brace;
 mod dollar;
@@ -32,6 +33,9 @@ impl Style {
         }
     }
 }
+
+/// What lines after the first one of a text begin with.
+const INDENT: &str = "  ";
 
 /// Bytes of a line beside its message, in most formats.
 const BESIDE_MESSAGE: usize = 100;
@@ -111,7 +115,13 @@ impl Format {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.push_str(text),
-                Piece::Field(attribute, spec) => spec.render(&attribute.of(record, &self.asctime), out),
+                Piece::Field(attribute, spec) => {
+                    let indent = if record.is_block { "" } else { INDENT };
+                    match &attribute.of(record, &self.asctime) {
+                        Field::Text(text) => spec.render(&Field::Text(escape_and_indent(text, indent)), out),
+                        number => spec.render(number, out),
+                    }
+                }
             }
         }
     }

@@ -38,19 +38,29 @@ impl Logger {
     /// Write one line, or several that stay together. The text is created only if the logger accepts the level.
     #[track_caller]
     pub fn log(&self, level: Level, text: impl Display) {
+        self.write(level, text, false, Location::caller());
+    }
+
+    /// Write a text of several lines as it is. No line end in it may come from outside of the program: what follows one looks like a
+    /// record of its own.
+    #[track_caller]
+    pub fn log_block(&self, level: Level, text: impl Display) {
+        self.write(level, text, true, Location::caller());
+    }
+
+    fn write(&self, level: Level, text: impl Display, is_block: bool, caller: &Location<'_>) {
         if !self.enabled(level) {
             return;
         }
-        let caller = Location::caller();
-        let record = LogRecord {
+        write(&LogRecord {
             name: self.name.as_str().into(),
             publisher: None,
             level,
             created: Timestamp::now(),
             message: text.to_string().into(),
+            is_block,
             source: Some((caller.file(), caller.line())),
-        };
-        write(&record);
+        });
     }
 
     /// Write a line that another program published. In formats, `logger_name` is that program's name.
@@ -62,6 +72,7 @@ impl Logger {
                 level,
                 created: Timestamp::now(),
                 message: text.into(),
+                is_block: false,
                 source: None,
             });
         }

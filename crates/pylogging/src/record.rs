@@ -16,6 +16,8 @@ const LEVEL: &str = "level";
 const CREATED: &str = "created";
 /// The key of the program that published the line.
 const PUBLISHER: &str = "publisher";
+/// The key of a text whose line ends are the program's own.
+const BLOCK: &str = "block";
 
 /// A line with the data for all attributes of a format.
 #[derive(Debug, Clone)]
@@ -30,6 +32,9 @@ pub struct LogRecord<'a> {
     pub created: Timestamp,
     /// The text, of one line or several.
     pub message: Cow<'a, str>,
+    /// Whether the line ends in the text are the program's own. Otherwise the lines after the first one are indented, so that none looks
+    /// like a record.
+    pub is_block: bool,
     /// The source file and line that logged it.
     pub source: Option<(&'a str, u32)>,
 }
@@ -49,6 +54,7 @@ impl<'a> LogRecord<'a> {
             level: level.unwrap_or_else(|| record.level().into()),
             created: created.unwrap_or_else(Timestamp::now),
             message: record.args().as_str().map_or_else(|| record.args().to_string().into(), Cow::from),
+            is_block: numbers.get(Key::from_str(BLOCK)).is_some(),
             source: record.file().zip(record.line()),
         }
     }
@@ -62,14 +68,19 @@ impl<'a> LogRecord<'a> {
             level: self.level,
             created: self.created,
             message: self.message.clone().into_owned().into(),
+            is_block: self.is_block,
             source: None,
         }
     }
 
     /// Call `take` with a record of the `log` crate that contains all of this one.
     pub(super) fn with_facade(&self, take: impl FnOnce(&log::Record<'_>)) {
-        let numbers =
-            Numbers { level: self.level, created: self.created, publisher: self.publisher.as_deref() };
+        let numbers = Numbers {
+            level: self.level,
+            created: self.created,
+            publisher: self.publisher.as_deref(),
+            is_block: self.is_block,
+        };
         take(
             &log::Record::builder()
                 .args(format_args!("{}", self.message))
@@ -92,16 +103,20 @@ struct Numbers<'a> {
     level: Level,
     created: Timestamp,
     publisher: Option<&'a str>,
+    is_block: bool,
 }
 
 impl kv::Source for Numbers<'_> {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         visitor.visit_pair(Key::from_str(LEVEL), Value::from(self.level.0))?;
         visitor.visit_pair(Key::from_str(CREATED), Value::from(self.created.as_microsecond()))?;
-        match self.publisher {
-            Some(publisher) => visitor.visit_pair(Key::from_str(PUBLISHER), Value::from(publisher)),
-            None => Ok(()),
+        if let Some(publisher) = self.publisher {
+            visitor.visit_pair(Key::from_str(PUBLISHER), Value::from(publisher))?;
         }
+        if self.is_block {
+            visitor.visit_pair(Key::from_str(BLOCK), Value::from(true))?;
+        }
+        Ok(())
     }
 
     fn get(&self, key: Key<'_>) -> Option<Value<'_>> {
@@ -109,6 +124,7 @@ impl kv::Source for Numbers<'_> {
             LEVEL => Some(Value::from(self.level.0)),
             CREATED => Some(Value::from(self.created.as_microsecond())),
             PUBLISHER => self.publisher.map(Value::from),
+            BLOCK => self.is_block.then(|| Value::from(true)),
             _ => None,
         }
     }
@@ -126,6 +142,7 @@ mod tests {
             level: Level(55),
             created: Timestamp::from_microsecond(1_589_570_575_769_123).unwrap(),
             message: "größer\n  zweite Zeile".into(),
+            is_block: true,
             source: Some(("src/worker.rs", 7)),
         };
         record.with_facade(|facade| {

@@ -11,6 +11,7 @@ use crate::cli::read_only::ViewContext;
 use crate::view::hint::Hint;
 use crate::view::message::MessageView;
 use crate::view::run::RunView;
+use pylogging::escape_line;
 
 /// The kinds of numbered items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -45,9 +46,9 @@ pub(super) struct Page {
 impl Page {
     pub(super) fn to_text(&self, context: &ViewContext) -> String {
         let mut text = String::new();
-        section(&mut text, &self.title, &shortened(&self.facts));
+        section(&mut text, &escape_line(&self.title), &shortened(&self.facts));
         if self.facts.is_empty() {
-            let _ = writeln!(text, "{}", self.title);
+            let _ = writeln!(text, "{}", escape_line(&self.title));
         }
         section(&mut text, "BECAUSE", &self.causes.to_lines(context));
         section(&mut text, "TRY", &shortened(&hint_lines(&self.hints)));

@@ -35,6 +35,7 @@ fn record() -> LogRecord<'static> {
         level: Level::WARNING,
         created: Timestamp::from_microsecond(1_589_570_575_769_123).unwrap(),
         message: "eins\n zwei 'ü' \"\u{1f30a}".into(),
+        is_block: true,
         source: Some(("src/worker.rs", 7)),
     }
 }

@@ -1,0 +1,39 @@
+//! Text from outside that would forge a line of a log, or control a terminal.
+
+use crate::support::system::system;
+
+/// Clears the screen, begins a line that looks like the manager's, and turns the direction of writing.
+const HOSTILE: &str = r"a\e[2J\n2026-03-14 04:40:12,000 CRITICAL [manager] forged\u202e\x9b31m\r";
+
+/// What of it would be obeyed, or taken for a record.
+fn expect_harmless(what: &str, text: &str) {
+    assert!(text.contains("forged"), "{what}: {text}");
+    for letter in ['\x1b', '\r', '\u{9b}', '\u{202e}'] {
+        assert!(!text.contains(letter), "{what}: {letter:?} in {text:?}");
+    }
+    assert!(!text.lines().any(|line| line.starts_with("2026-03-14 04:40:12,000")), "{what}: {text}");
+}
+
+#[test]
+fn no_text_of_a_message_forges_a_line_or_controls_a_terminal() {
+    let system = system().rules("function after_sleep(msg) error(msg.payload) end").start();
+    system.send_raw(format!("{{source: \"{HOSTILE}\", type: success, payload: null}}"));
+    system.send_raw(format!("{{source: sleep, type: \"{HOSTILE}\", payload: null}}"));
+    system.send_raw(format!("{{source: sleep, type: success, payload: \"{HOSTILE}\"}}"));
+    system.works();
+    expect_harmless("console", &system.log("manager"));
+    let file = std::fs::read_to_string(system.path("nowcast.log")).expect("the log");
+    expect_harmless("file", &file);
+    assert!(
+        file.contains("message received from unregistered worker: a\\x1b[2J\n  2026-03-14 04:40:12,000"),
+        "{file}"
+    );
+    for arguments in
+        [&["messages"][..], &["why", "1"], &["why", "2"], &["why", "3"], &["status"], &["checklist", "show"]]
+    {
+        let (_, text) = system.operation(arguments);
+        if text.contains("forged") {
+            expect_harmless(&arguments.join(" "), &text);
+        }
+    }
+}
