@@ -3,6 +3,7 @@
 //! It never looks inside a message. It keeps every request until its reply comes, and sends it again to a manager
 //! that connects again: ZeroMQ loses what it had queued for one that died.
 
+mod access;
 mod admission;
 mod descriptors;
 mod manager_socket;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
+use self::access::Access;
 use self::admission::Admission;
 use self::descriptors::Descriptors;
 use self::manager_socket::ManagerSocket;
@@ -26,7 +28,7 @@ pub use self::presence::noted_state;
 use self::record::Recorder;
 use self::refusals::Refusals;
 use self::requests::Requests;
-use crate::config::{Config, ReloadConfig, Zmq};
+use crate::config::{Config, Port, ReloadConfig};
 use crate::failpoint;
 use crate::net::broker_state::{BrokerState, QUESTION};
 use crate::net::watch::WakeOn;
@@ -100,6 +102,7 @@ pub enum BrokerError {
 pub struct Broker {
     // Declared first, so that it is dropped first: the connections of the others end only when its end of them has ended.
     admission: Admission,
+    access: Access,
     workers: Socket,
     // Declared after the socket that it watches, so that it is dropped after it.
     workers_watch: ConnectionWatch,
@@ -165,11 +168,12 @@ impl Broker {
         workers.set_backlog(BACKLOG)?;
         workers.set_affinity(IO_THREAD)?;
         workers.set_handshake_ivl(HANDSHAKE_TIMEOUT)?;
-        workers.set_zap_domain(admission::WORKERS)?;
+        workers.set_zap_domain(access::WORKERS)?;
         let workers_watch = ConnectionWatch::start(&context, &workers, "workers", WakeOn::Shortages)?;
         let manager = ManagerSocket::new(&context, epoch, LINGER)?;
         let mut broker = Self {
             admission,
+            access: Access::new(&config.security, log.clone()),
             workers,
             workers_watch,
             manager,
@@ -185,7 +189,7 @@ impl Broker {
             log,
             _context: context,
         };
-        broker.bind_ports(&config.zmq)?;
+        broker.bind_ports(config)?;
         Ok(broker)
     }
 
@@ -215,9 +219,13 @@ impl Broker {
 
     /// Bind the ports that are not bound yet. Ports that a new configuration no longer names stay bound until the
     /// broker ends: workers may still wait there.
-    fn bind_ports(&mut self, zmq: &Zmq) -> Result<(), BrokerError> {
-        for (client, port) in [("worker", zmq.workers_port), ("manager", zmq.manager_port)] {
-            let endpoint = format!("tcp://{}:{port}", zmq.bind_address());
+    fn bind_ports(&mut self, config: &Config) -> Result<(), BrokerError> {
+        let ports = [
+            ("worker", Port::Workers, config.zmq.workers_port),
+            ("manager", Port::Manager, config.zmq.manager_port),
+        ];
+        for (client, kind, port) in ports {
+            let endpoint = format!("tcp://{}:{port}", config.bind_address(kind));
             let other = self.bound.iter().find(|bound| bound.ends_with(&format!(":{port}")));
             if let Some(other) = other.filter(|other| **other != endpoint) {
                 self.log
@@ -290,7 +298,7 @@ impl Broker {
             self.descriptors.note_shortage(error, self.workers_watch.open());
         }
         if ready.has(Source::Admissions) {
-            self.admission.receive(|| self.descriptors.has_room())?;
+            self.admission.receive(&mut self.access, || self.descriptors.has_room())?;
         }
         if ready.has(Source::Requests) {
             self.receive_requests()?;
@@ -441,11 +449,12 @@ impl Broker {
         let Some(config) = reload_config() else { return };
         self.redeliver = config.redeliver;
         self.has_many_managers = config.has_many_managers;
+        self.access.reload(&config.security);
         if self.journal != config.journal.folder {
             self.journal.clone_from(&config.journal.folder);
             self.note = StateNote::new();
         }
-        if let Err(error) = self.bind_ports(&config.zmq) {
+        if let Err(error) = self.bind_ports(&config) {
             self.log.error(format_args!("{error}. The ports that were bound before stay as they are"));
         }
     }

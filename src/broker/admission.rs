@@ -9,14 +9,9 @@ use std::time::{Duration, Instant};
 use zmq::{Context, PollItem};
 
 use super::TURN;
+use super::access::{Access, MANAGERS};
 use crate::net::Zap;
 use crate::net::zap::ZapRequest;
-
-/// The ZAP domain of the workers' port.
-pub(super) const WORKERS: &str = "workers";
-
-/// The ZAP domain of the manager's port.
-pub(super) const MANAGERS: &str = "managers";
 
 /// The time limit of a handshake at the manager's port.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -76,14 +71,17 @@ impl Admission {
         self.may_have_more
     }
 
-    /// Admit the workers that have connected, as long as there is room for them, and let managers wait.
-    pub(super) fn receive(&mut self, has_room: impl Fn() -> bool) -> zmq::Result<()> {
+    /// Reject the connections that may not be made. Of the others, admit workers as long as there is room for them, and let managers
+    /// wait.
+    pub(super) fn receive(&mut self, access: &mut Access, has_room: impl Fn() -> bool) -> zmq::Result<()> {
         for _ in 0..TURN {
             let Some(request) = self.zap.receive()? else {
                 self.may_have_more = false;
                 return Ok(());
             };
-            if request.domain == MANAGERS {
+            if !access.allows(&request) {
+                self.zap.reject(&request)?;
+            } else if request.domain == MANAGERS {
                 self.waiting.push_back((request, Instant::now()));
             } else if has_room() {
                 self.zap.admit(&request)?;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
-use super::{BrokerError, admission};
+use super::{BrokerError, access, admission};
 use crate::net::manager_identity::HEARTBEAT_TIMEOUT;
 use crate::net::socket::{self, Frames, Received};
 use crate::net::watch::{Connections, WakeOn};
@@ -69,7 +69,7 @@ impl ManagerSocket {
         socket.set_rcvhwm(0)?;
         socket.set_linger(linger)?;
         socket.set_affinity(IO_THREAD)?;
-        socket.set_zap_domain(admission::MANAGERS)?;
+        socket.set_zap_domain(access::MANAGERS)?;
         socket.set_handshake_ivl(milliseconds(admission::HANDSHAKE_TIMEOUT))?;
         socket.set_heartbeat_ivl(milliseconds(HEARTBEAT_INTERVAL))?;
         socket.set_heartbeat_timeout(milliseconds(HEARTBEAT_TIMEOUT))?;

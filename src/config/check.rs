@@ -118,6 +118,7 @@ impl ConfigCheck<'_> {
         };
         let zmq = self.zmq(value);
         let broker = self.broker(value);
+        let security = self.security(value);
         let registry = self.registry(value);
         let workers = self.workers(value, registry.as_ref());
         let scheduled = self.scheduled_workers(value, registry.as_ref());
@@ -146,6 +147,7 @@ impl ConfigCheck<'_> {
             zmq: zmq?,
             log_ports: log_ports?,
             redeliver: broker.redeliver.unwrap_or(true),
+            security: security?,
             has_many_managers: broker.managers == Some(RawManagers::Many),
             registry: registry?,
             workers: workers?,

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 
 use super::notify::Notifications;
 use super::scheduled::ScheduledWorker;
+use super::security::{Port, Security};
 use nowcast_core::{Expectation, Limits, Policy, RegisteredWorker};
 use pyyaml::Value;
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub redeliver: bool,
     /// `broker: managers`: whether several managers may share the messages.
     pub has_many_managers: bool,
+    /// `security`
+    pub security: Security,
     /// `message registry`
     pub registry: Registry,
     /// `workers`
@@ -86,6 +89,12 @@ impl Config {
 }
 
 impl Config {
+    /// Return the address on which a port is bound, as ZeroMQ writes it: that of `security: bind:`, or else the one for all ports.
+    #[must_use]
+    pub fn bind_address(&self, port: Port) -> &str {
+        self.security.bind.get(port).map_or_else(|| self.zmq.bind_address(), String::as_str)
+    }
+
     /// Return the addresses on which the daemon `name` can publish, as ZeroMQ binds them.
     #[must_use]
     pub fn log_addresses_of_daemon(&self, name: &str) -> Vec<String> {
@@ -103,7 +112,11 @@ impl Config {
     fn log_addresses(&self, ports: Option<&Vec<LogPort>>) -> Vec<String> {
         let mut addresses = Vec::new();
         for LogPort { host, port } in ports.into_iter().flatten() {
-            let address = if host.is_some() { "*" } else { self.zmq.bind_address() };
+            let address = match self.security.bind.get(Port::Logging) {
+                Some(address) => address,
+                None if host.is_some() => "*",
+                None => self.zmq.bind_address(),
+            };
             let address = format!("tcp://{address}:{port}");
             // A worker that runs on several hosts has the same port on each.
             if !addresses.contains(&address) {

@@ -6,6 +6,7 @@
 
 mod check;
 mod check_notifications;
+mod check_security;
 mod check_slack;
 mod checked;
 pub mod defaults;
@@ -23,6 +24,7 @@ mod regular;
 mod schedule;
 mod scheduled;
 mod sections;
+pub mod security;
 mod serde_value;
 mod times;
 mod words;
@@ -37,6 +39,7 @@ pub use notify::Notifications;
 pub use problem::{ConfigError, Problem, Severity};
 pub use regular::{read_regular, read_regular_up_to};
 pub use scheduled::{CatchUp, ScheduledWorker};
+pub use security::{AllowedNetworks, Port, Security};
 pub use times::Times;
 
 /// A function that daemons call first on SIGHUP. It reloads the configuration and sets up logging from it, or returns

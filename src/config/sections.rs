@@ -7,7 +7,7 @@ use pyyaml::Value;
 
 /// The top-level sections and settings that NEMO_Nowcast or nowcast reads. All others belong to the rules and the
 /// users' workers.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "broker",
     "checklist file",
     "expect",
@@ -19,6 +19,7 @@ const KNOWN: [&str; 14] = [
     "python",
     "run",
     "scheduled workers",
+    "security",
     "slack notifications",
     "workers",
     "zmq",

@@ -72,7 +72,12 @@ impl BrokerConnection {
         socket.set_identity(identity.to_routing_id().as_bytes())?;
         socket.set_probe_router(true)?;
         socket.set_immediate(true)?;
-        let events = [SocketEvent::CONNECTED, SocketEvent::HANDSHAKE_SUCCEEDED, SocketEvent::DISCONNECTED];
+        let events = [
+            SocketEvent::CONNECTED,
+            SocketEvent::HANDSHAKE_SUCCEEDED,
+            SocketEvent::HANDSHAKE_FAILED_AUTH,
+            SocketEvent::DISCONNECTED,
+        ];
         let monitor = Monitor::start(&context, &socket, "broker", &events)?;
         Ok(Self {
             socket,
@@ -114,7 +119,7 @@ impl BrokerConnection {
     /// that another manager may have got its requests.
     ///
     /// # Errors
-    /// When the broker has refused this manager for too long, or ZeroMQ fails.
+    /// When the broker rejects this manager, or has refused it for too long, or ZeroMQ fails.
     pub(super) fn maintain(&mut self, inbox: &mut Inbox) -> Result<(), ManagerError> {
         let now = clock::uptime();
         if (now - self.last_turn).unsigned_abs() >= HEARTBEAT_TIMEOUT {
@@ -125,6 +130,7 @@ impl BrokerConnection {
         while let Some((event, address)) = self.monitor.next_with_address()? {
             match event {
                 SocketEvent::CONNECTED => _ = self.pending.insert(address),
+                SocketEvent::HANDSHAKE_FAILED_AUTH => return Err(ManagerError::Rejected { address }),
                 SocketEvent::HANDSHAKE_SUCCEEDED => {
                     self.pending.remove(&address);
                     self.established.insert(address);

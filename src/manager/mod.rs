@@ -55,6 +55,15 @@ pub enum ManagerError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The broker does not let this program connect.
+    #[error(
+        "the message broker at {address} rejects this manager: `security:` in the broker's configuration does not allow its address or \
+         key; the broker's log says which"
+    )]
+    Rejected {
+        /// The broker's address.
+        address: String,
+    },
     /// The broker serves another manager.
     #[error(
         "the message broker refuses this manager: another one is connected ({other}). Stop one of them, or set \

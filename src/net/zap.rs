@@ -83,6 +83,14 @@ impl Zap {
         self.reply(request, b"300")
     }
 
+    /// Reject a connection for good. Return false if it has ended meanwhile, as far as that is known.
+    ///
+    /// # Errors
+    /// When the socket is broken.
+    pub fn reject(&self, request: &ZapRequest) -> zmq::Result<bool> {
+        self.reply(request, b"400")
+    }
+
     fn reply(&self, request: &ZapRequest, status: &[u8]) -> zmq::Result<bool> {
         // Status, its text, a user's name, metadata.
         let reply: [&[u8]; 8] = [&request.session, b"", VERSION, &request.number, status, b"", b"", b""];

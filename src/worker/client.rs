@@ -37,6 +37,7 @@ struct WorkerConnection {
     socket: zmq::Socket,
     // Declared after the socket that it watches, so that it is dropped after it.
     monitor: Monitor,
+    address: String,
     is_up: bool,
 }
 
@@ -55,6 +56,15 @@ pub enum ClientError {
     /// ZeroMQ failed.
     #[error("ZMQError: {0}")]
     Zmq(#[from] zmq::Error),
+    /// The broker does not let this program connect.
+    #[error(
+        "the message broker at {address} rejects this program: `security:` in the broker's configuration does not allow its address or \
+         key; the broker's log says which"
+    )]
+    Rejected {
+        /// The broker's address.
+        address: String,
+    },
     /// The reply is not a message.
     #[error("the manager's reply cannot be read: {0}")]
     Reply(#[from] DecodeError),
@@ -139,10 +149,11 @@ impl WorkerConnection {
         socket.set_tcp_keepalive_idle(KEEPALIVE_IDLE)?;
         socket.set_reconnect_ivl(RECONNECT_INTERVAL)?;
         socket.set_reconnect_ivl_max(1_000)?;
-        let events = [SocketEvent::HANDSHAKE_SUCCEEDED, SocketEvent::DISCONNECTED];
+        let events =
+            [SocketEvent::HANDSHAKE_SUCCEEDED, SocketEvent::HANDSHAKE_FAILED_AUTH, SocketEvent::DISCONNECTED];
         let monitor = Monitor::start(context, &socket, &number.to_string(), &events)?;
         socket.connect(address)?;
-        Ok(Self { socket, monitor, is_up: false })
+        Ok(Self { socket, monitor, address: address.to_owned(), is_up: false })
     }
 
     fn send(&self, text: &str) -> zmq::Result<()> {
@@ -156,9 +167,12 @@ impl WorkerConnection {
 
     /// Return whether an established connection was lost since the last call. A connection that was never established
     /// has carried nothing, and its message still waits.
-    fn take_loss(&mut self) -> zmq::Result<bool> {
+    fn take_loss(&mut self) -> Result<bool, ClientError> {
         let mut is_lost = false;
         while let Some(event) = self.monitor.next()? {
+            if event == SocketEvent::HANDSHAKE_FAILED_AUTH {
+                return Err(ClientError::Rejected { address: self.address.clone() });
+            }
             let is_up = event == SocketEvent::HANDSHAKE_SUCCEEDED;
             is_lost |= self.is_up && !is_up;
             self.is_up = is_up;

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod bad_checklists;
 mod bad_messages;
 mod bad_rules;

@@ -47,7 +47,7 @@ pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
     let mut checks = vec![rules(config)];
     checks.extend(folders(config));
     checks.push(space(&config.journal.folder));
-    checks.extend(ports::checks(&config.zmq));
+    checks.extend(ports::checks(config));
     checks.extend(python(config));
     checks.extend(requirements(config));
     checks.push(clock(config));

@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::DoctorCheck;
-use crate::config::Zmq;
+use crate::config::{Config, Port};
 
 /// The time limit for connecting, and for the greeting after it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Check whether the ports are free, or a broker has them.
-pub(super) fn checks(zmq: &Zmq) -> Vec<DoctorCheck> {
+pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
+    let zmq = &config.zmq;
     // Port 0: only the addresses matter, and they are the same for both ports.
     let addresses: Vec<IpAddr> = match (zmq.host.as_str(), 0).to_socket_addrs() {
         Ok(addresses) => addresses.map(|address| address.ip()).collect(),
@@ -20,13 +21,16 @@ pub(super) fn checks(zmq: &Zmq) -> Vec<DoctorCheck> {
             return vec![DoctorCheck::failed("broker's host", format!("{}: {error}", zmq.host), help)];
         }
     };
-    [("port for workers", zmq.workers_port), ("port for the manager", zmq.manager_port)]
-        .map(|(check, port)| port_check(check, zmq, &addresses, port))
-        .into()
+    [
+        ("port for workers", Port::Workers, zmq.workers_port),
+        ("port for the manager", Port::Manager, zmq.manager_port),
+    ]
+    .map(|(check, kind, port)| port_check(check, config, &addresses, (kind, port)))
+    .into()
 }
 
-fn port_check(check: &str, zmq: &Zmq, addresses: &[IpAddr], port: u16) -> DoctorCheck {
-    let name = format!("{}:{port}", zmq.host);
+fn port_check(check: &str, config: &Config, addresses: &[IpAddr], (kind, port): (Port, u16)) -> DoctorCheck {
+    let name = format!("{}:{port}", config.zmq.host);
     let addresses: Vec<SocketAddr> =
         addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
     match greeting(&addresses) {
@@ -43,7 +47,8 @@ fn port_check(check: &str, zmq: &Zmq, addresses: &[IpAddr], port: u16) -> Doctor
         }
         Greeting::NotListening => {}
     }
-    let address = if zmq.bind_address() == "*" { "0.0.0.0" } else { zmq.bind_address() };
+    let address = config.bind_address(kind);
+    let address = if address == "*" { "0.0.0.0" } else { address };
     let is_here = addresses.iter().any(|address| TcpListener::bind((address.ip(), 0)).is_ok());
     match TcpListener::bind((address, port)) {
         _ if !is_here => {
@@ -61,7 +66,7 @@ fn port_check(check: &str, zmq: &Zmq, addresses: &[IpAddr], port: u16) -> Doctor
         Err(error) => DoctorCheck::failed(
             check,
             format!("{address}:{port} cannot be bound: {error}"),
-            "check `zmq: bind:`",
+            "check `zmq: bind:` and `security: bind:`",
         ),
     }
 }

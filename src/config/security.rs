@@ -1,0 +1,69 @@
+//! [`Security`]: who may connect to which port. It never opens a socket.
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// The kinds of ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// The broker's port for the manager.
+    Manager,
+    /// The broker's port for workers.
+    Workers,
+    /// The ports on which programs publish log messages.
+    Logging,
+}
+
+/// A setting for each kind of port.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortSettings<T> {
+    pub(super) manager: Option<T>,
+    pub(super) workers: Option<T>,
+    pub(super) logging: Option<T>,
+}
+
+impl<T> PortSettings<T> {
+    /// Return the setting for a port, if it has one.
+    #[must_use]
+    pub fn get(&self, port: Port) -> Option<&T> {
+        match port {
+            Port::Manager => self.manager.as_ref(),
+            Port::Workers => self.workers.as_ref(),
+            Port::Logging => self.logging.as_ref(),
+        }
+    }
+}
+
+/// `security:`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Security {
+    /// `security: bind:`, the address on which a port is bound.
+    pub bind: PortSettings<String>,
+    /// `security: allow:`, the networks from which a port takes connections.
+    pub allow: PortSettings<Vec<IpNet>>,
+}
+
+/// From where a port takes connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowedNetworks {
+    /// From everywhere.
+    All,
+    /// From this machine only.
+    ThisMachine,
+    /// From these networks only.
+    Listed(Vec<IpNet>),
+}
+
+impl Security {
+    /// Return from where a port takes connections. A manager on another machine must be allowed: whoever is taken for the manager gets
+    /// the messages and replies to them.
+    #[must_use]
+    pub fn allowed(&self, port: Port) -> AllowedNetworks {
+        match self.allow.get(port) {
+            Some(networks) => AllowedNetworks::Listed(networks.clone()),
+            None if port == Port::Manager && self.bind.get(port).is_none() => AllowedNetworks::ThisMachine,
+            None => AllowedNetworks::All,
+        }
+    }
+}

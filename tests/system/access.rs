@@ -1,0 +1,66 @@
+//! Which machines may connect to which port.
+
+use rustix::process::Signal;
+use zmq::{Context, Socket, SocketType};
+
+use crate::support::system::{System, system};
+
+/// Connect to a port from an address of this machine, and send a worker's message.
+fn send_from(system: &System, context: &Context, address: &str) -> Socket {
+    let socket = context.socket(SocketType::REQ).expect("a socket");
+    socket.set_linger(0).expect("an option");
+    socket.connect(&format!("tcp://{address}:0;127.0.0.1:{}", system.workers_port)).expect("an address");
+    socket.send("{source: sleep, type: success, payload: null}", 0).expect("sent");
+    socket
+}
+
+#[test]
+fn workers_connect_from_allowed_networks_only_and_a_hangup_changes_them() {
+    let mut system = system().section("security: {allow: {workers: [127.0.0.0/30, 127.0.1.7]}}").start();
+    let context = Context::new();
+    for allowed in ["127.0.0.1", "127.0.0.3", "127.0.1.7"] {
+        assert_eq!(system.receive(&send_from(&system, &context, allowed)).r#type, "ack", "{allowed}");
+    }
+    let _refused = send_from(&system, &context, "127.0.0.4");
+    system.wait_for_log("broker", "a connection from 127.0.0.4 to the port for the workers was refused");
+    let _refused_again = send_from(&system, &context, "127.0.1.8");
+    assert_eq!(system.receive(&send_from(&system, &context, "127.0.0.1")).r#type, "ack");
+    // One line a minute.
+    assert_eq!(system.log("broker").matches("was refused").count(), 1, "{}", system.describe());
+    system.more = "security: {allow: {workers: [127.0.1.8/32]}}".to_owned();
+    system.write_config();
+    system.signal("broker", Signal::HUP);
+    system.wait_for("the new networks are allowed", || {
+        let socket = send_from(&system, &context, "127.0.1.8");
+        socket.set_rcvtimeo(200).expect("an option");
+        socket.recv_bytes(0).is_ok().then_some(())
+    });
+}
+
+#[test]
+fn a_worker_of_ours_that_is_rejected_says_so_and_ends() {
+    let system = system().section("security: {allow: {workers: [192.0.2.0/24]}}").start();
+    let (status, text) = system.operation(&["worker", "sleep", "--sleep-time", "0"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("rejects this program: `security:` in the broker's configuration"), "{text}");
+}
+
+#[test]
+fn a_manager_that_is_rejected_says_so_and_ends() {
+    let mut system = system().section("security: {allow: {manager: [192.0.2.0/24]}}").prepare();
+    system.start_broker();
+    let (status, _) = system.run_to_end(&["manager"]);
+    assert_eq!(status, Some(1));
+    system.wait_for_log("broker", "a connection from 127.0.0.1 to the port for the manager was refused");
+}
+
+#[test]
+fn each_port_is_bound_where_the_configuration_says() {
+    let mut system = system().section("security: {bind: {workers: 127.0.0.2, manager: 127.0.0.1}}").prepare();
+    system.start_broker();
+    let connects = |address: &str, port: u16| std::net::TcpStream::connect((address, port)).is_ok();
+    assert!(connects("127.0.0.2", system.workers_port));
+    assert!(!connects("127.0.0.1", system.workers_port));
+    assert!(connects("127.0.0.1", system.manager_port));
+    assert!(!connects("127.0.0.2", system.manager_port));
+}
