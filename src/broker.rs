@@ -31,6 +31,8 @@ use self::requests::Requests;
 use crate::config::{Config, Port, ReloadConfig};
 use crate::failpoint;
 use crate::net::broker_state::{BrokerState, QUESTION};
+use crate::net::curve::{self, KeyError, Server};
+use crate::net::socket::Frames;
 use crate::net::watch::WakeOn;
 use crate::net::{ConnectionWatch, socket};
 use crate::orphans;
@@ -93,6 +95,9 @@ pub enum BrokerError {
     /// ZeroMQ failed.
     #[error("ZMQError: {0}")]
     Zmq(#[from] zmq::Error),
+    /// The key files cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The operating system refused a thread or a descriptor.
     #[error(transparent)]
     System(#[from] io::Error),
@@ -169,11 +174,13 @@ impl Broker {
         workers.set_affinity(IO_THREAD)?;
         workers.set_handshake_ivl(HANDSHAKE_TIMEOUT)?;
         workers.set_zap_domain(access::WORKERS)?;
+        let curve = config.zmq.curve.as_ref();
+        curve::secure_server(&workers, curve, Server::Broker)?;
         let workers_watch = ConnectionWatch::start(&context, &workers, "workers", WakeOn::Shortages)?;
-        let manager = ManagerSocket::new(&context, epoch, LINGER)?;
+        let manager = ManagerSocket::new(&context, epoch, LINGER, curve)?;
         let mut broker = Self {
             admission,
-            access: Access::new(&config.security, log.clone()),
+            access: Access::new(config, &log)?,
             workers,
             workers_watch,
             manager,
@@ -319,7 +326,10 @@ impl Broker {
 
     fn receive_requests(&mut self) -> zmq::Result<()> {
         for _ in 0..TURN {
-            let Some(frames) = socket::receive(&self.workers)? else { break };
+            let Some(frames) = self.receive_frames()? else { break };
+            if frames.is_empty() {
+                continue;
+            }
             if let [client, question] = frames.as_slice()
                 && question == QUESTION
             {
@@ -335,6 +345,19 @@ impl Broker {
             failpoint::pass("broker: request taken");
         }
         Ok(())
+    }
+
+    /// Receive the next message, if one has arrived. A message whose key was revoked has no frames.
+    fn receive_frames(&mut self) -> zmq::Result<Option<Frames>> {
+        if !self.access.workers.has_keys() {
+            return socket::receive(&self.workers);
+        }
+        let received = socket::receive_with_user(&self.workers)?;
+        Ok(received.map(
+            |(user, frames)| {
+                if self.access.workers.takes_message_of(&user) { frames } else { Frames::new() }
+            },
+        ))
     }
 
     /// Handle connections that managers made or lost. If there are any, open requests are sent again before new ones.
@@ -449,7 +472,9 @@ impl Broker {
         let Some(config) = reload_config() else { return };
         self.redeliver = config.redeliver;
         self.has_many_managers = config.has_many_managers;
-        self.access.reload(&config.security);
+        if let Err(error) = self.access.reload(&config) {
+            self.log.error(format_args!("{error}. The keys that were authorized before stay so"));
+        }
         if self.journal != config.journal.folder {
             self.journal.clone_from(&config.journal.folder);
             self.note = StateNote::new();

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use crate::config::{Config, ReloadConfig};
+use crate::net::curve::{self, KeyError, Server};
 use crate::net::socket;
 use crate::signals::Signals;
 use crate::store::Presence;
@@ -64,12 +65,13 @@ impl Aggregator {
     /// Subscribe to all publishers of the configuration.
     ///
     /// # Errors
-    /// When ZeroMQ fails. A host that cannot be reached is not an error: ZeroMQ tries to connect until it succeeds.
-    pub fn subscribe(config: &Config, log: Logger) -> zmq::Result<Self> {
+    /// When ZeroMQ fails or a key file cannot be used. A host that cannot be reached is not an error: ZeroMQ tries to connect until it succeeds.
+    pub fn subscribe(config: &Config, log: Logger) -> Result<Self, KeyError> {
         let context = Context::new();
         context.set_io_threads(2)?;
         // A SUB would discard the lines in transit when it unsubscribes.
         let socket = context.socket(SocketType::XSUB)?;
+        curve::secure_client(&socket, config.zmq.curve.as_ref(), Server::Logging)?;
         socket.send(SUBSCRIBE, 0)?;
         socket.set_maxmsgsize(MAX_FRAME)?;
         let (idle, count, interval) = KEEPALIVE;

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use super::{BrokerError, access, admission};
+use crate::config::CurveSettings;
+use crate::net::curve::{self, Server};
 use crate::net::manager_identity::HEARTBEAT_TIMEOUT;
 use crate::net::socket::{self, Frames, Received};
 use crate::net::watch::{Connections, WakeOn};
@@ -63,8 +65,14 @@ pub(super) struct ManagerSocket {
 
 impl ManagerSocket {
     /// Make a socket that is not bound yet. `name` is one that no other process has.
-    pub(super) fn new(context: &Context, name: u64, linger: i32) -> Result<Self, BrokerError> {
+    pub(super) fn new(
+        context: &Context,
+        name: u64,
+        linger: i32,
+        curve: Option<&CurveSettings>,
+    ) -> Result<Self, BrokerError> {
         let socket = context.socket(SocketType::DEALER)?;
+        curve::secure_server(&socket, curve, Server::Broker)?;
         socket.set_sndhwm(0)?;
         socket.set_rcvhwm(0)?;
         socket.set_linger(linger)?;

@@ -80,7 +80,7 @@ fn start_logging(
     log: &Logger,
 ) -> Result<(), pylogging::SetupError> {
     let addresses = config.log_addresses_of_daemon(log.name());
-    let publishing = Publishing { name: log.name().to_owned(), addresses };
+    let publishing = Publishing::of(config, log.name(), addresses);
     let (setup, warnings) = Setup::publishing(&config.logging, role, &publishing)?;
     // NEMO_Nowcast's aggregator does not log where its own lines go.
     let first_line = setup.first_line("logging messages").filter(|_| role != Role::Aggregator);

@@ -12,7 +12,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Rules", &["rules"]),
     ("Workers and their scripts", &["worker", "exec", "tell", "need", "fetch"]),
     ("Daemons", &["broker", "manager", "scheduler", "log-aggregator"]),
-    ("Set up and maintain", &["config", "doctor", "generate", "journal"]),
+    ("Set up and maintain", &["config", "doctor", "keys", "generate", "journal"]),
 ];
 
 /// Return the definition with its commands grouped.

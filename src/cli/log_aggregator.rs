@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::daemon;
 use crate::log_aggregator::{Aggregator, NAME};
+use crate::net::curve::KeyError;
 use pylogging::Logger;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -22,12 +23,12 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let file = config.file.clone();
     let mut work = || {
         let mut aggregator = Aggregator::subscribe(&config, log.clone())?;
-        aggregator.run(&mut signals, &mut || daemon::reload_aggregator(&file, &log))
+        Ok(aggregator.run(&mut signals, &mut || daemon::reload_aggregator(&file, &log))?)
     };
     match work() {
         Ok(()) => ExitCode::SUCCESS,
-        Err::<_, zmq::Error>(error) => {
-            log.critical(format_args!("ZMQError: {error}"));
+        Err::<_, KeyError>(error) => {
+            log.critical(format_args!("{error}"));
             log.critical("shutting down");
             ExitCode::FAILURE
         }

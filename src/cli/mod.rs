@@ -16,6 +16,7 @@ mod fetch;
 mod generate;
 mod help;
 mod journal;
+mod key_files;
 mod keys;
 mod launch;
 mod log_aggregator;
@@ -126,6 +127,8 @@ enum CliCommand {
     Journal(journal::Args),
     /// Check, test, replay and deploy rules
     Rules(rules::Args),
+    /// Make the key files that encrypt connections
+    Keys(key_files::Args),
     /// Generate files for editors
     Generate(generate::Args),
     /// Check the configuration
@@ -213,6 +216,7 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Journal(args) => journal::run(&args),
         CliCommand::Rules(args) => rules::run(&args),
         CliCommand::Generate(args) => generate::run(&args),
+        CliCommand::Keys(args) => key_files::run(&args),
         CliCommand::Config(args) => config::run(&args),
         CliCommand::Doctor(args) => doctor::run(&args),
     }

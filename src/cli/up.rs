@@ -57,7 +57,7 @@ fn supervise(args: &Args) -> anyhow::Result<ExitCode> {
     let (setup, _) = if addresses.is_empty() {
         Setup::from_value(&config.logging, Role::Daemon)?
     } else {
-        Setup::publishing(&config.logging, Role::Daemon, &Publishing { name: NAME.to_owned(), addresses })?
+        Setup::publishing(&config.logging, Role::Daemon, &Publishing::of(&config, NAME, addresses))?
     };
     pylogging::install(setup);
     let log = Logger::new(NAME);

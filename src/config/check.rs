@@ -136,6 +136,7 @@ impl ConfigCheck<'_> {
             .section(value, "logging")
             .map(|section| environment::replace_in_logging(section, self.lookup));
         let (checklist_file, python, logging) = (checklist_file?, python?, logging?);
+        let (security, curve) = security?;
         let (journal, broker) = (self.journal(value, &checklist_file), broker?);
         let substituted = substituted(value, &checklist_file, python.as_deref(), &logging);
         Some(Config {
@@ -144,10 +145,10 @@ impl ConfigCheck<'_> {
             value: substituted,
             checklist_file,
             python,
-            zmq: zmq?,
+            zmq: Zmq { curve, ..zmq? },
             log_ports: log_ports?,
             redeliver: broker.redeliver.unwrap_or(true),
-            security: security?,
+            security,
             has_many_managers: broker.managers == Some(RawManagers::Many),
             registry: registry?,
             workers: workers?,
@@ -186,6 +187,7 @@ impl ConfigCheck<'_> {
             bind: raw.bind,
             manager_port: raw.ports.manager,
             workers_port: raw.ports.workers,
+            curve: None,
         })
     }
 

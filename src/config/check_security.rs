@@ -7,12 +7,13 @@ use serde::Deserialize;
 
 use super::check::{ConfigCheck, is_address};
 use super::problem::Severity;
-use super::security::{Port, PortSettings, Security};
+use super::security::{CurveSettings, Port, PortSettings, Security};
 use pyyaml::Value;
 
-/// All kinds of ports, with their names in the configuration.
-const PORTS: [(Port, &str); 3] =
-    [(Port::Manager, "manager"), (Port::Workers, "workers"), (Port::Logging, "logging")];
+/// The name of the own key, if the configuration has none.
+const DEFAULT_CLIENT: &str = "client";
+
+const PORTS: [Port; 3] = [Port::Manager, Port::Workers, Port::Logging];
 
 /// `security:` as written in the file.
 #[derive(Debug, Default, Deserialize)]
@@ -22,39 +23,63 @@ struct RawSecurity {
     bind: PortSettings<String>,
     #[serde(default)]
     allow: PortSettings<Vec<String>>,
+    curve: Option<RawCurve>,
+}
+
+/// `security: curve:` as written in the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCurve {
+    keys: String,
+    client: Option<String>,
 }
 
 impl ConfigCheck<'_> {
-    /// Check `security:`.
-    pub(super) fn security(&mut self, value: &Value) -> Option<Security> {
+    /// Check `security:`. The second result is that of `security: curve:`.
+    pub(super) fn security(&mut self, value: &Value) -> Option<(Security, Option<CurveSettings>)> {
         let raw: RawSecurity = match value.get("security") {
             None | Some(Value::Null) => RawSecurity::default(),
             Some(section) => self.decode(section, &["security"])?,
         };
-        for (port, name) in PORTS {
+        for port in PORTS {
             if raw.bind.get(port).is_some_and(|address| address != "*" && !is_address(address)) {
                 let text = "must be `*` or the name or the IPv4 address of a host, with nothing around it";
-                self.report(Severity::Error, &["security", "bind", name], text.to_owned());
+                self.report(Severity::Error, &["security", "bind", port.name()], text.to_owned());
             }
         }
-        let mut networks = |port, name: &str| {
+        let mut networks = |port: Port| {
             let written: &Vec<String> = raw.allow.get(port)?;
-            Some(written.iter().filter_map(|text| self.network(name, text)).collect())
+            Some(written.iter().filter_map(|text| self.network(port, text)).collect())
         };
         let allow = PortSettings {
-            manager: networks(Port::Manager, "manager"),
-            workers: networks(Port::Workers, "workers"),
-            logging: networks(Port::Logging, "logging"),
+            manager: networks(Port::Manager),
+            workers: networks(Port::Workers),
+            logging: networks(Port::Logging),
         };
-        Some(Security { bind: raw.bind, allow })
+        let curve = match raw.curve {
+            None => None,
+            Some(raw) => Some(self.curve(raw)?),
+        };
+        Some((Security { bind: raw.bind, allow }, curve))
     }
 
-    fn network(&mut self, port: &str, text: &str) -> Option<IpNet> {
+    fn curve(&mut self, raw: RawCurve) -> Option<CurveSettings> {
+        let folder = self.replace_variables("security", &raw.keys)?.into();
+        let client = raw.client.unwrap_or_else(|| DEFAULT_CLIENT.to_owned());
+        if !is_address(&client) || client.starts_with('.') {
+            let text =
+                "must be a name of letters, digits, dots, `-` and `_`: the key files have it".to_owned();
+            self.report(Severity::Error, &["security", "curve", "client"], text);
+        }
+        Some(CurveSettings { folder, client })
+    }
+
+    fn network(&mut self, port: Port, text: &str) -> Option<IpNet> {
         let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         if network.is_err() {
             let text =
                 format!("must be addresses or networks, such as 10.0.5.17 or 10.0.0.0/8, and not {text:?}");
-            self.report(Severity::Error, &["security", "allow", port], text);
+            self.report(Severity::Error, &["security", "allow", port.name()], text);
         }
         network.ok()
     }

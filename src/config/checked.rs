@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 use super::notify::Notifications;
 use super::scheduled::ScheduledWorker;
-use super::security::{Port, Security};
+use super::security::{CurveSettings, Port, Security};
 use nowcast_core::{Expectation, Limits, Policy, RegisteredWorker};
 use pyyaml::Value;
 
@@ -143,6 +143,8 @@ pub struct Zmq {
     pub manager_port: u16,
     /// The broker's port for workers.
     pub workers_port: u16,
+    /// `security: curve`: the keys of all connections.
+    pub curve: Option<CurveSettings>,
 }
 
 impl Zmq {

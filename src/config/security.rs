@@ -1,5 +1,7 @@
 //! [`Security`]: who may connect to which port. It never opens a socket.
 
+use std::path::PathBuf;
+
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -12,6 +14,18 @@ pub enum Port {
     Workers,
     /// The ports on which programs publish log messages.
     Logging,
+}
+
+impl Port {
+    /// Return its name in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Port::Manager => "manager",
+            Port::Workers => "workers",
+            Port::Logging => "logging",
+        }
+    }
 }
 
 /// A setting for each kind of port.
@@ -33,6 +47,15 @@ impl<T> PortSettings<T> {
             Port::Logging => self.logging.as_ref(),
         }
     }
+}
+
+/// `security: curve:`: connections are encrypted, and only known keys may connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CurveSettings {
+    /// `keys`: the folder of the key files.
+    pub folder: PathBuf,
+    /// `client`: the name of this machine's own key.
+    pub client: String,
 }
 
 /// `security:`

@@ -13,7 +13,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
-use crate::net::socket;
+use super::Publishing;
+use crate::config::{AllowedNetworks, Port};
+use crate::net::curve::{self, KeyError, Server};
+use crate::net::port_access::PortAccess;
+use crate::net::{Zap, socket};
 use pylogging::{Level, LogRecord, Logger, Publisher, say, show_on_stderr};
 
 /// The time after binding its port during which an exiting program waits for a subscriber. A subscriber that failed to
@@ -53,6 +57,25 @@ struct PublisherShared {
     /// The event descriptor that wakes the thread.
     wake: OwnedFd,
     has_ended: Condvar,
+    /// Who may subscribe.
+    access: Mutex<PortAccess>,
+}
+
+/// Why a publisher cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    /// The key files cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// ZeroMQ or the operating system has run out of resources.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+impl From<zmq::Error> for StartError {
+    fn from(error: zmq::Error) -> Self {
+        Self::System(error.into())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -65,35 +88,52 @@ struct Backlog {
 }
 
 impl ZmqPublisher {
-    /// Return the publisher of a topic: an existing one that serves one of these addresses, or a new one.
+    /// Return the publisher of a program: an existing one that serves one of its addresses, or a new one.
     ///
     /// A new publisher binds the first free address. If none is free, the reason is returned too, and it keeps trying.
     ///
     /// # Errors
-    /// When ZeroMQ or the operating system has run out of resources.
-    pub fn obtain(topic: &str, addresses: &[String]) -> io::Result<(Arc<Self>, Option<zmq::Error>)> {
+    /// When ZeroMQ or the operating system has run out of resources, or the key files cannot be used.
+    pub fn obtain(publishing: &Publishing) -> Result<(Arc<Self>, Option<zmq::Error>), StartError> {
+        let Publishing { name: topic, addresses, security, curve } = publishing;
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|publisher| publisher.strong_count() > 0);
-        let serves = |publisher: &Arc<Self>| publisher.topic == topic && publisher.serves(addresses);
+        let serves = |publisher: &Arc<Self>| publisher.topic == *topic && publisher.serves(addresses);
         if let Some(publisher) = all.iter().filter_map(Weak::upgrade).find(serves) {
+            let mut access = publisher.shared.access.lock().unwrap_or_else(PoisonError::into_inner);
+            access.reload(security, curve.as_ref())?;
+            drop(access);
             return Ok((publisher, None));
         }
-        let (publisher, error) = Self::start(topic, addresses)?;
+        let (publisher, error) = Self::start(publishing)?;
         let publisher = Arc::new(publisher);
         all.push(Arc::downgrade(&publisher));
         Ok((publisher, error))
     }
 
-    fn start(topic: &str, addresses: &[String]) -> io::Result<(Self, Option<zmq::Error>)> {
+    fn start(publishing: &Publishing) -> Result<(Self, Option<zmq::Error>), StartError> {
+        let Publishing { name: topic, addresses, security, curve } = publishing;
         let context = Context::new();
+        let access = PortAccess::new(Port::Logging, security, curve.as_ref(), Logger::new(topic))?;
+        let is_open = curve.is_none() && security.allowed(Port::Logging) == AllowedNetworks::All;
+        let zap = if is_open { None } else { Some(Zap::bind(&context)?) };
         // An XPUB is a PUB socket that also delivers subscriptions.
         let socket = context.socket(SocketType::XPUB)?;
         socket.set_sndhwm(MAX_QUEUED)?;
         socket.set_maxmsgsize(MAX_SUBSCRIPTION_SIZE)?;
         socket.set_linger(LINGER)?;
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let shared = Arc::new(PublisherShared { lines: Mutex::default(), wake, has_ended: Condvar::new() });
-        let addresses = addresses.to_vec();
+        curve::secure_server(&socket, curve.as_ref(), Server::Logging)?;
+        if zap.is_some() {
+            socket.set_zap_domain(Port::Logging.name())?;
+        }
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?;
+        let shared = Arc::new(PublisherShared {
+            lines: Mutex::default(),
+            wake,
+            has_ended: Condvar::new(),
+            access: Mutex::new(access),
+        });
+        let addresses = addresses.clone();
         let publisher =
             Self { topic: topic.to_owned(), addresses: addresses.clone(), shared: Arc::clone(&shared) };
         let mut thread = SocketThread {
@@ -103,6 +143,7 @@ impl ZmqPublisher {
             subscriptions: HashSet::new(),
             bound: None,
             has_complained: false,
+            zap,
             socket,
             context,
         };
@@ -209,6 +250,8 @@ struct SocketThread {
     bound: Option<Instant>,
     /// Whether the lack of a subscriber was reported.
     has_complained: bool,
+    /// Asks for each connection; `None` if all are admitted. Dropped before the socket: until then connections may be refused.
+    zap: Option<Zap>,
     socket: Socket,
     // Declared after the socket, to be dropped after it: dropping the context waits until the last lines are sent.
     context: Context,
@@ -242,8 +285,9 @@ impl SocketThread {
         }
         let rest = self.take_waiting(0);
         self.show(&rest);
-        let Self { shared, socket, context, .. } = self;
+        let Self { shared, socket, zap, context, .. } = self;
         drop(socket);
+        drop(zap);
         drop(context);
         let late = {
             let mut lines = shared.lock();
@@ -260,6 +304,7 @@ impl SocketThread {
             let address = self.shared.lock().bound.clone().unwrap_or_default();
             Logger::new(&self.topic).info(format_args!("publishing log messages to {address}"));
         }
+        self.admit()?;
         while let Some(frames) = socket::receive(&self.socket)? {
             self.note_subscription(&frames);
         }
@@ -286,13 +331,30 @@ impl SocketThread {
         Ok(true)
     }
 
+    /// Answer who may subscribe.
+    fn admit(&self) -> zmq::Result<()> {
+        let Some(zap) = &self.zap else { return Ok(()) };
+        while let Some(request) = zap.receive()? {
+            let mut access = self.shared.access.lock().unwrap_or_else(PoisonError::into_inner);
+            let allows = access.allows(&request);
+            drop(access);
+            if allows {
+                zap.admit(&request)?
+            } else {
+                zap.reject(&request)?
+            };
+        }
+        Ok(())
+    }
+
     fn wait(&self, until: Option<Instant>) -> zmq::Result<()> {
         let timeout =
             until.map_or(-1, |until| socket::milliseconds(until.saturating_duration_since(Instant::now())));
-        let mut items = [
+        let mut items = vec![
             self.socket.as_poll_item(POLLIN),
             PollItem::from_fd(self.shared.wake.as_fd().as_raw_fd(), POLLIN),
         ];
+        items.extend(self.zap.as_ref().map(Zap::as_socket_item));
         socket::poll(&mut items, timeout)?;
         // One read resets the counter of all wake-ups.
         let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);

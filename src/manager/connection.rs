@@ -14,6 +14,7 @@ use crate::clock;
 use crate::config::{Config, Zmq};
 use crate::failpoint;
 use crate::net::broker_state::QUESTION;
+use crate::net::curve::{self, KeyError, Server};
 use crate::net::manager_identity::HEARTBEAT_TIMEOUT;
 use crate::net::{Envelope, ManagerIdentity, Monitor, envelope, socket};
 use nowcast_core::RequestId;
@@ -56,9 +57,10 @@ pub(super) struct BrokerConnection {
 
 impl BrokerConnection {
     /// Make a socket that is not connected yet. `identity` is how it introduces this manager to a broker of ours.
-    pub(super) fn new(identity: ManagerIdentity, zmq: &Zmq, log: Logger) -> zmq::Result<Self> {
+    pub(super) fn new(identity: ManagerIdentity, zmq: &Zmq, log: Logger) -> Result<Self, KeyError> {
         let context = Context::new();
         let socket = context.socket(SocketType::ROUTER)?;
+        curve::secure_client(&socket, zmq.curve.as_ref(), Server::Broker)?;
         // A ROUTER silently discards messages over its limit, so there is no limit; with MANDATORY it reports that the
         // broker of a reply is gone.
         socket.set_sndhwm(0)?;
@@ -99,7 +101,7 @@ impl BrokerConnection {
 
     /// Connect to the broker that the configuration names. Connections that it no longer names are kept until the
     /// manager ends, or the broker says that they are to the same one: replies may still go there.
-    pub(super) fn connect(&mut self, config: &Config) -> zmq::Result<()> {
+    pub(super) fn connect(&mut self, config: &Config) -> Result<(), KeyError> {
         let zmq = &config.zmq;
         let endpoint = format!("tcp://{}:{}", zmq.host, zmq.manager_port);
         if !self.endpoints.contains(&endpoint) {

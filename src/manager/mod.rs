@@ -28,6 +28,7 @@ use crate::config::{Config, ReloadConfig};
 use crate::control::Control;
 use crate::failpoint;
 use crate::launch::LaunchedRuns;
+use crate::net::curve::KeyError;
 use crate::notify::{LAST_CHANCE, Notifier};
 use crate::signals::Signals;
 use crate::store::{ChecklistFile, Journal, JournalError, Presence};
@@ -49,6 +50,9 @@ pub enum ManagerError {
     /// ZeroMQ failed.
     #[error("ZMQError: {0}")]
     Zmq(#[from] zmq::Error),
+    /// The key files cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The operating system refused something that the manager needs.
     #[error(transparent)]
     System(#[from] std::io::Error),

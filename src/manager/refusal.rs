@@ -10,6 +10,7 @@ use zmq::{Context, Socket, SocketType};
 use super::ManagerError;
 use crate::config::Zmq;
 use crate::net::broker_state::{BrokerState, QUESTION};
+use crate::net::curve::{self, KeyError, Server};
 use crate::net::{ManagerIdentity, socket};
 use pylogging::Logger;
 
@@ -36,12 +37,13 @@ impl Refusal {
     }
 
     /// Ask the broker which manager is connected, unless that was asked a moment ago.
-    pub(super) fn ask(&mut self, context: &Context, zmq: &Zmq) -> zmq::Result<()> {
+    pub(super) fn ask(&mut self, context: &Context, zmq: &Zmq) -> Result<(), KeyError> {
         if self.question.is_some() {
             return Ok(());
         }
         // Not a REQ: its empty frame would make this a message for the manager.
         let socket = context.socket(SocketType::DEALER)?;
+        curve::secure_client(&socket, zmq.curve.as_ref(), Server::Broker)?;
         socket.set_linger(0)?;
         socket.connect(&format!("tcp://{}:{}", zmq.host, zmq.workers_port))?;
         socket::send(&socket, &[QUESTION])?;

@@ -3,10 +3,12 @@
 //! This module never looks into a message and decides nothing.
 
 pub mod broker_state;
+pub mod curve;
 pub mod envelope;
 pub mod http;
 pub mod manager_identity;
 pub mod monitor;
+pub mod port_access;
 pub mod proxy;
 pub mod socket;
 pub mod watch;

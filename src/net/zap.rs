@@ -1,6 +1,6 @@
 //! [`Zap`]: asks, for each connection to a socket that has a domain, whether it is admitted (ZAP 1.0, ZeroMQ RFC 27).
 //!
-//! It never decides that. Found by experiments with `libzmq` 4.3.4 and the mechanism NULL:
+//! It never decides that. Found by experiments with `libzmq`:
 //! - A request knows the other end's address, and nothing else of it: the routing id in it is the bound socket's own.
 //! - Without a reply, and with status 300, the connection stays in its handshake until `ZMQ_HANDSHAKE_IVL` ends it. The other end then
 //!   connects again and keeps what it has to send. Status 400 is final: a `libzmq` client that receives it never connects again.
@@ -8,6 +8,7 @@
 
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
+use super::curve::{Key, user_name};
 use super::socket;
 
 /// The address that `libzmq` connects to in its own context.
@@ -31,6 +32,8 @@ pub struct ZapRequest {
     pub domain: String,
     /// The IP address of the other end.
     pub address: String,
+    /// Its public key, if the socket encrypts.
+    pub key: Option<Key>,
 }
 
 impl Zap {
@@ -55,12 +58,13 @@ impl Zap {
     pub fn receive(&self) -> zmq::Result<Option<ZapRequest>> {
         while let Some(frames) = socket::receive(&self.socket)? {
             // The session, an empty frame, version, request, domain, address, routing id, mechanism, credentials.
-            if let [session, _, _, number, domain, address, ..] = frames.as_slice() {
+            if let [session, _, _, number, domain, address, _, _, credentials @ ..] = frames.as_slice() {
                 return Ok(Some(ZapRequest {
                     session: session.clone(),
                     number: number.clone(),
                     domain: String::from_utf8_lossy(domain).into_owned(),
                     address: String::from_utf8_lossy(address).into_owned(),
+                    key: credentials.first().and_then(|key| key.as_slice().try_into().ok()),
                 }));
             }
         }
@@ -92,12 +96,20 @@ impl Zap {
     }
 
     fn reply(&self, request: &ZapRequest, status: &[u8]) -> zmq::Result<bool> {
-        // Status, its text, a user's name, metadata.
-        let reply: [&[u8]; 8] = [&request.session, b"", VERSION, &request.number, status, b"", b"", b""];
+        // Status, its text, a user's name, metadata. Each message of the connection has the name.
+        let user = request.key.as_ref().map(user_name).unwrap_or_default();
+        let reply: [&[u8]; 8] =
+            [&request.session, b"", VERSION, &request.number, status, b"", user.as_bytes(), b""];
         match socket::send(&self.socket, &reply) {
             Err(zmq::Error::EHOSTUNREACH) => Ok(false),
             sent => sent,
         }
+    }
+
+    /// Return the poll item of the socket itself.
+    #[must_use]
+    pub fn as_socket_item(&self) -> PollItem<'_> {
+        self.socket.as_poll_item(POLLIN)
     }
 
     /// Return the poll item with which a loop waits for a request. It is cheaper than one of the socket itself, since requests are

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use zmq::{Context, POLLIN, SocketEvent, SocketType};
 
 use crate::config::Zmq;
+use crate::net::curve::{self, KeyError, Server};
 use crate::net::{Monitor, socket};
 use nowcast_core::message::{DecodeError, Message, RUN_ID};
 
@@ -23,7 +24,7 @@ const RECONNECT_INTERVAL: i32 = 50;
 /// which the manager recognises the second copy.
 pub struct Client {
     connection: WorkerConnection,
-    address: String,
+    zmq: Zmq,
     connections: u32,
     run: Option<String>,
     /// The message that awaits its reply.
@@ -65,6 +66,9 @@ pub enum ClientError {
         /// The broker's address.
         address: String,
     },
+    /// The key files cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The reply is not a message.
     #[error("the manager's reply cannot be read: {0}")]
     Reply(#[from] DecodeError),
@@ -74,13 +78,12 @@ impl Client {
     /// Connect to the broker's port for workers. The broker need not run yet.
     ///
     /// # Errors
-    /// When ZeroMQ rejects the address.
+    /// When ZeroMQ rejects the address, or a key file cannot be used.
     pub fn connect(zmq: &Zmq) -> Result<Self, ClientError> {
         let context = Context::new();
-        let address = format!("tcp://{}:{}", zmq.host, zmq.workers_port);
-        let connection = WorkerConnection::new(&context, &address, 0)?;
+        let connection = WorkerConnection::new(&context, zmq, 0)?;
         let run = std::env::var(RUN_ID).ok().filter(|run| !run.is_empty());
-        Ok(Self { connection, address, connections: 0, run, open: None, context })
+        Ok(Self { connection, zmq: zmq.clone(), connections: 0, run, open: None, context })
     }
 
     /// Send a message, adding an `id` and the `run` of this process if it has none. The message waits in this process
@@ -136,15 +139,17 @@ impl Client {
         let Some(text) = &self.open else { return Ok(()) };
         self.connections += 1;
         self.connection.socket.set_linger(0)?;
-        self.connection = WorkerConnection::new(&self.context, &self.address, self.connections)?;
+        self.connection = WorkerConnection::new(&self.context, &self.zmq, self.connections)?;
         self.connection.send(text)?;
         Ok(())
     }
 }
 
 impl WorkerConnection {
-    fn new(context: &Context, address: &str, number: u32) -> zmq::Result<Self> {
+    fn new(context: &Context, zmq: &Zmq, number: u32) -> Result<Self, ClientError> {
+        let address = format!("tcp://{}:{}", zmq.host, zmq.workers_port);
         let socket = context.socket(SocketType::REQ)?;
+        curve::secure_client(&socket, zmq.curve.as_ref(), Server::Broker)?;
         socket.set_tcp_keepalive(1)?;
         socket.set_tcp_keepalive_idle(KEEPALIVE_IDLE)?;
         socket.set_reconnect_ivl(RECONNECT_INTERVAL)?;
@@ -152,8 +157,8 @@ impl WorkerConnection {
         let events =
             [SocketEvent::HANDSHAKE_SUCCEEDED, SocketEvent::HANDSHAKE_FAILED_AUTH, SocketEvent::DISCONNECTED];
         let monitor = Monitor::start(context, &socket, &number.to_string(), &events)?;
-        socket.connect(address)?;
-        Ok(Self { socket, monitor, address: address.to_owned(), is_up: false })
+        socket.connect(&address)?;
+        Ok(Self { socket, monitor, address, is_up: false })
     }
 
     fn send(&self, text: &str) -> zmq::Result<()> {
@@ -193,7 +198,13 @@ mod tests {
         manager.bind("tcp://127.0.0.1:*").expect("a port");
         let endpoint = manager.get_last_endpoint().expect("an endpoint").expect("text");
         let port = endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-        let zmq = Zmq { host: "127.0.0.1".to_owned(), bind: None, manager_port: 0, workers_port: port };
+        let zmq = Zmq {
+            host: "127.0.0.1".to_owned(),
+            bind: None,
+            manager_port: 0,
+            workers_port: port,
+            curve: None,
+        };
         let mut client = Client::connect(&zmq).expect("a client");
         let start = Instant::now();
         client.send(Message::new("sleep", "success", Value::Null)).expect("sent");

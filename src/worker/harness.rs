@@ -152,7 +152,7 @@ pub fn report_for(name: &str, config_file: &Path, report: DelegatedReport) -> an
 /// Set up logging and log the first lines of a worker.
 fn start_logging(name: &str, config: &Config, log: &Logger, debug: bool) -> anyhow::Result<()> {
     config.make_default_log_folder()?;
-    let publishing = Publishing { name: name.to_owned(), addresses: config.log_addresses_of_worker(name) };
+    let publishing = Publishing::of(config, name, config.log_addresses_of_worker(name));
     let (setup, warnings) = Setup::publishing(&config.logging, Role::Worker { debug }, &publishing)?;
     let first_line = setup.first_line("log messages").filter(|_| !debug);
     pylogging::install(setup);

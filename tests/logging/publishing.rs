@@ -53,7 +53,12 @@ fn publish_what_stdin_asks_for() {
     println!("{BEGIN}");
     let config = r#"{"publisher": {"handlers": {"zmq_pub": {"class": "zmq.log.handlers.PUBHandler"}},
                      "root": {"level": "DEBUG", "handlers": ["zmq_pub"]}}}"#;
-    let publishing = Publishing { name: NAME.to_owned(), addresses: vec![address.clone()] };
+    let publishing = Publishing {
+        name: NAME.to_owned(),
+        addresses: vec![address.clone()],
+        security: nowcast::config::Security::default(),
+        curve: None,
+    };
     let config = pyyaml::read(config).unwrap();
     let (setup, warnings) = Setup::publishing(&config, Role::Daemon, &publishing).unwrap();
     assert_eq!(warnings, []);

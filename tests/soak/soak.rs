@@ -75,6 +75,7 @@ impl Soak {
         let zmq = Zmq {
             host: "localhost".to_owned(),
             workers_port: system.workers_port,
+            curve: None,
             manager_port: system.manager_port,
             bind: None,
         };

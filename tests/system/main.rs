@@ -13,6 +13,7 @@ mod clock_steps;
 mod command_line;
 mod configuration;
 mod crowds;
+mod curve;
 mod descriptors;
 mod distributed;
 mod ends;

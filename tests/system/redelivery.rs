@@ -117,6 +117,7 @@ impl System {
             bind: None,
             manager_port: self.manager_port,
             workers_port: self.workers_port,
+            curve: None,
         }
     }
 }

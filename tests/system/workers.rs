@@ -108,6 +108,7 @@ fn a_worker_that_waits_logs_it_repeatedly() {
         bind: None,
         manager_port: system.manager_port,
         workers_port: system.workers_port,
+        curve: None,
     };
     let mut client = Client::connect(&zmq).expect("connected");
     client.send(Message::new("sleep", "success", Value::Null)).expect("sent");

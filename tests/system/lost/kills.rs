@@ -82,6 +82,7 @@ fn replace_both(managers: usize, brokers: usize, signal: Signal) {
     let zmq = Zmq {
         host: "localhost".to_owned(),
         workers_port: system.workers_port,
+        curve: None,
         manager_port: system.manager_port,
         bind: None,
     };
