@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::distributed::scene::{distributed, first_lines, read, start_aggregator};
+use crate::distributed::scene::{Python, distributed, first_lines, read, start_aggregator};
 
 const CHAIN: &str = "function after_sleep() return { NextWorker('awaken') } end";
 
@@ -120,4 +120,49 @@ fn a_configuration_is_checked_in_all_its_parts() {
         ports.broker
     );
     assert!(said.contains(&expected), "{said}");
+}
+
+/// A subscriber with pyzmq's certificates, or without. It prints the first message, or `none`.
+const SUBSCRIBER: &str = r#"
+import os, sys, zmq, zmq.auth
+folder, port, client, wait = sys.argv[1:]
+socket = zmq.Context().socket(zmq.SUB)
+socket.linger = 0
+if client:
+    socket.curve_publickey, socket.curve_secretkey = zmq.auth.load_certificate(os.path.join(folder, client + ".key_secret"))
+    socket.curve_serverkey, _ = zmq.auth.load_certificate(os.path.join(folder, "logging.key"))
+socket.subscribe(b"")
+socket.connect(f"tcp://127.0.0.1:{port}")
+print(b" ".join(socket.recv_multipart()).decode() if socket.poll(int(wait)) else "none")
+"#;
+
+#[test]
+fn with_keys_the_aggregator_collects_all_lines_and_nobody_else_without_a_key() {
+    let (mut system, ports) = distributed(CHAIN, 3);
+    let text = read(&system.config());
+    fs::write(system.config(), format!("{text}\nsecurity: {{curve: {{keys: keys}}}}\n")).expect("written");
+    system.operate(&["keys"]);
+    system.start_broker();
+    start_aggregator(&mut system);
+    system.start_manager(&[]);
+    let is_in_log = |text: &str| {
+        system.wait_for(&format!("{text} in the log"), || {
+            read(&system.path("nowcast.debug.log")).contains(text).then_some(())
+        });
+    };
+    is_in_log("[manager] listening...");
+    system.operate(&["launch", "sleep", "--sleep-time", "0"]);
+    is_in_log("[awaken] ");
+    is_in_log("[message_broker] running in process");
+    let (folder, port) = (system.path("keys").display().to_string(), ports.manager.to_string());
+    for (client, expected) in [("client", "manager."), ("", "none")] {
+        let wait = if client.is_empty() { "1500" } else { "30000" };
+        let arguments = [folder.clone(), port.clone(), client.to_owned(), wait.to_owned()];
+        let mut subscriber = Python::start(SUBSCRIBER, &arguments);
+        // Each of these is a line of the manager's log.
+        for number in 0..20 {
+            system.operate(&["checklist", "set", "number", &number.to_string()]);
+        }
+        assert!(subscriber.line().starts_with(expected), "{client:?}");
+    }
 }
