@@ -197,6 +197,12 @@ impl Broker {
             _context: context,
         };
         broker.bind_ports(config)?;
+        for port in config.open_ports() {
+            broker.log.warning(format_args!(
+                "the port for the {} is open to other machines without encryption and keys: see docs/security.md, and set `security:`",
+                port.name()
+            ));
+        }
         Ok(broker)
     }
 

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 use super::notify::Notifications;
 use super::scheduled::ScheduledWorker;
-use super::security::{CurveSettings, Port, Security};
+use super::security::{AllowedNetworks, CurveSettings, Port, Security};
 use nowcast_core::{Expectation, Limits, Policy, RegisteredWorker};
 use pyyaml::Value;
 
@@ -93,6 +93,20 @@ impl Config {
     #[must_use]
     pub fn bind_address(&self, port: Port) -> &str {
         self.security.bind.get(port).map_or_else(|| self.zmq.bind_address(), String::as_str)
+    }
+
+    /// Return the broker's ports to which other machines can connect without a key.
+    #[must_use]
+    pub fn open_ports(&self) -> Vec<Port> {
+        let is_loopback = |address: &str| {
+            address == "localhost" || address.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
+        };
+        let is_open = |port: &Port| {
+            !is_loopback(self.bind_address(*port))
+                && self.security.allowed(*port) != AllowedNetworks::ThisMachine
+        };
+        let ports = [Port::Workers, Port::Manager].into_iter();
+        ports.filter(|port| self.zmq.curve.is_none() && is_open(port)).collect()
     }
 
     /// Return the addresses on which the daemon `name` can publish, as ZeroMQ binds them.

@@ -64,3 +64,15 @@ fn each_port_is_bound_where_the_configuration_says() {
     assert!(connects("127.0.0.1", system.manager_port));
     assert!(!connects("127.0.0.2", system.manager_port));
 }
+
+#[test]
+fn ports_that_are_open_to_other_machines_are_warned_of() {
+    for (bind, is_warned) in [("'*'", true), ("127.0.0.1", false)] {
+        let mut system = system().section(&format!("security: {{bind: {{workers: {bind}}}}}")).prepare();
+        system.start_broker();
+        let warning = "the port for the workers is open to other machines without encryption and keys";
+        assert_eq!(system.log("broker").contains(warning), is_warned, "{}", system.describe());
+        let (_, checks) = system.operation(&["doctor"]);
+        assert_eq!(checks.contains("other machines can connect without a key"), is_warned, "{checks}");
+    }
+}

@@ -10,7 +10,7 @@ use rustix::fs::{Access, access, statvfs};
 
 use super::{DoctorCheck, bounded, ports};
 use crate::cli::requirements;
-use crate::config::{Config, Problem, Severity};
+use crate::config::{Config, Port, Problem, Severity};
 use crate::rules::RuleSet;
 use crate::store::journal::History;
 use pyyaml::Value;
@@ -42,12 +42,34 @@ pub(super) fn configuration(config: &Config, problems: &[Problem]) -> DoctorChec
     DoctorCheck::warning("configuration", text, help)
 }
 
+/// Check whether strangers can connect.
+fn encryption(config: &Config) -> DoctorCheck {
+    const NAME: &str = "encryption";
+    let open: Vec<&str> = config.open_ports().into_iter().map(Port::name).collect();
+    if config.zmq.curve.is_some() {
+        DoctorCheck::ok(NAME, "connections are encrypted, and only authorized keys connect".to_owned())
+    } else if open.is_empty() {
+        DoctorCheck::ok(NAME, "none: the broker's ports are for this machine only".to_owned())
+    } else {
+        let text = format!(
+            "none: other machines can connect without a key (port for the {})",
+            open.join(", port for the ")
+        );
+        DoctorCheck::warning(
+            NAME,
+            text,
+            "make keys with \"nowcast keys\", and list networks in `security: allow:`",
+        )
+    }
+}
+
 /// Run all other checks of this machine.
 pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
     let mut checks = vec![rules(config)];
     checks.extend(folders(config));
     checks.push(space(&config.journal.folder));
     checks.extend(ports::checks(config));
+    checks.push(encryption(config));
     checks.extend(python(config));
     checks.extend(requirements(config));
     checks.push(clock(config));
