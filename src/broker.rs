@@ -31,7 +31,7 @@ use self::requests::Requests;
 use crate::config::{Config, Port, ReloadConfig};
 use crate::failpoint;
 use crate::net::broker_state::{BrokerState, QUESTION};
-use crate::net::curve::{self, KeyError, Server};
+use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::socket::Frames;
 use crate::net::watch::WakeOn;
 use crate::net::{ConnectionWatch, socket};
@@ -175,7 +175,7 @@ impl Broker {
         workers.set_handshake_ivl(HANDSHAKE_TIMEOUT)?;
         workers.set_zap_domain(access::WORKERS)?;
         let curve = config.zmq.curve.as_ref();
-        curve::secure_server(&workers, curve, Server::Broker)?;
+        curve::secure_server(&workers, curve, CurveServer::Broker)?;
         let workers_watch = ConnectionWatch::start(&context, &workers, "workers", WakeOn::Shortages)?;
         let manager = ManagerSocket::new(&context, epoch, LINGER, curve)?;
         let mut broker = Self {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use crate::config::{Config, ReloadConfig};
-use crate::net::curve::{self, KeyError, Server};
+use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::socket;
 use crate::signals::Signals;
 use crate::store::Presence;
@@ -71,7 +71,7 @@ impl Aggregator {
         context.set_io_threads(2)?;
         // A SUB would discard the lines in transit when it unsubscribes.
         let socket = context.socket(SocketType::XSUB)?;
-        curve::secure_client(&socket, config.zmq.curve.as_ref(), Server::Logging)?;
+        curve::secure_client(&socket, config.zmq.curve.as_ref(), CurveServer::Logging)?;
         socket.send(SUBSCRIBE, 0)?;
         socket.set_maxmsgsize(MAX_FRAME)?;
         let (idle, count, interval) = KEEPALIVE;

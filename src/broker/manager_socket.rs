@@ -20,7 +20,7 @@ use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use super::{BrokerError, access, admission};
 use crate::config::CurveSettings;
-use crate::net::curve::{self, Server};
+use crate::net::curve::{self, CurveServer};
 use crate::net::manager_identity::HEARTBEAT_TIMEOUT;
 use crate::net::socket::{self, Frames, Received};
 use crate::net::watch::{Connections, WakeOn};
@@ -72,7 +72,7 @@ impl ManagerSocket {
         curve: Option<&CurveSettings>,
     ) -> Result<Self, BrokerError> {
         let socket = context.socket(SocketType::DEALER)?;
-        curve::secure_server(&socket, curve, Server::Broker)?;
+        curve::secure_server(&socket, curve, CurveServer::Broker)?;
         socket.set_sndhwm(0)?;
         socket.set_rcvhwm(0)?;
         socket.set_linger(linger)?;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::check::{ConfigCheck, is_address};
 use super::problem::Severity;
-use super::security::{CurveSettings, Port, PortSettings, Security};
+use super::security::{CurveSettings, Port, PortSettings, SecuritySettings};
 use pyyaml::Value;
 
 /// The name of the own key, if the configuration has none.
@@ -36,7 +36,7 @@ struct RawCurve {
 
 impl ConfigCheck<'_> {
     /// Check `security:`. The second result is that of `security: curve:`.
-    pub(super) fn security(&mut self, value: &Value) -> Option<(Security, Option<CurveSettings>)> {
+    pub(super) fn security(&mut self, value: &Value) -> Option<(SecuritySettings, Option<CurveSettings>)> {
         let raw: RawSecurity = match value.get("security") {
             None | Some(Value::Null) => RawSecurity::default(),
             Some(section) => self.decode(section, &["security"])?,
@@ -60,7 +60,7 @@ impl ConfigCheck<'_> {
             None => None,
             Some(raw) => Some(self.curve(raw)?),
         };
-        Some((Security { bind: raw.bind, allow }, curve))
+        Some((SecuritySettings { bind: raw.bind, allow }, curve))
     }
 
     fn curve(&mut self, raw: RawCurve) -> Option<CurveSettings> {

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 use super::notify::Notifications;
 use super::scheduled::ScheduledWorker;
-use super::security::{AllowedNetworks, CurveSettings, Port, Security};
+use super::security::{AllowedNetworks, CurveSettings, Port, SecuritySettings};
 use nowcast_core::{Expectation, Limits, Policy, RegisteredWorker};
 use pyyaml::Value;
 
@@ -34,7 +34,7 @@ pub struct Config {
     /// `broker: managers`: whether several managers may share the messages.
     pub has_many_managers: bool,
     /// `security`
-    pub security: Security,
+    pub security: SecuritySettings,
     /// `message registry`
     pub registry: Registry,
     /// `workers`

@@ -1,4 +1,4 @@
-//! [`Security`]: who may connect to which port. It never opens a socket.
+//! [`SecuritySettings`]: who may connect to which port. It never opens a socket.
 
 use std::path::PathBuf;
 
@@ -60,7 +60,7 @@ pub struct CurveSettings {
 
 /// `security:`
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Security {
+pub struct SecuritySettings {
     /// `security: bind:`, the address on which a port is bound.
     pub bind: PortSettings<String>,
     /// `security: allow:`, the networks from which a port takes connections.
@@ -78,8 +78,8 @@ pub enum AllowedNetworks {
     Listed(Vec<IpNet>),
 }
 
-impl Security {
-    /// Return from where a port takes connections. A manager on another machine must be allowed: whoever is taken for the manager gets
+impl SecuritySettings {
+    /// Return from where a port takes connections. A manager on another machine must be allowed: a program that is taken for the manager gets
     /// the messages and replies to them.
     #[must_use]
     pub fn allowed(&self, port: Port) -> AllowedNetworks {

@@ -6,7 +6,7 @@ mod publisher;
 
 use pylogging::{OpenPublisher, Opened, SetupError, Warning};
 
-use crate::config::{Config, CurveSettings, Security};
+use crate::config::{Config, CurveSettings, SecuritySettings};
 use publisher::{StartError, ZmqPublisher};
 
 /// The configuration keys of the ports.
@@ -20,7 +20,7 @@ pub struct Publishing {
     /// The addresses to try in this order, such as `tcp://*:5560`.
     pub addresses: Vec<String>,
     /// Who may subscribe.
-    pub security: Security,
+    pub security: SecuritySettings,
     /// The keys of the connections.
     pub curve: Option<CurveSettings>,
 }
@@ -81,7 +81,7 @@ mod tests {
         let nowhere = Publishing {
             name: "scheduler".to_owned(),
             addresses: Vec::new(),
-            security: Security::default(),
+            security: SecuritySettings::default(),
             curve: None,
         };
         let Opened::Nowhere(warning) = nowhere.open("logging").unwrap() else { panic!("it is published") };

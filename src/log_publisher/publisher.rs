@@ -15,7 +15,7 @@ use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use super::Publishing;
 use crate::config::{AllowedNetworks, Port};
-use crate::net::curve::{self, KeyError, Server};
+use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::port_access::PortAccess;
 use crate::net::{Zap, socket};
 use pylogging::{Level, LogRecord, Logger, Publisher, say, show_on_stderr};
@@ -122,7 +122,7 @@ impl ZmqPublisher {
         socket.set_sndhwm(MAX_QUEUED)?;
         socket.set_maxmsgsize(MAX_SUBSCRIPTION_SIZE)?;
         socket.set_linger(LINGER)?;
-        curve::secure_server(&socket, curve.as_ref(), Server::Logging)?;
+        curve::secure_server(&socket, curve.as_ref(), CurveServer::Logging)?;
         if zap.is_some() {
             socket.set_zap_domain(Port::Logging.name())?;
         }

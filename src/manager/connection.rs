@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::{Config, Zmq};
 use crate::failpoint;
 use crate::net::broker_state::QUESTION;
-use crate::net::curve::{self, KeyError, Server};
+use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::manager_identity::HEARTBEAT_TIMEOUT;
 use crate::net::{Envelope, ManagerIdentity, Monitor, envelope, socket};
 use nowcast_core::RequestId;
@@ -60,7 +60,7 @@ impl BrokerConnection {
     pub(super) fn new(identity: ManagerIdentity, zmq: &Zmq, log: Logger) -> Result<Self, KeyError> {
         let context = Context::new();
         let socket = context.socket(SocketType::ROUTER)?;
-        curve::secure_client(&socket, zmq.curve.as_ref(), Server::Broker)?;
+        curve::secure_client(&socket, zmq.curve.as_ref(), CurveServer::Broker)?;
         // A ROUTER silently discards messages over its limit, so there is no limit; with MANDATORY it reports that the
         // broker of a reply is gone.
         socket.set_sndhwm(0)?;

@@ -10,7 +10,7 @@ use zmq::{Context, Socket, SocketType};
 use super::ManagerError;
 use crate::config::Zmq;
 use crate::net::broker_state::{BrokerState, QUESTION};
-use crate::net::curve::{self, KeyError, Server};
+use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::{ManagerIdentity, socket};
 use pylogging::Logger;
 
@@ -43,7 +43,7 @@ impl Refusal {
         }
         // Not a REQ: its empty frame would make this a message for the manager.
         let socket = context.socket(SocketType::DEALER)?;
-        curve::secure_client(&socket, zmq.curve.as_ref(), Server::Broker)?;
+        curve::secure_client(&socket, zmq.curve.as_ref(), CurveServer::Broker)?;
         socket.set_linger(0)?;
         socket.connect(&format!("tcp://{}:{}", zmq.host, zmq.workers_port))?;
         socket::send(&socket, &[QUESTION])?;

@@ -24,20 +24,20 @@ const FOLDER_MODE: u32 = 0o700;
 
 /// The programs to which others connect; each kind has a key pair of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Server {
+pub enum CurveServer {
     /// The message broker.
     Broker,
     /// Programs that publish log messages. They share one pair, so that the log aggregator needs to know one key.
     Logging,
 }
 
-impl Server {
+impl CurveServer {
     /// Return the name of its key files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Server::Broker => "broker",
-            Server::Logging => "logging",
+            CurveServer::Broker => "broker",
+            CurveServer::Logging => "logging",
         }
     }
 }
@@ -83,7 +83,7 @@ pub enum KeyError {
 pub fn secure_client(
     socket: &Socket,
     settings: Option<&CurveSettings>,
-    server: Server,
+    server: CurveServer,
 ) -> Result<(), KeyError> {
     let Some(CurveSettings { folder, client }) = settings else { return Ok(()) };
     let own = secret_file(folder, client);
@@ -101,7 +101,7 @@ pub fn secure_client(
 pub fn secure_server(
     socket: &Socket,
     settings: Option<&CurveSettings>,
-    server: Server,
+    server: CurveServer,
 ) -> Result<(), KeyError> {
     let Some(settings) = settings else { return Ok(()) };
     socket.set_curve_server(true)?;
@@ -144,7 +144,7 @@ pub fn make_keys(settings: &CurveSettings) -> Result<Vec<PathBuf>, KeyError> {
     let wrap = |error| KeyError::File { file: authorized.clone(), verb: "written", error };
     fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&authorized).map_err(wrap)?;
     let mut made = Vec::new();
-    for name in [Server::Broker.name(), Server::Logging.name(), client] {
+    for name in [CurveServer::Broker.name(), CurveServer::Logging.name(), client] {
         made.extend(make_pair(folder, name)?);
     }
     let own = public_file(folder, client);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::curve::{self, Key, KeyError};
 use super::zap::ZapRequest;
-use crate::config::{AllowedNetworks, CurveSettings, Port, Security};
+use crate::config::{AllowedNetworks, CurveSettings, Port, SecuritySettings};
 use pylogging::Logger;
 
 /// The shortest time between two log lines about what is refused at a port.
@@ -32,7 +32,7 @@ impl PortAccess {
     /// The files of the authorized keys cannot be read.
     pub fn new(
         port: Port,
-        security: &Security,
+        security: &SecuritySettings,
         curve: Option<&CurveSettings>,
         log: Logger,
     ) -> Result<Self, KeyError> {
@@ -44,7 +44,11 @@ impl PortAccess {
     ///
     /// # Errors
     /// The files of the authorized keys cannot be read. The previous keys stay in force.
-    pub fn reload(&mut self, security: &Security, curve: Option<&CurveSettings>) -> Result<(), KeyError> {
+    pub fn reload(
+        &mut self,
+        security: &SecuritySettings,
+        curve: Option<&CurveSettings>,
+    ) -> Result<(), KeyError> {
         self.networks = security.allowed(self.port);
         if let (Some(keys), Some(curve)) = (&mut self.keys, curve) {
             *keys = curve::authorized(curve)?;

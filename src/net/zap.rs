@@ -87,7 +87,7 @@ impl Zap {
         self.reply(request, b"300")
     }
 
-    /// Reject a connection for good. Return false if it has ended meanwhile, as far as that is known.
+    /// Reject a connection permanently. Return false if it has ended meanwhile, as far as that is known.
     ///
     /// # Errors
     /// When the socket is broken.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use zmq::{Context, POLLIN, SocketEvent, SocketType};
 
 use crate::config::Zmq;
-use crate::net::curve::{self, KeyError, Server};
+use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::{Monitor, socket};
 use nowcast_core::message::{DecodeError, Message, RUN_ID};
 
@@ -149,7 +149,7 @@ impl WorkerConnection {
     fn new(context: &Context, zmq: &Zmq, number: u32) -> Result<Self, ClientError> {
         let address = format!("tcp://{}:{}", zmq.host, zmq.workers_port);
         let socket = context.socket(SocketType::REQ)?;
-        curve::secure_client(&socket, zmq.curve.as_ref(), Server::Broker)?;
+        curve::secure_client(&socket, zmq.curve.as_ref(), CurveServer::Broker)?;
         socket.set_tcp_keepalive(1)?;
         socket.set_tcp_keepalive_idle(KEEPALIVE_IDLE)?;
         socket.set_reconnect_ivl(RECONNECT_INTERVAL)?;

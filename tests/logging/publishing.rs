@@ -56,7 +56,7 @@ fn publish_what_stdin_asks_for() {
     let publishing = Publishing {
         name: NAME.to_owned(),
         addresses: vec![address.clone()],
-        security: nowcast::config::Security::default(),
+        security: nowcast::config::SecuritySettings::default(),
         curve: None,
     };
     let config = pyyaml::read(config).unwrap();

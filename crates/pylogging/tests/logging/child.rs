@@ -126,7 +126,8 @@ fn take(word: &str, arguments: &[Value]) {
     let number = |index: usize| u32::try_from(arguments[index].as_int().unwrap()).unwrap();
     match word {
         "install" => install(string(0), &arguments[1]),
-        "log" => Logger::new(string(0)).log(Level(number(1)), string(2)),
+        // As a block: Python does not indent the lines of a text.
+        "log" => Logger::new(string(0)).log_block(Level(number(1)), string(2)),
         "library" => log::warn!(target: "some::library", "{}", string(0)),
         "wait" => assert_eq!(std::io::stdin().lines().next().unwrap().unwrap(), "go"),
         "many" => write_many(string(0), number(1)),

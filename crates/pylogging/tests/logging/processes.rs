@@ -89,8 +89,8 @@ fn check_records(log: &str, writers: &[(&str, u32)]) {
             .and_then(|head| head.split_once("] "))
             .and_then(|(writer, number)| Some((writer, number.parse::<u32>().ok()?)))
             .unwrap_or_else(|| panic!("{head:?} is not the beginning of a record"));
-        let body = format!("{writer} goes on\n").repeat(if number.is_multiple_of(10) { 600 } else { 3 });
-        let record = format!("{head}\n{body}end of {writer} {number}\n");
+        let body = format!("  {writer} goes on\n").repeat(if number.is_multiple_of(10) { 600 } else { 3 });
+        let record = format!("{head}\n{body}  end of {writer} {number}\n");
         rest = rest.strip_prefix(&record).unwrap_or_else(|| panic!("{head:?} is torn"));
         assert!(found.insert((writer, number)), "{head:?} came twice");
     }
