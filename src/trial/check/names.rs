@@ -26,7 +26,10 @@ const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
     ("collectgarbage", "the engine frees what rules leave behind"),
 ];
 
-/// Return every problem with names, in the order of the files.
+/// The most problems with names that are reported: more help nobody, and each takes memory.
+const MOST_PROBLEMS: usize = 200;
+
+/// Return the problems with names, in the order of the files; at most [`MOST_PROBLEMS`], and then one that says so.
 pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<RuleProblem> {
     let mut problems = Vec::new();
     let mut found = Vec::new();
@@ -44,13 +47,14 @@ pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<RuleProblem> {
     let known = Known::new(engine, found.iter().map(|(_, globals)| globals));
     for (text, globals) in &found {
         let mut of_file = Vec::new();
-        for name in globals.reads.iter().filter(|name| !known.has(&name.text)) {
+        for name in globals.reads.iter().filter(|name| !known.has(&name.text)).take(MOST_PROBLEMS + 1) {
             let what = format!("there is no name `{}`", name.text);
             let mut problem = places.name((RuleSeverity::Error, "unknown name"), text, name, what);
             problem.notes.push(known.instead_of(&name.text));
             of_file.push(problem);
         }
-        for name in globals.written_in_functions.iter().filter(|name| known.may_not_be_written(&name.text)) {
+        let written = globals.written_in_functions.iter();
+        for name in written.filter(|name| known.may_not_be_written(&name.text)).take(MOST_PROBLEMS + 1) {
             let what = format!("the global `{}` cannot be set while a rule runs", name.text);
             let mut problem = places.name((RuleSeverity::Error, "global written"), text, name, what);
             let note =
@@ -60,7 +64,7 @@ pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<RuleProblem> {
         }
         for (library, member) in &globals.members {
             let Some(members) = known.members_of(library) else { continue };
-            if members.contains(&member.text) {
+            if members.contains(&member.text) || of_file.len() > MOST_PROBLEMS {
                 continue;
             }
             let what = format!("`{library}` has no `{}`", member.text);
@@ -74,6 +78,13 @@ pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<RuleProblem> {
         }
         of_file.sort_by_key(|problem| (problem.line, problem.column));
         problems.extend(of_file);
+        if problems.len() > MOST_PROBLEMS {
+            problems.truncate(MOST_PROBLEMS);
+            let what =
+                format!("there are more problems with names than these {MOST_PROBLEMS}; mend them first");
+            problems.push(places.whole(RuleSeverity::Error, "too many problems", what));
+            break;
+        }
     }
     problems
 }

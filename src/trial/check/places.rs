@@ -37,6 +37,7 @@ impl Places {
             what,
             notes: Vec::new(),
             source: None,
+            source_start: 0,
             width: 0,
         }
     }
@@ -53,13 +54,16 @@ impl Places {
         let Some(text) = self.text_of(chunk) else { return problem };
         problem.file.clone_from(&text.path);
         problem.line = Some(line);
-        problem.source = line.checked_sub(1).and_then(|line| text.text.lines().nth(line)).map(str::to_owned);
-        if let (Some(source), Some(word)) = (&problem.source, word)
+        let Some(source) = line.checked_sub(1).and_then(|line| text.text.lines().nth(line)) else {
+            return problem;
+        };
+        if let Some(word) = word
             && let Some(at) = find_word(source, word)
         {
             problem.column = Some(source[..at].chars().count() + 1);
             problem.width = word.chars().count();
         }
+        problem.set_source(source);
         problem
     }
 
@@ -71,9 +75,14 @@ impl Places {
         name: &Name,
         what: String,
     ) -> RuleProblem {
-        let mut problem = self.at((severity, kind), (&text.chunk, name.line), None, what);
+        let mut problem = self.whole(severity, kind, what);
+        problem.file.clone_from(&text.path);
+        problem.line = Some(name.line);
         problem.column = Some(name.column);
         problem.width = name.text.chars().count();
+        if let Some(source) = name.line.checked_sub(1).and_then(|line| text.text.lines().nth(line)) {
+            problem.set_source(source);
+        }
         problem
     }
 }

@@ -35,8 +35,11 @@ pub struct RuleProblem {
     pub what: String,
     /// The reasons and remedies.
     pub notes: Vec<String>,
-    /// The source line.
+    /// The source line; of a long one, the part around the column.
     pub source: Option<String>,
+    /// The number of characters of the line before that part.
+    #[serde(skip)]
+    pub source_start: usize,
     /// The number of characters to mark, from the column on.
     #[serde(skip)]
     pub width: usize,
@@ -74,11 +77,19 @@ impl RuleProblem {
         line.replace('\n', " ")
     }
 
+    /// Set the source line. Of a long one only the part around the column is kept: a file may have all its rules, and all its problems,
+    /// on one line.
+    pub(super) fn set_source(&mut self, line: &str) {
+        self.source_start = self.column.unwrap_or(1).saturating_sub(1 + LONGEST_LINE);
+        self.source = Some(line.chars().skip(self.source_start).take(3 * LONGEST_LINE).collect());
+    }
+
     /// Return the source line, and the position of the problem in it.
     fn shown(&self) -> Option<(String, Option<usize>)> {
         let source = self.source.as_deref()?;
         let expanded = |text: &str| text.replace('\t', "    ");
-        let before: String = source.chars().take(self.column.unwrap_or(1).saturating_sub(1)).collect();
+        let column = self.column.unwrap_or(1).saturating_sub(1 + self.source_start);
+        let before: String = source.chars().take(column).collect();
         let at = expanded(&before).chars().count();
         let line = expanded(source.trim_end());
         if line.chars().count() <= LONGEST_LINE {

@@ -82,7 +82,8 @@ fn at_line(text: &RuleText, line: usize, what: String, places: &Places) -> RuleP
     let name = quoted_name(&what).map(str::to_owned);
     let kind = (RuleSeverity::Error, "cannot be loaded");
     let mut problem = places.at(kind, (&text.chunk, line), name.as_deref(), what);
-    let (Some(near), Some(source)) = (near, problem.source.as_deref()) else { return problem };
+    let source = line.checked_sub(1).and_then(|line| text.text.lines().nth(line));
+    let (Some(near), Some(source)) = (near, source) else { return problem };
     let mut found = source.match_indices(&near);
     let place = match (found.next(), found.next()) {
         (Some((at, _)), None) => Some((source[..at].chars().count() + 1, near.chars().count())),
@@ -94,6 +95,7 @@ fn at_line(text: &RuleText, line: usize, what: String, places: &Places) -> RuleP
     };
     if let Some((column, width)) = place {
         (problem.column, problem.width) = (Some(column), width);
+        problem.set_source(source);
     }
     problem
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod graph;
+mod long_lines;
 mod manager;
 mod names;
 mod types;

@@ -1,0 +1,27 @@
+//! Rules with many problems, all of them on one line.
+
+use serde_json::Value;
+
+use super::{OTHERS, check};
+use crate::support::system::system;
+
+#[test]
+fn a_line_of_thousands_of_problems_shows_the_first_of_them_with_the_part_around_each() {
+    let names = (0..5_000).map(|number| format!("unknown_{number}")).collect::<Vec<_>>().join(", ");
+    let rules = format!("{OTHERS}function after_sleep(msg) local t = {{ {names} }} return {{}} end\n");
+    let system = system().only_rules(&rules).prepare();
+    let (status, text) = check(&system, &["--json"]);
+    assert_eq!(status, 1);
+    // Each problem with the whole line would take 350 MB.
+    assert!(text.len() < 500_000, "{}", text.len());
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let problems = report["problems"].as_array().expect("a list");
+    let unknown: Vec<&Value> = problems.iter().filter(|problem| problem["kind"] == "unknown name").collect();
+    assert_eq!(unknown.len(), 200);
+    assert!(unknown[199]["source"].as_str().expect("a part").contains("unknown_199"), "{}", unknown[199]);
+    assert!(text.contains("there are more problems with names than these 200"), "{text}");
+    let (_, page) = check(&system, &[]);
+    let marked = "^".repeat("unknown_199".len());
+    assert!(page.lines().any(|line| line.ends_with(&marked)), "{page}");
+    assert!(page.lines().all(|line| line.chars().count() < 250), "{page}");
+}
