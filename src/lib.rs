@@ -40,6 +40,7 @@ pub mod manager;
 pub mod net;
 pub mod notify;
 pub mod orphans;
+pub mod private_folder;
 pub mod process;
 pub mod rules;
 pub mod scheduler;

@@ -14,11 +14,16 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::socket_peercred;
 use zmq::{POLLIN, PollItem};
 
+use crate::private_folder::is_foreign;
 pub use call::{Call, CallError};
 use call::{NAME, short_path};
 use nowcast_core::{Answer, CallId};
+
+/// How the name of the folder begins in which the socket is bound. One that stays after a kill is empty, or has a dead socket.
+const PRIVATE_FOLDER: &str = ".control-";
 
 /// The size limit of a request in bytes.
 const MAX_REQUEST: usize = 16_000_000;
@@ -157,7 +162,7 @@ impl Control {
         self.accept_again_at = None;
         while self.connections.len() < MAX_CONNECTIONS {
             match self.listener.accept() {
-                Ok((stream, _)) if stream.set_nonblocking(true).is_ok() => {
+                Ok((stream, _)) if is_allowed(&stream) && stream.set_nonblocking(true).is_ok() => {
                     self.last += 1;
                     let (since, received) = (Instant::now(), Vec::new());
                     let connection = OperatorConnection { stream, since, received, has_request: false };
@@ -227,16 +232,25 @@ impl OperatorConnection {
     }
 }
 
+/// Whether the other end is of this user or of root. The file's mode says the same, but a connection could have been made before it was set.
+fn is_allowed(stream: &UnixStream) -> bool {
+    socket_peercred(stream).is_ok_and(|peer| !is_foreign(peer.uid.as_raw()))
+}
+
 fn listen(folder: &Path) -> io::Result<(UnixListener, (u64, u64))> {
-    let (_handle, path) = short_path(folder)?;
-    let file = folder.join(NAME);
-    match fs::remove_file(&file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    // Bound in a folder that only this user can reach: until its mode is set, the socket has that of the umask.
+    let private = tempfile::Builder::new()
+        .prefix(PRIVATE_FOLDER)
+        .permissions(fs::Permissions::from_mode(0o700))
+        .tempdir_in(folder)?;
+    let (_handle, path) = short_path(private.path())?;
     let listener = UnixListener::bind(path)?;
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    let bound = private.path().join(NAME);
+    fs::set_permissions(&bound, fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
+    let file = folder.join(NAME);
+    // This replaces the socket of an earlier manager.
+    fs::rename(bound, &file)?;
     Ok((listener, identity(&fs::symlink_metadata(file)?)))
 }
 

@@ -10,6 +10,12 @@ use std::path::{Path, PathBuf};
 /// The folder of the marks, beside the runs folder.
 const NAME: &str = "claims";
 
+/// Return the folder of the marks for a runs folder.
+#[must_use]
+pub fn claims_folder(runs: &Path) -> PathBuf {
+    runs.with_file_name(NAME)
+}
+
 /// One file for each run that was claimed and whose end is not in the journal.
 #[derive(Debug)]
 pub(super) struct ClaimMarks {
@@ -18,7 +24,7 @@ pub(super) struct ClaimMarks {
 
 impl ClaimMarks {
     pub(super) fn beside(runs: &Path) -> Self {
-        Self { folder: runs.with_file_name(NAME) }
+        Self { folder: claims_folder(runs) }
     }
 
     /// The path of a run's mark, whether it exists or not.

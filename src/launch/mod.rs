@@ -32,6 +32,7 @@ mod worker_process;
 
 pub use argv::{command, worker_program};
 pub use children::{Children, Environment};
+pub use claim_marks::claims_folder;
 pub use folder_state::RunFolderState;
 pub use launch_command::{ExecWorker, LaunchCommand, RemoteCommands, RunLocation};
 pub use launch_request::LaunchError;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,9 +16,10 @@ use super::{Manager, ManagerError, Options};
 use crate::config::Config;
 use crate::control::Control;
 use crate::launch::launch_command::machine;
-use crate::launch::{LaunchedRuns, old_runs};
+use crate::launch::{LaunchedRuns, claims_folder, old_runs};
 use crate::net::ManagerIdentity;
 use crate::notify::Notifier;
+use crate::private_folder::{self, OTHERS, OTHERS_WRITE};
 use crate::rules::{Engine, Reloader, RuleSet};
 use crate::store::{ChecklistFile, Journal, JournalError};
 use nowcast_core::State;
@@ -39,6 +41,7 @@ impl Manager {
     ) -> Result<Self, ManagerError> {
         let config = Arc::new(config);
         let folder = config.journal.folder.clone();
+        make_private(&config, &log)?;
         let journal = Journal::open(&folder)?;
         let mut state = recover(&journal, &config, &options)?;
         let rule_set = RuleSet::of(&config);
@@ -77,6 +80,22 @@ impl Manager {
         manager.pending_events = first;
         Ok(manager)
     }
+}
+
+/// Take away the rights that other users have on the folders of the journal: by them they could read outputs, or make the manager end a
+/// process that is not a worker's.
+fn make_private(config: &Config, log: &Logger) -> io::Result<()> {
+    let journal = &config.journal.folder;
+    let runs = config.journal.runs_folder();
+    for (folder, rights) in [(journal, OTHERS_WRITE), (&runs, OTHERS), (&claims_folder(&runs), OTHERS)] {
+        if let Some(mode) = private_folder::make(folder, rights)? {
+            log.warning(format_args!(
+                "other users had rights on {} (mode {mode:04o}), which were taken away; see that they changed nothing in it",
+                folder.display()
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Return how this process introduces itself to a broker.

@@ -6,7 +6,9 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -99,7 +101,10 @@ impl Exec {
         let [program, arguments @ ..] = self.command.as_slice() else {
             return Err(WorkerError::crash("there is no command"));
         };
-        let folder = tempfile::tempdir()
+        // Its payload may have what other users must not read.
+        let folder = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir()
             .map_err(|error| WorkerError::crash(format!("cannot make a folder for the payload: {error}")))?;
         let mut command = Command::new(program);
         command.args(arguments).envs(environment(&self.name, context.config(), folder.path()));

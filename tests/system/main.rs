@@ -25,6 +25,7 @@ mod hostile_text;
 mod joins;
 mod journal_command;
 mod launches;
+mod local_users;
 mod lost;
 mod managers;
 mod nemo_nowcast;

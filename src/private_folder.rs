@@ -1,0 +1,65 @@
+//! Folders that other users of the machine must not read or change. This module never touches what is in them.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::process::geteuid;
+
+/// The bits of a mode by which other users can change a folder.
+pub const OTHERS_WRITE: u32 = 0o022;
+
+/// The bits of a mode by which other users have any right.
+pub const OTHERS: u32 = 0o077;
+
+/// Make a folder of mode 0700, or take these rights of others away from one that is there. Return the mode that it had, if that was
+/// changed.
+///
+/// # Errors
+/// The folder cannot be made or changed, or it belongs to another user, who could change it at any time.
+pub fn make(folder: &Path, rights: u32) -> io::Result<Option<u32>> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let found = fs::metadata(folder)?;
+    if is_foreign(found.uid()) {
+        let text = format!(
+            "{} belongs to another user (uid {}), who could change what the system does; give it to the system's user with chown, or set \
+             another folder in `journal: folder:`",
+            folder.display(),
+            found.uid()
+        );
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+    }
+    let mode = found.mode() & 0o7777;
+    if mode & rights == 0 {
+        return Ok(None);
+    }
+    fs::set_permissions(folder, Permissions::from_mode(mode & !rights))?;
+    Ok(Some(mode))
+}
+
+/// Whether a user is neither this process's nor root.
+#[must_use]
+pub fn is_foreign(user: u32) -> bool {
+    user != 0 && user != geteuid().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_loses_the_rights_of_others_and_no_more() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("journal");
+        assert_eq!(make(&folder, OTHERS).unwrap(), None);
+        for (before, rights, after) in
+            [(0o777, OTHERS_WRITE, 0o755), (0o2775, OTHERS, 0o2700), (0o750, OTHERS_WRITE, 0o750)]
+        {
+            fs::set_permissions(&folder, Permissions::from_mode(before)).unwrap();
+            let changed = make(&folder, rights).unwrap();
+            assert_eq!(changed, (before != after).then_some(before));
+            assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o7777, after);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What other users of the machine could do with the files of a system.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use crate::support::system::system;
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).expect("it is there").mode() & 0o777
+}
+
+#[test]
+fn folders_that_others_could_change_are_repaired_at_the_start() {
+    let mut system = system().prepare();
+    let journal = system.path("checklist.journal");
+    for folder in ["", "runs", "claims"] {
+        let folder = journal.join(folder);
+        fs::create_dir(&folder).expect("a folder");
+        fs::set_permissions(&folder, Permissions::from_mode(0o777)).expect("a mode");
+    }
+    system.start_broker();
+    system.start_manager(&[]);
+    system.wait_for_log_count("manager", "other users had rights on ", 3);
+    assert_eq!(mode(&journal), 0o755);
+    assert_eq!(mode(&journal.join("runs")), 0o700);
+    assert_eq!(mode(&journal.join("claims")), 0o700);
+    assert_eq!(mode(&journal.join("control")), 0o600);
+    system.works();
+}
+
+/// Only root can give a folder away.
+#[cfg(feature = "system-tests")]
+#[test]
+fn a_folder_of_another_user_is_refused() {
+    let mut system = system().prepare();
+    let journal = system.path("checklist.journal");
+    fs::create_dir(&journal).expect("a folder");
+    let nobody = 65_534;
+    std::os::unix::fs::chown(&journal, Some(nobody), None).expect("given away");
+    system.start_broker();
+    let (status, text) = system.run_to_end(&["manager"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("belongs to another user (uid 65534)"), "{text}");
+}
