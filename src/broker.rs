@@ -7,6 +7,7 @@ mod access;
 mod admission;
 mod descriptors;
 mod manager_socket;
+mod overload;
 mod presence;
 pub mod record;
 mod refusals;
@@ -23,12 +24,13 @@ use self::access::Access;
 use self::admission::Admission;
 use self::descriptors::Descriptors;
 use self::manager_socket::ManagerSocket;
+use self::overload::Overload;
 use self::presence::StateNote;
 pub use self::presence::noted_state;
 use self::record::Recorder;
 use self::refusals::Refusals;
 use self::requests::Requests;
-use crate::config::{Config, Port, ReloadConfig};
+use crate::config::{Config, Port, ReloadConfig, WireLimits};
 use crate::failpoint;
 use crate::net::broker_state::{BrokerState, QUESTION};
 use crate::net::curve::{self, CurveServer, KeyError};
@@ -119,6 +121,8 @@ pub struct Broker {
     /// `broker: managers`
     has_many_managers: bool,
     recorder: Option<Recorder>,
+    limits: WireLimits,
+    overload: Overload,
     descriptors: Descriptors,
     refusals: Refusals,
     /// The journal's folder, in which the broker notes its state.
@@ -173,6 +177,7 @@ impl Broker {
         workers.set_backlog(BACKLOG)?;
         workers.set_affinity(IO_THREAD)?;
         workers.set_handshake_ivl(HANDSHAKE_TIMEOUT)?;
+        workers.set_maxmsgsize(config.security.limits.message_size.into())?;
         workers.set_zap_domain(access::WORKERS)?;
         let curve = config.zmq.curve.as_ref();
         curve::secure_server(&workers, curve, CurveServer::Broker)?;
@@ -189,6 +194,8 @@ impl Broker {
             redeliver: config.redeliver,
             has_many_managers: config.has_many_managers,
             recorder: None,
+            limits: config.security.limits,
+            overload: Overload::new(log.clone()),
             descriptors,
             refusals: Refusals::new(log.clone()),
             journal: config.journal.folder.clone(),
@@ -347,7 +354,10 @@ impl Broker {
                 self.log.warning("a message came from a client that is not a REQ socket; no reply will come");
                 continue;
             }
-            self.requests.add(frames);
+            if let Err(limit) = self.requests.add(frames, &self.limits) {
+                self.overload.note(limit);
+                continue;
+            }
             failpoint::pass("broker: request taken");
         }
         Ok(())
@@ -478,6 +488,7 @@ impl Broker {
         let Some(config) = reload_config() else { return };
         self.redeliver = config.redeliver;
         self.has_many_managers = config.has_many_managers;
+        self.limits = config.security.limits;
         if let Err(error) = self.access.reload(&config) {
             self.log.error(format_args!("{error}. The keys that were authorized before stay so"));
         }

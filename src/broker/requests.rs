@@ -1,7 +1,9 @@
 //! The open requests: those without a reply. It never decides when they are sent.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
+use crate::config::WireLimits;
 use crate::net::socket::Frames;
 use nowcast_core::Ticket;
 
@@ -11,8 +13,8 @@ const MAX_SENT: usize = 64 << 20;
 
 /// Every unanswered request, whole, in the order in which they came.
 ///
-/// There is no limit. A request is kept until its reply comes, also when its worker has gone meanwhile: the manager
-/// has to decide what the worker reported.
+/// A request is kept until its reply comes, also when its worker has gone meanwhile: the manager has to decide what the worker
+/// reported. The limits are against programs that send without end; a system never reaches them.
 pub(super) struct Requests {
     epoch: u64,
     last_number: u64,
@@ -21,19 +23,50 @@ pub(super) struct Requests {
     first_unsent: u64,
     /// The bytes of the open requests that were sent to the current manager.
     sent: usize,
+    /// The bytes of all open requests.
+    size: usize,
+    /// The number of open requests of each client.
+    per_client: HashMap<Vec<u8>, usize>,
 }
+
+/// The key in `security: limits:` of the limit that a request exceeds.
+pub(super) type ExceededLimit = &'static str;
 
 impl Requests {
     /// Start without requests. `epoch` is a number that no earlier broker had.
     pub(super) fn new(epoch: u64) -> Self {
-        Self { epoch, last_number: 0, open: BTreeMap::new(), first_unsent: 0, sent: 0 }
+        Self {
+            epoch,
+            last_number: 0,
+            open: BTreeMap::new(),
+            first_unsent: 0,
+            sent: 0,
+            size: 0,
+            per_client: HashMap::new(),
+        }
     }
 
-    /// Keep a request as a worker sent it, with a ticket in front.
-    pub(super) fn add(&mut self, mut frames: Frames) {
+    /// Keep a request as a worker sent it, with a ticket in front, unless it exceeds a limit.
+    pub(super) fn add(&mut self, mut frames: Frames, limits: &WireLimits) -> Result<(), ExceededLimit> {
+        let client = frames.first().cloned().unwrap_or_default();
+        let of_client = self.per_client.get(&client).copied().unwrap_or_default();
+        let (count, size) = (self.open.len(), self.size + size(&frames));
+        for (value, limit, key) in [
+            (frames.len() - 1, limits.frames, "frames"),
+            (count + 1, limits.requests, "requests"),
+            (of_client + 1, limits.requests_per_client, "requests per client"),
+            (size, limits.waiting_size, "waiting size"),
+        ] {
+            if value > limit {
+                return Err(key);
+            }
+        }
+        self.size = size;
+        self.per_client.insert(client, of_client + 1);
         self.last_number += 1;
         frames.insert(0, Ticket { epoch: self.epoch, number: self.last_number }.to_frame());
         self.open.insert(self.last_number, frames);
+        Ok(())
     }
 
     /// Return the first request that is still to be sent, unless the manager has enough.
@@ -74,8 +107,23 @@ impl Requests {
         if number < self.first_unsent {
             self.sent = self.sent.saturating_sub(size(&request));
         }
+        self.forget(&request);
         reply.remove(0);
         Some((number, request))
+    }
+
+    /// Count a request no longer.
+    fn forget(&mut self, request: &Frames) {
+        // In front is the ticket.
+        let client = request.get(1).cloned().unwrap_or_default();
+        let ticket = request.first().map_or(0, Vec::len);
+        self.size = self.size.saturating_sub(size(request) - ticket);
+        if let Entry::Occupied(mut count) = self.per_client.entry(client) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 
     /// Return how many requests are open.
@@ -96,7 +144,7 @@ mod tests {
     fn three() -> Requests {
         let mut requests = Requests::new(7);
         for body in ["a", "b", "c"] {
-            requests.add(vec![b"worker".to_vec(), Vec::new(), body.into()]);
+            requests.add(vec![b"worker".to_vec(), Vec::new(), body.into()], &WireLimits::default()).unwrap();
         }
         requests
     }
@@ -116,7 +164,7 @@ mod tests {
     fn each_request_is_sent_once_and_in_order() {
         let mut requests = three();
         assert_eq!(bodies(&mut requests), "abc");
-        requests.add(vec![b"d".to_vec()]);
+        requests.add(vec![b"d".to_vec()], &WireLimits::default()).unwrap();
         assert_eq!(bodies(&mut requests), "d");
         assert_eq!(requests.len(), 4);
     }
@@ -128,7 +176,7 @@ mod tests {
         let mut second = send(&mut requests).expect("a request");
         assert!(requests.complete(&mut second).is_some());
         assert_eq!(requests.mark_unsent(), 1);
-        requests.add(vec![b"d".to_vec()]);
+        requests.add(vec![b"d".to_vec()], &WireLimits::default()).unwrap();
         assert_eq!(bodies(&mut requests), "acd");
     }
 
@@ -150,7 +198,7 @@ mod tests {
     fn a_manager_gets_more_requests_when_it_has_answered_some() {
         let mut requests = Requests::new(7);
         for body in ["a", "b", "c", "d"] {
-            requests.add(vec![body.repeat(MAX_SENT / 2).into_bytes()]);
+            requests.add(vec![body.repeat(MAX_SENT / 2).into_bytes()], &WireLimits::default()).unwrap();
         }
         let first = send(&mut requests);
         assert!(first.is_some() && send(&mut requests).is_some());
@@ -168,7 +216,7 @@ mod tests {
     #[test]
     fn a_request_that_is_larger_than_a_manager_gets_otherwise_is_sent() {
         let mut requests = Requests::new(7);
-        requests.add(vec![vec![b'x'; 2 * MAX_SENT]]);
+        requests.add(vec![vec![b'x'; 2 * MAX_SENT]], &WireLimits::default()).unwrap();
         assert!(send(&mut requests).is_some());
     }
 

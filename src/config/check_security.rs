@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::check::{ConfigCheck, is_address};
 use super::problem::Severity;
-use super::security::{CurveSettings, Port, PortSettings, SecuritySettings};
+use super::security::{CurveSettings, Port, PortSettings, SecuritySettings, WireLimits};
 use pyyaml::Value;
 
 /// The name of the own key, if the configuration has none.
@@ -24,6 +24,8 @@ struct RawSecurity {
     #[serde(default)]
     allow: PortSettings<Vec<String>>,
     curve: Option<RawCurve>,
+    #[serde(default)]
+    limits: WireLimits,
 }
 
 /// `security: curve:` as written in the file.
@@ -60,7 +62,7 @@ impl ConfigCheck<'_> {
             None => None,
             Some(raw) => Some(self.curve(raw)?),
         };
-        Some((SecuritySettings { bind: raw.bind, allow }, curve))
+        Some((SecuritySettings { bind: raw.bind, allow, limits: raw.limits }, curve))
     }
 
     fn curve(&mut self, raw: RawCurve) -> Option<CurveSettings> {

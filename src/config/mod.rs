@@ -39,7 +39,7 @@ pub use notify::Notifications;
 pub use problem::{ConfigError, Problem, Severity};
 pub use regular::{read_regular, read_regular_up_to};
 pub use scheduled::{CatchUp, ScheduledWorker};
-pub use security::{AllowedNetworks, CurveSettings, Port, SecuritySettings};
+pub use security::{AllowedNetworks, CurveSettings, Port, SecuritySettings, WireLimits};
 pub use times::Times;
 
 /// A function that daemons call first on SIGHUP. It reloads the configuration and sets up logging from it, or returns

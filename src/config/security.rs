@@ -58,6 +58,37 @@ pub struct CurveSettings {
     pub client: String,
 }
 
+/// `security: limits:`: what a client can make the broker keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WireLimits {
+    /// The most bytes of a frame. A connection that sends a larger one is ended.
+    #[serde(rename = "message size")]
+    pub message_size: u32,
+    /// The most frames of a message.
+    pub frames: usize,
+    /// The most requests without a reply.
+    pub requests: usize,
+    /// The most requests of one connection without a reply.
+    #[serde(rename = "requests per client")]
+    pub requests_per_client: usize,
+    /// The most bytes of all requests without a reply.
+    #[serde(rename = "waiting size")]
+    pub waiting_size: usize,
+}
+
+impl Default for WireLimits {
+    fn default() -> Self {
+        Self {
+            message_size: 64_000_000,
+            frames: 16,
+            requests: 100_000,
+            requests_per_client: 10_000,
+            waiting_size: 1_000_000_000,
+        }
+    }
+}
+
 /// `security:`
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SecuritySettings {
@@ -65,6 +96,8 @@ pub struct SecuritySettings {
     pub bind: PortSettings<String>,
     /// `security: allow:`, the networks from which a port takes connections.
     pub allow: PortSettings<Vec<IpNet>>,
+    /// `security: limits:`
+    pub limits: WireLimits,
 }
 
 /// From where a port takes connections.

@@ -37,6 +37,53 @@ fn workers_connect_from_allowed_networks_only_and_a_hangup_changes_them() {
     });
 }
 
+/// No manager runs, so nothing is answered.
+#[test]
+fn requests_over_a_limit_are_discarded_and_others_served() {
+    let limits = "security: {limits: {message size: 100000, frames: 4, requests per client: 5, requests: 7}}";
+    let mut system = system().section(limits).prepare();
+    system.start_broker();
+    let context = Context::new();
+    let endpoint = format!("tcp://127.0.0.1:{}", system.workers_port);
+    let connect = || {
+        let socket = context.socket(SocketType::DEALER).expect("a socket");
+        socket.set_linger(0).expect("an option");
+        socket.connect(&endpoint).expect("an address");
+        socket
+    };
+    let message = "{source: keyless, type: success, payload: null}";
+    let greedy = connect();
+    for _ in 0..20 {
+        greedy.send_multipart(["", message], 0).expect("sent");
+    }
+    system.wait_for_log(
+        "broker",
+        "requests over the limit `security: limits: requests per client:` are discarded",
+    );
+    let wordy = connect();
+    wordy.send_multipart(["", "a", "b", "c", message], 0).expect("sent");
+    let huge = connect();
+    huge.send_multipart(["", &"x".repeat(200_000)], 0).expect("sent");
+    let modest = connect();
+    modest.send_multipart(["", message], 0).expect("sent");
+    system.start_manager(&[]);
+    let is_answered = |socket: &Socket| {
+        socket.set_rcvtimeo(30_000).expect("an option");
+        socket.recv_multipart(0).is_ok()
+    };
+    assert!(is_answered(&modest), "{}", system.describe());
+    for _ in 0..5 {
+        assert!(is_answered(&greedy));
+    }
+    for (socket, what) in [(&greedy, "over the limit"), (&wordy, "with many frames"), (&huge, "too large")] {
+        socket.set_rcvtimeo(500).expect("an option");
+        assert!(socket.recv_multipart(0).is_err(), "{what}");
+    }
+    // What was answered no longer counts.
+    greedy.send_multipart(["", message], 0).expect("sent");
+    assert!(is_answered(&greedy));
+}
+
 #[test]
 fn a_worker_of_ours_that_is_rejected_says_so_and_ends() {
     let system = system().section("security: {allow: {workers: [192.0.2.0/24]}}").start();
