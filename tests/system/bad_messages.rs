@@ -163,3 +163,16 @@ fn a_message_without_an_envelope_is_discarded_and_logged() {
     system.wait_for_log("broker", "is not a REQ socket");
     system.works();
 }
+
+/// A name of a message is not repeated in full.
+#[test]
+fn unknown_names_are_cut_in_the_log() {
+    let system = system().start();
+    let long = "ä".repeat(100_000);
+    assert_eq!(system.send(&long, "success", "null"), "unregistered worker");
+    assert_eq!(system.send("sleep", &long, "null"), "unregistered message type");
+    let cut = format!("{}…", "ä".repeat(200));
+    system.wait_for_log("manager", &format!("message received from unregistered worker: {cut}\n"));
+    system.wait_for_log("manager", &format!("unregistered message type received from sleep worker: {cut}\n"));
+    assert!(system.log("manager").len() < 100_000);
+}

@@ -43,6 +43,7 @@ mod screens;
 mod scripts;
 mod signals;
 mod status;
+mod storms;
 mod supervisor;
 mod terminal;
 mod timers;

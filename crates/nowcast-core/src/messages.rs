@@ -13,6 +13,7 @@ use crate::rules::{ReturnedLaunches, RuleCallResult, RuleError};
 use crate::run::{Number, Run, RunId, RunReport, Stage};
 use crate::ticket::Ticket;
 use pyyaml::{Keys, Value, python};
+use std::borrow::Cow;
 
 /// Bytes that the journal stores of an invalid message: enough to see what it was.
 const KEPT_OF_GARBAGE: usize = 65_536;
@@ -210,11 +211,12 @@ impl Decision<'_> {
         let policy = self.state.policy.clone();
         let Message { source, r#type, .. } = message;
         let Some(worker) = policy.registered.get(source) else {
-            let text = format!("message received from unregistered worker: {source}");
+            let text = format!("message received from unregistered worker: {}", shortened(source));
             self.log(Level::Error, text.clone());
             return Reply::new("unregistered worker", Outcome::Refused(text));
         };
         let Some(words) = worker.messages.get(r#type) else {
+            let r#type = shortened(r#type);
             let text = format!("unregistered message type received from {source} worker: {type}");
             self.log(Level::Error, text.clone());
             return Reply::new("unregistered message type", Outcome::Refused(text));
@@ -398,5 +400,15 @@ impl Decision<'_> {
     fn record_report(&mut self, mut run: Run, r#type: &str) {
         run.report = Some(RunReport { message: self.number, r#type: r#type.to_owned() });
         self.change(Change::Run(Box::new(run)));
+    }
+}
+/// The most characters of an unknown name in a refusal.
+const LONGEST_NAME: usize = 200;
+
+/// Return a name that anybody may have sent, cut if it is too long for a line.
+fn shortened(name: &str) -> Cow<'_, str> {
+    match name.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{}…", &name[..end]).into(),
+        None => name.into(),
     }
 }

@@ -1,0 +1,66 @@
+//! Programs that connect and disconnect without end.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use crate::support::system::{System, system};
+
+/// The connections of a storm, in all.
+const CONNECTIONS: u64 = 20_000;
+
+/// The memory in kB that a broker may gain: each connection leaves nothing.
+const MORE_MEMORY: u64 = 40_000;
+
+/// What a DEALER sends first: ZMTP 3.0, the mechanism NULL, and its type.
+fn handshake() -> Vec<u8> {
+    let mut bytes = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0];
+    bytes.extend(b"NULL");
+    bytes.resize(64, 0);
+    let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
+    bytes.extend([4, u8::try_from(ready.len()).expect("a short command")]);
+    bytes.extend(ready);
+    bytes
+}
+
+/// Connect to a port, exchange greetings and disconnect, again and again.
+fn storm(port: u16, is_over: &AtomicBool, count: &AtomicU64) {
+    let handshake = handshake();
+    while !is_over.load(Ordering::Relaxed) {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+        if stream.write_all(&handshake).is_ok() {
+            let _ = stream.read(&mut [0; 64]);
+        }
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn memory(system: &System, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", system.id(name))).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.split_whitespace().next().expect("a number").parse().expect("a number")
+}
+
+#[test]
+fn workers_are_served_during_a_storm_of_connections_and_memory_stays() {
+    for is_managers in [true, false] {
+        let system = system().start();
+        system.works();
+        let port = if is_managers { system.manager_port } else { system.workers_port };
+        let before = memory(&system, "broker");
+        let (is_over, count) = (AtomicBool::new(false), AtomicU64::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| storm(port, &is_over, &count));
+            }
+            while count.load(Ordering::Relaxed) < CONNECTIONS {
+                system.works();
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        system.works();
+        let gained = memory(&system, "broker").saturating_sub(before);
+        assert!(gained < MORE_MEMORY, "{gained} kB\n{}", system.describe());
+    }
+}
