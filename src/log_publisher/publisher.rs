@@ -14,7 +14,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use super::Publishing;
-use crate::config::{AllowedNetworks, Port};
+use crate::config::{AllowedNetworks, CurveSettings, Port};
 use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::port_access::PortAccess;
 use crate::net::{Zap, socket};
@@ -117,15 +117,7 @@ impl ZmqPublisher {
         let access = PortAccess::new(Port::Logging, security, curve.as_ref(), Logger::new(topic))?;
         let is_open = curve.is_none() && security.allowed(Port::Logging) == AllowedNetworks::All;
         let zap = if is_open { None } else { Some(Zap::bind(&context)?) };
-        // An XPUB is a PUB socket that also delivers subscriptions.
-        let socket = context.socket(SocketType::XPUB)?;
-        socket.set_sndhwm(MAX_QUEUED)?;
-        socket.set_maxmsgsize(MAX_SUBSCRIPTION_SIZE)?;
-        socket.set_linger(LINGER)?;
-        curve::secure_server(&socket, curve.as_ref(), CurveServer::Logging)?;
-        if zap.is_some() {
-            socket.set_zap_domain(Port::Logging.name())?;
-        }
+        let socket = make_socket(&context, curve.as_ref(), zap.is_some())?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?;
         let shared = Arc::new(PublisherShared {
             lines: Mutex::default(),
@@ -144,6 +136,8 @@ impl ZmqPublisher {
             bound: None,
             has_complained: false,
             zap,
+            curve: curve.clone(),
+            topics: 0,
             socket,
             context,
         };
@@ -237,8 +231,24 @@ fn frames(topic: &str, record: &LogRecord<'_>) -> [String; 2] {
 /// The maximum size of a subscription in bytes; a subscriber that sends more is disconnected.
 const MAX_SUBSCRIPTION_SIZE: i64 = 4_096;
 
+/// The most topics that may be subscribed to. A log aggregator subscribes to one.
+const MAX_TOPICS: usize = 10_000;
+
 /// The maximum number of different subscriptions that are counted.
 const MAX_SUBSCRIPTIONS: usize = 1_000;
+
+/// Make the socket of a publisher: an XPUB is a PUB socket that also delivers subscriptions.
+fn make_socket(context: &Context, curve: Option<&CurveSettings>, has_zap: bool) -> Result<Socket, KeyError> {
+    let socket = context.socket(SocketType::XPUB)?;
+    socket.set_sndhwm(MAX_QUEUED)?;
+    socket.set_maxmsgsize(MAX_SUBSCRIPTION_SIZE)?;
+    socket.set_linger(LINGER)?;
+    curve::secure_server(&socket, curve, CurveServer::Logging)?;
+    if has_zap {
+        socket.set_zap_domain(Port::Logging.name())?;
+    }
+    Ok(socket)
+}
 
 /// The thread that owns the socket.
 struct SocketThread {
@@ -248,6 +258,9 @@ struct SocketThread {
     /// The current subscriptions.
     subscriptions: HashSet<Vec<u8>>,
     bound: Option<Instant>,
+    /// The number of topics that are subscribed to, also those of other programs: ZeroMQ keeps each.
+    topics: usize,
+    curve: Option<CurveSettings>,
     /// Whether the lack of a subscriber was reported.
     has_complained: bool,
     /// Asks for each connection; `None` if all are admitted. Dropped before the socket: until then connections may be refused.
@@ -278,7 +291,7 @@ impl SocketThread {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
-                    say(&format!("log messages are no longer published: ZMQError: {error}"));
+                    say(&format!("log messages are no longer published: {error}"));
                     break;
                 }
             }
@@ -299,7 +312,7 @@ impl SocketThread {
     }
 
     /// Do one round of work and wait for more; return `false` at the end.
-    fn turn(&mut self) -> zmq::Result<bool> {
+    fn turn(&mut self) -> Result<bool, KeyError> {
         if self.bound.is_none() && self.bind().is_ok() {
             let address = self.shared.lock().bound.clone().unwrap_or_default();
             Logger::new(&self.topic).info(format_args!("publishing log messages to {address}"));
@@ -307,6 +320,9 @@ impl SocketThread {
         self.admit()?;
         while let Some(frames) = socket::receive(&self.socket)? {
             self.note_subscription(&frames);
+        }
+        if self.topics > MAX_TOPICS {
+            self.replace_socket()?;
         }
         if self.subscriptions.is_empty() {
             let overdue = self.take_waiting(MAX_WAITING);
@@ -361,12 +377,31 @@ impl SocketThread {
         Ok(())
     }
 
+    /// End all connections and bind the port anew: ZeroMQ keeps every topic that a connection subscribes to, without a limit. A log
+    /// aggregator connects again.
+    fn replace_socket(&mut self) -> Result<(), KeyError> {
+        Logger::new(&self.topic).error(format_args!(
+            "a program subscribed to more than {MAX_TOPICS} topics of the log messages, so all connections to this port are ended; a log \
+             aggregator connects again"
+        ));
+        self.socket.set_linger(0)?;
+        self.socket = make_socket(&self.context, self.curve.as_ref(), self.zap.is_some())?;
+        (self.topics, self.bound) = (0, None);
+        self.subscriptions.clear();
+        Ok(())
+    }
+
     /// Note the beginning or end of a subscription: the first byte is 1 or 0.
     fn note_subscription(&mut self, frames: &[Vec<u8>]) {
         // Subscriptions to other programs' lines do not count.
         let ours = format!("{}.", self.topic);
         let is_for_us =
             |topic: &[u8]| ours.as_bytes().starts_with(topic) || topic.starts_with(ours.as_bytes());
+        match frames.first().and_then(|frame| frame.first()) {
+            Some(1) => self.topics += 1,
+            Some(0) => self.topics = self.topics.saturating_sub(1),
+            _ => {}
+        }
         match frames.first().and_then(|frame| frame.split_first()) {
             Some((1, topic)) if is_for_us(topic) && self.subscriptions.len() < MAX_SUBSCRIPTIONS => {
                 self.subscriptions.insert(topic.to_vec());

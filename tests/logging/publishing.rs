@@ -125,7 +125,38 @@ fn lines_without_a_subscriber_are_shown_whole_and_in_order() {
     let mut rest = stderr.strip_prefix(&said).unwrap_or_else(|| panic!("{}", &stderr[..500]));
     for number in 0..COUNT {
         let (_, line) = rest.split_once(" INFO [manager] ").unwrap();
-        rest = line.strip_prefix(&record(number)).unwrap_or_else(|| panic!("{number} is not whole"));
+        let shown = record(number).replace('\n', "\n  ");
+        rest = line.strip_prefix(&shown).unwrap_or_else(|| panic!("{number} is not whole"));
     }
     assert_eq!(rest, "\n");
+}
+
+#[test]
+fn a_program_that_subscribes_without_end_is_disconnected_and_others_are_served() {
+    let address = free_address();
+    let mut child = start(&address);
+    let context = Context::new();
+    let subscriber = context.socket(SocketType::SUB).unwrap();
+    subscriber.set_rcvtimeo(30_000).unwrap();
+    subscriber.set_subscribe(b"").unwrap();
+    subscriber.connect(&address).unwrap();
+    let greedy = context.socket(SocketType::XSUB).unwrap();
+    greedy.set_sndhwm(0).unwrap();
+    greedy.set_linger(0).unwrap();
+    greedy.connect(&address).unwrap();
+    for number in 0..20_000 {
+        greedy.send(format!("\u{1}topic {number}").as_str(), 0).unwrap();
+    }
+    let next_line = || {
+        let frames = subscriber.recv_multipart(0).expect("a line");
+        String::from_utf8(frames[1].clone()).unwrap()
+    };
+    while !next_line().contains("a program subscribed to more than 10000 topics of the log messages") {}
+    // It subscribes again to everything at its next connection, so it goes first.
+    drop(greedy);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"still served\n").unwrap();
+    while next_line() != "still served\n" {}
+    drop(stdin);
+    finish(child);
 }
