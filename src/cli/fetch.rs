@@ -22,9 +22,12 @@ pub(super) struct Args {
     url: String,
     /// File to write
     file: PathBuf,
-    /// Request header; repeatable
-    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
-    headers: Vec<(String, String)>,
+    /// Request header, or a file with one on each line, which other users do not see in the process list; repeatable
+    #[arg(long = "header", value_name = "NAME: VALUE|@FILE", value_parser = headers)]
+    headers: Vec<Headers>,
+    /// Most bytes of the file, such as 500M or 20G
+    #[arg(long, value_name = "SIZE", default_value = "10G", value_parser = size)]
+    max_size: u64,
     /// Time limit of one attempt
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = positive_duration)]
     timeout: Duration,
@@ -49,6 +52,29 @@ fn positive_duration(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("the duration must be above zero".to_owned()) } else { Ok(duration) }
 }
 
+/// Headers of one option.
+#[derive(Debug, Clone)]
+struct Headers(Vec<(String, String)>);
+
+fn headers(text: &str) -> Result<Headers, String> {
+    let Some(file) = text.strip_prefix('@') else { return header(text).map(|header| Headers(vec![header])) };
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{file} cannot be read: {error}"))?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(header).collect::<Result<_, _>>().map(Headers)
+}
+
+/// Read a number of bytes.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, factor) = match text.strip_suffix(['k', 'M', 'G']) {
+        Some(digits) if text.ends_with('k') => (digits, 1_000),
+        Some(digits) if text.ends_with('M') => (digits, 1_000_000),
+        Some(digits) => (digits, 1_000_000_000),
+        None => (text, 1),
+    };
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    number.ok_or_else(|| "write a number of bytes, such as 500M or 20G".to_owned())
+}
+
 fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("write a header as NAME: VALUE")?;
     let (name, value) = (name.trim(), value.trim());
@@ -64,7 +90,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let fetch = Fetch {
         url: args.url.clone(),
         file: args.file.clone(),
-        headers: args.headers.clone(),
+        headers: args.headers.iter().flat_map(|headers| headers.0.clone()).collect(),
+        max_size: args.max_size,
         timeout: args.timeout,
         pauses,
     };

@@ -8,14 +8,22 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use ureq::Agent;
-use ureq::http::Uri;
+use ureq::http::{Response, Uri};
+use ureq::{Agent, Body};
+use url::Url;
 
 use crate::config::notify::url_problem;
+use crate::launch::launch_command::machine;
 use crate::net::{http, proxy};
 
 /// The timeout for connecting, and for receiving the start of the response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The most redirects of one attempt.
+const MAX_REDIRECTS: usize = 10;
+
+/// How the names of incomplete files begin; the machine and the process follow.
+const PART: &str = ".nowcast-fetch-";
 
 /// A download, its timeout and its retries.
 #[derive(Debug, Clone)]
@@ -26,6 +34,8 @@ pub struct Fetch {
     pub file: PathBuf,
     /// The names and values of request headers.
     pub headers: Vec<(String, String)>,
+    /// The most bytes of the file.
+    pub max_size: u64,
     /// The timeout of one attempt, from start to end.
     pub timeout: Duration,
     /// The pauses between attempts.
@@ -90,6 +100,8 @@ impl Fetch {
             .timeout_connect(Some(RESPONSE_TIMEOUT))
             .timeout_recv_response(Some(RESPONSE_TIMEOUT))
             .timeout_global(Some(self.timeout))
+            // Redirects are followed here, since headers must not reach another server.
+            .max_redirects(0)
             .build()
             .into();
         let mut pauses = self.pauses.iter();
@@ -101,9 +113,9 @@ impl Fetch {
                 Err(reason) => reason,
             };
             let Some(pause) = pauses.next() else {
-                return Err(FetchError::GaveUp { url: self.url.clone(), attempts, last });
+                return Err(FetchError::GaveUp { url: self.shown_url(), attempts, last });
             };
-            report(format!("received {last} from {}", self.url));
+            report(format!("received {last} from {}", self.shown_url()));
             report(format!("waiting {} seconds until retry {attempts}", pause.as_secs_f64()));
             thread::sleep(pause);
         }
@@ -111,23 +123,69 @@ impl Fetch {
 
     fn address(&self) -> Result<Uri, FetchError> {
         let refuse = || {
-            FetchError::Permanent(format!("invalid address {:?}; write it as https://host/path", self.url))
+            FetchError::Permanent(format!(
+                "invalid address {:?}; write it as https://host/path",
+                self.shown_url()
+            ))
         };
         url_problem(&self.url).map_err(|_| refuse())?;
         self.url.parse().map_err(|_| refuse())
     }
 
+    /// Return the address as it may be shown: without a password, and without a query, which may have one.
+    fn shown_url(&self) -> String {
+        let Ok(mut url) = Url::parse(&self.url) else { return self.url.clone() };
+        // These fail only for addresses without a host, which have no password.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        if url.query().is_none() {
+            return url.to_string();
+        }
+        url.set_query(None);
+        format!("{url}?…")
+    }
+
+    /// Send the request, and follow redirects. The given headers go to the first server only.
+    fn request(&self, agent: &Agent, url: &Uri) -> Result<Result<Response<Body>, String>, FetchError> {
+        let invalid = |error: url::ParseError| FetchError::Permanent(format!("invalid address: {error}"));
+        let first = Url::parse(&url.to_string()).map_err(invalid)?;
+        let mut url = first.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let headers = if url.origin() == first.origin() { self.headers.as_slice() } else { &[] };
+            let request = agent.get(url.as_str());
+            let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+            let answer = match request.call() {
+                Ok(answer) => answer,
+                Err(ureq::Error::Http(error)) => {
+                    let text = format!(
+                        "the request to {} with these headers cannot be made: {error}",
+                        self.shown_url()
+                    );
+                    return Err(FetchError::Permanent(text));
+                }
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            let location = answer.headers().get("location").and_then(|location| location.to_str().ok());
+            let Some(location) = location.filter(|_| answer.status().is_redirection()) else {
+                return Ok(Ok(answer));
+            };
+            let next = match url.join(location) {
+                Ok(next) => next,
+                Err(error) => return Ok(Err(format!("a redirect to an invalid address: {error}"))),
+            };
+            if url.scheme() == "https" && next.scheme() != "https" {
+                return Ok(Err(format!("a redirect from https to {}, which is not followed", next.scheme())));
+            }
+            url = next;
+        }
+        Ok(Err("too many redirects".to_owned()))
+    }
+
     /// Make one attempt. The inner error is the reason for a retry; after the outer one a retry cannot succeed.
     fn attempt(&self, agent: &Agent, url: &Uri) -> Result<Result<u64, String>, FetchError> {
-        let request =
-            self.headers.iter().fold(agent.get(url), |request, (name, value)| request.header(name, value));
-        let mut answer = match request.call() {
+        let mut answer = match self.request(agent, url)? {
             Ok(answer) => answer,
-            Err(ureq::Error::Http(error)) => {
-                let text = format!("the request to {url} with these headers cannot be made: {error}");
-                return Err(FetchError::Permanent(text));
-            }
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(reason) => return Ok(Err(reason)),
         };
         // A partial or unmodified response is not the file.
         if answer.status() != ureq::http::StatusCode::OK {
@@ -144,8 +202,9 @@ impl Fetch {
         let unwritable = |error: &io::Error| {
             FetchError::Permanent(format!("{} cannot be written: {error}", self.file.display()))
         };
+        remove_old_parts(folder);
         let mut part = tempfile::Builder::new()
-            .prefix(".nowcast-fetch-")
+            .prefix(&format!("{}{}-", part_prefix(), std::process::id()))
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(folder)
             .map_err(|error| unwritable(&error))?;
@@ -158,6 +217,13 @@ impl Fetch {
                 Ok(count) => {
                     part.write_all(&buffer[..count]).map_err(|error| unwritable(&error))?;
                     bytes += count as u64;
+                    if bytes > self.max_size {
+                        return Err(FetchError::Permanent(format!(
+                            "{} has more than {} bytes; --max-size allows more",
+                            self.shown_url(),
+                            self.max_size
+                        )));
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Ok(Err(error.to_string())),
@@ -165,6 +231,24 @@ impl Fetch {
         }
         part.persist(&file).map_err(|error| unwritable(&error.error))?;
         Ok(Ok(bytes))
+    }
+}
+
+/// Return how the names of incomplete files of this machine begin.
+fn part_prefix() -> String {
+    format!("{PART}{}-", machine())
+}
+
+/// Remove the incomplete files of processes that were killed.
+fn remove_old_parts(folder: &Path) {
+    let prefix = part_prefix();
+    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        let process =
+            name.strip_prefix(&prefix).and_then(|rest| rest.split_once('-')).map(|(process, _)| process);
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            let _ = fs::remove_file(file.path());
+        }
     }
 }
 

@@ -248,6 +248,53 @@ fn a_download_uses_the_proxy_of_its_scheme() {
     assert!(text.contains("variable HTTPS_PROXY names a SOCKS proxy") && !text.contains("secret"), "{text}");
 }
 
+/// Headers may have a password for the server that they are meant for.
+#[test]
+fn headers_do_not_follow_a_redirect_to_another_server() {
+    let system = system().file("headers", "X-Key: secret\n\nAccept: text/plain\n").prepare();
+    let (other, asked_other) = server(vec![WHOLE]);
+    let redirect =
+        format!("HTTP/1.1 302 Found\r\nLocation: {other}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let (url, asked) = server(vec![redirect.leak()]);
+    system.operate(&["fetch", "--header", "@headers", &url, "file"]);
+    let (asked, asked_other) = (asked.recv().expect("a request"), asked_other.recv().expect("a request"));
+    assert!(asked.to_lowercase().contains("x-key: secret\r\n"), "{asked}");
+    assert!(!asked_other.contains("secret"), "{asked_other}");
+    let same = "HTTP/1.1 302 Found\r\nLocation: /b?c\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let (url, asked) = server(vec![same, WHOLE]);
+    system.operate(&["fetch", "--header", "@headers", &url, "file"]);
+    let asked: Vec<String> = asked.iter().collect();
+    assert!(asked[1].starts_with("GET /b?c ") && asked[1].contains("secret"), "{asked:?}");
+}
+
+#[test]
+fn passwords_in_an_address_are_not_shown() {
+    let system = system().prepare();
+    let (url, _asked) = server(vec![REFUSED]);
+    let url = format!("{}?token=hidden", url.replace("http://", "http://ana:hidden@"));
+    let (status, text) = system.operation(&["fetch", "--give-up", "0s", &url, "file"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("/weather.grib2?… failed") && !text.contains("hidden"), "{text}");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused_and_what_a_killed_fetch_left_is_removed() {
+    let system = system().prepare();
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+    let (dead, alive) = (u32::MAX, std::process::id());
+    let part = |process: u32| system.path(&format!(".nowcast-fetch-{}-{process}-abc", machine.trim()));
+    for process in [dead, alive] {
+        std::fs::write(part(process), "half").expect("written");
+    }
+    let (url, _asked) = server(vec![WHOLE, WHOLE]);
+    let (status, text) = system.operation(&["fetch", "--max-size", "8", &url, "file"]);
+    assert_eq!(status, Some(2), "{text}");
+    assert!(text.contains("has more than 8 bytes; --max-size allows more"), "{text}");
+    assert!(!system.path("file").exists());
+    system.operate(&["fetch", "--max-size", "9", &url, "file"]);
+    assert!(!part(dead).exists() && part(alive).exists());
+}
+
 #[test]
 fn an_endless_download_is_stopped() {
     let system = system().prepare();
