@@ -38,7 +38,7 @@ impl Asctime {
         text.push_str(&last.1);
         if self.milliseconds {
             // Every line has them, and `format!` takes six times as long.
-            let milliseconds = u32::from(time.subsec_millisecond().unsigned_abs());
+            let milliseconds = time.subsec_millisecond().unsigned_abs();
             text.push(',');
             text.extend(
                 [100, 10, 1].into_iter().filter_map(|unit| char::from_digit(milliseconds / unit % 10, 10)),
