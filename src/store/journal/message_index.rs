@@ -52,7 +52,7 @@ impl MessageIndex {
 
     /// Put the keys of all events that are not in the tables into them. To be called within the transaction that commits a batch.
     pub(super) fn store(&self, connection: &Connection) -> rusqlite::Result<()> {
-        // A commit that failed may be there all the same, and with it its keys.
+        // A commit that failed may still be there, and with it its keys.
         for statement in [
             "INSERT OR IGNORE INTO tickets (epoch, number, event) SELECT ticket_epoch, ticket_number, number FROM events
              WHERE number > ?1 AND ticket_epoch IS NOT NULL ORDER BY ticket_epoch, ticket_number, number",
