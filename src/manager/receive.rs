@@ -33,13 +33,16 @@ struct DecodedRequest {
 enum RequestContent {
     Message(Message),
     Invalid(DecodeError),
-    /// It is not decoded or decided, for this reason.
-    Poison(String),
+    /// It is not decided, for this reason. Without a message, it is not decoded either.
+    Poison(Option<Message>, String),
 }
 
 impl DecodedRequest {
     fn message(&self) -> Option<&Message> {
-        if let RequestContent::Message(message) = &self.content { Some(message) } else { None }
+        match &self.content {
+            RequestContent::Message(message) | RequestContent::Poison(Some(message), _) => Some(message),
+            RequestContent::Invalid(_) | RequestContent::Poison(None, _) => None,
+        }
     }
 
     /// Return the keys by which a message that comes twice is recognised.
@@ -112,16 +115,17 @@ impl Manager {
     fn decode(&self, arrived: ArrivedRequest) -> DecodedRequest {
         let mut poison_keys = PoisonKeys::new(arrived.ticket, None);
         if let Some(reason) = self.rules.why_not_decoded(&poison_keys) {
-            return DecodedRequest { arrived, poison_keys, content: RequestContent::Poison(reason) };
+            return DecodedRequest { arrived, poison_keys, content: RequestContent::Poison(None, reason) };
         }
         self.rules.begin_decoding(&poison_keys);
         failpoint::pass("manager: decoding");
         let content = match Message::decode(&arrived.body) {
             Ok(message) => {
                 poison_keys = PoisonKeys::new(arrived.ticket, Some(&message));
-                self.rules
-                    .why_not_decided(&poison_keys)
-                    .map_or(RequestContent::Message(message), RequestContent::Poison)
+                match self.rules.why_not_decided(&poison_keys) {
+                    None => RequestContent::Message(message),
+                    Some(reason) => RequestContent::Poison(Some(message), reason),
+                }
             }
             Err(error) => RequestContent::Invalid(error),
         };
@@ -138,7 +142,7 @@ impl Manager {
         let message = match content {
             RequestContent::Message(message) => Ok(message),
             RequestContent::Invalid(error) => Err(error),
-            RequestContent::Poison(reason) => match String::from_utf8(body) {
+            RequestContent::Poison(_, reason) => match String::from_utf8(body) {
                 Ok(body) => return Ok(Event::PoisonRequest(PoisonRequest { id, ticket, body, reason })),
                 // It is refused at once: a message is text.
                 Err(error) => {

@@ -237,6 +237,23 @@ fn one_that_makes_managers_exit_before_its_rule_is_parked_undecided() {
 }
 
 #[test]
+fn one_that_was_parked_undecided_and_comes_under_another_ticket_is_not_parked_again() {
+    let mut system = with_rule();
+    let message = "source: sleep\ntype: success\npayload: {day: 12}\nid: '1'\n";
+    let worker = system.connect();
+    worker.send(message, 0).expect("sent");
+    managers_exit(&mut system, "manager: deciding=panic(on purpose)", 3);
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    expect_parked_undecided(&system, "even without calling its rule");
+    // The broker was killed before the worker had that reply, so the worker sends its message again.
+    system.kill("broker");
+    system.start_broker();
+    assert_eq!(system.send_raw(message).r#type, "ack");
+    assert_eq!(parked(&system).len(), 1, "{}", system.describe());
+}
+
+#[test]
 fn several_that_come_together_are_all_parked() {
     let mut system = system().prepare();
     system.start_broker();
