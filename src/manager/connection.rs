@@ -2,12 +2,13 @@
 //!
 //! It never looks into a message.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use jiff::SignedDuration;
 use zmq::{Context, PollItem, Socket, SocketEvent, SocketType};
 
 use super::ManagerError;
+use super::endpoints::Endpoints;
 use super::inbox::{ArrivedRequest, Inbox};
 use super::refusal::Refusal;
 use crate::clock;
@@ -38,12 +39,7 @@ pub(super) struct BrokerConnection {
     refusal: Refusal,
     context: Context,
     zmq: Zmq,
-    endpoints: Vec<String>,
-    /// Addresses that have accepted a connection which the broker has not admitted yet.
-    pending: HashSet<String>,
-    /// Addresses of brokers that have admitted this manager.
-    established: HashSet<String>,
-    was_admitted: bool,
+    endpoints: Endpoints,
     /// `broker: redeliver`
     is_redelivered: bool,
     /// When the loop had its last turn, on the boot-time clock.
@@ -80,10 +76,7 @@ impl BrokerConnection {
             refusal: Refusal::new(identity, log.clone()),
             context,
             zmq: zmq.clone(),
-            endpoints: Vec::new(),
-            pending: HashSet::new(),
-            established: HashSet::new(),
-            was_admitted: false,
+            endpoints: Endpoints::default(),
             is_redelivered: true,
             last_turn: clock::uptime(),
             envelopes: HashMap::new(),
@@ -99,12 +92,12 @@ impl BrokerConnection {
         let endpoint = format!("tcp://{}:{}", zmq.host, zmq.manager_port);
         if !self.endpoints.contains(&endpoint) {
             self.socket.connect(&endpoint)?;
-            self.endpoints.push(endpoint);
         }
+        self.endpoints.set_current(endpoint);
         self.log.info(format_args!("connected to {} port {}", zmq.host, zmq.manager_port));
         self.is_redelivered = config.redeliver;
         self.zmq = zmq.clone();
-        if self.endpoints.len() > 1 {
+        if self.endpoints.has_previous() {
             self.refusal.ask(&self.context, &self.zmq)?;
         }
         Ok(())
@@ -123,38 +116,24 @@ impl BrokerConnection {
         self.last_turn = now;
         let mut is_refused = false;
         while let Some((event, address)) = self.monitor.next_with_address()? {
-            match event {
-                SocketEvent::CONNECTED => _ = self.pending.insert(address),
-                SocketEvent::HANDSHAKE_SUCCEEDED => {
-                    self.pending.remove(&address);
-                    self.established.insert(address);
-                    self.was_admitted = true;
-                }
-                _ => {
-                    is_refused |= self.pending.remove(&address);
-                    self.established.remove(&address);
-                }
-            }
+            is_refused |= self.endpoints.note(event, address);
         }
-        if !self.established.is_empty() {
+        if self.endpoints.is_admitted() {
             self.refusal.end();
         } else if is_refused {
             self.refusal.ask(&self.context, &self.zmq)?;
         }
-        if self.refusal.receive(&self.zmq)? && self.endpoints.len() > 1 {
+        if self.refusal.receive(&self.zmq)? && self.endpoints.has_previous() {
             self.leave_previous_endpoints()?;
         }
-        self.refusal.check(self.was_admitted)
+        self.refusal.check(self.endpoints.was_admitted())
     }
 
     /// Leave the addresses that the configuration no longer names: the broker has them beside the new one, and admits this
     /// manager once.
     fn leave_previous_endpoints(&mut self) -> zmq::Result<()> {
-        let Some(current) = self.endpoints.pop() else { return Ok(()) };
-        for endpoint in std::mem::replace(&mut self.endpoints, vec![current]) {
-            self.socket.disconnect(&endpoint)?;
-        }
-        Ok(())
+        let previous = self.endpoints.remove_previous();
+        previous.iter().try_for_each(|endpoint| self.socket.disconnect(endpoint))
     }
 
     /// Connect again after a time in which the broker may have taken this manager for dead, and have sent its requests to another
@@ -172,7 +151,7 @@ impl BrokerConnection {
                 "no turn of the loop for {} s; the message broker is asked to send these requests again: {forgotten}",
                 HEARTBEAT_TIMEOUT.as_secs()
             ));
-            for endpoint in &self.endpoints {
+            for endpoint in self.endpoints.all() {
                 self.socket.disconnect(endpoint)?;
                 self.socket.connect(endpoint)?;
             }

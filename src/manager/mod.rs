@@ -7,6 +7,7 @@ mod checklist;
 mod commit;
 mod connection;
 mod due_clock;
+mod endpoints;
 mod failures;
 mod guard;
 mod housekeeping;

@@ -199,11 +199,8 @@ fn strangers_at_the_managers_port_do_not_disturb_the_manager() {
     assert!(!system.log("broker").contains("is refused"), "{}", system.describe());
 }
 
-/// Two ports of the same broker: the manager changes from one to the other.
-#[test]
-fn a_manager_that_changes_to_a_new_port_of_its_broker_is_not_a_second_one() {
-    let mut system = system().start();
-    system.works();
+/// Let broker and manager change to a new port, and wait until only that one is used.
+fn change_port(system: &mut System) {
     let old_port = system.manager_port;
     (system.manager_port, _) = crate::support::system::free_ports();
     system.write_config();
@@ -220,9 +217,47 @@ fn a_manager_that_changes_to_a_new_port_of_its_broker_is_not_a_second_one() {
     };
     let new_port = system.manager_port;
     system.wait_for("the new connection alone", || (table(new_port) && !table(old_port)).then_some(()));
+}
+
+/// Two ports of the same broker: the manager changes from one to the other.
+#[test]
+fn a_manager_that_changes_to_a_new_port_of_its_broker_is_not_a_second_one() {
+    let mut system = system().start();
+    system.works();
+    change_port(&mut system);
     system.works();
     assert!(!system.log("broker").contains("is refused"), "{}", system.describe());
     assert!(!system.log("manager").contains("refuses this manager"), "{}", system.describe());
+}
+
+#[test]
+fn a_manager_that_changed_its_port_notices_that_another_one_is_admitted() {
+    let mut system = system().start();
+    change_port(&mut system);
+    // Another manager is admitted first when the broker is started again.
+    system.signal("manager", Signal::STOP);
+    system.kill("broker");
+    system.start_broker();
+    let mut other = beside(&system);
+    other.start_manager(&[]);
+    other.works();
+    system.signal("manager", Signal::CONT);
+    system.wait_for_log("manager", &format!("another one is connected ({})", described(&other)));
+    other.works();
+}
+
+#[test]
+fn a_manager_that_changes_to_a_broker_which_has_another_one_is_refused_there_and_exits() {
+    let mut system = system().start();
+    let other = crate::support::system::system().start();
+    system.works();
+    (system.manager_port, system.workers_port) = (other.manager_port, other.workers_port);
+    system.write_config();
+    system.signal("manager", Signal::HUP);
+    system.wait_for_log("manager", &format!("another one is connected ({})", described(&other)));
+    assert_eq!(system.wait_for_end("manager").code(), Some(1), "{}", system.describe());
+    assert!(!system.log("manager").contains("accepts this manager now"), "{}", system.describe());
+    other.works();
 }
 
 #[test]
