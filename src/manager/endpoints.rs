@@ -59,6 +59,11 @@ impl Endpoints {
         std::mem::replace(&mut self.connected, vec![current])
     }
 
+    /// Forget all connections: the socket is replaced.
+    pub(super) fn forget_connections(&mut self) {
+        self.addresses.clear();
+    }
+
     /// Take note of an event of the socket. Return whether the current broker has refused a connection.
     pub(super) fn note(&mut self, event: SocketEvent, address: String) -> bool {
         let state = match event {

@@ -72,7 +72,7 @@ impl Manager {
         };
         let config = Arc::clone(&manager.config);
         let mut first = manager.report_reload(loaded, &config);
-        manager.broker.connect(&config)?;
+        manager.broker.connect(&config.zmq, config.redeliver)?;
         first.extend(manager.read_checklist(ReadOccasion::Start)?);
         manager.pending_events = first;
         Ok(manager)
