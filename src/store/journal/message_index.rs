@@ -4,7 +4,7 @@
 //! of the latest events are held in memory, and put into tables many at once.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -88,6 +88,16 @@ impl MessageIndex {
                 }
             }
         }
+    }
+
+    /// Forget the keys of events that were removed.
+    pub(super) fn forget(&mut self, removed: &BTreeSet<i64>) {
+        if removed.is_empty() {
+            return;
+        }
+        let is_kept = |event: &mut Number| !removed.contains(&event.0.cast_signed());
+        self.tickets.retain(|_, event| is_kept(event));
+        self.ids.retain(|_, event| is_kept(event));
     }
 
     fn add(&mut self, event: Number, ticket: Option<Ticket>, source_and_id: Option<(String, String)>) {

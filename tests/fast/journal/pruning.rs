@@ -154,6 +154,29 @@ fn a_removed_message_is_not_recognised_any_more() {
 }
 
 #[test]
+fn a_removed_message_that_comes_again_is_recognised_from_then_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Few enough, so that their keys are in memory.
+    let mut day = Day::new();
+    day.message("weather", "success", "null");
+    day.take(&Step::Hours(24 * 40));
+    day.message("weather", "success", "null");
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    journal.commit(&day.records).expect("kept");
+    prune(&mut journal, &day, 10);
+    let mut again = day.records[0].clone();
+    let RecordedEvent::Message(message) = &again.event else { panic!("{again:?}") };
+    let ticket = message.ticket;
+    assert!(ticket.is_some() && journal.recorded(ticket, None).expect("readable").is_none());
+    day.message("weather", "success", "null");
+    let next = day.records.pop().expect("a record");
+    (again.number, again.at) = (next.number, next.at);
+    journal.commit(std::slice::from_ref(&again)).expect("kept");
+    let recorded = journal.recorded(ticket, None).expect("readable").map(|reply| reply.number);
+    assert_eq!(recorded, Some(again.number));
+}
+
+#[test]
 fn the_numbers_go_on_when_everything_is_old() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut day = forty_days();
