@@ -6,7 +6,7 @@ use nowcast::store::{History, Journal, JournalError};
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::{Change, Ending, Event, Number, Steady};
 
-use crate::journal::day::{Day, Step, text};
+use crate::journal::day::{Day, Names, Step, text};
 use crate::journal::recovery::assert_recovers;
 
 /// Forty days; on the first one something is left open of each kind.
@@ -249,4 +249,33 @@ fn damage_is_found() {
     let problems = damage(&format!("DELETE FROM events WHERE number = {}", last.0));
     let expected = format!("and {last} was committed");
     assert!(problems.iter().any(|problem| problem.ends_with(&expected)), "{problems:?}");
+}
+
+#[test]
+fn a_message_that_would_be_decided_again_is_damage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut day = Day::new();
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    // Enough, so that the second commit puts the keys of all messages into tables; the third one has keys in memory.
+    for count in [1_000, 2, 2] {
+        let kept = day.records.len();
+        for names in [Names::Ticket, Names::Id].iter().cycle().take(count) {
+            day.take(&Step::Message { worker: 3, r#type: 0, payload: 0, names: *names });
+        }
+        journal.commit(&day.records[kept..]).expect("kept");
+    }
+    let history = History::open(folder.path()).expect("readable");
+    assert_eq!(history.check().expect("readable"), [""; 0]);
+    let database = rusqlite::Connection::open(folder.path().join("journal.sqlite")).expect("the database");
+    let mut missing = Vec::new();
+    for table in ["tickets", "message_ids"] {
+        let select = format!("SELECT max(event) FROM {table}");
+        let event: i64 = database.query_row(&select, [], |row| row.get(0)).expect("a key");
+        assert_eq!(database.execute(&format!("DELETE FROM {table} WHERE event = ?1"), [event]), Ok(1));
+        missing.push(format!(
+            "event #{event}: the key of its message is missing, so the message would be decided again"
+        ));
+    }
+    missing.sort();
+    assert_eq!(history.check().expect("readable"), missing);
 }
