@@ -41,6 +41,7 @@ pub use info::JournalInfo;
 pub use load::Recovered;
 pub use lock::holder;
 pub use prune::RunsRemoved;
+pub use schema::Migration;
 pub use stream::{CallHistory, CallInput, HistoricalCall, RuleOutcome};
 
 use crate::failpoint;
@@ -93,11 +94,23 @@ impl Journal {
     /// If another manager has it, it cannot be made, read or written, it is damaged, it lacks events that
     /// were kept, or a newer version of the program made it.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
+        Self::open_and_report(folder, |_| {})
+    }
+
+    /// As [`Journal::open`]; `on_migration` is called before an older database is migrated.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Journal::open`].
+    pub fn open_and_report(
+        folder: &Path,
+        on_migration: impl FnOnce(Migration),
+    ) -> Result<Self, JournalError> {
         let unusable = |error| JournalError::Unusable { file: folder.to_owned(), error };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
         let (lock, noted) = Lock::take(folder)?;
         let file = folder.join(DATABASE);
-        let connection = schema::open(&file)?;
+        let connection = schema::open(&file, on_migration)?;
         let wrap = |error| JournalError::of(&file, "open the journal", error);
         let last_event = load::last_event(&connection).map_err(wrap)?;
         if noted > last_event {
