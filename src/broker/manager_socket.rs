@@ -106,6 +106,10 @@ impl ManagerSocket {
     pub(super) fn share(&mut self, is_shared: bool) {
         // While several may be connected, each loss may concern any of them.
         self.is_shared = is_shared || (self.is_shared && self.is_connected());
+        if self.is_shared {
+            // It may be one of several from now on.
+            self.introduced = None;
+        }
     }
 
     /// Whether a manager is connected.

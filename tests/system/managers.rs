@@ -116,6 +116,27 @@ fn managers_that_share_the_messages_on_purpose_are_all_admitted() {
     assert!(!system.log("broker").contains("is refused"), "{}", system.describe());
 }
 
+#[test]
+fn a_manager_that_was_alone_before_others_were_admitted_is_not_taken_for_the_one_that_stays() {
+    let mut system = system().start();
+    system.works();
+    let first = described(&system);
+    system.more = "broker: {managers: many}\n".to_owned();
+    system.write_config();
+    system.signal("broker", Signal::HUP);
+    system.wait_for_log_count("broker", "manager socket bound", 2);
+    let mut other = beside(&system);
+    other.start_manager(&[]);
+    system.signal("manager", Signal::TERM);
+    system.wait_for_end("manager");
+    other.works();
+    let page = system.wait_for("the other manager", || {
+        Some(status(&system))
+            .filter(|page| page.contains("is connected to the broker and decides the messages"))
+    });
+    assert!(!page.contains(&first), "{page}");
+}
+
 /// The manager is stopped when it is about to decide the first message, and the second waits in its process. The first is decided by
 /// both managers, in two journals; that cannot be helped.
 #[cfg(feature = "failpoints")]
