@@ -54,14 +54,6 @@ use tidy::SinceSnapshot;
 /// The name of the database in the journal's folder.
 const DATABASE: &str = "journal.sqlite";
 
-/// Whether the path of a file still leads to it. Where that cannot be known, it does.
-fn is_in_place((path, identity): &(PathBuf, (u64, u64))) -> bool {
-    match fs::metadata(path) {
-        Ok(found) => lock::identity(&found) == *identity,
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
-    }
-}
-
 /// The journal of one manager.
 #[derive(Debug)]
 pub struct Journal {
@@ -181,16 +173,16 @@ impl Journal {
     }
 
     fn check_files(&self) -> Result<(), JournalError> {
-        let Some(file) = self.open_files.iter().find(|file| !is_in_place(file)).map(|(file, _)| file.clone())
-        else {
+        let mut files = self.open_files.iter();
+        let Some((file, _)) = files.find(|(file, identity)| !lock::is_at(*identity, file)) else {
             return Ok(());
         };
         // A log without a name still has what was acknowledged. The next manager finds that in the database, if this
         // one can put it there; if not, it says which events are missing.
-        if file != self.file {
+        if *file != self.file {
             let _ = self.checkpoint("FULL");
         }
-        Err(JournalError::Replaced { file })
+        Err(JournalError::Replaced { file: file.clone() })
     }
 
     /// The last event that changed the checklist; 0 if none did.
