@@ -248,9 +248,9 @@ mod tests {
     use nowcast_core::Ticket;
 
     /// A message broker that the test controls.
-    struct Broker(Socket);
+    struct TestBroker(Socket);
 
-    impl Broker {
+    impl TestBroker {
         fn send(&self, ticket: Option<u64>) {
             let ticket = ticket.map(|number| Ticket { epoch: 1, number }.to_frame());
             let rest = [b"worker".to_vec(), Vec::new(), b"body".to_vec()];
@@ -264,7 +264,7 @@ mod tests {
         }
     }
 
-    fn connected() -> (Broker, BrokerConnection) {
+    fn connected() -> (TestBroker, BrokerConnection) {
         let broker = Context::new().socket(SocketType::DEALER).unwrap();
         broker.set_linger(0).unwrap();
         broker.bind("tcp://127.0.0.1:*").unwrap();
@@ -279,7 +279,7 @@ mod tests {
         };
         let mut manager = BrokerConnection::new(identity, &zmq, Logger::new("test")).unwrap();
         manager.connect(&zmq, true).unwrap();
-        let broker = Broker(broker);
+        let broker = TestBroker(broker);
         wait_for("the introduction", || {
             assert!(manager.receive().unwrap().is_none());
             broker.has_introduction().then_some(())
