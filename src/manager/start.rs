@@ -19,6 +19,7 @@ use crate::launch::{LaunchedRuns, old_runs};
 use crate::net::ManagerIdentity;
 use crate::notify::Notifier;
 use crate::rules::{Engine, Reloader, RuleSet};
+use crate::store::journal::Migration;
 use crate::store::{ChecklistFile, Journal, JournalError};
 use nowcast_core::State;
 use pylogging::Logger;
@@ -39,7 +40,11 @@ impl Manager {
     ) -> Result<Self, ManagerError> {
         let config = Arc::new(config);
         let folder = config.journal.folder.clone();
-        let journal = Journal::open(&folder)?;
+        let journal = Journal::open_and_report(&folder, |Migration { from, to }| {
+            log.info(format_args!(
+                "migrating the journal from version {from} to version {to}; with millions of events this takes minutes"
+            ));
+        })?;
         let mut state = recover(&journal, &config, &options)?;
         let rule_set = RuleSet::of(&config);
         let last = last_rules(&journal, &rule_set, state.rules.0, &log)?;
@@ -72,7 +77,7 @@ impl Manager {
         };
         let config = Arc::clone(&manager.config);
         let mut first = manager.report_reload(loaded, &config);
-        manager.broker.connect(&config)?;
+        manager.broker.connect(&config.zmq, config.redeliver)?;
         first.extend(manager.read_checklist(ReadOccasion::Start)?);
         manager.pending_events = first;
         Ok(manager)
