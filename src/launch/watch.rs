@@ -20,7 +20,7 @@ use nowcast_core::Ending;
 use pylogging::Level;
 
 /// How many times a runner that died before it claimed its run is started again.
-pub(super) const MAX_RESTARTS: u32 = 3;
+const MAX_RESTARTS: u32 = 3;
 
 /// How many times a state that changes while it is read is read again.
 const MAX_READS: u32 = 10;
@@ -150,6 +150,21 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         }
     }
 
+    /// Have another runner adopt a run whose runner has died: a remote run, since only the host can say whether it goes on,
+    /// or one whose program has ended, so that its report is made.
+    fn start_adopting_runner(&mut self, run: Key, open: &mut LaunchedRun, runner_exit: Option<&Ending>) {
+        open.claim_seen = true;
+        if open.stop_requested {
+            // The new runner reads it from the folder.
+            open.folder.note_stop_request();
+        }
+        if runner_exit.is_some() && open.starts > MAX_RESTARTS {
+            self.retry_later(run, open, &"its runners exit at once");
+        } else if let Err(error) = self.start_runner(run, open, true) {
+            self.retry_later(run, open, &error);
+        }
+    }
+
     /// Record the end of a run whose runners exit before they have reported: something in the report may be the reason.
     fn end_without_report(&self, run: Key, open: &LaunchedRun, program: &Ending) {
         let run = run_number(run);
@@ -176,12 +191,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Start a runner that claims the run, or that adopts it from a runner that has died.
-    pub(super) fn start_runner(
-        &mut self,
-        run: Key,
-        open: &mut LaunchedRun,
-        is_adoption: bool,
-    ) -> io::Result<()> {
+    fn start_runner(&mut self, run: Key, open: &mut LaunchedRun, is_adoption: bool) -> io::Result<()> {
         let word = OsString::from;
         let mut argv = vec![self.nowcast_binary.clone().into_os_string(), word("runner"), word("--folder")];
         argv.extend([open.folder.path().into(), word("--run"), run_number(run).into()]);
@@ -214,7 +224,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Retry every second what the operating system refused: the run has neither ended nor failed to start.
-    pub(super) fn retry_later(&mut self, run: Key, open: &mut LaunchedRun, error: &dyn Display) {
+    fn retry_later(&mut self, run: Key, open: &mut LaunchedRun, error: &dyn Display) {
         open.watching = Watching::Nothing;
         open.is_refused = true;
         if self.reconcile_at.is_none() {
