@@ -294,7 +294,7 @@ impl Scheduler {
             .and_then(|command| {
                 let argv = command.without_runner(&self.nowcast_binary);
                 self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
-                self.workers.start((), &argv, &[]).map_err(|error| error.to_string())
+                self.workers.start((), &argv, &[]).map(|_| ()).map_err(|error| error.to_string())
             });
         if let Err(error) = started {
             self.log.critical(format_args!("{} was not launched: {error}", worker.name()));

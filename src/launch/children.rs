@@ -59,7 +59,8 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
     }
 
     /// Start a process with these additional environment variables, in its own process group, so that Ctrl-C in
-    /// the terminal does not reach it. It inherits standard output and standard error; its standard input is empty.
+    /// the terminal does not reach it. It inherits standard output and standard error; its standard input is empty. Return its
+    /// process number.
     ///
     /// # Errors
     /// When the program cannot be started; the text names it.
@@ -68,8 +69,8 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         key: Key,
         argv: &[impl AsRef<OsStr>],
         environment: &[(String, OsString)],
-    ) -> io::Result<()> {
-        self.start_writing_to(key, argv, environment, Stdio::inherit(), Stdio::inherit()).map(|_| ())
+    ) -> io::Result<Pid> {
+        self.start_writing_to(key, argv, environment, Stdio::inherit(), Stdio::inherit())
     }
 
     /// Start a process with its own standard output and standard error; return its process number.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::children::{Children, Environment};
 use super::launch_command::LaunchCommand;
@@ -21,6 +21,8 @@ pub(super) struct LaunchedRun {
     pub(super) environment: Environment,
     /// How many times a runner was started.
     pub(super) starts: u32,
+    /// How many runners died after they had adopted the run.
+    pub(super) dead_adopters: u32,
     /// A runner has or had the run, so its worker may have run.
     pub(super) claim_seen: bool,
     pub(super) watching: Watching,
@@ -48,8 +50,8 @@ pub(super) enum HostContact {
 pub(super) enum Watching {
     /// None, because the operating system refused; it is retried.
     Nothing,
-    /// A runner that this process started. It may die before it claims the run.
-    StartedRunner,
+    /// A runner that this process started, to claim the run or to adopt it. It may die before that.
+    StartedRunner { process: Pid, is_adoption: bool },
     /// A runner that has claimed the run; an earlier manager may have started it.
     Runner,
     /// The worker, because its runner has died.
@@ -72,6 +74,7 @@ impl LaunchedRun {
             command,
             environment,
             starts: 0,
+            dead_adopters: 0,
             claim_seen: false,
             watching,
             is_refused: false,
@@ -89,7 +92,7 @@ impl LaunchedRun {
         processes: &Children<Key>,
     ) {
         match &self.watching {
-            Watching::StartedRunner | Watching::Runner => {
+            Watching::StartedRunner { .. } | Watching::Runner => {
                 processes.signal(&run, Signal::TERM);
                 if self.stop_requested {
                     self.insist(run, processes);

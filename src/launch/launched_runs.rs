@@ -175,9 +175,13 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
                 }
             }
         }
-        // A runner that was started may still be refused what it needs for the claim.
         for open in self.open.values_mut().filter(|open| open.is_refused) {
-            open.is_refused = is_unwatched(open) || !open.folder.is_claimed();
+            open.is_refused = match open.watching {
+                Watching::Nothing => true,
+                // It may still be refused what it needs for the claim.
+                Watching::StartedRunner { process, .. } => !open.folder.is_claimed_by(process),
+                Watching::Runner | Watching::Worker(_) => false,
+            };
         }
         ended
     }

@@ -90,6 +90,12 @@ pub(super) fn retry<T>(
     }
 }
 
+/// Wait for a time, or until the run is requested to stop. Return whether it is.
+pub(super) fn pause(signals: &mut Signals, length: Duration) -> bool {
+    let waited = wait(&[signals.as_raw_fd()], Some(Instant::now() + length));
+    waited.is_err() || signals.take().contains(&Signal::Terminate)
+}
+
 /// Check that there are threads and descriptors for the next step. ZeroMQ ends the process where it gets none.
 ///
 /// # Errors

@@ -19,7 +19,8 @@ use crate::failpoint;
 use nowcast_core::Ending;
 use pylogging::Level;
 
-/// How many times a runner that died before it claimed its run is started again.
+/// How many times a runner that died before it claimed its run is started again; and the most runners that may die of the report
+/// that they make for another one.
 const MAX_RESTARTS: u32 = 3;
 
 /// How many times a state that changes while it is read is read again.
@@ -40,9 +41,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
                 None
             }
             Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
-            Ok(Some(RunFolderState::Unreported { program }))
-                if process_exit.is_some() && open.starts > MAX_RESTARTS =>
-            {
+            Ok(Some(RunFolderState::Unreported { program })) if open.dead_adopters >= MAX_RESTARTS => {
                 self.end_without_report(run, open, &program);
                 Some(program)
             }
@@ -74,6 +73,11 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             open.starts = 0;
             self.retry_later(run, open, &"the system has no process, thread or descriptor for its runner");
             return None;
+        }
+        if let Watching::StartedRunner { process, is_adoption: true } = open.watching
+            && open.folder.is_claimed_by(process)
+        {
+            open.dead_adopters += 1;
         }
         open.claim_seen |= [0, runner::END_LOST, runner::ALREADY_CLAIMED]
             .map(i32::from)
@@ -130,9 +134,8 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             return self.abandon(run, open, reason);
         }
         if let Some(ending) = process_exit {
-            if *ending == Ending::Status(runner::CANNOT_CLAIM.into()) {
-                let text = format!("{} cannot be written", open.folder.path().display());
-                self.retry_later(run, open, &text);
+            if let Some(reason) = refusal(ending, open) {
+                self.retry_later(run, open, &reason);
                 return None;
             }
             if open.starts > MAX_RESTARTS {
@@ -158,7 +161,9 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             // The new runner reads it from the folder.
             open.folder.note_stop_request();
         }
-        if runner_exit.is_some() && open.starts > MAX_RESTARTS {
+        if let Some(reason) = runner_exit.and_then(|exit| refusal(exit, open)) {
+            self.retry_later(run, open, &reason);
+        } else if runner_exit.is_some() && open.starts > MAX_RESTARTS {
             self.retry_later(run, open, &"its runners exit at once");
         } else if let Err(error) = self.start_runner(run, open, true) {
             self.retry_later(run, open, &error);
@@ -208,10 +213,10 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             argv.push(word("--"));
             argv.extend(command.argv.iter().map(OsString::from));
         }
-        self.processes.start(run, &argv, &open.environment)?;
+        let process = self.processes.start(run, &argv, &open.environment)?;
         failpoint::pass("manager: runner started");
         open.starts += 1;
-        open.watching = Watching::StartedRunner;
+        open.watching = Watching::StartedRunner { process, is_adoption };
         Ok(())
     }
 
@@ -235,6 +240,15 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             self.reconcile_at = Some(Instant::now() + RETRY_INTERVAL);
         }
     }
+}
+
+/// Return why a runner has left its run to the next one, if its exit status says so: then nothing is wrong with the run.
+fn refusal(runner_exit: &Ending, open: &LaunchedRun) -> Option<String> {
+    let is = |status: u8| *runner_exit == Ending::Status(status.into());
+    if is(runner::CANNOT_CLAIM) {
+        return Some(format!("{} cannot be written", open.folder.path().display()));
+    }
+    is(runner::ALREADY_CLAIMED).then(|| "another runner is adopting it".to_owned())
 }
 
 /// Whether the same command can never start: it holds a null byte, or is too long.
