@@ -126,8 +126,13 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
     /// Return whether the process is watched.
     ///
     /// # Errors
-    /// When the operating system has no descriptors left.
-    pub fn watch(&mut self, key: Key, pid: Pid, is_right: impl FnOnce() -> bool) -> io::Result<bool> {
+    /// When the operating system has no descriptors left, or that of `is_right`.
+    pub fn watch(
+        &mut self,
+        key: Key,
+        pid: Pid,
+        is_right: impl FnOnce() -> io::Result<bool>,
+    ) -> io::Result<bool> {
         let pidfd = match self.add(pid) {
             // Exited and reaped.
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {
@@ -135,12 +140,13 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
             }
             result => result?,
         };
-        if is_right() {
+        let is_right = is_right();
+        if matches!(is_right, Ok(true)) {
             self.watched.insert(self.last, Watched { key, child: None, reaped: None, pidfd });
-            return Ok(true);
+        } else {
+            epoll::delete(&self.epoll, &pidfd)?;
         }
-        epoll::delete(&self.epoll, &pidfd)?;
-        Ok(false)
+        is_right
     }
 
     /// Open a descriptor for a process and add it to epoll under a new number, `self.last`.

@@ -66,9 +66,10 @@ impl LaunchedRun {
     ) -> Self {
         let watching = Watching::Nothing;
         // The host may have been removed from the configuration since the launch.
-        let is_remote = command
-            .as_ref()
-            .map_or_else(|_| folder.remote_commands().is_some(), |command| command.remote.is_some());
+        let is_remote = command.as_ref().map_or_else(
+            |_| !matches!(folder.remote_commands(), Ok(None)),
+            |command| command.remote.is_some(),
+        );
         Self {
             folder,
             command,
@@ -106,7 +107,8 @@ impl LaunchedRun {
                 self.kill_at =
                     (!self.stop_requested).then(|| Instant::now() + runner::GRACE.saturating_sub(ago));
                 // The worker is alive, so the number still belongs to its group.
-                if let Some(group) = worker.raw().filter(|_| worker.is_alive()) {
+                if let Some(group) = worker.raw().filter(|_| worker.is_alive().is_ok_and(|is_alive| is_alive))
+                {
                     let _ = kill_process_group(group, signal);
                 }
             }
@@ -119,7 +121,8 @@ impl LaunchedRun {
     /// Make sure that a second request ends the run though its runner does not act: SIGSTOP may have stopped it.
     fn insist<Key: Copy + Eq + Hash + Display>(&self, run: Key, processes: &Children<Key>) {
         // What happens on a remote host, only the runner can know.
-        let worker = self.folder.live_process().filter(|_| self.contact == HostContact::Local);
+        let worker = self.folder.live_process().ok().flatten();
+        let worker = worker.filter(|_| self.contact == HostContact::Local);
         if let Some(group) = worker.and_then(|worker| worker.raw()) {
             // A runner that is stopped cannot reap the worker, so the number still belongs to its group.
             let _ = kill_process_group(group, Signal::KILL);

@@ -18,6 +18,7 @@ use super::claim_marks::ClaimMarks;
 use super::launch_command::LaunchCommand;
 use super::launched_run::{LaunchedRun, Watching};
 use super::run_folder::RunFolder;
+use crate::open_files;
 use nowcast_core::Ending;
 use pylogging::Logger;
 
@@ -45,6 +46,8 @@ pub struct LaunchedRuns<Key> {
     pub(super) reconcile_at: Option<Instant>,
     /// When the remote runs were last checked for lost contact.
     pub(super) contacts_checked: Option<Instant>,
+    /// The limit of open files of workers, if this process has a higher one.
+    pub(super) open_files: Option<u64>,
     pub(super) log: Logger,
 }
 
@@ -70,8 +73,19 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             open: HashMap::new(),
             reconcile_at: None,
             contacts_checked: None,
+            open_files: None,
             log,
         })
+    }
+
+    /// Raise the limit of open files of this process, which holds one descriptor for each open run. Workers keep theirs.
+    pub fn raise_open_files(&mut self) {
+        match open_files::raise_limit() {
+            Ok(previous) => self.open_files = previous,
+            Err(error) => {
+                self.log.warning(format_args!("the limit of open files cannot be raised: {error}"));
+            }
+        }
     }
 
     /// The folder that holds the runs' folders.

@@ -109,7 +109,7 @@ impl RunFolder {
     /// Whether a process has or had the run; another one may have adopted it since.
     pub(super) fn is_claimed_by(&self, process: Pid) -> bool {
         let claim = self.read_whole::<ProcessIdentity>(CLAIM);
-        claim.is_some_and(|claim| claim.raw() == Some(process))
+        matches!(claim, Ok(Some(claim)) if claim.raw() == Some(process))
     }
 
     /// Give the claim its second name. Without it, a run whose folder is removed counts as unclaimed.
@@ -173,6 +173,11 @@ impl RunFolder {
     /// Return how and when the run ended; `None` if the record does not exist or cannot be read.
     #[must_use]
     pub fn exit(&self) -> Option<ExitRecord> {
+        self.exit_record().ok().flatten()
+    }
+
+    /// Return how and when the run ended, if the record exists and is not damaged.
+    pub(super) fn exit_record(&self) -> io::Result<Option<ExitRecord>> {
         self.read_whole(EXIT)
     }
 }

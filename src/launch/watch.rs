@@ -65,9 +65,16 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         process_exit: &Ending,
     ) -> Option<Ending> {
         let is_orphan = matches!(open.watching, Watching::Worker(_));
-        if is_orphan && open.folder.exit().is_none() {
-            // Only the parent of a process learns its exit status, and that was the runner.
-            return Some(Ending::Unknown);
+        if is_orphan {
+            match open.folder.exit_record() {
+                // Only the parent of a process learns its exit status, and that was the runner.
+                Ok(None) => return Some(Ending::Unknown),
+                Ok(Some(_)) => {}
+                Err(error) => {
+                    self.retry_later(run, open, &error);
+                    return None;
+                }
+            }
         }
         if *process_exit == Ending::Status(runner::NO_CAPACITY.into()) {
             open.starts = 0;
@@ -75,6 +82,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             return None;
         }
         if let Watching::StartedRunner { process, is_adoption: true } = open.watching
+            && *process_exit != Ending::Status(runner::END_LOST.into())
             && open.folder.is_claimed_by(process)
         {
             open.dead_adopters += 1;
@@ -201,6 +209,9 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         let mut argv = vec![self.nowcast_binary.clone().into_os_string(), word("runner"), word("--folder")];
         argv.extend([open.folder.path().into(), word("--run"), run_number(run).into()]);
         argv.extend([word("--mark"), self.marks.of(&run_number(run)).into()]);
+        argv.extend(
+            self.open_files.iter().flat_map(|limit| [word("--open-files"), limit.to_string().into()]),
+        );
         if is_adoption {
             argv.push(word("--adopt"));
         } else if let Ok(command) = &open.command {

@@ -98,7 +98,7 @@ fn a_worker_whose_runner_is_killed_is_watched_to_its_own_end() {
     kill(&runner);
     for _ in 0..2 {
         assert_eq!(system.send("keyless", "success", "0"), "ack");
-        assert!(worker.is_alive());
+        assert!(worker.is_alive().expect("readable"));
         assert_eq!((open_runs(&system).len(), heard(&system)), (1, 0), "{}", system.describe());
         replace_manager(&mut system);
     }
@@ -187,10 +187,10 @@ fn kill_twice_ends_a_run_whose_runner_is_stopped() {
     let run = open_runs(&system)[0].id.0.to_string();
     kill_process(runner.raw().expect("a number"), Signal::STOP).expect("stopped");
     system.operate(&["kill", &run]);
-    assert!(worker.is_alive());
+    assert!(worker.is_alive().expect("readable"));
     system.operate(&["kill", &run]);
     system.wait_for_log("manager", "the rule heard crash");
-    assert!(!worker.is_alive());
+    assert!(!worker.is_alive().expect("readable"));
     system.wait_for("the run's end", || open_runs(&system).is_empty().then_some(()));
 }
 
@@ -211,7 +211,7 @@ fn killed_without_its_runner(is_manager_replaced: bool) {
     if is_manager_replaced {
         replace_manager(&mut system);
     }
-    system.wait_for("the worker's end", || (!worker.is_alive()).then_some(()));
+    system.wait_for("the worker's end", || (!worker.is_alive().expect("readable")).then_some(()));
     system.wait_for_log("manager", "the rule heard crash");
     assert_eq!(heard(&system), 1, "{}", system.describe());
     assert_eq!(wait_for_lines(&system, "begun", 1).len(), 1);
