@@ -26,8 +26,6 @@ pub(super) struct LaunchedRun {
     /// A runner has or had the run, so its worker may have run.
     pub(super) claim_seen: bool,
     pub(super) watching: Watching,
-    /// The run could not be started or watched, and since then no runner is known to have claimed it.
-    pub(super) is_refused: bool,
     pub(super) stop_requested: bool,
     pub(super) contact: HostContact,
     /// When a worker without a runner that was requested to stop is killed.
@@ -78,7 +76,6 @@ impl LaunchedRun {
             dead_adopters: 0,
             claim_seen: false,
             watching,
-            is_refused: false,
             stop_requested: false,
             contact: if is_remote { HostContact::Remote } else { HostContact::Local },
             kill_at: None,

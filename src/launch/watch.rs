@@ -13,7 +13,7 @@ use super::exit_record::ExitRecord;
 use super::folder_state::{FolderReading, RunFolderState};
 use super::launch_command::ExecWorker;
 use super::launched_run::{LaunchedRun, Watching};
-use super::launched_runs::{LaunchedRuns, RETRY_INTERVAL, run_number};
+use super::launched_runs::{LaunchedRuns, run_number};
 use super::runner;
 use crate::failpoint;
 use nowcast_core::Ending;
@@ -239,16 +239,14 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         }
     }
 
-    /// Retry every second what the operating system refused: the run has neither ended nor failed to start.
+    /// Try again later what the operating system refused: the run has neither ended nor failed to start.
     fn retry_later(&mut self, run: Key, open: &mut LaunchedRun, error: &dyn Display) {
         open.watching = Watching::Nothing;
-        open.is_refused = true;
-        if self.reconcile_at.is_none() {
+        if self.refused.add(run, Instant::now()) {
             self.log.critical(format_args!(
-                "run {} cannot be started or watched: {error}; all such runs are retried every second",
+                "run {} cannot be started or watched: {error}; such runs are tried again until they can be",
                 run_number(run)
             ));
-            self.reconcile_at = Some(Instant::now() + RETRY_INTERVAL);
         }
     }
 }

@@ -152,13 +152,18 @@ fn a_run_that_cannot_be_started_now_is_started_as_soon_as_it_can() {
     fs::remove_dir(&runs).expect("empty");
     fs::write(&runs, "").expect("a file");
     assert_eq!(system.send("keyless", "success", "3"), "ack");
-    system.wait_for_log("manager", "all such runs are retried every second");
+    system.wait_for_log("manager", "such runs are tried again until they can be");
     assert_eq!(system.send("keyless", "success", "0"), "ack");
     fs::remove_file(&runs).expect("removed");
     let begun = wait_for_lines(&system, "begun", 3);
     system.wait_for_log("manager", "runs can be started and watched again");
     assert_eq!(begun.iter().collect::<BTreeSet<_>>().len(), 3);
-    assert_eq!(system.log("manager").matches("retried every second").count(), 1, "{}", system.describe());
+    assert_eq!(
+        system.log("manager").matches("tried again until they can be").count(),
+        1,
+        "{}",
+        system.describe()
+    );
     assert_eq!(heard(&system), 0);
 }
 
