@@ -135,7 +135,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             return Some(Ending::Unknown);
         }
         if open.stop_requested {
-            return self.abandon(run, open, "stop requested before it started".to_owned());
+            return self.abandon(run, open, runner::STOPPED_BEFORE_START.to_owned());
         }
         if let Err(reason) = &open.command {
             let reason = reason.clone();

@@ -168,6 +168,30 @@ fn a_run_that_cannot_be_started_now_is_started_as_soon_as_it_can() {
 }
 
 #[test]
+#[cfg(feature = "failpoints")]
+fn a_run_that_was_killed_before_it_could_start_is_not_started_by_the_next_manager() {
+    let mut system = start();
+    let runs = system.path("checklist.journal/runs");
+    fs::remove_dir(&runs).expect("empty");
+    fs::write(&runs, "").expect("a file");
+    assert_eq!(system.send("keyless", "success", "1"), "ack");
+    system.wait_for_log("manager", "such runs are tried again until they can be");
+    let run = open_runs(&system).pop().expect("the run").id;
+    system.operate(&["kill", &run.0.to_string()]);
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+    fs::remove_file(&runs).expect("removed");
+    // The runner would have time to start the worker.
+    system.set_env("FAILPOINTS", "manager: launched=sleep(2000)");
+    system.start_manager(&[]);
+    system.wait_for("its crash", || (heard(&system) == 1).then_some(()));
+    assert!(!system.path("begun").exists(), "{}", system.describe());
+    let history = History::open(&system.path("checklist.journal")).expect("the journal");
+    let run = format!("{:?}", history.run(run).expect("readable"));
+    assert!(run.contains("NotStarted(\"stop requested before it started"), "{run}");
+}
+
+#[test]
 fn a_run_goes_on_though_the_configuration_has_no_command_for_it_any_more() {
     let mut system = start();
     assert_eq!(system.send("keyless", "success", "1"), "ack");

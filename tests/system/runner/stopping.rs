@@ -192,3 +192,17 @@ fn a_run_that_is_requested_to_stop_before_its_claim_never_starts() {
     assert_eq!(scene.start(&mut scene.runs(), "exit 0"), nowcast::launch::Started::Ended(ending));
     assert_eq!(scene.read("lines"), "runner\n");
 }
+
+#[test]
+#[cfg(feature = "failpoints")]
+fn a_runner_that_is_requested_to_stop_before_its_first_attempt_starts_nothing() {
+    let scene = Scene::new();
+    let mut command = scene.runner(&[], "echo started >> \"$HERE/lines\"");
+    // The request comes between the claim and the start.
+    let mut runner = command.env("FAILPOINTS", "runner: claimed=sleep(2000)").spawn().expect("it starts");
+    scene.process("claim");
+    kill_process(pid(&runner), Signal::TERM).expect("signalled");
+    assert!(scene.wait_for_end(&mut runner).success());
+    let ending = Ending::NotStarted("stop requested before it started".to_owned());
+    assert_eq!((scene.wait_for_exit(), scene.lines()), (ending, 0));
+}
