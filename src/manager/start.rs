@@ -49,7 +49,8 @@ impl Manager {
         let rule_set = RuleSet::of(&config);
         let last = last_rules(&journal, &rule_set, state.rules.0, &log)?;
         let (rules, loaded) = Reloader::start(rule_set, last);
-        let runs = LaunchedRuns::new(nowcast_binary.clone(), config.journal.runs_folder())?;
+        let mut runs = LaunchedRuns::new(nowcast_binary.clone(), config.journal.runs_folder())?;
+        runs.raise_open_files();
         // A new journal must not give a run a folder in which another one has ended.
         if state.last_number == 0 {
             state.last_number = old_runs::highest(runs.root());

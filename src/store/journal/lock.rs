@@ -162,5 +162,5 @@ pub(super) fn last_event(folder: &Path) -> Option<u64> {
 /// Return whether a process runs. A zombie does not.
 fn is_alive(pid: u32) -> bool {
     let process = i32::try_from(pid).map(ProcessIdentity::of);
-    process.is_ok_and(|process| process.is_ok_and(|process| process.is_alive()))
+    process.is_ok_and(|process| process.and_then(|process| process.is_alive()).is_ok_and(|is_alive| is_alive))
 }
