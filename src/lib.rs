@@ -18,7 +18,7 @@
 //! [`cli`] (the command line).
 //!
 //! Under them: [`config`] (nowcast.yaml, read raw, then checked), [`clock`] (the machine's clocks), [`process`] (the
-//! identity of a process), [`orphans`] (processes that a container's first process inherits), [`suggest`] ("did you mean
+//! identity of a process), [`open_files`] (their limit), [`orphans`] (processes that a container's first process inherits), [`suggest`] ("did you mean
 //! …?"), [`causes`] (an error with its causes), [`failpoint`] (where tests end a process), and
 //! the crates [`pyyaml`] (YAML exactly as `PyYAML` reads and writes it) and [`pylogging`] (Python's logging
 //! dictionaries).
@@ -39,6 +39,7 @@ pub mod log_publisher;
 pub mod manager;
 pub mod net;
 pub mod notify;
+pub mod open_files;
 pub mod orphans;
 pub mod private_folder;
 pub mod process;

@@ -3,13 +3,14 @@
 //! It reads `/proc` and changes nothing.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
+use rustix::io::Errno;
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -50,16 +51,20 @@ impl ProcessIdentity {
     }
 
     /// Whether the process is running. A zombie is not.
-    #[must_use]
-    pub fn is_alive(&self) -> bool {
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read, so that it is not known: the system may have no descriptor left.
+    pub fn is_alive(&self) -> io::Result<bool> {
         let same = |stat: Stat| stat.is_running && stat.start_time == self.start_time;
-        Stat::of(self.pid).is_ok_and(same) && self.is_of_this_boot()
+        Ok(existing(Stat::of(self.pid))?.is_some_and(same) && self.is_of_this_boot()?)
     }
 
     /// Whether the process was started since the machine booted.
-    #[must_use]
-    pub fn is_of_this_boot(&self) -> bool {
-        boot_id().is_ok_and(|boot| boot == self.boot_id)
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn is_of_this_boot(&self) -> io::Result<bool> {
+        Ok(boot_id()? == self.boot_id)
     }
 
     /// Return the process number for system calls.
@@ -76,22 +81,41 @@ impl ProcessIdentity {
 /// is younger.
 ///
 /// A worker of another user cannot be found, nor one that has not executed its program yet.
-#[must_use]
-pub fn find_worker(run: &str, folder: &Path, not_before: u64) -> Option<ProcessIdentity> {
-    let boot_id = boot_id().ok()?;
-    let found = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = Stat::of(pid).ok()?;
+///
+/// # Errors
+/// When `/proc` cannot be read, so that there may be such a process.
+pub fn find_worker(run: &str, folder: &Path, not_before: u64) -> io::Result<Option<ProcessIdentity>> {
+    let boot_id = boot_id()?;
+    let mut found: Option<(u64, i32)> = None;
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(stat) = existing(Stat::of(pid))? else { continue };
         let may_be =
             stat.is_running && stat.group == pid && stat.session != pid && stat.start_time >= not_before;
-        (may_be && has_run(pid, run, folder)).then_some((stat.start_time, pid))
-    });
-    let (start_time, pid) = found.min()?;
-    Some(ProcessIdentity { pid, start_time, boot_id })
+        if may_be && has_run(pid, run, folder)? {
+            let other = (stat.start_time, pid);
+            found = Some(found.map_or(other, |found| found.min(other)));
+        }
+    }
+    Ok(found.map(|(start_time, pid)| ProcessIdentity { pid, start_time, boot_id }))
 }
 
-fn has_run(pid: i32, run: &str, folder: &Path) -> bool {
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+/// Return what was read of a process, or `None` if the process does not exist. Any other error does not say so.
+fn existing<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn has_run(pid: i32, run: &str, folder: &Path) -> io::Result<bool> {
+    let environment = match existing(fs::read(format!("/proc/{pid}/environ"))) {
+        // Of another user.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(false),
+        environment => environment?.unwrap_or_default(),
+    };
     let value = |name: &str| {
         let value = |line: &[u8]| Some(line.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec());
         environment.split(|byte| *byte == 0).find_map(value)
@@ -101,7 +125,7 @@ fn has_run(pid: i32, run: &str, folder: &Path) -> bool {
         let other = file(Path::new(std::ffi::OsStr::from_bytes(&path)));
         other.is_some() && other == file(folder)
     };
-    value(RUN_ID).is_some_and(|value| value == run.as_bytes()) && value(RUN_FOLDER).is_some_and(is_folder)
+    Ok(value(RUN_ID).is_some_and(|value| value == run.as_bytes()) && value(RUN_FOLDER).is_some_and(is_folder))
 }
 
 /// Return the parent of a process; 0 for a parent outside of this PID namespace.
@@ -188,9 +212,21 @@ mod tests {
     #[test]
     fn a_boot_and_a_start_time_identify_a_process() {
         let me = ProcessIdentity::of_self().unwrap();
-        assert!(me.is_alive());
-        assert!(!ProcessIdentity { boot_id: "another".to_owned(), ..me.clone() }.is_alive());
-        assert!(!ProcessIdentity { start_time: me.start_time + 1, ..me.clone() }.is_alive());
+        assert!(me.is_alive().unwrap());
+        assert!(!ProcessIdentity { boot_id: "another".to_owned(), ..me.clone() }.is_alive().unwrap());
+        assert!(!ProcessIdentity { start_time: me.start_time + 1, ..me.clone() }.is_alive().unwrap());
+        assert!(!ProcessIdentity { pid: i32::MAX, ..me.clone() }.is_alive().unwrap());
         assert!(ProcessIdentity { pid: -1, ..me }.raw().is_none());
+    }
+
+    #[test]
+    fn only_a_process_that_does_not_exist_counts_as_dead() {
+        let read = |error: Errno| existing::<()>(Err(error.into())).map_err(|error| error.raw_os_error());
+        for gone in [Errno::NOENT, Errno::SRCH] {
+            assert_eq!(read(gone), Ok(None));
+        }
+        for unknown in [Errno::MFILE, Errno::NFILE, Errno::IO, Errno::NOMEM] {
+            assert_eq!(read(unknown), Err(Some(unknown.raw_os_error())));
+        }
     }
 }

@@ -6,7 +6,6 @@
 
 mod due;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use zmq::{POLLIN, PollItem};
 
-use self::due::{MissedTimes, SchedulePlan};
+use self::due::{EarlierLaunches, LastLaunch, MissedTimes, SchedulePlan};
 use crate::clock::MachineClock;
 use crate::config::{Config, ReloadConfig, ScheduledWorker};
 use crate::control::call::{Call, CallError, call_within};
@@ -155,11 +154,11 @@ impl Scheduler {
 
     /// Make the plan from the last launches of the manager. Return false while they cannot be read.
     fn make_plan(&mut self) -> bool {
-        let launched = match History::open(&self.config.journal.folder).and_then(|history| history.open_now())
-        {
-            _ if self.launched_by == Some(LaunchedBy::Scheduler) => BTreeMap::new(),
-            Ok(open) => open.scheduled,
-            Err(JournalError::None { .. }) => BTreeMap::new(),
+        let time = self.machine_clock.read();
+        let launches = match self.launches(&time) {
+            _ if self.launched_by == Some(LaunchedBy::Scheduler) => Vec::new(),
+            Ok(launches) => launches,
+            Err(JournalError::None { .. }) => Vec::new(),
             Err(error) => {
                 self.log_problem(&format!(
                     "nothing is launched until the last launches can be read: {error}"
@@ -168,9 +167,23 @@ impl Scheduler {
             }
         };
         self.is_problem_logged = false;
-        self.plan = Some(SchedulePlan::new(&self.config.scheduled, &launched, Timestamp::now()));
+        self.plan = Some(SchedulePlan::new(&self.config.scheduled, launches, time.timestamp()));
         self.log_schedule();
         true
+    }
+
+    /// Return the earlier launches of each entry of the schedule.
+    fn launches(&self, time: &DecisionTime) -> Result<Vec<EarlierLaunches>, JournalError> {
+        let history = History::open(&self.config.journal.folder)?;
+        let mut open = history.open_now()?;
+        let now = open.clock.now(time);
+        let launches = |entry: &ScheduledWorker| {
+            let item = entry.item();
+            let last = history.last_scheduled(&item, worker(entry).name())?;
+            let last = last.map(|(due, at)| LastLaunch { due, launched_at: now.wall_at(at) });
+            Ok(EarlierLaunches { times: open.scheduled.remove(&item).unwrap_or_default(), last })
+        };
+        self.config.scheduled.iter().map(launches).collect()
     }
 
     fn log_schedule(&self) {
@@ -192,7 +205,7 @@ impl Scheduler {
         let Some(from) = from else { return false };
         let step = describe_step(from, to, &TimeZone::system());
         self.log.warning(format_args!("{step}; the schedule follows the clock"));
-        self.plan.iter_mut().for_each(|plan| plan.set_clock(to));
+        self.plan.iter_mut().for_each(|plan| plan.set_clock(from, to));
         true
     }
 
@@ -281,7 +294,7 @@ impl Scheduler {
             .and_then(|command| {
                 let argv = command.without_runner(&self.nowcast_binary);
                 self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
-                self.workers.start((), &argv, &[]).map_err(|error| error.to_string())
+                self.workers.start((), &argv, &[]).map(|_| ()).map_err(|error| error.to_string())
             });
         if let Err(error) = started {
             self.log.critical(format_args!("{} was not launched: {error}", worker.name()));

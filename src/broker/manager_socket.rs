@@ -16,7 +16,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
+use zmq::{Context, POLLIN, PollEvents, PollItem, Socket, SocketType};
 
 use super::{BrokerError, access, admission};
 use crate::config::CurveSettings;
@@ -114,6 +114,10 @@ impl ManagerSocket {
     pub(super) fn share(&mut self, is_shared: bool) {
         // While several may be connected, each loss may concern any of them.
         self.is_shared = is_shared || (self.is_shared && self.is_connected());
+        if self.is_shared {
+            // It may be one of several from now on.
+            self.introduced = None;
+        }
     }
 
     /// Whether a manager is connected.
@@ -145,7 +149,7 @@ impl ManagerSocket {
             return Ok(());
         }
         self.introduced = ManagerIdentity::from_routing_id(routing_id).map(|identity| (identity, descriptor));
-        self.has_connection()?;
+        self.execute_commands()?;
         self.is_unsettled &= self.introduced.is_none();
         Ok(())
     }
@@ -246,14 +250,19 @@ impl ManagerSocket {
                 }
             }
         }
-        self.has_connection()?;
+        self.execute_commands()?;
         self.is_unsettled = false;
         Ok(())
     }
 
-    /// Whether the socket has a connection to send to. The check executes the commands of `libzmq`'s thread for the socket.
+    /// Whether the socket has a connection to send to.
     pub(super) fn has_connection(&self) -> zmq::Result<bool> {
-        Ok(socket::retry(|| self.socket.get_events())?.contains(zmq::PollEvents::POLLOUT))
+        Ok(self.execute_commands()?.contains(PollEvents::POLLOUT))
+    }
+
+    /// Execute the commands that `libzmq`'s thread has sent to the socket. Return what the socket can do then.
+    fn execute_commands(&self) -> zmq::Result<PollEvents> {
+        socket::retry(|| self.socket.get_events())
     }
 }
 

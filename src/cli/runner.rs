@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::USAGE;
 use super::print;
 use crate::launch::{ExecWorker, RemoteCommands, RunFolder, RunnerTask, Streams, runner};
+use crate::open_files;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -37,6 +38,9 @@ pub(super) struct Args {
     /// Seconds for which the start is tried again while the system has no process, memory or descriptor for it
     #[arg(long, value_name = "SECONDS", default_value_t = runner::START_TIMEOUT.as_secs())]
     start_timeout: u64,
+    /// Limit of open files for the worker, if the manager has a higher one
+    #[arg(long, value_name = "N")]
+    open_files: Option<u64>,
     /// Command to start
     #[arg(last = true, required_unless_present = "adopt")]
     argv: Vec<OsString>,
@@ -65,6 +69,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
         }
     };
     let folder = RunFolder::new(folder, &args.run);
+    if args.open_files.is_some() {
+        // A worker with the limit of the manager can open more files, not fewer.
+        let _ = open_files::set_limit(args.open_files);
+    }
     ExitCode::from(runner::run(&RunnerTask {
         folder: args.mark.iter().fold(folder, RunFolder::marked),
         run: args.run.clone(),

@@ -59,7 +59,8 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
     }
 
     /// Start a process with these additional environment variables, in its own process group, so that Ctrl-C in
-    /// the terminal does not reach it. It inherits standard output and standard error; its standard input is empty.
+    /// the terminal does not reach it. It inherits standard output and standard error; its standard input is empty. Return its
+    /// process number.
     ///
     /// # Errors
     /// When the program cannot be started; the text names it.
@@ -68,8 +69,8 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         key: Key,
         argv: &[impl AsRef<OsStr>],
         environment: &[(String, OsString)],
-    ) -> io::Result<()> {
-        self.start_writing_to(key, argv, environment, Stdio::inherit(), Stdio::inherit()).map(|_| ())
+    ) -> io::Result<Pid> {
+        self.start_writing_to(key, argv, environment, Stdio::inherit(), Stdio::inherit())
     }
 
     /// Start a process with its own standard output and standard error; return its process number.
@@ -125,8 +126,13 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
     /// Return whether the process is watched.
     ///
     /// # Errors
-    /// When the operating system has no descriptors left.
-    pub fn watch(&mut self, key: Key, pid: Pid, is_right: impl FnOnce() -> bool) -> io::Result<bool> {
+    /// When the operating system has no descriptors left, or that of `is_right`.
+    pub fn watch(
+        &mut self,
+        key: Key,
+        pid: Pid,
+        is_right: impl FnOnce() -> io::Result<bool>,
+    ) -> io::Result<bool> {
         let pidfd = match self.add(pid) {
             // Exited and reaped.
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {
@@ -134,12 +140,13 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
             }
             result => result?,
         };
-        if is_right() {
+        let is_right = is_right();
+        if matches!(is_right, Ok(true)) {
             self.watched.insert(self.last, Watched { key, child: None, reaped: None, pidfd });
-            return Ok(true);
+        } else {
+            epoll::delete(&self.epoll, &pidfd)?;
         }
-        epoll::delete(&self.epoll, &pidfd)?;
-        Ok(false)
+        is_right
     }
 
     /// Open a descriptor for a process and add it to epoll under a new number, `self.last`.

@@ -10,6 +10,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -30,6 +31,9 @@ use nowcast_core::{Ending, Signal};
 /// The folder in the run's folder for the files that the program writes for its report. It is removed when the exit is on
 /// record.
 const FILES: &str = "exec";
+
+/// The pause before a report is prepared again.
+const REPORT_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The stack of the thread that reports, in bytes, as for the main thread of `nowcast exec`: a payload may be deeply nested.
 const STACK: usize = 8 << 20;
@@ -58,7 +62,10 @@ pub(super) fn execute(
         Ok(context) => context,
         Err(not_done) => {
             output.start_copy();
-            return Ok(not_done.ending());
+            return Ok(match not_done {
+                NotDone::Failed(reason) => NotDone::Failed(explain(&reason)).ending(),
+                NotDone::StopRequested => not_done.ending(),
+            });
         }
     };
     let log = context.log();
@@ -94,7 +101,8 @@ pub(super) fn execute(
 }
 
 /// Report how a program ended whose runner died before it had reported, or before it noted that. If the first report
-/// arrived, the manager recognises this one by its id.
+/// arrived, the manager recognises this one by its id. What prevents the report is waited for, such as a configuration that cannot be
+/// used: without it, the success of the program would become a crash.
 pub(super) fn report_again(
     task: &RunnerTask,
     end: &ProgramEnd,
@@ -102,11 +110,28 @@ pub(super) fn report_again(
     output: &mut RunOutput,
 ) -> Ending {
     let exec = ExecWorker { name: end.worker.clone(), config: end.config.clone() };
-    let prepared = prepare(task, &exec, &end.message_id, None, signals, output);
-    output.start_copy();
-    if let Ok(context) = prepared {
-        report(task, end, context, signals);
-        pylogging::finish();
+    let mut last_reason = String::new();
+    loop {
+        match prepare(task, &exec, &end.message_id, None, signals, output) {
+            Ok(context) => {
+                output.start_copy();
+                report(task, end, context, signals);
+                pylogging::finish();
+                break;
+            }
+            Err(NotDone::StopRequested) => break,
+            Err(NotDone::Failed(reason)) => {
+                if reason != last_reason {
+                    let line = explain(&reason);
+                    task.complain(&format!("its report cannot be sent: {line}; trying again"));
+                    last_reason = reason;
+                }
+                // Without the folder nobody waits for the report.
+                if shortage::pause(signals, REPORT_RETRY_INTERVAL) || !task.folder.path().exists() {
+                    break;
+                }
+            }
+        }
     }
     end.exit.ending()
 }
@@ -130,14 +155,14 @@ fn prepare(
         let report = DelegatedReport { run: task.run.clone(), message_id: message_id.to_owned() };
         report_for(&exec.name, &exec.config, report)
     };
-    let what = "its worker cannot be started";
-    let prepared = shortage::retry(task, signals, what, Some(task.start_timeout), attempt);
-    prepared.map_err(|not_done| {
-        let NotDone::Failed(reason) = not_done else { return not_done };
-        // There may be no log.
-        let _ = writeln!(io::stderr(), "{reason}");
-        NotDone::Failed(reason.lines().next().unwrap_or_default().to_owned())
-    })
+    let what = if new_files.is_some() { "its worker cannot be started" } else { "its report cannot be sent" };
+    shortage::retry(task, signals, what, Some(task.start_timeout), attempt)
+}
+
+/// Write to the output, where there may be no log, why the worker cannot do its part. Return the first line.
+fn explain(reason: &str) -> String {
+    let _ = writeln!(io::stderr(), "{reason}");
+    reason.lines().next().unwrap_or_default().to_owned()
 }
 
 fn create_private_folder(path: &Path) -> io::Result<()> {

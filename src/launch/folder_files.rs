@@ -42,12 +42,12 @@ impl RunFolder {
         read_file(&self.path().join(name))
     }
 
-    /// Read a file of the folder, if it exists and is not damaged.
-    pub(super) fn read_whole<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        match self.read(name) {
-            Ok(FileContent::Whole(value)) => Some(value),
-            _ => None,
-        }
+    /// Read a file of the folder, if it exists and is not damaged. A file that cannot be read may exist.
+    pub(super) fn read_whole<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
+        Ok(match self.read(name)? {
+            FileContent::Whole(value) => Some(value),
+            FileContent::Absent | FileContent::Damaged(_) => None,
+        })
     }
 
     /// Write a file of the folder, replacing an earlier one.

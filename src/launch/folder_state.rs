@@ -57,7 +57,7 @@ impl RunFolder {
     /// Return the current state of the run.
     ///
     /// # Errors
-    /// When a file exists and cannot be read.
+    /// When a file exists and cannot be read, or it cannot be read whether a process is alive.
     pub fn state(&self) -> io::Result<FolderReading> {
         if let Some(ended) = self.read_exit()? {
             return Ok(ended);
@@ -88,7 +88,9 @@ impl RunFolder {
             }
             FileContent::Absent => None,
         };
-        if let Some(runner) = runner.as_ref().filter(|runner| runner.is_alive()) {
+        if let Some(runner) = &runner
+            && runner.is_alive()?
+        {
             let state = RunFolderState::Running { runner: runner.clone() };
             return Ok(FolderReading { state, problem, is_removed });
         }
@@ -96,10 +98,10 @@ impl RunFolder {
         if let Some(ended) = self.read_exit()? {
             return Ok(ended);
         }
-        if let Some(end) = self.program_end() {
+        if let Some(end) = self.program_end()? {
             // After a power cut, the payload may be lost; a run that was requested to stop does not report.
-            let is_reportable = runner.as_ref().is_some_and(ProcessIdentity::is_of_this_boot)
-                && self.time_since_stop_request().is_none();
+            let is_of_this_boot = runner.as_ref().map(ProcessIdentity::is_of_this_boot).transpose()?;
+            let is_reportable = is_of_this_boot.unwrap_or(false) && self.time_since_stop_request().is_none();
             let program = end.exit.ending();
             let state = if is_reportable {
                 RunFolderState::Unreported { program }
@@ -110,15 +112,15 @@ impl RunFolder {
         }
         let find = || find_worker(self.run(), self.path(), runner.map_or(0, |runner| runner.start_time));
         let worker = match self.read::<ProcessIdentity>(PROCESS)? {
-            FileContent::Whole(worker) => Some(worker).filter(ProcessIdentity::is_alive),
-            FileContent::Absent => find(),
+            FileContent::Whole(worker) => worker.is_alive()?.then_some(worker),
+            FileContent::Absent => find()?,
             FileContent::Damaged(reason) => {
                 problem = Some(format!("{reason}; searching all processes for the worker"));
-                find()
+                find()?
             }
         };
         let state = match worker {
-            _ if self.remote_commands().is_some() => RunFolderState::RemoteOrphan,
+            _ if self.remote_commands()?.is_some() => RunFolderState::RemoteOrphan,
             Some(worker) => RunFolderState::Orphan { worker },
             None => RunFolderState::Ended(Ending::Unknown),
         };

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::children::{Children, Environment};
 use super::launch_command::LaunchCommand;
@@ -21,11 +21,11 @@ pub(super) struct LaunchedRun {
     pub(super) environment: Environment,
     /// How many times a runner was started.
     pub(super) starts: u32,
+    /// How many runners died after they had adopted the run.
+    pub(super) dead_adopters: u32,
     /// A runner has or had the run, so its worker may have run.
     pub(super) claim_seen: bool,
     pub(super) watching: Watching,
-    /// The run could not be started or watched, and since then no runner is known to have claimed it.
-    pub(super) is_refused: bool,
     pub(super) stop_requested: bool,
     pub(super) contact: HostContact,
     /// When a worker without a runner that was requested to stop is killed.
@@ -48,8 +48,8 @@ pub(super) enum HostContact {
 pub(super) enum Watching {
     /// None, because the operating system refused; it is retried.
     Nothing,
-    /// A runner that this process started. It may die before it claims the run.
-    StartedRunner,
+    /// A runner that this process started, to claim the run or to adopt it. It may die before that.
+    StartedRunner { process: Pid, is_adoption: bool },
     /// A runner that has claimed the run; an earlier manager may have started it.
     Runner,
     /// The worker, because its runner has died.
@@ -64,17 +64,18 @@ impl LaunchedRun {
     ) -> Self {
         let watching = Watching::Nothing;
         // The host may have been removed from the configuration since the launch.
-        let is_remote = command
-            .as_ref()
-            .map_or_else(|_| folder.remote_commands().is_some(), |command| command.remote.is_some());
+        let is_remote = command.as_ref().map_or_else(
+            |_| !matches!(folder.remote_commands(), Ok(None)),
+            |command| command.remote.is_some(),
+        );
         Self {
             folder,
             command,
             environment,
             starts: 0,
+            dead_adopters: 0,
             claim_seen: false,
             watching,
-            is_refused: false,
             stop_requested: false,
             contact: if is_remote { HostContact::Remote } else { HostContact::Local },
             kill_at: None,
@@ -89,7 +90,7 @@ impl LaunchedRun {
         processes: &Children<Key>,
     ) {
         match &self.watching {
-            Watching::StartedRunner | Watching::Runner => {
+            Watching::StartedRunner { .. } | Watching::Runner => {
                 processes.signal(&run, Signal::TERM);
                 if self.stop_requested {
                     self.insist(run, processes);
@@ -103,7 +104,8 @@ impl LaunchedRun {
                 self.kill_at =
                     (!self.stop_requested).then(|| Instant::now() + runner::GRACE.saturating_sub(ago));
                 // The worker is alive, so the number still belongs to its group.
-                if let Some(group) = worker.raw().filter(|_| worker.is_alive()) {
+                if let Some(group) = worker.raw().filter(|_| worker.is_alive().is_ok_and(|is_alive| is_alive))
+                {
                     let _ = kill_process_group(group, signal);
                 }
             }
@@ -116,7 +118,8 @@ impl LaunchedRun {
     /// Make sure that a second request ends the run though its runner does not act: SIGSTOP may have stopped it.
     fn insist<Key: Copy + Eq + Hash + Display>(&self, run: Key, processes: &Children<Key>) {
         // What happens on a remote host, only the runner can know.
-        let worker = self.folder.live_process().filter(|_| self.contact == HostContact::Local);
+        let worker = self.folder.live_process().ok().flatten();
+        let worker = worker.filter(|_| self.contact == HostContact::Local);
         if let Some(group) = worker.and_then(|worker| worker.raw()) {
             // A runner that is stopped cannot reap the worker, so the number still belongs to its group.
             let _ = kill_process_group(group, Signal::KILL);

@@ -11,18 +11,17 @@ use std::hash::Hash;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{self, Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::children::Children;
 use super::claim_marks::ClaimMarks;
 use super::launch_command::LaunchCommand;
 use super::launched_run::{LaunchedRun, Watching};
+use super::refused_runs::RefusedRuns;
 use super::run_folder::RunFolder;
+use crate::open_files;
 use nowcast_core::Ending;
 use pylogging::Logger;
-
-/// The interval between attempts to start or watch a run after an error of the operating system.
-pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The result of [`LaunchedRuns::start`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +40,12 @@ pub struct LaunchedRuns<Key> {
     pub(super) marks: ClaimMarks,
     pub(super) processes: Children<Key>,
     pub(super) open: HashMap<Key, LaunchedRun>,
-    /// When the unwatched runs are retried; `None` while all are watched.
-    pub(super) reconcile_at: Option<Instant>,
+    /// The runs that are not watched.
+    pub(super) refused: RefusedRuns<Key>,
     /// When the remote runs were last checked for lost contact.
     pub(super) contacts_checked: Option<Instant>,
+    /// The limit of open files of workers, if this process has a higher one.
+    pub(super) open_files: Option<u64>,
     pub(super) log: Logger,
 }
 
@@ -68,10 +69,21 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             marks,
             processes: Children::new()?,
             open: HashMap::new(),
-            reconcile_at: None,
+            refused: RefusedRuns::default(),
             contacts_checked: None,
+            open_files: None,
             log,
         })
+    }
+
+    /// Raise the limit of open files of this process, which holds one descriptor for each open run. Workers keep theirs.
+    pub fn raise_open_files(&mut self) {
+        match open_files::raise_limit() {
+            Ok(previous) => self.open_files = previous,
+            Err(error) => {
+                self.log.warning(format_args!("the limit of open files cannot be raised: {error}"));
+            }
+        }
     }
 
     /// The folder that holds the runs' folders.
@@ -87,7 +99,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     /// worker gets the run's key without its number sign (`8812` for `#8812`). If `command` is an error, the run
     /// may be adopted but is not started, and the error is the reason.
     ///
-    /// A start that the operating system refuses is retried every second; see [`LaunchedRuns::retry_due`].
+    /// A start that the operating system refuses is tried again; see [`LaunchedRuns::retry_due`].
     pub fn start(
         &mut self,
         run: Key,
@@ -122,7 +134,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     /// [`LaunchedRuns::poll_exits`] each second, too.
     #[must_use]
     pub fn retry_due(&self) -> Option<Instant> {
-        self.reconcile_at
+        self.refused.due()
     }
 
     /// Handle the exits of processes, starts to try again, overdue kills and lost contact. Return the runs that have ended
@@ -142,14 +154,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             }
         }
         let now = Instant::now();
-        if self.reconcile_at.is_some_and(|reconcile_at| reconcile_at <= now) {
-            ended.extend(self.reconcile_unwatched());
-            self.reconcile_at = Some(now + RETRY_INTERVAL);
-        }
-        if self.reconcile_at.is_some() && !self.open.values().any(|open| open.is_refused) {
-            self.reconcile_at = None;
-            self.log.warning("runs can be started and watched again");
-        }
+        ended.extend(self.retry_refused(now));
         let is_grace_over = |open: &LaunchedRun| open.kill_at.is_some_and(|kill_at| kill_at <= now);
         let to_kill: Vec<Key> =
             self.open.iter().filter(|(_, open)| is_grace_over(open)).map(|(run, _)| *run).collect();
@@ -160,13 +165,11 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         Ok(ended)
     }
 
-    /// Start or adopt the runs that are not watched; return those that have ended.
-    fn reconcile_unwatched(&mut self) -> Vec<(Key, Ending)> {
-        let is_unwatched = |open: &LaunchedRun| matches!(open.watching, Watching::Nothing);
-        let unwatched: Vec<Key> =
-            self.open.iter().filter(|(_, open)| is_unwatched(open)).map(|(run, _)| *run).collect();
+    /// Start or adopt the refused runs that are due; return those that have ended.
+    fn retry_refused(&mut self, now: Instant) -> Vec<(Key, Ending)> {
+        let is_due = self.refused.due().is_some_and(|due| due <= now);
         let mut ended = Vec::new();
-        for run in unwatched {
+        for run in self.refused.take_due(now) {
             let Some(mut open) = self.open.remove(&run) else { continue };
             match self.reconcile(run, &mut open, None) {
                 Some(ending) => ended.push((run, ending)),
@@ -175,11 +178,21 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
                 }
             }
         }
-        // A runner that was started may still be refused what it needs for the claim.
-        for open in self.open.values_mut().filter(|open| open.is_refused) {
-            open.is_refused = is_unwatched(open) || !open.folder.is_claimed();
+        let attempt = self.refused.attempted();
+        if attempt.is_some_and(|run| !self.open.contains_key(&run) || is_due && self.is_started(run)) {
+            self.refused.end_shortage(now);
+            self.log.warning("runs can be started and watched again");
         }
         ended
+    }
+
+    /// Whether an open run has a runner that has claimed it: until then it may be refused what it needs.
+    fn is_started(&self, run: Key) -> bool {
+        self.open.get(&run).is_none_or(|open| match open.watching {
+            Watching::Nothing => false,
+            Watching::StartedRunner { process, .. } => open.folder.is_claimed_by(process),
+            Watching::Runner | Watching::Worker(_) => true,
+        })
     }
 
     /// Request a run to stop: SIGTERM to the worker's process group, SIGKILL after the grace period or at the

@@ -17,6 +17,7 @@ mod lost_contact;
 pub mod old_runs;
 pub mod output;
 mod program;
+mod refused_runs;
 mod remote_folder;
 mod remote_runs;
 pub mod run_folder;

@@ -44,7 +44,7 @@ impl RunFolder {
     }
 
     /// Return how the program ended, if a runner noted it.
-    pub(super) fn program_end(&self) -> Option<ProgramEnd> {
+    pub(super) fn program_end(&self) -> io::Result<Option<ProgramEnd>> {
         self.read_whole(PROGRAM)
     }
 }

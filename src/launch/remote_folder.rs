@@ -28,8 +28,10 @@ impl RunFolder {
     }
 
     /// Return how to find and stop the run, if it was launched on a remote host.
-    #[must_use]
-    pub fn remote_commands(&self) -> Option<RemoteCommands> {
+    ///
+    /// # Errors
+    /// When the file exists and cannot be read.
+    pub fn remote_commands(&self) -> io::Result<Option<RemoteCommands>> {
         self.read_whole(REMOTE)
     }
 
@@ -41,15 +43,17 @@ impl RunFolder {
     /// Return the latest record of lost contact, if the run has not ended.
     #[must_use]
     pub fn lost_contact(&self) -> Option<LostContact> {
-        self.read_whole(CONTACT_LOST).filter(|_| self.exit().is_none())
+        self.read_whole(CONTACT_LOST).ok().flatten().filter(|_| self.exit().is_none())
     }
 
     /// Return the process that the runner started, if it is alive: the worker, or the launching command.
-    #[must_use]
-    pub fn live_process(&self) -> Option<ProcessIdentity> {
-        match self.read(PROCESS) {
-            Ok(FileContent::Whole(process)) => Some(process).filter(ProcessIdentity::is_alive),
-            _ => find_worker(self.run(), self.path(), 0),
+    ///
+    /// # Errors
+    /// When a file exists and cannot be read.
+    pub fn live_process(&self) -> io::Result<Option<ProcessIdentity>> {
+        match self.read::<ProcessIdentity>(PROCESS)? {
+            FileContent::Whole(process) => Ok(process.is_alive()?.then_some(process)),
+            FileContent::Absent | FileContent::Damaged(_) => find_worker(self.run(), self.path(), 0),
         }
     }
 

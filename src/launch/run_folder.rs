@@ -7,6 +7,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::Pid;
+
 use super::exit_record::ExitRecord;
 use crate::clock::MachineClock;
 use crate::failpoint;
@@ -104,9 +106,10 @@ impl RunFolder {
         }
     }
 
-    /// Whether a runner has or had the run.
-    pub(super) fn is_claimed(&self) -> bool {
-        self.path.join(CLAIM).exists()
+    /// Whether a process has or had the run; another one may have adopted it since.
+    pub(super) fn is_claimed_by(&self, process: Pid) -> bool {
+        let claim = self.read_whole::<ProcessIdentity>(CLAIM);
+        matches!(claim, Ok(Some(claim)) if claim.raw() == Some(process))
     }
 
     /// Give the claim its second name. Without it, a run whose folder is removed counts as unclaimed.
@@ -170,6 +173,11 @@ impl RunFolder {
     /// Return how and when the run ended; `None` if the record does not exist or cannot be read.
     #[must_use]
     pub fn exit(&self) -> Option<ExitRecord> {
+        self.exit_record().ok().flatten()
+    }
+
+    /// Return how and when the run ended, if the record exists and is not damaged.
+    pub(super) fn exit_record(&self) -> io::Result<Option<ExitRecord>> {
         self.read_whole(EXIT)
     }
 }

@@ -39,6 +39,9 @@ pub const START_TIMEOUT: Duration = Duration::from_secs(600);
 /// Exit status when another runner has or had the run: `EX_TEMPFAIL` of sysexits.h.
 pub const ALREADY_CLAIMED: u8 = 75;
 
+/// Why a run was not started whose stop was requested before.
+pub const STOPPED_BEFORE_START: &str = "stop requested before it started";
+
 /// The pause before the record of an exit is written again.
 const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -89,7 +92,7 @@ pub fn run(task: &RunnerTask) -> u8 {
 fn end_of(task: &RunnerTask, signals: &mut Signals, output: &mut RunOutput) -> io::Result<Ending> {
     let folder = &task.folder;
     if task.is_adoption {
-        return match folder.program_end() {
+        return match folder.program_end()? {
             Some(end) => Ok(exec_run::report_again(task, &end, signals, output)),
             None => follow_adopted(task, signals).map(|ending| end_of_remote_run(folder, ending)),
         };
@@ -113,9 +116,9 @@ fn end_of(task: &RunnerTask, signals: &mut Signals, output: &mut RunOutput) -> i
 
 /// Follow a remote run that this runner has adopted.
 fn follow_adopted(task: &RunnerTask, signals: &mut Signals) -> io::Result<Ending> {
-    let Some(remote) = task.folder.remote_commands() else { return Ok(Ending::Unknown) };
+    let Some(remote) = task.folder.remote_commands()? else { return Ok(Ending::Unknown) };
     let mut children = Children::new()?;
-    let launcher = task.folder.live_process();
+    let launcher = task.folder.live_process()?;
     let watched = launcher.and_then(|launcher| Some((launcher.raw()?, launcher)));
     let launcher = match watched {
         Some((pid, launcher)) => children.watch(Process::Worker, pid, || launcher.is_alive())?.then_some(pid),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+use super::runner::STOPPED_BEFORE_START;
 use super::task::{RunnerTask, wait};
 use crate::causes::with_causes;
 use crate::signals::Signals;
@@ -42,7 +43,7 @@ impl NotDone {
     pub(super) fn ending(self) -> Ending {
         Ending::NotStarted(match self {
             Self::Failed(reason) => reason,
-            Self::StopRequested => "stop requested before it started".to_owned(),
+            Self::StopRequested => STOPPED_BEFORE_START.to_owned(),
         })
     }
 }
@@ -66,6 +67,9 @@ pub(super) fn retry<T>(
     let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut pause = FIRST_PAUSE;
     loop {
+        if signals.take().contains(&Signal::Terminate) {
+            return Err(NotDone::StopRequested);
+        }
         let error = match attempt() {
             Ok(done) => return Ok(done),
             Err(error) => error,
@@ -82,12 +86,17 @@ pub(super) fn retry<T>(
             task.complain(&format!("{what}: {text}; trying again"));
         }
         let until = [end, Some(Instant::now() + pause)].into_iter().flatten().min();
-        let waited = wait(&[signals.as_raw_fd()], until);
-        if waited.is_err() || signals.take().contains(&Signal::Terminate) {
+        if wait(&[signals.as_raw_fd()], until).is_err() {
             return Err(NotDone::StopRequested);
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Wait for a time, or until the run is requested to stop. Return whether it is.
+pub(super) fn pause(signals: &mut Signals, length: Duration) -> bool {
+    let waited = wait(&[signals.as_raw_fd()], Some(Instant::now() + length));
+    waited.is_err() || signals.take().contains(&Signal::Terminate)
 }
 
 /// Check that there are threads and descriptors for the next step. ZeroMQ ends the process where it gets none.

@@ -13,14 +13,15 @@ use super::exit_record::ExitRecord;
 use super::folder_state::{FolderReading, RunFolderState};
 use super::launch_command::ExecWorker;
 use super::launched_run::{LaunchedRun, Watching};
-use super::launched_runs::{LaunchedRuns, RETRY_INTERVAL, run_number};
+use super::launched_runs::{LaunchedRuns, run_number};
 use super::runner;
 use crate::failpoint;
 use nowcast_core::Ending;
 use pylogging::Level;
 
-/// How many times a runner that died before it claimed its run is started again.
-pub(super) const MAX_RESTARTS: u32 = 3;
+/// How many times a runner that died before it claimed its run is started again; and the most runners that may die of the report
+/// that they make for another one.
+const MAX_RESTARTS: u32 = 3;
 
 /// How many times a state that changes while it is read is read again.
 const MAX_READS: u32 = 10;
@@ -40,9 +41,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
                 None
             }
             Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
-            Ok(Some(RunFolderState::Unreported { program }))
-                if process_exit.is_some() && open.starts > MAX_RESTARTS =>
-            {
+            Ok(Some(RunFolderState::Unreported { program })) if open.dead_adopters >= MAX_RESTARTS => {
                 self.end_without_report(run, open, &program);
                 Some(program)
             }
@@ -66,14 +65,27 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         process_exit: &Ending,
     ) -> Option<Ending> {
         let is_orphan = matches!(open.watching, Watching::Worker(_));
-        if is_orphan && open.folder.exit().is_none() {
-            // Only the parent of a process learns its exit status, and that was the runner.
-            return Some(Ending::Unknown);
+        if is_orphan {
+            match open.folder.exit_record() {
+                // Only the parent of a process learns its exit status, and that was the runner.
+                Ok(None) => return Some(Ending::Unknown),
+                Ok(Some(_)) => {}
+                Err(error) => {
+                    self.retry_later(run, open, &error);
+                    return None;
+                }
+            }
         }
         if *process_exit == Ending::Status(runner::NO_CAPACITY.into()) {
             open.starts = 0;
             self.retry_later(run, open, &"the system has no process, thread or descriptor for its runner");
             return None;
+        }
+        if let Watching::StartedRunner { process, is_adoption: true } = open.watching
+            && *process_exit != Ending::Status(runner::END_LOST.into())
+            && open.folder.is_claimed_by(process)
+        {
+            open.dead_adopters += 1;
         }
         open.claim_seen |= [0, runner::END_LOST, runner::ALREADY_CLAIMED]
             .map(i32::from)
@@ -123,16 +135,15 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             return Some(Ending::Unknown);
         }
         if open.stop_requested {
-            return self.abandon(run, open, "stop requested before it started".to_owned());
+            return self.abandon(run, open, runner::STOPPED_BEFORE_START.to_owned());
         }
         if let Err(reason) = &open.command {
             let reason = reason.clone();
             return self.abandon(run, open, reason);
         }
         if let Some(ending) = process_exit {
-            if *ending == Ending::Status(runner::CANNOT_CLAIM.into()) {
-                let text = format!("{} cannot be written", open.folder.path().display());
-                self.retry_later(run, open, &text);
+            if let Some(reason) = refusal(ending, open) {
+                self.retry_later(run, open, &reason);
                 return None;
             }
             if open.starts > MAX_RESTARTS {
@@ -147,6 +158,23 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
                 self.retry_later(run, open, &error);
                 None
             }
+        }
+    }
+
+    /// Have another runner adopt a run whose runner has died: a remote run, since only the host can say whether it goes on,
+    /// or one whose program has ended, so that its report is made.
+    fn start_adopting_runner(&mut self, run: Key, open: &mut LaunchedRun, runner_exit: Option<&Ending>) {
+        open.claim_seen = true;
+        if open.stop_requested {
+            // The new runner reads it from the folder.
+            open.folder.note_stop_request();
+        }
+        if let Some(reason) = runner_exit.and_then(|exit| refusal(exit, open)) {
+            self.retry_later(run, open, &reason);
+        } else if runner_exit.is_some() && open.starts > MAX_RESTARTS {
+            self.retry_later(run, open, &"its runners exit at once");
+        } else if let Err(error) = self.start_runner(run, open, true) {
+            self.retry_later(run, open, &error);
         }
     }
 
@@ -176,16 +204,14 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Start a runner that claims the run, or that adopts it from a runner that has died.
-    pub(super) fn start_runner(
-        &mut self,
-        run: Key,
-        open: &mut LaunchedRun,
-        is_adoption: bool,
-    ) -> io::Result<()> {
+    fn start_runner(&mut self, run: Key, open: &mut LaunchedRun, is_adoption: bool) -> io::Result<()> {
         let word = OsString::from;
         let mut argv = vec![self.nowcast_binary.clone().into_os_string(), word("runner"), word("--folder")];
         argv.extend([open.folder.path().into(), word("--run"), run_number(run).into()]);
         argv.extend([word("--mark"), self.marks.of(&run_number(run)).into()]);
+        argv.extend(
+            self.open_files.iter().flat_map(|limit| [word("--open-files"), limit.to_string().into()]),
+        );
         if is_adoption {
             argv.push(word("--adopt"));
         } else if let Ok(command) = &open.command {
@@ -198,10 +224,10 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             argv.push(word("--"));
             argv.extend(command.argv.iter().map(OsString::from));
         }
-        self.processes.start(run, &argv, &open.environment)?;
+        let process = self.processes.start(run, &argv, &open.environment)?;
         failpoint::pass("manager: runner started");
         open.starts += 1;
-        open.watching = Watching::StartedRunner;
+        open.watching = Watching::StartedRunner { process, is_adoption };
         Ok(())
     }
 
@@ -213,18 +239,25 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         }
     }
 
-    /// Retry every second what the operating system refused: the run has neither ended nor failed to start.
-    pub(super) fn retry_later(&mut self, run: Key, open: &mut LaunchedRun, error: &dyn Display) {
+    /// Try again later what the operating system refused: the run has neither ended nor failed to start.
+    fn retry_later(&mut self, run: Key, open: &mut LaunchedRun, error: &dyn Display) {
         open.watching = Watching::Nothing;
-        open.is_refused = true;
-        if self.reconcile_at.is_none() {
+        if self.refused.add(run, Instant::now()) {
             self.log.critical(format_args!(
-                "run {} cannot be started or watched: {error}; all such runs are retried every second",
+                "run {} cannot be started or watched: {error}; such runs are tried again until they can be",
                 run_number(run)
             ));
-            self.reconcile_at = Some(Instant::now() + RETRY_INTERVAL);
         }
     }
+}
+
+/// Return why a runner has left its run to the next one, if its exit status says so: then nothing is wrong with the run.
+fn refusal(runner_exit: &Ending, open: &LaunchedRun) -> Option<String> {
+    let is = |status: u8| *runner_exit == Ending::Status(status.into());
+    if is(runner::CANNOT_CLAIM) {
+        return Some(format!("{} cannot be written", open.folder.path().display()));
+    }
+    is(runner::ALREADY_CLAIMED).then(|| "another runner is adopting it".to_owned())
 }
 
 /// Whether the same command can never start: it holds a null byte, or is too long.

@@ -81,6 +81,15 @@ impl GuardedRules {
         }
     }
 
+    /// Note that a batch is decoded, and its first message is decided next. Other work may come in between, and kills during that
+    /// work must not count as kills during the decoding. (Noting that no message is in hand would cost one more write.)
+    pub fn end_decoding(&self, first: &PoisonKeys) {
+        match &first.deciding {
+            Some(key) => self.begin(Step::Deciding, key),
+            None => self.clear(),
+        }
+    }
+
     /// Note that an event is decided next. Events other than workers' messages have no name: they do not come again.
     pub fn begin_deciding(&self, keys: &PoisonKeys) {
         match &keys.deciding {

@@ -7,6 +7,7 @@ mod checklist;
 mod commit;
 mod connection;
 mod due_clock;
+mod endpoints;
 mod failures;
 mod guard;
 mod housekeeping;
@@ -140,6 +141,8 @@ impl Manager {
         reload_config: ReloadConfig,
     ) -> Result<u8, ManagerError> {
         let result = self.work(launches, signals, reload_config);
+        // A manager that stops in an orderly way does not do so because of a message.
+        self.rules.clear();
         // Changes of a batch that was not committed must not reach the checklist file.
         if !matches!(result, Ok(End::Uncommitted))
             && let Err(error) = self.flush_checklist()
@@ -181,8 +184,10 @@ impl Manager {
             let ready = self.wait(signals)?;
             self.maintain(&ready);
             self.broker.maintain(&mut self.inbox)?;
+            // Before messages are decoded: none of them is the reason if the manager exits meanwhile.
+            let postponed = self.perform_postponed();
             events = self.collect(&ready, signals)?;
-            events.extend(self.perform_postponed());
+            events.extend(postponed);
             logs_listening = events.iter().any(|event| matches!(event, Event::Request(_)));
             // Checked after collecting, so that an edit which was saved before an event is in force for it; and each time, so
             // that an invalid edit is reported while the manager is idle.

@@ -9,6 +9,7 @@ use super::Manager;
 use crate::config::defaults::defaults;
 use crate::failpoint;
 use crate::launch::launch_command::machine;
+use crate::launch::runner::STOPPED_BEFORE_START;
 use crate::launch::{self, Environment, RunLocation, Started};
 use crate::store::checklist_file::WriteState;
 use nowcast_core::message::WORKER;
@@ -112,7 +113,7 @@ impl Manager {
         follow_up.events.extend(self.write_checklist_if_due());
         failpoint::pass("manager: checklist written");
         for run in stops {
-            // A queued run is started first, to be stopped like others.
+            // A queued run may have a runner of an earlier manager. Without one it is not started.
             let position = self.launch_queue.iter().position(|queued| queued.run == run);
             if let Some(queued) = position.and_then(|position| self.launch_queue.remove(position)) {
                 follow_up.events.extend(self.launch(&queued));
@@ -237,7 +238,12 @@ impl Manager {
             self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
         }
         let environment = self.environment(worker);
-        let command = command.map_err(|error| error.to_string());
+        // A run that was requested to stop before it was started may be adopted, but not started.
+        let stop_requested = self.state.runs.get(run).is_some_and(|run| run.stop_requested.is_some());
+        let command = match command {
+            _ if stop_requested => Err(STOPPED_BEFORE_START.to_owned()),
+            command => command.map_err(|error| error.to_string()),
+        };
         let started = self.runs.start(*run, folder, command, &environment);
         failpoint::pass("manager: launched");
         match started {

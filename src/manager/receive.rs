@@ -25,6 +25,7 @@ const TURN: usize = 100_000;
 /// A request that is decoded and not yet decided.
 struct DecodedRequest {
     arrived: ArrivedRequest,
+    poison_keys: PoisonKeys,
     content: RequestContent,
 }
 
@@ -32,13 +33,16 @@ struct DecodedRequest {
 enum RequestContent {
     Message(Message),
     Invalid(DecodeError),
-    /// It is not decoded or decided, for this reason.
-    Poison(String),
+    /// It is not decided, for this reason. Without a message, it is not decoded either.
+    Poison(Option<Message>, String),
 }
 
 impl DecodedRequest {
     fn message(&self) -> Option<&Message> {
-        if let RequestContent::Message(message) = &self.content { Some(message) } else { None }
+        match &self.content {
+            RequestContent::Message(message) | RequestContent::Poison(Some(message), _) => Some(message),
+            RequestContent::Invalid(_) | RequestContent::Poison(None, _) => None,
+        }
     }
 
     /// Return the keys by which a message that comes twice is recognised.
@@ -78,10 +82,19 @@ impl Manager {
 
     /// Return the next batch of workers' messages. A repeated message gets the recorded reply.
     pub(super) fn next_batch(&mut self) -> Result<Vec<Event>, ManagerError> {
-        let mut events = Vec::new();
+        let requests = self.decode_batch();
+        if let Some(first) = requests.first() {
+            self.rules.end_decoding(&first.poison_keys);
+        }
+        requests.into_iter().map(|request| Ok(self.event(request)?)).collect()
+    }
+
+    /// Decode the requests of the next batch, and do nothing else: a manager that exits meanwhile does so because of one of them.
+    fn decode_batch(&mut self) -> Vec<DecodedRequest> {
+        let mut requests = Vec::new();
         let mut keys: HashSet<String> = HashSet::new();
         let mut memory = 0;
-        while events.len() < BATCH
+        while requests.len() < BATCH
             && memory < BATCH_MEMORY
             && let Some(arrived) = self.inbox.take()
         {
@@ -93,34 +106,35 @@ impl Manager {
             }
             keys.extend(request.keys());
             memory += request.memory_size();
-            events.push(self.event(request)?);
+            requests.push(request);
         }
-        Ok(events)
+        requests
     }
 
     /// Decode a request, unless that has made managers exit.
     fn decode(&self, arrived: ArrivedRequest) -> DecodedRequest {
-        let keys = PoisonKeys::new(arrived.ticket, None);
-        if let Some(reason) = self.rules.why_not_decoded(&keys) {
-            return DecodedRequest { arrived, content: RequestContent::Poison(reason) };
+        let mut poison_keys = PoisonKeys::new(arrived.ticket, None);
+        if let Some(reason) = self.rules.why_not_decoded(&poison_keys) {
+            return DecodedRequest { arrived, poison_keys, content: RequestContent::Poison(None, reason) };
         }
-        self.rules.begin_decoding(&keys);
+        self.rules.begin_decoding(&poison_keys);
         failpoint::pass("manager: decoding");
         let content = match Message::decode(&arrived.body) {
             Ok(message) => {
-                let keys = PoisonKeys::new(arrived.ticket, Some(&message));
-                self.rules
-                    .why_not_decided(&keys)
-                    .map_or(RequestContent::Message(message), RequestContent::Poison)
+                poison_keys = PoisonKeys::new(arrived.ticket, Some(&message));
+                match self.rules.why_not_decided(&poison_keys) {
+                    None => RequestContent::Message(message),
+                    Some(reason) => RequestContent::Poison(Some(message), reason),
+                }
             }
             Err(error) => RequestContent::Invalid(error),
         };
-        DecodedRequest { arrived, content }
+        DecodedRequest { arrived, poison_keys, content }
     }
 
     fn event(&mut self, decoded: DecodedRequest) -> Result<Event, JournalError> {
         let recorded = self.journal.recorded(decoded.arrived.ticket, decoded.source_and_id())?;
-        let DecodedRequest { arrived: ArrivedRequest { envelope, body, ticket }, content } = decoded;
+        let DecodedRequest { arrived: ArrivedRequest { envelope, body, ticket }, content, .. } = decoded;
         let id = self.broker.keep_envelope(envelope);
         if let Some(recorded) = recorded {
             return Ok(Event::Repeat { request: id, recorded });
@@ -128,7 +142,7 @@ impl Manager {
         let message = match content {
             RequestContent::Message(message) => Ok(message),
             RequestContent::Invalid(error) => Err(error),
-            RequestContent::Poison(reason) => match String::from_utf8(body) {
+            RequestContent::Poison(_, reason) => match String::from_utf8(body) {
                 Ok(body) => return Ok(Event::PoisonRequest(PoisonRequest { id, ticket, body, reason })),
                 // It is refused at once: a message is text.
                 Err(error) => {

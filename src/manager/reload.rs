@@ -42,7 +42,7 @@ impl Manager {
         }
         let loaded = self.rules.reloader.follow(RuleSet::of(&config));
         let mut events = self.report_reload(loaded, &config);
-        if let Err(error) = self.broker.connect(&config) {
+        if let Err(error) = self.broker.connect(&config.zmq, config.redeliver) {
             let host = &config.zmq.host;
             self.report_failure(format!("cannot connect to {host}: {error}; the previous connection stays"));
         }

@@ -21,6 +21,7 @@ use crate::net::ManagerIdentity;
 use crate::notify::Notifier;
 use crate::private_folder::{self, OTHERS, OTHERS_WRITE};
 use crate::rules::{Engine, Reloader, RuleSet};
+use crate::store::journal::Migration;
 use crate::store::{ChecklistFile, Journal, JournalError};
 use nowcast_core::State;
 use pylogging::Logger;
@@ -42,12 +43,17 @@ impl Manager {
         let config = Arc::new(config);
         let folder = config.journal.folder.clone();
         make_private(&config, &log)?;
-        let journal = Journal::open(&folder)?;
+        let journal = Journal::open_and_report(&folder, |Migration { from, to }| {
+            log.info(format_args!(
+                "migrating the journal from version {from} to version {to}; with millions of events this takes minutes"
+            ));
+        })?;
         let mut state = recover(&journal, &config, &options)?;
         let rule_set = RuleSet::of(&config);
         let last = last_rules(&journal, &rule_set, state.rules.0, &log)?;
         let (rules, loaded) = Reloader::start(rule_set, last);
-        let runs = LaunchedRuns::new(nowcast_binary.clone(), config.journal.runs_folder())?;
+        let mut runs = LaunchedRuns::new(nowcast_binary.clone(), config.journal.runs_folder())?;
+        runs.raise_open_files();
         // A new journal must not give a run a folder in which another one has ended.
         if state.last_number == 0 {
             state.last_number = old_runs::highest(runs.root());
@@ -75,7 +81,7 @@ impl Manager {
         };
         let config = Arc::clone(&manager.config);
         let mut first = manager.report_reload(loaded, &config);
-        manager.broker.connect(&config)?;
+        manager.broker.connect(&config.zmq, config.redeliver)?;
         first.extend(manager.read_checklist(ReadOccasion::Start)?);
         manager.pending_events = first;
         Ok(manager)

@@ -12,8 +12,8 @@ use std::path::Path;
 const POISON: u32 = 10;
 
 /// The suspicion against the current message when a manager exits for a reason of its own: two such exits are enough. So are
-/// two while a message is decoded, whatever the reason: two managers are hardly killed in so short a
-/// time by chance.
+/// two while a message is decoded, whatever the reason: nothing else is done meanwhile, and two managers are hardly killed in so
+/// short a time by chance.
 const CERTAIN: u32 = POISON / 2;
 
 /// The suspicion against the message that is decided when a manager is killed: its rule can have used up the memory, but it can

@@ -169,7 +169,7 @@ impl Supervisor {
                 supervised.started = now;
                 supervised.starts += 1;
                 match self.children.start(index, argv, &self.environment) {
-                    Ok(()) => {}
+                    Ok(_) => {}
                     Err(error) if supervised.starts == 1 => return Err(error),
                     // The system may lack memory or processes for a while.
                     Err(error) => {

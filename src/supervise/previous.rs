@@ -82,7 +82,7 @@ fn stopping_daemon(pid: i32, config: &Path) -> Option<StoppingDaemon> {
     }
     let folder = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
     let file: PathBuf = folder.join(&*file);
-    let process = ProcessIdentity::of(pid).ok().filter(ProcessIdentity::is_alive)?;
+    let process = ProcessIdentity::of(pid).ok().filter(|process| matches!(process.is_alive(), Ok(true)))?;
     let is_ours = file.canonicalize().is_ok_and(|file| file == config);
     is_ours.then(|| StoppingDaemon { command: command.into_owned(), process })
 }

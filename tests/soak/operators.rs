@@ -136,15 +136,32 @@ pub fn pick(random: &mut Random, length: usize) -> usize {
 
 impl Soak {
     /// Run a command within the deadline; return its exit status and output. It may be refused, but never end by a
-    /// signal, panic, or call the configuration or the command line invalid.
+    /// signal, panic, call the configuration or the command line invalid, or find damage.
     pub fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let command = self.system.read().expect("no thread panics with it").command(arguments);
         let (status, text) = output_of(command, &format!("{arguments:?}"));
-        if !matches!(status, Some(0 | 1)) || text.contains("panicked at") {
+        if is_violation(status, &text) {
             self.problem(&format!("{arguments:?} ended with {status:?}: {text}"));
         }
         (status, text)
     }
+}
+
+fn is_violation(status: Option<i32>, text: &str) -> bool {
+    !matches!(status, Some(0 | 1)) || text.contains("panicked at") || text.contains("is damaged")
+}
+
+#[test]
+fn a_command_that_finds_damage_is_a_violation() {
+    use rusqlite::Connection;
+    let system = crate::support::system::system().start();
+    let check = || output_of(system.command(&["journal", "check"]), "journal check");
+    let (status, text) = check();
+    assert!(!is_violation(status, &text), "{text}");
+    let database = Connection::open(system.path("checklist.journal/journal.sqlite")).expect("a journal");
+    database.execute("UPDATE events SET at = 'never'", []).expect("changed");
+    let (status, text) = check();
+    assert!(status == Some(1) && is_violation(status, &text), "{text}");
 }
 
 fn output_of(mut command: Command, what: &str) -> (Option<i32>, String) {

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use nowcast::store::journal::{EventFilter, EventKind};
-use nowcast_core::Number;
 use nowcast_core::message::Message;
 use nowcast_core::record::{Outcome, RecordedEvent, Speaker};
+use nowcast_core::{Command, Number};
 
 use crate::ledger::{BY_OPERATOR, Entries, SentMessage, Start};
 use crate::scene::{LAUNCHED, SCHEDULED_EVERY, SOURCES};
@@ -37,6 +37,7 @@ pub fn problems(soak: &Soak, scheduled_until: jiff::Timestamp) -> Vec<String> {
     add("a start that is not that of an ended run", ends(soak, &entries));
     add("no reply though the broker lived", unanswered(&entries));
     add("another schedule", scheduled(soak, &entries, scheduled_until));
+    add("a time of the schedule that was launched twice", scheduled_twice(soak));
     let messages = decided(soak);
     add("decided another number of times than sent", messages_once(&entries, &messages));
     add("parked though its rule was not broken", parked(&entries, &messages));
@@ -192,6 +193,23 @@ fn scheduled(soak: &Soak, entries: &Entries, until: jiff::Timestamp) -> Vec<Stri
     } else {
         vec![format!("{started} launches for {passed} times")]
     }
+}
+
+/// No entry of the schedule is launched twice for a time, however the clock was set.
+fn scheduled_twice(soak: &Soak) -> Vec<String> {
+    let filter = EventFilter { kind: Some(EventKind::Command), ..EventFilter::default() };
+    let records = soak.history().expect("the journal").events(&filter).expect("the commands");
+    let launched = records.into_iter().filter_map(|record| match record.event {
+        RecordedEvent::Command { command: Command::LaunchScheduled { item, due, .. }, answer, .. } => {
+            answer.contains("is launched as run #").then_some((item, due))
+        }
+        _ => None,
+    });
+    let mut seen = HashSet::new();
+    launched
+        .filter(|launch| !seen.insert(launch.clone()))
+        .map(|(item, due)| format!("{item} {due}"))
+        .collect()
 }
 
 /// The decision of a message that names itself.

@@ -155,6 +155,38 @@ fn after_a_clock_that_was_ahead_the_schedule_goes_on_at_once_and_launches_for_no
     assert!(!system.log("scheduler").contains("(cron * * * * * *) missed "), "{}", system.describe());
 }
 
+#[test]
+fn a_clock_that_is_set_forward_and_back_over_the_same_times_launches_for_each_once() {
+    let clock = WallClock::new();
+    let mut system = system()
+        .clock(&clock)
+        .section("workers: {keyless: {command: ['true']}}")
+        .section("scheduled workers:\n- keyless: {cron: '* * * * * *'}")
+        .start();
+    system.start_scheduler(&[]);
+    let last = || launched(&system).into_iter().max();
+    let wait_until = |time: Timestamp| {
+        system.wait_for("a launch for a time", || last().is_some_and(|last| last >= time).then_some(()));
+    };
+    let in_seconds = |time: Timestamp, seconds: i64| time + SignedDuration::from_secs(seconds);
+    wait_until(in_seconds(Timestamp::now(), 3));
+    // A right clock is set forward, and right again: the times of that while come again.
+    clock.set(10);
+    wait_until(in_seconds(Timestamp::now(), 13));
+    clock.set(0);
+    wait_until(in_seconds(last().expect("a launch"), 2));
+    // It is set back, and right again: so do the times before.
+    clock.set(-6);
+    wait_until(in_seconds(last().expect("a launch"), 2));
+    clock.set(0);
+    wait_until(in_seconds(last().expect("a launch"), 3));
+    let mut times = launched(&system);
+    let all = times.len();
+    times.sort_unstable();
+    times.dedup();
+    assert_eq!(times.len(), all, "each time once: {}", system.describe());
+}
+
 /// A record that is ten days old, and the folder of a run of that day.
 fn old(system: &System, number: u64) {
     let at = &ZonedDateTime::now() - SignedDuration::from_hours(240);

@@ -142,3 +142,23 @@ fn the_limit_is_raised_to_the_hard_limit() {
     assert!(log.contains("limit of open files: ") && log.contains(", 16 reserved for the manager"), "{log}");
     assert!(!log.contains("is reached"), "{log}");
 }
+
+#[test]
+fn a_manager_has_the_hard_limit_and_its_workers_the_soft_one() {
+    let mut system =
+        system().section("workers: {awaken: {command: [sh, -c, 'ulimit -n > limit']}}").prepare();
+    system.start_broker();
+    let script = format!("ulimit -Sn 600; ulimit -Hn 4096; exec {NOWCAST} manager nowcast.yaml");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).current_dir(system.path(""));
+    let manager = system.spawn("manager", command);
+    system.works();
+    let limits = std::fs::read_to_string(format!("/proc/{manager}/limits")).expect("readable");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("the limit");
+    assert_eq!(files.split_whitespace().nth(3), Some("4096"), "{files}");
+    system.operate(&["launch", "awaken"]);
+    system.wait_for("the limit of the worker", || {
+        let limit = std::fs::read_to_string(system.path("limit")).unwrap_or_default();
+        limit.ends_with('\n').then(|| assert_eq!(limit, "600\n"))
+    });
+}

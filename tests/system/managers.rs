@@ -116,6 +116,27 @@ fn managers_that_share_the_messages_on_purpose_are_all_admitted() {
     assert!(!system.log("broker").contains("is refused"), "{}", system.describe());
 }
 
+#[test]
+fn a_manager_that_was_alone_before_others_were_admitted_is_not_taken_for_the_one_that_stays() {
+    let mut system = system().start();
+    system.works();
+    let first = described(&system);
+    system.more = "broker: {managers: many}\n".to_owned();
+    system.write_config();
+    system.signal("broker", Signal::HUP);
+    system.wait_for_log_count("broker", "manager socket bound", 2);
+    let mut other = beside(&system);
+    other.start_manager(&[]);
+    system.signal("manager", Signal::TERM);
+    system.wait_for_end("manager");
+    other.works();
+    let page = system.wait_for("the other manager", || {
+        Some(status(&system))
+            .filter(|page| page.contains("is connected to the broker and decides the messages"))
+    });
+    assert!(!page.contains(&first), "{page}");
+}
+
 /// The manager is stopped when it is about to decide the first message, and the second waits in its process. The first is decided by
 /// both managers, in two journals; that cannot be helped.
 #[cfg(feature = "failpoints")]
@@ -199,11 +220,8 @@ fn strangers_at_the_managers_port_do_not_disturb_the_manager() {
     assert!(!system.log("broker").contains("is refused"), "{}", system.describe());
 }
 
-/// Two ports of the same broker: the manager changes from one to the other.
-#[test]
-fn a_manager_that_changes_to_a_new_port_of_its_broker_is_not_a_second_one() {
-    let mut system = system().start();
-    system.works();
+/// Let broker and manager change to a new port, and wait until only that one is used.
+fn change_port(system: &mut System) {
     let old_port = system.manager_port;
     (system.manager_port, _) = crate::support::system::free_ports();
     system.write_config();
@@ -220,9 +238,47 @@ fn a_manager_that_changes_to_a_new_port_of_its_broker_is_not_a_second_one() {
     };
     let new_port = system.manager_port;
     system.wait_for("the new connection alone", || (table(new_port) && !table(old_port)).then_some(()));
+}
+
+/// Two ports of the same broker: the manager changes from one to the other.
+#[test]
+fn a_manager_that_changes_to_a_new_port_of_its_broker_is_not_a_second_one() {
+    let mut system = system().start();
+    system.works();
+    change_port(&mut system);
     system.works();
     assert!(!system.log("broker").contains("is refused"), "{}", system.describe());
     assert!(!system.log("manager").contains("refuses this manager"), "{}", system.describe());
+}
+
+#[test]
+fn a_manager_that_changed_its_port_notices_that_another_one_is_admitted() {
+    let mut system = system().start();
+    change_port(&mut system);
+    // Another manager is admitted first when the broker is started again.
+    system.signal("manager", Signal::STOP);
+    system.kill("broker");
+    system.start_broker();
+    let mut other = beside(&system);
+    other.start_manager(&[]);
+    other.works();
+    system.signal("manager", Signal::CONT);
+    system.wait_for_log("manager", &format!("another one is connected ({})", described(&other)));
+    other.works();
+}
+
+#[test]
+fn a_manager_that_changes_to_a_broker_which_has_another_one_is_refused_there_and_exits() {
+    let mut system = system().start();
+    let other = crate::support::system::system().start();
+    system.works();
+    (system.manager_port, system.workers_port) = (other.manager_port, other.workers_port);
+    system.write_config();
+    system.signal("manager", Signal::HUP);
+    system.wait_for_log("manager", &format!("another one is connected ({})", described(&other)));
+    assert_eq!(system.wait_for_end("manager").code(), Some(1), "{}", system.describe());
+    assert!(!system.log("manager").contains("accepts this manager now"), "{}", system.describe());
+    other.works();
 }
 
 #[test]

@@ -79,8 +79,30 @@ fn a_manager_that_has_launched_for_a_time_does_not_launch_for_it_again() {
     system.wait_for_end("manager");
     system.start_manager(&[]);
     assert_eq!(ask(&system, "2026-03-14T05:15:00Z"), (true, 0));
-    assert_eq!(ask(&system, "2026-03-14T05:14:00Z"), (true, 0));
+    assert_eq!(ask(&system, "2026-03-14T05:14:00Z"), (true, 1), "an earlier one is another time");
     assert_eq!(ask(&system, "2026-03-15T05:15:00Z"), (true, 1));
+}
+
+#[test]
+fn times_after_a_launch_that_was_ahead_of_its_time_are_launched_after_a_restart() {
+    let mut system = each_second("").start();
+    let now = jiff::Timestamp::now().as_second();
+    let [asked, ahead] = [now, now + 4].map(|second| jiff::Timestamp::from_second(second).expect("a time"));
+    // As a scheduler asks whose clock is ahead.
+    let worker = nowcast_core::NextWorker::new("keyless", Vec::new());
+    let item = "keyless (cron * * * * * *)".to_owned();
+    let command = Command::LaunchScheduled { item, due: ahead, worker };
+    let call = nowcast::control::Call { user: "scheduler".to_owned(), command: Some(command) };
+    assert!(nowcast::control::call::call(&system.path("checklist.journal"), &call).expect("an answer").done);
+    system.wait_for("that time", || (jiff::Timestamp::now() > ahead).then_some(()));
+    system.start_scheduler(&[]);
+    let is_later = |due: &String| due.parse::<jiff::Timestamp>().expect("a time") > ahead;
+    system.wait_for("a later launch", || launched(&system).keys().any(is_later).then_some(()));
+    let launched = launched(&system);
+    assert!(launched.values().all(|runs| *runs == 1), "{launched:?}");
+    let seconds = launched.keys().map(|due| due.parse::<jiff::Timestamp>().expect("a time").as_second());
+    let between = seconds.filter(|second| (asked.as_second() + 2..ahead.as_second()).contains(second));
+    assert_eq!(between.count(), 2, "{launched:?}");
 }
 
 #[test]

@@ -63,17 +63,19 @@ impl Decision<'_> {
                 self.launch_requested(worker, &again)
             }
             Command::LaunchScheduled { item, due, worker } => {
-                if self.is_launched(item, *due) {
+                let launched = self.state.scheduled.get(item);
+                if launched.is_some_and(|launched| launched.contains(*due)) {
                     let due = self.clock(*due);
-                    return Ok((format!("{item} was launched for {due} or later already"), Vec::new()));
+                    return Ok((format!("{item} was launched for {due} already"), Vec::new()));
                 }
+                let expired = launched.map(|launched| launched.expired(*due)).unwrap_or_default();
                 let why = format!(", scheduled for {}", self.clock(*due));
                 let launched = self.launch_requested(worker, &why).inspect_err(|reason| {
                     // The scheduler only counts answers, so the reason goes to the log.
                     let text = format!("{item} is not launched{why}: {reason}");
                     self.alarm(Alarm::NotLaunched, worker.name(), text);
                 })?;
-                self.change(Change::Scheduled { item: item.clone(), due: *due });
+                self.change(Change::Scheduled { item: item.clone(), due: *due, expired });
                 Ok(launched)
             }
             Command::Kill { run } => self.kill(*run, user),
@@ -102,13 +104,6 @@ impl Decision<'_> {
                 Err("the command decides messages and is executed elsewhere".to_owned())
             }
         }
-    }
-
-    /// Return whether an entry of the schedule was launched for a time, or for a later one. Times in the future do not count: the
-    /// clock was ahead when they were launched.
-    fn is_launched(&self, item: &str, due: Timestamp) -> bool {
-        let times = self.state.scheduled.get(item);
-        times.is_some_and(|times| times.range(due..=self.now.wall.max(due)).next().is_some())
     }
 
     /// Add a requested launch; `why` is part of the answer.

@@ -207,6 +207,8 @@ pub enum Change {
         item: String,
         /// The scheduled time.
         due: Timestamp,
+        /// Times of earlier launches that are no longer kept.
+        expired: Vec<Timestamp>,
     },
     /// An expectation was added or changed.
     Expected(Expected),

@@ -1,6 +1,6 @@
 //! [`State`]: the manager's state between two events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +11,7 @@ use crate::decision_time::DecisionTime;
 use crate::expected::AllExpected;
 use crate::hold::Hold;
 use crate::joins::Joins;
+use crate::launched_times::LaunchedTimes;
 use crate::parked::Parked;
 use crate::policy::{Limits, Policy};
 use crate::record::Change;
@@ -38,8 +39,8 @@ pub struct State {
     pub parked: BTreeMap<Number, Parked>,
     /// The holds.
     pub holds: BTreeMap<Number, Hold>,
-    /// The times for which each entry of the schedule was launched: the last one, and later ones of a wall clock that was ahead.
-    pub scheduled: BTreeMap<String, BTreeSet<Timestamp>>,
+    /// The times for which each entry of the schedule was launched.
+    pub scheduled: BTreeMap<String, LaunchedTimes>,
     /// The expected messages.
     pub expected: AllExpected,
     /// What steady time is counted from.
@@ -143,10 +144,8 @@ impl State {
                 self.holds.remove(id);
             }
             Change::Acknowledged(_) => {}
-            Change::Scheduled { item, due } => {
-                let times = self.scheduled.entry(item.clone()).or_default();
-                times.retain(|time| time > due);
-                times.insert(*due);
+            Change::Scheduled { item, due, expired } => {
+                self.scheduled.entry(item.clone()).or_default().add(*due, expired);
             }
             Change::Expected(expected) => {
                 let key = (expected.worker.clone(), expected.r#type.clone());

@@ -216,7 +216,7 @@ fn keep_change(batch: &Connection, by: Number, change: &Change) -> rusqlite::Res
         Change::Acknowledged(run) => {
             close(batch, "UPDATE runs SET acknowledged_by = ?2 WHERE id = ?1", *run, by)
         }
-        Change::Scheduled { item, due } => keep_scheduled(batch, item, *due),
+        Change::Scheduled { item, due, expired } => keep_scheduled(batch, item, *due, expired),
         Change::Expected(expected) => {
             let Expected { worker, r#type, .. } = expected;
             batch
@@ -262,14 +262,16 @@ fn put_body(batch: &Connection, statement: &str, id: Number, body: &str) -> rusq
     Ok(())
 }
 
-/// Replace the earlier times of an entry of the schedule. Later ones stay: the clock was ahead when it was launched for them.
-fn keep_scheduled(batch: &Connection, item: &str, due: Timestamp) -> rusqlite::Result<()> {
-    let mut times = batch.prepare_cached("SELECT due FROM scheduled WHERE item = ?1")?;
-    let times: Vec<Timestamp> =
-        times.query_map([item], |row| row::time(row, "due"))?.collect::<rusqlite::Result<_>>()?;
+/// Add a time of an entry of the schedule, and remove others.
+fn keep_scheduled(
+    batch: &Connection,
+    item: &str,
+    due: Timestamp,
+    expired: &[Timestamp],
+) -> rusqlite::Result<()> {
     let mut remove = batch.prepare_cached("DELETE FROM scheduled WHERE item = ?1 AND due = ?2")?;
-    for earlier in times.into_iter().filter(|time| *time < due) {
-        remove.execute([item, &earlier.to_string()])?;
+    for time in expired {
+        remove.execute([item, &time.to_string()])?;
     }
     let put = "INSERT OR IGNORE INTO scheduled (item, due) VALUES (?1, ?2)";
     batch.prepare_cached(put)?.execute([item, &due.to_string()]).map(|_| ())

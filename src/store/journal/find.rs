@@ -13,7 +13,7 @@ use super::{load, order, row};
 use nowcast_core::joins::{Join, RequestedLaunch};
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::run::{RunId, Stage};
-use nowcast_core::{Number, Record, RuleFile, Run};
+use nowcast_core::{Number, Record, RuleFile, Run, Steady};
 
 /// Something that is open until it is closed, and stays in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,6 +222,24 @@ fn first_run_since(connection: &Connection, moment: Timestamp) -> rusqlite::Resu
 
 pub(super) fn run(connection: &Connection, id: Number) -> rusqlite::Result<Option<Run>> {
     connection.query_row("SELECT body FROM runs WHERE id = ?1", [id.0.cast_signed()], load::body).optional()
+}
+
+/// The scheduled time of the last launch of an entry of the schedule, and when that was launched. The runs of the worker lead to
+/// it, since an index of the commands would cost each commit a page.
+pub(super) fn last_scheduled(
+    connection: &Connection,
+    item: &str,
+    worker: &str,
+) -> rusqlite::Result<Option<(Timestamp, Steady)>> {
+    let last = "SELECT number, at, detail ->> '$.due' AS due FROM runs JOIN events ON number = cause
+        WHERE runs.worker = ?1 AND CASE kind WHEN 'command' THEN detail ->> '$.command' = 'launch_scheduled' AND detail ->> '$.item' = ?2 END
+        ORDER BY id DESC LIMIT 1";
+    let launch = |row: &Row<'_>| {
+        let at = row::moment(&row.get::<_, String>("at")?)?.timestamp();
+        Ok((row::number(row, "number")?, at, row::time(row, "due")?))
+    };
+    let found = connection.query_row(last, [worker, item], launch).optional()?;
+    found.map(|(number, at, due)| Ok((due, order::steady(connection, number, at)?))).transpose()
 }
 
 pub(super) fn runs_caused_by(connection: &Connection, event: Number) -> rusqlite::Result<Vec<Run>> {

@@ -1,6 +1,6 @@
 //! [`History`]: the journal for readers, with or without a running manager. It never writes and never blocks the manager.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
@@ -13,7 +13,7 @@ use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::parked::Parked;
-use nowcast_core::{Change, Clock, ClockReading, Number, Record, RuleFile, Run, Steady};
+use nowcast_core::{Change, Clock, ClockReading, LaunchedTimes, Number, Record, RuleFile, Run, Steady};
 use pyyaml::Map;
 
 /// The journal, open for reading.
@@ -57,8 +57,8 @@ pub struct OpenItems {
     pub parked: Vec<Parked>,
     /// The holds.
     pub holds: Vec<Hold>,
-    /// The times for which each entry of the schedule was launched: the last one, and later ones of a clock that was ahead.
-    pub scheduled: BTreeMap<String, BTreeSet<Timestamp>>,
+    /// The times for which each entry of the schedule was launched.
+    pub scheduled: BTreeMap<String, LaunchedTimes>,
     /// The expected messages.
     pub expected: Vec<Expected>,
     /// The rules; `None` if none were loaded or refused yet.
@@ -79,8 +79,7 @@ impl OpenItems {
         let rules =
             self.rules.iter().map(|rules| Change::Rules(rules.generation, rules.hash.clone(), Vec::new()));
         let scheduled = self.scheduled.iter().flat_map(|(item, times)| {
-            // Each one replaces earlier ones.
-            times.iter().rev().map(|due| Change::Scheduled { item: item.clone(), due: *due })
+            times.iter().map(|due| Change::Scheduled { item: item.clone(), due, expired: Vec::new() })
         });
         let clock = self.clock.reading.iter().cloned().map(Change::Clock);
         let expected = self.expected.iter().cloned().map(Change::Expected);
@@ -276,8 +275,8 @@ impl History {
                     Change::Join(join) => open.joins.push(join),
                     Change::Parked(parked) => open.parked.push(parked),
                     Change::Hold(hold) => open.holds.push(hold),
-                    Change::Scheduled { item, due } => {
-                        open.scheduled.entry(item).or_default().insert(due);
+                    Change::Scheduled { item, due, expired } => {
+                        open.scheduled.entry(item).or_default().add(due, &expired);
                     }
                     Change::Expected(expected) => open.expected.push(expected),
                     _ => {}
@@ -322,6 +321,16 @@ impl History {
     /// See [`History::event`].
     pub fn last_event(&self) -> JournalResult<Number> {
         self.ask(load::last_event).map(Number)
+    }
+
+    /// Return the last launch of an entry of the schedule: its scheduled time, and when it was launched. `None` if there was none,
+    /// or if its event was removed.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn last_scheduled(&self, item: &str, worker: &str) -> JournalResult<Option<(Timestamp, Steady)>> {
+        self.ask(|connection| find::last_scheduled(connection, item, worker))
     }
 
     /// Return what steady time is counted from.

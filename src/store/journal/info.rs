@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{History, JournalError, fold, load, lock, row, schema};
+use super::{History, JournalError, fold, load, lock, message_index, row, schema};
 use nowcast_core::Number;
 
 /// The most problems that a check lists: a damaged database has any number of them.
@@ -71,6 +71,11 @@ impl History {
         self.ask(|connection| {
             let mut problems = damage(connection)?;
             problems.extend(unreadable_events(connection)?);
+            problems.extend(message_index::missing(connection, MAX_PROBLEMS)?.iter().map(|event| {
+                format!(
+                    "event {event}: the key of its message is missing, so the message would be decided again"
+                )
+            }));
             problems.extend(load::open(connection).err().map(|error| format!("what is open: {error}")));
             let checklist = fold::after(connection, Number(u64::MAX));
             problems.extend(checklist.err().map(|error| format!("the checklist: {error}")));

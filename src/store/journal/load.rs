@@ -1,7 +1,5 @@
 //! What a manager that starts has to know, and the replies that were given.
 
-use std::cmp::Reverse;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
@@ -85,20 +83,19 @@ pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<Change>> {
     changes.extend(all(connection, parked)?.into_iter().map(Change::Parked));
     let holds = "SELECT body FROM holds WHERE closed_by IS NULL ORDER BY id";
     changes.extend(all(connection, holds)?.into_iter().map(Change::Hold));
-    changes.extend(scheduled(connection)?.into_iter().map(|(item, due)| Change::Scheduled { item, due }));
+    changes.extend(scheduled(connection)?);
     let expected = "SELECT body FROM expectations ORDER BY worker, type";
     changes.extend(all(connection, expected)?.into_iter().map(Change::Expected));
     Ok(changes)
 }
 
-/// The times for which each worker of the schedule was launched, as far as they still matter.
-fn scheduled(connection: &Connection) -> rusqlite::Result<Vec<(String, Timestamp)>> {
-    let mut statement = connection.prepare_cached("SELECT item, due FROM scheduled ORDER BY item")?;
-    let times = statement.query_map([], |row| Ok((row.get("item")?, row::time(row, "due")?)))?;
-    let mut times: Vec<(String, Timestamp)> = times.collect::<rusqlite::Result<_>>()?;
-    // The latest first: each one replaces earlier ones.
-    times.sort_by_key(|(_, due)| Reverse(*due));
-    Ok(times)
+/// The times for which each entry of the schedule was launched.
+fn scheduled(connection: &Connection) -> rusqlite::Result<Vec<Change>> {
+    let change = |row: &Row<'_>| {
+        let (item, due) = (row.get("item")?, row::time(row, "due")?);
+        Ok(Change::Scheduled { item, due, expired: Vec::new() })
+    };
+    connection.prepare_cached("SELECT item, due FROM scheduled")?.query_map([], change)?.collect()
 }
 
 fn all<T: DeserializeOwned>(connection: &Connection, statement: &str) -> rusqlite::Result<Vec<T>> {

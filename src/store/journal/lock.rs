@@ -75,10 +75,10 @@ impl Lock {
     /// Check that the folder has not been replaced, since another manager may use the new one. Create the file in it again if it
     /// is missing.
     pub(super) fn check(&mut self) -> Result<(), JournalError> {
-        if !is_at(&self.handle, self.folder()) {
+        if !is_open_at(&self.handle, self.folder()) {
             return Err(JournalError::Replaced { file: self.folder().to_owned() });
         }
-        if !is_at(&self.file, &self.path)
+        if !is_open_at(&self.file, &self.path)
             && let Ok(file) = open(&self.path)
             && try_lock(&file).is_ok_and(|locked| locked)
         {
@@ -113,13 +113,17 @@ fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Return whether the file at a path is this one; true if that is unknown.
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(file), Ok(found)) => identity(&file) == identity(&found),
-        (_, Err(error)) => error.kind() != io::ErrorKind::NotFound,
-        (Err(_), _) => true,
+/// Return whether the file at a path is the one with this identity; true if that is unknown.
+pub(super) fn is_at(file: (u64, u64), path: &Path) -> bool {
+    match fs::metadata(path) {
+        Ok(found) => identity(&found) == file,
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
+}
+
+/// As [`is_at`], for an open file.
+fn is_open_at(file: &File, path: &Path) -> bool {
+    file.metadata().map_or(true, |file| is_at(identity(&file), path))
 }
 
 /// Return the device and inode of a file, which identify it under any name.
@@ -158,5 +162,5 @@ pub(super) fn last_event(folder: &Path) -> Option<u64> {
 /// Return whether a process runs. A zombie does not.
 fn is_alive(pid: u32) -> bool {
     let process = i32::try_from(pid).map(ProcessIdentity::of);
-    process.is_ok_and(|process| process.is_ok_and(|process| process.is_alive()))
+    process.is_ok_and(|process| process.and_then(|process| process.is_alive()).is_ok_and(|is_alive| is_alive))
 }

@@ -4,11 +4,12 @@
 //! of the latest events are held in memory, and put into tables many at once.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use nowcast_core::record::RecordedEvent;
+use super::row::speaker_name;
+use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::{Number, Record, Ticket};
 
 /// Events after which their keys are put into the tables: about a millisecond's work.
@@ -52,7 +53,7 @@ impl MessageIndex {
 
     /// Put the keys of all events that are not in the tables into them. To be called within the transaction that commits a batch.
     pub(super) fn store(&self, connection: &Connection) -> rusqlite::Result<()> {
-        // A commit that failed may be there all the same, and with it its keys.
+        // A commit that failed may still be there, and with it its keys.
         for statement in [
             "INSERT OR IGNORE INTO tickets (epoch, number, event) SELECT ticket_epoch, ticket_number, number FROM events
              WHERE number > ?1 AND ticket_epoch IS NOT NULL ORDER BY ticket_epoch, ticket_number, number",
@@ -88,6 +89,16 @@ impl MessageIndex {
                 }
             }
         }
+    }
+
+    /// Forget the keys of events that were removed.
+    pub(super) fn forget(&mut self, removed: &BTreeSet<i64>) {
+        if removed.is_empty() {
+            return;
+        }
+        let is_kept = |event: &mut Number| !removed.contains(&event.0.cast_signed());
+        self.tickets.retain(|_, event| is_kept(event));
+        self.ids.retain(|_, event| is_kept(event));
     }
 
     fn add(&mut self, event: Number, ticket: Option<Ticket>, source_and_id: Option<(String, String)>) {
@@ -163,6 +174,19 @@ pub(super) fn remove(connection: &Connection, event: i64) -> rusqlite::Result<()
         connection.prepare_cached(statement)?.execute([event])?;
     }
     Ok(())
+}
+
+/// Return the first events whose keys should be in the tables and are not, at most `limit`. The second decision of a parked message
+/// has the same id as the first, whose key may have been removed with it.
+pub(super) fn missing(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<Number>> {
+    let mut missing = connection.prepare(
+        "SELECT number FROM events WHERE number <= (SELECT event FROM indexed) AND (
+             (ticket_epoch IS NOT NULL AND (ticket_epoch, ticket_number) NOT IN (SELECT epoch, number FROM tickets))
+             OR (message_id IS NOT NULL AND speaker = ?1
+                 AND (message_id, worker) NOT IN (SELECT id, worker FROM message_ids))
+         ) ORDER BY number",
+    )?;
+    missing.query_map([speaker_name(Speaker::Worker)], number)?.take(limit).collect()
 }
 
 fn ticket(row: &Row<'_>) -> rusqlite::Result<Option<Ticket>> {

@@ -41,6 +41,7 @@ pub use info::JournalInfo;
 pub use load::Recovered;
 pub use lock::holder;
 pub use prune::RunsRemoved;
+pub use schema::Migration;
 pub use stream::{CallHistory, CallInput, HistoricalCall, RuleOutcome};
 
 use crate::failpoint;
@@ -52,14 +53,6 @@ use tidy::SinceSnapshot;
 
 /// The name of the database in the journal's folder.
 const DATABASE: &str = "journal.sqlite";
-
-/// Whether the path of a file still leads to it. Where that cannot be known, it does.
-fn is_in_place((path, identity): &(PathBuf, (u64, u64))) -> bool {
-    match fs::metadata(path) {
-        Ok(found) => lock::identity(&found) == *identity,
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
-    }
-}
 
 /// The journal of one manager.
 #[derive(Debug)]
@@ -93,11 +86,23 @@ impl Journal {
     /// If another manager has it, it cannot be made, read or written, it is damaged, it lacks events that
     /// were kept, or a newer version of the program made it.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
+        Self::open_and_report(folder, |_| {})
+    }
+
+    /// As [`Journal::open`]; `on_migration` is called before an older database is migrated.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Journal::open`].
+    pub fn open_and_report(
+        folder: &Path,
+        on_migration: impl FnOnce(Migration),
+    ) -> Result<Self, JournalError> {
         let unusable = |error| JournalError::Unusable { file: folder.to_owned(), error };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
         let (lock, noted) = Lock::take(folder)?;
         let file = folder.join(DATABASE);
-        let connection = schema::open(&file)?;
+        let connection = schema::open(&file, on_migration)?;
         let wrap = |error| JournalError::of(&file, "open the journal", error);
         let last_event = load::last_event(&connection).map_err(wrap)?;
         if noted > last_event {
@@ -168,16 +173,16 @@ impl Journal {
     }
 
     fn check_files(&self) -> Result<(), JournalError> {
-        let Some(file) = self.open_files.iter().find(|file| !is_in_place(file)).map(|(file, _)| file.clone())
-        else {
+        let mut files = self.open_files.iter();
+        let Some((file, _)) = files.find(|(file, identity)| !lock::is_at(*identity, file)) else {
             return Ok(());
         };
         // A log without a name still has what was acknowledged. The next manager finds that in the database, if this
         // one can put it there; if not, it says which events are missing.
-        if file != self.file {
+        if *file != self.file {
             let _ = self.checkpoint("FULL");
         }
-        Err(JournalError::Replaced { file })
+        Err(JournalError::Replaced { file: file.clone() })
     }
 
     /// The last event that changed the checklist; 0 if none did.

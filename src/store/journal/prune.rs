@@ -26,18 +26,27 @@ pub(super) fn midnight(time: Steady) -> Steady {
     Steady(Timestamp::from_second(second).unwrap_or(Timestamp::MIN))
 }
 
-/// A step; answers whether there is more to do.
-pub(super) fn step(connection: &mut Connection, before: Steady) -> rusqlite::Result<bool> {
+/// What a step removed.
+#[derive(Debug, Default)]
+pub(super) struct Removed {
+    /// The numbers of the events.
+    pub(super) events: BTreeSet<i64>,
+    /// Whether there is more to remove.
+    pub(super) has_more: bool,
+}
+
+/// Remove a part of what is too old.
+pub(super) fn step(connection: &mut Connection, before: Steady) -> rusqlite::Result<Removed> {
     let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // The last event stays: the numbers go on from it.
     let first = order::first_not_older(&step, before)?.min(load::last_event(&step)?.cast_signed());
     if first <= 1 {
-        return Ok(false);
+        return Ok(Removed::default());
     }
     let kept = needed(&load::open(&step)?);
     let gone = old(&step, first, &kept)?;
     if gone.events.is_empty() && gone.runs.is_empty() {
-        return Ok(false);
+        return Ok(Removed::default());
     }
     stand_on_snapshot(&step, first - 1)?;
     gone.events.iter().try_for_each(|event| message_index::remove(&step, *event))?;
@@ -59,7 +68,7 @@ pub(super) fn step(connection: &mut Connection, before: Steady) -> rusqlite::Res
     remove_rule_files(&step)?;
     let has_more = gone.events.len() == STEP || gone.runs.len() == STEP;
     step.commit()?;
-    Ok(has_more)
+    Ok(Removed { events: gone.events.into_iter().collect(), has_more })
 }
 
 /// The runs that are no longer in the journal.

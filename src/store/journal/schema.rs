@@ -28,6 +28,15 @@ const MIGRATIONS: [&str; 6] = [
 /// The version that this program reads and writes.
 const VERSION: i64 = 6;
 
+/// The versions of a journal before and after its migration, which can take minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migration {
+    /// The version of the program that wrote it.
+    pub from: i64,
+    /// The version of this program.
+    pub to: i64,
+}
+
 /// Marks the database as a journal of nowcast: "nowc".
 const APPLICATION: i64 = 0x6e6f_7763;
 
@@ -37,8 +46,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Statements that stay prepared.
 const STATEMENTS: usize = 64;
 
-/// Opens the database for its manager, made first if there is none.
-pub(super) fn open(file: &Path) -> Result<Connection, JournalError> {
+/// Opens the database for its manager, made first if there is none. `on_migration` is called before an older one is migrated.
+pub(super) fn open(file: &Path, on_migration: impl FnOnce(Migration)) -> Result<Connection, JournalError> {
     let wrap = |error| JournalError::of(file, "open the journal", error);
     if !file.try_exists().map_err(|error| unusable(file, error))? {
         make(file)?;
@@ -48,6 +57,9 @@ pub(super) fn open(file: &Path) -> Result<Connection, JournalError> {
     connection.busy_timeout(BUSY_TIMEOUT).map_err(wrap)?;
     let version = version(&connection, file)?;
     settle(&connection).map_err(wrap)?;
+    if version < VERSION {
+        on_migration(Migration { from: version, to: VERSION });
+    }
     migrate(&mut connection, version).map_err(wrap)?;
     Ok(connection)
 }
@@ -153,4 +165,37 @@ pub(super) fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each statement of a script that fills a table reads, as SQLite explains it. The script is executed.
+    fn plans(connection: &Connection, script: &str) -> Vec<String> {
+        let mut plans = Vec::new();
+        for statement in script.split(";\n") {
+            if statement.contains("INSERT OR IGNORE INTO") {
+                let inserts = &statement[statement.find("INSERT").unwrap()..];
+                let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {inserts}")).unwrap();
+                let steps = explained.query_map([], |row| row.get::<_, String>("detail")).unwrap();
+                plans.push(steps.collect::<Result<Vec<_>, _>>().unwrap().join("; "));
+            }
+            connection.execute_batch(statement).unwrap();
+        }
+        plans
+    }
+
+    #[test]
+    fn the_migration_to_version_6_reads_the_indexes_in_their_order_and_not_the_events() {
+        let connection = Connection::open_in_memory().unwrap();
+        MIGRATIONS[..5].iter().for_each(|script| connection.execute_batch(script).unwrap());
+        assert_eq!(
+            plans(&connection, MIGRATIONS[5]),
+            [
+                "SEARCH events USING COVERING INDEX events_by_ticket (ticket_epoch>?)",
+                "SEARCH events USING COVERING INDEX events_by_message_id (message_id>?)"
+            ]
+        );
+    }
 }

@@ -5,7 +5,8 @@
 use rusqlite::{Connection, params};
 
 use super::commit::Growth;
-use super::{Journal, JournalError, RunsRemoved, prune};
+use super::prune::{self, Removed};
+use super::{Journal, JournalError, RunsRemoved};
 use nowcast_core::Steady;
 use pyyaml::{Keys, Value};
 
@@ -103,11 +104,13 @@ impl Journal {
             return Ok(true);
         }
         let before = prune_before.map(prune::midnight).filter(|before| self.pruned != Some(*before));
-        let has_more = match before {
+        let removed = match before {
             Some(before) => prune::step(&mut self.connection, before)
                 .map_err(|error| self.wrap("remove what is older than `journal: keep:`", error))?,
-            None => false,
+            None => Removed::default(),
         };
+        self.index.forget(&removed.events);
+        let has_more = removed.has_more;
         if !has_more {
             self.pruned = before.or(self.pruned);
         }

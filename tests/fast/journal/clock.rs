@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use crate::journal::day::{Day, Step};
 use crate::journal::fixture::copy;
+use crate::journal::recovery::assert_recovers;
 
 /// Six years, in hours.
 const YEARS: i64 = 6 * 365 * 24;
@@ -190,4 +191,38 @@ fn where_times_went_back_before_steps_were_recorded_nothing_younger_is_removed()
     let before: Timestamp = "2026-04-01T00:00:00Z".parse().expect("a moment");
     while journal.tidy(&checklist, Some(Steady(before))).expect("done") {}
     assert!(count(&database) < all / 2, "they are removed when all of them are old");
+}
+
+#[test]
+fn the_times_of_the_schedule_are_kept_and_removed_as_in_the_state() {
+    let month: i64 = 31 * 24;
+    let mut kept = Kept::twelve_days();
+    // The clock is a year ahead for one launch, and two months pass.
+    for hours in [1, 1, 8_760, -8_760, 1, month, month, 1] {
+        let step = if hours.abs() == 8_760 { Step::SetClock(hours) } else { Step::Hours(hours) };
+        kept.goes_on(&[step, Step::Schedule(1)]);
+    }
+    let times = &kept.day.state.scheduled["rivers"];
+    assert_eq!(times.iter().count(), 3, "those of the last month, and that of a year ahead: {times:?}");
+    assert_recovers(&kept.journal, &kept.day);
+}
+
+#[test]
+fn the_last_launch_of_an_entry_is_that_of_the_last_event() {
+    let mut kept = Kept::twelve_days();
+    kept.goes_on(&[
+        Step::Schedule(1),
+        Step::SetClock(2),
+        Step::Schedule(1),
+        Step::SetClock(-2),
+        Step::Schedule(2),
+    ]);
+    let history = History::open(kept.folder.path()).expect("readable");
+    let last = |item: &str| history.last_scheduled(item, item).expect("readable");
+    let now = history.clock().expect("readable").now(&kept.day.time());
+    let (due, launched_at) = last("rivers").expect("a launch");
+    assert_eq!(due.duration_since(now.wall).as_hours(), 2, "it was ahead by two hours");
+    assert!(now.wall_at(launched_at).duration_since(now.wall).abs() < SignedDuration::from_mins(1));
+    assert_eq!(last("ssh").map(|(due, at)| due == now.wall_at(at)), Some(true));
+    assert_eq!(last("upload"), None);
 }

@@ -6,7 +6,7 @@ use nowcast::store::{History, Journal, JournalError};
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::{Change, Ending, Event, Number, Steady};
 
-use crate::journal::day::{Day, Step, text};
+use crate::journal::day::{Day, Names, Step, text};
 use crate::journal::recovery::assert_recovers;
 
 /// Forty days; on the first one something is left open of each kind.
@@ -154,6 +154,29 @@ fn a_removed_message_is_not_recognised_any_more() {
 }
 
 #[test]
+fn a_removed_message_that_comes_again_is_recognised_from_then_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Few enough, so that their keys are in memory.
+    let mut day = Day::new();
+    day.message("weather", "success", "null");
+    day.take(&Step::Hours(24 * 40));
+    day.message("weather", "success", "null");
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    journal.commit(&day.records).expect("kept");
+    prune(&mut journal, &day, 10);
+    let mut again = day.records[0].clone();
+    let RecordedEvent::Message(message) = &again.event else { panic!("{again:?}") };
+    let ticket = message.ticket;
+    assert!(ticket.is_some() && journal.recorded(ticket, None).expect("readable").is_none());
+    day.message("weather", "success", "null");
+    let next = day.records.pop().expect("a record");
+    (again.number, again.at) = (next.number, next.at);
+    journal.commit(std::slice::from_ref(&again)).expect("kept");
+    let recorded = journal.recorded(ticket, None).expect("readable").map(|reply| reply.number);
+    assert_eq!(recorded, Some(again.number));
+}
+
+#[test]
 fn the_numbers_go_on_when_everything_is_old() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut day = forty_days();
@@ -226,4 +249,33 @@ fn damage_is_found() {
     let problems = damage(&format!("DELETE FROM events WHERE number = {}", last.0));
     let expected = format!("and {last} was committed");
     assert!(problems.iter().any(|problem| problem.ends_with(&expected)), "{problems:?}");
+}
+
+#[test]
+fn a_message_that_would_be_decided_again_is_damage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut day = Day::new();
+    let mut journal = Journal::open(folder.path()).expect("a new journal");
+    // Enough, so that the second commit puts the keys of all messages into tables; the third one has keys in memory.
+    for count in [1_000, 2, 2] {
+        let kept = day.records.len();
+        for names in [Names::Ticket, Names::Id].iter().cycle().take(count) {
+            day.take(&Step::Message { worker: 3, r#type: 0, payload: 0, names: *names });
+        }
+        journal.commit(&day.records[kept..]).expect("kept");
+    }
+    let history = History::open(folder.path()).expect("readable");
+    assert_eq!(history.check().expect("readable"), [""; 0]);
+    let database = rusqlite::Connection::open(folder.path().join("journal.sqlite")).expect("the database");
+    let mut missing = Vec::new();
+    for table in ["tickets", "message_ids"] {
+        let select = format!("SELECT max(event) FROM {table}");
+        let event: i64 = database.query_row(&select, [], |row| row.get(0)).expect("a key");
+        assert_eq!(database.execute(&format!("DELETE FROM {table} WHERE event = ?1"), [event]), Ok(1));
+        missing.push(format!(
+            "event #{event}: the key of its message is missing, so the message would be decided again"
+        ));
+    }
+    missing.sort();
+    assert_eq!(history.check().expect("readable"), missing);
 }

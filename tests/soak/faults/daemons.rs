@@ -111,7 +111,7 @@ fn is_alive(number: u32) -> bool {
     i32::try_from(number)
         .ok()
         .and_then(|number| ProcessIdentity::of(number).ok())
-        .is_some_and(|process| process.is_alive())
+        .is_some_and(|process| process.is_alive().expect("readable"))
 }
 
 impl Soak {

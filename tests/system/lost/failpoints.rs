@@ -113,6 +113,7 @@ fn a_manager_that_dies_during_a_migration_leaves_a_whole_journal() {
         start_failing_manager(&mut system, &format!("{point}={step}"));
         let status = system.wait_for_end("manager");
         assert_eq!(status.signal(), Some(9), "{point}: {status} {}", system.describe());
+        system.wait_for_log("manager", "INFO [manager] migrating the journal from version 1 to version ");
         let database = rusqlite::Connection::open(folder.join("journal.sqlite")).expect("the journal");
         let found: i64 =
             database.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");

@@ -2,9 +2,11 @@
 #![cfg(feature = "failpoints")]
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 
 use nowcast::store::History;
+use rustix::process::Signal;
 
 use crate::lost::failpoints::start_failing_manager;
 use crate::support::system::{System, system};
@@ -82,7 +84,7 @@ fn one_at_whose_rule_managers_are_killed_is_decided_by_the_fifth_and_parked_by_t
     assert_eq!(system.receive(&worker).r#type, "ack");
     system.wait_for_log("manager", "the rule heard 12");
     assert_eq!(parked(&system), Vec::<u64>::new());
-    system.signal("manager", rustix::process::Signal::TERM);
+    system.signal("manager", Signal::TERM);
     system.wait_for_end("manager");
     let worker = waiting_worker(&system);
     managers_exit(&mut system, KILLED_IN_A_RULE, 5);
@@ -103,7 +105,7 @@ fn a_manager_that_aborts_within_a_rule_notes_that() {
             let poison = fs::read_to_string(system.path("checklist.journal/poison")).ok()?;
             poison.starts_with("deciding").then_some(())
         });
-        system.signal("manager", rustix::process::Signal::ABORT);
+        system.signal("manager", Signal::ABORT);
         assert_eq!(system.wait_for_end("manager").signal(), Some(6), "{}", system.describe());
     }
     system.start_manager(&[]);
@@ -120,7 +122,7 @@ fn one_that_makes_one_manager_exit_is_decided_by_the_next() {
         system.start_manager(&[]);
         assert_eq!(system.receive(&worker).r#type, "ack");
         assert_eq!(parked(&system), Vec::<u64>::new());
-        system.signal("manager", rustix::process::Signal::TERM);
+        system.signal("manager", Signal::TERM);
         system.wait_for_end("manager");
         worker.send("{source: sleep, type: success, payload: {day: 13}}", 0).expect("sent");
     }
@@ -159,6 +161,54 @@ fn one_that_makes_two_managers_exit_while_they_decode_it_is_parked_by_the_third(
     assert_eq!(parked(&system), Vec::<u64>::new());
 }
 
+/// A message that is decoded waits until the other work of the loop's turn is done, which may start runners and compile rules.
+#[test]
+fn one_that_was_decoded_is_decided_though_managers_are_killed_before_they_decide_it() {
+    let mut system = with_rule();
+    let worker = waiting_worker(&system);
+    managers_exit(&mut system, "manager: received=return", 4);
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    system.wait_for_log("manager", "the rule heard 12");
+    assert_eq!(parked(&system), Vec::<u64>::new());
+}
+
+/// The table in which the manager looks for the message's `id` is damaged, and repaired later.
+#[test]
+fn one_that_could_not_be_looked_up_in_the_journal_is_decided_once_the_journal_is_repaired() {
+    let mut system = with_rule();
+    system.start_manager(&[]);
+    system.signal("manager", Signal::TERM);
+    system.wait_for_end("manager");
+    let path = system.path("checklist.journal/journal.sqlite");
+    let database = rusqlite::Connection::open(&path).expect("the journal");
+    let number = |query: &str| -> u64 {
+        database.query_row(query, [], |row| row.get::<_, i64>(0)).expect("a number").cast_unsigned()
+    };
+    let size = number("PRAGMA page_size");
+    let place = (number("SELECT rootpage FROM sqlite_schema WHERE name = 'message_ids'") - 1) * size;
+    drop(database);
+    let file = fs::File::options().read(true).write(true).open(&path).expect("the journal");
+    let mut page = vec![0; usize::try_from(size).expect("a small number")];
+    file.read_exact_at(&mut page, place).expect("the table");
+    file.write_all_at(&vec![0xa5; page.len()], place).expect("damaged");
+
+    let worker = system.connect();
+    let message = "{source: sleep, type: success, payload: {day: 12}, id: '1'}";
+    worker.send(message, 0).expect("sent");
+    for number in 1..=5 {
+        let command = system.command(&["manager", "nowcast.yaml"]);
+        system.spawn("manager", command);
+        assert!(!system.wait_for_end("manager").success(), "{}", system.describe());
+        system.wait_for_log_count("manager", "CRITICAL [manager]", number);
+    }
+    file.write_all_at(&page, place).expect("repaired");
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    system.wait_for_log("manager", "the rule heard 12");
+    assert_eq!(parked(&system), Vec::<u64>::new());
+}
+
 #[test]
 fn one_that_was_parked_undecided_can_be_discarded_by_another_manager() {
     let mut system = with_rule();
@@ -184,6 +234,23 @@ fn one_that_makes_managers_exit_before_its_rule_is_parked_undecided() {
     assert_eq!(system.receive(&worker).r#type, "ack");
     expect_parked_undecided(&system, "even without calling its rule");
     system.works();
+}
+
+#[test]
+fn one_that_was_parked_undecided_and_comes_under_another_ticket_is_not_parked_again() {
+    let mut system = with_rule();
+    let message = "source: sleep\ntype: success\npayload: {day: 12}\nid: '1'\n";
+    let worker = system.connect();
+    worker.send(message, 0).expect("sent");
+    managers_exit(&mut system, "manager: deciding=panic(on purpose)", 3);
+    system.start_manager(&[]);
+    assert_eq!(system.receive(&worker).r#type, "ack");
+    expect_parked_undecided(&system, "even without calling its rule");
+    // The broker was killed before the worker had that reply, so the worker sends its message again.
+    system.kill("broker");
+    system.start_broker();
+    assert_eq!(system.send_raw(message).r#type, "ack");
+    assert_eq!(parked(&system).len(), 1, "{}", system.describe());
 }
 
 #[test]
@@ -222,7 +289,7 @@ fn the_crash_that_is_made_for_a_run_is_parked_too() {
         .start();
     system.works();
     system.wait_for_log("manager", "launching");
-    system.signal("manager", rustix::process::Signal::KILL);
+    system.signal("manager", Signal::KILL);
     system.wait_for_end("manager");
     managers_exit(&mut system, ABORTS_IN_A_RULE, 2);
     system.start_manager(&[]);

@@ -168,7 +168,7 @@ fn kill_ends_a_runner_that_cannot_report() {
     let runner = process(&system, "claim");
     let folder = folder(&system);
     system.operate(&["kill", &open_run(&system).id.0.to_string()]);
-    system.wait_for("the runner's end", || (!runner.is_alive()).then_some(()));
+    system.wait_for("the runner's end", || (!runner.is_alive().expect("readable")).then_some(()));
     let output = fs::read_to_string(folder.join("output.log")).expect("the output");
     assert!(output.contains("[plot] termination signal (SIGTERM) received"), "{output}");
     let run = system.wait_for("the run's end", || Some(run(&system)).filter(|run| run["state"] == "crashed"));

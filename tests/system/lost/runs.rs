@@ -98,7 +98,7 @@ fn a_worker_whose_runner_is_killed_is_watched_to_its_own_end() {
     kill(&runner);
     for _ in 0..2 {
         assert_eq!(system.send("keyless", "success", "0"), "ack");
-        assert!(worker.is_alive());
+        assert!(worker.is_alive().expect("readable"));
         assert_eq!((open_runs(&system).len(), heard(&system)), (1, 0), "{}", system.describe());
         replace_manager(&mut system);
     }
@@ -152,14 +152,43 @@ fn a_run_that_cannot_be_started_now_is_started_as_soon_as_it_can() {
     fs::remove_dir(&runs).expect("empty");
     fs::write(&runs, "").expect("a file");
     assert_eq!(system.send("keyless", "success", "3"), "ack");
-    system.wait_for_log("manager", "all such runs are retried every second");
+    system.wait_for_log("manager", "such runs are tried again until they can be");
     assert_eq!(system.send("keyless", "success", "0"), "ack");
     fs::remove_file(&runs).expect("removed");
     let begun = wait_for_lines(&system, "begun", 3);
     system.wait_for_log("manager", "runs can be started and watched again");
     assert_eq!(begun.iter().collect::<BTreeSet<_>>().len(), 3);
-    assert_eq!(system.log("manager").matches("retried every second").count(), 1, "{}", system.describe());
+    assert_eq!(
+        system.log("manager").matches("tried again until they can be").count(),
+        1,
+        "{}",
+        system.describe()
+    );
     assert_eq!(heard(&system), 0);
+}
+
+#[test]
+#[cfg(feature = "failpoints")]
+fn a_run_that_was_killed_before_it_could_start_is_not_started_by_the_next_manager() {
+    let mut system = start();
+    let runs = system.path("checklist.journal/runs");
+    fs::remove_dir(&runs).expect("empty");
+    fs::write(&runs, "").expect("a file");
+    assert_eq!(system.send("keyless", "success", "1"), "ack");
+    system.wait_for_log("manager", "such runs are tried again until they can be");
+    let run = open_runs(&system).pop().expect("the run").id;
+    system.operate(&["kill", &run.0.to_string()]);
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+    fs::remove_file(&runs).expect("removed");
+    // The runner would have time to start the worker.
+    system.set_env("FAILPOINTS", "manager: launched=sleep(2000)");
+    system.start_manager(&[]);
+    system.wait_for("its crash", || (heard(&system) == 1).then_some(()));
+    assert!(!system.path("begun").exists(), "{}", system.describe());
+    let history = History::open(&system.path("checklist.journal")).expect("the journal");
+    let run = format!("{:?}", history.run(run).expect("readable"));
+    assert!(run.contains("NotStarted(\"stop requested before it started"), "{run}");
 }
 
 #[test]
@@ -187,10 +216,10 @@ fn kill_twice_ends_a_run_whose_runner_is_stopped() {
     let run = open_runs(&system)[0].id.0.to_string();
     kill_process(runner.raw().expect("a number"), Signal::STOP).expect("stopped");
     system.operate(&["kill", &run]);
-    assert!(worker.is_alive());
+    assert!(worker.is_alive().expect("readable"));
     system.operate(&["kill", &run]);
     system.wait_for_log("manager", "the rule heard crash");
-    assert!(!worker.is_alive());
+    assert!(!worker.is_alive().expect("readable"));
     system.wait_for("the run's end", || open_runs(&system).is_empty().then_some(()));
 }
 
@@ -211,7 +240,7 @@ fn killed_without_its_runner(is_manager_replaced: bool) {
     if is_manager_replaced {
         replace_manager(&mut system);
     }
-    system.wait_for("the worker's end", || (!worker.is_alive()).then_some(()));
+    system.wait_for("the worker's end", || (!worker.is_alive().expect("readable")).then_some(()));
     system.wait_for_log("manager", "the rule heard crash");
     assert_eq!(heard(&system), 1, "{}", system.describe());
     assert_eq!(wait_for_lines(&system, "begun", 1).len(), 1);

@@ -113,7 +113,7 @@ fn a_worker_outlives_its_runner_and_its_exit_is_seen() {
     scene.touch("go");
     assert_eq!(scene.end_of(&mut runs), Ending::Unknown);
     assert_eq!(scene.end_of(&mut later), Ending::Unknown);
-    assert!(!worker.is_alive());
+    assert!(!worker.is_alive().expect("readable"));
     assert_eq!(scene.start(&mut scene.runs(), WAITS), Started::Ended(Ending::Unknown));
     assert_eq!(scene.lines(), 1);
 }
@@ -184,7 +184,7 @@ fn a_later_manager_does_not_start_a_run_whose_folder_was_removed() {
         fs::remove_dir_all(scene.path("runs")).expect("removed");
         if is_over {
             scene.touch("go");
-            scene.wait_for("its end", || (!runner.is_alive()).then_some(()));
+            scene.wait_for("its end", || (!runner.is_alive().expect("readable")).then_some(()));
         }
         let mut later = scene.runs();
         let started = scene.start(&mut later, WAITS);

@@ -92,6 +92,22 @@ fn a_reused_process_number_is_another_process() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_does_not_end_the_run() {
+    let dead = ProcessIdentity { start_time: me().start_time - 1, ..me() };
+    for name in ["exit", "claim", "program", "process", "remote"] {
+        let scene = folder(&[("claim", &json(&dead)), ("process", &json(&dead))]);
+        // A folder in the place of the file exists, and cannot be read.
+        let _ = fs::remove_file(scene.run_path(name));
+        fs::create_dir(scene.run_path(name)).expect("a folder");
+        let error = scene.run_folder().state().expect_err(name).to_string();
+        assert!(error.contains(&format!("/{name} cannot be read: ")), "{error}");
+        let mut runs = scene.runs();
+        assert_eq!(scene.start(&mut runs, "exit 0"), Started::Open, "{name}");
+        assert!(runs.retry_due().is_some(), "{name}: it is read again");
+    }
+}
+
+#[test]
 fn an_invalid_process_number_is_dead() {
     for pid in [0, -1, i32::MIN] {
         let other = ProcessIdentity { pid, ..me() };

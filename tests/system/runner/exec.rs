@@ -6,7 +6,7 @@ use std::process::Command;
 use nowcast::launch::{ExecWorker, LaunchCommand, LaunchedRuns, Started};
 use nowcast_core::Ending;
 
-use crate::runner::scene::{FOLDER, RUN, Scene};
+use crate::runner::scene::{FOLDER, RUN, Scene, end};
 use crate::support::system::{System, system};
 
 /// A system that receives the reports. It has launched none of the runs.
@@ -102,13 +102,87 @@ fn a_configuration_that_cannot_be_used_is_the_end_of_the_run() {
     assert_eq!(scene.lines(), 0);
 }
 
+/// A run whose program has ended and whose runner died before it reported.
+fn unreported(scene: &Scene, system: &System) {
+    scene.touch("go");
+    let mut runner = runner(scene, system);
+    let status = runner.env("FAILPOINTS", "runner: program end noted=return").status().expect("it starts");
+    assert!(!status.success());
+}
+
+/// A program that is a runner, and counts its starts in the file `attempts`.
+const COUNTED: &str = "echo attempt >> \"$HERE/attempts\"; exec \"$NOWCAST\" \"$@\"";
+
+/// Wait for more runners than may die of a report, each of which has left the run to the next one.
+fn wait_for_attempts(scene: &Scene, runs: &mut LaunchedRuns<u64>) {
+    scene.wait_for("the attempts", || {
+        assert_eq!(runs.poll_exits().expect("it says"), []);
+        (scene.read("attempts").lines().count() > 4).then_some(())
+    });
+}
+
+#[test]
+#[cfg(all(feature = "failpoints", feature = "system-tests"))]
+fn a_report_is_made_after_the_disk_was_full() {
+    let (scene, system) = (Scene::new(), receiver());
+    let disk = crate::support::disk::Disk::mount(&scene.path("runs"), "size=1m");
+    unreported(&scene, &system);
+    assert!(disk.resize(disk.used()));
+    let mut runs = scene.runs_by(&scene.program(COUNTED));
+    start(&scene, &system, &mut runs);
+    wait_for_attempts(&scene, &mut runs);
+    assert_eq!(heard(&system), Vec::<String>::new());
+    assert!(disk.resize(1 << 20));
+    assert_eq!(scene.end_of(&mut runs), Ending::Status(0));
+    assert_eq!((scene.lines(), heard(&system)), (1, vec!["success twelve".to_owned()]));
+}
+
+#[test]
+#[cfg(feature = "failpoints")]
+fn a_report_is_left_to_the_runner_that_is_adopting_the_run() {
+    let (scene, system) = (Scene::new(), receiver());
+    unreported(&scene, &system);
+    // As a runner that syncs its claim to a slow disk.
+    let lock = fs::File::create(scene.run_path("adoption.lock")).expect("created");
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("locked");
+    let mut runs = scene.runs_by(&scene.program(COUNTED));
+    start(&scene, &system, &mut runs);
+    wait_for_attempts(&scene, &mut runs);
+    assert_eq!(scene.run_folder().exit(), None);
+    drop(lock);
+    assert_eq!(scene.end_of(&mut runs), Ending::Status(0));
+    assert_eq!((scene.lines(), heard(&system)), (1, vec!["success twelve".to_owned()]));
+}
+
+#[test]
+#[cfg(feature = "failpoints")]
+fn a_report_is_made_once_the_configuration_can_be_used_again() {
+    let (scene, system) = (Scene::new(), receiver());
+    unreported(&scene, &system);
+    let config = fs::read_to_string(system.config()).expect("readable");
+    fs::write(system.config(), "zmq: [").expect("written");
+    let mut runs = scene.runs();
+    start(&scene, &system, &mut runs);
+    let reason = format!("\n{}", system.config().display());
+    scene.wait_for("the reason", || scene.read(scene.run_path("output.log")).contains(&reason).then_some(()));
+    // It is tried again: this reason is another one.
+    fs::write(system.config(), "{}").expect("written");
+    scene.wait_for("the next attempt", || {
+        (scene.read(scene.run_path("output.log")).matches(&reason).count() > 1).then_some(())
+    });
+    assert_eq!((scene.run_folder().exit(), end(&mut runs, RUN)), (None, None));
+    fs::write(system.config(), config).expect("written");
+    assert_eq!(scene.end_of(&mut runs), Ending::Status(0));
+    assert_eq!((scene.lines(), heard(&system)), (1, vec!["success twelve".to_owned()]));
+}
+
 #[test]
 fn a_report_on_which_runners_die_is_given_up() {
     let (scene, system) = (Scene::new(), receiver());
     scene.touch("go");
     let program = scene.program(
         "echo $* | grep -q -e --adopt || exec env FAILPOINTS='runner: program end noted=return' \"$NOWCAST\" \"$@\"
-        echo adopted >> \"$HERE/adopted\"; kill -9 $$",
+        echo adopted >> \"$HERE/adopted\"; exec env FAILPOINTS='runner: claimed=return' \"$NOWCAST\" \"$@\"",
     );
     let mut runs = scene.runs_by(&program);
     start(&scene, &system, &mut runs);

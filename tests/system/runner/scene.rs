@@ -146,7 +146,7 @@ impl Scene {
     pub fn kill_runner(&self) {
         let runner = self.process("claim");
         kill_process(runner.raw().expect("a number"), Signal::KILL).expect("it is killed");
-        self.wait_for("the runner's death", || (!runner.is_alive()).then_some(()));
+        self.wait_for("the runner's death", || (!runner.is_alive().expect("readable")).then_some(()));
     }
 
     pub fn wait_for<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> T {

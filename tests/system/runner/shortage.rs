@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command};
 
-use nowcast::launch::Started;
+use nowcast::launch::{LaunchedRuns, Started};
 use nowcast_core::Ending;
 use rustix::process::{Signal, getuid, kill_process};
 
@@ -95,7 +95,7 @@ fn the_manager_starts_a_run_once_there_are_processes_for_it() {
     scene.wait_for("the attempts", || {
         assert_eq!(end(&mut runs, RUN), None);
         // It is logged once, not at each attempt.
-        let is_refused_now = format!("{runs:?}").contains("reconcile_at: Some");
+        let is_refused_now = runs.retry_due().is_some();
         assert!(is_refused_now || !is_refused);
         is_refused = is_refused_now;
         (scene.read("attempts").lines().count() > 5).then_some(())
@@ -104,6 +104,49 @@ fn the_manager_starts_a_run_once_there_are_processes_for_it() {
     scene.touch("enough");
     assert_eq!(scene.end_of(&mut runs), Ending::Status(3));
     assert_eq!(scene.lines(), 1);
+}
+
+#[test]
+fn many_refused_runs_are_tried_one_at_a_time_and_start_a_few_at_a_time() {
+    let scene = Scene::new();
+    open_to_user(&scene.path(""));
+    let words = as_user().join(" ");
+    let program = scene.program(&format!(
+        "[ -e \"$HERE/enough\" ] && limited= || limited='{words} prlimit --nproc=1:1'
+        exec $limited \"$NOWCAST\" \"$@\""
+    ));
+    let mut runs = scene.runs_by(&program);
+    let mut open: Vec<u64> = (1..=60).collect();
+    for run in &open {
+        let argv = Scene::script("echo started >> \"$HERE/lines\"; exit 3");
+        let started = runs.start(*run, &format!("2026-03-14/{run}"), Ok(argv), &scene.environment());
+        assert_eq!(started, Started::Open);
+    }
+    // How many runs have a runner that has not ended.
+    let started = |runs: &LaunchedRuns<u64>| format!("{runs:?}").matches("watching: StartedRunner").count();
+    scene.wait_for("all to be refused", || {
+        assert_eq!(runs.poll_exits().expect("it says"), []);
+        (started(&runs) == 0).then_some(())
+    });
+    let mut attempts = 0;
+    scene.wait_for("some attempts", || {
+        let before = started(&runs);
+        assert_eq!(runs.poll_exits().expect("it says"), []);
+        assert!(started(&runs) <= 1, "one at a time");
+        attempts += started(&runs).saturating_sub(before);
+        (attempts > 2).then_some(())
+    });
+    scene.touch("enough");
+    scene.wait_for("all ends", || {
+        let before = started(&runs);
+        for (run, ending) in runs.poll_exits().expect("it says") {
+            assert_eq!(ending, Ending::Status(3));
+            open.retain(|other| *other != run);
+        }
+        assert!(started(&runs) <= before + 20, "a few at a time");
+        open.is_empty().then_some(())
+    });
+    assert_eq!((scene.lines(), runs.retry_due()), (60, None));
 }
 
 #[test]

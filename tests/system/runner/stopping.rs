@@ -114,7 +114,7 @@ fn a_second_request_ends_a_worker_whose_runner_does_not_act() {
     assert_eq!(scene.lines(), 1, "only the runner passes SIGTERM on");
     runs.request_stop(RUN);
     assert_eq!(scene.end_of(&mut runs), Ending::Killed(9));
-    assert!(!worker.is_alive() && !runner.is_alive());
+    assert!(!worker.is_alive().expect("readable") && !runner.is_alive().expect("readable"));
 }
 
 #[test]
@@ -128,10 +128,10 @@ fn a_worker_without_a_runner_is_signalled() {
     scene.wait_for("the manager's notice", || runs.poll_exits().expect("it says").is_empty().then_some(()));
     runs.request_stop(RUN);
     scene.wait_for_lines(2);
-    assert!(worker.is_alive());
+    assert!(worker.is_alive().expect("readable"));
     runs.request_stop(RUN);
     assert_eq!(scene.end_of(&mut runs), Ending::Unknown);
-    assert!(!worker.is_alive());
+    assert!(!worker.is_alive().expect("readable"));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn the_grace_period_of_a_worker_without_a_runner_starts_once_for_all_managers() 
     scene.start(&mut later, STUBBORN);
     later.ensure_stop_requested(RUN);
     later.poll_exits().expect("it says");
-    scene.wait_for("the worker's death", || (!worker.is_alive()).then_some(()));
+    scene.wait_for("the worker's death", || (!worker.is_alive().expect("readable")).then_some(()));
 }
 
 #[test]
@@ -191,4 +191,18 @@ fn a_run_that_is_requested_to_stop_before_its_claim_never_starts() {
     // The same for every later manager.
     assert_eq!(scene.start(&mut scene.runs(), "exit 0"), nowcast::launch::Started::Ended(ending));
     assert_eq!(scene.read("lines"), "runner\n");
+}
+
+#[test]
+#[cfg(feature = "failpoints")]
+fn a_runner_that_is_requested_to_stop_before_its_first_attempt_starts_nothing() {
+    let scene = Scene::new();
+    let mut command = scene.runner(&[], "echo started >> \"$HERE/lines\"");
+    // The request comes between the claim and the start.
+    let mut runner = command.env("FAILPOINTS", "runner: claimed=sleep(2000)").spawn().expect("it starts");
+    scene.process("claim");
+    kill_process(pid(&runner), Signal::TERM).expect("signalled");
+    assert!(scene.wait_for_end(&mut runner).success());
+    let ending = Ending::NotStarted("stop requested before it started".to_owned());
+    assert_eq!((scene.wait_for_exit(), scene.lines()), (ending, 0));
 }
