@@ -75,6 +75,13 @@ impl ProcessIdentity {
     }
 }
 
+/// Return this machine's name.
+#[must_use]
+pub fn machine() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
+}
+
 /// Search for the worker of a run whose runner was killed before it recorded the process. It is the oldest process since
 /// `not_before` (a start time) that leads a process group, leads no session, and has the run and its folder in its
 /// environment. A background process of a worker leads a session or no group, unless its shell does job control; then it

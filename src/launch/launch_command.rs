@@ -106,13 +106,6 @@ impl RunLocation<'_> {
     }
 }
 
-/// Return this machine's name.
-#[must_use]
-pub fn machine() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().to_owned()
-}
-
 /// Quote a word for a shell, unless it has only letters, digits and `_@%+=:,./-`.
 #[must_use]
 pub fn quoted(word: &str) -> String {

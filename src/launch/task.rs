@@ -10,9 +10,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 use zmq::{POLLIN, PollItem};
 
-use super::launch_command::{ExecWorker, RemoteCommands, machine};
+use super::launch_command::{ExecWorker, RemoteCommands};
 use super::run_folder::RunFolder;
 use crate::net::socket;
+use crate::process::machine;
 
 /// The timeout of a write to standard error, whose reader may block.
 const STDERR_TIMEOUT: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };

@@ -377,7 +377,7 @@ impl SocketThread {
         Ok(())
     }
 
-    /// End all connections and bind the port anew: ZeroMQ keeps every topic that a connection subscribes to, without a limit. A log
+    /// End all connections and bind the port again: ZeroMQ keeps every topic that a connection subscribes to, without a limit. A log
     /// aggregator connects again.
     fn replace_socket(&mut self) -> Result<(), KeyError> {
         Logger::new(&self.topic).error(format_args!(

@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::broker::noted_state;
 use crate::config::Config;
 use crate::control::call::{self, HEALTH_TIMEOUT, Service};
-use crate::launch::launch_command::machine;
 use crate::net::broker_state::{BrokerState, RefusedManager, Shortage};
+use crate::process::machine;
 use crate::store::{Presence, RenamedJournal, journal};
 use crate::{log_aggregator, scheduler};
 

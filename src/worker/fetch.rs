@@ -13,8 +13,8 @@ use ureq::{Agent, Body};
 use url::Url;
 
 use crate::config::notify::url_problem;
-use crate::launch::launch_command::machine;
 use crate::net::{http, proxy};
+use crate::process::machine;
 
 /// The timeout for connecting, and for receiving the start of the response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);

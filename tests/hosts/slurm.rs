@@ -26,7 +26,7 @@ impl Cluster {
         );
         let folder = tempfile::Builder::new().prefix("nowcast-slurm-").tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
-        let (here, host) = (folder.path().display(), nowcast::launch::launch_command::machine());
+        let (here, host) = (folder.path().display(), nowcast::process::machine());
         let host = host.split('.').next().expect("a name");
         let (controller_port, node_port) = (free_port(), free_port());
         let text = format!(

@@ -54,7 +54,7 @@ fn port_check(check: &str, config: &Config, addresses: &[IpAddr], (kind, port): 
         _ if !is_here => {
             let help = format!(
                 "start \"nowcast broker\" there; the port must be open for {}",
-                crate::launch::launch_command::machine()
+                crate::process::machine()
             );
             DoctorCheck::failed(check, format!("nothing listens on {name}, another machine"), help)
         }
