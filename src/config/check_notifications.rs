@@ -1,15 +1,18 @@
 //! Checks `notifications:`.
 
+use std::collections::BTreeSet;
+
 use lettre::message::Mailbox;
 use ureq::http::{HeaderName, HeaderValue};
 
 use super::check::{ConfigCheck, as_text};
 use super::notify::raw::{RawEmail, RawHeartbeat, RawWebhook};
 use super::notify::{
-    Email, NotificationTarget, Notifications, Secret, Security, Template, TemplateField, Wanted, Way,
+    Email, NotificationTarget, Notifications, Secret, Security, Slack, Template, TemplateField, Wanted, Way,
     WebRequest, url_problem,
 };
 use crate::config::checked::Registry;
+use crate::config::environment;
 use crate::config::names::Names;
 use crate::config::problem::Severity;
 use crate::config::words::unknown_worker;
@@ -40,6 +43,18 @@ const SUBMISSION: u16 = 587;
 const SUBMISSION_TLS: u16 = 465;
 const SMTP: u16 = 25;
 
+/// Return the environment variables with secrets: those of `slack notifications`, and those that only `notifications` names.
+fn secret_variables(value: &Value, slack: Option<&Slack>) -> Vec<String> {
+    let (mut secret, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for (key, section) in value.as_map().into_iter().flatten() {
+        let names = if key.as_str() == Some(NOTIFICATIONS) { &mut secret } else { &mut others };
+        environment::collect_names(section, names);
+    }
+    secret
+        .extend(slack.into_iter().flat_map(|slack| &slack.channels).map(|channel| channel.variable.clone()));
+    secret.difference(&others).cloned().collect()
+}
+
 impl ConfigCheck<'_> {
     /// Check `slack notifications:` and `notifications:`.
     pub(in crate::config) fn notifications(
@@ -49,7 +64,10 @@ impl ConfigCheck<'_> {
     ) -> Option<Notifications> {
         let slack = self.slack(value);
         let section = match value.get(NOTIFICATIONS) {
-            None | Some(Value::Null) => return Some(Notifications { slack, targets: Vec::new() }),
+            None | Some(Value::Null) => {
+                let secret_variables = secret_variables(value, slack.as_ref());
+                return Some(Notifications { slack, targets: Vec::new(), secret_variables });
+            }
             Some(section) => section,
         };
         let named: Vec<(String, Vec<String>, &Value)> = match section {
@@ -80,7 +98,8 @@ impl ConfigCheck<'_> {
                 std::iter::once(NOTIFICATIONS).chain(path.iter().map(String::as_str)).collect();
             targets.extend(self.target(name, &path, target, registry));
         }
-        Some(Notifications { slack, targets })
+        let secret_variables = secret_variables(value, slack.as_ref());
+        Some(Notifications { slack, targets, secret_variables })
     }
 
     /// Return one target, or `None` if it is invalid or lacks an environment variable.

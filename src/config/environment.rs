@@ -1,5 +1,6 @@
 //! `$(NOWCAST.ENV.NAME)`: replaces environment variables in the configuration.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
@@ -30,6 +31,16 @@ pub fn replace(text: &str, lookup: Lookup) -> Result<String, String> {
     }
     result.push_str(&text[end..]);
     Ok(result)
+}
+
+/// Add the names of all variables in a value.
+pub fn collect_names(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Str(text) => names.extend(VARIABLE.captures_iter(text).map(|found| found[1].to_owned())),
+        Value::List(items) => items.iter().for_each(|item| collect_names(item, names)),
+        Value::Map(entries) => entries.iter().for_each(|(_, value)| collect_names(value, names)),
+        _ => {}
+    }
 }
 
 /// Return the `logging` section with variables replaced in the `filename` of each handler only. A name with an unset

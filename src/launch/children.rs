@@ -27,6 +27,7 @@ pub struct Children<Key> {
     epoll: OwnedFd,
     watched: HashMap<u64, Watched<Key>>,
     last: u64,
+    withheld: Vec<String>,
 }
 
 /// Why a program was not started.
@@ -55,7 +56,12 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
     /// When the operating system has no descriptors left.
     pub fn new() -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Self { epoll, watched: HashMap::new(), last: 0 })
+        Ok(Self { epoll, watched: HashMap::new(), last: 0, withheld: Vec::new() })
+    }
+
+    /// Withhold environment variables of this process from those that are started from now on.
+    pub fn withhold(&mut self, variables: &[String]) {
+        self.withheld = variables.to_vec();
     }
 
     /// Start a process with these additional environment variables, in its own process group, so that Ctrl-C in
@@ -91,7 +97,9 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         let program = program.as_ref();
         // Reserve a descriptor for the pidfd that watches it.
         let spare = self.epoll.try_clone()?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        self.withheld.iter().for_each(|name| _ = command.env_remove(name));
+        let mut child = command
             .args(args)
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

@@ -120,6 +120,11 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         Started::Open
     }
 
+    /// Withhold environment variables of this process from all workers.
+    pub fn withhold(&mut self, variables: &[String]) {
+        self.processes.withhold(variables);
+    }
+
     /// Remove the claim mark of a run whose end is in the journal: it will not be started again.
     pub fn forget(&self, run: Key) {
         self.marks.remove(&run_number(run));

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,6 +53,7 @@ impl Manager {
         let (rules, loaded) = Reloader::start(rule_set, last);
         let mut runs = LaunchedRuns::new(nowcast_binary.clone(), config.journal.runs_folder())?;
         runs.raise_open_files();
+        runs.withhold(&config.notifications.secret_variables);
         // A new journal must not give a run a folder in which another one has ended.
         if state.last_number == 0 {
             state.last_number = old_runs::highest(runs.root());
@@ -90,11 +90,12 @@ impl Manager {
 
 /// Take away the rights that other users have on the folders of the journal: by them they could read outputs, or make the manager end a
 /// process that is not a worker's.
-fn make_private(config: &Config, log: &Logger) -> io::Result<()> {
+fn make_private(config: &Config, log: &Logger) -> Result<(), JournalError> {
     let journal = &config.journal.folder;
     let runs = config.journal.runs_folder();
     for (folder, rights) in [(journal, OTHERS_WRITE), (&runs, OTHERS), (&claims_folder(&runs), OTHERS)] {
-        if let Some(mode) = private_folder::make(folder, rights)? {
+        let unusable = |error| JournalError::Unusable { file: folder.clone(), error };
+        if let Some(mode) = private_folder::make(folder, rights).map_err(unusable)? {
             log.warning(format_args!(
                 "other users had rights on {} (mode {mode:04o}), which were taken away; see that they changed nothing in it",
                 folder.display()

@@ -42,3 +42,26 @@ fn a_folder_of_another_user_is_refused() {
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("belongs to another user (uid 65534)"), "{text}");
 }
+
+/// The manager has secrets in its environment; its workers' environments can be read by those who wrote the workers.
+#[test]
+fn workers_do_not_get_the_secrets_of_notifications() {
+    let system = system()
+        .env("SLACK_SECRET", "http://127.0.0.1:1/a")
+        .env("HOOK_SECRET", "b")
+        .env("HOME_OF_ALL", "c")
+        .env("UNRELATED", "d")
+        .worker("shown: {success: it is shown, failure: it is not, crash: it crashed}")
+        .section(
+            "slack notifications: {SLACK_SECRET: [keyless]}
+notifications: {hook: {workers: [keyless], url: 'http://127.0.0.1:1/$(NOWCAST.ENV.HOOK_SECRET)/$(NOWCAST.ENV.HOME_OF_ALL)'}}
+elsewhere: $(NOWCAST.ENV.HOME_OF_ALL)
+workers: {shown: {exec: [sh, -c, 'env > shown.new && mv shown.new shown']}}",
+        )
+        .start();
+    system.operate(&["launch", "shown"]);
+    let shown = system.wait_for("the worker's environment", || fs::read_to_string(system.path("shown")).ok());
+    let has = |name: &str| shown.lines().any(|line| line.starts_with(&format!("{name}=")));
+    assert!(!has("SLACK_SECRET") && !has("HOOK_SECRET"), "{shown}");
+    assert!(has("HOME_OF_ALL") && has("UNRELATED"), "{shown}");
+}

@@ -25,6 +25,8 @@ pub struct Notifications {
     pub slack: Option<Slack>,
     /// `notifications`, in the order of the file, without targets that lack an environment variable.
     pub targets: Vec<NotificationTarget>,
+    /// The environment variables with the secrets of all targets, which nothing else in the configuration reads.
+    pub secret_variables: Vec<String>,
 }
 
 impl Notifications {
