@@ -126,7 +126,7 @@ pub(super) fn report_again(
                     task.complain(&format!("its report cannot be sent: {line}; trying again"));
                     last_reason = reason;
                 }
-                // Without the folder nobody waits for the report.
+                // Without the folder no manager waits for the report.
                 if shortage::pause(signals, REPORT_RETRY_INTERVAL) || !task.folder.path().exists() {
                     break;
                 }
