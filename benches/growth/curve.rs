@@ -38,7 +38,17 @@ impl Curve {
         let first = costs[0];
         let single = |cost: &Cost| cost.single.div_duration_f64(first.single);
         let many = |cost: &Cost| first.rate / cost.rate;
-        let head = [self.axis, "one at a time", "relative cost", self.many, "relative cost", "longest pause"];
+        let processor = |cost: &Cost| cost.processor.div_duration_f64(first.processor);
+        let head = [
+            self.axis,
+            "one at a time",
+            "relative cost",
+            self.many,
+            "relative cost",
+            "processor",
+            "relative cost",
+            "longest pause",
+        ];
         let rows = subjects.iter().zip(costs).map(|(subject, cost)| {
             vec![
                 subject.label.clone(),
@@ -46,16 +56,20 @@ impl Curve {
                 factor(single(cost)),
                 per_second(cost.rate),
                 factor(many(cost)),
+                time(cost.processor),
+                factor(processor(cost)),
                 time(cost.pause),
             ]
         });
         let (smallest, largest) = (&subjects[0].label, &subjects[subjects.len() - 1].label);
         let last = &costs[costs.len() - 1];
         let reading = format!(
-            "From {smallest} to {largest}, a message costs {} times as much one at a time, and {} times as much with {}. {}",
+            "From {smallest} to {largest}, a message costs {} times as much one at a time, {} times as much with {}, and {} times the \
+             processor time. {}",
             factor(single(last)),
             factor(many(last)),
             self.many,
+            factor(processor(last)),
             self.reason
         );
         let sizes = subjects.iter().map(|subject| {
@@ -65,6 +79,7 @@ impl Curve {
         let lines = vec![
             Line { name: "one at a time".to_owned(), values: costs.iter().map(single).collect() },
             Line { name: self.many.to_owned(), values: costs.iter().map(many).collect() },
+            Line { name: "processor".to_owned(), values: costs.iter().map(processor).collect() },
         ];
         Section {
             name: self.name,

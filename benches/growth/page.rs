@@ -25,9 +25,9 @@ How the cost of a message grows with the size of the system, and the time of a c
 `cargo bench --bench growth` measures the release binary and writes this page; `cargo bench --bench growth -- joins` prints one section.
 
 Each section compares systems that differ in one size. A client sends messages that change one entry of the checklist; each is acknowledged once it is
-decided and on the disk. *One at a time* is the mean time from a message to its reply. *64 in flight* is the rate of replies while 64 messages
-wait. *Relative cost* is the cost of a message divided by that of the smallest size; it carries over to other machines, and 1.00 means that size does not
-matter. *Longest pause* is the longest time without a reply while many messages wait.
+decided and on the disk. *One at a time* is the median time from a message to its reply. *64 in flight* is the rate of replies while 64 messages
+wait, *processor* the manager's processor time for each of them, and *longest pause* the longest time without a reply. *Relative cost* is the cost of a message
+divided by that of the smallest size; it carries over to other machines, and 1.00 means that size does not matter.
 ";
 
 /// Write the page.

@@ -17,7 +17,7 @@ pub struct Settings {
 impl Settings {
     /// Everything, as it is on the page.
     pub fn full() -> Self {
-        Self { rounds: 5, single: Duration::from_secs(2), many: Duration::from_secs(3), sizes: usize::MAX }
+        Self { rounds: 8, single: Duration::from_secs(1), many: Duration::from_secs(2), sizes: usize::MAX }
     }
 
     /// The two smallest sizes, each measured once for a moment: enough to know that the program works.

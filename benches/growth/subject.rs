@@ -14,6 +14,9 @@ pub const IN_FLIGHT: usize = 64;
 /// The request that is measured: it changes one entry of the checklist, and its rule launches nothing.
 const REQUEST: [&str; 2] = ["", "payload: {sleep time: 5}\nsource: sleep\ntype: success\n"];
 
+/// The unit in which Linux tells processor time (`USER_HZ`).
+const TICK: Duration = Duration::from_millis(10);
+
 /// How long a manager has used no processor time when it is idle.
 const IDLE: Duration = Duration::from_millis(200);
 
@@ -26,10 +29,12 @@ const REPLY_DEADLINE: i32 = 120_000;
 /// What a message costs.
 #[derive(Clone, Copy)]
 pub struct Cost {
-    /// From a request to its reply, with no other in flight: the mean, pauses included.
+    /// From a request to its reply, with no other in flight: the median.
     pub single: Duration,
     /// Replies a second with many in flight.
     pub rate: f64,
+    /// The processor time of the manager for one of these messages, in all of its threads.
+    pub processor: Duration,
     /// The longest time without a reply while many are in flight.
     pub pause: Duration,
 }
@@ -40,6 +45,7 @@ impl Cost {
         Self {
             single: self.single.min(other.single),
             rate: self.rate.max(other.rate),
+            processor: self.processor.min(other.processor),
             pause: self.pause.min(other.pause),
         }
     }
@@ -91,21 +97,26 @@ impl Subject {
     pub fn measure(&self, single: Duration, many: Duration) -> Cost {
         self.wait_until_idle();
         let single = self.one_at_a_time(single);
-        let (rate, pause) = self.many_in_flight(many);
-        Cost { single, rate, pause }
+        let used = self.processor_time();
+        let (count, time, pause) = self.many_in_flight(many);
+        let processor = self.processor_time().saturating_sub(used).max(TICK) / count;
+        Cost { single, rate: f64::from(count) / time.as_secs_f64(), processor, pause }
     }
 
     fn one_at_a_time(&self, time: Duration) -> Duration {
-        let (mut count, start) = (0, Instant::now());
-        while start.elapsed() < time || count == 0 {
+        let (mut times, start) = (Vec::new(), Instant::now());
+        while start.elapsed() < time || times.is_empty() {
+            let sent = Instant::now();
             self.single.send_multipart(REQUEST, 0).expect("sent");
             acknowledged(&self.single);
-            count += 1;
+            times.push(sent.elapsed());
         }
-        start.elapsed() / count
+        times.sort_unstable();
+        times[times.len() / 2]
     }
 
-    fn many_in_flight(&self, time: Duration) -> (f64, Duration) {
+    /// Return how many replies came in which time, and the longest pause.
+    fn many_in_flight(&self, time: Duration) -> (u32, Duration, Duration) {
         for _ in 0..self.in_flight {
             self.many.send_multipart(REQUEST, 0).expect("sent");
         }
@@ -118,9 +129,8 @@ impl Subject {
             pause = pause.max(now.duration_since(last));
             (count, last) = (count + 1, now);
         }
-        let rate = f64::from(count) / last.duration_since(start).as_secs_f64();
         (0..self.in_flight).for_each(|_| acknowledged(&self.many));
-        (rate, pause)
+        (count, last.duration_since(start), pause)
     }
 
     /// Wait until the manager has nothing left to do, such as writing the checklist file.
@@ -136,13 +146,14 @@ impl Subject {
         wait_within(IDLE_DEADLINE, "an idle manager", is_idle, || self.system.describe());
     }
 
-    /// The processor time that the manager has used, in clock ticks.
-    fn processor_time(&self) -> u64 {
+    /// The processor time that the manager has used, in all of its threads.
+    fn processor_time(&self) -> Duration {
         let stat = format!("/proc/{}/stat", self.system.id("manager"));
         let stat = fs::read_to_string(stat).expect("the manager runs");
         // After the name, which is in parentheses, user and system time are the 12th and 13th.
         let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
-        fields.map(|field| field.parse::<u64>().expect("a number")).sum()
+        let ticks: u32 = fields.map(|field| field.parse::<u32>().expect("a number")).sum();
+        TICK * ticks
     }
 
     /// Check that no rule failed: its messages would have been acknowledged, but at another cost.
