@@ -4,13 +4,14 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::chart::{Line, Plot};
+use super::journal;
 use super::page::Section;
 use super::settings::Settings;
 use super::subject::Subject;
 use super::texts::{factor, table, time};
 
-/// Longest journal for them: a list of everything takes half a minute at ten times that.
-const LONGEST: f64 = 1e6;
+/// Events in the journal.
+const SIZES: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
 /// An entry count that no journal here reaches.
 const ALL: &str = "100000000";
@@ -26,8 +27,8 @@ const COMMANDS: [&[&str]; 7] = [
     &["messages", "--json", "-n", ALL],
 ];
 
-pub(super) fn measure(settings: &Settings, subjects: &[Subject]) -> Section {
-    let subjects: Vec<&Subject> = subjects.iter().filter(|subject| subject.size <= LONGEST).collect();
+pub(super) fn measure(settings: &Settings) -> Vec<Section> {
+    let subjects: Vec<Subject> = settings.of(&SIZES).into_iter().map(journal::subject).collect();
     for subject in &subjects {
         subject.wait_until_idle();
     }
@@ -40,7 +41,7 @@ pub(super) fn measure(settings: &Settings, subjects: &[Subject]) -> Section {
             *best = again.min(*best);
         }
     }
-    section(&subjects, &times)
+    vec![section(&subjects, &times)]
 }
 
 /// Run a command to its end, without its output.
@@ -58,7 +59,7 @@ fn run(subject: &Subject, command: &[&str]) -> Duration {
     time
 }
 
-fn section(subjects: &[&Subject], times: &[Vec<Duration>]) -> Section {
+fn section(subjects: &[Subject], times: &[Vec<Duration>]) -> Section {
     let name =
         |command: &[&str]| format!("`{}`", command.join(" ").replace(ALL, "…").replace("MIDDLE", "NUMBER"));
     let mut head = vec!["events"];
@@ -75,7 +76,8 @@ fn section(subjects: &[&Subject], times: &[Vec<Duration>]) -> Section {
         COMMANDS.iter().zip(times).partition(|(command, _)| command.contains(&ALL));
     let most = |of: &[(_, &Vec<Duration>)]| of.iter().map(|(_, times)| growth(times)).fold(0.0, f64::max);
     let reading = format!(
-        "From {} to {} events, no command that shows a page takes more than {} times as long, since it finds by an index what it shows. A list \
+        "From {} to {} events, no command that shows a page takes more than {} times as long, since it finds by an index what it shows. `status` also searches the runs of the \
+         last week for failures, which are more in a longer journal here. A list \
          of everything takes as long as it has entries, and is written while it is read.",
         subjects[0].label,
         subjects[subjects.len() - 1].label,
@@ -89,7 +91,8 @@ fn section(subjects: &[&Subject], times: &[Vec<Duration>]) -> Section {
     Section {
         name: "commands",
         title: "Operators' commands",
-        setup: "The commands read the same journals. Their output is discarded.".to_owned(),
+        setup: "The journals are like those of the section before. The output of the commands is discarded."
+            .to_owned(),
         table: table(&head, rows),
         reading,
         plot: Plot {

@@ -4,7 +4,7 @@
 //! 2. `subject`: one system, and what a message costs it
 //! 3. `curve`: the subjects of a curve, measured in turns
 //! 4. `checklist`, `journal`, `rules`, `workers`, `joins`, `fsync`: how the subjects of each curve are made
-//! 5. `commands`: what operators' commands cost, on the subjects of `journal`
+//! 5. `commands`: what operators' commands cost, on journals like those of `journal`
 //! 6. `page`, `chart`, `machine`, `texts`: the page
 //!
 //! It must not look into daemons: what it measures is what a worker or an operator waits for.
@@ -34,9 +34,10 @@ use settings::Settings;
 type Measure = fn(&Settings) -> Vec<Section>;
 
 /// The curves by name, in the order of the page.
-const CURVES: [(&str, Measure); 6] = [
+const CURVES: [(&str, Measure); 7] = [
     ("checklist", checklist::measure),
     ("journal", journal::measure),
+    ("commands", commands::measure),
     ("rules", rules::measure),
     ("workers", workers::measure),
     ("joins", joins::measure),
