@@ -18,6 +18,7 @@ mod ends;
 mod example;
 mod exec;
 mod floods;
+mod growth_page;
 mod history;
 mod joins;
 mod journal_command;
