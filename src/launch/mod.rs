@@ -5,7 +5,7 @@ pub mod argv;
 pub mod children;
 mod claim_marks;
 mod exec_run;
-mod exit_record;
+pub mod exit_record;
 mod folder_files;
 mod folder_state;
 mod follow;

@@ -20,6 +20,7 @@ mod ends;
 mod example;
 mod exec;
 mod floods;
+mod growth_page;
 mod history;
 mod hostile_text;
 mod joins;

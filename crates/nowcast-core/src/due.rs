@@ -43,8 +43,7 @@ impl Decision<'_> {
 
     fn park_overdue_joins(&mut self) {
         let now = self.now.steady;
-        let is_over = |join: &&Join| join.deadline.is_some_and(|deadline| deadline <= now);
-        let over: Vec<Join> = self.state.joins.open().filter(is_over).cloned().collect();
+        let over: Vec<Join> = self.state.joins.overdue(now).cloned().collect();
         for join in over {
             let reason = format!("join {} is overdue: it did not receive {}", join.name, join.requirements());
             if join.launches().is_empty() {

@@ -68,12 +68,20 @@ impl Decision<'_> {
         counted_as: Option<Number>,
     ) -> Vec<RequestedLaunch> {
         let mut released = Vec::new();
-        let may_concern = |join: &&Join| match counted_as {
-            // A join that its own rule has just opened counts it like any other.
-            Some(number) if join.opened_by != self.number => join.received.contains(&number),
-            _ => join.requirement_met_by(&message.source, &message.r#type).is_some(),
+        let joins: Vec<Join> = match counted_as {
+            None => self.state.joins.requiring(&message.source, &message.r#type).cloned().collect(),
+            Some(number) => {
+                let may_concern = |join: &&Join| {
+                    // A join that its own rule has just opened counts it like any other.
+                    if join.opened_by == self.number {
+                        join.requirement_met_by(&message.source, &message.r#type).is_some()
+                    } else {
+                        join.received.contains(&number)
+                    }
+                };
+                self.state.joins.open().filter(may_concern).cloned().collect()
+            }
         };
-        let joins: Vec<Join> = self.state.joins.open().filter(may_concern).cloned().collect();
         for mut join in joins {
             let has_counted = counted_as.is_some() && join.opened_by != self.number;
             if has_counted && launches.is_empty() {

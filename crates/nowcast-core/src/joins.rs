@@ -3,7 +3,7 @@
 //! NEMO_Nowcast has one at a time and loses its launches when the next one is opened. Here there may be any number: a message
 //! counts in every open join that still requires it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::SignedDuration;
@@ -13,6 +13,7 @@ use crate::clock::Steady;
 use crate::next_worker::NextWorker;
 use crate::rules::Requirement;
 use crate::run::Number;
+use crate::runs::remove_from_set;
 use pyyaml::python;
 
 /// Launches that are pending until the required messages are received.
@@ -119,10 +120,14 @@ pub(super) fn list<'a>(workers: impl IntoIterator<Item = &'a NextWorker>) -> Str
     format!("[{}]", shown.join(", "))
 }
 
-/// The open joins, oldest first.
+/// The open joins, oldest first, with indexes, so that a message does not examine all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Joins {
     open: BTreeMap<Number, Join>,
+    by_name: BTreeMap<String, BTreeSet<Number>>,
+    /// By each worker that a join still requires.
+    by_worker: BTreeMap<String, BTreeSet<Number>>,
+    by_deadline: BTreeSet<(Steady, Number)>,
 }
 
 impl Joins {
@@ -146,15 +151,46 @@ impl Joins {
     /// Return the open join of that name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Join> {
-        self.open().find(|join| join.name == name)
+        self.get(*self.by_name.get(name)?.first()?)
+    }
+
+    /// Return the open joins that require such a message, oldest first.
+    pub(super) fn requiring(&self, worker: &str, r#type: &str) -> impl Iterator<Item = &Join> {
+        let joins = self.by_worker.get(worker).into_iter().flatten().filter_map(|id| self.get(*id));
+        joins.filter(move |join| join.requirement_met_by(worker, r#type).is_some())
+    }
+
+    /// Return the open joins whose deadline has passed, oldest first.
+    pub(super) fn overdue(&self, now: Steady) -> impl Iterator<Item = &Join> {
+        let overdue = self.by_deadline.range(..=(now, Number(u64::MAX)));
+        let overdue: BTreeSet<Number> = overdue.map(|(_, id)| *id).collect();
+        overdue.into_iter().filter_map(|id| self.get(id))
+    }
+
+    /// Return the first deadline of an open join.
+    pub(super) fn next_deadline(&self) -> Option<Steady> {
+        self.by_deadline.first().map(|(deadline, _)| *deadline)
     }
 
     pub(super) fn put(&mut self, join: Join) {
+        self.remove(join.id);
+        self.by_name.entry(join.name.clone()).or_default().insert(join.id);
+        for required in &join.requires {
+            self.by_worker.entry(required.worker.clone()).or_default().insert(join.id);
+        }
+        self.by_deadline.extend(join.deadline.map(|deadline| (deadline, join.id)));
         self.open.insert(join.id, join);
     }
 
     pub(super) fn remove(&mut self, id: Number) {
-        self.open.remove(&id);
+        let Some(join) = self.open.remove(&id) else { return };
+        remove_from_set(&mut self.by_name, join.name.as_str(), &id);
+        for required in &join.requires {
+            remove_from_set(&mut self.by_worker, required.worker.as_str(), &id);
+        }
+        if let Some(deadline) = join.deadline {
+            self.by_deadline.remove(&(deadline, id));
+        }
     }
 }
 
@@ -196,6 +232,46 @@ mod tests {
             assert_eq!(join.is_complete(), left.is_empty());
         }
         assert_eq!(join.received, [6, 7, 9].map(Number));
+    }
+
+    fn ids<'a>(joins: impl Iterator<Item = &'a Join>) -> Vec<u64> {
+        joins.map(|join| join.id.0).collect()
+    }
+
+    #[test]
+    fn a_join_is_found_by_its_name_its_deadline_and_the_workers_that_it_still_requires() {
+        let due = |second| Steady(jiff::Timestamp::from_second(second).unwrap());
+        let mut joins = Joins::default();
+        for (id, name, deadline) in
+            [(3, "b", Some(20)), (4, "a", Some(10)), (5, "c", None), (6, "a", Some(20))]
+        {
+            let requires = vec![requirement("rivers", None, 2), requirement("ssh", Some("success"), 1)];
+            let (id, name) = (Number(id), name.to_owned());
+            joins.put(Join { id, name, deadline: deadline.map(due), ..join(requires) });
+        }
+        assert_eq!(joins.named("a").map(|join| join.id), Some(Number(4)), "the oldest");
+        assert_eq!(joins.next_deadline(), Some(due(10)));
+        for (now, overdue) in [(9, vec![]), (10, vec![4]), (20, vec![3, 4, 6])] {
+            assert_eq!(ids(joins.overdue(due(now))), overdue);
+        }
+        assert_eq!(ids(joins.requiring("ssh", "success")), [3, 4, 5, 6]);
+        assert!(ids(joins.requiring("ssh", "failure")).is_empty());
+        assert!(ids(joins.requiring("tides", "success")).is_empty());
+
+        let mut counted = joins.get(Number(4)).unwrap().clone();
+        counted.count(Number(9), "ssh", "success");
+        counted.deadline = None;
+        joins.put(counted);
+        assert_eq!(ids(joins.requiring("ssh", "success")), [3, 5, 6]);
+        assert_eq!(ids(joins.requiring("rivers", "success")), [3, 4, 5, 6]);
+        assert_eq!(ids(joins.overdue(due(20))), [3, 6]);
+
+        joins.remove(Number(4));
+        assert_eq!(joins.named("a").map(|join| join.id), Some(Number(6)));
+        for id in [3, 5, 6] {
+            joins.remove(Number(id));
+        }
+        assert_eq!(joins, Joins::default(), "nothing is left in any index");
     }
 
     #[test]

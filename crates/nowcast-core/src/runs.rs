@@ -92,11 +92,11 @@ impl Runs {
     pub(super) fn remove(&mut self, id: RunId) {
         let Some(run) = self.open.remove(&id) else { return };
         if let Stage::Pending { due, at } = run.stage {
-            remove(&mut self.pending, &queue_of(&run, at), &(at.unwrap_or(due.0), id));
+            remove_from_set(&mut self.pending, &queue_of(&run, at), &(at.unwrap_or(due.0), id));
         }
         self.running.remove(&id);
         self.ended.remove(&id);
-        remove(&mut self.begun, run.worker.name(), &id);
+        remove_from_set(&mut self.begun, run.worker.name(), &id);
     }
 }
 
@@ -110,7 +110,7 @@ fn time_of((_, _, follows_wall_clock): &QueueKey, time: TimePoint) -> Timestamp 
 }
 
 /// Remove a value from one of several sets, and the set if it is then empty.
-fn remove<K, Q, V>(sets: &mut BTreeMap<K, BTreeSet<V>>, key: &Q, value: &V)
+pub(super) fn remove_from_set<K, Q, V>(sets: &mut BTreeMap<K, BTreeSet<V>>, key: &Q, value: &V)
 where
     K: Ord + Borrow<Q>,
     Q: Ord + ?Sized,

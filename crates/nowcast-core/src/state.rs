@@ -168,7 +168,7 @@ impl State {
         let running = self.runs.running().filter_map(|run| self.timeout_of(run));
         let ended = self.runs.awaiting_report().filter_map(Run::ended_at);
         let ended = ended.map(|at| at.steady.after(REPORT_GRACE));
-        let joins = self.joins.open().filter_map(|join| join.deadline);
+        let joins = self.joins.next_deadline();
         let holds = self.holds.values().filter_map(|hold| hold.end(now));
         let expected = self.next_expected(now).map(|expected| now.steady_at(expected));
         running.chain(ended).chain(joins).chain(holds).chain(pending).chain(expected).min()
