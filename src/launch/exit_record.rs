@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use nowcast_core::Ending;
 
+/// Why a run was not started whose stop was requested before.
+pub const STOPPED_BEFORE_START: &str = "stop requested before it started";
+
 /// The file `exit`. Without `status`, `signal`, `host_report` and `not_started`, the exit is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitRecord {

@@ -39,9 +39,6 @@ pub const START_TIMEOUT: Duration = Duration::from_secs(600);
 /// Exit status when another runner has or had the run: `EX_TEMPFAIL` of sysexits.h.
 pub const ALREADY_CLAIMED: u8 = 75;
 
-/// Why a run was not started whose stop was requested before.
-pub const STOPPED_BEFORE_START: &str = "stop requested before it started";
-
 /// The pause before the record of an exit is written again.
 const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 

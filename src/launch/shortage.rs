@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use super::runner::STOPPED_BEFORE_START;
+use super::exit_record::STOPPED_BEFORE_START;
 use super::task::{RunnerTask, wait};
 use crate::causes::with_causes;
 use crate::signals::Signals;

@@ -26,7 +26,7 @@ pub(super) fn midnight(time: Steady) -> Steady {
     Steady(Timestamp::from_second(second).unwrap_or(Timestamp::MIN))
 }
 
-/// A step; answers whether there is more to do.
+/// Do a step; return whether there is more to do.
 pub(super) fn step(connection: &mut Connection, before: Steady) -> rusqlite::Result<bool> {
     let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // The last event stays: the numbers go on from it.
