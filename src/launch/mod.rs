@@ -5,7 +5,7 @@ pub mod argv;
 pub mod children;
 mod claim_marks;
 mod exec_run;
-pub mod exit_record;
+mod exit_record;
 mod folder_files;
 mod folder_state;
 mod follow;
@@ -33,6 +33,7 @@ mod worker_process;
 
 pub use argv::{command, worker_program};
 pub use children::{Children, Environment};
+pub use exit_record::STOPPED_BEFORE_START;
 pub use folder_state::RunFolderState;
 pub use launch_command::{ExecWorker, LaunchCommand, RemoteCommands, RunLocation};
 pub use launch_request::LaunchError;
