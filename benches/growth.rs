@@ -23,7 +23,7 @@ fn main() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let elsewhere = Path::new(env!("CARGO_TARGET_TMPDIR")).join("growth");
     let folder = if is_quick || !names.is_empty() { elsewhere } else { docs };
-    let settings = if is_quick { Settings::quick() } else { Settings::full() };
+    let settings = Settings::new(is_quick);
     growth::write(&settings, &names, &folder);
     let page = folder.join("growth.md");
     println!("{}\nwritten to {}", fs::read_to_string(&page).unwrap_or_default(), page.display());

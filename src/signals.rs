@@ -1,7 +1,7 @@
 //! Signals that a loop can wait for beside its sockets. It never decides what a signal means.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,6 +56,12 @@ impl Signals {
             .filter(|(_, flag)| flag.swap(false, Ordering::SeqCst))
             .map(|(signal, _)| *signal)
             .collect()
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
     }
 }
 

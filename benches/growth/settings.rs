@@ -15,15 +15,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Everything, as it is on the page.
-    pub fn full() -> Self {
-        Self { rounds: 8, single: Duration::from_secs(1), many: Duration::from_secs(2), sizes: usize::MAX }
-    }
-
-    /// The two smallest sizes, each measured once for a moment: enough to know that the program works.
-    pub fn quick() -> Self {
+    /// Everything, as it is on the page; `is_quick`: only the two smallest sizes, each measured once for a moment, which is enough to know
+    /// that the program works.
+    pub fn new(is_quick: bool) -> Self {
         let moment = Duration::from_millis(100);
-        Self { rounds: 1, single: moment, many: moment, sizes: 2 }
+        if is_quick {
+            return Self { rounds: 1, single: moment, many: moment, sizes: 2 };
+        }
+        Self { rounds: 8, single: Duration::from_secs(1), many: Duration::from_secs(2), sizes: usize::MAX }
     }
 
     /// Return the sizes to measure.

@@ -202,7 +202,7 @@ fn prune(
         String::new()
     } else {
         format!(
-            "; {} of the file are free, and \"nowcast journal compact\" gives them back",
+            "; {} of the file are free, and \"nowcast journal compact\" shrinks the file",
             size(after.free_bytes)
         )
     };
@@ -225,7 +225,14 @@ fn compact(common: &CommonOptions, context: &ViewContext) -> anyhow::Result<Exit
         "the journal is unchanged; compacting needs room beside it for a second copy, and in $SQLITE_TMPDIR, else $TMPDIR, else \
          /var/tmp, for a third",
     )?;
-    let JournalInfo { file, bytes, .. } = context.history.info()?;
+    let is_shrunk = journal.shrink().context("the journal is compacted, but its file is not smaller")?;
+    if !is_shrunk {
+        anyhow::bail!(
+            "the journal is compacted, but its file is not smaller, since another program reads it; try again when that has ended"
+        );
+    }
+    let JournalInfo { file, bytes, log_bytes, .. } = context.history.info()?;
+    let bytes = bytes + log_bytes;
     if common.json {
         return Ok(print::json(&CompactView { file, bytes_before, bytes }));
     }

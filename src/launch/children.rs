@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::hash::Hash;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -223,6 +223,12 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
     #[must_use]
     pub fn contains(&self, key: &Key) -> bool {
         self.watched.values().any(|watched| watched.key == *key)
+    }
+}
+
+impl<Key> AsFd for Children<Key> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 }
 

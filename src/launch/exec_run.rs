@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::mpsc;
@@ -203,13 +203,15 @@ fn report(task: &RunnerTask, end: &ProgramEnd, context: Context, signals: &mut S
     // The thread waits for it.
     let _ = job.send((worker, context));
     loop {
-        // A thread that cannot be watched may still report before this process exits, or not.
-        let Ok(ready) = wait(&[ended.as_raw_fd(), signals.as_raw_fd()], None) else { return };
+        let ready = wait(&[ended.as_fd(), signals.as_fd()], None);
         if signals.take().contains(&Signal::Terminate) {
             return on_stop();
         }
-        if ready.first().is_some_and(|has_ended| *has_ended) {
-            return;
+        match ready {
+            Ok(ready) if ready.first() == Some(&true) => return,
+            Ok(_) => {}
+            // In a shortage of descriptors.
+            Err(_) => thread::sleep(REPORT_RETRY_INTERVAL),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -342,7 +342,7 @@ impl<'a> Follower<'a> {
         let next_call = Some(self.next_call).filter(|_| is_call_due);
         let deadline = self.open_call.as_ref().map(|call| call.deadline);
         let until = [self.kill_at, next_call, deadline].into_iter().flatten().min();
-        task::wait(&[self.children.as_raw_fd(), signals.as_raw_fd()], until).map(|_| ())
+        task::wait(&[self.children.as_fd(), signals.as_fd()], until).map(|_| ())
     }
 }
 

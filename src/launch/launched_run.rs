@@ -12,6 +12,9 @@ use super::run_folder::RunFolder;
 use super::runner;
 use crate::process::ProcessIdentity;
 
+/// The time that a runner has beyond the grace period to end its run.
+const RUNNER_TIME: Duration = Duration::from_secs(2);
+
 /// A run that has not ended.
 #[derive(Debug)]
 pub(super) struct LaunchedRun {
@@ -28,7 +31,7 @@ pub(super) struct LaunchedRun {
     pub(super) watching: Watching,
     pub(super) stop_requested: bool,
     pub(super) contact: HostContact,
-    /// When a worker without a runner that was requested to stop is killed.
+    /// When the stop request is repeated, which kills the worker: the runner has died, or it is stopped.
     pub(super) kill_at: Option<Instant>,
 }
 
@@ -96,13 +99,14 @@ impl LaunchedRun {
                     self.insist(run, processes);
                 }
                 self.folder.note_stop_request();
+                // A runner that is stopped cannot count the grace period.
+                self.kill_at = (!self.stop_requested && self.contact == HostContact::Local)
+                    .then(|| Instant::now() + self.until(runner::GRACE + RUNNER_TIME));
             }
             Watching::Worker(worker) => {
                 let signal = if self.stop_requested { Signal::KILL } else { Signal::TERM };
                 self.folder.note_stop_request();
-                let ago = self.folder.time_since_stop_request().unwrap_or(Duration::ZERO);
-                self.kill_at =
-                    (!self.stop_requested).then(|| Instant::now() + runner::GRACE.saturating_sub(ago));
+                self.kill_at = (!self.stop_requested).then(|| Instant::now() + self.until(runner::GRACE));
                 // The worker is alive, so the number still belongs to its group.
                 if let Some(group) = worker.raw().filter(|_| worker.is_alive().is_ok_and(|is_alive| is_alive))
                 {
@@ -113,6 +117,18 @@ impl LaunchedRun {
             Watching::Nothing => {}
         }
         self.stop_requested = true;
+    }
+
+    /// Expect a runner that was requested to stop by an earlier manager to end the run.
+    pub(super) fn expect_end(&mut self) {
+        if self.contact == HostContact::Local {
+            self.kill_at = Some(Instant::now() + self.until(runner::GRACE + RUNNER_TIME));
+        }
+    }
+
+    /// Return how much is left of a time that began with the first stop request.
+    fn until(&self, length: Duration) -> Duration {
+        length.saturating_sub(self.folder.time_since_stop_request().unwrap_or_default())
     }
 
     /// Make sure that a second request ends the run though its runner does not act: SIGSTOP may have stopped it.

@@ -213,7 +213,9 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         let Some(open) = self.open.get_mut(&run) else { return };
         open.stop_requested =
             open.folder.time_since_stop_request().is_some() && !matches!(open.watching, Watching::Worker(_));
-        if !open.stop_requested {
+        if open.stop_requested {
+            open.expect_end();
+        } else {
             self.request_stop(run);
         }
     }

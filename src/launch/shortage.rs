@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -85,8 +85,8 @@ pub(super) fn retry<T>(
         if pause == FIRST_PAUSE {
             task.complain(&format!("{what}: {text}; trying again"));
         }
-        let until = [end, Some(Instant::now() + pause)].into_iter().flatten().min();
-        if wait(&[signals.as_raw_fd()], until).is_err() {
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        if self::pause(signals, left.map_or(pause, |left| left.min(pause))) {
             return Err(NotDone::StopRequested);
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -95,8 +95,11 @@ pub(super) fn retry<T>(
 
 /// Wait for a time, or until the run is requested to stop. Return whether it is.
 pub(super) fn pause(signals: &mut Signals, length: Duration) -> bool {
-    let waited = wait(&[signals.as_raw_fd()], Some(Instant::now() + length));
-    waited.is_err() || signals.take().contains(&Signal::Terminate)
+    if wait(&[signals.as_fd()], Some(Instant::now() + length)).is_err() {
+        // In a shortage of descriptors.
+        thread::sleep(length);
+    }
+    signals.take().contains(&Signal::Terminate)
 }
 
 /// Check that there are threads and descriptors for the next step. ZeroMQ ends the process where it gets none.

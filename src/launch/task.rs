@@ -2,17 +2,15 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::retry_on_intr;
-use zmq::{POLLIN, PollItem};
+use rustix::io::{Errno, retry_on_intr};
 
 use super::launch_command::{ExecWorker, RemoteCommands};
 use super::run_folder::RunFolder;
-use crate::net::socket;
 use crate::process::machine;
 
 /// The timeout of a write to standard error, whose reader may block.
@@ -96,11 +94,22 @@ pub(super) enum Process {
 }
 
 /// Wait until one of these can be read, or until a moment. Return for each whether it can be read.
-pub(super) fn wait(descriptors: &[RawFd], until: Option<Instant>) -> io::Result<Vec<bool>> {
-    let timeout =
-        until.map_or(-1, |until| socket::milliseconds(until.saturating_duration_since(Instant::now())));
-    let mut items: Vec<PollItem> =
-        descriptors.iter().map(|descriptor| PollItem::from_fd(*descriptor, POLLIN)).collect();
-    socket::poll(&mut items, timeout).map_err(io::Error::other)?;
-    Ok(items.iter().map(|item| !item.get_revents().is_empty()).collect())
+///
+/// # Errors
+/// When the operating system refuses, such as for more descriptors than the limit of open files. The poll of libzmq would abort.
+pub(super) fn wait(descriptors: &[BorrowedFd<'_>], until: Option<Instant>) -> io::Result<Vec<bool>> {
+    let mut items: Vec<PollFd<'_>> =
+        descriptors.iter().map(|descriptor| PollFd::from_borrowed_fd(*descriptor, PollFlags::IN)).collect();
+    loop {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        // A time beyond the longest of the system never comes.
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut items, timeout.as_ref()) {
+            Err(Errno::INTR) => {}
+            result => {
+                result?;
+                return Ok(items.iter().map(|item| !item.revents().is_empty()).collect());
+            }
+        }
+    }
 }

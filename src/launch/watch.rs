@@ -9,7 +9,7 @@ use std::hash::Hash;
 use std::io;
 use std::time::Instant;
 
-use super::exit_record::{self, ExitRecord};
+use super::exit_record::{ExitRecord, STOPPED_BEFORE_START};
 use super::folder_state::{FolderReading, RunFolderState};
 use super::launch_command::ExecWorker;
 use super::launched_run::{LaunchedRun, Watching};
@@ -135,7 +135,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             return Some(Ending::Unknown);
         }
         if open.stop_requested {
-            return self.abandon(run, open, exit_record::STOPPED_BEFORE_START.to_owned());
+            return self.abandon(run, open, STOPPED_BEFORE_START.to_owned());
         }
         if let Err(reason) = &open.command {
             let reason = reason.clone();

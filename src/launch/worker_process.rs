@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal as UnixSignal, kill_process_group};
@@ -98,6 +98,6 @@ pub(super) fn wait_for_worker(
             let _ = kill_process_group(worker, UnixSignal::KILL);
             kill_at = None;
         }
-        wait(&[children.as_raw_fd(), signals.as_raw_fd()], kill_at)?;
+        wait(&[children.as_fd(), signals.as_fd()], kill_at)?;
     }
 }

@@ -172,7 +172,10 @@ impl Budget {
     pub(super) fn describe(&self, limit: Limit) -> String {
         match limit {
             Limit::Time => {
-                format!("used more than {:?} of CPU time (the time limit of a rule)", self.limits.time)
+                format!(
+                    "used more than {} s of CPU time (the time limit of a rule)",
+                    self.limits.time.as_secs_f64()
+                )
             }
             Limit::Instructions => format!(
                 "took more than {} instructions (the instruction limit of a rule)",

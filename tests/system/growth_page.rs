@@ -47,7 +47,7 @@ fn section(text: &str, folder: &Path) -> Section {
 #[test]
 fn the_page_on_growth_is_what_its_program_writes() {
     let folder = tempfile::tempdir().expect("a folder");
-    growth::write(&Settings::quick(), &[], folder.path());
+    growth::write(&Settings::new(true), &[], folder.path());
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     assert_eq!(sections(folder.path()), sections(&docs));
 }

@@ -67,7 +67,7 @@ pub enum Stage {
     Ended {
         /// When it was launched, by the wall clock of that time; `None` if it never was.
         launched: Option<Timestamp>,
-        /// When it ended.
+        /// When the manager learned that it had ended: later, if no manager was running then.
         #[serde(flatten)]
         at: TimePoint,
         /// How long it ran; `None` if it was never launched, and in old entries.
@@ -129,7 +129,7 @@ impl Run {
         }
     }
 
-    /// Return when it ended, if it has.
+    /// Return when the manager learned that it had ended, if it has.
     #[must_use]
     pub fn ended_at(&self) -> Option<TimePoint> {
         match self.stage {

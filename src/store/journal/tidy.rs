@@ -90,7 +90,7 @@ impl Journal {
     }
 
     /// Does a step of the housekeeping; to be called when there is nothing else to do, or when
-    /// [`Journal::is_untidy`] says so. Answers whether there is more to do.
+    /// [`Journal::is_untidy`] says so. Return whether there is more to do.
     ///
     /// `checklist` is the one after everything that was committed. Events before `prune_before` are removed, by whole days,
     /// but for those that something open came from.
@@ -138,17 +138,25 @@ impl Journal {
         self.runs_removed(before)
     }
 
-    /// Rebuild the database without its free pages. It needs room for two more copies meanwhile.
+    /// Rebuild the database without its free pages. It needs room for two more copies meanwhile. The file is shrunk by
+    /// [`Journal::shrink`].
     ///
     /// # Errors
     ///
     /// If there is no room, or the database cannot be read or written; then it is as it was.
     pub fn compact(&mut self) -> Result<(), JournalError> {
-        self.connection
-            .execute_batch("VACUUM")
-            .and_then(|()| self.checkpoint("truncate"))
-            .map_err(|error| self.wrap("compact the journal", error))?;
-        Ok(())
+        self.connection.execute_batch("VACUUM").map_err(|error| self.wrap("compact the journal", error))
+    }
+
+    /// Shrink the files of a database that was rebuilt. Return false if another program prevents that, which reads an earlier state.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be written; nothing is lost by it.
+    pub fn shrink(&mut self) -> Result<bool, JournalError> {
+        let is_busy = |row: &rusqlite::Row<'_>| row.get::<_, bool>(0);
+        let is_busy = self.connection.query_row("PRAGMA wal_checkpoint(truncate)", [], is_busy);
+        is_busy.map(|is_busy| !is_busy).map_err(|error| self.wrap("put the log into the database", error))
     }
 
     /// Return the runs that [`Journal::tidy`] has removed, once it was done.

@@ -47,7 +47,7 @@ fn the_clock_ends_a_loop_too() {
     let error = nowcast.error();
     assert_eq!(
         error,
-        "next_workers.lua:3: after_sleep used more than 30ms of CPU time (the time limit of a rule)\n   3 |   while true do end\n     \
+        "next_workers.lua:3: after_sleep used more than 0.03 s of CPU time (the time limit of a rule)\n   3 |   while true do end\n     \
          = the message was sleep (success)\nstack traceback:\n  \
          next_workers.lua:3: in function 'after_sleep'"
     );

@@ -164,6 +164,36 @@ fn a_worker_starts_once_there_is_a_process_for_it() {
 }
 
 #[test]
+#[cfg(feature = "failpoints")]
+fn a_claimed_run_starts_once_there_are_descriptors_again() {
+    let scene = Scene::new();
+    let mut command = scene.runner(&[], "echo started >> \"$HERE/lines\"; exit 3");
+    // The descriptors end between the claim and the start.
+    let mut runner = command.env("FAILPOINTS", "runner: claimed=sleep(2000)").spawn().expect("it starts");
+    scene.process("claim");
+    let limit = |files: u32| {
+        let (process, limit) = (runner.id().to_string(), format!("--nofile={files}:1000"));
+        assert!(
+            Command::new("prlimit").args(["--pid", &process, &limit]).status().expect("it starts").success()
+        );
+    };
+    // Now it cannot even wait for a signal.
+    limit(0);
+    let process = format!("/proc/{}/status", runner.id());
+    let switches = || {
+        let status = fs::read_to_string(&process).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|count| count.trim().parse::<u64>().ok()).expect("the runner has not ended")
+    };
+    let before = switches();
+    scene.wait_for("some attempts", || (switches() > before + 4).then_some(()));
+    assert_eq!((scene.lines(), scene.run_folder().exit()), (0, None));
+    limit(100);
+    assert!(scene.wait_for_end(&mut runner).success(), "{}", scene.describe());
+    assert_eq!((scene.wait_for_exit(), scene.lines()), (Ending::Status(3), 1));
+}
+
+#[test]
 fn a_worker_without_a_process_is_given_up_after_the_timeout() {
     let scene = Scene::new();
     let mut interrupted = interrupted(&scene, &scene.runner(&["--start-timeout", "1"], WAITS));

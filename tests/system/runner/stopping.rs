@@ -134,6 +134,15 @@ fn a_worker_without_a_runner_is_signalled() {
     assert!(!worker.is_alive().expect("readable"));
 }
 
+/// Note that the run was requested to stop a minute earlier.
+fn set_stop_request_back(scene: &Scene) {
+    let path = scene.run_path("stop-requested");
+    let note = std::fs::read_to_string(&path).expect("readable");
+    let mut note: BootTime = serde_json::from_str(&note).expect("a note");
+    note.uptime -= SignedDuration::from_secs(60);
+    std::fs::write(path, serde_json::to_string(&note).expect("JSON")).expect("a minute ago");
+}
+
 #[test]
 fn the_grace_period_of_a_worker_without_a_runner_starts_once_for_all_managers() {
     let scene = Scene::new();
@@ -145,12 +154,7 @@ fn the_grace_period_of_a_worker_without_a_runner_starts_once_for_all_managers() 
     scene.wait_for("the manager's notice", || runs.poll_exits().expect("it says").is_empty().then_some(()));
     runs.request_stop(RUN);
     scene.wait_for_lines(2);
-    let mut note: BootTime =
-        serde_json::from_str(&std::fs::read_to_string(scene.run_path("stop-requested")).expect("readable"))
-            .expect("a note");
-    note.uptime -= SignedDuration::from_secs(60);
-    std::fs::write(scene.run_path("stop-requested"), serde_json::to_string(&note).expect("JSON"))
-        .expect("a minute ago");
+    set_stop_request_back(&scene);
     let mut later = scene.runs();
     scene.start(&mut later, STUBBORN);
     later.ensure_stop_requested(RUN);
@@ -205,4 +209,38 @@ fn a_runner_that_is_requested_to_stop_before_its_first_attempt_starts_nothing() 
     assert!(scene.wait_for_end(&mut runner).success());
     let ending = Ending::NotStarted("stop requested before it started".to_owned());
     assert_eq!((scene.wait_for_exit(), scene.lines()), (ending, 0));
+}
+
+/// A run whose runner is stopped, and the runner.
+fn with_stopped_runner(scene: &Scene, runs: &mut nowcast::launch::LaunchedRuns<u64>) {
+    scene.start(runs, STUBBORN);
+    scene.wait_for_lines(1);
+    scene.process("process");
+    kill_process(scene.process("claim").raw().expect("a number"), Signal::STOP).expect("stopped");
+}
+
+#[test]
+fn one_request_ends_a_run_whose_runner_is_stopped_after_the_grace_period() {
+    let scene = Scene::new();
+    let mut runs = scene.runs();
+    with_stopped_runner(&scene, &mut runs);
+    runs.request_stop(RUN);
+    assert_eq!(scene.end_of(&mut runs), Ending::Killed(9));
+}
+
+#[test]
+fn the_grace_period_of_a_stopped_runner_starts_once_for_all_managers() {
+    let scene = Scene::new();
+    let mut runs = scene.runs();
+    with_stopped_runner(&scene, &mut runs);
+    runs.request_stop(RUN);
+    set_stop_request_back(&scene);
+    let mut later = scene.runs();
+    scene.start(&mut later, STUBBORN);
+    later.ensure_stop_requested(RUN);
+    let worker = scene.process("process");
+    scene.wait_for("the worker's death", || {
+        later.poll_exits().expect("it says");
+        (!worker.is_alive().expect("readable")).then_some(())
+    });
 }
