@@ -14,7 +14,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::socket_peercred;
+use nix::sys::socket::{getsockopt, sockopt};
 use zmq::{POLLIN, PollItem};
 
 use crate::private_folder::is_foreign;
@@ -234,7 +234,7 @@ impl OperatorConnection {
 
 /// Whether the other end is of this user or of root. The file's mode says the same, but a connection could have been made before it was set.
 fn is_allowed(stream: &UnixStream) -> bool {
-    socket_peercred(stream).is_ok_and(|peer| !is_foreign(peer.uid.as_raw()))
+    getsockopt(stream, sockopt::PeerCredentials).is_ok_and(|peer| !is_foreign(peer.uid()))
 }
 
 fn listen(folder: &Path) -> io::Result<(UnixListener, (u64, u64))> {

@@ -39,7 +39,7 @@ fn a_folder_of_another_user_is_refused() {
     std::os::unix::fs::chown(&journal, Some(nobody), None).expect("given away");
     system.start_broker();
     let (status, text) = system.run_to_end(&["manager"]);
-    assert_eq!(status, Some(1), "{text}");
+    assert_eq!(status, Some(2), "{text}");
     assert!(text.contains("belongs to another user (uid 65534)"), "{text}");
 }
 
