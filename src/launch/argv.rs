@@ -10,7 +10,7 @@ use nowcast_core::next_worker::{LOCALHOST, NextWorker};
 use nowcast_core::{Number, RunId};
 
 /// Return the commands for a run of a worker. The worker's command line is the first of: its command in the
-/// configuration, a built-in worker (`program` is the nowcast binary), a Python module as NEMO_Nowcast starts it. A remote
+/// configuration, a built-in worker (which `nowcast_binary` contains), a Python module as NEMO_Nowcast starts it. A remote
 /// host is reached by ssh, as NEMO_Nowcast does, unless the configuration has another launcher; there, a built-in
 /// worker is NEMO_Nowcast's.
 ///
@@ -20,7 +20,7 @@ pub fn command(
     worker: &NextWorker,
     run: RunId,
     config: &Config,
-    program: &Path,
+    nowcast_binary: &Path,
     location: RunLocation,
 ) -> Result<LaunchCommand, LaunchError> {
     let local = Host::default();
@@ -29,7 +29,7 @@ pub fn command(
         host: worker.host.clone(),
         known: if config.hosts.is_empty() { "none".to_owned() } else { keys(config) },
     })?;
-    let request = LaunchRequest { worker, run, config, program, location, host };
+    let request = LaunchRequest { worker, run, config, nowcast_binary, location, host };
     if worker.host == LOCALHOST {
         return request.local_command();
     }

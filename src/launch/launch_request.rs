@@ -45,7 +45,7 @@ pub(super) struct LaunchRequest<'a> {
     pub(super) worker: &'a NextWorker,
     pub(super) run: RunId,
     pub(super) config: &'a Config,
-    pub(super) program: &'a Path,
+    pub(super) nowcast_binary: &'a Path,
     pub(super) location: RunLocation<'a>,
     pub(super) host: &'a Host,
 }
@@ -68,11 +68,11 @@ impl LaunchRequest<'_> {
     /// Return the worker's command line for this machine, or for a host that shares its files.
     pub(super) fn local_words(&self) -> Result<Vec<String>, LaunchError> {
         let (worker, file) = (self.worker, self.local_file());
-        let program = self.program.to_string_lossy();
-        let mut words = if let Some(command) = self.configured_command(&file, &program) {
+        let nowcast = self.nowcast_binary.to_string_lossy();
+        let mut words = if let Some(command) = self.configured_command(&file, &nowcast) {
             command
         } else if let Some(name) = worker::built_in(&worker.module).filter(|_| self.host.python.is_none()) {
-            vec![program.into_owned(), "worker".to_owned(), name.to_owned(), file]
+            vec![nowcast.into_owned(), "worker".to_owned(), name.to_owned(), file]
         } else {
             let python = self.host.python.as_ref().or(self.config.python.as_ref());
             let python = python.cloned().ok_or_else(|| LaunchError::NoPython {

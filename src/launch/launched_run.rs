@@ -49,7 +49,7 @@ pub(super) enum HostContact {
 /// The process whose exit is awaited.
 #[derive(Debug)]
 pub(super) enum Watching {
-    /// None, because the operating system refused; it is retried.
+    /// None yet, or the operating system refused the process or its watch, which is tried again.
     Nothing,
     /// A runner that this process started, to claim the run or to adopt it. It may die before that.
     StartedRunner { process: Pid, is_adoption: bool },

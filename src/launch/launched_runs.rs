@@ -126,7 +126,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Remove the claim mark of a run whose end is in the journal: it will not be started again.
-    pub fn forget(&self, run: Key) {
+    pub fn remove_claim_mark(&self, run: Key) {
         self.marks.remove(&run_number(run));
     }
 

@@ -69,7 +69,7 @@ pub fn run(task: &RunnerTask) -> u8 {
     };
     failpoint::pass("runner: claimed");
     let mut output = RunOutput::of(task);
-    let ending = match end_of(task, &mut signals, &mut output) {
+    let ending = match run_to_end(task, &mut signals, &mut output) {
         Ok(ending) => ending,
         Err(error) => {
             // Without a record, a manager that reads the folder watches the worker itself.
@@ -86,7 +86,7 @@ pub fn run(task: &RunnerTask) -> u8 {
 }
 
 /// Start the worker, or adopt it, and return how the run ended.
-fn end_of(task: &RunnerTask, signals: &mut Signals, output: &mut RunOutput) -> io::Result<Ending> {
+fn run_to_end(task: &RunnerTask, signals: &mut Signals, output: &mut RunOutput) -> io::Result<Ending> {
     let folder = &task.folder;
     if task.is_adoption {
         return match folder.program_end()? {

@@ -75,7 +75,7 @@ impl Manager {
         failpoint::pass("manager: kept");
         for record in records {
             if let RecordedEvent::RunEnded { run } = record.event {
-                self.runs.forget(run);
+                self.runs.remove_claim_mark(run);
             }
             for change in &record.changes {
                 if let Change::Run(run) = change

@@ -8,7 +8,8 @@ use rustix::process::Signal;
 use crate::support::python;
 use crate::support::system::{System, system};
 
-/// A worker with pyzmq's certificates: folder, port, client, or no client at all. It prints the type of the reply, or `none`.
+/// A worker with pyzmq's certificates: folder, port, client, or no client at all. It prints the type of the reply, or `none`. With a second
+/// time to wait it sends once more after its standard input has ended.
 const WORKER: &str = r#"
 import os, sys, yaml, zmq, zmq.auth
 folder, port, client = sys.argv[1:4]
@@ -23,7 +24,7 @@ print(yaml.safe_load(socket.recv_string())["type"] if socket.poll(int(sys.argv[4
 if len(sys.argv) > 5:
     sys.stdin.readline()
     socket.send_string(yaml.dump({"source": "sleep", "type": "success", "payload": None}))
-    print(yaml.safe_load(socket.recv_string())["type"] if socket.poll(int(sys.argv[4])) else "none", flush=True)
+    print(yaml.safe_load(socket.recv_string())["type"] if socket.poll(int(sys.argv[5])) else "none", flush=True)
 "#;
 
 /// How long in milliseconds a worker waits whose reply must come, and one whose reply must not.
@@ -74,7 +75,7 @@ fn a_key_is_authorized_and_revoked_by_a_hangup_also_for_a_connection_that_is_ope
     let mut open = Command::new(python::venv())
         .args(["-c", WORKER])
         .arg(system.path("keys"))
-        .args([&port, "colleague", SHORT_WAIT, "twice"])
+        .args([&port, "colleague", WAIT, SHORT_WAIT])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .spawn()

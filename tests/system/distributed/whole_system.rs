@@ -166,3 +166,46 @@ fn with_keys_the_aggregator_collects_all_lines_and_nobody_else_without_a_key() {
         assert!(subscriber.line().starts_with(expected), "{client:?}");
     }
 }
+
+/// The steps of the manual for three machines; here each has a folder. What a machine does not need is not there.
+#[test]
+fn three_machines_with_keys_of_their_own_work_together() {
+    let (mut system, _) = distributed("", 2);
+    let text = read(&system.config());
+    let with_keys = |keys: &str| format!("{text}\nsecurity: {{curve: {{{keys}}}}}\n");
+    fs::write(system.config(), with_keys("keys: keys")).expect("written");
+    for command in [&["keys"][..], &["keys", "--client", "robot"], &["keys", "--client", "logs"]] {
+        system.operate(command);
+    }
+    let robot = ["broker.key", "logging.key_secret", "robot.key_secret", "robot.key"];
+    let logs = ["logging.key", "logs.key_secret", "logs.key"];
+    for (machine, files) in [("robot", &robot[..]), ("logs", &logs[..])] {
+        let keys = system.path(machine).join("keys");
+        fs::create_dir_all(keys.join("authorized")).expect("a folder");
+        for file in files {
+            fs::copy(system.path("keys").join(file), keys.join(file)).expect("copied");
+        }
+        let config = with_keys(&format!("keys: {machine}/keys, client: {machine}"));
+        fs::write(system.path(machine).join("nowcast.yaml"), config).expect("written");
+    }
+    for client in ["client", "robot", "logs"] {
+        let file = format!("authorized/{client}.key");
+        fs::copy(system.path("keys").join(&file), system.path("robot/keys").join(&file)).expect("copied");
+    }
+    for secret in ["robot.key_secret", "logs.key_secret"] {
+        fs::remove_file(system.path("keys").join(secret)).expect("removed");
+    }
+    system.start_broker();
+    system.start_manager(&[]);
+    let aggregator = system.command(&["log-aggregator", "logs/nowcast.yaml"]);
+    system.spawn("aggregator", aggregator);
+    system.wait_for_log("aggregator", "all messages from workers");
+    let (status, shown) = system.operation(&["worker", "sleep", "robot/nowcast.yaml", "--sleep-time", "0"]);
+    assert_eq!(status, Some(0), "{shown}");
+    system.wait_for_log("manager", "received message from sleep: (success)");
+    for line in ["[sleep] ", "[manager] received message from sleep"] {
+        system.wait_for(&format!("{line} in the log"), || {
+            read(&system.path("nowcast.debug.log")).contains(line).then_some(())
+        });
+    }
+}

@@ -197,7 +197,7 @@ fn a_later_manager_does_not_start_a_run_whose_folder_was_removed() {
         }
         assert_eq!(scene.lines(), 1);
         assert!(scene.path("claims/8812").exists());
-        later.forget(RUN);
+        later.remove_claim_mark(RUN);
         assert!(!scene.path("claims/8812").exists());
     }
 }
