@@ -380,6 +380,9 @@ fn normalised(text: &str, noon: Timestamp, zone: &TimeZone) -> String {
     // A running run was launched 17 minutes ago, and some more since noon.
     let text =
         replaced(&text, r"(^|[^\d:])(17|18|19|20|21|22):\d\d\b", |found| format!("{}17:00", &found[1]));
+    // Its bar grows meanwhile.
+    let text =
+        replaced(&text, r"(17:00 of ~40:00 +)[█░]{10}", |found| format!("{}████░░░░░░", &found[1]));
     let text = replaced(&text, r#""seconds": \d+\.\d{2,}"#, |_| r#""seconds": 1020.0"#.to_owned());
     replaced(&text, r"(?m)^(forecast  .* )12:0[0-5]$", |found| format!("{}12:00", &found[1]))
 }
