@@ -6,7 +6,9 @@ use std::process::Command;
 use nowcast::launch::{ExecWorker, LaunchCommand, LaunchedRuns, Started};
 use nowcast_core::Ending;
 
-use crate::runner::scene::{FOLDER, RUN, Scene, end};
+#[cfg(feature = "failpoints")]
+use crate::runner::scene::end;
+use crate::runner::scene::{FOLDER, RUN, Scene};
 use crate::support::system::{System, system};
 
 /// A system that receives the reports. It has launched none of the runs.
@@ -103,6 +105,7 @@ fn a_configuration_that_cannot_be_used_is_the_end_of_the_run() {
 }
 
 /// A run whose program has ended and whose runner died before it reported.
+#[cfg(feature = "failpoints")]
 fn unreported(scene: &Scene, system: &System) {
     scene.touch("go");
     let mut runner = runner(scene, system);
@@ -111,9 +114,11 @@ fn unreported(scene: &Scene, system: &System) {
 }
 
 /// A program that is a runner, and counts its starts in the file `attempts`.
+#[cfg(feature = "failpoints")]
 const COUNTED: &str = "echo attempt >> \"$HERE/attempts\"; exec \"$NOWCAST\" \"$@\"";
 
 /// Wait for more runners than may die of a report, each of which has left the run to the next one.
+#[cfg(feature = "failpoints")]
 fn wait_for_attempts(scene: &Scene, runs: &mut LaunchedRuns<u64>) {
     scene.wait_for("the attempts", || {
         assert_eq!(runs.poll_exits().expect("it says"), []);
