@@ -7,7 +7,6 @@ mod access;
 mod admission;
 mod descriptors;
 mod manager_socket;
-mod overload;
 mod presence;
 pub mod record;
 mod refusals;
@@ -24,7 +23,6 @@ use self::access::Access;
 use self::admission::Admission;
 use self::descriptors::Descriptors;
 use self::manager_socket::ManagerSocket;
-use self::overload::Overload;
 use self::presence::StateNote;
 pub use self::presence::noted_state;
 use self::record::Recorder;
@@ -34,13 +32,14 @@ use crate::config::{Config, Port, ReloadConfig, WireLimits};
 use crate::failpoint;
 use crate::net::broker_state::{BrokerState, QUESTION};
 use crate::net::curve::{self, CurveServer, KeyError};
+use crate::net::rare_line::RareLine;
 use crate::net::socket::Frames;
 use crate::net::watch::WakeOn;
 use crate::net::{ConnectionWatch, socket};
 use crate::orphans;
 use crate::signals::Signals;
 use nowcast_core::Signal;
-use pylogging::Logger;
+use pylogging::{Level, Logger};
 
 /// The name under which the broker logs, as in NEMO_Nowcast.
 pub const NAME: &str = "message_broker";
@@ -122,7 +121,7 @@ pub struct Broker {
     has_many_managers: bool,
     recorder: Option<Recorder>,
     limits: WireLimits,
-    overload: Overload,
+    overload: RareLine,
     descriptors: Descriptors,
     refusals: Refusals,
     /// The journal's folder, in which the broker notes its state.
@@ -195,7 +194,7 @@ impl Broker {
             has_many_managers: config.has_many_managers,
             recorder: None,
             limits: config.security.limits,
-            overload: Overload::new(log.clone()),
+            overload: RareLine::new(Level::ERROR, log.clone()),
             descriptors,
             refusals: Refusals::new(log.clone()),
             journal: config.journal.folder.clone(),
@@ -355,7 +354,9 @@ impl Broker {
                 continue;
             }
             if let Err(limit) = self.requests.add(frames, &self.limits) {
-                self.overload.note(limit);
+                self.overload.note(&format!(
+                    "requests over the limit `security: limits: {limit}:` are discarded, and their workers get no reply"
+                ));
                 continue;
             }
             failpoint::pass("broker: request taken");

@@ -194,7 +194,7 @@ const SECRET: &str = "secret-key";
 fn certificate(public: Key, secret: Option<Key>) -> String {
     let (kind, advice) = match secret {
         None => ("Public", "Give this file to those who connect, or let connect, by this key."),
-        Some(_) => ("**Secret**", "Give this file to nobody, and keep its mode."),
+        Some(_) => ("**Secret**", "Keep this file secret, and keep its mode."),
     };
     let secret = secret.map(|key| format!("    {SECRET} = \"{}\"\n", user_name(&key))).unwrap_or_default();
     format!(

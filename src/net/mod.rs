@@ -10,6 +10,7 @@ pub mod manager_identity;
 pub mod monitor;
 pub mod port_access;
 pub mod proxy;
+pub mod rare_line;
 pub mod socket;
 pub mod watch;
 pub mod zap;

@@ -2,15 +2,12 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, TcpListener};
-use std::time::{Duration, Instant};
 
 use super::curve::{self, Key, KeyError};
+use super::rare_line::RareLine;
 use super::zap::ZapRequest;
 use crate::config::{AllowedNetworks, CurveSettings, Port, SecuritySettings};
-use pylogging::Logger;
-
-/// The shortest time between two log lines about what is refused at a port.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
+use pylogging::{Level, Logger};
 
 /// The rules for one port.
 #[derive(Debug)]
@@ -19,10 +16,8 @@ pub struct PortAccess {
     networks: AllowedNetworks,
     /// The keys that may connect; `None` if connections have none.
     keys: Option<HashSet<Key>>,
-    logged: Option<Instant>,
-    /// What was refused since the last log line.
-    refused: u64,
-    log: Logger,
+    /// Tells what is refused, but not each time that a program tries again.
+    refusals: RareLine,
 }
 
 impl PortAccess {
@@ -37,7 +32,12 @@ impl PortAccess {
         log: Logger,
     ) -> Result<Self, KeyError> {
         let keys = curve.map(curve::authorized).transpose()?;
-        Ok(Self { port, networks: security.allowed(port), keys, logged: None, refused: 0, log })
+        Ok(Self {
+            port,
+            networks: security.allowed(port),
+            keys,
+            refusals: RareLine::new(Level::WARNING, log),
+        })
     }
 
     /// Read the rules again. Whether connections have keys stays as it is until the program starts again.
@@ -66,14 +66,14 @@ impl PortAccess {
     pub fn allows(&mut self, request: &ZapRequest) -> bool {
         let (port, address) = (self.port.name(), &request.address);
         if !self.networks.contain(address) {
-            self.log_refusal(&format!(
+            self.refusals.note(&format!(
                 "a connection from {address} to the port for the {port} was refused: to admit it, list its network in \
                  `security: allow: {port}:`"
             ));
             return false;
         }
         if self.keys.as_ref().is_some_and(|keys| !request.key.is_some_and(|key| keys.contains(&key))) {
-            self.log_refusal(&format!(
+            self.refusals.note(&format!(
                 "a connection from {address} to the port for the {port} was refused: its key is not in the folder \
                  `authorized` of `security: curve: keys:`"
             ));
@@ -88,25 +88,9 @@ impl PortAccess {
         let key = zmq::z85_decode(user).ok().and_then(|key| Key::try_from(key).ok());
         let takes = self.keys.as_ref().is_none_or(|keys| key.is_some_and(|key| keys.contains(&key)));
         if !takes {
-            self.log_refusal(&format!("a message with the key {user} was discarded: the key was revoked"));
+            self.refusals.note(&format!("a message with the key {user} was discarded: the key was revoked"));
         }
         takes
-    }
-
-    /// Log what was refused, but not each time that a program tries again.
-    fn log_refusal(&mut self, text: &str) {
-        self.refused += 1;
-        let now = Instant::now();
-        if self.logged.is_some_and(|logged| now.duration_since(logged) < LOG_INTERVAL) {
-            return;
-        }
-        let others = match self.refused - 1 {
-            0 => String::new(),
-            count => format!(" ({count} more since the last such line)"),
-        };
-        self.log.warning(format_args!("{text}{others}"));
-        self.logged = Some(now);
-        self.refused = 0;
     }
 }
 

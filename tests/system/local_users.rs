@@ -35,8 +35,7 @@ fn a_folder_of_another_user_is_refused() {
     let mut system = system().prepare();
     let journal = system.path("checklist.journal");
     fs::create_dir(&journal).expect("a folder");
-    let nobody = 65_534;
-    std::os::unix::fs::chown(&journal, Some(nobody), None).expect("given away");
+    std::os::unix::fs::chown(&journal, Some(65_534), None).expect("given away");
     system.start_broker();
     let (status, text) = system.run_to_end(&["manager"]);
     assert_eq!(status, Some(2), "{text}");

@@ -26,7 +26,7 @@ const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
     ("collectgarbage", "the engine frees what rules leave behind"),
 ];
 
-/// The most problems with names that are reported: more help nobody, and each takes memory.
+/// The most problems with names that are reported: more do not help, and each takes memory.
 const MOST_PROBLEMS: usize = 200;
 
 /// Return the problems with names, in the order of the files; at most [`MOST_PROBLEMS`], and then one that says so.
