@@ -71,15 +71,17 @@ pub(super) fn log_line(log: &Logger, line: &LogLine) {
 }
 
 impl Manager {
-    /// Execute the effects of a committed batch in this order: replies (workers wait for them), log lines, answers, the checklist
-    /// file, stops of runs, launches (a launched worker may read that file), notifications.
+    /// Execute the effects of a committed batch in this order: log lines, replies, answers, the checklist file, stops of runs, launches
+    /// (a launched worker may read that file), notifications.
+    ///
+    /// Replies sent before the log lines would come later on a machine with two cores: a worker that goes on competes with the writing.
     pub(super) fn perform(&mut self, effects: Vec<Effect>) -> FollowUp {
         let mut follow_up = FollowUp::default();
         if effects.is_empty() {
             return follow_up;
         }
-        self.send_replies(&effects);
         self.write_log(&effects);
+        self.send_replies(&effects);
         let has_launches = effects.iter().any(|effect| matches!(effect, Effect::Launch { .. }));
         let mut stops = Vec::new();
         let mut notices = Vec::new();
