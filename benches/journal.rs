@@ -119,7 +119,8 @@ impl Bench {
             let ending = Ending::Status(0);
             run.report = Some(RunReport { message: number, r#type: "success".into() });
             let (launched, ran) = (Some(at.wall), Some(SignedDuration::ZERO));
-            run.stage = Stage::Ended { launched, at, ran, ending, folder: "2026-03-14/8812".into() };
+            run.stage =
+                Stage::Ended { launched, exited: None, at, ran, ending, folder: "2026-03-14/8812".into() };
             changes.push(Change::Run(Box::new(run)));
         }
         self.last_number += 1;

@@ -80,7 +80,7 @@ fn decide_and_rules(entries: i64) {
 fn dropped(run: &Run) -> Run {
     let at = TimePoint::by_wall_clock(jiff::Timestamp::UNIX_EPOCH);
     let (launched, ran, folder) = (None, None, String::new());
-    let stage = Stage::Ended { launched, at, ran, ending: Ending::Discarded, folder };
+    let stage = Stage::Ended { launched, exited: None, at, ran, ending: Ending::Discarded, folder };
     Run { stage, ..run.clone() }
 }
 

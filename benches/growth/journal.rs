@@ -118,7 +118,14 @@ impl Past {
         let number = self.number();
         if let Stage::Launched { at: launched, folder } = run.stage {
             let (launched, ran) = (Some(launched.wall), Some(self.step));
-            run.stage = Stage::Ended { launched, at: self.time(), ran, ending: Ending::Status(0), folder };
+            run.stage = Stage::Ended {
+                launched,
+                exited: None,
+                at: self.time(),
+                ran,
+                ending: Ending::Status(0),
+                folder,
+            };
         }
         let event = RecordedEvent::RunEnded { run: run.id };
         Record { number, at: self.now.clone(), event, changes: vec![Change::Run(Box::new(run))] }

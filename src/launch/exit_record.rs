@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use nowcast_core::Ending;
+use crate::clock::MachineClock;
+use nowcast_core::{BootTime, Ending, NotedTime};
 
 /// Why a run was not started whose stop was requested before.
 pub const STOPPED_BEFORE_START: &str = "stop requested before it started";
@@ -25,18 +26,23 @@ pub struct ExitRecord {
     pub not_started: Option<String>,
     /// When the run ended.
     pub ended: Timestamp,
+    /// The same by the boot-time clock, where the kernel has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_time: Option<BootTime>,
 }
 
 impl ExitRecord {
     /// Return the record of a run that ended just now.
     #[must_use]
     pub fn now(ending: &Ending) -> Self {
+        let now = MachineClock::new().read();
         let mut record = Self {
             status: None,
             signal: None,
             host_report: None,
             not_started: None,
-            ended: Timestamp::now(),
+            ended: now.timestamp(),
+            boot_time: now.boot_time,
         };
         match ending {
             Ending::Status(status) => record.status = Some(*status),
@@ -47,6 +53,12 @@ impl ExitRecord {
             Ending::Unknown | Ending::Discarded => {}
         }
         record
+    }
+
+    /// Return when the run ended, by both clocks.
+    #[must_use]
+    pub fn noted_time(&self) -> NotedTime {
+        NotedTime { wall: self.ended, boot_time: self.boot_time }
     }
 
     /// Return how the worker ended.

@@ -8,12 +8,13 @@ use std::time::Instant;
 use super::Manager;
 use crate::config::defaults::defaults;
 use crate::failpoint;
+use crate::launch::run_folder::RunFolder;
 use crate::launch::{self, Environment, RunLocation, STOPPED_BEFORE_START, Started};
 use crate::process::machine;
 use crate::store::checklist_file::WriteState;
 use nowcast_core::message::WORKER;
 use nowcast_core::run::{RunReport, Stage};
-use nowcast_core::{Effect, Event, Level, LogLine, NextWorker, Number, Record, Run, RunId};
+use nowcast_core::{Effect, Ending, Event, Level, LogLine, NextWorker, Number, Record, Run, RunId};
 use pylogging::Logger;
 use pyyaml::{Value, python};
 
@@ -190,6 +191,14 @@ impl Manager {
         })
     }
 
+    /// Return the event that a run has ended, with the time that its folder tells.
+    pub(super) fn run_ended(&self, run: RunId, ending: Ending) -> Event {
+        let folder = self.state.runs.get(&run).and_then(Run::folder);
+        let exit =
+            folder.and_then(|folder| RunFolder::new(self.runs.root().join(folder), run.0.to_string()).exit());
+        Event::RunEnded { run, ending, ended: exit.map(|exit| exit.noted_time()) }
+    }
+
     fn send_replies(&mut self, effects: &[Effect]) {
         for effect in effects {
             if let Effect::Reply { request, message } = effect {
@@ -249,7 +258,7 @@ impl Manager {
         failpoint::pass("manager: launched");
         match started {
             Started::Open => None,
-            Started::Ended(ending) => Some(Event::RunEnded { run: *run, ending }),
+            Started::Ended(ending) => Some(self.run_ended(*run, ending)),
         }
     }
 

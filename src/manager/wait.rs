@@ -59,7 +59,7 @@ impl Manager {
         self.receive()?;
         events.extend(self.next_batch()?);
         let ended = self.runs.poll_exits()?;
-        events.extend(ended.into_iter().map(|(run, ending)| Event::RunEnded { run, ending }));
+        events.extend(ended.into_iter().map(|(run, ending)| self.run_ended(run, ending)));
         if ready.has_operator_request {
             events.extend(self.receive_operator_requests());
         }

@@ -125,7 +125,7 @@ fn item(failure: &FailureGroup, context: &ViewContext, open: &OpenItems) -> Resu
     Ok(Attention {
         number: Some(number),
         numbers: runs.iter().map(|run| run.id.0).collect(),
-        since: latest.ended_at().map(|at| at.wall),
+        since: latest.exited(),
         retried_by,
         acknowledged: failure.acknowledged.clone(),
         hints,

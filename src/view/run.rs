@@ -117,7 +117,7 @@ impl RunView {
         let (due, started, ended, ending) = match &run.stage {
             Stage::Pending { .. } => (run.due(context.present), None, None, None),
             Stage::Launched { at, .. } => (None, Some(at.wall), None, None),
-            Stage::Ended { launched, at, ending, .. } => (None, *launched, Some(at.wall), Some(ending)),
+            Stage::Ended { launched, ending, .. } => (None, *launched, run.exited(), Some(ending)),
         };
         let folder = context.run_folder(run);
         let contact = folder

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, SignedDurationRound, Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
-use crate::decision_time::{BootTime, DecisionTime};
+use crate::decision_time::{BootTime, DecisionTime, NotedTime};
 
 /// A jump of the wall clock against the boot-time clock from which on it is reported. Smaller ones do not matter to an operator;
 /// spans do not follow them either.
@@ -173,6 +173,12 @@ impl ClockReading {
         Some(if is_set { steady } else { by_wall_clock })
     }
 
+    /// Return the steady time when the boot-time clock shows a time, before this reading or after it; `None` in another boot.
+    fn steady_when(&self, boot_time: &BootTime) -> Option<Steady> {
+        let passed = boot_time.uptime - self.boot_time.uptime;
+        (boot_time.boot == self.boot_time.boot).then(|| self.steady.after(passed))
+    }
+
     fn time_point(&self) -> TimePoint {
         TimePoint { wall: self.wall, steady: self.steady }
     }
@@ -196,6 +202,14 @@ impl Clock {
         let Some(reading) = next.as_ref().or(self.reading.as_ref()) else { return Now::by_wall_clock(wall) };
         let steady = reading.steady_at(time).unwrap_or(reading.steady);
         Now { time: TimePoint { wall, steady }, boot_began: reading.boot_began }
+    }
+
+    /// Return the moment that another process noted.
+    #[must_use]
+    pub fn time_point_of(&self, noted: &NotedTime, now: Now) -> TimePoint {
+        let reading = self.reading.as_ref().zip(noted.boot_time);
+        let steady = reading.and_then(|(reading, boot_time)| reading.steady_when(&boot_time));
+        TimePoint { wall: noted.wall, steady: steady.unwrap_or_else(|| now.steady_at(noted.wall)) }
     }
 
     /// Return the reading to record at a moment: the machine has been booted, or the wall clock has been set, since the last one.

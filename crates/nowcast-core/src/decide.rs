@@ -28,7 +28,7 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
         Event::Request(request) => decision.handle_request(request),
         Event::PoisonRequest(request) => decision.handle_poison_request(request),
         Event::Repeat { request, recorded } => decision.handle_repeat(request, recorded),
-        Event::RunEnded { run, ending } => decision.handle_run_ended(run, ending),
+        Event::RunEnded { run, ending, ended } => decision.handle_run_ended(run, ending, ended),
         Event::Command { call, user, command, historical_checklist } => {
             decision.handle_command(call, user, command, historical_checklist.as_ref());
         }

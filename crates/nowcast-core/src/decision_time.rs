@@ -29,6 +29,15 @@ impl From<ZonedDateTime> for DecisionTime {
     }
 }
 
+/// The time of something that another process noted when it happened, by both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotedTime {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// The boot-time clock, if it is known.
+    pub boot_time: Option<BootTime>,
+}
+
 /// The identity of one boot of the machine: `/proc/sys/kernel/random/boot_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

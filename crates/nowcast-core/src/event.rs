@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::command::Command;
+use crate::decision_time::NotedTime;
 use crate::message::{DecodeError, Message};
 use crate::policy::Policy;
 use crate::rules::RuleFile;
@@ -38,6 +39,8 @@ pub enum Event {
         run: RunId,
         /// How it ended.
         ending: Ending,
+        /// When it ended, if its runner has noted that; else it ended now.
+        ended: Option<NotedTime>,
     },
     /// An operator's command.
     Command {

@@ -6,6 +6,7 @@
 use crate::alarm::Alarm;
 use crate::clock::{Now, Steady};
 use crate::decide::Decision;
+use crate::decision_time::NotedTime;
 use crate::effect::Effect;
 use crate::hold::Hold;
 use crate::joins::RequestedLaunch;
@@ -98,8 +99,8 @@ impl Decision<'_> {
         self.change(Change::Run(Box::new(run)));
     }
 
-    /// Record the end of a run, or that it could not be started.
-    pub(super) fn handle_run_ended(&mut self, id: RunId, ending: Ending) {
+    /// Record the end of a run, or that it could not be started. `ended` is when, if that was noted.
+    pub(super) fn handle_run_ended(&mut self, id: RunId, ending: Ending, ended: Option<NotedTime>) {
         let Some(mut run) = self.state.runs.get(&id).cloned() else { return };
         let Stage::Launched { at, folder } = run.stage else { return };
         self.begin_record();
@@ -116,8 +117,12 @@ impl Decision<'_> {
             self.state.has_failures = true;
             self.log(Level::Error, format!("{name} (run {id}) {ending}"));
         }
-        let ran = Some(self.now.steady.since(at.steady));
-        run.stage = Stage::Ended { launched: Some(at.wall), at: self.now.time, ran, ending, folder };
+        let noted = ended.map(|ended| self.state.clock.time_point_of(&ended, self.now));
+        // A damaged record must not make it end before it began.
+        let noted = noted.filter(|noted| noted.steady >= at.steady && noted.steady <= self.now.steady);
+        let ran = Some(noted.unwrap_or(self.now.time).steady.since(at.steady));
+        let exited = noted.map(|noted| noted.wall);
+        run.stage = Stage::Ended { launched: Some(at.wall), exited, at: self.now.time, ran, ending, folder };
         self.change(Change::Run(Box::new(run)));
         self.finish_record(RecordedEvent::RunEnded { run: id });
     }

@@ -40,7 +40,7 @@ pub use alarm::Alarm;
 pub use clock::{Clock, ClockReading, Now, Steady, TimePoint};
 pub use command::{Answer, Command};
 pub use decide::{decide, end_if_idle};
-pub use decision_time::{BootId, BootTime, DecisionTime};
+pub use decision_time::{BootId, BootTime, DecisionTime, NotedTime};
 pub use effect::Effect;
 pub use event::{CallId, Event, PoisonRequest, PreviousReply, Request, RequestId, Signal};
 pub use launched_times::LaunchedTimes;

@@ -67,7 +67,10 @@ pub enum Stage {
     Ended {
         /// When it was launched, by the wall clock of that time; `None` if it never was.
         launched: Option<Timestamp>,
-        /// When the manager learned that it had ended: later, if no manager was running then.
+        /// When it ended, by the wall clock of that time; `None` if its runner has not noted that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exited: Option<Timestamp>,
+        /// When the manager learned that it had ended: later, if no manager was running then. Its report is awaited from then on.
         #[serde(flatten)]
         at: TimePoint,
         /// How long it ran; `None` if it was never launched, and in old entries.
@@ -134,6 +137,15 @@ impl Run {
     pub fn ended_at(&self) -> Option<TimePoint> {
         match self.stage {
             Stage::Ended { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Return when it ended, by the wall clock, if it has: when the manager learned it, if nothing else is known.
+    #[must_use]
+    pub fn exited(&self) -> Option<Timestamp> {
+        match self.stage {
+            Stage::Ended { exited, at, .. } => Some(exited.unwrap_or(at.wall)),
             _ => None,
         }
     }
@@ -252,7 +264,7 @@ mod tests {
 
     fn ended(ending: Ending) -> Stage {
         let folder = "2026-03-14/8".to_owned();
-        Stage::Ended { launched: None, at: EPOCH, ran: None, ending, folder }
+        Stage::Ended { launched: None, exited: None, at: EPOCH, ran: None, ending, folder }
     }
 
     #[test]
@@ -312,6 +324,7 @@ mod tests {
         assert_eq!(run(ended(Ending::Status(0)), None, &[]).folder(), Some("2026-03-14/8"));
         let discarded = Stage::Ended {
             launched: None,
+            exited: None,
             at: EPOCH,
             ran: None,
             ending: Ending::Discarded,

@@ -201,8 +201,14 @@ mod tests {
         assert!(due_queues(&runs, 20).is_empty());
         assert_eq!(runs.running().chain(runs.begun("rivers")).count(), 2);
         let ending = crate::Ending::Status(0);
-        run.stage =
-            Stage::Ended { launched: None, at: moment(11).time, ran: None, ending, folder: String::new() };
+        run.stage = Stage::Ended {
+            launched: None,
+            exited: None,
+            at: moment(11).time,
+            ran: None,
+            ending,
+            folder: String::new(),
+        };
         runs.put(run);
         assert_eq!(
             (runs.running().count(), runs.awaiting_report().count(), runs.begun("rivers").count()),

@@ -199,8 +199,12 @@ impl Trial<'_> {
     }
 
     fn end(&mut self, run: RunId, ending: Ending, now: &ZonedDateTime) {
-        let effects =
-            decide(&mut self.state, Event::RunEnded { run, ending }, &self.rules, &now.clone().into());
+        let effects = decide(
+            &mut self.state,
+            Event::RunEnded { run, ending, ended: None },
+            &self.rules,
+            &now.clone().into(),
+        );
         self.follow(&effects, now);
     }
 }

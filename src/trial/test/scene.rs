@@ -363,14 +363,16 @@ impl Scene {
                 let user = "the test".to_owned();
                 self.happens(Event::Command { call: None, user, command, historical_checklist: None })?;
             }
-            Coming::Killed(run) => self.happens(Event::RunEnded { run, ending: Ending::Killed(15) })?,
+            Coming::Killed(run) => {
+                self.happens(Event::RunEnded { run, ending: Ending::Killed(15), ended: None })?
+            }
             Coming::End(run, worker, how) => {
                 if let Some(r#type) = how.r#type {
                     let mut message = Message::new(worker, r#type, how.payload);
                     message.run = Some(run.0.to_string());
                     self.report(message)?;
                 }
-                self.happens(Event::RunEnded { run, ending: Ending::Status(how.status) })?;
+                self.happens(Event::RunEnded { run, ending: Ending::Status(how.status), ended: None })?;
             }
         }
         Ok(true)

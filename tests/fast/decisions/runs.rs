@@ -396,3 +396,39 @@ fn a_failure_that_was_reported_is_no_trouble_at_its_end_again() {
         assert!(manager.state.has_failures);
     }
 }
+
+/// When a run ended as its record says, and how many seconds it ran.
+fn end_of(manager: &Story, run: Number) -> (jiff::Timestamp, i64) {
+    let run = &manager.state.runs[&run];
+    let ran = run.duration(manager.present().steady).expect("it was launched");
+    (run.exited().expect("it has ended"), ran.as_secs())
+}
+
+#[test]
+fn a_run_that_ended_without_a_manager_ended_when_its_runner_noted_it() {
+    let mut manager = quiet("{}");
+    let run = manager.wants(worker("weather"));
+    manager.passes(10);
+    let end = manager.time();
+    manager.sets_clock(7_200);
+    manager.passes(3_600);
+    manager.ended(run, Ending::Status(0), &end);
+    assert_eq!(end_of(&manager, run), (end.timestamp(), 10));
+    // The report has its grace from now on: the message may have waited as long as the manager was away.
+    assert_eq!(manager.state.runs[&run].ended_at(), Some(manager.present().time));
+}
+
+#[test]
+fn a_noted_end_before_the_launch_or_in_the_future_is_not_believed() {
+    let mut manager = quiet("{}");
+    let before = manager.time();
+    manager.passes(5);
+    let runs = [manager.wants(worker("weather")), manager.wants(worker("rivers"))];
+    manager.passes(10);
+    let mut future = manager.time();
+    future.boot_time.as_mut().expect("both clocks").uptime += jiff::SignedDuration::from_secs(20);
+    for (run, noted) in runs.into_iter().zip([before, future]) {
+        manager.ended(run, Ending::Status(0), &noted);
+        assert_eq!(end_of(&manager, run), (manager.time().timestamp(), 10));
+    }
+}

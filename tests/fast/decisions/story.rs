@@ -16,7 +16,7 @@ use nowcast_core::{
     Request, RequestId, ReturnedLaunches, RuleCallResult, RuleError, Rules, RunId, State, decide,
     end_if_idle,
 };
-use nowcast_core::{BootId, BootTime, Clock, DecisionTime, Now, TimePoint};
+use nowcast_core::{BootId, BootTime, Clock, DecisionTime, NotedTime, Now, TimePoint};
 use pyyaml::Value;
 
 const CONFIG: &str = "
@@ -279,7 +279,13 @@ impl Story {
     }
 
     pub fn ends(&mut self, run: RunId, ending: Ending) -> Heard {
-        self.happens(Event::RunEnded { run, ending })
+        self.happens(Event::RunEnded { run, ending, ended: None })
+    }
+
+    /// A run of which the manager learns now that it ended at a time.
+    pub fn ended(&mut self, run: RunId, ending: Ending, at: &DecisionTime) -> Heard {
+        let ended = Some(NotedTime { wall: at.timestamp(), boot_time: at.boot_time });
+        self.happens(Event::RunEnded { run, ending, ended })
     }
 
     /// An operator's request.

@@ -500,15 +500,15 @@ fn create_version_6() {
     day.take(&Step::RulesLoaded(1));
     day.message("weather", "success", "{rule: launch both, 2026-03-14: \"12:30\"}");
     let run = running(&day, "rivers");
-    day.happens(Event::RunEnded { run, ending: Ending::Status(3) });
+    day.happens(Event::RunEnded { run, ending: Ending::Status(3), ended: None });
     day.take(&Step::Hours(1));
     let run = running(&day, "rivers");
-    day.happens(Event::RunEnded { run, ending: Ending::Killed(9) });
+    day.happens(Event::RunEnded { run, ending: Ending::Killed(9), ended: None });
     day.take(&Step::Hours(0));
     let reason = Some("the disk was full".to_owned());
     day.happens(command(Command::Acknowledge { runs: vec![run], reason }));
     let run = running(&day, "ssh");
-    day.happens(Event::RunEnded { run, ending: Ending::Unknown });
+    day.happens(Event::RunEnded { run, ending: Ending::Unknown, ended: None });
     day.message("ssh", "success", "null");
     let worker = NextWorker {
         location: Some("next_workers.lua:14".to_owned()),

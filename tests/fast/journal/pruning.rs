@@ -22,7 +22,7 @@ fn forty_days() -> Day {
             let running = day.state.runs.values().filter(|run| run.is_running());
             let ids: Vec<Number> = running.map(|run| run.id).collect();
             for run in ids {
-                day.happens(Event::RunEnded { run, ending: Ending::Status(0) });
+                day.happens(Event::RunEnded { run, ending: Ending::Status(0), ended: None });
             }
         }
         day.take(&Step::Hours(24));

@@ -233,7 +233,8 @@ impl World {
                 let Some(run) = pick(&running, *run) else { return };
                 self.model.runs[run].ended = Some(self.model.now);
                 self.model.admit();
-                let event = Event::RunEnded { run: self.runs[run], ending: Ending::Status(*status) };
+                let event =
+                    Event::RunEnded { run: self.runs[run], ending: Ending::Status(*status), ended: None };
                 let done = self.decide(event);
                 self.compare(&done);
             }

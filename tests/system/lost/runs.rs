@@ -255,3 +255,22 @@ fn a_deaf_worker_without_a_runner_is_killed_after_the_grace() {
 fn a_deaf_worker_without_a_runner_is_killed_by_another_manager_too() {
     killed_without_its_runner(true);
 }
+
+#[test]
+fn a_run_that_ends_while_no_manager_runs_ended_when_its_runner_noted_it() {
+    let mut system = start();
+    assert_eq!(system.send("keyless", "success", "1"), "ack");
+    wait_for_lines(&system, "begun", 1);
+    let run = open_runs(&system).pop().expect("an open run");
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+    fs::write(system.path("go"), "").expect("written");
+    let exit = system.path("checklist.journal/runs").join(run.folder().expect("a folder")).join("exit");
+    let noted: serde_json::Value =
+        system.wait_for("the end of the run", || serde_json::from_slice(&fs::read(&exit).ok()?).ok());
+    system.start_manager(&[]);
+    system.wait_for_log("manager", "the rule heard crash");
+    let shown: serde_json::Value = serde_json::from_str(&system.operate(&["runs", "--json"])).expect("JSON");
+    let run = shown["runs"].as_array().or(shown.as_array()).expect("runs")[0].clone();
+    assert_eq!(run["ended"], noted["ended"], "{run:#}");
+}

@@ -122,7 +122,14 @@ impl Decision<'_> {
 
     fn discard_run(&mut self, mut run: Run) {
         let (launched, at, ran) = (None, self.now.time, None);
-        run.stage = Stage::Ended { launched, at, ran, ending: Ending::Discarded, folder: String::new() };
+        run.stage = Stage::Ended {
+            launched,
+            exited: None,
+            at,
+            ran,
+            ending: Ending::Discarded,
+            folder: String::new(),
+        };
         self.change(Change::Run(Box::new(run)));
     }
 }
