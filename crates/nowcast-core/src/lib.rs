@@ -4,6 +4,7 @@
 //! event, rules and time always give the same effects, so a day can be replayed.
 
 pub mod alarm;
+mod attribution;
 pub mod checklist;
 pub mod clock;
 mod clock_set;

@@ -10,7 +10,7 @@ use crate::parked::{Parked, ParkedItem};
 use crate::policy::RegisteredWorker;
 use crate::record::{Change, MessageRecord, Outcome, RecordedEvent, Speaker};
 use crate::rules::{ReturnedLaunches, RuleCallResult, RuleError};
-use crate::run::{Number, Run, RunId, RunReport, Stage};
+use crate::run::{Number, Run, RunId, RunReport};
 use crate::ticket::Ticket;
 use pyyaml::{Keys, Value, python};
 use std::borrow::Cow;
@@ -90,7 +90,7 @@ impl Decision<'_> {
         let message = Message::peek(&body);
         let report =
             message.as_ref().filter(|message| !matches!(&*message.r#type, "need" | "clear checklist"));
-        let run = report.and_then(|message| self.run_of(message));
+        let run = report.and_then(|message| self.state.run_of(message));
         if let Some((message, run)) = report.zip(run.and_then(|run| self.state.runs.get(&run)).cloned()) {
             self.record_report(run, &message.r#type);
         }
@@ -267,7 +267,7 @@ impl Decision<'_> {
     ) -> Reply {
         self.update_checklist(worker, message);
         if parked.is_none() {
-            decided.run = decided.run.or_else(|| self.run_of(message));
+            decided.run = decided.run.or_else(|| self.state.run_of(message));
         }
         let run = decided.run.and_then(|run| self.state.runs.get(&run)).cloned();
         if let Some(run) = &run {
@@ -381,20 +381,6 @@ impl Decision<'_> {
         }
         self.change_with(Change::PayloadMerged { key: key.clone() }, &message.payload);
         self.log(Level::Info, format!("checklist updated with [{shown}] items from {source} worker"));
-    }
-
-    /// Return the run that a message reports for: the run that it names if that is its worker's, else its worker's oldest
-    /// run without a report. A message that names a closed run reports for none.
-    fn run_of(&self, message: &Message) -> Option<RunId> {
-        if let Some(named) = message.run.as_ref().and_then(|run| run.parse().ok()).map(super::run::Number) {
-            let run = self.state.runs.get(&named)?;
-            // If the names differ, the sender inherited the number from the worker that started it.
-            if run.worker.name() == message.source {
-                // A pending run cannot report: the number is that of a run in an earlier journal.
-                return Some(named).filter(|_| !matches!(run.stage, Stage::Pending { .. }));
-            }
-        }
-        self.state.runs.begun(&message.source).find(|run| run.report.is_none()).map(|run| run.id)
     }
 
     fn record_report(&mut self, mut run: Run, r#type: &str) {

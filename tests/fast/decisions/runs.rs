@@ -2,7 +2,7 @@
 
 use nowcast_core::record::{Outcome, Speaker};
 use nowcast_core::run::{Stage, StopReason};
-use nowcast_core::{Change, Command, Ending, Number};
+use nowcast_core::{Change, Command, Ending, NextWorker, Number};
 
 use crate::decisions::story::{Story, configured, launch, nothing, quiet, seconds, story, worker};
 
@@ -29,6 +29,51 @@ fn a_message_without_a_run_reports_for_the_oldest_that_has_not_been_reported_for
     assert_eq!(manager.hears("weather", "success", "null").messages()[0].run, Some(newer));
     assert_eq!(manager.hears("weather", "success", "null").messages()[0].run, None);
     assert!(manager.state.runs[&other].report.is_none());
+}
+
+#[test]
+fn a_message_without_a_run_reports_for_the_run_whose_arguments_are_in_it() {
+    for (r#type, payload, reporting) in [
+        // In the type, as SalishSeaCast's workers have it; a longer word is another one.
+        ("success nowcast-green", "null", 1),
+        ("success nowcast", "null", 0),
+        // In a value, a key, a date and a path of the payload.
+        ("success", "{nowcast-green: {host: arbutus}}", 1),
+        ("success", "{run date: 2026-03-15}", 2),
+        ("success", "{log: /results/forecast2/2026-03-15/stdout}", 2),
+        ("success", "[2026-03-14, nowcast]", 0),
+        // The most arguments, and the oldest of equals.
+        ("success forecast2", "2026-03-14", 0),
+        ("success", "{hosts: [forecast2, nowcast], run date: 2026-03-14}", 0),
+        ("success", "null", 0),
+        // A value of an option, and one that is no word.
+        ("success", "{depth: 40 m}", 3),
+        ("success", "{area: 'the strait, north of 49'}", 3),
+    ] {
+        let mut manager = quiet("{}");
+        let launched =
+            |args: &[&str]| NextWorker::new("feeds", args.iter().map(|arg| (*arg).to_owned()).collect());
+        let runs = [
+            manager.wants(launched(&["nowcast", "--run-date", "2026-03-14"])),
+            manager.wants(launched(&["nowcast-green", "--run-date", "2026-03-14"])),
+            manager.wants(launched(&["forecast2", "--run-date", "2026-03-15"])),
+            manager.wants(launched(&["--depth=40", "strait, north"])),
+        ];
+        let heard = manager.hears("feeds", r#type, payload);
+        assert_eq!(heard.messages()[0].run, Some(runs[reporting]), "{type} {payload}");
+    }
+}
+
+#[test]
+fn workers_that_name_no_run_and_report_in_any_order_are_told_apart() {
+    let mut manager = quiet("{}");
+    let days: Vec<String> = (10..30).map(|day| format!("2026-03-{day}")).collect();
+    let wants = |day: &String| NextWorker::new("weather", vec!["--run-date".into(), day.clone()]);
+    let runs: Vec<Number> = days.iter().map(|day| manager.wants(wants(day))).collect();
+    for at in (0..days.len()).rev().step_by(2).chain((0..days.len()).step_by(2)) {
+        let heard = manager.hears("weather", "success", &format!("{{date: {}}}", days[at]));
+        assert_eq!(heard.messages()[0].run, Some(runs[at]), "{}", days[at]);
+    }
 }
 
 #[test]
