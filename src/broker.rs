@@ -60,6 +60,12 @@ const RECORD_PAUSE: Duration = Duration::from_millis(50);
 /// The most messages or connections of one kind that are handled before the others have their turn.
 const TURN: usize = 256;
 
+/// The most requests of one connection that wait in ZeroMQ's queue; the client waits with more.
+const RECEIVE_QUEUE: i32 = 256;
+
+/// The shortest time between two occasions on which open requests are sent again, while several managers may be connected.
+const RESEND_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The I/O thread of the workers' port, as ZeroMQ's bit mask.
 const IO_THREAD: u64 = 1;
 
@@ -122,6 +128,11 @@ pub struct Broker {
     recorder: Option<Recorder>,
     limits: WireLimits,
     overload: RareLine,
+    no_reply: RareLine,
+    /// When open requests were last sent again.
+    resent: Option<Instant>,
+    /// They are to be sent again, once the last time is long enough ago.
+    must_resend: bool,
     descriptors: Descriptors,
     refusals: Refusals,
     /// The journal's folder, in which the broker notes its state.
@@ -168,10 +179,10 @@ impl Broker {
         let descriptors = Descriptors::raise_limit(log.clone());
         let admission = Admission::bind(&context)?;
         let workers = context.socket(SocketType::ROUTER)?;
-        // A ROUTER silently discards messages over its limit, so there is no limit for replies, nor between broker and
-        // manager.
-        workers.set_sndhwm(0)?;
-        workers.set_rcvhwm(0)?;
+        // A ROUTER silently discards replies over its limit. A client that reads its replies never has so many.
+        let replies = config.security.limits.requests_per_client;
+        workers.set_sndhwm(i32::try_from(replies).unwrap_or(i32::MAX))?;
+        workers.set_rcvhwm(RECEIVE_QUEUE)?;
         workers.set_linger(LINGER)?;
         workers.set_backlog(BACKLOG)?;
         workers.set_affinity(IO_THREAD)?;
@@ -195,6 +206,9 @@ impl Broker {
             recorder: None,
             limits: config.security.limits,
             overload: RareLine::new(Level::ERROR, log.clone()),
+            no_reply: RareLine::new(Level::WARNING, log.clone()),
+            resent: None,
+            must_resend: false,
             descriptors,
             refusals: Refusals::new(log.clone()),
             journal: config.journal.folder.clone(),
@@ -299,7 +313,8 @@ impl Broker {
             self.admission.as_poll_item()?,
         ];
         let send = self.requests.unsent().and_then(|_| self.manager.due());
-        let due = [send, self.admission.due(), self.descriptors.due(), self.refusals.due()];
+        let due =
+            [send, self.resend_due(), self.admission.due(), self.descriptors.due(), self.refusals.due()];
         let until_due =
             due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()));
         let timeout = timeout.into_iter().chain(until_due).min();
@@ -324,6 +339,10 @@ impl Broker {
         }
         if ready.has(Source::ManagerConnections) {
             self.update_managers()?;
+        }
+        if self.resend_due().is_some_and(|due| due <= Instant::now()) {
+            self.resend_open_requests()?;
+            self.manager.forget_lost();
         }
         self.admit_managers()?;
         self.send_requests()?;
@@ -350,7 +369,8 @@ impl Broker {
                 continue;
             }
             if !frames.iter().any(Vec::is_empty) {
-                self.log.warning("a message came from a client that is not a REQ socket; no reply will come");
+                self.no_reply
+                    .note("a message came from a client that is not a REQ socket; no reply will come");
                 continue;
             }
             if let Err(limit) = self.requests.add(frames, &self.limits) {
@@ -392,10 +412,7 @@ impl Broker {
                 self.manager.accept();
             }
         }
-        if change.is_made || change.is_lost {
-            self.resend_open_requests()?;
-            self.manager.forget_lost();
-        }
+        self.must_resend |= change.is_made || change.is_lost;
         Ok(())
     }
 
@@ -437,8 +454,16 @@ impl Broker {
         }
     }
 
+    /// Return when open requests are to be sent again. Programs that connect and disconnect all the time must not have them sent each time.
+    fn resend_due(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let last = self.resent.filter(|_| self.has_many_managers);
+        self.must_resend.then(|| last.map_or(now, |last| last + RESEND_INTERVAL))
+    }
+
     /// Send all open requests again: a connection was made or lost, and a lost one may have been any manager's.
     fn resend_open_requests(&mut self) -> zmq::Result<()> {
+        (self.must_resend, self.resent) = (false, Some(Instant::now()));
         // Requests whose replies came before the loss are not sent again.
         self.return_replies(usize::MAX)?;
         self.requests.forget_sent();

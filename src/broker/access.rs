@@ -26,8 +26,9 @@ impl Access {
 
     /// Use the rules of a new configuration from now on. Connections that were admitted stay.
     pub(super) fn reload(&mut self, config: &Config) -> Result<(), KeyError> {
-        self.manager.reload(&config.security, config.zmq.curve.as_ref())?;
-        self.workers.reload(&config.security, config.zmq.curve.as_ref())
+        let manager = self.manager.reload(&config.security, config.zmq.curve.as_ref());
+        let workers = self.workers.reload(&config.security, config.zmq.curve.as_ref());
+        manager.and(workers)
     }
 
     /// Whether a connection may be admitted. If it may not, that is logged.

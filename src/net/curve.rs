@@ -109,18 +109,18 @@ pub fn secure_server(
     Ok(())
 }
 
-/// Return the keys of the clients that may connect.
+/// Return the names of the clients that may connect, as [`user_name`] has them.
 ///
 /// # Errors
 /// The folder or a key file in it cannot be read.
-pub fn authorized(settings: &CurveSettings) -> Result<HashSet<Key>, KeyError> {
+pub fn authorized(settings: &CurveSettings) -> Result<HashSet<String>, KeyError> {
     let folder = settings.folder.join(AUTHORIZED);
     let wrap = |error| KeyError::File { file: folder.clone(), verb: "read", error };
     let mut keys = HashSet::new();
     for file in fs::read_dir(&folder).map_err(wrap)? {
         let path = file.map_err(wrap)?.path();
         if path.extension().is_some_and(|extension| extension == "key") {
-            keys.insert(read_key(&path, PUBLIC)?);
+            keys.insert(user_name(&read_key(&path, PUBLIC)?));
         }
     }
     Ok(keys)
@@ -156,7 +156,7 @@ pub fn make_keys(settings: &CurveSettings) -> Result<Vec<PathBuf>, KeyError> {
     Ok(made)
 }
 
-/// Make a key pair unless it is there. The secret file is written last: it has both keys.
+/// Make a key pair unless it is there. The secret file is written first: it has both keys.
 fn make_pair(folder: &Path, name: &str) -> Result<Vec<PathBuf>, KeyError> {
     let (public, secret) = (public_file(folder, name), secret_file(folder, name));
     if public.exists() && !secret.exists() {
@@ -225,9 +225,15 @@ fn read_key(file: &Path, name: &'static str) -> Result<Key, KeyError> {
     let value = |line: &str| {
         let (key, value) = line.split_once('=')?;
         let value = value.trim().strip_prefix('"')?.strip_suffix('"')?;
-        (key.trim() == name).then(|| zmq::z85_decode(value).ok()?.try_into().ok()).flatten()
+        (key.trim() == name).then(|| decode(value)).flatten()
     };
     text.lines().find_map(value).ok_or_else(|| KeyError::NoKey { file: file.to_owned(), name })
+}
+
+/// Decode a key. ZeroMQ decodes other characters than those of Z85 as anything.
+fn decode(text: &str) -> Option<Key> {
+    let key = zmq::z85_decode(text).ok()?.try_into().ok()?;
+    (user_name(&key) == text).then_some(key)
 }
 
 fn unreadable(file: &Path, error: io::Error) -> KeyError {
@@ -257,7 +263,7 @@ mod tests {
         }
         let keys = authorized(&settings).unwrap();
         let own = secret_file(&settings.folder, "client");
-        assert_eq!(keys, HashSet::from([read_key(&own, PUBLIC).unwrap()]));
+        assert_eq!(keys, HashSet::from([user_name(&read_key(&own, PUBLIC).unwrap())]));
         let secret = read_secret(&own).unwrap();
         assert_eq!(make_keys(&settings).unwrap(), Vec::<PathBuf>::new());
         assert_eq!(read_secret(&own).unwrap(), secret);
@@ -277,8 +283,13 @@ mod tests {
         fs::set_permissions(&own, fs::Permissions::from_mode(0o640)).unwrap();
         let exposed = read_secret(&own).unwrap_err().to_string();
         assert!(exposed.contains("can be read by others (mode 640): run chmod 600"), "{exposed}");
-        fs::write(&own, "curve\n    secret-key = \"short\"\n").unwrap();
-        let empty = read_key(&own, SECRET).unwrap_err().to_string();
-        assert!(empty.contains("has no line `secret-key = \"…\"` with a key of 40 characters"), "{empty}");
+        for damaged in ["short", &"~".repeat(40), &"0 ".repeat(20)] {
+            fs::write(&own, format!("curve\n    secret-key = \"{damaged}\"\n")).unwrap();
+            let empty = read_key(&own, SECRET).unwrap_err().to_string();
+            assert!(
+                empty.contains("has no line `secret-key = \"…\"` with a key of 40 characters"),
+                "{empty}"
+            );
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! [`PortAccess`]: who may connect to a port. It never looks at a message.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, TcpListener};
+use std::net::IpAddr;
 
-use super::curve::{self, Key, KeyError};
+use nix::ifaddrs::getifaddrs;
+
+use super::curve::{self, KeyError};
 use super::rare_line::RareLine;
 use super::zap::ZapRequest;
 use crate::config::{AllowedNetworks, CurveSettings, Port, SecuritySettings};
@@ -14,8 +16,9 @@ use pylogging::{Level, Logger};
 pub struct PortAccess {
     port: Port,
     networks: AllowedNetworks,
-    /// The keys that may connect; `None` if connections have none.
-    keys: Option<HashSet<Key>>,
+    /// The names of the keys that may connect; `None` if connections have none.
+    keys: Option<HashSet<String>>,
+    this_machine: ThisMachine,
     /// Tells what is refused, but not each time that a program tries again.
     refusals: RareLine,
 }
@@ -36,6 +39,7 @@ impl PortAccess {
             port,
             networks: security.allowed(port),
             keys,
+            this_machine: ThisMachine::new(),
             refusals: RareLine::new(Level::WARNING, log),
         })
     }
@@ -43,7 +47,7 @@ impl PortAccess {
     /// Read the rules again. Whether connections have keys stays as it is until the program starts again.
     ///
     /// # Errors
-    /// The files of the authorized keys cannot be read. The previous keys stay in force.
+    /// The files of the authorized keys cannot be read. The previous keys stay in force; the new networks are in force.
     pub fn reload(
         &mut self,
         security: &SecuritySettings,
@@ -65,14 +69,17 @@ impl PortAccess {
     /// Whether a connection may be admitted. If it may not, that is logged.
     pub fn allows(&mut self, request: &ZapRequest) -> bool {
         let (port, address) = (self.port.name(), &request.address);
-        if !self.networks.contain(address) {
+        if !self.networks.contain(address, &mut self.this_machine) {
             self.refusals.note(&format!(
                 "a connection from {address} to the port for the {port} was refused: to admit it, list its network in \
                  `security: allow: {port}:`"
             ));
             return false;
         }
-        if self.keys.as_ref().is_some_and(|keys| !request.key.is_some_and(|key| keys.contains(&key))) {
+        let is_known = |keys: &HashSet<String>| {
+            request.key.as_ref().is_some_and(|key| keys.contains(&curve::user_name(key)))
+        };
+        if !self.keys.as_ref().is_none_or(is_known) {
             self.refusals.note(&format!(
                 "a connection from {address} to the port for the {port} was refused: its key is not in the folder \
                  `authorized` of `security: curve: keys:`"
@@ -85,8 +92,7 @@ impl PortAccess {
     /// Whether a message of this user may be taken. Its connection was admitted, but its key may have been revoked since; that is
     /// logged.
     pub fn takes_message_of(&mut self, user: &str) -> bool {
-        let key = zmq::z85_decode(user).ok().and_then(|key| Key::try_from(key).ok());
-        let takes = self.keys.as_ref().is_none_or(|keys| key.is_some_and(|key| keys.contains(&key)));
+        let takes = self.keys.as_ref().is_none_or(|keys| keys.contains(user));
         if !takes {
             self.refusals.note(&format!("a message with the key {user} was discarded: the key was revoked"));
         }
@@ -96,11 +102,11 @@ impl PortAccess {
 
 impl AllowedNetworks {
     /// Whether connections from an address are taken.
-    fn contain(&self, address: &str) -> bool {
+    fn contain(&self, address: &str, this_machine: &mut ThisMachine) -> bool {
         let address = address.parse().map(|address: IpAddr| address.to_canonical());
         match self {
             AllowedNetworks::All => true,
-            AllowedNetworks::ThisMachine => address.is_ok_and(is_of_this_machine),
+            AllowedNetworks::ThisMachine => address.is_ok_and(|address| this_machine.has(address)),
             AllowedNetworks::Listed(networks) => {
                 address.is_ok_and(|address| networks.iter().any(|network| network.contains(&address)))
             }
@@ -108,9 +114,38 @@ impl AllowedNetworks {
     }
 }
 
-/// Whether an address is one of this machine's: only those can be bound.
-fn is_of_this_machine(address: IpAddr) -> bool {
-    address.is_loopback() || TcpListener::bind((address, 0)).is_ok()
+/// The addresses of this machine.
+#[derive(Debug)]
+struct ThisMachine {
+    /// The last addresses of its interfaces: without a free descriptor they cannot be read again.
+    addresses: HashSet<IpAddr>,
+}
+
+impl ThisMachine {
+    fn new() -> Self {
+        Self { addresses: interface_addresses().unwrap_or_default() }
+    }
+
+    /// Whether an address is one of them. That it can be bound does not show it: the operating system may allow that for any.
+    fn has(&mut self, address: IpAddr) -> bool {
+        if address.is_loopback() || self.addresses.contains(&address) {
+            return true;
+        }
+        // The interfaces may have changed.
+        if let Ok(addresses) = interface_addresses() {
+            self.addresses = addresses;
+        }
+        self.addresses.contains(&address)
+    }
+}
+
+fn interface_addresses() -> nix::Result<HashSet<IpAddr>> {
+    let of = |interface: nix::ifaddrs::InterfaceAddress| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+    };
+    Ok(getifaddrs()?.filter_map(of).collect())
 }
 
 #[cfg(test)]
@@ -121,6 +156,7 @@ mod tests {
     fn only_listed_networks_are_admitted() {
         let networks = ["10.0.0.0/8", "192.168.1.7/32", "fd00::/8"].map(|network| network.parse().unwrap());
         let listed = AllowedNetworks::Listed(networks.into());
+        let here = &mut ThisMachine::new();
         for (address, is_allowed) in [
             ("10.255.0.1", true),
             ("::ffff:10.1.2.3", true),
@@ -132,19 +168,21 @@ mod tests {
             ("", false),
             ("nonsense", false),
         ] {
-            assert_eq!(listed.contain(address), is_allowed, "{address}");
+            assert_eq!(listed.contain(address, here), is_allowed, "{address}");
         }
-        assert!(!AllowedNetworks::Listed(Vec::new()).contain("127.0.0.1"));
-        assert!(AllowedNetworks::All.contain("192.0.2.1"));
+        assert!(!AllowedNetworks::Listed(Vec::new()).contain("127.0.0.1", here));
+        assert!(AllowedNetworks::All.contain("192.0.2.1", here));
     }
 
     #[test]
     fn this_machine_has_its_own_addresses_only() {
         let here = AllowedNetworks::ThisMachine;
+        let machine = &mut ThisMachine::new();
+        assert!(machine.addresses.iter().any(IpAddr::is_loopback), "{machine:?}");
         for (address, is_here) in
             [("127.0.0.1", true), ("127.3.2.1", true), ("192.0.2.1", false), ("", false)]
         {
-            assert_eq!(here.contain(address), is_here, "{address}");
+            assert_eq!(here.contain(address, machine), is_here, "{address}");
         }
     }
 }

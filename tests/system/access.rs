@@ -66,6 +66,14 @@ fn requests_over_a_limit_are_discarded_and_others_served() {
     huge.send_multipart(["", &"x".repeat(200_000)], 0).expect("sent");
     let modest = connect();
     modest.send_multipart(["", message], 0).expect("sent");
+    // Of these, the first is the seventh of all.
+    let others: Vec<Socket> = (0..3).map(|_| connect()).collect();
+    for other in &others {
+        other.send_multipart(["", message], 0).expect("sent");
+        // Answered after the message was taken or discarded.
+        other.send("NCQ1", 0).expect("sent");
+        other.recv_bytes(0).expect("the broker's state");
+    }
     system.start_manager(&[]);
     let is_answered = |socket: &Socket| {
         socket.set_rcvtimeo(30_000).expect("an option");
@@ -75,13 +83,45 @@ fn requests_over_a_limit_are_discarded_and_others_served() {
     for _ in 0..5 {
         assert!(is_answered(&greedy));
     }
-    for (socket, what) in [(&greedy, "over the limit"), (&wordy, "with many frames"), (&huge, "too large")] {
+    assert!(is_answered(&others[0]));
+    for (socket, what) in [
+        (&greedy, "over the limit"),
+        (&wordy, "with many frames"),
+        (&huge, "too large"),
+        (&others[1], "the eighth"),
+        (&others[2], "the ninth"),
+    ] {
         socket.set_rcvtimeo(500).expect("an option");
         assert!(socket.recv_multipart(0).is_err(), "{what}");
     }
     // What was answered no longer counts.
     greedy.send_multipart(["", message], 0).expect("sent");
     assert!(is_answered(&greedy));
+}
+
+#[test]
+fn requests_that_wait_may_have_so_many_bytes_in_all() {
+    let mut system = system().section("security: {limits: {waiting size: 1000}}").prepare();
+    system.start_broker();
+    let context = Context::new();
+    let clients: Vec<Socket> = (0..2)
+        .map(|_| {
+            let socket = context.socket(SocketType::REQ).expect("a socket");
+            socket.set_linger(0).expect("an option");
+            socket.connect(&format!("tcp://127.0.0.1:{}", system.workers_port)).expect("an address");
+            socket
+        })
+        .collect();
+    let message = format!("{{source: sleep, type: success, payload: {}}}", "x".repeat(600));
+    for client in &clients {
+        client.send(&message, 0).expect("sent");
+    }
+    system.wait_for_log("broker", "requests over the limit `security: limits: waiting size:` are discarded");
+    system.start_manager(&[]);
+    system.wait_for("one reply", || {
+        clients.iter().any(|client| client.recv_bytes(zmq::DONTWAIT).is_ok()).then_some(())
+    });
+    assert_eq!(system.log("manager").matches("received message from sleep").count(), 1);
 }
 
 #[test]

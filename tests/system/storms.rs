@@ -1,9 +1,11 @@
-//! Programs that connect and disconnect without end.
+//! Programs that connect and disconnect without end, or send without end.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+
+use zmq::{Context, Socket, SocketType};
 
 use crate::support::system::{System, system};
 
@@ -63,4 +65,49 @@ fn workers_are_served_during_a_storm_of_connections_and_memory_stays() {
         let gained = memory(&system, "broker").saturating_sub(before);
         assert!(gained < MORE_MEMORY, "{gained} kB\n{}", system.describe());
     }
+}
+
+/// A client that can send without waiting for replies.
+fn client(system: &System, context: &Context) -> Socket {
+    let socket = context.socket(SocketType::DEALER).expect("a socket");
+    socket.set_linger(0).expect("an option");
+    // Its own queues hold little.
+    socket.set_rcvhwm(1).expect("an option");
+    socket.set_sndhwm(100).expect("an option");
+    socket.connect(&format!("tcp://127.0.0.1:{}", system.workers_port)).expect("an address");
+    socket
+}
+
+#[test]
+fn a_client_that_never_reads_its_replies_costs_no_more_memory_than_its_requests_may() {
+    const QUESTIONS: u32 = 2_000;
+    let system = system().section("security: {limits: {requests per client: 50}}").start();
+    let large = format!("{{key: {}}}", "x".repeat(100_000));
+    assert_eq!(system.send("sleep", "success", &large), "ack");
+    let before = memory(&system, "broker");
+    let context = Context::new();
+    let deaf = client(&system, &context);
+    for _ in 0..QUESTIONS / 50 {
+        for _ in 0..50 {
+            deaf.send_multipart(["", "{source: sleep, type: need, payload: sleepyhead}"], 0).expect("sent");
+        }
+        // Answered after them.
+        system.works();
+    }
+    let gained = memory(&system, "broker").saturating_sub(before);
+    assert!(gained < MORE_MEMORY, "{gained} kB");
+}
+
+#[test]
+fn a_client_that_sends_faster_than_the_broker_reads_has_to_wait() {
+    let mut system = system().prepare();
+    // The broker takes one message a second.
+    system.set_env("FAILPOINTS", "broker: request taken=sleep(1000)");
+    system.start_broker();
+    let context = Context::new();
+    let hasty = client(&system, &context);
+    hasty.set_sndtimeo(2_000).expect("an option");
+    let body = "x".repeat(10_000);
+    let sent = (0..20_000).take_while(|_| hasty.send_multipart(["", body.as_str()], 0).is_ok()).count();
+    assert!(sent < 20_000, "all messages wait in the broker");
 }

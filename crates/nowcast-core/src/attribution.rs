@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::message::Message;
-use crate::run::{Number, Run, RunId, Stage};
+use crate::run::{Number, Run, RunId, RunReport, Stage};
 use crate::state::State;
 use pyyaml::Keys;
 
@@ -14,7 +14,7 @@ impl State {
     /// Return the run that a message reports for; `None` if it reports for none.
     ///
     /// It is the run that the message names if that is its worker's: a closed one reports for none. Else it is the run of its worker,
-    /// among those without a report, whose arguments occur most in the message; among equals, the oldest.
+    /// among those without a final report, whose arguments occur most in the message; among equals, the oldest.
     pub(super) fn run_of(&self, message: &Message) -> Option<RunId> {
         if let Some(named) = message.run.as_ref().and_then(|run| run.parse().ok()).map(Number) {
             let run = self.runs.get(&named)?;
@@ -24,7 +24,8 @@ impl State {
                 return Some(named).filter(|_| !matches!(run.stage, Stage::Pending { .. }));
             }
         }
-        let unreported = || self.runs.begun(&message.source).filter(|run| run.report.is_none());
+        let has_reported = |run: &Run| run.report.as_ref().is_some_and(RunReport::is_final);
+        let unreported = || self.runs.begun(&message.source).filter(|run| !has_reported(run));
         let oldest = unreported().next()?;
         if unreported().nth(1).is_none() {
             return Some(oldest.id);
