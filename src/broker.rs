@@ -449,7 +449,7 @@ impl Broker {
         }
         if self.note.differs(&state) {
             self.descriptors.lend(1);
-            self.note.write(&self.journal, state);
+            self.note.write(&self.journal, state, &self.log);
             self.descriptors.take_back();
         }
     }

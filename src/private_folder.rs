@@ -1,10 +1,12 @@
-//! Folders that other users of the machine must not read or change. This module never touches what is in them.
+//! Folders and files that other users of the machine must not change. This module never reads what is in them.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use pylogging::Logger;
+use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
 /// The bits of a mode by which other users can change a folder.
@@ -13,12 +15,25 @@ pub const OTHERS_WRITE: u32 = 0o022;
 /// The bits of a mode by which other users have any right.
 pub const OTHERS: u32 = 0o077;
 
-/// Make a folder of mode 0700, or take these rights of others away from one that is there. Return the mode that it had, if that was
-/// changed.
+/// Make a folder of mode 0700, or take these rights of others away from one that is there, with a warning.
 ///
 /// # Errors
 /// The folder cannot be made or changed, or it belongs to another user, who could change it at any time.
-pub fn make(folder: &Path, rights: u32) -> io::Result<Option<u32>> {
+pub fn make_or_repair(folder: &Path, rights: u32, log: &Logger) -> io::Result<()> {
+    if let Some(mode) = make(folder, rights)? {
+        log.warning(format_args!(
+            "other users had rights on {} (mode {mode:04o}), which were taken away; see that they changed nothing in it",
+            folder.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Do the same without a warning. Return the mode that the folder had, if that was changed.
+///
+/// # Errors
+/// The folder cannot be made or changed, or it belongs to another user, who could change it at any time.
+fn make(folder: &Path, rights: u32) -> io::Result<Option<u32>> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let found = fs::metadata(folder)?;
     if is_foreign(found.uid()) {
@@ -38,6 +53,32 @@ pub fn make(folder: &Path, rights: u32) -> io::Result<Option<u32>> {
     Ok(Some(mode))
 }
 
+/// Open a file for reading and writing. It is made with mode 0600; one that is there loses the rights of others to change it. What another
+/// user has put there is refused, and so is a symbolic link.
+///
+/// # Errors
+/// The file cannot be opened, or it belongs to another user.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags)
+        .open(path)?;
+    let found = file.metadata()?;
+    if is_foreign(found.uid()) {
+        let text = format!("{} belongs to another user (uid {}); remove it", path.display(), found.uid());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+    }
+    if found.mode() & OTHERS_WRITE != 0 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
+}
+
 /// Whether a user is neither this process's nor root.
 #[must_use]
 pub fn is_foreign(user: u32) -> bool {
@@ -47,6 +88,20 @@ pub fn is_foreign(user: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_private_and_no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("poison"), folder.path().join("link"));
+        let mode = || fs::metadata(&file).unwrap().mode() & 0o777;
+        open_file(&file).unwrap();
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+        open_file(&file).unwrap();
+        assert_eq!(mode(), 0o600);
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        open_file(&link).unwrap_err();
+    }
 
     #[test]
     fn a_folder_loses_the_rights_of_others_and_no_more() {

@@ -106,6 +106,7 @@ impl Scheduler {
             is_problem_logged: false,
             log,
         };
+        scheduler.workers.withhold(&scheduler.config.notifications.secret_variables);
         scheduler.make_plan();
         Ok(scheduler)
     }
@@ -122,6 +123,7 @@ impl Scheduler {
                     Signal::Hangup => {
                         if let Some(config) = reload_config() {
                             self.config = config;
+                            self.workers.withhold(&self.config.notifications.secret_variables);
                             let scheduled = &self.config.scheduled;
                             self.plan.iter_mut().for_each(|plan| plan.update(scheduled, Timestamp::now()));
                             self.log_schedule();

@@ -2,7 +2,7 @@
 //!
 //! This module never keeps a message: what was sent to a manager that then dies is lost, and the broker must send it again.
 //!
-//! Found by experiments with `libzmq` 4.3.4, whose own thread runs the connections:
+//! Found by experiments with `libzmq` 4.3.5, whose own thread runs the connections:
 //! - The event of a lost connection comes *before* the DEALER stops sending messages to it, and those are lost without
 //!   another event. So the next manager gets requests only when the lost connection is known to be gone.
 //! - A manager of ours introduces itself: the first message of its connection is empty. That message has passed through

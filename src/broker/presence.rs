@@ -3,12 +3,12 @@
 //! It says which manager is connected: a manager that is not ours leaves no other trace there. A
 //! broker that cannot write the note works without it.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use crate::net::{BrokerState, ManagerIdentity};
+use crate::private_folder::{self, OTHERS_WRITE};
 use crate::store::Presence;
+use pylogging::Logger;
 
 /// The name of the broker's file in the journal's folder.
 const FILE: &str = "broker";
@@ -42,9 +42,9 @@ impl StateNote {
     }
 
     /// Write the state. The folder is made if it is missing: only our own manager would make it.
-    pub(super) fn write(&mut self, journal: &Path, state: BrokerState) {
-        let _ = DirBuilder::new().mode(0o700).create(journal);
-        if self.presence.announce(journal)
+    pub(super) fn write(&mut self, journal: &Path, state: BrokerState, log: &Logger) {
+        if private_folder::make_or_repair(journal, OTHERS_WRITE, log).is_ok()
+            && self.presence.announce(journal)
             && let Ok(line) = serde_json::to_string(&state)
         {
             let _ = self.presence.note(journal, &line);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::operate::CommonOptions;
 use super::{USAGE, print};
 use crate::config::{Config, CurveSettings};
-use crate::net::curve;
+use crate::net::curve::{self, CurveServer};
 
 /// The folder beside the configuration file, if the configuration names none.
 const DEFAULT_FOLDER: &str = "keys";
@@ -31,6 +31,9 @@ fn client_name(text: &str) -> Result<String, String> {
     let is_name = text.chars().all(|letter| letter.is_alphanumeric() || ".-_".contains(letter));
     if text.is_empty() || text.starts_with('.') || !is_name {
         return Err("a name has letters, digits, dots, `-` and `_`".to_owned());
+    }
+    if [CurveServer::Broker, CurveServer::Logging].iter().any(|server| server.name() == text) {
+        return Err("this is the name of a server's keys".to_owned());
     }
     Ok(text.to_owned())
 }

@@ -22,7 +22,7 @@ pub use call::{Call, CallError};
 use call::{NAME, short_path};
 use nowcast_core::{Answer, CallId};
 
-/// How the name of the folder begins in which the socket is bound. One that stays after a kill is empty, or has a dead socket.
+/// How the name of the folder begins in which the socket is bound. One that stays after a kill is removed by the next manager.
 const PRIVATE_FOLDER: &str = ".control-";
 
 /// The size limit of a request in bytes.
@@ -79,6 +79,7 @@ impl Control {
     /// # Errors
     /// The socket cannot be made.
     pub fn bind(folder: &Path) -> io::Result<Self> {
+        remove_left_folders(folder);
         let (listener, identity) = listen(folder)?;
         Ok(Self {
             folder: folder.to_owned(),
@@ -252,6 +253,15 @@ fn listen(folder: &Path) -> io::Result<(UnixListener, (u64, u64))> {
     // This replaces the socket of an earlier manager.
     fs::rename(bound, &file)?;
     Ok((listener, identity(&fs::symlink_metadata(file)?)))
+}
+
+/// Remove the private folders of managers that were killed while they made their socket.
+fn remove_left_folders(folder: &Path) {
+    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if file.file_name().to_string_lossy().starts_with(PRIVATE_FOLDER) {
+            let _ = fs::remove_dir_all(file.path());
+        }
+    }
 }
 
 fn identity(file: &fs::Metadata) -> (u64, u64) {

@@ -95,12 +95,7 @@ fn make_private(config: &Config, log: &Logger) -> Result<(), JournalError> {
     let runs = config.journal.runs_folder();
     for (folder, rights) in [(journal, OTHERS_WRITE), (&runs, OTHERS), (&claims_folder(&runs), OTHERS)] {
         let unusable = |error| JournalError::Unusable { file: folder.clone(), error };
-        if let Some(mode) = private_folder::make(folder, rights).map_err(unusable)? {
-            log.warning(format_args!(
-                "other users had rights on {} (mode {mode:04o}), which were taken away; see that they changed nothing in it",
-                folder.display()
-            ));
-        }
+        private_folder::make_or_repair(folder, rights, log).map_err(unusable)?;
     }
     Ok(())
 }

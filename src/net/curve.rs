@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use zmq::{CurveKeyPair, Socket};
 
 use crate::config::CurveSettings;
+use crate::private_folder;
 
 /// A key, public or secret.
 pub type Key = [u8; 32];
@@ -71,6 +72,36 @@ pub enum KeyError {
         /// Its mode.
         mode: u32,
     },
+    /// The secret file of a client is gone.
+    #[error(
+        "{public} has no secret file {secret}: restore that, or remove {public} to make a new pair of keys",
+        public = .public.display(), secret = .secret.display()
+    )]
+    NoSecret {
+        /// The file with the public key.
+        public: PathBuf,
+        /// The file that is missing.
+        secret: PathBuf,
+    },
+    /// A new key was made, and the old one may still connect.
+    #[error(
+        "{} still has an earlier key of this client: remove the file, so that the earlier key may not connect, and run `nowcast keys` \
+         again, so that the new one may", .file.display()
+    )]
+    EarlierKey {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Other users could change a file or folder.
+    #[error("{} can be changed by others (mode {mode:03o}, owner {owner}): run chmod go-w on it, and chown if it is not yours", .path.display())]
+    Changeable {
+        /// Its path.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// Its owner.
+        owner: u32,
+    },
     /// ZeroMQ failed.
     #[error("ZMQError: {0}")]
     Zmq(#[from] zmq::Error),
@@ -116,6 +147,9 @@ pub fn secure_server(
 pub fn authorized(settings: &CurveSettings) -> Result<HashSet<String>, KeyError> {
     let folder = settings.folder.join(AUTHORIZED);
     let wrap = |error| KeyError::File { file: folder.clone(), verb: "read", error };
+    for folder in [&settings.folder, &folder] {
+        refuse_changeable(folder, &fs::metadata(folder).map_err(wrap)?)?;
+    }
     let mut keys = HashSet::new();
     for file in fs::read_dir(&folder).map_err(wrap)? {
         let path = file.map_err(wrap)?.path();
@@ -137,7 +171,7 @@ pub fn user_name(key: &Key) -> String {
 /// that were made.
 ///
 /// # Errors
-/// A file cannot be written.
+/// A file cannot be written, or one that is there does not fit.
 pub fn make_keys(settings: &CurveSettings) -> Result<Vec<PathBuf>, KeyError> {
     let CurveSettings { folder, client } = settings;
     let authorized = folder.join(AUTHORIZED);
@@ -147,12 +181,15 @@ pub fn make_keys(settings: &CurveSettings) -> Result<Vec<PathBuf>, KeyError> {
     for name in [CurveServer::Broker.name(), CurveServer::Logging.name(), client] {
         made.extend(make_pair(folder, name)?);
     }
-    let own = public_file(folder, client);
-    made.extend(write_new(
-        &public_file(&authorized, client),
-        &certificate(read_key(&own, PUBLIC)?, None),
-        0o644,
-    )?);
+    let (own, secret) = (public_file(folder, client), secret_file(folder, client));
+    if !secret.exists() {
+        return Err(KeyError::NoSecret { public: own, secret });
+    }
+    let (file, key) = (public_file(&authorized, client), read_key(&own, PUBLIC)?);
+    made.extend(write_new(&file, &certificate(key, None), 0o644)?);
+    if read_key(&file, PUBLIC)? != key {
+        return Err(KeyError::EarlierKey { file });
+    }
     Ok(made)
 }
 
@@ -211,8 +248,18 @@ fn secret_file(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.key_secret"))
 }
 
+/// Refuse a file or folder that other users could change.
+fn refuse_changeable(path: &Path, found: &fs::Metadata) -> Result<(), KeyError> {
+    let (mode, owner) = (found.mode() & 0o777, found.uid());
+    if private_folder::is_foreign(owner) || mode & private_folder::OTHERS_WRITE != 0 {
+        return Err(KeyError::Changeable { path: path.to_owned(), mode, owner });
+    }
+    Ok(())
+}
+
 fn read_secret(file: &Path) -> Result<Key, KeyError> {
     let found = fs::metadata(file).map_err(|error| unreadable(file, error))?;
+    refuse_changeable(file, &found)?;
     match found.mode() & 0o777 {
         mode if mode & 0o077 != 0 => Err(KeyError::Exposed { file: file.to_owned(), mode }),
         _ => read_key(file, SECRET),
@@ -270,6 +317,40 @@ mod tests {
         let other = CurveSettings { client: "other".to_owned(), ..settings.clone() };
         assert_eq!(make_keys(&other).unwrap().len(), 3);
         assert_eq!(authorized(&settings).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_client_whose_files_do_not_fit_is_told_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path());
+        make_keys(&settings).unwrap();
+        let (public, secret) = (public_file(folder.path(), "client"), secret_file(folder.path(), "client"));
+        fs::remove_file(&secret).unwrap();
+        let error = make_keys(&settings).unwrap_err().to_string();
+        assert!(
+            error.contains("client.key has no secret file ") && error.contains("to make a new pair"),
+            "{error}"
+        );
+        fs::remove_file(&public).unwrap();
+        let error = make_keys(&settings).unwrap_err().to_string();
+        assert!(error.contains("authorized/client.key still has an earlier key"), "{error}");
+        fs::remove_file(public_file(&folder.path().join(AUTHORIZED), "client")).unwrap();
+        assert_eq!(make_keys(&settings).unwrap().len(), 1);
+        assert_eq!(
+            authorized(&settings).unwrap(),
+            HashSet::from([user_name(&read_key(&public, PUBLIC).unwrap())])
+        );
+    }
+
+    #[test]
+    fn a_folder_of_keys_that_others_can_change_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path());
+        make_keys(&settings).unwrap();
+        let changeable = folder.path().join(AUTHORIZED);
+        fs::set_permissions(&changeable, fs::Permissions::from_mode(0o770)).unwrap();
+        let error = authorized(&settings).unwrap_err().to_string();
+        assert!(error.contains("can be changed by others (mode 770, owner "), "{error}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! monitor and adds them up, so a storm of connections costs its reader neither memory nor time.
 //!
 //! This module never changes a connection. It slows down one thing on purpose: a socket without a descriptor for the next
-//! connection. `libzmq` 4.3.4 tries to accept that connection again and again, which takes a whole processor. It reports each attempt
+//! connection. `libzmq` 4.3.5 tries to accept that connection again and again, which takes a whole processor. It reports each attempt
 //! to the monitor, and waits while the monitor's queue is full. So the thread pauses after a failed attempt, and the connection
 //! waits in the operating system, at no cost, until there is a descriptor. The other connections of the same I/O thread are
 //! delayed by `ACCEPT_PAUSE` at most.

@@ -8,6 +8,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::private_folder;
+
 /// The suspicion at which a message is poison.
 const POISON: u32 = 10;
 
@@ -90,7 +92,7 @@ impl PoisonFile {
     /// # Errors
     /// The file cannot be created, read or written.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = private_folder::open_file(path)?;
         let mut bytes = Vec::new();
         (&mut file).take((LINE * SUSPECTS) as u64).read_to_end(&mut bytes)?;
         let length = bytes.len();

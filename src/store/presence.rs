@@ -3,8 +3,9 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use crate::private_folder;
 
 /// A daemon's lock.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl Presence {
     pub fn announce(&mut self, journal: &Path) -> bool {
         let path = journal.join(self.name);
         let lock = || {
-            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).ok()?;
+            private_folder::open_file(&path).ok()?;
             // Open it for reading only: a file that is open for writing prevents a read-only remount.
             let file = File::open(&path).ok()?;
             file.try_lock().ok()?;

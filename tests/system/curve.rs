@@ -1,6 +1,7 @@
 //! Encrypted connections: only known keys may connect. Plain Python workers use the same key files with pyzmq.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -112,9 +113,23 @@ fn the_keys_are_made_once_and_the_command_says_what_to_configure() {
 #[test]
 fn daemons_whose_keys_are_missing_or_exposed_say_so_and_end() {
     let mut system = system().section("security: {curve: {keys: keys}}").prepare();
-    for daemon in ["broker", "manager"] {
-        let (status, text) = system.run_to_end(&[daemon]);
-        assert_eq!(status, Some(1), "{text}");
-        assert!(text.contains("cannot be read: No such file"), "{text}");
+    for is_exposed in [false, true] {
+        if is_exposed {
+            system.operate(&["keys"]);
+            for name in ["broker", "client"] {
+                let secret = system.path(&format!("keys/{name}.key_secret"));
+                fs::set_permissions(secret, fs::Permissions::from_mode(0o644)).expect("a mode");
+            }
+        }
+        for daemon in ["broker", "manager"] {
+            let (status, text) = system.run_to_end(&[daemon]);
+            assert_eq!(status, Some(1), "{text}");
+            let expected =
+                if is_exposed { "can be read by others (mode 644)" } else { "cannot be read: No such file" };
+            assert!(text.contains(expected), "{text}");
+        }
     }
+    let (status, text) = system.operation(&["keys", "--client", "broker"]);
+    assert_eq!(status, Some(2), "{text}");
+    assert!(text.contains("this is the name of a server's keys"), "{text}");
 }

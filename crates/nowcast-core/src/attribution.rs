@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::message::Message;
 use crate::run::{Number, Run, RunId, RunReport, Stage};
 use crate::state::State;
-use pyyaml::Keys;
+use pyyaml::Value;
 
 impl State {
     /// Return the run that a message reports for; `None` if it reports for none.
@@ -27,7 +27,7 @@ impl State {
         let has_reported = |run: &Run| run.report.as_ref().is_some_and(RunReport::is_final);
         let unreported = || self.runs.begun(&message.source).filter(|run| !has_reported(run));
         let oldest = unreported().next()?;
-        if unreported().nth(1).is_none() {
+        if unreported().all(|run| run.worker.args == oldest.worker.args) {
             return Some(oldest.id);
         }
         let words = Words::of(message);
@@ -42,8 +42,12 @@ impl State {
     }
 }
 
+/// The most bytes of a payload that are searched: what a worker was launched with stands at the top of a report, and the manager's loop waits.
+const SEARCHED: usize = 65_536;
+
 /// The words of a message's type and payload.
 struct Words {
+    /// The type and each scalar of the payload, in lines.
     text: String,
     /// Each word in `text`.
     words: BTreeSet<String>,
@@ -51,16 +55,18 @@ struct Words {
 
 impl Words {
     fn of(message: &Message) -> Self {
-        let text = format!("{}\n{}", message.r#type, pyyaml::write(&message.payload, Keys::AsGiven));
+        let mut text = format!("{}\n", message.r#type);
+        add_scalars(&message.payload, &mut text);
         let words = text.split(|char| !is_of_word(char)).map(str::to_owned).collect();
         Self { text, words }
     }
 
     /// Return how many different arguments of a run occur. Names of options say nothing, but their values do.
     fn count(&self, run: &Run) -> usize {
-        let values = run.worker.args.iter().filter_map(|arg| match arg.strip_prefix('-') {
-            Some(option) => option.split_once('=').map(|(_, value)| value),
-            None => Some(arg.as_str()),
+        let is_option =
+            |arg: &str| arg.starts_with('-') && !arg[1..].starts_with(|char: char| char.is_ascii_digit());
+        let values = run.worker.args.iter().filter_map(|arg| {
+            if is_option(arg) { arg.split_once('=').map(|(_, value)| value) } else { Some(arg.as_str()) }
         });
         let values: BTreeSet<&str> = values.filter(|value| !value.is_empty()).collect();
         values.into_iter().filter(|value| self.has(value)).count()
@@ -69,6 +75,27 @@ impl Words {
     fn has(&self, value: &str) -> bool {
         if value.chars().all(is_of_word) { self.words.contains(value) } else { self.text.contains(value) }
     }
+}
+
+/// Add the scalars of a value to a text, in lines, until that is long enough. Every value adds a line, so that no payload takes long.
+fn add_scalars(value: &Value, text: &mut String) {
+    if text.len() > SEARCHED {
+        return;
+    }
+    match value {
+        Value::Str(scalar) => text.extend(scalar.chars().take(SEARCHED)),
+        Value::Int(number) => text.push_str(&number.to_string()),
+        Value::Date(date) => text.push_str(&date.to_string()),
+        Value::DateTime(time) => text.push_str(&time.to_string()),
+        Value::List(items) => items.iter().for_each(|item| add_scalars(item, text)),
+        Value::Set(items) => items.iter().for_each(|item| add_scalars(item, text)),
+        Value::Map(entries) => entries.iter().for_each(|(key, value)| {
+            add_scalars(key, text);
+            add_scalars(value, text);
+        }),
+        Value::Null | Value::Bool(_) | Value::BigInt(_) | Value::Float(_) | Value::Bytes(_) => {}
+    }
+    text.push('\n');
 }
 
 /// Whether a character is a part of a word: names of runs, hosts, dates and times are one word each.

@@ -243,11 +243,12 @@ impl Decision<'_> {
         if entry.is_none() {
             /// More names make a line too long to read.
             const NAMED: usize = 20;
-            let keys: Vec<String> = self.state.checklist.keys().take(NAMED).map(python::repr_value).collect();
+            let shown = |value: &Value| shortened(&python::repr_value(value)).into_owned();
+            let keys: Vec<String> = self.state.checklist.keys().take(NAMED).map(shown).collect();
             let text = format!(
                 "{} needs {}, which is not in the checklist; it has: {}",
                 message.source,
-                python::repr_value(&message.payload),
+                shown(&message.payload),
                 if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") },
             );
             self.log(Level::Error, text);

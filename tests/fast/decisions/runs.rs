@@ -65,6 +65,30 @@ fn a_message_without_a_run_reports_for_the_run_whose_arguments_are_in_it() {
 }
 
 #[test]
+fn a_run_that_has_sent_a_message_before_its_report_is_still_found() {
+    let mut manager = quiet("{}");
+    let launched = |day: &str| NextWorker::new("feeds", vec![day.to_owned()]);
+    let runs = [manager.wants(launched("2026-03-14")), manager.wants(launched("2026-03-15"))];
+    assert_eq!(manager.hears("feeds", "halfway", "2026-03-14").messages()[0].run, Some(runs[0]));
+    assert_eq!(manager.hears("feeds", "success", "2026-03-14").messages()[0].run, Some(runs[0]));
+    assert_eq!(
+        manager.hears("feeds", "success", "2026-03-14").messages()[0].run,
+        Some(runs[1]),
+        "the last open one"
+    );
+}
+
+#[test]
+fn only_the_beginning_of_a_payload_is_searched() {
+    let mut manager = quiet("{}");
+    let launched = |day: &str| NextWorker::new("feeds", vec![day.to_owned()]);
+    let runs = [manager.wants(launched("2026-03-14")), manager.wants(launched("-15"))];
+    let payload = format!("{{long: {}, day: 2026-03-14, hour: -15}}", "x".repeat(100_000));
+    assert_eq!(manager.hears("feeds", "halfway", &payload).messages()[0].run, Some(runs[0]), "the oldest");
+    assert_eq!(manager.hears("feeds", "success", "{hour: -15}").messages()[0].run, Some(runs[1]));
+}
+
+#[test]
 fn workers_that_name_no_run_and_report_in_any_order_are_told_apart() {
     let mut manager = quiet("{}");
     let days: Vec<String> = (10..30).map(|day| format!("2026-03-{day}")).collect();

@@ -40,7 +40,7 @@ message registry:
     ssh: {checklist key: ssh, success: collected, crash: crashed}
     upload: {success: uploaded, failure: failed, crash: crashed}
     mute: {success: done}
-    feeds: {success: made, success nowcast: made, success nowcast-green: made, success forecast2: made}
+    feeds: {success: made, halfway: half, success nowcast: made, success nowcast-green: made, success forecast2: made}
 ";
 
 type Rule = Box<dyn Fn(&Message, &Value) -> Result<ReturnedLaunches, RuleError>>;
