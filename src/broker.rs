@@ -312,7 +312,7 @@ impl Broker {
             self.workers_watch.as_poll_item(),
             self.admission.as_poll_item()?,
         ];
-        let send = self.requests.unsent().and_then(|_| self.manager.due());
+        let send = self.requests.next_to_send().and_then(|_| self.manager.due());
         let due =
             [send, self.resend_due(), self.admission.due(), self.descriptors.due(), self.refusals.due()];
         let until_due =
@@ -341,7 +341,7 @@ impl Broker {
             self.update_managers()?;
         }
         if self.resend_due().is_some_and(|due| due <= Instant::now()) {
-            self.resend_open_requests()?;
+            self.mark_open_unsent()?;
             self.manager.forget_lost();
         }
         self.admit_managers()?;
@@ -461,12 +461,12 @@ impl Broker {
         self.must_resend.then(|| last.map_or(now, |last| last + RESEND_INTERVAL))
     }
 
-    /// Send all open requests again: a connection was made or lost, and a lost one may have been any manager's.
-    fn resend_open_requests(&mut self) -> zmq::Result<()> {
+    /// Mark all open requests as unsent: a connection was made or lost, and a lost one may have been any manager's.
+    fn mark_open_unsent(&mut self) -> zmq::Result<()> {
         (self.must_resend, self.resent) = (false, Some(Instant::now()));
         // Requests whose replies came before the loss are not sent again.
         self.return_replies(usize::MAX)?;
-        self.requests.forget_sent();
+        self.requests.reset_sent_bytes();
         if self.redeliver {
             let count = self.requests.mark_unsent();
             if count > 0 {
@@ -479,11 +479,11 @@ impl Broker {
     }
 
     fn send_requests(&mut self) -> zmq::Result<()> {
-        if self.requests.unsent().is_none() || !self.manager.is_ready()? {
+        if self.requests.next_to_send().is_none() || !self.manager.settle_if_ready()? {
             return Ok(());
         }
         for _ in 0..TURN {
-            let Some(request) = self.requests.unsent() else { break };
+            let Some(request) = self.requests.next_to_send() else { break };
             if !self.manager.send(request)? {
                 break;
             }

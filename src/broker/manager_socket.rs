@@ -143,7 +143,7 @@ impl ManagerSocket {
         }
     }
 
-    /// A connection's first message may be read before its event.
+    /// Note which manager introduced itself. A connection's first message may be read before its event.
     fn introduce(&mut self, routing_id: &str, descriptor: u32) -> zmq::Result<()> {
         if self.is_shared {
             return Ok(());
@@ -161,8 +161,8 @@ impl ManagerSocket {
         Ok(is_sent)
     }
 
-    /// Whether requests may be sent.
-    pub(super) fn is_ready(&mut self) -> zmq::Result<bool> {
+    /// Return whether requests may be sent. If a lost connection may still get them, wait until it is gone.
+    pub(super) fn settle_if_ready(&mut self) -> zmq::Result<bool> {
         let Some(since) = self.connected.filter(|_| !self.is_blocked) else { return Ok(false) };
         if self.is_unsettled {
             if since.elapsed() < INTRODUCTION_TIMEOUT {
@@ -186,7 +186,7 @@ impl ManagerSocket {
         if is_made {
             self.connected = Some(Instant::now());
         }
-        let is_lost = connections.is_one_lost && self.is_lost(&connections)?;
+        let is_lost = connections.is_one_lost && self.note_loss(&connections)?;
         if is_lost && !self.is_shared {
             self.connected = None;
         }
@@ -201,8 +201,8 @@ impl ManagerSocket {
         })
     }
 
-    /// Whether a connection that ended was the manager's, not that of a program which was not admitted.
-    fn is_lost(&mut self, connections: &Connections) -> zmq::Result<bool> {
+    /// Note that a connection ended. Return whether it was the manager's, not that of a program which was not admitted.
+    fn note_loss(&mut self, connections: &Connections) -> zmq::Result<bool> {
         if self.connected.is_none() {
             return Ok(false);
         }

@@ -22,7 +22,7 @@ pub(super) struct Requests {
     /// The lowest number that was not sent to the current manager.
     first_unsent: u64,
     /// The bytes of the open requests that were sent to the current manager.
-    sent: usize,
+    sent_bytes: usize,
     /// The bytes of all open requests.
     size: usize,
     /// The number of open requests of each client.
@@ -40,7 +40,7 @@ impl Requests {
             last_number: 0,
             open: BTreeMap::new(),
             first_unsent: 0,
-            sent: 0,
+            sent_bytes: 0,
             size: 0,
             per_client: HashMap::new(),
         }
@@ -70,8 +70,8 @@ impl Requests {
     }
 
     /// Return the first request that is still to be sent, unless the manager has enough.
-    pub(super) fn unsent(&self) -> Option<&Frames> {
-        if self.sent >= MAX_SENT {
+    pub(super) fn next_to_send(&self) -> Option<&Frames> {
+        if self.sent_bytes >= MAX_SENT {
             return None;
         }
         self.open.range(self.first_unsent..).next().map(|(_, frames)| frames)
@@ -81,20 +81,20 @@ impl Requests {
     pub(super) fn mark_sent(&mut self) {
         if let Some((number, frames)) = self.open.range(self.first_unsent..).next() {
             self.first_unsent = number + 1;
-            self.sent += size(frames);
+            self.sent_bytes += size(frames);
         }
     }
 
     /// Forget what was sent: the manager that had it may be gone.
-    pub(super) fn forget_sent(&mut self) {
-        self.sent = 0;
+    pub(super) fn reset_sent_bytes(&mut self) {
+        self.sent_bytes = 0;
     }
 
     /// Mark all requests as unsent; return how many of them had been sent.
     pub(super) fn mark_unsent(&mut self) -> usize {
         let count = self.open.range(..self.first_unsent).count();
         self.first_unsent = 0;
-        self.sent = 0;
+        self.sent_bytes = 0;
         count
     }
 
@@ -105,7 +105,7 @@ impl Requests {
         let number = Some(ticket.number).filter(|_| ticket.epoch == self.epoch)?;
         let request = self.open.remove(&number)?;
         if number < self.first_unsent {
-            self.sent = self.sent.saturating_sub(size(&request));
+            self.sent_bytes = self.sent_bytes.saturating_sub(size(&request));
         }
         self.forget(&request);
         reply.remove(0);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     fn send(requests: &mut Requests) -> Option<Frames> {
-        let frames = requests.unsent().cloned()?;
+        let frames = requests.next_to_send().cloned()?;
         requests.mark_sent();
         Some(frames)
     }
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(requests.mark_unsent(), 2, "another manager has nothing");
         assert!(send(&mut requests).is_some() && send(&mut requests).is_some());
         assert_eq!(send(&mut requests), None);
-        requests.forget_sent();
+        requests.reset_sent_bytes();
         assert!(send(&mut requests).is_some());
     }
 

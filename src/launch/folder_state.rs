@@ -127,6 +127,17 @@ impl RunFolder {
         Ok(FolderReading { state, problem, is_removed })
     }
 
+    /// Return the process that the runner started, if it is alive: the worker, or the launching command.
+    ///
+    /// # Errors
+    /// When a file exists and cannot be read.
+    pub fn live_process(&self) -> io::Result<Option<ProcessIdentity>> {
+        match self.read::<ProcessIdentity>(PROCESS)? {
+            FileContent::Whole(process) => Ok(process.is_alive()?.then_some(process)),
+            FileContent::Absent | FileContent::Damaged(_) => find_worker(self.run(), self.path(), 0),
+        }
+    }
+
     fn read_exit(&self) -> io::Result<Option<FolderReading>> {
         Ok(match self.read::<ExitRecord>(EXIT)? {
             FileContent::Absent => None,

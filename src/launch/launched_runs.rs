@@ -26,9 +26,9 @@ use pylogging::Logger;
 /// The result of [`LaunchedRuns::start`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Started {
-    /// The run is open; [`LaunchedRuns::poll_exits`] will return its end.
-    Open,
-    /// The run has ended already, perhaps under an earlier manager. [`LaunchedRuns::poll_exits`] will not return it.
+    /// The run is open; [`LaunchedRuns::tend`] will return its end.
+    NotEnded,
+    /// The run has ended already, perhaps under an earlier manager. [`LaunchedRuns::tend`] will not return it.
     Ended(Ending),
 }
 
@@ -108,7 +108,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         environment: &[(String, OsString)],
     ) -> Started {
         if self.open.contains_key(&run) {
-            return Started::Open;
+            return Started::NotEnded;
         }
         let folder =
             RunFolder::new(self.root.join(folder), run_number(run)).marked(self.marks.of(&run_number(run)));
@@ -117,7 +117,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             return Started::Ended(ending);
         }
         self.open.insert(run, open);
-        Started::Open
+        Started::NotEnded
     }
 
     /// Withhold environment variables of this process from all workers.
@@ -136,7 +136,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Return when the start or the watch of unwatched runs is due to be tried again. Overdue kills and lost contact need a call of
-    /// [`LaunchedRuns::poll_exits`] each second, too.
+    /// [`LaunchedRuns::tend`] each second, too.
     #[must_use]
     pub fn retry_due(&self) -> Option<Instant> {
         self.refused.due()
@@ -147,7 +147,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     ///
     /// # Errors
     /// When the operating system cannot report which processes exited.
-    pub fn poll_exits(&mut self) -> io::Result<Vec<(Key, Ending)>> {
+    pub fn tend(&mut self) -> io::Result<Vec<(Key, Ending)>> {
         let mut ended = Vec::new();
         for (run, process_exit) in self.processes.reap()? {
             let Some(mut open) = self.open.remove(&run) else { continue };

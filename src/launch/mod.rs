@@ -1,5 +1,6 @@
 //! Launching workers: their command lines, their runners, and the folders of their runs. It never decides what to launch.
 
+mod adoption;
 pub mod answer;
 pub mod argv;
 pub mod children;

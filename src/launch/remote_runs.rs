@@ -15,7 +15,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     /// Note that the worker of a run has reported how it ended. If contact with its host is lost and the host does not
     /// answer, the runner stops asking.
-    pub fn note_reported(&self, run: Key) {
+    pub fn tell_remote_runner_reported(&self, run: Key) {
         if let Some(open) = self.open.get(&run)
             && open.contact != HostContact::Local
         {

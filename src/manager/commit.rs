@@ -1,4 +1,4 @@
-//! Commits a batch to the journal, before any effect of it. It never executes an effect.
+//! Commits a batch to the journal, before any effect of it. Then it tells the folders and runners of runs what was committed. It never executes an effect.
 
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -82,7 +82,7 @@ impl Manager {
                     && run.is_running()
                     && run.report.as_ref().is_some_and(RunReport::is_final)
                 {
-                    self.runs.note_reported(run.id);
+                    self.runs.tell_remote_runner_reported(run.id);
                 }
             }
         }

@@ -86,7 +86,7 @@ impl GuardedRules {
     pub fn end_decoding(&self, first: &PoisonKeys) {
         match &first.deciding {
             Some(key) => self.begin(Step::Deciding, key),
-            None => self.clear(),
+            None => self.note_no_message(),
         }
     }
 
@@ -97,7 +97,7 @@ impl GuardedRules {
                 self.begin(Step::Deciding, key);
                 failpoint::pass("manager: deciding");
             }
-            None => self.clear(),
+            None => self.note_no_message(),
         }
         self.deciding.replace(keys.deciding.clone());
     }
@@ -113,7 +113,7 @@ impl GuardedRules {
     }
 
     /// Note that no message is decoded or decided.
-    pub fn clear(&self) {
+    pub fn note_no_message(&self) {
         self.log_failure(self.poison.borrow_mut().clear());
     }
 
@@ -184,7 +184,7 @@ impl Rules for GuardedRules {
         self.watchdog.borrow().end();
         if run_key.is_some() {
             self.acquit(&PoisonKeys { decoding: None, deciding: run_key });
-            self.clear();
+            self.note_no_message();
         }
         call
     }

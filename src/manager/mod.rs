@@ -142,7 +142,7 @@ impl Manager {
     ) -> Result<u8, ManagerError> {
         let result = self.work(launches, signals, reload_config);
         // A manager that stops in an orderly way does not do so because of a message.
-        self.rules.clear();
+        self.rules.note_no_message();
         // Changes of a batch that was not committed must not reach the checklist file.
         if !matches!(result, Ok(End::Uncommitted))
             && let Err(error) = self.flush_checklist()
@@ -171,7 +171,7 @@ impl Manager {
         // Runs of the previous manager are adopted after the checklist file is written, which they may read. If it cannot
         // be written, it stays due, and the next attempt logs why.
         let _ = self.flush_checklist();
-        self.adopt(previous_runs);
+        self.queue_adoptions(previous_runs);
         let mut events = Vec::new();
         let mut logs_listening = true;
         loop {
@@ -216,7 +216,7 @@ impl Manager {
                 effects.extend(decide(&mut self.state, event, &self.rules, &self.clock.read()));
                 self.rules.acquit(&keys);
             }
-            self.rules.clear();
+            self.rules.note_no_message();
             effects.extend(end_if_idle(&self.state));
             let (records, effects) = split(effects);
             if !self.commit_batch(&records, signals)? {

@@ -8,13 +8,12 @@ use std::time::Instant;
 use super::Manager;
 use crate::config::defaults::defaults;
 use crate::failpoint;
-use crate::launch::run_folder::RunFolder;
 use crate::launch::{self, Environment, RunLocation, STOPPED_BEFORE_START, Started};
 use crate::process::machine;
 use crate::store::checklist_file::WriteState;
 use nowcast_core::message::WORKER;
 use nowcast_core::run::{RunReport, Stage};
-use nowcast_core::{Effect, Ending, Event, Level, LogLine, NextWorker, Number, Record, Run, RunId};
+use nowcast_core::{Effect, Event, Level, LogLine, NextWorker, Number, Record, Run, RunId};
 use pylogging::Logger;
 use pyyaml::{Value, python};
 
@@ -118,7 +117,7 @@ impl Manager {
             // A queued run may have a runner of an earlier manager. Without one it is not started.
             let position = self.launch_queue.iter().position(|queued| queued.run == run);
             if let Some(queued) = position.and_then(|position| self.launch_queue.remove(position)) {
-                follow_up.events.extend(self.launch(&queued));
+                follow_up.events.extend(self.start_or_adopt(&queued));
             }
             self.runs.request_stop(run);
         }
@@ -130,7 +129,7 @@ impl Manager {
     }
 
     /// Queue the launched runs of the previous manager; [`Manager::start_queued`] starts or adopts them.
-    pub(super) fn adopt(&mut self, runs: Vec<Run>) {
+    pub(super) fn queue_adoptions(&mut self, runs: Vec<Run>) {
         for run in runs {
             if let Stage::Launched { folder, .. } = run.stage {
                 self.launch_queue.push_back(QueuedLaunch {
@@ -165,7 +164,7 @@ impl Manager {
                 break;
             }
             let Some(queued) = self.launch_queue.pop_front() else { break };
-            events.extend(self.launch(&queued));
+            events.extend(self.start_or_adopt(&queued));
             let run = queued.run;
             // An adopted run may have reported, or have been requested to stop, before: its runner is told now.
             let adopted_run = self.state.runs.get(&run).filter(|_| queued.is_adopted);
@@ -173,7 +172,7 @@ impl Manager {
                 self.runs.ensure_stop_requested(run);
             }
             if adopted_run.is_some_and(|run| run.report.as_ref().is_some_and(RunReport::is_final)) {
-                self.runs.note_reported(run);
+                self.runs.tell_remote_runner_reported(run);
             }
         }
         events
@@ -189,14 +188,6 @@ impl Manager {
             WriteState::Failed(error) => Event::ChecklistNotWritten { reason: error.to_string() },
             WriteState::Recovered => Event::ChecklistWriteRecovered,
         })
-    }
-
-    /// Return the event that a run has ended, with the time that its folder tells.
-    pub(super) fn run_ended(&self, run: RunId, ending: Ending) -> Event {
-        let folder = self.state.runs.get(&run).and_then(Run::folder);
-        let exit =
-            folder.and_then(|folder| RunFolder::new(self.runs.root().join(folder), run.0.to_string()).exit());
-        Event::RunEnded { run, ending, ended: exit.map(|exit| exit.noted_time()) }
     }
 
     fn send_replies(&mut self, effects: &[Effect]) {
@@ -234,22 +225,22 @@ impl Manager {
     }
 
     /// Start a run, unless it was started before. Return its end if it has ended already.
-    fn launch(&mut self, queued: &QueuedLaunch) -> Option<Event> {
+    fn start_or_adopt(&mut self, queued: &QueuedLaunch) -> Option<Event> {
         let QueuedLaunch { run, folder, worker, is_adopted, .. } = queued;
-        if !is_adopted {
+        // A run that was requested to stop before it was started may be adopted, but not started.
+        let stop_requested = self.state.runs.get(run).is_some_and(|run| run.stop_requested.is_some());
+        if !is_adopted && !stop_requested {
             self.log.info(format_args!("launching {worker}"));
         }
         failpoint::pass("manager: launching");
         // An error is passed on: a run that was started before is adopted although the configuration lost its command.
         let location = RunLocation { folder: &self.runs.root().join(folder), machine: &machine() };
         let command = launch::command(worker, *run, &self.config, &self.nowcast_binary, location);
-        if let Ok(command) = &command {
+        if !stop_requested && let Ok(command) = &command {
             let argv = command.without_runner(&self.nowcast_binary);
             self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
         }
         let environment = self.environment(worker);
-        // A run that was requested to stop before it was started may be adopted, but not started.
-        let stop_requested = self.state.runs.get(run).is_some_and(|run| run.stop_requested.is_some());
         let command = match command {
             _ if stop_requested => Err(STOPPED_BEFORE_START.to_owned()),
             command => command.map_err(|error| error.to_string()),
@@ -257,8 +248,8 @@ impl Manager {
         let started = self.runs.start(*run, folder, command, &environment);
         failpoint::pass("manager: launched");
         match started {
-            Started::Open => None,
-            Started::Ended(ending) => Some(self.run_ended(*run, ending)),
+            Started::NotEnded => None,
+            Started::Ended(ending) => Some(self.run_ended_event(*run, ending)),
         }
     }
 

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use zmq::{POLLIN, PollItem};
 
 use super::{Manager, ManagerError};
+use crate::launch::run_folder::RunFolder;
 use crate::net::socket;
 use crate::signals::Signals;
-use nowcast_core::Event;
+use nowcast_core::{Ending, Event, Run, RunId};
 
 /// The longest time that the loop waits: the rules may have changed, a kill may be overdue, or the
 /// clock may have been set.
@@ -58,8 +59,8 @@ impl Manager {
         let mut events = std::mem::take(&mut self.pending_events);
         self.receive()?;
         events.extend(self.next_batch()?);
-        let ended = self.runs.poll_exits()?;
-        events.extend(ended.into_iter().map(|(run, ending)| self.run_ended(run, ending)));
+        let ended = self.runs.tend()?;
+        events.extend(ended.into_iter().map(|(run, ending)| self.run_ended_event(run, ending)));
         if ready.has_operator_request {
             events.extend(self.receive_operator_requests());
         }
@@ -77,6 +78,14 @@ impl Manager {
             events.push(Event::Due);
         }
         Ok(events)
+    }
+
+    /// Return the event that a run has ended, with the time that its folder tells.
+    pub(super) fn run_ended_event(&self, run: RunId, ending: Ending) -> Event {
+        let folder = self.state.runs.get(&run).and_then(Run::folder);
+        let exit =
+            folder.and_then(|folder| RunFolder::new(self.runs.root().join(folder), run.0.to_string()).exit());
+        Event::RunEnded { run, ending, ended: exit.map(|exit| exit.noted_time()) }
     }
 
     /// Whether there is work that waits in this process.

@@ -68,13 +68,13 @@ impl Decision<'_> {
         }
     }
 
-    /// Report a `crash` for each run that ended [`REPORT_GRACE`] ago, and for which no message of its
+    /// Report a `crash` for each run whose end was learned [`REPORT_GRACE`] ago, and for which no message of its
     /// worker is recorded, not even an intermediate one.
     fn report_missing_reports(&mut self) {
         let now = self.now.steady;
-        let is_late = |run: &Run| run.ended_at().is_some_and(|at| at.steady.after(REPORT_GRACE) <= now);
-        let is_unreported = |run: &&Run| run.report.is_none() && is_late(run);
-        let unreported: Vec<Run> = self.state.runs.awaiting_report().filter(is_unreported).cloned().collect();
+        let is_late = |run: &Run| run.end_learned_at().is_some_and(|at| at.steady.after(REPORT_GRACE) <= now);
+        let awaiting = self.state.runs.awaiting_report();
+        let unreported: Vec<Run> = awaiting.filter(|run| is_late(run)).cloned().collect();
         for run in unreported {
             let Stage::Ended { ending, .. } = &run.stage else { continue };
             let name = run.worker.name();

@@ -24,12 +24,12 @@ impl Decision<'_> {
     pub(super) fn add_returned_launches(
         &mut self,
         message: &Message,
-        answer: ReturnedLaunches,
+        returned: ReturnedLaunches,
         counted_as: Option<Number>,
     ) {
-        let mut launches = requested(answer.next_workers, self.number);
+        let mut launches = requested(returned.next_workers, self.number);
         let mut released = Vec::new();
-        match answer.join {
+        match returned.join {
             // A join without requirements is complete at once.
             Some(request) if request.wait_for.is_empty() => released = requested(request.launch, self.number),
             Some(request) => self.open_join(&message.source, request),

@@ -303,8 +303,8 @@ impl Decision<'_> {
         self.effects.extend(call.log.into_iter().map(super::Effect::Log));
         (decided.rule_location, decided.keys_read) = (call.location, call.keys_read);
         match call.result {
-            Ok(answer) => {
-                self.add_returned_launches(message, answer, counted_as);
+            Ok(returned) => {
+                self.add_returned_launches(message, returned, counted_as);
                 Reply::new("ack", Outcome::Ruled)
             }
             Err(error @ RuleError::NoFunction { .. }) => {

@@ -37,7 +37,7 @@ pub struct Run {
     pub retry_of: Option<RunId>,
     /// Its stage.
     pub stage: Stage,
-    /// The worker's report, or the `crash` that the manager reported for it.
+    /// The last message that its worker sent, not only a final one, or the `crash` that the manager reported for it.
     pub report: Option<RunReport>,
     /// Why its stop was requested, if it was.
     pub stop_requested: Option<StopReason>,
@@ -134,7 +134,7 @@ impl Run {
 
     /// Return when the manager learned that it had ended, if it has.
     #[must_use]
-    pub fn ended_at(&self) -> Option<TimePoint> {
+    pub fn end_learned_at(&self) -> Option<TimePoint> {
         match self.stage {
             Stage::Ended { at, .. } => Some(at),
             _ => None,

@@ -166,7 +166,7 @@ impl State {
         // Runs that were due before are blocked, and time alone does not change that.
         let pending = self.runs.next_due(earlier, now);
         let running = self.runs.running().filter_map(|run| self.timeout_of(run));
-        let ended = self.runs.awaiting_report().filter_map(Run::ended_at);
+        let ended = self.runs.awaiting_report().filter_map(Run::end_learned_at);
         let ended = ended.map(|at| at.steady.after(REPORT_GRACE));
         let joins = self.joins.next_deadline();
         let holds = self.holds.values().filter_map(|hold| hold.end(now));

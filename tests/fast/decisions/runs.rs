@@ -484,7 +484,7 @@ fn a_run_that_ended_without_a_manager_ended_when_its_runner_noted_it() {
     manager.ended(run, Ending::Status(0), &end);
     assert_eq!(end_of(&manager, run), (end.timestamp(), 10));
     // The report has its grace from now on: the message may have waited as long as the manager was away.
-    assert_eq!(manager.state.runs[&run].ended_at(), Some(manager.present().time));
+    assert_eq!(manager.state.runs[&run].end_learned_at(), Some(manager.present().time));
 }
 
 #[test]

@@ -13,9 +13,9 @@ const LINE: &str = "echo started >> \"$HERE/lines\"; exit 3";
 fn a_run_is_started_and_its_end_returned_once() {
     let scene = Scene::new();
     let mut runs = scene.runs();
-    assert_eq!(scene.start(&mut runs, LINE), Started::Open);
+    assert_eq!(scene.start(&mut runs, LINE), Started::NotEnded);
     assert_eq!(scene.end_of(&mut runs), Ending::Status(3));
-    assert_eq!(runs.poll_exits().expect("it says"), []);
+    assert_eq!(runs.tend().expect("it says"), []);
     assert_eq!(scene.start(&mut runs, LINE), Started::Ended(Ending::Status(3)));
     assert_eq!(scene.lines(), 1);
 }
@@ -26,7 +26,7 @@ fn a_run_that_cannot_be_started_ends_with_the_reason() {
     let mut runs = scene.runs();
     let argv = vec!["/nowhere/run_model".to_owned()];
     let started = runs.start(RUN, FOLDER, Ok(argv), &[]);
-    assert_eq!(started, Started::Open);
+    assert_eq!(started, Started::NotEnded);
     let text = "could not be started: /nowhere/run_model: No such file or directory (os error 2)";
     assert_eq!(scene.end_of(&mut runs).to_string(), text);
 }
@@ -36,7 +36,7 @@ fn a_second_start_of_the_same_run_starts_nothing() {
     let scene = Scene::new();
     let mut runs = scene.runs();
     for _ in 0..3 {
-        assert_eq!(scene.start(&mut runs, WAITS), Started::Open);
+        assert_eq!(scene.start(&mut runs, WAITS), Started::NotEnded);
     }
     scene.wait_for_lines(1);
     scene.touch("go");
@@ -50,8 +50,8 @@ fn a_later_manager_adopts_an_open_run() {
     scene.start(&mut scene.runs(), &format!("{WAITS}; exit 5"));
     scene.wait_for_lines(1);
     let mut later = scene.runs();
-    assert_eq!(scene.start(&mut later, "exit 0"), Started::Open);
-    assert_eq!(later.poll_exits().expect("it says"), []);
+    assert_eq!(scene.start(&mut later, "exit 0"), Started::NotEnded);
+    assert_eq!(later.tend().expect("it says"), []);
     scene.touch("go");
     assert_eq!(scene.end_of(&mut later), Ending::Status(5));
     assert_eq!(scene.lines(), 1);
@@ -72,7 +72,7 @@ fn a_later_manager_starts_an_unclaimed_run() {
     fs::create_dir_all(scene.run_path("")).expect("a folder");
     fs::write(scene.run_path("claim.77.0.new"), "{\"pid\":").expect("left by a runner that was killed");
     let mut runs = scene.runs();
-    assert_eq!(scene.start(&mut runs, LINE), Started::Open);
+    assert_eq!(scene.start(&mut runs, LINE), Started::NotEnded);
     assert_eq!(scene.end_of(&mut runs), Ending::Status(3));
     assert_eq!(scene.lines(), 1);
 }
@@ -82,14 +82,14 @@ fn a_late_runner_leaves_the_run_to_the_first_one() {
     let scene = Scene::new();
     let slow = scene.program("until_file late; exec \"$NOWCAST\" \"$@\"");
     let mut earlier = scene.runs_by(&slow);
-    assert_eq!(scene.start(&mut earlier, WAITS), Started::Open);
+    assert_eq!(scene.start(&mut earlier, WAITS), Started::NotEnded);
     let mut later = scene.runs();
-    assert_eq!(scene.start(&mut later, WAITS), Started::Open);
+    assert_eq!(scene.start(&mut later, WAITS), Started::NotEnded);
     scene.wait_for_lines(1);
     scene.touch("late");
     // Both managers now watch the same runner.
     scene.wait_for("the late runner's end", || {
-        assert_eq!(earlier.poll_exits().expect("it says"), []);
+        assert_eq!(earlier.tend().expect("it says"), []);
         format!("{earlier:?}").contains("watching: Runner").then_some(())
     });
     scene.touch("go");
@@ -107,9 +107,9 @@ fn a_worker_outlives_its_runner_and_its_exit_is_seen() {
     let worker = scene.process("process");
     scene.kill_runner();
     assert_eq!(scene.state(), RunFolderState::Orphan { worker: worker.clone() });
-    assert_eq!(runs.poll_exits().expect("it says"), []);
+    assert_eq!(runs.tend().expect("it says"), []);
     let mut later = scene.runs();
-    assert_eq!(scene.start(&mut later, WAITS), Started::Open);
+    assert_eq!(scene.start(&mut later, WAITS), Started::NotEnded);
     scene.touch("go");
     assert_eq!(scene.end_of(&mut runs), Ending::Unknown);
     assert_eq!(scene.end_of(&mut later), Ending::Unknown);
@@ -191,7 +191,7 @@ fn a_later_manager_does_not_start_a_run_whose_folder_was_removed() {
         if is_over {
             assert_eq!(started, Started::Ended(Ending::Unknown));
         } else {
-            assert_eq!(started, Started::Open);
+            assert_eq!(started, Started::NotEnded);
             scene.touch("go");
             assert_eq!(scene.end_of(&mut later), Ending::Unknown);
         }
@@ -225,10 +225,10 @@ fn many_simultaneous_runs_end_independently() {
         // The worker sees the number without its sign.
         let argv = Scene::script("exit $NOWCAST_RUN_ID");
         let started = runs.start(*run, &format!("2026-03-14/{}", run.0), Ok(argv.clone()), &[]);
-        assert_eq!(started, Started::Open);
+        assert_eq!(started, Started::NotEnded);
     }
     scene.wait_for("all ends", || {
-        for (run, ending) in runs.poll_exits().expect("it says") {
+        for (run, ending) in runs.tend().expect("it says") {
             assert_eq!(ending, Ending::Status(i32::try_from(run.0).expect("small")));
             open.retain(|other| *other != run);
         }

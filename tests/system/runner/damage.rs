@@ -102,7 +102,7 @@ fn a_file_that_cannot_be_read_does_not_end_the_run() {
         let error = scene.run_folder().state().expect_err(name).to_string();
         assert!(error.contains(&format!("/{name} cannot be read: ")), "{error}");
         let mut runs = scene.runs();
-        assert_eq!(scene.start(&mut runs, "exit 0"), Started::Open, "{name}");
+        assert_eq!(scene.start(&mut runs, "exit 0"), Started::NotEnded, "{name}");
         assert!(runs.retry_due().is_some(), "{name}: it is read again");
     }
 }
@@ -120,9 +120,9 @@ fn a_run_whose_folder_cannot_be_read_is_started_when_it_can() {
     let scene = Scene::new();
     let mut runs = scene.runs();
     scene.touch("runs/2026-03-14");
-    assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::Open);
+    assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::NotEnded);
     assert!(runs.retry_due().is_some());
-    assert_eq!(runs.poll_exits().expect("it says"), []);
+    assert_eq!(runs.tend().expect("it says"), []);
     std::fs::remove_file(scene.path("runs/2026-03-14")).expect("removed");
     assert_eq!(scene.end_of(&mut runs), Ending::Status(7));
     assert_eq!((scene.lines(), runs.retry_due()), (1, None));
@@ -136,9 +136,9 @@ fn a_run_whose_folder_cannot_be_created_is_started_when_it_can() {
     std::fs::create_dir(scene.path("nowhere")).expect("a folder");
     let mut runs = scene.runs();
     std::fs::remove_dir(scene.path("nowhere")).expect("removed");
-    assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::Open);
+    assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::NotEnded);
     scene.wait_for("the runner to fail", || {
-        assert_eq!(runs.poll_exits().expect("it says"), []);
+        assert_eq!(runs.tend().expect("it says"), []);
         runs.retry_due()
     });
     std::fs::create_dir(scene.path("nowhere")).expect("a folder");
@@ -151,12 +151,12 @@ fn a_run_without_a_command_is_adopted_and_not_started() {
     let scene = Scene::new();
     let none = || Err::<Vec<String>, _>("its host is gone".to_owned());
     let mut earlier = scene.runs();
-    assert_eq!(scene.start(&mut earlier, crate::runner::scene::WAITS), Started::Open);
+    assert_eq!(scene.start(&mut earlier, crate::runner::scene::WAITS), Started::NotEnded);
     scene.process("claim");
     let mut later = scene.runs();
     assert_eq!(
         later.start(crate::runner::scene::RUN, crate::runner::scene::FOLDER, none(), &[]),
-        Started::Open
+        Started::NotEnded
     );
     scene.touch("go");
     assert_eq!(scene.end_of(&mut later), Ending::Status(0));

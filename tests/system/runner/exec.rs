@@ -121,7 +121,7 @@ const COUNTED: &str = "echo attempt >> \"$HERE/attempts\"; exec \"$NOWCAST\" \"$
 #[cfg(feature = "failpoints")]
 fn wait_for_attempts(scene: &Scene, runs: &mut LaunchedRuns<u64>) {
     scene.wait_for("the attempts", || {
-        assert_eq!(runs.poll_exits().expect("it says"), []);
+        assert_eq!(runs.tend().expect("it says"), []);
         (scene.read("attempts").lines().count() > 4).then_some(())
     });
 }
@@ -229,7 +229,7 @@ fn a_runner_that_is_killed_between_two_steps_starts_and_reports_once() {
         let mut runs = scene.runs();
         let ending = match start(&scene, &system, &mut runs) {
             Started::Ended(ending) => ending,
-            Started::Open => scene.end_of(&mut runs),
+            Started::NotEnded => scene.end_of(&mut runs),
         };
         all_is_decided(&system);
         let heard = heard(&system).split_off(before);

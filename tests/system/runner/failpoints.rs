@@ -49,7 +49,7 @@ fn a_later_manager_brings_the_run_to_its_end() {
         scene.touch("go");
         let ending = match started {
             Started::Ended(ending) => ending,
-            Started::Open => scene.end_of(&mut runs),
+            Started::NotEnded => scene.end_of(&mut runs),
         };
         assert_eq!((ending, scene.lines()), (expected, workers), "{point}: {}", scene.describe());
     }
@@ -64,7 +64,7 @@ fn the_same_manager_brings_the_run_to_its_end() {
         environment.push(("FAILPOINTS".to_owned(), killed_at(point).into()));
         let argv = Scene::script("echo started >> \"$HERE/lines\"; exit 5");
         let started = runs.start(RUN, FOLDER, Ok(argv), &environment);
-        assert_eq!(started, Started::Open);
+        assert_eq!(started, Started::NotEnded);
         let ending = scene.end_of(&mut runs);
         if UNCLAIMED.contains(&point) {
             // Each of the four runners is killed at the point.

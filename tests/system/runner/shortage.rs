@@ -89,7 +89,7 @@ fn the_manager_starts_a_run_once_there_are_processes_for_it() {
         exec $limited \"$NOWCAST\" \"$@\""
     ));
     let mut runs = scene.runs_by(&program);
-    assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 3"), Started::Open);
+    assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 3"), Started::NotEnded);
     // More attempts than for runners that die.
     let mut is_refused = false;
     scene.wait_for("the attempts", || {
@@ -120,18 +120,18 @@ fn many_refused_runs_are_tried_one_at_a_time_and_start_a_few_at_a_time() {
     for run in &open {
         let argv = Scene::script("echo started >> \"$HERE/lines\"; exit 3");
         let started = runs.start(*run, &format!("2026-03-14/{run}"), Ok(argv), &scene.environment());
-        assert_eq!(started, Started::Open);
+        assert_eq!(started, Started::NotEnded);
     }
     // How many runs have a runner that has not ended.
     let started = |runs: &LaunchedRuns<u64>| format!("{runs:?}").matches("watching: StartedRunner").count();
     scene.wait_for("all to be refused", || {
-        assert_eq!(runs.poll_exits().expect("it says"), []);
+        assert_eq!(runs.tend().expect("it says"), []);
         (started(&runs) == 0).then_some(())
     });
     let mut attempts = 0;
     scene.wait_for("some attempts", || {
         let before = started(&runs);
-        assert_eq!(runs.poll_exits().expect("it says"), []);
+        assert_eq!(runs.tend().expect("it says"), []);
         assert!(started(&runs) <= 1, "one at a time");
         attempts += started(&runs).saturating_sub(before);
         (attempts > 2).then_some(())
@@ -139,7 +139,7 @@ fn many_refused_runs_are_tried_one_at_a_time_and_start_a_few_at_a_time() {
     scene.touch("enough");
     scene.wait_for("all ends", || {
         let before = started(&runs);
-        for (run, ending) in runs.poll_exits().expect("it says") {
+        for (run, ending) in runs.tend().expect("it says") {
             assert_eq!(ending, Ending::Status(3));
             open.retain(|other| *other != run);
         }
