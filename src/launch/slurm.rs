@@ -5,7 +5,7 @@
 use super::launch_command::{
     LaunchCommand, LauncherKind, RemoteCommands, line, over_ssh, quoted, worker_line,
 };
-use super::launch_request::{LaunchError, LaunchRequest};
+use super::worker_argv::{LaunchError, LaunchRequest};
 use crate::config::SlurmSettings;
 use crate::config::hosts::SSH_LOST;
 

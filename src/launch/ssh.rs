@@ -5,7 +5,7 @@
 //! The process is found by its words, which the host's shell expands from the same line again, and by [`RUN_TAG`](super::launch_command::RUN_TAG) where that arrives.
 
 use super::launch_command::{LaunchCommand, LauncherKind, RemoteCommands, over_ssh, quoted};
-use super::launch_request::{LaunchError, LaunchRequest};
+use super::worker_argv::{LaunchError, LaunchRequest};
 use crate::config::hosts::SSH_LOST;
 
 /// Searches all processes of a Linux host for the run and sends it a signal; 0 only searches. Its arguments are the

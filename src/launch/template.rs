@@ -1,7 +1,7 @@
 //! The commands of a host with a `launch command:` in the configuration. Pure: it starts nothing.
 
 use super::launch_command::{LaunchCommand, LauncherKind, RemoteCommands, worker_line};
-use super::launch_request::{LaunchError, LaunchRequest};
+use super::worker_argv::{LaunchError, LaunchRequest};
 use crate::config::TemplateSettings;
 
 pub(super) fn command(
@@ -15,7 +15,7 @@ pub(super) fn command(
         ("{run}", request.run.0.to_string()),
         ("{worker}", request.worker.name().to_owned()),
         ("{name}", request.job_name()),
-        ("{folder}", super::launch_request::folder_of(&file)),
+        ("{folder}", super::worker_argv::folder_of(&file)),
         ("{output}", request.location.output()),
         ("{config}", file),
     ];

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::launch_command::{LaunchCommand, RunLocation};
-use super::launch_request::{LaunchError, LaunchRequest, filled};
+use super::worker_argv::{LaunchError, LaunchRequest, filled};
 use super::{slurm, ssh, template};
 use crate::config::{Config, Host, Launcher};
 use nowcast_core::next_worker::{LOCALHOST, NextWorker};
