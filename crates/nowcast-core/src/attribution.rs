@@ -30,7 +30,7 @@ impl State {
         if unreported().all(|run| run.worker.args == oldest.worker.args) {
             return Some(oldest.id);
         }
-        let words = Words::of(message);
+        let words = MessageWords::of(message);
         let mut best = (oldest, words.count(oldest));
         for run in unreported().skip(1) {
             let count = words.count(run);
@@ -46,14 +46,14 @@ impl State {
 const SEARCHED: usize = 65_536;
 
 /// The words of a message's type and payload.
-struct Words {
+struct MessageWords {
     /// The type and each scalar of the payload, in lines.
     text: String,
     /// Each word in `text`.
     words: BTreeSet<String>,
 }
 
-impl Words {
+impl MessageWords {
     fn of(message: &Message) -> Self {
         let mut text = format!("{}\n", message.r#type);
         add_scalars(&message.payload, &mut text);

@@ -46,7 +46,7 @@ fn a_message_without_a_run_reports_for_the_run_whose_arguments_are_in_it() {
         ("success forecast2", "2026-03-14", 0),
         ("success", "{hosts: [forecast2, nowcast], run date: 2026-03-14}", 0),
         ("success", "null", 0),
-        // A value of an option, and one that is no word.
+        // The value of an option, and an argument with spaces.
         ("success", "{depth: 40 m}", 3),
         ("success", "{area: 'the strait, north of 49'}", 3),
     ] {
