@@ -127,6 +127,7 @@ impl Bench {
         let run = Run {
             id: Number(self.last_number),
             worker: NextWorker::new(format!("nowcast.workers.{worker}"), vec!["12".into(), "2.5km".into()]),
+            cycle: None,
             cause: number,
             attempt: 1,
             retry_of: None,

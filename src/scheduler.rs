@@ -26,8 +26,9 @@ use crate::signals::Signals;
 use crate::store::journal::JournalError;
 use crate::store::{History, Presence};
 use nowcast_core::clock::describe_step;
+use nowcast_core::message::CYCLE;
 use nowcast_core::next_worker::LOCALHOST;
-use nowcast_core::{Clock, Command, DecisionTime, NextWorker, Number, Signal};
+use nowcast_core::{Clock, Command, CycleOption, DecisionTime, LaunchOptions, NextWorker, Number, Signal};
 use pylogging::Logger;
 use pyyaml::python;
 
@@ -181,7 +182,7 @@ impl Scheduler {
         let now = open.clock.now(time);
         let launches = |entry: &ScheduledWorker| {
             let item = entry.item();
-            let last = history.last_scheduled(&item, worker(entry).name())?;
+            let last = history.last_scheduled(&item, entry.name())?;
             let last = last.map(|(due, at)| LastLaunch { due, launched_at: now.wall_at(at) });
             Ok(EarlierLaunches { times: open.scheduled.remove(&item).unwrap_or_default(), last })
         };
@@ -235,7 +236,7 @@ impl Scheduler {
         let launched = match self.launched_by() {
             LaunchedBy::Manager => self.request_launch(&scheduled, due),
             LaunchedBy::Scheduler => {
-                self.launch(&worker(&scheduled));
+                self.launch(&worker(&scheduled, due));
                 Ok(())
             }
         };
@@ -271,7 +272,8 @@ impl Scheduler {
 
     /// Request a launch from the manager, and log its answer.
     fn request_launch(&self, scheduled: &ScheduledWorker, due: Timestamp) -> Result<(), NotDecided> {
-        let command = Command::LaunchScheduled { item: scheduled.item(), due, worker: worker(scheduled) };
+        let command =
+            Command::LaunchScheduled { item: scheduled.item(), due, worker: worker(scheduled, due) };
         let call = Call { user: NAME.to_owned(), command: Some(command) };
         let answer = call_within(&self.config.journal.folder, &call, ANSWER_TIMEOUT)?;
         if answer.is_undecided {
@@ -291,13 +293,15 @@ impl Scheduler {
         self.log.info(format_args!("launching {worker}"));
         // This is not a run of a manager, so no run has the number.
         let location = RunLocation { folder: &self.config.journal.folder, machine: &machine() };
-        let started = launch::command(worker, Number(0), &self.config, &self.nowcast_binary, location)
-            .map_err(|error| error.to_string())
-            .and_then(|command| {
-                let argv = command.without_runner(&self.nowcast_binary);
-                self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
-                self.workers.start((), &argv, &[]).map(|_| ()).map_err(|error| error.to_string())
-            });
+        let cycle = worker.options.cycle.clone().and_then(CycleOption::into_label);
+        let command =
+            launch::command(worker, Number(0), cycle.as_ref(), &self.config, &self.nowcast_binary, location);
+        let started = command.map_err(|error| error.to_string()).and_then(|command| {
+            let argv = command.without_runner(&self.nowcast_binary);
+            self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
+            let cycle = cycle.map(|cycle| (CYCLE.to_owned(), cycle.as_str().into()));
+            self.workers.start((), &argv, cycle.as_slice()).map(|_| ()).map_err(|error| error.to_string())
+        });
         if let Err(error) = started {
             self.log.critical(format_args!("{} was not launched: {error}", worker.name()));
         }
@@ -318,7 +322,9 @@ impl Scheduler {
     }
 }
 
-fn worker(scheduled: &ScheduledWorker) -> NextWorker {
+/// Return the launch of an entry for one of its times.
+fn worker(scheduled: &ScheduledWorker, due: Timestamp) -> NextWorker {
     let host = scheduled.host.clone().unwrap_or_else(|| LOCALHOST.to_owned());
-    NextWorker { host, ..NextWorker::new(scheduled.module.clone(), scheduled.args.clone()) }
+    let options = LaunchOptions { cycle: scheduled.cycle_at(due), ..LaunchOptions::default() };
+    NextWorker { host, options, ..NextWorker::new(scheduled.module.clone(), scheduled.args.clone()) }
 }

@@ -169,6 +169,7 @@ impl Past {
     fn launched(&mut self, worker: &str, cause: Number) -> Run {
         let id = self.number();
         Run {
+            cycle: None,
             id,
             worker: NextWorker::new(format!("nowcast.workers.{worker}"), vec!["12".into(), "2.5km".into()]),
             cause,

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use super::operate::{self, CommonOptions, FutureTime};
-use super::words;
+use super::{cycles, words};
 use crate::config::duration;
 use nowcast_core::next_worker::LOCALHOST;
-use nowcast_core::{Command, LaunchOptions, NextWorker};
+use nowcast_core::{Command, CycleOption, LaunchOptions, NextWorker};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -23,6 +23,9 @@ pub(super) struct Args {
     /// Launch at this time, such as 05:15 or 2026-03-14 05:15
     #[arg(long, value_name = "TIME", value_parser = operate::future_time)]
     at: Option<FutureTime>,
+    /// Cycle of the run, or none
+    #[arg(long, value_name = "ID|none", value_parser = cycles::option)]
+    cycle: Option<CycleOption>,
     /// Allow a worker that is not in the message registry; its messages are refused
     #[arg(long)]
     unregistered: bool,
@@ -41,7 +44,8 @@ fn launch(args: &Args) -> Result<ExitCode, ExitCode> {
     let launch = operate::requested_launch(name, worker_args, &config, args.unregistered)?;
     let delay = args.delay.max(args.at.and_then(FutureTime::duration));
     let at = args.at.and_then(FutureTime::at);
-    let options = LaunchOptions { delay, at, ..LaunchOptions::default() };
+    let cycle = cycles::chosen(args.cycle.as_ref(), &args.common)?;
+    let options = LaunchOptions { delay, at, cycle, ..LaunchOptions::default() };
     let worker = NextWorker { host: args.host.clone(), options, ..launch };
     Ok(args.common.ask(Command::Launch { worker, rerun_of: None }))
 }

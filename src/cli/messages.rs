@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
+use super::cycles;
 use super::operate::{CommonOptions, count};
 use super::pages::pages;
 use super::read_only::{ViewContext, check_worker};
@@ -11,9 +12,9 @@ use super::table::Table;
 use super::{print, times};
 use crate::store::journal::{EventFilter, EventKind};
 use crate::view::message::{MessageView, spoken_by};
-use nowcast_core::Record;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::Speaker;
+use nowcast_core::{Cycle, Record};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -26,6 +27,9 @@ pub(super) struct Args {
     /// List only messages of this type
     #[arg(long = "type", value_name = "TYPE")]
     r#type: Option<String>,
+    /// List only messages of this cycle
+    #[arg(long, value_name = "ID", value_parser = cycles::label)]
+    cycle: Option<Cycle>,
     /// List only messages since this time, such as 2d, 06:00 or 2026-03-14
     #[arg(long, value_name = "TIME", value_parser = times::since)]
     since: Option<Timestamp>,
@@ -51,6 +55,7 @@ impl Args {
             let filter = EventFilter {
                 worker: self.worker.clone(),
                 r#type: self.r#type.clone(),
+                cycle: self.cycle.as_ref().map(Cycle::to_string),
                 kind: Some(EventKind::Message),
                 since: self.since,
                 until: None,
@@ -65,9 +70,10 @@ impl Args {
     fn parked_records(&self, context: &ViewContext) -> anyhow::Result<Vec<Record>> {
         let mut records = Vec::new();
         for parked in context.history.open_now()?.parked.iter().rev() {
-            let ParkedItem::Message { source, r#type, .. } = &parked.item else { continue };
+            let ParkedItem::Message { source, r#type, cycle, .. } = &parked.item else { continue };
             let is_wanted = self.worker.as_ref().is_none_or(|worker| worker == source)
                 && self.r#type.as_ref().is_none_or(|wanted| wanted == r#type)
+                && (self.cycle.is_none() || self.cycle == *cycle)
                 && self.since.is_none_or(|since| parked.at.timestamp() >= since);
             if is_wanted && records.len() < self.number as usize {
                 records.extend(context.history.event(parked.id)?);
@@ -89,7 +95,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             return Ok(print::text("no matching messages\n"));
         }
         let mut table =
-            Table::new(&["MESSAGE", "TIME", "WORKER", "TYPE", "RUN", "OUTCOME", "LAUNCHED", "NOTE"]);
+            Table::new(&["MESSAGE", "TIME", "WORKER", "TYPE", "CYCLE", "RUN", "OUTCOME", "LAUNCHED", "NOTE"]);
         for message in &messages {
             let launched: Vec<String> = message.launched.iter().map(|run| format!("#{run}")).collect();
             let note = match (message.reason_line(), message.speaker) {
@@ -102,12 +108,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 times::second(message.time, &context.now),
                 message.worker.clone().unwrap_or_default(),
                 message.r#type.clone().unwrap_or_default(),
+                message.cycle.clone().unwrap_or_default(),
                 message.run.map(|run| format!("#{run}")).unwrap_or_default(),
                 message.outcome.word().to_owned(),
                 launched.join(" "),
                 note,
             ]);
         }
+        table.drop_if_empty("CYCLE");
         Ok(print::table(&table))
     })
 }

@@ -8,6 +8,7 @@ mod broker;
 mod checklist;
 mod config;
 mod config_file;
+mod cycles;
 mod daemon;
 mod doctor;
 mod dry_run;

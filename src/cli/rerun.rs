@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::operate::{CommonOptions, run_number};
 use super::{USAGE, print, words};
 use crate::store::History;
-use nowcast_core::{Command, NextWorker, Number};
+use nowcast_core::{Command, CycleOption, NextWorker, Number};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -39,7 +39,7 @@ fn rerun(args: &Args) -> Result<ExitCode, ExitCode> {
     Ok(args.common.ask(Command::Launch { worker, rerun_of: Some(run) }))
 }
 
-/// Return the launch of the run's worker, without its delay.
+/// Return the launch of the run's worker in the same cycle, without its delay.
 fn worker(history: &History, number: Number, args: &[String]) -> anyhow::Result<NextWorker> {
     let Some(run) = history.run(number)? else {
         anyhow::bail!("there is no run {number}; \"nowcast runs\" lists runs");
@@ -53,6 +53,7 @@ fn worker(history: &History, number: Number, args: &[String]) -> anyhow::Result<
     }
     let mut worker = run.worker;
     (worker.options.delay, worker.options.at, worker.location) = (None, None, None);
+    worker.options.cycle = Some(CycleOption::same_as(run.cycle.as_ref()));
     if !args.is_empty() {
         worker.args = args.to_vec();
     }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
+use super::cycles;
 use super::operate::{CommonOptions, count};
 use super::pages::pages;
 use super::read_only::check_worker;
@@ -12,6 +13,7 @@ use super::table::{Cell, Table};
 use super::{print, times};
 use crate::store::journal::{RunFilter, RunState};
 use crate::view::run::{RunStatus, RunView, arguments};
+use nowcast_core::Cycle;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -21,6 +23,9 @@ pub(super) struct Args {
     /// List only runs of this worker
     #[arg(long)]
     worker: Option<String>,
+    /// List only runs of this cycle
+    #[arg(long, value_name = "ID", value_parser = cycles::label)]
+    cycle: Option<Cycle>,
     /// List only runs that have not ended
     #[arg(long, conflicts_with = "failed")]
     open: bool,
@@ -45,7 +50,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
         args.worker.as_deref().map_or(Ok(()), |worker| check_worker(worker, context))?;
         let read = |count, before| {
             let (worker, since) = (args.worker.clone(), args.since);
-            let filter = RunFilter { worker, state, since, before, limit: Some(count) };
+            let cycle = args.cycle.as_ref().map(Cycle::to_string);
+            let filter = RunFilter { worker, cycle, state, since, before, limit: Some(count) };
             let runs = context.history.runs(&filter)?;
             Ok(runs.iter().map(|run| RunView::new(run, context)).collect())
         };
@@ -58,7 +64,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             return Ok(print::text("no matching runs\n"));
         }
         let mut table = Table::new(&[
-            "RUN", "STATE", "WORKER", "ARGS", "STARTED", "FOR", "ENDING", "HOST", "ATTEMPT", "CAUSE",
+            "RUN", "STATE", "WORKER", "ARGS", "CYCLE", "STARTED", "FOR", "ENDING", "HOST", "ATTEMPT", "CAUSE",
         ]);
         for run in &runs {
             let ending = run.ending.clone().filter(|_| run.state != RunStatus::Succeeded);
@@ -67,6 +73,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 state_cell(run.state),
                 run.worker.clone().into(),
                 arguments(&run.args).into(),
+                run.cycle.clone().unwrap_or_default().into(),
                 run.started.map(|at| times::second(at, &context.now)).unwrap_or_default().into(),
                 run.elapsed().map(times::span).unwrap_or_default().into(),
                 ending.unwrap_or_default().into(),
@@ -75,6 +82,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 Cell::from(format!("#{}", run.cause)),
             ]);
         }
+        table.drop_if_empty("CYCLE");
         Ok(print::table(&table))
     })
 }

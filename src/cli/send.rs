@@ -2,16 +2,19 @@
 
 use std::process::ExitCode;
 
-use super::dry_run;
 use super::operate::{CommonOptions, user};
 use super::print;
-use nowcast_core::Command;
+use super::{cycles, dry_run};
+use nowcast_core::{Command, CycleOption};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
+    /// Cycle of the message, or none
+    #[arg(long, value_name = "ID|none", value_parser = cycles::option)]
+    cycle: Option<CycleOption>,
     /// Only show the decision of the manager; send nothing
     #[arg(long)]
     dry_run: bool,
@@ -30,10 +33,15 @@ pub(super) fn run(args: &Args) -> ExitCode {
         print::complain(&format!("the payload is not valid YAML: {error}"));
         return ExitCode::from(super::USAGE);
     }
+    let cycle = match cycles::chosen(args.cycle.as_ref(), &args.common) {
+        Ok(cycle) => cycle,
+        Err(status) => return status,
+    };
     let command = Command::Send {
         source: args.worker.clone(),
         r#type: args.r#type.clone(),
         payload: args.payload.clone(),
+        cycle: cycle.and_then(CycleOption::into_label),
     };
     if !args.dry_run {
         return args.common.ask(command);

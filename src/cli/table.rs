@@ -87,6 +87,17 @@ impl Table {
         self.rows.push(cells.into_iter().enumerate().map(fit).collect());
     }
 
+    /// Remove a column that is empty in each row: what a system does not use is not shown.
+    pub(super) fn drop_if_empty(&mut self, heading: &str) {
+        let Some((headings, rows)) = self.rows.split_first() else { return };
+        let Some(column) = headings.iter().position(|cell| cell.text == heading) else { return };
+        if rows.iter().all(|row| row.get(column).is_none_or(|cell| cell.text.is_empty())) {
+            for row in &mut self.rows {
+                row.remove(column);
+            }
+        }
+    }
+
     /// Add a row of any number of cells.
     pub(super) fn add(&mut self, cells: Vec<Cell>) {
         self.rows

@@ -10,13 +10,15 @@ use super::problem::Severity;
 use super::scheduled::{CatchUp, ScheduledWorker};
 use super::times::Times;
 use crate::suggest::did_you_mean;
+use nowcast_core::CycleFormat;
 use pyyaml::Value;
 
 /// The section's name.
 const NAME: &str = "scheduled workers";
 
 /// The keys of an entry.
-const KEYS: [&str; 7] = ["every", "at", "cron", "cmd line opts", "host", "timezone", "catch up"];
+const KEYS: [&str; 9] =
+    ["every", "at", "cron", "cmd line opts", "host", "timezone", "catch up", "cycle", "shift"];
 
 /// The days of the week as cron counts them, Sunday first.
 const WEEK: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
@@ -33,6 +35,8 @@ struct RawScheduled {
     timezone: Option<String>,
     #[serde(rename = "catch up", default)]
     catch_up: CatchUp,
+    cycle: Option<String>,
+    shift: Option<String>,
 }
 
 impl ConfigCheck<'_> {
@@ -128,6 +132,17 @@ impl ConfigCheck<'_> {
             None => TimeZone::system(),
             Some(name) => self.zone(&path, name)?,
         };
+        let cycle = match (&raw.cycle, &raw.shift) {
+            (None, None) => None,
+            (None, Some(_)) => {
+                let text = "moves the time of `cycle:`, which is missing".to_owned();
+                return refuse(self, "shift", text);
+            }
+            (Some(format), shift) => match CycleFormat::parse(format, shift.as_deref()) {
+                Ok(cycle) => Some(cycle),
+                Err(text) => return refuse(self, "cycle", text),
+            },
+        };
         if module.contains(|sign: char| sign.is_whitespace() || sign.is_control()) || module.is_empty() {
             self.report(Severity::Error, &path, "a worker's name has no spaces".to_owned());
             return None;
@@ -136,7 +151,8 @@ impl ConfigCheck<'_> {
         let module = module.to_string();
         let zone_said = raw.timezone.map(|zone| format!(" {zone}")).unwrap_or_default();
         let when = when + &zone_said;
-        Some(ScheduledWorker { module, args, host: raw.host, times, when, zone, catch_up: raw.catch_up })
+        let (host, catch_up) = (raw.host, raw.catch_up);
+        Some(ScheduledWorker { module, args, host, times, when, zone, catch_up, cycle })
     }
 
     /// Check that the settings are texts, since YAML reads unquoted times as numbers. Warn of unknown keys.

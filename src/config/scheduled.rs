@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::times::Times;
+use nowcast_core::{CycleFormat, CycleOption};
 
 /// A worker that is launched at scheduled times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct ScheduledWorker {
     pub zone: TimeZone,
     /// `catch up`: how to treat missed times.
     pub catch_up: CatchUp,
+    /// `cycle` and `shift`: the cycle of the launch for a time. It does not identify the entry.
+    pub cycle: Option<CycleFormat>,
 }
 
 /// How to treat times at which the scheduler did not run.
@@ -38,6 +41,20 @@ pub enum CatchUp {
 }
 
 impl ScheduledWorker {
+    /// Return the worker's name in the message registry.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.module.rsplit('.').next().unwrap_or(&self.module)
+    }
+
+    /// Return what the launch for a scheduled time says about its cycle.
+    #[must_use]
+    pub fn cycle_at(&self, due: jiff::Timestamp) -> Option<CycleOption> {
+        let label = self.cycle.as_ref()?.label(&due.to_zoned_datetime(self.zone.clone()));
+        // A time at the end of the calendar has no label; every other one has.
+        label.ok().map(CycleOption::Label)
+    }
+
     /// Return a name of the entry that is the same at each start of the scheduler: worker, arguments, host and times.
     #[must_use]
     pub fn item(&self) -> String {

@@ -7,18 +7,19 @@ use super::worker_argv::{LaunchError, LaunchRequest, filled};
 use super::{slurm, ssh, template};
 use crate::config::{Config, Host, Launcher};
 use nowcast_core::next_worker::{LOCALHOST, NextWorker};
-use nowcast_core::{Number, RunId};
+use nowcast_core::{Cycle, Number, RunId};
 
 /// Return the commands for a run of a worker. The worker's command line is the first of: its command in the
 /// configuration, a built-in worker (which `nowcast_binary` contains), a Python module as NEMO_Nowcast starts it. A remote
 /// host is reached by ssh, as NEMO_Nowcast does, unless the configuration has another launcher; there, a built-in
-/// worker is NEMO_Nowcast's.
+/// worker is NEMO_Nowcast's. The environment of this process does not reach a remote host, so the command line there sets the cycle.
 ///
 /// # Errors
 /// When the configuration lacks something that this launch needs.
 pub fn command(
     worker: &NextWorker,
     run: RunId,
+    cycle: Option<&Cycle>,
     config: &Config,
     nowcast_binary: &Path,
     location: RunLocation,
@@ -29,7 +30,7 @@ pub fn command(
         host: worker.host.clone(),
         known: if config.hosts.is_empty() { "none".to_owned() } else { keys(config) },
     })?;
-    let request = LaunchRequest { worker, run, config, nowcast_binary, location, host };
+    let request = LaunchRequest { worker, run, cycle, config, nowcast_binary, location, host };
     if worker.host == LOCALHOST {
         return request.local_command();
     }
@@ -71,11 +72,15 @@ hosts:
 ";
 
     fn launch(module: &str, host: &str) -> LaunchCommand {
+        launch_in(None, module, host)
+    }
+
+    fn launch_in(cycle: Option<&Cycle>, module: &str, host: &str) -> LaunchCommand {
         let (config, _) = crate::config::parse(Path::new("here.yaml"), CONFIG.as_bytes(), &|_| None).unwrap();
         let args = vec!["-x".to_owned()];
         let worker = NextWorker { host: host.to_owned(), ..NextWorker::new(module, args) };
         let location = RunLocation { folder: Path::new("/journal/runs/2026-03-14/7"), machine: "salish" };
-        command(&worker, nowcast_core::Number(7), &config, Path::new("nowcast"), location).unwrap()
+        command(&worker, nowcast_core::Number(7), cycle, &config, Path::new("nowcast"), location).unwrap()
     }
 
     fn words(module: &str, host: &str) -> String {
@@ -86,6 +91,21 @@ hosts:
     fn a_command_in_the_configuration_takes_precedence_on_every_host() {
         assert_eq!(words("nowcast.workers.run_model", "localhost"), "run here.yaml 7 -x");
         assert_eq!(words("run_model", "robot"), "ssh robot source env.sh ; run there.yaml 7 -x");
+    }
+
+    #[test]
+    fn a_remote_command_line_sets_the_cycle_before_the_workers_words() {
+        let cycle = Cycle::parse("2026-03-14T06").unwrap();
+        let words = |module: &str, host: &str| launch_in(Some(&cycle), module, host).argv.join(" ");
+        assert_eq!(words("run_model", "localhost"), "run here.yaml 7 -x", "its environment has it");
+        assert_eq!(
+            words("run_model", "robot"),
+            "ssh robot source env.sh ; env NOWCAST_CYCLE=2026-03-14T06 run there.yaml 7 -x"
+        );
+        for host in ["queue", "head", "pod"] {
+            let line = words("run_model", host);
+            assert!(line.contains("env NOWCAST_CYCLE=2026-03-14T06 run "), "{line}");
+        }
     }
 
     #[test]

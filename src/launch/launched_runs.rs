@@ -21,6 +21,7 @@ use super::refused_runs::RefusedRuns;
 use super::run_folder::RunFolder;
 use crate::open_files;
 use nowcast_core::Ending;
+use nowcast_core::message::CYCLE;
 use pylogging::Logger;
 
 /// The result of [`LaunchedRuns::start`].
@@ -120,9 +121,10 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         Started::NotEnded
     }
 
-    /// Withhold environment variables of this process from all workers.
+    /// Withhold environment variables of this process from all workers; also its own cycle, if a worker started it.
     pub fn withhold(&mut self, variables: &[String]) {
-        self.processes.withhold(variables);
+        let cycle = CYCLE.to_owned();
+        self.processes.withhold(&variables.iter().cloned().chain([cycle]).collect::<Vec<_>>());
     }
 
     /// Remove the claim mark of a run whose end is in the journal: it will not be started again.

@@ -26,7 +26,7 @@ pub(super) fn command(
     let required = [
         "--wait".to_owned(),
         format!("--job-name={name}"),
-        format!("--wrap={}", worker_line(&words, request.host.envvars.as_deref())),
+        format!("--wrap={}", worker_line(&request.in_cycle(words), request.host.envvars.as_deref())),
     ];
     let words = |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
     let ask = words(&["squeue", "--noheader", "--states=all", &job, FORMAT]);

@@ -28,7 +28,7 @@ pub(super) fn command(request: &LaunchRequest) -> Result<LaunchCommand, LaunchEr
     let words = shell_words(request.remote_words()?, request.worker.args.len());
     let host = &request.worker.host;
     let source = ["source".to_owned(), envvars, ";".to_owned()];
-    let host_line: Vec<String> = source.iter().chain(&words).cloned().collect();
+    let host_line: Vec<String> = source.iter().cloned().chain(request.in_cycle(words.clone())).collect();
     // The name of the Python program may differ in the process list.
     let is_python = words.get(1).is_some_and(|word| word == "-m");
     let searched_words = if is_python { &words[1..] } else { &words[..] };

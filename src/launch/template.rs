@@ -10,7 +10,10 @@ pub(super) fn command(
 ) -> Result<LaunchCommand, LaunchError> {
     let file = request.local_file();
     let values = [
-        ("{command}", worker_line(&request.local_words()?, request.host.envvars.as_deref())),
+        (
+            "{command}",
+            worker_line(&request.in_cycle(request.local_words()?), request.host.envvars.as_deref()),
+        ),
         ("{host}", request.worker.host.clone()),
         ("{run}", request.run.0.to_string()),
         ("{worker}", request.worker.name().to_owned()),

@@ -5,8 +5,9 @@ use std::path::Path;
 use super::launch_command::{ExecWorker, LaunchCommand, RunLocation};
 use crate::config::{Config, Host};
 use crate::worker;
-use nowcast_core::RunId;
+use nowcast_core::message::CYCLE;
 use nowcast_core::next_worker::NextWorker;
+use nowcast_core::{Cycle, RunId};
 
 /// Why a worker cannot be launched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +45,7 @@ pub enum LaunchError {
 pub(super) struct LaunchRequest<'a> {
     pub(super) worker: &'a NextWorker,
     pub(super) run: RunId,
+    pub(super) cycle: Option<&'a Cycle>,
     pub(super) config: &'a Config,
     pub(super) nowcast_binary: &'a Path,
     pub(super) location: RunLocation<'a>,
@@ -100,6 +102,13 @@ impl LaunchRequest<'_> {
         };
         words.extend(self.worker.args.iter().cloned());
         Ok(words)
+    }
+
+    /// Return a worker's command line for a remote host with its cycle before it. `env` executes the rest in its own place, so the
+    /// process has the same words. Without a cycle the line stays NEMO_Nowcast's.
+    pub(super) fn in_cycle(&self, words: Vec<String>) -> Vec<String> {
+        let set = self.cycle.map(|cycle| ["env".to_owned(), format!("{CYCLE}={cycle}")]);
+        set.into_iter().flatten().chain(words).collect()
     }
 
     /// Return the configuration file for a host that shares this machine's files.

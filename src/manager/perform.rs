@@ -11,9 +11,9 @@ use crate::failpoint;
 use crate::launch::{self, Environment, RunLocation, STOPPED_BEFORE_START, Started};
 use crate::process::machine;
 use crate::store::checklist_file::WriteState;
-use nowcast_core::message::WORKER;
+use nowcast_core::message::{CYCLE, WORKER};
 use nowcast_core::run::{RunReport, Stage};
-use nowcast_core::{Effect, Event, Level, LogLine, NextWorker, Number, Record, Run, RunId};
+use nowcast_core::{Cycle, Effect, Event, Level, LogLine, NextWorker, Number, Record, Run, RunId};
 use pylogging::Logger;
 use pyyaml::{Value, python};
 
@@ -29,6 +29,7 @@ pub(super) struct QueuedLaunch {
     run: RunId,
     folder: String,
     worker: NextWorker,
+    cycle: Option<Cycle>,
     /// The last event that the checklist file must include, so that the worker finds its world in it.
     checklist_event: Number,
     /// The previous manager started the run, or was about to.
@@ -91,12 +92,13 @@ impl Manager {
                 Effect::Journal(_) | Effect::Reply { .. } | Effect::Log(_) | Effect::LogChecklist(_) => {}
                 Effect::Answer { call, answer } => self.control.answer(call, &answer),
                 Effect::WriteChecklist => self.checklist_file.mark_changed(Instant::now()),
-                Effect::Launch { run, folder, worker } => {
+                Effect::Launch { run, folder, worker, cycle } => {
                     let checklist_event = self.state.checklist_event;
                     self.launch_queue.push_back(QueuedLaunch {
                         run,
                         folder,
                         worker,
+                        cycle,
                         checklist_event,
                         is_adopted: false,
                     });
@@ -136,6 +138,7 @@ impl Manager {
                     run: run.id,
                     folder,
                     worker: run.worker,
+                    cycle: run.cycle,
                     checklist_event: Number(0),
                     is_adopted: true,
                 });
@@ -226,7 +229,7 @@ impl Manager {
 
     /// Start a run, unless it was started before. Return its end if it has ended already.
     fn start_or_adopt(&mut self, queued: &QueuedLaunch) -> Option<Event> {
-        let QueuedLaunch { run, folder, worker, is_adopted, .. } = queued;
+        let QueuedLaunch { run, folder, worker, cycle, is_adopted, .. } = queued;
         // A run that was requested to stop before it was started may be adopted, but not started.
         let stop_requested = self.state.runs.get(run).is_some_and(|run| run.stop_requested.is_some());
         if !is_adopted && !stop_requested {
@@ -235,12 +238,13 @@ impl Manager {
         failpoint::pass("manager: launching");
         // An error is passed on: a run that was started before is adopted although the configuration lost its command.
         let location = RunLocation { folder: &self.runs.root().join(folder), machine: &machine() };
-        let command = launch::command(worker, *run, &self.config, &self.nowcast_binary, location);
+        let command =
+            launch::command(worker, *run, cycle.as_ref(), &self.config, &self.nowcast_binary, location);
         if !stop_requested && let Ok(command) = &command {
             let argv = command.without_runner(&self.nowcast_binary);
             self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
         }
-        let environment = self.environment(worker);
+        let environment = self.environment(worker, cycle.as_ref());
         let command = match command {
             _ if stop_requested => Err(STOPPED_BEFORE_START.to_owned()),
             command => command.map_err(|error| error.to_string()),
@@ -253,10 +257,11 @@ impl Manager {
         }
     }
 
-    /// Return the variables of a worker beside the manager's own: its name, the configuration, a path with our binary, and
+    /// Return the variables of a worker beside the manager's own: its name and cycle, the configuration, a path with our binary, and
     /// those of its rule.
-    fn environment(&self, worker: &NextWorker) -> Environment {
+    fn environment(&self, worker: &NextWorker, cycle: Option<&Cycle>) -> Environment {
         let mut environment = vec![(WORKER.to_owned(), worker.name().into())];
+        environment.extend(cycle.map(|cycle| (CYCLE.to_owned(), cycle.as_str().into())));
         // The worker reads the same configuration file, with the same defaults.
         environment.extend(defaults(&self.config.file));
         let path = std::env::var_os("PATH").unwrap_or_default();

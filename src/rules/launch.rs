@@ -15,14 +15,14 @@ use super::name::name;
 use super::objects::{LuaJoin, LuaLaunch};
 use super::options;
 use super::view::View;
-use nowcast_core::{LaunchOptions, NextWorker};
+use nowcast_core::{CycleOption, LaunchOptions, NextWorker};
 use pyyaml::Value;
 
 /// The method `launch:with{ … }`, created once for each virtual machine.
 pub(super) struct LaunchWith(pub(super) Function);
 
 /// The fields of a launch, for errors.
-const FIELDS: &str = "module, args, host, delay, at, timeout, retries, retry_delay, env and with";
+const FIELDS: &str = "module, args, host, delay, at, timeout, retries, retry_delay, env, cycle and with";
 
 impl UserData for LuaLaunch {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
@@ -99,6 +99,11 @@ fn scalar(lua: &Lua, options: &LaunchOptions, name: &str) -> mlua::Result<Option
                 let moment = Moment::from_zoned(&at.to_zoned_datetime(TimeZone::UTC));
                 Some(LuaValue::UserData(lua.create_userdata(moment)?))
             }
+            None => None,
+        },
+        "cycle" => match &options.cycle {
+            Some(CycleOption::Label(cycle)) => Some(LuaValue::String(lua.create_string(cycle.as_str())?)),
+            Some(CycleOption::None) => Some(LuaValue::Boolean(false)),
             None => None,
         },
         _ => return Ok(None),

@@ -12,10 +12,11 @@ use super::kind::{described, kind_name, whole};
 use super::moment::Moment;
 use super::name::name;
 use crate::config::duration;
-use nowcast_core::NextWorker;
+use nowcast_core::{Cycle, CycleOption, NextWorker};
 
 /// The options, in the order in which `lua/types.lua` declares them.
-pub(super) const KNOWN: [&str; 7] = ["host", "delay", "at", "timeout", "retries", "retry_delay", "env"];
+pub(super) const KNOWN: [&str; 8] =
+    ["host", "delay", "at", "timeout", "retries", "retry_delay", "env", "cycle"];
 
 /// The most retries of one launch; more are a mistake.
 const MOST_RETRIES: i64 = 1_000;
@@ -46,7 +47,8 @@ pub(super) fn apply(
             "timeout" => options.timeout = Some(time_limit(option, &value)?),
             "retries" => options.retries = Some(retries(&value)?),
             "retry_delay" => options.retry_delay = Some(span(option, &value)?),
-            _ => options.env = env(lua, call, &value)?,
+            "env" => options.env = env(lua, call, &value)?,
+            _ => options.cycle = Some(cycle(&value)?),
         }
     }
     Ok(())
@@ -112,6 +114,22 @@ fn at(call: &CallState, value: &LuaValue) -> Result<Timestamp, String> {
         (None, None) => return Err(no_message()),
     };
     zoned.map(|zoned| zoned.timestamp()).ok_or_else(refuse)
+}
+
+/// Read a label of a cycle, or `false` for none.
+fn cycle(value: &LuaValue) -> Result<CycleOption, String> {
+    let label = match value {
+        LuaValue::Boolean(false) => return Ok(CycleOption::None),
+        LuaValue::String(text) if text.as_bytes().len() <= LONGEST_TEXT => {
+            text.to_str().ok().map(|text| text.to_owned())
+        }
+        LuaValue::Integer(number) => Some(number.to_string()),
+        LuaValue::UserData(object) => object.borrow::<Moment>().ok().map(|moment| moment.iso()),
+        _ => None,
+    };
+    let label = label.and_then(|label| Cycle::parse(&label).ok());
+    let remedy = "write a label of 1 to 64 letters, digits and the characters . _ : + -, as in \"2026-03-14\", a date, or false for none";
+    label.map(CycleOption::Label).ok_or_else(|| wrong("cycle", value, remedy))
 }
 
 fn no_message() -> String {

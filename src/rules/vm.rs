@@ -237,12 +237,14 @@ impl Vm {
     ) -> Result<T, LuaCallError> {
         self.host.start(Some(now.clone()), Some(message.clone()));
         self.collect().map_err(|error| self.error(&error))?;
+        let cycle = message.cycle.as_ref().map(|cycle| ("cycle", Value::from(cycle.as_str())));
         let message: Value = [
             ("source", Value::from(message.source.as_str())),
             ("type", Value::from(message.r#type.as_str())),
             ("payload", message.payload.clone()),
         ]
         .into_iter()
+        .chain(cycle)
         .collect();
         self.run_rule(function, [&message, config, checklist], read).map_err(|error| self.error(&error))
     }

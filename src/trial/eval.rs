@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::json::JsonValue;
 use crate::rules::Engine;
 use nowcast_core::message::Message;
-use nowcast_core::{JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult};
+use nowcast_core::{
+    Cycle, CycleOption, JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult,
+};
 use pyyaml::Value;
 
 /// The input of a rule. Omitted values are those of the running system.
@@ -40,6 +42,9 @@ pub struct CaseMessage {
     /// Its payload.
     #[serde(default)]
     pub payload: JsonValue,
+    /// Its cycle.
+    #[serde(default)]
+    pub cycle: Option<Cycle>,
 }
 
 /// The values for everything that a case omits.
@@ -99,6 +104,8 @@ struct CaseOptions {
     retry_delay: Option<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     env: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cycle: Option<CycleOption>,
 }
 
 /// A join, as JSON.
@@ -139,7 +146,8 @@ impl Case {
             }
         };
         let now = self.now.as_deref().map(|text| moment(text, defaults.now.time_zone())).transpose()?;
-        let message = Message::new(source, self.msg.r#type, self.msg.payload.0);
+        let message =
+            Message { cycle: self.msg.cycle, ..Message::new(source, self.msg.r#type, self.msg.payload.0) };
         let config = self.config.map_or_else(|| defaults.config.clone(), |config| config.0);
         let checklist = self.checklist.map_or_else(|| defaults.checklist.clone(), |checklist| checklist.0);
         Ok(engine.call_function(
@@ -208,6 +216,7 @@ impl From<NextWorker> for CaseLaunch {
                 retries: options.retries,
                 retry_delay: seconds(options.retry_delay),
                 env: options.env,
+                cycle: options.cycle,
             },
         }
     }

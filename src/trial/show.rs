@@ -33,6 +33,7 @@ fn options(worker: &NextWorker) -> Vec<String> {
     .into_iter()
     .flatten()
     .collect();
+    shown.extend(options.cycle.as_ref().map(|cycle| format!("cycle {cycle}")));
     shown.extend(options.env.iter().map(|(name, value)| format!("{name}={value}")));
     shown
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::context::ViewContext;
 use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent, Speaker};
-use nowcast_core::{Number, Record};
+use nowcast_core::{Cycle, Number, Record};
 use pyyaml::Keys;
 
 /// The outcome of a message.
@@ -58,6 +58,7 @@ pub struct MessageView {
     pub payload: Option<String>,
     /// `worker`, `manager` (a crash, for a run without a report), `operator` (send) or `retry`.
     pub speaker: Speaker,
+    pub cycle: Option<String>,
     /// The run that it reports for.
     pub run: Option<u64>,
     pub outcome: MessageOutcome,
@@ -108,6 +109,7 @@ impl MessageView {
             r#type: said.map(|said| said.r#type.clone()),
             payload: said.map(|said| pyyaml::write(&said.payload, Keys::AsGiven)),
             speaker: message.speaker,
+            cycle: said.and_then(|said| said.cycle.as_ref()).map(Cycle::to_string),
             run: message.run.map(|run| run.0),
             outcome,
             reason,

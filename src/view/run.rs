@@ -10,7 +10,7 @@ use super::context::ViewContext;
 use super::times;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::run::{Stage, StopReason, is_failure};
-use nowcast_core::{Ending, NextWorker, Run};
+use nowcast_core::{Cycle, Ending, NextWorker, Run};
 
 /// The status of a run, named alike on every surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -88,6 +88,7 @@ pub struct RunView {
     pub module: String,
     pub args: Vec<String>,
     pub host: String,
+    pub cycle: Option<String>,
     pub state: RunStatus,
     /// The ending, in words.
     pub ending: Option<String>,
@@ -134,6 +135,7 @@ impl RunView {
             module: run.worker.module.clone(),
             args: run.worker.args.clone(),
             host: run.worker.host.clone(),
+            cycle: run.cycle.as_ref().map(Cycle::to_string),
             state,
             contact_lost: contact.map(|contact| contact.to_string()),
             ending: ending.map(Ending::to_string),

@@ -18,7 +18,7 @@ use crate::store::journal::{History, JournalError, OpenItems};
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::run::Stage;
-use nowcast_core::{DecisionTime, Now};
+use nowcast_core::{CycleOption, DecisionTime, Now};
 use pyyaml::Map;
 
 /// How long a step of the wall clock is shown.
@@ -88,6 +88,8 @@ pub struct ScheduledView {
     /// The whole entry, with its times.
     pub item: String,
     pub next: Timestamp,
+    /// The cycle of that launch, if the entry names one.
+    pub cycle: Option<String>,
 }
 
 /// A run whose process runs or whose report is awaited.
@@ -290,11 +292,14 @@ fn clock_set(context: &ViewContext, open: &OpenItems) -> Result<Option<ClockSetV
 fn schedule(config: &Config, now: &ZonedDateTime) -> Vec<ScheduledView> {
     let next = |entry: &ScheduledWorker| {
         let there = now.timestamp().to_zoned_datetime(entry.zone.clone());
+        let next = entry.times.after(&there)?.timestamp();
+        let cycle = entry.cycle_at(next).and_then(CycleOption::into_label);
         Some(ScheduledView {
-            worker: entry.module.rsplit('.').next().unwrap_or(&entry.module).to_owned(),
+            worker: entry.name().to_owned(),
             args: entry.args.clone(),
             item: entry.item(),
-            next: entry.times.after(&there)?.timestamp(),
+            next,
+            cycle: cycle.map(|cycle| cycle.to_string()),
         })
     };
     let mut schedule: Vec<ScheduledView> = config.scheduled.iter().filter_map(next).collect();

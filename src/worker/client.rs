@@ -8,7 +8,8 @@ use zmq::{Context, POLLIN, SocketEvent, SocketType};
 use crate::config::Zmq;
 use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::{Monitor, socket};
-use nowcast_core::message::{DecodeError, Message, RUN_ID};
+use nowcast_core::Cycle;
+use nowcast_core::message::{CYCLE, DecodeError, Message, RUN_ID};
 
 /// Idle seconds after which TCP probes a worker's connection, as in NEMO_Nowcast, so that a firewall does not drop the
 /// connection of a waiting worker.
@@ -27,6 +28,8 @@ pub struct Client {
     zmq: Zmq,
     connections: u32,
     run: Option<String>,
+    /// `NOWCAST_CYCLE`, for messages that a worker without an open run sends.
+    cycle: Option<Cycle>,
     /// The message that awaits its reply.
     open: Option<String>,
     // Declared after the sockets, so that it is dropped after them.
@@ -83,10 +86,11 @@ impl Client {
         let context = Context::new();
         let connection = WorkerConnection::new(&context, zmq, 0)?;
         let run = std::env::var(RUN_ID).ok().filter(|run| !run.is_empty());
-        Ok(Self { connection, zmq: zmq.clone(), connections: 0, run, open: None, context })
+        let cycle = std::env::var(CYCLE).ok().and_then(|cycle| Cycle::parse(&cycle).ok());
+        Ok(Self { connection, zmq: zmq.clone(), connections: 0, run, cycle, open: None, context })
     }
 
-    /// Send a message, adding an `id` and the `run` of this process if it has none. The message waits in this process
+    /// Send a message, adding an `id`, and the `run` and the `cycle` of this process, if it has none. The message waits in this process
     /// until the broker can be reached.
     ///
     /// # Errors
@@ -94,6 +98,7 @@ impl Client {
     pub fn send(&mut self, mut message: Message) -> Result<(), ClientError> {
         message.id.get_or_insert_with(|| Uuid::now_v7().to_string());
         message.run = message.run.or_else(|| self.run.clone());
+        message.cycle = message.cycle.or_else(|| self.cycle.clone());
         // Earlier losses of the connection did not affect this message.
         self.connection.take_loss()?;
         let text = message.encode();

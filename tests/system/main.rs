@@ -14,6 +14,7 @@ mod command_line;
 mod configuration;
 mod crowds;
 mod curve;
+mod cycles;
 mod descriptors;
 mod distributed;
 mod ends;

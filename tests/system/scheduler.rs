@@ -278,3 +278,30 @@ fn an_error_in_a_schedule_is_reported_with_its_line() {
         "{text}"
     );
 }
+
+#[test]
+fn an_entry_names_the_cycle_of_the_time_that_it_is_for() {
+    let system = system()
+        .section("workers: {keyless: {command: [sh, -c, 'echo $NOWCAST_CYCLE >> cycles; exit 1']}}")
+        .section(
+            "scheduled workers:
+- keyless: {cron: '* * * * * *', timezone: UTC, cycle: '%Y-%m-%dT%H:%M:%S', shift: 1d}",
+        );
+    let mut system = system.start();
+    system.start_scheduler(&[]);
+    let cycles = || std::fs::read_to_string(system.path("cycles")).unwrap_or_default();
+    system.wait_for("two runs", || (cycles().lines().count() > 1).then_some(()));
+    let due: Vec<jiff::Timestamp> =
+        launched(&system).keys().map(|due| due.parse().expect("a time")).collect();
+    for cycle in cycles().lines().take(2) {
+        let named: jiff::civil::DateTime = cycle.parse().expect("a time");
+        let named = named.to_zoned_datetime(jiff::tz::TimeZone::UTC).expect("a time").timestamp();
+        let day = jiff::SignedDuration::from_hours(24);
+        assert!(due.contains(&(named - day)), "{cycle} of {due:?}");
+    }
+    // Its failures degrade the system.
+    let (_, status) = system.operation(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    let entry = &status["schedule"][0];
+    assert!(entry["cycle"].as_str().is_some_and(|cycle| cycle.len() == 19), "{entry}");
+}

@@ -234,7 +234,7 @@ impl Recorded {
                 Effect::Log(line) => {
                     self.log.push(format!("{} {} {}", self.now.strftime("%H:%M:%S"), line.level, line.text));
                 }
-                Effect::Launch { run, folder, worker } => {
+                Effect::Launch { run, folder, worker, .. } => {
                     let path = self.root().join("checklist.journal/runs").join(&folder);
                     fs::create_dir_all(&path).expect("a run's folder");
                     fs::write(path.join("output.log"), format!("{} starts\n", worker.name()))

@@ -231,6 +231,7 @@ pub fn operated() -> Recorded {
             source: "make_forcing".into(),
             r#type: "success".into(),
             payload: "null".into(),
+            cycle: None,
         });
     let item = "nowcast.workers.clear_checklist (every day at 09:05)".to_owned();
     let due = system.moment("09:05");

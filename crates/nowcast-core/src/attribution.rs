@@ -14,7 +14,8 @@ impl State {
     /// Return the run that a message reports for; `None` if it reports for none.
     ///
     /// It is the run that the message names if that is its worker's: a closed one reports for none. Else it is the run of its worker,
-    /// among those without a final report, whose arguments occur most in the message; among equals, the oldest.
+    /// among those without a final report, whose arguments occur most in the message; among equals, the oldest without any report, else the
+    /// oldest.
     pub(super) fn run_of(&self, message: &Message) -> Option<RunId> {
         if let Some(named) = message.run.as_ref().and_then(|run| run.parse().ok()).map(Number) {
             let run = self.runs.get(&named)?;
@@ -27,18 +28,12 @@ impl State {
         let has_reported = |run: &Run| run.report.as_ref().is_some_and(RunReport::is_final);
         let unreported = || self.runs.begun(&message.source).filter(|run| !has_reported(run));
         let oldest = unreported().next()?;
-        if unreported().all(|run| run.worker.args == oldest.worker.args) {
-            return Some(oldest.id);
-        }
-        let words = MessageWords::of(message);
-        let mut best = (oldest, words.count(oldest));
-        for run in unreported().skip(1) {
-            let count = words.count(run);
-            if count > best.1 {
-                best = (run, count);
-            }
-        }
-        Some(best.0.id)
+        let is_alike = unreported().all(|run| run.worker.args == oldest.worker.args);
+        let words = (!is_alike).then(|| MessageWords::of(message));
+        let fits = |run: &Run| (words.as_ref().map_or(0, |words| words.count(run)), run.report.is_none());
+        // Of equals, the last one in this order is taken.
+        let newest_first = unreported().collect::<Vec<_>>().into_iter().rev();
+        newest_first.max_by_key(|run| fits(run)).map(|run| run.id)
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::cycle::Cycle;
 use crate::hold::HoldTarget;
 use crate::next_worker::NextWorker;
 use crate::run::{Number, RunId};
@@ -42,6 +43,9 @@ pub enum Command {
         r#type: String,
         /// The payload, as YAML text.
         payload: String,
+        /// Its cycle.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cycle: Option<Cycle>,
     },
     /// Request the stop of a run.
     Kill {

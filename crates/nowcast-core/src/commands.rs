@@ -7,10 +7,12 @@ use jiff::Timestamp;
 
 use crate::alarm::Alarm;
 use crate::command::{Answer, Command};
+use crate::cycle_of;
 use crate::decide::Decision;
 use crate::effect::Effect;
 use crate::event::CallId;
 use crate::hold::{Hold, HoldTarget};
+use crate::joins::RequestedLaunch;
 use crate::level::Level;
 use crate::next_worker::{LOCALHOST, NextWorker, name_problem};
 use crate::record::{Change, RecordedEvent};
@@ -35,7 +37,9 @@ impl Decision<'_> {
         // Messages that the command decides have records of their own, before the command's.
         let outcome = match &command {
             Command::Retry { message, .. } => self.retry_messages(*message, historical_checklist),
-            Command::Send { source, r#type, payload } => self.send(source, r#type, payload),
+            Command::Send { source, r#type, payload, cycle } => {
+                self.send(source, r#type, payload, cycle.clone())
+            }
             other => {
                 self.begin_record();
                 self.execute(&user, other)
@@ -114,7 +118,8 @@ impl Decision<'_> {
         problem.or_else(|| name_problem("the worker's name", &name)).map_or(Ok(()), Err)?;
         self.check_host(&worker.host)?;
         let warning = self.unregistered_warning(&name, ": its messages will be refused");
-        let run = self.add_launch(worker, self.number);
+        let cycle = cycle_of::launch(worker.options.cycle.as_ref(), None);
+        let run = self.add_launch(RequestedLaunch { worker, cycle, cause: self.number });
         let waits = self.pending_note(run);
         Ok((format!("{name} is launched as run {run}{why}{waits}{warning}"), vec![run]))
     }

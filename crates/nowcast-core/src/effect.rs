@@ -1,6 +1,7 @@
 //! [`Effect`]: everything that the manager can do outside of its state.
 
 use crate::command::Answer;
+use crate::cycle::Cycle;
 use crate::event::{CallId, RequestId};
 use crate::level::Level;
 use crate::message::Message;
@@ -46,6 +47,8 @@ pub enum Effect {
         folder: String,
         /// The worker to start.
         worker: NextWorker,
+        /// Its cycle.
+        cycle: Option<Cycle>,
     },
     /// Request the stop of a run's processes.
     StopRun(RunId),

@@ -14,8 +14,8 @@ use crate::run::Number;
 
 impl Decision<'_> {
     /// Open a join. An open join of the same name is parked, or replaced silently if it has no launches.
-    pub(super) fn open_join(&mut self, worker: &str, request: JoinRequest) {
-        let name = request.name.unwrap_or_else(|| worker.to_owned());
+    pub(super) fn open_join(&mut self, message: &Message, request: JoinRequest) {
+        let name = request.name.unwrap_or_else(|| message.source.clone());
         if let Some(before) = self.state.joins.named(&name).cloned() {
             let reason = format!("join {name} was reopened before it received {}", before.requirements());
             self.park_join(&before, Alarm::Parked, &reason);
@@ -28,6 +28,7 @@ impl Decision<'_> {
             pending: Vec::new(),
             launch: request.launch,
             opened_by: self.number,
+            cycle: message.cycle.clone(),
             received: Vec::new(),
             deadline,
             timeout: request.timeout,

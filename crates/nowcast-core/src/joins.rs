@@ -10,6 +10,8 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Steady;
+use crate::cycle::Cycle;
+use crate::cycle_of;
 use crate::next_worker::NextWorker;
 use crate::rules::Requirement;
 use crate::run::Number;
@@ -31,6 +33,9 @@ pub struct Join {
     pub launch: Vec<NextWorker>,
     /// The message whose rule opened it.
     pub opened_by: Number,
+    /// The cycle of that message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<Cycle>,
     /// The messages that have counted in it.
     pub received: Vec<Number>,
     /// When it is overdue.
@@ -45,6 +50,9 @@ pub struct Join {
 pub struct RequestedLaunch {
     /// The worker to launch.
     pub worker: NextWorker,
+    /// The cycle of its run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<Cycle>,
     /// The message whose rule returned it.
     pub cause: Number,
 }
@@ -77,10 +85,10 @@ impl Join {
     /// Return the launches that it releases when it is complete: the pending ones and its own.
     #[must_use]
     pub fn launches(&self) -> Vec<RequestedLaunch> {
-        let own = self
-            .launch
-            .iter()
-            .map(|worker| RequestedLaunch { worker: worker.clone(), cause: self.opened_by });
+        let own = self.launch.iter().map(|worker| {
+            let cycle = cycle_of::launch(worker.options.cycle.as_ref(), self.cycle.as_ref());
+            RequestedLaunch { worker: worker.clone(), cycle, cause: self.opened_by }
+        });
         self.pending.iter().cloned().chain(own).collect()
     }
 
@@ -207,9 +215,14 @@ mod tests {
             id: Number(3),
             name: "forcing".to_owned(),
             requires,
-            pending: vec![RequestedLaunch { worker: NextWorker::new("plots", Vec::new()), cause: Number(4) }],
+            pending: vec![RequestedLaunch {
+                worker: NextWorker::new("plots", Vec::new()),
+                cycle: None,
+                cause: Number(4),
+            }],
             launch: vec![NextWorker::new("run_nemo", Vec::new())],
             opened_by: Number(2),
+            cycle: None,
             received: Vec::new(),
             deadline: None,
             timeout: None,

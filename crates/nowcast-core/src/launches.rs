@@ -5,6 +5,8 @@
 
 use crate::alarm::Alarm;
 use crate::clock::{Now, Steady};
+use crate::cycle::Cycle;
+use crate::cycle_of;
 use crate::decide::Decision;
 use crate::decision_time::NotedTime;
 use crate::effect::Effect;
@@ -27,23 +29,27 @@ impl Decision<'_> {
         returned: ReturnedLaunches,
         counted_as: Option<Number>,
     ) {
-        let mut launches = requested(returned.next_workers, self.number);
+        let cycle = message.cycle.as_ref();
+        let mut launches = requested(returned.next_workers, self.number, cycle);
         let mut released = Vec::new();
         match returned.join {
             // A join without requirements is complete at once.
-            Some(request) if request.wait_for.is_empty() => released = requested(request.launch, self.number),
-            Some(request) => self.open_join(&message.source, request),
+            Some(request) if request.wait_for.is_empty() => {
+                released = requested(request.launch, self.number, cycle);
+            }
+            Some(request) => self.open_join(message, request),
             None => {}
         }
         // This moves `launches` into the oldest open join that requires the message, if there is one.
         released.extend(self.count_in_joins(message, &mut launches, counted_as));
         for launch in launches.into_iter().chain(released) {
-            self.add_launch(launch.worker, launch.cause);
+            self.add_launch(launch);
         }
     }
 
     /// Create a pending run for a launch that waits in no join, or no longer.
-    pub(super) fn add_launch(&mut self, worker: NextWorker, cause: Number) -> RunId {
+    pub(super) fn add_launch(&mut self, launch: RequestedLaunch) -> RunId {
+        let worker = &launch.worker;
         let due = self.now.steady.after(worker.options.delay.unwrap_or_default());
         // Of a delay and a time, the later one counts.
         let at = worker.options.at.filter(|at| self.now.steady_at(*at) > due);
@@ -55,13 +61,12 @@ impl Decision<'_> {
             );
             self.log(Level::Warning, text);
         }
-        self.add_pending_run(worker, cause, stage, None)
+        self.add_pending_run(launch, stage, None)
     }
 
     fn add_pending_run(
         &mut self,
-        worker: NextWorker,
-        cause: Number,
+        RequestedLaunch { worker, cycle, cause }: RequestedLaunch,
         stage: Stage,
         before: Option<&Run>,
     ) -> RunId {
@@ -69,6 +74,7 @@ impl Decision<'_> {
         self.change(Change::Run(Box::new(Run {
             id,
             worker,
+            cycle,
             cause,
             attempt: before.map_or(1, |run| run.attempt + 1),
             retry_of: before.map(|run| run.id),
@@ -95,7 +101,12 @@ impl Decision<'_> {
     fn launch(&mut self, mut run: Run) {
         let folder = format!("{}/{}", self.time.wall.date(), run.id.0);
         run.stage = Stage::Launched { at: self.now.time, folder: folder.clone() };
-        self.effects.push(Effect::Launch { run: run.id, folder, worker: run.worker.clone() });
+        self.effects.push(Effect::Launch {
+            run: run.id,
+            folder,
+            worker: run.worker.clone(),
+            cycle: run.cycle.clone(),
+        });
         self.change(Change::Run(Box::new(run)));
     }
 
@@ -142,7 +153,9 @@ impl Decision<'_> {
         let delay =
             self.state.setting(run, |worker| worker.retry_delay, options.retry_delay).unwrap_or_default();
         let stage = Stage::Pending { due: self.now.steady.after(delay), at: None };
-        let next = self.add_pending_run(run.worker.clone(), self.number, stage, Some(run));
+        let (worker, cycle) = (run.worker.clone(), run.cycle.clone());
+        let launch = RequestedLaunch { worker, cycle, cause: self.number };
+        let next = self.add_pending_run(launch, stage, Some(run));
         let text = format!(
             "{} (run {}) failed: ({}); attempt {} of {} {}",
             run.worker.name(),
@@ -214,8 +227,12 @@ impl State {
     }
 }
 
-fn requested(workers: Vec<NextWorker>, cause: Number) -> Vec<RequestedLaunch> {
-    workers.into_iter().map(|worker| RequestedLaunch { worker, cause }).collect()
+fn requested(workers: Vec<NextWorker>, cause: Number, message: Option<&Cycle>) -> Vec<RequestedLaunch> {
+    let request = |worker: NextWorker| {
+        let cycle = cycle_of::launch(worker.options.cycle.as_ref(), message);
+        RequestedLaunch { worker, cycle, cause }
+    };
+    workers.into_iter().map(request).collect()
 }
 
 #[cfg(test)]
@@ -249,8 +266,17 @@ mod tests {
 
     fn put(state: &mut State, id: u64, worker: NextWorker, stage: Stage) {
         let (cause, attempt, retry_of, report) = (Number(0), 1, None, None);
-        let run =
-            Run { id: Number(id), worker, cause, attempt, retry_of, stage, report, stop_requested: None };
+        let run = Run {
+            id: Number(id),
+            worker,
+            cycle: None,
+            cause,
+            attempt,
+            retry_of,
+            stage,
+            report,
+            stop_requested: None,
+        };
         state.apply(&Change::Run(Box::new(run)), &Value::Null);
     }
 

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use crate::cycle::Cycle;
 use pyyaml::{Keys, ReadError, Value};
 
 /// The environment variable with the number of a worker's run, which its messages have under the key `run`.
 pub const RUN_ID: &str = "NOWCAST_RUN_ID";
+
+/// The environment variable with the cycle of a worker's run, if it has one.
+pub const CYCLE: &str = "NOWCAST_CYCLE";
 
 /// The environment variable with a worker's name, for `nowcast tell` and `need` in its script.
 pub const WORKER: &str = "NOWCAST_WORKER";
@@ -29,16 +33,18 @@ pub struct Message {
     pub id: Option<String>,
     /// The run that sends it. NEMO_Nowcast's workers send none.
     pub run: Option<String>,
+    /// Its cycle: the one that its sender names until it is decided, then the one that it has.
+    pub cycle: Option<Cycle>,
 }
 
 impl Message {
-    /// Create a message without `id` and `run`.
+    /// Create a message without `id`, `run` and `cycle`.
     pub fn new(source: impl Into<String>, r#type: impl Into<String>, payload: Value) -> Self {
-        Self { source: source.into(), r#type: r#type.into(), payload, id: None, run: None }
+        Self { source: source.into(), r#type: r#type.into(), payload, id: None, run: None, cycle: None }
     }
 
-    /// Decode a message from the wire. Unknown keys are ignored, as are `id` and `run` of other types than text: other
-    /// programs may use these keys.
+    /// Decode a message from the wire. Unknown keys are ignored, as are `id` and `run` of other types than text and a
+    /// `cycle` that is not a label: other programs may use these keys.
     ///
     /// # Errors
     ///
@@ -64,6 +70,7 @@ impl Message {
             payload: value.get("payload").cloned().ok_or_else(|| fail(Fault::Missing("payload")))?,
             id: optional_text(&value, "id"),
             run: optional_text(&value, "run"),
+            cycle: optional_text(&value, "cycle").and_then(|cycle| Cycle::parse(&cycle).ok()),
         })
     }
 
@@ -82,6 +89,7 @@ impl Message {
             payload: Value::Null,
             id: find("id"),
             run: find("run"),
+            cycle: find("cycle").and_then(|cycle| Cycle::parse(&cycle).ok()),
         })
     }
 
@@ -95,6 +103,7 @@ impl Message {
         ];
         pairs.extend(self.id.as_deref().map(|id| ("id", id.into())));
         pairs.extend(self.run.as_deref().map(|run| ("run", run.into())));
+        pairs.extend(self.cycle.as_ref().map(|cycle| ("cycle", cycle.as_str().into())));
         pyyaml::write(&pairs.into_iter().collect(), Keys::Sorted)
     }
 }

@@ -1,6 +1,8 @@
 //! Handles a message in the order of NEMO_Nowcast's manager: update the checklist, call the rule, reply.
 
 use crate::alarm::Alarm;
+use crate::cycle::Cycle;
+use crate::cycle_of;
 use crate::decide::Decision;
 use crate::event::{PoisonRequest, Request};
 use crate::level::Level;
@@ -36,10 +38,11 @@ impl UndecidedMessage {
     }
 }
 
-/// The run, rule and checklist keys of a message, known once it is decided.
+/// The run, cycle, rule and checklist keys of a message, known once it is decided.
 #[derive(Default)]
 struct Decided {
     run: Option<RunId>,
+    cycle: Option<Cycle>,
     rule_location: Option<String>,
     keys_read: Vec<String>,
 }
@@ -91,6 +94,9 @@ impl Decision<'_> {
         let report =
             message.as_ref().filter(|message| !matches!(&*message.r#type, "need" | "clear checklist"));
         let run = report.and_then(|message| self.state.run_of(message));
+        let open_run = run.and_then(|run| self.state.runs.get(&run));
+        let named = message.as_ref().and_then(|message| message.cycle.as_ref());
+        let cycle = cycle_of::message(open_run, named);
         if let Some((message, run)) = report.zip(run.and_then(|run| self.state.runs.get(&run)).cloned()) {
             self.record_report(run, &message.r#type);
         }
@@ -119,13 +125,14 @@ impl Decision<'_> {
             r#type: r#type.to_owned(),
             payload: String::new(),
             run,
+            cycle: cycle.clone(),
             counted_as: None,
             undecided: Some(body),
         };
         let parked = Parked { id: self.number, at: self.time.wall.clone(), reason: reason.clone(), item };
         self.change(Change::Parked(parked));
         let reply = Reply::new("ack", Outcome::Undecided(reason));
-        let decided = Decided { run, ..Decided::default() };
+        let decided = Decided { run, cycle, ..Decided::default() };
         self.finish_message(message, shown, ticket, Speaker::Worker, decided, &reply);
         self.reply(id, reply.r#type, reply.payload);
     }
@@ -134,7 +141,7 @@ impl Decision<'_> {
     pub(super) fn handle_message(&mut self, incoming: UndecidedMessage) -> Reply {
         self.begin_record();
         let UndecidedMessage { message, body, ticket, speaker, run } = incoming;
-        let mut decided = Decided { run, ..Decided::default() };
+        let mut decided = Decided { run, cycle: message.cycle.clone(), ..Decided::default() };
         let reply = self.decide_message(&message, None, &mut decided);
         // If the registry refuses a `crash` that the manager made, record it here, or each `Due` would make
         // it again.
@@ -155,7 +162,7 @@ impl Decision<'_> {
             ParkedItem::Message { run, .. } => *run,
             ParkedItem::Launches { .. } => None,
         };
-        let mut decided = Decided { run, ..Decided::default() };
+        let mut decided = Decided { run, cycle: message.cycle.clone(), ..Decided::default() };
         let call = self.rules.call_after(&message, &self.state.policy.config, checklist, &parked.at);
         let reply = self.apply_rule_result(&message, call, Some(parked), &mut decided);
         if reply.outcome == Outcome::Ruled {
@@ -169,7 +176,7 @@ impl Decision<'_> {
     /// Decide a message that was parked undecided, with its own time.
     pub(super) fn decide_parked(&mut self, parked: &Parked, run: Option<RunId>, message: Message) -> Reply {
         self.begin_record();
-        let mut decided = Decided { run, ..Decided::default() };
+        let mut decided = Decided { run, cycle: message.cycle.clone(), ..Decided::default() };
         let reply = self.decide_message(&message, Some(parked), &mut decided);
         let is_parked =
             matches!(reply.outcome, Outcome::RuleFailed(_) | Outcome::NoFunction(_) | Outcome::Refused(_));
@@ -190,6 +197,7 @@ impl Decision<'_> {
         decided: Decided,
         reply: &Reply,
     ) {
+        let message = message.map(|message| Message { cycle: decided.cycle, ..message });
         let keeps_payload = reply.outcome != Outcome::Answered;
         self.finish_record(RecordedEvent::Message(Box::new(MessageRecord {
             ticket,
@@ -271,6 +279,11 @@ impl Decision<'_> {
             decided.run = decided.run.or_else(|| self.state.run_of(message));
         }
         let run = decided.run.and_then(|run| self.state.runs.get(&run)).cloned();
+        // A parked message keeps the cycle that it had: its run may be closed by now.
+        if parked.is_none() {
+            decided.cycle = cycle_of::message(run.as_ref(), message.cycle.as_ref());
+        }
+        let message = &*in_cycle(message, decided.cycle.as_ref());
         if let Some(run) = &run {
             self.record_report(run.clone(), &message.r#type);
         }
@@ -356,6 +369,7 @@ impl Decision<'_> {
             r#type: message.r#type.clone(),
             payload: pyyaml::write(&message.payload, Keys::AsGiven),
             run,
+            cycle: message.cycle.clone(),
             counted_as,
             undecided: None,
         };
@@ -389,6 +403,15 @@ impl Decision<'_> {
         self.change(Change::Run(Box::new(run)));
     }
 }
+
+/// Return a message as one of a cycle.
+fn in_cycle<'a>(message: &'a Message, cycle: Option<&Cycle>) -> Cow<'a, Message> {
+    if message.cycle.as_ref() == cycle {
+        return Cow::Borrowed(message);
+    }
+    Cow::Owned(Message { cycle: cycle.cloned(), ..message.clone() })
+}
+
 /// The most characters of an unknown name in a refusal.
 const LONGEST_NAME: usize = 200;
 

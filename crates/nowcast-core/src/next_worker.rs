@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::cycle::CycleOption;
 use pyyaml::python;
 
 /// The host on which the manager runs.
@@ -50,6 +51,9 @@ pub struct LaunchOptions {
     /// `env`: additional environment variables.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<(String, String)>,
+    /// `cycle`: the cycle of its run, instead of that of the message whose rule returned it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<CycleOption>,
 }
 
 impl LaunchOptions {

@@ -3,6 +3,7 @@
 use jiff::ZonedDateTime;
 use serde::{Deserialize, Serialize};
 
+use crate::cycle::Cycle;
 use crate::joins::RequestedLaunch;
 use crate::run::Number;
 
@@ -43,6 +44,9 @@ pub enum ParkedItem {
         payload: String,
         /// The run that it reported for.
         run: Option<Number>,
+        /// Its cycle.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cycle: Option<Cycle>,
         /// The event as which it counted in joins, so that it does not count twice. `None` until it reaches a rule.
         counted_as: Option<Number>,
         /// The whole message if it was parked undecided: its payload is not in the checklist, and a retry decides it from the

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Now, Steady, TimePoint};
+use crate::cycle::Cycle;
 use crate::next_worker::NextWorker;
 
 /// The number of an event, run, join, parked item or hold. All are counted in one sequence, so `#8812` means one thing.
@@ -29,6 +30,9 @@ pub struct Run {
     pub id: RunId,
     /// The worker, with arguments, host and options.
     pub worker: NextWorker,
+    /// Its cycle, fixed when the launch was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<Cycle>,
     /// The event whose decision requested it.
     pub cause: Number,
     /// 1 for the first execution, one more for each retry.
@@ -253,6 +257,7 @@ mod tests {
         Run {
             id: Number(8),
             worker: NextWorker::new("sleep", args.iter().map(|arg| (*arg).to_owned()).collect()),
+            cycle: None,
             cause: Number(7),
             attempt: 1,
             retry_of: None,

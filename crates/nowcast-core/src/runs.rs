@@ -133,6 +133,7 @@ mod tests {
         Run {
             id: Number(id),
             worker: NextWorker::new(worker, Vec::new()),
+            cycle: None,
             cause: Number(1),
             attempt: 1,
             retry_of: None,

@@ -7,14 +7,13 @@ use anyhow::Context;
 use jiff::ZonedDateTime;
 
 use super::RulesOptions;
-use crate::cli::USAGE;
-use crate::cli::print;
+use crate::cli::{USAGE, cycles, print};
 use crate::rules::Engine;
 use crate::trial::eval::{self, Case, CaseAnswer, CaseMessage, Defaults};
 use crate::trial::json::JsonValue;
 use crate::trial::live;
 use crate::trial::show::launch;
-use nowcast_core::{ReturnedLaunches, RuleCallResult};
+use nowcast_core::{Cycle, ReturnedLaunches, RuleCallResult};
 use pyyaml::Value;
 
 /// The number of bytes that are read at once.
@@ -22,7 +21,7 @@ const READ_AT_ONCE: usize = 1 << 16;
 
 /// The help text after the options.
 const NOTES: &str = "Without --worker, read cases from standard input, one JSON object a line, and print one JSON \
-    object for each:\n{\"function\": …, \"msg\": {\"source\", \"type\", \"payload\"}, \
+    object for each:\n{\"function\": …, \"msg\": {\"source\", \"type\", \"payload\", \"cycle\"}, \
     \"config\": …, \"checklist\": …, \"now\": …}";
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +38,9 @@ pub(super) struct Args {
     /// Payload as YAML, or @FILE
     #[arg(long, value_name = "YAML", requires = "worker")]
     payload: Option<String>,
+    /// Cycle of the message
+    #[arg(long, value_name = "ID", requires = "worker", value_parser = cycles::label)]
+    cycle: Option<Cycle>,
     /// Checklist as YAML, or @FILE [default: the current checklist]
     #[arg(long, value_name = "YAML")]
     checklist: Option<String>,
@@ -107,6 +109,7 @@ fn one(
         source: Some(worker.to_owned()),
         r#type: r#type.to_owned(),
         payload: JsonValue(payload.unwrap_or_default()),
+        cycle: args.cycle.clone(),
     };
     let call = Case { msg, ..Case::default() }.call(engine, defaults).map_err(anyhow::Error::msg)?;
     let failed = call.result.is_err();

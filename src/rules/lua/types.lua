@@ -29,6 +29,7 @@
 ---@field retries integer? number of retries after a failure
 ---@field retry_delay number? time before a retry, in seconds
 ---@field env table<string, string>? its environment variables
+---@field cycle string|false? the cycle that it says; false for none
 local NextWorkerClass = {}
 
 --- Return a copy of the launch with these options.
@@ -45,6 +46,7 @@ function NextWorkerClass:with(options) end
 ---@field retries integer? number of retries after a `crash` or a type that begins with `failure`
 ---@field retry_delay string|integer? time before a retry
 ---@field env table<string, string|number>? its environment variables
+---@field cycle string|integer|Date|false? its cycle, instead of that of the message; false for none
 
 --- A join: launches that wait until all required messages are received.
 ---@class Join

@@ -9,7 +9,7 @@ use super::message_index::MessageIndex;
 use super::row::{self, ClockStep, json, speaker_name};
 use nowcast_core::expected::Expected;
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
-use nowcast_core::{Change, Number, Record, Run};
+use nowcast_core::{Change, Cycle, Number, Record, Run};
 use pyyaml::{Keys, Value};
 
 /// By how much a commit made the way from the last snapshot longer.
@@ -109,6 +109,7 @@ fn body(message: &MessageRecord) -> Cow<'_, [u8]> {
                 ("payload", made.payload.clone()),
             ];
             pairs.extend(made.run.as_deref().map(|run| ("run", run.into())));
+            pairs.extend(made.cycle.as_ref().map(|cycle| ("cycle", cycle.as_str().into())));
             Cow::Owned(pyyaml::write(&pairs.into_iter().collect(), Keys::AsGiven).into_bytes())
         }
         _ => Cow::Borrowed(&message.body),
@@ -129,8 +130,8 @@ fn keep_message(
     batch
         .prepare_cached(
             "INSERT INTO events (number, at, kind, worker, type, speaker, ticket_epoch, ticket_number, message_id, run, outcome,
-                generation, rule_location, keys_read, reply, reply_payload, checklist, body)
-             VALUES (?1, ?2, 'message', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                generation, rule_location, keys_read, reply, reply_payload, checklist, body, cycle)
+             VALUES (?1, ?2, 'message', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             record.number.0.cast_signed(),
@@ -150,6 +151,7 @@ fn keep_message(
             reply_payload,
             checklist,
             body,
+            message.and_then(|message| message.cycle.as_ref()).map(Cycle::as_str),
         ])?;
     Ok(())
 }
@@ -285,8 +287,8 @@ fn close(batch: &Connection, statement: &str, id: Number, by: Number) -> rusqlit
 fn keep_run(batch: &Connection, by: Number, run: &Run) -> rusqlite::Result<()> {
     batch
         .prepare_cached(
-            "INSERT INTO runs (id, worker, args, cause, changed_by, is_open, succeeded, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO runs (id, worker, args, cause, changed_by, is_open, succeeded, body, cycle)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (id) DO UPDATE SET changed_by = ?5, is_open = ?6, succeeded = ?7, body = ?8",
         )?
         .execute(params![
@@ -298,6 +300,7 @@ fn keep_run(batch: &Connection, by: Number, run: &Run) -> rusqlite::Result<()> {
             !run.is_closed(),
             run.has_succeeded(),
             json(run)?,
+            run.cycle.as_ref().map(Cycle::as_str),
         ])?;
     Ok(())
 }

@@ -11,6 +11,8 @@ pub struct EventFilter {
     pub worker: Option<String>,
     /// Messages of that type only.
     pub r#type: Option<String>,
+    /// Messages of that cycle only.
+    pub cycle: Option<String>,
     /// Events of that kind only.
     pub kind: Option<EventKind>,
     /// Not before that time, by the clock as it is set now.
@@ -59,6 +61,8 @@ impl EventKind {
 pub struct RunFilter {
     /// Of that worker only.
     pub worker: Option<String>,
+    /// Of that cycle only.
+    pub cycle: Option<String>,
     /// How they stand.
     pub state: RunState,
     /// Not wanted before that time, by the clock as it is set now.

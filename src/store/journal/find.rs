@@ -73,6 +73,7 @@ pub(super) fn events(connection: &Connection, filter: &EventFilter) -> rusqlite:
     let mut conditions = Conditions::default();
     conditions.add("worker = ?", filter.worker.clone());
     conditions.add("type = ?", filter.r#type.clone());
+    conditions.add("cycle = ?", filter.cycle.clone());
     conditions.add("kind = ?", filter.kind.map(|kind| kind.name().to_owned()));
     conditions.add("number >= ?", number(filter.since)?);
     conditions.add("number < ?", number(filter.until)?);
@@ -202,6 +203,7 @@ pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> rusqlite::Res
     let since = filter.since.map(|moment| first_run_since(connection, moment)).transpose()?;
     let mut conditions = Conditions::default();
     conditions.add("worker = ?", filter.worker.clone());
+    conditions.add("cycle = ?", filter.cycle.clone());
     conditions.add("id >= ?", since);
     conditions.add("id < ?", filter.before.map(|number| number.0.cast_signed()));
     match filter.state {

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::filter::EventKind;
 use nowcast_core::message::Message;
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
-use nowcast_core::{Change, Number, Record, Ticket};
+use nowcast_core::{Change, Cycle, Number, Record, Ticket};
 use pyyaml::Value;
 
 /// The columns that [`record`] reads.
 pub(super) const EVENT: &str = "number, at, kind, worker, type, speaker, ticket_epoch, ticket_number, message_id, run, outcome, \
-    generation, rule_location, keys_read, reply, reply_payload, user, answer, detail, checklist, body";
+    generation, rule_location, keys_read, reply, reply_payload, user, answer, detail, checklist, body, cycle";
 
 /// The positions of the columns in [`EVENT`]. To find each by its name would take a sixth of the time of a long list.
 mod column {
@@ -42,6 +42,7 @@ mod column {
     pub(super) const DETAIL: usize = 18;
     pub(super) const CHECKLIST: usize = 19;
     pub(super) const BODY: usize = 20;
+    pub(super) const CYCLE: usize = 21;
 }
 
 /// An event; of its changes those of the checklist, since the others are where what they changed is.
@@ -98,7 +99,9 @@ fn message(row: &Row<'_>) -> rusqlite::Result<MessageRecord> {
             let whole = pyyaml::read_own(&body).map_err(unreadable)?;
             let run = whole.get("run").and_then(Value::as_str).map(str::to_owned);
             let payload = whole.get("payload").cloned().unwrap_or_default();
-            Some(Message { source, r#type, payload, id: text(column::MESSAGE_ID)?, run })
+            let cycle =
+                text(column::CYCLE)?.map(|cycle| Cycle::parse(&cycle).map_err(unreadable)).transpose()?;
+            Some(Message { source, r#type, payload, id: text(column::MESSAGE_ID)?, run, cycle })
         }
         _ => None,
     };

@@ -16,17 +16,18 @@ use super::error::JournalError;
 use crate::failpoint;
 
 /// What leads from each version to the next. They are never edited, only added to.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("version_1.sql"),
     include_str!("version_2.sql"),
     include_str!("version_3.sql"),
     include_str!("version_4.sql"),
     include_str!("version_5.sql"),
     include_str!("version_6.sql"),
+    include_str!("version_7.sql"),
 ];
 
 /// The version that this program reads and writes.
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 
 /// The versions of a journal before and after its migration, which can take minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

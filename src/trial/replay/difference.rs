@@ -298,7 +298,7 @@ fn label_as(name: &str, launch: &NextWorker, zone: &ZonedDateTime) -> String {
 }
 
 fn options(options: &LaunchOptions, zone: &ZonedDateTime) -> Vec<String> {
-    let LaunchOptions { delay, at, timeout, retries, retry_delay, env } = options;
+    let LaunchOptions { delay, at, timeout, retries, retry_delay, env, cycle } = options;
     let at = at.map(|at| at.to_zoned_datetime(zone.time_zone().clone()));
     let mut shown = Vec::new();
     shown.extend(delay.map(|delay| format!("delay {delay:#}")));
@@ -306,6 +306,7 @@ fn options(options: &LaunchOptions, zone: &ZonedDateTime) -> Vec<String> {
     shown.extend(timeout.map(|timeout| format!("timeout {timeout:#}")));
     shown.extend(retries.map(|retries| format!("retries {retries}")));
     shown.extend(retry_delay.map(|delay| format!("retry_delay {delay:#}")));
+    shown.extend(cycle.as_ref().map(|cycle| format!("cycle {cycle}")));
     shown.extend(env.iter().map(|(name, value)| format!("{name}={value}")));
     shown
 }

@@ -364,7 +364,7 @@ impl Scene {
                 self.happens(Event::Command { call: None, user, command, historical_checklist: None })?;
             }
             Coming::Killed(run) => {
-                self.happens(Event::RunEnded { run, ending: Ending::Killed(15), ended: None })?
+                self.happens(Event::RunEnded { run, ending: Ending::Killed(15), ended: None })?;
             }
             Coming::End(run, worker, how) => {
                 if let Some(r#type) = how.r#type {

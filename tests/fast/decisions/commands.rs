@@ -273,6 +273,7 @@ fn an_operator_speaks_for_a_worker() {
         source: source.into(),
         r#type: r#type.into(),
         payload: payload.into(),
+        cycle: None,
     };
     let (answer, heard) = manager.asks(send("weather", "success", "{'00': by hand}"));
     let [record] = heard.messages()[..] else { panic!("one message") };

@@ -2,6 +2,7 @@
 
 mod clock;
 mod commands;
+mod cycles;
 mod expected;
 mod holds;
 mod joins;

@@ -253,7 +253,8 @@ impl Story {
         self.hears_message(message)
     }
 
-    fn hears_message(&mut self, message: Message) -> Heard {
+    /// A message as it is.
+    pub fn hears_message(&mut self, message: Message) -> Heard {
         self.requests += 1;
         let request = RequestId(self.requests);
         let body = message.encode().into_bytes();

@@ -248,6 +248,7 @@ impl Day {
                 source: WORKERS[*worker].into(),
                 r#type: "success".into(),
                 payload: PAYLOADS[*payload].into(),
+                cycle: None,
             }),
             Step::RetryAll => command(Command::Retry { message: None, historical_checklist: false }),
             Step::Kill(which) => {

@@ -72,12 +72,12 @@ fn a_newer_version_is_refused_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let (file, _) = filled(folder.path());
     Connection::open(&file)
-        .and_then(|db| db.pragma_update(None, "user_version", 7))
+        .and_then(|db| db.pragma_update(None, "user_version", 8))
         .expect("from the future");
     let error = refusal(folder.path());
-    assert!(matches!(error, JournalError::Newer { found: 7, known: 6, .. }), "{error}");
+    assert!(matches!(error, JournalError::Newer { found: 8, known: 7, .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("has version 7, and this program knows versions up to 6"), "{text}");
+    assert!(text.contains("has version 8, and this program knows versions up to 7"), "{text}");
 }
 
 #[test]

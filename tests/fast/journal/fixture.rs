@@ -28,13 +28,14 @@ use crate::journal::recovery::state_of;
 /// Versions whose names version 3 changes.
 const BEFORE_VERSION_3: [&str; 3] = ["journal-version-1", "journal-version-2", "journal-version-2-operated"];
 
-const FIXTURES: [&str; 6] = [
+const FIXTURES: [&str; 7] = [
     "journal-version-1",
     "journal-version-2",
     "journal-version-2-operated",
     "journal-version-3",
     "journal-version-4",
     "journal-version-5",
+    "journal-version-6",
 ];
 
 fn fixture(name: &str) -> PathBuf {
@@ -483,11 +484,23 @@ fn a_journal_of_version_5_is_read() {
     assert_eq!(history.events(&EventFilter::default()).expect("readable").len(), 29);
 }
 
+#[test]
+fn a_journal_of_version_6_is_read() {
+    let (_folder, journal, history) = migrated("journal-version-6");
+    let state = state_of(&journal.load().expect("readable"));
+    let numbers = |numbers: Vec<Number>| numbers.into_iter().map(|number| number.0).collect::<Vec<_>>();
+    assert_eq!(numbers(state.runs.keys().copied().collect()), [15, 19, 23, 25, 26, 27, 31, 42, 44]);
+    assert!(state.runs.values().all(|run| run.cycle.is_none()));
+    let of_cycle = EventFilter { cycle: Some("2026-03-14".to_owned()), ..EventFilter::default() };
+    assert!(history.events(&of_cycle).expect("readable").is_empty());
+    assert_eq!(history.events(&EventFilter::default()).expect("readable").len(), 29);
+}
+
 /// Create the fixture of the current version: operators' commands, endings, and everything that can be open.
 #[test]
 #[ignore = "creates the fixture of the current version, which is never changed afterwards"]
-fn create_version_6() {
-    let folder = fixture("journal-version-6");
+fn create_version_7() {
+    let folder = fixture("journal-version-7");
     let folder = folder.parent().expect("a folder");
     assert!(!folder.exists(), "the fixture is frozen");
     let mut day = Day::new();

@@ -25,6 +25,8 @@ pub struct Run {
     pub ended: Option<When>,
     pub is_dropped: bool,
     pub is_reported: bool,
+    /// Its last report is of a type that is final.
+    pub has_final_report: bool,
     pub is_told: bool,
     pub is_killed: bool,
 }

@@ -67,7 +67,7 @@ impl World {
                 let payload = value.map_or("null".into(), |value| value.to_string());
                 let outcome = self.model.messages.last().expect("a message").outcome;
                 let is_done = matches!(outcome, Outcome::Ruled | Outcome::Retried(_));
-                (Command::Send { source, r#type, payload }, is_done)
+                (Command::Send { source, r#type, payload, cycle: None }, is_done)
             }
             Step::Set { worker, value } => {
                 self.model.set(*worker, *value);

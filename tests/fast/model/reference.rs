@@ -128,6 +128,7 @@ impl Model {
             ended: None,
             is_dropped: false,
             is_reported: false,
+            has_final_report: false,
             is_told: false,
             is_killed: false,
         });
@@ -152,7 +153,7 @@ impl Model {
         self.notice(worker, r#type);
         let of = self.run_of(worker, run);
         if let Some(of) = of {
-            self.runs[of].is_reported = true;
+            self.report(of, r#type);
         }
         self.add_message(worker, r#type, of, Outcome::Undecided);
         self.undecided.insert(number, value);
@@ -170,7 +171,7 @@ impl Model {
         let has_crash = worker != 3 || TYPES[r#type] != "crash";
         if worker == 4 || r#type == 4 || !has_crash {
             let run = if let Some(NamedRun::MadeFor(run)) = run {
-                self.runs[run].is_reported = true;
+                self.report(run, r#type);
                 Some(run)
             } else {
                 of_parked
@@ -186,7 +187,7 @@ impl Model {
         let run = if parked.is_some() { of_parked } else { self.run_of(worker, run) };
         if let Some(run) = run.filter(|run| !self.runs[*run].is_closed()) {
             let is_retried = self.is_retried(run, r#type);
-            self.runs[run].is_reported = true;
+            self.report(run, r#type);
             if is_retried {
                 let launch = self.runs[run].launch.clone();
                 let delay = launch.retry_delay.or(CONFIGS[self.config][launch.worker].3).unwrap_or(0);
@@ -341,10 +342,18 @@ impl Model {
             }
             None => {}
         }
-        (0..self.runs.len()).find(|run| {
+        let of_worker = |run: &usize| {
             let run = &self.runs[*run];
-            run.launch.worker == worker && run.launched.is_some() && !run.is_reported && !run.is_closed()
-        })
+            run.launch.worker == worker && run.launched.is_some() && !run.is_closed()
+        };
+        let open = || (0..self.runs.len()).filter(of_worker);
+        let silent = open().find(|run| !self.runs[*run].is_reported);
+        silent.or_else(|| open().find(|run| !self.runs[*run].has_final_report))
+    }
+
+    fn report(&mut self, run: usize, r#type: usize) {
+        self.runs[run].is_reported = true;
+        self.runs[run].has_final_report = TYPES[r#type] != "sucess";
     }
 
     fn is_retried(&self, run: usize, r#type: usize) -> bool {

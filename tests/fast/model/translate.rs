@@ -119,6 +119,7 @@ pub fn next_worker(launch: &Launch) -> NextWorker {
             retries: launch.retries,
             retry_delay: span(launch.retry_delay),
             env: Vec::new(),
+            cycle: None,
         },
         location: None,
     }

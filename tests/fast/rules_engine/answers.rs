@@ -177,7 +177,7 @@ fn a_wrong_launch_is_reported_at_its_line() {
         (
             "NextWorker('a', {}, { q = 1 })",
             "NextWorker: there is no option \"q\"; the options are host, delay, at, timeout, retries, \
-             retry_delay, env",
+             retry_delay, env, cycle",
         ),
         ("NextWorker('a', {}, { host = 3 })", "NextWorker: the host must be text, got an integer"),
         (

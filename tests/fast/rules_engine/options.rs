@@ -1,7 +1,7 @@
 //! The options of a launch: time, timeout, retries, environment.
 
 use jiff::{SignedDuration, Timestamp};
-use nowcast_core::LaunchOptions;
+use nowcast_core::{Cycle, CycleOption, LaunchOptions};
 
 use super::*;
 
@@ -32,9 +32,10 @@ fn all_of_them_are_read() {
         retries: Some(3),
         retry_delay: Some(SignedDuration::from_secs(90)),
         env: vec![("A".into(), "7".into()), ("OMP_NUM_THREADS".into(), "4".into())],
+        cycle: Some(CycleOption::Label(Cycle::parse("2026-03-14T06").unwrap())),
     };
     let written = "delay = '1h 30m', at = '06:00', timeout = '3h', retries = 3, retry_delay = 90, \
-                   env = { OMP_NUM_THREADS = '4', A = 7 }";
+                   env = { OMP_NUM_THREADS = '4', A = 7 }, cycle = '2026-03-14T06'";
     assert_eq!(options(written), expected);
     assert_eq!(options(""), LaunchOptions::default());
     assert_eq!(options("delay = 0, retries = 0, env = {}").retries, Some(0));
@@ -200,7 +201,7 @@ fn options_can_be_read() {
     assert_eq!(print("worker('a').at, worker('a').env"), "nil nil");
     assert_eq!(
         reason("return worker('a').dealy"),
-        "a NextWorker has no \"dealy\"; it has module, args, host, delay, at, timeout, retries, retry_delay, env and with"
+        "a NextWorker has no \"dealy\"; it has module, args, host, delay, at, timeout, retries, retry_delay, env, cycle and with"
     );
     assert_eq!(
         reason("worker('a').delay = 1"),
@@ -210,6 +211,31 @@ fn options_can_be_read() {
         print("worker('a', 'b'):with{ delay = 1 }"),
         "NextWorker(module='a', args=['b'], host='localhost')"
     );
+}
+
+#[test]
+fn a_cycle_is_text_a_whole_number_or_a_date_and_false_is_none() {
+    for (written, shown) in [
+        ("'2026-03-14T06'", "2026-03-14T06"),
+        ("12", "12"),
+        ("date('2026-03-14')", "2026-03-14"),
+        ("false", "none"),
+    ] {
+        assert_eq!(options(&format!("cycle = {written}")).cycle.expect("it says one").to_string(), shown);
+    }
+    assert_eq!(
+        print(
+            "worker('a'):with{ cycle = 12 }.cycle, worker('a'):with{ cycle = false }.cycle, worker('a').cycle"
+        ),
+        "12 false nil"
+    );
+    for wrong in ["true", "''", "'a b'", "1.5", "{}", "string.rep('x', 65)"] {
+        let reason = reason(&format!("worker('a'):with{{ cycle = {wrong} }}"));
+        assert!(
+            reason.contains("the option cycle is ") && reason.contains("write a label of 1 to 64 letters"),
+            "{reason}"
+        );
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Commands about messages and the checklist: send, retry, set and clear.
 
 use super::{NAMED, Outcomes};
+use crate::cycle::Cycle;
 use crate::decide::Decision;
 use crate::message::Message;
 use crate::messages::UndecidedMessage;
@@ -42,11 +43,17 @@ impl Decision<'_> {
         Ok(("checklist cleared".to_owned(), Vec::new()))
     }
 
-    pub(super) fn send(&mut self, source: &str, r#type: &str, payload: &str) -> Outcomes {
+    pub(super) fn send(
+        &mut self,
+        source: &str,
+        r#type: &str,
+        payload: &str,
+        cycle: Option<Cycle>,
+    ) -> Outcomes {
         let payload =
             pyyaml::read(payload).map_err(|error| format!("the payload is not valid YAML: {error}"))?;
         check_depth("the payload", payload.depth())?;
-        let message = Message::new(source, r#type, payload);
+        let message = Message { cycle, ..Message::new(source, r#type, payload) };
         let reply = self.handle_message(UndecidedMessage::internal(message, Speaker::Operator, None));
         outcome_of(self.number, &reply.outcome)
     }
@@ -93,7 +100,7 @@ impl Decision<'_> {
         parked: &Parked,
         historical_checklist: Option<&Value>,
     ) -> Result<Outcome, String> {
-        let ParkedItem::Message { source, r#type, payload, run, undecided, .. } = &parked.item else {
+        let ParkedItem::Message { source, r#type, payload, run, cycle, undecided, .. } = &parked.item else {
             return Err(format!("{} is not a message", parked.id));
         };
         if let Some(body) = undecided {
@@ -105,12 +112,12 @@ impl Decision<'_> {
             }
             let message = Message::decode(body.as_bytes())
                 .map_err(|error| format!("message {} cannot be decided: {error}", parked.id))?;
-            // Its run was found when it was parked.
-            let message = Message { run: None, ..message };
+            // Its run and its cycle were found when it was parked.
+            let message = Message { run: None, cycle: cycle.clone(), ..message };
             return Ok(self.decide_parked(parked, *run, message).outcome);
         }
         let payload = pyyaml::read_own(payload.as_bytes()).map_err(|error| error.to_string())?;
-        let message = Message::new(source, r#type, payload);
+        let message = Message { cycle: cycle.clone(), ..Message::new(source, r#type, payload) };
         let checklist = historical_checklist.cloned().unwrap_or_else(|| self.state.checklist.to_value());
         Ok(self.redecide(parked, message, &checklist).outcome)
     }

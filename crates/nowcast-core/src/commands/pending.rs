@@ -22,18 +22,14 @@ impl Decision<'_> {
             self.state.parked.get(&number).cloned()
         {
             self.change(Change::ParkedClosed(number));
-            let runs: Vec<RunId> =
-                launches.into_iter().map(|launch| self.add_launch(launch.worker, launch.cause)).collect();
+            let runs: Vec<RunId> = launches.into_iter().map(|launch| self.add_launch(launch)).collect();
             let pending = self.pending_notes(&runs);
             return Ok((format!("the pending launches of join {join} are launched{pending}"), runs));
         }
         if let Some(join) = self.state.joins.get(number).cloned() {
             self.change(Change::JoinClosed(number));
-            let runs: Vec<RunId> = join
-                .launches()
-                .into_iter()
-                .map(|launch| self.add_launch(launch.worker, launch.cause))
-                .collect();
+            let runs: Vec<RunId> =
+                join.launches().into_iter().map(|launch| self.add_launch(launch)).collect();
             let pending = self.pending_notes(&runs);
             let text = format!("join {} is released without {}{pending}", join.name, join.requirements());
             return Ok((text, runs));

@@ -1,0 +1,89 @@
+//! [`CycleFormat`]: makes the label of a cycle from a time. It reads no clock.
+
+use jiff::{Span, ZonedDateTime};
+
+use crate::cycle::Cycle;
+
+/// A format of `strftime`, and how far the time is moved before it is formatted.
+#[derive(Debug, Clone)]
+pub struct CycleFormat {
+    format: String,
+    shift: Span,
+}
+
+impl CycleFormat {
+    /// Check a format and a shift, such as `%Y-%m-%d` and `1d`.
+    ///
+    /// # Errors
+    /// The shift is not a span of time, or the format makes no label.
+    pub fn parse(format: &str, shift: Option<&str>) -> Result<Self, String> {
+        let shift: Span = match shift {
+            None => Span::new(),
+            Some(text) => {
+                text.parse().map_err(|_| format!("{text:?} is not a span of time; write 1d, 6h or -1d"))?
+            }
+        };
+        let format = Self { format: format.to_owned(), shift };
+        // As good as any other time.
+        let sample = jiff::Timestamp::UNIX_EPOCH.to_zoned_datetime(jiff::tz::TimeZone::UTC);
+        format.label(&sample)?;
+        Ok(format)
+    }
+
+    /// Return the label of a time in its own zone.
+    ///
+    /// # Errors
+    /// The moved time is beyond the calendar, or the format makes no label.
+    pub fn label(&self, time: &ZonedDateTime) -> Result<Cycle, String> {
+        let moved = time.checked_add(self.shift).map_err(|error| error.to_string())?;
+        let text = jiff::fmt::strtime::format(&self.format, &moved).map_err(|error| {
+            format!("{:?} is not a format of strftime, such as %Y-%m-%d: {error}", self.format)
+        })?;
+        Cycle::parse(&text).map_err(|error| error.to_string())
+    }
+}
+
+impl PartialEq for CycleFormat {
+    fn eq(&self, other: &Self) -> bool {
+        self.format == other.format && self.shift.fieldwise() == other.shift.fieldwise()
+    }
+}
+
+impl Eq for CycleFormat {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(format: &str, shift: Option<&str>, time: &str) -> String {
+        let format = CycleFormat::parse(format, shift).unwrap();
+        format.label(&time.parse().unwrap()).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_label_is_the_time_in_its_zone_moved_by_the_shift() {
+        let evening = "2026-11-30T18:00:00-08:00[America/Vancouver]";
+        assert_eq!(label("%Y-%m-%d", None, evening), "2026-11-30");
+        assert_eq!(label("%Y-%m-%d", Some("1d"), evening), "2026-12-01");
+        assert_eq!(label("%Y-%m-%dT%H", Some("-6h"), evening), "2026-11-30T12");
+        assert_eq!(label("hindcast-%j", Some("1 day"), "2026-12-31T00:00:00+00:00[UTC]"), "hindcast-001");
+        // A day is a day although one of 25 hours lies between.
+        assert_eq!(
+            label("%Y-%m-%dT%H", Some("1d"), "2026-10-31T12:00:00-07:00[America/Vancouver]"),
+            "2026-11-01T12"
+        );
+    }
+
+    #[test]
+    fn what_makes_no_label_is_refused() {
+        for (format, shift, reason) in [
+            ("%Y/%m/%d", None, "invalid cycle \"1970/01/01\""),
+            ("", None, "invalid cycle \"\""),
+            ("%!", None, "is not a format of strftime"),
+            ("%Y", Some("soon"), "\"soon\" is not a span of time"),
+        ] {
+            let error = CycleFormat::parse(format, shift).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}
