@@ -10,7 +10,7 @@ mod manager_socket;
 mod presence;
 pub mod record;
 mod refusals;
-mod requests;
+pub mod requests;
 
 use std::io;
 use std::os::fd::AsRawFd;

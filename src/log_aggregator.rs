@@ -200,16 +200,20 @@ impl Aggregator {
 
 /// A received log message.
 #[derive(Debug, PartialEq, Eq)]
-struct PublishedLine {
-    publisher: String,
-    level: Level,
-    text: String,
+pub struct PublishedLine {
+    /// The name of the program that published it.
+    pub publisher: String,
+    /// Its level, never [`Level::NOTSET`].
+    pub level: Level,
+    /// Its text, without whitespace at its ends.
+    pub text: String,
 }
 
 /// Parse a log message, or return `None` if the frames are not one.
 ///
 /// pyzmq cuts a text at its first `::` and appends the first part to the topic; the text is joined again here.
-fn parse(frames: &[Vec<u8>]) -> Option<PublishedLine> {
+#[must_use]
+pub fn parse(frames: &[Vec<u8>]) -> Option<PublishedLine> {
     let [topic, text] = frames else { return None };
     let topic = std::str::from_utf8(topic).ok()?;
     let text = String::from_utf8_lossy(text);

@@ -15,7 +15,7 @@ const MAX_SENT: usize = 64 << 20;
 ///
 /// A request is kept until its reply comes, also when its worker has gone meanwhile: the manager has to decide what the worker
 /// reported. The limits are against programs that send without end; a system never reaches them.
-pub(super) struct Requests {
+pub struct Requests {
     epoch: u64,
     last_number: u64,
     open: BTreeMap<u64, Frames>,
@@ -30,11 +30,11 @@ pub(super) struct Requests {
 }
 
 /// The key in `security: limits:` of the limit that a request exceeds.
-pub(super) type ExceededLimit = &'static str;
+pub type ExceededLimit = &'static str;
 
 impl Requests {
     /// Start without requests. `epoch` is a number that no earlier broker had.
-    pub(super) fn new(epoch: u64) -> Self {
+    pub fn new(epoch: u64) -> Self {
         Self {
             epoch,
             last_number: 0,
@@ -47,7 +47,7 @@ impl Requests {
     }
 
     /// Keep a request as a worker sent it, with a ticket in front, unless it exceeds a limit.
-    pub(super) fn add(&mut self, mut frames: Frames, limits: &WireLimits) -> Result<(), ExceededLimit> {
+    pub fn add(&mut self, mut frames: Frames, limits: &WireLimits) -> Result<(), ExceededLimit> {
         let client = frames.first().cloned().unwrap_or_default();
         let of_client = self.per_client.get(&client).copied().unwrap_or_default();
         let (count, size) = (self.open.len(), self.size + size(&frames));
@@ -70,7 +70,7 @@ impl Requests {
     }
 
     /// Return the first request that is still to be sent, unless the manager has enough.
-    pub(super) fn next_to_send(&self) -> Option<&Frames> {
+    pub fn next_to_send(&self) -> Option<&Frames> {
         if self.sent_bytes >= MAX_SENT {
             return None;
         }
@@ -78,7 +78,7 @@ impl Requests {
     }
 
     /// Mark the first unsent request as sent.
-    pub(super) fn mark_sent(&mut self) {
+    pub fn mark_sent(&mut self) {
         if let Some((number, frames)) = self.open.range(self.first_unsent..).next() {
             self.first_unsent = number + 1;
             self.sent_bytes += size(frames);
@@ -86,12 +86,12 @@ impl Requests {
     }
 
     /// Forget what was sent: the manager that had it may be gone.
-    pub(super) fn reset_sent_bytes(&mut self) {
+    pub fn reset_sent_bytes(&mut self) {
         self.sent_bytes = 0;
     }
 
     /// Mark all requests as unsent; return how many of them had been sent.
-    pub(super) fn mark_unsent(&mut self) -> usize {
+    pub fn mark_unsent(&mut self) -> usize {
         let count = self.open.range(..self.first_unsent).count();
         self.first_unsent = 0;
         self.sent_bytes = 0;
@@ -100,7 +100,7 @@ impl Requests {
 
     /// Take the ticket off a reply and return the number of its request, and the request. `None` if that is not open:
     /// an earlier broker had it, or this is the second reply to a request that was sent twice.
-    pub(super) fn complete(&mut self, reply: &mut Frames) -> Option<(u64, Frames)> {
+    pub fn complete(&mut self, reply: &mut Frames) -> Option<(u64, Frames)> {
         let ticket = reply.first().and_then(|frame| Ticket::from_frame(frame))?;
         let number = Some(ticket.number).filter(|_| ticket.epoch == self.epoch)?;
         let request = self.open.remove(&number)?;
@@ -127,7 +127,7 @@ impl Requests {
     }
 
     /// Return how many requests are open.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.open.len()
     }
 }

@@ -4,6 +4,7 @@
 mod support;
 
 mod decisions;
+mod fuzzing;
 mod journal;
 mod message;
 mod model;

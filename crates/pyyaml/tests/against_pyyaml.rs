@@ -12,7 +12,8 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, FileFailurePersistence, TestError, TestRunner};
 use pyyaml::{Keys, Value, python};
 use reference::codec::same;
-use reference::{Loaded, PyYaml};
+use reference::meaning::compare;
+use reference::peer::{Loaded, PyYaml};
 use serde_json::{Map as JsonMap, Value as Json, json};
 
 /// Runs a check on many batches of random input and shows the least input that fails it.
@@ -42,25 +43,6 @@ fn check<T: std::fmt::Debug + Clone>(
         Err(TestError::Fail(reason, input)) => panic!("{reason}\nthe least batch: {input:?}"),
         Err(error) => panic!("{error}"),
     }
-}
-
-/// Whether ours reads a text as theirs did, or refuses it as theirs did.
-fn compare(text: &str, theirs: &Loaded) -> Result<(), String> {
-    let ours = pyyaml::read(text);
-    let agrees = match (&ours, theirs) {
-        (Ok(ours), Loaded::Value(theirs)) => same(ours, theirs),
-        (Err(_), Loaded::Refused(_) | Loaded::Unlike(_)) => true,
-        // PyYAML makes a value without looking at such a part: `!!null "\ud83d"`.
-        (Err(error), Loaded::Value(_)) => is_stated(error),
-        (Ok(_), _) => false,
-    };
-    if agrees { Ok(()) } else { Err(format!("{text:?}\n  ours: {ours:?}\ntheirs: {theirs:?}")) }
-}
-
-/// The refusals that `yaml`'s documentation states.
-fn is_stated(error: &pyyaml::ReadError) -> bool {
-    let text = error.to_string();
-    text.contains("half of a surrogate pair") || text.contains("would contain itself")
 }
 
 fn compare_texts(pyyaml: &mut PyYaml, texts: &[String]) -> Result<(), String> {

@@ -110,23 +110,21 @@ pub(super) fn body<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
 fn rules(connection: &Connection) -> rusqlite::Result<Option<Change>> {
     connection
         .query_row("SELECT generation, hash FROM rules ORDER BY generation DESC LIMIT 1", [], |row| {
-            Ok(Change::Rules(row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?, Vec::new()))
+            Ok(Change::Rules(row::counted(row.get(0)?)?, row.get(1)?, Vec::new()))
         })
         .optional()
 }
 
 /// The last event; 0 if there is none.
 pub(super) fn last_event(connection: &Connection) -> rusqlite::Result<u64> {
-    connection.query_row("SELECT coalesce(max(number), 0) FROM events", [], |row| {
-        row.get::<_, i64>(0).map(i64::cast_unsigned)
-    })
+    connection.query_row("SELECT coalesce(max(number), 0) FROM events", [], |row| row::counted(row.get(0)?))
 }
 
 fn last_number(connection: &Connection) -> rusqlite::Result<u64> {
     let mut last = last_event(connection)?;
     for table in ["runs", "joins", "parked", "holds"] {
         let statement = format!("SELECT coalesce(max(id), 0) FROM {table}");
-        last = last.max(connection.query_row(&statement, [], |row| row.get::<_, i64>(0))?.cast_unsigned());
+        last = last.max(connection.query_row(&statement, [], |row| row::counted(row.get(0)?))?);
     }
     Ok(last)
 }

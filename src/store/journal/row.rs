@@ -60,7 +60,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
             answer: text(column::ANSWER)?,
         },
         "rules_loaded" => RecordedEvent::RulesLoaded {
-            generation: row.get::<_, i64>(column::GENERATION)?.cast_unsigned(),
+            generation: counted(row.get(column::GENERATION)?)?,
             hash: text(column::DETAIL)?,
         },
         "rules_refused" => RecordedEvent::RulesRefused { reason: text(column::DETAIL)? },
@@ -131,12 +131,21 @@ pub(super) fn payload(body: &[u8]) -> rusqlite::Result<Value> {
     Ok(pyyaml::read_own(body).map_err(unreadable)?.get("payload").cloned().unwrap_or_default())
 }
 
+/// The highest number or rules generation that is read. No journal reaches it, and counting can go on from it.
+const HIGHEST: u64 = 1 << 62;
+
+/// What was counted, from what the database has.
+pub(super) fn counted(number: i64) -> rusqlite::Result<u64> {
+    let counted = u64::try_from(number).ok().filter(|number| *number <= HIGHEST);
+    counted.ok_or_else(|| unreadable(format!("the number {number}, which no journal reaches")))
+}
+
 pub(super) fn number(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Number> {
-    row.get::<_, i64>(column).map(|number| Number(number.cast_unsigned()))
+    counted(row.get(column)?).map(Number)
 }
 
 pub(super) fn optional_number(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<Number>> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(|number| Number(number.cast_unsigned())))
+    row.get::<_, Option<i64>>(column)?.map(|number| counted(number).map(Number)).transpose()
 }
 
 /// A moment with its zone. One whose zone this machine does not know is read in UTC.

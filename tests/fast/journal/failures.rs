@@ -355,3 +355,21 @@ mod disks {
         assert_recovers(&Journal::open(folder.path()).expect("writable"), &day);
     }
 }
+
+#[test]
+fn a_number_that_no_journal_reaches_is_damage() {
+    // A manager would count from each of these on.
+    for change in [
+        "UPDATE events SET number = 9223372036854775807 WHERE number = (SELECT max(number) FROM events)",
+        "UPDATE runs SET id = 9223372036854775807 WHERE id = (SELECT max(id) FROM runs)",
+        "INSERT INTO holds (id, closed_by, body) VALUES (-1, 1, 'null')",
+        "INSERT INTO rules (generation, hash, loaded_by) VALUES (-1, 'a', 1)",
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, _) = filled(folder.path());
+        Connection::open(&file).and_then(|db| db.execute_batch(change)).expect("a change");
+        let error = Journal::open(folder.path()).and_then(|journal| journal.load()).expect_err(change);
+        assert!(matches!(error, JournalError::Damaged { .. }), "{change}: {error}");
+        assert!(error.to_string().contains("which no journal reaches"), "{error}");
+    }
+}
