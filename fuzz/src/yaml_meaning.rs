@@ -7,12 +7,12 @@ mod codec;
 #[path = "../../crates/pyyaml/tests/reference/meaning.rs"]
 mod meaning;
 #[allow(dead_code)]
-#[path = "../../crates/pyyaml/tests/reference/peer.rs"]
-mod peer;
+#[path = "../../crates/pyyaml/tests/reference/python_process.rs"]
+mod python_process;
 
 use std::cell::RefCell;
 
-use peer::PyYaml;
+use python_process::PyYaml;
 
 thread_local! {
     /// One Python for all inputs.
