@@ -11,6 +11,7 @@ pub mod monitor;
 pub mod port_access;
 pub mod proxy;
 pub mod rare_line;
+pub mod redaction;
 pub mod socket;
 pub mod watch;
 pub mod zap;
