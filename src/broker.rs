@@ -317,7 +317,7 @@ impl Broker {
             self.descriptors.note_shortage(error, self.workers_watch.open());
         }
         if ready.has(Source::Admissions) {
-            self.admission.receive(&mut self.access, || self.descriptors.has_room())?;
+            self.admission.receive(&mut self.access, &self.workers_watch, || self.descriptors.has_room())?;
         }
         if ready.has(Source::Requests) {
             self.receive_requests()?;
@@ -402,7 +402,7 @@ impl Broker {
     fn admit_managers(&mut self) -> zmq::Result<()> {
         self.manager.share(self.has_many_managers);
         if self.has_many_managers {
-            return self.admission.admit_all();
+            return self.admission.admit_all(&mut self.access.manager, self.manager.watch());
         }
         if !self.manager.is_connected() {
             self.admission.admit_one(|| self.manager.has_connection())?;

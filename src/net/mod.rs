@@ -3,6 +3,7 @@
 //! This module never looks into a message and decides nothing.
 
 pub mod broker_state;
+pub mod connection_limit;
 pub mod curve;
 pub mod envelope;
 pub mod http;

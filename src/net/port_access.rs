@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, TcpListener};
 
+use super::ConnectionWatch;
+use super::connection_limit::ConnectionLimit;
 use super::curve::{self, Key, KeyError};
 use super::rare_line::RareLine;
 use super::zap::ZapRequest;
@@ -16,6 +18,7 @@ pub struct PortAccess {
     networks: AllowedNetworks,
     /// The keys that may connect; `None` if connections have none.
     keys: Option<HashSet<Key>>,
+    limit: ConnectionLimit,
     /// Tells what is refused, but not each time that a program tries again.
     refusals: RareLine,
 }
@@ -36,6 +39,7 @@ impl PortAccess {
             port,
             networks: security.allowed(port),
             keys,
+            limit: ConnectionLimit::new(port, security.limits.connections.get(port), log.clone()),
             refusals: RareLine::new(Level::WARNING, log),
         })
     }
@@ -50,6 +54,7 @@ impl PortAccess {
         curve: Option<&CurveSettings>,
     ) -> Result<(), KeyError> {
         self.networks = security.allowed(self.port);
+        self.limit.most = security.limits.connections.get(self.port);
         if let (Some(keys), Some(curve)) = (&mut self.keys, curve) {
             *keys = curve::authorized(curve)?;
         }
@@ -80,6 +85,16 @@ impl PortAccess {
             return false;
         }
         true
+    }
+
+    /// Whether there is room for a connection that may be admitted. If there is none, that is logged.
+    pub fn has_room(&mut self, watch: &ConnectionWatch, request: &ZapRequest) -> bool {
+        self.limit.has_room(watch, &request.address)
+    }
+
+    /// Note that a connection was admitted.
+    pub fn note_admitted(&mut self) {
+        self.limit.note_admitted();
     }
 
     /// Whether a message of this user may be taken. Its connection was admitted, but its key may have been revoked since; that is
