@@ -29,6 +29,7 @@ use self::record::Recorder;
 use self::refusals::Refusals;
 use self::requests::Requests;
 use crate::config::{Config, Port, ReloadConfig, WireLimits};
+use crate::exposure;
 use crate::failpoint;
 use crate::net::broker_state::{BrokerState, QUESTION};
 use crate::net::curve::{self, CurveServer, KeyError};
@@ -208,6 +209,9 @@ impl Broker {
                 "the port for the {} is open to other machines without encryption and keys: see docs/security.md, and set `security:`",
                 port.name()
             ));
+        }
+        for found in exposure::of_keys(config) {
+            broker.log.warning(format_args!("{found}, and by it who may connect; run {}", found.repair));
         }
         Ok(broker)
     }

@@ -1,9 +1,9 @@
-//! Folders that other users of the machine must not read or change. This module never touches what is in them.
+//! Folders and files that other users of the machine must not read or change. This module never touches what is in them.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
@@ -20,12 +20,20 @@ pub const OTHERS: u32 = 0o077;
 /// The folder cannot be made or changed, or it belongs to another user, who could change it at any time.
 pub fn make(folder: &Path, rights: u32) -> io::Result<Option<u32>> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let found = fs::metadata(folder)?;
+    restrict(folder, rights)
+}
+
+/// Take these rights of others away from a file or folder. Return the mode that it had, if that was changed.
+///
+/// # Errors
+/// It cannot be changed, or it belongs to another user, who could change it at any time.
+pub fn restrict(path: &Path, rights: u32) -> io::Result<Option<u32>> {
+    let found = fs::metadata(path)?;
     if is_foreign(found.uid()) {
         let text = format!(
             "{} belongs to another user (uid {}), who could change what the system does; give it to the system's user with chown, or set \
              another folder in `journal: folder:`",
-            folder.display(),
+            path.display(),
             found.uid()
         );
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
@@ -34,8 +42,18 @@ pub fn make(folder: &Path, rights: u32) -> io::Result<Option<u32>> {
     if mode & rights == 0 {
         return Ok(None);
     }
-    fs::set_permissions(folder, Permissions::from_mode(mode & !rights))?;
+    fs::set_permissions(path, Permissions::from_mode(mode & !rights))?;
     Ok(Some(mode))
+}
+
+/// Return the files in a folder, without sockets and links.
+#[must_use]
+pub fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// Whether a user is neither this process's nor root.

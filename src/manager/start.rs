@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use super::inbox::Inbox;
 use super::{Manager, ManagerError, Options};
 use crate::config::Config;
 use crate::control::Control;
+use crate::exposure;
 use crate::launch::{LaunchedRuns, claims_folder, old_runs};
 use crate::net::ManagerIdentity;
 use crate::notify::Notifier;
@@ -88,19 +90,37 @@ impl Manager {
     }
 }
 
-/// Take away the rights that other users have on the folders of the journal: by them they could read outputs, or make the manager end a
-/// process that is not a worker's.
+/// Take away the rights that other users have on the folders and files of the journal: by them they could read outputs, or make the manager end a
+/// process that is not a worker's. Warn of other files that they could change.
 fn make_private(config: &Config, log: &Logger) -> Result<(), JournalError> {
     let journal = &config.journal.folder;
     let runs = config.journal.runs_folder();
-    for (folder, rights) in [(journal, OTHERS_WRITE), (&runs, OTHERS), (&claims_folder(&runs), OTHERS)] {
-        let unusable = |error| JournalError::Unusable { file: folder.clone(), error };
-        if let Some(mode) = private_folder::make(folder, rights).map_err(unusable)? {
+    let warn = |path: &Path, repaired: io::Result<Option<u32>>| match repaired {
+        Ok(None) => Ok(()),
+        Ok(Some(mode)) => {
             log.warning(format_args!(
                 "other users had rights on {} (mode {mode:04o}), which were taken away; see that they changed nothing in it",
-                folder.display()
+                path.display()
             ));
+            Ok(())
         }
+        Err(error) => Err(JournalError::Unusable { file: path.to_owned(), error }),
+    };
+    for (folder, rights) in [(journal, OTHERS_WRITE), (&runs, OTHERS), (&claims_folder(&runs), OTHERS)] {
+        warn(folder, private_folder::make(folder, rights))?;
+    }
+    for file in private_folder::files_in(journal) {
+        match private_folder::restrict(&file, OTHERS_WRITE) {
+            // Another manager, which has the journal, may have removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            repaired => warn(&file, repaired)?,
+        }
+    }
+    for found in exposure::of_inputs(config) {
+        log.warning(format_args!(
+            "{found}, and by it what the system does; run {}, and see that nothing was changed",
+            found.repair
+        ));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The suspicion at which a message is poison.
@@ -90,7 +90,8 @@ impl PoisonFile {
     /// # Errors
     /// The file cannot be created, read or written.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let mut bytes = Vec::new();
         (&mut file).take((LINE * SUSPECTS) as u64).read_to_end(&mut bytes)?;
         let length = bytes.len();
