@@ -29,6 +29,7 @@ use self::record::Recorder;
 use self::refusals::Refusals;
 use self::requests::Requests;
 use crate::config::{Config, Port, ReloadConfig, WireLimits};
+use crate::exposure;
 use crate::failpoint;
 use crate::net::broker_state::{BrokerState, QUESTION};
 use crate::net::curve::{self, CurveServer, KeyError};
@@ -223,6 +224,9 @@ impl Broker {
                 port.name()
             ));
         }
+        for found in exposure::of_keys(config) {
+            broker.log.warning(format_args!("{found}, and by it who may connect; run {}", found.repair));
+        }
         Ok(broker)
     }
 
@@ -332,7 +336,7 @@ impl Broker {
             self.descriptors.note_shortage(error, self.workers_watch.open());
         }
         if ready.has(Source::Admissions) {
-            self.admission.receive(&mut self.access, || self.descriptors.has_room())?;
+            self.admission.receive(&mut self.access, &self.workers_watch, || self.descriptors.has_room())?;
         }
         if ready.has(Source::Requests) {
             self.receive_requests()?;
@@ -419,7 +423,7 @@ impl Broker {
     fn admit_managers(&mut self) -> zmq::Result<()> {
         self.manager.share(self.has_many_managers);
         if self.has_many_managers {
-            return self.admission.admit_all();
+            return self.admission.admit_all(&mut self.access.manager, self.manager.watch());
         }
         if !self.manager.is_connected() {
             self.admission.admit_one(|| self.manager.has_connection())?;

@@ -18,7 +18,7 @@
 //! [`cli`] (the command line).
 //!
 //! Under them: [`config`] (nowcast.yaml, read raw, then checked), [`clock`] (the machine's clocks), [`process`] (the
-//! identity of a process), [`open_files`] (their limit), [`orphans`] (processes that a container's first process inherits), [`suggest`] ("did you mean
+//! identity of a process), [`open_files`] (their limit), [`private_folder`] and [`exposure`] (rights of other users on files), [`orphans`] (processes that a container's first process inherits), [`suggest`] ("did you mean
 //! …?"), [`causes`] (an error with its causes), [`failpoint`] (where tests end a process), and
 //! the crates [`pyyaml`] (YAML exactly as `PyYAML` reads and writes it) and [`pylogging`] (Python's logging
 //! dictionaries).
@@ -32,6 +32,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod exposure;
 pub mod failpoint;
 pub mod launch;
 pub mod log_aggregator;

@@ -1,9 +1,9 @@
-//! Folders and files that other users of the machine must not change. This module never reads what is in them.
+//! Folders and files that other users of the machine must not read or change. This module never reads what is in them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pylogging::Logger;
 use rustix::fs::OFlags;
@@ -20,27 +20,32 @@ pub const OTHERS: u32 = 0o077;
 /// # Errors
 /// The folder cannot be made or changed, or it belongs to another user, who could change it at any time.
 pub fn make_or_repair(folder: &Path, rights: u32, log: &Logger) -> io::Result<()> {
-    if let Some(mode) = make(folder, rights)? {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    repair(folder, rights, log)
+}
+
+/// Take these rights of others away from a file or folder, with a warning if they had any.
+///
+/// # Errors
+/// It cannot be changed, or it belongs to another user, who could change it at any time.
+pub fn repair(path: &Path, rights: u32, log: &Logger) -> io::Result<()> {
+    if let Some(mode) = restrict(path, rights)? {
         log.warning(format_args!(
             "other users had rights on {} (mode {mode:04o}), which were taken away; see that they changed nothing in it",
-            folder.display()
+            path.display()
         ));
     }
     Ok(())
 }
 
-/// Do the same without a warning. Return the mode that the folder had, if that was changed.
-///
-/// # Errors
-/// The folder cannot be made or changed, or it belongs to another user, who could change it at any time.
-fn make(folder: &Path, rights: u32) -> io::Result<Option<u32>> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let found = fs::metadata(folder)?;
+/// Take these rights of others away. Return the mode that the file or folder had, if that was changed.
+fn restrict(path: &Path, rights: u32) -> io::Result<Option<u32>> {
+    let found = fs::metadata(path)?;
     if is_foreign(found.uid()) {
         let text = format!(
             "{} belongs to another user (uid {}), who could change what the system does; give it to the system's user with chown, or set \
              another folder in `journal: folder:`",
-            folder.display(),
+            path.display(),
             found.uid()
         );
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
@@ -49,12 +54,12 @@ fn make(folder: &Path, rights: u32) -> io::Result<Option<u32>> {
     if mode & rights == 0 {
         return Ok(None);
     }
-    fs::set_permissions(folder, Permissions::from_mode(mode & !rights))?;
+    fs::set_permissions(path, Permissions::from_mode(mode & !rights))?;
     Ok(Some(mode))
 }
 
-/// Open a file for reading and writing. It is made with mode 0600; one that is there loses the rights of others to change it. What another
-/// user has put there is refused, and so is a symbolic link.
+/// Open a file for reading and writing. It is made with mode 0600. What another user has put there is refused, and so is a
+/// symbolic link.
 ///
 /// # Errors
 /// The file cannot be opened, or it belongs to another user.
@@ -73,10 +78,17 @@ pub fn open_file(path: &Path) -> io::Result<File> {
         let text = format!("{} belongs to another user (uid {}); remove it", path.display(), found.uid());
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
     }
-    if found.mode() & OTHERS_WRITE != 0 {
-        file.set_permissions(Permissions::from_mode(0o600))?;
-    }
     Ok(file)
+}
+
+/// Return the files in a folder, without sockets and links.
+#[must_use]
+pub fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// Whether a user is neither this process's nor root.
@@ -93,12 +105,8 @@ mod tests {
     fn a_file_is_private_and_no_link_is_followed() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("poison"), folder.path().join("link"));
-        let mode = || fs::metadata(&file).unwrap().mode() & 0o777;
         open_file(&file).unwrap();
-        assert_eq!(mode(), 0o600);
-        fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
-        open_file(&file).unwrap();
-        assert_eq!(mode(), 0o600);
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
         std::os::unix::fs::symlink(&file, &link).unwrap();
         open_file(&link).unwrap_err();
     }
@@ -107,12 +115,14 @@ mod tests {
     fn a_folder_loses_the_rights_of_others_and_no_more() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("journal");
-        assert_eq!(make(&folder, OTHERS).unwrap(), None);
+        let log = Logger::new("test");
+        make_or_repair(&folder, OTHERS, &log).unwrap();
+        assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o7777, 0o700);
         for (before, rights, after) in
             [(0o777, OTHERS_WRITE, 0o755), (0o2775, OTHERS, 0o2700), (0o750, OTHERS_WRITE, 0o750)]
         {
             fs::set_permissions(&folder, Permissions::from_mode(before)).unwrap();
-            let changed = make(&folder, rights).unwrap();
+            let changed = restrict(&folder, rights).unwrap();
             assert_eq!(changed, (before != after).then_some(before));
             assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o7777, after);
         }

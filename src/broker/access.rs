@@ -14,7 +14,7 @@ pub(super) const MANAGERS: &str = "managers";
 
 /// The rules for both ports.
 pub(super) struct Access {
-    manager: PortAccess,
+    pub(super) manager: PortAccess,
     pub(super) workers: PortAccess,
 }
 

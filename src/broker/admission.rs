@@ -10,8 +10,9 @@ use zmq::{Context, PollItem};
 
 use super::TURN;
 use super::access::{Access, MANAGERS};
-use crate::net::Zap;
+use crate::net::port_access::PortAccess;
 use crate::net::zap::ZapRequest;
+use crate::net::{ConnectionWatch, Zap};
 
 /// The time limit of a handshake at the manager's port.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -72,8 +73,13 @@ impl Admission {
     }
 
     /// Reject the connections that may not be made. Of the others, admit workers as long as there is room for them, and let managers
-    /// wait.
-    pub(super) fn receive(&mut self, access: &mut Access, has_room: impl Fn() -> bool) -> zmq::Result<()> {
+    /// wait. A worker for which there is no room gets no reply, so it tries again.
+    pub(super) fn receive(
+        &mut self,
+        access: &mut Access,
+        workers: &ConnectionWatch,
+        has_descriptors: impl Fn() -> bool,
+    ) -> zmq::Result<()> {
         for _ in 0..TURN {
             let Some(request) = self.zap.receive()? else {
                 self.may_have_more = false;
@@ -83,18 +89,26 @@ impl Admission {
                 self.zap.reject(&request)?;
             } else if request.domain == MANAGERS {
                 self.waiting.push_back((request, Instant::now()));
-            } else if has_room() {
+            } else if has_descriptors() && access.workers.has_room(workers, &request) {
                 self.zap.admit(&request)?;
+                access.workers.note_admitted();
             }
         }
         self.may_have_more = true;
         Ok(())
     }
 
-    /// Admit every manager that waits.
-    pub(super) fn admit_all(&mut self) -> zmq::Result<()> {
+    /// Admit every manager that waits and for which there is room.
+    pub(super) fn admit_all(
+        &mut self,
+        access: &mut PortAccess,
+        managers: &ConnectionWatch,
+    ) -> zmq::Result<()> {
         for (request, _) in self.waiting.drain(..) {
-            self.zap.admit(&request)?;
+            if access.has_room(managers, &request) {
+                self.zap.admit(&request)?;
+                access.note_admitted();
+            }
             self.may_have_more = true;
         }
         Ok(())

@@ -100,6 +100,11 @@ impl ManagerSocket {
         [self.socket.as_poll_item(POLLIN), self.watch.as_poll_item()]
     }
 
+    /// The connections of the socket.
+    pub(super) fn watch(&self) -> &ConnectionWatch {
+        &self.watch
+    }
+
     /// Accept the manager's connection at once: there is a descriptor.
     pub(super) fn accept(&self) {
         self.watch.resume();

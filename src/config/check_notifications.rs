@@ -6,10 +6,10 @@ use lettre::message::Mailbox;
 use ureq::http::{HeaderName, HeaderValue};
 
 use super::check::{ConfigCheck, as_text};
-use super::notify::raw::{RawEmail, RawHeartbeat, RawWebhook};
+use super::notify::raw::{RawEmail, RawHeartbeat, RawSecret, RawWebhook};
 use super::notify::{
-    Email, NotificationTarget, Notifications, Secret, Security, Slack, Template, TemplateField, Wanted, Way,
-    WebRequest, url_problem,
+    Email, Escapes, NotificationTarget, Notifications, Secret, Security, Slack, Template, TemplateField,
+    Wanted, Way, WebRequest, is_slack, url_problem,
 };
 use crate::config::checked::Registry;
 use crate::config::environment;
@@ -31,6 +31,13 @@ const ALL: &str = "all";
 
 /// The default body of a webhook, which Slack, Mattermost and others understand.
 const WEBHOOK_BODY: &str = r#"{"text": "{text}"}"#;
+
+/// The values of `escape`.
+const SLACK: &str = "slack";
+const NO_ESCAPE: &str = "none";
+
+/// The content type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The default subject of an e-mail.
 const SUBJECT: &str = "nowcast: {text}";
@@ -122,7 +129,7 @@ impl ConfigCheck<'_> {
                 let text = "must be at least 1s: `every: 5m`".to_owned();
                 self.report(Severity::Error, &[path, &["every"]].concat(), text);
             }
-            let request = self.request(path, &raw.url, raw.method.as_deref(), "GET", &raw.headers)?;
+            let request = self.request(path, &raw.url.0, raw.method.as_deref(), "GET", &raw.headers)?;
             let way = Way::Heartbeat { request, every: raw.every.0 };
             return Some(NotificationTarget { name, of: Wanted::default(), way });
         }
@@ -134,12 +141,14 @@ impl ConfigCheck<'_> {
         }
         let raw: RawWebhook = self.decode(value, path)?;
         let of = self.wanted(path, [&raw.workers, &raw.types, &raw.alarms], registry);
-        let request = self.request(path, &raw.url, raw.method.as_deref(), "POST", &raw.headers);
+        let request = self.request(path, &raw.url.0, raw.method.as_deref(), "POST", &raw.headers);
         let body = self.template(path, "body", raw.body.as_deref().unwrap_or(WEBHOOK_BODY));
         let mut request = request?;
         let body = body?;
-        let is_json = self.is_json(path, &mut request, &body)?;
-        Some(NotificationTarget { name, of: of?, way: Way::Webhook { request, body, is_json } })
+        let escapes = self.escapes(path, &mut request, &body)?;
+        let slack = self.escapes_for_slack(path, raw.escape.as_deref(), raw.body.is_none(), &request.url)?;
+        let escapes = Escapes { slack, ..escapes };
+        Some(NotificationTarget { name, of: of?, way: Way::Webhook { request, body, escapes } })
     }
 
     /// Return the notices that a target wants.
@@ -246,8 +255,8 @@ impl ConfigCheck<'_> {
         });
         let login = match (raw.user, raw.password) {
             (Some(user), Some(password)) => {
-                let user = self.secret(path, "user", &user);
-                Some((user?, self.secret(path, "password", &password)?))
+                let user = self.secret(path, "user", &user.0);
+                Some((user?, self.secret(path, "password", &password.0)?))
             }
             (None, None) => None,
             _ => {
@@ -278,7 +287,7 @@ impl ConfigCheck<'_> {
         url: &str,
         method: Option<&str>,
         default: &str,
-        headers: impl IntoIterator<Item = (&'h String, &'h String)>,
+        headers: impl IntoIterator<Item = (&'h String, &'h RawSecret)>,
     ) -> Option<WebRequest> {
         let method = method.unwrap_or(default).to_uppercase();
         let mut is_good = METHODS.contains(&method.as_str());
@@ -295,7 +304,7 @@ impl ConfigCheck<'_> {
         }
         let mut kept = Vec::new();
         for (name, text) in headers {
-            let value = self.secret(path, "headers", text);
+            let value = self.secret(path, "headers", &text.0);
             let fits = |value: &Secret| HeaderValue::from_str(&value.0).is_ok();
             if name.parse::<HeaderName>().is_err() || !value.as_ref().is_none_or(fits) {
                 is_good = false;
@@ -340,9 +349,9 @@ impl ConfigCheck<'_> {
             .ok()
     }
 
-    /// Return whether the body is JSON: the content type says so, or there is none and the body is a JSON object or
-    /// list. Add a content type if there is none.
-    fn is_json(&mut self, path: &[&str], request: &mut WebRequest, body: &Template) -> Option<bool> {
+    /// Return how inserted values are escaped for the form of the body: the content type says it, or there is none and the body reads
+    /// as a JSON object or list. Add a content type if there is none.
+    fn escapes(&mut self, path: &[&str], request: &mut WebRequest, body: &Template) -> Option<Escapes> {
         // A digit is valid in JSON both inside and outside a text.
         let sample = body.render(|_| "0".to_owned());
         let read: Result<serde_json::Value, _> = serde_json::from_str(&sample);
@@ -353,14 +362,47 @@ impl ConfigCheck<'_> {
                 self.report(Severity::Error, &[path, &["body"]].concat(), text);
                 None
             }
-            (Some(given), _) => Some(given.contains("json")),
+            // Such as `payload={"text": "{text}"}`, the former form of Slack's webhooks.
+            (Some(given), _) if given.contains(FORM) => {
+                let json =
+                    sample.split_once('=').is_some_and(|(_, value)| is_json(&serde_json::from_str(value)));
+                Some(Escapes { form: true, json, ..Escapes::default() })
+            }
+            (Some(given), _) => Some(Escapes { json: given.contains("json"), ..Escapes::default() }),
             (None, read) => {
-                let is_json = read.is_ok_and(|value| value.is_object() || value.is_array());
-                let content_type = if is_json { "application/json" } else { "text/plain; charset=utf-8" };
+                let json = is_json(&read);
+                let content_type = if json { "application/json" } else { "text/plain; charset=utf-8" };
                 let header = ("Content-Type".to_owned(), Secret(content_type.to_owned()));
                 request.headers.push(header);
-                Some(is_json)
+                Some(Escapes { json, ..Escapes::default() })
             }
         }
     }
+
+    /// Return whether Slack's marks are escaped: `escape` says it, or the receiver is Slack or gets the default body, which
+    /// is in Slack's form.
+    fn escapes_for_slack(
+        &mut self,
+        path: &[&str],
+        escape: Option<&str>,
+        has_default_body: bool,
+        url: &Secret,
+    ) -> Option<bool> {
+        match escape {
+            None => Some(has_default_body || is_slack(&url.0)),
+            Some(SLACK) => Some(true),
+            Some(NO_ESCAPE) => Some(false),
+            Some(other) => {
+                let close = did_you_mean(other, [SLACK, NO_ESCAPE]);
+                let text = format!("there is no escape `{other}`{close}; known: `{SLACK}`, `{NO_ESCAPE}`");
+                self.report(Severity::Error, &[path, &["escape"]].concat(), text);
+                None
+            }
+        }
+    }
+}
+
+/// Whether a text was read as a JSON object or list.
+fn is_json(read: &serde_json::Result<serde_json::Value>) -> bool {
+    read.as_ref().is_ok_and(|value| value.is_object() || value.is_array())
 }

@@ -58,6 +58,34 @@ pub struct CurveSettings {
     pub client: String,
 }
 
+/// `security: limits: connections:`: the most connections of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectionLimits {
+    manager: usize,
+    workers: usize,
+    logging: usize,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        // Twice as many workers as may wait at once; each takes about 40 kB of the broker's memory.
+        Self { manager: 100, workers: 20_000, logging: 100 }
+    }
+}
+
+impl ConnectionLimits {
+    /// Return the limit of a port.
+    #[must_use]
+    pub fn get(self, port: Port) -> usize {
+        match port {
+            Port::Manager => self.manager,
+            Port::Workers => self.workers,
+            Port::Logging => self.logging,
+        }
+    }
+}
+
 /// `security: limits:`: what a client can make the broker keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -75,6 +103,8 @@ pub struct WireLimits {
     /// The most bytes of all requests without a reply.
     #[serde(rename = "waiting size")]
     pub waiting_size: usize,
+    /// The most connections of each port.
+    pub connections: ConnectionLimits,
 }
 
 impl Default for WireLimits {
@@ -85,6 +115,7 @@ impl Default for WireLimits {
             requests: 100_000,
             requests_per_client: 10_000,
             waiting_size: 1_000_000_000,
+            connections: ConnectionLimits::default(),
         }
     }
 }

@@ -28,8 +28,12 @@ const PRIVATE_FOLDER: &str = ".control-";
 /// The size limit of a request in bytes.
 const MAX_REQUEST: usize = 16_000_000;
 
-/// The most connections at once; more wait until they are accepted.
+/// The most connections at once. For a further one, the oldest that has sent no whole request is closed.
 const MAX_CONNECTIONS: usize = 64;
+
+/// The most connections that are accepted before all are read: the request of a new connection is read before the connection can be the
+/// oldest.
+const ACCEPTED_PER_TURN: usize = MAX_CONNECTIONS / 2;
 
 /// The time until connections are accepted again after that failed.
 const ACCEPT_INTERVAL: Duration = Duration::from_secs(1);
@@ -126,9 +130,7 @@ impl Control {
     pub fn poll_items(&self) -> Vec<PollItem<'static>> {
         let mut descriptors: Vec<RawFd> =
             self.connections.values().map(|connection| connection.stream.as_raw_fd()).collect();
-        if self.connections.len() < MAX_CONNECTIONS
-            && self.accept_again_at.is_none_or(|again| again <= Instant::now())
-        {
+        if self.has_room() && self.accept_again_at.is_none_or(|again| again <= Instant::now()) {
             descriptors.push(self.listener.as_raw_fd());
         }
         descriptors.into_iter().map(|descriptor| PollItem::from_fd(descriptor, POLLIN)).collect()
@@ -161,9 +163,17 @@ impl Control {
 
     fn accept(&mut self) {
         self.accept_again_at = None;
-        while self.connections.len() < MAX_CONNECTIONS {
+        for _ in 0..ACCEPTED_PER_TURN {
+            if !self.has_room() {
+                return;
+            }
             match self.listener.accept() {
                 Ok((stream, _)) if is_allowed(&stream) && stream.set_nonblocking(true).is_ok() => {
+                    if self.connections.len() >= MAX_CONNECTIONS
+                        && let Some(oldest) = self.oldest_without_request()
+                    {
+                        self.connections.remove(&oldest);
+                    }
                     self.last += 1;
                     let (since, received) = (Instant::now(), Vec::new());
                     let connection = OperatorConnection { stream, since, received, has_request: false };
@@ -178,6 +188,15 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// Whether a connection can be accepted. Only those that wait for an answer are never closed for another one.
+    fn has_room(&self) -> bool {
+        self.connections.len() < MAX_CONNECTIONS || self.oldest_without_request().is_some()
+    }
+
+    fn oldest_without_request(&self) -> Option<CallId> {
+        self.connections.iter().filter(|(_, connection)| !connection.has_request).map(|(id, _)| *id).min()
     }
 
     /// Refuse every request that has come, with a reason.
@@ -373,6 +392,37 @@ mod tests {
         control.checked_at = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
         control.maintain();
         assert_eq!(control.connections.len(), 1);
+    }
+
+    #[test]
+    fn silent_connections_and_half_requests_do_not_delay_a_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut control = Control::bind(folder.path()).unwrap();
+        let connect = |text: &[u8]| {
+            let mut stream = UnixStream::connect(folder.path().join(NAME)).unwrap();
+            stream.write_all(text).unwrap();
+            stream
+        };
+        let waiting: Vec<UnixStream> =
+            (0..10).map(|_| connect(b"{\"user\": \"ana\", \"command\": null}\n")).collect();
+        let first = serve(&mut control);
+        let _silent: Vec<UnixStream> =
+            (0..100).flat_map(|_| [connect(b""), connect(b"{\"user\":")]).collect();
+        let path = folder.path().to_owned();
+        let calling = std::thread::spawn(move || call(&path, &kill()));
+        let calls = serve(&mut control);
+        assert_eq!(calls[0].1.command, kill().command);
+        assert_eq!(control.connections.len(), MAX_CONNECTIONS);
+        control.answer(calls[0].0, &Answer::done("stop requested", Vec::new()));
+        assert!(calling.join().unwrap().unwrap().done);
+        // Those that wait for an answer get it.
+        assert_eq!(first.len(), waiting.len());
+        for ((id, _), mut stream) in first.into_iter().zip(waiting) {
+            control.answer(id, &Answer::done("here", Vec::new()));
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            assert!(text.contains("here"), "{text}");
+        }
     }
 
     #[test]

@@ -14,10 +14,11 @@ use rustix::event::{EventfdFlags, eventfd};
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use super::Publishing;
-use crate::config::{AllowedNetworks, CurveSettings, Port};
+use crate::config::{CurveSettings, Port};
 use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::port_access::PortAccess;
-use crate::net::{Zap, socket};
+use crate::net::watch::WakeOn;
+use crate::net::{ConnectionWatch, Zap, socket};
 use pylogging::{Level, LogRecord, Logger, Publisher, say, show_on_stderr};
 
 /// The time after binding its port during which an exiting program waits for a subscriber. A subscriber that failed to
@@ -26,6 +27,9 @@ const SUBSCRIBER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The interval between attempts to bind a port.
 const BIND_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The time limit in milliseconds of a handshake.
+const HANDSHAKE_TIMEOUT: i32 = 5_000;
 
 /// The time limit in milliseconds for sending the last lines.
 const LINGER: i32 = 1_000;
@@ -115,9 +119,8 @@ impl ZmqPublisher {
         let Publishing { name: topic, addresses, security, curve } = publishing;
         let context = Context::new();
         let access = PortAccess::new(Port::Logging, security, curve.as_ref(), Logger::new(topic))?;
-        let is_open = curve.is_none() && security.allowed(Port::Logging) == AllowedNetworks::All;
-        let zap = if is_open { None } else { Some(Zap::bind(&context)?) };
-        let socket = make_socket(&context, curve.as_ref(), zap.is_some())?;
+        let zap = Zap::bind(&context)?;
+        let (socket, watch) = make_socket(&context, curve.as_ref(), 0)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?;
         let shared = Arc::new(PublisherShared {
             lines: Mutex::default(),
@@ -136,6 +139,8 @@ impl ZmqPublisher {
             bound: None,
             has_complained: false,
             zap,
+            watch,
+            replaced: 0,
             curve: curve.clone(),
             topics: 0,
             socket,
@@ -238,16 +243,21 @@ const MAX_TOPICS: usize = 10_000;
 const MAX_SUBSCRIPTIONS: usize = 1_000;
 
 /// Make the socket of a publisher: an XPUB is a PUB socket that also delivers subscriptions.
-fn make_socket(context: &Context, curve: Option<&CurveSettings>, has_zap: bool) -> Result<Socket, KeyError> {
+/// It is the one that has this number in its context.
+fn make_socket(
+    context: &Context,
+    curve: Option<&CurveSettings>,
+    number: u32,
+) -> Result<(Socket, ConnectionWatch), StartError> {
     let socket = context.socket(SocketType::XPUB)?;
     socket.set_sndhwm(MAX_QUEUED)?;
     socket.set_maxmsgsize(MAX_SUBSCRIPTION_SIZE)?;
     socket.set_linger(LINGER)?;
+    socket.set_handshake_ivl(HANDSHAKE_TIMEOUT)?;
     curve::secure_server(&socket, curve, CurveServer::Logging)?;
-    if has_zap {
-        socket.set_zap_domain(Port::Logging.name())?;
-    }
-    Ok(socket)
+    socket.set_zap_domain(Port::Logging.name())?;
+    let watch = ConnectionWatch::start(context, &socket, &format!("logging-{number}"), WakeOn::Shortages)?;
+    Ok((socket, watch))
 }
 
 /// The thread that owns the socket.
@@ -263,9 +273,12 @@ struct SocketThread {
     curve: Option<CurveSettings>,
     /// Whether the lack of a subscriber was reported.
     has_complained: bool,
-    /// Asks for each connection; `None` if all are admitted. Dropped before the socket: until then connections may be refused.
-    zap: Option<Zap>,
+    /// Asks for each connection.
+    zap: Zap,
     socket: Socket,
+    watch: ConnectionWatch,
+    /// How many times the socket was replaced.
+    replaced: u32,
     // Declared after the socket, to be dropped after it: dropping the context waits until the last lines are sent.
     context: Context,
 }
@@ -298,9 +311,11 @@ impl SocketThread {
         }
         let rest = self.take_waiting(0);
         self.show(&rest);
-        let Self { shared, socket, zap, context, .. } = self;
+        let Self { shared, socket, watch, zap, context, .. } = self;
         drop(socket);
+        // The connections end only when this end of them has ended.
         drop(zap);
+        drop(watch);
         drop(context);
         let late = {
             let mut lines = shared.lock();
@@ -312,7 +327,7 @@ impl SocketThread {
     }
 
     /// Do one round of work and wait for more; return `false` at the end.
-    fn turn(&mut self) -> Result<bool, KeyError> {
+    fn turn(&mut self) -> Result<bool, StartError> {
         if self.bound.is_none() && self.bind().is_ok() {
             let address = self.shared.lock().bound.clone().unwrap_or_default();
             Logger::new(&self.topic).info(format_args!("publishing log messages to {address}"));
@@ -349,16 +364,14 @@ impl SocketThread {
 
     /// Answer who may subscribe.
     fn admit(&self) -> zmq::Result<()> {
-        let Some(zap) = &self.zap else { return Ok(()) };
-        while let Some(request) = zap.receive()? {
+        while let Some(request) = self.zap.receive()? {
             let mut access = self.shared.access.lock().unwrap_or_else(PoisonError::into_inner);
-            let allows = access.allows(&request);
-            drop(access);
-            if allows {
-                zap.admit(&request)?
-            } else {
-                zap.reject(&request)?
-            };
+            if !access.allows(&request) {
+                self.zap.reject(&request)?;
+            } else if access.has_room(&self.watch, &request) {
+                self.zap.admit(&request)?;
+                access.note_admitted();
+            }
         }
         Ok(())
     }
@@ -366,11 +379,11 @@ impl SocketThread {
     fn wait(&self, until: Option<Instant>) -> zmq::Result<()> {
         let timeout =
             until.map_or(-1, |until| socket::milliseconds(until.saturating_duration_since(Instant::now())));
-        let mut items = vec![
+        let mut items = [
             self.socket.as_poll_item(POLLIN),
             PollItem::from_fd(self.shared.wake.as_fd().as_raw_fd(), POLLIN),
+            self.zap.as_socket_item(),
         ];
-        items.extend(self.zap.as_ref().map(Zap::as_socket_item));
         socket::poll(&mut items, timeout)?;
         // One read resets the counter of all wake-ups.
         let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
@@ -379,13 +392,17 @@ impl SocketThread {
 
     /// End all connections and bind the port again: ZeroMQ keeps every topic that a connection subscribes to, without a limit. A log
     /// aggregator connects again.
-    fn replace_socket(&mut self) -> Result<(), KeyError> {
+    fn replace_socket(&mut self) -> Result<(), StartError> {
         Logger::new(&self.topic).error(format_args!(
             "a program subscribed to more than {MAX_TOPICS} topics of the log messages, so all connections to this port are ended; a log \
              aggregator connects again"
         ));
         self.socket.set_linger(0)?;
-        self.socket = make_socket(&self.context, self.curve.as_ref(), self.zap.is_some())?;
+        self.replaced += 1;
+        let (socket, watch) = make_socket(&self.context, self.curve.as_ref(), self.replaced)?;
+        self.socket = socket;
+        // The former socket ends only while this thread answers its connections.
+        std::mem::replace(&mut self.watch, watch).detach();
         (self.topics, self.bound) = (0, None);
         self.subscriptions.clear();
         Ok(())

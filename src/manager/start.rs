@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use super::inbox::Inbox;
 use super::{Manager, ManagerError, Options};
 use crate::config::Config;
 use crate::control::Control;
+use crate::exposure;
 use crate::launch::{LaunchedRuns, claims_folder, old_runs};
 use crate::net::ManagerIdentity;
 use crate::notify::Notifier;
@@ -88,14 +90,30 @@ impl Manager {
     }
 }
 
-/// Take away the rights that other users have on the folders of the journal: by them they could read outputs, or make the manager end a
-/// process that is not a worker's.
+/// Take away the rights that other users have on the folders and files of the journal: by them they could read outputs, or make the manager end a
+/// process that is not a worker's. Warn of other files that they could change.
 fn make_private(config: &Config, log: &Logger) -> Result<(), JournalError> {
     let journal = &config.journal.folder;
     let runs = config.journal.runs_folder();
+    let unusable = |path: &Path| {
+        let file = path.to_owned();
+        move |error| JournalError::Unusable { file, error }
+    };
     for (folder, rights) in [(journal, OTHERS_WRITE), (&runs, OTHERS), (&claims_folder(&runs), OTHERS)] {
-        let unusable = |error| JournalError::Unusable { file: folder.clone(), error };
-        private_folder::make_or_repair(folder, rights, log).map_err(unusable)?;
+        private_folder::make_or_repair(folder, rights, log).map_err(unusable(folder))?;
+    }
+    for file in private_folder::files_in(journal) {
+        match private_folder::repair(&file, OTHERS_WRITE, log) {
+            // Another manager, which has the journal, may have removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            repaired => repaired.map_err(unusable(&file))?,
+        }
+    }
+    for found in exposure::of_inputs(config) {
+        log.warning(format_args!(
+            "{found}, and by it what the system does; run {}, and see that nothing was changed",
+            found.repair
+        ));
     }
     Ok(())
 }

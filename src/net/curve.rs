@@ -17,7 +17,7 @@ use crate::private_folder;
 pub type Key = [u8; 32];
 
 /// The folder of the public keys that may connect, in the folder of the keys.
-const AUTHORIZED: &str = "authorized";
+pub const AUTHORIZED: &str = "authorized";
 
 /// The mode of files with a secret key, and of the folder of the keys.
 const SECRET_MODE: u32 = 0o600;

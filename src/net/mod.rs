@@ -3,6 +3,7 @@
 //! This module never looks into a message and decides nothing.
 
 pub mod broker_state;
+pub mod connection_limit;
 pub mod curve;
 pub mod envelope;
 pub mod http;
@@ -11,6 +12,7 @@ pub mod monitor;
 pub mod port_access;
 pub mod proxy;
 pub mod rare_line;
+pub mod redaction;
 pub mod socket;
 pub mod watch;
 pub mod zap;

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
 
+use super::ConnectionWatch;
+use super::connection_limit::ConnectionLimit;
 use super::curve::{self, KeyError};
 use super::rare_line::RareLine;
 use super::zap::ZapRequest;
@@ -19,6 +21,7 @@ pub struct PortAccess {
     /// The names of the keys that may connect; `None` if connections have none.
     keys: Option<HashSet<String>>,
     this_machine: ThisMachine,
+    limit: ConnectionLimit,
     /// Tells what is refused, but not each time that a program tries again.
     refusals: RareLine,
 }
@@ -40,6 +43,7 @@ impl PortAccess {
             networks: security.allowed(port),
             keys,
             this_machine: ThisMachine::new(),
+            limit: ConnectionLimit::new(port, security.limits.connections.get(port), log.clone()),
             refusals: RareLine::new(Level::WARNING, log),
         })
     }
@@ -54,6 +58,7 @@ impl PortAccess {
         curve: Option<&CurveSettings>,
     ) -> Result<(), KeyError> {
         self.networks = security.allowed(self.port);
+        self.limit.most = security.limits.connections.get(self.port);
         if let (Some(keys), Some(curve)) = (&mut self.keys, curve) {
             *keys = curve::authorized(curve)?;
         }
@@ -87,6 +92,16 @@ impl PortAccess {
             return false;
         }
         true
+    }
+
+    /// Whether there is room for a connection that may be admitted. If there is none, that is logged.
+    pub fn has_room(&mut self, watch: &ConnectionWatch, request: &ZapRequest) -> bool {
+        self.limit.has_room(watch, &request.address)
+    }
+
+    /// Note that a connection was admitted.
+    pub fn note_admitted(&mut self) {
+        self.limit.note_admitted();
     }
 
     /// Whether a message of this user may be taken. Its connection was admitted, but its key may have been revoked since; that is

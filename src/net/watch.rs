@@ -7,13 +7,12 @@
 //! waits in the operating system, at no cost, until there is a descriptor. The other connections of the same I/O thread are
 //! delayed by `ACCEPT_PAUSE` at most.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
@@ -23,6 +22,9 @@ use super::monitor::{MONITOR_QUEUE, Monitor};
 
 /// The pause after a connection that could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Time for `libzmq`'s thread to end a handshake that has taken too long.
+const MARGIN: Duration = Duration::from_millis(250);
 
 /// The connections of a socket since the last look.
 #[derive(Debug, Default)]
@@ -65,8 +67,7 @@ impl Connections {
 #[derive(Debug)]
 struct Shared {
     connections: Mutex<Connections>,
-    /// Connections that were accepted and have not ended.
-    open: AtomicUsize,
+    open: Mutex<OpenConnections>,
     /// How many addresses are no longer bound.
     closed_addresses: Mutex<u64>,
     is_address_closed: Condvar,
@@ -75,6 +76,51 @@ struct Shared {
     resume: Condvar,
     /// Readable while `connections` has something that the reader waits for.
     wake: OwnedFd,
+}
+
+/// Connections that were accepted and have not ended, by their descriptors.
+#[derive(Debug, Default)]
+struct OpenConnections {
+    all: HashMap<u32, OpenConnection>,
+    /// The young ones in the order in which they were accepted. Some may have ended.
+    young: VecDeque<(u32, Instant)>,
+    /// The number of those that are not young.
+    old: usize,
+}
+
+#[derive(Debug)]
+struct OpenConnection {
+    accepted: Instant,
+    is_old: bool,
+}
+
+impl OpenConnections {
+    fn open(&mut self, descriptor: u32, now: Instant) {
+        self.all.insert(descriptor, OpenConnection { accepted: now, is_old: false });
+        self.young.push_back((descriptor, now));
+    }
+
+    fn close(&mut self, descriptor: u32) {
+        if self.all.remove(&descriptor).is_some_and(|connection| connection.is_old) {
+            self.old -= 1;
+        }
+    }
+
+    /// Let connections grow old that are open for this time.
+    fn age(&mut self, now: Instant, time: Duration) {
+        while let Some(&(descriptor, accepted)) = self.young.front()
+            && now.duration_since(accepted) >= time
+        {
+            self.young.pop_front();
+            // Another connection may have the descriptor by now.
+            if let Some(connection) = self.all.get_mut(&descriptor).filter(|found| found.accepted == accepted)
+                && !connection.is_old
+            {
+                connection.is_old = true;
+                self.old += 1;
+            }
+        }
+    }
 }
 
 /// Lock a value. It is whole even if a thread has panicked, as each change is a single step.
@@ -114,10 +160,11 @@ pub enum WakeOn {
 pub struct ConnectionWatch {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    handshake_time: Duration,
 }
 
 impl ConnectionWatch {
-    /// Start watching a socket. `name` must be unique among the monitors of the context.
+    /// Start watching a socket, whose timeout of handshakes is set. `name` must be unique among the monitors of the context.
     ///
     /// # Errors
     /// When ZeroMQ has no sockets left, or the operating system no descriptors or threads.
@@ -131,9 +178,11 @@ impl ConnectionWatch {
             SocketEvent::MONITOR_STOPPED,
         ];
         let monitor = Monitor::start_bounded(context, watched, name, &wanted).map_err(io::Error::other)?;
+        let handshake = watched.get_handshake_ivl().map_err(io::Error::other)?;
+        let handshake_time = Duration::from_millis(handshake.unsigned_abs().into()) + MARGIN;
         let shared = Arc::new(Shared {
             connections: Mutex::default(),
-            open: AtomicUsize::new(0),
+            open: Mutex::default(),
             closed_addresses: Mutex::new(0),
             is_address_closed: Condvar::new(),
             is_resumed: Mutex::new(false),
@@ -142,10 +191,10 @@ impl ConnectionWatch {
         });
         let work = {
             let shared = Arc::clone(&shared);
-            move || while watch(&monitor, &shared, wake_on) {}
+            move || while watch(&monitor, &shared, wake_on, handshake_time) {}
         };
         let thread = thread::Builder::new().name(format!("watch {name}")).spawn(work)?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread), handshake_time })
     }
 
     /// Take what happened since the last call.
@@ -164,7 +213,26 @@ impl ConnectionWatch {
     /// Return about how many connections are open: those that were just made or lost may be missing.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.shared.open.load(Ordering::Relaxed)
+        lock(&self.shared.open).all.len()
+    }
+
+    /// Return about how many connections are open for the time of a handshake, and how many are younger.
+    #[must_use]
+    pub fn open_by_age(&self) -> (usize, usize) {
+        let mut open = lock(&self.shared.open);
+        open.age(Instant::now(), self.handshake_time);
+        (open.old, open.all.len() - open.old)
+    }
+
+    /// Return the time after which a connection has completed its handshake, or has ended.
+    #[must_use]
+    pub fn handshake_time(&self) -> Duration {
+        self.handshake_time
+    }
+
+    /// Let the thread end by itself, once the socket's last messages have left.
+    pub fn detach(mut self) {
+        self.thread = None;
     }
 
     /// Return how many addresses of the socket were unbound and are closed.
@@ -198,7 +266,7 @@ impl Drop for ConnectionWatch {
 }
 
 /// Wait for events and add those that are there. Return whether more can come.
-fn watch(monitor: &Monitor, shared: &Shared, wake_on: WakeOn) -> bool {
+fn watch(monitor: &Monitor, shared: &Shared, wake_on: WakeOn, handshake_time: Duration) -> bool {
     if monitor.wait().is_err() {
         return false;
     }
@@ -209,8 +277,14 @@ fn watch(monitor: &Monitor, shared: &Shared, wake_on: WakeOn) -> bool {
         let Some((event, value)) = next else { break };
         match event {
             SocketEvent::MONITOR_STOPPED => return false,
-            SocketEvent::ACCEPTED => _ = shared.open.fetch_add(1, Ordering::Relaxed),
-            SocketEvent::DISCONNECTED => _ = shared.open.fetch_sub(1, Ordering::Relaxed),
+            SocketEvent::ACCEPTED => {
+                let now = Instant::now();
+                let mut open = lock(&shared.open);
+                open.open(value, now);
+                // Nobody may ask for a long time.
+                open.age(now, handshake_time);
+            }
+            SocketEvent::DISCONNECTED => lock(&shared.open).close(value),
             SocketEvent::CLOSED => {
                 *lock(&shared.closed_addresses) += 1;
                 shared.is_address_closed.notify_all();
@@ -257,6 +331,25 @@ mod tests {
         let lost_after = added(&[(accepted, 7), (established, 0), (accepted, 8), (lost, 8), (lost, 7)]);
         assert_eq!(lost_after.lost.into_iter().collect::<Vec<_>>(), [7, 8]);
         assert_eq!((lost_after.accepted, lost_after.established), (2, 1));
+    }
+
+    #[test]
+    fn connections_grow_old_and_a_descriptor_can_be_used_again() {
+        let (start, time) = (Instant::now(), Duration::from_secs(5));
+        let mut open = OpenConnections::default();
+        let mut count = |opened: &[u32], closed: &[u32], seconds: u64| {
+            let now = start + Duration::from_secs(seconds);
+            closed.iter().for_each(|descriptor| open.close(*descriptor));
+            opened.iter().for_each(|descriptor| open.open(*descriptor, now));
+            open.age(now, time);
+            (open.old, open.all.len() - open.old)
+        };
+        assert_eq!(count(&[7, 8, 9], &[], 0), (0, 3));
+        assert_eq!(count(&[8], &[8], 3), (0, 3));
+        assert_eq!(count(&[], &[], 5), (2, 1), "8 is another connection");
+        assert_eq!(count(&[], &[7], 7), (1, 1));
+        assert_eq!(count(&[], &[], 8), (2, 0));
+        assert_eq!(count(&[], &[8, 9, 10], 9), (0, 0));
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use std::fmt::Write;
 use std::time::Instant;
 
+use url::form_urlencoded;
 use uuid::Uuid;
 
-use crate::config::notify::{NotificationTarget, Slack, SlackChannel, Template, TemplateField, Way};
+use crate::config::notify::{Escapes, NotificationTarget, Slack, SlackChannel, Template, TemplateField, Way};
 use nowcast_core::Notice;
+use pylogging::escape;
 use pyyaml::python;
 
 /// The maximum number of characters of a payload or a text; the journal has longer ones.
@@ -46,14 +48,15 @@ impl Delivery {
         if !channel.has(&notice.worker) {
             return None;
         }
-        let mut text = format!("{}: {}", notice.worker, said.r#type);
+        let about = format!("{}: {}", notice.worker, said.r#type);
+        let mut text = without_marks(&about);
         for (name, url) in [("Log", &slack.log_url), ("Checklist", &slack.checklist_url)] {
             if let Some(url) = url {
                 let _ = write!(text, "\n{name}: {url}");
             }
         }
-        let body = format!("{{\"text\": \"{}\"}}", ascii(&escaped(&text)));
-        Some(Self::new(&text, String::new(), body))
+        let body = format!("{{\"text\": \"{}\"}}", ascii(&json_escaped(&text)));
+        Some(Self::new(&about, String::new(), body))
     }
 
     /// Return the notification for a target, or `None` if the target does not want this notice.
@@ -68,12 +71,14 @@ impl Delivery {
             template.render(|field| escape(value(field, notice)))
         };
         let (subject, body) = match &target.way {
-            Way::Webhook { body, is_json: true, .. } => (String::new(), fill(body, &|text| escaped(&text))),
-            Way::Webhook { body, .. } => (String::new(), fill(body, &|text| text)),
+            Way::Webhook { body, escapes, .. } => {
+                (String::new(), fill(body, &|text| escaped(text, *escapes)))
+            }
             Way::Email(email) => {
-                let subject = fill(&email.subject, &|text| text);
+                let printable = |text: String| escape(&text).into_owned();
+                let subject = fill(&email.subject, &printable);
                 let subject = subject.lines().next().unwrap_or_default();
-                (up_to(subject, LONGEST_SUBJECT), fill(&email.body, &|text| text))
+                (up_to(subject, LONGEST_SUBJECT), fill(&email.body, &printable))
             }
             Way::Heartbeat { .. } => return None,
         };
@@ -105,8 +110,21 @@ fn up_to(text: &str, characters: usize) -> String {
     }
 }
 
+/// Escape a value for a place in the body of a webhook.
+fn escaped(text: String, escapes: Escapes) -> String {
+    let Escapes { slack, json, form } = escapes;
+    let text = if slack { without_marks(&text) } else { text };
+    let text = if json { json_escaped(&text) } else { escape(&text).into_owned() };
+    if form { form_urlencoded::byte_serialize(text.as_bytes()).collect() } else { text }
+}
+
+/// Escape the signs that make mentions (`<!channel>`) and links of a text in Slack, as its documentation says.
+fn without_marks(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 /// Escape a text for use between the quotes of a JSON string.
-fn escaped(text: &str) -> String {
+fn json_escaped(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()
 }
@@ -150,11 +168,15 @@ mod tests {
         }
     }
 
-    fn webhook(of: Wanted, body: &str, is_json: bool) -> NotificationTarget {
+    fn webhook(of: Wanted, body: &str, json: bool) -> NotificationTarget {
+        escaping(of, body, Escapes { json, ..Escapes::default() })
+    }
+
+    fn escaping(of: Wanted, body: &str, escapes: Escapes) -> NotificationTarget {
         let url = Secret("http://localhost/".to_owned());
         let request = WebRequest { method: "POST".to_owned(), url, headers: Vec::new() };
         let body = Template::parse(body).unwrap();
-        NotificationTarget { name: "t".to_owned(), of, way: Way::Webhook { request, body, is_json } }
+        NotificationTarget { name: "t".to_owned(), of, way: Way::Webhook { request, body, escapes } }
     }
 
     fn all_messages() -> Wanted {
@@ -173,6 +195,27 @@ mod tests {
         assert_eq!(read, expected);
         let plain = Delivery::to_target(&webhook(all_messages(), "{text}", false), &notice()).unwrap().body;
         assert_eq!(plain, "ssh: failure\n\"no\"");
+    }
+
+    #[test]
+    fn text_from_messages_is_escaped_for_each_form() {
+        let mut hostile = notice();
+        hostile.text = "<!channel> a&b=\"c\"\u{1b}[2J\u{202e}".to_owned();
+        let (slack, json, form) = (true, true, true);
+        let none = Escapes::default();
+        for (escapes, expected) in [
+            (none, r#"<!channel> a&b="c"\x1b[2J\u202e"#),
+            (Escapes { slack, ..none }, r#"&lt;!channel&gt; a&amp;b="c"\x1b[2J\u202e"#),
+            (Escapes { json, ..none }, "<!channel> a&b=\\\"c\\\"\\u001b[2J\u{202e}"),
+            (Escapes { form, ..none }, "%3C%21channel%3E+a%26b%3D%22c%22%5Cx1b%5B2J%5Cu202e"),
+            (
+                Escapes { slack, json, form },
+                "%26lt%3B%21channel%26gt%3B+a%26amp%3Bb%3D%5C%22c%5C%22%5Cu001b%5B2J%E2%80%AE",
+            ),
+        ] {
+            let target = escaping(all_messages(), "{text}", escapes);
+            assert_eq!(Delivery::to_target(&target, &hostile).unwrap().body, expected, "{escapes:?}");
+        }
     }
 
     #[test]
@@ -232,6 +275,12 @@ mod tests {
         assert_eq!(body(&Slack::default(), &notice()).unwrap(), r#"{"text": "ssh: failure"}"#);
         let other = Notice { worker: "rivers".to_owned(), ..notice() };
         assert_eq!(body(&slack, &other), None);
+        let mut mention = notice();
+        mention.message.as_mut().unwrap().r#type = "failure <!channel> & <https://x.ca|more>".to_owned();
+        assert_eq!(
+            body(&Slack::default(), &mention).unwrap(),
+            r#"{"text": "ssh: failure &lt;!channel&gt; &amp; &lt;https://x.ca|more&gt;"}"#
+        );
         assert_eq!(body(&slack, &Notice { message: None, ..notice() }), None);
     }
 }

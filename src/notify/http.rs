@@ -9,6 +9,7 @@ use ureq::http::Uri;
 use super::delivery::Delivery;
 use super::lane::{Failure, Send};
 use crate::config::notify::{Secret, SlackChannel, WebRequest};
+use crate::net::redaction::Redaction;
 use crate::net::{http, proxy};
 use pylogging::Logger;
 
@@ -48,7 +49,24 @@ pub(super) fn sender(request: &WebRequest, name: &str, log: &Logger) -> Send {
         .max_idle_connections(0)
         .build();
     let agent = Agent::new_with_config(config);
-    Box::new(move |delivery| attempt(&agent, &request, delivery))
+    let redaction = redaction(&request);
+    Box::new(move |delivery| {
+        attempt(&agent, &request, delivery)
+            .map_err(|failure| Failure { text: redaction.hide(&failure.text), ..failure })
+    })
+}
+
+/// Return the texts that must not be shown: the parts of the URL, and the values of the given headers.
+fn redaction(request: &WebRequest) -> Redaction {
+    let mut redaction = Redaction::of_webhook(&request.url.0);
+    for (_, Secret(value)) in
+        request.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"))
+    {
+        redaction.hide_also(value);
+        // The token of `Bearer TOKEN`.
+        redaction.hide_also(value.rsplit(' ').next().unwrap_or_default());
+    }
+    redaction
 }
 
 fn attempt(agent: &Agent, request: &WebRequest, delivery: &Delivery) -> Result<(), Failure> {
@@ -57,10 +75,8 @@ fn attempt(agent: &Agent, request: &WebRequest, delivery: &Delivery) -> Result<(
     for (name, value) in headers {
         built = built.header(name, &value.0);
     }
-    let failed = |error: &dyn std::fmt::Display, is_final| {
-        let text = error.to_string().replace(&url.0, "the URL");
-        Failure { text, is_final, wait: None }
-    };
+    let failed =
+        |error: &dyn std::fmt::Display, is_final| Failure { text: error.to_string(), is_final, wait: None };
     let response = if delivery.body.is_empty() || matches!(method.as_str(), "GET" | "HEAD") {
         agent.run(built.body(()).map_err(|error| failed(&error, true))?)
     } else {

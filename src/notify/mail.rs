@@ -6,6 +6,7 @@ use super::delivery::Delivery;
 use super::lane::{Failure, Send};
 use crate::causes::with_causes;
 use crate::config::notify::Email;
+use crate::net::redaction::Redaction;
 use pylogging::smtp::{Login, Mail, Server};
 
 /// The timeout for each response of the mail server.
@@ -15,9 +16,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) fn sender(email: &Email) -> Send {
     let email = email.clone();
     let server = server(&email);
+    let mut redaction = Redaction::default();
+    if let Some((_, password)) = &email.login {
+        redaction.hide_also(&password.0);
+    }
     Box::new(move |delivery| {
         server.send(mail(&email, delivery)).map_err(|error| Failure {
-            text: with_causes(&error),
+            text: redaction.hide(&with_causes(&error)),
             is_final: error.is_final(),
             wait: None,
         })

@@ -7,7 +7,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nowcast_core::Number;
@@ -44,7 +44,8 @@ impl ChecklistNote {
         let file = if let Some(file) = self.file.take() {
             file
         } else {
-            let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)?;
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
             file.set_len(text.len() as u64)?;
             file
         };

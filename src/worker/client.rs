@@ -181,6 +181,8 @@ impl WorkerConnection {
         let mut is_lost = false;
         while let Some(event) = self.monitor.next()? {
             if event == SocketEvent::HANDSHAKE_FAILED_AUTH {
+                // No connection will take the message, and the end of this process must not wait for one.
+                self.socket.set_linger(0)?;
                 return Err(ClientError::Rejected { address: self.address.clone() });
             }
             let is_up = event == SocketEvent::HANDSHAKE_SUCCEEDED;

@@ -13,6 +13,7 @@ use ureq::{Agent, Body};
 use url::Url;
 
 use crate::config::notify::url_problem;
+use crate::net::redaction::{Redaction, shown_url};
 use crate::net::{http, proxy};
 use crate::process::machine;
 
@@ -113,9 +114,9 @@ impl Fetch {
                 Err(reason) => reason,
             };
             let Some(pause) = pauses.next() else {
-                return Err(FetchError::GaveUp { url: self.shown_url(), attempts, last });
+                return Err(FetchError::GaveUp { url: shown_url(&self.url), attempts, last });
             };
-            report(format!("received {last} from {}", self.shown_url()));
+            report(format!("received {last} from {}", shown_url(&self.url)));
             report(format!("waiting {} seconds until retry {attempts}", pause.as_secs_f64()));
             thread::sleep(pause);
         }
@@ -125,24 +126,11 @@ impl Fetch {
         let refuse = || {
             FetchError::Permanent(format!(
                 "invalid address {:?}; write it as https://host/path",
-                self.shown_url()
+                shown_url(&self.url)
             ))
         };
         url_problem(&self.url).map_err(|_| refuse())?;
         self.url.parse().map_err(|_| refuse())
-    }
-
-    /// Return the address as it may be shown: without a password, and without a query, which may have one.
-    fn shown_url(&self) -> String {
-        let Ok(mut url) = Url::parse(&self.url) else { return self.url.clone() };
-        // These fail only for addresses without a host, which have no password.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        if url.query().is_none() {
-            return url.to_string();
-        }
-        url.set_query(None);
-        format!("{url}?…")
     }
 
     /// Send the request, and follow redirects. The given headers go to the first server only.
@@ -159,11 +147,11 @@ impl Fetch {
                 Err(ureq::Error::Http(error)) => {
                     let text = format!(
                         "the request to {} with these headers cannot be made: {error}",
-                        self.shown_url()
+                        shown_url(&self.url)
                     );
                     return Err(FetchError::Permanent(text));
                 }
-                Err(error) => return Ok(Err(error.to_string())),
+                Err(error) => return Ok(Err(Redaction::of_credentials(&self.url).hide(&error.to_string()))),
             };
             let location = answer.headers().get("location").and_then(|location| location.to_str().ok());
             let Some(location) = location.filter(|_| answer.status().is_redirection()) else {
@@ -220,7 +208,7 @@ impl Fetch {
                     if bytes > self.max_size {
                         return Err(FetchError::Permanent(format!(
                             "{} has more than {} bytes; --max-size allows more",
-                            self.shown_url(),
+                            shown_url(&self.url),
                             self.max_size
                         )));
                     }

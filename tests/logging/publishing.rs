@@ -3,6 +3,7 @@
 use std::io::{BufRead, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nowcast::log_publisher::Publishing;
 use pylogging::{Logger, Role, Setup};
@@ -157,6 +158,49 @@ fn a_program_that_subscribes_without_end_is_disconnected_and_others_are_served()
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"still served\n").unwrap();
     while next_line() != "still served\n" {}
+    drop(stdin);
+    finish(child);
+}
+
+#[test]
+fn subscribers_over_the_limit_wait_until_others_have_gone() {
+    // The limit is 100.
+    const OTHERS: usize = 130;
+    let address = free_address();
+    let mut child = start(&address);
+    let context = Context::new();
+    let subscribe = |timeout: i32| {
+        let subscriber = context.socket(SocketType::SUB).unwrap();
+        subscriber.set_rcvtimeo(timeout).unwrap();
+        subscriber.set_subscribe(b"").unwrap();
+        subscriber.connect(&address).unwrap();
+        subscriber
+    };
+    let subscriber = subscribe(30_000);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"connected\n").unwrap();
+    let next_line = |subscriber: &zmq::Socket| {
+        let frames = subscriber.recv_multipart(0).expect("a line");
+        String::from_utf8(frames[1].clone()).unwrap()
+    };
+    assert_eq!(next_line(&subscriber), "connected\n");
+    let others: Vec<zmq::Socket> = (0..OTHERS).map(|_| subscribe(30_000)).collect();
+    let refusal = next_line(&subscriber);
+    assert!(
+        refusal.contains("to the port for the logging has to wait: the limit of 100 connections is reached"),
+        "{refusal}"
+    );
+    drop(others);
+    let late = subscribe(200);
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        assert!(Instant::now() < end, "a new subscriber is not served");
+        stdin.write_all(b"still served\n").unwrap();
+        assert_eq!(next_line(&subscriber), "still served\n");
+        if late.recv_multipart(0).is_ok() {
+            break;
+        }
+    }
     drop(stdin);
     finish(child);
 }

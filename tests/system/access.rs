@@ -125,6 +125,72 @@ fn requests_that_wait_may_have_so_many_bytes_in_all() {
 }
 
 #[test]
+fn connections_over_the_limit_wait_until_others_have_ended() {
+    let mut system = system().section("security: {limits: {connections: {workers: 3}}}").prepare();
+    system.start_broker();
+    system.start_manager(&[]);
+    let context = Context::new();
+    let connected: Vec<Socket> = (0..3)
+        .map(|_| {
+            let socket = send_from(&system, &context, "127.0.0.1");
+            assert_eq!(system.receive(&socket).r#type, "ack");
+            socket
+        })
+        .collect();
+    let waiting: Vec<Socket> = (0..5).map(|_| send_from(&system, &context, "127.0.0.1")).collect();
+    let line = "to the port for the workers has to wait: the limit of 3 connections is reached";
+    system.wait_for_log("broker", line);
+    // Those that are connected are served meanwhile, and one that waits is not.
+    for socket in &connected {
+        socket.send("{source: sleep, type: success, payload: null}", 0).expect("sent");
+        assert_eq!(system.receive(socket).r#type, "ack");
+    }
+    assert_eq!(waiting[0].recv_bytes(zmq::DONTWAIT), Err(zmq::Error::EAGAIN));
+    // One line a minute.
+    assert_eq!(system.log("broker").matches(line).count(), 1, "{}", system.describe());
+    // Those that wait hold no places: there is room for as many as have ended.
+    drop(connected);
+    let mut rest = waiting;
+    while !rest.is_empty() {
+        let answered = system.wait_for("one that has waited is served", || {
+            rest.iter().position(|socket| socket.recv_bytes(zmq::DONTWAIT).is_ok())
+        });
+        rest.remove(answered);
+    }
+}
+
+#[test]
+fn the_limit_of_the_managers_port_is_for_managers_that_share_the_messages() {
+    let mut system = system()
+        .section("broker: {managers: many}\nsecurity: {limits: {connections: {manager: 1}}}")
+        .prepare();
+    system.start_broker();
+    let context = Context::new();
+    let connect = || {
+        let socket = context.socket(SocketType::REP).expect("a socket");
+        socket.set_linger(0).expect("an option");
+        socket.connect(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("an address");
+        socket
+    };
+    let first = connect();
+    let worker = send_from(&system, &context, "127.0.0.1");
+    let serve = |socket: &Socket| {
+        let request = system.wait_for("a request", || socket.recv_bytes(zmq::DONTWAIT).ok());
+        socket.send(request, 0).expect("sent");
+    };
+    serve(&first);
+    worker.recv_bytes(0).expect("a reply");
+    let second = connect();
+    system.wait_for_log(
+        "broker",
+        "to the port for the manager has to wait: the limit of 1 connections is reached",
+    );
+    drop(first);
+    worker.send("{source: sleep, type: success, payload: null}", 0).expect("sent");
+    serve(&second);
+}
+
+#[test]
 fn a_worker_of_ours_that_is_rejected_says_so_and_ends() {
     let system = system().section("security: {allow: {workers: [192.0.2.0/24]}}").start();
     let (status, text) = system.operation(&["worker", "sleep", "--sleep-time", "0"]);

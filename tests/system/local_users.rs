@@ -2,8 +2,11 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
 
-use crate::support::system::system;
+use serde_json::Value;
+
+use crate::support::system::{System, system};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).expect("it is there").mode() & 0o777
@@ -26,14 +29,98 @@ fn folders_that_others_could_change_are_repaired_at_the_start() {
     system.start_manager(&[]);
     // The broker notes its state in the journal's folder before the manager starts.
     system.wait_for_log_count("broker", "other users had rights on ", 1);
-    system.wait_for_log_count("manager", "other users had rights on ", 2);
+    system.wait_for_log_count("manager", "other users had rights on ", 3);
+    assert_eq!(mode(&poison), 0o644);
     assert_eq!(mode(&journal), 0o755);
     assert_eq!(mode(&journal.join("runs")), 0o700);
     assert_eq!(mode(&journal.join("claims")), 0o700);
     assert_eq!(mode(&journal.join("control")), 0o600);
-    assert_eq!(mode(&poison), 0o600);
     assert!(!journal.join(".control-left").exists());
     system.works();
+}
+
+#[test]
+fn files_of_the_journal_are_private_whatever_the_umask_is() {
+    let mut system = system().prepare();
+    let nowcast = system.command(&["manager", "nowcast.yaml"]);
+    let mut manager = Command::new("sh");
+    manager.args(["-c", "umask 000; exec \"$@\"", "sh"]).arg(nowcast.get_program()).args(nowcast.get_args());
+    manager.current_dir(system.path(""));
+    system.start_broker();
+    system.spawn("manager", manager);
+    system.works();
+    let journal = system.path("checklist.journal");
+    for file in fs::read_dir(&journal).expect("a folder").flatten() {
+        assert_eq!(mode(&file.path()) & 0o077, 0, "{}", file.path().display());
+    }
+    assert_eq!(mode(&journal), 0o700);
+}
+
+/// Return the remedies of the doctor for rights of other users.
+fn remedies(system: &System) -> Vec<String> {
+    let (_, checks) = system.operation(&["doctor", "--json"]);
+    let checks: Vec<Value> = serde_json::from_str(&checks).expect("JSON");
+    let of_rights = checks.iter().filter(|check| check["check"] == "rights");
+    of_rights.filter_map(|check| Some(check["help"].as_str()?.to_owned())).collect()
+}
+
+#[test]
+fn rights_that_no_daemon_takes_away_are_warned_of_with_the_command_that_does() {
+    let mut system = system().section("security: {curve: {keys: keys}}").prepare();
+    system.operate(&["keys"]);
+    assert_eq!(remedies(&system), Vec::<String>::new());
+    let journal = system.path("checklist.journal");
+    let runs = journal.join("runs");
+    fs::create_dir_all(&runs).expect("a folder");
+    fs::write(system.path("checklist.yaml"), "{}").expect("a checklist");
+    let exposed = [
+        (journal, 0o757),
+        (runs, 0o755),
+        (system.config().parent().expect("a folder").to_owned(), 0o757),
+        (system.config(), 0o646),
+        (system.path("checklist.yaml"), 0o646),
+        (system.path("keys/authorized"), 0o757),
+        (system.path("keys/broker.key"), 0o646),
+    ];
+    for (path, mode) in &exposed {
+        fs::set_permissions(path, Permissions::from_mode(*mode)).expect("a mode");
+    }
+    assert_eq!(remedies(&system).len(), exposed.len(), "{:#?}", remedies(&system));
+
+    // The manager repairs the folders of the journal, and the daemons warn of the others.
+    system.start_broker();
+    system.start_manager(&[]);
+    // The messages of this program would have no key.
+    assert_eq!(system.operation(&["worker", "sleep", "--sleep-time", "0"]).0, Some(0));
+    let (broker, manager) = (system.log("broker"), system.log("manager"));
+    for (path, mode) in &exposed[2..] {
+        let line = format!("WARNING [{{}}] other users can change {} (mode {mode:04o})", path.display());
+        let (name, log) = if path.starts_with(system.path("keys")) {
+            ("message_broker", &broker)
+        } else {
+            ("manager", &manager)
+        };
+        assert!(log.contains(&line.replace("{}", name)), "{line}\n{log}");
+    }
+    let left = remedies(&system);
+    assert_eq!(left.len(), exposed.len() - 2, "{left:#?}");
+    for remedy in left {
+        let command = remedy.split(';').next().expect("a command");
+        assert!(Command::new("sh").args(["-c", command]).status().expect("a shell").success(), "{command}");
+    }
+    assert_eq!(remedies(&system), Vec::<String>::new());
+}
+
+/// A daemon refuses a secret key that others can read.
+#[test]
+fn the_doctor_fails_for_a_secret_key_that_others_can_read() {
+    let system = system().section("security: {curve: {keys: keys}}").prepare();
+    system.operate(&["keys"]);
+    let key = system.path("keys/client.key_secret");
+    fs::set_permissions(&key, Permissions::from_mode(0o640)).expect("a mode");
+    let (status, checks) = system.operation(&["doctor"]);
+    assert_eq!(status, Some(1), "{checks}");
+    assert!(checks.contains(&format!("→ chmod go-rwx {}", key.display())), "{checks}");
 }
 
 /// Only root can give a folder away.
@@ -48,6 +135,9 @@ fn a_folder_of_another_user_is_refused() {
     let (status, text) = system.run_to_end(&["manager"]);
     assert_eq!(status, Some(2), "{text}");
     assert!(text.contains("belongs to another user (uid 65534)"), "{text}");
+    let (status, checks) = system.operation(&["doctor"]);
+    assert_eq!(status, Some(1), "{checks}");
+    assert!(checks.contains(&format!("→ chown root {}", journal.display())), "{checks}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What operators can do to a running system.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
 
@@ -170,6 +172,27 @@ fn the_control_socket_is_for_the_managers_user_alone() {
     let system = system().start();
     let mode = fs::metadata(system.path("checklist.journal/control")).expect("a socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+/// More of them than are closed for their silence within the timeout of a command.
+#[test]
+fn silent_connections_do_not_delay_an_operators_command() {
+    const CONNECTIONS: usize = 900;
+    let system = system().start();
+    let socket = system.path("checklist.journal/control");
+    let silent: Vec<UnixStream> = (0..CONNECTIONS)
+        .map(|number| {
+            let mut stream = UnixStream::connect(&socket).expect("the manager listens");
+            // Every other one begins a request.
+            let text: &[u8] = if number % 2 == 0 { b"" } else { b"{\"user\":" };
+            stream.write_all(text).expect("written");
+            stream
+        })
+        .collect();
+    system.operate(&["hold", "--worker", "sleep"]);
+    let (_, status) = system.operation(&["status"]);
+    assert!(status.contains("2/2 daemons"), "{status}");
+    drop(silent);
 }
 
 #[test]

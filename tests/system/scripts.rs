@@ -211,6 +211,10 @@ fn errors_that_a_retry_cannot_fix_are_reported_at_once() {
     let (url, _asked) = server(vec![WHOLE]);
     for (arguments, text) in [
         (["fetch", "http://127.0.0.1:99999/x", "file"], "; write it as https://host/path"),
+        (
+            ["fetch", "http://ana:secret@127.0.0.1:99999/x", "file"],
+            "invalid address \"http://127.0.0.1:99999/x\"",
+        ),
         (["fetch", "--pause", "0s"], "the duration must be above zero"),
         (["fetch", "no address", "file"], "invalid address \"no address\"; write it as https://host/path"),
         (["fetch", &url, "nothing/file"], "nothing/file cannot be written: No such file"),

@@ -11,6 +11,7 @@ use rustix::fs::{Access, access, statvfs};
 use super::{DoctorCheck, bounded, ports};
 use crate::cli::requirements;
 use crate::config::{Config, Port, Problem, Severity};
+use crate::exposure;
 use crate::rules::RuleSet;
 use crate::store::journal::History;
 use pyyaml::Value;
@@ -63,10 +64,37 @@ fn encryption(config: &Config) -> DoctorCheck {
     }
 }
 
+/// Check whether other users can read secrets or change what the system does.
+fn rights(config: &Config) -> Vec<DoctorCheck> {
+    const NAME: &str = "rights";
+    let journal = exposure::of_journal(config);
+    let found = [exposure::of_inputs(config), exposure::of_keys(config)].concat();
+    let to_check = |found: &exposure::Exposure, more: &str| {
+        let help = format!("{}{more}", found.repair);
+        if found.is_refused {
+            DoctorCheck::failed(NAME, found.to_string(), help)
+        } else {
+            DoctorCheck::warning(NAME, found.to_string(), help)
+        }
+    };
+    let is_changed = "; see that nothing in it was changed";
+    let of_journal = journal.iter().map(|found| {
+        let more = if found.is_refused { is_changed } else { " (the manager does so when it starts)" };
+        to_check(found, more)
+    });
+    let checks: Vec<_> = of_journal.chain(found.iter().map(|found| to_check(found, is_changed))).collect();
+    if checks.is_empty() {
+        let text = "other users can change neither the journal nor configuration, rules, checklist and keys";
+        return vec![DoctorCheck::ok(NAME, text)];
+    }
+    checks
+}
+
 /// Run all other checks of this machine.
 pub(super) fn checks(config: &Config) -> Vec<DoctorCheck> {
     let mut checks = vec![rules(config)];
     checks.extend(folders(config));
+    checks.extend(rights(config));
     checks.push(space(&config.journal.folder));
     checks.extend(ports::checks(config));
     checks.push(encryption(config));

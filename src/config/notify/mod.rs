@@ -16,7 +16,7 @@ use nowcast_core::Alarm;
 pub use pylogging::smtp::Security;
 pub use slack::{Slack, SlackChannel, SlackWorkers};
 pub use template::{Template, TemplateField};
-pub use url::url_problem;
+pub use url::{is_slack, url_problem};
 
 /// All targets of notifications.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -81,8 +81,8 @@ pub enum Way {
         request: WebRequest,
         /// `body`
         body: Template,
-        /// Whether the body is JSON, so that the inserted values are escaped.
-        is_json: bool,
+        /// How inserted values are escaped.
+        escapes: Escapes,
     },
     /// An e-mail for each notification.
     Email(Box<Email>),
@@ -93,6 +93,17 @@ pub enum Way {
         /// `every`: the interval.
         every: SignedDuration,
     },
+}
+
+/// How values are escaped that are inserted into the body of a webhook, in the order of the fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Escapes {
+    /// Escape what makes mentions and links of texts in Slack.
+    pub slack: bool,
+    /// Escape for a JSON string.
+    pub json: bool,
+    /// Escape for the value of a form's field.
+    pub form: bool,
 }
 
 /// A request to a web server.

@@ -1,4 +1,4 @@
-//! [`url_problem`]: checks the URL of a web server. It never shows the URL.
+//! Checks of the URL of a web server. They never show the URL.
 
 use ureq::http::Uri;
 
@@ -20,4 +20,33 @@ pub fn url_problem(url: &str) -> Result<(), String> {
         return Err("its port is none; there are those from 1 to 65535".to_owned());
     }
     Ok(())
+}
+
+/// Return whether a URL is one of Slack's.
+#[must_use]
+pub fn is_slack(url: &str) -> bool {
+    let host = url.parse::<Uri>().ok().and_then(|url| url.host().map(str::to_lowercase)).unwrap_or_default();
+    ["slack.com", "slack-gov.com"]
+        .iter()
+        .any(|domain| host.strip_suffix(domain).is_some_and(|front| front.is_empty() || front.ends_with('.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slack_is_known_by_its_hosts() {
+        for (url, expected) in [
+            ("https://hooks.slack.com/services/T/B/x", true),
+            ("https://Hooks.Slack.com:443", true),
+            ("https://hooks.slack-gov.com/services", true),
+            ("https://slack.com.example.org/slack.com", false),
+            ("https://notslack.com/", false),
+            ("slack.com", true),
+            ("", false),
+        ] {
+            assert_eq!(is_slack(url), expected, "{url}");
+        }
+    }
 }

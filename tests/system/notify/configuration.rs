@@ -70,6 +70,10 @@ fn every_error_in_notifications_is_explained() {
             "{url: 'http://x.ca', alarms: all, headers: {Content-Type: application/json}, body: '{\"a\": {text}}}'}",
             "notifications: t: body: is not JSON, though the content type says so: ",
         ),
+        (
+            "{url: 'http://x.ca', alarms: all, escape: slak}",
+            "notifications: t: escape: there is no escape `slak`; did you mean `slack`?; known: `slack`, `none`",
+        ),
         ("{url: 'http://x.ca', every: soon}", "is not a span of time"),
         ("{url: 'http://x.ca', every: 10ms}", "notifications: t: every: must be at least 1s"),
         ("{url: 'http://x.ca', every: 5m, alarms: all}", "there is no setting `alarms` here"),
@@ -95,6 +99,20 @@ fn every_error_in_notifications_is_explained() {
         );
     }
     assert!(only("notifications: 5").contains("must be a mapping or a list of targets, not "));
+}
+
+/// A password of digits without quotes is a number to YAML.
+#[test]
+fn an_error_does_not_show_a_secret() {
+    for target in [
+        "{to: a@x.ca, from: b@x.ca, server: x, alarms: all, user: ana, password: 271828}",
+        "{url: 'http://x.ca', alarms: all, headers: {X-Key: 271828}}",
+        "{url: 271828, alarms: all}",
+    ] {
+        let problem = only(&format!("notifications:\n  t: {target}"));
+        assert!(problem.contains("must be a text; write it in quotes"), "{problem}");
+        assert!(!problem.contains("271828"), "{problem}");
+    }
 }
 
 #[test]

@@ -94,6 +94,22 @@ fn a_permanent_refusal_is_abandoned_without_the_secret_url() {
 }
 
 #[test]
+fn a_server_that_answers_with_the_secrets_of_its_request_does_not_bring_them_into_the_log() {
+    let refusal = "HTTP/1.1 404 Not Found\r\n\r\ncannot POST /hooks/T0KEN12?key=hush-hush, user ana, password pa55word, Bearer S3CRET\n";
+    let server = endless(refusal, b"\n", Duration::from_millis(50));
+    let url = server.replace("127.0.0.1", "ana:pa55word@127.0.0.1");
+    let system = started(&format!(
+        "  t: {{url: '{url}hooks/T0KEN12?key=hush-hush', headers: {{Authorization: Bearer S3CRET}}, workers: all}}\n"
+    ));
+    system.works();
+    system.wait_for_log(
+        "manager",
+        "a notification to t is given up (keyless: success): the server answers 404 Not Found: cannot POST …?…, user ana, \
+         password …, …",
+    );
+}
+
+#[test]
 fn an_answer_that_never_ends_is_not_listened_to() {
     static MUCH: [u8; 1 << 20] = [b'x'; 1 << 20];
     let refusal = "HTTP/1.1 404 Not Found\r\n\r\n";

@@ -57,6 +57,51 @@ fn a_webhook_gets_its_requested_notifications() {
     assert!(!system.log("manager").contains("s3cret"), "{}", system.describe());
 }
 
+/// A payload cannot add a field to a form, mention a channel or make a link.
+#[test]
+fn text_of_messages_is_escaped_in_forms_and_for_slack() {
+    let server = Server::web();
+    let system = system()
+        .env("HOOK_HOST", &format!("127.0.0.1:{}", server.port))
+        .section(
+            r#"notifications:
+  form:
+    url: http://$(NOWCAST.ENV.HOOK_HOST)/form
+    headers: {Content-Type: application/x-www-form-urlencoded}
+    body: 'title={worker}&text={payload}'
+    types: [success]
+  json in a form:
+    url: http://$(NOWCAST.ENV.HOOK_HOST)/json-in-a-form
+    headers: {Content-Type: application/x-www-form-urlencoded}
+    body: 'payload={"text": "{payload}"}'
+    types: [success]
+  like slack:
+    url: http://$(NOWCAST.ENV.HOOK_HOST)/slack
+    body: '{"text": "{payload}", "channel": "<#ours>"}'
+    escape: slack
+    types: [success]
+  default body:
+    url: http://$(NOWCAST.ENV.HOOK_HOST)/default
+    alarms: [parked]"#,
+        )
+        .rules("function after_sleep(msg) error('cannot use ' .. msg.payload) end")
+        .start();
+    assert_eq!(system.send("sleep", "success", "'<!channel> & to=\"all\"'"), "ack");
+    let kept = server.wait_for(4, || system.describe());
+    let of = |path: &str| {
+        let kept = kept.iter().find(|kept| kept["path"] == path).expect("a request");
+        kept["body"].as_str().expect("a body").to_owned()
+    };
+    assert_eq!(of("/form"), "title=sleep&text=%27%3C%21channel%3E+%26+to%3D%22all%22%27");
+    assert_eq!(
+        of("/json-in-a-form"),
+        r#"payload={"text": "%27%3C%21channel%3E+%26+to%3D%5C%22all%5C%22%27"}"#
+    );
+    assert_eq!(of("/slack"), r##"{"text": "'&lt;!channel&gt; &amp; to=\"all\"'", "channel": "<#ours>"}"##);
+    let parked = of("/default");
+    assert!(parked.contains("&lt;!channel&gt; &amp; to=") && !parked.contains('<'), "{parked}");
+}
+
 #[test]
 fn a_run_that_dies_in_silence_is_an_alarm() {
     let server = Server::web();
