@@ -92,13 +92,11 @@ pub enum KeyError {
         /// The file.
         file: PathBuf,
     },
-    /// Other users could change a file or folder.
-    #[error("{} can be changed by others (mode {mode:03o}, owner {owner}): run chmod go-w on it, and chown if it is not yours", .path.display())]
-    Changeable {
+    /// A secret key belongs to another user, who can read and change it.
+    #[error("the key file {} belongs to another user (uid {owner}): give it to the system's user with chown, or make new keys", .file.display())]
+    Foreign {
         /// Its path.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
+        file: PathBuf,
         /// Its owner.
         owner: u32,
     },
@@ -147,9 +145,6 @@ pub fn secure_server(
 pub fn authorized(settings: &CurveSettings) -> Result<HashSet<String>, KeyError> {
     let folder = settings.folder.join(AUTHORIZED);
     let wrap = |error| KeyError::File { file: folder.clone(), verb: "read", error };
-    for folder in [&settings.folder, &folder] {
-        refuse_changeable(folder, &fs::metadata(folder).map_err(wrap)?)?;
-    }
     let mut keys = HashSet::new();
     for file in fs::read_dir(&folder).map_err(wrap)? {
         let path = file.map_err(wrap)?.path();
@@ -248,18 +243,11 @@ fn secret_file(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.key_secret"))
 }
 
-/// Refuse a file or folder that other users could change.
-fn refuse_changeable(path: &Path, found: &fs::Metadata) -> Result<(), KeyError> {
-    let (mode, owner) = (found.mode() & 0o777, found.uid());
-    if private_folder::is_foreign(owner) || mode & private_folder::OTHERS_WRITE != 0 {
-        return Err(KeyError::Changeable { path: path.to_owned(), mode, owner });
-    }
-    Ok(())
-}
-
 fn read_secret(file: &Path) -> Result<Key, KeyError> {
     let found = fs::metadata(file).map_err(|error| unreadable(file, error))?;
-    refuse_changeable(file, &found)?;
+    if private_folder::is_foreign(found.uid()) {
+        return Err(KeyError::Foreign { file: file.to_owned(), owner: found.uid() });
+    }
     match found.mode() & 0o777 {
         mode if mode & 0o077 != 0 => Err(KeyError::Exposed { file: file.to_owned(), mode }),
         _ => read_key(file, SECRET),
@@ -340,17 +328,6 @@ mod tests {
             authorized(&settings).unwrap(),
             HashSet::from([user_name(&read_key(&public, PUBLIC).unwrap())])
         );
-    }
-
-    #[test]
-    fn a_folder_of_keys_that_others_can_change_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path());
-        make_keys(&settings).unwrap();
-        let changeable = folder.path().join(AUTHORIZED);
-        fs::set_permissions(&changeable, fs::Permissions::from_mode(0o770)).unwrap();
-        let error = authorized(&settings).unwrap_err().to_string();
-        assert!(error.contains("can be changed by others (mode 770, owner "), "{error}");
     }
 
     #[test]

@@ -140,6 +140,18 @@ fn a_folder_of_another_user_is_refused() {
     assert!(checks.contains(&format!("→ chown root {}", journal.display())), "{checks}");
 }
 
+/// Only root can give a file away.
+#[cfg(feature = "system-tests")]
+#[test]
+fn a_secret_key_of_another_user_is_refused() {
+    let mut system = system().section("security: {curve: {keys: keys}}").prepare();
+    system.operate(&["keys"]);
+    std::os::unix::fs::chown(system.path("keys/broker.key_secret"), Some(65_534), None).expect("given away");
+    let (status, text) = system.run_to_end(&["broker"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("broker.key_secret belongs to another user (uid 65534)"), "{text}");
+}
+
 #[test]
 fn a_scheduler_that_launches_itself_does_not_give_them_to_workers_either() {
     let mut system = system()
