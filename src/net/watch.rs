@@ -281,7 +281,7 @@ fn watch(monitor: &Monitor, shared: &Shared, wake_on: WakeOn, handshake_time: Du
                 let now = Instant::now();
                 let mut open = lock(&shared.open);
                 open.open(value, now);
-                // Nobody may ask for a long time.
+                // It may take a long time until the next question.
                 open.age(now, handshake_time);
             }
             SocketEvent::DISCONNECTED => lock(&shared.open).close(value),
