@@ -8,7 +8,7 @@ use ureq::http::{HeaderName, HeaderValue};
 
 use super::{USAGE, print};
 use crate::config;
-use crate::worker::fetch::{Fetch, FetchError, Pauses};
+use crate::worker::fetch::{Fetch, FetchError, Pauses, remove_part_on_signals};
 
 /// The help text after the options.
 const NOTES: &str = "A refused request is retried after 2, 4, 8 … 256 seconds, for about an hour, since the file may not \
@@ -95,6 +95,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
         timeout: args.timeout,
         pauses,
     };
+    // Without it, the next download removes what a signal leaves.
+    let _ = remove_part_on_signals();
     match fetch.run(&mut |line| print::complain(&line)) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,13 +1,16 @@
 //! [`Fetch`]: a download for a worker, with the retries of NEMO_Nowcast's `get_web_data`. It never leaves a partial
-//! file.
+//! file, unless it is killed with SIGKILL: then the next download into that folder removes it.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use ureq::http::{Response, Uri};
 use ureq::{Agent, Body};
 use url::Url;
@@ -100,7 +103,6 @@ impl Fetch {
         let agent: Agent = http::settings(proxy)
             .timeout_connect(Some(RESPONSE_TIMEOUT))
             .timeout_recv_response(Some(RESPONSE_TIMEOUT))
-            .timeout_global(Some(self.timeout))
             // Redirects are followed here, since headers must not reach another server.
             .max_redirects(0)
             .build()
@@ -138,9 +140,12 @@ impl Fetch {
         let invalid = |error: url::ParseError| FetchError::Permanent(format!("invalid address: {error}"));
         let first = Url::parse(&url.to_string()).map_err(invalid)?;
         let mut url = first.clone();
+        let end = Instant::now() + self.timeout;
         for _ in 0..=MAX_REDIRECTS {
             let headers = if url.origin() == first.origin() { self.headers.as_slice() } else { &[] };
-            let request = agent.get(url.as_str());
+            // Redirects do not prolong an attempt.
+            let left = end.saturating_duration_since(Instant::now());
+            let request = agent.get(url.as_str()).config().timeout_global(Some(left)).build();
             let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
             let answer = match request.call() {
                 Ok(answer) => answer,
@@ -196,6 +201,7 @@ impl Fetch {
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(folder)
             .map_err(|error| unwritable(&error))?;
+        let _named = NamedPart::new(part.path());
         let mut body = answer.body_mut().as_reader();
         let mut bytes = 0;
         let mut buffer = vec![0; 100 << 10];
@@ -220,6 +226,48 @@ impl Fetch {
         part.persist(&file).map_err(|error| unwritable(&error.error))?;
         Ok(Ok(bytes))
     }
+}
+
+/// The incomplete file of this process, for the signal that ends it.
+static PART_FILE: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Names the incomplete file while there is one.
+struct NamedPart;
+
+impl NamedPart {
+    fn new(path: &Path) -> Self {
+        *part_file() = Some(path.to_owned());
+        Self
+    }
+}
+
+impl Drop for NamedPart {
+    fn drop(&mut self) {
+        *part_file() = None;
+    }
+}
+
+fn part_file() -> MutexGuard<'static, Option<PathBuf>> {
+    PART_FILE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Remove the incomplete file when SIGINT, SIGTERM or SIGHUP comes, and then let the signal end this process.
+///
+/// # Errors
+/// The operating system has no thread or descriptor left.
+pub fn remove_part_on_signals() -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    thread::Builder::new().spawn(move || {
+        for signal in signals.forever() {
+            // Held until the process ends, so that the file is not renamed meanwhile.
+            let part = part_file();
+            if let Some(part) = &*part {
+                let _ = fs::remove_file(part);
+            }
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    })?;
+    Ok(())
 }
 
 /// Return how the names of incomplete files of this machine begin.

@@ -128,6 +128,11 @@ fn within_a_worker_with_debug_tell_sends_nothing() {
 
 /// A server that answers requests with these bytes, one after the other; the receiver returns the requests.
 fn server(answers: Vec<&'static str>) -> (String, mpsc::Receiver<String>) {
+    slow_server(answers, Duration::ZERO)
+}
+
+/// The same, with a pause before each answer.
+fn slow_server(answers: Vec<&'static str>, pause: Duration) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/weather.grib2", listener.local_addr().expect("an address"));
     let (sender, asked) = mpsc::channel();
@@ -139,7 +144,9 @@ fn server(answers: Vec<&'static str>) -> (String, mpsc::Receiver<String>) {
             while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).expect("a request") > 0 {
                 request.push(byte[0]);
             }
-            stream.write_all(answer.as_bytes()).expect("answered");
+            thread::sleep(pause);
+            // The client may have given up.
+            let _ = stream.write_all(answer.as_bytes());
             let _ = sender.send(String::from_utf8_lossy(&request).into_owned());
         }
     });
@@ -297,6 +304,37 @@ fn a_file_that_is_too_large_is_refused_and_what_a_killed_fetch_left_is_removed()
     assert!(!system.path("file").exists());
     system.operate(&["fetch", "--max-size", "9", &url, "file"]);
     assert!(!part(dead).exists() && part(alive).exists());
+}
+
+#[test]
+fn a_fetch_that_is_stopped_leaves_nothing() {
+    let mut system = system().prepare();
+    let parts = |system: &System| {
+        let files = std::fs::read_dir(system.path("")).expect("a folder").flatten();
+        files.filter(|file| file.file_name().to_string_lossy().starts_with(".nowcast-fetch-")).count()
+    };
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+        let url = endless("HTTP/1.1 200 OK\r\n\r\n", b"x", Duration::from_millis(20));
+        let command = system.command(&["fetch", &url, "file"]);
+        system.spawn("fetch", command);
+        system.wait_for("the incomplete file", || (parts(&system) == 1).then_some(()));
+        system.signal("fetch", signal);
+        assert!(!system.wait_for_end("fetch").success());
+        assert_eq!(parts(&system), 0);
+    }
+    assert!(!system.path("file").exists());
+}
+
+#[test]
+fn redirects_do_not_prolong_an_attempt() {
+    let system = system().prepare();
+    let hop = "HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    // Each answer takes 300 ms.
+    let (url, asked) = slow_server(vec![hop; 10], Duration::from_millis(300));
+    let (status, text) = system.operation(&["fetch", "--timeout", "1s", "--give-up", "0s", &url, "file"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("timeout"), "{text}");
+    assert!(asked.try_iter().count() < 10, "all redirects were followed");
 }
 
 #[test]
