@@ -36,7 +36,7 @@ use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::rare_line::RareLine;
 use crate::net::socket::Frames;
 use crate::net::watch::WakeOn;
-use crate::net::{ConnectionWatch, socket};
+use crate::net::{ConnectionWatch, ManagerIdentity, socket};
 use crate::orphans;
 use crate::signals::Signals;
 use nowcast_core::Signal;
@@ -363,6 +363,13 @@ impl Broker {
         for _ in 0..TURN {
             let Some(frames) = self.receive_frames()? else { break };
             if frames.is_empty() {
+                continue;
+            }
+            // Its replies would come back to it as requests.
+            if frames.first().is_some_and(|client| ManagerIdentity::is_of_manager(client)) {
+                self.no_reply.note(
+                    "a manager is connected to the port for workers, and what it sends there is discarded: see `zmq: ports:` in its configuration",
+                );
                 continue;
             }
             if let [client, question] = frames.as_slice()

@@ -1,5 +1,7 @@
 //! [`MachineClock`]: reads the wall clock and the boot-time clock of the machine. It decides nothing.
 
+use std::time::SystemTime;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
@@ -51,7 +53,9 @@ impl Default for MachineClock {
 
 fn read_once() -> (Timestamp, SignedDuration) {
     let uptime = uptime();
-    (Timestamp::now(), uptime)
+    // A clock beyond the calendar is as wrong as one at its end.
+    let wall = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::MAX);
+    (wall, uptime)
 }
 
 /// Return the time since the boot, including the time in which the machine was suspended.

@@ -74,6 +74,9 @@ pub fn open_file(path: &Path) -> io::Result<File> {
         .custom_flags(flags)
         .open(path)?;
     let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other(format!("{} is not a regular file; remove it", path.display())));
+    }
     if is_foreign(found.uid()) {
         let text = format!("{} belongs to another user (uid {}); remove it", path.display(), found.uid());
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
@@ -109,6 +112,10 @@ mod tests {
         assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
         std::os::unix::fs::symlink(&file, &link).unwrap();
         open_file(&link).unwrap_err();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = open_file(&pipe).unwrap_err().to_string();
+        assert!(error.ends_with("/pipe is not a regular file; remove it"), "{error}");
     }
 
     #[test]

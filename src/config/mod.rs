@@ -37,7 +37,7 @@ pub use checked::{
 pub use environment::Lookup;
 pub use notify::Notifications;
 pub use problem::{ConfigError, Problem, Severity};
-pub use regular::{read_regular, read_regular_up_to};
+pub use regular::{copy_regular, read_regular, read_regular_up_to};
 pub use scheduled::{CatchUp, ScheduledWorker};
 pub use security::{AllowedNetworks, CurveSettings, Port, SecuritySettings, WireLimits};
 pub use times::Times;

@@ -1,6 +1,6 @@
 //! Reads the files of users. It never blocks, as a pipe or a device would.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -20,18 +20,35 @@ pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As for [`read_regular`], and when the file is larger.
 pub fn read_regular_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // With this flag a pipe opens without blocking, and is then refused.
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
+    let mut file = open_regular(path)?;
     let mut content = Vec::new();
     file.by_ref().take(most.saturating_add(1)).read_to_end(&mut content)?;
     if content.len() as u64 > most {
         return Err(io::Error::other(format!("it has more than {most} bytes")));
     }
     Ok(content)
+}
+
+/// Copy a regular file with its mode.
+///
+/// # Errors
+/// As for [`read_regular`], and when the copy cannot be written.
+pub fn copy_regular(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = open_regular(from)?;
+    let mut copy = OpenOptions::new().write(true).create(true).truncate(true).open(to)?;
+    copy.set_permissions(source.metadata()?.permissions())?;
+    io::copy(&mut source, &mut copy).map(|_| ())
+}
+
+/// Open a regular file for reading.
+fn open_regular(path: &Path) -> io::Result<File> {
+    // With this flag a pipe opens without blocking, and is then refused.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -46,9 +63,14 @@ mod tests {
         for other in [pipe.as_path(), folder.path(), Path::new("/dev/null")] {
             let error = read_regular(other).unwrap_err();
             assert!(error.to_string().contains("not a regular file"), "{error}");
+            let error = copy_regular(other, &folder.path().join("copy")).unwrap_err();
+            assert!(error.to_string().contains("not a regular file"), "{error}");
         }
         let file = folder.path().join("file");
         std::fs::write(&file, "text").unwrap();
         assert_eq!(read_regular(&file).unwrap(), b"text");
+        let copy = folder.path().join("copy");
+        copy_regular(&file, &copy).unwrap();
+        assert_eq!(read_regular(&copy).unwrap(), b"text");
     }
 }

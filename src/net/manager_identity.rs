@@ -45,6 +45,12 @@ impl ManagerIdentity {
         text
     }
 
+    /// Return whether a routing id is that of a manager of ours.
+    #[must_use]
+    pub fn is_of_manager(routing_id: &[u8]) -> bool {
+        std::str::from_utf8(routing_id).is_ok_and(|text| Self::from_routing_id(text).is_some())
+    }
+
     /// Read a routing id; `None` if no manager of ours has sent it.
     #[must_use]
     pub fn from_routing_id(text: &str) -> Option<Self> {

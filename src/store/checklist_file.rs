@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::checklist_note::ChecklistNote;
 use super::seal::Seal;
-use crate::config::read_regular;
+use crate::config::{copy_regular, read_regular};
 use crate::failpoint;
 use nowcast_core::Number;
 use pyyaml::{Keys, Map, Value};
@@ -246,7 +246,7 @@ impl ChecklistFile {
 
     fn copy_as(&self, kind: &str) -> io::Result<PathBuf> {
         let copy = self.free_name(kind)?;
-        fs::copy(&self.path, &copy)?;
+        copy_regular(&self.path, &copy)?;
         Ok(copy)
     }
 

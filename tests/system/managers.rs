@@ -327,3 +327,18 @@ fn a_question_to_the_broker_does_not_disturb_a_manager_behind_another_broker() {
     let log = system.log("manager");
     assert!(!log.contains("ERROR") && !log.contains("was not sent"), "{log}");
 }
+
+/// A manager whose configuration has the ports the wrong way round introduces itself there, and got the refusal of that as a request.
+#[test]
+fn a_manager_at_the_port_for_workers_is_told_and_not_served() {
+    let system = system().start();
+    let stray = system.context.socket(zmq::ROUTER).expect("a socket");
+    stray.set_linger(0).expect("an option");
+    stray.set_identity(b"NCM1 5c2f 812 salish /journal").expect("an option");
+    stray.set_probe_router(true).expect("an option");
+    stray.connect(&format!("tcp://127.0.0.1:{}", system.workers_port)).expect("an address");
+    system.wait_for_log("broker", "a manager is connected to the port for workers");
+    system.works();
+    assert_eq!(system.log("manager").matches("ERROR").count(), 0, "{}", system.describe());
+    assert_eq!(stray.recv_bytes(zmq::DONTWAIT), Err(zmq::Error::EAGAIN));
+}
