@@ -155,8 +155,17 @@ fn prepare(
         let report = DelegatedReport { run: task.run.clone(), message_id: message_id.to_owned() };
         report_for(&exec.name, &exec.config, report)
     };
-    let what = if new_files.is_some() { "its worker cannot be started" } else { "its report cannot be sent" };
-    shortage::retry(task, signals, what, Some(task.start_timeout), attempt)
+    if new_files.is_none() {
+        return shortage::retry(
+            task,
+            signals,
+            "its report cannot be sent",
+            Some(task.start_timeout),
+            attempt,
+        );
+    }
+    // The configuration may be half saved, or the folder of a log be mended soon. The manager goes on meanwhile, too.
+    shortage::retry_always(task, signals, "its worker cannot be started", task.start_timeout, attempt)
 }
 
 /// Write to the output, where there may be no log, why the worker cannot do its part. Return the first line.

@@ -62,6 +62,28 @@ pub(super) fn retry<T>(
     signals: &mut Signals,
     what: &str,
     timeout: Option<Duration>,
+    attempt: impl FnMut() -> anyhow::Result<T>,
+) -> Result<T, NotDone> {
+    retry_if(is_shortage, task, signals, what, timeout, attempt)
+}
+
+/// Try again until it succeeds, whatever prevents it, the timeout is over, or the run is requested to stop.
+pub(super) fn retry_always<T>(
+    task: &RunnerTask,
+    signals: &mut Signals,
+    what: &str,
+    timeout: Duration,
+    attempt: impl FnMut() -> anyhow::Result<T>,
+) -> Result<T, NotDone> {
+    retry_if(|_| true, task, signals, what, Some(timeout), attempt)
+}
+
+fn retry_if<T>(
+    is_transient: impl Fn(&anyhow::Error) -> bool,
+    task: &RunnerTask,
+    signals: &mut Signals,
+    what: &str,
+    timeout: Option<Duration>,
     mut attempt: impl FnMut() -> anyhow::Result<T>,
 ) -> Result<T, NotDone> {
     let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -75,7 +97,7 @@ pub(super) fn retry<T>(
             Err(error) => error,
         };
         let text = with_causes(error.as_ref());
-        if !is_shortage(&error) {
+        if !is_transient(&error) {
             return Err(NotDone::Failed(text));
         }
         if end.is_some_and(|end| Instant::now() >= end) {

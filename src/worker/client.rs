@@ -32,6 +32,8 @@ pub struct Client {
     cycle: Option<Cycle>,
     /// The message that awaits its reply.
     open: Option<String>,
+    /// Reads the settings again, if there is anything to read.
+    read_settings: Option<Box<dyn Fn() -> Option<Zmq> + Send>>,
     // Declared after the sockets, so that it is dropped after them.
     context: Context,
 }
@@ -50,7 +52,7 @@ struct WorkerConnection {
 pub enum ReplyDelay {
     /// No reply arrived for this many timeouts.
     NoReply(u32),
-    /// The connection to the broker was lost, and the message is sent again.
+    /// The connection to the broker was lost, or the broker has moved, and the message is sent again.
     SentAgain,
 }
 
@@ -87,7 +89,23 @@ impl Client {
         let connection = WorkerConnection::new(&context, zmq, 0)?;
         let run = std::env::var(RUN_ID).ok().filter(|run| !run.is_empty());
         let cycle = std::env::var(CYCLE).ok().and_then(|cycle| Cycle::parse(&cycle).ok());
-        Ok(Self { connection, zmq: zmq.clone(), connections: 0, run, cycle, open: None, context })
+        Ok(Self {
+            connection,
+            zmq: zmq.clone(),
+            connections: 0,
+            run,
+            cycle,
+            open: None,
+            read_settings: None,
+            context,
+        })
+    }
+
+    /// Read the settings again with this function while a reply does not come and there is no connection: the broker may have moved
+    /// since this process started, or the configuration was wrong then.
+    #[must_use]
+    pub fn following(self, read_settings: impl Fn() -> Option<Zmq> + Send + 'static) -> Self {
+        Self { read_settings: Some(Box::new(read_settings)), ..self }
     }
 
     /// Send a message, adding an `id`, and the `run` and the `cycle` of this process, if it has none. The message waits in this process
@@ -135,8 +153,20 @@ impl Client {
             if start.elapsed() >= timeout * (rounds + 1) {
                 rounds += 1;
                 on_delay(ReplyDelay::NoReply(rounds));
+                if self.take_new_settings() {
+                    self.send_again()?;
+                    on_delay(ReplyDelay::SentAgain);
+                }
             }
         }
+    }
+
+    /// Use the settings that are in force now, if there is no connection. Return whether they are others.
+    fn take_new_settings(&mut self) -> bool {
+        let read = self.read_settings.as_ref().filter(|_| !self.connection.is_up);
+        let Some(zmq) = read.and_then(|read| read()).filter(|zmq| *zmq != self.zmq) else { return false };
+        self.zmq = zmq;
+        true
     }
 
     /// Send the message on a new socket: the old one would send what it still holds when it reconnects.
@@ -197,6 +227,39 @@ impl WorkerConnection {
 mod tests {
     use super::*;
     use pyyaml::Value;
+
+    #[test]
+    fn a_message_goes_to_a_broker_that_has_moved() {
+        let context = Context::new();
+        let bound = |kind| {
+            let socket = context.socket(kind).expect("a socket");
+            socket.bind("tcp://127.0.0.1:*").expect("a port");
+            let endpoint = socket.get_last_endpoint().expect("an endpoint").expect("text");
+            let port: u16 = endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+            (socket, port)
+        };
+        let (manager, port) = bound(SocketType::REP);
+        let (closed, old_port) = bound(SocketType::REP);
+        drop(closed);
+        let settings = |workers_port| Zmq {
+            host: "127.0.0.1".to_owned(),
+            bind: None,
+            manager_port: 0,
+            workers_port,
+            curve: None,
+        };
+        let new = settings(port);
+        let client = Client::connect(&settings(old_port)).expect("a client");
+        let mut client = client.following(move || Some(new.clone()));
+        client.send(Message::new("sleep", "success", Value::Null)).expect("sent");
+        let answering = std::thread::spawn(move || {
+            let request = manager.recv_bytes(0).expect("a request");
+            manager.send(request, 0).expect("answered");
+        });
+        let reply = client.receive(Duration::from_millis(20), &mut |_| {}).expect("a reply");
+        assert_eq!((reply.source.as_str(), client.connections), ("sleep", 1));
+        answering.join().expect("it has ended");
+    }
 
     #[test]
     fn each_timeout_without_a_reply_is_reported_until_the_reply_comes() {

@@ -167,6 +167,13 @@ fn start_logging(name: &str, config: &Config, log: &Logger, debug: bool) -> anyh
     Ok(())
 }
 
+/// Connect to the broker of a configuration, also when its address changes meanwhile.
+fn connect(config: &Config) -> Result<Client, ClientError> {
+    let file = config.file.clone();
+    let read_settings = move || config::load(&file).ok().map(|(config, _)| config.zmq);
+    Ok(Client::connect(&config.zmq)?.following(read_settings))
+}
+
 /// Return a worker's context for a process that sends messages in its name. It logs as the worker does, without the
 /// lines of a start.
 ///
@@ -176,7 +183,7 @@ pub fn speak_for(name: &str, config: Config, debug: bool) -> anyhow::Result<Cont
     config.make_default_log_folder()?;
     let (setup, _) = pylogging::Setup::from_value(&config.logging, Role::Worker { debug })?;
     pylogging::install(setup);
-    let client = if debug { None } else { Some(Client::connect(&config.zmq)?) };
+    let client = if debug { None } else { Some(connect(&config)?) };
     let (name, config, log) = (name.to_owned(), Arc::new(config), Logger::new(name));
     let job = JobProcess::default();
     Ok(Context { name, config, log, is_debug: debug, client, report: None, job })
@@ -262,8 +269,8 @@ impl Context {
 
     /// Connect to the broker, which need not run yet.
     fn connect(&self) -> Result<Client, ClientError> {
+        let client = connect(&self.config)?;
         let broker = &self.config.zmq;
-        let client = Client::connect(broker)?;
         self.log.info(format_args!("connected to {} port {}", broker.host, broker.workers_port));
         Ok(client)
     }

@@ -90,10 +90,12 @@ fn the_output_has_the_lines_of_the_program_and_of_its_worker() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_used_is_the_end_of_the_run() {
+fn a_configuration_that_can_never_be_used_is_the_end_of_the_run() {
     let (scene, system) = (Scene::new(), receiver());
     fs::write(system.config(), "zmq: [").expect("written");
-    assert!(runner(&scene, &system).status().expect("it starts").success());
+    let file = system.config();
+    let options = ["--start-timeout", "1", "--exec", "plot", file.to_str().expect("text")];
+    assert!(scene.runner(&options, PROGRAM).status().expect("it starts").success());
     let ending = scene.wait_for_exit();
     let config = system.config().display().to_string();
     assert!(
@@ -102,6 +104,24 @@ fn a_configuration_that_cannot_be_used_is_the_end_of_the_run() {
     );
     assert!(scene.read(scene.run_path("output.log")).contains(&config), "{}", scene.describe());
     assert_eq!(scene.lines(), 0);
+}
+
+#[test]
+fn a_run_waits_for_a_configuration_that_is_half_saved() {
+    let (scene, system) = (Scene::new(), receiver());
+    scene.touch("go");
+    let config = fs::read_to_string(system.config()).expect("readable");
+    fs::write(system.config(), "zmq: [").expect("written");
+    let complaints = fs::File::create(scene.path("complaints")).expect("a file");
+    let mut running = runner(&scene, &system).stderr(complaints).spawn().expect("it starts");
+    scene.wait_for("the complaint", || {
+        scene.read("complaints").contains("its worker cannot be started").then_some(())
+    });
+    assert_eq!(scene.lines(), 0);
+    fs::write(system.config(), config).expect("written");
+    assert!(running.wait().expect("it ends").success());
+    assert_eq!(scene.wait_for_exit(), Ending::Status(0));
+    assert_eq!((scene.lines(), heard(&system)), (1, vec!["success twelve".to_owned()]));
 }
 
 /// A run whose program has ended and whose runner died before it reported.
