@@ -281,7 +281,7 @@ fn watch(monitor: &Monitor, shared: &Shared, wake_on: WakeOn, handshake_time: Du
                 let now = Instant::now();
                 let mut open = lock(&shared.open);
                 open.open(value, now);
-                // It may take a long time until the next question.
+                // Also if the counts are not read for a long time.
                 open.age(now, handshake_time);
             }
             SocketEvent::DISCONNECTED => lock(&shared.open).close(value),
@@ -339,8 +339,12 @@ mod tests {
         let mut open = OpenConnections::default();
         let mut count = |opened: &[u32], closed: &[u32], seconds: u64| {
             let now = start + Duration::from_secs(seconds);
-            closed.iter().for_each(|descriptor| open.close(*descriptor));
-            opened.iter().for_each(|descriptor| open.open(*descriptor, now));
+            for descriptor in closed {
+                open.close(*descriptor);
+            }
+            for descriptor in opened {
+                open.open(*descriptor, now);
+            }
             open.age(now, time);
             (open.old, open.all.len() - open.old)
         };

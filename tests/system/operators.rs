@@ -116,6 +116,8 @@ fn a_run_that_is_told_to_end_keeps_its_grace_when_another_manager_comes() {
 fn a_message_whose_rule_failed_is_decided_again_after_the_repair() {
     let system = system().rules("function after_sleep(msg) error('not yet') end").start();
     assert_eq!(system.send("sleep", "success", "{sleep time: 5}"), "ack");
+    // The line is written after the reply.
+    system.wait_for_log("manager", "nowcast retry ");
     let log = system.log("manager");
     let parked = log.split("nowcast retry ").nth(1).and_then(|rest| rest.lines().next()).expect("a number");
     let (status, text) = system.operation(&["retry", parked]);

@@ -97,7 +97,7 @@ fn text_of_messages_is_escaped_in_forms_and_for_slack() {
         of("/json-in-a-form"),
         r#"payload={"text": "%27%3C%21channel%3E+%26+to%3D%5C%22all%5C%22%27"}"#
     );
-    assert_eq!(of("/slack"), r##"{"text": "'&lt;!channel&gt; &amp; to=\"all\"'", "channel": "<#ours>"}"##);
+    assert_eq!(of("/slack"), r#"{"text": "'&lt;!channel&gt; &amp; to=\"all\"'", "channel": "<#ours>"}"#);
     let parked = of("/default");
     assert!(parked.contains("&lt;!channel&gt; &amp; to=") && !parked.contains('<'), "{parked}");
 }
