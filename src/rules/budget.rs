@@ -148,6 +148,10 @@ impl Budget {
     /// the clock more often while it exists.
     pub(super) fn charge_text(self: &Rc<Self>, lua: &Lua, bytes: usize, cost: u64) -> mlua::Result<()> {
         self.charge(lua, (bytes as u64).saturating_mul(cost) / BYTES_PER_STEP)?;
+        // Lua collects no garbage for the buffer of a text that it makes, which takes up to three times the text.
+        if lua.used_memory().saturating_add(bytes.saturating_mul(3)) > self.limits.memory {
+            self.collect(lua)?;
+        }
         let every = steps_between_looks(lua.used_memory().saturating_add(bytes));
         if every < self.hooked.get().0 { self.look_every(lua, every) } else { Ok(()) }
     }

@@ -381,11 +381,14 @@ fn load_error(sources: &Sources, error: &LuaCallError) -> RulesLoadError {
     };
     let reason = match (error.limit, place) {
         (Some(_), _) if first_line.ends_with(COMPILING) => format!(
-            "compiling the rules {}: its time grows with the square of the length of a chain of 'or', 'and' or 'elseif'; \
-             write a table instead, or split the file and require the parts",
+            "compiling the rules {}; the time for a chain of 'or', 'and' or 'elseif' grows with the square of its length: \
+             write a table instead",
             limit_text(&error.text)
         ),
-        (Some(_), _) => format!("loading the rules {}", limit_text(&error.text)),
+        (Some(_), _) => format!(
+            "loading the rules {}; the files run before each message, so leave long work to the functions",
+            limit_text(&error.text)
+        ),
         (None, Some((_, _, reason))) if line.is_some() => reason.to_owned(),
         _ => error.text.clone(),
     };

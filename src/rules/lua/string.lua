@@ -51,12 +51,19 @@ host.count = count
 for _, name in raw.ipairs({ "lower", "reverse", "upper" }) do
   local own = raw.string[name]
   library[name] = function(s, ...)
-    return own(charge(s, 4), ...)
+    if raw_type(s) == "string" and #s > short then
+      host.charge(#s, 4)
+    end
+    return own(s, ...)
   end
 end
 
 function library.sub(...)
-  return charge(raw_sub(...), 1)
+  local part = raw_sub(...)
+  if #part > short then
+    host.charge(#part, 1)
+  end
+  return part
 end
 
 function library.byte(s, first, last, ...)
@@ -142,7 +149,9 @@ function library.format(format, ...)
       return shown(format, ...)
     end
   end
-  charge(format, 8)
+  if #format > short then
+    host.charge(#format, 8)
+  end
   if raw.string.find(format, "p", 1, true) then
     return shown(format, ...)
   end
