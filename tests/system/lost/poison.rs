@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 
+use nowcast::failpoint::LOADING_RULES;
 use nowcast::store::History;
 use rustix::process::Signal;
 
