@@ -340,3 +340,28 @@ pub(super) fn bytes(count: usize) -> String {
         _ => format!("{} MB", count >> 20),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_caught_errors_is_freed() {
+        let lua = Lua::new();
+        lua.gc_stop();
+        let budget = Budget::new(CallLimits::default(), false);
+        budget.start();
+        let held = budget.hold(&lua, 1_000).unwrap();
+        drop(lua.create_any_userdata(held).unwrap());
+        budget.count_caught_error(&lua, CAUGHT_ERRORS).unwrap();
+        assert_eq!(budget.outside().get(), 1_000, "garbage waits");
+        budget.count_caught_error(&lua, 1).unwrap();
+        assert_eq!(budget.outside().get(), 0);
+    }
+
+    #[test]
+    fn the_clock_is_looked_at_the_more_often_the_more_memory_there_is() {
+        let looks = |megabytes: usize| steps_between_looks(megabytes << 20);
+        assert_eq!([0, 1, 2, 16, 100, 256, 1_000].map(looks), [250, 250, 128, 16, 2, 1, 1]);
+    }
+}

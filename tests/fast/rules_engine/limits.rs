@@ -72,13 +72,13 @@ fn a_file_that_takes_long_to_compile_is_refused_with_its_line() {
              'and' or 'elseif' grows with the square of its length: write a table instead"
         );
     };
-    refused(load(&chain, &a_moment()).err().expect("an error"), "next_workers.lua");
+    refused(load(&chain, &a_moment()).expect_err("an error"), "next_workers.lua");
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("next_workers.lua");
     std::fs::write(&path, "require('chain')").unwrap();
     std::fs::write(folder.path().join("chain.lua"), &chain).unwrap();
-    refused(Engine::load(&path, "next_workers", &a_moment()).err().expect("an error"), "chain.lua");
+    refused(Engine::load(&path, "next_workers", &a_moment()).expect_err("an error"), "chain.lua");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn compiling_counts_by_the_length_of_the_text() {
         limits: CallLimits { instructions: 1_000_000, ..limits() },
         ..EngineOptions::default()
     };
-    let error = load(&"x = 1\n".repeat(150_000), &options).err().expect("an error");
+    let error = load(&"x = 1\n".repeat(150_000), &options).expect_err("an error");
     let reason = "compiling the rules took more than 1000000 instructions (the instruction limit of a rule)";
     assert!(error.reason.starts_with(reason), "{error}");
     // Two instructions for each byte, counted in pieces of 256.
@@ -98,7 +98,7 @@ fn compiling_counts_by_the_length_of_the_text() {
 #[test]
 fn a_file_that_runs_long_is_refused_with_what_to_do() {
     let options = EngineOptions { limits: limits(), ..EngineOptions::default() };
-    let error = load("local x = 1\nwhile true do end", &options).err().expect("an error");
+    let error = load("local x = 1\nwhile true do end", &options).expect_err("an error");
     assert_eq!(
         error.reason,
         "loading the rules took more than 3000000 instructions (the instruction limit of a rule); the files run before \
@@ -220,10 +220,10 @@ fn rules_require_a_bounded_number_of_files_and_bytes() {
         "local last for i = 1, 1100 do local _, why = pcall(require, 'm' .. i) last = why end error(last)",
         &default,
     );
-    let error = error.err().expect("an error");
+    let error = error.expect_err("an error");
     assert!(error.reason.contains("the rules require more than 1000 files"), "{error}");
 
-    let error = load("require(('x'):rep(1000))", &default).err().expect("an error");
+    let error = load("require(('x'):rep(1000))", &default).expect_err("an error");
     assert!(error.reason.contains("require: a name of 1000 bytes is too long for a module"), "{error}");
 
     let folder = tempfile::tempdir().unwrap();
@@ -233,7 +233,7 @@ fn rules_require_a_bounded_number_of_files_and_bytes() {
     for number in 1..=17 {
         std::fs::write(folder.path().join(format!("m{number}.lua")), &comment).unwrap();
     }
-    let error = Engine::load(&path, "next_workers", &default).err().expect("an error");
+    let error = Engine::load(&path, "next_workers", &default).expect_err("an error");
     assert!(error.reason.contains("the files of the rules have more than 16 MB of text together"), "{error}");
 }
 
