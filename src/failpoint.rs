@@ -43,6 +43,9 @@ pub const MANAGER: [&str; 15] = [
     "manager: launched",
 ];
 
+/// The failpoint of a manager that loads the rules for the first time.
+pub const LOADING_RULES: &str = "manager: loading rules";
+
 /// The failpoints of a journal's migration; it passes both once for each version.
 pub const MIGRATION: [&str; 2] = ["journal: migrated", "journal: migration committed"];
 

@@ -15,7 +15,7 @@ use signal_hook::{flag, low_level};
 
 use super::watchdog::Watchdog;
 use crate::failpoint;
-use crate::rules::Reloader;
+use crate::rules::{Reload, Reloader, RuleSet};
 use crate::store::{PoisonFile, Step};
 use nowcast_core::message::Message;
 use nowcast_core::{RuleCallResult, RuleError, Rules, Ticket};
@@ -44,11 +44,10 @@ impl PoisonKeys {
     }
 }
 
-/// The rules, with each call watched by the watchdog, and each message noted in the poison file.
+/// The rules, with each call and each load watched by the watchdog, and each message noted in the poison file.
 #[derive(Debug)]
 pub struct GuardedRules {
-    /// The rules in force.
-    pub reloader: Reloader,
+    reloader: Reloader,
     poison: RefCell<PoisonFile>,
     watchdog: RefCell<Watchdog>,
     /// The name of the message that is being decided, if it has one.
@@ -60,8 +59,8 @@ impl GuardedRules {
     /// Guard the rules; `folder` is the journal's.
     ///
     /// # Errors
-    /// The poison file cannot be opened or the operating system gives no thread.
-    pub fn new(reloader: Reloader, folder: &Path, log: Logger) -> io::Result<Self> {
+    /// The poison file cannot be opened.
+    pub fn new(reloader: Reloader, watchdog: Watchdog, folder: &Path, log: Logger) -> io::Result<Self> {
         let path = folder.join(POISON);
         let poison = open(&path).map_err(|error| {
             let text = format!(
@@ -70,8 +69,23 @@ impl GuardedRules {
             );
             io::Error::new(error.kind(), text)
         })?;
-        let watchdog = RefCell::new(Watchdog::start(log.clone())?);
-        Ok(Self { reloader, poison: RefCell::new(poison), watchdog, deciding: RefCell::new(None), log })
+        let (watchdog, poison) = (RefCell::new(watchdog), RefCell::new(poison));
+        Ok(Self { reloader, poison, watchdog, deciding: RefCell::new(None), log })
+    }
+
+    /// Return the rules in force and their files.
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
+    }
+
+    /// Load the rules again if a file has changed.
+    pub fn check_now(&mut self) -> Reload {
+        self.watchdog.get_mut().watch(|| self.reloader.check_now())
+    }
+
+    /// Load the rules that a newly read configuration names.
+    pub fn follow(&mut self, rule_set: RuleSet) -> Reload {
+        self.watchdog.get_mut().watch(|| self.reloader.follow(rule_set))
     }
 
     /// Note that a message is decoded next.
@@ -178,10 +192,10 @@ impl Rules for GuardedRules {
         if let Some(key) = &run_key {
             self.begin(Step::Deciding, key);
         }
-        self.watchdog.borrow_mut().begin();
-        failpoint::pass("manager: in a rule");
-        let call = self.reloader.call_after(message, config, checklist, now);
-        self.watchdog.borrow().end();
+        let call = self.watchdog.borrow_mut().watch(|| {
+            failpoint::pass("manager: in a rule");
+            self.reloader.call_after(message, config, checklist, now)
+        });
         if run_key.is_some() {
             self.acquit(&PoisonKeys { decoding: None, deciding: run_key });
             self.note_no_message();

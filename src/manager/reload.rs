@@ -41,7 +41,7 @@ impl Manager {
             self.checklist_file = checklist_file(&config);
         }
         self.runs.withhold(&config.notifications.secret_variables);
-        let loaded = self.rules.reloader.follow(RuleSet::of(&config));
+        let loaded = self.rules.follow(RuleSet::of(&config));
         let mut events = self.report_reload(loaded, &config);
         if let Err(error) = self.broker.connect(&config.zmq, config.redeliver) {
             let host = &config.zmq.host;
@@ -84,11 +84,11 @@ impl Manager {
         match reload {
             Reload::Unchanged => Vec::new(),
             Reload::Loaded => {
-                let engine = self.rules.reloader.engine();
+                let engine = self.rules.reloader().engine();
                 for line in engine.into_iter().flat_map(Engine::log) {
                     log_line(&self.log, line);
                 }
-                let module = &self.rules.reloader.rule_set().module;
+                let module = &self.rules.reloader().rule_set().module;
                 self.log.info(format_args!("next workers module loaded from {module}"));
                 // Rules in force can be wrong in parts that no message has reached. That is not a reason to refuse them.
                 if let Some(engine) = engine {
@@ -103,7 +103,7 @@ impl Manager {
                     .collect()
             }
             Reload::Refused(error) => {
-                let kept = if self.rules.reloader.engine().is_some() {
+                let kept = if self.rules.reloader().engine().is_some() {
                     "the previous rules stay in force"
                 } else {
                     "no rules are in force, so the rule of every message fails until this is repaired"

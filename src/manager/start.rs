@@ -12,10 +12,12 @@ use super::due_clock::DueClock;
 use super::guard::GuardedRules;
 use super::housekeeping::Housekeeping;
 use super::inbox::Inbox;
+use super::watchdog::Watchdog;
 use super::{Manager, ManagerError, Options};
 use crate::config::Config;
 use crate::control::Control;
 use crate::exposure;
+use crate::failpoint;
 use crate::launch::{LaunchedRuns, claims_folder, old_runs};
 use crate::net::ManagerIdentity;
 use crate::notify::Notifier;
@@ -51,8 +53,12 @@ impl Manager {
         })?;
         let mut state = recover(&journal, &config, &options)?;
         let rule_set = RuleSet::of(&config);
-        let last = last_rules(&journal, &rule_set, state.rules.0, &log)?;
-        let (rules, loaded) = Reloader::start(rule_set, last);
+        let mut watchdog = Watchdog::start(log.clone())?;
+        let last = last_rules(&journal, &rule_set, state.rules.0, &mut watchdog, &log)?;
+        let (rules, loaded) = watchdog.watch(|| {
+            failpoint::pass(failpoint::LOADING_RULES);
+            Reloader::start(rule_set, last)
+        });
         let mut runs = LaunchedRuns::new(nowcast_binary.clone(), config.journal.runs_folder())?;
         runs.raise_open_files();
         runs.withhold(&config.notifications.secret_variables);
@@ -63,7 +69,7 @@ impl Manager {
         runs.retain_marks(state.runs.running().map(|run| run.id));
         let mut manager = Self {
             state,
-            rules: GuardedRules::new(rules, &folder, log.clone())?,
+            rules: GuardedRules::new(rules, watchdog, &folder, log.clone())?,
             clock: DueClock::start(),
             pending_events: Vec::new(),
             broker: BrokerConnection::new(identity(&folder), &config.zmq, log.clone())?,
@@ -137,13 +143,14 @@ fn last_rules(
     journal: &Journal,
     rule_set: &RuleSet,
     generation: u64,
+    watchdog: &mut Watchdog,
     log: &Logger,
 ) -> Result<Option<Engine>, JournalError> {
     let files = journal.rule_files(generation)?;
     if files.is_empty() {
         return Ok(None);
     }
-    let loaded = rule_set.load_stored(&files);
+    let loaded = watchdog.watch(|| rule_set.load_stored(&files));
     Ok(loaded
         .inspect_err(|error| {
             log.warning(format_args!("rules generation {generation} of the journal cannot be used: {error}"));

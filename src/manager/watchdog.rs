@@ -1,6 +1,6 @@
-//! The watchdog: aborts a manager whose rule does not return, so that its supervisor restarts it.
+//! The watchdog: aborts a manager whose rule does not return or whose rules are not loaded, so that its supervisor restarts it.
 //!
-//! The rules engine enforces the limits of a rule. The watchdog is for calls that they do not reach, and never stops a rule
+//! The rules engine enforces the limits of a rule and of loading. The watchdog is for calls that they do not reach, and never stops a rule
 //! alone.
 
 use std::fs;
@@ -24,7 +24,7 @@ const MAX_CPU_TIME: Duration = Duration::from_secs(5);
 /// count: the process was stopped, or the machine had no time for it.
 const MAX_CHECKS: u32 = 60;
 
-/// Watches the calls of rules from a thread of its own.
+/// Watches the calls of rules, and their loading, from a thread of its own.
 #[derive(Debug)]
 pub struct Watchdog {
     /// The number of the call under way; 0 between calls.
@@ -45,15 +45,13 @@ impl Watchdog {
         Ok(Self { call, calls: 0 })
     }
 
-    /// Note that a call begins.
-    pub fn begin(&mut self) {
+    /// Watch a call.
+    pub fn watch<T>(&mut self, call: impl FnOnce() -> T) -> T {
         self.calls += 1;
         self.call.store(self.calls, Ordering::Relaxed);
-    }
-
-    /// Note that the call returned.
-    pub fn end(&self) {
+        let returned = call();
         self.call.store(0, Ordering::Relaxed);
+        returned
     }
 }
 
@@ -103,7 +101,9 @@ fn watch(call: &AtomicU64, thread: &Path, log: &Logger) {
         let cpu_time = cpu_time(thread);
         watched = WatchedCall::after_check(watched, number, cpu_time, is_late);
         if watched.is_some_and(|call| call.is_stuck(cpu_time)) {
-            log.critical("a rule does not return and cannot be stopped: the manager aborts, to be restarted");
+            log.critical(
+                "a rule, or loading the rules, does not return and cannot be stopped: the manager aborts, to be restarted",
+            );
             abort();
         }
     }

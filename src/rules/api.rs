@@ -11,7 +11,7 @@ use super::kind::kind_name;
 use super::missing_key::missing_key;
 use super::moment::Moment;
 use super::view::{self, View};
-use super::{clock, date, join, launch, library, objects, path, text};
+use super::{clock, compile, date, join, launch, library, objects, path, text};
 use nowcast_core::Level;
 
 /// The longest path that Linux accepts, in bytes (`PATH_MAX`).
@@ -51,7 +51,10 @@ fn errors(lua: &Lua, table: &Table, host: &Rc<CallState>) -> mlua::Result<()> {
         }
         budget.check()?;
         Ok(match value {
-            LuaValue::Error(error) => LuaValue::String(lua.create_string(error::text(&error))?),
+            LuaValue::Error(error) => {
+                budget.count_caught_error(lua, error::size(&error))?;
+                LuaValue::String(lua.create_string(error::text(&error))?)
+            }
             LuaValue::String(text) => {
                 match text.to_str().ok().and_then(|text| error::without_own_place(&text)) {
                     Some(message) => LuaValue::String(lua.create_string(message)?),
@@ -79,8 +82,11 @@ fn errors(lua: &Lua, table: &Table, host: &Rc<CallState>) -> mlua::Result<()> {
 
     let budget = Rc::clone(&host.budget);
     let function =
-        lua.create_function(move |lua, bytes: u64| budget.charge(lua, bytes / text::BYTES_PER_STEP))?;
+        lua.create_function(move |lua, (bytes, cost): (usize, u64)| budget.charge_text(lua, bytes, cost))?;
     table.raw_set("charge", function)?;
+
+    let budget = Rc::clone(&host.budget);
+    table.raw_set("reader", lua.create_function(move |lua, args| compile::reader(lua, &budget, args))?)?;
 
     let limit = host.options.limits.text;
     let function = lua.create_function(move |lua, (what, bytes): (String, f64)| -> mlua::Result<()> {
@@ -200,9 +206,21 @@ fn strings(lua: &Lua, table: &Table, host: &Rc<CallState>) -> mlua::Result<()> {
         })?;
         paths.raw_set(what, function)?;
     }
-    let join = lua.create_function(|lua, parts: Variadic<LuaValue>| {
-        let parts =
-            parts.iter().map(|part| path_text(lua, "join", part)).collect::<mlua::Result<Vec<String>>>()?;
+    let longest = host.options.limits.text;
+    let join = lua.create_function(move |lua, parts: Variadic<LuaValue>| {
+        let mut bytes = 0;
+        let part = |part| {
+            let text = path_text(lua, "join", part)?;
+            bytes += text.len();
+            if bytes > longest {
+                return Err(fail(
+                    lua,
+                    format!("path.join: more than {} of text", super::budget::bytes(longest)),
+                ));
+            }
+            Ok(text)
+        };
+        let parts = parts.iter().map(part).collect::<mlua::Result<Vec<String>>>()?;
         Ok(path::join(parts.iter().map(String::as_str)))
     })?;
     paths.raw_set("join", join)?;

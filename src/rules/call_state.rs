@@ -38,11 +38,12 @@ pub(super) struct CallState {
 
 impl CallState {
     pub(super) fn new(options: EngineOptions, sources: Rc<Sources>) -> Self {
+        let budget = Rc::new(Budget::new(options.limits.clone(), options.notes_lines));
         Self {
-            budget: Rc::new(Budget::new(options.limits.clone(), options.notes_lines)),
+            snapshot: Rc::new(ViewedValues::new(budget.outside())),
+            budget,
             options,
             sources,
-            snapshot: Rc::default(),
             now: RefCell::new(None),
             seed: RefCell::default(),
             is_loading: Cell::new(false),

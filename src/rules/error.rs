@@ -97,6 +97,19 @@ pub(super) fn is_out_of_memory(error: &Error) -> bool {
     }
 }
 
+/// Return the bytes that an error uses outside of the virtual machine.
+pub(super) fn size(error: &Error) -> usize {
+    let texts = match error {
+        Error::RuntimeError(text) | Error::MemoryError(text) | Error::SyntaxError { message: text, .. } => {
+            text.len()
+        }
+        Error::CallbackError { traceback, cause } => traceback.len() + size(cause),
+        Error::BadArgument { cause, .. } => size(cause),
+        _ => 0,
+    };
+    size_of::<Error>() + texts
+}
+
 /// Return the text of an error and its traceback, both without places in the engine's own code.
 pub(super) fn parts(error: &Error) -> (String, String) {
     let (text, traceback) = raw_parts(error);

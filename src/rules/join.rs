@@ -7,7 +7,7 @@ use super::error::fail;
 use super::items::{Least, entries, known, list};
 use super::kind::{described, kind_name, whole};
 use super::launch::{copy, launches};
-use super::objects::{LuaJoin, LuaLaunch};
+use super::objects::{LuaJoin, LuaLaunch, size_of_join};
 use super::options::time_limit;
 use nowcast_core::{JoinRequest, NextWorker, Requirement};
 
@@ -65,7 +65,9 @@ impl UserData for LuaJoin {
 
 /// Create a join, or raise an error that says what is wrong with it.
 pub(super) fn join(lua: &Lua, call: &CallState, spec: &LuaValue) -> mlua::Result<LuaJoin> {
-    read(lua, call, spec).map(LuaJoin).map_err(|text| fail(lua, format!("Join: {text}")))
+    let join = read(lua, call, spec).map_err(|text| fail(lua, format!("Join: {text}")))?;
+    let memory = call.budget.hold(lua, size_of_join(&join))?;
+    Ok(LuaJoin(join, memory))
 }
 
 fn read(lua: &Lua, call: &CallState, spec: &LuaValue) -> Result<JoinRequest, String> {

@@ -12,7 +12,7 @@ use super::items::list;
 use super::kind::{described, kind_name};
 use super::moment::Moment;
 use super::name::name;
-use super::objects::{LuaJoin, LuaLaunch};
+use super::objects::{LuaJoin, LuaLaunch, size_of_launch};
 use super::options;
 use super::view::View;
 use nowcast_core::{CycleOption, LaunchOptions, NextWorker};
@@ -126,7 +126,7 @@ pub(super) fn launch(
         options::apply(lua, call, &mut worker, &opts).map_err(wrong)?;
     }
     worker.location = place_in_the_rules(lua, |chunk| call.sources.has_chunk(chunk));
-    Ok(LuaLaunch(worker))
+    held(lua, call, worker)
 }
 
 /// Implement `launch:with{ delay = "10m" }`: return the same launch with other options.
@@ -141,7 +141,13 @@ pub(super) fn with(
     };
     let mut worker = copy(call, &launch.0).map_err(|text| fail(lua, format!("with: {text}")))?;
     options::apply(lua, call, &mut worker, &opts).map_err(|text| fail(lua, format!("with: {text}")))?;
-    Ok(LuaLaunch(worker))
+    held(lua, call, worker)
+}
+
+/// Return a launch for Lua, and count its memory.
+fn held(lua: &Lua, call: &CallState, worker: NextWorker) -> mlua::Result<LuaLaunch> {
+    let memory = call.budget.hold(lua, size_of_launch(&worker))?;
+    Ok(LuaLaunch(worker, memory))
 }
 
 /// Copy a launch out of the Lua virtual machine, if the call's limit for text allows it.

@@ -6,12 +6,13 @@ use std::time::Duration;
 /// goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallLimits {
-    /// CPU time. It is checked every 250 instructions, so a rule that joins texts of many megabytes can
-    /// take a second longer.
+    /// CPU time, compiling included. It is checked every 250 instructions or more often, so a rule that compares texts of many
+    /// megabytes can take a second or two longer.
     pub time: Duration,
-    /// Instructions of the Lua virtual machine.
+    /// Instructions of the Lua virtual machine, and what texts cost that are compiled or gone through outside of it.
     pub instructions: u64,
-    /// Bytes that the whole Lua virtual machine may hold, the compiled rules included.
+    /// Bytes that the whole Lua virtual machine may hold, the compiled rules included, with the launches, joins and views
+    /// outside of it.
     pub memory: usize,
     /// Bytes of the longest string that a library function makes (`string.rep`, `table.concat` …).
     pub text: usize,

@@ -13,6 +13,7 @@ mod api;
 mod budget;
 mod call_state;
 mod clock;
+mod compile;
 mod date;
 mod engine;
 mod error;

@@ -1,11 +1,46 @@
-//! The objects that rules return, as Lua holds them.
+//! The objects that rules return, as Lua holds them, and the memory that they use outside of the Lua virtual machine.
 
-use nowcast_core::{JoinRequest, NextWorker};
+use super::budget::OutsideMemory;
+use nowcast_core::{JoinRequest, NextWorker, Requirement};
+
+/// The bytes that the allocator adds to a text or a list, at most.
+const ALLOCATION: usize = 16;
 
 /// A launch as Lua holds it.
-#[derive(Debug, Clone)]
-pub(super) struct LuaLaunch(pub(super) NextWorker);
+#[derive(Debug)]
+pub(super) struct LuaLaunch(
+    pub(super) NextWorker,
+    #[expect(dead_code, reason = "it counts until the object is dropped")] pub(super) OutsideMemory,
+);
 
 /// A join as Lua holds it.
-#[derive(Debug, Clone)]
-pub(super) struct LuaJoin(pub(super) JoinRequest);
+#[derive(Debug)]
+pub(super) struct LuaJoin(
+    pub(super) JoinRequest,
+    #[expect(dead_code, reason = "it counts until the object is dropped")] pub(super) OutsideMemory,
+);
+
+/// Return the bytes that a launch uses.
+pub(super) fn size_of_launch(launch: &NextWorker) -> usize {
+    let NextWorker { module, args, host, options, location } = launch;
+    let args = args.iter().map(|arg| size_of_text(arg)).sum::<usize>();
+    let env = options.env.iter().map(|(name, value)| size_of_text(name) + size_of_text(value)).sum::<usize>();
+    let location = location.as_deref().map_or(0, size_of_text);
+    size_of::<NextWorker>() + size_of_text(module) + size_of_text(host) + args + env + location
+}
+
+/// Return the bytes that a join uses.
+pub(super) fn size_of_join(join: &JoinRequest) -> usize {
+    let JoinRequest { name, wait_for, launch, timeout: _ } = join;
+    let required = |required: &Requirement| {
+        let texts = size_of_text(&required.worker) + required.r#type.as_deref().map_or(0, size_of_text);
+        size_of::<Requirement>() + texts
+    };
+    let wait_for = wait_for.iter().map(required).sum::<usize>();
+    let launch = launch.iter().map(size_of_launch).sum::<usize>();
+    size_of::<JoinRequest>() + name.as_deref().map_or(0, size_of_text) + wait_for + launch
+}
+
+fn size_of_text(text: &str) -> usize {
+    size_of::<String>() + ALLOCATION + text.len()
+}

@@ -14,8 +14,14 @@ use super::error::RulesLoadError;
 use super::explain;
 use nowcast_core::RuleFile;
 
-/// The largest file of rules, in bytes: the Lua compiler runs without a time limit.
+/// The largest file of rules, in bytes.
 const LARGEST_FILE: u64 = 1 << 20;
+/// The most bytes of all files of the rules.
+const MOST_TEXT: usize = 16 << 20;
+/// The most files of the rules, those included that could not be read: each is checked for changes before each batch.
+const MOST_FILES: usize = 1_000;
+/// The longest name of a required module, in bytes.
+const LONGEST_MODULE: usize = 200;
 /// The least age of a file's last change for its time stamp to be trusted. A younger file may change again under the
 /// same time stamp, because file systems count time in steps of some milliseconds.
 const STAMP_STEP: Duration = Duration::from_millis(100);
@@ -201,6 +207,9 @@ impl Sources {
             !part.is_empty()
                 && part.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_' || sign == '-')
         };
+        if name.len() > LONGEST_MODULE {
+            return Err(format!("require: a name of {} bytes is too long for a module", name.len()));
+        }
         if !name.split('.').all(is_part) {
             return Err(format!(
                 "require: {name:?} is not a module's name; write letters, digits and _, with dots between folders"
@@ -214,7 +223,11 @@ impl Sources {
         // If there is no such file, the error of reading it shows the expected path.
         let path =
             first.unwrap_or_else(|| self.folders.last().map_or(inside.clone(), |last| last.join(&inside)));
-        self.modules.borrow_mut().insert(name.to_owned(), path.clone());
+        let mut modules = self.modules.borrow_mut();
+        // More modules than files can be read are not.
+        if modules.len() < MOST_FILES {
+            modules.insert(name.to_owned(), path.clone());
+        }
         Ok(path)
     }
 
@@ -228,7 +241,12 @@ impl Sources {
             let reason = "was not kept with these rules".to_owned();
             return Err(RulesLoadError::new(path.to_owned(), None, reason));
         }
+        if self.files.borrow().len() >= MOST_FILES {
+            let reason = format!("the rules require more than {MOST_FILES} files");
+            return Err(RulesLoadError::new(path.to_owned(), None, reason));
+        }
         let (stamp, text) = read(path);
+        let text = text.and_then(|text| self.with_room(path, text));
         let settled = stamp.is_some_and(is_settled);
         self.files.borrow_mut().push(SourceFile {
             path: path.to_owned(),
@@ -238,6 +256,17 @@ impl Sources {
             is_settled: Cell::new(settled),
         });
         text
+    }
+
+    /// Return the text of a file, or an error if the files would have too much text together.
+    fn with_room(&self, path: &Path, text: String) -> Result<String, RulesLoadError> {
+        let others = self.files.borrow().iter().flat_map(|file| &file.text).map(String::len).sum::<usize>();
+        if others + text.len() <= MOST_TEXT {
+            return Ok(text);
+        }
+        let reason =
+            "the files of the rules have more than 16 MB of text together; require fewer of them".to_owned();
+        Err(RulesLoadError::new(path.to_owned(), None, reason))
     }
 
     /// Return whether a file has changed since it was read: one `stat` for each file, and a read of unsettled ones.

@@ -2,13 +2,10 @@
 
 use mlua::{IntoLuaMulti, Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
 
-use super::budget::Budget;
+use super::budget::{BYTES_PER_STEP, Budget};
 use super::error::fail;
 use super::kind::kind_name;
 use super::pattern::{Capture, Matcher, PatternError};
-
-/// Bytes that a search or a copy processes in about the time of one instruction.
-pub(super) const BYTES_PER_STEP: u64 = 32;
 
 /// Return the position, counted from 0, that the optional third argument of `find` and similar functions means; at most
 /// one past the end of the text.
@@ -194,6 +191,7 @@ pub(super) fn starts_or_ends(
     }
     for end in ends.iter() {
         let end = utf8(lua, what, end)?;
+        budget.charge(lua, end.len() as u64 / BYTES_PER_STEP)?;
         if if what == "startswith" { text.starts_with(&end) } else { text.ends_with(&end) } {
             return Ok(true);
         }

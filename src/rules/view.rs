@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, UserData, UserDataMethods, Value as LuaValue};
 
+use super::budget;
 use super::error::fail;
 use super::moment::Moment;
 use super::reads::KeyFound;
@@ -25,6 +26,9 @@ impl Drop for View {
 
 /// The longest integer that is converted to text, in bits: the time grows with the square of the length.
 const LONGEST_INTEGER: u64 = 100_000;
+
+/// The cost of looking for a key, in instructions.
+const STEPS_PER_KEY: u64 = 10;
 
 /// Convert a value to Lua. Null is `nil`; in a list, where `nil` would end it, see [`item`].
 ///
@@ -127,7 +131,9 @@ impl View {
             // As with Lua's tables, `#` counts 1, 2, 3 … up to the first missing one.
             Value::Map(map) => {
                 let is_there = |place: &usize| map.contains_key(&Value::Int(lua_index(*place)));
-                (0..map.len()).take_while(is_there).count()
+                let count = (0..map.len()).take_while(is_there).count();
+                budget::charge(lua, count as u64 * STEPS_PER_KEY)?;
+                count
             }
             _ => 0,
         })
@@ -262,7 +268,9 @@ impl UserData for View {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::Index, |lua, view, key: LuaValue| view.index(lua, &key));
         methods.add_meta_method(MetaMethod::Len, |lua, view, ()| view.len(lua));
-        methods.add_meta_method(MetaMethod::Eq, |_, view, other: LuaValue| {
+        methods.add_meta_method(MetaMethod::Eq, |lua, view, other: LuaValue| {
+            // The comparison can go through the whole checklist, so the clock is looked at each time.
+            budget::charge(lua, 1)?;
             let other = other.as_userdata().map(AnyUserData::borrow::<View>);
             Ok(matches!(other, Some(Ok(other)) if view.is_same(&other)))
         });

@@ -4,6 +4,7 @@
 //! view holds a [`Handle`] only, and the values are freed when the call ends.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use super::explain::MissedKey;
 use super::reads::{KeyFound, ReadNode, Reads};
@@ -27,6 +28,8 @@ pub(super) enum ViewPlace {
 #[derive(Debug, Default)]
 pub(super) struct ViewedValues {
     call: Cell<u64>,
+    /// The memory of the rules outside of the virtual machine, to which the slots are added.
+    outside: Rc<Cell<usize>>,
     values: RefCell<Vec<(Value, ViewPlace)>>,
     free: RefCell<Vec<usize>>,
     reads: RefCell<Reads>,
@@ -41,7 +44,15 @@ pub(super) struct Handle {
     place: usize,
 }
 
+/// The bytes of a slot.
+const SLOT: usize = size_of::<(Value, ViewPlace)>();
+
 impl ViewedValues {
+    /// Create an empty snapshot, the slots of which are counted in `outside`.
+    pub(super) fn new(outside: Rc<Cell<usize>>) -> Self {
+        Self { outside, ..Self::default() }
+    }
+
     /// Keep a value until its handle is released or the call ends.
     pub(super) fn keep(&self, value: Value, place: ViewPlace) -> Handle {
         let mut values = self.values.borrow_mut();
@@ -53,6 +64,7 @@ impl ViewedValues {
             return Handle { call, place: free };
         }
         values.push((value, place));
+        self.outside.set(self.outside.get().saturating_add(SLOT));
         Handle { call, place: values.len() - 1 }
     }
 
@@ -143,6 +155,7 @@ impl ViewedValues {
     pub(super) fn end(&self) {
         self.call.set(self.call.get() + 1);
         let mut values = self.values.borrow_mut();
+        self.outside.set(self.outside.get().saturating_sub(SLOT * values.len()));
         values.clear();
         values.shrink_to(KEPT_PLACES);
         let mut free = self.free.borrow_mut();

@@ -13,6 +13,7 @@ use mlua::{
 use super::api;
 use super::budget::{self, Limit, Lines};
 use super::call_state::CallState;
+use super::compile::COMPILING;
 use super::error::{self, RulesLoadError};
 use super::explain::MissedKey;
 use super::limits::EngineOptions;
@@ -30,10 +31,11 @@ const SHOW: &str = include_str!("lua/show.lua");
 const CALL: &str = include_str!("lua/call.lua");
 const TABLE: &str = include_str!("lua/table.lua");
 const STRING: &str = include_str!("lua/string.lua");
+const UTF8: &str = include_str!("lua/utf8.lua");
 const API: &str = include_str!("lua/api.lua");
 const ENVIRONMENT: &str = include_str!("lua/environment.lua");
 
-/// Bytes of garbage that are worth collecting.
+/// The fewest bytes of garbage that are worth collecting. If more is in use, as much garbage as that is.
 const GARBAGE: usize = 1 << 20;
 
 /// A virtual machine that holds the rules.
@@ -82,13 +84,8 @@ impl Vm {
         };
         let vm = Self::empty(options, sources).map_err(unable)?;
         vm.host.start(None, None);
-        let chunk = vm.lua.load(text).set_name(format!("={}", sources.chunk_name(&main)));
-        let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).set_environment(vm.environment.clone());
-        let loaded = chunk
-            .into_function()
-            .map_err(|error| vm.error(&error))
-            .and_then(|chunk| vm.run_files(chunk).map_err(|error| vm.error(&error)));
-        match loaded {
+        let chunk = compile(&vm.shared, &vm.environment, &text, &sources.chunk_name(&main));
+        match chunk.and_then(|chunk| vm.run_files(chunk)).map_err(|error| vm.error(&error)) {
             Ok(_) => {
                 // Weak tables would show when garbage is collected, so none is while a rule runs.
                 vm.lua.gc_stop();
@@ -137,7 +134,7 @@ impl Vm {
         let libraries = lua.create_table()?;
         libraries.raw_set("table", own(TABLE)?.call::<Table>((&shared, &raw))?)?;
         libraries.raw_set("string", own(STRING)?.call::<Table>((&shared, &raw))?)?;
-        libraries.raw_set("utf8", raw.raw_get::<Table>("utf8")?)?;
+        libraries.raw_set("utf8", own(UTF8)?.call::<Table>((&shared, &raw))?)?;
         libraries.raw_set("os", api::os(&lua, &host)?)?;
         let functions: Table = own(API)?.call((&shared, &raw, &base))?;
         let environment: Table = own(ENVIRONMENT)?.call((&shared, &raw, base, libraries, functions))?;
@@ -177,10 +174,9 @@ impl Vm {
     /// Run a script in the same way as rules are run when they are loaded.
     pub(super) fn run_script(&self, sources: &Sources) -> Result<(), RulesLoadError> {
         let text = sources.text(sources.main())?;
-        let chunk = self.lua.load(text).set_name(format!("={}", sources.chunk_name(sources.main())));
-        let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).set_environment(self.environment.clone());
         self.host.start(None, None);
-        let ran = chunk.into_function().and_then(|chunk| self.run(chunk));
+        let chunk = compile(&self.shared, &self.environment, &text, &sources.chunk_name(sources.main()));
+        let ran = chunk.and_then(|chunk| self.run(chunk));
         // What a test sets must not reach another test.
         let ran = ran.and_then(|_| self.shared.raw_get::<Function>("seal")?.call::<()>(()));
         ran.map_err(|error| load_error(sources, &self.error(&error)))
@@ -268,9 +264,10 @@ impl Vm {
 
     /// Collect garbage if there is enough of it.
     fn collect(&self) -> mlua::Result<()> {
-        if self.lua.used_memory() >= self.collects_at.get() {
+        let used = || self.lua.used_memory() + self.host.budget.outside().get();
+        if used() >= self.collects_at.get() {
             self.lua.gc_collect()?;
-            self.collects_at.set(self.lua.used_memory() + GARBAGE);
+            self.collects_at.set(used() + GARBAGE.max(used()));
         }
         Ok(())
     }
@@ -349,11 +346,18 @@ fn read_module(
         }
         let path = sources.module(&name).map_err(|text| error::fail(lua, text))?;
         let text = sources.text(&path).map_err(|error| error::fail(lua, format!("require: {error}")))?;
-        let chunk = lua.load(text).set_name(format!("={}", sources.chunk_name(&path)));
-        let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).set_environment(environment.clone());
         // A syntax error names its own file and line, which say more than the line of the `require`.
-        chunk.into_function().map_err(|error| mlua::Error::runtime(error::text(&error)))
+        compile(&shared, &environment, &text, &sources.chunk_name(&path))
+            .map_err(|error| mlua::Error::runtime(error::text(&error)))
     })
+}
+
+/// Compile a file of the rules within the limits.
+fn compile(shared: &Table, environment: &Table, text: &str, name: &str) -> mlua::Result<Function> {
+    let compile: Function = shared.raw_get("compile")?;
+    let (chunk, error): (Option<Function>, Option<String>) =
+        compile.call((text, format!("={name}"), environment, name))?;
+    chunk.ok_or_else(|| mlua::Error::runtime(error.unwrap_or_default()))
 }
 
 /// `with_its_environment(chunk)`: a compiled file as it was before a rule assigned to `_ENV`, which would go on to the
@@ -378,7 +382,15 @@ fn load_error(sources: &Sources, error: &LuaCallError) -> RulesLoadError {
         None => (sources.main().to_owned(), None),
     };
     let reason = match (error.limit, place) {
-        (Some(_), _) => format!("loading the rules {}", limit_text(&error.text)),
+        (Some(_), _) if first_line.ends_with(COMPILING) => format!(
+            "compiling the rules {}; the time for a chain of 'or', 'and' or 'elseif' grows with the square of its length: \
+             write a table instead",
+            limit_text(&error.text)
+        ),
+        (Some(_), _) => format!(
+            "loading the rules {}; the files run before each message, so leave long work to the functions",
+            limit_text(&error.text)
+        ),
         (None, Some((_, _, reason))) if line.is_some() => reason.to_owned(),
         _ => error.text.clone(),
     };

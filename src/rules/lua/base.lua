@@ -107,6 +107,11 @@ local function before(a, b)
   return a < b
 end
 
+--- The table that holds what a rule sees in `t`: the globals are kept behind their table (see environment.lua).
+local function contents(t)
+  return raw.rawequal(t, host.environment) and host.globals or t
+end
+
 --- The keys of a plain table in a fixed order, and how many. Lua's own order changes from run to
 --- run, so a replay could not be exact.
 local function ordered_keys(t)
@@ -147,6 +152,7 @@ function base.next(t, key)
     host.readable(t, "next")
     return host.view_next(t, key)
   end
+  t = contents(t)
   local walk = walks[t]
   if key == nil then
     if raw_next(t) == nil then
@@ -186,11 +192,12 @@ function base.pairs(t)
     local step, state, first = method(t)
     return step, state, first
   end
-  local keys, n = ordered_keys(t)
+  local entries = contents(t)
+  local keys, n = ordered_keys(entries)
   return function()
     while i < n do
       i = i + 1
-      local value = raw_get(t, keys[i])
+      local value = raw_get(entries, keys[i])
       if value ~= nil then
         return keys[i], value
       end
@@ -221,7 +228,7 @@ function base.rawget(t, key)
   if is_view(t) then
     return t[key]
   end
-  return raw_get(t, key)
+  return raw_get(contents(t), key)
 end
 
 function base.rawlen(t)
@@ -262,6 +269,14 @@ base.getmetatable = raw_getmetatable
 base.assert = raw.assert
 base.error = raw.error
 base.select = raw.select
-base.tonumber = raw.tonumber
+
+local raw_tonumber = raw.tonumber
+
+function base.tonumber(value, ...)
+  if raw_type(value) == "string" and #value > 4096 then
+    host.charge(#value, raw_select("#", ...) > 0 and 16 or 8)
+  end
+  return raw_tonumber(value, ...)
+end
 
 return base

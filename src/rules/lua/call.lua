@@ -80,7 +80,19 @@ function coroutine.wrap(f)
 end
 base.coroutine = coroutine
 
--- Longest text that `load` compiles: no hook runs in the compiler.
+--- Compiles a text within the limits. `file` is its name if it is a file of the rules. A limit that was passed and a
+--- lack of memory are raised; a syntax error is returned.
+function host.compile(text, name, env, file)
+  local chunk, err = raw.load(host.reader(text, file), name, "t", env)
+  -- The clock: a label at the end of the text finds all its jumps then.
+  host.charge(0, 0)
+  if chunk == nil then
+    return nil, caught(err)
+  end
+  return chunk
+end
+
+-- Longest text that `load` compiles.
 local longest_chunk = 1 << 20
 
 function base.load(chunk, name, mode, ...)
@@ -116,7 +128,7 @@ function base.load(chunk, name, mode, ...)
     env = ...
   end
   -- Text only, whatever the mode says: compiled code can break the virtual machine.
-  return raw.load(chunk, name or "=load", "t", env)
+  return host.compile(chunk, name or "=load", env)
 end
 
 -- An error on its way out of a rule, with the traceback of where it was raised.

@@ -16,8 +16,8 @@ for name, value in raw.next, libraries do
 end
 names._VERSION = "Lua 5.4"
 
--- What the files set while they run stands in `environment` itself; then it is moved behind it, where nothing can
--- be written.
+-- What the files set while they run is written behind `environment`, which stays empty: so nothing can be written when
+-- they have run.
 local behind = { __index = names }
 local globals = raw_setmetatable({}, behind)
 local environment = {}
@@ -57,27 +57,20 @@ local function refuse(_, key)
       .. "and keep what the next rule needs in the checklist"
   )
 end
-local access = { __index = globals, __metatable = false }
+local access = { __index = globals, __newindex = globals, __metatable = false }
 raw_setmetatable(environment, access)
 host.environment, host.globals = environment, globals
 
 --- Allow globals to be set.
 local function open()
-  for key in raw_next, environment do
-    environment[key] = nil
-  end
   globals = raw_setmetatable({}, behind)
-  host.globals, access.__index, access.__newindex = globals, names, nil
+  host.globals, access.__index, access.__newindex = globals, globals, globals
   host.frozen = false
 end
 
 --- Forbid globals to be set.
 function host.seal()
-  for key, value in raw_next, environment do
-    globals[key] = value
-    environment[key] = nil
-  end
-  access.__index, access.__newindex = globals, refuse
+  access.__newindex = refuse
   host.frozen = true
 end
 

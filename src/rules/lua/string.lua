@@ -7,12 +7,7 @@ local raw_select, raw_type = raw.select, raw.type
 local fail, match_from = host.fail, host.match_from
 
 local library = {
-  byte = raw.string.byte,
-  char = raw.string.char,
   len = raw.string.len,
-  pack = raw.string.pack,
-  packsize = raw.string.packsize,
-  unpack = raw.string.unpack,
   startswith = host.startswith,
   endswith = host.endswith,
   split = host.split,
@@ -29,15 +24,77 @@ local function text(value, what)
   fail(what .. " must be text, got " .. host.kind_name(value))
 end
 
--- These go through the whole text in C; a long one counts as the instructions that it is worth.
-for _, name in raw.ipairs({ "lower", "reverse", "sub", "upper" }) do
+-- No hook runs in a function of C, so each text that one goes through counts as the instructions that it is worth:
+-- `cost` thirty-seconds of an instruction for each byte. All costs were measured.
+
+-- Texts and lists that are not worth counting.
+local short = 4096
+
+local function charge(value, cost)
+  if raw_type(value) == "string" and #value > short then
+    host.charge(#value, cost)
+  end
+  return value
+end
+host.charge_text = charge
+
+-- Counts the values that a function returned, or that one is called with.
+local function count(...)
+  local n = raw_select("#", ...)
+  if n > short then
+    host.charge(n, 64)
+  end
+  return ...
+end
+host.count = count
+
+for _, name in raw.ipairs({ "lower", "reverse", "upper" }) do
   local own = raw.string[name]
   library[name] = function(s, ...)
-    if raw_type(s) == "string" and #s > 4096 then
-      host.charge(#s)
+    if raw_type(s) == "string" and #s > short then
+      host.charge(#s, 4)
     end
     return own(s, ...)
   end
+end
+
+function library.sub(...)
+  local part = raw_sub(...)
+  if #part > short then
+    host.charge(#part, 1)
+  end
+  return part
+end
+
+function library.byte(s, first, last, ...)
+  if last == nil then
+    return raw_byte(s, first)
+  end
+  return count(raw_byte(s, first, last, ...))
+end
+
+function library.char(...)
+  return raw.string.char(count(...))
+end
+
+function library.packsize(format, ...)
+  return raw.string.packsize(charge(format, 64), ...)
+end
+
+function library.pack(format, ...)
+  return charge(raw.string.pack(charge(format, 64), ...), 1)
+end
+
+function library.unpack(format, s, ...)
+  charge(format, 64)
+  if raw_type(s) ~= "string" or #s <= short then
+    return raw.string.unpack(format, s, ...)
+  end
+  local values = raw.table.pack(raw.string.unpack(format, s, ...))
+  for i = 1, values.n do
+    charge(values[i], 4)
+  end
+  return raw.table.unpack(values, 1, values.n)
 end
 
 function library.rep(s, count, separator)
@@ -51,12 +108,15 @@ function library.rep(s, count, separator)
     return ""
   elseif number > host.longest_text // bytes then
     host.too_long("string.rep", bytes * (number + 0.0))
+  elseif number * bytes > short then
+    host.charge(number * bytes, 1)
   end
   return raw_rep(s, number, separator)
 end
 
 -- Texts for what Lua would show with an address, which differs at every run.
 local function shown(format, ...)
+  charge(format, 256)
   local arguments, n = { ... }, raw_select("#", ...)
   local place = 0
   for conversion in raw.string.gmatch(format, "%%[-+ #0]*%d*%.?%d*(.)") do
@@ -69,16 +129,28 @@ local function shown(format, ...)
       end
     end
   end
+  for i = 1, n do
+    charge(arguments[i], 2)
+  end
   return raw_format(format, raw.table.unpack(arguments, 1, n))
 end
 
 function library.format(format, ...)
   format = text(format, "string.format: the format")
   for i = 1, raw_select("#", ...) do
-    local kind = raw_type((raw_select(i, ...)))
-    if kind ~= "string" and kind ~= "number" then
+    local value = raw_select(i, ...)
+    local kind = raw_type(value)
+    if kind == "string" then
+      if #value > short then
+        -- `%q` writes each control character as a number.
+        host.charge(#value, raw.string.find(format, "q", 1, true) and 64 or 2)
+      end
+    elseif kind ~= "number" then
       return shown(format, ...)
     end
+  end
+  if #format > short then
+    host.charge(#format, 8)
   end
   if raw.string.find(format, "p", 1, true) then
     return shown(format, ...)
@@ -153,6 +225,7 @@ end
 
 function library.gsub(s, pattern, replacement, most)
   s, pattern = text(s, "string.gsub: the text"), text(pattern, "string.gsub: the pattern")
+  charge(s, 4)
   local kind = raw_type(replacement)
   local parts
   if kind == "number" or kind == "string" then

@@ -6,6 +6,9 @@ local raw_select, raw_type = raw.select, raw.type
 local tointeger = raw.math.tointeger
 local fail, readable, writable = host.fail, host.readable, host.writable
 
+-- Values that are worth counting when they are handed over at once.
+local few = 4096
+
 local library = { pack = raw.table.pack }
 
 local function integer(value, what)
@@ -108,12 +111,19 @@ function library.concat(t, separator, first, last)
       host.too_long("table.concat", bytes)
     end
   end
+  if bytes > few then
+    host.charge(bytes, 4)
+  end
   return raw.table.concat(parts, separator)
 end
 
 function library.unpack(t, first, last)
   readable(t, "table.unpack")
   if raw_type(t) == "table" and raw.getmetatable(t) == nil then
+    local count = (tointeger(last) or #t) - (tointeger(first) or 1)
+    if count > few and count < 1000000 then
+      host.charge(count, 64)
+    end
     return raw.table.unpack(t, first, last)
   end
   first = first == nil and 1 or integer(first, "table.unpack: the first index")

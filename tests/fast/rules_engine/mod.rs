@@ -16,6 +16,7 @@ mod hostile;
 mod joins;
 mod keys_read;
 mod library;
+mod limits;
 mod options;
 mod places;
 mod repeatable;

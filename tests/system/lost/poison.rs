@@ -5,12 +5,16 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 
+use nowcast::failpoint::LOADING_RULES;
 use nowcast::store::History;
 use rustix::process::Signal;
 
 use crate::lost::failpoints::start_failing_manager;
 use crate::support::system::{System, system};
 
+/// What the watchdog logs.
+const WATCHDOG: &str =
+    "CRITICAL [manager] a rule, or loading the rules, does not return and cannot be stopped";
 const KILLED_IN_A_RULE: &str = "manager: in a rule=return";
 const ABORTS_IN_A_RULE: &str = "manager: in a rule=panic(on purpose)";
 
@@ -308,10 +312,20 @@ fn a_rule_that_does_not_come_back_ends_the_manager() {
     start_failing_manager(&mut system, "manager: in a rule=delay(600000)");
     let status = system.wait_for_end("manager");
     assert_eq!(status.signal(), Some(6), "{}", system.describe());
-    assert!(
-        system.log("manager").contains("CRITICAL [manager] a rule does not return and cannot be stopped")
-    );
+    assert!(system.log("manager").contains(WATCHDOG));
     system.start_manager(&[]);
     assert_eq!(system.receive(&worker).r#type, "ack");
     assert_eq!(parked(&system), Vec::<u64>::new());
+}
+
+#[test]
+fn rules_that_do_not_come_back_while_they_are_loaded_end_the_manager() {
+    let mut system = system().prepare();
+    system.start_broker();
+    start_failing_manager(&mut system, &format!("{LOADING_RULES}=delay(600000)"));
+    let status = system.wait_for_end("manager");
+    assert_eq!(status.signal(), Some(6), "{}", system.describe());
+    assert!(system.log("manager").contains(WATCHDOG));
+    system.start_manager(&[]);
+    system.works();
 }
