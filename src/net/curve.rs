@@ -133,6 +133,12 @@ pub fn user_name(key: &Key) -> String {
     zmq::z85_encode(key).unwrap_or_default()
 }
 
+/// Return the key in the name of a user.
+#[must_use]
+pub fn key_of_user(name: &str) -> Option<Key> {
+    zmq::z85_decode(name).ok()?.try_into().ok()
+}
+
 /// Make the key files that a folder lacks: those of both servers and of this client, which may connect from then on. Return the files
 /// that were made.
 ///

@@ -4,6 +4,7 @@
 
 pub mod broker_state;
 pub mod curve;
+pub mod disconnect;
 pub mod envelope;
 pub mod http;
 pub mod manager_identity;

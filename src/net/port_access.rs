@@ -14,10 +14,13 @@ use pylogging::{Level, Logger};
 pub struct PortAccess {
     port: Port,
     networks: AllowedNetworks,
+    /// The settings with which the socket was made.
+    curve: Option<CurveSettings>,
     /// The keys that may connect; `None` if connections have none.
     keys: Option<HashSet<Key>>,
     /// Tells what is refused, but not each time that a program tries again.
     refusals: RareLine,
+    log: Logger,
 }
 
 impl PortAccess {
@@ -35,25 +38,30 @@ impl PortAccess {
         Ok(Self {
             port,
             networks: security.allowed(port),
+            curve: curve.cloned(),
             keys,
-            refusals: RareLine::new(Level::WARNING, log),
+            refusals: RareLine::new(Level::WARNING, log.clone()),
+            log,
         })
     }
 
-    /// Read the rules again. Whether connections have keys stays as it is until the program starts again.
+    /// Read the rules again. Whether connections have keys, and the folder of the keys, stay until the program starts again.
     ///
     /// # Errors
     /// The files of the authorized keys cannot be read. The previous keys stay in force.
-    pub fn reload(
-        &mut self,
-        security: &SecuritySettings,
-        curve: Option<&CurveSettings>,
-    ) -> Result<(), KeyError> {
+    pub fn reload(&mut self, security: &SecuritySettings) -> Result<(), KeyError> {
         self.networks = security.allowed(self.port);
-        if let (Some(keys), Some(curve)) = (&mut self.keys, curve) {
+        if let (Some(keys), Some(curve)) = (&mut self.keys, &self.curve) {
             *keys = curve::authorized(curve)?;
         }
         Ok(())
+    }
+
+    /// Log it if a new configuration has other settings of the keys than those in force.
+    pub fn report_new_curve(&self, curve: Option<&CurveSettings>) {
+        if self.curve.as_ref() != curve {
+            takes_a_restart(&self.log, "curve:");
+        }
     }
 
     /// Whether connections have keys.
@@ -82,16 +90,28 @@ impl PortAccess {
         true
     }
 
+    /// Whether a connection that was admitted may stay.
+    #[must_use]
+    pub fn still_allows(&self, address: &str, key: Option<Key>) -> bool {
+        let is_known = self.keys.as_ref().is_none_or(|keys| key.is_some_and(|key| keys.contains(&key)));
+        is_known && self.networks.contain(address)
+    }
+
     /// Whether a message of this user may be taken. Its connection was admitted, but its key may have been revoked since; that is
     /// logged.
     pub fn takes_message_of(&mut self, user: &str) -> bool {
-        let key = zmq::z85_decode(user).ok().and_then(|key| Key::try_from(key).ok());
+        let key = curve::key_of_user(user);
         let takes = self.keys.as_ref().is_none_or(|keys| key.is_some_and(|key| keys.contains(&key)));
         if !takes {
             self.refusals.note(&format!("a message with the key {user} was discarded: the key was revoked"));
         }
         takes
     }
+}
+
+/// Log that a setting of `security:` has changed which is not read again by a program that runs.
+pub fn takes_a_restart(log: &Logger, setting: &str) {
+    log.warning(format_args!("`security: {setting}` has changed, which takes a restart; the previous setting stays in force"));
 }
 
 impl AllowedNetworks {
