@@ -32,7 +32,7 @@ impl Access {
     pub(super) fn reload(&mut self, config: &Config) -> Result<(), KeyError> {
         self.workers.report_new_curve(config.zmq.curve.as_ref());
         if self.message_size != config.security.limits.message_size {
-            port_access::takes_a_restart(&self.log, "limits: message size:");
+            port_access::takes_a_restart(&self.log, "limits: message size:", "the port for the workers");
         }
         self.manager.reload(&config.security)?;
         self.workers.reload(&config.security)

@@ -17,12 +17,12 @@ use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 use super::Publishing;
 use super::subscriptions::{self, MAX_MESSAGES, MAX_TOPIC_BYTES, Noted, Subscriptions};
 use crate::config::{CurveSettings, Port};
+use crate::net::Zap;
 use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::disconnect::disconnect;
 use crate::net::port_access::PortAccess;
 use crate::net::rare_line::RareLine;
 use crate::net::socket::{self, Sender};
-use crate::net::Zap;
 use pylogging::{Level, LogRecord, Logger, Publisher, say, show_on_stderr};
 
 /// The time after binding its port during which an exiting program waits for a subscriber. A subscriber that failed to
@@ -253,9 +253,10 @@ fn frames(topic: &str, record: &LogRecord<'_>) -> [String; 2] {
 /// The maximum size of a received frame in bytes; a subscriber that sends a larger one is disconnected. Handshakes take less.
 const MAX_FRAME: i64 = 1_024;
 
-/// The number of subscriptions of a connection that `libzmq` takes ahead. With more, a flood of one connection keeps it in one call: it
-/// reads while there is something to read, and reading a topic is slower than receiving it.
-const RECEIVED_AHEAD: i32 = 1;
+/// The messages of a connection that `libzmq` takes ahead: one subscription, as the name that ZAP gave its user counts as a message that is
+/// never read. With more, a flood of one connection keeps `libzmq` in one call: it reads while there is something to read, and to read a
+/// topic takes longer than to receive it.
+const RECEIVED_AHEAD: i32 = 2;
 
 /// The bytes that the operating system takes ahead from a connection: they are read even if the connection is ended.
 const RECEIVE_BUFFER: i32 = 8_192;
@@ -441,7 +442,8 @@ impl SocketThread {
         let is_access_new = self.shared.is_access_new.swap(false, Ordering::AcqRel);
         if self.subscriptions.take_new_connection() || is_access_new {
             let access = self.shared.access();
-            let is_allowed = |sender: &Sender| access.still_allows(&sender.address, subscriptions::key_of(sender));
+            let is_allowed =
+                |sender: &Sender| access.still_allows(&sender.address, subscriptions::key_of(sender));
             let refused = self.subscriptions.take_refused(is_allowed);
             drop(access);
             refused.iter().for_each(|sender| self.disconnect(sender));

@@ -60,7 +60,7 @@ impl PortAccess {
     /// Log it if a new configuration has other settings of the keys than those in force.
     pub fn report_new_curve(&self, curve: Option<&CurveSettings>) {
         if self.curve.as_ref() != curve {
-            takes_a_restart(&self.log, "curve:");
+            takes_a_restart(&self.log, "curve:", &format!("the port for the {}", self.port.name()));
         }
     }
 
@@ -109,9 +109,11 @@ impl PortAccess {
     }
 }
 
-/// Log that a setting of `security:` has changed which is not read again by a program that runs.
-pub fn takes_a_restart(log: &Logger, setting: &str) {
-    log.warning(format_args!("`security: {setting}` has changed, which takes a restart; the previous setting stays in force"));
+/// Log that a setting of `security:` has changed which `who` does not read again.
+pub fn takes_a_restart(log: &Logger, setting: &str, who: &str) {
+    log.warning(format_args!(
+        "`security: {setting}` has changed; that takes a restart, and {who} keeps the previous setting"
+    ));
 }
 
 impl AllowedNetworks {
