@@ -446,7 +446,9 @@ impl SocketThread {
                 |sender: &Sender| access.still_allows(&sender.address, subscriptions::key_of(sender));
             let refused = self.subscriptions.take_refused(is_allowed);
             drop(access);
-            refused.iter().for_each(|sender| self.disconnect(sender));
+            for sender in refused {
+                self.disconnect(&sender);
+            }
         }
     }
 

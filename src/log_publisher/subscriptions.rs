@@ -176,28 +176,28 @@ impl Subscriptions {
 mod tests {
     use super::*;
 
-    fn sender(number: u64) -> Option<Sender> {
-        Some(Sender { user: user_name(number, None), address: "127.0.0.1".to_owned(), descriptor: 7 })
+    fn sender(number: u64) -> Sender {
+        Sender { user: user_name(number, None), address: "127.0.0.1".to_owned(), descriptor: 7 }
     }
 
     #[test]
     fn a_cancellation_is_believed_only_when_the_own_socket_has_asked() {
         let mut subscriptions = Subscriptions::new("manager");
-        subscriptions.note(sender(1), b"\x01");
-        subscriptions.note(sender(2), b"\x00other");
+        subscriptions.note(Some(sender(1)), b"\x01");
+        subscriptions.note(Some(sender(2)), b"\x00other");
         assert!(subscriptions.is_certain() && !subscriptions.is_empty());
-        subscriptions.note(sender(2), b"\x00");
+        subscriptions.note(Some(sender(2)), b"\x00");
         assert!(!subscriptions.is_certain() && !subscriptions.is_empty());
         let question = subscriptions.question();
         assert_eq!(question, [&b"\x01"[..], b"\x00", b"\x01answered", b"\x00answered"]);
         assert_eq!(subscriptions.question(), Vec::<Vec<u8>>::new(), "one question at a time");
         // Somebody is subscribed, so the own cancellation is not reported.
         subscriptions.note(None, b"\x01");
-        assert_eq!(subscriptions.note(sender(2), b"\x01answered"), Noted::Nothing);
+        assert_eq!(subscriptions.note(Some(sender(2)), b"\x01answered"), Noted::Nothing);
         assert_eq!(subscriptions.note(None, b"\x01answered"), Noted::Certain);
         assert!(subscriptions.is_certain() && !subscriptions.is_empty());
         // Nobody is.
-        subscriptions.note(sender(1), b"\x00");
+        subscriptions.note(Some(sender(1)), b"\x00");
         subscriptions.question();
         subscriptions.note(None, b"\x01");
         subscriptions.note(None, b"\x00");
@@ -209,12 +209,12 @@ mod tests {
     fn a_connection_over_a_limit_is_named_once_and_another_one_with_its_descriptor_starts_at_zero() {
         let mut subscriptions = Subscriptions::new("manager");
         for _ in 0..MAX_MESSAGES {
-            assert_eq!(subscriptions.note(sender(1), b"\x01x"), Noted::Nothing);
+            assert_eq!(subscriptions.note(Some(sender(1)), b"\x01x"), Noted::Nothing);
         }
-        assert_eq!(subscriptions.note(sender(1), b"\x01x"), Noted::Excess(sender(1).unwrap()));
-        assert_eq!(subscriptions.note(sender(1), b"\x01x"), Noted::Nothing);
+        assert_eq!(subscriptions.note(Some(sender(1)), b"\x01x"), Noted::Excess(sender(1)));
+        assert_eq!(subscriptions.note(Some(sender(1)), b"\x01x"), Noted::Nothing);
         let long = [&b"\x01"[..], &[b'x'; MAX_TOPIC_BYTES]].concat();
-        assert_eq!(subscriptions.note(sender(2), &long), Noted::Nothing);
-        assert_eq!(subscriptions.note(sender(2), b"\x01x"), Noted::Excess(sender(2).unwrap()));
+        assert_eq!(subscriptions.note(Some(sender(2)), &long), Noted::Nothing);
+        assert_eq!(subscriptions.note(Some(sender(2)), b"\x01x"), Noted::Excess(sender(2)));
     }
 }

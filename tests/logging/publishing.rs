@@ -203,6 +203,15 @@ fn storm(port: u16, is_over: &AtomicBool, connections: &AtomicU64, bytes: &dyn F
     }
 }
 
+/// Ends the storms, also when the test fails.
+struct StormsEnd<'a>(&'a AtomicBool);
+
+impl Drop for StormsEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Return the resident memory of a process in kB.
 fn memory(child: &Child) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
@@ -248,12 +257,12 @@ fn lines_arrive_during_storms_of_connections_subscriptions_and_cancellations_and
             let is_over = &is_over;
             scope.spawn(move || storm(port, is_over, count, kind));
         }
+        let _end = StormsEnd(&is_over);
         let mut lines = 0;
         while lines < LINES || counts.iter().any(|count| count.load(Ordering::Relaxed) < CONNECTIONS) {
             lines += 1;
             arrives(&format!("line in the storm {lines}."));
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     arrives("after the storm");
     let gained = memory(&child).saturating_sub(before);
