@@ -308,7 +308,7 @@ struct SocketThread {
     /// Subscribes for a moment to topics that may be cancelled.
     probe: Socket,
     socket: Socket,
-    /// Asks for each connection. Dropped after the socket, which would admit everybody without it.
+    /// Asks for each connection. Dropped after the socket, which would admit all connections without it.
     zap: Zap,
     // Declared after the sockets, to be dropped after them: dropping the context waits until the last lines are sent.
     context: Context,

@@ -2,13 +2,13 @@
 //!
 //! An XPUB with `ZMQ_XPUB_VERBOSE` reports these, as the source of `libzmq` 4.3.5 has it (`xpub.cpp`, `generic_mtrie_impl.hpp`):
 //! - each subscription, with its sender;
-//! - a cancellation with its sender, if the topic's last subscription ended **or if the sender had not subscribed to the topic**, whoever else
-//!   has. Nothing tells these two apart;
+//! - a cancellation with its sender, if the topic's last subscription ended **or if the sender had not subscribed to the topic**,
+//!   though others have. Nothing tells these two apart;
 //! - without a sender, a topic whose last subscription ended with its connection.
 //!
-//! So a cancellation makes a topic doubtful, and this process asks: a socket of its own subscribes to the topic and cancels that. If nobody
-//! else is subscribed, the cancellation of the own socket is reported, and otherwise it is not. The socket's count of topics
-//! (`ZMQ_TOPICS_COUNT`) is no help: it is not lowered when a connection ends.
+//! So a cancellation makes a topic doubtful, and this process asks: a socket of its own subscribes to the topic and cancels that. If no
+//! connection is subscribed, the cancellation of the own socket is reported, and otherwise it is not. The socket's count of topics
+//! (`ZMQ_TOPICS_COUNT`) does not help: it is not lowered when a connection ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -191,12 +191,12 @@ mod tests {
         let question = subscriptions.question();
         assert_eq!(question, [&b"\x01"[..], b"\x00", b"\x01answered", b"\x00answered"]);
         assert_eq!(subscriptions.question(), Vec::<Vec<u8>>::new(), "one question at a time");
-        // Somebody is subscribed, so the own cancellation is not reported.
+        // A connection is subscribed, so the own cancellation is not reported.
         subscriptions.note(None, b"\x01");
         assert_eq!(subscriptions.note(Some(sender(2)), b"\x01answered"), Noted::Nothing);
         assert_eq!(subscriptions.note(None, b"\x01answered"), Noted::Certain);
         assert!(subscriptions.is_certain() && !subscriptions.is_empty());
-        // Nobody is.
+        // No connection is.
         subscriptions.note(Some(sender(1)), b"\x00");
         subscriptions.question();
         subscriptions.note(None, b"\x01");
