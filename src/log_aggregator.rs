@@ -2,15 +2,18 @@
 //!
 //! It never replies, and no message can stop it: invalid messages are counted and skipped.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
+use zmq::{Context, POLLIN, PollItem, Socket, SocketEvent, SocketType};
 
-use crate::config::{Config, ReloadConfig};
+use crate::config::{Config, CurveSettings, ReloadConfig};
 use crate::net::curve::{self, CurveServer, KeyError};
-use crate::net::socket;
+use crate::net::port_access;
+use crate::net::rare_line::RareLine;
+use crate::net::{Monitor, socket};
 use crate::signals::Signals;
 use crate::store::Presence;
 use nowcast_core::Signal;
@@ -41,6 +44,9 @@ const FOLDER_INTERVAL: i64 = 1_000;
 const SUBSCRIBE: &[u8] = b"\x01";
 const UNSUBSCRIBE: &[u8] = b"\x00";
 
+/// The number of handshakes that a publisher ended, one after the other, after which that is logged: a worker may end during one.
+const FAILED_HANDSHAKES: u32 = 2;
+
 /// The time in milliseconds without a message after which a stopping aggregator expects no more lines.
 const QUIET: i64 = 100;
 
@@ -50,8 +56,17 @@ const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 /// The log aggregator with its subscriptions.
 pub struct Aggregator {
     socket: Socket,
+    /// The keys with which the socket was made.
+    curve: Option<CurveSettings>,
+    // Declared after the socket that it watches, so that it is dropped after it.
+    monitor: Monitor,
     /// The addresses that the socket is connected to.
     endpoints: Vec<String>,
+    /// The handshakes that a publisher ended since the last one that succeeded, by its address.
+    failed_handshakes: BTreeMap<String, u32>,
+    /// The ports of publishers that `libzmq` no longer connects to.
+    rejecting_ports: BTreeSet<u16>,
+    rejections: RareLine,
     invalid_messages: u64,
     presence: Presence,
     /// The journal's folder.
@@ -79,9 +94,21 @@ impl Aggregator {
         socket.set_tcp_keepalive_idle(idle)?;
         socket.set_tcp_keepalive_cnt(count)?;
         socket.set_tcp_keepalive_intvl(interval)?;
+        let events = [
+            SocketEvent::HANDSHAKE_SUCCEEDED,
+            SocketEvent::HANDSHAKE_FAILED_AUTH,
+            SocketEvent::HANDSHAKE_FAILED_PROTOCOL,
+            SocketEvent::HANDSHAKE_FAILED_NO_DETAIL,
+        ];
+        let monitor = Monitor::start(&context, &socket, "publishers", &events)?;
         let mut aggregator = Self {
             socket,
+            curve: config.zmq.curve.clone(),
+            monitor,
             endpoints: Vec::new(),
+            failed_handshakes: BTreeMap::new(),
+            rejecting_ports: BTreeSet::new(),
+            rejections: RareLine::new(Level::WARNING, log.clone()),
             invalid_messages: 0,
             presence: Presence::of(NAME),
             journal: config.journal.folder.clone(),
@@ -98,8 +125,11 @@ impl Aggregator {
     /// When ZeroMQ fails.
     pub fn run(&mut self, signals: &mut Signals, reload_config: ReloadConfig) -> zmq::Result<()> {
         loop {
-            let mut items =
-                [self.socket.as_poll_item(POLLIN), PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
+            let mut items = [
+                self.socket.as_poll_item(POLLIN),
+                PollItem::from_fd(signals.as_raw_fd(), POLLIN),
+                self.monitor.as_poll_item(),
+            ];
             // The manager may create the folder later.
             let timeout = if self.presence.announce(&self.journal) { -1 } else { FOLDER_INTERVAL };
             socket::poll(&mut items, timeout)?;
@@ -108,13 +138,73 @@ impl Aggregator {
                 match signal {
                     Signal::Hangup => {
                         if let Some(config) = reload_config() {
+                            if self.curve != config.zmq.curve {
+                                port_access::takes_a_restart(&self.log, "curve:", "the log aggregator");
+                            }
+                            self.disconnect_rejected();
                             self.connect(&config);
                         }
                     }
                     Signal::Interrupt | Signal::Terminate => return self.receive_last(),
                 }
             }
+            self.note_handshakes()?;
             self.receive()?;
+        }
+    }
+
+    /// Log it if a publisher does not let this program connect. Our own publishers end the handshake then, and `libzmq` tries again. After an
+    /// explicit rejection, or with a publisher that encrypts otherwise, it does not.
+    fn note_handshakes(&mut self) -> zmq::Result<()> {
+        for _ in 0..TURN {
+            let Some((event, address)) = self.monitor.next_with_address()? else { break };
+            match event {
+                SocketEvent::HANDSHAKE_SUCCEEDED => _ = self.failed_handshakes.remove(&address),
+                SocketEvent::HANDSHAKE_FAILED_NO_DETAIL => {
+                    let failed = self.failed_handshakes.entry(address.clone()).or_default();
+                    *failed += 1;
+                    if *failed >= FAILED_HANDSHAKES {
+                        self.rejections.note(&format!(
+                            "the publisher at {address} does not let the log aggregator connect: allow its address and key in `security:` \
+                             there; the log aggregator tries again"
+                        ));
+                    }
+                }
+                _ => {
+                    self.rejecting_ports
+                        .extend(address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()));
+                    self.rejections.note(&format!(
+                        "the publisher at {address} rejects the log aggregator: compare `security:` of both; after a change, the log \
+                         aggregator tries again at SIGHUP"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Disconnect from publishers that rejected this program, to connect again. An address may be named by its host or by its number, so
+    /// they are found by the port.
+    fn disconnect_rejected(&mut self) {
+        let ports = std::mem::take(&mut self.rejecting_ports);
+        let is_rejecting = |endpoint: &String| {
+            endpoint
+                .rsplit(':')
+                .next()
+                .and_then(|port| port.parse().ok())
+                .is_some_and(|port| ports.contains(&port))
+        };
+        let (rejecting, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.endpoints).into_iter().partition(is_rejecting);
+        self.endpoints = others;
+        self.disconnect(&rejecting);
+    }
+
+    fn disconnect(&self, endpoints: &[String]) {
+        for endpoint in endpoints {
+            if let Err(error) = self.socket.disconnect(endpoint) {
+                self.log.error(format_args!("cannot disconnect from {endpoint}: {error}"));
+            }
         }
     }
 
@@ -138,11 +228,9 @@ impl Aggregator {
                 named.push(endpoint);
             }
         }
-        for endpoint in self.endpoints.iter().filter(|endpoint| !named.contains(endpoint)) {
-            if let Err(error) = self.socket.disconnect(endpoint) {
-                self.log.error(format_args!("cannot disconnect from {endpoint}: {error}"));
-            }
-        }
+        let (_, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.endpoints).into_iter().partition(|endpoint| named.contains(endpoint));
+        self.disconnect(&others);
         self.endpoints = named;
     }
 

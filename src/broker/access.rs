@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Port};
 use crate::net::curve::KeyError;
-use crate::net::port_access::PortAccess;
+use crate::net::port_access::{self, PortAccess};
 use crate::net::zap::ZapRequest;
 use pylogging::Logger;
 
@@ -16,18 +16,26 @@ pub(super) const MANAGERS: &str = "managers";
 pub(super) struct Access {
     pub(super) manager: PortAccess,
     pub(super) workers: PortAccess,
+    /// `security: limits: message size`, with which the workers' socket was made.
+    message_size: u32,
+    log: Logger,
 }
 
 impl Access {
     pub(super) fn new(config: &Config, log: &Logger) -> Result<Self, KeyError> {
         let port = |port| PortAccess::new(port, &config.security, config.zmq.curve.as_ref(), log.clone());
-        Ok(Self { manager: port(Port::Manager)?, workers: port(Port::Workers)? })
+        let (manager, workers) = (port(Port::Manager)?, port(Port::Workers)?);
+        Ok(Self { manager, workers, message_size: config.security.limits.message_size, log: log.clone() })
     }
 
-    /// Use the rules of a new configuration from now on. Connections that were admitted stay.
+    /// Use the rules of a new configuration from now on, and log the changes that take a restart. Connections that were admitted stay.
     pub(super) fn reload(&mut self, config: &Config) -> Result<(), KeyError> {
-        let manager = self.manager.reload(&config.security, config.zmq.curve.as_ref());
-        let workers = self.workers.reload(&config.security, config.zmq.curve.as_ref());
+        self.workers.report_new_curve(config.zmq.curve.as_ref());
+        if self.message_size != config.security.limits.message_size {
+            port_access::takes_a_restart(&self.log, "limits: message size:", "the port for the workers");
+        }
+        let manager = self.manager.reload(&config.security);
+        let workers = self.workers.reload(&config.security);
         manager.and(workers)
     }
 

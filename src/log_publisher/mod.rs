@@ -3,6 +3,7 @@
 //! This module never decides which lines are published; the logging section of the configuration does.
 
 mod publisher;
+mod subscriptions;
 
 use pylogging::{OpenPublisher, Opened, SetupError, Warning};
 

@@ -4,9 +4,10 @@
 //! in the queue while there is no subscriber. Lines that no subscriber has received go to stderr, so none is lost
 //! silently.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,15 @@ use rustix::event::{EventfdFlags, eventfd};
 use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 
 use super::Publishing;
+use super::subscriptions::{self, MAX_MESSAGES, MAX_TOPIC_BYTES, Noted, Subscriptions};
 use crate::config::{CurveSettings, Port};
 use crate::net::curve::{self, CurveServer, KeyError};
+use crate::net::disconnect::disconnect;
 use crate::net::port_access::PortAccess;
+use crate::net::rare_line::RareLine;
+use crate::net::socket::{self, Sender};
 use crate::net::watch::WakeOn;
-use crate::net::{ConnectionWatch, Zap, socket};
+use crate::net::{ConnectionWatch, Zap};
 use pylogging::{Level, LogRecord, Logger, Publisher, say, show_on_stderr};
 
 /// The time after binding its port during which an exiting program waits for a subscriber. A subscriber that failed to
@@ -28,9 +33,6 @@ const SUBSCRIBER_TIMEOUT: Duration = Duration::from_secs(1);
 /// The interval between attempts to bind a port.
 const BIND_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The time limit in milliseconds of a handshake.
-const HANDSHAKE_TIMEOUT: i32 = 5_000;
-
 /// The time limit in milliseconds for sending the last lines.
 const LINGER: i32 = 1_000;
 
@@ -39,6 +41,12 @@ const MAX_QUEUED: i32 = 100_000;
 
 /// The maximum size in bytes of the lines that wait while there is no subscriber.
 const MAX_WAITING: usize = 4 << 20;
+
+/// The maximum size in bytes of the lines that wait in any case; later ones are shown on stderr.
+const MAX_BACKLOG: usize = 64 << 20;
+
+/// The most reports of the socket, and connections, that are handled before lines are sent.
+const TURN: usize = 1_000;
 
 /// The approximate size in bytes of a line without its text.
 const OVERHEAD: usize = 200;
@@ -63,6 +71,8 @@ struct PublisherShared {
     has_ended: Condvar,
     /// Who may subscribe.
     access: Mutex<PortAccess>,
+    /// Whether that has changed since the thread has looked at its connections.
+    is_access_new: AtomicBool,
 }
 
 /// Why a publisher cannot start.
@@ -104,9 +114,12 @@ impl ZmqPublisher {
         all.retain(|publisher| publisher.strong_count() > 0);
         let serves = |publisher: &Arc<Self>| publisher.topic == *topic && publisher.serves(addresses);
         if let Some(publisher) = all.iter().filter_map(Weak::upgrade).find(serves) {
-            let mut access = publisher.shared.access.lock().unwrap_or_else(PoisonError::into_inner);
-            access.reload(security, curve.as_ref())?;
+            let mut access = publisher.shared.access();
+            access.report_new_curve(curve.as_ref());
+            access.reload(security)?;
             drop(access);
+            publisher.shared.is_access_new.store(true, Ordering::Release);
+            publisher.shared.wake();
             return Ok((publisher, None));
         }
         let (publisher, error) = Self::start(publishing)?;
@@ -120,13 +133,16 @@ impl ZmqPublisher {
         let context = Context::new();
         let access = PortAccess::new(Port::Logging, security, curve.as_ref(), Logger::new(topic))?;
         let zap = Zap::bind(&context)?;
-        let (socket, watch) = make_socket(&context, curve.as_ref(), 0)?;
+        let socket = make_socket(&context, curve.as_ref())?;
+        let probe = make_probe(&context, &socket)?;
+        let watch = ConnectionWatch::start(&context, &socket, "logging", WakeOn::Shortages)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?;
         let shared = Arc::new(PublisherShared {
             lines: Mutex::default(),
             wake,
             has_ended: Condvar::new(),
             access: Mutex::new(access),
+            is_access_new: AtomicBool::new(false),
         });
         let addresses = addresses.clone();
         let publisher =
@@ -135,15 +151,15 @@ impl ZmqPublisher {
             topic: topic.to_owned(),
             addresses,
             shared,
-            subscriptions: HashSet::new(),
+            subscriptions: Subscriptions::new(topic),
             bound: None,
             has_complained: false,
+            admitted: 0,
+            excess: RareLine::new(Level::WARNING, Logger::new(topic)),
+            probe,
+            socket,
             zap,
             watch,
-            replaced: 0,
-            curve: curve.clone(),
-            topics: 0,
-            socket,
             context,
         };
         let error = thread.bind().err();
@@ -171,7 +187,7 @@ impl Publisher for ZmqPublisher {
             return;
         }
         let mut lines = self.shared.lock();
-        if lines.has_ended {
+        if lines.has_ended || lines.bytes > MAX_BACKLOG {
             drop(lines);
             show_on_stderr(record);
             return;
@@ -212,6 +228,10 @@ impl PublisherShared {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn access(&self) -> MutexGuard<'_, PortAccess> {
+        self.access.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn wake(&self) {
         // The write fails only if the counter is full, and then the thread wakes anyway.
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
@@ -233,31 +253,46 @@ fn frames(topic: &str, record: &LogRecord<'_>) -> [String; 2] {
     [format!("{topic}.{}", record.level), format!("{}\n", record.message)]
 }
 
-/// The maximum size of a subscription in bytes; a subscriber that sends more is disconnected.
-const MAX_SUBSCRIPTION_SIZE: i64 = 4_096;
+/// The maximum size of a received frame in bytes; a subscriber that sends a larger one is disconnected. Handshakes take less.
+const MAX_FRAME: i64 = 1_024;
 
-/// The most topics that may be subscribed to. A log aggregator subscribes to one.
-const MAX_TOPICS: usize = 10_000;
+/// The messages of a connection that `libzmq` takes ahead: one subscription, as the name that ZAP gave its user counts as a message that is
+/// never read. With more, a flood of one connection keeps `libzmq` in one call: it reads while there is something to read, and to read a
+/// topic takes longer than to receive it.
+const RECEIVED_AHEAD: i32 = 2;
 
-/// The maximum number of different subscriptions that are counted.
-const MAX_SUBSCRIPTIONS: usize = 1_000;
+/// The bytes that the operating system takes ahead from a connection: they are read even if the connection is ended.
+const RECEIVE_BUFFER: i32 = 8_192;
+
+/// The time limit of a handshake in milliseconds. A connection that is refused ends then, and its other end tries again.
+const HANDSHAKE_TIMEOUT: i32 = 5_000;
+
+/// The address of the probe's connection.
+const PROBE: &str = "inproc://subscriptions";
 
 /// Make the socket of a publisher: an XPUB is a PUB socket that also delivers subscriptions.
-/// It is the one that has this number in its context.
-fn make_socket(
-    context: &Context,
-    curve: Option<&CurveSettings>,
-    number: u32,
-) -> Result<(Socket, ConnectionWatch), StartError> {
+fn make_socket(context: &Context, curve: Option<&CurveSettings>) -> Result<Socket, KeyError> {
     let socket = context.socket(SocketType::XPUB)?;
     socket.set_sndhwm(MAX_QUEUED)?;
-    socket.set_maxmsgsize(MAX_SUBSCRIPTION_SIZE)?;
-    socket.set_linger(LINGER)?;
+    socket.set_rcvhwm(RECEIVED_AHEAD)?;
+    socket.set_rcvbuf(RECEIVE_BUFFER)?;
+    socket.set_maxmsgsize(MAX_FRAME)?;
     socket.set_handshake_ivl(HANDSHAKE_TIMEOUT)?;
+    socket.set_xpub_verbose(true)?;
+    socket.set_linger(LINGER)?;
     curve::secure_server(&socket, curve, CurveServer::Logging)?;
     socket.set_zap_domain(Port::Logging.name())?;
-    let watch = ConnectionWatch::start(context, &socket, &format!("logging-{number}"), WakeOn::Shortages)?;
-    Ok((socket, watch))
+    Ok(socket)
+}
+
+/// Make the socket that asks whether a topic is subscribed to.
+fn make_probe(context: &Context, socket: &Socket) -> zmq::Result<Socket> {
+    socket.bind(PROBE)?;
+    let probe = context.socket(SocketType::XSUB)?;
+    probe.set_sndhwm(0)?;
+    probe.set_linger(0)?;
+    probe.connect(PROBE)?;
+    Ok(probe)
 }
 
 /// The thread that owns the socket.
@@ -265,22 +300,30 @@ struct SocketThread {
     topic: String,
     addresses: Vec<String>,
     shared: Arc<PublisherShared>,
-    /// The current subscriptions.
-    subscriptions: HashSet<Vec<u8>>,
-    bound: Option<Instant>,
-    /// The number of topics that are subscribed to, also those of other programs: ZeroMQ keeps each.
-    topics: usize,
-    curve: Option<CurveSettings>,
+    subscriptions: Subscriptions,
+    bound: Option<BoundPort>,
     /// Whether the lack of a subscriber was reported.
     has_complained: bool,
-    /// Asks for each connection.
-    zap: Zap,
+    /// How many connections were admitted.
+    admitted: u64,
+    /// Tells of connections that were ended because they sent too much.
+    excess: RareLine,
+    /// Subscribes for a moment to topics that may be cancelled.
+    probe: Socket,
     socket: Socket,
+    /// Asks for each connection. Dropped after the socket, which would admit all connections without it.
+    zap: Zap,
+    /// Counts the connections.
     watch: ConnectionWatch,
-    /// How many times the socket was replaced.
-    replaced: u32,
-    // Declared after the socket, to be dropped after it: dropping the context waits until the last lines are sent.
+    // Declared after the sockets, to be dropped after them: dropping the context waits until the last lines are sent.
     context: Context,
+}
+
+/// The port of a publisher.
+#[derive(Debug, Clone, Copy)]
+struct BoundPort {
+    port: u16,
+    since: Instant,
 }
 
 impl SocketThread {
@@ -290,7 +333,9 @@ impl SocketThread {
         for address in &self.addresses {
             result = self.socket.bind(address);
             if result.is_ok() {
-                self.bound = Some(Instant::now());
+                let endpoint = self.socket.get_last_endpoint()?.unwrap_or_default();
+                let port = endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
+                self.bound = Some(BoundPort { port, since: Instant::now() });
                 self.shared.lock().bound = Some(address.clone());
                 break;
             }
@@ -311,7 +356,8 @@ impl SocketThread {
         }
         let rest = self.take_waiting(0);
         self.show(&rest);
-        let Self { shared, socket, watch, zap, context, .. } = self;
+        let Self { shared, probe, socket, zap, watch, context, .. } = self;
+        drop(probe);
         drop(socket);
         // The connections end only when this end of them has ended.
         drop(zap);
@@ -327,22 +373,18 @@ impl SocketThread {
     }
 
     /// Do one round of work and wait for more; return `false` at the end.
-    fn turn(&mut self) -> Result<bool, StartError> {
+    fn turn(&mut self) -> Result<bool, KeyError> {
         if self.bound.is_none() && self.bind().is_ok() {
             let address = self.shared.lock().bound.clone().unwrap_or_default();
             Logger::new(&self.topic).info(format_args!("publishing log messages to {address}"));
         }
         self.admit()?;
-        while let Some(frames) = socket::receive(&self.socket)? {
-            self.note_subscription(&frames);
-        }
-        if self.topics > MAX_TOPICS {
-            self.replace_socket()?;
-        }
+        let is_certain = self.receive_subscriptions()?;
+        self.end_refused();
         if self.subscriptions.is_empty() {
             let overdue = self.take_waiting(MAX_WAITING);
             self.show(&overdue);
-        } else {
+        } else if is_certain {
             self.has_complained = false;
             for line in self.take_waiting(0) {
                 socket::send(&self.socket, &frames(&self.topic, &line))?;
@@ -351,7 +393,7 @@ impl SocketThread {
         let until = {
             let lines = self.shared.lock();
             // If another line has arrived since, the descriptor is ready and the wait returns at once.
-            match (lines.is_ending, self.bound.map(|bound| bound + SUBSCRIBER_TIMEOUT)) {
+            match (lines.is_ending, self.bound.map(|bound| bound.since + SUBSCRIBER_TIMEOUT)) {
                 (true, Some(end)) if !lines.waiting.is_empty() && Instant::now() < end => Some(end),
                 (true, _) => return Ok(!lines.waiting.is_empty() && !self.subscriptions.is_empty()),
                 (false, Some(_)) => None,
@@ -362,18 +404,67 @@ impl SocketThread {
         Ok(true)
     }
 
-    /// Answer who may subscribe.
-    fn admit(&self) -> zmq::Result<()> {
-        while let Some(request) = self.zap.receive()? {
-            let mut access = self.shared.access.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Answer who may subscribe. A connection is refused for now (status 300), since after a rejection (400) a `libzmq` client would never
+    /// connect again, though it may be allowed later. One for which there is no room gets no answer, so it tries again.
+    fn admit(&mut self) -> zmq::Result<()> {
+        for _ in 0..TURN {
+            let Some(request) = self.zap.receive()? else { break };
+            let mut access = self.shared.access();
             if !access.allows(&request) {
-                self.zap.reject(&request)?;
+                self.zap.refuse(&request)?;
             } else if access.has_room(&self.watch, &request) {
-                self.zap.admit(&request)?;
                 access.note_admitted();
+                self.admitted += 1;
+                let user = subscriptions::user_name(self.admitted, request.key.as_ref());
+                self.zap.admit_as(&request, &user)?;
             }
         }
         Ok(())
+    }
+
+    /// Note subscriptions and their ends, and ask if some may have ended. Return whether it was certain which there are.
+    fn receive_subscriptions(&mut self) -> zmq::Result<bool> {
+        let mut is_certain = false;
+        for _ in 0..TURN {
+            let Some((sender, frames)) = socket::receive_with_sender(&self.socket)? else { break };
+            match self.subscriptions.note(sender, frames.first().map_or(&[], Vec::as_slice)) {
+                Noted::Nothing => {}
+                Noted::Certain => is_certain = true,
+                Noted::Excess(sender) => {
+                    self.disconnect(&sender);
+                    self.excess.note(&format!(
+                        "a connection from {} to the port for log messages was ended: it sent more than {MAX_MESSAGES} subscriptions or \
+                         {MAX_TOPIC_BYTES} bytes of topics",
+                        sender.address
+                    ));
+                }
+            }
+        }
+        for message in self.subscriptions.question() {
+            socket::send(&self.probe, &[message])?;
+        }
+        Ok(is_certain || self.subscriptions.is_certain())
+    }
+
+    /// End the connections that are no longer allowed.
+    fn end_refused(&mut self) {
+        let is_access_new = self.shared.is_access_new.swap(false, Ordering::AcqRel);
+        if self.subscriptions.take_new_connection() || is_access_new {
+            let mut access = self.shared.access();
+            let is_allowed =
+                |sender: &Sender| access.still_allows(&sender.address, subscriptions::key_of(sender));
+            let refused = self.subscriptions.take_refused(is_allowed);
+            drop(access);
+            for sender in refused {
+                self.disconnect(&sender);
+            }
+        }
+    }
+
+    fn disconnect(&self, sender: &Sender) {
+        if let Some(bound) = self.bound {
+            disconnect(sender.descriptor, bound.port);
+        }
     }
 
     fn wait(&self, until: Option<Instant>) -> zmq::Result<()> {
@@ -388,44 +479,6 @@ impl SocketThread {
         // One read resets the counter of all wake-ups.
         let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
         Ok(())
-    }
-
-    /// End all connections and bind the port again: ZeroMQ keeps every topic that a connection subscribes to, without a limit. A log
-    /// aggregator connects again.
-    fn replace_socket(&mut self) -> Result<(), StartError> {
-        Logger::new(&self.topic).error(format_args!(
-            "a program subscribed to more than {MAX_TOPICS} topics of the log messages, so all connections to this port are ended; a log \
-             aggregator connects again"
-        ));
-        self.socket.set_linger(0)?;
-        self.replaced += 1;
-        let (socket, watch) = make_socket(&self.context, self.curve.as_ref(), self.replaced)?;
-        self.socket = socket;
-        // The former socket ends only while this thread answers its connections.
-        std::mem::replace(&mut self.watch, watch).detach();
-        (self.topics, self.bound) = (0, None);
-        self.subscriptions.clear();
-        Ok(())
-    }
-
-    /// Note the beginning or end of a subscription: the first byte is 1 or 0.
-    fn note_subscription(&mut self, frames: &[Vec<u8>]) {
-        // Subscriptions to other programs' lines do not count.
-        let ours = format!("{}.", self.topic);
-        let is_for_us =
-            |topic: &[u8]| ours.as_bytes().starts_with(topic) || topic.starts_with(ours.as_bytes());
-        match frames.first().and_then(|frame| frame.first()) {
-            Some(1) => self.topics += 1,
-            Some(0) => self.topics = self.topics.saturating_sub(1),
-            _ => {}
-        }
-        match frames.first().and_then(|frame| frame.split_first()) {
-            Some((1, topic)) if is_for_us(topic) && self.subscriptions.len() < MAX_SUBSCRIPTIONS => {
-                self.subscriptions.insert(topic.to_vec());
-            }
-            Some((0, topic)) => _ = self.subscriptions.remove(topic),
-            _ => {}
-        }
     }
 
     /// Take the oldest waiting lines until at most `most` bytes wait.

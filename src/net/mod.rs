@@ -5,6 +5,7 @@
 pub mod broker_state;
 pub mod connection_limit;
 pub mod curve;
+pub mod disconnect;
 pub mod envelope;
 pub mod http;
 pub mod manager_identity;

@@ -18,12 +18,15 @@ use pylogging::{Level, Logger};
 pub struct PortAccess {
     port: Port,
     networks: AllowedNetworks,
+    /// The settings with which the socket was made.
+    curve: Option<CurveSettings>,
     /// The names of the keys that may connect; `None` if connections have none.
     keys: Option<HashSet<String>>,
     this_machine: ThisMachine,
     limit: ConnectionLimit,
     /// Tells what is refused, but not each time that a program tries again.
     refusals: RareLine,
+    log: Logger,
 }
 
 impl PortAccess {
@@ -41,28 +44,33 @@ impl PortAccess {
         Ok(Self {
             port,
             networks: security.allowed(port),
+            curve: curve.cloned(),
             keys,
             this_machine: ThisMachine::new(),
             limit: ConnectionLimit::new(port, security.limits.connections.get(port), log.clone()),
-            refusals: RareLine::new(Level::WARNING, log),
+            refusals: RareLine::new(Level::WARNING, log.clone()),
+            log,
         })
     }
 
-    /// Read the rules again. Whether connections have keys stays as it is until the program starts again.
+    /// Read the rules again. Whether connections have keys, and the folder of the keys, stay until the program starts again.
     ///
     /// # Errors
     /// The files of the authorized keys cannot be read. The previous keys stay in force; the new networks are in force.
-    pub fn reload(
-        &mut self,
-        security: &SecuritySettings,
-        curve: Option<&CurveSettings>,
-    ) -> Result<(), KeyError> {
+    pub fn reload(&mut self, security: &SecuritySettings) -> Result<(), KeyError> {
         self.networks = security.allowed(self.port);
         self.limit.most = security.limits.connections.get(self.port);
-        if let (Some(keys), Some(curve)) = (&mut self.keys, curve) {
+        if let (Some(keys), Some(curve)) = (&mut self.keys, &self.curve) {
             *keys = curve::authorized(curve)?;
         }
         Ok(())
+    }
+
+    /// Log it if a new configuration has other settings of the keys than those in force.
+    pub fn report_new_curve(&self, curve: Option<&CurveSettings>) {
+        if self.curve.as_ref() != curve {
+            takes_a_restart(&self.log, "curve:", &format!("the port for the {}", self.port.name()));
+        }
     }
 
     /// Whether connections have keys.
@@ -81,10 +89,7 @@ impl PortAccess {
             ));
             return false;
         }
-        let is_known = |keys: &HashSet<String>| {
-            request.key.as_ref().is_some_and(|key| keys.contains(&curve::user_name(key)))
-        };
-        if !self.keys.as_ref().is_none_or(is_known) {
+        if !self.knows(request.key.as_ref().map(curve::user_name).as_deref()) {
             self.refusals.note(&format!(
                 "a connection from {address} to the port for the {port} was refused: its key is not in the folder \
                  `authorized` of `security: curve: keys:`"
@@ -104,15 +109,32 @@ impl PortAccess {
         self.limit.note_admitted();
     }
 
+    /// Whether a connection that was admitted may stay. `key` is the name of its key.
+    #[must_use]
+    pub fn still_allows(&mut self, address: &str, key: Option<&str>) -> bool {
+        self.knows(key) && self.networks.contain(address, &mut self.this_machine)
+    }
+
+    fn knows(&self, key: Option<&str>) -> bool {
+        self.keys.as_ref().is_none_or(|keys| key.is_some_and(|key| keys.contains(key)))
+    }
+
     /// Whether a message of this user may be taken. Its connection was admitted, but its key may have been revoked since; that is
     /// logged.
     pub fn takes_message_of(&mut self, user: &str) -> bool {
-        let takes = self.keys.as_ref().is_none_or(|keys| keys.contains(user));
+        let takes = self.knows(Some(user));
         if !takes {
             self.refusals.note(&format!("a message with the key {user} was discarded: the key was revoked"));
         }
         takes
     }
+}
+
+/// Log that a setting of `security:` has changed which `who` does not read again.
+pub fn takes_a_restart(log: &Logger, setting: &str, who: &str) {
+    log.warning(format_args!(
+        "`security: {setting}` has changed; that takes a restart, and {who} keeps the previous setting"
+    ));
 }
 
 impl AllowedNetworks {

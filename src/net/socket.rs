@@ -57,6 +57,32 @@ pub fn receive_with_user(socket: &Socket) -> zmq::Result<Option<(String, Frames)
     receive_rest(socket, &first).map(|frames| Some((user, frames)))
 }
 
+/// The connection that a message came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// The name that ZAP gave its user.
+    pub user: String,
+    /// The IP address of the other end.
+    pub address: String,
+    /// The descriptor of the connection in this process. It may be closed already, and be another file's.
+    pub descriptor: i32,
+}
+
+/// Receive the next message, if one has arrived, and where it came from: a TCP connection, or nothing if it came from this process.
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_with_sender(socket: &Socket) -> zmq::Result<Option<(Option<Sender>, Frames)>> {
+    let Some(mut first) = receive_first(socket)? else { return Ok(None) };
+    let descriptor = first.gets("__fd").and_then(|text| text.parse().ok());
+    let sender = descriptor.map(|descriptor| Sender {
+        user: first.gets("User-Id").unwrap_or_default().to_owned(),
+        address: first.gets("Peer-Address").unwrap_or_default().to_owned(),
+        descriptor,
+    });
+    receive_rest(socket, &first).map(|frames| Some((sender, frames)))
+}
+
 fn receive_first(socket: &Socket) -> zmq::Result<Option<Message>> {
     match retry(|| socket.recv_msg(DONTWAIT)) {
         Ok(frame) => Ok(Some(frame)),

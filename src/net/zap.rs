@@ -76,7 +76,16 @@ impl Zap {
     /// # Errors
     /// When the socket is broken.
     pub fn admit(&self, request: &ZapRequest) -> zmq::Result<bool> {
-        self.reply(request, b"200")
+        let user = request.key.as_ref().map(user_name).unwrap_or_default();
+        self.admit_as(request, &user)
+    }
+
+    /// Admit a connection, and give its messages this name of a user. Return false if it has ended meanwhile, as far as that is known.
+    ///
+    /// # Errors
+    /// When the socket is broken.
+    pub fn admit_as(&self, request: &ZapRequest, user: &str) -> zmq::Result<bool> {
+        self.reply(request, b"200", user)
     }
 
     /// Refuse a connection for now. Return false if it has ended meanwhile, as far as that is known.
@@ -84,7 +93,7 @@ impl Zap {
     /// # Errors
     /// When the socket is broken.
     pub fn refuse(&self, request: &ZapRequest) -> zmq::Result<bool> {
-        self.reply(request, b"300")
+        self.reply(request, b"300", "")
     }
 
     /// Reject a connection permanently. Return false if it has ended meanwhile, as far as that is known.
@@ -92,12 +101,11 @@ impl Zap {
     /// # Errors
     /// When the socket is broken.
     pub fn reject(&self, request: &ZapRequest) -> zmq::Result<bool> {
-        self.reply(request, b"400")
+        self.reply(request, b"400", "")
     }
 
-    fn reply(&self, request: &ZapRequest, status: &[u8]) -> zmq::Result<bool> {
+    fn reply(&self, request: &ZapRequest, status: &[u8], user: &str) -> zmq::Result<bool> {
         // Status, its text, a user's name, metadata. Each message of the connection has the name.
-        let user = request.key.as_ref().map(user_name).unwrap_or_default();
         let reply: [&[u8]; 8] =
             [&request.session, b"", VERSION, &request.number, status, b"", user.as_bytes(), b""];
         match socket::send(&self.socket, &reply) {

@@ -2,6 +2,7 @@
 //! server.
 
 mod aggregator;
+mod log_access;
 mod mail;
 mod publishers;
 mod scene;
