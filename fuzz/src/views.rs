@@ -69,11 +69,13 @@ fn show(value: &Value, out: &mut String, left: &mut usize) -> bool {
         Value::Bytes(content) => out.push_str(&bytes(content)),
         Value::Date(_) | Value::DateTime(_) => out.push('d'),
         Value::List(items) => {
-            return entries(
-                items.iter().enumerate().map(|(at, item)| (Value::from(at as i64 + 1), item)),
-                out,
-                left,
-            );
+            return entries((1_i64..).map(Value::from).zip(items.iter()), out, left);
+        }
+        Value::Map(map) if map.keys().any(|key| looks_like_another(key, |text| map.contains_key(text))) => {
+            return false;
+        }
+        Value::Set(set) if set.iter().any(|key| looks_like_another(key, |text| set.contains(text))) => {
+            return false;
         }
         Value::Map(map) => return entries(map.iter().map(|(key, value)| (key.clone(), value)), out, left),
         Value::Set(members) => {
@@ -81,6 +83,15 @@ fn show(value: &Value, out: &mut String, left: &mut usize) -> bool {
         }
     }
     *left > 0 && out.len() < 100_000
+}
+
+/// Whether a key is a string for Lua, and there is a text that is the same string.
+fn looks_like_another(key: &Value, has: impl Fn(&Value) -> bool) -> bool {
+    match key {
+        Value::Bytes(bytes) => std::str::from_utf8(bytes).is_ok_and(|text| has(&text.into())),
+        Value::BigInt(number) => has(&number.to_string().into()),
+        _ => false,
+    }
 }
 
 fn entries<'a>(
