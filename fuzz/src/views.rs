@@ -31,13 +31,11 @@ pub fn check(data: &[u8]) {
     let message = Message::new("sleep", "success", value.clone());
     let engine = ENGINE.with(Rc::clone);
     let called = engine.call_after(&message, &value, &value, &system::begin());
-    match called.result {
-        Err(error) => panic!("{error}"),
-        Ok(_) => {
-            let seen: String = called.log.into_iter().map(|line| line.text).collect();
-            assert_eq!(seen, expected);
-        }
+    if let Err(error) = called.result {
+        panic!("{error}");
     }
+    let seen: String = called.log.into_iter().map(|line| line.text).collect();
+    assert_eq!(seen, expected);
 }
 
 fn engine() -> Engine {
