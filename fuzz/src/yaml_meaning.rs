@@ -7,12 +7,12 @@ mod codec;
 #[path = "../../crates/pyyaml/tests/reference/meaning.rs"]
 mod meaning;
 #[allow(dead_code)]
-#[path = "../../crates/pyyaml/tests/reference/peer.rs"]
-mod peer;
+#[path = "../../crates/pyyaml/tests/reference/process.rs"]
+mod process;
 
 use std::cell::RefCell;
 
-use peer::PyYaml;
+use process::PyYaml;
 
 thread_local! {
     /// One Python for all inputs.

@@ -3,5 +3,5 @@
 pub mod codec;
 pub mod documents;
 pub mod meaning;
-pub mod peer;
+pub mod process;
 pub mod values;

@@ -31,7 +31,7 @@ pub enum Loaded {
 impl PyYaml {
     pub fn start() -> Self {
         let mut process = Command::new(venv())
-            .args(["-c", include_str!("peer.py")])
+            .args(["-c", include_str!("process.py")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
