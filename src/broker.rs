@@ -543,11 +543,11 @@ impl Broker {
         let end = Instant::now() + DRAIN_TIMEOUT;
         // Requests that have arrived, or arrive meanwhile, are served too: plain workers do not send again.
         self.receive_requests()?;
-        if self.requests.len() > 0 {
+        if !self.requests.is_empty() {
             let count = self.requests.len();
             self.log.info(format_args!("waiting up to {} s for replies: {count}", DRAIN_TIMEOUT.as_secs()));
         }
-        while self.requests.len() > 0 {
+        while !self.requests.is_empty() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || signals.take().iter().any(|signal| signal.ends()) {
                 let count = self.requests.len();

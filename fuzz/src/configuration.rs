@@ -15,7 +15,7 @@ pub fn check(data: &[u8]) {
     match config::parse(Path::new("nowcast.yaml"), data, &lookup) {
         Err(error) => assert!(!error.problems.is_empty() && !error.to_string().is_empty()),
         Ok((config, problems)) => {
-            problems.iter().for_each(|problem| assert!(!problem.to_string().is_empty()));
+            assert!(problems.iter().all(|problem| !problem.to_string().is_empty()));
             let ports = [Port::Manager, Port::Workers, Port::Logging];
             assert!(ports.iter().all(|port| !config.bind_address(*port).is_empty()));
             assert!(config.open_ports().len() <= 2);
@@ -34,13 +34,13 @@ pub fn check(data: &[u8]) {
                         .is_none_or(|next| next > now)
                 );
             }
-            decide_due(config.policy().into(), now);
+            decide_due(config.policy().into(), &now);
         }
     }
 }
 
 /// What is expected of the configured workers becomes due, and nothing is due again at once.
-fn decide_due(policy: Arc<nowcast_core::Policy>, now: ZonedDateTime) {
+fn decide_due(policy: Arc<nowcast_core::Policy>, now: &ZonedDateTime) {
     let mut state = State::new(policy, Checklist::default());
     let time = DecisionTime::from(now.clone());
     let rules = system::rules();

@@ -16,8 +16,11 @@ pub mod views;
 pub mod yaml;
 pub mod yaml_meaning;
 
+/// A fuzz target: its name, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// The fuzz targets, by the names of their programs and corpora.
-pub const TARGETS: [(&str, fn(&[u8])); 10] = [
+pub const TARGETS: [Target; 10] = [
     ("broker", broker::check),
     ("configuration", configuration::check),
     ("control", control::check),

@@ -62,7 +62,7 @@ pub struct System {
     pub records: Vec<Record>,
 }
 
-/// The effects of an event, but for those that nobody waits for.
+/// The effects of an event that a sender or the journal waits for.
 #[derive(Default)]
 pub struct Outcome {
     pub replies: Vec<Message>,

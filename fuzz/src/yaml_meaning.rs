@@ -7,12 +7,12 @@ mod codec;
 #[path = "../../crates/pyyaml/tests/reference/meaning.rs"]
 mod meaning;
 #[allow(dead_code)]
-#[path = "../../crates/pyyaml/tests/reference/python_process.rs"]
-mod python_process;
+#[path = "../../crates/pyyaml/tests/reference/process.rs"]
+mod process;
 
 use std::cell::RefCell;
 
-use python_process::PyYaml;
+use process::PyYaml;
 
 thread_local! {
     /// One Python for all inputs.

@@ -34,6 +34,7 @@ pub type ExceededLimit = &'static str;
 
 impl Requests {
     /// Start without requests. `epoch` is a number that no earlier broker had.
+    #[must_use]
     pub fn new(epoch: u64) -> Self {
         Self {
             epoch,
@@ -46,7 +47,10 @@ impl Requests {
         }
     }
 
-    /// Keep a request as a worker sent it, with a ticket in front, unless it exceeds a limit.
+    /// Keep a request as a worker sent it, with a ticket in front.
+    ///
+    /// # Errors
+    /// It exceeds a limit.
     pub fn add(&mut self, mut frames: Frames, limits: &WireLimits) -> Result<(), ExceededLimit> {
         let client = frames.first().cloned().unwrap_or_default();
         let of_client = self.per_client.get(&client).copied().unwrap_or_default();
@@ -70,6 +74,7 @@ impl Requests {
     }
 
     /// Return the first request that is still to be sent, unless the manager has enough.
+    #[must_use]
     pub fn next_to_send(&self) -> Option<&Frames> {
         if self.sent_bytes >= MAX_SENT {
             return None;
@@ -127,8 +132,15 @@ impl Requests {
     }
 
     /// Return how many requests are open.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// Return whether no request is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
     }
 }
 

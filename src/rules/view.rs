@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, UserData, UserDataMethods, Value as LuaValue};
+use num_bigint::BigInt;
 
 use super::budget;
 use super::error::fail;
@@ -78,30 +79,47 @@ fn item(lua: &Lua, snapshot: &Rc<ViewedValues>, value: &Value, place: ViewPlace)
     if value.is_null() { Ok(LuaValue::NULL) } else { to_lua(lua, snapshot, value, place) }
 }
 
-/// Return the keys that a Lua value may mean, the likeliest first: to Lua, `1` and `1.0` are the same key.
-fn keys(key: &LuaValue) -> [Option<Value>; 2] {
+/// The fewest characters of an integer beyond 64 bits.
+const SHORTEST_BIG_INTEGER: usize = 19;
+
+/// Return the keys that a Lua value may mean, the likeliest first: to Lua, `1` and `1.0` are the same key, and text, bytes and
+/// integers beyond 64 bits are all strings.
+fn keys(key: &LuaValue) -> [Option<Value>; 3] {
     match key {
-        LuaValue::Boolean(flag) => [Some(Value::Bool(*flag)), None],
+        LuaValue::Boolean(flag) => [Some(Value::Bool(*flag)), None, None],
         #[allow(clippy::cast_precision_loss, reason = "beyond 2^53 no float equals the integer")]
-        LuaValue::Integer(number) => [Some(Value::Int(*number)), Some(Value::Float(*number as f64))],
+        LuaValue::Integer(number) => [Some(Value::Int(*number)), Some(Value::Float(*number as f64)), None],
         #[allow(clippy::cast_possible_truncation, reason = "compared with what it came from")]
         LuaValue::Number(number) => {
             let whole = *number as i64;
             #[allow(clippy::cast_precision_loss, clippy::float_cmp, reason = "exact equality is meant")]
             let is_whole = whole as f64 == *number;
-            [Some(Value::Float(*number)), is_whole.then_some(Value::Int(whole))]
+            [Some(Value::Float(*number)), is_whole.then_some(Value::Int(whole)), None]
         }
         LuaValue::String(text) => match text.to_str() {
-            Ok(text) => [Some(Value::from(&*text)), None],
-            Err(_) => [Some(Value::Bytes(text.as_bytes().as_ref().into())), None],
+            Ok(text) => {
+                let bytes = Value::Bytes(text.as_bytes().into());
+                [Some(Value::from(&*text)), Some(bytes), big_integer(&text)]
+            }
+            Err(_) => [Some(Value::Bytes(text.as_bytes().as_ref().into())), None, None],
         },
-        LuaValue::LightUserData(_) => [Some(Value::Null), None],
+        LuaValue::LightUserData(_) => [Some(Value::Null), None, None],
         LuaValue::UserData(object) => match object.borrow::<Moment>() {
-            Ok(moment) => [Some(moment.to_yaml()), None],
-            Err(_) => [None, None],
+            Ok(moment) => [Some(moment.to_yaml()), None, None],
+            Err(_) => [None, None, None],
         },
-        _ => [None, None],
+        _ => [None, None, None],
     }
+}
+
+/// Return the integer beyond 64 bits that [`to_lua`] writes as this text.
+fn big_integer(text: &str) -> Option<Value> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_one = digits.len() >= SHORTEST_BIG_INTEGER
+        && text.len() <= pyyaml::limits::MAX_DIGITS
+        && !digits.starts_with('0')
+        && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if is_one { text.parse::<BigInt>().ok().map(Value::from) } else { None }
 }
 
 impl View {
@@ -128,9 +146,14 @@ impl View {
         Ok(match &self.seen(lua)? {
             Value::List(items) => items.len(),
             Value::Set(members) => members.len(),
-            // As with Lua's tables, `#` counts 1, 2, 3 … up to the first missing one.
+            // As with Lua's tables, `#` counts 1, 2, 3 … up to the first missing one, and 2.0 is 2.
             Value::Map(map) => {
-                let is_there = |place: &usize| map.contains_key(&Value::Int(lua_index(*place)));
+                let is_there = |place: &usize| {
+                    keys(&LuaValue::Integer(lua_index(*place)))
+                        .iter()
+                        .flatten()
+                        .any(|key| map.contains_key(key))
+                };
                 let count = (0..map.len()).take_while(is_there).count();
                 budget::charge(lua, count as u64 * STEPS_PER_KEY)?;
                 count
@@ -233,14 +256,16 @@ impl View {
     /// Return the position of a key, counted from 0.
     fn place(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<Option<usize>> {
         let seen = self.seen(lua)?;
-        Ok(keys(key).into_iter().flatten().find_map(|key| match (&seen, key) {
+        let places = keys(key).into_iter().flatten().filter_map(|key| match (&seen, key) {
             (Value::Map(map), key) => map.get_index_of(&key),
             (Value::Set(members), key) => members.get_index_of(&key),
             (Value::List(items), Value::Int(place)) => {
                 usize::try_from(place).ok()?.checked_sub(1).filter(|place| *place < items.len())
             }
             _ => None,
-        }))
+        });
+        // Of two keys that look alike to Lua the last one counts, or `next` would turn in circles.
+        Ok(places.max())
     }
 
     /// Return whether the key exists, even if its value is null.

@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, FileFailurePersistence, TestError, TestRunne
 use pyyaml::{Keys, Value, python};
 use reference::codec::same;
 use reference::meaning::compare;
-use reference::python_process::{Loaded, PyYaml};
+use reference::process::{Loaded, PyYaml};
 use serde_json::{Map as JsonMap, Value as Json, json};
 
 /// Runs a check on many batches of random input and shows the least input that fails it.

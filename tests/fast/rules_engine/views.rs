@@ -103,6 +103,8 @@ fn keys_of_any_type_are_found() {
         (Value::Date(date), "day"),
         (Value::DateTime(time), "time"),
         (Value::Null, "null"),
+        (Value::Bytes(b"raw".as_slice().into()), "bytes"),
+        (Value::BigInt(Arc::new("-123456789012345678901".parse().unwrap())), "big"),
     ];
     let checklist: Value = entries.into_iter().map(|(key, text)| (key, Value::from(text))).collect();
     let print = |expression: &str| {
@@ -114,8 +116,26 @@ fn keys_of_any_type_are_found() {
     assert_eq!(print("checklist[1], checklist[1.0], checklist[2], checklist[2.5]"), "one one two half");
     assert_eq!(print("checklist[false], checklist[true], checklist[null]"), "no nil null");
     assert_eq!(print("checklist[date('2026-03-14')], checklist[date('2026-03-14T05:15')]"), "day time");
-    assert_eq!(print("#checklist"), "1");
+    assert_eq!(print("#checklist"), "2");
     assert_eq!(print("next(checklist, date('2026-03-14'))"), "2026-03-14T05:15:00 time");
+    assert_eq!(
+        print("checklist.raw, checklist['-123456789012345678901'], checklist['0123']"),
+        "bytes big nil"
+    );
+    assert_eq!(print("next(checklist, 'raw')"), "-123456789012345678901 big");
+    assert_eq!(print("next(checklist, '-123456789012345678901')"), "nil");
+}
+
+#[test]
+fn keys_that_look_alike_to_lua_end_an_iteration() {
+    let raw = (Value::Bytes(b"a".as_slice().into()), Value::Int(2));
+    let checklist: Value = [(Value::from("a"), Value::Int(1)), raw].into_iter().collect::<Map>().into();
+    let said = |body: &str| Nowcast::rule(&format!("{body} return {{}}")).checklist(checklist.clone()).said();
+    assert_eq!(
+        said("for k, v in pairs(checklist) do print(k, v) end print(checklist.a)"),
+        ["a 1", "a 2", "1"]
+    );
+    assert_eq!(said("for k, v in next, checklist do print(k, v) end"), ["a 1"]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ const COVERED: &[&str] = &[
     "src",
     "crates",
     "benches",
+    "fuzz/src",
     "tests",
 ];
 

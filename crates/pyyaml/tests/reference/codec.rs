@@ -1,4 +1,4 @@
-//! Values as JSON with their types; `pyyaml_process.py` says how.
+//! Values as JSON with their types; `process.py` says how.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
 //! Whether a text means the same to us and to `PyYAML`.
 
 use super::codec::same;
-use super::python_process::Loaded;
+use super::process::Loaded;
 
 /// Whether ours reads a text as theirs did, or refuses it as theirs did.
 pub fn compare(text: &str, theirs: &Loaded) -> Result<(), String> {

@@ -3,5 +3,5 @@
 pub mod codec;
 pub mod documents;
 pub mod meaning;
-pub mod python_process;
+pub mod process;
 pub mod values;
