@@ -31,11 +31,7 @@ pub enum Loaded {
 impl PyYaml {
     pub fn start() -> Self {
         let mut process = Command::new(venv())
-<<<<<<<< HEAD:crates/pyyaml/tests/reference/python_process.rs
-            .args(["-c", include_str!("pyyaml_process.py")])
-========
             .args(["-c", include_str!("process.py")])
->>>>>>>> fuzz:crates/pyyaml/tests/reference/process.rs
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
