@@ -192,11 +192,13 @@ impl Broker {
         workers.set_zap_domain(access::WORKERS)?;
         let curve = config.zmq.curve.as_ref();
         curve::secure_server(&workers, curve, CurveServer::Broker)?;
-        let workers_watch = ConnectionWatch::start(&context, &workers, "workers", WakeOn::Shortages)?;
+        let access = Access::new(config, &log)?;
         let manager = ManagerSocket::new(&context, epoch, LINGER, curve)?;
+        // Last, as nothing may fail after it: its thread ends only when the socket is closed.
+        let workers_watch = ConnectionWatch::start(&context, &workers, "workers", WakeOn::Shortages)?;
         let mut broker = Self {
             admission,
-            access: Access::new(config, &log)?,
+            access,
             workers,
             workers_watch,
             manager,
@@ -225,7 +227,7 @@ impl Broker {
             ));
         }
         for found in exposure::of_keys(config) {
-            broker.log.warning(format_args!("{found}, and by it who may connect; run {}", found.repair));
+            broker.log.warning(format_args!("{found}, and so can decide who connects; run {}", found.repair));
         }
         Ok(broker)
     }

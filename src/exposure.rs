@@ -18,6 +18,9 @@ use crate::rules;
 /// The bits of a mode that are the group's.
 const GROUP: u32 = 0o070;
 
+/// The most files and folders that are looked at in search of rules, whose folder may hold other things.
+const MOST_LOOKS: usize = 10_000;
+
 /// Files of other users cannot be renamed or removed in a folder with this bit.
 const STICKY: u32 = 0o1000;
 
@@ -72,15 +75,34 @@ pub fn of_journal(config: &Config) -> Vec<Exposure> {
 #[must_use]
 pub fn of_inputs(config: &Config) -> Vec<Exposure> {
     let rules = rules::locate(&config.file, &config.registry.next_workers_module).ok();
+    let required = rules.as_ref().and_then(|rules| rules.parent()).map(lua_files_in).unwrap_or_default();
     let files = [Some(config.file.clone()), rules, Some(config.checklist_file.clone())];
     let paths: BTreeSet<PathBuf> = files
         .into_iter()
         .flatten()
+        .chain(required)
         .filter_map(|file| std::path::absolute(file).ok())
         .flat_map(|file| [file.parent().map(Path::to_owned), Some(file)])
         .flatten()
         .collect();
     paths.iter().filter_map(|path| find(path, OTHERS_WRITE)).collect()
+}
+
+/// Return the files below a folder that rules can require, except in folders that are links.
+fn lua_files_in(folder: &Path) -> Vec<PathBuf> {
+    let (mut found, mut folders, mut looks) = (Vec::new(), vec![folder.to_owned()], 0);
+    while let Some(folder) = folders.pop().filter(|_| looks < MOST_LOOKS) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten().take(MOST_LOOKS) {
+            looks += 1;
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "lua") {
+                found.push(path);
+            }
+        }
+    }
+    found
 }
 
 /// Return what is exposed of the key files: the secret ones may not be read, and the others not be replaced.

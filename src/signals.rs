@@ -70,3 +70,13 @@ impl AsRawFd for Signals {
         self.pipe.as_raw_fd()
     }
 }
+
+/// Return whether this process was started with a signal ignored, as `nohup` does it.
+#[must_use]
+pub fn is_ignored(signal: rustix::process::Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The lowest bit is signal 1.
+    mask.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
+}

@@ -1,6 +1,6 @@
 //! [`Access`]: who may connect to the broker's ports. It never looks at a message.
 
-use crate::config::{Config, Port};
+use crate::config::{Config, Port, WireLimits};
 use crate::net::curve::KeyError;
 use crate::net::port_access::{self, PortAccess};
 use crate::net::zap::ZapRequest;
@@ -16,8 +16,8 @@ pub(super) const MANAGERS: &str = "managers";
 pub(super) struct Access {
     pub(super) manager: PortAccess,
     pub(super) workers: PortAccess,
-    /// `security: limits: message size`, with which the workers' socket was made.
-    message_size: u32,
+    /// The limits with which the workers' socket was made.
+    limits: WireLimits,
     log: Logger,
 }
 
@@ -25,14 +25,20 @@ impl Access {
     pub(super) fn new(config: &Config, log: &Logger) -> Result<Self, KeyError> {
         let port = |port| PortAccess::new(port, &config.security, config.zmq.curve.as_ref(), log.clone());
         let (manager, workers) = (port(Port::Manager)?, port(Port::Workers)?);
-        Ok(Self { manager, workers, message_size: config.security.limits.message_size, log: log.clone() })
+        Ok(Self { manager, workers, limits: config.security.limits, log: log.clone() })
     }
 
     /// Use the rules of a new configuration from now on, and log the changes that take a restart. Connections that were admitted stay.
     pub(super) fn reload(&mut self, config: &Config) -> Result<(), KeyError> {
         self.workers.report_new_curve(config.zmq.curve.as_ref());
-        if self.message_size != config.security.limits.message_size {
-            port_access::takes_a_restart(&self.log, "limits: message size:", "the port for the workers");
+        let (used, new) = (&self.limits, &config.security.limits);
+        for (is_new, setting) in [
+            (used.message_size != new.message_size, "limits: message size:"),
+            (used.requests_per_client != new.requests_per_client, "limits: requests per client:"),
+        ] {
+            if is_new {
+                port_access::takes_a_restart(&self.log, setting, "the port for the workers");
+            }
         }
         let manager = self.manager.reload(&config.security);
         let workers = self.workers.reload(&config.security);

@@ -4,11 +4,15 @@
 //! broker that cannot write the note works without it.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::net::{BrokerState, ManagerIdentity};
 use crate::private_folder::{self, OTHERS_WRITE};
 use crate::store::Presence;
 use pylogging::Logger;
+
+/// The interval between attempts to write a state.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The name of the broker's file in the journal's folder.
 const FILE: &str = "broker";
@@ -24,16 +28,19 @@ pub fn noted_state(journal: &Path) -> Option<BrokerState> {
 pub(super) struct StateNote {
     presence: Presence,
     last: Option<BrokerState>,
+    /// When it could not be written: a connection may have taken the descriptor that was kept for it.
+    failed: Option<Instant>,
 }
 
 impl StateNote {
     pub(super) fn new() -> Self {
-        Self { presence: Presence::of(FILE), last: None }
+        Self { presence: Presence::of(FILE), last: None, failed: None }
     }
 
-    /// Whether this state differs from the one that was to be written last.
+    /// Whether this state is to be written: it differs from the last one, or that could not be written.
     pub(super) fn differs(&self, state: &BrokerState) -> bool {
         self.last.as_ref() != Some(state)
+            || self.failed.is_some_and(|failed| failed.elapsed() >= RETRY_INTERVAL)
     }
 
     /// Whether the last state names this manager.
@@ -43,12 +50,11 @@ impl StateNote {
 
     /// Write the state. The folder is made if it is missing: only our own manager would make it.
     pub(super) fn write(&mut self, journal: &Path, state: BrokerState, log: &Logger) {
-        if private_folder::make_or_repair(journal, OTHERS_WRITE, log).is_ok()
+        let line = serde_json::to_string(&state).unwrap_or_default();
+        let is_written = private_folder::make_or_repair(journal, OTHERS_WRITE, log).is_ok()
             && self.presence.announce(journal)
-            && let Ok(line) = serde_json::to_string(&state)
-        {
-            let _ = self.presence.note(journal, &line);
-        }
+            && self.presence.note(journal, &line).is_ok();
+        self.failed = (!is_written).then(Instant::now);
         self.last = Some(state);
     }
 }

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use super::operate::CommonOptions;
 use super::{USAGE, print};
 use crate::config::Config;
-use crate::store::History;
+use crate::store::{History, JournalError};
+use nowcast_core::parked::ParkedItem;
 use nowcast_core::{Cycle, CycleOption};
 
 /// The most open cycles that a question names.
@@ -32,7 +33,10 @@ pub(super) fn chosen(
     if given.is_some() {
         return Ok(given.cloned());
     }
-    let open = open_cycles(&common.load()?);
+    let open = open_cycles(&common.load()?).map_err(|error| {
+        print::error(&error);
+        ExitCode::FAILURE
+    })?;
     if open.is_empty() {
         return Ok(None);
     }
@@ -61,10 +65,17 @@ fn ask(named: &str) -> Result<CycleOption, ExitCode> {
     }
 }
 
-/// Return the cycles of the open runs and joins. A system without a journal has none.
-fn open_cycles(config: &Config) -> BTreeSet<Cycle> {
-    let open = History::open(&config.journal.folder).and_then(|history| history.open_now());
-    let Ok(open) = open else { return BTreeSet::new() };
-    let of_runs = open.runs.into_iter().filter_map(|run| run.cycle);
-    of_runs.chain(open.joins.into_iter().filter_map(|join| join.cycle)).collect()
+/// Return the cycles of the open runs and joins, and of what is parked. A system without a journal has none.
+fn open_cycles(config: &Config) -> Result<BTreeSet<Cycle>, JournalError> {
+    let open = match History::open(&config.journal.folder).and_then(|history| history.open_now()) {
+        Err(JournalError::None { .. }) => return Ok(BTreeSet::new()),
+        open => open?,
+    };
+    let of_parked = open.parked.into_iter().flat_map(|parked| match parked.item {
+        ParkedItem::Message { cycle, .. } => vec![cycle],
+        ParkedItem::Launches { launches, .. } => launches.into_iter().map(|launch| launch.cycle).collect(),
+    });
+    let of_runs = open.runs.into_iter().map(|run| run.cycle);
+    let of_joins = open.joins.into_iter().map(|join| join.cycle);
+    Ok(of_runs.chain(of_joins).chain(of_parked).flatten().collect())
 }

@@ -73,7 +73,7 @@ fn programs(config: &Config) -> Vec<Missing> {
 
 fn is_scheduled_here(config: &Config, worker: &str) -> bool {
     let mut scheduled = config.scheduled.iter();
-    scheduled.any(|entry| is_here(entry.host.as_deref()) && entry.module.rsplit('.').next() == Some(worker))
+    scheduled.any(|entry| is_here(entry.host.as_deref()) && entry.name() == worker)
 }
 
 fn is_here(host: Option<&str>) -> bool {

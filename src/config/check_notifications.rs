@@ -364,8 +364,10 @@ impl ConfigCheck<'_> {
             }
             // Such as `payload={"text": "{text}"}`, the former form of Slack's webhooks.
             (Some(given), _) if given.contains(FORM) => {
-                let json =
-                    sample.split_once('=').is_some_and(|(_, value)| is_json(&serde_json::from_str(value)));
+                let is_field = |field: &str| {
+                    field.split_once('=').is_some_and(|(_, value)| is_json(&serde_json::from_str(value)))
+                };
+                let json = sample.split('&').any(is_field);
                 Some(Escapes { form: true, json, ..Escapes::default() })
             }
             (Some(given), _) => Some(Escapes { json: given.contains("json"), ..Escapes::default() }),

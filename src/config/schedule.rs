@@ -10,7 +10,7 @@ use super::problem::Severity;
 use super::scheduled::{CatchUp, ScheduledWorker};
 use super::times::Times;
 use crate::suggest::did_you_mean;
-use nowcast_core::CycleFormat;
+use nowcast_core::{CycleFormat, cycle_format};
 use pyyaml::Value;
 
 /// The section's name.
@@ -64,9 +64,8 @@ impl ConfigCheck<'_> {
             .map(|(index, entry)| self.scheduled(&index.to_string(), entry))
             .collect();
         for (index, scheduled) in scheduled.iter().enumerate() {
-            let Some(ScheduledWorker { module, .. }) = scheduled else { continue };
-            let name = module.rsplit('.').next().unwrap_or(module);
-            self.expect_registered(registry, name, &[NAME, &index.to_string(), module]);
+            let Some(entry) = scheduled else { continue };
+            self.expect_registered(registry, entry.name(), &[NAME, &index.to_string(), &entry.module]);
         }
         let items: Vec<Option<String>> =
             scheduled.iter().map(|entry| entry.as_ref().map(ScheduledWorker::item)).collect();
@@ -138,10 +137,16 @@ impl ConfigCheck<'_> {
                 let text = "moves the time of `cycle:`, which is missing".to_owned();
                 return refuse(self, "shift", text);
             }
-            (Some(format), shift) => match CycleFormat::parse(format, shift.as_deref()) {
-                Ok(cycle) => Some(cycle),
-                Err(text) => return refuse(self, "cycle", text),
-            },
+            (Some(format), shift) => {
+                let shift = match shift.as_deref().map(cycle_format::shift).transpose() {
+                    Ok(shift) => shift.unwrap_or_default(),
+                    Err(text) => return refuse(self, "shift", text),
+                };
+                match CycleFormat::parse(format, shift, &zone) {
+                    Ok(cycle) => Some(cycle),
+                    Err(text) => return refuse(self, "cycle", text),
+                }
+            }
         };
         if module.contains(|sign: char| sign.is_whitespace() || sign.is_control()) || module.is_empty() {
             self.report(Severity::Error, &path, "a worker's name has no spaces".to_owned());

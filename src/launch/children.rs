@@ -16,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use crate::orphans;
 use crate::process::ending;
 use nowcast_core::Ending;
+use nowcast_core::message::CYCLE;
 
 /// Environment variables that a child gets in addition to its parent's.
 pub type Environment = Vec<(String, OsString)>;
@@ -59,9 +60,9 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
         Ok(Self { epoll, watched: HashMap::new(), last: 0, withheld: Vec::new() })
     }
 
-    /// Withhold environment variables of this process from those that are started from now on.
+    /// Withhold environment variables of this process from those that are started from now on, and its own cycle, if a worker started it.
     pub fn withhold(&mut self, variables: &[String]) {
-        self.withheld = variables.to_vec();
+        self.withheld = variables.iter().cloned().chain([CYCLE.to_owned()]).collect();
     }
 
     /// Start a process with these additional environment variables, in its own process group, so that Ctrl-C in

@@ -164,7 +164,7 @@ fn prepare(
             attempt,
         );
     }
-    // The configuration may be half saved, or the folder of a log be mended soon. The manager goes on meanwhile, too.
+    // The configuration may be half saved, or the folder of a log be repaired soon. The manager goes on meanwhile, too.
     shortage::retry_always(task, signals, "its worker cannot be started", task.start_timeout, attempt)
 }
 

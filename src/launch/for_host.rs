@@ -100,7 +100,7 @@ hosts:
         assert_eq!(words("run_model", "localhost"), "run here.yaml 7 -x", "its environment has it");
         assert_eq!(
             words("run_model", "robot"),
-            "ssh robot source env.sh ; env NOWCAST_CYCLE=2026-03-14T06 run there.yaml 7 -x"
+            "ssh robot source env.sh ; export NOWCAST_CYCLE=2026-03-14T06 ; run there.yaml 7 -x"
         );
         for host in ["queue", "head", "pod"] {
             let line = words("run_model", host);

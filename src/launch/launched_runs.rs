@@ -21,7 +21,6 @@ use super::refused_runs::RefusedRuns;
 use super::run_folder::RunFolder;
 use crate::open_files;
 use nowcast_core::Ending;
-use nowcast_core::message::CYCLE;
 use pylogging::Logger;
 
 /// The result of [`LaunchedRuns::start`].
@@ -121,10 +120,9 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         Started::NotEnded
     }
 
-    /// Withhold environment variables of this process from all workers; also its own cycle, if a worker started it.
+    /// Withhold environment variables of this process from all workers.
     pub fn withhold(&mut self, variables: &[String]) {
-        let cycle = CYCLE.to_owned();
-        self.processes.withhold(&variables.iter().cloned().chain([cycle]).collect::<Vec<_>>());
+        self.processes.withhold(variables);
     }
 
     /// Remove the claim mark of a run whose end is in the journal: it will not be started again.

@@ -1,12 +1,13 @@
 //! The commands of `launcher: ssh`. Pure: it starts nothing.
 //!
-//! The worker's command line is NEMO_Nowcast's, word for word, so nothing can be added to it that identifies the process. Only words
+//! The worker's command line is NEMO_Nowcast's, word for word, after a statement that sets the cycle if there is one. So nothing is in it that identifies the process. Only words
 //! that the host's shell would not take as they are, and that do not come from the configuration, are quoted.
 //! The process is found by its words, which the host's shell expands from the same line again, and by [`RUN_TAG`](super::launch_command::RUN_TAG) where that arrives.
 
 use super::launch_command::{LaunchCommand, LauncherKind, RemoteCommands, over_ssh, quoted};
 use super::worker_argv::{LaunchError, LaunchRequest};
 use crate::config::hosts::SSH_LOST;
+use nowcast_core::message::CYCLE;
 
 /// Searches all processes of a Linux host for the run and sends it a signal; 0 only searches. Its arguments are the
 /// signal, the line of the host's shell, and the worker's words. A shell that runs the line until the worker exits, or
@@ -28,7 +29,10 @@ pub(super) fn command(request: &LaunchRequest) -> Result<LaunchCommand, LaunchEr
     let words = shell_words(request.remote_words()?, request.worker.args.len());
     let host = &request.worker.host;
     let source = ["source".to_owned(), envvars, ";".to_owned()];
-    let host_line: Vec<String> = source.iter().cloned().chain(request.in_cycle(words.clone())).collect();
+    // A statement of its own, since the words may be anything that the host's shell understands.
+    let cycle = request.cycle.map(|cycle| ["export".to_owned(), format!("{CYCLE}={cycle}"), ";".to_owned()]);
+    let host_line: Vec<String> =
+        source.iter().cloned().chain(cycle.into_iter().flatten()).chain(words.iter().cloned()).collect();
     // The name of the Python program may differ in the process list.
     let is_python = words.get(1).is_some_and(|word| word == "-m");
     let searched_words = if is_python { &words[1..] } else { &words[..] };

@@ -36,6 +36,9 @@ const BIND_INTERVAL: Duration = Duration::from_millis(250);
 /// The time limit in milliseconds for sending the last lines.
 const LINGER: i32 = 1_000;
 
+/// More time for the thread on a busy machine, where it may not run for seconds.
+const MARGIN: Duration = Duration::from_secs(5);
+
 /// The maximum number of lines that ZeroMQ queues for a slow subscriber; it discards lines over the limit.
 const MAX_QUEUED: i32 = 100_000;
 
@@ -116,10 +119,12 @@ impl ZmqPublisher {
         if let Some(publisher) = all.iter().filter_map(Weak::upgrade).find(serves) {
             let mut access = publisher.shared.access();
             access.report_new_curve(curve.as_ref());
-            access.reload(security)?;
+            let reloaded = access.reload(security);
             drop(access);
+            // New networks are in force although a key file cannot be read.
             publisher.shared.is_access_new.store(true, Ordering::Release);
             publisher.shared.wake();
+            reloaded?;
             return Ok((publisher, None));
         }
         let (publisher, error) = Self::start(publishing)?;
@@ -135,7 +140,6 @@ impl ZmqPublisher {
         let zap = Zap::bind(&context)?;
         let socket = make_socket(&context, curve.as_ref())?;
         let probe = make_probe(&context, &socket)?;
-        let watch = ConnectionWatch::start(&context, &socket, "logging", WakeOn::Shortages)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?;
         let shared = Arc::new(PublisherShared {
             lines: Mutex::default(),
@@ -144,6 +148,8 @@ impl ZmqPublisher {
             access: Mutex::new(access),
             is_access_new: AtomicBool::new(false),
         });
+        // Nothing may fail after it: its thread ends only when the socket is closed.
+        let watch = ConnectionWatch::start(&context, &socket, "logging", WakeOn::Shortages)?;
         let addresses = addresses.clone();
         let publisher =
             Self { topic: topic.to_owned(), addresses: addresses.clone(), shared: Arc::clone(&shared) };
@@ -198,9 +204,10 @@ impl Publisher for ZmqPublisher {
         self.shared.wake();
     }
 
-    /// Publish the waiting lines and stop. Wait at most [`SUBSCRIBER_TIMEOUT`] plus [`LINGER`].
+    /// Publish the waiting lines and stop. Wait at most [`SUBSCRIBER_TIMEOUT`] plus [`LINGER`] plus [`MARGIN`]; lines that are left then are
+    /// shown on stderr.
     fn finish(&self) {
-        let most = SUBSCRIBER_TIMEOUT + Duration::from_millis(LINGER.unsigned_abs().into());
+        let most = SUBSCRIBER_TIMEOUT + Duration::from_millis(LINGER.unsigned_abs().into()) + MARGIN;
         let end = Instant::now() + most;
         let mut lines = self.shared.lock();
         lines.is_ending = true;
@@ -213,6 +220,9 @@ impl Publisher for ZmqPublisher {
             let waited = self.shared.has_ended.wait_timeout(lines, left);
             lines = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        let left = std::mem::take(&mut lines.waiting);
+        drop(lines);
+        left.iter().for_each(show_on_stderr);
     }
 }
 

@@ -117,7 +117,7 @@ fn make_private(config: &Config, log: &Logger) -> Result<(), JournalError> {
     }
     for found in exposure::of_inputs(config) {
         log.warning(format_args!(
-            "{found}, and by it what the system does; run {}, and see that nothing was changed",
+            "{found}, and so can change what the system does; run {}, and see that nothing was changed",
             found.repair
         ));
     }

@@ -266,6 +266,17 @@ mod tests {
     }
 
     #[test]
+    fn a_manager_that_is_killed_between_messages_suspects_none() {
+        let (_folder, path) = folder();
+        for _ in 0..5 {
+            let mut poison = PoisonFile::open(&path).unwrap();
+            poison.begin(Deciding, "a").unwrap();
+            poison.clear().unwrap();
+        }
+        assert!(!is_poison(&path, Deciding, "a"));
+    }
+
+    #[test]
     fn two_managers_that_abort_or_five_that_are_killed_make_poison() {
         for (exits_at, count) in [(aborts_at as fn(&Path, Step, &str), 2), (killed_at, 5)] {
             let (_folder, path) = folder();

@@ -1,12 +1,12 @@
 //! [`ControllingTerminal`]: whether the terminal of this process still exists.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 
 use rustix::io::Errno;
+use rustix::process::Signal;
 
-/// SIGHUP in the hexadecimal signal masks of `/proc/self/status`.
-const HANGUP: u64 = 1;
+use crate::signals::is_ignored;
 
 /// The controlling terminal of this process at its start.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +19,7 @@ impl ControllingTerminal {
     /// means that the process outlives the terminal.
     #[must_use]
     pub fn at_start() -> Self {
-        Self { stops_with_it: open().is_ok() && !is_hangup_ignored() }
+        Self { stops_with_it: open().is_ok() && !is_ignored(Signal::HUP) }
     }
 
     /// Whether the terminal was closed. The kernel detaches it from its processes before it sends SIGHUP.
@@ -31,11 +31,4 @@ impl ControllingTerminal {
 
 fn open() -> io::Result<File> {
     File::open("/dev/tty")
-}
-
-fn is_hangup_ignored() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & HANGUP != 0)
 }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use rustix::process::Signal;
 use signal_hook::iterator::Signals;
 use ureq::http::{Response, Uri};
 use ureq::{Agent, Body};
@@ -19,6 +19,7 @@ use crate::config::notify::url_problem;
 use crate::net::redaction::{Redaction, shown_url};
 use crate::net::{http, proxy};
 use crate::process::machine;
+use crate::signals::is_ignored;
 
 /// The timeout for connecting, and for receiving the start of the response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -196,12 +197,16 @@ impl Fetch {
             FetchError::Permanent(format!("{} cannot be written: {error}", self.file.display()))
         };
         remove_old_parts(folder);
+        // Locked until it is named: a signal that comes meanwhile waits.
+        let mut named = part_file();
         let mut part = tempfile::Builder::new()
             .prefix(&format!("{}{}-", part_prefix(), std::process::id()))
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(folder)
             .map_err(|error| unwritable(&error))?;
-        let _named = NamedPart::new(part.path());
+        *named = Some(part.path().to_owned());
+        drop(named);
+        let _named = NamedPart;
         let mut body = answer.body_mut().as_reader();
         let mut bytes = 0;
         let mut buffer = vec![0; 100 << 10];
@@ -231,15 +236,8 @@ impl Fetch {
 /// The incomplete file of this process, for the signal that ends it.
 static PART_FILE: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Names the incomplete file while there is one.
+/// Forgets the name of the incomplete file when there is none any more.
 struct NamedPart;
-
-impl NamedPart {
-    fn new(path: &Path) -> Self {
-        *part_file() = Some(path.to_owned());
-        Self
-    }
-}
 
 impl Drop for NamedPart {
     fn drop(&mut self) {
@@ -256,7 +254,9 @@ fn part_file() -> MutexGuard<'static, Option<PathBuf>> {
 /// # Errors
 /// The operating system has no thread or descriptor left.
 pub fn remove_part_on_signals() -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    // Those that were ignored at the start stay so, as under `nohup`.
+    let ending = [Signal::INT, Signal::TERM, Signal::HUP].into_iter().filter(|signal| !is_ignored(*signal));
+    let mut signals = Signals::new(ending.map(Signal::as_raw))?;
     thread::Builder::new().spawn(move || {
         for signal in signals.forever() {
             // Held until the process ends, so that the file is not renamed meanwhile.

@@ -111,7 +111,7 @@ fn the_keys_are_made_once_and_the_command_says_what_to_configure() {
 }
 
 #[test]
-fn daemons_whose_keys_are_missing_or_exposed_say_so_and_end() {
+fn daemons_whose_keys_are_missing_exposed_or_damaged_say_so_and_end() {
     let mut system = system().section("security: {curve: {keys: keys}}").prepare();
     for is_exposed in [false, true] {
         if is_exposed {
@@ -129,6 +129,14 @@ fn daemons_whose_keys_are_missing_or_exposed_say_so_and_end() {
             assert!(text.contains(expected), "{text}");
         }
     }
+    for name in ["broker", "client"] {
+        let secret = system.path(&format!("keys/{name}.key_secret"));
+        fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).expect("a mode");
+    }
+    fs::write(system.path("keys/authorized/robot.key"), "no key").expect("written");
+    let (status, text) = system.run_to_end(&["broker"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("authorized/robot.key has no line `public-key"), "{text}");
     let (status, text) = system.operation(&["keys", "--client", "broker"]);
     assert_eq!(status, Some(2), "{text}");
     assert!(text.contains("this is the name of a server's keys"), "{text}");

@@ -42,7 +42,10 @@ fn a_worker_knows_its_cycle_and_the_rule_of_its_message_too() {
     assert!(table.contains("CYCLE") && table.contains("2026-03-14"), "{table}");
     let only = system.operate(&["runs", "--cycle", "2026-03-14", "--json"]);
     let only: serde_json::Value = serde_json::from_str(&only).expect("JSON");
-    assert_eq!(only["runs"].as_array().or(only.as_array()).expect("a list").len(), 1, "{only}");
+    assert_eq!(only.as_array().expect("a list").len(), 1, "{only}");
+    let number = only.as_array().expect("a list")[0]["number"].to_string();
+    let why = system.operate(&["why", &number]);
+    assert!(why.contains("\n  cycle 2026-03-14\n"), "{why}");
     let messages = system.operate(&["messages", "--cycle", "2026-03-14"]);
     assert!(messages.contains("show") && !messages.contains("keyless"), "{messages}");
 }
@@ -80,7 +83,7 @@ fn a_rerun_has_the_cycle_of_the_run_and_a_restart_keeps_both() {
     system.wait_for_end("manager");
     system.start_manager(&[]);
     let runs: serde_json::Value = serde_json::from_str(&system.operate(&["runs", "--json"])).expect("JSON");
-    let run = &runs["runs"].as_array().or(runs.as_array()).expect("a list")[0];
+    let run = &runs.as_array().expect("a list")[0];
     assert_eq!(run["cycle"], "2026-03-14");
     system.operate(&["rerun", &run["number"].to_string()]);
     assert_eq!(shown(&system, 2), ["cycle 2026-03-14", "cycle 2026-03-14"]);

@@ -73,12 +73,15 @@ fn rights_that_no_daemon_takes_away_are_warned_of_with_the_command_that_does() {
     let runs = journal.join("runs");
     fs::create_dir_all(&runs).expect("a folder");
     fs::write(system.path("checklist.yaml"), "{}").expect("a checklist");
+    fs::create_dir_all(system.path("rules/rivers")).expect("a folder");
+    fs::write(system.path("rules/rivers/fraser.lua"), "return {}").expect("a file of rules");
     let exposed = [
         (journal, 0o757),
         (runs, 0o755),
         (system.config().parent().expect("a folder").to_owned(), 0o757),
         (system.config(), 0o646),
         (system.path("checklist.yaml"), 0o646),
+        (system.path("rules/rivers/fraser.lua"), 0o646),
         (system.path("keys/authorized"), 0o757),
         (system.path("keys/broker.key"), 0o646),
     ];

@@ -10,30 +10,43 @@ use crate::run::{Number, Run, RunId, RunReport, Stage};
 use crate::state::State;
 use pyyaml::Value;
 
+/// The run that a message reports for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Attribution {
+    pub(super) run: RunId,
+    /// A run of another cycle that fits as well.
+    pub(super) rival: Option<RunId>,
+}
+
 impl State {
     /// Return the run that a message reports for; `None` if it reports for none.
     ///
     /// It is the run that the message names if that is its worker's: a closed one reports for none. Else it is the run of its worker,
     /// among those without a final report, whose arguments occur most in the message; among equals, the oldest without any report, else the
-    /// oldest.
-    pub(super) fn run_of(&self, message: &Message) -> Option<RunId> {
+    /// oldest. A message that names a cycle reports for a run of that cycle only.
+    pub(super) fn run_of(&self, message: &Message) -> Option<Attribution> {
         if let Some(named) = message.run.as_ref().and_then(|run| run.parse().ok()).map(Number) {
             let run = self.runs.get(&named)?;
             // If the names differ, the sender inherited the number from the worker that started it.
             if run.worker.name() == message.source {
                 // A pending run cannot report: the number is that of a run in an earlier journal.
-                return Some(named).filter(|_| !matches!(run.stage, Stage::Pending { .. }));
+                let is_begun = !matches!(run.stage, Stage::Pending { .. });
+                return is_begun.then_some(Attribution { run: named, rival: None });
             }
         }
         let has_reported = |run: &Run| run.report.as_ref().is_some_and(RunReport::is_final);
-        let unreported = || self.runs.begun(&message.source).filter(|run| !has_reported(run));
+        let is_of_cycle = |run: &Run| message.cycle.is_none() || message.cycle == run.cycle;
+        let may_report = move |run: &&Run| !has_reported(run) && is_of_cycle(run);
+        let unreported = || self.runs.begun(&message.source).filter(may_report);
         let oldest = unreported().next()?;
         let is_alike = unreported().all(|run| run.worker.args == oldest.worker.args);
         let words = (!is_alike).then(|| MessageWords::of(message));
-        let fits = |run: &Run| (words.as_ref().map_or(0, |words| words.count(run)), run.report.is_none());
-        // Of equals, the last one in this order is taken.
-        let newest_first = unreported().collect::<Vec<_>>().into_iter().rev();
-        newest_first.max_by_key(|run| fits(run)).map(|run| run.id)
+        let fit = |run: &Run| (words.as_ref().map_or(0, |words| words.count(run)), run.report.is_none());
+        let best = unreported().map(fit).max()?;
+        let mut equals = unreported().filter(|run| fit(run) == best);
+        let run = equals.next()?;
+        let rival = equals.find(|other| other.cycle != run.cycle);
+        Some(Attribution { run: run.id, rival: rival.map(|other| other.id) })
     }
 }
 
@@ -52,7 +65,9 @@ impl MessageWords {
     fn of(message: &Message) -> Self {
         let mut text = format!("{}\n", message.r#type);
         add_scalars(&message.payload, &mut text);
-        let words = text.split(|char| !is_of_word(char)).map(str::to_owned).collect();
+        // A dot may end a sentence.
+        let words = text.split(|char| !is_of_word(char));
+        let words = words.flat_map(|word| [word, word.trim_end_matches('.')]).map(str::to_owned).collect();
         Self { text, words }
     }
 
@@ -68,7 +83,14 @@ impl MessageWords {
     }
 
     fn has(&self, value: &str) -> bool {
-        if value.chars().all(is_of_word) { self.words.contains(value) } else { self.text.contains(value) }
+        if value.chars().all(is_of_word) {
+            return self.words.contains(value);
+        }
+        let mut places = self.text.match_indices(value);
+        places.any(|(at, _)| {
+            let (before, after) = (&self.text[..at], &self.text[at + value.len()..]);
+            !before.ends_with(is_of_word) && !after.starts_with(is_of_word)
+        })
     }
 }
 
@@ -93,7 +115,7 @@ fn add_scalars(value: &Value, text: &mut String) {
     text.push('\n');
 }
 
-/// Whether a character is a part of a word: names of runs, hosts, dates and times are one word each.
+/// Return whether a character is a part of a word: names of runs, hosts and dates are one word each.
 fn is_of_word(char: char) -> bool {
     char.is_alphanumeric() || matches!(char, '_' | '-' | '.' | '+')
 }

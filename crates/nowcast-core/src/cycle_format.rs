@@ -1,6 +1,7 @@
 //! [`CycleFormat`]: makes the label of a cycle from a time. It reads no clock.
 
-use jiff::{Span, ZonedDateTime};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, ZonedDateTime};
 
 use crate::cycle::Cycle;
 
@@ -12,20 +13,14 @@ pub struct CycleFormat {
 }
 
 impl CycleFormat {
-    /// Check a format and a shift, such as `%Y-%m-%d` and `1d`.
+    /// Check a format, such as `%Y-%m-%d`, for times of a zone.
     ///
     /// # Errors
-    /// The shift is not a span of time, or the format makes no label.
-    pub fn parse(format: &str, shift: Option<&str>) -> Result<Self, String> {
-        let shift: Span = match shift {
-            None => Span::new(),
-            Some(text) => {
-                text.parse().map_err(|_| format!("{text:?} is not a span of time; write 1d, 6h or -1d"))?
-            }
-        };
+    /// The format makes no label.
+    pub fn parse(format: &str, shift: Span, zone: &TimeZone) -> Result<Self, String> {
         let format = Self { format: format.to_owned(), shift };
         // As good as any other time.
-        let sample = jiff::Timestamp::UNIX_EPOCH.to_zoned_datetime(jiff::tz::TimeZone::UTC);
+        let sample = Timestamp::UNIX_EPOCH.to_zoned_datetime(zone.clone());
         format.label(&sample)?;
         Ok(format)
     }
@@ -43,6 +38,14 @@ impl CycleFormat {
     }
 }
 
+/// Read a shift, such as `1d` or `-6h`.
+///
+/// # Errors
+/// It is not a span of time.
+pub fn shift(text: &str) -> Result<Span, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a span of time; write 1d, 6h or -1d"))
+}
+
 impl PartialEq for CycleFormat {
     fn eq(&self, other: &Self) -> bool {
         self.format == other.format && self.shift.fieldwise() == other.shift.fieldwise()
@@ -55,9 +58,11 @@ impl Eq for CycleFormat {}
 mod tests {
     use super::*;
 
-    fn label(format: &str, shift: Option<&str>, time: &str) -> String {
-        let format = CycleFormat::parse(format, shift).unwrap();
-        format.label(&time.parse().unwrap()).unwrap().to_string()
+    fn label(format: &str, moved: Option<&str>, time: &str) -> String {
+        let time: ZonedDateTime = time.parse().unwrap();
+        let moved = moved.map(|text| shift(text).unwrap()).unwrap_or_default();
+        let format = CycleFormat::parse(format, moved, time.time_zone()).unwrap();
+        format.label(&time).unwrap().to_string()
     }
 
     #[test]
@@ -75,15 +80,17 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_label_is_refused() {
-        for (format, shift, reason) in [
-            ("%Y/%m/%d", None, "invalid cycle \"1970/01/01\""),
-            ("", None, "invalid cycle \"\""),
-            ("%!", None, "is not a format of strftime"),
-            ("%Y", Some("soon"), "\"soon\" is not a span of time"),
+    fn a_format_that_makes_no_label_is_refused() {
+        let vancouver = TimeZone::get("America/Vancouver").unwrap();
+        for (format, zone, reason) in [
+            ("%Y/%m/%d", &TimeZone::UTC, "invalid cycle \"1970/01/01\""),
+            ("", &TimeZone::UTC, "invalid cycle \"\""),
+            ("%!", &TimeZone::UTC, "is not a format of strftime"),
+            ("%Q", &vancouver, "invalid cycle \"America/Vancouver\""),
         ] {
-            let error = CycleFormat::parse(format, shift).unwrap_err();
+            let error = CycleFormat::parse(format, Span::new(), zone).unwrap_err();
             assert!(error.contains(reason), "{error}");
         }
+        assert!(shift("soon").unwrap_err().starts_with("\"soon\" is not a span of time"));
     }
 }

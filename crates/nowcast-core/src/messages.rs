@@ -1,6 +1,7 @@
 //! Handles a message in the order of NEMO_Nowcast's manager: update the checklist, call the rule, reply.
 
 use crate::alarm::Alarm;
+use crate::attribution::Attribution;
 use crate::cycle::Cycle;
 use crate::cycle_of;
 use crate::decide::Decision;
@@ -93,7 +94,7 @@ impl Decision<'_> {
         let message = Message::peek(&body);
         let report =
             message.as_ref().filter(|message| !matches!(&*message.r#type, "need" | "clear checklist"));
-        let run = report.and_then(|message| self.state.run_of(message));
+        let run = report.and_then(|message| self.find_run(message));
         let open_run = run.and_then(|run| self.state.runs.get(&run));
         let named = message.as_ref().and_then(|message| message.cycle.as_ref());
         let cycle = cycle_of::message(open_run, named);
@@ -148,6 +149,7 @@ impl Decision<'_> {
         let refused = run.filter(|_| matches!(reply.outcome, Outcome::Refused(_)));
         if let Some(run) = refused.and_then(|run| self.state.runs.get(&run)).cloned() {
             self.notify(Some(Alarm::Crash), &message.source, None, describe(&message, Some(&run)));
+            decided.cycle.clone_from(&run.cycle);
             self.record_report(run, &message.r#type);
         }
         self.finish_message(Some(message), body, ticket, speaker, decided, &reply);
@@ -276,7 +278,7 @@ impl Decision<'_> {
     ) -> Reply {
         self.update_checklist(worker, message);
         if parked.is_none() {
-            decided.run = decided.run.or_else(|| self.state.run_of(message));
+            decided.run = decided.run.or_else(|| self.find_run(message));
         }
         let run = decided.run.and_then(|run| self.state.runs.get(&run)).cloned();
         // A parked message keeps the cycle that it had: its run may be closed by now.
@@ -396,6 +398,30 @@ impl Decision<'_> {
         }
         self.change_with(Change::PayloadMerged { key: key.clone() }, &message.payload);
         self.log(Level::Info, format!("checklist updated with [{shown}] items from {source} worker"));
+    }
+
+    /// Return the run that a message reports for. If a run of another cycle is as likely, warn of it.
+    fn find_run(&mut self, message: &Message) -> Option<RunId> {
+        let Attribution { run, rival } = self.state.run_of(message)?;
+        if let Some(rival) = rival {
+            let shown = |id: RunId| {
+                let cycle = self.state.runs.get(&id).and_then(|run| run.cycle.as_ref());
+                cycle.map_or_else(
+                    || format!("run {id} of no cycle"),
+                    |cycle| format!("run {id} of cycle {cycle}"),
+                )
+            };
+            let text = format!(
+                "{}: ({}) may be of {} or of {}; the first is taken. Nothing in the message tells them apart: let the worker send the key \
+                 `run`, or an argument that differs",
+                message.source,
+                message.r#type,
+                shown(run),
+                shown(rival)
+            );
+            self.log(Level::Warning, text);
+        }
+        Some(run)
     }
 
     fn record_report(&mut self, mut run: Run, r#type: &str) {

@@ -64,6 +64,7 @@ impl Page {
         if let Some(acknowledgement) = context.history.acknowledged_since(run.id)?.remove(&run.id) {
             facts.push(acknowledged_by(&acknowledgement, now));
         }
+        facts.extend(view.cycle.as_ref().map(|cycle| format!("cycle {cycle}")));
         if let Some(before) = view.retry_of {
             facts.push(format!("attempt {}: #{before} failed", view.attempt));
         }
@@ -117,6 +118,7 @@ impl Page {
         if !spoken.is_empty() {
             facts.push(spoken.to_owned());
         }
+        facts.extend(view.cycle.as_ref().map(|cycle| format!("cycle {cycle}")));
         facts.push(format!("reply {:?}", view.reply));
         facts.extend(view.payload.as_ref().filter(|payload| !payload.starts_with("null")).map(|payload| {
             let shown: Vec<String> = payload.lines().map(|line| format!("  {line}")).collect();

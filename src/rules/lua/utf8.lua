@@ -23,8 +23,9 @@ end
 
 function library.offset(s, n, ...)
   local steps = raw_type(n) == "number" and raw.math.abs(n) or 0
-  if raw_type(s) == "string" and steps > 1024 then
-    host.charge(raw.math.min(#s, 4 * raw.math.tointeger(steps) or #s), 4)
+  if raw_type(s) == "string" and (steps > 1024 or steps < 0) then
+    -- A character has at most four bytes; the least integer has no absolute value.
+    host.charge((steps < 0 or steps >= #s) and #s or raw.math.min(#s, 4 * raw.math.ceil(steps)), 4)
   end
   return raw.utf8.offset(s, n, ...)
 end

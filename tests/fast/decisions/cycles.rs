@@ -6,7 +6,7 @@ use nowcast_core::record::Outcome;
 use nowcast_core::rules::ReturnedLaunches;
 use nowcast_core::{Command, Cycle, CycleOption, Ending, JoinRequest, NextWorker, Number, Requirement};
 
-use crate::decisions::story::{Story, configured, story, worker};
+use crate::decisions::story::{Heard, Story, configured, story, worker};
 
 fn cycle(label: &str) -> Cycle {
     Cycle::parse(label).expect("a label")
@@ -57,9 +57,12 @@ fn a_rule_sees_the_cycle_of_the_run_and_not_the_one_that_the_sender_names() {
         assert_eq!(message.cycle, Some(Cycle::parse("today").expect("a label")));
         Ok(ReturnedLaunches::default())
     });
-    manager.wants(saying("weather", "today"));
-    let message =
-        Message { cycle: Some(cycle("other")), ..Message::new("weather", "success", pyyaml::Value::Null) };
+    let run = manager.wants(saying("weather", "today"));
+    let message = Message {
+        run: Some(run.0.to_string()),
+        cycle: Some(cycle("other")),
+        ..Message::new("weather", "success", pyyaml::Value::Null)
+    };
     let heard = manager.hears_message(message);
     assert_eq!(heard.messages()[0].outcome, Outcome::Ruled);
 }
@@ -75,6 +78,39 @@ fn a_message_without_a_run_has_the_cycle_that_it_names() {
     assert_eq!(cycles_of(&manager, "rivers"), [Some("hindcast-12".to_owned())]);
     manager.hears("weather", "success", "null");
     assert_eq!(cycles_of(&manager, "rivers"), [Some("hindcast-12".to_owned()), None]);
+}
+
+#[test]
+fn a_message_that_names_a_cycle_reports_for_a_run_of_that_cycle() {
+    let mut manager = story(|_, _| Ok(ReturnedLaunches::default()));
+    let runs = ["a", "b"].map(|cycle| manager.wants(saying("weather", cycle)));
+    let of = |label: &str| Message {
+        cycle: Some(cycle(label)),
+        ..Message::new("weather", "success", pyyaml::Value::Null)
+    };
+    assert_eq!(manager.hears_message(of("b")).messages()[0].run, Some(runs[1]));
+    let heard = manager.hears_message(of("c"));
+    let record = heard.messages()[0];
+    assert_eq!(
+        (record.run, record.message.as_ref().expect("decoded").cycle.clone()),
+        (None, Some(cycle("c")))
+    );
+}
+
+#[test]
+fn equal_runs_of_different_cycles_are_warned_of() {
+    for (cycles, is_warned) in [(["a", "b"], true), (["a", "a"], false), (["a", "none"], true)] {
+        let mut manager = story(|_, _| Ok(ReturnedLaunches::default()));
+        let runs = cycles.map(|cycle| manager.wants(saying("weather", cycle)));
+        let heard = manager.hears("weather", "success", "null");
+        assert_eq!(heard.messages()[0].run, Some(runs[0]));
+        let warns = |heard: &Heard| {
+            heard.log.iter().any(|line| line.starts_with("WARNING weather: (success) may be of run"))
+        };
+        assert_eq!(warns(&heard), is_warned, "{cycles:?}: {heard:#?}");
+        // The other one is alone now.
+        assert!(!warns(&manager.hears("weather", "success", "null")));
+    }
 }
 
 #[test]

@@ -49,6 +49,8 @@ fn a_message_without_a_run_reports_for_the_run_whose_arguments_are_in_it() {
         // The value of an option, and an argument with spaces.
         ("success", "{depth: 40 m}", 3),
         ("success", "{area: 'the strait, north of 49'}", 3),
+        ("success", "{area: 'strait, northern part'}", 0),
+        ("success", "{text: it is forecast2.}", 2),
     ] {
         let mut manager = quiet("{}");
         let launched =

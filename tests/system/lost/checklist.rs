@@ -17,6 +17,8 @@ fn start() -> System {
     assert_eq!(system.send("sleep", "success", "{day: 12, hour: 4}"), "ack");
     assert_eq!(system.send("rotate_logs", "success", "{files: [a]}"), "ack");
     system.wait_for_checklist(BOTH);
+    // Written after the file.
+    system.wait_for("the note", || system.path(NOTE).exists().then_some(()));
     system
 }
 
