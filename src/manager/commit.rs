@@ -18,7 +18,7 @@ use nowcast_core::{Change, Event, Record};
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Manager {
-    /// Commit the records of a batch. While that fails, no more is decided, and it is tried again every second. Return
+    /// Commit the records of a batch: when this returns `true`, they are on the disk. While that fails, no more is decided, and it is tried again every second. Return
     /// `false` if a signal ended that: then no effect of the batch was executed, and the broker still has its requests.
     pub(super) fn commit_batch(
         &mut self,

@@ -194,6 +194,7 @@ impl Rules for GuardedRules {
         }
         let call = self.watchdog.borrow_mut().watch(|| {
             failpoint::pass("manager: in a rule");
+            // The engine in force gets the call as it is.
             self.reloader.call_after(message, config, checklist, now)
         });
         if run_key.is_some() {
