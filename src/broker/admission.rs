@@ -73,7 +73,7 @@ impl Admission {
     }
 
     /// Reject the connections that may not be made. Of the others, admit workers as long as there is room for them, and let managers
-    /// wait. A worker for which there is no room gets no reply, so it tries again.
+    /// wait. A worker that finds no room gets no reply, so it tries again.
     pub(super) fn receive(
         &mut self,
         access: &mut Access,

@@ -24,8 +24,8 @@ pub(super) fn option(text: &str) -> Result<CycleOption, String> {
     if text == "none" { Ok(CycleOption::None) } else { label(text).map(CycleOption::Label) }
 }
 
-/// Return the cycle that was given. If none was and a cycle is open, ask for it, or refuse where there is no terminal; a launch
-/// in the wrong cycle is hard to take back.
+/// Return the given cycle. Without one, ask for it while a cycle is open, or refuse if this is not a terminal: a launch in the wrong cycle
+/// is hard to take back.
 pub(super) fn chosen(
     given: Option<&CycleOption>,
     common: &CommonOptions,

@@ -396,7 +396,7 @@ impl ConfigCheck<'_> {
             Some(NO_ESCAPE) => Some(false),
             Some(other) => {
                 let close = did_you_mean(other, [SLACK, NO_ESCAPE]);
-                let text = format!("there is no escape `{other}`{close}; known: `{SLACK}`, `{NO_ESCAPE}`");
+                let text = format!("unknown escape `{other}`{close}; known: `{SLACK}`, `{NO_ESCAPE}`");
                 self.report(Severity::Error, &[path, &["escape"]].concat(), text);
                 None
             }

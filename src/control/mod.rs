@@ -297,6 +297,13 @@ mod tests {
         Call { user: "ana".into(), command: Some(Command::Kill { run: Number(7) }) }
     }
 
+    /// A connection that has sent this.
+    fn connected(folder: &Path, text: &[u8]) -> UnixStream {
+        let mut stream = UnixStream::connect(folder.join(NAME)).unwrap();
+        stream.write_all(text).unwrap();
+        stream
+    }
+
     /// Serve until a request has come.
     fn serve(control: &mut Control) -> Vec<(CallId, Call)> {
         loop {
@@ -376,11 +383,7 @@ mod tests {
     fn connections_without_a_request_are_closed_and_those_that_wait_for_an_answer_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let mut control = Control::bind(folder.path()).unwrap();
-        let connect = |text: &[u8]| {
-            let mut stream = UnixStream::connect(folder.path().join(NAME)).unwrap();
-            stream.write_all(text).unwrap();
-            stream
-        };
+        let connect = |text: &[u8]| connected(folder.path(), text);
         let _half: Vec<UnixStream> = (0..MAX_CONNECTIONS - 1).map(|_| connect(b"{\"user\":")).collect();
         let _whole = connect(b"{\"user\": \"ana\", \"command\": null}\n");
         assert_eq!(serve(&mut control).len(), 1);
@@ -398,11 +401,7 @@ mod tests {
     fn silent_connections_and_half_requests_do_not_delay_a_request() {
         let folder = tempfile::tempdir().unwrap();
         let mut control = Control::bind(folder.path()).unwrap();
-        let connect = |text: &[u8]| {
-            let mut stream = UnixStream::connect(folder.path().join(NAME)).unwrap();
-            stream.write_all(text).unwrap();
-            stream
-        };
+        let connect = |text: &[u8]| connected(folder.path(), text);
         let waiting: Vec<UnixStream> =
             (0..10).map(|_| connect(b"{\"user\": \"ana\", \"command\": null}\n")).collect();
         let first = serve(&mut control);

@@ -415,7 +415,7 @@ impl SocketThread {
     }
 
     /// Answer who may subscribe. A connection is refused for now (status 300), since after a rejection (400) a `libzmq` client would never
-    /// connect again, though it may be allowed later. One for which there is no room gets no answer, so it tries again.
+    /// connect again, though it may be allowed later. One that finds no room gets no answer, so it tries again.
     fn admit(&mut self) -> zmq::Result<()> {
         for _ in 0..TURN {
             let Some(request) = self.zap.receive()? else { break };

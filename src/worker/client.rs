@@ -101,7 +101,7 @@ impl Client {
         })
     }
 
-    /// Read the settings again with this function while a reply does not come and there is no connection: the broker may have moved
+    /// Read the settings again with this function while a reply is missing and the connection is down: the broker may have moved
     /// since this process started, or the configuration was wrong then.
     #[must_use]
     pub fn following(self, read_settings: impl Fn() -> Option<Zmq> + Send + 'static) -> Self {
@@ -160,7 +160,7 @@ impl Client {
         }
     }
 
-    /// Send the message by the settings that are in force now, if there is no connection and they are others. Return whether it was sent.
+    /// Send the message by the settings that are in force now, if the connection is down and they have changed. Return whether it was sent.
     /// Settings that cannot be used, such as those of keys that are still to be copied, are tried again later.
     fn follow_new_settings(&mut self) -> bool {
         let read = self.read_settings.as_ref().filter(|_| !self.connection.is_up);

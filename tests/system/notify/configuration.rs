@@ -72,7 +72,7 @@ fn every_error_in_notifications_is_explained() {
         ),
         (
             "{url: 'http://x.ca', alarms: all, escape: slak}",
-            "notifications: t: escape: there is no escape `slak`; did you mean `slack`?; known: `slack`, `none`",
+            "notifications: t: escape: unknown escape `slak`; did you mean `slack`?; known: `slack`, `none`",
         ),
         ("{url: 'http://x.ca', every: soon}", "is not a span of time"),
         ("{url: 'http://x.ca', every: 10ms}", "notifications: t: every: must be at least 1s"),
