@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use jiff::ZonedDateTime;
 use nowcast::rules::{Engine, EngineOptions, Reloader, RuleSet};
-use nowcast_core::Rules;
 use nowcast_core::message::Message;
+use nowcast_core::{RuleInput, Rules};
 use pyyaml::Value;
 
 const RULES: &str = r#"
@@ -89,7 +89,12 @@ fn main() {
         for source in ["empty", "typical", "pattern"] {
             let message = Message::new(source, "success 12", text("2026-03-14"));
             let time = median(|| {
-                let call = engine.call_after(&message, &config, &checklist, &now);
+                let call = engine.call_after(&RuleInput {
+                    message: &message,
+                    config: &config,
+                    checklist: &checklist,
+                    now: &now,
+                });
                 assert!(black_box(call).result.is_ok(), "the rule answers");
             });
             println!("after_{source:<8} checklist {size:>6}: {time:6.2} µs");
@@ -99,7 +104,12 @@ fn main() {
     let start = Instant::now();
     let rounds = 100;
     for _ in 0..rounds {
-        let call = engine.call_after(&message, &config, &Value::Null, &now);
+        let call = engine.call_after(&RuleInput {
+            message: &message,
+            config: &config,
+            checklist: &Value::Null,
+            now: &now,
+        });
         assert!(call.result.is_ok(), "the loop is within the limit");
     }
     println!(

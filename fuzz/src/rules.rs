@@ -1,7 +1,7 @@
 //! The functions that rules can call: the input is the text of a rule.
 
 use nowcast_core::message::Message;
-use nowcast_core::{RuleCallResult, Rules};
+use nowcast_core::{RuleCallResult, RuleInput, Rules};
 use pyyaml::Value;
 
 use super::system;
@@ -30,5 +30,10 @@ pub fn check(data: &[u8]) {
 
 fn call(engine: &nowcast::rules::Engine, source: &str, value: &Value) -> RuleCallResult {
     let message = Message::new(source, "success", value.clone());
-    engine.call_after(&message, value, value, &system::begin())
+    engine.call_after(&RuleInput {
+        message: &message,
+        config: value,
+        checklist: value,
+        now: &system::begin(),
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nowcast::rules::{CallLimits, Engine, EngineOptions};
 use nowcast_core::message::Message;
-use nowcast_core::{RuleFile, Rules};
+use nowcast_core::{RuleFile, RuleInput, Rules};
 use pyyaml::Value;
 
 use super::system;
@@ -30,7 +30,12 @@ pub fn check(data: &[u8]) {
     }
     let message = Message::new("sleep", "success", value.clone());
     let engine = ENGINE.with(Rc::clone);
-    let called = engine.call_after(&message, &value, &value, &system::begin());
+    let called = engine.call_after(&RuleInput {
+        message: &message,
+        config: &value,
+        checklist: &value,
+        now: &system::begin(),
+    });
     if let Err(error) = called.result {
         panic!("{error}");
     }

@@ -9,7 +9,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use jiff::ZonedDateTime;
 use signal_hook::consts::SIGABRT;
 use signal_hook::{flag, low_level};
 
@@ -17,10 +16,10 @@ use super::watchdog::Watchdog;
 use crate::failpoint;
 use crate::rules::{Reload, Reloader, RuleSet};
 use crate::store::{PoisonFile, Step};
+
 use nowcast_core::message::Message;
-use nowcast_core::{RuleCallResult, RuleError, Rules, Ticket};
+use nowcast_core::{RuleCallResult, RuleError, RuleInput, Rules, Ticket};
 use pylogging::Logger;
-use pyyaml::Value;
 
 /// The name of the poison file in the journal's folder.
 const POISON: &str = "poison";
@@ -172,17 +171,12 @@ fn open(path: &Path) -> io::Result<PoisonFile> {
 }
 
 impl Rules for GuardedRules {
-    fn call_after(
-        &self,
-        message: &Message,
-        config: &Value,
-        checklist: &Value,
-        now: &ZonedDateTime,
-    ) -> RuleCallResult {
+    fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult {
         let event_key = self.deciding.borrow().clone();
         // The message that the manager makes for a run is not an event. Names are unique, or the wrong message could be parked. An
         // operator's message has none: it does not come again by itself.
-        let run_key = message.run.as_ref().filter(|_| event_key.is_none()).map(|run| format!("run {run}"));
+        let run_key =
+            input.message.run.as_ref().filter(|_| event_key.is_none()).map(|run| format!("run {run}"));
         if let Some(key) = event_key.as_ref().or(run_key.as_ref())
             && self.poison.borrow().is_poison(Step::Deciding, key)
         {
@@ -195,7 +189,7 @@ impl Rules for GuardedRules {
         let call = self.watchdog.borrow_mut().watch(|| {
             failpoint::pass("manager: in a rule");
             // The engine in force gets the call as it is.
-            self.reloader.call_after(message, config, checklist, now)
+            self.reloader.call_after(input)
         });
         if run_key.is_some() {
             self.acquit(&PoisonKeys { decoding: None, deciding: run_key });

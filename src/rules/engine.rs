@@ -7,8 +7,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 
-use jiff::ZonedDateTime;
-
 use super::budget::Lines;
 use super::error::{self, RulesLoadError};
 use super::explain;
@@ -18,8 +16,7 @@ use super::returned;
 use super::source::{RuleText, Sources};
 use super::vm::{LuaCallError, RuleFunction, Vm};
 use nowcast_core::message::Message;
-use nowcast_core::{LogLine, RuleCallResult, RuleError, RuleFile, Rules};
-use pyyaml::Value;
+use nowcast_core::{LogLine, RuleCallResult, RuleError, RuleFile, RuleInput, Rules};
 
 /// A snapshot of loaded and checked rules. Its files and functions never change; the virtual machine is built again
 /// after a call that exceeded a limit. [`Reloader`](super::Reloader) follows changes of the files.
@@ -197,28 +194,20 @@ impl Engine {
         text + &beneath
     }
 
-    fn call_in(
-        &self,
-        vm: &Vm,
-        function: String,
-        message: &Message,
-        config: &Value,
-        checklist: &Value,
-        now: &ZonedDateTime,
-    ) -> (RuleCallResult, IsClean) {
+    fn call_in(&self, vm: &Vm, function: String, input: &RuleInput<'_>) -> (RuleCallResult, IsClean) {
         if !self.functions.iter().any(|known| known.name == function) {
             let result = Err(RuleError::NoFunction { function, module: self.module.clone() });
             return (RuleCallResult::new(result), IsClean(true));
         }
         let place = self.place(&function);
         let read = |call: &_, values| returned::read(call, &function, place.as_deref(), values);
-        let returned = vm.call(&function, (message, config, checklist), now, read);
+        let returned = vm.call(&function, input, read);
         let is_clean = IsClean(!matches!(&returned, Err(error) if error.limit.is_some()));
         let result = match returned {
             Ok(answer) => {
-                answer.map_err(|text| self.explained(self.with_place(&function, text), message, vm))
+                answer.map_err(|text| self.explained(self.with_place(&function, text), input.message, vm))
             }
-            Err(error) => Err(self.describe(&function, message, vm, &error)),
+            Err(error) => Err(self.describe(&function, input.message, vm, &error)),
         };
         let result = result.map_err(RuleError::Failed);
         (
@@ -246,27 +235,14 @@ impl Engine {
 struct IsClean(bool);
 
 impl Rules for Engine {
-    fn call_after(
-        &self,
-        message: &Message,
-        config: &Value,
-        checklist: &Value,
-        now: &ZonedDateTime,
-    ) -> RuleCallResult {
-        self.call_function(format!("after_{}", message.source), message, config, checklist, now)
+    fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult {
+        self.call_function(format!("after_{}", input.message.source), input)
     }
 }
 
 impl Engine {
     /// Call an `after_…` function by its name. [`Rules::call_after`] calls it by the message's source.
-    pub fn call_function(
-        &self,
-        function: String,
-        message: &Message,
-        config: &Value,
-        checklist: &Value,
-        now: &ZonedDateTime,
-    ) -> RuleCallResult {
+    pub fn call_function(&self, function: String, input: &RuleInput<'_>) -> RuleCallResult {
         let vm = match self.vm.take().map_or_else(|| Vm::load(&self.options, &self.sources), Ok) {
             Ok(vm) => vm,
             Err(error) => {
@@ -274,7 +250,7 @@ impl Engine {
                 return RuleCallResult::new(Err(RuleError::Failed(text)));
             }
         };
-        let (call, IsClean(is_clean)) = self.call_in(&vm, function, message, config, checklist, now);
+        let (call, IsClean(is_clean)) = self.call_in(&vm, function, input);
         // The missed key refers to the checklist, which could not be changed without a copy while a reference exists.
         drop(vm.take_missed());
         if self.options.notes_lines {

@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use jiff::ZonedDateTime;
-
 use super::engine::Engine;
 use super::error::RulesLoadError;
 use super::limits::EngineOptions;
 use super::locate::locate;
 use super::source::{RuleText, Sources};
 use crate::config::Config;
-use nowcast_core::message::Message;
-use nowcast_core::{RuleCallResult, RuleError, RuleFile, Rules};
-use pyyaml::Value;
+
+use nowcast_core::{RuleCallResult, RuleError, RuleFile, RuleInput, Rules};
 
 /// The place, the options and the required functions of a manager's rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,15 +255,9 @@ impl Reloader {
 }
 
 impl Rules for Reloader {
-    fn call_after(
-        &self,
-        message: &Message,
-        config: &Value,
-        checklist: &Value,
-        now: &ZonedDateTime,
-    ) -> RuleCallResult {
+    fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult {
         match (&self.engine, &self.refused) {
-            (Some(engine), _) => engine.call_after(message, config, checklist, now),
+            (Some(engine), _) => engine.call_after(input),
             (None, refused) => {
                 let reason =
                     refused.as_ref().map_or_else(String::new, |refused| format!(": {}", refused.error));

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use nowcast_core::message::Message;
-use nowcast_core::{RuleError, Rules};
+use nowcast_core::{RuleError, RuleInput, Rules};
 use pyyaml::Value;
 
 struct Edited {
@@ -53,8 +53,12 @@ impl Edited {
     /// Return the module that the rules in force launch after sleep.
     fn launches(&self) -> String {
         let message = Message::new("sleep", "success", Value::Null);
-        let call =
-            self.reloader.call_after(&message, &Value::Null, &Value::Null, &jiff::ZonedDateTime::now());
+        let call = self.reloader.call_after(&RuleInput {
+            message: &message,
+            config: &Value::Null,
+            checklist: &Value::Null,
+            now: &jiff::ZonedDateTime::now(),
+        });
         match call.result {
             Ok(answer) => answer.next_workers[0].module.clone(),
             Err(RuleError::NoFunction { .. }) => "no function".into(),
@@ -199,7 +203,12 @@ fn a_call_past_its_limit_continues_with_the_checked_rules() {
     assert_eq!(edited.check(), Reload::Loaded);
     edited.save("broken");
     let message = Message::new("sleep", "success", Value::Int(1));
-    let call = edited.reloader.call_after(&message, &Value::Null, &Value::Null, &jiff::ZonedDateTime::now());
+    let call = edited.reloader.call_after(&RuleInput {
+        message: &message,
+        config: &Value::Null,
+        checklist: &Value::Null,
+        now: &jiff::ZonedDateTime::now(),
+    });
     assert!(call.result.is_err());
     assert_eq!(edited.launches(), "two", "not the broken text that the disk holds by now");
 }

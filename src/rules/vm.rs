@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use jiff::ZonedDateTime;
 use mlua::thread::ThreadStatus;
 use mlua::{
     FromLuaMulti, Function, IntoLuaMulti, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Thread,
@@ -21,8 +20,7 @@ use super::script_function::{self, ScriptFunction};
 use super::source::Sources;
 use super::view;
 use super::viewed_values::ViewPlace;
-use nowcast_core::LogLine;
-use nowcast_core::message::Message;
+use nowcast_core::{LogLine, RuleInput};
 use pyyaml::Value;
 
 /// The engine's own Lua, in the order that it is run.
@@ -227,10 +225,10 @@ impl Vm {
     pub(super) fn call<T>(
         &self,
         function: &str,
-        (message, config, checklist): (&Message, &Value, &Value),
-        now: &ZonedDateTime,
+        input: &RuleInput<'_>,
         read: impl FnOnce(&CallState, MultiValue) -> T,
     ) -> Result<T, LuaCallError> {
+        let RuleInput { message, config, checklist, now } = *input;
         self.host.start(Some(now.clone()), Some(message.clone()));
         self.collect().map_err(|error| self.error(&error))?;
         let cycle = message.cycle.as_ref().map(|cycle| ("cycle", Value::from(cycle.as_str())));

@@ -11,7 +11,7 @@ use super::json::JsonValue;
 use crate::rules::Engine;
 use nowcast_core::message::Message;
 use nowcast_core::{
-    Cycle, CycleOption, JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult,
+    Cycle, CycleOption, JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult, RuleInput,
 };
 use pyyaml::Value;
 
@@ -150,13 +150,9 @@ impl Case {
             Message { cycle: self.msg.cycle, ..Message::new(source, self.msg.r#type, self.msg.payload.0) };
         let config = self.config.map_or_else(|| defaults.config.clone(), |config| config.0);
         let checklist = self.checklist.map_or_else(|| defaults.checklist.clone(), |checklist| checklist.0);
-        Ok(engine.call_function(
-            function,
-            &message,
-            &config,
-            &checklist,
-            &now.unwrap_or(defaults.now.clone()),
-        ))
+        let now = now.unwrap_or_else(|| defaults.now.clone());
+        let input = RuleInput { message: &message, config: &config, checklist: &checklist, now: &now };
+        Ok(engine.call_function(function, &input))
     }
 
     /// Call the rule and return its result, or the error, for JSON.

@@ -56,7 +56,8 @@ pub use notice::Notice;
 pub use policy::{Expectation, Limits, Policy, RegisteredWorker};
 pub use record::{Change, Record};
 pub use rules::{
-    JoinRequest, LogLine, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, Rules,
+    JoinRequest, LogLine, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, RuleInput,
+    Rules,
 };
 pub use run::{Ending, Number, Run, RunId};
 pub use state::State;

@@ -12,7 +12,7 @@ use crate::notices::describe;
 use crate::parked::{Parked, ParkedItem};
 use crate::policy::RegisteredWorker;
 use crate::record::{Change, MessageRecord, Outcome, RecordedEvent, Speaker};
-use crate::rules::{ReturnedLaunches, RuleCallResult, RuleError};
+use crate::rules::{ReturnedLaunches, RuleCallResult, RuleError, RuleInput};
 use crate::run::{Number, Run, RunId, RunReport};
 use crate::ticket::Ticket;
 use pyyaml::{Keys, Value, python};
@@ -165,7 +165,12 @@ impl Decision<'_> {
             ParkedItem::Launches { .. } => None,
         };
         let mut decided = Decided { run, cycle: message.cycle.clone(), ..Decided::default() };
-        let call = self.rules.call_after(&message, &self.state.policy.config, checklist, &parked.at);
+        let call = self.rules.call_after(&RuleInput {
+            message: &message,
+            config: &self.state.policy.config,
+            checklist,
+            now: &parked.at,
+        });
         let reply = self.apply_rule_result(&message, call, Some(parked), &mut decided);
         if reply.outcome == Outcome::Ruled {
             self.change(Change::ParkedClosed(parked.id));
@@ -300,7 +305,12 @@ impl Decision<'_> {
         }
         let checklist = self.state.checklist.to_value();
         let now = parked.map_or(&self.time.wall, |parked| &parked.at);
-        let call = self.rules.call_after(message, &self.state.policy.config, &checklist, now);
+        let call = self.rules.call_after(&RuleInput {
+            message,
+            config: &self.state.policy.config,
+            checklist: &checklist,
+            now,
+        });
         // With this reference, the next payload could not be merged without a copy.
         drop(checklist);
         self.apply_rule_result(message, call, parked, decided)

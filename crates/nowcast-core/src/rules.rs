@@ -12,14 +12,21 @@ use pyyaml::Value;
 pub trait Rules {
     /// Call `after_<source>(msg, config, checklist)`.
     ///
-    /// The result depends only on the arguments: `now` is the only clock of a rule.
-    fn call_after(
-        &self,
-        message: &Message,
-        config: &Value,
-        checklist: &Value,
-        now: &ZonedDateTime,
-    ) -> RuleCallResult;
+    /// The result depends only on the input.
+    fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult;
+}
+
+/// Everything that a rule sees.
+#[derive(Debug, Clone, Copy)]
+pub struct RuleInput<'a> {
+    /// The message, with its cycle as it was recorded.
+    pub message: &'a Message,
+    /// The configuration.
+    pub config: &'a Value,
+    /// The checklist.
+    pub checklist: &'a Value,
+    /// The only clock of a rule.
+    pub now: &'a ZonedDateTime,
 }
 
 /// One call of a rule, with its log lines and its result.

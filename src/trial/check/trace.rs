@@ -7,7 +7,7 @@ use super::cases::{CaseSource, CheckCase};
 use super::functions::types_for_rules;
 use crate::config::Config;
 use crate::rules::Engine;
-use nowcast_core::{RuleCallResult, Rules};
+use nowcast_core::{RuleCallResult, RuleInput, Rules};
 
 /// The maximum number of calls.
 pub(in crate::trial) const MOST_CALLS: usize = 20_000;
@@ -45,7 +45,12 @@ pub(in crate::trial) fn trace(
                 return;
             }
             traced.calls += 1;
-            let call = engine.call_after(&case.message, &config.value, &case.checklist, &case.now);
+            let call = engine.call_after(&RuleInput {
+                message: &case.message,
+                config: &config.value,
+                checklist: &case.checklist,
+                now: &case.now,
+            });
             if engine.was_stopped() {
                 stopped.insert(worker.clone());
             }

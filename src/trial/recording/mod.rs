@@ -20,8 +20,10 @@ use crate::rules::Engine;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::record::RecordedEvent;
-use nowcast_core::{Effect, Ending, Event, Request, RequestId, RuleCallResult, Rules, RunId, State, decide};
-use pyyaml::{Map, Value};
+use nowcast_core::{
+    Effect, Ending, Event, Request, RequestId, RuleCallResult, RuleInput, Rules, RunId, State, decide,
+};
+use pyyaml::Map;
 pub use report::{RecordingReport, RecordingSummary};
 
 /// The options of a replayed recording.
@@ -77,17 +79,11 @@ struct Noting<'a> {
 }
 
 impl Rules for Noting<'_> {
-    fn call_after(
-        &self,
-        message: &Message,
-        config: &Value,
-        checklist: &Value,
-        now: &ZonedDateTime,
-    ) -> RuleCallResult {
-        let call = self.rules.call_after(message, config, checklist, now);
+    fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult {
+        let call = self.rules.call_after(input);
         let copy =
             RuleCallResult { location: call.location.clone(), ..RuleCallResult::new(call.result.clone()) };
-        self.last.replace(Some(RuleResult::new(copy, &message.source)));
+        self.last.replace(Some(RuleResult::new(copy, &input.message.source)));
         call
     }
 }

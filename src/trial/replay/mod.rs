@@ -18,8 +18,8 @@ use crate::store::journal::{CallHistory, CallInput, HistoricalCall};
 use crate::store::{History, JournalError};
 use difference::first_line;
 pub use difference::{Difference, ReplayedJoin, ReplayedMessage, RuleResult, label};
-use nowcast_core::Rules;
 use nowcast_core::record::Outcome;
+use nowcast_core::{RuleInput, Rules};
 pub use report::{ReplayDocument, ReplayReport, ReplaySummary, grouped};
 
 /// The options of a replay.
@@ -159,6 +159,11 @@ fn asked<'a>(called: &HistoricalCall<'a>) -> ReplayedMessage<'a> {
 }
 
 fn call(engine: &Engine, config: &Config, called: &HistoricalCall<'_>, given: &CallInput) -> RuleResult {
-    let call = engine.call_after(called.message, &config.value, &given.checklist, &given.now);
+    let call = engine.call_after(&RuleInput {
+        message: called.message,
+        config: &config.value,
+        checklist: &given.checklist,
+        now: &given.now,
+    });
     RuleResult::new(call, &called.message.source)
 }

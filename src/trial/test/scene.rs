@@ -21,7 +21,7 @@ use nowcast_core::record::RecordedEvent;
 use nowcast_core::run::Stage;
 use nowcast_core::{
     Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Record, Request, RequestId,
-    RuleCallResult, Rules, RunId, State, decide,
+    RuleCallResult, RuleInput, Rules, RunId, State, decide,
 };
 use pyyaml::{Map, Value};
 
@@ -116,20 +116,15 @@ struct SceneRecorder {
 }
 
 impl Rules for SceneRecorder {
-    fn call_after(
-        &self,
-        message: &Message,
-        config: &Value,
-        checklist: &Value,
-        now: &ZonedDateTime,
-    ) -> RuleCallResult {
+    fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult {
         let changed = self.config.borrow().clone();
-        let call = self.engine.call_after(message, changed.as_ref().unwrap_or(config), checklist, now);
+        let call =
+            self.engine.call_after(&RuleInput { config: changed.as_ref().unwrap_or(input.config), ..*input });
         *self.join.borrow_mut() = call.result.as_ref().ok().and_then(|answer| answer.join.clone());
         self.place.borrow_mut().clone_from(&call.location);
         *self.log.borrow_mut() =
             call.log.iter().map(|line| format!("{} {}", line.level, line.text)).collect();
-        self.sent.borrow_mut().insert((message.source.clone(), message.r#type.clone()));
+        self.sent.borrow_mut().insert((input.message.source.clone(), input.message.r#type.clone()));
         call
     }
 }

@@ -13,7 +13,7 @@ use nowcast_core::record::{MessageRecord, RecordedEvent};
 use nowcast_core::rules::Requirement;
 use nowcast_core::{
     Answer, CallId, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, PoisonRequest, Record,
-    Request, RequestId, ReturnedLaunches, RuleCallResult, RuleError, Rules, RunId, State, decide,
+    Request, RequestId, ReturnedLaunches, RuleCallResult, RuleError, RuleInput, Rules, RunId, State, decide,
     end_if_idle,
 };
 use nowcast_core::{BootId, BootTime, Clock, DecisionTime, NotedTime, Now, TimePoint};
@@ -61,13 +61,8 @@ struct Fake {
 }
 
 impl Rules for Fake {
-    fn call_after(
-        &self,
-        message: &Message,
-        _config: &Value,
-        checklist: &Value,
-        now: &ZonedDateTime,
-    ) -> RuleCallResult {
+    fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult {
+        let RuleInput { message, checklist, now, .. } = *input;
         self.calls.borrow_mut().push(Called {
             source: message.source.clone(),
             r#type: message.r#type.clone(),

@@ -11,8 +11,8 @@ use nowcast_core::message::Message;
 use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::{
     BootId, BootTime, Change, Command, DecisionTime, Effect, Ending, Event, JoinRequest, NextWorker, Number,
-    Record, Request, RequestId, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, Rules,
-    State, Ticket, decide,
+    Record, Request, RequestId, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile,
+    RuleInput, Rules, State, Ticket, decide,
 };
 use proptest::prelude::*;
 use pyyaml::{Keys, Map, Value};
@@ -121,7 +121,8 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct FakeRules;
 
 impl Rules for FakeRules {
-    fn call_after(&self, message: &Message, _: &Value, _: &Value, _: &ZonedDateTime) -> RuleCallResult {
+    fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult {
+        let message = input.message;
         let launch = |names: &[&str]| ReturnedLaunches {
             next_workers: names.iter().map(|name| NextWorker::new(*name, vec!["12".into()])).collect(),
             join: None,

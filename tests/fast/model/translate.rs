@@ -4,15 +4,13 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+use jiff::{SignedDuration, Timestamp};
 use nowcast::config;
 use nowcast_core::hold::HoldTarget;
-use nowcast_core::message::Message;
 use nowcast_core::{
     JoinRequest, LaunchOptions, NextWorker, Policy, Requirement, ReturnedLaunches, RuleCallResult, RuleError,
-    Rules,
+    RuleInput, Rules,
 };
-use pyyaml::Value;
 
 use crate::model::plan::{CONFIGS, EXPECTED, Held, Join, Launch, Rule, TYPES, WORKERS};
 
@@ -79,15 +77,9 @@ pub struct Table {
 }
 
 impl Rules for Table {
-    fn call_after(
-        &self,
-        message: &Message,
-        _config: &Value,
-        _checklist: &Value,
-        now: &ZonedDateTime,
-    ) -> RuleCallResult {
-        self.calls.borrow_mut().push(now.timestamp());
-        let worker = WORKERS.iter().position(|name| *name == message.source).expect("a known worker");
+    fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult {
+        self.calls.borrow_mut().push(input.now.timestamp());
+        let worker = WORKERS.iter().position(|name| *name == input.message.source).expect("a known worker");
         RuleCallResult::new(match self.rules[worker].clone() {
             Rule::Fails => Err(RuleError::Failed("no".into())),
             Rule::IsMissing => Err(RuleError::NoFunction { function: "f".into(), module: "m".into() }),

@@ -10,7 +10,12 @@ fn the_seed_s_rules_lead_from_sleep_to_awaken_to_rotate_logs() {
     let engine = Engine::load(&path, "next_workers", &EngineOptions::default()).unwrap();
     let next = |source: &str, r#type: &str| {
         let message = Message::new(source, r#type, Value::Null);
-        let call = engine.call_after(&message, &Value::Null, &Value::Null, &now());
+        let call = engine.call_after(&RuleInput {
+            message: &message,
+            config: &Value::Null,
+            checklist: &Value::Null,
+            now: &now(),
+        });
         without_places(call.result.unwrap()).next_workers
     };
     assert_eq!(next("sleep", "success"), [worker("awaken", &[])]);

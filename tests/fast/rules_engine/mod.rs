@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::ZonedDateTime;
 use nowcast::rules::{CallLimits, Engine, EngineOptions, RulesLoadError};
 use nowcast_core::message::Message;
-use nowcast_core::{NextWorker, ReturnedLaunches, RuleCallResult, RuleError, Rules};
+use nowcast_core::{NextWorker, ReturnedLaunches, RuleCallResult, RuleError, RuleInput, Rules};
 use pyyaml::{Map, Value};
 
 mod answers;
@@ -91,7 +91,12 @@ impl Nowcast {
 
     fn call(&self, source: &str) -> RuleCallResult {
         let message = Message::new(source, "success", self.payload.clone());
-        self.engine.call_after(&message, &self.config, &self.checklist, &now())
+        self.engine.call_after(&RuleInput {
+            message: &message,
+            config: &self.config,
+            checklist: &self.checklist,
+            now: &now(),
+        })
     }
 
     /// What `after_sleep` returned, without the places of its launches.

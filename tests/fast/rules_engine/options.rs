@@ -18,7 +18,12 @@ fn at(written: &str) -> String {
 fn at_of(now: &str, written: &str) -> String {
     let nowcast = Nowcast::rule(&format!("return {{ NextWorker('a', {{}}, {{ at = {written} }}) }}"));
     let message = Message::new("sleep", "success", Value::Null);
-    let call = nowcast.engine.call_after(&message, &Value::Null, &Value::Null, &now.parse().unwrap());
+    let call = nowcast.engine.call_after(&RuleInput {
+        message: &message,
+        config: &Value::Null,
+        checklist: &Value::Null,
+        now: &now.parse().unwrap(),
+    });
     let worker = call.result.unwrap_or_else(|error| panic!("{error}")).next_workers.remove(0);
     worker.options.at.expect("a moment").to_string()
 }

@@ -54,8 +54,12 @@ fn a_helper_s_line_counts() {
     std::fs::write(&path, "local help = require('lib.help')\nfunction after_sleep() return { help() } end")
         .unwrap();
     let engine = Engine::load(&path, "next_workers", &EngineOptions::default()).unwrap();
-    let call =
-        engine.call_after(&Message::new("sleep", "success", Value::Null), &Value::Null, &Value::Null, &now());
+    let call = engine.call_after(&RuleInput {
+        message: &Message::new("sleep", "success", Value::Null),
+        config: &Value::Null,
+        checklist: &Value::Null,
+        now: &now(),
+    });
     assert_eq!(call.result.unwrap().next_workers[0].location.as_deref(), Some("lib/help.lua:3"));
 }
 

@@ -92,7 +92,12 @@ fn modules_keep_nothing_from_one_message_to_the_next() {
     assert_eq!(engine.log()[0].text, "loaded");
     for _ in 0..2 {
         let message = Message::new("sleep", "success", Value::Null);
-        let call = engine.call_after(&message, &Map::new().into(), &Map::new().into(), &now());
+        let call = engine.call_after(&RuleInput {
+            message: &message,
+            config: &Map::new().into(),
+            checklist: &Map::new().into(),
+            now: &now(),
+        });
         // What the files log is told once.
         assert_eq!(call.log.into_iter().map(|line| line.text).collect::<Vec<_>>(), ["1"]);
     }
@@ -238,7 +243,14 @@ fn rules_may_be_split_over_files() {
     let engine = Engine::load(&path, "next_workers", &EngineOptions::default()).unwrap();
     let call = |source: &str| {
         let message = Message::new(source, "success", Value::Null);
-        engine.call_after(&message, &Value::Null, &Value::Null, &now()).result
+        engine
+            .call_after(&RuleInput {
+                message: &message,
+                config: &Value::Null,
+                checklist: &Value::Null,
+                now: &now(),
+            })
+            .result
     };
     assert_eq!(without_places(call("sleep").unwrap()).next_workers, [worker("fraser", &[])]);
     assert!(call("rivers").unwrap_err().to_string().starts_with("rivers/list.lua:1: x"));
@@ -270,7 +282,12 @@ fn a_failed_module_fails_in_the_same_way_each_time() {
     // A module that comes later belongs to other rules.
     std::fs::write(folder.path().join("late.lua"), "return 1").unwrap();
     let message = Message::new("sleep", "success", Value::Null);
-    let call = engine.call_after(&message, &Map::new().into(), &Map::new().into(), &now());
+    let call = engine.call_after(&RuleInput {
+        message: &message,
+        config: &Map::new().into(),
+        checklist: &Map::new().into(),
+        now: &now(),
+    });
     assert_eq!(texts(&call.log), ["false"]);
 }
 
