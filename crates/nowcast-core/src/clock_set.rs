@@ -23,7 +23,7 @@ impl Decision<'_> {
     }
 
     /// Add the reading of the clocks to the record in progress, if it needs one.
-    pub(super) fn change_clock(&mut self) {
+    pub(super) fn add_clock_reading(&mut self) {
         if let Some(reading) = self.reading.take() {
             self.change(Change::Clock(reading));
         }

@@ -27,8 +27,8 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
     match event {
         Event::Request(request) => decision.handle_request(request),
         Event::PoisonRequest(request) => decision.handle_poison_request(request),
-        Event::Repeat { request, recorded } => decision.handle_repeat(request, recorded),
-        Event::RunEnded { run, ending, ended } => decision.handle_run_ended(run, ending, ended),
+        Event::Repeat { request, previous_reply } => decision.handle_repeat(request, previous_reply),
+        Event::RunEnded { run, ending, ended_at } => decision.handle_run_ended(run, ending, ended_at),
         Event::Command { call, user, command, historical_checklist } => {
             decision.handle_command(call, user, command, historical_checklist.as_ref());
         }
@@ -128,7 +128,7 @@ impl<'a> Decision<'a> {
     /// Launch the pending runs that are due and not blocked, and give the record to the journal.
     pub(super) fn finish_record(&mut self, event: RecordedEvent) {
         self.launch_ready_runs();
-        self.change_clock();
+        self.add_clock_reading();
         self.state.clock.last_event = Some(self.now.wall);
         let changes = std::mem::take(&mut self.changes);
         let record = Record { number: self.number, at: self.time.wall.clone(), event, changes };
@@ -155,8 +155,8 @@ impl<'a> Decision<'a> {
     }
 
     /// Reply to a repeated message with its previous reply; to a `need` with the current entry.
-    fn handle_repeat(&mut self, request: RequestId, recorded: PreviousReply) {
-        let PreviousReply { number, reply, payload, need } = recorded;
+    fn handle_repeat(&mut self, request: RequestId, previous: PreviousReply) {
+        let PreviousReply { number, reply, payload, need } = previous;
         self.log(Level::Debug, format!("message {number} was repeated; its reply is sent again: {reply}"));
         let payload = match need {
             Some(key) => self.state.checklist.get(&key).cloned().unwrap_or_default(),

@@ -103,7 +103,7 @@ impl Decision<'_> {
         }
         // It has come, as one whose rule failed.
         if let Some(message) = report {
-            self.record_expected(message);
+            self.note_expected_message(message);
         }
         let (source, r#type) =
             message.as_ref().map_or(("unknown", "unknown"), |message| (&message.source, &message.r#type));
@@ -297,7 +297,7 @@ impl Decision<'_> {
         self.state.has_failures |= message.r#type == "crash";
         // A parked message was received, for its run and in time, when it was parked.
         if parked.is_none() {
-            self.record_expected(message);
+            self.note_expected_message(message);
         }
         self.notify_of_message(message, run.as_ref());
         if let Some(next) = run.and_then(|run| self.retry_if_failed(&run, &message.r#type)) {
