@@ -19,6 +19,7 @@ impl Decision<'_> {
         );
         self.log(Level::Warning, text);
         self.reopen_deadlines();
+        self.launch_ready_runs();
         self.finish_record(RecordedEvent::ClockSet { from, to });
     }
 

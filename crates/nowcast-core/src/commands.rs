@@ -57,6 +57,7 @@ impl Decision<'_> {
         if let Some(call) = call {
             self.effects.push(Effect::Answer { call, answer });
         }
+        self.launch_ready_runs();
         self.finish_record(RecordedEvent::Command { user, command, answer: text });
     }
 

@@ -43,6 +43,7 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
                 None,
                 format!("changed rules are refused: {reason}"),
             );
+            decision.launch_ready_runs();
             decision.finish_record(RecordedEvent::RulesRefused { reason });
         }
         Event::ChecklistNotWritten { reason } => {
@@ -125,9 +126,8 @@ impl<'a> Decision<'a> {
         self.changes.push(change);
     }
 
-    /// Launch the pending runs that are due and not blocked, and give the record to the journal.
+    /// Give the record to the journal. Callers launch the ready runs first, since what they decided may have made runs ready.
     pub(super) fn finish_record(&mut self, event: RecordedEvent) {
-        self.launch_ready_runs();
         self.add_clock_reading();
         self.state.clock.last_event = Some(self.now.wall);
         let changes = std::mem::take(&mut self.changes);
@@ -174,6 +174,7 @@ impl<'a> Decision<'a> {
         self.begin_record();
         let generation = if before == hash { generation } else { generation + 1 };
         self.change(Change::Rules(generation, hash.clone(), files));
+        self.launch_ready_runs();
         self.finish_record(RecordedEvent::RulesLoaded { generation, hash });
     }
 
@@ -186,6 +187,7 @@ impl<'a> Decision<'a> {
         let is_first = self.state.checklist.is_empty();
         self.log(if is_first { Level::Info } else { Level::Warning }, why.clone());
         self.change(Change::ChecklistReplaced { checklist });
+        self.launch_ready_runs();
         self.finish_record(RecordedEvent::ChecklistRead { why });
     }
 

@@ -1,7 +1,7 @@
 //! Launches and runs: from a requested launch to the end of its run.
 //!
-//! Every launch goes through `Decision::launch_ready_runs`, whether a rule, a retry, the schedule or an operator requested it. So due times, holds
-//! and limits apply to all.
+//! Every launch goes through `Decision::launch_ready_runs`, whether a rule, a retry, the schedule or an operator requested it. So due
+//! times, holds and limits apply to all. It is called at the end of each record.
 
 use crate::alarm::Alarm;
 use crate::clock::{Now, Steady};
@@ -64,6 +64,7 @@ impl Decision<'_> {
         self.add_pending_run(launch, stage, None)
     }
 
+    /// Create a pending run. Before the record is finished, [`Decision::launch_ready_runs`] launches it if it is due and not blocked.
     fn add_pending_run(
         &mut self,
         RequestedLaunch { worker, cycle, cause }: RequestedLaunch,
@@ -135,6 +136,7 @@ impl Decision<'_> {
         let exited = noted.map(|noted| noted.wall);
         run.stage = Stage::Ended { launched: Some(at.wall), exited, at: self.now.time, ran, ending, folder };
         self.change(Change::Run(Box::new(run)));
+        self.launch_ready_runs();
         self.finish_record(RecordedEvent::RunEnded { run: id });
     }
 

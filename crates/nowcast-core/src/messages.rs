@@ -12,7 +12,7 @@ use crate::notices::describe;
 use crate::parked::{Parked, ParkedItem};
 use crate::policy::RegisteredWorker;
 use crate::record::{Change, MessageRecord, Outcome, RecordedEvent, Speaker};
-use crate::rules::{ReturnedLaunches, RuleCallResult, RuleError, RuleInput};
+use crate::rules::{RuleCallResult, RuleError, RuleInput};
 use crate::run::{Number, Run, RunId, RunReport};
 use crate::ticket::Ticket;
 use pyyaml::{Keys, Value, python};
@@ -195,6 +195,7 @@ impl Decision<'_> {
         reply
     }
 
+    /// Launch what is ready and finish the record of a message.
     fn finish_message(
         &mut self,
         message: Option<Message>,
@@ -205,6 +206,7 @@ impl Decision<'_> {
         reply: &Reply,
     ) {
         let message = message.map(|message| Message { cycle: decided.cycle, ..message });
+        self.launch_ready_runs();
         let keeps_payload = reply.outcome != Outcome::Answered;
         self.finish_record(RecordedEvent::Message(Box::new(MessageRecord {
             ticket,
@@ -358,7 +360,9 @@ impl Decision<'_> {
                     number.0
                 );
                 self.alarm(Alarm::Parked, &message.source, text);
-                self.add_returned_launches(message, ReturnedLaunches::default(), counted_as);
+                for launch in self.count_in_joins(message, &mut Vec::new(), counted_as) {
+                    self.add_launch(launch);
+                }
                 Reply::new("ack", Outcome::RuleFailed(why))
             }
         }
