@@ -202,7 +202,11 @@ impl Bench {
         let mut found: Vec<Duration> = (0..2_000)
             .map(|round| {
                 let ticket = Ticket { epoch: 7, number: 1 + round * 7_919 % known };
-                time(|| assert!(self.journal().recorded(Some(ticket), None).expect("readable").is_some()))
+                time(|| {
+                    assert!(
+                        self.journal().find_previous_reply(Some(ticket), None).expect("readable").is_some()
+                    )
+                })
             })
             .collect();
         let mut missing: Vec<Duration> = (0..2_000)
@@ -210,7 +214,11 @@ impl Bench {
                 let ticket = Ticket { epoch: 8, number: round };
                 let id = format!("0190{round:028}x");
                 let key = Some(("worker_1", id.as_str()));
-                time(|| assert!(self.journal().recorded(Some(ticket), key).expect("readable").is_none()))
+                time(|| {
+                    assert!(
+                        self.journal().find_previous_reply(Some(ticket), key).expect("readable").is_none()
+                    )
+                })
             })
             .collect();
         println!("  recorded: found {:?}, unknown {:?}", median(&mut found), median(&mut missing));

@@ -143,7 +143,7 @@ fn go_on(folder: &Path) {
         Ok(journal) => journal,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
-    let _ = journal.recorded(None, Some(("weather", "id 1")));
+    let _ = journal.find_previous_reply(None, Some(("weather", "id 1")));
     let recovered = match journal.load() {
         Ok(recovered) => recovered,
         Err(error) => return assert!(!error.to_string().is_empty()),

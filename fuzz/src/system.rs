@@ -121,7 +121,7 @@ impl System {
             self.decide(Event::Command { call, user, command, historical_checklist: None });
         }
         if let Some(run) = self.state.runs.values().find(|run| run.is_running()).map(|run| run.id) {
-            self.decide(Event::RunEnded { run, ending: Ending::Status(1), ended: None });
+            self.decide(Event::RunEnded { run, ending: Ending::Status(1), ended_at: None });
         }
         self.pass(60);
     }

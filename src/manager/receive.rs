@@ -133,11 +133,12 @@ impl Manager {
     }
 
     fn event(&mut self, decoded: DecodedRequest) -> Result<Event, JournalError> {
-        let recorded = self.journal.recorded(decoded.arrived.ticket, decoded.source_and_id())?;
+        let previous_reply =
+            self.journal.find_previous_reply(decoded.arrived.ticket, decoded.source_and_id())?;
         let DecodedRequest { arrived: ArrivedRequest { envelope, body, ticket }, content, .. } = decoded;
         let id = self.broker.keep_envelope(envelope);
-        if let Some(recorded) = recorded {
-            return Ok(Event::Repeat { request: id, recorded });
+        if let Some(previous_reply) = previous_reply {
+            return Ok(Event::Repeat { request: id, previous_reply });
         }
         let message = match content {
             RequestContent::Message(message) => Ok(message),

@@ -85,7 +85,7 @@ impl Manager {
         let folder = self.state.runs.get(&run).and_then(Run::folder);
         let exit =
             folder.and_then(|folder| RunFolder::new(self.runs.root().join(folder), run.0.to_string()).exit());
-        Event::RunEnded { run, ending, ended: exit.map(|exit| exit.noted_time()) }
+        Event::RunEnded { run, ending, ended_at: exit.map(|exit| exit.noted_time()) }
     }
 
     /// Whether there is work that waits in this process.

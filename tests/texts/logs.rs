@@ -120,7 +120,7 @@ fn messages_again_signals_and_what_is_late() {
         worker: NextWorker { host: "nobi".into(), ..NextWorker::new("nowcast.workers.run_nemo", Vec::new()) },
     });
     let recorded = PreviousReply { number: Number(7), reply: "ack".into(), payload: Value::Null, need: None };
-    system.happens(Event::Repeat { request: RequestId(1_000), recorded });
+    system.happens(Event::Repeat { request: RequestId(1_000), previous_reply: recorded });
     for signal in [Signal::Hangup, Signal::Interrupt, Signal::Terminate] {
         system.happens(Event::Signal(signal));
     }

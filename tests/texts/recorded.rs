@@ -188,7 +188,7 @@ impl Recorded {
     /// The latest run of a worker ends.
     pub fn ends(&mut self, worker: &str, ending: Ending) -> &mut Self {
         let run = self.run_of(worker);
-        self.happens(Event::RunEnded { run, ending, ended: None });
+        self.happens(Event::RunEnded { run, ending, ended_at: None });
         self
     }
 

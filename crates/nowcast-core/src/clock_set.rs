@@ -19,11 +19,12 @@ impl Decision<'_> {
         );
         self.log(Level::Warning, text);
         self.reopen_deadlines();
+        self.launch_ready_runs();
         self.finish_record(RecordedEvent::ClockSet { from, to });
     }
 
     /// Add the reading of the clocks to the record in progress, if it needs one.
-    pub(super) fn change_clock(&mut self) {
+    pub(super) fn add_clock_reading(&mut self) {
         if let Some(reading) = self.reading.take() {
             self.change(Change::Clock(reading));
         }

@@ -12,10 +12,10 @@ use crate::decide::Decision;
 use crate::effect::Effect;
 use crate::event::CallId;
 use crate::hold::{Hold, HoldTarget};
-use crate::joins::RequestedLaunch;
 use crate::level::Level;
 use crate::next_worker::{LOCALHOST, NextWorker, name_problem};
 use crate::record::{Change, RecordedEvent};
+use crate::requested_launch::RequestedLaunch;
 use crate::run::{Number, RunId, Stage, StopReason};
 use pyyaml::Value;
 
@@ -57,6 +57,7 @@ impl Decision<'_> {
         if let Some(call) = call {
             self.effects.push(Effect::Answer { call, answer });
         }
+        self.launch_ready_runs();
         self.finish_record(RecordedEvent::Command { user, command, answer: text });
     }
 

@@ -27,8 +27,8 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
     match event {
         Event::Request(request) => decision.handle_request(request),
         Event::PoisonRequest(request) => decision.handle_poison_request(request),
-        Event::Repeat { request, recorded } => decision.handle_repeat(request, recorded),
-        Event::RunEnded { run, ending, ended } => decision.handle_run_ended(run, ending, ended),
+        Event::Repeat { request, previous_reply } => decision.handle_repeat(request, previous_reply),
+        Event::RunEnded { run, ending, ended_at } => decision.handle_run_ended(run, ending, ended_at),
         Event::Command { call, user, command, historical_checklist } => {
             decision.handle_command(call, user, command, historical_checklist.as_ref());
         }
@@ -43,6 +43,7 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
                 None,
                 format!("changed rules are refused: {reason}"),
             );
+            decision.launch_ready_runs();
             decision.finish_record(RecordedEvent::RulesRefused { reason });
         }
         Event::ChecklistNotWritten { reason } => {
@@ -125,10 +126,9 @@ impl<'a> Decision<'a> {
         self.changes.push(change);
     }
 
-    /// Launch the pending runs that are due and not blocked, and give the record to the journal.
+    /// Give the record to the journal. Callers launch the ready runs first, since what they decided may have made runs ready.
     pub(super) fn finish_record(&mut self, event: RecordedEvent) {
-        self.launch_ready_runs();
-        self.change_clock();
+        self.add_clock_reading();
         self.state.clock.last_event = Some(self.now.wall);
         let changes = std::mem::take(&mut self.changes);
         let record = Record { number: self.number, at: self.time.wall.clone(), event, changes };
@@ -155,8 +155,8 @@ impl<'a> Decision<'a> {
     }
 
     /// Reply to a repeated message with its previous reply; to a `need` with the current entry.
-    fn handle_repeat(&mut self, request: RequestId, recorded: PreviousReply) {
-        let PreviousReply { number, reply, payload, need } = recorded;
+    fn handle_repeat(&mut self, request: RequestId, previous: PreviousReply) {
+        let PreviousReply { number, reply, payload, need } = previous;
         self.log(Level::Debug, format!("message {number} was repeated; its reply is sent again: {reply}"));
         let payload = match need {
             Some(key) => self.state.checklist.get(&key).cloned().unwrap_or_default(),
@@ -174,6 +174,7 @@ impl<'a> Decision<'a> {
         self.begin_record();
         let generation = if before == hash { generation } else { generation + 1 };
         self.change(Change::Rules(generation, hash.clone(), files));
+        self.launch_ready_runs();
         self.finish_record(RecordedEvent::RulesLoaded { generation, hash });
     }
 
@@ -186,6 +187,7 @@ impl<'a> Decision<'a> {
         let is_first = self.state.checklist.is_empty();
         self.log(if is_first { Level::Info } else { Level::Warning }, why.clone());
         self.change(Change::ChecklistReplaced { checklist });
+        self.launch_ready_runs();
         self.finish_record(RecordedEvent::ChecklistRead { why });
     }
 

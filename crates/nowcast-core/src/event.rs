@@ -31,7 +31,7 @@ pub enum Event {
         /// The request to answer.
         request: RequestId,
         /// The reply that it had.
-        recorded: PreviousReply,
+        previous_reply: PreviousReply,
     },
     /// A run has ended or could not be started.
     RunEnded {
@@ -40,7 +40,7 @@ pub enum Event {
         /// How it ended.
         ending: Ending,
         /// When it ended, if its runner has noted that; else it ended now.
-        ended: Option<NotedTime>,
+        ended_at: Option<NotedTime>,
     },
     /// An operator's command.
     Command {

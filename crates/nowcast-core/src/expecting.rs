@@ -14,7 +14,7 @@ use crate::state::State;
 
 impl Decision<'_> {
     /// Record a message that may be expected.
-    pub(super) fn record_expected(&mut self, message: &Message) {
+    pub(super) fn note_expected_message(&mut self, message: &Message) {
         let Message { source, r#type, .. } = message;
         if !self.state.is_expected(source, r#type) {
             return;

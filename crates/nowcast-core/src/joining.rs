@@ -4,11 +4,12 @@
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
-use crate::joins::{Join, RequestedLaunch, list};
+use crate::joins::{Join, list};
 use crate::level::Level;
 use crate::message::Message;
 use crate::parked::{Parked, ParkedItem};
 use crate::record::Change;
+use crate::requested_launch::RequestedLaunch;
 use crate::rules::JoinRequest;
 use crate::run::Number;
 

@@ -13,6 +13,7 @@ use crate::clock::Steady;
 use crate::cycle::Cycle;
 use crate::cycle_of;
 use crate::next_worker::NextWorker;
+use crate::requested_launch::RequestedLaunch;
 use crate::rules::Requirement;
 use crate::run::Number;
 use crate::runs::remove_from_set;
@@ -43,18 +44,6 @@ pub struct Join {
     /// The rule's `timeout`; `None` in old entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<SignedDuration>,
-}
-
-/// A requested launch for which there is no run yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestedLaunch {
-    /// The worker to launch.
-    pub worker: NextWorker,
-    /// The cycle of its run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cycle: Option<Cycle>,
-    /// The message whose rule returned it.
-    pub cause: Number,
 }
 
 impl Join {

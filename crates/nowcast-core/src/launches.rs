@@ -1,7 +1,7 @@
 //! Launches and runs: from a requested launch to the end of its run.
 //!
-//! Every launch goes through `Decision::launch_ready_runs`, whether a rule, a retry, the schedule or an operator requested it. So due times, holds
-//! and limits apply to all.
+//! Every launch goes through `Decision::launch_ready_runs`, whether a rule, a retry, the schedule or an operator requested it. So due
+//! times, holds and limits apply to all. It is called at the end of each record.
 
 use crate::alarm::Alarm;
 use crate::clock::{Now, Steady};
@@ -11,11 +11,11 @@ use crate::decide::Decision;
 use crate::decision_time::NotedTime;
 use crate::effect::Effect;
 use crate::hold::Hold;
-use crate::joins::RequestedLaunch;
 use crate::level::Level;
 use crate::message::Message;
 use crate::next_worker::NextWorker;
 use crate::record::{Change, RecordedEvent};
+use crate::requested_launch::RequestedLaunch;
 use crate::rules::ReturnedLaunches;
 use crate::run::{Ending, Number, Run, RunId, Stage, StopReason, is_failure};
 use crate::state::State;
@@ -30,12 +30,12 @@ impl Decision<'_> {
         counted_as: Option<Number>,
     ) {
         let cycle = message.cycle.as_ref();
-        let mut launches = requested(returned.next_workers, self.number, cycle);
+        let mut launches = requested_launches(returned.next_workers, self.number, cycle);
         let mut released = Vec::new();
         match returned.join {
             // A join without requirements is complete at once.
             Some(request) if request.wait_for.is_empty() => {
-                released = requested(request.launch, self.number, cycle);
+                released = requested_launches(request.launch, self.number, cycle);
             }
             Some(request) => self.open_join(message, request),
             None => {}
@@ -64,6 +64,7 @@ impl Decision<'_> {
         self.add_pending_run(launch, stage, None)
     }
 
+    /// Create a pending run. Before the record is finished, [`Decision::launch_ready_runs`] launches it if it is due and not blocked.
     fn add_pending_run(
         &mut self,
         RequestedLaunch { worker, cycle, cause }: RequestedLaunch,
@@ -110,8 +111,8 @@ impl Decision<'_> {
         self.change(Change::Run(Box::new(run)));
     }
 
-    /// Record the end of a run, or that it could not be started. `ended` is when, if that was noted.
-    pub(super) fn handle_run_ended(&mut self, id: RunId, ending: Ending, ended: Option<NotedTime>) {
+    /// Record the end of a run, or that it could not be started. `ended_at` is when, if that was noted.
+    pub(super) fn handle_run_ended(&mut self, id: RunId, ending: Ending, ended_at: Option<NotedTime>) {
         let Some(mut run) = self.state.runs.get(&id).cloned() else { return };
         let Stage::Launched { at, folder } = run.stage else { return };
         self.begin_record();
@@ -128,13 +129,14 @@ impl Decision<'_> {
             self.state.has_failures = true;
             self.log(Level::Error, format!("{name} (run {id}) {ending}"));
         }
-        let noted = ended.map(|ended| self.state.clock.time_point_of(&ended, self.now));
+        let noted = ended_at.map(|ended_at| self.state.clock.time_point_of(&ended_at, self.now));
         // A damaged record must not make it end before it began.
         let noted = noted.filter(|noted| noted.steady >= at.steady && noted.steady <= self.now.steady);
         let ran = Some(noted.unwrap_or(self.now.time).steady.since(at.steady));
         let exited = noted.map(|noted| noted.wall);
         run.stage = Stage::Ended { launched: Some(at.wall), exited, at: self.now.time, ran, ending, folder };
         self.change(Change::Run(Box::new(run)));
+        self.launch_ready_runs();
         self.finish_record(RecordedEvent::RunEnded { run: id });
     }
 
@@ -227,7 +229,11 @@ impl State {
     }
 }
 
-fn requested(workers: Vec<NextWorker>, cause: Number, message: Option<&Cycle>) -> Vec<RequestedLaunch> {
+fn requested_launches(
+    workers: Vec<NextWorker>,
+    cause: Number,
+    message: Option<&Cycle>,
+) -> Vec<RequestedLaunch> {
     let request = |worker: NextWorker| {
         let cycle = cycle_of::launch(worker.options.cycle.as_ref(), message);
         RequestedLaunch { worker, cycle, cause }

@@ -34,6 +34,7 @@ mod notices;
 pub mod parked;
 pub mod policy;
 pub mod record;
+pub mod requested_launch;
 pub mod rules;
 pub mod run;
 pub mod runs;
@@ -55,6 +56,7 @@ pub use next_worker::{LaunchOptions, NextWorker};
 pub use notice::Notice;
 pub use policy::{Expectation, Limits, Policy, RegisteredWorker};
 pub use record::{Change, Record};
+pub use requested_launch::RequestedLaunch;
 pub use rules::{
     JoinRequest, LogLine, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, RuleInput,
     Rules,

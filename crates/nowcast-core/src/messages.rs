@@ -12,7 +12,7 @@ use crate::notices::describe;
 use crate::parked::{Parked, ParkedItem};
 use crate::policy::RegisteredWorker;
 use crate::record::{Change, MessageRecord, Outcome, RecordedEvent, Speaker};
-use crate::rules::{ReturnedLaunches, RuleCallResult, RuleError, RuleInput};
+use crate::rules::{RuleCallResult, RuleError, RuleInput};
 use crate::run::{Number, Run, RunId, RunReport};
 use crate::ticket::Ticket;
 use pyyaml::{Keys, Value, python};
@@ -103,7 +103,7 @@ impl Decision<'_> {
         }
         // It has come, as one whose rule failed.
         if let Some(message) = report {
-            self.record_expected(message);
+            self.note_expected_message(message);
         }
         let (source, r#type) =
             message.as_ref().map_or(("unknown", "unknown"), |message| (&message.source, &message.r#type));
@@ -195,6 +195,7 @@ impl Decision<'_> {
         reply
     }
 
+    /// Launch what is ready and finish the record of a message.
     fn finish_message(
         &mut self,
         message: Option<Message>,
@@ -205,6 +206,7 @@ impl Decision<'_> {
         reply: &Reply,
     ) {
         let message = message.map(|message| Message { cycle: decided.cycle, ..message });
+        self.launch_ready_runs();
         let keeps_payload = reply.outcome != Outcome::Answered;
         self.finish_record(RecordedEvent::Message(Box::new(MessageRecord {
             ticket,
@@ -297,7 +299,7 @@ impl Decision<'_> {
         self.state.has_failures |= message.r#type == "crash";
         // A parked message was received, for its run and in time, when it was parked.
         if parked.is_none() {
-            self.record_expected(message);
+            self.note_expected_message(message);
         }
         self.notify_of_message(message, run.as_ref());
         if let Some(next) = run.and_then(|run| self.retry_if_failed(&run, &message.r#type)) {
@@ -358,7 +360,9 @@ impl Decision<'_> {
                     number.0
                 );
                 self.alarm(Alarm::Parked, &message.source, text);
-                self.add_returned_launches(message, ReturnedLaunches::default(), counted_as);
+                for launch in self.count_in_joins(message, &mut Vec::new(), counted_as) {
+                    self.add_launch(launch);
+                }
                 Reply::new("ack", Outcome::RuleFailed(why))
             }
         }

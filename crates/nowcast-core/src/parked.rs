@@ -4,7 +4,7 @@ use jiff::ZonedDateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::cycle::Cycle;
-use crate::joins::RequestedLaunch;
+use crate::requested_launch::RequestedLaunch;
 use crate::run::Number;
 
 /// A message or launches that wait for an operator.

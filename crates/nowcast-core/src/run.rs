@@ -185,7 +185,7 @@ impl Run {
         self.worker.args.iter().any(|arg| arg == "--debug")
     }
 
-    /// Return whether it was launched and has not ended.
+    /// Return whether its launch was decided and its end is not known. So it counts for `max running` before it has a process.
     #[must_use]
     pub fn is_running(&self) -> bool {
         matches!(self.stage, Stage::Launched { .. })

@@ -1,12 +1,15 @@
-//! Events into the database.
+//! [`Journal::commit`]: checks that the journal is still in its place, then writes a batch of records in one transaction.
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::folder_stamp::FolderStamp;
 use super::message_index::MessageIndex;
 use super::row::{self, ClockStep, json, speaker_name};
+use super::{Journal, JournalError, lock};
+use crate::failpoint;
 use nowcast_core::expected::Expected;
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
 use nowcast_core::{Change, Cycle, Number, Record, Run};
@@ -24,15 +27,71 @@ pub(super) struct Growth {
     pub(super) checklist_event: Option<u64>,
 }
 
-/// Keeps events in one transaction, and their keys in `index`, if it is given. `uncertain` says that the one before failed and may
-/// still be there.
-pub(super) fn commit(
+impl Journal {
+    /// Write records, all in one commit or none of them. When it returns, they are on the disk. After an error it can be called again
+    /// with the same ones.
+    ///
+    /// # Errors
+    ///
+    /// If the disk is full, the database cannot be written, or it is not where it was any more.
+    pub fn commit(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        let Some(last) = records.last() else { return Ok(()) };
+        self.check()?;
+        let index = Some(&self.index).filter(|index| index.is_due());
+        let stores_index = index.is_some();
+        match write_records(&self.connection, records, index, self.uncertain) {
+            Ok(grown) => {
+                self.uncertain = false;
+                self.last_event = last.number.0;
+                self.tail.grow(&grown);
+                self.index.note(records, stores_index);
+                self.commits = self.commits.wrapping_add(1);
+                failpoint::pass("manager: committed");
+                self.lock.note(self.last_event);
+                Ok(())
+            }
+            Err(error) => {
+                self.uncertain = true;
+                Err(self.wrap("keep what happened", error))
+            }
+        }
+    }
+
+    /// Check that the journal was not removed or replaced: writes to a file without a name are lost. It looks at each file only
+    /// if the folder has changed.
+    fn check(&mut self) -> Result<(), JournalError> {
+        let stamp = FolderStamp::of(self.lock.folder());
+        if stamp.is_none() || stamp != self.checked {
+            self.lock.check()?;
+            self.check_files()?;
+            self.checked = stamp;
+        }
+        Ok(())
+    }
+
+    fn check_files(&self) -> Result<(), JournalError> {
+        let mut files = self.open_files.iter();
+        let Some((file, _)) = files.find(|(file, identity)| !lock::is_at(*identity, file)) else {
+            return Ok(());
+        };
+        // A log without a name still has what was acknowledged. The next manager finds that in the database, if this
+        // one can put it there; if not, it says which events are missing.
+        if *file != self.file {
+            let _ = self.checkpoint("FULL");
+        }
+        Err(JournalError::Replaced { file: file.clone() })
+    }
+}
+
+/// Write records in one transaction, and their keys into `index`, if it is given. `uncertain` says that the transaction before failed
+/// and may still be there.
+fn write_records(
     connection: &Connection,
     records: &[Record],
     index: Option<&MessageIndex>,
     uncertain: bool,
 ) -> rusqlite::Result<Growth> {
-    let batch = Batch::begin(connection)?;
+    let transaction = WriteTransaction::begin(connection)?;
     for record in records.iter().filter(|_| uncertain) {
         // Only the records of this batch: one with another time belongs to another batch.
         connection.execute(
@@ -42,31 +101,31 @@ pub(super) fn commit(
     }
     let mut grown = Growth::default();
     for record in records {
-        keep(connection, record, &mut grown)?;
+        insert_event(connection, record, &mut grown)?;
     }
     if let Some(index) = index {
         index.store(connection)?;
     }
-    batch.commit()?;
+    transaction.finish()?;
     Ok(grown)
 }
 
 /// A transaction that writes. Unlike rusqlite's own, it keeps its statements prepared: most batches are one message, and would
 /// notice. It is rolled back if it is not committed.
-struct Batch<'a>(&'a Connection);
+struct WriteTransaction<'a>(&'a Connection);
 
-impl<'a> Batch<'a> {
+impl<'a> WriteTransaction<'a> {
     fn begin(connection: &'a Connection) -> rusqlite::Result<Self> {
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Ok(Self(connection))
     }
 
-    fn commit(self) -> rusqlite::Result<()> {
+    fn finish(self) -> rusqlite::Result<()> {
         self.0.prepare_cached("COMMIT")?.execute([]).map(|_| ())
     }
 }
 
-impl Drop for Batch<'_> {
+impl Drop for WriteTransaction<'_> {
     fn drop(&mut self) {
         // Some errors, such as a full disk, have rolled it back already.
         if !self.0.is_autocommit() {
@@ -76,7 +135,7 @@ impl Drop for Batch<'_> {
     }
 }
 
-fn keep(batch: &Connection, record: &Record, grown: &mut Growth) -> rusqlite::Result<()> {
+fn insert_event(connection: &Connection, record: &Record, grown: &mut Growth) -> rusqlite::Result<()> {
     let of_checklist: Vec<&Change> =
         record.changes.iter().filter(|change| change.is_of_checklist()).collect();
     let checklist = if of_checklist.is_empty() { None } else { Some(json(&of_checklist)?) };
@@ -92,13 +151,13 @@ fn keep(batch: &Connection, record: &Record, grown: &mut Growth) -> rusqlite::Re
         grown.checklist_event = Some(record.number.0);
     }
     match message {
-        Some(message) => keep_message(batch, record, message, checklist.as_deref(), body.as_deref())?,
-        None => keep_other(batch, record, checklist.as_deref())?,
+        Some(message) => insert_message(connection, record, message, checklist.as_deref(), body.as_deref())?,
+        None => insert_other_event(connection, record, checklist.as_deref())?,
     }
-    record.changes.iter().try_for_each(|change| keep_change(batch, record.number, change))
+    record.changes.iter().try_for_each(|change| write_change(connection, record.number, change))
 }
 
-/// What is kept of a message. One that was made here is written in the order that was given, since the
+/// Return the bytes that are stored of a message. One that was made here is written in the order that was given, since the
 /// order of its keys is that of the checklist; a worker's has it from the wire.
 fn body(message: &MessageRecord) -> Cow<'_, [u8]> {
     match &message.message {
@@ -116,8 +175,8 @@ fn body(message: &MessageRecord) -> Cow<'_, [u8]> {
     }
 }
 
-fn keep_message(
-    batch: &Connection,
+fn insert_message(
+    connection: &Connection,
     record: &Record,
     kept: &MessageRecord,
     checklist: Option<&str>,
@@ -127,7 +186,7 @@ fn keep_message(
     let keys_read = if kept.keys_read.is_empty() { None } else { Some(json(&kept.keys_read)?) };
     let reply_payload =
         (!kept.reply_payload.is_null()).then(|| pyyaml::write(&kept.reply_payload, Keys::AsGiven));
-    batch
+    connection
         .prepare_cached(
             "INSERT INTO events (number, at, kind, worker, type, speaker, ticket_epoch, ticket_number, message_id, run, outcome,
                 generation, rule_location, keys_read, reply, reply_payload, checklist, body, cycle)
@@ -156,11 +215,15 @@ fn keep_message(
     Ok(())
 }
 
-fn keep_other(batch: &Connection, record: &Record, checklist: Option<&str>) -> rusqlite::Result<()> {
+fn insert_other_event(
+    connection: &Connection,
+    record: &Record,
+    checklist: Option<&str>,
+) -> rusqlite::Result<()> {
     let number = record.number.0.cast_signed();
     let (mut run, mut generation, mut user, mut answer, mut detail) = (None, None, None, None, None);
     match &record.event {
-        // `keep_message` keeps messages; `Due` has no further columns.
+        // `insert_message` has messages; `Due` has no further columns.
         RecordedEvent::Message(_) | RecordedEvent::Due => {}
         RecordedEvent::RunEnded { run: ended } => run = Some(ended.0.cast_signed()),
         RecordedEvent::Command { user: asking, command, answer: answered } => {
@@ -171,11 +234,11 @@ fn keep_other(batch: &Connection, record: &Record, checklist: Option<&str>) -> r
         }
         RecordedEvent::RulesRefused { reason } => {
             detail = Some(reason.clone());
-            batch.execute(
+            connection.execute(
                 "INSERT INTO rules SELECT 0, '', 0, NULL, NULL WHERE NOT EXISTS (SELECT * FROM rules)",
                 [],
             )?;
-            batch.execute(
+            connection.execute(
                 "UPDATE rules SET refused = ?1, refused_by = ?2 WHERE generation = (SELECT max(generation) FROM rules)",
                 params![reason, number],
             )?;
@@ -183,7 +246,7 @@ fn keep_other(batch: &Connection, record: &Record, checklist: Option<&str>) -> r
         RecordedEvent::ChecklistRead { why } => detail = Some(why.clone()),
         RecordedEvent::ClockSet { from, to } => detail = Some(json(&ClockStep { from: *from, to: *to })?),
     }
-    batch
+    connection
         .prepare_cached(
             "INSERT INTO events (number, at, kind, run, generation, user, answer, detail, checklist)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -202,26 +265,30 @@ fn keep_other(batch: &Connection, record: &Record, checklist: Option<&str>) -> r
     Ok(())
 }
 
-fn keep_change(batch: &Connection, by: Number, change: &Change) -> rusqlite::Result<()> {
+fn write_change(connection: &Connection, by: Number, change: &Change) -> rusqlite::Result<()> {
     match change {
         // Within the event's row.
         Change::PayloadMerged { .. } | Change::ChecklistSet { .. } | Change::ChecklistReplaced { .. } => {
             Ok(())
         }
-        Change::Run(run) => keep_run(batch, by, run),
-        Change::Join(join) => put_body(batch, PUT_JOIN, join.id, &json(join)?),
-        Change::JoinClosed(id) => close(batch, "UPDATE joins SET closed_by = ?2 WHERE id = ?1", *id, by),
-        Change::Parked(parked) => put_body(batch, PUT_PARKED, parked.id, &json(parked)?),
-        Change::ParkedClosed(id) => close(batch, "UPDATE parked SET closed_by = ?2 WHERE id = ?1", *id, by),
-        Change::Hold(hold) => put_body(batch, PUT_HOLD, hold.id, &json(hold)?),
-        Change::HoldReleased(id) => close(batch, "UPDATE holds SET closed_by = ?2 WHERE id = ?1", *id, by),
-        Change::Acknowledged(run) => {
-            close(batch, "UPDATE runs SET acknowledged_by = ?2 WHERE id = ?1", *run, by)
+        Change::Run(run) => put_run(connection, by, run),
+        Change::Join(join) => put_body(connection, PUT_JOIN, join.id, &json(join)?),
+        Change::JoinClosed(id) => close(connection, "UPDATE joins SET closed_by = ?2 WHERE id = ?1", *id, by),
+        Change::Parked(parked) => put_body(connection, PUT_PARKED, parked.id, &json(parked)?),
+        Change::ParkedClosed(id) => {
+            close(connection, "UPDATE parked SET closed_by = ?2 WHERE id = ?1", *id, by)
         }
-        Change::Scheduled { item, due, expired } => keep_scheduled(batch, item, *due, expired),
+        Change::Hold(hold) => put_body(connection, PUT_HOLD, hold.id, &json(hold)?),
+        Change::HoldReleased(id) => {
+            close(connection, "UPDATE holds SET closed_by = ?2 WHERE id = ?1", *id, by)
+        }
+        Change::Acknowledged(run) => {
+            close(connection, "UPDATE runs SET acknowledged_by = ?2 WHERE id = ?1", *run, by)
+        }
+        Change::Scheduled { item, due, expired } => put_scheduled(connection, item, *due, expired),
         Change::Expected(expected) => {
             let Expected { worker, r#type, .. } = expected;
-            batch
+            connection
                 .prepare_cached(
                     "INSERT OR REPLACE INTO expectations (worker, type, body) VALUES (?1, ?2, ?3)",
                 )?
@@ -229,20 +296,21 @@ fn keep_change(batch: &Connection, by: Number, change: &Change) -> rusqlite::Res
             Ok(())
         }
         Change::NotExpected(worker, r#type) => {
-            batch.execute("DELETE FROM expectations WHERE worker = ?1 AND type = ?2", [worker, r#type])?;
+            connection
+                .execute("DELETE FROM expectations WHERE worker = ?1 AND type = ?2", [worker, r#type])?;
             Ok(())
         }
         Change::Clock(reading) => {
             let put = "INSERT OR REPLACE INTO clock_readings (event, body) VALUES (?1, ?2)";
-            put_body(batch, put, by, &json(reading)?)
+            put_body(connection, put, by, &json(reading)?)
         }
         Change::Rules(generation, hash, files) => {
-            batch.execute(
+            connection.execute(
                 "INSERT OR REPLACE INTO rules (generation, hash, loaded_by) VALUES (?1, ?2, ?3)",
                 params![generation.cast_signed(), hash, by.0.cast_signed()],
             )?;
             (0_i64..).zip(files).try_for_each(|(position, file)| {
-                batch
+                connection
                     .execute(
                         "INSERT OR IGNORE INTO rule_files (hash, position, name, text) VALUES (?1, ?2, ?3, ?4)",
                         params![hash, position, file.name, file.text],
@@ -259,33 +327,33 @@ const PUT_PARKED: &str = "INSERT INTO parked (id, body) VALUES (?1, ?2) ON CONFL
 const PUT_HOLD: &str =
     "INSERT INTO holds (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2, closed_by = NULL";
 
-fn put_body(batch: &Connection, statement: &str, id: Number, body: &str) -> rusqlite::Result<()> {
-    batch.prepare_cached(statement)?.execute(params![id.0.cast_signed(), body])?;
+fn put_body(connection: &Connection, statement: &str, id: Number, body: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute(params![id.0.cast_signed(), body])?;
     Ok(())
 }
 
 /// Add a time of an entry of the schedule, and remove others.
-fn keep_scheduled(
-    batch: &Connection,
+fn put_scheduled(
+    connection: &Connection,
     item: &str,
     due: Timestamp,
     expired: &[Timestamp],
 ) -> rusqlite::Result<()> {
-    let mut remove = batch.prepare_cached("DELETE FROM scheduled WHERE item = ?1 AND due = ?2")?;
+    let mut remove = connection.prepare_cached("DELETE FROM scheduled WHERE item = ?1 AND due = ?2")?;
     for time in expired {
         remove.execute([item, &time.to_string()])?;
     }
     let put = "INSERT OR IGNORE INTO scheduled (item, due) VALUES (?1, ?2)";
-    batch.prepare_cached(put)?.execute([item, &due.to_string()]).map(|_| ())
+    connection.prepare_cached(put)?.execute([item, &due.to_string()]).map(|_| ())
 }
 
-fn close(batch: &Connection, statement: &str, id: Number, by: Number) -> rusqlite::Result<()> {
-    batch.prepare_cached(statement)?.execute([id.0.cast_signed(), by.0.cast_signed()])?;
+fn close(connection: &Connection, statement: &str, id: Number, by: Number) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([id.0.cast_signed(), by.0.cast_signed()])?;
     Ok(())
 }
 
-fn keep_run(batch: &Connection, by: Number, run: &Run) -> rusqlite::Result<()> {
-    batch
+fn put_run(connection: &Connection, by: Number, run: &Run) -> rusqlite::Result<()> {
+    connection
         .prepare_cached(
             "INSERT INTO runs (id, worker, args, cause, changed_by, is_open, succeeded, body, cycle)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)

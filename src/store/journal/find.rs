@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 
 use super::filter::{EventFilter, RunFilter, RunState};
 use super::{load, order, row};
-use nowcast_core::joins::{Join, RequestedLaunch};
+use nowcast_core::joins::Join;
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::run::{RunId, Stage};
-use nowcast_core::{Number, Record, RuleFile, Run, Steady};
+use nowcast_core::{Number, Record, RequestedLaunch, RuleFile, Run, Steady};
 
 /// Something that is open until it is closed, and stays in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]

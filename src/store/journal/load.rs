@@ -35,12 +35,12 @@ impl Journal {
         load(&self.connection).map_err(|error| self.wrap("read what is open", error))
     }
 
-    /// The reply that a message had, by the broker's ticket or by the worker's name and its own id of the message.
+    /// Return the reply that a message had, by the broker's ticket or by the worker's name and its own id of the message.
     ///
     /// # Errors
     ///
     /// If the database cannot be read or is damaged.
-    pub fn recorded(
+    pub fn find_previous_reply(
         &self,
         ticket: Option<Ticket>,
         source_and_id: Option<(&str, &str)>,

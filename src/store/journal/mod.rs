@@ -44,11 +44,10 @@ pub use prune::RunsRemoved;
 pub use schema::Migration;
 pub use stream::{CallHistory, CallInput, HistoricalCall, RuleOutcome};
 
-use crate::failpoint;
 use folder_stamp::FolderStamp;
 use lock::Lock;
 use message_index::MessageIndex;
-use nowcast_core::{Number, Record, Steady};
+use nowcast_core::{Number, Steady};
 use tidy::SinceSnapshot;
 
 /// The name of the database in the journal's folder.
@@ -129,60 +128,6 @@ impl Journal {
             pruned: None,
             index,
         })
-    }
-
-    /// Keeps events, all in one commit or none of them. When it answers, they are on the disk. After an error
-    /// it can be called again with the same ones.
-    ///
-    /// # Errors
-    ///
-    /// If the disk is full, the database cannot be written, or it is not where it was any more.
-    pub fn commit(&mut self, records: &[Record]) -> Result<(), JournalError> {
-        let Some(last) = records.last() else { return Ok(()) };
-        self.check()?;
-        let index = Some(&self.index).filter(|index| index.is_due());
-        let stores_index = index.is_some();
-        match commit::commit(&self.connection, records, index, self.uncertain) {
-            Ok(grown) => {
-                self.uncertain = false;
-                self.last_event = last.number.0;
-                self.tail.grow(&grown);
-                self.index.note(records, stores_index);
-                self.commits = self.commits.wrapping_add(1);
-                failpoint::pass("manager: committed");
-                self.lock.note(self.last_event);
-                Ok(())
-            }
-            Err(error) => {
-                self.uncertain = true;
-                Err(self.wrap("keep what happened", error))
-            }
-        }
-    }
-
-    /// Check that the journal was not removed or replaced: writes to a file without a name are lost. It looks at each file only
-    /// if the folder has changed.
-    fn check(&mut self) -> Result<(), JournalError> {
-        let stamp = FolderStamp::of(self.lock.folder());
-        if stamp.is_none() || stamp != self.checked {
-            self.lock.check()?;
-            self.check_files()?;
-            self.checked = stamp;
-        }
-        Ok(())
-    }
-
-    fn check_files(&self) -> Result<(), JournalError> {
-        let mut files = self.open_files.iter();
-        let Some((file, _)) = files.find(|(file, identity)| !lock::is_at(*identity, file)) else {
-            return Ok(());
-        };
-        // A log without a name still has what was acknowledged. The next manager finds that in the database, if this
-        // one can put it there; if not, it says which events are missing.
-        if *file != self.file {
-            let _ = self.checkpoint("FULL");
-        }
-        Err(JournalError::Replaced { file: file.clone() })
     }
 
     /// The last event that changed the checklist; 0 if none did.

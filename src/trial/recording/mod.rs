@@ -197,7 +197,7 @@ impl Trial<'_> {
     fn end(&mut self, run: RunId, ending: Ending, now: &ZonedDateTime) {
         let effects = decide(
             &mut self.state,
-            Event::RunEnded { run, ending, ended: None },
+            Event::RunEnded { run, ending, ended_at: None },
             &self.rules,
             &now.clone().into(),
         );

@@ -359,7 +359,7 @@ impl Scene {
                 self.happens(Event::Command { call: None, user, command, historical_checklist: None })?;
             }
             Coming::Killed(run) => {
-                self.happens(Event::RunEnded { run, ending: Ending::Killed(15), ended: None })?;
+                self.happens(Event::RunEnded { run, ending: Ending::Killed(15), ended_at: None })?;
             }
             Coming::End(run, worker, how) => {
                 if let Some(r#type) = how.r#type {
@@ -367,7 +367,7 @@ impl Scene {
                     message.run = Some(run.0.to_string());
                     self.report(message)?;
                 }
-                self.happens(Event::RunEnded { run, ending: Ending::Status(how.status), ended: None })?;
+                self.happens(Event::RunEnded { run, ending: Ending::Status(how.status), ended_at: None })?;
             }
         }
         Ok(true)

@@ -158,15 +158,15 @@ fn a_message_that_comes_again_gets_its_reply_and_launches_nothing() {
     manager.hears("weather", "success", "{'00': done}");
     manager.calls();
     let recorded = |need| PreviousReply { number: Number(1), reply: "ack".into(), payload: 5.into(), need };
-    let again = manager.happens(Event::Repeat { request: RequestId(9), recorded: recorded(None) });
+    let again = manager.happens(Event::Repeat { request: RequestId(9), previous_reply: recorded(None) });
     assert_eq!((again.reply(), &again.replies[0].payload), ("ack", &Value::from(5)));
     assert!(again.launched.is_empty() && again.records.is_empty() && manager.calls().is_empty());
     // What is needed may have changed since.
     let need = Some("weather forecast".into());
-    let again = manager.happens(Event::Repeat { request: RequestId(10), recorded: recorded(need) });
+    let again = manager.happens(Event::Repeat { request: RequestId(10), previous_reply: recorded(need) });
     assert_eq!(again.replies[0].payload.get("00"), Some(&Value::from("done")));
     let need = Some("tides".into());
-    let again = manager.happens(Event::Repeat { request: RequestId(11), recorded: recorded(need) });
+    let again = manager.happens(Event::Repeat { request: RequestId(11), previous_reply: recorded(need) });
     assert_eq!(again.replies[0].payload, Value::Null);
 }
 

@@ -276,13 +276,13 @@ impl Story {
     }
 
     pub fn ends(&mut self, run: RunId, ending: Ending) -> Heard {
-        self.happens(Event::RunEnded { run, ending, ended: None })
+        self.happens(Event::RunEnded { run, ending, ended_at: None })
     }
 
     /// A run of which the manager learns now that it ended at a time.
     pub fn ended(&mut self, run: RunId, ending: Ending, at: &DecisionTime) -> Heard {
         let ended = Some(NotedTime { wall: at.timestamp(), boot_time: at.boot_time });
-        self.happens(Event::RunEnded { run, ending, ended })
+        self.happens(Event::RunEnded { run, ending, ended_at: ended })
     }
 
     /// An operator's request.

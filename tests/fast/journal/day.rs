@@ -221,7 +221,7 @@ impl Day {
                 let running: Vec<Number> =
                     self.state.runs.values().filter(|run| run.is_running()).map(|run| run.id).collect();
                 let Some(run) = running.get(which % running.len().max(1)) else { return };
-                Event::RunEnded { run: *run, ending: Ending::Status(*status), ended: None }
+                Event::RunEnded { run: *run, ending: Ending::Status(*status), ended_at: None }
             }
             Step::Hours(hours) => {
                 let passed = SignedDuration::from_hours(*hours) + SignedDuration::from_secs(3);

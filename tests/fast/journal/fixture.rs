@@ -231,7 +231,7 @@ fn the_messages_of_a_migrated_journal_are_recognised() {
             let ticket = number(1).zip(number(2)).map(|(epoch, number)| Ticket { epoch, number });
             let (id, worker) = (text(3), text(4));
             let source_and_id = worker.as_deref().zip(id.as_deref());
-            let found = journal.recorded(ticket, source_and_id).expect("readable");
+            let found = journal.find_previous_reply(ticket, source_and_id).expect("readable");
             let expected = number(0).filter(|_| ticket.is_some() || source_and_id.is_some());
             assert_eq!(found.map(|reply| reply.number.0), expected, "{name}");
             recognised += usize::from(expected.is_some());
@@ -270,7 +270,7 @@ fn a_journal_of_version_1_is_migrated() {
     assert_eq!(state.rules, (1, "hash 1".to_owned()));
 
     let needed = journal
-        .recorded(Some(Ticket { epoch: u64::MAX - 7, number: 2 }), None)
+        .find_previous_reply(Some(Ticket { epoch: u64::MAX - 7, number: 2 }), None)
         .expect("readable")
         .expect("known");
     assert_eq!((needed.number, needed.need), (Number(9), Some(Value::from("weather forecast"))));
@@ -513,15 +513,15 @@ fn create_version_7() {
     day.take(&Step::RulesLoaded(1));
     day.message("weather", "success", "{rule: launch both, 2026-03-14: \"12:30\"}");
     let run = running(&day, "rivers");
-    day.happens(Event::RunEnded { run, ending: Ending::Status(3), ended: None });
+    day.happens(Event::RunEnded { run, ending: Ending::Status(3), ended_at: None });
     day.take(&Step::Hours(1));
     let run = running(&day, "rivers");
-    day.happens(Event::RunEnded { run, ending: Ending::Killed(9), ended: None });
+    day.happens(Event::RunEnded { run, ending: Ending::Killed(9), ended_at: None });
     day.take(&Step::Hours(0));
     let reason = Some("the disk was full".to_owned());
     day.happens(command(Command::Acknowledge { runs: vec![run], reason }));
     let run = running(&day, "ssh");
-    day.happens(Event::RunEnded { run, ending: Ending::Unknown, ended: None });
+    day.happens(Event::RunEnded { run, ending: Ending::Unknown, ended_at: None });
     day.message("ssh", "success", "null");
     let worker = NextWorker {
         location: Some("next_workers.lua:14".to_owned()),

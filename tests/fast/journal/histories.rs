@@ -42,7 +42,7 @@ impl Day {
         let run = self.only_running().id;
         self.passes(SignedDuration::from_mins(minutes));
         self.message("rivers", r#type, "null");
-        self.happens(Event::RunEnded { run, ending: Ending::Status(status), ended: None });
+        self.happens(Event::RunEnded { run, ending: Ending::Status(status), ended_at: None });
         run
     }
 }

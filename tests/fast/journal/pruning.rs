@@ -22,7 +22,7 @@ fn forty_days() -> Day {
             let running = day.state.runs.values().filter(|run| run.is_running());
             let ids: Vec<Number> = running.map(|run| run.id).collect();
             for run in ids {
-                day.happens(Event::RunEnded { run, ending: Ending::Status(0), ended: None });
+                day.happens(Event::RunEnded { run, ending: Ending::Status(0), ended_at: None });
             }
         }
         day.take(&Step::Hours(24));
@@ -138,8 +138,10 @@ fn a_removed_message_is_not_recognised_any_more() {
         let (mut removed, mut kept) = (0, 0);
         for record in &day.records {
             let RecordedEvent::Message(message) = &record.event else { continue };
-            let recorded =
-                journal.recorded(message.ticket, None).expect("readable").map(|reply| reply.number);
+            let recorded = journal
+                .find_previous_reply(message.ticket, None)
+                .expect("readable")
+                .map(|reply| reply.number);
             let is_there = history.event(record.number).expect("readable").is_some();
             assert_eq!(recorded, is_there.then_some(record.number));
             *(if is_there { &mut kept } else { &mut removed }) += 1;
@@ -167,12 +169,12 @@ fn a_removed_message_that_comes_again_is_recognised_from_then_on() {
     let mut again = day.records[0].clone();
     let RecordedEvent::Message(message) = &again.event else { panic!("{again:?}") };
     let ticket = message.ticket;
-    assert!(ticket.is_some() && journal.recorded(ticket, None).expect("readable").is_none());
+    assert!(ticket.is_some() && journal.find_previous_reply(ticket, None).expect("readable").is_none());
     day.message("weather", "success", "null");
     let next = day.records.pop().expect("a record");
     (again.number, again.at) = (next.number, next.at);
     journal.commit(std::slice::from_ref(&again)).expect("kept");
-    let recorded = journal.recorded(ticket, None).expect("readable").map(|reply| reply.number);
+    let recorded = journal.find_previous_reply(ticket, None).expect("readable").map(|reply| reply.number);
     assert_eq!(recorded, Some(again.number));
 }
 

@@ -99,7 +99,7 @@ proptest! {
         journal.commit(&day.records).expect("kept");
         assert_recognises_messages(&journal, &day);
         let unknown = Ticket { epoch: 1, number: 1 };
-        prop_assert_eq!(journal.recorded(Some(unknown), Some(("weather", "no id"))).expect("readable"), None);
+        prop_assert_eq!(journal.find_previous_reply(Some(unknown), Some(("weather", "no id"))).expect("readable"), None);
     }
 }
 
@@ -109,7 +109,7 @@ fn assert_recognises_messages(journal: &Journal, day: &Day) {
         let RecordedEvent::Message(kept) = &record.event else { continue };
         let source_and_id =
             kept.message.as_ref().and_then(|message| Some((&*message.source, message.id.as_deref()?)));
-        let recorded = journal.recorded(kept.ticket, source_and_id).expect("readable");
+        let recorded = journal.find_previous_reply(kept.ticket, source_and_id).expect("readable");
         if kept.ticket.is_none() && source_and_id.is_none() {
             assert_eq!(recorded, None);
             continue;
@@ -141,7 +141,10 @@ fn a_message_is_found_again_among_thousands() {
         // Tickets of messages that came with an id have numbers between those that were used.
         let tickets = [2, 1_000, 2_398].map(|number| Ticket { epoch: u64::MAX - 7, number });
         for ticket in tickets {
-            assert_eq!(journal.recorded(Some(ticket), Some(("weather", "id 7"))).expect("readable"), None);
+            assert_eq!(
+                journal.find_previous_reply(Some(ticket), Some(("weather", "id 7"))).expect("readable"),
+                None
+            );
         }
     };
     unknown(&journal);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use nowcast_core::joins::RequestedLaunch;
+use nowcast_core::RequestedLaunch;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{MessageRecord, Outcome as Real};
 use nowcast_core::run::Stage;

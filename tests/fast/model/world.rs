@@ -234,7 +234,7 @@ impl World {
                 self.model.runs[run].ended = Some(self.model.now);
                 self.model.admit();
                 let event =
-                    Event::RunEnded { run: self.runs[run], ending: Ending::Status(*status), ended: None };
+                    Event::RunEnded { run: self.runs[run], ending: Ending::Status(*status), ended_at: None };
                 let done = self.decide(event);
                 self.compare(&done);
             }
