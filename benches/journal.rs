@@ -129,10 +129,12 @@ impl Bench {
             worker: NextWorker::new(format!("nowcast.workers.{worker}"), vec!["12".into(), "2.5km".into()]),
             cycle: None,
             cause: number,
+            origin: None,
             attempt: 1,
             retry_of: None,
             stage: Stage::Launched { at, folder: "2026-03-14/8812".into() },
             report: None,
+            sent: Vec::new(),
             stop_requested: None,
         };
         self.running.push(run.clone());
@@ -205,7 +207,7 @@ impl Bench {
                 time(|| {
                     assert!(
                         self.journal().find_previous_reply(Some(ticket), None).expect("readable").is_some()
-                    )
+                    );
                 })
             })
             .collect();
@@ -217,7 +219,7 @@ impl Bench {
                 time(|| {
                     assert!(
                         self.journal().find_previous_reply(Some(ticket), key).expect("readable").is_none()
-                    )
+                    );
                 })
             })
             .collect();

@@ -93,6 +93,7 @@ fn main() {
                     message: &message,
                     config: &config,
                     checklist: &checklist,
+                    cycles: None,
                     now: &now,
                 });
                 assert!(black_box(call).result.is_ok(), "the rule answers");
@@ -108,6 +109,7 @@ fn main() {
             message: &message,
             config: &config,
             checklist: &Value::Null,
+            cycles: None,
             now: &now,
         });
         assert!(call.result.is_ok(), "the loop is within the limit");

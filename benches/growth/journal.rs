@@ -173,10 +173,12 @@ impl Past {
             id,
             worker: NextWorker::new(format!("nowcast.workers.{worker}"), vec!["12".into(), "2.5km".into()]),
             cause,
+            origin: None,
             attempt: 1,
             retry_of: None,
             stage: Stage::Launched { at: self.time(), folder: format!("2026-03-14/{}", id.0) },
             report: None,
+            sent: Vec::new(),
             stop_requested: None,
         }
     }

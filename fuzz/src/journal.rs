@@ -152,6 +152,7 @@ fn go_on(folder: &Path) {
     let state = State::recovered(
         policy,
         recovered.checklist,
+        recovered.cycles,
         recovered.changes,
         recovered.last_number,
         recovered.last_event,

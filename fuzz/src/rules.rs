@@ -34,6 +34,7 @@ fn call(engine: &nowcast::rules::Engine, source: &str, value: &Value) -> RuleCal
         message: &message,
         config: value,
         checklist: value,
+        cycles: None,
         now: &system::begin(),
     })
 }

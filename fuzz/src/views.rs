@@ -34,6 +34,7 @@ pub fn check(data: &[u8]) {
         message: &message,
         config: &value,
         checklist: &value,
+        cycles: None,
         now: &system::begin(),
     });
     if let Err(error) = called.result {

@@ -47,5 +47,5 @@ fn launch(args: &Args) -> Result<ExitCode, ExitCode> {
     let cycle = cycles::chosen(args.cycle.as_ref(), &args.common)?;
     let options = LaunchOptions { delay, at, cycle, ..LaunchOptions::default() };
     let worker = NextWorker { host: args.host.clone(), options, ..launch };
-    Ok(args.common.ask(Command::Launch { worker, rerun_of: None }))
+    Ok(args.common.ask(Command::Launch { worker, rerun_of: None, origin: None }))
 }

@@ -55,7 +55,7 @@ impl StartOptions {
                 Ok(Event::Command {
                     call: None,
                     user: "command line".to_owned(),
-                    command: Command::Launch { worker, rerun_of: None },
+                    command: Command::Launch { worker, rerun_of: None, origin: None },
                     historical_checklist: None,
                 })
             })

@@ -29,18 +29,18 @@ fn rerun(args: &Args) -> Result<ExitCode, ExitCode> {
         ExitCode::from(USAGE)
     })?;
     let config = args.common.load()?;
-    let worker = History::open(&config.journal.folder)
+    let (worker, origin) = History::open(&config.journal.folder)
         .map_err(anyhow::Error::from)
         .and_then(|history| worker(&history, run, worker_args))
         .map_err(|error| {
             print::error(error.as_ref());
             ExitCode::FAILURE
         })?;
-    Ok(args.common.ask(Command::Launch { worker, rerun_of: Some(run) }))
+    Ok(args.common.ask(Command::Launch { worker, rerun_of: Some(run), origin: Some(origin) }))
 }
 
-/// Return the launch of the run's worker in the same cycle, without its delay.
-fn worker(history: &History, number: Number, args: &[String]) -> anyhow::Result<NextWorker> {
+/// Return the launch of the run's worker in the same cycle, without its delay, and the first run of its chain.
+fn worker(history: &History, number: Number, args: &[String]) -> anyhow::Result<(NextWorker, Number)> {
     let Some(run) = history.run(number)? else {
         anyhow::bail!("there is no run {number}; \"nowcast runs\" lists runs");
     };
@@ -51,11 +51,12 @@ fn worker(history: &History, number: Number, args: &[String]) -> anyhow::Result<
     if run.has_succeeded().is_none() && !run.is_closed() {
         anyhow::bail!("{name} (run {number}) is pending; \"nowcast why {}\" shows what blocks it", number.0);
     }
+    let origin = run.chain();
     let mut worker = run.worker;
     (worker.options.delay, worker.options.at, worker.location) = (None, None, None);
     worker.options.cycle = Some(CycleOption::same_as(run.cycle.as_ref()));
     if !args.is_empty() {
         worker.args = args.to_vec();
     }
-    Ok(worker)
+    Ok((worker, origin))
 }

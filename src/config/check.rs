@@ -138,6 +138,7 @@ impl ConfigCheck<'_> {
         let (checklist_file, python, logging) = (checklist_file?, python?, logging?);
         let (security, curve) = security?;
         let (journal, broker) = (self.journal(value, &checklist_file), broker?);
+        let cycles = self.cycles(value);
         let substituted = substituted(value, &checklist_file, python.as_deref(), &logging);
         Some(Config {
             default_log_folder: None,
@@ -153,6 +154,7 @@ impl ConfigCheck<'_> {
             registry: registry?,
             workers: workers?,
             scheduled: scheduled?,
+            cycles: cycles?,
             journal: journal?,
             notifications: notifications?,
             expect: expect?,

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::notify::Notifications;
 use super::scheduled::ScheduledWorker;
 use super::security::{AllowedNetworks, CurveSettings, Port, SecuritySettings};
-use nowcast_core::{Expectation, Limits, Policy, RegisteredWorker};
+use nowcast_core::{CyclesPolicy, Expectation, Limits, Policy, RegisteredWorker};
 use pyyaml::Value;
 
 /// A checked `nowcast.yaml`.
@@ -41,6 +41,8 @@ pub struct Config {
     pub workers: IndexMap<String, WorkerSettings>,
     /// `scheduled workers`
     pub scheduled: Vec<ScheduledWorker>,
+    /// `cycles`
+    pub cycles: CyclesPolicy,
     /// `journal`
     pub journal: JournalSettings,
     /// `slack notifications` and `notifications`
@@ -65,6 +67,7 @@ impl Config {
             limits: self.workers.iter().map(|(name, worker)| (name.clone(), worker.limits)).collect(),
             hosts: self.hosts.keys().cloned().collect(),
             expectations: self.expect.clone(),
+            cycles: self.cycles,
             has_notification_targets: !self.notifications.is_empty(),
             unset_slack_variables: unset.map(|channel| channel.variable.clone()).collect(),
         }

@@ -7,9 +7,9 @@ use indexmap::IndexMap;
 use super::check::ConfigCheck;
 use super::checked::{JournalSettings, Registry, WorkerSettings};
 use super::problem::Severity;
-use super::raw::{RawBroker, RawJournal, RawWorker};
+use super::raw::{RawBroker, RawCycles, RawJournal, RawWorker};
 use crate::suggest::did_you_mean;
-use nowcast_core::Limits;
+use nowcast_core::{CyclesPolicy, Limits};
 use pyyaml::Value;
 
 impl ConfigCheck<'_> {
@@ -78,6 +78,16 @@ impl ConfigCheck<'_> {
             None => checklist_file.with_extension("journal"),
         };
         Some(JournalSettings { folder, keep: raw.keep.map(|span| span.0) })
+    }
+
+    /// Check `cycles:`.
+    pub(super) fn cycles(&mut self, value: &Value) -> Option<CyclesPolicy> {
+        let raw: RawCycles = match value.get("cycles") {
+            None | Some(Value::Null) => RawCycles::default(),
+            Some(section) => self.decode(section, &["cycles"])?,
+        };
+        let default = CyclesPolicy::default();
+        Some(CyclesPolicy { keep: raw.keep.map_or(default.keep, |span| span.0) })
     }
 
     /// Check `broker:` and return it.

@@ -73,6 +73,13 @@ pub(super) struct RawJournal {
     pub keep: Option<RawSpan>,
 }
 
+/// `cycles:`, a section of ours.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCycles {
+    pub keep: Option<RawSpan>,
+}
+
 /// A duration such as `10m`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RawSpan(pub SignedDuration);

@@ -7,9 +7,10 @@ use pyyaml::Value;
 
 /// The top-level sections and settings that NEMO_Nowcast or nowcast reads. All others belong to the rules and the
 /// users' workers.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     "broker",
     "checklist file",
+    "cycles",
     "expect",
     "hosts",
     "journal",

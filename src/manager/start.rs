@@ -169,7 +169,8 @@ fn recover(journal: &Journal, config: &Config, options: &Options) -> Result<Stat
     let recovered = journal.load()?;
     let (checklist, open) = (recovered.checklist, recovered.changes);
     let (policy, last_event) = (Arc::new(config.policy()), recovered.last_event);
-    let mut state = State::recovered(policy, checklist, open, recovered.last_number, last_event);
+    let mut state =
+        State::recovered(policy, checklist, recovered.cycles, open, recovered.last_number, last_event);
     state.checklist_event = recovered.checklist_event;
     state.exit_when_idle = options.exit_when_idle;
     // The previous manager may have refused rules, so the first loaded ones are recorded in any case.

@@ -57,6 +57,7 @@ impl Edited {
             message: &message,
             config: &Value::Null,
             checklist: &Value::Null,
+            cycles: None,
             now: &jiff::ZonedDateTime::now(),
         });
         match call.result {
@@ -207,6 +208,7 @@ fn a_call_past_its_limit_continues_with_the_checked_rules() {
         message: &message,
         config: &Value::Null,
         checklist: &Value::Null,
+        cycles: None,
         now: &jiff::ZonedDateTime::now(),
     });
     assert!(call.result.is_err());

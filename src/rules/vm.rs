@@ -228,7 +228,7 @@ impl Vm {
         input: &RuleInput<'_>,
         read: impl FnOnce(&CallState, MultiValue) -> T,
     ) -> Result<T, LuaCallError> {
-        let RuleInput { message, config, checklist, now } = *input;
+        let RuleInput { message, config, checklist, now, .. } = *input;
         self.host.start(Some(now.clone()), Some(message.clone()));
         self.collect().map_err(|error| self.error(&error))?;
         let cycle = message.cycle.as_ref().map(|cycle| ("cycle", Value::from(cycle.as_str())));

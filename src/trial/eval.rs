@@ -151,7 +151,8 @@ impl Case {
         let config = self.config.map_or_else(|| defaults.config.clone(), |config| config.0);
         let checklist = self.checklist.map_or_else(|| defaults.checklist.clone(), |checklist| checklist.0);
         let now = now.unwrap_or_else(|| defaults.now.clone());
-        let input = RuleInput { message: &message, config: &config, checklist: &checklist, now: &now };
+        let input =
+            RuleInput { message: &message, config: &config, checklist: &checklist, cycles: None, now: &now };
         Ok(engine.call_function(function, &input))
     }
 

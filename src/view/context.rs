@@ -8,7 +8,7 @@ use jiff::ZonedDateTime;
 use crate::config::Config;
 use crate::launch::RunFolder;
 use crate::store::journal::{History, JournalError, OpenItems};
-use nowcast_core::{DecisionTime, Now, State};
+use nowcast_core::{Cycles, DecisionTime, Now, State};
 use pyyaml::Map;
 
 /// The sources of a view.
@@ -48,6 +48,13 @@ impl ViewContext {
         ];
         let last_number = numbers.into_iter().flatten().max().unwrap_or_default().0;
         let last_event = open.last_event.as_ref().map(|event| event.at.timestamp());
-        State::recovered(Arc::new(self.config.policy()), checklist, open.changes(), last_number, last_event)
+        State::recovered(
+            Arc::new(self.config.policy()),
+            checklist,
+            Cycles::default(),
+            open.changes(),
+            last_number,
+            last_event,
+        )
     }
 }

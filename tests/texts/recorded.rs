@@ -206,7 +206,7 @@ impl Recorded {
     pub fn launches(&mut self, worker: &str, arguments: &[&str]) -> &mut Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let worker = NextWorker::new(format!("nowcast.workers.{worker}"), arguments);
-        self.asks(Command::Launch { worker, rerun_of: None })
+        self.asks(Command::Launch { worker, rerun_of: None, origin: None })
     }
 
     pub fn moment(&self, time: &str) -> Timestamp {

@@ -248,6 +248,6 @@ pub fn operated() -> Recorded {
         .finishes("make_plots", "success", "null")
         .at("11:43");
     let worker = NextWorker::new("nowcast.workers.run_nemo", vec!["forecast2".into()]);
-    system.asks(Command::Launch { worker, rerun_of: Some(run) });
+    system.asks(Command::Launch { worker, rerun_of: Some(run), origin: None });
     system
 }

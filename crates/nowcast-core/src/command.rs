@@ -18,6 +18,9 @@ pub enum Command {
         worker: NextWorker,
         /// The run that this launch repeats, if it is a rerun.
         rerun_of: Option<RunId>,
+        /// The first run of the chain that a rerun continues.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<RunId>,
     },
     /// Launch a worker that the schedule brings, unless it was launched for that time already.
     LaunchScheduled {

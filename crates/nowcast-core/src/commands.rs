@@ -63,9 +63,9 @@ impl Decision<'_> {
 
     fn execute(&mut self, user: &str, command: &Command) -> Outcomes {
         match command {
-            Command::Launch { worker, rerun_of } => {
+            Command::Launch { worker, rerun_of, origin } => {
                 let again = rerun_of.map(|run| format!(", again after {run}")).unwrap_or_default();
-                self.launch_requested(worker, &again)
+                self.launch_requested(worker, *origin, &again)
             }
             Command::LaunchScheduled { item, due, worker } => {
                 let launched = self.state.scheduled.get(item);
@@ -75,7 +75,7 @@ impl Decision<'_> {
                 }
                 let expired = launched.map(|launched| launched.expired(*due)).unwrap_or_default();
                 let why = format!(", scheduled for {}", self.clock(*due));
-                let launched = self.launch_requested(worker, &why).inspect_err(|reason| {
+                let launched = self.launch_requested(worker, None, &why).inspect_err(|reason| {
                     // The scheduler only counts answers, so the reason goes to the log.
                     let text = format!("{item} is not launched{why}: {reason}");
                     self.alarm(Alarm::NotLaunched, worker.name(), text);
@@ -111,8 +111,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Add a requested launch; `why` is part of the answer.
-    fn launch_requested(&mut self, worker: &NextWorker, why: &str) -> Outcomes {
+    /// Add a requested launch, to the chain that began with `origin`; `why` is part of the answer.
+    fn launch_requested(&mut self, worker: &NextWorker, origin: Option<RunId>, why: &str) -> Outcomes {
         let worker = NextWorker { location: None, ..worker.clone() };
         let name = worker.name().to_owned();
         let problem = name_problem("the worker's module", &worker.module);
@@ -120,7 +120,8 @@ impl Decision<'_> {
         self.check_host(&worker.host)?;
         let warning = self.unregistered_warning(&name, ": its messages will be refused");
         let cycle = cycle_of::launch(worker.options.cycle.as_ref(), None);
-        let run = self.add_launch(RequestedLaunch { worker, cycle, cause: self.number });
+        let launch = RequestedLaunch { worker, cycle, cause: self.number };
+        let run = self.add_launch_to_chain(launch, origin);
         let waits = self.pending_note(run);
         Ok((format!("{name} is launched as run {run}{why}{waits}{warning}"), vec![run]))
     }

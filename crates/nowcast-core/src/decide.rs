@@ -5,6 +5,7 @@
 
 use crate::alarm::Alarm;
 use crate::clock::{ClockReading, Now};
+use crate::cycle::Cycle;
 use crate::decision_time::DecisionTime;
 use crate::effect::Effect;
 use crate::event::{Event, PreviousReply, RequestId, Signal};
@@ -15,6 +16,7 @@ use crate::rules::{RuleFile, Rules};
 use crate::run::Number;
 use crate::state::State;
 use pyyaml::{Map, Value};
+use std::collections::BTreeSet;
 
 /// The source of the manager's own messages.
 pub const MANAGER: &str = "manager";
@@ -88,12 +90,15 @@ pub(super) struct Decision<'a> {
     /// The number of the record in progress.
     pub(super) number: Number,
     changes: Vec<Change>,
+    /// The cycles of those.
+    pub(super) seen_cycles: BTreeSet<Cycle>,
 }
 
 impl<'a> Decision<'a> {
     fn new(state: &'a mut State, rules: &'a dyn Rules, time: &'a DecisionTime) -> Self {
         let (now, reading) = (state.now(time), state.clock.next_reading(time));
-        Self { state, rules, time, now, reading, effects: Vec::new(), number: Number(0), changes: Vec::new() }
+        let (effects, changes, seen_cycles) = Default::default();
+        Self { state, rules, time, now, reading, effects, number: Number(0), changes, seen_cycles }
     }
 
     /// Return the next number of the common sequence.
@@ -105,6 +110,7 @@ impl<'a> Decision<'a> {
     /// Begin a record.
     pub(super) fn begin_record(&mut self) {
         self.number = self.next_number();
+        self.seen_cycles.clear();
     }
 
     /// Make a change that needs no payload.
@@ -114,6 +120,9 @@ impl<'a> Decision<'a> {
 
     /// Make a change that uses the payload of the record's message.
     pub(super) fn change_with(&mut self, change: Change, payload: &Value) {
+        for cycle in self.state.cycles_of(&change) {
+            self.see_cycle(&cycle);
+        }
         self.state.apply(&change, payload);
         if change.is_of_checklist() {
             self.state.checklist_event = self.number;

@@ -49,6 +49,11 @@ impl Decision<'_> {
 
     /// Create a pending run for a launch that waits in no join, or no longer.
     pub(super) fn add_launch(&mut self, launch: RequestedLaunch) -> RunId {
+        self.add_launch_to_chain(launch, None)
+    }
+
+    /// Do the same for the launch of a rerun: `origin` is the first run of its chain.
+    pub(super) fn add_launch_to_chain(&mut self, launch: RequestedLaunch, origin: Option<RunId>) -> RunId {
         let worker = &launch.worker;
         let due = self.now.steady.after(worker.options.delay.unwrap_or_default());
         // Of a delay and a time, the later one counts.
@@ -61,7 +66,7 @@ impl Decision<'_> {
             );
             self.log(Level::Warning, text);
         }
-        self.add_pending_run(launch, stage, None)
+        self.add_pending_run(launch, stage, None, origin)
     }
 
     /// Create a pending run. Before the record is finished, [`Decision::launch_ready_runs`] launches it if it is due and not blocked.
@@ -70,6 +75,7 @@ impl Decision<'_> {
         RequestedLaunch { worker, cycle, cause }: RequestedLaunch,
         stage: Stage,
         before: Option<&Run>,
+        origin: Option<RunId>,
     ) -> RunId {
         let id = self.next_number();
         self.change(Change::Run(Box::new(Run {
@@ -77,10 +83,12 @@ impl Decision<'_> {
             worker,
             cycle,
             cause,
+            origin,
             attempt: before.map_or(1, |run| run.attempt + 1),
             retry_of: before.map(|run| run.id),
             stage,
             report: None,
+            sent: Vec::new(),
             stop_requested: None,
         })));
         id
@@ -157,7 +165,7 @@ impl Decision<'_> {
         let stage = Stage::Pending { due: self.now.steady.after(delay), at: None };
         let (worker, cycle) = (run.worker.clone(), run.cycle.clone());
         let launch = RequestedLaunch { worker, cycle, cause: self.number };
-        let next = self.add_pending_run(launch, stage, Some(run));
+        let next = self.add_pending_run(launch, stage, Some(run), Some(run.chain()));
         let text = format!(
             "{} (run {}) failed: ({}); attempt {} of {} {}",
             run.worker.name(),
@@ -277,10 +285,12 @@ mod tests {
             worker,
             cycle: None,
             cause,
+            origin: None,
             attempt,
             retry_of,
             stage,
             report,
+            sent: Vec::new(),
             stop_requested: None,
         };
         state.apply(&Change::Run(Box::new(run)), &Value::Null);

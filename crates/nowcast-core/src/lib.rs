@@ -4,6 +4,7 @@
 //! event, rules and time always give the same effects, so a day can be replayed.
 
 pub mod alarm;
+mod as_yaml;
 mod attribution;
 pub mod checklist;
 pub mod clock;
@@ -11,8 +12,10 @@ mod clock_set;
 pub mod command;
 mod commands;
 pub mod cycle;
+pub mod cycle_activity;
 pub mod cycle_format;
 mod cycle_of;
+pub mod cycles;
 pub mod decide;
 pub mod decision_time;
 mod due;
@@ -29,8 +32,10 @@ pub mod level;
 pub mod message;
 mod messages;
 pub mod next_worker;
+pub mod notes;
 pub mod notice;
 mod notices;
+mod noting;
 pub mod parked;
 pub mod policy;
 pub mod record;
@@ -46,6 +51,7 @@ pub use clock::{Clock, ClockReading, Now, Steady, TimePoint};
 pub use command::{Answer, Command};
 pub use cycle::{Cycle, CycleOption};
 pub use cycle_format::CycleFormat;
+pub use cycles::Cycles;
 pub use decide::{decide, end_if_idle};
 pub use decision_time::{BootId, BootTime, DecisionTime, NotedTime};
 pub use effect::Effect;
@@ -54,7 +60,7 @@ pub use launched_times::LaunchedTimes;
 pub use level::Level;
 pub use next_worker::{LaunchOptions, NextWorker};
 pub use notice::Notice;
-pub use policy::{Expectation, Limits, Policy, RegisteredWorker};
+pub use policy::{CyclesPolicy, Expectation, Limits, Policy, RegisteredWorker};
 pub use record::{Change, Record};
 pub use requested_launch::RequestedLaunch;
 pub use rules::{

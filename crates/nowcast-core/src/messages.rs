@@ -165,12 +165,15 @@ impl Decision<'_> {
             ParkedItem::Launches { .. } => None,
         };
         let mut decided = Decided { run, cycle: message.cycle.clone(), ..Decided::default() };
+        let cycles = self.state.cycles.clone();
         let call = self.rules.call_after(&RuleInput {
             message: &message,
             config: &self.state.policy.config,
             checklist,
+            cycles: Some(&cycles),
             now: &parked.at,
         });
+        drop(cycles);
         let reply = self.apply_rule_result(&message, call, Some(parked), &mut decided);
         if reply.outcome == Outcome::Ruled {
             self.change(Change::ParkedClosed(parked.id));
@@ -242,6 +245,7 @@ impl Decision<'_> {
         match r#type.as_str() {
             "clear checklist" => {
                 self.clear_checklist();
+                self.record_clearing(message, decided);
                 Reply::new("checklist cleared", Outcome::Cleared)
             }
             "need" => self.reply_to_need(message),
@@ -302,19 +306,21 @@ impl Decision<'_> {
             self.note_expected_message(message);
         }
         self.notify_of_message(message, run.as_ref());
-        if let Some(next) = run.and_then(|run| self.retry_if_failed(&run, &message.r#type)) {
+        if let Some(next) = run.as_ref().and_then(|run| self.retry_if_failed(run, &message.r#type)) {
             return Reply::new("ack", Outcome::Retried(next));
         }
-        let checklist = self.state.checklist.to_value();
         let now = parked.map_or(&self.time.wall, |parked| &parked.at);
+        self.note_message(message, decided.run, run.as_ref(), now.timestamp());
+        let (checklist, cycles) = (self.state.checklist.to_value(), self.state.cycles.clone());
         let call = self.rules.call_after(&RuleInput {
             message,
             config: &self.state.policy.config,
             checklist: &checklist,
+            cycles: Some(&cycles),
             now,
         });
-        // With this reference, the next payload could not be merged without a copy.
-        drop(checklist);
+        // With these references, the next payload could not be merged or noted without a copy.
+        drop((checklist, cycles));
         self.apply_rule_result(message, call, parked, decided)
     }
 
@@ -439,8 +445,22 @@ impl Decision<'_> {
     }
 
     fn record_report(&mut self, mut run: Run, r#type: &str) {
-        run.report = Some(RunReport { message: self.number, r#type: r#type.to_owned() });
+        let report = RunReport { message: self.number, r#type: r#type.to_owned() };
+        if let Some(before) = run.report.replace(report) {
+            run.add_sent(before);
+        }
         self.change(Change::Run(Box::new(run)));
+    }
+
+    /// Record for its run that a message cleared the checklist, which is not a report.
+    fn record_clearing(&mut self, message: &Message, decided: &mut Decided) {
+        decided.run = decided.run.or_else(|| self.find_run(message));
+        let run = decided.run.and_then(|run| self.state.runs.get(&run)).cloned();
+        decided.cycle = cycle_of::message(run.as_ref(), message.cycle.as_ref());
+        if let Some(mut run) = run {
+            run.add_sent(RunReport { message: self.number, r#type: message.r#type.clone() });
+            self.change(Change::Run(Box::new(run)));
+        }
     }
 }
 

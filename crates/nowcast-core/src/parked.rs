@@ -21,6 +21,15 @@ pub struct Parked {
 }
 
 impl Parked {
+    /// Return the cycles of the message or of the launches.
+    pub fn cycles(&self) -> impl Iterator<Item = &Cycle> {
+        let (message, launches) = match &self.item {
+            ParkedItem::Message { cycle, .. } => (cycle.as_ref(), &[][..]),
+            ParkedItem::Launches { launches, .. } => (None, launches.as_slice()),
+        };
+        message.into_iter().chain(launches.iter().filter_map(|launch| launch.cycle.as_ref()))
+    }
+
     /// Return the event as which a parked message counted in joins.
     pub(super) fn counted_as(&self) -> Option<Number> {
         match self.item {

@@ -21,6 +21,8 @@ pub struct Policy {
     pub hosts: Vec<String>,
     /// Messages that must have come before a time of day.
     pub expectations: Vec<Expectation>,
+    /// How long cycles are kept.
+    pub cycles: CyclesPolicy,
     /// Whether there is any target for notifications.
     pub has_notification_targets: bool,
     /// The environment variables of Slack channels that are not set.
@@ -55,6 +57,19 @@ pub struct Limits {
     pub retries: Option<u32>,
     /// `retry delay`: how long to wait before each retry.
     pub retry_delay: Option<SignedDuration>,
+}
+
+/// The section `cycles`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CyclesPolicy {
+    /// `keep`: how long a cycle with nothing open is kept after its last event.
+    pub keep: SignedDuration,
+}
+
+impl Default for CyclesPolicy {
+    fn default() -> Self {
+        Self { keep: SignedDuration::from_hours(30 * 24) }
+    }
 }
 
 /// A message that must have come before a time of day.

@@ -6,12 +6,15 @@
 use jiff::{Timestamp, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::ClockReading;
+use crate::as_yaml;
+use crate::clock::{ClockReading, TimePoint};
 use crate::command::Command;
+use crate::cycle::Cycle;
 use crate::expected::Expected;
 use crate::hold::Hold;
 use crate::joins::Join;
 use crate::message::Message;
+use crate::notes::Note;
 use crate::parked::Parked;
 use crate::rules::RuleFile;
 use crate::run::{Number, Run, RunId};
@@ -185,6 +188,20 @@ pub enum Change {
         #[serde(with = "as_yaml")]
         checklist: Value,
     },
+    /// The record's message was noted.
+    Noted(Note),
+    /// A cycle had this event; one that is not kept began with it.
+    CycleSeen {
+        /// The cycle.
+        cycle: Cycle,
+        /// The event.
+        number: Number,
+        /// When it was.
+        #[serde(flatten)]
+        at: TimePoint,
+    },
+    /// A cycle is kept no longer.
+    CycleForgotten(Cycle),
     /// A run was added or changed.
     Run(Box<Run>),
     /// A join was opened or changed.
@@ -229,21 +246,10 @@ impl Change {
             Change::PayloadMerged { .. } | Change::ChecklistSet { .. } | Change::ChecklistReplaced { .. }
         )
     }
-}
 
-/// YAML values in JSON, as YAML text: JSON has no dates, no sets and only text as keys.
-mod as_yaml {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use pyyaml::{Keys, Value};
-
-    pub(super) fn serialize<S: Serializer>(value: &Value, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&pyyaml::write(value, Keys::AsGiven))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        pyyaml::read_own(text.as_bytes()).map_err(D::Error::custom)
+    /// Return whether it changes the cycles or the notes of messages.
+    #[must_use]
+    pub fn is_of_notes(&self) -> bool {
+        matches!(self, Change::Noted(_) | Change::CycleSeen { .. } | Change::CycleForgotten(_))
     }
 }

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
+use crate::cycles::Cycles;
 use crate::level::Level;
 use crate::message::Message;
 use crate::next_worker::NextWorker;
@@ -25,6 +26,8 @@ pub struct RuleInput<'a> {
     pub config: &'a Value,
     /// The checklist.
     pub checklist: &'a Value,
+    /// The kept cycles and the notes, for `last(…)`; `None` if they are not known.
+    pub cycles: Option<&'a Cycles>,
     /// The only clock of a rule.
     pub now: &'a ZonedDateTime,
 }

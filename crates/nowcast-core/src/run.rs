@@ -23,6 +23,9 @@ impl fmt::Display for Number {
 /// The number of a run.
 pub type RunId = Number;
 
+/// The most messages of a run that [`Run::sent`] has.
+pub const MOST_SENT: usize = 100;
+
 /// One execution of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -35,6 +38,9 @@ pub struct Run {
     pub cycle: Option<Cycle>,
     /// The event whose decision requested it.
     pub cause: Number,
+    /// The first run of its chain, if that is another one: a run, its retries and its reruns count as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<RunId>,
     /// 1 for the first execution, one more for each retry.
     pub attempt: u32,
     /// The failed run that it retries.
@@ -43,6 +49,9 @@ pub struct Run {
     pub stage: Stage,
     /// The last message that its worker sent, not only a final one, or the `crash` that the manager reported for it.
     pub report: Option<RunReport>,
+    /// The messages that its worker sent before that, and each `clear checklist`; the first [`MOST_SENT`] of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<RunReport>,
     /// Why its stop was requested, if it was.
     pub stop_requested: Option<StopReason>,
 }
@@ -105,6 +114,19 @@ impl RunReport {
 }
 
 impl Run {
+    /// Return the number of its chain: that of the first run of a run with its retries and reruns.
+    #[must_use]
+    pub fn chain(&self) -> RunId {
+        self.origin.unwrap_or(self.id)
+    }
+
+    /// Add a message that its worker sent beside its report.
+    pub(super) fn add_sent(&mut self, report: RunReport) {
+        if self.sent.len() < MOST_SENT {
+            self.sent.push(report);
+        }
+    }
+
     /// Return whether it has ended and been reported, so that nothing more is expected of it.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -259,10 +281,12 @@ mod tests {
             worker: NextWorker::new("sleep", args.iter().map(|arg| (*arg).to_owned()).collect()),
             cycle: None,
             cause: Number(7),
+            origin: None,
             attempt: 1,
             retry_of: None,
             stage,
             report: report.map(|r#type| RunReport { message: Number(9), r#type: r#type.to_owned() }),
+            sent: Vec::new(),
             stop_requested: None,
         }
     }

@@ -135,10 +135,12 @@ mod tests {
             worker: NextWorker::new(worker, Vec::new()),
             cycle: None,
             cause: Number(1),
+            origin: None,
             attempt: 1,
             retry_of: None,
             stage: Stage::Pending { due: moment(due).steady, at: None },
             report: None,
+            sent: Vec::new(),
             stop_requested: None,
         }
     }

@@ -7,6 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::checklist::Checklist;
 use crate::clock::{Clock, Now, Steady, TimePoint};
+use crate::cycle_activity::CycleActivity;
+use crate::cycles::Cycles;
 use crate::decision_time::DecisionTime;
 use crate::expected::AllExpected;
 use crate::hold::Hold;
@@ -31,6 +33,10 @@ pub struct State {
     pub checklist: Checklist,
     /// The last event that changed the checklist.
     pub checklist_event: Number,
+    /// The kept cycles, and the notes of messages.
+    pub cycles: Cycles,
+    /// Which cycles have open items.
+    pub activity: CycleActivity,
     /// The open joins.
     pub joins: Joins,
     /// The open runs: pending, launched, or ended without a report.
@@ -65,6 +71,8 @@ impl State {
             policy,
             checklist,
             checklist_event: Number(0),
+            cycles: Cycles::default(),
+            activity: CycleActivity::default(),
             joins: Joins::default(),
             runs: Runs::default(),
             parked: BTreeMap::new(),
@@ -80,17 +88,20 @@ impl State {
         }
     }
 
-    /// Create the state in the journal, from its checklist, its open items as changes, the last number in use, and the
-    /// wall clock at the last event.
+    /// Create the state in the journal, from its checklist, its cycles, its open items as changes, the last number in use, and
+    /// the wall clock at the last event.
     #[must_use]
     pub fn recovered(
         policy: Arc<Policy>,
         checklist: Map,
+        cycles: Cycles,
         open: impl IntoIterator<Item = Change>,
         last_number: u64,
         last_event: Option<Timestamp>,
     ) -> Self {
         let mut state = Self::new(policy, Checklist::new(checklist));
+        cycles.kept().for_each(|(cycle, kept)| state.activity.seen(cycle, kept.last_at.steady));
+        state.cycles = cycles;
         for change in open {
             state.apply(&change, &Value::Null);
         }
@@ -123,19 +134,38 @@ impl State {
             Change::ChecklistReplaced { checklist } => {
                 self.checklist = Checklist::new(checklist.as_map().cloned().unwrap_or_default());
             }
+            Change::Noted(note) => self.cycles.note(note, payload),
+            Change::CycleSeen { cycle, number, at } => {
+                self.cycles.see(cycle, *number, *at);
+                self.activity.seen(cycle, at.steady);
+            }
+            Change::CycleForgotten(cycle) => {
+                self.cycles.forget(cycle);
+                self.activity.forgotten(cycle);
+            }
             Change::Run(run) if run.is_closed() => {
                 self.runs.remove(run.id);
+                self.activity.closed(run.id);
             }
             Change::Run(run) => {
                 self.runs.put((**run).clone());
+                self.activity.opened(run.id, run.cycle.clone());
             }
-            Change::Join(join) => self.joins.put(join.clone()),
-            Change::JoinClosed(id) => self.joins.remove(*id),
+            Change::Join(join) => {
+                self.joins.put(join.clone());
+                self.activity.opened(join.id, join.cycle.clone());
+            }
+            Change::JoinClosed(id) => {
+                self.joins.remove(*id);
+                self.activity.closed(*id);
+            }
             Change::Parked(parked) => {
                 self.parked.insert(parked.id, parked.clone());
+                self.activity.opened(parked.id, parked.cycles().cloned());
             }
             Change::ParkedClosed(id) => {
                 self.parked.remove(id);
+                self.activity.closed(*id);
             }
             Change::Hold(hold) => {
                 self.holds.insert(hold.id, hold.clone());
@@ -171,7 +201,9 @@ impl State {
         let joins = self.joins.next_deadline();
         let holds = self.holds.values().filter_map(|hold| hold.end(now));
         let expected = self.next_expected(now).map(|expected| now.steady_at(expected));
-        running.chain(ended).chain(joins).chain(holds).chain(pending).chain(expected).min()
+        let forgotten = self.next_forgotten().map(|(at, _)| at);
+        let due = running.chain(ended).chain(joins).chain(holds).chain(pending);
+        due.chain(expected).chain(forgotten).min()
     }
 
     /// Return the same for a day that has no clock but the wall clock: a recorded one, or that of a test.

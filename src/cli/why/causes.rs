@@ -274,8 +274,8 @@ fn add_command(record: &Record, steps: &mut Vec<CauseStep>) {
 /// Return a command as its user would type it.
 pub(super) fn command_text(command: &Command) -> String {
     match command {
-        Command::Launch { worker, rerun_of: None } => format!("nowcast launch {}", label(worker)),
-        Command::Launch { worker, rerun_of: Some(run) } => {
+        Command::Launch { worker, rerun_of: None, .. } => format!("nowcast launch {}", label(worker)),
+        Command::Launch { worker, rerun_of: Some(run), .. } => {
             format!("nowcast rerun {} ({})", run.0, label(worker))
         }
         Command::LaunchScheduled { worker, .. } => format!("the schedule launched {}", label(worker)),

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::{Journal, JournalError, clock, fold, row};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::record::Outcome;
-use nowcast_core::{Change, Number, PreviousReply, Ticket};
+use nowcast_core::{Change, Cycles, Number, PreviousReply, Ticket};
 use pyyaml::Map;
 
 /// Everything that a manager needs to go on.
@@ -17,7 +17,9 @@ pub struct Recovered {
     pub changes: Vec<Change>,
     /// The checklist.
     pub checklist: Map,
-    /// The last event that changed it; 0 if none did.
+    /// The cycles, and the notes of messages.
+    pub cycles: Cycles,
+    /// The last event that changed the checklist; 0 if none did.
     pub checklist_event: Number,
     /// The highest number that was given to anything.
     pub last_number: u64,
@@ -61,6 +63,7 @@ fn load(connection: &Connection) -> rusqlite::Result<Recovered> {
     Ok(Recovered {
         changes,
         checklist: entries(&folded.checklist),
+        cycles: Cycles::default(),
         checklist_event: Number(folded.changed_by),
         last_number: last_number(connection)?,
         last_event: clock.last_event,

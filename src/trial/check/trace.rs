@@ -49,6 +49,7 @@ pub(in crate::trial) fn trace(
                 message: &case.message,
                 config: &config.value,
                 checklist: &case.checklist,
+                cycles: None,
                 now: &case.now,
             });
             if engine.was_stopped() {

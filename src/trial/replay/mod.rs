@@ -163,6 +163,7 @@ fn call(engine: &Engine, config: &Config, called: &HistoricalCall<'_>, given: &C
         message: called.message,
         config: &config.value,
         checklist: &given.checklist,
+        cycles: None,
         now: &given.now,
     });
     RuleResult::new(call, &called.message.source)

@@ -354,7 +354,7 @@ impl Scene {
         let Some((_, coming)) = self.coming.pop_first() else { return Ok(true) };
         match coming {
             Coming::Launch(worker) => {
-                let command = Command::Launch { worker, rerun_of: None };
+                let command = Command::Launch { worker, rerun_of: None, origin: None };
                 let user = "the test".to_owned();
                 self.happens(Event::Command { call: None, user, command, historical_checklist: None })?;
             }

@@ -12,12 +12,13 @@ use crate::decisions::story::{
 #[test]
 fn a_launch_says_its_run() {
     let mut manager = quiet("{}");
-    let (answer, heard) = manager.asks(Command::Launch { worker: worker("weather"), rerun_of: None });
+    let (answer, heard) =
+        manager.asks(Command::Launch { worker: worker("weather"), rerun_of: None, origin: None });
     assert_eq!(answer.text, format!("weather is launched as run {}", heard.run()));
     assert_eq!((answer.done, answer.numbers), (true, vec![heard.run()]));
     assert!(heard.says("INFO", "ana: weather is launched"));
     let rerun_of = Some(Number(1));
-    let (answer, heard) = manager.asks(Command::Launch { worker: worker("weather"), rerun_of });
+    let (answer, heard) = manager.asks(Command::Launch { worker: worker("weather"), rerun_of, origin: None });
     assert_eq!(answer.text, format!("weather is launched as run {}, again after #1", heard.run()));
 }
 
@@ -25,7 +26,7 @@ fn a_launch_says_its_run() {
 fn a_launch_that_has_to_wait_says_for_what() {
     let mut manager = configured("{weather: {max running: 1}}", |_, _| Ok(nothing()));
     let text = |manager: &mut Story, worker, rerun_of| {
-        let (answer, heard) = manager.asks(Command::Launch { worker, rerun_of });
+        let (answer, heard) = manager.asks(Command::Launch { worker, rerun_of, origin: None });
         assert!(answer.done && heard.launched.is_empty());
         answer.text.replace(&answer.numbers[0].to_string(), "ID")
     };
@@ -123,14 +124,17 @@ fn a_launch_that_can_never_work_is_refused() {
         ("a\nb", "a name has no spaces"),
         ("package.", "the worker's name is empty"),
     ] {
-        let (answer, heard) =
-            manager.asks(Command::Launch { worker: NextWorker::new(module, Vec::new()), rerun_of: None });
+        let (answer, heard) = manager.asks(Command::Launch {
+            worker: NextWorker::new(module, Vec::new()),
+            rerun_of: None,
+            origin: None,
+        });
         assert!(!answer.done && heard.launched.is_empty());
         assert!(answer.text.contains(text), "{module:?}: {}", answer.text);
     }
     let mut elsewhere = worker("weather");
     elsewhere.host = "nosuch".to_owned();
-    let (answer, heard) = manager.asks(Command::Launch { worker: elsewhere, rerun_of: None });
+    let (answer, heard) = manager.asks(Command::Launch { worker: elsewhere, rerun_of: None, origin: None });
     assert!(!answer.done && heard.launched.is_empty());
     assert_eq!(
         answer.text,
@@ -164,7 +168,8 @@ fn a_hold_of_what_cannot_be_held_is_refused_and_of_a_stranger_it_warns() {
 #[test]
 fn a_launch_of_a_stranger_is_done_with_a_warning() {
     let mut manager = quiet("{}");
-    let (answer, heard) = manager.asks(Command::Launch { worker: worker("stranger"), rerun_of: None });
+    let (answer, heard) =
+        manager.asks(Command::Launch { worker: worker("stranger"), rerun_of: None, origin: None });
     let warning = "warning: worker \"stranger\" is not in the message registry: its messages will be refused";
     assert!(answer.text.ends_with(warning), "{}", answer.text);
     assert_eq!(heard.launched, ["stranger"]);
@@ -174,7 +179,7 @@ fn a_launch_of_a_stranger_is_done_with_a_warning() {
 #[test]
 fn a_command_that_nobody_waits_for_is_done_and_kept() {
     let mut manager = quiet("{}");
-    let command = Command::Launch { worker: worker("weather"), rerun_of: None };
+    let command = Command::Launch { worker: worker("weather"), rerun_of: None, origin: None };
     let heard = manager.happens(Event::Command {
         call: None,
         user: "up".into(),

@@ -7,6 +7,7 @@ mod expected;
 mod holds;
 mod joins;
 mod messages;
+mod notes;
 mod notices;
 mod parked;
 mod runs;

@@ -9,12 +9,13 @@ use nowcast::config;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::message::Message;
+use nowcast_core::notes::LastMessage;
 use nowcast_core::record::{MessageRecord, RecordedEvent};
 use nowcast_core::rules::Requirement;
 use nowcast_core::{
-    Answer, CallId, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, PoisonRequest, Record,
-    Request, RequestId, ReturnedLaunches, RuleCallResult, RuleError, RuleInput, Rules, RunId, State, decide,
-    end_if_idle,
+    Answer, CallId, Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, PoisonRequest,
+    Record, Request, RequestId, ReturnedLaunches, RuleCallResult, RuleError, RuleInput, Rules, RunId, State,
+    decide, end_if_idle,
 };
 use nowcast_core::{BootId, BootTime, Clock, DecisionTime, NotedTime, Now, TimePoint};
 use pyyaml::Value;
@@ -52,22 +53,28 @@ pub struct Called {
     pub r#type: String,
     pub checklist: Value,
     pub now: ZonedDateTime,
+    /// The last message of the watched worker and type, as the rule sees it.
+    pub last_noted: Option<LastMessage>,
 }
 
 /// Rules that are a function of the test's.
 struct Fake {
     rule: Rule,
     calls: RefCell<Vec<Called>>,
+    /// A worker and a type.
+    watched: (&'static str, &'static str),
 }
 
 impl Rules for Fake {
     fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult {
-        let RuleInput { message, checklist, now, .. } = *input;
+        let RuleInput { message, checklist, now, cycles, .. } = *input;
+        let (worker, r#type) = self.watched;
         self.calls.borrow_mut().push(Called {
             source: message.source.clone(),
             r#type: message.r#type.clone(),
             checklist: checklist.clone(),
             now: now.clone(),
+            last_noted: cycles.expect("known").last(worker, r#type, None).cloned(),
         });
         RuleCallResult::new((self.rule)(message, checklist))
     }
@@ -166,7 +173,7 @@ pub fn configured(
         boot: (BootId(1), now.timestamp()),
         looked_at: TimePoint::by_wall_clock(now.timestamp()),
         now: now.clone(),
-        rules: Fake { rule: Box::new(rule), calls: RefCell::default() },
+        rules: Fake { rule: Box::new(rule), calls: RefCell::default(), watched: ("", "") },
         requests: 0,
     };
     story.begins(now);
@@ -308,7 +315,7 @@ impl Story {
 
     /// Asks for a launch, and answers its run.
     pub fn wants(&mut self, worker: NextWorker) -> RunId {
-        let (answer, _) = self.asks(Command::Launch { worker, rerun_of: None });
+        let (answer, _) = self.asks(Command::Launch { worker, rerun_of: None, origin: None });
         assert_eq!(answer.numbers.len(), 1);
         answer.numbers[0]
     }
@@ -359,6 +366,19 @@ impl Story {
         self.rules.rule = Box::new(rule);
     }
 
+    /// Rules look at the last message of this worker and type.
+    pub fn watches_notes(&mut self, worker: &'static str, r#type: &'static str) {
+        self.rules.watched = (worker, r#type);
+    }
+
+    /// These changes were made before.
+    pub fn recalls(&mut self, changes: &[Change]) {
+        for change in changes {
+            self.state.apply(change, &Value::Null);
+            self.folded.apply(change, &Value::Null);
+        }
+    }
+
     /// The rules' calls since this was asked the last time.
     pub fn calls(&self) -> Vec<Called> {
         self.rules.calls.take()
@@ -390,6 +410,8 @@ impl Story {
         assert_eq!(self.folded.clock.reading, self.state.clock.reading);
         assert_eq!(self.folded.rules, self.state.rules);
         assert_eq!(self.folded.checklist, self.state.checklist);
+        assert_eq!(self.folded.cycles, self.state.cycles);
+        assert_eq!(self.folded.activity, self.state.activity);
     }
 }
 

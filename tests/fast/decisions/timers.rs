@@ -22,7 +22,7 @@ fn a_launch_waits_for_its_moment() {
     manager.wants(at_five.clone());
     assert!(manager.passes(3_599).launched.is_empty());
     assert_eq!(manager.passes(1).launched, ["weather"]);
-    let (_, heard) = manager.asks(Command::Launch { worker: at_five.clone(), rerun_of: None });
+    let (_, heard) = manager.asks(Command::Launch { worker: at_five.clone(), rerun_of: None, origin: None });
     assert_eq!(heard.launched, ["weather"], "a moment that has passed keeps nothing back");
     at_five.options.delay = Some(seconds(10));
     manager.wants(at_five);

@@ -239,6 +239,7 @@ impl Day {
             Step::Launch(worker) => command(Command::Launch {
                 worker: NextWorker::new(WORKERS[*worker], Vec::new()),
                 rerun_of: None,
+                origin: None,
             }),
             Step::Schedule(worker) => command(Command::LaunchScheduled {
                 item: WORKERS[*worker].to_owned(),

@@ -28,7 +28,7 @@ use crate::journal::recovery::state_of;
 /// Versions whose names version 3 changes.
 const BEFORE_VERSION_3: [&str; 3] = ["journal-version-1", "journal-version-2", "journal-version-2-operated"];
 
-const FIXTURES: [&str; 7] = [
+const FIXTURES: [&str; 8] = [
     "journal-version-1",
     "journal-version-2",
     "journal-version-2-operated",
@@ -36,6 +36,7 @@ const FIXTURES: [&str; 7] = [
     "journal-version-4",
     "journal-version-5",
     "journal-version-6",
+    "journal-version-7",
 ];
 
 fn fixture(name: &str) -> PathBuf {
@@ -527,7 +528,7 @@ fn create_version_7() {
         location: Some("next_workers.lua:14".to_owned()),
         ..NextWorker::new("rivers", vec!["12".into()])
     };
-    day.happens(command(Command::Launch { worker, rerun_of: Some(run) }));
+    day.happens(command(Command::Launch { worker, rerun_of: Some(run), origin: None }));
     let run = running(&day, "rivers");
     day.happens(command(Command::Kill { run }));
     day.message("weather", "success", "{rule: join}");

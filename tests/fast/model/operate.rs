@@ -31,7 +31,7 @@ impl World {
             Step::Launch(launch) => {
                 self.commanded += 1;
                 self.model.want(launch.clone());
-                (Command::Launch { worker: next_worker(launch), rerun_of: None }, true)
+                (Command::Launch { worker: next_worker(launch), rerun_of: None, origin: None }, true)
             }
             Step::Kill(which) => {
                 let what = number(which, &self.things());

@@ -327,7 +327,7 @@ impl Model {
         (first..self.messages.len()).find(|number| is_of_it(number) && reached(number))
     }
 
-    fn run_of(&self, worker: usize, named: Option<NamedRun>) -> Option<usize> {
+    pub fn run_of(&self, worker: usize, named: Option<NamedRun>) -> Option<usize> {
         match named {
             Some(NamedRun::MadeFor(run)) => return Some(run),
             Some(NamedRun::Unknown) => return None,

@@ -312,11 +312,13 @@ impl World {
 
     fn special(&mut self, worker: usize, r#type: &str, outcome: Outcome) {
         let is_known = worker != 4;
+        let mut run = None;
         if is_known && outcome == Outcome::Cleared {
             self.model.checklist.clear();
+            run = self.model.run_of(worker, None);
         }
         let outcome = if is_known { outcome } else { Outcome::Refused };
-        self.model.add_message(worker, 0, None, outcome);
+        self.model.add_message(worker, 0, run, outcome);
         self.model.admit();
         self.request(Message::new(WORKERS[worker], r#type, Value::Null), false);
     }

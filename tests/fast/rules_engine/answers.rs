@@ -14,6 +14,7 @@ fn the_seed_s_rules_lead_from_sleep_to_awaken_to_rotate_logs() {
             message: &message,
             config: &Value::Null,
             checklist: &Value::Null,
+            cycles: None,
             now: &now(),
         });
         without_places(call.result.unwrap()).next_workers

@@ -95,6 +95,7 @@ impl Nowcast {
             message: &message,
             config: &self.config,
             checklist: &self.checklist,
+            cycles: None,
             now: &now(),
         })
     }

@@ -22,6 +22,7 @@ fn at_of(now: &str, written: &str) -> String {
         message: &message,
         config: &Value::Null,
         checklist: &Value::Null,
+        cycles: None,
         now: &now.parse().unwrap(),
     });
     let worker = call.result.unwrap_or_else(|error| panic!("{error}")).next_workers.remove(0);

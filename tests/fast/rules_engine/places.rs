@@ -58,6 +58,7 @@ fn a_helper_s_line_counts() {
         message: &Message::new("sleep", "success", Value::Null),
         config: &Value::Null,
         checklist: &Value::Null,
+        cycles: None,
         now: &now(),
     });
     assert_eq!(call.result.unwrap().next_workers[0].location.as_deref(), Some("lib/help.lua:3"));

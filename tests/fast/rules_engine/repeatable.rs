@@ -96,6 +96,7 @@ fn modules_keep_nothing_from_one_message_to_the_next() {
             message: &message,
             config: &Map::new().into(),
             checklist: &Map::new().into(),
+            cycles: None,
             now: &now(),
         });
         // What the files log is told once.
@@ -248,6 +249,7 @@ fn rules_may_be_split_over_files() {
                 message: &message,
                 config: &Value::Null,
                 checklist: &Value::Null,
+                cycles: None,
                 now: &now(),
             })
             .result
@@ -286,6 +288,7 @@ fn a_failed_module_fails_in_the_same_way_each_time() {
         message: &message,
         config: &Map::new().into(),
         checklist: &Map::new().into(),
+        cycles: None,
         now: &now(),
     });
     assert_eq!(texts(&call.log), ["false"]);

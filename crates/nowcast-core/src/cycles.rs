@@ -1,0 +1,160 @@
+//! [`Cycles`]: what the state holds of cycles, and the notes of messages.
+//!
+//! It is a fold of changes like the checklist, and has no policy in it, so that a reader of the journal folds the same.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::TimePoint;
+use crate::cycle::Cycle;
+use crate::notes::{LARGEST_PAYLOAD, LastMessage, Note, Notes};
+use crate::run::Number;
+use pyyaml::Value;
+
+/// The most cycles that are kept. When one more begins, the one that has had nothing open for longest is forgotten.
+pub const MOST_CYCLES: usize = 10_000;
+
+/// The most labels of forgotten cycles that are known, so that one that returns is noticed.
+const MOST_FORGOTTEN: usize = 1_000;
+
+/// A cycle that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptCycle {
+    /// The event that began it. A cycle is earlier than another one if it began earlier.
+    pub begun: Number,
+    /// When that was.
+    pub begun_at: TimePoint,
+    /// Its last event.
+    pub last: Number,
+    /// When that was.
+    pub last_at: TimePoint,
+    /// Its messages.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    pub notes: Notes,
+}
+
+/// Which messages count.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteScope {
+    /// Those of a cycle.
+    Cycle(Cycle),
+    /// Those that were received since then, of any cycle and of none.
+    Since(Timestamp),
+}
+
+/// The kept cycles, and the notes of messages. Cloning shares everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "CyclesData", into = "CyclesData")]
+pub struct Cycles(Arc<CyclesData>);
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct CyclesData {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    kept: BTreeMap<Cycle, KeptCycle>,
+    /// The notes of all messages, whether they have a cycle or not.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    all: Notes,
+    /// The labels of forgotten cycles, the latest at the end.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    forgotten: VecDeque<Cycle>,
+}
+
+impl From<CyclesData> for Cycles {
+    fn from(data: CyclesData) -> Self {
+        Self(Arc::new(data))
+    }
+}
+
+impl From<Cycles> for CyclesData {
+    fn from(cycles: Cycles) -> Self {
+        Arc::unwrap_or_clone(cycles.0)
+    }
+}
+
+impl Cycles {
+    /// Return a kept cycle.
+    #[must_use]
+    pub fn get(&self, cycle: &Cycle) -> Option<&KeptCycle> {
+        self.0.kept.get(cycle)
+    }
+
+    /// Return the kept cycles, by their labels.
+    #[must_use]
+    pub fn kept(&self) -> impl ExactSizeIterator<Item = (&Cycle, &KeptCycle)> {
+        self.0.kept.iter()
+    }
+
+    /// Return whether a cycle was forgotten. Only the latest of those are known.
+    #[must_use]
+    pub fn is_forgotten(&self, cycle: &Cycle) -> bool {
+        self.0.forgotten.contains(cycle)
+    }
+
+    /// Return the last message of a worker and type, in a cycle or at all.
+    #[must_use]
+    pub fn last(&self, worker: &str, r#type: &str, cycle: Option<&Cycle>) -> Option<&LastMessage> {
+        match cycle {
+            Some(cycle) => self.get(cycle)?.notes.last(worker, r#type),
+            None => self.0.all.last(worker, r#type),
+        }
+    }
+
+    /// Return the chains of a worker that have a message in a scope, each with the first such message, in the order of those.
+    /// `type` is that of the message; `None` for any.
+    #[must_use]
+    pub fn counting(&self, scope: &NoteScope, worker: &str, r#type: Option<&str>) -> Vec<(Number, Number)> {
+        let (notes, since) = match scope {
+            NoteScope::Cycle(cycle) => match self.get(cycle) {
+                Some(kept) => (&kept.notes, Timestamp::MIN),
+                None => return Vec::new(),
+            },
+            NoteScope::Since(moment) => (&self.0.all, *moment),
+        };
+        let first = |(number, chain): (Number, &crate::notes::Chain)| {
+            let mut counting = chain.messages.iter().filter(|message| {
+                message.at >= since && r#type.is_none_or(|r#type| message.r#type == r#type)
+            });
+            counting.next().map(|message| (message.message, number))
+        };
+        let mut found: Vec<_> = notes.chains(worker).filter_map(first).collect();
+        found.sort_unstable();
+        found.into_iter().map(|(message, chain)| (chain, message)).collect()
+    }
+
+    /// Note a message. Its cycle must be kept.
+    pub(crate) fn note(&mut self, note: &Note, payload: &Value) {
+        let data = Arc::make_mut(&mut self.0);
+        let payload = Some(payload).filter(|payload| payload.memory_size() <= LARGEST_PAYLOAD);
+        data.all.add(note, payload);
+        if let Some(kept) = note.cycle.as_ref().and_then(|cycle| data.kept.get_mut(cycle)) {
+            kept.notes.add(note, payload);
+        }
+    }
+
+    /// An event of a cycle happened; a cycle that is not kept begins with it.
+    pub(crate) fn see(&mut self, cycle: &Cycle, number: Number, at: TimePoint) {
+        let data = Arc::make_mut(&mut self.0);
+        if let Some(kept) = data.kept.get_mut(cycle) {
+            (kept.last, kept.last_at) = (number, at);
+            return;
+        }
+        data.forgotten.retain(|forgotten| forgotten != cycle);
+        let (begun_at, last_at, notes) = (at, at, Notes::default());
+        data.kept.insert(cycle.clone(), KeptCycle { begun: number, begun_at, last: number, last_at, notes });
+    }
+
+    /// Forget a cycle, but not that there was one.
+    pub(crate) fn forget(&mut self, cycle: &Cycle) {
+        let data = Arc::make_mut(&mut self.0);
+        if data.kept.remove(cycle).is_some() {
+            data.forgotten.push_back(cycle.clone());
+            if data.forgotten.len() > MOST_FORGOTTEN {
+                data.forgotten.pop_front();
+            }
+        }
+    }
+}

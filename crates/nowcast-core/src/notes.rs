@@ -1,0 +1,228 @@
+//! [`Notes`]: the messages that joins by cycle, joins since a moment and `last(…)` can count.
+//!
+//! A message is noted before its rule is called. A run with its retries and reruns is one *chain*: its latest run counts, with all
+//! of its messages. Nothing here knows which cycles there are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::as_yaml;
+use crate::cycle::Cycle;
+use crate::run::{Number, RunId};
+use pyyaml::Value;
+
+/// The most chains of a worker that notes hold; the oldest is forgotten first. A cycle has a few dozen at most.
+pub const MOST_CHAINS: usize = 1_000;
+
+/// The largest payload that is noted, in bytes of memory. A larger one is in the journal only.
+pub const LARGEST_PAYLOAD: usize = 65_536;
+
+/// A message that was noted. Its payload is the record's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// The event.
+    pub message: Number,
+    /// The sender.
+    pub worker: String,
+    /// The message type.
+    pub r#type: String,
+    /// When it was received, by the wall clock: the `now()` of its rule.
+    pub at: Timestamp,
+    /// The run that it reports for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// The first run of its chain, if that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<RunId>,
+    /// Its cycle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<Cycle>,
+}
+
+impl Note {
+    /// Return the number of its chain: that of the first run, or of the message if it reports for no run.
+    #[must_use]
+    pub fn chain(&self) -> Number {
+        self.origin.or(self.run).unwrap_or(self.message)
+    }
+}
+
+/// The last message of a worker and type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastMessage {
+    /// The event.
+    pub message: Number,
+    /// When it was received, by the wall clock.
+    pub at: Timestamp,
+    /// Its cycle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<Cycle>,
+    /// Its payload; `None` if it was larger than [`LARGEST_PAYLOAD`].
+    #[serde(with = "as_optional_yaml")]
+    pub payload: Option<Value>,
+}
+
+/// The messages of a chain that count: those of its latest run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The latest run; `None` for a message without a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Its messages, one for each type, oldest first.
+    pub messages: Vec<ChainMessage>,
+}
+
+/// A message of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainMessage {
+    /// The event.
+    pub message: Number,
+    /// The message type.
+    pub r#type: String,
+    /// When it was received, by the wall clock.
+    pub at: Timestamp,
+}
+
+/// The notes of one cycle, or of all messages. Cloning shares everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "NotesData", into = "NotesData")]
+pub struct Notes(Arc<NotesData>);
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct NotesData {
+    /// By worker and type.
+    last: BTreeMap<String, BTreeMap<String, LastMessage>>,
+    /// By worker.
+    chains: BTreeMap<String, BTreeMap<Number, Chain>>,
+}
+
+impl From<NotesData> for Notes {
+    fn from(data: NotesData) -> Self {
+        Self(Arc::new(data))
+    }
+}
+
+impl From<Notes> for NotesData {
+    fn from(notes: Notes) -> Self {
+        Arc::unwrap_or_clone(notes.0)
+    }
+}
+
+impl Notes {
+    /// Return whether nothing is noted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.chains.is_empty() && self.0.last.is_empty()
+    }
+
+    /// Return the last message of a worker and type.
+    #[must_use]
+    pub fn last(&self, worker: &str, r#type: &str) -> Option<&LastMessage> {
+        self.0.last.get(worker)?.get(r#type)
+    }
+
+    /// Return the chains of a worker, oldest first.
+    pub fn chains(&self, worker: &str) -> impl Iterator<Item = (Number, &Chain)> {
+        self.0.chains.get(worker).into_iter().flatten().map(|(number, chain)| (*number, chain))
+    }
+
+    /// Note a message, with its payload unless that is too large.
+    pub(crate) fn add(&mut self, note: &Note, payload: Option<&Value>) {
+        let data = Arc::make_mut(&mut self.0);
+        let (message, at, cycle, payload) = (note.message, note.at, note.cycle.clone(), payload.cloned());
+        let last = LastMessage { message, at, cycle, payload };
+        data.last.entry(note.worker.clone()).or_default().insert(note.r#type.clone(), last);
+        let chains = data.chains.entry(note.worker.clone()).or_default();
+        let chain =
+            chains.entry(note.chain()).or_insert_with(|| Chain { run: note.run, messages: Vec::new() });
+        // The latest run counts. A late message of an earlier one changes nothing.
+        if note.run > chain.run {
+            *chain = Chain { run: note.run, messages: Vec::new() };
+        }
+        if note.run == chain.run {
+            chain.messages.retain(|message| message.r#type != note.r#type);
+            chain.messages.push(ChainMessage { message, r#type: note.r#type.clone(), at });
+        }
+        if chains.len() > MOST_CHAINS {
+            chains.pop_first();
+        }
+    }
+}
+
+/// A YAML value in JSON, as YAML text; null if there is none.
+mod as_optional_yaml {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Value, as_yaml};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Stored(#[serde(with = "as_yaml")] Value);
+
+    // The signature is that of serde.
+    #[allow(clippy::ref_option)]
+    pub(super) fn serialize<S: Serializer>(value: &Option<Value>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.clone().map(Stored).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+        Ok(Option::<Stored>::deserialize(deserializer)?.map(|stored| stored.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(message: u64, r#type: &str, run: Option<u64>, origin: Option<u64>) -> Note {
+        Note {
+            message: Number(message),
+            worker: "rivers".to_owned(),
+            r#type: r#type.to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+            run: run.map(Number),
+            origin: origin.map(Number),
+            cycle: None,
+        }
+    }
+
+    /// The messages that count, by chain.
+    fn counting(notes: &Notes) -> Vec<(u64, Vec<u64>)> {
+        let messages = |chain: &Chain| chain.messages.iter().map(|message| message.message.0).collect();
+        notes.chains("rivers").map(|(number, chain)| (number.0, messages(chain))).collect()
+    }
+
+    #[test]
+    fn of_a_run_with_its_retries_and_reruns_the_latest_run_counts_with_all_its_messages() {
+        let mut notes = Notes::default();
+        for (message, r#type, run, origin) in [
+            (10, "halfway", Some(4), None),
+            (11, "failure", Some(4), None),
+            (12, "success", None, None),
+            (13, "halfway", Some(9), Some(4)),
+            (14, "success", Some(9), Some(4)),
+            (15, "success", Some(9), Some(4)),
+            (16, "late", Some(4), None),
+            (17, "success", Some(5), None),
+        ] {
+            notes.add(&note(message, r#type, run, origin), None);
+        }
+        assert_eq!(counting(&notes), [(4, vec![13, 15]), (5, vec![17]), (12, vec![12])]);
+        let last = |r#type| notes.last("rivers", r#type).map(|last| last.message.0);
+        assert_eq!((last("failure"), last("late"), last("success")), (Some(11), Some(16), Some(17)));
+    }
+
+    #[test]
+    fn the_oldest_chain_is_forgotten_when_there_are_too_many() {
+        let mut notes = Notes::default();
+        let most = MOST_CHAINS as u64;
+        for message in 1..=most + 1 {
+            notes.add(&note(message, "success", None, None), None);
+        }
+        assert_eq!(notes.chains("rivers").count(), MOST_CHAINS);
+        assert_eq!(notes.chains("rivers").next().map(|(number, _)| number.0), Some(2));
+    }
+}

@@ -1,0 +1,107 @@
+//! Cycles and notes in decisions: a message is noted before its rule is called; cycles begin, and are forgotten.
+
+use crate::clock::Steady;
+use crate::cycle::Cycle;
+use crate::cycles::MOST_CYCLES;
+use crate::decide::Decision;
+use crate::level::Level;
+use crate::message::Message;
+use crate::notes::Note;
+use crate::record::Change;
+use crate::run::{Run, RunId};
+use crate::state::State;
+use jiff::Timestamp;
+
+/// The most cycles that are forgotten at once, so that nothing else is delayed.
+const MOST_FORGOTTEN_AT_ONCE: usize = 100;
+
+impl Decision<'_> {
+    /// Note a message that reports for a run, or for none. `run` is known while it is open.
+    pub(super) fn note_message(
+        &mut self,
+        message: &Message,
+        id: Option<RunId>,
+        run: Option<&Run>,
+        at: Timestamp,
+    ) {
+        let note = Note {
+            message: self.number,
+            worker: message.source.clone(),
+            r#type: message.r#type.clone(),
+            at,
+            run: id,
+            origin: run.and_then(|run| run.origin),
+            cycle: message.cycle.clone(),
+        };
+        self.change_with(Change::Noted(note), &message.payload);
+    }
+
+    /// Record that a cycle has an event, once for each record. One that is not kept begins.
+    pub(super) fn see_cycle(&mut self, cycle: &Cycle) {
+        if !self.seen_cycles.insert(cycle.clone()) {
+            return;
+        }
+        let cycles = &self.state.cycles;
+        if cycles.get(cycle).is_none() {
+            if cycles.is_forgotten(cycle) {
+                let text = format!(
+                    "cycle {cycle} begins again: what it had before was forgotten, since it had nothing open for longer than `cycles: keep:`"
+                );
+                self.log(Level::Warning, text);
+            }
+            self.make_room_for_a_cycle();
+        }
+        self.change(Change::CycleSeen { cycle: cycle.clone(), number: self.number, at: self.now.time });
+    }
+
+    /// Forget a cycle that has nothing open, if there are as many as may be kept.
+    fn make_room_for_a_cycle(&mut self) {
+        let is_full = self.state.cycles.kept().len() >= MOST_CYCLES;
+        let Some((_, cycle)) = self.state.activity.longest_idle().filter(|_| is_full) else { return };
+        let cycle = cycle.clone();
+        let text = format!(
+            "there are {MOST_CYCLES} cycles, so the one that was idle for longest is forgotten: {cycle}"
+        );
+        self.log(Level::Warning, text);
+        self.change(Change::CycleForgotten(cycle));
+    }
+
+    /// Forget the cycles that have had nothing open for as long as `cycles: keep:` says.
+    pub(super) fn forget_old_cycles(&mut self) {
+        for _ in 0..MOST_FORGOTTEN_AT_ONCE {
+            let Some((end, cycle)) = self.state.next_forgotten() else { return };
+            if end > self.now.steady {
+                return;
+            }
+            let cycle = cycle.clone();
+            self.log(
+                Level::Debug,
+                format!("cycle {cycle} is forgotten: it had no event for `cycles: keep:`"),
+            );
+            self.change(Change::CycleForgotten(cycle));
+        }
+    }
+}
+
+impl State {
+    /// Return the cycles of which a change is an event.
+    pub(super) fn cycles_of(&self, change: &Change) -> Vec<Cycle> {
+        match change {
+            Change::Noted(note) => note.cycle.iter().cloned().collect(),
+            Change::Run(run) => run.cycle.iter().cloned().collect(),
+            Change::Join(join) => join.cycle.iter().cloned().collect(),
+            Change::Parked(parked) => parked.cycles().cloned().collect(),
+            Change::JoinClosed(id) | Change::ParkedClosed(id) => {
+                self.activity.cycles_of(*id).cloned().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Return which cycle is forgotten next, and when.
+    pub(super) fn next_forgotten(&self) -> Option<(Steady, &Cycle)> {
+        let (last, cycle) = self.activity.longest_idle()?;
+        // Beyond the end of the calendar it never comes.
+        Some((last.checked_after(self.policy.cycles.keep)?, cycle))
+    }
+}

@@ -1,0 +1,227 @@
+//! Notes of messages, and the cycles that are kept.
+
+use nowcast_core::cycles::{MOST_CYCLES, NoteScope};
+use nowcast_core::message::Message;
+use nowcast_core::notes::LARGEST_PAYLOAD;
+use nowcast_core::record::Change;
+use nowcast_core::rules::ReturnedLaunches;
+use nowcast_core::run::MOST_SENT;
+use nowcast_core::{Command, Cycle, CycleOption, Ending, NextWorker, Number};
+use pyyaml::Value;
+
+use crate::decisions::story::{Heard, Story, configured, failed, launch, nothing, quiet, story, worker};
+
+const DAY: i64 = 86_400;
+
+fn cycle(label: &str) -> Cycle {
+    Cycle::parse(label).expect("a label")
+}
+
+fn in_cycle(name: &str, label: &str) -> NextWorker {
+    let mut launch = worker(name);
+    launch.options.cycle = Some(CycleOption::Label(cycle(label)));
+    launch
+}
+
+/// A message without a run that names a cycle.
+fn of_cycle(source: &str, r#type: &str, label: &str) -> Message {
+    Message { cycle: Some(cycle(label)), ..Message::new(source, r#type, Value::Null) }
+}
+
+/// The messages of a worker that count in a cycle.
+fn counting(manager: &Story, label: &str, worker: &str, r#type: Option<&str>) -> Vec<Number> {
+    let found = manager.state.cycles.counting(&NoteScope::Cycle(cycle(label)), worker, r#type);
+    found.into_iter().map(|(_, message)| message).collect()
+}
+
+fn number(heard: &Heard) -> Number {
+    heard.records[0].number
+}
+
+fn noted(heard: &Heard) -> usize {
+    let changes = heard.records.iter().flat_map(|record| &record.changes);
+    changes.filter(|change| matches!(change, Change::Noted(_))).count()
+}
+
+#[test]
+fn a_message_is_noted_before_its_rule_is_called() {
+    let mut manager = story(|_, _| Ok(nothing()));
+    manager.watches_notes("weather", "success");
+    let first = manager.hears("weather", "success", "{hour: 6}");
+    let second = manager.hears("weather", "success", "{hour: 12}");
+    let seen: Vec<_> = manager.calls().into_iter().map(|call| call.last_noted.expect("noted")).collect();
+    assert_eq!(seen.iter().map(|last| last.message).collect::<Vec<_>>(), [number(&first), number(&second)]);
+    assert_eq!(seen[1].payload, Some(pyyaml::read("{hour: 12}").expect("YAML")));
+    assert_eq!(seen[1].at, manager.now.timestamp());
+}
+
+#[test]
+fn only_messages_that_are_for_a_rule_are_noted_and_a_failed_attempt_is_not() {
+    let mut manager = configured("{weather: {retries: 1}}", |_, _| Ok(nothing()));
+    manager.wants(worker("weather"));
+    for (source, r#type, expected) in [
+        ("weather", "need", 0),
+        ("weather", "clear checklist", 0),
+        ("weather", "unknown", 0),
+        ("stranger", "success", 0),
+        ("weather", "failure", 0),
+        ("weather", "failure", 1),
+        ("rivers", "success", 1),
+    ] {
+        assert_eq!(noted(&manager.hears(source, r#type, "null")), expected, "{source}: {type}");
+    }
+}
+
+#[test]
+fn a_message_that_is_parked_and_decided_again_is_noted_once() {
+    let mut manager = story(|_, _| Err(failed()));
+    let heard = manager.hears_message(of_cycle("weather", "success", "today"));
+    assert_eq!(noted(&heard), 1, "also if the rule fails");
+    manager.rules(|_, _| Ok(launch(&["rivers"])));
+    let retry = Command::Retry { message: None, historical_checklist: false };
+    let (_, retried) = manager.asks(retry.clone());
+    assert_eq!((noted(&retried), retried.launched), (0, vec!["rivers".to_owned()]));
+    assert_eq!(counting(&manager, "today", "weather", Some("success")), [number(&heard)]);
+
+    let poison = of_cycle("weather", "success", "today").encode();
+    assert_eq!(noted(&manager.hears_poison(&poison)), 0, "it has reached no rule");
+    let (_, decided) = manager.asks(retry);
+    assert_eq!(noted(&decided), 1);
+}
+
+#[test]
+fn of_a_run_with_its_retries_and_reruns_the_latest_counts() {
+    let mut manager = configured("{feeds: {retries: 1}}", |_, _| Ok(nothing()));
+    let run = manager.wants(in_cycle("feeds", "today"));
+    manager.hears_of(run, "feeds", "halfway");
+    let first = manager.hears_of(run, "feeds", "success");
+    assert_eq!(counting(&manager, "today", "feeds", None).len(), 1, "a run counts once, whatever it sends");
+    assert_eq!(counting(&manager, "today", "feeds", Some("success")), [number(&first)]);
+    manager.ends(run, Ending::Status(0));
+
+    let rerun =
+        Command::Launch { worker: in_cycle("feeds", "today"), rerun_of: Some(run), origin: Some(run) };
+    let (answer, _) = manager.asks(rerun);
+    let halfway = manager.hears_of(answer.numbers[0], "feeds", "halfway");
+    assert_eq!(counting(&manager, "today", "feeds", Some("success")), [], "the latest run has not succeeded");
+    assert_eq!(counting(&manager, "today", "feeds", Some("halfway")), [number(&halfway)]);
+    let second = manager.hears_of(answer.numbers[0], "feeds", "success");
+    assert_eq!(counting(&manager, "today", "feeds", Some("success")), [number(&second)]);
+
+    let other = manager.wants(in_cycle("feeds", "today"));
+    let third = manager.hears_of(other, "feeds", "success");
+    assert_eq!(counting(&manager, "today", "feeds", Some("success")), [number(&second), number(&third)]);
+}
+
+#[test]
+fn messages_count_since_a_moment_whatever_their_cycle() {
+    let mut manager = quiet("{}");
+    manager.hears_message(of_cycle("weather", "success", "yesterday"));
+    manager.passes(3_600);
+    let moment = manager.now.timestamp();
+    let with = manager.hears_message(of_cycle("weather", "success", "today"));
+    let without = manager.hears("weather", "success", "null");
+    let counted = manager.state.cycles.counting(&NoteScope::Since(moment), "weather", Some("success"));
+    let counted: Vec<Number> = counted.into_iter().map(|(_, message)| message).collect();
+    assert_eq!(counted, [number(&with), number(&without)]);
+}
+
+#[test]
+fn the_last_message_is_that_of_the_cycle_or_the_last_of_all() {
+    let mut manager = quiet("{}");
+    let [a, b] =
+        ["a", "b"].map(|label| number(&manager.hears_message(of_cycle("weather", "success", label))));
+    let last = |label: Option<&str>| {
+        let cycle = label.map(cycle);
+        manager.state.cycles.last("weather", "success", cycle.as_ref()).map(|last| last.message)
+    };
+    assert_eq!(
+        [last(Some("a")), last(Some("b")), last(None), last(Some("c"))],
+        [Some(a), Some(b), Some(b), None]
+    );
+    assert_eq!(manager.state.cycles.last("weather", "failure", None), None);
+}
+
+#[test]
+fn a_payload_that_is_too_large_is_not_noted() {
+    let mut manager = quiet("{}");
+    manager.hears("weather", "success", &format!("{{text: {}}}", "x".repeat(LARGEST_PAYLOAD)));
+    let last = manager.state.cycles.last("weather", "success", None).expect("noted");
+    assert_eq!(last.payload, None);
+}
+
+#[test]
+fn a_cycle_is_forgotten_when_it_had_nothing_open_for_long() {
+    let mut manager = story(|message, _| {
+        Ok(if message.source == "weather" { launch(&["rivers"]) } else { ReturnedLaunches::default() })
+    });
+    let heard = manager.hears_message(of_cycle("weather", "success", "today"));
+    let run = heard.run();
+    manager.passes(29 * DAY);
+    assert!(manager.state.cycles.get(&cycle("today")).is_some());
+    manager.passes(9 * DAY);
+    assert!(manager.state.cycles.get(&cycle("today")).is_some(), "its run is open");
+    manager.hears_of(run, "rivers", "success");
+    manager.ends(run, Ending::Status(0));
+    let begun = manager.state.cycles.get(&cycle("today")).expect("kept").begun;
+    assert_eq!(begun, number(&heard));
+    manager.passes(30 * DAY - 1);
+    assert!(manager.state.cycles.get(&cycle("today")).is_some(), "from its last event on");
+    manager.passes(1);
+    assert!(manager.state.cycles.get(&cycle("today")).is_none());
+    assert_eq!(
+        manager.state.cycles.last("weather", "success", None).map(|last| last.message),
+        Some(number(&heard)),
+        "the last message of all is not of the cycle only"
+    );
+
+    let heard = manager.hears_message(of_cycle("rivers", "success", "today"));
+    assert!(heard.says("WARNING", "cycle today begins again"), "{heard:#?}");
+    assert_eq!(counting(&manager, "today", "weather", None), [], "it is a new cycle");
+    let heard = manager.hears_message(of_cycle("rivers", "success", "today"));
+    assert!(!heard.says("WARNING", "begins again"), "{heard:#?}");
+}
+
+#[test]
+fn a_flood_of_labels_is_bounded() {
+    let mut manager = quiet("{}");
+    let open = manager.wants(in_cycle("rivers", "open"));
+    let seen = |label| Change::CycleSeen {
+        cycle: cycle(&format!("flood-{label}")),
+        number: open,
+        at: manager.present().time,
+    };
+    let seen: Vec<Change> = (1..MOST_CYCLES).map(seen).collect();
+    manager.recalls(&seen);
+    assert_eq!(manager.state.cycles.kept().len(), MOST_CYCLES);
+    manager.passes(1);
+    let heard = manager.hears_message(of_cycle("weather", "success", "one-more"));
+    assert!(heard.says("WARNING", "the one that was idle for longest is forgotten: flood-1"), "{heard:#?}");
+    assert_eq!(manager.state.cycles.kept().len(), MOST_CYCLES);
+    assert!(manager.state.cycles.get(&cycle("open")).is_some(), "its run is open");
+    assert!(manager.state.cycles.get(&cycle("flood-1")).is_none());
+}
+
+#[test]
+fn a_run_has_what_its_worker_sent_before_its_report() {
+    let mut manager = quiet("{}");
+    let run = manager.wants(worker("feeds"));
+    let sent = |manager: &Story| {
+        let sent = &manager.state.runs[&run].sent;
+        sent.iter().map(|report| report.r#type.clone()).collect::<Vec<_>>()
+    };
+    for r#type in ["halfway", "success nowcast", "success"] {
+        manager.hears_of(run, "feeds", r#type);
+    }
+    assert_eq!(sent(&manager), ["halfway", "success nowcast"]);
+    for _ in 0..MOST_SENT {
+        manager.hears_of(run, "feeds", "success");
+    }
+    assert_eq!(sent(&manager).len(), MOST_SENT);
+
+    let weather = manager.wants(worker("weather"));
+    let cleared = manager.hears("weather", "clear checklist", "null");
+    assert_eq!(cleared.messages()[0].run, Some(weather));
+    let weather = &manager.state.runs[&weather];
+    assert_eq!((weather.sent.len(), &weather.report), (1, &None), "it is not a report");
+}
