@@ -152,6 +152,7 @@ fn fill(config: &Config, engine: &Engine, many: u64) {
             outcome: Outcome::Ruled,
             generation: 1,
             rule_location: Some("next_workers.lua:12".into()),
+            join_request: None,
             keys_read: vec![format!("key {worker}: run date")],
             reply: "ack".into(),
             reply_payload: Value::Null,

@@ -27,9 +27,8 @@ const EXAMPLE: &str = "Join{ name = \"…\", wait_for = { \"worker\", other_work
 impl LuaJoin {
     /// Copy the join out of the Lua virtual machine, if the call's limit for text allows it.
     pub(super) fn copy(&self, call: &CallState) -> Result<JoinRequest, String> {
-        let JoinRequest { name, wait_for, launch, timeout } = &self.0;
-        let launch = launch.iter().map(|worker| copy(call, worker)).collect::<Result<_, _>>()?;
-        Ok(JoinRequest { name: name.clone(), wait_for: wait_for.clone(), launch, timeout: *timeout })
+        let launch = self.0.launch.iter().map(|worker| copy(call, worker)).collect::<Result<_, _>>()?;
+        Ok(JoinRequest { launch, ..self.0.clone() })
     }
 
     /// Format the join for `tostring`.
@@ -149,12 +148,12 @@ fn wait_for(lua: &Lua, call: &CallState, value: &LuaValue) -> Result<Vec<Require
                 "wait_for[{expected}] is nil; is a name misspelt, or the checklist incomplete?"
             ));
         }
-        wanted.push(Requirement { worker: worker_name(call, &worker)?, r#type: None, count: 1 });
+        wanted.push(Requirement { worker: worker_name(call, &worker)?, r#type: None, count: 1, cycle: None });
     }
     for (_, name, value) in keyed {
         let worker = worker_name(call, &LuaValue::String(name))?;
         let (r#type, count) = messages(lua, call, &worker, &value)?;
-        wanted.push(Requirement { worker, r#type, count });
+        wanted.push(Requirement { worker, r#type, count, cycle: None });
     }
     let mut names: Vec<&str> = wanted.iter().map(|wanted| wanted.worker.as_str()).collect();
     names.sort_unstable();

@@ -31,14 +31,15 @@ pub(super) fn size_of_launch(launch: &NextWorker) -> usize {
 
 /// Return the bytes that a join uses.
 pub(super) fn size_of_join(join: &JoinRequest) -> usize {
-    let JoinRequest { name, wait_for, launch, timeout: _ } = join;
+    let JoinRequest { name, wait_for, launch, location, timeout: _, scope: _ } = join;
     let required = |required: &Requirement| {
         let texts = size_of_text(&required.worker) + required.r#type.as_deref().map_or(0, size_of_text);
         size_of::<Requirement>() + texts
     };
     let wait_for = wait_for.iter().map(required).sum::<usize>();
     let launch = launch.iter().map(size_of_launch).sum::<usize>();
-    size_of::<JoinRequest>() + name.as_deref().map_or(0, size_of_text) + wait_for + launch
+    let texts = name.as_deref().map_or(0, size_of_text) + location.as_deref().map_or(0, size_of_text);
+    size_of::<JoinRequest>() + texts + wait_for + launch
 }
 
 fn size_of_text(text: &str) -> usize {

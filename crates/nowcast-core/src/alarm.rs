@@ -12,6 +12,8 @@ pub enum Alarm {
     Parked,
     /// A join is overdue, and its pending launches are parked.
     OverdueJoin,
+    /// A join by cycle or since a moment was requested differently from before.
+    JoinConflict,
     /// A run could not be started.
     NotLaunched,
     /// A run exceeded its timeout, and its stop was requested.
@@ -26,11 +28,12 @@ pub enum Alarm {
 
 impl Alarm {
     /// All kinds.
-    pub const ALL: [Alarm; 9] = [
+    pub const ALL: [Alarm; 10] = [
         Alarm::Crash,
         Alarm::Failure,
         Alarm::Parked,
         Alarm::OverdueJoin,
+        Alarm::JoinConflict,
         Alarm::NotLaunched,
         Alarm::Timeout,
         Alarm::Late,
@@ -46,6 +49,7 @@ impl Alarm {
             Alarm::Failure => "failure",
             Alarm::Parked => "parked",
             Alarm::OverdueJoin => "overdue join",
+            Alarm::JoinConflict => "join conflict",
             Alarm::NotLaunched => "not launched",
             Alarm::Timeout => "timeout",
             Alarm::Late => "late",
@@ -69,6 +73,7 @@ mod tests {
                 "failure",
                 "parked",
                 "overdue join",
+                "join conflict",
                 "not launched",
                 "timeout",
                 "late",

@@ -120,7 +120,7 @@ impl Decision<'_> {
         self.check_host(&worker.host)?;
         let warning = self.unregistered_warning(&name, ": its messages will be refused");
         let cycle = cycle_of::launch(worker.options.cycle.as_ref(), None);
-        let launch = RequestedLaunch { worker, cycle, cause: self.number };
+        let launch = RequestedLaunch { worker, cycle, cause: self.number, join: None };
         let run = self.add_launch_to_chain(launch, origin);
         let waits = self.pending_note(run);
         Ok((format!("{name} is launched as run {run}{why}{waits}{warning}"), vec![run]))
@@ -205,7 +205,7 @@ impl Decision<'_> {
     }
 
     /// Return a moment in the manager's time zone, with its date if that is not today.
-    fn clock(&self, moment: Timestamp) -> String {
+    pub(super) fn clock(&self, moment: Timestamp) -> String {
         let local = moment.to_zoned_datetime(self.time.wall.time_zone().clone());
         let is_today = local.date() == self.time.wall.date();
         local.strftime(if is_today { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" }).to_string()

@@ -92,13 +92,16 @@ pub(super) struct Decision<'a> {
     changes: Vec<Change>,
     /// The cycles of those.
     pub(super) seen_cycles: BTreeSet<Cycle>,
+    /// Whether the record's message was noted.
+    pub(super) has_noted: bool,
 }
 
 impl<'a> Decision<'a> {
     fn new(state: &'a mut State, rules: &'a dyn Rules, time: &'a DecisionTime) -> Self {
         let (now, reading) = (state.now(time), state.clock.next_reading(time));
         let (effects, changes, seen_cycles) = Default::default();
-        Self { state, rules, time, now, reading, effects, number: Number(0), changes, seen_cycles }
+        let (number, has_noted) = (Number(0), false);
+        Self { state, rules, time, now, reading, effects, number, changes, seen_cycles, has_noted }
     }
 
     /// Return the next number of the common sequence.
@@ -111,6 +114,7 @@ impl<'a> Decision<'a> {
     pub(super) fn begin_record(&mut self) {
         self.number = self.next_number();
         self.seen_cycles.clear();
+        self.has_noted = false;
     }
 
     /// Make a change that needs no payload.

@@ -46,7 +46,8 @@ impl Decision<'_> {
         let now = self.now.steady;
         let over: Vec<Join> = self.state.joins.overdue(now).cloned().collect();
         for join in over {
-            let reason = format!("join {} is overdue: it did not receive {}", join.name, join.requirements());
+            let reason =
+                format!("join {} is overdue: it did not receive {}", self.label(&join), join.requirements());
             if join.launches().is_empty() {
                 self.alarm(Alarm::OverdueJoin, "", reason.clone());
             }

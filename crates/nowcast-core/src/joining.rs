@@ -4,6 +4,7 @@
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
+use crate::identified_joins::JoinEnd;
 use crate::joins::{Join, list};
 use crate::level::Level;
 use crate::message::Message;
@@ -33,6 +34,7 @@ impl Decision<'_> {
             received: Vec::new(),
             deadline,
             timeout: request.timeout,
+            identity: None,
         };
         self.log(Level::Debug, format!("race condition management activated: {join}"));
         self.change(Change::Join(join));
@@ -40,7 +42,7 @@ impl Decision<'_> {
 
     /// Close a join and park its launches, with an alarm.
     pub(super) fn park_join(&mut self, join: &Join, alarm: Alarm, reason: &str) {
-        self.change(Change::JoinClosed(join.id));
+        self.close_join(join.clone(), JoinEnd::TimedOut);
         let launches = join.launches();
         if launches.is_empty() {
             return;
@@ -52,7 +54,7 @@ impl Decision<'_> {
             id.0
         );
         self.alarm(alarm, "", text);
-        let item = ParkedItem::Launches { join: join.name.clone(), launches };
+        let item = ParkedItem::Launches { join: self.label(join), launches };
         self.change(Change::Parked(Parked {
             id,
             at: self.time.wall.clone(),

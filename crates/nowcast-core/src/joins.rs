@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Steady;
 use crate::cycle::Cycle;
 use crate::cycle_of;
+use crate::cycles::NoteScope;
+use crate::identified_joins::{IdentifiedJoins, JoinIdentity};
 use crate::next_worker::NextWorker;
 use crate::requested_launch::RequestedLaunch;
 use crate::rules::Requirement;
@@ -34,7 +36,7 @@ pub struct Join {
     pub launch: Vec<NextWorker>,
     /// The message whose rule opened it.
     pub opened_by: Number,
-    /// The cycle of that message.
+    /// The cycle of that message; of a join by cycle its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycle: Option<Cycle>,
     /// The messages that have counted in it.
@@ -44,6 +46,9 @@ pub struct Join {
     /// The rule's `timeout`; `None` in old entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<SignedDuration>,
+    /// What identifies a join by cycle or since a moment, and how it ended; `None` for a join that counts from its opening on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Box<JoinIdentity>>,
 }
 
 impl Join {
@@ -76,7 +81,8 @@ impl Join {
     pub fn launches(&self) -> Vec<RequestedLaunch> {
         let own = self.launch.iter().map(|worker| {
             let cycle = cycle_of::launch(worker.options.cycle.as_ref(), self.cycle.as_ref());
-            RequestedLaunch { worker: worker.clone(), cycle, cause: self.opened_by }
+            let join = self.identity.is_some().then_some(self.id);
+            RequestedLaunch { worker: worker.clone(), cycle, cause: self.opened_by, join }
         });
         self.pending.iter().cloned().chain(own).collect()
     }
@@ -94,7 +100,10 @@ impl fmt::Display for Requirement {
             write!(out, "{} × ", self.count)?;
         }
         write!(out, "{}", self.worker)?;
-        self.r#type.as_ref().map_or(Ok(()), |r#type| write!(out, " ({type})"))
+        if let Some(r#type) = &self.r#type {
+            write!(out, " ({type})")?;
+        }
+        self.cycle.as_ref().map_or(Ok(()), |cycle| write!(out, " of cycle {cycle}"))
     }
 }
 
@@ -125,6 +134,8 @@ pub struct Joins {
     /// By each worker that a join still requires.
     by_worker: BTreeMap<String, BTreeSet<Number>>,
     by_deadline: BTreeSet<(Steady, Number)>,
+    /// Joins by cycle and since a moment, which the two indexes by name and worker do not have.
+    identified: IdentifiedJoins,
 }
 
 impl Joins {
@@ -151,6 +162,33 @@ impl Joins {
         self.get(*self.by_name.get(name)?.first()?)
     }
 
+    /// Return the join of that name and scope, whether it is open or has ended.
+    #[must_use]
+    pub fn identified(&self, scope: &NoteScope, name: &str) -> Option<&Join> {
+        let id = self.identified.find(scope, name)?;
+        self.get(id).or_else(|| self.identified.ended().get(&id))
+    }
+
+    /// Return the identified joins that have ended and are still known, oldest first.
+    pub fn ended(&self) -> impl Iterator<Item = &Join> {
+        self.identified.ended().values()
+    }
+
+    /// Return the open identified joins in which messages of a worker and cycle count, oldest first.
+    pub(super) fn counting(&self, worker: &str, cycle: Option<&Cycle>) -> impl Iterator<Item = &Join> {
+        self.identified.counting(worker, cycle).into_iter().filter_map(|id| self.get(id))
+    }
+
+    /// Return the ended joins that are forgotten with a cycle.
+    pub(super) fn ended_of(&self, cycle: &Cycle) -> Vec<Number> {
+        self.identified.ended_of(cycle)
+    }
+
+    /// Return the ended join since a moment that is forgotten next, if there are too many.
+    pub(super) fn ended_too_long_ago(&self) -> Option<Number> {
+        self.identified.ended_too_long_ago()
+    }
+
     /// Return the open joins that require such a message, oldest first.
     pub(super) fn requiring(&self, worker: &str, r#type: &str) -> impl Iterator<Item = &Join> {
         let joins = self.by_worker.get(worker).into_iter().flatten().filter_map(|id| self.get(*id));
@@ -171,23 +209,47 @@ impl Joins {
 
     pub(super) fn put(&mut self, join: Join) {
         self.remove(join.id);
-        self.by_name.entry(join.name.clone()).or_default().insert(join.id);
-        for required in &join.requires {
-            self.by_worker.entry(required.worker.clone()).or_default().insert(join.id);
+        match &join.identity {
+            Some(identity) => self.identified.put_open(&join, identity),
+            None => {
+                self.by_name.entry(join.name.clone()).or_default().insert(join.id);
+                for required in &join.requires {
+                    self.by_worker.entry(required.worker.clone()).or_default().insert(join.id);
+                }
+            }
         }
         self.by_deadline.extend(join.deadline.map(|deadline| (deadline, join.id)));
         self.open.insert(join.id, join);
     }
 
-    pub(super) fn remove(&mut self, id: Number) {
-        let Some(join) = self.open.remove(&id) else { return };
-        remove_from_set(&mut self.by_name, join.name.as_str(), &id);
-        for required in &join.requires {
-            remove_from_set(&mut self.by_worker, required.worker.as_str(), &id);
+    /// Close a join. An identified one stays known.
+    pub(super) fn close(&mut self, id: Number) {
+        if let Some(join) = self.remove(id) {
+            self.identified.put_ended(join);
+        }
+    }
+
+    /// Forget an identified join that has ended.
+    pub(super) fn forget(&mut self, id: Number) {
+        self.identified.remove_ended(id);
+    }
+
+    fn remove(&mut self, id: Number) -> Option<Join> {
+        self.identified.remove_ended(id);
+        let join = self.open.remove(&id)?;
+        match &join.identity {
+            Some(identity) => self.identified.remove_open(&join, identity),
+            None => {
+                remove_from_set(&mut self.by_name, join.name.as_str(), &id);
+                for required in &join.requires {
+                    remove_from_set(&mut self.by_worker, required.worker.as_str(), &id);
+                }
+            }
         }
         if let Some(deadline) = join.deadline {
             self.by_deadline.remove(&(deadline, id));
         }
+        Some(join)
     }
 }
 
@@ -196,7 +258,7 @@ mod tests {
     use super::*;
 
     fn requirement(worker: &str, r#type: Option<&str>, count: u32) -> Requirement {
-        Requirement { worker: worker.to_owned(), r#type: r#type.map(str::to_owned), count }
+        Requirement { worker: worker.to_owned(), r#type: r#type.map(str::to_owned), count, cycle: None }
     }
 
     fn join(requires: Vec<Requirement>) -> Join {
@@ -208,6 +270,7 @@ mod tests {
                 worker: NextWorker::new("plots", Vec::new()),
                 cycle: None,
                 cause: Number(4),
+                join: None,
             }],
             launch: vec![NextWorker::new("run_nemo", Vec::new())],
             opened_by: Number(2),
@@ -215,6 +278,7 @@ mod tests {
             received: Vec::new(),
             deadline: None,
             timeout: None,
+            identity: None,
         }
     }
 
@@ -268,10 +332,10 @@ mod tests {
         assert_eq!(ids(joins.requiring("rivers", "success")), [3, 4, 5, 6]);
         assert_eq!(ids(joins.overdue(due(20))), [3, 6]);
 
-        joins.remove(Number(4));
+        joins.close(Number(4));
         assert_eq!(joins.named("a").map(|join| join.id), Some(Number(6)));
         for id in [3, 5, 6] {
-            joins.remove(Number(id));
+            joins.close(Number(id));
         }
         assert_eq!(joins, Joins::default(), "nothing is left in any index");
     }

@@ -31,18 +31,19 @@ impl Decision<'_> {
     ) {
         let cycle = message.cycle.as_ref();
         let mut launches = requested_launches(returned.next_workers, self.number, cycle);
-        let mut released = Vec::new();
-        match returned.join {
+        let (mut released, mut of_identified) = (Vec::new(), Vec::new());
+        match returned.join.map(|request| (request.scope.clone(), request)) {
+            Some((Some(scope), request)) => of_identified = self.request_join(message, scope, request),
             // A join without requirements is complete at once.
-            Some(request) if request.wait_for.is_empty() => {
+            Some((None, request)) if request.wait_for.is_empty() => {
                 released = requested_launches(request.launch, self.number, cycle);
             }
-            Some(request) => self.open_join(message, request),
+            Some((None, request)) => self.open_join(message, request),
             None => {}
         }
         // This moves `launches` into the oldest open join that requires the message, if there is one.
         released.extend(self.count_in_joins(message, &mut launches, counted_as));
-        for launch in launches.into_iter().chain(released) {
+        for launch in launches.into_iter().chain(released).chain(of_identified) {
             self.add_launch(launch);
         }
     }
@@ -72,7 +73,7 @@ impl Decision<'_> {
     /// Create a pending run. Before the record is finished, [`Decision::launch_ready_runs`] launches it if it is due and not blocked.
     fn add_pending_run(
         &mut self,
-        RequestedLaunch { worker, cycle, cause }: RequestedLaunch,
+        RequestedLaunch { worker, cycle, cause, join }: RequestedLaunch,
         stage: Stage,
         before: Option<&Run>,
         origin: Option<RunId>,
@@ -83,6 +84,7 @@ impl Decision<'_> {
             worker,
             cycle,
             cause,
+            join,
             origin,
             attempt: before.map_or(1, |run| run.attempt + 1),
             retry_of: before.map(|run| run.id),
@@ -164,7 +166,7 @@ impl Decision<'_> {
             self.state.setting(run, |worker| worker.retry_delay, options.retry_delay).unwrap_or_default();
         let stage = Stage::Pending { due: self.now.steady.after(delay), at: None };
         let (worker, cycle) = (run.worker.clone(), run.cycle.clone());
-        let launch = RequestedLaunch { worker, cycle, cause: self.number };
+        let launch = RequestedLaunch { worker, cycle, cause: self.number, join: run.join };
         let next = self.add_pending_run(launch, stage, Some(run), Some(run.chain()));
         let text = format!(
             "{} (run {}) failed: ({}); attempt {} of {} {}",
@@ -244,7 +246,7 @@ fn requested_launches(
 ) -> Vec<RequestedLaunch> {
     let request = |worker: NextWorker| {
         let cycle = cycle_of::launch(worker.options.cycle.as_ref(), message);
-        RequestedLaunch { worker, cycle, cause }
+        RequestedLaunch { worker, cycle, cause, join: None }
     };
     workers.into_iter().map(request).collect()
 }
@@ -285,6 +287,7 @@ mod tests {
             worker,
             cycle: None,
             cause,
+            join: None,
             origin: None,
             attempt,
             retry_of,

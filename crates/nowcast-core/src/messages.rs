@@ -12,7 +12,7 @@ use crate::notices::describe;
 use crate::parked::{Parked, ParkedItem};
 use crate::policy::RegisteredWorker;
 use crate::record::{Change, MessageRecord, Outcome, RecordedEvent, Speaker};
-use crate::rules::{RuleCallResult, RuleError, RuleInput};
+use crate::rules::{JoinRequest, RuleCallResult, RuleError, RuleInput};
 use crate::run::{Number, Run, RunId, RunReport};
 use crate::ticket::Ticket;
 use pyyaml::{Keys, Value, python};
@@ -45,6 +45,7 @@ struct Decided {
     run: Option<RunId>,
     cycle: Option<Cycle>,
     rule_location: Option<String>,
+    join_request: Option<JoinRequest>,
     keys_read: Vec<String>,
 }
 
@@ -220,6 +221,7 @@ impl Decision<'_> {
             outcome: reply.outcome.clone(),
             generation: self.state.rules.0,
             rule_location: decided.rule_location,
+            join_request: decided.join_request,
             keys_read: decided.keys_read,
             reply: reply.r#type.to_owned(),
             reply_payload: if keeps_payload { reply.payload.clone() } else { Value::Null },
@@ -335,8 +337,10 @@ impl Decision<'_> {
         let counted_as = parked.and_then(Parked::counted_as);
         self.effects.extend(call.log.into_iter().map(super::Effect::Log));
         (decided.rule_location, decided.keys_read) = (call.location, call.keys_read);
-        match call.result {
+        let reply = match call.result {
             Ok(returned) => {
+                let join = returned.join.as_ref();
+                decided.join_request = join.filter(|join| join.scope.is_some()).cloned();
                 self.add_returned_launches(message, returned, counted_as);
                 Reply::new("ack", Outcome::Ruled)
             }
@@ -371,7 +375,14 @@ impl Decision<'_> {
                 }
                 Reply::new("ack", Outcome::RuleFailed(why))
             }
+        };
+        // A message counts by its note, whatever its rule did.
+        if self.has_noted {
+            for launch in self.count_note_in_joins(message) {
+                self.add_launch(launch);
+            }
         }
+        reply
     }
 
     /// Park a message whose rule failed or is missing, and return its number. One that was parked `before` keeps its number

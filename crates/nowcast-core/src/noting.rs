@@ -63,7 +63,7 @@ impl Decision<'_> {
             "there are {MOST_CYCLES} cycles, so the one that was idle for longest is forgotten: {cycle}"
         );
         self.log(Level::Warning, text);
-        self.change(Change::CycleForgotten(cycle));
+        self.forget_cycle(cycle);
     }
 
     /// Forget the cycles that have had nothing open for as long as `cycles: keep:` says.
@@ -78,8 +78,15 @@ impl Decision<'_> {
                 Level::Debug,
                 format!("cycle {cycle} is forgotten: it had no event for `cycles: keep:`"),
             );
-            self.change(Change::CycleForgotten(cycle));
+            self.forget_cycle(cycle);
         }
+    }
+
+    fn forget_cycle(&mut self, cycle: Cycle) {
+        for join in self.state.joins.ended_of(&cycle) {
+            self.change(Change::JoinForgotten(join));
+        }
+        self.change(Change::CycleForgotten(cycle));
     }
 }
 

@@ -16,7 +16,7 @@ use crate::joins::Join;
 use crate::message::Message;
 use crate::notes::Note;
 use crate::parked::Parked;
-use crate::rules::RuleFile;
+use crate::rules::{JoinRequest, RuleFile};
 use crate::run::{Number, Run, RunId};
 use crate::ticket::Ticket;
 use pyyaml::Value;
@@ -102,6 +102,8 @@ pub struct MessageRecord {
     pub generation: u64,
     /// The position of the called rule, as `next_workers.lua:12`.
     pub rule_location: Option<String>,
+    /// The identified join that the rule returned; it may have existed before.
+    pub join_request: Option<JoinRequest>,
     /// The checklist keys that the rule read, as `weather forecast: 12`.
     pub keys_read: Vec<String>,
     /// The type of the reply.
@@ -206,8 +208,10 @@ pub enum Change {
     Run(Box<Run>),
     /// A join was opened or changed.
     Join(Join),
-    /// A join was closed.
+    /// A join was closed. An identified one stays known.
     JoinClosed(Number),
+    /// An identified join that has ended is known no longer.
+    JoinForgotten(Number),
     /// A message or launches were parked.
     Parked(Parked),
     /// A parked message was re-decided, parked launches were released, or either was discarded.

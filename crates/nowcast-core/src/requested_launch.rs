@@ -16,4 +16,7 @@ pub struct RequestedLaunch {
     pub cycle: Option<Cycle>,
     /// The message whose rule returned it.
     pub cause: Number,
+    /// The identified join whose own launch it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<Number>,
 }

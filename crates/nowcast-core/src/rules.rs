@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
-use crate::cycles::Cycles;
+use crate::cycle::Cycle;
+use crate::cycles::{Cycles, NoteScope};
 use crate::level::Level;
 use crate::message::Message;
 use crate::next_worker::NextWorker;
@@ -91,6 +92,12 @@ pub struct JoinRequest {
     pub launch: Vec<NextWorker>,
     /// How long it may be incomplete before its launches are parked.
     pub timeout: Option<SignedDuration>,
+    /// The messages that count in it, whenever they came: `cycle` or `since`. `None` for a join that counts from its opening on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<NoteScope>,
+    /// The position in the rules where it is created, as `next_workers.lua:12`; `None` if it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
 }
 
 /// Messages that a join requires.
@@ -103,6 +110,9 @@ pub struct Requirement {
     pub r#type: Option<String>,
     /// How many are still required.
     pub count: u32,
+    /// Their cycle, if it is another one than that of a join by cycle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<Cycle>,
 }
 
 /// Why a rule returned no result. The message was acknowledged and is in the journal.

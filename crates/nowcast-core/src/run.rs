@@ -38,6 +38,9 @@ pub struct Run {
     pub cycle: Option<Cycle>,
     /// The event whose decision requested it.
     pub cause: Number,
+    /// The identified join whose own launch it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<Number>,
     /// The first run of its chain, if that is another one: a run, its retries and its reruns count as one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<RunId>,
@@ -281,6 +284,7 @@ mod tests {
             worker: NextWorker::new("sleep", args.iter().map(|arg| (*arg).to_owned()).collect()),
             cycle: None,
             cause: Number(7),
+            join: None,
             origin: None,
             attempt: 1,
             retry_of: None,

@@ -135,6 +135,7 @@ mod tests {
             worker: NextWorker::new(worker, Vec::new()),
             cycle: None,
             cause: Number(1),
+            join: None,
             origin: None,
             attempt: 1,
             retry_of: None,

@@ -156,9 +156,10 @@ impl State {
                 self.activity.opened(join.id, join.cycle.clone());
             }
             Change::JoinClosed(id) => {
-                self.joins.remove(*id);
+                self.joins.close(*id);
                 self.activity.closed(*id);
             }
+            Change::JoinForgotten(id) => self.joins.forget(*id),
             Change::Parked(parked) => {
                 self.parked.insert(parked.id, parked.clone());
                 self.activity.opened(parked.id, parked.cycles().cloned());

@@ -114,6 +114,7 @@ fn message(row: &Row<'_>) -> rusqlite::Result<MessageRecord> {
         outcome: from_json(row.get_ref(column::OUTCOME)?.as_str_or_null()?.unwrap_or_default())?,
         generation: integer(column::GENERATION)?.unwrap_or_default(),
         rule_location: text(column::RULE_LOCATION)?,
+        join_request: None,
         keys_read: keys_read.unwrap_or_default(),
         reply: text(column::REPLY)?.unwrap_or_default(),
         reply_payload: yaml_or_null(text(column::REPLY_PAYLOAD)?)?,

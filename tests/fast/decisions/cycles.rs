@@ -131,9 +131,9 @@ fn launches_of_a_join_keep_their_own_cycles_and_its_own_have_that_of_the_opener(
     let mut manager = story(|message, _| {
         Ok(match message.source.as_str() {
             "weather" => {
-                let wait_for = vec![Requirement { worker: "rivers".into(), r#type: None, count: 1 }];
-                let join =
-                    JoinRequest { name: None, wait_for, launch: vec![worker("upload")], timeout: None };
+                let wait_for =
+                    vec![Requirement { worker: "rivers".into(), r#type: None, count: 1, cycle: None }];
+                let join = JoinRequest { wait_for, launch: vec![worker("upload")], ..JoinRequest::default() };
                 ReturnedLaunches { next_workers: vec![worker("ssh")], join: Some(join) }
             }
             "rivers" => returning(vec![worker("ssh")]),

@@ -14,7 +14,7 @@ fn named(name: &str, wait_for: &[&str], own: &[&str]) -> ReturnedLaunches {
         name: Some(name.into()),
         wait_for: wait_for.iter().map(|text| wanted(text)).collect(),
         launch: own.iter().map(|name| worker(name)).collect(),
-        timeout: None,
+        ..JoinRequest::default()
     };
     ReturnedLaunches { next_workers: Vec::new(), join: Some(join) }
 }

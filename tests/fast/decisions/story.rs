@@ -451,7 +451,7 @@ pub fn wanted(text: &str) -> Requirement {
     let (name, r#type) = text.split_once(": ").map_or((text, None), |(name, r#type)| (name, Some(r#type)));
     let (count, name) =
         name.split_once(' ').map_or((1, name), |(count, name)| (count.parse().expect("a count"), name));
-    Requirement { worker: name.into(), r#type: r#type.map(str::to_owned), count }
+    Requirement { worker: name.into(), r#type: r#type.map(str::to_owned), count, cycle: None }
 }
 
 /// Launches and a race set.

@@ -140,12 +140,18 @@ impl Rules for FakeRules {
             "debug" => answer.next_workers[0].args.push("--debug".into()),
             "later" => answer.next_workers[0].options.delay = Some(SignedDuration::from_hours(2)),
             "join" => {
-                let wanted = |worker: &str, count| Requirement { worker: worker.into(), r#type: None, count };
+                let wanted = |worker: &str, count| Requirement {
+                    worker: worker.into(),
+                    r#type: None,
+                    count,
+                    cycle: None,
+                };
                 answer.join = Some(JoinRequest {
                     name: (message.source != "ssh").then(|| "all".into()),
                     wait_for: vec![wanted("rivers", 2), wanted("ssh", 1)],
                     launch: vec![NextWorker::new("upload", Vec::new())],
                     timeout: (message.source == "rivers").then(|| SignedDuration::from_hours(3)),
+                    ..JoinRequest::default()
                 });
             }
             _ => {}

@@ -123,6 +123,7 @@ pub fn wanted(list: &[crate::model::plan::Wanted]) -> Vec<Requirement> {
             worker: WORKERS[*worker].into(),
             r#type: r#type.map(|r#type| TYPES[r#type].into()),
             count: *count,
+            cycle: None,
         })
         .collect()
 }
@@ -133,6 +134,7 @@ pub fn join_request(join: &Join) -> JoinRequest {
         wait_for: wanted(&join.wait_for),
         launch: join.launch.iter().map(next_worker).collect(),
         timeout: join.timeout.map(SignedDuration::from_secs),
+        ..JoinRequest::default()
     }
 }
 

@@ -6,7 +6,7 @@ use nowcast_core::{JoinRequest, Requirement};
 use super::*;
 
 fn wanted(worker: &str, r#type: Option<&str>, count: u32) -> Requirement {
-    Requirement { worker: worker.to_owned(), r#type: r#type.map(str::to_owned), count }
+    Requirement { worker: worker.to_owned(), r#type: r#type.map(str::to_owned), count, cycle: None }
 }
 
 fn wait_for(written: &str) -> Vec<Requirement> {
@@ -39,6 +39,7 @@ fn all_of_it_is_read() {
                 ],
                 launch: vec![worker("b", &[]), late],
                 timeout: Some(SignedDuration::from_hours(3)),
+                ..JoinRequest::default()
             }),
         }
     );

@@ -3,6 +3,7 @@
 use super::{NAMED, Outcomes};
 use crate::clock::Steady;
 use crate::decide::Decision;
+use crate::identified_joins::JoinEnd;
 use crate::parked::{Parked, ParkedItem};
 use crate::record::Change;
 use crate::run::{Ending, Number, Run, RunId, Stage};
@@ -27,11 +28,12 @@ impl Decision<'_> {
             return Ok((format!("the pending launches of join {join} are launched{pending}"), runs));
         }
         if let Some(join) = self.state.joins.get(number).cloned() {
-            self.change(Change::JoinClosed(number));
+            self.close_join(join.clone(), JoinEnd::Released);
             let runs: Vec<RunId> =
                 join.launches().into_iter().map(|launch| self.add_launch(launch)).collect();
             let pending = self.pending_notes(&runs);
-            let text = format!("join {} is released without {}{pending}", join.name, join.requirements());
+            let text =
+                format!("join {} is released without {}{pending}", self.label(&join), join.requirements());
             return Ok((text, runs));
         }
         match self.state.runs.get(&number).cloned() {
@@ -95,8 +97,9 @@ impl Decision<'_> {
             return Ok((text, Vec::new()));
         }
         if let Some(join) = self.state.joins.get(number).cloned() {
-            self.change(Change::JoinClosed(number));
-            return Ok((format!("join {} is discarded, with its pending launches", join.name), Vec::new()));
+            let text = format!("join {} is discarded, with its pending launches", self.label(&join));
+            self.close_join(join, JoinEnd::Discarded);
+            return Ok((text, Vec::new()));
         }
         match self.state.runs.get(&number).cloned() {
             Some(run) if matches!(run.stage, Stage::Pending { .. }) => {

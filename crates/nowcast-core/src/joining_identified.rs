@@ -1,0 +1,148 @@
+//! Joins by cycle and since a moment in decisions: make, count notes, complete once.
+
+use crate::alarm::Alarm;
+use crate::cycles::NoteScope;
+use crate::decide::Decision;
+use crate::identified_joins::{JoinConflict, JoinEnd, JoinIdentity};
+use crate::joins::{Join, list};
+use crate::level::Level;
+use crate::message::Message;
+use crate::record::Change;
+use crate::requested_launch::RequestedLaunch;
+use crate::rules::JoinRequest;
+
+impl Decision<'_> {
+    /// Make the identified join that a rule returned, unless it is known. Return the launches that it releases at once.
+    pub(super) fn request_join(
+        &mut self,
+        message: &Message,
+        scope: NoteScope,
+        request: JoinRequest,
+    ) -> Vec<RequestedLaunch> {
+        let name = request.name.clone().unwrap_or_else(|| message.source.clone());
+        if let Some(join) = self.state.joins.identified(&scope, &name).cloned() {
+            self.request_known_join(join, request);
+            return Vec::new();
+        }
+        let cycle = match &scope {
+            NoteScope::Cycle(cycle) => Some(cycle.clone()),
+            NoteScope::Since(_) => message.cycle.clone(),
+        };
+        let JoinRequest { wait_for, launch, timeout, location, .. } = request;
+        let identity = JoinIdentity { scope, wait_for, location, end: None, conflict: None };
+        let (requires, received) = identity.evaluate(&self.state.cycles);
+        let join = Join {
+            id: self.next_number(),
+            name,
+            requires,
+            pending: Vec::new(),
+            launch,
+            opened_by: self.number,
+            cycle,
+            received,
+            deadline: timeout.map(|timeout| self.now.steady.after(timeout)),
+            timeout,
+            identity: Some(Box::new(identity)),
+        };
+        let text = format!("join {} is made: {}", self.label(&join), progress(&join));
+        self.log(Level::Debug, text);
+        self.update_identified(join)
+    }
+
+    /// An equal request of a known join changes nothing. A different one neither, but an operator must know.
+    fn request_known_join(&mut self, mut join: Join, request: JoinRequest) {
+        let label = self.label(&join);
+        if join.is_requested_by(&request) {
+            return self.log(Level::Debug, format!("join {label} is known already"));
+        }
+        let is_open = self.state.joins.get(join.id).is_some();
+        let Some(identity) = &mut join.identity else { return };
+        let is_known =
+            identity.conflict.as_ref().is_some_and(|conflict| conflict.location == request.location);
+        let shown = |location: &Option<String>| location.clone().unwrap_or_else(|| "a rule".to_owned());
+        let text = format!(
+            "join {label} is requested differently: {} made it, {} asks for something else; the first one stays",
+            shown(&identity.location),
+            shown(&request.location)
+        );
+        let at = self.now.wall;
+        identity.conflict = Some(JoinConflict { message: self.number, at, location: request.location });
+        if is_known {
+            self.log(Level::Warning, text);
+        } else {
+            self.alarm(Alarm::JoinConflict, "", text);
+        }
+        let id = join.id;
+        self.change(Change::Join(join));
+        if !is_open {
+            self.change(Change::JoinClosed(id));
+        }
+    }
+
+    /// Count the record's message, if it was noted, in the identified joins that it concerns. Return the launches that they release.
+    pub(super) fn count_note_in_joins(&mut self, message: &Message) -> Vec<RequestedLaunch> {
+        let joins = self.state.joins.counting(&message.source, message.cycle.as_ref());
+        let joins: Vec<Join> = joins.cloned().collect();
+        let mut released = Vec::new();
+        for mut join in joins {
+            let Some(identity) = &join.identity else { continue };
+            let (requires, received) = identity.evaluate(&self.state.cycles);
+            if (&requires, &received) == (&join.requires, &join.received) {
+                continue;
+            }
+            (join.requires, join.received) = (requires, received);
+            let text =
+                format!("{} counts in join {}: {}", message.source, self.label(&join), progress(&join));
+            self.log(Level::Debug, text);
+            released.extend(self.update_identified(join));
+        }
+        released
+    }
+
+    /// Record a join that was made or has received a message. Return its launches if it is complete.
+    fn update_identified(&mut self, join: Join) -> Vec<RequestedLaunch> {
+        if !join.is_complete() {
+            self.change(Change::Join(join));
+            return Vec::new();
+        }
+        let launches = join.launches();
+        let shown = list(launches.iter().map(|launch| &launch.worker));
+        let text = format!("join {} is complete; next workers released: {shown}", self.label(&join));
+        self.log(Level::Debug, text);
+        self.close_join(join, JoinEnd::Completed);
+        launches
+    }
+
+    /// Close a join. An identified one stays known, with its end.
+    pub(super) fn close_join(&mut self, mut join: Join, end: JoinEnd) {
+        let id = join.id;
+        if let Some(identity) = &mut join.identity {
+            identity.end = Some(end);
+            self.change(Change::Join(join));
+        }
+        self.change(Change::JoinClosed(id));
+        while let Some(oldest) = self.state.joins.ended_too_long_ago() {
+            self.change(Change::JoinForgotten(oldest));
+        }
+    }
+
+    /// Return what a join is called in texts: `tracks of cycle 2026-03-14`, `tracks since 06:00:00`, or its name.
+    pub(super) fn label(&self, join: &Join) -> String {
+        let name = &join.name;
+        match join.identity.as_ref().map(|identity| &identity.scope) {
+            Some(NoteScope::Cycle(cycle)) => format!("{name} of cycle {cycle}"),
+            Some(NoteScope::Since(moment)) => format!("{name} since {}", self.clock(*moment)),
+            None => name.clone(),
+        }
+    }
+}
+
+/// What a join has received and still requires, as text.
+fn progress(join: &Join) -> String {
+    let received = join.received.len();
+    if join.is_complete() {
+        format!("{received} received, nothing missing")
+    } else {
+        format!("{received} received, missing {}", join.requirements())
+    }
+}
