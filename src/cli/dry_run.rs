@@ -8,7 +8,7 @@ use super::print::{self, Json, plain, yaml_text};
 use super::read_only::ViewContext;
 use crate::rules::RuleSet;
 use crate::view::run::{arguments, label};
-use nowcast_core::joins::Join;
+use nowcast_core::Join;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent};
 use nowcast_core::run::Stage;

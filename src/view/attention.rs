@@ -10,9 +10,9 @@ use super::run::label;
 use crate::config::Config;
 use crate::net::broker_state::RefusedManager;
 use crate::store::journal::{Acknowledgement, JournalError, OpenItems};
+use nowcast_core::Join;
 use nowcast_core::Run;
 use nowcast_core::expected::Expected;
-use nowcast_core::joins::Join;
 use nowcast_core::parked::{Parked, ParkedItem};
 
 /// The time before its deadline from which on a join is shown.

@@ -5,7 +5,7 @@
 use crate::alarm::Alarm;
 use crate::decide::Decision;
 use crate::effect::Effect;
-use crate::joins::Join;
+use crate::join::Join;
 use crate::level::Level;
 use crate::message::Message;
 use crate::messages::UndecidedMessage;

@@ -4,8 +4,8 @@
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
-use crate::identified_joins::JoinEnd;
-use crate::joins::{Join, list};
+use crate::join::{Join, list};
+use crate::join_identity::JoinEnd;
 use crate::level::Level;
 use crate::message::Message;
 use crate::parked::{Parked, ParkedItem};

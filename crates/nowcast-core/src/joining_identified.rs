@@ -3,8 +3,8 @@
 use crate::alarm::Alarm;
 use crate::cycles::NoteScope;
 use crate::decide::Decision;
-use crate::identified_joins::{JoinConflict, JoinEnd, JoinIdentity};
-use crate::joins::{Join, list};
+use crate::join::{Join, list};
+use crate::join_identity::{IdentifiedJoin, JoinConflict, JoinEnd};
 use crate::level::Level;
 use crate::message::Message;
 use crate::record::Change;
@@ -29,7 +29,7 @@ impl Decision<'_> {
             NoteScope::Since(_) => message.cycle.clone(),
         };
         let JoinRequest { wait_for, launch, timeout, location, .. } = request;
-        let identity = JoinIdentity { scope, wait_for, location, end: None, conflict: None };
+        let identity = IdentifiedJoin { scope, wait_for, location, end: None, conflict: None };
         let (requires, received) = identity.evaluate(&self.state.cycles);
         let join = Join {
             id: self.next_number(),

@@ -33,6 +33,7 @@ impl Decision<'_> {
             origin: run.and_then(|run| run.origin),
             cycle: message.cycle.clone(),
         };
+        self.has_noted = true;
         self.change_with(Change::Noted(note), &message.payload);
     }
 

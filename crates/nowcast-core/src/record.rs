@@ -12,7 +12,7 @@ use crate::command::Command;
 use crate::cycle::Cycle;
 use crate::expected::Expected;
 use crate::hold::Hold;
-use crate::joins::Join;
+use crate::join::Join;
 use crate::message::Message;
 use crate::notes::Note;
 use crate::parked::Parked;

@@ -18,7 +18,7 @@ use crate::view::attention::requirements;
 use crate::view::hint::Hint;
 use crate::view::message::MessageView;
 use crate::view::run::{RunView, label};
-use nowcast_core::joins::Join;
+use nowcast_core::Join;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{Outcome, RecordedEvent};
 use nowcast_core::run::Stage;

@@ -271,8 +271,10 @@ fn write_change(connection: &Connection, by: Number, change: &Change) -> rusqlit
         Change::PayloadMerged { .. } | Change::ChecklistSet { .. } | Change::ChecklistReplaced { .. } => {
             Ok(())
         }
-        Change::Noted(_) | Change::CycleSeen { .. } | Change::CycleForgotten(_) => Ok(()),
-        Change::JoinForgotten(_) => Ok(()),
+        Change::Noted(_)
+        | Change::CycleSeen { .. }
+        | Change::CycleForgotten(_)
+        | Change::JoinForgotten(_) => Ok(()),
         Change::Run(run) => put_run(connection, by, run),
         Change::Join(join) => put_body(connection, PUT_JOIN, join.id, &json(join)?),
         Change::JoinClosed(id) => close(connection, "UPDATE joins SET closed_by = ?2 WHERE id = ?1", *id, by),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::filter::{EventFilter, RunFilter, RunState};
 use super::{load, order, row};
-use nowcast_core::joins::Join;
+use nowcast_core::Join;
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::run::{RunId, Stage};
 use nowcast_core::{Number, Record, RequestedLaunch, RuleFile, Run, Steady};

@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::find::HistoricalRules;
 use super::{History, JournalError, find, fold, load, order, row};
+use nowcast_core::Join;
 use nowcast_core::checklist::Checklist;
-use nowcast_core::joins::Join;
 use nowcast_core::message::Message;
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, ZonedDateTime};
 
 use super::difference::{RuleResult, label, without};
 use crate::store::journal::RuleOutcome;
+use nowcast_core::Join;
 use nowcast_core::NextWorker;
-use nowcast_core::joins::Join;
 
 /// Return `None` if a result has the same effect as the historical one, otherwise both effects as text: then and now.
 pub(super) fn mismatch(

@@ -1,6 +1,6 @@
 //! Joins: launches that wait until several messages have come.
 
-use nowcast_core::joins::Join;
+use nowcast_core::Join;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::{Command, Ending, JoinRequest, ReturnedLaunches, RuleError};
 

@@ -5,6 +5,7 @@ mod commands;
 mod cycles;
 mod expected;
 mod holds;
+mod identified_joins;
 mod joins;
 mod messages;
 mod notes;

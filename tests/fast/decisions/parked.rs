@@ -1,6 +1,6 @@
 //! Parked messages: decided again after the repair, or dropped.
 
-use nowcast_core::joins::Join;
+use nowcast_core::Join;
 use nowcast_core::message::Message;
 use nowcast_core::record::{Outcome, Speaker};
 use nowcast_core::{Command, Ending, JoinRequest, Number, ReturnedLaunches, RuleError, RunId};

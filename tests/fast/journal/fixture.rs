@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use nowcast::store::journal::{EventFilter, RunFilter};
 use nowcast::store::{History, Journal};
+use nowcast_core::Join;
 use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
-use nowcast_core::joins::Join;
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::record::{Outcome, RecordedEvent, Speaker};
 use nowcast_core::run::{Stage, StopReason};

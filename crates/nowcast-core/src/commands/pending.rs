@@ -3,7 +3,7 @@
 use super::{NAMED, Outcomes};
 use crate::clock::Steady;
 use crate::decide::Decision;
-use crate::identified_joins::JoinEnd;
+use crate::join_identity::JoinEnd;
 use crate::parked::{Parked, ParkedItem};
 use crate::record::Change;
 use crate::run::{Ending, Number, Run, RunId, Stage};

@@ -1,0 +1,86 @@
+//! What identifies a join by cycle or since a moment, and which messages count in it.
+//!
+//! A join that a rule opens counts from then on, so it never receives a message that has come already. An identified join counts the
+//! notes of messages, whenever they came. It stays known after its end, so that it completes once.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::cycles::{Cycles, NoteScope};
+use crate::rules::Requirement;
+use crate::run::Number;
+
+/// What a join has that is identified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentifiedJoin {
+    /// The messages that count in it. With its name, this identifies it.
+    pub scope: NoteScope,
+    /// The required messages, as the rule said them: [`Join::requires`] has those that are missing.
+    pub wait_for: Vec<Requirement>,
+    /// The position in the rules where it was requested first, as `next_workers.lua:12`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// How it ended; `None` while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<JoinEnd>,
+    /// The last request under its name that was different.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<JoinConflict>,
+}
+
+/// How a join ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinEnd {
+    /// It received everything.
+    Completed,
+    /// An operator released it.
+    Released,
+    /// It was overdue, and its launches were parked.
+    TimedOut,
+    /// An operator discarded it.
+    Discarded,
+}
+
+/// A request that differs from the join that has its name. It changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinConflict {
+    /// The message whose rule requested it.
+    pub message: Number,
+    /// When that was, by the wall clock.
+    pub at: Timestamp,
+    /// The position in the rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+}
+
+impl IdentifiedJoin {
+    /// Return the notes in which messages of a requirement count.
+    #[must_use]
+    pub fn scope_of(&self, required: &Requirement) -> NoteScope {
+        required.cycle.clone().map_or_else(|| self.scope.clone(), NoteScope::Cycle)
+    }
+
+    /// Return the messages that it still requires, and those that count in it, oldest first. A chain counts once.
+    #[must_use]
+    pub fn evaluate(&self, cycles: &Cycles) -> (Vec<Requirement>, Vec<Number>) {
+        let (mut missing, mut received, mut counted) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for required in &self.wait_for {
+            let found =
+                cycles.counting(&self.scope_of(required), &required.worker, required.r#type.as_deref());
+            let found = found.into_iter().filter(|(chain, _)| !counted.contains(chain));
+            let found: Vec<_> = found.take(required.count as usize).collect();
+            // At most as many as were taken.
+            let left = required.count - u32::try_from(found.len()).unwrap_or(required.count);
+            if left > 0 {
+                missing.push(Requirement { count: left, ..required.clone() });
+            }
+            counted.extend(found.iter().map(|(chain, _)| *chain));
+            received.extend(found.into_iter().map(|(_, message)| message));
+        }
+        received.sort_unstable();
+        (missing, received)
+    }
+}

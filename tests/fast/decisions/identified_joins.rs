@@ -1,0 +1,301 @@
+//! Joins by cycle and since a moment: they count what came before, and complete once.
+
+use jiff::Timestamp;
+use nowcast_core::Join;
+use nowcast_core::cycles::NoteScope;
+use nowcast_core::identified_joins::MOST_ENDED_SINCE;
+use nowcast_core::join_identity::JoinEnd;
+use nowcast_core::message::Message;
+use nowcast_core::rules::ReturnedLaunches;
+use nowcast_core::{Command, Cycle, CycleOption, Ending, JoinRequest, NextWorker, Number};
+use pyyaml::Value;
+
+use crate::decisions::story::{Heard, Story, failed, launch, seconds, story, wanted, worker};
+
+const DAY: i64 = 86_400;
+
+fn cycle(label: &str) -> Cycle {
+    Cycle::parse(label).expect("a label")
+}
+
+fn in_cycle(name: &str, label: &str) -> NextWorker {
+    let mut launch = worker(name);
+    launch.options.cycle = Some(CycleOption::Label(cycle(label)));
+    launch
+}
+
+/// A message without a run that names a cycle.
+fn of_cycle(source: &str, r#type: &str, label: &str) -> Message {
+    Message { cycle: Some(cycle(label)), ..Message::new(source, r#type, Value::Null) }
+}
+
+/// `tracks`: what it requires, and an upload.
+fn tracks(scope: NoteScope, wait_for: &[&str]) -> JoinRequest {
+    JoinRequest {
+        name: Some("tracks".to_owned()),
+        wait_for: wait_for.iter().map(|text| wanted(text)).collect(),
+        launch: vec![worker("upload")],
+        scope: Some(scope),
+        location: Some("next_workers.lua:12".to_owned()),
+        ..JoinRequest::default()
+    }
+}
+
+fn returned(join: JoinRequest) -> ReturnedLaunches {
+    ReturnedLaunches { join: Some(join), ..ReturnedLaunches::default() }
+}
+
+/// A manager whose rule after `source` returns this join in the message's cycle.
+fn meeting(sources: &'static [&'static str], wait_for: &'static [&'static str]) -> Story {
+    story(move |message, _| {
+        let scope =
+            message.cycle.clone().map(NoteScope::Cycle).filter(|_| sources.contains(&&*message.source));
+        Ok(scope.map_or_else(ReturnedLaunches::default, |scope| returned(tracks(scope, wait_for))))
+    })
+}
+
+fn known<'a>(manager: &'a Story, label: &str) -> Option<&'a Join> {
+    manager.state.joins.identified(&NoteScope::Cycle(cycle(label)), "tracks")
+}
+
+fn end(manager: &Story, label: &str) -> Option<JoinEnd> {
+    known(manager, label).and_then(|join| join.identity.as_ref()).and_then(|identity| identity.end)
+}
+
+fn number(heard: &Heard) -> Number {
+    heard.records[0].number
+}
+
+#[test]
+fn two_chains_meet_whichever_comes_first() {
+    for order in [["weather", "ssh"], ["ssh", "weather"]] {
+        // Only the rule of weather requests the join.
+        let mut manager = meeting(&["weather"], &["weather: success", "ssh: success"]);
+        let first = manager.hears_message(of_cycle(order[0], "success", "today"));
+        let other = manager.hears_message(of_cycle(order[1], "success", "yesterday"));
+        assert_eq!((&first.launched, &other.launched), (&Vec::new(), &Vec::new()), "{order:?}");
+        let last = manager.hears_message(of_cycle(order[1], "success", "today"));
+        assert_eq!(last.launched, ["upload"], "{order:?}");
+        let run = &manager.state.runs[&last.run()];
+        let join = known(&manager, "today").expect("known");
+        assert_eq!((run.cycle.clone(), run.join), (Some(cycle("today")), Some(join.id)));
+        assert_eq!(join.received, [number(&first), number(&last)]);
+        assert_eq!(end(&manager, "today"), Some(JoinEnd::Completed));
+    }
+}
+
+#[test]
+fn it_completes_once_however_often_it_is_requested() {
+    let mut manager = meeting(&["weather", "ssh"], &["weather: success", "ssh: success"]);
+    let mut launched = Vec::new();
+    for source in ["weather", "weather", "ssh", "ssh", "weather"] {
+        let heard = manager.hears_message(of_cycle(source, "success", "today"));
+        assert!(!heard.log.iter().any(|line| line.starts_with("CRITICAL")), "{heard:#?}");
+        launched.extend(heard.launched);
+    }
+    assert_eq!(launched, ["upload"]);
+}
+
+#[test]
+fn a_message_counts_also_if_its_rule_fails_and_once_if_it_is_decided_again() {
+    let mut manager = story(|message, _| match &*message.source {
+        "weather" => {
+            let scope = NoteScope::Cycle(cycle("today"));
+            Ok(returned(tracks(scope, &["weather: success", "2 ssh: success"])))
+        }
+        _ => Err(failed()),
+    });
+    manager.hears_message(of_cycle("weather", "success", "today"));
+    manager.hears_message(of_cycle("ssh", "success", "today"));
+    assert_eq!(known(&manager, "today").expect("open").requirements(), "ssh (success)");
+    manager.asks(Command::Retry { message: None, historical_checklist: false });
+    assert_eq!(known(&manager, "today").expect("open").requirements(), "ssh (success)");
+    let heard = manager.hears_message(of_cycle("ssh", "success", "today"));
+    assert_eq!(heard.launched, ["upload"], "the launch belongs to the join, not to the failed rule");
+}
+
+#[test]
+fn the_latest_run_counts_while_the_join_is_open() {
+    let mut manager = meeting(&["feeds"], &["feeds: success", "ssh: success"]);
+    let run = manager.wants(in_cycle("feeds", "today"));
+    manager.hears_of(run, "feeds", "success");
+    manager.ends(run, Ending::Status(0));
+    assert_eq!(known(&manager, "today").expect("open").requirements(), "ssh (success)");
+    let rerun =
+        Command::Launch { worker: in_cycle("feeds", "today"), rerun_of: Some(run), origin: Some(run) };
+    let (answer, _) = manager.asks(rerun);
+    let rerun = answer.numbers[0];
+    manager.hears_of(rerun, "feeds", "halfway");
+    assert_eq!(known(&manager, "today").expect("open").requirements(), "feeds (success), ssh (success)");
+    manager.hears_message(of_cycle("ssh", "success", "today"));
+    assert_eq!(manager.hears_of(rerun, "feeds", "success").launched, ["upload"]);
+}
+
+#[test]
+fn an_entry_of_another_cycle_counts_the_messages_of_that_one() {
+    for is_first in [true, false] {
+        let mut manager = story(|message, _| {
+            let mut join = tracks(NoteScope::Cycle(cycle("today")), &["weather: success", "ssh: success"]);
+            join.wait_for[1].cycle = Some(cycle("yesterday"));
+            let is_asked = message.source == "weather";
+            Ok(if is_asked { returned(join) } else { ReturnedLaunches::default() })
+        });
+        let restart = of_cycle("ssh", "success", "yesterday");
+        if is_first {
+            manager.hears_message(restart.clone());
+        }
+        manager.hears_message(of_cycle("ssh", "success", "today"));
+        let heard = manager.hears_message(of_cycle("weather", "success", "today"));
+        assert_eq!(heard.launched.len(), usize::from(is_first));
+        if !is_first {
+            let requirements = known(&manager, "today").expect("open").requirements();
+            assert_eq!(requirements, "ssh (success) of cycle yesterday");
+            assert!(manager.state.cycles.get(&cycle("yesterday")).is_none(), "it has not begun by this");
+            let heard = manager.hears_message(restart);
+            assert_eq!(manager.state.runs[&heard.run()].cycle, Some(cycle("today")));
+        }
+    }
+}
+
+#[test]
+fn a_different_request_changes_nothing_and_an_operator_is_told_with_both_places() {
+    let mut manager = story(|message, _| {
+        let mut join = tracks(NoteScope::Cycle(cycle("today")), &["weather: success", "ssh: success"]);
+        if message.source == "rivers" {
+            join.launch = vec![worker("feeds")];
+            join.location = Some("next_workers.lua:40".to_owned());
+        }
+        Ok(if message.source == "ssh" { ReturnedLaunches::default() } else { returned(join) })
+    });
+    manager.hears_message(of_cycle("weather", "success", "today"));
+    let heard = manager.hears_message(of_cycle("rivers", "success", "today"));
+    let text = "join tracks of cycle today is requested differently: next_workers.lua:12 made it, \
+                next_workers.lua:40 asks for something else; the first one stays";
+    assert!(heard.says("CRITICAL", text), "{heard:#?}");
+    let conflict = |manager: &Story| {
+        known(manager, "today").and_then(|join| join.identity.clone()).and_then(|identity| identity.conflict)
+    };
+    assert_eq!(conflict(&manager).expect("noted").message, number(&heard));
+    let heard = manager.hears_message(of_cycle("rivers", "success", "today"));
+    assert!(heard.says("WARNING", text) && !heard.says("CRITICAL", text), "the alarm is given once");
+    let heard = manager.hears_message(of_cycle("ssh", "success", "today"));
+    assert_eq!(heard.launched, ["upload"], "the first one stays");
+    manager.hears_message(of_cycle("rivers", "success", "today"));
+    assert_eq!(end(&manager, "today"), Some(JoinEnd::Completed), "also afterwards");
+}
+
+#[test]
+fn a_join_that_an_operator_or_its_timeout_has_closed_is_not_made_again() {
+    for how in ["release", "discard", "timeout"] {
+        let mut manager = story(|message, _| {
+            let join = JoinRequest {
+                timeout: Some(seconds(60)),
+                ..tracks(NoteScope::Cycle(cycle("today")), &["weather: success", "ssh: success"])
+            };
+            Ok(if message.source == "weather" { returned(join) } else { ReturnedLaunches::default() })
+        });
+        manager.hears_message(of_cycle("weather", "success", "today"));
+        let number = known(&manager, "today").expect("open").id;
+        let (heard, expected) = match how {
+            "release" => (manager.asks(Command::Release { number }).1, JoinEnd::Released),
+            "discard" => (manager.asks(Command::Discard { number }).1, JoinEnd::Discarded),
+            _ => (manager.passes(60), JoinEnd::TimedOut),
+        };
+        assert_eq!(heard.launched.len(), usize::from(how == "release"), "{how}: {heard:#?}");
+        assert_eq!(end(&manager, "today"), Some(expected), "{how}");
+        if how == "timeout" {
+            assert!(heard.says("CRITICAL", "join tracks of cycle today is overdue"), "{heard:#?}");
+            assert_eq!(manager.state.parked[&number].cycles().next(), Some(&cycle("today")));
+        }
+        for source in ["ssh", "weather"] {
+            let heard = manager.hears_message(of_cycle(source, "success", "today"));
+            assert_eq!(heard.launched, Vec::<String>::new(), "{how}: {source}");
+        }
+    }
+}
+
+#[test]
+fn a_join_since_a_moment_counts_what_came_since_then_in_any_cycle_and_in_none() {
+    let begin: Timestamp = "2026-03-14T12:00:00Z".parse().expect("a moment");
+    let mut manager = story(move |message, _| {
+        let scope = NoteScope::Since(begin + seconds(DAY * i64::from(message.r#type == "halfway")));
+        let join = tracks(scope, &["weather: success", "ssh: success"]);
+        Ok(if message.source == "feeds" { returned(join) } else { ReturnedLaunches::default() })
+    });
+    manager.hears("ssh", "success", "null");
+    manager.passes(3_600 * 2);
+    manager.hears_message(of_cycle("weather", "success", "today"));
+    assert_eq!(manager.hears("feeds", "success", "null").launched, Vec::<String>::new(), "ssh came before");
+    assert_eq!(manager.hears("ssh", "success", "null").launched, ["upload"]);
+    assert_eq!(manager.hears("feeds", "success", "null").launched, Vec::<String>::new(), "it is known");
+    manager.hears("feeds", "halfway", "null");
+    let open: Vec<String> = manager.state.joins.open().map(Join::requirements).collect();
+    assert_eq!(open, ["weather (success), ssh (success)"], "another moment is another join");
+}
+
+#[test]
+fn joins_by_cycle_and_joins_from_their_opening_on_do_not_disturb_each_other() {
+    let mut manager = story(|message, _| {
+        Ok(match (&*message.source, &message.cycle) {
+            ("weather", Some(_)) => {
+                returned(tracks(NoteScope::Cycle(cycle("today")), &["weather: success", "ssh: success"]))
+            }
+            ("weather", None) => returned(JoinRequest {
+                scope: None,
+                launch: vec![worker("feeds")],
+                ..tracks(NoteScope::Cycle(cycle("today")), &["ssh: success"])
+            }),
+            ("ssh", _) => launch(&["rivers"]),
+            _ => ReturnedLaunches::default(),
+        })
+    });
+    manager.hears_message(of_cycle("weather", "success", "today"));
+    manager.hears("weather", "success", "null");
+    let heard = manager.hears_message(of_cycle("ssh", "success", "today"));
+    assert_eq!(heard.launched, ["rivers", "feeds", "upload"]);
+    assert!(manager.state.joins.is_empty());
+}
+
+#[test]
+fn a_join_is_forgotten_with_its_cycle_and_then_it_can_be_made_again() {
+    let mut manager = meeting(&["weather"], &["weather: success"]);
+    let heard = manager.hears_message(of_cycle("weather", "success", "today"));
+    let run = heard.run();
+    manager.hears_of(run, "upload", "success");
+    manager.ends(run, Ending::Status(0));
+    assert_eq!(manager.state.joins.ended().count(), 1);
+    manager.passes(31 * DAY);
+    assert_eq!(manager.state.joins.ended().count(), 0);
+    let heard = manager.hears_message(of_cycle("weather", "success", "today"));
+    assert_eq!(heard.launched, ["upload"]);
+}
+
+#[test]
+fn only_the_latest_ended_joins_since_a_moment_are_known() {
+    let mut manager = story(|message, _| {
+        let moment = message.payload.as_int().and_then(|second| Timestamp::from_second(second).ok());
+        let scope = NoteScope::Since(moment.expect("a moment"));
+        Ok(returned(JoinRequest { launch: Vec::new(), ..tracks(scope, &["weather: success"]) }))
+    });
+    for second in 0..=MOST_ENDED_SINCE {
+        manager.hears("weather", "success", &second.to_string());
+    }
+    assert_eq!(manager.state.joins.ended().count(), MOST_ENDED_SINCE);
+    let scope = |second| NoteScope::Since(Timestamp::from_second(second).expect("a moment"));
+    assert!(manager.state.joins.identified(&scope(0), "tracks").is_none());
+    assert!(manager.state.joins.identified(&scope(1), "tracks").is_some());
+}
+
+#[test]
+fn a_message_examines_only_the_joins_of_its_cycle() {
+    let mut manager = meeting(&["weather"], &["weather: success", "ssh: success"]);
+    for label in 0..50 {
+        manager.hears_message(of_cycle("weather", "success", &format!("cycle-{label}")));
+    }
+    let heard = manager.hears_message(of_cycle("ssh", "success", "cycle-7"));
+    let changed = heard.records[0].changes.iter().filter(|change| {
+        matches!(change, nowcast_core::Change::Join(_) | nowcast_core::Change::JoinClosed(_))
+    });
+    assert_eq!(changed.count(), 2, "the end of one join");
+    assert_eq!(manager.state.joins.open().count(), 49);
+}
