@@ -135,10 +135,11 @@ impl ConfigCheck<'_> {
         let logging = self
             .section(value, "logging")
             .map(|section| environment::replace_in_logging(section, self.lookup));
+        let workers = workers?;
+        let cycles = self.cycles(value, registry.as_ref(), &workers)?;
         let (checklist_file, python, logging) = (checklist_file?, python?, logging?);
         let (security, curve) = security?;
         let (journal, broker) = (self.journal(value, &checklist_file), broker?);
-        let cycles = self.cycles(value);
         let substituted = substituted(value, &checklist_file, python.as_deref(), &logging);
         Some(Config {
             default_log_folder: None,
@@ -152,9 +153,9 @@ impl ConfigCheck<'_> {
             security,
             has_many_managers: broker.managers == Some(RawManagers::Many),
             registry: registry?,
-            workers: workers?,
+            workers,
             scheduled: scheduled?,
-            cycles: cycles?,
+            cycles,
             journal: journal?,
             notifications: notifications?,
             expect: expect?,

@@ -67,7 +67,7 @@ impl Config {
             limits: self.workers.iter().map(|(name, worker)| (name.clone(), worker.limits)).collect(),
             hosts: self.hosts.keys().cloned().collect(),
             expectations: self.expect.clone(),
-            cycles: self.cycles,
+            cycles: self.cycles.clone(),
             has_notification_targets: !self.notifications.is_empty(),
             unset_slack_variables: unset.map(|channel| channel.variable.clone()).collect(),
         }

@@ -8,7 +8,6 @@ use super::check::ConfigCheck;
 use super::checked::Registry;
 use super::names::Names;
 use super::problem::Severity;
-use super::words::unknown_worker;
 use crate::suggest::did_you_mean;
 use nowcast_core::Expectation;
 use pyyaml::Value;
@@ -18,9 +17,6 @@ const EXPECT: &str = "expect";
 
 /// The default message type.
 const SUCCESS: &str = "success";
-
-/// The message types that reach no rule, so that their arrival is not noted.
-const NOT_FOR_RULES: [&str; 2] = ["need", "clear checklist"];
 
 const WEEKDAYS: [(&str, Weekday); 7] = [
     ("monday", Weekday::Monday),
@@ -93,40 +89,9 @@ impl ConfigCheck<'_> {
         };
         let r#type = raw.r#type.unwrap_or_else(|| SUCCESS.to_owned());
         if let Some(registry) = registry {
-            self.registered(&path, &raw.worker, &r#type, registry)?;
+            self.registered_message(&path, &raw.worker, &r#type, registry)?;
         }
         Some(Expectation { worker: raw.worker, r#type, by: by?, since: since?, days: days?, zone: zone? })
-    }
-
-    fn registered(
-        &mut self,
-        path: &[&str; 2],
-        worker: &str,
-        r#type: &str,
-        registry: &Registry,
-    ) -> Option<()> {
-        let Some(known) = registry.workers.get(worker) else {
-            let text = format!("{}; nothing would ever come", unknown_worker(worker, registry));
-            self.report(Severity::Error, &[path[0], path[1], "worker"], text);
-            return None;
-        };
-        let at = [path[0], path[1], "type"];
-        if !known.messages.contains_key(r#type) {
-            let close = did_you_mean(r#type, known.messages.keys());
-            let types: Vec<&str> = known.messages.keys().map(String::as_str).collect();
-            let text = format!(
-                "{worker} has no message type `{type}` in the message registry{close}; its types are: `{}`",
-                types.join("`, `")
-            );
-            self.report(Severity::Error, &at, text);
-            return None;
-        }
-        if NOT_FOR_RULES.contains(&r#type) {
-            let text = format!("`{type}` is not a report of a worker; name a success or a failure");
-            self.report(Severity::Error, &at, text);
-            return None;
-        }
-        Some(())
     }
 
     fn time(&mut self, path: &[&str; 2], key: &str, text: &str) -> Option<Time> {

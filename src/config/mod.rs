@@ -9,6 +9,7 @@ mod check_notifications;
 mod check_security;
 mod check_slack;
 mod checked;
+mod cycles;
 pub mod defaults;
 pub mod duration;
 mod environment;

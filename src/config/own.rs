@@ -7,9 +7,9 @@ use indexmap::IndexMap;
 use super::check::ConfigCheck;
 use super::checked::{JournalSettings, Registry, WorkerSettings};
 use super::problem::Severity;
-use super::raw::{RawBroker, RawCycles, RawJournal, RawWorker};
+use super::raw::{RawBroker, RawJournal, RawWorker};
 use crate::suggest::did_you_mean;
-use nowcast_core::{CyclesPolicy, Limits};
+use nowcast_core::Limits;
 use pyyaml::Value;
 
 impl ConfigCheck<'_> {
@@ -41,12 +41,17 @@ impl ConfigCheck<'_> {
                 let text = "must be at least 1; to pause launches, use nowcast hold".to_owned();
                 self.report(Severity::Error, &["workers", &name, "max running"], text);
             }
+            if raw.max_cycles == Some(0) {
+                let text = "must be at least 1; to pause launches, use nowcast hold".to_owned();
+                self.report(Severity::Error, &["workers", &name, "max cycles"], text);
+            }
             let settings = WorkerSettings {
                 command: raw.command,
                 exec: raw.exec,
                 failure_status: raw.failure_status,
                 limits: Limits {
                     max_running: raw.max_running,
+                    max_cycles: raw.max_cycles,
                     timeout: raw.timeout.map(|span| span.0),
                     retries: raw.retries,
                     retry_delay: raw.retry_delay.map(|span| span.0),
@@ -78,16 +83,6 @@ impl ConfigCheck<'_> {
             None => checklist_file.with_extension("journal"),
         };
         Some(JournalSettings { folder, keep: raw.keep.map(|span| span.0) })
-    }
-
-    /// Check `cycles:`.
-    pub(super) fn cycles(&mut self, value: &Value) -> Option<CyclesPolicy> {
-        let raw: RawCycles = match value.get("cycles") {
-            None | Some(Value::Null) => RawCycles::default(),
-            Some(section) => self.decode(section, &["cycles"])?,
-        };
-        let default = CyclesPolicy::default();
-        Some(CyclesPolicy { keep: raw.keep.map_or(default.keep, |span| span.0) })
     }
 
     /// Check `broker:` and return it.

@@ -59,6 +59,8 @@ pub(super) struct RawWorker {
     pub failure_status: Vec<i32>,
     #[serde(rename = "max running")]
     pub max_running: Option<u32>,
+    #[serde(rename = "max cycles")]
+    pub max_cycles: Option<u32>,
     pub timeout: Option<RawSpan>,
     pub retries: Option<u32>,
     #[serde(rename = "retry delay")]
@@ -70,13 +72,6 @@ pub(super) struct RawWorker {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawJournal {
     pub folder: Option<String>,
-    pub keep: Option<RawSpan>,
-}
-
-/// `cycles:`, a section of ours.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawCycles {
     pub keep: Option<RawSpan>,
 }
 

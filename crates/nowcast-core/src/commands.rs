@@ -129,7 +129,7 @@ impl Decision<'_> {
     /// Refuse a target that no launch can have; return a warning about an unregistered worker.
     fn check_target(&self, target: &HoldTarget) -> Result<String, String> {
         match target {
-            HoldTarget::All => Ok(String::new()),
+            HoldTarget::All | HoldTarget::Cycle(_) => Ok(String::new()),
             HoldTarget::Host(host) => self.check_host(host).map(|()| String::new()),
             HoldTarget::Worker(name) => match name_problem("the worker's name", name) {
                 Some(problem) => Err(problem),

@@ -20,6 +20,14 @@ pub struct CycleActivity {
     last: BTreeMap<Cycle, Steady>,
     /// The cycles with nothing open, by their last event.
     idle: BTreeSet<(Steady, Cycle)>,
+    /// The cycles without a mark in which each worker was launched: they take its slots.
+    slots: BTreeMap<String, BTreeSet<Cycle>>,
+    /// The cycles without a mark in which anything was launched.
+    active: BTreeSet<Cycle>,
+    /// The cycles with a mark: done, cancelled or skipped.
+    marked: BTreeSet<Cycle>,
+    /// Those of them that have something open.
+    marked_open: BTreeSet<Cycle>,
 }
 
 impl CycleActivity {
@@ -62,6 +70,43 @@ impl CycleActivity {
         }
     }
 
+    /// Return the cycles that take the slots of a worker.
+    #[must_use]
+    pub fn slots_of(&self, worker: &str) -> Option<&BTreeSet<Cycle>> {
+        self.slots.get(worker)
+    }
+
+    /// Return the cycles that are active: something was launched in them, and they have no mark.
+    #[must_use]
+    pub fn active(&self) -> &BTreeSet<Cycle> {
+        &self.active
+    }
+
+    /// Return the cycles with a mark that have something open.
+    pub(crate) fn marked_open(&self) -> &BTreeSet<Cycle> {
+        &self.marked_open
+    }
+
+    /// A cycle without a mark takes a slot of each of these workers.
+    pub(crate) fn takes_slots<'a>(&mut self, cycle: &Cycle, workers: impl IntoIterator<Item = &'a String>) {
+        self.marked.remove(cycle);
+        self.update_marked_open(cycle);
+        for worker in workers {
+            self.slots.entry(worker.clone()).or_default().insert(cycle.clone());
+            self.active.insert(cycle.clone());
+        }
+    }
+
+    /// A cycle with a mark takes no slots of these workers any more.
+    pub(crate) fn frees_slots<'a>(&mut self, cycle: &Cycle, workers: impl IntoIterator<Item = &'a String>) {
+        for worker in workers {
+            remove_from_set(&mut self.slots, worker.as_str(), cycle);
+        }
+        self.active.remove(cycle);
+        self.marked.insert(cycle.clone());
+        self.update_marked_open(cycle);
+    }
+
     /// A kept cycle had an event.
     pub(crate) fn seen(&mut self, cycle: &Cycle, at: Steady) {
         if let Some(before) = self.last.insert(cycle.clone(), at) {
@@ -75,9 +120,20 @@ impl CycleActivity {
         if let Some(last) = self.last.remove(cycle) {
             self.idle.remove(&(last, cycle.clone()));
         }
+        self.marked.remove(cycle);
+        self.update_marked_open(cycle);
+    }
+
+    fn update_marked_open(&mut self, cycle: &Cycle) {
+        if self.marked.contains(cycle) && self.open.contains_key(cycle) {
+            self.marked_open.insert(cycle.clone());
+        } else {
+            self.marked_open.remove(cycle);
+        }
     }
 
     fn update_idle(&mut self, cycle: &Cycle) {
+        self.update_marked_open(cycle);
         let Some(last) = self.last.get(cycle) else { return };
         let entry = (*last, cycle.clone());
         if self.open.contains_key(cycle) {

@@ -2,7 +2,7 @@
 //!
 //! It is a fold of changes like the checklist, and has no policy in it, so that a reader of the journal folds the same.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -31,9 +31,42 @@ pub struct KeptCycle {
     pub last: Number,
     /// When that was.
     pub last_at: TimePoint,
+    /// What ended it for the limits, or an operator's order; `None` while it takes slots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<CycleMark>,
+    /// The workers that were launched in it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub launched: BTreeSet<String>,
     /// Its messages.
     #[serde(default, skip_serializing_if = "Notes::is_empty")]
     pub notes: Notes,
+}
+
+/// What ended a cycle for the limits, or an operator's order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CycleMark {
+    /// All messages of `cycles: done:` have come.
+    Done {
+        /// The last of them.
+        message: Number,
+        /// When that was, by the wall clock.
+        at: Timestamp,
+    },
+    /// An operator cancelled it.
+    Cancelled {
+        /// The operator.
+        user: String,
+        /// When, by the wall clock.
+        at: Timestamp,
+    },
+    /// An operator skipped it: nothing of it is stopped, but no limit waits for it.
+    Skipped {
+        /// The operator.
+        user: String,
+        /// When, by the wall clock.
+        at: Timestamp,
+    },
 }
 
 /// Which messages count.
@@ -143,8 +176,30 @@ impl Cycles {
             return;
         }
         data.forgotten.retain(|forgotten| forgotten != cycle);
-        let (begun_at, last_at, notes) = (at, at, Notes::default());
-        data.kept.insert(cycle.clone(), KeptCycle { begun: number, begun_at, last: number, last_at, notes });
+        let begun = KeptCycle {
+            begun: number,
+            begun_at: at,
+            last: number,
+            last_at: at,
+            mark: None,
+            launched: BTreeSet::new(),
+            notes: Notes::default(),
+        };
+        data.kept.insert(cycle.clone(), begun);
+    }
+
+    /// A worker was launched in a cycle for the first time.
+    pub(crate) fn add_launched(&mut self, cycle: &Cycle, worker: &str) {
+        if let Some(kept) = Arc::make_mut(&mut self.0).kept.get_mut(cycle) {
+            kept.launched.insert(worker.to_owned());
+        }
+    }
+
+    /// Mark a cycle, or take its mark away.
+    pub(crate) fn mark(&mut self, cycle: &Cycle, mark: Option<CycleMark>) {
+        if let Some(kept) = Arc::make_mut(&mut self.0).kept.get_mut(cycle) {
+            kept.mark = mark;
+        }
     }
 
     /// Forget a cycle, but not that there was one.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Now, Steady};
+use crate::cycle::Cycle;
 use crate::next_worker::NextWorker;
 use crate::run::Number;
 
@@ -35,6 +36,8 @@ pub enum HoldTarget {
     Worker(String),
     /// The launches on one host.
     Host(String),
+    /// The launches of one cycle.
+    Cycle(Cycle),
 }
 
 impl Hold {
@@ -44,13 +47,14 @@ impl Hold {
         self.ends.or_else(|| self.until.map(|until| now.steady_at(until)))
     }
 
-    /// Return whether it pauses this launch.
+    /// Return whether it pauses this launch in this cycle.
     #[must_use]
-    pub fn holds(&self, worker: &NextWorker) -> bool {
+    pub fn holds(&self, worker: &NextWorker, cycle: Option<&Cycle>) -> bool {
         match &self.target {
             HoldTarget::All => true,
             HoldTarget::Worker(name) => worker.name() == name,
             HoldTarget::Host(host) => worker.host == *host,
+            HoldTarget::Cycle(held) => cycle == Some(held),
         }
     }
 }
@@ -61,6 +65,7 @@ impl std::fmt::Display for HoldTarget {
             HoldTarget::All => write!(out, "all"),
             HoldTarget::Worker(name) => write!(out, "worker {name}"),
             HoldTarget::Host(host) => write!(out, "host {host}"),
+            HoldTarget::Cycle(cycle) => write!(out, "cycle {cycle}"),
         }
     }
 }
@@ -77,14 +82,17 @@ mod tests {
     fn a_hold_pauses_the_launches_of_its_target() {
         let mut worker = NextWorker::new("nowcast.workers.make_plots", Vec::new());
         worker.host = "nibi".to_owned();
+        let today = Cycle::parse("today").unwrap();
         for (target, expected) in [
             (HoldTarget::All, true),
             (HoldTarget::Worker("make_plots".to_owned()), true),
             (HoldTarget::Worker("make".to_owned()), false),
             (HoldTarget::Host("nibi".to_owned()), true),
             (HoldTarget::Host("localhost".to_owned()), false),
+            (HoldTarget::Cycle(today.clone()), true),
+            (HoldTarget::Cycle(Cycle::parse("tomorrow").unwrap()), false),
         ] {
-            assert_eq!(hold(target.clone()).holds(&worker), expected, "{target}");
+            assert_eq!(hold(target.clone()).holds(&worker, Some(&today)), expected, "{target}");
         }
     }
 }

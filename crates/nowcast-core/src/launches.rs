@@ -110,6 +110,10 @@ impl Decision<'_> {
     }
 
     fn launch(&mut self, mut run: Run) {
+        if let Some(cycle) = &run.cycle {
+            self.see_cycle(cycle);
+            self.note_launch(cycle, run.worker.name());
+        }
         let folder = format!("{}/{}", self.time.wall.date(), run.id.0);
         run.stage = Stage::Launched { at: self.now.time, folder: folder.clone() };
         self.effects.push(Effect::Launch {
@@ -192,15 +196,20 @@ impl State {
         if let Some(before) = self.running_predecessor(run) {
             return Some(format!("run {before}, which it retries and which has not ended"));
         }
-        let (name, limit) = (run.worker.name(), self.max_running(run)?);
-        let count = self.count_running(name);
-        (count >= limit).then(|| format!("`max running: {limit}` of {name} ({count} running)"))
+        let name = run.worker.name();
+        if let Some(limit) = self.max_running(run) {
+            let count = self.count_running(name);
+            if count >= limit {
+                return Some(format!("`max running: {limit}` of {name} ({count} running)"));
+            }
+        }
+        self.cycle_limit(name, run.cycle.as_ref()?)
     }
 
     /// Return the runs that may be launched now, in the order of their launch.
     fn ready(&self, now: Now) -> Vec<RunId> {
         let mut ready: Vec<(Steady, RunId)> =
-            self.runs.due_queues(now).flat_map(|queue| self.ready_of(queue)).collect();
+            self.runs.due_queues(now).flat_map(|queue| self.ready_of(self.admitted(queue))).collect();
         ready.sort_unstable();
         ready.into_iter().map(|(_, id)| id).collect()
     }
@@ -210,18 +219,27 @@ impl State {
     fn ready_of<'a>(&self, queue: impl Iterator<Item = (Steady, &'a Run)>) -> Vec<(Steady, RunId)> {
         let mut queue = queue.peekable();
         let free = match queue.peek() {
-            Some((_, first)) if self.hold_of(first).is_none() => {
+            Some((_, first)) if self.hold_of_queue(first).is_none() => {
                 let limit = self.max_running(first).unwrap_or(usize::MAX);
                 limit.saturating_sub(self.count_running(first.worker.name()))
             }
             _ => 0,
         };
-        let launchable = queue.filter(|(_, run)| self.running_predecessor(run).is_none());
+        let is_blocked = |run: &Run| {
+            let by_cycle = |cycle| self.cycle_limit(run.worker.name(), cycle).is_some();
+            run.cycle.as_ref().is_some_and(by_cycle) || run.cycle.is_some() && self.hold_of(run).is_some()
+        };
+        let launchable = queue.filter(|(_, run)| self.running_predecessor(run).is_none() && !is_blocked(run));
         launchable.take(free).map(|(due, run)| (due, run.id)).collect()
     }
 
     fn hold_of(&self, run: &Run) -> Option<&Hold> {
-        self.holds.values().find(|hold| hold.holds(&run.worker))
+        self.holds.values().find(|hold| hold.holds(&run.worker, run.cycle.as_ref()))
+    }
+
+    /// Return a hold that pauses all runs in the queue of a run, whatever their cycle.
+    fn hold_of_queue(&self, run: &Run) -> Option<&Hold> {
+        self.holds.values().find(|hold| hold.holds(&run.worker, None))
     }
 
     /// Return the run that this one retries, if it has not ended.
@@ -303,7 +321,7 @@ mod tests {
     fn examined(state: &State) -> (usize, usize) {
         let (mut examined, mut ready) = (0, 0);
         for queue in state.runs.due_queues(EPOCH) {
-            ready += state.ready_of(queue.inspect(|_| examined += 1)).len();
+            ready += state.ready_of(state.admitted(queue).inspect(|_| examined += 1)).len();
         }
         (examined, ready)
     }
@@ -322,5 +340,29 @@ mod tests {
         let hold = Hold { id, target: HoldTarget::All, until: None, ends: None, reason: None, user };
         state.apply(&Change::Hold(hold), &Value::Null);
         assert_eq!(examined(&state), (4, 0));
+    }
+
+    #[test]
+    fn of_thousands_of_cycles_that_wait_for_a_slot_those_that_have_one_are_examined() {
+        let limits = Limits { max_cycles: Some(3), ..Limits::default() };
+        let policy = Policy { limits: [("weather".to_owned(), limits)].into(), ..Policy::default() };
+        let mut state = State::new(Arc::new(policy), Checklist::default());
+        for id in 1..=1_000 {
+            let cycle = Cycle::parse(&format!("cycle-{id}")).unwrap();
+            let seen = Change::CycleSeen { cycle: cycle.clone(), number: Number(id), at: EPOCH.time };
+            state.apply(&seen, &Value::Null);
+            let stage = Stage::Pending { due: EPOCH.steady, at: None };
+            put(&mut state, id, NextWorker::new("weather", Vec::new()), stage);
+            let mut run = state.runs[&Number(id)].clone();
+            run.cycle = Some(cycle);
+            state.apply(&Change::Run(Box::new(run)), &Value::Null);
+        }
+        // The first three get the slots.
+        assert_eq!(examined(&state), (3, 3));
+        for id in 1..=3 {
+            let cycle = Cycle::parse(&format!("cycle-{id}")).unwrap();
+            state.apply(&Change::CycleLaunched { cycle, worker: "weather".to_owned() }, &Value::Null);
+        }
+        assert_eq!(examined(&state), (3, 3));
     }
 }

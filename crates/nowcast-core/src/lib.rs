@@ -47,6 +47,7 @@ pub mod requested_launch;
 pub mod rules;
 pub mod run;
 pub mod runs;
+mod slots;
 pub mod state;
 pub mod ticket;
 
@@ -65,7 +66,7 @@ pub use launched_times::LaunchedTimes;
 pub use level::Level;
 pub use next_worker::{LaunchOptions, NextWorker};
 pub use notice::Notice;
-pub use policy::{CyclesPolicy, Expectation, Limits, Policy, RegisteredWorker};
+pub use policy::{CycleMessage, CyclesPolicy, Expectation, Limits, Policy, RegisteredWorker};
 pub use record::{Change, Record};
 pub use requested_launch::RequestedLaunch;
 pub use rules::{

@@ -2,11 +2,12 @@
 
 use crate::clock::Steady;
 use crate::cycle::Cycle;
-use crate::cycles::MOST_CYCLES;
+use crate::cycles::{CycleMark, KeptCycle, MOST_CYCLES, NoteScope};
 use crate::decide::Decision;
 use crate::level::Level;
 use crate::message::Message;
 use crate::notes::Note;
+use crate::policy::CycleMessage;
 use crate::record::Change;
 use crate::run::{Run, RunId};
 use crate::state::State;
@@ -35,6 +36,37 @@ impl Decision<'_> {
         };
         self.has_noted = true;
         self.change_with(Change::Noted(note), &message.payload);
+        if let Some(cycle) = &message.cycle {
+            self.mark_if_done(cycle);
+        }
+    }
+
+    /// Mark a cycle that has all messages of `cycles: done:`.
+    fn mark_if_done(&mut self, cycle: &Cycle) {
+        let policy = self.state.policy.clone();
+        let is_marked = |kept: &KeptCycle| {
+            matches!(kept.mark, Some(CycleMark::Done { .. } | CycleMark::Cancelled { .. }))
+        };
+        if policy.cycles.done.is_empty() || self.state.cycles.get(cycle).is_none_or(is_marked) {
+            return;
+        }
+        let scope = NoteScope::Cycle(cycle.clone());
+        let has_come = |wanted: &CycleMessage| {
+            !self.state.cycles.counting(&scope, &wanted.worker, Some(&wanted.r#type)).is_empty()
+        };
+        if policy.cycles.done.iter().all(has_come) {
+            self.log(Level::Info, format!("cycle {cycle} is done"));
+            let mark = CycleMark::Done { message: self.number, at: self.now.wall };
+            self.change(Change::CycleMarked { cycle: cycle.clone(), mark: Some(mark) });
+        }
+    }
+
+    /// Record that a worker is launched in a cycle, if it was not before.
+    pub(super) fn note_launch(&mut self, cycle: &Cycle, worker: &str) {
+        let kept = self.state.cycles.get(cycle);
+        if kept.is_some_and(|kept| !kept.launched.contains(worker)) {
+            self.change(Change::CycleLaunched { cycle: cycle.clone(), worker: worker.to_owned() });
+        }
     }
 
     /// Record that a cycle has an event, once for each record. One that is not kept begins.

@@ -21,7 +21,7 @@ pub struct Policy {
     pub hosts: Vec<String>,
     /// Messages that must have come before a time of day.
     pub expectations: Vec<Expectation>,
-    /// How long cycles are kept.
+    /// When cycles are done, how many there may be at once, and how long they are kept.
     pub cycles: CyclesPolicy,
     /// Whether there is any target for notifications.
     pub has_notification_targets: bool,
@@ -51,6 +51,9 @@ pub struct RegisteredWorker {
 pub struct Limits {
     /// `max running`: how many of its runs there may be at once; further launches are pending.
     pub max_running: Option<u32>,
+    /// `max cycles`: in how many cycles that are not done, cancelled or skipped it may be launched; the launches of further ones are
+    /// pending.
+    pub max_cycles: Option<u32>,
     /// `timeout`: how long a run may take before it is stopped.
     pub timeout: Option<SignedDuration>,
     /// `retries`: how many times a failed run is launched again.
@@ -60,15 +63,28 @@ pub struct Limits {
 }
 
 /// The section `cycles`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CyclesPolicy {
     /// `keep`: how long a cycle with nothing open is kept after its last event.
     pub keep: SignedDuration,
+    /// `done`: a cycle is done when each of these messages has come.
+    pub done: Vec<CycleMessage>,
+    /// `max active`: how many cycles there may be at once that are not done, cancelled or skipped.
+    pub max_active: Option<u32>,
+}
+
+/// A message that a cycle must have to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CycleMessage {
+    /// `worker`
+    pub worker: String,
+    /// `type`
+    pub r#type: String,
 }
 
 impl Default for CyclesPolicy {
     fn default() -> Self {
-        Self { keep: SignedDuration::from_hours(30 * 24) }
+        Self { keep: SignedDuration::from_hours(30 * 24), done: Vec::new(), max_active: None }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::as_yaml;
 use crate::clock::{ClockReading, TimePoint};
 use crate::command::Command;
 use crate::cycle::Cycle;
+use crate::cycles::CycleMark;
 use crate::expected::Expected;
 use crate::hold::Hold;
 use crate::join::Join;
@@ -202,6 +203,20 @@ pub enum Change {
         #[serde(flatten)]
         at: TimePoint,
     },
+    /// A worker was launched in a cycle for the first time.
+    CycleLaunched {
+        /// The cycle.
+        cycle: Cycle,
+        /// The worker.
+        worker: String,
+    },
+    /// A cycle is done, cancelled or skipped, or that was taken back.
+    CycleMarked {
+        /// The cycle.
+        cycle: Cycle,
+        /// Its mark; `None` if it has none any more.
+        mark: Option<CycleMark>,
+    },
     /// A cycle is kept no longer.
     CycleForgotten(Cycle),
     /// A run was added or changed.
@@ -254,6 +269,13 @@ impl Change {
     /// Return whether it changes the cycles or the notes of messages.
     #[must_use]
     pub fn is_of_notes(&self) -> bool {
-        matches!(self, Change::Noted(_) | Change::CycleSeen { .. } | Change::CycleForgotten(_))
+        matches!(
+            self,
+            Change::Noted(_)
+                | Change::CycleSeen { .. }
+                | Change::CycleLaunched { .. }
+                | Change::CycleMarked { .. }
+                | Change::CycleForgotten(_)
+        )
     }
 }

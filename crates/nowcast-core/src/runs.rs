@@ -7,18 +7,58 @@ use std::ops::{Bound, Deref};
 use jiff::Timestamp;
 
 use crate::clock::{Now, Steady, TimePoint};
+use crate::cycle::Cycle;
 use crate::run::{Number, Run, RunId, Stage};
 
 /// The open runs. For readers it is a map, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Runs {
     open: BTreeMap<RunId, Run>,
-    /// Pending runs, by queue, in the order of their due times: in steady time, or by the wall clock if the queue follows that.
-    pending: BTreeMap<QueueKey, BTreeSet<(Timestamp, RunId)>>,
+    /// Pending runs, by queue.
+    pending: BTreeMap<QueueKey, PendingQueue>,
     running: BTreeSet<RunId>,
     ended: BTreeSet<RunId>,
     /// Launched and ended runs, by worker.
     begun: BTreeMap<String, BTreeSet<RunId>>,
+}
+
+/// The pending runs of a queue, in the order of their due times: in steady time, or by the wall clock if the queue follows that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct PendingQueue {
+    all: BTreeSet<QueuePlace>,
+    by_cycle: BTreeMap<Option<Cycle>, BTreeSet<QueuePlace>>,
+}
+
+/// When a run is due, and its number.
+type QueuePlace = (Timestamp, RunId);
+
+/// The pending runs of a queue that are due, in the order of their launch.
+#[derive(Clone, Copy)]
+pub(super) struct DueQueue<'a> {
+    runs: &'a Runs,
+    queue: &'a PendingQueue,
+    now: Now,
+    /// The last place that is due.
+    last: QueuePlace,
+}
+
+impl<'a> DueQueue<'a> {
+    pub(super) fn iter(self) -> impl Iterator<Item = (Steady, &'a Run)> {
+        self.of_places(&self.queue.all)
+    }
+
+    /// Return those of a cycle, or of none.
+    pub(super) fn of_cycle(self, cycle: Option<&Cycle>) -> impl Iterator<Item = (Steady, &'a Run)> {
+        let places = self.queue.by_cycle.get(&cycle.cloned());
+        places.into_iter().flat_map(move |places| self.of_places(places))
+    }
+
+    fn of_places(self, places: &'a BTreeSet<QueuePlace>) -> impl Iterator<Item = (Steady, &'a Run)> {
+        places.range(..=self.last).filter_map(move |(_, id)| {
+            let run = self.runs.open.get(id)?;
+            Some((run.due(self.now)?, run))
+        })
+    }
 }
 
 /// The worker and the host of the runs in a queue, and whether they have an `at`, so that they follow the wall clock.
@@ -49,21 +89,18 @@ impl Runs {
     }
 
     /// Return the pending runs that are due, one or two queues for each worker and host, in the order of their launch.
-    pub(super) fn due_queues(&self, now: Now) -> impl Iterator<Item = impl Iterator<Item = (Steady, &Run)>> {
-        let run = move |(_, id): &(Timestamp, RunId)| {
-            let run = self.open.get(id)?;
-            Some((run.due(now)?, run))
-        };
+    pub(super) fn due_queues(&self, now: Now) -> impl Iterator<Item = DueQueue<'_>> {
         self.pending.iter().map(move |(key, queue)| {
-            queue.range(..=(time_of(key, now.time), Number(u64::MAX))).filter_map(run)
+            let last = (time_of(key, now.time), Number(u64::MAX));
+            DueQueue { runs: self, queue, now, last }
         })
     }
 
     /// Return the first due time of pending runs that were not due at an earlier moment.
     pub(super) fn next_due(&self, earlier: TimePoint, now: Now) -> Option<Steady> {
-        let first = |(key, queue): (&QueueKey, &BTreeSet<(Timestamp, RunId)>)| {
+        let first = |(key, queue): (&QueueKey, &PendingQueue)| {
             let from = (Bound::Excluded((time_of(key, earlier), Number(u64::MAX))), Bound::Unbounded);
-            let (_, id) = queue.range(from).next()?;
+            let (_, id) = queue.all.range(from).next()?;
             self.open.get(id)?.due(now)
         };
         self.pending.iter().filter_map(first).min()
@@ -74,7 +111,9 @@ impl Runs {
         match &run.stage {
             Stage::Pending { due, at } => {
                 let place = (at.unwrap_or(due.0), run.id);
-                self.pending.entry(queue_of(&run, *at)).or_default().insert(place);
+                let queue = self.pending.entry(queue_of(&run, *at)).or_default();
+                queue.all.insert(place);
+                queue.by_cycle.entry(run.cycle.clone()).or_default().insert(place);
             }
             Stage::Launched { .. } => {
                 self.running.insert(run.id);
@@ -92,7 +131,15 @@ impl Runs {
     pub(super) fn remove(&mut self, id: RunId) {
         let Some(run) = self.open.remove(&id) else { return };
         if let Stage::Pending { due, at } = run.stage {
-            remove_from_set(&mut self.pending, &queue_of(&run, at), &(at.unwrap_or(due.0), id));
+            let key = queue_of(&run, at);
+            let place = (at.unwrap_or(due.0), id);
+            if let Some(queue) = self.pending.get_mut(&key) {
+                queue.all.remove(&place);
+                remove_from_set(&mut queue.by_cycle, &run.cycle, &place);
+                if queue.all.is_empty() {
+                    self.pending.remove(&key);
+                }
+            }
         }
         self.running.remove(&id);
         self.ended.remove(&id);
@@ -156,7 +203,8 @@ mod tests {
     }
 
     fn queues_at(runs: &Runs, now: Now) -> Vec<Vec<u64>> {
-        let queues = runs.due_queues(now).map(|queue| queue.map(|(_, run)| run.id.0).collect::<Vec<_>>());
+        let queues =
+            runs.due_queues(now).map(|queue| queue.iter().map(|(_, run)| run.id.0).collect::<Vec<_>>());
         queues.filter(|queue| !queue.is_empty()).collect()
     }
 

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::checklist::Checklist;
 use crate::clock::{Clock, Now, Steady, TimePoint};
+use crate::cycle::Cycle;
 use crate::cycle_activity::CycleActivity;
 use crate::cycles::Cycles;
 use crate::decision_time::DecisionTime;
@@ -100,8 +101,11 @@ impl State {
         last_event: Option<Timestamp>,
     ) -> Self {
         let mut state = Self::new(policy, Checklist::new(checklist));
-        cycles.kept().for_each(|(cycle, kept)| state.activity.seen(cycle, kept.last_at.steady));
         state.cycles = cycles;
+        for (cycle, kept) in state.cycles.clone().kept() {
+            state.activity.seen(cycle, kept.last_at.steady);
+            state.update_slots(cycle);
+        }
         for change in open {
             state.apply(&change, &Value::Null);
         }
@@ -139,7 +143,18 @@ impl State {
                 self.cycles.see(cycle, *number, *at);
                 self.activity.seen(cycle, at.steady);
             }
+            Change::CycleLaunched { cycle, worker } => {
+                self.cycles.add_launched(cycle, worker);
+                self.update_slots(cycle);
+            }
+            Change::CycleMarked { cycle, mark } => {
+                self.cycles.mark(cycle, mark.clone());
+                self.update_slots(cycle);
+            }
             Change::CycleForgotten(cycle) => {
+                if let Some(kept) = self.cycles.get(cycle) {
+                    self.activity.frees_slots(cycle, &kept.launched);
+                }
                 self.cycles.forget(cycle);
                 self.activity.forgotten(cycle);
             }
@@ -187,6 +202,15 @@ impl State {
             }
             Change::Clock(reading) => self.clock.reading = Some(reading.clone()),
             Change::Rules(generation, hash, _) => self.rules = (*generation, hash.clone()),
+        }
+    }
+
+    fn update_slots(&mut self, cycle: &Cycle) {
+        let Some(kept) = self.cycles.get(cycle) else { return };
+        if kept.mark.is_none() {
+            self.activity.takes_slots(cycle, &kept.launched);
+        } else {
+            self.activity.frees_slots(cycle, &kept.launched);
         }
     }
 

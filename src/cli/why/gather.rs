@@ -242,7 +242,7 @@ impl Page {
         } else {
             let open = context.history.open_now()?;
             let waits = open.runs.iter().filter(|run| matches!(run.stage, Stage::Pending { .. }));
-            let held = waits.filter(|run| what.holds(&run.worker));
+            let held = waits.filter(|run| what.holds(&run.worker, run.cycle.as_ref()));
             facts.extend(held.map(|run| format!("holds {} {}", run.id, label(&run.worker))));
             hints.push(Hint::with_effect(format!("nowcast release {}", what.id.0), "ends it"));
         }
@@ -299,7 +299,7 @@ impl Page {
 /// Return the commands that help a pending launch.
 pub(super) fn hints_for_pending(run: &Run, state: &State, context: &ViewContext) -> Vec<Hint> {
     let is_early = run.due(context.present).is_some_and(|due| due > context.present.steady);
-    let release = match state.holds.values().find(|hold| hold.holds(&run.worker)) {
+    let release = match state.holds.values().find(|hold| hold.holds(&run.worker, run.cycle.as_ref())) {
         Some(hold) => Some(Hint::with_effect(format!("nowcast release {}", hold.id.0), "ends the hold")),
         None => {
             is_early.then(|| Hint::with_effect(format!("nowcast release {}", run.id.0), "launches it now"))

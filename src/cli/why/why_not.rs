@@ -187,7 +187,7 @@ fn blocked_by(name: &str, open: &OpenItems, context: &ViewContext) -> Vec<WhyNot
         }
     }
     for hold in &open.holds {
-        if hold.holds(&NextWorker::new(name, Vec::new())) {
+        if hold.holds(&NextWorker::new(name, Vec::new()), None) {
             let why = hold.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             let text = format!("hold {} of {} by {}{why}", hold.id, hold.target, hold.user);
             let hint = Hint::new(format!("nowcast release {}", hold.id.0));

@@ -273,6 +273,8 @@ fn write_change(connection: &Connection, by: Number, change: &Change) -> rusqlit
         }
         Change::Noted(_)
         | Change::CycleSeen { .. }
+        | Change::CycleLaunched { .. }
+        | Change::CycleMarked { .. }
         | Change::CycleForgotten(_)
         | Change::JoinForgotten(_) => Ok(()),
         Change::Run(run) => put_run(connection, by, run),

@@ -12,6 +12,7 @@ mod notes;
 mod notices;
 mod parked;
 mod runs;
+mod slots;
 mod story;
 mod system;
 mod timers;

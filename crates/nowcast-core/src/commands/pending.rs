@@ -7,12 +7,14 @@ use crate::join_identity::JoinEnd;
 use crate::parked::{Parked, ParkedItem};
 use crate::record::Change;
 use crate::run::{Ending, Number, Run, RunId, Stage};
+use crate::runs::DueQueue;
 
 impl Decision<'_> {
     pub(super) fn release(&mut self, number: Number) -> Outcomes {
         if let Some(hold) = self.state.holds.get(&number).cloned() {
-            let is_held = |(_, run): &(Steady, &Run)| hold.holds(&run.worker);
-            let mut held: Vec<_> = self.state.runs.due_queues(self.now).flatten().filter(is_held).collect();
+            let is_held = |(_, run): &(Steady, &Run)| hold.holds(&run.worker, run.cycle.as_ref());
+            let mut held: Vec<_> =
+                self.state.runs.due_queues(self.now).flat_map(DueQueue::iter).filter(is_held).collect();
             held.sort_by_key(|(due, run)| (*due, run.id));
             let held: Vec<RunId> = held.into_iter().map(|(_, run)| run.id).collect();
             self.change(Change::HoldReleased(number));

@@ -1,0 +1,123 @@
+//! `cycles:`, a section of ours: when a cycle is done, how many there may be at once, and how long they are kept.
+
+use serde::Deserialize;
+
+use super::check::ConfigCheck;
+use super::checked::{Registry, WorkerSettings};
+use super::problem::Severity;
+use super::raw::RawSpan;
+use super::words::unknown_worker;
+use crate::suggest::did_you_mean;
+use indexmap::IndexMap;
+use nowcast_core::{CycleMessage, CyclesPolicy};
+use pyyaml::Value;
+
+/// The section's name.
+const CYCLES: &str = "cycles";
+
+/// The default message type.
+const SUCCESS: &str = "success";
+
+/// The message types that reach no rule, so that their arrival is not noted.
+const NOT_FOR_RULES: [&str; 2] = ["need", "clear checklist"];
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCycles {
+    keep: Option<RawSpan>,
+    #[serde(default)]
+    done: Vec<RawCycleMessage>,
+    #[serde(rename = "max active")]
+    max_active: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCycleMessage {
+    worker: String,
+    r#type: Option<String>,
+}
+
+impl ConfigCheck<'_> {
+    /// Check `cycles:`, and `max cycles` of the workers, which needs it.
+    pub(super) fn cycles(
+        &mut self,
+        value: &Value,
+        registry: Option<&Registry>,
+        workers: &IndexMap<String, WorkerSettings>,
+    ) -> Option<CyclesPolicy> {
+        let raw: RawCycles = match value.get(CYCLES) {
+            None | Some(Value::Null) => RawCycles::default(),
+            Some(section) => self.decode(section, &[CYCLES])?,
+        };
+        let mut done = Vec::new();
+        for (place, message) in raw.done.into_iter().enumerate() {
+            let r#type = message.r#type.unwrap_or_else(|| SUCCESS.to_owned());
+            if let Some(registry) = registry {
+                let path = [CYCLES, "done", &place.to_string()];
+                self.registered_message(&path, &message.worker, &r#type, registry)?;
+            }
+            done.push(CycleMessage { worker: message.worker, r#type });
+        }
+        if raw.max_active == Some(0) {
+            let text = "must be at least 1; to pause launches, use nowcast hold".to_owned();
+            self.report(Severity::Error, &[CYCLES, "max active"], text);
+        }
+        if done.is_empty() {
+            self.refuse_limits_without_an_end(raw.max_active, workers);
+        }
+        let keep = raw.keep.map_or(CyclesPolicy::default().keep, |span| span.0);
+        Some(CyclesPolicy { keep, done, max_active: raw.max_active })
+    }
+
+    /// Refuse limits on cycles if no cycle is ever done.
+    fn refuse_limits_without_an_end(
+        &mut self,
+        max_active: Option<u32>,
+        workers: &IndexMap<String, WorkerSettings>,
+    ) {
+        let of_worker = workers.iter().find_map(|(name, worker)| Some((name, worker.limits.max_cycles?)));
+        let (path, limit) = match (max_active, &of_worker) {
+            (Some(limit), _) => (vec![CYCLES, "max active"], limit),
+            (None, Some((name, limit))) => (vec!["workers", name.as_str(), "max cycles"], *limit),
+            (None, None) => return,
+        };
+        let text = format!(
+            "no cycle is ever done, so launches stop after {limit}; name the last messages of a cycle: \
+             `cycles: {{done: [{{worker: NAME}}]}}`"
+        );
+        self.report(Severity::Error, &path, text);
+    }
+
+    /// Check that the registry has a message that reaches a rule.
+    pub(super) fn registered_message(
+        &mut self,
+        path: &[&str],
+        worker: &str,
+        r#type: &str,
+        registry: &Registry,
+    ) -> Option<()> {
+        let Some(known) = registry.workers.get(worker) else {
+            let text = format!("{}; nothing would ever come", unknown_worker(worker, registry));
+            self.report(Severity::Error, &[path, &["worker"]].concat(), text);
+            return None;
+        };
+        let at = [path, &["type"]].concat();
+        if !known.messages.contains_key(r#type) {
+            let close = did_you_mean(r#type, known.messages.keys());
+            let types: Vec<&str> = known.messages.keys().map(String::as_str).collect();
+            let text = format!(
+                "{worker} has no message type `{type}` in the message registry{close}; its types are: `{}`",
+                types.join("`, `")
+            );
+            self.report(Severity::Error, &at, text);
+            return None;
+        }
+        if NOT_FOR_RULES.contains(&r#type) {
+            let text = format!("`{type}` is not a report of a worker; name a success or a failure");
+            self.report(Severity::Error, &at, text);
+            return None;
+        }
+        Some(())
+    }
+}
