@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use super::operate::requested_launch;
-use super::{USAGE, daemon};
+use super::{USAGE, cycles, daemon};
 use crate::config::Config;
 use crate::manager::{Manager, ManagerError, NAME, Options};
 use nowcast_core::next_worker::name_problem;
-use nowcast_core::{Command, Event};
+use nowcast_core::{Command, CycleOption, Event};
 use pylogging::Logger;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -29,6 +29,9 @@ pub(super) struct StartOptions {
     /// Launch this worker at the start; quote it with its arguments: 'sleep --sleep-time 1'; repeatable
     #[arg(long, value_name = "WORKER", value_parser = check_worker)]
     launch: Vec<String>,
+    /// Cycle of these launches, or none
+    #[arg(long, value_name = "ID|none", value_parser = cycles::option, requires = "launch")]
+    cycle: Option<CycleOption>,
     /// Allow workers that are not in the message registry; their messages are refused
     #[arg(long, requires = "launch")]
     unregistered: bool,
@@ -41,9 +44,10 @@ impl StartOptions {
     /// Return the options for the manager that `nowcast up` starts: the launches, and whether to exit.
     pub(super) fn to_options(&self) -> (Vec<String>, Vec<String>) {
         let launches = self.launch.iter().flat_map(|worker| ["--launch".to_owned(), worker.clone()]);
+        let cycle = self.cycle.iter().flat_map(|cycle| ["--cycle".to_owned(), cycle.to_string()]);
         let unregistered = self.unregistered.then(|| "--unregistered".to_owned());
         let exit = self.exit_when_idle.then(|| "--exit-when-idle".to_owned());
-        (launches.chain(unregistered).collect(), exit.into_iter().collect())
+        (launches.chain(cycle).chain(unregistered).collect(), exit.into_iter().collect())
     }
 
     /// Return the launches as events. A worker that is not registered is refused, unless `--unregistered` is given.
@@ -51,7 +55,8 @@ impl StartOptions {
         let named = self.launch.iter().filter_map(|text| words(text).ok());
         named
             .map(|(name, args)| {
-                let worker = requested_launch(&name, &args, config, self.unregistered)?;
+                let mut worker = requested_launch(&name, &args, config, self.unregistered)?;
+                worker.options.cycle.clone_from(&self.cycle);
                 Ok(Event::Command {
                     call: None,
                     user: "command line".to_owned(),

@@ -12,7 +12,7 @@ use nowcast_core::{Command, CycleOption};
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
-    /// Cycle of the message, or none
+    /// Cycle of the message, or none: it reports for a run of that cycle only
     #[arg(long, value_name = "ID|none", value_parser = cycles::option)]
     cycle: Option<CycleOption>,
     /// Only show the decision of the manager; send nothing
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         source: args.worker.clone(),
         r#type: args.r#type.clone(),
         payload: args.payload.clone(),
-        cycle: cycle.and_then(CycleOption::into_label),
+        cycle,
     };
     if !args.dry_run {
         return args.common.ask(command);

@@ -22,6 +22,7 @@ mod own;
 mod problem;
 mod raw;
 mod regular;
+mod repeated_hour;
 mod schedule;
 mod scheduled;
 mod sections;

@@ -1,12 +1,14 @@
 //! `scheduled workers`: the workers that are launched at scheduled times, with NEMO_Nowcast's keys and ours.
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::check::ConfigCheck;
 use super::checked::{Host, Registry};
 use super::problem::Severity;
+use super::repeated_hour;
 use super::scheduled::{CatchUp, ScheduledWorker};
 use super::times::Times;
 use crate::suggest::did_you_mean;
@@ -157,7 +159,11 @@ impl ConfigCheck<'_> {
         let zone_said = raw.timezone.map(|zone| format!(" {zone}")).unwrap_or_default();
         let when = when + &zone_said;
         let (host, catch_up) = (raw.host, raw.catch_up);
-        Some(ScheduledWorker { module, args, host, times, when, zone, catch_up, cycle })
+        let scheduled = ScheduledWorker { module, args, host, times, when, zone, catch_up, cycle };
+        if let Some(text) = repeated_hour::warning(&scheduled, Timestamp::now()) {
+            self.report(Severity::Warning, &[path[0], path[1], path[2], "cycle"], text);
+        }
+        Some(scheduled)
     }
 
     /// Check that the settings are texts, since YAML reads unquoted times as numbers. Warn of unknown keys.

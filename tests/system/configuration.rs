@@ -313,6 +313,30 @@ fn a_program_that_is_not_there_is_a_warning() {
 }
 
 #[test]
+fn an_hour_that_comes_twice_in_autumn_with_one_cycle_is_a_warning() {
+    let schedule = |format: &str| {
+        format!(
+            "scheduled workers: [sleep: {{cron: '30 * * * *', timezone: America/Vancouver, cycle: '{format}'}}]\n"
+        )
+    };
+    let (text, status) = check(|config| format!("{config}\n{}", schedule("%Y-%m-%dT%H")));
+    assert_eq!(status, Some(0), "{text}");
+    let warning = text.lines().find(|line| line.contains("the clocks are set back")).expect("a warning");
+    for part in [
+        "warning: nowcast.yaml, line ",
+        "scheduled workers: entry 1: sleep: cycle: the clocks are set back on 20",
+        ": 01:30:00 comes twice, and both launches get the cycle 20",
+        "T01; add the zone's offset: '%Y-%m-%dT%H%z'",
+    ] {
+        assert!(warning.contains(part), "{warning}");
+    }
+    for format in ["%Y-%m-%dT%H%z", "%Y-%m-%d"] {
+        let (text, _) = check(|config| format!("{config}\n{}", schedule(format)));
+        assert_eq!(text, "nowcast.yaml is valid: 5 workers registered\n");
+    }
+}
+
+#[test]
 fn a_python_module_that_is_not_there_is_a_warning() {
     let schedule = "scheduled workers:\n  - no_such_package.workers.keyless: {every: day, at: '05:15'}\n  \
                     - json.decoder: {every: day, at: '05:15'}\n";

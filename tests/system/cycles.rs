@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::python;
-use crate::support::system::{System, system};
+use crate::support::system::{Builder, System, system};
 
 /// Launches `show` in the cycle of the payload, which writes what it knows.
 const RULES: &str = "
@@ -16,12 +16,15 @@ function after_show(msg)
 end
 ";
 
-fn start() -> System {
+fn builder() -> Builder {
     system()
         .worker("show: {success: it is shown, failure: it is not, crash: it crashed}")
         .section("workers: {show: {exec: [sh, -c, 'echo \"cycle $NOWCAST_CYCLE\" >> shown']}}")
         .rules(RULES)
-        .start()
+}
+
+fn start() -> System {
+    builder().start()
 }
 
 fn shown(system: &System, count: usize) -> Vec<String> {
@@ -87,6 +90,29 @@ fn a_rerun_has_the_cycle_of_the_run_and_a_restart_keeps_both() {
     assert_eq!(run["cycle"], "2026-03-14");
     system.operate(&["rerun", &run["number"].to_string()]);
     assert_eq!(shown(&system, 2), ["cycle 2026-03-14", "cycle 2026-03-14"]);
+}
+
+#[test]
+fn a_manager_launches_in_the_cycle_of_its_command_line_and_does_not_ask_for_one() {
+    let mut system = builder().prepare();
+    system.start_broker();
+    system.start_manager(&["--launch", "show", "--launch", "show", "--cycle", "2026-03-14"]);
+    assert_eq!(shown(&system, 2), ["cycle 2026-03-14", "cycle 2026-03-14"]);
+    system.operate(&["hold", "--all"]);
+    system.operate(&["launch", "--cycle", "2026-03-14", "show"]);
+    system.signal("manager", rustix::process::Signal::TERM);
+    system.wait_for_end("manager");
+    system.start_manager(&["--launch", "show"]);
+    let pending = system.wait_for("both pending runs", || {
+        let pending = system.operate(&["runs", "--open", "--json"]);
+        let pending: Vec<serde_json::Value> = serde_json::from_str(&pending).expect("JSON");
+        (pending.len() == 2).then_some(pending)
+    });
+    let cycles: Vec<_> = pending.iter().map(|run| &run["cycle"]).collect();
+    assert_eq!(cycles, [&serde_json::Value::Null, &"2026-03-14".into()], "{pending:#?}");
+    let (status, text) = system.operation(&["up", "--cycle", "2026-03-14"]);
+    assert_eq!(status, Some(2), "{text}");
+    assert!(text.contains("--launch"), "{text}");
 }
 
 /// What a worker of NEMO_Nowcast sends: no run, and no cycle.

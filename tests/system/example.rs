@@ -17,7 +17,11 @@ fn copy_of_the_example() -> tempfile::TempDir {
     let text = fs::read_to_string(&file).expect("the configuration");
     let (manager, workers) = free_ports();
     let text = text.replace("manager: 4353", &format!("manager: {manager}"));
-    fs::write(&file, text.replace("workers: 4354", &format!("workers: {workers}"))).expect("written");
+    let text = text.replace("workers: 4354", &format!("workers: {workers}"));
+    // The schedule must not begin a day meanwhile.
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);
+    let text = text.replace("at: '03:40'", &format!("at: '{}'", later.strftime("%H:%M")));
+    fs::write(&file, text).expect("written");
     folder
 }
 
@@ -33,7 +37,10 @@ fn nowcast(folder: &Path, arguments: &[&str]) -> String {
 #[test]
 fn a_whole_day_runs() {
     let folder = copy_of_the_example();
-    nowcast(folder.path(), &["up", "--launch", "download_weather 00", "--exit-when-idle"]);
+    nowcast(
+        folder.path(),
+        &["up", "--launch", "download_weather 00", "--cycle", "2026-03-14", "--exit-when-idle"],
+    );
     let page = fs::read_to_string(folder.path().join("results/web/index.html")).expect("the page");
     assert_eq!(page, "<p>sea level 1.2 m\n<p>sea level 1.2 m\n");
     let runs = nowcast(folder.path(), &["runs", "-n", "100", "--json"]);
@@ -41,6 +48,10 @@ fn a_whole_day_runs() {
     let mut workers: Vec<&str> =
         runs.as_array().expect("a list").iter().map(|run| run["worker"].as_str().expect("a name")).collect();
     assert_eq!(workers.len(), 25, "{workers:?}");
+    // All of them are of its cycle, and so have its date.
+    let cycles = runs.as_array().expect("a list").iter().map(|run| run["cycle"].as_str());
+    assert!(cycles.into_iter().all(|cycle| cycle == Some("2026-03-14")), "{runs}");
+    assert!(folder.path().join("results/archive/2026-03-14/forecast.nc").exists());
     workers.sort_unstable();
     workers.dedup();
     assert_eq!(workers.len(), 12, "{workers:?}");
@@ -50,4 +61,9 @@ fn a_whole_day_runs() {
     assert!(failed.contains("dogwood_falls"), "{failed}");
     // Its last worker cleared the checklist.
     assert_eq!(nowcast(folder.path(), &["checklist", "show"]), "{}\n");
+    // Its rules are tested completely, and no cycle is endless.
+    let tested = nowcast(folder.path(), &["rules", "test", "--min-coverage", "100"]);
+    assert!(tested.contains("100"), "{tested}");
+    let checked = nowcast(folder.path(), &["rules", "check", "--strict"]);
+    assert!(checked.contains("0 errors, 0 warnings"), "{checked}");
 }

@@ -23,8 +23,8 @@ impl State {
     ///
     /// It is the run that the message names if that is its worker's: a closed one reports for none. Else it is the run of its worker,
     /// among those without a final report, whose arguments occur most in the message; among equals, the oldest without any report, else the
-    /// oldest. A message that names a cycle reports for a run of that cycle only.
-    pub(super) fn run_of(&self, message: &Message) -> Option<Attribution> {
+    /// oldest. A message that names a cycle reports for a run of that cycle only, and one that `is_of_no_cycle` for a run without one.
+    pub(super) fn run_of(&self, message: &Message, is_of_no_cycle: bool) -> Option<Attribution> {
         if let Some(named) = message.run.as_ref().and_then(|run| run.parse().ok()).map(Number) {
             let run = self.runs.get(&named)?;
             // If the names differ, the sender inherited the number from the worker that started it.
@@ -35,7 +35,8 @@ impl State {
             }
         }
         let has_reported = |run: &Run| run.report.as_ref().is_some_and(RunReport::is_final);
-        let is_of_cycle = |run: &Run| message.cycle.is_none() || message.cycle == run.cycle;
+        let is_any_cycle = message.cycle.is_none() && !is_of_no_cycle;
+        let is_of_cycle = |run: &Run| is_any_cycle || message.cycle == run.cycle;
         let may_report = move |run: &&Run| !has_reported(run) && is_of_cycle(run);
         let unreported = || self.runs.begun(&message.source).filter(may_report);
         let oldest = unreported().next()?;

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::cycle::Cycle;
+use crate::cycle::CycleOption;
 use crate::hold::HoldTarget;
 use crate::next_worker::NextWorker;
 use crate::run::{Number, RunId};
@@ -46,9 +46,9 @@ pub enum Command {
         r#type: String,
         /// The payload, as YAML text.
         payload: String,
-        /// Its cycle.
+        /// Its cycle. It reports for a run of that cycle only, or of none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        cycle: Option<Cycle>,
+        cycle: Option<CycleOption>,
     },
     /// Request the stop of a run.
     Kill {

@@ -25,6 +25,18 @@ impl CycleFormat {
         Ok(format)
     }
 
+    /// Return the format without the shift.
+    #[must_use]
+    pub fn format(&self) -> &str {
+        &self.format
+    }
+
+    /// Return the format with the zone's offset at its end, such as `%Y-%m-%dT%H%z`.
+    #[must_use]
+    pub fn with_offset(&self) -> Self {
+        Self { format: format!("{}%z", self.format), shift: self.shift }
+    }
+
     /// Return the label of a time in its own zone.
     ///
     /// # Errors

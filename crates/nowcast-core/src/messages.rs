@@ -29,13 +29,15 @@ pub(super) struct UndecidedMessage {
     pub(super) speaker: Speaker,
     /// The run that a message of the manager is for; that of a worker's message is found later.
     pub(super) run: Option<RunId>,
+    /// Whether its sender says that it belongs to no cycle. It then reports for a run without a cycle only.
+    pub(super) is_of_no_cycle: bool,
 }
 
 impl UndecidedMessage {
     /// Create a message that no worker sent.
     pub(super) fn internal(message: Message, speaker: Speaker, run: Option<RunId>) -> Self {
         let body = message.encode().into_bytes();
-        Self { message, body, ticket: None, speaker, run }
+        Self { message, body, ticket: None, speaker, run, is_of_no_cycle: false }
     }
 }
 
@@ -44,6 +46,8 @@ impl UndecidedMessage {
 struct Decided {
     run: Option<RunId>,
     cycle: Option<Cycle>,
+    /// As in [`UndecidedMessage`].
+    is_of_no_cycle: bool,
     rule_location: Option<String>,
     join_request: Option<JoinRequest>,
     keys_read: Vec<String>,
@@ -73,6 +77,7 @@ impl Decision<'_> {
                 ticket,
                 speaker: Speaker::Worker,
                 run: None,
+                is_of_no_cycle: false,
             }),
             Err(error) => {
                 self.begin_record();
@@ -95,7 +100,7 @@ impl Decision<'_> {
         let message = Message::peek(&body);
         let report =
             message.as_ref().filter(|message| !matches!(&*message.r#type, "need" | "clear checklist"));
-        let run = report.and_then(|message| self.find_run(message));
+        let run = report.and_then(|message| self.find_run(message, false));
         let open_run = run.and_then(|run| self.state.runs.get(&run));
         let named = message.as_ref().and_then(|message| message.cycle.as_ref());
         let cycle = cycle_of::message(open_run, named);
@@ -142,8 +147,9 @@ impl Decision<'_> {
     /// Decide a message, record it and return its reply.
     pub(super) fn handle_message(&mut self, incoming: UndecidedMessage) -> Reply {
         self.begin_record();
-        let UndecidedMessage { message, body, ticket, speaker, run } = incoming;
-        let mut decided = Decided { run, cycle: message.cycle.clone(), ..Decided::default() };
+        let UndecidedMessage { message, body, ticket, speaker, run, is_of_no_cycle } = incoming;
+        let cycle = message.cycle.clone();
+        let mut decided = Decided { run, cycle, is_of_no_cycle, ..Decided::default() };
         let reply = self.decide_message(&message, None, &mut decided);
         // If the registry refuses a `crash` that the manager made, record it here, or each `Due` would make
         // it again.
@@ -291,7 +297,7 @@ impl Decision<'_> {
     ) -> Reply {
         self.update_checklist(worker, message);
         if parked.is_none() {
-            decided.run = decided.run.or_else(|| self.find_run(message));
+            decided.run = decided.run.or_else(|| self.find_run(message, decided.is_of_no_cycle));
         }
         let run = decided.run.and_then(|run| self.state.runs.get(&run)).cloned();
         // A parked message keeps the cycle that it had: its run may be closed by now.
@@ -432,8 +438,8 @@ impl Decision<'_> {
     }
 
     /// Return the run that a message reports for. If a run of another cycle is as likely, warn of it.
-    fn find_run(&mut self, message: &Message) -> Option<RunId> {
-        let Attribution { run, rival } = self.state.run_of(message)?;
+    fn find_run(&mut self, message: &Message, is_of_no_cycle: bool) -> Option<RunId> {
+        let Attribution { run, rival } = self.state.run_of(message, is_of_no_cycle)?;
         if let Some(rival) = rival {
             let shown = |id: RunId| {
                 let cycle = self.state.runs.get(&id).and_then(|run| run.cycle.as_ref());
@@ -465,7 +471,7 @@ impl Decision<'_> {
 
     /// Record for its run that a message cleared the checklist, which is not a report.
     fn record_clearing(&mut self, message: &Message, decided: &mut Decided) {
-        decided.run = decided.run.or_else(|| self.find_run(message));
+        decided.run = decided.run.or_else(|| self.find_run(message, decided.is_of_no_cycle));
         let run = decided.run.and_then(|run| self.state.runs.get(&run)).cloned();
         decided.cycle = cycle_of::message(run.as_ref(), message.cycle.as_ref());
         if let Some(mut run) = run {

@@ -1,4 +1,4 @@
--- Hours and dates of the weather forecasts.
+-- Hours of the weather forecasts, and dates.
 
 local day = {}
 
@@ -13,9 +13,9 @@ function day.hour_after(hour)
   end
 end
 
---- Return the date of a time, as workers get it.
-function day.of(time)
-  return time:format("%Y-%m-%d")
+--- Return the date of a message's forecast, as workers get it. It is the message's cycle, so a forecast that ends after midnight keeps its date.
+function day.of(msg)
+  return need(msg, "cycle")
 end
 
 return day

@@ -2,6 +2,8 @@
 --
 -- A day has four weather forecasts: 00, 06, 12 and 18 hours. The one of 06 starts the chain for a nowcast and a
 -- forecast: rivers and ocean boundary, forcing, two model runs, plots, archive, web pages.
+--
+-- All messages and runs of a day have one cycle, its date. The schedule names it, and the launches below inherit it.
 
 local day = require("day")
 
@@ -11,7 +13,7 @@ function after_download_weather(msg, config, checklist)
     log.error("no weather forecast: " .. msg.type .. "; the chain continues with the next one")
     return {}
   end
-  local launches = { worker("grid_weather", hour, day.of(now())) }
+  local launches = { worker("grid_weather", hour, day.of(msg)) }
   local following = day.hour_after(hour)
   if following then
     add(launches, worker("download_weather", following):with{ delay = config.schedule["weather every"] })
@@ -26,13 +28,13 @@ function after_download_weather(msg, config, checklist)
   elseif hour == "06" then
     local stations = need(config, "rivers", "stations")
     for _, station in ipairs(stations) do
-      add(launches, worker("collect_river_data", station, day.of(now())))
+      add(launches, worker("collect_river_data", station, day.of(msg)))
     end
-    add(launches, worker("download_boundary", day.of(now())))
+    add(launches, worker("download_boundary", day.of(msg)))
     return launches, Join{
       name = "forcing",
       wait_for = { grid_weather = "success 06", collect_river_data = #stations, "download_boundary" },
-      launch = { worker("make_forcing", day.of(now())) },
+      launch = { worker("make_forcing", day.of(msg)) },
       timeout = "3h",
     }
   end
@@ -65,14 +67,14 @@ function after_make_forcing(msg, config, checklist)
   if rivers < need(config, "rivers", "enough") then
     log.warning("only " .. rivers .. " rivers have data; the forcing uses the climatology of the others")
   end
-  return { worker("upload_forcing", need(config, "model", "host"), day.of(now())) }
+  return { worker("upload_forcing", need(config, "model", "host"), day.of(msg)) }
 end
 
 function after_upload_forcing(msg, config, checklist)
   if msg.type ~= "success" then
     return {}
   end
-  return { worker_on(config.model.host, "run_model", "nowcast", need(checklist, "forcing", "date")) }
+  return { worker_on(config.model.host, "run_model", "nowcast", day.of(msg)) }
 end
 
 function after_run_model(msg, config, checklist)
@@ -81,7 +83,7 @@ function after_run_model(msg, config, checklist)
     log.critical("the model run reported " .. msg.type .. "; no forecast today")
     return {}
   end
-  local date = need(checklist, "model runs", run, "date")
+  local date = day.of(msg)
   local launches = { worker("make_plots", run, date), worker("archive", run, date) }
   if run == "nowcast" then
     return add(launches, worker_on(config.model.host, "run_model", "forecast", date))

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use jiff::ZonedDateTime;
+use jiff::{Span, ZonedDateTime};
 
 use super::functions::types_for_rules;
 use crate::config::Config;
@@ -12,11 +12,11 @@ use crate::rules::key_text;
 use crate::store::History;
 use crate::store::journal::{EventFilter, EventKind, JournalError};
 use crate::trial::live;
-use nowcast_core::Number;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::run::is_failure;
+use nowcast_core::{Cycle, Number};
 use pyyaml::{Map, Value};
 
 /// The maximum number of the journal's latest messages that are read: half a year of a busy system.
@@ -31,6 +31,7 @@ const MOST_REMOVED: usize = 100;
 struct JournalMessage {
     number: Number,
     payload: Value,
+    cycle: Option<Cycle>,
     /// The checklist before it; `None` if that is no longer known.
     before: Option<Map>,
     at: ZonedDateTime,
@@ -43,6 +44,8 @@ pub(in crate::trial) struct CaseSource {
     live: Option<Map>,
     recorded: HashMap<(String, String), Vec<JournalMessage>>,
     now: ZonedDateTime,
+    /// The cycle of messages that are not recorded.
+    cycle: Option<Cycle>,
     /// The reasons why data could not be read.
     pub(in crate::trial) unreadable: Vec<String>,
 }
@@ -85,6 +88,12 @@ impl CheckCase {
         is_payload_real && matches!(self.checklist_of, ChecklistOf::JournalMessage | ChecklistOf::Now)
     }
 
+    /// Return whether message and checklist are as they were recorded.
+    pub(in crate::trial) fn is_as_recorded(&self) -> bool {
+        matches!(self.payload_of, PayloadOf::JournalMessage(_))
+            && self.checklist_of == ChecklistOf::JournalMessage
+    }
+
     /// Return the description of the case.
     pub(in crate::trial) fn text(&self) -> String {
         let payload = match (self.payload_of, self.message.payload.is_null()) {
@@ -111,7 +120,8 @@ impl CheckCase {
 impl CaseSource {
     /// Read the data of the running system.
     pub(in crate::trial) fn of(config: &Config, now: ZonedDateTime) -> Self {
-        let mut world = Self { live: None, recorded: HashMap::new(), now, unreadable: Vec::new() };
+        let mut world =
+            Self { live: None, recorded: HashMap::new(), now, cycle: None, unreadable: Vec::new() };
         match live::checklist_if_any(config) {
             Ok(checklist) => {
                 // The empty checklist is a case anyway, and rules may fail with it.
@@ -129,6 +139,7 @@ impl CaseSource {
             Err(JournalError::None { .. }) => {}
             Err(error) => world.unreadable.push(format!("the journal cannot be read: {error}")),
         }
+        world.cycle = world.cycle.or_else(|| generated_cycle(config, &world.now));
         world.unreadable.dedup();
         world
     }
@@ -155,8 +166,10 @@ impl CaseSource {
                     Err(JournalError::Pruned(_)) => None,
                     Err(error) => return Err(error),
                 };
-                let number = record.number;
-                of_type.push(JournalMessage { number, payload: message.payload, before, at: record.at });
+                let (number, payload, cycle) = (record.number, message.payload, message.cycle);
+                // The newest message comes first.
+                self.cycle = self.cycle.take().or_else(|| cycle.clone());
+                of_type.push(JournalMessage { number, payload, cycle, before, at: record.at });
             }
         }
         Ok(())
@@ -190,7 +203,7 @@ impl CaseSource {
     /// Return the cases of a worker and message type: messages as recorded, and with the current and an empty
     /// checklist.
     pub(in crate::trial) fn cases(&self, config: &Config, worker: &str, r#type: &str) -> Vec<CheckCase> {
-        let make = Maker { config, worker, r#type };
+        let make = Maker { source: self, config, worker, r#type };
         let mut cases = Vec::new();
         for recorded in self.recorded(worker, r#type) {
             if let Some(before) = &recorded.before {
@@ -228,7 +241,7 @@ impl CaseSource {
                 }
             }
         }
-        let make = Maker { config, worker, r#type };
+        let make = Maker { source: self, config, worker, r#type };
         let mut cases = Vec::new();
         for path in &paths {
             let mut checklist = base.clone();
@@ -246,6 +259,7 @@ impl CaseSource {
 /// A maker of cases for one worker and message type.
 #[derive(Clone, Copy)]
 struct Maker<'a> {
+    source: &'a CaseSource,
     config: &'a Config,
     worker: &'a str,
     r#type: &'a str,
@@ -266,13 +280,30 @@ impl Maker<'_> {
         {
             checklist.update(key, payload.clone());
         }
+        let recorded = self.source.recorded(self.worker, self.r#type).iter();
+        let cycle = match payload_of {
+            PayloadOf::JournalMessage(number) => {
+                recorded.filter(|recorded| recorded.number == number).find_map(|it| it.cycle.clone())
+            }
+            PayloadOf::Nobody => self.source.cycle.clone(),
+        };
         CheckCase {
-            message: Message::new(self.worker, self.r#type, payload),
+            message: Message { cycle, ..Message::new(self.worker, self.r#type, payload) },
             checklist: checklist.to_value(),
             now: now.clone(),
             payload_of,
             checklist_of,
         }
+    }
+}
+
+/// Return the cycle of messages that are not recorded, where no recorded one has a cycle: in the format of the schedule, else a date. It is that of a
+/// time long past, so that no rule computes the same one from the current time.
+fn generated_cycle(config: &Config, now: &ZonedDateTime) -> Option<Cycle> {
+    let past = now.checked_sub(Span::new().years(1)).ok()?;
+    match config.scheduled.iter().find_map(|entry| entry.cycle.as_ref()) {
+        Some(format) => format.label(&past).ok(),
+        None => Cycle::parse(&past.strftime("%Y-%m-%d").to_string()).ok(),
     }
 }
 

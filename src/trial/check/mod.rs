@@ -10,6 +10,7 @@ mod names;
 mod outcomes;
 mod places;
 mod problem;
+mod rings;
 mod scope;
 mod syntax;
 pub(in crate::trial) mod trace;

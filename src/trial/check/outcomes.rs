@@ -8,6 +8,7 @@ use super::circles::Circles;
 use super::functions::{ANSWERED_BY_THE_MANAGER, types_for_rules};
 use super::places::{self, Places};
 use super::problem::{RuleProblem, RuleSeverity};
+use super::rings::Rings;
 use crate::config::Config;
 use crate::suggest::question;
 use nowcast_core::next_worker::LOCALHOST;
@@ -22,17 +23,19 @@ pub(super) struct OutcomeChecker<'a> {
     places: &'a Places,
     found: IndexMap<(String, String), RuleProblem>,
     circles: Circles,
+    rings: Rings,
 }
 
 impl<'a> OutcomeChecker<'a> {
     pub(super) fn new(config: &'a Config, places: &'a Places) -> Self {
-        Self { config, places, found: IndexMap::new(), circles: Circles::default() }
+        Self { config, places, found: IndexMap::new(), circles: Circles::default(), rings: Rings::default() }
     }
 
     /// Return the problems in the order of the files.
     pub(super) fn problems(self) -> Vec<RuleProblem> {
         let circles = self.circles.problems(self.config, self.places);
-        let mut problems: Vec<RuleProblem> = self.found.into_values().chain(circles).collect();
+        let rings = self.rings.problems(self.config, self.places);
+        let mut problems: Vec<RuleProblem> = self.found.into_values().chain(circles).chain(rings).collect();
         let texts = &self.places.texts;
         problems.sort_by_key(|problem| {
             (texts.iter().position(|text| text.path == problem.file), problem.line, problem.column)
@@ -107,6 +110,7 @@ impl<'a> OutcomeChecker<'a> {
             self.join(case, call, join);
         }
         self.circles.add(&case.message, call, answer);
+        self.rings.add(self.config, case, answer);
     }
 
     fn at_place(

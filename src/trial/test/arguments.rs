@@ -6,6 +6,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use crate::rules::Argument;
 use crate::suggest::did_you_mean;
 use crate::trial::eval;
+use nowcast_core::Cycle;
 use pyyaml::Value;
 
 /// Return the first argument, or an error if it is missing.
@@ -28,6 +29,15 @@ pub(super) fn text(what: &str, given: Option<&Argument>) -> Result<String, Strin
         Some(Argument::Value(Value::Str(text))) => Ok(text.to_string()),
         _ => Err(format!("{what}: text was expected")),
     }
+}
+
+/// Return the cycle of a message; `None` for nil.
+pub(super) fn cycle(given: Option<&Argument>) -> Result<Option<Cycle>, String> {
+    if matches!(given, None | Some(Argument::Value(Value::Null))) {
+        return Ok(None);
+    }
+    let label = text("message: the cycle", given)?;
+    Cycle::parse(&label).map(Some).map_err(|error| format!("message: {error}"))
 }
 
 /// Return a list of texts, as `lua/test.lua` makes it.

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::arguments::{first, only, text, texts, value};
+use super::arguments::{cycle, first, only, text, texts, value};
 use super::diff;
 use super::line;
 use super::world::{TestFunctionResult, TestWorld, same};
 use crate::rules::{Argument, ScriptFunction};
+use nowcast_core::message::Message;
 use pyyaml::{Set, Value};
 
 /// Return the functions of a world.
@@ -33,11 +34,12 @@ pub(super) fn functions(world: &Rc<RefCell<TestWorld>>) -> Vec<(&'static str, Sc
         call("message", |world, given| {
             let (source, r#type) =
                 (text("message: the worker", given.first())?, text("message: the type", given.get(1))?);
-            world.message(&source, &r#type, value("message: the payload", given.get(2))?)
+            let message = Message::new(source, r#type, value("message: the payload", given.get(2))?);
+            world.message(Message { cycle: cycle(given.get(3))?, ..message })
         }),
         call("only_of_message", |_, given| {
             let keys = value("message", given.first())?;
-            only("message", &keys, &["source", "type", "payload"]).map(|()| Value::Null)
+            only("message", &keys, &["source", "type", "payload", "cycle"]).map(|()| Value::Null)
         }),
         call("set", |_, given| {
             let members = value("set", given.first())?;

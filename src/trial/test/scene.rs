@@ -193,9 +193,8 @@ impl Scene {
     ///
     /// # Errors
     /// When the message registry lacks it, or there are too many events.
-    pub fn message(&mut self, source: &str, r#type: &str, payload: Value) -> Result<(), String> {
-        self.is_registered(source, r#type)?;
-        let message = Message::new(source, r#type, payload);
+    pub fn message(&mut self, message: Message) -> Result<(), String> {
+        self.is_registered(&message.source, &message.r#type)?;
         self.report(message)
     }
 

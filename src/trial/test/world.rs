@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::rules::{Argument, Engine};
 use crate::trial::{eval, show};
 use nowcast_core::JoinRequest;
+use nowcast_core::message::Message;
 use pyyaml::{DateTime, Keys, Map, Value};
 
 /// The default time at which a test begins.
@@ -59,9 +60,9 @@ impl TestWorld {
         }
     }
 
-    pub(super) fn message(&mut self, source: &str, r#type: &str, payload: Value) -> TestFunctionResult {
+    pub(super) fn message(&mut self, message: Message) -> TestFunctionResult {
         self.no_surprise()?;
-        self.scene.message(source, r#type, payload)?;
+        self.scene.message(message)?;
         self.is_surprising = self.scene.last.error.is_some();
         Ok(Value::Null)
     }

@@ -192,9 +192,24 @@ fn an_operator_says_the_cycle_of_a_launch_and_of_a_message() {
         payload: "null".to_owned(),
         cycle,
     };
-    manager.asks(send(Some(cycle("today"))));
+    manager.asks(send(Some(CycleOption::Label(cycle("today")))));
     manager.asks(send(None));
     assert_eq!(cycles_of(&manager, "rivers"), [Some("today".to_owned()), None]);
+}
+
+#[test]
+fn an_operator_s_message_reports_for_a_run_of_the_cycle_that_it_names_or_of_none() {
+    let mut manager = story(|_, _| Ok(ReturnedLaunches::default()));
+    let today = manager.wants(saying("weather", "today"));
+    let mut sent = |cycle| {
+        let (source, r#type, payload) = ("weather".to_owned(), "success".to_owned(), "null".to_owned());
+        let (_, heard) = manager.asks(Command::Send { source, r#type, payload, cycle });
+        let record = heard.messages()[0];
+        (record.run, record.message.as_ref().expect("decoded").cycle.clone())
+    };
+    assert_eq!(sent(Some(CycleOption::None)), (None, None));
+    assert_eq!(sent(Some(CycleOption::Label(cycle("other")))), (None, Some(cycle("other"))));
+    assert_eq!(sent(Some(CycleOption::Label(cycle("today")))), (Some(today), Some(cycle("today"))));
 }
 
 #[test]

@@ -7,12 +7,12 @@ use nowcast_core::RequestedLaunch;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{MessageRecord, Outcome as Real};
 use nowcast_core::run::Stage;
-use nowcast_core::{NextWorker, Number, Steady};
+use nowcast_core::{Cycle, NextWorker, Number, Steady};
 use pyyaml::Value;
 
-use crate::model::plan::{TYPES, WORKERS};
+use crate::model::plan::{Launch, TYPES, WORKERS};
 use crate::model::reference::{Expected, Outcome};
-use crate::model::translate::{moment, next_worker, wanted};
+use crate::model::translate::{cycle, moment, next_worker, wanted};
 use crate::model::world::{Effects, World};
 
 impl World {
@@ -80,6 +80,10 @@ impl World {
             assert!(fits, "{number}: {:?}, and not {:?}", real.outcome, model.outcome);
             assert_eq!(real.run, model.run.map(|run| self.runs[run]), "the run of {number}");
         }
+        for (at, (number, real)) in self.messages.iter().enumerate().rev().take(3) {
+            let real = real.message.as_ref().and_then(|message| message.cycle.clone());
+            assert_eq!(real, self.model.cycle_of_message(at).map(cycle), "the cycle of {number}");
+        }
         let parked: BTreeSet<Number> =
             self.model.parked.iter().map(|message| self.messages[*message].0).collect();
         let is_message = |what: &ParkedItem| matches!(what, ParkedItem::Message { .. });
@@ -90,11 +94,12 @@ impl World {
 
     fn compare_runs(&self) {
         let mut open = 0;
-        for (number, model) in self.runs.iter().zip(&self.model.runs) {
+        for (at, (number, model)) in self.runs.iter().zip(&self.model.runs).enumerate() {
             let real = self.state.runs.get(number);
             assert_eq!(real.is_none(), model.is_closed(), "{number} is closed");
             let Some(real) = real else { continue };
             open += 1;
+            assert_eq!(real.cycle, self.model.cycle_of_run(at).map(cycle), "the cycle of {number}");
             let stage = match &real.stage {
                 Stage::Pending { due, at: None } => (Some(due.0), None, None),
                 Stage::Pending { at, .. } => (*at, None, None),
@@ -122,10 +127,15 @@ impl World {
     fn compare_joins(&self) {
         assert_eq!(self.joins.len(), self.model.joins.len(), "as many joins were opened");
         let workers = |launches: &[RequestedLaunch]| {
-            launches.iter().map(|launch| launch.worker.clone()).collect::<Vec<_>>()
+            launches.iter().map(|launch| (launch.worker.clone(), launch.cycle.clone())).collect::<Vec<_>>()
         };
         for (at, (number, model)) in self.joins.iter().zip(&self.model.joins).enumerate() {
-            let expected: Vec<NextWorker> = model.launches().iter().map(next_worker).collect();
+            let with_cycle = |(launch, after): &(Launch, usize)| {
+                let said = launch.cycle.or_else(|| self.model.cycle_of_message(*after));
+                (next_worker(launch), said.map(cycle))
+            };
+            let expected: Vec<(NextWorker, Option<Cycle>)> =
+                model.launches().iter().map(with_cycle).collect();
             assert_eq!(self.state.joins.get(*number).is_some(), model.is_open, "{number} is open");
             if let Some(real) = self.state.joins.get(*number) {
                 assert_eq!(real.name, model.name);

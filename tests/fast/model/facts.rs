@@ -19,6 +19,8 @@ pub struct Run {
     pub due: i64,
     /// The time of the wall clock that it waits for instead.
     pub at: Option<i64>,
+    /// The message whose rule returned it.
+    pub after: Option<usize>,
     pub attempt: u32,
     pub retry_of: Option<usize>,
     pub launched: Option<When>,
@@ -52,6 +54,8 @@ pub struct Message {
     pub r#type: usize,
     pub at: When,
     pub run: Option<usize>,
+    /// The cycle that its sender names.
+    pub named: Option<usize>,
     pub outcome: Outcome,
     /// The message of which this is a retry.
     pub retries: Option<usize>,
@@ -74,7 +78,8 @@ pub struct OpenJoin {
     pub name: String,
     pub asked: Join,
     pub opened_by: usize,
-    pub waiting: Vec<Launch>,
+    /// With the messages whose rules returned them.
+    pub waiting: Vec<(Launch, usize)>,
     pub deadline: Option<i64>,
     pub is_open: bool,
     /// Whether what waited in it is parked.
@@ -82,8 +87,10 @@ pub struct OpenJoin {
 }
 
 impl OpenJoin {
-    pub fn launches(&self) -> Vec<Launch> {
-        [self.waiting.clone(), self.asked.launch.clone()].concat()
+    /// All launches with the messages whose rules returned them.
+    pub fn launches(&self) -> Vec<(Launch, usize)> {
+        let own = self.asked.launch.iter().map(|launch| (launch.clone(), self.opened_by));
+        self.waiting.iter().cloned().chain(own).collect()
     }
 }
 

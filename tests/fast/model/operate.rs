@@ -5,8 +5,8 @@ use nowcast_core::record::RecordedEvent;
 use nowcast_core::{CallId, Command, Event, Number};
 
 use crate::model::plan::{Step, TYPES, WORKERS, Which};
-use crate::model::reference::{Hold, Outcome};
-use crate::model::translate::{moment, next_worker, target};
+use crate::model::reference::{Hold, Outcome, Said};
+use crate::model::translate::{moment, next_worker, said_cycle, target};
 use crate::model::world::{World, pick};
 
 impl World {
@@ -30,7 +30,7 @@ impl World {
         let (command, is_done) = match step {
             Step::Launch(launch) => {
                 self.commanded += 1;
-                self.model.want(launch.clone());
+                self.model.want(launch.clone(), None);
                 (Command::Launch { worker: next_worker(launch), rerun_of: None, origin: None }, true)
             }
             Step::Kill(which) => {
@@ -61,13 +61,13 @@ impl World {
                 (Command::Discard { number }, self.drop_it(number))
             }
             Step::Retry(which) => return self.retry(which.as_ref()),
-            Step::Send { worker, r#type, value } => {
-                self.model.message(*worker, *r#type, *value, None);
+            Step::Send { worker, r#type, value, cycle } => {
+                self.model.message(*worker, *r#type, *value, Said { run: None, cycle: *cycle });
                 let (source, r#type) = (WORKERS[*worker].into(), TYPES[*r#type].into());
                 let payload = value.map_or("null".into(), |value| value.to_string());
                 let outcome = self.model.messages.last().expect("a message").outcome;
                 let is_done = matches!(outcome, Outcome::Ruled | Outcome::Retried(_));
-                (Command::Send { source, r#type, payload, cycle: None }, is_done)
+                (Command::Send { source, r#type, payload, cycle: said_cycle(*cycle) }, is_done)
             }
             Step::Set { worker, value } => {
                 self.model.set(*worker, *value);

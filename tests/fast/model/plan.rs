@@ -10,6 +10,35 @@ pub const WORKERS: [&str; 5] = ["a", "b", "c", "d", "x"];
 /// The message types that are used; no worker has the last.
 pub const TYPES: [&str; 5] = ["success", "failure", "failure late", "crash", "sucess"];
 
+/// The cycles that are named.
+pub const CYCLES: [&str; 2] = ["2026-03-14", "hindcast-12"];
+
+/// What a launch or a message says about its cycle.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum SaidCycle {
+    #[default]
+    Nothing,
+    /// That it is of no cycle.
+    None,
+    Cycle(usize),
+}
+
+impl SaidCycle {
+    /// What it says about one that names a cycle or does not.
+    pub fn named(cycle: Option<usize>) -> Self {
+        cycle.map_or(Self::Nothing, Self::Cycle)
+    }
+
+    /// The cycle; `inherited` if it says nothing.
+    pub fn or_else(self, inherited: impl FnOnce() -> Option<usize>) -> Option<usize> {
+        match self {
+            Self::Nothing => inherited(),
+            Self::None => None,
+            Self::Cycle(cycle) => Some(cycle),
+        }
+    }
+}
+
 /// A worker's settings in the configuration: max running, timeout, retries, retry delay.
 pub type Settings = (Option<u32>, Option<i64>, Option<u32>, Option<i64>);
 
@@ -55,6 +84,7 @@ pub struct Launch {
     pub timeout: Option<i64>,
     pub retries: Option<u32>,
     pub retry_delay: Option<i64>,
+    pub cycle: SaidCycle,
 }
 
 /// The required messages: worker, type, count.
@@ -99,12 +129,14 @@ pub enum Step {
         r#type: usize,
         value: Option<i64>,
         run: Option<Which>,
+        cycle: Option<usize>,
     },
     Poison {
         worker: usize,
         r#type: usize,
         value: Option<i64>,
         run: Option<Which>,
+        cycle: Option<usize>,
     },
     Need {
         worker: usize,
@@ -148,6 +180,7 @@ pub enum Step {
         worker: usize,
         r#type: usize,
         value: Option<i64>,
+        cycle: SaidCycle,
     },
     Set {
         worker: usize,
@@ -156,6 +189,18 @@ pub enum Step {
     Clear {
         force: bool,
     },
+}
+
+fn cycle() -> impl Strategy<Value = usize> {
+    0..CYCLES.len()
+}
+
+fn said_cycle() -> impl Strategy<Value = SaidCycle> {
+    prop_oneof![
+        5 => Just(SaidCycle::Nothing),
+        1 => Just(SaidCycle::None),
+        2 => cycle().prop_map(SaidCycle::Cycle),
+    ]
 }
 
 fn launch() -> impl Strategy<Value = Launch> {
@@ -168,8 +213,9 @@ fn launch() -> impl Strategy<Value = Launch> {
         option::weighted(0.2, 0..6_i64),
         option::weighted(0.2, 0..3_u32),
         option::weighted(0.2, 0..5_i64),
+        said_cycle(),
     )
-        .prop_map(|(worker, is_far, is_debug, delay, at, timeout, retries, retry_delay)| Launch {
+        .prop_map(|(worker, is_far, is_debug, delay, at, timeout, retries, retry_delay, cycle)| Launch {
             worker,
             is_far,
             is_debug,
@@ -178,6 +224,7 @@ fn launch() -> impl Strategy<Value = Launch> {
             timeout,
             retries,
             retry_delay,
+            cycle,
         })
 }
 
@@ -215,17 +262,18 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Held::Far),
     ];
     prop_oneof![
-        12 => (0..5_usize, 0..5_usize, value(), option::weighted(0.6, which()))
-            .prop_map(|(worker, r#type, value, run)| Step::Message { worker, r#type, value, run }),
+        12 => (0..5_usize, 0..5_usize, value(), option::weighted(0.6, which()), option::weighted(0.2, cycle()))
+            .prop_map(|(worker, r#type, value, run, cycle)| Step::Message { worker, r#type, value, run, cycle }),
         // Most messages come from runs.
-        12 => (0..4_usize, value(), which()).prop_map(|(r#type, value, run)| Step::Message {
+        12 => (0..4_usize, value(), which(), option::weighted(0.1, cycle())).prop_map(|(r#type, value, run, cycle)| Step::Message {
             worker: usize::MAX,
             r#type,
             value,
-            run: Some(run)
+            run: Some(run),
+            cycle
         }),
-        2 => (0..5_usize, 0..5_usize, value(), option::weighted(0.6, which()))
-            .prop_map(|(worker, r#type, value, run)| Step::Poison { worker, r#type, value, run }),
+        2 => (0..5_usize, 0..5_usize, value(), option::weighted(0.6, which()), option::weighted(0.2, cycle()))
+            .prop_map(|(worker, r#type, value, run, cycle)| Step::Poison { worker, r#type, value, run, cycle }),
         1 => (0..5_usize).prop_map(|worker| Step::Need { worker }),
         1 => (0..5_usize).prop_map(|worker| Step::ClearByWorker { worker }),
         10 => (0..100_usize, 0..2_i32).prop_map(|(run, status)| Step::End { run, status }),
@@ -241,8 +289,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => which().prop_map(Step::Release),
         2 => which().prop_map(Step::Drop),
         3 => option::weighted(0.8, which()).prop_map(Step::Retry),
-        1 => (0..5_usize, 0..5_usize, value())
-            .prop_map(|(worker, r#type, value)| Step::Send { worker, r#type, value }),
+        1 => (0..5_usize, 0..5_usize, value(), said_cycle())
+            .prop_map(|(worker, r#type, value, cycle)| Step::Send { worker, r#type, value, cycle }),
         1 => (0..4_usize, 0..9_i64).prop_map(|(worker, value)| Step::Set { worker, value }),
         1 => prop::bool::ANY.prop_map(|force| Step::Clear { force }),
     ]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 pub use crate::model::facts::{Done, Expected, Hold, Message, OpenJoin, Outcome, Run, When};
-use crate::model::plan::{CONFIGS, Held, Join, Launch, Rule, TYPES, Wanted};
+use crate::model::plan::{CONFIGS, Held, Join, Launch, Rule, SaidCycle, TYPES, Wanted};
 
 /// Seconds after which a silent end is a crash.
 const GRACE: i64 = 2;
@@ -62,15 +62,18 @@ impl Model {
         std::mem::take(&mut self.done)
     }
 
-    pub fn want(&mut self, launch: Launch) -> usize {
+    /// A launch, and the message whose rule returned it.
+    pub fn want(&mut self, launch: Launch, after: Option<usize>) -> usize {
         let due = self.now.passed + launch.delay.unwrap_or(0);
         let at = launch.at.filter(|at| self.passed_at(*at) > due);
-        self.add_run(launch, due, at, None)
+        let run = self.add_run(launch, due, at, None);
+        self.runs[run].after = after;
+        run
     }
 
-    pub fn want_all(&mut self, launches: Vec<Launch>) {
-        for launch in launches {
-            self.want(launch);
+    pub fn want_all(&mut self, launches: Vec<(Launch, usize)>) {
+        for (launch, after) in launches {
+            self.want(launch, Some(after));
         }
     }
 
@@ -122,6 +125,7 @@ impl Model {
             launch,
             due,
             at,
+            after: None,
             attempt,
             retry_of,
             launched: None,
@@ -142,20 +146,20 @@ impl Model {
         }
     }
 
-    /// A message; `run` is what it says of its run.
-    pub fn message(&mut self, worker: usize, r#type: usize, value: Option<i64>, run: Option<NamedRun>) {
-        self.decide(worker, r#type, (value, run), None);
+    /// A message; `said` is what it says of its run and cycle.
+    pub fn message(&mut self, worker: usize, r#type: usize, value: Option<i64>, said: Said) {
+        self.decide(worker, r#type, (value, said), None);
     }
 
     /// A message that is parked undecided.
-    pub fn poison(&mut self, worker: usize, r#type: usize, value: Option<i64>, run: Option<NamedRun>) {
+    pub fn poison(&mut self, worker: usize, r#type: usize, value: Option<i64>, said: Said) {
         let number = self.messages.len();
         self.notice(worker, r#type);
-        let of = self.run_of(worker, run);
+        let of = self.run_of(worker, said);
         if let Some(of) = of {
             self.report(of, r#type);
         }
-        self.add_message(worker, r#type, of, Outcome::Undecided);
+        self.add_message(worker, r#type, (of, said.label()), Outcome::Undecided);
         self.undecided.insert(number, value);
         self.parked.push(number);
     }
@@ -164,19 +168,19 @@ impl Model {
         &mut self,
         worker: usize,
         r#type: usize,
-        (value, run): (Option<i64>, Option<NamedRun>),
+        (value, said): (Option<i64>, Said),
         parked: Option<usize>,
     ) {
         let of_parked = parked.and_then(|parked| self.messages[parked].run);
         let has_crash = worker != 3 || TYPES[r#type] != "crash";
         if worker == 4 || r#type == 4 || !has_crash {
-            let run = if let Some(NamedRun::MadeFor(run)) = run {
+            let run = if let Some(NamedRun::MadeFor(run)) = said.run {
                 self.report(run, r#type);
                 Some(run)
             } else {
                 of_parked
             };
-            return self.add_message(worker, r#type, run, Outcome::Refused);
+            return self.add_message(worker, r#type, (run, said.label()), Outcome::Refused);
         }
         if let Some(value) = value {
             self.set(worker, value);
@@ -184,7 +188,7 @@ impl Model {
         if parked.is_none() {
             self.notice(worker, r#type);
         }
-        let run = if parked.is_some() { of_parked } else { self.run_of(worker, run) };
+        let run = if parked.is_some() { of_parked } else { self.run_of(worker, said) };
         if let Some(run) = run.filter(|run| !self.runs[*run].is_closed()) {
             let is_retried = self.is_retried(run, r#type);
             self.report(run, r#type);
@@ -193,11 +197,11 @@ impl Model {
                 let delay = launch.retry_delay.or(CONFIGS[self.config][launch.worker].3).unwrap_or(0);
                 let next = self.add_run(launch, self.now.passed + delay, None, Some(run));
                 self.parked.retain(|message| Some(*message) != parked);
-                return self.add_message(worker, r#type, Some(run), Outcome::Retried(next));
+                return self.add_message(worker, r#type, (Some(run), said.label()), Outcome::Retried(next));
             }
         }
         let number = self.messages.len();
-        self.ask_rule(worker, r#type, run, parked);
+        self.ask_rule(worker, r#type, (run, said.label()), parked);
         let is_ruled = self.messages[number].outcome == Outcome::Ruled;
         match parked {
             None if is_ruled => {}
@@ -207,23 +211,37 @@ impl Model {
         }
     }
 
-    pub fn add_message(&mut self, worker: usize, r#type: usize, run: Option<usize>, outcome: Outcome) {
-        self.messages.push(Message { worker, r#type, at: self.now, run, outcome, retries: None });
+    /// A message; `of` are its run and the cycle that its sender names.
+    pub fn add_message(
+        &mut self,
+        worker: usize,
+        r#type: usize,
+        (run, named): (Option<usize>, Option<usize>),
+        outcome: Outcome,
+    ) {
+        self.messages.push(Message { worker, r#type, at: self.now, run, named, outcome, retries: None });
     }
 
     pub fn retry(&mut self, message: usize) {
-        let Message { worker, r#type, run, .. } = self.messages[message];
+        let Message { worker, r#type, run, named, .. } = self.messages[message];
         if let Some(value) = self.undecided.get(&message) {
-            return self.decide(worker, r#type, (*value, None), Some(message));
+            let said = Said { run: None, cycle: SaidCycle::named(named) };
+            return self.decide(worker, r#type, (*value, said), Some(message));
         }
         let number = self.messages.len();
-        self.ask_rule(worker, r#type, run, Some(message));
+        self.ask_rule(worker, r#type, (run, named), Some(message));
         if self.messages[number].outcome == Outcome::Ruled {
             self.parked.retain(|parked| *parked != message);
         }
     }
 
-    fn ask_rule(&mut self, worker: usize, r#type: usize, run: Option<usize>, retries: Option<usize>) {
+    fn ask_rule(
+        &mut self,
+        worker: usize,
+        r#type: usize,
+        (run, named): (Option<usize>, Option<usize>),
+        retries: Option<usize>,
+    ) {
         let number = self.messages.len();
         self.done.called.push(retries.map_or(self.now, |first| self.messages[first].at).wall);
         let (outcome, launches, join) = match self.rules[worker].clone() {
@@ -231,11 +249,13 @@ impl Model {
             Rule::Fails => (Outcome::Failed, Vec::new(), None),
             Rule::Answers(launches, join) => (Outcome::Ruled, launches, join),
         };
-        self.messages.push(Message { worker, r#type, at: self.now, run, outcome, retries });
+        self.messages.push(Message { worker, r#type, at: self.now, run, named, outcome, retries });
+        let returned = |launches: Vec<Launch>| launches.into_iter().map(|launch| (launch, number)).collect();
+        let launches: Vec<(Launch, usize)> = returned(launches);
         let mut released = Vec::new();
         if let Some(asked) = join {
             if asked.wait_for.is_empty() {
-                released.extend(asked.launch);
+                released.extend::<Vec<_>>(returned(asked.launch));
             } else {
                 self.open(number, worker, asked);
             }
@@ -327,8 +347,27 @@ impl Model {
         (first..self.messages.len()).find(|number| is_of_it(number) && reached(number))
     }
 
-    pub fn run_of(&self, worker: usize, named: Option<NamedRun>) -> Option<usize> {
-        match named {
+    /// The cycle of a run: that of the attempt before, the one that its launch says, or that of the message whose rule returned it.
+    pub fn cycle_of_run(&self, run: usize) -> Option<usize> {
+        let run = &self.runs[run];
+        let inherited = || run.after.and_then(|message| self.cycle_of_message(message));
+        match run.retry_of {
+            Some(before) => self.cycle_of_run(before),
+            None => run.launch.cycle.or_else(inherited),
+        }
+    }
+
+    /// The cycle of a message: that of its run, or the one that its sender names.
+    pub fn cycle_of_message(&self, message: usize) -> Option<usize> {
+        let message = &self.messages[message];
+        match message.run {
+            Some(run) => self.cycle_of_run(run),
+            None => message.named,
+        }
+    }
+
+    pub fn run_of(&self, worker: usize, said: Said) -> Option<usize> {
+        match said.run {
             Some(NamedRun::MadeFor(run)) => return Some(run),
             Some(NamedRun::Unknown) => return None,
             Some(NamedRun::Run(run)) => {
@@ -346,7 +385,11 @@ impl Model {
             let run = &self.runs[*run];
             run.launch.worker == worker && run.launched.is_some() && !run.is_closed()
         };
-        let open = || (0..self.runs.len()).filter(of_worker);
+        let of_cycle = |run: &usize| {
+            let cycle = self.cycle_of_run(*run);
+            said.cycle.or_else(|| cycle) == cycle
+        };
+        let open = || (0..self.runs.len()).filter(of_worker).filter(of_cycle);
         let silent = open().find(|run| !self.runs[*run].is_reported);
         silent.or_else(|| open().find(|run| !self.runs[*run].has_final_report))
     }
@@ -432,7 +475,8 @@ impl Model {
         let silent: Vec<usize> = (0..self.runs.len()).filter(|run| is_silent(&self.runs[*run])).collect();
         for run in silent {
             let crash = 3;
-            self.message(self.runs[run].launch.worker, crash, None, Some(NamedRun::MadeFor(run)));
+            let said = Said { run: Some(NamedRun::MadeFor(run)), ..Said::default() };
+            self.message(self.runs[run].launch.worker, crash, None, said);
             self.admit();
         }
     }
@@ -453,4 +497,17 @@ pub enum NamedRun {
     Unknown,
     /// The message is made for it.
     MadeFor(usize),
+}
+
+/// What a message says of its run and its cycle.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Said {
+    pub run: Option<NamedRun>,
+    pub cycle: SaidCycle,
+}
+
+impl Said {
+    fn label(self) -> Option<usize> {
+        self.cycle.or_else(|| None)
+    }
 }

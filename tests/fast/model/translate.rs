@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use nowcast::config;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::{
-    JoinRequest, LaunchOptions, NextWorker, Policy, Requirement, ReturnedLaunches, RuleCallResult, RuleError,
-    RuleInput, Rules,
+    Cycle, CycleOption, JoinRequest, LaunchOptions, NextWorker, Policy, Requirement, ReturnedLaunches,
+    RuleCallResult, RuleError, RuleInput, Rules,
 };
 
-use crate::model::plan::{CONFIGS, EXPECTED, Held, Join, Launch, Rule, TYPES, WORKERS};
+use crate::model::plan::{CONFIGS, CYCLES, EXPECTED, Held, Join, Launch, Rule, SaidCycle, TYPES, WORKERS};
 
 pub static PARSED: LazyLock<Vec<Arc<Policy>>> = LazyLock::new(|| (0..CONFIGS.len()).map(parsed).collect());
 
@@ -98,6 +98,18 @@ pub fn moment(second: i64) -> Timestamp {
     begin + SignedDuration::from_secs(second)
 }
 
+pub fn cycle(place: usize) -> Cycle {
+    Cycle::parse(CYCLES[place]).expect("a label")
+}
+
+pub fn said_cycle(said: SaidCycle) -> Option<CycleOption> {
+    match said {
+        SaidCycle::Nothing => None,
+        SaidCycle::None => Some(CycleOption::None),
+        SaidCycle::Cycle(place) => Some(CycleOption::Label(cycle(place))),
+    }
+}
+
 pub fn next_worker(launch: &Launch) -> NextWorker {
     let span = |seconds: Option<i64>| seconds.map(SignedDuration::from_secs);
     NextWorker {
@@ -111,7 +123,7 @@ pub fn next_worker(launch: &Launch) -> NextWorker {
             retries: launch.retries,
             retry_delay: span(launch.retry_delay),
             env: Vec::new(),
-            cycle: None,
+            cycle: said_cycle(launch.cycle),
         },
         location: None,
     }

@@ -14,9 +14,9 @@ use nowcast_core::{
 };
 use pyyaml::Value;
 
-use crate::model::plan::{Day, Step, TYPES, WORKERS, Which};
-use crate::model::reference::{Model, NamedRun, Outcome};
-use crate::model::translate::{PARSED, Table, moment};
+use crate::model::plan::{Day, SaidCycle, Step, TYPES, WORKERS, Which};
+use crate::model::reference::{Model, NamedRun, Outcome, Said};
+use crate::model::translate::{PARSED, Table, cycle, moment};
 
 /// How many times the manager may wake at one moment.
 const LOOKS: usize = 20;
@@ -128,9 +128,10 @@ impl World {
         let mut done = Effects::default();
         for effect in decide(&mut self.state, event, &self.rules, &time) {
             match effect {
-                Effect::Launch { run, worker, .. } => {
+                Effect::Launch { run, worker, cycle, .. } => {
                     assert!(self.launched.insert(run), "{run} is launched twice");
                     assert_eq!(worker, self.state.runs[&run].worker);
+                    assert_eq!(cycle, self.state.runs[&run].cycle);
                     done.launched.push(run);
                 }
                 Effect::StopRun(run) => done.told.push(run),
@@ -219,11 +220,11 @@ impl World {
 
     fn step(&mut self, step: &Step) {
         match step {
-            Step::Message { worker, r#type, value, run } => {
-                self.message(*worker, *r#type, *value, run.as_ref(), false);
+            Step::Message { worker, r#type, value, run, cycle } => {
+                self.message(*worker, *r#type, *value, (run.as_ref(), *cycle), false);
             }
-            Step::Poison { worker, r#type, value, run } => {
-                self.message(*worker, *r#type, *value, run.as_ref(), true);
+            Step::Poison { worker, r#type, value, run, cycle } => {
+                self.message(*worker, *r#type, *value, (run.as_ref(), *cycle), true);
             }
             Step::Need { worker } => self.special(*worker, "need", Outcome::Answered),
             Step::ClearByWorker { worker } => self.special(*worker, "clear checklist", Outcome::Cleared),
@@ -275,7 +276,7 @@ impl World {
         worker: usize,
         r#type: usize,
         value: Option<i64>,
-        which: Option<&Which>,
+        (which, named_cycle): (Option<&Which>, Option<usize>),
         is_poison: bool,
     ) {
         let is_of_a_run = worker == usize::MAX;
@@ -298,15 +299,17 @@ impl World {
         // Plain workers do not know their runs.
         let named = named.filter(|named| !(is_of_a_run && named.0.is_multiple_of(3)));
         let model_named = named.map(|_| run.map_or(NamedRun::Unknown, NamedRun::Run));
+        let said = Said { run: model_named, cycle: SaidCycle::named(named_cycle) };
         if is_poison {
-            self.model.poison(worker, r#type, value, model_named);
+            self.model.poison(worker, r#type, value, said);
         } else {
-            self.model.message(worker, r#type, value, model_named);
+            self.model.message(worker, r#type, value, said);
         }
         self.model.admit();
         let mut message =
             Message::new(WORKERS[worker], TYPES[r#type], value.map_or(Value::Null, Value::from));
         message.run = named.map(|named| named.0.to_string());
+        message.cycle = named_cycle.map(cycle);
         self.request(message, is_poison);
     }
 
@@ -315,10 +318,10 @@ impl World {
         let mut run = None;
         if is_known && outcome == Outcome::Cleared {
             self.model.checklist.clear();
-            run = self.model.run_of(worker, None);
+            run = self.model.run_of(worker, Said { run: None, cycle: SaidCycle::Nothing });
         }
         let outcome = if is_known { outcome } else { Outcome::Refused };
-        self.model.add_message(worker, 0, run, outcome);
+        self.model.add_message(worker, 0, (run, None), outcome);
         self.model.admit();
         self.request(Message::new(WORKERS[worker], r#type, Value::Null), false);
     }

@@ -5,6 +5,7 @@ mod graph;
 mod long_lines;
 mod manager;
 mod names;
+mod rings;
 mod types;
 
 use crate::support::system::{Builder, System, system};

@@ -14,7 +14,7 @@ function after_sleep(msg, config, checklist)
   elseif msg.type == "failure" then
     return { worker("keyless"):with{ delay = "10m" } }, { "awaken", "keyless" }
   end
-  log.warning("sleep crashed")
+  log.warning("sleep crashed" .. (msg.cycle and " in " .. msg.cycle or ""))
   return {}
 end
 
@@ -101,6 +101,11 @@ fn messages_checklist_time_and_configuration_are_the_test_s() {
         "message('sleep', 'failure') expect_launches{ 'keyless (delay 10m)' } expect_join{ 'awaken', 'keyless' }",
     );
     passes("message('sleep', 'crash') expect_launches{} expect_join(nil) expect_log('sleep crashed')");
+    passes(
+        "message{ source = 'sleep', type = 'crash', cycle = '2026-03-14' } expect_log('sleep crashed in 2026-03-14')",
+    );
+    let text = failure("message{ source = 'sleep', type = 'crash', cycle = 'a b' }");
+    assert!(text.contains("message: invalid cycle \"a b\": use 1 to 64 letters"), "{text}");
     passes("message('awaken', 'success') expect_error('there is no key \"sleepyhead\"')");
     passes(
         "config{ zmq = { host = 'there' } } expect_equal(config().zmq.host, 'there') expect_equal(config().zmq.ports.manager ~= nil, true)",

@@ -1,7 +1,7 @@
 //! Commands about messages and the checklist: send, retry, set and clear.
 
 use super::{NAMED, Outcomes};
-use crate::cycle::Cycle;
+use crate::cycle::CycleOption;
 use crate::decide::Decision;
 use crate::message::Message;
 use crate::messages::UndecidedMessage;
@@ -48,13 +48,16 @@ impl Decision<'_> {
         source: &str,
         r#type: &str,
         payload: &str,
-        cycle: Option<Cycle>,
+        cycle: Option<CycleOption>,
     ) -> Outcomes {
         let payload =
             pyyaml::read(payload).map_err(|error| format!("the payload is not valid YAML: {error}"))?;
         check_depth("the payload", payload.depth())?;
+        let is_of_no_cycle = cycle == Some(CycleOption::None);
+        let cycle = cycle.and_then(CycleOption::into_label);
         let message = Message { cycle, ..Message::new(source, r#type, payload) };
-        let reply = self.handle_message(UndecidedMessage::internal(message, Speaker::Operator, None));
+        let incoming = UndecidedMessage::internal(message, Speaker::Operator, None);
+        let reply = self.handle_message(UndecidedMessage { is_of_no_cycle, ..incoming });
         outcome_of(self.number, &reply.outcome)
     }
 

@@ -2,24 +2,29 @@
 
 local date = "2026-03-14"
 
+--- Send a message of the day's cycle.
+local function tell(source, kind, payload)
+  message{ source = source, type = kind, payload = payload, cycle = date }
+end
+
 before_each(function()
   at(date .. " 05:15")
 end)
 
 describe("weather", function()
   it("is gridded, and the next forecast is downloaded later", function()
-    message("download_weather", "success 12")
+    tell("download_weather", "success 12")
     expect_launches{ "grid_weather 12 2026-03-14", "download_weather 18 (delay 2s)" }
     expect_join(nil)
   end)
 
   it("ends with the last forecast of the day", function()
-    message("download_weather", "success 18")
+    tell("download_weather", "success 18")
     expect_launches{ "grid_weather 18 2026-03-14" }
   end)
 
   it("opens the join of the day with its first forecast", function()
-    message("download_weather", "success 00")
+    tell("download_weather", "success 00")
     expect_launches{ "grid_weather 00 2026-03-14", "download_weather 06 (delay 2s)" }
     expect_join(Join{
       name = "end of day",
@@ -31,7 +36,7 @@ describe("weather", function()
 
   it("launches nothing when the download fails", function()
     for _, kind in ipairs{ "failure", "crash" } do
-      message("download_weather", kind)
+      tell("download_weather", kind)
       expect_launches{}
       expect_log("no weather forecast: " .. kind)
     end
@@ -39,7 +44,7 @@ describe("weather", function()
 
   it("is only counted by a join when it is gridded", function()
     for _, kind in ipairs{ "success 00", "success 06", "success 12", "success 18", "crash" } do
-      message("grid_weather", kind)
+      tell("grid_weather", kind)
       expect_launches{}
     end
   end)
@@ -48,7 +53,7 @@ end)
 describe("forcing", function()
   before_each(function()
     config{ rivers = { stations = { "alder_creek", "elm_run" }, enough = 2 } }
-    message("download_weather", "success 06")
+    tell("download_weather", "success 06")
   end)
 
   it("waits for weather, rivers and boundary", function()
@@ -59,16 +64,16 @@ describe("forcing", function()
       "collect_river_data elm_run 2026-03-14",
       "download_boundary 2026-03-14",
     }
-    message("collect_river_data", "success", { alder_creek = 110 })
-    message("grid_weather", "success 06")
-    message("download_boundary", "success")
+    tell("collect_river_data", "success", { alder_creek = 110 })
+    tell("grid_weather", "success 06")
+    tell("download_boundary", "success")
     expect_launches{}
-    message("collect_river_data", "failure")
+    tell("collect_river_data", "failure")
     expect_launches{ "make_forcing 2026-03-14" }
   end)
 
   it("is uploaded to the model's host, even with few rivers", function()
-    message("make_forcing", "success", { date = date })
+    tell("make_forcing", "success", { date = date })
     expect_launches{ "upload_forcing localhost 2026-03-14" }
     expect_log("only 0 rivers have data")
   end)
@@ -76,77 +81,76 @@ describe("forcing", function()
   it("logs no warning with enough rivers", function()
     checklist{ rivers = { alder_creek = 110, elm_run = 107 } }
     config{ model = { host = "basin" } }
-    message("make_forcing", "success", { date = date })
+    tell("make_forcing", "success", { date = date })
     expect_launches{ "upload_forcing basin 2026-03-14" }
   end)
 
   it("stops the chain when it fails", function()
     for _, name in ipairs{ "make_forcing", "upload_forcing" } do
-      message(name, "crash")
+      tell(name, "crash")
       expect_launches{}
     end
-    message("download_boundary", "crash")
-    message("collect_river_data", "crash")
+    tell("download_boundary", "crash")
+    tell("collect_river_data", "crash")
     expect_log("no river data: crash")
   end)
 end)
 
 describe("the model", function()
   it("runs where the configuration says", function()
-    checklist{ forcing = { date = date } }
     config{ model = { host = "basin" } }
-    message("upload_forcing", "success")
+    tell("upload_forcing", "success")
     expect_launches{ "run_model nowcast 2026-03-14 on basin" }
   end)
 
-  it("needs the date of the forcing", function()
+  it("needs the cycle, which is its date", function()
     message("upload_forcing", "success")
-    expect_error('need: there is no key "forcing"')
+    expect_error('need: there is no key "cycle"')
   end)
 
   it("makes a forecast after the nowcast", function()
-    message("run_model", "success nowcast", { nowcast = { date = date } })
+    tell("run_model", "success nowcast", { nowcast = { date = date } })
     expect_launches{ "make_plots nowcast 2026-03-14", "archive nowcast 2026-03-14", "run_model forecast 2026-03-14" }
     expect_checklist("model runs", "nowcast", "date", date)
   end)
 
   it("is published when plots and archive of the forecast are done", function()
-    message("run_model", "success forecast", { forecast = { date = date } })
+    tell("run_model", "success forecast", { forecast = { date = date } })
     expect_launches{ "make_plots forecast 2026-03-14", "archive forecast 2026-03-14" }
-    message("make_plots", "success nowcast")
-    message("archive", "success nowcast")
-    message("archive", "success forecast")
+    tell("make_plots", "success nowcast")
+    tell("archive", "success nowcast")
+    tell("archive", "success forecast")
     expect_launches{}
-    message("make_plots", "success forecast")
+    tell("make_plots", "success forecast")
     expect_launches{ "publish_pages 2026-03-14" }
   end)
 
   it("launches nothing when it fails", function()
     for _, kind in ipairs{ "failure", "crash" } do
-      message("run_model", kind)
+      tell("run_model", kind)
       expect_launches{}
       expect_log("no forecast today")
     end
   end)
 
   it("launches nothing when plots or archive crash", function()
-    message("make_plots", "crash")
-    message("archive", "crash")
+    tell("make_plots", "crash")
+    tell("archive", "crash")
     expect_launches{}
   end)
 end)
 
 describe("the end of the day", function()
   it("rotates the logs, then clears the checklist", function()
-    message("publish_pages", "success")
-    message("publish_pages", "crash")
+    tell("publish_pages", "success")
+    tell("publish_pages", "crash")
     expect_launches{}
     for _, kind in ipairs{ "success", "failure", "crash" } do
-      message("rotate_logs", kind)
+      tell("rotate_logs", kind)
       expect_launches{ "clear_checklist" }
     end
     for _, kind in ipairs{ "success", "failure", "crash" } do
-      message("clear_checklist", kind)
+      tell("clear_checklist", kind)
       expect_launches{}
     end
   end)

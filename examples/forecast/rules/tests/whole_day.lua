@@ -1,5 +1,8 @@
 -- Tests of whole days.
 
+--- The launch that begins a day.
+local first = { "download_weather 00", cycle = "2026-03-14" }
+
 local function ends()
   return {
     download_weather = function(run)
@@ -31,9 +34,9 @@ describe("a whole day", function()
   end)
 
   it("ends with web pages and rotated logs", function()
-    local day = run_day{ start = { "download_weather 00" }, ends = ends() }
+    local day = run_day{ start = { first }, ends = ends() }
     day:expect_order{
-      "download_weather 00",
+      first,
       "download_weather 06 (delay 6h)",
       "make_forcing 2026-03-14",
       "upload_forcing localhost 2026-03-14",
@@ -49,10 +52,17 @@ describe("a whole day", function()
     expect_nothing_waits()
   end)
 
+  it("keeps its date after midnight", function()
+    at("2026-03-14 20:00")
+    local day = run_day{ start = { first }, ends = ends() }
+    day:expect_order{ "make_forcing 2026-03-14", "publish_pages 2026-03-14", "grid_weather 18 2026-03-14" }
+    expect_equal(now():format("%Y-%m-%d"), "2026-03-15")
+  end)
+
   it("continues without river data", function()
     local outcomes = ends()
     outcomes.collect_river_data = { type = "failure", after = "1s" }
-    local day = run_day{ start = { "download_weather 00" }, ends = outcomes }
+    local day = run_day{ start = { first }, ends = outcomes }
     day:expect_times("publish_pages", 1)
   end)
 
@@ -62,7 +72,7 @@ describe("a whole day", function()
       attempts = attempts + 1
       return { type = attempts == 1 and "failure" or "success " .. run.args[1], after = "12m" }
     end
-    local day = run_day{ start = { "download_weather 00" }, ends = outcomes }
+    local day = run_day{ start = { first }, ends = outcomes }
     day:expect_times("download_weather", 5)
     day:expect_times("publish_pages", 1)
   end)
@@ -70,7 +80,7 @@ describe("a whole day", function()
   it("has no forecast when the model exits without a report", function()
     local outcomes = ends()
     outcomes.run_model = { exit = 1, after = "10m" }
-    local day = run_day{ start = { "download_weather 00" }, ends = outcomes }
+    local day = run_day{ start = { first }, ends = outcomes }
     day:expect_times("run_model", 1)
     day:expect_never("publish_pages")
   end)
