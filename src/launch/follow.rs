@@ -14,10 +14,10 @@ use jiff::Timestamp;
 use rustix::process::{Pid, Signal as UnixSignal, kill_process_group};
 
 use super::answer::{HostAnswer, LauncherOutput, Verdict, answer, verdict};
-use super::children::Children;
 use super::launch_command::{RUN_TAG, RemoteCommands};
 use super::lost_contact::LostContact;
 use super::task::{self, Process, RunnerTask};
+use super::watched_processes::Children;
 use crate::signals::Signals;
 use nowcast_core::{Ending, Signal};
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::children::{Children, Environment};
 use super::launch_command::LaunchCommand;
 use super::run_folder::RunFolder;
 use super::runner;
+use super::watched_processes::{Children, Environment};
 use crate::process::ProcessIdentity;
 
 /// The time that a runner has beyond the grace period to end its run.

@@ -13,12 +13,12 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::path::{self, Path, PathBuf};
 use std::time::Instant;
 
-use super::children::Children;
 use super::claim_marks::ClaimMarks;
 use super::launch_command::LaunchCommand;
 use super::launched_run::{LaunchedRun, Watching};
 use super::refused_runs::RefusedRuns;
 use super::run_folder::RunFolder;
+use super::watched_processes::Children;
 use crate::open_files;
 use nowcast_core::Ending;
 use pylogging::Logger;

@@ -2,7 +2,6 @@
 
 mod adoption;
 pub mod answer;
-pub mod children;
 mod claim_marks;
 mod exec_run;
 mod exit_record;
@@ -29,10 +28,10 @@ mod slurm;
 mod ssh;
 mod task;
 mod template;
+pub mod watched_processes;
 mod worker_argv;
 mod worker_process;
 
-pub use children::{Children, Environment};
 pub use claim_marks::claims_folder;
 pub use exit_record::STOPPED_BEFORE_START;
 pub use folder_state::RunFolderState;
@@ -43,4 +42,5 @@ pub use lost_contact::LostContact;
 pub use program::print_program_end;
 pub use run_folder::RunFolder;
 pub use task::{RunnerTask, Streams};
+pub use watched_processes::{Children, Environment};
 pub use worker_argv::LaunchError;

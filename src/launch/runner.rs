@@ -8,7 +8,6 @@ use std::io::{self, ErrorKind};
 use std::thread;
 use std::time::Duration;
 
-use super::children::Children;
 use super::exec_run;
 use super::exit_record::ExitRecord;
 use super::follow::Follower;
@@ -16,6 +15,7 @@ use super::program::end_of_remote_run;
 use super::run_output::RunOutput;
 use super::shortage::check_capacity;
 use super::task::{Process, RunnerTask};
+use super::watched_processes::Children;
 use super::worker_process::{start_worker, wait_for_worker};
 use crate::failpoint;
 use crate::signals::Signals;

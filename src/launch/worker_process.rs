@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal as UnixSignal, kill_process_group};
 
-use super::children::Children;
 use super::launch_command::RUN_TAG;
 use super::run_output::RunOutput;
 use super::shortage::{self, NotDone};
 use super::task::{Process, RunnerTask, wait};
+use super::watched_processes::Children;
 use crate::failpoint;
 use crate::process::{ProcessIdentity, RUN_FOLDER};
 use crate::signals::Signals;

@@ -12,10 +12,22 @@ use crate::signals::Signals;
 use crate::store::JournalError;
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::run::RunReport;
-use nowcast_core::{Change, Event, Record};
+use nowcast_core::{Change, Effect, Event, Record};
 
 /// The interval between attempts to commit.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Split a batch into the records, which are committed first, and the other effects.
+pub(super) fn split(effects: Vec<Effect>) -> (Vec<Record>, Vec<Effect>) {
+    let (mut records, mut rest) = (Vec::new(), Vec::new());
+    for effect in effects {
+        match effect {
+            Effect::Journal(record) => records.push(*record),
+            other => rest.push(other),
+        }
+    }
+    (records, rest)
+}
 
 impl Manager {
     /// Commit the records of a batch: when this returns `true`, they are on the disk. While that fails, no more is decided, and it is tried again every second. Return

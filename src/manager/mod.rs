@@ -1,7 +1,7 @@
 //! The manager: one loop that waits for events, lets the core decide them and performs the effects.
 //!
 //! It never decides anything itself: [`decide()`] does. `commit.rs` commits the records of a batch, then `perform.rs` executes its
-//! other effects. `wait.rs` and `receive.rs` collect events; the other files serve these.
+//! other effects. `wait.rs` waits, and `receive.rs` makes events of messages; the other files serve these.
 
 mod checklist;
 mod commit;
@@ -28,7 +28,7 @@ use std::time::Instant;
 use crate::config::{Config, ReloadConfig};
 use crate::control::Control;
 use crate::failpoint;
-use crate::launch::LaunchedRuns;
+use crate::launch::{LaunchedRuns, RunFolder};
 use crate::net::curve::KeyError;
 use crate::notify::{LAST_CHANCE, Notifier};
 use crate::signals::Signals;
@@ -38,9 +38,10 @@ use due_clock::DueClock;
 use guard::GuardedRules;
 use housekeeping::Housekeeping;
 use inbox::Inbox;
-use nowcast_core::{Effect, Event, Run, RunId, State, decide, end_if_idle};
-use perform::{QueuedLaunch, split};
+use nowcast_core::{Effect, Ending, Event, Run, RunId, State, decide, end_if_idle};
+use perform::QueuedLaunch;
 use pylogging::Logger;
+use wait::Ready;
 
 /// The name under which the manager logs and replies, as in NEMO_Nowcast.
 pub const NAME: &str = nowcast_core::decide::MANAGER;
@@ -196,6 +197,40 @@ impl Manager {
         }
     }
 
+    /// Collect events. Requests come before the ends of runs, because a worker sends its message before it exits.
+    fn collect(&mut self, ready: &Ready, signals: &mut Signals) -> Result<Vec<Event>, ManagerError> {
+        let mut events = std::mem::take(&mut self.pending_events);
+        self.receive()?;
+        events.extend(self.next_batch()?);
+        let ended = self.runs.tend()?;
+        events.extend(ended.into_iter().map(|(run, ending)| self.run_ended_event(run, ending)));
+        if ready.has_operator_request {
+            events.extend(self.receive_operator_requests());
+        }
+        if ready.has_signal {
+            events.extend(signals.take().into_iter().map(Event::Signal));
+        }
+        let time = self.clock.read();
+        let now = self.state.now(&time);
+        let due = self.state.next_due(self.clock.decided_up_to(now), now);
+        // A step of the wall clock, and a boot of the machine, are recorded at once.
+        let due = self.state.clock.next_reading(&time).map_or(due, |reading| Some(reading.steady));
+        let is_due = self.clock.is_due(due, now);
+        if self.inbox.is_turn_of_due(is_due) {
+            self.clock.advance(now);
+            events.push(Event::Due);
+        }
+        Ok(events)
+    }
+
+    /// Return the event that a run has ended, with the time that its folder tells.
+    fn run_ended_event(&self, run: RunId, ending: Ending) -> Event {
+        let folder = self.state.runs.get(&run).and_then(Run::folder);
+        let exit =
+            folder.and_then(|folder| RunFolder::new(self.runs.root().join(folder), run.0.to_string()).exit());
+        Event::RunEnded { run, ending, ended_at: exit.map(|exit| exit.noted_time()) }
+    }
+
     /// Decide a batch of events, commit it and perform its effects; then the same for the events that these make. Return
     /// how the loop ends, if it does.
     fn handle(
@@ -218,7 +253,7 @@ impl Manager {
             }
             self.rules.note_no_message();
             effects.extend(end_if_idle(&self.state));
-            let (records, effects) = split(effects);
+            let (records, effects) = commit::split(effects);
             if !self.commit_batch(&records, signals)? {
                 return Ok(Some(End::Uncommitted));
             }

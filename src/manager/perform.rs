@@ -13,7 +13,7 @@ use crate::process::machine;
 use crate::store::checklist_file::WriteState;
 use nowcast_core::message::{CYCLE, WORKER};
 use nowcast_core::run::{RunReport, Stage};
-use nowcast_core::{Cycle, Effect, Event, Level, LogLine, NextWorker, Number, Record, Run, RunId};
+use nowcast_core::{Cycle, Effect, Event, Level, LogLine, NextWorker, Number, Run, RunId};
 use pylogging::Logger;
 use pyyaml::{Value, python};
 
@@ -45,18 +45,6 @@ pub(super) struct FollowUp {
     pub(super) reload: bool,
     /// The manager is to exit with this status.
     pub(super) stop: Option<u8>,
-}
-
-/// Split a batch into the records, which are committed first, and the other effects.
-pub(super) fn split(effects: Vec<Effect>) -> (Vec<Record>, Vec<Effect>) {
-    let (mut records, mut rest) = (Vec::new(), Vec::new());
-    for effect in effects {
-        match effect {
-            Effect::Journal(record) => records.push(*record),
-            other => rest.push(other),
-        }
-    }
-    (records, rest)
 }
 
 /// Log a line of the core or of a rule.
