@@ -28,13 +28,13 @@ impl ClaimMarks {
     }
 
     /// The path of a run's mark, whether it exists or not.
-    pub(super) fn of(&self, run: &str) -> PathBuf {
+    pub(super) fn path_of(&self, run: &str) -> PathBuf {
         self.folder.join(run)
     }
 
     /// Remove the mark of a run. A mark that stays does no harm: the next manager removes it.
     pub(super) fn remove(&self, run: &str) {
-        let _ = fs::remove_file(self.of(run));
+        let _ = fs::remove_file(self.path_of(run));
     }
 
     /// Remove the marks of all other runs.

@@ -16,7 +16,7 @@ use nowcast_core::{Cycle, Number, RunId};
 ///
 /// # Errors
 /// When the configuration lacks something that this launch needs.
-pub fn command(
+pub fn build_launch_command(
     worker: &NextWorker,
     run: RunId,
     cycle: Option<&Cycle>,
@@ -80,7 +80,8 @@ hosts:
         let args = vec!["-x".to_owned()];
         let worker = NextWorker { host: host.to_owned(), ..NextWorker::new(module, args) };
         let location = RunLocation { folder: Path::new("/journal/runs/2026-03-14/7"), machine: "salish" };
-        command(&worker, nowcast_core::Number(7), cycle, &config, Path::new("nowcast"), location).unwrap()
+        build_launch_command(&worker, nowcast_core::Number(7), cycle, &config, Path::new("nowcast"), location)
+            .unwrap()
     }
 
     fn words(module: &str, host: &str) -> String {

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::launch_command::LaunchCommand;
 use super::run_folder::RunFolder;
 use super::runner;
-use super::watched_processes::{Children, Environment};
+use super::watched_processes::{Environment, WatchedProcesses};
 use crate::process::ProcessIdentity;
 
 /// The time that a runner has beyond the grace period to end its run.
@@ -90,7 +90,7 @@ impl LaunchedRun {
     pub(super) fn request_stop<Key: Copy + Eq + Hash + Display>(
         &mut self,
         run: Key,
-        processes: &Children<Key>,
+        processes: &WatchedProcesses<Key>,
     ) {
         match &self.watching {
             Watching::StartedRunner { .. } | Watching::Runner => {
@@ -132,7 +132,7 @@ impl LaunchedRun {
     }
 
     /// Make sure that a second request ends the run though its runner does not act: SIGSTOP may have stopped it.
-    fn insist<Key: Copy + Eq + Hash + Display>(&self, run: Key, processes: &Children<Key>) {
+    fn insist<Key: Copy + Eq + Hash + Display>(&self, run: Key, processes: &WatchedProcesses<Key>) {
         // What happens on a remote host, only the runner can know.
         let worker = self.folder.live_process().ok().flatten();
         let worker = worker.filter(|_| self.contact == HostContact::Local);

@@ -18,7 +18,7 @@ use super::launch_command::LaunchCommand;
 use super::launched_run::{LaunchedRun, Watching};
 use super::refused_runs::RefusedRuns;
 use super::run_folder::RunFolder;
-use super::watched_processes::Children;
+use super::watched_processes::WatchedProcesses;
 use crate::open_files;
 use nowcast_core::Ending;
 use pylogging::Logger;
@@ -26,9 +26,9 @@ use pylogging::Logger;
 /// The result of [`LaunchedRuns::start`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Started {
-    /// The run is open; [`LaunchedRuns::tend`] will return its end.
+    /// The run is open; [`LaunchedRuns::collect_ended`] will return its end.
     NotEnded,
-    /// The run has ended already, perhaps under an earlier manager. [`LaunchedRuns::tend`] will not return it.
+    /// The run has ended already, perhaps under an earlier manager. [`LaunchedRuns::collect_ended`] will not return it.
     Ended(Ending),
 }
 
@@ -38,7 +38,7 @@ pub struct LaunchedRuns<Key> {
     pub(super) nowcast_binary: PathBuf,
     root: PathBuf,
     pub(super) marks: ClaimMarks,
-    pub(super) processes: Children<Key>,
+    pub(super) processes: WatchedProcesses<Key>,
     pub(super) open: HashMap<Key, LaunchedRun>,
     /// The runs that are not watched.
     pub(super) refused: RefusedRuns<Key>,
@@ -67,7 +67,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             nowcast_binary,
             root,
             marks,
-            processes: Children::new()?,
+            processes: WatchedProcesses::new()?,
             open: HashMap::new(),
             refused: RefusedRuns::default(),
             contacts_checked: None,
@@ -110,13 +110,13 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         if self.open.contains_key(&run) {
             return Started::NotEnded;
         }
-        let folder =
-            RunFolder::new(self.root.join(folder), run_number(run)).marked(self.marks.of(&run_number(run)));
-        let mut open = LaunchedRun::new(folder, command.map(Into::into), environment.to_vec());
-        if let Some(ending) = self.reconcile(run, &mut open, None) {
+        let folder = RunFolder::new(self.root.join(folder), run_number(run))
+            .with_claim_mark(self.marks.path_of(&run_number(run)));
+        let mut launched = LaunchedRun::new(folder, command.map(Into::into), environment.to_vec());
+        if let Some(ending) = self.reconcile(run, &mut launched, None) {
             return Started::Ended(ending);
         }
-        self.open.insert(run, open);
+        self.open.insert(run, launched);
         Started::NotEnded
     }
 
@@ -136,7 +136,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Return when the start or the watch of unwatched runs is due to be tried again. Overdue kills and lost contact need a call of
-    /// [`LaunchedRuns::tend`] each second, too.
+    /// [`LaunchedRuns::collect_ended`] each second, too.
     #[must_use]
     pub fn retry_due(&self) -> Option<Instant> {
         self.refused.due()
@@ -147,22 +147,22 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     ///
     /// # Errors
     /// When the operating system cannot report which processes exited.
-    pub fn tend(&mut self) -> io::Result<Vec<(Key, Ending)>> {
+    pub fn collect_ended(&mut self) -> io::Result<Vec<(Key, Ending)>> {
         let mut ended = Vec::new();
         for (run, process_exit) in self.processes.reap()? {
-            let Some(mut open) = self.open.remove(&run) else { continue };
-            match self.process_exited(run, &mut open, &process_exit) {
+            let Some(mut launched) = self.open.remove(&run) else { continue };
+            match self.process_exited(run, &mut launched, &process_exit) {
                 Some(ending) => ended.push((run, ending)),
                 None => {
-                    self.open.insert(run, open);
+                    self.open.insert(run, launched);
                 }
             }
         }
         let now = Instant::now();
         ended.extend(self.retry_refused(now));
-        let is_grace_over = |open: &LaunchedRun| open.kill_at.is_some_and(|kill_at| kill_at <= now);
+        let is_grace_over = |launched: &LaunchedRun| launched.kill_at.is_some_and(|kill_at| kill_at <= now);
         let to_kill: Vec<Key> =
-            self.open.iter().filter(|(_, open)| is_grace_over(open)).map(|(run, _)| *run).collect();
+            self.open.iter().filter(|(_, launched)| is_grace_over(launched)).map(|(run, _)| *run).collect();
         for run in to_kill {
             self.request_stop(run);
         }
@@ -175,11 +175,11 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         let is_due = self.refused.due().is_some_and(|due| due <= now);
         let mut ended = Vec::new();
         for run in self.refused.take_due(now) {
-            let Some(mut open) = self.open.remove(&run) else { continue };
-            match self.reconcile(run, &mut open, None) {
+            let Some(mut launched) = self.open.remove(&run) else { continue };
+            match self.reconcile(run, &mut launched, None) {
                 Some(ending) => ended.push((run, ending)),
                 None => {
-                    self.open.insert(run, open);
+                    self.open.insert(run, launched);
                 }
             }
         }
@@ -193,9 +193,9 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
 
     /// Whether an open run has a runner that has claimed it: until then it may be refused what it needs.
     fn is_started(&self, run: Key) -> bool {
-        self.open.get(&run).is_none_or(|open| match open.watching {
+        self.open.get(&run).is_none_or(|launched| match launched.watching {
             Watching::Nothing => false,
-            Watching::StartedRunner { process, .. } => open.folder.is_claimed_by(process),
+            Watching::StartedRunner { process, .. } => launched.folder.is_claimed_by(process),
             Watching::Runner | Watching::Worker(_) => true,
         })
     }
@@ -203,18 +203,18 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     /// Request a run to stop: SIGTERM to the worker's process group, SIGKILL after the grace period or at the
     /// second request.
     pub fn request_stop(&mut self, run: Key) {
-        let Some(mut open) = self.open.remove(&run) else { return };
-        open.request_stop(run, &self.processes);
-        self.open.insert(run, open);
+        let Some(mut launched) = self.open.remove(&run) else { return };
+        launched.request_stop(run, &self.processes);
+        self.open.insert(run, launched);
     }
 
     /// Request a run to stop unless an earlier manager has: a second request would cut the grace period short.
     pub fn ensure_stop_requested(&mut self, run: Key) {
-        let Some(open) = self.open.get_mut(&run) else { return };
-        open.stop_requested =
-            open.folder.time_since_stop_request().is_some() && !matches!(open.watching, Watching::Worker(_));
-        if open.stop_requested {
-            open.expect_end();
+        let Some(launched) = self.open.get_mut(&run) else { return };
+        launched.stop_requested = launched.folder.time_since_stop_request().is_some()
+            && !matches!(launched.watching, Watching::Worker(_));
+        if launched.stop_requested {
+            launched.expect_end();
         } else {
             self.request_stop(run);
         }

@@ -18,7 +18,7 @@ use nowcast_core::{Change, Effect, Event, Record};
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Split a batch into the records, which are committed first, and the other effects.
-pub(super) fn split(effects: Vec<Effect>) -> (Vec<Record>, Vec<Effect>) {
+pub(super) fn split_off_records(effects: Vec<Effect>) -> (Vec<Record>, Vec<Effect>) {
     let (mut records, mut rest) = (Vec::new(), Vec::new());
     for effect in effects {
         match effect {
@@ -38,7 +38,7 @@ impl Manager {
         signals: &mut Signals,
     ) -> Result<bool, ManagerError> {
         self.housekeeping.is_due |= !records.is_empty();
-        let Err(error) = self.commit(records) else { return Ok(true) };
+        let Err(error) = self.commit_once(records) else { return Ok(true) };
         if matches!(error, JournalError::Replaced { .. }) {
             return Err(error.into());
         }
@@ -65,7 +65,7 @@ impl Manager {
                 self.pending_events.push(Event::Signal(signal));
             }
             if Instant::now() >= next {
-                match self.commit(records) {
+                match self.commit_once(records) {
                     Ok(()) => {
                         self.log.warning("the journal could be written again");
                         return Ok(true);
@@ -78,7 +78,7 @@ impl Manager {
         }
     }
 
-    fn commit(&mut self, records: &[Record]) -> Result<(), JournalError> {
+    fn commit_once(&mut self, records: &[Record]) -> Result<(), JournalError> {
         if records.is_empty() {
             return Ok(());
         }
@@ -87,14 +87,14 @@ impl Manager {
         failpoint::pass("manager: kept");
         for record in records {
             if let RecordedEvent::RunEnded { run } = record.event {
-                self.runs.remove_claim_mark(run);
+                self.runners.remove_claim_mark(run);
             }
             for change in &record.changes {
                 if let Change::Run(run) = change
                     && run.is_running()
                     && run.report.as_ref().is_some_and(RunReport::is_final)
                 {
-                    self.runs.tell_remote_runner_reported(run.id);
+                    self.runners.tell_remote_runner_reported(run.id);
                 }
             }
         }

@@ -229,7 +229,7 @@ impl BrokerConnection {
     }
 
     /// Keep the way back to the worker until the reply is sent; return the id by which to reply.
-    pub(super) fn keep_envelope(&mut self, envelope: Envelope) -> RequestId {
+    pub(super) fn register_request(&mut self, envelope: Envelope) -> RequestId {
         self.last_request += 1;
         let request = RequestId(self.last_request);
         self.envelopes.insert(request, envelope);

@@ -96,7 +96,7 @@ impl GuardedRules {
 
     /// Note that a batch is decoded, and its first message is decided next. Other work may come in between, and kills during that
     /// work must not count as kills during the decoding. (Noting that no message is in hand would cost one more write.)
-    pub fn end_decoding(&self, first: &PoisonKeys) {
+    pub fn begin_deciding_batch(&self, first: &PoisonKeys) {
         match &first.deciding {
             Some(key) => self.begin(Step::Deciding, key),
             None => self.note_no_message(),
@@ -116,7 +116,7 @@ impl GuardedRules {
     }
 
     /// Note that an event was decided.
-    pub fn acquit(&self, keys: &PoisonKeys) {
+    pub fn end_deciding(&self, keys: &PoisonKeys) {
         let mut poison = self.poison.borrow_mut();
         for (step, key) in [(Step::Decoding, &keys.decoding), (Step::Deciding, &keys.deciding)] {
             if let Some(key) = key {
@@ -192,7 +192,7 @@ impl Rules for GuardedRules {
             self.reloader.call_after(input)
         });
         if run_key.is_some() {
-            self.acquit(&PoisonKeys { decoding: None, deciding: run_key });
+            self.end_deciding(&PoisonKeys { decoding: None, deciding: run_key });
             self.note_no_message();
         }
         call

@@ -123,7 +123,7 @@ pub struct Manager {
     renamed_journal: Option<Presence>,
     housekeeping: Housekeeping,
     checklist_file: ChecklistFile,
-    runs: LaunchedRuns<RunId>,
+    runners: LaunchedRuns<RunId>,
     /// Launches that are committed and not yet started, and runs to adopt.
     launch_queue: VecDeque<QueuedLaunch>,
     notifier: Notifier,
@@ -202,7 +202,7 @@ impl Manager {
         let mut events = std::mem::take(&mut self.pending_events);
         self.receive()?;
         events.extend(self.next_batch()?);
-        let ended = self.runs.tend()?;
+        let ended = self.runners.collect_ended()?;
         events.extend(ended.into_iter().map(|(run, ending)| self.run_ended_event(run, ending)));
         if ready.has_operator_request {
             events.extend(self.receive_operator_requests());
@@ -226,8 +226,8 @@ impl Manager {
     /// Return the event that a run has ended, with the time that its folder tells.
     fn run_ended_event(&self, run: RunId, ending: Ending) -> Event {
         let folder = self.state.runs.get(&run).and_then(Run::folder);
-        let exit =
-            folder.and_then(|folder| RunFolder::new(self.runs.root().join(folder), run.0.to_string()).exit());
+        let exit = folder
+            .and_then(|folder| RunFolder::new(self.runners.root().join(folder), run.0.to_string()).exit());
         Event::RunEnded { run, ending, ended_at: exit.map(|exit| exit.noted_time()) }
     }
 
@@ -249,11 +249,11 @@ impl Manager {
                 let keys = receive::poison_keys(&event);
                 self.rules.begin_deciding(&keys);
                 effects.extend(decide(&mut self.state, event, &self.rules, &self.clock.read()));
-                self.rules.acquit(&keys);
+                self.rules.end_deciding(&keys);
             }
             self.rules.note_no_message();
             effects.extend(end_if_idle(&self.state));
-            let (records, effects) = commit::split(effects);
+            let (records, effects) = commit::split_off_records(effects);
             if !self.commit_batch(&records, signals)? {
                 return Ok(Some(End::Uncommitted));
             }

@@ -109,7 +109,7 @@ impl Manager {
             if let Some(queued) = position.and_then(|position| self.launch_queue.remove(position)) {
                 follow_up.events.extend(self.start_or_adopt(&queued));
             }
-            self.runs.request_stop(run);
+            self.runners.request_stop(run);
         }
         follow_up.events.extend(self.start_queued());
         for notice in notices {
@@ -160,10 +160,10 @@ impl Manager {
             // An adopted run may have reported, or have been requested to stop, before: its runner is told now.
             let adopted_run = self.state.runs.get(&run).filter(|_| queued.is_adopted);
             if adopted_run.is_some_and(|run| run.stop_requested.is_some()) {
-                self.runs.ensure_stop_requested(run);
+                self.runners.ensure_stop_requested(run);
             }
             if adopted_run.is_some_and(|run| run.report.as_ref().is_some_and(RunReport::is_final)) {
-                self.runs.tell_remote_runner_reported(run);
+                self.runners.tell_remote_runner_reported(run);
             }
         }
         events
@@ -225,9 +225,15 @@ impl Manager {
         }
         failpoint::pass("manager: launching");
         // An error is passed on: a run that was started before is adopted although the configuration lost its command.
-        let location = RunLocation { folder: &self.runs.root().join(folder), machine: &machine() };
-        let command =
-            launch::command(worker, *run, cycle.as_ref(), &self.config, &self.nowcast_binary, location);
+        let location = RunLocation { folder: &self.runners.root().join(folder), machine: &machine() };
+        let command = launch::build_launch_command(
+            worker,
+            *run,
+            cycle.as_ref(),
+            &self.config,
+            &self.nowcast_binary,
+            location,
+        );
         if !stop_requested && let Ok(command) = &command {
             let argv = command.without_runner(&self.nowcast_binary);
             self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
@@ -237,7 +243,7 @@ impl Manager {
             _ if stop_requested => Err(STOPPED_BEFORE_START.to_owned()),
             command => command.map_err(|error| error.to_string()),
         };
-        let started = self.runs.start(*run, folder, command, &environment);
+        let started = self.runners.start(*run, folder, command, &environment);
         failpoint::pass("manager: launched");
         match started {
             Started::NotEnded => None,

@@ -84,7 +84,7 @@ impl Manager {
     pub(super) fn next_batch(&mut self) -> Result<Vec<Event>, ManagerError> {
         let requests = self.decode_batch();
         if let Some(first) = requests.first() {
-            self.rules.end_decoding(&first.poison_keys);
+            self.rules.begin_deciding_batch(&first.poison_keys);
         }
         requests.into_iter().map(|request| Ok(self.event(request)?)).collect()
     }
@@ -136,7 +136,7 @@ impl Manager {
         let previous_reply =
             self.journal.find_previous_reply(decoded.arrived.ticket, decoded.source_and_id())?;
         let DecodedRequest { arrived: ArrivedRequest { envelope, body, ticket }, content, .. } = decoded;
-        let id = self.broker.keep_envelope(envelope);
+        let id = self.broker.register_request(envelope);
         if let Some(previous_reply) = previous_reply {
             return Ok(Event::Repeat { request: id, previous_reply });
         }

@@ -28,7 +28,7 @@ impl Manager {
         let mut items = vec![
             self.broker.poll_item(),
             PollItem::from_fd(signals.as_raw_fd(), POLLIN),
-            PollItem::from_fd(self.runs.as_raw_fd(), POLLIN),
+            PollItem::from_fd(self.runners.as_raw_fd(), POLLIN),
         ];
         items.extend(self.control.poll_items());
         let count = socket::poll(&mut items, socket::milliseconds(self.timeout()))?;
@@ -63,7 +63,7 @@ impl Manager {
         let due = self.state.next_due(self.clock.last_decided(), now);
         let due = due.map(|due| self.clock.wait_for(due, now));
         let file = self.checklist_file.due().map(until);
-        let runs = self.runs.retry_due().map(until);
+        let runs = self.runners.retry_due().map(until);
         [due, file, runs, self.housekeeping.due()].into_iter().flatten().fold(LONGEST_WAIT, Duration::min)
     }
 }

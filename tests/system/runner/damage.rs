@@ -122,7 +122,7 @@ fn a_run_whose_folder_cannot_be_read_is_started_when_it_can() {
     scene.touch("runs/2026-03-14");
     assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::NotEnded);
     assert!(runs.retry_due().is_some());
-    assert_eq!(runs.tend().expect("it says"), []);
+    assert_eq!(runs.collect_ended().expect("it says"), []);
     std::fs::remove_file(scene.path("runs/2026-03-14")).expect("removed");
     assert_eq!(scene.end_of(&mut runs), Ending::Status(7));
     assert_eq!((scene.lines(), runs.retry_due()), (1, None));
@@ -138,7 +138,7 @@ fn a_run_whose_folder_cannot_be_created_is_started_when_it_can() {
     std::fs::remove_dir(scene.path("nowhere")).expect("removed");
     assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::NotEnded);
     scene.wait_for("the runner to fail", || {
-        assert_eq!(runs.tend().expect("it says"), []);
+        assert_eq!(runs.collect_ended().expect("it says"), []);
         runs.retry_due()
     });
     std::fs::create_dir(scene.path("nowhere")).expect("a folder");

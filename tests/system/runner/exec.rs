@@ -141,7 +141,7 @@ const COUNTED: &str = "echo attempt >> \"$HERE/attempts\"; exec \"$NOWCAST\" \"$
 #[cfg(feature = "failpoints")]
 fn wait_for_attempts(scene: &Scene, runs: &mut LaunchedRuns<u64>) {
     scene.wait_for("the attempts", || {
-        assert_eq!(runs.tend().expect("it says"), []);
+        assert_eq!(runs.collect_ended().expect("it says"), []);
         (scene.read("attempts").lines().count() > 4).then_some(())
     });
 }

@@ -177,7 +177,7 @@ impl Scene {
 }
 
 pub fn end<Key: Copy + Eq + Hash + Display>(runs: &mut LaunchedRuns<Key>, run: Key) -> Option<Ending> {
-    let ended = runs.tend().expect("the operating system says");
+    let ended = runs.collect_ended().expect("the operating system says");
     ended.into_iter().find(|(key, _)| *key == run).map(|(_, ending)| ending)
 }
 
