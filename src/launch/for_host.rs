@@ -9,7 +9,7 @@ use crate::config::{Config, Host, Launcher};
 use nowcast_core::next_worker::{LOCALHOST, NextWorker};
 use nowcast_core::{Cycle, Number, RunId};
 
-/// Return the commands for a run of a worker. The worker's command line is the first of: its command in the
+/// Return the commands for a run of a worker: on this machine, its command line. That is the first of: its command in the
 /// configuration, a built-in worker (which `nowcast_binary` contains), a Python module as NEMO_Nowcast starts it. A remote
 /// host is reached by ssh, as NEMO_Nowcast does, unless the configuration has another launcher; there, a built-in
 /// worker is NEMO_Nowcast's. The environment of this process does not reach a remote host, so the command line there sets the cycle.

@@ -35,21 +35,22 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         launched: &mut LaunchedRun,
         process_exit: Option<&Ending>,
     ) -> Option<Ending> {
-        match self.watch_or_read_state(run, launched) {
-            Ok(None) => {
+        match self.read_state_and_watch(run, launched) {
+            // So is a new run.
+            Ok(RunFolderState::Unclaimed) => self.start_unclaimed(run, launched, process_exit),
+            Ok(RunFolderState::Running { .. } | RunFolderState::Orphan { .. }) => {
                 self.repeat_stop_request(run, launched);
                 None
             }
-            Ok(Some(RunFolderState::Ended(ending))) => Some(ending),
-            Ok(Some(RunFolderState::Unreported { program })) if launched.dead_adopters >= MAX_RESTARTS => {
+            Ok(RunFolderState::Ended(ending)) => Some(ending),
+            Ok(RunFolderState::Unreported { program }) if launched.dead_adopters >= MAX_RESTARTS => {
                 self.end_without_report(run, launched, &program);
                 Some(program)
             }
-            Ok(Some(RunFolderState::RemoteOrphan | RunFolderState::Unreported { .. })) => {
+            Ok(RunFolderState::RemoteOrphan | RunFolderState::Unreported { .. }) => {
                 self.start_adopting_runner(run, launched, process_exit);
                 None
             }
-            Ok(Some(_)) => self.start_unclaimed(run, launched, process_exit),
             Err(error) => {
                 self.retry_later(run, launched, &error);
                 None
@@ -98,33 +99,28 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         self.reconcile(run, launched, Some(process_exit))
     }
 
-    /// Read the folder of a run, and watch the process that the run depends on. If there is no such process, return
-    /// the state of the folder.
-    fn watch_or_read_state(
-        &mut self,
-        run: Key,
-        launched: &mut LaunchedRun,
-    ) -> io::Result<Option<RunFolderState>> {
+    /// Return the state of a run, from its folder. If a runner or a worker is alive, it is watched.
+    fn read_state_and_watch(&mut self, run: Key, launched: &mut LaunchedRun) -> io::Result<RunFolderState> {
         for _ in 0..MAX_READS {
             let FolderReading { state, problem, is_removed } = launched.folder.state()?;
             if let Some(problem) = problem {
                 let level = if is_removed { Level::CRITICAL } else { Level::WARNING };
                 self.log.log(level, format_args!("run {}: {problem}", run_number(run)));
             }
-            let (process, watching) = match state {
+            let (process, watching) = match &state {
                 RunFolderState::Unclaimed
                 | RunFolderState::RemoteOrphan
                 | RunFolderState::Unreported { .. }
-                | RunFolderState::Ended(_) => return Ok(Some(state)),
+                | RunFolderState::Ended(_) => return Ok(state),
                 RunFolderState::Running { runner } => (runner, Watching::Runner),
-                RunFolderState::Orphan { worker } => (worker.clone(), Watching::Worker(worker)),
+                RunFolderState::Orphan { worker } => (worker, Watching::Worker(worker.clone())),
             };
             launched.claim_seen = true;
             let Some(pid) = process.raw() else { continue };
             // If the process exited just now, the state of the folder has changed.
             if self.processes.watch(run, pid, || process.is_alive())? {
                 launched.watching = watching;
-                return Ok(None);
+                return Ok(state);
             }
         }
         Err(io::Error::other(format!("{} changes each time it is read", launched.folder.path().display())))
@@ -211,7 +207,8 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         }
     }
 
-    /// Start a runner that claims the run, or that adopts it from a runner that has died.
+    /// Start a runner that claims the run, or that adopts it from a runner that has died: `nowcast runner`, whose options give
+    /// [`runner::run`] the same folder, claim mark and commands as a task.
     fn start_runner(&mut self, run: Key, launched: &mut LaunchedRun, is_adoption: bool) -> io::Result<()> {
         let word = OsString::from;
         let mut argv = vec![self.nowcast_binary.clone().into_os_string(), word("runner"), word("--folder")];

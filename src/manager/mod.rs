@@ -210,16 +210,7 @@ impl Manager {
         if ready.has_signal {
             events.extend(signals.take().into_iter().map(Event::Signal));
         }
-        let time = self.clock.read();
-        let now = self.state.now(&time);
-        let due = self.state.next_due(self.clock.decided_up_to(now), now);
-        // A step of the wall clock, and a boot of the machine, are recorded at once.
-        let due = self.state.clock.next_reading(&time).map_or(due, |reading| Some(reading.steady));
-        let is_due = self.clock.is_due(due, now);
-        if self.inbox.is_turn_of_due(is_due) {
-            self.clock.advance(now);
-            events.push(Event::Due);
-        }
+        events.extend(self.check_due());
         Ok(events)
     }
 

@@ -76,7 +76,7 @@ impl Manager {
         let mut notices = Vec::new();
         for effect in effects {
             match effect {
-                // Executed already.
+                // Committed before, or executed already.
                 Effect::Journal(_) | Effect::Reply { .. } | Effect::Log(_) | Effect::LogChecklist(_) => {}
                 Effect::Answer { call, answer } => self.control.answer(call, &answer),
                 Effect::WriteChecklist => self.checklist_file.mark_changed(Instant::now()),

@@ -8,6 +8,7 @@ use zmq::{POLLIN, PollItem};
 use super::{Manager, ManagerError};
 use crate::net::socket;
 use crate::signals::Signals;
+use nowcast_core::Event;
 
 /// The longest time that the loop waits: the rules may have changed, a kill may be overdue, or the
 /// clock may have been set.
@@ -46,6 +47,21 @@ impl Manager {
         if ready.is_idle || self.journal.is_untidy() {
             self.tidy_journal(ready.is_idle);
         }
+    }
+
+    /// Return the event that something is due, if that is so and its turn among the requests has come.
+    pub(super) fn check_due(&mut self) -> Option<Event> {
+        let time = self.clock.read();
+        let now = self.state.now(&time);
+        let due = self.state.next_due(self.clock.decided_up_to(now), now);
+        // A step of the wall clock, and a boot of the machine, are recorded at once.
+        let due = self.state.clock.next_reading(&time).map_or(due, |reading| Some(reading.steady));
+        let is_due = self.clock.is_due(due, now);
+        if !self.inbox.is_turn_of_due(is_due) {
+            return None;
+        }
+        self.clock.advance(now);
+        Some(Event::Due)
     }
 
     /// Whether there is work that waits in this process.
