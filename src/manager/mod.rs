@@ -9,10 +9,11 @@ mod connection;
 mod due_clock;
 mod endpoints;
 mod failures;
-mod guard;
+mod guarded_rules;
 mod housekeeping;
 mod inbox;
 mod perform;
+mod poison_guard;
 mod receive;
 mod refusal;
 mod reload;
@@ -35,7 +36,7 @@ use crate::signals::Signals;
 use crate::store::{ChecklistFile, Journal, JournalError, Presence};
 use connection::BrokerConnection;
 use due_clock::DueClock;
-use guard::GuardedRules;
+use guarded_rules::GuardedRules;
 use housekeeping::Housekeeping;
 use inbox::Inbox;
 use nowcast_core::{Effect, Ending, Event, Run, RunId, State, decide, end_if_idle};
@@ -143,7 +144,7 @@ impl Manager {
     ) -> Result<u8, ManagerError> {
         let result = self.work(launches, signals, reload_config);
         // A manager that stops in an orderly way does not do so because of a message.
-        self.rules.note_no_message();
+        self.rules.poison_guard.note_no_message();
         // Changes of a batch that was not committed must not reach the checklist file.
         if !matches!(result, Ok(End::Uncommitted))
             && let Err(error) = self.flush_checklist()
@@ -238,11 +239,11 @@ impl Manager {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
                 let keys = receive::poison_keys(&event);
-                self.rules.begin_deciding(&keys);
+                self.rules.poison_guard.begin_deciding(&keys);
                 effects.extend(decide(&mut self.state, event, &self.rules, &self.clock.read()));
-                self.rules.end_deciding(&keys);
+                self.rules.poison_guard.end_deciding(&keys);
             }
-            self.rules.note_no_message();
+            self.rules.poison_guard.note_no_message();
             effects.extend(end_if_idle(&self.state));
             let (records, effects) = commit::split_off_records(effects);
             if !self.commit_batch(&records, signals)? {

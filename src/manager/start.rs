@@ -9,9 +9,10 @@ use std::sync::Arc;
 use super::checklist::ReadOccasion;
 use super::connection::BrokerConnection;
 use super::due_clock::DueClock;
-use super::guard::GuardedRules;
+use super::guarded_rules::GuardedRules;
 use super::housekeeping::Housekeeping;
 use super::inbox::Inbox;
+use super::poison_guard::PoisonGuard;
 use super::watchdog::Watchdog;
 use super::{Manager, ManagerError, Options};
 use crate::config::Config;
@@ -69,7 +70,7 @@ impl Manager {
         runners.retain_marks(state.runs.running().map(|run| run.id));
         let mut manager = Self {
             state,
-            rules: GuardedRules::new(rules, watchdog, &folder, log.clone())?,
+            rules: GuardedRules::new(rules, watchdog, PoisonGuard::new(&folder, log.clone())?),
             clock: DueClock::start(),
             pending_events: Vec::new(),
             broker: BrokerConnection::new(identity(&folder), &config.zmq, log.clone())?,
