@@ -5,9 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::fs;
-use std::hash::Hash;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{self, Path, PathBuf};
@@ -20,7 +18,7 @@ use super::refused_runs::RefusedRuns;
 use super::run_folder::RunFolder;
 use super::watched_processes::WatchedProcesses;
 use crate::open_files;
-use nowcast_core::Ending;
+use nowcast_core::{Ending, RunId};
 use pylogging::Logger;
 
 /// The result of [`LaunchedRuns::start`].
@@ -34,14 +32,14 @@ pub enum Started {
 
 /// The open runs, by their numbers.
 #[derive(Debug)]
-pub struct LaunchedRuns<Key> {
+pub struct LaunchedRuns {
     pub(super) nowcast_binary: PathBuf,
     root: PathBuf,
     pub(super) marks: ClaimMarks,
-    pub(super) processes: WatchedProcesses<Key>,
-    pub(super) open: HashMap<Key, LaunchedRun>,
+    pub(super) processes: WatchedProcesses<RunId>,
+    pub(super) open: HashMap<RunId, LaunchedRun>,
     /// The runs that are not watched.
-    pub(super) refused: RefusedRuns<Key>,
+    pub(super) refused: RefusedRuns<RunId>,
     /// When the remote runs were last checked for lost contact.
     pub(super) contacts_checked: Option<Instant>,
     /// The limit of open files of workers, if this process has a higher one.
@@ -49,7 +47,7 @@ pub struct LaunchedRuns<Key> {
     pub(super) log: Logger,
 }
 
-impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
+impl LaunchedRuns {
     /// Return a registry without runs. The runs' folders are made below `root`.
     ///
     /// # Errors
@@ -96,13 +94,13 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     ///
     /// `folder` is below the runs folder. If it says that the run has ended, that end is returned; if the run is
     /// open, it is watched; else a runner is started, with `environment` added to this process's variables. The
-    /// worker gets the run's key without its number sign (`8812` for `#8812`). If `command` is an error, the run
+    /// worker gets the run's number (`8812`). If `command` is an error, the run
     /// may be adopted but is not started, and the error is the reason.
     ///
     /// A start that the operating system refuses is tried again; see [`LaunchedRuns::retry_due`].
     pub fn start(
         &mut self,
-        run: Key,
+        run: RunId,
         folder: &str,
         command: Result<impl Into<LaunchCommand>, String>,
         environment: &[(String, OsString)],
@@ -110,8 +108,8 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         if self.open.contains_key(&run) {
             return Started::NotEnded;
         }
-        let folder = RunFolder::new(self.root.join(folder), run_number(run))
-            .with_claim_mark(self.marks.path_of(&run_number(run)));
+        let folder = RunFolder::new(self.root.join(folder), run.0.to_string())
+            .with_claim_mark(self.marks.path_of(run));
         let mut launched = LaunchedRun::new(folder, command.map(Into::into), environment.to_vec());
         if let Some(ending) = self.reconcile(run, &mut launched, None) {
             return Started::Ended(ending);
@@ -126,13 +124,13 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Remove the claim mark of a run whose end is in the journal: it will not be started again.
-    pub fn remove_claim_mark(&self, run: Key) {
-        self.marks.remove(&run_number(run));
+    pub fn remove_claim_mark(&self, run: RunId) {
+        self.marks.remove(run);
     }
 
     /// Remove the claim marks that an earlier manager left for runs that are no longer open.
-    pub fn retain_marks(&self, open: impl IntoIterator<Item = Key>) {
-        self.marks.retain(&open.into_iter().map(run_number).collect());
+    pub fn retain_marks(&self, open: impl IntoIterator<Item = RunId>) {
+        self.marks.retain(&open.into_iter().collect());
     }
 
     /// Return when the start or the watch of unwatched runs is due to be tried again. Overdue kills and lost contact need a call of
@@ -147,7 +145,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     ///
     /// # Errors
     /// When the operating system cannot report which processes exited.
-    pub fn collect_ended(&mut self) -> io::Result<Vec<(Key, Ending)>> {
+    pub fn collect_ended(&mut self) -> io::Result<Vec<(RunId, Ending)>> {
         let mut ended = Vec::new();
         for (run, process_exit) in self.processes.reap()? {
             let Some(mut launched) = self.open.remove(&run) else { continue };
@@ -161,7 +159,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         let now = Instant::now();
         ended.extend(self.retry_refused(now));
         let is_grace_over = |launched: &LaunchedRun| launched.kill_at.is_some_and(|kill_at| kill_at <= now);
-        let to_kill: Vec<Key> =
+        let to_kill: Vec<RunId> =
             self.open.iter().filter(|(_, launched)| is_grace_over(launched)).map(|(run, _)| *run).collect();
         for run in to_kill {
             self.request_stop(run);
@@ -171,7 +169,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Start or adopt the refused runs that are due; return those that have ended.
-    fn retry_refused(&mut self, now: Instant) -> Vec<(Key, Ending)> {
+    fn retry_refused(&mut self, now: Instant) -> Vec<(RunId, Ending)> {
         let is_due = self.refused.due().is_some_and(|due| due <= now);
         let mut ended = Vec::new();
         for run in self.refused.take_due(now) {
@@ -192,7 +190,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Whether an open run has a runner that has claimed it: until then it may be refused what it needs.
-    fn is_started(&self, run: Key) -> bool {
+    fn is_started(&self, run: RunId) -> bool {
         self.open.get(&run).is_none_or(|launched| match launched.watching {
             Watching::Nothing => false,
             Watching::StartedRunner { process, .. } => launched.folder.is_claimed_by(process),
@@ -202,14 +200,14 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
 
     /// Request a run to stop: SIGTERM to the worker's process group, SIGKILL after the grace period or at the
     /// second request.
-    pub fn request_stop(&mut self, run: Key) {
+    pub fn request_stop(&mut self, run: RunId) {
         let Some(mut launched) = self.open.remove(&run) else { return };
         launched.request_stop(run, &self.processes);
         self.open.insert(run, launched);
     }
 
     /// Request a run to stop unless an earlier manager has: a second request would cut the grace period short.
-    pub fn ensure_stop_requested(&mut self, run: Key) {
+    pub fn ensure_stop_requested(&mut self, run: RunId) {
         let Some(launched) = self.open.get_mut(&run) else { return };
         launched.stop_requested = launched.folder.time_since_stop_request().is_some()
             && !matches!(launched.watching, Watching::Worker(_));
@@ -221,13 +219,8 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 }
 
-impl<Key> AsRawFd for LaunchedRuns<Key> {
+impl AsRawFd for LaunchedRuns {
     fn as_raw_fd(&self) -> RawFd {
         self.processes.as_raw_fd()
     }
-}
-
-/// A run's key without its number sign: the name of its claim mark, and its worker's `NOWCAST_RUN_ID`.
-pub(super) fn run_number(run: impl Display) -> String {
-    run.to_string().trim_start_matches('#').to_owned()
 }

@@ -5,7 +5,6 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::hash::Hash;
 use std::io;
 use std::time::Instant;
 
@@ -13,10 +12,10 @@ use super::exit_record::{ExitRecord, STOPPED_BEFORE_START};
 use super::folder_state::{FolderReading, RunFolderState};
 use super::launch_command::ExecWorker;
 use super::launched_run::{LaunchedRun, Watching};
-use super::launched_runs::{LaunchedRuns, run_number};
+use super::launched_runs::LaunchedRuns;
 use super::runner;
 use crate::failpoint;
-use nowcast_core::Ending;
+use nowcast_core::{Ending, RunId};
 use pylogging::Level;
 
 /// How many times a runner that died before it claimed its run is started again; and the most runners that may die of the report
@@ -26,12 +25,12 @@ const MAX_RESTARTS: u32 = 3;
 /// How many times a state that changes while it is read is read again.
 const MAX_READS: u32 = 10;
 
-impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
+impl LaunchedRuns {
     /// Read the state of a run from its folder and act on it: watch the run, start it if it is unclaimed, or return how it
     /// ended. `process_exit` is the exit of the watched process, if that caused the call.
     pub(super) fn reconcile(
         &mut self,
-        run: Key,
+        run: RunId,
         launched: &mut LaunchedRun,
         process_exit: Option<&Ending>,
     ) -> Option<Ending> {
@@ -61,7 +60,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     /// Act on the exit of the watched process: return how the run ended, or `None` if it goes on.
     pub(super) fn process_exited(
         &mut self,
-        run: Key,
+        run: RunId,
         launched: &mut LaunchedRun,
         process_exit: &Ending,
     ) -> Option<Ending> {
@@ -100,12 +99,12 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Return the state of a run, from its folder. If a runner or a worker is alive, it is watched.
-    fn read_state_and_watch(&mut self, run: Key, launched: &mut LaunchedRun) -> io::Result<RunFolderState> {
+    fn read_state_and_watch(&mut self, run: RunId, launched: &mut LaunchedRun) -> io::Result<RunFolderState> {
         for _ in 0..MAX_READS {
             let FolderReading { state, problem, is_removed } = launched.folder.state()?;
             if let Some(problem) = problem {
                 let level = if is_removed { Level::CRITICAL } else { Level::WARNING };
-                self.log.log(level, format_args!("run {}: {problem}", run_number(run)));
+                self.log.log(level, format_args!("run {}: {problem}", run.0));
             }
             let (process, watching) = match &state {
                 RunFolderState::Unclaimed
@@ -129,13 +128,13 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     /// Start a runner for a run that has no claim. Return an ending if the run must not start or cannot.
     fn start_unclaimed(
         &mut self,
-        run: Key,
+        run: RunId,
         launched: &mut LaunchedRun,
         process_exit: Option<&Ending>,
     ) -> Option<Ending> {
         if launched.claim_seen {
             let folder = launched.folder.path().display();
-            self.log.error(format_args!("run {}: exit unknown: {folder} was removed", run_number(run)));
+            self.log.error(format_args!("run {}: exit unknown: {folder} was removed", run.0));
             return Some(Ending::Unknown);
         }
         if launched.stop_requested {
@@ -153,7 +152,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             if launched.starts > MAX_RESTARTS {
                 return self.abandon(run, launched, format!("its runner {ending}"));
             }
-            self.log.warning(format_args!("run {}: its runner {ending}; started again", run_number(run)));
+            self.log.warning(format_args!("run {}: its runner {ending}; started again", run.0));
         }
         match self.start_runner(run, launched, false) {
             Ok(()) => None,
@@ -167,7 +166,12 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
 
     /// Have another runner adopt a run whose runner has died: a remote run, since only the host can say whether it goes on,
     /// or one whose program has ended, so that its report is made.
-    fn start_adopting_runner(&mut self, run: Key, launched: &mut LaunchedRun, runner_exit: Option<&Ending>) {
+    fn start_adopting_runner(
+        &mut self,
+        run: RunId,
+        launched: &mut LaunchedRun,
+        runner_exit: Option<&Ending>,
+    ) {
         launched.claim_seen = true;
         if launched.stop_requested {
             // The new runner reads it from the folder.
@@ -183,15 +187,15 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Record the end of a run whose runners exit before they have reported: something in the report may be the reason.
-    fn end_without_report(&self, run: Key, launched: &LaunchedRun, program: &Ending) {
-        let run = run_number(run);
+    fn end_without_report(&self, run: RunId, launched: &LaunchedRun, program: &Ending) {
+        let run = run.0;
         self.log.error(format_args!("run {run}: no report; its runners exit before they have reported"));
         // Without the record, a later manager tries again.
         let _ = launched.folder.write_exit(&ExitRecord::now(program));
     }
 
     /// Claim a run for this process so that it never starts. If a runner has claimed it meanwhile, adopt it.
-    fn abandon(&mut self, run: Key, launched: &mut LaunchedRun, reason: String) -> Option<Ending> {
+    fn abandon(&mut self, run: RunId, launched: &mut LaunchedRun, reason: String) -> Option<Ending> {
         match launched.folder.claim() {
             Ok(true) => {
                 let ending = Ending::NotStarted(reason);
@@ -209,11 +213,11 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
 
     /// Start a runner that claims the run, or that adopts it from a runner that has died: `nowcast runner`, whose options give
     /// [`runner::run`] the same folder, claim mark and commands as a task.
-    fn start_runner(&mut self, run: Key, launched: &mut LaunchedRun, is_adoption: bool) -> io::Result<()> {
+    fn start_runner(&mut self, run: RunId, launched: &mut LaunchedRun, is_adoption: bool) -> io::Result<()> {
         let word = OsString::from;
         let mut argv = vec![self.nowcast_binary.clone().into_os_string(), word("runner"), word("--folder")];
-        argv.extend([launched.folder.path().into(), word("--run"), run_number(run).into()]);
-        argv.extend([word("--mark"), self.marks.path_of(&run_number(run)).into()]);
+        argv.extend([launched.folder.path().into(), word("--run"), run.0.to_string().into()]);
+        argv.extend([word("--mark"), self.marks.path_of(run).into()]);
         argv.extend(
             self.open_files.iter().flat_map(|limit| [word("--open-files"), limit.to_string().into()]),
         );
@@ -237,7 +241,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Repeat a stop request to the process that is watched now, which may not have received it.
-    fn repeat_stop_request(&self, run: Key, launched: &mut LaunchedRun) {
+    fn repeat_stop_request(&self, run: RunId, launched: &mut LaunchedRun) {
         if launched.stop_requested {
             launched.stop_requested = false;
             launched.request_stop(run, &self.processes);
@@ -245,12 +249,12 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Try again later what the operating system refused: the run has neither ended nor failed to start.
-    fn retry_later(&mut self, run: Key, launched: &mut LaunchedRun, error: &dyn Display) {
+    fn retry_later(&mut self, run: RunId, launched: &mut LaunchedRun, error: &dyn Display) {
         launched.watching = Watching::Nothing;
         if self.refused.add(run, Instant::now()) {
             self.log.critical(format_args!(
                 "run {} cannot be started or watched: {error}; such runs are tried again until they can be",
-                run_number(run)
+                run.0
             ));
         }
     }

@@ -1,21 +1,20 @@
 //! The remote runs among the open ones: what their runners are told, and what the log says of lost contact.
 
-use std::fmt::Display;
-use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::launched_run::HostContact;
-use super::launched_runs::{LaunchedRuns, run_number};
+use super::launched_runs::LaunchedRuns;
+use nowcast_core::RunId;
 
 /// The pause between two checks for lost contact.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
+impl LaunchedRuns {
     /// Note that the worker of a run has reported how it ended. If contact with its host is lost and the host does not
     /// answer, the runner stops asking.
-    pub fn tell_remote_runner_reported(&self, run: Key) {
+    pub fn tell_remote_runner_reported(&self, run: RunId) {
         if let Some(launched) = self.open.get(&run)
             && launched.contact != HostContact::Local
         {
@@ -37,7 +36,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             }
             if let Some(contact) = launched.folder.lost_contact() {
                 launched.contact = HostContact::Lost;
-                self.log.critical(format_args!("run {}: {contact}", run_number(*run)));
+                self.log.critical(format_args!("run {}: {contact}", run.0));
             }
         }
     }

@@ -124,7 +124,7 @@ pub struct Manager {
     renamed_journal: Option<Presence>,
     housekeeping: Housekeeping,
     checklist_file: ChecklistFile,
-    runners: LaunchedRuns<RunId>,
+    runners: LaunchedRuns,
     /// Launches that are committed and not yet started, and runs to adopt.
     launch_queue: VecDeque<QueuedLaunch>,
     notifier: Notifier,

@@ -210,7 +210,7 @@ fn claim_marks_of_past_runs_are_removed() {
     scene.end_of(&mut runs);
     scene.runs().retain_marks([RUN]);
     assert!(scene.path("claims/8812").exists());
-    scene.runs().retain_marks([8, 88, 12]);
+    scene.runs().retain_marks([8, 88, 12].map(Number));
     assert!(!scene.path("claims/8812").exists());
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use nowcast::launch::{RunFolderState, Started};
 use nowcast::process::ProcessIdentity;
-use nowcast_core::Ending;
+use nowcast_core::{Ending, Number};
 
 use crate::runner::scene::Scene;
 
@@ -161,8 +161,8 @@ fn a_run_without_a_command_is_adopted_and_not_started() {
     scene.touch("go");
     assert_eq!(scene.end_of(&mut later), Ending::Status(0));
     let ending = Started::Ended(Ending::NotStarted("its host is gone".to_owned()));
-    assert_eq!(later.start(7, "2026-03-14/7", none(), &[]), ending);
+    assert_eq!(later.start(Number(7), "2026-03-14/7", none(), &[]), ending);
     // A later manager that has a command does not start it either.
     let argv = Scene::script("echo started >> \"$HERE/lines\"");
-    assert_eq!(scene.runs().start(7, "2026-03-14/7", Ok(argv), &[]), ending);
+    assert_eq!(scene.runs().start(Number(7), "2026-03-14/7", Ok(argv), &[]), ending);
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use nowcast::launch::{LaunchedRuns, Started};
-use nowcast_core::Ending;
+use nowcast_core::{Ending, Number};
 use rustix::process::{Signal, getuid, kill_process};
 
 use crate::runner::scene::{RUN, Scene, WAITS, end, pid};
@@ -116,14 +116,14 @@ fn many_refused_runs_are_tried_one_at_a_time_and_start_a_few_at_a_time() {
         exec $limited \"$NOWCAST\" \"$@\""
     ));
     let mut runs = scene.runs_by(&program);
-    let mut open: Vec<u64> = (1..=60).collect();
+    let mut open: Vec<_> = (1..=60).map(Number).collect();
     for run in &open {
         let argv = Scene::script("echo started >> \"$HERE/lines\"; exit 3");
-        let started = runs.start(*run, &format!("2026-03-14/{run}"), Ok(argv), &scene.environment());
+        let started = runs.start(*run, &format!("2026-03-14/{}", run.0), Ok(argv), &scene.environment());
         assert_eq!(started, Started::NotEnded);
     }
     // How many runs have a runner that has not ended.
-    let started = |runs: &LaunchedRuns<u64>| format!("{runs:?}").matches("watching: StartedRunner").count();
+    let started = |runs: &LaunchedRuns| format!("{runs:?}").matches("watching: StartedRunner").count();
     scene.wait_for("all to be refused", || {
         assert_eq!(runs.collect_ended().expect("it says"), []);
         (started(&runs) == 0).then_some(())

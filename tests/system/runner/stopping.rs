@@ -214,7 +214,7 @@ fn a_runner_that_is_requested_to_stop_before_its_first_attempt_starts_nothing() 
 }
 
 /// A run whose runner is stopped, and the runner.
-fn with_stopped_runner(scene: &Scene, runs: &mut nowcast::launch::LaunchedRuns<u64>) {
+fn with_stopped_runner(scene: &Scene, runs: &mut nowcast::launch::LaunchedRuns) {
     scene.start(runs, STUBBORN);
     scene.wait_for_lines(1);
     scene.process("process");
