@@ -1,4 +1,5 @@
-//! Commits a batch to the journal, before any effect of it. Then it tells the folders and runners of runs what was committed. It never executes an effect.
+//! Commits a batch to the journal, before any effect of it. Then it tells the folders and runners of runs what was committed.
+//! It never executes an effect.
 
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -30,8 +31,9 @@ pub(super) fn split_off_records(effects: Vec<Effect>) -> (Vec<Record>, Vec<Effec
 }
 
 impl Manager {
-    /// Commit the records of a batch: when this returns `true`, they are on the disk. While that fails, no more is decided, and it is tried again every second. Return
-    /// `false` if a signal ended that: then no effect of the batch was executed, and the broker still has its requests.
+    /// Commit the records of a batch: when this returns `true`, they are on the disk. While that fails, no more is decided, and it is
+    /// tried again every second. Return `false` if a signal ended that: then no effect of the batch was executed, and the broker still
+    /// has its requests.
     pub(super) fn commit_batch(
         &mut self,
         records: &[Record],
@@ -78,6 +80,8 @@ impl Manager {
         }
     }
 
+    /// Commit records, or return the error. The claim marks of runs whose end is committed are removed, and the runner of a remote run
+    /// whose final report is committed is told.
     fn commit_once(&mut self, records: &[Record]) -> Result<(), JournalError> {
         if records.is_empty() {
             return Ok(());

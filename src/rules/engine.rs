@@ -157,6 +157,59 @@ impl Engine {
     pub(super) fn sources(&self) -> &Sources {
         &self.sources
     }
+}
+
+/// Whether the virtual machine may serve the next call.
+struct IsClean(bool);
+
+impl Rules for Engine {
+    fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult {
+        self.call_function(format!("after_{}", input.message.source), input)
+    }
+}
+
+impl Engine {
+    /// Call an `after_…` function by its name. [`Rules::call_after`] calls it by the message's source.
+    pub fn call_function(&self, function: String, input: &RuleInput<'_>) -> RuleCallResult {
+        let vm = match self.vm.take().map_or_else(|| Vm::load(&self.options, &self.sources), Ok) {
+            Ok(vm) => vm,
+            Err(error) => {
+                let text = format!("the rules could not be loaded again after a limit was passed: {error}");
+                return RuleCallResult::new(Err(RuleError::Failed(text)));
+            }
+        };
+        let (call, IsClean(is_clean)) = self.call_in_vm(&vm, function, input);
+        // The missed key refers to the checklist, which could not be changed without a copy while a reference exists.
+        drop(vm.take_missed());
+        if self.options.notes_lines {
+            let mut lines = self.lines.borrow_mut();
+            vm.take_lines().into_iter().for_each(|(chunk, ran)| lines.entry(chunk).or_default().extend(ran));
+        }
+        if is_clean {
+            self.vm.replace(Some(vm));
+        }
+        call
+    }
+
+    /// Call a function in a virtual machine, and return whether that may serve the next call.
+    fn call_in_vm(&self, vm: &Vm, function: String, input: &RuleInput<'_>) -> (RuleCallResult, IsClean) {
+        if !self.functions.iter().any(|known| known.name == function) {
+            let result = Err(RuleError::NoFunction { function, module: self.module.clone() });
+            return (RuleCallResult::new(result), IsClean(true));
+        }
+        let location = self.location_of(&function);
+        let read = |call: &_, values| returned::read(call, &function, location.as_deref(), values);
+        let returned = vm.call(&function, input, read);
+        let is_clean = IsClean(!matches!(&returned, Err(error) if error.limit.is_some()));
+        let result = match returned {
+            Ok(answer) => {
+                answer.map_err(|text| self.explained(self.with_location(&function, text), input.message, vm))
+            }
+            Err(error) => Err(self.describe(&function, input.message, vm, &error)),
+        };
+        let result = result.map_err(RuleError::Failed);
+        (RuleCallResult { log: vm.take_log(), result, location, keys_read: vm.take_keys_read() }, is_clean)
+    }
 
     /// Format a rule's error: location, reason, traceback.
     fn describe(&self, function: &str, message: &Message, vm: &Vm, error: &LuaCallError) -> String {
@@ -194,25 +247,6 @@ impl Engine {
         text + &beneath
     }
 
-    fn call_in_vm(&self, vm: &Vm, function: String, input: &RuleInput<'_>) -> (RuleCallResult, IsClean) {
-        if !self.functions.iter().any(|known| known.name == function) {
-            let result = Err(RuleError::NoFunction { function, module: self.module.clone() });
-            return (RuleCallResult::new(result), IsClean(true));
-        }
-        let location = self.location_of(&function);
-        let read = |call: &_, values| returned::read(call, &function, location.as_deref(), values);
-        let returned = vm.call(&function, input, read);
-        let is_clean = IsClean(!matches!(&returned, Err(error) if error.limit.is_some()));
-        let result = match returned {
-            Ok(answer) => {
-                answer.map_err(|text| self.explained(self.with_location(&function, text), input.message, vm))
-            }
-            Err(error) => Err(self.describe(&function, input.message, vm, &error)),
-        };
-        let result = result.map_err(RuleError::Failed);
-        (RuleCallResult { log: vm.take_log(), result, location, keys_read: vm.take_keys_read() }, is_clean)
-    }
-
     /// Return the file and line where a function is defined.
     fn location_of(&self, function: &str) -> Option<String> {
         let known = self.functions.iter().find(|known| known.name == function)?;
@@ -225,38 +259,5 @@ impl Engine {
             Some(location) => format!("{location}: {text}"),
             None => text,
         }
-    }
-}
-
-/// Whether the virtual machine may serve the next call.
-struct IsClean(bool);
-
-impl Rules for Engine {
-    fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult {
-        self.call_function(format!("after_{}", input.message.source), input)
-    }
-}
-
-impl Engine {
-    /// Call an `after_…` function by its name. [`Rules::call_after`] calls it by the message's source.
-    pub fn call_function(&self, function: String, input: &RuleInput<'_>) -> RuleCallResult {
-        let vm = match self.vm.take().map_or_else(|| Vm::load(&self.options, &self.sources), Ok) {
-            Ok(vm) => vm,
-            Err(error) => {
-                let text = format!("the rules could not be loaded again after a limit was passed: {error}");
-                return RuleCallResult::new(Err(RuleError::Failed(text)));
-            }
-        };
-        let (call, IsClean(is_clean)) = self.call_in_vm(&vm, function, input);
-        // The missed key refers to the checklist, which could not be changed without a copy while a reference exists.
-        drop(vm.take_missed());
-        if self.options.notes_lines {
-            let mut lines = self.lines.borrow_mut();
-            vm.take_lines().into_iter().for_each(|(chunk, ran)| lines.entry(chunk).or_default().extend(ran));
-        }
-        if is_clean {
-            self.vm.replace(Some(vm));
-        }
-        call
     }
 }
