@@ -205,7 +205,7 @@ impl Bench {
                 time(|| {
                     assert!(
                         self.journal().find_previous_reply(Some(ticket), None).expect("readable").is_some()
-                    )
+                    );
                 })
             })
             .collect();
@@ -217,7 +217,7 @@ impl Bench {
                 time(|| {
                     assert!(
                         self.journal().find_previous_reply(Some(ticket), key).expect("readable").is_none()
-                    )
+                    );
                 })
             })
             .collect();
