@@ -27,7 +27,7 @@ use self::presence::StateNote;
 pub use self::presence::noted_state;
 use self::record::Recorder;
 use self::refusals::Refusals;
-use self::requests::Requests;
+use self::requests::{Completed, Requests};
 use crate::config::{Config, Port, ReloadConfig, WireLimits};
 use crate::exposure;
 use crate::failpoint;
@@ -508,12 +508,12 @@ impl Broker {
 
     fn return_replies(&mut self, limit: usize) -> zmq::Result<()> {
         for _ in 0..limit {
-            let Some(mut frames) = self.manager.receive()? else { break };
-            if let Some((number, request)) = self.requests.complete(&mut frames) {
+            let Some(frames) = self.manager.receive()? else { break };
+            if let Some(Completed { number, request, reply }) = self.requests.complete(frames) {
                 failpoint::pass("broker: reply taken");
-                socket::send(&self.workers, &frames)?;
+                socket::send(&self.workers, &reply)?;
                 failpoint::pass("broker: reply sent");
-                self.with_recording(|recorder| recorder.note(number, request, &frames));
+                self.with_recording(|recorder| recorder.note(number, request, &reply));
             } else {
                 self.log.debug("a reply to a request that is not open was discarded");
             }

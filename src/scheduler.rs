@@ -19,7 +19,7 @@ use self::due::{EarlierLaunches, LastLaunch, MissedTimes, SchedulePlan};
 use crate::clock::MachineClock;
 use crate::config::{Config, ReloadConfig, ScheduledWorker};
 use crate::control::call::{Call, CallError, call_within};
-use crate::launch::{self, Children, RunLocation};
+use crate::launch::{self, RunLocation, WatchedProcesses};
 use crate::net::socket;
 use crate::process::machine;
 use crate::signals::Signals;
@@ -55,7 +55,7 @@ pub struct Scheduler {
     /// The clock as this process has seen it.
     clock: Clock,
     /// Workers that this process launched.
-    workers: Children<()>,
+    workers: WatchedProcesses<()>,
     nowcast_binary: PathBuf,
     /// Shows other programs that the scheduler runs.
     presence: Presence,
@@ -94,7 +94,7 @@ impl Scheduler {
         nowcast_binary: PathBuf,
         log: Logger,
     ) -> io::Result<Self> {
-        let (workers, presence) = (Children::new()?, Presence::of(NAME));
+        let (workers, presence) = (WatchedProcesses::new()?, Presence::of(NAME));
         let mut scheduler = Self {
             config,
             plan: None,
@@ -294,8 +294,14 @@ impl Scheduler {
         // This is not a run of a manager, so no run has the number.
         let location = RunLocation { folder: &self.config.journal.folder, machine: &machine() };
         let cycle = worker.options.cycle.clone().and_then(CycleOption::into_label);
-        let command =
-            launch::command(worker, Number(0), cycle.as_ref(), &self.config, &self.nowcast_binary, location);
+        let command = launch::build_launch_command(
+            worker,
+            Number(0),
+            cycle.as_ref(),
+            &self.config,
+            &self.nowcast_binary,
+            location,
+        );
         let started = command.map_err(|error| error.to_string()).and_then(|command| {
             let argv = command.without_runner(&self.nowcast_binary);
             self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));

@@ -72,11 +72,12 @@ pub fn check(data: &[u8]) {
                 let delivered = [vec![ticket], request.clone()].concat();
                 let (mut reply, _) = envelope::open(delivered).expect("a request has an empty frame");
                 reply.push(input.bytes().to_vec());
-                let (completed, whole) = broker.complete(&mut reply).expect("the request is open");
-                assert_eq!((completed, &whole[1..]), (number, &request[..]));
+                let completed = broker.complete(reply).expect("the request is open");
+                let (reply, whole) = (completed.reply, completed.request);
+                assert_eq!((completed.number, &whole[1..]), (number, &request[..]));
                 let end = request.iter().position(Vec::is_empty).expect("an empty frame");
                 assert_eq!(reply[..=end], request[..=end], "the reply has the worker's envelope");
-                assert!(broker.complete(&mut whole.clone()).is_none(), "a reply passes once");
+                assert!(broker.complete(whole).is_none(), "a reply passes once");
                 open.remove(&number);
             }
             5 => {
@@ -87,11 +88,12 @@ pub fn check(data: &[u8]) {
             6 => broker.reset_sent_bytes(),
             _ => {
                 // A forged reply.
-                let mut reply = frames(&mut input);
+                let reply = frames(&mut input);
                 let ticket = reply.first().and_then(|frame| Ticket::from_frame(frame));
                 let number = ticket.filter(|ticket| ticket.epoch == EPOCH).map(|ticket| ticket.number);
                 let is_open = number.is_some_and(|number| open.contains_key(&number));
-                assert_eq!(broker.complete(&mut reply).map(|(number, _)| number), number.filter(|_| is_open));
+                let completed = broker.complete(reply).map(|completed| completed.number);
+                assert_eq!(completed, number.filter(|_| is_open));
                 number.map(|number| open.remove(&number));
             }
         }
@@ -101,8 +103,8 @@ pub fn check(data: &[u8]) {
     }
     // Nothing of the book stays when all is answered.
     for number in open.into_keys() {
-        let mut reply = vec![Ticket { epoch: EPOCH, number }.to_frame(), Vec::new()];
-        assert!(broker.complete(&mut reply).is_some());
+        let reply = vec![Ticket { epoch: EPOCH, number }.to_frame(), Vec::new()];
+        assert!(broker.complete(reply).is_some());
     }
     let request = vec![b"worker".to_vec(), Vec::new(), vec![0; limits.waiting_size - 6]];
     assert!(broker.add(request, &limits).is_ok(), "there is room again");

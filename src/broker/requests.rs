@@ -32,6 +32,17 @@ pub struct Requests {
 /// The key in `security: limits:` of the limit that a request exceeds.
 pub type ExceededLimit = &'static str;
 
+/// A request and its reply.
+#[derive(Debug)]
+pub struct Completed {
+    /// The number of the request.
+    pub number: u64,
+    /// The request, with its ticket in front.
+    pub request: Frames,
+    /// The reply as the worker gets it, without the ticket.
+    pub reply: Frames,
+}
+
 impl Requests {
     /// Start without requests. `epoch` is a number that no earlier broker had.
     #[must_use]
@@ -103,9 +114,9 @@ impl Requests {
         count
     }
 
-    /// Take the ticket off a reply and return the number of its request, and the request. `None` if that is not open:
-    /// an earlier broker had it, or this is the second reply to a request that was sent twice.
-    pub fn complete(&mut self, reply: &mut Frames) -> Option<(u64, Frames)> {
+    /// Close the request that a reply is for. `None` if that is not open: an earlier broker had it, or this is the second reply to
+    /// a request that was sent twice.
+    pub fn complete(&mut self, mut reply: Frames) -> Option<Completed> {
         let ticket = reply.first().and_then(|frame| Ticket::from_frame(frame))?;
         let number = Some(ticket.number).filter(|_| ticket.epoch == self.epoch)?;
         let request = self.open.remove(&number)?;
@@ -114,7 +125,7 @@ impl Requests {
         }
         self.forget(&request);
         reply.remove(0);
-        Some((number, request))
+        Some(Completed { number, request, reply })
     }
 
     /// Count a request no longer.
@@ -185,8 +196,8 @@ mod tests {
     fn open_requests_are_sent_again_before_new_ones() {
         let mut requests = three();
         send(&mut requests);
-        let mut second = send(&mut requests).expect("a request");
-        assert!(requests.complete(&mut second).is_some());
+        let second = send(&mut requests).expect("a request");
+        assert!(requests.complete(second).is_some());
         assert_eq!(requests.mark_unsent(), 1);
         requests.add(vec![b"d".to_vec()], &WireLimits::default()).unwrap();
         assert_eq!(bodies(&mut requests), "acd");
@@ -196,13 +207,12 @@ mod tests {
     fn a_request_is_completed_once_and_only_by_its_own_ticket() {
         let mut requests = three();
         let reply = send(&mut requests).expect("a request");
-        let mut first = reply.clone();
-        assert!(requests.complete(&mut first).is_some_and(|(number, _)| number == 1));
-        assert_eq!(first, reply[1..]);
-        assert!(requests.complete(&mut reply.clone()).is_none());
-        let mut from_other_broker = vec![Ticket { epoch: 8, number: 2 }.to_frame()];
-        assert!(requests.complete(&mut from_other_broker).is_none());
-        assert!(requests.complete(&mut Vec::new()).is_none());
+        let first = requests.complete(reply.clone()).expect("it is open");
+        assert_eq!((first.number, &*first.reply), (1, &reply[1..]));
+        assert!(requests.complete(reply).is_none());
+        let from_other_broker = vec![Ticket { epoch: 8, number: 2 }.to_frame()];
+        assert!(requests.complete(from_other_broker).is_none());
+        assert!(requests.complete(Vec::new()).is_none());
         assert_eq!(requests.len(), 2);
     }
 
@@ -215,7 +225,7 @@ mod tests {
         let first = send(&mut requests);
         assert!(first.is_some() && send(&mut requests).is_some());
         assert_eq!(send(&mut requests), None, "the manager has enough");
-        assert!(requests.complete(&mut first.expect("a request")).is_some());
+        assert!(requests.complete(first.expect("a request")).is_some());
         assert!(send(&mut requests).is_some());
         assert_eq!(send(&mut requests), None);
         assert_eq!(requests.mark_unsent(), 2, "another manager has nothing");
@@ -235,9 +245,9 @@ mod tests {
     #[test]
     fn a_request_whose_reply_came_is_not_sent_again() {
         let mut requests = three();
-        let mut reply = send(&mut requests).expect("a request");
+        let reply = send(&mut requests).expect("a request");
         requests.mark_unsent();
-        assert!(requests.complete(&mut reply).is_some());
+        assert!(requests.complete(reply).is_some());
         assert_eq!(bodies(&mut requests), "bc");
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         let _ = open_files::set_limit(args.open_files);
     }
     ExitCode::from(runner::run(&RunnerTask {
-        folder: args.mark.iter().fold(folder, RunFolder::marked),
+        folder: args.mark.iter().fold(folder, RunFolder::with_claim_mark),
         run: args.run.clone(),
         argv: args.argv.clone(),
         exec: args.exec.as_deref().and_then(exec_worker),

@@ -7,6 +7,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nowcast_core::RunId;
+
 /// The folder of the marks, beside the runs folder.
 const NAME: &str = "claims";
 
@@ -28,19 +30,20 @@ impl ClaimMarks {
     }
 
     /// The path of a run's mark, whether it exists or not.
-    pub(super) fn of(&self, run: &str) -> PathBuf {
-        self.folder.join(run)
+    pub(super) fn path_of(&self, run: RunId) -> PathBuf {
+        self.folder.join(run.0.to_string())
     }
 
     /// Remove the mark of a run. A mark that stays does no harm: the next manager removes it.
-    pub(super) fn remove(&self, run: &str) {
-        let _ = fs::remove_file(self.of(run));
+    pub(super) fn remove(&self, run: RunId) {
+        let _ = fs::remove_file(self.path_of(run));
     }
 
     /// Remove the marks of all other runs.
-    pub(super) fn retain(&self, runs: &HashSet<String>) {
+    pub(super) fn retain(&self, runs: &HashSet<RunId>) {
+        let kept: HashSet<PathBuf> = runs.iter().map(|run| self.path_of(*run)).collect();
         for mark in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            if !mark.file_name().to_str().is_some_and(|name| runs.contains(name)) {
+            if !kept.contains(&mark.path()) {
                 let _ = fs::remove_file(mark.path());
             }
         }

@@ -73,9 +73,9 @@ pub(super) fn execute(
     let started = start_worker(task, &environment, signals, output);
     output.start_copy();
     let (ending, stop_requested) = match started {
-        Ok((children, worker)) => {
+        Ok((processes, worker)) => {
             let on_stop = || log.info(Signal::Terminate.log_text());
-            wait_for_worker(children, worker, signals, task.grace, &on_stop)?
+            wait_for_worker(processes, worker, signals, task.grace, &on_stop)?
         }
         Err(not_done) => {
             let stop_requested = matches!(not_done, NotDone::StopRequested);

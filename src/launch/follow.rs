@@ -14,10 +14,10 @@ use jiff::Timestamp;
 use rustix::process::{Pid, Signal as UnixSignal, kill_process_group};
 
 use super::answer::{HostAnswer, LauncherOutput, Verdict, answer, verdict};
-use super::children::Children;
 use super::launch_command::{RUN_TAG, RemoteCommands};
 use super::lost_contact::LostContact;
 use super::task::{self, Process, RunnerTask};
+use super::watched_processes::WatchedProcesses;
 use crate::signals::Signals;
 use nowcast_core::{Ending, Signal};
 
@@ -70,7 +70,7 @@ struct LauncherEnd {
 pub(super) struct Follower<'a> {
     task: &'a RunnerTask,
     remote: &'a RemoteCommands,
-    children: Children<Process>,
+    processes: WatchedProcesses<Process>,
     /// The process group of the launching command, while it runs.
     launcher: Option<Pid>,
     launcher_end: Option<LauncherEnd>,
@@ -92,17 +92,17 @@ pub(super) struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    /// `launcher` leads the process group of the launching command, if that is alive and among the children.
+    /// `launcher` leads the process group of the launching command, if that is alive and among the processes.
     pub(super) fn new(
         task: &'a RunnerTask,
         remote: &'a RemoteCommands,
-        children: Children<Process>,
+        processes: WatchedProcesses<Process>,
         launcher: Option<Pid>,
     ) -> Self {
         let mut follower = Self {
             task,
             remote,
-            children,
+            processes,
             launcher,
             launcher_end: None,
             open_call: None,
@@ -130,7 +130,7 @@ impl<'a> Follower<'a> {
             self.request_stop(self.task.grace.saturating_sub(ago));
         }
         loop {
-            for (process, ending) in self.children.reap()? {
+            for (process, ending) in self.processes.reap()? {
                 let end = match process {
                     Process::Worker => self.launcher_ended(&ending),
                     Process::Call => self.call_ended(&ending)?,
@@ -305,7 +305,7 @@ impl<'a> Follower<'a> {
         let now = Instant::now();
         if let Some(open_call) = &self.open_call {
             if open_call.deadline <= now {
-                self.children.signal(&Process::Call, UnixSignal::KILL);
+                self.processes.signal(&Process::Call, UnixSignal::KILL);
             }
             return None;
         }
@@ -332,7 +332,7 @@ impl<'a> Follower<'a> {
         let (output, errors) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let (to_output, to_errors) = (Stdio::from(output.try_clone()?), Stdio::from(errors.try_clone()?));
         let mark = [(RUN_TAG.to_owned(), self.task.run_tag().into())];
-        self.children.start_writing_to(Process::Call, command, &mark, to_output, to_errors)?;
+        self.processes.start_writing_to(Process::Call, command, &mark, to_output, to_errors)?;
         Ok(OpenCall { call, output, errors, deadline: Instant::now() + CALL_TIMEOUT })
     }
 
@@ -342,7 +342,7 @@ impl<'a> Follower<'a> {
         let next_call = Some(self.next_call).filter(|_| is_call_due);
         let deadline = self.open_call.as_ref().map(|call| call.deadline);
         let until = [self.kill_at, next_call, deadline].into_iter().flatten().min();
-        task::wait(&[self.children.as_fd(), signals.as_fd()], until).map(|_| ())
+        task::wait(&[self.processes.as_fd(), signals.as_fd()], until).map(|_| ())
     }
 }
 

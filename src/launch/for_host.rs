@@ -9,14 +9,14 @@ use crate::config::{Config, Host, Launcher};
 use nowcast_core::next_worker::{LOCALHOST, NextWorker};
 use nowcast_core::{Cycle, Number, RunId};
 
-/// Return the commands for a run of a worker. The worker's command line is the first of: its command in the
+/// Return the commands for a run of a worker: on this machine, its command line. That is the first of: its command in the
 /// configuration, a built-in worker (which `nowcast_binary` contains), a Python module as NEMO_Nowcast starts it. A remote
 /// host is reached by ssh, as NEMO_Nowcast does, unless the configuration has another launcher; there, a built-in
 /// worker is NEMO_Nowcast's. The environment of this process does not reach a remote host, so the command line there sets the cycle.
 ///
 /// # Errors
 /// When the configuration lacks something that this launch needs.
-pub fn command(
+pub fn build_launch_command(
     worker: &NextWorker,
     run: RunId,
     cycle: Option<&Cycle>,
@@ -80,7 +80,8 @@ hosts:
         let args = vec!["-x".to_owned()];
         let worker = NextWorker { host: host.to_owned(), ..NextWorker::new(module, args) };
         let location = RunLocation { folder: Path::new("/journal/runs/2026-03-14/7"), machine: "salish" };
-        command(&worker, nowcast_core::Number(7), cycle, &config, Path::new("nowcast"), location).unwrap()
+        build_launch_command(&worker, nowcast_core::Number(7), cycle, &config, Path::new("nowcast"), location)
+            .unwrap()
     }
 
     fn words(module: &str, host: &str) -> String {

@@ -1,16 +1,15 @@
 //! [`LaunchedRun`]: the state of a run that has not ended, and how it is requested to stop.
 
-use std::fmt::Display;
-use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::children::{Children, Environment};
 use super::launch_command::LaunchCommand;
 use super::run_folder::RunFolder;
 use super::runner;
+use super::watched_processes::{Environment, WatchedProcesses};
 use crate::process::ProcessIdentity;
+use nowcast_core::RunId;
 
 /// The time that a runner has beyond the grace period to end its run.
 const RUNNER_TIME: Duration = Duration::from_secs(2);
@@ -87,11 +86,7 @@ impl LaunchedRun {
 
     /// Request the run to stop. The grace period of a worker without a runner began with the first request, perhaps
     /// under an earlier manager.
-    pub(super) fn request_stop<Key: Copy + Eq + Hash + Display>(
-        &mut self,
-        run: Key,
-        processes: &Children<Key>,
-    ) {
+    pub(super) fn request_stop(&mut self, run: RunId, processes: &WatchedProcesses<RunId>) {
         match &self.watching {
             Watching::StartedRunner { .. } | Watching::Runner => {
                 processes.signal(&run, Signal::TERM);
@@ -132,7 +127,7 @@ impl LaunchedRun {
     }
 
     /// Make sure that a second request ends the run though its runner does not act: SIGSTOP may have stopped it.
-    fn insist<Key: Copy + Eq + Hash + Display>(&self, run: Key, processes: &Children<Key>) {
+    fn insist(&self, run: RunId, processes: &WatchedProcesses<RunId>) {
         // What happens on a remote host, only the runner can know.
         let worker = self.folder.live_process().ok().flatten();
         let worker = worker.filter(|_| self.contact == HostContact::Local);

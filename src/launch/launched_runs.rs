@@ -5,43 +5,41 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::fs;
-use std::hash::Hash;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{self, Path, PathBuf};
 use std::time::Instant;
 
-use super::children::Children;
 use super::claim_marks::ClaimMarks;
 use super::launch_command::LaunchCommand;
 use super::launched_run::{LaunchedRun, Watching};
 use super::refused_runs::RefusedRuns;
 use super::run_folder::RunFolder;
+use super::watched_processes::WatchedProcesses;
 use crate::open_files;
-use nowcast_core::Ending;
+use nowcast_core::{Ending, RunId};
 use pylogging::Logger;
 
 /// The result of [`LaunchedRuns::start`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Started {
-    /// The run is open; [`LaunchedRuns::tend`] will return its end.
+    /// The run is open; [`LaunchedRuns::collect_ended`] will return its end.
     NotEnded,
-    /// The run has ended already, perhaps under an earlier manager. [`LaunchedRuns::tend`] will not return it.
+    /// The run has ended already, perhaps under an earlier manager. [`LaunchedRuns::collect_ended`] will not return it.
     Ended(Ending),
 }
 
 /// The open runs, by their numbers.
 #[derive(Debug)]
-pub struct LaunchedRuns<Key> {
+pub struct LaunchedRuns {
     pub(super) nowcast_binary: PathBuf,
     root: PathBuf,
     pub(super) marks: ClaimMarks,
-    pub(super) processes: Children<Key>,
-    pub(super) open: HashMap<Key, LaunchedRun>,
+    pub(super) processes: WatchedProcesses<RunId>,
+    pub(super) open: HashMap<RunId, LaunchedRun>,
     /// The runs that are not watched.
-    pub(super) refused: RefusedRuns<Key>,
+    pub(super) refused: RefusedRuns<RunId>,
     /// When the remote runs were last checked for lost contact.
     pub(super) contacts_checked: Option<Instant>,
     /// The limit of open files of workers, if this process has a higher one.
@@ -49,7 +47,7 @@ pub struct LaunchedRuns<Key> {
     pub(super) log: Logger,
 }
 
-impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
+impl LaunchedRuns {
     /// Return a registry without runs. The runs' folders are made below `root`.
     ///
     /// # Errors
@@ -67,7 +65,7 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
             nowcast_binary,
             root,
             marks,
-            processes: Children::new()?,
+            processes: WatchedProcesses::new()?,
             open: HashMap::new(),
             refused: RefusedRuns::default(),
             contacts_checked: None,
@@ -96,13 +94,13 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     ///
     /// `folder` is below the runs folder. If it says that the run has ended, that end is returned; if the run is
     /// open, it is watched; else a runner is started, with `environment` added to this process's variables. The
-    /// worker gets the run's key without its number sign (`8812` for `#8812`). If `command` is an error, the run
+    /// worker gets the run's number (`8812`). If `command` is an error, the run
     /// may be adopted but is not started, and the error is the reason.
     ///
     /// A start that the operating system refuses is tried again; see [`LaunchedRuns::retry_due`].
     pub fn start(
         &mut self,
-        run: Key,
+        run: RunId,
         folder: &str,
         command: Result<impl Into<LaunchCommand>, String>,
         environment: &[(String, OsString)],
@@ -110,13 +108,13 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
         if self.open.contains_key(&run) {
             return Started::NotEnded;
         }
-        let folder =
-            RunFolder::new(self.root.join(folder), run_number(run)).marked(self.marks.of(&run_number(run)));
-        let mut open = LaunchedRun::new(folder, command.map(Into::into), environment.to_vec());
-        if let Some(ending) = self.reconcile(run, &mut open, None) {
+        let folder = RunFolder::new(self.root.join(folder), run.0.to_string())
+            .with_claim_mark(self.marks.path_of(run));
+        let mut launched = LaunchedRun::new(folder, command.map(Into::into), environment.to_vec());
+        if let Some(ending) = self.reconcile(run, &mut launched, None) {
             return Started::Ended(ending);
         }
-        self.open.insert(run, open);
+        self.open.insert(run, launched);
         Started::NotEnded
     }
 
@@ -126,17 +124,17 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Remove the claim mark of a run whose end is in the journal: it will not be started again.
-    pub fn remove_claim_mark(&self, run: Key) {
-        self.marks.remove(&run_number(run));
+    pub fn remove_claim_mark(&self, run: RunId) {
+        self.marks.remove(run);
     }
 
     /// Remove the claim marks that an earlier manager left for runs that are no longer open.
-    pub fn retain_marks(&self, open: impl IntoIterator<Item = Key>) {
-        self.marks.retain(&open.into_iter().map(run_number).collect());
+    pub fn retain_marks(&self, open: impl IntoIterator<Item = RunId>) {
+        self.marks.retain(&open.into_iter().collect());
     }
 
     /// Return when the start or the watch of unwatched runs is due to be tried again. Overdue kills and lost contact need a call of
-    /// [`LaunchedRuns::tend`] each second, too.
+    /// [`LaunchedRuns::collect_ended`] each second, too.
     #[must_use]
     pub fn retry_due(&self) -> Option<Instant> {
         self.refused.due()
@@ -147,22 +145,22 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     ///
     /// # Errors
     /// When the operating system cannot report which processes exited.
-    pub fn tend(&mut self) -> io::Result<Vec<(Key, Ending)>> {
+    pub fn collect_ended(&mut self) -> io::Result<Vec<(RunId, Ending)>> {
         let mut ended = Vec::new();
         for (run, process_exit) in self.processes.reap()? {
-            let Some(mut open) = self.open.remove(&run) else { continue };
-            match self.process_exited(run, &mut open, &process_exit) {
+            let Some(mut launched) = self.open.remove(&run) else { continue };
+            match self.process_exited(run, &mut launched, &process_exit) {
                 Some(ending) => ended.push((run, ending)),
                 None => {
-                    self.open.insert(run, open);
+                    self.open.insert(run, launched);
                 }
             }
         }
         let now = Instant::now();
         ended.extend(self.retry_refused(now));
-        let is_grace_over = |open: &LaunchedRun| open.kill_at.is_some_and(|kill_at| kill_at <= now);
-        let to_kill: Vec<Key> =
-            self.open.iter().filter(|(_, open)| is_grace_over(open)).map(|(run, _)| *run).collect();
+        let is_grace_over = |launched: &LaunchedRun| launched.kill_at.is_some_and(|kill_at| kill_at <= now);
+        let to_kill: Vec<RunId> =
+            self.open.iter().filter(|(_, launched)| is_grace_over(launched)).map(|(run, _)| *run).collect();
         for run in to_kill {
             self.request_stop(run);
         }
@@ -171,15 +169,15 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Start or adopt the refused runs that are due; return those that have ended.
-    fn retry_refused(&mut self, now: Instant) -> Vec<(Key, Ending)> {
+    fn retry_refused(&mut self, now: Instant) -> Vec<(RunId, Ending)> {
         let is_due = self.refused.due().is_some_and(|due| due <= now);
         let mut ended = Vec::new();
         for run in self.refused.take_due(now) {
-            let Some(mut open) = self.open.remove(&run) else { continue };
-            match self.reconcile(run, &mut open, None) {
+            let Some(mut launched) = self.open.remove(&run) else { continue };
+            match self.reconcile(run, &mut launched, None) {
                 Some(ending) => ended.push((run, ending)),
                 None => {
-                    self.open.insert(run, open);
+                    self.open.insert(run, launched);
                 }
             }
         }
@@ -192,42 +190,37 @@ impl<Key: Copy + Eq + Hash + Display> LaunchedRuns<Key> {
     }
 
     /// Whether an open run has a runner that has claimed it: until then it may be refused what it needs.
-    fn is_started(&self, run: Key) -> bool {
-        self.open.get(&run).is_none_or(|open| match open.watching {
+    fn is_started(&self, run: RunId) -> bool {
+        self.open.get(&run).is_none_or(|launched| match launched.watching {
             Watching::Nothing => false,
-            Watching::StartedRunner { process, .. } => open.folder.is_claimed_by(process),
+            Watching::StartedRunner { process, .. } => launched.folder.is_claimed_by(process),
             Watching::Runner | Watching::Worker(_) => true,
         })
     }
 
     /// Request a run to stop: SIGTERM to the worker's process group, SIGKILL after the grace period or at the
     /// second request.
-    pub fn request_stop(&mut self, run: Key) {
-        let Some(mut open) = self.open.remove(&run) else { return };
-        open.request_stop(run, &self.processes);
-        self.open.insert(run, open);
+    pub fn request_stop(&mut self, run: RunId) {
+        let Some(mut launched) = self.open.remove(&run) else { return };
+        launched.request_stop(run, &self.processes);
+        self.open.insert(run, launched);
     }
 
     /// Request a run to stop unless an earlier manager has: a second request would cut the grace period short.
-    pub fn ensure_stop_requested(&mut self, run: Key) {
-        let Some(open) = self.open.get_mut(&run) else { return };
-        open.stop_requested =
-            open.folder.time_since_stop_request().is_some() && !matches!(open.watching, Watching::Worker(_));
-        if open.stop_requested {
-            open.expect_end();
+    pub fn ensure_stop_requested(&mut self, run: RunId) {
+        let Some(launched) = self.open.get_mut(&run) else { return };
+        launched.stop_requested = launched.folder.time_since_stop_request().is_some()
+            && !matches!(launched.watching, Watching::Worker(_));
+        if launched.stop_requested {
+            launched.expect_end();
         } else {
             self.request_stop(run);
         }
     }
 }
 
-impl<Key> AsRawFd for LaunchedRuns<Key> {
+impl AsRawFd for LaunchedRuns {
     fn as_raw_fd(&self) -> RawFd {
         self.processes.as_raw_fd()
     }
-}
-
-/// A run's key without its number sign: the name of its claim mark, and its worker's `NOWCAST_RUN_ID`.
-pub(super) fn run_number(run: impl Display) -> String {
-    run.to_string().trim_start_matches('#').to_owned()
 }

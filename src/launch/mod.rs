@@ -2,7 +2,6 @@
 
 mod adoption;
 pub mod answer;
-pub mod children;
 mod claim_marks;
 mod exec_run;
 mod exit_record;
@@ -29,18 +28,19 @@ mod slurm;
 mod ssh;
 mod task;
 mod template;
+pub mod watched_processes;
 mod worker_argv;
 mod worker_process;
 
-pub use children::{Children, Environment};
 pub use claim_marks::claims_folder;
 pub use exit_record::STOPPED_BEFORE_START;
 pub use folder_state::RunFolderState;
-pub use for_host::{command, worker_program};
+pub use for_host::{build_launch_command, worker_program};
 pub use launch_command::{ExecWorker, LaunchCommand, RemoteCommands, RunLocation};
 pub use launched_runs::{LaunchedRuns, Started};
 pub use lost_contact::LostContact;
 pub use program::print_program_end;
 pub use run_folder::RunFolder;
 pub use task::{RunnerTask, Streams};
+pub use watched_processes::{Environment, WatchedProcesses};
 pub use worker_argv::LaunchError;

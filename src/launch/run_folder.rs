@@ -42,7 +42,7 @@ impl RunFolder {
     /// Use a file elsewhere that also shows that the run was claimed, so that a run whose folder is removed is not
     /// started again.
     #[must_use]
-    pub fn marked(self, mark: impl Into<PathBuf>) -> Self {
+    pub fn with_claim_mark(self, mark: impl Into<PathBuf>) -> Self {
         Self { mark: Some(mark.into()), ..self }
     }
 

@@ -8,7 +8,6 @@ use std::io::{self, ErrorKind};
 use std::thread;
 use std::time::Duration;
 
-use super::children::Children;
 use super::exec_run;
 use super::exit_record::ExitRecord;
 use super::follow::Follower;
@@ -16,6 +15,7 @@ use super::program::end_of_remote_run;
 use super::run_output::RunOutput;
 use super::shortage::check_capacity;
 use super::task::{Process, RunnerTask};
+use super::watched_processes::WatchedProcesses;
 use super::worker_process::{start_worker, wait_for_worker};
 use crate::failpoint;
 use crate::signals::Signals;
@@ -78,7 +78,7 @@ pub fn run(task: &RunnerTask) -> u8 {
         }
     };
     drop(spare);
-    let status = record(task, &ExitRecord::now(&ending));
+    let status = write_exit_record(task, &ExitRecord::now(&ending));
     failpoint::pass("runner: exit written");
     folder.remove_exec_files();
     output.finish_copy();
@@ -101,11 +101,11 @@ fn run_to_end(task: &RunnerTask, signals: &mut Signals, output: &mut RunOutput) 
     output.start_copy();
     let ending = match (started, &task.remote) {
         (Err(not_done), _) => not_done.ending(),
-        (Ok((children, worker)), Some(remote)) => {
-            let follower = Follower::new(task, remote, children, Some(worker));
+        (Ok((processes, worker)), Some(remote)) => {
+            let follower = Follower::new(task, remote, processes, Some(worker));
             end_of_remote_run(folder, follower.follow_to_end(signals)?)
         }
-        (Ok((children, worker)), None) => wait_for_worker(children, worker, signals, task.grace, &|| ())?.0,
+        (Ok((processes, worker)), None) => wait_for_worker(processes, worker, signals, task.grace, &|| ())?.0,
     };
     failpoint::pass("runner: worker ended");
     Ok(ending)
@@ -114,21 +114,23 @@ fn run_to_end(task: &RunnerTask, signals: &mut Signals, output: &mut RunOutput) 
 /// Follow a remote run that this runner has adopted.
 fn follow_adopted(task: &RunnerTask, signals: &mut Signals) -> io::Result<Ending> {
     let Some(remote) = task.folder.remote_commands()? else { return Ok(Ending::Unknown) };
-    let mut children = Children::new()?;
+    let mut processes = WatchedProcesses::new()?;
     let launcher = task.folder.live_process()?;
     let watched = launcher.and_then(|launcher| Some((launcher.raw()?, launcher)));
     let launcher = match watched {
-        Some((pid, launcher)) => children.watch(Process::Worker, pid, || launcher.is_alive())?.then_some(pid),
+        Some((pid, launcher)) => {
+            processes.watch(Process::Worker, pid, || launcher.is_alive())?.then_some(pid)
+        }
         None => None,
     };
     if launcher.is_none() && remote.ask.is_none() {
         return Ok(Ending::Unknown);
     }
-    Follower::new(task, &remote, children, launcher).follow_to_end(signals)
+    Follower::new(task, &remote, processes, launcher).follow_to_end(signals)
 }
 
-/// Record how the run ended, retrying until there is space.
-fn record(task: &RunnerTask, exit: &ExitRecord) -> u8 {
+/// Write how the run ended into its folder, retrying until there is space.
+fn write_exit_record(task: &RunnerTask, exit: &ExitRecord) -> u8 {
     let path = task.folder.path().display();
     let mut tries = 0_u32;
     loop {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal as UnixSignal, kill_process_group};
 
-use super::children::Children;
 use super::launch_command::RUN_TAG;
 use super::run_output::RunOutput;
 use super::shortage::{self, NotDone};
 use super::task::{Process, RunnerTask, wait};
+use super::watched_processes::WatchedProcesses;
 use crate::failpoint;
 use crate::process::{ProcessIdentity, RUN_FOLDER};
 use crate::signals::Signals;
@@ -25,7 +25,7 @@ pub(super) fn start_worker(
     environment: &[(String, OsString)],
     signals: &mut Signals,
     output: &RunOutput,
-) -> Result<(Children<Process>, Pid), NotDone> {
+) -> Result<(WatchedProcesses<Process>, Pid), NotDone> {
     let mut environment = environment.to_vec();
     environment.push((RUN_ID.to_owned(), task.run.clone().into()));
     environment.push((RUN_FOLDER.to_owned(), task.folder.path().as_os_str().to_owned()));
@@ -39,18 +39,18 @@ pub(super) fn start_worker(
         let log = output.open()?;
         let errors = log.try_clone()?;
         failpoint::pass("runner: output opened");
-        let mut children = Children::new()?;
-        let worker = children.start_writing_to(
+        let mut processes = WatchedProcesses::new()?;
+        let worker = processes.start_writing_to(
             Process::Worker,
             &task.argv,
             &environment,
             log.into(),
             errors.into(),
         )?;
-        Ok((children, worker))
+        Ok((processes, worker))
     };
     let what = "its worker cannot be started";
-    let (children, worker) = shortage::retry(task, signals, what, Some(task.start_timeout), attempt)?;
+    let (processes, worker) = shortage::retry(task, signals, what, Some(task.start_timeout), attempt)?;
     failpoint::pass("runner: worker started");
     let written = ProcessIdentity::of(worker.as_raw_nonzero().get())
         .and_then(|process| task.folder.write_process(&process));
@@ -59,14 +59,14 @@ pub(super) fn start_worker(
         task.complain(&format!("its worker's process cannot be recorded: {error}"));
     }
     failpoint::pass("runner: process written");
-    Ok((children, worker))
+    Ok((processes, worker))
 }
 
 /// Wait until the worker exits; return how, and whether it was requested to stop, about which `on_stop` is told. SIGTERM is
 /// passed on to the worker's process group, which is killed after the grace period or at a second SIGTERM; SIGINT and
 /// SIGHUP are ignored.
 pub(super) fn wait_for_worker(
-    mut children: Children<Process>,
+    mut processes: WatchedProcesses<Process>,
     worker: Pid,
     signals: &mut Signals,
     grace: Duration,
@@ -75,7 +75,7 @@ pub(super) fn wait_for_worker(
     let mut stop_requested = false;
     let mut kill_at: Option<Instant> = None;
     loop {
-        let ended = children.reap()?.pop();
+        let ended = processes.reap()?.pop();
         // Also after the end: a runner that was stopped may find both at once.
         let is_terminated = signals.take().contains(&Signal::Terminate);
         if is_terminated {
@@ -98,6 +98,6 @@ pub(super) fn wait_for_worker(
             let _ = kill_process_group(worker, UnixSignal::KILL);
             kill_at = None;
         }
-        wait(&[children.as_fd(), signals.as_fd()], kill_at)?;
+        wait(&[processes.as_fd(), signals.as_fd()], kill_at)?;
     }
 }

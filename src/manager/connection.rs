@@ -18,8 +18,8 @@ use crate::net::broker_state::QUESTION;
 use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::manager_identity::HEARTBEAT_TIMEOUT;
 use crate::net::{Envelope, ManagerIdentity, Monitor, envelope, socket};
-use nowcast_core::RequestId;
 use nowcast_core::message::Message;
+use nowcast_core::{RequestId, Ticket};
 use pylogging::Logger;
 
 /// The time in milliseconds for the last replies to leave the process.
@@ -212,7 +212,9 @@ impl BrokerConnection {
             }
             match envelope::open(frames) {
                 Some((envelope, body)) => {
-                    let request = ArrivedRequest::new(envelope, body);
+                    // The first frame is ZeroMQ's name for the broker; our broker puts the ticket behind it.
+                    let ticket = envelope.get(1).and_then(|frame| Ticket::from_frame(frame));
+                    let request = ArrivedRequest { envelope, body, ticket };
                     // Only a broker of ours has another manager, and sends again.
                     if self.is_outdated && request.ticket.is_some() {
                         self.renew()?;
@@ -228,8 +230,8 @@ impl BrokerConnection {
         Ok(None)
     }
 
-    /// Keep the way back to the worker until the reply is sent; return the id by which to reply.
-    pub(super) fn keep_envelope(&mut self, envelope: Envelope) -> RequestId {
+    /// Keep the way back to the worker until the reply is sent; return a new id by which to reply.
+    pub(super) fn register_request(&mut self, envelope: Envelope) -> RequestId {
         self.last_request += 1;
         let request = RequestId(self.last_request);
         self.envelopes.insert(request, envelope);
@@ -261,7 +263,6 @@ mod tests {
 
     use super::*;
     use crate::net::socket::Received;
-    use nowcast_core::Ticket;
 
     /// A message broker that the test controls.
     struct TestBroker(Socket);

@@ -77,7 +77,7 @@ impl Manager {
                 return self.log.error(format_args!("the folders of old runs are not removed: {error}"));
             }
         };
-        let (root, log) = (self.runs.root().to_owned(), self.log.clone());
+        let (root, log) = (self.runners.root().to_owned(), self.log.clone());
         let remove = move || {
             for error in old_runs::remove(&root, |number| gone.contains(Number(number))) {
                 log.error(format_args!("the folder of an old run cannot be removed: {error}"));

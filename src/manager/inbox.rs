@@ -10,15 +10,8 @@ use nowcast_core::Ticket;
 pub(super) struct ArrivedRequest {
     pub(super) envelope: Envelope,
     pub(super) body: Vec<u8>,
+    /// The broker's ticket, if the broker is ours. It stays in the envelope, too.
     pub(super) ticket: Option<Ticket>,
-}
-
-impl ArrivedRequest {
-    pub(super) fn new(envelope: Envelope, body: Vec<u8>) -> Self {
-        // The first frame is ZeroMQ's name for the broker; our broker puts the ticket behind it.
-        let ticket = envelope.get(1).and_then(|frame| Ticket::from_frame(frame));
-        Self { envelope, body, ticket }
-    }
 }
 
 /// The requests of this process that wait for their batch.

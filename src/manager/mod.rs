@@ -1,7 +1,7 @@
 //! The manager: one loop that waits for events, lets the core decide them and performs the effects.
 //!
 //! It never decides anything itself: [`decide()`] does. `commit.rs` commits the records of a batch, then `perform.rs` executes its
-//! other effects. `wait.rs` and `receive.rs` collect events; the other files serve these.
+//! other effects. `wait.rs` waits, and `receive.rs` makes events of messages; the other files serve these.
 
 mod checklist;
 mod commit;
@@ -9,10 +9,11 @@ mod connection;
 mod due_clock;
 mod endpoints;
 mod failures;
-mod guard;
+mod guarded_rules;
 mod housekeeping;
 mod inbox;
 mod perform;
+mod poison_guard;
 mod receive;
 mod refusal;
 mod reload;
@@ -28,19 +29,20 @@ use std::time::Instant;
 use crate::config::{Config, ReloadConfig};
 use crate::control::Control;
 use crate::failpoint;
-use crate::launch::LaunchedRuns;
+use crate::launch::{LaunchedRuns, RunFolder};
 use crate::net::curve::KeyError;
 use crate::notify::{LAST_CHANCE, Notifier};
 use crate::signals::Signals;
 use crate::store::{ChecklistFile, Journal, JournalError, Presence};
 use connection::BrokerConnection;
 use due_clock::DueClock;
-use guard::GuardedRules;
+use guarded_rules::GuardedRules;
 use housekeeping::Housekeeping;
 use inbox::Inbox;
-use nowcast_core::{Effect, Event, Run, RunId, State, decide, end_if_idle};
-use perform::{QueuedLaunch, split};
+use nowcast_core::{Effect, Ending, Event, Run, RunId, State, decide, end_if_idle};
+use perform::QueuedLaunch;
 use pylogging::Logger;
+use wait::Ready;
 
 /// The name under which the manager logs and replies, as in NEMO_Nowcast.
 pub const NAME: &str = nowcast_core::decide::MANAGER;
@@ -122,7 +124,7 @@ pub struct Manager {
     renamed_journal: Option<Presence>,
     housekeeping: Housekeeping,
     checklist_file: ChecklistFile,
-    runs: LaunchedRuns<RunId>,
+    runners: LaunchedRuns,
     /// Launches that are committed and not yet started, and runs to adopt.
     launch_queue: VecDeque<QueuedLaunch>,
     notifier: Notifier,
@@ -142,7 +144,7 @@ impl Manager {
     ) -> Result<u8, ManagerError> {
         let result = self.work(launches, signals, reload_config);
         // A manager that stops in an orderly way does not do so because of a message.
-        self.rules.note_no_message();
+        self.rules.poison_guard.note_no_message();
         // Changes of a batch that was not committed must not reach the checklist file.
         if !matches!(result, Ok(End::Uncommitted))
             && let Err(error) = self.flush_checklist()
@@ -196,6 +198,31 @@ impl Manager {
         }
     }
 
+    /// Collect events. Requests come before the ends of runs, because a worker sends its message before it exits.
+    fn collect(&mut self, ready: &Ready, signals: &mut Signals) -> Result<Vec<Event>, ManagerError> {
+        let mut events = std::mem::take(&mut self.pending_events);
+        self.receive()?;
+        events.extend(self.next_batch()?);
+        let ended = self.runners.collect_ended()?;
+        events.extend(ended.into_iter().map(|(run, ending)| self.run_ended_event(run, ending)));
+        if ready.has_operator_request {
+            events.extend(self.receive_operator_requests());
+        }
+        if ready.has_signal {
+            events.extend(signals.take().into_iter().map(Event::Signal));
+        }
+        events.extend(self.check_due());
+        Ok(events)
+    }
+
+    /// Return the event that a run has ended, with the time that its folder tells.
+    fn run_ended_event(&self, run: RunId, ending: Ending) -> Event {
+        let folder = self.state.runs.get(&run).and_then(Run::folder);
+        let exit = folder
+            .and_then(|folder| RunFolder::new(self.runners.root().join(folder), run.0.to_string()).exit());
+        Event::RunEnded { run, ending, ended_at: exit.map(|exit| exit.noted_time()) }
+    }
+
     /// Decide a batch of events, commit it and perform its effects; then the same for the events that these make. Return
     /// how the loop ends, if it does.
     fn handle(
@@ -212,13 +239,13 @@ impl Manager {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
                 let keys = receive::poison_keys(&event);
-                self.rules.begin_deciding(&keys);
+                self.rules.poison_guard.begin_deciding(&keys);
                 effects.extend(decide(&mut self.state, event, &self.rules, &self.clock.read()));
-                self.rules.acquit(&keys);
+                self.rules.poison_guard.end_deciding(&keys);
             }
-            self.rules.note_no_message();
+            self.rules.poison_guard.note_no_message();
             effects.extend(end_if_idle(&self.state));
-            let (records, effects) = split(effects);
+            let (records, effects) = commit::split_off_records(effects);
             if !self.commit_batch(&records, signals)? {
                 return Ok(Some(End::Uncommitted));
             }

@@ -13,7 +13,7 @@ use crate::process::machine;
 use crate::store::checklist_file::WriteState;
 use nowcast_core::message::{CYCLE, WORKER};
 use nowcast_core::run::{RunReport, Stage};
-use nowcast_core::{Cycle, Effect, Event, Level, LogLine, NextWorker, Number, Record, Run, RunId};
+use nowcast_core::{Cycle, Effect, Event, Level, LogLine, NextWorker, Number, Run, RunId};
 use pylogging::Logger;
 use pyyaml::{Value, python};
 
@@ -47,18 +47,6 @@ pub(super) struct FollowUp {
     pub(super) stop: Option<u8>,
 }
 
-/// Split a batch into the records, which are committed first, and the other effects.
-pub(super) fn split(effects: Vec<Effect>) -> (Vec<Record>, Vec<Effect>) {
-    let (mut records, mut rest) = (Vec::new(), Vec::new());
-    for effect in effects {
-        match effect {
-            Effect::Journal(record) => records.push(*record),
-            other => rest.push(other),
-        }
-    }
-    (records, rest)
-}
-
 /// Log a line of the core or of a rule.
 pub(super) fn log_line(log: &Logger, line: &LogLine) {
     let level = match line.level {
@@ -88,7 +76,7 @@ impl Manager {
         let mut notices = Vec::new();
         for effect in effects {
             match effect {
-                // Executed already.
+                // Committed before, or executed already.
                 Effect::Journal(_) | Effect::Reply { .. } | Effect::Log(_) | Effect::LogChecklist(_) => {}
                 Effect::Answer { call, answer } => self.control.answer(call, &answer),
                 Effect::WriteChecklist => self.checklist_file.mark_changed(Instant::now()),
@@ -121,7 +109,7 @@ impl Manager {
             if let Some(queued) = position.and_then(|position| self.launch_queue.remove(position)) {
                 follow_up.events.extend(self.start_or_adopt(&queued));
             }
-            self.runs.request_stop(run);
+            self.runners.request_stop(run);
         }
         follow_up.events.extend(self.start_queued());
         for notice in notices {
@@ -172,10 +160,10 @@ impl Manager {
             // An adopted run may have reported, or have been requested to stop, before: its runner is told now.
             let adopted_run = self.state.runs.get(&run).filter(|_| queued.is_adopted);
             if adopted_run.is_some_and(|run| run.stop_requested.is_some()) {
-                self.runs.ensure_stop_requested(run);
+                self.runners.ensure_stop_requested(run);
             }
             if adopted_run.is_some_and(|run| run.report.as_ref().is_some_and(RunReport::is_final)) {
-                self.runs.tell_remote_runner_reported(run);
+                self.runners.tell_remote_runner_reported(run);
             }
         }
         events
@@ -237,9 +225,15 @@ impl Manager {
         }
         failpoint::pass("manager: launching");
         // An error is passed on: a run that was started before is adopted although the configuration lost its command.
-        let location = RunLocation { folder: &self.runs.root().join(folder), machine: &machine() };
-        let command =
-            launch::command(worker, *run, cycle.as_ref(), &self.config, &self.nowcast_binary, location);
+        let location = RunLocation { folder: &self.runners.root().join(folder), machine: &machine() };
+        let command = launch::build_launch_command(
+            worker,
+            *run,
+            cycle.as_ref(),
+            &self.config,
+            &self.nowcast_binary,
+            location,
+        );
         if !stop_requested && let Ok(command) = &command {
             let argv = command.without_runner(&self.nowcast_binary);
             self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
@@ -249,7 +243,7 @@ impl Manager {
             _ if stop_requested => Err(STOPPED_BEFORE_START.to_owned()),
             command => command.map_err(|error| error.to_string()),
         };
-        let started = self.runs.start(*run, folder, command, &environment);
+        let started = self.runners.start(*run, folder, command, &environment);
         failpoint::pass("manager: launched");
         match started {
             Started::NotEnded => None,

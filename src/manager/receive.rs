@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::guard::PoisonKeys;
 use super::inbox::ArrivedRequest;
+use super::poison_guard::PoisonKeys;
 use super::{Manager, ManagerError};
 use crate::control::call::WORKS;
 use crate::failpoint;
@@ -84,7 +84,7 @@ impl Manager {
     pub(super) fn next_batch(&mut self) -> Result<Vec<Event>, ManagerError> {
         let requests = self.decode_batch();
         if let Some(first) = requests.first() {
-            self.rules.end_decoding(&first.poison_keys);
+            self.rules.poison_guard.begin_deciding_batch(&first.poison_keys);
         }
         requests.into_iter().map(|request| Ok(self.event(request)?)).collect()
     }
@@ -114,15 +114,15 @@ impl Manager {
     /// Decode a request, unless that has made managers exit.
     fn decode(&self, arrived: ArrivedRequest) -> DecodedRequest {
         let mut poison_keys = PoisonKeys::new(arrived.ticket, None);
-        if let Some(reason) = self.rules.why_not_decoded(&poison_keys) {
+        if let Some(reason) = self.rules.poison_guard.why_not_decoded(&poison_keys) {
             return DecodedRequest { arrived, poison_keys, content: RequestContent::Poison(None, reason) };
         }
-        self.rules.begin_decoding(&poison_keys);
+        self.rules.poison_guard.begin_decoding(&poison_keys);
         failpoint::pass("manager: decoding");
         let content = match Message::decode(&arrived.body) {
             Ok(message) => {
                 poison_keys = PoisonKeys::new(arrived.ticket, Some(&message));
-                match self.rules.why_not_decided(&poison_keys) {
+                match self.rules.poison_guard.why_not_decided(&poison_keys) {
                     None => RequestContent::Message(message),
                     Some(reason) => RequestContent::Poison(Some(message), reason),
                 }
@@ -136,7 +136,7 @@ impl Manager {
         let previous_reply =
             self.journal.find_previous_reply(decoded.arrived.ticket, decoded.source_and_id())?;
         let DecodedRequest { arrived: ArrivedRequest { envelope, body, ticket }, content, .. } = decoded;
-        let id = self.broker.keep_envelope(envelope);
+        let id = self.broker.register_request(envelope);
         if let Some(previous_reply) = previous_reply {
             return Ok(Event::Repeat { request: id, previous_reply });
         }

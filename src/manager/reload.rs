@@ -40,7 +40,7 @@ impl Manager {
         if config.checklist_file != self.checklist_file.path() {
             self.checklist_file = checklist_file(&config);
         }
-        self.runs.withhold(&config.notifications.secret_variables);
+        self.runners.withhold(&config.notifications.secret_variables);
         let loaded = self.rules.follow(RuleSet::of(&config));
         let mut events = self.report_reload(loaded, &config);
         if let Err(error) = self.broker.connect(&config.zmq, config.redeliver) {

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use super::checklist::ReadOccasion;
 use super::connection::BrokerConnection;
 use super::due_clock::DueClock;
-use super::guard::GuardedRules;
+use super::guarded_rules::GuardedRules;
 use super::housekeeping::Housekeeping;
 use super::inbox::Inbox;
+use super::poison_guard::PoisonGuard;
 use super::watchdog::Watchdog;
 use super::{Manager, ManagerError, Options};
 use crate::config::Config;
@@ -59,17 +60,17 @@ impl Manager {
             failpoint::pass(failpoint::LOADING_RULES);
             Reloader::start(rule_set, last)
         });
-        let mut runs = LaunchedRuns::new(nowcast_binary.clone(), config.journal.runs_folder())?;
-        runs.raise_open_files();
-        runs.withhold(&config.notifications.secret_variables);
+        let mut runners = LaunchedRuns::new(nowcast_binary.clone(), config.journal.runs_folder())?;
+        runners.raise_open_files();
+        runners.withhold(&config.notifications.secret_variables);
         // A new journal must not give a run a folder in which another one has ended.
         if state.last_number == 0 {
-            state.last_number = old_runs::highest(runs.root());
+            state.last_number = old_runs::highest(runners.root());
         }
-        runs.retain_marks(state.runs.running().map(|run| run.id));
+        runners.retain_marks(state.runs.running().map(|run| run.id));
         let mut manager = Self {
             state,
-            rules: GuardedRules::new(rules, watchdog, &folder, log.clone())?,
+            rules: GuardedRules::new(rules, watchdog, PoisonGuard::new(&folder, log.clone())?),
             clock: DueClock::start(),
             pending_events: Vec::new(),
             broker: BrokerConnection::new(identity(&folder), &config.zmq, log.clone())?,
@@ -79,7 +80,7 @@ impl Manager {
             renamed_journal: None,
             housekeeping: Housekeeping::default(),
             checklist_file: checklist_file(&config),
-            runs,
+            runners,
             launch_queue: VecDeque::new(),
             notifier: Notifier::start(&config.notifications, log.clone()),
             config,

@@ -1,4 +1,4 @@
-//! Waits for events and collects them: the first part of the loop. It never decides them.
+//! Waits for events, and does the work that no event asks for. It never decides anything.
 
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use zmq::{POLLIN, PollItem};
 
 use super::{Manager, ManagerError};
-use crate::launch::run_folder::RunFolder;
 use crate::net::socket;
 use crate::signals::Signals;
-use nowcast_core::{Ending, Event, Run, RunId};
+use nowcast_core::Event;
 
 /// The longest time that the loop waits: the rules may have changed, a kill may be overdue, or the
 /// clock may have been set.
@@ -18,8 +17,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// The result of a wait.
 #[derive(Debug)]
 pub(super) struct Ready {
-    has_signal: bool,
-    has_operator_request: bool,
+    pub(super) has_signal: bool,
+    pub(super) has_operator_request: bool,
     /// No event has come, and no work waits in this process.
     is_idle: bool,
 }
@@ -30,7 +29,7 @@ impl Manager {
         let mut items = vec![
             self.broker.poll_item(),
             PollItem::from_fd(signals.as_raw_fd(), POLLIN),
-            PollItem::from_fd(self.runs.as_raw_fd(), POLLIN),
+            PollItem::from_fd(self.runners.as_raw_fd(), POLLIN),
         ];
         items.extend(self.control.poll_items());
         let count = socket::poll(&mut items, socket::milliseconds(self.timeout()))?;
@@ -50,42 +49,19 @@ impl Manager {
         }
     }
 
-    /// Collect events. Requests come before the ends of runs, because a worker sends its message before it exits.
-    pub(super) fn collect(
-        &mut self,
-        ready: &Ready,
-        signals: &mut Signals,
-    ) -> Result<Vec<Event>, ManagerError> {
-        let mut events = std::mem::take(&mut self.pending_events);
-        self.receive()?;
-        events.extend(self.next_batch()?);
-        let ended = self.runs.tend()?;
-        events.extend(ended.into_iter().map(|(run, ending)| self.run_ended_event(run, ending)));
-        if ready.has_operator_request {
-            events.extend(self.receive_operator_requests());
-        }
-        if ready.has_signal {
-            events.extend(signals.take().into_iter().map(Event::Signal));
-        }
+    /// Return the event that something is due, if that is so and its turn among the requests has come.
+    pub(super) fn check_due(&mut self) -> Option<Event> {
         let time = self.clock.read();
         let now = self.state.now(&time);
         let due = self.state.next_due(self.clock.decided_up_to(now), now);
         // A step of the wall clock, and a boot of the machine, are recorded at once.
         let due = self.state.clock.next_reading(&time).map_or(due, |reading| Some(reading.steady));
         let is_due = self.clock.is_due(due, now);
-        if self.inbox.is_turn_of_due(is_due) {
-            self.clock.advance(now);
-            events.push(Event::Due);
+        if !self.inbox.is_turn_of_due(is_due) {
+            return None;
         }
-        Ok(events)
-    }
-
-    /// Return the event that a run has ended, with the time that its folder tells.
-    pub(super) fn run_ended_event(&self, run: RunId, ending: Ending) -> Event {
-        let folder = self.state.runs.get(&run).and_then(Run::folder);
-        let exit =
-            folder.and_then(|folder| RunFolder::new(self.runs.root().join(folder), run.0.to_string()).exit());
-        Event::RunEnded { run, ending, ended_at: exit.map(|exit| exit.noted_time()) }
+        self.clock.advance(now);
+        Some(Event::Due)
     }
 
     /// Whether there is work that waits in this process.
@@ -103,7 +79,7 @@ impl Manager {
         let due = self.state.next_due(self.clock.last_decided(), now);
         let due = due.map(|due| self.clock.wait_for(due, now));
         let file = self.checklist_file.due().map(until);
-        let runs = self.runs.retry_due().map(until);
+        let runs = self.runners.retry_due().map(until);
         [due, file, runs, self.housekeeping.due()].into_iter().flatten().fold(LONGEST_WAIT, Duration::min)
     }
 }

@@ -157,78 +157,6 @@ impl Engine {
     pub(super) fn sources(&self) -> &Sources {
         &self.sources
     }
-
-    /// Format a rule's error: location, reason, traceback.
-    fn describe(&self, function: &str, message: &Message, vm: &Vm, error: &LuaCallError) -> String {
-        let mut traceback = error.traceback.clone();
-        for known in &self.functions {
-            traceback =
-                traceback.replace(&format!("<{}:{}>", known.chunk, known.line), &format!("'{}'", known.name));
-        }
-        let text = match error.limit {
-            Some(limit) => format!("{function} {}", vm.describe(limit)),
-            None => error.text.clone(),
-        };
-        let has_place =
-            error::place(&text).is_some_and(|(chunk, _, _)| self.sources.file_of(chunk).is_some());
-        let text = match traceback.lines().next().and_then(error::place) {
-            _ if has_place => text,
-            Some((chunk, line, _)) => format!("{chunk}:{line}: {text}"),
-            // A tail call, such as `return need(…)`, leaves its line out of the traceback.
-            None => self.with_place(function, text),
-        };
-        let text = self.explained(text, message, vm);
-        if traceback.is_empty() {
-            text
-        } else {
-            format!("{text}\nstack traceback:\n  {}", traceback.replace('\n', "\n  "))
-        }
-    }
-
-    /// Append the explanation of an error to its text.
-    fn explained(&self, text: String, message: &Message, vm: &Vm) -> String {
-        let place = error::place(&text);
-        let code = place.and_then(|(chunk, line, _)| Some((self.sources.text_of(chunk)?, line)));
-        let code = code.as_ref().map(|(text, line)| (text.as_str(), *line));
-        let beneath = explain::beneath(&text, code, vm.take_missed().as_ref(), message);
-        text + &beneath
-    }
-
-    fn call_in(&self, vm: &Vm, function: String, input: &RuleInput<'_>) -> (RuleCallResult, IsClean) {
-        if !self.functions.iter().any(|known| known.name == function) {
-            let result = Err(RuleError::NoFunction { function, module: self.module.clone() });
-            return (RuleCallResult::new(result), IsClean(true));
-        }
-        let place = self.place(&function);
-        let read = |call: &_, values| returned::read(call, &function, place.as_deref(), values);
-        let returned = vm.call(&function, input, read);
-        let is_clean = IsClean(!matches!(&returned, Err(error) if error.limit.is_some()));
-        let result = match returned {
-            Ok(answer) => {
-                answer.map_err(|text| self.explained(self.with_place(&function, text), input.message, vm))
-            }
-            Err(error) => Err(self.describe(&function, input.message, vm, &error)),
-        };
-        let result = result.map_err(RuleError::Failed);
-        (
-            RuleCallResult { log: vm.take_log(), result, location: place, keys_read: vm.take_keys_read() },
-            is_clean,
-        )
-    }
-
-    /// Return the file and line where a function is defined.
-    fn place(&self, function: &str) -> Option<String> {
-        let known = self.functions.iter().find(|known| known.name == function)?;
-        Some(format!("{}:{}", known.chunk, known.line))
-    }
-
-    /// Put the place where the function is defined before a text.
-    fn with_place(&self, function: &str, text: String) -> String {
-        match self.place(function) {
-            Some(place) => format!("{place}: {text}"),
-            None => text,
-        }
-    }
 }
 
 /// Whether the virtual machine may serve the next call.
@@ -250,7 +178,7 @@ impl Engine {
                 return RuleCallResult::new(Err(RuleError::Failed(text)));
             }
         };
-        let (call, IsClean(is_clean)) = self.call_in(&vm, function, input);
+        let (call, IsClean(is_clean)) = self.call_in_vm(&vm, function, input);
         // The missed key refers to the checklist, which could not be changed without a copy while a reference exists.
         drop(vm.take_missed());
         if self.options.notes_lines {
@@ -261,5 +189,75 @@ impl Engine {
             self.vm.replace(Some(vm));
         }
         call
+    }
+
+    /// Call a function in a virtual machine, and return whether that may serve the next call.
+    fn call_in_vm(&self, vm: &Vm, function: String, input: &RuleInput<'_>) -> (RuleCallResult, IsClean) {
+        if !self.functions.iter().any(|known| known.name == function) {
+            let result = Err(RuleError::NoFunction { function, module: self.module.clone() });
+            return (RuleCallResult::new(result), IsClean(true));
+        }
+        let location = self.location_of(&function);
+        let read = |call: &_, values| returned::read(call, &function, location.as_deref(), values);
+        let returned = vm.call(&function, input, read);
+        let is_clean = IsClean(!matches!(&returned, Err(error) if error.limit.is_some()));
+        let result = match returned {
+            Ok(answer) => {
+                answer.map_err(|text| self.explained(self.with_location(&function, text), input.message, vm))
+            }
+            Err(error) => Err(self.describe(&function, input.message, vm, &error)),
+        };
+        let result = result.map_err(RuleError::Failed);
+        (RuleCallResult { log: vm.take_log(), result, location, keys_read: vm.take_keys_read() }, is_clean)
+    }
+
+    /// Format a rule's error: location, reason, traceback.
+    fn describe(&self, function: &str, message: &Message, vm: &Vm, error: &LuaCallError) -> String {
+        let mut traceback = error.traceback.clone();
+        for known in &self.functions {
+            traceback =
+                traceback.replace(&format!("<{}:{}>", known.chunk, known.line), &format!("'{}'", known.name));
+        }
+        let text = match error.limit {
+            Some(limit) => format!("{function} {}", vm.describe(limit)),
+            None => error.text.clone(),
+        };
+        let has_location =
+            error::place(&text).is_some_and(|(chunk, _, _)| self.sources.file_of(chunk).is_some());
+        let text = match traceback.lines().next().and_then(error::place) {
+            _ if has_location => text,
+            Some((chunk, line, _)) => format!("{chunk}:{line}: {text}"),
+            // A tail call, such as `return need(…)`, leaves its line out of the traceback.
+            None => self.with_location(function, text),
+        };
+        let text = self.explained(text, message, vm);
+        if traceback.is_empty() {
+            text
+        } else {
+            format!("{text}\nstack traceback:\n  {}", traceback.replace('\n', "\n  "))
+        }
+    }
+
+    /// Append the explanation of an error to its text.
+    fn explained(&self, text: String, message: &Message, vm: &Vm) -> String {
+        let place = error::place(&text);
+        let code = place.and_then(|(chunk, line, _)| Some((self.sources.text_of(chunk)?, line)));
+        let code = code.as_ref().map(|(text, line)| (text.as_str(), *line));
+        let beneath = explain::beneath(&text, code, vm.take_missed().as_ref(), message);
+        text + &beneath
+    }
+
+    /// Return the file and line where a function is defined.
+    fn location_of(&self, function: &str) -> Option<String> {
+        let known = self.functions.iter().find(|known| known.name == function)?;
+        Some(format!("{}:{}", known.chunk, known.line))
+    }
+
+    /// Put the location of the function's definition before a text.
+    fn with_location(&self, function: &str, text: String) -> String {
+        match self.location_of(function) {
+            Some(location) => format!("{location}: {text}"),
+            None => text,
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal as UnixSignal;
 use zmq::{POLLIN, PollItem};
 
-use crate::launch::{Children, Environment};
+use crate::launch::{Environment, WatchedProcesses};
 use crate::net::socket;
 use crate::signals::Signals;
 use nowcast_core::{Ending, Signal};
@@ -62,7 +62,7 @@ pub struct Daemon {
 /// The daemons and their restarts.
 pub struct Supervisor {
     log: Logger,
-    children: Children<usize>,
+    processes: WatchedProcesses<usize>,
     environment: Environment,
     daemons: Vec<Supervised>,
     /// What the daemons after the first one wait for before their first start.
@@ -107,7 +107,7 @@ impl Supervisor {
             })
             .collect();
         let awaited = Some(Readiness { is_ready: is_first_ready, deadline: now + READY_TIMEOUT });
-        let mut supervisor = Self { log, children: Children::new()?, environment, daemons, awaited };
+        let mut supervisor = Self { log, processes: WatchedProcesses::new()?, environment, daemons, awaited };
         supervisor.start_due()?;
         Ok(supervisor)
     }
@@ -120,7 +120,7 @@ impl Supervisor {
     pub fn run(mut self, signals: &mut Signals, terminal: ControllingTerminal) -> io::Result<u8> {
         loop {
             self.wait(signals, self.next_start())?;
-            for (index, ending) in self.children.reap()? {
+            for (index, ending) in self.processes.reap()? {
                 if let Some(status) = self.exited(index, &ending) {
                     self.stop(signals)?;
                     return Ok(status);
@@ -168,7 +168,7 @@ impl Supervisor {
                 supervised.start_at = None;
                 supervised.started = now;
                 supervised.starts += 1;
-                match self.children.start(index, argv, &self.environment) {
+                match self.processes.start(index, argv, &self.environment) {
                     Ok(_) => {}
                     Err(error) if supervised.starts == 1 => return Err(error),
                     // The system may lack memory or processes for a while.
@@ -216,11 +216,11 @@ impl Supervisor {
     /// signal, or after the grace period, all are killed.
     fn stop(&mut self, signals: &mut Signals) -> io::Result<()> {
         for index in 0..self.daemons.len() {
-            self.children.signal(&index, UnixSignal::TERM);
+            self.processes.signal(&index, UnixSignal::TERM);
             let end = Instant::now() + GRACE;
-            while self.children.contains(&index) {
+            while self.processes.contains(&index) {
                 self.wait(signals, Some(end))?;
-                self.children.reap()?;
+                self.processes.reap()?;
                 if signals.take().iter().any(|signal| signal.ends()) || Instant::now() >= end {
                     self.signal_all(UnixSignal::KILL);
                 }
@@ -231,7 +231,7 @@ impl Supervisor {
 
     fn signal_all(&self, signal: UnixSignal) {
         for index in 0..self.daemons.len() {
-            self.children.signal(&index, signal);
+            self.processes.signal(&index, signal);
         }
     }
 
@@ -245,7 +245,7 @@ impl Supervisor {
             until.map_or(-1, |until| socket::milliseconds(until.saturating_duration_since(Instant::now())));
         let mut items = [
             PollItem::from_fd(signals.as_raw_fd(), POLLIN),
-            PollItem::from_fd(self.children.as_raw_fd(), POLLIN),
+            PollItem::from_fd(self.processes.as_raw_fd(), POLLIN),
         ];
         socket::poll(&mut items, timeout).map_err(io::Error::other)?;
         Ok(())

@@ -15,7 +15,7 @@ fn a_run_is_started_and_its_end_returned_once() {
     let mut runs = scene.runs();
     assert_eq!(scene.start(&mut runs, LINE), Started::NotEnded);
     assert_eq!(scene.end_of(&mut runs), Ending::Status(3));
-    assert_eq!(runs.tend().expect("it says"), []);
+    assert_eq!(runs.collect_ended().expect("it says"), []);
     assert_eq!(scene.start(&mut runs, LINE), Started::Ended(Ending::Status(3)));
     assert_eq!(scene.lines(), 1);
 }
@@ -51,7 +51,7 @@ fn a_later_manager_adopts_an_open_run() {
     scene.wait_for_lines(1);
     let mut later = scene.runs();
     assert_eq!(scene.start(&mut later, "exit 0"), Started::NotEnded);
-    assert_eq!(later.tend().expect("it says"), []);
+    assert_eq!(later.collect_ended().expect("it says"), []);
     scene.touch("go");
     assert_eq!(scene.end_of(&mut later), Ending::Status(5));
     assert_eq!(scene.lines(), 1);
@@ -89,7 +89,7 @@ fn a_late_runner_leaves_the_run_to_the_first_one() {
     scene.touch("late");
     // Both managers now watch the same runner.
     scene.wait_for("the late runner's end", || {
-        assert_eq!(earlier.tend().expect("it says"), []);
+        assert_eq!(earlier.collect_ended().expect("it says"), []);
         format!("{earlier:?}").contains("watching: Runner").then_some(())
     });
     scene.touch("go");
@@ -107,7 +107,7 @@ fn a_worker_outlives_its_runner_and_its_exit_is_seen() {
     let worker = scene.process("process");
     scene.kill_runner();
     assert_eq!(scene.state(), RunFolderState::Orphan { worker: worker.clone() });
-    assert_eq!(runs.tend().expect("it says"), []);
+    assert_eq!(runs.collect_ended().expect("it says"), []);
     let mut later = scene.runs();
     assert_eq!(scene.start(&mut later, WAITS), Started::NotEnded);
     scene.touch("go");
@@ -210,7 +210,7 @@ fn claim_marks_of_past_runs_are_removed() {
     scene.end_of(&mut runs);
     scene.runs().retain_marks([RUN]);
     assert!(scene.path("claims/8812").exists());
-    scene.runs().retain_marks([8, 88, 12]);
+    scene.runs().retain_marks([8, 88, 12].map(Number));
     assert!(!scene.path("claims/8812").exists());
 }
 
@@ -228,7 +228,7 @@ fn many_simultaneous_runs_end_independently() {
         assert_eq!(started, Started::NotEnded);
     }
     scene.wait_for("all ends", || {
-        for (run, ending) in runs.tend().expect("it says") {
+        for (run, ending) in runs.collect_ended().expect("it says") {
             assert_eq!(ending, Ending::Status(i32::try_from(run.0).expect("small")));
             open.retain(|other| *other != run);
         }

@@ -4,7 +4,7 @@ use std::fs;
 
 use nowcast::launch::{RunFolderState, Started};
 use nowcast::process::ProcessIdentity;
-use nowcast_core::Ending;
+use nowcast_core::{Ending, Number};
 
 use crate::runner::scene::Scene;
 
@@ -122,7 +122,7 @@ fn a_run_whose_folder_cannot_be_read_is_started_when_it_can() {
     scene.touch("runs/2026-03-14");
     assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::NotEnded);
     assert!(runs.retry_due().is_some());
-    assert_eq!(runs.tend().expect("it says"), []);
+    assert_eq!(runs.collect_ended().expect("it says"), []);
     std::fs::remove_file(scene.path("runs/2026-03-14")).expect("removed");
     assert_eq!(scene.end_of(&mut runs), Ending::Status(7));
     assert_eq!((scene.lines(), runs.retry_due()), (1, None));
@@ -138,7 +138,7 @@ fn a_run_whose_folder_cannot_be_created_is_started_when_it_can() {
     std::fs::remove_dir(scene.path("nowhere")).expect("removed");
     assert_eq!(scene.start(&mut runs, "echo started >> \"$HERE/lines\"; exit 7"), Started::NotEnded);
     scene.wait_for("the runner to fail", || {
-        assert_eq!(runs.tend().expect("it says"), []);
+        assert_eq!(runs.collect_ended().expect("it says"), []);
         runs.retry_due()
     });
     std::fs::create_dir(scene.path("nowhere")).expect("a folder");
@@ -161,8 +161,8 @@ fn a_run_without_a_command_is_adopted_and_not_started() {
     scene.touch("go");
     assert_eq!(scene.end_of(&mut later), Ending::Status(0));
     let ending = Started::Ended(Ending::NotStarted("its host is gone".to_owned()));
-    assert_eq!(later.start(7, "2026-03-14/7", none(), &[]), ending);
+    assert_eq!(later.start(Number(7), "2026-03-14/7", none(), &[]), ending);
     // A later manager that has a command does not start it either.
     let argv = Scene::script("echo started >> \"$HERE/lines\"");
-    assert_eq!(scene.runs().start(7, "2026-03-14/7", Ok(argv), &[]), ending);
+    assert_eq!(scene.runs().start(Number(7), "2026-03-14/7", Ok(argv), &[]), ending);
 }

@@ -52,7 +52,7 @@ fn a_worker_knows_its_run_and_leads_its_own_process_group() {
     assert!(scene.runner(&[], script).status().expect("it starts").success());
     let output = scene.read(scene.run_path("output.log"));
     let lines: Vec<&str> = output.lines().collect();
-    assert_eq!(lines[0], RUN.to_string());
+    assert_eq!(lines[0], RUN.0.to_string());
     assert_eq!(std::fs::canonicalize(lines[1]).unwrap(), std::fs::canonicalize(scene.run_path("")).unwrap());
     assert_eq!(lines[2], lines[3], "{output}");
     assert_eq!(scene.process("process").pid.to_string(), lines[3]);

@@ -26,7 +26,7 @@ fn runner(scene: &Scene, system: &System) -> Command {
     scene.runner(&["--exec", "plot", system.config().to_str().expect("text")], PROGRAM)
 }
 
-fn start(scene: &Scene, system: &System, runs: &mut LaunchedRuns<u64>) -> Started {
+fn start(scene: &Scene, system: &System, runs: &mut LaunchedRuns) -> Started {
     let exec = ExecWorker { name: "plot".to_owned(), config: system.config() };
     let command = LaunchCommand { argv: Scene::script(PROGRAM), exec: Some(exec), remote: None };
     runs.start(RUN, FOLDER, Ok(command), &scene.environment())
@@ -139,9 +139,9 @@ const COUNTED: &str = "echo attempt >> \"$HERE/attempts\"; exec \"$NOWCAST\" \"$
 
 /// Wait for more runners than may die of a report, each of which has left the run to the next one.
 #[cfg(feature = "failpoints")]
-fn wait_for_attempts(scene: &Scene, runs: &mut LaunchedRuns<u64>) {
+fn wait_for_attempts(scene: &Scene, runs: &mut LaunchedRuns) {
     scene.wait_for("the attempts", || {
-        assert_eq!(runs.tend().expect("it says"), []);
+        assert_eq!(runs.collect_ended().expect("it says"), []);
         (scene.read("attempts").lines().count() > 4).then_some(())
     });
 }

@@ -1,15 +1,14 @@
 //! A folder with one run, and the helpers of its tests.
 
 use std::ffi::OsString;
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::fs;
-use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use nowcast::launch::{LaunchedRuns, RunFolder, RunFolderState, Started};
 use nowcast::process::ProcessIdentity;
-use nowcast_core::Ending;
+use nowcast_core::{Ending, Number, RunId};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -17,7 +16,7 @@ use crate::support::system::NOWCAST;
 use crate::support::wait::wait_for;
 
 /// The run of every scene, and its folder below the runs folder.
-pub const RUN: u64 = 8812;
+pub const RUN: RunId = Number(8812);
 pub const FOLDER: &str = "2026-03-14/8812";
 
 /// A worker that writes a line, waits for the test, and succeeds. It also exits when the scene is removed.
@@ -46,7 +45,7 @@ impl Scene {
     }
 
     pub fn run_folder(&self) -> RunFolder {
-        RunFolder::new(self.run_path(""), RUN.to_string())
+        RunFolder::new(self.run_path(""), RUN.0.to_string())
     }
 
     /// The command line of a worker that is a shell script.
@@ -66,18 +65,18 @@ impl Scene {
 
     pub fn runner_of(&self, options: &[&str], argv: &[String]) -> Command {
         let mut command = Command::new(NOWCAST);
-        command.arg("runner").arg("--folder").arg(self.run_path("")).args(["--run", &RUN.to_string()]);
+        command.arg("runner").arg("--folder").arg(self.run_path("")).args(["--run", &RUN.0.to_string()]);
         command.args(options).arg("--").args(argv).envs(self.environment()).stdin(Stdio::null());
         command
     }
 
     /// The open runs of a manager.
-    pub fn runs(&self) -> LaunchedRuns<u64> {
+    pub fn runs(&self) -> LaunchedRuns {
         self.runs_by(Path::new(NOWCAST))
     }
 
     /// The open runs of a manager whose runner is another program.
-    pub fn runs_by(&self, program: &Path) -> LaunchedRuns<u64> {
+    pub fn runs_by(&self, program: &Path) -> LaunchedRuns {
         LaunchedRuns::new(program.to_owned(), self.path("runs")).expect("the runs folder")
     }
 
@@ -97,12 +96,12 @@ impl Scene {
         path
     }
 
-    pub fn start(&self, runs: &mut LaunchedRuns<u64>, script: &str) -> Started {
+    pub fn start(&self, runs: &mut LaunchedRuns, script: &str) -> Started {
         runs.start(RUN, FOLDER, Ok(Self::script(script)), &self.environment())
     }
 
     /// The end of the scene's run, as a manager learns it.
-    pub fn end_of(&self, runs: &mut LaunchedRuns<u64>) -> Ending {
+    pub fn end_of(&self, runs: &mut LaunchedRuns) -> Ending {
         self.wait_for("the end of the run", || end(runs, RUN))
     }
 
@@ -176,8 +175,8 @@ impl Scene {
     }
 }
 
-pub fn end<Key: Copy + Eq + Hash + Display>(runs: &mut LaunchedRuns<Key>, run: Key) -> Option<Ending> {
-    let ended = runs.tend().expect("the operating system says");
+pub fn end(runs: &mut LaunchedRuns, run: RunId) -> Option<Ending> {
+    let ended = runs.collect_ended().expect("the operating system says");
     ended.into_iter().find(|(key, _)| *key == run).map(|(_, ending)| ending)
 }
 

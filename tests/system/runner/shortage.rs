@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use nowcast::launch::{LaunchedRuns, Started};
-use nowcast_core::Ending;
+use nowcast_core::{Ending, Number};
 use rustix::process::{Signal, getuid, kill_process};
 
 use crate::runner::scene::{RUN, Scene, WAITS, end, pid};
@@ -116,22 +116,22 @@ fn many_refused_runs_are_tried_one_at_a_time_and_start_a_few_at_a_time() {
         exec $limited \"$NOWCAST\" \"$@\""
     ));
     let mut runs = scene.runs_by(&program);
-    let mut open: Vec<u64> = (1..=60).collect();
+    let mut open: Vec<_> = (1..=60).map(Number).collect();
     for run in &open {
         let argv = Scene::script("echo started >> \"$HERE/lines\"; exit 3");
-        let started = runs.start(*run, &format!("2026-03-14/{run}"), Ok(argv), &scene.environment());
+        let started = runs.start(*run, &format!("2026-03-14/{}", run.0), Ok(argv), &scene.environment());
         assert_eq!(started, Started::NotEnded);
     }
     // How many runs have a runner that has not ended.
-    let started = |runs: &LaunchedRuns<u64>| format!("{runs:?}").matches("watching: StartedRunner").count();
+    let started = |runs: &LaunchedRuns| format!("{runs:?}").matches("watching: StartedRunner").count();
     scene.wait_for("all to be refused", || {
-        assert_eq!(runs.tend().expect("it says"), []);
+        assert_eq!(runs.collect_ended().expect("it says"), []);
         (started(&runs) == 0).then_some(())
     });
     let mut attempts = 0;
     scene.wait_for("some attempts", || {
         let before = started(&runs);
-        assert_eq!(runs.tend().expect("it says"), []);
+        assert_eq!(runs.collect_ended().expect("it says"), []);
         assert!(started(&runs) <= 1, "one at a time");
         attempts += started(&runs).saturating_sub(before);
         (attempts > 2).then_some(())
@@ -139,7 +139,7 @@ fn many_refused_runs_are_tried_one_at_a_time_and_start_a_few_at_a_time() {
     scene.touch("enough");
     scene.wait_for("all ends", || {
         let before = started(&runs);
-        for (run, ending) in runs.tend().expect("it says") {
+        for (run, ending) in runs.collect_ended().expect("it says") {
             assert_eq!(ending, Ending::Status(3));
             open.retain(|other| *other != run);
         }

@@ -4,7 +4,7 @@ use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use nowcast::launch::LaunchedRuns;
-use nowcast_core::Ending;
+use nowcast_core::{Ending, Number};
 
 use crate::runner::scene::{Scene, end};
 
@@ -12,13 +12,13 @@ use crate::runner::scene::{Scene, end};
 #[ignore = "prints a figure, tests nothing: cargo test --release --test system runner::speed -- --ignored --nocapture"]
 fn speed_of_a_run_of_true() {
     let scene = Scene::new();
-    let mut runs: LaunchedRuns<u64> =
-        LaunchedRuns::new(crate::support::system::NOWCAST.into(), scene.path("runs"))
-            .expect("the runs folder");
+    let mut runs = LaunchedRuns::new(crate::support::system::NOWCAST.into(), scene.path("runs"))
+        .expect("the runs folder");
     let mut times: Vec<_> = (0..200)
+        .map(Number)
         .map(|run| {
             let begin = Instant::now();
-            runs.start(run, &format!("2026-03-14/{run}"), Ok(vec!["true".to_owned()]), &[]);
+            runs.start(run, &format!("2026-03-14/{}", run.0), Ok(vec!["true".to_owned()]), &[]);
             loop {
                 let mut items = [zmq::PollItem::from_fd(runs.as_raw_fd(), zmq::POLLIN)];
                 zmq::poll(&mut items, -1).expect("it waits");

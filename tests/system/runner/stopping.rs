@@ -110,7 +110,7 @@ fn a_second_request_ends_a_worker_whose_runner_does_not_act() {
     let (runner, worker) = (scene.process("claim"), scene.process("process"));
     kill_process(runner.raw().expect("a number"), Signal::STOP).expect("stopped");
     runs.request_stop(RUN);
-    assert_eq!(runs.tend().expect("it says"), []);
+    assert_eq!(runs.collect_ended().expect("it says"), []);
     assert_eq!(scene.lines(), 1, "only the runner passes SIGTERM on");
     runs.request_stop(RUN);
     assert_eq!(scene.end_of(&mut runs), Ending::Killed(9));
@@ -125,7 +125,8 @@ fn a_worker_without_a_runner_is_signalled() {
     scene.wait_for_lines(1);
     let worker = scene.process("process");
     scene.kill_runner();
-    scene.wait_for("the manager's notice", || runs.tend().expect("it says").is_empty().then_some(()));
+    scene
+        .wait_for("the manager's notice", || runs.collect_ended().expect("it says").is_empty().then_some(()));
     runs.request_stop(RUN);
     scene.wait_for_lines(2);
     assert!(worker.is_alive().expect("readable"));
@@ -151,14 +152,15 @@ fn the_grace_period_of_a_worker_without_a_runner_starts_once_for_all_managers() 
     scene.wait_for_lines(1);
     let worker = scene.process("process");
     scene.kill_runner();
-    scene.wait_for("the manager's notice", || runs.tend().expect("it says").is_empty().then_some(()));
+    scene
+        .wait_for("the manager's notice", || runs.collect_ended().expect("it says").is_empty().then_some(()));
     runs.request_stop(RUN);
     scene.wait_for_lines(2);
     set_stop_request_back(&scene);
     let mut later = scene.runs();
     scene.start(&mut later, STUBBORN);
     later.ensure_stop_requested(RUN);
-    later.tend().expect("it says");
+    later.collect_ended().expect("it says");
     scene.wait_for("the worker's death", || (!worker.is_alive().expect("readable")).then_some(()));
 }
 
@@ -174,7 +176,7 @@ fn a_stop_request_to_a_late_runner_is_repeated_to_the_first_one() {
     scene.wait_for_lines(1);
     earlier.request_stop(RUN);
     scene.wait_for("the repeated request", || {
-        assert_eq!(earlier.tend().expect("it says"), []);
+        assert_eq!(earlier.collect_ended().expect("it says"), []);
         (scene.lines() == 2).then_some(())
     });
     later.request_stop(RUN);
@@ -212,7 +214,7 @@ fn a_runner_that_is_requested_to_stop_before_its_first_attempt_starts_nothing() 
 }
 
 /// A run whose runner is stopped, and the runner.
-fn with_stopped_runner(scene: &Scene, runs: &mut nowcast::launch::LaunchedRuns<u64>) {
+fn with_stopped_runner(scene: &Scene, runs: &mut nowcast::launch::LaunchedRuns) {
     scene.start(runs, STUBBORN);
     scene.wait_for_lines(1);
     scene.process("process");
@@ -240,7 +242,7 @@ fn the_grace_period_of_a_stopped_runner_starts_once_for_all_managers() {
     later.ensure_stop_requested(RUN);
     let worker = scene.process("process");
     scene.wait_for("the worker's death", || {
-        later.tend().expect("it says");
+        later.collect_ended().expect("it says");
         (!worker.is_alive().expect("readable")).then_some(())
     });
 }

@@ -1,4 +1,4 @@
-//! [`Children`]: starts processes and reports their exits, also those of processes that another process started.
+//! [`WatchedProcesses`]: starts processes and reports their exits, also those of processes that another process started.
 //!
 //! It decides nothing about them, and never signals a process number that may have been reused.
 
@@ -24,7 +24,7 @@ pub type Environment = Vec<(String, OsString)>;
 /// Processes by key. The descriptor is readable when a process has exited, so that one `poll` waits for exits and
 /// sockets.
 #[derive(Debug)]
-pub struct Children<Key> {
+pub struct WatchedProcesses<Key> {
     epoll: OwnedFd,
     watched: HashMap<u64, Watched<Key>>,
     last: u64,
@@ -50,7 +50,7 @@ struct Watched<Key> {
     pidfd: OwnedFd,
 }
 
-impl<Key: Clone + Eq + Hash> Children<Key> {
+impl<Key: Clone + Eq + Hash> WatchedProcesses<Key> {
     /// Return a set without processes.
     ///
     /// # Errors
@@ -227,13 +227,13 @@ impl<Key: Clone + Eq + Hash> Children<Key> {
     }
 }
 
-impl<Key> AsFd for Children<Key> {
+impl<Key> AsFd for WatchedProcesses<Key> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
 }
 
-impl<Key> AsRawFd for Children<Key> {
+impl<Key> AsRawFd for WatchedProcesses<Key> {
     fn as_raw_fd(&self) -> RawFd {
         self.epoll.as_raw_fd()
     }

@@ -1,7 +1,7 @@
-//! [`GuardedRules`]: the rules, with the poison file that notes what the manager does with a message. A message that makes the
-//! manager exit, by its rule or before, does so only a few times.
+//! [`PoisonGuard`]: notes in the poison file what the manager does with a message. A message that makes the manager exit, by its rule
+//! or before, does so only a few times.
 //!
-//! It never decides what a result means.
+//! It never decides what happens to such a message.
 
 use std::cell::RefCell;
 use std::io;
@@ -12,13 +12,10 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::SIGABRT;
 use signal_hook::{flag, low_level};
 
-use super::watchdog::Watchdog;
 use crate::failpoint;
-use crate::rules::{Reload, Reloader, RuleSet};
 use crate::store::{PoisonFile, Step};
-
+use nowcast_core::Ticket;
 use nowcast_core::message::Message;
-use nowcast_core::{RuleCallResult, RuleError, RuleInput, Rules, Ticket};
 use pylogging::Logger;
 
 /// The name of the poison file in the journal's folder.
@@ -43,23 +40,21 @@ impl PoisonKeys {
     }
 }
 
-/// The rules, with each call and each load watched by the watchdog, and each message noted in the poison file.
+/// The poison file, and the message that is being decided.
 #[derive(Debug)]
-pub struct GuardedRules {
-    reloader: Reloader,
+pub struct PoisonGuard {
     poison: RefCell<PoisonFile>,
-    watchdog: RefCell<Watchdog>,
     /// The name of the message that is being decided, if it has one.
     deciding: RefCell<Option<String>>,
     log: Logger,
 }
 
-impl GuardedRules {
-    /// Guard the rules; `folder` is the journal's.
+impl PoisonGuard {
+    /// Open the poison file; `folder` is the journal's.
     ///
     /// # Errors
     /// The poison file cannot be opened.
-    pub fn new(reloader: Reloader, watchdog: Watchdog, folder: &Path, log: Logger) -> io::Result<Self> {
+    pub fn new(folder: &Path, log: Logger) -> io::Result<Self> {
         let path = folder.join(POISON);
         let poison = open(&path).map_err(|error| {
             let text = format!(
@@ -68,23 +63,7 @@ impl GuardedRules {
             );
             io::Error::new(error.kind(), text)
         })?;
-        let (watchdog, poison) = (RefCell::new(watchdog), RefCell::new(poison));
-        Ok(Self { reloader, poison, watchdog, deciding: RefCell::new(None), log })
-    }
-
-    /// Return the rules in force and their files.
-    pub fn reloader(&self) -> &Reloader {
-        &self.reloader
-    }
-
-    /// Load the rules again if a file has changed.
-    pub fn check_now(&mut self) -> Reload {
-        self.watchdog.get_mut().watch(|| self.reloader.check_now())
-    }
-
-    /// Load the rules that a newly read configuration names.
-    pub fn follow(&mut self, rule_set: RuleSet) -> Reload {
-        self.watchdog.get_mut().watch(|| self.reloader.follow(rule_set))
+        Ok(Self { poison: RefCell::new(poison), deciding: RefCell::new(None), log })
     }
 
     /// Note that a message is decoded next.
@@ -96,7 +75,7 @@ impl GuardedRules {
 
     /// Note that a batch is decoded, and its first message is decided next. Other work may come in between, and kills during that
     /// work must not count as kills during the decoding. (Noting that no message is in hand would cost one more write.)
-    pub fn end_decoding(&self, first: &PoisonKeys) {
+    pub fn begin_deciding_batch(&self, first: &PoisonKeys) {
         match &first.deciding {
             Some(key) => self.begin(Step::Deciding, key),
             None => self.note_no_message(),
@@ -116,7 +95,7 @@ impl GuardedRules {
     }
 
     /// Note that an event was decided.
-    pub fn acquit(&self, keys: &PoisonKeys) {
+    pub fn end_deciding(&self, keys: &PoisonKeys) {
         let mut poison = self.poison.borrow_mut();
         for (step, key) in [(Step::Decoding, &keys.decoding), (Step::Deciding, &keys.deciding)] {
             if let Some(key) = key {
@@ -149,6 +128,31 @@ impl GuardedRules {
         })
     }
 
+    /// Call the rule for a message. If the message is poison, the rule is not called, and the error says why.
+    pub fn call_rule<T>(&self, message: &Message, call: impl FnOnce() -> T) -> Result<T, String> {
+        let event_key = self.deciding.borrow().clone();
+        // The message that the manager makes for a run is not an event. Names are unique, or the wrong message could be parked. An
+        // operator's message has none: it does not come again by itself.
+        let run_key = message.run.as_ref().filter(|_| event_key.is_none()).map(|run| format!("run {run}"));
+        if let Some(key) = event_key.as_ref().or(run_key.as_ref())
+            && self.poison.borrow().is_poison(Step::Deciding, key)
+        {
+            return Err(
+                "the manager exited several times while it decided this message, so its rule is not called again automatically"
+                    .to_owned(),
+            );
+        }
+        if let Some(key) = &run_key {
+            self.begin(Step::Deciding, key);
+        }
+        let result = call();
+        if run_key.is_some() {
+            self.end_deciding(&PoisonKeys { decoding: None, deciding: run_key });
+            self.note_no_message();
+        }
+        Ok(result)
+    }
+
     fn begin(&self, step: Step, key: &str) {
         self.log_failure(self.poison.borrow_mut().begin(step, key));
     }
@@ -168,33 +172,4 @@ fn open(path: &Path) -> io::Result<PoisonFile> {
     // A handler replaces the default action, which is to exit.
     flag::register_conditional_default(SIGABRT, Arc::new(AtomicBool::new(true)))?;
     Ok(poison)
-}
-
-impl Rules for GuardedRules {
-    fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult {
-        let event_key = self.deciding.borrow().clone();
-        // The message that the manager makes for a run is not an event. Names are unique, or the wrong message could be parked. An
-        // operator's message has none: it does not come again by itself.
-        let run_key =
-            input.message.run.as_ref().filter(|_| event_key.is_none()).map(|run| format!("run {run}"));
-        if let Some(key) = event_key.as_ref().or(run_key.as_ref())
-            && self.poison.borrow().is_poison(Step::Deciding, key)
-        {
-            let text = "the manager exited several times while it decided this message, so its rule is not called again automatically";
-            return RuleCallResult::new(Err(RuleError::Failed(text.to_owned())));
-        }
-        if let Some(key) = &run_key {
-            self.begin(Step::Deciding, key);
-        }
-        let call = self.watchdog.borrow_mut().watch(|| {
-            failpoint::pass("manager: in a rule");
-            // The engine in force gets the call as it is.
-            self.reloader.call_after(input)
-        });
-        if run_key.is_some() {
-            self.acquit(&PoisonKeys { decoding: None, deciding: run_key });
-            self.note_no_message();
-        }
-        call
-    }
 }
