@@ -230,7 +230,9 @@ fn of_parked(parked: &Parked) -> Attention {
         ParkedItem::Launches { join, launches } => (
             Attention::new(
                 AttentionKind::Launches,
-                join.clone(),
+                join.clone().unwrap_or_else(|| {
+                    launches.iter().map(|launch| launch.worker.name()).collect::<Vec<_>>().join(", ")
+                }),
                 format!("{}; not launched: {}", parked.reason, launches.len()),
             ),
             vec![

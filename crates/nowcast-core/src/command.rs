@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::cycle::CycleOption;
+use crate::cycle::{Cycle, CycleOption};
 use crate::hold::HoldTarget;
 use crate::next_worker::NextWorker;
 use crate::run::{Number, RunId};
@@ -76,6 +76,37 @@ pub enum Command {
     Discard {
         /// Its number.
         number: Number,
+    },
+    /// Stop all running runs of a cycle.
+    KillCycle {
+        /// The cycle.
+        cycle: Cycle,
+    },
+    /// Stop and discard what is open of a cycle, and park its later launches.
+    CancelCycle {
+        /// The cycle.
+        cycle: Cycle,
+        /// A note for other operators.
+        reason: Option<String>,
+    },
+    /// Take back that a cycle is cancelled or skipped.
+    ResumeCycle {
+        /// The cycle.
+        cycle: Cycle,
+    },
+    /// Let no limit on cycles wait for a cycle that will not be done.
+    SkipCycle {
+        /// The cycle.
+        cycle: Cycle,
+        /// A note for other operators.
+        reason: Option<String>,
+    },
+    /// Launch a worker in many cycles: in all of them or in none.
+    Backfill {
+        /// The launches, each with its cycle.
+        launches: Vec<NextWorker>,
+        /// Also in cycles that exist.
+        again: bool,
     },
     /// Record that failed runs have been seen, so that they degrade the system no longer.
     Acknowledge {

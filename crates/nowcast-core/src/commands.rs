@@ -1,5 +1,6 @@
 //! Operators' commands. The journal has each with the user's name and the answer.
 
+pub mod cycles;
 mod messages;
 mod pending;
 
@@ -7,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::alarm::Alarm;
 use crate::command::{Answer, Command};
+use crate::cycle::{Cycle, CycleOption};
 use crate::cycle_of;
 use crate::decide::Decision;
 use crate::effect::Effect;
@@ -24,6 +26,11 @@ const NAMED: usize = 5;
 
 /// The answer's text and numbers, or the reason of a refusal.
 type Outcomes = Result<(String, Vec<Number>), String>;
+
+/// Return why a launch in a cancelled cycle is refused.
+fn refused_by_cancelled(cycle: &Cycle) -> String {
+    format!("cycle {cycle} is cancelled; nowcast cycle resume {cycle} continues it")
+}
 
 impl Decision<'_> {
     /// Execute a command, record it and answer.
@@ -64,6 +71,11 @@ impl Decision<'_> {
     fn execute(&mut self, user: &str, command: &Command) -> Outcomes {
         match command {
             Command::Launch { worker, rerun_of, origin } => {
+                if let Some(CycleOption::Label(cycle)) = &worker.options.cycle
+                    && self.is_cancelled(Some(cycle))
+                {
+                    return Err(refused_by_cancelled(cycle));
+                }
                 let again = rerun_of.map(|run| format!(", again after {run}")).unwrap_or_default();
                 self.launch_requested(worker, *origin, &again)
             }
@@ -84,6 +96,11 @@ impl Decision<'_> {
                 Ok(launched)
             }
             Command::Kill { run } => self.kill(*run, user),
+            Command::KillCycle { cycle } => self.kill_cycle(cycle, user),
+            Command::CancelCycle { cycle, .. } => self.cancel_cycle(cycle, user),
+            Command::ResumeCycle { cycle } => self.resume_cycle(cycle),
+            Command::SkipCycle { cycle, .. } => self.skip_cycle(cycle, user),
+            Command::Backfill { launches, again } => self.backfill(launches, *again),
             Command::Hold { target, until, duration, reason } => {
                 let warning = self.check_target(target)?;
                 if let Some(until) = until.filter(|until| *until <= self.now.wall) {
@@ -113,17 +130,24 @@ impl Decision<'_> {
 
     /// Add a requested launch, to the chain that began with `origin`; `why` is part of the answer.
     fn launch_requested(&mut self, worker: &NextWorker, origin: Option<RunId>, why: &str) -> Outcomes {
+        self.check_launch(worker)?;
         let worker = NextWorker { location: None, ..worker.clone() };
         let name = worker.name().to_owned();
-        let problem = name_problem("the worker's module", &worker.module);
-        problem.or_else(|| name_problem("the worker's name", &name)).map_or(Ok(()), Err)?;
-        self.check_host(&worker.host)?;
         let warning = self.unregistered_warning(&name, ": its messages will be refused");
         let cycle = cycle_of::launch(worker.options.cycle.as_ref(), None);
         let launch = RequestedLaunch { worker, cycle, cause: self.number, join: None };
-        let run = self.add_launch_to_chain(launch, origin);
+        let Some(run) = self.add_launch_to_chain(launch, origin) else {
+            return Ok((format!("{name} is parked{why}: its cycle is cancelled"), Vec::new()));
+        };
         let waits = self.pending_note(run);
         Ok((format!("{name} is launched as run {run}{why}{waits}{warning}"), vec![run]))
+    }
+
+    /// Refuse a launch of a name or on a host that cannot be.
+    fn check_launch(&self, worker: &NextWorker) -> Result<(), String> {
+        let problem = name_problem("the worker's module", &worker.module);
+        problem.or_else(|| name_problem("the worker's name", worker.name())).map_or(Ok(()), Err)?;
+        self.check_host(&worker.host)
     }
 
     /// Refuse a target that no launch can have; return a warning about an unregistered worker.

@@ -54,7 +54,7 @@ impl Decision<'_> {
             id.0
         );
         self.alarm(alarm, "", text);
-        let item = ParkedItem::Launches { join: self.label(join), launches };
+        let item = ParkedItem::Launches { join: Some(self.label(join)), launches };
         self.change(Change::Parked(Parked {
             id,
             at: self.time.wall.clone(),

@@ -14,6 +14,7 @@ use crate::hold::Hold;
 use crate::level::Level;
 use crate::message::Message;
 use crate::next_worker::NextWorker;
+use crate::parked::{Parked, ParkedItem};
 use crate::record::{Change, RecordedEvent};
 use crate::requested_launch::RequestedLaunch;
 use crate::rules::ReturnedLaunches;
@@ -48,13 +49,21 @@ impl Decision<'_> {
         }
     }
 
-    /// Create a pending run for a launch that waits in no join, or no longer.
-    pub(super) fn add_launch(&mut self, launch: RequestedLaunch) -> RunId {
+    /// Create a pending run for a launch that waits in no join, or no longer. If its cycle is cancelled, park it and return `None`.
+    pub(super) fn add_launch(&mut self, launch: RequestedLaunch) -> Option<RunId> {
         self.add_launch_to_chain(launch, None)
     }
 
     /// Do the same for the launch of a rerun: `origin` is the first run of its chain.
-    pub(super) fn add_launch_to_chain(&mut self, launch: RequestedLaunch, origin: Option<RunId>) -> RunId {
+    pub(super) fn add_launch_to_chain(
+        &mut self,
+        launch: RequestedLaunch,
+        origin: Option<RunId>,
+    ) -> Option<RunId> {
+        if self.is_cancelled(launch.cycle.as_ref()) {
+            self.park_launch(launch);
+            return None;
+        }
         let worker = &launch.worker;
         let due = self.now.steady.after(worker.options.delay.unwrap_or_default());
         // Of a delay and a time, the later one counts.
@@ -67,7 +76,17 @@ impl Decision<'_> {
             );
             self.log(Level::Warning, text);
         }
-        self.add_pending_run(launch, stage, None, origin)
+        Some(self.add_pending_run(launch, stage, None, origin))
+    }
+
+    /// Park a launch whose cycle is cancelled.
+    fn park_launch(&mut self, launch: RequestedLaunch) {
+        let cycle = launch.cycle.as_ref().map(ToString::to_string).unwrap_or_default();
+        let reason = format!("cycle {cycle} is cancelled");
+        self.log(Level::Info, format!("{} is parked, not launched: {reason}", launch.worker.name()));
+        let item = ParkedItem::Launches { join: None, launches: vec![launch] };
+        let id = self.next_number();
+        self.change(Change::Parked(Parked { id, at: self.time.wall.clone(), reason, item }));
     }
 
     /// Create a pending run. Before the record is finished, [`Decision::launch_ready_runs`] launches it if it is due and not blocked.

@@ -10,7 +10,7 @@ pub mod checklist;
 pub mod clock;
 mod clock_set;
 pub mod command;
-mod commands;
+pub mod commands;
 pub mod cycle;
 pub mod cycle_activity;
 pub mod cycle_format;

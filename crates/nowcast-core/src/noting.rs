@@ -42,7 +42,7 @@ impl Decision<'_> {
     }
 
     /// Mark a cycle that has all messages of `cycles: done:`.
-    fn mark_if_done(&mut self, cycle: &Cycle) {
+    pub(super) fn mark_if_done(&mut self, cycle: &Cycle) {
         let policy = self.state.policy.clone();
         let is_marked = |kept: &KeptCycle| {
             matches!(kept.mark, Some(CycleMark::Done { .. } | CycleMark::Cancelled { .. }))

@@ -63,10 +63,11 @@ pub enum ParkedItem {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undecided: Option<String>,
     },
-    /// Launches of an overdue or reopened join: `nowcast release` launches them, `nowcast discard` discards them.
+    /// Launches of an overdue or reopened join, or of a cancelled cycle: `nowcast release` launches them, `nowcast discard` discards them.
     Launches {
-        /// The join's name.
-        join: String,
+        /// The join's name; `None` for a launch whose cycle is cancelled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        join: Option<String>,
         /// The launches.
         launches: Vec<RequestedLaunch>,
     },

@@ -377,7 +377,11 @@ pub(super) fn outcome(record: &Record, context: &ViewContext) -> anyhow::Result<
         if let ParkedItem::Launches { join, launches } = &parked.item {
             let own = launches.iter().filter(|launch| launch.cause == number);
             lines.extend(own.map(|launch| {
-                format!("{} is parked with the join {} of {join}", label(&launch.worker), parked.id)
+                let with = join.as_ref().map_or_else(
+                    || format!(" as {}: {}", parked.id, parked.reason),
+                    |join| format!(" with the join {} of {join}", parked.id),
+                );
+                format!("{} is parked{with}", label(&launch.worker))
             }));
         }
     }

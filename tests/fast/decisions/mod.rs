@@ -1,5 +1,6 @@
 //! The core's decisions, without a socket, a file or a process: events in, effects out.
 
+mod cancelled;
 mod clock;
 mod commands;
 mod cycles;

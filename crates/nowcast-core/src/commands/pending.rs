@@ -1,6 +1,6 @@
 //! Release and discard: of holds, joins, parked launches and messages, and pending launches.
 
-use super::{NAMED, Outcomes};
+use super::{NAMED, Outcomes, refused_by_cancelled};
 use crate::clock::Steady;
 use crate::decide::Decision;
 use crate::join_identity::JoinEnd;
@@ -24,15 +24,24 @@ impl Decision<'_> {
         if let Some(Parked { item: ParkedItem::Launches { join, launches }, .. }) =
             self.state.parked.get(&number).cloned()
         {
+            let mut cycles = launches.iter().filter_map(|launch| launch.cycle.as_ref());
+            if let Some(cycle) = cycles.find(|cycle| self.is_cancelled(Some(cycle))) {
+                return Err(refused_by_cancelled(cycle));
+            }
             self.change(Change::ParkedClosed(number));
-            let runs: Vec<RunId> = launches.into_iter().map(|launch| self.add_launch(launch)).collect();
+            let runs: Vec<RunId> =
+                launches.into_iter().filter_map(|launch| self.add_launch(launch)).collect();
             let pending = self.pending_notes(&runs);
-            return Ok((format!("the pending launches of join {join} are launched{pending}"), runs));
+            let what = join.map_or_else(
+                || "the parked launch is launched".to_owned(),
+                |join| format!("the pending launches of join {join} are launched"),
+            );
+            return Ok((format!("{what}{pending}"), runs));
         }
         if let Some(join) = self.state.joins.get(number).cloned() {
             self.close_join(join.clone(), JoinEnd::Released);
             let runs: Vec<RunId> =
-                join.launches().into_iter().map(|launch| self.add_launch(launch)).collect();
+                join.launches().into_iter().filter_map(|launch| self.add_launch(launch)).collect();
             let pending = self.pending_notes(&runs);
             let text =
                 format!("join {} is released without {}{pending}", self.label(&join), join.requirements());
@@ -60,7 +69,7 @@ impl Decision<'_> {
     }
 
     /// Return the part of an answer that says which launches are still pending and why.
-    fn pending_notes(&mut self, runs: &[RunId]) -> String {
+    pub(super) fn pending_notes(&mut self, runs: &[RunId]) -> String {
         self.launch_ready_runs();
         let note = |id: &RunId| {
             let name = self.state.runs.get(id)?.worker.name();
@@ -93,7 +102,8 @@ impl Decision<'_> {
                     format!("parked message {number} is discarded: {source}: ({type})")
                 }
                 ParkedItem::Launches { join, .. } => {
-                    format!("the parked launches of join {join} are discarded")
+                    let what = join.map_or_else(String::new, |join| format!(" of join {join}"));
+                    format!("the parked launches{what} are discarded")
                 }
             };
             return Ok((text, Vec::new()));
@@ -121,7 +131,7 @@ impl Decision<'_> {
         }
     }
 
-    fn discard_run(&mut self, mut run: Run) {
+    pub(super) fn discard_run(&mut self, mut run: Run) {
         let (launched, at, ran) = (None, self.now.time, None);
         run.stage = Stage::Ended {
             launched,
